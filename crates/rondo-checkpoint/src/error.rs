@@ -1,0 +1,217 @@
+//! The errors of this crate: each names the file, what was expected and what was found.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::open::Rejected;
+use crate::tensors::DType;
+
+/// A checkpoint could not be written, found or trusted.
+///
+/// The messages leave out their `source()`: whoever prints them prints the chain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The file system refused: disk full, quota, permissions, a file that vanished.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried, as a verb: `write`, `sync`, `rename` ...
+        action: &'static str,
+        /// The file or folder it was tried on.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The run directory belongs to another process.
+    #[error("another process is training in {run_dir}; wait for it or use another directory")]
+    Locked {
+        /// The contested run directory.
+        run_dir: PathBuf,
+    },
+    /// There is nothing where a checkpoint was asked for.
+    #[error("no checkpoint at {path}")]
+    NotFound {
+        /// The folder that does not exist, or that contains no checkpoint.
+        path: PathBuf,
+    },
+    /// Checkpoints exist and not one of them verifies.
+    #[error("no checkpoint in {dir} is whole: {}", join(rejected))]
+    NoneGood {
+        /// The `checkpoints` folder.
+        dir: PathBuf,
+        /// Every checkpoint tried, newest first, with the reason.
+        rejected: Vec<Rejected>,
+    },
+    /// A manifest, or a caller of `save`, names a file in a way that is not allowed.
+    #[error("{path} names the file {name:?}, {problem}")]
+    FileName {
+        /// The manifest.
+        path: PathBuf,
+        /// The offending name.
+        name: String,
+        /// Which rule it breaks.
+        problem: &'static str,
+    },
+    /// The manifest is larger than any that this program writes.
+    #[error("{path} is too large for a manifest: expected at most {cap} bytes, found {actual}")]
+    ManifestTooLarge {
+        /// The manifest.
+        path: PathBuf,
+        /// The largest size accepted, in bytes.
+        cap: u64,
+        /// Its size in bytes.
+        actual: u64,
+    },
+    /// The manifest is not the JSON that this program writes.
+    #[error("{path} is not a manifest")]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// Line, column and reason.
+        source: serde_json::Error,
+    },
+    /// The manifest was written by a program with another format.
+    #[error("{path} has checkpoint format {actual}, this program reads format {expected}")]
+    Format {
+        /// The manifest.
+        path: PathBuf,
+        /// The format this program reads.
+        expected: u32,
+        /// The format found.
+        actual: u32,
+    },
+    /// The manifest's own fields do not hash to the seal it carries.
+    #[error("{path} was altered: its seal is {expected}, its fields hash to {actual}")]
+    Seal {
+        /// The manifest.
+        path: PathBuf,
+        /// The seal written in it.
+        expected: String,
+        /// The hash of its fields.
+        actual: String,
+    },
+    /// A folder named after one step holds the checkpoint of another.
+    #[error("{path} is named after step {expected} but holds step {actual}")]
+    Step {
+        /// The checkpoint folder.
+        path: PathBuf,
+        /// The step in the folder's name.
+        expected: u64,
+        /// The step in the manifest.
+        actual: u64,
+    },
+    /// A file that belongs to the checkpoint is not there.
+    #[error("{path} is missing")]
+    Missing {
+        /// The absent file.
+        path: PathBuf,
+    },
+    /// A symbolic link, a folder or a device stands where a plain file belongs.
+    #[error("{path} is not a plain file")]
+    NotAFile {
+        /// What was found.
+        path: PathBuf,
+    },
+    /// The folder contains something the manifest does not name.
+    #[error("{path} does not belong to the checkpoint: its manifest does not name it")]
+    Foreign {
+        /// The unexpected file or folder.
+        path: PathBuf,
+    },
+    /// The file was truncated or extended.
+    #[error("{path} has the wrong size: expected {expected} bytes, found {actual}")]
+    Size {
+        /// The damaged file.
+        path: PathBuf,
+        /// Size in the manifest, in bytes.
+        expected: u64,
+        /// Size on disk, in bytes.
+        actual: u64,
+    },
+    /// The file has the right size and the wrong content.
+    #[error("{path} is damaged: expected BLAKE3 hash {expected}, found {actual}")]
+    Hash {
+        /// The damaged file.
+        path: PathBuf,
+        /// Hash in the manifest, in hexadecimal.
+        expected: String,
+        /// Hash of the content, in hexadecimal.
+        actual: String,
+    },
+}
+
+/// Named tensors could not be put into, or taken out of, the safetensors format.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorError {
+    /// Two tensors have the same name.
+    #[error("two tensors are named {name:?}")]
+    Duplicate {
+        /// The name that occurs twice.
+        name: String,
+    },
+    /// The format keeps this name for its metadata.
+    #[error("a tensor cannot be named {name:?}: the safetensors format reserves it")]
+    Reserved {
+        /// The reserved name.
+        name: String,
+    },
+    /// Type and shape ask for another number of bytes, or for a number that does not exist.
+    #[error("tensor {name:?} of type {dtype} and shape {shape:?} cannot have {actual} bytes")]
+    Length {
+        /// The tensor.
+        name: String,
+        /// Its element type.
+        dtype: DType,
+        /// Its shape.
+        shape: Vec<usize>,
+        /// The bytes given.
+        actual: usize,
+    },
+    /// The values were asked for as another type than the one stored.
+    #[error("tensor {name:?} should be {expected} but is {actual}")]
+    WrongType {
+        /// The tensor.
+        name: String,
+        /// The type asked for.
+        expected: DType,
+        /// The type stored.
+        actual: DType,
+    },
+    /// The file ends too early, or goes on after its last tensor.
+    #[error("the tensor file has the wrong size: expected {expected} bytes, found {actual}")]
+    Size {
+        /// The size its header announces, in bytes.
+        expected: u64,
+        /// The size found, in bytes.
+        actual: u64,
+    },
+    /// The header announces, or would need, more bytes than any model here has use for.
+    #[error("the tensor file's header is too large: expected at most {cap} bytes, found {actual}")]
+    HeaderTooLarge {
+        /// The largest header accepted, in bytes.
+        cap: u64,
+        /// Its size, in bytes.
+        actual: u64,
+    },
+    /// The header is not the JSON that the format prescribes.
+    #[error("the tensor file's header is invalid")]
+    Header(#[source] serde_json::Error),
+}
+
+/// Gives an I/O error the verb and the path that it lacks.
+pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
+    move |source| CheckpointError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+fn join(rejected: &[Rejected]) -> String {
+    rejected
+        .iter()
+        .map(Rejected::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}

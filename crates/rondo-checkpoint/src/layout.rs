@@ -1,0 +1,161 @@
+//! Where a run keeps its checkpoints, and which are there.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{CheckpointError, at};
+
+/// A folder named so is being written or removed.
+pub(crate) const ASIDE: &str = ".tmp-";
+/// A folder named so was whole and gives way to a newer save of the same step.
+pub(crate) const REPLACED: &str = ".old-";
+const COMMITTED: &str = "step-";
+
+/// Names every path below a run's `checkpoints` folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    checkpoints: PathBuf,
+}
+
+impl Layout {
+    /// The layout of the run in `run_dir`; touches nothing.
+    pub fn of(run_dir: &Path) -> Self {
+        Self {
+            checkpoints: run_dir.join("checkpoints"),
+        }
+    }
+
+    /// `RUN/checkpoints`.
+    pub fn dir(&self) -> &Path {
+        &self.checkpoints
+    }
+
+    /// `RUN/checkpoints/latest`: a text file with the name of the newest folder. It is a hint that
+    /// a crash can leave one save behind, so nothing in this crate reads it.
+    pub fn latest(&self) -> PathBuf {
+        self.checkpoints.join("latest")
+    }
+
+    /// `RUN/checkpoints/step-00000400` for step 400.
+    pub fn step_dir(&self, step: u64) -> PathBuf {
+        self.checkpoints.join(name(COMMITTED, step))
+    }
+
+    pub(crate) fn aside(&self, step: u64) -> PathBuf {
+        self.checkpoints.join(name(ASIDE, step))
+    }
+
+    pub(crate) fn replaced(&self, step: u64) -> PathBuf {
+        self.checkpoints.join(name(REPLACED, step))
+    }
+}
+
+/// A checkpoint folder that exists; whether it is whole is for [`open`](crate::open()) to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The step its name carries.
+    pub step: u64,
+    /// The folder.
+    pub path: PathBuf,
+    /// The size of its files together, in bytes.
+    pub size: u64,
+}
+
+/// Lists the run's checkpoints by ascending step; none when the folder does not exist.
+///
+/// Includes a checkpoint that an interrupted save of the same step had moved away and not yet
+/// replaced. Symbolic links are not followed.
+///
+/// # Errors
+/// [`CheckpointError::Io`] when a folder exists and cannot be read.
+pub fn list(run_dir: &Path) -> Result<Vec<Entry>, CheckpointError> {
+    let dir = Layout::of(run_dir).checkpoints;
+    let mut found = BTreeMap::new();
+    for (name, path) in folders(&dir)? {
+        if let Some(step) = step_of(&name, COMMITTED) {
+            found.insert(step, path);
+        } else if let Some(step) = step_of(&name, REPLACED) {
+            found.entry(step).or_insert(path);
+        }
+    }
+    let mut entries = Vec::with_capacity(found.len());
+    for (step, path) in found {
+        match size_of(&path) {
+            Ok(size) => entries.push(Entry { step, path, size }),
+            // The process that trains here removed it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(at("list", &path)(error)),
+        }
+    }
+    Ok(entries)
+}
+
+/// The folders directly in `dir`, by name; names that are not UTF-8 are none of ours.
+pub(crate) fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>, CheckpointError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(at("list", dir)(error)),
+    };
+    let mut folders = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.map_err(at("list", dir))?;
+        let is_folder = entry.file_type().map_err(at("list", dir))?.is_dir();
+        if let (true, Ok(name)) = (is_folder, entry.file_name().into_string()) {
+            folders.insert(name, entry.path());
+        }
+    }
+    Ok(folders)
+}
+
+/// The step in the name of a committed or replaced folder.
+pub(crate) fn step_in_name(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    step_of(name, COMMITTED).or_else(|| step_of(name, REPLACED))
+}
+
+/// The step in `name`, if it is spelt exactly as `name(prefix, step)` spells it.
+pub(crate) fn step_of(name: &str, prefix: &str) -> Option<u64> {
+    let step = name.strip_prefix(prefix)?.parse().ok()?;
+    (self::name(prefix, step) == name).then_some(step)
+}
+
+fn name(prefix: &str, step: u64) -> String {
+    format!("{prefix}{step:08}")
+}
+
+pub(crate) fn size_of(dir: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(dir)? {
+        size += entry?.metadata()?.len();
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_has_one_spelling() {
+        assert_eq!(step_of("step-00000400", COMMITTED), Some(400));
+        assert_eq!(step_of("step-123456789", COMMITTED), Some(123_456_789));
+        for name in [
+            "step-400",
+            "step-+0000400",
+            "step-0123456789",
+            "step-",
+            "Step-00000400",
+        ] {
+            assert_eq!(step_of(name, COMMITTED), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_run_without_checkpoints_lists_none() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(list(dir.path()).expect("an empty list"), []);
+    }
+}

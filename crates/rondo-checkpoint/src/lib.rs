@@ -1,0 +1,48 @@
+//! Checkpoints on disk: directories written aside, hashed, committed by one rename and verified
+//! before a byte of them is used.
+//!
+//! ```text
+//! RUN/.lock                                  held while a process trains here
+//! RUN/checkpoints/latest                     the name of the newest folder, for people and scripts
+//! RUN/checkpoints/step-00000400/manifest.json     written last: size and BLAKE3 hash of the others
+//! RUN/checkpoints/step-00000400/model.safetensors ...
+//! RUN/checkpoints/.tmp-00000400/             being written, or being removed: never read
+//! RUN/checkpoints/.old-00000400/             moved away while step 400 is saved again
+//! ```
+//!
+//! A folder `step-*` is whole or it is refused. Whoever holds the [`RunLock`] may write; anyone may
+//! read at any time. A reader never repairs, and a writer repairs before it writes.
+//!
+//! Reading order: [`layout`](Layout) (names on disk), [`manifest`](Manifest) (what a folder must
+//! contain), [`save()`] (the write sequence), [`open()`] (verification and fallback),
+//! [`retention`](Retention) (which old ones go), [`tensors`](TensorFile) (named tensors as bytes),
+//! [`mismatch`](Mismatch) (what differs between two models), [`lock`](RunLock),
+//! [`atomic`](atomic_write), [`error`](CheckpointError).
+//!
+//! Absences: no burn and no model (tensors are names, shapes and bytes), no configuration (its hash
+//! is an opaque string), no clock, no log, no global state. The content of a file is the caller's.
+
+mod atomic;
+mod error;
+mod layout;
+mod lock;
+mod manifest;
+mod mismatch;
+mod open;
+mod retention;
+mod save;
+mod tensors;
+
+#[cfg(test)]
+mod tests;
+
+pub use atomic::atomic_write;
+pub use error::{CheckpointError, TensorError};
+pub use layout::{Entry, Layout, list};
+pub use lock::RunLock;
+pub use manifest::{FORMAT, FileRecord, Manifest};
+pub use mismatch::{Mismatch, Misshaped, compare};
+pub use open::{Checkpoint, Rejected, Which, open, open_newest_good};
+pub use retention::{Retention, to_remove};
+pub use save::{Content, Snapshot, save};
+pub use tensors::{DType, NamedTensor, TensorFile};

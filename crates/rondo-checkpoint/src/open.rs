@@ -1,0 +1,240 @@
+//! Reading: a checkpoint is verified whole before any of it is used.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::error::{CheckpointError, at};
+use crate::layout::{Layout, list, step_in_name};
+use crate::manifest::{FileRecord, MANIFEST, MAX_MANIFEST, Manifest, hex};
+
+/// Chooses a checkpoint of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The one with the highest step.
+    Latest,
+    /// The one of this step.
+    Step(u64),
+    /// The folder at this path, wherever it is and whatever its name.
+    Path(PathBuf),
+}
+
+/// A checkpoint that was whole when it was opened.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    manifest: Manifest,
+}
+
+/// A checkpoint that was passed over, and why.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The step in the folder's name.
+    pub step: u64,
+    /// The reason; it names the file.
+    pub why: CheckpointError,
+}
+
+/// Opens the checkpoint of the run in `run_dir` that `which` chooses, and verifies all of it.
+///
+/// # Errors
+/// [`CheckpointError::NotFound`] when there is none; any other variant when it is not whole.
+pub fn open(run_dir: &Path, which: &Which) -> Result<Checkpoint, CheckpointError> {
+    let layout = Layout::of(run_dir);
+    let (chosen, place) = match which {
+        Which::Path(path) => (path.is_dir().then(|| path.clone()), path.clone()),
+        Which::Step(step) => {
+            let entry = list(run_dir)?.into_iter().find(|entry| entry.step == *step);
+            (entry.map(|entry| entry.path), layout.step_dir(*step))
+        }
+        Which::Latest => (
+            list(run_dir)?.pop().map(|entry| entry.path),
+            layout.dir().to_path_buf(),
+        ),
+    };
+    verify(chosen.ok_or(CheckpointError::NotFound { path: place })?)
+}
+
+/// Opens the newest checkpoint that is whole, with every newer one that is not.
+///
+/// # Errors
+/// [`CheckpointError::NoneGood`] when checkpoints exist and none is whole: a run that had some must
+/// not start from nothing unnoticed. [`CheckpointError::Io`] when the folder cannot be listed.
+pub fn open_newest_good(
+    run_dir: &Path,
+) -> Result<Option<(Checkpoint, Vec<Rejected>)>, CheckpointError> {
+    let mut rejected = Vec::new();
+    for entry in list(run_dir)?.into_iter().rev() {
+        match verify(entry.path) {
+            Ok(checkpoint) => return Ok(Some((checkpoint, rejected))),
+            Err(why) => rejected.push(Rejected {
+                step: entry.step,
+                why,
+            }),
+        }
+    }
+    if rejected.is_empty() {
+        return Ok(None);
+    }
+    Err(CheckpointError::NoneGood {
+        dir: Layout::of(run_dir).dir().to_path_buf(),
+        rejected,
+    })
+}
+
+impl Checkpoint {
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The number of optimizer steps taken.
+    pub fn step(&self) -> u64 {
+        self.manifest.step
+    }
+
+    /// What it says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Reads one of its files, and verifies the very bytes it returns.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Missing`] when the manifest names no such file or it is gone;
+    /// [`CheckpointError::Size`] or [`CheckpointError::Hash`] when it changed since it was opened.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
+        let path = self.path.join(name);
+        let Some(record) = self
+            .manifest
+            .files
+            .iter()
+            .find(|record| record.name == name)
+        else {
+            return Err(CheckpointError::Missing { path });
+        };
+        let mut bytes = Vec::new();
+        open_sized(&path, record)?
+            .read_to_end(&mut bytes)
+            .map_err(at("read", &path))?;
+        check_hash(path, record, blake3::hash(&bytes))?;
+        Ok(bytes)
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: {}", self.step, self.why)?;
+        let mut cause = std::error::Error::source(&self.why);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+fn verify(path: PathBuf) -> Result<Checkpoint, CheckpointError> {
+    let manifest = read_manifest(&path)?;
+    if let Some(expected) = step_in_name(&path)
+        && expected != manifest.step
+    {
+        return Err(CheckpointError::Step {
+            path,
+            expected,
+            actual: manifest.step,
+        });
+    }
+    refuse_foreign(&path, &manifest)?;
+    for record in &manifest.files {
+        let file = path.join(&record.name);
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update_reader(open_sized(&file, record)?)
+            .map_err(at("read", &file))?;
+        check_hash(file, record, hasher.finalize())?;
+    }
+    Ok(Checkpoint { path, manifest })
+}
+
+fn read_manifest(dir: &Path) -> Result<Manifest, CheckpointError> {
+    let path = dir.join(MANIFEST);
+    let (file, actual) = open_plain(&path)?;
+    if actual > MAX_MANIFEST {
+        return Err(CheckpointError::ManifestTooLarge {
+            path,
+            cap: MAX_MANIFEST,
+            actual,
+        });
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_MANIFEST)
+        .read_to_end(&mut bytes)
+        .map_err(at("read", &path))?;
+    Manifest::parse(&bytes, &path)
+}
+
+/// Refuses whatever lies in the folder and is not in the manifest, the first by name.
+fn refuse_foreign(dir: &Path, manifest: &Manifest) -> Result<(), CheckpointError> {
+    let mut names = BTreeSet::<OsString>::new();
+    for entry in fs::read_dir(dir).map_err(at("list", dir))? {
+        names.insert(entry.map_err(at("list", dir))?.file_name());
+    }
+    names.remove(OsStr::new(MANIFEST));
+    for record in &manifest.files {
+        names.remove(OsStr::new(&record.name));
+    }
+    match names.first() {
+        Some(foreign) => Err(CheckpointError::Foreign {
+            path: dir.join(foreign),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Opens a file of the recorded size, to be read no further than that size.
+fn open_sized(path: &Path, record: &FileRecord) -> Result<io::Take<File>, CheckpointError> {
+    let (file, actual) = open_plain(path)?;
+    if actual != record.size {
+        let (path, expected) = (path.to_path_buf(), record.size);
+        return Err(CheckpointError::Size {
+            path,
+            expected,
+            actual,
+        });
+    }
+    Ok(file.take(actual))
+}
+
+/// Opens a file that is one: a link could lead anywhere and a pipe would wait forever.
+fn open_plain(path: &Path) -> Result<(File, u64), CheckpointError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(CheckpointError::Missing {
+            path: path.to_path_buf(),
+        }),
+        Err(error) => Err(at("read", path)(error)),
+        Ok(metadata) if !metadata.is_file() => Err(CheckpointError::NotAFile {
+            path: path.to_path_buf(),
+        }),
+        Ok(metadata) => Ok((File::open(path).map_err(at("read", path))?, metadata.len())),
+    }
+}
+
+fn check_hash(
+    path: PathBuf,
+    record: &FileRecord,
+    actual: blake3::Hash,
+) -> Result<(), CheckpointError> {
+    let (expected, actual) = (record.blake3.clone(), hex(actual));
+    if expected == actual {
+        return Ok(());
+    }
+    Err(CheckpointError::Hash {
+        path,
+        expected,
+        actual,
+    })
+}

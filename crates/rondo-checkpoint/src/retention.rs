@@ -1,0 +1,65 @@
+//! Which old checkpoints go.
+
+/// What to keep; a checkpoint that any rule keeps stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The number of newest checkpoints to keep; 0 means 1, for the newest always stays.
+    pub keep_last: usize,
+    /// Keeps every step divisible by this number; 0 keeps none but step 0.
+    pub keep_every: Option<u64>,
+    /// The step of the best checkpoint so far.
+    pub keep_best: Option<u64>,
+}
+
+/// The steps to remove from `steps`, ascending; never the newest, hence never the only one.
+pub fn to_remove(steps: &[u64], retention: &Retention) -> Vec<u64> {
+    let mut old = steps.to_vec();
+    old.sort_unstable();
+    old.dedup();
+    old.truncate(old.len().saturating_sub(retention.keep_last.max(1)));
+    old.retain(|&step| {
+        retention.keep_best != Some(step)
+            && !retention
+                .keep_every
+                .is_some_and(|every| step.is_multiple_of(every))
+    });
+    old
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEPS: [u64; 5] = [30, 10, 50, 20, 40];
+    const NONE: [u64; 0] = [];
+
+    fn keep(keep_last: usize, keep_every: Option<u64>, keep_best: Option<u64>) -> Retention {
+        Retention {
+            keep_last,
+            keep_every,
+            keep_best,
+        }
+    }
+
+    #[test]
+    fn the_newest_stay() {
+        assert_eq!(to_remove(&STEPS, &keep(2, None, None)), [10, 20, 30]);
+        assert_eq!(to_remove(&STEPS, &keep(9, None, None)), NONE);
+    }
+
+    #[test]
+    fn the_best_and_the_regular_ones_stay_too() {
+        assert_eq!(to_remove(&STEPS, &keep(1, Some(20), Some(10))), [30]);
+    }
+
+    #[test]
+    fn neither_the_newest_nor_the_only_one_ever_goes() {
+        for keep_last in 0..3 {
+            for every in [None, Some(0), Some(7)] {
+                assert!(!to_remove(&STEPS, &keep(keep_last, every, None)).contains(&50));
+                assert_eq!(to_remove(&[5], &keep(keep_last, every, None)), NONE);
+            }
+        }
+        assert_eq!(to_remove(&[], &keep(0, None, None)), NONE);
+    }
+}

@@ -1,0 +1,48 @@
+//! What the promises R1, R3, R4, R6 and R15 demand of a checkpoint folder, tried on real folders.
+
+mod damage;
+mod prefixes;
+mod tensor_bytes;
+
+use std::path::Path;
+
+use crate::{Checkpoint, CheckpointError, Entry, Retention, RunLock, Snapshot, save};
+
+const KEEP_ALL: Retention = Retention {
+    keep_last: usize::MAX,
+    keep_every: None,
+    keep_best: None,
+};
+const MODEL: &str = "model.safetensors";
+const PROGRESS: &str = "progress.json";
+
+/// Two files of different length whose content tells step and version.
+fn contents(step: u64, version: &str) -> [(&'static str, Vec<u8>); 2] {
+    let model = format!("weights of step {step}, version {version}");
+    [
+        (MODEL, model.into_bytes()),
+        (PROGRESS, format!("{{\"step\":{step}}}").into_bytes()),
+    ]
+}
+
+fn with_snapshot<T>(step: u64, version: &str, use_it: impl FnOnce(&Snapshot<'_>) -> T) -> T {
+    let files = contents(step, version);
+    let [(model, model_bytes), (progress, progress_bytes)] = &files;
+    use_it(&Snapshot {
+        step,
+        config_hash: "c0ffee",
+        created_by: "rondo 0.1.0",
+        files: &[(model, model_bytes), (progress, progress_bytes)],
+    })
+}
+
+fn commit(run: &Path, step: u64, version: &str) -> Result<Entry, CheckpointError> {
+    let lock = RunLock::acquire(run)?;
+    with_snapshot(step, version, |snapshot| save(&lock, snapshot, &KEEP_ALL))
+}
+
+fn holds(checkpoint: &Checkpoint, step: u64, version: &str) -> bool {
+    contents(step, version)
+        .iter()
+        .all(|(name, bytes)| checkpoint.read(name).is_ok_and(|read| read == *bytes))
+}

@@ -1,0 +1,236 @@
+//! From TOML text to the tree, with the line of every key.
+
+use std::ops::Range;
+use std::thread;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::path;
+use crate::read;
+use crate::value::{Node, Table, Value};
+use crate::violation::{Origin, Violation, Violations};
+
+/// The deepest nesting of tables and arrays; recursion over the tree is bounded by it.
+pub(crate) const MAX_DEPTH: usize = 64;
+
+/// The stack of the parsing thread, in bytes: 5 KiB for each of the levels that `toml` may nest.
+const STACK_BYTES: usize = 32 << 20;
+
+/// A configuration as it was written: values, and where each of them came from.
+#[derive(Debug, Clone)]
+pub struct Document {
+    name: String,
+    pub(crate) root: Node,
+    pub(crate) problems: Vec<Violation>,
+    pub(crate) known_keys: Vec<String>,
+}
+
+impl Document {
+    /// Parses TOML text; `name` is what messages call it, usually the file's path.
+    ///
+    /// # Errors
+    /// Text that is not TOML, with line and column, and nesting deeper than 64 levels.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Violations> {
+        let refuse = |violation| Violations::new(name, vec![violation]);
+        let root = with_deep_stack(|| parse_root(text)).map_err(refuse)?;
+        Ok(Self {
+            name: name.to_owned(),
+            root: Node {
+                value: Value::Table(root),
+                origin: Origin::Missing,
+            },
+            problems: Vec::new(),
+            known_keys: Vec::new(),
+        })
+    }
+
+    /// Adds every dotted key of the configuration, so that a key in the wrong section can be
+    /// answered with the right one.
+    #[must_use]
+    pub fn with_known_keys(self, known_keys: Vec<String>) -> Self {
+        Self { known_keys, ..self }
+    }
+
+    /// Reads the document, with its overrides, as a `T`.
+    ///
+    /// # Errors
+    /// Every violation at once: refused overrides, unknown keys and variants, wrong types, numbers
+    /// out of range, and required keys without a value.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Violations> {
+        let mut violations = self.problems.clone();
+        match read::read(self) {
+            Ok(value) if violations.is_empty() => return Ok(value),
+            Ok(_) => {}
+            Err(found) => violations.extend(found),
+        }
+        Err(Violations::new(&self.name, violations))
+    }
+
+    /// Tells where a dotted key was written.
+    pub fn origin(&self, key: &str) -> Origin {
+        path::parse(key)
+            .and_then(|path| self.root.get(&path))
+            .map_or(Origin::Missing, |node| node.origin.clone())
+    }
+
+    /// Turns the finding of a check made elsewhere into a violation, located at the key or at the
+    /// nearest section that was written.
+    pub fn violation(&self, key: &str, message: String) -> Violation {
+        let path = path::parse(key).unwrap_or_default();
+        let node = (0..=path.len())
+            .rev()
+            .find_map(|length| self.root.get(&path[..length]));
+        let origin = node.map_or(Origin::Missing, |node| node.origin.clone());
+        Violation {
+            key: key.to_owned(),
+            origin,
+            message,
+            suggestion: None,
+        }
+    }
+
+    /// Turns all findings of a check made elsewhere, pairs of dotted key and message, into
+    /// violations.
+    pub fn violations(&self, found: impl IntoIterator<Item = (String, String)>) -> Violations {
+        let locate = |(key, message): (String, String)| self.violation(&key, message);
+        Violations::new(&self.name, found.into_iter().map(locate).collect())
+    }
+}
+
+/// Runs a parser where its recursion has room.
+///
+/// The `toml` crate bounds brackets and the parts of a dotted key to 80 each, so that text can
+/// still nest 6400 levels, and dropping what was parsed recurses through all of them.
+pub(crate) fn with_deep_stack<R: Send>(
+    parse: impl FnOnce() -> Result<R, Violation> + Send,
+) -> Result<R, Violation> {
+    thread::scope(|scope| {
+        let parser = thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, parse);
+        match parser.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(parsed)) => parsed,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => Err(Violation {
+                key: String::new(),
+                origin: Origin::Missing,
+                message: format!("no thread could be started to parse the text: {error}"),
+                suggestion: None,
+            }),
+        }
+    })
+}
+
+fn parse_root(text: &str) -> Result<Table, Violation> {
+    let lines = Lines::new(text);
+    let parsed = DeTable::parse(text).map_err(|error| {
+        let offset = error.span().map_or(text.len(), |span| span.start);
+        Violation {
+            key: String::new(),
+            origin: Origin::File {
+                line: lines.line(offset),
+            },
+            message: format!(
+                "{} (column {})",
+                error.message().trim(),
+                lines.column(offset)
+            ),
+            suggestion: None,
+        }
+    })?;
+    let origin = |span: Range<usize>| Origin::File {
+        line: lines.line(span.start),
+    };
+    table(parsed.get_ref(), &origin, 1)
+}
+
+/// The offsets at which the lines of a text start.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        let newlines = text.match_indices('\n').map(|(offset, _)| offset + 1);
+        Self {
+            text,
+            starts: std::iter::once(0).chain(newlines).collect(),
+        }
+    }
+
+    /// Returns the line, from 1, of a byte offset.
+    fn line(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset)
+    }
+
+    /// Returns the column in characters, from 1, of a byte offset.
+    fn column(&self, offset: usize) -> usize {
+        let start = self.starts[self.line(offset) - 1];
+        self.text
+            .get(start..offset)
+            .map_or(0, |before| before.chars().count())
+            + 1
+    }
+}
+
+/// Names the origin of what stands at a range of bytes.
+type OriginOf<'a> = &'a dyn Fn(Range<usize>) -> Origin;
+
+/// Converts a parsed value that stands `depth` levels deep.
+pub(crate) fn value(
+    parsed: &Spanned<DeValue<'_>>,
+    origin: OriginOf<'_>,
+    depth: usize,
+) -> Result<Value, Violation> {
+    if depth > MAX_DEPTH {
+        return Err(Violation {
+            key: String::new(),
+            origin: origin(parsed.span()),
+            message: format!("nested deeper than {MAX_DEPTH} levels"),
+            suggestion: None,
+        });
+    }
+    Ok(match parsed.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Boolean(truth) => Value::Boolean(*truth),
+        DeValue::Datetime(date) => Value::Unreadable(format!("the date {date}")),
+        DeValue::Integer(number) => {
+            let range = i128::from(i64::MIN)..=i128::from(u64::MAX);
+            match i128::from_str_radix(number.as_str(), number.radix()) {
+                Ok(integer) if range.contains(&integer) => Value::Integer(integer),
+                _ => Value::Unreadable(format!("the number {number}, which is out of range")),
+            }
+        }
+        DeValue::Float(number) => {
+            let written_infinite = number.as_str().trim_start_matches(['+', '-']) == "inf";
+            match number.as_str().parse::<f64>() {
+                Ok(float) if written_infinite || !float.is_infinite() => Value::Float(float),
+                _ => Value::Unreadable(format!("the number {number}, which is out of range")),
+            }
+        }
+        DeValue::Array(items) => {
+            let node = |item: &Spanned<DeValue<'_>>| {
+                Ok(Node {
+                    value: value(item, origin, depth + 1)?,
+                    origin: origin(item.span()),
+                })
+            };
+            Value::Array(items.iter().map(node).collect::<Result<_, _>>()?)
+        }
+        DeValue::Table(entries) => Value::Table(table(entries, origin, depth + 1)?),
+    })
+}
+
+fn table(entries: &DeTable<'_>, origin: OriginOf<'_>, depth: usize) -> Result<Table, Violation> {
+    let node = |(key, item): (&Spanned<_>, &Spanned<_>)| {
+        let node = Node {
+            value: value(item, origin, depth)?,
+            origin: origin(key.span()),
+        };
+        Ok((ToString::to_string(key.get_ref()), node))
+    };
+    entries.iter().map(node).collect()
+}

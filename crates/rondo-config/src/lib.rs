@@ -1,0 +1,58 @@
+//! Strict TOML: every violation at once, with key path, line and a suggestion.
+//!
+//! A [`Document`] is parsed text in which every key remembers where it came from. Overrides from
+//! the command line are laid over it, and it is read into any `serde` type. What does not fit is
+//! not reported one problem at a time: the reader repairs a copy after each problem and goes on,
+//! so that one [`Violations`] names them all.
+//!
+//! ```
+//! #[derive(serde::Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Train {
+//!     steps: u64,
+//! }
+//!
+//! let mut document = rondo_config::Document::parse("run.toml", "steps = 10\nsed = 1").unwrap();
+//! document.set("steps=many");
+//! let violations = document.read::<Train>().err().unwrap();
+//! assert_eq!(violations.len(), 2);
+//! ```
+//!
+//! The modules in reading order:
+//!
+//! * [`violation`]: what is wrong, where, and how it is printed
+//! * `value`: the tree of values with origins
+//! * `path`: dotted keys
+//! * [`document`]: from text to the tree
+//! * `overrides`: `key=value` from the command line
+//! * `error`: a structured reading error
+//! * `de`: the tree as a `serde` deserializer
+//! * `read`: the repair loop that finds every violation
+//! * `suggest`: the nearest known word
+//! * [`print`]: the resolved configuration as text, and how two of them differ
+//!
+//! # Absences
+//!
+//! This crate knows no trainer, opens no file, reads no environment and prints nothing. It has one
+//! convention: the key `kind` names the variant of an internally tagged enum. TOML dates are not
+//! values here; they are reported as a wrong type.
+
+mod de;
+pub mod document;
+mod error;
+mod overrides;
+mod path;
+pub mod print;
+mod read;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod value;
+pub mod violation;
+
+pub use document::Document;
+pub use print::{Difference, PrintError, difference, flatten, to_toml};
+pub use violation::{Origin, Violation, Violations};
+
+/// The key that names the variant of an internally tagged enum.
+pub const TAG: &str = "kind";

@@ -1,0 +1,146 @@
+//! Overrides from the command line: `model.recurrence.mean=16`.
+
+use std::collections::btree_map::Entry;
+use std::slice;
+
+use toml::de::DeValue;
+
+use crate::TAG;
+use crate::document::{Document, MAX_DEPTH, value, with_deep_stack};
+use crate::path;
+use crate::value::{Node, Table, Value};
+use crate::violation::{Origin, Violation};
+
+impl Document {
+    /// Applies `a.b.c=value` over what was written before.
+    ///
+    /// The value is read as TOML; what is not TOML is a string, so that `device.kind=flex` needs
+    /// no quotes. Missing tables are created, and an element of an array is named by its index.
+    ///
+    /// Changing a `kind` changes which keys its table may have. The keys beside it that came from
+    /// the file belong to the other variant and are dropped; those set by overrides stay. The
+    /// dotted keys dropped are returned, so that the caller can say so.
+    ///
+    /// A bad assignment is remembered and reported by [`Document::read`] with all the others.
+    pub fn set(&mut self, assignment: &str) -> Vec<String> {
+        match self.assign(assignment) {
+            Ok(dropped) => dropped,
+            Err(violation) => {
+                self.problems.push(violation);
+                Vec::new()
+            }
+        }
+    }
+
+    fn assign(&mut self, assignment: &str) -> Result<Vec<String>, Violation> {
+        let origin = Origin::Override {
+            text: assignment.to_owned(),
+        };
+        let refuse = |key: &str, message: String| Violation {
+            key: key.to_owned(),
+            origin: origin.clone(),
+            message,
+            suggestion: None,
+        };
+        let Some((key, text)) = assignment.split_once('=') else {
+            return Err(refuse("", "expected key=value".to_owned()));
+        };
+        let (key, text) = (key.trim(), text.trim());
+        let Some(keys) = path::parse(key) else {
+            return Err(refuse(
+                "",
+                "the part before `=` is not a dotted key".to_owned(),
+            ));
+        };
+        if text.is_empty() {
+            return Err(refuse(key, "nothing follows `=`".to_owned()));
+        }
+        if keys.len() > MAX_DEPTH {
+            return Err(refuse(
+                key,
+                format!("nested deeper than {MAX_DEPTH} levels"),
+            ));
+        }
+        let value = with_deep_stack(|| match DeValue::parse(text) {
+            Ok(parsed) => value(&parsed, &|_| origin.clone(), keys.len()),
+            Err(_) => Ok(Value::String(text.to_owned())),
+        })?;
+
+        let mut place = &mut self.root;
+        for (depth, name) in keys.iter().enumerate() {
+            place = match &mut place.value {
+                Value::Table(table) => {
+                    let dropped = match &value {
+                        Value::String(kind) if name == TAG && depth + 1 == keys.len() => {
+                            change_kind(table, kind, &keys[..depth])
+                        }
+                        _ => Vec::new(),
+                    };
+                    let node = match table.entry(name.clone()) {
+                        Entry::Occupied(entry) => entry.into_mut(),
+                        Entry::Vacant(entry) => entry.insert(Node {
+                            value: Value::Table(Table::new()),
+                            origin: origin.clone(),
+                        }),
+                    };
+                    if depth + 1 == keys.len() {
+                        *node = Node { value, origin };
+                        return Ok(dropped);
+                    }
+                    node
+                }
+                Value::Array(nodes) => {
+                    let length = nodes.len();
+                    let index = name.parse::<usize>().ok();
+                    let Some(node) = index.and_then(|index| nodes.get_mut(index)) else {
+                        let array = path::dotted(&keys[..depth]);
+                        let message = format!("{array} has {length} elements, counted from 0");
+                        return Err(refuse(key, message));
+                    };
+                    node
+                }
+                scalar => {
+                    let parent = path::dotted(&keys[..depth]);
+                    let message = format!("{parent} is {}, not a table", scalar.describe());
+                    return Err(refuse(key, message));
+                }
+            };
+        }
+        *place = Node { value, origin };
+        Ok(Vec::new())
+    }
+}
+
+/// Drops what the file wrote beside a `kind` that is about to become `kind`; returns its keys.
+fn change_kind(table: &mut Table, kind: &str, parent: &[String]) -> Vec<String> {
+    let mut dropped = Vec::new();
+    if let Some(Node {
+        value: Value::String(before),
+        ..
+    }) = table.get(TAG)
+        && before != kind
+    {
+        keep_overrides(table, parent, &mut dropped);
+        let tag = path::dotted(&[parent, &[TAG.to_owned()]].concat());
+        dropped.retain(|key| *key != tag);
+    }
+    dropped
+}
+
+/// Keeps what an override set, and the tables that lead to it.
+fn keep_overrides(table: &mut Table, parent: &[String], dropped: &mut Vec<String>) {
+    table.retain(|key, node| {
+        let path = [parent, slice::from_ref(key)].concat();
+        if matches!(node.origin, Origin::Override { .. }) {
+            return true;
+        }
+        if let Value::Table(inner) = &mut node.value {
+            keep_overrides(inner, &path, dropped);
+            if !inner.is_empty() {
+                return true;
+            }
+        }
+        dropped.push(path::dotted(&path));
+        false
+    });
+}

@@ -1,0 +1,118 @@
+//! The tree of values, in which every node remembers where it was written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::path::quoted_key;
+use crate::violation::Origin;
+
+/// The longest piece of a string that a message repeats, in characters.
+const SHOWN: usize = 40;
+
+/// The entries of one table. Sorted by key, so that nothing depends on the order in the file.
+pub(crate) type Table = BTreeMap<String, Node>;
+
+/// A value and its origin.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) origin: Origin,
+}
+
+/// One TOML value, or what the repair loop puts in the place of one.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    String(String),
+    /// Within the ranges of `i64` and `u64` together.
+    Integer(i128),
+    Float(f64),
+    Boolean(bool),
+    Array(Vec<Node>),
+    Table(Table),
+    /// A value that no type reads, a date or a number beyond all ranges, in words.
+    Unreadable(String),
+    /// Reads as any type that says what it is: the place of a value already reported.
+    StandIn,
+    /// The tag of a stand-in that is read as an internally tagged enum.
+    StandInTag,
+    /// Passed over, as if the key had not been written.
+    Absent,
+}
+
+impl Node {
+    /// Returns the node at a path of keys and array indices.
+    pub(crate) fn get(&self, path: &[String]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| match &node.value {
+            Value::Table(table) => table.get(key),
+            Value::Array(nodes) => nodes.get(key.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+
+    /// Returns the node at a path, to be changed.
+    pub(crate) fn get_mut(&mut self, path: &[String]) -> Option<&mut Node> {
+        path.iter()
+            .try_fold(self, |node, key| match &mut node.value {
+                Value::Table(table) => table.get_mut(key),
+                Value::Array(nodes) => nodes.get_mut(key.parse::<usize>().ok()?),
+                _ => None,
+            })
+    }
+
+    /// Returns the nodes directly below, each with its key or index.
+    pub(crate) fn children(&self) -> Vec<(String, &Node)> {
+        match &self.value {
+            Value::Table(table) => table
+                .iter()
+                .map(|(key, node)| (key.clone(), node))
+                .collect(),
+            Value::Array(nodes) => nodes
+                .iter()
+                .enumerate()
+                .map(|(index, node)| (index.to_string(), node))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Value {
+    /// Names the value in a message: `the string "many"`, `3`, `a table`.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::String(text) if text.chars().count() > SHOWN => {
+                let shown: String = text.chars().take(SHOWN).collect();
+                format!("the string {}...", Self::String(shown))
+            }
+            Self::String(_) => format!("the string {self}"),
+            Self::Array(_) => "an array".to_owned(),
+            Self::Table(_) => "a table".to_owned(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Writes the value as TOML on one line.
+impl fmt::Display for Value {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::String(text) => write!(out, "{}", toml::Value::from(text.as_str())),
+            Self::Integer(number) => write!(out, "{number}"),
+            Self::Float(number) => write!(out, "{}", toml::Value::from(*number)),
+            Self::Boolean(truth) => write!(out, "{truth}"),
+            Self::Array(nodes) => {
+                let items: Vec<String> = nodes.iter().map(|node| node.value.to_string()).collect();
+                write!(out, "[{}]", items.join(", "))
+            }
+            Self::Table(table) if table.is_empty() => out.write_str("{}"),
+            Self::Table(table) => {
+                let entry =
+                    |(key, node): (&String, &Node)| format!("{} = {}", quoted_key(key), node.value);
+                let entries: Vec<String> = table.iter().map(entry).collect();
+                write!(out, "{{ {} }}", entries.join(", "))
+            }
+            Self::Unreadable(words) => out.write_str(words),
+            Self::StandIn | Self::StandInTag | Self::Absent => out.write_str("nothing"),
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Training of a byte-level BPE (Sennrich, Haddow and Birch, 2016; bytes as in GPT-2).
+//!
+//! `tokenizers` cuts the text into words, loads the result and encodes with it; the merges are
+//! found here, because the library's trainer breaks ties between two entries of the same pair by
+//! the order of a randomly seeded hash table, and so is not promised to give the same file twice.
+//! Here the next merge is the most frequent pair, of equals the smallest, and nothing iterates over
+//! a hash table.
+//!
+//! Ids: `0..256` the bytes, 256 the end of a text, then the merges in order.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+
+use serde_json::json;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
+
+use crate::error::DataError;
+use crate::tokenizer::{END_OF_TEXT, Tokenizer, guarded};
+
+type Pair = (u32, u32);
+
+/// Counts the words of texts; the counts do not depend on the order of the texts.
+#[derive(Default)]
+pub(crate) struct WordCounts(BTreeMap<String, u64>);
+
+impl WordCounts {
+    /// Adds the words of one text, as the byte-level pre-tokenizer cuts it.
+    pub(crate) fn add(&mut self, text: &str) -> Result<(), DataError> {
+        let mut words = PreTokenizedString::from(text);
+        guarded(|| ByteLevel::new(false, false, true).pre_tokenize(&mut words)).map_err(refuse)?;
+        for (word, _, _) in words.get_splits(OffsetReferential::Original, OffsetType::Byte) {
+            match self.0.get_mut(word) {
+                Some(count) => *count += 1,
+                None => {
+                    self.0.insert(word.to_owned(), 1);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Trains a tokenizer of `vocab_size` tokens, fewer where the text has no pair left to merge.
+///
+/// `progress` hears of merges done and merges wanted.
+pub(crate) fn train(
+    words: &WordCounts,
+    vocab_size: usize,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Tokenizer, DataError> {
+    let alphabet = byte_characters();
+    let mut spelling: Vec<String> = alphabet.iter().map(char::to_string).collect();
+    spelling.push(END_OF_TEXT.to_owned());
+    let byte_of: BTreeMap<char, u32> = alphabet.into_iter().zip(0..).collect();
+
+    let mut merger = Merger::new(words, &byte_of);
+    let bytes = spelling.len();
+    let wanted = vocab_size.saturating_sub(bytes) as u64;
+    let mut ids: HashMap<String, u32> = HashMap::new();
+    let mut known: HashSet<Pair> = HashSet::new();
+    let mut merges = Vec::new();
+    while spelling.len() < vocab_size {
+        let Some(pair) = merger.most_frequent() else {
+            break;
+        };
+        let (left, right) = (&spelling[pair.0 as usize], &spelling[pair.1 as usize]);
+        let merged = format!("{left}{right}");
+        // Two pairs may spell the same token and share its id; a pair that was merged before can
+        // then come up again, and its first rank stands.
+        if known.insert(pair) {
+            merges.push(json!([left, right]));
+        }
+        let next = spelling.len() as u32;
+        let id = *ids.entry(merged.clone()).or_insert(next);
+        if id == next {
+            spelling.push(merged);
+            let done = (spelling.len() - bytes) as u64;
+            if done.is_multiple_of(64) || done == wanted {
+                progress(done, wanted);
+            }
+        }
+        merger.merge(pair, id);
+    }
+    tokenizer_from(&spelling, &merges)
+}
+
+fn tokenizer_from(
+    spelling: &[String],
+    merges: &[serde_json::Value],
+) -> Result<Tokenizer, DataError> {
+    let vocab: BTreeMap<&str, usize> = spelling.iter().map(String::as_str).zip(0..).collect();
+    let byte_level = json!({
+        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true,
+    });
+    let file = json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [{
+            "id": 256, "content": END_OF_TEXT, "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false, "special": true,
+        }],
+        "normalizer": null, "pre_tokenizer": byte_level, "post_processor": null,
+        "decoder": byte_level,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+            "ignore_merges": false, "vocab": vocab, "merges": merges,
+        },
+    });
+    // The library writes its own layout, ids in order; that text is what is hashed and kept.
+    let text = guarded(|| tokenizers::Tokenizer::from_bytes(file.to_string())?.to_string(false))
+        .map_err(refuse)?;
+    Tokenizer::from_json("trained here", text.into_bytes())
+}
+
+fn refuse(message: String) -> DataError {
+    DataError::Tokenizer {
+        name: "in training".to_owned(),
+        message,
+    }
+}
+
+/// Returns the printable character that stands for each byte: itself where it is one, the next
+/// from `U+0100` on otherwise (the table of GPT-2).
+fn byte_characters() -> [char; 256] {
+    let mut replacements = ('\u{100}'..).take(256);
+    std::array::from_fn(|byte| match byte as u8 {
+        printable @ (b'!'..=b'~' | 0xa1..=0xac | 0xae..) => char::from(printable),
+        _ => replacements.next().unwrap_or('\u{100}'),
+    })
+}
+
+/// Words as sequences of ids, with the count of every adjacent pair kept up to date.
+#[derive(Default)]
+struct Merger {
+    words: Vec<(Vec<u32>, u64)>,
+    counts: HashMap<Pair, u64>,
+    /// Words that contain the pair, or once did; a word may stand here twice.
+    places: HashMap<Pair, Vec<usize>>,
+    /// Pairs whose count rose since the queue was last filled.
+    raised: Vec<Pair>,
+    /// Every pair with a count that is at least its present one; outdated entries are corrected
+    /// when they come up.
+    queue: BinaryHeap<(u64, Reverse<Pair>)>,
+}
+
+impl Merger {
+    fn new(words: &WordCounts, byte_of: &BTreeMap<char, u32>) -> Self {
+        let mut merger = Self::default();
+        for (place, (word, count)) in words.0.iter().enumerate() {
+            let ids: Vec<u32> = word.chars().map(|c| byte_of[&c]).collect();
+            for pair in ids.windows(2) {
+                merger.raise((pair[0], pair[1]), *count, place);
+            }
+            merger.words.push((ids, *count));
+        }
+        merger.queue_raised();
+        merger
+    }
+
+    fn raise(&mut self, pair: Pair, by: u64, place: usize) {
+        *self.counts.entry(pair).or_default() += by;
+        let places = self.places.entry(pair).or_default();
+        if places.last() != Some(&place) {
+            places.push(place);
+        }
+        self.raised.push(pair);
+    }
+
+    fn lower(&mut self, pair: Pair, by: u64) {
+        if let Some(count) = self.counts.get_mut(&pair) {
+            *count = count.saturating_sub(by);
+        }
+    }
+
+    fn queue_raised(&mut self) {
+        self.raised.sort_unstable();
+        self.raised.dedup();
+        for pair in self.raised.drain(..) {
+            if let Some(count) = self.counts.get(&pair) {
+                self.queue.push((*count, Reverse(pair)));
+            }
+        }
+    }
+
+    /// Returns the most frequent pair, of equals the smallest, if one occurs at least twice.
+    fn most_frequent(&mut self) -> Option<Pair> {
+        while let Some((claimed, Reverse(pair))) = self.queue.pop() {
+            let count = self.counts.get(&pair).copied().unwrap_or(0);
+            if count == claimed && count >= 2 {
+                return Some(pair);
+            }
+            if count >= 2 && count < claimed {
+                self.queue.push((count, Reverse(pair)));
+            }
+        }
+        None
+    }
+
+    /// Replaces the pair by `id` in every word, from left to right without overlap.
+    fn merge(&mut self, pair: Pair, id: u32) {
+        for place in self.places.remove(&pair).unwrap_or_default() {
+            let (old, count) = std::mem::take(&mut self.words[place]);
+            let mut new = Vec::with_capacity(old.len());
+            let mut rest = old.as_slice();
+            while let Some((&first, behind)) = rest.split_first() {
+                if !(first == pair.0 && behind.first() == Some(&pair.1)) {
+                    new.push(first);
+                    rest = behind;
+                    continue;
+                }
+                rest = &behind[1..];
+                if let Some(&before) = new.last() {
+                    self.lower((before, pair.0), count);
+                    self.raise((before, id), count, place);
+                }
+                if let Some(&after) = rest.first() {
+                    self.lower((pair.1, after), count);
+                    self.raise((id, after), count, place);
+                }
+                new.push(id);
+            }
+            self.words[place] = (new, count);
+        }
+        self.counts.remove(&pair);
+        self.queue_raised();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(texts: &[&str]) -> WordCounts {
+        let mut words = WordCounts::default();
+        for text in texts {
+            words.add(text).expect("the pre-tokenizer takes any text");
+        }
+        words
+    }
+
+    fn trained(texts: &[&str], vocab_size: usize) -> Tokenizer {
+        train(&counts(texts), vocab_size, &mut |_, _| {}).expect("any text trains a tokenizer")
+    }
+
+    #[test]
+    fn the_byte_characters_are_those_of_the_library_and_differ() {
+        let ours = byte_characters();
+        let theirs = ByteLevel::alphabet();
+        assert!(ours.iter().all(|c| theirs.contains(c)));
+        let distinct: std::collections::BTreeSet<char> = ours.into_iter().collect();
+        assert_eq!(distinct.len(), 256);
+    }
+
+    #[test]
+    fn merges_come_by_count_and_of_equals_the_smallest_first() {
+        // ab occurs four times; then (ab, c) and (x, y) twice each: x < ab as an id.
+        let tokenizer = trained(&["abc\nabc\nab\nab\nxy\nxy"], 260);
+        let tokens = |text| tokenizer.encode(text).expect("bytes encode anything");
+        assert_eq!(tokens("ab"), [257]);
+        assert_eq!(tokens("xy"), [258]);
+        assert_eq!(tokens("abc"), [259]);
+        assert_eq!(tokenizer.vocab_size(), 260);
+    }
+
+    #[test]
+    fn a_run_of_one_letter_counts_and_merges_without_overlap() {
+        let tokenizer = trained(&["aaaaa\naaaaa"], 260);
+        let tokens = tokenizer.encode("aaaaa").expect("bytes encode anything");
+        assert_eq!(tokenizer.decode(&tokens).expect("own tokens"), "aaaaa");
+        assert!(tokens.len() <= 2, "{tokens:?}");
+    }
+
+    #[test]
+    fn any_text_comes_back_and_speaking_of_the_end_of_text_does_not_end_it() {
+        let tokenizer = trained(&["the cat and the hat\n", "the end"], 280);
+        for text in [
+            "the hat",
+            "  \t\nÜñï 猫 🦀",
+            "",
+            "a <|endoftext|> b",
+            "\r\n\r\n x",
+        ] {
+            let tokens = tokenizer.encode(text).expect("bytes encode anything");
+            assert!(!tokens.contains(&tokenizer.end_of_text()), "{text:?}");
+            assert_eq!(tokenizer.decode(&tokens).expect("own tokens"), text);
+        }
+        assert_eq!(tokenizer.end_of_text(), 256);
+    }
+
+    #[test]
+    fn two_trainings_give_the_same_file_whatever_the_order_of_the_texts() {
+        let texts = [include_str!("bpe.rs"), include_str!("order.rs"), "x y z\n"];
+        let reversed: Vec<&str> = texts.iter().rev().copied().collect();
+        let (first, second) = (trained(&texts, 600), trained(&reversed, 600));
+        assert_eq!(first.json(), second.json());
+        assert_eq!(first.hash(), second.hash());
+        assert_eq!(first.vocab_size(), 600);
+    }
+
+    #[test]
+    fn a_small_text_gives_a_small_vocabulary() {
+        assert_eq!(trained(&["ab"], 1000).vocab_size(), 257);
+    }
+}

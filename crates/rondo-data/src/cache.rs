@@ -1,0 +1,179 @@
+//! Prepared folders, found again: the second start reads no text.
+//!
+//! The folder's name is a hash of all that decides its content: the fingerprint of the corpus
+//! (names and versions, or paths, sizes and times), the tokenizer, the split, the format.
+
+use std::path::Path;
+
+use crate::config::{DataConfig, TokenizerConfig};
+use crate::corpus::CorpusSource;
+use crate::error::DataError;
+use crate::prepare::{PrepareProgress, prepare};
+use crate::text::TextData;
+use crate::tokenizer::Tokenizer;
+
+/// Changes with the content of prepared folders: shard format, split, tokenizer training.
+const FORMAT: &str = "rondo-data prepared 1";
+
+/// Opens the text that a `text` or `prepared` configuration names, preparing it where no cache
+/// holds it.
+///
+/// # Errors
+///
+/// When the configuration is neither, the corpus cannot be prepared, or a prepared folder is
+/// damaged.
+pub fn open_or_prepare(
+    config: &DataConfig,
+    progress: &mut dyn FnMut(PrepareProgress),
+) -> Result<TextData, DataError> {
+    match config {
+        DataConfig::Prepared { path } => TextData::open(Path::new(path)),
+        DataConfig::Text {
+            paths,
+            tokenizer,
+            val_fraction,
+            max_bytes,
+            cache,
+            json_field,
+        } => {
+            let source = CorpusSource::new(paths, json_field);
+            let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
+            let folder = Path::new(cache).join(&key[..16]);
+            if !folder.exists() {
+                let prepared = prepare(
+                    &source,
+                    tokenizer,
+                    *val_fraction,
+                    *max_bytes,
+                    &folder,
+                    progress,
+                );
+                // Another process may have committed the same folder meanwhile; its content is
+                // the same.
+                if let Err(error) = prepared
+                    && !folder.exists()
+                {
+                    return Err(error);
+                }
+            }
+            TextData::open(&folder)
+        }
+        DataConfig::WordProblem { .. } | DataConfig::Arithmetic { .. } => Err(DataError::Config(
+            "kind: a synthetic task has no text to prepare; use `text` or `prepared`".to_owned(),
+        )),
+    }
+}
+
+fn key(
+    source: &CorpusSource,
+    tokenizer: &TokenizerConfig,
+    val_fraction: f64,
+    max_bytes: Option<u64>,
+) -> Result<String, DataError> {
+    let mut parts = vec![
+        FORMAT.to_owned(),
+        format!("{val_fraction:?} {max_bytes:?} {tokenizer:?}"),
+    ];
+    if let TokenizerConfig::File { path } = tokenizer {
+        let hash = Tokenizer::load(Path::new(path))?.hash();
+        parts.push(blake3::Hash::from_bytes(hash).to_string());
+    }
+    if let CorpusSource::Paths { json_field, .. } = source {
+        parts.push(json_field.clone());
+    }
+    parts.extend(source.fingerprint()?);
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn config(folder: &Path, tokenizer: TokenizerConfig) -> DataConfig {
+        DataConfig::Text {
+            paths: vec![folder.join("text").display().to_string()],
+            tokenizer,
+            val_fraction: 0.3,
+            max_bytes: None,
+            cache: folder.join("cache").display().to_string(),
+            json_field: "text".to_owned(),
+        }
+    }
+
+    /// Opens and returns whether anything was prepared.
+    fn open(config: &DataConfig) -> Result<(TextData, bool), DataError> {
+        let mut heard = false;
+        let data = open_or_prepare(config, &mut |_| heard = true)?;
+        Ok((data, heard))
+    }
+
+    fn with_texts(check: impl FnOnce(&Path)) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("text")).expect("writable");
+        for name in ["one", "two", "three", "four"] {
+            let text = format!("{name} and {name} and {name}\n");
+            fs::write(folder.path().join("text").join(name), text).expect("writable");
+        }
+        check(folder.path());
+    }
+
+    #[test]
+    fn the_second_start_prepares_nothing_and_a_change_prepares_again() {
+        with_texts(|folder| {
+            let bytes = config(folder, TokenizerConfig::Bytes {});
+            let (first, prepared) = open(&bytes).expect("good texts");
+            assert!(prepared);
+            let (second, prepared) = open(&bytes).expect("good texts");
+            assert!(!prepared);
+            assert_eq!(first.info(), second.info());
+
+            let bpe = config(folder, TokenizerConfig::Bpe { vocab_size: 260 });
+            assert!(open(&bpe).expect("good texts").1);
+            fs::write(folder.join("text/five"), "five").expect("writable");
+            assert!(open(&bytes).expect("good texts").1);
+        });
+    }
+
+    #[test]
+    fn a_damaged_folder_is_refused_and_named() {
+        with_texts(|folder| {
+            let bytes = config(folder, TokenizerConfig::Bytes {});
+            let (data, _) = open(&bytes).expect("good texts");
+            let path = data.folder().join("val.tokens");
+            drop(data);
+            let mut tokens = fs::read(&path).expect("readable");
+            *tokens.last_mut().expect("not empty") ^= 1;
+            fs::write(&path, tokens).expect("writable");
+            let error = open(&bytes).expect_err("a damaged shard").to_string();
+            assert!(
+                error.contains("val.tokens: checksum of the tokens"),
+                "{error}"
+            );
+        });
+    }
+
+    #[test]
+    fn a_prepared_folder_opens_by_its_path() {
+        with_texts(|folder| {
+            let (data, _) = open(&config(folder, TokenizerConfig::Bytes {})).expect("good texts");
+            let path = data.folder().display().to_string();
+            let (again, prepared) = open(&DataConfig::Prepared { path }).expect("a whole folder");
+            assert!(!prepared);
+            assert_eq!(again.info(), data.info());
+        });
+    }
+
+    #[test]
+    fn a_task_has_no_text() {
+        let task: DataConfig =
+            serde_json::from_str(r#"{"kind":"arithmetic"}"#).expect("a valid task");
+        assert!(open(&task).is_err());
+    }
+}

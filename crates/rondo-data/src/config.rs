@@ -1,0 +1,325 @@
+//! The `[data]` section of a run's configuration.
+
+use serde::{Deserialize, Serialize};
+
+use crate::tasks::curriculum::Curriculum;
+use crate::tasks::group::Group;
+use crate::tasks::{MAX_SEQ, MAX_TREE_DEPTH, tree_tokens};
+
+/// Where the tokens of a run come from.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DataConfig {
+    /// Text files, tokenized once and kept in a cache folder.
+    Text {
+        /// Files, folders and globs; empty for the sources of the pinned dependencies.
+        #[serde(default)]
+        paths: Vec<String>,
+        /// How text becomes tokens.
+        #[serde(default)]
+        tokenizer: TokenizerConfig,
+        /// Share of the corpus, in bytes, that is kept for validation.
+        #[serde(default = "val_fraction")]
+        val_fraction: f64,
+        /// Reads no more than this many bytes of text; everything when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_bytes: Option<u64>,
+        /// Folder of prepared corpora, one subfolder each.
+        #[serde(default = "cache")]
+        cache: String,
+        /// Key of the document's text in every line of a `.jsonl` file.
+        #[serde(default = "json_field")]
+        json_field: String,
+    },
+    /// A folder written by `trainer prepare`.
+    Prepared {
+        /// The folder.
+        path: String,
+    },
+    /// The word problem of a finite group.
+    WordProblem {
+        /// The group; its elements are the vocabulary.
+        #[serde(default = "group")]
+        group: Group,
+        /// Length of the words, in letters.
+        #[serde(default = "word_lengths")]
+        curriculum: Curriculum,
+    },
+    /// Nested arithmetic over `Z_modulus`.
+    Arithmetic {
+        /// The ring has this many digits.
+        #[serde(default = "modulus")]
+        modulus: u32,
+        /// Tokens in a row, which packs as many trees as fit.
+        #[serde(default = "arithmetic_seq")]
+        seq: usize,
+        /// Depth of the trees, in operators.
+        #[serde(default = "tree_depths")]
+        curriculum: Curriculum,
+    },
+}
+
+/// How text becomes tokens.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TokenizerConfig {
+    /// One token per byte and one for the end of a text: 257 tokens.
+    Bytes {},
+    /// A byte-level BPE trained on the training part of the corpus.
+    Bpe {
+        /// Size of the vocabulary, the 256 bytes and the end of a text included.
+        #[serde(default = "vocab_size")]
+        vocab_size: usize,
+    },
+    /// A `tokenizer.json` of the `tokenizers` library.
+    File {
+        /// The file.
+        path: String,
+    },
+}
+
+fn val_fraction() -> f64 {
+    0.05
+}
+
+fn cache() -> String {
+    "data/cache".to_owned()
+}
+
+fn json_field() -> String {
+    "text".to_owned()
+}
+
+fn vocab_size() -> usize {
+    4096
+}
+
+fn group() -> Group {
+    Group::Symmetric { n: 3 }
+}
+
+fn word_lengths() -> Curriculum {
+    Curriculum::new(4, 4, 32)
+}
+
+fn modulus() -> u32 {
+    7
+}
+
+fn arithmetic_seq() -> usize {
+    128
+}
+
+fn tree_depths() -> Curriculum {
+    Curriculum::new(1, 1, 6)
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self::Text {
+            paths: Vec::new(),
+            tokenizer: TokenizerConfig::default(),
+            val_fraction: val_fraction(),
+            max_bytes: None,
+            cache: cache(),
+            json_field: json_field(),
+        }
+    }
+}
+
+impl Default for TokenizerConfig {
+    fn default() -> Self {
+        Self::Bpe {
+            vocab_size: vocab_size(),
+        }
+    }
+}
+
+impl DataConfig {
+    /// Returns whether the tokens are generated rather than read.
+    pub fn is_task(&self) -> bool {
+        matches!(self, Self::WordProblem { .. } | Self::Arithmetic { .. })
+    }
+
+    /// Reports every rule that is broken, each with its key path below `[data]`.
+    pub fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        match self {
+            Self::Text {
+                paths,
+                tokenizer,
+                val_fraction,
+                max_bytes,
+                cache,
+                json_field,
+            } => {
+                for (index, path) in paths.iter().enumerate() {
+                    not_empty(&format!("paths.{index}"), path, report);
+                }
+                tokenizer.validate(report);
+                if let Some(message) = val_fraction_violation(*val_fraction) {
+                    report("val_fraction", message);
+                }
+                if *max_bytes == Some(0) {
+                    report("max_bytes", "must be at least 1, is 0".to_owned());
+                }
+                not_empty("cache", cache, report);
+                not_empty("json_field", json_field, report);
+            }
+            Self::Prepared { path } => not_empty("path", path, report),
+            Self::WordProblem { group, curriculum } => {
+                group.validate(report);
+                curriculum.validate(MAX_SEQ, report);
+            }
+            Self::Arithmetic {
+                modulus,
+                seq,
+                curriculum,
+            } => {
+                if !(2..=256).contains(modulus) {
+                    let message = format!("must lie between 2 and 256, is {modulus}");
+                    report("modulus", message);
+                }
+                curriculum.validate(MAX_TREE_DEPTH, report);
+                let tree = tree_tokens(curriculum.max.min(MAX_TREE_DEPTH));
+                if !(tree..=MAX_SEQ).contains(seq) {
+                    let message = format!(
+                        "must lie between {tree}, one tree of depth curriculum.max = {}, and \
+                         {MAX_SEQ}, is {seq}",
+                        curriculum.max
+                    );
+                    report("seq", message);
+                }
+            }
+        }
+    }
+
+    /// Returns every violation in one line, or `None`.
+    pub(crate) fn violations(&self) -> Option<String> {
+        let mut lines = Vec::new();
+        self.validate(&mut |key, message| lines.push(format!("{key}: {message}")));
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+}
+
+/// Returns what is wrong with a share of validation text, or `None`.
+pub(crate) fn val_fraction_violation(fraction: f64) -> Option<String> {
+    let holds = fraction > 0.0 && fraction <= 0.5;
+    (!holds).then(|| format!("must lie above 0 and not above 0.5, is {fraction}"))
+}
+
+impl TokenizerConfig {
+    /// Smallest vocabulary of a byte-level BPE: the bytes and the end of a text.
+    const MIN_VOCAB: usize = 257;
+    /// Largest vocabulary that is trained here.
+    const MAX_VOCAB: usize = 1 << 20;
+
+    /// Reports every rule that is broken, each with its key path below `[data]`.
+    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        match self {
+            Self::Bytes {} => {}
+            Self::Bpe { vocab_size } => {
+                if !(Self::MIN_VOCAB..=Self::MAX_VOCAB).contains(vocab_size) {
+                    let message = format!(
+                        "must lie between {} (the 256 bytes and the end of a text) and {}, \
+                         is {vocab_size}",
+                        Self::MIN_VOCAB,
+                        Self::MAX_VOCAB
+                    );
+                    report("tokenizer.vocab_size", message);
+                }
+            }
+            Self::File { path } => not_empty("tokenizer.path", path, report),
+        }
+    }
+}
+
+fn not_empty(key: &str, value: &str, report: &mut dyn FnMut(&str, String)) {
+    if value.is_empty() {
+        report(key, "must not be empty".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<DataConfig, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    fn broken_keys(config: &DataConfig) -> Vec<String> {
+        let mut keys = Vec::new();
+        config.validate(&mut |key, _| keys.push(key.to_owned()));
+        keys
+    }
+
+    #[test]
+    fn the_shortest_sections_are_valid_and_come_back_from_their_own_text() {
+        for json in [
+            r#"{"kind":"text"}"#,
+            r#"{"kind":"text","tokenizer":{"kind":"bytes"},"max_bytes":9}"#,
+            r#"{"kind":"text","tokenizer":{"kind":"bpe"}}"#,
+            r#"{"kind":"prepared","path":"p"}"#,
+            r#"{"kind":"word-problem"}"#,
+            r#"{"kind":"word-problem","group":{"kind":"alternating","n":5}}"#,
+            r#"{"kind":"arithmetic","curriculum":{"start":1,"step":1,"max":5}}"#,
+        ] {
+            let config = parse(json).expect(json);
+            assert!(broken_keys(&config).is_empty(), "{json}");
+            let text = serde_json::to_string(&config).expect("a config is plain data");
+            assert_eq!(parse(&text).expect("its own text"), config);
+        }
+        assert_eq!(
+            parse(r#"{"kind":"text"}"#).expect("valid"),
+            DataConfig::default()
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_everywhere() {
+        for json in [
+            r#"{"kind":"text","path":"x"}"#,
+            r#"{"kind":"text","tokenizer":{"kind":"bytes","vocab_size":300}}"#,
+            r#"{"kind":"prepared","path":"p","cache":"c"}"#,
+            r#"{"kind":"word-problem","group":{"kind":"cyclic","n":5,"order":5}}"#,
+            r#"{"kind":"arithmetic","curriculum":{"start":1,"step":1,"max":5,"min":0}}"#,
+            r#"{"kind":"word_problem"}"#,
+        ] {
+            assert!(parse(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn every_violation_is_reported_with_its_key() {
+        let text = DataConfig::Text {
+            paths: vec!["a".to_owned(), String::new()],
+            tokenizer: TokenizerConfig::Bpe { vocab_size: 256 },
+            val_fraction: f64::NAN,
+            max_bytes: Some(0),
+            cache: String::new(),
+            json_field: String::new(),
+        };
+        assert_eq!(
+            broken_keys(&text),
+            [
+                "paths.1",
+                "tokenizer.vocab_size",
+                "val_fraction",
+                "max_bytes",
+                "cache",
+                "json_field"
+            ]
+        );
+        let words = DataConfig::WordProblem {
+            group: Group::Symmetric { n: 7 },
+            curriculum: Curriculum::new(0, 1, 4),
+        };
+        assert_eq!(broken_keys(&words), ["group.n", "curriculum.start"]);
+        let trees = DataConfig::Arithmetic {
+            modulus: 1,
+            seq: 30,
+            curriculum: Curriculum::new(1, 1, 4),
+        };
+        assert_eq!(broken_keys(&trees), ["modulus", "seq"]);
+    }
+}

@@ -1,0 +1,111 @@
+//! Everything that can be wrong with data.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is wrong with a corpus, a tokenizer, a shard or a token file, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The operating system refused a read, a write, a rename.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, as a verb: `read`, `write`, `rename`.
+        action: &'static str,
+        /// The file or folder it was attempted on.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A file of a corpus is not what its name says.
+    #[error("{}: {message}", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A line of a `.jsonl` file is not a document.
+    #[error("{}:{line}: {message}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from one.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The corpus as a whole cannot be used.
+    #[error("{0}")]
+    Corpus(String),
+    /// The sources of the dependencies cannot be found.
+    #[error(
+        "cannot read the default corpus, the sources of the pinned dependencies: {0}; \
+         give another corpus with `[data] paths = [\"FILE-OR-FOLDER\"]` or `--set data.paths=[\"..\"]`"
+    )]
+    Dependencies(String),
+    /// A tokenizer cannot be loaded, trained or applied.
+    #[error("tokenizer {name}: {message}")]
+    Tokenizer {
+        /// The file, or a word for a tokenizer without one.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A token file breaks a rule of its format.
+    #[error("{}: {what}: expected {expected}, found {actual}", path.display())]
+    Shard {
+        /// The file.
+        path: PathBuf,
+        /// The quantity that is wrong.
+        what: &'static str,
+        /// What the format or the tokenizer asks for.
+        expected: String,
+        /// What the file holds.
+        actual: String,
+    },
+    /// A token id lies beyond the vocabulary.
+    #[error(
+        "{}: token {id} at {position} lies beyond the vocabulary of {vocab_size} tokens",
+        path.display()
+    )]
+    TokenBeyondVocabulary {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file: `position 7`, or `row 2, position 7`.
+        position: String,
+        /// The id.
+        id: u64,
+        /// Number of tokens in the vocabulary.
+        vocab_size: usize,
+    },
+    /// There are too few tokens to make one row.
+    #[error(
+        "the {part} tokens are too few: a row of seq {seq} needs {} tokens, found {tokens}; \
+         use a larger corpus or a smaller seq",
+        seq + 1
+    )]
+    TooShort {
+        /// `training` or `validation`.
+        part: &'static str,
+        /// Positions in a row.
+        seq: usize,
+        /// Number of tokens found.
+        tokens: usize,
+    },
+    /// The configuration breaks its own rules.
+    #[error("invalid [data]: {0}")]
+    Config(String),
+}
+
+impl DataError {
+    /// Returns a converter for `map_err` that remembers action and path.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}

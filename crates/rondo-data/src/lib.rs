@@ -1,0 +1,58 @@
+//! From text, or from a synthetic task, to batches of token ids.
+//!
+//! Every batch is a pure function of its source, the seed and the number of its first row:
+//! `train_rows(seed, first_row, rows, ..)`. Nothing is consumed and nothing is remembered, so a
+//! resumed run seeks to its row and goes on with the same tokens.
+//!
+//! # Modules, in reading order
+//!
+//! * [`batch`]: what a trainer receives, and [`IGNORE`]
+//! * [`config`]: the `[data]` section, and every rule it has to keep
+//! * [`source`]: one enum over text and tasks
+//! * text: [`corpus`] (paths to files), `documents` (files to documents), [`dependencies`] (the
+//!   corpus that every build already has), `split` (training and validation), `bpe` and
+//!   [`tokenizer`], `encode`, [`mod@prepare`] (corpus to folder), `cache` (not twice), [`shards`]
+//!   (token files), `order` (which window is which row), [`text`] (windows to batches),
+//!   [`token_rows`] (tokens handed in for evaluation)
+//! * tasks: [`tasks`] with the word problem of a finite group and nested arithmetic
+//! * [`error`], `seed`
+//!
+//! # What this crate does not know
+//!
+//! Burn, tensors and devices; the clock; the terminal (progress goes to a callback); ambient
+//! randomness; the network (cargo is asked with `--offline --locked`); the iteration order of a
+//! hash table.
+
+pub mod batch;
+mod bpe;
+mod cache;
+pub mod config;
+pub mod corpus;
+pub mod dependencies;
+mod documents;
+mod encode;
+pub mod error;
+mod order;
+pub mod prepare;
+mod seed;
+pub mod shards;
+pub mod source;
+mod split;
+pub mod tasks;
+pub mod text;
+pub mod token_rows;
+pub mod tokenizer;
+
+pub use batch::{Batch, IGNORE};
+pub use cache::open_or_prepare;
+pub use config::{DataConfig, TokenizerConfig};
+pub use corpus::CorpusSource;
+pub use error::DataError;
+pub use prepare::{CorpusInfo, PreparePhase, PrepareProgress, prepare};
+pub use source::Source;
+pub use tasks::Task;
+pub use tasks::curriculum::{Curriculum, CurriculumState};
+pub use tasks::group::Group;
+pub use text::TextData;
+pub use token_rows::{batches_of_rows, read_tokens};
+pub use tokenizer::Tokenizer;

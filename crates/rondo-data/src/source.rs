@@ -1,0 +1,89 @@
+//! One enum over everything a run can train on.
+
+use crate::cache::open_or_prepare;
+use crate::config::DataConfig;
+use crate::error::DataError;
+use crate::prepare::PrepareProgress;
+use crate::tasks::Task;
+use crate::text::TextData;
+
+/// An opened source of batches.
+#[derive(Debug)]
+pub enum Source {
+    /// Tokenized text.
+    Text(Box<TextData>),
+    /// A synthetic task.
+    Task(Task),
+}
+
+impl Source {
+    /// Opens what the configuration names, preparing text where no cache holds it.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration breaks a rule, or the corpus, its tokenizer or its shards do.
+    pub fn open(
+        config: &DataConfig,
+        progress: &mut dyn FnMut(PrepareProgress),
+    ) -> Result<Self, DataError> {
+        if let Some(violations) = config.violations() {
+            return Err(DataError::Config(violations));
+        }
+        match config {
+            DataConfig::Text { .. } | DataConfig::Prepared { .. } => {
+                let text = open_or_prepare(config, progress)?;
+                Ok(Self::Text(Box::new(text)))
+            }
+            DataConfig::WordProblem { group, curriculum } => {
+                Ok(Self::Task(Task::word_problem(*group, curriculum.clone())))
+            }
+            DataConfig::Arithmetic {
+                modulus,
+                seq,
+                curriculum,
+            } => Ok(Self::Task(Task::arithmetic(
+                *modulus,
+                *seq,
+                curriculum.clone(),
+            ))),
+        }
+    }
+
+    /// Returns the number of tokens a model has to know.
+    pub fn vocab_size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.vocab_size(),
+            Self::Task(task) => task.vocab_size(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Curriculum, Group};
+
+    #[test]
+    fn a_task_opens_without_any_file() {
+        let config = DataConfig::WordProblem {
+            group: Group::Cyclic { n: 5 },
+            curriculum: Curriculum::new(1, 1, 2),
+        };
+        let source = Source::open(&config, &mut |_| {}).expect("a task needs nothing");
+        assert_eq!(source.vocab_size(), 5);
+    }
+
+    #[test]
+    fn a_broken_configuration_is_refused_before_anything_is_built() {
+        let config = DataConfig::Arithmetic {
+            modulus: 0,
+            seq: 0,
+            curriculum: Curriculum::new(1, 1, usize::MAX),
+        };
+        let error = Source::open(&config, &mut |_| {}).expect_err("three rules are broken");
+        let message = error.to_string();
+        for key in ["modulus", "curriculum.max", "seq"] {
+            assert!(message.contains(key), "{message}");
+        }
+    }
+}

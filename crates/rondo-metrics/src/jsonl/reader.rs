@@ -1,0 +1,113 @@
+//! Reading a metrics file back, also while a run writes it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::{JsonlError, io_error};
+use crate::record::Record;
+
+/// Reads a metrics file one record at a time. A last line without its end is passed over unless it
+/// is a whole record, so that the file of a running or killed process can be read.
+#[derive(Debug)]
+pub struct Records {
+    path: PathBuf,
+    input: BufReader<File>,
+    number: usize,
+    buffer: Vec<u8>,
+}
+
+impl Records {
+    /// Returns the bytes of the line read last, without its end.
+    pub(super) fn line(&self) -> &[u8] {
+        self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer)
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<Record, JsonlError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.buffer.clear();
+        match self.input.read_until(b'\n', &mut self.buffer) {
+            Ok(0) => return None,
+            Ok(_) => self.number += 1,
+            Err(source) => return Some(Err(io_error(&self.path, "read", source))),
+        }
+        match serde_json::from_slice(self.line()) {
+            Ok(record) => Some(Ok(record)),
+            Err(_) if !self.buffer.ends_with(b"\n") => None,
+            Err(source) => {
+                let path = self.path.clone();
+                Some(Err(JsonlError::Malformed {
+                    path,
+                    line: self.number,
+                    source,
+                }))
+            }
+        }
+    }
+}
+
+/// Opens a metrics file for reading record by record.
+///
+/// # Errors
+///
+/// The file cannot be opened.
+pub fn records(path: &Path) -> Result<Records, JsonlError> {
+    let file = File::open(path).map_err(|source| io_error(path, "open", source))?;
+    Ok(Records {
+        path: path.to_owned(),
+        input: BufReader::new(file),
+        number: 0,
+        buffer: Vec::new(),
+    })
+}
+
+/// Reads a whole metrics file.
+///
+/// # Errors
+///
+/// The file cannot be read, or a complete line is not a record.
+pub fn read(path: &Path) -> Result<Vec<Record>, JsonlError> {
+    records(path)?.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed write must fail the test")]
+
+    use std::fs;
+
+    use super::*;
+    use crate::jsonl::tests::{append, file_of, loss};
+
+    #[test]
+    fn every_cut_through_the_last_line_reads_the_lines_before_it() {
+        let (_dir, path) = file_of(&[loss(1), loss(2)]);
+        let bytes = fs::read(&path).unwrap();
+        let first = bytes.iter().position(|b| *b == b'\n').unwrap() + 1;
+        for end in first..bytes.len() - 1 {
+            fs::write(&path, &bytes[..end]).unwrap();
+            assert_eq!(read(&path).unwrap(), [loss(1)], "cut at {end}");
+        }
+        // Only the end of the line is lost: the record is whole.
+        fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        assert_eq!(read(&path).unwrap(), [loss(1), loss(2)]);
+    }
+
+    #[test]
+    fn a_broken_line_inside_is_an_error_with_file_and_line() {
+        let (_dir, path) = file_of(&[loss(1)]);
+        append(&path, b"{\"step\":\n\xff\n");
+        let error = read(&path).unwrap_err();
+        assert!(
+            matches!(error, JsonlError::Malformed { line: 2, .. }),
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().contains("metrics.jsonl: line 2 "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! The metrics of a run: names, records, sinks and the terminal.
+//!
+//! A run speaks in [`Record`]s, `{"step":128,"tokens":1048576,"kind":"train","metrics":{"loss":3.4}}`.
+//! `metrics.jsonl` is the source of truth; event files for `TensorBoard` and the terminal show the same
+//! numbers under the same names.
+//!
+//! In reading order:
+//!
+//! * [`names`]: the table of every metric; [`events`]: the table of every event
+//! * [`value`], [`record`]: one row, strict about names when it is built
+//! * [`sinks`]: where rows go; [`jsonl`]: the append-only file, its reader, its cut at a resume;
+//!   [`tensorboard`]: event files that may fail without harm
+//! * [`throughput`]: the recent rate of anything, and what it says about the time left
+//! * [`format`](mod@format), [`table`]: numbers and tables for people
+//! * [`terminal`], `lines`, [`progress`], [`work`]: what a person sees while it runs
+//!
+//! The crate does not know models, tensors, configurations, or how any number was measured. Nothing here
+//! decides when to log. Only the event files' time stamps and the pace of plain lines read a clock.
+//! Nothing writes to standard output.
+
+pub mod events;
+pub mod format;
+pub mod jsonl;
+mod lines;
+pub mod names;
+pub mod progress;
+pub mod record;
+pub mod sinks;
+pub mod table;
+pub mod tensorboard;
+pub mod terminal;
+pub mod throughput;
+pub mod value;
+pub mod work;
+
+pub use events::{Event, Severity};
+pub use jsonl::{JsonlError, JsonlSink};
+pub use names::{Kind, Metric};
+pub use progress::Progress;
+pub use record::{Metrics, Record, RecordError};
+pub use sinks::{Fanout, Sink, SinkError};
+pub use table::Table;
+pub use tensorboard::TensorboardSink;
+pub use terminal::Mode;
+pub use throughput::Throughput;
+pub use value::Value;
+pub use work::WorkBar;

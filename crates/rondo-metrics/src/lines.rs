@@ -1,0 +1,225 @@
+//! Records as lines of at most 80 columns: pure text, no terminal.
+
+use std::fmt::Write as _;
+
+use crate::format::{self, MISSING, or_missing, significant};
+use crate::record::Record;
+use crate::value::Value;
+
+/// The widest line of numbers.
+const COLUMNS: usize = 80;
+
+/// Tells a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation, rate, and the
+/// seconds left. Where that is too wide the spaces shrink, then the learning rate and the norm go.
+pub(crate) fn train(record: &Record, total_steps: u64, eta: Option<f64>) -> String {
+    let number = |name: &str| record.number(name);
+    let depth = match (number("num_steps_no_grad"), number("num_steps_with_grad")) {
+        (Some(n), Some(k)) => format!("{n}+{k}"),
+        _ => MISSING.to_owned(),
+    };
+    let mut fields = vec![
+        format!("{}/{total_steps}", record.step),
+        format!("loss {}", or_missing(number("loss"), |x| significant(x, 4))),
+        format!("lr {}", or_missing(number("lr"), format::learning_rate)),
+        format!(
+            "|g| {}",
+            or_missing(number("grad_norm"), |x| significant(x, 2))
+        ),
+        format!("r {depth}"),
+        format!(
+            "corr {}",
+            or_missing(number("hidden_state_corr"), |x| format!("{x:.2}"))
+        ),
+        or_missing(number("tokens_per_second"), |x| format::rate(x, "tok")),
+        format!("eta {}", or_missing(eta, format::duration)),
+    ];
+    let wide = fields.join("  ");
+    if wide.len() <= COLUMNS {
+        return wide;
+    }
+    let mut narrow = fields.join(" ");
+    while narrow.len() > COLUMNS && fields.len() > 6 {
+        fields.remove(2);
+        narrow = fields.join(" ");
+    }
+    narrow
+}
+
+/// Tells an evaluation: step, loss at the mean depth, perplexity per depth; on tasks a second line with the
+/// accuracy per depth. Successive evaluations of a run align.
+pub(crate) fn eval(record: &Record, total_steps: u64) -> Vec<String> {
+    let width = total_steps.to_string().len();
+    let loss = or_missing(record.number("val_cross_entropy"), |x| significant(x, 4));
+    let head = [
+        format!("eval {:>width$}", record.step),
+        format!("loss {loss:>5}"),
+    ];
+    let mut lines = per_depth(record, "val_perplexity", &head, "ppl");
+    let blank = head.map(|part| " ".repeat(part.len()));
+    if record.metrics.per_depth("val_accuracy").next().is_some() {
+        lines.extend(per_depth(record, "val_accuracy", &blank, "acc"));
+    }
+    lines
+}
+
+/// Lays out a head and one cell per depth, on one line if any spacing allows it.
+fn per_depth(record: &Record, name: &str, head: &[String; 2], label: &str) -> Vec<String> {
+    let cells: Vec<(usize, String)> = record
+        .metrics
+        .per_depth(name)
+        .map(|(depth, value)| (depth, or_missing(value.as_number(), |x| significant(x, 3))))
+        .collect();
+    let mut lines = Vec::new();
+    for (outer, inner) in [("  ", "  "), (" ", "  "), (" ", " ")] {
+        let mut line = format!("{}{outer}{}{outer}{label}", head[0], head[1]);
+        let indent = line.len();
+        lines.clear();
+        for (depth, value) in &cells {
+            let cell = format!("{inner}{depth}: {value:>4}");
+            if line.len() + cell.len() > COLUMNS && line.len() > indent {
+                lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+            }
+            line.push_str(&cell);
+        }
+        lines.push(line);
+        if lines.len() == 1 {
+            break;
+        }
+    }
+    lines
+}
+
+/// Tells an event: step, name, details.
+pub(crate) fn event(record: &Record) -> String {
+    let mut line = format!(
+        "step {}  {}",
+        record.step,
+        record.event_name().unwrap_or(MISSING)
+    );
+    for (name, value) in record.details() {
+        let value = match value {
+            Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => format!("{x}"),
+            Value::Number(x) => significant(*x, 4),
+            Value::Null => MISSING.to_owned(),
+            Value::Series(values) => format!("[{} values]", values.len()),
+            Value::Text(text) => text.clone(),
+        };
+        let _ = write!(line, "  {name} {value}");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
+
+    use super::*;
+    use crate::events::Event;
+    use crate::names::name_at;
+
+    fn step(step: u64) -> Record {
+        let mut record = Record::train(step, 8 * step);
+        for (name, value) in [
+            ("loss", 3.41159),
+            ("lr", 4e-5),
+            ("grad_norm", 0.98),
+            ("num_steps_no_grad", 24.0),
+            ("num_steps_with_grad", 8.0),
+            ("hidden_state_corr", 0.231),
+            ("tokens_per_second", 12_345.0),
+        ] {
+            record.push(name, value).unwrap();
+        }
+        record
+    }
+
+    fn evaluation(depths: &[usize]) -> Record {
+        let mut record = Record::eval(1280, 0);
+        for &depth in depths {
+            record
+                .push(&name_at("val_perplexity", depth), 13.18)
+                .unwrap();
+        }
+        record.push("val_cross_entropy", 2.34).unwrap();
+        record
+    }
+
+    #[test]
+    fn fields_stand_apart_where_there_is_room() {
+        assert_eq!(
+            train(&step(150), 200, Some(9.0)),
+            "150/200 loss 3.412 lr 4.0e-5 |g| 0.98 r 24+8 corr 0.23 12.3k tok/s eta 9.0s"
+        );
+        let mut record = Record::train(1, 8);
+        record.push("loss", f64::NAN).unwrap();
+        assert_eq!(
+            train(&record, 9, None),
+            "1/9  loss NaN  lr n/a  |g| n/a  r n/a  corr n/a  n/a  eta n/a"
+        );
+    }
+
+    #[test]
+    fn a_long_run_keeps_every_field_in_eighty_columns() {
+        let line = train(&step(1280), 20_000, Some(3725.0));
+        assert_eq!(
+            line,
+            "1280/20000 loss 3.412 lr 4.0e-5 |g| 0.98 r 24+8 corr 0.23 12.3k tok/s eta 1h 02m"
+        );
+        assert_eq!(line.len(), 80);
+    }
+
+    #[test]
+    fn a_longer_run_drops_the_rate_before_anything_else() {
+        let line = train(&step(128_000), 200_000, Some(3725.0));
+        assert_eq!(
+            line,
+            "128000/200000 loss 3.412 |g| 0.98 r 24+8 corr 0.23 12.3k tok/s eta 1h 02m"
+        );
+    }
+
+    #[test]
+    fn an_evaluation_is_one_line_at_the_published_depths() {
+        let lines = eval(&evaluation(&[1, 4, 8, 16, 32, 64]), 20_000);
+        assert_eq!(
+            lines,
+            ["eval  1280 loss 2.340 ppl 1: 13.2 4: 13.2 8: 13.2 16: 13.2 32: 13.2 64: 13.2"]
+        );
+        let lines = eval(&evaluation(&[1, 4]), 200);
+        assert_eq!(lines, ["eval 1280  loss 2.340  ppl  1: 13.2  4: 13.2"]);
+    }
+
+    #[test]
+    fn more_depths_than_fit_go_on_below() {
+        let depths: Vec<usize> = (1..=12).collect();
+        let lines = eval(&evaluation(&depths), 2000);
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|line| line.len() <= COLUMNS), "{lines:?}");
+        assert!(
+            lines[1].starts_with(&" ".repeat("eval 1280 loss 2.340 ppl ".len())),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn accuracy_on_tasks_stands_under_perplexity() {
+        let mut record = evaluation(&[1, 4]);
+        record.push("val_accuracy@1", 0.125).unwrap();
+        record.push("val_accuracy@4", 1.0).unwrap();
+        assert_eq!(
+            eval(&record, 2000)[1],
+            "                       acc  1: 0.125  4: 1.00"
+        );
+    }
+
+    #[test]
+    fn an_event_tells_its_details() {
+        let mut record = Record::event(400, 0, Event::Checkpoint);
+        record.push("path", "checkpoints/step-00000400").unwrap();
+        record.push("loss", 2.51234).unwrap();
+        record.push("steps", 400_u64).unwrap();
+        assert_eq!(
+            event(&record),
+            "step 400  checkpoint  path checkpoints/step-00000400  loss 2.512  steps 400"
+        );
+    }
+}

@@ -1,0 +1,333 @@
+//! The table of every metric that a run writes: name, kind, shape, unit, presence and meaning.
+//!
+//! Symbols: `s_i` is the state after iteration `i`, `r = n + k` the recurrence depth, `e` the prelude's
+//! output, `n_f` the final norm, `y` the coda's output, `S` the sequence length, `V` the vocabulary size.
+//! Formulas: Geiping et al. 2025, arXiv 2502.05171; their names are kept so that results compare.
+
+use std::fmt::{self, Write as _};
+
+use serde::{Deserialize, Serialize};
+
+use crate::events::Event;
+
+/// What a record reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Measured on a training step.
+    Train,
+    /// Measured on the validation set.
+    Eval,
+    /// Something happened; see [`Event`].
+    Event,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Eval => "eval",
+            Self::Event => "event",
+        })
+    }
+}
+
+/// How many numbers a metric holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// One number.
+    Scalar,
+    /// One number per iteration, for iterations 1, 2, …, r.
+    PerIteration,
+    /// One number, written once per evaluated recurrence depth as `name@r`.
+    PerDepth,
+    /// A series of numbers, written once per evaluated recurrence depth as `name@r`.
+    SeriesPerDepth,
+}
+
+impl Shape {
+    /// Returns whether a written name carries an `@r` suffix.
+    pub fn has_depth(self) -> bool {
+        matches!(self, Self::PerDepth | Self::SeriesPerDepth)
+    }
+
+    /// Returns whether a value is a series rather than one number.
+    pub fn is_series(self) -> bool {
+        matches!(self, Self::PerIteration | Self::SeriesPerDepth)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scalar => "number",
+            Self::PerIteration => "number per iteration",
+            Self::PerDepth => "number per depth",
+            Self::SeriesPerDepth => "series per depth",
+        })
+    }
+}
+
+/// When a metric is part of the records of its kind. A value that is undefined where the metric is
+/// present (a correlation of one token with itself) is null, not absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Presence {
+    /// In every record of its kind.
+    Always,
+    /// Only in runs on synthetic tasks.
+    Tasks,
+    /// Only in runs on text, where a token stands for bytes.
+    Text,
+    /// Only where the device tells its memory use or its peak rate is known.
+    Device,
+    /// Only in the first record of its kind: it does not depend on the model.
+    Once,
+}
+
+impl fmt::Display for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "always",
+            Self::Tasks => "tasks only",
+            Self::Text => "text only",
+            Self::Device => "where the device gives it",
+            Self::Once => "once",
+        })
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The name without an `@r` suffix.
+    pub name: &'static str,
+    /// The records that carry it.
+    pub kind: Kind,
+    /// How many numbers it holds.
+    pub shape: Shape,
+    /// The unit; `1` for a pure number.
+    pub unit: &'static str,
+    /// When it is written.
+    pub presence: Presence,
+    /// One sentence, with the formula where there is one.
+    pub meaning: &'static str,
+}
+
+impl Metric {
+    const fn only(self, presence: Presence) -> Self {
+        Self { presence, ..self }
+    }
+}
+
+const fn row(
+    kind: Kind,
+    shape: Shape,
+    name: &'static str,
+    unit: &'static str,
+    meaning: &'static str,
+) -> Metric {
+    Metric {
+        name,
+        kind,
+        shape,
+        unit,
+        presence: Presence::Always,
+        meaning,
+    }
+}
+
+const fn train(name: &'static str, unit: &'static str, meaning: &'static str) -> Metric {
+    row(Kind::Train, Shape::Scalar, name, unit, meaning)
+}
+
+const fn iterations(name: &'static str, unit: &'static str, meaning: &'static str) -> Metric {
+    row(Kind::Train, Shape::PerIteration, name, unit, meaning)
+}
+
+const fn eval(name: &'static str, unit: &'static str, meaning: &'static str) -> Metric {
+    row(Kind::Eval, Shape::Scalar, name, unit, meaning)
+}
+
+const fn at_depth(name: &'static str, unit: &'static str, meaning: &'static str) -> Metric {
+    row(Kind::Eval, Shape::PerDepth, name, unit, meaning)
+}
+
+/// Every metric, in the order in which the documentation lists them.
+#[rustfmt::skip]
+pub static METRICS: &[Metric] = &[
+    train("loss", "nat/token", "Mean next-token cross entropy of the step's batch, before its update: `-mean(ln p(target))`."),
+    train("perplexity", "1", "`exp(loss)`."),
+    train("accuracy", "1", "Fraction of the batch's answer tokens whose most probable prediction is right.").only(Presence::Tasks),
+    train("difficulty", "1", "Length or depth of the task instances that the curriculum hands out at this step.").only(Presence::Tasks),
+    train("grad_norm", "1", "L2 norm of all gradients together, before clipping."),
+    train("lr", "1", "Learning rate of this update."),
+    train("lr_sum", "1", "Sum of the learning rates of all updates so far, this one included."),
+    train("tokens_per_second", "token/s", "Training tokens per second since the previous logged step, pauses for evaluation and checkpoints left out."),
+    train("step_seconds", "s", "Mean seconds of one step since the previous logged step, pauses for evaluation and checkpoints left out."),
+    train("mfu", "1", "Model FLOP utilisation: FLOPs per second of the drawn unrolls over the device's peak.").only(Presence::Device),
+    train("memory_bytes", "byte", "Memory in use by the run on its device.").only(Presence::Device),
+    train("num_steps_no_grad", "iteration", "Iterations `n` without gradient."),
+    train("num_steps_with_grad", "iteration", "Iterations `k` with gradient."),
+    train("recurrence", "iteration", "Recurrence depth `r = n + k`."),
+    train("hidden_state_corr", "1", "Mean correlation between two different tokens' final states, `c · S/(S-1)` with `c` = `recurrent_state_token_corr`; exactly 1 when every token has one state."),
+    train("recurrent_state_token_corr", "1", "`c` of `n_f(s_r)`: mean over all token pairs `(i, j)` of the dot product of the centred, normalised states, minus `1/S`."),
+    train("last_hidden_token_corr", "1", "The same `c` of `n_f(y)`."),
+    train("iteration_corr", "1", "Mean over `i >= 2` of `iterations.state_corr`; null at `r = 1`."),
+    train("recurrent_state_norm", "1", "`||n_f(s_r)||`, mean over tokens."),
+    train("last_hidden_norm", "1", "`||n_f(y)||`, mean over tokens."),
+    train("recurrent_diff", "1", "`||n_f(s_r) - e||`, mean over tokens."),
+    train("recurrent_residual", "1", "`||n_f(s_r) - s_(r-1)||`, mean over tokens."),
+    train("rel_residual", "1", "`||n_f(s_r) - s_(r-1)|| / ||n_f(s_r)||`, mean over tokens."),
+    iterations("iterations.token_corr", "1", "`c` of the raw state `s_i`."),
+    iterations("iterations.state_corr", "1", "Pearson correlation over features of `s_i` and `s_(i-1)`, mean over tokens; null at `i = 1`."),
+    iterations("iterations.residual", "1", "`||s_i - s_(i-1)||`, mean over tokens."),
+    iterations("iterations.rel_residual", "1", "`||s_i - s_(i-1)|| / ||s_i||`, mean over tokens."),
+    iterations("iterations.state_norm", "1", "`||s_i||`, mean over tokens."),
+    at_depth("val_loss", "nat/token", "Mean next-token cross entropy of the validation set at recurrence depth `r`."),
+    at_depth("val_perplexity", "1", "`exp(val_loss@r)`."),
+    at_depth("val_accuracy", "1", "Fraction of the validation set's answer tokens predicted right at recurrence depth `r`.").only(Presence::Tasks),
+    row(Kind::Eval, Shape::SeriesPerDepth, "val_accuracy_by_position", "1", "The same for each position of the answer, first position first.").only(Presence::Tasks),
+    eval("val_cross_entropy", "nat/token", "Mean next-token cross entropy of the validation set at the mean recurrence depth."),
+    eval("val_bits_per_byte", "bit/byte", "`val_cross_entropy · tokens / (bytes · ln 2)`.").only(Presence::Text),
+    eval("val_unigram_cross_entropy", "nat/token", "Cross entropy of the validation set under the training set's token frequencies; a model that ignores its context stalls here.").only(Presence::Once),
+];
+
+/// Finds the table row of a written name: `loss`, or `val_loss@16` for a metric per depth.
+/// A metric per depth without its depth is not a written name, nor is `loss@16`.
+pub fn describe(name: &str) -> Option<&'static Metric> {
+    let (base, depth) = split_depth(name);
+    METRICS
+        .iter()
+        .find(|m| m.name == base && m.shape.has_depth() == depth.is_some())
+}
+
+/// Writes the name of a metric at recurrence depth `r`: `val_loss@16`.
+pub fn name_at(name: &str, recurrence: usize) -> String {
+    format!("{name}@{recurrence}")
+}
+
+/// Splits `val_loss@16` into `val_loss` and 16; a name without a well-formed depth stays whole.
+/// A depth is a positive decimal number without sign or leading zero.
+pub fn split_depth(name: &str) -> (&str, Option<usize>) {
+    let depth = name.split_once('@').and_then(|(base, digits)| {
+        let canonical =
+            !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit());
+        let depth = digits.parse().ok().filter(|_| canonical)?;
+        Some((base, depth))
+    });
+    depth.map_or((name, None), |(base, depth)| (base, Some(depth)))
+}
+
+/// Prints the tables of metrics and events as Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "| name | kind | shape | unit | written | meaning |\n|---|---|---|---|---|---|\n",
+    );
+    for m in METRICS {
+        let suffix = if m.shape.has_depth() { "@r" } else { "" };
+        // A bar inside a cell would end it, in code spans too.
+        let meaning = m.meaning.replace('|', "\\|");
+        let Metric {
+            name,
+            kind,
+            shape,
+            unit,
+            presence,
+            ..
+        } = m;
+        let _ = writeln!(
+            text,
+            "| `{name}{suffix}` | {kind} | {shape} | {unit} | {presence} | {meaning} |"
+        );
+    }
+    text.push_str("\n| event | meaning |\n|---|---|\n");
+    for event in Event::ALL {
+        let _ = writeln!(text, "| `{event}` | {} |", event.meaning());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRAIN: &str = "loss, perplexity, grad_norm, lr, lr_sum, tokens_per_second, step_seconds, \
+        mfu, memory_bytes, num_steps_no_grad, num_steps_with_grad, recurrence, hidden_state_corr, \
+        recurrent_state_token_corr, last_hidden_token_corr, iteration_corr, recurrent_state_norm, \
+        last_hidden_norm, recurrent_diff, recurrent_residual, rel_residual, iterations.token_corr, \
+        iterations.state_corr, iterations.residual, iterations.rel_residual, \
+        iterations.state_norm, accuracy, difficulty";
+    const EVAL: &str = "val_loss@16, val_perplexity@16, val_accuracy@16, \
+        val_accuracy_by_position@16, val_cross_entropy, val_bits_per_byte, \
+        val_unigram_cross_entropy";
+
+    #[test]
+    fn the_table_holds_exactly_the_promised_metrics() {
+        for (kind, names) in [(Kind::Train, TRAIN), (Kind::Eval, EVAL)] {
+            let names: Vec<&str> = names.split(", ").collect();
+            for name in &names {
+                let metric = describe(name).unwrap_or_else(|| panic!("{name} is in the table"));
+                assert_eq!(metric.kind, kind, "{name}");
+            }
+            assert_eq!(
+                METRICS.iter().filter(|m| m.kind == kind).count(),
+                names.len(),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_name_appears_twice_and_every_meaning_is_one_sentence() {
+        for (index, metric) in METRICS.iter().enumerate() {
+            assert!(
+                METRICS[..index]
+                    .iter()
+                    .all(|other| other.name != metric.name),
+                "{metric:?}"
+            );
+            assert!(metric.meaning.ends_with('.'), "{metric:?}");
+            assert!(
+                !metric.unit.is_empty() && !metric.name.contains('@'),
+                "{metric:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_written_names_are_described() {
+        assert_eq!(describe("val_loss@16").map(|m| m.name), Some("val_loss"));
+        for name in [
+            "val_loss",
+            "val_loss@",
+            "val_loss@0",
+            "val_loss@016",
+            "val_loss@+4",
+            "loss@4",
+        ] {
+            assert_eq!(describe(name), None, "{name}");
+        }
+        assert_eq!(describe("val_loss@99999999999999999999999"), None);
+        assert_eq!(describe("lss"), None);
+    }
+
+    #[test]
+    fn a_name_at_a_depth_splits_back() {
+        assert_eq!(
+            split_depth(&name_at("val_loss", 64)),
+            ("val_loss", Some(64))
+        );
+        assert_eq!(split_depth("loss"), ("loss", None));
+    }
+
+    #[test]
+    fn the_markdown_has_one_row_of_six_cells_per_metric() {
+        let text = markdown();
+        let rows: Vec<&str> = text.lines().filter(|l| l.starts_with("| `")).collect();
+        assert_eq!(rows.len(), METRICS.len() + Event::ALL.len());
+        for row in &rows[..METRICS.len()] {
+            assert_eq!(row.replace("\\|", "").matches('|').count(), 7, "{row}");
+        }
+        assert!(text.contains("| `val_loss@r` | eval | number per depth | nat/token | always |"));
+    }
+}

@@ -1,0 +1,299 @@
+//! Event files for `TensorBoard`, with the scalars of the run under their own names.
+//!
+//! Series are left out: their axis is the iteration or the position, not the step, and `metrics.jsonl`
+//! has them. Values are rounded to `f32`, the format's only scalar.
+//!
+//! `tensorboard-rs` frames the records. Its `SummaryWriter` is not used: it panics in a thread of
+//! its own when a write fails, then in its caller, then in its destructor, and two panics at once abort
+//! the process. Here a failed write closes the file, leaves one [warning](Sink::warning), and the
+//! run goes on. An event is `Event { wall_time = 1, step = 2, file_version = 3, summary = 5,
+//! session_log = 7 }` of TensorFlow's `event.proto`; the few fields in use are encoded below.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tensorboard_rs::record_writer::RecordWriter;
+
+use crate::names::Kind;
+use crate::record::Record;
+use crate::sinks::{Sink, SinkError};
+use crate::value::Value;
+
+/// Writes scalars to an event file; never fails, see [`Sink::warning`].
+pub struct TensorboardSink {
+    directory: PathBuf,
+    /// `None` once a write has failed.
+    writer: Option<RecordWriter<BufWriter<File>>>,
+    warning: Option<String>,
+}
+
+impl TensorboardSink {
+    /// Starts a new event file in a directory, which is created where it is missing. After a resume,
+    /// `resumed_from` is the last step that counts: `TensorBoard` then forgets later points of the
+    /// interrupted run's files.
+    pub fn open(directory: &Path, resumed_from: Option<u64>) -> Self {
+        let mut sink = Self {
+            directory: directory.to_owned(),
+            writer: None,
+            warning: None,
+        };
+        match create_file(directory) {
+            Ok(file) => {
+                sink.writer = Some(RecordWriter::new(BufWriter::new(file)));
+                let mut version = Message::event(0);
+                version.bytes(3, b"brain.Event:2");
+                sink.append(&version);
+                if let Some(step) = resumed_from {
+                    let mut started = Message::default();
+                    started.integer(1, 1);
+                    let mut session = Message::event(step.saturating_add(1));
+                    session.bytes(7, &started.0);
+                    sink.append(&session);
+                }
+            }
+            Err(error) => sink.give_up(&error),
+        }
+        sink
+    }
+
+    fn append(&mut self, event: &Message) {
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
+        if let Err(error) = writer.write(&event.0).and_then(|()| writer.flush()) {
+            self.give_up(&error);
+        }
+    }
+
+    fn give_up(&mut self, error: &io::Error) {
+        self.writer = None;
+        self.warning = Some(format!(
+            "{}: cannot write event files for TensorBoard ({error}); the run goes on without them, \
+             metrics.jsonl has every number",
+            self.directory.display()
+        ));
+    }
+}
+
+impl Sink for TensorboardSink {
+    fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        if record.kind != Kind::Event {
+            let mut summary = Message::default();
+            for (name, value) in record.metrics.iter() {
+                if let Value::Number(x) = value {
+                    let mut scalar = Message::default();
+                    scalar.bytes(1, name.as_bytes());
+                    scalar.float(2, *x as f32);
+                    summary.bytes(1, &scalar.0);
+                }
+            }
+            let mut event = Message::event(record.step);
+            event.bytes(5, &summary.0);
+            self.append(&event);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.writer = None;
+        Ok(())
+    }
+
+    fn warning(&mut self) -> Option<String> {
+        self.warning.take()
+    }
+}
+
+/// Creates an event file whose name sorts after those of earlier processes.
+fn create_file(directory: &Path) -> io::Result<File> {
+    fs::create_dir_all(directory)?;
+    let seconds = wall_time() as u64;
+    let process = process::id();
+    for attempt in 0..100 {
+        let name = format!("events.out.tfevents.{seconds:010}.rondo.{process}.{attempt}");
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(directory.join(name))
+        {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result,
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Seconds since 1970.
+fn wall_time() -> f64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
+}
+
+/// A protocol-buffer message under construction.
+#[derive(Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    /// Starts an event with the present time and a step.
+    fn event(step: u64) -> Self {
+        let mut event = Self::default();
+        event.key(1, 1);
+        event.0.extend(wall_time().to_le_bytes());
+        event.integer(2, step);
+        event
+    }
+
+    fn key(&mut self, field: u64, wire_type: u64) {
+        self.varint(field << 3 | wire_type);
+    }
+
+    fn varint(&mut self, mut x: u64) {
+        while x >= 0x80 {
+            self.0.push(x as u8 | 0x80);
+            x >>= 7;
+        }
+        self.0.push(x as u8);
+    }
+
+    fn integer(&mut self, field: u64, x: u64) {
+        self.key(field, 0);
+        self.varint(x);
+    }
+
+    fn float(&mut self, field: u64, x: f32) {
+        self.key(field, 5);
+        self.0.extend(x.to_le_bytes());
+    }
+
+    fn bytes(&mut self, field: u64, bytes: &[u8]) {
+        self.key(field, 2);
+        self.varint(bytes.len() as u64);
+        self.0.extend(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed write must fail the test")]
+
+    use tensorboard_rs::summary_writer::SummaryWriter;
+
+    use super::*;
+
+    /// The payloads of the only event file in a directory: `[length: 8, crc: 4, payload, crc: 4]…`
+    fn payloads(directory: &Path) -> Vec<Vec<u8>> {
+        let files: Vec<_> = fs::read_dir(directory)
+            .unwrap()
+            .map(|f| f.unwrap().path())
+            .collect();
+        assert_eq!(files.len(), 1);
+        assert!(files[0].to_string_lossy().contains("tfevents"));
+        let bytes = fs::read(&files[0]).unwrap();
+        let mut rest = bytes.as_slice();
+        let mut payloads = Vec::new();
+        while !rest.is_empty() {
+            let length = u64::from_le_bytes(rest[..8].try_into().unwrap()) as usize;
+            payloads.push(rest[12..12 + length].to_vec());
+            rest = &rest[16 + length..];
+        }
+        payloads
+    }
+
+    /// An event's bytes after its wall time.
+    fn timeless(event: &[u8]) -> &[u8] {
+        &event[9..]
+    }
+
+    #[test]
+    fn a_scalar_is_encoded_as_tensorboard_rs_encodes_it() {
+        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut sink = TensorboardSink::open(ours.path(), None);
+        let mut record = Record::train(300, 2400);
+        record.push("loss", 2.5).unwrap();
+        sink.write(&record).unwrap();
+        let mut reference = SummaryWriter::new(theirs.path());
+        reference.add_scalar("loss", 2.5, 300);
+        drop(reference);
+        let (ours, theirs) = (payloads(ours.path()), payloads(theirs.path()));
+        assert_eq!(timeless(&ours[1]), timeless(&theirs[1]));
+        // Ours spells out step 0 of the version event, which is the default theirs leaves out.
+        assert_eq!(
+            timeless(&ours[0]),
+            [&[0x10, 0], timeless(&theirs[0])].concat()
+        );
+        assert_eq!(sink.warning(), None);
+    }
+
+    #[test]
+    fn all_scalars_of_a_record_are_there_under_their_names_and_series_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = TensorboardSink::open(dir.path(), None);
+        let mut record = Record::eval(4, 32);
+        record.push("val_loss@16", 1.0).unwrap();
+        record.push("val_cross_entropy", None).unwrap();
+        record.push("val_perplexity@16", f64::NAN).unwrap();
+        sink.write(&record).unwrap();
+        let mut record = Record::train(5, 40);
+        record.push("iterations.residual", vec![1.0]).unwrap();
+        sink.write(&record).unwrap();
+        sink.finish().unwrap();
+        let text = payloads(dir.path()).concat();
+        let has = |name: &str| {
+            text.windows(name.len())
+                .any(|window| window == name.as_bytes())
+        };
+        assert!(has("val_loss@16") && has("val_perplexity@16"));
+        assert!(!has("val_cross_entropy") && !has("iterations"));
+    }
+
+    #[test]
+    fn a_resume_starts_a_session_after_the_last_step_that_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(TensorboardSink::open(dir.path(), Some(4)));
+        assert_eq!(
+            timeless(&payloads(dir.path())[1]),
+            [0x10, 5, 0x3a, 2, 0x08, 1]
+        );
+    }
+
+    #[test]
+    fn two_sinks_of_one_process_never_share_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = TensorboardSink::open(dir.path(), None);
+        let _second = TensorboardSink::open(dir.path(), None);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_costs_one_warning() {
+        let dir = tempfile::tempdir().unwrap();
+        let taken = dir.path().join("tensorboard");
+        fs::write(&taken, "a file, not a directory").unwrap();
+        let mut sink = TensorboardSink::open(&taken, None);
+        assert!(sink.warning().unwrap().contains("the run goes on"));
+        sink.write(&Record::train(1, 8)).unwrap();
+        sink.finish().unwrap();
+        assert_eq!(sink.warning(), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_disk_that_fills_up_costs_one_warning() {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let writer = Some(RecordWriter::new(BufWriter::new(full)));
+        let mut sink = TensorboardSink {
+            directory: "plots".into(),
+            writer,
+            warning: None,
+        };
+        for step in 0..3 {
+            sink.write(&Record::train(step, 0)).unwrap();
+        }
+        assert!(sink.warning().unwrap().starts_with("plots: "));
+        assert_eq!(sink.warning(), None);
+    }
+}

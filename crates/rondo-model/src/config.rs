@@ -1,0 +1,285 @@
+//! What a model is: sizes and structural choices.
+
+use serde::{Deserialize, Serialize};
+
+use crate::depth::RecurrenceConfig;
+
+/// Receives one violation: the key path below `[model]` and what is wrong with it.
+pub type Report<'a> = &'a mut dyn FnMut(&str, String);
+
+/// The shape and structure of a recurrent-depth transformer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Vocabulary size V; without it the data's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
+    /// Width of the residual stream, h.
+    pub d_model: usize,
+    /// Query heads.
+    pub n_heads: usize,
+    /// Key and value heads; without it as many as query heads. Must divide `n_heads`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<usize>,
+    /// Inner width of the gated MLP, f.
+    pub d_ff: usize,
+    /// Longest sequence in tokens.
+    pub context: usize,
+    /// Where the norms of a block stand.
+    pub block: BlockKind,
+    /// Learned biases on queries and keys, added before the rotary embedding.
+    pub qk_bias: bool,
+    /// Parameter-free RMS norm of queries and keys, after the rotary embedding.
+    pub qk_norm: bool,
+    /// Base of the rotary embedding's angles.
+    pub rope_base: f64,
+    /// Whether the head is the token embedding transposed.
+    pub tied_head: bool,
+    /// The root-mean-square norm.
+    pub norm: NormConfig,
+    /// Layers of the three parts.
+    pub layers: LayersConfig,
+    /// How the embedding e enters each iteration.
+    pub injection: InjectionKind,
+    /// How the initial state s_0 is drawn.
+    pub state_init: StateInit,
+    /// How the weights are drawn.
+    pub init: InitConfig,
+    /// How many iterations a training step takes.
+    pub recurrence: RecurrenceConfig,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            vocab_size: None,
+            d_model: 128,
+            n_heads: 4,
+            n_kv_heads: None,
+            d_ff: 384,
+            context: 4096,
+            block: BlockKind::Sandwich,
+            qk_bias: true,
+            qk_norm: false,
+            rope_base: 50_000.0,
+            tied_head: true,
+            norm: NormConfig::default(),
+            layers: LayersConfig::default(),
+            injection: InjectionKind::Linear,
+            state_init: StateInit::LikeInit,
+            init: InitConfig::default(),
+            recurrence: RecurrenceConfig::default(),
+        }
+    }
+}
+
+/// Where the norms stand (recurrent-depth table "Block"; see [`crate::block`] for the formulas).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockKind {
+    /// `x ← n(x + f(n x))`: the second norm is on the sum.
+    Sandwich,
+    /// `x ← x + f(n x)`.
+    PreNorm,
+    /// `x ← n(x + f(x))`.
+    PostNorm,
+    /// `x ← x + n(f(n x))`.
+    BranchSandwich,
+}
+
+/// A root-mean-square norm.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NormConfig {
+    /// Whether it has a learned scale.
+    pub learned: bool,
+    /// Added to the mean square before the root.
+    pub eps: f64,
+}
+
+impl Default for NormConfig {
+    fn default() -> Self {
+        Self { learned: true, eps: 1e-6 }
+    }
+}
+
+/// Layers in prelude, core block and coda: l_P, l_R, l_C.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LayersConfig {
+    /// l_P.
+    pub prelude: usize,
+    /// l_R.
+    pub core: usize,
+    /// l_C.
+    pub coda: usize,
+}
+
+impl Default for LayersConfig {
+    fn default() -> Self {
+        Self { prelude: 1, core: 2, coda: 1 }
+    }
+}
+
+/// The injection `A(s, e)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InjectionKind {
+    /// `W · [s ; e]`, W the adapter, no bias, state first.
+    Linear,
+    /// `s + e`.
+    Add,
+    /// `s ⊙ e`.
+    Gate,
+    /// The gated MLP on `[s ; e]`, inner width `d_ff`.
+    Ffn,
+}
+
+/// The law of the initial state s_0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateInit {
+    /// Truncated normal with the embedding's std, times γ.
+    LikeInit,
+    /// N(0, 1).
+    Normal,
+    /// N(0, 1) / √h.
+    Embed,
+    /// All zeros.
+    Zero,
+    /// N(0, 1), standardised over the features of each token.
+    Unit,
+}
+
+/// How the weights are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InitConfig {
+    /// The standard deviations.
+    pub scheme: InitScheme,
+    /// Every matrix orthogonal, the embedding included, with gain std·√max(rows, cols).
+    pub orthogonal: bool,
+}
+
+impl Default for InitConfig {
+    fn default() -> Self {
+        Self { scheme: InitScheme::Takase, orthogonal: false }
+    }
+}
+
+/// Standard deviations of the weights (see [`crate::init`] for the table).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InitScheme {
+    /// Small weights, small output projections, embedding scaled by γ = √h.
+    Takase,
+    /// As takase with γ = 1.
+    Scaled,
+    /// As scaled, output projections like every other matrix.
+    Small,
+}
+
+impl ModelConfig {
+    /// Returns the size of one head, `d_model / n_heads`.
+    pub fn d_head(&self) -> usize {
+        self.d_model / self.n_heads
+    }
+
+    /// Returns the number of key and value heads.
+    pub fn kv_heads(&self) -> usize {
+        self.n_kv_heads.unwrap_or(self.n_heads)
+    }
+
+    /// Returns the vocabulary size.
+    ///
+    /// # Panics
+    ///
+    /// Panics where it has not been resolved from the data yet.
+    pub fn vocab(&self) -> usize {
+        self.vocab_size.expect("the vocabulary size is resolved before a model is built")
+    }
+
+    /// Returns γ, the factor on token embeddings.
+    pub fn embedding_scale(&self) -> f64 {
+        match self.init.scheme {
+            InitScheme::Takase => (self.d_model as f64).sqrt(),
+            InitScheme::Scaled | InitScheme::Small => 1.0,
+        }
+    }
+
+    /// Returns l = l_P + r·l_R + l_C, the layers a token passes at recurrence depth `r`.
+    pub fn effective_depth(&self, r: usize) -> usize {
+        self.layers.prelude + r * self.layers.core + self.layers.coda
+    }
+
+    /// Reports every violation by its key path below `[model]`.
+    pub fn validate(&self, report: Report<'_>) {
+        let mut positive = |key: &str, value: usize| {
+            if value == 0 {
+                report(key, "must be at least 1, found 0".into());
+            }
+        };
+        positive("vocab_size", self.vocab_size.unwrap_or(1));
+        positive("d_model", self.d_model);
+        positive("n_heads", self.n_heads);
+        positive("n_kv_heads", self.kv_heads().max(usize::from(self.n_kv_heads.is_none())));
+        positive("d_ff", self.d_ff);
+        positive("context", self.context);
+        positive("layers.core", self.layers.core);
+        let divides = |of: usize, by: usize| by != 0 && of.is_multiple_of(by);
+        if self.n_heads > 0 && !divides(self.d_model, self.n_heads) {
+            let message = format!("must be a multiple of n_heads = {}, found {}", self.n_heads, self.d_model);
+            report("d_model", message);
+        } else if self.n_heads > 0 && !self.d_head().is_multiple_of(2) {
+            let message = format!("rotary pairs need an even head size, found {} / {} = {}", self.d_model, self.n_heads, self.d_head());
+            report("n_heads", message);
+        }
+        if let Some(kv) = self.n_kv_heads.filter(|kv| *kv > 0 && !divides(self.n_heads, *kv)) {
+            report("n_kv_heads", format!("must divide n_heads = {}, found {kv}", self.n_heads));
+        }
+        let mut positive_real = |key: &str, value: f64| {
+            if !(value.is_finite() && value > 0.0) {
+                report(key, format!("must be a positive number, found {value}"));
+            }
+        };
+        positive_real("norm.eps", self.norm.eps);
+        positive_real("rope_base", self.rope_base);
+        self.recurrence.validate(&mut |key, message| report(&format!("recurrence.{key}"), message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violations(config: &ModelConfig) -> Vec<String> {
+        let mut keys = Vec::new();
+        config.validate(&mut |key, _| keys.push(key.to_owned()));
+        keys
+    }
+
+    #[test]
+    fn the_default_is_valid() {
+        assert_eq!(violations(&ModelConfig::default()), [""; 0]);
+    }
+
+    #[test]
+    fn every_violation_is_reported_at_once() {
+        let config = ModelConfig {
+            d_model: 30,
+            d_ff: 0,
+            n_kv_heads: Some(3),
+            rope_base: f64::NAN,
+            layers: LayersConfig { prelude: 0, core: 0, coda: 0 },
+            ..ModelConfig::default()
+        };
+        let found = violations(&config);
+        assert_eq!(found, ["d_ff", "layers.core", "d_model", "n_kv_heads", "rope_base"]);
+    }
+
+    #[test]
+    fn the_published_shape_has_effective_depth_132() {
+        let layers = LayersConfig { prelude: 2, core: 4, coda: 2 };
+        assert_eq!(ModelConfig { layers, ..ModelConfig::default() }.effective_depth(32), 132);
+    }
+}

@@ -1,0 +1,243 @@
+//! How many iterations a training step takes: a pure function of `(seed, step)`.
+//!
+//! The default law is the paper's (arXiv 2502.05171, §3.3): with mean recurrence r̄ and σ = 1/2,
+//! `τ ~ N(ln r̄ − σ²/2, σ)`, `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then split into
+//! `n = max(p − k̄, 0)` iterations without and `k = min(k̄, p)` with gradient.
+
+use rand::RngExt;
+use rand_distr::{Distribution, Geometric, Normal, Poisson};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Report;
+use crate::seed::{Stream, generator};
+
+/// The largest recurrence depth that a configuration may ask for.
+pub const MAX_RECURRENCE: usize = 64;
+
+/// How many iterations a training step takes, and how many of them carry gradient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecurrenceConfig {
+    /// Mean recurrence r̄.
+    pub mean: usize,
+    /// Largest backprop depth k̄: iterations that carry gradient.
+    pub backprop_depth: usize,
+    /// Draws above this are clamped to it, and counted.
+    pub max: usize,
+    /// The law of the total.
+    pub sampler: DepthSampler,
+}
+
+impl Default for RecurrenceConfig {
+    fn default() -> Self {
+        Self {
+            mean: 16,
+            backprop_depth: 8,
+            max: MAX_RECURRENCE,
+            sampler: DepthSampler::PoissonLognormalFilling,
+        }
+    }
+}
+
+/// The law of the total number of iterations p.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DepthSampler {
+    /// `Poisson(e^τ) + 1`, τ normal: the paper's.
+    PoissonLognormalFilling,
+    /// `max(1, Poisson(r̄))` (Parcae, arXiv 2604.12946).
+    PoissonTruncated,
+    /// r̄, always.
+    Fixed,
+    /// Uniform on `1 ..= 2r̄ − 1`.
+    Uniform,
+    /// Geometric on 1, 2, … with mean r̄.
+    Geometric,
+    /// The paper's draw, every iteration with gradient.
+    Full,
+    /// One iteration.
+    NonRecurrent,
+}
+
+/// The iterations of one forward pass: `no_grad` that build no graph, then `with_grad` that do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unroll {
+    /// n.
+    pub no_grad: usize,
+    /// k.
+    pub with_grad: usize,
+}
+
+impl Unroll {
+    /// Returns the recurrence depth r = n + k.
+    pub fn total(self) -> usize {
+        self.no_grad + self.with_grad
+    }
+}
+
+/// One step's draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The iterations to run.
+    pub unroll: Unroll,
+    /// The total before the clamp, where the clamp changed it.
+    pub clamped_from: Option<usize>,
+}
+
+impl RecurrenceConfig {
+    /// Draws the unroll of `step`. Steps count from 1.
+    pub fn draw(&self, seed: u64, step: u64) -> Draw {
+        let total = self.sampler.total(self.mean, seed, step);
+        let clamped = total.clamp(1, self.max);
+        let with_grad = match self.sampler {
+            DepthSampler::Full => clamped,
+            _ => clamped.min(self.backprop_depth),
+        };
+        Draw {
+            unroll: Unroll { no_grad: clamped - with_grad, with_grad },
+            clamped_from: (clamped != total).then_some(total),
+        }
+    }
+
+    /// Returns the split of the mean depth, (r̄ − k̄, k̄), which plans use.
+    pub fn planned(&self) -> Unroll {
+        let mean = match self.sampler {
+            DepthSampler::NonRecurrent => 1,
+            _ => self.mean.min(self.max),
+        };
+        self.split(mean)
+    }
+
+    /// Returns the split of the largest depth that a draw can give.
+    pub fn largest(&self) -> Unroll {
+        let total = match self.sampler {
+            DepthSampler::NonRecurrent => 1,
+            DepthSampler::Fixed => self.mean.min(self.max),
+            DepthSampler::Uniform => (2 * self.mean).saturating_sub(1).clamp(1, self.max),
+            _ => self.max,
+        };
+        self.split(total)
+    }
+
+    fn split(&self, total: usize) -> Unroll {
+        let with_grad = match self.sampler {
+            DepthSampler::Full => total,
+            _ => total.min(self.backprop_depth),
+        };
+        Unroll { no_grad: total - with_grad, with_grad }
+    }
+
+    /// Reports every violation by its key path below `[model.recurrence]`.
+    pub fn validate(&self, report: Report<'_>) {
+        for (key, value) in [("mean", self.mean), ("max", self.max)] {
+            if !(1..=MAX_RECURRENCE).contains(&value) {
+                report(key, format!("must be 1 to {MAX_RECURRENCE}, found {value}"));
+            }
+        }
+        if self.backprop_depth == 0 {
+            report("backprop_depth", "must be at least 1, found 0".into());
+        }
+        if self.mean > self.max && (1..=MAX_RECURRENCE).contains(&self.mean) {
+            report("mean", format!("must not exceed max = {}, found {}", self.max, self.mean));
+        }
+    }
+}
+
+impl DepthSampler {
+    /// Draws the total p for mean recurrence `mean`, before any clamp.
+    fn total(self, mean: usize, seed: u64, step: u64) -> usize {
+        let mut rng = generator(seed, Stream::Depth, step);
+        match self {
+            Self::PoissonLognormalFilling | Self::Full => {
+                let sigma = 0.5;
+                let location = (mean as f64).ln() - sigma * sigma / 2.0;
+                let tau = Normal::new(location, sigma).map_or(location, |law| law.sample(&mut rng));
+                poisson(tau.exp(), &mut rng) + 1
+            }
+            Self::PoissonTruncated => poisson(mean as f64, &mut rng).max(1),
+            Self::Fixed => mean,
+            Self::Uniform => rng.random_range(1..=(2 * mean).saturating_sub(1).max(1)),
+            Self::Geometric => {
+                Geometric::new(1.0 / mean as f64).map_or(mean, |law| law.sample(&mut rng) as usize + 1)
+            }
+            Self::NonRecurrent => 1,
+        }
+    }
+}
+
+fn poisson(rate: f64, rng: &mut impl rand::Rng) -> usize {
+    Poisson::new(rate).map_or(0, |law| law.sample(rng) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(sampler: DepthSampler, mean: usize) -> RecurrenceConfig {
+        RecurrenceConfig { mean, sampler, ..RecurrenceConfig::default() }
+    }
+
+    fn mean_of(sampler: DepthSampler, mean: usize) -> f64 {
+        let draws = 20_000;
+        let sum: usize = (1..=draws).map(|step| sampler.total(mean, 7, step)).sum();
+        sum as f64 / draws as f64
+    }
+
+    #[test]
+    fn the_published_law_has_its_mean_median_and_tail() {
+        let law = DepthSampler::PoissonLognormalFilling;
+        let mut draws: Vec<usize> = (1..=100_000).map(|step| law.total(32, 0, step)).collect();
+        draws.sort_unstable();
+        let mean = draws.iter().sum::<usize>() as f64 / draws.len() as f64;
+        assert!((mean - 33.0).abs() < 0.03 * 33.0, "{mean}");
+        let at = |q: f64| draws[(q * draws.len() as f64) as usize] as f64;
+        for (quantile, expected) in [(0.5, 29.0), (0.95, 67.0), (0.99, 94.0)] {
+            assert!((at(quantile) - expected).abs() <= 0.03 * expected, "{quantile}: {}", at(quantile));
+        }
+        let above = draws.iter().filter(|p| **p > 64).count() as f64 / draws.len() as f64;
+        assert!((above - 0.058).abs() < 0.004, "{above}");
+    }
+
+    #[test]
+    fn every_law_has_the_mean_it_is_asked_for() {
+        assert!((mean_of(DepthSampler::PoissonTruncated, 9) - 9.0).abs() < 0.1);
+        assert!((mean_of(DepthSampler::Uniform, 9) - 9.0).abs() < 0.2);
+        assert!((mean_of(DepthSampler::Geometric, 9) - 9.0).abs() < 0.3);
+        assert!((mean_of(DepthSampler::Fixed, 9) - 9.0).abs() < 1e-12);
+        assert!((mean_of(DepthSampler::NonRecurrent, 9) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_clamp_comes_before_the_split_and_is_told() {
+        let config = RecurrenceConfig { max: 4, ..config(DepthSampler::Fixed, 4) };
+        let draw = RecurrenceConfig { mean: 9, ..config }.draw(0, 1);
+        assert_eq!(draw.clamped_from, Some(9));
+        assert_eq!(draw.unroll, Unroll { no_grad: 0, with_grad: 4 });
+    }
+
+    #[test]
+    fn a_draw_splits_into_iterations_without_and_with_gradient() {
+        let draw = config(DepthSampler::Fixed, 20).draw(0, 1);
+        assert_eq!(draw.unroll, Unroll { no_grad: 12, with_grad: 8 });
+        let full = config(DepthSampler::Full, 20).draw(3, 5).unroll;
+        let main = config(DepthSampler::PoissonLognormalFilling, 20).draw(3, 5).unroll;
+        assert_eq!(full, Unroll { no_grad: 0, with_grad: main.total() });
+    }
+
+    #[test]
+    fn a_draw_depends_on_seed_and_step_only() {
+        let law = config(DepthSampler::PoissonLognormalFilling, 16);
+        assert_eq!(law.draw(1, 5), law.draw(1, 5));
+        assert!((1..50).any(|step| law.draw(1, step) != law.draw(2, step)));
+        assert!((1..50).any(|step| law.draw(1, step) != law.draw(1, step + 1)));
+    }
+
+    #[test]
+    fn no_draw_exceeds_the_largest_unroll() {
+        for sampler in [DepthSampler::Uniform, DepthSampler::Fixed, DepthSampler::Full] {
+            let law = config(sampler, 5);
+            let most = (1..2000).map(|step| law.draw(0, step).unroll.total()).max();
+            assert!(most <= Some(law.largest().total()), "{sampler:?}");
+        }
+    }
+}

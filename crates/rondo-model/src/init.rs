@@ -1,0 +1,342 @@
+//! Every parameter's name, shape and initialiser in one table.
+//!
+//! | scheme | std | output projections | embedding | γ |
+//! |---|---|---|---|---|
+//! | takase | √(2/(5h)) | √(2/(5h)) / √(2l) | √(2/(5h)) | √h |
+//! | scaled | √(2/(5h)) | √(2/(5h)) / √(2l) | √(2/(5h)) | 1 |
+//! | small | √(2/(5h)) | √(2/(5h)) | √(2/(5h)) | 1 |
+//!
+//! l = l_P + r̄·l_R + l_C is the effective depth at the mean recurrence. Normals are truncated at
+//! ±3 std, so that their true std is 0.9866 of the nominal one. Norm scales are 1, biases 0
+//! (Geiping et al. 2025, arXiv 2502.05171, §4.1, and its reference implementation).
+//!
+//! Matrices are stored `[d_in, d_out]`, so that `y = x · W`.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+use rayon::prelude::*;
+
+use crate::config::{BlockKind, InitScheme, InjectionKind, ModelConfig};
+use crate::seed::{Stream, generator};
+
+/// How one parameter is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initializer {
+    /// Normal with this nominal std, truncated at ±3 std.
+    TruncatedNormal {
+        /// Nominal standard deviation.
+        std: f64,
+    },
+    /// Orthogonal rows or columns (QR of a truncated normal), times this gain.
+    Orthogonal {
+        /// std·√max(rows, cols).
+        gain: f64,
+    },
+    /// All ones.
+    Ones,
+    /// All zeros.
+    Zeros,
+}
+
+/// The part of the model a parameter belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The token embedding table.
+    Tokens,
+    /// The prelude's layers.
+    Prelude,
+    /// The injection's matrices.
+    Adapter,
+    /// The core block's layers.
+    Core,
+    /// The coda's layers.
+    Coda,
+    /// The shared norm n_f.
+    Norm,
+    /// The head, where it is not tied to the token embedding.
+    Head,
+}
+
+/// What a parameter does, which decides how it is optimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A lookup table: the token embedding.
+    Embedding,
+    /// A matrix that multiplies activations.
+    Matrix,
+    /// A norm's scale.
+    Scale,
+    /// A bias.
+    Bias,
+}
+
+/// One row of the table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterSpec {
+    /// Path in the module tree, e.g. `core.0.attention.qkv`.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// Where it belongs.
+    pub part: Part,
+    /// What it does.
+    pub role: Role,
+    /// How it is drawn.
+    pub init: Initializer,
+}
+
+impl ParameterSpec {
+    /// Returns the number of its elements.
+    pub fn count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Returns every parameter of a model in the order in which the module tree visits them.
+pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
+    let mut table = Table { config, rows: Vec::new() };
+    let (h, vocab) = (config.d_model, config.vocab());
+    table.push("tokens", vec![vocab, h], Part::Tokens, Role::Embedding, Place::Input);
+    table.blocks("prelude", Part::Prelude, config.layers.prelude);
+    match config.injection {
+        InjectionKind::Linear => table.adapter("injection.adapter", vec![2 * h, h], Place::Input),
+        InjectionKind::Ffn => {
+            table.adapter("injection.mlp.in_proj", vec![2 * h, 2 * config.d_ff], Place::Input);
+            table.adapter("injection.mlp.out_proj", vec![config.d_ff, h], Place::Output);
+        }
+        InjectionKind::Add | InjectionKind::Gate => {}
+    }
+    table.blocks("core", Part::Core, config.layers.core);
+    table.blocks("coda", Part::Coda, config.layers.coda);
+    table.norm("norm", Part::Norm);
+    if !config.tied_head {
+        table.push("head", vec![h, vocab], Part::Head, Role::Matrix, Place::Input);
+    }
+    table.rows
+}
+
+/// Whether a matrix writes into the residual stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Input,
+    Output,
+}
+
+struct Table<'a> {
+    config: &'a ModelConfig,
+    rows: Vec<ParameterSpec>,
+}
+
+impl Table<'_> {
+    fn push(&mut self, name: &str, shape: Vec<usize>, part: Part, role: Role, place: Place) {
+        let init = match role {
+            Role::Embedding | Role::Matrix => self.matrix(&shape, place),
+            Role::Scale => Initializer::Ones,
+            Role::Bias => Initializer::Zeros,
+        };
+        self.rows.push(ParameterSpec { name: name.to_owned(), shape, part, role, init });
+    }
+
+    fn adapter(&mut self, name: &str, shape: Vec<usize>, place: Place) {
+        self.push(name, shape, Part::Adapter, Role::Matrix, place);
+    }
+
+    fn norm(&mut self, name: &str, part: Part) {
+        if self.config.norm.learned {
+            let shape = vec![self.config.d_model];
+            self.push(&format!("{name}.scale"), shape, part, Role::Scale, Place::Input);
+        }
+    }
+
+    fn blocks(&mut self, stack: &str, part: Part, layers: usize) {
+        let config = self.config;
+        let (h, f, d_head) = (config.d_model, config.d_ff, config.d_head());
+        let (outer_in, outer_out) = match config.block {
+            BlockKind::Sandwich | BlockKind::BranchSandwich => (true, true),
+            BlockKind::PreNorm => (true, false),
+            BlockKind::PostNorm => (false, true),
+        };
+        for layer in 0..layers {
+            let name = |part: &str| format!("{stack}.{layer}.{part}");
+            let qkv = (config.n_heads + 2 * config.kv_heads()) * d_head;
+            self.push(&name("attention.qkv"), vec![h, qkv], part, Role::Matrix, Place::Input);
+            if config.qk_bias {
+                let heads = config.n_heads + config.kv_heads();
+                self.push(&name("attention.qk_bias"), vec![heads, d_head], part, Role::Bias, Place::Input);
+            }
+            self.push(&name("attention.proj"), vec![h, h], part, Role::Matrix, Place::Output);
+            self.push(&name("feed_forward.in_proj"), vec![h, 2 * f], part, Role::Matrix, Place::Input);
+            self.push(&name("feed_forward.out_proj"), vec![f, h], part, Role::Matrix, Place::Output);
+            for (norm, present) in [
+                ("attn_in", outer_in),
+                ("attn_out", outer_out),
+                ("ffn_in", outer_in),
+                ("ffn_out", outer_out),
+            ] {
+                if present {
+                    self.norm(&name(norm), part);
+                }
+            }
+        }
+    }
+
+    fn matrix(&self, shape: &[usize], place: Place) -> Initializer {
+        let config = self.config;
+        let base = (2.0 / (5.0 * config.d_model as f64)).sqrt();
+        let depth = config.effective_depth(config.recurrence.mean) as f64;
+        let std = match (config.init.scheme, place) {
+            (InitScheme::Small, _) | (_, Place::Input) => base,
+            (InitScheme::Takase | InitScheme::Scaled, Place::Output) => base / (2.0 * depth).sqrt(),
+        };
+        // The adapter keeps the plain std whatever it writes into: its only matrix counts as input.
+        if config.init.orthogonal {
+            let widest = shape.iter().copied().max().unwrap_or(1) as f64;
+            Initializer::Orthogonal { gain: std * widest.sqrt() }
+        } else {
+            Initializer::TruncatedNormal { std }
+        }
+    }
+}
+
+/// Draws parameters by name: the one way a module gets its weights.
+pub struct Weights<'a> {
+    rows: Vec<ParameterSpec>,
+    seed: u64,
+    device: &'a Device,
+}
+
+impl<'a> Weights<'a> {
+    /// Prepares to draw the weights of `config` from `seed` onto `device`.
+    pub fn new(config: &ModelConfig, seed: u64, device: &'a Device) -> Self {
+        Self { rows: table(config), seed, device }
+    }
+
+    /// Returns the device that the weights are made on.
+    pub fn device(&self) -> &Device {
+        self.device
+    }
+
+    /// Draws the parameter `name`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the table has no such row or its rank is not `D`: module and table disagree.
+    pub fn draw<const D: usize>(&self, name: &str) -> Param<Tensor<D>> {
+        let index = self.rows.iter().position(|row| row.name == name);
+        let index = index.unwrap_or_else(|| panic!("the parameter table has no row `{name}`"));
+        let row = &self.rows[index];
+        let values = row.init.values(&row.shape, self.seed, index as u64);
+        Param::from_data(TensorData::new(values, row.shape.clone()), self.device)
+    }
+}
+
+impl Initializer {
+    /// Draws the values of parameter number `index`, row major.
+    fn values(self, shape: &[usize], seed: u64, index: u64) -> Vec<f32> {
+        let count = shape.iter().product();
+        match self {
+            Self::Ones => vec![1.0; count],
+            Self::Zeros => vec![0.0; count],
+            Self::TruncatedNormal { std } => {
+                let mut rng = generator(seed, Stream::Weights, index);
+                (0..count).map(|_| (std * truncated_normal(&mut rng)) as f32).collect()
+            }
+            Self::Orthogonal { gain } => {
+                let mut rng = generator(seed, Stream::Weights, index);
+                orthogonal(shape[0], shape[1], gain, &mut rng)
+            }
+        }
+    }
+}
+
+/// Draws from the standard normal, truncated at ±3.
+pub(crate) fn truncated_normal(rng: &mut impl Rng) -> f64 {
+    loop {
+        let x: f64 = StandardNormal.sample(rng);
+        if x.abs() <= 3.0 {
+            return x;
+        }
+    }
+}
+
+/// Returns a `[rows, cols]` matrix whose shorter side is orthonormal, times `gain`: modified
+/// Gram–Schmidt, done twice for orthogonality to rounding, on a truncated normal.
+fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f32> {
+    let (short, long) = (rows.min(cols), rows.max(cols));
+    let mut vectors: Vec<Vec<f64>> =
+        (0..short).map(|_| (0..long).map(|_| truncated_normal(rng)).collect()).collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+    for current in 0..short {
+        let (done, rest) = vectors.split_at_mut(current);
+        let vector = &mut rest[0];
+        for _ in 0..2 {
+            let along: Vec<f64> = done.par_iter().map(|other| dot(other, vector)).collect();
+            for (other, along) in done.iter().zip(along) {
+                vector.iter_mut().zip(other).for_each(|(x, o)| *x -= along * o);
+            }
+        }
+        let length = dot(vector, vector).sqrt();
+        vector.iter_mut().for_each(|x| *x /= length);
+    }
+    let at = |row: usize, col: usize| if rows <= cols { vectors[row][col] } else { vectors[col][row] };
+    (0..rows * cols).map(|i| (gain * at(i / cols, i % cols)) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn std_of(values: &[f32]) -> f64 {
+        let n = values.len() as f64;
+        let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
+        (values.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n).sqrt()
+    }
+
+    #[test]
+    fn truncated_normals_have_0_9866_of_the_nominal_std_and_stay_within_three() {
+        let init = Initializer::TruncatedNormal { std: 0.04 };
+        let values = init.values(&[256, 512], 1, 0);
+        assert!((std_of(&values) / (0.9866 * 0.04) - 1.0).abs() < 0.01);
+        assert!(values.iter().all(|x| x.abs() <= 0.12 + 1e-6));
+    }
+
+    #[test]
+    fn an_orthogonal_matrix_has_orthogonal_short_sides_of_length_gain() {
+        for (rows, cols) in [(3, 7), (7, 3), (5, 5)] {
+            let mut rng = generator(0, Stream::Weights, 0);
+            let m = orthogonal(rows, cols, 2.0, &mut rng);
+            let (short, long) = (rows.min(cols), rows.max(cols));
+            let at = |i: usize, j: usize| if rows <= cols { m[i * cols + j] } else { m[j * cols + i] };
+            for a in 0..short {
+                for b in 0..short {
+                    let dot: f32 = (0..long).map(|j| at(a, j) * at(b, j)).sum();
+                    let expected = if a == b { 4.0 } else { 0.0 };
+                    assert!((dot - expected).abs() < 1e-5, "{rows}x{cols} ({a}, {b}): {dot}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_adapter_has_the_plain_std_and_output_projections_the_small_one() {
+        let config = ModelConfig { vocab_size: Some(10), ..ModelConfig::default() };
+        let rows = table(&config);
+        let std = |name: &str| match rows.iter().find(|row| row.name == name).map(|row| row.init) {
+            Some(Initializer::TruncatedNormal { std }) => std,
+            other => panic!("{name}: {other:?}"),
+        };
+        let base = (2.0 / (5.0 * 128.0_f64)).sqrt();
+        let small = base / (2.0 * (1.0 + 16.0 * 2.0 + 1.0_f64)).sqrt();
+        for (name, expected) in [
+            ("tokens", base),
+            ("injection.adapter", base),
+            ("core.0.attention.qkv", base),
+            ("core.1.attention.proj", small),
+            ("coda.0.feed_forward.out_proj", small),
+        ] {
+            assert!((std(name) - expected).abs() < 1e-12, "{name}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How the embedding e enters each iteration: the injection `A(s, e)`.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+
+use crate::config::{InjectionKind, ModelConfig};
+use crate::feed_forward::FeedForward;
+use crate::init::Weights;
+use crate::ops;
+
+/// `A(s, e)`, one of four.
+#[derive(Module, Debug)]
+pub struct Injection {
+    adapter: Option<Param<Tensor<2>>>,
+    mlp: Option<FeedForward>,
+    #[module(skip)]
+    kind: InjectionKind,
+}
+
+impl Injection {
+    /// Builds the injection.
+    pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Self {
+        let kind = config.injection;
+        Self {
+            adapter: (kind == InjectionKind::Linear).then(|| weights.draw("injection.adapter")),
+            mlp: (kind == InjectionKind::Ffn).then(|| FeedForward::new("injection.mlp", weights)),
+            kind,
+        }
+    }
+
+    /// Injects the embedding into the state.
+    ///
+    /// # Shapes
+    ///
+    /// `state`, `embedding`: `[batch, seq, d_model]`; returns the same.
+    pub fn forward(&self, state: Tensor<3>, embedding: Tensor<3>) -> Tensor<3> {
+        let both = |state, embedding| Tensor::cat(vec![state, embedding], 2);
+        match self.kind {
+            InjectionKind::Linear => {
+                let adapter = self.adapter.as_ref().expect("a linear injection has its adapter");
+                ops::project(both(state, embedding), adapter.val())
+            }
+            InjectionKind::Add => state + embedding,
+            InjectionKind::Gate => state * embedding,
+            InjectionKind::Ffn => {
+                let mlp = self.mlp.as_ref().expect("an ffn injection has its mlp");
+                mlp.forward(both(state, embedding))
+            }
+        }
+    }
+}

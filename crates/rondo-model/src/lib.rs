@@ -1,0 +1,48 @@
+//! The mathematics of recurrent-depth transformers.
+//!
+//! ```text
+//! e   = P(γ · E[x])                      prelude over scaled token embeddings
+//! s_i = R(A(s_{i-1}, e)),  i = 1..r      core block, the same weights each iteration
+//! p   = softmax(n_f(C(n_f(s_r))) · Eᵀ)   coda; one shared norm n_f, used twice
+//! ```
+//!
+//! after Geiping et al. 2025, arXiv 2502.05171, §3.
+//!
+//! In reading order:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | [`config::ModelConfig`] and its parts; `validate` reports every violation |
+//! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head |
+//! | [`recurrence`] | the loop itself and the trace of its states |
+//! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
+//! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
+//! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
+//! | [`init`] | every parameter's name, shape and initialiser in one table |
+//! | [`loss`] | next-token cross entropy |
+//! | [`schedule`] | the learning rate, a pure function of the step |
+//! | [`telemetry`] | correlations, residuals and norms of a trace |
+//! | [`census`] | parameters by group, FLOPs per token, effective depth |
+//! | [`seed`] | the random stream for each purpose |
+//!
+//! Arrows inside point down this list only. The crate knows no clock, no file, no environment, no
+//! log and no ambient randomness: the same inputs give the same outputs. A block does not know that
+//! it is looped; the loop does not know what a block contains.
+
+pub mod attention;
+pub mod block;
+pub mod census;
+pub mod config;
+pub mod depth;
+pub mod feed_forward;
+pub mod init;
+pub mod injection;
+pub mod looped;
+pub mod loss;
+pub mod norm;
+pub mod ops;
+pub mod recurrence;
+pub mod schedule;
+pub mod seed;
+pub mod state;
+pub mod telemetry;

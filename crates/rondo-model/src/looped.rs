@@ -1,0 +1,169 @@
+//! The whole model: embed, prelude, loop, coda, head.
+
+use burn::module::{Module, Param};
+use burn::tensor::module::embedding;
+use burn::tensor::{Device, Int, Tensor, assert_shape};
+
+use crate::attention::Rope;
+use crate::block::Block;
+use crate::config::ModelConfig;
+use crate::depth::Unroll;
+use crate::init::Weights;
+use crate::injection::Injection;
+use crate::norm::RmsNorm;
+use crate::ops;
+use crate::recurrence::{self, Iterate, Trace};
+
+/// A recurrent-depth transformer.
+#[derive(Module, Debug)]
+pub struct LoopedTransformer {
+    tokens: Param<Tensor<2>>,
+    prelude: Vec<Block>,
+    injection: Injection,
+    core: Vec<Block>,
+    coda: Vec<Block>,
+    norm: RmsNorm,
+    head: Option<Param<Tensor<2>>>,
+    #[module(skip)]
+    embedding_scale: f64,
+}
+
+/// What the coda and the head make of a state.
+#[derive(Clone, Debug)]
+pub struct Readout {
+    /// n_f(s), `[batch, seq, d_model]`.
+    pub state: Tensor<3>,
+    /// n_f(C(n_f(s))), `[batch, seq, d_model]`.
+    pub hidden: Tensor<3>,
+    /// Unnormalised log probabilities, `[batch, seq, vocab]`.
+    pub logits: Tensor<3>,
+}
+
+/// One forward pass.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// e, the prelude's output, `[batch, seq, d_model]`.
+    pub embedding: Tensor<3>,
+    /// What the last state gives.
+    pub readout: Readout,
+}
+
+impl LoopedTransformer {
+    /// Builds a model with weights drawn from `seed`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where `config` is not valid or its vocabulary is not resolved.
+    pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Self {
+        let weights = Weights::new(config, seed, device);
+        let blocks = |stack: &str, layers: usize| {
+            (0..layers).map(|i| Block::new(config, &format!("{stack}.{i}"), &weights)).collect()
+        };
+        Self {
+            tokens: weights.draw("tokens"),
+            prelude: blocks("prelude", config.layers.prelude),
+            injection: Injection::new(config, &weights),
+            core: blocks("core", config.layers.core),
+            coda: blocks("coda", config.layers.coda),
+            norm: RmsNorm::new(config.norm, "norm", &weights),
+            head: (!config.tied_head).then(|| weights.draw("head")),
+            embedding_scale: config.embedding_scale(),
+        }
+    }
+
+    /// Runs prelude, loop, coda and head.
+    ///
+    /// On an autodiff model the first `unroll.no_grad` iterations run on a copy without autodiff,
+    /// so that they build no graph; the prelude gets its gradient through e in the others. A
+    /// `trace` receives every state.
+    ///
+    /// # Shapes
+    ///
+    /// `tokens`: `[batch, seq]`; `state`: s_0, `[batch, seq, d_model]`.
+    pub fn forward(
+        &self,
+        tokens: Tensor<2, Int>,
+        state: Tensor<3>,
+        rope: &Rope,
+        unroll: Unroll,
+        trace: Option<&mut Trace>,
+    ) -> Forward {
+        let embedding = self.embed(tokens, rope);
+        assert_shape!(state, embedding.dims());
+        let tracked = Core { blocks: &self.core, injection: &self.injection, embedding: &embedding, rope };
+        let state = if unroll.no_grad > 0 && embedding.is_autodiff() {
+            let (blocks, injection) = (self.core.valid(), self.injection.valid());
+            let constant = embedding.clone().without_autodiff();
+            let free = Core { blocks: &blocks, injection: &injection, embedding: &constant, rope };
+            recurrence::run(unroll, state, &free, &tracked, trace)
+        } else {
+            recurrence::run(unroll, state, &tracked, &tracked, trace)
+        };
+        Forward { readout: self.read_out(state, rope), embedding }
+    }
+
+    /// Runs the loop once to the deepest of `depths` and reads out at each of them.
+    ///
+    /// `visit` receives each depth, in rising order, with its readout.
+    ///
+    /// # Shapes
+    ///
+    /// As [`Self::forward`].
+    pub fn forward_at_depths(
+        &self,
+        tokens: Tensor<2, Int>,
+        state: Tensor<3>,
+        rope: &Rope,
+        depths: &[usize],
+        mut visit: impl FnMut(usize, Readout),
+    ) {
+        let embedding = self.embed(tokens, rope);
+        let core = Core { blocks: &self.core, injection: &self.injection, embedding: &embedding, rope };
+        let mut depths = depths.to_vec();
+        depths.sort_unstable();
+        depths.dedup();
+        let (mut state, mut done) = (state, 0);
+        for depth in depths {
+            let unroll = Unroll { no_grad: depth - done, with_grad: 0 };
+            state = recurrence::run(unroll, state, &core, &core, None);
+            done = depth;
+            visit(depth, self.read_out(state.clone(), rope));
+        }
+    }
+
+    /// Returns e = P(γ · E[x]).
+    fn embed(&self, tokens: Tensor<2, Int>, rope: &Rope) -> Tensor<3> {
+        let mut x = embedding(self.tokens.val(), tokens);
+        if (self.embedding_scale - 1.0).abs() > f64::EPSILON {
+            x = x * self.embedding_scale;
+        }
+        self.prelude.iter().fold(x, |x, block| block.forward(x, rope))
+    }
+
+    /// Applies the shared norm, the coda, the shared norm again and the head.
+    fn read_out(&self, state: Tensor<3>, rope: &Rope) -> Readout {
+        let state = self.norm.forward(state);
+        let y = self.coda.iter().fold(state.clone(), |x, block| block.forward(x, rope));
+        let hidden = self.norm.forward(y);
+        let head = match &self.head {
+            Some(head) => head.val(),
+            None => self.tokens.val().transpose(),
+        };
+        Readout { logits: ops::project(hidden.clone(), head), state, hidden }
+    }
+}
+
+/// `R(A(·, e))` with one embedding.
+struct Core<'a> {
+    blocks: &'a [Block],
+    injection: &'a Injection,
+    embedding: &'a Tensor<3>,
+    rope: &'a Rope,
+}
+
+impl Iterate for Core<'_> {
+    fn iterate(&self, state: Tensor<3>) -> Tensor<3> {
+        let x = self.injection.forward(state, self.embedding.clone());
+        self.blocks.iter().fold(x, |x, block| block.forward(x, self.rope))
+    }
+}

@@ -1,0 +1,156 @@
+//! The tensor operations that the parts are made of.
+//!
+//! Each is composed of Burn operations here and can be replaced by a fused one with its own
+//! backward; nothing above this file knows which it gets.
+
+use burn::tensor::activation::{log_softmax, silu};
+use burn::tensor::module::attention;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Int, Tensor, s};
+
+/// Root-mean-square norm over the last axis: `x / √(mean(x²) + eps) ⊙ scale`.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, width]`; `scale`: `[width]`.
+pub fn rms_norm(x: Tensor<3>, scale: Option<Tensor<1>>, eps: f64) -> Tensor<3> {
+    let mean_square = x.clone().square().mean_dim(2);
+    let normed = x / (mean_square + eps).sqrt();
+    match scale {
+        Some(scale) => normed * scale.unsqueeze(),
+        None => normed,
+    }
+}
+
+/// Matrix product of the last axis with a `[d_in, d_out]` matrix.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, d_in]`; returns `[batch, seq, d_out]`.
+pub fn project(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+    let [batch, seq, d_in] = x.dims();
+    let [_, d_out] = weight.dims();
+    x.reshape([batch * seq, d_in]).matmul(weight).reshape([batch, seq, d_out])
+}
+
+/// Gated SiLU: `SiLU(a) ⊙ b` of the two halves of the last axis.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, 2·d_ff]`; returns `[batch, seq, d_ff]`.
+pub fn gated_silu(x: Tensor<3>) -> Tensor<3> {
+    let [_, _, width] = x.dims();
+    let half = width / 2;
+    let a = x.clone().slice(s![.., .., ..half]);
+    let b = x.slice(s![.., .., half..]);
+    silu(a) * b
+}
+
+/// Rotary embedding on adjacent pairs, `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head / 2]`.
+pub fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
+    let [batch, seq, heads, d_head] = x.dims();
+    let half = d_head / 2;
+    let pairs: Tensor<5> = x.reshape([batch, seq, heads, half, 2]);
+    let x0 = pairs.clone().slice(s![.., .., .., .., 0..1]);
+    let x1 = pairs.slice(s![.., .., .., .., 1..2]);
+    let cos = cos.reshape([1, seq, 1, half, 1]);
+    let sin = sin.reshape([1, seq, 1, half, 1]);
+    let y0 = x0.clone() * cos.clone() - x1.clone() * sin.clone();
+    let y1 = x1 * cos + x0 * sin;
+    Tensor::cat(vec![y0, y1], 4).reshape([batch, seq, heads, d_head])
+}
+
+/// Causal attention, `softmax(q·kᵀ / √d_head) · v` over the positions up to one's own.
+///
+/// # Shapes
+///
+/// `q`: `[batch, heads, seq, d_head]`; `k`, `v`: `[batch, kv_heads, seq, d_head]`, where kv_heads
+/// divides heads and each serves a run of neighbouring query heads. Returns the shape of `q`.
+pub fn causal_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+    let [_, heads, _, _] = q.dims();
+    let options = AttentionModuleOptions { is_causal: true, ..AttentionModuleOptions::default() };
+    attention(q, repeat_heads(k, heads), repeat_heads(v, heads), None, None, options)
+}
+
+/// Repeats each key or value head for the query heads it serves.
+fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
+    let [batch, kv_heads, seq, d_head] = x.dims();
+    if kv_heads == heads {
+        return x;
+    }
+    let group = heads / kv_heads;
+    let grouped: Tensor<5> = x.unsqueeze_dim(2);
+    grouped.expand([batch, kv_heads, group, seq, d_head]).reshape([batch, heads, seq, d_head])
+}
+
+/// Negative log likelihood of each target under `softmax(logits)`, in nats.
+///
+/// # Shapes
+///
+/// `logits`: `[tokens, vocab]`; `targets`: `[tokens]`; returns `[tokens]`.
+pub fn negative_log_likelihood(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    let [tokens, _] = logits.dims();
+    let log_probabilities = log_softmax(logits, 1);
+    log_probabilities.gather(1, targets.reshape([tokens, 1])).reshape([tokens]).neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, TensorData};
+
+    fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+        x.into_data().iter::<f32>().collect()
+    }
+
+    #[test]
+    fn the_norm_makes_the_mean_square_one() {
+        let x = Tensor::<3>::from_data([[[3.0, 4.0]]], &Device::flex());
+        let y = values(rms_norm(x.clone(), None, 0.0));
+        let root = 12.5_f32.sqrt();
+        assert!((y[0] - 3.0 / root).abs() < 1e-6 && (y[1] - 4.0 / root).abs() < 1e-6);
+        let scale = Tensor::<1>::from_data([2.0, 1.0], &Device::flex());
+        let scaled = values(rms_norm(x, Some(scale), 0.0));
+        assert!((scaled[0] - 2.0 * y[0]).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_quarter_turn_maps_each_pair_to_its_perpendicular() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0, 4.0]]]], &device);
+        let cos = Tensor::<2>::from_data([[0.0, 1.0]], &device);
+        let sin = Tensor::<2>::from_data([[1.0, 0.0]], &device);
+        assert_eq!(values(rotate_pairs(x, cos, sin)), [-2.0, 1.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn the_first_position_attends_to_itself_alone() {
+        let device = Device::flex();
+        let q = Tensor::<4>::from_data([[[[1.0, 0.0], [0.0, 1.0]]]], &device);
+        let v = Tensor::<4>::from_data([[[[5.0, 6.0], [7.0, 8.0]]]], &device);
+        let y = values(causal_attention(q.clone(), q, v));
+        assert_eq!(&y[..2], [5.0, 6.0]);
+        assert!(y[2] > 5.0 && y[2] < 7.0);
+    }
+
+    #[test]
+    fn grouped_heads_share_their_key_and_value_head() {
+        let device = Device::flex();
+        let kv = Tensor::<4>::from_data(TensorData::new(vec![1.0_f32, 2.0], [1, 2, 1, 1]), &device);
+        assert_eq!(values(repeat_heads(kv, 4)), [1.0, 1.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn uniform_logits_cost_the_log_of_the_vocabulary() {
+        let device = Device::flex();
+        let logits = Tensor::<2>::zeros([2, 8], &device);
+        let targets = Tensor::<1, Int>::from_data([0, 7], &device);
+        for nll in values(negative_log_likelihood(logits, targets)) {
+            assert!((nll - 8.0_f32.ln()).abs() < 1e-6);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a configuration means: device, data and the resolved model.
+
+use rondo_data::{PreparePhase, PrepareProgress, Source};
+use rondo_metrics::work::{Unit, WorkBar};
+use rondo_metrics::Mode;
+
+use crate::config::RunConfig;
+use crate::device::{self, Listed};
+use crate::error::{Error, Result};
+use crate::source::Rows;
+
+/// Everything that exists before a run does.
+pub(crate) struct Assembly {
+    /// The configuration, its vocabulary resolved.
+    pub(crate) config: RunConfig,
+    pub(crate) listed: Listed,
+    /// Why this device.
+    pub(crate) why: String,
+    pub(crate) source: Source,
+}
+
+impl Assembly {
+    /// Finds the device, opens the data (preparing it on first use) and resolves the vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// Where the device or the data is not there, or data and model do not fit.
+    pub(crate) fn new(config: &RunConfig, mode: Mode) -> Result<Self> {
+        let (listed, why) = device::choose(config.device)?;
+        let source = open_source(config, mode)?;
+        let mut config = config.clone();
+        let vocabulary = source.vocab_size();
+        match config.model.vocab_size {
+            None => config.model.vocab_size = Some(vocabulary),
+            Some(written) if written < vocabulary => {
+                return Err(Error::Usage(format!(
+                    "model.vocab_size: must hold the data's {vocabulary} tokens, found {written}; \
+                     remove the key to use the data's own"
+                )));
+            }
+            Some(_) => {}
+        }
+        let longest = source.longest(&config);
+        if longest > config.model.context {
+            let context = config.model.context;
+            return Err(Error::Usage(format!(
+                "model.context: must hold the task's {longest} tokens, found {context}"
+            )));
+        }
+        Ok(Self { config, listed, why, source })
+    }
+
+    /// Returns the steps of the run.
+    pub(crate) fn steps(&self) -> u64 {
+        self.config.steps(self.source.longest(&self.config))
+    }
+}
+
+/// Opens the data of a run, showing progress where a corpus is prepared.
+///
+/// # Errors
+///
+/// As [`Source::open`].
+pub(crate) fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
+    let mut bar = PrepareBar::new(mode);
+    let source = Source::open(&config.data, &mut |progress| bar.show(&progress))?;
+    bar.finish();
+    Ok(source)
+}
+
+/// A progress bar that changes with the phases of preparing a corpus.
+pub(crate) struct PrepareBar {
+    mode: Mode,
+    shown: Option<(PreparePhase, u64, WorkBar)>,
+}
+
+impl PrepareBar {
+    /// Shows nothing until there is something to show.
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self { mode, shown: None }
+    }
+
+    /// Shows where the work stands.
+    pub(crate) fn show(&mut self, progress: &PrepareProgress) {
+        let label = match progress.phase {
+            PreparePhase::Reading => "reading the corpus",
+            PreparePhase::TrainingTokenizer => "training the tokenizer",
+            PreparePhase::Encoding => "encoding",
+        };
+        match &mut self.shown {
+            None => {
+                let bar = WorkBar::new(self.mode, label, progress.total, Unit::Bytes);
+                self.shown = Some((progress.phase, 0, bar));
+            }
+            Some((phase, done, bar)) if *phase != progress.phase => {
+                bar.phase(label, progress.total, Unit::Bytes);
+                (*phase, *done) = (progress.phase, 0);
+            }
+            Some(_) => {}
+        }
+        if let Some((_, done, bar)) = &mut self.shown {
+            bar.advance(progress.done.saturating_sub(*done));
+            *done = progress.done;
+        }
+    }
+
+    /// Removes the bar.
+    pub(crate) fn finish(self) {
+        if let Some((_, _, mut bar)) = self.shown {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Batches on a device.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rondo_data::{Batch, IGNORE};
+
+/// A batch as tensors.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceBatch {
+    /// `[batch, seq]`.
+    pub(crate) inputs: Tensor<2, Int>,
+    /// `[batch, seq]`; 0 where nothing is to be predicted.
+    pub(crate) targets: Tensor<2, Int>,
+    /// `[batch, seq]`, 1 where the target counts; none where every one does.
+    pub(crate) weights: Option<Tensor<2>>,
+    /// Batch and sequence length.
+    pub(crate) shape: [usize; 2],
+    /// Targets that count.
+    pub(crate) counted: usize,
+}
+
+impl DeviceBatch {
+    /// Copies a batch to `device`.
+    pub(crate) fn new(batch: &Batch, device: &Device) -> Self {
+        let shape = [batch.batch, batch.seq];
+        let ids = |values: Vec<i32>| Tensor::from_data(TensorData::new(values, shape), device);
+        let inputs = batch.inputs.iter().map(|id| *id as i32).collect();
+        let targets = batch.targets.iter().map(|id| if *id == IGNORE { 0 } else { *id as i32 });
+        let counted = batch.targets.iter().filter(|id| **id != IGNORE).count();
+        let weights = (counted < batch.targets.len()).then(|| {
+            let values: Vec<f32> =
+                batch.targets.iter().map(|id| f32::from(u8::from(*id != IGNORE))).collect();
+            Tensor::from_data(TensorData::new(values, shape), device)
+        });
+        Self { inputs: ids(inputs), targets: ids(targets.collect()), weights, shape, counted }
+    }
+
+    /// Returns 1 where the largest logit is the target's and the target counts, else 0.
+    ///
+    /// # Shapes
+    ///
+    /// `logits`: `[batch, seq, vocab]`; returns `[batch, seq]`.
+    pub(crate) fn hits(&self, logits: Tensor<3>) -> Tensor<2> {
+        let best: Tensor<2, Int> = logits.argmax(2).reshape(self.shape);
+        let hits = best.equal(self.targets.clone()).float();
+        match &self.weights {
+            Some(weights) => hits * weights.clone(),
+            None => hits,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_targets_have_weight_zero_and_never_hit() {
+        let batch = Batch { inputs: vec![1, 0], targets: vec![1, IGNORE], batch: 1, seq: 2 };
+        let on_device = DeviceBatch::new(&batch, &Device::flex());
+        assert_eq!(on_device.counted, 1);
+        let logits = Tensor::<3>::from_data([[[0.0, 1.0], [1.0, 0.0]]], &Device::flex());
+        let hits: Vec<f32> = on_device.hits(logits).into_data().iter().collect();
+        assert_eq!(hits, [1.0, 0.0]);
+    }
+}

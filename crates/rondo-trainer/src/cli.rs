@@ -1,0 +1,282 @@
+//! The command line, as typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::device::DeviceKind;
+
+/// Trains and examines recurrent-depth transformers.
+///
+/// Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint,
+/// 5 stopped by a rule, 6 device or memory, 75 interrupted and resumable.
+#[derive(Debug, Parser)]
+#[command(name = "trainer", version, args_conflicts_with_subcommands = true)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) train: TrainArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Everything but training.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Measure loss and perplexity of a run at several recurrence depths.
+    Eval(EvalArgs),
+    /// Build tokenizer and token shards from a corpus.
+    Prepare(PrepareArgs),
+    /// Measure the speed of a training step.
+    Bench(BenchArgs),
+    /// List the devices that this build can reach.
+    Devices(JsonArg),
+    /// Compare a device with flex on a small training run.
+    Selftest(SelftestArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A configuration and what the command line changes in it.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Override one key, e.g. `--set model.recurrence.mean=16`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Override device.kind.
+    #[arg(long, value_enum)]
+    pub(crate) device: Option<DeviceKind>,
+}
+
+impl ConfigArgs {
+    /// Returns every override, `--device` as one of them.
+    pub(crate) fn all_overrides(&self) -> Vec<String> {
+        let device = self.device.map(|kind| format!("device.kind={}", kind.name()));
+        self.overrides.iter().cloned().chain(device).collect()
+    }
+}
+
+/// `--json`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JsonArg {
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Training, the command without a name.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The run directory; runs/<config name> by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// `auto` goes on with an interrupted run, `never` refuses to, a directory goes on with that run.
+    #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
+    pub(crate) resume: Resume,
+    /// Replace whatever the run directory holds.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print sizes and costs, try one step at the largest depth, train nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the resolved configuration and stop.
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Print nothing but warnings and errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// What to do about a run directory that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// Go on where there is something to go on with.
+    Auto,
+    /// Start anew or not at all.
+    Never,
+    /// Go on with this run, or from this checkpoint of one.
+    From(PathBuf),
+}
+
+impl From<&str> for Resume {
+    fn from(text: &str) -> Self {
+        match text {
+            "auto" => Self::Auto,
+            "never" => Self::Never,
+            path => Self::From(PathBuf::from(path)),
+        }
+    }
+}
+
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckpointChoice {
+    /// The newest.
+    Latest,
+    /// The one with the lowest validation loss at the mean depth.
+    Best,
+    /// The one after this many steps.
+    Step(u64),
+}
+
+impl std::str::FromStr for CheckpointChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "latest" => Ok(Self::Latest),
+            "best" => Ok(Self::Best),
+            step => step.parse().map(Self::Step).map_err(|_| {
+                format!("expected `latest`, `best` or a step number, found `{step}`")
+            }),
+        }
+    }
+}
+
+/// `trainer eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Run directories.
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Recurrence depths; those of the run's configuration by default.
+    #[arg(long, value_delimiter = ',', value_name = "R,R,..")]
+    pub(crate) recurrence: Vec<usize>,
+    /// The checkpoint: `latest`, `best` or a step.
+    #[arg(long, default_value = "latest")]
+    pub(crate) checkpoint: CheckpointChoice,
+    /// Evaluate these tokens: a JSON list of ids or of lists, or a token shard.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Evaluate this text: a file, a folder or a glob, tokenized as the run's was.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<String>,
+    /// Initial states: drawn from the run's seed, or zero.
+    #[arg(long, value_enum, default_value = "seed")]
+    pub(crate) initial_state: InitialState,
+    /// Validation tokens to evaluate; the run's `eval.tokens` by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+    /// The device.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) device: DeviceKind,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// Where s_0 comes from in an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InitialState {
+    /// Drawn as in training, from the run's seed.
+    Seed,
+    /// All zeros.
+    Zero,
+}
+
+/// `trainer prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct PrepareArgs {
+    /// Files, folders or globs; none for the sources of the pinned dependencies.
+    #[arg(value_name = "CORPUS")]
+    pub(crate) corpus: Vec<String>,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Vocabulary of the byte-level BPE.
+    #[arg(long, default_value_t = 4096, conflicts_with_all = ["bytes", "tokenizer"])]
+    pub(crate) vocab_size: usize,
+    /// Use bytes as tokens.
+    #[arg(long, conflicts_with = "tokenizer")]
+    pub(crate) bytes: bool,
+    /// Use this tokenizer.json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokenizer: Option<String>,
+    /// Share of the corpus held out for validation.
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) val_fraction: f64,
+    /// Read at most this many bytes of text.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_bytes: Option<u64>,
+    /// The field of a .jsonl line that holds the text.
+    #[arg(long, default_value = "text")]
+    pub(crate) json_field: String,
+    /// Print nothing but warnings and errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// `trainer bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// What to time.
+    #[arg(long, value_enum, default_value = "step")]
+    pub(crate) what: BenchWhat,
+    /// Repetitions that are not counted.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) warmup: usize,
+    /// Repetitions that are.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) steps: u16,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// What a benchmark times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchWhat {
+    /// A whole training step: forward, backward, clipping, update.
+    Step,
+    /// The forward pass alone, without a graph.
+    Forward,
+    /// An evaluation at every depth of eval.recurrence.
+    Eval,
+}
+
+impl BenchWhat {
+    /// Returns the name a user types.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Forward => "forward",
+            Self::Eval => "eval",
+        }
+    }
+}
+
+/// `trainer selftest`.
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArgs {
+    /// The device to compare with flex.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) device: DeviceKind,
+    /// Training steps.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) steps: u64,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

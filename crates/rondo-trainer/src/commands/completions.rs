@@ -1,0 +1,18 @@
+//! `trainer completions SHELL`.
+
+use clap::CommandFactory;
+
+use crate::cli::Cli;
+use crate::error::Result;
+use crate::terminal;
+
+/// Prints a completion script.
+///
+/// # Errors
+///
+/// Where standard output refuses.
+pub(crate) fn command(shell: clap_complete::Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "trainer", &mut script);
+    terminal::print(String::from_utf8_lossy(&script).trim_end())
+}

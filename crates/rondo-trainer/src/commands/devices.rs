@@ -1,0 +1,39 @@
+//! `trainer devices`: what this build can reach.
+
+use rondo_metrics::Table;
+use serde_json::json;
+
+use crate::cli::JsonArg;
+use crate::device::{self, DeviceConfig, Listed};
+use crate::error::Result;
+use crate::terminal;
+
+/// Lists every device and the one that `auto` takes.
+///
+/// # Errors
+///
+/// Where standard output refuses.
+pub(crate) fn command(args: JsonArg) -> Result<()> {
+    let devices = device::list();
+    let (auto, why) = device::choose(DeviceConfig::default())?;
+    let type_of = |listed: &Listed| if listed.gpu { "gpu" } else { "cpu" };
+    if args.json {
+        let row = |listed: &Listed| {
+            json!({
+                "kind": listed.kind.name(),
+                "index": listed.index,
+                "type": type_of(listed),
+                "name": listed.name,
+            })
+        };
+        let devices: Vec<_> = devices.iter().map(row).collect();
+        return terminal::print_json(&json!({"devices": devices, "auto": auto.kind.name(), "why": why}));
+    }
+    let mut table = Table::new(&["device", "index", "type", "name"]).left(0).left(2).left(3);
+    for listed in &devices {
+        let kind = listed.kind.name();
+        table.row([&kind, &listed.index.to_string(), type_of(listed), &listed.name]);
+    }
+    terminal::print(&table.to_string())?;
+    terminal::print(&format!("\n--device auto takes {} ({why})", auto.kind.name()))
+}

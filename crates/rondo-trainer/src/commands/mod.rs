@@ -1,0 +1,9 @@
+//! Everything but training.
+
+pub(crate) mod bench;
+pub(crate) mod completions;
+pub(crate) mod devices;
+pub(crate) mod dry_run;
+pub(crate) mod eval;
+pub(crate) mod prepare;
+pub(crate) mod selftest;

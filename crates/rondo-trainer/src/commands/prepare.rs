@@ -1,0 +1,63 @@
+//! `trainer prepare`: tokenizer and token shards from a corpus.
+
+use rondo_data::{CorpusSource, DataConfig, TokenizerConfig, prepare};
+use rondo_metrics::format::{bytes, thousands};
+use rondo_metrics::{Mode, Table};
+
+use crate::assemble::PrepareBar;
+use crate::cli::PrepareArgs;
+use crate::error::{Error, Result};
+use crate::terminal;
+
+/// Prepares a corpus.
+///
+/// # Errors
+///
+/// Where an argument is out of range, the corpus cannot be read or the folder is there already.
+pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
+    let tokenizer = match (&args.tokenizer, args.bytes) {
+        (Some(path), _) => TokenizerConfig::File { path: path.clone() },
+        (None, true) => TokenizerConfig::Bytes {},
+        (None, false) => TokenizerConfig::Bpe { vocab_size: args.vocab_size },
+    };
+    validate(args, &tokenizer)?;
+    let source = CorpusSource::new(&args.corpus, &args.json_field);
+    let mut bar = PrepareBar::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
+    let mut show = |progress| bar.show(&progress);
+    let info = prepare(&source, &tokenizer, args.val_fraction, args.max_bytes, &args.out, &mut show)?;
+    bar.finish();
+    if args.json.json {
+        return terminal::print_json(&serde_json::to_value(&info).map_err(anyhow::Error::from)?);
+    }
+    if args.quiet {
+        return Ok(());
+    }
+    let mut table = Table::new(&["", "documents", "text", "tokens"]).left(0);
+    let count = |n: usize| thousands(n as u64);
+    table.row(["training".to_owned(), count(info.train_documents), bytes(info.train_bytes), thousands(info.train_tokens)]);
+    table.row(["validation".to_owned(), count(info.val_documents), bytes(info.val_bytes), thousands(info.val_tokens)]);
+    terminal::print(&table.to_string())?;
+    terminal::print(&format!(
+        "\n{} tokens in the vocabulary; use it with\n\n[data]\nkind = \"prepared\"\npath = \"{}\"",
+        thousands(info.vocab_size as u64),
+        args.out.display()
+    ))
+}
+
+/// Checks what the configuration file would check.
+fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig) -> Result<()> {
+    let config = DataConfig::Text {
+        paths: args.corpus.clone(),
+        tokenizer: tokenizer.clone(),
+        val_fraction: args.val_fraction,
+        max_bytes: args.max_bytes,
+        cache: args.out.display().to_string(),
+        json_field: args.json_field.clone(),
+    };
+    let mut problems = Vec::new();
+    config.validate(&mut |key, message| {
+        let flag = key.rsplit('.').next().unwrap_or(key).replace('_', "-");
+        problems.push(format!("--{flag}: {message}"));
+    });
+    if problems.is_empty() { Ok(()) } else { Err(Error::Usage(problems.join("\n"))) }
+}

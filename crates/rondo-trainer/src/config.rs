@@ -1,0 +1,356 @@
+//! What was written: one strict TOML for each run.
+//!
+//! The sections are named after what they configure. Reading reports every violation at once, with
+//! key, line and a suggestion, before anything exists on disk.
+
+use std::path::Path;
+
+use rondo_config::Document;
+use rondo_data::DataConfig;
+use rondo_model::config::ModelConfig;
+use rondo_model::depth::MAX_RECURRENCE;
+use rondo_model::schedule::ScheduleConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::device::DeviceConfig;
+use crate::error::{Error, Result};
+use crate::optim::OptimizerConfig;
+
+/// Everything that defines a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RunConfig {
+    pub(crate) run: RunSection,
+    pub(crate) device: DeviceConfig,
+    pub(crate) data: DataConfig,
+    pub(crate) model: ModelConfig,
+    pub(crate) optimizer: OptimizerConfig,
+    pub(crate) schedule: ScheduleConfig,
+    pub(crate) train: TrainConfig,
+    pub(crate) eval: EvalConfig,
+    pub(crate) checkpoint: CheckpointConfig,
+    pub(crate) metrics: MetricsConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) init: Option<InitFrom>,
+}
+
+/// `[run]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RunSection {
+    /// The root of every random number of the run.
+    pub(crate) seed: u64,
+}
+
+/// `[train]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TrainConfig {
+    /// Budget in steps; either this or `tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) steps: Option<u64>,
+    /// Budget in tokens, rounded up to whole steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tokens: Option<u64>,
+    /// Sequences in a micro-batch.
+    pub(crate) batch: usize,
+    /// Tokens in a sequence of text; a task has its own length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seq: Option<usize>,
+    /// Micro-batches in a step; the step's gradient is their mean.
+    pub(crate) accumulation: usize,
+    /// Bound on the global L2 norm of the gradient; `false` switches it off.
+    pub(crate) clip: Clip,
+    /// Steps between logged steps.
+    pub(crate) log_every: u64,
+}
+
+/// A bound or none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Clip {
+    /// `false`: no clipping.
+    Switch(bool),
+    /// The bound.
+    Norm(f64),
+}
+
+impl Clip {
+    /// Returns the bound, if there is one.
+    pub(crate) fn max_norm(self) -> Option<f64> {
+        match self {
+            Self::Switch(_) => None,
+            Self::Norm(norm) => Some(norm),
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: None,
+            tokens: None,
+            batch: 8,
+            seq: None,
+            accumulation: 1,
+            clip: Clip::Norm(1.0),
+            log_every: 4,
+        }
+    }
+}
+
+/// `[eval]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct EvalConfig {
+    /// Steps between evaluations; the first comes before the first step, the last after the last.
+    pub(crate) every: u64,
+    /// Recurrence depths.
+    pub(crate) recurrence: Vec<usize>,
+    /// Validation tokens in one evaluation.
+    pub(crate) tokens: usize,
+    /// Sequences in a batch; without it as many as in training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) batch: Option<usize>,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self { every: 128, recurrence: vec![1, 4, 8, 16, 32, 64], tokens: 16_384, batch: None }
+    }
+}
+
+/// `[checkpoint]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CheckpointConfig {
+    /// Steps between checkpoints; one more is taken after the last step.
+    pub(crate) every: u64,
+    /// How many of the newest are kept.
+    pub(crate) keep_last: usize,
+    /// Checkpoints at multiples of this step are kept for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep_every: Option<u64>,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self { every: 500, keep_last: 2, keep_every: None }
+    }
+}
+
+/// `[metrics]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct MetricsConfig {
+    /// Whether TensorBoard event files are written besides metrics.jsonl.
+    pub(crate) tensorboard: bool,
+    /// Peak FLOP/s of the device, for `mfu`; without it `mfu` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) peak_flops: Option<f64>,
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { tensorboard: true, peak_flops: None }
+    }
+}
+
+/// `[init]`: start from another run's weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InitFrom {
+    /// The run directory.
+    pub(crate) from: String,
+}
+
+/// A number that must not be 0, or must not be there.
+struct Positive<'a>(&'a str, Option<u64>);
+
+impl RunConfig {
+    /// Reads a configuration from the text of `name` with `overrides` on top.
+    ///
+    /// # Errors
+    ///
+    /// With every violation at once.
+    pub(crate) fn read(name: &str, text: &str, overrides: &[String]) -> Result<Self> {
+        let mut document = Document::parse(name, text)?;
+        for one in overrides {
+            document.set(one);
+        }
+        let config: Self = document.read()?;
+        let mut found = Vec::new();
+        config.validate(&mut |key, message| found.push((key.to_owned(), message)));
+        match found.is_empty() {
+            true => Ok(config),
+            false => Err(document.violations(found).into()),
+        }
+    }
+
+    /// Reads the configuration file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, and with every violation in it.
+    pub(crate) fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::Usage(format!("cannot read the configuration {}: {error}", path.display()))
+        })?;
+        Self::read(&path.display().to_string(), &text, overrides)
+    }
+
+    /// Returns the configuration as TOML.
+    pub(crate) fn to_toml(&self) -> Result<String> {
+        Ok(rondo_config::to_toml(self).map_err(anyhow::Error::from)?)
+    }
+
+    /// Returns tokens in a step of text, or of a task of length `seq`.
+    pub(crate) fn tokens_per_step(&self, seq: usize) -> u64 {
+        (self.train.batch * self.train.accumulation * seq) as u64
+    }
+
+    /// Returns the steps of the run for sequences of `seq` tokens.
+    pub(crate) fn steps(&self, seq: usize) -> u64 {
+        match (self.train.steps, self.train.tokens) {
+            (Some(steps), _) => steps,
+            (None, Some(tokens)) => tokens.div_ceil(self.tokens_per_step(seq).max(1)),
+            (None, None) => 0,
+        }
+    }
+
+    /// Reports every violation by its dotted key.
+    fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        let below = |section: &'static str| move |key: &str| format!("{section}.{key}");
+        let mut section = |name: &'static str, check: &dyn Fn(&mut dyn FnMut(&str, String))| {
+            let path = below(name);
+            check(&mut |key, message| report(&path(key), message));
+        };
+        section("data", &|report| self.data.validate(report));
+        section("model", &|report| self.model.validate(report));
+        section("optimizer", &|report| self.optimizer.validate(report));
+        section("train", &|report| self.validate_train(report));
+        section("eval", &|report| self.validate_eval(report));
+        let horizon = self.steps(self.train.seq.unwrap_or(1));
+        section("schedule", &|report| self.schedule.validate(horizon.max(1), report));
+        for Positive(key, value) in [
+            Positive("checkpoint.every", Some(self.checkpoint.every)),
+            Positive("checkpoint.keep_last", Some(self.checkpoint.keep_last as u64)),
+            Positive("checkpoint.keep_every", self.checkpoint.keep_every),
+            Positive("device.threads", self.device.threads.map(|threads| threads as u64)),
+        ] {
+            if value == Some(0) {
+                report(key, "must be at least 1, found 0".into());
+            }
+        }
+        if let Some(peak) = self.metrics.peak_flops.filter(|peak| !(peak.is_finite() && *peak > 0.0)) {
+            report("metrics.peak_flops", format!("must be a positive number, found {peak}"));
+        }
+    }
+
+    fn validate_train(&self, report: &mut dyn FnMut(&str, String)) {
+        let train = &self.train;
+        match (train.steps, train.tokens) {
+            (Some(_), Some(_)) => report("tokens", "give either steps or tokens, not both".into()),
+            (None, None) => report("steps", "missing; give a budget in steps or tokens".into()),
+            (Some(0), None) => report("steps", "must be at least 1, found 0".into()),
+            (None, Some(0)) => report("tokens", "must be at least 1, found 0".into()),
+            (None, Some(_)) if self.data.is_task() => {
+                report("tokens", "a task's length changes; give its budget in steps".into());
+            }
+            _ => {}
+        }
+        for (key, value) in [
+            ("batch", train.batch as u64),
+            ("accumulation", train.accumulation as u64),
+            ("log_every", train.log_every),
+        ] {
+            if value == 0 {
+                report(key, "must be at least 1, found 0".into());
+            }
+        }
+        match (train.seq, self.data.is_task()) {
+            (None, false) => report("seq", "missing; give the tokens in a sequence".into()),
+            (Some(_), true) => report("seq", "a task has its own length; remove this key".into()),
+            (Some(0), false) => report("seq", "must be at least 1, found 0".into()),
+            (Some(seq), false) if seq > self.model.context => {
+                let context = self.model.context;
+                report("seq", format!("must not exceed model.context = {context}, found {seq}"));
+            }
+            _ => {}
+        }
+        match train.clip {
+            Clip::Switch(true) => report("clip", "give the bound as a number, or false".into()),
+            Clip::Norm(norm) if !(norm.is_finite() && norm > 0.0) => {
+                report("clip", format!("must be a positive number or false, found {norm}"));
+            }
+            Clip::Switch(false) | Clip::Norm(_) => {}
+        }
+    }
+
+    fn validate_eval(&self, report: &mut dyn FnMut(&str, String)) {
+        let eval = &self.eval;
+        if eval.recurrence.is_empty() {
+            report("recurrence", "must name at least one depth".into());
+        }
+        for depth in eval.recurrence.iter().filter(|depth| !(1..=MAX_RECURRENCE).contains(*depth)) {
+            report("recurrence", format!("each depth must be 1 to {MAX_RECURRENCE}, found {depth}"));
+        }
+        if eval.every == 0 {
+            report("every", "must be at least 1, found 0".into());
+        }
+        if eval.batch == Some(0) {
+            report("batch", "must be at least 1, found 0".into());
+        }
+        if let Some(seq) = self.train.seq.filter(|seq| eval.tokens < *seq) {
+            report("tokens", format!("must hold one sequence of {seq} tokens, found {}", eval.tokens));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: &str = "[train]\nsteps = 3\nseq = 16\n";
+
+    fn violations(text: &str) -> String {
+        RunConfig::read("test.toml", text, &[]).expect_err("not valid").to_string()
+    }
+
+    #[test]
+    fn a_short_configuration_gets_the_defaults() {
+        let config = RunConfig::read("test.toml", SHORT, &[]).expect("valid");
+        assert_eq!(config.eval.recurrence, [1, 4, 8, 16, 32, 64]);
+        assert_eq!(config.train.steps, Some(3));
+    }
+
+    #[test]
+    fn the_printed_configuration_reads_back_the_same() {
+        let config = RunConfig::read("test.toml", SHORT, &[]).expect("valid");
+        let text = config.to_toml().expect("printable");
+        assert_eq!(RunConfig::read("again.toml", &text, &[]).expect("valid"), config);
+    }
+
+    #[test]
+    fn violations_of_several_sections_come_together() {
+        let text = "[train]\nsteps = 0\nseq = 16\n[model]\nd_ff = 0\n[schedule]\npeak = -1\n";
+        let message = violations(text);
+        for key in ["train.steps", "model.d_ff", "schedule.peak"] {
+            assert!(message.contains(key), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_override_replaces_what_the_file_says() {
+        let overrides = ["train.steps=9".to_owned(), "model.recurrence.mean=4".to_owned()];
+        let config = RunConfig::read("test.toml", SHORT, &overrides).expect("valid");
+        assert_eq!((config.train.steps, config.model.recurrence.mean), (Some(9), 4));
+    }
+
+    #[test]
+    fn a_budget_in_tokens_is_rounded_up_to_steps() {
+        let text = "[train]\ntokens = 1000\nseq = 16\nbatch = 4\naccumulation = 2\n";
+        let config = RunConfig::read("test.toml", text, &[]).expect("valid");
+        assert_eq!(config.steps(16), 8);
+    }
+}

@@ -1,0 +1,238 @@
+//! Devices, chosen at run time: the only place that knows Burn's backend features.
+
+use std::panic::catch_unwind;
+
+use burn::tensor::Device;
+#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+use burn::tensor::DeviceType;
+use clap::ValueEnum;
+use rayon::ThreadPoolBuilder;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What a user may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DeviceKind {
+    /// A real GPU if there is one, else flex.
+    #[default]
+    Auto,
+    /// The CPU, by Burn's flex kernels.
+    Flex,
+    /// The CPU, by burn-ndarray (cargo feature `ndarray`).
+    Ndarray,
+    /// A GPU through wgpu: Vulkan, Metal or DX12 (cargo feature `wgpu`, on by default).
+    Wgpu,
+    /// A GPU through Vulkan and SPIR-V (cargo feature `vulkan`).
+    Vulkan,
+    /// A GPU through Metal (cargo feature `metal`).
+    Metal,
+    /// An NVIDIA GPU through CUDA (cargo feature `cuda`).
+    Cuda,
+    /// An AMD GPU through `ROCm` (cargo feature `rocm`).
+    Rocm,
+}
+
+/// `[device]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DeviceConfig {
+    /// Which device.
+    pub(crate) kind: DeviceKind,
+    /// Which of several devices of that kind, from 0, as `trainer devices` lists them.
+    pub(crate) index: usize,
+    /// CPU threads; without it one for each core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) threads: Option<usize>,
+}
+
+/// A device that is there.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    /// How to ask for it.
+    pub(crate) kind: DeviceKind,
+    /// Its number among those of its kind.
+    pub(crate) index: usize,
+    /// Its own name.
+    pub(crate) name: String,
+    /// Whether it is a GPU rather than a processor or a software driver.
+    pub(crate) gpu: bool,
+    /// The handle.
+    pub(crate) device: Device,
+}
+
+impl Listed {
+    /// Whether a scalar can be read without waiting for a queue.
+    pub(crate) fn reads_are_free(&self) -> bool {
+        matches!(self.kind, DeviceKind::Flex | DeviceKind::Ndarray)
+    }
+
+    /// Returns the memory that a run holds: the device's pools on a GPU, else the process's resident
+    /// memory.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        match self.device.memory_pool_usage() {
+            Some(usage) => Some(usage.bytes_reserved),
+            None => memory_stats::memory_stats().map(|stats| stats.physical_mem as u64),
+        }
+    }
+
+    /// Returns `kind: name`.
+    pub(crate) fn label(&self) -> String {
+        format!("{}: {}", self.kind.name(), self.name)
+    }
+}
+
+impl DeviceKind {
+    /// Returns the name a user types.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Returns whether this build has the backend.
+    fn is_built(self) -> bool {
+        match self {
+            Self::Auto | Self::Flex => true,
+            Self::Ndarray => cfg!(feature = "ndarray"),
+            Self::Wgpu => cfg!(feature = "wgpu"),
+            Self::Vulkan => cfg!(feature = "vulkan"),
+            Self::Metal => cfg!(feature = "metal"),
+            Self::Cuda => cfg!(feature = "cuda"),
+            Self::Rocm => cfg!(feature = "rocm"),
+        }
+    }
+
+    /// Lists the devices of this kind; none where the backend is not built or finds nothing.
+    fn list(self) -> Vec<Listed> {
+        match self {
+            Self::Auto => Vec::new(),
+            Self::Flex => vec![self.processor(Device::flex())],
+            #[cfg(feature = "ndarray")]
+            Self::Ndarray => vec![self.processor(ndarray())],
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => self.adapters(DeviceType::Wgpu),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => self.adapters(DeviceType::Vulkan),
+            #[cfg(feature = "metal")]
+            Self::Metal => self.adapters(DeviceType::Metal),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => self.adapters(DeviceType::Cuda),
+            #[cfg(feature = "rocm")]
+            Self::Rocm => self.adapters(DeviceType::Rocm),
+            #[allow(unreachable_patterns, reason = "which arms remain depends on the features")]
+            _ => Vec::new(),
+        }
+    }
+
+    fn processor(self, device: Device) -> Listed {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let arch = std::env::consts::ARCH;
+        Listed { kind: self, index: 0, name: format!("{arch}, {threads} cores"), gpu: false, device }
+    }
+
+    /// Asks a driver for its adapters. A driver that fails does so by panicking inside Burn; here
+    /// that means there is no such device.
+    #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+    fn adapters(self, of: DeviceType) -> Vec<Listed> {
+        let devices = quietly(move || Device::enumerate(of).into_vec()).unwrap_or_default();
+        let named = |(index, device): (usize, Device)| {
+            let probed = device.clone();
+            let identity = quietly(move || probed.identity()).flatten()?;
+            let gpu = identity.physical.is_some();
+            Some(Listed { kind: self, index, name: identity.name, gpu, device })
+        };
+        devices.into_iter().enumerate().filter_map(named).collect()
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[allow(deprecated, reason = "kept as a tested feature although upstream has deprecated it")]
+fn ndarray() -> Device {
+    Device::ndarray()
+}
+
+/// Runs `work`, turning a panic into nothing and keeping its message off the terminal.
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
+    allow(dead_code, reason = "only drivers are probed")
+)]
+fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(work).ok();
+    std::panic::set_hook(hook);
+    result
+}
+
+/// Lists every device that this build can reach.
+pub(crate) fn list() -> Vec<Listed> {
+    DeviceKind::value_variants().iter().flat_map(|kind| kind.list()).collect()
+}
+
+/// Returns the device that `config` asks for, and why that one.
+///
+/// # Errors
+///
+/// Where it is not there; the message lists what is.
+pub(crate) fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
+    if let Some(threads) = config.threads {
+        // The pool exists already when a second run starts in one process; it keeps its size.
+        let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    if config.kind == DeviceKind::Auto {
+        return Ok(automatic());
+    }
+    let found = config.kind.list();
+    match found.into_iter().find(|listed| listed.index == config.index) {
+        Some(listed) => Ok((listed, "asked for".to_owned())),
+        None => Err(Error::Device(absent(config))),
+    }
+}
+
+/// The first real GPU, the native runtime before wgpu, else flex.
+fn automatic() -> (Listed, String) {
+    let order = [DeviceKind::Cuda, DeviceKind::Rocm, DeviceKind::Metal, DeviceKind::Vulkan, DeviceKind::Wgpu];
+    let listed = order.into_iter().flat_map(DeviceKind::list).find(|listed| listed.gpu);
+    match listed {
+        Some(listed) => (listed, "auto: the first GPU found".to_owned()),
+        None => {
+            let why = match order.into_iter().any(DeviceKind::is_built) {
+                true => "auto: no GPU found",
+                false => "auto: built for the CPU only",
+            };
+            (DeviceKind::Flex.processor(Device::flex()), why.to_owned())
+        }
+    }
+}
+
+fn absent(config: DeviceConfig) -> String {
+    let kind = config.kind.name();
+    let why = match config.kind.is_built() {
+        false => format!("this build has no {kind}; rebuild with `--features {kind}`"),
+        true if config.index > 0 => format!("no {kind} device number {} was found", config.index),
+        true => format!("no {kind} device was found"),
+    };
+    let there: Vec<String> = list()
+        .iter()
+        .map(|listed| format!("  {} {}  {}", listed.kind.name(), listed.index, listed.name))
+        .collect();
+    format!("device.kind = {kind}: {why}; these are there:\n{}", there.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flex_is_always_there() {
+        assert!(list().iter().any(|listed| listed.kind == DeviceKind::Flex));
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_answered_with_those_that_are() {
+        let config = DeviceConfig { kind: DeviceKind::Rocm, ..DeviceConfig::default() };
+        let error = choose(config).expect_err("no test machine has an AMD card and the feature");
+        assert_eq!(error.exit_code(), 6);
+        assert!(error.to_string().contains("flex 0"), "{error}");
+    }
+}

@@ -1,0 +1,55 @@
+//! What can go wrong, and the exit code of each.
+
+use rondo_checkpoint::CheckpointError;
+use rondo_config::Violations;
+use rondo_data::DataError;
+
+/// An error that ends the program.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The command line or the configuration is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration breaks its own rules.
+    #[error("{0}")]
+    Config(#[from] Violations),
+    /// A corpus, a shard, a tokenizer or a token file is wrong.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A checkpoint or a run directory cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A checkpoint does not belong to this run or model.
+    #[error("{0}")]
+    Foreign(String),
+    /// The run stopped itself before an update.
+    #[error("{0}")]
+    Stopped(String),
+    /// The device is not there or failed.
+    #[error("{0}")]
+    Device(String),
+    /// A signal ended the run; it can be resumed.
+    #[error("{0}")]
+    Interrupted(String),
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl Error {
+    /// Returns the documented exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Other(_) => 1,
+            Self::Usage(_) | Self::Config(_) | Self::Data(DataError::Config(_)) => 2,
+            Self::Data(_) => 3,
+            Self::Checkpoint(_) | Self::Foreign(_) => 4,
+            Self::Stopped(_) => 5,
+            Self::Device(_) => 6,
+            Self::Interrupted(_) => 75,
+        }
+    }
+}
+
+/// The result of everything in this crate.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

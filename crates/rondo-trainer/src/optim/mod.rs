@@ -1,0 +1,261 @@
+//! Optimizers: one update rule for each parameter, chosen by what the parameter does.
+//!
+//! Parameters, gradients and moments are flat vectors in the order of the model's parameter table,
+//! which is the order in which the module tree visits them; the table's rows decide rule and decay.
+//! That the groups cover every parameter exactly once is therefore true by construction: the table
+//! has one row for each parameter and [`Group::of`] is a total function of a row.
+
+mod adamw;
+mod clip;
+mod muon;
+mod raven_adam;
+
+pub(crate) use clip::{Gate, global_norm};
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Gradients, Tensor};
+use rondo_model::init::{ParameterSpec, Role};
+use rondo_model::looped::LoopedTransformer;
+use serde::{Deserialize, Serialize};
+
+/// Which optimizer, with its constants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum OptimizerConfig {
+    /// The reference's Adam: update clipping, atan2 instead of ε, decay per step.
+    RavenAdam(raven_adam::RavenAdam),
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101).
+    #[serde(rename = "adamw")]
+    AdamW(adamw::AdamW),
+    /// Muon for matrices, AdamW for the rest.
+    Muon(muon::Muon),
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self::AdamW(adamw::AdamW::default())
+    }
+}
+
+impl OptimizerConfig {
+    /// Reports every violation by its key path below `[optimizer]`.
+    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        let mut fraction = |key: &str, value: f64| {
+            if !(0.0..1.0).contains(&value) {
+                report(key, format!("must be at least 0 and below 1, found {value}"));
+            }
+        };
+        let (beta1, beta2, decay) = match self {
+            Self::RavenAdam(c) => (c.beta1, c.beta2, c.weight_decay),
+            Self::AdamW(c) => (c.beta1, c.beta2, c.weight_decay),
+            Self::Muon(c) => {
+                fraction("momentum", c.momentum);
+                (c.beta1, c.beta2, c.weight_decay)
+            }
+        };
+        fraction("beta1", beta1);
+        fraction("beta2", beta2);
+        if !(decay.is_finite() && decay >= 0.0) {
+            report("weight_decay", format!("must be 0 or more, found {decay}"));
+        }
+        let eps = match self {
+            Self::RavenAdam(_) => return,
+            Self::AdamW(c) => c.eps,
+            Self::Muon(c) => c.eps,
+        };
+        if !(eps.is_finite() && eps > 0.0) {
+            report("eps", format!("must be a positive number, found {eps}"));
+        }
+    }
+}
+
+/// What a parameter's role asks of the optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Group {
+    /// Weight decay applies: matrices and the embedding, not norms and biases.
+    decayed: bool,
+    /// A matrix that multiplies activations: what Muon orthogonalises.
+    matrix: bool,
+}
+
+impl Group {
+    fn of(row: &ParameterSpec) -> Self {
+        match row.role {
+            Role::Embedding => Self { decayed: true, matrix: false },
+            Role::Matrix => Self { decayed: true, matrix: true },
+            Role::Scale | Role::Bias => Self { decayed: false, matrix: false },
+        }
+    }
+}
+
+/// What a rule is told about the step it takes.
+#[derive(Clone, Copy, Debug)]
+struct Rates {
+    /// η of this step.
+    lr: f64,
+    /// The schedule's peak.
+    peak: f64,
+    /// Updates taken including this one, for bias correction.
+    update: u64,
+    decayed: bool,
+}
+
+/// The moments of one parameter, flat, and the number of updates behind them all.
+pub(crate) struct Optimizer {
+    config: OptimizerConfig,
+    rows: Vec<ParameterSpec>,
+    moments: Vec<Moments>,
+    updates: u64,
+    peak: f64,
+}
+
+/// First and second moment, `[numel]` each; Muon's momentum has no second.
+#[derive(Clone, Debug, Default)]
+struct Moments {
+    first: Option<Tensor<1>>,
+    second: Option<Tensor<1>>,
+}
+
+/// The flat gradients of one backward pass, in table order.
+pub(crate) struct FlatGradients(Vec<Tensor<1>>);
+
+impl FlatGradients {
+    /// Takes the gradients of every parameter out of `gradients`.
+    pub(crate) fn take(model: &LoopedTransformer, gradients: &mut Gradients) -> Self {
+        let mut taker = Taker { gradients, flat: Vec::new() };
+        model.visit(&mut taker);
+        Self(taker.flat)
+    }
+
+    /// Adds another micro-batch's gradients.
+    pub(crate) fn add(self, other: Self) -> Self {
+        Self(self.0.into_iter().zip(other.0).map(|(a, b)| a + b).collect())
+    }
+
+    /// Returns the gradients in table order.
+    pub(crate) fn tensors(&self) -> &[Tensor<1>] {
+        &self.0
+    }
+}
+
+struct Taker<'a> {
+    gradients: &'a mut Gradients,
+    flat: Vec<Tensor<1>>,
+}
+
+impl ModuleVisitor for Taker<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val();
+        let count = value.shape().num_elements();
+        let gradient = value.grad_remove(self.gradients);
+        // A parameter the loss does not reach has gradient zero.
+        let gradient = gradient.unwrap_or_else(|| value.without_autodiff().zeros_like());
+        self.flat.push(gradient.reshape([count]));
+    }
+}
+
+impl Optimizer {
+    /// Starts with empty moments.
+    pub(crate) fn new(config: &OptimizerConfig, rows: Vec<ParameterSpec>, peak: f64) -> Self {
+        let moments = rows.iter().map(|_| Moments::default()).collect();
+        Self { config: config.clone(), rows, moments, updates: 0, peak }
+    }
+
+    /// Updates every parameter with rate `lr`, as `gate` allows.
+    pub(crate) fn step(
+        &mut self,
+        model: LoopedTransformer,
+        gradients: FlatGradients,
+        gate: &Gate,
+        lr: f64,
+    ) -> LoopedTransformer {
+        self.updates += 1;
+        let gradients = gradients.0.into_iter();
+        let mut stepper = Stepper { optimizer: self, gradients, index: 0, gate, lr };
+        model.map(&mut stepper)
+    }
+
+    /// Returns every moment by name, `core.0.attention.qkv.first` and so on, and the update count.
+    pub(crate) fn state(&self) -> (Vec<(String, Tensor<1>)>, u64) {
+        let named = |(row, moments): (&ParameterSpec, &Moments)| {
+            let name = |part: &str| format!("{}.{part}", row.name);
+            let first = moments.first.clone().map(|m| (name("first"), m));
+            let second = moments.second.clone().map(|m| (name("second"), m));
+            first.into_iter().chain(second)
+        };
+        (self.rows.iter().zip(&self.moments).flat_map(named).collect(), self.updates)
+    }
+
+    /// Returns the names and lengths that [`Self::state`] has after the first update.
+    pub(crate) fn layout(&self) -> Vec<(String, Vec<usize>)> {
+        let parts = |row: &ParameterSpec| {
+            let second = !(matches!(self.config, OptimizerConfig::Muon(_)) && Group::of(row).matrix);
+            let shape = vec![row.count()];
+            let first = Some((format!("{}.first", row.name), shape.clone()));
+            first.into_iter().chain(second.then(|| (format!("{}.second", row.name), shape)))
+        };
+        self.rows.iter().flat_map(parts).collect()
+    }
+
+    /// Restores what [`Self::state`] returned; `tensor` looks a moment up by name.
+    pub(crate) fn restore(&mut self, updates: u64, mut tensor: impl FnMut(&str) -> Option<Tensor<1>>) {
+        for (row, moments) in self.rows.iter().zip(&mut self.moments) {
+            moments.first = tensor(&format!("{}.first", row.name));
+            moments.second = tensor(&format!("{}.second", row.name));
+        }
+        self.updates = updates;
+    }
+
+    fn update(&mut self, index: usize, parameter: Tensor<1>, gradient: Tensor<1>, lr: f64) -> (Tensor<1>, Moments) {
+        let row = &self.rows[index];
+        let group = Group::of(row);
+        let rates = Rates { lr, peak: self.peak, update: self.updates, decayed: group.decayed };
+        let moments = std::mem::take(&mut self.moments[index]);
+        match &self.config {
+            OptimizerConfig::RavenAdam(rule) => rule.update(parameter, gradient, moments, rates),
+            OptimizerConfig::AdamW(rule) => rule.update(parameter, gradient, moments, rates),
+            OptimizerConfig::Muon(rule) if group.matrix => {
+                let shape = [row.shape[0], row.shape[1]];
+                rule.update(parameter, gradient, moments, rates, shape)
+            }
+            OptimizerConfig::Muon(rule) => rule.rest().update(parameter, gradient, moments, rates),
+        }
+    }
+}
+
+struct Stepper<'a> {
+    optimizer: &'a mut Optimizer,
+    gradients: std::vec::IntoIter<Tensor<1>>,
+    index: usize,
+    gate: &'a Gate,
+    lr: f64,
+}
+
+impl ModuleMapper for Stepper<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let index = self.index;
+        self.index += 1;
+        let gradient = self.gradients.next().expect("one gradient for each parameter");
+        let (id, value, mapper) = param.consume();
+        let value = value.without_autodiff();
+        let shape = value.shape();
+        let flat: Tensor<1> = value.reshape([shape.num_elements()]);
+        let before = self.optimizer.moments[index].clone();
+        let gradient = self.gate.scale(gradient);
+        let (after, moments) = self.optimizer.update(index, flat.clone(), gradient, self.lr);
+        let moment = |old: Option<Tensor<1>>, new: Option<Tensor<1>>| match (old, new) {
+            (Some(old), Some(new)) => Some(self.gate.choose(old, new)),
+            (None, new) => new.map(|new| self.gate.choose(new.zeros_like(), new)),
+            (Some(_), None) => None,
+        };
+        self.optimizer.moments[index] = Moments {
+            first: moment(before.first, moments.first),
+            second: moment(before.second, moments.second),
+        };
+        let after = self.gate.choose(flat, after).reshape(shape);
+        Param::from_mapped_value(id, after.autodiff().require_grad(), mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests;

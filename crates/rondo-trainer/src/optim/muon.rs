@@ -1,0 +1,113 @@
+//! Muon (Jordan et al. 2024): momentum, orthogonalised by Newton–Schulz iterations.
+//!
+//! ```text
+//! B ← μ·B + G;   U = orthogonalise(G + μ·B);   W ← W·(1 − η·λ) − η·0.2·√max(rows, cols)·U
+//! ```
+//!
+//! The factor 0.2·√max(rows, cols) gives the update the root mean square of an AdamW update, so
+//! that both share one learning rate (Liu et al. 2025, arXiv 2502.16982, §2.2).
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::adamw::AdamW;
+use super::{Moments, Rates};
+
+/// Coefficients of the quintic that drives singular values towards 1.
+const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
+
+/// The root mean square of an AdamW update.
+const ADAM_UPDATE_RMS: f64 = 0.2;
+
+/// Muon for matrices; the other constants are AdamW's for embedding, head-less norms and biases.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Muon {
+    /// μ.
+    pub(crate) momentum: f64,
+    /// Newton–Schulz iterations.
+    pub(crate) iterations: usize,
+    /// AdamW's β₁.
+    pub(crate) beta1: f64,
+    /// AdamW's β₂.
+    pub(crate) beta2: f64,
+    /// AdamW's ε.
+    pub(crate) eps: f64,
+    /// λ, multiplied by the learning rate, for both.
+    pub(crate) weight_decay: f64,
+}
+
+impl Default for Muon {
+    fn default() -> Self {
+        let AdamW { beta1, beta2, eps, weight_decay } = AdamW::default();
+        Self { momentum: 0.95, iterations: 5, beta1, beta2, eps, weight_decay }
+    }
+}
+
+impl Muon {
+    /// Returns the rule for everything that is not a matrix.
+    pub(super) fn rest(&self) -> AdamW {
+        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
+        AdamW { beta1, beta2, eps, weight_decay }
+    }
+
+    pub(super) fn update(
+        &self,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+        rates: Rates,
+        [rows, cols]: [usize; 2],
+    ) -> (Tensor<1>, Moments) {
+        let buffer = match moments.first {
+            Some(old) => old * self.momentum + gradient.clone(),
+            None => gradient.clone(),
+        };
+        let nesterov = gradient + buffer.clone() * self.momentum;
+        let direction = orthogonalise(nesterov.reshape([rows, cols]), self.iterations);
+        let scale = ADAM_UPDATE_RMS * (rows.max(cols) as f64).sqrt();
+        let decayed = parameter * (1.0 - rates.lr * self.weight_decay);
+        let updated = decayed - direction.reshape([rows * cols]) * (rates.lr * scale);
+        (updated, Moments { first: Some(buffer), second: None })
+    }
+}
+
+/// Moves every singular value of `matrix` towards 1: `X ← aX + (bA + cA²)X`, `A = XXᵀ`.
+fn orthogonalise(matrix: Tensor<2>, iterations: usize) -> Tensor<2> {
+    let [rows, cols] = matrix.dims();
+    let tall = rows > cols;
+    let wide = if tall { matrix.transpose() } else { matrix };
+    let norm = wide.clone().square().sum().sqrt() + 1e-7;
+    let mut x = wide / norm.unsqueeze();
+    let [a, b, c] = QUINTIC;
+    for _ in 0..iterations {
+        let gram = x.clone().matmul(x.clone().transpose());
+        let polynomial = gram.clone() * b + gram.clone().matmul(gram) * c;
+        x = x.clone() * a + polynomial.matmul(x);
+    }
+    if tall { x.transpose() } else { x }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn every_singular_value_comes_near_one() {
+        let m = Tensor::<2>::from_data([[3.0, 0.5, -1.0], [0.0, 1.0, 2.0]], &Device::flex());
+        for matrix in [m.clone(), m.transpose()] {
+            let [rows, cols] = matrix.dims();
+            let u = orthogonalise(matrix, 5);
+            let wide = if rows > cols { u.transpose() } else { u };
+            let gram: Vec<f32> =
+                wide.clone().matmul(wide.transpose()).into_data().iter().collect();
+            for (i, x) in gram.iter().enumerate() {
+                let expected = if i % 3 == 0 { 1.0 } else { 0.0 };
+                assert!((x - expected).abs() < 0.6, "{gram:?}");
+            }
+            let trace = gram[0] + gram[3];
+            assert!((1.0..3.0).contains(&trace), "{gram:?}");
+        }
+    }
+}

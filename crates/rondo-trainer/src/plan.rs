@@ -1,0 +1,61 @@
+//! What a step does: a pure function of configuration and step.
+
+use rondo_model::depth::Draw;
+
+use crate::config::RunConfig;
+
+/// The plan of one optimizer step, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StepPlan {
+    /// The step.
+    pub(crate) step: u64,
+    /// Its learning rate.
+    pub(crate) lr: f64,
+    /// Its iterations.
+    pub(crate) draw: Draw,
+    /// Whether its metrics are read and logged.
+    pub(crate) logged: bool,
+    /// Whether an evaluation follows it.
+    pub(crate) evaluated: bool,
+    /// Whether a checkpoint follows it.
+    pub(crate) saved: bool,
+}
+
+impl StepPlan {
+    /// Plans `step` of a run of `steps`.
+    pub(crate) fn new(config: &RunConfig, step: u64, steps: u64) -> Self {
+        let last = step == steps;
+        let due = |every: u64| last || step.is_multiple_of(every);
+        Self {
+            step,
+            lr: config.schedule.rate(step, steps),
+            draw: config.model.recurrence.draw(config.run.seed, step),
+            logged: step == 1 || due(config.train.log_every),
+            evaluated: due(config.eval.every),
+            saved: due(config.checkpoint.every),
+        }
+    }
+
+    /// Returns the number of the step's first micro-batch since the start of the run.
+    pub(crate) fn first_micro_batch(&self, accumulation: usize) -> u64 {
+        (self.step - 1) * accumulation as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_and_the_last_step_are_logged_and_the_last_is_evaluated_and_saved() {
+        let text = "[train]\nsteps = 10\nseq = 8\nlog_every = 4\n[eval]\nevery = 6\n";
+        let config = RunConfig::read("test.toml", text, &[]).expect("valid");
+        let plans: Vec<StepPlan> = (1..=10).map(|step| StepPlan::new(&config, step, 10)).collect();
+        let steps = |keep: fn(&StepPlan) -> bool| {
+            plans.iter().filter(|plan| keep(plan)).map(|plan| plan.step).collect::<Vec<_>>()
+        };
+        assert_eq!(steps(|plan| plan.logged), [1, 4, 8, 10]);
+        assert_eq!(steps(|plan| plan.evaluated), [6, 10]);
+        assert_eq!(steps(|plan| plan.saved), [10]);
+    }
+}

@@ -1,0 +1,27 @@
+//! All that a resume needs besides weights and moments.
+
+use rondo_data::CurriculumState;
+use serde::{Deserialize, Serialize};
+
+/// Where a run stands after its last step. Learning rate, depth, data order and initial states are pure functions of
+/// configuration, seed and step, so they are not here.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunProgress {
+    /// Optimizer steps taken.
+    pub(crate) step: u64,
+    /// Training tokens seen.
+    pub(crate) tokens: u64,
+    /// Draws whose depth was clamped.
+    pub(crate) clamped: u64,
+    /// Difficulty of a task's curriculum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) curriculum: Option<CurriculumState>,
+}
+
+impl RunProgress {
+    /// Returns the start of a run.
+    pub(crate) fn start(curriculum: Option<CurriculumState>) -> Self {
+        Self { step: 0, tokens: 0, clamped: 0, curriculum }
+    }
+}

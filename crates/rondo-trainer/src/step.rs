@@ -1,0 +1,211 @@
+//! One training step: forward, backward, clip, update.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rondo_data::Batch;
+use rondo_model::attention::Rope;
+use rondo_model::config::ModelConfig;
+use rondo_model::loss::cross_entropy;
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::recurrence::Trace;
+use rondo_model::seed::Stream;
+use rondo_model::state::{StateSource, initial_state};
+use rondo_model::telemetry::{self, Reading};
+
+use crate::batches::DeviceBatch;
+use crate::device::Listed;
+use crate::error::{Error, Result};
+use crate::optim::{FlatGradients, Gate, Optimizer, global_norm};
+use crate::plan::StepPlan;
+
+/// A model in training.
+pub(crate) struct Learner {
+    /// The weights, on an autodiff device.
+    pub(crate) model: LoopedTransformer,
+    /// The moments.
+    pub(crate) optimizer: Optimizer,
+    config: ModelConfig,
+    seed: u64,
+    max_norm: Option<f64>,
+    device: Device,
+    reads_are_free: bool,
+    rope: Option<(usize, Rope)>,
+    unread: Vec<Unread>,
+}
+
+/// Loss and gradient norm of a step, `[2]`, still on the device.
+struct Unread {
+    plan: StepPlan,
+    values: Tensor<1>,
+}
+
+/// What a logged step tells.
+#[derive(Clone, Debug)]
+pub(crate) struct Observation {
+    /// Mean cross entropy of the step, nats.
+    pub(crate) loss: f64,
+    /// Global gradient norm before clipping.
+    pub(crate) grad_norm: f64,
+    /// Telemetry of the last micro-batch.
+    pub(crate) telemetry: Reading,
+    /// Share of counted targets that were hit, in the last micro-batch.
+    pub(crate) accuracy: f64,
+}
+
+impl Learner {
+    /// Prepares to train `model` on `listed`.
+    pub(crate) fn new(
+        model: LoopedTransformer,
+        optimizer: Optimizer,
+        config: &ModelConfig,
+        seed: u64,
+        max_norm: Option<f64>,
+        listed: &Listed,
+    ) -> Self {
+        Self {
+            model,
+            optimizer,
+            config: config.clone(),
+            seed,
+            max_norm,
+            device: listed.device.clone(),
+            reads_are_free: listed.reads_are_free(),
+            rope: None,
+            unread: Vec::new(),
+        }
+    }
+
+    /// Takes one step on its micro-batches and, on a logged step, reads what happened.
+    ///
+    /// The one device read of a logged step brings its telemetry together with loss and norm of
+    /// every step since the last one. Where a scalar costs nothing the norm is read each step.
+    ///
+    /// # Errors
+    ///
+    /// Where loss or gradient is not finite: before the update where reads are free, else at the
+    /// next logged step, the updates in between having been masked out on the device.
+    pub(crate) fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Option<Observation>> {
+        let seen = self.micro_batches(plan, batches);
+        let norm = global_norm(&seen.gradients);
+        let values = Tensor::cat(vec![seen.loss, norm.clone()], 0);
+        let gate = if self.reads_are_free {
+            let values = read(values.clone())?;
+            check_finite(plan, f64::from(values[0]), f64::from(values[1]))?;
+            Gate::from_host(f64::from(values[1]), self.max_norm)
+        } else {
+            Gate::from_device(norm, self.max_norm)
+        };
+        self.model = self.optimizer.step(self.model.clone(), seen.gradients, &gate, plan.lr);
+        self.unread.push(Unread { plan: *plan, values });
+        let Some(telemetry) = seen.telemetry else { return Ok(None) };
+        self.read_out(telemetry, batches[0].seq).map(Some)
+    }
+
+    fn micro_batches(&mut self, plan: &StepPlan, batches: &[Batch]) -> Seen {
+        let share = 1.0 / batches.len() as f64;
+        let first = plan.first_micro_batch(batches.len());
+        let mut seen: Option<Seen> = None;
+        for (i, batch) in batches.iter().enumerate() {
+            let observe = plan.logged && i + 1 == batches.len();
+            let now = self.micro_batch(plan, batch, first + i as u64, share, observe);
+            seen = Some(match seen {
+                None => now,
+                Some(before) => Seen {
+                    loss: before.loss + now.loss,
+                    gradients: before.gradients.add(now.gradients),
+                    telemetry: now.telemetry,
+                },
+            });
+        }
+        seen.expect("a step has at least one micro-batch")
+    }
+
+    /// Runs forward and backward; loss and gradients are scaled by `share`.
+    fn micro_batch(&mut self, plan: &StepPlan, batch: &Batch, index: u64, share: f64, observe: bool) -> Seen {
+        let source = StateSource { seed: self.seed, stream: Stream::TrainState, index, first_sequence: 0 };
+        let state = initial_state(&self.config, source, [batch.batch, batch.seq], &self.device);
+        let rope = self.rope(batch.seq);
+        let batch = DeviceBatch::new(batch, &self.device);
+        let mut trace = observe.then(Trace::default);
+        let unroll = plan.draw.unroll;
+        let forward = self.model.forward(batch.inputs.clone(), state, &rope, unroll, trace.as_mut());
+        let logits = forward.readout.logits.clone();
+        let loss = cross_entropy(logits.clone(), batch.targets.clone(), batch.weights.clone()) * share;
+        let mut gradients = loss.backward();
+        let telemetry = trace.map(|trace| {
+            let hits = batch.hits(logits.without_autodiff()).sum() / batch.counted as f64;
+            Tensor::cat(vec![hits, telemetry::measure(&forward, &trace)], 0)
+        });
+        Seen {
+            loss: loss.without_autodiff(),
+            gradients: FlatGradients::take(&self.model, &mut gradients),
+            telemetry,
+        }
+    }
+
+    /// Returns the rotary tables of sequences of `seq` tokens.
+    fn rope(&mut self, seq: usize) -> Rope {
+        match &self.rope {
+            Some((known, rope)) if *known == seq => rope.clone(),
+            _ => {
+                let rope = Rope::new(&self.config, seq, &self.device);
+                self.rope = Some((seq, rope.clone()));
+                rope
+            }
+        }
+    }
+
+    /// Reads everything that has gathered on the device since the last logged step.
+    fn read_out(&mut self, telemetry: Tensor<1>, seq: usize) -> Result<Observation> {
+        let unread = std::mem::take(&mut self.unread);
+        let mut tensors: Vec<Tensor<1>> = unread.iter().map(|step| step.values.clone()).collect();
+        tensors.push(telemetry);
+        let values = read(Tensor::cat(tensors, 0))?;
+        let (steps, rest) = values.split_at(2 * unread.len());
+        for (step, pair) in unread.iter().zip(steps.chunks_exact(2)) {
+            check_finite(&step.plan, f64::from(pair[0]), f64::from(pair[1]))?;
+        }
+        let last = &steps[steps.len() - 2..];
+        Ok(Observation {
+            loss: f64::from(last[0]),
+            grad_norm: f64::from(last[1]),
+            accuracy: f64::from(rest[0]),
+            telemetry: Reading::new(&rest[1..], seq),
+        })
+    }
+}
+
+/// What the micro-batches of a step gave.
+struct Seen {
+    loss: Tensor<1>,
+    gradients: FlatGradients,
+    telemetry: Option<Tensor<1>>,
+}
+
+/// Reads a vector from the device.
+///
+/// # Errors
+///
+/// Where the device failed.
+pub(crate) fn read(values: Tensor<1>) -> Result<Vec<f32>> {
+    let data: TensorData = values
+        .try_into_data()
+        .map_err(|error| Error::Device(format!("the device failed while computing: {error:?}")))?;
+    Ok(data.iter::<f32>().collect())
+}
+
+fn check_finite(plan: &StepPlan, loss: f64, norm: f64) -> Result<()> {
+    let quantity = match (loss.is_finite(), norm.is_finite()) {
+        (true, true) => return Ok(()),
+        (false, _) => format!("the loss is {loss}"),
+        (true, false) => format!("the gradient norm is {norm}"),
+    };
+    let (step, lr, depth) = (plan.step, plan.lr, plan.draw.unroll);
+    Err(Error::Stopped(format!(
+        "step {step}: {quantity} at recurrence {} (n = {}, k = {}) and learning rate {lr:.3e}; \
+         the weights of step {} are unchanged: resume with a lower schedule.peak or train.clip",
+        depth.total(),
+        depth.no_grad,
+        depth.with_grad,
+        step - 1,
+    )))
+}

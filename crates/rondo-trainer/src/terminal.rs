@@ -1,0 +1,29 @@
+//! Standard output: what a command was asked to print.
+
+use std::io::{self, Write};
+
+use crate::error::Result;
+
+/// Prints text and a line end on standard output.
+///
+/// # Errors
+///
+/// Where standard output refuses; a reader that has gone away, as `head` does, is not an error.
+pub(crate) fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("cannot write to standard output").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as indented JSON.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn print_json(value: &serde_json::Value) -> Result<()> {
+    print(&format!("{value:#}"))
+}
