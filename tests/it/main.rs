@@ -1,1 +1,12 @@
-fn main(){}
+//! The trainer from outside: every test runs the built program.
+
+#![allow(missing_docs, reason = "a test binary has no readers of documentation")]
+
+mod checkpoints;
+mod cli;
+mod configs;
+mod devices;
+mod evaluation;
+mod harness;
+mod metrics;
+mod training;

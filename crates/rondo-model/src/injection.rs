@@ -49,3 +49,11 @@ impl Injection {
         }
     }
 }
+
+#[cfg(test)]
+impl Injection {
+    /// Replaces the adapter of a linear injection.
+    pub(crate) fn set_adapter(&mut self, matrix: Tensor<2>) {
+        self.adapter = Some(Param::from_tensor(matrix));
+    }
+}

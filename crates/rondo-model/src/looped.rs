@@ -89,7 +89,8 @@ impl LoopedTransformer {
         trace: Option<&mut Trace>,
     ) -> Forward {
         let embedding = self.embed(tokens, rope);
-        assert_shape!(state, embedding.dims());
+        let [batch, seq, d_model] = embedding.dims();
+        assert_shape!(state, [batch, seq, d_model]);
         let tracked = Core { blocks: &self.core, injection: &self.injection, embedding: &embedding, rope };
         let state = if unroll.no_grad > 0 && embedding.is_autodiff() {
             let (blocks, injection) = (self.core.valid(), self.injection.valid());
@@ -167,3 +168,6 @@ impl Iterate for Core<'_> {
         self.blocks.iter().fold(x, |x, block| block.forward(x, self.rope))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,6 +77,21 @@ impl Listed {
         }
     }
 
+    /// Returns the most memory that the process or the device's pools have held.
+    pub(crate) fn peak_memory_bytes(&self) -> Option<u64> {
+        let pools = self.device.memory_pool_usage().map(|usage| usage.bytes_reserved);
+        pools.or_else(peak_resident_bytes).or_else(|| self.memory_bytes())
+    }
+
+    /// Returns the memory that is free for a run, where it is known: on a processor.
+    pub(crate) fn available_memory(&self) -> Option<u64> {
+        self.reads_are_free().then(|| {
+            let mut system = sysinfo::System::new();
+            system.refresh_memory();
+            system.available_memory()
+        })
+    }
+
     /// Returns `kind: name`.
     pub(crate) fn label(&self) -> String {
         format!("{}: {}", self.kind.name(), self.name)
@@ -162,6 +177,14 @@ fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
     let result = catch_unwind(work).ok();
     std::panic::set_hook(hook);
     result
+}
+
+/// Returns the largest resident memory that the system remembers of this process; Linux only.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// Lists every device that this build can reach.

@@ -141,7 +141,7 @@ impl Evaluation<'_> {
             bits_per_byte: self.bytes_per_token.map(|bytes| loss / std::f64::consts::LN_2 / bytes),
             accuracy: self.task.then(|| hits / total),
             accuracy_by_position: self
-                .is_task()
+                .task
                 .then(|| sums.hits.iter().zip(counts).map(share).collect()),
         }
     }

@@ -49,10 +49,10 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
         return terminal::print(config.to_toml()?.trim_end());
     }
     let mode = if args.quiet { Mode::Quiet } else { Mode::Auto };
-    let assembly = Assembly::new(&config, mode)?;
     if args.dry_run {
-        return dry_run::command(&assembly, args.json.json);
+        return dry_run::command(&config, args.json.json);
     }
+    let assembly = Assembly::new(&config, mode)?;
     let run_dir = RunDir::new(&out_dir(args, path));
     let summary = match Session::open(assembly, run_dir, args, mode)? {
         Opened::Ready(mut session) => session.run()?,

@@ -1,0 +1,137 @@
+//! `trainer --dry-run`: sizes and costs, then one step at the largest depth if it fits.
+
+use std::time::Instant;
+
+use rondo_data::Batch;
+use rondo_metrics::Table;
+use rondo_metrics::format::{bytes, duration, significant, thousands};
+use rondo_model::census::Census;
+use rondo_model::depth::Draw;
+use rondo_model::init::{Part, table};
+use rondo_model::looped::LoopedTransformer;
+use serde_json::{Map, Value, json};
+
+use crate::assemble::open_source;
+use crate::config::RunConfig;
+use crate::device::{self, Listed};
+use crate::error::Result;
+use crate::optim::Optimizer;
+use crate::plan::StepPlan;
+use crate::source::Rows;
+use crate::step::Learner;
+use crate::terminal;
+
+const PARTS: [(Part, &str); 7] = [
+    (Part::Tokens, "tokens"),
+    (Part::Prelude, "prelude"),
+    (Part::Adapter, "adapter"),
+    (Part::Core, "core"),
+    (Part::Coda, "coda"),
+    (Part::Norm, "norm"),
+    (Part::Head, "head"),
+];
+
+/// Prints what a run would cost and tries its most expensive step.
+///
+/// Data is opened only where the vocabulary or the length of a row depends on it.
+///
+/// # Errors
+///
+/// Where the device or needed data is not there, or the step fails.
+pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
+    let (listed, why) = device::choose(config.device)?;
+    let mut config = config.clone();
+    let seq = match (config.model.vocab_size, config.train.seq) {
+        (Some(_), Some(seq)) => seq,
+        (vocabulary, _) => {
+            let source = open_source(&config, rondo_metrics::Mode::Auto)?;
+            config.model.vocab_size = Some(vocabulary.unwrap_or(source.vocab_size()));
+            source.longest(&config)
+        }
+    };
+    let census = Census::new(&config.model);
+    let recurrence = &config.model.recurrence;
+    let tokens = config.train.batch * seq;
+    let planned = recurrence.planned();
+    let largest = recurrence.largest();
+    let needed = census.memory_bytes(largest, tokens, seq);
+    let flops = census.flops_per_token(planned, seq);
+    let depth = config.model.effective_depth(planned.total());
+    if as_json {
+        let mut parameters = Map::new();
+        parameters.insert("total".to_owned(), census.total().into());
+        for (part, name) in PARTS {
+            parameters.insert(name.to_owned(), census.part(part).into());
+        }
+        terminal::print_json(&json!({
+            "parameters": Value::Object(parameters),
+            "effective_depth": depth,
+            "flops_per_token": flops,
+            "memory_bytes": needed,
+            "tokens_per_step": config.tokens_per_step(seq),
+        }))?;
+    } else {
+        terminal::print(&parameters(&census).to_string())?;
+        let mut costs = Table::new(&["cost", "value"]).left(0);
+        costs.row(["effective depth", &depth.to_string()]);
+        costs.row(["FLOPs per token", &significant(flops, 4)]);
+        costs.row(["tokens per step", &thousands(config.tokens_per_step(seq))]);
+        costs.row(["steps", &thousands(config.steps(seq))]);
+        costs.row(["memory (estimate, largest depth)", &bytes(needed)]);
+        terminal::print(&format!("\n{costs}\n\ndevice  {} ({why})", listed.label()))?;
+    }
+    let verdict = match listed.available_memory() {
+        Some(there) if there < needed => format!(
+            "no trial step: it needs about {}, and {} are free on {}",
+            bytes(needed),
+            bytes(there),
+            listed.label()
+        ),
+        _ => {
+            let draw = Draw { unroll: largest, clamped_from: None };
+            let seconds = try_step(&config, seq, draw, &listed)?;
+            format!(
+                "one step at recurrence {} (n = {}, k = {}) took {}",
+                largest.total(),
+                largest.no_grad,
+                largest.with_grad,
+                duration(seconds)
+            )
+        }
+    };
+    if as_json { Ok(()) } else { terminal::print(&verdict) }
+}
+
+fn parameters(census: &Census) -> Table {
+    let mut table = Table::new(&["parameters", "count"]).left(0);
+    for (part, name) in PARTS {
+        table.row([name.to_owned(), thousands(census.part(part) as u64)]);
+    }
+    table.row(["total".to_owned(), thousands(census.total() as u64)]);
+    table
+}
+
+/// Takes one step of the run on tokens in counting order and returns its seconds.
+fn try_step(config: &RunConfig, seq: usize, draw: Draw, listed: &Listed) -> Result<f64> {
+    let device = listed.device.clone().autodiff();
+    let model = LoopedTransformer::new(&config.model, config.run.seed, &device);
+    let optimizer = Optimizer::new(&config.optimizer, table(&config.model), config.schedule.peak);
+    let max_norm = config.train.clip.max_norm();
+    let mut learner = Learner::new(model, optimizer, &config.model, config.run.seed, max_norm, listed);
+    let plan = StepPlan { draw, logged: true, ..StepPlan::new(config, 1, 1) };
+    let batch = counting_batch(config.train.batch, seq, config.model.vocab());
+    let started = Instant::now();
+    learner.step(&plan, &vec![batch; config.train.accumulation])?;
+    Ok(started.elapsed().as_secs_f64())
+}
+
+/// Returns a batch whose tokens count through the vocabulary: for costs, where content is nothing.
+pub(crate) fn counting_batch(batch: usize, seq: usize, vocab: usize) -> Batch {
+    let token = |i: usize| (i % vocab) as u32;
+    Batch {
+        inputs: (0..batch * seq).map(token).collect(),
+        targets: (1..=batch * seq).map(token).collect(),
+        batch,
+        seq,
+    }
+}

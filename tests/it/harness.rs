@@ -1,0 +1,100 @@
+//! Runs the program in the repository's root, with run directories of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Returns the repository's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Returns the program, ready for arguments.
+pub(crate) fn trainer() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    command.current_dir(root()).env("NO_COLOR", "1").env_remove("RUST_BACKTRACE");
+    command
+}
+
+/// What a finished program left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Returns standard output as one JSON object.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+}
+
+/// Runs the program to its end.
+pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Ended {
+    ended(trainer().args(args).output().expect("the program starts"))
+}
+
+/// Takes an output apart.
+pub(crate) fn ended(output: Output) -> Ended {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+/// Returns a fresh folder for run directories.
+pub(crate) fn scratch() -> TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// Trains configs/smoke.toml into `out` on flex, with further arguments.
+pub(crate) fn smoke(out: &Path, further: &[&str]) -> Ended {
+    let cache = format!("data.cache={}", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").display());
+    let mut args = vec!["--config", "configs/smoke.toml", "--set", &cache, "--out"];
+    let out = out.display().to_string();
+    args.push(&out);
+    if !further.contains(&"--device") {
+        args.extend(["--device", "flex"]);
+    }
+    args.extend(further);
+    run(args)
+}
+
+/// Asserts that a program ended well.
+#[track_caller]
+pub(crate) fn assert_ok(ended: &Ended) {
+    assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+/// Returns the rows of a run's metrics of one kind.
+pub(crate) fn rows(run: &Path, kind: &str) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).expect("a run has metrics");
+    text.lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a row is JSON"))
+        .filter(|row| row["kind"] == kind)
+        .collect()
+}
+
+/// Returns the loss of every logged step.
+pub(crate) fn losses(run: &Path) -> Vec<f64> {
+    rows(run, "train").iter().map(|row| row["metrics"]["loss"].as_f64().expect("a loss")).collect()
+}
+
+/// Compares text with a golden file, or writes it where `RONDO_BLESS` is set.
+#[track_caller]
+pub(crate) fn golden(name: &str, found: &str) {
+    let path = root().join("tests/golden").join(name);
+    if std::env::var_os("RONDO_BLESS").is_some() {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder can be made");
+        fs::write(&path, found).expect("the golden file can be written");
+    }
+    let expected = fs::read_to_string(&path).expect("the golden file is there");
+    assert_eq!(found, expected, "{name} differs; RONDO_BLESS=1 writes it anew");
+}
