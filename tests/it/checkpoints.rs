@@ -9,7 +9,10 @@ use crate::harness::{assert_ok, rows, scratch, smoke};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder can be made");
-    for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
+    for entry in fs::read_dir(from)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry"))
+    {
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy(&entry.path(), &target);
@@ -36,7 +39,12 @@ fn timeless(rows: Vec<Value>) -> Vec<Value> {
 fn twenty_steps_are_ten_and_ten_bit_for_bit() {
     for further in [
         &["--set", "optimizer.kind=raven-adam"][..],
-        &["--set", "optimizer.kind=adamw", "--set", "train.accumulation=2"],
+        &[
+            "--set",
+            "optimizer.kind=adamw",
+            "--set",
+            "train.accumulation=2",
+        ],
         &["--set", "optimizer.kind=muon"],
     ] {
         let dir = scratch();
@@ -45,17 +53,30 @@ fn twenty_steps_are_ten_and_ten_bit_for_bit() {
         copy(&whole, &resumed);
         fs::remove_dir_all(resumed.join("checkpoints/step-00000020")).expect("the last checkpoint");
         assert_ok(&smoke(&resumed, further));
-        for file in ["model.safetensors", "optimizer.safetensors", "progress.json"] {
+        for file in [
+            "model.safetensors",
+            "optimizer.safetensors",
+            "progress.json",
+        ] {
             let read = |run: &Path| {
-                fs::read(run.join("checkpoints/step-00000020").join(file)).expect("a checkpoint file")
+                fs::read(run.join("checkpoints/step-00000020").join(file))
+                    .expect("a checkpoint file")
             };
-            assert!(read(&whole) == read(&resumed), "{file} differs with {further:?}");
+            assert!(
+                read(&whole) == read(&resumed),
+                "{file} differs with {further:?}"
+            );
         }
         for kind in ["train", "eval"] {
             assert_eq!(timeless(rows(&whole, kind)), timeless(rows(&resumed, kind)));
         }
         let resumed = rows(&resumed, "event");
-        assert!(resumed.iter().any(|row| row["metrics"]["event"] == "resume"), "{resumed:?}");
+        assert!(
+            resumed
+                .iter()
+                .any(|row| row["metrics"]["event"] == "resume"),
+            "{resumed:?}"
+        );
     }
 }
 
@@ -68,7 +89,10 @@ fn a_second_start_of_a_finished_run_says_so_and_changes_nothing() {
     let again = smoke(&out, &[]);
     assert_ok(&again);
     assert!(again.stderr.contains("finished"), "{again:?}");
-    assert_eq!(fs::read(out.join("metrics.jsonl")).expect("metrics"), metrics);
+    assert_eq!(
+        fs::read(out.join("metrics.jsonl")).expect("metrics"),
+        metrics
+    );
     let never = smoke(&out, &["--resume", "never"]);
     assert_eq!(never.code, 2, "{never:?}");
     assert_ok(&smoke(&out, &["--overwrite", "--set", "train.steps=2"]));
@@ -84,7 +108,10 @@ fn a_larger_budget_extends_a_run_and_another_model_is_refused_by_key() {
     assert_eq!(rows(&out, "train").len(), 6);
     let other = smoke(&out, &["--set", "train.steps=8", "--set", "model.d_ff=48"]);
     assert_eq!(other.code, 4, "{other:?}");
-    assert!(other.stderr.contains("model.d_ff: 64 in the run, 48 now"), "{other:?}");
+    assert!(
+        other.stderr.contains("model.d_ff: 64 in the run, 48 now"),
+        "{other:?}"
+    );
 }
 
 #[test]
@@ -99,7 +126,10 @@ fn a_damaged_checkpoint_is_passed_over_and_named() {
     fs::write(&file, bytes).expect("the file can be written");
     let resumed = smoke(&out, &[]);
     assert_ok(&resumed);
-    assert!(resumed.stderr.contains("step 20") && resumed.stderr.contains("warning"), "{resumed:?}");
+    assert!(
+        resumed.stderr.contains("step 20") && resumed.stderr.contains("warning"),
+        "{resumed:?}"
+    );
     assert_eq!(rows(&out, "train").len(), 20);
 }
 

@@ -9,7 +9,12 @@ fn names() -> Vec<String> {
         .expect("configs/")
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
-        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .map(|path| {
+            path.file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     names.sort();
     names
@@ -19,7 +24,11 @@ fn names() -> Vec<String> {
 fn every_configuration_resolves_to_its_golden_text() {
     assert!(names().len() >= 9, "{:?}", names());
     for name in names() {
-        let ended = run(["--config", &format!("configs/{name}.toml"), "--print-config"]);
+        let ended = run([
+            "--config",
+            &format!("configs/{name}.toml"),
+            "--print-config",
+        ]);
         assert_ok(&ended);
         golden(&format!("configs/{name}.toml"), &ended.stdout);
     }
@@ -30,15 +39,28 @@ fn every_configuration_opens_with_what_it_is_and_its_command() {
     for name in names() {
         let path = root().join("configs").join(format!("{name}.toml"));
         let text = fs::read_to_string(path).expect("a configuration");
-        let head: Vec<&str> = text.lines().take_while(|line| line.starts_with('#')).collect();
+        let head: Vec<&str> = text
+            .lines()
+            .take_while(|line| line.starts_with('#'))
+            .collect();
         assert!(head.len() >= 3, "{name}");
-        assert!(head.iter().any(|line| line.contains("cargo run --release")), "{name}");
+        assert!(
+            head.iter().any(|line| line.contains("cargo run --release")),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn the_published_shape_is_counted_without_being_allocated() {
-    let ended = run(["--config", "configs/huginn-3.5b.toml", "--device", "flex", "--dry-run", "--json"]);
+    let ended = run([
+        "--config",
+        "configs/huginn-3.5b.toml",
+        "--device",
+        "flex",
+        "--dry-run",
+        "--json",
+    ]);
     assert_ok(&ended);
     let costs = ended.json();
     assert_eq!(costs["parameters"]["total"], 3_564_976_800_u64);
@@ -48,8 +70,22 @@ fn the_published_shape_is_counted_without_being_allocated() {
 
 #[test]
 fn a_dry_run_tries_the_largest_step_and_leaves_nothing_behind() {
-    let ended = run(["--config", "configs/smoke.toml", "--device", "flex", "--dry-run"]);
+    let ended = run([
+        "--config",
+        "configs/smoke.toml",
+        "--device",
+        "flex",
+        "--dry-run",
+    ]);
     assert_ok(&ended);
-    assert!(ended.stdout.contains("one step at recurrence 16 (n = 14, k = 2)"), "{ended:?}");
-    assert!(!root().join("runs/smoke/config.toml").exists() || root().join("runs/smoke/metrics.jsonl").exists());
+    assert!(
+        ended
+            .stdout
+            .contains("one step at recurrence 16 (n = 14, k = 2)"),
+        "{ended:?}"
+    );
+    assert!(
+        !root().join("runs/smoke/config.toml").exists()
+            || root().join("runs/smoke/metrics.jsonl").exists()
+    );
 }

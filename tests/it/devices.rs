@@ -7,11 +7,16 @@ const TOLERANCE: f64 = 1e-3;
 
 fn is_there(kind: &str) -> bool {
     let listed = run(["devices", "--json"]).json();
-    let there = listed["devices"].as_array().is_some_and(|all| all.iter().any(|d| d["kind"] == kind));
+    let there = listed["devices"]
+        .as_array()
+        .is_some_and(|all| all.iter().any(|d| d["kind"] == kind));
     if !there {
         use std::io::Write as _;
         // Straight to the terminal: the harness would swallow what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "skipped: no {kind} device is built in and there");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: no {kind} device is built in and there"
+        );
     }
     there
 }
@@ -27,7 +32,10 @@ fn agrees_with_flex(kind: &str) {
     let (expected, found) = (losses(&flex), losses(&other));
     assert_eq!((expected.len(), found.len()), (20, 20));
     for (step, (a, b)) in (1..).zip(expected.iter().zip(&found)) {
-        assert!((a - b).abs() < TOLERANCE, "{kind}, step {step}: {b}, not {a}");
+        assert!(
+            (a - b).abs() < TOLERANCE,
+            "{kind}, step {step}: {b}, not {a}"
+        );
     }
 }
 

@@ -22,7 +22,9 @@ fn a_checkpoint_evaluates_as_the_run_did_at_its_end() {
         let perplexity = depth["perplexity"].as_f64().expect("a perplexity");
         assert!((perplexity - loss.exp()).abs() < 1e-9 * perplexity);
         // One byte is one token, but for the ends of texts.
-        let bits = depth["bits_per_byte"].as_f64().expect("text has bits per byte");
+        let bits = depth["bits_per_byte"]
+            .as_f64()
+            .expect("text has bits per byte");
         assert!((bits / (loss / std::f64::consts::LN_2) - 1.0).abs() < 0.01);
     }
 }
@@ -34,26 +36,63 @@ fn depth_checkpoint_state_and_tokens_can_be_chosen() {
     assert_ok(&smoke(&out, &[]));
     let path = out.display().to_string();
     let ended = run([
-        "eval", &path, "--device", "flex", "--recurrence", "2,1", "--checkpoint", "10", "--initial-state", "zero", "--json",
+        "eval",
+        &path,
+        "--device",
+        "flex",
+        "--recurrence",
+        "2,1",
+        "--checkpoint",
+        "10",
+        "--initial-state",
+        "zero",
+        "--json",
     ]);
     assert_ok(&ended);
     let found = &ended.json()["runs"][0];
     assert_eq!(found["step"], 10);
-    let depths: Vec<u64> =
-        found["depths"].as_array().expect("depths").iter().filter_map(|d| d["recurrence"].as_u64()).collect();
+    let depths: Vec<u64> = found["depths"]
+        .as_array()
+        .expect("depths")
+        .iter()
+        .filter_map(|d| d["recurrence"].as_u64())
+        .collect();
     assert_eq!(depths, [1, 2]);
 
     let tokens = dir.path().join("tokens.json");
     fs::write(&tokens, "[[70, 111, 117, 114], [115, 99, 111, 114, 101]]").expect("a file");
-    let ended = run(["eval", &path, "--device", "flex", "--tokens", &tokens.display().to_string()]);
+    let ended = run([
+        "eval",
+        &path,
+        "--device",
+        "flex",
+        "--tokens",
+        &tokens.display().to_string(),
+    ]);
     assert_ok(&ended);
     assert!(ended.stdout.contains("recurrence"), "{ended:?}");
     fs::write(&tokens, "[70, 9999]").expect("a file");
-    let ended = run(["eval", &path, "--device", "flex", "--tokens", &tokens.display().to_string()]);
+    let ended = run([
+        "eval",
+        &path,
+        "--device",
+        "flex",
+        "--tokens",
+        &tokens.display().to_string(),
+    ]);
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(ended.stderr.contains("9999"), "{ended:?}");
 
-    let text = ["eval", &path, "--device", "flex", "--data", "README.md", "--max-tokens", "200"];
+    let text = [
+        "eval",
+        &path,
+        "--device",
+        "flex",
+        "--data",
+        "README.md",
+        "--max-tokens",
+        "200",
+    ];
     assert_ok(&run(text));
     let ended = run(["eval", &path, "--device", "flex", "--checkpoint", "11"]);
     assert_eq!(ended.code, 4, "{ended:?}");
@@ -65,14 +104,33 @@ fn a_task_is_evaluated_with_accuracy_overall_and_by_position() {
     let out = dir.path().join("run");
     let path = out.display().to_string();
     let small = [
-        "--config", "configs/depth-s3.toml", "--device", "flex", "--out", &path, "--set", "train.steps=2",
-        "--set", "train.batch=2", "--set", "eval.tokens=96", "--set", "eval.recurrence=[1,2]",
+        "--config",
+        "configs/depth-s3.toml",
+        "--device",
+        "flex",
+        "--out",
+        &path,
+        "--set",
+        "train.steps=2",
+        "--set",
+        "train.batch=2",
+        "--set",
+        "eval.tokens=96",
+        "--set",
+        "eval.recurrence=[1,2]",
     ];
     assert_ok(&run(small));
     let found = run(["eval", &path, "--device", "flex", "--json"]);
     assert_ok(&found);
     let depth = found.json()["runs"][0]["depths"][0].clone();
-    let positions = depth["accuracy_by_position"].as_array().expect("positions").clone();
-    let mean = positions.iter().filter_map(serde_json::Value::as_f64).sum::<f64>() / positions.len() as f64;
+    let positions = depth["accuracy_by_position"]
+        .as_array()
+        .expect("positions")
+        .clone();
+    let mean = positions
+        .iter()
+        .filter_map(serde_json::Value::as_f64)
+        .sum::<f64>()
+        / positions.len() as f64;
     assert!((mean - depth["accuracy"].as_f64().expect("accuracy")).abs() < 1e-9);
 }

@@ -15,7 +15,10 @@ pub(crate) fn root() -> PathBuf {
 /// Returns the program, ready for arguments.
 pub(crate) fn trainer() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
-    command.current_dir(root()).env("NO_COLOR", "1").env_remove("RUST_BACKTRACE");
+    command
+        .current_dir(root())
+        .env("NO_COLOR", "1")
+        .env_remove("RUST_BACKTRACE");
     command
 }
 
@@ -56,7 +59,12 @@ pub(crate) fn scratch() -> TempDir {
 
 /// Trains configs/smoke.toml into `out` on flex, with further arguments.
 pub(crate) fn smoke(out: &Path, further: &[&str]) -> Ended {
-    let cache = format!("data.cache={}", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").display());
+    let cache = format!(
+        "data.cache={}",
+        Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join("cache")
+            .display()
+    );
     let mut args = vec!["--config", "configs/smoke.toml", "--set", &cache, "--out"];
     let out = out.display().to_string();
     args.push(&out);
@@ -84,7 +92,10 @@ pub(crate) fn rows(run: &Path, kind: &str) -> Vec<Value> {
 
 /// Returns the loss of every logged step.
 pub(crate) fn losses(run: &Path) -> Vec<f64> {
-    rows(run, "train").iter().map(|row| row["metrics"]["loss"].as_f64().expect("a loss")).collect()
+    rows(run, "train")
+        .iter()
+        .map(|row| row["metrics"]["loss"].as_f64().expect("a loss"))
+        .collect()
 }
 
 /// Compares text with a golden file, or writes it where `RONDO_BLESS` is set.
@@ -96,5 +107,8 @@ pub(crate) fn golden(name: &str, found: &str) {
         fs::write(&path, found).expect("the golden file can be written");
     }
     let expected = fs::read_to_string(&path).expect("the golden file is there");
-    assert_eq!(found, expected, "{name} differs; RONDO_BLESS=1 writes it anew");
+    assert_eq!(
+        found, expected,
+        "{name} differs; RONDO_BLESS=1 writes it anew"
+    );
 }

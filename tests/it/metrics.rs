@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rondo_metrics::names::{METRICS, Presence, Shape, describe};
 use rondo_metrics::Kind;
+use rondo_metrics::names::{METRICS, Presence, Shape, describe};
 
 use crate::harness::{assert_ok, rows, run, scratch, smoke};
 
@@ -14,7 +14,11 @@ fn written(run: &Path, kind: &str) -> BTreeSet<&'static str> {
     assert!(!rows.is_empty());
     rows.iter()
         .flat_map(|row| row["metrics"].as_object().expect("metrics").keys())
-        .map(|name| describe(name).unwrap_or_else(|| panic!("{name} is not in the table")).name)
+        .map(|name| {
+            describe(name)
+                .unwrap_or_else(|| panic!("{name} is not in the table"))
+                .name
+        })
         .collect()
 }
 
@@ -37,15 +41,28 @@ fn text_and_tasks_write_exactly_what_the_table_promises() {
     let (text, task) = (dir.path().join("text"), dir.path().join("task"));
     assert_ok(&smoke(&text, &[]));
     let task_args = [
-        "--config", "configs/depth-s3.toml", "--device", "flex", "--set", "train.steps=6", "--set", "train.batch=2",
-        "--set", "eval.tokens=96", "--out", &task.display().to_string(),
+        "--config",
+        "configs/depth-s3.toml",
+        "--device",
+        "flex",
+        "--set",
+        "train.steps=6",
+        "--set",
+        "train.batch=2",
+        "--set",
+        "eval.tokens=96",
+        "--out",
+        &task.display().to_string(),
     ];
     assert_ok(&run(task_args));
     for (run, is_task) in [(&text, false), (&task, true)] {
         assert_eq!(written(run, "train"), expected(Kind::Train, is_task));
         assert_eq!(written(run, "eval"), expected(Kind::Eval, is_task));
     }
-    let unigram = rows(&text, "eval").iter().filter(|row| row["metrics"].get("val_unigram_cross_entropy").is_some()).count();
+    let unigram = rows(&text, "eval")
+        .iter()
+        .filter(|row| row["metrics"].get("val_unigram_cross_entropy").is_some())
+        .count();
     assert_eq!(unigram, 1, "the unigram cross entropy is written once");
 }
 
@@ -56,7 +73,11 @@ fn rows_hold_together() {
     assert_ok(&smoke(&out, &[]));
     let mut sum = 0.0;
     for (step, row) in (1_u64..).zip(rows(&out, "train")) {
-        let number = |name: &str| row["metrics"][name].as_f64().unwrap_or_else(|| panic!("{name}: {row}"));
+        let number = |name: &str| {
+            row["metrics"][name]
+                .as_f64()
+                .unwrap_or_else(|| panic!("{name}: {row}"))
+        };
         assert_eq!(row["step"], step);
         assert_eq!(row["tokens"], step * 4 * 32);
         sum += number("lr");
@@ -67,11 +88,19 @@ fn rows_hold_together() {
         // The headline correlation is the mean over pairs of different positions.
         let (c, seq) = (number("recurrent_state_token_corr"), 32.0);
         assert!((number("hidden_state_corr") - c * seq / (seq - 1.0)).abs() < 1e-9);
-        for metric in METRICS.iter().filter(|metric| metric.shape == Shape::PerIteration) {
+        for metric in METRICS
+            .iter()
+            .filter(|metric| metric.shape == Shape::PerIteration)
+        {
             let series = row["metrics"][metric.name].as_array().expect("a series");
-            assert_eq!(series.len() as f64, recurrence, "{}", metric.name);
+            assert_eq!(series.len(), recurrence as usize, "{}", metric.name);
         }
     }
     let events = out.join("tensorboard");
-    assert!(std::fs::read_dir(events).expect("event files").next().is_some());
+    assert!(
+        std::fs::read_dir(events)
+            .expect("event files")
+            .next()
+            .is_some()
+    );
 }

@@ -17,7 +17,9 @@ fn smoke_has_its_golden_losses() {
     let found = losses(&out);
     let path = root().join("tests/golden/smoke-losses.txt");
     if std::env::var_os("RONDO_BLESS").is_some() {
-        let lines = (1..).zip(&found).map(|(step, loss)| format!("{step} {loss:.7}\n"));
+        let lines = (1..)
+            .zip(&found)
+            .map(|(step, loss)| format!("{step} {loss:.7}\n"));
         fs::write(&path, lines.collect::<String>()).expect("the golden file can be written");
     }
     let golden = fs::read_to_string(&path).expect("the golden file is there");
@@ -28,7 +30,10 @@ fn smoke_has_its_golden_losses() {
     assert_eq!(expected.len(), 20);
     assert_eq!(found.len(), 20);
     for (step, (found, expected)) in (1..).zip(found.iter().zip(&expected)) {
-        assert!((found - expected).abs() < GOLDEN_TOLERANCE, "step {step}: {found}, not {expected}");
+        assert!(
+            (found - expected).abs() < GOLDEN_TOLERANCE,
+            "step {step}: {found}, not {expected}"
+        );
     }
     assert!(found[19] < found[0] - 1.0, "the loss falls: {found:?}");
 }
@@ -39,8 +44,16 @@ fn two_micro_batches_of_two_take_the_step_of_one_batch_of_four() {
     let run = |name: &str, batch: &str, accumulation: &str| {
         let out = dir.path().join(name);
         // From zero states both splits compute the same function.
-        let further =
-            ["--set", "model.state_init=zero", "--set", "train.steps=6", "--set", batch, "--set", accumulation];
+        let further = [
+            "--set",
+            "model.state_init=zero",
+            "--set",
+            "train.steps=6",
+            "--set",
+            batch,
+            "--set",
+            accumulation,
+        ];
         assert_ok(&smoke(&out, &further));
         losses(&out)
     };
@@ -83,11 +96,19 @@ fn every_optimizer_lowers_the_loss() {
 fn a_gradient_that_is_not_finite_stops_the_run_before_the_update() {
     let dir = scratch();
     let out = dir.path().join("run");
-    let ended = smoke(&out, &["--set", "schedule.peak=1e30", "--set", "schedule.warmup=0"]);
+    let ended = smoke(
+        &out,
+        &["--set", "schedule.peak=1e30", "--set", "schedule.warmup=0"],
+    );
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(ended.stderr.contains("recurrence"), "{ended:?}");
     let events = rows(&out, "event");
-    assert!(events.iter().any(|row| row["metrics"]["event"] == "nonfinite"), "{events:?}");
+    assert!(
+        events
+            .iter()
+            .any(|row| row["metrics"]["event"] == "nonfinite"),
+        "{events:?}"
+    );
 }
 
 #[cfg(unix)]
@@ -97,7 +118,13 @@ fn a_terminated_run_saves_and_goes_on() {
     let out = dir.path().join("run");
     let long = ["--set", "train.steps=100000", "--set", "eval.every=100000"];
     let child = trainer()
-        .args(["--config", "configs/smoke.toml", "--device", "flex", "--out"])
+        .args([
+            "--config",
+            "configs/smoke.toml",
+            "--device",
+            "flex",
+            "--out",
+        ])
         .arg(&out)
         .args(long)
         .stdout(Stdio::piped())
@@ -105,22 +132,44 @@ fn a_terminated_run_saves_and_goes_on() {
         .spawn()
         .expect("the program starts");
     let waited = Instant::now();
-    let trained = || fs::read_to_string(out.join("metrics.jsonl")).is_ok_and(|text| text.contains("\"train\""));
+    let trained = || {
+        fs::read_to_string(out.join("metrics.jsonl")).is_ok_and(|text| text.contains("\"train\""))
+    };
     while !trained() {
-        assert!(waited.elapsed() < Duration::from_secs(120), "no step within two minutes");
+        assert!(
+            waited.elapsed() < Duration::from_mins(2),
+            "no step within two minutes"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
-    let killed = std::process::Command::new("kill").arg(child.id().to_string()).status();
+    let killed = std::process::Command::new("kill")
+        .arg(child.id().to_string())
+        .status();
     assert!(killed.is_ok_and(|status| status.success()));
     let stopped = ended(child.wait_with_output().expect("the program ends"));
     assert_eq!(stopped.code, 75, "{stopped:?}");
     let done = rows(&out, "train").len();
     let steps = format!("train.steps={}", done + 3);
     let resumed = run([
-        "--config", "configs/smoke.toml", "--device", "flex", "--set", "eval.every=100000", "--set", &steps,
-        "--out", &out.display().to_string(),
+        "--config",
+        "configs/smoke.toml",
+        "--device",
+        "flex",
+        "--set",
+        "eval.every=100000",
+        "--set",
+        &steps,
+        "--out",
+        &out.display().to_string(),
     ]);
     assert_ok(&resumed);
-    let steps: Vec<u64> = rows(&out, "train").iter().filter_map(|row| row["step"].as_u64()).collect();
-    assert_eq!(steps, (1..=done as u64 + 3).collect::<Vec<_>>(), "no row doubled, none missing");
+    let steps: Vec<u64> = rows(&out, "train")
+        .iter()
+        .filter_map(|row| row["step"].as_u64())
+        .collect();
+    assert_eq!(
+        steps,
+        (1..=done as u64 + 3).collect::<Vec<_>>(),
+        "no row doubled, none missing"
+    );
 }

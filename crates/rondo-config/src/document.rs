@@ -25,6 +25,7 @@ pub struct Document {
     pub(crate) root: Node,
     pub(crate) problems: Vec<Violation>,
     pub(crate) known_keys: Vec<String>,
+    pub(crate) plain: Vec<String>,
 }
 
 impl Document {
@@ -43,6 +44,7 @@ impl Document {
             },
             problems: Vec::new(),
             known_keys: Vec::new(),
+            plain: Vec::new(),
         })
     }
 
@@ -51,6 +53,14 @@ impl Document {
     #[must_use]
     pub fn with_known_keys(self, known_keys: Vec<String>) -> Self {
         Self { known_keys, ..self }
+    }
+
+    /// Names tables in which `kind` is a key like any other rather than the choice of a variant, so
+    /// that an override of it leaves the keys beside it alone.
+    #[must_use]
+    pub fn with_plain_tables(self, tables: &[&str]) -> Self {
+        let plain = tables.iter().map(|&table| table.to_owned()).collect();
+        Self { plain, ..self }
     }
 
     /// Reads the document, with its overrides, as a `T`.

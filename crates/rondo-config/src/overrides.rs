@@ -19,7 +19,8 @@ impl Document {
     ///
     /// Changing a `kind` changes which keys its table may have. The keys beside it that came from
     /// the file belong to the other variant and are dropped; those set by overrides stay. The
-    /// dotted keys dropped are returned, so that the caller can say so.
+    /// dotted keys dropped are returned, so that the caller can say so. Tables named to
+    /// [`Document::with_plain_tables`] have an ordinary key `kind`, and keep theirs.
     ///
     /// A bad assignment is remembered and reported by [`Document::read`] with all the others.
     pub fn set(&mut self, assignment: &str) -> Vec<String> {
@@ -71,7 +72,11 @@ impl Document {
             place = match &mut place.value {
                 Value::Table(table) => {
                     let dropped = match &value {
-                        Value::String(kind) if name == TAG && depth + 1 == keys.len() => {
+                        Value::String(kind)
+                            if name == TAG
+                                && depth + 1 == keys.len()
+                                && !self.plain.contains(&path::dotted(&keys[..depth])) =>
+                        {
                             change_kind(table, kind, &keys[..depth])
                         }
                         _ => Vec::new(),

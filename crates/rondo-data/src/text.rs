@@ -197,7 +197,9 @@ impl TextData {
             Ok(())
         })?;
         if tokens.is_empty() {
-            return Err(DataError::Corpus("the text to evaluate holds no document".to_owned()));
+            return Err(DataError::Corpus(
+                "the text to evaluate holds no document".to_owned(),
+            ));
         }
         Ok((tokens, bytes))
     }

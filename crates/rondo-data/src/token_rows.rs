@@ -116,9 +116,15 @@ mod tests {
     fn windows_predict_every_token_but_a_rows_first_once() {
         let rows = [vec![0, 1, 2, 3, 4, 5], vec![6, 7, 8], vec![9]];
         let batches = batches_of_rows(&rows, 2, 2);
-        let targets: Vec<u32> = batches.iter().flat_map(|batch| batch.targets.clone()).collect();
+        let targets: Vec<u32> = batches
+            .iter()
+            .flat_map(|batch| batch.targets.clone())
+            .collect();
         assert_eq!(targets, [1, 2, 3, 4, 5, 7, 8]);
-        let shapes: Vec<_> = batches.iter().map(|batch| (batch.batch, batch.seq)).collect();
+        let shapes: Vec<_> = batches
+            .iter()
+            .map(|batch| (batch.batch, batch.seq))
+            .collect();
         assert_eq!(shapes, [(2, 2), (1, 1), (1, 2)]);
     }
 

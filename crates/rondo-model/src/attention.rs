@@ -33,7 +33,10 @@ impl Rope {
             let values: Vec<f32> = angles.iter().copied().map(f).collect();
             Tensor::from_data(TensorData::new(values, [seq, half]), device)
         };
-        Self { cos: table(f32::cos), sin: table(f32::sin) }
+        Self {
+            cos: table(f32::cos),
+            sin: table(f32::sin),
+        }
     }
 
     /// Rotates queries or keys.
@@ -70,7 +73,9 @@ impl Attention {
     pub fn new(config: &ModelConfig, name: &str, weights: &Weights<'_>) -> Self {
         Self {
             qkv: weights.draw(&format!("{name}.qkv")),
-            qk_bias: config.qk_bias.then(|| weights.draw(&format!("{name}.qk_bias"))),
+            qk_bias: config
+                .qk_bias
+                .then(|| weights.draw(&format!("{name}.qk_bias"))),
             proj: weights.draw(&format!("{name}.proj")),
             shape: Heads {
                 queries: config.n_heads,
@@ -88,7 +93,12 @@ impl Attention {
     /// `[batch, seq, d_model]` to the same.
     pub fn forward(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
         let [batch, seq, d_model] = x.dims();
-        let Heads { queries, keys, d_head, qk_norm_eps } = self.shape;
+        let Heads {
+            queries,
+            keys,
+            d_head,
+            qk_norm_eps,
+        } = self.shape;
         let rotated = queries + keys;
         let qkv = ops::project(x, self.qkv.val()).reshape([batch, seq, rotated + keys, d_head]);
         let mut qk = qkv.clone().slice(s![.., .., ..rotated, ..]);
@@ -104,6 +114,9 @@ impl Attention {
         let q = qk.clone().slice(s![.., .., ..queries, ..]).swap_dims(1, 2);
         let k = qk.slice(s![.., .., queries.., ..]).swap_dims(1, 2);
         let attended = ops::causal_attention(q, k, v.swap_dims(1, 2));
-        ops::project(attended.swap_dims(1, 2).reshape([batch, seq, d_model]), self.proj.val())
+        ops::project(
+            attended.swap_dims(1, 2).reshape([batch, seq, d_model]),
+            self.proj.val(),
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::ModelConfig;
 use crate::depth::Unroll;
-use crate::init::{Part, ParameterSpec, Role, table};
+use crate::init::{ParameterSpec, Part, Role, table};
 
 /// The parameters of a model, counted without building it.
 #[derive(Clone, Debug)]
@@ -14,7 +14,10 @@ pub struct Census {
 impl Census {
     /// Counts the parameters of `config`.
     pub fn new(config: &ModelConfig) -> Self {
-        Self { config: config.clone(), rows: table(config) }
+        Self {
+            config: config.clone(),
+            rows: table(config),
+        }
     }
 
     /// Returns the number of parameters.
@@ -54,7 +57,8 @@ impl Census {
         // Per token and layer: norms and residuals, the rotary copies, three score-sized tensors of
         // the softmax, and the gated MLP's halves. Measured against resident memory in the README.
         let layer = 14 * h + 5 * qkv + 4 * config.n_heads * seq + 8 * f;
-        let layers = config.layers.prelude + config.layers.coda + unroll.with_grad * config.layers.core;
+        let layers =
+            config.layers.prelude + config.layers.coda + unroll.with_grad * config.layers.core;
         let injection = 4 * h * unroll.with_grad;
         let head = 4 * config.vocab();
         let activations = tokens * (layers * layer + injection + head);
@@ -62,7 +66,11 @@ impl Census {
     }
 
     fn count(&self, keep: impl Fn(&ParameterSpec) -> bool) -> usize {
-        self.rows.iter().filter(|row| keep(row)).map(ParameterSpec::count).sum()
+        self.rows
+            .iter()
+            .filter(|row| keep(row))
+            .map(ParameterSpec::count)
+            .sum()
     }
 }
 
@@ -77,7 +85,11 @@ mod tests {
             d_model: 5280,
             n_heads: 55,
             d_ff: 17_920,
-            layers: LayersConfig { prelude: 2, core: 4, coda: 2 },
+            layers: LayersConfig {
+                prelude: 2,
+                core: 4,
+                coda: 2,
+            },
             ..ModelConfig::default()
         }
     }
@@ -101,7 +113,11 @@ mod tests {
             d_model: 2,
             n_heads: 1,
             d_ff: 4,
-            layers: LayersConfig { prelude: 0, core: 1, coda: 0 },
+            layers: LayersConfig {
+                prelude: 0,
+                core: 1,
+                coda: 0,
+            },
             ..ModelConfig::default()
         };
         let census = Census::new(&config);
@@ -109,9 +125,12 @@ mod tests {
         let adapter = 4 * 2;
         // Tokens, adapter, layer with two QK biases and four norms, shared norm.
         assert_eq!(census.total(), 3 * 2 + adapter + layer + 4 + 4 * 2 + 2);
-        let unroll = Unroll { no_grad: 3, with_grad: 2 };
+        let unroll = Unroll {
+            no_grad: 3,
+            with_grad: 2,
+        };
         let per_iteration = (layer + adapter) as f64;
-        let expected = 6.0 * 6.0 + (6.0 + 12.0) * per_iteration + (12.0 + 24.0) * (5 * 2) as f64;
+        let expected = 6.0 * 6.0 + (6.0 + 12.0) * per_iteration + (12.0 + 24.0) * 5.0 * 2.0;
         assert!((census.flops_per_token(unroll, 5) - expected).abs() < 1e-9);
     }
 }

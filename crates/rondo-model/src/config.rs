@@ -99,7 +99,10 @@ pub struct NormConfig {
 
 impl Default for NormConfig {
     fn default() -> Self {
-        Self { learned: true, eps: 1e-6 }
+        Self {
+            learned: true,
+            eps: 1e-6,
+        }
     }
 }
 
@@ -117,7 +120,11 @@ pub struct LayersConfig {
 
 impl Default for LayersConfig {
     fn default() -> Self {
-        Self { prelude: 1, core: 2, coda: 1 }
+        Self {
+            prelude: 1,
+            core: 2,
+            coda: 1,
+        }
     }
 }
 
@@ -163,7 +170,10 @@ pub struct InitConfig {
 
 impl Default for InitConfig {
     fn default() -> Self {
-        Self { scheme: InitScheme::Takase, orthogonal: false }
+        Self {
+            scheme: InitScheme::Takase,
+            orthogonal: false,
+        }
     }
 }
 
@@ -196,7 +206,8 @@ impl ModelConfig {
     ///
     /// Panics where it has not been resolved from the data yet.
     pub fn vocab(&self) -> usize {
-        self.vocab_size.expect("the vocabulary size is resolved before a model is built")
+        self.vocab_size
+            .expect("the vocabulary size is resolved before a model is built")
     }
 
     /// Returns γ, the factor on token embeddings.
@@ -222,20 +233,37 @@ impl ModelConfig {
         positive("vocab_size", self.vocab_size.unwrap_or(1));
         positive("d_model", self.d_model);
         positive("n_heads", self.n_heads);
-        positive("n_kv_heads", self.kv_heads().max(usize::from(self.n_kv_heads.is_none())));
+        positive(
+            "n_kv_heads",
+            self.kv_heads().max(usize::from(self.n_kv_heads.is_none())),
+        );
         positive("d_ff", self.d_ff);
         positive("context", self.context);
         positive("layers.core", self.layers.core);
         let divides = |of: usize, by: usize| by != 0 && of.is_multiple_of(by);
         if self.n_heads > 0 && !divides(self.d_model, self.n_heads) {
-            let message = format!("must be a multiple of n_heads = {}, found {}", self.n_heads, self.d_model);
+            let message = format!(
+                "must be a multiple of n_heads = {}, found {}",
+                self.n_heads, self.d_model
+            );
             report("d_model", message);
         } else if self.n_heads > 0 && !self.d_head().is_multiple_of(2) {
-            let message = format!("rotary pairs need an even head size, found {} / {} = {}", self.d_model, self.n_heads, self.d_head());
+            let message = format!(
+                "rotary pairs need an even head size, found {} / {} = {}",
+                self.d_model,
+                self.n_heads,
+                self.d_head()
+            );
             report("n_heads", message);
         }
-        if let Some(kv) = self.n_kv_heads.filter(|kv| *kv > 0 && !divides(self.n_heads, *kv)) {
-            report("n_kv_heads", format!("must divide n_heads = {}, found {kv}", self.n_heads));
+        if let Some(kv) = self
+            .n_kv_heads
+            .filter(|kv| *kv > 0 && !divides(self.n_heads, *kv))
+        {
+            report(
+                "n_kv_heads",
+                format!("must divide n_heads = {}, found {kv}", self.n_heads),
+            );
         }
         let mut positive_real = |key: &str, value: f64| {
             if !(value.is_finite() && value > 0.0) {
@@ -244,7 +272,8 @@ impl ModelConfig {
         };
         positive_real("norm.eps", self.norm.eps);
         positive_real("rope_base", self.rope_base);
-        self.recurrence.validate(&mut |key, message| report(&format!("recurrence.{key}"), message));
+        self.recurrence
+            .validate(&mut |key, message| report(&format!("recurrence.{key}"), message));
     }
 }
 
@@ -270,16 +299,34 @@ mod tests {
             d_ff: 0,
             n_kv_heads: Some(3),
             rope_base: f64::NAN,
-            layers: LayersConfig { prelude: 0, core: 0, coda: 0 },
+            layers: LayersConfig {
+                prelude: 0,
+                core: 0,
+                coda: 0,
+            },
             ..ModelConfig::default()
         };
         let found = violations(&config);
-        assert_eq!(found, ["d_ff", "layers.core", "d_model", "n_kv_heads", "rope_base"]);
+        assert_eq!(
+            found,
+            ["d_ff", "layers.core", "d_model", "n_kv_heads", "rope_base"]
+        );
     }
 
     #[test]
     fn the_published_shape_has_effective_depth_132() {
-        let layers = LayersConfig { prelude: 2, core: 4, coda: 2 };
-        assert_eq!(ModelConfig { layers, ..ModelConfig::default() }.effective_depth(32), 132);
+        let layers = LayersConfig {
+            prelude: 2,
+            core: 4,
+            coda: 2,
+        };
+        assert_eq!(
+            ModelConfig {
+                layers,
+                ..ModelConfig::default()
+            }
+            .effective_depth(32),
+            132
+        );
     }
 }

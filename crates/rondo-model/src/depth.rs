@@ -94,7 +94,10 @@ impl RecurrenceConfig {
             _ => clamped.min(self.backprop_depth),
         };
         Draw {
-            unroll: Unroll { no_grad: clamped - with_grad, with_grad },
+            unroll: Unroll {
+                no_grad: clamped - with_grad,
+                with_grad,
+            },
             clamped_from: (clamped != total).then_some(total),
         }
     }
@@ -124,7 +127,10 @@ impl RecurrenceConfig {
             DepthSampler::Full => total,
             _ => total.min(self.backprop_depth),
         };
-        Unroll { no_grad: total - with_grad, with_grad }
+        Unroll {
+            no_grad: total - with_grad,
+            with_grad,
+        }
     }
 
     /// Reports every violation by its key path below `[model.recurrence]`.
@@ -138,7 +144,10 @@ impl RecurrenceConfig {
             report("backprop_depth", "must be at least 1, found 0".into());
         }
         if self.mean > self.max && (1..=MAX_RECURRENCE).contains(&self.mean) {
-            report("mean", format!("must not exceed max = {}, found {}", self.max, self.mean));
+            report(
+                "mean",
+                format!("must not exceed max = {}, found {}", self.max, self.mean),
+            );
         }
     }
 }
@@ -157,9 +166,8 @@ impl DepthSampler {
             Self::PoissonTruncated => poisson(mean as f64, &mut rng).max(1),
             Self::Fixed => mean,
             Self::Uniform => rng.random_range(1..=(2 * mean).saturating_sub(1).max(1)),
-            Self::Geometric => {
-                Geometric::new(1.0 / mean as f64).map_or(mean, |law| law.sample(&mut rng) as usize + 1)
-            }
+            Self::Geometric => Geometric::new(1.0 / mean as f64)
+                .map_or(mean, |law| law.sample(&mut rng) as usize + 1),
             Self::NonRecurrent => 1,
         }
     }
@@ -174,7 +182,11 @@ mod tests {
     use super::*;
 
     fn config(sampler: DepthSampler, mean: usize) -> RecurrenceConfig {
-        RecurrenceConfig { mean, sampler, ..RecurrenceConfig::default() }
+        RecurrenceConfig {
+            mean,
+            sampler,
+            ..RecurrenceConfig::default()
+        }
     }
 
     fn mean_of(sampler: DepthSampler, mean: usize) -> f64 {
@@ -192,7 +204,11 @@ mod tests {
         assert!((mean - 33.0).abs() < 0.03 * 33.0, "{mean}");
         let at = |q: f64| draws[(q * draws.len() as f64) as usize] as f64;
         for (quantile, expected) in [(0.5, 29.0), (0.95, 67.0), (0.99, 94.0)] {
-            assert!((at(quantile) - expected).abs() <= 0.03 * expected, "{quantile}: {}", at(quantile));
+            assert!(
+                (at(quantile) - expected).abs() <= 0.03 * expected,
+                "{quantile}: {}",
+                at(quantile)
+            );
         }
         let above = draws.iter().filter(|p| **p > 64).count() as f64 / draws.len() as f64;
         assert!((above - 0.058).abs() < 0.004, "{above}");
@@ -209,19 +225,42 @@ mod tests {
 
     #[test]
     fn the_clamp_comes_before_the_split_and_is_told() {
-        let config = RecurrenceConfig { max: 4, ..config(DepthSampler::Fixed, 4) };
+        let config = RecurrenceConfig {
+            max: 4,
+            ..config(DepthSampler::Fixed, 4)
+        };
         let draw = RecurrenceConfig { mean: 9, ..config }.draw(0, 1);
         assert_eq!(draw.clamped_from, Some(9));
-        assert_eq!(draw.unroll, Unroll { no_grad: 0, with_grad: 4 });
+        assert_eq!(
+            draw.unroll,
+            Unroll {
+                no_grad: 0,
+                with_grad: 4
+            }
+        );
     }
 
     #[test]
     fn a_draw_splits_into_iterations_without_and_with_gradient() {
         let draw = config(DepthSampler::Fixed, 20).draw(0, 1);
-        assert_eq!(draw.unroll, Unroll { no_grad: 12, with_grad: 8 });
+        assert_eq!(
+            draw.unroll,
+            Unroll {
+                no_grad: 12,
+                with_grad: 8
+            }
+        );
         let full = config(DepthSampler::Full, 20).draw(3, 5).unroll;
-        let main = config(DepthSampler::PoissonLognormalFilling, 20).draw(3, 5).unroll;
-        assert_eq!(full, Unroll { no_grad: 0, with_grad: main.total() });
+        let main = config(DepthSampler::PoissonLognormalFilling, 20)
+            .draw(3, 5)
+            .unroll;
+        assert_eq!(
+            full,
+            Unroll {
+                no_grad: 0,
+                with_grad: main.total()
+            }
+        );
     }
 
     #[test]
@@ -234,7 +273,11 @@ mod tests {
 
     #[test]
     fn no_draw_exceeds_the_largest_unroll() {
-        for sampler in [DepthSampler::Uniform, DepthSampler::Fixed, DepthSampler::Full] {
+        for sampler in [
+            DepthSampler::Uniform,
+            DepthSampler::Fixed,
+            DepthSampler::Full,
+        ] {
             let law = config(sampler, 5);
             let most = (1..2000).map(|step| law.draw(0, step).unroll.total()).max();
             assert!(most <= Some(law.largest().total()), "{sampler:?}");

@@ -96,15 +96,32 @@ impl ParameterSpec {
 
 /// Returns every parameter of a model in the order in which the module tree visits them.
 pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
-    let mut table = Table { config, rows: Vec::new() };
+    let mut table = Table {
+        config,
+        rows: Vec::new(),
+    };
     let (h, vocab) = (config.d_model, config.vocab());
-    table.push("tokens", vec![vocab, h], Part::Tokens, Role::Embedding, Place::Input);
+    table.push(
+        "tokens",
+        vec![vocab, h],
+        Part::Tokens,
+        Role::Embedding,
+        Place::Input,
+    );
     table.blocks("prelude", Part::Prelude, config.layers.prelude);
     match config.injection {
         InjectionKind::Linear => table.adapter("injection.adapter", vec![2 * h, h], Place::Input),
         InjectionKind::Ffn => {
-            table.adapter("injection.mlp.in_proj", vec![2 * h, 2 * config.d_ff], Place::Input);
-            table.adapter("injection.mlp.out_proj", vec![config.d_ff, h], Place::Output);
+            table.adapter(
+                "injection.mlp.in_proj",
+                vec![2 * h, 2 * config.d_ff],
+                Place::Input,
+            );
+            table.adapter(
+                "injection.mlp.out_proj",
+                vec![config.d_ff, h],
+                Place::Output,
+            );
         }
         InjectionKind::Add | InjectionKind::Gate => {}
     }
@@ -112,7 +129,13 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     table.blocks("coda", Part::Coda, config.layers.coda);
     table.norm("norm", Part::Norm);
     if !config.tied_head {
-        table.push("head", vec![h, vocab], Part::Head, Role::Matrix, Place::Input);
+        table.push(
+            "head",
+            vec![h, vocab],
+            Part::Head,
+            Role::Matrix,
+            Place::Input,
+        );
     }
     table.rows
 }
@@ -136,7 +159,13 @@ impl Table<'_> {
             Role::Scale => Initializer::Ones,
             Role::Bias => Initializer::Zeros,
         };
-        self.rows.push(ParameterSpec { name: name.to_owned(), shape, part, role, init });
+        self.rows.push(ParameterSpec {
+            name: name.to_owned(),
+            shape,
+            part,
+            role,
+            init,
+        });
     }
 
     fn adapter(&mut self, name: &str, shape: Vec<usize>, place: Place) {
@@ -146,7 +175,13 @@ impl Table<'_> {
     fn norm(&mut self, name: &str, part: Part) {
         if self.config.norm.learned {
             let shape = vec![self.config.d_model];
-            self.push(&format!("{name}.scale"), shape, part, Role::Scale, Place::Input);
+            self.push(
+                &format!("{name}.scale"),
+                shape,
+                part,
+                Role::Scale,
+                Place::Input,
+            );
         }
     }
 
@@ -161,14 +196,44 @@ impl Table<'_> {
         for layer in 0..layers {
             let name = |part: &str| format!("{stack}.{layer}.{part}");
             let qkv = (config.n_heads + 2 * config.kv_heads()) * d_head;
-            self.push(&name("attention.qkv"), vec![h, qkv], part, Role::Matrix, Place::Input);
+            self.push(
+                &name("attention.qkv"),
+                vec![h, qkv],
+                part,
+                Role::Matrix,
+                Place::Input,
+            );
             if config.qk_bias {
                 let heads = config.n_heads + config.kv_heads();
-                self.push(&name("attention.qk_bias"), vec![heads, d_head], part, Role::Bias, Place::Input);
+                self.push(
+                    &name("attention.qk_bias"),
+                    vec![heads, d_head],
+                    part,
+                    Role::Bias,
+                    Place::Input,
+                );
             }
-            self.push(&name("attention.proj"), vec![h, h], part, Role::Matrix, Place::Output);
-            self.push(&name("feed_forward.in_proj"), vec![h, 2 * f], part, Role::Matrix, Place::Input);
-            self.push(&name("feed_forward.out_proj"), vec![f, h], part, Role::Matrix, Place::Output);
+            self.push(
+                &name("attention.proj"),
+                vec![h, h],
+                part,
+                Role::Matrix,
+                Place::Output,
+            );
+            self.push(
+                &name("feed_forward.in_proj"),
+                vec![h, 2 * f],
+                part,
+                Role::Matrix,
+                Place::Input,
+            );
+            self.push(
+                &name("feed_forward.out_proj"),
+                vec![f, h],
+                part,
+                Role::Matrix,
+                Place::Output,
+            );
             for (norm, present) in [
                 ("attn_in", outer_in),
                 ("attn_out", outer_out),
@@ -193,7 +258,9 @@ impl Table<'_> {
         // The adapter keeps the plain std whatever it writes into: its only matrix counts as input.
         if config.init.orthogonal {
             let widest = shape.iter().copied().max().unwrap_or(1) as f64;
-            Initializer::Orthogonal { gain: std * widest.sqrt() }
+            Initializer::Orthogonal {
+                gain: std * widest.sqrt(),
+            }
         } else {
             Initializer::TruncatedNormal { std }
         }
@@ -210,7 +277,11 @@ pub struct Weights<'a> {
 impl<'a> Weights<'a> {
     /// Prepares to draw the weights of `config` from `seed` onto `device`.
     pub fn new(config: &ModelConfig, seed: u64, device: &'a Device) -> Self {
-        Self { rows: table(config), seed, device }
+        Self {
+            rows: table(config),
+            seed,
+            device,
+        }
     }
 
     /// Returns the device that the weights are made on.
@@ -241,7 +312,9 @@ impl Initializer {
             Self::Zeros => vec![0.0; count],
             Self::TruncatedNormal { std } => {
                 let mut rng = generator(seed, Stream::Weights, index);
-                (0..count).map(|_| (std * truncated_normal(&mut rng)) as f32).collect()
+                (0..count)
+                    .map(|_| (std * truncated_normal(&mut rng)) as f32)
+                    .collect()
             }
             Self::Orthogonal { gain } => {
                 let mut rng = generator(seed, Stream::Weights, index);
@@ -265,8 +338,9 @@ pub(crate) fn truncated_normal(rng: &mut impl Rng) -> f64 {
 /// Gram–Schmidt, done twice for orthogonality to rounding, on a truncated normal.
 fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f32> {
     let (short, long) = (rows.min(cols), rows.max(cols));
-    let mut vectors: Vec<Vec<f64>> =
-        (0..short).map(|_| (0..long).map(|_| truncated_normal(rng)).collect()).collect();
+    let mut vectors: Vec<Vec<f64>> = (0..short)
+        .map(|_| (0..long).map(|_| truncated_normal(rng)).collect())
+        .collect();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
     for current in 0..short {
         let (done, rest) = vectors.split_at_mut(current);
@@ -274,14 +348,25 @@ fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f3
         for _ in 0..2 {
             let along: Vec<f64> = done.par_iter().map(|other| dot(other, vector)).collect();
             for (other, along) in done.iter().zip(along) {
-                vector.iter_mut().zip(other).for_each(|(x, o)| *x -= along * o);
+                vector
+                    .iter_mut()
+                    .zip(other)
+                    .for_each(|(x, o)| *x -= along * o);
             }
         }
         let length = dot(vector, vector).sqrt();
         vector.iter_mut().for_each(|x| *x /= length);
     }
-    let at = |row: usize, col: usize| if rows <= cols { vectors[row][col] } else { vectors[col][row] };
-    (0..rows * cols).map(|i| (gain * at(i / cols, i % cols)) as f32).collect()
+    let at = |row: usize, col: usize| {
+        if rows <= cols {
+            vectors[row][col]
+        } else {
+            vectors[col][row]
+        }
+    };
+    (0..rows * cols)
+        .map(|i| (gain * at(i / cols, i % cols)) as f32)
+        .collect()
 }
 
 #[cfg(test)]
@@ -291,7 +376,12 @@ mod tests {
     fn std_of(values: &[f32]) -> f64 {
         let n = values.len() as f64;
         let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
-        (values.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n).sqrt()
+        (values
+            .iter()
+            .map(|x| (f64::from(*x) - mean).powi(2))
+            .sum::<f64>()
+            / n)
+            .sqrt()
     }
 
     #[test]
@@ -308,12 +398,21 @@ mod tests {
             let mut rng = generator(0, Stream::Weights, 0);
             let m = orthogonal(rows, cols, 2.0, &mut rng);
             let (short, long) = (rows.min(cols), rows.max(cols));
-            let at = |i: usize, j: usize| if rows <= cols { m[i * cols + j] } else { m[j * cols + i] };
+            let at = |i: usize, j: usize| {
+                if rows <= cols {
+                    m[i * cols + j]
+                } else {
+                    m[j * cols + i]
+                }
+            };
             for a in 0..short {
                 for b in 0..short {
                     let dot: f32 = (0..long).map(|j| at(a, j) * at(b, j)).sum();
                     let expected = if a == b { 4.0 } else { 0.0 };
-                    assert!((dot - expected).abs() < 1e-5, "{rows}x{cols} ({a}, {b}): {dot}");
+                    assert!(
+                        (dot - expected).abs() < 1e-5,
+                        "{rows}x{cols} ({a}, {b}): {dot}"
+                    );
                 }
             }
         }
@@ -321,7 +420,10 @@ mod tests {
 
     #[test]
     fn the_adapter_has_the_plain_std_and_output_projections_the_small_one() {
-        let config = ModelConfig { vocab_size: Some(10), ..ModelConfig::default() };
+        let config = ModelConfig {
+            vocab_size: Some(10),
+            ..ModelConfig::default()
+        };
         let rows = table(&config);
         let std = |name: &str| match rows.iter().find(|row| row.name == name).map(|row| row.init) {
             Some(Initializer::TruncatedNormal { std }) => std,

@@ -33,11 +33,18 @@ impl Injection {
     /// # Shapes
     ///
     /// `state`, `embedding`: `[batch, seq, d_model]`; returns the same.
+    ///
+    /// # Panics
+    ///
+    /// Never: [`Self::new`] gives each kind its matrices.
     pub fn forward(&self, state: Tensor<3>, embedding: Tensor<3>) -> Tensor<3> {
         let both = |state, embedding| Tensor::cat(vec![state, embedding], 2);
         match self.kind {
             InjectionKind::Linear => {
-                let adapter = self.adapter.as_ref().expect("a linear injection has its adapter");
+                let adapter = self
+                    .adapter
+                    .as_ref()
+                    .expect("a linear injection has its adapter");
                 ops::project(both(state, embedding), adapter.val())
             }
             InjectionKind::Add => state + embedding,

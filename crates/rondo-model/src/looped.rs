@@ -57,7 +57,9 @@ impl LoopedTransformer {
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Self {
         let weights = Weights::new(config, seed, device);
         let blocks = |stack: &str, layers: usize| {
-            (0..layers).map(|i| Block::new(config, &format!("{stack}.{i}"), &weights)).collect()
+            (0..layers)
+                .map(|i| Block::new(config, &format!("{stack}.{i}"), &weights))
+                .collect()
         };
         Self {
             tokens: weights.draw("tokens"),
@@ -80,6 +82,10 @@ impl LoopedTransformer {
     /// # Shapes
     ///
     /// `tokens`: `[batch, seq]`; `state`: s_0, `[batch, seq, d_model]`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where `state` has another shape than the embedding.
     pub fn forward(
         &self,
         tokens: Tensor<2, Int>,
@@ -91,16 +97,29 @@ impl LoopedTransformer {
         let embedding = self.embed(tokens, rope);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
-        let tracked = Core { blocks: &self.core, injection: &self.injection, embedding: &embedding, rope };
+        let tracked = Core {
+            blocks: &self.core,
+            injection: &self.injection,
+            embedding: &embedding,
+            rope,
+        };
         let state = if unroll.no_grad > 0 && embedding.is_autodiff() {
             let (blocks, injection) = (self.core.valid(), self.injection.valid());
             let constant = embedding.clone().without_autodiff();
-            let free = Core { blocks: &blocks, injection: &injection, embedding: &constant, rope };
+            let free = Core {
+                blocks: &blocks,
+                injection: &injection,
+                embedding: &constant,
+                rope,
+            };
             recurrence::run(unroll, state, &free, &tracked, trace)
         } else {
             recurrence::run(unroll, state, &tracked, &tracked, trace)
         };
-        Forward { readout: self.read_out(state, rope), embedding }
+        Forward {
+            readout: self.read_out(state, rope),
+            embedding,
+        }
     }
 
     /// Runs the loop once to the deepest of `depths` and reads out at each of them.
@@ -119,13 +138,21 @@ impl LoopedTransformer {
         mut visit: impl FnMut(usize, Readout),
     ) {
         let embedding = self.embed(tokens, rope);
-        let core = Core { blocks: &self.core, injection: &self.injection, embedding: &embedding, rope };
+        let core = Core {
+            blocks: &self.core,
+            injection: &self.injection,
+            embedding: &embedding,
+            rope,
+        };
         let mut depths = depths.to_vec();
         depths.sort_unstable();
         depths.dedup();
         let (mut state, mut done) = (state, 0);
         for depth in depths {
-            let unroll = Unroll { no_grad: depth - done, with_grad: 0 };
+            let unroll = Unroll {
+                no_grad: depth - done,
+                with_grad: 0,
+            };
             state = recurrence::run(unroll, state, &core, &core, None);
             done = depth;
             visit(depth, self.read_out(state.clone(), rope));
@@ -138,19 +165,28 @@ impl LoopedTransformer {
         if (self.embedding_scale - 1.0).abs() > f64::EPSILON {
             x = x * self.embedding_scale;
         }
-        self.prelude.iter().fold(x, |x, block| block.forward(x, rope))
+        self.prelude
+            .iter()
+            .fold(x, |x, block| block.forward(x, rope))
     }
 
     /// Applies the shared norm, the coda, the shared norm again and the head.
     fn read_out(&self, state: Tensor<3>, rope: &Rope) -> Readout {
         let state = self.norm.forward(state);
-        let y = self.coda.iter().fold(state.clone(), |x, block| block.forward(x, rope));
+        let y = self
+            .coda
+            .iter()
+            .fold(state.clone(), |x, block| block.forward(x, rope));
         let hidden = self.norm.forward(y);
         let head = match &self.head {
             Some(head) => head.val(),
             None => self.tokens.val().transpose(),
         };
-        Readout { logits: ops::project(hidden.clone(), head), state, hidden }
+        Readout {
+            logits: ops::project(hidden.clone(), head),
+            state,
+            hidden,
+        }
     }
 }
 
@@ -165,7 +201,9 @@ struct Core<'a> {
 impl Iterate for Core<'_> {
     fn iterate(&self, state: Tensor<3>) -> Tensor<3> {
         let x = self.injection.forward(state, self.embedding.clone());
-        self.blocks.iter().fold(x, |x, block| block.forward(x, self.rope))
+        self.blocks
+            .iter()
+            .fold(x, |x, block| block.forward(x, self.rope))
     }
 }
 

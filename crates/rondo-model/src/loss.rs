@@ -17,7 +17,8 @@ pub fn cross_entropy(
 ) -> Tensor<1> {
     let [batch, seq, vocab] = logits.dims();
     let tokens = batch * seq;
-    let losses = ops::negative_log_likelihood(logits.reshape([tokens, vocab]), targets.reshape([tokens]));
+    let losses =
+        ops::negative_log_likelihood(logits.reshape([tokens, vocab]), targets.reshape([tokens]));
     match weights {
         None => losses.mean(),
         Some(weights) => {
@@ -38,7 +39,8 @@ mod tests {
         let logits = Tensor::<3>::from_data([[[9.0, 0.0], [0.0, 9.0]]], &device);
         let targets = Tensor::<2, Int>::from_data([[0, 0]], &device);
         let weights = Tensor::<2>::from_data([[1.0, 0.0]], &device);
-        let right: f32 = cross_entropy(logits.clone(), targets.clone(), Some(weights)).into_scalar();
+        let right: f32 =
+            cross_entropy(logits.clone(), targets.clone(), Some(weights)).into_scalar();
         let both: f32 = cross_entropy(logits, targets, None).into_scalar();
         assert!(right < 1e-3);
         assert!((both - (right + 9.0 + right) / 2.0).abs() < 1e-3);

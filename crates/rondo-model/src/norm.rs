@@ -18,8 +18,13 @@ pub struct RmsNorm {
 impl RmsNorm {
     /// Builds the norm at path `name`.
     pub fn new(config: NormConfig, name: &str, weights: &Weights<'_>) -> Self {
-        let scale = config.learned.then(|| weights.draw(&format!("{name}.scale")));
-        Self { scale, eps: config.eps }
+        let scale = config
+            .learned
+            .then(|| weights.draw(&format!("{name}.scale")));
+        Self {
+            scale,
+            eps: config.eps,
+        }
     }
 
     /// Normalises every token.

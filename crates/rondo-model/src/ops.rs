@@ -30,7 +30,9 @@ pub fn rms_norm(x: Tensor<3>, scale: Option<Tensor<1>>, eps: f64) -> Tensor<3> {
 pub fn project(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
     let [batch, seq, d_in] = x.dims();
     let [_, d_out] = weight.dims();
-    x.reshape([batch * seq, d_in]).matmul(weight).reshape([batch, seq, d_out])
+    x.reshape([batch * seq, d_in])
+        .matmul(weight)
+        .reshape([batch, seq, d_out])
 }
 
 /// Gated SiLU: `SiLU(a) ⊙ b` of the two halves of the last axis.
@@ -72,8 +74,18 @@ pub fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
 /// divides heads and each serves a run of neighbouring query heads. Returns the shape of `q`.
 pub fn causal_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
     let [_, heads, _, _] = q.dims();
-    let options = AttentionModuleOptions { is_causal: true, ..AttentionModuleOptions::default() };
-    attention(q, repeat_heads(k, heads), repeat_heads(v, heads), None, None, options)
+    let options = AttentionModuleOptions {
+        is_causal: true,
+        ..AttentionModuleOptions::default()
+    };
+    attention(
+        q,
+        repeat_heads(k, heads),
+        repeat_heads(v, heads),
+        None,
+        None,
+        options,
+    )
 }
 
 /// Repeats each key or value head for the query heads it serves.
@@ -84,7 +96,9 @@ fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
     }
     let group = heads / kv_heads;
     let grouped: Tensor<5> = x.unsqueeze_dim(2);
-    grouped.expand([batch, kv_heads, group, seq, d_head]).reshape([batch, heads, seq, d_head])
+    grouped
+        .expand([batch, kv_heads, group, seq, d_head])
+        .reshape([batch, heads, seq, d_head])
 }
 
 /// Negative log likelihood of each target under `softmax(logits)`, in nats.
@@ -95,7 +109,10 @@ fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
 pub fn negative_log_likelihood(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let [tokens, _] = logits.dims();
     let log_probabilities = log_softmax(logits, 1);
-    log_probabilities.gather(1, targets.reshape([tokens, 1])).reshape([tokens]).neg()
+    log_probabilities
+        .gather(1, targets.reshape([tokens, 1]))
+        .reshape([tokens])
+        .neg()
 }
 
 #[cfg(test)]

@@ -76,10 +76,16 @@ mod tests {
     fn n_free_iterations_come_before_k_tracked_ones_and_every_state_is_traced() {
         let mut trace = Trace::default();
         let zero = Tensor::<3>::zeros([1, 1, 1], &Device::flex());
-        let unroll = Unroll { no_grad: 2, with_grad: 3 };
+        let unroll = Unroll {
+            no_grad: 2,
+            with_grad: 3,
+        };
         run(unroll, zero, &Add(1.0), &Add(10.0), Some(&mut trace));
-        let values: Vec<f32> =
-            trace.states.into_iter().map(Tensor::into_scalar::<f32>).collect();
+        let values: Vec<f32> = trace
+            .states
+            .into_iter()
+            .map(Tensor::into_scalar::<f32>)
+            .collect();
         assert_eq!(values, [0.0, 1.0, 2.0, 12.0, 22.0, 32.0]);
     }
 }

@@ -26,7 +26,12 @@ pub struct ScheduleConfig {
 
 impl Default for ScheduleConfig {
     fn default() -> Self {
-        Self { peak: 1e-3, floor: 0.0, warmup: 0, shape: Shape::Constant {} }
+        Self {
+            peak: 1e-3,
+            floor: 0.0,
+            warmup: 0,
+            shape: Shape::Constant {},
+        }
     }
 }
 
@@ -72,19 +77,34 @@ impl ScheduleConfig {
     /// Reports every violation by its key path below `[schedule]`.
     pub fn validate(&self, horizon: u64, report: Report<'_>) {
         if !(self.peak.is_finite() && self.peak > 0.0) {
-            report("peak", format!("must be a positive number, found {}", self.peak));
+            report(
+                "peak",
+                format!("must be a positive number, found {}", self.peak),
+            );
         }
         if !(self.floor >= 0.0 && self.floor <= self.peak) {
-            report("floor", format!("must be 0 to peak = {}, found {}", self.peak, self.floor));
+            report(
+                "floor",
+                format!("must be 0 to peak = {}, found {}", self.peak, self.floor),
+            );
         }
         if self.warmup > horizon {
-            report("warmup", format!("must not exceed the {horizon} steps of the run, found {}", self.warmup));
+            report(
+                "warmup",
+                format!(
+                    "must not exceed the {horizon} steps of the run, found {}",
+                    self.warmup
+                ),
+            );
         }
         if let Shape::Trapezoid { cooldown } = self.shape
             && cooldown > horizon.saturating_sub(self.warmup)
         {
             let room = horizon.saturating_sub(self.warmup);
-            report("shape.cooldown", format!("must not exceed the {room} steps after the warm-up, found {cooldown}"));
+            report(
+                "shape.cooldown",
+                format!("must not exceed the {room} steps after the warm-up, found {cooldown}"),
+            );
         }
     }
 }
@@ -128,9 +148,18 @@ mod tests {
     const HORIZON: u64 = 100;
 
     fn all() -> Vec<ScheduleConfig> {
-        let shapes =
-            [Shape::Constant {}, Shape::Linear {}, Shape::Cosine {}, Shape::Trapezoid { cooldown: 30 }];
-        let with = |shape| ScheduleConfig { peak: 0.5, floor: 0.1, warmup: 10, shape };
+        let shapes = [
+            Shape::Constant {},
+            Shape::Linear {},
+            Shape::Cosine {},
+            Shape::Trapezoid { cooldown: 30 },
+        ];
+        let with = |shape| ScheduleConfig {
+            peak: 0.5,
+            floor: 0.1,
+            warmup: 10,
+            shape,
+        };
         shapes.into_iter().map(with).collect()
     }
 
@@ -146,7 +175,11 @@ mod tests {
     fn decaying_shapes_end_at_the_floor_and_stay_there() {
         for schedule in all().into_iter().filter(|s| s.shape != Shape::Constant {}) {
             for step in [HORIZON, HORIZON + 1, 10 * HORIZON] {
-                assert!((schedule.rate(step, HORIZON) - 0.1).abs() < 1e-15, "{:?}", schedule.shape);
+                assert!(
+                    (schedule.rate(step, HORIZON) - 0.1).abs() < 1e-15,
+                    "{:?}",
+                    schedule.shape
+                );
             }
         }
     }
@@ -157,7 +190,11 @@ mod tests {
         for schedule in all() {
             for step in 1..2 * HORIZON {
                 let jump = schedule.rate(step + 1, HORIZON) - schedule.rate(step, HORIZON);
-                assert!(jump.abs() <= 0.05 + 1e-12, "{:?} at {step}: {jump}", schedule.shape);
+                assert!(
+                    jump.abs() <= 0.05 + 1e-12,
+                    "{:?} at {step}: {jump}",
+                    schedule.shape
+                );
             }
         }
     }
@@ -166,7 +203,11 @@ mod tests {
     fn a_run_of_one_step_has_a_finite_rate() {
         for schedule in all() {
             for warmup in [0, 1] {
-                let rate = ScheduleConfig { warmup, ..schedule.clone() }.rate(1, 1);
+                let rate = ScheduleConfig {
+                    warmup,
+                    ..schedule.clone()
+                }
+                .rate(1, 1);
                 assert!((0.1..=0.5).contains(&rate), "{:?}: {rate}", schedule.shape);
             }
         }

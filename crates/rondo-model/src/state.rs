@@ -52,23 +52,28 @@ pub fn initial_state(
         return Tensor::zeros([batch, seq, width], device);
     }
     let mut values = vec![0.0_f32; batch * seq * width];
-    values.par_chunks_mut(width).enumerate().for_each(|(token, features)| {
-        let mut rng = generator(source.seed, source.stream, source.index);
-        rng.set_stream(source.first_sequence + (token / seq) as u64);
-        rng.set_word_pos((token % seq) as u128 * WORDS_PER_TOKEN);
-        match config.state_init {
-            StateInit::LikeInit => {
-                let std = config.state_std();
-                features.iter_mut().for_each(|x| *x = (std * truncated_normal(&mut rng)) as f32);
+    values
+        .par_chunks_mut(width)
+        .enumerate()
+        .for_each(|(token, features)| {
+            let mut rng = generator(source.seed, source.stream, source.index);
+            rng.set_stream(source.first_sequence + (token / seq) as u64);
+            rng.set_word_pos((token % seq) as u128 * WORDS_PER_TOKEN);
+            match config.state_init {
+                StateInit::LikeInit => {
+                    let std = config.state_std();
+                    features
+                        .iter_mut()
+                        .for_each(|x| *x = (std * truncated_normal(&mut rng)) as f32);
+                }
+                StateInit::Normal | StateInit::Unit => fill_normal(features, 1.0, &mut rng),
+                StateInit::Embed => fill_normal(features, (width as f64).sqrt().recip(), &mut rng),
+                StateInit::Zero => {}
             }
-            StateInit::Normal | StateInit::Unit => fill_normal(features, 1.0, &mut rng),
-            StateInit::Embed => fill_normal(features, (width as f64).sqrt().recip(), &mut rng),
-            StateInit::Zero => {}
-        }
-        if config.state_init == StateInit::Unit {
-            standardise(features);
-        }
-    });
+            if config.state_init == StateInit::Unit {
+                standardise(features);
+            }
+        });
     Tensor::from_data(TensorData::new(values, [batch, seq, width]), device)
 }
 
@@ -83,21 +88,38 @@ fn fill_normal(features: &mut [f32], std: f64, rng: &mut impl rand::Rng) {
 fn standardise(features: &mut [f32]) {
     let n = features.len() as f64;
     let mean = features.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
-    let variance = features.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / n;
+    let variance = features
+        .iter()
+        .map(|x| (f64::from(*x) - mean).powi(2))
+        .sum::<f64>()
+        / n;
     let scale = variance.sqrt().max(f64::MIN_POSITIVE).recip();
-    features.iter_mut().for_each(|x| *x = ((f64::from(*x) - mean) * scale) as f32);
+    features
+        .iter_mut()
+        .for_each(|x| *x = ((f64::from(*x) - mean) * scale) as f32);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SOURCE: StateSource =
-        StateSource { seed: 3, stream: Stream::TrainState, index: 5, first_sequence: 0 };
+    const SOURCE: StateSource = StateSource {
+        seed: 3,
+        stream: Stream::TrainState,
+        index: 5,
+        first_sequence: 0,
+    };
 
     fn draw(kind: StateInit, source: StateSource, shape: [usize; 2]) -> Vec<f32> {
-        let config = ModelConfig { d_model: 64, state_init: kind, ..ModelConfig::default() };
-        initial_state(&config, source, shape, &Device::flex()).into_data().iter().collect()
+        let config = ModelConfig {
+            d_model: 64,
+            state_init: kind,
+            ..ModelConfig::default()
+        };
+        initial_state(&config, source, shape, &Device::flex())
+            .into_data()
+            .iter()
+            .collect()
     }
 
     #[test]
@@ -106,7 +128,14 @@ mod tests {
         let long = draw(StateInit::LikeInit, SOURCE, [2, 5]);
         assert_eq!(short[..3 * 64], long[..3 * 64]);
         assert_eq!(short[3 * 64..], long[5 * 64..8 * 64]);
-        let later = draw(StateInit::LikeInit, StateSource { first_sequence: 1, ..SOURCE }, [1, 3]);
+        let later = draw(
+            StateInit::LikeInit,
+            StateSource {
+                first_sequence: 1,
+                ..SOURCE
+            },
+            [1, 3],
+        );
         assert_eq!(later, short[3 * 64..]);
     }
 
@@ -115,7 +144,10 @@ mod tests {
         let values = draw(StateInit::LikeInit, SOURCE, [8, 64]);
         let n = values.len() as f64;
         let std = (values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / n).sqrt();
-        assert!((std / (0.9866 * 0.4_f64.sqrt()) - 1.0).abs() < 0.01, "{std}");
+        assert!(
+            (std / (0.9866 * 0.4_f64.sqrt()) - 1.0).abs() < 0.01,
+            "{std}"
+        );
     }
 
     #[test]
@@ -129,6 +161,10 @@ mod tests {
 
     #[test]
     fn zero_is_zero() {
-        assert!(draw(StateInit::Zero, SOURCE, [1, 2]).iter().all(|x| x.abs() < f32::MIN_POSITIVE));
+        assert!(
+            draw(StateInit::Zero, SOURCE, [1, 2])
+                .iter()
+                .all(|x| x.abs() < f32::MIN_POSITIVE)
+        );
     }
 }

@@ -133,7 +133,10 @@ impl Reading {
         let correlation = |x: f32| (seq > 1 && x.is_finite()).then_some(f64::from(x));
         let column = |offset: usize, from: usize, keep: &dyn Fn(f32) -> Option<f64>| {
             let cell = |(i, row): (usize, &[f32])| (i >= from).then(|| keep(row[offset])).flatten();
-            rest.chunks(PER_ITERATION).enumerate().map(cell).collect::<Vec<_>>()
+            rest.chunks(PER_ITERATION)
+                .enumerate()
+                .map(cell)
+                .collect::<Vec<_>>()
         };
         let finite = |x: f32| x.is_finite().then_some(f64::from(x));
         let iterations = Iterations {
@@ -171,11 +174,18 @@ mod tests {
         Tensor::from_data([rows], &Device::flex())
     }
 
-    fn read(state: Tensor<3>, trace: Trace) -> Reading {
+    fn read(state: &Tensor<3>, trace: &Trace) -> Reading {
         let [_, seq, _] = state.dims();
-        let readout = Readout { state: state.clone(), hidden: state.clone(), logits: state.clone() };
-        let forward = Forward { embedding: state.zeros_like(), readout };
-        let values: Vec<f32> = measure(&forward, &trace).into_data().iter().collect();
+        let readout = Readout {
+            state: state.clone(),
+            hidden: state.clone(),
+            logits: state.clone(),
+        };
+        let forward = Forward {
+            embedding: state.zeros_like(),
+            readout,
+        };
+        let values: Vec<f32> = measure(&forward, trace).into_data().iter().collect();
         Reading::new(&values, seq)
     }
 
@@ -184,23 +194,27 @@ mod tests {
         let row = [3.0, 1.0, -1.0, 0.0];
         let same = state([row, row]);
         let opposite = state([row, row.map(|x| 1.0 - x)]);
-        let trace = Trace { states: vec![opposite.clone(), same.clone()] };
-        let reading = read(same.clone(), trace.clone());
+        let trace = Trace {
+            states: vec![opposite.clone(), same.clone()],
+        };
+        let reading = read(&same, &trace);
         assert!((reading.hidden_state_corr.expect("two positions") - 1.0).abs() < 1e-6);
         assert!((reading.recurrent_state_token_corr.expect("two positions") - 0.5).abs() < 1e-6);
-        let reading = read(opposite, trace);
+        let reading = read(&opposite, &trace);
         assert!((reading.hidden_state_corr.expect("two positions") + 1.0).abs() < 1e-6);
     }
 
     #[test]
     fn an_iteration_that_only_scales_the_state_correlates_fully_with_the_one_before() {
         let a = state([[3.0, 1.0, -1.0, 0.0], [0.0, 2.0, 0.0, 1.0]]);
-        let trace = Trace { states: vec![a.clone(), a.clone() * 2.0, a.clone() * 4.0] };
-        let reading = read(a, trace);
+        let trace = Trace {
+            states: vec![a.clone(), a.clone() * 2.0, a.clone() * 4.0],
+        };
+        let reading = read(&a, &trace);
         assert_eq!(reading.iterations.state_corr[0], None);
         assert!((reading.iteration_corr.expect("two iterations") - 1.0).abs() < 1e-6);
         assert!((reading.iterations.rel_residual[1].expect("finite") - 0.5).abs() < 1e-6);
-        let norm = (11.0_f64.sqrt() + 5.0_f64.sqrt()) / 2.0 * 4.0;
+        let norm = f64::midpoint(11.0_f64.sqrt(), 5.0_f64.sqrt()) * 4.0;
         assert!((reading.iterations.state_norm[1].expect("finite") - norm).abs() < 1e-5);
     }
 
@@ -208,10 +222,12 @@ mod tests {
     fn a_zero_state_or_a_single_position_has_no_correlation() {
         let zero = state([[0.0; 4]; 2]);
         let a = state([[3.0, 1.0, -1.0, 0.0], [0.0, 2.0, 0.0, 1.0]]);
-        let reading = read(a.clone(), Trace { states: vec![zero.clone(), a.clone(), zero] });
+        let states = vec![zero.clone(), a.clone(), zero];
+        let reading = read(&a, &Trace { states });
         assert_eq!(reading.iteration_corr, None);
         let one: Tensor<3> = a.slice(burn::tensor::s![.., 0..1, ..]);
-        let reading = read(one.clone(), Trace { states: vec![one.clone(), one] });
+        let states = vec![one.clone(), one.clone()];
+        let reading = read(&one, &Trace { states });
         assert_eq!(reading.hidden_state_corr, None);
     }
 }

@@ -1,8 +1,8 @@
 //! What a configuration means: device, data and the resolved model.
 
 use rondo_data::{PreparePhase, PrepareProgress, Source};
-use rondo_metrics::work::{Unit, WorkBar};
 use rondo_metrics::Mode;
+use rondo_metrics::work::{Unit, WorkBar};
 
 use crate::config::RunConfig;
 use crate::device::{self, Listed};
@@ -47,7 +47,12 @@ impl Assembly {
                 "model.context: must hold the task's {longest} tokens, found {context}"
             )));
         }
-        Ok(Self { config, listed, why, source })
+        Ok(Self {
+            config,
+            listed,
+            why,
+            source,
+        })
     }
 
     /// Returns the steps of the run.

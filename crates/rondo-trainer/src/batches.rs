@@ -24,14 +24,26 @@ impl DeviceBatch {
         let shape = [batch.batch, batch.seq];
         let ids = |values: Vec<i32>| Tensor::from_data(TensorData::new(values, shape), device);
         let inputs = batch.inputs.iter().map(|id| *id as i32).collect();
-        let targets = batch.targets.iter().map(|id| if *id == IGNORE { 0 } else { *id as i32 });
+        let targets = batch
+            .targets
+            .iter()
+            .map(|id| if *id == IGNORE { 0 } else { *id as i32 });
         let counted = batch.targets.iter().filter(|id| **id != IGNORE).count();
         let weights = (counted < batch.targets.len()).then(|| {
-            let values: Vec<f32> =
-                batch.targets.iter().map(|id| f32::from(u8::from(*id != IGNORE))).collect();
+            let values: Vec<f32> = batch
+                .targets
+                .iter()
+                .map(|id| f32::from(u8::from(*id != IGNORE)))
+                .collect();
             Tensor::from_data(TensorData::new(values, shape), device)
         });
-        Self { inputs: ids(inputs), targets: ids(targets.collect()), weights, shape, counted }
+        Self {
+            inputs: ids(inputs),
+            targets: ids(targets.collect()),
+            weights,
+            shape,
+            counted,
+        }
     }
 
     /// Returns 1 where the largest logit is the target's and the target counts, else 0.
@@ -55,7 +67,12 @@ mod tests {
 
     #[test]
     fn ignored_targets_have_weight_zero_and_never_hit() {
-        let batch = Batch { inputs: vec![1, 0], targets: vec![1, IGNORE], batch: 1, seq: 2 };
+        let batch = Batch {
+            inputs: vec![1, 0],
+            targets: vec![1, IGNORE],
+            batch: 1,
+            seq: 2,
+        };
         let on_device = DeviceBatch::new(&batch, &Device::flex());
         assert_eq!(on_device.counted, 1);
         let logits = Tensor::<3>::from_data([[[0.0, 1.0], [1.0, 0.0]]], &Device::flex());

@@ -57,7 +57,9 @@ pub(crate) struct ConfigArgs {
 impl ConfigArgs {
     /// Returns every override, `--device` as one of them.
     pub(crate) fn all_overrides(&self) -> Vec<String> {
-        let device = self.device.map(|kind| format!("device.kind={}", kind.name()));
+        let device = self
+            .device
+            .map(|kind| format!("device.kind={}", kind.name()));
         self.overrides.iter().cloned().chain(device).collect()
     }
 }
@@ -72,6 +74,7 @@ pub(crate) struct JsonArg {
 
 /// Training, the command without a name.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
@@ -136,9 +139,10 @@ impl std::str::FromStr for CheckpointChoice {
         match text {
             "latest" => Ok(Self::Latest),
             "best" => Ok(Self::Best),
-            step => step.parse().map(Self::Step).map_err(|_| {
-                format!("expected `latest`, `best` or a step number, found `{step}`")
-            }),
+            step => step
+                .parse()
+                .map(Self::Step)
+                .map_err(|_| format!("expected `latest`, `best` or a step number, found `{step}`")),
         }
     }
 }

@@ -116,7 +116,12 @@ pub(crate) struct EvalConfig {
 
 impl Default for EvalConfig {
     fn default() -> Self {
-        Self { every: 128, recurrence: vec![1, 4, 8, 16, 32, 64], tokens: 16_384, batch: None }
+        Self {
+            every: 128,
+            recurrence: vec![1, 4, 8, 16, 32, 64],
+            tokens: 16_384,
+            batch: None,
+        }
     }
 }
 
@@ -135,7 +140,11 @@ pub(crate) struct CheckpointConfig {
 
 impl Default for CheckpointConfig {
     fn default() -> Self {
-        Self { every: 500, keep_last: 2, keep_every: None }
+        Self {
+            every: 500,
+            keep_last: 2,
+            keep_every: None,
+        }
     }
 }
 
@@ -152,7 +161,10 @@ pub(crate) struct MetricsConfig {
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        Self { tensorboard: true, peak_flops: None }
+        Self {
+            tensorboard: true,
+            peak_flops: None,
+        }
     }
 }
 
@@ -164,6 +176,9 @@ pub(crate) struct InitFrom {
     pub(crate) from: String,
 }
 
+/// Reports the violations of one section by its own keys.
+type Check<'a> = &'a dyn Fn(&mut dyn FnMut(&str, String));
+
 /// A number that must not be 0, or must not be there.
 struct Positive<'a>(&'a str, Option<u64>);
 
@@ -174,7 +189,7 @@ impl RunConfig {
     ///
     /// With every violation at once.
     pub(crate) fn read(name: &str, text: &str, overrides: &[String]) -> Result<Self> {
-        let mut document = Document::parse(name, text)?;
+        let mut document = Document::parse(name, text)?.with_plain_tables(&["device"]);
         for one in overrides {
             document.set(one);
         }
@@ -194,7 +209,10 @@ impl RunConfig {
     /// Where the file cannot be read, and with every violation in it.
     pub(crate) fn load(path: &Path, overrides: &[String]) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Error::Usage(format!("cannot read the configuration {}: {error}", path.display()))
+            Error::Usage(format!(
+                "cannot read the configuration {}: {error}",
+                path.display()
+            ))
         })?;
         Self::read(&path.display().to_string(), &text, overrides)
     }
@@ -221,7 +239,7 @@ impl RunConfig {
     /// Reports every violation by its dotted key.
     fn validate(&self, report: &mut dyn FnMut(&str, String)) {
         let below = |section: &'static str| move |key: &str| format!("{section}.{key}");
-        let mut section = |name: &'static str, check: &dyn Fn(&mut dyn FnMut(&str, String))| {
+        let mut section = |name: &'static str, check: Check<'_>| {
             let path = below(name);
             check(&mut |key, message| report(&path(key), message));
         };
@@ -231,19 +249,34 @@ impl RunConfig {
         section("train", &|report| self.validate_train(report));
         section("eval", &|report| self.validate_eval(report));
         let horizon = self.steps(self.train.seq.unwrap_or(1));
-        section("schedule", &|report| self.schedule.validate(horizon.max(1), report));
+        section("schedule", &|report| {
+            self.schedule.validate(horizon.max(1), report);
+        });
         for Positive(key, value) in [
             Positive("checkpoint.every", Some(self.checkpoint.every)),
-            Positive("checkpoint.keep_last", Some(self.checkpoint.keep_last as u64)),
+            Positive(
+                "checkpoint.keep_last",
+                Some(self.checkpoint.keep_last as u64),
+            ),
             Positive("checkpoint.keep_every", self.checkpoint.keep_every),
-            Positive("device.threads", self.device.threads.map(|threads| threads as u64)),
+            Positive(
+                "device.threads",
+                self.device.threads.map(|threads| threads as u64),
+            ),
         ] {
             if value == Some(0) {
                 report(key, "must be at least 1, found 0".into());
             }
         }
-        if let Some(peak) = self.metrics.peak_flops.filter(|peak| !(peak.is_finite() && *peak > 0.0)) {
-            report("metrics.peak_flops", format!("must be a positive number, found {peak}"));
+        if let Some(peak) = self
+            .metrics
+            .peak_flops
+            .filter(|peak| !(peak.is_finite() && *peak > 0.0))
+        {
+            report(
+                "metrics.peak_flops",
+                format!("must be a positive number, found {peak}"),
+            );
         }
     }
 
@@ -255,7 +288,10 @@ impl RunConfig {
             (Some(0), None) => report("steps", "must be at least 1, found 0".into()),
             (None, Some(0)) => report("tokens", "must be at least 1, found 0".into()),
             (None, Some(_)) if self.data.is_task() => {
-                report("tokens", "a task's length changes; give its budget in steps".into());
+                report(
+                    "tokens",
+                    "a task's length changes; give its budget in steps".into(),
+                );
             }
             _ => {}
         }
@@ -274,14 +310,20 @@ impl RunConfig {
             (Some(0), false) => report("seq", "must be at least 1, found 0".into()),
             (Some(seq), false) if seq > self.model.context => {
                 let context = self.model.context;
-                report("seq", format!("must not exceed model.context = {context}, found {seq}"));
+                report(
+                    "seq",
+                    format!("must not exceed model.context = {context}, found {seq}"),
+                );
             }
             _ => {}
         }
         match train.clip {
             Clip::Switch(true) => report("clip", "give the bound as a number, or false".into()),
             Clip::Norm(norm) if !(norm.is_finite() && norm > 0.0) => {
-                report("clip", format!("must be a positive number or false, found {norm}"));
+                report(
+                    "clip",
+                    format!("must be a positive number or false, found {norm}"),
+                );
             }
             Clip::Switch(false) | Clip::Norm(_) => {}
         }
@@ -292,8 +334,15 @@ impl RunConfig {
         if eval.recurrence.is_empty() {
             report("recurrence", "must name at least one depth".into());
         }
-        for depth in eval.recurrence.iter().filter(|depth| !(1..=MAX_RECURRENCE).contains(*depth)) {
-            report("recurrence", format!("each depth must be 1 to {MAX_RECURRENCE}, found {depth}"));
+        for depth in eval
+            .recurrence
+            .iter()
+            .filter(|depth| !(1..=MAX_RECURRENCE).contains(*depth))
+        {
+            report(
+                "recurrence",
+                format!("each depth must be 1 to {MAX_RECURRENCE}, found {depth}"),
+            );
         }
         if eval.every == 0 {
             report("every", "must be at least 1, found 0".into());
@@ -302,7 +351,13 @@ impl RunConfig {
             report("batch", "must be at least 1, found 0".into());
         }
         if let Some(seq) = self.train.seq.filter(|seq| eval.tokens < *seq) {
-            report("tokens", format!("must hold one sequence of {seq} tokens, found {}", eval.tokens));
+            report(
+                "tokens",
+                format!(
+                    "must hold one sequence of {seq} tokens, found {}",
+                    eval.tokens
+                ),
+            );
         }
     }
 }
@@ -314,7 +369,9 @@ mod tests {
     const SHORT: &str = "[train]\nsteps = 3\nseq = 16\n";
 
     fn violations(text: &str) -> String {
-        RunConfig::read("test.toml", text, &[]).expect_err("not valid").to_string()
+        RunConfig::read("test.toml", text, &[])
+            .expect_err("not valid")
+            .to_string()
     }
 
     #[test]
@@ -328,7 +385,10 @@ mod tests {
     fn the_printed_configuration_reads_back_the_same() {
         let config = RunConfig::read("test.toml", SHORT, &[]).expect("valid");
         let text = config.to_toml().expect("printable");
-        assert_eq!(RunConfig::read("again.toml", &text, &[]).expect("valid"), config);
+        assert_eq!(
+            RunConfig::read("again.toml", &text, &[]).expect("valid"),
+            config
+        );
     }
 
     #[test]
@@ -342,9 +402,23 @@ mod tests {
 
     #[test]
     fn an_override_replaces_what_the_file_says() {
-        let overrides = ["train.steps=9".to_owned(), "model.recurrence.mean=4".to_owned()];
+        let overrides = [
+            "train.steps=9".to_owned(),
+            "model.recurrence.mean=4".to_owned(),
+        ];
         let config = RunConfig::read("test.toml", SHORT, &overrides).expect("valid");
-        assert_eq!((config.train.steps, config.model.recurrence.mean), (Some(9), 4));
+        assert_eq!(
+            (config.train.steps, config.model.recurrence.mean),
+            (Some(9), 4)
+        );
+    }
+
+    #[test]
+    fn another_device_keeps_the_threads_of_the_file() {
+        let text = format!("{SHORT}[device]\nkind = \"auto\"\nthreads = 2\n");
+        let overrides = ["device.kind=flex".to_owned()];
+        let config = RunConfig::read("test.toml", &text, &overrides).expect("valid");
+        assert_eq!(config.device.threads, Some(2));
     }
 
     #[test]

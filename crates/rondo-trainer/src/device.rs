@@ -79,8 +79,13 @@ impl Listed {
 
     /// Returns the most memory that the process or the device's pools have held.
     pub(crate) fn peak_memory_bytes(&self) -> Option<u64> {
-        let pools = self.device.memory_pool_usage().map(|usage| usage.bytes_reserved);
-        pools.or_else(peak_resident_bytes).or_else(|| self.memory_bytes())
+        let pools = self
+            .device
+            .memory_pool_usage()
+            .map(|usage| usage.bytes_reserved);
+        pools
+            .or_else(peak_resident_bytes)
+            .or_else(|| self.memory_bytes())
     }
 
     /// Returns the memory that is free for a run, where it is known: on a processor.
@@ -101,7 +106,8 @@ impl Listed {
 impl DeviceKind {
     /// Returns the name a user types.
     pub(crate) fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// Returns whether this build has the backend.
@@ -134,7 +140,10 @@ impl DeviceKind {
             Self::Cuda => self.adapters(DeviceType::Cuda),
             #[cfg(feature = "rocm")]
             Self::Rocm => self.adapters(DeviceType::Rocm),
-            #[allow(unreachable_patterns, reason = "which arms remain depends on the features")]
+            #[allow(
+                unreachable_patterns,
+                reason = "which arms remain depends on the features"
+            )]
             _ => Vec::new(),
         }
     }
@@ -142,7 +151,13 @@ impl DeviceKind {
     fn processor(self, device: Device) -> Listed {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let arch = std::env::consts::ARCH;
-        Listed { kind: self, index: 0, name: format!("{arch}, {threads} cores"), gpu: false, device }
+        Listed {
+            kind: self,
+            index: 0,
+            name: format!("{arch}, {threads} cores"),
+            gpu: false,
+            device,
+        }
     }
 
     /// Asks a driver for its adapters. A driver that fails does so by panicking inside Burn; here
@@ -154,14 +169,23 @@ impl DeviceKind {
             let probed = device.clone();
             let identity = quietly(move || probed.identity()).flatten()?;
             let gpu = identity.physical.is_some();
-            Some(Listed { kind: self, index, name: identity.name, gpu, device })
+            Some(Listed {
+                kind: self,
+                index,
+                name: identity.name,
+                gpu,
+                device,
+            })
         };
         devices.into_iter().enumerate().filter_map(named).collect()
     }
 }
 
 #[cfg(feature = "ndarray")]
-#[allow(deprecated, reason = "kept as a tested feature although upstream has deprecated it")]
+#[allow(
+    deprecated,
+    reason = "kept as a tested feature although upstream has deprecated it"
+)]
 fn ndarray() -> Device {
     Device::ndarray()
 }
@@ -182,14 +206,19 @@ fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
 /// Returns the largest resident memory that the system remembers of this process; Linux only.
 fn peak_resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
 
 /// Lists every device that this build can reach.
 pub(crate) fn list() -> Vec<Listed> {
-    DeviceKind::value_variants().iter().flat_map(|kind| kind.list()).collect()
+    DeviceKind::value_variants()
+        .iter()
+        .flat_map(|kind| kind.list())
+        .collect()
 }
 
 /// Returns the device that `config` asks for, and why that one.
@@ -206,7 +235,10 @@ pub(crate) fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
         return Ok(automatic());
     }
     let found = config.kind.list();
-    match found.into_iter().find(|listed| listed.index == config.index) {
+    match found
+        .into_iter()
+        .find(|listed| listed.index == config.index)
+    {
         Some(listed) => Ok((listed, "asked for".to_owned())),
         None => Err(Error::Device(absent(config))),
     }
@@ -214,8 +246,17 @@ pub(crate) fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
 
 /// The first real GPU, the native runtime before wgpu, else flex.
 fn automatic() -> (Listed, String) {
-    let order = [DeviceKind::Cuda, DeviceKind::Rocm, DeviceKind::Metal, DeviceKind::Vulkan, DeviceKind::Wgpu];
-    let listed = order.into_iter().flat_map(DeviceKind::list).find(|listed| listed.gpu);
+    let order = [
+        DeviceKind::Cuda,
+        DeviceKind::Rocm,
+        DeviceKind::Metal,
+        DeviceKind::Vulkan,
+        DeviceKind::Wgpu,
+    ];
+    let listed = order
+        .into_iter()
+        .flat_map(DeviceKind::list)
+        .find(|listed| listed.gpu);
     match listed {
         Some(listed) => (listed, "auto: the first GPU found".to_owned()),
         None => {
@@ -239,7 +280,10 @@ fn absent(config: DeviceConfig) -> String {
         .iter()
         .map(|listed| format!("  {} {}  {}", listed.kind.name(), listed.index, listed.name))
         .collect();
-    format!("device.kind = {kind}: {why}; these are there:\n{}", there.join("\n"))
+    format!(
+        "device.kind = {kind}: {why}; these are there:\n{}",
+        there.join("\n")
+    )
 }
 
 #[cfg(test)]
@@ -253,7 +297,10 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_there_is_answered_with_those_that_are() {
-        let config = DeviceConfig { kind: DeviceKind::Rocm, ..DeviceConfig::default() };
+        let config = DeviceConfig {
+            kind: DeviceKind::Rocm,
+            ..DeviceConfig::default()
+        };
         let error = choose(config).expect_err("no test machine has an AMD card and the feature");
         assert_eq!(error.exit_code(), 6);
         assert!(error.to_string().contains("flex 0"), "{error}");

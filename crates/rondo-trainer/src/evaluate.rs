@@ -70,22 +70,42 @@ impl Evaluation<'_> {
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<DepthResult>> {
         let model = model.valid();
-        let longest = self.batches.iter().map(|batch| batch.seq).max().unwrap_or(0);
+        let longest = self
+            .batches
+            .iter()
+            .map(|batch| batch.seq)
+            .max()
+            .unwrap_or(0);
         let mut depths = self.depths.to_vec();
         depths.sort_unstable();
         depths.dedup();
-        let mut sums = vec![Sums { loss: 0.0, hits: vec![0.0; longest] }; depths.len()];
+        let mut sums = vec![
+            Sums {
+                loss: 0.0,
+                hits: vec![0.0; longest]
+            };
+            depths.len()
+        ];
         let mut counts = vec![0_u64; longest];
         let mut first_sequence = 0;
         for (done, batch) in self.batches.iter().enumerate() {
             self.add(&model, batch, first_sequence, &depths, &mut sums)?;
-            for (i, _) in batch.targets.iter().enumerate().filter(|(_, id)| **id != rondo_data::IGNORE) {
+            for (i, _) in batch
+                .targets
+                .iter()
+                .enumerate()
+                .filter(|(_, id)| **id != rondo_data::IGNORE)
+            {
                 counts[i % batch.seq] += 1;
             }
             first_sequence += batch.batch as u64;
             progress(done + 1);
         }
-        Ok(depths.iter().zip(sums).map(|(depth, sums)| self.result(*depth, &sums, &counts)).collect())
+        Ok(depths
+            .iter()
+            .zip(sums)
+            .map(|(depth, sums)| self.result(*depth, &sums, &counts))
+            .collect())
     }
 
     fn add(
@@ -100,31 +120,51 @@ impl Evaluation<'_> {
         let state = if self.zero_state {
             Tensor::zeros([shape[0], shape[1], self.config.d_model], self.device)
         } else {
-            let source = StateSource { seed: self.seed, stream: Stream::EvalState, index: 0, first_sequence };
+            let source = StateSource {
+                seed: self.seed,
+                stream: Stream::EvalState,
+                index: 0,
+                first_sequence,
+            };
             initial_state(self.config, source, shape, self.device)
         };
         let rope = Rope::new(self.config, batch.seq, self.device);
         let on_device = DeviceBatch::new(batch, self.device);
         let tokens = shape[0] * shape[1];
         let mut gathered = Vec::with_capacity(2 * depths.len());
-        model.forward_at_depths(on_device.inputs.clone(), state, &rope, depths, |_, readout| {
-            let [_, _, vocab] = readout.logits.dims();
-            let logits = readout.logits.clone().reshape([tokens, vocab]);
-            let losses = negative_log_likelihood(logits, on_device.targets.clone().reshape([tokens]));
-            let losses = match &on_device.weights {
-                Some(weights) => losses * weights.clone().reshape([tokens]),
-                None => losses,
-            };
-            gathered.push(losses.sum());
-            if self.task {
-                gathered.push(on_device.hits(readout.logits).sum_dim(0).reshape([batch.seq]));
-            }
-        });
+        model.forward_at_depths(
+            on_device.inputs.clone(),
+            state,
+            &rope,
+            depths,
+            |_, readout| {
+                let [_, _, vocab] = readout.logits.dims();
+                let logits = readout.logits.clone().reshape([tokens, vocab]);
+                let losses =
+                    negative_log_likelihood(logits, on_device.targets.clone().reshape([tokens]));
+                let losses = match &on_device.weights {
+                    Some(weights) => losses * weights.clone().reshape([tokens]),
+                    None => losses,
+                };
+                gathered.push(losses.sum());
+                if self.task {
+                    gathered.push(
+                        on_device
+                            .hits(readout.logits)
+                            .sum_dim(0)
+                            .reshape([batch.seq]),
+                    );
+                }
+            },
+        );
         let values = read(Tensor::cat(gathered, 0))?;
         let width = if self.task { 1 + batch.seq } else { 1 };
         for (sums, values) in sums.iter_mut().zip(values.chunks(width)) {
             sums.loss += f64::from(values[0]);
-            sums.hits.iter_mut().zip(&values[1..]).for_each(|(sum, hit)| *sum += f64::from(*hit));
+            sums.hits
+                .iter_mut()
+                .zip(&values[1..])
+                .for_each(|(sum, hit)| *sum += f64::from(*hit));
         }
         Ok(())
     }
@@ -138,7 +178,9 @@ impl Evaluation<'_> {
             recurrence,
             loss,
             perplexity: loss.exp(),
-            bits_per_byte: self.bytes_per_token.map(|bytes| loss / std::f64::consts::LN_2 / bytes),
+            bits_per_byte: self
+                .bytes_per_token
+                .map(|bytes| loss / std::f64::consts::LN_2 / bytes),
             accuracy: self.task.then(|| hits / total),
             accuracy_by_position: self
                 .task

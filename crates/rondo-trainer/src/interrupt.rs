@@ -15,7 +15,10 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn listen() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
         if ASKED.swap(true, Ordering::SeqCst) {
-            #[expect(clippy::exit, reason = "the second signal must not wait for the step to end")]
+            #[expect(
+                clippy::exit,
+                reason = "the second signal must not wait for the step to end"
+            )]
             std::process::exit(INTERRUPTED);
         }
     })?;

@@ -50,9 +50,15 @@ mod tests {
     fn the_first_and_the_last_step_are_logged_and_the_last_is_evaluated_and_saved() {
         let text = "[train]\nsteps = 10\nseq = 8\nlog_every = 4\n[eval]\nevery = 6\n";
         let config = RunConfig::read("test.toml", text, &[]).expect("valid");
-        let plans: Vec<StepPlan> = (1..=10).map(|step| StepPlan::new(&config, step, 10)).collect();
+        let plans: Vec<StepPlan> = (1..=10)
+            .map(|step| StepPlan::new(&config, step, 10))
+            .collect();
         let steps = |keep: fn(&StepPlan) -> bool| {
-            plans.iter().filter(|plan| keep(plan)).map(|plan| plan.step).collect::<Vec<_>>()
+            plans
+                .iter()
+                .filter(|plan| keep(plan))
+                .map(|plan| plan.step)
+                .collect::<Vec<_>>()
         };
         assert_eq!(steps(|plan| plan.logged), [1, 4, 8, 10]);
         assert_eq!(steps(|plan| plan.evaluated), [6, 10]);

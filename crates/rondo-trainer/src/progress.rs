@@ -22,6 +22,11 @@ pub(crate) struct RunProgress {
 impl RunProgress {
     /// Returns the start of a run.
     pub(crate) fn start(curriculum: Option<CurriculumState>) -> Self {
-        Self { step: 0, tokens: 0, clamped: 0, curriculum }
+        Self {
+            step: 0,
+            tokens: 0,
+            clamped: 0,
+            curriculum,
+        }
     }
 }

@@ -51,7 +51,9 @@ pub(crate) fn train(
         .push("recurrence", unroll.total() as f64)?;
     push_telemetry(&mut record, &seen.telemetry)?;
     if let Some(state) = &progress.curriculum {
-        record.push("accuracy", seen.accuracy)?.push("difficulty", state.difficulty as f64)?;
+        record
+            .push("accuracy", seen.accuracy)?
+            .push("difficulty", state.difficulty as f64)?;
     }
     Ok(record)
 }
@@ -59,7 +61,10 @@ pub(crate) fn train(
 fn push_telemetry(record: &mut Record, reading: &Reading) -> Result<(), RecordError> {
     record
         .push("hidden_state_corr", reading.hidden_state_corr)?
-        .push("recurrent_state_token_corr", reading.recurrent_state_token_corr)?
+        .push(
+            "recurrent_state_token_corr",
+            reading.recurrent_state_token_corr,
+        )?
         .push("last_hidden_token_corr", reading.last_hidden_token_corr)?
         .push("iteration_corr", reading.iteration_corr)?
         .push("recurrent_state_norm", reading.recurrent_state_norm)?
@@ -93,14 +98,22 @@ pub(crate) fn eval(
     unigram: Option<f64>,
 ) -> Result<Record, RecordError> {
     let mut record = Record::eval(progress.step, progress.tokens);
-    for depth in depths.iter().filter(|depth| configured.contains(&depth.recurrence)) {
+    for depth in depths
+        .iter()
+        .filter(|depth| configured.contains(&depth.recurrence))
+    {
         let at = |name: &str| format!("{name}@{}", depth.recurrence);
-        record.push(&at("val_loss"), depth.loss)?.push(&at("val_perplexity"), depth.perplexity)?;
+        record
+            .push(&at("val_loss"), depth.loss)?
+            .push(&at("val_perplexity"), depth.perplexity)?;
         if let Some(accuracy) = depth.accuracy {
             record.push(&at("val_accuracy"), accuracy)?;
         }
         if let Some(series) = &depth.accuracy_by_position {
-            record.push(&at("val_accuracy_by_position"), Value::Series(series.clone()))?;
+            record.push(
+                &at("val_accuracy_by_position"),
+                Value::Series(series.clone()),
+            )?;
         }
     }
     if let Some(depth) = depths.iter().find(|depth| depth.recurrence == mean) {

@@ -54,7 +54,9 @@ pub(crate) enum Start {
 impl RunDir {
     /// Names the directory at `path`.
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self {
+            path: path.to_owned(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -78,7 +80,9 @@ impl RunDir {
         let path = self.path.join(CONFIG_FILE);
         if !path.is_file() {
             let path = self.path.display();
-            return Err(Error::Usage(format!("{path} is not a run directory: it has no {CONFIG_FILE}")));
+            return Err(Error::Usage(format!(
+                "{path} is not a run directory: it has no {CONFIG_FILE}"
+            )));
         }
         RunConfig::load(&path, &[])
     }
@@ -99,9 +103,10 @@ impl RunDir {
     ) -> Result<Start> {
         if overwrite || self.is_empty() {
             return match resume {
-                Resume::From(path) if !overwrite => {
-                    Err(Error::Usage(format!("--resume {}: there is no run to go on with", path.display())))
-                }
+                Resume::From(path) if !overwrite => Err(Error::Usage(format!(
+                    "--resume {}: there is no run to go on with",
+                    path.display()
+                ))),
                 _ => Ok(Start::New),
             };
         }
@@ -145,7 +150,9 @@ impl RunDir {
         {
             return Ok(Some(open(&self.path, &Which::Path(path.clone()))?));
         }
-        let Some((checkpoint, rejected)) = open_newest_good(&self.path)? else { return Ok(None) };
+        let Some((checkpoint, rejected)) = open_newest_good(&self.path)? else {
+            return Ok(None);
+        };
         for rejected in rejected {
             warn(format!("passed over a damaged checkpoint: {rejected}"));
         }
@@ -165,7 +172,12 @@ impl RunDir {
             })
             .map(|difference| {
                 let show = |value: Option<String>| value.unwrap_or_else(|| "absent".to_owned());
-                format!("  {}: {} in the run, {} now", difference.key, show(difference.left), show(difference.right))
+                format!(
+                    "  {}: {} in the run, {} now",
+                    difference.key,
+                    show(difference.left),
+                    show(difference.right)
+                )
             })
             .collect();
         if changed.is_empty() {
@@ -186,7 +198,14 @@ impl RunDir {
     /// Where another process trains there or the directory cannot be written.
     pub(crate) fn create(&self, config: &RunConfig) -> Result<RunLock> {
         let lock = RunLock::acquire(&self.path)?;
-        for entry in ["checkpoints", "tensorboard", "metrics.jsonl", SUMMARY_FILE, "run.json", CONFIG_FILE] {
+        for entry in [
+            "checkpoints",
+            "tensorboard",
+            "metrics.jsonl",
+            SUMMARY_FILE,
+            "run.json",
+            CONFIG_FILE,
+        ] {
             let path = self.path.join(entry);
             let removed = if path.is_dir() {
                 std::fs::remove_dir_all(&path)
@@ -195,7 +214,8 @@ impl RunDir {
             } else {
                 Ok(())
             };
-            removed.map_err(|error| anyhow::anyhow!("cannot remove {}: {error}", path.display()))?;
+            removed
+                .map_err(|error| anyhow::anyhow!("cannot remove {}: {error}", path.display()))?;
         }
         self.write_config(config)?;
         Ok(lock)
@@ -216,7 +236,10 @@ impl RunDir {
     ///
     /// Where the file cannot be written.
     pub(crate) fn write_config(&self, config: &RunConfig) -> Result<()> {
-        Ok(atomic_write(&self.path.join(CONFIG_FILE), config.to_toml()?.as_bytes())?)
+        Ok(atomic_write(
+            &self.path.join(CONFIG_FILE),
+            config.to_toml()?.as_bytes(),
+        )?)
     }
 
     fn write_json(&self, name: &str, value: &serde_json::Value) -> Result<()> {
@@ -272,7 +295,10 @@ impl RunDir {
 
     /// Returns the kept checkpoint whose step has the lowest validation cross entropy.
     fn best_step(&self) -> Result<u64> {
-        let kept: Vec<u64> = rondo_checkpoint::list(&self.path)?.into_iter().map(|entry| entry.step).collect();
+        let kept: Vec<u64> = rondo_checkpoint::list(&self.path)?
+            .into_iter()
+            .map(|entry| entry.step)
+            .collect();
         let records = jsonl::read(&self.metrics()).map_err(anyhow::Error::from)?;
         records
             .iter()

@@ -32,7 +32,11 @@ pub(crate) trait Rows {
     /// # Errors
     ///
     /// Where the validation text is too short for one row.
-    fn val_batches(&self, config: &RunConfig, tokens: usize) -> Result<Vec<Batch>, rondo_data::DataError>;
+    fn val_batches(
+        &self,
+        config: &RunConfig,
+        tokens: usize,
+    ) -> Result<Vec<Batch>, rondo_data::DataError>;
 
     /// Returns the bytes of validation text that a token stands for; none on tasks.
     fn bytes_per_token(&self) -> Option<f64>;
@@ -72,7 +76,8 @@ impl Rows for Source {
                 match self {
                     Self::Text(text) => text.train_rows(seed, first, rows, self.seq(config, None)),
                     Self::Task(task) => {
-                        let difficulty = curriculum.map_or(task.curriculum().max, |state| state.difficulty);
+                        let difficulty =
+                            curriculum.map_or(task.curriculum().max, |state| state.difficulty);
                         Ok(task.train_rows(seed, first, rows, difficulty))
                     }
                 }
@@ -80,7 +85,11 @@ impl Rows for Source {
             .collect()
     }
 
-    fn val_batches(&self, config: &RunConfig, tokens: usize) -> Result<Vec<Batch>, rondo_data::DataError> {
+    fn val_batches(
+        &self,
+        config: &RunConfig,
+        tokens: usize,
+    ) -> Result<Vec<Batch>, rondo_data::DataError> {
         let rows = config.eval.batch.unwrap_or(config.train.batch);
         let seq = self.longest(config);
         match self {

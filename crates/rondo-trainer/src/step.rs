@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
-use rondo_model::loss::cross_entropy;
 use rondo_model::looped::LoopedTransformer;
+use rondo_model::loss::cross_entropy;
 use rondo_model::recurrence::Trace;
 use rondo_model::seed::Stream;
 use rondo_model::state::{StateSource, initial_state};
@@ -83,7 +83,11 @@ impl Learner {
     ///
     /// Where loss or gradient is not finite: before the update where reads are free, else at the
     /// next logged step, the updates in between having been masked out on the device.
-    pub(crate) fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Option<Observation>> {
+    pub(crate) fn step(
+        &mut self,
+        plan: &StepPlan,
+        batches: &[Batch],
+    ) -> Result<Option<Observation>> {
         let seen = self.micro_batches(plan, batches);
         let norm = global_norm(&seen.gradients);
         let values = Tensor::cat(vec![seen.loss, norm.clone()], 0);
@@ -94,9 +98,16 @@ impl Learner {
         } else {
             Gate::from_device(norm, self.max_norm)
         };
-        self.model = self.optimizer.step(self.model.clone(), seen.gradients, &gate, plan.lr);
-        self.unread.push(Unread { plan: *plan, values });
-        let Some(telemetry) = seen.telemetry else { return Ok(None) };
+        self.model = self
+            .optimizer
+            .step(self.model.clone(), seen.gradients, &gate, plan.lr);
+        self.unread.push(Unread {
+            plan: *plan,
+            values,
+        });
+        let Some(telemetry) = seen.telemetry else {
+            return Ok(None);
+        };
         self.read_out(telemetry, batches[0].seq).map(Some)
     }
 
@@ -120,16 +131,31 @@ impl Learner {
     }
 
     /// Runs forward and backward; loss and gradients are scaled by `share`.
-    fn micro_batch(&mut self, plan: &StepPlan, batch: &Batch, index: u64, share: f64, observe: bool) -> Seen {
-        let source = StateSource { seed: self.seed, stream: Stream::TrainState, index, first_sequence: 0 };
+    fn micro_batch(
+        &mut self,
+        plan: &StepPlan,
+        batch: &Batch,
+        index: u64,
+        share: f64,
+        observe: bool,
+    ) -> Seen {
+        let source = StateSource {
+            seed: self.seed,
+            stream: Stream::TrainState,
+            index,
+            first_sequence: 0,
+        };
         let state = initial_state(&self.config, source, [batch.batch, batch.seq], &self.device);
         let rope = self.rope(batch.seq);
         let batch = DeviceBatch::new(batch, &self.device);
         let mut trace = observe.then(Trace::default);
         let unroll = plan.draw.unroll;
-        let forward = self.model.forward(batch.inputs.clone(), state, &rope, unroll, trace.as_mut());
+        let forward =
+            self.model
+                .forward(batch.inputs.clone(), state, &rope, unroll, trace.as_mut());
         let logits = forward.readout.logits.clone();
-        let loss = cross_entropy(logits.clone(), batch.targets.clone(), batch.weights.clone()) * share;
+        let loss =
+            cross_entropy(logits.clone(), batch.targets.clone(), batch.weights.clone()) * share;
         let mut gradients = loss.backward();
         let telemetry = trace.map(|trace| {
             let hits = batch.hits(logits.without_autodiff()).sum() / batch.counted as f64;

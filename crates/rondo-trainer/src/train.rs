@@ -7,7 +7,9 @@ use std::time::Instant;
 use rondo_checkpoint::{Content, Retention, RunLock, Snapshot, TensorFile, save};
 use rondo_data::{Batch, Source};
 use rondo_metrics::format::{duration, thousands};
-use rondo_metrics::{Event, Fanout, JsonlSink, Mode, Progress, Record, Sink, Table, TensorboardSink};
+use rondo_metrics::{
+    Event, Fanout, JsonlSink, Mode, Progress, Record, Sink, Table, TensorboardSink,
+};
 use rondo_model::init::table;
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::schedule::RateSum;
@@ -42,7 +44,9 @@ const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
 /// Whatever ends a run; see the exit codes.
 pub(crate) fn command(args: &TrainArgs) -> Result<()> {
     let Some(path) = &args.config.config else {
-        return Err(Error::Usage("missing --config FILE; see `trainer --help`".to_owned()));
+        return Err(Error::Usage(
+            "missing --config FILE; see `trainer --help`".to_owned(),
+        ));
     };
     let config = RunConfig::load(path, &args.config.all_overrides())?;
     if args.print_config {
@@ -60,7 +64,11 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
             return report_finished(&run_dir, step, args, mode);
         }
     };
-    if args.json.json { terminal::print_json(&summary) } else { Ok(()) }
+    if args.json.json {
+        terminal::print_json(&summary)
+    } else {
+        Ok(())
+    }
 }
 
 /// Returns the run directory: `--out`, the run of `--resume DIR`, or runs/<config name>.
@@ -70,7 +78,10 @@ fn out_dir(args: &TrainArgs, config: &Path) -> PathBuf {
     }
     if let Resume::From(path) = &args.resume {
         let is_checkpoint = path.join("manifest.json").is_file();
-        let run = path.parent().and_then(Path::parent).filter(|_| is_checkpoint);
+        let run = path
+            .parent()
+            .and_then(Path::parent)
+            .filter(|_| is_checkpoint);
         return run.unwrap_or(path).to_owned();
     }
     let name = config.file_stem().unwrap_or(config.as_os_str());
@@ -85,7 +96,11 @@ fn report_finished(run_dir: &RunDir, step: u64, args: &TrainArgs, mode: Mode) ->
         run_dir.path().display(),
         thousands(step)
     ));
-    if args.json.json { terminal::print_json(&run_dir.summary()?) } else { Ok(()) }
+    if args.json.json {
+        terminal::print_json(&run_dir.summary()?)
+    } else {
+        Ok(())
+    }
 }
 
 /// A run in progress.
@@ -133,7 +148,12 @@ struct Last {
 impl Session {
     fn open(assembly: Assembly, run_dir: RunDir, args: &TrainArgs, mode: Mode) -> Result<Opened> {
         let steps = assembly.steps();
-        let Assembly { config, listed, why, source } = assembly;
+        let Assembly {
+            config,
+            listed,
+            why,
+            source,
+        } = assembly;
         let mut warnings = Vec::new();
         let start = run_dir.start(&args.resume, args.overwrite, &config, steps, &mut |text| {
             warnings.push(text);
@@ -157,7 +177,11 @@ impl Session {
                     None => LoopedTransformer::new(&config.model, seed, &device),
                     Some(init) => {
                         let from = RunDir::new(Path::new(&init.from));
-                        load_model(&from.checkpoint(CheckpointChoice::Latest)?, &config.model, &device)?
+                        load_model(
+                            &from.checkpoint(CheckpointChoice::Latest)?,
+                            &config.model,
+                            &device,
+                        )?
                     }
                 };
                 (run_dir.create(&config)?, model)
@@ -194,12 +218,16 @@ impl Session {
     /// Says what is about to happen.
     fn greet(&mut self, why: &str, resumed: Option<u64>) -> Result<()> {
         let census = rondo_model::census::Census::new(&self.config.model);
-        self.screen.note(&format!("run     {}", self.run_dir.path().display()));
-        self.screen.note(&format!("device  {} ({why})", self.listed.label()));
+        self.screen
+            .note(&format!("run     {}", self.run_dir.path().display()));
+        self.screen
+            .note(&format!("device  {} ({why})", self.listed.label()));
         self.screen.note(&format!(
             "model   {} parameters, effective depth {} at recurrence {}",
             thousands(census.total() as u64),
-            self.config.model.effective_depth(self.config.model.recurrence.mean),
+            self.config
+                .model
+                .effective_depth(self.config.model.recurrence.mean),
             self.config.model.recurrence.mean,
         ));
         match resumed {
@@ -217,7 +245,9 @@ impl Session {
         let result = self.train();
         if let Err(error @ Error::Stopped(_)) = &result {
             let mut event = self.event(Event::Nonfinite);
-            event.push("reason", error.to_string()).map_err(anyhow::Error::from)?;
+            event
+                .push("reason", error.to_string())
+                .map_err(anyhow::Error::from)?;
             self.write(&event)?;
         }
         self.screen.finish();
@@ -234,7 +264,9 @@ impl Session {
         while self.progress.step < self.steps {
             let plan = StepPlan::new(&self.config, self.progress.step + 1, self.steps);
             let curriculum = self.progress.curriculum;
-            let batches = self.source.micro_batches(&self.config, plan.step, curriculum.as_ref())?;
+            let batches =
+                self.source
+                    .micro_batches(&self.config, plan.step, curriculum.as_ref())?;
             let observation = self.learner.step(&plan, &batches)?;
             self.advance(&plan, &batches)?;
             if let Some(seen) = observation {
@@ -279,10 +311,15 @@ impl Session {
     /// Logs what a step told, and raises a task's difficulty where it has been mastered.
     fn log(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {
         let seconds = self.clock.take();
-        let (steps, tokens) = (std::mem::take(&mut self.clock.steps), std::mem::take(&mut self.clock.tokens));
+        let (steps, tokens) = (
+            std::mem::take(&mut self.clock.steps),
+            std::mem::take(&mut self.clock.tokens),
+        );
         let per_second = tokens as f64 / seconds.max(f64::MIN_POSITIVE);
         let census = rondo_model::census::Census::new(&self.config.model);
-        let seq = self.source.seq(&self.config, self.progress.curriculum.as_ref());
+        let seq = self
+            .source
+            .seq(&self.config, self.progress.curriculum.as_ref());
         let flops = per_second * census.flops_per_token(plan.draw.unroll, seq);
         let pace = Pace {
             tokens_per_second: per_second,
@@ -291,7 +328,8 @@ impl Session {
             memory_bytes: self.listed.memory_bytes(),
             lr_sum: self.lr_sum.value(),
         };
-        let record = record::train(plan, &self.progress, seen, &pace).map_err(anyhow::Error::from)?;
+        let record =
+            record::train(plan, &self.progress, seen, &pace).map_err(anyhow::Error::from)?;
         self.last.loss = Some(seen.loss);
         self.write(&record)?;
         self.screen.train(&record);
@@ -308,7 +346,9 @@ impl Session {
         };
         self.progress.curriculum = Some(next);
         let mut event = self.event(Event::Curriculum);
-        event.push("difficulty", next.difficulty).map_err(anyhow::Error::from)?;
+        event
+            .push("difficulty", next.difficulty)
+            .map_err(anyhow::Error::from)?;
         self.write(&event)
     }
 
@@ -332,7 +372,10 @@ impl Session {
         let results = evaluation.run(&self.learner.model, |done| {
             // A line for each batch would be noise where there is no live line.
             if done == 1 {
-                screen.status(&format!("evaluating {total} batches at {} depths …", depths.len()));
+                screen.status(&format!(
+                    "evaluating {total} batches at {} depths …",
+                    depths.len()
+                ));
             }
         })?;
         let unigram = match (&self.source, self.progress.step) {
@@ -342,8 +385,10 @@ impl Session {
         let configured = &self.config.eval.recurrence;
         let record = record::eval(&self.progress, &results, configured, mean, unigram)
             .map_err(anyhow::Error::from)?;
-        self.last.depths =
-            results.into_iter().filter(|depth| configured.contains(&depth.recurrence)).collect();
+        self.last.depths = results
+            .into_iter()
+            .filter(|depth| configured.contains(&depth.recurrence))
+            .collect();
         self.write(&record)?;
         self.screen.eval(&record);
         self.clock.paused += paused.elapsed().as_secs_f64();
@@ -358,8 +403,11 @@ impl Session {
         let model = file(model_tensors(&self.learner.model, &self.config.model))?;
         let moments = file(optimizer_tensors(&self.learner.optimizer))?;
         let (progress_name, progress) = progress_file(&self.progress)?;
-        let files: [(&str, &dyn Content); 3] =
-            [(MODEL_FILE, &model), (OPTIMIZER_FILE, &moments), (progress_name, &progress)];
+        let files: [(&str, &dyn Content); 3] = [
+            (MODEL_FILE, &model),
+            (OPTIMIZER_FILE, &moments),
+            (progress_name, &progress),
+        ];
         let config_hash = blake3::hash(self.config.to_toml()?.as_bytes()).to_hex();
         let snapshot = Snapshot {
             step: self.progress.step,
@@ -374,7 +422,9 @@ impl Session {
         };
         let entry = save(&self.lock, &snapshot, &retention)?;
         let mut event = self.event(Event::Checkpoint);
-        event.push("bytes", entry.size).map_err(anyhow::Error::from)?;
+        event
+            .push("bytes", entry.size)
+            .map_err(anyhow::Error::from)?;
         self.write(&event)?;
         self.clock.paused += paused.elapsed().as_secs_f64();
         Ok(())
@@ -408,8 +458,13 @@ impl Session {
             "device": self.listed.label(),
         });
         self.run_dir.write_summary(&summary)?;
-        self.screen.note(&depth_table(&self.last.depths).to_string());
-        self.screen.note(&format!("finished in {}: {}", duration(self.clock.started.elapsed().as_secs_f64()), self.run_dir.path().display()));
+        self.screen
+            .note(&depth_table(&self.last.depths).to_string());
+        self.screen.note(&format!(
+            "finished in {}: {}",
+            duration(self.clock.started.elapsed().as_secs_f64()),
+            self.run_dir.path().display()
+        ));
         Ok(summary)
     }
 }
@@ -417,7 +472,13 @@ impl Session {
 impl Clock {
     fn start() -> Self {
         let now = Instant::now();
-        Self { started: now, since: now, paused: 0.0, steps: 0, tokens: 0 }
+        Self {
+            started: now,
+            since: now,
+            paused: 0.0,
+            steps: 0,
+            tokens: 0,
+        }
     }
 
     /// Returns the seconds of training since the last call.
@@ -453,7 +514,10 @@ fn open_sinks(run_dir: &RunDir, config: &RunConfig, resumed: Option<u64>) -> Res
     };
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(jsonl.map_err(anyhow::Error::from)?)];
     if config.metrics.tensorboard {
-        sinks.push(Box::new(TensorboardSink::open(&run_dir.tensorboard(), resumed)));
+        sinks.push(Box::new(TensorboardSink::open(
+            &run_dir.tensorboard(),
+            resumed,
+        )));
     }
     Ok(Fanout::new(sinks))
 }

@@ -22,7 +22,10 @@ pub(crate) fn model_tensors(
     model: &LoopedTransformer,
     config: &ModelConfig,
 ) -> Vec<NamedTensor<'static>> {
-    let mut reader = Reader { names: table(config).into_iter().map(|row| row.name), tensors: Vec::new() };
+    let mut reader = Reader {
+        names: table(config).into_iter().map(|row| row.name),
+        tensors: Vec::new(),
+    };
     model.visit(&mut reader);
     reader.tensors
 }
@@ -34,20 +37,38 @@ struct Reader<I> {
 
 impl<I: Iterator<Item = String>> ModuleVisitor for Reader<I> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let name = self.names.next().expect("the table has a row for each parameter");
-        self.tensors.push(named(name, param.val().without_autodiff()));
+        let name = self
+            .names
+            .next()
+            .expect("the table has a row for each parameter");
+        self.tensors
+            .push(named(name, param.val().without_autodiff()));
     }
 }
 
 /// Returns the moments by name, read from the device.
 pub(crate) fn optimizer_tensors(optimizer: &Optimizer) -> Vec<NamedTensor<'static>> {
-    optimizer.state().0.into_iter().map(|(name, tensor)| named(name, tensor)).collect()
+    optimizer
+        .state()
+        .0
+        .into_iter()
+        .map(|(name, tensor)| named(name, tensor))
+        .collect()
 }
 
 fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor<'static> {
     let shape = tensor.dims().to_vec();
-    let bytes: Vec<u8> = tensor.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
-    NamedTensor { name, dtype: DType::F32, shape, bytes: bytes.into() }
+    let bytes: Vec<u8> = tensor
+        .into_data()
+        .iter::<f32>()
+        .flat_map(f32::to_le_bytes)
+        .collect();
+    NamedTensor {
+        name,
+        dtype: DType::F32,
+        shape,
+        bytes: bytes.into(),
+    }
 }
 
 /// Reads a model's weights from a checkpoint onto `device`, ready to train there.
@@ -61,11 +82,17 @@ pub(crate) fn load_model(
     config: &ModelConfig,
     device: &Device,
 ) -> Result<LoopedTransformer> {
-    let expected = table(config).into_iter().map(|row| (row.name, row.shape)).collect::<Vec<_>>();
+    let expected = table(config)
+        .into_iter()
+        .map(|row| (row.name, row.shape))
+        .collect::<Vec<_>>();
     let mut tensors = load(checkpoint, MODEL_FILE, &expected)?;
     // Initial values are drawn and replaced: the module tree has one way to be built.
     let model = LoopedTransformer::new(config, 0, device);
-    let mut writer = Writer { names: expected.into_iter().map(|(name, _)| name), tensors: &mut tensors };
+    let mut writer = Writer {
+        names: expected.into_iter().map(|(name, _)| name),
+        tensors: &mut tensors,
+    };
     Ok(model.map(&mut writer))
 }
 
@@ -84,7 +111,10 @@ pub(crate) fn load_optimizer(
     let device = device.clone().without_autodiff();
     optimizer.restore(updates, |name| {
         let values = tensors.remove(name)?;
-        Some(Tensor::from_data(TensorData::new(values.clone(), [values.len()]), &device))
+        Some(Tensor::from_data(
+            TensorData::new(values.clone(), [values.len()]),
+            &device,
+        ))
     });
     Ok(())
 }
@@ -101,10 +131,14 @@ fn load(
     let file = TensorFile::parse(&bytes).map_err(|error| foreign(error.to_string()))?;
     let mismatch = compare(expected, &file.shapes());
     if !mismatch.is_empty() {
-        return Err(foreign(format!("this checkpoint is of another model\n{mismatch}")));
+        return Err(foreign(format!(
+            "this checkpoint is of another model\n{mismatch}"
+        )));
     }
     let values = |tensor: &NamedTensor<'_>| {
-        let values = tensor.f32_values().map_err(|error| foreign(error.to_string()))?;
+        let values = tensor
+            .f32_values()
+            .map_err(|error| foreign(error.to_string()))?;
         Ok((tensor.name.clone(), values))
     };
     file.tensors().iter().map(values).collect()
@@ -117,8 +151,14 @@ struct Writer<'a, I> {
 
 impl<I: Iterator<Item = String>> ModuleMapper for Writer<'_, I> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self.names.next().expect("the table has a row for each parameter");
-        let values = self.tensors.remove(&name).expect("names and shapes have been compared");
+        let name = self
+            .names
+            .next()
+            .expect("the table has a row for each parameter");
+        let values = self
+            .tensors
+            .remove(&name)
+            .expect("names and shapes have been compared");
         param.map(|old| {
             let tensor = Tensor::from_data(TensorData::new(values, old.dims()), &old.device());
             tensor.set_require_grad(old.is_require_grad())

@@ -99,3 +99,12 @@ fn a_changed_kind_drops_what_the_file_wrote_for_the_other_variant() {
     };
     assert_eq!(document.read::<Run>().map(|run| run.optimizer), Ok(muon));
 }
+
+#[test]
+fn a_plain_table_keeps_its_keys_when_its_kind_changes() {
+    let text = "[device]\nkind = \"auto\"\nthreads = 2\n";
+    let parsed = Document::parse("plain.toml", text).expect("this is TOML");
+    let mut document = parsed.with_plain_tables(&["device"]);
+    assert!(document.set("device.kind=flex").is_empty());
+    assert_eq!(document.flatten()["device.threads"], "2");
+}

@@ -19,7 +19,11 @@ fn config() -> ModelConfig {
         d_model: 8,
         n_heads: 2,
         d_ff: 12,
-        layers: LayersConfig { prelude: 1, core: 2, coda: 1 },
+        layers: LayersConfig {
+            prelude: 1,
+            core: 2,
+            coda: 1,
+        },
         ..ModelConfig::default()
     }
 }
@@ -34,35 +38,65 @@ fn structures() -> Vec<(&'static str, ModelConfig)> {
     };
     vec![
         ("main", base.clone()),
-        ("bad run 1", with(|c| {
-            c.norm = NormConfig { learned: false, ..NormConfig::default() };
-            c.injection = InjectionKind::Add;
-            c.init = InitConfig { scheme: InitScheme::Scaled, orthogonal: true };
-            c.qk_bias = false;
-        })),
+        (
+            "bad run 1",
+            with(|c| {
+                c.norm = NormConfig {
+                    learned: false,
+                    ..NormConfig::default()
+                };
+                c.injection = InjectionKind::Add;
+                c.init = InitConfig {
+                    scheme: InitScheme::Scaled,
+                    orthogonal: true,
+                };
+                c.qk_bias = false;
+            }),
+        ),
         ("bad run 2", with(|c| c.block = BlockKind::PreNorm)),
         ("post-norm", with(|c| c.block = BlockKind::PostNorm)),
-        ("branch-sandwich", with(|c| c.block = BlockKind::BranchSandwich)),
+        (
+            "branch-sandwich",
+            with(|c| c.block = BlockKind::BranchSandwich),
+        ),
         ("gate", with(|c| c.injection = InjectionKind::Gate)),
         ("ffn", with(|c| c.injection = InjectionKind::Ffn)),
         ("qk norm", with(|c| c.qk_norm = true)),
         ("grouped heads", with(|c| c.n_kv_heads = Some(1))),
         ("untied head", with(|c| c.tied_head = false)),
         ("small init", with(|c| c.init.scheme = InitScheme::Small)),
-        ("no prelude, no coda", with(|c| {
-            c.layers = LayersConfig { prelude: 0, core: 1, coda: 0 };
-        })),
+        (
+            "no prelude, no coda",
+            with(|c| {
+                c.layers = LayersConfig {
+                    prelude: 0,
+                    core: 1,
+                    coda: 0,
+                };
+            }),
+        ),
     ]
 }
 
 fn tokens(change: Option<usize>, device: &Device) -> Tensor<2, Int> {
-    let id = |i: usize| if Some(i % SEQ) == change { 9 } else { (i * 3 % 7) as i32 };
+    let id = |i: usize| {
+        if Some(i % SEQ) == change {
+            9
+        } else {
+            (i * 3 % 7) as i32
+        }
+    };
     let ids: Vec<i32> = (0..BATCH * SEQ).map(id).collect();
     Tensor::from_data(burn::tensor::TensorData::new(ids, [BATCH, SEQ]), device)
 }
 
 fn state(config: &ModelConfig, device: &Device) -> Tensor<3> {
-    let source = StateSource { seed: 1, stream: Stream::EvalState, index: 0, first_sequence: 0 };
+    let source = StateSource {
+        seed: 1,
+        stream: Stream::EvalState,
+        index: 0,
+        first_sequence: 0,
+    };
     initial_state(config, source, [BATCH, SEQ], device)
 }
 
@@ -70,7 +104,13 @@ fn forward(config: &ModelConfig, unroll: Unroll, change: Option<usize>) -> Vec<f
     let device = Device::flex();
     let model = LoopedTransformer::new(config, 3, &device);
     let rope = Rope::new(config, SEQ, &device);
-    let forward = model.forward(tokens(change, &device), state(config, &device), &rope, unroll, None);
+    let forward = model.forward(
+        tokens(change, &device),
+        state(config, &device),
+        &rope,
+        unroll,
+        None,
+    );
     forward.readout.logits.into_data().iter().collect()
 }
 
@@ -92,23 +132,32 @@ impl ModuleVisitor for Visited {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.names.push((self.path.join("."), param.val().dims().to_vec()));
+        self.names
+            .push((self.path.join("."), param.val().dims().to_vec()));
         if let Some(gradients) = &self.gradients {
             let gradient = param.val().grad(gradients);
-            self.values.push(gradient.map(|g| g.into_data().iter().collect()));
+            self.values
+                .push(gradient.map(|g| g.into_data().iter().collect()));
         }
     }
 }
 
 /// Gradients of the loss after `unroll` from `start`, in table order.
-fn gradients(config: &ModelConfig, unroll: Unroll, start: Option<Tensor<3>>) -> Vec<Option<Vec<f32>>> {
+fn gradients(
+    config: &ModelConfig,
+    unroll: Unroll,
+    start: Option<Tensor<3>>,
+) -> Vec<Option<Vec<f32>>> {
     let device = Device::flex().autodiff();
     let model = LoopedTransformer::new(config, 3, &device);
     let rope = Rope::new(config, SEQ, &device);
     let start = start.unwrap_or_else(|| state(config, &device));
     let forward = model.forward(tokens(None, &device), start, &rope, unroll, None);
     let loss = cross_entropy(forward.readout.logits, tokens(Some(0), &device), None);
-    let mut visited = Visited { gradients: Some(loss.backward()), ..Visited::default() };
+    let mut visited = Visited {
+        gradients: Some(loss.backward()),
+        ..Visited::default()
+    };
     model.visit(&mut visited);
     visited.values
 }
@@ -119,30 +168,60 @@ fn the_table_names_and_shapes_every_parameter_in_visiting_order() {
         let model = LoopedTransformer::new(&config, 0, &Device::flex());
         let mut visited = Visited::default();
         model.visit(&mut visited);
-        let rows: Vec<_> = table(&config).into_iter().map(|row| (row.name, row.shape)).collect();
+        let rows: Vec<_> = table(&config)
+            .into_iter()
+            .map(|row| (row.name, row.shape))
+            .collect();
         assert_eq!(visited.names, rows, "{name}");
     }
 }
 
 #[test]
 fn no_structure_looks_ahead() {
-    let unroll = Unroll { no_grad: 1, with_grad: 2 };
+    let unroll = Unroll {
+        no_grad: 1,
+        with_grad: 2,
+    };
     for (name, config) in structures() {
-        let (before, after) = (forward(&config, unroll, None), forward(&config, unroll, Some(3)));
+        let (before, after) = (
+            forward(&config, unroll, None),
+            forward(&config, unroll, Some(3)),
+        );
         let width = SEQ * config.vocab();
         for row in 0..BATCH {
             let range = row * width..row * width + 3 * config.vocab();
             assert_eq!(before[range.clone()], after[range], "{name}");
         }
-        assert_ne!(before, after, "{name}: the changed token must show somewhere");
+        assert_ne!(
+            before, after,
+            "{name}: the changed token must show somewhere"
+        );
     }
 }
 
 #[test]
 fn how_iterations_are_split_does_not_change_the_output() {
     for (name, config) in structures() {
-        let all = forward(&config, Unroll { no_grad: 0, with_grad: 4 }, None);
-        assert_eq!(all, forward(&config, Unroll { no_grad: 4, with_grad: 0 }, None), "{name}");
+        let all = forward(
+            &config,
+            Unroll {
+                no_grad: 0,
+                with_grad: 4,
+            },
+            None,
+        );
+        assert_eq!(
+            all,
+            forward(
+                &config,
+                Unroll {
+                    no_grad: 4,
+                    with_grad: 0
+                },
+                None
+            ),
+            "{name}"
+        );
         assert!(all.iter().all(|x| x.is_finite()), "{name}");
     }
 }
@@ -150,11 +229,26 @@ fn how_iterations_are_split_does_not_change_the_output() {
 #[test]
 fn every_parameter_gets_a_gradient_that_is_not_zero() {
     for (name, config) in structures() {
-        let gradients = gradients(&config, Unroll { no_grad: 1, with_grad: 2 }, None);
+        let gradients = gradients(
+            &config,
+            Unroll {
+                no_grad: 1,
+                with_grad: 2,
+            },
+            None,
+        );
         for (row, gradient) in table(&config).iter().zip(gradients) {
             let gradient = gradient.unwrap_or_else(|| panic!("{name}: {} has none", row.name));
-            assert!(gradient.iter().all(|g| g.is_finite()), "{name}: {}", row.name);
-            assert!(gradient.iter().any(|g| g.abs() > 0.0), "{name}: {}", row.name);
+            assert!(
+                gradient.iter().all(|g| g.is_finite()),
+                "{name}: {}",
+                row.name
+            );
+            assert!(
+                gradient.iter().any(|g| g.abs() > 0.0),
+                "{name}: {}",
+                row.name
+            );
         }
     }
 }
@@ -166,12 +260,48 @@ fn iterations_without_gradient_count_as_a_given_state() {
     let model = LoopedTransformer::new(&config, 3, &device);
     let rope = Rope::new(&config, SEQ, &device);
     let mut trace = Trace::default();
-    let unroll = Unroll { no_grad: 2, with_grad: 0 };
-    model.forward(tokens(None, &device), state(&config, &device), &rope, unroll, Some(&mut trace));
+    let unroll = Unroll {
+        no_grad: 2,
+        with_grad: 0,
+    };
+    model.forward(
+        tokens(None, &device),
+        state(&config, &device),
+        &rope,
+        unroll,
+        Some(&mut trace),
+    );
     let given = trace.states.pop();
-    let truncated = gradients(&config, Unroll { no_grad: 2, with_grad: 3 }, None);
-    assert_eq!(truncated, gradients(&config, Unroll { no_grad: 0, with_grad: 3 }, given));
-    assert_ne!(truncated, gradients(&config, Unroll { no_grad: 0, with_grad: 5 }, None));
+    let truncated = gradients(
+        &config,
+        Unroll {
+            no_grad: 2,
+            with_grad: 3,
+        },
+        None,
+    );
+    assert_eq!(
+        truncated,
+        gradients(
+            &config,
+            Unroll {
+                no_grad: 0,
+                with_grad: 3
+            },
+            given
+        )
+    );
+    assert_ne!(
+        truncated,
+        gradients(
+            &config,
+            Unroll {
+                no_grad: 0,
+                with_grad: 5
+            },
+            None
+        )
+    );
 }
 
 #[test]
@@ -180,14 +310,23 @@ fn an_adapter_that_passes_only_the_embedding_makes_every_depth_equal() {
     let device = Device::flex();
     let mut model = LoopedTransformer::new(&config, 3, &device);
     let h = config.d_model;
-    let adapter = Tensor::cat(vec![Tensor::zeros([h, h], &device), Tensor::eye(h, &device)], 0);
+    let adapter = Tensor::cat(
+        vec![Tensor::zeros([h, h], &device), Tensor::eye(h, &device)],
+        0,
+    );
     model.injection.set_adapter(adapter);
     let rope = Rope::new(&config, SEQ, &device);
     let mut readouts = Vec::new();
     let depths = [1, 2, 5];
-    model.forward_at_depths(tokens(None, &device), state(&config, &device), &rope, &depths, |_, readout| {
-        readouts.push(readout.logits.into_data());
-    });
+    model.forward_at_depths(
+        tokens(None, &device),
+        state(&config, &device),
+        &rope,
+        &depths,
+        |_, readout| {
+            readouts.push(readout.logits.into_data());
+        },
+    );
     assert_eq!(readouts[0], readouts[1]);
     assert_eq!(readouts[0], readouts[2]);
 }
@@ -199,11 +338,30 @@ fn one_pass_over_depths_equals_a_pass_for_each() {
     let model = LoopedTransformer::new(&config, 3, &device);
     let rope = Rope::new(&config, SEQ, &device);
     let mut seen = Vec::new();
-    model.forward_at_depths(tokens(None, &device), state(&config, &device), &rope, &[4, 1, 2], |r, readout| {
-        seen.push((r, readout.logits.into_data().iter::<f32>().collect::<Vec<_>>()));
-    });
+    model.forward_at_depths(
+        tokens(None, &device),
+        state(&config, &device),
+        &rope,
+        &[4, 1, 2],
+        |r, readout| {
+            seen.push((
+                r,
+                readout.logits.into_data().iter::<f32>().collect::<Vec<_>>(),
+            ));
+        },
+    );
     assert_eq!(seen.iter().map(|(r, _)| *r).collect::<Vec<_>>(), [1, 2, 4]);
     for (r, logits) in seen {
-        assert_eq!(logits, forward(&config, Unroll { no_grad: r, with_grad: 0 }, None));
+        assert_eq!(
+            logits,
+            forward(
+                &config,
+                Unroll {
+                    no_grad: r,
+                    with_grad: 0
+                },
+                None
+            )
+        );
     }
 }

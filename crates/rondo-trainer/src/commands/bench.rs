@@ -42,7 +42,10 @@ const PEAK_SIDE: usize = 1024;
 pub(crate) fn command(args: &BenchArgs) -> Result<()> {
     let overrides = args.config.all_overrides();
     let (name, mut config) = match &args.config.config {
-        Some(path) => (path.display().to_string(), RunConfig::load(path, &overrides)?),
+        Some(path) => (
+            path.display().to_string(),
+            RunConfig::load(path, &overrides)?,
+        ),
         None => {
             let name = "configs/bench.toml";
             (name.to_owned(), RunConfig::read(name, DEFAULT, &overrides)?)
@@ -50,17 +53,23 @@ pub(crate) fn command(args: &BenchArgs) -> Result<()> {
     };
     config.model.vocab_size.get_or_insert(VOCABULARY);
     let Some(seq) = config.train.seq else {
-        return Err(Error::Usage("train.seq: a benchmark needs the tokens in a sequence".to_owned()));
+        return Err(Error::Usage(
+            "train.seq: a benchmark needs the tokens in a sequence".to_owned(),
+        ));
     };
     let (listed, _) = device::choose(config.device)?;
     let unroll = match args.what {
         BenchWhat::Step => config.model.recurrence.planned(),
-        BenchWhat::Forward => {
-            Unroll { no_grad: config.model.recurrence.planned().total(), with_grad: 0 }
-        }
+        BenchWhat::Forward => Unroll {
+            no_grad: config.model.recurrence.planned().total(),
+            with_grad: 0,
+        },
         BenchWhat::Eval => {
             let deepest = config.eval.recurrence.iter().copied().max().unwrap_or(1);
-            Unroll { no_grad: deepest, with_grad: 0 }
+            Unroll {
+                no_grad: deepest,
+                with_grad: 0,
+            }
         }
     };
     let mut subject = Subject::new(&config, seq, unroll, args.what, &listed);
@@ -68,7 +77,10 @@ pub(crate) fn command(args: &BenchArgs) -> Result<()> {
     for round in 0..args.warmup + usize::from(args.steps) {
         let started = Instant::now();
         subject.run(round as u64 + 1)?;
-        listed.device.sync().map_err(|error| Error::Device(format!("the device failed: {error:?}")))?;
+        listed
+            .device
+            .sync()
+            .map_err(|error| Error::Device(format!("the device failed: {error:?}")))?;
         if round >= args.warmup {
             seconds.push(started.elapsed().as_secs_f64());
         }
@@ -76,10 +88,11 @@ pub(crate) fn command(args: &BenchArgs) -> Result<()> {
     let peak_memory = listed.peak_memory_bytes();
     drop(subject);
     seconds.sort_by(f64::total_cmp);
-    let tokens = (config.train.batch * seq) as f64 * match args.what {
-        BenchWhat::Step => config.train.accumulation as f64,
-        BenchWhat::Forward | BenchWhat::Eval => 1.0,
-    };
+    let tokens = (config.train.batch * seq) as f64
+        * match args.what {
+            BenchWhat::Step => config.train.accumulation as f64,
+            BenchWhat::Forward | BenchWhat::Eval => 1.0,
+        };
     let rate = |seconds: f64| tokens / seconds;
     let median = rate(seconds[seconds.len() / 2]);
     let spread = (rate(seconds[0]) - rate(seconds[seconds.len() - 1])) / median;
@@ -105,14 +118,26 @@ pub(crate) fn command(args: &BenchArgs) -> Result<()> {
     let mut table = Table::new(&["bench", &name]).left(0);
     table.row(["device".to_owned(), listed.label()]);
     table.row(["what".to_owned(), args.what.name().to_owned()]);
-    table.row(["iterations (n, k)".to_owned(), format!("{}, {}", unroll.no_grad, unroll.with_grad)]);
+    table.row([
+        "iterations (n, k)".to_owned(),
+        format!("{}, {}", unroll.no_grad, unroll.with_grad),
+    ]);
     table.row(["tokens/s (median)".to_owned(), significant(median, 4)]);
-    table.row(["spread (max − min) / median".to_owned(), format!("{:.1} %", 100.0 * spread)]);
+    table.row([
+        "spread (max − min) / median".to_owned(),
+        format!("{:.1} %", 100.0 * spread),
+    ]);
     table.row(["arithmetic".to_owned(), or_missing(flops, giga)]);
     table.row(["matrix product peak".to_owned(), giga(matmul_peak)]);
     let share = flops.map(|flops| 100.0 * flops / matmul_peak);
-    table.row(["share of that peak".to_owned(), or_missing(share, |share| format!("{share:.0} %"))]);
-    table.row(["peak memory".to_owned(), peak_memory.map_or_else(|| "n/a".to_owned(), bytes)]);
+    table.row([
+        "share of that peak".to_owned(),
+        or_missing(share, |share| format!("{share:.0} %")),
+    ]);
+    table.row([
+        "peak memory".to_owned(),
+        peak_memory.map_or_else(|| "n/a".to_owned(), bytes),
+    ]);
     terminal::print(&table.to_string())
 }
 
@@ -127,13 +152,37 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    fn new(config: &'a RunConfig, seq: usize, unroll: Unroll, what: BenchWhat, listed: &'a Listed) -> Self {
+    fn new(
+        config: &'a RunConfig,
+        seq: usize,
+        unroll: Unroll,
+        what: BenchWhat,
+        listed: &'a Listed,
+    ) -> Self {
         let device = listed.device.clone().autodiff();
         let model = LoopedTransformer::new(&config.model, config.run.seed, &device);
-        let optimizer = Optimizer::new(&config.optimizer, table(&config.model), config.schedule.peak);
+        let optimizer = Optimizer::new(
+            &config.optimizer,
+            table(&config.model),
+            config.schedule.peak,
+        );
         let max_norm = config.train.clip.max_norm();
-        let learner = Learner::new(model, optimizer, &config.model, config.run.seed, max_norm, listed);
-        Self { config, learner, listed, what, unroll, seq }
+        let learner = Learner::new(
+            model,
+            optimizer,
+            &config.model,
+            config.run.seed,
+            max_norm,
+            listed,
+        );
+        Self {
+            config,
+            learner,
+            listed,
+            what,
+            unroll,
+            seq,
+        }
     }
 
     fn run(&mut self, step: u64) -> Result<()> {
@@ -141,19 +190,35 @@ impl<'a> Subject<'a> {
         let batch = counting_batch(config.train.batch, self.seq, config.model.vocab());
         match self.what {
             BenchWhat::Step => {
-                let draw = Draw { unroll: self.unroll, clamped_from: None };
-                let plan = StepPlan { draw, logged: false, ..StepPlan::new(config, step, u64::MAX) };
-                self.learner.step(&plan, &vec![batch; config.train.accumulation]).map(|_| ())
+                let draw = Draw {
+                    unroll: self.unroll,
+                    clamped_from: None,
+                };
+                let plan = StepPlan {
+                    draw,
+                    logged: false,
+                    ..StepPlan::new(config, step, u64::MAX)
+                };
+                self.learner
+                    .step(&plan, &vec![batch; config.train.accumulation])
+                    .map(|_| ())
             }
             BenchWhat::Forward => {
                 let device = &self.listed.device;
                 let shape = [batch.batch, batch.seq];
-                let source =
-                    StateSource { seed: config.run.seed, stream: Stream::EvalState, index: 0, first_sequence: 0 };
+                let source = StateSource {
+                    seed: config.run.seed,
+                    stream: Stream::EvalState,
+                    index: 0,
+                    first_sequence: 0,
+                };
                 let state = initial_state(&config.model, source, shape, device);
                 let rope = Rope::new(&config.model, self.seq, device);
                 let tokens = DeviceBatch::new(&batch, device).inputs;
-                self.learner.model.valid().forward(tokens, state, &rope, self.unroll, None);
+                self.learner
+                    .model
+                    .valid()
+                    .forward(tokens, state, &rope, self.unroll, None);
                 Ok(())
             }
             BenchWhat::Eval => {
@@ -178,7 +243,11 @@ fn matmul_peak(listed: &Listed) -> Result<f64> {
     let device = &listed.device;
     let matrix = || Tensor::<2>::random([PEAK_SIDE; 2], Distribution::Default, device);
     let (a, b) = (matrix(), matrix());
-    let sync = || device.sync().map_err(|error| Error::Device(format!("the device failed: {error:?}")));
+    let sync = || {
+        device
+            .sync()
+            .map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+    };
     let mut best = f64::INFINITY;
     for _ in 0..6 {
         sync()?;

@@ -27,13 +27,26 @@ pub(crate) fn command(args: JsonArg) -> Result<()> {
             })
         };
         let devices: Vec<_> = devices.iter().map(row).collect();
-        return terminal::print_json(&json!({"devices": devices, "auto": auto.kind.name(), "why": why}));
+        return terminal::print_json(
+            &json!({"devices": devices, "auto": auto.kind.name(), "why": why}),
+        );
     }
-    let mut table = Table::new(&["device", "index", "type", "name"]).left(0).left(2).left(3);
+    let mut table = Table::new(&["device", "index", "type", "name"])
+        .left(0)
+        .left(2)
+        .left(3);
     for listed in &devices {
         let kind = listed.kind.name();
-        table.row([&kind, &listed.index.to_string(), type_of(listed), &listed.name]);
+        table.row([
+            &kind,
+            &listed.index.to_string(),
+            type_of(listed),
+            &listed.name,
+        ]);
     }
     terminal::print(&table.to_string())?;
-    terminal::print(&format!("\n--device auto takes {} ({why})", auto.kind.name()))
+    terminal::print(&format!(
+        "\n--device auto takes {} ({why})",
+        auto.kind.name()
+    ))
 }

@@ -88,7 +88,10 @@ pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
             listed.label()
         ),
         _ => {
-            let draw = Draw { unroll: largest, clamped_from: None };
+            let draw = Draw {
+                unroll: largest,
+                clamped_from: None,
+            };
             let seconds = try_step(&config, seq, draw, &listed)?;
             format!(
                 "one step at recurrence {} (n = {}, k = {}) took {}",
@@ -99,7 +102,11 @@ pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
             )
         }
     };
-    if as_json { Ok(()) } else { terminal::print(&verdict) }
+    if as_json {
+        Ok(())
+    } else {
+        terminal::print(&verdict)
+    }
 }
 
 fn parameters(census: &Census) -> Table {
@@ -115,10 +122,25 @@ fn parameters(census: &Census) -> Table {
 fn try_step(config: &RunConfig, seq: usize, draw: Draw, listed: &Listed) -> Result<f64> {
     let device = listed.device.clone().autodiff();
     let model = LoopedTransformer::new(&config.model, config.run.seed, &device);
-    let optimizer = Optimizer::new(&config.optimizer, table(&config.model), config.schedule.peak);
+    let optimizer = Optimizer::new(
+        &config.optimizer,
+        table(&config.model),
+        config.schedule.peak,
+    );
     let max_norm = config.train.clip.max_norm();
-    let mut learner = Learner::new(model, optimizer, &config.model, config.run.seed, max_norm, listed);
-    let plan = StepPlan { draw, logged: true, ..StepPlan::new(config, 1, 1) };
+    let mut learner = Learner::new(
+        model,
+        optimizer,
+        &config.model,
+        config.run.seed,
+        max_norm,
+        listed,
+    );
+    let plan = StepPlan {
+        draw,
+        logged: true,
+        ..StepPlan::new(config, 1, 1)
+    };
     let batch = counting_batch(config.train.batch, seq, config.model.vocab());
     let started = Instant::now();
     learner.step(&plan, &vec![batch; config.train.accumulation])?;

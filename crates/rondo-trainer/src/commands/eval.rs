@@ -33,10 +33,19 @@ struct Evaluated {
 ///
 /// Where a run, a checkpoint, the device or the data is not there or not whole.
 pub(crate) fn command(args: &EvalArgs) -> Result<()> {
-    if let Some(depth) = args.recurrence.iter().find(|depth| !(1..=MAX_RECURRENCE).contains(*depth)) {
-        return Err(Error::Usage(format!("--recurrence: each depth must be 1 to {MAX_RECURRENCE}, found {depth}")));
+    if let Some(depth) = args
+        .recurrence
+        .iter()
+        .find(|depth| !(1..=MAX_RECURRENCE).contains(*depth))
+    {
+        return Err(Error::Usage(format!(
+            "--recurrence: each depth must be 1 to {MAX_RECURRENCE}, found {depth}"
+        )));
     }
-    let (listed, _) = device::choose(DeviceConfig { kind: args.device, ..DeviceConfig::default() })?;
+    let (listed, _) = device::choose(DeviceConfig {
+        kind: args.device,
+        ..DeviceConfig::default()
+    })?;
     let mut evaluated = Vec::new();
     for run in &args.runs {
         evaluated.push(evaluate(run, args, &listed)?);
@@ -80,7 +89,11 @@ fn evaluate(run: &Path, args: &EvalArgs, listed: &Listed) -> Result<Evaluated> {
     let mut bar = WorkBar::new(Mode::Auto, "evaluating", total, Unit::Items("batches"));
     let results = evaluation.run(&model, |_| bar.advance(1))?;
     bar.finish();
-    Ok(Evaluated { run: run.display().to_string(), step: checkpoint.step(), depths: results })
+    Ok(Evaluated {
+        run: run.display().to_string(),
+        step: checkpoint.step(),
+        depths: results,
+    })
 }
 
 /// What is evaluated.
@@ -94,15 +107,25 @@ struct Material {
 fn material(config: &RunConfig, args: &EvalArgs) -> Result<Material> {
     let rows = config.eval.batch.unwrap_or(config.train.batch);
     let refuse = |flag: &str| {
-        Error::Usage(format!("{flag}: this run was trained on a task, not on text"))
+        Error::Usage(format!(
+            "{flag}: this run was trained on a task, not on text"
+        ))
     };
     if let Some(path) = &args.tokens {
         let seq = config.train.seq.ok_or_else(|| refuse("--tokens"))?;
         let batches = batches_of_rows(&read_tokens(path, config.model.vocab())?, rows, seq);
         if batches.is_empty() {
-            return Err(DataError::Corpus(format!("{}: one token has no next one to predict", path.display())).into());
+            return Err(DataError::Corpus(format!(
+                "{}: one token has no next one to predict",
+                path.display()
+            ))
+            .into());
         }
-        return Ok(Material { batches, bytes_per_token: None, task: false });
+        return Ok(Material {
+            batches,
+            bytes_per_token: None,
+            task: false,
+        });
     }
     let source = open_source(config, Mode::Auto)?;
     let most = args.max_tokens;
@@ -120,7 +143,11 @@ fn material(config: &RunConfig, args: &EvalArgs) -> Result<Material> {
             let bytes_per_token = Some(bytes as f64 / tokens.len() as f64);
             tokens.truncate(most.map_or(usize::MAX, |most| most.saturating_add(1)));
             let batches = batches_of_rows(&[tokens], rows, seq);
-            Ok(Material { batches, bytes_per_token, task: false })
+            Ok(Material {
+                batches,
+                bytes_per_token,
+                task: false,
+            })
         }
     }
 }

@@ -18,13 +18,22 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
     let tokenizer = match (&args.tokenizer, args.bytes) {
         (Some(path), _) => TokenizerConfig::File { path: path.clone() },
         (None, true) => TokenizerConfig::Bytes {},
-        (None, false) => TokenizerConfig::Bpe { vocab_size: args.vocab_size },
+        (None, false) => TokenizerConfig::Bpe {
+            vocab_size: args.vocab_size,
+        },
     };
     validate(args, &tokenizer)?;
     let source = CorpusSource::new(&args.corpus, &args.json_field);
     let mut bar = PrepareBar::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let mut show = |progress| bar.show(&progress);
-    let info = prepare(&source, &tokenizer, args.val_fraction, args.max_bytes, &args.out, &mut show)?;
+    let info = prepare(
+        &source,
+        &tokenizer,
+        args.val_fraction,
+        args.max_bytes,
+        &args.out,
+        &mut show,
+    )?;
     bar.finish();
     if args.json.json {
         return terminal::print_json(&serde_json::to_value(&info).map_err(anyhow::Error::from)?);
@@ -34,8 +43,18 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
     }
     let mut table = Table::new(&["", "documents", "text", "tokens"]).left(0);
     let count = |n: usize| thousands(n as u64);
-    table.row(["training".to_owned(), count(info.train_documents), bytes(info.train_bytes), thousands(info.train_tokens)]);
-    table.row(["validation".to_owned(), count(info.val_documents), bytes(info.val_bytes), thousands(info.val_tokens)]);
+    table.row([
+        "training".to_owned(),
+        count(info.train_documents),
+        bytes(info.train_bytes),
+        thousands(info.train_tokens),
+    ]);
+    table.row([
+        "validation".to_owned(),
+        count(info.val_documents),
+        bytes(info.val_bytes),
+        thousands(info.val_tokens),
+    ]);
     terminal::print(&table.to_string())?;
     terminal::print(&format!(
         "\n{} tokens in the vocabulary; use it with\n\n[data]\nkind = \"prepared\"\npath = \"{}\"",
@@ -59,5 +78,9 @@ fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig) -> Result<()> {
         let flag = key.rsplit('.').next().unwrap_or(key).replace('_', "-");
         problems.push(format!("--{flag}: {message}"));
     });
-    if problems.is_empty() { Ok(()) } else { Err(Error::Usage(problems.join("\n"))) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Usage(problems.join("\n")))
+    }
 }

@@ -45,8 +45,15 @@ const TOLERANCE: f64 = 1e-3;
 ///
 /// Where the device is not there, fails, or its losses differ by more than the tolerance.
 pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
-    let (listed, why) = device::choose(DeviceConfig { kind: args.device, ..DeviceConfig::default() })?;
-    let flex = device::choose(DeviceConfig { kind: DeviceKind::Flex, ..DeviceConfig::default() })?.0;
+    let (listed, why) = device::choose(DeviceConfig {
+        kind: args.device,
+        ..DeviceConfig::default()
+    })?;
+    let flex = device::choose(DeviceConfig {
+        kind: DeviceKind::Flex,
+        ..DeviceConfig::default()
+    })?
+    .0;
     let overrides = [format!("train.steps={}", args.steps)];
     let config = RunConfig::read("selftest", RUN, &overrides)?;
     let expected = losses(&config, &flex)?;
@@ -66,7 +73,12 @@ pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
     } else {
         let mut table = Table::new(&["step", "flex", &listed.kind.name(), "difference"]);
         for (step, (a, b)) in expected.iter().zip(&found).enumerate() {
-            table.row([(step + 1).to_string(), format!("{a:.6}"), format!("{b:.6}"), format!("{:.1e}", (a - b).abs())]);
+            table.row([
+                (step + 1).to_string(),
+                format!("{a:.6}"),
+                format!("{b:.6}"),
+                format!("{:.1e}", (a - b).abs()),
+            ]);
         }
         terminal::print(&table.to_string())?;
         let verdict = if passed { "agrees" } else { "does not agree" };
@@ -78,7 +90,10 @@ pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
     if passed {
         return Ok(());
     }
-    Err(Error::Device(format!("{} computes other losses than flex; do not train on it", listed.label())))
+    Err(Error::Device(format!(
+        "{} computes other losses than flex; do not train on it",
+        listed.label()
+    )))
 }
 
 /// Returns the loss of every step.
@@ -90,7 +105,14 @@ fn losses(config: &RunConfig, listed: &Listed) -> Result<Vec<f64>> {
     let weights = LoopedTransformer::new(&model, config.run.seed, &device);
     let optimizer = Optimizer::new(&config.optimizer, table(&model), config.schedule.peak);
     let max_norm = config.train.clip.max_norm();
-    let mut learner = Learner::new(weights, optimizer, &model, config.run.seed, max_norm, listed);
+    let mut learner = Learner::new(
+        weights,
+        optimizer,
+        &model,
+        config.run.seed,
+        max_norm,
+        listed,
+    );
     let steps = config.steps(source.longest(config));
     let step = |step| {
         let plan = StepPlan::new(config, step, steps);

@@ -21,7 +21,12 @@ pub(crate) struct AdamW {
 
 impl Default for AdamW {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1 }
+        Self {
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-8,
+            weight_decay: 0.1,
+        }
     }
 }
 
@@ -44,7 +49,13 @@ impl AdamW {
             true => parameter * (1.0 - rates.lr * self.weight_decay),
             false => parameter,
         };
-        (decayed - delta, Moments { first: Some(first), second: Some(second) })
+        (
+            decayed - delta,
+            Moments {
+                first: Some(first),
+                second: Some(second),
+            },
+        )
     }
 }
 

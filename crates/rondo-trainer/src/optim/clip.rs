@@ -9,12 +9,20 @@ const NORM_EPS: f64 = 1e-6;
 
 /// Returns the L2 norm of all gradients together, `[1]`.
 pub(crate) fn global_norm(gradients: &FlatGradients) -> Tensor<1> {
-    let squares = gradients.tensors().iter().map(|g| g.clone().square().sum()).collect();
+    let squares = gradients
+        .tensors()
+        .iter()
+        .map(|g| g.clone().square().sum())
+        .collect();
     Tensor::cat(squares, 0).sum().sqrt()
 }
 
 /// How much of an update goes through.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one exists at a time, on the stack of a step"
+)]
 pub(crate) enum Gate {
     /// The norm is on the host, known to be finite: gradients are scaled by this number.
     Host(f64),
@@ -84,7 +92,10 @@ mod tests {
         let norm = global_norm(&gradients);
         let on_host: f64 = norm.clone().into_scalar();
         assert!((on_host - 5.0).abs() < 1e-6);
-        for gate in [Gate::from_host(on_host, Some(1.0)), Gate::from_device(norm, Some(1.0))] {
+        for gate in [
+            Gate::from_host(on_host, Some(1.0)),
+            Gate::from_device(norm, Some(1.0)),
+        ] {
             let scaled = values(gate.scale(vector([3.0, 4.0])));
             assert!((scaled[0] - 0.6).abs() < 1e-5 && (scaled[1] - 0.8).abs() < 1e-5);
         }
@@ -92,7 +103,10 @@ mod tests {
 
     #[test]
     fn a_gradient_within_the_bound_is_left_alone() {
-        assert_eq!(values(Gate::from_host(0.5, Some(1.0)).scale(vector([0.3, 0.4]))), [0.3, 0.4]);
+        assert_eq!(
+            values(Gate::from_host(0.5, Some(1.0)).scale(vector([0.3, 0.4]))),
+            [0.3, 0.4]
+        );
     }
 
     #[test]

@@ -42,7 +42,10 @@ impl OptimizerConfig {
     pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
         let mut fraction = |key: &str, value: f64| {
             if !(0.0..1.0).contains(&value) {
-                report(key, format!("must be at least 0 and below 1, found {value}"));
+                report(
+                    key,
+                    format!("must be at least 0 and below 1, found {value}"),
+                );
             }
         };
         let (beta1, beta2, decay) = match self {
@@ -81,9 +84,18 @@ struct Group {
 impl Group {
     fn of(row: &ParameterSpec) -> Self {
         match row.role {
-            Role::Embedding => Self { decayed: true, matrix: false },
-            Role::Matrix => Self { decayed: true, matrix: true },
-            Role::Scale | Role::Bias => Self { decayed: false, matrix: false },
+            Role::Embedding => Self {
+                decayed: true,
+                matrix: false,
+            },
+            Role::Matrix => Self {
+                decayed: true,
+                matrix: true,
+            },
+            Role::Scale | Role::Bias => Self {
+                decayed: false,
+                matrix: false,
+            },
         }
     }
 }
@@ -122,14 +134,23 @@ pub(crate) struct FlatGradients(Vec<Tensor<1>>);
 impl FlatGradients {
     /// Takes the gradients of every parameter out of `gradients`.
     pub(crate) fn take(model: &LoopedTransformer, gradients: &mut Gradients) -> Self {
-        let mut taker = Taker { gradients, flat: Vec::new() };
+        let mut taker = Taker {
+            gradients,
+            flat: Vec::new(),
+        };
         model.visit(&mut taker);
         Self(taker.flat)
     }
 
     /// Adds another micro-batch's gradients.
     pub(crate) fn add(self, other: Self) -> Self {
-        Self(self.0.into_iter().zip(other.0).map(|(a, b)| a + b).collect())
+        Self(
+            self.0
+                .into_iter()
+                .zip(other.0)
+                .map(|(a, b)| a + b)
+                .collect(),
+        )
     }
 
     /// Returns the gradients in table order.
@@ -158,7 +179,13 @@ impl Optimizer {
     /// Starts with empty moments.
     pub(crate) fn new(config: &OptimizerConfig, rows: Vec<ParameterSpec>, peak: f64) -> Self {
         let moments = rows.iter().map(|_| Moments::default()).collect();
-        Self { config: config.clone(), rows, moments, updates: 0, peak }
+        Self {
+            config: config.clone(),
+            rows,
+            moments,
+            updates: 0,
+            peak,
+        }
     }
 
     /// Updates every parameter with rate `lr`, as `gate` allows.
@@ -171,7 +198,13 @@ impl Optimizer {
     ) -> LoopedTransformer {
         self.updates += 1;
         let gradients = gradients.0.into_iter();
-        let mut stepper = Stepper { optimizer: self, gradients, index: 0, gate, lr };
+        let mut stepper = Stepper {
+            optimizer: self,
+            gradients,
+            index: 0,
+            gate,
+            lr,
+        };
         model.map(&mut stepper)
     }
 
@@ -183,22 +216,36 @@ impl Optimizer {
             let second = moments.second.clone().map(|m| (name("second"), m));
             first.into_iter().chain(second)
         };
-        (self.rows.iter().zip(&self.moments).flat_map(named).collect(), self.updates)
+        (
+            self.rows
+                .iter()
+                .zip(&self.moments)
+                .flat_map(named)
+                .collect(),
+            self.updates,
+        )
     }
 
     /// Returns the names and lengths that [`Self::state`] has after the first update.
     pub(crate) fn layout(&self) -> Vec<(String, Vec<usize>)> {
         let parts = |row: &ParameterSpec| {
-            let second = !(matches!(self.config, OptimizerConfig::Muon(_)) && Group::of(row).matrix);
+            let second =
+                !(matches!(self.config, OptimizerConfig::Muon(_)) && Group::of(row).matrix);
             let shape = vec![row.count()];
             let first = Some((format!("{}.first", row.name), shape.clone()));
-            first.into_iter().chain(second.then(|| (format!("{}.second", row.name), shape)))
+            first
+                .into_iter()
+                .chain(second.then(|| (format!("{}.second", row.name), shape)))
         };
         self.rows.iter().flat_map(parts).collect()
     }
 
     /// Restores what [`Self::state`] returned; `tensor` looks a moment up by name.
-    pub(crate) fn restore(&mut self, updates: u64, mut tensor: impl FnMut(&str) -> Option<Tensor<1>>) {
+    pub(crate) fn restore(
+        &mut self,
+        updates: u64,
+        mut tensor: impl FnMut(&str) -> Option<Tensor<1>>,
+    ) {
         for (row, moments) in self.rows.iter().zip(&mut self.moments) {
             moments.first = tensor(&format!("{}.first", row.name));
             moments.second = tensor(&format!("{}.second", row.name));
@@ -206,10 +253,21 @@ impl Optimizer {
         self.updates = updates;
     }
 
-    fn update(&mut self, index: usize, parameter: Tensor<1>, gradient: Tensor<1>, lr: f64) -> (Tensor<1>, Moments) {
+    fn update(
+        &mut self,
+        index: usize,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        lr: f64,
+    ) -> (Tensor<1>, Moments) {
         let row = &self.rows[index];
         let group = Group::of(row);
-        let rates = Rates { lr, peak: self.peak, update: self.updates, decayed: group.decayed };
+        let rates = Rates {
+            lr,
+            peak: self.peak,
+            update: self.updates,
+            decayed: group.decayed,
+        };
         let moments = std::mem::take(&mut self.moments[index]);
         match &self.config {
             OptimizerConfig::RavenAdam(rule) => rule.update(parameter, gradient, moments, rates),
@@ -235,14 +293,19 @@ impl ModuleMapper for Stepper<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let index = self.index;
         self.index += 1;
-        let gradient = self.gradients.next().expect("one gradient for each parameter");
+        let gradient = self
+            .gradients
+            .next()
+            .expect("one gradient for each parameter");
         let (id, value, mapper) = param.consume();
         let value = value.without_autodiff();
         let shape = value.shape();
         let flat: Tensor<1> = value.reshape([shape.num_elements()]);
         let before = self.optimizer.moments[index].clone();
         let gradient = self.gate.scale(gradient);
-        let (after, moments) = self.optimizer.update(index, flat.clone(), gradient, self.lr);
+        let (after, moments) = self
+            .optimizer
+            .update(index, flat.clone(), gradient, self.lr);
         let moment = |old: Option<Tensor<1>>, new: Option<Tensor<1>>| match (old, new) {
             (Some(old), Some(new)) => Some(self.gate.choose(old, new)),
             (None, new) => new.map(|new| self.gate.choose(new.zeros_like(), new)),

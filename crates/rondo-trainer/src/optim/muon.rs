@@ -39,16 +39,39 @@ pub(crate) struct Muon {
 
 impl Default for Muon {
     fn default() -> Self {
-        let AdamW { beta1, beta2, eps, weight_decay } = AdamW::default();
-        Self { momentum: 0.95, iterations: 5, beta1, beta2, eps, weight_decay }
+        let AdamW {
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+        } = AdamW::default();
+        Self {
+            momentum: 0.95,
+            iterations: 5,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+        }
     }
 }
 
 impl Muon {
     /// Returns the rule for everything that is not a matrix.
     pub(super) fn rest(&self) -> AdamW {
-        let Self { beta1, beta2, eps, weight_decay, .. } = *self;
-        AdamW { beta1, beta2, eps, weight_decay }
+        let Self {
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            ..
+        } = *self;
+        AdamW {
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+        }
     }
 
     pub(super) fn update(
@@ -68,7 +91,13 @@ impl Muon {
         let scale = ADAM_UPDATE_RMS * (rows.max(cols) as f64).sqrt();
         let decayed = parameter * (1.0 - rates.lr * self.weight_decay);
         let updated = decayed - direction.reshape([rows * cols]) * (rates.lr * scale);
-        (updated, Moments { first: Some(buffer), second: None })
+        (
+            updated,
+            Moments {
+                first: Some(buffer),
+                second: None,
+            },
+        )
     }
 }
 
@@ -100,8 +129,12 @@ mod tests {
             let [rows, cols] = matrix.dims();
             let u = orthogonalise(matrix, 5);
             let wide = if rows > cols { u.transpose() } else { u };
-            let gram: Vec<f32> =
-                wide.clone().matmul(wide.transpose()).into_data().iter().collect();
+            let gram: Vec<f32> = wide
+                .clone()
+                .matmul(wide.transpose())
+                .into_data()
+                .iter()
+                .collect();
             for (i, x) in gram.iter().enumerate() {
                 let expected = if i % 3 == 0 { 1.0 } else { 0.0 };
                 assert!((x - expected).abs() < 0.6, "{gram:?}");

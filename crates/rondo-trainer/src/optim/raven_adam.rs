@@ -33,7 +33,12 @@ pub(crate) struct RavenAdam {
 
 impl Default for RavenAdam {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.95, weight_decay: 4e-5, update_clipping: true }
+        Self {
+            beta1: 0.9,
+            beta2: 0.95,
+            weight_decay: 4e-5,
+            update_clipping: true,
+        }
     }
 }
 
@@ -53,7 +58,9 @@ impl RavenAdam {
         let first = blend(moments.first, gradient, self.beta1);
         let second = blend(moments.second, square.clone(), self.beta2);
         let (c1, c2) = corrections(self.beta1, self.beta2, rates.update);
-        let mut direction = first.clone().atan2(second.clone().sqrt() * c2.sqrt().recip());
+        let mut direction = first
+            .clone()
+            .atan2(second.clone().sqrt() * c2.sqrt().recip());
         if self.update_clipping {
             let ratio = (square / second.clone().clamp_min(SMALLEST_SECOND_MOMENT)).mean();
             direction = direction / ratio.sqrt().clamp_min(1.0);
@@ -62,6 +69,12 @@ impl RavenAdam {
             true => parameter * (1.0 - rates.lr / rates.peak * self.weight_decay),
             false => parameter,
         };
-        (decayed - direction * (rates.lr / c1), Moments { first: Some(first), second: Some(second) })
+        (
+            decayed - direction * (rates.lr / c1),
+            Moments {
+                first: Some(first),
+                second: Some(second),
+            },
+        )
     }
 }

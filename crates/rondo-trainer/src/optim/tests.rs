@@ -16,50 +16,110 @@ fn values(x: Tensor<1>) -> Vec<f32> {
 
 fn close(found: &[f32], expected: [f64; 2]) {
     for (x, y) in found.iter().zip(expected) {
-        assert!((f64::from(*x) - y).abs() < 1e-6, "{found:?} is not {expected:?}");
+        assert!(
+            (f64::from(*x) - y).abs() < 1e-6,
+            "{found:?} is not {expected:?}"
+        );
     }
 }
 
-const RATES: Rates = Rates { lr: 0.1, peak: 0.2, update: 1, decayed: true };
+const RATES: Rates = Rates {
+    lr: 0.1,
+    peak: 0.2,
+    update: 1,
+    decayed: true,
+};
 
 #[test]
 fn the_first_adamw_update_moves_by_the_rate_and_decays_by_rate_times_lambda() {
-    let rule = adamw::AdamW { eps: 1e-12, ..adamw::AdamW::default() };
-    let (p, moments) = rule.update(vector([1.0, 2.0]), vector([0.5, -3.0]), Moments::default(), RATES);
+    let rule = adamw::AdamW {
+        eps: 1e-12,
+        ..adamw::AdamW::default()
+    };
+    let (p, moments) = rule.update(
+        vector([1.0, 2.0]),
+        vector([0.5, -3.0]),
+        Moments::default(),
+        RATES,
+    );
     close(&values(p), [1.0 * 0.99 - 0.1, 2.0 * 0.99 + 0.1]);
     close(&values(moments.first.expect("first")), [0.05, -0.3]);
 }
 
 #[test]
 fn the_second_adamw_update_uses_both_corrected_moments() {
-    let rule = adamw::AdamW { weight_decay: 0.0, eps: 1e-12, ..adamw::AdamW::default() };
-    let (p, moments) = rule.update(vector([0.0, 0.0]), vector([1.0, 1.0]), Moments::default(), RATES);
+    let rule = adamw::AdamW {
+        weight_decay: 0.0,
+        eps: 1e-12,
+        ..adamw::AdamW::default()
+    };
+    let (p, moments) = rule.update(
+        vector([0.0, 0.0]),
+        vector([1.0, 1.0]),
+        Moments::default(),
+        RATES,
+    );
     let (p, _) = rule.update(p, vector([3.0, 0.0]), moments, Rates { update: 2, ..RATES });
     let m = [(0.9 * 0.1 + 0.1 * 3.0) / 0.19, 0.9 * 0.1 / 0.19];
-    let v = [(0.95 * 0.05 + 0.05 * 9.0) / (1.0 - 0.95_f64.powi(2)), 0.95 * 0.05 / (1.0 - 0.95_f64.powi(2))];
-    close(&values(p), [-0.1 - 0.1 * m[0] / v[0].sqrt(), -0.1 - 0.1 * m[1] / v[1].sqrt()]);
+    let v = [
+        (0.95 * 0.05 + 0.05 * 9.0) / (1.0 - 0.95_f64.powi(2)),
+        0.95 * 0.05 / (1.0 - 0.95_f64.powi(2)),
+    ];
+    close(
+        &values(p),
+        [
+            -0.1 - 0.1 * m[0] / v[0].sqrt(),
+            -0.1 - 0.1 * m[1] / v[1].sqrt(),
+        ],
+    );
 }
 
 #[test]
 fn the_first_raven_update_starts_from_the_gradient_and_decays_by_the_share_of_the_peak() {
-    let rule = raven_adam::RavenAdam { weight_decay: 0.01, ..raven_adam::RavenAdam::default() };
-    let (p, moments) = rule.update(vector([1.0, 2.0]), vector([0.5, -3.0]), Moments::default(), RATES);
+    let rule = raven_adam::RavenAdam {
+        weight_decay: 0.01,
+        ..raven_adam::RavenAdam::default()
+    };
+    let (p, moments) = rule.update(
+        vector([1.0, 2.0]),
+        vector([0.5, -3.0]),
+        Moments::default(),
+        RATES,
+    );
     // m = g and v = g², so m / (√v / √0.05) is ±√0.05 and the clipping ratio is 1.
     let angle = 0.05_f64.sqrt().atan();
-    close(&values(p), [1.0 * 0.995 - 0.1 / 0.1 * angle, 2.0 * 0.995 + 0.1 / 0.1 * angle]);
+    close(
+        &values(p),
+        [
+            1.0 * 0.995 - 0.1 / 0.1 * angle,
+            2.0 * 0.995 + 0.1 / 0.1 * angle,
+        ],
+    );
     close(&values(moments.second.expect("second")), [0.25, 9.0]);
 }
 
 #[test]
 fn a_raven_update_whose_gradient_outgrows_its_moments_is_clipped_per_tensor() {
-    let rule = raven_adam::RavenAdam { weight_decay: 0.0, ..raven_adam::RavenAdam::default() };
-    let start = || Moments { first: Some(vector([0.1, 0.1])), second: Some(vector([0.01, 0.01])) };
+    let rule = raven_adam::RavenAdam {
+        weight_decay: 0.0,
+        ..raven_adam::RavenAdam::default()
+    };
+    let start = || Moments {
+        first: Some(vector([0.1, 0.1])),
+        second: Some(vector([0.01, 0.01])),
+    };
     let run = |rule: raven_adam::RavenAdam| {
         let rates = Rates { update: 2, ..RATES };
         let (p, _) = rule.update(vector([0.0, 0.0]), vector([1.0, 0.0]), start(), rates);
         values(p)
     };
-    let (clipped, free) = (run(rule), run(raven_adam::RavenAdam { update_clipping: false, ..rule }));
+    let (clipped, free) = (
+        run(rule),
+        run(raven_adam::RavenAdam {
+            update_clipping: false,
+            ..rule
+        }),
+    );
     // Elements with g = 0 count as 0 in the mean.
     let ratio = (1.0 / (0.95 * 0.01 + 0.05) / 2.0_f64).sqrt();
     for (x, y) in clipped.iter().zip(free) {
@@ -74,7 +134,11 @@ fn every_parameter_has_one_group_and_norms_and_biases_are_not_decayed() {
         d_model: 8,
         n_heads: 2,
         d_ff: 8,
-        layers: LayersConfig { prelude: 1, core: 1, coda: 1 },
+        layers: LayersConfig {
+            prelude: 1,
+            core: 1,
+            coda: 1,
+        },
         tied_head: false,
         ..ModelConfig::default()
     };
@@ -82,13 +146,20 @@ fn every_parameter_has_one_group_and_norms_and_biases_are_not_decayed() {
     let rows = table(&config);
     let mut names = Names::default();
     model.visit(&mut names);
-    let expected: Vec<(String, Vec<usize>)> =
-        rows.iter().map(|row| (row.name.clone(), row.shape.clone())).collect();
+    let expected: Vec<(String, Vec<usize>)> = rows
+        .iter()
+        .map(|row| (row.name.clone(), row.shape.clone()))
+        .collect();
     assert_eq!(names.found, expected);
     for row in &rows {
         let plain = row.name.contains("scale") || row.name.contains("bias");
         assert_eq!(Group::of(row).decayed, !plain, "{}", row.name);
-        assert_eq!(Group::of(row).matrix, !plain && row.name != "tokens", "{}", row.name);
+        assert_eq!(
+            Group::of(row).matrix,
+            !plain && row.name != "tokens",
+            "{}",
+            row.name
+        );
     }
 }
 
@@ -108,6 +179,7 @@ impl ModuleVisitor for Names {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.found.push((self.path.join("."), param.val().dims().to_vec()));
+        self.found
+            .push((self.path.join("."), param.val().dims().to_vec()));
     }
 }
