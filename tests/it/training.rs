@@ -88,7 +88,7 @@ fn every_optimizer_lowers_the_loss() {
         let kind = format!("optimizer.kind={optimizer}");
         assert_ok(&smoke(&out, &["--set", &kind, "--set", "train.clip=false"]));
         let losses = losses(&out);
-        assert!(losses[19] < losses[0] - 0.8, "{optimizer}: {losses:?}");
+        assert!(losses[19] < losses[0] - 0.5, "{optimizer}: {losses:?}");
     }
 }
 

@@ -248,10 +248,7 @@ impl RunConfig {
         section("optimizer", &|report| self.optimizer.validate(report));
         section("train", &|report| self.validate_train(report));
         section("eval", &|report| self.validate_eval(report));
-        let horizon = self.steps(self.train.seq.unwrap_or(1));
-        section("schedule", &|report| {
-            self.schedule.validate(horizon.max(1), report);
-        });
+        section("schedule", &|report| self.schedule.validate(report));
         for Positive(key, value) in [
             Positive("checkpoint.every", Some(self.checkpoint.every)),
             Positive(
