@@ -103,6 +103,14 @@ fn a_gradient_that_is_not_finite_stops_the_run_before_the_update() {
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(ended.stderr.contains("recurrence"), "{ended:?}");
     let events = rows(&out, "event");
+    let saved = events
+        .iter()
+        .filter(|row| row["metrics"]["event"] == "checkpoint")
+        .count();
+    assert_eq!(
+        saved, 1,
+        "the weights before the failed step are kept: {events:?}"
+    );
     assert!(
         events
             .iter()

@@ -9,7 +9,7 @@
 //! * [`names`]: the table of every metric; [`events`]: the table of every event
 //! * [`value`], [`record`]: one row, strict about names when it is built
 //! * [`sinks`]: where rows go; [`jsonl`]: the append-only file, its reader, its cut at a resume;
-//!   [`tensorboard`]: event files that may fail without harm
+//!   [`tensorboard`]: event files that may fail without harm; [`Background`]: a sink on its own thread
 //! * [`throughput`]: the recent rate of anything, and what it says about the time left
 //! * [`format`](mod@format), [`table`]: numbers and tables for people
 //! * [`terminal`], `lines`, [`progress`], [`work`]: what a person sees while it runs
@@ -18,6 +18,7 @@
 //! decides when to log. Only the event files' time stamps and the pace of plain lines read a clock.
 //! Nothing writes to standard output.
 
+mod background;
 pub mod events;
 pub mod format;
 pub mod jsonl;
@@ -33,6 +34,7 @@ pub mod throughput;
 pub mod value;
 pub mod work;
 
+pub use background::Background;
 pub use events::{Event, Severity};
 pub use jsonl::{JsonlError, JsonlSink};
 pub use names::{Kind, Metric};

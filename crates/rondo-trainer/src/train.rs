@@ -8,7 +8,7 @@ use rondo_checkpoint::{Content, Retention, RunLock, Snapshot, TensorFile, save};
 use rondo_data::{Batch, Source};
 use rondo_metrics::format::{duration, thousands};
 use rondo_metrics::{
-    Event, Fanout, JsonlSink, Mode, Progress, Record, Sink, Table, TensorboardSink,
+    Background, Event, Fanout, JsonlSink, Mode, Progress, Record, Sink, Table, TensorboardSink,
 };
 use rondo_model::init::table;
 use rondo_model::looped::LoopedTransformer;
@@ -249,6 +249,10 @@ impl Session {
                 .push("reason", error.to_string())
                 .map_err(anyhow::Error::from)?;
             self.write(&event)?;
+            if self.listed.reads_are_free() && self.progress.step > 0 {
+                // Nothing of the failed step has reached the weights.
+                self.save()?;
+            }
         }
         self.screen.finish();
         self.sinks.finish().map_err(anyhow::Error::from)?;
@@ -260,7 +264,10 @@ impl Session {
         if self.progress.step == 0 {
             self.evaluate()?;
         }
-        self.screen.status("first step …");
+        self.screen.status(match self.listed.reads_are_free() {
+            true => "first step …",
+            false => "first step: compiling kernels …",
+        });
         while self.progress.step < self.steps {
             let plan = StepPlan::new(&self.config, self.progress.step + 1, self.steps);
             let curriculum = self.progress.curriculum;
@@ -514,10 +521,8 @@ fn open_sinks(run_dir: &RunDir, config: &RunConfig, resumed: Option<u64>) -> Res
     };
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(jsonl.map_err(anyhow::Error::from)?)];
     if config.metrics.tensorboard {
-        sinks.push(Box::new(TensorboardSink::open(
-            &run_dir.tensorboard(),
-            resumed,
-        )));
+        let tensorboard = TensorboardSink::open(&run_dir.tensorboard(), resumed);
+        sinks.push(Box::new(Background::new(tensorboard)));
     }
     Ok(Fanout::new(sinks))
 }

@@ -19,7 +19,7 @@ const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
 /// The root mean square of an AdamW update.
 const ADAM_UPDATE_RMS: f64 = 0.2;
 
-/// Muon for matrices; the other constants are AdamW's for embedding, head-less norms and biases.
+/// Muon for matrices; the other constants are AdamW's, for embedding, norms and biases.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Muon {

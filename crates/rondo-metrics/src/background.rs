@@ -1,0 +1,145 @@
+//! A sink on its own thread, for what a run can do without.
+
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::record::Record;
+use crate::sinks::{Sink, SinkError};
+
+/// Records that may wait: at a record for each step, minutes of a slow disk.
+const WAITING: usize = 1024;
+
+/// Hands records to another sink that works on a thread of its own, and never waits for it: where
+/// the sink falls far behind, records are left out, with one [warning](Sink::warning). A failure of
+/// the sink is a warning too.
+pub struct Background {
+    records: Option<SyncSender<Record>>,
+    thread: Option<JoinHandle<()>>,
+    warnings: Arc<Mutex<Vec<String>>>,
+    behind: bool,
+}
+
+impl Background {
+    /// Starts the thread.
+    pub fn new(mut sink: impl Sink + Send + 'static) -> Self {
+        let (records, waiting) = sync_channel::<Record>(WAITING);
+        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&warnings);
+        let thread = std::thread::spawn(move || {
+            let warn = |result: Result<(), SinkError>, sink: &mut dyn Sink| {
+                let failed = result.err().map(|error| error.to_string());
+                let found = failed.into_iter().chain(sink.warning());
+                told.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(found);
+            };
+            for record in waiting {
+                let written = sink.write(&record);
+                warn(written, &mut sink);
+            }
+            let finished = sink.finish();
+            warn(finished, &mut sink);
+        });
+        Self {
+            records: Some(records),
+            thread: Some(thread),
+            warnings,
+            behind: false,
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(text.to_owned());
+    }
+}
+
+impl Sink for Background {
+    fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+        let Some(records) = &self.records else {
+            return Ok(());
+        };
+        match records.try_send(record.clone()) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) if self.behind => {}
+            Err(TrySendError::Full(_)) => {
+                self.behind = true;
+                self.warn("the disk is too slow for the event files; some points are left out");
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                self.records = None;
+                self.warn("the writer of event files has ended; metrics.jsonl has every number");
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        self.records = None;
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
+            self.warn("the writer of event files has ended; metrics.jsonl has every number");
+        }
+        Ok(())
+    }
+
+    fn warning(&mut self) -> Option<String> {
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps steps where the test sees them; warns of step 2.
+    struct Notebook(Arc<Mutex<Vec<u64>>>, Option<String>);
+
+    impl Sink for Notebook {
+        fn write(&mut self, record: &Record) -> Result<(), SinkError> {
+            assert!(record.step < 100, "a sink that fails badly");
+            self.0.lock().expect("no one panics").push(record.step);
+            self.1 = (record.step == 2).then(|| "two".to_owned());
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<(), SinkError> {
+            self.0.lock().expect("no one panics").push(99);
+            Ok(())
+        }
+
+        fn warning(&mut self) -> Option<String> {
+            self.1.take()
+        }
+    }
+
+    #[test]
+    fn every_record_arrives_in_order_before_the_sink_is_finished() {
+        let seen = Arc::default();
+        let mut sink = Background::new(Notebook(Arc::clone(&seen), None));
+        for step in 1..=3 {
+            sink.write(&Record::train(step, 0)).expect("never fails");
+        }
+        sink.finish().expect("never fails");
+        assert_eq!(*seen.lock().expect("no one panics"), [1, 2, 3, 99]);
+        assert_eq!(sink.warning().as_deref(), Some("two"));
+        assert_eq!(sink.warning(), None);
+    }
+
+    #[test]
+    fn a_sink_that_panics_costs_a_warning() {
+        let mut sink = Background::new(Notebook(Arc::default(), None));
+        sink.write(&Record::train(100, 0)).expect("never fails");
+        sink.finish().expect("never fails");
+        assert!(sink.warning().is_some());
+    }
+}
