@@ -11,7 +11,8 @@ use crate::init::Weights;
 use crate::ops;
 
 /// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
-/// angle(pos, j) = pos · base^(−2j / d_head), computed in f32.
+/// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; laid out for
+/// [`ops::rotate_pairs`], `[seq, d_head]` each.
 #[derive(Clone, Debug)]
 pub struct Rope {
     cos: Tensor<2>,
@@ -21,21 +22,20 @@ pub struct Rope {
 impl Rope {
     /// Computes the tables of positions `0..seq`.
     pub fn new(config: &ModelConfig, seq: usize, device: &Device) -> Self {
-        let half = config.d_head() / 2;
-        let angles: Vec<f32> = (0..seq * half)
-            .map(|i| {
-                let (position, pair) = (i / half, i % half);
-                let exponent = (2 * pair) as f32 / config.d_head() as f32;
-                position as f32 / (config.rope_base as f32).powf(exponent)
-            })
-            .collect();
-        let table = |f: fn(f32) -> f32| {
-            let values: Vec<f32> = angles.iter().copied().map(f).collect();
-            Tensor::from_data(TensorData::new(values, [seq, half]), device)
+        let d_head = config.d_head();
+        let angle = |i: usize| {
+            let (position, pair) = (i / d_head, i % d_head / 2);
+            let exponent = (2 * pair) as f32 / d_head as f32;
+            position as f32 / (config.rope_base as f32).powf(exponent)
         };
+        let table = |f: &dyn Fn(usize) -> f32| {
+            let values: Vec<f32> = (0..seq * d_head).map(f).collect();
+            Tensor::from_data(TensorData::new(values, [seq, d_head]), device)
+        };
+        let sign = |i: usize| if i.is_multiple_of(2) { -1.0 } else { 1.0 };
         Self {
-            cos: table(f32::cos),
-            sin: table(f32::sin),
+            cos: table(&|i| angle(i).cos()),
+            sin: table(&|i| sign(i) * angle(i).sin()),
         }
     }
 
@@ -99,21 +99,28 @@ impl Attention {
             d_head,
             qk_norm_eps,
         } = self.shape;
-        let rotated = queries + keys;
-        let qkv = ops::project(x, self.qkv.val()).reshape([batch, seq, rotated + keys, d_head]);
-        let mut qk = qkv.clone().slice(s![.., .., ..rotated, ..]);
-        let v = qkv.slice(s![.., .., rotated.., ..]);
-        if let Some(bias) = &self.qk_bias {
-            qk = qk + bias.val().unsqueeze();
-        }
-        qk = rope.rotate(qk);
-        if let Some(eps) = qk_norm_eps {
-            let rows = qk.reshape([batch, seq * rotated, d_head]);
-            qk = ops::rms_norm(rows, None, eps).reshape([batch, seq, rotated, d_head]);
-        }
-        let q = qk.clone().slice(s![.., .., ..queries, ..]).swap_dims(1, 2);
-        let k = qk.slice(s![.., .., queries.., ..]).swap_dims(1, 2);
-        let attended = ops::causal_attention(q, k, v.swap_dims(1, 2));
+        let qkv = self.qkv.val();
+        let heads = |first: usize, count: usize| {
+            let columns = first * d_head..(first + count) * d_head;
+            ops::project_columns(x.clone(), qkv.clone(), columns)
+                .reshape([batch, seq, count, d_head])
+        };
+        let rotated = |first: usize, count: usize| {
+            let mut part = heads(first, count);
+            if let Some(bias) = &self.qk_bias {
+                part = part + bias.val().slice(s![first..first + count, ..]).unsqueeze();
+            }
+            part = rope.rotate(part);
+            if let Some(eps) = qk_norm_eps {
+                let rows = part.reshape([batch, seq * count, d_head]);
+                part = ops::rms_norm(rows, None, eps).reshape([batch, seq, count, d_head]);
+            }
+            part.swap_dims(1, 2)
+        };
+        let q = rotated(0, queries);
+        let k = rotated(queries, keys);
+        let v = heads(queries + keys, keys).swap_dims(1, 2);
+        let attended = ops::causal_attention(q, k, v);
         ops::project(
             attended.swap_dims(1, 2).reshape([batch, seq, d_model]),
             self.proj.val(),

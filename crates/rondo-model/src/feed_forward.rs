@@ -28,7 +28,11 @@ impl FeedForward {
     ///
     /// `[batch, seq, d_in]` to `[batch, seq, d_model]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let gated = ops::gated_silu(ops::project(x, self.in_proj.val()));
-        ops::project(gated, self.out_proj.val())
+        let in_proj = self.in_proj.val();
+        let [_, both] = in_proj.dims();
+        let d_ff = both / 2;
+        let a = ops::project_columns(x.clone(), in_proj.clone(), 0..d_ff);
+        let b = ops::project_columns(x, in_proj, d_ff..both);
+        ops::project(ops::gated_silu(a, b), self.out_proj.val())
     }
 }

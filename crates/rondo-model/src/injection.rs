@@ -38,20 +38,19 @@ impl Injection {
     ///
     /// Never: [`Self::new`] gives each kind its matrices.
     pub fn forward(&self, state: Tensor<3>, embedding: Tensor<3>) -> Tensor<3> {
-        let both = |state, embedding| Tensor::cat(vec![state, embedding], 2);
         match self.kind {
             InjectionKind::Linear => {
                 let adapter = self
                     .adapter
                     .as_ref()
                     .expect("a linear injection has its adapter");
-                ops::project(both(state, embedding), adapter.val())
+                ops::project_joined(state, embedding, adapter.val())
             }
             InjectionKind::Add => state + embedding,
             InjectionKind::Gate => state * embedding,
             InjectionKind::Ffn => {
                 let mlp = self.mlp.as_ref().expect("an ffn injection has its mlp");
-                mlp.forward(both(state, embedding))
+                mlp.forward(Tensor::cat(vec![state, embedding], 2))
             }
         }
     }

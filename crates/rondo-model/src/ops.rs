@@ -3,6 +3,8 @@
 //! Each is composed of Burn operations here and can be replaced by a fused one with its own
 //! backward; nothing above this file knows which it gets.
 
+use std::ops::Range;
+
 use burn::tensor::activation::{log_softmax, silu};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
@@ -35,35 +37,49 @@ pub fn project(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
         .reshape([batch, seq, d_out])
 }
 
-/// Gated SiLU: `SiLU(a) ⊙ b` of the two halves of the last axis.
+/// Matrix product with the columns `columns` of a matrix. A slice of the weight is small where a
+/// slice of the product would copy every token's features, forward and backward.
 ///
 /// # Shapes
 ///
-/// `x`: `[batch, seq, 2·d_ff]`; returns `[batch, seq, d_ff]`.
-pub fn gated_silu(x: Tensor<3>) -> Tensor<3> {
-    let [_, _, width] = x.dims();
-    let half = width / 2;
-    let a = x.clone().slice(s![.., .., ..half]);
-    let b = x.slice(s![.., .., half..]);
+/// As [`project`], with `d_out` the length of `columns`.
+pub fn project_columns(x: Tensor<3>, weight: Tensor<2>, columns: Range<usize>) -> Tensor<3> {
+    project(x, weight.slice(s![.., columns]))
+}
+
+/// Matrix product of `[a ; b]` with a matrix, without joining a and b.
+///
+/// # Shapes
+///
+/// `a`, `b`: `[batch, seq, width]`; `weight`: `[2·width, d_out]`; returns `[batch, seq, d_out]`.
+pub fn project_joined(a: Tensor<3>, b: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+    let [_, _, width] = a.dims();
+    let upper = weight.clone().slice(s![..width, ..]);
+    project(a, upper) + project(b, weight.slice(s![width.., ..]))
+}
+
+/// Gated SiLU: `SiLU(a) ⊙ b`.
+///
+/// # Shapes
+///
+/// `a`, `b` and the result: `[batch, seq, d_ff]`.
+pub fn gated_silu(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     silu(a) * b
 }
 
-/// Rotary embedding on adjacent pairs, `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`.
+/// Rotary embedding on adjacent pairs, `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`, as
+/// `x ⊙ cos + swap(x) ⊙ sin` with swapped pairs.
 ///
 /// # Shapes
 ///
-/// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head / 2]`.
+/// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head]`, cos with each c twice, sin
+/// with −s and s in the places of a pair.
 pub fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, seq, heads, d_head] = x.dims();
-    let half = d_head / 2;
-    let pairs: Tensor<5> = x.reshape([batch, seq, heads, half, 2]);
-    let x0 = pairs.clone().slice(s![.., .., .., .., 0..1]);
-    let x1 = pairs.slice(s![.., .., .., .., 1..2]);
-    let cos = cos.reshape([1, seq, 1, half, 1]);
-    let sin = sin.reshape([1, seq, 1, half, 1]);
-    let y0 = x0.clone() * cos.clone() - x1.clone() * sin.clone();
-    let y1 = x1 * cos + x0 * sin;
-    Tensor::cat(vec![y0, y1], 4).reshape([batch, seq, heads, d_head])
+    let pairs: Tensor<5> = x.clone().reshape([batch, seq, heads, d_head / 2, 2]);
+    let swapped = pairs.flip([4]).reshape([batch, seq, heads, d_head]);
+    let shape = [1, seq, 1, d_head];
+    x * cos.reshape(shape) + swapped * sin.reshape(shape)
 }
 
 /// Causal attention, `softmax(q·kᵀ / √d_head) · v` over the positions up to one's own.
@@ -139,9 +155,22 @@ mod tests {
     fn a_quarter_turn_maps_each_pair_to_its_perpendicular() {
         let device = Device::flex();
         let x = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0, 4.0]]]], &device);
-        let cos = Tensor::<2>::from_data([[0.0, 1.0]], &device);
-        let sin = Tensor::<2>::from_data([[1.0, 0.0]], &device);
+        let cos = Tensor::<2>::from_data([[0.0, 0.0, 1.0, 1.0]], &device);
+        let sin = Tensor::<2>::from_data([[-1.0, 1.0, 0.0, 0.0]], &device);
         assert_eq!(values(rotate_pairs(x, cos, sin)), [-2.0, 1.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn products_with_parts_of_a_matrix_are_parts_of_the_product() {
+        let device = Device::flex();
+        let x = Tensor::<3>::from_data([[[1.0, 2.0], [3.0, 4.0]]], &device);
+        let weight = Tensor::<2>::from_data([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], &device);
+        assert_eq!(
+            values(project_columns(x.clone(), weight, 1..3)),
+            [12.0, 15.0, 26.0, 33.0]
+        );
+        let tall = Tensor::<2>::from_data([[1.0], [2.0], [3.0], [4.0]], &device);
+        assert_eq!(values(project_joined(x.clone(), x, tall)), [16.0, 36.0]);
     }
 
     #[test]
