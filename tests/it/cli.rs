@@ -40,6 +40,8 @@ fn every_mistake_in_a_configuration_is_told_at_once_and_nothing_is_created() {
             "did you mean `d_model`",
             "line 3",
             "n_heads",
+            "line 8",
+            "train.batch",
             "line 11",
             "adan",
         ],

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::path;
-use crate::read;
+use crate::read::{self, Check};
 use crate::value::{Node, Table, Value};
 use crate::violation::{Origin, Violation, Violations};
 
@@ -69,8 +69,17 @@ impl Document {
     /// Every violation at once: refused overrides, unknown keys and variants, wrong types, numbers
     /// out of range, and required keys without a value.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Violations> {
+        self.read_checked(&|_, _| {})
+    }
+
+    /// Reads the document as [`Self::read`] does and checks the value by its own rules. What `check`
+    /// reports comes together with what could not be read.
+    ///
+    /// # Errors
+    /// Every violation at once, those of the check among them.
+    pub fn read_checked<T: DeserializeOwned>(&self, check: Check<'_, T>) -> Result<T, Violations> {
         let mut violations = self.problems.clone();
-        match read::read(self) {
+        match read::read(self, check) {
             Ok(value) if violations.is_empty() => return Ok(value),
             Ok(_) => {}
             Err(found) => violations.extend(found),
@@ -99,13 +108,6 @@ impl Document {
             message,
             suggestion: None,
         }
-    }
-
-    /// Turns all findings of a check made elsewhere, pairs of dotted key and message, into
-    /// violations.
-    pub fn violations(&self, found: impl IntoIterator<Item = (String, String)>) -> Violations {
-        let locate = |(key, message): (String, String)| self.violation(&key, message);
-        Violations::new(&self.name, found.into_iter().map(locate).collect())
     }
 }
 

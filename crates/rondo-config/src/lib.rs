@@ -52,6 +52,7 @@ pub mod violation;
 
 pub use document::Document;
 pub use print::{Difference, PrintError, difference, flatten, to_toml};
+pub use read::Check;
 pub use violation::{Origin, Violation, Violations};
 
 /// The key that names the variant of an internally tagged enum.

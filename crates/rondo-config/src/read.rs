@@ -47,8 +47,14 @@ const ABSENT: usize = 1;
 
 type Path = Vec<String>;
 
-/// Reads a document, or lists all that keeps it from being read.
-pub(crate) fn read<T: DeserializeOwned>(document: &Document) -> Result<T, Vec<Violation>> {
+/// Reads a document and checks what was read, or lists all that is wrong with it.
+///
+/// What cannot be read is left out before the check, so that `check` sees the defaults in its place;
+/// what it says of such a place is a consequence.
+pub(crate) fn read<T: DeserializeOwned>(
+    document: &Document,
+    check: Check<'_, T>,
+) -> Result<T, Vec<Violation>> {
     let mut repair = Repair {
         document,
         tree: document.root.clone(),
@@ -57,8 +63,22 @@ pub(crate) fn read<T: DeserializeOwned>(document: &Document) -> Result<T, Vec<Vi
     };
     for _ in 0..MAX_REPAIRS {
         match repair.attempt::<T>() {
-            Ok(value) if repair.violations.is_empty() => return Ok(value),
-            Ok(_) => return Err(repair.violations),
+            Ok(value) if repair.violations.is_empty() => {
+                let found = repair.check(&value, check);
+                return if found.is_empty() {
+                    Ok(value)
+                } else {
+                    Err(found)
+                };
+            }
+            Ok(_) => {
+                repair.leave_out();
+                if let Ok(value) = repair.attempt::<T>() {
+                    let found = repair.check(&value, check);
+                    repair.violations.extend(found);
+                }
+                return Err(repair.violations);
+            }
             Err(error) => {
                 if !repair.mend::<T>(&error) {
                     return Err(repair.violations);
@@ -71,6 +91,9 @@ pub(crate) fn read<T: DeserializeOwned>(document: &Document) -> Result<T, Vec<Vi
     Err(repair.violations)
 }
 
+/// A check of a value by its own rules: it reports dotted keys and what is wrong with them.
+pub type Check<'a, T> = &'a dyn Fn(&T, &mut dyn FnMut(&str, String));
+
 struct Repair<'a> {
     document: &'a Document,
     tree: Node,
@@ -82,6 +105,31 @@ struct Repair<'a> {
 impl Repair<'_> {
     fn attempt<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
         de::read(PhantomData, &self.tree.value)
+    }
+
+    /// Leaves out every place that was repaired.
+    fn leave_out(&mut self) {
+        for path in self.repaired.keys() {
+            if let Some(node) = self.tree.get_mut(path) {
+                node.value = Value::Absent;
+            }
+        }
+    }
+
+    /// Runs a check and returns its violations of places that were not repaired.
+    fn check<T>(&self, value: &T, check: Check<'_, T>) -> Vec<Violation> {
+        let repaired: Vec<String> = self.repaired.keys().map(|path| dotted(path)).collect();
+        let mut found = Vec::new();
+        check(value, &mut |key, message| {
+            let is_below = |place: &String| {
+                key.strip_prefix(place.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if !repaired.iter().any(is_below) {
+                found.push(self.document.violation(key, message));
+            }
+        });
+        found
     }
 
     /// Records an error and repairs its place. Returns whether there was anything to repair.

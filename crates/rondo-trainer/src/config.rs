@@ -193,13 +193,7 @@ impl RunConfig {
         for one in overrides {
             document.set(one);
         }
-        let config: Self = document.read()?;
-        let mut found = Vec::new();
-        config.validate(&mut |key, message| found.push((key.to_owned(), message)));
-        match found.is_empty() {
-            true => Ok(config),
-            false => Err(document.violations(found).into()),
-        }
+        Ok(document.read_checked(&Self::validate)?)
     }
 
     /// Reads the configuration file at `path`.

@@ -213,7 +213,7 @@ fn a_key_in_the_wrong_section_is_answered_with_the_right_one() {
 }
 
 #[test]
-fn a_check_made_elsewhere_is_located_at_its_key_or_the_section_around_it() {
+fn what_a_check_reports_is_located_at_its_key_or_the_section_around_it() {
     let document = Document::parse("valid.toml", VALID).expect("VALID is TOML");
     let found = [
         "train.steps",
@@ -221,12 +221,33 @@ fn a_check_made_elsewhere_is_located_at_its_key_or_the_section_around_it() {
         "eval.every",
         "perturb.1.scale",
     ];
-    let found = found.map(|key| (key.to_owned(), "too large".to_owned()));
-    let violations = document.violations(found);
+    let violations = document
+        .read_checked::<Run>(&|_, report| {
+            for key in found {
+                report(key, "too large".to_owned());
+            }
+        })
+        .expect_err("the check finds something");
     let lines: Vec<_> = violations
         .iter()
         .map(|violation| violation.origin.clone())
         .collect();
     let line = |line| Origin::File { line };
     assert_eq!(lines, [line(11), line(27), line(35), Origin::Missing]);
+}
+
+#[test]
+fn a_check_speaks_with_the_reader_but_not_of_what_could_not_be_read() {
+    let text = VALID.replace("steps = ", "steps = \"many\" # ");
+    assert_ne!(text, VALID);
+    let document = Document::parse("run.toml", &text).expect("it is TOML");
+    let violations = document
+        .read_checked::<Run>(&|_, report| {
+            report("train.steps", "a consequence".to_owned());
+            report("model.recurrence.mean", "too large".to_owned());
+        })
+        .expect_err("two things are wrong");
+    let mut keys: Vec<_> = violations.iter().map(|found| found.key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["model.recurrence.mean", "train.steps"]);
 }
