@@ -91,7 +91,7 @@ impl Attention {
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn forward(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
+    pub fn forward(&self, x: &Tensor<3>, rope: &Rope) -> Tensor<3> {
         let [batch, seq, d_model] = x.dims();
         let Heads {
             queries,

@@ -52,7 +52,7 @@ impl Block {
     ///
     /// `[batch, seq, d_model]` to the same.
     pub fn forward(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
-        let attend = |x| self.attention.forward(x, rope);
+        let attend = |x| self.attention.forward(&x, rope);
         let x = self.sublayer(x, self.attn_in.as_ref(), attend, self.attn_out.as_ref());
         let feed = |x| self.feed_forward.forward(x);
         self.sublayer(x, self.ffn_in.as_ref(), feed, self.ffn_out.as_ref())
