@@ -2,7 +2,7 @@
 # Alternates `trainer bench` with a peer and prints tokens/s of each pair and the ratio.
 #
 #   scripts/bench_peer.sh [-n PAIRS] PEER [ARGUMENT..]
-#   scripts/bench_peer.sh /tmp/peer/bin/python scripts/torch_peer.py --mode compile
+#   scripts/bench_peer.sh ../peer/bin/python scripts/torch_peer.py --mode compile
 #
 # PEER is any command whose last line of output is JSON with "tokens_per_second". Run it on an idle
 # machine: the pairs even out a slow drift, not a neighbour.

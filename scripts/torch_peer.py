@@ -4,8 +4,8 @@
 Sandwich blocks, learned RMSNorm, linear injection, QK bias, RoPE on adjacent pairs, gated SiLU, tied head,
 AdamW, global clipping at 1. Prints one JSON line: tokens_per_second (median) and peak_mib.
 
-    python3 -m venv /tmp/peer && /tmp/peer/bin/pip install torch numpy
-    /tmp/peer/bin/python scripts/torch_peer.py --mode compile
+    python3 -m venv ../peer && ../peer/bin/pip install torch numpy
+    ../peer/bin/python scripts/torch_peer.py --mode compile
 """
 
 import argparse

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
+use rondo_model::init::table;
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::loss::cross_entropy;
 use rondo_model::recurrence::Trace;
@@ -12,6 +13,7 @@ use rondo_model::state::{StateSource, initial_state};
 use rondo_model::telemetry::{self, Reading};
 
 use crate::batches::DeviceBatch;
+use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::optim::{FlatGradients, Gate, Optimizer, global_norm};
@@ -72,6 +74,20 @@ impl Learner {
             rope: None,
             unread: Vec::new(),
         }
+    }
+
+    /// Starts the model of `config` from its seed on `listed`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the vocabulary has not been resolved.
+    pub(crate) fn fresh(config: &RunConfig, listed: &Listed) -> Self {
+        let device = listed.device.clone().autodiff();
+        let (model, seed) = (&config.model, config.run.seed);
+        let weights = LoopedTransformer::new(model, seed, &device);
+        let optimizer = Optimizer::new(&config.optimizer, table(model), config.schedule.peak);
+        let max_norm = config.train.clip.max_norm();
+        Self::new(weights, optimizer, model, seed, max_norm, listed)
     }
 
     /// Takes one step on its micro-batches and, on a logged step, reads what happened.

@@ -9,8 +9,6 @@ use rondo_metrics::format::{bytes, or_missing, significant};
 use rondo_model::attention::Rope;
 use rondo_model::census::Census;
 use rondo_model::depth::{Draw, Unroll};
-use rondo_model::init::table;
-use rondo_model::looped::LoopedTransformer;
 use rondo_model::seed::Stream;
 use rondo_model::state::{StateSource, initial_state};
 use serde_json::json;
@@ -22,7 +20,6 @@ use crate::config::RunConfig;
 use crate::device::{self, Listed};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
-use crate::optim::Optimizer;
 use crate::plan::StepPlan;
 use crate::step::Learner;
 use crate::terminal;
@@ -159,22 +156,7 @@ impl<'a> Subject<'a> {
         what: BenchWhat,
         listed: &'a Listed,
     ) -> Self {
-        let device = listed.device.clone().autodiff();
-        let model = LoopedTransformer::new(&config.model, config.run.seed, &device);
-        let optimizer = Optimizer::new(
-            &config.optimizer,
-            table(&config.model),
-            config.schedule.peak,
-        );
-        let max_norm = config.train.clip.max_norm();
-        let learner = Learner::new(
-            model,
-            optimizer,
-            &config.model,
-            config.run.seed,
-            max_norm,
-            listed,
-        );
+        let learner = Learner::fresh(config, listed);
         Self {
             config,
             learner,

@@ -7,15 +7,13 @@ use rondo_metrics::Table;
 use rondo_metrics::format::{bytes, duration, significant, thousands};
 use rondo_model::census::Census;
 use rondo_model::depth::Draw;
-use rondo_model::init::{Part, table};
-use rondo_model::looped::LoopedTransformer;
+use rondo_model::init::Part;
 use serde_json::{Map, Value, json};
 
 use crate::assemble::open_source;
 use crate::config::RunConfig;
 use crate::device::{self, Listed};
 use crate::error::Result;
-use crate::optim::Optimizer;
 use crate::plan::StepPlan;
 use crate::source::Rows;
 use crate::step::Learner;
@@ -120,22 +118,7 @@ fn parameters(census: &Census) -> Table {
 
 /// Takes one step of the run on tokens in counting order and returns its seconds.
 fn try_step(config: &RunConfig, seq: usize, draw: Draw, listed: &Listed) -> Result<f64> {
-    let device = listed.device.clone().autodiff();
-    let model = LoopedTransformer::new(&config.model, config.run.seed, &device);
-    let optimizer = Optimizer::new(
-        &config.optimizer,
-        table(&config.model),
-        config.schedule.peak,
-    );
-    let max_norm = config.train.clip.max_norm();
-    let mut learner = Learner::new(
-        model,
-        optimizer,
-        &config.model,
-        config.run.seed,
-        max_norm,
-        listed,
-    );
+    let mut learner = Learner::fresh(config, listed);
     let plan = StepPlan {
         draw,
         logged: true,

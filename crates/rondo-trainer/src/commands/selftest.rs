@@ -1,10 +1,7 @@
 //! `trainer selftest`: the chosen device against flex on a small training run.
 
-use burn::tensor::Device;
 use rondo_data::Source;
 use rondo_metrics::{Mode, Table};
-use rondo_model::init::table;
-use rondo_model::looped::LoopedTransformer;
 use serde_json::json;
 
 use crate::assemble::open_source;
@@ -12,7 +9,6 @@ use crate::cli::SelftestArgs;
 use crate::config::RunConfig;
 use crate::device::{self, DeviceConfig, DeviceKind, Listed};
 use crate::error::{Error, Result};
-use crate::optim::Optimizer;
 use crate::plan::StepPlan;
 use crate::source::Rows;
 use crate::step::Learner;
@@ -99,20 +95,10 @@ pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
 /// Returns the loss of every step.
 fn losses(config: &RunConfig, listed: &Listed) -> Result<Vec<f64>> {
     let source: Source = open_source(config, Mode::Quiet)?;
-    let mut model = config.model.clone();
-    model.vocab_size = Some(source.vocab_size());
-    let device: Device = listed.device.clone().autodiff();
-    let weights = LoopedTransformer::new(&model, config.run.seed, &device);
-    let optimizer = Optimizer::new(&config.optimizer, table(&model), config.schedule.peak);
-    let max_norm = config.train.clip.max_norm();
-    let mut learner = Learner::new(
-        weights,
-        optimizer,
-        &model,
-        config.run.seed,
-        max_norm,
-        listed,
-    );
+    let mut config = config.clone();
+    config.model.vocab_size = Some(source.vocab_size());
+    let config = &config;
+    let mut learner = Learner::fresh(config, listed);
     let steps = config.steps(source.longest(config));
     let step = |step| {
         let plan = StepPlan::new(config, step, steps);
