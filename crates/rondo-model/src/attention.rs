@@ -3,6 +3,8 @@
 //! The optional QK bias is added to q and k before the rotary embedding; the optional QK norm
 //! (root-mean-square, without parameters) follows it.
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, s};
 
@@ -39,6 +41,15 @@ impl Rope {
         }
     }
 
+    /// Returns the tables of the positions `range`.
+    #[must_use]
+    pub fn positions(&self, range: Range<usize>) -> Self {
+        Self {
+            cos: self.cos.clone().slice(s![range.clone(), ..]),
+            sin: self.sin.clone().slice(s![range, ..]),
+        }
+    }
+
     /// Rotates queries or keys.
     ///
     /// # Shapes
@@ -46,6 +57,35 @@ impl Rope {
     /// `[batch, seq, heads, d_head]` to the same.
     fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
         ops::rotate_pairs(x, self.cos.clone(), self.sin.clone())
+    }
+}
+
+/// What later positions need of earlier ones: rotated keys, and values,
+/// `[batch, kv_heads, positions, d_head]` each.
+#[derive(Clone, Debug)]
+pub struct KeyValues {
+    keys: Tensor<4>,
+    values: Tensor<4>,
+}
+
+impl KeyValues {
+    /// Returns the keys and values of these positions and of those that follow.
+    fn followed_by(&self, next: Self) -> Self {
+        Self {
+            keys: Tensor::cat(vec![self.keys.clone(), next.keys], 2),
+            values: Tensor::cat(vec![self.values.clone(), next.values], 2),
+        }
+    }
+
+    /// Returns these positions followed by the last `count` of `other`.
+    #[must_use]
+    pub fn with_last_of(&self, other: &Self, count: usize) -> Self {
+        let [_, _, positions, _] = other.keys.dims();
+        let last = positions - count..positions;
+        self.followed_by(Self {
+            keys: other.keys.clone().slice(s![.., .., last.clone(), ..]),
+            values: other.values.clone().slice(s![.., .., last, ..]),
+        })
     }
 }
 
@@ -72,11 +112,11 @@ impl Attention {
     /// Builds the layer at path `name`.
     pub fn new(config: &ModelConfig, name: &str, weights: &Weights<'_>) -> Self {
         Self {
-            qkv: weights.draw(&format!("{name}.qkv")),
+            qkv: weights.get(&format!("{name}.qkv")),
             qk_bias: config
                 .qk_bias
-                .then(|| weights.draw(&format!("{name}.qk_bias"))),
-            proj: weights.draw(&format!("{name}.proj")),
+                .then(|| weights.get(&format!("{name}.qk_bias"))),
+            proj: weights.get(&format!("{name}.proj")),
             shape: Heads {
                 queries: config.n_heads,
                 keys: config.kv_heads(),
@@ -92,7 +132,41 @@ impl Attention {
     ///
     /// `[batch, seq, d_model]` to the same.
     pub fn forward(&self, x: &Tensor<3>, rope: &Rope) -> Tensor<3> {
-        let [batch, seq, d_model] = x.dims();
+        let (queries, own) = self.queries_keys_values(x, rope);
+        self.join_heads(ops::causal_attention(queries, own.keys, own.values))
+    }
+
+    /// Attends new positions to themselves and to those of `past`; returns the keys and values of
+    /// all of them besides.
+    ///
+    /// # Shapes
+    ///
+    /// `x`: `[batch, new, d_model]` to the same; `rope` starts at the first new position.
+    ///
+    /// # Panics
+    ///
+    /// Panics where several new positions follow a past: no caller has a use for them.
+    pub fn forward_after(
+        &self,
+        x: &Tensor<3>,
+        rope: &Rope,
+        past: Option<&KeyValues>,
+    ) -> (Tensor<3>, KeyValues) {
+        let (queries, own) = self.queries_keys_values(x, rope);
+        let Some(past) = past else {
+            let attended = ops::causal_attention(queries, own.keys.clone(), own.values.clone());
+            return (self.join_heads(attended), own);
+        };
+        let [_, _, new, _] = queries.dims();
+        assert_eq!(new, 1, "one position at a time follows a past");
+        let all = past.followed_by(own);
+        let attended = ops::attention_to_all(queries, all.keys.clone(), all.values.clone());
+        (self.join_heads(attended), all)
+    }
+
+    /// Returns rotated queries, and rotated keys with their values.
+    fn queries_keys_values(&self, x: &Tensor<3>, rope: &Rope) -> (Tensor<4>, KeyValues) {
+        let [batch, seq, _] = x.dims();
         let Heads {
             queries,
             keys,
@@ -117,13 +191,19 @@ impl Attention {
             }
             part.swap_dims(1, 2)
         };
-        let q = rotated(0, queries);
-        let k = rotated(queries, keys);
-        let v = heads(queries + keys, keys).swap_dims(1, 2);
-        let attended = ops::causal_attention(q, k, v);
-        ops::project(
-            attended.swap_dims(1, 2).reshape([batch, seq, d_model]),
-            self.proj.val(),
-        )
+        let own = KeyValues {
+            keys: rotated(queries, keys),
+            values: heads(queries + keys, keys).swap_dims(1, 2),
+        };
+        (rotated(0, queries), own)
+    }
+
+    /// Puts the heads side by side and projects them.
+    fn join_heads(&self, attended: Tensor<4>) -> Tensor<3> {
+        let [batch, heads, seq, d_head] = attended.dims();
+        let joined = attended
+            .swap_dims(1, 2)
+            .reshape([batch, seq, heads * d_head]);
+        ops::project(joined, self.proj.val())
     }
 }

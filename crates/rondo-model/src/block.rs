@@ -10,7 +10,7 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::attention::{Attention, Rope};
+use crate::attention::{Attention, KeyValues, Rope};
 use crate::config::{BlockKind, ModelConfig};
 use crate::feed_forward::FeedForward;
 use crate::init::Weights;
@@ -56,6 +56,30 @@ impl Block {
         let x = self.sublayer(x, self.attn_in.as_ref(), attend, self.attn_out.as_ref());
         let feed = |x| self.feed_forward.forward(x);
         self.sublayer(x, self.ffn_in.as_ref(), feed, self.ffn_out.as_ref())
+    }
+
+    /// Applies the layer to positions that follow those of `past`; returns the keys and values of
+    /// all of them besides.
+    ///
+    /// # Shapes
+    ///
+    /// `x`: `[batch, new, d_model]` to the same; `rope` starts at the first new position.
+    pub fn forward_after(
+        &self,
+        x: Tensor<3>,
+        rope: &Rope,
+        past: Option<&KeyValues>,
+    ) -> (Tensor<3>, KeyValues) {
+        let mut all = None;
+        let attend = |x| {
+            let (y, known) = self.attention.forward_after(&x, rope, past);
+            all = Some(known);
+            y
+        };
+        let x = self.sublayer(x, self.attn_in.as_ref(), attend, self.attn_out.as_ref());
+        let feed = |x| self.feed_forward.forward(x);
+        let x = self.sublayer(x, self.ffn_in.as_ref(), feed, self.ffn_out.as_ref());
+        (x, all.expect("a layer attends once"))
     }
 
     fn sublayer(

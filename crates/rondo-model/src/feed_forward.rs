@@ -17,8 +17,8 @@ impl FeedForward {
     /// Builds the MLP at path `name`.
     pub fn new(name: &str, weights: &Weights<'_>) -> Self {
         Self {
-            in_proj: weights.draw(&format!("{name}.in_proj")),
-            out_proj: weights.draw(&format!("{name}.out_proj")),
+            in_proj: weights.get(&format!("{name}.in_proj")),
+            out_proj: weights.get(&format!("{name}.out_proj")),
         }
     }
 

@@ -22,7 +22,7 @@ impl Injection {
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Self {
         let kind = config.injection;
         Self {
-            adapter: (kind == InjectionKind::Linear).then(|| weights.draw("injection.adapter")),
+            adapter: (kind == InjectionKind::Linear).then(|| weights.get("injection.adapter")),
             mlp: (kind == InjectionKind::Ffn).then(|| FeedForward::new("injection.mlp", weights)),
             kind,
         }

@@ -13,7 +13,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | [`config::ModelConfig`] and its parts; `validate` reports every violation |
-//! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head |
+//! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head; decoding with a cache |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
@@ -23,6 +23,8 @@
 //! | [`schedule`] | the learning rate, a pure function of the step |
 //! | [`telemetry`] | correlations, residuals and norms of a trace |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
+//! | [`exit`] | when another iteration is not worth taking |
+//! | [`sampling`] | from logits to a token |
 //! | [`seed`] | the random stream for each purpose |
 //!
 //! Arrows inside point down this list only. The crate knows no clock, no file, no environment, no
@@ -34,6 +36,7 @@ pub mod block;
 pub mod census;
 pub mod config;
 pub mod depth;
+pub mod exit;
 pub mod feed_forward;
 pub mod init;
 pub mod injection;
@@ -42,6 +45,7 @@ pub mod loss;
 pub mod norm;
 pub mod ops;
 pub mod recurrence;
+pub mod sampling;
 pub mod schedule;
 pub mod seed;
 pub mod state;

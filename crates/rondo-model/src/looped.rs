@@ -31,6 +31,8 @@ pub struct LoopedTransformer {
 /// What the coda and the head make of a state.
 #[derive(Clone, Debug)]
 pub struct Readout {
+    /// s itself, before the shared norm, `[batch, seq, d_model]`.
+    pub latent: Tensor<3>,
     /// n_f(s), `[batch, seq, d_model]`.
     pub state: Tensor<3>,
     /// n_f(C(n_f(s))), `[batch, seq, d_model]`.
@@ -55,20 +57,28 @@ impl LoopedTransformer {
     ///
     /// Panics where `config` is not valid or its vocabulary is not resolved.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Self {
-        let weights = Weights::new(config, seed, device);
+        Self::with_weights(config, &Weights::new(config, seed, device))
+    }
+
+    /// Builds a model with the weights that are given.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::new`].
+    pub fn with_weights(config: &ModelConfig, weights: &Weights<'_>) -> Self {
         let blocks = |stack: &str, layers: usize| {
             (0..layers)
-                .map(|i| Block::new(config, &format!("{stack}.{i}"), &weights))
+                .map(|i| Block::new(config, &format!("{stack}.{i}"), weights))
                 .collect()
         };
         Self {
-            tokens: weights.draw("tokens"),
+            tokens: weights.get("tokens"),
             prelude: blocks("prelude", config.layers.prelude),
-            injection: Injection::new(config, &weights),
+            injection: Injection::new(config, weights),
             core: blocks("core", config.layers.core),
             coda: blocks("coda", config.layers.coda),
-            norm: RmsNorm::new(config.norm, "norm", &weights),
-            head: (!config.tied_head).then(|| weights.draw("head")),
+            norm: RmsNorm::new(config.norm, "norm", weights),
+            head: (!config.tied_head).then(|| weights.get("head")),
             embedding_scale: config.embedding_scale(),
         }
     }
@@ -161,22 +171,33 @@ impl LoopedTransformer {
 
     /// Returns e = P(γ · E[x]).
     fn embed(&self, tokens: Tensor<2, Int>, rope: &Rope) -> Tensor<3> {
-        let mut x = embedding(self.tokens.val(), tokens);
-        if (self.embedding_scale - 1.0).abs() > f64::EPSILON {
-            x = x * self.embedding_scale;
-        }
         self.prelude
             .iter()
-            .fold(x, |x, block| block.forward(x, rope))
+            .fold(self.look_up(tokens), |x, block| block.forward(x, rope))
+    }
+
+    /// Returns γ · E[x].
+    fn look_up(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
+        let x = embedding(self.tokens.val(), tokens);
+        if (self.embedding_scale - 1.0).abs() > f64::EPSILON {
+            x * self.embedding_scale
+        } else {
+            x
+        }
     }
 
     /// Applies the shared norm, the coda, the shared norm again and the head.
-    fn read_out(&self, state: Tensor<3>, rope: &Rope) -> Readout {
-        let state = self.norm.forward(state);
+    fn read_out(&self, latent: Tensor<3>, rope: &Rope) -> Readout {
+        let state = self.norm.forward(latent.clone());
         let y = self
             .coda
             .iter()
             .fold(state.clone(), |x, block| block.forward(x, rope));
+        self.decide(latent, state, y)
+    }
+
+    /// Applies the shared norm and the head to the coda's output y.
+    fn decide(&self, latent: Tensor<3>, state: Tensor<3>, y: Tensor<3>) -> Readout {
         let hidden = self.norm.forward(y);
         let head = match &self.head {
             Some(head) => head.val(),
@@ -184,6 +205,7 @@ impl LoopedTransformer {
         };
         Readout {
             logits: ops::project(hidden.clone(), head),
+            latent,
             state,
             hidden,
         }
@@ -206,6 +228,8 @@ impl Iterate for Core<'_> {
             .fold(x, |x, block| block.forward(x, self.rope))
     }
 }
+
+pub mod decode;
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ impl RmsNorm {
     pub fn new(config: NormConfig, name: &str, weights: &Weights<'_>) -> Self {
         let scale = config
             .learned
-            .then(|| weights.draw(&format!("{name}.scale")));
+            .then(|| weights.get(&format!("{name}.scale")));
         Self {
             scale,
             eps: config.eps,

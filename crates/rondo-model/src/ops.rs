@@ -89,19 +89,26 @@ pub fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
 /// `q`: `[batch, heads, seq, d_head]`; `k`, `v`: `[batch, kv_heads, seq, d_head]`, where kv_heads
 /// divides heads and each serves a run of neighbouring query heads. Returns the shape of `q`.
 pub fn causal_attention(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+    attend(q, k, v, true)
+}
+
+/// Attention of every query to every key, `softmax(q·kᵀ / √d_head) · v`.
+///
+/// # Shapes
+///
+/// As [`causal_attention`], but for any number of queries.
+pub fn attention_to_all(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+    attend(q, k, v, false)
+}
+
+fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, is_causal: bool) -> Tensor<4> {
     let [_, heads, _, _] = q.dims();
     let options = AttentionModuleOptions {
-        is_causal: true,
+        is_causal,
         ..AttentionModuleOptions::default()
     };
-    attention(
-        q,
-        repeat_heads(k, heads),
-        repeat_heads(v, heads),
-        None,
-        None,
-        options,
-    )
+    let (k, v) = (repeat_heads(k, heads), repeat_heads(v, heads));
+    attention(q, k, v, None, None, options)
 }
 
 /// Repeats each key or value head for the query heads it serves.

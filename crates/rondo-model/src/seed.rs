@@ -18,6 +18,8 @@ pub enum Stream {
     TrainState = 3,
     /// Initial states in evaluation; the index is always 0.
     EvalState = 4,
+    /// Tokens drawn in generation; the index is the position.
+    Sampling = 5,
 }
 
 /// Returns the generator at `(seed, stream, index)`.

@@ -26,6 +26,8 @@ pub struct StateSource {
     pub index: u64,
     /// Number of the first sequence of the batch.
     pub first_sequence: u64,
+    /// Position of the first token of each sequence.
+    pub first_position: usize,
 }
 
 impl ModelConfig {
@@ -58,7 +60,8 @@ pub fn initial_state(
         .for_each(|(token, features)| {
             let mut rng = generator(source.seed, source.stream, source.index);
             rng.set_stream(source.first_sequence + (token / seq) as u64);
-            rng.set_word_pos((token % seq) as u128 * WORDS_PER_TOKEN);
+            let position = source.first_position + token % seq;
+            rng.set_word_pos(position as u128 * WORDS_PER_TOKEN);
             match config.state_init {
                 StateInit::LikeInit => {
                     let std = config.state_std();
@@ -108,6 +111,7 @@ mod tests {
         stream: Stream::TrainState,
         index: 5,
         first_sequence: 0,
+        first_position: 0,
     };
 
     fn draw(kind: StateInit, source: StateSource, shape: [usize; 2]) -> Vec<f32> {
@@ -137,6 +141,15 @@ mod tests {
             [1, 3],
         );
         assert_eq!(later, short[3 * 64..]);
+        let last = draw(
+            StateInit::LikeInit,
+            StateSource {
+                first_position: 2,
+                ..SOURCE
+            },
+            [1, 1],
+        );
+        assert_eq!(last, short[2 * 64..3 * 64]);
     }
 
     #[test]

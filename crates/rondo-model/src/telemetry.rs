@@ -177,6 +177,7 @@ mod tests {
     fn read(state: &Tensor<3>, trace: &Trace) -> Reading {
         let [_, seq, _] = state.dims();
         let readout = Readout {
+            latent: state.clone(),
             state: state.clone(),
             hidden: state.clone(),
             logits: state.clone(),

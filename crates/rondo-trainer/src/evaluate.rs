@@ -125,6 +125,7 @@ impl Evaluation<'_> {
                 stream: Stream::EvalState,
                 index: 0,
                 first_sequence,
+                first_position: 0,
             };
             initial_state(self.config, source, shape, self.device)
         };

@@ -160,6 +160,7 @@ impl Learner {
             stream: Stream::TrainState,
             index,
             first_sequence: 0,
+            first_position: 0,
         };
         let state = initial_state(&self.config, source, [batch.batch, batch.seq], &self.device);
         let rope = self.rope(batch.seq);

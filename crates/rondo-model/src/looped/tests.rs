@@ -13,7 +13,7 @@ use crate::state::{StateSource, initial_state};
 const BATCH: usize = 2;
 const SEQ: usize = 5;
 
-fn config() -> ModelConfig {
+pub(super) fn config() -> ModelConfig {
     ModelConfig {
         vocab_size: Some(11),
         d_model: 8,
@@ -29,7 +29,7 @@ fn config() -> ModelConfig {
 }
 
 /// Every structural choice at least once, the three published runs among them.
-fn structures() -> Vec<(&'static str, ModelConfig)> {
+pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
     let base = config();
     let with = |change: fn(&mut ModelConfig)| {
         let mut changed = base.clone();
@@ -96,6 +96,7 @@ fn state(config: &ModelConfig, device: &Device) -> Tensor<3> {
         stream: Stream::EvalState,
         index: 0,
         first_sequence: 0,
+        first_position: 0,
     };
     initial_state(config, source, [BATCH, SEQ], device)
 }

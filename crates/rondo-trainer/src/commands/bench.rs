@@ -193,6 +193,7 @@ impl<'a> Subject<'a> {
                     stream: Stream::EvalState,
                     index: 0,
                     first_sequence: 0,
+                    first_position: 0,
                 };
                 let state = initial_state(&config.model, source, shape, device);
                 let rope = Rope::new(&config.model, self.seq, device);

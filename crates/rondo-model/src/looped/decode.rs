@@ -1,0 +1,218 @@
+//! Decoding: a sequence that grows, with the keys and values of earlier positions kept.
+//!
+//! The cache is keyed by (iteration, layer, position): each iteration of the core attends to what
+//! the same iteration left behind at earlier positions. Where an earlier position stopped before
+//! iteration i, the deepest iteration that it has stands in for it. With a budget of M, iterations
+//! i and i + M share a place and the later one stays (Geiping et al. 2025, arXiv 2502.05171, §6.2).
+//!
+//! ```text
+//! chunk = begin(tokens, s_0)      prelude; the new positions: a whole prompt, then one at a time
+//! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), as often as wanted
+//! read_out(&mut chunk)            logits of the newest state, as often as wanted
+//! end(chunk)                      the new positions become earlier ones
+//! ```
+
+use burn::tensor::{Device, Int, Tensor};
+
+use super::{LoopedTransformer, Readout};
+use crate::attention::{KeyValues, Rope};
+use crate::block::Block;
+use crate::config::ModelConfig;
+
+/// A sequence in the making.
+#[derive(Debug)]
+pub struct Decoder<'a> {
+    model: &'a LoopedTransformer,
+    rope: Rope,
+    context: usize,
+    budget: Option<usize>,
+    positions: usize,
+    prelude: Vec<KeyValues>,
+    core: Vec<LoopCache>,
+    coda: Vec<KeyValues>,
+}
+
+/// Positions that are being decoded.
+#[derive(Debug)]
+pub struct Chunk {
+    embedding: Tensor<3>,
+    state: Tensor<3>,
+    rope: Rope,
+    iterations: usize,
+    prelude: Vec<KeyValues>,
+    /// By place in the cache, then by layer.
+    core: Vec<Vec<KeyValues>>,
+    read: Option<(Readout, Vec<KeyValues>)>,
+}
+
+impl Chunk {
+    /// Returns s_i, before the shared norm, `[1, new, d_model]`.
+    pub fn state(&self) -> &Tensor<3> {
+        &self.state
+    }
+
+    /// Returns i, the iterations done.
+    pub fn iterations(&self) -> usize {
+        self.iterations
+    }
+}
+
+/// Keys and values of one core layer, by place: iteration − 1, modulo the budget.
+#[derive(Clone, Debug, Default)]
+struct LoopCache {
+    places: Vec<KeyValues>,
+}
+
+impl LoopCache {
+    /// Returns what earlier positions left at `place`. Where no position came that far, their
+    /// deepest iteration is the last place.
+    fn at(&self, place: usize) -> Option<&KeyValues> {
+        self.places.get(place).or(self.places.last())
+    }
+
+    /// Takes in what the positions of a chunk, `new` of them, left at each place that they reached.
+    fn take(&mut self, reached: Vec<KeyValues>, new: usize) {
+        let deepest = reached.last().cloned();
+        let beyond = self.places.iter().skip(reached.len());
+        let filled: Vec<KeyValues> = beyond
+            .zip(deepest.iter().cycle())
+            .map(|(past, deepest)| past.with_last_of(deepest, new))
+            .collect();
+        self.places = reached;
+        self.places.extend(filled);
+    }
+}
+
+impl<'a> Decoder<'a> {
+    /// Starts an empty sequence; `budget` bounds the places that iterations keep in the cache.
+    ///
+    /// # Panics
+    ///
+    /// Panics on a budget of 0.
+    pub fn new(
+        model: &'a LoopedTransformer,
+        config: &ModelConfig,
+        budget: Option<usize>,
+        device: &Device,
+    ) -> Self {
+        assert_ne!(budget, Some(0), "a cache has at least one place");
+        Self {
+            model,
+            rope: Rope::new(config, config.context, device),
+            context: config.context,
+            budget,
+            positions: 0,
+            prelude: Vec::new(),
+            core: vec![LoopCache::default(); model.core.len()],
+            coda: Vec::new(),
+        }
+    }
+
+    /// Returns the number of positions that have been decoded.
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+
+    /// Begins with new positions: any number at first, then one at a time.
+    ///
+    /// # Shapes
+    ///
+    /// `tokens`: `[1, new]`; `state`: s_0, `[1, new, d_model]`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the positions do not fit the model's context.
+    pub fn begin(&self, tokens: Tensor<2, Int>, state: Tensor<3>) -> Chunk {
+        let [_, new] = tokens.dims();
+        let positions = self.positions..self.positions + new;
+        assert!(positions.end <= self.context, "the context is full");
+        let rope = self.rope.positions(positions);
+        let (embedding, prelude) = pass(
+            &self.model.prelude,
+            self.model.look_up(tokens),
+            &rope,
+            |layer| self.prelude.get(layer),
+        );
+        Chunk {
+            embedding,
+            state,
+            rope,
+            iterations: 0,
+            prelude,
+            core: Vec::new(),
+            read: None,
+        }
+    }
+
+    /// Applies the core once more.
+    pub fn iterate(&self, chunk: &mut Chunk) {
+        let place = match self.budget {
+            None => chunk.iterations,
+            Some(budget) => chunk.iterations % budget,
+        };
+        let x = self
+            .model
+            .injection
+            .forward(chunk.state.clone(), chunk.embedding.clone());
+        let (state, known) = pass(&self.model.core, x, &chunk.rope, |layer| {
+            self.core[layer].at(place)
+        });
+        match chunk.core.get_mut(place) {
+            Some(reached) => *reached = known,
+            None => chunk.core.push(known),
+        }
+        chunk.state = state;
+        chunk.iterations += 1;
+        chunk.read = None;
+    }
+
+    /// Returns what the coda and the head make of the newest state.
+    pub fn read_out<'c>(&self, chunk: &'c mut Chunk) -> &'c Readout {
+        let Chunk {
+            state, rope, read, ..
+        } = chunk;
+        let (readout, _) = read.get_or_insert_with(|| {
+            let normed = self.model.norm.forward(state.clone());
+            let (y, known) = pass(&self.model.coda, normed.clone(), rope, |layer| {
+                self.coda.get(layer)
+            });
+            (self.model.decide(state.clone(), normed, y), known)
+        });
+        readout
+    }
+
+    /// Ends with the new positions and returns what the coda and the head make of them.
+    pub fn end(&mut self, mut chunk: Chunk) -> Readout {
+        let readout = self.read_out(&mut chunk).clone();
+        let [_, new, _] = chunk.state.dims();
+        self.positions += new;
+        self.prelude = chunk.prelude;
+        if let Some((_, coda)) = chunk.read {
+            self.coda = coda;
+        }
+        for (layer, cache) in self.core.iter_mut().enumerate() {
+            let reached = chunk.core.iter().map(|layers| layers[layer].clone());
+            cache.take(reached.collect(), new);
+        }
+        readout
+    }
+}
+
+/// Passes new positions through a stack whose layers each have a past, or none yet.
+fn pass<'p>(
+    blocks: &[Block],
+    x: Tensor<3>,
+    rope: &Rope,
+    past: impl Fn(usize) -> Option<&'p KeyValues>,
+) -> (Tensor<3>, Vec<KeyValues>) {
+    let mut known = Vec::with_capacity(blocks.len());
+    let y = blocks.iter().enumerate().fold(x, |x, (layer, block)| {
+        let (y, all) = block.forward_after(x, rope, past(layer));
+        known.push(all);
+        y
+    });
+    (y, known)
+}
+
+#[cfg(test)]
+mod tests;
