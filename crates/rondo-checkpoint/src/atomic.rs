@@ -2,10 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::error::{CheckpointError, at};
+use crate::save::Content;
+
+/// Writes the whole of a file.
+type WriteAll<'w> = &'w mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
 
 /// Writes `bytes` to `path`: into `.NAME.aside` next to it, synced, renamed over it, folder synced.
 ///
@@ -16,6 +20,18 @@ use crate::error::{CheckpointError, at};
 /// [`CheckpointError::Io`]; `path` then has its old content and the aside file is gone, except when
 /// the last step, syncing the folder, is the one that failed.
 pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+    replace(path, &mut |out| out.write_all(bytes))
+}
+
+/// Writes `content` to `path` as [`atomic_write`] does, without holding all of it in memory.
+///
+/// # Errors
+/// As [`atomic_write`].
+pub fn atomic_save(path: &Path, content: &dyn Content) -> Result<(), CheckpointError> {
+    replace(path, &mut |out| content.write_to(out))
+}
+
+fn replace(path: &Path, write: WriteAll<'_>) -> Result<(), CheckpointError> {
     let Some(name) = path.file_name() else {
         return Err(at("write", path)(io::ErrorKind::InvalidInput.into()));
     };
@@ -24,7 +40,7 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     aside_name.push(".aside");
     let aside = path.with_file_name(aside_name);
 
-    let result = write_new(&aside, bytes)
+    let result = write_new(&aside, write)
         .and_then(|()| fs::rename(&aside, path).map_err(at("rename", &aside)));
     if result.is_err() {
         // The first error is the one worth reporting.
@@ -37,16 +53,18 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
     }
 }
 
-fn write_new(aside: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
+fn write_new(aside: &Path, write: WriteAll<'_>) -> Result<(), CheckpointError> {
     match fs::remove_file(aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(at("remove", aside)(error));
         }
         _ => {}
     }
-    let mut file = File::create_new(aside).map_err(at("create", aside))?;
-    file.write_all(bytes).map_err(at("write", aside))?;
-    file.sync_all().map_err(at("sync", aside))
+    let file = File::create_new(aside).map_err(at("create", aside))?;
+    let mut out = BufWriter::new(file);
+    let written = write(&mut out).and_then(|()| out.flush());
+    written.map_err(at("write", aside))?;
+    out.get_ref().sync_all().map_err(at("sync", aside))
 }
 
 /// Makes the names in `dir` durable.

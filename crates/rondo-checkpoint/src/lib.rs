@@ -36,7 +36,7 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
-pub use atomic::atomic_write;
+pub use atomic::{atomic_save, atomic_write};
 pub use error::{CheckpointError, TensorError};
 pub use layout::{Entry, Layout, list};
 pub use lock::RunLock;

@@ -64,6 +64,10 @@ impl Block {
     /// # Shapes
     ///
     /// `x`: `[batch, new, d_model]` to the same; `rope` starts at the first new position.
+    ///
+    /// # Panics
+    ///
+    /// As [`Attention::forward_after`].
     pub fn forward_after(
         &self,
         x: Tensor<3>,

@@ -15,6 +15,7 @@
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Bool, Int, Tensor};
+use serde::Serialize;
 
 /// The previous entropy before the first iteration, in nats.
 const FIRST_ENTROPY: f64 = 100.0;
@@ -22,7 +23,8 @@ const FIRST_ENTROPY: f64 = 100.0;
 const MIN_P: f64 = 0.1;
 
 /// What is watched to decide that a token's state has settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ExitCriterion {
     /// Change of the entropy of the prediction, nats.
     EntropyDiff,
@@ -113,11 +115,18 @@ enum Memory {
         before: Option<Tensor<3>>,
         levelled: bool,
     },
-    Argmax(Option<(Tensor<2, Int>, Tensor<2>)>),
+    Argmax(Option<Box<Stable>>),
     State {
         before: Tensor<3>,
         measure: fn(Tensor<3>, Tensor<3>) -> Tensor<3>,
     },
+}
+
+/// The likeliest token and how often in a row it has been that, `[batch, seq]` each.
+#[derive(Clone, Debug)]
+struct Stable {
+    token: Tensor<2, Int>,
+    repeats: Tensor<2>,
 }
 
 impl ExitMonitor {
@@ -174,13 +183,16 @@ impl ExitMonitor {
             }
             Memory::Argmax(before) => {
                 let [batch, seq, _] = state.dims();
-                let best: Tensor<2, Int> = logits().argmax(2).reshape([batch, seq]);
-                let stable = match before.take() {
-                    Some((old, stable)) => (stable + 1.0) * best.clone().equal(old).float(),
+                let token: Tensor<2, Int> = logits().argmax(2).reshape([batch, seq]);
+                let repeats = match before.take() {
+                    Some(old) => (old.repeats + 1.0) * token.clone().equal(old.token).float(),
                     None => Tensor::zeros([batch, seq], &state.device()),
                 };
-                *before = Some((best, stable.clone()));
-                stable
+                *before = Some(Box::new(Stable {
+                    token,
+                    repeats: repeats.clone(),
+                }));
+                repeats
             }
             Memory::State { before, measure } => {
                 let value = measure(before.clone(), state.clone());

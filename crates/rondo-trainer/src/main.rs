@@ -2,7 +2,8 @@
 //!
 //! The only crate that meets the world. In reading order: `cli` (what was typed), `config` (what was
 //! written), `assemble` (what it means), `plan` (what a step does), `train` (the loop), `step` (one
-//! step), `optim` (its update), `evaluate`, `run_dir` and `weights` (what is kept), `device` (the
+//! step), `optim` (its update), `evaluate`, `run_dir` and `weights` (what is kept), `opened` (a run
+//! for readers), `states` (where s_0 comes from), `generate` (token after token), `device` (the
 //! only place that knows Burn's backends), `commands` (everything but training), `error` (what can
 //! go wrong, and its exit code).
 
@@ -14,13 +15,16 @@ mod config;
 mod device;
 mod error;
 mod evaluate;
+mod generate;
 mod interrupt;
+mod opened;
 mod optim;
 mod plan;
 mod progress;
 mod record;
 mod run_dir;
 mod source;
+mod states;
 mod step;
 mod terminal;
 mod train;
@@ -78,6 +82,8 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         None => train::command(&cli.train),
         Some(Command::Eval(args)) => commands::eval::command(args),
+        Some(Command::Trace(args)) => commands::trace::command(args),
+        Some(Command::Generate(args)) => commands::generate::command(args),
         Some(Command::Prepare(args)) => commands::prepare::command(args),
         Some(Command::Bench(args)) => commands::bench::command(args),
         Some(Command::Devices(args)) => commands::devices::command(*args),

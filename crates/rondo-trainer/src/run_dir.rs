@@ -279,6 +279,16 @@ impl RunDir {
         Ok(serde_json::from_slice(&bytes).map_err(anyhow::Error::from)?)
     }
 
+    /// TEMPORARY
+    pub(crate) fn tokenizer(&self) -> Result<Option<rondo_data::Tokenizer>> {
+        let path = self.path.join("tokenizer.json");
+        Ok(if path.is_file() {
+            Some(rondo_data::Tokenizer::load(&path)?)
+        } else {
+            None
+        })
+    }
+
     /// Opens the checkpoint that a reader asks for.
     ///
     /// # Errors

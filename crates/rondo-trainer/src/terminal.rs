@@ -1,4 +1,4 @@
-//! Standard output: what a command was asked to print.
+//! Standard output: what a command was asked to print; standard error: what it says besides.
 
 use std::io::{self, Write};
 
@@ -10,8 +10,17 @@ use crate::error::Result;
 ///
 /// Where standard output refuses; a reader that has gone away, as `head` does, is not an error.
 pub(crate) fn print(text: &str) -> Result<()> {
+    stream(&format!("{text}\n"))
+}
+
+/// Prints text on standard output at once, without a line end.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn stream(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(anyhow::Error::new(error)
             .context("cannot write to standard output")
             .into()),
@@ -26,4 +35,10 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// As [`print`].
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}"))
+}
+
+/// Tells the user something beside the result, on standard error.
+pub(crate) fn note(text: &str) {
+    // Standard error may be closed; then there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{text}");
 }

@@ -28,6 +28,7 @@ use crate::progress::RunProgress;
 use crate::record::{self, Pace};
 use crate::run_dir::{RunDir, Start, progress_file, read_progress};
 use crate::source::Rows;
+use crate::states::InitialStates;
 use crate::step::{Learner, Observation};
 use crate::weights::{
     MODEL_FILE, OPTIMIZER_FILE, load_model, load_optimizer, model_tensors, optimizer_tensors,
@@ -364,19 +365,21 @@ impl Session {
         let mean = self.config.model.recurrence.planned().total();
         let mut depths = self.config.eval.recurrence.clone();
         depths.push(mean);
+        let states = InitialStates::Seed(self.config.run.seed);
         let evaluation = Evaluation {
             config: &self.config.model,
-            seed: self.config.run.seed,
+            states: &states,
             depths: &depths,
+            exits: &[],
+            max_iterations: 0,
             batches: &self.val_batches,
             bytes_per_token: self.source.bytes_per_token(),
             task: self.config.data.is_task(),
-            zero_state: false,
             device: &self.listed.device,
         };
         let total = self.val_batches.len();
         let screen = &mut self.screen;
-        let results = evaluation.run(&self.learner.model, |done| {
+        let evaluated = evaluation.run(&self.learner.model, |done| {
             // A line for each batch would be noise where there is no live line.
             if done == 1 {
                 screen.status(&format!(
@@ -385,6 +388,7 @@ impl Session {
                 ));
             }
         })?;
+        let results = evaluated.depths;
         let unigram = match (&self.source, self.progress.step) {
             (Source::Text(text), 0) => Some(text.unigram_cross_entropy()),
             _ => None,

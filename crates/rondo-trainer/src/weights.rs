@@ -1,12 +1,12 @@
 //! Weights and moments as named tensors, and back.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rondo_checkpoint::{Checkpoint, DType, NamedTensor, TensorFile, compare};
 use rondo_model::config::ModelConfig;
-use rondo_model::init::table;
+use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::LoopedTransformer;
 
 use crate::error::{Error, Result};
@@ -56,7 +56,8 @@ pub(crate) fn optimizer_tensors(optimizer: &Optimizer) -> Vec<NamedTensor<'stati
         .collect()
 }
 
-fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor<'static> {
+/// Reads a tensor from the device under a name.
+pub(crate) fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor<'static> {
     let shape = tensor.dims().to_vec();
     let bytes: Vec<u8> = tensor
         .into_data()
@@ -86,14 +87,17 @@ pub(crate) fn load_model(
         .into_iter()
         .map(|row| (row.name, row.shape))
         .collect::<Vec<_>>();
-    let mut tensors = load(checkpoint, MODEL_FILE, &expected)?;
-    // Initial values are drawn and replaced: the module tree has one way to be built.
-    let model = LoopedTransformer::new(config, 0, device);
-    let mut writer = Writer {
-        names: expected.into_iter().map(|(name, _)| name),
-        tensors: &mut tensors,
+    let bytes = checkpoint.read(MODEL_FILE)?;
+    let path = checkpoint.path().join(MODEL_FILE);
+    let file = parse(&bytes, &path, &expected)?;
+    let values = |row: &ParameterSpec| {
+        let tensor = file.get(&row.name).map(NamedTensor::f32_values);
+        tensor
+            .expect("names have been compared")
+            .expect("types have been checked")
     };
-    Ok(model.map(&mut writer))
+    let weights = Weights::given(config, device, values);
+    Ok(LoopedTransformer::with_weights(config, &weights))
 }
 
 /// Restores an optimizer's moments from a checkpoint onto `device`.
@@ -107,61 +111,41 @@ pub(crate) fn load_optimizer(
     updates: u64,
     device: &Device,
 ) -> Result<()> {
-    let mut tensors = load(checkpoint, OPTIMIZER_FILE, &optimizer.layout())?;
+    let bytes = checkpoint.read(OPTIMIZER_FILE)?;
+    let path = checkpoint.path().join(OPTIMIZER_FILE);
+    let file = parse(&bytes, &path, &optimizer.layout())?;
     let device = device.clone().without_autodiff();
     optimizer.restore(updates, |name| {
-        let values = tensors.remove(name)?;
-        Some(Tensor::from_data(
-            TensorData::new(values.clone(), [values.len()]),
-            &device,
-        ))
+        let values = file.get(name)?.f32_values().ok()?;
+        let shape = [values.len()];
+        Some(Tensor::from_data(TensorData::new(values, shape), &device))
     });
     Ok(())
 }
 
 /// Reads a file of named f32 tensors whose names and shapes must be `expected`.
-fn load(
-    checkpoint: &Checkpoint,
-    name: &str,
+fn parse<'a>(
+    bytes: &'a [u8],
+    path: &Path,
     expected: &[(String, Vec<usize>)],
-) -> Result<BTreeMap<String, Vec<f32>>> {
-    let path = checkpoint.path().join(name);
-    let bytes = checkpoint.read(name)?;
+) -> Result<TensorFile<'a>> {
     let foreign = |message: String| Error::Foreign(format!("{}: {message}", path.display()));
-    let file = TensorFile::parse(&bytes).map_err(|error| foreign(error.to_string()))?;
+    let file = TensorFile::parse(bytes).map_err(|error| foreign(error.to_string()))?;
     let mismatch = compare(expected, &file.shapes());
     if !mismatch.is_empty() {
         return Err(foreign(format!(
             "this checkpoint is of another model\n{mismatch}"
         )));
     }
-    let values = |tensor: &NamedTensor<'_>| {
-        let values = tensor
-            .f32_values()
-            .map_err(|error| foreign(error.to_string()))?;
-        Ok((tensor.name.clone(), values))
-    };
-    file.tensors().iter().map(values).collect()
-}
-
-struct Writer<'a, I> {
-    names: I,
-    tensors: &'a mut BTreeMap<String, Vec<f32>>,
-}
-
-impl<I: Iterator<Item = String>> ModuleMapper for Writer<'_, I> {
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = self
-            .names
-            .next()
-            .expect("the table has a row for each parameter");
-        let values = self
-            .tensors
-            .remove(&name)
-            .expect("names and shapes have been compared");
-        param.map(|old| {
-            let tensor = Tensor::from_data(TensorData::new(values, old.dims()), &old.device());
-            tensor.set_require_grad(old.is_require_grad())
-        })
+    match file
+        .tensors()
+        .iter()
+        .find(|tensor| tensor.dtype != DType::F32)
+    {
+        None => Ok(file),
+        Some(tensor) => Err(foreign(format!(
+            "{} is stored as {:?}, expected F32",
+            tensor.name, tensor.dtype
+        ))),
     }
 }

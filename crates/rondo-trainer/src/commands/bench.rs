@@ -9,8 +9,6 @@ use rondo_metrics::format::{bytes, or_missing, significant};
 use rondo_model::attention::Rope;
 use rondo_model::census::Census;
 use rondo_model::depth::{Draw, Unroll};
-use rondo_model::seed::Stream;
-use rondo_model::state::{StateSource, initial_state};
 use serde_json::json;
 
 use crate::batches::DeviceBatch;
@@ -21,6 +19,7 @@ use crate::device::{self, Listed};
 use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
 use crate::plan::StepPlan;
+use crate::states::InitialStates;
 use crate::step::Learner;
 use crate::terminal;
 
@@ -188,14 +187,8 @@ impl<'a> Subject<'a> {
             BenchWhat::Forward => {
                 let device = &self.listed.device;
                 let shape = [batch.batch, batch.seq];
-                let source = StateSource {
-                    seed: config.run.seed,
-                    stream: Stream::EvalState,
-                    index: 0,
-                    first_sequence: 0,
-                    first_position: 0,
-                };
-                let state = initial_state(&config.model, source, shape, device);
+                let states = InitialStates::Seed(config.run.seed);
+                let state = states.at(&config.model, 0, 0, shape, device)?;
                 let rope = Rope::new(&config.model, self.seq, device);
                 let tokens = DeviceBatch::new(&batch, device).inputs;
                 self.learner
@@ -207,12 +200,13 @@ impl<'a> Subject<'a> {
             BenchWhat::Eval => {
                 let evaluation = Evaluation {
                     config: &config.model,
-                    seed: config.run.seed,
+                    states: &InitialStates::Seed(config.run.seed),
                     depths: &config.eval.recurrence,
+                    exits: &[],
+                    max_iterations: 0,
                     batches: &[batch],
                     bytes_per_token: None,
                     task: false,
-                    zero_state: false,
                     device: &self.listed.device,
                 };
                 evaluation.run(&self.learner.model, |_| {}).map(|_| ())

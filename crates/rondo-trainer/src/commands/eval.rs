@@ -1,30 +1,32 @@
-//! `trainer eval`: loss and perplexity over recurrence depth, from a checkpoint.
+//! `trainer eval`: loss and perplexity over recurrence depth and under adaptive exits, from a
+//! checkpoint.
 
 use std::path::Path;
 
 use rondo_data::{Batch, CorpusSource, DataError, Source, batches_of_rows, read_tokens};
-use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
-use rondo_model::depth::MAX_RECURRENCE;
+use rondo_metrics::{Mode, Table};
+use rondo_model::exit::ExitCriterion;
 use serde_json::json;
 
 use crate::assemble::open_source;
-use crate::cli::{EvalArgs, InitialState};
+use crate::cli::{EvalArgs, ExitChoice};
 use crate::config::RunConfig;
-use crate::device::{self, DeviceConfig, Listed};
+use crate::device::Listed;
 use crate::error::{Error, Result};
-use crate::evaluate::{DepthResult, Evaluation};
-use crate::run_dir::RunDir;
+use crate::evaluate::exits::{Exit, ExitResult};
+use crate::evaluate::{Evaluated, Evaluation};
+use crate::opened::{OpenRun, choose_device};
 use crate::source::Rows;
+use crate::states::InitialStates;
 use crate::terminal;
 use crate::train::depth_table;
-use crate::weights::load_model;
 
 /// One evaluated run.
-struct Evaluated {
+struct OfRun {
     run: String,
     step: u64,
-    depths: Vec<DepthResult>,
+    evaluated: Evaluated,
 }
 
 /// Evaluates every run.
@@ -33,67 +35,115 @@ struct Evaluated {
 ///
 /// Where a run, a checkpoint, the device or the data is not there or not whole.
 pub(crate) fn command(args: &EvalArgs) -> Result<()> {
-    if let Some(depth) = args
-        .recurrence
-        .iter()
-        .find(|depth| !(1..=MAX_RECURRENCE).contains(*depth))
-    {
-        return Err(Error::Usage(format!(
-            "--recurrence: each depth must be 1 to {MAX_RECURRENCE}, found {depth}"
-        )));
-    }
-    let (listed, _) = device::choose(DeviceConfig {
-        kind: args.device,
-        ..DeviceConfig::default()
-    })?;
-    let mut evaluated = Vec::new();
+    let exits = exits(args)?;
+    let listed = choose_device(args.device)?;
+    let mut all = Vec::new();
     for run in &args.runs {
-        evaluated.push(evaluate(run, args, &listed)?);
+        all.push(evaluate(run, args, &exits, &listed)?);
     }
     if args.json.json {
-        let runs: Vec<_> = evaluated
+        let runs: Vec<_> = all
             .iter()
-            .map(|one| json!({"run": one.run, "step": one.step, "depths": one.depths}))
+            .map(|one| {
+                json!({
+                    "run": one.run,
+                    "step": one.step,
+                    "depths": one.evaluated.depths,
+                    "exits": one.evaluated.exits,
+                })
+            })
             .collect();
         return terminal::print_json(&json!({"runs": runs}));
     }
-    for one in &evaluated {
+    for one in &all {
         terminal::print(&format!("{} at step {}", one.run, one.step))?;
-        terminal::print(&format!("{}\n", depth_table(&one.depths)))?;
+        terminal::print(&format!("{}\n", depth_table(&one.evaluated.depths)))?;
+        if !one.evaluated.exits.is_empty() {
+            terminal::print(&format!("{}\n", exit_table(&one.evaluated.exits)))?;
+        }
     }
     Ok(())
 }
 
-fn evaluate(run: &Path, args: &EvalArgs, listed: &Listed) -> Result<Evaluated> {
-    let run_dir = RunDir::new(run);
-    let config = run_dir.config()?;
-    let checkpoint = run_dir.checkpoint(args.checkpoint)?;
-    let device = &listed.device;
-    let model = load_model(&checkpoint, &config.model, device)?;
-    let material = material(&config, args)?;
+/// Returns the criteria that were asked for, each once.
+fn exits(args: &EvalArgs) -> Result<Vec<Exit>> {
+    let mut criteria: Vec<ExitCriterion> = Vec::new();
+    for choice in &args.exit {
+        let named: &[ExitCriterion] = match choice {
+            ExitChoice::All => &ExitCriterion::ALL,
+            ExitChoice::One(criterion) => std::slice::from_ref(criterion),
+        };
+        for criterion in named {
+            if !criteria.contains(criterion) {
+                criteria.push(*criterion);
+            }
+        }
+    }
+    if args.exit_threshold.is_some() && criteria.len() > 1 {
+        return Err(Error::Usage(
+            "--exit-threshold: thresholds are not comparable; give it with one criterion"
+                .to_owned(),
+        ));
+    }
+    let exit = |criterion: ExitCriterion| Exit {
+        criterion,
+        threshold: args
+            .exit_threshold
+            .unwrap_or_else(|| criterion.default_threshold()),
+    };
+    Ok(criteria.into_iter().map(exit).collect())
+}
+
+fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Result<OfRun> {
+    let run = OpenRun::open(path, args.checkpoint, listed)?;
+    let config = &run.config;
+    let material = material(config, args)?;
     let depths = match args.recurrence.is_empty() {
         true => &config.eval.recurrence,
         false => &args.recurrence,
     };
+    let states = InitialStates::open(&args.initial_state, &config.model, config.run.seed)?;
     let evaluation = Evaluation {
         config: &config.model,
-        seed: config.run.seed,
+        states: &states,
         depths,
+        exits,
+        max_iterations: args.max_recurrence.unwrap_or(config.model.recurrence.max),
         batches: &material.batches,
         bytes_per_token: material.bytes_per_token,
         task: material.task,
-        zero_state: args.initial_state == InitialState::Zero,
-        device,
+        device: &listed.device,
     };
     let total = material.batches.len() as u64;
     let mut bar = WorkBar::new(Mode::Auto, "evaluating", total, Unit::Items("batches"));
-    let results = evaluation.run(&model, |_| bar.advance(1))?;
+    let evaluated = evaluation.run(&run.model, |_| bar.advance(1))?;
     bar.finish();
-    Ok(Evaluated {
-        run: run.display().to_string(),
-        step: checkpoint.step(),
-        depths: results,
+    Ok(OfRun {
+        run: path.display().to_string(),
+        step: run.step,
+        evaluated,
     })
+}
+
+/// Returns the table of adaptive exits, in the columns of the fixed depths.
+fn exit_table(exits: &[ExitResult]) -> Table {
+    let tasks = exits.iter().any(|exit| exit.accuracy.is_some());
+    let mut header = vec!["exit", "threshold", "iterations", "loss", "perplexity"];
+    header.extend(tasks.then_some("accuracy"));
+    let mut table = Table::new(&header).left(0);
+    for exit in exits {
+        let number = |x: f64| format!("{x:.4}");
+        let mut row = vec![
+            exit.criterion.name().to_owned(),
+            format!("{}", exit.threshold),
+            format!("{:.2}", exit.mean_iterations),
+            number(exit.loss),
+            format!("{:.3}", exit.perplexity),
+        ];
+        row.extend(exit.accuracy.map(number));
+        table.row(row);
+    }
+    table
 }
 
 /// What is evaluated.

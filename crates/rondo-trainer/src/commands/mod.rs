@@ -5,5 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod devices;
 pub(crate) mod dry_run;
 pub(crate) mod eval;
+pub(crate) mod generate;
 pub(crate) mod prepare;
 pub(crate) mod selftest;
+pub(crate) mod trace;

@@ -1,0 +1,194 @@
+//! `trainer generate`: text from a run, at a fixed or at an adaptive depth.
+
+use std::time::Instant;
+
+use rondo_data::Tokenizer;
+use rondo_metrics::Table;
+use rondo_metrics::format::significant;
+use rondo_model::sampling::Sampling;
+use serde_json::json;
+
+use crate::cli::GenerateArgs;
+use crate::error::{Error, Result};
+use crate::evaluate::exits::Exit;
+use crate::generate::text_stream::TextStream;
+use crate::generate::{DepthRule, Generated, Memory, Request, generate};
+use crate::opened::{OpenRun, choose_device};
+use crate::states::InitialStates;
+use crate::terminal;
+
+/// Generates and prints.
+///
+/// # Errors
+///
+/// Where run, prompt, states or device are not there or not whole, or a value is out of range.
+pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
+    let sampling = sampling(args)?;
+    let listed = choose_device(args.device)?;
+    let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
+    let tokenizer = run.run_dir.tokenizer()?;
+    let prompt = prompt(&run, args)?;
+    let model = &run.config.model;
+    let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;
+    let request = Request {
+        depth: depth_rule(
+            args,
+            model.recurrence.planned().total(),
+            model.recurrence.max,
+        ),
+        memory: match args.no_cache {
+            true => Memory::Nothing,
+            false => Memory::Cache {
+                budget: args.kv_budget.map(usize::from),
+            },
+        },
+        continuous: args.continuous,
+        sampling,
+        seed: args.seed,
+        max_tokens: args.max_tokens,
+        end_of_text: tokenizer.as_ref().map(Tokenizer::end_of_text),
+        vocabulary: tokenizer
+            .as_ref()
+            .map_or(model.vocab(), Tokenizer::vocab_size),
+        prompt,
+    };
+    let started = Instant::now();
+    let streams = !args.json.json;
+    let mut text = tokenizer
+        .as_ref()
+        .map(|tokenizer| TextStream::new(tokenizer, &request.prompt));
+    let generated = generate(&run, &states, &request, |token| {
+        let piece = match &mut text {
+            Some(text) => text.push(token)?,
+            None => format!("{token} "),
+        };
+        match streams {
+            true => terminal::stream(&piece),
+            false => Ok(()),
+        }
+    })?;
+    let rest = text.map_or_else(|| Ok(String::new()), TextStream::finish)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if args.json.json {
+        let text = tokenizer
+            .map(|tokenizer| tokenizer.decode(&generated.tokens))
+            .transpose()?;
+        return terminal::print_json(&report(&request, &generated, text.as_deref(), seconds));
+    }
+    terminal::print(&rest)?;
+    if !args.quiet {
+        terminal::note(&summary(&generated, &request, seconds));
+    }
+    Ok(())
+}
+
+fn sampling(args: &GenerateArgs) -> Result<Sampling> {
+    let sampling = Sampling {
+        temperature: args.temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+        min_p: args.min_p,
+        repetition_penalty: args.repetition_penalty,
+    };
+    let mut wrong = Vec::new();
+    sampling.validate(&mut |name, message| wrong.push(format!("--{name}: {message}")));
+    match wrong.is_empty() {
+        true => Ok(sampling),
+        false => Err(Error::Usage(wrong.join("\n"))),
+    }
+}
+
+/// Returns the tokens to go on from: one row.
+fn prompt(run: &OpenRun<'_>, args: &GenerateArgs) -> Result<Vec<u32>> {
+    let mut rows = run.rows(args.source.tokens.as_deref(), args.source.prompt.as_deref())?;
+    let count = rows.len();
+    if args.row >= count {
+        return Err(Error::Usage(format!(
+            "--row: the tokens have {count} rows, counted from 0; found {}",
+            args.row
+        )));
+    }
+    let row = rows.swap_remove(args.row);
+    let context = run.config.model.context;
+    if row.len() >= context {
+        return Err(Error::Usage(format!(
+            "the prompt fills the model's context of {context} tokens; nothing can follow it"
+        )));
+    }
+    Ok(row)
+}
+
+fn depth_rule(args: &GenerateArgs, planned: usize, max: usize) -> DepthRule {
+    match args.exit {
+        None => DepthRule::Fixed(args.recurrence.unwrap_or(planned)),
+        Some(criterion) => DepthRule::Adaptive {
+            exit: Exit {
+                criterion,
+                threshold: args
+                    .exit_threshold
+                    .unwrap_or_else(|| criterion.default_threshold()),
+            },
+            max: args.max_recurrence.unwrap_or(max),
+        },
+    }
+}
+
+fn report(
+    request: &Request,
+    generated: &Generated,
+    text: Option<&str>,
+    seconds: f64,
+) -> serde_json::Value {
+    let exit = match request.depth {
+        DepthRule::Fixed(_) => None,
+        DepthRule::Adaptive { exit, .. } => Some(exit),
+    };
+    let last: Vec<Option<f64>> = generated
+        .exit_values
+        .iter()
+        .map(|values| values.last().copied())
+        .collect();
+    json!({
+        "text": text,
+        "tokens": generated.tokens,
+        "iterations": generated.iterations,
+        "exit_values": last,
+        "exit_values_by_iteration": exit.map(|_| &generated.exit_values),
+        "exit": exit.map(|exit| json!({"criterion": exit.criterion.name(), "threshold": exit.threshold})),
+        "prompt_tokens": request.prompt,
+        "mean_iterations": mean(&generated.iterations),
+        "ended": generated.ended.name(),
+        "tokens_per_second": generated.tokens.len() as f64 / seconds,
+    })
+}
+
+fn mean(iterations: &[usize]) -> Option<f64> {
+    let count = iterations.len();
+    (count > 0).then(|| iterations.iter().sum::<usize>() as f64 / count as f64)
+}
+
+/// Returns the last lines: how much, how fast, how deep.
+fn summary(generated: &Generated, request: &Request, seconds: f64) -> String {
+    let iterations = &generated.iterations;
+    let count = iterations.len();
+    let rate = significant(count as f64 / seconds, 3);
+    let ended = generated.ended.name();
+    let mean = significant(mean(iterations).unwrap_or(0.0), 3);
+    let line = format!("\n{count} tokens, {rate} tokens/s, ended: {ended}");
+    let DepthRule::Adaptive { exit, max } = request.depth else {
+        return format!("{line}; {mean} iterations per token");
+    };
+    let mut table = Table::new(&["iterations", "tokens", ""]).left(2);
+    for depth in 1..=max {
+        let tokens = iterations.iter().filter(|i| **i == depth).count();
+        if tokens > 0 {
+            let bar = "█".repeat((30 * tokens).div_ceil(count));
+            table.row([depth.to_string(), tokens.to_string(), bar]);
+        }
+    }
+    format!(
+        "{line}\n{} at {:e}: {mean} iterations per token of at most {max}\n{table}",
+        exit.criterion.name(),
+        exit.threshold
+    )
+}

@@ -1,0 +1,139 @@
+//! `trainer trace`: the state and the logits of every iteration.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::{Tensor, s};
+use rondo_checkpoint::{DType, NamedTensor, TensorFile, atomic_save};
+use rondo_data::DataError;
+use rondo_model::attention::Rope;
+use rondo_model::looped::Readout;
+use serde_json::json;
+
+use crate::cli::TraceArgs;
+use crate::error::{Error, Result};
+use crate::opened::{OpenRun, choose_device};
+use crate::states::InitialStates;
+use crate::terminal;
+use crate::weights::named;
+
+/// Runs the model and writes what it went through.
+///
+/// # Errors
+///
+/// Where run, tokens or states are not there or not whole, or the file cannot be written.
+pub(crate) fn command(args: &TraceArgs) -> Result<()> {
+    let listed = choose_device(args.device)?;
+    let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
+    let rows = run.rows(args.source.tokens.as_deref(), args.source.prompt.as_deref())?;
+    let [batch, seq] = rectangle(&rows)?;
+    let model = &run.config.model;
+    let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;
+    let state = states.at(model, 0, 0, [batch, seq], &listed.device)?;
+    let rope = Rope::new(model, seq, &listed.device);
+    let mut traced = Traced {
+        tensors: vec![ids(&rows)],
+        figures: args.figures.is_some(),
+        states: Vec::new(),
+    };
+    traced.keep("raw_state.0", state.clone(), !args.last_only);
+    traced.follow(&state)?;
+    let depths: Vec<usize> = (1..=args.recurrence).collect();
+    let last = depths.len();
+    let mut failed = Ok(());
+    run.model
+        .forward_at_depths(run.on_device(&rows), state, &rope, &depths, |i, readout| {
+            let wanted = !args.last_only || i == last;
+            failed = std::mem::replace(&mut failed, Ok(()))
+                .and_then(|()| traced.take(i, readout, wanted));
+        });
+    failed?;
+    let count = traced.tensors.len();
+    let metadata = BTreeMap::from([
+        ("run".to_owned(), args.run.display().to_string()),
+        ("step".to_owned(), run.step.to_string()),
+        ("recurrence".to_owned(), last.to_string()),
+    ]);
+    let file = TensorFile::new(std::mem::take(&mut traced.tensors), metadata)
+        .map_err(|error| Error::Other(error.into()))?;
+    atomic_save(&args.out, &file)?;
+    let pictures: Vec<std::path::PathBuf> = Vec::new();
+    if args.json.json {
+        return terminal::print_json(&json!({
+            "out": args.out,
+            "recurrence": last,
+            "batch": batch,
+            "seq": seq,
+            "tensors": count,
+            "figures": pictures,
+        }));
+    }
+    terminal::print(&format!(
+        "{}: {count} tensors of {batch} × {seq} tokens at {last} iterations",
+        args.out.display()
+    ))?;
+    for picture in pictures {
+        terminal::print(&picture.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// What has been seen so far.
+struct Traced {
+    tensors: Vec<NamedTensor<'static>>,
+    figures: bool,
+    /// Raw states of the first row, by iteration, for the pictures.
+    states: Vec<Vec<f32>>,
+}
+
+impl Traced {
+    fn take(&mut self, i: usize, readout: Readout, wanted: bool) -> Result<()> {
+        self.follow(&readout.latent)?;
+        self.keep(&format!("raw_state.{i}"), readout.latent, wanted);
+        self.keep(&format!("state.{i}"), readout.state, wanted);
+        self.keep(&format!("logits.{i}"), readout.logits, wanted);
+        Ok(())
+    }
+
+    fn keep(&mut self, name: &str, tensor: Tensor<3>, wanted: bool) {
+        if wanted {
+            self.tensors.push(named(name.to_owned(), tensor));
+        }
+    }
+
+    /// Keeps the raw states of the first row where pictures are asked for.
+    fn follow(&mut self, state: &Tensor<3>) -> Result<()> {
+        if self.figures {
+            let [_, seq, width] = state.dims();
+            let row = state.clone().slice(s![0..1, .., ..]).reshape([seq * width]);
+            self.states.push(crate::step::read(row)?);
+        }
+        Ok(())
+    }
+}
+
+/// Returns batch and length of rows that must have one length.
+fn rectangle(rows: &[Vec<u32>]) -> Result<[usize; 2]> {
+    let seq = rows.first().map_or(0, Vec::len);
+    match rows.iter().position(|row| row.len() != seq) {
+        None => Ok([rows.len(), seq]),
+        Some(odd) => Err(DataError::Corpus(format!(
+            "--tokens: a trace takes rows of one length; row 0 has {seq} tokens, row {odd} has {}",
+            rows[odd].len()
+        ))
+        .into()),
+    }
+}
+
+fn ids(rows: &[Vec<u32>]) -> NamedTensor<'static> {
+    let bytes: Vec<u8> = rows
+        .iter()
+        .flatten()
+        .flat_map(|id| i64::from(*id).to_le_bytes())
+        .collect();
+    NamedTensor {
+        name: "input_ids".to_owned(),
+        dtype: DType::I64,
+        shape: vec![rows.len(), rows.first().map_or(0, Vec::len)],
+        bytes: bytes.into(),
+    }
+}

@@ -1,0 +1,233 @@
+//! Loss, perplexity and accuracy over recurrence depth, and under adaptive exits.
+
+pub(crate) mod exits;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rondo_data::Batch;
+use rondo_model::attention::Rope;
+use rondo_model::config::ModelConfig;
+use rondo_model::looped::{LoopedTransformer, Readout};
+use rondo_model::ops::negative_log_likelihood;
+use serde::Serialize;
+
+use self::exits::{Exit, ExitResult, ExitSums, ExitTally, counted};
+use crate::batches::DeviceBatch;
+use crate::error::Result;
+use crate::states::InitialStates;
+use crate::step::read;
+
+/// What to evaluate on.
+pub(crate) struct Evaluation<'a> {
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) states: &'a InitialStates,
+    pub(crate) depths: &'a [usize],
+    pub(crate) exits: &'a [Exit],
+    /// Iterations after which every token exits.
+    pub(crate) max_iterations: usize,
+    pub(crate) batches: &'a [Batch],
+    /// Bytes of text that a token stands for, where that is known.
+    pub(crate) bytes_per_token: Option<f64>,
+    /// Whether accuracy is counted, overall and by position.
+    pub(crate) task: bool,
+    pub(crate) device: &'a Device,
+}
+
+/// What one depth gives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct DepthResult {
+    /// The recurrence depth r.
+    pub(crate) recurrence: usize,
+    /// Mean cross entropy, nats.
+    pub(crate) loss: f64,
+    /// exp(loss).
+    pub(crate) perplexity: f64,
+    /// loss / ln 2 / bytes per token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bits_per_byte: Option<f64>,
+    /// Share of targets hit; tasks only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) accuracy: Option<f64>,
+    /// The same by position; null where a position has no target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) accuracy_by_position: Option<Vec<Option<f64>>>,
+}
+
+/// What an evaluation gives.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Evaluated {
+    /// In rising order.
+    pub(crate) depths: Vec<DepthResult>,
+    /// In the order asked for.
+    pub(crate) exits: Vec<ExitResult>,
+}
+
+/// Sums over batches.
+#[derive(Debug)]
+struct Sums {
+    depths: Vec<DepthSums>,
+    exits: Vec<ExitSums>,
+}
+
+/// Sums over batches at one depth.
+#[derive(Clone, Debug)]
+struct DepthSums {
+    loss: f64,
+    hits: Vec<f64>,
+}
+
+impl Evaluation<'_> {
+    /// Evaluates `model` at every depth and under every exit in one pass to the deepest, on a copy
+    /// without autodiff.
+    ///
+    /// `progress` hears how many batches are done.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no initial state for a sequence or the device fails.
+    pub(crate) fn run(
+        &self,
+        model: &LoopedTransformer,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Evaluated> {
+        let model = model.valid();
+        let longest = self.batches.iter().map(|batch| batch.seq).max();
+        let longest = longest.unwrap_or(0);
+        let mut depths = self.depths.to_vec();
+        depths.sort_unstable();
+        depths.dedup();
+        let none = DepthSums {
+            loss: 0.0,
+            hits: vec![0.0; longest],
+        };
+        let exits = self.exits.iter();
+        let mut sums = Sums {
+            depths: vec![none; depths.len()],
+            exits: exits
+                .map(|exit| ExitSums::new(*exit, self.max_iterations))
+                .collect(),
+        };
+        let mut counts = vec![0_u64; longest];
+        let mut first_sequence = 0;
+        for (done, batch) in self.batches.iter().enumerate() {
+            self.add(&model, batch, first_sequence, &depths, &mut sums)?;
+            for (i, _) in batch
+                .targets
+                .iter()
+                .enumerate()
+                .filter(|(_, id)| **id != rondo_data::IGNORE)
+            {
+                counts[i % batch.seq] += 1;
+            }
+            first_sequence += batch.batch as u64;
+            progress(done + 1);
+        }
+        Ok(Evaluated {
+            depths: depths
+                .iter()
+                .zip(&sums.depths)
+                .map(|(depth, sums)| self.result(*depth, sums, &counts))
+                .collect(),
+            exits: sums
+                .exits
+                .iter()
+                .map(|sums| sums.result(self.task))
+                .collect(),
+        })
+    }
+
+    fn add(
+        &self,
+        model: &LoopedTransformer,
+        batch: &Batch,
+        first_sequence: u64,
+        depths: &[usize],
+        sums: &mut Sums,
+    ) -> Result<()> {
+        let shape = [batch.batch, batch.seq];
+        let state = self
+            .states
+            .at(self.config, first_sequence, 0, shape, self.device)?;
+        let rope = Rope::new(self.config, batch.seq, self.device);
+        let on_device = DeviceBatch::new(batch, self.device);
+        let counted = counted(on_device.weights.as_ref(), shape, self.device);
+        let tally = |exit: &Exit| ExitTally::new(*exit, state.clone(), counted.clone());
+        let mut tallies: Vec<ExitTally> = self.exits.iter().map(tally).collect();
+        let mut visited = depths.to_vec();
+        if !tallies.is_empty() {
+            visited.extend(1..=self.max_iterations);
+        }
+        let mut gathered = Vec::with_capacity(2 * depths.len());
+        let inputs = on_device.inputs.clone();
+        model.forward_at_depths(inputs, state, &rope, &visited, |depth, readout| {
+            let losses = losses(&on_device, &readout);
+            if depths.contains(&depth) {
+                gathered.push(losses.clone().sum());
+                if self.task {
+                    let hits = on_device.hits(readout.logits.clone());
+                    gathered.push(hits.sum_dim(0).reshape([batch.seq]));
+                }
+            }
+            if !tallies.is_empty() && depth <= self.max_iterations {
+                let hits = on_device.hits(readout.logits.clone());
+                let last = depth == self.max_iterations;
+                tallies
+                    .iter_mut()
+                    .for_each(|tally| tally.add(&readout, &losses, &hits, last));
+            }
+        });
+        gathered.extend(tallies.into_iter().map(ExitTally::values));
+        let values = read(Tensor::cat(gathered, 0))?;
+        let width = if self.task { 1 + batch.seq } else { 1 };
+        let (of_depths, mut of_exits) = values.split_at(width * depths.len());
+        for (sums, values) in sums.depths.iter_mut().zip(of_depths.chunks(width)) {
+            sums.loss += f64::from(values[0]);
+            sums.hits
+                .iter_mut()
+                .zip(&values[1..])
+                .for_each(|(sum, hit)| *sum += f64::from(*hit));
+        }
+        for sums in &mut sums.exits {
+            let (own, rest) = of_exits.split_at(sums.width());
+            sums.add(own);
+            of_exits = rest;
+        }
+        Ok(())
+    }
+
+    fn result(&self, recurrence: usize, sums: &DepthSums, counts: &[u64]) -> DepthResult {
+        let total = counts.iter().sum::<u64>() as f64;
+        let loss = sums.loss / total;
+        let hits: f64 = sums.hits.iter().sum();
+        let share = |(hits, count): (&f64, &u64)| (*count > 0).then(|| hits / *count as f64);
+        DepthResult {
+            recurrence,
+            loss,
+            perplexity: loss.exp(),
+            bits_per_byte: self
+                .bytes_per_token
+                .map(|bytes| loss / std::f64::consts::LN_2 / bytes),
+            accuracy: self.task.then(|| hits / total),
+            accuracy_by_position: self
+                .task
+                .then(|| sums.hits.iter().zip(counts).map(share).collect()),
+        }
+    }
+}
+
+/// Returns the cross entropy of every token, 0 where nothing is to be predicted.
+///
+/// # Shapes
+///
+/// Returns `[batch, seq]`.
+fn losses(batch: &DeviceBatch, readout: &Readout) -> Tensor<2> {
+    let [rows, seq, vocab] = readout.logits.dims();
+    let tokens = rows * seq;
+    let logits = readout.logits.clone().reshape([tokens, vocab]);
+    let losses = negative_log_likelihood(logits, batch.targets.clone().reshape([tokens]));
+    let losses = losses.reshape([rows, seq]);
+    match &batch.weights {
+        Some(weights) => losses * weights.clone(),
+        None => losses,
+    }
+}

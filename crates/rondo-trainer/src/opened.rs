@@ -1,0 +1,123 @@
+//! A run opened for reading: its configuration, one checkpoint's weights, and tokens to give it.
+
+use std::path::Path;
+
+use burn::tensor::{Int, Tensor, TensorData};
+use rondo_data::{DataError, Tokenizer, read_tokens};
+use rondo_model::looped::LoopedTransformer;
+
+use crate::cli::CheckpointChoice;
+use crate::config::RunConfig;
+use crate::device::Listed;
+use crate::error::{Error, Result};
+use crate::run_dir::RunDir;
+use crate::weights::load_model;
+
+/// What a reader has of a run.
+pub(crate) struct OpenRun<'a> {
+    pub(crate) run_dir: RunDir,
+    pub(crate) config: RunConfig,
+    /// The step of the checkpoint.
+    pub(crate) step: u64,
+    /// Without autodiff.
+    pub(crate) model: LoopedTransformer,
+    pub(crate) listed: &'a Listed,
+}
+
+impl<'a> OpenRun<'a> {
+    /// Opens the run at `path` and loads a checkpoint's weights.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no run, no such checkpoint, or it is damaged.
+    pub(crate) fn open(path: &Path, choice: CheckpointChoice, listed: &'a Listed) -> Result<Self> {
+        let run_dir = RunDir::new(path);
+        let config = run_dir.config()?;
+        let checkpoint = run_dir.checkpoint(choice)?;
+        let model = load_model(&checkpoint, &config.model, &listed.device)?;
+        Ok(Self {
+            run_dir,
+            config,
+            step: checkpoint.step(),
+            model,
+            listed,
+        })
+    }
+
+    /// Returns the run's tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// Where it has none, or it does not fit the model; `wanted_by` names the flag that needs it.
+    pub(crate) fn tokenizer(&self, wanted_by: &str) -> Result<Tokenizer> {
+        self.run_dir.tokenizer()?.ok_or_else(|| {
+            Error::Data(DataError::Corpus(format!(
+                "{wanted_by}: {} has no tokenizer.json; give token ids with --tokens",
+                self.run_dir.path().display()
+            )))
+        })
+    }
+
+    /// Returns rows of tokens: those of a file, or a text's.
+    ///
+    /// # Errors
+    ///
+    /// Where a file is damaged or names a token beyond the vocabulary, a row does not fit the
+    /// model's context, there is no tokenizer for a text, or a text has no token.
+    pub(crate) fn rows(
+        &self,
+        tokens: Option<&Path>,
+        prompt: Option<&str>,
+    ) -> Result<Vec<Vec<u32>>> {
+        let (rows, source) = match (tokens, prompt) {
+            (Some(path), _) => {
+                let rows = read_tokens(path, self.config.model.vocab())?;
+                (rows, path.display().to_string())
+            }
+            (None, text) => {
+                let row = self
+                    .tokenizer("--prompt")?
+                    .encode(text.unwrap_or_default())?;
+                (vec![row], "--prompt".to_owned())
+            }
+        };
+        let refuse =
+            |message: String| Err(DataError::Corpus(format!("{source}: {message}")).into());
+        let context = self.config.model.context;
+        match rows
+            .iter()
+            .find(|row| row.is_empty() || row.len() > context)
+        {
+            None => Ok(rows),
+            Some(row) if row.is_empty() => refuse("holds no token".to_owned()),
+            Some(row) => refuse(format!(
+                "{} tokens do not fit the model's context of {context}",
+                row.len()
+            )),
+        }
+    }
+
+    /// Copies rows of one length to the device.
+    ///
+    /// # Shapes
+    ///
+    /// Returns `[batch, seq]`.
+    pub(crate) fn on_device(&self, rows: &[Vec<u32>]) -> Tensor<2, Int> {
+        let ids: Vec<i32> = rows.iter().flatten().map(|id| *id as i32).collect();
+        let shape = [rows.len(), rows.first().map_or(0, Vec::len)];
+        Tensor::from_data(TensorData::new(ids, shape), &self.listed.device)
+    }
+}
+
+/// Returns the device of a command that reads a run.
+///
+/// # Errors
+///
+/// Where it is not there.
+pub(crate) fn choose_device(kind: crate::device::DeviceKind) -> Result<Listed> {
+    let asked = crate::device::DeviceConfig {
+        kind,
+        ..Default::default()
+    };
+    Ok(crate::device::choose(asked)?.0)
+}
