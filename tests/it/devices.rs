@@ -5,7 +5,7 @@ use crate::harness::{assert_ok, losses, run, scratch, smoke};
 /// What other orders of summation make of twenty steps.
 const TOLERANCE: f64 = 1e-3;
 
-fn is_there(kind: &str) -> bool {
+pub(crate) fn is_there(kind: &str) -> bool {
     let listed = run(["devices", "--json"]).json();
     let there = listed["devices"]
         .as_array()

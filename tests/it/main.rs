@@ -9,4 +9,5 @@ mod devices;
 mod evaluation;
 mod harness;
 mod metrics;
+mod parity;
 mod training;
