@@ -1,0 +1,69 @@
+//! Everything that can keep a picture from being drawn.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is wrong with the numbers of a picture or with the folder it goes to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FigureError {
+    /// The operating system refused a folder, a write, a rename.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted, as a verb: `create`, `write`, `rename`.
+        action: &'static str,
+        /// The file or folder it was attempted on.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The PNG cannot be made.
+    #[error("cannot draw {}: {message}", path.display())]
+    Raster {
+        /// The file it was meant for.
+        path: PathBuf,
+        /// What the rasteriser says.
+        message: String,
+    },
+    /// There is no number to draw.
+    #[error("picture {picture}: nothing to draw: {reason}")]
+    Empty {
+        /// The picture's name.
+        picture: &'static str,
+        /// Which numbers are missing.
+        reason: String,
+    },
+    /// Two lengths that must agree do not.
+    #[error("picture {picture}: {what}: expected {expected}, found {found}")]
+    Length {
+        /// The picture's name.
+        picture: &'static str,
+        /// Whose length.
+        what: String,
+        /// The length that the rest of the input asks for.
+        expected: usize,
+        /// The length that was given.
+        found: usize,
+    },
+    /// A number lies outside what the picture can show.
+    #[error("picture {picture}: {what}: must be {allowed}, found {found}")]
+    Range {
+        /// The picture's name.
+        picture: &'static str,
+        /// Which number.
+        what: String,
+        /// What it may be.
+        allowed: String,
+        /// What it is.
+        found: String,
+    },
+}
+
+/// Returns a closure that adds the action and the path to a system error.
+pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FigureError {
+    move |source| FigureError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}

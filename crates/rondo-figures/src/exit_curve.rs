@@ -1,0 +1,197 @@
+//! The compute-quality curve: perplexity against mean iterations per token.
+
+use crate::axis::Axis;
+use crate::error::FigureError;
+use crate::exits::{CurvePoint, ExitCurve};
+use crate::legend::{self, Entry};
+use crate::marker::Marker;
+use crate::palette::series;
+use crate::panel::Panel;
+use crate::picture::Picture;
+use crate::scene::{Area, Scene, Stroke};
+use crate::sheet::Sheet;
+use crate::table::{self, Table};
+
+const NAME: &str = "exit-curve";
+const FIXED: &str = "fixed depth";
+const HEIGHT: f64 = 820.0;
+
+/// Draws fixed depths as a line and each exit criterion as marks of its own; both axes are log.
+///
+/// Its table has the columns `series,iterations,perplexity`.
+///
+/// # Errors
+/// [`FigureError::Empty`] where no point has a positive number of iterations and a positive perplexity.
+pub fn exit_curve(curve: &ExitCurve<'_>) -> Result<Picture, FigureError> {
+    let series = lines(curve);
+    let values = |pick: fn(&CurvePoint) -> f64| {
+        let shown = series.iter().flat_map(|line| line.points.iter());
+        let shown = shown.filter(|p| p.iterations.is_finite() && p.perplexity.is_finite());
+        shown.map(pick).collect::<Vec<_>>()
+    };
+    let x = Axis::powers_of_two("mean iterations per token", values(|p| p.iterations));
+    let y = Axis::log("perplexity", values(|p| p.perplexity), 0.06);
+    let (Some(x), Some(y)) = (x, y) else {
+        return Err(FigureError::Empty {
+            picture: NAME,
+            reason: "no point has positive iterations and a positive perplexity".into(),
+        });
+    };
+    let scene = draw(&series, x, y);
+    let mut table = Table::new(["series", "iterations", "perplexity"]);
+    for line in &series {
+        for point in line.points {
+            table.row([
+                table::text(line.entry.name.as_str()),
+                table::number(point.iterations),
+                table::number(point.perplexity),
+            ]);
+        }
+    }
+    Ok(Picture::new(NAME, scene, table))
+}
+
+/// A series with its look.
+struct Line<'a> {
+    entry: Entry,
+    points: &'a [CurvePoint],
+}
+
+fn lines<'a>(curve: &ExitCurve<'a>) -> Vec<Line<'a>> {
+    let fixed = Line {
+        entry: Entry {
+            name: FIXED.to_owned(),
+            marker: Marker::Circle,
+            colour: series(0),
+            joined: true,
+        },
+        points: curve.fixed,
+    };
+    let adaptive = curve
+        .adaptive
+        .iter()
+        .enumerate()
+        .map(|(index, criterion)| Line {
+            entry: Entry {
+                name: criterion.name.to_owned(),
+                marker: Marker::series(index),
+                colour: series(index + 1),
+                joined: criterion.points.len() > 1,
+            },
+            points: criterion.points,
+        });
+    std::iter::once(fixed)
+        .chain(adaptive)
+        .filter(|line| !line.points.is_empty())
+        .collect()
+}
+
+fn draw(lines: &[Line<'_>], x: Axis, y: Axis) -> Scene {
+    let mut caption = vec!["Further left is less work, lower is better.".to_owned()];
+    caption.extend([&x, &y].into_iter().filter_map(Axis::clamp_note));
+    let title = "Perplexity against work: fixed depths and adaptive exit";
+    let Sheet { mut scene, body } = Sheet::new(title, HEIGHT, &caption);
+    let entries: Vec<Entry> = lines.iter().map(|line| line.entry.clone()).collect();
+    let beside = legend::width(&entries);
+    let outer = Area {
+        right: body.right - beside - 24.0,
+        ..body
+    };
+    let panel = Panel::fit(outer, x, y);
+    panel.draw_grid(&mut scene);
+    panel.draw_frame(&mut scene);
+    for line in lines {
+        let Entry {
+            marker,
+            colour,
+            joined,
+            ..
+        } = line.entry;
+        let values: Vec<(f64, f64)> = line
+            .points
+            .iter()
+            .map(|point| (point.iterations, point.perplexity))
+            .collect();
+        if joined {
+            panel.line(&mut scene, &values, Stroke::solid(colour, 3.0));
+        }
+        for at in values.iter().filter_map(|(x, y)| panel.point(*x, *y)) {
+            marker.draw(&mut scene, at, 9.0, colour);
+        }
+    }
+    let corner = (body.right - beside, panel.frame.top);
+    legend::draw(&mut scene, corner, &entries);
+    scene
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exits::Criterion;
+
+    fn point(iterations: f64, perplexity: f64) -> CurvePoint {
+        CurvePoint {
+            iterations,
+            perplexity,
+        }
+    }
+
+    #[test]
+    fn the_table_repeats_the_numbers_and_the_axes_are_labelled() {
+        let curve = ExitCurve {
+            fixed: &[point(1.0, 13.5), point(4.0, f64::NAN), point(16.0, 10.8)],
+            adaptive: &[Criterion {
+                name: "kl, strict",
+                points: &[point(5.25, 10.9)],
+            }],
+        };
+        let picture = exit_curve(&curve).expect("a picture");
+        let expected = "\
+series,iterations,perplexity
+fixed depth,1.0,13.5
+fixed depth,4.0,
+fixed depth,16.0,10.8
+\"kl, strict\",5.25,10.9
+";
+        assert_eq!(picture.csv(), expected);
+        let svg = picture.svg();
+        let texts = [
+            "mean iterations per token",
+            "perplexity",
+            "fixed depth",
+            "kl, strict",
+        ];
+        for text in texts.into_iter().chain(["1", "2", "4", "8", "16"]) {
+            assert!(svg.contains(&format!(">{text}<")), "{text}");
+        }
+        assert_eq!(picture.svg(), exit_curve(&curve).expect("a picture").svg());
+    }
+
+    #[test]
+    fn values_that_a_log_axis_cannot_hold_are_told_in_the_caption() {
+        let curve = ExitCurve {
+            fixed: &[point(1.0, 0.0), point(2.0, 3.0)],
+            adaptive: &[],
+        };
+        let svg = exit_curve(&curve).expect("a picture").svg();
+        assert!(
+            svg.contains("1 value of perplexity at or below zero is drawn at"),
+            "{svg}"
+        );
+    }
+
+    #[test]
+    fn points_that_cannot_be_drawn_leave_nothing() {
+        for points in [&[][..], &[point(1.0, f64::INFINITY)], &[point(0.0, 2.0)]] {
+            let curve = ExitCurve {
+                fixed: points,
+                adaptive: &[],
+            };
+            let error = exit_curve(&curve).expect_err("a refusal");
+            assert!(
+                error.to_string().starts_with("picture exit-curve: nothing"),
+                "{error}"
+            );
+        }
+    }
+}

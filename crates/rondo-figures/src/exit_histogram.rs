@@ -1,0 +1,250 @@
+//! At which iteration tokens left the loop: a histogram for each criterion, on common axes.
+
+use crate::axis::{Axis, number};
+use crate::error::FigureError;
+use crate::exits::ExitSeries;
+use crate::font::{self, Anchor};
+use crate::palette::{Colour, Dash, INK, SOFT_INK, series};
+use crate::panel::{LABEL_SIZE, Panel, TICK_SIZE};
+use crate::picture::Picture;
+use crate::scene::{Area, Path, Scene, Stroke};
+use crate::sheet::Sheet;
+use crate::table::{self, Table};
+
+const NAME: &str = "exit-histogram";
+/// No loop is longer; beyond it bars would be thinner than a pixel.
+const LONGEST: usize = 1024;
+const HEADING: f64 = 36.0;
+const GAP: f64 = 26.0;
+
+/// Draws for each criterion the share of tokens that left at each iteration, and their mean.
+///
+/// Its table has the columns `criterion,iteration,tokens,share`.
+///
+/// # Errors
+/// [`FigureError::Empty`] where a criterion has no tokens or there is none, [`FigureError::Range`] where
+/// an exit is not within 1 to 1024.
+pub fn exit_histogram(criteria: &[ExitSeries<'_>]) -> Result<Picture, FigureError> {
+    if criteria.is_empty() {
+        return Err(FigureError::Empty {
+            picture: NAME,
+            reason: "no criterion is given".into(),
+        });
+    }
+    let histograms = criteria
+        .iter()
+        .map(Histogram::of)
+        .collect::<Result<Vec<_>, _>>()?;
+    let last = histograms.iter().map(|h| h.counts.len()).max().unwrap_or(1);
+    let mut table = Table::new(["criterion", "iteration", "tokens", "share"]);
+    for histogram in &histograms {
+        for iteration in 1..=last {
+            table.row([
+                table::text(histogram.name),
+                table::count(iteration),
+                table::count(histogram.count(iteration)),
+                table::number(histogram.share(iteration)),
+            ]);
+        }
+    }
+    Ok(Picture::new(NAME, draw(&histograms, last), table))
+}
+
+/// How many tokens left at each iteration.
+struct Histogram<'a> {
+    name: &'a str,
+    /// `counts[i]` is that of iteration i + 1.
+    counts: Vec<usize>,
+    tokens: usize,
+}
+
+impl<'a> Histogram<'a> {
+    fn of(series: &ExitSeries<'a>) -> Result<Self, FigureError> {
+        let mut counts = Vec::new();
+        for (token, &exit) in series.exits.iter().enumerate() {
+            if !(1..=LONGEST).contains(&exit) {
+                return Err(FigureError::Range {
+                    picture: NAME,
+                    what: format!("exit of token {token} by `{}`", series.name),
+                    allowed: format!("1 to {LONGEST}"),
+                    found: exit.to_string(),
+                });
+            }
+            counts.resize(exit.max(counts.len()), 0);
+            counts[exit - 1] += 1;
+        }
+        match series.exits.len() {
+            0 => Err(FigureError::Empty {
+                picture: NAME,
+                reason: format!("criterion `{}` has no tokens", series.name),
+            }),
+            tokens => Ok(Self {
+                name: series.name,
+                counts,
+                tokens,
+            }),
+        }
+    }
+
+    fn count(&self, iteration: usize) -> usize {
+        self.counts.get(iteration - 1).copied().unwrap_or(0)
+    }
+
+    fn share(&self, iteration: usize) -> f64 {
+        self.count(iteration) as f64 / self.tokens as f64
+    }
+
+    fn mean(&self) -> f64 {
+        let iterations = 1..=self.counts.len();
+        let sum: usize = iterations.map(|i| i * self.count(i)).sum();
+        sum as f64 / self.tokens as f64
+    }
+}
+
+fn draw(histograms: &[Histogram<'_>], last: usize) -> Scene {
+    let columns = match histograms.len() {
+        1 => 1,
+        2..=4 => 2,
+        _ => 3,
+    };
+    let rows = histograms.len().div_ceil(columns);
+    let row = if rows == 1 { 640.0 } else { 430.0 };
+    let caption = "The dashed line is the mean. All panels have the same axes.".to_owned();
+    let title = "Where adaptive exit leaves the loop";
+    let Sheet { mut scene, body } = Sheet::new(title, row * rows as f64, &[caption]);
+    let shares = histograms
+        .iter()
+        .flat_map(|histogram| (1..=last).map(|iteration| histogram.share(iteration)));
+    let highest = 106.0 * shares.fold(0.0, f64::max);
+    let width = (body.width() + GAP) / columns as f64;
+    for (index, histogram) in histograms.iter().enumerate() {
+        let left = body.left + width * (index % columns) as f64;
+        let top = body.top + row * (index / columns) as f64;
+        let area = Area {
+            left,
+            top,
+            right: left + width - GAP,
+            bottom: top + row - 12.0,
+        };
+        let x = Axis::counted("exit iteration", 1, last);
+        if let Some(y) = Axis::linear("tokens (%)", [0.0, highest], 0.0) {
+            draw_panel(&mut scene, area, (x, y), histogram, series(index + 1));
+        }
+    }
+    scene
+}
+
+fn draw_panel(
+    scene: &mut Scene,
+    area: Area,
+    (x, y): (Axis, Axis),
+    histogram: &Histogram<'_>,
+    colour: Colour,
+) {
+    let outer = Area {
+        top: area.top + HEADING - TICK_SIZE / 2.0,
+        ..area
+    };
+    let panel = Panel::fit(outer, x, y);
+    let frame = panel.frame;
+    let baseline = frame.top - 10.0;
+    let name = font::shortened(&font::drawable(histogram.name), 24);
+    scene.text(
+        &name,
+        (frame.left, baseline),
+        LABEL_SIZE,
+        Anchor::Start,
+        INK,
+    );
+    let mean = histogram.mean();
+    let summary = format!("mean {}", number(mean));
+    let at = (frame.right, baseline);
+    scene.text(&summary, at, TICK_SIZE, Anchor::End, SOFT_INK);
+    panel.draw_grid(scene);
+    for iteration in 1..=histogram.counts.len() {
+        let middle = iteration as f64;
+        if let (Some(left), Some(right), Some(top)) = (
+            panel.across(middle - 0.42),
+            panel.across(middle + 0.42),
+            panel.down(100.0 * histogram.share(iteration)),
+        ) {
+            let bar = Area {
+                left,
+                top,
+                right,
+                bottom: frame.bottom,
+            };
+            scene.cell(bar, colour);
+        }
+    }
+    if let Some(x) = panel.across(mean) {
+        let dashed = Stroke {
+            dash: Dash::Dashed,
+            ..Stroke::solid(INK, 2.0)
+        };
+        scene.stroke(Path::line(&[(x, frame.top), (x, frame.bottom)]), dashed);
+    }
+    panel.draw_frame(scene);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_counted_per_iteration() {
+        let criteria = [
+            ExitSeries {
+                name: "kl",
+                exits: &[1, 3, 3, 3],
+            },
+            ExitSeries {
+                name: "cosine",
+                exits: &[2, 4],
+            },
+        ];
+        let picture = exit_histogram(&criteria).expect("a picture");
+        let expected = "\
+criterion,iteration,tokens,share
+kl,1,1,0.25
+kl,2,0,0.0
+kl,3,3,0.75
+kl,4,0,0.0
+cosine,1,0,0.0
+cosine,2,1,0.5
+cosine,3,0,0.0
+cosine,4,1,0.5
+";
+        assert_eq!(picture.csv(), expected);
+        let svg = picture.svg();
+        // (1 + 3 + 3 + 3) / 4 and (2 + 4) / 2.
+        for text in [
+            "kl",
+            "cosine",
+            "mean 2.5",
+            "mean 3",
+            "exit iteration",
+            "tokens (%)",
+        ] {
+            assert!(svg.contains(&format!(">{text}<")), "{text}");
+        }
+    }
+
+    #[test]
+    fn exits_before_the_first_iteration_and_empty_series_are_refused() {
+        let refused = |criteria: &[ExitSeries<'_>]| {
+            let error = exit_histogram(criteria).expect_err("a refusal");
+            error.to_string()
+        };
+        let series = |exits| ExitSeries { name: "kl", exits };
+        assert_eq!(
+            refused(&[series(&[1, 0])]),
+            "picture exit-histogram: exit of token 1 by `kl`: must be 1 to 1024, found 0"
+        );
+        assert_eq!(
+            refused(&[series(&[])]),
+            "picture exit-histogram: nothing to draw: criterion `kl` has no tokens"
+        );
+        assert!(refused(&[]).ends_with("no criterion is given"));
+    }
+}

@@ -1,0 +1,164 @@
+//! The embedded typeface: which characters it has, how wide they are, their outlines.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use ttf_parser::{Face, GlyphId, OutlineBuilder};
+
+static FACE: LazyLock<Face<'static>> = LazyLock::new(|| {
+    Face::parse(include_bytes!("../fonts/DejaVuSans-subset.ttf"), 0)
+        .expect("the embedded font is whole")
+});
+
+/// The fonts that an SVG asks for: the embedded one, then others of the same width.
+pub(crate) const STACK: &str = "'DejaVu Sans', Verdana, Geneva, sans-serif";
+
+/// How far the middle of a digit lies above the baseline, as a share of the font size.
+pub(crate) const HALF_DIGIT: f64 = 0.36;
+
+/// Which point of a line of text is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+impl Anchor {
+    /// Returns how far left of the given point a text of this width begins.
+    pub(crate) fn offset(self, width: f64) -> f64 {
+        match self {
+            Self::Start => 0.0,
+            Self::Middle => width / 2.0,
+            Self::End => width,
+        }
+    }
+}
+
+/// Returns the text with every control character and every character without a glyph escaped.
+pub(crate) fn drawable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || FACE.glyph_index(c).is_none() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Returns the text cut to `most` characters, the last of them `…` where something was cut.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(most.saturating_sub(1)).collect();
+    kept + "…"
+}
+
+/// Returns a token's text as a label: escaped, its spaces visible, at most 16 characters.
+pub(crate) fn token_label(text: &str) -> String {
+    shortened(&drawable(&text.replace(' ', "␣")), 16)
+}
+
+/// Returns the integer `n` as a superscript.
+pub(crate) fn superscript(n: i32) -> String {
+    let mut out = String::new();
+    for c in n.to_string().chars() {
+        out.push(match c {
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            digit => char::from_u32(0x2070 + digit.to_digit(10).unwrap_or(0)).unwrap_or(digit),
+        });
+    }
+    out
+}
+
+/// Returns the width of a text in pixels.
+pub(crate) fn width(text: &str, size: f64) -> f64 {
+    let advance = |c| f64::from(FACE.glyph_hor_advance(glyph(c)).unwrap_or(0));
+    text.chars().map(advance).sum::<f64>() * scale(size)
+}
+
+/// Breaks a text at spaces into lines of at most `most` pixels; a longer word is a line of its own.
+pub(crate) fn wrapped(text: &str, size: f64, most: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(&format!("{line} {word}"), size) <= most => {
+                let _ = write!(line, " {word}");
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Hands each glyph's outline to `builder`, in font units, after its distance from the text's start.
+pub(crate) fn outline<B: OutlineBuilder>(text: &str, mut begin: impl FnMut(f32) -> B) -> Vec<B> {
+    let mut along = 0.0;
+    text.chars()
+        .map(|c| {
+            let mut builder = begin(along);
+            FACE.outline_glyph(glyph(c), &mut builder);
+            along += f32::from(FACE.glyph_hor_advance(glyph(c)).unwrap_or(0));
+            builder
+        })
+        .collect()
+}
+
+/// Returns pixels per font unit.
+pub(crate) fn scale(size: f64) -> f64 {
+    size / f64::from(FACE.units_per_em())
+}
+
+fn glyph(c: char) -> GlyphId {
+    FACE.glyph_index(c).unwrap_or(GlyphId(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_font_has_what_the_pictures_write() {
+        for c in "azAZ09 ‖−×⁻⁰¹²³⁴⁵⁶⁷⁸⁹…␣γµτσ·–é".chars() {
+            assert!(FACE.glyph_index(c).is_some(), "{c}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_escaped() {
+        assert_eq!(drawable("a\n\u{0}"), "a\\n\\u{0}");
+        assert_eq!(drawable("語é"), "\\u{8a9e}é");
+        assert_eq!(token_label(" the\t"), "␣the\\t");
+    }
+
+    #[test]
+    fn a_long_label_is_cut_to_sixteen_characters() {
+        assert_eq!(token_label("0123456789abcdef"), "0123456789abcdef");
+        assert_eq!(token_label("0123456789abcdefg"), "0123456789abcde…");
+    }
+
+    #[test]
+    fn digits_are_of_one_width_and_widths_add_up() {
+        assert!((width("1", 20.0) - width("8", 20.0)).abs() < 1e-9);
+        assert!((width("12", 20.0) - 2.0 * width("1", 20.0)).abs() < 1e-9);
+        assert!((width("1", 40.0) - 2.0 * width("1", 20.0)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn lines_break_at_spaces_and_keep_every_word() {
+        let most = width("one two", 10.0) + 0.1;
+        assert_eq!(wrapped("one two three", 10.0, most), ["one two", "three"]);
+    }
+
+    #[test]
+    fn exponents_are_raised() {
+        assert_eq!(superscript(-12), "⁻¹²");
+        assert_eq!(superscript(3045), "³⁰⁴⁵");
+    }
+}

@@ -1,0 +1,343 @@
+//! Trajectories of single tokens' states in the planes of the first six principal components.
+//!
+//! The components are those of all tokens' states at all iterations (Geiping et al. 2025, arXiv
+//! 2502.05171, the figure of orbits in latent space).
+
+use crate::axis::Axis;
+use crate::colour_bar;
+use crate::error::FigureError;
+use crate::font::{Anchor, HALF_DIGIT};
+use crate::legend::{self, Entry};
+use crate::marker::Marker;
+use crate::palette::{Colour, GREEN, INK, ORANGE, RED, SOFT_INK};
+use crate::panel::{LABEL_SIZE, Panel};
+use crate::pca::Pca;
+use crate::picture::Picture;
+use crate::scene::{Area, Point, Scene, Stroke};
+use crate::sheet::Sheet;
+use crate::table::{self, Table};
+use crate::trajectories::Trajectories;
+
+const NAME: &str = "orbits";
+const COMPONENTS: usize = 6;
+const PLANES: usize = COMPONENTS / 2;
+/// More would make a picture too tall to look at.
+const MOST_TOKENS: usize = 16;
+/// Pixels of one token's three panels.
+const ROW: f64 = 480.0;
+const HEADING: f64 = 42.0;
+
+/// Draws the orbits of `tokens` (their positions in the trace): for each of them PC1–PC2, PC3–PC4 and
+/// PC5–PC6 side by side.
+///
+/// Its table has the columns `row,token,label,iteration,pc1,…,pc6`. The rows are one `share` (of the
+/// variance along each component), and for each token its `state`s and their `mean`. A cell is empty
+/// where the variance has fewer dimensions.
+///
+/// # Errors
+/// [`FigureError`] where the states do not fit together or are not finite, where all states are equal,
+/// where no token, more than 16, or one beyond the trace is asked for.
+pub fn orbits(trajectories: &Trajectories<'_>, tokens: &[usize]) -> Result<Picture, FigureError> {
+    trajectories.check(NAME)?;
+    check_tokens(trajectories, tokens)?;
+    let rows: Vec<&[f32]> = trajectories
+        .states
+        .iter()
+        .flat_map(|states| states.chunks_exact(trajectories.d_model))
+        .collect();
+    let pca = Pca::of(&rows, COMPONENTS);
+    if pca.shares().is_empty() {
+        return Err(FigureError::Empty {
+            picture: NAME,
+            reason: "all states are equal".into(),
+        });
+    }
+    let orbits: Vec<Orbit> = tokens
+        .iter()
+        .map(|&token| Orbit::new(trajectories, &pca, token))
+        .collect();
+    let scene = draw(trajectories, pca.shares(), &orbits);
+    Ok(Picture::new(
+        NAME,
+        scene,
+        table(trajectories, pca.shares(), &orbits),
+    ))
+}
+
+fn check_tokens(trajectories: &Trajectories<'_>, tokens: &[usize]) -> Result<(), FigureError> {
+    let range = |what: &str, allowed: String, found: usize| FigureError::Range {
+        picture: NAME,
+        what: what.to_owned(),
+        allowed,
+        found: found.to_string(),
+    };
+    if tokens.is_empty() || tokens.len() > MOST_TOKENS {
+        let allowed = format!("1 to {MOST_TOKENS}");
+        return Err(range("number of tokens", allowed, tokens.len()));
+    }
+    match tokens.iter().find(|token| **token >= trajectories.tokens) {
+        Some(&token) => {
+            let allowed = format!("0 to {}", trajectories.tokens - 1);
+            Err(range("token position", allowed, token))
+        }
+        None => Ok(()),
+    }
+}
+
+/// One token's states along the components.
+struct Orbit {
+    token: usize,
+    /// `[iterations + 1, components]`.
+    states: Vec<Vec<f64>>,
+    /// The centre of mass.
+    mean: Vec<f64>,
+}
+
+impl Orbit {
+    fn new(trajectories: &Trajectories<'_>, pca: &Pca, token: usize) -> Self {
+        let states: Vec<Vec<f64>> = (0..=trajectories.last())
+            .map(|iteration| pca.project(trajectories.state(iteration, token)))
+            .collect();
+        let mean = (0..pca.shares().len())
+            .map(|axis| states.iter().map(|s| s[axis]).sum::<f64>() / states.len() as f64)
+            .collect();
+        Self {
+            token,
+            states,
+            mean,
+        }
+    }
+}
+
+fn table(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Table {
+    let header = ["row", "token", "label", "iteration"].map(str::to_owned);
+    let components = (1..=COMPONENTS).map(|index| format!("pc{index}"));
+    let mut table = Table::new(header.into_iter().chain(components));
+    let mut row = |kind: &str, token: [String; 3], numbers: &[f64]| {
+        let numbers = (0..COMPONENTS).map(|axis| {
+            let number = numbers.get(axis).copied();
+            number.map_or_else(String::new, table::number)
+        });
+        table.row([kind.to_owned()].into_iter().chain(token).chain(numbers));
+    };
+    row("share", Default::default(), shares);
+    for orbit in orbits {
+        let token = table::count(orbit.token);
+        let label = table::text(trajectories.text(orbit.token).unwrap_or(""));
+        for (iteration, state) in orbit.states.iter().enumerate() {
+            let cells = [token.clone(), label.clone(), table::count(iteration)];
+            row("state", cells, state);
+        }
+        row("mean", [token, label, String::new()], &orbit.mean);
+    }
+    table
+}
+
+fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Scene {
+    let caption = format!(
+        "Principal components of the states of all {} tokens at all iterations, 0 to {}; in brackets the \
+         share of their variance.",
+        trajectories.tokens,
+        trajectories.last()
+    );
+    let Sheet { mut scene, body } = Sheet::new(
+        "Orbits in latent space: the states of a token, iteration by iteration",
+        ROW * orbits.len() as f64,
+        &[caption],
+    );
+    let marks = [
+        (START, "initial state"),
+        (END, "last state"),
+        (CENTRE, "centre of mass"),
+    ];
+    let entries = marks.map(|((marker, colour), name)| Entry {
+        name: name.to_owned(),
+        marker,
+        colour,
+        joined: false,
+    });
+    let beside = legend::width(&entries);
+    let panels = Area {
+        right: body.right - beside - 8.0,
+        ..body
+    };
+    for (index, orbit) in orbits.iter().enumerate() {
+        let top = body.top + ROW * index as f64;
+        let at = (body.left, top + LABEL_SIZE);
+        let heading = match trajectories.labels {
+            Some(_) => format!("token {}: {}", orbit.token, trajectories.label(orbit.token)),
+            None => format!("token {}", orbit.token),
+        };
+        scene.text(&heading, at, LABEL_SIZE, Anchor::Start, INK);
+        let width = panels.width() / PLANES as f64;
+        for plane in 0..PLANES {
+            let left = panels.left + width * plane as f64;
+            let outer = Area {
+                left,
+                right: left + width - 14.0,
+                top: top + HEADING,
+                bottom: top + ROW - 10.0,
+            };
+            draw_plane(&mut scene, outer, plane, shares, orbit);
+        }
+    }
+    let left = body.right - beside;
+    let top = body.top + HEADING;
+    legend::draw(&mut scene, (left, top), &entries);
+    let bar = Axis::counted("iteration", 0, trajectories.last());
+    let below = top + legend::ROW * entries.len() as f64 + 20.0;
+    let bottom = body.top + ROW - 30.0;
+    colour_bar::draw(&mut scene, (left + 8.0, below, bottom), &bar, along);
+    scene
+}
+
+const START: (Marker, Colour) = (Marker::Triangle, GREEN);
+const END: (Marker, Colour) = (Marker::Square, RED);
+const CENTRE: (Marker, Colour) = (Marker::Cross, ORANGE);
+
+/// Draws one token in the plane of two components.
+fn draw_plane(scene: &mut Scene, outer: Area, plane: usize, shares: &[f64], orbit: &Orbit) {
+    let (across, down) = (2 * plane, 2 * plane + 1);
+    let coordinate = |state: &[f64], axis: usize| state.get(axis).copied().unwrap_or(0.0);
+    let pair = |state: &Vec<f64>| (coordinate(state, across), coordinate(state, down));
+    let label = |axis: usize| match shares.get(axis) {
+        Some(share) => format!("PC{} ({:.1} %)", axis + 1, 100.0 * share),
+        None => format!("PC{} (no variance)", axis + 1),
+    };
+    let values: Vec<(f64, f64)> = orbit.states.iter().map(pair).collect();
+    let axis = |index, pick: fn(&(f64, f64)) -> f64| {
+        Axis::linear(&label(index), values.iter().map(pick), 0.06)
+    };
+    let (Some(x), Some(y)) = (axis(across, |p| p.0), axis(down, |p| p.1)) else {
+        return;
+    };
+    let panel = Panel::fit(outer, x, y);
+    panel.draw_grid(scene);
+    panel.draw_frame(scene);
+    if shares.len() <= across {
+        let frame = panel.frame;
+        let middle = (
+            f64::midpoint(frame.left, frame.right),
+            f64::midpoint(frame.top, frame.bottom) - 2.0 * HALF_DIGIT * LABEL_SIZE,
+        );
+        let text = match shares.len() {
+            1 => "the states vary in 1 dimension".to_owned(),
+            n => format!("the states vary in {n} dimensions"),
+        };
+        scene.text(&text, middle, LABEL_SIZE, Anchor::Middle, SOFT_INK);
+        return;
+    }
+    panel.line(scene, &values, Stroke::solid(Colour::rgb(0xa6_b4c2), 1.6));
+    let last = values.len() - 1;
+    let place = |(x, y)| panel.point(x, y);
+    for (index, at) in values.iter().copied().filter_map(place).enumerate() {
+        Marker::Circle.draw(scene, at, 5.5, along(index as f64 / last as f64));
+    }
+    let mut special = |(marker, colour): (Marker, Colour), at: Option<Point>| {
+        if let Some(at) = at {
+            marker.draw(scene, at, 9.0, colour);
+        }
+    };
+    special(CENTRE, place(pair(&orbit.mean)));
+    special(START, place(values[0]));
+    special(END, place(values[last]));
+}
+
+/// Returns the colour of an iteration, from the first (light) to the last (dark).
+fn along(t: f64) -> Colour {
+    let (light, middle, dark) = (
+        Colour::rgb(0xc4_daf0),
+        Colour::rgb(0x3f_8bc4),
+        Colour::rgb(0x08_2f66),
+    );
+    if t < 0.5 {
+        light.toward(middle, 2.0 * t)
+    } else {
+        middle.toward(dark, 2.0 * t - 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(states: &[Vec<f32>], d_model: usize) -> Trajectories<'_> {
+        Trajectories {
+            states,
+            tokens: states[0].len() / d_model,
+            d_model,
+            labels: None,
+        }
+    }
+
+    #[test]
+    fn a_rectangle_has_its_sides_as_components() {
+        // Corners (±4, ±3) of one token: variances 16 and 9 of 25.
+        let states = [
+            vec![4.0, 3.0],
+            vec![4.0, -3.0],
+            vec![-4.0, -3.0],
+            vec![-4.0, 3.0],
+        ];
+        let picture = orbits(&trace(&states, 2), &[0]).expect("a picture");
+        let expected = [
+            ["share", "", "", "", "0.64", "0.36", "", "", "", ""],
+            ["state", "0", "", "0", "4.0", "3.0", "", "", "", ""],
+            ["state", "0", "", "1", "4.0", "-3.0", "", "", "", ""],
+            ["state", "0", "", "2", "-4.0", "-3.0", "", "", "", ""],
+            ["state", "0", "", "3", "-4.0", "3.0", "", "", "", ""],
+            ["mean", "0", "", "", "0.0", "0.0", "", "", "", ""],
+        ];
+        let csv = picture.csv();
+        let mut lines = csv.lines();
+        let header = "row,token,label,iteration,pc1,pc2,pc3,pc4,pc5,pc6";
+        assert_eq!(lines.next(), Some(header));
+        assert_eq!(csv.lines().count(), 1 + expected.len());
+        for (line, expected) in lines.zip(expected) {
+            for (found, expected) in line.split(',').zip(expected) {
+                match (found.parse::<f64>(), expected.parse::<f64>()) {
+                    (Ok(found), Ok(expected)) => {
+                        assert!((found - expected).abs() < 1e-9, "{line}");
+                    }
+                    _ => assert_eq!(found, expected, "{line}"),
+                }
+            }
+        }
+        let svg = picture.svg();
+        for text in [
+            "PC1 (64.0 %)",
+            "PC2 (36.0 %)",
+            "PC3 (no variance)",
+            "vary in 2 dimensions",
+        ] {
+            assert!(svg.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_beyond_the_trace_and_no_tokens_are_refused() {
+        let states = [vec![0.0, 1.0, 2.0, 3.0], vec![1.0, 1.0, 2.0, 2.0]];
+        let refused = |tokens: &[usize]| {
+            let error = orbits(&trace(&states, 2), tokens).expect_err("a refusal");
+            error.to_string()
+        };
+        assert_eq!(
+            refused(&[0, 2]),
+            "picture orbits: token position: must be 0 to 1, found 2"
+        );
+        assert_eq!(
+            refused(&[]),
+            "picture orbits: number of tokens: must be 1 to 16, found 0"
+        );
+    }
+
+    #[test]
+    fn equal_states_have_no_orbit() {
+        let states = [vec![1.0, 2.0], vec![1.0, 2.0]];
+        let error = orbits(&trace(&states, 2), &[0]).expect_err("a refusal");
+        assert!(
+            error.to_string().ends_with("all states are equal"),
+            "{error}"
+        );
+    }
+}

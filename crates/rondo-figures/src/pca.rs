@@ -1,0 +1,341 @@
+//! Principal components by subspace iteration.
+//!
+//! With the rows `x_1 … x_n` of width d and their mean `μ`, the components are the eigenvectors of
+//! `C = Σ_r (x_r − μ)(x_r − μ)ᵀ` with the largest eigenvalues `θ`. C is never formed: with a basis Q
+//! (`[d, b]`, orthonormal columns, b = 16),
+//!
+//! ```text
+//! Z = C·Q = Σ_r (x_r − μ) · ((x_r − μ)ᵀ Q)     two passes over the rows
+//! Qᵀ·Z = V·diag(θ)·Vᵀ                          a small symmetric eigenproblem (Jacobi rotations)
+//! Q ← orth(Z·V)                                until θ no longer changes
+//! ```
+//!
+//! (Rayleigh–Ritz; Golub and Van Loan, Matrix Computations, §8.2.) Where d ≤ 16 the first round is
+//! exact. The share of component i is `θ_i / Σ_r ‖x_r − μ‖²`. The component's sign makes its loading
+//! of largest magnitude positive, so that a picture is the same whatever the iteration did.
+
+/// Width of the basis: more than the components asked for, which is what makes it converge fast.
+const BASIS: usize = 16;
+/// Rounds after which the basis is taken as it is. Only a spectrum that falls by less than a few
+/// percent over ten components is not settled by then, and its directions mean little.
+const MOST_ROUNDS: usize = 40;
+/// Change of the shares at which they are settled; directions are then good to about its root.
+const SETTLED: f64 = 1e-10;
+/// A direction with less than this share of the variance is rounding, not variance.
+const NOISE: f64 = 1e-12;
+
+type Row = [f64; BASIS];
+
+/// The mean of some rows and the directions of their largest variance.
+#[derive(Clone, Debug)]
+pub(crate) struct Pca {
+    mean: Vec<f64>,
+    /// Unit vectors, the largest variance first; fewer than asked for where the variance has fewer
+    /// dimensions.
+    components: Vec<Vec<f64>>,
+    /// Share of the whole variance that lies along each component.
+    shares: Vec<f64>,
+}
+
+impl Pca {
+    /// Finds the first `most` (at most 16) components of rows of one length.
+    pub(crate) fn of(rows: &[&[f32]], most: usize) -> Self {
+        let d = rows.first().map_or(0, |row| row.len());
+        let mut mean = vec![0.0; d];
+        for row in rows {
+            mean.iter_mut()
+                .zip(*row)
+                .for_each(|(m, x)| *m += f64::from(*x));
+        }
+        mean.iter_mut().for_each(|m| *m /= rows.len() as f64);
+        let total: f64 = rows
+            .iter()
+            .map(|row| centred(row, &mean).map(|x| x * x).sum::<f64>())
+            .sum();
+        let mut pca = Self {
+            mean,
+            components: Vec::new(),
+            shares: Vec::new(),
+        };
+        if total > 0.0 {
+            let (shares, basis) = pca.subspace(rows, total);
+            let found = shares.iter().take(most).take_while(|share| **share > NOISE);
+            for (index, share) in found.enumerate() {
+                let vector = basis.iter().map(|row| row[index]).collect();
+                pca.components.push(oriented(vector));
+                pca.shares.push(*share);
+            }
+        }
+        pca
+    }
+
+    /// Returns the share of the variance along each component that was found.
+    pub(crate) fn shares(&self) -> &[f64] {
+        &self.shares
+    }
+
+    /// Returns the coordinates of a row along the components: `(x − μ)·v_i`.
+    pub(crate) fn project(&self, row: &[f32]) -> Vec<f64> {
+        self.components
+            .iter()
+            .map(|v| centred(row, &self.mean).zip(v).map(|(x, v)| x * v).sum())
+            .collect()
+    }
+
+    /// Iterates to the shares, largest first, and their directions as columns of the basis.
+    fn subspace(&self, rows: &[&[f32]], total: f64) -> (Row, Vec<Row>) {
+        let mut basis = start(self.mean.len());
+        orthonormalise(&mut basis);
+        let mut before = [0.0; BASIS];
+        for round in 1.. {
+            let image = self.image(rows, &basis);
+            let (values, rotation) = eigen(product(&basis, &image));
+            let shares = values.map(|value| value / total);
+            let change = shares.iter().zip(before).map(|(a, b)| (a - b).abs());
+            if change.fold(0.0, f64::max) < SETTLED || round == MOST_ROUNDS {
+                return (shares, rotated(&basis, &rotation));
+            }
+            before = shares;
+            basis = rotated(&image, &rotation);
+            orthonormalise(&mut basis);
+        }
+        unreachable!("the last round returns")
+    }
+
+    /// Returns `C·Q`.
+    fn image(&self, rows: &[&[f32]], basis: &[Row]) -> Vec<Row> {
+        let mut image = vec![[0.0; BASIS]; basis.len()];
+        for row in rows {
+            let mut along = [0.0; BASIS];
+            for (x, q) in centred(row, &self.mean).zip(basis) {
+                for (sum, q) in along.iter_mut().zip(q) {
+                    *sum += x * q;
+                }
+            }
+            for (x, z) in centred(row, &self.mean).zip(&mut image) {
+                for (z, y) in z.iter_mut().zip(&along) {
+                    *z += x * y;
+                }
+            }
+        }
+        image
+    }
+}
+
+fn centred<'a>(row: &'a [f32], mean: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
+    row.iter().zip(mean).map(|(x, m)| f64::from(*x) - m)
+}
+
+/// Returns a fixed basis in no special position: numbers in −1 … 1 from a SplitMix64 sequence.
+fn start(d: usize) -> Vec<Row> {
+    let mut state = 0_u64;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    };
+    (0..d).map(|_| std::array::from_fn(|_| next())).collect()
+}
+
+/// Makes the columns orthonormal (Gram–Schmidt, each column cleaned twice); a column that depends on
+/// those before it becomes zero.
+fn orthonormalise(columns: &mut [Row]) {
+    for current in 0..BASIS {
+        let length = |columns: &[Row]| {
+            let squares = columns.iter().map(|row| row[current] * row[current]);
+            squares.sum::<f64>().sqrt()
+        };
+        let before = length(columns);
+        for _ in 0..2 {
+            for done in 0..current {
+                let along: f64 = columns.iter().map(|row| row[done] * row[current]).sum();
+                columns
+                    .iter_mut()
+                    .for_each(|row| row[current] -= along * row[done]);
+            }
+        }
+        let after = length(columns);
+        let factor = if after > 1e-10 * before {
+            1.0 / after
+        } else {
+            0.0
+        };
+        columns.iter_mut().for_each(|row| row[current] *= factor);
+    }
+}
+
+/// Returns `Aᵀ·B`.
+fn product(a: &[Row], b: &[Row]) -> [Row; BASIS] {
+    let mut out = [[0.0; BASIS]; BASIS];
+    for (a, b) in a.iter().zip(b) {
+        for (row, a) in out.iter_mut().zip(a) {
+            for (sum, b) in row.iter_mut().zip(b) {
+                *sum += a * b;
+            }
+        }
+    }
+    out
+}
+
+/// Returns `A·V`.
+fn rotated(a: &[Row], v: &[Row; BASIS]) -> Vec<Row> {
+    let column = |row: &Row, j: usize| row.iter().zip(v).map(|(a, v)| a * v[j]).sum();
+    a.iter()
+        .map(|row| std::array::from_fn(|j| column(row, j)))
+        .collect()
+}
+
+/// Returns the eigenvalues of a symmetric matrix, largest first, and its eigenvectors as columns
+/// (cyclic Jacobi rotations; Golub and Van Loan, §8.5).
+fn eigen(mut a: [Row; BASIS]) -> (Row, [Row; BASIS]) {
+    let mut v: [Row; BASIS] =
+        std::array::from_fn(|i| std::array::from_fn(|j| if i == j { 1.0 } else { 0.0 }));
+    for _ in 0..32 {
+        let mut rotated = false;
+        for p in 0..BASIS {
+            for q in p + 1..BASIS {
+                // `A` is symmetric up to the rounding of `Qᵀ·Z`.
+                let off = f64::midpoint(a[p][q], a[q][p]);
+                if off.abs() <= 1e-16 * (a[p][p].abs() * a[q][q].abs()).sqrt() {
+                    continue;
+                }
+                rotated = true;
+                let tau = (a[q][q] - a[p][p]) / (2.0 * off);
+                let t = tau.signum() / (tau.abs() + (1.0 + tau * tau).sqrt());
+                let c = 1.0 / (1.0 + t * t).sqrt();
+                let s = t * c;
+                for row in a.iter_mut().chain(&mut v) {
+                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
+                }
+                for k in 0..BASIS {
+                    (a[p][k], a[q][k]) = (c * a[p][k] - s * a[q][k], s * a[p][k] + c * a[q][k]);
+                }
+            }
+        }
+        if !rotated {
+            break;
+        }
+    }
+    let mut order: [usize; BASIS] = std::array::from_fn(|i| i);
+    order.sort_by(|i, j| a[*j][*j].total_cmp(&a[*i][*i]));
+    let values = order.map(|i| a[i][i]);
+    (values, v.map(|row| order.map(|i| row[i])))
+}
+
+/// Returns the vector with its loading of largest magnitude, the first of equals, positive.
+fn oriented(mut vector: Vec<f64>) -> Vec<f64> {
+    let largest = vector.iter().fold(
+        0.0_f64,
+        |best, x| if x.abs() > best.abs() { *x } else { best },
+    );
+    if largest < 0.0 {
+        vector.iter_mut().for_each(|x| *x = -*x);
+    }
+    vector
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(rows: &[Vec<f32>], most: usize) -> Pca {
+        let rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        Pca::of(&rows, most)
+    }
+
+    /// Rows `±scale_i · e_i` around (1, 1, …): the components are the axes.
+    fn along_axes(scales: &[f32], d: usize) -> Vec<Vec<f32>> {
+        let mut rows = Vec::new();
+        for (axis, scale) in scales.iter().enumerate() {
+            for sign in [1.0, -1.0] {
+                let mut row = vec![1.0; d];
+                row[axis] += sign * scale;
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn axes_with_known_variance_are_found_in_their_order() {
+        // Squares 9, 4, 1 of 14.
+        let pca = of(&along_axes(&[1.0, 3.0, 2.0], 5), 6);
+        assert_eq!(pca.shares().len(), 3, "{:?}", pca.shares());
+        for (found, expected) in pca
+            .shares()
+            .iter()
+            .zip([9.0 / 14.0, 4.0 / 14.0, 1.0 / 14.0])
+        {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+        for (component, axis) in pca.components.iter().zip([1, 2, 0]) {
+            assert!((component[axis] - 1.0).abs() < 1e-12, "{component:?}");
+        }
+        let projected = pca.project(&[1.0, 4.0, 1.0, 1.0, 1.0]);
+        assert!((projected[0] - 3.0).abs() < 1e-12 && projected[1].abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_line_has_one_component_and_equal_rows_have_none() {
+        let line: Vec<Vec<f32>> = (0..9_u8)
+            .map(|t| vec![f32::from(t), -2.0 * f32::from(t)])
+            .collect();
+        let pca = of(&line, 6);
+        assert!((pca.shares()[0] - 1.0).abs() < 1e-12);
+        assert_eq!(pca.shares().len(), 1);
+        // (1, −2)/√5 with the larger loading made positive.
+        assert!((pca.components[0][1] - 2.0 / 5.0_f64.sqrt()).abs() < 1e-12);
+        assert!(of(&vec![vec![0.1, 0.2, 0.3]; 4], 6).shares().is_empty());
+    }
+
+    #[test]
+    fn wide_rows_beyond_the_basis_are_resolved_too() {
+        // Thirty directions in 100 dimensions, each with two thirds of the variance before it.
+        let scales: Vec<f32> = (0..30)
+            .map(|i| (2.0_f32 / 3.0).powf(i as f32 / 2.0))
+            .collect();
+        let pca = of(&along_axes(&scales, 100), 6);
+        for (index, component) in pca.components.iter().enumerate() {
+            assert!(
+                (component[index] - 1.0).abs() < 1e-6,
+                "{index}: {}",
+                component[index]
+            );
+        }
+        let ratio = pca.shares()[1] / pca.shares()[0];
+        assert!((ratio - 2.0 / 3.0).abs() < 1e-6, "{ratio}");
+    }
+
+    #[test]
+    fn components_are_orthonormal_and_shares_fall() {
+        let rows: Vec<Vec<f32>> = (0..40)
+            .map(|r| {
+                (0..25)
+                    .map(|c| ((r + 1) as f32 * (c + 2) as f32).sin() / (c + 1) as f32)
+                    .collect()
+            })
+            .collect();
+        let pca = of(&rows, 6);
+        assert_eq!(pca.components.len(), 6);
+        for (i, a) in pca.components.iter().enumerate() {
+            for (j, b) in pca.components.iter().enumerate() {
+                let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+                let expected = if i == j { 1.0 } else { 0.0 };
+                assert!((dot - expected).abs() < 1e-9, "{i} {j}: {dot}");
+            }
+        }
+        assert!(pca.shares().is_sorted_by(|a, b| a >= b));
+        assert!(pca.shares().iter().sum::<f64>() <= 1.0 + 1e-12);
+    }
+
+    #[test]
+    fn every_dimension_of_the_variance_adds_up_to_all_of_it() {
+        let rows: Vec<Vec<f32>> = (0..12)
+            .map(|r| (0..4).map(|c| ((r * (c + 5)) as f32).cos()).collect())
+            .collect();
+        let all: f64 = of(&rows, 6).shares().iter().sum();
+        assert!((all - 1.0).abs() < 1e-12, "{all}");
+    }
+}

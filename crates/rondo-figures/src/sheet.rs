@@ -1,0 +1,56 @@
+//! The page of a picture: a title above, a caption below, and the body between them.
+
+use crate::font::{self, Anchor};
+use crate::palette::{INK, SOFT_INK};
+use crate::scene::{Area, Scene};
+
+/// Every picture is this wide, in pixels.
+pub(crate) const WIDTH: f64 = 1600.0;
+const MARGIN: f64 = 36.0;
+const TITLE_SIZE: f64 = 27.0;
+const CAPTION_SIZE: f64 = 18.0;
+const CAPTION_LINE: f64 = 26.0;
+
+/// A scene with title and caption, and the area left for the rest.
+pub(crate) struct Sheet {
+    pub(crate) scene: Scene,
+    pub(crate) body: Area,
+}
+
+impl Sheet {
+    /// Lays out a page whose body is `height` pixels high. The caption's sentences are set one after
+    /// the other, broken into lines.
+    pub(crate) fn new(title: &str, height: f64, caption: &[String]) -> Self {
+        let top = MARGIN + TITLE_SIZE + 22.0;
+        let lines = font::wrapped(
+            &font::drawable(&caption.join(" ")),
+            CAPTION_SIZE,
+            WIDTH - 2.0 * MARGIN,
+        );
+        let below = match lines.len() {
+            0 => 0.0,
+            count => 14.0 + CAPTION_LINE * count as f64,
+        };
+        let total = top + height + below + MARGIN * 0.8;
+        let mut scene = Scene::new(WIDTH as u32, total.ceil() as u32);
+        let baseline = MARGIN + 0.75 * TITLE_SIZE;
+        scene.text(title, (MARGIN, baseline), TITLE_SIZE, Anchor::Start, INK);
+        for (index, line) in lines.iter().enumerate() {
+            let baseline = top + height + 14.0 + CAPTION_LINE * (index as f64 + 0.75);
+            scene.text(
+                line,
+                (MARGIN, baseline),
+                CAPTION_SIZE,
+                Anchor::Start,
+                SOFT_INK,
+            );
+        }
+        let body = Area {
+            left: MARGIN,
+            top,
+            right: WIDTH - MARGIN,
+            bottom: top + height,
+        };
+        Self { scene, body }
+    }
+}

@@ -1,0 +1,140 @@
+//! The states of a trace: every token's state at every iteration, checked before anything is drawn.
+
+use crate::error::FigureError;
+use crate::font;
+
+/// States `s_0 … s_N` of some tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Trajectories<'a> {
+    /// For each iteration 0 to N, the states of all tokens: `[tokens, d_model]`, row major.
+    pub states: &'a [Vec<f32>],
+    /// Number of tokens.
+    pub tokens: usize,
+    /// Width of a state.
+    pub d_model: usize,
+    /// The text of each token.
+    pub labels: Option<&'a [String]>,
+}
+
+impl<'a> Trajectories<'a> {
+    /// Returns N, the number of the last iteration.
+    pub(crate) fn last(&self) -> usize {
+        self.states.len() - 1
+    }
+
+    /// Returns the state of a token at an iteration.
+    pub(crate) fn state(&self, iteration: usize, token: usize) -> &'a [f32] {
+        &self.states[iteration][token * self.d_model..(token + 1) * self.d_model]
+    }
+
+    /// Returns a token's text, where it is known.
+    pub(crate) fn text(&self, token: usize) -> Option<&'a str> {
+        self.labels.map(|labels| labels[token].as_str())
+    }
+
+    /// Returns what stands for a token in a picture: its text, else its position.
+    pub(crate) fn label(&self, token: usize) -> String {
+        match self.text(token) {
+            Some(text) => font::token_label(text),
+            None => token.to_string(),
+        }
+    }
+
+    /// Checks that the parts fit together and every number is finite, for the picture of this name.
+    ///
+    /// # Errors
+    /// [`FigureError::Empty`] without tokens, width or a first iteration, [`FigureError::Length`] where
+    /// an iteration or the labels have another size, [`FigureError::Range`] for a state that is not
+    /// finite.
+    pub(crate) fn check(&self, picture: &'static str) -> Result<(), FigureError> {
+        let empty = |reason: &str| FigureError::Empty {
+            picture,
+            reason: reason.to_owned(),
+        };
+        if self.states.len() < 2 {
+            return Err(empty("the trace has no iteration after the initial state"));
+        }
+        if self.tokens == 0 || self.d_model == 0 {
+            return Err(empty("the trace has no tokens, or states of width 0"));
+        }
+        let length = |what: String, expected: usize, found: usize| match expected == found {
+            true => Ok(()),
+            false => Err(FigureError::Length {
+                picture,
+                what,
+                expected,
+                found,
+            }),
+        };
+        let numbers = self.tokens.saturating_mul(self.d_model);
+        for (iteration, states) in self.states.iter().enumerate() {
+            let what = format!(
+                "states of iteration {iteration} ({} tokens of width {})",
+                self.tokens, self.d_model
+            );
+            length(what, numbers, states.len())?;
+            if let Some(index) = states.iter().position(|x| !x.is_finite()) {
+                let (token, feature) = (index / self.d_model, index % self.d_model);
+                return Err(FigureError::Range {
+                    picture,
+                    what: format!(
+                        "state of iteration {iteration}, token {token}, feature {feature}"
+                    ),
+                    allowed: "finite".into(),
+                    found: states[index].to_string(),
+                });
+            }
+        }
+        let labels = self.labels.map_or(self.tokens, <[String]>::len);
+        length("labels of tokens".into(), self.tokens, labels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(states: &[Vec<f32>], labels: Option<&[String]>) -> String {
+        let trajectories = Trajectories {
+            states,
+            tokens: 2,
+            d_model: 2,
+            labels,
+        };
+        let error = trajectories.check("orbits").expect_err("a refusal");
+        error.to_string()
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_told_by_name() {
+        let state = || vec![0.0; 4];
+        assert_eq!(
+            refused(&[state()], None),
+            "picture orbits: nothing to draw: the trace has no iteration after the initial state"
+        );
+        assert_eq!(
+            refused(&[state(), vec![0.0; 3]], None),
+            "picture orbits: states of iteration 1 (2 tokens of width 2): expected 4, found 3"
+        );
+        assert_eq!(
+            refused(&[state(), vec![0.0, 0.0, 0.0, f32::NAN]], None),
+            "picture orbits: state of iteration 1, token 1, feature 1: must be finite, found NaN"
+        );
+        assert_eq!(
+            refused(&[state(), state()], Some(&["a".into()])),
+            "picture orbits: labels of tokens: expected 2, found 1"
+        );
+    }
+
+    #[test]
+    fn a_trace_without_tokens_is_empty() {
+        let trajectories = Trajectories {
+            states: &[Vec::new(), Vec::new()],
+            tokens: 0,
+            d_model: 4,
+            labels: None,
+        };
+        let error = trajectories.check("convergence").expect_err("a refusal");
+        assert!(matches!(error, FigureError::Empty { .. }), "{error}");
+    }
+}
