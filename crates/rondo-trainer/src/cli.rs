@@ -35,7 +35,7 @@ pub(crate) enum Command {
     Generate(GenerateArgs),
     /// Build tokenizer and token shards from a corpus.
     Prepare(PrepareArgs),
-    /// Measure the speed of a training step.
+    /// Measure the speed of training, evaluation or generation.
     Bench(BenchArgs),
     /// List the devices that this build can reach.
     Devices(JsonArg),
@@ -173,6 +173,9 @@ pub(crate) struct EvalArgs {
     /// Iterations after which every token stops; the largest depth of the run's model by default.
     #[arg(long, value_name = "N", requires = "exit", value_parser = depth)]
     pub(crate) max_recurrence: Option<usize>,
+    /// Draw quality against iterations into this folder.
+    #[arg(long, value_name = "DIR", requires = "exit")]
+    pub(crate) figures: Option<PathBuf>,
     /// The checkpoint: `latest`, `best` or a step.
     #[arg(long, default_value = "latest")]
     pub(crate) checkpoint: CheckpointChoice,
@@ -404,6 +407,8 @@ pub(crate) enum BenchWhat {
     Forward,
     /// An evaluation at every depth of eval.recurrence.
     Eval,
+    /// One token after another, at two lengths, with and without the cache.
+    Generate,
 }
 
 impl BenchWhat {
@@ -413,6 +418,7 @@ impl BenchWhat {
             Self::Step => "step",
             Self::Forward => "forward",
             Self::Eval => "eval",
+            Self::Generate => "generate",
         }
     }
 }

@@ -62,6 +62,17 @@ pub(crate) struct Listed {
     pub(crate) device: Device,
 }
 
+/// Waits until everything that was asked of the device is done.
+///
+/// # Errors
+///
+/// Where the device failed.
+pub(crate) fn sync(&self) -> Result<()> {
+    self.device
+        .sync()
+        .map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+}
+
 impl Listed {
     /// Whether a scalar can be read without waiting for a queue.
     pub(crate) fn reads_are_free(&self) -> bool {

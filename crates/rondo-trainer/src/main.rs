@@ -3,7 +3,7 @@
 //! The only crate that meets the world. In reading order: `cli` (what was typed), `config` (what was
 //! written), `assemble` (what it means), `plan` (what a step does), `train` (the loop), `step` (one
 //! step), `optim` (its update), `evaluate`, `run_dir` and `weights` (what is kept), `opened` (a run
-//! for readers), `states` (where s_0 comes from), `generate` (token after token), `device` (the
+//! for readers), `states` (where s_0 comes from), `generate` (token after token), `pictures`, `device` (the
 //! only place that knows Burn's backends), `commands` (everything but training), `error` (what can
 //! go wrong, and its exit code).
 
@@ -19,6 +19,7 @@ mod generate;
 mod interrupt;
 mod opened;
 mod optim;
+mod pictures;
 mod plan;
 mod progress;
 mod record;

@@ -19,8 +19,8 @@ use crate::evaluate::{Evaluated, Evaluation};
 use crate::opened::{OpenRun, choose_device};
 use crate::source::Rows;
 use crate::states::InitialStates;
-use crate::terminal;
 use crate::train::depth_table;
+use crate::{pictures, terminal};
 
 /// One evaluated run.
 struct OfRun {
@@ -40,6 +40,17 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     let mut all = Vec::new();
     for run in &args.runs {
         all.push(evaluate(run, args, &exits, &listed)?);
+    }
+    let mut drawn = Vec::new();
+    if let Some(dir) = &args.figures {
+        for (run, one) in args.runs.iter().zip(&all) {
+            // Several runs have a folder each.
+            let dir = match (all.len(), run.file_name()) {
+                (1, _) | (_, None) => dir.clone(),
+                (_, Some(name)) => dir.join(name),
+            };
+            drawn.extend(pictures::of_exits(&one.evaluated, &dir)?);
+        }
     }
     if args.json.json {
         let runs: Vec<_> = all
@@ -61,6 +72,9 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
         if !one.evaluated.exits.is_empty() {
             terminal::print(&format!("{}\n", exit_table(&one.evaluated.exits)))?;
         }
+    }
+    for file in drawn {
+        terminal::print(&file.display().to_string())?;
     }
     Ok(())
 }

@@ -187,7 +187,7 @@ fn summary(generated: &Generated, request: &Request, seconds: f64) -> String {
         }
     }
     format!(
-        "{line}\n{} at {:e}: {mean} iterations per token of at most {max}\n{table}",
+        "{line}\n{} at {}: {mean} iterations per token of at most {max}\n{table}",
         exit.criterion.name(),
         exit.threshold
     )

@@ -13,8 +13,8 @@ use crate::cli::TraceArgs;
 use crate::error::{Error, Result};
 use crate::opened::{OpenRun, choose_device};
 use crate::states::InitialStates;
-use crate::terminal;
 use crate::weights::named;
+use crate::{pictures, terminal};
 
 /// Runs the model and writes what it went through.
 ///
@@ -56,7 +56,14 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let file = TensorFile::new(std::mem::take(&mut traced.tensors), metadata)
         .map_err(|error| Error::Other(error.into()))?;
     atomic_save(&args.out, &file)?;
-    let pictures: Vec<std::path::PathBuf> = Vec::new();
+    let drawn = match &args.figures {
+        None => Vec::new(),
+        Some(dir) => {
+            let tokenizer = run.run_dir.tokenizer()?;
+            let (states, row) = (&traced.states, &rows[0]);
+            pictures::of_trace(states, row, model.d_model, tokenizer.as_ref(), dir)?
+        }
+    };
     if args.json.json {
         return terminal::print_json(&json!({
             "out": args.out,
@@ -64,14 +71,14 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
             "batch": batch,
             "seq": seq,
             "tensors": count,
-            "figures": pictures,
+            "figures": drawn,
         }));
     }
     terminal::print(&format!(
         "{}: {count} tensors of {batch} × {seq} tokens at {last} iterations",
         args.out.display()
     ))?;
-    for picture in pictures {
+    for picture in drawn {
         terminal::print(&picture.display().to_string())?;
     }
     Ok(())

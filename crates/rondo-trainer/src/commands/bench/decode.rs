@@ -1,0 +1,195 @@
+//! How long a token takes in generation, at two lengths of what came before, with and without the
+//! cache.
+
+use std::time::Instant;
+
+use burn::tensor::{Int, Tensor, TensorData, s};
+use rondo_metrics::Table;
+use rondo_metrics::format::{bytes, significant};
+use rondo_model::attention::Rope;
+use rondo_model::depth::Unroll;
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::looped::decode::Decoder;
+use serde_json::json;
+
+use super::peak::matmul_peak;
+use crate::cli::BenchArgs;
+use crate::config::RunConfig;
+use crate::device::Listed;
+use crate::error::{Error, Result};
+use crate::states::InitialStates;
+use crate::step::read;
+use crate::terminal;
+
+/// Seconds for a token at one length.
+struct Timed {
+    length: usize,
+    cached: Vec<f64>,
+    whole: Vec<f64>,
+}
+
+/// Times generation with random weights at a quarter of the context and at nearly all of it.
+///
+/// # Errors
+///
+/// Where the context is too short or the device fails.
+pub(super) fn command(
+    name: &str,
+    config: &RunConfig,
+    listed: &Listed,
+    args: &BenchArgs,
+) -> Result<()> {
+    let rounds = args.warmup + usize::from(args.steps);
+    let context = config.model.context;
+    let (short, long) = (context / 4, context.saturating_sub(rounds));
+    if short == 0 || long <= short {
+        return Err(Error::Usage(format!(
+            "model.context: generation is timed at two lengths, which needs more than {rounds} \
+             further tokens; found {context}"
+        )));
+    }
+    let subject = Subject::new(config, listed);
+    let mut timed = Vec::new();
+    for length in [short, long] {
+        timed.push(subject.time(length, args.warmup, rounds)?);
+    }
+    let rate = |seconds: &[f64]| 1.0 / median(seconds);
+    let longest = &timed[1].cached;
+    let spread = (longest[longest.len() - 1] - longest[0]) / median(longest);
+    let (matmul_peak, peak_memory) = (matmul_peak(listed)?, listed.peak_memory_bytes());
+    let recurrence = subject.recurrence;
+    if args.json.json {
+        let by_length: Vec<_> = timed
+            .iter()
+            .map(|timed| {
+                json!({
+                    "length": timed.length,
+                    "tokens_per_second": rate(&timed.cached),
+                    "tokens_per_second_without_cache": rate(&timed.whole),
+                })
+            })
+            .collect();
+        return terminal::print_json(&json!({
+            "config": name,
+            "device": listed.label(),
+            "what": args.what.name(),
+            "recurrence": recurrence,
+            "tokens_per_second": rate(longest),
+            "spread": spread,
+            "flops_per_second": null,
+            "matmul_peak_flops_per_second": matmul_peak,
+            "peak_memory_bytes": peak_memory,
+            "by_length": by_length,
+        }));
+    }
+    let mut table = Table::new(&["length", "tokens/s", "ms/token", "ms/token without cache"]);
+    for timed in &timed {
+        let milliseconds = |seconds: &[f64]| significant(1e3 * median(seconds), 4);
+        table.row([
+            timed.length.to_string(),
+            significant(rate(&timed.cached), 4),
+            milliseconds(&timed.cached),
+            milliseconds(&timed.whole),
+        ]);
+    }
+    terminal::print(&format!(
+        "{name} on {}: one token after another at {recurrence} iterations each\n{table}\n\
+         peak memory {}",
+        listed.label(),
+        peak_memory.map_or_else(|| "n/a".to_owned(), bytes)
+    ))
+}
+
+/// A model with weights from the seed.
+struct Subject<'a> {
+    config: &'a RunConfig,
+    model: LoopedTransformer,
+    listed: &'a Listed,
+    recurrence: usize,
+}
+
+impl<'a> Subject<'a> {
+    fn new(config: &'a RunConfig, listed: &'a Listed) -> Self {
+        Self {
+            config,
+            model: LoopedTransformer::new(&config.model, config.run.seed, &listed.device),
+            listed,
+            recurrence: config.model.recurrence.planned().total(),
+        }
+    }
+
+    /// Times tokens after `length` others; the first `warmup` rounds are not counted.
+    fn time(&self, length: usize, warmup: usize, rounds: usize) -> Result<Timed> {
+        let model = &self.config.model;
+        let mut decoder = Decoder::new(&self.model, model, None, &self.listed.device);
+        self.decode(&mut decoder, length)?;
+        let mut timed = Timed {
+            length,
+            cached: Vec::new(),
+            whole: Vec::new(),
+        };
+        for round in 0..rounds {
+            let started = Instant::now();
+            self.decode(&mut decoder, 1)?;
+            let cached = started.elapsed().as_secs_f64();
+            let started = Instant::now();
+            self.whole(length)?;
+            if round >= warmup {
+                timed.cached.push(cached);
+                timed.whole.push(started.elapsed().as_secs_f64());
+            }
+        }
+        timed.cached.sort_by(f64::total_cmp);
+        timed.whole.sort_by(f64::total_cmp);
+        Ok(timed)
+    }
+
+    /// Decodes `count` more tokens and reads the logits of the last.
+    fn decode(&self, decoder: &mut Decoder<'_>, count: usize) -> Result<()> {
+        let first = decoder.positions();
+        let mut chunk = decoder.begin(self.tokens(first, count), self.state(first, count)?);
+        for _ in 0..self.recurrence {
+            decoder.iterate(&mut chunk);
+        }
+        read_last(decoder.end(chunk).logits)
+    }
+
+    /// Computes a whole sequence and reads the logits of the last token.
+    fn whole(&self, length: usize) -> Result<()> {
+        let rope = Rope::new(&self.config.model, length, &self.listed.device);
+        let unroll = Unroll {
+            no_grad: self.recurrence,
+            with_grad: 0,
+        };
+        let (tokens, state) = (self.tokens(0, length), self.state(0, length)?);
+        let forward = self.model.forward(tokens, state, &rope, unroll, None);
+        read_last(forward.readout.logits)
+    }
+
+    fn tokens(&self, first: usize, count: usize) -> Tensor<2, Int> {
+        let vocab = self.config.model.vocab();
+        let ids: Vec<i32> = (first..first + count).map(|i| (i % vocab) as i32).collect();
+        Tensor::from_data(TensorData::new(ids, [1, count]), &self.listed.device)
+    }
+
+    fn state(&self, first: usize, count: usize) -> Result<Tensor<3>> {
+        let states = InitialStates::Seed(self.config.run.seed);
+        states.at(
+            &self.config.model,
+            0,
+            first,
+            [1, count],
+            &self.listed.device,
+        )
+    }
+}
+
+fn read_last(logits: Tensor<3>) -> Result<()> {
+    let [_, seq, vocab] = logits.dims();
+    read(logits.slice(s![.., seq - 1.., ..]).reshape([vocab])).map(drop)
+}
+
+/// Returns the median of sorted values.
+fn median(sorted: &[f64]) -> f64 {
+    sorted[sorted.len() / 2]
+}

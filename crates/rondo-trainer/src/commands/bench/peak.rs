@@ -1,0 +1,33 @@
+//! The matrix-product peak: what a device reaches where nothing else is to be done.
+
+use std::time::Instant;
+
+use burn::tensor::{Distribution, Tensor};
+
+use crate::device::Listed;
+use crate::error::Result;
+
+/// Side of the square product.
+const PEAK_SIDE: usize = 1024;
+
+/// Returns the best rate of a square f32 product, FLOP/s.
+///
+/// # Errors
+///
+/// Where the device fails.
+pub(super) fn matmul_peak(listed: &Listed) -> Result<f64> {
+    let device = &listed.device;
+    let matrix = || Tensor::<2>::random([PEAK_SIDE; 2], Distribution::Default, device);
+    let (a, b) = (matrix(), matrix());
+    let mut best = f64::INFINITY;
+    for _ in 0..6 {
+        listed.sync()?;
+        let started = Instant::now();
+        for _ in 0..4 {
+            let _ = a.clone().matmul(b.clone());
+        }
+        listed.sync()?;
+        best = best.min(started.elapsed().as_secs_f64() / 4.0);
+    }
+    Ok(2.0 * (PEAK_SIDE as f64).powi(3) / best)
+}

@@ -1,0 +1,116 @@
+//! A training step, a forward pass or an evaluation, ready to be timed again and again.
+
+use burn::module::Module;
+use rondo_model::attention::Rope;
+use rondo_model::depth::{Draw, Unroll};
+
+use crate::batches::DeviceBatch;
+use crate::commands::dry_run::counting_batch;
+use crate::config::RunConfig;
+use crate::device::Listed;
+use crate::error::Result;
+use crate::evaluate::Evaluation;
+use crate::plan::StepPlan;
+use crate::states::InitialStates;
+use crate::step::Learner;
+
+/// What is done in one round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    Step,
+    Forward,
+    Eval,
+}
+
+impl Work {
+    /// Returns the iterations that a round takes.
+    pub(super) fn unroll(self, config: &RunConfig) -> Unroll {
+        let planned = config.model.recurrence.planned();
+        let free = |no_grad| Unroll {
+            no_grad,
+            with_grad: 0,
+        };
+        match self {
+            Self::Step => planned,
+            Self::Forward => free(planned.total()),
+            Self::Eval => free(config.eval.recurrence.iter().copied().max().unwrap_or(1)),
+        }
+    }
+}
+
+/// What is timed.
+pub(super) struct Subject<'a> {
+    config: &'a RunConfig,
+    learner: Learner,
+    listed: &'a Listed,
+    work: Work,
+    unroll: Unroll,
+    seq: usize,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(config: &'a RunConfig, seq: usize, work: Work, listed: &'a Listed) -> Self {
+        let learner = Learner::fresh(config, listed);
+        Self {
+            config,
+            learner,
+            listed,
+            work,
+            unroll: work.unroll(config),
+            seq,
+        }
+    }
+
+    /// Does it once.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    pub(super) fn run(&mut self, step: u64) -> Result<()> {
+        let config = self.config;
+        let batch = counting_batch(config.train.batch, self.seq, config.model.vocab());
+        match self.work {
+            Work::Step => {
+                let draw = Draw {
+                    unroll: self.unroll,
+                    clamped_from: None,
+                };
+                let plan = StepPlan {
+                    draw,
+                    logged: false,
+                    ..StepPlan::new(config, step, u64::MAX)
+                };
+                self.learner
+                    .step(&plan, &vec![batch; config.train.accumulation])
+                    .map(|_| ())
+            }
+            Work::Forward => {
+                let device = &self.listed.device;
+                let shape = [batch.batch, batch.seq];
+                let states = InitialStates::Seed(config.run.seed);
+                let state = states.at(&config.model, 0, 0, shape, device)?;
+                let rope = Rope::new(&config.model, self.seq, device);
+                let tokens = DeviceBatch::new(&batch, device).inputs;
+                self.learner
+                    .model
+                    .valid()
+                    .forward(tokens, state, &rope, self.unroll, None);
+                Ok(())
+            }
+            Work::Eval => {
+                let evaluation = Evaluation {
+                    config: &config.model,
+                    states: &InitialStates::Seed(config.run.seed),
+                    depths: &config.eval.recurrence,
+                    exits: &[],
+                    max_iterations: 0,
+                    batches: &[batch],
+                    bytes_per_token: None,
+                    task: false,
+                    device: &self.listed.device,
+                };
+                evaluation.run(&self.learner.model, |_| {}).map(|_| ())
+            }
+        }
+    }
+}

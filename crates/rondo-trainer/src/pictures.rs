@@ -1,0 +1,119 @@
+//! Pictures of traces and evaluations: what is known here, in the terms of rondo-figures.
+
+use std::path::{Path, PathBuf};
+
+use rondo_data::Tokenizer;
+use rondo_figures::{
+    Criterion, CurvePoint, ExitCurve, ExitSeries, FigureError, Picture, Trajectories,
+};
+
+use crate::error::{Error, Result};
+use crate::evaluate::exits::ExitResult;
+use crate::evaluate::{DepthResult, Evaluated};
+
+impl From<FigureError> for Error {
+    fn from(error: FigureError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// Draws how far each token of a row is from where it ends, and the orbits of its last one.
+///
+/// `states` are raw states by iteration, `[seq, d_model]` each.
+///
+/// # Errors
+///
+/// Where a state is not finite, nothing moves, or a file cannot be written.
+pub(crate) fn of_trace(
+    states: &[Vec<f32>],
+    row: &[u32],
+    d_model: usize,
+    tokenizer: Option<&Tokenizer>,
+    dir: &Path,
+) -> Result<Vec<PathBuf>> {
+    let text = |tokenizer: &Tokenizer| {
+        row.iter()
+            .map(|id| Ok(tokenizer.decode(std::slice::from_ref(id))?))
+            .collect::<Result<Vec<_>>>()
+    };
+    let labels = tokenizer.map(text).transpose()?;
+    let trajectories = Trajectories {
+        states,
+        tokens: row.len(),
+        d_model,
+        labels: labels.as_deref(),
+    };
+    let pictures = [
+        rondo_figures::convergence(&trajectories)?,
+        rondo_figures::orbits(&trajectories, &[row.len() - 1])?,
+    ];
+    save(&pictures, dir)
+}
+
+/// Draws perplexity against iterations, and at which iteration tokens exit.
+///
+/// # Errors
+///
+/// Where a file cannot be written.
+pub(crate) fn of_exits(evaluated: &Evaluated, dir: &Path) -> Result<Vec<PathBuf>> {
+    let fixed: Vec<CurvePoint> = evaluated.depths.iter().map(of_depth).collect();
+    let points: Vec<[CurvePoint; 1]> = evaluated.exits.iter().map(|exit| [of_exit(exit)]).collect();
+    let adaptive: Vec<Criterion<'_>> = evaluated
+        .exits
+        .iter()
+        .zip(&points)
+        .map(|(exit, points)| Criterion {
+            name: exit.criterion.name(),
+            points,
+        })
+        .collect();
+    let taken: Vec<Vec<usize>> = evaluated.exits.iter().map(by_token).collect();
+    let series: Vec<ExitSeries<'_>> = evaluated
+        .exits
+        .iter()
+        .zip(&taken)
+        .map(|(exit, exits)| ExitSeries {
+            name: exit.criterion.name(),
+            exits,
+        })
+        .collect();
+    let curve = ExitCurve {
+        fixed: &fixed,
+        adaptive: &adaptive,
+    };
+    let pictures = [
+        rondo_figures::exit_curve(&curve)?,
+        rondo_figures::exit_histogram(&series)?,
+    ];
+    save(&pictures, dir)
+}
+
+fn of_depth(depth: &DepthResult) -> CurvePoint {
+    CurvePoint {
+        iterations: depth.recurrence as f64,
+        perplexity: depth.perplexity,
+    }
+}
+
+fn of_exit(exit: &ExitResult) -> CurvePoint {
+    CurvePoint {
+        iterations: exit.mean_iterations,
+        perplexity: exit.perplexity,
+    }
+}
+
+/// Returns the iterations of each token.
+fn by_token(exit: &ExitResult) -> Vec<usize> {
+    (1..)
+        .zip(&exit.iterations)
+        .flat_map(|(i, count)| std::iter::repeat_n(i, *count as usize))
+        .collect()
+}
+
+fn save(pictures: &[Picture], dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for picture in pictures {
+        files.extend(picture.save(dir)?);
+    }
+    Ok(files)
+}
