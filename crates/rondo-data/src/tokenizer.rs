@@ -129,6 +129,16 @@ impl Tokenizer {
         self.end_of_text
     }
 
+    /// Returns what the token that ends a text is called.
+    pub fn end_of_text_name(&self) -> String {
+        match &self.kind {
+            Kind::Bytes => END_OF_TEXT.to_owned(),
+            Kind::File { inner, .. } => inner
+                .id_to_token(self.end_of_text)
+                .unwrap_or_else(|| END_OF_TEXT.to_owned()),
+        }
+    }
+
     /// Returns the BLAKE3 hash of the file, or a constant for bytes.
     pub fn hash(&self) -> [u8; 32] {
         self.hash

@@ -62,7 +62,10 @@ impl Import {
             // There is no parameter table without a head.
             return Err(refused(problems));
         }
-        let mut archive = Archive::of_folder(dir)?;
+        let mut archive = match Archive::of_folder(dir) {
+            Err(_) if !problems.is_empty() => return Err(refused(problems)),
+            archive => archive?,
+        };
         let parameters = parameters(&model);
         drop_derived(&mut archive, &model, &mut problems)?;
         check(&archive, &parameters, &mut problems);

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use rondo_data::{Batch, CorpusSource, DataError, Source, batches_of_rows, read_tokens};
+use rondo_data::{
+    Batch, CorpusSource, DataError, Source, Tokenizer, batches_of_rows, encode_source, read_tokens,
+};
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 use rondo_model::depth::MAX_RECURRENCE;
@@ -70,7 +72,7 @@ fn evaluate(run: &Path, args: &EvalArgs, listed: &Listed) -> Result<Evaluated> {
     let checkpoint = run_dir.checkpoint(args.checkpoint)?;
     let device = &listed.device;
     let model = load_model(&checkpoint, &config.model, device)?;
-    let material = material(&config, args)?;
+    let material = material(&run_dir, &config, args)?;
     let depths = match args.recurrence.is_empty() {
         true => &config.eval.recurrence,
         false => &args.recurrence,
@@ -104,15 +106,18 @@ struct Material {
 }
 
 /// Finds what to evaluate: given tokens, given text, or the run's own validation data.
-fn material(config: &RunConfig, args: &EvalArgs) -> Result<Material> {
+fn material(run_dir: &RunDir, config: &RunConfig, args: &EvalArgs) -> Result<Material> {
     let rows = config.eval.batch.unwrap_or(config.train.batch);
-    let refuse = |flag: &str| {
-        Error::Usage(format!(
-            "{flag}: this run was trained on a task, not on text"
-        ))
+    let seq = |flag: &str| {
+        config.text_seq().ok_or_else(|| {
+            Error::Usage(format!(
+                "{flag}: this run was trained on a task, not on text"
+            ))
+        })
     };
+    let most = args.max_tokens;
     if let Some(path) = &args.tokens {
-        let seq = config.train.seq.ok_or_else(|| refuse("--tokens"))?;
+        let seq = seq("--tokens")?;
         let batches = batches_of_rows(&read_tokens(path, config.model.vocab())?, rows, seq);
         if batches.is_empty() {
             return Err(DataError::Corpus(format!(
@@ -127,27 +132,51 @@ fn material(config: &RunConfig, args: &EvalArgs) -> Result<Material> {
             task: false,
         });
     }
+    if let Some(path) = &args.data {
+        let seq = seq("--data")?;
+        let tokenizer = tokenizer(run_dir, config)?;
+        let corpus = CorpusSource::new(std::slice::from_ref(path), "text");
+        let (mut tokens, bytes) = encode_source(&tokenizer, &corpus, most)?;
+        let bytes_per_token = Some(bytes as f64 / tokens.len() as f64);
+        tokens.truncate(most.map_or(usize::MAX, |most| most.saturating_add(1)));
+        return Ok(Material {
+            batches: batches_of_rows(&[tokens], rows, seq),
+            bytes_per_token,
+            task: false,
+        });
+    }
+    if config.data.is_nothing() {
+        let or_text = match run_dir.tokenizer_path() {
+            Some(_) => ", or text with --data PATH",
+            None => "",
+        };
+        return Err(Error::Usage(format!(
+            "{} has no data of its own: give token ids with --tokens FILE{or_text}",
+            run_dir.path().display()
+        )));
+    }
     let source = open_source(config, Mode::Auto)?;
-    let most = args.max_tokens;
-    match (&args.data, &source) {
-        (None, _) => Ok(Material {
-            batches: source.val_batches(config, most.unwrap_or(config.eval.tokens))?,
-            bytes_per_token: source.bytes_per_token(),
-            task: config.data.is_task(),
-        }),
-        (Some(_), Source::Task(_)) => Err(refuse("--data")),
-        (Some(path), Source::Text(text)) => {
-            let seq = config.train.seq.ok_or_else(|| refuse("--data"))?;
-            let corpus = CorpusSource::new(std::slice::from_ref(path), "text");
-            let (mut tokens, bytes) = text.encode_source(&corpus, most)?;
-            let bytes_per_token = Some(bytes as f64 / tokens.len() as f64);
-            tokens.truncate(most.map_or(usize::MAX, |most| most.saturating_add(1)));
-            let batches = batches_of_rows(&[tokens], rows, seq);
-            Ok(Material {
-                batches,
-                bytes_per_token,
-                task: false,
-            })
-        }
+    Ok(Material {
+        batches: source.val_batches(config, most.unwrap_or(config.eval.tokens))?,
+        bytes_per_token: source.bytes_per_token(),
+        task: config.data.is_task(),
+    })
+}
+
+/// Returns the tokenizer in the run directory, or that of the run's corpus where an older version
+/// kept none.
+fn tokenizer(run_dir: &RunDir, config: &RunConfig) -> Result<Tokenizer> {
+    if let Some(tokenizer) = run_dir.tokenizer()? {
+        return Ok(tokenizer);
+    }
+    let run = run_dir.path().display();
+    if config.data.is_nothing() {
+        return Err(Error::Usage(format!(
+            "--data: {run} has no tokenizer; give token ids with --tokens FILE"
+        )));
+    }
+    match open_source(config, Mode::Auto)? {
+        Source::Text(text) => Ok(text.tokenizer().clone()),
+        Source::Task(_) => Err(Error::Usage(format!("--data: {run} has no tokenizer"))),
     }
 }

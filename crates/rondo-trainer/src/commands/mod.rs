@@ -5,5 +5,8 @@ pub(crate) mod completions;
 pub(crate) mod devices;
 pub(crate) mod dry_run;
 pub(crate) mod eval;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod prepare;
 pub(crate) mod selftest;
+mod shown;
