@@ -197,6 +197,9 @@ pub enum TensorError {
     /// The header is not the JSON that the format prescribes.
     #[error("the tensor file's header is invalid")]
     Header(#[source] serde_json::Error),
+    /// The file system refused.
+    #[error("the tensor file cannot be read")]
+    Io(#[from] io::Error),
 }
 
 /// Gives an I/O error the verb and the path that it lacks.

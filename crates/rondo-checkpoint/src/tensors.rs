@@ -9,22 +9,16 @@
 //! Source: <https://github.com/huggingface/safetensors#format>.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io;
 
-use safetensors::tensor::{Metadata, TensorInfo};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use safetensors::tensor::TensorInfo;
 
 use crate::error::TensorError;
+use crate::header::{self, LENGTH_BYTES, METADATA, Row};
 use crate::save::Content;
 
 pub use safetensors::Dtype as DType;
-
-const METADATA: &str = "__metadata__";
-const LENGTH_BYTES: usize = size_of::<u64>();
-/// A tensor takes about 100 bytes of header: this is room for 160 thousand.
-const MAX_HEADER: usize = 16 << 20;
 
 /// One tensor: contiguous, row-major, little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,13 +53,17 @@ impl NamedTensor<'_> {
         Ok(quads.iter().map(|&quad| f32::from_le_bytes(quad)).collect())
     }
 
+    fn row(&self) -> Row<'_> {
+        Row {
+            name: &self.name,
+            dtype: self.dtype,
+            shape: &self.shape,
+            bytes: self.bytes.len(),
+        }
+    }
+
     fn check_length(&self) -> Result<(), TensorError> {
-        let elements = self
-            .shape
-            .iter()
-            .try_fold(1_usize, |product, &n| product.checked_mul(n));
-        let bits = elements.and_then(|elements| elements.checked_mul(self.dtype.bitsize()));
-        if bits.is_some_and(|bits| bits.is_multiple_of(8) && bits / 8 == self.bytes.len()) {
+        if header::bytes_of(self.dtype, &self.shape) == Some(self.bytes.len()) {
             return Ok(());
         }
         Err(TensorError::Length {
@@ -114,10 +112,7 @@ impl<'a> TensorFile<'a> {
             tensor.check_length()?;
         }
         let file = Self { tensors, metadata };
-        let header = file.header().map_err(TensorError::Header)?.len();
-        if header > MAX_HEADER {
-            return Err(header_too_large(header as u64));
-        }
+        file.header()?;
         Ok(file)
     }
 
@@ -135,22 +130,12 @@ impl<'a> TensorFile<'a> {
                     expected: LENGTH_BYTES as u64,
                     actual,
                 })?;
-        let length = u64::from_le_bytes(*length);
-        if length > MAX_HEADER as u64 {
-            return Err(header_too_large(length));
-        }
-        let before_data = LENGTH_BYTES as u64 + length;
-        let (header, data) = rest
-            .split_at_checked(length as usize)
-            .ok_or(TensorError::Size {
-                expected: before_data,
-                actual,
-            })?;
-        let header: Metadata = serde_json::from_slice(header).map_err(TensorError::Header)?;
-        if header.data_len() != data.len() {
-            let expected = before_data.saturating_add(header.data_len() as u64);
-            return Err(TensorError::Size { expected, actual });
-        }
+        let length = header::length(*length)?;
+        let (json, data) = rest.split_at_checked(length).ok_or(TensorError::Size {
+            expected: (LENGTH_BYTES + length) as u64,
+            actual,
+        })?;
+        let header = header::parse(json, actual)?;
 
         let mut tensors = Vec::new();
         for name in header.offset_keys() {
@@ -211,7 +196,7 @@ impl<'a> TensorFile<'a> {
     /// # Errors
     /// [`TensorError::Header`] when the header cannot be put into JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TensorError> {
-        let mut bytes = self.header().map_err(TensorError::Header)?;
+        let mut bytes = self.header()?;
         bytes.reserve_exact(self.tensors.iter().map(|tensor| tensor.bytes.len()).sum());
         for tensor in self.in_file_order() {
             bytes.extend_from_slice(&tensor.bytes);
@@ -221,64 +206,25 @@ impl<'a> TensorFile<'a> {
 
     fn in_file_order(&self) -> Vec<&NamedTensor<'a>> {
         let mut tensors: Vec<_> = self.tensors.iter().collect();
-        // A stable sort: within one type the order stays by name.
-        tensors.sort_by_key(|tensor| Reverse(tensor.dtype));
+        tensors.sort_by_key(|tensor| header::file_order(&tensor.row()));
         tensors
     }
 
-    /// The length, the JSON and its padding: everything before the elements.
-    fn header(&self) -> serde_json::Result<Vec<u8>> {
-        let mut header = vec![0; LENGTH_BYTES];
-        serde_json::to_writer(&mut header, &Header(self))?;
-        header.resize(header.len().next_multiple_of(LENGTH_BYTES), b' ');
-        let length = (header.len() - LENGTH_BYTES) as u64;
-        header[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
-        Ok(header)
+    fn header(&self) -> Result<Vec<u8>, TensorError> {
+        let rows: Vec<_> = self
+            .in_file_order()
+            .into_iter()
+            .map(NamedTensor::row)
+            .collect();
+        header::to_bytes(&rows, &self.metadata)
     }
 }
 
 impl Content for TensorFile<'_> {
     fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(&self.header()?)?;
+        out.write_all(&self.header().map_err(io::Error::other)?)?;
         self.in_file_order()
             .into_iter()
             .try_for_each(|tensor| out.write_all(&tensor.bytes))
-    }
-}
-
-/// The JSON object of the header: metadata by name, then the tensors in file order.
-struct Header<'h>(&'h TensorFile<'h>);
-
-impl Serialize for Header<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        if !self.0.metadata.is_empty() {
-            map.serialize_entry(METADATA, &self.0.metadata)?;
-        }
-        let mut start = 0;
-        for NamedTensor {
-            name,
-            dtype,
-            shape,
-            bytes,
-        } in self.0.in_file_order()
-        {
-            let end = start + bytes.len();
-            let info = TensorInfo {
-                dtype: *dtype,
-                shape: shape.clone(),
-                data_offsets: (start, end),
-            };
-            map.serialize_entry(name, &info)?;
-            start = end;
-        }
-        map.end()
-    }
-}
-
-fn header_too_large(actual: u64) -> TensorError {
-    TensorError::HeaderTooLarge {
-        cap: MAX_HEADER as u64,
-        actual,
     }
 }

@@ -61,7 +61,15 @@ pub fn open_or_prepare(
         DataConfig::WordProblem { .. } | DataConfig::Arithmetic { .. } => Err(DataError::Config(
             "kind: a synthetic task has no text to prepare; use `text` or `prepared`".to_owned(),
         )),
+        DataConfig::Nothing {} => Err(no_corpus()),
     }
+}
+
+/// What is wrong with opening the data of a model that has none.
+pub(crate) fn no_corpus() -> DataError {
+    DataError::Config(
+        "kind: `none` names no corpus; give one with `text`, `prepared` or a task".to_owned(),
+    )
 }
 
 fn key(

@@ -45,6 +45,9 @@ pub enum DataConfig {
         #[serde(default = "word_lengths")]
         curriculum: Curriculum,
     },
+    /// No corpus: a model that came from elsewhere, with or without its tokenizer.
+    #[serde(rename = "none")]
+    Nothing {},
     /// Nested arithmetic over `Z_modulus`.
     Arithmetic {
         /// The ring has this many digits.
@@ -141,9 +144,15 @@ impl DataConfig {
         matches!(self, Self::WordProblem { .. } | Self::Arithmetic { .. })
     }
 
+    /// Returns whether there is nothing to train on.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing {})
+    }
+
     /// Reports every rule that is broken, each with its key path below `[data]`.
     pub fn validate(&self, report: &mut dyn FnMut(&str, String)) {
         match self {
+            Self::Nothing {} => {}
             Self::Text {
                 paths,
                 tokenizer,
@@ -260,6 +269,7 @@ mod tests {
             r#"{"kind":"text","tokenizer":{"kind":"bytes"},"max_bytes":9}"#,
             r#"{"kind":"text","tokenizer":{"kind":"bpe"}}"#,
             r#"{"kind":"prepared","path":"p"}"#,
+            r#"{"kind":"none"}"#,
             r#"{"kind":"word-problem"}"#,
             r#"{"kind":"word-problem","group":{"kind":"alternating","n":5}}"#,
             r#"{"kind":"arithmetic","curriculum":{"start":1,"step":1,"max":5}}"#,
@@ -281,6 +291,7 @@ mod tests {
             r#"{"kind":"text","path":"x"}"#,
             r#"{"kind":"text","tokenizer":{"kind":"bytes","vocab_size":300}}"#,
             r#"{"kind":"prepared","path":"p","cache":"c"}"#,
+            r#"{"kind":"none","path":"p"}"#,
             r#"{"kind":"word-problem","group":{"kind":"cyclic","n":5,"order":5}}"#,
             r#"{"kind":"arithmetic","curriculum":{"start":1,"step":1,"max":5,"min":0}}"#,
             r#"{"kind":"word_problem"}"#,

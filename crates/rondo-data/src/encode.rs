@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::corpus::{Corpus, CorpusSource};
 use crate::error::DataError;
 use crate::shards::ShardWriter;
 use crate::tokenizer::Tokenizer;
@@ -107,6 +108,35 @@ impl<'a> Encoder<'a> {
             tokens: self.writer.finish()?,
         })
     }
+}
+
+/// Tokenizes a text, its documents one after the other, and returns the tokens with the bytes they
+/// stand for. Reads no document after the one that completes `max_tokens`.
+///
+/// # Errors
+///
+/// When the text cannot be read or holds no document.
+pub fn encode_source(
+    tokenizer: &Tokenizer,
+    source: &CorpusSource,
+    max_tokens: Option<usize>,
+) -> Result<(Vec<u32>, u64), DataError> {
+    let corpus = Corpus::open(source)?;
+    let (mut tokens, mut bytes) = (Vec::new(), 0);
+    corpus.for_each(None, &mut |_, _| {}, &mut |document| {
+        if max_tokens.is_none_or(|most| tokens.len() < most) {
+            tokens.extend(tokenizer.encode(document)?);
+            tokens.push(tokenizer.end_of_text());
+            bytes += document.len() as u64;
+        }
+        Ok(())
+    })?;
+    if tokens.is_empty() {
+        return Err(DataError::Corpus(
+            "the text to evaluate holds no document".to_owned(),
+        ));
+    }
+    Ok((tokens, bytes))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@
 //!
 //! # What this crate does not know
 //!
-//! Burn, tensors and devices; the clock; the terminal (progress goes to a callback); ambient
+//! Burn, devices and tensors beyond a file of ids; the clock; the terminal (progress goes to a callback); ambient
 //! randomness; the network (cargo is asked with `--offline --locked`); the iteration order of a
 //! hash table.
 
@@ -47,6 +47,7 @@ pub use batch::{Batch, IGNORE};
 pub use cache::open_or_prepare;
 pub use config::{DataConfig, TokenizerConfig};
 pub use corpus::CorpusSource;
+pub use encode::encode_source;
 pub use error::DataError;
 pub use prepare::{CorpusInfo, PreparePhase, PrepareProgress, prepare};
 pub use source::Source;

@@ -1,6 +1,6 @@
 //! One enum over everything a run can train on.
 
-use crate::cache::open_or_prepare;
+use crate::cache::{no_corpus, open_or_prepare};
 use crate::config::DataConfig;
 use crate::error::DataError;
 use crate::prepare::PrepareProgress;
@@ -34,6 +34,7 @@ impl Source {
                 let text = open_or_prepare(config, progress)?;
                 Ok(Self::Text(Box::new(text)))
             }
+            DataConfig::Nothing {} => Err(no_corpus()),
             DataConfig::WordProblem { group, curriculum } => {
                 Ok(Self::Task(Task::word_problem(*group, curriculum.clone())))
             }
@@ -71,6 +72,12 @@ mod tests {
         };
         let source = Source::open(&config, &mut |_| {}).expect("a task needs nothing");
         assert_eq!(source.vocab_size(), 5);
+    }
+
+    #[test]
+    fn no_corpus_cannot_be_opened() {
+        let error = Source::open(&DataConfig::Nothing {}, &mut |_| {}).expect_err("nothing");
+        assert!(error.to_string().contains("names no corpus"), "{error}");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::batch::Batch;
-use crate::corpus::{Corpus, CorpusSource};
 use crate::error::DataError;
 use crate::order::WindowOrder;
 use crate::prepare::{CorpusInfo, INFO_FILE, TOKENIZER_FILE, TRAIN_FILE, VAL_FILE};
@@ -172,36 +171,6 @@ impl TextData {
                 batch
             })
             .collect())
-    }
-
-    /// Tokenizes another text as this one was, its documents one after the other, and returns the
-    /// tokens with the bytes they stand for. Reads no document after the one that completes
-    /// `max_tokens`.
-    ///
-    /// # Errors
-    ///
-    /// When the text cannot be read or holds no document.
-    pub fn encode_source(
-        &self,
-        source: &CorpusSource,
-        max_tokens: Option<usize>,
-    ) -> Result<(Vec<u32>, u64), DataError> {
-        let corpus = Corpus::open(source)?;
-        let (mut tokens, mut bytes) = (Vec::new(), 0);
-        corpus.for_each(None, &mut |_, _| {}, &mut |document| {
-            if max_tokens.is_none_or(|most| tokens.len() < most) {
-                tokens.extend(self.tokenizer.encode(document)?);
-                tokens.push(self.tokenizer.end_of_text());
-                bytes += document.len() as u64;
-            }
-            Ok(())
-        })?;
-        if tokens.is_empty() {
-            return Err(DataError::Corpus(
-                "the text to evaluate holds no document".to_owned(),
-            ));
-        }
-        Ok((tokens, bytes))
     }
 
     /// Returns the bytes of the validation text divided by its tokens, end-of-text tokens counted.

@@ -1,15 +1,21 @@
-//! Token files handed in for evaluation: a shard, or rows of ids in JSON.
+//! Token files handed in for evaluation: a shard, `input_ids` of a `.safetensors` file, or rows of
+//! ids in JSON.
 
 use std::fs;
 use std::path::Path;
 
+use rondo_checkpoint::{DType, NamedTensor, TensorFile};
 use serde_json::Value;
 
 use crate::batch::Batch;
 use crate::error::DataError;
 use crate::shards::Shard;
 
-/// Reads rows of token ids: a `.tokens` shard (one row) or JSON, a list of ids or a list of lists.
+/// The tensor that holds the tokens of a `.safetensors` file.
+const INPUT_IDS: &str = "input_ids";
+
+/// Reads rows of token ids: a `.tokens` shard (one row); a `.safetensors` file with `input_ids`,
+/// `[batch, seq]` or `[seq]`, of 32 or 64-bit integers; or JSON, a list of ids or a list of lists.
 ///
 /// # Errors
 ///
@@ -21,8 +27,18 @@ pub fn read_tokens(path: &Path, vocab_size: usize) -> Result<Vec<Vec<u32>>, Data
         return checked_row(path, "", row, vocab_size).map(|row| vec![row]);
     }
     let bytes = fs::read(path).map_err(DataError::io("read", path))?;
-    let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| refuse(path, format!("neither a .tokens file nor JSON: {error}")))?;
+    if path
+        .extension()
+        .is_some_and(|ending| ending == "safetensors")
+    {
+        return rows_of_tensor(path, &bytes, vocab_size);
+    }
+    let value: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        refuse(
+            path,
+            format!("neither a .tokens nor a .safetensors file nor JSON: {error}"),
+        )
+    })?;
     let Value::Array(values) = value else {
         return Err(refuse(path, "expected a list of token ids".to_owned()));
     };
@@ -41,6 +57,76 @@ pub fn read_tokens(path: &Path, vocab_size: usize) -> Result<Vec<Vec<u32>>, Data
         return Err(refuse(path, "holds no token".to_owned()));
     }
     Ok(rows)
+}
+
+/// Reads the rows of `input_ids`; other tensors of the file are passed over.
+fn rows_of_tensor(
+    path: &Path,
+    bytes: &[u8],
+    vocab_size: usize,
+) -> Result<Vec<Vec<u32>>, DataError> {
+    let file = TensorFile::parse(bytes).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+        refuse(path, format!("{error}{}", cause.unwrap_or_default()))
+    })?;
+    let tensor = file
+        .get(INPUT_IDS)
+        .ok_or_else(|| refuse(path, format!("holds no tensor {INPUT_IDS}")))?;
+    let seq = match tensor.shape.as_slice() {
+        [seq] | [_, seq] => *seq,
+        other => {
+            let message = format!("{INPUT_IDS} must be [batch, seq] or [seq], found {other:?}");
+            return Err(refuse(path, message));
+        }
+    };
+    let ids = integers(tensor).ok_or_else(|| {
+        let message = format!(
+            "{INPUT_IDS} must be I64, I32 or U32, found {}",
+            tensor.dtype
+        );
+        refuse(path, message)
+    })?;
+    if ids.is_empty() {
+        return Err(refuse(path, "holds no token".to_owned()));
+    }
+    let several = tensor.shape.len() > 1;
+    (0..)
+        .zip(ids.chunks(seq))
+        .map(|(number, row)| {
+            let place = if several {
+                format!("row {number}, ")
+            } else {
+                String::new()
+            };
+            checked_row(path, &place, row.to_vec(), vocab_size)
+        })
+        .collect()
+}
+
+fn integers(tensor: &NamedTensor<'_>) -> Option<Vec<Value>> {
+    let (fours, _) = tensor.bytes.as_chunks();
+    let (eights, _) = tensor.bytes.as_chunks();
+    match tensor.dtype {
+        DType::I64 => Some(
+            eights
+                .iter()
+                .map(|&id| i64::from_le_bytes(id).into())
+                .collect(),
+        ),
+        DType::I32 => Some(
+            fours
+                .iter()
+                .map(|&id| i32::from_le_bytes(id).into())
+                .collect(),
+        ),
+        DType::U32 => Some(
+            fours
+                .iter()
+                .map(|&id| u32::from_le_bytes(id).into())
+                .collect(),
+        ),
+        _ => None,
+    }
 }
 
 /// Cuts rows into consecutive windows of at most `seq` targets and gathers neighbours of equal
@@ -150,6 +236,81 @@ mod tests {
             error.to_string().contains("token 299 at position 1"),
             "{error}"
         );
+    }
+
+    /// Reads a file with one tensor of this name, type, shape and content.
+    fn read_tensor(
+        name: &str,
+        dtype: DType,
+        shape: &[usize],
+        bytes: Vec<u8>,
+    ) -> Result<Vec<Vec<u32>>, DataError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("rows.safetensors");
+        let tensor = NamedTensor {
+            name: name.to_owned(),
+            dtype,
+            shape: shape.to_vec(),
+            bytes: bytes.into(),
+        };
+        let file = TensorFile::new([tensor], std::collections::BTreeMap::new()).expect("a file");
+        fs::write(&path, file.to_bytes().expect("bytes")).expect("writable");
+        read_tokens(&path, 10)
+    }
+
+    #[test]
+    fn input_ids_of_every_integer_type_are_rows() {
+        let longs: Vec<u8> = [1_i64, 2, 3, 9, 0, 4]
+            .iter()
+            .flat_map(|id| id.to_le_bytes())
+            .collect();
+        let rows = read_tensor("input_ids", DType::I64, &[2, 3], longs).expect("two rows");
+        assert_eq!(rows, [[1, 2, 3], [9, 0, 4]]);
+        let ints: Vec<u8> = [7_u32, 8].iter().flat_map(|id| id.to_le_bytes()).collect();
+        for dtype in [DType::I32, DType::U32] {
+            let rows = read_tensor("input_ids", dtype, &[2], ints.clone()).expect("one row");
+            assert_eq!(rows, [[7, 8]]);
+        }
+    }
+
+    #[test]
+    fn wrong_tensors_are_refused_with_their_reason() {
+        let minus = (-1_i64).to_le_bytes().to_vec();
+        let ten = 10_i32.to_le_bytes().to_vec();
+        for (found, expected) in [
+            (
+                read_tensor("input_ids", DType::I64, &[1, 1], minus),
+                "-1 at row 0, position 0",
+            ),
+            (
+                read_tensor("input_ids", DType::I32, &[1], ten.clone()),
+                "token 10 at position 0",
+            ),
+            (
+                read_tensor("input_ids", DType::F32, &[1], ten.clone()),
+                "found F32",
+            ),
+            (
+                read_tensor("labels", DType::I32, &[1], ten.clone()),
+                "no tensor input_ids",
+            ),
+            (
+                read_tensor("input_ids", DType::I32, &[1, 1, 1], ten),
+                "found [1, 1, 1]",
+            ),
+            (
+                read_tensor("input_ids", DType::I32, &[3, 0], Vec::new()),
+                "holds no token",
+            ),
+        ] {
+            let error = found.expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("rows.safetensors");
+        fs::write(&path, "{}").expect("writable");
+        let error = read_tokens(&path, 10).expect_err("two bytes").to_string();
+        assert!(error.contains("wrong size"), "{error}");
     }
 
     #[test]

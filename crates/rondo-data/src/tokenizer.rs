@@ -1,10 +1,14 @@
 //! Text to token ids and back: single bytes, or a `tokenizer.json`.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use tokenizers::DecoderWrapper;
+
+use crate::bpe;
 use crate::error::DataError;
 
 /// Largest `tokenizer.json` that is read, in bytes.
@@ -54,24 +58,29 @@ impl Tokenizer {
         }
     }
 
-    /// Loads a `tokenizer.json`.
+    /// Loads a `tokenizer.json`; the file that [`Tokenizer::file`] gives for bytes makes the
+    /// tokenizer of bytes again.
     ///
     /// # Errors
     ///
     /// When the file cannot be read, is larger than [`MAX_FILE_BYTES`], is not a tokenizer, or has
     /// no token that ends a text.
     pub fn load(path: &Path) -> Result<Self, DataError> {
-        let name = path.display().to_string();
-        let file = fs::File::open(path).map_err(DataError::io("read", path))?;
-        let mut json = Vec::new();
-        file.take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut json)
-            .map_err(DataError::io("read", path))?;
-        if json.len() as u64 > MAX_FILE_BYTES {
-            let message = format!("larger than {MAX_FILE_BYTES} bytes");
-            return Err(DataError::Tokenizer { name, message });
+        let json = read_capped(path)?;
+        if json == bpe::bytes_file()? {
+            return Ok(Self::bytes());
         }
-        Self::from_json(&name, json)
+        Self::from_json(&path.display().to_string(), json)
+    }
+
+    /// Returns the vocabulary size of a `tokenizer.json`, whether or not a token ends a text.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is larger than [`MAX_FILE_BYTES`], or is not a tokenizer.
+    pub fn vocab_size_of(path: &Path) -> Result<usize, DataError> {
+        let json = read_capped(path)?;
+        Ok(vocab_size(&library(&path.display().to_string(), &json)?))
     }
 
     /// Loads the text of a `tokenizer.json`; `name` stands in messages.
@@ -80,7 +89,7 @@ impl Tokenizer {
             name: name.to_owned(),
             message,
         };
-        let mut inner = guarded(|| tokenizers::Tokenizer::from_bytes(&json)).map_err(&refuse)?;
+        let mut inner = library(name, &json)?;
         // A document that speaks of the end-of-text token must not be cut in two by it, and ids
         // must not depend on a length that the file asks for.
         inner.set_encode_special_tokens(true);
@@ -88,8 +97,7 @@ impl Tokenizer {
         let unlimited = guarded(|| inner.with_truncation(None).map(|_| ()));
         unlimited.map_err(&refuse)?;
 
-        let largest = inner.get_vocab(true).into_values().max();
-        let vocab_size = largest.map_or(0, |id| id as usize + 1);
+        let vocab_size = vocab_size(&inner);
         let end_of_text = END_OF_TEXT_NAMES
             .iter()
             .find_map(|name| inner.token_to_id(name))
@@ -121,6 +129,16 @@ impl Tokenizer {
         self.end_of_text
     }
 
+    /// Returns what the token that ends a text is called.
+    pub fn end_of_text_name(&self) -> String {
+        match &self.kind {
+            Kind::Bytes => END_OF_TEXT.to_owned(),
+            Kind::File { inner, .. } => inner
+                .id_to_token(self.end_of_text)
+                .unwrap_or_else(|| END_OF_TEXT.to_owned()),
+        }
+    }
+
     /// Returns the BLAKE3 hash of the file, or a constant for bytes.
     pub fn hash(&self) -> [u8; 32] {
         self.hash
@@ -131,6 +149,18 @@ impl Tokenizer {
         match &self.kind {
             Kind::Bytes => None,
             Kind::File { json, .. } => Some(json),
+        }
+    }
+
+    /// Returns the text of a `tokenizer.json` that encodes and decodes as this tokenizer does.
+    ///
+    /// # Errors
+    ///
+    /// When the library cannot write the file for bytes.
+    pub fn file(&self) -> Result<Cow<'_, [u8]>, DataError> {
+        match &self.kind {
+            Kind::Bytes => bpe::bytes_file().map(Cow::Owned),
+            Kind::File { json, .. } => Ok(Cow::Borrowed(json)),
         }
     }
 
@@ -180,31 +210,92 @@ impl Tokenizer {
     ///
     /// When a token lies beyond the vocabulary or the tokenizer of a file fails.
     pub fn decode(&self, tokens: &[u32]) -> Result<String, DataError> {
-        let refuse = |message| DataError::Tokenizer {
-            name: match &self.kind {
-                Kind::Bytes => "of bytes".to_owned(),
-                Kind::File { name, .. } => name.clone(),
-            },
-            message,
-        };
-        let mut beyond = tokens.iter().filter(|&&id| id as usize >= self.vocab_size);
-        if let Some(id) = beyond.next() {
-            return Err(refuse(format!(
-                "token {id} lies beyond the vocabulary of {} tokens",
-                self.vocab_size
-            )));
-        }
+        self.check(tokens)?;
         match &self.kind {
-            Kind::Bytes => {
-                let bytes: Vec<u8> = tokens
-                    .iter()
-                    .filter_map(|&id| u8::try_from(id).ok())
-                    .collect();
-                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            Kind::Bytes => Ok(String::from_utf8_lossy(&plain_bytes(tokens)).into_owned()),
+            Kind::File { inner, .. } => {
+                guarded(|| inner.decode(tokens, true)).map_err(|message| self.refusal(message))
             }
-            Kind::File { inner, .. } => guarded(|| inner.decode(tokens, true)).map_err(refuse),
         }
     }
+
+    /// Returns the bytes of tokens; end-of-text tokens vanish.
+    ///
+    /// Of bytes and of a byte-level BPE the bytes are exact, also those of half a character, and
+    /// two parts give the bytes of the whole. Other tokenizers have no bytes below a character and
+    /// give the text of [`Tokenizer::decode`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::decode`].
+    pub fn decode_bytes(&self, tokens: &[u32]) -> Result<Vec<u8>, DataError> {
+        self.check(tokens)?;
+        match &self.kind {
+            Kind::Bytes => Ok(plain_bytes(tokens)),
+            Kind::File { inner, .. } => match inner.get_decoder() {
+                Some(DecoderWrapper::ByteLevel(_)) => Ok(bpe::spelt_bytes(inner, tokens)),
+                _ => self.decode(tokens).map(String::into_bytes),
+            },
+        }
+    }
+
+    /// Refuses tokens beyond the vocabulary.
+    fn check(&self, tokens: &[u32]) -> Result<(), DataError> {
+        let mut beyond = tokens.iter().filter(|&&id| id as usize >= self.vocab_size);
+        match beyond.next() {
+            None => Ok(()),
+            Some(id) => Err(self.refusal(format!(
+                "token {id} lies beyond the vocabulary of {} tokens",
+                self.vocab_size
+            ))),
+        }
+    }
+
+    fn refusal(&self, message: String) -> DataError {
+        let name = match &self.kind {
+            Kind::Bytes => "of bytes".to_owned(),
+            Kind::File { name, .. } => name.clone(),
+        };
+        DataError::Tokenizer { name, message }
+    }
+}
+
+/// Returns the tokens that are bytes.
+fn plain_bytes(tokens: &[u32]) -> Vec<u8> {
+    tokens
+        .iter()
+        .filter_map(|&id| u8::try_from(id).ok())
+        .collect()
+}
+
+fn read_capped(path: &Path) -> Result<Vec<u8>, DataError> {
+    let file = fs::File::open(path).map_err(DataError::io("read", path))?;
+    let mut json = Vec::new();
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut json)
+        .map_err(DataError::io("read", path))?;
+    if json.len() as u64 > MAX_FILE_BYTES {
+        let (name, message) = (
+            path.display().to_string(),
+            format!("larger than {MAX_FILE_BYTES} bytes"),
+        );
+        return Err(DataError::Tokenizer { name, message });
+    }
+    Ok(json)
+}
+
+/// Hands the text of a `tokenizer.json` to the library; `name` stands in messages.
+fn library(name: &str, json: &[u8]) -> Result<tokenizers::Tokenizer, DataError> {
+    guarded(|| tokenizers::Tokenizer::from_bytes(json)).map_err(|message| DataError::Tokenizer {
+        name: name.to_owned(),
+        message,
+    })
+}
+
+/// Returns one more than the largest id.
+fn vocab_size(inner: &tokenizers::Tokenizer) -> usize {
+    let largest = inner.get_vocab(true).into_values().max();
+    largest.map_or(0, |id| id as usize + 1)
 }
 
 /// Runs a call into `tokenizers`, which can panic on crafted files, and flattens both ways to fail.
@@ -236,6 +327,54 @@ mod tests {
             "aé"
         );
         assert!(tokenizer.decode(&[257]).is_err());
+    }
+
+    /// Every byte, characters of all lengths, half of one, and words about the end of a text.
+    const ODD_TEXTS: [&str; 5] = [
+        "",
+        "aé猫🦀\u{7f}\u{80}\u{ad}\u{ff}\u{100}\u{143}",
+        "\0\u{1}\t\r\n \u{a0}  x\u{2028}",
+        "a <|endoftext|> b",
+        "don't  stop\n\n\n  there 123",
+    ];
+
+    #[test]
+    fn the_file_of_bytes_encodes_and_decodes_as_bytes_do() {
+        let bytes = Tokenizer::bytes();
+        let json = bytes.file().expect("the library writes it").into_owned();
+        let file = Tokenizer::from_json("test", json).expect("well-formed");
+        assert!(file.json().is_some(), "the library itself encodes here");
+        assert_eq!((file.vocab_size(), file.end_of_text()), (257, 256));
+        for text in ODD_TEXTS {
+            let tokens = file.encode(text).expect("bytes encode anything");
+            assert_eq!(tokens, bytes.encode(text).expect("bytes encode anything"));
+            assert_eq!(file.decode(&tokens).expect("own tokens"), text);
+        }
+        let all: Vec<u32> = (0..257).collect();
+        for tokens in [&all[..], &[0xe7, 0x8c], &[0xff, 256, 0xc3, 0xa9]] {
+            let exact = bytes.decode_bytes(tokens).expect("known");
+            assert_eq!(file.decode_bytes(tokens).expect("known"), exact);
+            assert_eq!(
+                file.decode(tokens).expect("known"),
+                bytes.decode(tokens).expect("known")
+            );
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("tokenizer.json");
+        fs::write(&path, bytes.file().expect("the library writes it")).expect("writable");
+        let loaded = Tokenizer::load(&path).expect("well-formed");
+        assert_eq!(loaded.hash(), bytes.hash());
+        assert_eq!(Tokenizer::vocab_size_of(&path).expect("well-formed"), 257);
+    }
+
+    #[test]
+    fn a_character_cut_in_two_keeps_its_bytes() {
+        let bytes = Tokenizer::bytes();
+        let (first, second) = ([0xe7, 0x8c], [0xab]);
+        let mut joined = bytes.decode_bytes(&first).expect("known");
+        joined.extend(bytes.decode_bytes(&second).expect("known"));
+        assert_eq!(joined, "猫".as_bytes());
+        assert!(bytes.decode_bytes(&[257]).is_err());
     }
 
     #[test]

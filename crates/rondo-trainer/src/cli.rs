@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rondo_reference::Element;
 
 use rondo_model::depth::MAX_RECURRENCE;
 use rondo_model::exit::ExitCriterion;
@@ -33,6 +34,10 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     /// Generate text at a fixed or at an adaptive recurrence depth.
     Generate(GenerateArgs),
+    /// Make a run directory of a model in the reference's layout.
+    Import(ImportArgs),
+    /// Write a run's model in the reference's layout.
+    Export(ExportArgs),
     /// Build tokenizer and token shards from a corpus.
     Prepare(PrepareArgs),
     /// Measure the speed of training, evaluation or generation.
@@ -179,7 +184,8 @@ pub(crate) struct EvalArgs {
     /// The checkpoint: `latest`, `best` or a step.
     #[arg(long, default_value = "latest")]
     pub(crate) checkpoint: CheckpointChoice,
-    /// Evaluate these tokens: a JSON list of ids or of lists, or a token shard.
+    /// Evaluate these tokens: a JSON list of ids or of lists, a token shard, or a .safetensors file
+    /// with `input_ids`, [batch, seq] or [seq], I64, I32 or U32.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     pub(crate) tokens: Option<PathBuf>,
     /// Evaluate this text: a file, a folder or a glob, tokenized as the run's was.
@@ -344,6 +350,75 @@ fn depth(text: &str) -> Result<usize, String> {
     known
         .filter(|depth| (1..=MAX_RECURRENCE).contains(depth))
         .ok_or_else(|| format!("a recurrence depth is a number from 1 to {MAX_RECURRENCE}"))
+}
+
+/// `trainer import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// A folder with config.json (of model_type huginn_raven) and model.safetensors, or shards with
+    /// model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json is taken along.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The run directory to make.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: PathBuf,
+    /// Replace whatever the run directory holds.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// `trainer export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// A run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The checkpoint: `latest`, `best` or a step.
+    #[arg(long, default_value = "latest")]
+    pub(crate) checkpoint: CheckpointChoice,
+    /// The layout.
+    #[arg(long, value_enum, default_value = "reference")]
+    pub(crate) format: ExportFormat,
+    /// The type of the weights.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) dtype: ExportType,
+    /// Replace whatever the folder holds.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// How a model is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// The reference's names and shapes, for its own modelling file.
+    Reference,
+    /// Our names and shapes, for any structure.
+    Rondo,
+}
+
+/// The type of exported weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportType {
+    /// As they are.
+    F32,
+    /// Rounded to 16 bits with the range of f32.
+    Bf16,
+    /// Rounded to 16 bits; a weight beyond 65504 is refused.
+    F16,
+}
+
+impl ExportType {
+    /// Returns the type of the numbers.
+    pub(crate) fn element(self) -> Element {
+        match self {
+            Self::F32 => Element::F32,
+            Self::Bf16 => Element::Bf16,
+            Self::F16 => Element::F16,
+        }
+    }
 }
 
 /// `trainer prepare`.

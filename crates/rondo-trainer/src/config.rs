@@ -216,6 +216,13 @@ impl RunConfig {
         Ok(rondo_config::to_toml(self).map_err(anyhow::Error::from)?)
     }
 
+    /// Returns the tokens in a sequence of text: `train.seq`, or the whole context where there is
+    /// nothing to train on; none on tasks.
+    pub(crate) fn text_seq(&self) -> Option<usize> {
+        let context = self.data.is_nothing().then_some(self.model.context);
+        self.train.seq.or(context)
+    }
+
     /// Returns tokens in a step of text, or of a task of length `seq`.
     pub(crate) fn tokens_per_step(&self, seq: usize) -> u64 {
         (self.train.batch * self.train.accumulation * seq) as u64
@@ -275,6 +282,7 @@ impl RunConfig {
         let train = &self.train;
         match (train.steps, train.tokens) {
             (Some(_), Some(_)) => report("tokens", "give either steps or tokens, not both".into()),
+            (None, None) if self.data.is_nothing() => {}
             (None, None) => report("steps", "missing; give a budget in steps or tokens".into()),
             (Some(0), None) => report("steps", "must be at least 1, found 0".into()),
             (None, Some(0)) => report("tokens", "must be at least 1, found 0".into()),
@@ -296,6 +304,7 @@ impl RunConfig {
             }
         }
         match (train.seq, self.data.is_task()) {
+            (None, false) if self.data.is_nothing() => {}
             (None, false) => report("seq", "missing; give the tokens in a sequence".into()),
             (Some(_), true) => report("seq", "a task has its own length; remove this key".into()),
             (Some(0), false) => report("seq", "must be at least 1, found 0".into()),
@@ -402,6 +411,13 @@ mod tests {
             (config.train.steps, config.model.recurrence.mean),
             (Some(9), 4)
         );
+    }
+
+    #[test]
+    fn a_model_without_data_needs_no_budget_and_reads_its_whole_context_at_once() {
+        let text = "[data]\nkind = \"none\"\n[model]\ncontext = 96\n";
+        let config = RunConfig::read("test.toml", text, &[]).expect("valid");
+        assert_eq!(config.text_seq(), Some(96));
     }
 
     #[test]

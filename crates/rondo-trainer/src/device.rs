@@ -62,15 +62,260 @@ pub(crate) struct Listed {
     pub(crate) device: Device,
 }
 
-/// Waits until everything that was asked of the device is done.
+impl Listed {
+    /// Waits until everything that was asked of the device is done.
+    ///
+    /// # Errors
+    ///
+    /// Where the device failed.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.device
+            .sync()
+            .map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+    }
+
+    /// Whether a scalar can be read without waiting for a queue.
+    pub(crate) fn reads_are_free(&self) -> bool {
+        matches!(self.kind, DeviceKind::Flex | DeviceKind::Ndarray)
+    }
+
+    /// Returns the memory that a run holds: the device's pools on a GPU, else the process's resident
+    /// memory.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        match self.device.memory_pool_usage() {
+            Some(usage) => Some(usage.bytes_reserved),
+            None => memory_stats::memory_stats().map(|stats| stats.physical_mem as u64),
+        }
+    }
+
+    /// Returns the most memory that the process or the device's pools have held.
+    pub(crate) fn peak_memory_bytes(&self) -> Option<u64> {
+        let pools = self
+            .device
+            .memory_pool_usage()
+            .map(|usage| usage.bytes_reserved);
+        pools
+            .or_else(peak_resident_bytes)
+            .or_else(|| self.memory_bytes())
+    }
+
+    /// Returns the memory that is free for a run, where it is known: on a processor.
+    pub(crate) fn available_memory(&self) -> Option<u64> {
+        self.reads_are_free().then(|| {
+            let mut system = sysinfo::System::new();
+            system.refresh_memory();
+            system.available_memory()
+        })
+    }
+
+    /// Returns `kind: name`.
+    pub(crate) fn label(&self) -> String {
+        format!("{}: {}", self.kind.name(), self.name)
+    }
+}
+
+impl DeviceKind {
+    /// Returns the name a user types.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Returns whether this build has the backend.
+    fn is_built(self) -> bool {
+        match self {
+            Self::Auto | Self::Flex => true,
+            Self::Ndarray => cfg!(feature = "ndarray"),
+            Self::Wgpu => cfg!(feature = "wgpu"),
+            Self::Vulkan => cfg!(feature = "vulkan"),
+            Self::Metal => cfg!(feature = "metal"),
+            Self::Cuda => cfg!(feature = "cuda"),
+            Self::Rocm => cfg!(feature = "rocm"),
+        }
+    }
+
+    /// Lists the devices of this kind; none where the backend is not built or finds nothing.
+    fn list(self) -> Vec<Listed> {
+        match self {
+            Self::Auto => Vec::new(),
+            Self::Flex => vec![self.processor(Device::flex())],
+            #[cfg(feature = "ndarray")]
+            Self::Ndarray => vec![self.processor(ndarray())],
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => self.adapters(DeviceType::Wgpu),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => self.adapters(DeviceType::Vulkan),
+            #[cfg(feature = "metal")]
+            Self::Metal => self.adapters(DeviceType::Metal),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => self.adapters(DeviceType::Cuda),
+            #[cfg(feature = "rocm")]
+            Self::Rocm => self.adapters(DeviceType::Rocm),
+            #[allow(
+                unreachable_patterns,
+                reason = "which arms remain depends on the features"
+            )]
+            _ => Vec::new(),
+        }
+    }
+
+    fn processor(self, device: Device) -> Listed {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let arch = std::env::consts::ARCH;
+        Listed {
+            kind: self,
+            index: 0,
+            name: format!("{arch}, {threads} cores"),
+            gpu: false,
+            device,
+        }
+    }
+
+    /// Asks a driver for its adapters. A driver that fails does so by panicking inside Burn; here
+    /// that means there is no such device.
+    #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+    fn adapters(self, of: DeviceType) -> Vec<Listed> {
+        let devices = quietly(move || Device::enumerate(of).into_vec()).unwrap_or_default();
+        let named = |(index, device): (usize, Device)| {
+            let probed = device.clone();
+            let identity = quietly(move || probed.identity()).flatten()?;
+            let gpu = identity.physical.is_some();
+            Some(Listed {
+                kind: self,
+                index,
+                name: identity.name,
+                gpu,
+                device,
+            })
+        };
+        devices.into_iter().enumerate().filter_map(named).collect()
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[allow(
+    deprecated,
+    reason = "kept as a tested feature although upstream has deprecated it"
+)]
+fn ndarray() -> Device {
+    Device::ndarray()
+}
+
+/// Runs `work`, turning a panic into nothing and keeping its message off the terminal.
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
+    allow(dead_code, reason = "only drivers are probed")
+)]
+fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(work).ok();
+    std::panic::set_hook(hook);
+    result
+}
+
+/// Returns the largest resident memory that the system remembers of this process; Linux only.
+fn peak_resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Lists every device that this build can reach.
+pub(crate) fn list() -> Vec<Listed> {
+    DeviceKind::value_variants()
+        .iter()
+        .flat_map(|kind| kind.list())
+        .collect()
+}
+
+/// Returns the device that `config` asks for, and why that one.
 ///
 /// # Errors
 ///
-/// Where the device failed.
-pub(crate) fn sync(&self) -> Result<()> {
-    self.device
-        .sync()
-        .map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+/// Where it is not there; the message lists what is.
+pub(crate) fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
+    if let Some(threads) = config.threads {
+        // The pool exists already when a second run starts in one process; it keeps its size.
+        let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    if config.kind == DeviceKind::Auto {
+        return Ok(automatic());
+    }
+    let found = config.kind.list();
+    match found
+        .into_iter()
+        .find(|listed| listed.index == config.index)
+    {
+        Some(listed) => Ok((listed, "asked for".to_owned())),
+        None => Err(Error::Device(absent(config))),
+    }
+}
+
+/// The first real GPU, the native runtime before wgpu, else flex.
+fn automatic() -> (Listed, String) {
+    let order = [
+        DeviceKind::Cuda,
+        DeviceKind::Rocm,
+        DeviceKind::Metal,
+        DeviceKind::Vulkan,
+        DeviceKind::Wgpu,
+    ];
+    let listed = order
+        .into_iter()
+        .flat_map(DeviceKind::list)
+        .find(|listed| listed.gpu);
+    match listed {
+        Some(listed) => (listed, "auto: the first GPU found".to_owned()),
+        None => {
+            let why = match order.into_iter().any(DeviceKind::is_built) {
+                true => "auto: no GPU found",
+                false => "auto: built for the CPU only",
+            };
+            (DeviceKind::Flex.processor(Device::flex()), why.to_owned())
+        }
+    }
+}
+
+fn absent(config: DeviceConfig) -> String {
+    let kind = config.kind.name();
+    let why = match config.kind.is_built() {
+        false => format!("this build has no {kind}; rebuild with `--features {kind}`"),
+        true if config.index > 0 => format!("no {kind} device number {} was found", config.index),
+        true => format!("no {kind} device was found"),
+    };
+    let there: Vec<String> = list()
+        .iter()
+        .map(|listed| format!("  {} {}  {}", listed.kind.name(), listed.index, listed.name))
+        .collect();
+    format!(
+        "device.kind = {kind}: {why}; these are there:\n{}",
+        there.join("\n")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flex_is_always_there() {
+        assert!(list().iter().any(|listed| listed.kind == DeviceKind::Flex));
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_answered_with_those_that_are() {
+        let config = DeviceConfig {
+            kind: DeviceKind::Rocm,
+            ..DeviceConfig::default()
+        };
+        let error = choose(config).expect_err("no test machine has an AMD card and the feature");
+        assert_eq!(error.exit_code(), 6);
+        assert!(error.to_string().contains("flex 0"), "{error}");
+    }
 }
 
 impl Listed {

@@ -3,6 +3,7 @@
 use rondo_checkpoint::CheckpointError;
 use rondo_config::Violations;
 use rondo_data::DataError;
+use rondo_reference::ReferenceError;
 
 /// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,9 @@ pub(crate) enum Error {
     /// A checkpoint does not belong to this run or model.
     #[error("{0}")]
     Foreign(String),
+    /// A model cannot be imported or exported.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
     /// The run stopped itself before an update.
     #[error("{0}")]
     Stopped(String),
@@ -37,13 +41,42 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Tells a tensor that cannot be copied from a checkpoint that cannot be written.
+    pub(crate) fn of_stream(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Io {
+                action,
+                path,
+                source,
+            } => match ReferenceError::from_stream(source) {
+                Ok(error) => error.into(),
+                Err(source) => CheckpointError::Io {
+                    action,
+                    path,
+                    source,
+                }
+                .into(),
+            },
+            other => other.into(),
+        }
+    }
+
+    /// Gives a failed write its path.
+    pub(crate) fn of_write(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::of_stream(CheckpointError::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        })
+    }
+
     /// Returns the documented exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Other(_) => 1,
             Self::Usage(_) | Self::Config(_) | Self::Data(DataError::Config(_)) => 2,
             Self::Data(_) => 3,
-            Self::Checkpoint(_) | Self::Foreign(_) => 4,
+            Self::Checkpoint(_) | Self::Foreign(_) | Self::Reference(_) => 4,
             Self::Stopped(_) => 5,
             Self::Device(_) => 6,
             Self::Interrupted(_) => 75,

@@ -48,13 +48,13 @@ impl<'a> OpenRun<'a> {
     ///
     /// # Errors
     ///
-    /// Where it has none, or it does not fit the model; `wanted_by` names the flag that needs it.
+    /// Where it has none or the file is damaged; `wanted_by` names the flag that needs it.
     pub(crate) fn tokenizer(&self, wanted_by: &str) -> Result<Tokenizer> {
         self.run_dir.tokenizer()?.ok_or_else(|| {
-            Error::Data(DataError::Corpus(format!(
-                "{wanted_by}: {} has no tokenizer.json; give token ids with --tokens",
+            Error::Usage(format!(
+                "{wanted_by}: {} has no tokenizer; give token ids with --tokens FILE",
                 self.run_dir.path().display()
-            )))
+            ))
         })
     }
 

@@ -4,12 +4,14 @@
 //! config.toml   the resolved configuration       metrics.jsonl   the source of truth
 //! run.json      argv, versions, device, host     tensorboard/    the same metrics
 //! summary.json  the result, once finished        checkpoints/    step-00000400/, …, latest
+//! tokenizer.json  how its text became tokens, where it has any
 //! ```
 
 use std::path::{Path, PathBuf};
 
 use rondo_checkpoint::{Checkpoint, RunLock, Which, atomic_write, open, open_newest_good};
 use rondo_config::difference;
+use rondo_data::Tokenizer;
 use rondo_metrics::{Kind, jsonl};
 
 use crate::cli::{CheckpointChoice, Resume};
@@ -20,6 +22,8 @@ use crate::progress::RunProgress;
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";
 const PROGRESS_FILE: &str = "progress.json";
+/// The tokenizer of a run, and of a folder in the reference's layout.
+pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// Keys that a resumed run may change: budget, cadence, device, output and the rates to come.
 const RESUMABLE: [&str; 10] = [
@@ -133,7 +137,8 @@ impl RunDir {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// Returns whether nothing but a lock is there.
+    pub(crate) fn is_empty(&self) -> bool {
         let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
             entry.is_ok_and(|entry| entry.file_name() != ".lock")
         };
@@ -204,6 +209,7 @@ impl RunDir {
             "metrics.jsonl",
             SUMMARY_FILE,
             "run.json",
+            TOKENIZER_FILE,
             CONFIG_FILE,
         ] {
             let path = self.path.join(entry);
@@ -240,6 +246,44 @@ impl RunDir {
             &self.path.join(CONFIG_FILE),
             config.to_toml()?.as_bytes(),
         )?)
+    }
+
+    /// Returns the path of the run's tokenizer; none on tasks and in runs of older versions.
+    pub(crate) fn tokenizer_path(&self) -> Option<PathBuf> {
+        let path = self.path.join(TOKENIZER_FILE);
+        path.is_file().then_some(path)
+    }
+
+    /// Returns the run's tokenizer; none on tasks and in runs of older versions.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is there and is not a tokenizer.
+    pub(crate) fn tokenizer(&self) -> Result<Option<Tokenizer>> {
+        let path = self.tokenizer_path();
+        Ok(path.map(|path| Tokenizer::load(&path)).transpose()?)
+    }
+
+    /// Writes the run's tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub(crate) fn write_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
+        let text = tokenizer.file()?;
+        Ok(atomic_write(&self.path.join(TOKENIZER_FILE), &text)?)
+    }
+
+    /// Takes a tokenizer file over as it is.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be copied.
+    pub(crate) fn copy_tokenizer(&self, from: &Path) -> Result<()> {
+        let to = self.path.join(TOKENIZER_FILE);
+        std::fs::copy(from, &to)
+            .map_err(|error| anyhow::anyhow!("cannot copy {}: {error}", from.display()))?;
+        Ok(())
     }
 
     fn write_json(&self, name: &str, value: &serde_json::Value) -> Result<()> {
@@ -279,16 +323,6 @@ impl RunDir {
         Ok(serde_json::from_slice(&bytes).map_err(anyhow::Error::from)?)
     }
 
-    /// TEMPORARY
-    pub(crate) fn tokenizer(&self) -> Result<Option<rondo_data::Tokenizer>> {
-        let path = self.path.join("tokenizer.json");
-        Ok(if path.is_file() {
-            Some(rondo_data::Tokenizer::load(&path)?)
-        } else {
-            None
-        })
-    }
-
     /// Opens the checkpoint that a reader asks for.
     ///
     /// # Errors
@@ -309,7 +343,10 @@ impl RunDir {
             .into_iter()
             .map(|entry| entry.step)
             .collect();
-        let records = jsonl::read(&self.metrics()).map_err(anyhow::Error::from)?;
+        let records = match self.metrics().is_file() {
+            true => jsonl::read(&self.metrics()).map_err(anyhow::Error::from)?,
+            false => Vec::new(),
+        };
         records
             .iter()
             .filter(|record| record.kind == Kind::Eval && kept.contains(&record.step))

@@ -36,7 +36,7 @@ use crate::weights::{
 use crate::{interrupt, terminal};
 
 /// Name and version written into checkpoints.
-const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
+pub(crate) const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
 
 /// Runs `trainer --config FILE`.
 ///
@@ -57,6 +57,7 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
     if args.dry_run {
         return dry_run::command(&config, args.json.json);
     }
+    refuse_nothing(&config, path)?;
     let assembly = Assembly::new(&config, mode)?;
     let run_dir = RunDir::new(&out_dir(args, path));
     let summary = match Session::open(assembly, run_dir, args, mode)? {
@@ -70,6 +71,20 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Refuses to train on nothing.
+fn refuse_nothing(config: &RunConfig, path: &Path) -> Result<()> {
+    if !config.data.is_nothing() {
+        return Ok(());
+    }
+    let run = path.parent().unwrap_or(path);
+    Err(Error::Usage(format!(
+        "{}: data.kind is `none`: there is nothing to train on; write a configuration with the same \
+         [model] and with data, and start it from these weights with `[init] from = \"{}\"`",
+        path.display(),
+        run.display()
+    )))
 }
 
 /// Returns the run directory: `--out`, the run of `--resume DIR`, or runs/<config name>.
@@ -188,6 +203,9 @@ impl Session {
                 (run_dir.create(&config)?, model)
             }
         };
+        if let Source::Text(text) = &source {
+            run_dir.write_tokenizer(text.tokenizer())?;
+        }
         let max_norm = config.train.clip.max_norm();
         let val_batches = source.val_batches(&config, config.eval.tokens)?;
         interrupt::listen()?;

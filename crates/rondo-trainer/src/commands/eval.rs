@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rondo_data::{Batch, CorpusSource, DataError, Source, batches_of_rows, read_tokens};
+use rondo_data::{Batch, CorpusSource, DataError, batches_of_rows, encode_source, read_tokens};
 use rondo_metrics::work::{Unit, WorkBar};
 use rondo_metrics::{Mode, Table};
 use rondo_model::exit::ExitCriterion;
@@ -11,7 +11,6 @@ use serde_json::json;
 
 use crate::assemble::open_source;
 use crate::cli::{EvalArgs, ExitChoice};
-use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::evaluate::exits::{Exit, ExitResult};
@@ -111,7 +110,7 @@ fn exits(args: &EvalArgs) -> Result<Vec<Exit>> {
 fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Result<OfRun> {
     let run = OpenRun::open(path, args.checkpoint, listed)?;
     let config = &run.config;
-    let material = material(config, args)?;
+    let material = material(&run, args)?;
     let depths = match args.recurrence.is_empty() {
         true => &config.eval.recurrence,
         false => &args.recurrence,
@@ -168,15 +167,19 @@ struct Material {
 }
 
 /// Finds what to evaluate: given tokens, given text, or the run's own validation data.
-fn material(config: &RunConfig, args: &EvalArgs) -> Result<Material> {
+fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
+    let (run_dir, config) = (&run.run_dir, &run.config);
     let rows = config.eval.batch.unwrap_or(config.train.batch);
-    let refuse = |flag: &str| {
-        Error::Usage(format!(
-            "{flag}: this run was trained on a task, not on text"
-        ))
+    let seq = |flag: &str| {
+        config.text_seq().ok_or_else(|| {
+            Error::Usage(format!(
+                "{flag}: this run was trained on a task, not on text"
+            ))
+        })
     };
+    let most = args.max_tokens;
     if let Some(path) = &args.tokens {
-        let seq = config.train.seq.ok_or_else(|| refuse("--tokens"))?;
+        let seq = seq("--tokens")?;
         let batches = batches_of_rows(&read_tokens(path, config.model.vocab())?, rows, seq);
         if batches.is_empty() {
             return Err(DataError::Corpus(format!(
@@ -191,27 +194,33 @@ fn material(config: &RunConfig, args: &EvalArgs) -> Result<Material> {
             task: false,
         });
     }
-    let source = open_source(config, Mode::Auto)?;
-    let most = args.max_tokens;
-    match (&args.data, &source) {
-        (None, _) => Ok(Material {
-            batches: source.val_batches(config, most.unwrap_or(config.eval.tokens))?,
-            bytes_per_token: source.bytes_per_token(),
-            task: config.data.is_task(),
-        }),
-        (Some(_), Source::Task(_)) => Err(refuse("--data")),
-        (Some(path), Source::Text(text)) => {
-            let seq = config.train.seq.ok_or_else(|| refuse("--data"))?;
-            let corpus = CorpusSource::new(std::slice::from_ref(path), "text");
-            let (mut tokens, bytes) = text.encode_source(&corpus, most)?;
-            let bytes_per_token = Some(bytes as f64 / tokens.len() as f64);
-            tokens.truncate(most.map_or(usize::MAX, |most| most.saturating_add(1)));
-            let batches = batches_of_rows(&[tokens], rows, seq);
-            Ok(Material {
-                batches,
-                bytes_per_token,
-                task: false,
-            })
-        }
+    if let Some(path) = &args.data {
+        let seq = seq("--data")?;
+        let tokenizer = run.tokenizer("--data")?;
+        let corpus = CorpusSource::new(std::slice::from_ref(path), "text");
+        let (mut tokens, bytes) = encode_source(&tokenizer, &corpus, most)?;
+        let bytes_per_token = Some(bytes as f64 / tokens.len() as f64);
+        tokens.truncate(most.map_or(usize::MAX, |most| most.saturating_add(1)));
+        return Ok(Material {
+            batches: batches_of_rows(&[tokens], rows, seq),
+            bytes_per_token,
+            task: false,
+        });
     }
+    if config.data.is_nothing() {
+        let or_text = match run_dir.tokenizer_path() {
+            Some(_) => ", or text with --data PATH",
+            None => "",
+        };
+        return Err(Error::Usage(format!(
+            "{} has no data of its own: give token ids with --tokens FILE{or_text}",
+            run_dir.path().display()
+        )));
+    }
+    let source = open_source(config, Mode::Auto)?;
+    Ok(Material {
+        batches: source.val_batches(config, most.unwrap_or(config.eval.tokens))?,
+        bytes_per_token: source.bytes_per_token(),
+        task: config.data.is_task(),
+    })
 }

@@ -1,0 +1,143 @@
+//! The tensors of a folder or of one file, found without reading them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::path::{Path, PathBuf};
+
+use rondo_checkpoint::{Located, locate};
+use serde::Deserialize;
+
+use crate::error::ReferenceError;
+
+/// All tensors in one file.
+const WHOLE: &str = "model.safetensors";
+/// Which file holds which tensor.
+const INDEX: &str = "model.safetensors.index.json";
+/// The largest index that is read, in bytes; a tensor takes about 100.
+const MAX_INDEX_BYTES: u64 = 64 << 20;
+
+/// A tensor and the file it is in.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) file: PathBuf,
+    pub(crate) located: Located,
+}
+
+impl Entry {
+    /// Opens the file at the tensor's first byte, to be read no further than its last.
+    pub(crate) fn open(&self) -> io::Result<Take<File>> {
+        let mut file = File::open(&self.file)?;
+        file.seek(SeekFrom::Start(self.located.range.start))?;
+        Ok(file.take(self.located.range.end - self.located.range.start))
+    }
+}
+
+/// Tensors by name.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    pub(crate) entries: BTreeMap<String, Entry>,
+    /// Every file, the index first where there is one.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Archive {
+    /// Opens `model.safetensors`, or the shards of its index.
+    pub(crate) fn of_folder(dir: &Path) -> Result<Self, ReferenceError> {
+        let (whole, index) = (dir.join(WHOLE), dir.join(INDEX));
+        if whole.is_file() || !index.is_file() {
+            return Self::of_file(&whole);
+        }
+        Self::of_index(dir, index)
+    }
+
+    /// Opens one file.
+    pub(crate) fn of_file(path: &Path) -> Result<Self, ReferenceError> {
+        let mut entries = BTreeMap::new();
+        for located in tensors(path)? {
+            let file = path.to_owned();
+            entries.insert(located.name.clone(), Entry { file, located });
+        }
+        Ok(Self {
+            entries,
+            files: vec![path.to_owned()],
+        })
+    }
+
+    fn of_index(dir: &Path, index: PathBuf) -> Result<Self, ReferenceError> {
+        let weight_map = read_index(&index)?;
+        let refuse = |message: String| ReferenceError::Json {
+            path: index.clone(),
+            message,
+        };
+        let shards: BTreeSet<&str> = weight_map.values().map(String::as_str).collect();
+        let mut entries = BTreeMap::new();
+        let mut files = vec![index.clone()];
+        for shard in shards {
+            if shard.contains(['/', '\\']) || shard == ".." {
+                return Err(refuse(format!(
+                    "{shard:?} does not name a file of this folder"
+                )));
+            }
+            let file = dir.join(shard);
+            for located in tensors(&file)? {
+                let name = located.name.clone();
+                match weight_map.get(&name) {
+                    Some(place) if place == shard => {}
+                    Some(place) => {
+                        return Err(refuse(format!(
+                            "tensor {name} is in {shard}, not in {place}"
+                        )));
+                    }
+                    None => {
+                        return Err(refuse(format!("tensor {name} of {shard} is not listed")));
+                    }
+                }
+                let file = file.clone();
+                entries.insert(name, Entry { file, located });
+            }
+            files.push(file);
+        }
+        match weight_map
+            .iter()
+            .find(|(name, _)| !entries.contains_key(*name))
+        {
+            Some((name, shard)) => Err(refuse(format!("tensor {name} is not in {shard}"))),
+            None => Ok(Self { entries, files }),
+        }
+    }
+}
+
+fn tensors(path: &Path) -> Result<Vec<Located>, ReferenceError> {
+    let mut file = File::open(path).map_err(ReferenceError::io(path))?;
+    let bytes = file.metadata().map_err(ReferenceError::io(path))?.len();
+    locate(&mut file, bytes).map_err(|source| ReferenceError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_index(path: &Path) -> Result<BTreeMap<String, String>, ReferenceError> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let refuse = |message: String| ReferenceError::Json {
+        path: path.to_owned(),
+        message,
+    };
+    let file = File::open(path).map_err(ReferenceError::io(path))?;
+    let mut text = Vec::new();
+    file.take(MAX_INDEX_BYTES + 1)
+        .read_to_end(&mut text)
+        .map_err(ReferenceError::io(path))?;
+    if text.len() as u64 > MAX_INDEX_BYTES {
+        return Err(refuse(format!("larger than {MAX_INDEX_BYTES} bytes")));
+    }
+    let index: Index = serde_json::from_slice(&text)
+        .map_err(|error| refuse(format!("not an index of tensors: {error}")))?;
+    if index.weight_map.is_empty() {
+        return Err(refuse("lists no tensor".to_owned()));
+    }
+    Ok(index.weight_map)
+}

@@ -1,0 +1,254 @@
+//! One tensor from file to stream: converted, transposed where the layouts differ, and checked.
+
+use std::io::{self, Read, Write};
+
+use crate::archive::Entry;
+use crate::element::Element;
+use crate::error::ReferenceError;
+
+/// Numbers that are converted at once where order does not change.
+const CHUNK: usize = 1 << 16;
+/// Rows of the result that are gathered at once from a transposed matrix: a cache line of f32.
+const ROWS: usize = 16;
+
+/// A tensor in a file, and the type of its numbers.
+pub(crate) struct Source<'a> {
+    pub(crate) entry: &'a Entry,
+    pub(crate) element: Element,
+}
+
+impl Source<'_> {
+    /// Writes the tensor as `element`, a matrix transposed where `transposed`.
+    ///
+    /// Memory: a block of numbers; the whole tensor as stored where it is transposed.
+    ///
+    /// # Errors
+    ///
+    /// Where the file or `out` fails; with a [`ReferenceError`] inside where a number is not
+    /// finite or beyond the range of `element`.
+    pub(crate) fn copy(
+        &self,
+        element: Element,
+        transposed: bool,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        match *self.entry.located.shape.as_slice() {
+            [rows, cols] if transposed => self.copy_transposed(element, rows, cols, out),
+            _ => self.copy_in_order(element, out),
+        }
+    }
+
+    /// Returns the type of the numbers of `entry`, with the entry.
+    pub(crate) fn new(entry: &Entry) -> Option<Source<'_>> {
+        let element = Element::of(entry.located.dtype)?;
+        Some(Source { entry, element })
+    }
+
+    fn copy_in_order(&self, element: Element, out: &mut dyn Write) -> io::Result<()> {
+        let mut file = self.open()?;
+        let mut left = self.count();
+        let mut stored = vec![0; CHUNK.min(left) * self.element.size()];
+        let mut written = vec![0; CHUNK.min(left) * element.size()];
+        while left > 0 {
+            let count = CHUNK.min(left);
+            let stored = &mut stored[..count * self.element.size()];
+            self.fill(&mut file, stored)?;
+            let written = &mut written[..count * element.size()];
+            let numbers = stored.chunks_exact(self.element.size());
+            let first = self.count() - left;
+            for (i, (number, place)) in numbers
+                .zip(written.chunks_exact_mut(element.size()))
+                .enumerate()
+            {
+                self.put(element, number, first + i, place)?;
+            }
+            out.write_all(written)?;
+            left -= count;
+        }
+        Ok(())
+    }
+
+    fn copy_transposed(
+        &self,
+        element: Element,
+        rows: usize,
+        cols: usize,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (from, to) = (self.element.size(), element.size());
+        let mut stored = vec![0; self.count() * from];
+        self.fill(&mut self.open()?, &mut stored)?;
+        let mut block = vec![0; ROWS.min(cols) * rows * to];
+        for first in (0..cols).step_by(ROWS) {
+            let here = ROWS.min(cols - first);
+            for row in 0..rows {
+                for col in 0..here {
+                    let position = row * cols + first + col;
+                    let number = &stored[position * from..(position + 1) * from];
+                    let place = (col * rows + row) * to;
+                    self.put(element, number, position, &mut block[place..place + to])?;
+                }
+            }
+            out.write_all(&block[..here * rows * to])?;
+        }
+        Ok(())
+    }
+
+    fn put(
+        &self,
+        element: Element,
+        number: &[u8],
+        position: usize,
+        place: &mut [u8],
+    ) -> io::Result<()> {
+        let value = self.element.decode(number);
+        if value.is_finite() && element.encode(value, place).is_some() {
+            return Ok(());
+        }
+        let (path, tensor) = (self.entry.file.clone(), self.entry.located.name.clone());
+        Err(io::Error::other(match value.is_finite() {
+            false => ReferenceError::NotFinite {
+                path,
+                tensor,
+                value,
+                position,
+            },
+            true => ReferenceError::OutOfRange {
+                path,
+                tensor,
+                value,
+                position,
+                element,
+            },
+        }))
+    }
+
+    /// Returns the number of elements.
+    fn count(&self) -> usize {
+        self.entry.located.shape.iter().product()
+    }
+
+    fn open(&self) -> io::Result<impl Read + use<>> {
+        self.entry.open().map_err(|error| self.unreadable(error))
+    }
+
+    fn fill(&self, file: &mut impl Read, bytes: &mut [u8]) -> io::Result<()> {
+        file.read_exact(bytes)
+            .map_err(|error| self.unreadable(error))
+    }
+
+    /// Tells a failure of the source from one of the target.
+    fn unreadable(&self, error: io::Error) -> io::Error {
+        io::Error::other(ReferenceError::io(&self.entry.file)(error))
+    }
+}
+
+/// Returns whether two tensors hold the same numbers, whatever their types.
+pub(crate) fn same_numbers(a: &Source<'_>, b: &Source<'_>) -> io::Result<bool> {
+    let (mut first, mut second) = (a.open()?, b.open()?);
+    let mut left = a.count();
+    if left != b.count() {
+        return Ok(false);
+    }
+    let mut one = vec![0; CHUNK.min(left) * a.element.size()];
+    let mut other = vec![0; CHUNK.min(left) * b.element.size()];
+    while left > 0 {
+        let count = CHUNK.min(left);
+        let one = &mut one[..count * a.element.size()];
+        let other = &mut other[..count * b.element.size()];
+        a.fill(&mut first, one)?;
+        b.fill(&mut second, other)?;
+        let pairs = one
+            .chunks_exact(a.element.size())
+            .zip(other.chunks_exact(b.element.size()));
+        let mut pairs = pairs.map(|(x, y)| (a.element.decode(x), b.element.decode(y)));
+        if pairs.any(|(x, y)| x.to_bits() != y.to_bits()) {
+            return Ok(false);
+        }
+        left -= count;
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use rondo_checkpoint::{NamedTensor, TensorFile};
+
+    use super::*;
+    use crate::archive::Archive;
+
+    fn stored(dir: &Path, element: Element, shape: &[usize], values: &[f32]) -> Archive {
+        let mut bytes = vec![0; values.len() * element.size()];
+        for (value, place) in values.iter().zip(bytes.chunks_exact_mut(element.size())) {
+            let _ = element.encode(*value, place);
+        }
+        let tensor = NamedTensor {
+            name: "w".to_owned(),
+            dtype: element.dtype(),
+            shape: shape.to_vec(),
+            bytes: bytes.into(),
+        };
+        let file = TensorFile::new([tensor], BTreeMap::new()).expect("a file");
+        let path = dir.join("w.safetensors");
+        std::fs::write(&path, file.to_bytes().expect("bytes")).expect("writable");
+        Archive::of_file(&path).expect("just written")
+    }
+
+    fn copied(archive: &Archive, transposed: bool) -> io::Result<Vec<f32>> {
+        let source = Source::new(&archive.entries["w"]).expect("weights");
+        let mut bytes = Vec::new();
+        source.copy(Element::F32, transposed, &mut bytes)?;
+        Ok(bytes
+            .chunks_exact(4)
+            .map(|four| Element::F32.decode(four))
+            .collect())
+    }
+
+    #[test]
+    fn a_matrix_of_any_size_is_transposed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for (rows, cols) in [(1, 1), (2, 3), (3, 17), (40, 16), (5, 33)] {
+            let values: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
+            let archive = stored(dir.path(), Element::F32, &[rows, cols], &values);
+            assert_eq!(copied(&archive, false).expect("finite"), values);
+            let turned = copied(&archive, true).expect("finite");
+            for (i, value) in turned.iter().enumerate() {
+                let (col, row) = (i / rows, i % rows);
+                assert_eq!(value.to_bits(), values[row * cols + col].to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_told_with_their_tensor_and_place() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for (element, value, shown) in [
+            (Element::F32, f32::NAN, "NaN"),
+            (Element::Bf16, f32::INFINITY, "inf"),
+            (Element::F16, f32::NEG_INFINITY, "-inf"),
+        ] {
+            let archive = stored(dir.path(), element, &[2, 2], &[0.0, 1.0, value, 2.0]);
+            for transposed in [false, true] {
+                let error = copied(&archive, transposed).expect_err("not finite");
+                let error = ReferenceError::from_stream(error).expect("an error of this crate");
+                let message = error.to_string();
+                assert!(
+                    message.ends_with(&format!("tensor w has {shown} at element 2")),
+                    "{message}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_shrank_meanwhile_is_named() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let archive = stored(dir.path(), Element::F32, &[4], &[0.0; 4]);
+        std::fs::write(dir.path().join("w.safetensors"), "").expect("writable");
+        let error = copied(&archive, false).expect_err("nothing is left");
+        assert!(error.to_string().contains("w.safetensors"), "{error}");
+    }
+}

@@ -1,0 +1,162 @@
+//! A model of ours in the reference's layout, or as it is in another type.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rondo_checkpoint::{DType, TensorStream};
+use rondo_model::config::ModelConfig;
+use rondo_model::init::table;
+use serde_json::Value;
+
+use crate::archive::Archive;
+use crate::copying::Source;
+use crate::description::{describe, differences, inexpressible};
+use crate::element::Element;
+use crate::error::ReferenceError;
+use crate::names::{Counterpart, ROTARY, counterpart};
+
+/// A model that the layout can express, and the file of its weights under our names.
+#[derive(Debug)]
+pub struct Export<'a> {
+    model: &'a ModelConfig,
+    path: PathBuf,
+    archive: Archive,
+    element: Element,
+    /// Our name and counterpart by the reference's name.
+    parameters: BTreeMap<String, (String, Counterpart)>,
+}
+
+impl<'a> Export<'a> {
+    /// Checks that the layout can express `model`, whose weights are in the file at `path`, and
+    /// that all of them are there.
+    ///
+    /// # Errors
+    ///
+    /// With every reason why it cannot, or where the file cannot be read or is of another model.
+    pub fn new(
+        model: &'a ModelConfig,
+        path: &Path,
+        element: Element,
+    ) -> Result<Self, ReferenceError> {
+        let reasons = inexpressible(model);
+        if !reasons.is_empty() {
+            return Err(ReferenceError::Inexpressible { reasons });
+        }
+        let archive = Archive::of_file(path)?;
+        let mut parameters = BTreeMap::new();
+        let mut problems = Vec::new();
+        for row in table(model) {
+            let entry = archive.entries.get(&row.name);
+            if entry.is_none_or(|entry| entry.located.shape != row.shape) {
+                let (name, shape) = (&row.name, &row.shape);
+                problems.push(format!("tensor {name} {shape:?} is missing"));
+            } else if let Some(there) = counterpart(&row) {
+                parameters.insert(there.name.clone(), (row.name, there));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ReferenceError::Json {
+                path: path.to_owned(),
+                message: problems.join(", "),
+            });
+        }
+        Ok(Self {
+            model,
+            path: path.to_owned(),
+            archive,
+            element,
+            parameters,
+        })
+    }
+
+    /// Returns what the reference would do otherwise with this model.
+    pub fn warnings(&self) -> Vec<String> {
+        differences(self.model)
+    }
+
+    /// Returns `config.json`; `end_of_text` is the token that ends a text, where there is a
+    /// tokenizer.
+    pub fn config(&self, end_of_text: Option<u32>) -> Value {
+        describe(self.model, self.element, end_of_text)
+    }
+
+    /// Returns the weights under the reference's names and in its layout; they are read, converted
+    /// and checked one tensor at a time when the stream is written.
+    ///
+    /// The rotary tables are among them, in f32: the reference keeps them with the weights and
+    /// leaves them uninitialised where they are not in the file.
+    ///
+    /// # Errors
+    ///
+    /// Where there are too many tensors for one file.
+    pub fn weights(&self) -> Result<TensorStream<'_>, ReferenceError> {
+        let rotary = [1, self.model.context, 1, self.model.d_head() / 2, 2];
+        let tensors = self
+            .parameters
+            .iter()
+            .map(|(name, (_, there))| (name.clone(), self.element.dtype(), there.shape.clone()))
+            .chain([(ROTARY.to_owned(), DType::F32, rotary.to_vec())]);
+        let write = |name: &str, out: &mut dyn io::Write| match self.parameters.get(name) {
+            Some((ours, there)) => self.copy(ours, there.transposed, out),
+            None => write_rotary(self.model, out),
+        };
+        stream(&self.path, tensors, write)
+    }
+
+    fn copy(&self, ours: &str, transposed: bool, out: &mut dyn io::Write) -> io::Result<()> {
+        match Source::new(&self.archive.entries[ours]) {
+            Some(source) => source.copy(self.element, transposed, out),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// Hands the weights of the file at `path` on as they are, in another type.
+///
+/// # Errors
+///
+/// Where the file cannot be read.
+pub fn plain(path: &Path, element: Element) -> Result<TensorStream<'static>, ReferenceError> {
+    let archive = Archive::of_file(path)?;
+    let tensors: Vec<_> = archive
+        .entries
+        .iter()
+        .map(|(name, entry)| (name.clone(), element.dtype(), entry.located.shape.clone()))
+        .collect();
+    let write = move |name: &str, out: &mut dyn io::Write| match Source::new(&archive.entries[name])
+    {
+        Some(source) => source.copy(element, false, out),
+        None => Err(io::ErrorKind::Unsupported.into()),
+    };
+    stream(path, tensors, write)
+}
+
+fn stream<'w>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (String, DType, Vec<usize>)>,
+    write: impl Fn(&str, &mut dyn io::Write) -> io::Result<()> + 'w,
+) -> Result<TensorStream<'w>, ReferenceError> {
+    // Python's loader refuses a file that does not say this.
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    TensorStream::new(tensors, &metadata, write).map_err(|source| ReferenceError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Writes cosine and sine of `pos · base^(−2j / d_head)` in f32, `[1, context, 1, d_head / 2, 2]`.
+fn write_rotary(model: &ModelConfig, out: &mut dyn io::Write) -> io::Result<()> {
+    let (base, d_head) = (model.rope_base as f32, model.d_head());
+    let frequencies: Vec<f32> = (0..d_head / 2)
+        .map(|pair| 1.0 / base.powf((2 * pair) as f32 / d_head as f32))
+        .collect();
+    for position in 0..model.context {
+        for frequency in &frequencies {
+            let angle = position as f32 * frequency;
+            out.write_all(&angle.cos().to_le_bytes())?;
+            out.write_all(&angle.sin().to_le_bytes())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! A folder in the reference's layout as a model of ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rondo_checkpoint::{DType, Misshaped, TensorStream, compare};
+use rondo_model::config::ModelConfig;
+use rondo_model::init::table;
+
+use crate::archive::{Archive, Entry};
+use crate::copying::{Source, same_numbers};
+use crate::element::Element;
+use crate::error::ReferenceError;
+use crate::names::{Counterpart, EMBEDDING, HEAD, ROTARY, counterpart};
+use crate::settings::{self, CONFIG_FILE, Settings};
+
+/// A checked folder: every key has a meaning here and every tensor a place.
+#[derive(Debug)]
+pub struct Import {
+    model: ModelConfig,
+    warnings: Vec<String>,
+    archive: Archive,
+    /// Parameters by our name.
+    parameters: BTreeMap<String, Parameter>,
+    config: PathBuf,
+}
+
+#[derive(Debug)]
+struct Parameter {
+    shape: Vec<usize>,
+    there: Counterpart,
+}
+
+impl Import {
+    /// Reads configuration and headers and checks that they fit; reads no element but those of a
+    /// head that repeats the embedding.
+    ///
+    /// # Errors
+    ///
+    /// With all keys and tensors that cannot be represented at once, or where a file cannot be
+    /// read.
+    pub fn open(dir: &Path) -> Result<Self, ReferenceError> {
+        let Settings {
+            model,
+            problems,
+            warnings,
+        } = settings::read(dir)?;
+        let config = dir.join(CONFIG_FILE);
+        let mut problems: Vec<String> = problems
+            .into_iter()
+            .map(|problem| format!("{CONFIG_FILE}: {problem}"))
+            .collect();
+        let refused = |problems| ReferenceError::Refused {
+            dir: dir.to_owned(),
+            problems,
+        };
+        let Some(model) = model else {
+            return Err(refused(problems));
+        };
+        if model.d_model == 0 || model.n_heads == 0 {
+            // There is no parameter table without a head.
+            return Err(refused(problems));
+        }
+        let mut archive = match Archive::of_folder(dir) {
+            Err(_) if !problems.is_empty() => return Err(refused(problems)),
+            archive => archive?,
+        };
+        let parameters = parameters(&model);
+        drop_derived(&mut archive, &model, &mut problems)?;
+        check(&archive, &parameters, &mut problems);
+        if !problems.is_empty() {
+            return Err(refused(problems));
+        }
+        Ok(Self {
+            model,
+            warnings,
+            archive,
+            parameters,
+            config,
+        })
+    }
+
+    /// Returns the model.
+    pub fn model(&self) -> &ModelConfig {
+        &self.model
+    }
+
+    /// Returns what was passed over and is worth knowing.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Returns every file that the model is made of.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = self.archive.files.iter().map(PathBuf::as_path);
+        std::iter::once(self.config.as_path()).chain(files)
+    }
+
+    /// Returns the types of the stored weights, each once.
+    pub fn elements(&self) -> Vec<Element> {
+        let stored: BTreeSet<DType> = self
+            .archive
+            .entries
+            .values()
+            .map(|entry| entry.located.dtype)
+            .collect();
+        stored.into_iter().rev().filter_map(Element::of).collect()
+    }
+
+    /// Returns the weights under our names and in our layout, as f32; they are read, converted and
+    /// checked one tensor at a time when the stream is written.
+    ///
+    /// # Errors
+    ///
+    /// Where there are too many tensors for one file.
+    pub fn weights(&self) -> Result<TensorStream<'_>, ReferenceError> {
+        let tensors = self
+            .parameters
+            .iter()
+            .map(|(name, parameter)| (name.clone(), DType::F32, parameter.shape.clone()));
+        let write = |name: &str, out: &mut dyn io::Write| {
+            let there = &self.parameters[name].there;
+            match Source::new(&self.archive.entries[&there.name]) {
+                Some(source) => source.copy(Element::F32, there.transposed, out),
+                None => Err(io::ErrorKind::Unsupported.into()),
+            }
+        };
+        TensorStream::new(tensors, &BTreeMap::new(), write).map_err(|source| ReferenceError::File {
+            path: self.config.clone(),
+            source,
+        })
+    }
+}
+
+fn parameters(model: &ModelConfig) -> BTreeMap<String, Parameter> {
+    let rows = table(model).into_iter();
+    rows.filter_map(|row| {
+        let there = counterpart(&row)?;
+        let shape = row.shape;
+        Some((row.name, Parameter { shape, there }))
+    })
+    .collect()
+}
+
+/// Takes out what follows from the rest: rotary tables, and a head that is the embedding again.
+fn drop_derived(
+    archive: &mut Archive,
+    model: &ModelConfig,
+    problems: &mut Vec<String>,
+) -> Result<(), ReferenceError> {
+    archive
+        .entries
+        .retain(|name, _| name.rsplit('.').next() != Some(ROTARY));
+    if !model.tied_head {
+        return Ok(());
+    }
+    let Some(head) = archive.entries.remove(HEAD) else {
+        return Ok(());
+    };
+    let embedding = archive.entries.get(EMBEDDING).and_then(Source::new);
+    if let (Some(embedding), Some(tied)) = (embedding, Source::new(&head)) {
+        let same = same_numbers(&embedding, &tied).map_err(|error| {
+            ReferenceError::from_stream(error).unwrap_or_else(ReferenceError::io(&head.file))
+        })?;
+        if !same {
+            problems.push(format!(
+                "{}: tensor {HEAD} differs from {EMBEDDING}, though tie_embeddings is true",
+                file_name(&head)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Compares the tensors that are there with those that the configuration asks for.
+fn check(archive: &Archive, parameters: &BTreeMap<String, Parameter>, problems: &mut Vec<String>) {
+    let expected: Vec<_> = parameters
+        .values()
+        .map(|parameter| (parameter.there.name.clone(), parameter.there.shape.clone()))
+        .collect();
+    let found: Vec<_> = archive
+        .entries
+        .iter()
+        .map(|(name, entry)| (name.clone(), entry.located.shape.clone()))
+        .collect();
+    let whole = archive.files.first().and_then(|path| path.file_name());
+    let whole = whole.unwrap_or_default().to_string_lossy();
+    let file = |name: &str| archive.entries.get(name).map(file_name).unwrap_or_default();
+    let mismatch = compare(&expected, &found);
+    for (name, shape) in &mismatch.missing {
+        problems.push(format!("{whole}: tensor {name} {shape:?} is missing"));
+    }
+    for (name, shape) in &mismatch.unexpected {
+        problems.push(format!(
+            "{}: tensor {name} {shape:?} is unexpected",
+            file(name)
+        ));
+    }
+    for Misshaped {
+        name,
+        expected,
+        found,
+    } in &mismatch.misshaped
+    {
+        let file = file(name);
+        problems.push(format!(
+            "{file}: tensor {name} must be {expected:?}, is {found:?}"
+        ));
+    }
+    for (name, entry) in &archive.entries {
+        if Source::new(entry).is_none() {
+            let (file, dtype) = (file_name(entry), entry.located.dtype);
+            problems.push(format!(
+                "{file}: tensor {name} must be F32, BF16 or F16, is {dtype}"
+            ));
+        }
+    }
+}
+
+fn file_name(entry: &Entry) -> String {
+    let name = entry.file.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

@@ -1,0 +1,163 @@
+//! `trainer import`: a folder in the reference's layout becomes a run directory.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use rondo_checkpoint::{Content, Retention, RunLock, Snapshot, save};
+use rondo_data::{DataConfig, DataError, Tokenizer};
+use rondo_metrics::format::thousands;
+use rondo_metrics::{Mode, Progress};
+use rondo_model::census::Census;
+use rondo_model::config::ModelConfig;
+use rondo_reference::{Import, ReferenceError};
+use serde_json::json;
+
+use crate::aside::{Aside, check_target};
+use crate::cli::ImportArgs;
+use crate::commands::shown::Shown;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::progress::RunProgress;
+use crate::run_dir::{RunDir, TOKENIZER_FILE, progress_file};
+use crate::terminal;
+use crate::train::CREATED_BY;
+use crate::weights::MODEL_FILE;
+
+/// Imports a model.
+///
+/// # Errors
+///
+/// Where the folder is not in the reference's layout or holds what has no place here, its tokenizer
+/// does not fit, or the run directory is taken. Nothing is left behind then.
+pub(crate) fn command(args: &ImportArgs) -> Result<()> {
+    check_target(&args.out, &args.dir, args.overwrite)?;
+    let import = Import::open(&args.dir)?;
+    let mut warnings = import.warnings().to_vec();
+    let tokenizer = args.dir.join(TOKENIZER_FILE);
+    let tokenizer = tokenizer.is_file().then_some(tokenizer.as_path());
+    if let Some(path) = tokenizer {
+        check_tokenizer(path, import.model(), &mut warnings)?;
+    }
+    let config = run_config(import.model());
+    // A run that is to be replaced must not be training.
+    let _replaced = match args.overwrite && args.out.is_dir() {
+        true => Some(RunLock::acquire(&args.out)?),
+        false => None,
+    };
+    let aside = Aside::new(&args.out)?;
+    let run_dir = RunDir::new(aside.path());
+    let lock = run_dir.create(&config)?;
+    write_checkpoint(&lock, &config, &import)?;
+    if let Some(path) = tokenizer {
+        run_dir.copy_tokenizer(path)?;
+    }
+    run_dir.write_facts(&facts(&args.dir, &import, tokenizer)?)?;
+    drop(lock);
+    aside.commit()?;
+    report(args, &import, tokenizer.is_some(), &warnings)
+}
+
+/// Refuses a tokenizer that is none or has more tokens than the model.
+fn check_tokenizer(path: &Path, model: &ModelConfig, warnings: &mut Vec<String>) -> Result<()> {
+    let tokens = Tokenizer::vocab_size_of(path)?;
+    let rows = model.vocab();
+    if tokens > rows {
+        return Err(Error::Data(DataError::Tokenizer {
+            name: path.display().to_string(),
+            message: format!("has {tokens} tokens, the model's vocabulary only {rows}"),
+        }));
+    }
+    if let Err(error) = Tokenizer::load(path) {
+        warnings.push(format!(
+            "{error}; it is taken along, but cannot encode text"
+        ));
+    }
+    Ok(())
+}
+
+/// Returns the configuration of a run that has a model and no data.
+fn run_config(model: &ModelConfig) -> RunConfig {
+    let mut config = RunConfig {
+        data: DataConfig::Nothing {},
+        model: model.clone(),
+        ..RunConfig::default()
+    };
+    // Rows up to the context are evaluated in one window.
+    config.train.seq = Some(model.context);
+    config.eval.tokens = config.eval.tokens.max(model.context);
+    config
+}
+
+fn write_checkpoint(lock: &RunLock, config: &RunConfig, import: &Import) -> Result<()> {
+    let weights = import.weights()?;
+    let weights = Shown::new(&weights, "importing", weights.bytes());
+    let (progress_name, progress) = progress_file(&RunProgress::start(None))?;
+    let files: [(&str, &dyn Content); 2] = [(MODEL_FILE, &weights), (progress_name, &progress)];
+    let config_hash = blake3::hash(config.to_toml()?.as_bytes()).to_hex();
+    let snapshot = Snapshot {
+        step: 0,
+        config_hash: &config_hash,
+        created_by: CREATED_BY,
+        files: &files,
+    };
+    let retention = Retention {
+        keep_last: config.checkpoint.keep_last,
+        keep_every: config.checkpoint.keep_every,
+        keep_best: None,
+    };
+    save(lock, &snapshot, &retention).map_err(Error::of_stream)?;
+    Ok(())
+}
+
+/// Returns the facts of an import: argv, versions, and every file that was read with its hash.
+fn facts(dir: &Path, import: &Import, tokenizer: Option<&Path>) -> Result<serde_json::Value> {
+    let mut files = Vec::new();
+    for path in import.files().chain(tokenizer) {
+        let mut hasher = blake3::Hasher::new();
+        let hashed = File::open(path).and_then(|file| {
+            hasher.update_reader(file)?;
+            fs::metadata(path)
+        });
+        let bytes = hashed
+            .map_err(|source| ReferenceError::Io {
+                path: path.to_owned(),
+                source,
+            })?
+            .len();
+        files.push(json!({
+            "name": path.file_name().map(|name| name.to_string_lossy()),
+            "bytes": bytes,
+            "blake3": hasher.finalize().to_hex().as_str(),
+        }));
+    }
+    Ok(json!({
+        "argv": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "version": CREATED_BY,
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+        "imported": {"from": dir.display().to_string(), "files": files},
+    }))
+}
+
+fn report(args: &ImportArgs, import: &Import, tokenizer: bool, warnings: &[String]) -> Result<()> {
+    let mut screen = Progress::new(Mode::Auto, 0, 0);
+    warnings.iter().for_each(|text| screen.warn(text));
+    let model = import.model();
+    let stored: Vec<String> = import.elements().iter().map(ToString::to_string).collect();
+    terminal::print(&format!(
+        "run        {}\nmodel      {} parameters, stored as {}; layers {} + {} + {}, effective depth {} at \
+         recurrence {}\ntokenizer  {}",
+        args.out.display(),
+        thousands(Census::new(model).total() as u64),
+        stored.join(" and "),
+        model.layers.prelude,
+        model.layers.core,
+        model.layers.coda,
+        model.effective_depth(model.recurrence.mean),
+        model.recurrence.mean,
+        match tokenizer {
+            true => "taken along",
+            false => "none: the run works on token files (--tokens)",
+        },
+    ))
+}

@@ -1,0 +1,51 @@
+//! A file that shows how far it is written.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+
+use rondo_checkpoint::Content;
+use rondo_metrics::Mode;
+use rondo_metrics::work::{Unit, WorkBar};
+
+/// Content with a bar that counts its bytes.
+pub(crate) struct Shown<'a> {
+    content: &'a dyn Content,
+    bar: RefCell<WorkBar>,
+}
+
+impl<'a> Shown<'a> {
+    /// Shows the writing of `content`, which has `bytes`.
+    pub(crate) fn new(content: &'a dyn Content, label: &str, bytes: u64) -> Self {
+        let bar = WorkBar::new(Mode::Auto, label, bytes, Unit::Bytes);
+        Self {
+            content,
+            bar: RefCell::new(bar),
+        }
+    }
+}
+
+impl Content for Shown<'_> {
+    fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut bar = self.bar.borrow_mut();
+        let written = self.content.write_to(&mut Advancing { out, bar: &mut bar });
+        bar.finish();
+        written
+    }
+}
+
+struct Advancing<'a> {
+    out: &'a mut dyn Write,
+    bar: &'a mut WorkBar,
+}
+
+impl Write for Advancing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bar.advance(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
