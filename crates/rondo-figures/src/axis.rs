@@ -55,10 +55,11 @@ impl Axis {
         Some(Self::new(label, Scale::Linear, low, high).with_ticks(round_ticks(low, high, 6)))
     }
 
-    /// Numbers the integers `first ..= last`, half a unit free on both sides.
-    pub(crate) fn counted(label: &str, first: usize, last: usize) -> Self {
+    /// Numbers the integers `first ..= last`, half a unit free on both sides; those with a tick are
+    /// multiples of a power of two, about `most` of them.
+    pub(crate) fn counted(label: &str, first: usize, last: usize, most: usize) -> Self {
         let mut step = 1;
-        while (last - first) / step > 16 {
+        while (last - first) / step > most {
             step *= 2;
         }
         let ticks = (first..=last)

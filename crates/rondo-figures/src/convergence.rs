@@ -108,7 +108,7 @@ fn draw(trajectories: &Trajectories<'_>, distances: &[Vec<f64>], colours: &Axis)
         right: body.right - colour_bar::width(colours) - 24.0,
         ..body
     };
-    let x = Axis::counted("iteration", 0, last);
+    let x = Axis::counted("iteration", 0, last, 16);
     let panel = Panel::fit(outer, x, rows_axis(trajectories));
     for (index, group) in distances.chunks(together).enumerate() {
         let first = (index * together) as f64 - 0.5;

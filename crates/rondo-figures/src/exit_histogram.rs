@@ -109,9 +109,12 @@ fn draw(histograms: &[Histogram<'_>], last: usize) -> Scene {
     };
     let rows = histograms.len().div_ceil(columns);
     let row = if rows == 1 { 640.0 } else { 430.0 };
-    let caption = "The dashed line is the mean. All panels have the same axes.".to_owned();
+    let mut caption = vec!["The dashed line is the mean.".to_owned()];
+    if histograms.len() > 1 {
+        caption.push("All panels have the same axes.".to_owned());
+    }
     let title = "Where adaptive exit leaves the loop";
-    let Sheet { mut scene, body } = Sheet::new(title, row * rows as f64, &[caption]);
+    let Sheet { mut scene, body } = Sheet::new(title, row * rows as f64, &caption);
     let shares = histograms
         .iter()
         .flat_map(|histogram| (1..=last).map(|iteration| histogram.share(iteration)));
@@ -126,7 +129,7 @@ fn draw(histograms: &[Histogram<'_>], last: usize) -> Scene {
             right: left + width - GAP,
             bottom: top + row - 12.0,
         };
-        let x = Axis::counted("exit iteration", 1, last);
+        let x = Axis::counted("exit iteration", 1, last, 24 / columns);
         if let Some(y) = Axis::linear("tokens (%)", [0.0, highest], 0.0) {
             draw_panel(&mut scene, area, (x, y), histogram, series(index + 1));
         }

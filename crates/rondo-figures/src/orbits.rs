@@ -10,7 +10,7 @@ use crate::font::{Anchor, HALF_DIGIT};
 use crate::legend::{self, Entry};
 use crate::marker::Marker;
 use crate::palette::{Colour, GREEN, INK, ORANGE, RED, SOFT_INK};
-use crate::panel::{LABEL_SIZE, Panel};
+use crate::panel::{LABEL_SIZE, Panel, TICK_SIZE};
 use crate::pca::Pca;
 use crate::picture::Picture;
 use crate::scene::{Area, Point, Scene, Stroke};
@@ -135,8 +135,8 @@ fn table(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> T
 
 fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Scene {
     let caption = format!(
-        "Principal components of the states of all {} tokens at all iterations, 0 to {}; in brackets the \
-         share of their variance.",
+        "Principal components of all states of the trace (tokens: {}, iterations: 0 to {}); in brackets \
+         their share of the variance.",
         trajectories.tokens,
         trajectories.last()
     );
@@ -161,30 +161,37 @@ fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Sc
         right: body.right - beside - 8.0,
         ..body
     };
-    for (index, orbit) in orbits.iter().enumerate() {
-        let top = body.top + ROW * index as f64;
-        let at = (body.left, top + LABEL_SIZE);
-        let heading = match trajectories.labels {
-            Some(_) => format!("token {}: {}", orbit.token, trajectories.label(orbit.token)),
-            None => format!("token {}", orbit.token),
-        };
-        scene.text(&heading, at, LABEL_SIZE, Anchor::Start, INK);
-        let width = panels.width() / PLANES as f64;
-        for plane in 0..PLANES {
-            let left = panels.left + width * plane as f64;
+    let width = panels.width() / PLANES as f64;
+    for plane in 0..PLANES {
+        let left = panels.left + width * plane as f64;
+        let mut column: Vec<Panel> = Vec::new();
+        for (index, orbit) in orbits.iter().enumerate() {
+            let top = body.top + ROW * index as f64;
             let outer = Area {
                 left,
                 right: left + width - 14.0,
                 top: top + HEADING,
                 bottom: top + ROW - 10.0,
             };
-            draw_plane(&mut scene, outer, plane, shares, orbit);
+            column.extend(plane_panel(outer, plane, shares, orbit));
         }
+        Panel::align(&mut column);
+        for (panel, orbit) in column.iter().zip(orbits) {
+            draw_plane(&mut scene, panel, plane, shares, orbit);
+        }
+    }
+    for (index, orbit) in orbits.iter().enumerate() {
+        let at = (body.left, body.top + ROW * index as f64 + LABEL_SIZE);
+        let heading = match trajectories.labels {
+            Some(_) => format!("token {}: {}", orbit.token, trajectories.label(orbit.token)),
+            None => format!("token {}", orbit.token),
+        };
+        scene.text(&heading, at, LABEL_SIZE, Anchor::Start, INK);
     }
     let left = body.right - beside;
     let top = body.top + HEADING;
     legend::draw(&mut scene, (left, top), &entries);
-    let bar = Axis::counted("iteration", 0, trajectories.last());
+    let bar = Axis::counted("iteration", 0, trajectories.last(), 8);
     let below = top + legend::ROW * entries.len() as f64 + 20.0;
     let bottom = body.top + ROW - 30.0;
     colour_bar::draw(&mut scene, (left + 8.0, below, bottom), &bar, along);
@@ -195,38 +202,47 @@ const START: (Marker, Colour) = (Marker::Triangle, GREEN);
 const END: (Marker, Colour) = (Marker::Square, RED);
 const CENTRE: (Marker, Colour) = (Marker::Cross, ORANGE);
 
-/// Draws one token in the plane of two components.
-fn draw_plane(scene: &mut Scene, outer: Area, plane: usize, shares: &[f64], orbit: &Orbit) {
-    let (across, down) = (2 * plane, 2 * plane + 1);
-    let coordinate = |state: &[f64], axis: usize| state.get(axis).copied().unwrap_or(0.0);
-    let pair = |state: &Vec<f64>| (coordinate(state, across), coordinate(state, down));
+/// Returns a token's coordinates in the plane of two components; 0 along one without variance.
+fn in_plane(state: &[f64], plane: usize) -> (f64, f64) {
+    let coordinate = |axis: usize| state.get(axis).copied().unwrap_or(0.0);
+    (coordinate(2 * plane), coordinate(2 * plane + 1))
+}
+
+/// Returns axes that hold one token's orbit in the plane of two components.
+fn plane_panel(outer: Area, plane: usize, shares: &[f64], orbit: &Orbit) -> Option<Panel> {
     let label = |axis: usize| match shares.get(axis) {
         Some(share) => format!("PC{} ({:.1} %)", axis + 1, 100.0 * share),
         None => format!("PC{} (no variance)", axis + 1),
     };
-    let values: Vec<(f64, f64)> = orbit.states.iter().map(pair).collect();
-    let axis = |index, pick: fn(&(f64, f64)) -> f64| {
-        Axis::linear(&label(index), values.iter().map(pick), 0.06)
-    };
-    let (Some(x), Some(y)) = (axis(across, |p| p.0), axis(down, |p| p.1)) else {
-        return;
-    };
-    let panel = Panel::fit(outer, x, y);
-    panel.draw_grid(scene);
-    panel.draw_frame(scene);
-    if shares.len() <= across {
+    let places = || orbit.states.iter().map(|state| in_plane(state, plane));
+    let x = Axis::linear(&label(2 * plane), places().map(|p| p.0), 0.06)?;
+    let y = Axis::linear(&label(2 * plane + 1), places().map(|p| p.1), 0.06)?;
+    Some(Panel::fit(outer, x, y))
+}
+
+/// Draws one token's orbit in the plane of two components.
+fn draw_plane(scene: &mut Scene, panel: &Panel, plane: usize, shares: &[f64], orbit: &Orbit) {
+    if shares.len() <= 2 * plane {
         let frame = panel.frame;
         let middle = (
             f64::midpoint(frame.left, frame.right),
-            f64::midpoint(frame.top, frame.bottom) - 2.0 * HALF_DIGIT * LABEL_SIZE,
+            f64::midpoint(frame.top, frame.bottom) + HALF_DIGIT * TICK_SIZE,
         );
         let text = match shares.len() {
             1 => "the states vary in 1 dimension".to_owned(),
             n => format!("the states vary in {n} dimensions"),
         };
-        scene.text(&text, middle, LABEL_SIZE, Anchor::Middle, SOFT_INK);
+        scene.text(&text, middle, TICK_SIZE, Anchor::Middle, SOFT_INK);
+        panel.draw_frame(scene);
         return;
     }
+    panel.draw_grid(scene);
+    panel.draw_frame(scene);
+    let values: Vec<(f64, f64)> = orbit
+        .states
+        .iter()
+        .map(|state| in_plane(state, plane))
+        .collect();
     panel.line(scene, &values, Stroke::solid(Colour::rgb(0xa6_b4c2), 1.6));
     let last = values.len() - 1;
     let place = |(x, y)| panel.point(x, y);
@@ -238,7 +254,7 @@ fn draw_plane(scene: &mut Scene, outer: Area, plane: usize, shares: &[f64], orbi
             marker.draw(scene, at, 9.0, colour);
         }
     };
-    special(CENTRE, place(pair(&orbit.mean)));
+    special(CENTRE, place(in_plane(&orbit.mean, plane)));
     special(START, place(values[0]));
     special(END, place(values[last]));
 }
@@ -311,6 +327,28 @@ mod tests {
             "vary in 2 dimensions",
         ] {
             assert!(svg.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_picture_drawn_twice_has_the_same_bytes() {
+        let states: Vec<Vec<f32>> = (0..9_u8)
+            .map(|i| {
+                (0..40)
+                    .map(|k| (f32::from(i + 1) * (k + 2) as f32).sin())
+                    .collect()
+            })
+            .collect();
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let files = ["one", "two"].map(|name| {
+            let picture = orbits(&trace(&states, 20), &[1, 0]).expect("a picture");
+            picture
+                .save(&scratch.path().join(name))
+                .expect("three files")
+        });
+        for (one, two) in files[0].iter().zip(&files[1]) {
+            let bytes = |path| std::fs::read(path).expect("a file");
+            assert_eq!(bytes(one), bytes(two), "{}", one.display());
         }
     }
 

@@ -26,12 +26,23 @@ impl Panel {
         let last_tick = x.ticks.last().map_or("", |tick| &tick.text);
         // Half a pixel off the grid, so that lines one pixel wide fill one pixel.
         let frame = Area {
-            left: (outer.left + LABEL_SIZE + 2.0 * GAP + widest).round() + 0.5,
+            left: (outer.left + LABEL_SIZE + 2.4 * GAP + widest).round() + 0.5,
             top: (outer.top + TICK_SIZE / 2.0).round() + 0.5,
             right: (outer.right - font::width(last_tick, TICK_SIZE) / 2.0).round() - 0.5,
             bottom: (outer.bottom - TICK_SIZE - LABEL_SIZE - 3.0 * GAP).round() - 0.5,
         };
         Self { frame, x, y }
+    }
+
+    /// Gives panels that stand one above the other the same left and right edges.
+    pub(crate) fn align(column: &mut [Self]) {
+        let left = column.iter().map(|panel| panel.frame.left);
+        let left = left.fold(f64::NEG_INFINITY, f64::max);
+        let right = column.iter().map(|panel| panel.frame.right);
+        let right = right.fold(f64::INFINITY, f64::min);
+        for panel in column {
+            (panel.frame.left, panel.frame.right) = (left, right);
+        }
     }
 
     /// Returns where a pair of values lies; `None` where one of them is not finite.
@@ -125,7 +136,7 @@ impl Panel {
             Anchor::Middle,
             INK,
         );
-        let beside = left - 2.0 * GAP - widest_tick(&self.y);
+        let beside = left - 2.4 * GAP - widest_tick(&self.y);
         let middle = f64::midpoint(top, bottom);
         scene.upward_text(&self.y.label, (beside, middle), LABEL_SIZE, INK);
     }

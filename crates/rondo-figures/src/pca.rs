@@ -87,7 +87,9 @@ impl Pca {
         let mut basis = start(self.mean.len());
         orthonormalise(&mut basis);
         let mut before = [0.0; BASIS];
-        for round in 1.. {
+        let mut round = 0;
+        loop {
+            round += 1;
             let image = self.image(rows, &basis);
             let (values, rotation) = eigen(product(&basis, &image));
             let shares = values.map(|value| value / total);
@@ -99,7 +101,6 @@ impl Pca {
             basis = rotated(&image, &rotation);
             orthonormalise(&mut basis);
         }
-        unreachable!("the last round returns")
     }
 
     /// Returns `C·Q`.
@@ -209,8 +210,8 @@ fn eigen(mut a: [Row; BASIS]) -> (Row, [Row; BASIS]) {
                 for row in a.iter_mut().chain(&mut v) {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                let (upper, lower) = a.split_at_mut(q);
-                for (x, y) in upper[p].iter_mut().zip(&mut lower[0]) {
+                let (above, below) = a.split_at_mut(q);
+                for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
                     (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
                 }
             }
