@@ -15,7 +15,7 @@
 //! * [`picture`]: a scene and its table, written as three files
 //! * `axis`, `panel`, `legend`, `colour_bar`, `sheet`: what a picture is composed of
 //! * [`palette`], `viridis`, `marker`: how it looks
-//! * `scene`: paths and text; `svg` and `raster` write it; `font`: the embedded typeface
+//! * `scene`: paths and text; `svg` and `raster`, `png` write it; `font`: the embedded typeface
 //!
 //! A scene is described once and written twice, so the SVG and the PNG agree to the pixel. Text in a PNG
 //! is drawn from an embedded font: a picture comes out the same, byte for byte, on a machine without
@@ -40,6 +40,7 @@ pub mod palette;
 mod panel;
 mod pca;
 pub mod picture;
+mod png;
 mod raster;
 mod scene;
 mod sheet;

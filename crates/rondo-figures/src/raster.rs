@@ -7,6 +7,7 @@ use ttf_parser::OutlineBuilder;
 
 use crate::font;
 use crate::palette::{Colour, WHITE};
+use crate::png;
 use crate::scene::{Area, Item, Path, Scene, Segment, Text};
 
 /// Returns the scene as the bytes of a PNG file.
@@ -14,6 +15,16 @@ use crate::scene::{Area, Item, Path, Scene, Segment, Text};
 /// # Errors
 /// What the rasteriser says: the picture is larger than it can hold.
 pub(crate) fn png(scene: &Scene) -> Result<Vec<u8>, String> {
+    // Every pixel is opaque: items are drawn on white.
+    let rgb: Vec<u8> = pixels(scene)?
+        .data()
+        .chunks_exact(4)
+        .flat_map(|rgba| [rgba[0], rgba[1], rgba[2]])
+        .collect();
+    png::file(scene.width, scene.height, &rgb).map_err(|error| error.to_string())
+}
+
+fn pixels(scene: &Scene) -> Result<Pixmap, String> {
     let (width, height) = (scene.width, scene.height);
     let mut pixels =
         Pixmap::new(width, height).ok_or_else(|| format!("{width} × {height} pixels"))?;
@@ -42,7 +53,7 @@ pub(crate) fn png(scene: &Scene) -> Result<Vec<u8>, String> {
             Item::Text(text) => fill(&mut pixels, glyphs(text), text.colour),
         }
     }
-    pixels.encode_png().map_err(|error| error.to_string())
+    Ok(pixels)
 }
 
 fn paint(colour: Colour) -> Paint<'static> {
@@ -154,11 +165,6 @@ mod tests {
     use crate::font::Anchor;
     use crate::palette::{BLUE, INK};
 
-    fn pixels(scene: &Scene) -> Pixmap {
-        let bytes = png(scene).expect("a small picture");
-        Pixmap::decode_png(&bytes).expect("a PNG")
-    }
-
     fn rgb(pixels: &Pixmap, x: u32, y: u32) -> [u8; 3] {
         let pixel = pixels.pixel(x, y).expect("a pixel inside");
         [pixel.red(), pixel.green(), pixel.blue()]
@@ -174,7 +180,7 @@ mod tests {
             bottom: 3.0,
         };
         scene.cell(area, BLUE);
-        let pixels = pixels(&scene);
+        let pixels = pixels(&scene).expect("a small picture");
         for y in 0..6 {
             for x in 0..6 {
                 let inside = (2..4).contains(&x) && (1..3).contains(&y);
@@ -188,7 +194,7 @@ mod tests {
     fn text_stands_on_its_baseline_within_its_width() {
         let mut scene = Scene::new(100, 60);
         scene.text("HH", (50.0, 40.0), 20.0, Anchor::Middle, INK);
-        let pixels = pixels(&scene);
+        let pixels = pixels(&scene).expect("a small picture");
         let half = font::width("HH", 20.0) / 2.0;
         let mut dark = 0;
         for y in 0..60 {
