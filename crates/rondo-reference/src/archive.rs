@@ -48,7 +48,7 @@ impl Archive {
         if whole.is_file() || !index.is_file() {
             return Self::of_file(&whole);
         }
-        Self::of_index(dir, index)
+        Self::of_index(dir, &index)
     }
 
     /// Opens one file.
@@ -64,15 +64,15 @@ impl Archive {
         })
     }
 
-    fn of_index(dir: &Path, index: PathBuf) -> Result<Self, ReferenceError> {
-        let weight_map = read_index(&index)?;
+    fn of_index(dir: &Path, index: &Path) -> Result<Self, ReferenceError> {
+        let weight_map = read_index(index)?;
         let refuse = |message: String| ReferenceError::Json {
-            path: index.clone(),
+            path: index.to_owned(),
             message,
         };
         let shards: BTreeSet<&str> = weight_map.values().map(String::as_str).collect();
         let mut entries = BTreeMap::new();
-        let mut files = vec![index.clone()];
+        let mut files = vec![index.to_owned()];
         for shard in shards {
             if shard.contains(['/', '\\']) || shard == ".." {
                 return Err(refuse(format!(

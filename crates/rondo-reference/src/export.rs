@@ -14,7 +14,7 @@ use crate::copying::Source;
 use crate::description::{describe, differences, inexpressible};
 use crate::element::Element;
 use crate::error::ReferenceError;
-use crate::names::{Counterpart, ROTARY, counterpart};
+use crate::names::{Counterpart, counterpart};
 
 /// A model that the layout can express, and the file of its weights under our names.
 #[derive(Debug)]
@@ -84,31 +84,24 @@ impl<'a> Export<'a> {
     /// Returns the weights under the reference's names and in its layout; they are read, converted
     /// and checked one tensor at a time when the stream is written.
     ///
-    /// The rotary tables are among them, in f32: the reference keeps them with the weights and
-    /// leaves them uninitialised where they are not in the file.
+    /// The rotary tables and a tied head are left out: the reference computes them.
     ///
     /// # Errors
     ///
     /// Where there are too many tensors for one file.
     pub fn weights(&self) -> Result<TensorStream<'_>, ReferenceError> {
-        let rotary = [1, self.model.context, 1, self.model.d_head() / 2, 2];
         let tensors = self
             .parameters
             .iter()
-            .map(|(name, (_, there))| (name.clone(), self.element.dtype(), there.shape.clone()))
-            .chain([(ROTARY.to_owned(), DType::F32, rotary.to_vec())]);
-        let write = |name: &str, out: &mut dyn io::Write| match self.parameters.get(name) {
-            Some((ours, there)) => self.copy(ours, there.transposed, out),
-            None => write_rotary(self.model, out),
+            .map(|(name, (_, there))| (name.clone(), self.element.dtype(), there.shape.clone()));
+        let write = |name: &str, out: &mut dyn io::Write| {
+            let (ours, there) = &self.parameters[name];
+            match Source::new(&self.archive.entries[ours]) {
+                Some(source) => source.copy(self.element, there.transposed, out),
+                None => Err(io::ErrorKind::Unsupported.into()),
+            }
         };
         stream(&self.path, tensors, write)
-    }
-
-    fn copy(&self, ours: &str, transposed: bool, out: &mut dyn io::Write) -> io::Result<()> {
-        match Source::new(&self.archive.entries[ours]) {
-            Some(source) => source.copy(self.element, transposed, out),
-            None => Err(io::ErrorKind::Unsupported.into()),
-        }
     }
 }
 
@@ -143,20 +136,4 @@ fn stream<'w>(
         path: path.to_owned(),
         source,
     })
-}
-
-/// Writes cosine and sine of `pos · base^(−2j / d_head)` in f32, `[1, context, 1, d_head / 2, 2]`.
-fn write_rotary(model: &ModelConfig, out: &mut dyn io::Write) -> io::Result<()> {
-    let (base, d_head) = (model.rope_base as f32, model.d_head());
-    let frequencies: Vec<f32> = (0..d_head / 2)
-        .map(|pair| 1.0 / base.powf((2 * pair) as f32 / d_head as f32))
-        .collect();
-    for position in 0..model.context {
-        for frequency in &frequencies {
-            let angle = position as f32 * frequency;
-            out.write_all(&angle.cos().to_le_bytes())?;
-            out.write_all(&angle.sin().to_le_bytes())?;
-        }
-    }
-    Ok(())
 }
