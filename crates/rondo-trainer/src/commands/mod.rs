@@ -9,8 +9,6 @@ pub(crate) mod export;
 pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod prepare;
-pub(crate) mod prepare;
-pub(crate) mod selftest;
 pub(crate) mod selftest;
 mod shown;
 pub(crate) mod trace;
