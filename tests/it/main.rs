@@ -8,5 +8,6 @@ mod configs;
 mod devices;
 mod evaluation;
 mod harness;
+mod initialisation;
 mod metrics;
 mod training;
