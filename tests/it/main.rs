@@ -8,6 +8,7 @@ mod configs;
 mod devices;
 mod evaluation;
 mod harness;
+mod initialisation;
 mod interchange;
 mod metrics;
 mod parity;

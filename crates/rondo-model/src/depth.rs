@@ -210,8 +210,22 @@ mod tests {
                 at(quantile)
             );
         }
-        let above = draws.iter().filter(|p| **p > 64).count() as f64 / draws.len() as f64;
-        assert!((above - 0.058).abs() < 0.004, "{above}");
+    }
+
+    #[test]
+    fn the_clamp_to_64_touches_5_8_percent_of_the_draws() {
+        let law = config(DepthSampler::PoissonLognormalFilling, 32);
+        let draws: Vec<Draw> = (1..=100_000).map(|step| law.draw(0, step)).collect();
+        let clamped: Vec<&Draw> = draws.iter().filter(|d| d.clamped_from.is_some()).collect();
+        let share = clamped.len() as f64 / draws.len() as f64;
+        assert!((share - 0.058).abs() < 0.03 * 0.058, "{share}");
+        for draw in clamped {
+            assert_eq!(draw.unroll.total(), 64);
+            assert!(draw.clamped_from > Some(64), "{draw:?}");
+        }
+        // What is left of the mean of 33.
+        let mean = draws.iter().map(|d| d.unroll.total()).sum::<usize>() as f64 / 100_000.0;
+        assert!((mean - 31.99).abs() < 0.03 * 31.99, "{mean}");
     }
 
     #[test]
