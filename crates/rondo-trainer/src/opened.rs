@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use burn::tensor::{Int, Tensor, TensorData};
-use rondo_data::{DataError, Tokenizer, read_tokens};
+use rondo_data::{DataError, Source, Tokenizer, read_tokens};
+use rondo_metrics::Mode;
 use rondo_model::looped::LoopedTransformer;
 
+use crate::assemble::open_source;
 use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::device::Listed;
@@ -44,13 +46,31 @@ impl<'a> OpenRun<'a> {
         })
     }
 
-    /// Returns the run's tokenizer.
+    /// Returns the run's tokenizer: the file in its directory or, in a run without one, that of its
+    /// corpus; none where the run knows no text.
     ///
     /// # Errors
     ///
-    /// Where it has none or the file is damaged; `wanted_by` names the flag that needs it.
+    /// Where it is damaged.
+    pub(crate) fn find_tokenizer(&self) -> Result<Option<Tokenizer>> {
+        let data = &self.config.data;
+        match self.run_dir.tokenizer()? {
+            None if data.is_nothing() || data.is_task() => Ok(None),
+            None => Ok(match open_source(&self.config, Mode::Auto)? {
+                Source::Text(text) => Some(text.tokenizer().clone()),
+                Source::Task(_) => None,
+            }),
+            found => Ok(found),
+        }
+    }
+
+    /// Returns the run's tokenizer, which `wanted_by`, a flag, cannot do without.
+    ///
+    /// # Errors
+    ///
+    /// Where it has none or it is damaged.
     pub(crate) fn tokenizer(&self, wanted_by: &str) -> Result<Tokenizer> {
-        self.run_dir.tokenizer()?.ok_or_else(|| {
+        self.find_tokenizer()?.ok_or_else(|| {
             Error::Usage(format!(
                 "{wanted_by}: {} has no tokenizer; give token ids with --tokens FILE",
                 self.run_dir.path().display()

@@ -26,7 +26,7 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     let sampling = sampling(args)?;
     let listed = choose_device(args.device)?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
-    let tokenizer = run.run_dir.tokenizer()?;
+    let tokenizer = run.find_tokenizer()?;
     let prompt = prompt(&run, args)?;
     let model = &run.config.model;
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;

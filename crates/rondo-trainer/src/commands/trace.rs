@@ -59,7 +59,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let drawn = match &args.figures {
         None => Vec::new(),
         Some(dir) => {
-            let tokenizer = run.run_dir.tokenizer()?;
+            let tokenizer = run.find_tokenizer()?;
             let (states, row) = (&traced.states, &rows[0]);
             pictures::of_trace(states, row, model.d_model, tokenizer.as_ref(), dir)?
         }
