@@ -507,6 +507,29 @@ fn a_directory_that_holds_something_is_replaced_only_where_asked_to() {
     let path = out.display().to_string();
     assert_ok(&run(["import", &golden, "--out", &path, "--overwrite"]));
     assert!(!out.join("thesis.tex").exists());
+    let before = weights(&out, 0);
+    let elsewhere = scratch();
+    let wrong = altered(
+        elsewhere.path(),
+        |tensors| {
+            let embedding = tensors.get_mut("transformer.wte.weight").expect("there");
+            embedding.2[..4].copy_from_slice(&f32::NAN.to_le_bytes());
+        },
+        |_| {},
+    );
+    let wrong = wrong.display().to_string();
+    let ended = run(["import", &wrong, "--out", &path, "--overwrite"]);
+    refused(
+        &ended,
+        4,
+        &["transformer.wte.weight has NaN"],
+        dir.path(),
+        1,
+    );
+    assert!(
+        weights(&out, 0) == before,
+        "a failed import changes nothing"
+    );
     let ended = run(["export", &path, "--out", &path, "--overwrite"]);
     refused(&ended, 2, &["read from"], dir.path(), 1);
     fs::create_dir(dir.path().join("empty")).expect("a folder");

@@ -66,7 +66,7 @@ impl Archive {
 
     fn of_index(dir: &Path, index: &Path) -> Result<Self, ReferenceError> {
         let weight_map = read_index(index)?;
-        let refuse = |message: String| ReferenceError::Json {
+        let refuse = |message: String| ReferenceError::Malformed {
             path: index.to_owned(),
             message,
         };
@@ -122,7 +122,7 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>, ReferenceError> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let refuse = |message: String| ReferenceError::Json {
+    let refuse = |message: String| ReferenceError::Malformed {
         path: path.to_owned(),
         message,
     };

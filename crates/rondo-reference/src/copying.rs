@@ -18,6 +18,12 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Finds the type of the numbers of `entry`; none where weights cannot have it.
+    pub(crate) fn new(entry: &Entry) -> Option<Source<'_>> {
+        let element = Element::of(entry.located.dtype)?;
+        Some(Source { entry, element })
+    }
+
     /// Writes the tensor as `element`, a matrix transposed where `transposed`.
     ///
     /// Memory: a block of numbers; the whole tensor as stored where it is transposed.
@@ -36,12 +42,6 @@ impl Source<'_> {
             [rows, cols] if transposed => self.copy_transposed(element, rows, cols, out),
             _ => self.copy_in_order(element, out),
         }
-    }
-
-    /// Returns the type of the numbers of `entry`, with the entry.
-    pub(crate) fn new(entry: &Entry) -> Option<Source<'_>> {
-        let element = Element::of(entry.located.dtype)?;
-        Some(Source { entry, element })
     }
 
     fn copy_in_order(&self, element: Element, out: &mut dyn Write) -> io::Result<()> {

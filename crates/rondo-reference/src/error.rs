@@ -19,9 +19,9 @@ pub enum ReferenceError {
         /// The system's answer.
         source: io::Error,
     },
-    /// A JSON file is not one, or not of the expected form.
+    /// A file is there and is not of the expected form.
     #[error("{path}: {message}")]
-    Json {
+    Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

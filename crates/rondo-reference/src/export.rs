@@ -56,7 +56,7 @@ impl<'a> Export<'a> {
             }
         }
         if !problems.is_empty() {
-            return Err(ReferenceError::Json {
+            return Err(ReferenceError::Malformed {
                 path: path.to_owned(),
                 message: problems.join(", "),
             });

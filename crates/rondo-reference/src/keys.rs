@@ -4,59 +4,53 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// Keys that change nothing about the function, with what they are. A key that is neither read nor
-/// listed here or in [`OFF`] is warned about by name.
-const HARMLESS: [(&str, &str); 38] = [
-    ("_attn_implementation_autoset", "how attention is computed"),
-    ("_name_or_path", "where the model was loaded from"),
-    (
-        "activation_checkpoint_impl",
-        "how training trades memory for time",
-    ),
-    ("attn_impl", "how attention is computed"),
-    ("attn_implementation", "how attention is computed"),
-    ("auto_map", "which Python files hold the model"),
-    ("bos_token_id", "a token of generation"),
-    ("chunk_size_feed_forward", "how a forward pass is cut"),
-    ("decoder_start_token_id", "a token of generation"),
-    ("dtype", "the type that Python loads the weights in"),
-    (
-        "effective_expected_depth",
-        "derived: layers times mean recurrence",
-    ),
-    ("eos_token_id", "a token of generation"),
-    ("hf_config", "where the model is published"),
-    ("id2label", "names of classes"),
-    ("initializer_range", "a law of new weights"),
-    (
-        "is_decoder",
-        "the kind of model, which the reference does not read",
-    ),
-    (
-        "is_encoder_decoder",
-        "the kind of model, which the reference does not read",
-    ),
-    ("label2id", "names of classes"),
-    ("loss_shape", "a variant of the training loss"),
-    ("max_length", "a bound of generation"),
-    ("model_type", "read first"),
-    ("name", "a name"),
-    ("output_attentions", "what Python returns"),
-    ("output_hidden_states", "what Python returns"),
-    ("pad_token_id", "a token of generation"),
-    ("padding_multiple", "how the vocabulary size was found"),
-    ("problem_type", "a kind of fine-tuning"),
-    ("return_dict", "what Python returns"),
-    ("sep_token_id", "a token of generation"),
-    ("simple_ops", "how operations are computed"),
-    ("strategy", "how training is distributed"),
-    ("task_specific_params", "bounds of generation"),
-    ("test_time_noise_type", "the kind of a noise that is off"),
-    ("torch_dtype", "the type that Python loads the weights in"),
-    ("torchscript", "how Python is compiled"),
-    ("transformers_version", "the version that wrote the file"),
-    ("use_cache", "whether generation keeps keys and values"),
-    ("use_fused_head", "how the loss is computed"),
+/// Keys that change nothing about the function. A key that is neither read nor listed here or in
+/// [`OFF`] is warned about by name.
+const HARMLESS: [&str; 38] = [
+    // What the model is called and where it came from.
+    "_name_or_path",
+    "hf_config",
+    "model_type",
+    "name",
+    "transformers_version",
+    // Which Python loads it, in which type, and what it returns.
+    "auto_map",
+    "dtype",
+    "output_attentions",
+    "output_hidden_states",
+    "return_dict",
+    "torch_dtype",
+    "torchscript",
+    "use_cache",
+    // How the same function is computed.
+    "_attn_implementation_autoset",
+    "attn_impl",
+    "attn_implementation",
+    "chunk_size_feed_forward",
+    "simple_ops",
+    "strategy",
+    "use_fused_head",
+    // What training and generation do with it.
+    "activation_checkpoint_impl",
+    "bos_token_id",
+    "decoder_start_token_id",
+    "eos_token_id",
+    "initializer_range",
+    "loss_shape",
+    "max_length",
+    "pad_token_id",
+    "sep_token_id",
+    "task_specific_params",
+    // Derived from other keys, or a detail of something that must be off.
+    "effective_expected_depth",
+    "padding_multiple",
+    "test_time_noise_type",
+    // Kinds of model and of fine-tuning that the reference does not read.
+    "id2label",
+    "is_decoder",
+    "is_encoder_decoder",
+    "label2id",
+    "problem_type",
 ];
 
 /// Keys that would change the function, with what they would add; each must be off: absent, `null`,
@@ -195,8 +189,7 @@ impl<'a> Keys<'a> {
     pub(crate) fn rest(&mut self) -> Vec<&'a str> {
         let mut unknown = Vec::new();
         for (key, value) in self.map {
-            let known = HARMLESS.iter().any(|(name, _)| name == key);
-            if known || self.read.contains(key.as_str()) {
+            if HARMLESS.contains(&key.as_str()) || self.read.contains(key.as_str()) {
                 continue;
             }
             match OFF.iter().find(|(name, ..)| name == key) {

@@ -43,7 +43,7 @@ pub(crate) struct Settings {
 /// Where there is none, it is not JSON, or it is that of another type of model.
 pub(crate) fn read(dir: &Path) -> Result<Settings, ReferenceError> {
     let path = dir.join(CONFIG_FILE);
-    let refuse = |message: String| ReferenceError::Json {
+    let refuse = |message: String| ReferenceError::Malformed {
         path: path.clone(),
         message,
     };

@@ -39,8 +39,8 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
         check_tokenizer(path, import.model(), &mut warnings)?;
     }
     let config = run_config(import.model());
-    // A run that is to be replaced must not be training.
-    let _replaced = match args.overwrite && args.out.is_dir() {
+    // A run that is to be replaced must not be training; every run has its lock file.
+    let replaced = match args.out.join(".lock").is_file() {
         true => Some(RunLock::acquire(&args.out)?),
         false => None,
     };
@@ -52,7 +52,8 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
         run_dir.copy_tokenizer(path)?;
     }
     run_dir.write_facts(&facts(&args.dir, &import, tokenizer)?)?;
-    drop(lock);
+    // Some systems rename no folder with an open file.
+    drop((lock, replaced));
     aside.commit()?;
     report(args, &import, tokenizer.is_some(), &warnings)
 }

@@ -7,6 +7,9 @@ use rondo_checkpoint::Content;
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 
+/// Files below this are written before a bar says anything.
+const WORTH_SHOWING: u64 = 64 << 20;
+
 /// Content with a bar that counts its bytes.
 pub(crate) struct Shown<'a> {
     content: &'a dyn Content,
@@ -16,7 +19,11 @@ pub(crate) struct Shown<'a> {
 impl<'a> Shown<'a> {
     /// Shows the writing of `content`, which has `bytes`.
     pub(crate) fn new(content: &'a dyn Content, label: &str, bytes: u64) -> Self {
-        let bar = WorkBar::new(Mode::Auto, label, bytes, Unit::Bytes);
+        let mode = match bytes < WORTH_SHOWING {
+            true => Mode::Quiet,
+            false => Mode::Auto,
+        };
+        let bar = WorkBar::new(mode, label, bytes, Unit::Bytes);
         Self {
             content,
             bar: RefCell::new(bar),
