@@ -173,7 +173,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_delimiter = ',', value_name = CRITERIA, value_parser = ExitChoice::parse)]
     pub(crate) exit: Vec<ExitChoice>,
     /// The criterion's threshold; the reference's by default.
-    #[arg(long, value_name = "X", requires = "exit")]
+    #[arg(long, value_name = "X", requires = "exit", allow_negative_numbers = true, value_parser = number)]
     pub(crate) exit_threshold: Option<f64>,
     /// Iterations after which every token stops; the largest depth of the run's model by default.
     #[arg(long, value_name = "N", requires = "exit", value_parser = depth)]
@@ -267,7 +267,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = CRITERIA, value_parser = criterion)]
     pub(crate) exit: Option<ExitCriterion>,
     /// The criterion's threshold; the reference's by default.
-    #[arg(long, value_name = "X", requires = "exit")]
+    #[arg(long, value_name = "X", requires = "exit", allow_negative_numbers = true, value_parser = number)]
     pub(crate) exit_threshold: Option<f64>,
     /// Iterations after which a token stops; the largest depth of the run's model by default.
     #[arg(long, value_name = "N", requires = "exit", value_parser = depth)]
@@ -276,19 +276,39 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub(crate) max_tokens: usize,
     /// Divides the logits; 0 takes the likeliest token.
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) temperature: f64,
     /// Draw among the K likeliest tokens.
     #[arg(long, value_name = "K")]
     pub(crate) top_k: Option<usize>,
     /// Draw among the likeliest tokens that reach P together.
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) top_p: f64,
     /// Draw among tokens of at least P times the largest probability.
-    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) min_p: f64,
     /// Make tokens that were there less likely by this factor; 1 changes nothing.
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) repetition_penalty: f64,
     /// The seed of the draws.
     #[arg(long, default_value_t = 0)]
@@ -342,6 +362,14 @@ fn criterion(text: &str) -> Result<ExitCriterion, String> {
     let mut all = ExitCriterion::ALL.into_iter();
     all.find(|criterion| criterion.name() == text)
         .ok_or_else(|| format!("expected {CRITERIA}"))
+}
+
+/// Reads a finite number.
+fn number(text: &str) -> Result<f64, String> {
+    let known: Option<f64> = text.trim().parse().ok();
+    known
+        .filter(|x| x.is_finite())
+        .ok_or_else(|| "expected a number".to_owned())
 }
 
 /// Reads a recurrence depth.

@@ -13,6 +13,7 @@ use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::run_dir::RunDir;
+use crate::terminal;
 use crate::weights::load_model;
 
 /// What a reader has of a run.
@@ -51,17 +52,37 @@ impl<'a> OpenRun<'a> {
     ///
     /// # Errors
     ///
-    /// Where it is damaged.
-    pub(crate) fn find_tokenizer(&self) -> Result<Option<Tokenizer>> {
+    /// Where it is damaged or has more tokens than the model.
+    fn find_tokenizer(&self) -> Result<Option<Tokenizer>> {
         let data = &self.config.data;
-        match self.run_dir.tokenizer()? {
-            None if data.is_nothing() || data.is_task() => Ok(None),
-            None => Ok(match open_source(&self.config, Mode::Auto)? {
+        let tokenizer = match self.run_dir.tokenizer()? {
+            None if data.is_nothing() || data.is_task() => None,
+            None => match open_source(&self.config, Mode::Auto)? {
                 Source::Text(text) => Some(text.tokenizer().clone()),
                 Source::Task(_) => None,
-            }),
-            found => Ok(found),
+            },
+            found => found,
+        };
+        let (tokens, rows) = (
+            tokenizer.as_ref().map_or(0, Tokenizer::vocab_size),
+            self.config.model.vocab(),
+        );
+        if tokens > rows {
+            return Err(Error::Data(DataError::Tokenizer {
+                name: self.run_dir.path().display().to_string(),
+                message: format!("has {tokens} tokens, the model's vocabulary only {rows}"),
+            }));
         }
+        Ok(tokenizer)
+    }
+
+    /// Returns the run's tokenizer where ids are given and their text is only to be shown: one that
+    /// cannot be used is told of and left out.
+    pub(crate) fn tokenizer_beside_ids(&self) -> Option<Tokenizer> {
+        self.find_tokenizer().unwrap_or_else(|error| {
+            terminal::note(&format!("no text beside the token ids: {error}"));
+            None
+        })
     }
 
     /// Returns the run's tokenizer, which `wanted_by`, a flag, cannot do without.

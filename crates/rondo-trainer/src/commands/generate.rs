@@ -26,7 +26,10 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     let sampling = sampling(args)?;
     let listed = choose_device(args.device)?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
-    let tokenizer = run.find_tokenizer()?;
+    let tokenizer = match args.source.tokens {
+        Some(_) => run.tokenizer_beside_ids(),
+        None => Some(run.tokenizer("--prompt")?),
+    };
     let prompt = prompt(&run, args)?;
     let model = &run.config.model;
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;

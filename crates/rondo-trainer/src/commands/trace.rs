@@ -59,7 +59,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let drawn = match &args.figures {
         None => Vec::new(),
         Some(dir) => {
-            let tokenizer = run.find_tokenizer()?;
+            let tokenizer = run.tokenizer_beside_ids();
             let (states, row) = (&traced.states, &rows[0]);
             pictures::of_trace(states, row, model.d_model, tokenizer.as_ref(), dir)?
         }
