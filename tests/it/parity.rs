@@ -466,3 +466,28 @@ fn a_trace_from_the_command_line_holds_the_references_states_and_logits() {
         .collect();
     assert_eq!(file.get("input_ids").expect("ids").bytes, ids);
 }
+
+#[test]
+fn a_prompt_exits_at_the_references_iteration_where_predictions_decide() {
+    let (_dir, run_dir) = imported();
+    let golden = Golden::open();
+    let (run_dir, io) = (
+        run_dir.display().to_string(),
+        folder().join("io.safetensors"),
+    );
+    let io = io.display().to_string();
+    let criteria = ExitCriterion::ALL.into_iter();
+    for criterion in criteria.filter(|criterion| criterion.reads_logits()) {
+        let name = criterion.name();
+        let mut args = vec!["generate", &run_dir, "--tokens", &io, "--exit", name];
+        args.extend(["--max-recurrence", "32", "--initial-state", "zero"]);
+        args.extend(["--max-tokens", "1", "--device", "flex", "--json"]);
+        let ended = run(args);
+        assert_ok(&ended);
+        let expected = match golden.ids(&format!("exit.{name}.step"))[0] {
+            -1 => 32,
+            step => step,
+        };
+        assert_eq!(ended.json()["iterations"][0], expected, "{name}");
+    }
+}

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use rondo_data::{Batch, CorpusSource, DataError, batches_of_rows, encode_source, read_tokens};
+use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
-use rondo_metrics::{Mode, Table};
 use rondo_model::exit::ExitCriterion;
 use serde_json::json;
 
@@ -13,12 +13,12 @@ use crate::assemble::open_source;
 use crate::cli::{EvalArgs, ExitChoice};
 use crate::device::Listed;
 use crate::error::{Error, Result};
-use crate::evaluate::exits::{Exit, ExitResult};
+use crate::evaluate::exits::Exit;
+use crate::evaluate::tables::{depth_table, exit_table};
 use crate::evaluate::{Evaluated, Evaluation};
 use crate::opened::{OpenRun, choose_device};
 use crate::source::Rows;
 use crate::states::InitialStates;
-use crate::train::depth_table;
 use crate::{pictures, terminal};
 
 /// One evaluated run.
@@ -136,27 +136,6 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
         step: run.step,
         evaluated,
     })
-}
-
-/// Returns the table of adaptive exits, in the columns of the fixed depths.
-fn exit_table(exits: &[ExitResult]) -> Table {
-    let tasks = exits.iter().any(|exit| exit.accuracy.is_some());
-    let mut header = vec!["exit", "threshold", "iterations", "loss", "perplexity"];
-    header.extend(tasks.then_some("accuracy"));
-    let mut table = Table::new(&header).left(0);
-    for exit in exits {
-        let number = |x: f64| format!("{x:.4}");
-        let mut row = vec![
-            exit.criterion.name().to_owned(),
-            format!("{}", exit.threshold),
-            format!("{:.2}", exit.mean_iterations),
-            number(exit.loss),
-            format!("{:.3}", exit.perplexity),
-        ];
-        row.extend(exit.accuracy.map(number));
-        table.row(row);
-    }
-    table
 }
 
 /// What is evaluated.

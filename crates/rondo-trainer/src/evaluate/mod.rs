@@ -1,6 +1,7 @@
 //! Loss, perplexity and accuracy over recurrence depth, and under adaptive exits.
 
 pub(crate) mod exits;
+pub(crate) mod tables;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};

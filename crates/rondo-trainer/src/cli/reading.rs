@@ -1,0 +1,242 @@
+//! The commands that read a run: eval, trace, generate.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rondo_model::depth::MAX_RECURRENCE;
+use rondo_model::exit::ExitCriterion;
+
+use super::{CheckpointChoice, JsonArg};
+use crate::device::DeviceKind;
+use crate::states::InitialState;
+
+/// `trainer eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Run directories.
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Recurrence depths; those of the run's configuration by default.
+    #[arg(long, value_delimiter = ',', value_name = "R,R,..", value_parser = depth)]
+    pub(crate) recurrence: Vec<usize>,
+    /// Let each token stop by itself, under these criteria: `all`, or names with commas between.
+    #[arg(long, value_delimiter = ',', value_name = CRITERIA, value_parser = ExitChoice::parse)]
+    pub(crate) exit: Vec<ExitChoice>,
+    /// The criterion's threshold; the reference's by default.
+    #[arg(long, value_name = "X", requires = "exit", allow_negative_numbers = true, value_parser = number)]
+    pub(crate) exit_threshold: Option<f64>,
+    /// Iterations after which every token stops; the largest depth of the run's model by default.
+    #[arg(long, value_name = "N", requires = "exit", value_parser = depth)]
+    pub(crate) max_recurrence: Option<usize>,
+    /// Draw quality against iterations into this folder.
+    #[arg(long, value_name = "DIR", requires = "exit")]
+    pub(crate) figures: Option<PathBuf>,
+    /// The checkpoint: `latest`, `best` or a step.
+    #[arg(long, default_value = "latest")]
+    pub(crate) checkpoint: CheckpointChoice,
+    /// Evaluate these tokens: a JSON list of ids or of lists, a token shard, or a .safetensors file
+    /// with `input_ids`, [batch, seq] or [seq], I64, I32 or U32.
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Evaluate this text: a file, a folder or a glob, tokenized as the run's was.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) data: Option<String>,
+    /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
+    #[arg(long, value_name = "seed|zero|FILE", default_value = "seed")]
+    pub(crate) initial_state: InitialState,
+    /// Validation tokens to evaluate; the run's `eval.tokens` by default.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+    /// The device.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) device: DeviceKind,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// Tokens to run a model on: ids or text.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct TokenSource {
+    /// Token ids: `input_ids` of a safetensors file, a JSON list of ids or of lists, a token shard.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// A text, tokenized as the run's was.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+}
+
+/// `trainer trace`.
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: TokenSource,
+    /// Iterations.
+    #[arg(long, value_name = "N", value_parser = depth)]
+    pub(crate) recurrence: usize,
+    /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
+    #[arg(long, value_name = "seed|zero|FILE", default_value = "seed")]
+    pub(crate) initial_state: InitialState,
+    /// The safetensors file to write: raw_state.0 to N, state.1 to N, logits.1 to N, input_ids.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Write only the last iteration.
+    #[arg(long)]
+    pub(crate) last_only: bool,
+    /// Draw the first row's convergence and orbits into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) figures: Option<PathBuf>,
+    /// The checkpoint: `latest`, `best` or a step.
+    #[arg(long, default_value = "latest")]
+    pub(crate) checkpoint: CheckpointChoice,
+    /// The device.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) device: DeviceKind,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// `trainer generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: TokenSource,
+    /// The row of --tokens to go on from, counted from 0.
+    #[arg(long, default_value_t = 0, conflicts_with = "prompt")]
+    pub(crate) row: usize,
+    /// Iterations per token; the mean depth of the run's training by default.
+    #[arg(long, value_name = "N", value_parser = depth, conflicts_with = "exit")]
+    pub(crate) recurrence: Option<usize>,
+    /// Let each token stop by itself.
+    #[arg(long, value_name = CRITERIA, value_parser = criterion)]
+    pub(crate) exit: Option<ExitCriterion>,
+    /// The criterion's threshold; the reference's by default.
+    #[arg(long, value_name = "X", requires = "exit", allow_negative_numbers = true, value_parser = number)]
+    pub(crate) exit_threshold: Option<f64>,
+    /// Iterations after which a token stops; the largest depth of the run's model by default.
+    #[arg(long, value_name = "N", requires = "exit", value_parser = depth)]
+    pub(crate) max_recurrence: Option<usize>,
+    /// Tokens to generate at most.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) max_tokens: usize,
+    /// Divides the logits; 0 takes the likeliest token.
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) temperature: f64,
+    /// Draw among the K likeliest tokens.
+    #[arg(long, value_name = "K")]
+    pub(crate) top_k: Option<usize>,
+    /// Draw among the likeliest tokens that reach P together.
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) top_p: f64,
+    /// Draw among tokens of at least P times the largest probability.
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) min_p: f64,
+    /// Make tokens that were there less likely by this factor; 1 changes nothing.
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
+    pub(crate) repetition_penalty: f64,
+    /// The seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Let iterations i and i + M share a place in the cache.
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) kv_budget: Option<u16>,
+    /// Start each token's state from the last latent of the one before.
+    #[arg(long)]
+    pub(crate) continuous: bool,
+    /// Compute the whole sequence again for each token, at a fixed depth.
+    #[arg(long, conflicts_with_all = ["exit", "kv_budget", "continuous"])]
+    pub(crate) no_cache: bool,
+    /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
+    #[arg(long, value_name = "seed|zero|FILE", default_value = "seed")]
+    pub(crate) initial_state: InitialState,
+    /// The checkpoint: `latest`, `best` or a step.
+    #[arg(long, default_value = "latest")]
+    pub(crate) checkpoint: CheckpointChoice,
+    /// The device.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) device: DeviceKind,
+    /// Print the text and nothing else.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// Names of the exit criteria, for help texts.
+const CRITERIA: &str = "entropy-diff|latent-diff|kl|minp-kl|argmax-stability|cosine";
+
+/// One criterion or all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExitChoice {
+    All,
+    One(ExitCriterion),
+}
+
+impl ExitChoice {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            name => criterion(name).map(Self::One),
+        }
+    }
+}
+
+/// Reads the name of a criterion.
+fn criterion(text: &str) -> Result<ExitCriterion, String> {
+    let mut all = ExitCriterion::ALL.into_iter();
+    all.find(|criterion| criterion.name() == text)
+        .ok_or_else(|| format!("expected {CRITERIA}"))
+}
+
+/// Reads a finite number.
+fn number(text: &str) -> Result<f64, String> {
+    let known: Option<f64> = text.trim().parse().ok();
+    known
+        .filter(|x| x.is_finite())
+        .ok_or_else(|| "expected a number".to_owned())
+}
+
+/// Reads a recurrence depth.
+fn depth(text: &str) -> Result<usize, String> {
+    let known = text.trim().parse().ok();
+    known
+        .filter(|depth| (1..=MAX_RECURRENCE).contains(depth))
+        .ok_or_else(|| format!("a recurrence depth is a number from 1 to {MAX_RECURRENCE}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_criterion() {
+        let names: Vec<&str> = ExitCriterion::ALL.iter().map(|c| c.name()).collect();
+        assert_eq!(CRITERIA, names.join("|"));
+    }
+}

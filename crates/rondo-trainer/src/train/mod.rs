@@ -1,0 +1,103 @@
+//! Training: the command, how a session opens, and the loop.
+
+mod clock;
+mod open;
+mod session;
+
+use std::path::{Path, PathBuf};
+
+use rondo_metrics::format::thousands;
+use rondo_metrics::{Mode, Progress};
+
+use self::open::{Opened, open};
+use crate::assemble::Assembly;
+use crate::cli::{Resume, TrainArgs};
+use crate::commands::dry_run;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::run_dir::RunDir;
+use crate::terminal;
+
+/// Name and version written into checkpoints.
+pub(crate) const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
+
+/// Runs `trainer --config FILE`.
+///
+/// # Errors
+///
+/// Whatever ends a run; see the exit codes.
+pub(crate) fn command(args: &TrainArgs) -> Result<()> {
+    let Some(path) = &args.config.config else {
+        return Err(Error::Usage(
+            "missing --config FILE; see `trainer --help`".to_owned(),
+        ));
+    };
+    let config = RunConfig::load(path, &args.config.all_overrides())?;
+    if args.print_config {
+        return terminal::print(config.to_toml()?.trim_end());
+    }
+    let mode = if args.quiet { Mode::Quiet } else { Mode::Auto };
+    if args.dry_run {
+        return dry_run::command(&config, args.json.json);
+    }
+    refuse_nothing(&config, path)?;
+    let assembly = Assembly::new(&config, mode)?;
+    let run_dir = RunDir::new(&out_dir(args, path));
+    let summary = match open(assembly, run_dir, args, mode)? {
+        Opened::Ready(mut session) => session.run()?,
+        Opened::Finished(run_dir, step) => {
+            return report_finished(&run_dir, step, args, mode);
+        }
+    };
+    if args.json.json {
+        terminal::print_json(&summary)
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses to train on nothing.
+fn refuse_nothing(config: &RunConfig, path: &Path) -> Result<()> {
+    if !config.data.is_nothing() {
+        return Ok(());
+    }
+    let run = path.parent().unwrap_or(path);
+    Err(Error::Usage(format!(
+        "{}: data.kind is `none`: there is nothing to train on; write a configuration with the same \
+         [model] and with data, and start it from these weights with `[init] from = \"{}\"`",
+        path.display(),
+        run.display()
+    )))
+}
+
+/// Returns the run directory: `--out`, the run of `--resume DIR`, or runs/<config name>.
+fn out_dir(args: &TrainArgs, config: &Path) -> PathBuf {
+    if let Some(out) = &args.out {
+        return out.clone();
+    }
+    if let Resume::From(path) = &args.resume {
+        let is_checkpoint = path.join("manifest.json").is_file();
+        let run = path
+            .parent()
+            .and_then(Path::parent)
+            .filter(|_| is_checkpoint);
+        return run.unwrap_or(path).to_owned();
+    }
+    let name = config.file_stem().unwrap_or(config.as_os_str());
+    Path::new("runs").join(name)
+}
+
+fn report_finished(run_dir: &RunDir, step: u64, args: &TrainArgs, mode: Mode) -> Result<()> {
+    let mut screen = Progress::new(mode, step, step);
+    screen.note(&format!(
+        "{} is finished at step {}; nothing was changed. Train on with a larger budget \
+         (--set train.steps=…), or start over with --overwrite.",
+        run_dir.path().display(),
+        thousands(step)
+    ));
+    if args.json.json {
+        terminal::print_json(&run_dir.summary()?)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! How a session opens: anew, from another run's weights, or where it was left.
+
+use std::path::Path;
+
+use rondo_data::Source;
+use rondo_metrics::format::thousands;
+use rondo_metrics::{Background, Event, Fanout, JsonlSink, Mode, Progress, Sink, TensorboardSink};
+use rondo_model::census::Census;
+use rondo_model::init::table;
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::schedule::RateSum;
+use serde_json::json;
+
+use super::CREATED_BY;
+use super::clock::Clock;
+use super::session::{Last, Session};
+use crate::assemble::Assembly;
+use crate::cli::{CheckpointChoice, TrainArgs};
+use crate::config::RunConfig;
+use crate::device::Listed;
+use crate::error::Result;
+use crate::interrupt;
+use crate::optim::Optimizer;
+use crate::progress::RunProgress;
+use crate::run_dir::{RunDir, Start, read_progress};
+use crate::source::Rows;
+use crate::step::Learner;
+use crate::weights::{load_model, load_optimizer};
+
+/// What a start leads to.
+pub(super) enum Opened {
+    /// A run to carry on with.
+    Ready(Box<Session>),
+    /// A run that has its budget already.
+    Finished(RunDir, u64),
+}
+
+/// Opens the session that the arguments ask for.
+///
+/// # Errors
+///
+/// Where the run directory must not be written, a checkpoint is damaged or of another model, or the
+/// validation text is too short.
+pub(super) fn open(
+    assembly: Assembly,
+    run_dir: RunDir,
+    args: &TrainArgs,
+    mode: Mode,
+) -> Result<Opened> {
+    let steps = assembly.steps();
+    let Assembly {
+        config,
+        listed,
+        why,
+        source,
+    } = assembly;
+    let mut warnings = Vec::new();
+    let start = run_dir.start(&args.resume, args.overwrite, &config, steps, &mut |text| {
+        warnings.push(text);
+    })?;
+    let device = listed.device.clone().autodiff();
+    let (seed, peak) = (config.run.seed, config.schedule.peak);
+    let mut optimizer = Optimizer::new(&config.optimizer, table(&config.model), peak);
+    let mut progress = RunProgress::start(source.first_difficulty());
+    let (lock, model) = match &start {
+        Start::Finished(step) => return Ok(Opened::Finished(run_dir, *step)),
+        Start::Continue(checkpoint) => {
+            let lock = run_dir.lock()?;
+            progress = read_progress(checkpoint)?;
+            let model = load_model(checkpoint, &config.model, &device)?;
+            load_optimizer(checkpoint, &mut optimizer, progress.step, &device)?;
+            run_dir.write_config(&config)?;
+            (lock, model)
+        }
+        Start::New => {
+            let model = match &config.init {
+                None => LoopedTransformer::new(&config.model, seed, &device),
+                Some(init) => {
+                    let from = RunDir::new(Path::new(&init.from));
+                    load_model(
+                        &from.checkpoint(CheckpointChoice::Latest)?,
+                        &config.model,
+                        &device,
+                    )?
+                }
+            };
+            (run_dir.create(&config)?, model)
+        }
+    };
+    if let Source::Text(text) = &source {
+        run_dir.write_tokenizer(text.tokenizer())?;
+    }
+    let max_norm = config.train.clip.max_norm();
+    let val_batches = source.val_batches(&config, config.eval.tokens)?;
+    interrupt::listen()?;
+    let mut screen = Progress::new(mode, steps, progress.step);
+    warnings.iter().for_each(|text| screen.warn(text));
+    let resumed = matches!(start, Start::Continue(_)).then_some(progress.step);
+    let session = Session {
+        learner: Learner::new(model, optimizer, &config.model, seed, max_norm, &listed),
+        sinks: open_sinks(&run_dir, &config, resumed)?,
+        lr_sum: RateSum::up_to(&config.schedule, progress.step, steps),
+        clock: Clock::start(),
+        last: Last::default(),
+        val_batches,
+        screen,
+        census: Census::new(&config.model),
+        config,
+        steps,
+        listed,
+        source,
+        run_dir,
+        lock,
+        progress,
+    };
+    session.run_dir.write_facts(&facts(&session.listed))?;
+    let mut session = Box::new(session);
+    session.greet(&why, resumed)?;
+    Ok(Opened::Ready(session))
+}
+
+impl Session {
+    /// Says what is about to happen.
+    fn greet(&mut self, why: &str, resumed: Option<u64>) -> Result<()> {
+        self.screen
+            .note(&format!("run     {}", self.run_dir.path().display()));
+        self.screen
+            .note(&format!("device  {} ({why})", self.listed.label()));
+        self.screen.note(&format!(
+            "model   {} parameters, effective depth {} at recurrence {}",
+            thousands(self.census.total() as u64),
+            self.config
+                .model
+                .effective_depth(self.config.model.recurrence.mean),
+            self.config.model.recurrence.mean,
+        ));
+        match resumed {
+            None => Ok(()),
+            Some(step) => {
+                let mut event = self.event(Event::Resume);
+                event.push("from_step", step).map_err(anyhow::Error::from)?;
+                self.write(&event)
+            }
+        }
+    }
+}
+
+fn open_sinks(run_dir: &RunDir, config: &RunConfig, resumed: Option<u64>) -> Result<Fanout> {
+    let jsonl = match resumed {
+        None => JsonlSink::create(&run_dir.metrics()),
+        Some(step) => JsonlSink::open_for_resume(&run_dir.metrics(), step).map(|(sink, _)| sink),
+    };
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(jsonl.map_err(anyhow::Error::from)?)];
+    if config.metrics.tensorboard {
+        let tensorboard = TensorboardSink::open(&run_dir.tensorboard(), resumed);
+        sinks.push(Box::new(Background::new(tensorboard)));
+    }
+    Ok(Fanout::new(sinks))
+}
+
+/// Returns the facts of a start: argv, versions, device, host.
+fn facts(listed: &Listed) -> serde_json::Value {
+    json!({
+        "argv": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+        "version": CREATED_BY,
+        "burn": "0.22.1",
+        "device": listed.label(),
+        "os": std::env::consts::OS,
+        "arch": std::env::consts::ARCH,
+        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+    })
+}

@@ -1,0 +1,294 @@
+//! A run in progress: the loop, and what it logs, evaluates and saves.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rondo_checkpoint::{Content, Retention, RunLock, Snapshot, TensorFile, save};
+use rondo_data::{Batch, Source};
+use rondo_metrics::format::duration;
+use rondo_metrics::{Event, Fanout, Progress, Record, Sink};
+use rondo_model::census::Census;
+use rondo_model::schedule::RateSum;
+use serde_json::json;
+
+use super::CREATED_BY;
+use super::clock::Clock;
+use crate::config::RunConfig;
+use crate::device::Listed;
+use crate::error::{Error, Result};
+use crate::evaluate::tables::depth_table;
+use crate::evaluate::{DepthResult, Evaluation};
+use crate::interrupt;
+use crate::plan::StepPlan;
+use crate::progress::RunProgress;
+use crate::record::{self, Pace};
+use crate::run_dir::{RunDir, progress_file};
+use crate::source::Rows;
+use crate::states::InitialStates;
+use crate::step::{Learner, Observation};
+use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors, optimizer_tensors};
+
+/// A run in progress.
+pub(super) struct Session {
+    pub(super) config: RunConfig,
+    pub(super) census: Census,
+    pub(super) steps: u64,
+    pub(super) listed: Listed,
+    pub(super) source: Source,
+    pub(super) run_dir: RunDir,
+    pub(super) lock: RunLock,
+    pub(super) learner: Learner,
+    pub(super) progress: RunProgress,
+    pub(super) lr_sum: RateSum,
+    pub(super) val_batches: Vec<Batch>,
+    pub(super) sinks: Fanout,
+    pub(super) screen: Progress,
+    pub(super) clock: Clock,
+    pub(super) last: Last,
+}
+
+/// The newest readings, for the summary.
+#[derive(Default)]
+pub(super) struct Last {
+    pub(super) loss: Option<f64>,
+    pub(super) depths: Vec<DepthResult>,
+}
+
+impl Session {
+    /// Trains to the end of the budget and returns the summary.
+    pub(super) fn run(&mut self) -> Result<serde_json::Value> {
+        let result = self.train();
+        if let Err(error @ Error::Stopped(_)) = &result {
+            let mut event = self.event(Event::Nonfinite);
+            event
+                .push("reason", error.to_string())
+                .map_err(anyhow::Error::from)?;
+            self.write(&event)?;
+            if self.listed.reads_are_free() && self.progress.step > 0 {
+                // Nothing of the failed step has reached the weights.
+                self.save()?;
+            }
+        }
+        self.screen.finish();
+        self.sinks.finish().map_err(anyhow::Error::from)?;
+        result?;
+        self.summarise()
+    }
+
+    fn train(&mut self) -> Result<()> {
+        if self.progress.step == 0 {
+            self.evaluate()?;
+        }
+        self.screen.status(match self.listed.reads_are_free() {
+            true => "first step …",
+            false => "first step: compiling kernels …",
+        });
+        while self.progress.step < self.steps {
+            let plan = StepPlan::new(&self.config, self.progress.step + 1, self.steps);
+            let curriculum = self.progress.curriculum;
+            let batches =
+                self.source
+                    .micro_batches(&self.config, plan.step, curriculum.as_ref())?;
+            let observation = self.learner.step(&plan, &batches)?;
+            self.advance(&plan, &batches)?;
+            if let Some(seen) = observation {
+                self.log(&plan, &seen)?;
+            }
+            if plan.evaluated {
+                self.evaluate()?;
+            }
+            if plan.saved || interrupt::asked() {
+                self.save()?;
+            }
+            if interrupt::asked() && self.progress.step < self.steps {
+                return Err(Error::Interrupted(format!(
+                    "interrupted after step {}; the same command goes on from there",
+                    self.progress.step
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a step.
+    fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<()> {
+        let tokens: usize = batches.iter().map(|batch| batch.batch * batch.seq).sum();
+        self.progress.step = plan.step;
+        self.progress.tokens += tokens as u64;
+        self.clock.steps += 1;
+        self.clock.tokens += tokens as u64;
+        self.lr_sum.add(plan.lr);
+        if let Some(drawn) = plan.draw.clamped_from {
+            self.progress.clamped += 1;
+            let mut event = self.event(Event::DepthClamped);
+            event
+                .push("drawn", drawn)
+                .and_then(|event| event.push("to", self.config.model.recurrence.max))
+                .map_err(anyhow::Error::from)?;
+            self.write(&event)?;
+        }
+        Ok(())
+    }
+
+    /// Logs what a step told, and raises a task's difficulty where it has been mastered.
+    fn log(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {
+        let seconds = self.clock.take();
+        let (steps, tokens) = (
+            std::mem::take(&mut self.clock.steps),
+            std::mem::take(&mut self.clock.tokens),
+        );
+        let per_second = tokens as f64 / seconds.max(f64::MIN_POSITIVE);
+        let seq = self
+            .source
+            .seq(&self.config, self.progress.curriculum.as_ref());
+        let flops = per_second * self.census.flops_per_token(plan.draw.unroll, seq);
+        let pace = Pace {
+            tokens_per_second: per_second,
+            step_seconds: seconds / steps.max(1) as f64,
+            mfu: self.config.metrics.peak_flops.map(|peak| flops / peak),
+            memory_bytes: self.listed.memory_bytes(),
+            lr_sum: self.lr_sum.value(),
+        };
+        let record =
+            record::train(plan, &self.progress, seen, &pace).map_err(anyhow::Error::from)?;
+        self.last.loss = Some(seen.loss);
+        self.write(&record)?;
+        self.screen.train(&record);
+        self.advance_curriculum(plan, seen)
+    }
+
+    fn advance_curriculum(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {
+        let (Source::Task(task), Some(state)) = (&self.source, self.progress.curriculum) else {
+            return Ok(());
+        };
+        let recurrence = plan.draw.unroll.total();
+        let Some(next) = state.advance(task.curriculum(), seen.accuracy, recurrence) else {
+            return Ok(());
+        };
+        self.progress.curriculum = Some(next);
+        let mut event = self.event(Event::Curriculum);
+        event
+            .push("difficulty", next.difficulty)
+            .map_err(anyhow::Error::from)?;
+        self.write(&event)
+    }
+
+    fn evaluate(&mut self) -> Result<()> {
+        let paused = Instant::now();
+        let mean = self.config.model.recurrence.planned().total();
+        let mut depths = self.config.eval.recurrence.clone();
+        depths.push(mean);
+        let states = InitialStates::Seed(self.config.run.seed);
+        let evaluation = Evaluation {
+            config: &self.config.model,
+            states: &states,
+            depths: &depths,
+            exits: &[],
+            max_iterations: 0,
+            batches: &self.val_batches,
+            bytes_per_token: self.source.bytes_per_token(),
+            task: self.config.data.is_task(),
+            device: &self.listed.device,
+        };
+        let total = self.val_batches.len();
+        let screen = &mut self.screen;
+        let evaluated = evaluation.run(&self.learner.model, |done| {
+            // A line for each batch would be noise where there is no live line.
+            if done == 1 {
+                screen.status(&format!(
+                    "evaluating {total} batches at {} depths …",
+                    depths.len()
+                ));
+            }
+        })?;
+        let results = evaluated.depths;
+        let unigram = match (&self.source, self.progress.step) {
+            (Source::Text(text), 0) => Some(text.unigram_cross_entropy()),
+            _ => None,
+        };
+        let configured = &self.config.eval.recurrence;
+        let record = record::eval(&self.progress, &results, configured, mean, unigram)
+            .map_err(anyhow::Error::from)?;
+        self.last.depths = results
+            .into_iter()
+            .filter(|depth| configured.contains(&depth.recurrence))
+            .collect();
+        self.write(&record)?;
+        self.screen.eval(&record);
+        self.clock.paused += paused.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let paused = Instant::now();
+        let file = |tensors| {
+            TensorFile::new(tensors, BTreeMap::new()).map_err(|error| Error::Other(error.into()))
+        };
+        let model = file(model_tensors(&self.learner.model, &self.config.model))?;
+        let moments = file(optimizer_tensors(&self.learner.optimizer))?;
+        let (progress_name, progress) = progress_file(&self.progress)?;
+        let files: [(&str, &dyn Content); 3] = [
+            (MODEL_FILE, &model),
+            (OPTIMIZER_FILE, &moments),
+            (progress_name, &progress),
+        ];
+        let config_hash = blake3::hash(self.config.to_toml()?.as_bytes()).to_hex();
+        let snapshot = Snapshot {
+            step: self.progress.step,
+            config_hash: &config_hash,
+            created_by: CREATED_BY,
+            files: &files,
+        };
+        let retention = Retention {
+            keep_last: self.config.checkpoint.keep_last,
+            keep_every: self.config.checkpoint.keep_every,
+            keep_best: None,
+        };
+        let entry = save(&self.lock, &snapshot, &retention)?;
+        let mut event = self.event(Event::Checkpoint);
+        event
+            .push("bytes", entry.size)
+            .map_err(anyhow::Error::from)?;
+        self.write(&event)?;
+        self.clock.paused += paused.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Starts an event's record.
+    pub(super) fn event(&self, event: Event) -> Record {
+        Record::event(self.progress.step, self.progress.tokens, event)
+    }
+
+    /// Writes a record everywhere; an event is shown too.
+    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
+        self.sinks.write(record).map_err(anyhow::Error::from)?;
+        while let Some(warning) = self.sinks.warning() {
+            self.screen.warn(&warning);
+        }
+        if record.which_event().is_some() {
+            self.screen.event(record);
+        }
+        Ok(())
+    }
+
+    /// Writes the summary and shows the last evaluation.
+    fn summarise(&mut self) -> Result<serde_json::Value> {
+        let summary = json!({
+            "step": self.progress.step,
+            "tokens": self.progress.tokens,
+            "final_loss": self.last.loss,
+            "clamped_draws": self.progress.clamped,
+            "depths": self.last.depths,
+            "device": self.listed.label(),
+        });
+        self.run_dir.write_summary(&summary)?;
+        self.screen
+            .note(&depth_table(&self.last.depths).to_string());
+        self.screen.note(&format!(
+            "finished in {}: {}",
+            duration(self.clock.started.elapsed().as_secs_f64()),
+            self.run_dir.path().display()
+        ));
+        Ok(summary)
+    }
+}
