@@ -30,7 +30,7 @@ pub(crate) enum DeviceKind {
     Metal,
     /// An NVIDIA GPU through CUDA (cargo feature `cuda`).
     Cuda,
-    /// An AMD GPU through `ROCm` (cargo feature `rocm`).
+    /// An AMD GPU through its own runtime (cargo feature `rocm`).
     Rocm,
 }
 

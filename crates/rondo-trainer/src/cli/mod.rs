@@ -12,7 +12,7 @@ use crate::device::DeviceKind;
 
 /// Trains and examines recurrent-depth transformers.
 ///
-/// Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint,
+/// Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint or tensors,
 /// 5 stopped by a rule, 6 device or memory, 75 interrupted and resumable.
 #[derive(Debug, Parser)]
 #[command(name = "trainer", version, args_conflicts_with_subcommands = true)]
