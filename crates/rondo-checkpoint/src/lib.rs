@@ -16,7 +16,7 @@
 //! Reading order: [`layout`](Layout) (names on disk), [`manifest`](Manifest) (what a folder must
 //! contain), [`save()`] (the write sequence), [`open()`] (verification and fallback),
 //! [`retention`](Retention) (which old ones go), [`tensors`](TensorFile) (named tensors as bytes),
-//! [`stream`](TensorStream) (the same without holding them), `header` (what both begin with),
+//! [`stream`](TensorStream) and [`stored`](StoredTensors) (the same without holding them), `header` (what both begin with),
 //! [`mismatch`](Mismatch) (what differs between two models), [`lock`](RunLock),
 //! [`atomic`](atomic_write), [`error`](CheckpointError).
 //!
@@ -33,6 +33,7 @@ mod mismatch;
 mod open;
 mod retention;
 mod save;
+mod stored;
 mod stream;
 mod tensors;
 
@@ -48,5 +49,6 @@ pub use mismatch::{Mismatch, Misshaped, compare};
 pub use open::{Checkpoint, Rejected, Which, open, open_newest_good};
 pub use retention::{Retention, to_remove};
 pub use save::{Content, Snapshot, save};
+pub use stored::StoredTensors;
 pub use stream::{Located, TensorStream, locate};
 pub use tensors::{DType, NamedTensor, TensorFile};

@@ -107,21 +107,33 @@ impl Checkpoint {
     /// [`CheckpointError::Missing`] when the manifest names no such file or it is gone;
     /// [`CheckpointError::Size`] or [`CheckpointError::Hash`] when it changed since it was opened.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
-        let path = self.path.join(name);
-        let Some(record) = self
-            .manifest
-            .files
-            .iter()
-            .find(|record| record.name == name)
-        else {
-            return Err(CheckpointError::Missing { path });
-        };
+        let (path, record) = self.record(name)?;
         let mut bytes = Vec::new();
         open_sized(&path, record)?
             .read_to_end(&mut bytes)
             .map_err(at("read", &path))?;
         check_hash(path, record, blake3::hash(&bytes))?;
         Ok(bytes)
+    }
+
+    /// Opens one of its files, to be read in parts; its bytes were verified when the checkpoint was
+    /// opened.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Missing`] when the manifest names no such file or it is gone;
+    /// [`CheckpointError::Size`] when it changed since.
+    pub fn file(&self, name: &str) -> Result<File, CheckpointError> {
+        let (path, record) = self.record(name)?;
+        Ok(open_sized(&path, record)?.into_inner())
+    }
+
+    fn record(&self, name: &str) -> Result<(PathBuf, &FileRecord), CheckpointError> {
+        let path = self.path.join(name);
+        let mut records = self.manifest.files.iter();
+        match records.find(|record| record.name == name) {
+            Some(record) => Ok((path, record)),
+            None => Err(CheckpointError::Missing { path }),
+        }
     }
 }
 

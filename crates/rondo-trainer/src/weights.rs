@@ -1,10 +1,11 @@
 //! Weights and moments as named tensors, and back.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::PathBuf;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use rondo_checkpoint::{Checkpoint, DType, NamedTensor, TensorFile, compare};
+use rondo_checkpoint::{Checkpoint, DType, NamedTensor, StoredTensors, compare};
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::LoopedTransformer;
@@ -87,17 +88,21 @@ pub(crate) fn load_model(
         .into_iter()
         .map(|row| (row.name, row.shape))
         .collect::<Vec<_>>();
-    let bytes = checkpoint.read(MODEL_FILE)?;
-    let path = checkpoint.path().join(MODEL_FILE);
-    let file = parse(&bytes, &path, &expected)?;
+    let stored = open(checkpoint, MODEL_FILE, &expected)?;
+    let failed = RefCell::new(None);
+    // The module tree has no way to fail: what cannot be read is 0 there and told below.
     let values = |row: &ParameterSpec| {
-        let tensor = file.get(&row.name).map(NamedTensor::f32_values);
-        tensor
-            .expect("names have been compared")
-            .expect("types have been checked")
+        let read = stored.read(&row.name).unwrap_or_else(|error| {
+            failed.borrow_mut().get_or_insert(error);
+            None
+        });
+        read.unwrap_or_else(|| vec![0.0; row.count()])
     };
-    let weights = Weights::given(config, device, values);
-    Ok(LoopedTransformer::with_weights(config, &weights))
+    let model = LoopedTransformer::with_weights(config, &Weights::given(config, device, values));
+    match failed.into_inner() {
+        None => Ok(model),
+        Some(error) => Err(error),
+    }
 }
 
 /// Restores an optimizer's moments from a checkpoint onto `device`.
@@ -111,41 +116,59 @@ pub(crate) fn load_optimizer(
     updates: u64,
     device: &Device,
 ) -> Result<()> {
-    let bytes = checkpoint.read(OPTIMIZER_FILE)?;
-    let path = checkpoint.path().join(OPTIMIZER_FILE);
-    let file = parse(&bytes, &path, &optimizer.layout())?;
+    let stored = open(checkpoint, OPTIMIZER_FILE, &optimizer.layout())?;
     let device = device.clone().without_autodiff();
+    let mut failed = None;
     optimizer.restore(updates, |name| {
-        let values = file.get(name)?.f32_values().ok()?;
-        let shape = [values.len()];
-        Some(Tensor::from_data(TensorData::new(values, shape), &device))
+        let read = stored.read(name).unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            None
+        });
+        read.map(|values| {
+            let shape = [values.len()];
+            Tensor::from_data(TensorData::new(values, shape), &device)
+        })
     });
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
-/// Reads a file of named f32 tensors whose names and shapes must be `expected`.
-fn parse<'a>(
-    bytes: &'a [u8],
-    path: &Path,
-    expected: &[(String, Vec<usize>)],
-) -> Result<TensorFile<'a>> {
+/// A file of named f32 tensors, read one at a time.
+struct Stored {
+    path: PathBuf,
+    tensors: StoredTensors,
+}
+
+impl Stored {
+    /// Reads the values of a tensor; none where there is no such tensor.
+    fn read(&self, name: &str) -> Result<Option<Vec<f32>>> {
+        let values = self
+            .tensors
+            .read(name)
+            .and_then(|tensor| tensor.map(|tensor| tensor.f32_values()).transpose());
+        values.map_err(|error| {
+            let path = self.path.display();
+            Error::Foreign(format!("{path}: {name}: {error}"))
+        })
+    }
+}
+
+/// Opens a file of f32 tensors whose names and shapes must be `expected`.
+fn open(checkpoint: &Checkpoint, name: &str, expected: &[(String, Vec<usize>)]) -> Result<Stored> {
+    let path = checkpoint.path().join(name);
     let foreign = |message: String| Error::Foreign(format!("{}: {message}", path.display()));
-    let file = TensorFile::parse(bytes).map_err(|error| foreign(error.to_string()))?;
-    let mismatch = compare(expected, &file.shapes());
+    let file = checkpoint.file(name)?;
+    let tensors = StoredTensors::open(file).map_err(|error| foreign(error.to_string()))?;
+    let mismatch = compare(expected, &tensors.shapes());
     if !mismatch.is_empty() {
         return Err(foreign(format!(
             "this checkpoint is of another model\n{mismatch}"
         )));
     }
-    match file
-        .tensors()
-        .iter()
-        .find(|tensor| tensor.dtype != DType::F32)
-    {
-        None => Ok(file),
-        Some(tensor) => Err(foreign(format!(
-            "{} is stored as {:?}, expected F32",
-            tensor.name, tensor.dtype
-        ))),
+    let other = tensors.types().find(|(_, dtype)| *dtype != DType::F32);
+    if let Some((tensor, dtype)) = other {
+        return Err(foreign(format!(
+            "{tensor} is stored as {dtype}, expected F32"
+        )));
     }
+    Ok(Stored { path, tensors })
 }
