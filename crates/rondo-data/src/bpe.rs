@@ -99,22 +99,6 @@ pub(crate) fn bytes_file() -> Result<Vec<u8>, DataError> {
     file_of(&spelling, &[])
 }
 
-/// Returns the bytes that the tokens of a byte-level BPE spell; special ones spell none.
-pub(crate) fn spelt_bytes(tokenizer: &tokenizers::Tokenizer, tokens: &[u32]) -> Vec<u8> {
-    let byte_of: BTreeMap<char, u8> = byte_characters().into_iter().zip(0..=255).collect();
-    let added = tokenizer.get_added_vocabulary();
-    let mut bytes = Vec::new();
-    for token in tokens.iter().filter_map(|&id| tokenizer.id_to_token(id)) {
-        if added.is_special_token(&token) {
-            continue;
-        }
-        let spelt: Option<Vec<u8>> = token.chars().map(|c| byte_of.get(&c).copied()).collect();
-        // A token that was added as it is spells itself.
-        bytes.extend(spelt.unwrap_or_else(|| token.into_bytes()));
-    }
-    bytes
-}
-
 /// Returns the text of a `tokenizer.json` with these tokens by id.
 fn file_of(spelling: &[String], merges: &[serde_json::Value]) -> Result<Vec<u8>, DataError> {
     let vocab: BTreeMap<&str, usize> = spelling.iter().map(String::as_str).zip(0..).collect();
@@ -312,12 +296,6 @@ mod tests {
             let tokens = tokenizer.encode(text).expect("bytes encode anything");
             assert!(!tokens.contains(&tokenizer.end_of_text()), "{text:?}");
             assert_eq!(tokenizer.decode(&tokens).expect("own tokens"), text);
-            let bytes = tokenizer.decode_bytes(&tokens).expect("own tokens");
-            assert_eq!(bytes, text.as_bytes());
-            let parts = tokens
-                .iter()
-                .flat_map(|&token| tokenizer.decode_bytes(&[token]).expect("own tokens"));
-            assert_eq!(parts.collect::<Vec<u8>>(), text.as_bytes());
         }
         assert_eq!(tokenizer.end_of_text(), 256);
     }

@@ -6,8 +6,6 @@ use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use tokenizers::DecoderWrapper;
-
 use crate::bpe;
 use crate::error::DataError;
 
@@ -219,26 +217,6 @@ impl Tokenizer {
         }
     }
 
-    /// Returns the bytes of tokens; end-of-text tokens vanish.
-    ///
-    /// Of bytes and of a byte-level BPE the bytes are exact, also those of half a character, and
-    /// two parts give the bytes of the whole. Other tokenizers have no bytes below a character and
-    /// give the text of [`Tokenizer::decode`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Tokenizer::decode`].
-    pub fn decode_bytes(&self, tokens: &[u32]) -> Result<Vec<u8>, DataError> {
-        self.check(tokens)?;
-        match &self.kind {
-            Kind::Bytes => Ok(plain_bytes(tokens)),
-            Kind::File { inner, .. } => match inner.get_decoder() {
-                Some(DecoderWrapper::ByteLevel(_)) => Ok(bpe::spelt_bytes(inner, tokens)),
-                _ => self.decode(tokens).map(String::into_bytes),
-            },
-        }
-    }
-
     /// Refuses tokens beyond the vocabulary.
     fn check(&self, tokens: &[u32]) -> Result<(), DataError> {
         let mut beyond = tokens.iter().filter(|&&id| id as usize >= self.vocab_size);
@@ -352,8 +330,6 @@ mod tests {
         }
         let all: Vec<u32> = (0..257).collect();
         for tokens in [&all[..], &[0xe7, 0x8c], &[0xff, 256, 0xc3, 0xa9]] {
-            let exact = bytes.decode_bytes(tokens).expect("known");
-            assert_eq!(file.decode_bytes(tokens).expect("known"), exact);
             assert_eq!(
                 file.decode(tokens).expect("known"),
                 bytes.decode(tokens).expect("known")
@@ -365,16 +341,6 @@ mod tests {
         let loaded = Tokenizer::load(&path).expect("well-formed");
         assert_eq!(loaded.hash(), bytes.hash());
         assert_eq!(Tokenizer::vocab_size_of(&path).expect("well-formed"), 257);
-    }
-
-    #[test]
-    fn a_character_cut_in_two_keeps_its_bytes() {
-        let bytes = Tokenizer::bytes();
-        let (first, second) = ([0xe7, 0x8c], [0xab]);
-        let mut joined = bytes.decode_bytes(&first).expect("known");
-        joined.extend(bytes.decode_bytes(&second).expect("known"));
-        assert_eq!(joined, "猫".as_bytes());
-        assert!(bytes.decode_bytes(&[257]).is_err());
     }
 
     #[test]
