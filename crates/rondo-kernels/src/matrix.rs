@@ -1,0 +1,359 @@
+//! Views of matrices in slices, and their products.
+//!
+//! A view may be a run of rows or columns of a larger matrix, or its transpose: the heads of a layer
+//! are columns of one buffer, and no product copies its arguments first.
+
+#![allow(
+    unsafe_code,
+    reason = "columns of one buffer are written by several threads, and the product takes pointers"
+)]
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use gemm::Parallelism;
+
+/// A matrix to read, `[rows, cols]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    start: *const f32,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+    data: PhantomData<&'a [f32]>,
+}
+
+/// A matrix to write, `[rows, cols]`; its rows are contiguous.
+#[derive(Debug)]
+pub struct MatrixMut<'a> {
+    start: *mut f32,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    data: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a view stands for a shared reference to its elements and to no others.
+unsafe impl Send for Matrix<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Matrix<'_> {}
+// SAFETY: a view stands for the only reference to its elements: it is not `Copy`, and the
+// functions that cut it consume it and give disjoint parts.
+unsafe impl Send for MatrixMut<'_> {}
+
+impl<'a> Matrix<'a> {
+    /// Views a slice as rows of `cols` elements.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the slice has another length.
+    pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        assert_eq!(data.len(), rows * cols, "{rows} rows of {cols}");
+        Self {
+            start: data.as_ptr(),
+            rows,
+            cols,
+            row_stride: cols,
+            col_stride: 1,
+            data: PhantomData,
+        }
+    }
+
+    /// Returns `[rows, cols]`.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.rows, self.cols]
+    }
+
+    /// Returns the transpose.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// Returns a run of rows.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the range is not in the matrix.
+    #[must_use]
+    pub fn rows(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.rows);
+        Self {
+            start: self.start.wrapping_add(range.start * self.row_stride),
+            rows: range.len(),
+            ..self
+        }
+    }
+
+    /// Returns a run of columns.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::rows`].
+    #[must_use]
+    pub fn columns(self, range: Range<usize>) -> Self {
+        self.transposed().rows(range).transposed()
+    }
+
+    /// Returns a row.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there is no such row or the elements of a row are not neighbours.
+    pub fn row(&self, index: usize) -> &'a [f32] {
+        assert!(index < self.rows && self.col_stride == 1);
+        // SAFETY: every constructor leaves `rows` rows of `cols` elements, `row_stride` apart,
+        // inside a slice that is borrowed for 'a.
+        unsafe { std::slice::from_raw_parts(self.start.add(index * self.row_stride), self.cols) }
+    }
+}
+
+impl<'a> MatrixMut<'a> {
+    /// Views a slice as rows of `cols` elements.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the slice has another length.
+    pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Self {
+        assert_eq!(data.len(), rows * cols, "{rows} rows of {cols}");
+        Self {
+            start: data.as_mut_ptr(),
+            rows,
+            cols,
+            row_stride: cols,
+            data: PhantomData,
+        }
+    }
+
+    /// Returns `[rows, cols]`.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.rows, self.cols]
+    }
+
+    /// Returns the same view for a shorter time.
+    pub fn reborrow(&mut self) -> MatrixMut<'_> {
+        MatrixMut {
+            data: PhantomData,
+            ..*self
+        }
+    }
+
+    /// Returns a view to read.
+    pub fn read(&self) -> Matrix<'_> {
+        Matrix {
+            start: self.start,
+            rows: self.rows,
+            cols: self.cols,
+            row_stride: self.row_stride,
+            col_stride: 1,
+            data: PhantomData,
+        }
+    }
+
+    /// Returns a run of rows.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the range is not in the matrix.
+    #[must_use]
+    pub fn rows(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.rows);
+        Self {
+            start: self.start.wrapping_add(range.start * self.row_stride),
+            rows: range.len(),
+            ..self
+        }
+    }
+
+    /// Returns a run of columns.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::rows`].
+    #[must_use]
+    pub fn columns(self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.cols);
+        Self {
+            start: self.start.wrapping_add(range.start),
+            cols: range.len(),
+            ..self
+        }
+    }
+
+    /// Cuts the matrix into runs of `height` rows, the last one perhaps shorter.
+    pub fn split_rows(self, height: usize) -> impl Iterator<Item = Self> {
+        let (start, rows) = (self.start, self.rows);
+        (0..rows).step_by(height).map(move |first| Self {
+            start: start.wrapping_add(first * self.row_stride),
+            rows: height.min(rows - first),
+            cols: self.cols,
+            row_stride: self.row_stride,
+            data: PhantomData,
+        })
+    }
+
+    /// Cuts the matrix into runs of `width` columns, the last one perhaps narrower.
+    pub fn split_columns(self, width: usize) -> impl Iterator<Item = Self> {
+        let (start, cols) = (self.start, self.cols);
+        (0..cols).step_by(width).map(move |first| Self {
+            start: start.wrapping_add(first),
+            rows: self.rows,
+            cols: width.min(cols - first),
+            row_stride: self.row_stride,
+            data: PhantomData,
+        })
+    }
+
+    /// Returns a row.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there is no such row.
+    pub fn row(&mut self, index: usize) -> &mut [f32] {
+        assert!(index < self.rows);
+        // SAFETY: every constructor leaves `rows` rows of `cols` elements, `row_stride` apart,
+        // inside a slice that is borrowed for 'a, and no other view has them.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.start.add(index * self.row_stride), self.cols)
+        }
+    }
+}
+
+/// What a product does with what stands in its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Overwrites it.
+    Replace,
+    /// Adds to it.
+    Add,
+}
+
+/// Who computes a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// This thread: inside a task.
+    One,
+    /// As many as there are.
+    All,
+}
+
+/// Writes `scale · a · b` into `out`.
+///
+/// # Shapes
+///
+/// `out`: `[m, n]`; `a`: `[m, k]`; `b`: `[k, n]`.
+///
+/// # Panics
+///
+/// Panics where the shapes do not fit.
+pub fn product(
+    out: MatrixMut<'_>,
+    write: Write,
+    scale: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    threads: Threads,
+) {
+    let ([m, n], [a_rows, k], [b_rows, b_cols]) = (out.shape(), a.shape(), b.shape());
+    assert_eq!(
+        [a_rows, b_rows, b_cols],
+        [m, k, n],
+        "[{m}, {k}] times [{k}, {n}]"
+    );
+    let parallelism = match threads {
+        Threads::One => Parallelism::None,
+        Threads::All => Parallelism::Rayon(0),
+    };
+    let stride = |stride: usize| stride as isize;
+    // SAFETY: the three views lie in slices that are borrowed for this call, `out` for writing and
+    // disjoint from the others, and the shapes fit.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.start,
+            1,
+            stride(out.row_stride),
+            write == Write::Add,
+            a.start,
+            stride(a.col_stride),
+            stride(a.row_stride),
+            b.start,
+            stride(b.col_stride),
+            stride(b.row_stride),
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_of_parts_and_transposes_are_those_of_schoolbook() {
+        let a: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        let b: Vec<f32> = (0..12).map(|i| (i * i % 7) as f32).collect();
+        let (a, b) = (Matrix::new(&a, 3, 4), Matrix::new(&b, 3, 4));
+        let mut out = vec![1.0; 9];
+        product(
+            MatrixMut::new(&mut out, 3, 3),
+            Write::Add,
+            2.0,
+            a.columns(1..4),
+            b.columns(0..3).transposed(),
+            Threads::One,
+        );
+        for i in 0..3 {
+            for j in 0..3 {
+                let sum: f32 = (0..3).map(|k| a.row(i)[k + 1] * b.row(j)[k]).sum();
+                assert!((out[i * 3 + j] - (1.0 + 2.0 * sum)).abs() < 1e-4);
+            }
+        }
+    }
+
+    #[test]
+    fn columns_of_one_buffer_can_be_written_apart() {
+        let mut data = vec![0.0; 12];
+        for (part, mut columns) in MatrixMut::new(&mut data, 2, 6).split_columns(4).enumerate() {
+            for row in 0..2 {
+                columns.row(row).fill(part as f32 + 1.0);
+            }
+        }
+        assert_eq!(data[..6], [1.0, 1.0, 1.0, 1.0, 2.0, 2.0]);
+        assert_eq!(data[6..], [1.0, 1.0, 1.0, 1.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn one_thread_and_many_give_the_same_bits() {
+        let fill = |n: usize| (0..n).map(|i| (i as f32 * 0.7).sin()).collect::<Vec<f32>>();
+        let (a, b) = (fill(300 * 170), fill(170 * 410));
+        let run = |threads| {
+            let mut out = vec![0.0; 300 * 410];
+            let (a, b) = (Matrix::new(&a, 300, 170), Matrix::new(&b, 170, 410));
+            product(
+                MatrixMut::new(&mut out, 300, 410),
+                Write::Replace,
+                1.0,
+                a,
+                b,
+                threads,
+            );
+            out.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+        };
+        assert_eq!(run(Threads::One), run(Threads::All));
+    }
+}

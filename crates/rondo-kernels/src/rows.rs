@@ -1,0 +1,58 @@
+//! How much work one task gets. The cut depends on the shape alone, never on the threads.
+
+use rayon::prelude::*;
+
+/// Elements of a task: enough to be worth handing to another thread.
+const TASK: usize = 1 << 15;
+
+/// Returns how many rows of `width` elements make a task.
+pub fn rows_per_task(width: usize) -> usize {
+    (TASK / width.max(1)).max(1)
+}
+
+/// Calls `work(first_row, rows)` for runs of whole rows of `out`, in parallel.
+///
+/// # Shapes
+///
+/// `out`: `[rows, width]`.
+pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let per_task = rows_per_task(width);
+    if out.len() <= per_task * width {
+        return work(0, out);
+    }
+    out.par_chunks_mut(per_task * width)
+        .enumerate()
+        .for_each(|(task, rows)| work(task * per_task, rows));
+}
+
+/// Sums `work(first_row, rows, partial)` over runs of rows into a vector of `length` sums.
+///
+/// Each run adds to its own `partial`, zero at first; the partial sums are added in the order of
+/// the rows.
+pub fn sum_rows(
+    rows: usize,
+    width: usize,
+    length: usize,
+    work: impl Fn(usize, usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let per_task = rows_per_task(width);
+    let run = |task: usize| {
+        let mut partial = vec![0.0; length];
+        let first = task * per_task;
+        work(first, per_task.min(rows - first), &mut partial);
+        partial
+    };
+    let tasks = rows.div_ceil(per_task);
+    let partials: Vec<Vec<f32>> = if tasks <= 1 {
+        (0..tasks).map(run).collect()
+    } else {
+        (0..tasks).into_par_iter().map(run).collect()
+    };
+    let mut sums = vec![0.0; length];
+    for partial in partials {
+        for (sum, part) in sums.iter_mut().zip(partial) {
+            *sum += part;
+        }
+    }
+    sums
+}
