@@ -7,11 +7,16 @@
 //! added in a fixed order, so one thread and many give the same bits.
 //!
 //! Reading order: [`vector`] (lanes, exponential), [`rows`] (pieces of work), [`matrix`] (views and
-//! products), then the functions themselves.
+//! products), then the functions themselves: [`norm`], [`gated`],
+//! [`feed_forward`], and around a branch its norms and its residual connection, [`sublayer`].
 //!
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
 //! alone, with its reasons.
 
+pub mod feed_forward;
+pub mod gated;
 pub mod matrix;
+pub mod norm;
 pub mod rows;
+pub mod sublayer;
 pub mod vector;

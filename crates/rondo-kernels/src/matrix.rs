@@ -65,6 +65,18 @@ impl<'a> Matrix<'a> {
         [self.rows, self.cols]
     }
 
+    /// Returns all elements, row after row.
+    ///
+    /// # Panics
+    ///
+    /// Panics where they are not neighbours in this order.
+    pub fn elements(&self) -> &'a [f32] {
+        assert!(self.col_stride == 1 && self.row_stride == self.cols);
+        // SAFETY: a view whose rows are contiguous and follow one another is a whole run of the
+        // slice that is borrowed for 'a.
+        unsafe { std::slice::from_raw_parts(self.start, self.rows * self.cols) }
+    }
+
     /// Returns the transpose.
     #[must_use]
     pub fn transposed(self) -> Self {
@@ -267,21 +279,63 @@ pub fn product(
         [m, k, n],
         "[{m}, {k}] times [{k}, {n}]"
     );
+    // SAFETY: the three views lie in slices that are borrowed for this call, `out` for writing and
+    // disjoint from the others, and the shapes fit.
+    unsafe { multiply(out.start, out.row_stride, write, scale, a, b, threads) }
+}
+
+/// Returns `a · b` in a new vector, row after row, `[m, n]`.
+///
+/// # Shapes
+///
+/// `a`: `[m, k]`; `b`: `[k, n]`.
+///
+/// # Panics
+///
+/// Panics where the shapes do not fit.
+pub fn product_of(a: Matrix<'_>, b: Matrix<'_>, threads: Threads) -> Vec<f32> {
+    let ([m, k], [b_rows, n]) = (a.shape(), b.shape());
+    assert_eq!(b_rows, k, "[{m}, {k}] times [{b_rows}, {n}]");
+    let mut out = Vec::with_capacity(m * n);
+    // SAFETY: the vector has room for m rows of n, nothing else has its pointer, and the product
+    // that replaces writes every element without reading it, after which they are initialised.
+    unsafe {
+        multiply(out.as_mut_ptr(), n, Write::Replace, 1.0, a, b, threads);
+        out.set_len(m * n);
+    }
+    out
+}
+
+/// Writes `scale · a · b` to rows `row_stride` apart.
+///
+/// # Safety
+///
+/// `out` must be valid for writing `[m, n]` at that stride, for reading as well where the product
+/// is added, and must not overlap `a` or `b`; the inner dimensions of `a` and `b` must agree.
+unsafe fn multiply(
+    out: *mut f32,
+    row_stride: usize,
+    write: Write,
+    scale: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    threads: Threads,
+) {
+    let ([m, k], [_, n]) = (a.shape(), b.shape());
     let parallelism = match threads {
         Threads::One => Parallelism::None,
         Threads::All => Parallelism::Rayon(0),
     };
     let stride = |stride: usize| stride as isize;
-    // SAFETY: the three views lie in slices that are borrowed for this call, `out` for writing and
-    // disjoint from the others, and the shapes fit.
+    // SAFETY: the caller's promise; a and b are views of borrowed slices.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.start,
+            out,
             1,
-            stride(out.row_stride),
+            stride(row_stride),
             write == Write::Add,
             a.start,
             stride(a.col_stride),
@@ -335,6 +389,30 @@ mod tests {
         }
         assert_eq!(data[..6], [1.0, 1.0, 1.0, 1.0, 2.0, 2.0]);
         assert_eq!(data[6..], [1.0, 1.0, 1.0, 1.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn a_product_that_replaces_does_not_read_its_destination() {
+        for (m, k, n) in [
+            (1, 5, 9),
+            (9, 5, 1),
+            (4, 1, 4),
+            (4, 2, 4),
+            (3, 0, 2),
+            (40, 70, 50),
+        ] {
+            let (a, b) = (vec![1.0; m * k], vec![2.0; k * n]);
+            let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+            let mut out = vec![f32::NAN; m * n];
+            let into = MatrixMut::new(&mut out, m, n);
+            product(into, Write::Replace, 1.0, a, b, Threads::One);
+            let expected = 2.0 * k as f32;
+            let fits = |out: &[f32]| out.iter().all(|x| (x - expected).abs() < 1e-3);
+            assert!(
+                fits(&out) && fits(&product_of(a, b, Threads::All)),
+                "{m} {k} {n}"
+            );
+        }
     }
 
     #[test]

@@ -25,6 +25,71 @@ pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) 
         .for_each(|(task, rows)| work(task * per_task, rows));
 }
 
+/// As [`for_rows`], for two outputs of the same number of rows: `work(first_row, a_rows, b_rows)`.
+///
+/// # Shapes
+///
+/// `a`: `[rows, a_width]`; `b`: `[rows, b_width]`.
+pub fn for_rows_of_two(
+    (a, a_width): (&mut [f32], usize),
+    (b, b_width): (&mut [f32], usize),
+    work: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) {
+    let per_task = rows_per_task(a_width + b_width);
+    if a.len() <= per_task * a_width {
+        return work(0, a, b);
+    }
+    a.par_chunks_mut(per_task * a_width)
+        .zip(b.par_chunks_mut(per_task * b_width))
+        .enumerate()
+        .for_each(|(task, (a, b))| work(task * per_task, a, b));
+}
+
+/// Calls `work(first_row, rows, partial)` for runs of whole rows of `out`, in parallel, and returns
+/// the sum of the partial sums.
+///
+/// Each run adds to its own `partial`, zero at first; the partial sums are added in the order of
+/// the rows.
+///
+/// # Shapes
+///
+/// `out`: `[rows, width]`; `partial` and the result: `[length]`.
+pub fn for_rows_with_sums(
+    out: &mut [f32],
+    width: usize,
+    length: usize,
+    work: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let per_task = rows_per_task(width);
+    if out.len() <= per_task * width {
+        let mut sums = vec![0.0; length];
+        work(0, out, &mut sums);
+        return sums;
+    }
+    let run = |(task, rows): (usize, &mut [f32])| {
+        let mut partial = vec![0.0; length];
+        work(task * per_task, rows, &mut partial);
+        partial
+    };
+    let partials: Vec<Vec<f32>> = out
+        .par_chunks_mut(per_task * width)
+        .enumerate()
+        .map(run)
+        .collect();
+    add_in_order(length, partials)
+}
+
+/// Adds vectors of `length` one after another.
+fn add_in_order(length: usize, partials: Vec<Vec<f32>>) -> Vec<f32> {
+    let mut sums = vec![0.0; length];
+    for partial in partials {
+        for (sum, part) in sums.iter_mut().zip(partial) {
+            *sum += part;
+        }
+    }
+    sums
+}
+
 /// Sums `work(first_row, rows, partial)` over runs of rows into a vector of `length` sums.
 ///
 /// Each run adds to its own `partial`, zero at first; the partial sums are added in the order of
@@ -48,11 +113,5 @@ pub fn sum_rows(
     } else {
         (0..tasks).into_par_iter().map(run).collect()
     };
-    let mut sums = vec![0.0; length];
-    for partial in partials {
-        for (sum, part) in sums.iter_mut().zip(partial) {
-            *sum += part;
-        }
-    }
-    sums
+    add_in_order(length, partials)
 }

@@ -76,6 +76,25 @@ pub fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     add_lanes(lanes) + rest
 }
 
+/// The sum of `a · b · c` over three slices of one length.
+#[inline(always)]
+pub fn dot_three(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
+    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
+    let (c_lanes, c_rest) = c.as_chunks::<LANES>();
+    for ((a, b), c) in a_lanes.iter().zip(b_lanes).zip(c_lanes) {
+        for lane in 0..LANES {
+            lanes[lane] += a[lane] * b[lane] * c[lane];
+        }
+    }
+    let mut rest = 0.0;
+    for ((a, b), c) in a_rest.iter().zip(b_rest).zip(c_rest) {
+        rest += a * b * c;
+    }
+    add_lanes(lanes) + rest
+}
+
 /// The inner product of two slices of one length.
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -1,0 +1,57 @@
+//! The gated MLP `W_out(SiLU(a) ⊙ b)`, a and b the halves of `W_in x`.
+
+use crate::gated;
+use crate::matrix::{Matrix, Threads, product_of};
+use crate::sublayer::{Branch, Gradients};
+
+/// A gated MLP.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedForward<'a> {
+    /// `[d_in, 2·d_ff]`, the columns of a before those of b.
+    pub in_proj: Matrix<'a>,
+    /// `[d_ff, d_out]`.
+    pub out_proj: Matrix<'a>,
+}
+
+impl FeedForward<'_> {
+    fn d_ff(&self) -> usize {
+        self.out_proj.shape()[0]
+    }
+
+    fn gated(&self, both: &[f32], rows: usize) -> Vec<f32> {
+        let d_ff = self.d_ff();
+        let mut h = vec![0.0; rows * d_ff];
+        gated::forward(both, d_ff, &mut h);
+        h
+    }
+}
+
+impl Branch for FeedForward<'_> {
+    /// a and b, `[rows, 2·d_ff]`.
+    type Saved = Vec<f32>;
+
+    fn forward(&self, x: Matrix<'_>) -> (Vec<f32>, Self::Saved) {
+        let [rows, _] = x.shape();
+        let both = product_of(x, self.in_proj, Threads::All);
+        let h = self.gated(&both, rows);
+        let h = Matrix::new(&h, rows, self.d_ff());
+        (product_of(h, self.out_proj, Threads::All), both)
+    }
+
+    fn backward(&self, x: Matrix<'_>, both: &Self::Saved, d_y: Matrix<'_>) -> Gradients {
+        let ([rows, _], d_ff) = (x.shape(), self.d_ff());
+        let mut h = product_of(d_y, self.out_proj.transposed(), Threads::All);
+        let mut d_both = vec![0.0; rows * 2 * d_ff];
+        gated::backward(both, d_ff, &mut d_both, &mut h);
+        let (h, d_both) = (
+            Matrix::new(&h, rows, d_ff),
+            Matrix::new(&d_both, rows, 2 * d_ff),
+        );
+        let d_out = product_of(h.transposed(), d_y, Threads::All);
+        let d_in = product_of(x.transposed(), d_both, Threads::All);
+        Gradients {
+            input: product_of(d_both, self.in_proj.transposed(), Threads::All),
+            weights: vec![d_in, d_out],
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The gated SiLU `SiLU(a) ⊙ b` (Shazeer 2020, arXiv 2002.05202), a and b the halves of a row.
+
+use crate::rows::{for_rows, for_rows_of_two};
+use crate::vector::{sigmoid, vectorized};
+
+/// Writes `SiLU(a) ⊙ b`.
+///
+/// # Shapes
+///
+/// `both`: `[rows, 2·d_ff]`, a before b; `out`: `[rows, d_ff]`.
+pub fn forward(both: &[f32], d_ff: usize, out: &mut [f32]) {
+    for_rows(out, d_ff, |first, out| {
+        let both = &both[first * 2 * d_ff..];
+        vectorized(
+            #[inline(always)]
+            || {
+                let rows = both.chunks_exact(2 * d_ff).zip(out.chunks_exact_mut(d_ff));
+                for (both, out) in rows {
+                    let (a, b) = both.split_at(d_ff);
+                    for ((out, &a), b) in out.iter_mut().zip(a).zip(b) {
+                        *out = a * sigmoid(a) * b;
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// Writes the gradients of a and b, and in the place of the gradient of `h = SiLU(a) ⊙ b` h itself,
+/// for the gradient of the matrix that follows.
+///
+/// `d_a = d_h · b · σ(a) · (1 + a · (1 − σ(a)))`, `d_b = d_h · SiLU(a)`.
+///
+/// # Shapes
+///
+/// `both`, `d_both`: `[rows, 2·d_ff]`, a before b; `d_h`: `[rows, d_ff]`.
+pub fn backward(both: &[f32], d_ff: usize, d_both: &mut [f32], d_h: &mut [f32]) {
+    for_rows_of_two((d_both, 2 * d_ff), (d_h, d_ff), |first, d_both, d_h| {
+        let both = &both[first * 2 * d_ff..];
+        vectorized(
+            #[inline(always)]
+            || {
+                let rows = both
+                    .chunks_exact(2 * d_ff)
+                    .zip(d_both.chunks_exact_mut(2 * d_ff))
+                    .zip(d_h.chunks_exact_mut(d_ff));
+                for ((both, d_both), d_h) in rows {
+                    let (a, b) = both.split_at(d_ff);
+                    let (d_a, d_b) = d_both.split_at_mut(d_ff);
+                    for i in 0..d_ff {
+                        let (a, b, d) = (a[i], b[i], d_h[i]);
+                        let sigma = sigmoid(a);
+                        let silu = a * sigma;
+                        d_a[i] = d * b * sigma * (1.0 + a * (1.0 - sigma));
+                        d_b[i] = d * silu;
+                        d_h[i] = silu * b;
+                    }
+                }
+            },
+        );
+    });
+}

@@ -1,0 +1,147 @@
+//! Root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467), alone and with the sum before it.
+
+use crate::matrix::Write;
+use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
+use crate::vector::{dot, dot_three, vectorized};
+
+/// `y = x · r ⊙ scale` with `r = 1 / √(mean(x²) + eps)` over the features of a token.
+#[derive(Clone, Copy, Debug)]
+pub struct RmsNorm<'a> {
+    /// `[width]`, or none for ones.
+    pub scale: Option<&'a [f32]>,
+    /// Added to the mean square.
+    pub eps: f32,
+}
+
+impl RmsNorm<'_> {
+    /// Writes the norm of each row of `x` into `out`.
+    ///
+    /// # Shapes
+    ///
+    /// `x`, `out`: `[rows, width]`.
+    pub fn forward(&self, x: &[f32], width: usize, out: &mut [f32]) {
+        for_rows(out, width, |first, out| {
+            let x = &x[first * width..];
+            vectorized(
+                #[inline(always)]
+                || {
+                    for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                        self.row(x, out);
+                    }
+                },
+            );
+        });
+    }
+
+    /// Adds `residual` to `x` in place and writes the norm of each row of the sum into `out`.
+    ///
+    /// # Shapes
+    ///
+    /// `x`, `residual`, `out`: `[rows, width]`.
+    pub fn forward_sum(&self, x: &mut [f32], residual: &[f32], width: usize, out: &mut [f32]) {
+        for_rows_of_two((x, width), (out, width), |first, x, out| {
+            let residual = &residual[first * width..];
+            vectorized(
+                #[inline(always)]
+                || {
+                    let rows = x.chunks_exact_mut(width).zip(out.chunks_exact_mut(width));
+                    for ((x, out), residual) in rows.zip(residual.chunks_exact(width)) {
+                        for (x, residual) in x.iter_mut().zip(residual) {
+                            *x += residual;
+                        }
+                        self.row(x, out);
+                    }
+                },
+            );
+        });
+    }
+
+    /// Writes the gradient of `x` and returns that of the scale, where there is one.
+    ///
+    /// `d_x = r · (g − x · r² · mean(g ⊙ x))` with `g = d_out ⊙ scale`;
+    /// `d_scale = Σ_rows d_out ⊙ x · r`.
+    ///
+    /// # Shapes
+    ///
+    /// `x`, `d_out`, `d_x`: `[rows, width]`; returns `[width]`.
+    pub fn backward(
+        &self,
+        x: &[f32],
+        d_out: &[f32],
+        width: usize,
+        d_x: &mut [f32],
+        write: Write,
+    ) -> Option<Vec<f32>> {
+        let length = self.scale.map_or(0, <[f32]>::len);
+        let d_scale = for_rows_with_sums(d_x, width, length, |first, d_x, d_scale| {
+            let (x, d_out) = (&x[first * width..], &d_out[first * width..]);
+            vectorized(
+                #[inline(always)]
+                || {
+                    let rows = x.chunks_exact(width).zip(d_out.chunks_exact(width));
+                    for ((x, d_out), d_x) in rows.zip(d_x.chunks_exact_mut(width)) {
+                        self.row_backward(x, d_out, d_x, write, d_scale);
+                    }
+                },
+            );
+        });
+        self.scale.map(|_| d_scale)
+    }
+
+    #[inline(always)]
+    fn inverse_root(&self, x: &[f32]) -> f32 {
+        1.0 / (dot(x, x) / x.len() as f32 + self.eps).sqrt()
+    }
+
+    #[inline(always)]
+    fn row(&self, x: &[f32], out: &mut [f32]) {
+        let r = self.inverse_root(x);
+        match self.scale {
+            Some(scale) => {
+                for ((out, x), scale) in out.iter_mut().zip(x).zip(scale) {
+                    *out = x * r * scale;
+                }
+            }
+            None => {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = x * r;
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn row_backward(
+        &self,
+        x: &[f32],
+        d_out: &[f32],
+        d_x: &mut [f32],
+        write: Write,
+        d_scale: &mut [f32],
+    ) {
+        let r = self.inverse_root(x);
+        let inner = match self.scale {
+            Some(scale) => dot_three(x, d_out, scale),
+            None => dot(x, d_out),
+        };
+        let along = inner * r * r * r / x.len() as f32;
+        let put = |place: &mut f32, value: f32| match write {
+            Write::Replace => *place = value,
+            Write::Add => *place += value,
+        };
+        let rows = x.iter().zip(d_out).zip(d_x);
+        match self.scale {
+            Some(scale) => {
+                for (((x, d_out), d_x), (scale, d_scale)) in rows.zip(scale.iter().zip(d_scale)) {
+                    put(d_x, d_out * scale * r - x * along);
+                    *d_scale += d_out * (x * r);
+                }
+            }
+            None => {
+                for ((x, d_out), d_x) in rows {
+                    put(d_x, d_out * r - x * along);
+                }
+            }
+        }
+    }
+}
