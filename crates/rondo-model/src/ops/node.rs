@@ -1,0 +1,184 @@
+//! A function of tensors on flex whose backward is written by hand, as one node of the graph.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{
+    Autodiff, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, Flex,
+    TensorMetadata,
+};
+use burn::tensor::{DType, Tensor, TensorData};
+
+type Primitive = FloatTensor<Flex>;
+type Tracked = FloatTensor<Autodiff<Flex>>;
+
+/// A function of contiguous f32 tensors.
+pub(super) trait Function: Clone + Debug + Send + 'static {
+    /// What the backward pass needs besides the inputs.
+    type Saved: Debug + Send + Sync + 'static;
+
+    /// Returns the output, which has the shape of the first input, and what the backward pass
+    /// needs.
+    fn forward(&self, inputs: &[Values]) -> (Vec<f32>, Self::Saved);
+
+    /// Returns the gradient of every input for that of the output.
+    fn backward(&self, inputs: &[Values], saved: &Self::Saved, d_out: &[f32]) -> Vec<Vec<f32>>;
+}
+
+/// The elements of a contiguous f32 tensor.
+#[derive(Clone, Debug)]
+pub(super) struct Values(Primitive);
+
+impl Values {
+    /// Returns the elements, row after row.
+    pub(super) fn elements(&self) -> &[f32] {
+        self.0
+            .as_slice()
+            .expect("a contiguous f32 tensor is a slice")
+    }
+
+    /// Returns the sizes of the axes.
+    pub(super) fn shape(&self) -> Vec<usize> {
+        self.0.shape().to_vec()
+    }
+}
+
+/// Whether the functions of this module serve a tensor: f32 values of flex.
+pub(super) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
+    fn flex(kind: &DispatchTensorKind) -> bool {
+        match kind {
+            DispatchTensorKind::Flex(_) => true,
+            DispatchTensorKind::Autodiff(inner) => flex(inner),
+            #[allow(unreachable_patterns, reason = "flex may be the only backend")]
+            _ => false,
+        }
+    }
+    x.dtype() == DType::F32 && flex(&x.clone().into_dispatch().kind)
+}
+
+/// Applies `function` to tensors of flex, with a node in the graph where one of them is tracked.
+///
+/// # Panics
+///
+/// Panics where [`serves`] does not hold for one of them, or there are none or too many.
+pub(super) fn apply<F: Function, const D: usize>(
+    function: F,
+    inputs: Vec<DispatchTensor>,
+) -> Tensor<D> {
+    let tracked = |input: &DispatchTensor| input.autodiff != DispatchAutodiffContext::Disabled;
+    if !inputs.iter().any(tracked) {
+        let inputs: Vec<Values> = inputs.into_iter().map(|x| values(&plain(x))).collect();
+        let (out, _) = function.forward(&inputs);
+        return Tensor::from_primitive::<Flex>(primitive(out, inputs[0].shape()));
+    }
+    let inputs: Vec<Tracked> = inputs.into_iter().map(lifted).collect();
+    let out = match inputs.len() {
+        1 => record::<F, 1>(function, inputs),
+        2 => record::<F, 2>(function, inputs),
+        3 => record::<F, 3>(function, inputs),
+        4 => record::<F, 4>(function, inputs),
+        5 => record::<F, 5>(function, inputs),
+        6 => record::<F, 6>(function, inputs),
+        count => unreachable!("no function has {count} inputs"),
+    };
+    Tensor::from_primitive::<Autodiff<Flex>>(out)
+}
+
+fn record<F: Function, const N: usize>(function: F, inputs: Vec<Tracked>) -> Tracked {
+    let inputs: [Tracked; N] = inputs.try_into().expect("the caller counted them");
+    let values: Vec<Values> = inputs.iter().map(|x| values(x.primitive())).collect();
+    let (out, saved) = function.forward(&values);
+    let out = primitive(out, values[0].shape());
+    let guards = inputs.map(|input| input.into_parts().1);
+    let node = Node(std::marker::PhantomData);
+    match node.prepare::<NoCheckpointing>(guards).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let state = State {
+                function,
+                inputs: values,
+                saved: Arc::new(saved),
+            };
+            prep.finish(state, out)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(out),
+    }
+}
+
+/// The backward step of `F`; everything it knows is in its state.
+#[derive(Debug)]
+struct Node<F>(std::marker::PhantomData<fn() -> F>);
+
+#[derive(Debug)]
+struct State<F: Function> {
+    function: F,
+    inputs: Vec<Values>,
+    saved: Arc<F::Saved>,
+}
+
+impl<F: Function> Clone for State<F> {
+    fn clone(&self) -> Self {
+        Self {
+            function: self.function.clone(),
+            inputs: self.inputs.clone(),
+            saved: Arc::clone(&self.saved),
+        }
+    }
+}
+
+impl<F: Function, const N: usize> Backward<Flex, N> for Node<F> {
+    type State = State<F>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, N>,
+        gradients: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let State {
+            function,
+            inputs,
+            saved,
+        } = ops.state;
+        let d_out = values(&gradients.consume::<Flex>(&ops.node));
+        let d_inputs = function.backward(&inputs, &saved, d_out.elements());
+        for ((parent, input), d_input) in ops.parents.into_iter().zip(inputs).zip(d_inputs) {
+            if let Some(parent) = parent {
+                gradients.register::<Flex>(parent.id, primitive(d_input, input.shape()));
+            }
+        }
+    }
+}
+
+fn values(x: &Primitive) -> Values {
+    Values(x.to_contiguous())
+}
+
+fn primitive(values: Vec<f32>, shape: Vec<usize>) -> Primitive {
+    Primitive::from_data(TensorData::new(values, shape))
+}
+
+/// Returns the values of a tensor outside the graph.
+fn plain(x: DispatchTensor) -> Primitive {
+    match x.kind {
+        DispatchTensorKind::Flex(x) => x.float(),
+        other => unreachable!("a tensor of flex, not {other:?}"),
+    }
+}
+
+/// Returns a tensor as one of the graph, a constant where it was outside.
+fn lifted(x: DispatchTensor) -> Tracked {
+    match x.kind {
+        DispatchTensorKind::Flex(x) => Tracked::new(x.float()),
+        DispatchTensorKind::Autodiff(inner) => match *inner {
+            DispatchTensorKind::Flex(BackendTensor::Autodiff(x)) => x,
+            other => unreachable!("a float tensor of flex, not {other:?}"),
+        },
+        #[allow(unreachable_patterns, reason = "flex may be the only backend")]
+        other => unreachable!("a tensor of flex, not {other:?}"),
+    }
+}
