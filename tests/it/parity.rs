@@ -19,7 +19,7 @@ use rondo_model::depth::Unroll;
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::{Forward, LoopedTransformer};
-use rondo_model::loss::cross_entropy;
+use rondo_model::ops::head_cross_entropy;
 use rondo_model::recurrence::Trace;
 use rondo_model::telemetry::{Reading, measure};
 use serde_json::Value;
@@ -173,7 +173,8 @@ impl Subject {
     }
 
     fn loss(&self, forward: &Forward) -> Tensor<1> {
-        cross_entropy(forward.readout.logits.clone(), self.ids("labels"), None)
+        let (hidden, head) = (forward.readout.hidden.clone(), self.model.head());
+        head_cross_entropy(hidden, head, self.ids("labels"), None, false).loss
     }
 }
 
@@ -212,8 +213,9 @@ fn states_hidden_logits_losses_and_correlations_are_the_references() {
             };
             let readout = forward.readout.clone();
             check("state", &values(readout.state), place.states);
+            let logits = subject.model.logits(readout.hidden.clone());
             check("hidden", &values(readout.hidden), place.states);
-            check("logits", &values(readout.logits), place.states);
+            check("logits", &values(logits), place.states);
             check("loss", &values(subject.loss(&forward)), place.loss);
             let reading = Reading::new(&values(measure(&forward, &trace)), SEQ);
             for (name, found) in [
@@ -353,7 +355,8 @@ fn exit_values_and_exit_iterations_of_every_criterion_are_the_references() {
                 &subject.rope(),
                 &depths,
                 |_, readout| {
-                    let seen = monitor.observe(&readout.latent, || readout.logits.clone());
+                    let logits = || subject.model.logits(readout.hidden.clone());
+                    let seen = monitor.observe(&readout.latent, logits);
                     // The reference means states over positions, and predicts from the last one.
                     let value = match criterion.reads_logits() {
                         true => seen.slice(s![.., SEQ - 1..]).reshape([1]),

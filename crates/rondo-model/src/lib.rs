@@ -19,7 +19,6 @@
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
-//! | [`loss`] | next-token cross entropy |
 //! | [`schedule`] | the learning rate, a pure function of the step |
 //! | [`telemetry`] | correlations, residuals and norms of a trace |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
@@ -41,7 +40,6 @@ pub mod feed_forward;
 pub mod init;
 pub mod injection;
 pub mod looped;
-pub mod loss;
 pub mod norm;
 pub mod ops;
 pub mod recurrence;

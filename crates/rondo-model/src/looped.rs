@@ -11,7 +11,7 @@ use crate::depth::Unroll;
 use crate::init::Weights;
 use crate::injection::Injection;
 use crate::norm::RmsNorm;
-use crate::ops;
+use crate::ops::{self, Head};
 use crate::recurrence::{self, Iterate, Trace};
 
 /// A recurrent-depth transformer.
@@ -28,7 +28,8 @@ pub struct LoopedTransformer {
     embedding_scale: f64,
 }
 
-/// What the coda and the head make of a state.
+/// What the coda makes of a state. Logits are [`LoopedTransformer::logits`] of the hidden state:
+/// large, and made only where somebody reads them.
 #[derive(Clone, Debug)]
 pub struct Readout {
     /// s itself, before the shared norm, `[batch, seq, d_model]`.
@@ -37,8 +38,6 @@ pub struct Readout {
     pub state: Tensor<3>,
     /// n_f(C(n_f(s))), `[batch, seq, d_model]`.
     pub hidden: Tensor<3>,
-    /// Unnormalised log probabilities, `[batch, seq, vocab]`.
-    pub logits: Tensor<3>,
 }
 
 /// One forward pass.
@@ -83,7 +82,25 @@ impl LoopedTransformer {
         }
     }
 
-    /// Runs prelude, loop, coda and head.
+    /// Returns the matrix that makes logits.
+    pub fn head(&self) -> Head {
+        match &self.head {
+            Some(head) => Head::Own(head.val()),
+            None => Head::Tied(self.tokens.val()),
+        }
+    }
+
+    /// Returns the unnormalised log probabilities of the next token.
+    ///
+    /// # Shapes
+    ///
+    /// `hidden`: [`Readout::hidden`] or some positions of it, `[batch, seq, d_model]`; returns
+    /// `[batch, seq, vocab]`.
+    pub fn logits(&self, hidden: Tensor<3>) -> Tensor<3> {
+        ops::head_logits(hidden, self.head())
+    }
+
+    /// Runs prelude, loop and coda.
     ///
     /// On an autodiff model the first `unroll.no_grad` iterations run on a copy without autodiff,
     /// so that they build no graph; the prelude gets its gradient through e in the others. A
@@ -186,28 +203,17 @@ impl LoopedTransformer {
         }
     }
 
-    /// Applies the shared norm, the coda, the shared norm again and the head.
+    /// Applies the shared norm, the coda and the shared norm again.
     fn read_out(&self, latent: Tensor<3>, rope: &Rope) -> Readout {
         let state = self.norm.forward(latent.clone());
         let y = self
             .coda
             .iter()
             .fold(state.clone(), |x, block| block.forward(x, rope));
-        self.decide(latent, state, y)
-    }
-
-    /// Applies the shared norm and the head to the coda's output y.
-    fn decide(&self, latent: Tensor<3>, state: Tensor<3>, y: Tensor<3>) -> Readout {
-        let hidden = self.norm.forward(y);
-        let head = match &self.head {
-            Some(head) => head.val(),
-            None => self.tokens.val().transpose(),
-        };
         Readout {
-            logits: ops::project(hidden.clone(), head),
+            hidden: self.norm.forward(y),
             latent,
             state,
-            hidden,
         }
     }
 }

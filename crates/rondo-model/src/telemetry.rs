@@ -180,7 +180,6 @@ mod tests {
             latent: state.clone(),
             state: state.clone(),
             hidden: state.clone(),
-            logits: state.clone(),
         };
         let forward = Forward {
             embedding: state.zeros_like(),

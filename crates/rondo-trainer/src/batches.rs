@@ -46,17 +46,16 @@ impl DeviceBatch {
         }
     }
 
-    /// Returns 1 where the largest logit is the target's and the target counts, else 0.
+    /// Returns the values of tokens by sequence and position, 0 where the target does not count.
     ///
     /// # Shapes
     ///
-    /// `logits`: `[batch, seq, vocab]`; returns `[batch, seq]`.
-    pub(crate) fn hits(&self, logits: Tensor<3>) -> Tensor<2> {
-        let best: Tensor<2, Int> = logits.argmax(2).reshape(self.shape);
-        let hits = best.equal(self.targets.clone()).float();
+    /// `values`: `[batch · seq]`; returns `[batch, seq]`.
+    pub(crate) fn counted_only(&self, values: Tensor<1>) -> Tensor<2> {
+        let values = values.reshape(self.shape);
         match &self.weights {
-            Some(weights) => hits * weights.clone(),
-            None => hits,
+            Some(weights) => values * weights.clone(),
+            None => values,
         }
     }
 }
@@ -66,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ignored_targets_have_weight_zero_and_never_hit() {
+    fn ignored_targets_have_weight_zero() {
         let batch = Batch {
             inputs: vec![1, 0],
             targets: vec![1, IGNORE],
@@ -75,8 +74,8 @@ mod tests {
         };
         let on_device = DeviceBatch::new(&batch, &Device::flex());
         assert_eq!(on_device.counted, 1);
-        let logits = Tensor::<3>::from_data([[[0.0, 1.0], [1.0, 0.0]]], &Device::flex());
-        let hits: Vec<f32> = on_device.hits(logits).into_data().iter().collect();
-        assert_eq!(hits, [1.0, 0.0]);
+        let values = Tensor::<1>::from_data([3.0, 5.0], &Device::flex());
+        let counted: Vec<f32> = on_device.counted_only(values).into_data().iter().collect();
+        assert_eq!(counted, [3.0, 0.0]);
     }
 }

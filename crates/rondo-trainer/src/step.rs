@@ -6,7 +6,7 @@ use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::init::table;
 use rondo_model::looped::LoopedTransformer;
-use rondo_model::loss::cross_entropy;
+use rondo_model::ops::{HeadLoss, head_cross_entropy};
 use rondo_model::recurrence::Trace;
 use rondo_model::seed::Stream;
 use rondo_model::state::{StateSource, initial_state};
@@ -170,13 +170,15 @@ impl Learner {
         let forward =
             self.model
                 .forward(batch.inputs.clone(), state, &rope, unroll, trace.as_mut());
-        let logits = forward.readout.logits.clone();
-        let loss =
-            cross_entropy(logits.clone(), batch.targets.clone(), batch.weights.clone()) * share;
+        let (targets, weights) = (batch.targets.clone(), batch.weights.clone());
+        let hidden = forward.readout.hidden.clone();
+        let HeadLoss { loss, hits } =
+            head_cross_entropy(hidden, self.model.head(), targets, weights, observe);
+        let loss = loss * share;
         let mut gradients = loss.backward();
-        let telemetry = trace.map(|trace| {
-            let hits = batch.hits(logits.without_autodiff()).sum() / batch.counted as f64;
-            Tensor::cat(vec![hits, telemetry::measure(&forward, &trace)], 0)
+        let telemetry = trace.zip(hits).map(|(trace, hits)| {
+            let accuracy = batch.counted_only(hits).sum() / batch.counted as f64;
+            Tensor::cat(vec![accuracy, telemetry::measure(&forward, &trace)], 0)
         });
         Seen {
             loss: loss.without_autodiff(),

@@ -8,7 +8,7 @@
 //! ```text
 //! chunk = begin(tokens, s_0)      prelude; the new positions: a whole prompt, then one at a time
 //! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), as often as wanted
-//! read_out(&mut chunk)            logits of the newest state, as often as wanted
+//! read_out(&mut chunk)            the coda on the newest state, as often as wanted
 //! end(chunk)                      the new positions become earlier ones
 //! ```
 
@@ -166,7 +166,7 @@ impl<'a> Decoder<'a> {
         chunk.read = None;
     }
 
-    /// Returns what the coda and the head make of the newest state.
+    /// Returns what the coda makes of the newest state.
     pub fn read_out<'c>(&self, chunk: &'c mut Chunk) -> &'c Readout {
         let Chunk {
             state, rope, read, ..
@@ -176,12 +176,17 @@ impl<'a> Decoder<'a> {
             let (y, known) = pass(&self.model.coda, normed.clone(), rope, |layer| {
                 self.coda.get(layer)
             });
-            (self.model.decide(state.clone(), normed, y), known)
+            let readout = Readout {
+                latent: state.clone(),
+                state: normed,
+                hidden: self.model.norm.forward(y),
+            };
+            (readout, known)
         });
         readout
     }
 
-    /// Ends with the new positions and returns what the coda and the head make of them.
+    /// Ends with the new positions and returns what the coda makes of them.
     pub fn end(&mut self, mut chunk: Chunk) -> Readout {
         let readout = self.read_out(&mut chunk).clone();
         let [_, new, _] = chunk.state.dims();

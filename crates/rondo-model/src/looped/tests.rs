@@ -6,7 +6,7 @@ use burn::tensor::Gradients;
 use super::*;
 use crate::config::{BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, NormConfig};
 use crate::init::table;
-use crate::loss::cross_entropy;
+use crate::ops::head_cross_entropy;
 use crate::seed::Stream;
 use crate::state::{StateSource, initial_state};
 
@@ -112,7 +112,8 @@ fn forward(config: &ModelConfig, unroll: Unroll, change: Option<usize>) -> Vec<f
         unroll,
         None,
     );
-    forward.readout.logits.into_data().iter().collect()
+    let logits = model.logits(forward.readout.hidden);
+    logits.into_data().iter().collect()
 }
 
 #[derive(Default)]
@@ -154,9 +155,10 @@ fn gradients(
     let rope = Rope::new(config, SEQ, &device);
     let start = start.unwrap_or_else(|| state(config, &device));
     let forward = model.forward(tokens(None, &device), start, &rope, unroll, None);
-    let loss = cross_entropy(forward.readout.logits, tokens(Some(0), &device), None);
+    let (hidden, targets) = (forward.readout.hidden, tokens(Some(0), &device));
+    let scored = head_cross_entropy(hidden, model.head(), targets, None, false);
     let mut visited = Visited {
-        gradients: Some(loss.backward()),
+        gradients: Some(scored.loss.backward()),
         ..Visited::default()
     };
     model.visit(&mut visited);
@@ -297,7 +299,7 @@ fn an_adapter_that_passes_only_the_embedding_makes_every_depth_equal() {
         &rope,
         &depths,
         |_, readout| {
-            readouts.push(readout.logits.into_data());
+            readouts.push(model.logits(readout.hidden).into_data());
         },
     );
     assert_eq!(readouts[0], readouts[1]);
@@ -317,10 +319,8 @@ fn one_pass_over_depths_equals_a_pass_for_each() {
         &rope,
         &[4, 1, 2],
         |r, readout| {
-            seen.push((
-                r,
-                readout.logits.into_data().iter::<f32>().collect::<Vec<_>>(),
-            ));
+            let logits = model.logits(readout.hidden).into_data();
+            seen.push((r, logits.iter::<f32>().collect::<Vec<_>>()));
         },
     );
     assert_eq!(seen.iter().map(|(r, _)| *r).collect::<Vec<_>>(), [1, 2, 4]);

@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, s};
 use rondo_checkpoint::{DType, NamedTensor, TensorFile, atomic_save};
 use rondo_data::DataError;
 use rondo_model::attention::Rope;
-use rondo_model::looped::Readout;
+use rondo_model::looped::{LoopedTransformer, Readout};
 use serde_json::json;
 
 use crate::cli::TraceArgs;
@@ -35,7 +35,9 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
         figures: args.figures.is_some(),
         states: Vec::new(),
     };
-    traced.keep("raw_state.0", state.clone(), !args.last_only);
+    if !args.last_only {
+        traced.keep("raw_state.0".to_owned(), state.clone());
+    }
     traced.follow(&state)?;
     let depths: Vec<usize> = (1..=args.recurrence).collect();
     let last = depths.len();
@@ -44,7 +46,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
         .forward_at_depths(run.on_device(&rows), state, &rope, &depths, |i, readout| {
             let wanted = !args.last_only || i == last;
             failed = std::mem::replace(&mut failed, Ok(()))
-                .and_then(|()| traced.take(i, readout, wanted));
+                .and_then(|()| traced.take(i, readout, &run.model, wanted));
         });
     failed?;
     let count = traced.tensors.len();
@@ -93,18 +95,24 @@ struct Traced {
 }
 
 impl Traced {
-    fn take(&mut self, i: usize, readout: Readout, wanted: bool) -> Result<()> {
+    fn take(
+        &mut self,
+        i: usize,
+        readout: Readout,
+        model: &LoopedTransformer,
+        wanted: bool,
+    ) -> Result<()> {
         self.follow(&readout.latent)?;
-        self.keep(&format!("raw_state.{i}"), readout.latent, wanted);
-        self.keep(&format!("state.{i}"), readout.state, wanted);
-        self.keep(&format!("logits.{i}"), readout.logits, wanted);
+        if wanted {
+            self.keep(format!("raw_state.{i}"), readout.latent);
+            self.keep(format!("state.{i}"), readout.state);
+            self.keep(format!("logits.{i}"), model.logits(readout.hidden));
+        }
         Ok(())
     }
 
-    fn keep(&mut self, name: &str, tensor: Tensor<3>, wanted: bool) {
-        if wanted {
-            self.tensors.push(named(name.to_owned(), tensor));
-        }
+    fn keep(&mut self, name: String, tensor: Tensor<3>) {
+        self.tensors.push(named(name, tensor));
     }
 
     /// Keeps the raw states of the first row where pictures are asked for.

@@ -7,7 +7,6 @@
 
 use burn::tensor::{Device, Tensor};
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
-use rondo_model::looped::Readout;
 use serde::Serialize;
 
 /// A criterion with its threshold.
@@ -33,6 +32,18 @@ pub(crate) struct ExitResult {
     pub(crate) accuracy: Option<f64>,
     /// How many tokens took 1, 2, … iterations.
     pub(crate) iterations: Vec<u64>,
+}
+
+/// What an iteration shows of a batch.
+pub(super) struct Seen<'a> {
+    /// The raw state, `[batch, seq, d_model]`.
+    pub(super) latent: &'a Tensor<3>,
+    /// Makes the logits, `[batch, seq, vocab]`.
+    pub(super) logits: &'a dyn Fn() -> Tensor<3>,
+    /// Cross entropy of each token that counts, `[batch, seq]`.
+    pub(super) losses: &'a Tensor<2>,
+    /// 1 where such a token's target was hit, `[batch, seq]`.
+    pub(super) hits: &'a Tensor<2>,
 }
 
 /// Follows one criterion through a batch.
@@ -61,22 +72,9 @@ impl ExitTally {
         }
     }
 
-    /// Takes in an iteration's readout with the loss and the hit of each token; on the last one
-    /// every token exits.
-    ///
-    /// # Shapes
-    ///
-    /// `losses`, `hits`: `[batch, seq]`.
-    pub(super) fn add(
-        &mut self,
-        readout: &Readout,
-        losses: &Tensor<2>,
-        hits: &Tensor<2>,
-        last: bool,
-    ) {
-        let values = self
-            .monitor
-            .observe(&readout.latent, || readout.logits.clone());
+    /// Takes in an iteration; on the last one every token exits.
+    pub(super) fn add(&mut self, seen: &Seen<'_>, last: bool) {
+        let values = self.monitor.observe(seen.latent, seen.logits);
         let now = if last {
             self.running.clone()
         } else {
@@ -87,8 +85,8 @@ impl ExitTally {
             self.running.clone() * criterion.exits_at(values, threshold).float()
         };
         self.running = self.running.clone() - now.clone();
-        self.loss = self.loss.clone() + (losses.clone() * now.clone()).sum();
-        self.hits = self.hits.clone() + (hits.clone() * now.clone()).sum();
+        self.loss = self.loss.clone() + (seen.losses.clone() * now.clone()).sum();
+        self.hits = self.hits.clone() + (seen.hits.clone() * now.clone()).sum();
         self.taken.push(now.sum());
     }
 

@@ -3,16 +3,18 @@
 pub(crate) mod exits;
 pub(crate) mod tables;
 
+use std::cell::OnceCell;
+
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
-use rondo_model::looped::{LoopedTransformer, Readout};
-use rondo_model::ops::negative_log_likelihood;
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::ops::head_losses;
 use serde::Serialize;
 
-use self::exits::{Exit, ExitResult, ExitSums, ExitTally, counted};
+use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
 use crate::batches::DeviceBatch;
 use crate::error::Result;
 use crate::states::InitialStates;
@@ -161,20 +163,29 @@ impl Evaluation<'_> {
         let mut gathered = Vec::with_capacity(2 * depths.len());
         let inputs = on_device.inputs.clone();
         model.forward_at_depths(inputs, state, &rope, &visited, |depth, readout| {
-            let losses = losses(&on_device, &readout);
+            let hidden = &readout.hidden;
+            let targets = on_device.targets.clone();
+            let exiting = !tallies.is_empty() && depth <= self.max_iterations;
+            let scored = head_losses(hidden.clone(), model.head(), targets, self.task || exiting);
+            let losses = on_device.counted_only(scored.losses);
+            let hits = scored.hits.map(|hits| on_device.counted_only(hits));
             if depths.contains(&depth) {
                 gathered.push(losses.clone().sum());
-                if self.task {
-                    let hits = on_device.hits(readout.logits.clone());
-                    gathered.push(hits.sum_dim(0).reshape([batch.seq]));
+                if let Some(hits) = hits.as_ref().filter(|_| self.task) {
+                    gathered.push(hits.clone().sum_dim(0).reshape([batch.seq]));
                 }
             }
-            if !tallies.is_empty() && depth <= self.max_iterations {
-                let hits = on_device.hits(readout.logits.clone());
+            if let Some(hits) = hits.filter(|_| exiting) {
+                let logits = OnceCell::new();
+                let logits = || logits.get_or_init(|| model.logits(hidden.clone())).clone();
+                let seen = Seen {
+                    latent: &readout.latent,
+                    logits: &logits,
+                    losses: &losses,
+                    hits: &hits,
+                };
                 let last = depth == self.max_iterations;
-                tallies
-                    .iter_mut()
-                    .for_each(|tally| tally.add(&readout, &losses, &hits, last));
+                tallies.iter_mut().for_each(|tally| tally.add(&seen, last));
             }
         });
         gathered.extend(tallies.into_iter().map(ExitTally::values));
@@ -213,22 +224,5 @@ impl Evaluation<'_> {
                 .task
                 .then(|| sums.hits.iter().zip(counts).map(share).collect()),
         }
-    }
-}
-
-/// Returns the cross entropy of every token, 0 where nothing is to be predicted.
-///
-/// # Shapes
-///
-/// Returns `[batch, seq]`.
-fn losses(batch: &DeviceBatch, readout: &Readout) -> Tensor<2> {
-    let [rows, seq, vocab] = readout.logits.dims();
-    let tokens = rows * seq;
-    let logits = readout.logits.clone().reshape([tokens, vocab]);
-    let losses = negative_log_likelihood(logits, batch.targets.clone().reshape([tokens]));
-    let losses = losses.reshape([rows, seq]);
-    match &batch.weights {
-        Some(weights) => losses * weights.clone(),
-        None => losses,
     }
 }

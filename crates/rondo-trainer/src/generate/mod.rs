@@ -6,6 +6,7 @@ use burn::tensor::{Int, Tensor, TensorData, s};
 use rondo_model::attention::Rope;
 use rondo_model::depth::Unroll;
 use rondo_model::exit::ExitMonitor;
+use rondo_model::looped::Readout;
 use rondo_model::looped::decode::{Chunk, Decoder};
 use rondo_model::sampling::Sampling;
 use rondo_model::seed::{Stream, generator};
@@ -179,7 +180,7 @@ impl<'a> Predictor<'a> {
             self.latent = Some(newest(&readout.latent));
         }
         Ok(Prediction {
-            logits: values(newest(&readout.logits))?,
+            logits: values(self.logits(&readout))?,
             iterations,
             exit_values,
         })
@@ -199,7 +200,7 @@ impl<'a> Predictor<'a> {
                 for _ in 0..max {
                     self.decoder.iterate(chunk);
                     let state = newest(chunk.state());
-                    let logits = || newest(&self.decoder.read_out(chunk).logits);
+                    let logits = || self.logits(self.decoder.read_out(chunk));
                     let value = monitor.observe(&state, logits);
                     let value = f64::from(read(value.reshape([1]))?[0]);
                     seen.push(value);
@@ -224,10 +225,15 @@ impl<'a> Predictor<'a> {
             .model
             .forward(self.tokens(all), state, &rope, unroll, None);
         Ok(Prediction {
-            logits: values(newest(&forward.readout.logits))?,
+            logits: values(self.logits(&forward.readout))?,
             iterations: depth,
             exit_values: Vec::new(),
         })
+    }
+
+    /// Returns the logits of the newest position, `[1, 1, vocab]`.
+    fn logits(&self, readout: &Readout) -> Tensor<3> {
+        self.run.model.logits(newest(&readout.hidden))
     }
 
     fn initial(&self, first: usize, count: usize) -> Result<Tensor<3>> {

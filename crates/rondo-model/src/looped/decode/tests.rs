@@ -55,7 +55,7 @@ fn decode(
         for _ in 0..*depth {
             decoder.iterate(&mut chunk);
         }
-        logits.extend(values(decoder.end(chunk).logits));
+        logits.extend(values(model.logits(decoder.end(chunk).hidden)));
         assert_eq!(decoder.positions(), range.end);
     }
     logits
@@ -71,7 +71,7 @@ fn whole(config: &ModelConfig, count: usize, depth: usize) -> Vec<f32> {
     };
     let state = states(config, 0, count);
     let forward = model.forward(tokens(&IDS[..count]), state, &rope, unroll, None);
-    values(forward.readout.logits)
+    values(model.logits(forward.readout.hidden))
 }
 
 #[track_caller]
@@ -160,7 +160,7 @@ fn a_readout_between_iterations_leaves_no_trace() {
                     decoder.read_out(&mut chunk);
                 }
             }
-            last = values(decoder.end(chunk).logits);
+            last = values(model.logits(decoder.end(chunk).hidden));
         }
         last
     };

@@ -8,8 +8,8 @@ use rondo_metrics::Table;
 use rondo_metrics::format::{bytes, significant};
 use rondo_model::attention::Rope;
 use rondo_model::depth::Unroll;
-use rondo_model::looped::LoopedTransformer;
 use rondo_model::looped::decode::Decoder;
+use rondo_model::looped::{LoopedTransformer, Readout};
 use serde_json::json;
 
 use super::peak::matmul_peak;
@@ -151,7 +151,7 @@ impl<'a> Subject<'a> {
         for _ in 0..self.recurrence {
             decoder.iterate(&mut chunk);
         }
-        read_last(decoder.end(chunk).logits)
+        self.predict(&decoder.end(chunk))
     }
 
     /// Computes a whole sequence and reads the logits of the last token.
@@ -163,7 +163,15 @@ impl<'a> Subject<'a> {
         };
         let (tokens, state) = (self.tokens(0, length), self.state(0, length)?);
         let forward = self.model.forward(tokens, state, &rope, unroll, None);
-        read_last(forward.readout.logits)
+        self.predict(&forward.readout)
+    }
+
+    /// Reads the logits of the last position.
+    fn predict(&self, readout: &Readout) -> Result<()> {
+        let [_, seq, _] = readout.hidden.dims();
+        let newest = readout.hidden.clone().slice(s![.., seq - 1.., ..]);
+        let vocab = self.config.model.vocab();
+        read(self.model.logits(newest).reshape([vocab])).map(drop)
     }
 
     fn tokens(&self, first: usize, count: usize) -> Tensor<2, Int> {
@@ -182,11 +190,6 @@ impl<'a> Subject<'a> {
             &self.listed.device,
         )
     }
-}
-
-fn read_last(logits: Tensor<3>) -> Result<()> {
-    let [_, seq, vocab] = logits.dims();
-    read(logits.slice(s![.., seq - 1.., ..]).reshape([vocab])).map(drop)
 }
 
 /// Returns the median of sorted values.

@@ -91,10 +91,9 @@ impl<'a> Subject<'a> {
                 let state = states.at(&config.model, 0, 0, shape, device)?;
                 let rope = Rope::new(&config.model, self.seq, device);
                 let tokens = DeviceBatch::new(&batch, device).inputs;
-                self.learner
-                    .model
-                    .valid()
-                    .forward(tokens, state, &rope, self.unroll, None);
+                let model = self.learner.model.valid();
+                let forward = model.forward(tokens, state, &rope, self.unroll, None);
+                model.logits(forward.readout.hidden);
                 Ok(())
             }
             Work::Eval => {
