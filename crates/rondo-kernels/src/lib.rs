@@ -8,15 +8,17 @@
 //!
 //! Reading order: [`vector`] (lanes, exponential), [`rows`] (pieces of work), [`matrix`] (views and
 //! products), then the functions themselves: [`norm`], [`gated`],
-//! [`feed_forward`], and around a branch its norms and its residual connection, [`sublayer`].
+//! [`attention`]; the branches [`self_attention`] and [`feed_forward`], and around a branch its norms and its residual connection, [`sublayer`].
 //!
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
 //! alone, with its reasons.
 
+pub mod attention;
 pub mod feed_forward;
 pub mod gated;
 pub mod matrix;
 pub mod norm;
 pub mod rows;
+pub mod self_attention;
 pub mod sublayer;
 pub mod vector;

@@ -4,49 +4,69 @@
 //! (root-mean-square, without parameters) follows it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData, s};
 
 use crate::config::ModelConfig;
 use crate::init::Weights;
-use crate::ops;
+use crate::ops::{self, Angles, Branch, Heads, Norms};
 
 /// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
-/// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; laid out for
+/// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; on the device laid out for
 /// [`ops::rotate_pairs`], `[seq, d_head]` each.
 #[derive(Clone, Debug)]
 pub struct Rope {
     cos: Tensor<2>,
     sin: Tensor<2>,
+    host: Angles,
 }
 
 impl Rope {
     /// Computes the tables of positions `0..seq`.
     pub fn new(config: &ModelConfig, seq: usize, device: &Device) -> Self {
         let d_head = config.d_head();
+        let pairs = d_head / 2;
         let angle = |i: usize| {
-            let (position, pair) = (i / d_head, i % d_head / 2);
+            let (position, pair) = (i / pairs, i % pairs);
             let exponent = (2 * pair) as f32 / d_head as f32;
             position as f32 / (config.rope_base as f32).powf(exponent)
         };
-        let table = |f: &dyn Fn(usize) -> f32| {
-            let values: Vec<f32> = (0..seq * d_head).map(f).collect();
+        let host = Angles {
+            cos: (0..seq * pairs).map(|i| angle(i).cos()).collect(),
+            sin: (0..seq * pairs).map(|i| angle(i).sin()).collect(),
+        };
+        let doubled = |values: &[f32], signs: [f32; 2]| {
+            let both = values.iter().flat_map(|x| signs.map(|sign| sign * x));
+            let values: Vec<f32> = both.collect();
             Tensor::from_data(TensorData::new(values, [seq, d_head]), device)
         };
-        let sign = |i: usize| if i.is_multiple_of(2) { -1.0 } else { 1.0 };
         Self {
-            cos: table(&|i| angle(i).cos()),
-            sin: table(&|i| sign(i) * angle(i).sin()),
+            cos: doubled(&host.cos, [1.0, 1.0]),
+            sin: doubled(&host.sin, [-1.0, 1.0]),
+            host,
         }
     }
 
     /// Returns the tables of the positions `range`.
     #[must_use]
     pub fn positions(&self, range: Range<usize>) -> Self {
+        let [seq, d_head] = self.cos.dims();
+        let pairs = d_head / 2;
+        let part = |values: &Arc<[f32]>| {
+            if range == (0..seq) {
+                return Arc::clone(values);
+            }
+            Arc::from(&values[range.start * pairs..range.end * pairs])
+        };
         Self {
             cos: self.cos.clone().slice(s![range.clone(), ..]),
-            sin: self.sin.clone().slice(s![range, ..]),
+            sin: self.sin.clone().slice(s![range.clone(), ..]),
+            host: Angles {
+                cos: part(&self.host.cos),
+                sin: part(&self.host.sin),
+            },
         }
     }
 
@@ -99,15 +119,6 @@ pub struct Attention {
     shape: Heads,
 }
 
-/// What the layer needs to know of the configuration.
-#[derive(Clone, Copy, Debug)]
-struct Heads {
-    queries: usize,
-    keys: usize,
-    d_head: usize,
-    qk_norm_eps: Option<f64>,
-}
-
 impl Attention {
     /// Builds the layer at path `name`.
     pub fn new(config: &ModelConfig, name: &str, weights: &Weights<'_>) -> Self {
@@ -124,6 +135,22 @@ impl Attention {
                 qk_norm_eps: config.qk_norm.then_some(config.norm.eps),
             },
         }
+    }
+
+    /// Applies the layer with its norms and its residual connection.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, seq, d_model]` to the same.
+    pub fn sublayer(&self, x: Tensor<3>, norms: Norms, rope: &Rope) -> Tensor<3> {
+        let branch = || Branch::Attention {
+            qkv: self.qkv.val(),
+            qk_bias: self.qk_bias.as_ref().map(Param::val),
+            proj: self.proj.val(),
+            heads: self.shape,
+            angles: rope.host.clone(),
+        };
+        ops::sublayer(x, norms, branch, |x| self.forward(&x, rope))
     }
 
     /// Attends every position to itself and those before it.

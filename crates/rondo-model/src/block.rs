@@ -15,6 +15,7 @@ use crate::config::{BlockKind, ModelConfig};
 use crate::feed_forward::FeedForward;
 use crate::init::Weights;
 use crate::norm::RmsNorm;
+use crate::ops::{self, Norms};
 
 /// Attention and MLP with residual connections and norms.
 #[derive(Module, Debug)]
@@ -52,10 +53,8 @@ impl Block {
     ///
     /// `[batch, seq, d_model]` to the same.
     pub fn forward(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
-        let attend = |x| self.attention.forward(&x, rope);
-        let x = self.sublayer(x, self.attn_in.as_ref(), attend, self.attn_out.as_ref());
-        let feed = |x| self.feed_forward.forward(x);
-        self.sublayer(x, self.ffn_in.as_ref(), feed, self.ffn_out.as_ref())
+        let x = self.attention.sublayer(x, self.attention_norms(), rope);
+        self.feed_forward.sublayer(x, self.feed_forward_norms())
     }
 
     /// Applies the layer to positions that follow those of `past`; returns the keys and values of
@@ -75,32 +74,28 @@ impl Block {
         past: Option<&KeyValues>,
     ) -> (Tensor<3>, KeyValues) {
         let mut all = None;
-        let attend = |x| {
+        let x = ops::compose(x, self.attention_norms(), |x| {
             let (y, known) = self.attention.forward_after(&x, rope, past);
             all = Some(known);
             y
-        };
-        let x = self.sublayer(x, self.attn_in.as_ref(), attend, self.attn_out.as_ref());
-        let feed = |x| self.feed_forward.forward(x);
-        let x = self.sublayer(x, self.ffn_in.as_ref(), feed, self.ffn_out.as_ref());
+        });
+        let x = self.feed_forward.sublayer(x, self.feed_forward_norms());
         (x, all.expect("a layer attends once"))
     }
 
-    fn sublayer(
-        &self,
-        x: Tensor<3>,
-        before: Option<&RmsNorm>,
-        branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
-        after: Option<&RmsNorm>,
-    ) -> Tensor<3> {
-        let norm = |norm: Option<&RmsNorm>, x| match norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
-        let y = branch(norm(before, x.clone()));
-        match self.kind {
-            BlockKind::BranchSandwich => x + norm(after, y),
-            BlockKind::Sandwich | BlockKind::PreNorm | BlockKind::PostNorm => norm(after, x + y),
+    fn attention_norms(&self) -> Norms {
+        self.norms(self.attn_in.as_ref(), self.attn_out.as_ref())
+    }
+
+    fn feed_forward_norms(&self) -> Norms {
+        self.norms(self.ffn_in.as_ref(), self.ffn_out.as_ref())
+    }
+
+    fn norms(&self, before: Option<&RmsNorm>, after: Option<&RmsNorm>) -> Norms {
+        Norms {
+            kind: self.kind,
+            before: before.map(RmsNorm::operand),
+            after: after.map(RmsNorm::operand),
         }
     }
 }

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::init::Weights;
-use crate::ops;
+use crate::ops::{self, Branch, Norms};
 
 /// A gated MLP with one fused input matrix.
 #[derive(Module, Debug)]
@@ -20,6 +20,19 @@ impl FeedForward {
             in_proj: weights.get(&format!("{name}.in_proj")),
             out_proj: weights.get(&format!("{name}.out_proj")),
         }
+    }
+
+    /// Applies the MLP with its norms and its residual connection.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, seq, d_model]` to the same.
+    pub fn sublayer(&self, x: Tensor<3>, norms: Norms) -> Tensor<3> {
+        let branch = || Branch::FeedForward {
+            in_proj: self.in_proj.val(),
+            out_proj: self.out_proj.val(),
+        };
+        ops::sublayer(x, norms, branch, |x| self.forward(x))
     }
 
     /// Applies the MLP to every token.

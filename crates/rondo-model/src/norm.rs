@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 
 use crate::config::NormConfig;
 use crate::init::Weights;
-use crate::ops;
+use crate::ops::Norm;
 
 /// `x / √(mean(x²) + eps) ⊙ scale` over the features of each token.
 #[derive(Module, Debug)]
@@ -33,6 +33,14 @@ impl RmsNorm {
     ///
     /// `[batch, seq, d_model]` to the same.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        ops::rms_norm(x, self.scale.as_ref().map(Param::val), self.eps)
+        self.operand().forward(x)
+    }
+
+    /// Returns what an operation takes that contains this norm.
+    pub fn operand(&self) -> Norm {
+        Norm {
+            scale: self.scale.as_ref().map(Param::val),
+            eps: self.eps,
+        }
     }
 }

@@ -1,7 +1,14 @@
 //! The tensor operations that the parts are made of.
 //!
-//! Each is composed of Burn operations here and can be replaced by a fused one with its own
-//! backward; nothing above this file knows which it gets.
+//! An operation chooses for itself: on flex the costly ones are single nodes of the graph whose
+//! forward and backward are kernels of `rondo-kernels`; on every other device the same function is
+//! composed of Burn operations, so that its own fusion and kernels serve. Nothing above this module
+//! knows which it gets.
+
+mod node;
+mod sublayer;
+
+pub use sublayer::{Angles, Branch, Heads, Norm, Norms, compose, sublayer};
 
 use std::ops::Range;
 

@@ -1,0 +1,80 @@
+//! Causal self-attention as a branch: the packed projection, attention, the projection after it.
+
+use crate::attention::{self, Preparation, Shape};
+use crate::matrix::{Matrix, Threads, product_of};
+use crate::sublayer::{Branch, Gradients};
+
+/// `Attention(prepare(x · qkv)) · proj`.
+#[derive(Clone, Copy, Debug)]
+pub struct SelfAttention<'a> {
+    /// Sequences and heads.
+    pub shape: Shape,
+    /// `[d_model, (heads + 2·kv_heads)·d_head]`.
+    pub qkv: Matrix<'a>,
+    /// What happens to queries and keys before they meet.
+    pub preparation: Preparation<'a>,
+    /// `[heads·d_head, d_model]`.
+    pub proj: Matrix<'a>,
+}
+
+/// What the backward pass of attention needs.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    qkv: Vec<f32>,
+    inverse_rms: Vec<f32>,
+    attended: Vec<f32>,
+    lse: Vec<f32>,
+}
+
+impl Branch for SelfAttention<'_> {
+    type Saved = Saved;
+
+    fn forward(&self, x: Matrix<'_>) -> (Vec<f32>, Saved) {
+        let shape = self.shape;
+        let mut saved = Saved {
+            qkv: product_of(x, self.qkv, Threads::All),
+            inverse_rms: vec![0.0; self.preparation.inverse_rms_len(shape)],
+            attended: vec![0.0; shape.rows() * shape.attended_width()],
+            lse: vec![0.0; shape.lse_len()],
+        };
+        attention::prepare(
+            shape,
+            self.preparation,
+            &mut saved.qkv,
+            &mut saved.inverse_rms,
+        );
+        attention::forward(shape, &saved.qkv, &mut saved.attended, &mut saved.lse);
+        let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
+        (product_of(attended, self.proj, Threads::All), saved)
+    }
+
+    /// The weights are `qkv`, the bias where there is one, `proj`.
+    fn backward(&self, x: Matrix<'_>, saved: &Saved, d_y: Matrix<'_>) -> Gradients {
+        let shape = self.shape;
+        let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
+        let d_proj = product_of(attended.transposed(), d_y, Threads::All);
+        let d_attended = product_of(d_y, self.proj.transposed(), Threads::All);
+        let mut d_qkv = vec![0.0; saved.qkv.len()];
+        attention::backward(
+            shape,
+            &saved.qkv,
+            &saved.attended,
+            &saved.lse,
+            &d_attended,
+            &mut d_qkv,
+        );
+        let d_bias = attention::prepare_backward(
+            shape,
+            self.preparation,
+            &saved.qkv,
+            &saved.inverse_rms,
+            &mut d_qkv,
+        );
+        let d_qkv = Matrix::new(&d_qkv, shape.rows(), shape.qkv_width());
+        let d_weight = product_of(x.transposed(), d_qkv, Threads::All);
+        Gradients {
+            input: product_of(d_qkv, self.qkv.transposed(), Threads::All),
+            weights: [d_weight].into_iter().chain(d_bias).chain([d_proj]).collect(),
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! A branch with its norms and its residual connection: on flex one node of the graph with a
+//! backward of its own, elsewhere composed of Burn operations.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+use rondo_kernels::attention::{Preparation, Rope, Shape};
+use rondo_kernels::feed_forward::FeedForward;
+use rondo_kernels::matrix::Matrix;
+use rondo_kernels::norm::RmsNorm;
+use rondo_kernels::self_attention::{self, SelfAttention};
+use rondo_kernels::sublayer::{After, Gradients, Saved, Sublayer};
+
+use super::node::{self, Function, Values};
+use super::rms_norm;
+use crate::config::BlockKind;
+
+/// A norm as an operation takes it.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    /// `[d_model]`, or none for ones.
+    pub scale: Option<Tensor<1>>,
+    /// Added to the mean square.
+    pub eps: f64,
+}
+
+impl Norm {
+    /// Normalises every token, `[batch, seq, d_model]` to the same.
+    pub fn forward(self, x: Tensor<3>) -> Tensor<3> {
+        rms_norm(x, self.scale, self.eps)
+    }
+}
+
+/// Where the norms of a sublayer stand; [`crate::block`] has the table.
+#[derive(Clone, Debug)]
+pub struct Norms {
+    /// Which of the four definitions.
+    pub kind: BlockKind,
+    /// Before the branch.
+    pub before: Option<Norm>,
+    /// After the branch, inside or outside the residual connection.
+    pub after: Option<Norm>,
+}
+
+/// What stands between the norms.
+#[derive(Clone, Debug)]
+pub enum Branch {
+    /// Causal self-attention over whole sequences.
+    Attention {
+        /// `[d_model, (heads + 2·kv_heads)·d_head]`.
+        qkv: Tensor<2>,
+        /// `[heads + kv_heads, d_head]`.
+        qk_bias: Option<Tensor<2>>,
+        /// `[heads·d_head, d_model]`.
+        proj: Tensor<2>,
+        /// The rest of what it needs to know.
+        heads: Heads,
+        /// Cosines and sines of the positions.
+        angles: Angles,
+    },
+    /// The gated MLP.
+    FeedForward {
+        /// `[d_model, 2·d_ff]`.
+        in_proj: Tensor<2>,
+        /// `[d_ff, d_model]`.
+        out_proj: Tensor<2>,
+    },
+}
+
+/// What attention needs to know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads {
+    /// Query heads.
+    pub queries: usize,
+    /// Key heads, and value heads.
+    pub keys: usize,
+    /// Features of a head.
+    pub d_head: usize,
+    /// ε of the norm of queries and keys, where there is one.
+    pub qk_norm_eps: Option<f64>,
+}
+
+/// The angles of the rotary embedding on the host, `[seq, d_head / 2]` each.
+#[derive(Clone, Debug)]
+pub struct Angles {
+    /// The cosines.
+    pub cos: Arc<[f32]>,
+    /// The sines.
+    pub sin: Arc<[f32]>,
+}
+
+/// Applies a sublayer to whole sequences; `composed` is the branch made of Burn operations.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, d_model]` to the same.
+pub fn sublayer(
+    x: Tensor<3>,
+    norms: Norms,
+    branch: impl FnOnce() -> Branch,
+    composed: impl FnOnce(Tensor<3>) -> Tensor<3>,
+) -> Tensor<3> {
+    if node::serves(&x) {
+        fused(x, norms, branch())
+    } else {
+        compose(x, norms, composed)
+    }
+}
+
+/// Applies a sublayer composed of Burn operations.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, d_model]` to the same.
+pub fn compose(
+    x: Tensor<3>,
+    norms: Norms,
+    branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
+) -> Tensor<3> {
+    let norm = |norm: Option<Norm>, x| match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
+    };
+    let y = branch(norm(norms.before, x.clone()));
+    match norms.kind {
+        BlockKind::BranchSandwich => x + norm(norms.after, y),
+        BlockKind::Sandwich | BlockKind::PreNorm | BlockKind::PostNorm => norm(norms.after, x + y),
+    }
+}
+
+fn fused(x: Tensor<3>, norms: Norms, branch: Branch) -> Tensor<3> {
+    let described = |norm: &Option<Norm>| {
+        norm.as_ref().map(|norm| NormNode {
+            scaled: norm.scale.is_some(),
+            eps: norm.eps as f32,
+        })
+    };
+    let mut function = SublayerNode {
+        kind: norms.kind,
+        before: described(&norms.before),
+        after: described(&norms.after),
+        branch: BranchNode::FeedForward,
+    };
+    let mut inputs = vec![x.into_dispatch()];
+    let scales = [norms.before, norms.after].into_iter().flatten();
+    inputs.extend(scales.filter_map(|norm| norm.scale.map(Tensor::into_dispatch)));
+    match branch {
+        Branch::Attention {
+            qkv,
+            qk_bias,
+            proj,
+            heads,
+            angles,
+        } => {
+            function.branch = BranchNode::Attention {
+                heads,
+                angles,
+                biased: qk_bias.is_some(),
+            };
+            let weights = [Some(qkv), qk_bias, Some(proj)];
+            inputs.extend(weights.into_iter().flatten().map(Tensor::into_dispatch));
+        }
+        Branch::FeedForward { in_proj, out_proj } => {
+            inputs.extend([in_proj, out_proj].map(Tensor::into_dispatch));
+        }
+    }
+    node::apply(function, inputs)
+}
+
+/// A sublayer without its tensors; these are, in order: x, the scale of the norm before, the scale
+/// of the norm after, the weights of the branch, each where it is there.
+#[derive(Clone, Debug)]
+struct SublayerNode {
+    kind: BlockKind,
+    before: Option<NormNode>,
+    after: Option<NormNode>,
+    branch: BranchNode,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct NormNode {
+    scaled: bool,
+    eps: f32,
+}
+
+#[derive(Clone, Debug)]
+enum BranchNode {
+    Attention {
+        heads: Heads,
+        angles: Angles,
+        biased: bool,
+    },
+    FeedForward,
+}
+
+/// What a branch keeps.
+#[derive(Debug)]
+enum SavedBranch {
+    Attention(Saved<self_attention::Saved>),
+    FeedForward(Saved<Vec<f32>>),
+}
+
+/// The tensors of a sublayer, sorted.
+struct Parts<'a> {
+    x: Matrix<'a>,
+    before: Option<RmsNorm<'a>>,
+    after: After<'a>,
+    weights: &'a [Values],
+}
+
+impl SublayerNode {
+    fn parts<'a>(&self, inputs: &'a [Values]) -> Parts<'a> {
+        let (x, mut rest) = inputs.split_first().expect("the input of the sublayer");
+        let mut norm = |norm: NormNode| {
+            let scale = norm.scaled.then(|| {
+                let (scale, others) = rest.split_first().expect("a scale for each norm");
+                rest = others;
+                scale.elements()
+            });
+            RmsNorm {
+                scale,
+                eps: norm.eps,
+            }
+        };
+        let before = self.before.map(&mut norm);
+        let after = match (self.after.map(&mut norm), self.kind) {
+            (None, _) => After::Sum,
+            (Some(norm), BlockKind::BranchSandwich) => After::NormOfBranch(norm),
+            (Some(norm), _) => After::NormOfSum(norm),
+        };
+        Parts {
+            x: rows(x),
+            before,
+            after,
+            weights: rest,
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn around<B>(&self, branch: B) -> Sublayer<'a, B> {
+        Sublayer {
+            before: self.before,
+            branch,
+            after: self.after,
+        }
+    }
+
+    fn feed_forward(&self) -> Sublayer<'a, FeedForward<'a>> {
+        self.around(FeedForward {
+            in_proj: rows(&self.weights[0]),
+            out_proj: rows(&self.weights[1]),
+        })
+    }
+
+    fn attention(
+        &self,
+        [batch, seq]: [usize; 2],
+        heads: Heads,
+        angles: &'a Angles,
+        biased: bool,
+    ) -> Sublayer<'a, SelfAttention<'a>> {
+        let (qkv, rest) = self.weights.split_first().expect("a packed projection");
+        self.around(SelfAttention {
+            shape: Shape {
+                batch,
+                seq,
+                heads: heads.queries,
+                kv_heads: heads.keys,
+                d_head: heads.d_head,
+            },
+            qkv: rows(qkv),
+            preparation: Preparation {
+                bias: biased.then(|| rest[0].elements()),
+                rope: Some(Rope {
+                    cos: &angles.cos,
+                    sin: &angles.sin,
+                }),
+                norm_eps: heads.qk_norm_eps.map(|eps| eps as f32),
+            },
+            proj: rows(rest.last().expect("a projection after attention")),
+        })
+    }
+}
+
+impl Function for SublayerNode {
+    type Saved = SavedBranch;
+
+    fn forward(&self, inputs: &[Values]) -> (Vec<f32>, SavedBranch) {
+        let parts = self.parts(inputs);
+        match &self.branch {
+            BranchNode::Attention {
+                heads,
+                angles,
+                biased,
+            } => {
+                let sequences = sequences(&inputs[0]);
+                let sublayer = parts.attention(sequences, *heads, angles, *biased);
+                let (out, saved) = sublayer.forward(parts.x);
+                (out, SavedBranch::Attention(saved))
+            }
+            BranchNode::FeedForward => {
+                let (out, saved) = parts.feed_forward().forward(parts.x);
+                (out, SavedBranch::FeedForward(saved))
+            }
+        }
+    }
+
+    fn backward(&self, inputs: &[Values], saved: &SavedBranch, d_out: &[f32]) -> Vec<Vec<f32>> {
+        let parts = self.parts(inputs);
+        let [rows, width] = parts.x.shape();
+        let d_out = Matrix::new(d_out, rows, width);
+        let Gradients { input, weights } = match (&self.branch, saved) {
+            (
+                BranchNode::Attention {
+                    heads,
+                    angles,
+                    biased,
+                },
+                SavedBranch::Attention(saved),
+            ) => {
+                let sequences = sequences(&inputs[0]);
+                let sublayer = parts.attention(sequences, *heads, angles, *biased);
+                sublayer.backward(parts.x, saved, d_out)
+            }
+            (BranchNode::FeedForward, SavedBranch::FeedForward(saved)) => {
+                parts.feed_forward().backward(parts.x, saved, d_out)
+            }
+            _ => unreachable!("a branch keeps what it needs itself"),
+        };
+        [input].into_iter().chain(weights).collect()
+    }
+}
+
+/// Views a tensor as rows of its last axis.
+fn rows(x: &Values) -> Matrix<'_> {
+    let elements = x.elements();
+    let width = x.shape().last().copied().unwrap_or(1);
+    Matrix::new(elements, elements.len() / width, width)
+}
+
+/// Returns batch and seq of `[batch, seq, d_model]`.
+fn sequences(x: &Values) -> [usize; 2] {
+    let shape = x.shape();
+    [shape[0], shape[1]]
+}
