@@ -12,6 +12,7 @@
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
 //! alone, with its reasons.
 
+pub mod attention;
 pub mod matrix;
 pub mod rows;
 pub mod vector;
