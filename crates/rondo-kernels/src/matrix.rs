@@ -119,6 +119,7 @@ impl<'a> Matrix<'a> {
     /// # Panics
     ///
     /// Panics where there is no such row or the elements of a row are not neighbours.
+    #[inline(always)]
     pub fn row(&self, index: usize) -> &'a [f32] {
         assert!(index < self.rows && self.col_stride == 1);
         // SAFETY: every constructor leaves `rows` rows of `cols` elements, `row_stride` apart,
@@ -228,6 +229,7 @@ impl<'a> MatrixMut<'a> {
     /// # Panics
     ///
     /// Panics where there is no such row.
+    #[inline(always)]
     pub fn row(&mut self, index: usize) -> &mut [f32] {
         assert!(index < self.rows);
         // SAFETY: every constructor leaves `rows` rows of `cols` elements, `row_stride` apart,

@@ -1,0 +1,117 @@
+//! Causal self-attention with grouped heads over the packed projection, keeping no matrix of
+//! scores.
+//!
+//! `A = softmax(Q·Kᵀ / √d_head) · V` per sequence and head, over the keys up to the query's own.
+//! Tiles of scores are computed, exponentiated against the largest score so far, multiplied with
+//! the values and forgotten; the backward computes them again from `lse`, the logarithm of each
+//! query's sum (Dao et al. 2022, arXiv 2205.14135; Dao 2023, arXiv 2307.08691).
+//!
+//! Reading order: [`Shape`]; `prepare`, what is done to queries and keys first; `tile`, what both
+//! directions do with a tile; `forward`; `backward`.
+
+mod backward;
+mod forward;
+mod prepare;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+pub use backward::backward;
+pub use forward::forward;
+pub use prepare::{Preparation, Rope, prepare, prepare_backward};
+
+use crate::matrix::Matrix;
+
+/// The counts of an attention layer and its batch; none is zero.
+///
+/// The packed projection has a row per token, `[batch · seq, qkv_width]`: the query heads, then the
+/// key heads, then the value heads. Each key and value head serves a run of `heads / kv_heads`
+/// neighbouring query heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Sequences.
+    pub batch: usize,
+    /// Tokens of a sequence.
+    pub seq: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key heads, and value heads: a divisor of `heads`.
+    pub kv_heads: usize,
+    /// Elements of a head.
+    pub d_head: usize,
+}
+
+impl Shape {
+    /// Returns the tokens of the batch: the rows of every buffer.
+    pub fn rows(&self) -> usize {
+        self.batch * self.seq
+    }
+
+    /// Returns the width of a row of the packed projection.
+    pub fn qkv_width(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.d_head
+    }
+
+    /// Returns the width of a row of the result.
+    pub fn attended_width(&self) -> usize {
+        self.heads * self.d_head
+    }
+
+    /// Returns the heads that are prepared before attention: those of queries and of keys.
+    pub fn prepared_heads(&self) -> usize {
+        self.heads + self.kv_heads
+    }
+
+    /// Returns the length of `lse`: one number per sequence, query head and token, in this order.
+    pub fn lse_len(&self) -> usize {
+        self.rows() * self.heads
+    }
+
+    /// Returns how many query heads a key head serves.
+    fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// Returns `1 / √d_head`.
+    fn scale(&self) -> f32 {
+        1.0 / (self.d_head as f32).sqrt()
+    }
+
+    /// Returns what one query head of one sequence works with.
+    fn head<'a>(&self, qkv: Matrix<'a>, sequence: usize, head: usize) -> Head<'a> {
+        let tokens = qkv.rows(sequence * self.seq..(sequence + 1) * self.seq);
+        let columns = |index: usize| tokens.columns(index * self.d_head..(index + 1) * self.d_head);
+        let key_head = self.heads + head / self.group();
+        Head {
+            queries: columns(head),
+            keys: columns(key_head),
+            values: columns(key_head + self.kv_heads),
+        }
+    }
+
+    /// Checks the counts and the length of a packed projection.
+    fn check(&self, qkv: &[f32]) {
+        let Self {
+            batch,
+            seq,
+            heads,
+            kv_heads,
+            d_head,
+        } = *self;
+        assert!(
+            batch * seq * heads * kv_heads * d_head > 0 && heads.is_multiple_of(kv_heads),
+            "{self:?}"
+        );
+        assert_eq!(qkv.len(), self.rows() * self.qkv_width(), "qkv of {self:?}");
+    }
+}
+
+/// The queries, keys and values of one query head of one sequence, `[seq, d_head]` each.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    queries: Matrix<'a>,
+    keys: Matrix<'a>,
+    values: Matrix<'a>,
+}
