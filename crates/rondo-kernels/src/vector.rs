@@ -5,21 +5,31 @@
 //! sums apart (no fused multiply-add) and sum in [`LANES`] partial sums, so that the bits do not
 //! depend on the instructions.
 
-use std::sync::LazyLock;
-
-use pulp::Arch;
-
 /// Partial sums of a reduction: the f32 lanes of an AVX-512 register.
 pub const LANES: usize = 16;
-
-static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
 
 /// Runs `work` compiled for the instructions of this machine.
 ///
 /// What it calls must be `#[inline(always)]` to be compiled along.
+#[cfg(target_arch = "x86_64")]
 #[inline]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    ARCH.dispatch(work)
+    use pulp::x86::{V3, V4};
+
+    if let Some(avx512) = V4::try_new() {
+        avx512.vectorize(work)
+    } else if let Some(avx2) = V3::try_new() {
+        avx2.vectorize(work)
+    } else {
+        work()
+    }
+}
+
+/// Runs `work`; the instructions that every processor of this kind has are its vector instructions.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    work()
 }
 
 /// `e^x` within 2 units in the last place; 0 below −87.3, ∞ above 88.37, NaN of NaN.
