@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use pulp::Arch;
+use pulp::{Arch, WithSimd};
 
 /// Partial sums of a reduction: the f32 lanes of an AVX-512 register.
 pub const LANES: usize = 16;
@@ -19,6 +19,12 @@ static ARCH: LazyLock<Arch> = LazyLock::new(Arch::new);
 /// What it calls must be `#[inline(always)]` to be compiled along.
 #[inline]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    ARCH.dispatch(work)
+}
+
+/// As [`vectorized`], for work that names the registers.
+#[inline]
+pub fn with_simd<W: WithSimd>(work: W) -> W::Output {
     ARCH.dispatch(work)
 }
 
