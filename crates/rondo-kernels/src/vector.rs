@@ -5,31 +5,40 @@
 //! sums apart (no fused multiply-add) and sum in [`LANES`] partial sums, so that the bits do not
 //! depend on the instructions.
 
+use pulp::WithSimd;
+
 /// Partial sums of a reduction: the f32 lanes of an AVX-512 register.
 pub const LANES: usize = 16;
 
 /// Runs `work` compiled for the instructions of this machine.
 ///
 /// What it calls must be `#[inline(always)]` to be compiled along.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    with_simd(work)
+}
+
+/// As [`vectorized`], for work that names the registers.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+pub fn with_simd<W: WithSimd>(work: W) -> W::Output {
+    use pulp::Simd;
     use pulp::x86::{V3, V4};
 
     if let Some(avx512) = V4::try_new() {
-        avx512.vectorize(work)
+        Simd::vectorize(avx512, work)
     } else if let Some(avx2) = V3::try_new() {
-        avx2.vectorize(work)
+        Simd::vectorize(avx2, work)
     } else {
-        work()
+        work.with_simd(pulp::Scalar)
     }
 }
 
-/// Runs `work`; the instructions that every processor of this kind has are its vector instructions.
+/// As [`vectorized`], for work that names the registers.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
-    work()
+pub fn with_simd<W: WithSimd>(work: W) -> W::Output {
+    pulp::Arch::new().dispatch(work)
 }
 
 /// `e^x` within 2 units in the last place; 0 below −87.3, ∞ above 88.37, NaN of NaN.

@@ -7,8 +7,9 @@
 use rayon::prelude::*;
 
 use super::tile::{KEYS, QUERIES, Queries, with_scratch};
+use super::tile_product::{Left, tile_product};
 use super::{Head, Shape};
-use crate::matrix::{Matrix, MatrixMut, Threads, Write, product};
+use crate::matrix::{Matrix, MatrixMut, Write};
 use crate::vector::{LANES, dot, exp, vectorized};
 
 /// Writes the gradient of the packed, prepared projection.
@@ -151,7 +152,7 @@ impl QueryHead<'_> {
             softmax.differentiate(scores, d_weights, width);
             let (weights, d_scores) = (queries.view(scores), queries.view(d_weights));
             let add = |out, scale, left, right| {
-                product(out, Write::Add, scale, left, right, Threads::One);
+                tile_product(out, Write::Add, scale, Left::Plain(left), right);
             };
             add(
                 d_values.reborrow().rows(keys.clone()),
@@ -170,13 +171,12 @@ impl QueryHead<'_> {
             } else {
                 Write::Add
             };
-            product(
+            tile_product(
                 self.d_queries.reborrow().rows(positions.clone()),
                 write,
                 scale,
-                d_scores.transposed(),
+                Left::Transposed(d_scores),
                 key_rows,
-                Threads::One,
             );
         }
     }
@@ -197,11 +197,14 @@ impl FinishedSoftmax {
             mean: [0.0; QUERIES],
         };
         softmax.lse[..lse.len()].copy_from_slice(lse);
-        vectorized(|| {
-            for (query, mean) in softmax.mean.iter_mut().enumerate().take(lse.len()) {
-                *mean = dot(attended.row(query), d_attended.row(query));
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                for (query, mean) in softmax.mean.iter_mut().enumerate().take(lse.len()) {
+                    *mean = dot(attended.row(query), d_attended.row(query));
+                }
+            },
+        );
         softmax
     }
 
@@ -211,21 +214,24 @@ impl FinishedSoftmax {
     ///
     /// `scores`, `d_weights`: `[keys, width]`.
     fn differentiate(&self, scores: &mut [f32], d_weights: &mut [f32], width: usize) {
-        vectorized(|| {
-            let lse = self.lse.as_chunks::<LANES>().0;
-            let mean = self.mean.as_chunks::<LANES>().0;
-            let scores = scores.chunks_exact_mut(width);
-            for (scores, d_weights) in scores.zip(d_weights.chunks_exact_mut(width)) {
-                let scores = scores.as_chunks_mut::<LANES>().0;
-                let d_weights = d_weights.as_chunks_mut::<LANES>().0;
-                let columns = scores.iter_mut().zip(d_weights).zip(lse.iter().zip(mean));
-                for ((score, d_weight), (lse, mean)) in columns {
-                    for lane in 0..LANES {
-                        score[lane] = exp(score[lane] - lse[lane]);
-                        d_weight[lane] = score[lane] * (d_weight[lane] - mean[lane]);
+        vectorized(
+            #[inline(always)]
+            || {
+                let lse = self.lse.as_chunks::<LANES>().0;
+                let mean = self.mean.as_chunks::<LANES>().0;
+                let scores = scores.chunks_exact_mut(width);
+                for (scores, d_weights) in scores.zip(d_weights.chunks_exact_mut(width)) {
+                    let scores = scores.as_chunks_mut::<LANES>().0;
+                    let d_weights = d_weights.as_chunks_mut::<LANES>().0;
+                    let columns = scores.iter_mut().zip(d_weights).zip(lse.iter().zip(mean));
+                    for ((score, d_weight), (lse, mean)) in columns {
+                        for lane in 0..LANES {
+                            score[lane] = exp(score[lane] - lse[lane]);
+                            d_weight[lane] = score[lane] * (d_weight[lane] - mean[lane]);
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
     }
 }

@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 
 use super::tile::{KEYS, QUERIES, Queries, scale_rows, with_scratch};
+use super::tile_product::{Left, tile_product};
 use super::{Head, Shape};
-use crate::matrix::{Matrix, MatrixMut, Threads, Write, product};
+use crate::matrix::{Matrix, MatrixMut, Write};
 use crate::vector::{LANES, exp, vectorized};
 
 /// Attends every token to itself and those before it in its sequence.
@@ -79,13 +80,12 @@ impl Task<'_> {
                     scale_rows(&mut self.attended, &softmax.shrink[..queries.count]);
                     Write::Add
                 };
-                product(
+                tile_product(
                     self.attended.reborrow(),
                     write,
                     1.0,
-                    queries.view(tile).transposed(),
+                    Left::Transposed(queries.view(tile)),
                     self.head.values.rows(keys),
-                    Threads::One,
                 );
             }
             let inverse = softmax.sum.map(|sum| 1.0 / sum);
@@ -122,35 +122,38 @@ impl OnlineSoftmax {
     ///
     /// `tile`: `[keys, width]`.
     fn absorb(&mut self, tile: &mut [f32], width: usize) {
-        vectorized(|| {
-            let largest = self.largest.as_chunks_mut::<LANES>().0;
-            let sum = self.sum.as_chunks_mut::<LANES>().0;
-            let shrink = self.shrink.as_chunks_mut::<LANES>().0;
-            let columns = largest.iter_mut().zip(sum).zip(shrink);
-            for (column, ((largest, sum), shrink)) in columns.enumerate().take(width / LANES) {
-                let before = *largest;
-                for row in tile.chunks_exact(width) {
-                    let scores = &row.as_chunks::<LANES>().0[column];
+        vectorized(
+            #[inline(always)]
+            || {
+                let largest = self.largest.as_chunks_mut::<LANES>().0;
+                let sum = self.sum.as_chunks_mut::<LANES>().0;
+                let shrink = self.shrink.as_chunks_mut::<LANES>().0;
+                let columns = largest.iter_mut().zip(sum).zip(shrink);
+                for (column, ((largest, sum), shrink)) in columns.enumerate().take(width / LANES) {
+                    let before = *largest;
+                    for row in tile.chunks_exact(width) {
+                        let scores = &row.as_chunks::<LANES>().0[column];
+                        for lane in 0..LANES {
+                            largest[lane] = if scores[lane] > largest[lane] {
+                                scores[lane]
+                            } else {
+                                largest[lane]
+                            };
+                        }
+                    }
                     for lane in 0..LANES {
-                        largest[lane] = if scores[lane] > largest[lane] {
-                            scores[lane]
-                        } else {
-                            largest[lane]
-                        };
+                        shrink[lane] = exp(before[lane] - largest[lane]);
+                        sum[lane] *= shrink[lane];
+                    }
+                    for row in tile.chunks_exact_mut(width) {
+                        let scores = &mut row.as_chunks_mut::<LANES>().0[column];
+                        for lane in 0..LANES {
+                            scores[lane] = exp(scores[lane] - largest[lane]);
+                            sum[lane] += scores[lane];
+                        }
                     }
                 }
-                for lane in 0..LANES {
-                    shrink[lane] = exp(before[lane] - largest[lane]);
-                    sum[lane] *= shrink[lane];
-                }
-                for row in tile.chunks_exact_mut(width) {
-                    let scores = &mut row.as_chunks_mut::<LANES>().0[column];
-                    for lane in 0..LANES {
-                        scores[lane] = exp(scores[lane] - largest[lane]);
-                        sum[lane] += scores[lane];
-                    }
-                }
-            }
-        });
+            },
+        );
     }
 }

@@ -17,6 +17,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod tile_product;
 
 pub use backward::backward;
 pub use forward::forward;

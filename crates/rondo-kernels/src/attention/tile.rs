@@ -7,7 +7,8 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use crate::matrix::{Matrix, MatrixMut, Threads, Write, product};
+use super::tile_product::{Left, tile_product};
+use crate::matrix::{Matrix, MatrixMut, Write};
 use crate::vector::{LANES, vectorized};
 
 /// Queries of a tile.
@@ -55,11 +56,15 @@ impl Queries {
         if width > self.count {
             turned.fill(0.0);
         }
-        for query in 0..self.count {
-            for (column, &x) in turned.chunks_exact_mut(width).zip(rows.row(query)) {
-                column[query] = scale * x;
-            }
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for first in (0..self.count).step_by(LANES) {
+                    let rows = rows.rows(first..self.count.min(first + LANES));
+                    turn_lanes(rows, scale, turned, width, first);
+                }
+            },
+        );
     }
 
     /// Writes the inner products of keys (or values) with turned rows into a tile.
@@ -69,13 +74,12 @@ impl Queries {
     /// `tile`: `[keys, width]`; `keys`: `[keys, d_head]`; `turned`: `[d_head, width]`.
     pub(super) fn inner_products(self, tile: &mut [f32], keys: Matrix<'_>, turned: &[f32]) {
         let [count, d_head] = keys.shape();
-        product(
+        tile_product(
             MatrixMut::new(tile, count, self.width()),
             Write::Replace,
             1.0,
-            keys,
+            Left::Plain(keys),
             Matrix::new(turned, d_head, self.width()),
-            Threads::One,
         );
     }
 
@@ -92,6 +96,27 @@ impl Queries {
     pub(super) fn view(self, tile: &[f32]) -> Matrix<'_> {
         let width = self.width();
         Matrix::new(tile, tile.len() / width, width).columns(0..self.count)
+    }
+}
+
+/// Writes at most [`LANES`] rows into the columns of `turned` from `first` on.
+#[inline(always)]
+fn turn_lanes(rows: Matrix<'_>, scale: f32, turned: &mut [f32], width: usize, first: usize) {
+    let [count, d_head] = rows.shape();
+    if count < LANES {
+        for query in 0..count {
+            for (column, &x) in turned.chunks_exact_mut(width).zip(rows.row(query)) {
+                column[first + query] = scale * x;
+            }
+        }
+        return;
+    }
+    let rows: [&[f32]; LANES] = std::array::from_fn(|query| &rows.row(query)[..d_head]);
+    for (i, column) in turned.chunks_exact_mut(width).enumerate().take(d_head) {
+        let column = &mut column[first..first + LANES];
+        for query in 0..LANES {
+            column[query] = scale * rows[query][i];
+        }
     }
 }
 
@@ -114,11 +139,14 @@ pub(super) fn with_scratch(length: usize, work: impl FnOnce(&mut [f32])) {
 
 /// Multiplies every row by its factor.
 pub(super) fn scale_rows(rows: &mut MatrixMut<'_>, factors: &[f32]) {
-    vectorized(|| {
-        for (index, &factor) in factors.iter().enumerate() {
-            for x in rows.row(index) {
-                *x *= factor;
+    vectorized(
+        #[inline(always)]
+        || {
+            for (index, &factor) in factors.iter().enumerate() {
+                for x in rows.row(index) {
+                    *x *= factor;
+                }
             }
-        }
-    });
+        },
+    );
 }
