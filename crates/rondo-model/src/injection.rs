@@ -28,23 +28,38 @@ impl Injection {
         }
     }
 
-    /// Injects the embedding into the state.
+    /// Computes what the iterations of a pass share.
     ///
     /// # Shapes
     ///
-    /// `state`, `embedding`: `[batch, seq, d_model]`; returns the same.
+    /// `embedding`: e, `[batch, seq, d_model]`.
+    pub fn prepare(&self, embedding: Tensor<3>) -> Prepared {
+        let [_, _, width] = embedding.dims();
+        Prepared(match &self.adapter {
+            Some(adapter) => ops::project_rows(embedding, adapter.val(), width..2 * width),
+            None => embedding,
+        })
+    }
+
+    /// Injects the embedding that was prepared into the state.
+    ///
+    /// # Shapes
+    ///
+    /// `state` and the result: `[batch, seq, d_model]`.
     ///
     /// # Panics
     ///
     /// Never: [`Self::new`] gives each kind its matrices.
-    pub fn forward(&self, state: Tensor<3>, embedding: Tensor<3>) -> Tensor<3> {
+    pub fn forward(&self, state: Tensor<3>, prepared: &Prepared) -> Tensor<3> {
+        let embedding = prepared.0.clone();
         match self.kind {
             InjectionKind::Linear => {
                 let adapter = self
                     .adapter
                     .as_ref()
                     .expect("a linear injection has its adapter");
-                ops::project_joined(state, embedding, adapter.val())
+                let [_, _, width] = state.dims();
+                ops::project_rows(state, adapter.val(), 0..width) + embedding
             }
             InjectionKind::Add => state + embedding,
             InjectionKind::Gate => state * embedding,
@@ -56,10 +71,50 @@ impl Injection {
     }
 }
 
+/// What an injection makes of e, the same for every iteration of a pass: `e · A_e` with the lower
+/// half of a linear injection's adapter, for the others e itself; `[batch, seq, d_model]`.
+#[derive(Clone, Debug)]
+pub struct Prepared(Tensor<3>);
+
+impl Prepared {
+    /// Returns the same as a constant.
+    #[must_use]
+    pub fn without_autodiff(&self) -> Self {
+        Self(self.0.clone().without_autodiff())
+    }
+}
+
 #[cfg(test)]
 impl Injection {
     /// Replaces the adapter of a linear injection.
     pub(crate) fn set_adapter(&mut self, matrix: Tensor<2>) {
         self.adapter = Some(Param::from_tensor(matrix));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn a_linear_injection_is_the_product_of_state_and_embedding_side_by_side() {
+        let device = Device::flex();
+        let adapter =
+            Tensor::<2>::from_data([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0], [1.0, 1.0]], &device);
+        let injection = Injection {
+            adapter: Some(Param::from_tensor(adapter)),
+            mlp: None,
+            kind: InjectionKind::Linear,
+        };
+        let prepared = injection.prepare(Tensor::from_data([[[5.0, 7.0]]], &device));
+        let state = Tensor::from_data([[[1.0, 2.0]]], &device);
+        let injected: Vec<f32> = injection
+            .forward(state, &prepared)
+            .into_data()
+            .iter()
+            .collect();
+        // (1, 2, 5, 7) · A.
+        assert_eq!(injected, [1.0 + 15.0 + 7.0, 2.0 + 2.0 + 7.0]);
     }
 }

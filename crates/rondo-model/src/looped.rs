@@ -9,7 +9,7 @@ use crate::block::Block;
 use crate::config::ModelConfig;
 use crate::depth::Unroll;
 use crate::init::Weights;
-use crate::injection::Injection;
+use crate::injection::{Injection, Prepared};
 use crate::norm::RmsNorm;
 use crate::ops::{self, Head};
 use crate::recurrence::{self, Iterate, Trace};
@@ -124,19 +124,20 @@ impl LoopedTransformer {
         let embedding = self.embed(tokens, rope);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
+        let prepared = self.injection.prepare(embedding.clone());
         let tracked = Core {
             blocks: &self.core,
             injection: &self.injection,
-            embedding: &embedding,
+            prepared: &prepared,
             rope,
         };
         let state = if unroll.no_grad > 0 && embedding.is_autodiff() {
             let (blocks, injection) = (self.core.valid(), self.injection.valid());
-            let constant = embedding.clone().without_autodiff();
+            let constant = prepared.without_autodiff();
             let free = Core {
                 blocks: &blocks,
                 injection: &injection,
-                embedding: &constant,
+                prepared: &constant,
                 rope,
             };
             recurrence::run(unroll, state, &free, &tracked, trace)
@@ -164,11 +165,11 @@ impl LoopedTransformer {
         depths: &[usize],
         mut visit: impl FnMut(usize, Readout),
     ) {
-        let embedding = self.embed(tokens, rope);
+        let prepared = self.injection.prepare(self.embed(tokens, rope));
         let core = Core {
             blocks: &self.core,
             injection: &self.injection,
-            embedding: &embedding,
+            prepared: &prepared,
             rope,
         };
         let mut depths = depths.to_vec();
@@ -222,13 +223,13 @@ impl LoopedTransformer {
 struct Core<'a> {
     blocks: &'a [Block],
     injection: &'a Injection,
-    embedding: &'a Tensor<3>,
+    prepared: &'a Prepared,
     rope: &'a Rope,
 }
 
 impl Iterate for Core<'_> {
     fn iterate(&self, state: Tensor<3>) -> Tensor<3> {
-        let x = self.injection.forward(state, self.embedding.clone());
+        let x = self.injection.forward(state, self.prepared);
         self.blocks
             .iter()
             .fold(x, |x, block| block.forward(x, self.rope))

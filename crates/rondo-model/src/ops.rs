@@ -54,15 +54,14 @@ pub fn project_columns(x: Tensor<3>, weight: Tensor<2>, columns: Range<usize>) -
     project(x, weight.slice(s![.., columns]))
 }
 
-/// Matrix product of `[a ; b]` with a matrix, without joining a and b.
+/// Matrix product with the rows `rows` of a matrix: `[a ; b] · W` is the sum of a and b times their
+/// own rows, so that neither has to be joined to the other.
 ///
 /// # Shapes
 ///
-/// `a`, `b`: `[batch, seq, width]`; `weight`: `[2·width, d_out]`; returns `[batch, seq, d_out]`.
-pub fn project_joined(a: Tensor<3>, b: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
-    let [_, _, width] = a.dims();
-    let upper = weight.clone().slice(s![..width, ..]);
-    project(a, upper) + project(b, weight.slice(s![width.., ..]))
+/// As [`project`], with `d_in` the length of `rows`.
+pub fn project_rows(x: Tensor<3>, weight: Tensor<2>, rows: Range<usize>) -> Tensor<3> {
+    project(x, weight.slice(s![rows, ..]))
 }
 
 /// Gated SiLU: `SiLU(a) ⊙ b`.
@@ -279,7 +278,8 @@ mod tests {
             [12.0, 15.0, 26.0, 33.0]
         );
         let tall = Tensor::<2>::from_data([[1.0], [2.0], [3.0], [4.0]], &device);
-        assert_eq!(values(project_joined(x.clone(), x, tall)), [16.0, 36.0]);
+        let parts = project_rows(x.clone(), tall.clone(), 0..2) + project_rows(x, tall, 2..4);
+        assert_eq!(values(parts), [16.0, 36.0]);
     }
 
     #[test]

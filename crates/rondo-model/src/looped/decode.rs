@@ -18,6 +18,7 @@ use super::{LoopedTransformer, Readout};
 use crate::attention::{KeyValues, Rope};
 use crate::block::Block;
 use crate::config::ModelConfig;
+use crate::injection::Prepared;
 
 /// A sequence in the making.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub struct Decoder<'a> {
 /// Positions that are being decoded.
 #[derive(Debug)]
 pub struct Chunk {
-    embedding: Tensor<3>,
+    prepared: Prepared,
     state: Tensor<3>,
     rope: Rope,
     iterations: usize,
@@ -134,7 +135,7 @@ impl<'a> Decoder<'a> {
             |layer| self.prelude.get(layer),
         );
         Chunk {
-            embedding,
+            prepared: self.model.injection.prepare(embedding),
             state,
             rope,
             iterations: 0,
@@ -150,10 +151,8 @@ impl<'a> Decoder<'a> {
             None => chunk.iterations,
             Some(budget) => chunk.iterations % budget,
         };
-        let x = self
-            .model
-            .injection
-            .forward(chunk.state.clone(), chunk.embedding.clone());
+        let injection = &self.model.injection;
+        let x = injection.forward(chunk.state.clone(), &chunk.prepared);
         let (state, known) = pass(&self.model.core, x, &chunk.rope, |layer| {
             self.core[layer].at(place)
         });
