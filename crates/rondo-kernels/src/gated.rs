@@ -60,3 +60,26 @@ pub fn backward(both: &[f32], d_ff: usize, d_both: &mut [f32], d_h: &mut [f32]) 
         );
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_is_half_open_at_zero_and_open_far_above() {
+        let mut out = [0.0; 2];
+        forward(&[0.0, 40.0, 3.0, 0.5], 2, &mut out);
+        assert!(out[0].abs() < 1e-12 && (out[1] - 20.0).abs() < 1e-5);
+        let (mut d_both, mut d_h) = ([0.0; 4], [1.0; 2]);
+        backward(&[0.0, 40.0, 3.0, 0.5], 2, &mut d_both, &mut d_h);
+        // d_a = b σ(a) (1 + a (1 − σ(a))), d_b = SiLU(a), and h again.
+        let expected = [1.5, 0.5, 0.0, 40.0];
+        assert!(
+            d_both
+                .iter()
+                .zip(expected)
+                .all(|(d, e)| (d - e).abs() < 1e-5)
+        );
+        assert!(d_h.iter().zip(out).all(|(h, out)| (h - out).abs() < 1e-6));
+    }
+}

@@ -145,3 +145,34 @@ impl RmsNorm<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_and_four_become_three_and_four_over_the_root_of_their_mean_square() {
+        let norm = RmsNorm {
+            scale: Some(&[1.0, 2.0]),
+            eps: 0.0,
+        };
+        let mut out = [0.0; 2];
+        norm.forward(&[3.0, 4.0], 2, &mut out);
+        let root = 12.5_f32.sqrt();
+        assert!((out[0] - 3.0 / root).abs() < 1e-6 && (out[1] - 8.0 / root).abs() < 1e-6);
+        let mut x = [1.0, 1.0];
+        norm.forward_sum(&mut x, &[2.0, 3.0], 2, &mut out);
+        assert!((out[1] - 8.0 / root).abs() < 1e-6 && (x[1] - 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_gradient_along_the_row_itself_vanishes() {
+        let norm = RmsNorm {
+            scale: None,
+            eps: 0.0,
+        };
+        let (x, mut d_x) = ([1.0, -2.0, 0.5], [10.0; 3]);
+        assert!(norm.backward(&x, &x, 3, &mut d_x, Write::Add).is_none());
+        assert!(d_x.iter().all(|d| (d - 10.0).abs() < 1e-6));
+    }
+}

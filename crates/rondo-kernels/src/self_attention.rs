@@ -74,7 +74,11 @@ impl Branch for SelfAttention<'_> {
         let d_weight = product_of(x.transposed(), d_qkv, Threads::All);
         Gradients {
             input: product_of(d_qkv, self.qkv.transposed(), Threads::All),
-            weights: [d_weight].into_iter().chain(d_bias).chain([d_proj]).collect(),
+            weights: [d_weight]
+                .into_iter()
+                .chain(d_bias)
+                .chain([d_proj])
+                .collect(),
         }
     }
 }

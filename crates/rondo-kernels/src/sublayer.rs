@@ -187,3 +187,6 @@ fn add(a: &mut [f32], b: &[f32]) {
         );
     });
 }
+
+#[cfg(test)]
+mod tests;

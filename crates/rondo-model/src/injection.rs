@@ -36,7 +36,7 @@ impl Injection {
     pub fn prepare(&self, embedding: Tensor<3>) -> Prepared {
         let [_, _, width] = embedding.dims();
         Prepared(match &self.adapter {
-            Some(adapter) => ops::project_rows(embedding, adapter.val(), width..2 * width),
+            Some(adapter) => ops::project_rows(embedding, adapter.val(), width..2 * width, None),
             None => embedding,
         })
     }
@@ -59,7 +59,7 @@ impl Injection {
                     .as_ref()
                     .expect("a linear injection has its adapter");
                 let [_, _, width] = state.dims();
-                ops::project_rows(state, adapter.val(), 0..width) + embedding
+                ops::project_rows(state, adapter.val(), 0..width, Some(embedding))
             }
             InjectionKind::Add => state + embedding,
             InjectionKind::Gate => state * embedding,

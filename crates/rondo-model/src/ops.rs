@@ -6,63 +6,18 @@
 //! knows which it gets.
 
 mod node;
+mod norm;
+mod projection;
 mod sublayer;
 
+pub use norm::rms_norm;
+pub use projection::{project, project_columns, project_rows};
 pub use sublayer::{Angles, Branch, Heads, Norm, Norms, compose, sublayer};
-
-use std::ops::Range;
 
 use burn::tensor::activation::{log_softmax, silu};
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Int, Tensor, s};
-
-/// Root-mean-square norm over the last axis: `x / √(mean(x²) + eps) ⊙ scale`.
-///
-/// # Shapes
-///
-/// `x`: `[batch, seq, width]`; `scale`: `[width]`.
-pub fn rms_norm(x: Tensor<3>, scale: Option<Tensor<1>>, eps: f64) -> Tensor<3> {
-    let mean_square = x.clone().square().mean_dim(2);
-    let normed = x / (mean_square + eps).sqrt();
-    match scale {
-        Some(scale) => normed * scale.unsqueeze(),
-        None => normed,
-    }
-}
-
-/// Matrix product of the last axis with a `[d_in, d_out]` matrix.
-///
-/// # Shapes
-///
-/// `x`: `[batch, seq, d_in]`; returns `[batch, seq, d_out]`.
-pub fn project(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
-    let [batch, seq, d_in] = x.dims();
-    let [_, d_out] = weight.dims();
-    x.reshape([batch * seq, d_in])
-        .matmul(weight)
-        .reshape([batch, seq, d_out])
-}
-
-/// Matrix product with the columns `columns` of a matrix. A slice of the weight is small where a
-/// slice of the product would copy every token's features, forward and backward.
-///
-/// # Shapes
-///
-/// As [`project`], with `d_out` the length of `columns`.
-pub fn project_columns(x: Tensor<3>, weight: Tensor<2>, columns: Range<usize>) -> Tensor<3> {
-    project(x, weight.slice(s![.., columns]))
-}
-
-/// Matrix product with the rows `rows` of a matrix: `[a ; b] · W` is the sum of a and b times their
-/// own rows, so that neither has to be joined to the other.
-///
-/// # Shapes
-///
-/// As [`project`], with `d_in` the length of `rows`.
-pub fn project_rows(x: Tensor<3>, weight: Tensor<2>, rows: Range<usize>) -> Tensor<3> {
-    project(x, weight.slice(s![rows, ..]))
-}
+use burn::tensor::{Int, Tensor};
 
 /// Gated SiLU: `SiLU(a) ⊙ b`.
 ///
@@ -278,7 +233,8 @@ mod tests {
             [12.0, 15.0, 26.0, 33.0]
         );
         let tall = Tensor::<2>::from_data([[1.0], [2.0], [3.0], [4.0]], &device);
-        let parts = project_rows(x.clone(), tall.clone(), 0..2) + project_rows(x, tall, 2..4);
+        let upper = project_rows(x.clone(), tall.clone(), 0..2, None);
+        let parts = project_rows(x, tall, 2..4, Some(upper));
         assert_eq!(values(parts), [16.0, 36.0]);
     }
 

@@ -1,6 +1,7 @@
 //! A function of tensors on flex whose backward is written by hand, as one node of the graph.
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -13,6 +14,7 @@ use burn::backend::{
     TensorMetadata,
 };
 use burn::tensor::{DType, Tensor, TensorData};
+use rondo_kernels::matrix::Matrix;
 
 type Primitive = FloatTensor<Flex>;
 type Tracked = FloatTensor<Autodiff<Flex>>;
@@ -21,13 +23,27 @@ type Tracked = FloatTensor<Autodiff<Flex>>;
 pub(super) trait Function: Clone + Debug + Send + 'static {
     /// What the backward pass needs besides the inputs.
     type Saved: Debug + Send + Sync + 'static;
+    /// What the forward pass finds besides the output, without gradient.
+    type Aside;
 
-    /// Returns the output, which has the shape of the first input, and what the backward pass
-    /// needs.
-    fn forward(&self, inputs: &[Values]) -> (Vec<f32>, Self::Saved);
+    /// Returns what the function gives; what only the backward pass reads may be left out where
+    /// there will be none: where nothing is `tracked`.
+    fn forward(&self, inputs: &[Values], tracked: bool) -> Output<Self>;
 
     /// Returns the gradient of every input for that of the output.
     fn backward(&self, inputs: &[Values], saved: &Self::Saved, d_out: &[f32]) -> Vec<Vec<f32>>;
+}
+
+/// What a function gives.
+pub(super) struct Output<F: Function + ?Sized> {
+    /// The output, row after row.
+    pub(super) values: Vec<f32>,
+    /// The sizes of its axes.
+    pub(super) shape: Vec<usize>,
+    /// What the backward pass needs.
+    pub(super) saved: F::Saved,
+    /// What was found besides.
+    pub(super) aside: F::Aside,
 }
 
 /// The elements of a contiguous f32 tensor.
@@ -40,6 +56,13 @@ impl Values {
         self.0
             .as_slice()
             .expect("a contiguous f32 tensor is a slice")
+    }
+
+    /// Returns the elements as rows of the last axis.
+    pub(super) fn rows(&self) -> Matrix<'_> {
+        let elements = self.elements();
+        let width = self.0.shape().last().copied().unwrap_or(1);
+        Matrix::new(elements, elements.len() / width, width)
     }
 
     /// Returns the sizes of the axes.
@@ -69,15 +92,16 @@ pub(super) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
 pub(super) fn apply<F: Function, const D: usize>(
     function: F,
     inputs: Vec<DispatchTensor>,
-) -> Tensor<D> {
-    let tracked = |input: &DispatchTensor| input.autodiff != DispatchAutodiffContext::Disabled;
-    if !inputs.iter().any(tracked) {
+) -> (Tensor<D>, F::Aside) {
+    let in_graph = |input: &DispatchTensor| input.autodiff != DispatchAutodiffContext::Disabled;
+    if !inputs.iter().any(in_graph) {
         let inputs: Vec<Values> = inputs.into_iter().map(|x| values(&plain(x))).collect();
-        let (out, _) = function.forward(&inputs);
-        return Tensor::from_primitive::<Flex>(primitive(out, inputs[0].shape()));
+        let output = function.forward(&inputs, false);
+        let out = primitive(output.values, output.shape);
+        return (Tensor::from_primitive::<Flex>(out), output.aside);
     }
     let inputs: Vec<Tracked> = inputs.into_iter().map(lifted).collect();
-    let out = match inputs.len() {
+    let (out, aside) = match inputs.len() {
         1 => record::<F, 1>(function, inputs),
         2 => record::<F, 2>(function, inputs),
         3 => record::<F, 3>(function, inputs),
@@ -86,32 +110,38 @@ pub(super) fn apply<F: Function, const D: usize>(
         6 => record::<F, 6>(function, inputs),
         count => unreachable!("no function has {count} inputs"),
     };
-    Tensor::from_primitive::<Autodiff<Flex>>(out)
+    (Tensor::from_primitive::<Autodiff<Flex>>(out), aside)
 }
 
-fn record<F: Function, const N: usize>(function: F, inputs: Vec<Tracked>) -> Tracked {
+fn record<F: Function, const N: usize>(function: F, inputs: Vec<Tracked>) -> (Tracked, F::Aside) {
     let inputs: [Tracked; N] = inputs.try_into().expect("the caller counted them");
     let values: Vec<Values> = inputs.iter().map(|x| values(x.primitive())).collect();
-    let (out, saved) = function.forward(&values);
-    let out = primitive(out, values[0].shape());
+    let tracked = inputs.iter().any(Tracked::is_tracked);
+    let output = function.forward(&values, tracked);
+    let out = primitive(output.values, output.shape);
     let guards = inputs.map(|input| input.into_parts().1);
-    let node = Node(std::marker::PhantomData);
-    match node.prepare::<NoCheckpointing>(guards).compute_bound().stateful() {
+    let node = Node(PhantomData);
+    let out = match node
+        .prepare::<NoCheckpointing>(guards)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(prep) => {
             let state = State {
                 function,
                 inputs: values,
-                saved: Arc::new(saved),
+                saved: Arc::new(output.saved),
             };
             prep.finish(state, out)
         }
         OpsKind::UnTracked(prep) => prep.finish(out),
-    }
+    };
+    (out, output.aside)
 }
 
 /// The backward step of `F`; everything it knows is in its state.
 #[derive(Debug)]
-struct Node<F>(std::marker::PhantomData<fn() -> F>);
+struct Node<F>(PhantomData<fn() -> F>);
 
 #[derive(Debug)]
 struct State<F: Function> {

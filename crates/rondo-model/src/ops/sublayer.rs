@@ -11,7 +11,7 @@ use rondo_kernels::norm::RmsNorm;
 use rondo_kernels::self_attention::{self, SelfAttention};
 use rondo_kernels::sublayer::{After, Gradients, Saved, Sublayer};
 
-use super::node::{self, Function, Values};
+use super::node::{self, Function, Output, Values};
 use super::rms_norm;
 use crate::config::BlockKind;
 
@@ -164,7 +164,7 @@ fn fused(x: Tensor<3>, norms: Norms, branch: Branch) -> Tensor<3> {
             inputs.extend([in_proj, out_proj].map(Tensor::into_dispatch));
         }
     }
-    node::apply(function, inputs)
+    node::apply(function, inputs).0
 }
 
 /// A sublayer without its tensors; these are, in order: x, the scale of the norm before, the scale
@@ -229,7 +229,7 @@ impl SublayerNode {
             (Some(norm), _) => After::NormOfSum(norm),
         };
         Parts {
-            x: rows(x),
+            x: x.rows(),
             before,
             after,
             weights: rest,
@@ -248,8 +248,8 @@ impl<'a> Parts<'a> {
 
     fn feed_forward(&self) -> Sublayer<'a, FeedForward<'a>> {
         self.around(FeedForward {
-            in_proj: rows(&self.weights[0]),
-            out_proj: rows(&self.weights[1]),
+            in_proj: self.weights[0].rows(),
+            out_proj: self.weights[1].rows(),
         })
     }
 
@@ -269,7 +269,7 @@ impl<'a> Parts<'a> {
                 kv_heads: heads.keys,
                 d_head: heads.d_head,
             },
-            qkv: rows(qkv),
+            qkv: qkv.rows(),
             preparation: Preparation {
                 bias: biased.then(|| rest[0].elements()),
                 rope: Some(Rope {
@@ -278,17 +278,18 @@ impl<'a> Parts<'a> {
                 }),
                 norm_eps: heads.qk_norm_eps.map(|eps| eps as f32),
             },
-            proj: rows(rest.last().expect("a projection after attention")),
+            proj: rest.last().expect("a projection after attention").rows(),
         })
     }
 }
 
 impl Function for SublayerNode {
     type Saved = SavedBranch;
+    type Aside = ();
 
-    fn forward(&self, inputs: &[Values]) -> (Vec<f32>, SavedBranch) {
+    fn forward(&self, inputs: &[Values], _tracked: bool) -> Output<Self> {
         let parts = self.parts(inputs);
-        match &self.branch {
+        let (values, saved) = match &self.branch {
             BranchNode::Attention {
                 heads,
                 angles,
@@ -303,6 +304,12 @@ impl Function for SublayerNode {
                 let (out, saved) = parts.feed_forward().forward(parts.x);
                 (out, SavedBranch::FeedForward(saved))
             }
+        };
+        Output {
+            values,
+            shape: inputs[0].shape(),
+            saved,
+            aside: (),
         }
     }
 
@@ -330,13 +337,6 @@ impl Function for SublayerNode {
         };
         [input].into_iter().chain(weights).collect()
     }
-}
-
-/// Views a tensor as rows of its last axis.
-fn rows(x: &Values) -> Matrix<'_> {
-    let elements = x.elements();
-    let width = x.shape().last().copied().unwrap_or(1);
-    Matrix::new(elements, elements.len() / width, width)
 }
 
 /// Returns batch and seq of `[batch, seq, d_model]`.

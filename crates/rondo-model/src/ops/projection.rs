@@ -1,0 +1,116 @@
+//! Products with matrices, or with parts of one.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, s};
+use rondo_kernels::matrix::{Matrix, MatrixMut, Threads, Write, product, product_of};
+
+use super::node::{self, Function, Output, Values};
+
+/// Matrix product of the last axis with a `[d_in, d_out]` matrix.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, d_in]`; returns `[batch, seq, d_out]`.
+pub fn project(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+    let [batch, seq, d_in] = x.dims();
+    let [_, d_out] = weight.dims();
+    x.reshape([batch * seq, d_in])
+        .matmul(weight)
+        .reshape([batch, seq, d_out])
+}
+
+/// Matrix product with the columns `columns` of a matrix. A slice of the weight is small where a
+/// slice of the product would copy every token's features, forward and backward.
+///
+/// # Shapes
+///
+/// As [`project`], with `d_out` the length of `columns`.
+pub fn project_columns(x: Tensor<3>, weight: Tensor<2>, columns: Range<usize>) -> Tensor<3> {
+    project(x, weight.slice(s![.., columns]))
+}
+
+/// Matrix product with the rows `rows` of a matrix, added to `base` where there is one:
+/// `[a ; b] · W` is the sum of a and b times their own rows, so that neither has to be joined to the
+/// other.
+///
+/// # Shapes
+///
+/// As [`project`], with `d_in` the length of `rows`; `base` has the shape of the result.
+pub fn project_rows(
+    x: Tensor<3>,
+    weight: Tensor<2>,
+    rows: Range<usize>,
+    base: Option<Tensor<3>>,
+) -> Tensor<3> {
+    if node::serves(&x) {
+        let base = base.map(Tensor::into_dispatch);
+        let inputs = [x.into_dispatch(), weight.into_dispatch()];
+        let inputs = inputs.into_iter().chain(base).collect();
+        return node::apply(ProjectRows { rows }, inputs).0;
+    }
+    let y = project(x, weight.slice(s![rows, ..]));
+    match base {
+        Some(base) => y + base,
+        None => y,
+    }
+}
+
+/// The product of x with rows of a matrix, added to a third input where there is one.
+#[derive(Clone, Debug)]
+struct ProjectRows {
+    rows: Range<usize>,
+}
+
+impl ProjectRows {
+    fn part<'a>(&self, weight: &'a Values) -> Matrix<'a> {
+        weight.rows().rows(self.rows.clone())
+    }
+}
+
+impl Function for ProjectRows {
+    type Saved = ();
+    type Aside = ();
+
+    fn forward(&self, inputs: &[Values], _tracked: bool) -> Output<Self> {
+        let (x, part) = (inputs[0].rows(), self.part(&inputs[1]));
+        let ([rows, _], [_, d_out]) = (x.shape(), part.shape());
+        let values = match inputs.get(2) {
+            Some(base) => {
+                let mut values = base.elements().to_vec();
+                let out = MatrixMut::new(&mut values, rows, d_out);
+                product(out, Write::Add, 1.0, x, part, Threads::All);
+                values
+            }
+            None => product_of(x, part, Threads::All),
+        };
+        let mut shape = inputs[0].shape();
+        shape.pop();
+        shape.push(d_out);
+        Output {
+            values,
+            shape,
+            saved: (),
+            aside: (),
+        }
+    }
+
+    fn backward(&self, inputs: &[Values], (): &(), d_out: &[f32]) -> Vec<Vec<f32>> {
+        let (x, part) = (inputs[0].rows(), self.part(&inputs[1]));
+        let [height, width] = inputs[1].rows().shape();
+        let d_y = Matrix::new(d_out, x.shape()[0], width);
+        let d_x = product_of(d_y, part.transposed(), Threads::All);
+        let mut d_weight = vec![0.0; height * width];
+        let d_part = MatrixMut::new(&mut d_weight, height, width).rows(self.rows.clone());
+        product(
+            d_part,
+            Write::Replace,
+            1.0,
+            x.transposed(),
+            d_y,
+            Threads::All,
+        );
+        let d_base = inputs.get(2).map(|_| d_out.to_vec());
+        [d_x, d_weight].into_iter().chain(d_base).collect()
+    }
+}
