@@ -12,6 +12,8 @@
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
 //! alone, with its reasons.
 
+pub mod cross_entropy;
 pub mod matrix;
 pub mod rows;
+pub mod update;
 pub mod vector;
