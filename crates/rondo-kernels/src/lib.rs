@@ -6,14 +6,24 @@
 //! Results depend on the shapes alone: work is cut into pieces of fixed size and partial sums are
 //! added in a fixed order, so one thread and many give the same bits.
 //!
-//! Reading order: [`vector`] (lanes, exponential), [`rows`] (pieces of work), [`matrix`] (views and
-//! products), then the functions themselves: [`norm`], [`gated`],
-//! [`attention`]; the branches [`self_attention`] and [`feed_forward`], and around a branch its norms and its residual connection, [`sublayer`].
+//! Reading order:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`vector`] | lanes, sums, the exponential |
+//! | [`rows`] | pieces of work of fixed size |
+//! | [`matrix`] | views and products |
+//! | [`norm`], [`gated`], [`attention`] | the functions of a layer |
+//! | [`self_attention`], [`feed_forward`] | the branches made of them |
+//! | [`sublayer`] | a branch with its norms and its residual connection |
+//! | [`cross_entropy`] | the loss together with the head |
+//! | [`update`] | the optimizers' rules, in place |
 //!
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
 //! alone, with its reasons.
 
 pub mod attention;
+pub mod cross_entropy;
 pub mod feed_forward;
 pub mod gated;
 pub mod matrix;
@@ -21,4 +31,5 @@ pub mod norm;
 pub mod rows;
 pub mod self_attention;
 pub mod sublayer;
+pub mod update;
 pub mod vector;

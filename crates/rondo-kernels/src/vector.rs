@@ -126,6 +126,25 @@ pub fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sum_pairs(x, x, |x, _| f(x))
 }
 
+/// The sum of `f(a, b)` over the pairs of two slices of one length, in f64.
+///
+/// For sums of very many terms, or of terms that f32 cannot hold.
+#[inline(always)]
+pub fn sum_pairs_f64(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
+    let mut lanes = [0.0_f64; LANES];
+    let (a_lanes, a_rest) = a.as_chunks::<LANES>();
+    let (b_lanes, b_rest) = b.as_chunks::<LANES>();
+    for (a, b) in a_lanes.iter().zip(b_lanes) {
+        for lane in 0..LANES {
+            lanes[lane] += f(a[lane], b[lane]);
+        }
+    }
+    for ((sum, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *sum += f(*a, *b);
+    }
+    lanes.iter().sum()
+}
+
 /// The largest value of a slice; −∞ of an empty one. A NaN counts as smaller than any number.
 #[inline(always)]
 pub fn maximum(x: &[f32]) -> f32 {

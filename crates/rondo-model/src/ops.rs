@@ -5,19 +5,21 @@
 //! composed of Burn operations, so that its own fusion and kernels serve. Nothing above this module
 //! knows which it gets.
 
+mod head;
 mod node;
 mod norm;
 mod projection;
 mod sublayer;
 
+pub use head::{Head, HeadLoss, TokenLosses, head_cross_entropy, head_logits, head_losses};
 pub use norm::rms_norm;
 pub use projection::{project, project_columns, project_rows};
 pub use sublayer::{Angles, Branch, Heads, Norm, Norms, compose, sublayer};
 
-use burn::tensor::activation::{log_softmax, silu};
+use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Int, Tensor};
 
 /// Gated SiLU: `SiLU(a) ⊙ b`.
 ///
@@ -85,115 +87,6 @@ fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
         .reshape([batch, heads, seq, d_head])
 }
 
-/// The matrix that makes logits of hidden states, as it is stored, so that no operation has to
-/// transpose or copy it.
-#[derive(Clone, Debug)]
-pub enum Head {
-    /// A matrix of its own, `[d_model, vocab]`.
-    Own(Tensor<2>),
-    /// The token embedding, `[vocab, d_model]`.
-    Tied(Tensor<2>),
-}
-
-/// The loss of a batch under a head.
-#[derive(Clone, Debug)]
-pub struct HeadLoss {
-    /// Mean negative log likelihood over the positions of weight 1, nats, `[1]`.
-    pub loss: Tensor<1>,
-    /// 1 where the largest logit is the target's, else 0, `[tokens]`, without gradient; none
-    /// unless asked for.
-    pub hits: Option<Tensor<1>>,
-}
-
-/// The loss of each token under a head.
-#[derive(Clone, Debug)]
-pub struct TokenLosses {
-    /// Negative log likelihood, nats, `[tokens]`.
-    pub losses: Tensor<1>,
-    /// As [`HeadLoss::hits`].
-    pub hits: Option<Tensor<1>>,
-}
-
-/// Unnormalised log probabilities of the next token.
-///
-/// # Shapes
-///
-/// `hidden`: `[batch, seq, d_model]`; returns `[batch, seq, vocab]`.
-pub fn head_logits(hidden: Tensor<3>, head: Head) -> Tensor<3> {
-    match head {
-        Head::Own(matrix) => project(hidden, matrix),
-        Head::Tied(embedding) => project(hidden, embedding.transpose()),
-    }
-}
-
-/// Mean cross entropy of the targets under `softmax(head_logits(hidden))`; differentiable.
-///
-/// # Shapes
-///
-/// `hidden`: `[batch, seq, d_model]`; `targets`: `[batch, seq]`; `weights`: `[batch, seq]`, 1 where
-/// the loss counts and 0 elsewhere, or none where every position counts.
-pub fn head_cross_entropy(
-    hidden: Tensor<3>,
-    head: Head,
-    targets: Tensor<2, Int>,
-    weights: Option<Tensor<2>>,
-    with_hits: bool,
-) -> HeadLoss {
-    let TokenLosses { losses, hits } = head_losses(hidden, head, targets, with_hits);
-    let loss = match weights {
-        None => losses.mean(),
-        Some(weights) => {
-            let weights: Tensor<1> = weights.reshape(losses.shape());
-            (losses * weights.clone()).sum() / weights.sum()
-        }
-    };
-    HeadLoss { loss, hits }
-}
-
-/// Cross entropy of each target under `softmax(head_logits(hidden))`, for evaluation.
-///
-/// # Shapes
-///
-/// `hidden`: `[batch, seq, d_model]`; `targets`: `[batch, seq]`; tokens is batch · seq.
-pub fn head_losses(
-    hidden: Tensor<3>,
-    head: Head,
-    targets: Tensor<2, Int>,
-    with_hits: bool,
-) -> TokenLosses {
-    let logits = head_logits(hidden, head);
-    let [batch, seq, vocab] = logits.dims();
-    let tokens = batch * seq;
-    let logits: Tensor<2> = logits.reshape([tokens, vocab]);
-    let targets: Tensor<1, Int> = targets.reshape([tokens]);
-    let hits = with_hits.then(|| {
-        let best: Tensor<1, Int> = logits
-            .clone()
-            .without_autodiff()
-            .argmax(1)
-            .reshape([tokens]);
-        best.equal(targets.clone()).float()
-    });
-    TokenLosses {
-        losses: negative_log_likelihood(logits, targets),
-        hits,
-    }
-}
-
-/// Negative log likelihood of each target under `softmax(logits)`, in nats.
-///
-/// # Shapes
-///
-/// `logits`: `[tokens, vocab]`; `targets`: `[tokens]`; returns `[tokens]`.
-fn negative_log_likelihood(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
-    let [tokens, _] = logits.dims();
-    let log_probabilities = log_softmax(logits, 1);
-    log_probabilities
-        .gather(1, targets.reshape([tokens, 1]))
-        .reshape([tokens])
-        .neg()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,50 +146,5 @@ mod tests {
         let device = Device::flex();
         let kv = Tensor::<4>::from_data(TensorData::new(vec![1.0_f32, 2.0], [1, 2, 1, 1]), &device);
         assert_eq!(values(repeat_heads(kv, 4)), [1.0, 1.0, 2.0, 2.0]);
-    }
-
-    /// Two tokens whose logits are (9, 0) and (0, 9), both with target 0.
-    fn right_and_wrong(head: Head, weights: Option<Tensor<2>>) -> HeadLoss {
-        let device = Device::flex();
-        let hidden = Tensor::<3>::from_data([[[9.0, 0.0, 1.0], [0.0, 9.0, 1.0]]], &device);
-        let targets = Tensor::<2, Int>::from_data([[0, 0]], &device);
-        head_cross_entropy(hidden, head, targets, weights, true)
-    }
-
-    #[test]
-    fn positions_of_weight_zero_do_not_count() {
-        let device = Device::flex();
-        let head = Head::Own(Tensor::from_data(
-            [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]],
-            &device,
-        ));
-        let weights = Tensor::<2>::from_data([[1.0, 0.0]], &device);
-        let right: f32 = right_and_wrong(head.clone(), Some(weights))
-            .loss
-            .into_scalar();
-        let both = right_and_wrong(head, None);
-        assert_eq!(both.hits.map(values), Some(vec![1.0, 0.0]));
-        let both: f32 = both.loss.into_scalar();
-        assert!(right < 1e-3);
-        assert!((both - (right + 9.0 + right) / 2.0).abs() < 1e-3);
-    }
-
-    #[test]
-    fn a_tied_head_is_its_matrix_the_other_way_round() {
-        let matrix = Tensor::<2>::from_data([[1.0, 0.5], [0.25, 1.0], [2.0, 3.0]], &Device::flex());
-        let own = right_and_wrong(Head::Own(matrix.clone()), None);
-        let tied = right_and_wrong(Head::Tied(matrix.transpose()), None);
-        assert_eq!(values(own.loss), values(tied.loss));
-        assert_eq!(own.hits.map(values), tied.hits.map(values));
-    }
-
-    #[test]
-    fn uniform_logits_cost_the_log_of_the_vocabulary() {
-        let device = Device::flex();
-        let logits = Tensor::<2>::zeros([2, 8], &device);
-        let targets = Tensor::<1, Int>::from_data([0, 7], &device);
-        for nll in values(negative_log_likelihood(logits, targets)) {
-            assert!((nll - 8.0_f32.ln()).abs() < 1e-6);
-        }
     }
 }

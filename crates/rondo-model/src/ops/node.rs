@@ -13,7 +13,7 @@ use burn::backend::{
     Autodiff, BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind, Flex,
     TensorMetadata,
 };
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Int, Tensor, TensorData};
 use rondo_kernels::matrix::Matrix;
 
 type Primitive = FloatTensor<Flex>;
@@ -22,7 +22,7 @@ type Tracked = FloatTensor<Autodiff<Flex>>;
 /// A function of contiguous f32 tensors.
 pub(super) trait Function: Clone + Debug + Send + 'static {
     /// What the backward pass needs besides the inputs.
-    type Saved: Debug + Send + Sync + 'static;
+    type Saved: Clone + Debug + Send + Sync + 'static;
     /// What the forward pass finds besides the output, without gradient.
     type Aside;
 
@@ -31,7 +31,7 @@ pub(super) trait Function: Clone + Debug + Send + 'static {
     fn forward(&self, inputs: &[Values], tracked: bool) -> Output<Self>;
 
     /// Returns the gradient of every input for that of the output.
-    fn backward(&self, inputs: &[Values], saved: &Self::Saved, d_out: &[f32]) -> Vec<Vec<f32>>;
+    fn backward(&self, inputs: &[Values], saved: Self::Saved, d_out: &[f32]) -> Vec<Vec<f32>>;
 }
 
 /// What a function gives.
@@ -139,6 +139,30 @@ fn record<F: Function, const N: usize>(function: F, inputs: Vec<Tracked>) -> (Tr
     (out, output.aside)
 }
 
+/// Returns the values of a tensor of flex as a constant, whether it is in the graph or not.
+///
+/// # Panics
+///
+/// As [`apply`].
+pub(super) fn constant<const D: usize>(x: Tensor<D>) -> Values {
+    values(&plain(x.without_autodiff().into_dispatch()))
+}
+
+/// Returns the elements of an integer tensor of flex.
+///
+/// # Panics
+///
+/// As [`apply`].
+pub(super) fn ids(x: Tensor<2, Int>) -> Vec<i32> {
+    x.into_data().iter::<i32>().collect()
+}
+
+/// Returns a vector outside the graph.
+pub(super) fn vector(values: Vec<f32>) -> Tensor<1> {
+    let length = values.len();
+    Tensor::from_primitive::<Flex>(primitive(values, vec![length]))
+}
+
 /// The backward step of `F`; everything it knows is in its state.
 #[derive(Debug)]
 struct Node<F>(PhantomData<fn() -> F>);
@@ -175,7 +199,7 @@ impl<F: Function, const N: usize> Backward<Flex, N> for Node<F> {
             saved,
         } = ops.state;
         let d_out = values(&gradients.consume::<Flex>(&ops.node));
-        let d_inputs = function.backward(&inputs, &saved, d_out.elements());
+        let d_inputs = function.backward(&inputs, Arc::unwrap_or_clone(saved), d_out.elements());
         for ((parent, input), d_input) in ops.parents.into_iter().zip(inputs).zip(d_inputs) {
             if let Some(parent) = parent {
                 gradients.register::<Flex>(parent.id, primitive(d_input, input.shape()));

@@ -63,7 +63,7 @@ impl Function for RmsNorm {
         }
     }
 
-    fn backward(&self, inputs: &[Values], (): &(), d_out: &[f32]) -> Vec<Vec<f32>> {
+    fn backward(&self, inputs: &[Values], (): (), d_out: &[f32]) -> Vec<Vec<f32>> {
         let x = inputs[0].rows();
         let [rows, width] = x.shape();
         let mut d_x = vec![0.0; rows * width];

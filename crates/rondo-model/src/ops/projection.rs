@@ -95,7 +95,7 @@ impl Function for ProjectRows {
         }
     }
 
-    fn backward(&self, inputs: &[Values], (): &(), d_out: &[f32]) -> Vec<Vec<f32>> {
+    fn backward(&self, inputs: &[Values], (): (), d_out: &[f32]) -> Vec<Vec<f32>> {
         let (x, part) = (inputs[0].rows(), self.part(&inputs[1]));
         let [height, width] = inputs[1].rows().shape();
         let d_y = Matrix::new(d_out, x.shape()[0], width);

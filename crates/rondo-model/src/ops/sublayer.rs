@@ -194,7 +194,7 @@ enum BranchNode {
 }
 
 /// What a branch keeps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum SavedBranch {
     Attention(Saved<self_attention::Saved>),
     FeedForward(Saved<Vec<f32>>),
@@ -313,7 +313,7 @@ impl Function for SublayerNode {
         }
     }
 
-    fn backward(&self, inputs: &[Values], saved: &SavedBranch, d_out: &[f32]) -> Vec<Vec<f32>> {
+    fn backward(&self, inputs: &[Values], saved: SavedBranch, d_out: &[f32]) -> Vec<Vec<f32>> {
         let parts = self.parts(inputs);
         let [rows, width] = parts.x.shape();
         let d_out = Matrix::new(d_out, rows, width);
@@ -328,10 +328,10 @@ impl Function for SublayerNode {
             ) => {
                 let sequences = sequences(&inputs[0]);
                 let sublayer = parts.attention(sequences, *heads, angles, *biased);
-                sublayer.backward(parts.x, saved, d_out)
+                sublayer.backward(parts.x, &saved, d_out)
             }
             (BranchNode::FeedForward, SavedBranch::FeedForward(saved)) => {
-                parts.feed_forward().backward(parts.x, saved, d_out)
+                parts.feed_forward().backward(parts.x, &saved, d_out)
             }
             _ => unreachable!("a branch keeps what it needs itself"),
         };

@@ -1,0 +1,227 @@
+//! Next-token cross entropy together with the head, its gradients in the same pass.
+//!
+//! ```text
+//! l = x · W                                    logits of one token
+//! nll = ln Σⱼ e^lⱼ − l_target                   in nats
+//! loss = Σ w · nll / Σ w                        over the tokens, w their weights
+//! ∂loss/∂lⱼ = (softmax(l)ⱼ − [j = target]) · w / Σ w
+//! ∂loss/∂x = ∂loss/∂l · Wᵀ                      ∂loss/∂W = Σ xᵀ · ∂loss/∂l
+//! ```
+//!
+//! The tokens go through in chunks: the logits of a chunk are made, turned into their gradients in
+//! place and multiplied on, so that `[tokens, vocab]` never exists. The loss is a scalar, so its
+//! gradients are known but for a factor before anyone asks for them: the backward pass is
+//! [`crate::rows::scale`].
+//!
+//! Nothing that is not a number is hidden: a NaN or +∞ among a token's logits gives a loss of NaN,
+//! −∞ is a probability of zero.
+
+mod row;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::matrix::{Matrix, MatrixMut, Threads, Write, product};
+use crate::rows::rows_per_task;
+use crate::vector::vectorized;
+
+/// Logits of a chunk: 4 MiB, which stay in the cache between the products.
+const CHUNK_LOGITS: usize = 1 << 20;
+
+/// Tokens of a chunk however large the vocabulary: each chunk reads and writes the whole gradient of
+/// the head once, which must not outweigh the products.
+const FEWEST_ROWS: usize = 256;
+
+/// The matrix that makes logits of hidden states.
+#[derive(Clone, Copy, Debug)]
+pub enum Head<'a> {
+    /// A matrix of its own, `[d_model, vocab]`.
+    Untied(Matrix<'a>),
+    /// The token embedding, `[vocab, d_model]`, read as its transpose.
+    Tied(Matrix<'a>),
+}
+
+impl<'a> Head<'a> {
+    /// Returns W, `[d_model, vocab]`.
+    fn projection(self) -> Matrix<'a> {
+        match self {
+            Self::Untied(matrix) => matrix,
+            Self::Tied(table) => table.transposed(),
+        }
+    }
+}
+
+/// The losses of tokens.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// Negative log likelihood of each target in nats, `[tokens]`.
+    pub nll: Vec<f32>,
+    /// 1 where the first of the largest logits is the target's, else 0, `[tokens]`.
+    pub hits: Vec<f32>,
+}
+
+/// The mean loss of tokens and its gradients.
+#[derive(Clone, Debug)]
+pub struct LossWithGradients {
+    /// Weighted mean of the negative log likelihoods in nats; NaN where the weights sum to zero.
+    pub loss: f32,
+    /// As [`Losses::hits`], whatever the weights.
+    pub hits: Vec<f32>,
+    /// Gradient of the loss for the hidden states, `[tokens, d_model]`.
+    pub d_hidden: Vec<f32>,
+    /// Gradient of the loss for the head's matrix, in the matrix's own shape.
+    pub d_head: Vec<f32>,
+}
+
+/// Returns the loss of each token.
+///
+/// # Shapes
+///
+/// `hidden`: `[tokens, d_model]`; `targets`: `[tokens]`, ids below the vocabulary.
+///
+/// # Panics
+///
+/// Panics where the shapes do not fit or a target is outside the vocabulary.
+pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32]) -> Losses {
+    let projection = head.projection();
+    let [tokens, vocab] = check(hidden, projection, targets);
+    let mut logits = vec![0.0; tokens.min(chunk_rows(vocab)) * vocab];
+    let mut rows = Vec::with_capacity(tokens);
+    for chunk in chunks(tokens, vocab) {
+        let logits = &mut logits[..chunk.len() * vocab];
+        project(logits, hidden.rows(chunk.clone()), projection);
+        let of_chunk = logits
+            .par_chunks(vocab)
+            .zip(&targets[chunk])
+            .with_min_len(rows_per_task(vocab))
+            .map(|(row, target)| vectorized(|| row::loss(row, *target as usize)));
+        rows.par_extend(of_chunk);
+    }
+    Losses {
+        nll: rows.iter().map(|row| row.nll).collect(),
+        hits: rows.iter().map(|row| row.hit).collect(),
+    }
+}
+
+/// Returns the weighted mean loss and its gradients.
+///
+/// # Shapes
+///
+/// `hidden`: `[tokens, d_model]`; `targets`: `[tokens]`, ids below the vocabulary; `weights`:
+/// `[tokens]`, or none where every token counts as 1.
+///
+/// # Panics
+///
+/// Panics where the shapes do not fit or a target is outside the vocabulary.
+pub fn loss_with_gradients(
+    hidden: Matrix<'_>,
+    head: Head<'_>,
+    targets: &[i32],
+    weights: Option<&[f32]>,
+) -> LossWithGradients {
+    let projection = head.projection();
+    let [tokens, vocab] = check(hidden, projection, targets);
+    let [_, d_model] = hidden.shape();
+    assert!(
+        weights.is_none_or(|weights| weights.len() == tokens),
+        "one weight for each of {tokens} tokens"
+    );
+    let weight = |token: usize| weight_of(weights, token);
+    let total: f64 = (0..tokens).map(weight).sum();
+
+    let mut logits = vec![0.0; tokens.min(chunk_rows(vocab)) * vocab];
+    let mut rows = Vec::with_capacity(tokens);
+    let mut d_hidden = vec![0.0; tokens * d_model];
+    let mut d_head = vec![0.0; d_model * vocab];
+    let d_hidden_chunks =
+        MatrixMut::new(&mut d_hidden, tokens, d_model).split_rows(chunk_rows(vocab));
+    for (chunk, d_hidden) in chunks(tokens, vocab).zip(d_hidden_chunks) {
+        let hidden = hidden.rows(chunk.clone());
+        let logits = &mut logits[..chunk.len() * vocab];
+        project(logits, hidden, projection);
+        let of_chunk = logits
+            .par_chunks_mut(vocab)
+            .zip(chunk.clone())
+            .with_min_len(rows_per_task(vocab))
+            .map(|(row, token)| {
+                let share = weight(token) / total;
+                vectorized(|| row::loss_and_gradient(row, targets[token] as usize, share))
+            });
+        rows.par_extend(of_chunk);
+
+        let d_logits = Matrix::new(logits, chunk.len(), vocab);
+        let add = |out, a, b| product(out, Write::Add, 1.0, a, b, Threads::All);
+        match head {
+            Head::Untied(_) => add(
+                MatrixMut::new(&mut d_head, d_model, vocab),
+                hidden.transposed(),
+                d_logits,
+            ),
+            Head::Tied(_) => add(
+                MatrixMut::new(&mut d_head, vocab, d_model),
+                d_logits.transposed(),
+                hidden,
+            ),
+        }
+        let back = projection.transposed();
+        product(d_hidden, Write::Replace, 1.0, d_logits, back, Threads::All);
+    }
+    let nll: Vec<f32> = rows.iter().map(|row| row.nll).collect();
+    LossWithGradients {
+        loss: mean(&nll, weights),
+        hits: rows.iter().map(|row| row.hit).collect(),
+        d_hidden,
+        d_head,
+    }
+}
+
+/// Returns the weighted mean of the losses of tokens; NaN where the weights sum to zero.
+///
+/// # Shapes
+///
+/// `nll`, `weights`: `[tokens]`; without weights every token counts as 1.
+pub fn mean(nll: &[f32], weights: Option<&[f32]>) -> f32 {
+    let weighted = |(token, nll): (usize, &f32)| weight_of(weights, token) * f64::from(*nll);
+    let sum: f64 = nll.iter().enumerate().map(weighted).sum();
+    let total: f64 = (0..nll.len()).map(|token| weight_of(weights, token)).sum();
+    (sum / total) as f32
+}
+
+fn weight_of(weights: Option<&[f32]>, token: usize) -> f64 {
+    weights.map_or(1.0, |weights| f64::from(weights[token]))
+}
+
+/// Returns `[tokens, vocab]`.
+fn check(hidden: Matrix<'_>, projection: Matrix<'_>, targets: &[i32]) -> [usize; 2] {
+    let ([tokens, d_model], [rows, vocab]) = (hidden.shape(), projection.shape());
+    assert_eq!(d_model, rows, "width of the hidden states and of the head");
+    assert_eq!(targets.len(), tokens, "one target for each token");
+    let outside = |target: &&i32| !usize::try_from(**target).is_ok_and(|target| target < vocab);
+    let stranger = targets.iter().find(outside);
+    assert!(stranger.is_none(), "target {stranger:?} of {vocab} tokens");
+    [tokens, vocab]
+}
+
+/// Returns how many tokens go through at once.
+fn chunk_rows(vocab: usize) -> usize {
+    (CHUNK_LOGITS / vocab.max(1)).max(FEWEST_ROWS)
+}
+
+/// Cuts the tokens into chunks.
+fn chunks(tokens: usize, vocab: usize) -> impl Iterator<Item = Range<usize>> {
+    let rows = chunk_rows(vocab);
+    (0..tokens)
+        .step_by(rows)
+        .map(move |first| first..tokens.min(first + rows))
+}
+
+/// Writes the logits of hidden states.
+fn project(logits: &mut [f32], hidden: Matrix<'_>, projection: Matrix<'_>) {
+    let ([rows, _], [_, vocab]) = (hidden.shape(), projection.shape());
+    let out = MatrixMut::new(logits, rows, vocab);
+    product(out, Write::Replace, 1.0, hidden, projection, Threads::All);
+}
+
+#[cfg(test)]
+mod tests;
