@@ -12,6 +12,7 @@ mod projection;
 mod sublayer;
 
 pub use head::{Head, HeadLoss, TokenLosses, head_cross_entropy, head_logits, head_losses};
+pub use node::on_flex;
 pub use norm::rms_norm;
 pub use projection::{project, project_columns, project_rows};
 pub use sublayer::{Angles, Branch, Heads, Norm, Norms, compose, sublayer};

@@ -19,10 +19,14 @@ use crate::error::{Error, Result};
 use crate::optim::{FlatGradients, Gate, Optimizer, global_norm};
 use crate::plan::StepPlan;
 
+/// Why the model is there.
+const LENT: &str = "the weights come back from every update";
+
 /// A model in training.
 pub(crate) struct Learner {
-    /// The weights, on an autodiff device.
-    pub(crate) model: LoopedTransformer,
+    /// The weights, on an autodiff device; none only while an update has them, so that it can write
+    /// where they stand.
+    model: Option<LoopedTransformer>,
     /// The moments.
     pub(crate) optimizer: Optimizer,
     config: ModelConfig,
@@ -64,7 +68,7 @@ impl Learner {
         listed: &Listed,
     ) -> Self {
         Self {
-            model,
+            model: Some(model),
             optimizer,
             config: config.clone(),
             seed,
@@ -88,6 +92,15 @@ impl Learner {
         let optimizer = Optimizer::new(&config.optimizer, table(model), config.schedule.peak);
         let max_norm = config.train.clip.max_norm();
         Self::new(weights, optimizer, model, seed, max_norm, listed)
+    }
+
+    /// Returns the weights.
+    ///
+    /// # Panics
+    ///
+    /// Never: an update gives them back.
+    pub(crate) fn model(&self) -> &LoopedTransformer {
+        self.model.as_ref().expect(LENT)
     }
 
     /// Takes one step on its micro-batches and, on a logged step, reads what happened.
@@ -114,9 +127,9 @@ impl Learner {
         } else {
             Gate::from_device(norm, self.max_norm)
         };
-        self.model = self
-            .optimizer
-            .step(self.model.clone(), seen.gradients, &gate, plan.lr);
+        let model = self.model.take().expect(LENT);
+        let model = self.optimizer.step(model, seen.gradients, &gate, plan.lr);
+        self.model = Some(model);
         self.unread.push(Unread {
             plan: *plan,
             values,
@@ -168,12 +181,12 @@ impl Learner {
         let mut trace = observe.then(Trace::default);
         let unroll = plan.draw.unroll;
         let forward =
-            self.model
+            self.model()
                 .forward(batch.inputs.clone(), state, &rope, unroll, trace.as_mut());
         let (targets, weights) = (batch.targets.clone(), batch.weights.clone());
         let hidden = forward.readout.hidden.clone();
         let HeadLoss { loss, hits } =
-            head_cross_entropy(hidden, self.model.head(), targets, weights, observe);
+            head_cross_entropy(hidden, self.model().head(), targets, weights, observe);
         let loss = loss * share;
         let mut gradients = loss.backward();
         let telemetry = trace.zip(hits).map(|(trace, hits)| {
@@ -182,7 +195,7 @@ impl Learner {
         });
         Seen {
             loss: loss.without_autodiff(),
-            gradients: FlatGradients::take(&self.model, &mut gradients),
+            gradients: FlatGradients::take(self.model(), &mut gradients),
             telemetry,
         }
     }

@@ -74,7 +74,7 @@ pub fn head_cross_entropy(
     weights: Option<Tensor<2>>,
     with_hits: bool,
 ) -> HeadLoss {
-    if node::serves(&hidden) {
+    if node::on_flex(&hidden) {
         let (tied, matrix) = head.stored();
         let function = CrossEntropy {
             tied,
@@ -120,7 +120,7 @@ pub fn head_losses(
     targets: Tensor<2, Int>,
     with_hits: bool,
 ) -> TokenLosses {
-    if node::serves(&hidden) {
+    if node::on_flex(&hidden) {
         let (tied, matrix) = head.stored();
         let (hidden, matrix) = (node::constant(hidden), node::constant(matrix));
         let targets = node::ids(targets);

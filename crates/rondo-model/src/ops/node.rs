@@ -71,8 +71,8 @@ impl Values {
     }
 }
 
-/// Whether the functions of this module serve a tensor: f32 values of flex.
-pub(super) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
+/// Whether a tensor holds f32 values on flex: in this process's memory, where kernels reach them.
+pub fn on_flex<const D: usize>(x: &Tensor<D>) -> bool {
     fn flex(kind: &DispatchTensorKind) -> bool {
         match kind {
             DispatchTensorKind::Flex(_) => true,
@@ -88,7 +88,7 @@ pub(super) fn serves<const D: usize>(x: &Tensor<D>) -> bool {
 ///
 /// # Panics
 ///
-/// Panics where [`serves`] does not hold for one of them, or there are none or too many.
+/// Panics where [`on_flex`] does not hold for one of them, or there are none or too many.
 pub(super) fn apply<F: Function, const D: usize>(
     function: F,
     inputs: Vec<DispatchTensor>,

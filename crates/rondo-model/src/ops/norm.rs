@@ -12,7 +12,7 @@ use super::node::{self, Function, Output, Values};
 ///
 /// `x`: `[batch, seq, width]`; `scale`: `[width]`.
 pub fn rms_norm(x: Tensor<3>, scale: Option<Tensor<1>>, eps: f64) -> Tensor<3> {
-    if node::serves(&x) {
+    if node::on_flex(&x) {
         let function = RmsNorm { eps: eps as f32 };
         let scale = scale.map(Tensor::into_dispatch);
         let inputs = [x.into_dispatch()].into_iter().chain(scale).collect();

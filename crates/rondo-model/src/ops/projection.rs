@@ -43,7 +43,7 @@ pub fn project_rows(
     rows: Range<usize>,
     base: Option<Tensor<3>>,
 ) -> Tensor<3> {
-    if node::serves(&x) {
+    if node::on_flex(&x) {
         let base = base.map(Tensor::into_dispatch);
         let inputs = [x.into_dispatch(), weight.into_dispatch()];
         let inputs = inputs.into_iter().chain(base).collect();

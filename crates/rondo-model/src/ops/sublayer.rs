@@ -100,7 +100,7 @@ pub fn sublayer(
     branch: impl FnOnce() -> Branch,
     composed: impl FnOnce(Tensor<3>) -> Tensor<3>,
 ) -> Tensor<3> {
-    if node::serves(&x) {
+    if node::on_flex(&x) {
         fused(x, norms, branch())
     } else {
         compose(x, norms, composed)

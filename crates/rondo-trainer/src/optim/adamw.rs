@@ -1,6 +1,7 @@
 //! Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101).
 
 use burn::tensor::Tensor;
+use rondo_kernels::update::{self, Parameter, Step};
 use serde::{Deserialize, Serialize};
 
 use super::{Moments, Rates};
@@ -31,6 +32,27 @@ impl Default for AdamW {
 }
 
 impl AdamW {
+    /// As [`Self::update`] of the gradient times `gradient_scale`, in place.
+    pub(super) fn update_in_place(
+        &self,
+        parameter: Parameter<'_>,
+        rates: Rates,
+        gradient_scale: f64,
+    ) {
+        let step = Step {
+            lr: rates.lr,
+            decay: match rates.decayed {
+                true => rates.lr * self.weight_decay,
+                false => 0.0,
+            },
+            beta1: self.beta1,
+            beta2: self.beta2,
+            update: rates.update,
+            gradient_scale,
+        };
+        update::adamw(parameter, step, self.eps);
+    }
+
     pub(super) fn update(
         &self,
         parameter: Tensor<1>,

@@ -2,13 +2,16 @@
 
 use burn::tensor::{Bool, Tensor};
 
-use super::FlatGradients;
+use super::{FlatGradients, Moments, in_place};
 
 /// Keeps the division defined for a zero gradient.
 const NORM_EPS: f64 = 1e-6;
 
 /// Returns the L2 norm of all gradients together, `[1]`.
 pub(crate) fn global_norm(gradients: &FlatGradients) -> Tensor<1> {
+    if let Some(norm) = in_place::norm(gradients.tensors()) {
+        return Tensor::from_data([norm as f32], &gradients.tensors()[0].device());
+    }
     let squares = gradients
         .tensors()
         .iter()
@@ -58,6 +61,21 @@ impl Gate {
             Self::Host(scale) if *scale < 1.0 => gradient * *scale,
             Self::Host(_) => gradient,
             Self::Device { scale, .. } => gradient * scale.clone(),
+        }
+    }
+
+    /// Returns the moments of an update: `new` where it counts, else `old`, zero where there were
+    /// none.
+    pub(super) fn choose_moments(&self, old: Moments, new: Moments) -> Moments {
+        let moment = |old: Option<Tensor<1>>, new: Option<Tensor<1>>| {
+            new.map(|new| {
+                let old = old.unwrap_or_else(|| new.zeros_like());
+                self.choose(old, new)
+            })
+        };
+        Moments {
+            first: moment(old.first, new.first),
+            second: moment(old.second, new.second),
         }
     }
 

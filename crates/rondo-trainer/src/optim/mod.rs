@@ -7,6 +7,7 @@
 
 mod adamw;
 mod clip;
+mod in_place;
 mod muon;
 mod raven_adam;
 
@@ -16,6 +17,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 use rondo_model::init::{ParameterSpec, Role};
 use rondo_model::looped::LoopedTransformer;
+use rondo_model::ops::on_flex;
 use serde::{Deserialize, Serialize};
 
 /// Which optimizer, with its constants.
@@ -229,8 +231,7 @@ impl Optimizer {
     /// Returns the names and lengths that [`Self::state`] has after the first update.
     pub(crate) fn layout(&self) -> Vec<(String, Vec<usize>)> {
         let parts = |row: &ParameterSpec| {
-            let second =
-                !(matches!(self.config, OptimizerConfig::Muon(_)) && Group::of(row).matrix);
+            let second = !self.orthogonalises(Group::of(row));
             let shape = vec![row.count()];
             let first = Some((format!("{}.first", row.name), shape.clone()));
             first
@@ -253,26 +254,72 @@ impl Optimizer {
         self.updates = updates;
     }
 
+    /// Updates parameter `index`, as `gate` allows.
     fn update(
         &mut self,
         index: usize,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
+        gate: &Gate,
         lr: f64,
-    ) -> (Tensor<1>, Moments) {
-        let row = &self.rows[index];
-        let group = Group::of(row);
+    ) -> Tensor<1> {
+        let group = Group::of(&self.rows[index]);
         let rates = Rates {
             lr,
             peak: self.peak,
             update: self.updates,
             decayed: group.decayed,
         };
-        let moments = std::mem::take(&mut self.moments[index]);
+        let before = std::mem::take(&mut self.moments[index]);
+        let (after, moments) = match gate {
+            Gate::Host(scale) if on_flex(&parameter) && !self.orthogonalises(group) => {
+                in_place::update(parameter, gradient, before, |parameter| {
+                    match &self.config {
+                        OptimizerConfig::RavenAdam(rule) => {
+                            rule.update_in_place(parameter, rates, *scale);
+                        }
+                        OptimizerConfig::AdamW(rule) => {
+                            rule.update_in_place(parameter, rates, *scale)
+                        }
+                        OptimizerConfig::Muon(rule) => {
+                            rule.rest().update_in_place(parameter, rates, *scale);
+                        }
+                    }
+                })
+            }
+            gate => {
+                let scaled = gate.scale(gradient);
+                let (after, moments) =
+                    self.compose(index, parameter.clone(), scaled, before.clone(), rates);
+                (
+                    gate.choose(parameter, after),
+                    gate.choose_moments(before, moments),
+                )
+            }
+        };
+        self.moments[index] = moments;
+        after
+    }
+
+    /// Whether the rule of a group is Muon's own.
+    fn orthogonalises(&self, group: Group) -> bool {
+        matches!(self.config, OptimizerConfig::Muon(_)) && group.matrix
+    }
+
+    /// Updates parameter `index` by Burn operations.
+    fn compose(
+        &self,
+        index: usize,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+        rates: Rates,
+    ) -> (Tensor<1>, Moments) {
+        let row = &self.rows[index];
         match &self.config {
             OptimizerConfig::RavenAdam(rule) => rule.update(parameter, gradient, moments, rates),
             OptimizerConfig::AdamW(rule) => rule.update(parameter, gradient, moments, rates),
-            OptimizerConfig::Muon(rule) if group.matrix => {
+            OptimizerConfig::Muon(rule) if Group::of(row).matrix => {
                 let shape = [row.shape[0], row.shape[1]];
                 rule.update(parameter, gradient, moments, rates, shape)
             }
@@ -301,21 +348,10 @@ impl ModuleMapper for Stepper<'_> {
         let value = value.without_autodiff();
         let shape = value.shape();
         let flat: Tensor<1> = value.reshape([shape.num_elements()]);
-        let before = self.optimizer.moments[index].clone();
-        let gradient = self.gate.scale(gradient);
-        let (after, moments) = self
+        let after = self
             .optimizer
-            .update(index, flat.clone(), gradient, self.lr);
-        let moment = |old: Option<Tensor<1>>, new: Option<Tensor<1>>| match (old, new) {
-            (Some(old), Some(new)) => Some(self.gate.choose(old, new)),
-            (None, new) => new.map(|new| self.gate.choose(new.zeros_like(), new)),
-            (Some(_), None) => None,
-        };
-        self.optimizer.moments[index] = Moments {
-            first: moment(before.first, moments.first),
-            second: moment(before.second, moments.second),
-        };
-        let after = self.gate.choose(flat, after).reshape(shape);
+            .update(index, flat, gradient, self.gate, self.lr)
+            .reshape(shape);
         Param::from_mapped_value(id, after.autodiff().require_grad(), mapper)
     }
 }

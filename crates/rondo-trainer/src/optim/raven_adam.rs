@@ -9,6 +9,7 @@
 //! ```
 
 use burn::tensor::Tensor;
+use rondo_kernels::update::{self, Parameter, Step};
 use serde::{Deserialize, Serialize};
 
 use super::adamw::corrections;
@@ -43,6 +44,27 @@ impl Default for RavenAdam {
 }
 
 impl RavenAdam {
+    /// As [`Self::update`] of the gradient times `gradient_scale`, in place.
+    pub(super) fn update_in_place(
+        &self,
+        parameter: Parameter<'_>,
+        rates: Rates,
+        gradient_scale: f64,
+    ) {
+        let step = Step {
+            lr: rates.lr,
+            decay: match rates.decayed {
+                true => rates.lr / rates.peak * self.weight_decay,
+                false => 0.0,
+            },
+            beta1: self.beta1,
+            beta2: self.beta2,
+            update: rates.update,
+            gradient_scale,
+        };
+        update::raven_adam(parameter, step, self.update_clipping);
+    }
+
     pub(super) fn update(
         &self,
         parameter: Tensor<1>,

@@ -192,7 +192,7 @@ impl Session {
         };
         let total = self.val_batches.len();
         let screen = &mut self.screen;
-        let evaluated = evaluation.run(&self.learner.model, |done| {
+        let evaluated = evaluation.run(self.learner.model(), |done| {
             // A line for each batch would be noise where there is no live line.
             if done == 1 {
                 screen.status(&format!(
@@ -224,7 +224,7 @@ impl Session {
         let file = |tensors| {
             TensorFile::new(tensors, BTreeMap::new()).map_err(|error| Error::Other(error.into()))
         };
-        let model = file(model_tensors(&self.learner.model, &self.config.model))?;
+        let model = file(model_tensors(self.learner.model(), &self.config.model))?;
         let moments = file(optimizer_tensors(&self.learner.optimizer))?;
         let (progress_name, progress) = progress_file(&self.progress)?;
         let files: [(&str, &dyn Content); 3] = [

@@ -91,7 +91,7 @@ impl<'a> Subject<'a> {
                 let state = states.at(&config.model, 0, 0, shape, device)?;
                 let rope = Rope::new(&config.model, self.seq, device);
                 let tokens = DeviceBatch::new(&batch, device).inputs;
-                let model = self.learner.model.valid();
+                let model = self.learner.model().valid();
                 let forward = model.forward(tokens, state, &rope, self.unroll, None);
                 model.logits(forward.readout.hidden);
                 Ok(())
@@ -108,7 +108,7 @@ impl<'a> Subject<'a> {
                     task: false,
                     device: &self.listed.device,
                 };
-                evaluation.run(&self.learner.model, |_| {}).map(|_| ())
+                evaluation.run(self.learner.model(), |_| {}).map(|_| ())
             }
         }
     }
