@@ -7,9 +7,8 @@
 use rayon::prelude::*;
 
 use super::tile::{KEYS, QUERIES, Queries, with_scratch};
-use super::tile_product::{Left, tile_product};
 use super::{Head, Shape};
-use crate::matrix::{Matrix, MatrixMut, Write};
+use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, dot, exp, vectorized};
 
 /// Writes the gradient of the packed, prepared projection.
@@ -142,42 +141,22 @@ impl QueryHead<'_> {
         );
         let (scores, d_weights) = tiles.split_at_mut(tiles.len() / 2);
         for keys in queries.key_tiles() {
-            let key_rows = self.head.keys.rows(keys.clone());
-            let value_rows = self.head.values.rows(keys.clone());
             let scores = &mut scores[..keys.len() * width];
             let d_weights = &mut d_weights[..keys.len() * width];
-            queries.inner_products(scores, key_rows, turned_queries);
+            let Head {
+                keys: key_rows,
+                values,
+                ..
+            } = self.head;
+            queries.inner_products(scores, keys.clone(), key_rows, turned_queries);
             queries.hide_the_future(scores, keys.clone());
-            queries.inner_products(d_weights, value_rows, turned_d_attended);
-            softmax.differentiate(scores, d_weights, width);
-            let (weights, d_scores) = (queries.view(scores), queries.view(d_weights));
-            let add = |out, scale, left, right| {
-                tile_product(out, Write::Add, scale, Left::Plain(left), right);
-            };
-            add(
-                d_values.reborrow().rows(keys.clone()),
-                1.0,
-                weights,
-                d_attended,
-            );
-            add(
-                d_keys.reborrow().rows(keys.clone()),
-                scale,
-                d_scores,
-                query_rows,
-            );
-            let write = if keys.start == 0 {
-                Write::Replace
-            } else {
-                Write::Add
-            };
-            tile_product(
-                self.d_queries.reborrow().rows(positions.clone()),
-                write,
-                scale,
-                Left::Transposed(d_scores),
-                key_rows,
-            );
+            queries.inner_products(d_weights, keys.clone(), values, turned_d_attended);
+            softmax.differentiate(scores, d_weights, queries, keys.start);
+            let (weights, d_scores) = (&*scores, &*d_weights);
+            queries.add_to_keys(d_values.reborrow(), 1.0, weights, keys.clone(), d_attended);
+            queries.add_to_keys(d_keys.reborrow(), scale, d_scores, keys.clone(), query_rows);
+            let d_queries = self.d_queries.reborrow().rows(positions.clone());
+            queries.gather_from_keys(d_queries, scale, d_scores, keys, key_rows);
         }
     }
 }
@@ -208,23 +187,36 @@ impl FinishedSoftmax {
         softmax
     }
 
-    /// Replaces scores by weights, and the gradients of weights by those of scores.
+    /// Replaces scores by weights, and the gradients of weights by those of scores; the first key is
+    /// `first_key`.
     ///
     /// # Shapes
     ///
     /// `scores`, `d_weights`: `[keys, width]`.
-    fn differentiate(&self, scores: &mut [f32], d_weights: &mut [f32], width: usize) {
+    fn differentiate(
+        &self,
+        scores: &mut [f32],
+        d_weights: &mut [f32],
+        queries: Queries,
+        first_key: usize,
+    ) {
+        let width = queries.width();
         vectorized(
             #[inline(always)]
             || {
                 let lse = self.lse.as_chunks::<LANES>().0;
                 let mean = self.mean.as_chunks::<LANES>().0;
-                let scores = scores.chunks_exact_mut(width);
-                for (scores, d_weights) in scores.zip(d_weights.chunks_exact_mut(width)) {
-                    let scores = scores.as_chunks_mut::<LANES>().0;
-                    let d_weights = d_weights.as_chunks_mut::<LANES>().0;
-                    let columns = scores.iter_mut().zip(d_weights).zip(lse.iter().zip(mean));
-                    for ((score, d_weight), (lse, mean)) in columns {
+                let rows = scores
+                    .chunks_exact_mut(width)
+                    .zip(d_weights.chunks_exact_mut(width));
+                for ((scores, d_weights), key) in rows.zip(first_key..) {
+                    let hidden = queries.hidden_vectors(key);
+                    let scores = scores.as_chunks_mut::<LANES>().0.iter_mut();
+                    let d_weights = d_weights.as_chunks_mut::<LANES>().0.iter_mut();
+                    let softmax = lse.iter().zip(mean);
+                    for ((score, d_weight), (lse, mean)) in
+                        scores.zip(d_weights).zip(softmax).skip(hidden)
+                    {
                         for lane in 0..LANES {
                             score[lane] = exp(score[lane] - lse[lane]);
                             d_weight[lane] = score[lane] * (d_weight[lane] - mean[lane]);

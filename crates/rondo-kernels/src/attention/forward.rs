@@ -3,9 +3,8 @@
 use rayon::prelude::*;
 
 use super::tile::{KEYS, QUERIES, Queries, scale_rows, with_scratch};
-use super::tile_product::{Left, tile_product};
 use super::{Head, Shape};
-use crate::matrix::{Matrix, MatrixMut, Write};
+use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, exp, vectorized};
 
 /// Attends every token to itself and those before it in its sequence.
@@ -71,22 +70,14 @@ impl Task<'_> {
             let mut softmax = OnlineSoftmax::new();
             for keys in queries.key_tiles() {
                 let tile = &mut tile[..keys.len() * queries.width()];
-                queries.inner_products(tile, self.head.keys.rows(keys.clone()), turned);
+                queries.inner_products(tile, keys.clone(), self.head.keys, turned);
                 queries.hide_the_future(tile, keys.clone());
-                softmax.absorb(tile, queries.width());
-                let write = if keys.start == 0 {
-                    Write::Replace
-                } else {
+                softmax.absorb(tile, queries, keys.start);
+                if keys.start > 0 {
                     scale_rows(&mut self.attended, &softmax.shrink[..queries.count]);
-                    Write::Add
-                };
-                tile_product(
-                    self.attended.reborrow(),
-                    write,
-                    1.0,
-                    Left::Transposed(queries.view(tile)),
-                    self.head.values.rows(keys),
-                );
+                }
+                let values = self.head.values;
+                queries.gather_from_keys(self.attended.reborrow(), 1.0, tile, keys, values);
             }
             let inverse = softmax.sum.map(|sum| 1.0 / sum);
             scale_rows(&mut self.attended, &inverse[..queries.count]);
@@ -116,23 +107,28 @@ impl OnlineSoftmax {
         }
     }
 
-    /// Replaces the scores of a tile by `exp(score − largest)`.
+    /// Replaces the scores of a tile, whose first key is `first_key`, by `exp(score − largest)`.
     ///
     /// # Shapes
     ///
     /// `tile`: `[keys, width]`.
-    fn absorb(&mut self, tile: &mut [f32], width: usize) {
+    fn absorb(&mut self, tile: &mut [f32], queries: Queries, first_key: usize) {
+        let width = queries.width();
+        let before = self.largest;
         vectorized(
             #[inline(always)]
             || {
                 let largest = self.largest.as_chunks_mut::<LANES>().0;
                 let sum = self.sum.as_chunks_mut::<LANES>().0;
-                let shrink = self.shrink.as_chunks_mut::<LANES>().0;
-                let columns = largest.iter_mut().zip(sum).zip(shrink);
-                for (column, ((largest, sum), shrink)) in columns.enumerate().take(width / LANES) {
-                    let before = *largest;
-                    for row in tile.chunks_exact(width) {
-                        let scores = &row.as_chunks::<LANES>().0[column];
+                for (row, key) in tile.chunks_exact(width).zip(first_key..) {
+                    let hidden = queries.hidden_vectors(key);
+                    let seen = row
+                        .as_chunks::<LANES>()
+                        .0
+                        .iter()
+                        .zip(&mut *largest)
+                        .skip(hidden);
+                    for (scores, largest) in seen {
                         for lane in 0..LANES {
                             largest[lane] = if scores[lane] > largest[lane] {
                                 scores[lane]
@@ -141,12 +137,18 @@ impl OnlineSoftmax {
                             };
                         }
                     }
-                    for lane in 0..LANES {
-                        shrink[lane] = exp(before[lane] - largest[lane]);
-                        sum[lane] *= shrink[lane];
-                    }
-                    for row in tile.chunks_exact_mut(width) {
-                        let scores = &mut row.as_chunks_mut::<LANES>().0[column];
+                }
+                for (query, shrink) in self.shrink.iter_mut().enumerate().take(width) {
+                    *shrink = exp(before[query] - largest.as_flattened()[query]);
+                    sum.as_flattened_mut()[query] *= *shrink;
+                }
+                for (row, key) in tile.chunks_exact_mut(width).zip(first_key..) {
+                    let hidden = queries.hidden_vectors(key);
+                    let (hidden, seen) = row.as_chunks_mut::<LANES>().0.split_at_mut(hidden);
+                    hidden.as_flattened_mut().fill(0.0);
+                    let first = width / LANES - seen.len();
+                    let running = largest[first..].iter().zip(&mut sum[first..]);
+                    for (scores, (largest, sum)) in seen.iter_mut().zip(running) {
                         for lane in 0..LANES {
                             scores[lane] = exp(scores[lane] - largest[lane]);
                             sum[lane] += scores[lane];

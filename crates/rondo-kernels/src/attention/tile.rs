@@ -56,31 +56,143 @@ impl Queries {
         if width > self.count {
             turned.fill(0.0);
         }
+        let [_, d_head] = rows.shape();
+        // Squares of four are turned in registers, the rest one by one.
+        let (whole_queries, whole) = (self.count / 4 * 4, d_head / 4 * 4);
         vectorized(
             #[inline(always)]
             || {
-                for first in (0..self.count).step_by(LANES) {
-                    let rows = rows.rows(first..self.count.min(first + LANES));
-                    turn_lanes(rows, scale, turned, width, first);
+                for query in (0..whole_queries).step_by(4) {
+                    let rows: [&[[f32; 4]]; 4] =
+                        std::array::from_fn(|i| rows.row(query + i).as_chunks().0);
+                    for i in 0..whole / 4 {
+                        let square = std::array::from_fn(|row| rows[row][i]);
+                        turn_four(square, scale, &mut turned[4 * i * width + query..], width);
+                    }
                 }
             },
         );
+        for query in 0..self.count {
+            let row = rows.row(query);
+            let start = match query < whole_queries {
+                true => whole,
+                false => 0,
+            };
+            for i in start..d_head {
+                turned[i * width + query] = scale * row[i];
+            }
+        }
     }
 
-    /// Writes the inner products of keys (or values) with turned rows into a tile.
+    /// Returns the lanes, counted in vectors, whose queries all come before `key`.
+    #[inline(always)]
+    pub(super) fn hidden_vectors(self, key: usize) -> usize {
+        key.saturating_sub(self.first) / LANES
+    }
+
+    /// Cuts keys into runs, each with the first query of which any in the run is seen, to a vector.
+    fn key_runs(self, keys: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
+        let diagonal = self.first.clamp(keys.start, keys.end);
+        let before = (keys.start < diagonal).then_some((keys.start..diagonal, 0));
+        let on = (diagonal..keys.end)
+            .step_by(LANES)
+            .map(move |start| (start..keys.end.min(start + LANES), start - self.first));
+        before.into_iter().chain(on)
+    }
+
+    /// Cuts the queries into runs, each with the end of the keys that any in the run sees.
+    fn query_runs(self, keys: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
+        let run = match keys.end <= self.first {
+            true => QUERIES,
+            false => LANES,
+        };
+        (0..self.count).step_by(run).map(move |start| {
+            let end = self.count.min(start + run);
+            (start..end, keys.end.min(self.first + end))
+        })
+    }
+
+    /// Writes the inner products of keys (or values) with turned rows into a tile, where a query
+    /// sees the key.
     ///
     /// # Shapes
     ///
-    /// `tile`: `[keys, width]`; `keys`: `[keys, d_head]`; `turned`: `[d_head, width]`.
-    pub(super) fn inner_products(self, tile: &mut [f32], keys: Matrix<'_>, turned: &[f32]) {
-        let [count, d_head] = keys.shape();
-        tile_product(
-            MatrixMut::new(tile, count, self.width()),
-            Write::Replace,
-            1.0,
-            Left::Plain(keys),
-            Matrix::new(turned, d_head, self.width()),
-        );
+    /// `tile`: `[keys, width]`; `rows`: `[seq, d_head]`; `turned`: `[d_head, width]`.
+    pub(super) fn inner_products(
+        self,
+        tile: &mut [f32],
+        keys: Range<usize>,
+        rows: Matrix<'_>,
+        turned: &[f32],
+    ) {
+        let width = self.width();
+        let mut tile = MatrixMut::new(tile, keys.len(), width);
+        let turned = Matrix::new(turned, turned.len() / width, width);
+        for (run, query) in self.key_runs(keys.clone()) {
+            let place = run.start - keys.start..run.end - keys.start;
+            tile_product(
+                tile.reborrow().rows(place).columns(query..width),
+                Write::Replace,
+                1.0,
+                Left::Plain(rows.rows(run)),
+                turned.columns(query..width),
+            );
+        }
+    }
+
+    /// Adds `scale · tile · rows` to a row per key.
+    ///
+    /// # Shapes
+    ///
+    /// `out`: `[seq, d_head]`; `tile`: `[keys, width]`; `rows`: `[count, d_head]`.
+    pub(super) fn add_to_keys(
+        self,
+        mut out: MatrixMut<'_>,
+        scale: f32,
+        tile: &[f32],
+        keys: Range<usize>,
+        rows: Matrix<'_>,
+    ) {
+        let tile = Matrix::new(tile, keys.len(), self.width());
+        for (run, query) in self.key_runs(keys.clone()) {
+            let place = run.start - keys.start..run.end - keys.start;
+            tile_product(
+                out.reborrow().rows(run),
+                Write::Add,
+                scale,
+                Left::Plain(tile.rows(place).columns(query..self.count)),
+                rows.rows(query..self.count),
+            );
+        }
+    }
+
+    /// Writes `scale · tileᵀ · rows` to a row per query, or adds it where other keys came before.
+    ///
+    /// # Shapes
+    ///
+    /// `out`: `[count, d_head]`; `tile`: `[keys, width]`; `rows`: `[seq, d_head]`.
+    pub(super) fn gather_from_keys(
+        self,
+        mut out: MatrixMut<'_>,
+        scale: f32,
+        tile: &[f32],
+        keys: Range<usize>,
+        rows: Matrix<'_>,
+    ) {
+        let write = match keys.start {
+            0 => Write::Replace,
+            _ => Write::Add,
+        };
+        let tile = Matrix::new(tile, keys.len(), self.width());
+        for (run, end) in self.query_runs(keys.clone()) {
+            tile_product(
+                out.reborrow().rows(run.clone()),
+                write,
+                scale,
+                Left::Transposed(tile.rows(0..end - keys.start).columns(run)),
+                rows.rows(keys.start..end),
+            );
+        }
     }
 
     /// Gives keys after the query a score of −∞.
@@ -91,30 +203,14 @@ impl Queries {
             row[..key - self.first].fill(f32::NEG_INFINITY);
         }
     }
-
-    /// Views a tile without its padding, `[keys, count]`.
-    pub(super) fn view(self, tile: &[f32]) -> Matrix<'_> {
-        let width = self.width();
-        Matrix::new(tile, tile.len() / width, width).columns(0..self.count)
-    }
 }
 
-/// Writes at most [`LANES`] rows into the columns of `turned` from `first` on.
+/// Writes the transpose of four elements of four rows.
 #[inline(always)]
-fn turn_lanes(rows: Matrix<'_>, scale: f32, turned: &mut [f32], width: usize, first: usize) {
-    let [count, d_head] = rows.shape();
-    if count < LANES {
-        for query in 0..count {
-            for (column, &x) in turned.chunks_exact_mut(width).zip(rows.row(query)) {
-                column[first + query] = scale * x;
-            }
-        }
-        return;
-    }
-    let rows: [&[f32]; LANES] = std::array::from_fn(|query| &rows.row(query)[..d_head]);
-    for (i, column) in turned.chunks_exact_mut(width).enumerate().take(d_head) {
-        let column = &mut column[first..first + LANES];
-        for query in 0..LANES {
+fn turn_four(rows: [[f32; 4]; 4], scale: f32, turned: &mut [f32], width: usize) {
+    for i in 0..4 {
+        let column = &mut turned[i * width..][..4];
+        for query in 0..4 {
             column[query] = scale * rows[query][i];
         }
     }

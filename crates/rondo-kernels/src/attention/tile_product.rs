@@ -139,9 +139,11 @@ impl Product<'_> {
                 Write::Add => load(simd, out),
             };
             for v in 0..V {
-                let sum = simd.mul_add_e_f32s(scale, sums[r][v], before[v]);
-                let end = out.len().min((v + 1) * S::F32_LANES);
-                simd.partial_store_f32s(&mut out[v * S::F32_LANES..end], sum);
+                sums[r][v] = simd.mul_add_e_f32s(scale, sums[r][v], before[v]);
+            }
+            match S::as_mut_simd_f32s(out) {
+                (whole, []) => whole.copy_from_slice(&sums[r]),
+                (_, _) => simd.partial_store_f32s(out, sums[r][0]),
             }
         }
     }
@@ -150,13 +152,10 @@ impl Product<'_> {
 /// Loads `V` registers; a single one may be filled in part.
 #[inline(always)]
 fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::f32s; V] {
-    if V == 1 {
-        return [simd.partial_load_f32s(row); V];
+    match S::as_simd_f32s(row) {
+        (whole, []) => std::array::from_fn(|v| whole[v]),
+        (_, part) => [simd.partial_load_f32s(part); V],
     }
-    let (registers, _) = S::as_simd_f32s(row);
-    let mut loaded = [simd.splat_f32s(0.0); V];
-    loaded.copy_from_slice(&registers[..V]);
-    loaded
 }
 
 /// Adds `x · right` to the sums.
