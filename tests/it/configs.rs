@@ -35,6 +35,29 @@ fn every_configuration_resolves_to_its_golden_text() {
 }
 
 #[test]
+fn what_backward_runs_again_is_nothing_or_an_iteration() {
+    let print = |recompute: &str| {
+        let set = format!("model.recurrence.recompute={recompute}");
+        run([
+            "--config",
+            "configs/smoke.toml",
+            "--print-config",
+            "--set",
+            &set,
+        ])
+    };
+    let ended = print("iteration");
+    assert_ok(&ended);
+    assert!(
+        ended.stdout.contains("recompute = \"iteration\""),
+        "{ended:?}"
+    );
+    let ended = print("layer");
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("one of none"), "{ended:?}");
+}
+
+#[test]
 fn every_configuration_opens_with_what_it_is_and_its_command() {
     for name in names() {
         let path = root().join("configs").join(format!("{name}.toml"));

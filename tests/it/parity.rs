@@ -10,15 +10,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Int, Tensor, TensorData, s};
+use burn::tensor::{Device, Int, Tensor, TensorData, s};
 use rondo_checkpoint::TensorFile;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::depth::Unroll;
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use rondo_model::init::{ParameterSpec, Weights, table};
-use rondo_model::looped::{Forward, LoopedTransformer};
+use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_cross_entropy;
 use rondo_model::recurrence::Trace;
 use rondo_model::telemetry::{Reading, measure};
@@ -163,17 +162,15 @@ impl Subject {
         Rope::new(&self.config, SEQ, &self.device)
     }
 
-    fn forward(&self, unroll: Unroll, trace: Option<&mut Trace>) -> Forward {
+    fn state(&self) -> Tensor<3> {
         let values = self.golden.floats("initial_state").to_vec();
         let shape = [BATCH, SEQ, self.config.d_model];
         let device = self.device.clone().without_autodiff();
-        let state = Tensor::from_data(TensorData::new(values, shape), &device);
-        self.model
-            .forward(self.ids("input_ids"), state, &self.rope(), unroll, trace)
+        Tensor::from_data(TensorData::new(values, shape), &device)
     }
 
-    fn loss(&self, forward: &Forward) -> Tensor<1> {
-        let (hidden, head) = (forward.readout.hidden.clone(), self.model.head());
+    fn loss(&self, readout: &Readout) -> Tensor<1> {
+        let (hidden, head) = (readout.hidden.clone(), self.model.head());
         head_cross_entropy(hidden, head, self.ids("labels"), None, false).loss
     }
 }
@@ -200,12 +197,14 @@ fn states_hidden_logits_losses_and_correlations_are_the_references() {
     for place in places() {
         let subject = Subject::new(&run, &place.device);
         for r in DEPTHS {
-            let unroll = Unroll {
-                no_grad: r,
-                with_grad: 0,
-            };
             let mut trace = Trace::default();
-            let forward = subject.forward(unroll, Some(&mut trace));
+            let forward = subject.model.forward(
+                subject.ids("input_ids"),
+                subject.state(),
+                &subject.rope(),
+                r,
+                Some(&mut trace),
+            );
             let golden = |name: &str| subject.golden.floats(&format!("{name}_r{r}"));
             let check = |name: &str, found: &[f32], tolerance: f32| {
                 let what = format!("{}: {name} at {r} iterations", place.name);
@@ -216,7 +215,7 @@ fn states_hidden_logits_losses_and_correlations_are_the_references() {
             let logits = subject.model.logits(readout.hidden.clone());
             check("hidden", &values(readout.hidden), place.states);
             check("logits", &values(logits), place.states);
-            check("loss", &values(subject.loss(&forward)), place.loss);
+            check("loss", &values(subject.loss(&forward.readout)), place.loss);
             let reading = Reading::new(&values(measure(&forward, &trace)), SEQ);
             for (name, found) in [
                 (
@@ -229,23 +228,6 @@ fn states_hidden_logits_losses_and_correlations_are_the_references() {
                 check(name, &[found as f32], place.states);
             }
         }
-    }
-}
-
-#[derive(Default)]
-struct Collected {
-    gradients: Option<Gradients>,
-    values: Vec<Vec<f32>>,
-}
-
-impl ModuleVisitor for Collected {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let gradients = self.gradients.as_ref().expect("there has been a backward");
-        let gradient = param
-            .val()
-            .grad(gradients)
-            .expect("every parameter has one");
-        self.values.push(values(gradient));
     }
 }
 
@@ -289,9 +271,15 @@ fn the_loss_and_every_gradient_of_two_free_and_three_tracked_iterations_are_the_
             no_grad: 2,
             with_grad: 3,
         };
-        let forward = subject.forward(unroll, None);
-        let loss = subject.loss(&forward);
-        let found = values(loss.clone().without_autodiff());
+        let pass = subject.model.differentiate(
+            subject.ids("input_ids"),
+            subject.state(),
+            &subject.rope(),
+            unroll,
+            None,
+            |readout| subject.loss(readout),
+        );
+        let found = values(pass.loss);
         let what = format!("{}: loss", place.name);
         assert_within(
             &found,
@@ -299,20 +287,16 @@ fn the_loss_and_every_gradient_of_two_free_and_three_tracked_iterations_are_the_
             place.loss,
             &what,
         );
-        let mut collected = Collected {
-            gradients: Some(loss.backward()),
-            values: Vec::new(),
-        };
-        subject.model.visit(&mut collected);
+        let gradients = pass.gradients.into_tensors();
         let rows = table(&subject.config);
-        assert_eq!(collected.values.len(), rows.len());
+        assert_eq!(gradients.len(), rows.len());
         let golden = subject
             .golden
             .0
             .keys()
             .filter(|name| name.starts_with("grad."));
         assert_eq!(golden.count(), rows.len());
-        for (row, found) in rows.iter().zip(&collected.values) {
+        for (row, found) in rows.iter().zip(gradients.into_iter().map(values)) {
             let (name, transposed) = reference_name(&row.name);
             let expected = subject.golden.floats(&format!("grad.{name}"));
             assert_eq!(found.len(), expected.len(), "{name}");

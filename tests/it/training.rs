@@ -66,6 +66,75 @@ fn two_micro_batches_of_two_take_the_step_of_one_batch_of_four() {
 }
 
 #[test]
+fn iterations_that_backward_runs_again_change_no_number_of_a_run() {
+    let dir = scratch();
+    let run = |name: &str, recompute: [&str; 2]| {
+        let out = dir.path().join(name);
+        for (steps, recompute) in ["train.steps=4", "train.steps=8"].iter().zip(recompute) {
+            let recompute = format!("model.recurrence.recompute={recompute}");
+            let split = ["train.batch=2", "train.accumulation=2"];
+            let keys = [*steps, &recompute, split[0], split[1]];
+            assert_ok(&smoke(&out, &keys.map(|key| ["--set", key]).concat()));
+        }
+        let numbers = |row: &serde_json::Value| {
+            [
+                "loss",
+                "grad_norm",
+                "hidden_state_corr",
+                "iterations.residual",
+            ]
+            .map(|name| row["metrics"][name].clone())
+        };
+        rows(&out, "train").iter().map(numbers).collect::<Vec<_>>()
+    };
+    let expected = run("kept", ["none", "none"]);
+    assert_eq!(expected.len(), 8);
+    assert!(
+        expected.iter().flatten().all(|value| !value.is_null()),
+        "{expected:?}"
+    );
+    assert_eq!(run("again", ["iteration", "iteration"]), expected);
+    assert_eq!(run("changed", ["none", "iteration"]), expected);
+}
+
+/// Peak memory of a process that takes one step at a shape whose activations outweigh all else.
+#[cfg(target_os = "linux")]
+fn peak_memory(iterations: usize, backprop_depth: usize, recompute: &str) -> f64 {
+    let keys = [
+        "model.d_model=64".to_owned(),
+        "model.d_ff=256".to_owned(),
+        "model.vocab_size=64".to_owned(),
+        "model.layers.core=4".to_owned(),
+        "train.seq=128".to_owned(),
+        format!("model.recurrence.mean={iterations}"),
+        format!("model.recurrence.backprop_depth={backprop_depth}"),
+        format!("model.recurrence.recompute={recompute}"),
+    ];
+    let mut args = vec![
+        "bench", "--device", "flex", "--json", "--warmup", "0", "--steps", "1",
+    ];
+    args.extend(keys.iter().flat_map(|key| ["--set", key]));
+    let ended = run(args);
+    assert_ok(&ended);
+    ended.json()["peak_memory_bytes"]
+        .as_f64()
+        .expect("Linux tells")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_flat_in_iterations_without_gradient_and_in_those_that_are_run_again() {
+    let one = peak_memory(1, 1, "none");
+    let eight = peak_memory(8, 8, "none");
+    assert!(eight > 2.0 * one, "{eight} {one}");
+    let free = peak_memory(57, 1, "none");
+    assert!(free < 1.3 * one, "{free} {one}");
+    let one = peak_memory(1, 1, "iteration");
+    let again = peak_memory(8, 8, "iteration");
+    assert!(again < 1.3 * one, "{again} {one}");
+}
+
+#[test]
 fn a_fine_tuned_run_starts_where_the_other_ended() {
     let dir = scratch();
     let (first, second) = (dir.path().join("first"), dir.path().join("second"));

@@ -1,7 +1,7 @@
 //! Parameters by part, FLOPs per token and effective depth, from the configuration alone.
 
 use crate::config::ModelConfig;
-use crate::depth::Unroll;
+use crate::depth::{Recompute, Unroll};
 use crate::init::{ParameterSpec, Part, Role, table};
 
 /// The parameters of a model, counted without building it.
@@ -57,9 +57,12 @@ impl Census {
         // Per token and layer: norms and residuals, the rotary copies, three score-sized tensors of
         // the softmax, and the gated MLP's halves. Measured against resident memory in the README.
         let layer = 14 * h + 5 * qkv + 4 * config.n_heads * seq + 8 * f;
-        let layers =
-            config.layers.prelude + config.layers.coda + unroll.with_grad * config.layers.core;
-        let injection = 4 * h * unroll.with_grad;
+        let (kept, states) = match config.recurrence.recompute {
+            Recompute::None => (unroll.with_grad, 0),
+            Recompute::Iteration => (unroll.with_grad.min(1), unroll.with_grad),
+        };
+        let layers = config.layers.prelude + config.layers.coda + kept * config.layers.core;
+        let injection = h * (4 * kept + states);
         let head = 4 * config.vocab();
         let activations = tokens * (layers * layer + injection + head);
         4 * (4 * self.total() as u64 + activations as u64)
@@ -132,5 +135,20 @@ mod tests {
         let per_iteration = (layer + adapter) as f64;
         let expected = 6.0 * 6.0 + (6.0 + 12.0) * per_iteration + (12.0 + 24.0) * 5.0 * 2.0;
         assert!((census.flops_per_token(unroll, 5) - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn iterations_that_are_run_again_keep_a_state_each() {
+        let mut config = huginn();
+        let memory = |config: &ModelConfig, with_grad| {
+            let no_grad = 0;
+            Census::new(config).memory_bytes(Unroll { no_grad, with_grad }, 10, 5)
+        };
+        let one = memory(&config, 1);
+        assert!(memory(&config, 8) > one);
+        config.recurrence.recompute = Recompute::Iteration;
+        let state = 4 * 10 * config.d_model as u64;
+        assert_eq!(memory(&config, 1), one + state);
+        assert_eq!(memory(&config, 8), one + 8 * state);
     }
 }

@@ -26,6 +26,8 @@ pub struct RecurrenceConfig {
     pub max: usize,
     /// The law of the total.
     pub sampler: DepthSampler,
+    /// What backward computes again.
+    pub recompute: Recompute,
 }
 
 impl Default for RecurrenceConfig {
@@ -35,6 +37,7 @@ impl Default for RecurrenceConfig {
             backprop_depth: 8,
             max: MAX_RECURRENCE,
             sampler: DepthSampler::PoissonLognormalFilling,
+            recompute: Recompute::None,
         }
     }
 }
@@ -59,7 +62,18 @@ pub enum DepthSampler {
     NonRecurrent,
 }
 
-/// The iterations of one forward pass: `no_grad` that build no graph, then `with_grad` that do.
+/// What backward computes again rather than finds in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recompute {
+    /// Nothing: the activations of all k iterations are kept.
+    None,
+    /// Each iteration, from its state: the activations of one iteration are there at a time, for
+    /// k more forward iterations and the same gradients.
+    Iteration,
+}
+
+/// The iterations of one training pass: `no_grad` that build no graph, then `with_grad` that do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unroll {
     /// n.

@@ -74,7 +74,7 @@ impl Injection {
 /// What an injection makes of e, the same for every iteration of a pass: `e · A_e` with the lower
 /// half of a linear injection's adapter, for the others e itself; `[batch, seq, d_model]`.
 #[derive(Clone, Debug)]
-pub struct Prepared(Tensor<3>);
+pub struct Prepared(pub(crate) Tensor<3>);
 
 impl Prepared {
     /// Returns the same as a constant.

@@ -13,12 +13,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | [`config::ModelConfig`] and its parts; `validate` reports every violation |
-//! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head; decoding with a cache |
+//! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head; a training pass; decoding with a cache |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
+//! | [`gradients`] | the gradient of every parameter, in table order |
 //! | [`schedule`] | the learning rate, a pure function of the step |
 //! | [`telemetry`] | correlations, residuals and norms of a trace |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
@@ -37,6 +38,7 @@ pub mod config;
 pub mod depth;
 pub mod exit;
 pub mod feed_forward;
+pub mod gradients;
 pub mod init;
 pub mod injection;
 pub mod looped;

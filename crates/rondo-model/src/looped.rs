@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor, assert_shape};
 use crate::attention::Rope;
 use crate::block::Block;
 use crate::config::ModelConfig;
-use crate::depth::Unroll;
+use crate::depth::Recompute;
 use crate::init::Weights;
 use crate::injection::{Injection, Prepared};
 use crate::norm::RmsNorm;
@@ -26,6 +26,8 @@ pub struct LoopedTransformer {
     head: Option<Param<Tensor<2>>>,
     #[module(skip)]
     embedding_scale: f64,
+    #[module(skip)]
+    recompute: Recompute,
 }
 
 /// What the coda makes of a state. Logits are [`LoopedTransformer::logits`] of the hidden state:
@@ -38,6 +40,17 @@ pub struct Readout {
     pub state: Tensor<3>,
     /// n_f(C(n_f(s))), `[batch, seq, d_model]`.
     pub hidden: Tensor<3>,
+}
+
+impl Readout {
+    /// Returns the same without graphs.
+    fn without_autodiff(self) -> Self {
+        Self {
+            latent: self.latent.without_autodiff(),
+            state: self.state.without_autodiff(),
+            hidden: self.hidden.without_autodiff(),
+        }
+    }
 }
 
 /// One forward pass.
@@ -79,6 +92,7 @@ impl LoopedTransformer {
             norm: RmsNorm::new(config.norm, "norm", weights),
             head: (!config.tied_head).then(|| weights.get("head")),
             embedding_scale: config.embedding_scale(),
+            recompute: config.recurrence.recompute,
         }
     }
 
@@ -102,9 +116,7 @@ impl LoopedTransformer {
 
     /// Runs prelude, loop and coda.
     ///
-    /// On an autodiff model the first `unroll.no_grad` iterations run on a copy without autodiff,
-    /// so that they build no graph; the prelude gets its gradient through e in the others. A
-    /// `trace` receives every state.
+    /// A `trace` receives every state.
     ///
     /// # Shapes
     ///
@@ -118,32 +130,18 @@ impl LoopedTransformer {
         tokens: Tensor<2, Int>,
         state: Tensor<3>,
         rope: &Rope,
-        unroll: Unroll,
-        trace: Option<&mut Trace>,
+        iterations: usize,
+        mut trace: Option<&mut Trace>,
     ) -> Forward {
         let embedding = self.embed(tokens, rope);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
         let prepared = self.injection.prepare(embedding.clone());
-        let tracked = Core {
-            blocks: &self.core,
-            injection: &self.injection,
-            prepared: &prepared,
-            rope,
-        };
-        let state = if unroll.no_grad > 0 && embedding.is_autodiff() {
-            let (blocks, injection) = (self.core.valid(), self.injection.valid());
-            let constant = prepared.without_autodiff();
-            let free = Core {
-                blocks: &blocks,
-                injection: &injection,
-                prepared: &constant,
-                rope,
-            };
-            recurrence::run(unroll, state, &free, &tracked, trace)
-        } else {
-            recurrence::run(unroll, state, &tracked, &tracked, trace)
-        };
+        let mut core = Core::new(&self.core, &self.injection, &prepared, rope);
+        if let Some(trace) = &mut trace {
+            trace.record(&state);
+        }
+        let state = recurrence::run(iterations, state, &mut core, trace);
         Forward {
             readout: self.read_out(state, rope),
             embedding,
@@ -166,22 +164,13 @@ impl LoopedTransformer {
         mut visit: impl FnMut(usize, Readout),
     ) {
         let prepared = self.injection.prepare(self.embed(tokens, rope));
-        let core = Core {
-            blocks: &self.core,
-            injection: &self.injection,
-            prepared: &prepared,
-            rope,
-        };
+        let mut core = Core::new(&self.core, &self.injection, &prepared, rope);
         let mut depths = depths.to_vec();
         depths.sort_unstable();
         depths.dedup();
         let (mut state, mut done) = (state, 0);
         for depth in depths {
-            let unroll = Unroll {
-                no_grad: depth - done,
-                with_grad: 0,
-            };
-            state = recurrence::run(unroll, state, &core, &core, None);
+            state = recurrence::run(depth - done, state, &mut core, None);
             done = depth;
             visit(depth, self.read_out(state.clone(), rope));
         }
@@ -227,8 +216,24 @@ struct Core<'a> {
     rope: &'a Rope,
 }
 
+impl<'a> Core<'a> {
+    fn new(
+        blocks: &'a [Block],
+        injection: &'a Injection,
+        prepared: &'a Prepared,
+        rope: &'a Rope,
+    ) -> Self {
+        Self {
+            blocks,
+            injection,
+            prepared,
+            rope,
+        }
+    }
+}
+
 impl Iterate for Core<'_> {
-    fn iterate(&self, state: Tensor<3>) -> Tensor<3> {
+    fn iterate(&mut self, state: Tensor<3>) -> Tensor<3> {
         let x = self.injection.forward(state, self.prepared);
         self.blocks
             .iter()
@@ -237,6 +242,9 @@ impl Iterate for Core<'_> {
 }
 
 pub mod decode;
+mod differentiate;
+
+pub use differentiate::Differentiated;
 
 #[cfg(test)]
 mod tests;

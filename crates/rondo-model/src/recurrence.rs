@@ -1,15 +1,12 @@
-//! The loop: the same core block, applied r times to the state.
+//! The loop: the same core block, applied again and again to the state.
 //!
 //! ```text
-//! for i in 1..=n     s_i = R(A(s_{i-1}, e))      no graph
-//! for i in n+1..=r   s_i = R(A(s_{i-1}, e))      with gradient
+//! for i in 1..=r     s_i = R(A(s_{i-1}, e))
 //! ```
 //!
-//! Truncated backpropagation (arXiv 2502.05171, §3.3). The loop does not know what R contains.
+//! The loop does not know what R contains, nor whether anyone will differentiate it.
 
 use burn::tensor::Tensor;
-
-use crate::depth::Unroll;
 
 /// The states s_0, s_1, …, s_r of one forward pass, before the shared norm, without gradient.
 ///
@@ -20,41 +17,35 @@ pub struct Trace {
     pub states: Vec<Tensor<3>>,
 }
 
+impl Trace {
+    /// Takes in the next state.
+    pub fn record(&mut self, state: &Tensor<3>) {
+        self.states.push(state.clone().without_autodiff());
+    }
+}
+
 /// One application of the core to a state.
 pub trait Iterate {
     /// Returns s_i from s_{i−1}.
-    fn iterate(&self, state: Tensor<3>) -> Tensor<3>;
+    fn iterate(&mut self, state: Tensor<3>) -> Tensor<3>;
 }
 
-/// Runs the loop and returns s_r.
-///
-/// `free` runs the first n iterations and must build no graph; `tracked` runs the other k. A
-/// `trace` receives every state.
+/// Runs some iterations and returns the last state; a `trace` receives every state but the first.
 ///
 /// # Shapes
 ///
 /// `state` and the result: `[batch, seq, d_model]`.
 pub fn run(
-    unroll: Unroll,
-    state: Tensor<3>,
-    free: &impl Iterate,
-    tracked: &impl Iterate,
+    iterations: usize,
+    mut state: Tensor<3>,
+    core: &mut impl Iterate,
     mut trace: Option<&mut Trace>,
 ) -> Tensor<3> {
-    let mut record = |state: &Tensor<3>| {
+    for _ in 0..iterations {
+        state = core.iterate(state);
         if let Some(trace) = &mut trace {
-            trace.states.push(state.clone().without_autodiff());
+            trace.record(&state);
         }
-    };
-    record(&state);
-    let mut state = state;
-    for _ in 0..unroll.no_grad {
-        state = free.iterate(state);
-        record(&state);
-    }
-    for _ in 0..unroll.with_grad {
-        state = tracked.iterate(state);
-        record(&state);
     }
     state
 }
@@ -67,20 +58,18 @@ mod tests {
     struct Add(f32);
 
     impl Iterate for Add {
-        fn iterate(&self, state: Tensor<3>) -> Tensor<3> {
+        fn iterate(&mut self, state: Tensor<3>) -> Tensor<3> {
             state + self.0
         }
     }
 
     #[test]
-    fn n_free_iterations_come_before_k_tracked_ones_and_every_state_is_traced() {
+    fn iterations_follow_one_another_and_every_state_is_traced() {
         let mut trace = Trace::default();
         let zero = Tensor::<3>::zeros([1, 1, 1], &Device::flex());
-        let unroll = Unroll {
-            no_grad: 2,
-            with_grad: 3,
-        };
-        run(unroll, zero, &Add(1.0), &Add(10.0), Some(&mut trace));
+        trace.record(&zero);
+        let two = run(2, zero, &mut Add(1.0), Some(&mut trace));
+        run(3, two, &mut Add(10.0), Some(&mut trace));
         let values: Vec<f32> = trace
             .states
             .into_iter()

@@ -6,7 +6,7 @@ use rondo_model::config::{
     BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig,
     StateInit,
 };
-use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, RecurrenceConfig};
+use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -189,6 +189,7 @@ fn recurrence(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> RecurrenceConf
         backprop_depth: keys.size("mean_backprop_depth", MAX_SIZE).unwrap_or(8),
         max: MAX_RECURRENCE,
         sampler,
+        recompute: Recompute::None,
     }
 }
 

@@ -26,7 +26,8 @@ const PROGRESS_FILE: &str = "progress.json";
 pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// Keys that a resumed run may change: budget, cadence, device, output and the rates to come.
-const RESUMABLE: [&str; 10] = [
+const RESUMABLE: [&str; 11] = [
+    "model.recurrence.recompute",
     "train.steps",
     "train.tokens",
     "train.log_every",

@@ -4,9 +4,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
+use rondo_model::gradients::FlatGradients;
 use rondo_model::init::table;
-use rondo_model::looped::LoopedTransformer;
-use rondo_model::ops::{HeadLoss, head_cross_entropy};
+use rondo_model::looped::{LoopedTransformer, Readout};
+use rondo_model::ops::head_cross_entropy;
 use rondo_model::recurrence::Trace;
 use rondo_model::seed::Stream;
 use rondo_model::state::{StateSource, initial_state};
@@ -16,7 +17,7 @@ use crate::batches::DeviceBatch;
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
-use crate::optim::{FlatGradients, Gate, Optimizer, global_norm};
+use crate::optim::{Gate, Optimizer, global_norm};
 use crate::plan::StepPlan;
 
 /// Why the model is there.
@@ -151,7 +152,7 @@ impl Learner {
                 None => now,
                 Some(before) => Seen {
                     loss: before.loss + now.loss,
-                    gradients: before.gradients.add(now.gradients),
+                    gradients: before.gradients + now.gradients,
                     telemetry: now.telemetry,
                 },
             });
@@ -180,22 +181,25 @@ impl Learner {
         let batch = DeviceBatch::new(batch, &self.device);
         let mut trace = observe.then(Trace::default);
         let unroll = plan.draw.unroll;
-        let forward =
-            self.model()
-                .forward(batch.inputs.clone(), state, &rope, unroll, trace.as_mut());
         let (targets, weights) = (batch.targets.clone(), batch.weights.clone());
-        let hidden = forward.readout.hidden.clone();
-        let HeadLoss { loss, hits } =
-            head_cross_entropy(hidden, self.model().head(), targets, weights, observe);
-        let loss = loss * share;
-        let mut gradients = loss.backward();
+        let (inputs, head) = (batch.inputs.clone(), self.model().head());
+        let mut hits = None;
+        let loss = |readout: &Readout| {
+            let hidden = readout.hidden.clone();
+            let scored = head_cross_entropy(hidden, head, targets, weights, observe);
+            hits = scored.hits;
+            scored.loss * share
+        };
+        let pass = self
+            .model()
+            .differentiate(inputs, state, &rope, unroll, trace.as_mut(), loss);
         let telemetry = trace.zip(hits).map(|(trace, hits)| {
             let accuracy = batch.counted_only(hits).sum() / batch.counted as f64;
-            Tensor::cat(vec![accuracy, telemetry::measure(&forward, &trace)], 0)
+            Tensor::cat(vec![accuracy, telemetry::measure(&pass.forward, &trace)], 0)
         });
         Seen {
-            loss: loss.without_autodiff(),
-            gradients: FlatGradients::take(self.model(), &mut gradients),
+            loss: pass.loss,
+            gradients: pass.gradients,
             telemetry,
         }
     }

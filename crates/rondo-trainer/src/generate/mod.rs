@@ -4,7 +4,6 @@ pub(crate) mod text_stream;
 
 use burn::tensor::{Int, Tensor, TensorData, s};
 use rondo_model::attention::Rope;
-use rondo_model::depth::Unroll;
 use rondo_model::exit::ExitMonitor;
 use rondo_model::looped::Readout;
 use rondo_model::looped::decode::{Chunk, Decoder};
@@ -216,14 +215,10 @@ impl<'a> Predictor<'a> {
     fn without_cache(&self, all: &[u32], depth: usize) -> Result<Prediction> {
         let state = self.initial(0, all.len())?;
         let rope = Rope::new(&self.run.config.model, all.len(), &self.run.listed.device);
-        let unroll = Unroll {
-            no_grad: depth,
-            with_grad: 0,
-        };
         let forward = self
             .run
             .model
-            .forward(self.tokens(all), state, &rope, unroll, None);
+            .forward(self.tokens(all), state, &rope, depth, None);
         Ok(Prediction {
             logits: values(self.logits(&forward.readout))?,
             iterations: depth,

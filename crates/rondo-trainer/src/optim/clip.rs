@@ -1,8 +1,9 @@
 //! Global-norm clipping, and what happens to an update whose gradient is not finite.
 
 use burn::tensor::{Bool, Tensor};
+use rondo_model::gradients::FlatGradients;
 
-use super::{FlatGradients, Moments, in_place};
+use super::{Moments, in_place};
 
 /// Keeps the division defined for a zero gradient.
 const NORM_EPS: f64 = 1e-6;
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_gradient_longer_than_the_bound_is_scaled_to_it_on_host_and_device() {
-        let gradients = FlatGradients(vec![vector([3.0, 0.0]), vector([0.0, 4.0])]);
+        let gradients = FlatGradients::new(vec![vector([3.0, 0.0]), vector([0.0, 4.0])]);
         let norm = global_norm(&gradients);
         let on_host: f64 = norm.clone().into_scalar();
         assert!((on_host - 5.0).abs() < 1e-6);

@@ -13,8 +13,9 @@ mod raven_adam;
 
 pub(crate) use clip::{Gate, global_norm};
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Gradients, Tensor};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+use rondo_model::gradients::FlatGradients;
 use rondo_model::init::{ParameterSpec, Role};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::ops::on_flex;
@@ -130,53 +131,6 @@ struct Moments {
     second: Option<Tensor<1>>,
 }
 
-/// The flat gradients of one backward pass, in table order.
-pub(crate) struct FlatGradients(Vec<Tensor<1>>);
-
-impl FlatGradients {
-    /// Takes the gradients of every parameter out of `gradients`.
-    pub(crate) fn take(model: &LoopedTransformer, gradients: &mut Gradients) -> Self {
-        let mut taker = Taker {
-            gradients,
-            flat: Vec::new(),
-        };
-        model.visit(&mut taker);
-        Self(taker.flat)
-    }
-
-    /// Adds another micro-batch's gradients.
-    pub(crate) fn add(self, other: Self) -> Self {
-        Self(
-            self.0
-                .into_iter()
-                .zip(other.0)
-                .map(|(a, b)| a + b)
-                .collect(),
-        )
-    }
-
-    /// Returns the gradients in table order.
-    pub(crate) fn tensors(&self) -> &[Tensor<1>] {
-        &self.0
-    }
-}
-
-struct Taker<'a> {
-    gradients: &'a mut Gradients,
-    flat: Vec<Tensor<1>>,
-}
-
-impl ModuleVisitor for Taker<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let value = param.val();
-        let count = value.shape().num_elements();
-        let gradient = value.grad_remove(self.gradients);
-        // A parameter the loss does not reach has gradient zero.
-        let gradient = gradient.unwrap_or_else(|| value.without_autodiff().zeros_like());
-        self.flat.push(gradient.reshape([count]));
-    }
-}
-
 impl Optimizer {
     /// Starts with empty moments.
     pub(crate) fn new(config: &OptimizerConfig, rows: Vec<ParameterSpec>, peak: f64) -> Self {
@@ -199,7 +153,7 @@ impl Optimizer {
         lr: f64,
     ) -> LoopedTransformer {
         self.updates += 1;
-        let gradients = gradients.0.into_iter();
+        let gradients = gradients.into_tensors().into_iter();
         let mut stepper = Stepper {
             optimizer: self,
             gradients,

@@ -1,5 +1,6 @@
 //! The three rules on one parameter, by hand, and the groups of a whole model.
 
+use burn::module::ModuleVisitor;
 use burn::tensor::Device;
 use rondo_model::config::{LayersConfig, ModelConfig};
 use rondo_model::init::table;

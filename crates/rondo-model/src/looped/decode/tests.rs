@@ -3,7 +3,6 @@
 use burn::tensor::TensorData;
 
 use super::*;
-use crate::depth::Unroll;
 use crate::looped::tests::{config, structures};
 use crate::seed::Stream;
 use crate::state::{StateSource, initial_state};
@@ -65,12 +64,8 @@ fn whole(config: &ModelConfig, count: usize, depth: usize) -> Vec<f32> {
     let device = Device::flex();
     let model = LoopedTransformer::new(config, 3, &device);
     let rope = Rope::new(config, count, &device);
-    let unroll = Unroll {
-        no_grad: depth,
-        with_grad: 0,
-    };
     let state = states(config, 0, count);
-    let forward = model.forward(tokens(&IDS[..count]), state, &rope, unroll, None);
+    let forward = model.forward(tokens(&IDS[..count]), state, &rope, depth, None);
     values(model.logits(forward.readout.hidden))
 }
 

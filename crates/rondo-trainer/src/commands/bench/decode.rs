@@ -7,7 +7,6 @@ use burn::tensor::{Int, Tensor, TensorData, s};
 use rondo_metrics::Table;
 use rondo_metrics::format::{bytes, significant};
 use rondo_model::attention::Rope;
-use rondo_model::depth::Unroll;
 use rondo_model::looped::decode::Decoder;
 use rondo_model::looped::{LoopedTransformer, Readout};
 use serde_json::json;
@@ -157,12 +156,10 @@ impl<'a> Subject<'a> {
     /// Computes a whole sequence and reads the logits of the last token.
     fn whole(&self, length: usize) -> Result<()> {
         let rope = Rope::new(&self.config.model, length, &self.listed.device);
-        let unroll = Unroll {
-            no_grad: self.recurrence,
-            with_grad: 0,
-        };
         let (tokens, state) = (self.tokens(0, length), self.state(0, length)?);
-        let forward = self.model.forward(tokens, state, &rope, unroll, None);
+        let forward = self
+            .model
+            .forward(tokens, state, &rope, self.recurrence, None);
         self.predict(&forward.readout)
     }
 

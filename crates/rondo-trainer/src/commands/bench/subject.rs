@@ -92,7 +92,7 @@ impl<'a> Subject<'a> {
                 let rope = Rope::new(&config.model, self.seq, device);
                 let tokens = DeviceBatch::new(&batch, device).inputs;
                 let model = self.learner.model().valid();
-                let forward = model.forward(tokens, state, &rope, self.unroll, None);
+                let forward = model.forward(tokens, state, &rope, self.unroll.total(), None);
                 model.logits(forward.readout.hidden);
                 Ok(())
             }
