@@ -99,3 +99,119 @@ impl Block {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{ModuleMapper, Param};
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::gradients::GradientSum;
+
+    /// Adds noise to every parameter, so that none is one or zero.
+    struct Shake;
+
+    impl ModuleMapper for Shake {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let (id, value, mapper) = param.consume();
+            let value = value.without_autodiff();
+            let noise = Distribution::Normal(0.0, 0.3);
+            let value = value.clone() + value.random_like(noise);
+            Param::from_mapped_value(id, value.autodiff().require_grad(), mapper)
+        }
+    }
+
+    /// Output and gradients, of the input last.
+    fn differentiate(
+        block: &Block,
+        x: &Tensor<3>,
+        weights: &Tensor<3>,
+        forward: impl Fn(&Block, Tensor<3>) -> Tensor<3>,
+    ) -> Vec<Vec<f32>> {
+        let x = x.clone().autodiff().require_grad();
+        let y = forward(block, x.clone());
+        let mut gradients = (y.clone() * weights.clone().autodiff()).sum().backward();
+        let d_x = x.grad_remove(&mut gradients).expect("the input is tracked");
+        let mut sum = GradientSum::new(block);
+        sum.take(&mut gradients);
+        let values = |x: Tensor<1>| x.into_data().iter::<f32>().collect::<Vec<f32>>();
+        let flat = |x: Tensor<3>| values(x.flatten(0, 2));
+        let mut found = vec![flat(y.without_autodiff())];
+        found.extend(sum.finish().into_tensors().into_iter().map(values));
+        found.push(flat(d_x));
+        found
+    }
+
+    fn check(name: &str, config: &ModelConfig, [batch, seq]: [usize; 2]) {
+        let device = Device::flex().autodiff();
+        let weights = Weights::new(config, 3, &device);
+        let block = Block::new(config, "core.0", &weights).map(&mut Shake);
+        let rope = Rope::new(config, seq, &device);
+        let normal = || {
+            let shape = [batch, seq, config.d_model];
+            Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
+        };
+        let (x, weights) = (normal(), normal());
+        let fused = differentiate(&block, &x, &weights, |block, x| block.forward(x, &rope));
+        let composed = differentiate(&block, &x, &weights, |block, x| {
+            let attend = |x| block.attention.forward(&x, &rope);
+            let x = ops::compose(x, block.attention_norms(), attend);
+            let feed = |x| block.feed_forward.forward(x);
+            ops::compose(x, block.feed_forward_norms(), feed)
+        });
+        for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
+            let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+            let difference: Vec<f32> = fused.iter().zip(composed).map(|(a, b)| a - b).collect();
+            let relative = (square(&difference) / square(composed).max(1e-12)).sqrt();
+            assert!(
+                relative < 1e-5 && fused.len() == composed.len(),
+                "{name} at {batch} × {seq}: result {which} differs by {relative:e}"
+            );
+        }
+        assert_eq!(fused.len(), composed.len());
+        let constant = block.valid().forward(x, &rope.positions(0..seq));
+        let constant: Vec<f32> = constant.into_data().iter().collect();
+        assert_eq!(constant, fused[0], "{name}: the same bits without a graph");
+    }
+
+    #[test]
+    fn the_fused_layer_is_the_composed_one_with_its_gradients() {
+        let base = ModelConfig {
+            vocab_size: Some(11),
+            d_model: 24,
+            n_heads: 3,
+            d_ff: 20,
+            ..ModelConfig::default()
+        };
+        let with = |change: &dyn Fn(&mut ModelConfig)| {
+            let mut changed = base.clone();
+            change(&mut changed);
+            changed
+        };
+        let variants = [
+            ("sandwich", base.clone()),
+            ("pre-norm", with(&|c| c.block = BlockKind::PreNorm)),
+            ("post-norm", with(&|c| c.block = BlockKind::PostNorm)),
+            (
+                "branch-sandwich",
+                with(&|c| c.block = BlockKind::BranchSandwich),
+            ),
+            ("norm without scale", with(&|c| c.norm.learned = false)),
+            ("no bias", with(&|c| c.qk_bias = false)),
+            ("query-key norm", with(&|c| c.qk_norm = true)),
+            ("one key head", with(&|c| c.n_kv_heads = Some(1))),
+            (
+                "one head",
+                with(&|c| {
+                    c.n_heads = 1;
+                    c.n_kv_heads = None;
+                }),
+            ),
+        ];
+        for (name, config) in &variants {
+            for shape in [[1, 1], [2, 7], [3, 33]] {
+                check(name, config, shape);
+            }
+        }
+    }
+}

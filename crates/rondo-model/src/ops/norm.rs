@@ -72,3 +72,37 @@ impl Function for RmsNorm {
         [d_x].into_iter().chain(d_scale).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+
+    #[test]
+    fn the_fused_norm_is_the_composed_one_with_its_gradients() {
+        let normal = |shape: [usize; 3]| {
+            let distribution = Distribution::Normal(0.0, 2.0);
+            Tensor::<3>::random(shape, distribution, &Device::flex())
+        };
+        let (x, weights) = (normal([2, 3, 19]), normal([2, 3, 19]));
+        let scale: Tensor<1> = normal([1, 1, 19]).flatten(0, 2);
+        for scaled in [false, true] {
+            let run = |norm: fn(Tensor<3>, Option<Tensor<1>>, f64) -> Tensor<3>| {
+                let x = x.clone().autodiff().require_grad();
+                let scale = scale.clone().autodiff().require_grad();
+                let y = norm(x.clone(), scaled.then(|| scale.clone()), 1e-5);
+                let mut gradients = (y.clone() * weights.clone().autodiff()).sum().backward();
+                let d_x = x.grad_remove(&mut gradients).expect("x is tracked");
+                let d_scale = scale.grad_remove(&mut gradients);
+                assert_eq!(d_scale.is_some(), scaled);
+                let all = [y.without_autodiff(), d_x].map(|x| x.flatten::<1>(0, 2));
+                let all = all.into_iter().chain(d_scale);
+                all.flat_map(|x| x.into_data().iter::<f32>().collect::<Vec<_>>())
+                    .collect::<Vec<f32>>()
+            };
+            for (a, b) in run(rms_norm).into_iter().zip(run(compose)) {
+                assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()), "{a} is not {b}");
+            }
+        }
+    }
+}

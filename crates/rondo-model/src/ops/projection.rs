@@ -49,6 +49,15 @@ pub fn project_rows(
         let inputs = inputs.into_iter().chain(base).collect();
         return node::apply(ProjectRows { rows }, inputs).0;
     }
+    compose_rows(x, weight, rows, base)
+}
+
+fn compose_rows(
+    x: Tensor<3>,
+    weight: Tensor<2>,
+    rows: Range<usize>,
+    base: Option<Tensor<3>>,
+) -> Tensor<3> {
     let y = project(x, weight.slice(s![rows, ..]));
     match base {
         Some(base) => y + base,
@@ -112,5 +121,48 @@ impl Function for ProjectRows {
         );
         let d_base = inputs.get(2).map(|_| d_out.to_vec());
         [d_x, d_weight].into_iter().chain(d_base).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution};
+
+    #[test]
+    fn the_fused_product_with_rows_is_the_composed_one_with_its_gradients() {
+        let normal = |shape: [usize; 3]| {
+            let distribution = Distribution::Normal(0.0, 1.0);
+            Tensor::<3>::random(shape, distribution, &Device::flex())
+        };
+        let (x, base, weights) = (normal([2, 5, 3]), normal([2, 5, 7]), normal([2, 5, 7]));
+        let matrix: Tensor<2> = normal([1, 6, 7]).reshape([6, 7]);
+        type Product = fn(Tensor<3>, Tensor<2>, Range<usize>, Option<Tensor<3>>) -> Tensor<3>;
+        for based in [false, true] {
+            let run = |product: Product| {
+                let [x, base] = [&x, &base].map(|x| x.clone().autodiff().require_grad());
+                let matrix = matrix.clone().autodiff().require_grad();
+                let added = based.then(|| base.clone());
+                let y = product(x.clone(), matrix.clone(), 2..5, added);
+                let mut gradients = (y.clone() * weights.clone().autodiff()).sum().backward();
+                let d_matrix = matrix.grad_remove(&mut gradients).map(|d| d.flatten(0, 1));
+                let d_base = base.grad_remove(&mut gradients);
+                assert_eq!(d_base.is_some(), based);
+                let all = [
+                    Some(y.without_autodiff()),
+                    x.grad_remove(&mut gradients),
+                    d_base,
+                ];
+                let all = all.map(|x| x.map(|x| x.flatten::<1>(0, 2)));
+                let all = all.into_iter().chain([d_matrix]).flatten();
+                all.flat_map(|x| x.into_data().iter::<f32>().collect::<Vec<_>>())
+                    .collect::<Vec<f32>>()
+            };
+            let (fused, composed) = (run(project_rows), run(compose_rows));
+            assert_eq!(fused.len(), composed.len());
+            for (a, b) in fused.into_iter().zip(composed) {
+                assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()), "{a} is not {b}");
+            }
+        }
     }
 }
