@@ -7,10 +7,15 @@
 //! added in a fixed order, so one thread and many give the same bits.
 //!
 //! Reading order: [`vector`] (lanes, exponential), [`rows`] (pieces of work), [`matrix`] (views and
-//! products), then the functions themselves.
+//! products), then the functions themselves: [`attention`].
 //!
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
 //! alone, with its reasons.
+
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for the instructions that are picked at run time"
+)]
 
 pub mod attention;
 pub mod matrix;
