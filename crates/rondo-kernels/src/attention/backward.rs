@@ -17,7 +17,7 @@ use crate::vector::{LANES, dot, exp, vectorized};
 /// # Shapes
 ///
 /// `qkv` and `d_qkv`: `[batch · seq, qkv_width]`; `attended` and `d_attended`:
-/// `[batch · seq, heads · d_head]`; `lse`: `[batch, heads, seq]`. `qkv` is what [`super::forward`]
+/// `[batch · seq, heads · d_head]`; `lse`: `[batch, heads, seq]`. `qkv` is what [`super::forward()`]
 /// was given, `attended` and `lse` what it wrote; `d_qkv` is overwritten.
 ///
 /// # Panics
