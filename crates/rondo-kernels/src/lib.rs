@@ -18,15 +18,22 @@
 //! | [`sublayer`] | a branch with its norms and its residual connection |
 //! | [`cross_entropy`] | the loss together with the head |
 //! | [`update`] | the optimizers' rules, in place |
+//! | [`memory`] | the allocator |
 //!
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
-//! alone, with its reasons.
+//! and in one call of [`memory`], with its reasons.
+
+#![allow(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for the instructions that are picked at run time"
+)]
 
 pub mod attention;
 pub mod cross_entropy;
 pub mod feed_forward;
 pub mod gated;
 pub mod matrix;
+pub mod memory;
 pub mod norm;
 pub mod rows;
 pub mod self_attention;

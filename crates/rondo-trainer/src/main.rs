@@ -37,16 +37,16 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rondo_kernels::memory::{Allocator, keep_pages};
 
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
 
-/// Keeps pages between steps instead of handing them back: a training step allocates the same
-/// tensors again and again.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
+    keep_pages();
     #[cfg(all(target_os = "linux", feature = "wgpu"))]
     start_with_a_runtime_dir();
     match run(&Cli::parse()) {

@@ -6,7 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::tile::{KEYS, QUERIES, Queries, with_scratch};
+use super::scratch::{packed, with_scratch};
+use super::tile::{KEYS, QUERIES, Queries};
 use super::{Head, Shape};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, dot, exp, vectorized};
@@ -16,7 +17,7 @@ use crate::vector::{LANES, dot, exp, vectorized};
 /// # Shapes
 ///
 /// `qkv` and `d_qkv`: `[batch · seq, qkv_width]`; `attended` and `d_attended`:
-/// `[batch · seq, heads · d_head]`; `lse`: `[batch, heads, seq]`. `qkv` is what [`super::forward`]
+/// `[batch · seq, heads · d_head]`; `lse`: `[batch, heads, seq]`. `qkv` is what [`super::forward()`]
 /// was given, `attended` and `lse` what it wrote; `d_qkv` is overwritten.
 ///
 /// # Panics
@@ -84,7 +85,7 @@ struct QueryHead<'a> {
 
 impl Task<'_> {
     fn run(mut self, scale: f32) {
-        let [seq, d_head] = self.d_keys.shape();
+        let [seq, _] = self.d_keys.shape();
         for token in 0..seq {
             self.d_keys.row(token).fill(0.0);
             self.d_values.row(token).fill(0.0);
@@ -95,18 +96,12 @@ impl Task<'_> {
                     first,
                     count: QUERIES.min(seq - first),
                 };
-                let (turned, tile) = (d_head * queries.width(), KEYS * queries.width());
-                with_scratch(2 * (turned + tile), |scratch| {
-                    let (turned, tiles) = scratch.split_at_mut(2 * turned);
-                    query_head.tile_gradient(
-                        queries,
-                        scale,
-                        turned,
-                        tiles,
-                        self.d_keys.reborrow(),
-                        self.d_values.reborrow(),
-                    );
-                });
+                query_head.tile_gradient(
+                    queries,
+                    scale,
+                    self.d_keys.reborrow(),
+                    self.d_values.reborrow(),
+                );
             }
         }
     }
@@ -114,50 +109,46 @@ impl Task<'_> {
 
 impl QueryHead<'_> {
     /// Writes the gradient of a tile of queries and adds its part to those of keys and values.
-    ///
-    /// # Shapes
-    ///
-    /// Scratch: `turned`: `[2, d_head, width]`; `tiles`: `[2, KEYS, width]`.
     fn tile_gradient(
         &mut self,
         queries: Queries,
         scale: f32,
-        turned: &mut [f32],
-        tiles: &mut [f32],
         mut d_keys: MatrixMut<'_>,
         mut d_values: MatrixMut<'_>,
     ) {
-        let width = queries.width();
         let positions = queries.positions();
         let query_rows = self.head.queries.rows(positions.clone());
         let d_attended = self.d_attended.rows(positions.clone());
-        let (turned_queries, turned_d_attended) = turned.split_at_mut(turned.len() / 2);
-        queries.turn(query_rows, scale, turned_queries);
-        queries.turn(d_attended, 1.0, turned_d_attended);
-        let softmax = FinishedSoftmax::new(
-            &self.lse[positions.clone()],
-            self.attended.rows(positions.clone()),
-            d_attended,
+        let attended = self.attended.rows(positions.clone());
+        let softmax = FinishedSoftmax::new(&self.lse[positions.clone()], attended, d_attended);
+        let ([_, d_head], width) = (query_rows.shape(), queries.width());
+        let (rows, tile) = (d_head * width, KEYS * width);
+        let lengths = [rows, rows, rows, rows, tile, tile, KEYS * d_head];
+        with_scratch(
+            lengths,
+            |[q, d_o, q_turned, d_o_turned, scores, d_weights, k]| {
+                queries.turn(query_rows, scale, q_turned);
+                queries.turn(d_attended, 1.0, d_o_turned);
+                let (q, d_o) = (packed(query_rows, q), packed(d_attended, d_o));
+                for keys in queries.key_tiles() {
+                    let k = packed(self.head.keys.rows(keys.clone()), k);
+                    let v = self.head.values.rows(keys.clone());
+                    let scores = &mut scores[..keys.len() * width];
+                    let d_weights = &mut d_weights[..keys.len() * width];
+                    queries.inner_products(scores, keys.clone(), k, q_turned);
+                    queries.hide_the_future(scores, keys.clone());
+                    queries.inner_products(d_weights, keys.clone(), v, d_o_turned);
+                    softmax.differentiate(scores, d_weights, queries, keys.start);
+                    let (weights, d_scores) = (&*scores, &*d_weights);
+                    let d_v = d_values.reborrow().rows(keys.clone());
+                    queries.add_to_keys(d_v, 1.0, weights, keys.clone(), d_o);
+                    let d_k = d_keys.reborrow().rows(keys.clone());
+                    queries.add_to_keys(d_k, scale, d_scores, keys.clone(), q);
+                    let d_q = self.d_queries.reborrow().rows(positions.clone());
+                    queries.gather_from_keys(d_q, scale, d_scores, keys, k);
+                }
+            },
         );
-        let (scores, d_weights) = tiles.split_at_mut(tiles.len() / 2);
-        for keys in queries.key_tiles() {
-            let scores = &mut scores[..keys.len() * width];
-            let d_weights = &mut d_weights[..keys.len() * width];
-            let Head {
-                keys: key_rows,
-                values,
-                ..
-            } = self.head;
-            queries.inner_products(scores, keys.clone(), key_rows, turned_queries);
-            queries.hide_the_future(scores, keys.clone());
-            queries.inner_products(d_weights, keys.clone(), values, turned_d_attended);
-            softmax.differentiate(scores, d_weights, queries, keys.start);
-            let (weights, d_scores) = (&*scores, &*d_weights);
-            queries.add_to_keys(d_values.reborrow(), 1.0, weights, keys.clone(), d_attended);
-            queries.add_to_keys(d_keys.reborrow(), scale, d_scores, keys.clone(), query_rows);
-            let d_queries = self.d_queries.reborrow().rows(positions.clone());
-            queries.gather_from_keys(d_queries, scale, d_scores, keys, key_rows);
-        }
     }
 }
 

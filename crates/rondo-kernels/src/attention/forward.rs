@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::tile::{KEYS, QUERIES, Queries, scale_rows, with_scratch};
+use super::scratch::{packed, with_scratch};
+use super::tile::{KEYS, QUERIES, Queries, scale_rows};
 use super::{Head, Shape};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, exp, vectorized};
@@ -63,20 +64,21 @@ impl Task<'_> {
     fn run(mut self, scale: f32) {
         let queries = self.queries;
         let [_, d_head] = self.attended.shape();
-        let (turned, tile) = (d_head * queries.width(), KEYS * queries.width());
-        with_scratch(turned + tile, |scratch| {
-            let (turned, tile) = scratch.split_at_mut(turned);
+        let width = queries.width();
+        let lengths = [d_head * width, KEYS * width, KEYS * d_head];
+        with_scratch(lengths, |[turned, tile, values]| {
             queries.turn(self.head.queries.rows(queries.positions()), scale, turned);
             let mut softmax = OnlineSoftmax::new();
             for keys in queries.key_tiles() {
-                let tile = &mut tile[..keys.len() * queries.width()];
-                queries.inner_products(tile, keys.clone(), self.head.keys, turned);
+                let tile = &mut tile[..keys.len() * width];
+                let key_rows = self.head.keys.rows(keys.clone());
+                let values = packed(self.head.values.rows(keys.clone()), values);
+                queries.inner_products(tile, keys.clone(), key_rows, turned);
                 queries.hide_the_future(tile, keys.clone());
                 softmax.absorb(tile, queries, keys.start);
                 if keys.start > 0 {
                     scale_rows(&mut self.attended, &softmax.shrink[..queries.count]);
                 }
-                let values = self.head.values;
                 queries.gather_from_keys(self.attended.reborrow(), 1.0, tile, keys, values);
             }
             let inverse = softmax.sum.map(|sum| 1.0 / sum);
@@ -122,13 +124,8 @@ impl OnlineSoftmax {
                 let sum = self.sum.as_chunks_mut::<LANES>().0;
                 for (row, key) in tile.chunks_exact(width).zip(first_key..) {
                     let hidden = queries.hidden_vectors(key);
-                    let seen = row
-                        .as_chunks::<LANES>()
-                        .0
-                        .iter()
-                        .zip(&mut *largest)
-                        .skip(hidden);
-                    for (scores, largest) in seen {
+                    let scores = row.as_chunks::<LANES>().0.iter();
+                    for (scores, largest) in scores.zip(&mut *largest).skip(hidden) {
                         for lane in 0..LANES {
                             largest[lane] = if scores[lane] > largest[lane] {
                                 scores[lane]
@@ -144,11 +141,9 @@ impl OnlineSoftmax {
                 }
                 for (row, key) in tile.chunks_exact_mut(width).zip(first_key..) {
                     let hidden = queries.hidden_vectors(key);
-                    let (hidden, seen) = row.as_chunks_mut::<LANES>().0.split_at_mut(hidden);
-                    hidden.as_flattened_mut().fill(0.0);
-                    let first = width / LANES - seen.len();
-                    let running = largest[first..].iter().zip(&mut sum[first..]);
-                    for (scores, (largest, sum)) in seen.iter_mut().zip(running) {
+                    let scores = row.as_chunks_mut::<LANES>().0.iter_mut();
+                    let running = largest.iter().zip(&mut *sum);
+                    for (scores, (largest, sum)) in scores.zip(running).skip(hidden) {
                         for lane in 0..LANES {
                             scores[lane] = exp(scores[lane] - largest[lane]);
                             sum[lane] += scores[lane];

@@ -6,14 +6,19 @@
 //! the values and forgotten; the backward computes them again from `lse`, the logarithm of each
 //! query's sum (Dao et al. 2022, arXiv 2205.14135; Dao 2023, arXiv 2307.08691).
 //!
-//! Reading order: [`Shape`]; `prepare`, what is done to queries and keys first; `tile`, what both
-//! directions do with a tile; `forward`; `backward`.
+//! Reading order: [`Shape`]; `prepare`, what is done to queries and keys first; `tile_product` and
+//! `scratch`; `tile`, what both directions do with a tile; `forward`; `backward`.
+//!
+//! The steps on a tile stand apart: a factor per edge on the weights after the softmax would come
+//! after `OnlineSoftmax::absorb` in the forward and into `FinishedSoftmax::differentiate`, where
+//! the sum `dO·O` holds unchanged.
 
 mod backward;
 mod forward;
 mod prepare;
 #[cfg(test)]
 mod reference;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod tile;

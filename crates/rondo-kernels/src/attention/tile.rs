@@ -4,7 +4,6 @@
 //! query (largest score, sum, logarithm) is then done in the lanes of a vector, without sums across
 //! them, and every product but one has its left side as it lies in memory.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use super::tile_product::{Left, tile_product};
@@ -16,7 +15,7 @@ pub(super) const QUERIES: usize = 64;
 
 /// Keys of a tile: a multiple of [`QUERIES`], so that the first key of a tile is never after its
 /// first query, and every query has a key in every tile that is computed for it.
-pub(super) const KEYS: usize = 256;
+pub(super) const KEYS: usize = 128;
 
 /// A tile of queries and the keys that any of them sees.
 #[derive(Clone, Copy)]
@@ -84,7 +83,7 @@ impl Queries {
         }
     }
 
-    /// Returns the lanes, counted in vectors, whose queries all come before `key`.
+    /// Returns how many vectors of lanes hold only queries before `key`: nothing reads them.
     #[inline(always)]
     pub(super) fn hidden_vectors(self, key: usize) -> usize {
         key.saturating_sub(self.first) / LANES
@@ -117,7 +116,7 @@ impl Queries {
     ///
     /// # Shapes
     ///
-    /// `tile`: `[keys, width]`; `rows`: `[seq, d_head]`; `turned`: `[d_head, width]`.
+    /// `tile`: `[keys, width]`; `rows`: `[keys, d_head]`; `turned`: `[d_head, width]`.
     pub(super) fn inner_products(
         self,
         tile: &mut [f32],
@@ -131,10 +130,10 @@ impl Queries {
         for (run, query) in self.key_runs(keys.clone()) {
             let place = run.start - keys.start..run.end - keys.start;
             tile_product(
-                tile.reborrow().rows(place).columns(query..width),
+                tile.reborrow().rows(place.clone()).columns(query..width),
                 Write::Replace,
                 1.0,
-                Left::Plain(rows.rows(run)),
+                Left::Plain(rows.rows(place)),
                 turned.columns(query..width),
             );
         }
@@ -144,7 +143,7 @@ impl Queries {
     ///
     /// # Shapes
     ///
-    /// `out`: `[seq, d_head]`; `tile`: `[keys, width]`; `rows`: `[count, d_head]`.
+    /// `out`: `[keys, d_head]`; `tile`: `[keys, width]`; `rows`: `[count, d_head]`.
     pub(super) fn add_to_keys(
         self,
         mut out: MatrixMut<'_>,
@@ -157,7 +156,7 @@ impl Queries {
         for (run, query) in self.key_runs(keys.clone()) {
             let place = run.start - keys.start..run.end - keys.start;
             tile_product(
-                out.reborrow().rows(run),
+                out.reborrow().rows(place.clone()),
                 Write::Add,
                 scale,
                 Left::Plain(tile.rows(place).columns(query..self.count)),
@@ -170,7 +169,7 @@ impl Queries {
     ///
     /// # Shapes
     ///
-    /// `out`: `[count, d_head]`; `tile`: `[keys, width]`; `rows`: `[seq, d_head]`.
+    /// `out`: `[count, d_head]`; `tile`: `[keys, width]`; `rows`: `[keys, d_head]`.
     pub(super) fn gather_from_keys(
         self,
         mut out: MatrixMut<'_>,
@@ -190,17 +189,17 @@ impl Queries {
                 write,
                 scale,
                 Left::Transposed(tile.rows(0..end - keys.start).columns(run)),
-                rows.rows(keys.start..end),
+                rows.rows(0..end - keys.start),
             );
         }
     }
 
-    /// Gives keys after the query a score of −∞.
+    /// Gives keys after the query a score of −∞, in the vectors that are read later.
     pub(super) fn hide_the_future(self, scores: &mut [f32], keys: Range<usize>) {
         let width = self.width();
         for key in keys.start.max(self.first)..keys.end {
             let row = &mut scores[(key - keys.start) * width..][..width];
-            row[..key - self.first].fill(f32::NEG_INFINITY);
+            row[self.hidden_vectors(key) * LANES..key - self.first].fill(f32::NEG_INFINITY);
         }
     }
 }
@@ -214,23 +213,6 @@ fn turn_four(rows: [[f32; 4]; 4], scale: f32, turned: &mut [f32], width: usize) 
             column[query] = scale * rows[query][i];
         }
     }
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Lends `work` this thread's scratch, its contents arbitrary, on the boundary of a cache line.
-pub(super) fn with_scratch(length: usize, work: impl FnOnce(&mut [f32])) {
-    const LINE: usize = 64;
-    SCRATCH.with_borrow_mut(|scratch| {
-        let room = length + LINE / size_of::<f32>();
-        if scratch.len() < room {
-            scratch.resize(room, 0.0);
-        }
-        let skip = scratch.as_ptr().align_offset(LINE).min(room - length);
-        work(&mut scratch[skip..skip + length]);
-    });
 }
 
 /// Multiplies every row by its factor.

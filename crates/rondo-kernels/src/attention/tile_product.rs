@@ -116,8 +116,8 @@ impl Product<'_> {
                 let left: [&[f32]; R] = std::array::from_fn(|r| &left.row(row + r)[..inner]);
                 for k in 0..inner {
                     let right = load(simd, &self.right.row(k)[col..col + width]);
-                    for r in 0..R {
-                        multiply_add(simd, &mut sums[r], left[r][k], right);
+                    for (sums, left) in sums.iter_mut().zip(left) {
+                        multiply_add(simd, sums, left[k], right);
                     }
                 }
             }
@@ -125,25 +125,25 @@ impl Product<'_> {
                 for k in 0..inner {
                     let right = load(simd, &self.right.row(k)[col..col + width]);
                     let left = &left.row(k)[row..row + R];
-                    for r in 0..R {
-                        multiply_add(simd, &mut sums[r], left[r], right);
+                    for (sums, left) in sums.iter_mut().zip(left) {
+                        multiply_add(simd, sums, *left, right);
                     }
                 }
             }
         }
         let scale = simd.splat_f32s(self.scale);
-        for r in 0..R {
+        for (r, sums) in sums.iter_mut().enumerate() {
             let out = &mut self.out.row(row + r)[col..col + width];
             let before: [S::f32s; V] = match self.write {
                 Write::Replace => [simd.splat_f32s(0.0); V],
                 Write::Add => load(simd, out),
             };
-            for v in 0..V {
-                sums[r][v] = simd.mul_add_e_f32s(scale, sums[r][v], before[v]);
+            for (sum, before) in sums.iter_mut().zip(before) {
+                *sum = simd.mul_add_e_f32s(scale, *sum, before);
             }
             match S::as_mut_simd_f32s(out) {
-                (whole, []) => whole.copy_from_slice(&sums[r]),
-                (_, _) => simd.partial_store_f32s(out, sums[r][0]),
+                (whole, []) => whole.copy_from_slice(sums),
+                (_, part) => simd.partial_store_f32s(part, sums[0]),
             }
         }
     }
@@ -167,8 +167,8 @@ fn multiply_add<S: Simd, const V: usize>(
     right: [S::f32s; V],
 ) {
     let x = simd.splat_f32s(x);
-    for v in 0..V {
-        sums[v] = simd.mul_add_e_f32s(x, right[v], sums[v]);
+    for (sum, right) in sums.iter_mut().zip(right) {
+        *sum = simd.mul_add_e_f32s(x, right, *sum);
     }
 }
 
