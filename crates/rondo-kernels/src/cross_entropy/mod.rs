@@ -96,7 +96,12 @@ pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32]) -> Losses {
             .par_chunks(vocab)
             .zip(&targets[chunk])
             .with_min_len(rows_per_task(vocab))
-            .map(|(row, target)| vectorized(|| row::loss(row, *target as usize)));
+            .map(|(row, target)| {
+                vectorized(
+                    #[inline(always)]
+                    || row::loss(row, *target as usize),
+                )
+            });
         rows.par_extend(of_chunk);
     }
     Losses {
@@ -147,7 +152,10 @@ pub fn loss_with_gradients(
             .with_min_len(rows_per_task(vocab))
             .map(|(row, token)| {
                 let share = weight(token) / total;
-                vectorized(|| row::loss_and_gradient(row, targets[token] as usize, share))
+                vectorized(
+                    #[inline(always)]
+                    || row::loss_and_gradient(row, targets[token] as usize, share),
+                )
             });
         rows.par_extend(of_chunk);
 
