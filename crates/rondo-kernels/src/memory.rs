@@ -1,6 +1,9 @@
 //! The allocator of a program that takes training steps.
 
-#![allow(unsafe_code, reason = "an option of the allocator is set by its C interface")]
+#![allow(
+    unsafe_code,
+    reason = "an option of the allocator is set by its C interface"
+)]
 
 pub use mimalloc::MiMalloc as Allocator;
 

@@ -124,7 +124,10 @@ pub fn scale(x: &mut [f32], factor: f32) {
         return;
     }
     for_rows(x, 1, |_, part| {
-        vectorized(|| part.iter_mut().for_each(|x| *x *= factor));
+        vectorized(
+            #[inline(always)]
+            || part.iter_mut().for_each(|x| *x *= factor),
+        );
     });
 }
 

@@ -1,6 +1,9 @@
 //! The loss of one token from its logits, and the gradient in their place.
 
-use crate::vector::{exp, maximum, sum_pairs_f64};
+use crate::vector::{exp, maximum, sum_of};
+
+/// Terms of a sum that f32 adds up; beyond, f64 does.
+const BLOCK: usize = 256;
 
 /// The loss of one token.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +46,17 @@ impl Standing {
 #[inline(always)]
 pub(super) fn loss(logits: &[f32], target: usize) -> RowLoss {
     let largest = maximum(logits);
-    let sum = sum_pairs_f64(logits, logits, |x, _| f64::from(exp(x - largest)));
+    // The exponentials go through memory: a loop that only writes is compiled to vectors, one that
+    // also sums is not.
+    let mut powers = [0.0; BLOCK];
+    let mut sum = 0.0;
+    for block in logits.chunks(BLOCK) {
+        let powers = &mut powers[..block.len()];
+        for (power, x) in powers.iter_mut().zip(block) {
+            *power = exp(*x - largest);
+        }
+        sum += f64::from(sum_of(powers, |e| e));
+    }
     Standing::new(logits, target, largest).loss(sum)
 }
 
@@ -53,7 +66,10 @@ pub(super) fn loss_and_gradient(logits: &mut [f32], target: usize, share: f64) -
     let largest = maximum(logits);
     let standing = Standing::new(logits, target, largest);
     logits.iter_mut().for_each(|x| *x = exp(*x - largest));
-    let sum = sum_pairs_f64(logits, logits, |e, _| f64::from(e));
+    let mut sum = 0.0;
+    for block in logits.chunks(BLOCK) {
+        sum += f64::from(sum_of(block, |e| e));
+    }
     let scale = (share / sum) as f32;
     logits.iter_mut().for_each(|e| *e *= scale);
     logits[target] -= share as f32;

@@ -22,15 +22,18 @@ pub fn adamw(parameter: Parameter<'_>, step: Step, eps: f64) {
     let eps = (eps * c2.sqrt()) as f32;
     let rate = (step.lr * c2.sqrt() / c1) as f32;
     parameter.in_pieces(|piece| {
-        vectorized(|| {
-            let moments = piece.first.iter_mut().zip(piece.second);
-            let elements = piece.value.iter_mut().zip(moments).zip(piece.gradient);
-            for ((p, (m, v)), g) in elements {
-                let g = g * gradient_scale;
-                *m = blend(*m, g, beta1);
-                *v = blend(*v, g * g, beta2);
-                *p = *p * kept - *m / (v.sqrt() + eps) * rate;
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                let moments = piece.first.iter_mut().zip(piece.second);
+                let elements = piece.value.iter_mut().zip(moments).zip(piece.gradient);
+                for ((p, (m, v)), g) in elements {
+                    let g = g * gradient_scale;
+                    *m = blend(*m, g, beta1);
+                    *v = blend(*v, g * g, beta2);
+                    *p = *p * kept - *m / (v.sqrt() + eps) * rate;
+                }
+            },
+        );
     });
 }

@@ -33,12 +33,15 @@ pub fn raven_adam(mut parameter: Parameter<'_>, step: Step, update_clipping: boo
     let rate = (step.lr / c1 / excess) as f32;
     let correction = c2.sqrt().recip() as f32;
     parameter.in_pieces(|piece| {
-        vectorized(|| {
-            let moments = piece.first.iter().zip(piece.second.iter());
-            for (p, (m, v)) in piece.value.iter_mut().zip(moments) {
-                *p = *p * kept - atan2(*m, v.sqrt() * correction) * rate;
-            }
-        });
+        vectorized(
+            #[inline(always)]
+            || {
+                let moments = piece.first.iter().zip(piece.second.iter());
+                for (p, (m, v)) in piece.value.iter_mut().zip(moments) {
+                    *p = *p * kept - atan2(*m, v.sqrt() * correction) * rate;
+                }
+            },
+        );
     });
 }
 
@@ -50,19 +53,22 @@ fn move_moments(parameter: Parameter<'_>, step: Step) -> f64 {
     };
     let gradient_scale = step.gradient_scale as f32;
     let ratios = parameter.in_pieces(|piece| {
-        vectorized(|| {
-            let moments = piece.first.iter_mut().zip(piece.second.iter_mut());
-            for ((m, v), g) in moments.zip(piece.gradient) {
-                let g = g * gradient_scale;
-                *m = blend(*m, g, beta1);
-                *v = blend(*v, g * g, beta2);
-            }
-            sum_pairs_f64(piece.gradient, piece.second, |g, v| {
-                let g = g * gradient_scale;
-                let floor = SMALLEST_SECOND_MOMENT;
-                f64::from(g * g / if v < floor { floor } else { v })
-            })
-        })
+        vectorized(
+            #[inline(always)]
+            || {
+                let moments = piece.first.iter_mut().zip(piece.second.iter_mut());
+                for ((m, v), g) in moments.zip(piece.gradient) {
+                    let g = g * gradient_scale;
+                    *m = blend(*m, g, beta1);
+                    *v = blend(*v, g * g, beta2);
+                }
+                sum_pairs_f64(piece.gradient, piece.second, |g, v| {
+                    let g = g * gradient_scale;
+                    let floor = SMALLEST_SECOND_MOMENT;
+                    f64::from(g * g / if v < floor { floor } else { v })
+                })
+            },
+        )
     });
     ratios.iter().sum()
 }

@@ -8,8 +8,12 @@ use crate::vector::{sum_pairs_f64, vectorized};
 /// Returns `Σ x²`; squares and sums are in f64, so that no f32 overflows or is lost.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
     let piece = rows_per_task(1);
-    let sum =
-        |part: &[f32]| vectorized(|| sum_pairs_f64(part, part, |x, _| f64::from(x) * f64::from(x)));
+    let sum = |part: &[f32]| {
+        vectorized(
+            #[inline(always)]
+            || sum_pairs_f64(part, part, |x, _| f64::from(x) * f64::from(x)),
+        )
+    };
     if x.len() <= piece {
         return sum(x);
     }
