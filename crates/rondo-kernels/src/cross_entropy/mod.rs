@@ -25,6 +25,7 @@ use rayon::prelude::*;
 use crate::matrix::{Matrix, MatrixMut, Threads, Write, product};
 use crate::rows::rows_per_task;
 use crate::vector::vectorized;
+use row::RowLoss;
 
 /// Logits of a chunk where the vocabulary is small: 8 MiB, about what the caches of a few cores hold.
 const CHUNK_LOGITS: usize = 1 << 21;
