@@ -2,6 +2,7 @@
 
 use crate::gated;
 use crate::matrix::{Matrix, Threads, product_of};
+use crate::memory::Scratch;
 use crate::sublayer::{Branch, Gradients};
 
 /// A gated MLP.
@@ -18,9 +19,9 @@ impl FeedForward<'_> {
         self.out_proj.shape()[0]
     }
 
-    fn gated(&self, both: &[f32], rows: usize) -> Vec<f32> {
+    fn gated(&self, both: &[f32], rows: usize) -> Scratch {
         let d_ff = self.d_ff();
-        let mut h = vec![0.0; rows * d_ff];
+        let mut h = Scratch::of(rows * d_ff);
         gated::forward(both, d_ff, &mut h);
         h
     }
@@ -41,7 +42,7 @@ impl Branch for FeedForward<'_> {
     fn backward(&self, x: Matrix<'_>, both: &Self::Saved, d_y: Matrix<'_>) -> Gradients {
         let ([rows, _], d_ff) = (x.shape(), self.d_ff());
         let mut h = product_of(d_y, self.out_proj.transposed(), Threads::All);
-        let mut d_both = vec![0.0; rows * 2 * d_ff];
+        let mut d_both = Scratch::of(rows * 2 * d_ff);
         gated::backward(both, d_ff, &mut d_both, &mut h);
         let (h, d_both) = (
             Matrix::new(&h, rows, d_ff),

@@ -18,7 +18,7 @@
 //! | [`sublayer`] | a branch with its norms and its residual connection |
 //! | [`cross_entropy`] | the loss together with the head |
 //! | [`update`] | the optimizers' rules, in place |
-//! | [`memory`] | the allocator |
+//! | [`memory`] | the allocator's pages, working space |
 //!
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
 //! and in one call of [`memory`], with its reasons.

@@ -1,9 +1,12 @@
-//! The allocator of a program that takes training steps.
+//! Memory that a training step needs again and again: the allocator's pages, and working space.
 
 #![allow(
     unsafe_code,
     reason = "an option of the allocator is set by its C interface"
 )]
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use mimalloc::MiMalloc as Allocator;
 
@@ -18,4 +21,111 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 pub fn keep_pages() {
     // SAFETY: the call stores a number in a table of the allocator's own, atomically.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
+}
+
+/// The working space that nobody uses.
+static FREE: FreeList = FreeList(Mutex::new(Vec::new()));
+
+/// Working space of one call: the numbers of an earlier call, which go back when it is dropped.
+/// Where a new vector would be filled with zeros first, this is not.
+///
+/// The program keeps as many as it had in use at a time.
+#[derive(Debug)]
+pub struct Scratch {
+    numbers: Vec<f32>,
+    length: usize,
+}
+
+impl Scratch {
+    /// Borrows `length` arbitrary numbers.
+    pub fn of(length: usize) -> Self {
+        let numbers = FREE.take(length);
+        Self { numbers, length }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        FREE.give(std::mem::take(&mut self.numbers));
+    }
+}
+
+/// Vectors to be used again.
+#[derive(Debug)]
+struct FreeList(Mutex<Vec<Vec<f32>>>);
+
+impl FreeList {
+    /// Returns a vector of at least `length` numbers: the smallest that is long enough, or a new one
+    /// in the place of the longest.
+    fn take(&self, length: usize) -> Vec<f32> {
+        let found = {
+            let mut free = self.lock();
+            let fits = |numbers: &&Vec<f32>| numbers.len() >= length;
+            let smallest = free.iter().filter(fits).map(Vec::len).min();
+            let wanted = smallest.or_else(|| free.iter().map(Vec::len).max());
+            let place = free
+                .iter()
+                .position(|numbers| Some(numbers.len()) == wanted);
+            place.map(|place| free.swap_remove(place))
+        };
+        found
+            .filter(|numbers| numbers.len() >= length)
+            .unwrap_or_else(|| vec![0.0; length])
+    }
+
+    fn give(&self, numbers: Vec<f32>) {
+        self.lock().push(numbers);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<f32>>> {
+        // A panic between lock and unlock leaves a list of vectors, which is all it has to be.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.numbers[..self.length]
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.numbers[..self.length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_is_lent_again_where_it_is_long_enough() {
+        let list = FreeList(Mutex::new(Vec::new()));
+        let long = list.take(100);
+        let place = long.as_ptr();
+        list.give(long);
+        assert_eq!(list.take(80).as_ptr(), place);
+        assert_eq!(list.take(80).len(), 80);
+    }
+
+    #[test]
+    fn the_list_does_not_grow_where_ever_more_is_asked_for() {
+        let list = FreeList(Mutex::new(Vec::new()));
+        for length in 1..50 {
+            list.give(list.take(length));
+        }
+        let lengths: Vec<usize> = list.lock().iter().map(Vec::len).collect();
+        assert_eq!(lengths, [49]);
+    }
+
+    #[test]
+    fn two_at_a_time_are_apart() {
+        let (mut first, mut second) = (Scratch::of(80), Scratch::of(80));
+        first.fill(1.0);
+        second.fill(2.0);
+        assert!(first.iter().all(|x| (x - 1.0).abs() < f32::EPSILON) && first.len() == 80);
+    }
 }

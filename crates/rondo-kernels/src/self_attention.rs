@@ -2,6 +2,7 @@
 
 use crate::attention::{self, Preparation, Shape};
 use crate::matrix::{Matrix, Threads, product_of};
+use crate::memory::Scratch;
 use crate::sublayer::{Branch, Gradients};
 
 /// `Attention(prepare(x · qkv)) · proj`.
@@ -54,7 +55,7 @@ impl Branch for SelfAttention<'_> {
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
         let d_proj = product_of(attended.transposed(), d_y, Threads::All);
         let d_attended = product_of(d_y, self.proj.transposed(), Threads::All);
-        let mut d_qkv = vec![0.0; saved.qkv.len()];
+        let mut d_qkv = Scratch::of(saved.qkv.len());
         attention::backward(
             shape,
             &saved.qkv,

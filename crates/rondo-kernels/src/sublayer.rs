@@ -10,6 +10,7 @@
 //! computes the norm before the branch again.
 
 use crate::matrix::{Matrix, Write};
+use crate::memory::Scratch;
 use crate::norm::RmsNorm;
 use crate::rows::for_rows;
 use crate::vector::vectorized;
@@ -154,7 +155,7 @@ impl<B: Branch> Sublayer<'_, B> {
     fn branch_input(&self, x: Matrix<'_>) -> BranchInput {
         BranchInput(self.before.map(|norm| {
             let [rows, width] = x.shape();
-            let mut normed = vec![0.0; rows * width];
+            let mut normed = Scratch::of(rows * width);
             norm.forward(x.elements(), width, &mut normed);
             normed
         }))
@@ -162,7 +163,7 @@ impl<B: Branch> Sublayer<'_, B> {
 }
 
 /// The input of the branch: its own, or that of the sublayer where no norm stands before it.
-struct BranchInput(Option<Vec<f32>>);
+struct BranchInput(Option<Scratch>);
 
 impl BranchInput {
     fn matrix<'a>(&'a self, x: Matrix<'a>) -> Matrix<'a> {

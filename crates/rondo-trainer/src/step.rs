@@ -118,6 +118,15 @@ impl Learner {
         plan: &StepPlan,
         batches: &[Batch],
     ) -> Result<Option<Observation>> {
+        if self.reads_are_free {
+            // Among the threads that share the work, so that none is woken for each piece of it.
+            rayon::scope(|_| self.advance(plan, batches))
+        } else {
+            self.advance(plan, batches)
+        }
+    }
+
+    fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Option<Observation>> {
         let seen = self.micro_batches(plan, batches);
         let norm = global_norm(&seen.gradients);
         let values = Tensor::cat(vec![seen.loss, norm.clone()], 0);

@@ -23,6 +23,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::matrix::{Matrix, MatrixMut, Threads, Write, product};
+use crate::memory::Scratch;
 use crate::rows::rows_per_task;
 use crate::vector::vectorized;
 use row::RowLoss;
@@ -88,7 +89,7 @@ pub struct LossWithGradients {
 pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32]) -> Losses {
     let projection = head.projection();
     let [tokens, vocab] = check(hidden, projection, targets);
-    let mut logits = vec![0.0; tokens.min(chunk_rows(vocab)) * vocab];
+    let mut logits = Scratch::of(tokens.min(chunk_rows(vocab)) * vocab);
     let mut rows: Vec<RowLoss> = Vec::with_capacity(tokens);
     for chunk in chunks(tokens, vocab) {
         let logits = &mut logits[..chunk.len() * vocab];
@@ -137,7 +138,7 @@ pub fn loss_with_gradients(
     let weight = |token: usize| weight_of(weights, token);
     let total: f64 = (0..tokens).map(weight).sum();
 
-    let mut logits = vec![0.0; tokens.min(chunk_rows(vocab)) * vocab];
+    let mut logits = Scratch::of(tokens.min(chunk_rows(vocab)) * vocab);
     let mut rows: Vec<RowLoss> = Vec::with_capacity(tokens);
     let mut d_hidden = vec![0.0; tokens * d_model];
     let mut d_head = vec![0.0; d_model * vocab];
