@@ -281,9 +281,12 @@ pub fn product(
         [m, k, n],
         "[{m}, {k}] times [{k}, {n}]"
     );
+    let MatrixMut {
+        start, row_stride, ..
+    } = out;
     // SAFETY: the three views lie in slices that are borrowed for this call, `out` for writing and
     // disjoint from the others, and the shapes fit.
-    unsafe { multiply(out.start, out.row_stride, write, scale, a, b, threads) }
+    unsafe { multiply(start, row_stride, write, scale, a, b, threads) }
 }
 
 /// Returns `a · b` in a new vector, row after row, `[m, n]`.

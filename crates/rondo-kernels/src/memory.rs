@@ -107,8 +107,9 @@ mod tests {
         let long = list.take(100);
         let place = long.as_ptr();
         list.give(long);
-        assert_eq!(list.take(80).as_ptr(), place);
-        assert_eq!(list.take(80).len(), 80);
+        let (again, new) = (list.take(80), list.take(80));
+        assert_eq!((again.as_ptr(), again.len()), (place, 100));
+        assert_eq!(new.len(), 80);
     }
 
     #[test]
