@@ -12,7 +12,8 @@ pub const LANES: usize = 16;
 
 /// Runs `work` compiled for the instructions of this machine.
 ///
-/// What it calls must be `#[inline(always)]` to be compiled along.
+/// `work` itself and what it calls must be `#[inline(always)]` to be compiled along: else they stay
+/// what the baseline has, three times slower.
 #[inline]
 pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     with_simd(work)
