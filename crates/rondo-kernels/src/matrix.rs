@@ -224,6 +224,11 @@ impl<'a> MatrixMut<'a> {
         })
     }
 
+    /// Gives the view up for its first element and the distance of its rows.
+    fn destination(self) -> (*mut f32, usize) {
+        (self.start, self.row_stride)
+    }
+
     /// Returns a row.
     ///
     /// # Panics
@@ -281,9 +286,7 @@ pub fn product(
         [m, k, n],
         "[{m}, {k}] times [{k}, {n}]"
     );
-    let MatrixMut {
-        start, row_stride, ..
-    } = out;
+    let (start, row_stride) = out.destination();
     // SAFETY: the three views lie in slices that are borrowed for this call, `out` for writing and
     // disjoint from the others, and the shapes fit.
     unsafe { multiply(start, row_stride, write, scale, a, b, threads) }
