@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The model of configs/bench.toml as a PyTorch training step, for scripts/bench_peer.sh.
+"""The model of configs/bench.toml, or of other sizes, as a PyTorch training step, for scripts/bench_peer.sh.
 
 Sandwich blocks, learned RMSNorm, linear injection, QK bias, RoPE on adjacent pairs, gated SiLU, tied head,
-AdamW, global clipping at 1. Prints one JSON line: tokens_per_second (median) and peak_mib.
+AdamW, global clipping at 1. Prints one JSON line: tokens_per_second (median), peak_mib and idle_mib, the memory
+before the model was made: the process with its libraries on a CPU, nothing on a GPU.
 
     python3 -m venv ../peer && ../peer/bin/pip install torch numpy
     ../peer/bin/python scripts/torch_peer.py --mode compile
@@ -18,15 +19,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-WARMUP, STEPS = 2, 6
-
 
 class Rotary:
     """cos and sin of pos * base^(-2j / d_head)."""
 
-    def __init__(self, seq, d_head, base=50000.0):
-        frequencies = base ** (-torch.arange(0, d_head, 2).float() / d_head)
-        angles = torch.arange(seq).float()[:, None] * frequencies
+    def __init__(self, seq, d_head, device, base=50000.0):
+        frequencies = base ** (-torch.arange(0, d_head, 2, device=device).float() / d_head)
+        angles = torch.arange(seq, device=device).float()[:, None] * frequencies
         self.cos, self.sin = angles.cos(), angles.sin()
 
     def __call__(self, x):
@@ -67,7 +66,7 @@ class Looped(nn.Module):
         self.prelude, self.core, self.coda = layers(o.prelude), layers(o.core), layers(o.coda)
         self.adapter = nn.Linear(2 * o.d_model, o.d_model, bias=False)
         self.norm = nn.RMSNorm(o.d_model, 1e-6)
-        self.rotary, self.o = Rotary(o.seq, o.d_model // o.heads), o
+        self.rotary, self.o = Rotary(o.seq, o.d_model // o.heads, o.device), o
 
     def iterate(self, state, embedded):
         x = self.adapter(torch.cat((state, embedded), dim=-1))
@@ -91,31 +90,45 @@ class Looped(nn.Module):
         return self.norm(x) @ self.tokens.weight.T
 
 
+def peak_mib(device):
+    """The most memory that the process has held, or the device for it."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sizes = dict(d_model=256, heads=4, d_ff=1024, prelude=1, core=2, coda=1, vocab=4096, seq=256, batch=8)
-    for name, default in (sizes | dict(no_grad=0, with_grad=4)).items():
+    for name, default in (sizes | dict(no_grad=0, with_grad=4, warmup=2, steps=6)).items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     parser.add_argument("--mode", choices=("eager", "compile", "eager-bf16", "compile-bf16"), default="compile")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--threads", type=int, help="all cores by default")
     o = parser.parse_args()
+    if o.threads:
+        torch.set_num_threads(o.threads)
+    idle = peak_mib(o.device)
     torch.manual_seed(0)
-    model = Looped(o)
+    model = Looped(o).to(o.device)
     forward = torch.compile(model) if o.mode.startswith("compile") else model
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, betas=(0.9, 0.95), fused=True)
-    ids, targets = (torch.randint(o.vocab, (o.batch, o.seq)) for _ in range(2))
+    ids, targets = (torch.randint(o.vocab, (o.batch, o.seq), device=o.device) for _ in range(2))
     seconds = []
-    for _ in range(WARMUP + STEPS):
+    for _ in range(o.warmup + o.steps):
         started = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=o.mode.endswith("bf16")):
+        with torch.autocast(o.device.type, torch.bfloat16, enabled=o.mode.endswith("bf16")):
             logits = forward(ids)
         F.cross_entropy(logits.float().flatten(0, 1), targets.flatten()).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
+        if o.device.type == "cuda":
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
-    rate = o.batch * o.seq / statistics.median(seconds[WARMUP:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(json.dumps({"mode": o.mode, "torch": torch.__version__, "tokens_per_second": rate, "peak_mib": peak}))
+    rate = o.batch * o.seq / statistics.median(seconds[o.warmup:])
+    result = {"mode": o.mode, "torch": torch.__version__, "tokens_per_second": rate}
+    print(json.dumps(result | {"peak_mib": peak_mib(o.device), "idle_mib": idle}))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use crate::harness::{Ended, assert_ok, run, scratch, smoke};
 
 #[track_caller]
@@ -155,4 +157,126 @@ fn plain_output_has_no_escape_codes_and_fits_eighty_columns() {
         .lines()
         .find(|line| line.chars().count() > 80 && !line.contains(&path));
     assert_eq!(wide, None);
+}
+
+/// Runs `trainer bench` at a shape that takes no time.
+fn tiny_bench(further: &[&str]) -> Ended {
+    let keys = [
+        "model.d_model=16",
+        "model.n_heads=2",
+        "model.d_ff=24",
+        "model.vocab_size=32",
+        "model.recurrence.mean=2",
+        "model.recurrence.backprop_depth=1",
+        "train.batch=2",
+        "train.seq=8",
+    ];
+    let mut args = vec!["bench", "--device", "flex", "--warmup", "0", "--steps", "1"];
+    args.extend(keys.iter().flat_map(|key| ["--set", key]));
+    args.extend(further);
+    run(args)
+}
+
+/// Returns the texts of one field of every row.
+fn column<'a>(rows: &'a Value, field: &str) -> Vec<&'a str> {
+    let rows = rows.as_array().expect("rows");
+    rows.iter()
+        .map(|row| row[field].as_str().expect("a text"))
+        .collect()
+}
+
+#[test]
+fn every_bench_names_its_memory_and_a_step_what_was_there_before_the_model() {
+    for what in ["step", "nodes", "growth"] {
+        let ended = tiny_bench(&["--what", what, "--json"]);
+        assert_ok(&ended);
+        let found = ended.json();
+        assert_eq!(found["what"], what);
+        let keys = [
+            "config",
+            "device",
+            "tokens_per_second",
+            "spread",
+            "flops_per_second",
+            "matmul_peak_flops_per_second",
+            "peak_memory_bytes",
+        ];
+        for key in keys {
+            assert!(found.get(key).is_some(), "{key} is missing in {found}");
+        }
+        if let (Some(peak), Some(idle)) = (
+            found["peak_memory_bytes"].as_u64(),
+            found["idle_memory_bytes"].as_u64(),
+        ) {
+            assert!(idle <= peak, "{found}");
+        }
+    }
+}
+
+#[test]
+fn every_node_is_timed_beside_its_composition() {
+    let ended = tiny_bench(&["--what", "nodes", "--json"]);
+    assert_ok(&ended);
+    let nodes = &ended.json()["nodes"];
+    let names = [
+        "attention sublayer",
+        "MLP sublayer",
+        "norm",
+        "injection",
+        "cross entropy with head",
+        "update",
+    ];
+    assert_eq!(column(nodes, "node"), names);
+    for node in nodes.as_array().expect("rows") {
+        let update = node["node"] == "update";
+        for field in [
+            "forward_seconds",
+            "backward_seconds",
+            "composed_forward_seconds",
+            "composed_backward_seconds",
+            "ratio",
+        ] {
+            let missing = update && field.contains("backward");
+            assert_eq!(node[field].is_null(), missing, "{field} of {node}");
+            assert!(missing || node[field].as_f64() > Some(0.0), "{node}");
+        }
+    }
+    let other = ["--what", "nodes", "--set", "model.injection=add"];
+    let shown = tiny_bench(&other);
+    assert_ok(&shown);
+    assert!(shown.stdout.contains("norm"), "{shown:?}");
+    assert!(!shown.stdout.contains("injection"), "{shown:?}");
+}
+
+#[test]
+fn growth_starts_at_the_configuration_and_says_what_to_expect() {
+    let ended = tiny_bench(&["--what", "growth", "--grow", "seq,n", "--json"]);
+    assert_ok(&ended);
+    let rows = &ended.json()["growth"];
+    let axes = ["seq", "seq", "seq", "n", "n", "n", "n"];
+    assert_eq!(column(rows, "grows"), axes);
+    let numbers = |field: &str| -> Vec<f64> {
+        let rows = rows.as_array().expect("rows");
+        rows.iter()
+            .map(|row| row[field].as_f64().expect("a number"))
+            .collect()
+    };
+    assert_eq!(numbers("to"), [8.0, 16.0, 32.0, 1.0, 2.0, 4.0, 8.0]);
+    let expected = numbers("expected");
+    // From the configuration on; more than twice for twice the tokens, less than twice for twice n.
+    assert!((expected[0] - 1.0).abs() < 1e-12 && (expected[3] - 1.0).abs() < 1e-12);
+    assert!(expected[1] > 2.0 && expected[4] < 2.0, "{expected:?}");
+    let shown = tiny_bench(&["--what", "growth", "--grow", "width"]);
+    assert_ok(&shown);
+    assert!(shown.stdout.contains("expected"), "{shown:?}");
+}
+
+#[test]
+fn what_grows_is_refused_where_nothing_does() {
+    refused(
+        &tiny_bench(&["--grow", "k"]),
+        2,
+        &["--grow", "--what growth", "--what step"],
+    );
+    assert_eq!(tiny_bench(&["--what", "growth", "--grow", "depth"]).code, 2);
 }

@@ -22,7 +22,7 @@ fn names() -> Vec<String> {
 
 #[test]
 fn every_configuration_resolves_to_its_golden_text() {
-    assert!(names().len() >= 9, "{:?}", names());
+    assert!(names().len() >= 13, "{:?}", names());
     for name in names() {
         let ended = run([
             "--config",

@@ -15,7 +15,7 @@ use crate::config::{BlockKind, ModelConfig};
 use crate::feed_forward::FeedForward;
 use crate::init::Weights;
 use crate::norm::RmsNorm;
-use crate::ops::{self, Norms};
+use crate::ops::{self, Norms, composed};
 
 /// Attention and MLP with residual connections and norms.
 #[derive(Module, Debug)]
@@ -53,8 +53,48 @@ impl Block {
     ///
     /// `[batch, seq, d_model]` to the same.
     pub fn forward(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
-        let x = self.attention.sublayer(x, self.attention_norms(), rope);
+        self.feed(self.attend(x, rope))
+    }
+
+    /// Applies the first sublayer, attention.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, seq, d_model]` to the same.
+    pub fn attend(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
+        self.attention.sublayer(x, self.attention_norms(), rope)
+    }
+
+    /// Applies the second sublayer, the MLP.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, seq, d_model]` to the same.
+    pub fn feed(&self, x: Tensor<3>) -> Tensor<3> {
         self.feed_forward.sublayer(x, self.feed_forward_norms())
+    }
+
+    /// As [`Self::attend`], composed of Burn operations on every device, but for a norm of queries
+    /// and keys.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, seq, d_model]` to the same.
+    pub fn attend_composed(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
+        composed::around(x, self.attention_norms(), |x| {
+            self.attention.forward(&x, rope)
+        })
+    }
+
+    /// As [`Self::feed`], composed of Burn operations on every device.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, seq, d_model]` to the same.
+    pub fn feed_composed(&self, x: Tensor<3>) -> Tensor<3> {
+        composed::around(x, self.feed_forward_norms(), |x| {
+            self.feed_forward.forward(x)
+        })
     }
 
     /// Applies the layer to positions that follow those of `past`; returns the keys and values of
@@ -74,12 +114,12 @@ impl Block {
         past: Option<&KeyValues>,
     ) -> (Tensor<3>, KeyValues) {
         let mut all = None;
-        let x = ops::compose(x, self.attention_norms(), |x| {
+        let x = ops::around(x, self.attention_norms(), |x| {
             let (y, known) = self.attention.forward_after(&x, rope, past);
             all = Some(known);
             y
         });
-        let x = self.feed_forward.sublayer(x, self.feed_forward_norms());
+        let x = self.feed(x);
         (x, all.expect("a layer attends once"))
     }
 
@@ -154,10 +194,7 @@ mod tests {
         let (x, weights) = (normal(), normal());
         let fused = differentiate(&block, &x, &weights, |block, x| block.forward(x, &rope));
         let composed = differentiate(&block, &x, &weights, |block, x| {
-            let attend = |x| block.attention.forward(&x, &rope);
-            let x = ops::compose(x, block.attention_norms(), attend);
-            let feed = |x| block.feed_forward.forward(x);
-            ops::compose(x, block.feed_forward_norms(), feed)
+            block.feed_composed(block.attend_composed(x, &rope))
         });
         for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
             let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();

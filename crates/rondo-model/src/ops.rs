@@ -3,8 +3,9 @@
 //! An operation chooses for itself: on flex the costly ones are single nodes of the graph whose
 //! forward and backward are kernels of `rondo-kernels`; on every other device the same function is
 //! composed of Burn operations, so that its own fusion and kernels serve. Nothing above this module
-//! knows which it gets.
+//! knows which it gets. [`composed`] has the compositions by themselves.
 
+pub mod composed;
 mod head;
 mod node;
 mod norm;
@@ -15,7 +16,7 @@ pub use head::{Head, HeadLoss, TokenLosses, head_cross_entropy, head_logits, hea
 pub use node::on_flex;
 pub use norm::rms_norm;
 pub use projection::{project, project_columns, project_rows};
-pub use sublayer::{Angles, Branch, Heads, Norm, Norms, compose, sublayer};
+pub use sublayer::{Angles, Branch, Heads, Norm, Norms, around, sublayer};
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu;

@@ -91,7 +91,12 @@ pub fn head_cross_entropy(
     compose_cross_entropy(hidden, head, targets, weights, with_hits)
 }
 
-fn compose_cross_entropy(
+/// [`head_cross_entropy`], composed of Burn operations.
+///
+/// # Shapes
+///
+/// As [`head_cross_entropy`].
+pub fn compose_cross_entropy(
     hidden: Tensor<3>,
     head: Head,
     targets: Tensor<2, Int>,

@@ -21,7 +21,12 @@ pub fn rms_norm(x: Tensor<3>, scale: Option<Tensor<1>>, eps: f64) -> Tensor<3> {
     compose(x, scale, eps)
 }
 
-pub(super) fn compose(x: Tensor<3>, scale: Option<Tensor<1>>, eps: f64) -> Tensor<3> {
+/// [`rms_norm`], composed of Burn operations.
+///
+/// # Shapes
+///
+/// As [`rms_norm`].
+pub fn compose(x: Tensor<3>, scale: Option<Tensor<1>>, eps: f64) -> Tensor<3> {
     let mean_square = x.clone().square().mean_dim(2);
     let normed = x / (mean_square + eps).sqrt();
     match scale {

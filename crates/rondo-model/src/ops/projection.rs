@@ -52,7 +52,12 @@ pub fn project_rows(
     compose_rows(x, weight, rows, base)
 }
 
-fn compose_rows(
+/// [`project_rows`], composed of Burn operations.
+///
+/// # Shapes
+///
+/// As [`project_rows`].
+pub fn compose_rows(
     x: Tensor<3>,
     weight: Tensor<2>,
     rows: Range<usize>,
@@ -129,6 +134,8 @@ mod tests {
     use super::*;
     use burn::tensor::{Device, Distribution};
 
+    type Product = fn(Tensor<3>, Tensor<2>, Range<usize>, Option<Tensor<3>>) -> Tensor<3>;
+
     #[test]
     fn the_fused_product_with_rows_is_the_composed_one_with_its_gradients() {
         let normal = |shape: [usize; 3]| {
@@ -137,7 +144,6 @@ mod tests {
         };
         let (x, base, weights) = (normal([2, 5, 3]), normal([2, 5, 7]), normal([2, 5, 7]));
         let matrix: Tensor<2> = normal([1, 6, 7]).reshape([6, 7]);
-        type Product = fn(Tensor<3>, Tensor<2>, Range<usize>, Option<Tensor<3>>) -> Tensor<3>;
         for based in [false, true] {
             let run = |product: Product| {
                 let [x, base] = [&x, &base].map(|x| x.clone().autodiff().require_grad());

@@ -12,7 +12,7 @@ use rondo_kernels::self_attention::{self, SelfAttention};
 use rondo_kernels::sublayer::{After, Gradients, Saved, Sublayer};
 
 use super::node::{self, Function, Output, Values};
-use super::rms_norm;
+use super::{norm, rms_norm};
 use crate::config::BlockKind;
 
 /// A norm as an operation takes it.
@@ -44,6 +44,10 @@ pub struct Norms {
 
 /// What stands between the norms.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one exists at a time, on the stack of a forward pass"
+)]
 pub enum Branch {
     /// Causal self-attention over whole sequences.
     Attention {
@@ -103,22 +107,46 @@ pub fn sublayer(
     if node::on_flex(&x) {
         fused(x, norms, branch())
     } else {
-        compose(x, norms, composed)
+        around(x, norms, composed)
     }
 }
 
-/// Applies a sublayer composed of Burn operations.
+/// Applies norms and residual connection around any branch.
 ///
 /// # Shapes
 ///
 /// `x`: `[batch, seq, d_model]` to the same.
+pub fn around(
+    x: Tensor<3>,
+    norms: Norms,
+    branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
+) -> Tensor<3> {
+    join(x, norms, branch, Norm::forward)
+}
+
+/// [`around`], its norms composed of Burn operations.
+///
+/// # Shapes
+///
+/// As [`around`].
 pub fn compose(
     x: Tensor<3>,
     norms: Norms,
     branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
 ) -> Tensor<3> {
+    join(x, norms, branch, |Norm { scale, eps }, x| {
+        norm::compose(x, scale, eps)
+    })
+}
+
+fn join(
+    x: Tensor<3>,
+    norms: Norms,
+    branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    normalise: impl Fn(Norm, Tensor<3>) -> Tensor<3>,
+) -> Tensor<3> {
     let norm = |norm: Option<Norm>, x| match norm {
-        Some(norm) => norm.forward(x),
+        Some(norm) => normalise(norm, x),
         None => x,
     };
     let y = branch(norm(norms.before, x.clone()));

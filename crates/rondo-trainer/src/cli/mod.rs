@@ -270,14 +270,41 @@ pub(crate) struct BenchArgs {
     /// What to time.
     #[arg(long, value_enum, default_value = "step")]
     pub(crate) what: BenchWhat,
-    /// Repetitions that are not counted.
-    #[arg(long, default_value_t = 2)]
-    pub(crate) warmup: usize,
-    /// Repetitions that are.
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) steps: u16,
+    /// What grows with `--what growth`; everything by default.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) grow: Vec<Axis>,
+    /// Repetitions that are not counted; 2 by default, 3 with `--what nodes`, 1 with `growth`.
+    #[arg(long, value_name = "N")]
+    pub(crate) warmup: Option<usize>,
+    /// Repetitions that are; 6 by default, 15 with `--what nodes`, 3 with `growth`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) steps: Option<u16>,
     #[command(flatten)]
     pub(crate) json: JsonArg,
+}
+
+impl BenchArgs {
+    /// Returns how often everything is repeated.
+    pub(crate) fn rounds(&self) -> Rounds {
+        let (warmup, counted) = match self.what {
+            BenchWhat::Nodes => (3, 15),
+            BenchWhat::Growth => (1, 3),
+            _ => (2, 6),
+        };
+        Rounds {
+            warmup: self.warmup.unwrap_or(warmup),
+            counted: self.steps.map_or(counted, usize::from),
+        }
+    }
+}
+
+/// How often what is timed is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rounds {
+    /// At first, without being counted.
+    pub(crate) warmup: usize,
+    /// Then, at least once.
+    pub(crate) counted: usize,
 }
 
 /// What a benchmark times.
@@ -291,6 +318,10 @@ pub(crate) enum BenchWhat {
     Eval,
     /// One token after another, at two lengths, with and without the cache.
     Generate,
+    /// Each operation that is a single node on flex, beside its composition of Burn operations.
+    Nodes,
+    /// A training step as iterations, sequences and width grow, beside its FLOPs.
+    Growth,
 }
 
 impl BenchWhat {
@@ -301,6 +332,33 @@ impl BenchWhat {
             Self::Forward => "forward",
             Self::Eval => "eval",
             Self::Generate => "generate",
+            Self::Nodes => "nodes",
+            Self::Growth => "growth",
+        }
+    }
+}
+
+/// What a training step can grow along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Axis {
+    /// Iterations without gradient.
+    N,
+    /// Iterations with gradient.
+    K,
+    /// Tokens in a sequence, the sequences as many as before.
+    Seq,
+    /// d_model, with d_ff and the heads in proportion.
+    Width,
+}
+
+impl Axis {
+    /// Returns the name a user types.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::N => "n",
+            Self::K => "k",
+            Self::Seq => "seq",
+            Self::Width => "width",
         }
     }
 }

@@ -152,12 +152,36 @@ impl Optimizer {
         gate: &Gate,
         lr: f64,
     ) -> LoopedTransformer {
+        self.step_by(Means::Any, model, gradients, gate, lr)
+    }
+
+    /// As [`Self::step`], composed of Burn operations on every device: what updates in place are
+    /// proven and timed against.
+    pub(crate) fn step_composed(
+        &mut self,
+        model: LoopedTransformer,
+        gradients: FlatGradients,
+        gate: &Gate,
+        lr: f64,
+    ) -> LoopedTransformer {
+        self.step_by(Means::Composed, model, gradients, gate, lr)
+    }
+
+    fn step_by(
+        &mut self,
+        means: Means,
+        model: LoopedTransformer,
+        gradients: FlatGradients,
+        gate: &Gate,
+        lr: f64,
+    ) -> LoopedTransformer {
         self.updates += 1;
         let gradients = gradients.into_tensors().into_iter();
         let mut stepper = Stepper {
             optimizer: self,
             gradients,
             index: 0,
+            means,
             gate,
             lr,
         };
@@ -214,6 +238,7 @@ impl Optimizer {
         index: usize,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
+        means: Means,
         gate: &Gate,
         lr: f64,
     ) -> Tensor<1> {
@@ -225,15 +250,16 @@ impl Optimizer {
             decayed: group.decayed,
         };
         let before = std::mem::take(&mut self.moments[index]);
+        let in_place = means == Means::Any && on_flex(&parameter) && !self.orthogonalises(group);
         let (after, moments) = match gate {
-            Gate::Host(scale) if on_flex(&parameter) && !self.orthogonalises(group) => {
+            Gate::Host(scale) if in_place => {
                 in_place::update(parameter, gradient, before, |parameter| {
                     match &self.config {
                         OptimizerConfig::RavenAdam(rule) => {
                             rule.update_in_place(parameter, rates, *scale);
                         }
                         OptimizerConfig::AdamW(rule) => {
-                            rule.update_in_place(parameter, rates, *scale)
+                            rule.update_in_place(parameter, rates, *scale);
                         }
                         OptimizerConfig::Muon(rule) => {
                             rule.rest().update_in_place(parameter, rates, *scale);
@@ -282,10 +308,20 @@ impl Optimizer {
     }
 }
 
+/// How an update may be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Means {
+    /// In place where it can be, else by Burn operations.
+    Any,
+    /// By Burn operations.
+    Composed,
+}
+
 struct Stepper<'a> {
     optimizer: &'a mut Optimizer,
     gradients: std::vec::IntoIter<Tensor<1>>,
     index: usize,
+    means: Means,
     gate: &'a Gate,
     lr: f64,
 }
@@ -304,7 +340,7 @@ impl ModuleMapper for Stepper<'_> {
         let flat: Tensor<1> = value.reshape([shape.num_elements()]);
         let after = self
             .optimizer
-            .update(index, flat, gradient, self.gate, self.lr)
+            .update(index, flat, gradient, self.means, self.gate, self.lr)
             .reshape(shape);
         Param::from_mapped_value(id, after.autodiff().require_grad(), mapper)
     }

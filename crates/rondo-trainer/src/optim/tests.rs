@@ -2,6 +2,7 @@
 
 use burn::module::ModuleVisitor;
 use burn::tensor::Device;
+use rondo_model::census::Census;
 use rondo_model::config::{LayersConfig, ModelConfig};
 use rondo_model::init::table;
 
@@ -182,5 +183,60 @@ impl ModuleVisitor for Names {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         self.found
             .push((self.path.join("."), param.val().dims().to_vec()));
+    }
+}
+
+#[test]
+fn updates_in_place_are_the_composed_ones() {
+    let config = ModelConfig {
+        vocab_size: Some(7),
+        d_model: 8,
+        n_heads: 2,
+        d_ff: 12,
+        ..ModelConfig::default()
+    };
+    let rows = table(&config);
+    for rule in [
+        OptimizerConfig::AdamW(adamw::AdamW::default()),
+        OptimizerConfig::RavenAdam(raven_adam::RavenAdam::default()),
+        OptimizerConfig::Muon(muon::Muon::default()),
+    ] {
+        let device = Device::flex().autodiff();
+        let run = |composed: bool| {
+            let mut model = LoopedTransformer::new(&config, 3, &device);
+            let mut optimizer = Optimizer::new(&rule, rows.clone(), 1e-2);
+            for update in 1..=3 {
+                let of = |row: &ParameterSpec| {
+                    let value = |i: usize| ((i * 7 + update * 5) % 11) as f32 - 4.5;
+                    let values: Vec<f32> = (0..row.count()).map(value).collect();
+                    Tensor::<1>::from_data(values.as_slice(), &Device::flex())
+                };
+                let gradients = FlatGradients::new(rows.iter().map(of).collect());
+                let gate = Gate::Host(0.5);
+                model = match composed {
+                    true => optimizer.step_composed(model, gradients, &gate, 1e-2),
+                    false => optimizer.step(model, gradients, &gate, 1e-2),
+                };
+            }
+            let mut parameters = Parameters::default();
+            model.visit(&mut parameters);
+            parameters.0
+        };
+        let (in_place, composed) = (run(false), run(true));
+        assert_eq!(in_place.len(), Census::new(&config).total());
+        for (a, b) in in_place.iter().zip(&composed) {
+            assert!((a - b).abs() < 1e-6, "{rule:?}: {a} is not {b}");
+        }
+    }
+}
+
+/// The values of every parameter, one after another.
+#[derive(Default)]
+struct Parameters(Vec<f32>);
+
+impl ModuleVisitor for Parameters {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().without_autodiff();
+        self.0.extend(value.into_data().iter::<f32>());
     }
 }

@@ -5,14 +5,16 @@ use std::time::Instant;
 
 use burn::tensor::{Int, Tensor, TensorData, s};
 use rondo_metrics::Table;
-use rondo_metrics::format::{bytes, significant};
+use rondo_metrics::format::significant;
 use rondo_model::attention::Rope;
 use rondo_model::looped::decode::Decoder;
 use rondo_model::looped::{LoopedTransformer, Readout};
 use serde_json::json;
 
+use super::memory;
 use super::peak::matmul_peak;
-use crate::cli::BenchArgs;
+use super::samples::Samples;
+use crate::cli::{BenchArgs, Rounds};
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
@@ -23,8 +25,8 @@ use crate::terminal;
 /// Seconds for a token at one length.
 struct Timed {
     length: usize,
-    cached: Vec<f64>,
-    whole: Vec<f64>,
+    cached: Samples,
+    whole: Samples,
 }
 
 /// Times generation with random weights at a quarter of the context and at nearly all of it.
@@ -38,23 +40,23 @@ pub(super) fn command(
     listed: &Listed,
     args: &BenchArgs,
 ) -> Result<()> {
-    let rounds = args.warmup + usize::from(args.steps);
+    let rounds = args.rounds();
+    let generated = rounds.warmup + rounds.counted;
     let context = config.model.context;
-    let (short, long) = (context / 4, context.saturating_sub(rounds));
+    let (short, long) = (context / 4, context.saturating_sub(generated));
     if short == 0 || long <= short {
         return Err(Error::Usage(format!(
-            "model.context: generation is timed at two lengths, which needs more than {rounds} \
+            "model.context: generation is timed at two lengths, which needs more than {generated} \
              further tokens; found {context}"
         )));
     }
     let subject = Subject::new(config, listed);
     let mut timed = Vec::new();
     for length in [short, long] {
-        timed.push(subject.time(length, args.warmup, rounds)?);
+        timed.push(subject.time(length, rounds)?);
     }
-    let rate = |seconds: &[f64]| 1.0 / median(seconds);
+    let rate = |samples: &Samples| 1.0 / samples.median();
     let longest = &timed[1].cached;
-    let spread = (longest[longest.len() - 1] - longest[0]) / median(longest);
     let (matmul_peak, peak_memory) = (matmul_peak(listed)?, listed.peak_memory_bytes());
     let recurrence = subject.recurrence;
     if args.json.json {
@@ -74,7 +76,7 @@ pub(super) fn command(
             "what": args.what.name(),
             "recurrence": recurrence,
             "tokens_per_second": rate(longest),
-            "spread": spread,
+            "spread": longest.spread(),
             "flops_per_second": null,
             "matmul_peak_flops_per_second": matmul_peak,
             "peak_memory_bytes": peak_memory,
@@ -83,7 +85,7 @@ pub(super) fn command(
     }
     let mut table = Table::new(&["length", "tokens/s", "ms/token", "ms/token without cache"]);
     for timed in &timed {
-        let milliseconds = |seconds: &[f64]| significant(1e3 * median(seconds), 4);
+        let milliseconds = |samples: &Samples| significant(1e3 * samples.median(), 4);
         table.row([
             timed.length.to_string(),
             significant(rate(&timed.cached), 4),
@@ -95,7 +97,7 @@ pub(super) fn command(
         "{name} on {}: one token after another at {recurrence} iterations each\n{table}\n\
          peak memory {}",
         listed.label(),
-        peak_memory.map_or_else(|| "n/a".to_owned(), bytes)
+        memory(peak_memory)
     ))
 }
 
@@ -117,30 +119,25 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Times tokens after `length` others; the first `warmup` rounds are not counted.
-    fn time(&self, length: usize, warmup: usize, rounds: usize) -> Result<Timed> {
+    /// Times tokens after `length` others.
+    fn time(&self, length: usize, rounds: Rounds) -> Result<Timed> {
         let model = &self.config.model;
         let mut decoder = Decoder::new(&self.model, model, None, &self.listed.device);
         self.decode(&mut decoder, length)?;
-        let mut timed = Timed {
-            length,
-            cached: Vec::new(),
-            whole: Vec::new(),
-        };
-        for round in 0..rounds {
+        let (mut cached, mut whole) = (Vec::new(), Vec::new());
+        for _ in 0..rounds.warmup + rounds.counted {
             let started = Instant::now();
             self.decode(&mut decoder, 1)?;
-            let cached = started.elapsed().as_secs_f64();
+            cached.push(started.elapsed().as_secs_f64());
             let started = Instant::now();
             self.whole(length)?;
-            if round >= warmup {
-                timed.cached.push(cached);
-                timed.whole.push(started.elapsed().as_secs_f64());
-            }
+            whole.push(started.elapsed().as_secs_f64());
         }
-        timed.cached.sort_by(f64::total_cmp);
-        timed.whole.sort_by(f64::total_cmp);
-        Ok(timed)
+        Ok(Timed {
+            length,
+            cached: Samples::new(cached.split_off(rounds.warmup)),
+            whole: Samples::new(whole.split_off(rounds.warmup)),
+        })
     }
 
     /// Decodes `count` more tokens and reads the logits of the last.
@@ -187,9 +184,4 @@ impl<'a> Subject<'a> {
             &self.listed.device,
         )
     }
-}
-
-/// Returns the median of sorted values.
-fn median(sorted: &[f64]) -> f64 {
-    sorted[sorted.len() / 2]
 }

@@ -1,13 +1,15 @@
-//! `trainer bench`: the speed of a training step, a forward pass, an evaluation or of generation.
+//! `trainer bench`: the speed of a training step, a forward pass, an evaluation or of generation; of
+//! the operations by themselves; and how a step's time grows.
 
 mod decode;
+mod growth;
+mod nodes;
 mod peak;
+mod samples;
 mod subject;
 
-use std::time::Instant;
-
 use rondo_metrics::Table;
-use rondo_metrics::format::{bytes, or_missing, significant};
+use rondo_metrics::format::{MISSING, bytes, or_missing, significant};
 use rondo_model::census::Census;
 use serde_json::json;
 
@@ -46,12 +48,20 @@ pub(crate) fn command(args: &BenchArgs) -> Result<()> {
             "train.seq: a benchmark needs the tokens in a sequence".to_owned(),
         ));
     };
+    if args.what != BenchWhat::Growth && !args.grow.is_empty() {
+        return Err(Error::Usage(format!(
+            "--grow chooses what grows with `--what growth`; this is `--what {}`",
+            args.what.name()
+        )));
+    }
     let (listed, _) = device::choose(config.device)?;
     let work = match args.what {
         BenchWhat::Step => Work::Step,
         BenchWhat::Forward => Work::Forward,
         BenchWhat::Eval => Work::Eval,
         BenchWhat::Generate => return decode::command(&name, &config, &listed, args),
+        BenchWhat::Nodes => return nodes::command(&name, &config, seq, &listed, args),
+        BenchWhat::Growth => return growth::command(&name, &config, seq, &listed, args),
     };
     time(&name, &config, seq, work, &listed, args)
 }
@@ -66,27 +76,17 @@ fn time(
     args: &BenchArgs,
 ) -> Result<()> {
     let unroll = work.unroll(config);
-    let mut subject = Subject::new(config, seq, work, listed);
-    let mut seconds = Vec::new();
-    for round in 0..args.warmup + usize::from(args.steps) {
-        let started = Instant::now();
-        subject.run(round as u64 + 1)?;
-        listed.sync()?;
-        if round >= args.warmup {
-            seconds.push(started.elapsed().as_secs_f64());
-        }
-    }
+    let idle_memory = listed.peak_memory_bytes();
+    let mut subject = Subject::new(config, seq, work, unroll, listed);
+    let samples = subject.time(args.rounds())?;
     let peak_memory = listed.peak_memory_bytes();
     drop(subject);
-    seconds.sort_by(f64::total_cmp);
     let tokens = (config.train.batch * seq) as f64
         * match work {
             Work::Step => config.train.accumulation as f64,
             Work::Forward | Work::Eval => 1.0,
         };
-    let rate = |seconds: f64| tokens / seconds;
-    let median = rate(seconds[seconds.len() / 2]);
-    let spread = (rate(seconds[0]) - rate(seconds[seconds.len() - 1])) / median;
+    let (median, spread) = (tokens / samples.median(), samples.spread());
     let flops_per_token = match work {
         Work::Step => Some(Census::new(&config.model).flops_per_token(unroll, seq)),
         Work::Forward | Work::Eval => None,
@@ -103,6 +103,7 @@ fn time(
             "flops_per_second": flops,
             "matmul_peak_flops_per_second": matmul_peak,
             "peak_memory_bytes": peak_memory,
+            "idle_memory_bytes": idle_memory,
         }));
     }
     let giga = |x: f64| format!("{} GFLOP/s", significant(x / 1e9, 4));
@@ -125,9 +126,12 @@ fn time(
         "share of that peak".to_owned(),
         or_missing(share, |share| format!("{share:.0} %")),
     ]);
-    table.row([
-        "peak memory".to_owned(),
-        peak_memory.map_or_else(|| "n/a".to_owned(), bytes),
-    ]);
+    table.row(["peak memory".to_owned(), memory(peak_memory)]);
+    table.row(["of that before the model".to_owned(), memory(idle_memory)]);
     terminal::print(&table.to_string())
+}
+
+/// Formats memory where it is known.
+fn memory(count: Option<u64>) -> String {
+    count.map_or_else(|| MISSING.to_owned(), bytes)
 }

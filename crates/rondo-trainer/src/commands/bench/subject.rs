@@ -1,10 +1,14 @@
 //! A training step, a forward pass or an evaluation, ready to be timed again and again.
 
+use std::time::Instant;
+
 use burn::module::Module;
 use rondo_model::attention::Rope;
 use rondo_model::depth::{Draw, Unroll};
 
+use super::samples::Samples;
 use crate::batches::DeviceBatch;
+use crate::cli::Rounds;
 use crate::commands::dry_run::counting_batch;
 use crate::config::RunConfig;
 use crate::device::Listed;
@@ -49,24 +53,45 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    pub(super) fn new(config: &'a RunConfig, seq: usize, work: Work, listed: &'a Listed) -> Self {
+    /// Starts the model of `config` for rounds of `unroll` iterations on sequences of `seq` tokens.
+    pub(super) fn new(
+        config: &'a RunConfig,
+        seq: usize,
+        work: Work,
+        unroll: Unroll,
+        listed: &'a Listed,
+    ) -> Self {
         let learner = Learner::fresh(config, listed);
         Self {
             config,
             learner,
             listed,
             work,
-            unroll: work.unroll(config),
+            unroll,
             seq,
         }
     }
 
-    /// Does it once.
+    /// Times rounds of it.
     ///
     /// # Errors
     ///
     /// Where the device fails.
-    pub(super) fn run(&mut self, step: u64) -> Result<()> {
+    pub(super) fn time(&mut self, rounds: Rounds) -> Result<Samples> {
+        let mut seconds = Vec::new();
+        for round in 0..rounds.warmup + rounds.counted {
+            let started = Instant::now();
+            self.run(round as u64 + 1)?;
+            self.listed.sync()?;
+            if round >= rounds.warmup {
+                seconds.push(started.elapsed().as_secs_f64());
+            }
+        }
+        Ok(Samples::new(seconds))
+    }
+
+    /// Does it once.
+    fn run(&mut self, step: u64) -> Result<()> {
         let config = self.config;
         let batch = counting_batch(config.train.batch, self.seq, config.model.vocab());
         match self.work {

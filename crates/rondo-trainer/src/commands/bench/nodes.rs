@@ -1,0 +1,375 @@
+//! The operations that are single nodes on flex, each beside its composition of Burn operations.
+//!
+//! Both are timed in turn on the same tensors, so that a slow drift of the machine meets both. The
+//! backward pass starts from a gradient of ones. Of the cross entropy the forward pass finds the
+//! gradients too, and backward only scales them.
+
+use std::time::Instant;
+
+use burn::tensor::{Device, Distribution, Tensor};
+use rondo_metrics::Table;
+use rondo_metrics::format::{or_missing, significant};
+use rondo_model::attention::Rope;
+use rondo_model::block::Block;
+use rondo_model::config::InjectionKind;
+use rondo_model::gradients::FlatGradients;
+use rondo_model::init::{Weights, table};
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::norm::RmsNorm;
+use rondo_model::ops::{self, Norm, composed};
+use serde_json::{Value, json};
+
+use super::memory;
+use super::peak::matmul_peak;
+use super::samples::Samples;
+use crate::batches::DeviceBatch;
+use crate::cli::{BenchArgs, Rounds};
+use crate::commands::dry_run::counting_batch;
+use crate::config::RunConfig;
+use crate::device::Listed;
+use crate::error::Result;
+use crate::optim::{Gate, Optimizer};
+use crate::terminal;
+
+/// A factor below 1 on gradients, so that an update has to scale them.
+const CLIPPED: f64 = 0.5;
+
+/// Times every node at the shape of the configuration.
+///
+/// # Errors
+///
+/// Where the device fails.
+pub(super) fn command(
+    name: &str,
+    config: &RunConfig,
+    seq: usize,
+    listed: &Listed,
+    args: &BenchArgs,
+) -> Result<()> {
+    let setting = Setting {
+        config,
+        seq,
+        listed,
+        device: listed.device.clone().autodiff(),
+    };
+    let nodes = [
+        Some(setting.attention()),
+        Some(setting.feed_forward()),
+        Some(setting.norm()),
+        setting.injection(),
+        Some(setting.cross_entropy()),
+        Some(setting.update()),
+    ];
+    let fused = ops::on_flex(&setting.states());
+    let mut rows = Vec::new();
+    for node in nodes.into_iter().flatten() {
+        rows.push(node.time(args.rounds(), fused)?);
+    }
+    let peak_memory = listed.peak_memory_bytes();
+    if args.json.json {
+        return terminal::print_json(&json!({
+            "config": name,
+            "device": listed.label(),
+            "what": args.what.name(),
+            "tokens_per_second": null,
+            "spread": null,
+            "flops_per_second": null,
+            "matmul_peak_flops_per_second": matmul_peak(listed)?,
+            "peak_memory_bytes": peak_memory,
+            "nodes": rows.iter().map(Row::json).collect::<Vec<_>>(),
+        }));
+    }
+    let header = [
+        "node",
+        "forward",
+        "backward",
+        "composed forward",
+        "composed backward",
+        "ratio",
+        "spread",
+    ];
+    let mut table = Table::new(&header).left(0);
+    for row in &rows {
+        table.row(row.cells());
+    }
+    terminal::print(&format!(
+        "{name} on {}: milliseconds for {} × {seq} tokens\n{table}\n\
+         peak memory {}",
+        listed.label(),
+        config.train.batch,
+        memory(peak_memory)
+    ))
+}
+
+/// Does something once, by the clock.
+type Timed<'a> = Box<dyn FnMut() -> Result<Pass> + 'a>;
+
+/// The seconds of one pass.
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    forward: f64,
+    /// None where there is nothing to differentiate.
+    backward: Option<f64>,
+}
+
+/// The same function twice.
+struct Node<'a> {
+    name: &'static str,
+    /// As the model calls it: one node on flex.
+    chosen: Timed<'a>,
+    composed: Timed<'a>,
+}
+
+impl Node<'_> {
+    /// Times both in turn, or the composition alone where there is no node.
+    fn time(mut self, rounds: Rounds, fused: bool) -> Result<Row> {
+        let (mut chosen, mut composed) = (Vec::new(), Vec::new());
+        for _ in 0..rounds.warmup + rounds.counted {
+            if fused {
+                chosen.push((self.chosen)()?);
+            }
+            composed.push((self.composed)()?);
+        }
+        let counted = |mut passes: Vec<Pass>| Passes(passes.split_off(rounds.warmup));
+        Ok(Row {
+            node: self.name,
+            fused: fused.then(|| counted(chosen)),
+            composed: counted(composed),
+        })
+    }
+}
+
+/// Where the nodes are timed.
+struct Setting<'a> {
+    config: &'a RunConfig,
+    seq: usize,
+    listed: &'a Listed,
+    /// The same device, in the graph.
+    device: Device,
+}
+
+impl<'a> Setting<'a> {
+    fn attention(&'a self) -> Node<'a> {
+        let rope = Rope::new(&self.config.model, self.seq, &self.device);
+        let (block, other) = (self.block(), rope.clone());
+        let same = block.clone();
+        Node {
+            name: "attention sublayer",
+            chosen: self.differentiated(move |x| block.attend(x, &rope)),
+            composed: self.differentiated(move |x| same.attend_composed(x, &other)),
+        }
+    }
+
+    fn feed_forward(&'a self) -> Node<'a> {
+        let block = self.block();
+        let same = block.clone();
+        Node {
+            name: "MLP sublayer",
+            chosen: self.differentiated(move |x| block.feed(x)),
+            composed: self.differentiated(move |x| same.feed_composed(x)),
+        }
+    }
+
+    fn norm(&'a self) -> Node<'a> {
+        let norm = RmsNorm::new(self.config.model.norm, "norm", &self.weights()).operand();
+        let Norm { scale, eps } = norm.clone();
+        Node {
+            name: "norm",
+            chosen: self.differentiated(move |x| norm.clone().forward(x)),
+            composed: self.differentiated(move |x| composed::rms_norm(x, scale.clone(), eps)),
+        }
+    }
+
+    /// None where the configuration's injection has no node.
+    fn injection(&'a self) -> Option<Node<'a>> {
+        if self.config.model.injection != InjectionKind::Linear {
+            return None;
+        }
+        let adapter = self.weights().get::<2>("injection.adapter").val();
+        let prepared = self.states().autodiff().require_grad();
+        let [_, _, width] = prepared.dims();
+        let (same, too) = (adapter.clone(), prepared.clone());
+        Some(Node {
+            name: "injection",
+            chosen: self.differentiated(move |x| {
+                ops::project_rows(x, adapter.clone(), 0..width, Some(prepared.clone()))
+            }),
+            composed: self.differentiated(move |x| {
+                composed::project_rows(x, same.clone(), 0..width, Some(too.clone()))
+            }),
+        })
+    }
+
+    fn cross_entropy(&'a self) -> Node<'a> {
+        let model = &self.config.model;
+        let head = LoopedTransformer::with_weights(model, &self.weights()).head();
+        let batch = counting_batch(self.config.train.batch, self.seq, model.vocab());
+        let targets = DeviceBatch::new(&batch, &self.listed.device).targets;
+        let (same, too) = (head.clone(), targets.clone());
+        Node {
+            name: "cross entropy with head",
+            chosen: self.differentiated(move |x| {
+                ops::head_cross_entropy(x, head.clone(), targets.clone(), None, false).loss
+            }),
+            composed: self.differentiated(move |x| {
+                composed::head_cross_entropy(x, same.clone(), too.clone(), None, false).loss
+            }),
+        }
+    }
+
+    /// The update of every parameter.
+    fn update(&'a self) -> Node<'a> {
+        Node {
+            name: "update",
+            chosen: self.updated(Optimizer::step),
+            composed: self.updated(Optimizer::step_composed),
+        }
+    }
+
+    fn updated(&'a self, step: Step) -> Timed<'a> {
+        let (config, device) = (self.config, &self.listed.device);
+        let rows = table(&config.model);
+        let normal = Distribution::Normal(0.0, 1.0);
+        let gradients = rows
+            .iter()
+            .map(|row| Tensor::<1>::random([row.count()], normal, device));
+        let gradients = FlatGradients::new(gradients.collect());
+        let peak = config.schedule.peak;
+        let mut optimizer = Optimizer::new(&config.optimizer, rows, peak);
+        let mut model = Some(LoopedTransformer::with_weights(
+            &config.model,
+            &self.weights(),
+        ));
+        Box::new(move || {
+            let (before, gradients) = (model.take(), gradients.clone());
+            let (forward, after) = self.clock(|| {
+                let gate = Gate::Host(CLIPPED);
+                before.map(|model| step(&mut optimizer, model, gradients, &gate, peak))
+            })?;
+            model = after;
+            Ok(Pass {
+                forward,
+                backward: None,
+            })
+        })
+    }
+
+    /// Times a function of states and its derivative.
+    fn differentiated<const D: usize>(
+        &'a self,
+        function: impl Fn(Tensor<3>) -> Tensor<D> + 'a,
+    ) -> Timed<'a> {
+        let states = self.states();
+        Box::new(move || {
+            let x = states.clone().autodiff().require_grad();
+            let (forward, y) = self.clock(|| function(x))?;
+            let (backward, _) = self.clock(|| y.backward())?;
+            Ok(Pass {
+                forward,
+                backward: Some(backward),
+            })
+        })
+    }
+
+    /// Does `work` and returns its seconds, with what it gave.
+    fn clock<T>(&self, work: impl FnOnce() -> T) -> Result<(f64, T)> {
+        self.listed.sync()?;
+        let started = Instant::now();
+        let given = work();
+        self.listed.sync()?;
+        Ok((started.elapsed().as_secs_f64(), given))
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        Weights::new(&self.config.model, self.config.run.seed, &self.device)
+    }
+
+    fn block(&self) -> Block {
+        Block::new(&self.config.model, "core.0", &self.weights())
+    }
+
+    /// Draws states, `[batch, seq, d_model]`, outside the graph.
+    fn states(&self) -> Tensor<3> {
+        let shape = [self.config.train.batch, self.seq, self.config.model.d_model];
+        Tensor::random(shape, Distribution::Normal(0.0, 1.0), &self.listed.device)
+    }
+}
+
+/// [`Optimizer::step`] or its composition.
+type Step = fn(&mut Optimizer, LoopedTransformer, FlatGradients, &Gate, f64) -> LoopedTransformer;
+
+/// Counted passes.
+struct Passes(Vec<Pass>);
+
+impl Passes {
+    fn forward(&self) -> f64 {
+        Samples::new(self.0.iter().map(|pass| pass.forward).collect()).median()
+    }
+
+    fn backward(&self) -> Option<f64> {
+        let seconds: Option<Vec<f64>> = self.0.iter().map(|pass| pass.backward).collect();
+        seconds.map(|seconds| Samples::new(seconds).median())
+    }
+
+    /// Returns forward and backward together.
+    fn both(&self) -> Samples {
+        let both = |pass: &Pass| pass.forward + pass.backward.unwrap_or(0.0);
+        Samples::new(self.0.iter().map(both).collect())
+    }
+}
+
+/// A node and what it took.
+struct Row {
+    node: &'static str,
+    fused: Option<Passes>,
+    composed: Passes,
+}
+
+impl Row {
+    /// Returns how often the node fits into the time of its composition.
+    fn ratio(&self) -> Option<f64> {
+        let fused = self.fused.as_ref()?.both().median();
+        Some(self.composed.both().median() / fused)
+    }
+
+    fn forward(&self) -> Option<f64> {
+        self.fused.as_ref().map(Passes::forward)
+    }
+
+    fn backward(&self) -> Option<f64> {
+        self.fused.as_ref().and_then(Passes::backward)
+    }
+
+    fn spread(&self) -> Option<f64> {
+        self.fused.as_ref().map(|fused| fused.both().spread())
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "node": self.node,
+            "forward_seconds": self.forward(),
+            "backward_seconds": self.backward(),
+            "composed_forward_seconds": self.composed.forward(),
+            "composed_backward_seconds": self.composed.backward(),
+            "ratio": self.ratio(),
+            "spread": self.spread(),
+            "composed_spread": self.composed.both().spread(),
+        })
+    }
+
+    /// Shows milliseconds; the spread is the larger one.
+    fn cells(&self) -> [String; 7] {
+        let milliseconds =
+            |seconds: Option<f64>| or_missing(seconds, |seconds| significant(1e3 * seconds, 3));
+        let spread = self.composed.both().spread();
+        [
+            self.node.to_owned(),
+            milliseconds(self.forward()),
+            milliseconds(self.backward()),
+            milliseconds(Some(self.composed.forward())),
+            milliseconds(self.composed.backward()),
+            or_missing(self.ratio(), |ratio| significant(ratio, 3)),
+            format!("{:.0} %", 100.0 * self.spread().unwrap_or(0.0).max(spread)),
+        ]
+    }
+}
