@@ -74,16 +74,10 @@ impl Values {
 /// Whether a tensor holds f32 values on flex: in this process's memory, where kernels reach them.
 pub fn on_flex<const D: usize>(x: &Tensor<D>) -> bool {
     fn flex(kind: &DispatchTensorKind) -> bool {
-        match kind {
-            DispatchTensorKind::Flex(_) => true,
-            DispatchTensorKind::Autodiff(inner) => flex(inner),
-            #[allow(
-                unreachable_patterns,
-                clippy::match_wildcard_for_single_variants,
-                reason = "how many backends there are depends on the features"
-            )]
-            _ => false,
+        if let DispatchTensorKind::Autodiff(inner) = kind {
+            return flex(inner);
         }
+        matches!(kind, DispatchTensorKind::Flex(_))
     }
     x.dtype() == DType::F32 && flex(&x.clone().into_dispatch().kind)
 }
@@ -222,25 +216,19 @@ fn primitive(values: Vec<f32>, shape: Vec<usize>) -> Primitive {
 
 /// Returns the values of a tensor outside the graph.
 fn plain(x: DispatchTensor) -> Primitive {
-    match x.kind {
-        DispatchTensorKind::Flex(x) => x.float(),
-        other => unreachable!("a tensor of flex, not {other:?}"),
+    if let DispatchTensorKind::Flex(x) = x.kind {
+        return x.float();
     }
+    unreachable!("the tensor is on flex, outside the graph")
 }
 
 /// Returns a tensor as one of the graph, a constant where it was outside.
 fn lifted(x: DispatchTensor) -> Tracked {
-    match x.kind {
-        DispatchTensorKind::Flex(x) => Tracked::new(x.float()),
-        DispatchTensorKind::Autodiff(inner) => match *inner {
-            DispatchTensorKind::Flex(BackendTensor::Autodiff(x)) => x,
-            other => unreachable!("a float tensor of flex, not {other:?}"),
-        },
-        #[allow(
-            unreachable_patterns,
-            clippy::match_wildcard_for_single_variants,
-            reason = "how many backends there are depends on the features"
-        )]
-        other => unreachable!("a tensor of flex, not {other:?}"),
+    if let DispatchTensorKind::Autodiff(inner) = x.kind {
+        if let DispatchTensorKind::Flex(BackendTensor::Autodiff(x)) = *inner {
+            return x;
+        }
+        unreachable!("the tensor is on flex")
     }
+    Tracked::new(plain(x))
 }
