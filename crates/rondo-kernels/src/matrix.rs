@@ -263,7 +263,7 @@ pub enum Threads {
     All,
 }
 
-/// Writes `scale · a · b` into the first argument, `out`.
+/// Writes `scale · a · b` into `out`.
 ///
 /// # Shapes
 ///
@@ -273,20 +273,14 @@ pub enum Threads {
 ///
 /// Panics where the shapes do not fit.
 pub fn product(
-    MatrixMut {
-        start,
-        rows: m,
-        cols: n,
-        row_stride,
-        data: _,
-    }: MatrixMut<'_>,
+    out: MatrixMut<'_>,
     write: Write,
     scale: f32,
     a: Matrix<'_>,
     b: Matrix<'_>,
     threads: Threads,
 ) {
-    let ([a_rows, k], [b_rows, b_cols]) = (a.shape(), b.shape());
+    let ([m, n], [a_rows, k], [b_rows, b_cols]) = (out.shape(), a.shape(), b.shape());
     assert_eq!(
         [a_rows, b_rows, b_cols],
         [m, k, n],
