@@ -48,10 +48,18 @@ impl Branch for FeedForward<'_> {
             Matrix::new(&h, rows, d_ff),
             Matrix::new(&d_both, rows, 2 * d_ff),
         );
-        let d_out = product_of(h.transposed(), d_y, Threads::All);
-        let d_in = product_of(x.transposed(), d_both, Threads::All);
+        // Side by side, so that the threads of one product need not wait for each other.
+        let ((d_in, d_out), input) = rayon::join(
+            || {
+                (
+                    product_of(x.transposed(), d_both, Threads::All),
+                    product_of(h.transposed(), d_y, Threads::All),
+                )
+            },
+            || product_of(d_both, self.in_proj.transposed(), Threads::All),
+        );
         Gradients {
-            input: product_of(d_both, self.in_proj.transposed(), Threads::All),
+            input,
             weights: vec![d_in, d_out],
         }
     }

@@ -53,8 +53,10 @@ impl Branch for SelfAttention<'_> {
     fn backward(&self, x: Matrix<'_>, saved: &Saved, d_y: Matrix<'_>) -> Gradients {
         let shape = self.shape;
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
-        let d_proj = product_of(attended.transposed(), d_y, Threads::All);
-        let d_attended = product_of(d_y, self.proj.transposed(), Threads::All);
+        let (d_proj, d_attended) = rayon::join(
+            || product_of(attended.transposed(), d_y, Threads::All),
+            || product_of(d_y, self.proj.transposed(), Threads::All),
+        );
         let mut d_qkv = Scratch::of(saved.qkv.len());
         attention::backward(
             shape,
@@ -72,9 +74,13 @@ impl Branch for SelfAttention<'_> {
             &mut d_qkv,
         );
         let d_qkv = Matrix::new(&d_qkv, shape.rows(), shape.qkv_width());
-        let d_weight = product_of(x.transposed(), d_qkv, Threads::All);
+        // Side by side, so that the threads of one product need not wait for each other.
+        let (d_weight, input) = rayon::join(
+            || product_of(x.transposed(), d_qkv, Threads::All),
+            || product_of(d_qkv, self.qkv.transposed(), Threads::All),
+        );
         Gradients {
-            input: product_of(d_qkv, self.qkv.transposed(), Threads::All),
+            input,
             weights: [d_weight]
                 .into_iter()
                 .chain(d_bias)
