@@ -219,11 +219,11 @@ fn every_node_is_timed_beside_its_composition() {
     assert_ok(&ended);
     let nodes = &ended.json()["nodes"];
     let names = [
-        "attention sublayer",
-        "MLP sublayer",
+        "attention",
+        "MLP",
         "norm",
         "injection",
-        "cross entropy with head",
+        "head with loss",
         "update",
     ];
     assert_eq!(column(nodes, "node"), names);

@@ -83,8 +83,8 @@ pub(super) fn command(
         "node",
         "forward",
         "backward",
-        "composed forward",
-        "composed backward",
+        "composed fwd",
+        "composed bwd",
         "ratio",
         "spread",
     ];
@@ -154,7 +154,7 @@ impl<'a> Setting<'a> {
         let (block, other) = (self.block(), rope.clone());
         let same = block.clone();
         Node {
-            name: "attention sublayer",
+            name: "attention",
             chosen: self.differentiated(move |x| block.attend(x, &rope)),
             composed: self.differentiated(move |x| same.attend_composed(x, &other)),
         }
@@ -164,7 +164,7 @@ impl<'a> Setting<'a> {
         let block = self.block();
         let same = block.clone();
         Node {
-            name: "MLP sublayer",
+            name: "MLP",
             chosen: self.differentiated(move |x| block.feed(x)),
             composed: self.differentiated(move |x| same.feed_composed(x)),
         }
@@ -207,7 +207,7 @@ impl<'a> Setting<'a> {
         let targets = DeviceBatch::new(&batch, &self.listed.device).targets;
         let (same, too) = (head.clone(), targets.clone());
         Node {
-            name: "cross entropy with head",
+            name: "head with loss",
             chosen: self.differentiated(move |x| {
                 ops::head_cross_entropy(x, head.clone(), targets.clone(), None, false).loss
             }),
