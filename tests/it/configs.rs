@@ -4,25 +4,25 @@ use std::fs;
 
 use crate::harness::{assert_ok, golden, root, run};
 
+/// Returns the names of every configuration below configs/: `main`, `gpu/main`.
 fn names() -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(root().join("configs"))
-        .expect("configs/")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
-        .map(|path| {
-            path.file_stem()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
+    let mut names = Vec::new();
+    for folder in ["", "gpu/"] {
+        for entry in fs::read_dir(root().join("configs").join(folder)).expect("configs/") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|ending| ending == "toml") {
+                let stem = path.file_stem().expect("a name").to_string_lossy();
+                names.push(format!("{folder}{stem}"));
+            }
+        }
+    }
     names.sort();
     names
 }
 
 #[test]
 fn every_configuration_resolves_to_its_golden_text() {
-    assert!(names().len() >= 13, "{:?}", names());
+    assert!(names().len() >= 16, "{:?}", names());
     for name in names() {
         let ended = run([
             "--config",

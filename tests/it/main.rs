@@ -7,6 +7,7 @@ mod cli;
 mod configs;
 mod devices;
 mod evaluation;
+mod failures;
 mod generation;
 mod harness;
 mod initialisation;

@@ -144,6 +144,15 @@ impl DataConfig {
         matches!(self, Self::WordProblem { .. } | Self::Arithmetic { .. })
     }
 
+    /// Returns the accuracy of guessing a task's answer; none of text.
+    pub fn chance_accuracy(&self) -> Option<f64> {
+        match self {
+            Self::Nothing {} | Self::Text { .. } => None,
+            Self::WordProblem { group, .. } => Some(1.0 / group.table().order() as f64),
+            Self::Arithmetic { modulus, .. } => Some(1.0 / f64::from(*modulus)),
+        }
+    }
+
     /// Returns whether there is nothing to train on.
     pub fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing {})
@@ -283,6 +292,19 @@ mod tests {
             parse(r#"{"kind":"text"}"#).expect("valid"),
             DataConfig::default()
         );
+    }
+
+    #[test]
+    fn guessing_is_right_once_in_as_many_answers() {
+        for (json, answers) in [
+            (r#"{"kind":"word-problem"}"#, 6.0),
+            (r#"{"kind":"arithmetic","modulus":3}"#, 3.0),
+        ] {
+            let chance = parse(json).expect(json).chance_accuracy();
+            let expected: f64 = 1.0 / answers;
+            assert!((chance.expect("a task") - expected).abs() < 1e-15, "{json}");
+        }
+        assert_eq!(DataConfig::default().chance_accuracy(), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! * [`value`], [`record`]: one row, strict about names when it is built
 //! * [`sinks`]: where rows go; [`jsonl`]: the append-only file, its reader, its cut at a resume;
 //!   [`tensorboard`]: event files that may fail without harm; [`Background`]: a sink on its own thread
+//! * [`history`]: a run read back, each metric as a series
 //! * [`throughput`]: the recent rate of anything, and what it says about the time left
 //! * [`format`](mod@format), [`table`]: numbers and tables for people
 //! * [`terminal`], `lines`, [`progress`], [`work`]: what a person sees while it runs
@@ -21,6 +22,7 @@
 mod background;
 pub mod events;
 pub mod format;
+pub mod history;
 pub mod jsonl;
 mod lines;
 pub mod names;
@@ -36,6 +38,7 @@ pub mod work;
 
 pub use background::Background;
 pub use events::{Event, Severity};
+pub use history::{History, Reading};
 pub use jsonl::{JsonlError, JsonlSink};
 pub use names::{Kind, Metric};
 pub use progress::Progress;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rondo_config::Document;
 use rondo_data::DataConfig;
+use rondo_diagnosis::DiagnosisConfig;
 use rondo_model::config::ModelConfig;
 use rondo_model::depth::MAX_RECURRENCE;
 use rondo_model::schedule::ScheduleConfig;
@@ -30,6 +31,7 @@ pub(crate) struct RunConfig {
     pub(crate) eval: EvalConfig,
     pub(crate) checkpoint: CheckpointConfig,
     pub(crate) metrics: MetricsConfig,
+    pub(crate) diagnosis: DiagnosisConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) init: Option<InitFrom>,
 }
@@ -250,6 +252,7 @@ impl RunConfig {
         section("train", &|report| self.validate_train(report));
         section("eval", &|report| self.validate_eval(report));
         section("schedule", &|report| self.schedule.validate(report));
+        section("diagnosis", &|report| self.diagnosis.validate(report));
         for Positive(key, value) in [
             Positive("checkpoint.every", Some(self.checkpoint.every)),
             Positive(

@@ -26,7 +26,10 @@ pub(crate) enum Error {
     /// A model cannot be imported or exported.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
-    /// The run stopped itself before an update.
+    /// A loss or a gradient is not finite; its update was not made.
+    #[error("{0}")]
+    Nonfinite(String),
+    /// A diagnosed failure whose policy is to stop.
     #[error("{0}")]
     Stopped(String),
     /// The device is not there or failed.
@@ -77,7 +80,7 @@ impl Error {
             Self::Usage(_) | Self::Config(_) | Self::Data(DataError::Config(_)) => 2,
             Self::Data(_) => 3,
             Self::Checkpoint(_) | Self::Foreign(_) | Self::Reference(_) => 4,
-            Self::Stopped(_) => 5,
+            Self::Nonfinite(_) | Self::Stopped(_) => 5,
             Self::Device(_) => 6,
             Self::Interrupted(_) => 75,
         }

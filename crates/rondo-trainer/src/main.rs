@@ -3,7 +3,7 @@
 //! The only crate that meets the world. In reading order: `cli` (what was typed), `config` (what was
 //! written), `assemble` (what it means), `plan` (what a step does), `train` (the loop), `step` (one
 //! step), `optim` (its update), `evaluate`, `run_dir`, `aside` and `weights` (what is kept), `opened`
-//! (a run for readers), `states` (where s_0 comes from), `generate` (token after token), `pictures`,
+//! (a run for readers), `past` (a run by its metrics), `states` (where s_0 comes from), `generate` (token after token), `pictures`,
 //! `device` (the only place that knows Burn's backends), `commands` (everything but training),
 //! `error` (what can go wrong, and its exit code).
 
@@ -20,6 +20,7 @@ mod generate;
 mod interrupt;
 mod opened;
 mod optim;
+mod past;
 mod pictures;
 mod plan;
 mod progress;
@@ -86,6 +87,8 @@ fn run(cli: &Cli) -> Result<()> {
         Some(Command::Eval(args)) => commands::eval::command(args),
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),
+        Some(Command::Compare(args)) => commands::compare::command(args),
+        Some(Command::Figure(args)) => commands::figure::command(args),
         Some(Command::Import(args)) => commands::import::command(args),
         Some(Command::Export(args)) => commands::export::command(args),
         Some(Command::Prepare(args)) => commands::prepare::command(args),

@@ -25,8 +25,8 @@ const PROGRESS_FILE: &str = "progress.json";
 /// The tokenizer of a run, and of a folder in the reference's layout.
 pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 
-/// Keys that a resumed run may change: budget, cadence, device, output and the rates to come.
-const RESUMABLE: [&str; 11] = [
+/// Keys that a resumed run may change: budget, cadence, device, output, diagnosis and the rates to come.
+const RESUMABLE: [&str; 12] = [
     "model.recurrence.recompute",
     "train.steps",
     "train.tokens",
@@ -35,6 +35,7 @@ const RESUMABLE: [&str; 11] = [
     "eval.",
     "checkpoint.",
     "metrics.",
+    "diagnosis.",
     "device.",
     "schedule.",
     "data.cache",

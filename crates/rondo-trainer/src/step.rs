@@ -271,7 +271,7 @@ fn check_finite(plan: &StepPlan, loss: f64, norm: f64) -> Result<()> {
         (true, false) => format!("the gradient norm is {norm}"),
     };
     let (step, lr, depth) = (plan.step, plan.lr, plan.draw.unroll);
-    Err(Error::Stopped(format!(
+    Err(Error::Nonfinite(format!(
         "step {step}: {quantity} at recurrence {} (n = {}, k = {}) and learning rate {lr:.3e}; \
          the weights of step {} are unchanged: resume with a lower schedule.peak or train.clip",
         depth.total(),

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rondo_reference::Element;
 
-pub(crate) use self::reading::{EvalArgs, ExitChoice, GenerateArgs, TraceArgs};
+pub(crate) use self::reading::{
+    CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureName, GenerateArgs, TraceArgs,
+};
 use crate::device::DeviceKind;
 
 /// Trains and examines recurrent-depth transformers.
@@ -33,6 +35,10 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     /// Generate text at a fixed or at an adaptive recurrence depth.
     Generate(GenerateArgs),
+    /// Compare runs by their metrics, with a verdict on each.
+    Compare(CompareArgs),
+    /// Draw a picture from the metrics of runs.
+    Figure(FigureArgs),
     /// Make a run directory of a model in the reference's layout.
     Import(ImportArgs),
     /// Write a run's model in the reference's layout.

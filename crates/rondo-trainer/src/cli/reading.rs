@@ -1,8 +1,8 @@
-//! The commands that read a run: eval, trace, generate.
+//! The commands that read a run: eval, trace, generate, compare, figure.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rondo_model::depth::MAX_RECURRENCE;
 use rondo_model::exit::ExitCriterion;
 
@@ -52,6 +52,52 @@ pub(crate) struct EvalArgs {
     pub(crate) device: DeviceKind,
     #[command(flatten)]
     pub(crate) json: JsonArg,
+}
+
+/// `trainer compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// Run directories; their metrics are enough.
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Write compare.json, the pictures, and a page that shows all of it into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// `trainer figure`.
+#[derive(Debug, Args)]
+pub(crate) struct FigureArgs {
+    /// The picture.
+    #[arg(value_enum, value_name = "NAME")]
+    pub(crate) name: FigureName,
+    /// Run directories; their metrics are enough.
+    #[arg(required = true, value_name = "RUN")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The folder for NAME.svg, NAME.png and NAME.csv.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// What can be drawn from the metrics of runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FigureName {
+    /// Loss, correlation of hidden states, and perplexity per recurrence depth, against steps.
+    TrainingDynamics,
+    /// Training loss against steps and tokens.
+    LossVsTokens,
+    /// Validation perplexity per recurrence depth against steps and tokens.
+    PplVsTokens,
+    /// Accuracy by position of a task, a line per recurrence depth.
+    DepthReach,
+    /// How often each recurrence depth was drawn.
+    DepthHistogram,
+    /// Correlation, residual and norm of the state by iteration.
+    PerIteration,
+    /// Perplexity against recurrence depth.
+    DepthPerplexity,
 }
 
 /// Tokens to run a model on: ids or text.

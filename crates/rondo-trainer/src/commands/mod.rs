@@ -1,11 +1,13 @@
 //! Everything but training.
 
 pub(crate) mod bench;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod devices;
 pub(crate) mod dry_run;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod figure;
 pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod prepare;

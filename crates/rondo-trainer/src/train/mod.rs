@@ -3,6 +3,7 @@
 mod clock;
 mod open;
 mod session;
+mod watch;
 
 use std::path::{Path, PathBuf};
 

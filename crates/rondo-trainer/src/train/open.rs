@@ -14,6 +14,7 @@ use serde_json::json;
 use super::CREATED_BY;
 use super::clock::Clock;
 use super::session::{Last, Session};
+use super::watch::Watch;
 use crate::assemble::Assembly;
 use crate::cli::{CheckpointChoice, TrainArgs};
 use crate::config::RunConfig;
@@ -96,9 +97,15 @@ pub(super) fn open(
     let mut screen = Progress::new(mode, steps, progress.step);
     warnings.iter().for_each(|text| screen.warn(text));
     let resumed = matches!(start, Start::Continue(_)).then_some(progress.step);
+    let sinks = open_sinks(&run_dir, &config, resumed)?;
+    let watch = match resumed {
+        None => Watch::new(&config.diagnosis),
+        Some(_) => Watch::resume(&config.diagnosis, &run_dir.metrics())?,
+    };
     let session = Session {
         learner: Learner::new(model, optimizer, &config.model, seed, max_norm, &listed),
-        sinks: open_sinks(&run_dir, &config, resumed)?,
+        sinks,
+        watch,
         lr_sum: RateSum::up_to(&config.schedule, progress.step, steps),
         clock: Clock::start(),
         last: Last::default(),

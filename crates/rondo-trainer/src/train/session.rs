@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::CREATED_BY;
 use super::clock::Clock;
+use super::watch::Watch;
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
@@ -45,6 +46,7 @@ pub(super) struct Session {
     pub(super) screen: Progress,
     pub(super) clock: Clock,
     pub(super) last: Last,
+    pub(super) watch: Watch,
 }
 
 /// The newest readings, for the summary.
@@ -58,21 +60,35 @@ impl Session {
     /// Trains to the end of the budget and returns the summary.
     pub(super) fn run(&mut self) -> Result<serde_json::Value> {
         let result = self.train();
-        if let Err(error @ Error::Stopped(_)) = &result {
-            let mut event = self.event(Event::Nonfinite);
-            event
-                .push("reason", error.to_string())
-                .map_err(anyhow::Error::from)?;
-            self.write(&event)?;
-            if self.listed.reads_are_free() && self.progress.step > 0 {
-                // Nothing of the failed step has reached the weights.
-                self.save()?;
-            }
+        if let Err(error) = &result {
+            self.keep_what_stopped(error)?;
         }
         self.screen.finish();
         self.sinks.finish().map_err(anyhow::Error::from)?;
         result?;
-        self.summarise()
+        let summary = self.write_summary()?;
+        self.show_result();
+        Ok(summary)
+    }
+
+    /// Tells why a run has stopped itself, and saves what it has.
+    fn keep_what_stopped(&mut self, error: &Error) -> Result<()> {
+        let (name, is_whole) = match error {
+            // On a CPU nothing of the failed step has reached the weights.
+            Error::Nonfinite(_) => (Event::Nonfinite, self.listed.reads_are_free()),
+            Error::Stopped(_) => (Event::Stopped, true),
+            _ => return Ok(()),
+        };
+        let mut event = self.event(name);
+        event
+            .push("reason", error.to_string())
+            .map_err(anyhow::Error::from)?;
+        self.write(&event)?;
+        if is_whole && self.progress.step > 0 {
+            self.save()?;
+        }
+        self.write_summary()?;
+        Ok(())
     }
 
     fn train(&mut self) -> Result<()> {
@@ -97,6 +113,7 @@ impl Session {
             if plan.evaluated {
                 self.evaluate()?;
             }
+            self.watch.check()?;
             if plan.saved || interrupt::asked() {
                 self.save()?;
             }
@@ -259,8 +276,17 @@ impl Session {
         Record::event(self.progress.step, self.progress.tokens, event)
     }
 
-    /// Writes a record everywhere; an event is shown too.
+    /// Writes a record everywhere, and what is diagnosed from it; events are shown too.
     pub(super) fn write(&mut self, record: &Record) -> Result<()> {
+        self.deliver(record)?;
+        for finding in self.watch.observe(record) {
+            let event = finding.record(record.tokens).map_err(anyhow::Error::from)?;
+            self.deliver(&event)?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, record: &Record) -> Result<()> {
         self.sinks.write(record).map_err(anyhow::Error::from)?;
         while let Some(warning) = self.sinks.warning() {
             self.screen.warn(&warning);
@@ -271,8 +297,7 @@ impl Session {
         Ok(())
     }
 
-    /// Writes the summary and shows the last evaluation.
-    fn summarise(&mut self) -> Result<serde_json::Value> {
+    fn write_summary(&self) -> Result<serde_json::Value> {
         let summary = json!({
             "step": self.progress.step,
             "tokens": self.progress.tokens,
@@ -280,8 +305,15 @@ impl Session {
             "clamped_draws": self.progress.clamped,
             "depths": self.last.depths,
             "device": self.listed.label(),
+            "verdict": self.watch.verdict(),
+            "findings": self.watch.findings(),
         });
         self.run_dir.write_summary(&summary)?;
+        Ok(summary)
+    }
+
+    /// Shows the last evaluation, and what the run has come to.
+    fn show_result(&mut self) {
         self.screen
             .note(&depth_table(&self.last.depths).to_string());
         self.screen.note(&format!(
@@ -289,6 +321,8 @@ impl Session {
             duration(self.clock.started.elapsed().as_secs_f64()),
             self.run_dir.path().display()
         ));
-        Ok(summary)
+        if let Some(lasting) = self.watch.lasting() {
+            self.screen.warn(&lasting);
+        }
     }
 }

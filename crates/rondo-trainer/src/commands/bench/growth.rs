@@ -4,21 +4,18 @@
 //! [`Census::flops_per_token`]. Where the time grows by more, a part of the step does not keep the
 //! pace of its matrix products; where it grows by less, there are costs that do not grow.
 
-use rondo_metrics::Table;
 use rondo_metrics::format::significant;
 use rondo_model::census::Census;
 use rondo_model::depth::Unroll;
 use serde_json::{Value, json};
 
-use super::memory;
-use super::peak::matmul_peak;
+use super::rows::{self, BenchRow};
 use super::samples::Samples;
 use super::subject::{Subject, Work};
 use crate::cli::{Axis, BenchArgs};
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::Result;
-use crate::terminal;
 
 /// Everything that grows where nothing was chosen.
 const AXES: [Axis; 4] = [Axis::N, Axis::K, Axis::Seq, Axis::Width];
@@ -74,31 +71,13 @@ pub(super) fn command(
             });
         }
     }
-    let peak_memory = listed.peak_memory_bytes();
-    if args.json.json {
-        return terminal::print_json(&json!({
-            "config": name,
-            "device": listed.label(),
-            "what": args.what.name(),
-            "tokens_per_second": null,
-            "spread": null,
-            "flops_per_second": null,
-            "matmul_peak_flops_per_second": matmul_peak(listed)?,
-            "peak_memory_bytes": peak_memory,
-            "growth": rows.iter().map(Row::json).collect::<Vec<_>>(),
-        }));
-    }
-    let header = ["grows", "to", "ms/step", "spread", "growth", "expected"];
-    let mut table = Table::new(&header).left(0);
-    for row in &rows {
-        table.row(row.cells());
-    }
-    terminal::print(&format!(
-        "{name} on {}: a step as one of its sizes grows; expected by its FLOPs\n{table}\n\
-         peak memory {}",
-        listed.label(),
-        memory(peak_memory)
-    ))
+    rows::print(
+        name,
+        "a step as one of its sizes grows; expected by its FLOPs",
+        &rows,
+        listed,
+        args,
+    )
 }
 
 impl Axis {
@@ -174,7 +153,11 @@ impl Point {
     }
 }
 
-impl Row {
+impl BenchRow for Row {
+    const HEADER: &'static [&'static str] =
+        &["grows", "to", "ms/step", "spread", "growth", "expected"];
+    const KEY: &'static str = "growth";
+
     fn json(&self) -> Value {
         json!({
             "grows": self.axis.name(),
@@ -186,8 +169,8 @@ impl Row {
         })
     }
 
-    fn cells(&self) -> [String; 6] {
-        [
+    fn cells(&self) -> Vec<String> {
+        vec![
             self.axis.name().to_owned(),
             self.value.to_string(),
             significant(1e3 * self.samples.median(), 4),

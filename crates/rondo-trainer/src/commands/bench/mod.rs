@@ -5,6 +5,7 @@ mod decode;
 mod growth;
 mod nodes;
 mod peak;
+mod rows;
 mod samples;
 mod subject;
 

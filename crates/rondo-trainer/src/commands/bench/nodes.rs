@@ -7,7 +7,6 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
-use rondo_metrics::Table;
 use rondo_metrics::format::{or_missing, significant};
 use rondo_model::attention::Rope;
 use rondo_model::block::Block;
@@ -19,8 +18,7 @@ use rondo_model::norm::RmsNorm;
 use rondo_model::ops::{self, Norm, composed};
 use serde_json::{Value, json};
 
-use super::memory;
-use super::peak::matmul_peak;
+use super::rows::{self, BenchRow};
 use super::samples::Samples;
 use crate::batches::DeviceBatch;
 use crate::cli::{BenchArgs, Rounds};
@@ -29,7 +27,6 @@ use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::Result;
 use crate::optim::{Gate, Optimizer};
-use crate::terminal;
 
 /// A factor below 1 on gradients, so that an update has to scale them.
 const CLIPPED: f64 = 0.5;
@@ -65,40 +62,8 @@ pub(super) fn command(
     for node in nodes.into_iter().flatten() {
         rows.push(node.time(args.rounds(), fused)?);
     }
-    let peak_memory = listed.peak_memory_bytes();
-    if args.json.json {
-        return terminal::print_json(&json!({
-            "config": name,
-            "device": listed.label(),
-            "what": args.what.name(),
-            "tokens_per_second": null,
-            "spread": null,
-            "flops_per_second": null,
-            "matmul_peak_flops_per_second": matmul_peak(listed)?,
-            "peak_memory_bytes": peak_memory,
-            "nodes": rows.iter().map(Row::json).collect::<Vec<_>>(),
-        }));
-    }
-    let header = [
-        "node",
-        "forward",
-        "backward",
-        "composed fwd",
-        "composed bwd",
-        "ratio",
-        "spread",
-    ];
-    let mut table = Table::new(&header).left(0);
-    for row in &rows {
-        table.row(row.cells());
-    }
-    terminal::print(&format!(
-        "{name} on {}: milliseconds for {} × {seq} tokens\n{table}\n\
-         peak memory {}",
-        listed.label(),
-        config.train.batch,
-        memory(peak_memory)
-    ))
+    let what = format!("milliseconds for {} × {seq} tokens", config.train.batch);
+    rows::print(name, &what, &rows, listed, args)
 }
 
 /// Does something once, by the clock.
@@ -343,6 +308,19 @@ impl Row {
     fn spread(&self) -> Option<f64> {
         self.fused.as_ref().map(|fused| fused.both().spread())
     }
+}
+
+impl BenchRow for Row {
+    const HEADER: &'static [&'static str] = &[
+        "node",
+        "forward",
+        "backward",
+        "composed fwd",
+        "composed bwd",
+        "ratio",
+        "spread",
+    ];
+    const KEY: &'static str = "nodes";
 
     fn json(&self) -> Value {
         json!({
@@ -358,11 +336,11 @@ impl Row {
     }
 
     /// Shows milliseconds; the spread is the larger one.
-    fn cells(&self) -> [String; 7] {
+    fn cells(&self) -> Vec<String> {
         let milliseconds =
             |seconds: Option<f64>| or_missing(seconds, |seconds| significant(1e3 * seconds, 3));
         let spread = self.composed.both().spread();
-        [
+        vec![
             self.node.to_owned(),
             milliseconds(self.forward()),
             milliseconds(self.backward()),

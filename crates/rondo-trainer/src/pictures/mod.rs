@@ -1,4 +1,7 @@
-//! Pictures of traces and evaluations: what is known here, in the terms of rondo-figures.
+//! Pictures: what is known here, in the terms of rondo-figures. Those of traces and evaluations stand in
+//! this file, those of runs by their metrics in [`runs`].
+
+pub(crate) mod runs;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,197 @@
+//! When a reading counts as a failure, and what a training run does about it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// What a training run does about a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// Tells it and goes on.
+    #[default]
+    Warn,
+    /// Tells it, saves and ends.
+    Stop,
+    /// Says nothing during the run; the verdict knows of it all the same.
+    Off,
+}
+
+/// `[diagnosis]`: a section for each failure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiagnosisConfig {
+    /// The states of all tokens become one.
+    pub hidden_state_collapse: CollapseConfig,
+    /// The state is ignored.
+    pub ignored_state: IgnoredStateConfig,
+    /// The loss rises for good.
+    pub divergence: DivergenceConfig,
+    /// The loss rises for a moment.
+    pub loss_spike: LossSpikeConfig,
+}
+
+/// `[diagnosis.hidden_state_collapse]`: `hidden_state_corr` stays near 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CollapseConfig {
+    /// What to do.
+    pub policy: Policy,
+    /// The correlation from which on states count as one.
+    pub correlation: f64,
+    /// Steps that it must last; as many below end it.
+    pub steps: u64,
+}
+
+impl Default for CollapseConfig {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Warn,
+            correlation: 0.97,
+            steps: 30,
+        }
+    }
+}
+
+/// `[diagnosis.ignored_state]`: the model is better than its reference, and no deeper evaluation is better than
+/// its shallowest one. The reference is the unigram cross entropy, or the first evaluation where that is not
+/// known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IgnoredStateConfig {
+    /// What to do.
+    pub policy: Policy,
+    /// The largest `ln(perplexity@shallowest / perplexity@r)` that counts as no gain, in nats per token;
+    /// twice as much ends it.
+    pub gain: f64,
+    /// The share of the reference that the loss must have fallen to.
+    pub learned: f64,
+    /// Evaluations in a row that must show it.
+    pub evaluations: u64,
+}
+
+impl Default for IgnoredStateConfig {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Warn,
+            gain: 0.05,
+            learned: 0.9,
+            evaluations: 2,
+        }
+    }
+}
+
+/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DivergenceConfig {
+    /// What to do.
+    pub policy: Policy,
+    /// The rise in nats per token.
+    pub rise: f64,
+    /// Steps that it must last.
+    pub steps: u64,
+}
+
+impl Default for DivergenceConfig {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Warn,
+            rise: 0.5,
+            steps: 30,
+        }
+    }
+}
+
+/// `[diagnosis.loss_spike]`: one loss stands above the recent ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LossSpikeConfig {
+    /// What to do.
+    pub policy: Policy,
+    /// Robust standard deviations above the median of the recent losses.
+    pub deviations: f64,
+    /// The least rise above that median in nats per token.
+    pub rise: f64,
+}
+
+impl Default for LossSpikeConfig {
+    fn default() -> Self {
+        Self {
+            policy: Policy::Warn,
+            deviations: 8.0,
+            rise: 0.5,
+        }
+    }
+}
+
+impl DiagnosisConfig {
+    /// Returns what to do about a failure.
+    pub fn policy(&self, failure: Failure) -> Policy {
+        match failure {
+            Failure::HiddenStateCollapse => self.hidden_state_collapse.policy,
+            Failure::IgnoredState => self.ignored_state.policy,
+            Failure::Divergence => self.divergence.policy,
+            Failure::LossSpike => self.loss_spike.policy,
+        }
+    }
+
+    /// Reports every violation by its key path below `[diagnosis]`.
+    pub fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        let correlation = self.hidden_state_collapse.correlation;
+        if !(correlation > 0.0 && correlation <= 1.0) {
+            report(
+                "hidden_state_collapse.correlation",
+                format!("must be above 0 and at most 1, found {correlation}"),
+            );
+        }
+        let learned = self.ignored_state.learned;
+        if !(learned > 0.0 && learned <= 1.0) {
+            report(
+                "ignored_state.learned",
+                format!("must be above 0 and at most 1, found {learned}"),
+            );
+        }
+        for (key, value) in [
+            ("ignored_state.gain", self.ignored_state.gain),
+            ("divergence.rise", self.divergence.rise),
+            ("loss_spike.deviations", self.loss_spike.deviations),
+            ("loss_spike.rise", self.loss_spike.rise),
+        ] {
+            if !(value.is_finite() && value > 0.0) {
+                report(key, format!("must be a positive number, found {value}"));
+            }
+        }
+        if self.ignored_state.evaluations == 0 {
+            report(
+                "ignored_state.evaluations",
+                "must be at least 1, found 0".into(),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_out_of_range_are_reported_by_their_keys() {
+        let mut config = DiagnosisConfig::default();
+        let mut keys = Vec::new();
+        config.validate(&mut |key, _| keys.push(key.to_owned()));
+        assert!(keys.is_empty(), "{keys:?}");
+        config.hidden_state_collapse.correlation = 1.5;
+        config.ignored_state.gain = f64::NAN;
+        config.ignored_state.evaluations = 0;
+        config.loss_spike.rise = -1.0;
+        config.validate(&mut |key, _| keys.push(key.to_owned()));
+        let expected = [
+            "hidden_state_collapse.correlation",
+            "ignored_state.gain",
+            "loss_spike.rise",
+            "ignored_state.evaluations",
+        ];
+        assert_eq!(keys, expected);
+    }
+}

@@ -1,0 +1,295 @@
+//! The records of a run in, one after the other; findings out.
+
+use rondo_metrics::{Event, Kind, Record};
+
+use crate::config::DiagnosisConfig;
+use crate::failure::{Failure, Finding, Verdict};
+use crate::rules::{Change, Collapse, DepthLosses, IgnoredState, Rising, Spike};
+
+/// What is known about a run so far.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    collapse: Collapse,
+    ignored: IgnoredState,
+    rising: Rising,
+    spike: Spike,
+    /// Loss of a model that has learned nothing of the context.
+    reference: Option<f64>,
+    recurrence: Mean,
+    findings: Vec<Finding>,
+}
+
+/// A mean of as many numbers as come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mean {
+    sum: f64,
+    count: f64,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.count += 1.0;
+    }
+
+    fn value(self) -> Option<f64> {
+        (self.count > 0.0).then(|| self.sum / self.count)
+    }
+}
+
+impl Diagnosis {
+    /// Knows nothing yet.
+    pub fn new(config: &DiagnosisConfig) -> Self {
+        Self {
+            collapse: Collapse::new(config.hidden_state_collapse.clone()),
+            ignored: IgnoredState::new(config.ignored_state.clone()),
+            rising: Rising::new(config.divergence.clone()),
+            spike: Spike::new(config.loss_spike.clone()),
+            reference: None,
+            recurrence: Mean::default(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Reads a whole run.
+    pub fn of<'a>(config: &DiagnosisConfig, records: impl IntoIterator<Item = &'a Record>) -> Self {
+        let mut diagnosis = Self::new(config);
+        for record in records {
+            diagnosis.observe(record);
+        }
+        diagnosis
+    }
+
+    /// Takes the next record and returns what it has made certain.
+    pub fn observe(&mut self, record: &Record) -> &[Finding] {
+        let known = self.findings.len();
+        match record.kind {
+            Kind::Train => self.train(record),
+            Kind::Eval => self.eval(record),
+            Kind::Event => self.event(record),
+        }
+        &self.findings[known..]
+    }
+
+    /// Returns every finding, those that are over too, oldest first.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Returns the findings that last.
+    pub fn lasting(&self) -> impl Iterator<Item = &Finding> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.until.is_none())
+    }
+
+    /// Returns what the run is by its last reading.
+    pub fn verdict(&self) -> Verdict {
+        let lasts = |failure| self.lasting().any(|finding| finding.failure == failure);
+        // A collapsed run may diverge as well; the loss that rises is what its reader must know first.
+        [
+            (Failure::Divergence, Verdict::Divergence),
+            (Failure::HiddenStateCollapse, Verdict::HiddenStateCollapse),
+            (Failure::IgnoredState, Verdict::IgnoredState),
+        ]
+        .into_iter()
+        .find_map(|(failure, verdict)| lasts(failure).then_some(verdict))
+        .unwrap_or(Verdict::Healthy)
+    }
+
+    fn train(&mut self, record: &Record) {
+        if let Some(recurrence) = record.number("recurrence") {
+            self.recurrence.add(recurrence);
+        }
+        if let Some(correlation) = record.number("hidden_state_corr") {
+            let change = self.collapse.observe(record.step, correlation);
+            self.apply(Failure::HiddenStateCollapse, record.step, change);
+        }
+        if let Some(loss) = record.number("loss") {
+            let change = self.rising.observe(record.step, loss);
+            self.apply(Failure::Divergence, record.step, change);
+            let change = self.spike.observe(record.step, loss);
+            self.apply(Failure::LossSpike, record.step, change);
+        }
+    }
+
+    fn eval(&mut self, record: &Record) {
+        let losses = record.metrics.per_depth("val_loss");
+        let losses = losses.filter_map(|(depth, value)| Some((depth, value.as_number()?)));
+        let losses = DepthLosses::new(losses.collect());
+        let unigram = record.number("val_unigram_cross_entropy");
+        self.reference = unigram.or(self.reference).or_else(|| losses.best());
+        if let (Some(reference), Some(recurrence)) = (self.reference, self.recurrence.value()) {
+            let change = self
+                .ignored
+                .observe(record.step, &losses, reference, recurrence);
+            self.apply(Failure::IgnoredState, record.step, change);
+        }
+    }
+
+    fn event(&mut self, record: &Record) {
+        match record.which_event() {
+            Some(Event::Curriculum) => {
+                self.rising.restart();
+                self.spike.restart();
+            }
+            Some(Event::Nonfinite) => {
+                let change = self.rising.nonfinite(record.step);
+                self.apply(Failure::Divergence, record.step, change);
+            }
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, failure: Failure, step: u64, change: Option<Change>) {
+        match change {
+            None => {}
+            Some(Change::Begins { since, evidence }) => self.findings.push(Finding {
+                failure,
+                step,
+                since,
+                until: None,
+                evidence,
+            }),
+            Some(Change::Ends) => {
+                let mut lasting = self.findings.iter_mut().rev();
+                if let Some(finding) =
+                    lasting.find(|finding| finding.failure == failure && finding.until.is_none())
+                {
+                    finding.until = Some(step);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
+
+    use super::*;
+
+    /// Losses at depths 1 and 16.
+    type AtDepths = [f64; 2];
+
+    fn train(step: u64, loss: f64, correlation: f64) -> Record {
+        let mut record = Record::train(step, 10 * step);
+        for (name, value) in [
+            ("loss", loss),
+            ("recurrence", 8.0),
+            ("hidden_state_corr", correlation),
+        ] {
+            record.push(name, value).unwrap();
+        }
+        record
+    }
+
+    fn eval(step: u64, [shallow, deep]: AtDepths) -> Record {
+        let mut record = Record::eval(step, 10 * step);
+        record.push("val_loss@1", shallow).unwrap();
+        record.push("val_loss@16", deep).unwrap();
+        if step == 0 {
+            record.push("val_unigram_cross_entropy", 5.9).unwrap();
+        }
+        record
+    }
+
+    /// A run of 100 steps with an evaluation every 25.
+    fn run(
+        loss: impl Fn(u64) -> f64,
+        correlation: impl Fn(u64) -> f64,
+        at_depths: impl Fn(f64) -> AtDepths,
+    ) -> Vec<Record> {
+        let mut records = vec![eval(0, at_depths(loss(0)))];
+        for step in 1..=100 {
+            records.push(train(step, loss(step), correlation(step)));
+            if step % 25 == 0 {
+                records.push(eval(step, at_depths(loss(step))));
+            }
+        }
+        records
+    }
+
+    fn falling(step: u64) -> f64 {
+        7.0 - 0.04 * step as f64
+    }
+
+    fn verdict(records: &[Record]) -> (Verdict, Vec<(Failure, u64)>) {
+        let diagnosis = Diagnosis::of(&DiagnosisConfig::default(), records);
+        let found = diagnosis.findings().iter();
+        let found = found.map(|finding| (finding.failure, finding.step));
+        (diagnosis.verdict(), found.collect())
+    }
+
+    #[test]
+    fn a_run_that_gains_from_depth_is_healthy_and_nothing_is_said() {
+        let records = run(
+            falling,
+            |step| 0.9 / step as f64,
+            |loss| [1.05 * loss, loss],
+        );
+        assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
+    }
+
+    #[test]
+    fn a_collapsed_run_is_not_one_that_ignores_its_state() {
+        let records = run(|_| 6.0, |_| 1.0, |loss| [loss, loss]);
+        let expected = vec![(Failure::HiddenStateCollapse, 31)];
+        assert_eq!(verdict(&records), (Verdict::HiddenStateCollapse, expected));
+    }
+
+    #[test]
+    fn a_collapse_that_recovers_into_an_ignored_state_ends_as_the_latter() {
+        let correlation = |step| if step <= 40 { 0.99 } else { 0.2 };
+        let records = run(falling, correlation, |loss| [loss, loss]);
+        let expected = vec![
+            (Failure::HiddenStateCollapse, 31),
+            (Failure::IgnoredState, 75),
+        ];
+        assert_eq!(verdict(&records), (Verdict::IgnoredState, expected));
+    }
+
+    #[test]
+    fn a_loss_that_rises_after_a_spike_is_both() {
+        let loss = |step| if step < 50 { 3.0 } else { 5.0 };
+        let records = run(loss, |_| 0.1, |loss| [1.05 * loss, loss]);
+        let (verdict, found) = verdict(&records);
+        assert_eq!(verdict, Verdict::Divergence);
+        let failures: Vec<Failure> = found.into_iter().map(|(failure, _)| failure).collect();
+        assert_eq!(failures, [Failure::LossSpike, Failure::Divergence]);
+    }
+
+    #[test]
+    fn reading_on_from_any_record_finds_the_same() {
+        let correlation = |step| if step <= 40 { 0.99 } else { 0.2 };
+        let records = run(falling, correlation, |loss| [loss, loss]);
+        let config = DiagnosisConfig::default();
+        let whole = Diagnosis::of(&config, &records);
+        for cut in 0..records.len() {
+            let mut diagnosis = Diagnosis::of(&config, &records[..cut]);
+            for record in &records[cut..] {
+                diagnosis.observe(record);
+            }
+            assert_eq!(diagnosis.findings(), whole.findings(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn rows_without_numbers_are_passed_over() {
+        let mut null = Record::train(1, 10);
+        null.push("loss", None).unwrap();
+        null.push("hidden_state_corr", None).unwrap();
+        let records = [null, Record::eval(1, 10)];
+        assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
+    }
+
+    #[test]
+    fn a_finding_is_told_with_its_evidence() {
+        let records = run(|_| 6.0, |_| 1.0, |loss| [loss, loss]);
+        let diagnosis = Diagnosis::of(&DiagnosisConfig::default(), &records);
+        let record = diagnosis.findings()[0].record(310).unwrap();
+        assert_eq!(record.which_event(), Some(Event::HiddenStateCollapse));
+        assert_eq!(record.number("since"), Some(1.0));
+        assert_eq!(record.number("hidden_state_corr"), Some(1.0));
+    }
+}

@@ -1,0 +1,135 @@
+//! What can go wrong, what is said about it, and the verdict on a run.
+
+use std::fmt;
+
+use rondo_metrics::{Event, Record, RecordError};
+use serde::Serialize;
+
+/// A way in which a run fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// The states of all tokens have become one.
+    HiddenStateCollapse,
+    /// The model has learned, and perplexity is the same at every depth.
+    IgnoredState,
+    /// The loss rises and does not come back.
+    Divergence,
+    /// The loss left the band of its recent values.
+    LossSpike,
+}
+
+impl Failure {
+    /// Every failure.
+    pub const ALL: [Self; 4] = [
+        Self::HiddenStateCollapse,
+        Self::IgnoredState,
+        Self::Divergence,
+        Self::LossSpike,
+    ];
+
+    /// Returns the event under which a finding is written.
+    pub fn event(self) -> Event {
+        match self {
+            Self::HiddenStateCollapse => Event::HiddenStateCollapse,
+            Self::IgnoredState => Event::IgnoredState,
+            Self::Divergence => Event::Divergence,
+            Self::LossSpike => Event::LossSpike,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.event().fmt(f)
+    }
+}
+
+/// A named reading that supports a finding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evidence {
+    /// The metric, or the threshold.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+}
+
+impl Evidence {
+    /// Names a reading.
+    pub(crate) fn new(name: impl Into<String>, value: f64) -> Self {
+        Self {
+            name: name.into(),
+            value,
+        }
+    }
+}
+
+/// A failure, when it was certain, since when it was there, and what shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// What failed.
+    pub failure: Failure,
+    /// The step at which it was certain.
+    pub step: u64,
+    /// The step of the first reading that belongs to it.
+    pub since: u64,
+    /// The step at which it was over; none while it lasts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// The readings at `step`.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Finding {
+    /// Returns the event that tells the finding, `tokens` being those of its step.
+    ///
+    /// # Errors
+    ///
+    /// Where two readings have one name, which no rule does.
+    pub fn record(&self, tokens: u64) -> Result<Record, RecordError> {
+        let mut record = Record::event(self.step, tokens, self.failure.event());
+        record.push("since", self.since)?;
+        for Evidence { name, value } in &self.evidence {
+            record.push(name, *value)?;
+        }
+        Ok(record)
+    }
+}
+
+/// What a run is by its last reading. A loss spike that has passed leaves a run healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// No failure lasts.
+    Healthy,
+    /// The states of all tokens are one.
+    HiddenStateCollapse,
+    /// The state is ignored.
+    IgnoredState,
+    /// The loss has risen for good.
+    Divergence,
+}
+
+impl Verdict {
+    /// Returns the name under which the verdict is written.
+    pub fn name(self) -> &'static str {
+        self.failure()
+            .map_or("healthy", |failure| failure.event().name())
+    }
+
+    /// Returns the failure that lasts, if one does.
+    pub fn failure(self) -> Option<Failure> {
+        match self {
+            Self::Healthy => None,
+            Self::HiddenStateCollapse => Some(Failure::HiddenStateCollapse),
+            Self::IgnoredState => Some(Failure::IgnoredState),
+            Self::Divergence => Some(Failure::Divergence),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

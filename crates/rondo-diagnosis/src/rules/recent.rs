@@ -1,0 +1,73 @@
+//! The last few losses and their median.
+
+use std::collections::VecDeque;
+
+/// The last `size` numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Recent {
+    size: usize,
+    values: VecDeque<f64>,
+}
+
+impl Recent {
+    /// Holds nothing yet.
+    pub(super) fn of(size: usize) -> Self {
+        Self {
+            size,
+            values: VecDeque::with_capacity(size),
+        }
+    }
+
+    /// Takes a finite number, and drops the oldest where there are too many.
+    pub(super) fn push(&mut self, value: f64) {
+        if self.values.len() == self.size {
+            self.values.pop_front();
+        }
+        self.values.push_back(value);
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.values.clear();
+    }
+
+    /// Returns the median once the window is full.
+    pub(super) fn median(&self) -> Option<f64> {
+        (self.values.len() == self.size).then(|| median(self.values.iter().copied()))
+    }
+
+    /// Returns the median distance from `centre`, scaled to the standard deviation of a normal
+    /// distribution.
+    pub(super) fn deviation(&self, centre: f64) -> f64 {
+        const NORMAL: f64 = 1.4826;
+        NORMAL * median(self.values.iter().map(|value| (value - centre).abs()))
+    }
+}
+
+/// Returns the (upper) median of at least one number.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::float_cmp, reason = "medians are among their numbers")]
+
+    use super::*;
+
+    #[test]
+    fn the_median_is_that_of_the_last_few() {
+        let mut recent = Recent::of(3);
+        for value in [9.0, 1.0] {
+            recent.push(value);
+            assert_eq!(recent.median(), None);
+        }
+        recent.push(5.0);
+        assert_eq!(recent.median(), Some(5.0));
+        recent.push(2.0);
+        assert_eq!(recent.median(), Some(2.0));
+        assert_eq!(recent.deviation(2.0), 1.4826);
+    }
+}

@@ -1,0 +1,60 @@
+//! What benchmarks of several rows print.
+
+use rondo_metrics::Table;
+use serde_json::{Value, json};
+
+use super::memory;
+use super::peak::matmul_peak;
+use crate::cli::BenchArgs;
+use crate::device::Listed;
+use crate::error::Result;
+use crate::terminal;
+
+/// One row of a benchmark.
+pub(super) trait BenchRow {
+    /// The columns.
+    const HEADER: &'static [&'static str];
+    /// The key of the rows in JSON.
+    const KEY: &'static str;
+
+    fn cells(&self) -> Vec<String>;
+
+    fn json(&self) -> Value;
+}
+
+/// Prints rows under a line that says what they are, or one JSON object.
+///
+/// # Errors
+///
+/// Where the device fails or standard output refuses.
+pub(super) fn print<R: BenchRow>(
+    name: &str,
+    what: &str,
+    rows: &[R],
+    listed: &Listed,
+    args: &BenchArgs,
+) -> Result<()> {
+    let peak_memory = listed.peak_memory_bytes();
+    if args.json.json {
+        return terminal::print_json(&json!({
+            "config": name,
+            "device": listed.label(),
+            "what": args.what.name(),
+            "tokens_per_second": null,
+            "spread": null,
+            "flops_per_second": null,
+            "matmul_peak_flops_per_second": matmul_peak(listed)?,
+            "peak_memory_bytes": peak_memory,
+            R::KEY: rows.iter().map(R::json).collect::<Vec<_>>(),
+        }));
+    }
+    let mut table = Table::new(R::HEADER).left(0);
+    for row in rows {
+        table.row(row.cells());
+    }
+    terminal::print(&format!(
+        "{name} on {}: {what}\n{table}\npeak memory {}",
+        listed.label(),
+        memory(peak_memory)
+    ))
+}

@@ -1,0 +1,86 @@
+//! A comparison as one HTML page that needs nothing else: no network, no script, no other file.
+
+use std::fmt::Write as _;
+
+use rondo_figures::Picture;
+
+use super::{Grid, Row, Told, WORDS, findings, overview, perplexities};
+
+const STYLE: &str = "\
+body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
+table{border-collapse:collapse;margin:1rem 0}\
+th,td{padding:.25rem .75rem;text-align:right;font-variant-numeric:tabular-nums}\
+th{border-bottom:1px solid #999}.word{text-align:left}\
+svg{width:100%;height:auto;margin:1rem 0}small{color:#666}";
+
+/// Composes the page.
+pub(super) fn page(rows: &[Row], pictures: &[Picture]) -> String {
+    let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n");
+    let names: Vec<&str> = rows.iter().map(|row| row.run.as_str()).collect();
+    let title = escaped(&format!("Comparison of {}", names.join(", ")));
+    let _ = write!(
+        html,
+        "<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
+    );
+    add_table(&mut html, &overview(rows), WORDS);
+    html.push_str("<h2>Validation perplexity by recurrence</h2>\n");
+    add_table(&mut html, &perplexities(rows), 1);
+    let findings = findings(rows);
+    if !findings.is_empty() {
+        html.push_str("<h2>Findings</h2>\n<ul>\n");
+        for Told { what, evidence } in findings {
+            let _ = writeln!(
+                html,
+                "<li>{}<br><small>{}</small></li>",
+                escaped(&what),
+                escaped(&evidence)
+            );
+        }
+        html.push_str("</ul>\n");
+    }
+    for picture in pictures {
+        let _ = writeln!(html, "<h2>{}</h2>\n{}", picture.name(), picture.svg());
+    }
+    html.push_str("</body>\n</html>\n");
+    html
+}
+
+/// Adds a table whose first columns are words.
+fn add_table(html: &mut String, grid: &Grid, words: usize) {
+    html.push_str("<table>\n");
+    let mut add_row = |tag: &str, cells: &[String]| {
+        html.push_str("<tr>");
+        for (index, cell) in cells.iter().enumerate() {
+            let class = if index < words { " class=\"word\"" } else { "" };
+            let _ = write!(html, "<{tag}{class}>{}</{tag}>", escaped(cell));
+        }
+        html.push_str("</tr>\n");
+    };
+    add_row("th", &grid.header);
+    for row in &grid.rows {
+        add_row("td", row);
+    }
+    html.push_str("</table>\n");
+}
+
+/// Makes text safe between tags and in quoted attributes.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_folders_cannot_become_markup() {
+        assert_eq!(
+            escaped("<b a=\"1\">&</b>"),
+            "&lt;b a=&quot;1&quot;&gt;&amp;&lt;/b&gt;"
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Runs read back from their metrics: what happened, and the verdict on it. No weights, no device.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rondo_diagnosis::{Diagnosis, DiagnosisConfig};
+use rondo_metrics::{History, Kind};
+
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::run_dir::RunDir;
+use crate::terminal;
+
+/// A run by its metrics.
+pub(crate) struct PastRun {
+    /// The folder's name, or its path where another run has the same name.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// None where only metrics are left, or where another version wrote it.
+    pub(crate) config: Option<RunConfig>,
+    pub(crate) history: History,
+    pub(crate) diagnosis: Diagnosis,
+}
+
+impl PastRun {
+    /// Opens the runs that have metrics; the others are told of and left out.
+    ///
+    /// # Errors
+    ///
+    /// Where a folder is not there, metrics are damaged, or no run has any.
+    pub(crate) fn open_all(paths: &[PathBuf]) -> Result<Vec<Self>> {
+        let mut runs = Vec::new();
+        for path in paths {
+            match Self::open(path)? {
+                Some(run) => runs.push(run),
+                None => terminal::note(&format!(
+                    "{}: no metrics yet; the run is left out",
+                    path.display()
+                )),
+            }
+        }
+        if runs.is_empty() {
+            return Err(Error::Usage(
+                "none of the runs has metrics: train one with `trainer --config FILE`".to_owned(),
+            ));
+        }
+        name_apart(&mut runs);
+        Ok(runs)
+    }
+
+    fn open(path: &Path) -> Result<Option<Self>> {
+        if !path.is_dir() {
+            return Err(Error::Usage(format!(
+                "{} is not a run directory: there is no such folder",
+                path.display()
+            )));
+        }
+        let run_dir = RunDir::new(path);
+        if !run_dir.metrics().is_file() {
+            return Ok(None);
+        }
+        let history = History::read(&run_dir.metrics()).map_err(anyhow::Error::from)?;
+        if history.records().is_empty() {
+            return Ok(None);
+        }
+        let config = run_dir.config().ok();
+        let thresholds = config
+            .as_ref()
+            .map_or_else(DiagnosisConfig::default, |config| config.diagnosis.clone());
+        let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = whole.file_name().unwrap_or(path.as_os_str());
+        Ok(Some(Self {
+            name: name.to_string_lossy().into_owned(),
+            path: path.to_owned(),
+            config,
+            diagnosis: Diagnosis::of(&thresholds, history.records()),
+            history,
+        }))
+    }
+
+    /// Returns the newest perplexity per recurrence depth.
+    pub(crate) fn perplexities(&self) -> BTreeMap<usize, f64> {
+        let depths = self.history.per_depth("val_perplexity");
+        depths
+            .into_iter()
+            .filter_map(|(depth, readings)| Some((depth, readings.last()?.value)))
+            .collect()
+    }
+
+    /// Returns how often the run was evaluated.
+    pub(crate) fn evaluations(&self) -> usize {
+        self.history.of(Kind::Eval).count()
+    }
+}
+
+/// Gives runs of one name their paths for names.
+fn name_apart(runs: &mut [PastRun]) {
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    for run in runs {
+        if names.iter().filter(|name| **name == run.name).count() > 1 {
+            run.name = run.path.display().to_string();
+        }
+    }
+}

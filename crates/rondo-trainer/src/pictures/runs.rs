@@ -1,0 +1,208 @@
+//! Pictures of runs by their metrics.
+
+use std::collections::BTreeMap;
+
+use rondo_figures::{
+    DepthAccuracy, DepthCurve, DepthLog, DepthReach, IterationProfile, Logged, Picture, RunLog,
+    SampledDepths,
+};
+use rondo_metrics::{Kind, Reading, Record};
+
+use crate::cli::FigureName;
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::past::PastRun;
+
+/// Steps whose iterations are drawn where there is one run.
+const PROFILES: usize = 5;
+/// Draws that stand for the law of a sampler.
+const DRAWS: u64 = 1 << 16;
+
+/// Draws a picture of runs.
+///
+/// # Errors
+///
+/// Where the runs lack what the picture shows.
+pub(crate) fn draw(name: FigureName, runs: &[PastRun]) -> Result<Picture> {
+    let logs = || runs.iter().map(log).collect::<Vec<RunLog>>();
+    Ok(match name {
+        FigureName::TrainingDynamics => rondo_figures::training_dynamics(&logs())?,
+        FigureName::LossVsTokens => rondo_figures::loss_vs_tokens(&logs())?,
+        FigureName::PplVsTokens => rondo_figures::ppl_vs_tokens(&logs())?,
+        FigureName::DepthReach => {
+            let reach: Vec<DepthReach> = runs.iter().map(reach).collect();
+            rondo_figures::depth_reach(&reach)?
+        }
+        FigureName::DepthHistogram => {
+            let sampled: Vec<SampledDepths> = runs.iter().map(sampled).collect();
+            rondo_figures::depth_histogram(&sampled)?
+        }
+        FigureName::PerIteration => rondo_figures::per_iteration(&profiles(runs))?,
+        FigureName::DepthPerplexity => {
+            let curves: Vec<DepthCurve> = runs.iter().map(curve).collect();
+            rondo_figures::depth_perplexity(&curves)?
+        }
+    })
+}
+
+fn logged(readings: &[Reading]) -> Vec<Logged> {
+    readings
+        .iter()
+        .map(|reading| Logged {
+            step: reading.step,
+            tokens: reading.tokens,
+            value: reading.value,
+        })
+        .collect()
+}
+
+fn log(run: &PastRun) -> RunLog {
+    let train = |name| logged(&run.history.series(Kind::Train, name));
+    let perplexities = run.history.per_depth("val_perplexity");
+    RunLog {
+        name: run.name.clone(),
+        loss: train("loss"),
+        hidden_state_corr: train("hidden_state_corr"),
+        val_perplexity: perplexities
+            .iter()
+            .map(|(depth, readings)| DepthLog {
+                depth: *depth,
+                points: logged(readings),
+            })
+            .collect(),
+    }
+}
+
+fn reach(run: &PastRun) -> DepthReach {
+    let depths = run
+        .history
+        .last_series_per_depth("val_accuracy_by_position");
+    let chance = run
+        .config
+        .as_ref()
+        .and_then(|config| config.data.chance_accuracy());
+    DepthReach {
+        name: run.name.clone(),
+        depths: depths
+            .into_iter()
+            .map(|(depth, series)| DepthAccuracy {
+                depth,
+                by_position: numbers(Some(series)),
+            })
+            .collect(),
+        chance,
+    }
+}
+
+/// Counts the depths of all steps, or of the logged ones where the configuration is not there.
+fn sampled(run: &PastRun) -> SampledDepths {
+    let last = run.history.last_step();
+    let drawn = |config: &RunConfig, steps: std::ops::RangeInclusive<u64>| {
+        let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+        for step in steps {
+            let draw = config.model.recurrence.draw(config.run.seed, step);
+            *counts.entry(draw.unroll.total()).or_default() += 1;
+        }
+        counts
+    };
+    let counts = match &run.config {
+        Some(config) => drawn(config, 1..=last),
+        None => {
+            let mut counts = BTreeMap::new();
+            for reading in run.history.series(Kind::Train, "recurrence") {
+                *counts.entry(reading.value as usize).or_default() += 1;
+            }
+            counts
+        }
+    };
+    // The law is that of the steps that the run did not take.
+    let law = run
+        .config
+        .as_ref()
+        .map(|config| drawn(config, last + 1..=last + DRAWS))
+        .unwrap_or_default();
+    let share = |count: u64| count as f64 / DRAWS as f64;
+    SampledDepths {
+        name: run.name.clone(),
+        counts: counts.into_iter().collect(),
+        expected_mean: (!law.is_empty()).then(|| {
+            law.iter()
+                .map(|(depth, count)| *depth as f64 * share(*count))
+                .sum()
+        }),
+        mass: law
+            .into_iter()
+            .map(|(depth, count)| (depth, share(count)))
+            .collect(),
+    }
+}
+
+/// Returns the iterations of the last logged step of each run; of one run those of several steps.
+fn profiles(runs: &[PastRun]) -> Vec<IterationProfile> {
+    let has_iterations = |record: &&Record| record.metrics.get("iterations.residual").is_some();
+    let of_step = |run: &PastRun, record: &Record| IterationProfile {
+        run: run.name.clone(),
+        step: record.step,
+        token_corr: series(record, "iterations.token_corr"),
+        residual: series(record, "iterations.residual"),
+        rel_residual: series(record, "iterations.rel_residual"),
+        state_norm: series(record, "iterations.state_norm"),
+    };
+    let mut profiles = Vec::new();
+    for run in runs {
+        let records: Vec<&Record> = run
+            .history
+            .of(Kind::Train)
+            .filter(has_iterations)
+            .collect();
+        let Some(last) = records.len().checked_sub(1) else {
+            continue;
+        };
+        let wanted = match runs.len() {
+            1 => spread(&records),
+            _ => vec![last],
+        };
+        profiles.extend(wanted.into_iter().map(|index| of_step(run, records[index])));
+    }
+    profiles
+}
+
+/// Chooses the first and the last record and some between, at steps of equal ratios; of the records
+/// around such a step the one with the most iterations.
+fn spread(records: &[&Record]) -> Vec<usize> {
+    let (Some(first), Some(last)) = (records.first(), records.last()) else {
+        return Vec::new();
+    };
+    let ratio = last.step as f64 / first.step.max(1) as f64;
+    let iterations = |index: usize| records[index].number("recurrence").unwrap_or(0.0);
+    let mut chosen: Vec<usize> = (0..PROFILES)
+        .map(|part| {
+            let power = part as f64 / (PROFILES - 1) as f64;
+            let step = first.step.max(1) as f64 * ratio.powf(power);
+            let at = records.partition_point(|record| (record.step as f64) < step);
+            let around = at.saturating_sub(4)..(at + 5).min(records.len());
+            around
+                .max_by(|a, b| iterations(*a).total_cmp(&iterations(*b)))
+                .unwrap_or(0)
+        })
+        .collect();
+    chosen.dedup();
+    chosen
+}
+
+fn series(record: &Record, name: &str) -> Vec<f64> {
+    numbers(record.metrics.get(name).and_then(|value| value.as_series()))
+}
+
+/// Returns a series with NaN in its gaps.
+fn numbers(series: Option<&[Option<f64>]>) -> Vec<f64> {
+    let values = series.unwrap_or_default().iter();
+    values.map(|value| value.unwrap_or(f64::NAN)).collect()
+}
+
+fn curve(run: &PastRun) -> DepthCurve {
+    DepthCurve {
+        name: run.name.clone(),
+        points: run.perplexities().into_iter().collect(),
+    }
+}

@@ -1,0 +1,100 @@
+//! What a run does about the failures that its metrics show.
+
+use std::path::Path;
+
+use rondo_diagnosis::{Diagnosis, DiagnosisConfig, Failure, Finding, Policy, Verdict};
+use rondo_metrics::{Record, jsonl};
+
+use crate::error::{Error, Result};
+
+/// The diagnosis of a run in progress, and its policies.
+pub(super) struct Watch {
+    config: DiagnosisConfig,
+    diagnosis: Diagnosis,
+    /// A finding whose policy is to stop.
+    stopping: Option<Finding>,
+}
+
+impl Watch {
+    /// Starts with a run.
+    pub(super) fn new(config: &DiagnosisConfig) -> Self {
+        Self {
+            config: config.clone(),
+            diagnosis: Diagnosis::new(config),
+            stopping: None,
+        }
+    }
+
+    /// Goes on with a run: what it has written is read again, so a resumed run finds what an
+    /// uninterrupted one does. A failure that lasts and stops a run stops it still.
+    ///
+    /// # Errors
+    ///
+    /// Where the metrics cannot be read.
+    pub(super) fn resume(config: &DiagnosisConfig, metrics: &Path) -> Result<Self> {
+        let mut watch = Self::new(config);
+        for record in jsonl::records(metrics).map_err(anyhow::Error::from)? {
+            let record = record.map_err(anyhow::Error::from)?;
+            watch.diagnosis.observe(&record);
+        }
+        let mut lasting = watch.diagnosis.lasting();
+        watch.stopping = lasting
+            .find(|finding| config.policy(finding.failure) == Policy::Stop)
+            .cloned();
+        drop(lasting);
+        Ok(watch)
+    }
+
+    /// Takes a record and returns the findings that are to be told.
+    pub(super) fn observe(&mut self, record: &Record) -> Vec<Finding> {
+        let policy = |finding: &Finding| self.config.policy(finding.failure);
+        let found = self.diagnosis.observe(record).iter();
+        let told: Vec<Finding> = found
+            .filter(|finding| policy(finding) != Policy::Off)
+            .cloned()
+            .collect();
+        let stopping = told.iter().find(|finding| policy(finding) == Policy::Stop);
+        self.stopping = self.stopping.take().or_else(|| stopping.cloned());
+        told
+    }
+
+    /// Stops the run where a policy says so.
+    ///
+    /// # Errors
+    ///
+    /// With the failure and the key that would let it go on.
+    pub(super) fn check(&self) -> Result<()> {
+        let Some(finding) = &self.stopping else {
+            return Ok(());
+        };
+        let Finding { failure, since, .. } = finding;
+        let section = section(*failure);
+        Err(Error::Stopped(format!(
+            "{failure} since step {since}: stopped by diagnosis.{section}.policy; \
+             go on with --set diagnosis.{section}.policy=warn"
+        )))
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        self.diagnosis.verdict()
+    }
+
+    pub(super) fn findings(&self) -> &[Finding] {
+        self.diagnosis.findings()
+    }
+
+    /// Tells the failure that the verdict names; none of a healthy run.
+    pub(super) fn lasting(&self) -> Option<String> {
+        let verdict = self.verdict();
+        let finding = self
+            .diagnosis
+            .lasting()
+            .find(|finding| Some(finding.failure) == verdict.failure())?;
+        Some(format!("{verdict} since step {}", finding.since))
+    }
+}
+
+/// Returns the key of a failure's section.
+fn section(failure: Failure) -> String {
+    failure.event().name().replace('-', "_")
+}
