@@ -1,9 +1,13 @@
 //! Axes: from values to shares of a length, with ticks that people read.
 //!
 //! A log axis places `v` at `ln(v / low) / ln(high / low)`. It has no place for values at or below
-//! zero: they are drawn at the smallest positive value, and the axis counts them.
+//! zero: they are drawn at the smallest positive value, and the axis counts them. Steps count from 1.
 
-use crate::font::superscript;
+use crate::ticks::{MOST, Tick, log_ticks, number, plain, round_ticks};
+
+/// Values closer to each other than this share of their size are drawn as one: what single precision
+/// leaves of a constant is no shape.
+const FLAT: f64 = 1e-5;
 
 /// How values are spread along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,11 +16,15 @@ enum Scale {
     Log,
 }
 
-/// A labelled place on an axis.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Tick {
-    pub(crate) value: f64,
-    pub(crate) text: String,
+/// Which values a log axis has no place for, and where they are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clamp {
+    /// Those at or below zero, at the smallest positive one.
+    Smallest,
+    /// Those below a floor that was set, at that floor.
+    Floor,
+    /// Those before the first step, at step 1.
+    FirstStep,
 }
 
 /// One axis: its range, its ticks, and how many values it had to clamp.
@@ -30,7 +38,18 @@ pub(crate) struct Axis {
     low: f64,
     high: f64,
     floor: f64,
+    clamp: Clamp,
     clamped: usize,
+}
+
+/// A second scale of an axis, at the other side of the panel.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Second {
+    pub(crate) label: String,
+    /// Placed in values of the axis it belongs to.
+    pub(crate) ticks: Vec<Tick>,
+    /// Places without a label, likewise.
+    pub(crate) minor: Vec<f64>,
 }
 
 impl Axis {
@@ -42,7 +61,7 @@ impl Axis {
         margin: f64,
     ) -> Option<Self> {
         let (mut low, mut high) = range(values.into_iter().filter(|v| v.is_finite()))?;
-        if high - low <= 1e-12 * low.abs().max(high.abs()) {
+        if high - low <= FLAT * low.abs().max(high.abs()) {
             let half = if low.abs() > 0.0 {
                 0.5 * low.abs()
             } else {
@@ -85,20 +104,96 @@ impl Axis {
         margin: f64,
     ) -> Option<Self> {
         let (low, high, clamped) = positive_range(values)?;
-        let floor = low;
-        let (low, high) = if high / low < 1.0 + 1e-9 {
-            (low / 1.5, high * 1.5)
-        } else {
-            let extra = (high / low).powf(margin);
-            (low / extra, high * extra)
-        };
-        let (ticks, minor) = log_ticks(low, high);
         Some(Self {
-            minor,
-            floor,
+            floor: low,
             clamped,
-            ..Self::new(label, Scale::Log, low, high).with_ticks(ticks)
+            ..Self::spanning(label, low, high, margin)
         })
+    }
+
+    /// Spans positive finite values as [`Axis::log`] does, and `covered` in any case, but nothing below
+    /// `lowest`: what the axis then has no place for is counted and drawn at its floor.
+    pub(crate) fn log_covering(
+        label: &str,
+        values: impl IntoIterator<Item = f64>,
+        covered: (f64, f64),
+        lowest: f64,
+        margin: f64,
+    ) -> Self {
+        let finite: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
+        let positive = finite.iter().copied().filter(|v| *v > 0.0);
+        let shown = positive.map(|v| v.max(lowest));
+        let (low, high) = range(shown.chain([covered.0, covered.1])).unwrap_or(covered);
+        Self {
+            floor: low,
+            clamp: Clamp::Floor,
+            clamped: finite.iter().filter(|v| **v < low).count(),
+            ..Self::spanning(label, low, high, margin)
+        }
+    }
+
+    /// Spans positive finite values on a log scale where the largest is more than ten times the
+    /// smallest, which the label then says; linearly where it is not.
+    pub(crate) fn log_over_a_decade(label: &str, values: &[f64], margin: f64) -> Option<Self> {
+        let (low, high, _) = positive_range(values.iter().copied())?;
+        match high > 10.0 * low {
+            true => Self::log(&format!("{label} (log)"), values.iter().copied(), margin),
+            false => Self::linear(label, values.iter().copied(), margin),
+        }
+    }
+
+    /// Spans steps on a log scale from step 1 to the last. What was measured before the first step is
+    /// counted, and drawn at step 1.
+    pub(crate) fn steps(label: &str, steps: impl IntoIterator<Item = u64>) -> Self {
+        let (mut last, mut before) = (1, 0);
+        for step in steps {
+            last = last.max(step);
+            before += usize::from(step == 0);
+        }
+        let high = last as f64;
+        let high = if last == 1 {
+            10.0
+        } else {
+            high * high.powf(0.02)
+        };
+        Self {
+            clamp: Clamp::FirstStep,
+            clamped: before,
+            ..Self::log_between(label, 1.0, high, 6)
+        }
+    }
+
+    /// Spans recurrence depths on a log scale, a tick at each of them; `None` where there is none.
+    pub(crate) fn depths(label: &str, depths: &[usize]) -> Option<Self> {
+        let values = depths.iter().map(|depth| *depth as f64);
+        let (low, high, _) = positive_range(values)?;
+        let axis = Self::spanning(label, low, high, 0.06);
+        let ticks = depths.iter().map(|depth| Tick {
+            value: *depth as f64,
+            text: depth.to_string(),
+        });
+        Some(Self {
+            minor: Vec::new(),
+            ..axis.with_ticks(ticks.collect())
+        })
+    }
+
+    /// Returns a second scale of this log axis, on which its values are `factor` times as large: about
+    /// four ticks, placed in this axis's own values.
+    pub(crate) fn scaled(&self, label: &str, factor: f64) -> Second {
+        let (ticks, minor) = log_ticks(self.low * factor, self.high * factor, 4);
+        let place = |value: f64| value / factor;
+        Second {
+            label: label.to_owned(),
+            ticks: ticks
+                .into_iter()
+                .map(|tick| Tick {
+                    value: place(tick.value),
+                    ..tick
+                })
+                .collect(),
+            minor: minor.into_iter().map(place).collect(),
+        }
     }
 
     /// Spans positive finite values on a log scale from 1 (or the power of two at or below the
@@ -127,6 +222,27 @@ impl Axis {
         })
     }
 
+    /// Spans two positive values on a log scale, with a margin on both sides.
+    fn spanning(label: &str, low: f64, high: f64, margin: f64) -> Self {
+        let (low, high) = if high / low < 1.0 + FLAT {
+            (low / 1.5, high * 1.5)
+        } else {
+            let extra = (margin * (high.ln() - low.ln())).exp();
+            (low / extra, high * extra)
+        };
+        let (low, high) = (low.max(f64::MIN_POSITIVE), high.min(f64::MAX));
+        Self::log_between(label, low, high, MOST)
+    }
+
+    /// Goes from one positive value to a larger one on a log scale, with about `most` ticks.
+    fn log_between(label: &str, low: f64, high: f64, most: usize) -> Self {
+        let (ticks, minor) = log_ticks(low, high, most);
+        Self {
+            minor,
+            ..Self::new(label, Scale::Log, low, high).with_ticks(ticks)
+        }
+    }
+
     fn new(label: &str, scale: Scale, low: f64, high: f64) -> Self {
         Self {
             label: label.to_owned(),
@@ -136,6 +252,7 @@ impl Axis {
             low,
             high,
             floor: low,
+            clamp: Clamp::Smallest,
             clamped: 0,
         }
     }
@@ -153,33 +270,41 @@ impl Axis {
         }
         Some(match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
-            Scale::Log => (value.max(self.floor) / self.low).ln() / (self.high / self.low).ln(),
+            Scale::Log => {
+                let (low, high) = (self.low.ln(), self.high.ln());
+                (value.max(self.floor).ln() - low) / (high - low)
+            }
         })
     }
 
-    /// Returns how many values at or below zero are drawn at the smallest positive one.
+    /// Returns how many values are drawn at the floor because they lie below it.
     pub(crate) fn clamped(&self) -> usize {
         self.clamped
     }
 
-    /// Returns the smallest positive value, at which the clamped ones are drawn.
+    /// Returns the value at which clamped ones are drawn.
     pub(crate) fn floor(&self) -> f64 {
         self.floor
     }
 
     /// Returns the caption's sentence about clamped values, where there are any.
     pub(crate) fn clamp_note(&self) -> Option<String> {
-        let (values, are) = match self.clamped {
+        let (count, label) = (self.clamped, &self.label);
+        let (values, are) = match count {
             0 => return None,
             1 => ("value", "is"),
             _ => ("values", "are"),
         };
-        Some(format!(
-            "{} {values} of {} at or below zero {are} drawn at the smallest positive one, {}.",
-            self.clamped,
-            self.label,
-            number(self.floor)
-        ))
+        let floor = number(self.floor);
+        Some(match self.clamp {
+            Clamp::Smallest => format!(
+                "{count} {values} of {label} at or below zero {are} drawn at the smallest positive one, {floor}."
+            ),
+            Clamp::Floor => format!("{count} {values} of {label} below {floor} {are} drawn there."),
+            Clamp::FirstStep => {
+                "What was measured before the first step is drawn at step 1.".into()
+            }
+        })
     }
 }
 
@@ -197,108 +322,6 @@ fn positive_range(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64, us
     let (low, high) = range(finite.iter().copied().filter(|v| *v > 0.0))?;
     let clamped = finite.iter().filter(|v| **v <= 0.0).count();
     Some((low, high, clamped))
-}
-
-/// Returns at most about `most` round numbers in a range: multiples of 1, 2 or 5 times a power of ten.
-fn round_ticks(low: f64, high: f64, most: usize) -> Vec<Tick> {
-    let raw = (high - low) / most as f64;
-    let magnitude = raw.log10().floor() as i32;
-    let power = 10.0_f64.powi(magnitude);
-    let (factor, carry) = [(1.0, 0), (2.0, 0), (5.0, 0), (10.0, 1)]
-        .into_iter()
-        .find(|(factor, _)| factor * power >= raw * (1.0 - 1e-9))
-        .unwrap_or((10.0, 1));
-    let step = factor * power;
-    let decimals = usize::try_from(-(magnitude + carry)).unwrap_or(0);
-    let (first, last) = ((low / step - 1e-9).ceil(), (high / step + 1e-9).floor());
-    let largest = low.abs().max(high.abs());
-    (0..=(last - first).max(0.0) as usize)
-        .map(|index| {
-            let value = (first + index as f64) * step;
-            let text = if (1e-4..1e5).contains(&largest) && decimals <= 6 {
-                minus(&format!("{value:.decimals$}"))
-            } else {
-                number(value)
-            };
-            Tick { value, text }
-        })
-        .collect()
-}
-
-/// Returns labelled and unlabelled places of a log axis: powers of ten where at least two decades fit,
-/// else 1, 2, 5 times a power, else round numbers.
-fn log_ticks(low: f64, high: f64) -> (Vec<Tick>, Vec<f64>) {
-    let slack = 1.0 + 1e-9;
-    let inside = |value: &f64| (low / slack..=high * slack).contains(value);
-    let exponents = low.log10().floor() as i32..=high.log10().ceil() as i32;
-    let multiples = |factors: &[f64]| -> Vec<f64> {
-        exponents
-            .clone()
-            .flat_map(|e| factors.iter().map(move |factor| factor * 10.0_f64.powi(e)))
-            .filter(inside)
-            .collect()
-    };
-    let powers: Vec<i32> = exponents
-        .clone()
-        .filter(|e| inside(&10.0_f64.powi(*e)))
-        .collect();
-    if powers.len() >= 3 || (powers.len() == 2 && high / low >= 100.0) {
-        let stride = powers.len().div_ceil(9);
-        let labelled = powers.iter().step_by(stride).map(|e| Tick {
-            value: 10.0_f64.powi(*e),
-            text: format!("10{}", superscript(*e)),
-        });
-        let minor = match powers.len() {
-            0..=6 => multiples(&[2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]),
-            _ => Vec::new(),
-        };
-        return (labelled.collect(), minor);
-    }
-    let few = multiples(&[1.0, 2.0, 5.0]);
-    if few.len() >= 3 {
-        let ticks = few.into_iter().map(|value| Tick {
-            value,
-            text: number(value),
-        });
-        let minor = multiples(&[3.0, 4.0, 6.0, 7.0, 8.0, 9.0]);
-        return (ticks.collect(), minor);
-    }
-    (round_ticks(low, high, 5), Vec::new())
-}
-
-/// Writes a number for a reader: three significant digits, far from 1 as `2×10⁻⁵`.
-pub(crate) fn number(value: f64) -> String {
-    if (1e-3..1e5).contains(&value.abs()) || value.abs() <= 0.0 {
-        return plain(value);
-    }
-    let scientific = format!("{value:.2e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let digits = trimmed(digits);
-    let power = format!("10{}", superscript(exponent.parse().unwrap_or(0)));
-    match digits {
-        "1" => power,
-        digits => minus(&format!("{digits}×{power}")),
-    }
-}
-
-/// Writes a number without an exponent, three significant digits where it has decimals.
-fn plain(value: f64) -> String {
-    let whole_digits = value.abs().max(1e-9).log10().floor() as i32;
-    let decimals = usize::try_from(2 - whole_digits).unwrap_or(0);
-    minus(trimmed(&format!("{value:.decimals$}")))
-}
-
-fn trimmed(text: &str) -> &str {
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.'),
-        false => text,
-    }
-}
-
-/// Writes a true minus sign; a rounded zero has none.
-fn minus(text: &str) -> String {
-    let zero = text.chars().all(|c| matches!(c, '-' | '0' | '.'));
-    text.replace('-', if zero { "" } else { "−" })
 }
 
 #[cfg(test)]
@@ -336,18 +359,6 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_and_lie_inside() {
-        let linear = Axis::linear("x", [-0.31, 0.72], 0.0).expect("values");
-        assert_eq!(texts(&linear), ["−0.2", "0.0", "0.2", "0.4", "0.6"]);
-        let decades = Axis::log("y", [0.002, 300.0], 0.0).expect("values");
-        assert_eq!(texts(&decades), ["10⁻²", "10⁻¹", "10⁰", "10¹", "10²"]);
-        let part = Axis::log("y", [1.2, 30.0], 0.0).expect("values");
-        assert_eq!(texts(&part), ["2", "5", "10", "20"]);
-        let narrow = Axis::log("y", [10.7, 13.6], 0.0).expect("values");
-        assert_eq!(texts(&narrow), ["11", "12", "13"]);
-    }
-
-    #[test]
     fn powers_of_two_span_the_values_from_one() {
         let axis = Axis::powers_of_two("x", [3.0, 33.0]).expect("values");
         assert_eq!(texts(&axis), ["1", "2", "4", "8", "16", "32", "64"]);
@@ -372,15 +383,54 @@ mod tests {
     }
 
     #[test]
-    fn numbers_far_from_one_have_an_exponent() {
-        for (value, text) in [
-            (0.0, "0"),
-            (12.5, "12.5"),
-            (-0.004, "−0.004"),
-            (1e-5, "10⁻⁵"),
-            (2.5e7, "2.5×10⁷"),
-        ] {
-            assert_eq!(number(value), text);
-        }
+    fn a_covered_range_is_shown_and_extended_downward_as_far_as_allowed() {
+        let axis = |values: &[f64]| {
+            let values = values.iter().copied();
+            Axis::log_covering("corr", values, (0.1, 1.0), 1e-3, 0.0)
+        };
+        let (flat, low, tiny) = (axis(&[1.0; 3]), axis(&[0.02, -0.1]), axis(&[1e-9, 0.5]));
+        assert_eq!(texts(&flat), ["0.1", "0.2", "0.3", "0.5", "0.7", "1"]);
+        assert_eq!(flat.share(1.0), Some(1.0));
+        assert_eq!(texts(&low), ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]);
+        let note = "1 value of corr below 0.02 is drawn there.";
+        assert_eq!(low.clamp_note().as_deref(), Some(note));
+        assert_eq!(tiny.share(1e-9), tiny.share(1e-3));
+        assert_eq!(tiny.clamped(), 1);
+    }
+
+    #[test]
+    fn steps_begin_at_one_and_the_state_before_training_is_drawn_there() {
+        let axis = Axis::steps("step", [0, 400, 1200]);
+        assert_eq!(texts(&axis), ["10⁰", "10¹", "10²", "10³"]);
+        assert_eq!(axis.share(0.0), Some(0.0));
+        let note = "What was measured before the first step is drawn at step 1.";
+        assert_eq!(axis.clamp_note().as_deref(), Some(note));
+        assert_eq!(Axis::steps("step", [1, 2]).clamp_note(), None);
+    }
+
+    #[test]
+    fn a_second_scale_is_placed_in_the_values_of_the_first() {
+        let second = Axis::steps("step", [1, 1000]).scaled("tokens", 500.0);
+        let ticks: Vec<(f64, &str)> = second
+            .ticks
+            .iter()
+            .map(|tick| (tick.value, tick.text.as_str()))
+            .collect();
+        assert_eq!(ticks, [(2.0, "10³"), (20.0, "10⁴"), (200.0, "10⁵")]);
+    }
+
+    #[test]
+    fn more_than_a_decade_is_logarithmic_and_less_is_linear() {
+        let label = |values: &[f64]| Axis::log_over_a_decade("p", values, 0.0).map(|a| a.label);
+        assert_eq!(label(&[2.0, 30.0]).as_deref(), Some("p (log)"));
+        assert_eq!(label(&[13.5, 10.8]).as_deref(), Some("p"));
+        assert_eq!(label(&[f64::NAN]), None);
+    }
+
+    #[test]
+    fn the_largest_and_smallest_numbers_have_a_place() {
+        let axis = Axis::log("y", [f64::MIN_POSITIVE, f64::MAX], 0.06).expect("positive values");
+        assert_eq!(axis.share(f64::MAX), Some(1.0));
+        assert!(axis.ticks.len() < 12);
     }
 }

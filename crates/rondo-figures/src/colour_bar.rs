@@ -1,9 +1,9 @@
 //! The scale of a colour map: a vertical strip with ticks at its right.
 
 use crate::axis::Axis;
-use crate::font::{self, Anchor, HALF_DIGIT};
+use crate::font::{Anchor, HALF_DIGIT};
 use crate::palette::{Colour, FRAME, INK, SOFT_INK};
-use crate::panel::{LABEL_SIZE, TICK_SIZE};
+use crate::panel::{LABEL_SIZE, TICK_SIZE, widest_tick};
 use crate::scene::{Area, Path, Scene, Stroke};
 
 const STRIP: f64 = 28.0;
@@ -53,11 +53,4 @@ pub(crate) fn draw(
     let beside = left + STRIP + 2.0 * GAP + widest_tick(axis) + 0.8 * LABEL_SIZE;
     let middle = f64::midpoint(top, bottom);
     scene.upward_text(&axis.label, (beside, middle), LABEL_SIZE, INK);
-}
-
-fn widest_tick(axis: &Axis) -> f64 {
-    axis.ticks
-        .iter()
-        .map(|tick| font::width(&tick.text, TICK_SIZE))
-        .fold(0.0, f64::max)
 }

@@ -3,7 +3,7 @@
 //! `‖s_i − s_N‖`, the L2 norm over features, on a log colour scale (Geiping et al. 2025, arXiv
 //! 2502.05171, the figure of convergence in latent space).
 
-use crate::axis::{Axis, Tick, number};
+use crate::axis::Axis;
 use crate::colour_bar;
 use crate::error::FigureError;
 use crate::palette::FRAME;
@@ -12,6 +12,7 @@ use crate::picture::Picture;
 use crate::scene::{Area, Path, Scene, Stroke};
 use crate::sheet::Sheet;
 use crate::table::{self, Table};
+use crate::ticks::{Tick, number};
 use crate::trajectories::Trajectories;
 use crate::viridis::viridis;
 
@@ -19,7 +20,7 @@ const NAME: &str = "convergence";
 /// More tokens than this are labelled every second, third, …
 const MOST_LABELS: usize = 54;
 /// Pixels of a row that has a label.
-const ROW: f64 = 22.0;
+const ROW: f64 = 24.0;
 /// More rows than this would be thinner than two pixels.
 const MOST_ROWS: usize = MOST_LABELS * ROW as usize / 2;
 

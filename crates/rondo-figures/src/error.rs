@@ -59,6 +59,16 @@ pub enum FigureError {
     },
 }
 
+impl FigureError {
+    /// Says that a picture has nothing to draw, and which numbers are missing.
+    pub(crate) fn empty(picture: &'static str, reason: impl Into<String>) -> Self {
+        Self::Empty {
+            picture,
+            reason: reason.into(),
+        }
+    }
+}
+
 /// Returns a closure that adds the action and the path to a system error.
 pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FigureError {
     move |source| FigureError::Io {

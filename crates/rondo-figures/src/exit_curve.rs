@@ -3,13 +3,13 @@
 use crate::axis::Axis;
 use crate::error::FigureError;
 use crate::exits::{CurvePoint, ExitCurve};
-use crate::legend::{self, Entry};
+use crate::legend::{Entry, Legend};
 use crate::marker::Marker;
+use crate::page::Page;
 use crate::palette::series;
 use crate::panel::Panel;
 use crate::picture::Picture;
-use crate::scene::{Area, Scene, Stroke};
-use crate::sheet::Sheet;
+use crate::scene::{Scene, Stroke};
 use crate::table::{self, Table};
 
 const NAME: &str = "exit-curve";
@@ -52,75 +52,55 @@ pub fn exit_curve(curve: &ExitCurve<'_>) -> Result<Picture, FigureError> {
 }
 
 /// A series with its look.
-struct Line<'a> {
+struct Series<'a> {
     entry: Entry,
     points: &'a [CurvePoint],
 }
 
-fn lines<'a>(curve: &ExitCurve<'a>) -> Vec<Line<'a>> {
-    let fixed = Line {
-        entry: Entry {
-            name: FIXED.to_owned(),
-            marker: Marker::Circle,
-            colour: series(0),
-            joined: true,
-        },
-        points: curve.fixed,
+fn lines<'a>(curve: &ExitCurve<'a>) -> Vec<Series<'a>> {
+    let of = |name: &str, marker, index, joined: bool, points| {
+        let colour = series(index);
+        let entry = Entry {
+            line: joined.then_some(Stroke::solid(colour, 3.0)),
+            ..Entry::mark(name.to_owned(), marker, colour)
+        };
+        Series { entry, points }
     };
-    let adaptive = curve
-        .adaptive
-        .iter()
-        .enumerate()
-        .map(|(index, criterion)| Line {
-            entry: Entry {
-                name: criterion.name.to_owned(),
-                marker: Marker::series(index),
-                colour: series(index + 1),
-                joined: criterion.points.len() > 1,
-            },
-            points: criterion.points,
-        });
+    let fixed = of(FIXED, Marker::Circle, 0, true, curve.fixed);
+    let adaptive = curve.adaptive.iter().enumerate().map(|(index, criterion)| {
+        let joined = criterion.points.len() > 1;
+        let marker = Marker::series(index);
+        of(criterion.name, marker, index + 1, joined, criterion.points)
+    });
     std::iter::once(fixed)
         .chain(adaptive)
         .filter(|line| !line.points.is_empty())
         .collect()
 }
 
-fn draw(lines: &[Line<'_>], x: Axis, y: Axis) -> Scene {
+fn draw(lines: &[Series<'_>], x: Axis, y: Axis) -> Scene {
     let mut caption = vec!["Further left is less work, lower is better.".to_owned()];
     caption.extend([&x, &y].into_iter().filter_map(Axis::clamp_note));
     let title = "Perplexity against work: fixed depths and adaptive exit";
-    let Sheet { mut scene, body } = Sheet::new(title, HEIGHT, &caption);
-    let entries: Vec<Entry> = lines.iter().map(|line| line.entry.clone()).collect();
-    let beside = legend::width(&entries);
-    let outer = Area {
-        right: body.right - beside - 24.0,
-        ..body
-    };
-    let panel = Panel::fit(outer, x, y);
+    let legend = Legend::of(lines.iter().map(|line| line.entry.clone()));
+    let Page { mut scene, body } = Page::new(title, HEIGHT, &caption, &legend, &Legend::default());
+    let panel = Panel::fit(body, x, y);
     panel.draw_grid(&mut scene);
     panel.draw_frame(&mut scene);
-    for line in lines {
-        let Entry {
-            marker,
-            colour,
-            joined,
-            ..
-        } = line.entry;
-        let values: Vec<(f64, f64)> = line
-            .points
+    for Series { entry, points } in lines {
+        let values: Vec<(f64, f64)> = points
             .iter()
             .map(|point| (point.iterations, point.perplexity))
             .collect();
-        if joined {
-            panel.line(&mut scene, &values, Stroke::solid(colour, 3.0));
+        if let Some(stroke) = entry.line {
+            panel.line(&mut scene, &values, stroke);
         }
-        for at in values.iter().filter_map(|(x, y)| panel.point(*x, *y)) {
-            marker.draw(&mut scene, at, 9.0, colour);
+        if let Some((marker, colour)) = entry.mark {
+            for at in values.iter().filter_map(|(x, y)| panel.point(*x, *y)) {
+                marker.draw(&mut scene, at, 9.0, colour);
+            }
         }
     }
-    let corner = (body.right - beside, panel.frame.top);
-    legend::draw(&mut scene, corner, &entries);
     scene
 }
 

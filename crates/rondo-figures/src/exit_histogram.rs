@@ -1,21 +1,21 @@
 //! At which iteration tokens left the loop: a histogram for each criterion, on common axes.
 
-use crate::axis::{Axis, number};
+use crate::axis::Axis;
 use crate::error::FigureError;
 use crate::exits::ExitSeries;
-use crate::font::{self, Anchor};
-use crate::palette::{Colour, Dash, INK, SOFT_INK, series};
-use crate::panel::{LABEL_SIZE, Panel, TICK_SIZE};
+use crate::grid;
+use crate::legend::Legend;
+use crate::page::{Page, same_axes};
+use crate::palette::series;
+use crate::panel::Panel;
 use crate::picture::Picture;
-use crate::scene::{Area, Path, Scene, Stroke};
-use crate::sheet::Sheet;
+use crate::scene::Scene;
 use crate::table::{self, Table};
+use crate::ticks::number;
 
 const NAME: &str = "exit-histogram";
 /// No loop is longer; beyond it bars would be thinner than a pixel.
 const LONGEST: usize = 1024;
-const HEADING: f64 = 36.0;
-const GAP: f64 = 26.0;
 
 /// Draws for each criterion the share of tokens that left at each iteration, and their mean.
 ///
@@ -102,92 +102,31 @@ impl<'a> Histogram<'a> {
 }
 
 fn draw(histograms: &[Histogram<'_>], last: usize) -> Scene {
-    let columns = match histograms.len() {
-        1 => 1,
-        2..=4 => 2,
-        _ => 3,
-    };
-    let rows = histograms.len().div_ceil(columns);
-    let row = if rows == 1 { 640.0 } else { 430.0 };
+    let panels = histograms.len();
     let mut caption = vec!["The dashed line is the mean.".to_owned()];
-    if histograms.len() > 1 {
-        caption.push("All panels have the same axes.".to_owned());
-    }
+    caption.extend(same_axes(panels));
     let title = "Where adaptive exit leaves the loop";
-    let Sheet { mut scene, body } = Sheet::new(title, row * rows as f64, &caption);
+    let (mut scene, places) = Page::of_multiples(title, panels, &caption, &Legend::default());
     let shares = histograms
         .iter()
         .flat_map(|histogram| (1..=last).map(|iteration| histogram.share(iteration)));
     let highest = 106.0 * shares.fold(0.0, f64::max);
-    let width = (body.width() + GAP) / columns as f64;
-    for (index, histogram) in histograms.iter().enumerate() {
-        let left = body.left + width * (index % columns) as f64;
-        let top = body.top + row * (index / columns) as f64;
-        let area = Area {
-            left,
-            top,
-            right: left + width - GAP,
-            bottom: top + row - 12.0,
+    for (index, (histogram, place)) in histograms.iter().zip(places).enumerate() {
+        let x = Axis::counted("exit iteration", 1, last, 24 / grid::columns(panels));
+        let Some(y) = Axis::linear("tokens (%)", [0.0, highest], 0.0) else {
+            continue;
         };
-        let x = Axis::counted("exit iteration", 1, last, 24 / columns);
-        if let Some(y) = Axis::linear("tokens (%)", [0.0, highest], 0.0) {
-            draw_panel(&mut scene, area, (x, y), histogram, series(index + 1));
-        }
+        let mean = histogram.mean();
+        let panel =
+            Panel::fit(place, x, y).with_heading(histogram.name, format!("mean {}", number(mean)));
+        let bars = (1..=histogram.counts.len())
+            .map(|iteration| (iteration as f64, 100.0 * histogram.share(iteration)));
+        panel.draw_grid(&mut scene);
+        panel.bars(&mut scene, bars, 0.84, series(index + 1));
+        panel.upright(&mut scene, mean);
+        panel.draw_frame(&mut scene);
     }
     scene
-}
-
-fn draw_panel(
-    scene: &mut Scene,
-    area: Area,
-    (x, y): (Axis, Axis),
-    histogram: &Histogram<'_>,
-    colour: Colour,
-) {
-    let outer = Area {
-        top: area.top + HEADING - TICK_SIZE / 2.0,
-        ..area
-    };
-    let panel = Panel::fit(outer, x, y);
-    let frame = panel.frame;
-    let baseline = frame.top - 10.0;
-    let name = font::shortened(&font::drawable(histogram.name), 24);
-    scene.text(
-        &name,
-        (frame.left, baseline),
-        LABEL_SIZE,
-        Anchor::Start,
-        INK,
-    );
-    let mean = histogram.mean();
-    let summary = format!("mean {}", number(mean));
-    let at = (frame.right, baseline);
-    scene.text(&summary, at, TICK_SIZE, Anchor::End, SOFT_INK);
-    panel.draw_grid(scene);
-    for iteration in 1..=histogram.counts.len() {
-        let middle = iteration as f64;
-        if let (Some(left), Some(right), Some(top)) = (
-            panel.across(middle - 0.42),
-            panel.across(middle + 0.42),
-            panel.down(100.0 * histogram.share(iteration)),
-        ) {
-            let bar = Area {
-                left,
-                top,
-                right,
-                bottom: frame.bottom,
-            };
-            scene.cell(bar, colour);
-        }
-    }
-    if let Some(x) = panel.across(mean) {
-        let dashed = Stroke {
-            dash: Dash::Dashed,
-            ..Stroke::solid(INK, 2.0)
-        };
-        scene.stroke(Path::line(&[(x, frame.top), (x, frame.bottom)]), dashed);
-    }
-    panel.draw_frame(scene);
 }
 
 #[cfg(test)]

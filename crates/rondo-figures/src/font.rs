@@ -57,6 +57,29 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     kept + "…"
 }
 
+/// Returns the text cut to `most` characters, `…` in its middle where something was cut: names of runs
+/// tell each other apart at both ends.
+pub(crate) fn shortened_inside(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.to_owned();
+    }
+    let kept = most.saturating_sub(1);
+    let begin: String = text.chars().take(kept.div_ceil(2)).collect();
+    let end: String = text.chars().skip(count - kept / 2).collect();
+    begin + "…" + &end
+}
+
+/// Returns the text cut inside, so that it is at most `room` pixels wide.
+pub(crate) fn fitted(text: &str, size: f64, room: f64) -> String {
+    let count = text.chars().count();
+    let fitting = (1..=count)
+        .rev()
+        .map(|most| shortened_inside(text, most))
+        .find(|short| width(short, size) <= room);
+    fitting.unwrap_or_else(|| "…".to_owned())
+}
+
 /// Returns a token's text as a label: escaped, its spaces visible, at most 16 characters.
 pub(crate) fn token_label(text: &str) -> String {
     shortened(&drawable(&text.replace(' ', "␣")), 16)
@@ -141,6 +164,15 @@ mod tests {
     fn a_long_label_is_cut_to_sixteen_characters() {
         assert_eq!(token_label("0123456789abcdef"), "0123456789abcdef");
         assert_eq!(token_label("0123456789abcdefg"), "0123456789abcde…");
+    }
+
+    #[test]
+    fn a_long_name_is_cut_in_its_middle() {
+        assert_eq!(shortened_inside("0123456789", 10), "0123456789");
+        assert_eq!(shortened_inside("0123456789", 6), "012…89");
+        let room = width("012…89", 20.0) + 0.1;
+        assert_eq!(fitted("0123456789", 20.0, room), "012…89");
+        assert_eq!(fitted("0123456789", 20.0, 0.0), "…");
     }
 
     #[test]

@@ -6,14 +6,27 @@
 //! | [`orbits`](fn@orbits) | trajectories of states in the planes of six principal components |
 //! | [`exit_curve`](fn@exit_curve) | perplexity against mean iterations per token: fixed depths and exit criteria |
 //! | [`exit_histogram`](fn@exit_histogram) | at which iteration each criterion left the loop |
+//! | [`training_dynamics`](fn@training_dynamics) | loss, correlation of hidden states and perplexity of runs side by side |
+//! | [`loss_vs_tokens`](fn@loss_vs_tokens) | unsmoothed training loss against steps and tokens |
+//! | [`ppl_vs_tokens`](fn@ppl_vs_tokens) | validation perplexity at each recurrence depth against steps and tokens |
+//! | [`depth_reach`](fn@depth_reach) | accuracy of a depth task by position, at each recurrence depth |
+//! | [`depth_histogram`](fn@depth_histogram) | recurrence depths that training drew, beside their distribution |
+//! | [`per_iteration`](fn@per_iteration) | token correlation, residual and norm of the state by iteration |
+//! | [`depth_perplexity`](fn@depth_perplexity) | perplexity against recurrence depth, at checkpoints or of runs |
 //!
 //! In reading order:
 //!
+//! * [`runs`]: what a run logged over its steps; `training_dynamics`, `loss_vs_tokens` and `ppl_vs_tokens`,
+//!   drawn from it; `tokens`: tokens beside steps
+//! * `depth_reach`, `depth_histogram`, `depth_perplexity`, `per_iteration`: each with its input; `depths`:
+//!   how a recurrence depth looks
 //! * [`trajectories`]: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
 //!   `pca`: principal components by subspace iteration
 //! * [`exits`]: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
 //! * [`picture`]: a scene and its table, written as three files
-//! * `axis`, `panel`, `legend`, `colour_bar`, `sheet`: what a picture is composed of
+//! * `sheet`: title and caption; `page`: a sheet with legends; `grid`: panels in rows
+//! * `panel`: a set of axes, with its `frame`, `lines` (`decimate`: fewer points than pixels) and `bars`;
+//!   `axis` and its `ticks`; `legend`, `colour_bar`
 //! * [`palette`], `viridis`, `marker`: how it looks
 //! * `scene`: paths and text; `svg` and `raster`, `png` write it; `font`: the embedded typeface
 //!
@@ -26,34 +39,59 @@
 //! writes nowhere but into the folder it is given. No clock, no environment, no randomness.
 
 mod axis;
+mod bars;
 mod colour_bar;
 mod convergence;
+mod decimate;
+mod depth_histogram;
+mod depth_perplexity;
+mod depth_reach;
+mod depths;
 mod error;
 mod exit_curve;
 mod exit_histogram;
 pub mod exits;
 mod font;
+mod frame;
+mod grid;
 mod legend;
+mod lines;
+mod loss_vs_tokens;
 mod marker;
 mod orbits;
+mod page;
 pub mod palette;
 mod panel;
 mod pca;
+mod per_iteration;
 pub mod picture;
 mod png;
+mod ppl_vs_tokens;
 mod raster;
+pub mod runs;
 mod scene;
 mod sheet;
 mod svg;
 mod table;
+mod ticks;
+mod tokens;
+mod training_dynamics;
 pub mod trajectories;
 mod viridis;
 
 pub use convergence::convergence;
+pub use depth_histogram::{SampledDepths, depth_histogram};
+pub use depth_perplexity::{DepthCurve, depth_perplexity};
+pub use depth_reach::{DepthAccuracy, DepthReach, depth_reach};
 pub use error::FigureError;
 pub use exit_curve::exit_curve;
 pub use exit_histogram::exit_histogram;
 pub use exits::{Criterion, CurvePoint, ExitCurve, ExitSeries};
+pub use loss_vs_tokens::loss_vs_tokens;
 pub use orbits::orbits;
+pub use per_iteration::{IterationProfile, per_iteration};
 pub use picture::Picture;
+pub use ppl_vs_tokens::ppl_vs_tokens;
+pub use runs::{DepthLog, Logged, RunLog};
+pub use training_dynamics::training_dynamics;
 pub use trajectories::Trajectories;

@@ -7,7 +7,7 @@ use crate::axis::Axis;
 use crate::colour_bar;
 use crate::error::FigureError;
 use crate::font::{Anchor, HALF_DIGIT};
-use crate::legend::{self, Entry};
+use crate::legend::{Entry, Legend};
 use crate::marker::Marker;
 use crate::palette::{Colour, GREEN, INK, ORANGE, RED, SOFT_INK};
 use crate::panel::{LABEL_SIZE, Panel, TICK_SIZE};
@@ -150,13 +150,10 @@ fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Sc
         (END, "last state"),
         (CENTRE, "centre of mass"),
     ];
-    let entries = marks.map(|((marker, colour), name)| Entry {
-        name: name.to_owned(),
-        marker,
-        colour,
-        joined: false,
-    });
-    let beside = legend::width(&entries);
+    let legend = Legend::of(
+        marks.map(|((marker, colour), name)| Entry::mark(name.to_owned(), marker, colour)),
+    );
+    let beside = legend.width();
     let panels = Area {
         right: body.right - beside - 8.0,
         ..body
@@ -190,9 +187,9 @@ fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Sc
     }
     let left = body.right - beside;
     let top = body.top + HEADING;
-    legend::draw(&mut scene, (left, top), &entries);
+    legend.draw_column(&mut scene, (left, top));
     let bar = Axis::counted("iteration", 0, trajectories.last(), 8);
-    let below = top + legend::ROW * entries.len() as f64 + 20.0;
+    let below = top + legend.height() + 20.0;
     let bottom = body.top + ROW - 30.0;
     colour_bar::draw(&mut scene, (left + 8.0, below, bottom), &bar, along);
     scene

@@ -55,7 +55,8 @@ pub(crate) const GRID: Colour = Colour::rgb(0xe2_e2e2);
 /// Grid lines between labelled ticks.
 pub(crate) const FAINT_GRID: Colour = Colour::rgb(0xf1_f1f1);
 
-const SERIES: [Colour; 9] = [
+/// Colours that are told apart.
+pub(crate) const SERIES: [Colour; 9] = [
     BLUE,
     ORANGE,
     GREEN,

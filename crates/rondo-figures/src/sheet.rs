@@ -7,9 +7,9 @@ use crate::scene::{Area, Scene};
 /// Every picture is this wide, in pixels.
 pub(crate) const WIDTH: f64 = 1600.0;
 const MARGIN: f64 = 36.0;
-const TITLE_SIZE: f64 = 27.0;
-const CAPTION_SIZE: f64 = 18.0;
-const CAPTION_LINE: f64 = 26.0;
+const TITLE_SIZE: f64 = 29.0;
+const CAPTION_SIZE: f64 = 20.0;
+const CAPTION_LINE: f64 = 28.0;
 
 /// A scene with title and caption, and the area left for the rest.
 pub(crate) struct Sheet {
@@ -18,6 +18,11 @@ pub(crate) struct Sheet {
 }
 
 impl Sheet {
+    /// Returns the width of a body.
+    pub(crate) fn width() -> f64 {
+        WIDTH - 2.0 * MARGIN
+    }
+
     /// Lays out a page whose body is `height` pixels high. The caption's sentences are set one after
     /// the other, broken into lines.
     pub(crate) fn new(title: &str, height: f64, caption: &[String]) -> Self {
@@ -25,7 +30,7 @@ impl Sheet {
         let lines = font::wrapped(
             &font::drawable(&caption.join(" ")),
             CAPTION_SIZE,
-            WIDTH - 2.0 * MARGIN,
+            Self::width(),
         );
         let below = match lines.len() {
             0 => 0.0,

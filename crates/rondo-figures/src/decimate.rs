@@ -1,0 +1,124 @@
+//! Points that no eye could tell apart, left out: of those that follow each other in one column of
+//! pixels, the first, the lowest, the highest and the last stay, so every spike does.
+
+use crate::scene::Point;
+
+/// Shorter lines stay as they are.
+const MANY: usize = 4096;
+
+/// Returns places with at most four points for each run of points in one column. A gap inside a column
+/// is too narrow to be seen and goes; one between two columns stays.
+pub(crate) fn decimated(places: Vec<Option<Point>>) -> Vec<Option<Point>> {
+    if places.len() <= MANY {
+        return places;
+    }
+    let mut out: Vec<Option<Point>> = Vec::new();
+    let mut column: Option<Column> = None;
+    let mut gap = false;
+    for place in places {
+        let Some(point) = place else {
+            gap = true;
+            continue;
+        };
+        match &mut column {
+            Some(open) if open.holds(point) => open.add(point),
+            _ => {
+                out.extend(column.iter().flat_map(Column::points).map(Some));
+                out.extend(gap.then_some(None));
+                column = Some(Column::of(point));
+            }
+        }
+        gap = false;
+    }
+    out.extend(column.iter().flat_map(Column::points).map(Some));
+    out
+}
+
+/// Points that follow each other in one column of pixels, with their places in that order.
+struct Column {
+    count: usize,
+    first: Point,
+    top: (usize, Point),
+    bottom: (usize, Point),
+    last: Point,
+}
+
+impl Column {
+    fn of(point: Point) -> Self {
+        Self {
+            count: 1,
+            first: point,
+            top: (0, point),
+            bottom: (0, point),
+            last: point,
+        }
+    }
+
+    fn holds(&self, point: Point) -> bool {
+        self.first.0.floor().total_cmp(&point.0.floor()).is_eq()
+    }
+
+    fn add(&mut self, point: Point) {
+        if point.1 < self.top.1.1 {
+            self.top = (self.count, point);
+        }
+        if point.1 > self.bottom.1.1 {
+            self.bottom = (self.count, point);
+        }
+        self.last = point;
+        self.count += 1;
+    }
+
+    /// Returns what stays, each point once, in the order of the line.
+    fn points(&self) -> Vec<Point> {
+        let mut kept = vec![
+            (0, self.first),
+            self.top,
+            self.bottom,
+            (self.count - 1, self.last),
+        ];
+        kept.sort_by_key(|(index, _)| *index);
+        kept.dedup_by_key(|(index, _)| *index);
+        kept.into_iter().map(|(_, point)| point).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spike_among_a_million_points_stays() {
+        let spike = 654_321;
+        let places: Vec<Option<Point>> = (0..1_000_000)
+            .map(|i| {
+                Some((
+                    f64::from(i) / 1000.0,
+                    if i == spike { -7.0 } else { f64::from(i % 3) },
+                ))
+            })
+            .collect();
+        let kept = decimated(places.clone());
+        assert!(kept.len() <= 4 * 1000, "{}", kept.len());
+        assert!(kept.contains(&places[spike as usize]));
+        assert_eq!((kept.first(), kept.last()), (places.first(), places.last()));
+        assert!(kept.is_sorted_by_key(|place| place.map(|(x, _)| x)));
+    }
+
+    #[test]
+    fn a_wide_gap_stays_and_a_narrow_one_goes() {
+        // A thousand points in each of ten columns; one is missing in column 2, all of column 5.
+        let place = |i: u32| (i != 2500 && i / 1000 != 5).then(|| (f64::from(i) / 1000.0, 1.0));
+        let kept = decimated((0..10_000).map(place).collect());
+        let gaps: Vec<usize> = (0..kept.len()).filter(|i| kept[*i].is_none()).collect();
+        assert_eq!(gaps.len(), 1);
+        assert_eq!(kept[gaps[0] - 1], Some((4.999, 1.0)));
+        assert_eq!(kept[gaps[0] + 1], Some((6.0, 1.0)));
+    }
+
+    #[test]
+    fn a_short_line_keeps_every_point() {
+        let places: Vec<Option<Point>> = (0..100).map(|i| Some((0.5, f64::from(i)))).collect();
+        assert_eq!(decimated(places.clone()), places);
+    }
+}

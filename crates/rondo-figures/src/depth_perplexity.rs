@@ -1,0 +1,161 @@
+//! Perplexity against recurrence depth: what more iterations buy.
+
+use crate::axis::Axis;
+use crate::depths::Depths;
+use crate::error::FigureError;
+use crate::legend::{Entry, Legend};
+use crate::lines::Line;
+use crate::marker::Marker;
+use crate::page::Page;
+use crate::palette::series;
+use crate::panel::Panel;
+use crate::picture::Picture;
+use crate::scene::Stroke;
+use crate::table::{self, Table};
+
+const NAME: &str = "depth-perplexity";
+const HEIGHT: f64 = 720.0;
+
+/// Perplexity of one checkpoint or run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DepthCurve {
+    /// What the checkpoint or the run is called.
+    pub name: String,
+    /// Recurrence depth, at least 1, and perplexity there, in ascending order of depth; a perplexity
+    /// that is not finite is a gap.
+    pub points: Vec<(usize, f64)>,
+}
+
+/// Draws a line for each curve: depth on a log axis with a tick at each depth, perplexity linear, or log
+/// where it spans more than a decade.
+///
+/// Its table has the columns `name,depth,perplexity`.
+///
+/// # Errors
+/// [`FigureError::Empty`] without curves, and where one has no perplexity that is finite and positive;
+/// [`FigureError::Range`] for depth 0.
+pub fn depth_perplexity(curves: &[DepthCurve]) -> Result<Picture, FigureError> {
+    for curve in curves {
+        if curve.points.iter().any(|(depth, _)| *depth == 0) {
+            return Err(FigureError::Range {
+                picture: NAME,
+                what: format!("recurrence depth of `{}`", curve.name),
+                allowed: "at least 1".into(),
+                found: "0".into(),
+            });
+        }
+        if !curve.points.iter().any(|(_, p)| p.is_finite() && *p > 0.0) {
+            let reason = format!("`{}` has no evaluation", curve.name);
+            return Err(FigureError::empty(NAME, reason));
+        }
+    }
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let depths = Depths::of(points().map(|(depth, _)| *depth));
+    let perplexities: Vec<f64> = points().map(|(_, perplexity)| *perplexity).collect();
+    let x = Axis::depths("Recurrence Depth", depths.as_slice());
+    let y = Axis::log_over_a_decade("Val PPL", &perplexities, 0.06);
+    let (Some(x), Some(y)) = (x, y) else {
+        return Err(FigureError::empty(NAME, "no run is given"));
+    };
+    let caption: Vec<String> = y.clamp_note().into_iter().collect();
+    let strokes = (0..curves.len()).map(|index| Stroke::solid(series(index), 3.0));
+    let legend = Legend::of(
+        curves
+            .iter()
+            .zip(strokes.clone())
+            .map(|(curve, stroke)| Entry {
+                mark: Some((Marker::Circle, stroke.colour)),
+                ..Entry::line(curve.name.clone(), stroke)
+            }),
+    );
+    let title = "Validation perplexity against recurrence depth";
+    let Page { mut scene, body } = Page::new(title, HEIGHT, &caption, &Legend::default(), &legend);
+    let lines: Vec<Line> = curves
+        .iter()
+        .zip(strokes)
+        .map(|(curve, stroke)| {
+            let values = curve.points.iter().map(|(depth, p)| (*depth as f64, *p));
+            Line::marked(values.collect(), stroke)
+        })
+        .collect();
+    Panel::fit(body, x, y).plot(&mut scene, &lines, &[]);
+    Ok(Picture::new(NAME, scene, table(curves)))
+}
+
+fn table(curves: &[DepthCurve]) -> Table {
+    let mut table = Table::new(["name", "depth", "perplexity"]);
+    for curve in curves {
+        for (depth, perplexity) in &curve.points {
+            table.row([
+                table::text(&curve.name),
+                table::count(*depth),
+                table::number(*perplexity),
+            ]);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(name: &str, points: &[(usize, f64)]) -> DepthCurve {
+        DepthCurve {
+            name: name.into(),
+            points: points.to_vec(),
+        }
+    }
+
+    #[test]
+    fn every_depth_has_a_tick_and_every_curve_a_row_in_the_legend() {
+        let curves = [
+            curve("step 400", &[(1, 37.9), (4, 33.7), (12, f64::NAN)]),
+            curve("step 800", &[(1, 19.2), (6, 14.8)]),
+        ];
+        let picture = depth_perplexity(&curves).expect("a picture");
+        let svg = picture.svg();
+        for text in [
+            "1",
+            "4",
+            "6",
+            "12",
+            "Val PPL",
+            "Recurrence Depth",
+            "step 400",
+            "step 800",
+        ] {
+            assert!(svg.contains(&format!(">{text}<")), "{text}");
+        }
+        let expected = "\
+name,depth,perplexity
+step 400,1,37.9
+step 400,4,33.7
+step 400,12,
+step 800,1,19.2
+step 800,6,14.8
+";
+        assert_eq!(picture.csv(), expected);
+    }
+
+    #[test]
+    fn more_than_a_decade_makes_the_axis_log() {
+        let curves = [curve("a", &[(1, 1100.0), (4, 30.0)])];
+        let svg = depth_perplexity(&curves).expect("a picture").svg();
+        assert!(svg.contains(">Val PPL (log)<"));
+    }
+
+    #[test]
+    fn depth_zero_and_curves_without_an_evaluation_are_refused() {
+        let refused = |curves: &[DepthCurve]| {
+            let error = depth_perplexity(curves).expect_err("a refusal");
+            error.to_string()
+        };
+        assert_eq!(
+            refused(&[curve("a", &[(0, 3.0)])]),
+            "picture depth-perplexity: recurrence depth of `a`: must be at least 1, found 0"
+        );
+        assert!(refused(&[curve("a", &[(4, f64::NAN)])]).ends_with("`a` has no evaluation"));
+        assert!(refused(&[]).ends_with("no run is given"));
+    }
+}

@@ -1,0 +1,107 @@
+//! How recurrence depths look: a line style for each depth, the same in every picture, and where a
+//! picture has no other use for it a colour.
+
+use crate::legend::{Entry, Legend};
+use crate::palette::{Colour, Dash, INK, SERIES, series};
+use crate::scene::Stroke;
+use crate::viridis::viridis;
+
+const TITLE: &str = "Recurrence";
+const WIDTH: f64 = 3.0;
+
+/// The recurrence depths of a picture, in ascending order, each once.
+#[derive(Clone, Debug)]
+pub(crate) struct Depths(Vec<usize>);
+
+impl Depths {
+    /// Collects depths in any order.
+    pub(crate) fn of(depths: impl IntoIterator<Item = usize>) -> Self {
+        let mut depths: Vec<usize> = depths.into_iter().collect();
+        depths.sort_unstable();
+        depths.dedup();
+        Self(depths)
+    }
+
+    /// Returns the depths.
+    pub(crate) fn as_slice(&self) -> &[usize] {
+        &self.0
+    }
+
+    /// Returns the look of a depth where colours stand for depths.
+    pub(crate) fn stroke(&self, depth: usize) -> Stroke {
+        let index = self.0.partition_point(|other| *other < depth);
+        let last = self.0.len().saturating_sub(1);
+        let colour: Colour = match self.0.len() <= SERIES.len() {
+            true => series(index),
+            false => viridis(0.92 * index as f64 / last as f64),
+        };
+        Stroke {
+            dash: Dash::of_depth(depth),
+            ..Stroke::solid(colour, WIDTH)
+        }
+    }
+
+    /// Returns the legend of colours.
+    pub(crate) fn legend(&self) -> Legend {
+        let entry = |depth: &usize| Entry::line(depth.to_string(), self.stroke(*depth));
+        Legend::titled(TITLE, self.0.iter().map(entry))
+    }
+
+    /// Returns the legend of line styles, where colours stand for runs: depths of one style share a row.
+    pub(crate) fn styles(&self) -> Legend {
+        let alike = |a: &usize, b: &usize| Dash::of_depth(*a) == Dash::of_depth(*b);
+        let entry = |depths: &[usize]| {
+            let name = match depths {
+                [first, .., last] if depths.len() > 2 => format!("{first}–{last}"),
+                few => few
+                    .iter()
+                    .map(usize::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            };
+            let dash = depths
+                .first()
+                .map_or(Dash::Solid, |depth| Dash::of_depth(*depth));
+            let stroke = Stroke {
+                dash,
+                ..Stroke::solid(INK, WIDTH)
+            };
+            Entry::line(name, stroke)
+        };
+        Legend::titled(TITLE, self.0.chunk_by(alike).map(entry))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(legend: &Legend) -> Vec<&str> {
+        legend
+            .entries
+            .iter()
+            .map(|entry| entry.name.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn depths_are_sorted_and_each_is_named_once() {
+        let depths = Depths::of([16, 1, 4, 16, 1]);
+        assert_eq!(names(&depths.legend()), ["1", "4", "16"]);
+        assert_eq!(depths.stroke(4).colour, series(1));
+    }
+
+    #[test]
+    fn depths_of_one_style_share_a_row() {
+        let depths = Depths::of([1, 2, 4, 8, 9, 10, 64]);
+        assert_eq!(names(&depths.styles()), ["1, 2", "4", "8–10", "64"]);
+    }
+
+    #[test]
+    fn many_depths_have_colours_of_their_own() {
+        let depths = Depths::of(1..=64);
+        for depth in 2..=64 {
+            assert_ne!(depths.stroke(depth).colour, depths.stroke(depth - 1).colour);
+        }
+    }
+}

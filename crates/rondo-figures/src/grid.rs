@@ -1,0 +1,55 @@
+//! Panels of one size, in rows.
+
+use crate::scene::Area;
+
+/// Between panels side by side.
+const GAP: f64 = 26.0;
+/// Between rows.
+const BETWEEN_ROWS: f64 = 12.0;
+
+/// Returns in how many columns so many panels are shown.
+pub(crate) fn columns(panels: usize) -> usize {
+    match panels {
+        0 | 1 => 1,
+        2..=4 => 2,
+        _ => 3,
+    }
+}
+
+/// Divides an area into places for `panels` panels, in rows of `columns`, the first at the top left.
+pub(crate) fn places(area: Area, panels: usize, columns: usize) -> Vec<Area> {
+    let rows = panels.div_ceil(columns);
+    let width = (area.width() + GAP) / columns as f64;
+    let height = area.height() / rows as f64;
+    (0..panels)
+        .map(|index| {
+            let left = area.left + width * (index % columns) as f64;
+            let top = area.top + height * (index / columns) as f64;
+            Area {
+                left,
+                top,
+                right: left + width - GAP,
+                bottom: top + height - BETWEEN_ROWS,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_panels_in_rows_of_two_leave_the_last_place_free() {
+        let area = Area {
+            left: 0.0,
+            top: 0.0,
+            right: 174.0,
+            bottom: 200.0,
+        };
+        // (174 + 26) / 2 = 100 pixels each, with the gap after it.
+        let corners: Vec<(f64, f64)> = places(area, 3, 2).iter().map(|a| (a.left, a.top)).collect();
+        assert_eq!(corners, [(0.0, 0.0), (100.0, 0.0), (0.0, 100.0)]);
+        assert!((places(area, 3, 2)[1].right - area.right).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,126 @@
+//! Validation perplexity at each recurrence depth, against steps and tokens.
+//!
+//! Geiping et al. 2025, arXiv 2502.05171, the figure of the main run's loss and perplexity, right.
+
+use crate::axis::Axis;
+use crate::depths::Depths;
+use crate::error::FigureError;
+use crate::lines::Line;
+use crate::page::{Page, same_axes};
+use crate::panel::Panel;
+use crate::picture::Picture;
+use crate::runs::{RunLog, by_step, check};
+use crate::table::{self, Table};
+use crate::tokens::TokenRate;
+
+const NAME: &str = "ppl-vs-tokens";
+
+/// Draws a panel for each run with a line for each recurrence depth: steps below, tokens above, aligned
+/// by tokens per step; all axes are log.
+///
+/// Its table has the columns `run,depth,step,tokens,perplexity`.
+///
+/// # Errors
+/// [`FigureError::Empty`] without runs, and where a run has no evaluation, or nothing after step 0 that
+/// tells its tokens per step.
+pub fn ppl_vs_tokens(runs: &[RunLog]) -> Result<Picture, FigureError> {
+    check(NAME, runs, "evaluation", RunLog::evaluations)?;
+    let rates = runs
+        .iter()
+        .map(|run| {
+            let logged = run.loss.iter().chain(run.evaluations());
+            TokenRate::of(NAME, &run.name, logged)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let points = || runs.iter().flat_map(RunLog::evaluations);
+    let x = Axis::steps("Step (log)", points().map(|point| point.step));
+    let y = Axis::log("Val PPL (log)", points().map(|point| point.value), 0.05)
+        .ok_or_else(|| FigureError::empty(NAME, "no perplexity is positive"))?;
+    let mut caption: Vec<String> = [&x, &y].into_iter().filter_map(Axis::clamp_note).collect();
+    caption.extend(rates.iter().flat_map(|rate| rate.notes(&[])));
+    caption.extend(same_axes(runs.len()));
+    let depths = runs.iter().flat_map(|run| &run.val_perplexity);
+    let depths = Depths::of(depths.map(|depth| depth.depth));
+    let title = "Validation perplexity at each recurrence depth";
+    let (mut scene, places) = Page::of_multiples(title, runs.len(), &caption, &depths.legend());
+    for ((run, rate), place) in runs.iter().zip(&rates).zip(places) {
+        let lines: Vec<Line> = run
+            .val_perplexity
+            .iter()
+            .map(|depth| Line::marked(by_step(&depth.points), depths.stroke(depth.depth)))
+            .collect();
+        Panel::fit(place, x.clone(), y.clone())
+            .with_second(x.scaled("Tokens (log)", rate.per_step))
+            .with_heading(&run.name, String::new())
+            .plot(&mut scene, &lines, &[]);
+    }
+    Ok(Picture::new(NAME, scene, table(runs)))
+}
+
+fn table(runs: &[RunLog]) -> Table {
+    let mut table = Table::new(["run", "depth", "step", "tokens", "perplexity"]);
+    for run in runs {
+        for depth in &run.val_perplexity {
+            for point in &depth.points {
+                table.row([
+                    table::text(&run.name),
+                    table::count(depth.depth),
+                    point.step.to_string(),
+                    point.tokens.to_string(),
+                    table::number(point.value),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::tests::{log, run};
+
+    #[test]
+    fn each_run_has_a_panel_and_each_depth_a_colour() {
+        let picture = ppl_vs_tokens(&[run("one"), run("two")]).expect("a picture");
+        let svg = picture.svg();
+        for text in ["one", "two", "Recurrence", "1", "16"] {
+            assert!(svg.contains(&format!(">{text}<")), "{text}");
+        }
+        for text in ["Step (log)", "Tokens (log)", "Val PPL (log)"] {
+            assert_eq!(svg.matches(&format!(">{text}<")).count(), 2, "{text}");
+        }
+        assert!(svg.contains("All panels have the same axes."));
+        assert!(svg.contains("before the first step is drawn at step 1."));
+        let head = "\
+run,depth,step,tokens,perplexity
+one,1,0,0,1100.0
+one,1,100,51200,40.0
+one,16,0,0,1100.0
+one,16,100,51200,30.0
+two,1,0,0,1100.0
+";
+        assert!(picture.csv().starts_with(head));
+    }
+
+    #[test]
+    fn a_single_evaluation_is_a_mark() {
+        let mut single = run("one");
+        single.val_perplexity.truncate(1);
+        single.val_perplexity[0].points = log(&[(50, 20.0)]);
+        let svg = ppl_vs_tokens(&[single]).expect("a picture").svg();
+        assert!(svg.contains("fill=\"#1f77b4\""));
+    }
+
+    #[test]
+    fn a_run_without_an_evaluation_is_named() {
+        let mut bare = run("bare");
+        bare.val_perplexity[0].points.clear();
+        bare.val_perplexity[1].points.clear();
+        let error = ppl_vs_tokens(&[run("one"), bare]).expect_err("a refusal");
+        assert!(
+            error.to_string().ends_with("run `bare` has no evaluation"),
+            "{error}"
+        );
+    }
+}
