@@ -30,8 +30,13 @@ impl Short {
         let ended = train_into(&out, name, peak, tokenizer, further);
         let of = |kind: &str| {
             let rows = rows(&out, kind).into_iter();
-            rows.map(|row| (row["step"].as_u64().expect("a step"), row["metrics"].clone()))
-                .collect()
+            rows.map(|row| {
+                (
+                    row["step"].as_u64().expect("a step"),
+                    row["metrics"].clone(),
+                )
+            })
+            .collect()
         };
         let summary = fs::read_to_string(out.join("summary.json")).expect("a summary");
         Self {
@@ -52,7 +57,9 @@ impl Short {
 
     fn last(&self, name: &str) -> f64 {
         let (_, row) = self.evals.last().expect("an evaluation");
-        row[name].as_f64().unwrap_or_else(|| panic!("{name} in {row}"))
+        row[name]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{name} in {row}"))
     }
 
     fn unigram(&self) -> f64 {
@@ -106,14 +113,23 @@ fn the_first_bad_run_collapses_and_stalls_at_the_unigram_entropy() {
     let run = bad_run_1();
     assert_ok(&run.ended);
     for (step, correlation) in run.series("hidden_state_corr") {
-        assert!(step < STEPS / 4 || correlation >= 0.97, "{correlation} at {step}");
+        assert!(
+            step < STEPS / 4 || correlation >= 0.97,
+            "{correlation} at {step}"
+        );
     }
     let (loss, unigram) = (run.last("val_cross_entropy"), run.unigram());
-    assert!((loss / unigram - 1.0).abs() <= 0.03, "{loss} beside {unigram}");
+    assert!(
+        (loss / unigram - 1.0).abs() <= 0.03,
+        "{loss} beside {unigram}"
+    );
     let shallow = run.last("val_perplexity@1");
     for depth in [4, 8, 16, 32, 64] {
         let deep = run.last(&format!("val_perplexity@{depth}"));
-        assert!((deep / shallow - 1.0).abs() <= 0.01, "{deep} at {depth}, {shallow} at 1");
+        assert!(
+            (deep / shallow - 1.0).abs() <= 0.01,
+            "{deep} at {depth}, {shallow} at 1"
+        );
     }
 }
 
@@ -123,7 +139,8 @@ fn a_collapse_is_told_while_it_happens_and_in_the_summary() {
     let step = run.told("hidden-state-collapse").expect("an event");
     assert!(step <= STEPS, "{step}");
     assert!(
-        run.ended.stderr.contains("warning: step") && run.ended.stderr.contains("hidden-state-collapse"),
+        run.ended.stderr.contains("warning: step")
+            && run.ended.stderr.contains("hidden-state-collapse"),
         "{:?}",
         run.ended
     );
@@ -137,13 +154,19 @@ fn the_second_bad_run_learns_and_ignores_its_state() {
     let run = Short::train("bad-run-2", "1e-2", BYTES, &[]);
     assert_ok(&run.ended);
     let early = |name: &str| {
-        let early = run.series(name).into_iter().take_while(|(step, _)| *step <= STEPS / 3);
+        let early = run
+            .series(name)
+            .into_iter()
+            .take_while(|(step, _)| *step <= STEPS / 3);
         early.map(|(_, value)| value).fold(0.0, f64::max)
     };
     let peak = early("hidden_state_corr").max(early("last_hidden_token_corr"));
     assert!(peak >= 0.8, "{peak}");
     for (step, correlation) in run.series("hidden_state_corr") {
-        assert!(step <= STEPS - 10 || correlation < 0.5, "{correlation} at {step}");
+        assert!(
+            step <= STEPS - 10 || correlation < 0.5,
+            "{correlation} at {step}"
+        );
     }
     let (loss, unigram) = (run.last("val_cross_entropy"), run.unigram());
     assert!(loss < 0.9 * unigram, "{loss} beside {unigram}");
@@ -160,7 +183,10 @@ fn the_main_run_gains_from_depth_and_nothing_is_told() {
     assert_ok(&run.ended);
     for (step, correlation) in run.series("hidden_state_corr") {
         assert!(correlation < 0.97, "{correlation} at {step}");
-        assert!(step <= STEPS - 10 || correlation < 0.5, "{correlation} at {step}");
+        assert!(
+            step <= STEPS - 10 || correlation < 0.5,
+            "{correlation} at {step}"
+        );
     }
     let ratio = run.last("val_perplexity@1") / run.last("val_perplexity@16");
     assert!(ratio >= 1.15, "{ratio}");
@@ -179,7 +205,9 @@ fn a_policy_stops_a_run_with_everything_saved_and_stays_in_force() {
     let ended = train(&["--set", stop, "--set", early]);
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(
-        ended.stderr.contains("diagnosis.hidden_state_collapse.policy=warn"),
+        ended
+            .stderr
+            .contains("diagnosis.hidden_state_collapse.policy=warn"),
         "{ended:?}"
     );
     let events = rows(&out, "event");

@@ -147,7 +147,7 @@ impl DataConfig {
     /// Returns the accuracy of guessing a task's answer; none of text.
     pub fn chance_accuracy(&self) -> Option<f64> {
         match self {
-            Self::Nothing {} | Self::Text { .. } => None,
+            Self::Nothing {} | Self::Text { .. } | Self::Prepared { .. } => None,
             Self::WordProblem { group, .. } => Some(1.0 / group.table().order() as f64),
             Self::Arithmetic { modulus, .. } => Some(1.0 / f64::from(*modulus)),
         }

@@ -81,7 +81,8 @@ impl Default for IgnoredStateConfig {
     }
 }
 
-/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median.
+/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median. Steps of less than
+/// half the mean recurrence are passed over here and in `loss_spike`: their loss is a shallower model's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DivergenceConfig {
@@ -98,7 +99,7 @@ impl Default for DivergenceConfig {
         Self {
             policy: Policy::Warn,
             rise: 0.5,
-            steps: 30,
+            steps: 50,
         }
     }
 }

@@ -98,14 +98,17 @@ impl Diagnosis {
     }
 
     fn train(&mut self, record: &Record) {
-        if let Some(recurrence) = record.number("recurrence") {
-            self.recurrence.add(recurrence);
-        }
+        let recurrence = record.number("recurrence");
+        recurrence.inspect(|recurrence| self.recurrence.add(*recurrence));
         if let Some(correlation) = record.number("hidden_state_corr") {
             let change = self.collapse.observe(record.step, correlation);
             self.apply(Failure::HiddenStateCollapse, record.step, change);
         }
-        if let Some(loss) = record.number("loss") {
+        let is_shallow = recurrence < self.recurrence.value().map(|mean| mean / 2.0);
+        if let Some(loss) = record
+            .number("loss")
+            .filter(|loss| !(is_shallow && loss.is_finite()))
+        {
             let change = self.rising.observe(record.step, loss);
             self.apply(Failure::Divergence, record.step, change);
             let change = self.spike.observe(record.step, loss);
@@ -251,12 +254,27 @@ mod tests {
 
     #[test]
     fn a_loss_that_rises_after_a_spike_is_both() {
-        let loss = |step| if step < 50 { 3.0 } else { 5.0 };
+        let loss = |step| if step < 40 { 3.0 } else { 5.0 };
         let records = run(loss, |_| 0.1, |loss| [1.05 * loss, loss]);
         let (verdict, found) = verdict(&records);
         assert_eq!(verdict, Verdict::Divergence);
         let failures: Vec<Failure> = found.into_iter().map(|(failure, _)| failure).collect();
         assert_eq!(failures, [Failure::LossSpike, Failure::Divergence]);
+    }
+
+    #[test]
+    fn the_losses_of_shallow_steps_are_no_rise() {
+        let mut records = Vec::new();
+        for step in 1..=100 {
+            let mut record = Record::train(step, 10 * step);
+            let is_shallow = step > 60;
+            let (loss, recurrence) = if is_shallow { (4.0, 1.0) } else { (2.0, 8.0) };
+            record.push("loss", loss).unwrap();
+            record.push("recurrence", recurrence).unwrap();
+            records.push(record);
+        }
+        // The mean falls to 5.2 by the end: one iteration stays below its half.
+        assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
     }
 
     #[test]

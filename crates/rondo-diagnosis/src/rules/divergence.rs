@@ -6,7 +6,7 @@ use crate::config::DivergenceConfig;
 use crate::failure::Evidence;
 
 /// Readings in a median.
-const WINDOW: usize = 9;
+const WINDOW: usize = 15;
 
 /// Whether the loss has risen for good.
 #[derive(Clone, Debug)]
@@ -94,11 +94,11 @@ mod tests {
     #[test]
     fn a_rise_that_stays_is_a_divergence_and_a_fall_ends_it() {
         let high = [3.0; 20].into_iter().chain([4.0; 60]);
-        // The median of nine rises with the fifth high reading, at step 24.
-        assert_eq!(feed(&mut rule(), high.clone()), [(54, true)]);
+        // The median of fifteen rises with the eighth high reading, at step 27.
+        assert_eq!(feed(&mut rule(), high.clone()), [(77, true)]);
         assert_eq!(
             feed(&mut rule(), high.chain([3.0; 9])),
-            [(54, true), (84, false)]
+            [(77, true), (87, false)]
         );
     }
 
@@ -116,7 +116,7 @@ mod tests {
     fn what_is_not_finite_is_a_divergence_at_once() {
         let mut rule = rule();
         assert_eq!(feed(&mut rule, [3.0, f64::NAN, f64::INFINITY]), [(1, true)]);
-        assert_eq!(feed(&mut rule, [3.0; 9]), [(7, false)]);
+        assert_eq!(feed(&mut rule, [3.0; 20]), [(13, false)]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::past::PastRun;
 
 /// Steps whose iterations are drawn where there is one run.
 const PROFILES: usize = 5;
+/// Records among which the one with the most iterations is drawn: some steps take a few only.
+const AROUND: usize = 20;
 /// Draws that stand for the law of a sampler.
 const DRAWS: u64 = 1 << 16;
 
@@ -137,7 +139,7 @@ fn sampled(run: &PastRun) -> SampledDepths {
     }
 }
 
-/// Returns the iterations of the last logged step of each run; of one run those of several steps.
+/// Returns the iterations of a late step of each run; of one run those of several steps.
 fn profiles(runs: &[PastRun]) -> Vec<IterationProfile> {
     let has_iterations = |record: &&Record| record.metrics.get("iterations.residual").is_some();
     let of_step = |run: &PastRun, record: &Record| IterationProfile {
@@ -150,40 +152,34 @@ fn profiles(runs: &[PastRun]) -> Vec<IterationProfile> {
     };
     let mut profiles = Vec::new();
     for run in runs {
-        let records: Vec<&Record> = run
-            .history
-            .of(Kind::Train)
-            .filter(has_iterations)
-            .collect();
-        let Some(last) = records.len().checked_sub(1) else {
-            continue;
-        };
+        let records: Vec<&Record> = run.history.of(Kind::Train).filter(has_iterations).collect();
         let wanted = match runs.len() {
             1 => spread(&records),
-            _ => vec![last],
+            _ => Vec::from_iter(deepest(&records, records.len())),
         };
         profiles.extend(wanted.into_iter().map(|index| of_step(run, records[index])));
     }
     profiles
 }
 
-/// Chooses the first and the last record and some between, at steps of equal ratios; of the records
-/// around such a step the one with the most iterations.
+/// Chooses the record with the most iterations of the last ones before `end`.
+fn deepest(records: &[&Record], end: usize) -> Option<usize> {
+    let iterations = |index: usize| records[index].number("recurrence").unwrap_or(0.0);
+    (end.saturating_sub(AROUND)..end).max_by(|a, b| iterations(*a).total_cmp(&iterations(*b)))
+}
+
+/// Chooses records from the first steps to the last ones, at steps of equal ratios.
 fn spread(records: &[&Record]) -> Vec<usize> {
     let (Some(first), Some(last)) = (records.first(), records.last()) else {
         return Vec::new();
     };
     let ratio = last.step as f64 / first.step.max(1) as f64;
-    let iterations = |index: usize| records[index].number("recurrence").unwrap_or(0.0);
     let mut chosen: Vec<usize> = (0..PROFILES)
-        .map(|part| {
+        .filter_map(|part| {
             let power = part as f64 / (PROFILES - 1) as f64;
             let step = first.step.max(1) as f64 * ratio.powf(power);
             let at = records.partition_point(|record| (record.step as f64) < step);
-            let around = at.saturating_sub(4)..(at + 5).min(records.len());
-            around
-                .max_by(|a, b| iterations(*a).total_cmp(&iterations(*b)))
-                .unwrap_or(0)
+            deepest(records, (at + 1).min(records.len()))
         })
         .collect();
     chosen.dedup();

@@ -127,7 +127,10 @@ fn tell_what_is_missing(runs: &[PastRun]) {
             1 => terminal::note(&format!(
                 "{}: one evaluation, at step {}; a curve needs two",
                 run.name,
-                run.history.of(Kind::Eval).last().map_or(0, |last| last.step)
+                run.history
+                    .of(Kind::Eval)
+                    .last()
+                    .map_or(0, |last| last.step)
             )),
             _ => {}
         }
@@ -170,7 +173,14 @@ fn number(value: Option<f64>, digits: usize) -> String {
 
 fn overview(rows: &[Row]) -> Grid {
     let header = [
-        "run", "verdict", "step", "loss", "val loss", "corr start", "peak", "end",
+        "run",
+        "verdict",
+        "step",
+        "loss",
+        "val loss",
+        "corr start",
+        "peak",
+        "end",
     ];
     let row = |row: &Row| {
         let two = |value: Option<f64>| or_missing(value, |value| format!("{value:.2}"));
