@@ -124,11 +124,12 @@ impl Axis {
         let positive = finite.iter().copied().filter(|v| *v > 0.0);
         let shown = positive.map(|v| v.max(lowest));
         let (low, high) = range(shown.chain([covered.0, covered.1])).unwrap_or(covered);
+        let axis = Self::spanning(label, low, high, margin);
         Self {
             floor: low,
             clamp: Clamp::Floor,
-            clamped: finite.iter().filter(|v| **v < low).count(),
-            ..Self::spanning(label, low, high, margin)
+            clamped: finite.iter().filter(|v| **v < axis.low).count(),
+            ..axis
         }
     }
 
@@ -263,7 +264,7 @@ impl Axis {
     }
 
     /// Returns the share of the axis at which a value lies, 0 at its low and 1 at its high end; `None`
-    /// where the value is not finite.
+    /// where the value is not finite. Values below a log axis lie at its floor.
     pub(crate) fn share(&self, value: f64) -> Option<f64> {
         if !value.is_finite() {
             return None;
@@ -272,7 +273,8 @@ impl Axis {
             Scale::Linear => (value - self.low) / (self.high - self.low),
             Scale::Log => {
                 let (low, high) = (self.low.ln(), self.high.ln());
-                (value.max(self.floor).ln() - low) / (high - low)
+                let shown = if value < self.low { self.floor } else { value };
+                (shown.ln() - low) / (high - low)
             }
         })
     }
@@ -425,6 +427,22 @@ mod tests {
         assert_eq!(label(&[2.0, 30.0]).as_deref(), Some("p (log)"));
         assert_eq!(label(&[13.5, 10.8]).as_deref(), Some("p"));
         assert_eq!(label(&[f64::NAN]), None);
+    }
+
+    #[test]
+    fn a_tick_between_the_end_of_the_axis_and_the_smallest_value_has_its_own_place() {
+        let axis = Axis::log("y", [360.0], 0.0).expect("a positive value");
+        let shares: Vec<f64> = axis
+            .ticks
+            .iter()
+            .filter_map(|t| axis.share(t.value))
+            .collect();
+        assert_eq!(texts(&axis), ["300", "400", "500"]);
+        assert!(
+            shares.is_sorted() && shares[0] < 0.5 && shares[1] > 0.5,
+            "{shares:?}"
+        );
+        assert_eq!(axis.share(0.0), axis.share(360.0));
     }
 
     #[test]
