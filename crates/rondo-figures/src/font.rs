@@ -16,6 +16,9 @@ pub(crate) const STACK: &str = "'DejaVu Sans', Verdana, Geneva, sans-serif";
 /// How far the middle of a digit lies above the baseline, as a share of the font size.
 pub(crate) const HALF_DIGIT: f64 = 0.36;
 
+/// No panel has room for more characters side by side.
+const MOST_IN_A_LINE: usize = 256;
+
 /// Which point of a line of text is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
@@ -73,7 +76,7 @@ pub(crate) fn shortened_inside(text: &str, most: usize) -> String {
 /// Returns the text cut inside, so that it is at most `room` pixels wide.
 pub(crate) fn fitted(text: &str, size: f64, room: f64) -> String {
     let count = text.chars().count();
-    let fitting = (1..=count)
+    let fitting = (1..=count.min(MOST_IN_A_LINE))
         .rev()
         .map(|most| shortened_inside(text, most))
         .find(|short| width(short, size) <= room);

@@ -18,8 +18,8 @@
 //!
 //! * [`runs`]: what a run logged over its steps; `training_dynamics`, `loss_vs_tokens` and `ppl_vs_tokens`,
 //!   drawn from it; `tokens`: tokens beside steps
-//! * `depth_reach`, `depth_histogram`, `depth_perplexity`, `per_iteration`: each with its input; `depths`:
-//!   how a recurrence depth looks
+//! * `depth_reach`, `depth_perplexity`, `per_iteration`: each with its input; `depth_histogram`, drawn from
+//!   `sampled`; `depths`: how a recurrence depth looks
 //! * [`trajectories`]: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
 //!   `pca`: principal components by subspace iteration
 //! * [`exits`]: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
@@ -33,7 +33,9 @@
 //! A scene is described once and written twice, so the SVG and the PNG agree to the pixel. Text in a PNG
 //! is drawn from an embedded font: a picture comes out the same, byte for byte, on a machine without
 //! any. Values that are not finite are gaps; values at or below zero on a log axis are drawn at the
-//! smallest positive one, counted, and told in the caption.
+//! smallest positive one, counted, and told in the caption. Steps begin at 1: an evaluation before
+//! training is drawn there. A table keeps every number, however few of them can be told apart in the
+//! picture.
 //!
 //! The crate does not know models, tensors, run directories or configurations, and reads no file. It
 //! writes nowhere but into the folder it is given. No clock, no environment, no randomness.
@@ -69,6 +71,7 @@ mod png;
 mod ppl_vs_tokens;
 mod raster;
 pub mod runs;
+mod sampled;
 mod scene;
 mod sheet;
 mod svg;
@@ -80,7 +83,7 @@ pub mod trajectories;
 mod viridis;
 
 pub use convergence::convergence;
-pub use depth_histogram::{SampledDepths, depth_histogram};
+pub use depth_histogram::depth_histogram;
 pub use depth_perplexity::{DepthCurve, depth_perplexity};
 pub use depth_reach::{DepthAccuracy, DepthReach, depth_reach};
 pub use error::FigureError;
@@ -93,5 +96,6 @@ pub use per_iteration::{IterationProfile, per_iteration};
 pub use picture::Picture;
 pub use ppl_vs_tokens::ppl_vs_tokens;
 pub use runs::{DepthLog, Logged, RunLog};
+pub use sampled::SampledDepths;
 pub use training_dynamics::training_dynamics;
 pub use trajectories::Trajectories;

@@ -9,7 +9,7 @@ use crate::scene::{Path, Point, Scene, Stroke};
 /// Radius of the marks on a line.
 const MARK: f64 = 5.5;
 /// More points than this are not marked one by one.
-const MOST_MARKS: usize = 64;
+const MOST_MARKS: usize = 32;
 
 /// The values of one series, and how they look.
 #[derive(Clone, Debug)]

@@ -17,8 +17,8 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Lays out a page whose panels are `height` pixels high, or as high as the legend beside them. An
-    /// empty legend takes no room.
+    /// Lays out a page whose panels are `height` pixels high. A longer legend beside them makes the page
+    /// longer; an empty one takes no room.
     pub(crate) fn new(
         title: &str,
         height: f64,
@@ -26,10 +26,9 @@ impl Page {
         beside: &Legend,
         below: &Legend,
     ) -> Self {
-        let height = height.max(INSET + beside.height());
-        let across = Sheet::width();
-        let under = below.height_across(across);
-        let Sheet { mut scene, body } = Sheet::new(title, height + under, caption);
+        let panels = height + below.height_across(Sheet::width());
+        let total = panels.max(INSET + beside.height());
+        let Sheet { mut scene, body } = Sheet::new(title, total, caption);
         let right = match beside.entries.is_empty() {
             true => body.right,
             false => body.right - beside.width() - GAP,
@@ -69,4 +68,26 @@ impl Page {
 /// Returns what the caption says of panels that can be compared by eye, where there are several.
 pub(crate) fn same_axes(panels: usize) -> Option<String> {
     (panels > 1).then(|| "All panels have the same axes.".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::legend::Entry;
+    use crate::palette::BLUE;
+    use crate::scene::Stroke;
+
+    #[test]
+    fn legends_take_their_room_from_the_page_and_not_from_the_height_of_the_panels() {
+        let legend = |rows: usize| {
+            let entry = |row: usize| Entry::line(row.to_string(), Stroke::solid(BLUE, 2.0));
+            Legend::of((0..rows).map(entry))
+        };
+        let page = |beside, below| Page::new("", 400.0, &[], &legend(beside), &legend(below));
+        let (bare, full) = (page(0, 0), page(64, 2));
+        assert!((bare.body.width() - Sheet::width()).abs() < 1e-9);
+        assert!(full.body.right < bare.body.right);
+        assert!((full.body.height() - 400.0).abs() < 1e-9);
+        assert!(f64::from(full.scene.height) > legend(64).height());
+    }
 }

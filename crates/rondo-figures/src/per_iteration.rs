@@ -58,13 +58,13 @@ pub fn per_iteration(profiles: &[IterationProfile]) -> Result<Picture, FigureErr
     };
     let residuals = all(|p| &p.residual).chain(all(|p| &p.rel_residual));
     let correlations = all(|p| &p.token_corr).chain([0.0, 1.0]);
-    let correlation = Axis::linear("Token Correlation", correlations, 0.04);
-    let residual = Axis::log("Residual (log)", residuals, 0.06);
-    let norm = Axis::linear("State Norm", all(|p| &p.state_norm), 0.08);
-    let (Some(correlation), Some(residual), Some(norm)) = (correlation, residual, norm) else {
-        let reason = "no residual is positive, or no state norm finite";
-        return Err(FigureError::empty(NAME, reason));
-    };
+    let no = |what| FigureError::empty(NAME, format!("no {what}"));
+    let correlation = Axis::linear("Token Correlation", correlations, 0.04)
+        .ok_or_else(|| no("correlation is finite"))?;
+    let residual =
+        Axis::log("Residual (log)", residuals, 0.06).ok_or_else(|| no("residual is positive"))?;
+    let norm = Axis::linear("State Norm", all(|p| &p.state_norm), 0.08)
+        .ok_or_else(|| no("state norm is finite"))?;
     let x = Axis::counted("Iteration", 1, last, 10);
     let scene = draw(profiles, &x, [correlation, residual, norm]);
     Ok(Picture::new(NAME, scene, table(profiles)))

@@ -200,6 +200,21 @@ main,val_perplexity,16,100,51200,30.0
     }
 
     #[test]
+    fn a_picture_drawn_twice_has_the_same_bytes() {
+        let scratch = tempfile::tempdir().expect("a temporary folder");
+        let files = ["one", "two"].map(|name| {
+            let picture = training_dynamics(&[run("a"), run("b")]).expect("a picture");
+            picture
+                .save(&scratch.path().join(name))
+                .expect("three files")
+        });
+        for (one, two) in files[0].iter().zip(&files[1]) {
+            let bytes = |path| std::fs::read(path).expect("a file");
+            assert_eq!(bytes(one), bytes(two), "{}", one.display());
+        }
+    }
+
+    #[test]
     fn what_a_run_lacks_is_told_by_its_name() {
         let refused = |change: fn(&mut RunLog)| {
             let mut bad = run("b");
@@ -239,12 +254,12 @@ main,val_perplexity,16,100,51200,30.0
     }
 
     #[test]
-    fn a_million_steps_are_drawn_with_few_points_and_tabled_in_full() {
+    fn many_steps_are_drawn_with_few_points_and_tabled_in_full() {
         let mut long = run("long");
-        let loss: Vec<(u64, f64)> = (1..=1_000_000).map(|i| (i, 2.0 + 1.0 / i as f64)).collect();
+        let loss: Vec<(u64, f64)> = (1..=100_000).map(|i| (i, 2.0 + 1.0 / i as f64)).collect();
         long.loss = log(&loss);
         let picture = training_dynamics(&[long]).expect("a picture");
         assert!(picture.svg().len() < 100_000);
-        assert!(picture.csv().lines().count() > 1_000_000);
+        assert!(picture.csv().lines().count() > 100_000);
     }
 }
