@@ -1,8 +1,9 @@
 //! The gated MLP `W_out(SiLU(a) ⊙ b)`, a and b the halves of `W_in x`.
 
 use crate::gated;
-use crate::matrix::{Matrix, Threads, product_of};
+use crate::matrix::Matrix;
 use crate::memory::Scratch;
+use crate::product::{Threads, product_of};
 use crate::sublayer::{Branch, Gradients};
 
 /// A gated MLP.

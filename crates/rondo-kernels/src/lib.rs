@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`vector`] | lanes, sums, the exponential |
 //! | [`rows`] | pieces of work of fixed size |
-//! | [`matrix`] | views and products |
+//! | [`matrix`], [`product`] | views and products |
 //! | [`norm`], [`gated`], [`attention`] | the functions of a layer |
 //! | [`self_attention`], [`feed_forward`] | the branches made of them |
 //! | [`sublayer`] | a branch with its norms and its residual connection |
@@ -20,8 +20,8 @@
 //! | [`update`] | the optimizers' rules, in place |
 //! | [`memory`] | the allocator's pages, working space |
 //!
-//! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
-//! and in one call of [`memory`], with its reasons.
+//! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`],
+//! in [`product`] and in one call of [`memory`], with its reasons.
 
 #![allow(
     clippy::inline_always,
@@ -35,6 +35,7 @@ pub mod gated;
 pub mod matrix;
 pub mod memory;
 pub mod norm;
+pub mod product;
 pub mod rows;
 pub mod self_attention;
 pub mod sublayer;

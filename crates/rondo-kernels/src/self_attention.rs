@@ -1,8 +1,9 @@
 //! Causal self-attention as a branch: the packed projection, attention, the projection after it.
 
 use crate::attention::{self, Preparation, Shape};
-use crate::matrix::{Matrix, Threads, product_of};
+use crate::matrix::Matrix;
 use crate::memory::Scratch;
+use crate::product::{Threads, product_of};
 use crate::sublayer::{Branch, Gradients};
 
 /// `Attention(prepare(x · qkv)) · proj`.

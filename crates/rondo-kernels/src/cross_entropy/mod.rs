@@ -22,8 +22,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::matrix::{Matrix, MatrixMut, Threads, Write, product};
+use crate::matrix::{Matrix, MatrixMut, runs};
 use crate::memory::Scratch;
+use crate::product::{Threads, Write, product};
 use crate::rows::rows_per_task;
 use crate::vector::vectorized;
 use row::RowLoss;
@@ -221,10 +222,7 @@ fn chunk_rows(vocab: usize) -> usize {
 
 /// Cuts the tokens into chunks.
 fn chunks(tokens: usize, vocab: usize) -> impl Iterator<Item = Range<usize>> {
-    let rows = chunk_rows(vocab);
-    (0..tokens)
-        .step_by(rows)
-        .map(move |first| first..tokens.min(first + rows))
+    runs(tokens, chunk_rows(vocab))
 }
 
 /// Writes the logits of hidden states.
