@@ -4,7 +4,8 @@
 //! it, written by hand; both are proven against a plain version in f64 and its finite differences.
 //!
 //! Results depend on the shapes alone: work is cut into pieces of fixed size and partial sums are
-//! added in a fixed order, so one thread and many give the same bits.
+//! added in a fixed order, so one thread and many give the same bits. Machines with other instructions
+//! add the terms of a product in another order.
 //!
 //! Reading order:
 //!

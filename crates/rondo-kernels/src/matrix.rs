@@ -63,6 +63,11 @@ impl<'a> Matrix<'a> {
         [self.rows, self.cols]
     }
 
+    /// Returns whether the elements of a row are neighbours; else those of a column are.
+    pub(crate) fn has_contiguous_rows(&self) -> bool {
+        self.col_stride == 1
+    }
+
     /// Returns the first element and the distances of rows and of columns.
     pub(crate) fn layout(&self) -> (*const f32, [usize; 2]) {
         (self.start, [self.row_stride, self.col_stride])
@@ -141,6 +146,22 @@ impl<'a> MatrixMut<'a> {
         assert_eq!(data.len(), rows * cols, "{rows} rows of {cols}");
         Self {
             start: data.as_mut_ptr(),
+            rows,
+            cols,
+            row_stride: cols,
+            data: PhantomData,
+        }
+    }
+
+    /// Views memory that may not have been written yet.
+    ///
+    /// # Safety
+    ///
+    /// `start` must be valid for writing `rows` rows of `cols` elements for 'a, and nothing else
+    /// may use them. An element must be written by pointer before it is read or part of a slice.
+    pub(crate) unsafe fn unwritten(start: *mut f32, rows: usize, cols: usize) -> Self {
+        Self {
+            start,
             rows,
             cols,
             row_stride: cols,

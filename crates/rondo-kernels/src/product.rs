@@ -1,8 +1,12 @@
 //! Products of matrices.
 
-#![allow(unsafe_code, reason = "the gemm crate takes pointers")]
+#![allow(
+    unsafe_code,
+    reason = "the gemm crate and the tiles of bf16 take pointers; some instructions are named by hand"
+)]
 
-use gemm::Parallelism;
+mod bf16;
+mod full;
 
 use crate::matrix::{Matrix, MatrixMut};
 
@@ -15,16 +19,21 @@ pub enum Write {
     Add,
 }
 
-/// Who computes a product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Threads {
-    /// This thread: inside a task.
-    One,
-    /// As many as there are.
-    All,
+/// What a product makes of the numbers that it multiplies; it adds in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Takes them as they are.
+    #[default]
+    F32,
+    /// Rounds them to bf16: 8 bits of significand, the nearest number, of two the even one.
+    /// Subnormal numbers become zero.
+    ///
+    /// Machines differ in the order in which they add. A machine by itself has the same bits on one
+    /// thread and on many.
+    Bf16,
 }
 
-/// Writes `scale · a · b` into `out`.
+/// Writes `a · b` into `out`.
 ///
 /// # Shapes
 ///
@@ -36,10 +45,9 @@ pub enum Threads {
 pub fn product(
     out: MatrixMut<'_>,
     write: Write,
-    scale: f32,
     a: Matrix<'_>,
     b: Matrix<'_>,
-    threads: Threads,
+    precision: Precision,
 ) {
     let ([m, n], [a_rows, k], [b_rows, b_cols]) = (out.shape(), a.shape(), b.shape());
     assert_eq!(
@@ -47,10 +55,11 @@ pub fn product(
         [m, k, n],
         "[{m}, {k}] times [{k}, {n}]"
     );
-    let (start, row_stride) = out.destination();
-    // SAFETY: the three views lie in slices that are borrowed for this call, `out` for writing and
-    // disjoint from the others, and the shapes fit.
-    unsafe { multiply(start, row_stride, write, scale, a, b, threads) }
+    let multiply = match precision {
+        Precision::F32 => full::multiply,
+        Precision::Bf16 => bf16::multiply,
+    };
+    multiply(out, write, a, b);
 }
 
 /// Returns `a · b` in a new vector, row after row, `[m, n]`.
@@ -62,65 +71,15 @@ pub fn product(
 /// # Panics
 ///
 /// Panics where the shapes do not fit.
-pub fn product_of(a: Matrix<'_>, b: Matrix<'_>, threads: Threads) -> Vec<f32> {
-    let ([m, k], [b_rows, n]) = (a.shape(), b.shape());
-    assert_eq!(b_rows, k, "[{m}, {k}] times [{b_rows}, {n}]");
-    let mut out = Vec::with_capacity(m * n);
-    // SAFETY: the vector has room for m rows of n, nothing else has its pointer, and the product
-    // that replaces writes every element without reading it, after which they are initialised.
-    unsafe {
-        multiply(out.as_mut_ptr(), n, Write::Replace, 1.0, a, b, threads);
-        out.set_len(m * n);
-    }
-    out
-}
-
-/// Writes `scale · a · b` to rows `row_stride` apart.
-///
-/// # Safety
-///
-/// `out` must be valid for writing `[m, n]` at that stride, for reading as well where the product
-/// is added, and must not overlap `a` or `b`; the inner dimensions of `a` and `b` must agree.
-unsafe fn multiply(
-    out: *mut f32,
-    row_stride: usize,
-    write: Write,
-    scale: f32,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    threads: Threads,
-) {
-    let ([m, k], [_, n]) = (a.shape(), b.shape());
-    let parallelism = match threads {
-        Threads::One => Parallelism::None,
-        Threads::All => Parallelism::Rayon(0),
-    };
-    let stride = |stride: usize| stride as isize;
-    let ((a, [a_rows, a_cols]), (b, [b_rows, b_cols])) = (a.layout(), b.layout());
-    // SAFETY: the caller's promise; a and b are views of borrowed slices.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out,
-            1,
-            stride(row_stride),
-            write == Write::Add,
-            a,
-            stride(a_cols),
-            stride(a_rows),
-            b,
-            stride(b_cols),
-            stride(b_rows),
-            1.0,
-            scale,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
+pub fn product_of(a: Matrix<'_>, b: Matrix<'_>, precision: Precision) -> Vec<f32> {
+    let ([m, _], [_, n]) = (a.shape(), b.shape());
+    let mut values = Vec::with_capacity(m * n);
+    // SAFETY: the vector has room for m rows of n and nothing else has its pointer.
+    let out = unsafe { MatrixMut::unwritten(values.as_mut_ptr(), m, n) };
+    product(out, Write::Replace, a, b, precision);
+    // SAFETY: the product that replaces has written every element.
+    unsafe { values.set_len(m * n) };
+    values
 }
 
 #[cfg(test)]

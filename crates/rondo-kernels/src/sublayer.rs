@@ -191,4 +191,6 @@ fn add(a: &mut [f32], b: &[f32]) {
 }
 
 #[cfg(test)]
+mod bf16_tests;
+#[cfg(test)]
 mod tests;
