@@ -2,7 +2,7 @@
 //! round.
 
 use std::arch::x86_64::{
-    __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    __cpuid, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
     _mm512_storeu_ps,
 };
 
@@ -19,6 +19,15 @@ impl Dots {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512bf16");
         found.then_some(Self(()))
+    }
+
+    /// Returns whether they are worth using: the processor is AMD's, which start as many of them in a
+    /// cycle as multiply-adds of f32, so twice the terms. On Intel's a product takes 1.4 times as
+    /// long as one of f32.
+    pub(super) fn are_fast() -> bool {
+        let vendor = __cpuid(0);
+        let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
+        name.as_flattened() == b"AuthenticAMD"
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `tile` | rounded numbers in tiles, packed by AVX-512 |
 //! | `pieces` | a product cut into pieces of tiles |
 //! | `amx` | a block of a product by AMX, the matrix unit of Xeons since 2023 |
-//! | `dots` | a block by AVX-512, Zen 4 and Xeons since 2020 |
+//! | `dots` | a block by AVX-512, for AMD's processors since Zen 4 |
 //! | `rounded` | rounded numbers kept in f32, for every other processor |
 
 #[cfg(target_arch = "x86_64")]
@@ -45,14 +45,14 @@ pub(super) enum Kernel {
 impl Kernel {
     /// Returns those that this machine has, the fastest first.
     pub(super) fn all() -> Vec<Self> {
-        let mut found = Vec::new();
+        let mut all = vec![Self::Rounded];
         #[cfg(target_arch = "x86_64")]
         {
-            found.extend(amx::Amx::detect().map(Self::Amx));
-            found.extend(dots::Dots::detect().map(Self::Dots));
+            let place = usize::from(!dots::Dots::are_fast());
+            all.splice(place..place, dots::Dots::detect().map(Self::Dots));
+            all.splice(0..0, amx::Amx::detect().map(Self::Amx));
         }
-        found.push(Self::Rounded);
-        found
+        all
     }
 
     /// Returns the fastest, found once.
