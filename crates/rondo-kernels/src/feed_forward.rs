@@ -1,8 +1,9 @@
 //! The gated MLP `W_out(SiLU(a) ⊙ b)`, a and b the halves of `W_in x`.
 
 use crate::gated;
-use crate::matrix::{Matrix, Threads, product_of};
+use crate::matrix::Matrix;
 use crate::memory::Scratch;
+use crate::product::{Precision, product_of};
 use crate::sublayer::{Branch, Gradients};
 
 /// A gated MLP.
@@ -12,6 +13,8 @@ pub struct FeedForward<'a> {
     pub in_proj: Matrix<'a>,
     /// `[d_ff, d_out]`.
     pub out_proj: Matrix<'a>,
+    /// Of both matrices' products.
+    pub precision: Precision,
 }
 
 impl FeedForward<'_> {
@@ -33,15 +36,15 @@ impl Branch for FeedForward<'_> {
 
     fn forward(&self, x: Matrix<'_>) -> (Vec<f32>, Self::Saved) {
         let [rows, _] = x.shape();
-        let both = product_of(x, self.in_proj, Threads::All);
+        let both = product_of(x, self.in_proj, self.precision);
         let h = self.gated(&both, rows);
         let h = Matrix::new(&h, rows, self.d_ff());
-        (product_of(h, self.out_proj, Threads::All), both)
+        (product_of(h, self.out_proj, self.precision), both)
     }
 
     fn backward(&self, x: Matrix<'_>, both: &Self::Saved, d_y: Matrix<'_>) -> Gradients {
         let ([rows, _], d_ff) = (x.shape(), self.d_ff());
-        let mut h = product_of(d_y, self.out_proj.transposed(), Threads::All);
+        let mut h = product_of(d_y, self.out_proj.transposed(), self.precision);
         let mut d_both = Scratch::of(rows * 2 * d_ff);
         gated::backward(both, d_ff, &mut d_both, &mut h);
         let (h, d_both) = (
@@ -52,11 +55,11 @@ impl Branch for FeedForward<'_> {
         let ((d_in, d_out), input) = rayon::join(
             || {
                 (
-                    product_of(x.transposed(), d_both, Threads::All),
-                    product_of(h.transposed(), d_y, Threads::All),
+                    product_of(x.transposed(), d_both, self.precision),
+                    product_of(h.transposed(), d_y, self.precision),
                 )
             },
-            || product_of(d_both, self.in_proj.transposed(), Threads::All),
+            || product_of(d_both, self.in_proj.transposed(), self.precision),
         );
         Gradients {
             input,

@@ -4,7 +4,8 @@
 //! it, written by hand; both are proven against a plain version in f64 and its finite differences.
 //!
 //! Results depend on the shapes alone: work is cut into pieces of fixed size and partial sums are
-//! added in a fixed order, so one thread and many give the same bits.
+//! added in a fixed order, so one thread and many give the same bits. Machines with other instructions
+//! add the terms of a product in another order.
 //!
 //! Reading order:
 //!
@@ -12,7 +13,7 @@
 //! |---|---|
 //! | [`vector`] | lanes, sums, the exponential |
 //! | [`rows`] | pieces of work of fixed size |
-//! | [`matrix`] | views and products |
+//! | [`matrix`], [`product`] | views and products |
 //! | [`norm`], [`gated`], [`attention`] | the functions of a layer |
 //! | [`self_attention`], [`feed_forward`] | the branches made of them |
 //! | [`sublayer`] | a branch with its norms and its residual connection |
@@ -20,8 +21,8 @@
 //! | [`update`] | the optimizers' rules, in place |
 //! | [`memory`] | the allocator's pages, working space |
 //!
-//! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`]
-//! and in one call of [`memory`], with its reasons.
+//! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`],
+//! in [`product`] and in one call of [`memory`], with its reasons.
 
 #![allow(
     clippy::inline_always,
@@ -35,6 +36,7 @@ pub mod gated;
 pub mod matrix;
 pub mod memory;
 pub mod norm;
+pub mod product;
 pub mod rows;
 pub mod self_attention;
 pub mod sublayer;

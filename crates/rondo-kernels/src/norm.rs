@@ -1,6 +1,6 @@
 //! Root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467), alone and with the sum before it.
 
-use crate::matrix::Write;
+use crate::product::Write;
 use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
 use crate::vector::{dot, dot_three, vectorized};
 

@@ -1,8 +1,9 @@
 //! Causal self-attention as a branch: the packed projection, attention, the projection after it.
 
 use crate::attention::{self, Preparation, Shape};
-use crate::matrix::{Matrix, Threads, product_of};
+use crate::matrix::Matrix;
 use crate::memory::Scratch;
+use crate::product::{Precision, product_of};
 use crate::sublayer::{Branch, Gradients};
 
 /// `Attention(prepare(x · qkv)) · proj`.
@@ -16,6 +17,8 @@ pub struct SelfAttention<'a> {
     pub preparation: Preparation<'a>,
     /// `[heads·d_head, d_model]`.
     pub proj: Matrix<'a>,
+    /// Of the projections; attention itself is f32.
+    pub precision: Precision,
 }
 
 /// What the backward pass of attention needs.
@@ -33,7 +36,7 @@ impl Branch for SelfAttention<'_> {
     fn forward(&self, x: Matrix<'_>) -> (Vec<f32>, Saved) {
         let shape = self.shape;
         let mut saved = Saved {
-            qkv: product_of(x, self.qkv, Threads::All),
+            qkv: product_of(x, self.qkv, self.precision),
             inverse_rms: vec![0.0; self.preparation.inverse_rms_len(shape)],
             attended: vec![0.0; shape.rows() * shape.attended_width()],
             lse: vec![0.0; shape.lse_len()],
@@ -46,7 +49,7 @@ impl Branch for SelfAttention<'_> {
         );
         attention::forward(shape, &saved.qkv, &mut saved.attended, &mut saved.lse);
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
-        (product_of(attended, self.proj, Threads::All), saved)
+        (product_of(attended, self.proj, self.precision), saved)
     }
 
     /// The weights are `qkv`, the bias where there is one, `proj`.
@@ -54,8 +57,8 @@ impl Branch for SelfAttention<'_> {
         let shape = self.shape;
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
         let (d_proj, d_attended) = rayon::join(
-            || product_of(attended.transposed(), d_y, Threads::All),
-            || product_of(d_y, self.proj.transposed(), Threads::All),
+            || product_of(attended.transposed(), d_y, self.precision),
+            || product_of(d_y, self.proj.transposed(), self.precision),
         );
         let mut d_qkv = Scratch::of(saved.qkv.len());
         attention::backward(
@@ -76,8 +79,8 @@ impl Branch for SelfAttention<'_> {
         let d_qkv = Matrix::new(&d_qkv, shape.rows(), shape.qkv_width());
         // Side by side, so that the threads of one product need not wait for each other.
         let (d_weight, input) = rayon::join(
-            || product_of(x.transposed(), d_qkv, Threads::All),
-            || product_of(d_qkv, self.qkv.transposed(), Threads::All),
+            || product_of(x.transposed(), d_qkv, self.precision),
+            || product_of(d_qkv, self.qkv.transposed(), self.precision),
         );
         Gradients {
             input,

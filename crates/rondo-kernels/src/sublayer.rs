@@ -9,9 +9,10 @@
 //! The forward pass keeps what the branch keeps and what the norm after it reads; the backward pass
 //! computes the norm before the branch again.
 
-use crate::matrix::{Matrix, Write};
+use crate::matrix::Matrix;
 use crate::memory::Scratch;
 use crate::norm::RmsNorm;
+use crate::product::Write;
 use crate::rows::for_rows;
 use crate::vector::vectorized;
 
@@ -189,5 +190,7 @@ fn add(a: &mut [f32], b: &[f32]) {
     });
 }
 
+#[cfg(test)]
+mod bf16_tests;
 #[cfg(test)]
 mod tests;

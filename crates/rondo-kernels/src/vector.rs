@@ -26,13 +26,33 @@ pub fn with_simd<W: WithSimd>(work: W) -> W::Output {
     use pulp::Simd;
     use pulp::x86::{V3, V4};
 
-    if let Some(avx512) = V4::try_new() {
+    if let Some(avx512) = V4::try_new().filter(|_| allows(Level::Avx512)) {
         Simd::vectorize(avx512, work)
-    } else if let Some(avx2) = V3::try_new() {
+    } else if let Some(avx2) = V3::try_new().filter(|_| allows(Level::Avx2)) {
         Simd::vectorize(avx2, work)
     } else {
         work.with_simd(pulp::Scalar)
     }
+}
+
+/// The instructions of a processor, narrow to wide.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    #[cfg(test)]
+    Baseline,
+    Avx2,
+    Avx512,
+}
+
+/// Returns whether instructions that the machine has may be picked: always, but in tests.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn allows(level: Level) -> bool {
+    #[cfg(test)]
+    return level <= levels::widest();
+    #[cfg(not(test))]
+    return level <= Level::Avx512;
 }
 
 /// As [`vectorized`], for work that names the registers.
@@ -178,6 +198,9 @@ fn add_lanes(lanes: [f32; LANES]) -> f32 {
     }
     lanes[0]
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod levels;
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,8 @@
 use std::ops::Range;
 
 use super::tile_product::{Left, tile_product};
-use crate::matrix::{Matrix, MatrixMut, Write};
+use crate::matrix::{Matrix, MatrixMut};
+use crate::product::Write;
 use crate::vector::{LANES, vectorized};
 
 /// Queries of a tile.

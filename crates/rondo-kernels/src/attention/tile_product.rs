@@ -7,7 +7,8 @@
 
 use pulp::{Simd, WithSimd};
 
-use crate::matrix::{Matrix, MatrixMut, Write};
+use crate::matrix::{Matrix, MatrixMut};
+use crate::product::Write;
 use crate::vector::with_simd;
 
 /// The left side of a product.

@@ -22,8 +22,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::matrix::{Matrix, MatrixMut, Threads, Write, product};
+use crate::matrix::{Matrix, MatrixMut, runs};
 use crate::memory::Scratch;
+use crate::product::{Precision, Write, product};
 use crate::rows::rows_per_task;
 use crate::vector::vectorized;
 use row::RowLoss;
@@ -77,7 +78,7 @@ pub struct LossWithGradients {
     pub d_head: Vec<f32>,
 }
 
-/// Returns the loss of each token.
+/// Returns the loss of each token; `precision` is that of the products.
 ///
 /// # Shapes
 ///
@@ -86,14 +87,15 @@ pub struct LossWithGradients {
 /// # Panics
 ///
 /// Panics where the shapes do not fit or a target is outside the vocabulary.
-pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32]) -> Losses {
+pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32], precision: Precision) -> Losses {
     let projection = head.projection();
     let [tokens, vocab] = check(hidden, projection, targets);
     let mut logits = Scratch::of(tokens.min(chunk_rows(vocab)) * vocab);
     let mut rows: Vec<RowLoss> = Vec::with_capacity(tokens);
     for chunk in chunks(tokens, vocab) {
         let logits = &mut logits[..chunk.len() * vocab];
-        project(logits, hidden.rows(chunk.clone()), projection);
+        let hidden = hidden.rows(chunk.clone());
+        project(logits, hidden, projection, precision);
         let of_chunk = logits
             .par_chunks(vocab)
             .zip(&targets[chunk])
@@ -112,7 +114,7 @@ pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32]) -> Losses {
     }
 }
 
-/// Returns the weighted mean loss and its gradients.
+/// Returns the weighted mean loss and its gradients; `precision` is that of the products.
 ///
 /// # Shapes
 ///
@@ -127,6 +129,7 @@ pub fn loss_with_gradients(
     head: Head<'_>,
     targets: &[i32],
     weights: Option<&[f32]>,
+    precision: Precision,
 ) -> LossWithGradients {
     let projection = head.projection();
     let [tokens, vocab] = check(hidden, projection, targets);
@@ -147,7 +150,7 @@ pub fn loss_with_gradients(
     for (chunk, d_hidden) in chunks(tokens, vocab).zip(d_hidden_chunks) {
         let hidden = hidden.rows(chunk.clone());
         let logits = &mut logits[..chunk.len() * vocab];
-        project(logits, hidden, projection);
+        project(logits, hidden, projection, precision);
         let of_chunk = logits
             .par_chunks_mut(vocab)
             .zip(chunk.clone())
@@ -162,7 +165,7 @@ pub fn loss_with_gradients(
         rows.par_extend(of_chunk);
 
         let d_logits = Matrix::new(logits, chunk.len(), vocab);
-        let add = |out, a, b| product(out, Write::Add, 1.0, a, b, Threads::All);
+        let add = |out, a, b| product(out, Write::Add, a, b, precision);
         match head {
             Head::Untied(_) => add(
                 MatrixMut::new(&mut d_head, d_model, vocab),
@@ -176,7 +179,7 @@ pub fn loss_with_gradients(
             ),
         }
         let back = projection.transposed();
-        product(d_hidden, Write::Replace, 1.0, d_logits, back, Threads::All);
+        product(d_hidden, Write::Replace, d_logits, back, precision);
     }
     let nll: Vec<f32> = rows.iter().map(|row| row.nll).collect();
     LossWithGradients {
@@ -221,17 +224,14 @@ fn chunk_rows(vocab: usize) -> usize {
 
 /// Cuts the tokens into chunks.
 fn chunks(tokens: usize, vocab: usize) -> impl Iterator<Item = Range<usize>> {
-    let rows = chunk_rows(vocab);
-    (0..tokens)
-        .step_by(rows)
-        .map(move |first| first..tokens.min(first + rows))
+    runs(tokens, chunk_rows(vocab))
 }
 
 /// Writes the logits of hidden states.
-fn project(logits: &mut [f32], hidden: Matrix<'_>, projection: Matrix<'_>) {
+fn project(logits: &mut [f32], hidden: Matrix<'_>, projection: Matrix<'_>, precision: Precision) {
     let ([rows, _], [_, vocab]) = (hidden.shape(), projection.shape());
     let out = MatrixMut::new(logits, rows, vocab);
-    product(out, Write::Replace, 1.0, hidden, projection, Threads::All);
+    product(out, Write::Replace, hidden, projection, precision);
 }
 
 #[cfg(test)]

@@ -35,18 +35,28 @@ impl Case {
 
     fn losses(&self) -> Losses {
         let head = Matrix::new(&self.head, self.shape[1], self.shape[2]);
-        losses(self.hidden(), Head::Untied(head), &self.targets)
+        let head = Head::Untied(head);
+        losses(self.hidden(), head, &self.targets, Precision::F32)
     }
 
     fn untied(&self, weights: Option<&[f32]>) -> LossWithGradients {
         let head = Matrix::new(&self.head, self.shape[1], self.shape[2]);
-        loss_with_gradients(self.hidden(), Head::Untied(head), &self.targets, weights)
+        self.with_gradients(Head::Untied(head), weights, Precision::F32)
     }
 
     fn tied(&self, weights: Option<&[f32]>) -> LossWithGradients {
         let table = self.transposed_head();
         let table = Matrix::new(&table, self.shape[2], self.shape[1]);
-        loss_with_gradients(self.hidden(), Head::Tied(table), &self.targets, weights)
+        self.with_gradients(Head::Tied(table), weights, Precision::F32)
+    }
+
+    fn with_gradients(
+        &self,
+        head: Head<'_>,
+        weights: Option<&[f32]>,
+        precision: Precision,
+    ) -> LossWithGradients {
+        loss_with_gradients(self.hidden(), head, &self.targets, weights, precision)
     }
 }
 
@@ -253,6 +263,41 @@ fn one_thread_and_two_give_the_same_bits() {
         pool.expect("a pool").install(run)
     };
     assert_eq!(bits(1), bits(2));
+}
+
+#[test]
+fn gradients_of_rounded_numbers_are_near_those_of_the_numbers() {
+    let case = Case::new([70, 48, 90]);
+    let [_, d_model, vocab] = case.shape;
+    let mut head = case.head.clone();
+    // Logits of about 1, where the softmax turns an error of a logit into one of the same size.
+    head.iter_mut().for_each(|x| *x *= 0.2);
+    let head = Matrix::new(&head, d_model, vocab);
+    let run = |precision| case.with_gradients(Head::Untied(head), None, precision);
+    let (full, rounded) = (run(Precision::F32), run(Precision::Bf16));
+    // A number of bf16 is off by at most 2⁻⁹ of itself. Two are multiplied to a logit, and the
+    // gradient of the logit and one more make a term: four roundings, if all lie to one side.
+    let bound = 4.0_f64 / 512.0;
+    assert!(f64::from((full.loss - rounded.loss).abs() / full.loss) < bound);
+    for (full, rounded) in [
+        (&full.d_hidden, &rounded.d_hidden),
+        (&full.d_head, &rounded.d_head),
+    ] {
+        let square = |x: f32| f64::from(x) * f64::from(x);
+        let size: f64 = full.iter().map(|x| square(*x)).sum();
+        let pairs = full.iter().zip(rounded);
+        let error: f64 = pairs.map(|(full, rounded)| square(full - rounded)).sum();
+        let share = (error / size).sqrt();
+        assert!(share > 1e-4 && share < bound, "off by {share}");
+    }
+    let nll = losses(
+        case.hidden(),
+        Head::Untied(head),
+        &case.targets,
+        Precision::Bf16,
+    )
+    .nll;
+    assert_eq!(mean(&nll, None).to_bits(), rounded.loss.to_bits());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::feed_forward::FeedForward;
 use crate::norm::RmsNorm;
+use crate::product::Precision;
 
 /// Sizes, and which norms there are.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +117,7 @@ impl Case {
             branch: FeedForward {
                 in_proj: Matrix::new(w_in, width, 2 * d_ff),
                 out_proj: Matrix::new(w_out, d_ff, width),
+                precision: Precision::F32,
             },
             after: match self.after {
                 AfterKind::Sum => After::Sum,
@@ -237,6 +239,7 @@ fn one_thread_and_two_give_the_same_bits() {
         branch: FeedForward {
             in_proj: Matrix::new(w_in, case.width, 2 * case.d_ff),
             out_proj: Matrix::new(w_out, case.d_ff, case.width),
+            precision: Precision::F32,
         },
         after: After::NormOfSum(norm(after)),
     };

@@ -1,0 +1,86 @@
+//! Products of matrices.
+
+#![allow(
+    unsafe_code,
+    reason = "the gemm crate and the tiles of bf16 take pointers; some instructions are named by hand"
+)]
+
+mod bf16;
+mod full;
+
+use crate::matrix::{Matrix, MatrixMut};
+
+/// What a product does with what stands in its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Overwrites it.
+    Replace,
+    /// Adds to it.
+    Add,
+}
+
+/// What a product makes of the numbers that it multiplies; it adds in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Takes them as they are.
+    #[default]
+    F32,
+    /// Rounds them to bf16: 8 bits of significand, the nearest number, of two the even one.
+    /// Subnormal numbers become zero.
+    ///
+    /// Machines differ in the order in which they add. A machine by itself has the same bits on one
+    /// thread and on many.
+    Bf16,
+}
+
+/// Writes `a · b` into `out`.
+///
+/// # Shapes
+///
+/// `out`: `[m, n]`; `a`: `[m, k]`; `b`: `[k, n]`.
+///
+/// # Panics
+///
+/// Panics where the shapes do not fit.
+pub fn product(
+    out: MatrixMut<'_>,
+    write: Write,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    precision: Precision,
+) {
+    let ([m, n], [a_rows, k], [b_rows, b_cols]) = (out.shape(), a.shape(), b.shape());
+    assert_eq!(
+        [a_rows, b_rows, b_cols],
+        [m, k, n],
+        "[{m}, {k}] times [{k}, {n}]"
+    );
+    let multiply = match precision {
+        Precision::F32 => full::multiply,
+        Precision::Bf16 => bf16::multiply,
+    };
+    multiply(out, write, a, b);
+}
+
+/// Returns `a · b` in a new vector, row after row, `[m, n]`.
+///
+/// # Shapes
+///
+/// `a`: `[m, k]`; `b`: `[k, n]`.
+///
+/// # Panics
+///
+/// Panics where the shapes do not fit.
+pub fn product_of(a: Matrix<'_>, b: Matrix<'_>, precision: Precision) -> Vec<f32> {
+    let ([m, _], [_, n]) = (a.shape(), b.shape());
+    let mut values = Vec::with_capacity(m * n);
+    // SAFETY: the vector has room for m rows of n and nothing else has its pointer.
+    let out = unsafe { MatrixMut::unwritten(values.as_mut_ptr(), m, n) };
+    product(out, Write::Replace, a, b, precision);
+    // SAFETY: the product that replaces has written every element.
+    unsafe { values.set_len(m * n) };
+    values
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Sublayers whose products round to bf16 against the same without rounding.
+
+use super::*;
+use crate::attention::{Preparation, Shape};
+use crate::feed_forward::FeedForward;
+use crate::product::Precision;
+use crate::self_attention::SelfAttention;
+
+const SHAPE: Shape = Shape {
+    batch: 2,
+    seq: 40,
+    heads: 3,
+    kv_heads: 3,
+    d_head: 16,
+};
+const ROWS: usize = 80;
+const WIDTH: usize = 48;
+const D_FF: usize = 100;
+
+/// A number of bf16 is off by at most 2⁻⁹ of itself.
+const ROUNDING: f64 = 1.0 / 512.0;
+
+/// `count` numbers without a pattern, so that sums of products do not cancel more than chance has
+/// it, of the variance of a weight.
+fn numbers(count: usize, seed: u64) -> Vec<f32> {
+    let scale = (3.0 / WIDTH as f32).sqrt();
+    let mut state = seed;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let uniform = (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
+        uniform * scale
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+/// Checks the output and every gradient of `x + branch(norm(x))` for a branch of either precision.
+fn check<B: Branch>(branch: impl Fn(Precision) -> B) {
+    let (x, d_out) = (numbers(ROWS * WIDTH, 1), numbers(ROWS * WIDTH, 2));
+    let (x, d_out) = (
+        Matrix::new(&x, ROWS, WIDTH),
+        Matrix::new(&d_out, ROWS, WIDTH),
+    );
+    let norm = RmsNorm {
+        scale: None,
+        eps: 1e-5,
+    };
+    let run = |precision| {
+        let sublayer = Sublayer {
+            before: Some(norm),
+            branch: branch(precision),
+            after: After::Sum,
+        };
+        let (out, saved) = sublayer.forward(x);
+        let gradients = sublayer.backward(x, &saved, d_out);
+        let parts = [out, gradients.input].into_iter();
+        parts.chain(gradients.weights).collect::<Vec<_>>()
+    };
+    let (full, rounded) = (run(Precision::F32), run(Precision::Bf16));
+    assert_eq!(full.len(), rounded.len());
+    for (part, (full, rounded)) in full.iter().zip(&rounded).enumerate() {
+        let square = |x: f32| f64::from(x) * f64::from(x);
+        let size: f64 = full.iter().map(|x| square(*x)).sum();
+        let pairs = full.iter().zip(rounded);
+        let error: f64 = pairs.map(|(full, rounded)| square(full - rounded)).sum();
+        let share = (error / size).sqrt();
+        // The longest way to a gradient passes three products of two rounded sides each, and what
+        // is between them is at most quadratic in what it gets: ten roundings, all to one side.
+        assert!(
+            share > 0.0 && share < 10.0 * ROUNDING,
+            "part {part} is off by {share}"
+        );
+    }
+}
+
+#[test]
+fn a_gated_mlp_of_rounded_numbers_is_near_that_of_the_numbers() {
+    let (w_in, w_out) = (numbers(WIDTH * 2 * D_FF, 3), numbers(D_FF * WIDTH, 4));
+    check(|precision| FeedForward {
+        in_proj: Matrix::new(&w_in, WIDTH, 2 * D_FF),
+        out_proj: Matrix::new(&w_out, D_FF, WIDTH),
+        precision,
+    });
+}
+
+#[test]
+fn attention_between_rounded_projections_is_near_that_between_the_projections() {
+    let (qkv, proj) = (
+        numbers(WIDTH * SHAPE.qkv_width(), 3),
+        numbers(WIDTH * WIDTH, 4),
+    );
+    check(|precision| SelfAttention {
+        shape: SHAPE,
+        qkv: Matrix::new(&qkv, WIDTH, SHAPE.qkv_width()),
+        preparation: Preparation::default(),
+        proj: Matrix::new(&proj, WIDTH, WIDTH),
+        precision,
+    });
+}
