@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor, TensorData, s};
 
 use crate::config::ModelConfig;
 use crate::init::Weights;
-use crate::ops::{self, Angles, Branch, Heads, Norms};
+use crate::ops::{self, Angles, Branch, Heads, Norms, Precision};
 
 /// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
 /// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; on the device laid out for
@@ -117,6 +117,8 @@ pub struct Attention {
     proj: Param<Tensor<2>>,
     #[module(skip)]
     shape: Heads,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Attention {
@@ -134,6 +136,7 @@ impl Attention {
                 d_head: config.d_head(),
                 qk_norm_eps: config.qk_norm.then_some(config.norm.eps),
             },
+            precision: weights.precision(),
         }
     }
 
@@ -150,7 +153,7 @@ impl Attention {
             heads: self.shape,
             angles: rope.host.clone(),
         };
-        ops::sublayer(x, norms, branch, |x| self.forward(&x, rope))
+        ops::sublayer(x, norms, self.precision, branch, |x| self.forward(&x, rope))
     }
 
     /// Attends every position to itself and those before it.

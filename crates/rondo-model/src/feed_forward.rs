@@ -4,13 +4,15 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::init::Weights;
-use crate::ops::{self, Branch, Norms};
+use crate::ops::{self, Branch, Norms, Precision};
 
 /// A gated MLP with one fused input matrix.
 #[derive(Module, Debug)]
 pub struct FeedForward {
     in_proj: Param<Tensor<2>>,
     out_proj: Param<Tensor<2>>,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl FeedForward {
@@ -19,6 +21,7 @@ impl FeedForward {
         Self {
             in_proj: weights.get(&format!("{name}.in_proj")),
             out_proj: weights.get(&format!("{name}.out_proj")),
+            precision: weights.precision(),
         }
     }
 
@@ -32,7 +35,7 @@ impl FeedForward {
             in_proj: self.in_proj.val(),
             out_proj: self.out_proj.val(),
         };
-        ops::sublayer(x, norms, branch, |x| self.forward(x))
+        ops::sublayer(x, norms, self.precision, branch, |x| self.forward(x))
     }
 
     /// Applies the MLP to every token.

@@ -19,6 +19,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use crate::config::{BlockKind, InitScheme, InjectionKind, ModelConfig};
+use crate::ops::Precision;
 use crate::seed::{Stream, generator};
 
 /// How one parameter is drawn.
@@ -267,9 +268,11 @@ impl Table<'_> {
     }
 }
 
-/// Gives parameters by name, drawn or known: the one way a module gets its weights.
+/// Gives parameters by name, drawn or known, and the precision of the products with them: the one way a
+/// module gets its weights.
 pub struct Weights<'a> {
     rows: Vec<ParameterSpec>,
+    precision: Precision,
     values: Box<ValuesOf<'a>>,
     device: &'a Device,
 }
@@ -282,6 +285,7 @@ impl<'a> Weights<'a> {
     pub fn new(config: &ModelConfig, seed: u64, device: &'a Device) -> Self {
         Self {
             rows: table(config),
+            precision: Precision::F32,
             values: Box::new(move |index, row| row.init.values(&row.shape, seed, index)),
             device,
         }
@@ -296,9 +300,21 @@ impl<'a> Weights<'a> {
     ) -> Self {
         Self {
             rows: table(config),
+            precision: Precision::F32,
             values: Box::new(move |_, row| values(row)),
             device,
         }
+    }
+
+    /// Lets the modules' products round what they multiply, where the device can: on flex.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    /// Returns the precision of products.
+    pub fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// Returns the device that the weights are made on.

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use crate::config::{InjectionKind, ModelConfig};
 use crate::feed_forward::FeedForward;
 use crate::init::Weights;
-use crate::ops;
+use crate::ops::{self, Precision};
 
 /// `A(s, e)`, one of four.
 #[derive(Module, Debug)]
@@ -15,6 +15,8 @@ pub struct Injection {
     mlp: Option<FeedForward>,
     #[module(skip)]
     kind: InjectionKind,
+    #[module(skip)]
+    precision: Precision,
 }
 
 impl Injection {
@@ -25,6 +27,7 @@ impl Injection {
             adapter: (kind == InjectionKind::Linear).then(|| weights.get("injection.adapter")),
             mlp: (kind == InjectionKind::Ffn).then(|| FeedForward::new("injection.mlp", weights)),
             kind,
+            precision: weights.precision(),
         }
     }
 
@@ -36,7 +39,10 @@ impl Injection {
     pub fn prepare(&self, embedding: Tensor<3>) -> Prepared {
         let [_, _, width] = embedding.dims();
         Prepared(match &self.adapter {
-            Some(adapter) => ops::project_rows(embedding, adapter.val(), width..2 * width, None),
+            Some(adapter) => {
+                let lower = width..2 * width;
+                ops::project_rows(embedding, adapter.val(), lower, None, self.precision)
+            }
             None => embedding,
         })
     }
@@ -59,7 +65,8 @@ impl Injection {
                     .as_ref()
                     .expect("a linear injection has its adapter");
                 let [_, _, width] = state.dims();
-                ops::project_rows(state, adapter.val(), 0..width, Some(embedding))
+                let base = Some(embedding);
+                ops::project_rows(state, adapter.val(), 0..width, base, self.precision)
             }
             InjectionKind::Add => state + embedding,
             InjectionKind::Gate => state * embedding,
@@ -106,6 +113,7 @@ mod tests {
             adapter: Some(Param::from_tensor(adapter)),
             mlp: None,
             kind: InjectionKind::Linear,
+            precision: Precision::F32,
         };
         let prepared = injection.prepare(Tensor::from_data([[[5.0, 7.0]]], &device));
         let state = Tensor::from_data([[[1.0, 2.0]]], &device);

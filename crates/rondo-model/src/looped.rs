@@ -11,7 +11,7 @@ use crate::depth::Recompute;
 use crate::init::Weights;
 use crate::injection::{Injection, Prepared};
 use crate::norm::RmsNorm;
-use crate::ops::{self, Head};
+use crate::ops::{self, Head, Precision};
 use crate::recurrence::{self, Iterate, Trace};
 
 /// A recurrent-depth transformer.
@@ -28,6 +28,8 @@ pub struct LoopedTransformer {
     embedding_scale: f64,
     #[module(skip)]
     recompute: Recompute,
+    #[module(skip)]
+    precision: Precision,
 }
 
 /// What the coda makes of a state. Logits are [`LoopedTransformer::logits`] of the hidden state:
@@ -93,15 +95,17 @@ impl LoopedTransformer {
             head: (!config.tied_head).then(|| weights.get("head")),
             embedding_scale: config.embedding_scale(),
             recompute: config.recurrence.recompute,
+            precision: weights.precision(),
         }
     }
 
     /// Returns the matrix that makes logits.
     pub fn head(&self) -> Head {
-        match &self.head {
-            Some(head) => Head::Own(head.val()),
-            None => Head::Tied(self.tokens.val()),
-        }
+        let head = match &self.head {
+            Some(head) => Head::own(head.val()),
+            None => Head::tied(self.tokens.val()),
+        };
+        head.with_precision(self.precision)
     }
 
     /// Returns the unnormalised log probabilities of the next token.

@@ -18,6 +18,8 @@ pub use norm::rms_norm;
 pub use projection::{project, project_columns, project_rows};
 pub use sublayer::{Angles, Branch, Heads, Norm, Norms, around, sublayer};
 
+pub use rondo_kernels::product::Precision;
+
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu;
 use burn::tensor::module::attention;
@@ -128,8 +130,8 @@ mod tests {
             [12.0, 15.0, 26.0, 33.0]
         );
         let tall = Tensor::<2>::from_data([[1.0], [2.0], [3.0], [4.0]], &device);
-        let upper = project_rows(x.clone(), tall.clone(), 0..2, None);
-        let parts = project_rows(x, tall, 2..4, Some(upper));
+        let upper = project_rows(x.clone(), tall.clone(), 0..2, None, Precision::F32);
+        let parts = project_rows(x, tall, 2..4, Some(upper), Precision::F32);
         assert_eq!(values(parts), [16.0, 36.0]);
     }
 

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use burn::tensor::DeviceType;
 use clap::ValueEnum;
 use rayon::ThreadPoolBuilder;
+use rondo_model::ops::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -34,6 +35,17 @@ pub(crate) enum DeviceKind {
     Rocm,
 }
 
+/// What the products of a training run make of the numbers that they multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PrecisionKind {
+    /// They take them as they are.
+    #[default]
+    F32,
+    /// They round them to bf16 and add in f32. Weights, gradients, moments and everything else stay f32.
+    Bf16,
+}
+
 /// `[device]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -42,6 +54,8 @@ pub(crate) struct DeviceConfig {
     pub(crate) kind: DeviceKind,
     /// Which of several devices of that kind, from 0, as `trainer devices` lists them.
     pub(crate) index: usize,
+    /// Of the products of training; bf16 on flex only.
+    pub(crate) precision: PrecisionKind,
     /// CPU threads; without it one for each core.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) threads: Option<usize>,
@@ -58,6 +72,8 @@ pub(crate) struct Listed {
     pub(crate) name: String,
     /// Whether it is a GPU rather than a processor or a software driver.
     pub(crate) gpu: bool,
+    /// Of the products of training.
+    pub(crate) precision: Precision,
     /// The handle.
     pub(crate) device: Device,
 }
@@ -108,9 +124,32 @@ impl Listed {
         })
     }
 
-    /// Returns `kind: name`.
+    /// Returns `kind: name`, and what is not f32.
     pub(crate) fn label(&self) -> String {
-        format!("{}: {}", self.kind.name(), self.name)
+        let precision = match self.precision {
+            Precision::F32 => "",
+            Precision::Bf16 => ", bf16 products",
+        };
+        format!("{}: {}{precision}", self.kind.name(), self.name)
+    }
+
+    /// Returns the same with the precision that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// Where the device does not have it.
+    fn with_precision(self, asked: PrecisionKind) -> Result<Self> {
+        let precision = match (asked, self.kind) {
+            (PrecisionKind::F32, _) => Precision::F32,
+            (PrecisionKind::Bf16, DeviceKind::Flex) => Precision::Bf16,
+            (PrecisionKind::Bf16, _) => {
+                return Err(Error::Usage(format!(
+                    "device.precision = bf16: {} computes in f32 here; only flex rounds to bf16",
+                    self.label()
+                )));
+            }
+        };
+        Ok(Self { precision, ..self })
     }
 }
 
@@ -167,6 +206,7 @@ impl DeviceKind {
             index: 0,
             name: format!("{arch}, {threads} cores"),
             gpu: false,
+            precision: Precision::F32,
             device,
         }
     }
@@ -185,6 +225,7 @@ impl DeviceKind {
                 index,
                 name: identity.name,
                 gpu,
+                precision: Precision::F32,
                 device,
             })
         };
@@ -243,14 +284,18 @@ pub(crate) fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
         let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
     if config.kind == DeviceKind::Auto {
-        return Ok(automatic());
+        let (listed, why) = automatic();
+        return Ok((listed.with_precision(config.precision)?, why));
     }
     let found = config.kind.list();
     match found
         .into_iter()
         .find(|listed| listed.index == config.index)
     {
-        Some(listed) => Ok((listed, "asked for".to_owned())),
+        Some(listed) => Ok((
+            listed.with_precision(config.precision)?,
+            "asked for".to_owned(),
+        )),
         None => Err(Error::Device(absent(config))),
     }
 }
@@ -304,6 +349,25 @@ mod tests {
     #[test]
     fn flex_is_always_there() {
         assert!(list().iter().any(|listed| listed.kind == DeviceKind::Flex));
+    }
+
+    #[test]
+    fn bf16_is_for_flex() {
+        let ask = |kind| {
+            choose(DeviceConfig {
+                kind,
+                precision: PrecisionKind::Bf16,
+                ..DeviceConfig::default()
+            })
+        };
+        let (listed, _) = ask(DeviceKind::Flex).expect("flex");
+        assert!(listed.label().ends_with("bf16 products"), "{listed:?}");
+        let other = DeviceKind::Ndarray.processor(Device::flex());
+        let error = other
+            .with_precision(PrecisionKind::Bf16)
+            .expect_err("f32 only");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("device.precision"), "{error}");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl<'a> OpenRun<'a> {
         let run_dir = RunDir::new(path);
         let config = run_dir.config()?;
         let checkpoint = run_dir.checkpoint(choice)?;
-        let model = load_model(&checkpoint, &config.model, &listed.device)?;
+        let model = load_model(&checkpoint, &config.model, &listed.device, listed.precision)?;
         Ok(Self {
             run_dir,
             config,

@@ -5,7 +5,7 @@ use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::gradients::FlatGradients;
-use rondo_model::init::table;
+use rondo_model::init::{Weights, table};
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_cross_entropy;
 use rondo_model::recurrence::Trace;
@@ -89,7 +89,7 @@ impl Learner {
     pub(crate) fn fresh(config: &RunConfig, listed: &Listed) -> Self {
         let device = listed.device.clone().autodiff();
         let (model, seed) = (&config.model, config.run.seed);
-        let weights = LoopedTransformer::new(model, seed, &device);
+        let weights = fresh_model(config, listed, &device);
         let optimizer = Optimizer::new(&config.optimizer, table(model), config.schedule.peak);
         let max_norm = config.train.clip.max_norm();
         Self::new(weights, optimizer, model, seed, max_norm, listed)
@@ -250,6 +250,20 @@ struct Seen {
     loss: Tensor<1>,
     gradients: FlatGradients,
     telemetry: Option<Tensor<1>>,
+}
+
+/// Returns the model that a run starts with, on `device`: that of `listed`, in the graph or not.
+///
+/// # Panics
+///
+/// Panics where the vocabulary has not been resolved.
+pub(crate) fn fresh_model(
+    config: &RunConfig,
+    listed: &Listed,
+    device: &Device,
+) -> LoopedTransformer {
+    let weights = Weights::new(&config.model, config.run.seed, device);
+    LoopedTransformer::with_weights(&config.model, &weights.with_precision(listed.precision))
 }
 
 /// Reads a vector from the device.

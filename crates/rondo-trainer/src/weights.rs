@@ -9,6 +9,7 @@ use rondo_checkpoint::{Checkpoint, DType, NamedTensor, StoredTensors, compare};
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::LoopedTransformer;
+use rondo_model::ops::Precision;
 
 use crate::error::{Error, Result};
 use crate::optim::Optimizer;
@@ -83,6 +84,7 @@ pub(crate) fn load_model(
     checkpoint: &Checkpoint,
     config: &ModelConfig,
     device: &Device,
+    precision: Precision,
 ) -> Result<LoopedTransformer> {
     let expected = table(config)
         .into_iter()
@@ -98,7 +100,8 @@ pub(crate) fn load_model(
         });
         read.unwrap_or_else(|| vec![0.0; row.count()])
     };
-    let model = LoopedTransformer::with_weights(config, &Weights::given(config, device, values));
+    let weights = Weights::given(config, device, values).with_precision(precision);
+    let model = LoopedTransformer::with_weights(config, &weights);
     match failed.into_inner() {
         None => Ok(model),
         Some(error) => Err(error),

@@ -5,6 +5,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 use rondo_kernels::cross_entropy::{self, loss_with_gradients};
 use rondo_kernels::matrix::Matrix;
+use rondo_kernels::product::Precision;
 use rondo_kernels::rows;
 
 use super::node::{self, Function, Output, Values};
@@ -13,20 +14,36 @@ use super::project;
 /// The matrix that makes logits of hidden states, as it is stored, so that no operation has to
 /// transpose or copy it.
 #[derive(Clone, Debug)]
-pub enum Head {
-    /// A matrix of its own, `[d_model, vocab]`.
-    Own(Tensor<2>),
-    /// The token embedding, `[vocab, d_model]`.
-    Tied(Tensor<2>),
+pub struct Head {
+    matrix: Tensor<2>,
+    /// Whether the matrix is the token embedding, `[vocab, d_model]`.
+    tied: bool,
+    precision: Precision,
 }
 
 impl Head {
-    /// Returns whether the matrix is the token embedding, and the matrix.
-    fn stored(self) -> (bool, Tensor<2>) {
-        match self {
-            Self::Own(matrix) => (false, matrix),
-            Self::Tied(embedding) => (true, embedding),
+    /// Takes a matrix of its own, `[d_model, vocab]`.
+    pub fn own(matrix: Tensor<2>) -> Self {
+        Self {
+            matrix,
+            tied: false,
+            precision: Precision::F32,
         }
+    }
+
+    /// Takes the token embedding, `[vocab, d_model]`.
+    pub fn tied(embedding: Tensor<2>) -> Self {
+        Self {
+            matrix: embedding,
+            tied: true,
+            precision: Precision::F32,
+        }
+    }
+
+    /// Lets the products of the losses round what they multiply, where the device can.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 }
 
@@ -55,9 +72,9 @@ pub struct TokenLosses {
 ///
 /// `hidden`: `[batch, seq, d_model]`; returns `[batch, seq, vocab]`.
 pub fn head_logits(hidden: Tensor<3>, head: Head) -> Tensor<3> {
-    match head {
-        Head::Own(matrix) => project(hidden, matrix),
-        Head::Tied(embedding) => project(hidden, embedding.transpose()),
+    match head.tied {
+        false => project(hidden, head.matrix),
+        true => project(hidden, head.matrix.transpose()),
     }
 }
 
@@ -75,13 +92,13 @@ pub fn head_cross_entropy(
     with_hits: bool,
 ) -> HeadLoss {
     if node::on_flex(&hidden) {
-        let (tied, matrix) = head.stored();
         let function = CrossEntropy {
-            tied,
+            tied: head.tied,
+            precision: head.precision,
             targets: node::ids(targets),
             weights: weights.map(node::constant),
         };
-        let inputs = vec![hidden.into_dispatch(), matrix.into_dispatch()];
+        let inputs = vec![hidden.into_dispatch(), head.matrix.into_dispatch()];
         let (loss, hits) = node::apply(function, inputs);
         return HeadLoss {
             loss,
@@ -126,10 +143,14 @@ pub fn head_losses(
     with_hits: bool,
 ) -> TokenLosses {
     if node::on_flex(&hidden) {
-        let (tied, matrix) = head.stored();
-        let (hidden, matrix) = (node::constant(hidden), node::constant(matrix));
+        let (hidden, matrix) = (node::constant(hidden), node::constant(head.matrix));
         let targets = node::ids(targets);
-        let scored = cross_entropy::losses(hidden.rows(), kernel_head(tied, &matrix), &targets);
+        let scored = cross_entropy::losses(
+            hidden.rows(),
+            kernel_head(head.tied, &matrix),
+            &targets,
+            head.precision,
+        );
         return TokenLosses {
             losses: node::vector(scored.nll),
             hits: with_hits.then(|| node::vector(scored.hits)),
@@ -181,6 +202,7 @@ fn negative_log_likelihood(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor
 #[derive(Clone, Debug)]
 struct CrossEntropy {
     tied: bool,
+    precision: Precision,
     targets: Vec<i32>,
     weights: Option<Values>,
 }
@@ -201,14 +223,14 @@ impl Function for CrossEntropy {
         let (hidden, head) = (inputs[0].rows(), kernel_head(self.tied, &inputs[1]));
         let weights = self.weights.as_ref().map(Values::elements);
         let (loss, saved, aside) = if tracked {
-            let found = loss_with_gradients(hidden, head, &self.targets, weights);
+            let found = loss_with_gradients(hidden, head, &self.targets, weights, self.precision);
             let saved = LossGradients {
                 d_hidden: found.d_hidden,
                 d_head: found.d_head,
             };
             (found.loss, saved, found.hits)
         } else {
-            let found = cross_entropy::losses(hidden, head, &self.targets);
+            let found = cross_entropy::losses(hidden, head, &self.targets, self.precision);
             let loss = cross_entropy::mean(&found.nll, weights);
             (loss, LossGradients::default(), found.hits)
         };
@@ -257,7 +279,7 @@ mod tests {
     #[test]
     fn positions_of_weight_zero_do_not_count() {
         let device = Device::flex();
-        let head = Head::Own(Tensor::from_data(
+        let head = Head::own(Tensor::from_data(
             [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]],
             &device,
         ));
@@ -291,8 +313,8 @@ mod tests {
                     let hidden = hidden.clone().autodiff().require_grad();
                     let matrix = matrix.clone().autodiff().require_grad();
                     let head = match tied {
-                        true => Head::Tied(matrix.clone()),
-                        false => Head::Own(matrix.clone()),
+                        true => Head::tied(matrix.clone()),
+                        false => Head::own(matrix.clone()),
                     };
                     let compute = match fused {
                         true => head_cross_entropy,
@@ -323,8 +345,8 @@ mod tests {
     #[test]
     fn a_tied_head_is_its_matrix_the_other_way_round() {
         let matrix = Tensor::<2>::from_data([[1.0, 0.5], [0.25, 1.0], [2.0, 3.0]], &Device::flex());
-        let own = right_and_wrong(Head::Own(matrix.clone()), None);
-        let tied = right_and_wrong(Head::Tied(matrix.transpose()), None);
+        let own = right_and_wrong(Head::own(matrix.clone()), None);
+        let tied = right_and_wrong(Head::tied(matrix.transpose()), None);
         assert_eq!(values(own.loss), values(tied.loss));
         assert_eq!(own.hits.map(values), tied.hits.map(values));
     }

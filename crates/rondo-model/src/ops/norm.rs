@@ -1,8 +1,8 @@
 //! The root-mean-square norm: on flex one node, elsewhere composed.
 
 use burn::tensor::Tensor;
-use rondo_kernels::matrix::Write;
 use rondo_kernels::norm;
+use rondo_kernels::product::Write;
 
 use super::node::{self, Function, Output, Values};
 

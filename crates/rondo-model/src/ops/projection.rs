@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use burn::tensor::{Tensor, s};
-use rondo_kernels::matrix::{Matrix, MatrixMut, Threads, Write, product, product_of};
+use rondo_kernels::matrix::{Matrix, MatrixMut};
+use rondo_kernels::product::{Precision, Write, product, product_of};
 
 use super::node::{self, Function, Output, Values};
 
@@ -42,12 +43,13 @@ pub fn project_rows(
     weight: Tensor<2>,
     rows: Range<usize>,
     base: Option<Tensor<3>>,
+    precision: Precision,
 ) -> Tensor<3> {
     if node::on_flex(&x) {
         let base = base.map(Tensor::into_dispatch);
         let inputs = [x.into_dispatch(), weight.into_dispatch()];
         let inputs = inputs.into_iter().chain(base).collect();
-        return node::apply(ProjectRows { rows }, inputs).0;
+        return node::apply(ProjectRows { rows, precision }, inputs).0;
     }
     compose_rows(x, weight, rows, base)
 }
@@ -74,6 +76,7 @@ pub fn compose_rows(
 #[derive(Clone, Debug)]
 struct ProjectRows {
     rows: Range<usize>,
+    precision: Precision,
 }
 
 impl ProjectRows {
@@ -93,10 +96,10 @@ impl Function for ProjectRows {
             Some(base) => {
                 let mut values = base.elements().to_vec();
                 let out = MatrixMut::new(&mut values, rows, d_out);
-                product(out, Write::Add, 1.0, x, part, Threads::All);
+                product(out, Write::Add, x, part, self.precision);
                 values
             }
-            None => product_of(x, part, Threads::All),
+            None => product_of(x, part, self.precision),
         };
         let mut shape = inputs[0].shape();
         shape.pop();
@@ -113,17 +116,10 @@ impl Function for ProjectRows {
         let (x, part) = (inputs[0].rows(), self.part(&inputs[1]));
         let [height, width] = inputs[1].rows().shape();
         let d_y = Matrix::new(d_out, x.shape()[0], width);
-        let d_x = product_of(d_y, part.transposed(), Threads::All);
+        let d_x = product_of(d_y, part.transposed(), self.precision);
         let mut d_weight = vec![0.0; height * width];
         let d_part = MatrixMut::new(&mut d_weight, height, width).rows(self.rows.clone());
-        product(
-            d_part,
-            Write::Replace,
-            1.0,
-            x.transposed(),
-            d_y,
-            Threads::All,
-        );
+        product(d_part, Write::Replace, x.transposed(), d_y, self.precision);
         let d_base = inputs.get(2).map(|_| d_out.to_vec());
         [d_x, d_weight].into_iter().chain(d_base).collect()
     }
@@ -164,7 +160,9 @@ mod tests {
                 all.flat_map(|x| x.into_data().iter::<f32>().collect::<Vec<_>>())
                     .collect::<Vec<f32>>()
             };
-            let (fused, composed) = (run(project_rows), run(compose_rows));
+            let project: Product =
+                |x, weight, rows, base| project_rows(x, weight, rows, base, Precision::F32);
+            let (fused, composed) = (run(project), run(compose_rows));
             assert_eq!(fused.len(), composed.len());
             for (a, b) in fused.into_iter().zip(composed) {
                 assert!((a - b).abs() < 1e-5 * (1.0 + b.abs()), "{a} is not {b}");

@@ -8,6 +8,7 @@ use rondo_kernels::attention::{Preparation, Rope, Shape};
 use rondo_kernels::feed_forward::FeedForward;
 use rondo_kernels::matrix::Matrix;
 use rondo_kernels::norm::RmsNorm;
+use rondo_kernels::product::Precision;
 use rondo_kernels::self_attention::{self, SelfAttention};
 use rondo_kernels::sublayer::{After, Gradients, Saved, Sublayer};
 
@@ -93,7 +94,8 @@ pub struct Angles {
     pub sin: Arc<[f32]>,
 }
 
-/// Applies a sublayer to whole sequences; `composed` is the branch made of Burn operations.
+/// Applies a sublayer to whole sequences; `composed` is the branch made of Burn operations, in f32
+/// whatever the `precision` of the products.
 ///
 /// # Shapes
 ///
@@ -101,11 +103,12 @@ pub struct Angles {
 pub fn sublayer(
     x: Tensor<3>,
     norms: Norms,
+    precision: Precision,
     branch: impl FnOnce() -> Branch,
     composed: impl FnOnce(Tensor<3>) -> Tensor<3>,
 ) -> Tensor<3> {
     if node::on_flex(&x) {
-        fused(x, norms, branch())
+        fused(x, norms, precision, branch())
     } else {
         around(x, norms, composed)
     }
@@ -156,7 +159,7 @@ fn join(
     }
 }
 
-fn fused(x: Tensor<3>, norms: Norms, branch: Branch) -> Tensor<3> {
+fn fused(x: Tensor<3>, norms: Norms, precision: Precision, branch: Branch) -> Tensor<3> {
     let described = |norm: &Option<Norm>| {
         norm.as_ref().map(|norm| NormNode {
             scaled: norm.scale.is_some(),
@@ -167,6 +170,7 @@ fn fused(x: Tensor<3>, norms: Norms, branch: Branch) -> Tensor<3> {
         kind: norms.kind,
         before: described(&norms.before),
         after: described(&norms.after),
+        precision,
         branch: BranchNode::FeedForward,
     };
     let mut inputs = vec![x.into_dispatch()];
@@ -200,6 +204,7 @@ fn fused(x: Tensor<3>, norms: Norms, branch: Branch) -> Tensor<3> {
 #[derive(Clone, Debug)]
 struct SublayerNode {
     kind: BlockKind,
+    precision: Precision,
     before: Option<NormNode>,
     after: Option<NormNode>,
     branch: BranchNode,
@@ -230,6 +235,7 @@ enum SavedBranch {
 
 /// The tensors of a sublayer, sorted.
 struct Parts<'a> {
+    precision: Precision,
     x: Matrix<'a>,
     before: Option<RmsNorm<'a>>,
     after: After<'a>,
@@ -257,6 +263,7 @@ impl SublayerNode {
             (Some(norm), _) => After::NormOfSum(norm),
         };
         Parts {
+            precision: self.precision,
             x: x.rows(),
             before,
             after,
@@ -278,6 +285,7 @@ impl<'a> Parts<'a> {
         self.around(FeedForward {
             in_proj: self.weights[0].rows(),
             out_proj: self.weights[1].rows(),
+            precision: self.precision,
         })
     }
 
@@ -307,6 +315,7 @@ impl<'a> Parts<'a> {
                 norm_eps: heads.qk_norm_eps.map(|eps| eps as f32),
             },
             proj: rest.last().expect("a projection after attention").rows(),
+            precision: self.precision,
         })
     }
 }

@@ -7,7 +7,6 @@ use rondo_metrics::format::thousands;
 use rondo_metrics::{Background, Event, Fanout, JsonlSink, Mode, Progress, Sink, TensorboardSink};
 use rondo_model::census::Census;
 use rondo_model::init::table;
-use rondo_model::looped::LoopedTransformer;
 use rondo_model::schedule::RateSum;
 use serde_json::json;
 
@@ -25,7 +24,7 @@ use crate::optim::Optimizer;
 use crate::progress::RunProgress;
 use crate::run_dir::{RunDir, Start, read_progress};
 use crate::source::Rows;
-use crate::step::Learner;
+use crate::step::{Learner, fresh_model};
 use crate::weights::{load_model, load_optimizer};
 
 /// What a start leads to.
@@ -68,20 +67,21 @@ pub(super) fn open(
         Start::Continue(checkpoint) => {
             let lock = run_dir.lock()?;
             progress = read_progress(checkpoint)?;
-            let model = load_model(checkpoint, &config.model, &device)?;
+            let model = load_model(checkpoint, &config.model, &device, listed.precision)?;
             load_optimizer(checkpoint, &mut optimizer, progress.step, &device)?;
             run_dir.write_config(&config)?;
             (lock, model)
         }
         Start::New => {
             let model = match &config.init {
-                None => LoopedTransformer::new(&config.model, seed, &device),
+                None => fresh_model(&config, &listed, &device),
                 Some(init) => {
                     let from = RunDir::new(Path::new(&init.from));
                     load_model(
                         &from.checkpoint(CheckpointChoice::Latest)?,
                         &config.model,
                         &device,
+                        listed.precision,
                     )?
                 }
             };

@@ -9,6 +9,7 @@ use rondo_metrics::format::significant;
 use rondo_model::attention::Rope;
 use rondo_model::looped::decode::Decoder;
 use rondo_model::looped::{LoopedTransformer, Readout};
+use rondo_model::ops::Precision;
 use serde_json::json;
 
 use super::memory;
@@ -19,7 +20,7 @@ use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::states::InitialStates;
-use crate::step::read;
+use crate::step::{fresh_model, read};
 use crate::terminal;
 
 /// Seconds for a token at one length.
@@ -40,6 +41,11 @@ pub(super) fn command(
     listed: &Listed,
     args: &BenchArgs,
 ) -> Result<()> {
+    if listed.precision != Precision::F32 {
+        return Err(Error::Usage(
+            "device.precision: generation computes in f32; bf16 is for training".to_owned(),
+        ));
+    }
     let rounds = args.rounds();
     let generated = rounds.warmup + rounds.counted;
     let context = config.model.context;
@@ -113,7 +119,7 @@ impl<'a> Subject<'a> {
     fn new(config: &'a RunConfig, listed: &'a Listed) -> Self {
         Self {
             config,
-            model: LoopedTransformer::new(&config.model, config.run.seed, &listed.device),
+            model: fresh_model(config, listed, &listed.device),
             listed,
             recurrence: config.model.recurrence.planned().total(),
         }

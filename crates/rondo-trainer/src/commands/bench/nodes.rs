@@ -154,10 +154,12 @@ impl<'a> Setting<'a> {
         let prepared = self.states().autodiff().require_grad();
         let [_, _, width] = prepared.dims();
         let (same, too) = (adapter.clone(), prepared.clone());
+        let precision = self.listed.precision;
         Some(Node {
             name: "injection",
             chosen: self.differentiated(move |x| {
-                ops::project_rows(x, adapter.clone(), 0..width, Some(prepared.clone()))
+                let base = Some(prepared.clone());
+                ops::project_rows(x, adapter.clone(), 0..width, base, precision)
             }),
             composed: self.differentiated(move |x| {
                 composed::project_rows(x, same.clone(), 0..width, Some(too.clone()))
@@ -246,7 +248,8 @@ impl<'a> Setting<'a> {
     }
 
     fn weights(&self) -> Weights<'_> {
-        Weights::new(&self.config.model, self.config.run.seed, &self.device)
+        let weights = Weights::new(&self.config.model, self.config.run.seed, &self.device);
+        weights.with_precision(self.listed.precision)
     }
 
     fn block(&self) -> Block {
