@@ -76,6 +76,7 @@ pub(super) fn multiply<K: BlockKernel>(
     }
 }
 
+/// As [`multiply`], for sums that are packed at a time.
 fn multiply_part<K: BlockKernel>(
     kernel: K,
     out: MatrixMut<'_>,
@@ -88,34 +89,30 @@ fn multiply_part<K: BlockKernel>(
         true => (Side::Right, b.transposed(), a),
         false => (Side::Left, a, b.transposed()),
     };
-    let [shared_lines, longer] = [shared.shape()[0], lines.shape()[0]];
-    let [fewest, most] = if lines.has_contiguous_rows() {
-        ALONG
-    } else {
-        ACROSS
+    let ([shared_lines, _], [longer, _]) = (shared.shape(), lines.shape());
+    let [fewest, most] = match lines.has_contiguous_rows() {
+        true => ALONG,
+        false => ACROSS,
     };
-    let height = (WORK / (shared_lines * k))
-        .next_multiple_of(LINES)
-        .clamp(fewest, most);
+    let wanted = (WORK / (shared_lines * k)).next_multiple_of(LINES);
+    let height = wanted.clamp(fewest, most);
     let is_small = longer <= height;
 
     let mut scratch = Scratch::of(numbers_for(shared_lines, k));
     let packed = tiles_of(&mut scratch, shared_lines, k);
-    let pack_shared = |(run, tiles): (std::ops::Range<usize>, &mut [Tile])| {
+    let parts = packed.chunks_mut(tiles_for(PACKING, k));
+    let tasks = runs(shared_lines, PACKING).zip(parts).collect();
+    for_each(tasks, is_small, |(run, tiles)| {
         pack(kernel.dots(), shared_side, shared.rows(run), tiles);
-    };
-    let tasks = runs(shared_lines, PACKING).zip(packed.chunks_mut(tiles_for(PACKING, k)));
-    if is_small {
-        tasks.for_each(pack_shared);
-    } else {
-        tasks
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .for_each(pack_shared);
-    }
+    });
 
     let packed = &*packed;
-    let run_piece = |(mut out, lines): (MatrixMut<'_>, Matrix<'_>)| {
+    let cuts = runs(longer, height).map(|run| lines.rows(run));
+    let pieces = match shared_side {
+        Side::Right => out.split_rows(height).zip(cuts).collect(),
+        Side::Left => out.split_columns(height).zip(cuts).collect(),
+    };
+    for_each(pieces, is_small, |(mut out, lines): (_, Matrix<'_>)| {
         let [count, _] = lines.shape();
         let mut scratch = Scratch::of(numbers_for(count, k));
         let own = tiles_of(&mut scratch, count, k);
@@ -129,16 +126,14 @@ fn multiply_part<K: BlockKernel>(
                 multiply_panels(kernel, &mut out, write, packed, own, k);
             }
         }
-    };
-    let cuts = runs(longer, height).map(|run| lines.rows(run));
-    let pieces: Vec<_> = match shared_side {
-        Side::Right => out.split_rows(height).zip(cuts).collect(),
-        Side::Left => out.split_columns(height).zip(cuts).collect(),
-    };
-    if is_small {
-        pieces.into_iter().for_each(run_piece);
-    } else {
-        pieces.into_par_iter().for_each(run_piece);
+    });
+}
+
+/// Runs the tasks side by side, or one after another where there is little to do.
+fn for_each<T: Send>(tasks: Vec<T>, is_small: bool, run: impl Fn(T) + Send + Sync) {
+    match is_small {
+        true => tasks.into_iter().for_each(run),
+        false => tasks.into_par_iter().for_each(run),
     }
 }
 
