@@ -100,8 +100,10 @@ pub(crate) fn load_model(
         });
         read.unwrap_or_else(|| vec![0.0; row.count()])
     };
-    let weights = Weights::given(config, device, values).with_precision(precision);
-    let model = LoopedTransformer::with_weights(config, &weights);
+    let model = LoopedTransformer::with_weights(
+        config,
+        &Weights::given(config, device, values).with_precision(precision),
+    );
     match failed.into_inner() {
         None => Ok(model),
         Some(error) => Err(error),
