@@ -4,6 +4,7 @@
 
 mod checkpoints;
 mod cli;
+mod comparison;
 mod configs;
 mod devices;
 mod evaluation;

@@ -1,13 +1,13 @@
 //! Records as lines of at most 80 columns: pure text, no terminal.
 
-use std::fmt::Write as _;
-
 use crate::format::{self, MISSING, or_missing, significant};
 use crate::record::Record;
 use crate::value::Value;
 
 /// The widest line of numbers.
 const COLUMNS: usize = 80;
+/// Columns of what may stand before an event: `warning: `.
+const WARNING: usize = 9;
 
 /// Tells a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation, rate, and the
 /// seconds left. Where that is too wide the spaces shrink, then the learning rate and the norm go.
@@ -89,13 +89,11 @@ fn per_depth(record: &Record, name: &str, head: &[String; 2], label: &str) -> Ve
     lines
 }
 
-/// Tells an event: step, name, details.
+/// Tells an event: step, name, details; those that do not fit beside the name stand below it.
 pub(crate) fn event(record: &Record) -> String {
-    let mut line = format!(
-        "step {}  {}",
-        record.step,
-        record.event_name().unwrap_or(MISSING)
-    );
+    let name = record.event_name().unwrap_or(MISSING);
+    let mut line = format!("step {}  {name}", record.step);
+    let mut text = String::new();
     for (name, value) in record.details() {
         let value = match value {
             Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => format!("{x}"),
@@ -104,9 +102,15 @@ pub(crate) fn event(record: &Record) -> String {
             Value::Series(values) => format!("[{} values]", values.len()),
             Value::Text(text) => text.clone(),
         };
-        let _ = write!(line, "  {name} {value}");
+        let detail = format!("  {name} {value}");
+        if WARNING + line.len() + detail.len() > COLUMNS {
+            text.push_str(&line);
+            text.push('\n');
+            line = " ".repeat(WARNING);
+        }
+        line.push_str(&detail);
     }
-    line
+    text + &line
 }
 
 #[cfg(test)]
@@ -212,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_tells_its_details() {
+    fn an_event_tells_its_details_in_lines_that_leave_room_for_a_warning() {
         let mut record = Record::event(400, 0, Event::Checkpoint);
         record.push("path", "checkpoints/step-00000400").unwrap();
         record.push("loss", 2.51234).unwrap();
         record.push("steps", 400_u64).unwrap();
         assert_eq!(
             event(&record),
-            "step 400  checkpoint  path checkpoints/step-00000400  loss 2.512  steps 400"
+            "step 400  checkpoint  path checkpoints/step-00000400  loss 2.512\n           steps 400"
         );
     }
 }
