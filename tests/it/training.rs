@@ -99,7 +99,6 @@ fn iterations_that_backward_runs_again_change_no_number_of_a_run() {
 
 /// Peak memory of a process that takes one step at a shape whose activations outweigh all else.
 #[cfg(target_os = "linux")]
-
 #[test]
 fn products_of_bf16_train_nearly_the_same_and_go_on_bit_for_bit() {
     let dir = scratch();
@@ -113,7 +112,10 @@ fn products_of_bf16_train_nearly_the_same_and_go_on_bit_for_bit() {
     assert_ne!(whole, exact);
     for (rounded, exact) in whole.iter().zip(&exact) {
         // Numbers of 8 bits are off by at most 2^-9; twenty steps of a rate of 4e-3 follow from them.
-        assert!((rounded / exact - 1.0).abs() < 0.02, "{rounded} beside {exact}");
+        assert!(
+            (rounded / exact - 1.0).abs() < 0.02,
+            "{rounded} beside {exact}"
+        );
     }
     let first = [&rounded[..], &["--set", "train.steps=10"]].concat();
     // The horizon of a cosine is the budget: the rates of a constant schedule do not know it.
@@ -121,7 +123,10 @@ fn products_of_bf16_train_nearly_the_same_and_go_on_bit_for_bit() {
     let parts = |steps: &[&str]| run("parts", &[steps, &constant[..]].concat());
     parts(&first);
     let resumed = parts(&rounded);
-    assert_eq!(resumed, run("constant", &[&rounded[..], &constant[..]].concat()));
+    assert_eq!(
+        resumed,
+        run("constant", &[&rounded[..], &constant[..]].concat())
+    );
     let one_thread = [&rounded[..], &["--set", "device.threads=1"]].concat();
     assert_eq!(run("one-thread", &one_thread), whole);
 }

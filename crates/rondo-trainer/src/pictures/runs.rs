@@ -13,7 +13,7 @@ use crate::config::RunConfig;
 use crate::error::Result;
 use crate::past::PastRun;
 
-/// Steps whose iterations are drawn where there is one run.
+/// Steps that are drawn where there is one run.
 const PROFILES: usize = 5;
 /// Records among which the one with the most iterations is drawn: some steps take a few only.
 const AROUND: usize = 20;
@@ -40,10 +40,7 @@ pub(crate) fn draw(name: FigureName, runs: &[PastRun]) -> Result<Picture> {
             rondo_figures::depth_histogram(&sampled)?
         }
         FigureName::PerIteration => rondo_figures::per_iteration(&profiles(runs))?,
-        FigureName::DepthPerplexity => {
-            let curves: Vec<DepthCurve> = runs.iter().map(curve).collect();
-            rondo_figures::depth_perplexity(&curves)?
-        }
+        FigureName::DepthPerplexity => rondo_figures::depth_perplexity(&curves(runs))?,
     })
 }
 
@@ -168,19 +165,12 @@ fn deepest(records: &[&Record], end: usize) -> Option<usize> {
     (end.saturating_sub(AROUND)..end).max_by(|a, b| iterations(*a).total_cmp(&iterations(*b)))
 }
 
-/// Chooses records from the first steps to the last ones, at steps of equal ratios.
+/// Chooses records from the first steps to the last ones.
 fn spread(records: &[&Record]) -> Vec<usize> {
-    let (Some(first), Some(last)) = (records.first(), records.last()) else {
-        return Vec::new();
-    };
-    let ratio = last.step as f64 / first.step.max(1) as f64;
-    let mut chosen: Vec<usize> = (0..PROFILES)
-        .filter_map(|part| {
-            let power = part as f64 / (PROFILES - 1) as f64;
-            let step = first.step.max(1) as f64 * ratio.powf(power);
-            let at = records.partition_point(|record| (record.step as f64) < step);
-            deepest(records, (at + 1).min(records.len()))
-        })
+    let steps: Vec<u64> = records.iter().map(|record| record.step).collect();
+    let mut chosen: Vec<usize> = equal_ratios(&steps)
+        .into_iter()
+        .filter_map(|at| deepest(records, at + 1))
         .collect();
     chosen.dedup();
     chosen
@@ -196,9 +186,63 @@ fn numbers(series: Option<&[Option<f64>]>) -> Vec<f64> {
     values.map(|value| value.unwrap_or(f64::NAN)).collect()
 }
 
-fn curve(run: &PastRun) -> DepthCurve {
-    DepthCurve {
+/// Returns the last perplexities of each run; of one run those of several evaluations.
+fn curves(runs: &[PastRun]) -> Vec<DepthCurve> {
+    if let [run] = runs {
+        let evaluations: Vec<&Record> = run.history.of(Kind::Eval).collect();
+        let of = |index: usize| DepthCurve {
+            name: format!("step {}", evaluations[index].step),
+            points: evaluations[index]
+                .metrics
+                .per_depth("val_perplexity")
+                .filter_map(|(depth, value)| Some((depth, value.as_number()?)))
+                .collect(),
+        };
+        // Those before and after training, and some at equal distances between.
+        let last = evaluations.len().saturating_sub(1);
+        let mut chosen: Vec<usize> = (0..PROFILES)
+            .map(|part| part * last / (PROFILES - 1))
+            .collect();
+        chosen.dedup();
+        chosen.retain(|index| *index < evaluations.len());
+        return chosen.into_iter().map(of).collect();
+    }
+    let of = |run: &PastRun| DepthCurve {
         name: run.name.clone(),
         points: run.perplexities().into_iter().collect(),
+    };
+    runs.iter().map(of).collect()
+}
+
+/// Chooses places of rising steps, the first and the last among them, at steps of equal ratios.
+fn equal_ratios(steps: &[u64]) -> Vec<usize> {
+    let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
+        return Vec::new();
+    };
+    let (first, last) = ((*first).max(1) as f64, (*last).max(1) as f64);
+    let mut chosen: Vec<usize> = (0..PROFILES)
+        .map(|part| {
+            let power = part as f64 / (PROFILES - 1) as f64;
+            let step = first * (last / first).powf(power);
+            // The last place where rounding has carried the ratio beyond the last step.
+            let at = steps.partition_point(|other| (*other as f64) < step - 0.5);
+            at.min(steps.len() - 1)
+        })
+        .collect();
+    chosen.dedup();
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_equal_ratios_keep_the_first_and_the_last() {
+        assert_eq!(equal_ratios(&[]), [0; 0]);
+        assert_eq!(equal_ratios(&[7]), [0]);
+        let every: Vec<u64> = (1..=10_000).collect();
+        let steps: Vec<u64> = equal_ratios(&every).iter().map(|at| every[*at]).collect();
+        assert_eq!(steps, [1, 10, 100, 1000, 10_000]);
     }
 }
