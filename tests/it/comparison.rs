@@ -100,6 +100,17 @@ fn runs_that_lack_numbers_are_told_instead_of_failing() {
         ended.stderr.contains("early: one evaluation, at step 0"),
         "{ended:?}"
     );
+    let mut args = vec!["compare", "--out", &out];
+    args.extend(paths.iter().map(String::as_str));
+    let ended = run(args);
+    assert_ok(&ended);
+    assert!(
+        ended
+            .stderr
+            .contains("picture loss-vs-tokens: nothing to draw"),
+        "{ended:?}"
+    );
+    assert!(Path::new(&out).join("compare.html").is_file());
     let ended = run(["figure", "ppl-vs-tokens", &paths[2], "--out", &out]);
     assert!(
         ended.code == 1 && ended.stderr.contains("early"),

@@ -249,20 +249,25 @@ fn findings(rows: &[Row]) -> Vec<Told> {
         .collect()
 }
 
-/// Draws what the runs have numbers for: all of it, or what needs no evaluation.
-fn pictures(runs: &[PastRun]) -> Result<Vec<Picture>> {
-    let evaluated = runs.iter().all(|run| run.evaluations() > 0);
-    let names: &[FigureName] = match evaluated {
-        true => &[
-            FigureName::TrainingDynamics,
-            FigureName::LossVsTokens,
-            FigureName::PplVsTokens,
-            FigureName::DepthPerplexity,
-            FigureName::PerIteration,
-        ],
-        false => &[FigureName::LossVsTokens, FigureName::PerIteration],
-    };
-    names.iter().map(|name| draw(*name, runs)).collect()
+/// The pictures of a comparison.
+const PICTURES: [FigureName; 5] = [
+    FigureName::TrainingDynamics,
+    FigureName::LossVsTokens,
+    FigureName::PplVsTokens,
+    FigureName::DepthPerplexity,
+    FigureName::PerIteration,
+];
+
+/// Draws what the runs have numbers for, and says what they lack.
+fn pictures(runs: &[PastRun]) -> Vec<Picture> {
+    let mut pictures = Vec::new();
+    for name in PICTURES {
+        match draw(name, runs) {
+            Ok(picture) => pictures.push(picture),
+            Err(error) => terminal::note(&error.to_string()),
+        }
+    }
+    pictures
 }
 
 /// Writes compare.json, the pictures and the page that shows all of it.
@@ -272,7 +277,7 @@ fn write(
     object: &serde_json::Value,
     dir: &Path,
 ) -> Result<Vec<PathBuf>> {
-    let pictures = pictures(runs)?;
+    let pictures = pictures(runs);
     let mut written = Vec::new();
     for picture in &pictures {
         written.extend(picture.save(dir)?);
