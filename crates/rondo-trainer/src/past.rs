@@ -63,7 +63,16 @@ impl PastRun {
         if history.records().is_empty() {
             return Ok(None);
         }
-        let config = run_dir.config().ok();
+        let config = run_dir.has_config().then(|| run_dir.config());
+        let config = config.and_then(|read| {
+            read.inspect_err(|error| {
+                terminal::note(&format!(
+                    "{}: its thresholds cannot be read, the defaults stand in: {error}",
+                    path.display()
+                ));
+            })
+            .ok()
+        });
         let thresholds = config
             .as_ref()
             .map_or_else(DiagnosisConfig::default, |config| config.diagnosis.clone());

@@ -77,20 +77,24 @@ impl RunDir {
         self.path.join("tensorboard")
     }
 
+    /// Returns whether there is a configuration.
+    pub(crate) fn has_config(&self) -> bool {
+        self.path.join(CONFIG_FILE).is_file()
+    }
+
     /// Returns the configuration that the run was started with.
     ///
     /// # Errors
     ///
     /// Where there is no run or its configuration cannot be read.
     pub(crate) fn config(&self) -> Result<RunConfig> {
-        let path = self.path.join(CONFIG_FILE);
-        if !path.is_file() {
+        if !self.has_config() {
             let path = self.path.display();
             return Err(Error::Usage(format!(
                 "{path} is not a run directory: it has no {CONFIG_FILE}"
             )));
         }
-        RunConfig::load(&path, &[])
+        RunConfig::load(&self.path.join(CONFIG_FILE), &[])
     }
 
     /// Decides how to start, before anything is written.
@@ -122,7 +126,7 @@ impl RunDir {
                 "{shown} is not empty; choose another --out, or replace it with --overwrite"
             )));
         }
-        if !self.path.join(CONFIG_FILE).is_file() {
+        if !self.has_config() {
             return Err(Error::Usage(format!(
                 "{shown} holds something that is not a run; choose another --out, or replace it with --overwrite"
             )));
