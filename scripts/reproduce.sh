@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Trains the published main run and its two failed predecessors at pocket scale, compares them and draws
-# their pictures: three runs and about eight minutes for each seed on two cores.
+# their pictures: three runs and about ten minutes for each seed on two cores.
 #
 #   scripts/reproduce.sh [--seeds 0,1,2] [--configs configs] [--out runs/reproduce] [TRAINER FLAGS..]
 #
