@@ -1,5 +1,7 @@
 //! The table against its formulas, and what is drawn against the table.
 
+use burn::tensor::Device;
+
 use super::*;
 use crate::config::{InitConfig, LayersConfig, NormConfig};
 

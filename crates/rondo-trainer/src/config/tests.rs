@@ -1,0 +1,72 @@
+//! Configurations, read and refused.
+
+use super::*;
+
+const SHORT: &str = "[train]\nsteps = 3\nseq = 16\n";
+
+fn violations(text: &str) -> String {
+    RunConfig::read("test.toml", text, &[])
+        .expect_err("not valid")
+        .to_string()
+}
+
+#[test]
+fn a_short_configuration_gets_the_defaults() {
+    let config = RunConfig::read("test.toml", SHORT, &[]).expect("valid");
+    assert_eq!(config.eval.recurrence, [1, 4, 8, 16, 32, 64]);
+    assert_eq!(config.train.steps, Some(3));
+}
+
+#[test]
+fn the_printed_configuration_reads_back_the_same() {
+    let config = RunConfig::read("test.toml", SHORT, &[]).expect("valid");
+    let text = config.to_toml().expect("printable");
+    assert_eq!(
+        RunConfig::read("again.toml", &text, &[]).expect("valid"),
+        config
+    );
+}
+
+#[test]
+fn violations_of_several_sections_come_together() {
+    let text = "[train]\nsteps = 0\nseq = 16\n[model]\nd_ff = 0\n[schedule]\npeak = -1\n";
+    let message = violations(text);
+    for key in ["train.steps", "model.d_ff", "schedule.peak"] {
+        assert!(message.contains(key), "{message}");
+    }
+}
+
+#[test]
+fn an_override_replaces_what_the_file_says() {
+    let overrides = [
+        "train.steps=9".to_owned(),
+        "model.recurrence.mean=4".to_owned(),
+    ];
+    let config = RunConfig::read("test.toml", SHORT, &overrides).expect("valid");
+    assert_eq!(
+        (config.train.steps, config.model.recurrence.mean),
+        (Some(9), 4)
+    );
+}
+
+#[test]
+fn a_model_without_data_needs_no_budget_and_reads_its_whole_context_at_once() {
+    let text = "[data]\nkind = \"none\"\n[model]\ncontext = 96\n";
+    let config = RunConfig::read("test.toml", text, &[]).expect("valid");
+    assert_eq!(config.text_seq(), Some(96));
+}
+
+#[test]
+fn another_device_keeps_the_threads_of_the_file() {
+    let text = format!("{SHORT}[device]\nkind = \"auto\"\nthreads = 2\n");
+    let overrides = ["device.kind=flex".to_owned()];
+    let config = RunConfig::read("test.toml", &text, &overrides).expect("valid");
+    assert_eq!(config.device.threads, Some(2));
+}
+
+#[test]
+fn a_budget_in_tokens_is_rounded_up_to_steps() {
+    let text = "[train]\ntokens = 1000\nseq = 16\nbatch = 4\naccumulation = 2\n";
+    let config = RunConfig::read("test.toml", text, &[]).expect("valid");
+    assert_eq!(config.steps(16), 8);
+}
