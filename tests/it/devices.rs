@@ -21,16 +21,17 @@ pub(crate) fn is_there(kind: &str) -> bool {
     there
 }
 
-fn agrees_with_flex(kind: &str) {
+fn agrees_with_flex(kind: &str, steps: usize, further: &[&str]) {
     if !is_there(kind) {
         return;
     }
     let dir = scratch();
     let (flex, other) = (dir.path().join("flex"), dir.path().join(kind));
-    assert_ok(&smoke(&flex, &[]));
-    assert_ok(&smoke(&other, &["--device", kind]));
+    let on = |device| [&["--device", device], further].concat();
+    assert_ok(&smoke(&flex, &on("flex")));
+    assert_ok(&smoke(&other, &on(kind)));
     let (expected, found) = (losses(&flex), losses(&other));
-    assert_eq!((expected.len(), found.len()), (20, 20));
+    assert_eq!((expected.len(), found.len()), (steps, steps));
     for (step, (a, b)) in (1..).zip(expected.iter().zip(&found)) {
         assert!(
             (a - b).abs() < TOLERANCE,
@@ -41,12 +42,21 @@ fn agrees_with_flex(kind: &str) {
 
 #[test]
 fn wgpu_trains_like_flex() {
-    agrees_with_flex("wgpu");
+    agrees_with_flex("wgpu", 20, &[]);
+}
+
+/// Half of the gates are closed by chance: the devices have to draw the same ones.
+#[test]
+fn wgpu_draws_the_gates_of_flex() {
+    let gates = "model.sparsity={gate_bias=0.0}";
+    let strength = "controller={target={kind=\"absolute\",cross_entropy=9.0}}";
+    let keys = [gates, strength, "train.steps=6"];
+    agrees_with_flex("wgpu", 6, &keys.map(|key| ["--set", key]).concat());
 }
 
 #[test]
 fn ndarray_trains_like_flex() {
-    agrees_with_flex("ndarray");
+    agrees_with_flex("ndarray", 20, &[]);
 }
 
 #[test]

@@ -15,4 +15,5 @@ mod initialisation;
 mod interchange;
 mod metrics;
 mod parity;
+mod sparsity;
 mod training;

@@ -12,23 +12,29 @@ use crate::harness::{assert_ok, rows, run, scratch, smoke};
 fn written(run: &Path, kind: &str) -> BTreeSet<&'static str> {
     let rows = rows(run, kind);
     assert!(!rows.is_empty());
+    let of_kind = if kind == "train" {
+        Kind::Train
+    } else {
+        Kind::Eval
+    };
     rows.iter()
         .flat_map(|row| row["metrics"].as_object().expect("metrics").keys())
         .map(|name| {
-            describe(name)
+            describe(of_kind, name)
                 .unwrap_or_else(|| panic!("{name} is not in the table"))
                 .name
         })
         .collect()
 }
 
-fn expected(kind: Kind, task: bool) -> BTreeSet<&'static str> {
+fn expected(kind: Kind, task: bool, gated: bool) -> BTreeSet<&'static str> {
     METRICS
         .iter()
         .filter(|metric| metric.kind == kind)
         .filter(|metric| match metric.presence {
             Presence::Tasks => task,
             Presence::Text | Presence::Once => !task,
+            Presence::Gates | Presence::Controller => gated,
             Presence::Always | Presence::Device => true,
         })
         .map(|metric| metric.name)
@@ -55,9 +61,22 @@ fn text_and_tasks_write_exactly_what_the_table_promises() {
         &task.display().to_string(),
     ];
     assert_ok(&run(task_args));
-    for (run, is_task) in [(&text, false), (&task, true)] {
-        assert_eq!(written(run, "train"), expected(Kind::Train, is_task));
-        assert_eq!(written(run, "eval"), expected(Kind::Eval, is_task));
+    let gated = dir.path().join("gated");
+    let keys = [
+        "model.sparsity={}",
+        "controller={target={kind=\"absolute\",cross_entropy=5.0}}",
+        "train.steps=6",
+    ];
+    assert_ok(&smoke(&gated, &keys.map(|key| ["--set", key]).concat()));
+    let runs = [
+        (&text, false, false),
+        (&task, true, false),
+        (&gated, false, true),
+    ];
+    for (run, is_task, is_gated) in runs {
+        let promised = |kind| expected(kind, is_task, is_gated);
+        assert_eq!(written(run, "train"), promised(Kind::Train));
+        assert_eq!(written(run, "eval"), promised(Kind::Eval));
     }
     let unigram = rows(&text, "eval")
         .iter()
@@ -88,10 +107,9 @@ fn rows_hold_together() {
         // The headline correlation is the mean over pairs of different positions.
         let (c, seq) = (number("recurrent_state_token_corr"), 32.0);
         assert!((number("hidden_state_corr") - c * seq / (seq - 1.0)).abs() < 1e-9);
-        for metric in METRICS
-            .iter()
-            .filter(|metric| metric.shape == Shape::PerIteration)
-        {
+        for metric in METRICS.iter().filter(|metric| {
+            metric.shape == Shape::PerIteration && metric.presence == Presence::Always
+        }) {
             let series = row["metrics"][metric.name].as_array().expect("a series");
             assert_eq!(series.len(), recurrence as usize, "{}", metric.name);
         }

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData, s};
 use rondo_checkpoint::TensorFile;
-use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::depth::Unroll;
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_cross_entropy;
+use rondo_model::pass::Pass;
 use rondo_model::recurrence::Trace;
 use rondo_model::telemetry::{Reading, measure};
 use serde_json::Value;
@@ -158,8 +158,8 @@ impl Subject {
         Tensor::from_data(TensorData::new(ids, [BATCH, SEQ]), &self.device)
     }
 
-    fn rope(&self) -> Rope {
-        Rope::new(&self.config, SEQ, &self.device)
+    fn pass(&self) -> Pass {
+        Pass::new(&self.config, SEQ, &self.device)
     }
 
     fn state(&self) -> Tensor<3> {
@@ -201,7 +201,7 @@ fn states_hidden_logits_losses_and_correlations_are_the_references() {
             let forward = subject.model.forward(
                 subject.ids("input_ids"),
                 subject.state(),
-                &subject.rope(),
+                &subject.pass(),
                 r,
                 Some(&mut trace),
             );
@@ -274,7 +274,7 @@ fn the_loss_and_every_gradient_of_two_free_and_three_tracked_iterations_are_the_
         let pass = subject.model.differentiate(
             subject.ids("input_ids"),
             subject.state(),
-            &subject.rope(),
+            &subject.pass(),
             unroll,
             None,
             |readout| subject.loss(readout),
@@ -336,7 +336,7 @@ fn exit_values_and_exit_iterations_of_every_criterion_are_the_references() {
             subject.model.forward_at_depths(
                 tokens.clone(),
                 state.clone(),
-                &subject.rope(),
+                &subject.pass(),
                 &depths,
                 |_, readout| {
                     let logits = || subject.model.logits(readout.hidden.clone());

@@ -110,6 +110,14 @@ impl Axis {
         self
     }
 
+    /// Returns this axis without its texts: that of a panel with another of the same axis below it.
+    pub(crate) fn unlabelled(&self) -> Self {
+        let mut axis = self.clone();
+        axis.label.clear();
+        axis.ticks.iter_mut().for_each(|tick| tick.text.clear());
+        axis
+    }
+
     /// Returns the share of the axis at which a value lies, 0 at its low and 1 at its high end; `None`
     /// where the value is not finite. Values below a log axis lie at its floor.
     pub(crate) fn share(&self, value: f64) -> Option<f64> {

@@ -13,6 +13,7 @@
 //! | [`depth_histogram`](fn@depth_histogram) | recurrence depths that training drew, beside their distribution |
 //! | [`per_iteration`](fn@per_iteration) | token correlation, residual and norm of the state by iteration |
 //! | [`depth_perplexity`](fn@depth_perplexity) | perplexity against recurrence depth, at checkpoints or of runs |
+//! | [`sparsity`](fn@sparsity) | edges kept, strength of the regularisation and cross entropy of runs |
 //!
 //! In reading order:
 //!
@@ -20,6 +21,7 @@
 //!   drawn from it; `tokens`: tokens beside steps
 //! * `depth_reach`, `depth_perplexity`, `per_iteration`: each with its input; `depth_histogram`, drawn from
 //!   `sampled`; `depths`: how a recurrence depth looks
+//! * `sparsity`, with its input
 //! * [`trajectories`]: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
 //!   `pca`: principal components by subspace iteration
 //! * [`exits`]: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
@@ -74,6 +76,7 @@ pub mod runs;
 mod sampled;
 mod scene;
 mod sheet;
+mod sparsity;
 mod svg;
 mod table;
 mod ticks;
@@ -97,5 +100,6 @@ pub use picture::Picture;
 pub use ppl_vs_tokens::ppl_vs_tokens;
 pub use runs::{DepthLog, Logged, RunLog};
 pub use sampled::SampledDepths;
+pub use sparsity::{SparsityRun, sparsity};
 pub use training_dynamics::training_dynamics;
 pub use trajectories::Trajectories;

@@ -20,9 +20,10 @@
 //! | [`cross_entropy`] | the loss together with the head |
 //! | [`update`] | the optimizers' rules, in place |
 //! | [`memory`] | the allocator's pages, working space |
+//! | [`denormals`] | numbers below the normal range |
 //!
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`],
-//! in [`product`] and in one call of [`memory`], with its reasons.
+//! in [`product`], in [`denormals`] and in one call of [`memory`], with its reasons.
 
 #![allow(
     clippy::inline_always,
@@ -31,6 +32,7 @@
 
 pub mod attention;
 pub mod cross_entropy;
+pub mod denormals;
 pub mod feed_forward;
 pub mod gated;
 pub mod matrix;

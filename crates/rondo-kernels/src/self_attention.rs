@@ -1,6 +1,6 @@
 //! Causal self-attention as a branch: the packed projection, attention, the projection after it.
 
-use crate::attention::{self, Preparation, Shape};
+use crate::attention::{self, Gate, Known, Openness, Preparation, Shape};
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
 use crate::product::{Precision, product_of};
@@ -15,6 +15,8 @@ pub struct SelfAttention<'a> {
     pub qkv: Matrix<'a>,
     /// What happens to queries and keys before they meet.
     pub preparation: Preparation<'a>,
+    /// The gates on the edges, where there are any.
+    pub gate: Option<Gate<'a>>,
     /// `[heads·d_head, d_model]`.
     pub proj: Matrix<'a>,
     /// Of the projections; attention itself is f32.
@@ -28,6 +30,14 @@ pub struct Saved {
     inverse_rms: Vec<f32>,
     attended: Vec<f32>,
     lse: Vec<f32>,
+    openness: Option<Openness>,
+}
+
+impl Saved {
+    /// Returns how open the gates were, where there are any.
+    pub fn openness(&self) -> Option<&Openness> {
+        self.openness.as_ref()
+    }
 }
 
 impl Branch for SelfAttention<'_> {
@@ -40,6 +50,7 @@ impl Branch for SelfAttention<'_> {
             inverse_rms: vec![0.0; self.preparation.inverse_rms_len(shape)],
             attended: vec![0.0; shape.rows() * shape.attended_width()],
             lse: vec![0.0; shape.lse_len()],
+            openness: None,
         };
         attention::prepare(
             shape,
@@ -47,12 +58,20 @@ impl Branch for SelfAttention<'_> {
             &mut saved.qkv,
             &mut saved.inverse_rms,
         );
-        attention::forward(shape, &saved.qkv, &mut saved.attended, &mut saved.lse);
+        let (qkv, attended, lse) = (&saved.qkv, &mut saved.attended, &mut saved.lse);
+        match self.gate {
+            None => attention::forward(shape, qkv, attended, lse),
+            Some(gate) => {
+                let openness = attention::forward_gated(shape, gate, qkv, attended, lse);
+                saved.openness = Some(openness);
+            }
+        }
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
         (product_of(attended, self.proj, self.precision), saved)
     }
 
-    /// The weights are `qkv`, the bias where there is one, `proj`.
+    /// The weights are `qkv`, the bias of queries and keys where there is one, that of the gates of each
+    /// head where it is learned, `proj`.
     fn backward(&self, x: Matrix<'_>, saved: &Saved, d_y: Matrix<'_>) -> Gradients {
         let shape = self.shape;
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
@@ -61,14 +80,22 @@ impl Branch for SelfAttention<'_> {
             || product_of(d_y, self.proj.transposed(), self.precision),
         );
         let mut d_qkv = Scratch::of(saved.qkv.len());
-        attention::backward(
-            shape,
-            &saved.qkv,
-            &saved.attended,
-            &saved.lse,
-            &d_attended,
-            &mut d_qkv,
-        );
+        let known = Known {
+            qkv: &saved.qkv,
+            attended: &saved.attended,
+            lse: &saved.lse,
+            d_attended: &d_attended,
+        };
+        let d_gates = match self.gate {
+            None => {
+                attention::backward(shape, known, &mut d_qkv);
+                None
+            }
+            Some(gate) => {
+                let d_gates = attention::backward_gated(shape, gate, known, &mut d_qkv);
+                gate.head_bias.map(|_| d_gates)
+            }
+        };
         let d_bias = attention::prepare_backward(
             shape,
             self.preparation,
@@ -87,6 +114,7 @@ impl Branch for SelfAttention<'_> {
             weights: [d_weight]
                 .into_iter()
                 .chain(d_bias)
+                .chain(d_gates)
                 .chain([d_proj])
                 .collect(),
         }

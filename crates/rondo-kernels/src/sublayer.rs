@@ -75,6 +75,13 @@ pub struct Saved<S> {
     normed: Vec<f32>,
 }
 
+impl<S> Saved<S> {
+    /// Returns what the branch keeps.
+    pub fn branch(&self) -> &S {
+        &self.branch
+    }
+}
+
 impl<B: Branch> Sublayer<'_, B> {
     /// Applies the sublayer.
     ///
@@ -192,5 +199,7 @@ fn add(a: &mut [f32], b: &[f32]) {
 
 #[cfg(test)]
 mod bf16_tests;
+#[cfg(test)]
+mod gated_tests;
 #[cfg(test)]
 mod tests;

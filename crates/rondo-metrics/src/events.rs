@@ -25,6 +25,8 @@ pub enum Event {
     DepthClamped,
     /// `curriculum`
     Curriculum,
+    /// `target-missed`
+    TargetMissed,
     /// `stopped`
     Stopped,
 }
@@ -42,7 +44,7 @@ pub enum Severity {
 
 impl Event {
     /// Every event, in the order in which the documentation lists them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::HiddenStateCollapse,
         Self::IgnoredState,
         Self::Divergence,
@@ -53,6 +55,7 @@ impl Event {
         Self::Resume,
         Self::DepthClamped,
         Self::Curriculum,
+        Self::TargetMissed,
         Self::Stopped,
     ];
 
@@ -69,6 +72,7 @@ impl Event {
             Self::Resume => "resume",
             Self::DepthClamped => "depth-clamped",
             Self::Curriculum => "curriculum",
+            Self::TargetMissed => "target-missed",
             Self::Stopped => "stopped",
         }
     }
@@ -97,6 +101,9 @@ impl Event {
                 "The drawn recurrence depth exceeded the configured maximum and was cut to it."
             }
             Self::Curriculum => "The task's difficulty was raised.",
+            Self::TargetMissed => {
+                "The penalty is at its weakest and cross entropy is still above its target."
+            }
             Self::Stopped => "The run ended before its last step.",
         }
     }
@@ -108,7 +115,8 @@ impl Event {
             | Self::IgnoredState
             | Self::Divergence
             | Self::LossSpike
-            | Self::Nonfinite => Severity::Warning,
+            | Self::Nonfinite
+            | Self::TargetMissed => Severity::Warning,
             Self::Perturb | Self::Checkpoint | Self::Resume | Self::Curriculum | Self::Stopped => {
                 Severity::Note
             }

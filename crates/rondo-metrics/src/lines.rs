@@ -9,8 +9,8 @@ const COLUMNS: usize = 80;
 /// Columns of what may stand before an event: `warning: `.
 const WARNING: usize = 9;
 
-/// Tells a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation, rate, and the
-/// seconds left. Where that is too wide the spaces shrink, then the learning rate and the norm go.
+/// Tells a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation, what gates keep and
+/// the strength of their penalty where there are any, rate, and the seconds left. Where that is too wide the spaces shrink, then the learning rate and the norm go.
 pub(crate) fn train(record: &Record, total_steps: u64, eta: Option<f64>) -> String {
     let number = |name: &str| record.number(name);
     let depth = match (number("num_steps_no_grad"), number("num_steps_with_grad")) {
@@ -30,15 +30,25 @@ pub(crate) fn train(record: &Record, total_steps: u64, eta: Option<f64>) -> Stri
             "corr {}",
             or_missing(number("hidden_state_corr"), |x| format!("{x:.2}"))
         ),
+    ];
+    if let Some(kept) = number("sparsity") {
+        fields.push(format!("edges {}", significant(kept, 2)));
+    }
+    if let Some(strength) = number("regularisation_strength") {
+        fields.push(format!("R {}", significant(strength, 2)));
+    }
+    fields.extend([
         or_missing(number("tokens_per_second"), |x| format::rate(x, "tok")),
         format!("eta {}", or_missing(eta, format::duration)),
-    ];
+    ]);
+    // All but the learning rate and the norm stay.
+    let least = fields.len() - 2;
     let wide = fields.join("  ");
     if wide.len() <= COLUMNS {
         return wide;
     }
     let mut narrow = fields.join(" ");
-    while narrow.len() > COLUMNS && fields.len() > 6 {
+    while narrow.len() > COLUMNS && fields.len() > least {
         fields.remove(2);
         narrow = fields.join(" ");
     }
@@ -46,7 +56,7 @@ pub(crate) fn train(record: &Record, total_steps: u64, eta: Option<f64>) -> Stri
 }
 
 /// Tells an evaluation: step, loss at the mean depth, perplexity per depth; on tasks a second line with the
-/// accuracy per depth. Successive evaluations of a run align.
+/// accuracy per depth; with gates one with what they keep and the target. Successive evaluations of a run align.
 pub(crate) fn eval(record: &Record, total_steps: u64) -> Vec<String> {
     let width = total_steps.to_string().len();
     let loss = or_missing(record.number("val_cross_entropy"), |x| significant(x, 4));
@@ -58,6 +68,16 @@ pub(crate) fn eval(record: &Record, total_steps: u64) -> Vec<String> {
     let blank = head.map(|part| " ".repeat(part.len()));
     if record.metrics.per_depth("val_accuracy").next().is_some() {
         lines.extend(per_depth(record, "val_accuracy", &blank, "acc"));
+    }
+    if let Some(kept) = record.number("sparsity") {
+        let indent = " ".repeat(blank[0].len());
+        let target = record.number("target_cross_entropy");
+        let target = target.map(|x| format!("  target {}", significant(x, 4)));
+        lines.push(format!(
+            "{indent}  edges kept {}{}",
+            significant(kept, 3),
+            target.unwrap_or_default()
+        ));
     }
     lines
 }

@@ -43,6 +43,8 @@ pub enum Shape {
     PerDepth,
     /// A series of numbers, written once per evaluated recurrence depth as `name@r`.
     SeriesPerDepth,
+    /// One number, written once per layer as `name.core.0`.
+    PerLayer,
 }
 
 impl Shape {
@@ -64,6 +66,7 @@ impl fmt::Display for Shape {
             Self::PerIteration => "number per iteration",
             Self::PerDepth => "number per depth",
             Self::SeriesPerDepth => "series per depth",
+            Self::PerLayer => "number per layer",
         })
     }
 }
@@ -82,6 +85,10 @@ pub enum Presence {
     Device,
     /// Only in the first record of its kind: it does not depend on the model.
     Once,
+    /// Only where layers have gates.
+    Gates,
+    /// Only where a controller sets the strength of the gates' penalty.
+    Controller,
 }
 
 impl fmt::Display for Presence {
@@ -92,6 +99,8 @@ impl fmt::Display for Presence {
             Self::Text => "text only",
             Self::Device => "where the device gives it",
             Self::Once => "once",
+            Self::Gates => "with gates",
+            Self::Controller => "with a controller",
         })
     }
 }
@@ -183,22 +192,39 @@ pub static METRICS: &[Metric] = &[
     iterations("iterations.residual", "1", "`||s_i - s_(i-1)||`, mean over tokens."),
     iterations("iterations.rel_residual", "1", "`||s_i - s_(i-1)|| / ||s_i||`, mean over tokens."),
     iterations("iterations.state_norm", "1", "`||s_i||`, mean over tokens."),
+    train("sparsity", "1", "Fraction of causal edges that are kept: those whose gate's logit is positive, without noise; mean over gated layers, heads and the iterations with gradient.").only(Presence::Gates),
+    train("sparsity_expected", "1", "Expected fraction of open edges, the mean of `sigmoid(g)` over the same edges.").only(Presence::Gates),
+    iterations("iterations.sparsity", "1", "`sparsity` of the core's layers at iteration `i`; null without gradient.").only(Presence::Gates),
+    train("regularisation_strength", "nat/token", "`R`, the factor of the expected fraction of open edges in the loss.").only(Presence::Controller),
+    train("constraint_ema", "nat/token", "Moving average of cross entropy minus target, as the controller has it.").only(Presence::Controller),
     at_depth("val_loss", "nat/token", "Mean next-token cross entropy of the validation set at recurrence depth `r`."),
     at_depth("val_perplexity", "1", "`exp(val_loss@r)`."),
     at_depth("val_accuracy", "1", "Fraction of the validation set's answer tokens predicted right at recurrence depth `r`.").only(Presence::Tasks),
     row(Kind::Eval, Shape::SeriesPerDepth, "val_accuracy_by_position", "1", "The same for each position of the answer, first position first.").only(Presence::Tasks),
     eval("val_cross_entropy", "nat/token", "Mean next-token cross entropy of the validation set at the mean recurrence depth."),
     eval("val_bits_per_byte", "bit/byte", "`val_cross_entropy · tokens / (bytes · ln 2)`.").only(Presence::Text),
+    eval("sparsity", "1", "Fraction of causal edges that are kept on the validation set; mean over gated layers, heads and the iterations up to the mean recurrence.").only(Presence::Gates),
+    row(Kind::Eval, Shape::PerLayer, "sparsity.layer", "1", "The same for one gated layer.").only(Presence::Gates),
+    eval("target_cross_entropy", "nat/token", "The controller's target; null until it is known.").only(Presence::Controller),
     eval("val_unigram_cross_entropy", "nat/token", "Cross entropy of the validation set under the training set's token frequencies; a model that ignores its context stalls here.").only(Presence::Once),
 ];
 
-/// Finds the table row of a written name: `loss`, or `val_loss@16` for a metric per depth.
-/// A metric per depth without its depth is not a written name, nor is `loss@16`.
-pub fn describe(name: &str) -> Option<&'static Metric> {
+/// Finds the table row of a name written in records of a kind: `loss`, `val_loss@16` for a metric per
+/// depth, `sparsity.layer.core.0` for one per layer. A metric per depth without its depth is not a
+/// written name, nor is `loss@16`.
+pub fn describe(kind: Kind, name: &str) -> Option<&'static Metric> {
     let (base, depth) = split_depth(name);
-    METRICS
-        .iter()
-        .find(|m| m.name == base && m.shape.has_depth() == depth.is_some())
+    let matches = |m: &&Metric| match m.shape {
+        Shape::PerLayer => layer_of(m.name, name).is_some(),
+        _ => m.name == base && m.shape.has_depth() == depth.is_some(),
+    };
+    METRICS.iter().filter(|m| m.kind == kind).find(matches)
+}
+
+/// Returns the layer of a written name of the metric per layer `base`: `core.0` of `sparsity.layer.core.0`.
+pub fn layer_of<'a>(base: &str, name: &'a str) -> Option<&'a str> {
+    let layer = name.strip_prefix(base)?.strip_prefix('.')?;
+    (!layer.is_empty()).then_some(layer)
 }
 
 /// Writes the name of a metric at recurrence depth `r`: `val_loss@16`.
@@ -224,7 +250,11 @@ pub fn markdown() -> String {
         "| name | kind | shape | unit | written | meaning |\n|---|---|---|---|---|---|\n",
     );
     for m in METRICS {
-        let suffix = if m.shape.has_depth() { "@r" } else { "" };
+        let suffix = match m.shape {
+            Shape::PerDepth | Shape::SeriesPerDepth => "@r",
+            Shape::PerLayer => ".layer",
+            Shape::Scalar | Shape::PerIteration => "",
+        };
         // A bar inside a cell would end it, in code spans too.
         let meaning = m.meaning.replace('|', "\\|");
         let Metric {
@@ -256,17 +286,19 @@ mod tests {
         recurrent_state_token_corr, last_hidden_token_corr, iteration_corr, recurrent_state_norm, \
         last_hidden_norm, recurrent_diff, recurrent_residual, rel_residual, iterations.token_corr, \
         iterations.state_corr, iterations.residual, iterations.rel_residual, \
-        iterations.state_norm, accuracy, difficulty";
+        iterations.state_norm, accuracy, difficulty, sparsity, sparsity_expected, \
+        iterations.sparsity, regularisation_strength, constraint_ema";
     const EVAL: &str = "val_loss@16, val_perplexity@16, val_accuracy@16, \
         val_accuracy_by_position@16, val_cross_entropy, val_bits_per_byte, \
-        val_unigram_cross_entropy";
+        val_unigram_cross_entropy, sparsity, sparsity.layer.core.0, target_cross_entropy";
 
     #[test]
     fn the_table_holds_exactly_the_promised_metrics() {
         for (kind, names) in [(Kind::Train, TRAIN), (Kind::Eval, EVAL)] {
             let names: Vec<&str> = names.split(", ").collect();
             for name in &names {
-                let metric = describe(name).unwrap_or_else(|| panic!("{name} is in the table"));
+                let metric =
+                    describe(kind, name).unwrap_or_else(|| panic!("{name} is in the table"));
                 assert_eq!(metric.kind, kind, "{name}");
             }
             assert_eq!(
@@ -283,7 +315,7 @@ mod tests {
             assert!(
                 METRICS[..index]
                     .iter()
-                    .all(|other| other.name != metric.name),
+                    .all(|other| (other.kind, other.name) != (metric.kind, metric.name)),
                 "{metric:?}"
             );
             assert!(metric.meaning.ends_with('.'), "{metric:?}");
@@ -296,7 +328,9 @@ mod tests {
 
     #[test]
     fn only_written_names_are_described() {
-        assert_eq!(describe("val_loss@16").map(|m| m.name), Some("val_loss"));
+        let eval = |name| describe(Kind::Eval, name).map(|m| m.name);
+        assert_eq!(eval("val_loss@16"), Some("val_loss"));
+        assert_eq!(eval("sparsity.layer.core.0"), Some("sparsity.layer"));
         for name in [
             "val_loss",
             "val_loss@",
@@ -304,11 +338,14 @@ mod tests {
             "val_loss@016",
             "val_loss@+4",
             "loss@4",
+            "loss",
+            "sparsity.layer",
+            "sparsity.layer.",
+            "val_loss@99999999999999999999999",
         ] {
-            assert_eq!(describe(name), None, "{name}");
+            assert_eq!(eval(name), None, "{name}");
         }
-        assert_eq!(describe("val_loss@99999999999999999999999"), None);
-        assert_eq!(describe("lss"), None);
+        assert_eq!(describe(Kind::Train, "lss"), None);
     }
 
     #[test]

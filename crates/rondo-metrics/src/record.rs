@@ -115,9 +115,17 @@ impl Record {
     }
 
     fn check(&self, name: &str, value: &Value) -> Result<(), RecordError> {
-        let metric = names::describe(name).ok_or_else(|| RecordError::Unknown {
-            name: name.to_owned(),
-        })?;
+        let of_kind = names::describe(self.kind, name);
+        let anywhere = || {
+            [Kind::Train, Kind::Eval]
+                .into_iter()
+                .find_map(|kind| names::describe(kind, name))
+        };
+        let metric = of_kind
+            .or_else(anywhere)
+            .ok_or_else(|| RecordError::Unknown {
+                name: name.to_owned(),
+            })?;
         if metric.kind != self.kind {
             return Err(RecordError::WrongKind {
                 name: name.to_owned(),

@@ -11,7 +11,9 @@ use burn::tensor::{Device, Tensor, TensorData, s};
 
 use crate::config::ModelConfig;
 use crate::init::Weights;
-use crate::ops::{self, Angles, Branch, Heads, Norms, Precision};
+use crate::ops::{self, Angles, Branch, EdgeGate, Heads, Norms, Precision};
+use crate::pass::Pass;
+use crate::sparsity::GatePlace;
 
 /// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
 /// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; on the device laid out for
@@ -109,12 +111,23 @@ impl KeyValues {
     }
 }
 
+/// The gates of a layer.
+#[derive(Clone, Copy, Debug)]
+struct Gate {
+    place: GatePlace,
+    bias: f64,
+    learned: bool,
+}
+
 /// One attention layer.
 #[derive(Module, Debug)]
 pub struct Attention {
     qkv: Param<Tensor<2>>,
     qk_bias: Option<Param<Tensor<2>>>,
+    gate_bias: Option<Param<Tensor<1>>>,
     proj: Param<Tensor<2>>,
+    #[module(skip)]
+    gate: Option<Gate>,
     #[module(skip)]
     shape: Heads,
     #[module(skip)]
@@ -124,12 +137,23 @@ pub struct Attention {
 impl Attention {
     /// Builds the layer at path `name`.
     pub fn new(config: &ModelConfig, name: &str, weights: &Weights<'_>) -> Self {
+        let gate = config.sparsity.as_ref().and_then(|gates| {
+            Some(Gate {
+                place: gates.gate_of(name)?,
+                bias: gates.gate_bias,
+                learned: gates.learned_bias,
+            })
+        });
         Self {
             qkv: weights.get(&format!("{name}.qkv")),
             qk_bias: config
                 .qk_bias
                 .then(|| weights.get(&format!("{name}.qk_bias"))),
+            gate_bias: gate
+                .filter(|gate| gate.learned)
+                .map(|_| weights.get(&format!("{name}.gate_bias"))),
             proj: weights.get(&format!("{name}.proj")),
+            gate,
             shape: Heads {
                 queries: config.n_heads,
                 keys: config.kv_heads(),
@@ -140,20 +164,37 @@ impl Attention {
         }
     }
 
+    /// Returns whether it has gates.
+    pub fn has_gates(&self) -> bool {
+        self.gate.is_some()
+    }
+
     /// Applies the layer with its norms and its residual connection.
     ///
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn sublayer(&self, x: Tensor<3>, norms: Norms, rope: &Rope) -> Tensor<3> {
+    pub fn sublayer(&self, x: Tensor<3>, norms: Norms, pass: &Pass) -> Tensor<3> {
         let branch = || Branch::Attention {
             qkv: self.qkv.val(),
             qk_bias: self.qk_bias.as_ref().map(Param::val),
+            gate: self.gate.map(|gate| EdgeGate {
+                opening: pass.gates.opening_at(gate.place),
+                bias: gate.bias,
+                learned: self.gate_bias.as_ref().map(Param::val),
+                weight: pass.gates.weight(),
+            }),
             proj: self.proj.val(),
             heads: self.shape,
-            angles: rope.host.clone(),
+            angles: pass.rope.host.clone(),
         };
-        ops::sublayer(x, norms, self.precision, branch, |x| self.forward(&x, rope))
+        let composed = |x| self.forward(&x, pass);
+        let (y, openness) = ops::gated_sublayer(x, norms, self.precision, branch, composed);
+        if let Some((gate, openness)) = self.gate.zip(openness) {
+            let values = [openness.density(), openness.open_share()];
+            pass.gates.record_numbers(gate.place, values, &y.device());
+        }
+        y
     }
 
     /// Attends every position to itself and those before it.
@@ -161,9 +202,33 @@ impl Attention {
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn forward(&self, x: &Tensor<3>, rope: &Rope) -> Tensor<3> {
-        let (queries, own) = self.queries_keys_values(x, rope);
-        self.join_heads(ops::causal_attention(queries, own.keys, own.values))
+    pub fn forward(&self, x: &Tensor<3>, pass: &Pass) -> Tensor<3> {
+        let (queries, own) = self.queries_keys_values(x, &pass.rope);
+        self.join_heads(self.attend(queries, own, pass))
+    }
+
+    /// Attends every query to the keys up to its own, through the gates where there are any.
+    fn attend(&self, queries: Tensor<4>, own: KeyValues, pass: &Pass) -> Tensor<4> {
+        let Some(gate) = self.gate else {
+            return ops::causal_attention(queries, own.keys, own.values);
+        };
+        let edges = ops::GatedEdges {
+            bias: self.gate_logits(gate),
+            opening: pass.gates.opening_at(gate.place),
+        };
+        let attended = ops::gated_attention(queries, own.keys, own.values, edges);
+        pass.gates
+            .record(gate.place, attended.expected, attended.hard);
+        attended.values
+    }
+
+    /// Returns b and what each head has learned to add, `[1, heads, 1, 1]`.
+    fn gate_logits(&self, gate: Gate) -> Tensor<4> {
+        let heads = self.shape.queries;
+        match &self.gate_bias {
+            Some(learned) => learned.val().reshape([1, heads, 1, 1]) + gate.bias,
+            None => Tensor::full([1, heads, 1, 1], gate.bias, &self.qkv.val().device()),
+        }
     }
 
     /// Attends new positions to themselves and to those of `past`; returns the keys and values of
@@ -171,7 +236,7 @@ impl Attention {
     ///
     /// # Shapes
     ///
-    /// `x`: `[batch, new, d_model]` to the same; `rope` starts at the first new position.
+    /// `x`: `[batch, new, d_model]` to the same; `pass` starts at the first new position.
     ///
     /// # Panics
     ///
@@ -179,18 +244,24 @@ impl Attention {
     pub fn forward_after(
         &self,
         x: &Tensor<3>,
-        rope: &Rope,
+        pass: &Pass,
         past: Option<&KeyValues>,
     ) -> (Tensor<3>, KeyValues) {
-        let (queries, own) = self.queries_keys_values(x, rope);
+        let (queries, own) = self.queries_keys_values(x, &pass.rope);
         let Some(past) = past else {
-            let attended = ops::causal_attention(queries, own.keys.clone(), own.values.clone());
+            let attended = self.attend(queries, own.clone(), pass);
             return (self.join_heads(attended), own);
         };
         let [_, _, new, _] = queries.dims();
         assert_eq!(new, 1, "one position at a time follows a past");
         let all = past.followed_by(own);
-        let attended = ops::attention_to_all(queries, all.keys.clone(), all.values.clone());
+        let (keys, values) = (all.keys.clone(), all.values.clone());
+        let attended = match self.gate {
+            None => ops::attention_to_all(queries, keys, values),
+            Some(gate) => {
+                ops::gated_attention_to_all(queries, keys, values, self.gate_logits(gate))
+            }
+        };
         (self.join_heads(attended), all)
     }
 

@@ -10,12 +10,13 @@
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::attention::{Attention, KeyValues, Rope};
+use crate::attention::{Attention, KeyValues};
 use crate::config::{BlockKind, ModelConfig};
 use crate::feed_forward::FeedForward;
 use crate::init::Weights;
 use crate::norm::RmsNorm;
 use crate::ops::{self, Norms, composed};
+use crate::pass::Pass;
 
 /// Attention and MLP with residual connections and norms.
 #[derive(Module, Debug)]
@@ -47,13 +48,18 @@ impl Block {
         }
     }
 
+    /// Returns whether its attention has gates.
+    pub fn has_gates(&self) -> bool {
+        self.attention.has_gates()
+    }
+
     /// Applies the layer.
     ///
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn forward(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
-        self.feed(self.attend(x, rope))
+    pub fn forward(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
+        self.feed(self.attend(x, pass))
     }
 
     /// Applies the first sublayer, attention.
@@ -61,8 +67,8 @@ impl Block {
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn attend(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
-        self.attention.sublayer(x, self.attention_norms(), rope)
+    pub fn attend(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
+        self.attention.sublayer(x, self.attention_norms(), pass)
     }
 
     /// Applies the second sublayer, the MLP.
@@ -80,9 +86,9 @@ impl Block {
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn attend_composed(&self, x: Tensor<3>, rope: &Rope) -> Tensor<3> {
+    pub fn attend_composed(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
         composed::around(x, self.attention_norms(), |x| {
-            self.attention.forward(&x, rope)
+            self.attention.forward(&x, pass)
         })
     }
 
@@ -102,7 +108,7 @@ impl Block {
     ///
     /// # Shapes
     ///
-    /// `x`: `[batch, new, d_model]` to the same; `rope` starts at the first new position.
+    /// `x`: `[batch, new, d_model]` to the same; `pass` starts at the first new position.
     ///
     /// # Panics
     ///
@@ -110,12 +116,12 @@ impl Block {
     pub fn forward_after(
         &self,
         x: Tensor<3>,
-        rope: &Rope,
+        pass: &Pass,
         past: Option<&KeyValues>,
     ) -> (Tensor<3>, KeyValues) {
         let mut all = None;
         let x = ops::around(x, self.attention_norms(), |x| {
-            let (y, known) = self.attention.forward_after(&x, rope, past);
+            let (y, known) = self.attention.forward_after(&x, pass, past);
             all = Some(known);
             y
         });
@@ -147,6 +153,7 @@ mod tests {
 
     use super::*;
     use crate::gradients::GradientSum;
+    use crate::sparsity::{Gates, SparsityConfig};
 
     /// Adds noise to every parameter, so that none is one or zero.
     struct Shake;
@@ -161,16 +168,21 @@ mod tests {
         }
     }
 
-    /// Output and gradients, of the input last.
+    /// Output and gradients, of the input last; what gates have left to be penalised is.
     fn differentiate(
         block: &Block,
         x: &Tensor<3>,
         weights: &Tensor<3>,
+        pass: &Pass,
         forward: impl Fn(&Block, Tensor<3>) -> Tensor<3>,
     ) -> Vec<Vec<f32>> {
         let x = x.clone().autodiff().require_grad();
         let y = forward(block, x.clone());
-        let mut gradients = (y.clone() * weights.clone().autodiff()).sum().backward();
+        let mut loss = (y.clone() * weights.clone().autodiff()).sum();
+        if let Some(density) = pass.gates.take_pending() {
+            loss = loss + density * pass.gates.weight();
+        }
+        let mut gradients = loss.backward();
         let d_x = x.grad_remove(&mut gradients).expect("the input is tracked");
         let mut sum = GradientSum::new(block);
         sum.take(&mut gradients);
@@ -182,19 +194,24 @@ mod tests {
         found
     }
 
-    fn check(name: &str, config: &ModelConfig, [batch, seq]: [usize; 2]) {
+    fn check(name: &str, config: &ModelConfig, gates: &Gates, [batch, seq]: [usize; 2]) {
         let device = Device::flex().autodiff();
         let weights = Weights::new(config, 3, &device);
         let block = Block::new(config, "core.0", &weights).map(&mut Shake);
-        let rope = Rope::new(config, seq, &device);
+        let mut pass = Pass::new(config, seq, &device);
+        pass.gates = gates.clone();
+        // One layer bears the whole penalty.
+        pass.gates.share(1);
         let normal = || {
             let shape = [batch, seq, config.d_model];
             Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
         };
         let (x, weights) = (normal(), normal());
-        let fused = differentiate(&block, &x, &weights, |block, x| block.forward(x, &rope));
-        let composed = differentiate(&block, &x, &weights, |block, x| {
-            block.feed_composed(block.attend_composed(x, &rope))
+        let fused = differentiate(&block, &x, &weights, &pass, |block, x| {
+            block.forward(x, &pass)
+        });
+        let composed = differentiate(&block, &x, &weights, &pass, |block, x| {
+            block.feed_composed(block.attend_composed(x, &pass))
         });
         for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
             let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
@@ -208,20 +225,46 @@ mod tests {
             );
         }
         assert_eq!(fused.len(), composed.len());
-        let constant = block.valid().forward(x, &rope.positions(0..seq));
+        let constant = block.valid().forward(x, &pass.positions(0..seq));
         let constant: Vec<f32> = constant.into_data().iter().collect();
         assert_eq!(constant, fused[0], "{name}: the same bits without a graph");
     }
 
-    #[test]
-    fn the_fused_layer_is_the_composed_one_with_its_gradients() {
-        let base = ModelConfig {
+    fn base() -> ModelConfig {
+        ModelConfig {
             vocab_size: Some(11),
             d_model: 24,
             n_heads: 3,
             d_ff: 20,
             ..ModelConfig::default()
-        };
+        }
+    }
+
+    #[test]
+    fn the_fused_layer_with_gates_is_the_composed_one_penalty_and_noise_included() {
+        for learned_bias in [false, true] {
+            for gate_bias in [-1.0, 0.3] {
+                let config = ModelConfig {
+                    sparsity: Some(SparsityConfig {
+                        gate_bias,
+                        learned_bias,
+                        ..SparsityConfig::default()
+                    }),
+                    n_kv_heads: learned_bias.then_some(1),
+                    ..base()
+                };
+                for gates in [Gates::drawn(9, 40.0), Gates::drawn(10, 0.0), Gates::hard()] {
+                    for shape in [[1, 1], [2, 7], [3, 33]] {
+                        check("gates", &config, &gates, shape);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_fused_layer_is_the_composed_one_with_its_gradients() {
+        let base = base();
         let with = |change: &dyn Fn(&mut ModelConfig)| {
             let mut changed = base.clone();
             change(&mut changed);
@@ -249,7 +292,7 @@ mod tests {
         ];
         for (name, config) in &variants {
             for shape in [[1, 1], [2, 7], [3, 33]] {
-                check(name, config, shape);
+                check(name, config, &Gates::hard(), shape);
             }
         }
     }

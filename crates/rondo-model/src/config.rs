@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::depth::RecurrenceConfig;
+use crate::sparsity::SparsityConfig;
 
 /// Receives one violation: the key path below `[model]` and what is wrong with it.
 pub type Report<'a> = &'a mut dyn FnMut(&str, String);
@@ -47,6 +48,9 @@ pub struct ModelConfig {
     pub init: InitConfig,
     /// How many iterations a training step takes.
     pub recurrence: RecurrenceConfig,
+    /// Gates on the edges of attention; without it there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sparsity: Option<SparsityConfig>,
 }
 
 impl Default for ModelConfig {
@@ -69,6 +73,7 @@ impl Default for ModelConfig {
             state_init: StateInit::LikeInit,
             init: InitConfig::default(),
             recurrence: RecurrenceConfig::default(),
+            sparsity: None,
         }
     }
 }
@@ -274,6 +279,9 @@ impl ModelConfig {
         positive_real("rope_base", self.rope_base);
         self.recurrence
             .validate(&mut |key, message| report(&format!("recurrence.{key}"), message));
+        if let Some(sparsity) = &self.sparsity {
+            sparsity.validate(&mut |key, message| report(&format!("sparsity.{key}"), message));
+        }
     }
 }
 

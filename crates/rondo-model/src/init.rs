@@ -215,6 +215,19 @@ impl Table<'_> {
                     Place::Input,
                 );
             }
+            let gates = config.sparsity.as_ref().filter(|gates| gates.learned_bias);
+            if gates
+                .and_then(|gates| gates.gate_of(&name("attention")))
+                .is_some()
+            {
+                self.push(
+                    &name("attention.gate_bias"),
+                    vec![config.n_heads],
+                    part,
+                    Role::Bias,
+                    Place::Input,
+                );
+            }
             self.push(
                 &name("attention.proj"),
                 vec![h, h],
@@ -271,7 +284,7 @@ impl Table<'_> {
 
 impl Initializer {
     /// Draws the values of parameter number `index`, row major.
-    fn values(self, shape: &[usize], seed: u64, index: u64) -> Vec<f32> {
+    pub(crate) fn values(self, shape: &[usize], seed: u64, index: u64) -> Vec<f32> {
         let count = shape.iter().product();
         match self {
             Self::Ones => vec![1.0; count],

@@ -16,6 +16,7 @@
 //! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head; a training pass; decoding with a cache |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
+//! | [`pass`], [`sparsity`] | what the layers of a pass share; gates on the edges of attention |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
@@ -44,9 +45,11 @@ pub mod injection;
 pub mod looped;
 pub mod norm;
 pub mod ops;
+pub mod pass;
 pub mod recurrence;
 pub mod sampling;
 pub mod schedule;
 pub mod seed;
+pub mod sparsity;
 pub mod state;
 pub mod telemetry;

@@ -4,7 +4,6 @@ use burn::module::{Module, Param};
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor, assert_shape};
 
-use crate::attention::Rope;
 use crate::block::Block;
 use crate::config::ModelConfig;
 use crate::depth::Recompute;
@@ -12,6 +11,7 @@ use crate::init::Weights;
 use crate::injection::{Injection, Prepared};
 use crate::norm::RmsNorm;
 use crate::ops::{self, Head, Precision};
+use crate::pass::Pass;
 use crate::recurrence::{self, Iterate, Trace};
 
 /// A recurrent-depth transformer.
@@ -133,21 +133,21 @@ impl LoopedTransformer {
         &self,
         tokens: Tensor<2, Int>,
         state: Tensor<3>,
-        rope: &Rope,
+        pass: &Pass,
         iterations: usize,
         mut trace: Option<&mut Trace>,
     ) -> Forward {
-        let embedding = self.embed(tokens, rope);
+        let embedding = self.embed(tokens, pass);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
         let prepared = self.injection.prepare(embedding.clone());
-        let mut core = Core::new(&self.core, &self.injection, &prepared, rope);
+        let mut core = Core::new(&self.core, &self.injection, &prepared, pass);
         if let Some(trace) = &mut trace {
             trace.record(&state);
         }
         let state = recurrence::run(iterations, state, &mut core, trace);
         Forward {
-            readout: self.read_out(state, rope),
+            readout: self.read_out(state, pass),
             embedding,
         }
     }
@@ -163,12 +163,12 @@ impl LoopedTransformer {
         &self,
         tokens: Tensor<2, Int>,
         state: Tensor<3>,
-        rope: &Rope,
+        pass: &Pass,
         depths: &[usize],
         mut visit: impl FnMut(usize, Readout),
     ) {
-        let prepared = self.injection.prepare(self.embed(tokens, rope));
-        let mut core = Core::new(&self.core, &self.injection, &prepared, rope);
+        let prepared = self.injection.prepare(self.embed(tokens, pass));
+        let mut core = Core::new(&self.core, &self.injection, &prepared, pass);
         let mut depths = depths.to_vec();
         depths.sort_unstable();
         depths.dedup();
@@ -176,15 +176,16 @@ impl LoopedTransformer {
         for depth in depths {
             state = recurrence::run(depth - done, state, &mut core, None);
             done = depth;
-            visit(depth, self.read_out(state.clone(), rope));
+            visit(depth, self.read_out(state.clone(), pass));
         }
     }
 
     /// Returns e = P(γ · E[x]).
-    fn embed(&self, tokens: Tensor<2, Int>, rope: &Rope) -> Tensor<3> {
+    fn embed(&self, tokens: Tensor<2, Int>, pass: &Pass) -> Tensor<3> {
+        pass.gates.enter(0, true);
         self.prelude
             .iter()
-            .fold(self.look_up(tokens), |x, block| block.forward(x, rope))
+            .fold(self.look_up(tokens), |x, block| block.forward(x, pass))
     }
 
     /// Returns γ · E[x].
@@ -198,12 +199,13 @@ impl LoopedTransformer {
     }
 
     /// Applies the shared norm, the coda and the shared norm again.
-    fn read_out(&self, latent: Tensor<3>, rope: &Rope) -> Readout {
+    fn read_out(&self, latent: Tensor<3>, pass: &Pass) -> Readout {
+        pass.gates.enter(0, true);
         let state = self.norm.forward(latent.clone());
         let y = self
             .coda
             .iter()
-            .fold(state.clone(), |x, block| block.forward(x, rope));
+            .fold(state.clone(), |x, block| block.forward(x, pass));
         Readout {
             hidden: self.norm.forward(y),
             latent,
@@ -217,7 +219,11 @@ struct Core<'a> {
     blocks: &'a [Block],
     injection: &'a Injection,
     prepared: &'a Prepared,
-    rope: &'a Rope,
+    pass: &'a Pass,
+    /// Iterations done.
+    done: usize,
+    /// Whether what the gates leave behind counts.
+    counted: bool,
 }
 
 impl<'a> Core<'a> {
@@ -225,23 +231,40 @@ impl<'a> Core<'a> {
         blocks: &'a [Block],
         injection: &'a Injection,
         prepared: &'a Prepared,
-        rope: &'a Rope,
+        pass: &'a Pass,
     ) -> Self {
         Self {
             blocks,
             injection,
             prepared,
-            rope,
+            pass,
+            done: 0,
+            counted: true,
+        }
+    }
+
+    /// Starts after iteration `done`.
+    fn after(self, done: usize) -> Self {
+        Self { done, ..self }
+    }
+
+    /// Leaves nothing behind of its gates.
+    fn uncounted(self) -> Self {
+        Self {
+            counted: false,
+            ..self
         }
     }
 }
 
 impl Iterate for Core<'_> {
     fn iterate(&mut self, state: Tensor<3>) -> Tensor<3> {
+        self.done += 1;
+        self.pass.gates.enter(self.done, self.counted);
         let x = self.injection.forward(state, self.prepared);
         self.blocks
             .iter()
-            .fold(x, |x, block| block.forward(x, self.rope))
+            .fold(x, |x, block| block.forward(x, self.pass))
     }
 }
 

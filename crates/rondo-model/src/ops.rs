@@ -6,17 +6,21 @@
 //! knows which it gets. [`composed`] has the compositions by themselves.
 
 pub mod composed;
+mod gated;
 mod head;
 mod node;
 mod norm;
 mod projection;
 mod sublayer;
 
+pub use gated::{GatedAttention, GatedEdges, gated_attention, gated_attention_to_all};
 pub use head::{Head, HeadLoss, TokenLosses, head_cross_entropy, head_logits, head_losses};
 pub use node::on_flex;
 pub use norm::rms_norm;
 pub use projection::{project, project_columns, project_rows};
-pub use sublayer::{Angles, Branch, Heads, Norm, Norms, around, sublayer};
+pub use sublayer::{
+    Angles, Branch, EdgeGate, Heads, Norm, Norms, around, gated_sublayer, sublayer,
+};
 
 pub use rondo_kernels::product::Precision;
 

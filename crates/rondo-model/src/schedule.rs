@@ -100,10 +100,10 @@ pub struct RateSum {
 }
 
 impl RateSum {
-    /// Returns the sum over steps 1 to `step`.
-    pub fn up_to(schedule: &ScheduleConfig, step: u64, horizon: u64) -> Self {
+    /// Returns the sum of the rates of steps 1 to `step`.
+    pub fn up_to(step: u64, rate: impl Fn(u64) -> f64) -> Self {
         let mut sum = Self::default();
-        (1..=step).for_each(|t| sum.add(schedule.rate(t, horizon)));
+        (1..=step).for_each(|t| sum.add(rate(t)));
         sum
     }
 
@@ -214,9 +214,10 @@ mod tests {
     #[test]
     fn the_sum_can_be_continued_and_is_compensated() {
         let schedule = &all()[2];
-        let mut sum = RateSum::up_to(schedule, 40, HORIZON);
-        (41..=70).for_each(|t| sum.add(schedule.rate(t, HORIZON)));
-        assert_eq!(sum, RateSum::up_to(schedule, 70, HORIZON));
+        let rate = |t| schedule.rate(t, HORIZON);
+        let mut sum = RateSum::up_to(40, rate);
+        (41..=70).for_each(|t| sum.add(rate(t)));
+        assert_eq!(sum, RateSum::up_to(70, rate));
         let mut small = RateSum::default();
         small.add(1.0);
         (0..1000).for_each(|_| small.add(1e-17));

@@ -20,6 +20,10 @@ pub enum Stream {
     EvalState = 4,
     /// Tokens drawn in generation; the index is the position.
     Sampling = 5,
+    /// The gates of attention in training; the index is the micro-batch counted from the start of the run.
+    Gates = 6,
+    /// Noise on the weights; the index is the step.
+    WeightNoise = 7,
 }
 
 /// Returns the generator at `(seed, stream, index)`.

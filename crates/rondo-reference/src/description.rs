@@ -45,6 +45,12 @@ pub(crate) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "true".to_owned(),
         "no norm of queries and keys",
     );
+    only(
+        model.sparsity.is_none(),
+        "sparsity",
+        "set".to_owned(),
+        "attention without gates",
+    );
     reasons
 }
 
@@ -146,6 +152,8 @@ fn word(choice: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rondo_model::sparsity::SparsityConfig;
+
     use rondo_model::config::NormConfig;
 
     use super::*;
@@ -193,6 +201,7 @@ mod tests {
             injection: InjectionKind::Gate,
             n_kv_heads: Some(5),
             qk_norm: true,
+            sparsity: Some(SparsityConfig::default()),
             ..published()
         };
         let reasons = inexpressible(&model);
@@ -206,6 +215,7 @@ mod tests {
             "injection",
             "n_kv_heads",
             "qk_norm",
+            "sparsity",
         ];
         assert_eq!(keys, expected.map(|key| format!("model.{key}")));
     }

@@ -154,6 +154,7 @@ fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<ModelConfig>
         state_init,
         init: InitConfig { scheme, orthogonal },
         recurrence,
+        sparsity: None,
     })
 }
 

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use rondo_config::Document;
+use rondo_control::ControlConfig;
 use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
 use rondo_model::config::ModelConfig;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::device::DeviceConfig;
 use crate::error::{Error, Result};
 use crate::optim::OptimizerConfig;
+use crate::perturb::Perturbation;
 
 /// Everything that defines a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +36,10 @@ pub(crate) struct RunConfig {
     pub(crate) diagnosis: DiagnosisConfig,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) init: Option<InitFrom>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) perturb: Vec<Perturbation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) controller: Option<ControlConfig>,
 }
 
 /// `[run]`.
@@ -253,6 +259,18 @@ impl RunConfig {
         section("eval", &|report| self.validate_eval(report));
         section("schedule", &|report| self.schedule.validate(report));
         section("diagnosis", &|report| self.diagnosis.validate(report));
+        if let Some(controller) = &self.controller {
+            section("controller", &|report| controller.validate(report));
+            if self.model.sparsity.is_none() {
+                report(
+                    "controller",
+                    "there are no gates whose penalty it could set; add [model.sparsity]".into(),
+                );
+            }
+        }
+        for (index, one) in self.perturb.iter().enumerate() {
+            one.validate(&mut |key, message| report(&format!("perturb.{index}.{key}"), message));
+        }
         for Positive(key, value) in [
             Positive("checkpoint.every", Some(self.checkpoint.every)),
             Positive(

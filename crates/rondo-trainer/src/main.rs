@@ -1,7 +1,7 @@
 //! Trains and examines recurrent-depth transformers.
 //!
 //! The only crate that meets the world. In reading order: `cli` (what was typed), `config` (what was
-//! written), `assemble` (what it means), `plan` (what a step does), `train` (the loop), `step` (one
+//! written), `assemble` (what it means), `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one
 //! step), `optim` (its update), `evaluate`, `run_dir`, `aside` and `weights` (what is kept), `opened`
 //! (a run for readers), `past` (a run by its metrics), `states` (where s_0 comes from), `generate` (token after token), `pictures`,
 //! `device` (the only place that knows Burn's backends), `commands` (everything but training),
@@ -21,6 +21,7 @@ mod interrupt;
 mod opened;
 mod optim;
 mod past;
+mod perturb;
 mod pictures;
 mod plan;
 mod progress;
@@ -38,6 +39,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rondo_kernels::denormals::flush_to_zero;
 use rondo_kernels::memory::{Allocator, keep_pages};
 
 use crate::cli::{Cli, Command};
@@ -48,6 +50,7 @@ static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> ExitCode {
     keep_pages();
+    flush_to_zero();
     #[cfg(all(target_os = "linux", feature = "wgpu"))]
     start_with_a_runtime_dir();
     match run(&Cli::parse()) {

@@ -87,6 +87,30 @@ impl PastRun {
         }))
     }
 
+    /// Returns the newest validation loss of the run at `path`, at its mean recurrence depth.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder is not there, metrics are damaged, or there was no evaluation.
+    pub(crate) fn validation_loss(path: &str) -> Result<f64> {
+        let metrics = RunDir::new(Path::new(path)).metrics();
+        let missing = || {
+            Error::Usage(format!(
+                "{path}: no evaluation to take the dense loss from; train this run first, or name another \
+                 in controller.target.loss.run"
+            ))
+        };
+        if !metrics.is_file() {
+            return Err(missing());
+        }
+        let history = History::read(&metrics).map_err(anyhow::Error::from)?;
+        let losses = history.series(Kind::Eval, "val_cross_entropy");
+        losses
+            .last()
+            .map(|reading| reading.value)
+            .ok_or_else(missing)
+    }
+
     /// Returns the newest perplexity per recurrence depth.
     pub(crate) fn perplexities(&self) -> BTreeMap<usize, f64> {
         let depths = self.history.per_depth("val_perplexity");

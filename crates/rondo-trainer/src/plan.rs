@@ -28,7 +28,7 @@ impl StepPlan {
         let due = |every: u64| last || step.is_multiple_of(every);
         Self {
             step,
-            lr: config.schedule.rate(step, steps),
+            lr: rate(config, step, steps),
             draw: config.model.recurrence.draw(config.run.seed, step),
             logged: step == 1 || due(config.train.log_every),
             evaluated: due(config.eval.every),
@@ -40,6 +40,13 @@ impl StepPlan {
     pub(crate) fn first_micro_batch(&self, accumulation: usize) -> u64 {
         (self.step - 1) * accumulation as u64
     }
+}
+
+/// Returns the learning rate of a step: the schedule's, times what perturbations make of it.
+pub(crate) fn rate(config: &RunConfig, step: u64, steps: u64) -> f64 {
+    let factors = config.perturb.iter();
+    let factor: f64 = factors.map(|one| one.rate_factor(step)).product();
+    config.schedule.rate(step, steps) * factor
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! All that a resume needs besides weights and moments.
 
+use rondo_control::ControllerState;
 use rondo_data::CurriculumState;
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands after its last step. Learning rate, depth, data order and initial states are pure functions of
 /// configuration, seed and step, so they are not here.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RunProgress {
     /// Optimizer steps taken.
@@ -17,6 +18,9 @@ pub(crate) struct RunProgress {
     /// Difficulty of a task's curriculum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) curriculum: Option<CurriculumState>,
+    /// The controller of the gates' penalty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) controller: Option<ControllerState>,
 }
 
 impl RunProgress {
@@ -27,6 +31,7 @@ impl RunProgress {
             tokens: 0,
             clamped: 0,
             curriculum,
+            controller: None,
         }
     }
 }

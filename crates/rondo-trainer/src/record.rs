@@ -1,9 +1,10 @@
 //! Observations and evaluations as records of the metrics table.
 
+use rondo_control::ControllerReading;
 use rondo_metrics::{Record, RecordError, Value};
 use rondo_model::telemetry::Reading;
 
-use crate::evaluate::DepthResult;
+use crate::evaluate::Evaluated;
 use crate::plan::StepPlan;
 use crate::progress::RunProgress;
 use crate::step::Observation;
@@ -21,6 +22,8 @@ pub(crate) struct Pace {
     pub(crate) memory_bytes: Option<u64>,
     /// Σ η up to this step.
     pub(crate) lr_sum: f64,
+    /// What the controller of the gates' penalty has read, where there is one.
+    pub(crate) control: Option<ControllerReading>,
 }
 
 /// Returns the record of a logged step.
@@ -50,6 +53,20 @@ pub(crate) fn train(
         .push("num_steps_with_grad", unroll.with_grad as f64)?
         .push("recurrence", unroll.total() as f64)?;
     push_telemetry(&mut record, &seen.telemetry)?;
+    if let Some(sparsity) = &seen.sparsity {
+        record
+            .push("sparsity", sparsity.kept)?
+            .push("sparsity_expected", sparsity.expected)?
+            .push(
+                "iterations.sparsity",
+                Value::Series(sparsity.by_iteration.clone()),
+            )?;
+    }
+    if let Some(control) = &pace.control {
+        record
+            .push("regularisation_strength", control.strength)?
+            .push("constraint_ema", control.constraint_ema)?;
+    }
     if let Some(state) = &progress.curriculum {
         record
             .push("accuracy", seen.accuracy)?
@@ -85,6 +102,15 @@ fn push_telemetry(record: &mut Record, reading: &Reading) -> Result<(), RecordEr
     Ok(())
 }
 
+/// What an evaluation's record has besides what was evaluated.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beside {
+    /// Cross entropy under the training tokens' frequencies, in the first record.
+    pub(crate) unigram: Option<f64>,
+    /// What the controller of the gates' penalty has read, where there is one.
+    pub(crate) control: Option<ControllerReading>,
+}
+
 /// Returns the record of an evaluation; `mean` is the depth that stands for the run.
 ///
 /// # Errors
@@ -92,11 +118,12 @@ fn push_telemetry(record: &mut Record, reading: &Reading) -> Result<(), RecordEr
 /// Where a name is not in the table of metrics.
 pub(crate) fn eval(
     progress: &RunProgress,
-    depths: &[DepthResult],
+    evaluated: &Evaluated,
     configured: &[usize],
     mean: usize,
-    unigram: Option<f64>,
+    beside: Beside,
 ) -> Result<Record, RecordError> {
+    let depths = &evaluated.depths;
     let mut record = Record::eval(progress.step, progress.tokens);
     for depth in depths
         .iter()
@@ -122,7 +149,16 @@ pub(crate) fn eval(
             record.push("val_bits_per_byte", bits)?;
         }
     }
-    if let Some(unigram) = unigram {
+    if let Some(sparsity) = &evaluated.sparsity {
+        record.push("sparsity", sparsity.kept)?;
+        for (place, kept) in &sparsity.by_layer {
+            record.push(&format!("sparsity.layer.{}", place.name()), *kept)?;
+        }
+    }
+    if let Some(control) = &beside.control {
+        record.push("target_cross_entropy", control.target)?;
+    }
+    if let Some(unigram) = beside.unigram {
         record.push("val_unigram_cross_entropy", unigram)?;
     }
     Ok(record)

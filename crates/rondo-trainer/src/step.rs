@@ -1,6 +1,7 @@
 //! One training step: forward, backward, clip, update.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
@@ -8,8 +9,10 @@ use rondo_model::gradients::FlatGradients;
 use rondo_model::init::{Weights, table};
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_cross_entropy;
+use rondo_model::pass::Pass;
 use rondo_model::recurrence::Trace;
-use rondo_model::seed::Stream;
+use rondo_model::seed::{Stream, generator};
+use rondo_model::sparsity::{Density, Gates, Sparsity};
 use rondo_model::state::{StateSource, initial_state};
 use rondo_model::telemetry::{self, Reading};
 
@@ -18,6 +21,7 @@ use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::optim::{Gate, Optimizer, global_norm};
+use crate::perturb::{Perturbation, with_noise};
 use crate::plan::StepPlan;
 
 /// Why the model is there.
@@ -36,6 +40,8 @@ pub(crate) struct Learner {
     device: Device,
     reads_are_free: bool,
     rope: Option<(usize, Rope)>,
+    /// The factor of the gates' density in the loss.
+    strength: f64,
     unread: Vec<Unread>,
 }
 
@@ -56,6 +62,8 @@ pub(crate) struct Observation {
     pub(crate) telemetry: Reading,
     /// Share of counted targets that were hit, in the last micro-batch.
     pub(crate) accuracy: f64,
+    /// Open edges of the last micro-batch, where there are gates.
+    pub(crate) sparsity: Option<Sparsity>,
 }
 
 impl Learner {
@@ -77,6 +85,7 @@ impl Learner {
             device: listed.device.clone(),
             reads_are_free: listed.reads_are_free(),
             rope: None,
+            strength: 0.0,
             unread: Vec::new(),
         }
     }
@@ -104,6 +113,26 @@ impl Learner {
         self.model.as_ref().expect(LENT)
     }
 
+    /// Disturbs weights or moments before a step.
+    pub(crate) fn perturb(&mut self, one: &Perturbation, config: &RunConfig, step: u64) {
+        match one {
+            Perturbation::LrSpike { .. } | Perturbation::DataSwitch { .. } => {}
+            Perturbation::OptimizerReset { .. } => {
+                let (rows, peak) = (table(&self.config), config.schedule.peak);
+                self.optimizer = Optimizer::new(&config.optimizer, rows, peak);
+            }
+            Perturbation::WeightNoise { std, .. } => {
+                let model = self.model.take().expect(LENT);
+                self.model = Some(with_noise(model, *std, self.seed, step));
+            }
+        }
+    }
+
+    /// Sets the factor of the gates' density in the loss of the steps to come.
+    pub(crate) fn penalise(&mut self, strength: f64) {
+        self.strength = strength;
+    }
+
     /// Takes one step on its micro-batches and, on a logged step, reads what happened.
     ///
     /// The one device read of a logged step brings its telemetry together with loss and norm of
@@ -113,11 +142,7 @@ impl Learner {
     ///
     /// Where loss or gradient is not finite: before the update where reads are free, else at the
     /// next logged step, the updates in between having been masked out on the device.
-    pub(crate) fn step(
-        &mut self,
-        plan: &StepPlan,
-        batches: &[Batch],
-    ) -> Result<Option<Observation>> {
+    pub(crate) fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
         if self.reads_are_free {
             // Among the threads that share the work, so that none is woken for each piece of it.
             rayon::scope(|_| self.advance(plan, batches))
@@ -126,16 +151,17 @@ impl Learner {
         }
     }
 
-    fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Option<Observation>> {
+    fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
         let seen = self.micro_batches(plan, batches);
         let norm = global_norm(&seen.gradients);
         let values = Tensor::cat(vec![seen.loss, norm.clone()], 0);
-        let gate = if self.reads_are_free {
+        let (gate, loss) = if self.reads_are_free {
             let values = read(values.clone())?;
-            check_finite(plan, f64::from(values[0]), f64::from(values[1]))?;
-            Gate::from_host(f64::from(values[1]), self.max_norm)
+            let (loss, norm) = (f64::from(values[0]), f64::from(values[1]));
+            check_finite(plan, loss, norm)?;
+            (Gate::from_host(norm, self.max_norm), Some(loss))
         } else {
-            Gate::from_device(norm, self.max_norm)
+            (Gate::from_device(norm, self.max_norm), None)
         };
         let model = self.model.take().expect(LENT);
         let model = self.optimizer.step(model, seen.gradients, &gate, plan.lr);
@@ -144,10 +170,11 @@ impl Learner {
             plan: *plan,
             values,
         });
-        let Some(telemetry) = seen.telemetry else {
-            return Ok(None);
+        let observation = match seen.telemetry {
+            None => None,
+            Some(telemetry) => Some(self.read_out(telemetry, &seen.densities, batches[0].seq)?),
         };
-        self.read_out(telemetry, batches[0].seq).map(Some)
+        Ok(Taken { loss, observation })
     }
 
     fn micro_batches(&mut self, plan: &StepPlan, batches: &[Batch]) -> Seen {
@@ -163,6 +190,7 @@ impl Learner {
                     loss: before.loss + now.loss,
                     gradients: before.gradients + now.gradients,
                     telemetry: now.telemetry,
+                    densities: now.densities,
                 },
             });
         }
@@ -186,7 +214,10 @@ impl Learner {
             first_position: 0,
         };
         let state = initial_state(&self.config, source, [batch.batch, batch.seq], &self.device);
-        let rope = self.rope(batch.seq);
+        let pass = Pass {
+            rope: self.rope(batch.seq),
+            gates: self.gates(index, share),
+        };
         let batch = DeviceBatch::new(batch, &self.device);
         let mut trace = observe.then(Trace::default);
         let unroll = plan.draw.unroll;
@@ -199,17 +230,30 @@ impl Learner {
             hits = scored.hits;
             scored.loss * share
         };
-        let pass = self
-            .model()
-            .differentiate(inputs, state, &rope, unroll, trace.as_mut(), loss);
+        let differentiated =
+            self.model()
+                .differentiate(inputs, state, &pass, unroll, trace.as_mut(), loss);
         let telemetry = trace.zip(hits).map(|(trace, hits)| {
             let accuracy = batch.counted_only(hits).sum() / batch.counted as f64;
-            Tensor::cat(vec![accuracy, telemetry::measure(&pass.forward, &trace)], 0)
+            let measured = telemetry::measure(&differentiated.forward, &trace);
+            Tensor::cat(vec![accuracy, measured], 0)
         });
         Seen {
-            loss: pass.loss,
-            gradients: pass.gradients,
+            loss: differentiated.loss,
+            gradients: differentiated.gradients,
             telemetry,
+            densities: pass.gates.into_log(),
+        }
+    }
+
+    /// Returns the gates of a micro-batch, drawn from a stream of its own.
+    fn gates(&self, index: u64, share: f64) -> Gates {
+        match self.config.sparsity {
+            None => Gates::hard(),
+            Some(_) => {
+                let key = generator(self.seed, Stream::Gates, index).random();
+                Gates::drawn(key, self.strength * share)
+            }
         }
     }
 
@@ -226,21 +270,34 @@ impl Learner {
     }
 
     /// Reads everything that has gathered on the device since the last logged step.
-    fn read_out(&mut self, telemetry: Tensor<1>, seq: usize) -> Result<Observation> {
+    fn read_out(
+        &mut self,
+        telemetry: Tensor<1>,
+        densities: &[Density],
+        seq: usize,
+    ) -> Result<Observation> {
         let unread = std::mem::take(&mut self.unread);
         let mut tensors: Vec<Tensor<1>> = unread.iter().map(|step| step.values.clone()).collect();
+        tensors.extend(densities.iter().map(|density| density.values.clone()));
         tensors.push(telemetry);
         let values = read(Tensor::cat(tensors, 0))?;
         let (steps, rest) = values.split_at(2 * unread.len());
+        let (of_gates, rest) = rest.split_at(2 * densities.len());
+        let of_gates: Vec<f64> = of_gates.iter().map(|value| f64::from(*value)).collect();
+        let at: Vec<_> = densities.iter().map(Density::at).collect();
         for (step, pair) in unread.iter().zip(steps.chunks_exact(2)) {
             check_finite(&step.plan, f64::from(pair[0]), f64::from(pair[1]))?;
         }
         let last = &steps[steps.len() - 2..];
+        let recurrence = unread
+            .last()
+            .map_or(0, |step| step.plan.draw.unroll.total());
         Ok(Observation {
             loss: f64::from(last[0]),
             grad_norm: f64::from(last[1]),
             accuracy: f64::from(rest[0]),
             telemetry: Reading::new(&rest[1..], seq),
+            sparsity: Sparsity::new(&at, &of_gates, recurrence),
         })
     }
 }
@@ -250,6 +307,15 @@ struct Seen {
     loss: Tensor<1>,
     gradients: FlatGradients,
     telemetry: Option<Tensor<1>>,
+    densities: Vec<Density>,
+}
+
+/// What a step gave.
+pub(crate) struct Taken {
+    /// Its loss, where reading it costs nothing.
+    pub(crate) loss: Option<f64>,
+    /// What was read on a logged step.
+    pub(crate) observation: Option<Observation>,
 }
 
 /// Returns the model that a run starts with, on `device`: that of `listed`, in the graph or not.

@@ -86,11 +86,39 @@ pub(crate) fn load_model(
     device: &Device,
     precision: Precision,
 ) -> Result<LoopedTransformer> {
+    load(checkpoint, config, device, precision, &|_| false)
+}
+
+/// As [`load_model`], where biases of gates that the checkpoint does not have start at zero: a dense
+/// model starts a gated one.
+///
+/// # Errors
+///
+/// As [`load_model`].
+pub(crate) fn load_first_model(
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    device: &Device,
+    precision: Precision,
+) -> Result<LoopedTransformer> {
+    load(checkpoint, config, device, precision, &|name| {
+        name.ends_with(".gate_bias")
+    })
+}
+
+/// Loads a model whose tensors are all there, but for those that are `optional`, which are 0.
+fn load(
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    device: &Device,
+    precision: Precision,
+    optional: &dyn Fn(&str) -> bool,
+) -> Result<LoopedTransformer> {
     let expected = table(config)
         .into_iter()
         .map(|row| (row.name, row.shape))
         .collect::<Vec<_>>();
-    let stored = open(checkpoint, MODEL_FILE, &expected)?;
+    let stored = open(checkpoint, MODEL_FILE, expected, optional)?;
     let failed = RefCell::new(None);
     // The module tree has no way to fail: what cannot be read is 0 there and told below.
     let values = |row: &ParameterSpec| {
@@ -121,7 +149,7 @@ pub(crate) fn load_optimizer(
     updates: u64,
     device: &Device,
 ) -> Result<()> {
-    let stored = open(checkpoint, OPTIMIZER_FILE, &optimizer.layout())?;
+    let stored = open(checkpoint, OPTIMIZER_FILE, optimizer.layout(), &|_| false)?;
     let device = device.clone().without_autodiff();
     let mut failed = None;
     optimizer.restore(updates, |name| {
@@ -158,12 +186,19 @@ impl Stored {
 }
 
 /// Opens a file of f32 tensors whose names and shapes must be `expected`.
-fn open(checkpoint: &Checkpoint, name: &str, expected: &[(String, Vec<usize>)]) -> Result<Stored> {
+fn open(
+    checkpoint: &Checkpoint,
+    name: &str,
+    mut expected: Vec<(String, Vec<usize>)>,
+    optional: &dyn Fn(&str) -> bool,
+) -> Result<Stored> {
     let path = checkpoint.path().join(name);
     let foreign = |message: String| Error::Foreign(format!("{}: {message}", path.display()));
     let file = checkpoint.file(name)?;
     let tensors = StoredTensors::open(file).map_err(|error| foreign(error.to_string()))?;
-    let mismatch = compare(expected, &tensors.shapes());
+    let shapes = tensors.shapes();
+    expected.retain(|(name, _)| !optional(name) || shapes.iter().any(|(known, _)| known == name));
+    let mismatch = compare(&expected, &shapes);
     if !mismatch.is_empty() {
         return Err(foreign(format!(
             "this checkpoint is of another model\n{mismatch}"

@@ -2,35 +2,91 @@
 //!
 //! With `P` the probabilities and `O` the result: `dV = Pᵀ·dO`, `dP = dO·Vᵀ`,
 //! `dS = P ∘ (dP − rowsum(dO ∘ O))`, `dQ = dS·K / √d_head`, `dK = dSᵀ·Q / √d_head`
-//! (arXiv 2307.08691, algorithm 2).
+//! (arXiv 2307.08691, algorithm 2). With gates `A` the values get `(P ∘ A)ᵀ·dO`, and `dP` and the
+//! gates' own gradients enter `dS` as [`super::edges`] has them; the sum `dO ∘ O` holds unchanged.
 
 use rayon::prelude::*;
 
+use super::edges::{Edges, Gated, PerQuery, Place, Threshold, Ungated, Weighted};
+use super::gate::{Gate, Opening};
+use super::noise::HeadNoise;
 use super::scratch::{packed, with_scratch};
 use super::tile::{KEYS, QUERIES, Queries};
 use super::{Head, Shape};
 use crate::matrix::{Matrix, MatrixMut};
-use crate::vector::{LANES, dot, exp, vectorized};
+use crate::vector::{LANES, dot, vectorized};
+
+/// What a gradient is computed from.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The packed, prepared projection that the forward was given, `[batch · seq, qkv_width]`.
+    pub qkv: &'a [f32],
+    /// What the forward wrote, `[batch · seq, heads · d_head]`.
+    pub attended: &'a [f32],
+    /// What the forward wrote, `[batch, heads, seq]`.
+    pub lse: &'a [f32],
+    /// The gradient of `attended`.
+    pub d_attended: &'a [f32],
+}
 
 /// Writes the gradient of the packed, prepared projection.
 ///
 /// # Shapes
 ///
-/// `qkv` and `d_qkv`: `[batch · seq, qkv_width]`; `attended` and `d_attended`:
-/// `[batch · seq, heads · d_head]`; `lse`: `[batch, heads, seq]`. `qkv` is what [`super::forward()`]
-/// was given, `attended` and `lse` what it wrote; `d_qkv` is overwritten.
+/// `d_qkv`: `[batch · seq, qkv_width]`, overwritten.
 ///
 /// # Panics
 ///
 /// Panics where a length does not fit the shape.
-pub fn backward(
+pub fn backward(shape: Shape, known: Known<'_>, d_qkv: &mut [f32]) {
+    differentiate(shape, known, d_qkv, |_, _| Ungated);
+}
+
+/// As [`backward()`], after [`super::forward_gated()`] with the same gates; returns the gradient of
+/// the bias of each query head.
+///
+/// # Shapes
+///
+/// As [`backward()`].
+///
+/// # Panics
+///
+/// Panics where a length does not fit the shape.
+pub fn backward_gated(
     shape: Shape,
-    qkv: &[f32],
-    attended: &[f32],
-    lse: &[f32],
-    d_attended: &[f32],
+    gate: Gate<'_>,
+    known: Known<'_>,
     d_qkv: &mut [f32],
-) {
+) -> Vec<f32> {
+    gate.check(shape);
+    let of_sequences = match gate.opening {
+        Opening::Drawn { key } => differentiate(shape, known, d_qkv, |sequence, head| {
+            Gated::new(HeadNoise::new(key, sequence, head), &gate, shape, head)
+        }),
+        Opening::Threshold => differentiate(shape, known, d_qkv, |_, head| {
+            Gated::new(Threshold, &gate, shape, head)
+        }),
+    };
+    let of_head = |head: usize| of_sequences.iter().skip(head).step_by(shape.heads);
+    (0..shape.heads)
+        .map(|head| of_head(head).sum::<f64>() as f32)
+        .collect()
+}
+
+/// Writes the gradient with a factor per edge, of a sequence and a head; returns the sums of the
+/// gradients of the gates' logits, `[batch, heads]`.
+fn differentiate<E: Edges>(
+    shape: Shape,
+    known: Known<'_>,
+    d_qkv: &mut [f32],
+    edges: impl Fn(usize, usize) -> E,
+) -> Vec<f64> {
+    let Known {
+        qkv,
+        attended,
+        lse,
+        d_attended,
+    } = known;
     shape.check(qkv);
     assert_eq!(lse.len(), shape.lse_len(), "lse of {shape:?}");
     let (rows, seq, d_head) = (shape.rows(), shape.seq, shape.d_head);
@@ -48,6 +104,7 @@ pub fn backward(
             let columns = head * d_head..(head + 1) * d_head;
             QueryHead {
                 head: shape.head(qkv, sequence, head),
+                edges: edges(sequence, head),
                 attended: attended.rows(tokens.clone()).columns(columns.clone()),
                 d_attended: d_attended.rows(tokens.clone()).columns(columns),
                 lse: &lse[(sequence * shape.heads + head) * seq..][..seq],
@@ -62,60 +119,69 @@ pub fn backward(
             });
         }
     }
-    tasks
+    let d_logits: Vec<Vec<f64>> = tasks
         .into_par_iter()
-        .for_each(|task| task.run(shape.scale()));
+        .map(|task| task.run(shape.scale()))
+        .collect();
+    d_logits.concat()
 }
 
 /// A key head of one sequence and the query heads it serves.
-struct Task<'a> {
-    query_heads: Vec<QueryHead<'a>>,
+struct Task<'a, E> {
+    query_heads: Vec<QueryHead<'a, E>>,
     d_keys: MatrixMut<'a>,
     d_values: MatrixMut<'a>,
 }
 
 /// What the gradient of one query head is computed from, and its place.
-struct QueryHead<'a> {
+struct QueryHead<'a, E> {
     head: Head<'a>,
+    edges: E,
     attended: Matrix<'a>,
     d_attended: Matrix<'a>,
     lse: &'a [f32],
     d_queries: MatrixMut<'a>,
 }
 
-impl Task<'_> {
-    fn run(mut self, scale: f32) {
+impl<E: Edges> Task<'_, E> {
+    /// Returns the sum of the gradients of the gates' logits, per query head.
+    fn run(mut self, scale: f32) -> Vec<f64> {
         let [seq, _] = self.d_keys.shape();
         for token in 0..seq {
             self.d_keys.row(token).fill(0.0);
             self.d_values.row(token).fill(0.0);
         }
+        let mut d_logits = Vec::new();
         for mut query_head in self.query_heads {
+            let mut d_logit = 0.0;
             for first in (0..seq).step_by(QUERIES) {
                 let queries = Queries {
                     first,
                     count: QUERIES.min(seq - first),
                 };
-                query_head.tile_gradient(
+                d_logit += query_head.tile_gradient(
                     queries,
                     scale,
                     self.d_keys.reborrow(),
                     self.d_values.reborrow(),
                 );
             }
+            d_logits.push(d_logit);
         }
+        d_logits
     }
 }
 
-impl QueryHead<'_> {
-    /// Writes the gradient of a tile of queries and adds its part to those of keys and values.
+impl<E: Edges> QueryHead<'_, E> {
+    /// Writes the gradient of a tile of queries and adds its part to those of keys and values;
+    /// returns the sum of the gradients of the gates' logits.
     fn tile_gradient(
         &mut self,
         queries: Queries,
         scale: f32,
         mut d_keys: MatrixMut<'_>,
         mut d_values: MatrixMut<'_>,
-    ) {
+    ) -> f64 {
         let positions = queries.positions();
         let query_rows = self.head.queries.rows(positions.clone());
         let d_attended = self.d_attended.rows(positions.clone());
@@ -124,6 +190,7 @@ impl QueryHead<'_> {
         let ([_, d_head], width) = (query_rows.shape(), queries.width());
         let (rows, tile) = (d_head * width, KEYS * width);
         let lengths = [rows, rows, rows, rows, tile, tile, KEYS * d_head];
+        let mut d_logit = 0.0;
         with_scratch(
             lengths,
             |[q, d_o, q_turned, d_o_turned, scores, d_weights, k]| {
@@ -138,7 +205,11 @@ impl QueryHead<'_> {
                     queries.inner_products(scores, keys.clone(), k, q_turned);
                     queries.hide_the_future(scores, keys.clone());
                     queries.inner_products(d_weights, keys.clone(), v, d_o_turned);
-                    softmax.differentiate(scores, d_weights, queries, keys.start);
+                    let d_logits =
+                        softmax.differentiate(scores, d_weights, queries, keys.start, self.edges);
+                    if E::CLOSE {
+                        d_logit += d_logits.total(queries.count);
+                    }
                     let (weights, d_scores) = (&*scores, &*d_weights);
                     let d_v = d_values.reborrow().rows(keys.clone());
                     queries.add_to_keys(d_v, 1.0, weights, keys.clone(), d_o);
@@ -149,6 +220,7 @@ impl QueryHead<'_> {
                 }
             },
         );
+        d_logit
     }
 }
 
@@ -178,8 +250,8 @@ impl FinishedSoftmax {
         softmax
     }
 
-    /// Replaces scores by weights, and the gradients of weights by those of scores; the first key is
-    /// `first_key`.
+    /// Replaces scores by weights times the factors of the edges, and the gradients of these by those
+    /// of scores; the first key is `first_key`. Returns the gradients of the gates' logits.
     ///
     /// # Shapes
     ///
@@ -190,8 +262,10 @@ impl FinishedSoftmax {
         d_weights: &mut [f32],
         queries: Queries,
         first_key: usize,
-    ) {
+        edges: impl Edges,
+    ) -> PerQuery {
         let width = queries.width();
+        let mut d_logits = PerQuery::zeros();
         vectorized(
             #[inline(always)]
             || {
@@ -202,19 +276,23 @@ impl FinishedSoftmax {
                     .zip(d_weights.chunks_exact_mut(width));
                 for ((scores, d_weights), key) in rows.zip(first_key..) {
                     let hidden = queries.hidden_vectors(key);
+                    let row = edges.row(key);
                     let scores = scores.as_chunks_mut::<LANES>().0.iter_mut();
                     let d_weights = d_weights.as_chunks_mut::<LANES>().0.iter_mut();
-                    let softmax = lse.iter().zip(mean);
-                    for ((score, d_weight), (lse, mean)) in
-                        scores.zip(d_weights).zip(softmax).skip(hidden)
-                    {
-                        for lane in 0..LANES {
-                            score[lane] = exp(score[lane] - lse[lane]);
-                            d_weight[lane] = score[lane] * (d_weight[lane] - mean[lane]);
-                        }
+                    let vectors = scores.zip(d_weights).zip(lse.iter().zip(mean)).enumerate();
+                    for (vector, ((scores, gradients), (lse, mean))) in vectors.skip(hidden) {
+                        let query = queries.first + vector * LANES;
+                        let weighted = Weighted {
+                            scores,
+                            gradients,
+                            lse,
+                            mean,
+                        };
+                        edges.differentiate(Place { row, query, vector }, weighted, &mut d_logits);
                     }
                 }
             },
         );
+        d_logits
     }
 }

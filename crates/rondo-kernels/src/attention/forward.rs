@@ -2,6 +2,10 @@
 
 use rayon::prelude::*;
 
+use super::edges::{Edges, Gated, Place, Tally, Threshold, Ungated};
+use super::gate::{Gate, Opening, Openness};
+use super::noise::HeadNoise;
+use super::open_edges::MOST_OPEN;
 use super::scratch::{packed, with_scratch};
 use super::tile::{KEYS, QUERIES, Queries, scale_rows};
 use super::{Head, Shape};
@@ -22,6 +26,67 @@ use crate::vector::{LANES, exp, vectorized};
 ///
 /// Panics where a length does not fit the shape.
 pub fn forward(shape: Shape, qkv: &[f32], attended: &mut [f32], lse: &mut [f32]) {
+    attend(shape, qkv, attended, lse, |_, _| Ungated);
+}
+
+/// As [`forward`], with gates; returns how open they were.
+///
+/// # Shapes
+///
+/// As [`forward`].
+///
+/// # Panics
+///
+/// Panics where a length does not fit the shape.
+pub fn forward_gated(
+    shape: Shape,
+    gate: Gate<'_>,
+    qkv: &[f32],
+    attended: &mut [f32],
+    lse: &mut [f32],
+) -> Openness {
+    gate.check(shape);
+    let tiles = match gate.opening {
+        Opening::Drawn { key } => attend(shape, qkv, attended, lse, |sequence, head| {
+            Gated::new(HeadNoise::new(key, sequence, head), &gate, shape, head)
+        }),
+        Opening::Threshold => attend(shape, qkv, attended, lse, |_, head| {
+            Gated::new(Threshold, &gate, shape, head)
+        }),
+    };
+    let mut openness = Openness {
+        expected: vec![0.0; shape.heads],
+        open: vec![0; shape.heads],
+        edges: shape.edges(),
+    };
+    for Tile {
+        head,
+        expected,
+        open,
+    } in tiles
+    {
+        openness.expected[head] += expected;
+        openness.open[head] += open;
+    }
+    openness
+}
+
+/// How open the gates of a tile of queries were.
+struct Tile {
+    head: usize,
+    expected: f64,
+    open: u64,
+}
+
+/// Attends with a factor per edge, of a sequence and a head; returns what was counted, in the order
+/// of sequences, heads and tiles.
+fn attend<E: Edges>(
+    shape: Shape,
+    qkv: &[f32],
+    attended: &mut [f32],
+    lse: &mut [f32],
+    edges: impl Fn(usize, usize) -> E,
+) -> Vec<Tile> {
     shape.check(qkv);
     assert_eq!(lse.len(), shape.lse_len(), "lse of {shape:?}");
     let qkv = Matrix::new(qkv, shape.rows(), shape.qkv_width());
@@ -32,13 +97,17 @@ pub fn forward(shape: Shape, qkv: &[f32], attended: &mut [f32], lse: &mut [f32])
         .enumerate();
     let mut tasks = Vec::new();
     for (index, (attended, lse)) in heads {
-        let head = shape.head(qkv, index / shape.heads, index % shape.heads);
+        let (sequence, index) = (index / shape.heads, index % shape.heads);
+        let head = shape.head(qkv, sequence, index);
+        let edges = edges(sequence, index);
         let tiles = attended
             .split_rows(QUERIES)
             .zip(lse.chunks_mut(QUERIES))
             .enumerate();
         tasks.extend(tiles.map(|(tile, (attended, lse))| Task {
+            index,
             head,
+            edges,
             queries: Queries {
                 first: tile * QUERIES,
                 count: lse.len(),
@@ -49,24 +118,36 @@ pub fn forward(shape: Shape, qkv: &[f32], attended: &mut [f32], lse: &mut [f32])
     }
     tasks
         .into_par_iter()
-        .for_each(|task| task.run(shape.scale()));
+        .map(|task| task.run(shape.scale()))
+        .collect()
 }
 
 /// A tile of queries of one head.
-struct Task<'a> {
+struct Task<'a, E> {
+    index: usize,
     head: Head<'a>,
+    edges: E,
     queries: Queries,
     attended: MatrixMut<'a>,
     lse: &'a mut [f32],
 }
 
-impl Task<'_> {
-    fn run(mut self, scale: f32) {
+impl<E: Edges> Task<'_, E> {
+    fn run(mut self, scale: f32) -> Tile {
         let queries = self.queries;
         let [_, d_head] = self.attended.shape();
         let width = queries.width();
-        let lengths = [d_head * width, KEYS * width, KEYS * d_head];
-        with_scratch(lengths, |[turned, tile, values]| {
+        let sums = match E::CLOSE {
+            true => queries.count * d_head,
+            false => 0,
+        };
+        let lengths = [d_head * width, KEYS * width, KEYS * d_head, sums];
+        let mut counted = Tile {
+            head: self.index,
+            expected: 0.0,
+            open: 0,
+        };
+        with_scratch(lengths, |[turned, tile, values, sums]| {
             queries.turn(self.head.queries.rows(queries.positions()), scale, turned);
             let mut softmax = OnlineSoftmax::new();
             for keys in queries.key_tiles() {
@@ -75,11 +156,21 @@ impl Task<'_> {
                 let values = packed(self.head.values.rows(keys.clone()), values);
                 queries.inner_products(tile, keys.clone(), key_rows, turned);
                 queries.hide_the_future(tile, keys.clone());
-                softmax.absorb(tile, queries, keys.start);
+                let tally = softmax.absorb(tile, queries, keys.start, self.edges);
                 if keys.start > 0 {
                     scale_rows(&mut self.attended, &softmax.shrink[..queries.count]);
                 }
-                queries.gather_from_keys(self.attended.reborrow(), 1.0, tile, keys, values);
+                let out = self.attended.reborrow();
+                let open = self.edges.open_edges(&tally, queries.count);
+                if E::CLOSE {
+                    counted.expected += tally.expected.total(queries.count);
+                    counted.open += tally.open.total(queries.count) as u64;
+                }
+                if open < MOST_OPEN * (keys.len() * queries.count) as f64 {
+                    queries.gather_from_open_keys(out, tile, keys, values, sums);
+                } else {
+                    queries.gather_from_keys(out, 1.0, tile, keys, values);
+                }
             }
             let inverse = softmax.sum.map(|sum| 1.0 / sum);
             scale_rows(&mut self.attended, &inverse[..queries.count]);
@@ -87,6 +178,7 @@ impl Task<'_> {
                 *lse = softmax.largest[query] + softmax.sum[query].ln();
             }
         });
+        counted
     }
 }
 
@@ -109,14 +201,22 @@ impl OnlineSoftmax {
         }
     }
 
-    /// Replaces the scores of a tile, whose first key is `first_key`, by `exp(score − largest)`.
+    /// Replaces the scores of a tile, whose first key is `first_key`, by `exp(score − largest)` times
+    /// the factors of the edges; returns how open these are.
     ///
     /// # Shapes
     ///
     /// `tile`: `[keys, width]`.
-    fn absorb(&mut self, tile: &mut [f32], queries: Queries, first_key: usize) {
+    fn absorb(
+        &mut self,
+        tile: &mut [f32],
+        queries: Queries,
+        first_key: usize,
+        edges: impl Edges,
+    ) -> Tally {
         let width = queries.width();
         let before = self.largest;
+        let mut tally = Tally::zeros();
         vectorized(
             #[inline(always)]
             || {
@@ -142,15 +242,22 @@ impl OnlineSoftmax {
                 for (row, key) in tile.chunks_exact_mut(width).zip(first_key..) {
                     let hidden = queries.hidden_vectors(key);
                     let scores = row.as_chunks_mut::<LANES>().0.iter_mut();
-                    let running = largest.iter().zip(&mut *sum);
-                    for (scores, (largest, sum)) in scores.zip(running).skip(hidden) {
+                    let running = largest.iter().zip(&mut *sum).enumerate();
+                    let row = edges.row(key);
+                    for (scores, (vector, (largest, sum))) in scores.zip(running).skip(hidden) {
+                        let mut weights = [0.0; LANES];
                         for lane in 0..LANES {
-                            scores[lane] = exp(scores[lane] - largest[lane]);
-                            sum[lane] += scores[lane];
+                            weights[lane] = exp(scores[lane] - largest[lane]);
+                            sum[lane] += weights[lane];
                         }
+                        let query = queries.first + vector * LANES;
+                        let place = Place { row, query, vector };
+                        edges.weigh(place, scores, &mut weights, &mut tally);
+                        *scores = weights;
                     }
                 }
             },
         );
+        tally
     }
 }

@@ -6,15 +6,21 @@
 //! the values and forgotten; the backward computes them again from `lse`, the logarithm of each
 //! query's sum (Dao et al. 2022, arXiv 2205.14135; Dao 2023, arXiv 2307.08691).
 //!
-//! Reading order: [`Shape`]; `prepare`, what is done to queries and keys first; `tile_product` and
-//! `scratch`; `tile`, what both directions do with a tile; `forward`; `backward`.
-//!
-//! The steps on a tile stand apart: a factor per edge on the weights after the softmax would come
-//! after `OnlineSoftmax::absorb` in the forward and into `FinishedSoftmax::differentiate`, where
-//! the sum `dO·O` holds unchanged.
+//! Reading order: [`Shape`]; `prepare`, what is done to queries and keys first; [`Gate`], the gates on
+//! the edges, and their `noise`; `tile_product` and `scratch`; `tile`, what both directions do with a
+//! tile; `edges`, the factor per edge on the weights after the softmax; `open_edges`, a product that
+//! skips the closed ones; `forward`; `backward`.
 
 mod backward;
+mod edges;
 mod forward;
+mod gate;
+#[cfg(test)]
+mod gated_reference;
+#[cfg(test)]
+mod gated_tests;
+mod noise;
+mod open_edges;
 mod prepare;
 #[cfg(test)]
 mod reference;
@@ -24,8 +30,10 @@ mod tests;
 mod tile;
 mod tile_product;
 
-pub use backward::backward;
-pub use forward::forward;
+pub use backward::{Known, backward, backward_gated};
+pub use forward::{forward, forward_gated};
+pub use gate::{Gate, Opening, Openness};
+pub use noise::{MULTIPLIERS, RowKeys, row_keys, uniform_at};
 pub use prepare::{Preparation, Rope, prepare, prepare_backward};
 
 use crate::matrix::Matrix;
@@ -73,6 +81,11 @@ impl Shape {
     /// Returns the length of `lse`: one number per sequence, query head and token, in this order.
     pub fn lse_len(&self) -> usize {
         self.rows() * self.heads
+    }
+
+    /// Returns the edges of a query head: `batch · seq · (seq + 1) / 2`.
+    pub fn edges(&self) -> u64 {
+        (self.batch * (self.seq * (self.seq + 1) / 2)) as u64
     }
 
     /// Returns how many query heads a key head serves.

@@ -29,14 +29,14 @@ pub(super) struct Gradient {
 
 impl Reference {
     /// Returns where head `head` (of queries, keys and values) of a token starts.
-    fn at(&self, sequence: usize, position: usize, head: usize) -> usize {
+    pub(super) fn at(&self, sequence: usize, position: usize, head: usize) -> usize {
         let token = sequence * self.shape.seq + position;
         token * self.shape.qkv_width() + head * self.shape.d_head
     }
 
     /// Calls `work` for every sequence, query head and query, with the numbers of its key head and
     /// value head.
-    fn for_queries(&self, mut work: impl FnMut(usize, usize, usize, usize, usize)) {
+    pub(super) fn for_queries(&self, mut work: impl FnMut(usize, usize, usize, usize, usize)) {
         let Shape {
             batch,
             seq,
@@ -53,7 +53,7 @@ impl Reference {
     }
 
     /// Returns the logarithm of the sum and the weights of a query's keys.
-    fn weights(
+    pub(super) fn weights(
         &self,
         prepared: &[f64],
         [sequence, head, query, key_head]: [usize; 4],
@@ -164,7 +164,7 @@ impl Reference {
         }
     }
 
-    fn attended_at(&self, sequence: usize, position: usize, head: usize) -> usize {
+    pub(super) fn attended_at(&self, sequence: usize, position: usize, head: usize) -> usize {
         let token = sequence * self.shape.seq + position;
         token * self.shape.attended_width() + head * self.shape.d_head
     }
@@ -179,11 +179,11 @@ impl Reference {
     }
 }
 
-fn inner(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn inner(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn add_scaled(out: &mut [f64], factor: f64, x: &[f64]) {
+pub(super) fn add_scaled(out: &mut [f64], factor: f64, x: &[f64]) {
     out.iter_mut()
         .zip(x)
         .for_each(|(out, x)| *out += factor * x);

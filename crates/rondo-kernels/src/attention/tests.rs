@@ -3,13 +3,13 @@ use super::*;
 
 /// The largest error of a kernel against f64, in units of the largest element of what it computes:
 /// about a hundred roundings of f32.
-const TOLERANCE: f64 = 1e-5;
+pub(super) const TOLERANCE: f64 = 1e-5;
 
 /// The same of central differences in f64 with a step of 1e-5.
-const DIFFERENCE_TOLERANCE: f64 = 1e-8;
+pub(super) const DIFFERENCE_TOLERANCE: f64 = 1e-8;
 
 /// Numbers in (−1, 1) that look random (splitmix64).
-fn noise(seed: u64, length: usize) -> Vec<f32> {
+pub(super) fn noise(seed: u64, length: usize) -> Vec<f32> {
     (0..length as u64)
         .map(|i| {
             let mut z = (seed << 32 | i).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -20,12 +20,12 @@ fn noise(seed: u64, length: usize) -> Vec<f32> {
         .collect()
 }
 
-fn wide(x: &[f32]) -> Vec<f64> {
+pub(super) fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().copied().map(f64::from).collect()
 }
 
 #[track_caller]
-fn assert_close(what: &str, tolerance: f64, ours: &[f64], exact: &[f64]) {
+pub(super) fn assert_close(what: &str, tolerance: f64, ours: &[f64], exact: &[f64]) {
     assert_eq!(ours.len(), exact.len(), "{what}");
     let largest = exact.iter().fold(1.0_f64, |m, x| m.max(x.abs()));
     for (i, (ours, exact)) in ours.iter().zip(exact).enumerate() {
@@ -126,14 +126,13 @@ impl Case {
         forward(shape, &prepared, &mut attended, &mut lse);
         let mut d_prepared = garbage(self.qkv.len());
         let d_attended = &self.d_attended;
-        backward(
-            shape,
-            &prepared,
-            &attended,
-            &lse,
+        let known = Known {
+            qkv: &prepared,
+            attended: &attended,
+            lse: &lse,
             d_attended,
-            &mut d_prepared,
-        );
+        };
+        backward(shape, known, &mut d_prepared);
         let mut d_qkv = d_prepared.clone();
         let d_bias = prepare_backward(shape, preparation, &prepared, &inverse_rms, &mut d_qkv);
         Computed {

@@ -94,6 +94,7 @@ fn attention_between_rounded_projections_is_near_that_between_the_projections() 
         shape: SHAPE,
         qkv: Matrix::new(&qkv, WIDTH, SHAPE.qkv_width()),
         preparation: Preparation::default(),
+        gate: None,
         proj: Matrix::new(&proj, WIDTH, WIDTH),
         precision,
     });

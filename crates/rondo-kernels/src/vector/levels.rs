@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use super::Level;
-use crate::attention::{Preparation, Shape};
+use crate::attention::{Gate, Opening, Preparation, Shape};
 use crate::cross_entropy::{Head, loss_with_gradients};
 use crate::feed_forward::FeedForward;
 use crate::matrix::Matrix;
@@ -121,8 +121,9 @@ fn the_loss_and_an_update_have_the_same_bits_by_all_instructions() {
     assert!(wide == middle && wide == plain);
 }
 
-#[test]
-fn attention_is_the_same_to_rounding_by_all_instructions() {
+/// Checks that a sublayer around attention is the same by all instructions, to rounding: the tiles
+/// multiply and add in one rounding where the machine can.
+fn check_attention(gate: Option<Gate<'_>>) {
     let shape = Shape {
         batch: 2,
         seq: ROWS / 2,
@@ -136,14 +137,31 @@ fn attention_is_the_same_to_rounding_by_all_instructions() {
             shape,
             qkv: Matrix::new(&qkv, WIDTH, 3 * WIDTH),
             preparation: Preparation::default(),
+            gate,
             proj: Matrix::new(&proj, WIDTH, WIDTH),
             precision: Precision::F32,
         })
     });
-    // The tiles multiply and add in one rounding where the machine can.
     for other in [middle, plain] {
         for (a, b) in wide.iter().zip(&other) {
             assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{a} is not {b}");
         }
+    }
+}
+
+#[test]
+fn attention_is_the_same_to_rounding_by_all_instructions() {
+    check_attention(None);
+}
+
+#[test]
+fn gated_attention_is_the_same_to_rounding_by_all_instructions() {
+    for opening in [Opening::Drawn { key: 1 }, Opening::Threshold] {
+        check_attention(Some(Gate {
+            opening,
+            bias: 0.5,
+            head_bias: Some(&[0.1, -0.2, -1.3]),
+            d_density: 3.0,
+        }));
     }
 }

@@ -15,16 +15,17 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{LoopedTransformer, Readout};
-use crate::attention::{KeyValues, Rope};
+use crate::attention::KeyValues;
 use crate::block::Block;
 use crate::config::ModelConfig;
 use crate::injection::Prepared;
+use crate::pass::Pass;
 
 /// A sequence in the making.
 #[derive(Debug)]
 pub struct Decoder<'a> {
     model: &'a LoopedTransformer,
-    rope: Rope,
+    pass: Pass,
     context: usize,
     budget: Option<usize>,
     positions: usize,
@@ -38,7 +39,7 @@ pub struct Decoder<'a> {
 pub struct Chunk {
     prepared: Prepared,
     state: Tensor<3>,
-    rope: Rope,
+    pass: Pass,
     iterations: usize,
     prelude: Vec<KeyValues>,
     /// By place in the cache, then by layer.
@@ -99,7 +100,7 @@ impl<'a> Decoder<'a> {
         assert_ne!(budget, Some(0), "a cache has at least one place");
         Self {
             model,
-            rope: Rope::new(config, config.context, device),
+            pass: Pass::new(config, config.context, device),
             context: config.context,
             budget,
             positions: 0,
@@ -127,17 +128,17 @@ impl<'a> Decoder<'a> {
         let [_, new] = tokens.dims();
         let positions = self.positions..self.positions + new;
         assert!(positions.end <= self.context, "the context is full");
-        let rope = self.rope.positions(positions);
-        let (embedding, prelude) = pass(
+        let pass = self.pass.positions(positions);
+        let (embedding, prelude) = through(
             &self.model.prelude,
             self.model.look_up(tokens),
-            &rope,
+            &pass,
             |layer| self.prelude.get(layer),
         );
         Chunk {
             prepared: self.model.injection.prepare(embedding),
             state,
-            rope,
+            pass,
             iterations: 0,
             prelude,
             core: Vec::new(),
@@ -153,7 +154,7 @@ impl<'a> Decoder<'a> {
         };
         let injection = &self.model.injection;
         let x = injection.forward(chunk.state.clone(), &chunk.prepared);
-        let (state, known) = pass(&self.model.core, x, &chunk.rope, |layer| {
+        let (state, known) = through(&self.model.core, x, &chunk.pass, |layer| {
             self.core[layer].at(place)
         });
         match chunk.core.get_mut(place) {
@@ -168,11 +169,11 @@ impl<'a> Decoder<'a> {
     /// Returns what the coda makes of the newest state.
     pub fn read_out<'c>(&self, chunk: &'c mut Chunk) -> &'c Readout {
         let Chunk {
-            state, rope, read, ..
+            state, pass, read, ..
         } = chunk;
         let (readout, _) = read.get_or_insert_with(|| {
             let normed = self.model.norm.forward(state.clone());
-            let (y, known) = pass(&self.model.coda, normed.clone(), rope, |layer| {
+            let (y, known) = through(&self.model.coda, normed.clone(), pass, |layer| {
                 self.coda.get(layer)
             });
             let readout = Readout {
@@ -203,15 +204,15 @@ impl<'a> Decoder<'a> {
 }
 
 /// Passes new positions through a stack whose layers each have a past, or none yet.
-fn pass<'p>(
+fn through<'p>(
     blocks: &[Block],
     x: Tensor<3>,
-    rope: &Rope,
+    pass: &Pass,
     past: impl Fn(usize) -> Option<&'p KeyValues>,
 ) -> (Tensor<3>, Vec<KeyValues>) {
     let mut known = Vec::with_capacity(blocks.len());
     let y = blocks.iter().enumerate().fold(x, |x, (layer, block)| {
-        let (y, all) = block.forward_after(x, rope, past(layer));
+        let (y, all) = block.forward_after(x, pass, past(layer));
         known.push(all);
         y
     });

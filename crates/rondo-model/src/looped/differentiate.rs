@@ -21,10 +21,11 @@ use burn::module::Module;
 use burn::tensor::{Int, Tensor, assert_shape};
 
 use super::{Core, Forward, LoopedTransformer, Readout};
-use crate::attention::Rope;
+use crate::block::Block;
 use crate::depth::{Recompute, Unroll};
 use crate::gradients::{FlatGradients, GradientSum};
 use crate::injection::Prepared;
+use crate::pass::Pass;
 use crate::recurrence::{self, Iterate, Trace};
 
 /// What a training pass gives; nothing of it has a graph.
@@ -55,12 +56,15 @@ impl LoopedTransformer {
         &self,
         tokens: Tensor<2, Int>,
         state: Tensor<3>,
-        rope: &Rope,
+        pass: &Pass,
         unroll: Unroll,
         mut trace: Option<&mut Trace>,
         loss: impl FnOnce(&Readout) -> Tensor<1>,
     ) -> Differentiated {
-        let embedding = self.embed(tokens, rope);
+        pass.gates.share(self.gated_layers(unroll));
+        let weight = pass.gates.weight();
+        let embedding = self.embed(tokens, pass);
+        let of_prelude = pass.gates.take_pending();
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
         let prepared = self.injection.prepare(embedding.clone());
@@ -70,7 +74,7 @@ impl LoopedTransformer {
         }
 
         let (blocks, injection) = (self.core.valid(), self.injection.valid());
-        let mut free = Core::new(&blocks, &injection, &constant, rope);
+        let mut free = Core::new(&blocks, &injection, &constant, pass).uncounted();
         let state = recurrence::run(unroll.no_grad, state, &mut free, trace.as_deref_mut());
 
         // Not a copy without autodiff, where Burn has another attention kernel: parameters that are
@@ -83,24 +87,29 @@ impl LoopedTransformer {
         });
         let input = Prepared(leaf(&prepared.0));
         let mut tape = Tape {
-            core: Core::new(&self.core, &self.injection, &input, rope),
-            ahead: untracked
-                .as_ref()
-                .map(|(blocks, injection)| Core::new(blocks, injection, &constant, rope)),
+            core: Core::new(&self.core, &self.injection, &input, pass).after(unroll.no_grad),
+            ahead: untracked.as_ref().map(|(blocks, injection)| {
+                let core = Core::new(blocks, injection, &constant, pass);
+                core.after(unroll.no_grad).uncounted()
+            }),
+            weight,
+            first: unroll.no_grad,
             iterations: Vec::with_capacity(unroll.with_grad),
         };
         let state = recurrence::run(unroll.with_grad, state, &mut tape, trace);
 
         let latent = leaf(&state);
-        let readout = self.read_out(latent.clone(), rope);
+        let readout = self.read_out(latent.clone(), pass);
         let loss = loss(&readout);
         let mut sum = GradientSum::new(self);
-        let mut gradients = loss.backward();
+        let mut gradients =
+            with_penalty(loss.clone(), pass.gates.take_pending(), weight).backward();
         sum.take(&mut gradients);
         let of_state = latent.grad_remove(&mut gradients);
         let readout = readout.without_autodiff();
         if let Some(of_prepared) = tape.backward(of_state, &mut sum) {
-            sum.take(&mut (prepared.0 * of_prepared).sum().backward());
+            let inner = (prepared.0 * of_prepared).sum();
+            sum.take(&mut with_penalty(inner, of_prelude, weight).backward());
         }
         Differentiated {
             forward: Forward {
@@ -113,12 +122,25 @@ impl LoopedTransformer {
     }
 }
 
+impl LoopedTransformer {
+    /// Returns how often a pass with gradient goes through a layer with gates: the layers that share the
+    /// penalty.
+    pub fn gated_layers(&self, unroll: Unroll) -> usize {
+        let gated = |blocks: &[Block]| blocks.iter().filter(|block| block.has_gates()).count();
+        gated(&self.prelude) + unroll.with_grad * gated(&self.core) + gated(&self.coda)
+    }
+}
+
 /// The tracked iterations of a pass, in the order in which they ran.
 struct Tape<'a> {
     /// The core with its gradient; e is a leaf.
     core: Core<'a>,
     /// The core without one, where graphs are not built before backward.
     ahead: Option<Core<'a>>,
+    /// The factor of a layer's density in the loss.
+    weight: f64,
+    /// n.
+    first: usize,
     iterations: Vec<Segment>,
 }
 
@@ -126,8 +148,8 @@ struct Tape<'a> {
 struct Segment {
     /// s_{i−1}, the graph's input.
     start: Tensor<3>,
-    /// s_i with its graph, where that has been built.
-    end: Option<Tensor<3>>,
+    /// s_i with its graph and the density of its gates, where that has been built.
+    end: Option<(Tensor<3>, Option<Tensor<1>>)>,
 }
 
 impl Iterate for Tape<'_> {
@@ -141,7 +163,8 @@ impl Iterate for Tape<'_> {
             Some(ahead) => (None, ahead.iterate(state.autodiff())),
             None => {
                 let end = self.core.iterate(start.clone());
-                (Some(end.clone()), end)
+                let density = self.core.pass.gates.take_pending();
+                (Some((end.clone(), density)), end)
             }
         };
         self.iterations.push(Segment { start, end });
@@ -162,8 +185,14 @@ impl Tape<'_> {
         while let (Some(Segment { start, end }), Some(seed)) =
             (self.iterations.pop(), of_end.take())
         {
-            let end = end.unwrap_or_else(|| self.core.iterate(start.clone()));
-            let mut gradients = (end * seed).sum().backward();
+            let iteration = self.first + self.iterations.len();
+            let (end, density) = end.unwrap_or_else(|| {
+                self.core.done = iteration;
+                let end = self.core.iterate(start.clone());
+                (end, self.core.pass.gates.take_pending())
+            });
+            let inner = (end * seed).sum();
+            let mut gradients = with_penalty(inner, density, self.weight).backward();
             sum.take(&mut gradients);
             let part = self.core.prepared.0.grad_remove(&mut gradients);
             of_prepared = match (of_prepared, part) {
@@ -173,6 +202,14 @@ impl Tape<'_> {
             of_end = start.grad_remove(&mut gradients);
         }
         of_prepared
+    }
+}
+
+/// Adds the density of some gates to what is differentiated, where it has a part in the loss.
+fn with_penalty(loss: Tensor<1>, density: Option<Tensor<1>>, weight: f64) -> Tensor<1> {
+    match density {
+        Some(density) if weight != 0.0 => loss + density * weight,
+        _ => loss,
     }
 }
 

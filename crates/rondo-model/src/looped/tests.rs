@@ -8,6 +8,7 @@ use crate::depth::Unroll;
 use crate::init::table;
 use crate::ops::head_cross_entropy;
 use crate::seed::Stream;
+use crate::sparsity::SparsityConfig;
 use crate::state::{StateSource, initial_state};
 
 const BATCH: usize = 2;
@@ -66,6 +67,28 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         ("untied head", with(|c| c.tied_head = false)),
         ("small init", with(|c| c.init.scheme = InitScheme::Small)),
         (
+            "gated attention",
+            with(|c| {
+                c.sparsity = Some(SparsityConfig {
+                    gate_bias: 0.0,
+                    ..SparsityConfig::default()
+                });
+            }),
+        ),
+        (
+            "gated core, learned bias, grouped heads",
+            with(|c| {
+                c.n_kv_heads = Some(1);
+                c.sparsity = Some(SparsityConfig {
+                    prelude: false,
+                    coda: false,
+                    gate_bias: 0.02,
+                    learned_bias: true,
+                    ..SparsityConfig::default()
+                });
+            }),
+        ),
+        (
             "no prelude, no coda",
             with(|c| {
                 c.layers = LayersConfig {
@@ -104,11 +127,11 @@ pub(super) fn state(config: &ModelConfig, device: &Device) -> Tensor<3> {
 fn forward(config: &ModelConfig, iterations: usize, change: Option<usize>) -> Vec<f32> {
     let device = Device::flex();
     let model = LoopedTransformer::new(config, 3, &device);
-    let rope = Rope::new(config, SEQ, &device);
+    let pass = Pass::new(config, SEQ, &device);
     let forward = model.forward(
         tokens(change, &device),
         state(config, &device),
-        &rope,
+        &pass,
         iterations,
         None,
     );
@@ -141,10 +164,10 @@ impl ModuleVisitor for Visited {
 fn gradients(config: &ModelConfig, unroll: Unroll, start: Option<Tensor<3>>) -> Vec<Vec<f32>> {
     let device = Device::flex().autodiff();
     let model = LoopedTransformer::new(config, 3, &device);
-    let rope = Rope::new(config, SEQ, &device);
+    let pass = Pass::new(config, SEQ, &device);
     let start = start.unwrap_or_else(|| state(config, &device));
     let (inputs, targets) = (tokens(None, &device), tokens(Some(0), &device));
-    let seen = model.differentiate(inputs, start, &rope, unroll, None, |readout| {
+    let seen = model.differentiate(inputs, start, &pass, unroll, None, |readout| {
         head_cross_entropy(readout.hidden.clone(), model.head(), targets, None, false).loss
     });
     let gradients = seen.gradients.into_tensors().into_iter();
@@ -214,13 +237,13 @@ fn iterations_without_gradient_count_as_a_given_state() {
     // On an autodiff device, as in training: Burn has another attention kernel off it.
     let device = Device::flex().autodiff();
     let model = LoopedTransformer::new(&config, 3, &device);
-    let rope = Rope::new(&config, SEQ, &device);
+    let pass = Pass::new(&config, SEQ, &device);
     let mut trace = Trace::default();
     let (inputs, start) = (tokens(None, &device), state(&config, &device));
     model.differentiate(
         inputs,
         start,
-        &rope,
+        &pass,
         split(2, 1),
         Some(&mut trace),
         |readout| readout.hidden.clone().sum(),
@@ -242,13 +265,13 @@ fn an_adapter_that_passes_only_the_embedding_makes_every_depth_equal() {
         0,
     );
     model.injection.set_adapter(adapter);
-    let rope = Rope::new(&config, SEQ, &device);
+    let pass = Pass::new(&config, SEQ, &device);
     let mut readouts = Vec::new();
     let depths = [1, 2, 5];
     model.forward_at_depths(
         tokens(None, &device),
         state(&config, &device),
-        &rope,
+        &pass,
         &depths,
         |_, readout| {
             readouts.push(model.logits(readout.hidden).into_data());
@@ -263,12 +286,12 @@ fn one_pass_over_depths_equals_a_pass_for_each() {
     let config = config();
     let device = Device::flex();
     let model = LoopedTransformer::new(&config, 3, &device);
-    let rope = Rope::new(&config, SEQ, &device);
+    let pass = Pass::new(&config, SEQ, &device);
     let mut seen = Vec::new();
     model.forward_at_depths(
         tokens(None, &device),
         state(&config, &device),
-        &rope,
+        &pass,
         &[4, 1, 2],
         |r, readout| {
             let logits = model.logits(readout.hidden).into_data();

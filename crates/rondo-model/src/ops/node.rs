@@ -106,6 +106,7 @@ pub(super) fn apply<F: Function, const D: usize>(
         4 => record::<F, 4>(function, inputs),
         5 => record::<F, 5>(function, inputs),
         6 => record::<F, 6>(function, inputs),
+        7 => record::<F, 7>(function, inputs),
         count => unreachable!("no function has {count} inputs"),
     };
     (Tensor::from_primitive::<Autodiff<Flex>>(out), aside)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use rondo_kernels::attention::{Preparation, Rope, Shape};
+use rondo_kernels::attention::{self, Gate, Openness, Preparation, Rope, Shape};
 use rondo_kernels::feed_forward::FeedForward;
 use rondo_kernels::matrix::Matrix;
 use rondo_kernels::norm::RmsNorm;
@@ -15,6 +15,7 @@ use rondo_kernels::sublayer::{After, Gradients, Saved, Sublayer};
 use super::node::{self, Function, Output, Values};
 use super::{norm, rms_norm};
 use crate::config::BlockKind;
+use crate::sparsity::Opening;
 
 /// A norm as an operation takes it.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ pub enum Branch {
         qkv: Tensor<2>,
         /// `[heads + kv_heads, d_head]`.
         qk_bias: Option<Tensor<2>>,
+        /// The gates on its edges, where it has any.
+        gate: Option<EdgeGate>,
         /// `[heads·d_head, d_model]`.
         proj: Tensor<2>,
         /// The rest of what it needs to know.
@@ -70,6 +73,19 @@ pub enum Branch {
         /// `[d_ff, d_model]`.
         out_proj: Tensor<2>,
     },
+}
+
+/// Gates on the edges of attention.
+#[derive(Clone, Debug)]
+pub struct EdgeGate {
+    /// When a gate opens.
+    pub opening: Opening,
+    /// b.
+    pub bias: f64,
+    /// What each head has learned to add to it, `[heads]`.
+    pub learned: Option<Tensor<1>>,
+    /// The derivative of the loss by the mean of σ(g).
+    pub weight: f64,
 }
 
 /// What attention needs to know of the configuration.
@@ -107,10 +123,26 @@ pub fn sublayer(
     branch: impl FnOnce() -> Branch,
     composed: impl FnOnce(Tensor<3>) -> Tensor<3>,
 ) -> Tensor<3> {
+    gated_sublayer(x, norms, precision, branch, composed).0
+}
+
+/// [`sublayer`], with how open its gates were where it has any and one node of the graph has taken their
+/// penalty's gradient into its own; `composed` has to see to it itself.
+///
+/// # Shapes
+///
+/// As [`sublayer`].
+pub fn gated_sublayer(
+    x: Tensor<3>,
+    norms: Norms,
+    precision: Precision,
+    branch: impl FnOnce() -> Branch,
+    composed: impl FnOnce(Tensor<3>) -> Tensor<3>,
+) -> (Tensor<3>, Option<Openness>) {
     if node::on_flex(&x) {
         fused(x, norms, precision, branch())
     } else {
-        around(x, norms, composed)
+        (around(x, norms, composed), None)
     }
 }
 
@@ -159,7 +191,12 @@ fn join(
     }
 }
 
-fn fused(x: Tensor<3>, norms: Norms, precision: Precision, branch: Branch) -> Tensor<3> {
+fn fused(
+    x: Tensor<3>,
+    norms: Norms,
+    precision: Precision,
+    branch: Branch,
+) -> (Tensor<3>, Option<Openness>) {
     let described = |norm: &Option<Norm>| {
         norm.as_ref().map(|norm| NormNode {
             scaled: norm.scale.is_some(),
@@ -180,23 +217,30 @@ fn fused(x: Tensor<3>, norms: Norms, precision: Precision, branch: Branch) -> Te
         Branch::Attention {
             qkv,
             qk_bias,
+            gate,
             proj,
             heads,
             angles,
         } => {
-            function.branch = BranchNode::Attention {
+            function.branch = BranchNode::Attention(AttentionNode {
                 heads,
                 angles,
                 biased: qk_bias.is_some(),
-            };
-            let weights = [Some(qkv), qk_bias, Some(proj)];
-            inputs.extend(weights.into_iter().flatten().map(Tensor::into_dispatch));
+                gate: gate.as_ref().map(GateNode::of),
+            });
+            inputs.push(qkv.into_dispatch());
+            inputs.extend(qk_bias.map(Tensor::into_dispatch));
+            inputs.extend(
+                gate.and_then(|gate| gate.learned)
+                    .map(Tensor::into_dispatch),
+            );
+            inputs.push(proj.into_dispatch());
         }
         Branch::FeedForward { in_proj, out_proj } => {
             inputs.extend([in_proj, out_proj].map(Tensor::into_dispatch));
         }
     }
-    node::apply(function, inputs).0
+    node::apply(function, inputs)
 }
 
 /// A sublayer without its tensors; these are, in order: x, the scale of the norm before, the scale
@@ -218,12 +262,38 @@ struct NormNode {
 
 #[derive(Clone, Debug)]
 enum BranchNode {
-    Attention {
-        heads: Heads,
-        angles: Angles,
-        biased: bool,
-    },
+    Attention(AttentionNode),
     FeedForward,
+}
+
+#[derive(Clone, Debug)]
+struct AttentionNode {
+    heads: Heads,
+    angles: Angles,
+    biased: bool,
+    gate: Option<GateNode>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct GateNode {
+    opening: attention::Opening,
+    bias: f32,
+    learned: bool,
+    weight: f32,
+}
+
+impl GateNode {
+    fn of(gate: &EdgeGate) -> Self {
+        Self {
+            opening: match gate.opening {
+                Opening::Hard => attention::Opening::Threshold,
+                Opening::Drawn(key) => attention::Opening::Drawn { key },
+            },
+            bias: gate.bias as f32,
+            learned: gate.learned.is_some(),
+            weight: gate.weight as f32,
+        }
+    }
 }
 
 /// What a branch keeps.
@@ -292,11 +362,28 @@ impl<'a> Parts<'a> {
     fn attention(
         &self,
         [batch, seq]: [usize; 2],
-        heads: Heads,
-        angles: &'a Angles,
-        biased: bool,
+        node: &'a AttentionNode,
     ) -> Sublayer<'a, SelfAttention<'a>> {
-        let (qkv, rest) = self.weights.split_first().expect("a packed projection");
+        let AttentionNode {
+            heads,
+            angles,
+            biased,
+            gate,
+        } = node;
+        let mut weights = self.weights.iter();
+        let mut next = || {
+            weights
+                .next()
+                .expect("as many tensors as the node has weights")
+        };
+        let qkv = next();
+        let bias = biased.then(|| next().elements());
+        let gate = gate.map(|gate| Gate {
+            opening: gate.opening,
+            bias: gate.bias,
+            head_bias: gate.learned.then(|| next().elements()),
+            d_density: gate.weight,
+        });
         self.around(SelfAttention {
             shape: Shape {
                 batch,
@@ -307,14 +394,15 @@ impl<'a> Parts<'a> {
             },
             qkv: qkv.rows(),
             preparation: Preparation {
-                bias: biased.then(|| rest[0].elements()),
+                bias,
                 rope: Some(Rope {
                     cos: &angles.cos,
                     sin: &angles.sin,
                 }),
                 norm_eps: heads.qk_norm_eps.map(|eps| eps as f32),
             },
-            proj: rest.last().expect("a projection after attention").rows(),
+            gate,
+            proj: next().rows(),
             precision: self.precision,
         })
     }
@@ -322,19 +410,16 @@ impl<'a> Parts<'a> {
 
 impl Function for SublayerNode {
     type Saved = SavedBranch;
-    type Aside = ();
+    type Aside = Option<Openness>;
 
     fn forward(&self, inputs: &[Values], _tracked: bool) -> Output<Self> {
         let parts = self.parts(inputs);
+        let mut aside = None;
         let (values, saved) = match &self.branch {
-            BranchNode::Attention {
-                heads,
-                angles,
-                biased,
-            } => {
-                let sequences = sequences(&inputs[0]);
-                let sublayer = parts.attention(sequences, *heads, angles, *biased);
+            BranchNode::Attention(node) => {
+                let sublayer = parts.attention(sequences(&inputs[0]), node);
                 let (out, saved) = sublayer.forward(parts.x);
+                aside = saved.branch().openness().cloned();
                 (out, SavedBranch::Attention(saved))
             }
             BranchNode::FeedForward => {
@@ -346,7 +431,7 @@ impl Function for SublayerNode {
             values,
             shape: inputs[0].shape(),
             saved,
-            aside: (),
+            aside,
         }
     }
 
@@ -355,16 +440,8 @@ impl Function for SublayerNode {
         let [rows, width] = parts.x.shape();
         let d_out = Matrix::new(d_out, rows, width);
         let Gradients { input, weights } = match (&self.branch, saved) {
-            (
-                BranchNode::Attention {
-                    heads,
-                    angles,
-                    biased,
-                },
-                SavedBranch::Attention(saved),
-            ) => {
-                let sequences = sequences(&inputs[0]);
-                let sublayer = parts.attention(sequences, *heads, angles, *biased);
+            (BranchNode::Attention(node), SavedBranch::Attention(saved)) => {
+                let sublayer = parts.attention(sequences(&inputs[0]), node);
                 sublayer.backward(parts.x, &saved, d_out)
             }
             (BranchNode::FeedForward, SavedBranch::FeedForward(saved)) => {

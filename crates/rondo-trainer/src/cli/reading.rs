@@ -98,6 +98,8 @@ pub(crate) enum FigureName {
     PerIteration,
     /// Perplexity against recurrence depth.
     DepthPerplexity,
+    /// Edges kept, strength of their penalty and cross entropy with its target, against steps.
+    Sparsity,
 }
 
 /// Tokens to run a model on: ids or text.

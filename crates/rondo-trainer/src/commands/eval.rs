@@ -7,6 +7,7 @@ use rondo_data::{Batch, CorpusSource, DataError, batches_of_rows, encode_source,
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 use rondo_model::exit::ExitCriterion;
+use rondo_model::sparsity::Sparsity;
 use serde_json::json;
 
 use crate::assemble::open_source;
@@ -14,7 +15,7 @@ use crate::cli::{EvalArgs, ExitChoice};
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::evaluate::exits::Exit;
-use crate::evaluate::tables::{depth_table, exit_table};
+use crate::evaluate::tables::{depth_table, exit_table, sparsity_table};
 use crate::evaluate::{Evaluated, Evaluation};
 use crate::opened::{OpenRun, choose_device};
 use crate::source::Rows;
@@ -60,6 +61,7 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
                     "step": one.step,
                     "depths": one.evaluated.depths,
                     "exits": one.evaluated.exits,
+                    "sparsity": one.evaluated.sparsity.as_ref().map(sparsity_json),
                 })
             })
             .collect();
@@ -68,6 +70,9 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     for one in &all {
         terminal::print(&format!("{} at step {}", one.run, one.step))?;
         terminal::print(&format!("{}\n", depth_table(&one.evaluated.depths)))?;
+        if let Some(sparsity) = &one.evaluated.sparsity {
+            terminal::print(&format!("{}\n", sparsity_table(sparsity)))?;
+        }
         if !one.evaluated.exits.is_empty() {
             terminal::print(&format!("{}\n", exit_table(&one.evaluated.exits)))?;
         }
@@ -76,6 +81,19 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
         terminal::print(&file.display().to_string())?;
     }
     Ok(())
+}
+
+fn sparsity_json(sparsity: &Sparsity) -> serde_json::Value {
+    let by_layer = sparsity.by_layer.iter();
+    let layers: serde_json::Map<_, _> = by_layer
+        .map(|(place, kept)| (place.name(), json!(kept)))
+        .collect();
+    json!({
+        "kept": sparsity.kept,
+        "expected": sparsity.expected,
+        "layers": layers,
+        "iterations": sparsity.by_iteration,
+    })
 }
 
 /// Returns the criteria that were asked for, each once.

@@ -103,8 +103,8 @@ fn losses(config: &RunConfig, listed: &Listed) -> Result<Vec<f64>> {
     let step = |step| {
         let plan = StepPlan::new(config, step, steps);
         let batches = source.micro_batches(config, step, source.first_difficulty().as_ref())?;
-        let seen = learner.step(&plan, &batches)?;
-        Ok(seen.map_or(f64::NAN, |seen| seen.loss))
+        let taken = learner.step(&plan, &batches)?;
+        Ok(taken.observation.map_or(f64::NAN, |seen| seen.loss))
     };
     (1..=steps).map(step).collect()
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::tensor::{Tensor, s};
 use rondo_checkpoint::{DType, NamedTensor, TensorFile, atomic_save};
 use rondo_data::DataError;
-use rondo_model::attention::Rope;
 use rondo_model::looped::{LoopedTransformer, Readout};
+use rondo_model::pass::Pass;
 use serde_json::json;
 
 use crate::cli::TraceArgs;
@@ -29,7 +29,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let model = &run.config.model;
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;
     let state = states.at(model, 0, 0, [batch, seq], &listed.device)?;
-    let rope = Rope::new(model, seq, &listed.device);
+    let pass = Pass::new(model, seq, &listed.device);
     let mut traced = Traced {
         tensors: vec![ids(&rows)],
         figures: args.figures.is_some(),
@@ -43,7 +43,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let last = depths.len();
     let mut failed = Ok(());
     run.model
-        .forward_at_depths(run.on_device(&rows), state, &rope, &depths, |i, readout| {
+        .forward_at_depths(run.on_device(&rows), state, &pass, &depths, |i, readout| {
             let wanted = !args.last_only || i == last;
             failed = std::mem::replace(&mut failed, Ok(()))
                 .and_then(|()| traced.take(i, readout, &run.model, wanted));

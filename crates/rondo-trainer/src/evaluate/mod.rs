@@ -8,10 +8,11 @@ use std::cell::OnceCell;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rondo_data::Batch;
-use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::ops::head_losses;
+use rondo_model::pass::Pass;
+use rondo_model::sparsity::{Density, GatePlace, Sparsity};
 use serde::Serialize;
 
 use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
@@ -63,6 +64,17 @@ pub(crate) struct Evaluated {
     pub(crate) depths: Vec<DepthResult>,
     /// In the order asked for.
     pub(crate) exits: Vec<ExitResult>,
+    /// Open edges up to the mean recurrence, where there are gates.
+    pub(crate) sparsity: Option<Sparsity>,
+}
+
+impl Evaluated {
+    /// Returns what was found at a depth.
+    pub(crate) fn at(&self, recurrence: usize) -> Option<&DepthResult> {
+        self.depths
+            .iter()
+            .find(|depth| depth.recurrence == recurrence)
+    }
 }
 
 /// Sums over batches.
@@ -70,6 +82,31 @@ pub(crate) struct Evaluated {
 struct Sums {
     depths: Vec<DepthSums>,
     exits: Vec<ExitSums>,
+    gates: GateSums,
+}
+
+/// Open edges, summed over batches.
+#[derive(Debug, Default)]
+struct GateSums {
+    at: Vec<(GatePlace, usize)>,
+    values: Vec<f64>,
+}
+
+impl GateSums {
+    fn add(&mut self, log: &[Density], values: &[f32]) {
+        self.at = log.iter().map(Density::at).collect();
+        self.values.resize(values.len(), 0.0);
+        let sums = self.values.iter_mut().zip(values);
+        sums.for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+
+    /// Returns the means over `batches`.
+    fn result(mut self, batches: usize, recurrence: usize) -> Option<Sparsity> {
+        self.values
+            .iter_mut()
+            .for_each(|sum| *sum /= batches as f64);
+        Sparsity::new(&self.at, &self.values, recurrence)
+    }
 }
 
 /// Sums over batches at one depth.
@@ -109,6 +146,7 @@ impl Evaluation<'_> {
             exits: exits
                 .map(|exit| ExitSums::new(*exit, self.max_iterations))
                 .collect(),
+            gates: GateSums::default(),
         };
         let mut counts = vec![0_u64; longest];
         let mut first_sequence = 0;
@@ -136,6 +174,7 @@ impl Evaluation<'_> {
                 .iter()
                 .map(|sums| sums.result(self.task))
                 .collect(),
+            sparsity: sums.gates.result(self.batches.len(), self.mean()),
         })
     }
 
@@ -151,7 +190,7 @@ impl Evaluation<'_> {
         let state = self
             .states
             .at(self.config, first_sequence, 0, shape, self.device)?;
-        let rope = Rope::new(self.config, batch.seq, self.device);
+        let pass = Pass::new(self.config, batch.seq, self.device);
         let on_device = DeviceBatch::new(batch, self.device);
         let counted = counted(on_device.weights.as_ref(), shape, self.device);
         let tally = |exit: &Exit| ExitTally::new(*exit, state.clone(), counted.clone());
@@ -162,7 +201,7 @@ impl Evaluation<'_> {
         }
         let mut gathered = Vec::with_capacity(2 * depths.len());
         let inputs = on_device.inputs.clone();
-        model.forward_at_depths(inputs, state, &rope, &visited, |depth, readout| {
+        model.forward_at_depths(inputs, state, &pass, &visited, |depth, readout| {
             let hidden = &readout.hidden;
             let targets = on_device.targets.clone();
             let exiting = !tallies.is_empty() && depth <= self.max_iterations;
@@ -189,7 +228,12 @@ impl Evaluation<'_> {
             }
         });
         gathered.extend(tallies.into_iter().map(ExitTally::values));
+        let mut log = pass.gates.into_log();
+        log.retain(|density| density.iteration <= self.mean());
+        gathered.extend(log.iter().map(|density| density.values.clone()));
         let values = read(Tensor::cat(gathered, 0))?;
+        let (values, of_gates) = values.split_at(values.len() - 2 * log.len());
+        sums.gates.add(&log, of_gates);
         let width = if self.task { 1 + batch.seq } else { 1 };
         let (of_depths, mut of_exits) = values.split_at(width * depths.len());
         for (sums, values) in sums.depths.iter_mut().zip(of_depths.chunks(width)) {
@@ -205,6 +249,10 @@ impl Evaluation<'_> {
             of_exits = rest;
         }
         Ok(())
+    }
+
+    fn mean(&self) -> usize {
+        self.config.recurrence.planned().total()
     }
 
     fn result(&self, recurrence: usize, sums: &DepthSums, counts: &[u64]) -> DepthResult {

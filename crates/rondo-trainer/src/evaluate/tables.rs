@@ -1,6 +1,8 @@
 //! Evaluations as tables.
 
 use rondo_metrics::Table;
+use rondo_metrics::format::significant;
+use rondo_model::sparsity::Sparsity;
 
 use super::DepthResult;
 use super::exits::ExitResult;
@@ -40,5 +42,15 @@ pub(crate) fn exit_table(exits: &[ExitResult]) -> Table {
         row.extend(exit.accuracy.map(number));
         table.row(row);
     }
+    table
+}
+
+/// Returns the table of the edges that gates keep.
+pub(crate) fn sparsity_table(sparsity: &Sparsity) -> Table {
+    let mut table = Table::new(&["layer", "edges kept"]).left(0);
+    for (place, kept) in &sparsity.by_layer {
+        table.row([place.name(), significant(*kept, 3)]);
+    }
+    table.row(["mean".to_owned(), significant(sparsity.kept, 3)]);
     table
 }

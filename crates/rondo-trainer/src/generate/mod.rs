@@ -3,10 +3,10 @@
 pub(crate) mod text_stream;
 
 use burn::tensor::{Int, Tensor, TensorData, s};
-use rondo_model::attention::Rope;
 use rondo_model::exit::ExitMonitor;
 use rondo_model::looped::Readout;
 use rondo_model::looped::decode::{Chunk, Decoder};
+use rondo_model::pass::Pass;
 use rondo_model::sampling::Sampling;
 use rondo_model::seed::{Stream, generator};
 
@@ -214,11 +214,11 @@ impl<'a> Predictor<'a> {
 
     fn without_cache(&self, all: &[u32], depth: usize) -> Result<Prediction> {
         let state = self.initial(0, all.len())?;
-        let rope = Rope::new(&self.run.config.model, all.len(), &self.run.listed.device);
+        let pass = Pass::new(&self.run.config.model, all.len(), &self.run.listed.device);
         let forward = self
             .run
             .model
-            .forward(self.tokens(all), state, &rope, depth, None);
+            .forward(self.tokens(all), state, &pass, depth, None);
         Ok(Prediction {
             logits: values(self.logits(&forward.readout))?,
             iterations: depth,

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rondo_figures::{
     DepthAccuracy, DepthCurve, DepthLog, DepthReach, IterationProfile, Logged, Picture, RunLog,
-    SampledDepths,
+    SampledDepths, SparsityRun,
 };
-use rondo_metrics::{Kind, Reading, Record};
+use rondo_metrics::{Event, Kind, Reading, Record};
 
 use crate::cli::FigureName;
 use crate::config::RunConfig;
@@ -41,6 +41,10 @@ pub(crate) fn draw(name: FigureName, runs: &[PastRun]) -> Result<Picture> {
         }
         FigureName::PerIteration => rondo_figures::per_iteration(&profiles(runs))?,
         FigureName::DepthPerplexity => rondo_figures::depth_perplexity(&curves(runs))?,
+        FigureName::Sparsity => {
+            let gated: Vec<SparsityRun> = runs.iter().map(gated).collect();
+            rondo_figures::sparsity(&gated)?
+        }
     })
 }
 
@@ -67,6 +71,26 @@ fn log(run: &PastRun) -> RunLog {
             .map(|(depth, readings)| DepthLog {
                 depth: *depth,
                 points: logged(readings),
+            })
+            .collect(),
+    }
+}
+
+fn gated(run: &PastRun) -> SparsityRun {
+    let readings = |kind, name| run.history.series(kind, name);
+    let target = readings(Kind::Eval, "target_cross_entropy");
+    let events = run.history.of(Kind::Event);
+    let perturbed = events.filter(|record| record.which_event() == Some(Event::Perturb));
+    SparsityRun {
+        name: run.name.clone(),
+        sparsity: logged(&readings(Kind::Train, "sparsity")),
+        strength: logged(&readings(Kind::Train, "regularisation_strength")),
+        cross_entropy: logged(&readings(Kind::Eval, "val_cross_entropy")),
+        target: target.last().map(|reading| reading.value),
+        events: perturbed
+            .map(|record| {
+                let kind = record.metrics.get("kind").and_then(|value| value.as_text());
+                (record.step, kind.unwrap_or("perturb").to_owned())
             })
             .collect(),
     }

@@ -1,6 +1,7 @@
 //! Training: the command, how a session opens, and the loop.
 
 mod clock;
+mod control;
 mod open;
 mod session;
 mod watch;

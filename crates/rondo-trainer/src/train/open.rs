@@ -12,20 +12,23 @@ use serde_json::json;
 
 use super::CREATED_BY;
 use super::clock::Clock;
+use super::control::Control;
 use super::session::{Last, Session};
 use super::watch::Watch;
-use crate::assemble::Assembly;
+use crate::assemble::{Assembly, open_source};
 use crate::cli::{CheckpointChoice, TrainArgs};
 use crate::config::RunConfig;
 use crate::device::Listed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::optim::Optimizer;
+use crate::perturb::{Perturbation, updates_since_reset};
+use crate::plan::rate;
 use crate::progress::RunProgress;
 use crate::run_dir::{RunDir, Start, read_progress};
 use crate::source::Rows;
 use crate::step::{Learner, fresh_model};
-use crate::weights::{load_model, load_optimizer};
+use crate::weights::{load_first_model, load_model, load_optimizer};
 
 /// What a start leads to.
 pub(super) enum Opened {
@@ -62,22 +65,29 @@ pub(super) fn open(
     let (seed, peak) = (config.run.seed, config.schedule.peak);
     let mut optimizer = Optimizer::new(&config.optimizer, table(&config.model), peak);
     let mut progress = RunProgress::start(source.first_difficulty());
-    let (lock, model) = match &start {
+    let switched = open_switched(&config, &source, mode)?;
+    let open_control = |step, state| {
+        let control = config.controller.as_ref();
+        control.map(|it| Control::open(it, step, state)).transpose()
+    };
+    let (lock, model, control) = match &start {
         Start::Finished(step) => return Ok(Opened::Finished(run_dir, *step)),
         Start::Continue(checkpoint) => {
             let lock = run_dir.lock()?;
             progress = read_progress(checkpoint)?;
             let model = load_model(checkpoint, &config.model, &device, listed.precision)?;
-            load_optimizer(checkpoint, &mut optimizer, progress.step, &device)?;
+            let updates = updates_since_reset(&config.perturb, progress.step);
+            load_optimizer(checkpoint, &mut optimizer, updates, &device)?;
+            let control = open_control(progress.step, progress.controller.take())?;
             run_dir.write_config(&config)?;
-            (lock, model)
+            (lock, model, control)
         }
         Start::New => {
             let model = match &config.init {
                 None => fresh_model(&config, &listed, &device),
                 Some(init) => {
                     let from = RunDir::new(Path::new(&init.from));
-                    load_model(
+                    load_first_model(
                         &from.checkpoint(CheckpointChoice::Latest)?,
                         &config.model,
                         &device,
@@ -85,7 +95,8 @@ pub(super) fn open(
                     )?
                 }
             };
-            (run_dir.create(&config)?, model)
+            let control = open_control(0, None)?;
+            (run_dir.create(&config)?, model, control)
         }
     };
     if let Source::Text(text) = &source {
@@ -106,7 +117,9 @@ pub(super) fn open(
         learner: Learner::new(model, optimizer, &config.model, seed, max_norm, &listed),
         sinks,
         watch,
-        lr_sum: RateSum::up_to(&config.schedule, progress.step, steps),
+        lr_sum: RateSum::up_to(progress.step, |step| rate(&config, step, steps)),
+        switched,
+        control,
         clock: Clock::start(),
         last: Last::default(),
         val_batches,
@@ -150,6 +163,41 @@ impl Session {
             }
         }
     }
+}
+
+/// Opens the training data of every `data-switch`, by the step from which on it is used.
+fn open_switched(config: &RunConfig, source: &Source, mode: Mode) -> Result<Vec<(u64, Source)>> {
+    let mut switched = Vec::new();
+    for one in &config.perturb {
+        let Perturbation::DataSwitch { at_step, data } = one else {
+            continue;
+        };
+        let other = RunConfig {
+            data: data.as_ref().clone(),
+            ..config.clone()
+        };
+        let other = open_source(&other, mode)?;
+        if !speak_alike(source, &other)? {
+            return Err(Error::Usage(format!(
+                "perturb at step {at_step}: its data has other tokens than the run's; give it the run's \
+                 tokenizer, `tokenizer = {{ kind = \"file\", path = \"…/tokenizer.json\" }}`"
+            )));
+        }
+        switched.push((*at_step, other));
+    }
+    switched.sort_by_key(|(at_step, _)| *at_step);
+    Ok(switched)
+}
+
+/// Returns whether two sources have the same tokens.
+fn speak_alike(one: &Source, other: &Source) -> Result<bool> {
+    Ok(match (one, other) {
+        (Source::Text(one), Source::Text(other)) => {
+            one.tokenizer().file()? == other.tokenizer().file()?
+        }
+        (Source::Task(one), Source::Task(other)) => one.vocab_size() == other.vocab_size(),
+        _ => false,
+    })
 }
 
 fn open_sinks(run_dir: &RunDir, config: &RunConfig, resumed: Option<u64>) -> Result<Fanout> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rondo_checkpoint::{Content, Retention, RunLock, Snapshot, TensorFile, save};
+use rondo_control::Constraint;
 use rondo_data::{Batch, Source};
 use rondo_metrics::format::duration;
 use rondo_metrics::{Event, Fanout, Progress, Record, Sink};
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use super::CREATED_BY;
 use super::clock::Clock;
+use super::control::Control;
 use super::watch::Watch;
 use crate::config::RunConfig;
 use crate::device::Listed;
@@ -22,11 +24,11 @@ use crate::evaluate::{DepthResult, Evaluation};
 use crate::interrupt;
 use crate::plan::StepPlan;
 use crate::progress::RunProgress;
-use crate::record::{self, Pace};
+use crate::record::{self, Beside, Pace};
 use crate::run_dir::{RunDir, progress_file};
 use crate::source::Rows;
 use crate::states::InitialStates;
-use crate::step::{Learner, Observation};
+use crate::step::{Learner, Observation, Taken};
 use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors, optimizer_tensors};
 
 /// A run in progress.
@@ -36,6 +38,8 @@ pub(super) struct Session {
     pub(super) steps: u64,
     pub(super) listed: Listed,
     pub(super) source: Source,
+    /// Other training data, by the step from which on it is used.
+    pub(super) switched: Vec<(u64, Source)>,
     pub(super) run_dir: RunDir,
     pub(super) lock: RunLock,
     pub(super) learner: Learner,
@@ -47,6 +51,7 @@ pub(super) struct Session {
     pub(super) clock: Clock,
     pub(super) last: Last,
     pub(super) watch: Watch,
+    pub(super) control: Option<Control>,
 }
 
 /// The newest readings, for the summary.
@@ -54,6 +59,8 @@ pub(super) struct Session {
 pub(super) struct Last {
     pub(super) loss: Option<f64>,
     pub(super) depths: Vec<DepthResult>,
+    /// The fraction of edges, where there are gates.
+    pub(super) kept_edges: Option<f64>,
 }
 
 impl Session {
@@ -102,11 +109,16 @@ impl Session {
         while self.progress.step < self.steps {
             let plan = StepPlan::new(&self.config, self.progress.step + 1, self.steps);
             let curriculum = self.progress.curriculum;
-            let batches =
-                self.source
-                    .micro_batches(&self.config, plan.step, curriculum.as_ref())?;
-            let observation = self.learner.step(&plan, &batches)?;
+            let source = self.source_at(plan.step);
+            let batches = source.micro_batches(&self.config, plan.step, curriculum.as_ref())?;
+            self.perturb(&plan)?;
+            if let Some(control) = &mut self.control {
+                self.learner.penalise(control.strength(plan.step));
+            }
+            let Taken { loss, observation } = self.learner.step(&plan, &batches)?;
             self.advance(&plan, &batches)?;
+            let loss = loss.or(observation.as_ref().map(|seen| seen.loss));
+            self.control(Constraint::Training, loss)?;
             if let Some(seen) = observation {
                 self.log(&plan, &seen)?;
             }
@@ -123,6 +135,44 @@ impl Session {
                     self.progress.step
                 )));
             }
+        }
+        Ok(())
+    }
+
+    /// Lets the controller of the gates' penalty see a cross entropy.
+    fn control(&mut self, constraint: Constraint, cross_entropy: Option<f64>) -> Result<()> {
+        let (Some(control), Some(cross_entropy)) = (&mut self.control, cross_entropy) else {
+            return Ok(());
+        };
+        let Some(missed) = control.observe(constraint, self.progress.step, cross_entropy) else {
+            return Ok(());
+        };
+        let mut event = self.event(Event::TargetMissed);
+        missed.describe(&mut event).map_err(anyhow::Error::from)?;
+        self.write(&event)
+    }
+
+    /// Returns the training data of a step.
+    fn source_at(&self, step: u64) -> &Source {
+        let switched = self.switched.iter().rev();
+        let now = switched.map(|(from, source)| (*from, source));
+        now.into_iter()
+            .find(|(from, _)| *from <= step)
+            .map_or(&self.source, |(_, source)| source)
+    }
+
+    /// Does what the configuration has in store for a step.
+    fn perturb(&mut self, plan: &StepPlan) -> Result<()> {
+        for index in 0..self.config.perturb.len() {
+            let one = self.config.perturb[index].clone();
+            if one.at_step() != plan.step {
+                continue;
+            }
+            self.learner.perturb(&one, &self.config, plan.step);
+            // Of the step to come: a resume before it meets it again.
+            let mut event = Record::event(plan.step, self.progress.tokens, Event::Perturb);
+            one.describe(&mut event).map_err(anyhow::Error::from)?;
+            self.write(&event)?;
         }
         Ok(())
     }
@@ -165,6 +215,7 @@ impl Session {
             mfu: self.config.metrics.peak_flops.map(|peak| flops / peak),
             memory_bytes: self.listed.memory_bytes(),
             lr_sum: self.lr_sum.value(),
+            control: self.control.as_ref().map(Control::reading),
         };
         let record =
             record::train(plan, &self.progress, seen, &pace).map_err(anyhow::Error::from)?;
@@ -218,15 +269,23 @@ impl Session {
                 ));
             }
         })?;
-        let results = evaluated.depths;
-        let unigram = match (&self.source, self.progress.step) {
-            (Source::Text(text), 0) => Some(text.unigram_cross_entropy()),
-            _ => None,
+        let at_mean = evaluated.at(mean).map(|depth| depth.loss);
+        if self.progress.step > 0 {
+            self.control(Constraint::Validation, at_mean)?;
+        }
+        let beside = Beside {
+            unigram: match (&self.source, self.progress.step) {
+                (Source::Text(text), 0) => Some(text.unigram_cross_entropy()),
+                _ => None,
+            },
+            control: self.control.as_ref().map(Control::reading),
         };
         let configured = &self.config.eval.recurrence;
-        let record = record::eval(&self.progress, &results, configured, mean, unigram)
+        let record = record::eval(&self.progress, &evaluated, configured, mean, beside)
             .map_err(anyhow::Error::from)?;
-        self.last.depths = results
+        self.last.kept_edges = evaluated.sparsity.map(|sparsity| sparsity.kept);
+        self.last.depths = evaluated
+            .depths
             .into_iter()
             .filter(|depth| configured.contains(&depth.recurrence))
             .collect();
@@ -243,7 +302,12 @@ impl Session {
         };
         let model = file(model_tensors(self.learner.model(), &self.config.model))?;
         let moments = file(optimizer_tensors(&self.learner.optimizer))?;
-        let (progress_name, progress) = progress_file(&self.progress)?;
+        let controller = self.control.as_ref().map(Control::state);
+        let progress = RunProgress {
+            controller,
+            ..self.progress.clone()
+        };
+        let (progress_name, progress) = progress_file(&progress)?;
         let files: [(&str, &dyn Content); 3] = [
             (MODEL_FILE, &model),
             (OPTIMIZER_FILE, &moments),
@@ -304,6 +368,8 @@ impl Session {
             "final_loss": self.last.loss,
             "clamped_draws": self.progress.clamped,
             "depths": self.last.depths,
+            "sparsity": self.last.kept_edges,
+            "target_cross_entropy": self.control.as_ref().and_then(|it| it.reading().target),
             "device": self.listed.label(),
             "verdict": self.watch.verdict(),
             "findings": self.watch.findings(),

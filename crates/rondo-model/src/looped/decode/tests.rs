@@ -63,9 +63,9 @@ fn decode(
 fn whole(config: &ModelConfig, count: usize, depth: usize) -> Vec<f32> {
     let device = Device::flex();
     let model = LoopedTransformer::new(config, 3, &device);
-    let rope = Rope::new(config, count, &device);
+    let pass = Pass::new(config, count, &device);
     let state = states(config, 0, count);
-    let forward = model.forward(tokens(&IDS[..count]), state, &rope, depth, None);
+    let forward = model.forward(tokens(&IDS[..count]), state, &pass, depth, None);
     values(model.logits(forward.readout.hidden))
 }
 

@@ -3,9 +3,12 @@
 use burn::tensor::Device;
 
 use super::*;
+use crate::attention::Rope;
 use crate::config::ModelConfig;
+use crate::init::{ParameterSpec, Weights, table};
 use crate::looped::tests::{SEQ, config, state, structures, tokens};
 use crate::ops::head_cross_entropy;
+use crate::sparsity::{GatePlace, Gates, SparsityConfig, Stack};
 
 /// Off autodiff Burn has another attention kernel, whose sums have another order.
 const ROUNDING: f32 = 1e-5;
@@ -15,6 +18,7 @@ struct Seen {
     hidden: Vec<f32>,
     states: Vec<Vec<f32>>,
     gradients: Vec<Vec<f32>>,
+    densities: Vec<((GatePlace, usize), Vec<f32>)>,
 }
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
@@ -27,16 +31,45 @@ fn bits(values: &[Vec<f32>]) -> Vec<Vec<u32>> {
 }
 
 fn differentiate(config: &ModelConfig, unroll: Unroll) -> Seen {
+    differentiate_with(config, unroll, Gates::hard(), 0.0)
+}
+
+/// Differentiates with gates, one weight of the first query moved by `nudge`.
+fn differentiate_with(config: &ModelConfig, unroll: Unroll, gates: Gates, nudge: f32) -> Seen {
     let device = Device::flex().autodiff();
-    let model = LoopedTransformer::new(config, 3, &device);
-    let rope = Rope::new(config, SEQ, &device);
+    let weights = Weights::new(config, 3, &device);
+    let nudged = |row: &ParameterSpec| {
+        let index = table(config)
+            .iter()
+            .position(|other| other.name == row.name);
+        let mut values = row.init.values(&row.shape, 3, index.unwrap_or(0) as u64);
+        if row.name == "prelude.0.attention.qkv" {
+            values[0] += nudge;
+        }
+        values
+    };
+    let weights = match nudge {
+        0.0 => weights,
+        _ => Weights::given(config, &device, nudged),
+    };
+    let model = LoopedTransformer::with_weights(config, &weights);
+    let pass = Pass {
+        rope: Rope::new(config, SEQ, &device),
+        gates,
+    };
     let (inputs, targets) = (tokens(None, &device), tokens(Some(0), &device));
     let mut trace = Trace::default();
     let start = state(config, &device);
-    let seen = model.differentiate(inputs, start, &rope, unroll, Some(&mut trace), |readout| {
+    let seen = model.differentiate(inputs, start, &pass, unroll, Some(&mut trace), |readout| {
         head_cross_entropy(readout.hidden.clone(), model.head(), targets, None, false).loss
     });
     Seen {
+        densities: pass
+            .gates
+            .into_log()
+            .into_iter()
+            .map(|density| (density.at(), values(density.values)))
+            .collect(),
         loss: values(seen.loss),
         hidden: values(seen.forward.readout.hidden),
         states: trace.states.into_iter().map(values).collect(),
@@ -89,9 +122,9 @@ fn a_training_pass_computes_what_a_forward_pass_does() {
     for (name, config) in structures() {
         for unroll in unrolls() {
             let model = LoopedTransformer::new(&config, 3, &device);
-            let rope = Rope::new(&config, SEQ, &device);
+            let pass = Pass::new(&config, SEQ, &device);
             let (inputs, start) = (tokens(None, &device), state(&config, &device));
-            let forward = model.forward(inputs, start, &rope, unroll.total(), None);
+            let forward = model.forward(inputs, start, &pass, unroll.total(), None);
             let found = differentiate(&config, unroll).hidden;
             let worst = found
                 .iter()
@@ -108,11 +141,11 @@ fn the_segments_gradients_add_up_to_those_of_one_graph() {
     let config = config();
     let device = Device::flex().autodiff();
     let model = LoopedTransformer::new(&config, 3, &device);
-    let rope = Rope::new(&config, SEQ, &device);
+    let pass = Pass::new(&config, SEQ, &device);
     let forward = model.forward(
         tokens(None, &device),
         state(&config, &device),
-        &rope,
+        &pass,
         4,
         None,
     );
@@ -133,4 +166,97 @@ fn the_segments_gradients_add_up_to_those_of_one_graph() {
             assert!((a - b).abs() <= ROUNDING * largest, "{a} {b}");
         }
     }
+}
+
+fn gated(change: impl FnOnce(&mut SparsityConfig)) -> ModelConfig {
+    let mut sparsity = SparsityConfig {
+        gate_bias: 0.5,
+        ..SparsityConfig::default()
+    };
+    change(&mut sparsity);
+    ModelConfig {
+        sparsity: Some(sparsity),
+        ..config()
+    }
+}
+
+const UNROLL: Unroll = Unroll {
+    no_grad: 1,
+    with_grad: 2,
+};
+
+#[test]
+fn drawn_gates_are_the_same_where_an_iteration_is_run_again() {
+    let kept = gated(|sparsity| sparsity.learned_bias = true);
+    let mut again = kept.clone();
+    again.recurrence.recompute = Recompute::Iteration;
+    let run = |config| differentiate_with(config, UNROLL, Gates::drawn(5, 0.7), 0.0);
+    let (kept, again) = (run(&kept), run(&again));
+    assert_eq!(bits(&kept.states), bits(&again.states));
+    assert_eq!(bits(&kept.gradients), bits(&again.gradients));
+    let places = |seen: &Seen| seen.densities.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+    let core = |layer, iteration| {
+        (
+            GatePlace {
+                stack: Stack::Core,
+                layer,
+            },
+            iteration,
+        )
+    };
+    let outer = |stack| (GatePlace { stack, layer: 0 }, 0);
+    let expected = [
+        outer(Stack::Prelude),
+        core(0, 2),
+        core(0, 3),
+        core(1, 2),
+        core(1, 3),
+        outer(Stack::Coda),
+    ];
+    assert_eq!(places(&kept), expected);
+    assert_eq!(places(&again), expected);
+}
+
+#[test]
+fn another_key_draws_other_gates_and_wide_open_ones_are_none() {
+    let config = gated(|_| {});
+    let states = |gates| bits(&differentiate_with(&config, UNROLL, gates, 0.0).states);
+    assert_eq!(states(Gates::drawn(5, 0.0)), states(Gates::drawn(5, 0.0)));
+    assert_ne!(states(Gates::drawn(5, 0.0)), states(Gates::drawn(6, 0.0)));
+    let open = gated(|sparsity| sparsity.gate_bias = 60.0);
+    let dense = self::config();
+    let (open, dense) = (
+        differentiate_with(&open, UNROLL, Gates::drawn(5, 1.0), 0.0),
+        differentiate(&dense, UNROLL),
+    );
+    for (open, dense) in open.gradients.iter().zip(&dense.gradients) {
+        let largest = dense.iter().map(|x| x.abs()).fold(0.0, f32::max);
+        for (a, b) in open.iter().zip(dense) {
+            assert!((a - b).abs() <= 10.0 * ROUNDING * largest, "{a} {b}");
+        }
+    }
+    assert!(open.densities.iter().all(|(_, pair)| pair == &[1.0, 1.0]));
+}
+
+#[test]
+fn the_penaltys_gradient_is_that_of_the_mean_density() {
+    // Gates in the prelude alone: its first layer sees no gate before it, so its density is smooth.
+    let config = gated(|sparsity| (sparsity.core, sparsity.coda) = (false, false));
+    let run =
+        |strength, nudge| differentiate_with(&config, UNROLL, Gates::drawn(5, strength), nudge);
+    let row = table(&config)
+        .iter()
+        .position(|row| row.name == "prelude.0.attention.qkv")
+        .expect("the row");
+    let of = |strength| f64::from(run(strength, 0.0).gradients[row][0]);
+    let found = (of(50.0) - of(0.0)) / 50.0;
+    let density = |nudge| f64::from(run(0.0, nudge).densities[0].1[0]);
+    let step = 0.05;
+    let expected = (density(step) - density(-step)) / (2.0 * f64::from(step));
+    // f32 densities are known to 1e-7, so their slope over 0.1 to 1e-6.
+    assert!(expected.abs() > 1e-4, "{expected}");
+    assert!(
+        (found - expected).abs() < 0.02 * expected.abs(),
+        "{found} beside {expected}"
+    );
 }

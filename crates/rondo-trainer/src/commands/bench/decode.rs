@@ -6,10 +6,10 @@ use std::time::Instant;
 use burn::tensor::{Int, Tensor, TensorData, s};
 use rondo_metrics::Table;
 use rondo_metrics::format::significant;
-use rondo_model::attention::Rope;
 use rondo_model::looped::decode::Decoder;
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::Precision;
+use rondo_model::pass::Pass;
 use serde_json::json;
 
 use super::memory;
@@ -158,11 +158,11 @@ impl<'a> Subject<'a> {
 
     /// Computes a whole sequence and reads the logits of the last token.
     fn whole(&self, length: usize) -> Result<()> {
-        let rope = Rope::new(&self.config.model, length, &self.listed.device);
+        let pass = Pass::new(&self.config.model, length, &self.listed.device);
         let (tokens, state) = (self.tokens(0, length), self.state(0, length)?);
         let forward = self
             .model
-            .forward(tokens, state, &rope, self.recurrence, None);
+            .forward(tokens, state, &pass, self.recurrence, None);
         self.predict(&forward.readout)
     }
 

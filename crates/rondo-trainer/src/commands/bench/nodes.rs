@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
 use rondo_metrics::format::{or_missing, significant};
-use rondo_model::attention::Rope;
 use rondo_model::block::Block;
 use rondo_model::config::InjectionKind;
 use rondo_model::gradients::FlatGradients;
@@ -16,6 +15,7 @@ use rondo_model::init::{Weights, table};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::norm::RmsNorm;
 use rondo_model::ops::{self, Norm, composed};
+use rondo_model::pass::Pass;
 use serde_json::{Value, json};
 
 use super::rows::{self, BenchRow};
@@ -67,11 +67,11 @@ pub(super) fn command(
 }
 
 /// Does something once, by the clock.
-type Timed<'a> = Box<dyn FnMut() -> Result<Pass> + 'a>;
+type Timed<'a> = Box<dyn FnMut() -> Result<Times> + 'a>;
 
 /// The seconds of one pass.
 #[derive(Clone, Copy, Debug)]
-struct Pass {
+struct Times {
     forward: f64,
     /// None where there is nothing to differentiate.
     backward: Option<f64>,
@@ -95,7 +95,7 @@ impl Node<'_> {
             }
             composed.push((self.composed)()?);
         }
-        let counted = |mut passes: Vec<Pass>| Passes(passes.split_off(rounds.warmup));
+        let counted = |mut passes: Vec<Times>| Passes(passes.split_off(rounds.warmup));
         Ok(Row {
             node: self.name,
             fused: fused.then(|| counted(chosen)),
@@ -115,12 +115,12 @@ struct Setting<'a> {
 
 impl<'a> Setting<'a> {
     fn attention(&'a self) -> Node<'a> {
-        let rope = Rope::new(&self.config.model, self.seq, &self.device);
-        let (block, other) = (self.block(), rope.clone());
+        let pass = Pass::new(&self.config.model, self.seq, &self.device);
+        let (block, other) = (self.block(), pass.clone());
         let same = block.clone();
         Node {
             name: "attention",
-            chosen: self.differentiated(move |x| block.attend(x, &rope)),
+            chosen: self.differentiated(move |x| block.attend(x, &pass)),
             composed: self.differentiated(move |x| same.attend_composed(x, &other)),
         }
     }
@@ -214,7 +214,7 @@ impl<'a> Setting<'a> {
                 before.map(|model| step(&mut optimizer, model, gradients, &gate, peak))
             })?;
             model = after;
-            Ok(Pass {
+            Ok(Times {
                 forward,
                 backward: None,
             })
@@ -231,7 +231,7 @@ impl<'a> Setting<'a> {
             let x = states.clone().autodiff().require_grad();
             let (forward, y) = self.clock(|| function(x))?;
             let (backward, _) = self.clock(|| y.backward())?;
-            Ok(Pass {
+            Ok(Times {
                 forward,
                 backward: Some(backward),
             })
@@ -267,7 +267,7 @@ impl<'a> Setting<'a> {
 type Step = fn(&mut Optimizer, LoopedTransformer, FlatGradients, &Gate, f64) -> LoopedTransformer;
 
 /// Counted passes.
-struct Passes(Vec<Pass>);
+struct Passes(Vec<Times>);
 
 impl Passes {
     fn forward(&self) -> f64 {
@@ -281,7 +281,7 @@ impl Passes {
 
     /// Returns forward and backward together.
     fn both(&self) -> Samples {
-        let both = |pass: &Pass| pass.forward + pass.backward.unwrap_or(0.0);
+        let both = |times: &Times| times.forward + times.backward.unwrap_or(0.0);
         Samples::new(self.0.iter().map(both).collect())
     }
 }

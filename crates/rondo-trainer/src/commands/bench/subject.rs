@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use burn::module::Module;
-use rondo_model::attention::Rope;
 use rondo_model::depth::{Draw, Unroll};
+use rondo_model::pass::Pass;
 
 use super::samples::Samples;
 use crate::batches::DeviceBatch;
@@ -114,10 +114,10 @@ impl<'a> Subject<'a> {
                 let shape = [batch.batch, batch.seq];
                 let states = InitialStates::Seed(config.run.seed);
                 let state = states.at(&config.model, 0, 0, shape, device)?;
-                let rope = Rope::new(&config.model, self.seq, device);
+                let pass = Pass::new(&config.model, self.seq, device);
                 let tokens = DeviceBatch::new(&batch, device).inputs;
                 let model = self.learner.model().valid();
-                let forward = model.forward(tokens, state, &rope, self.unroll.total(), None);
+                let forward = model.forward(tokens, state, &pass, self.unroll.total(), None);
                 model.logits(forward.readout.hidden);
                 Ok(())
             }

@@ -1,0 +1,302 @@
+//! Edges pruned under a penalty: how many are left, how hard it presses, what it costs.
+
+use crate::axis::Axis;
+use crate::error::FigureError;
+use crate::legend::{Entry, Legend};
+use crate::lines::Line;
+use crate::page::Page;
+use crate::palette::{Dash, FRAME, series};
+use crate::panel::{LABELS, Panel};
+use crate::picture::Picture;
+use crate::runs::{Logged, by_step};
+use crate::scene::{Area, Path, Scene, Stroke};
+use crate::table::{self, Table};
+
+const NAME: &str = "sparsity";
+const PANELS: usize = 3;
+/// Height of the frame of a panel.
+const HEIGHT: f64 = 320.0;
+/// Between frames.
+const BETWEEN: f64 = 26.0;
+
+/// What a run logged of its sparsity.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SparsityRun {
+    /// What the run is called.
+    pub name: String,
+    /// Fraction of edges kept.
+    pub sparsity: Vec<Logged>,
+    /// The penalty's factor.
+    pub strength: Vec<Logged>,
+    /// Cross entropy on the validation set, in nat/token.
+    pub cross_entropy: Vec<Logged>,
+    /// The cross entropy that the controller holds, where there is one.
+    pub target: Option<f64>,
+    /// Steps at which something happened, and what.
+    pub events: Vec<(u64, String)>,
+}
+
+impl SparsityRun {
+    /// Returns the numbers of the panels, from above.
+    fn panels(&self) -> [(&'static str, &[Logged]); PANELS] {
+        [
+            ("sparsity", &self.sparsity),
+            ("strength", &self.strength),
+            ("cross_entropy", &self.cross_entropy),
+        ]
+    }
+}
+
+/// Draws three panels, one above the other, over the step on a shared linear axis: the fraction of edges
+/// kept on a log axis, the strength of the regularisation, and the validation cross entropy with each
+/// target as a dashed line. A run has its colour in all of them; events are dotted uprights.
+///
+/// Its table has the columns `run,metric,step,tokens,value,event`; an event's row has no value.
+///
+/// # Errors
+/// [`FigureError::Empty`] without runs, where a run has nothing finite to show in one of the panels, and
+/// where no sparsity is positive.
+pub fn sparsity(runs: &[SparsityRun]) -> Result<Picture, FigureError> {
+    if runs.is_empty() {
+        return Err(FigureError::empty(NAME, "no run is given"));
+    }
+    for run in runs {
+        for (metric, points) in run.panels() {
+            if !points.iter().any(|point| point.value.is_finite()) {
+                let reason = format!("run `{}` has no {metric} that is finite", run.name);
+                return Err(FigureError::empty(NAME, reason));
+            }
+        }
+    }
+    let values = |panel: usize| -> Vec<f64> {
+        let points = runs.iter().flat_map(|run| run.panels()[panel].1);
+        points.map(|point| point.value).collect()
+    };
+    let targets = runs.iter().filter_map(|run| run.target);
+    let kept = Axis::log("Sparsity", values(0), 0.08);
+    let strength = values(1).into_iter().chain([0.0]);
+    let strength = Axis::linear("Regularisation Strength", strength, 0.06);
+    let loss = values(2).into_iter().chain(targets);
+    let loss = Axis::linear("Validation Cross Entropy", loss, 0.06);
+    let (Some(kept), Some(strength), Some(loss)) = (kept, strength, loss) else {
+        return Err(FigureError::empty(NAME, "no sparsity is positive"));
+    };
+    let points = runs.iter().flat_map(SparsityRun::panels);
+    let steps = points.flat_map(|(_, points)| points.iter().map(|point| point.step as f64));
+    let Some(x) = Axis::linear("Training Steps", steps.chain([0.0]), 0.0) else {
+        return Err(FigureError::empty(NAME, "no step is given"));
+    };
+    Ok(Picture::new(
+        NAME,
+        draw(runs, &x, [kept, strength, loss]),
+        table(runs),
+    ))
+}
+
+fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
+    let mut caption = vec!["Sparsity is the fraction of edges kept (log).".to_owned()];
+    caption.extend(axes[0].clamp_note());
+    if runs.iter().any(|run| run.target.is_some()) {
+        caption.push("The dashed black line is the target.".to_owned());
+    }
+    caption.extend(events_note(runs));
+    let stroke = |index: usize| Stroke::solid(series(index), 2.6);
+    let legend = match runs {
+        [_] => Legend::default(),
+        runs => Legend::of(
+            runs.iter()
+                .enumerate()
+                .map(|(index, run)| Entry::line(run.name.clone(), stroke(index))),
+        ),
+    };
+    let title = "Sparsity, the strength that brings it about, and its cost";
+    let height = PANELS as f64 * (HEIGHT + BETWEEN) - BETWEEN + LABELS;
+    let Page { mut scene, body } = Page::new(title, height, &caption, &Legend::default(), &legend);
+    let mut panels: Vec<Panel> = axes
+        .into_iter()
+        .enumerate()
+        .map(|(index, y)| {
+            let top = body.top + index as f64 * (HEIGHT + BETWEEN);
+            let area = Area {
+                top,
+                bottom: top + HEIGHT + LABELS,
+                ..body
+            };
+            let shown = if index + 1 == PANELS {
+                x.clone()
+            } else {
+                x.unlabelled()
+            };
+            Panel::fit(area, shown, y)
+        })
+        .collect();
+    Panel::align(&mut panels);
+    for (index, panel) in panels.iter().enumerate() {
+        for (run, SparsityRun { events, .. }) in runs.iter().enumerate() {
+            let colour = if runs.len() == 1 { FRAME } else { series(run) };
+            for (step, _) in events {
+                event(
+                    &mut scene,
+                    panel,
+                    *step,
+                    Stroke {
+                        dash: Dash::Dotted,
+                        ..Stroke::solid(colour, 1.6)
+                    },
+                );
+            }
+        }
+        let lines: Vec<Line> = runs
+            .iter()
+            .enumerate()
+            .map(|(run, log)| Line::plain(by_step(log.panels()[index].1), stroke(run)))
+            .collect();
+        let targets: Vec<f64> = match index + 1 == PANELS {
+            true => runs.iter().filter_map(|run| run.target).collect(),
+            false => Vec::new(),
+        };
+        panel.plot(&mut scene, &lines, &targets);
+    }
+    scene
+}
+
+fn event(scene: &mut Scene, panel: &Panel, step: u64, stroke: Stroke) {
+    let inside = |x: &f64| (panel.frame.left..=panel.frame.right).contains(x);
+    if let Some(x) = panel.across(step as f64).filter(inside) {
+        let line = Path::line(&[(x, panel.frame.top), (x, panel.frame.bottom)]);
+        scene.stroke(line, stroke);
+    }
+}
+
+/// Says what the dotted lines are, each kind of event once, in the order in which they come.
+fn events_note(runs: &[SparsityRun]) -> Option<String> {
+    let mut kinds: Vec<(&str, usize)> = Vec::new();
+    for (_, what) in runs.iter().flat_map(|run| &run.events) {
+        match kinds.iter_mut().find(|(kind, _)| kind == what) {
+            Some((_, count)) => *count += 1,
+            None => kinds.push((what, 1)),
+        }
+    }
+    let kinds: Vec<String> = kinds
+        .into_iter()
+        .map(|(kind, count)| match count {
+            1 => kind.to_owned(),
+            _ => format!("{kind} ({count}×)"),
+        })
+        .collect();
+    (!kinds.is_empty()).then(|| format!("Dotted lines are events: {}.", kinds.join(", ")))
+}
+
+fn table(runs: &[SparsityRun]) -> Table {
+    let mut table = Table::new(["run", "metric", "step", "tokens", "value", "event"]);
+    for run in runs {
+        let name = || table::text(&run.name);
+        for (metric, points) in run.panels() {
+            for point in points {
+                table.row([
+                    name(),
+                    metric.to_owned(),
+                    point.step.to_string(),
+                    point.tokens.to_string(),
+                    table::number(point.value),
+                    String::new(),
+                ]);
+            }
+        }
+        let empty = String::new;
+        if let Some(target) = run.target {
+            let value = table::number(target);
+            table.row([name(), "target".into(), empty(), empty(), value, empty()]);
+        }
+        for (step, what) in &run.events {
+            let step = step.to_string();
+            table.row([
+                name(),
+                "event".into(),
+                step,
+                empty(),
+                empty(),
+                table::text(what),
+            ]);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::tests::log;
+
+    fn run(name: &str) -> SparsityRun {
+        SparsityRun {
+            name: name.into(),
+            sparsity: log(&[(0, 1.0), (50, 0.1), (100, 0.01)]),
+            strength: log(&[(1, 0.0), (100, 0.5)]),
+            cross_entropy: log(&[(0, 3.0), (100, 2.5)]),
+            target: Some(2.4),
+            events: vec![(40, "pruning".into()), (60, "pruning".into())],
+        }
+    }
+
+    #[test]
+    fn three_panels_share_the_axis_of_steps() {
+        let svg = sparsity(&[run("a"), run("b")]).expect("a picture").svg();
+        for text in [
+            "Sparsity",
+            "Regularisation Strength",
+            "Validation Cross Entropy",
+            "Training Steps",
+            "a",
+            "b",
+        ] {
+            assert_eq!(svg.matches(&format!(">{text}<")).count(), 1, "{text}");
+        }
+        assert!(svg.contains("Dotted lines are events: pruning (4×)."));
+        assert!(svg.contains("dashed black line is the target"));
+    }
+
+    #[test]
+    fn the_table_holds_numbers_targets_and_events() {
+        let mut run = run("a");
+        run.sparsity.truncate(1);
+        run.strength.truncate(1);
+        run.cross_entropy[1].value = f64::NAN;
+        run.events.truncate(1);
+        let expected = "\
+run,metric,step,tokens,value,event
+a,sparsity,0,0,1.0,
+a,strength,1,512,0.0,
+a,cross_entropy,0,0,3.0,
+a,cross_entropy,100,51200,,
+a,target,,,2.4,
+a,event,40,,,pruning
+";
+        assert_eq!(sparsity(&[run]).expect("a picture").csv(), expected);
+    }
+
+    #[test]
+    fn a_model_without_an_edge_is_drawn_at_the_smallest_fraction_and_told() {
+        let mut run = run("a");
+        run.sparsity = log(&[(0, 1.0), (50, 0.1), (100, 0.0)]);
+        let svg = sparsity(&[run]).expect("a picture").svg();
+        assert!(svg.contains("1 value of Sparsity at or below zero is drawn at the smallest"));
+    }
+
+    #[test]
+    fn what_a_run_lacks_is_told_by_its_name() {
+        let refused = |change: fn(&mut SparsityRun)| {
+            let mut bad = run("b");
+            change(&mut bad);
+            let error = sparsity(&[run("a"), bad]).expect_err("a refusal");
+            error.to_string()
+        };
+        assert!(
+            refused(|b| b.strength.clear()).ends_with("run `b` has no strength that is finite")
+        );
+        let nan = |b: &mut SparsityRun| b.cross_entropy = log(&[(1, f64::NAN)]);
+        assert!(refused(nan).ends_with("run `b` has no cross_entropy that is finite"));
+        let error = sparsity(&[]).expect_err("a refusal");
+        assert!(error.to_string().ends_with("no run is given"), "{error}");
+    }
+}

@@ -1,0 +1,254 @@
+//! The factor per edge on the weights after the softmax, a vector of queries at a time: 1 without
+//! gates, 0 or 1 with them.
+
+use super::Shape;
+use super::gate::Gate;
+use super::noise::{HeadNoise, RowNoise};
+use super::tile::QUERIES;
+use crate::vector::{LANES, exp};
+
+/// Numbers of the queries in a vector.
+pub(super) type Lanes = [f32; LANES];
+
+/// What is summed over the keys of a tile, per query.
+pub(super) struct PerQuery([Lanes; QUERIES / LANES]);
+
+impl PerQuery {
+    pub(super) fn zeros() -> Self {
+        Self([[0.0; LANES]; QUERIES / LANES])
+    }
+
+    #[inline(always)]
+    pub(super) fn vectors(&mut self) -> &mut [Lanes] {
+        &mut self.0
+    }
+
+    /// Returns the sum over the first `count` queries; the others are padding.
+    pub(super) fn total(&self, count: usize) -> f64 {
+        let queries = &self.0.as_flattened()[..count];
+        queries.iter().copied().map(f64::from).sum()
+    }
+}
+
+/// How open the gates of a tile are, per query.
+pub(super) struct Tally {
+    /// The sum of `σ(g)`.
+    pub(super) expected: PerQuery,
+    /// The number of `g > 0`.
+    pub(super) open: PerQuery,
+}
+
+impl Tally {
+    pub(super) fn zeros() -> Self {
+        Self {
+            expected: PerQuery::zeros(),
+            open: PerQuery::zeros(),
+        }
+    }
+}
+
+/// One key and a vector of queries.
+#[derive(Clone, Copy)]
+pub(super) struct Place<R> {
+    /// What the factor knows of the key.
+    pub(super) row: R,
+    /// The position of the first query.
+    pub(super) query: usize,
+    /// Its vector in the tile.
+    pub(super) vector: usize,
+}
+
+/// The probabilities of a vector and their gradients.
+pub(super) struct Weighted<'a> {
+    /// The scores; what reaches the values afterwards.
+    pub(super) scores: &'a mut Lanes,
+    /// The gradients of what reaches the values; those of the scores afterwards.
+    pub(super) gradients: &'a mut Lanes,
+    /// The logarithms of the sums.
+    pub(super) lse: &'a Lanes,
+    /// `dO·O`.
+    pub(super) mean: &'a Lanes,
+}
+
+/// The factor per edge.
+pub(super) trait Edges: Copy + Send + Sync {
+    /// What it knows of a key.
+    type Row: Copy;
+
+    /// Whether it is ever 0.
+    const CLOSE: bool;
+
+    /// Prepares a row of a tile.
+    fn row(self, key: usize) -> Self::Row;
+
+    /// Multiplies weights by their factors and counts.
+    fn weigh(self, place: Place<Self::Row>, scores: &Lanes, weights: &mut Lanes, tally: &mut Tally);
+
+    /// Replaces scores by weights times factors, and the gradients of these by those of the scores;
+    /// adds the gradients of the gates' logits to `d_logit`.
+    fn differentiate(self, place: Place<Self::Row>, weighted: Weighted<'_>, d_logit: &mut PerQuery);
+
+    /// Returns about how many edges of a tile are open.
+    fn open_edges(self, tally: &Tally, queries: usize) -> f64;
+}
+
+/// No gates.
+#[derive(Clone, Copy)]
+pub(super) struct Ungated;
+
+impl Edges for Ungated {
+    type Row = ();
+    const CLOSE: bool = false;
+
+    #[inline(always)]
+    fn row(self, _: usize) {}
+
+    #[inline(always)]
+    fn weigh(self, _: Place<()>, _: &Lanes, _: &mut Lanes, _: &mut Tally) {}
+
+    #[inline(always)]
+    fn differentiate(self, _: Place<()>, weighted: Weighted<'_>, _: &mut PerQuery) {
+        let Weighted {
+            scores,
+            gradients,
+            lse,
+            mean,
+        } = weighted;
+        for lane in 0..LANES {
+            scores[lane] = exp(scores[lane] - lse[lane]);
+            gradients[lane] = scores[lane] * (gradients[lane] - mean[lane]);
+        }
+    }
+
+    fn open_edges(self, _: &Tally, _: usize) -> f64 {
+        f64::INFINITY
+    }
+}
+
+/// How the gates of one head of one sequence are opened.
+pub(super) trait Draw: Copy + Send + Sync {
+    /// What it knows of a key.
+    type Row: Copy;
+
+    /// Prepares a row of a tile.
+    fn row(self, key: usize) -> Self::Row;
+
+    /// Returns `σ(g + ℓ)` and whether the gate is open, from `g` and `e = exp(−g)`.
+    fn open(row: Self::Row, query: usize, g: f32, e: f32) -> (f32, bool);
+
+    /// Returns about how many edges of a tile are open.
+    fn open_edges(tally: &Tally, queries: usize) -> f64;
+}
+
+/// Gates are drawn.
+impl Draw for HeadNoise {
+    type Row = RowNoise;
+
+    #[inline(always)]
+    fn row(self, key: usize) -> RowNoise {
+        HeadNoise::row(self, key)
+    }
+
+    #[inline(always)]
+    fn open(row: RowNoise, query: usize, _: f32, e: f32) -> (f32, bool) {
+        let u = row.uniform(query as u32);
+        let closed = e * (1.0 - u);
+        (u / (u + closed), u > closed)
+    }
+
+    fn open_edges(tally: &Tally, queries: usize) -> f64 {
+        tally.expected.total(queries)
+    }
+}
+
+/// Gates are open above zero.
+#[derive(Clone, Copy)]
+pub(super) struct Threshold;
+
+impl Draw for Threshold {
+    type Row = ();
+
+    #[inline(always)]
+    fn row(self, _: usize) {}
+
+    #[inline(always)]
+    fn open((): (), _: usize, g: f32, e: f32) -> (f32, bool) {
+        (1.0 / (1.0 + e), g > 0.0)
+    }
+
+    fn open_edges(tally: &Tally, queries: usize) -> f64 {
+        tally.open.total(queries)
+    }
+}
+
+/// The gates of one head of one sequence.
+#[derive(Clone, Copy)]
+pub(super) struct Gated<D> {
+    draw: D,
+    bias: f32,
+    pull: f32,
+}
+
+impl<D> Gated<D> {
+    pub(super) fn new(draw: D, gate: &Gate<'_>, shape: Shape, head: usize) -> Self {
+        Self {
+            draw,
+            bias: gate.bias_of(head),
+            pull: gate.pull(shape),
+        }
+    }
+}
+
+impl<D: Draw> Edges for Gated<D> {
+    type Row = D::Row;
+    const CLOSE: bool = true;
+
+    #[inline(always)]
+    fn row(self, key: usize) -> D::Row {
+        self.draw.row(key)
+    }
+
+    #[inline(always)]
+    fn weigh(self, place: Place<D::Row>, scores: &Lanes, weights: &mut Lanes, tally: &mut Tally) {
+        let expected = &mut tally.expected.vectors()[place.vector];
+        let count = &mut tally.open.vectors()[place.vector];
+        for lane in 0..LANES {
+            let g = scores[lane] + self.bias;
+            let e = exp(-g);
+            let (_, open) = D::open(place.row, place.query + lane, g, e);
+            expected[lane] += 1.0 / (1.0 + e);
+            count[lane] += if g > 0.0 { 1.0 } else { 0.0 };
+            weights[lane] = if open { weights[lane] } else { 0.0 };
+        }
+    }
+
+    /// With `P` the softmax and `dW` the gradient of what reaches the values:
+    /// `dg = P · dW · s(1 − s) + pull · σ(1 − σ)`, `da = P · (A · dW − dO·O) + dg`.
+    #[inline(always)]
+    fn differentiate(self, place: Place<D::Row>, weighted: Weighted<'_>, d_logit: &mut PerQuery) {
+        let Weighted {
+            scores,
+            gradients,
+            lse,
+            mean,
+        } = weighted;
+        let d_logit = &mut d_logit.vectors()[place.vector];
+        for lane in 0..LANES {
+            let g = scores[lane] + self.bias;
+            let e = exp(-g);
+            let probability = exp(scores[lane] - lse[lane]);
+            let (s, open) = D::open(place.row, place.query + lane, g, e);
+            let sigma = 1.0 / (1.0 + e);
+            let d_g = probability * gradients[lane] * (s * (1.0 - s))
+                + self.pull * (sigma * (1.0 - sigma));
+            let passed = if open { gradients[lane] } else { 0.0 };
+            scores[lane] = if open { probability } else { 0.0 };
+            gradients[lane] = probability * (passed - mean[lane]) + d_g;
+            d_logit[lane] += d_g;
+        }
+    }
+
+    fn open_edges(self, tally: &Tally, queries: usize) -> f64 {
+        D::open_edges(tally, queries)
+    }
+}

@@ -1,0 +1,106 @@
+//! Gates on the edges of attention: which of the weights after the softmax reach their values.
+//!
+//! With the score `a = q·k / √d_head` of an edge and the bias `b` of its head:
+//!
+//! | | |
+//! |---|---|
+//! | logit of the gate | `g = a + b` |
+//! | drawn | `A = 1[g + ℓ > 0]`, `ℓ = ln(u / (1 − u))` of a uniform `u`; `dA/dg = s·(1 − s)` with `s = σ(g + ℓ)` |
+//! | threshold | `A = 1[g > 0]`; `dA/dg = s·(1 − s)` with `s = σ(g)` |
+//! | result | `y = Σ softmax(a) · A · v`, not normalised again |
+//! | expected density | the mean of `σ(g)` over the edges |
+//!
+//! The straight-through gradient is that of the gate as it was drawn, noise included, at temperature
+//! 1: a Gumbel-sigmoid (Draye et al. 2025, arXiv 2512.05865; its authors' kernel differentiates
+//! `σ(g + ℓ)` too, and `σ(g)` for the density). No logarithm is needed: with `e = exp(−g)`,
+//! `σ(g + ℓ) = u / (u + e·(1 − u))`, above ½ exactly where `u > e·(1 − u)`.
+
+use super::Shape;
+
+/// Gates of an attention layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate<'a> {
+    /// How a gate is opened.
+    pub opening: Opening,
+    /// The bias of every head; finite. A positive one leaves gates open at the start.
+    pub bias: f32,
+    /// What is added to it, `[heads]`, where it is learned.
+    pub head_bias: Option<&'a [f32]>,
+    /// The derivative of the loss by [`Openness::density`], which the backward adds; the forward
+    /// does not read it.
+    pub d_density: f32,
+}
+
+/// How a gate is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// With probability `σ(g)`: for training.
+    Drawn {
+        /// Of the noise. Layers, iterations and steps need keys of their own; the backward needs
+        /// the forward's.
+        key: u64,
+    },
+    /// Where `g > 0`: for evaluation.
+    Threshold,
+}
+
+/// How open the gates of a forward were.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Openness {
+    /// `Σ σ(g)` over the edges, per query head: how many are expected to be open.
+    pub expected: Vec<f64>,
+    /// How many edges have `g > 0`, per query head, whatever was drawn.
+    pub open: Vec<u64>,
+    /// Edges of a head: `batch · seq · (seq + 1) / 2`.
+    pub edges: u64,
+}
+
+impl Openness {
+    /// Returns the mean over heads, sequences and edges of `σ(g)`: the penalty.
+    pub fn density(&self) -> f64 {
+        let edges = self.edges as f64 * self.expected.len() as f64;
+        self.expected.iter().sum::<f64>() / edges
+    }
+
+    /// Returns the share of edges with `g > 0` over all heads: the sparsity.
+    pub fn open_share(&self) -> f64 {
+        let edges = self.edges as f64 * self.open.len() as f64;
+        self.open.iter().sum::<u64>() as f64 / edges
+    }
+}
+
+impl Gate<'_> {
+    /// Returns the bias of a query head.
+    pub(super) fn bias_of(&self, head: usize) -> f32 {
+        self.bias + self.head_bias.map_or(0.0, |bias| bias[head])
+    }
+
+    /// Returns the derivative of the loss by the `σ(g)` of one edge, without the path of the value.
+    pub(super) fn pull(&self, shape: Shape) -> f32 {
+        let edges = shape.edges() as f64 * shape.heads as f64;
+        (f64::from(self.d_density) / edges) as f32
+    }
+
+    /// Checks the number of biases.
+    pub(super) fn check(&self, shape: Shape) {
+        if let Some(bias) = self.head_bias {
+            assert_eq!(bias.len(), shape.heads, "gate biases of {shape:?}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn density_and_share_are_means_over_heads_and_edges() {
+        let openness = Openness {
+            expected: vec![1.5, 4.5],
+            open: vec![0, 3],
+            edges: 6,
+        };
+        assert!((openness.density() - 0.5).abs() < 1e-15);
+        assert!((openness.open_share() - 0.25).abs() < 1e-15);
+    }
+}

@@ -1,0 +1,349 @@
+use super::gated_reference::GatedReference;
+use super::reference::Reference;
+use super::tests::{DIFFERENCE_TOLERANCE, TOLERANCE, assert_close, noise, wide};
+use super::*;
+
+/// How far every drawn gate of a case must stand from its threshold, so that f32 opens the same ones
+/// as f64: several roundings of a score of a few units.
+const MARGIN: f64 = 2e-6;
+
+/// A layer with gates, its input and the gradient of its output.
+struct Case {
+    shape: Shape,
+    opening: Opening,
+    bias: f32,
+    head_bias: Option<Vec<f32>>,
+    d_density: f32,
+    qkv: Vec<f32>,
+    d_attended: Vec<f32>,
+}
+
+/// What the kernels make of a case.
+struct Computed {
+    attended: Vec<f32>,
+    lse: Vec<f32>,
+    openness: Openness,
+    d_qkv: Vec<f32>,
+    d_head_bias: Vec<f32>,
+}
+
+const DRAWN: Opening = Opening::Drawn { key: 1 };
+
+impl Case {
+    fn new([batch, seq, heads, kv_heads, d_head]: [usize; 5], opening: Opening) -> Self {
+        let shape = Shape {
+            batch,
+            seq,
+            heads,
+            kv_heads,
+            d_head,
+        };
+        let mut qkv = noise(1, shape.rows() * shape.qkv_width());
+        qkv.iter_mut().for_each(|x| *x *= 2.0);
+        Self {
+            shape,
+            opening,
+            bias: 0.25,
+            head_bias: None,
+            d_density: 0.0,
+            qkv,
+            d_attended: noise(2, shape.rows() * shape.attended_width()),
+        }
+    }
+
+    fn gate(&self) -> Gate<'_> {
+        Gate {
+            opening: self.opening,
+            bias: self.bias,
+            head_bias: self.head_bias.as_deref(),
+            d_density: self.d_density,
+        }
+    }
+
+    fn reference(&self) -> GatedReference<'_> {
+        GatedReference {
+            plain: Reference {
+                shape: self.shape,
+                bias: None,
+                rope: None,
+                norm_eps: None,
+            },
+            gate: self.gate(),
+        }
+    }
+
+    /// Runs the kernels; what they overwrite holds NaN before.
+    fn compute(&self) -> Computed {
+        let (shape, gate) = (self.shape, self.gate());
+        let mut attended = vec![f32::NAN; self.d_attended.len()];
+        let mut lse = vec![f32::NAN; shape.lse_len()];
+        let openness = forward_gated(shape, gate, &self.qkv, &mut attended, &mut lse);
+        let known = Known {
+            qkv: &self.qkv,
+            attended: &attended,
+            lse: &lse,
+            d_attended: &self.d_attended,
+        };
+        let mut d_qkv = vec![f32::NAN; self.qkv.len()];
+        let d_head_bias = backward_gated(shape, gate, known, &mut d_qkv);
+        Computed {
+            attended,
+            lse,
+            openness,
+            d_qkv,
+            d_head_bias,
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, tolerance: f64, margin: f64) {
+        let computed = self.compute();
+        let (qkv, reference) = (wide(&self.qkv), self.reference());
+        let outcome = reference.forward(&qkv);
+        assert!(outcome.margin >= margin, "{} at a gate", outcome.margin);
+        let gradient = reference.backward(&qkv, &wide(&self.d_attended));
+        let close = |what: &str, ours: &[f32], exact: &[f64]| {
+            assert_close(what, tolerance, &wide(ours), exact);
+        };
+        close("attended", &computed.attended, &outcome.attended);
+        close("lse", &computed.lse, &outcome.lse);
+        close("d_qkv", &computed.d_qkv, &gradient.qkv);
+        close("d_head_bias", &computed.d_head_bias, &gradient.head_bias);
+        let openness = computed.openness;
+        assert_close("expected", tolerance, &openness.expected, &outcome.expected);
+        assert_eq!(openness.open, outcome.open);
+        assert_eq!(openness.edges, self.shape.edges());
+    }
+}
+
+#[test]
+fn the_gradient_in_f64_is_that_of_differences_through_the_smooth_gate() {
+    for opening in [DRAWN, Opening::Threshold] {
+        for d_density in [0.0, 30.0] {
+            let mut case = Case::new([2, 5, 4, 2, 4], opening);
+            case.d_density = d_density;
+            case.head_bias = Some(noise(4, 4));
+            let reference = case.reference();
+            let (qkv, d_attended) = (wide(&case.qkv), wide(&case.d_attended));
+            let gradient = reference.backward(&qkv, &d_attended);
+            let rounding = reference.forward(&qkv).rounding;
+            let loss = |qkv: &[f64], moved: &[f64]| {
+                reference.smooth_loss(qkv, moved, &rounding, &d_attended)
+            };
+            let moved = |x: &[f64], i: usize, by: f64| {
+                let mut x = x.to_vec();
+                x[i] += by;
+                x
+            };
+            let zeros = [0.0; 4];
+            let of_qkv: Vec<f64> = (0..qkv.len())
+                .map(|i| {
+                    let at = |by| loss(&moved(&qkv, i, by), &zeros);
+                    (at(1e-5) - at(-1e-5)) / 2e-5
+                })
+                .collect();
+            assert_close("qkv", DIFFERENCE_TOLERANCE, &gradient.qkv, &of_qkv);
+            let of_bias: Vec<f64> = (0..4)
+                .map(|i| {
+                    let at = |by| loss(&qkv, &moved(&zeros, i, by));
+                    (at(1e-5) - at(-1e-5)) / 2e-5
+                })
+                .collect();
+            assert_close("bias", DIFFERENCE_TOLERANCE, &gradient.head_bias, &of_bias);
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_the_penalty_is_that_of_the_differences_of_the_density() {
+    let mut case = Case::new([2, 20, 4, 2, 8], DRAWN);
+    case.head_bias = Some(noise(4, 4));
+    case.d_attended.fill(0.0);
+    case.d_density = 100.0;
+    let computed = case.compute();
+    let reference = case.reference();
+    let qkv = wide(&case.qkv);
+    let density = |qkv: &[f64]| {
+        let edges = case.shape.edges() as f64 * 4.0;
+        100.0 * reference.forward(qkv).expected.iter().sum::<f64>() / edges
+    };
+    let differences: Vec<f64> = (0..qkv.len())
+        .map(|i| {
+            let at = |by: f64| {
+                let mut qkv = qkv.clone();
+                qkv[i] += by;
+                density(&qkv)
+            };
+            (at(1e-5) - at(-1e-5)) / 2e-5
+        })
+        .collect();
+    assert_close("d_qkv", TOLERANCE, &wide(&computed.d_qkv), &differences);
+    assert!((100.0 * computed.openness.density() - density(&qkv)).abs() < 1e-4);
+}
+
+#[test]
+fn every_shape_is_that_of_f64() {
+    let shapes = [
+        [1, 1, 1, 1, 1],
+        [3, 1, 2, 1, 8],
+        [2, 7, 3, 3, 8],
+        [2, 33, 4, 2, 16],
+        [1, 64, 2, 2, 16],
+        [1, 65, 1, 1, 48],
+        [2, 60, 6, 2, 5],
+        [1, 129, 2, 1, 64],
+        [1, 130, 2, 1, 80],
+        [1, 70, 1, 1, 128],
+    ];
+    for shape in shapes {
+        for opening in [DRAWN, Opening::Threshold] {
+            // Biases from almost closed to almost open: both products of the forward.
+            for bias in [-6.0, -2.5, 0.25, 3.0] {
+                let mut case = Case::new(shape, opening);
+                case.bias = bias;
+                case.d_density = 50.0;
+                case.head_bias = Some(noise(4, shape[2]));
+                case.check(TOLERANCE, MARGIN);
+            }
+        }
+    }
+}
+
+#[test]
+fn scores_of_ten_thousand_are_exact_and_finite() {
+    for opening in [DRAWN, Opening::Threshold] {
+        // Whole numbers, so that scores of ±1e4 are exact in f32.
+        let mut case = Case::new([1, 150, 2, 1, 4], opening);
+        case.qkv.iter_mut().for_each(|x| *x = (*x * 50.0).round());
+        case.d_density = 10.0;
+        let computed = case.compute();
+        let numbers = [
+            &computed.attended,
+            &computed.lse,
+            &computed.d_qkv,
+            &computed.d_head_bias,
+        ];
+        assert!(numbers.iter().all(|x| x.iter().all(|x| x.is_finite())));
+        // lse is rounded to 1e-3 at 1e4, and the weights of the backward with it.
+        case.check(1e-3, 0.0);
+    }
+}
+
+#[test]
+fn open_gates_are_no_gates() {
+    for opening in [DRAWN, Opening::Threshold] {
+        for bias in [200.0, 1e30] {
+            let mut case = Case::new([2, 150, 4, 2, 16], opening);
+            case.bias = bias;
+            case.d_density = 1.0;
+            let gated = case.compute();
+            let mut attended = vec![0.0; gated.attended.len()];
+            let mut lse = vec![0.0; gated.lse.len()];
+            forward(case.shape, &case.qkv, &mut attended, &mut lse);
+            assert_eq!((&gated.attended, &gated.lse), (&attended, &lse));
+            let mut d_qkv = vec![0.0; case.qkv.len()];
+            let known = Known {
+                qkv: &case.qkv,
+                attended: &attended,
+                lse: &lse,
+                d_attended: &case.d_attended,
+            };
+            backward(case.shape, known, &mut d_qkv);
+            assert_eq!(gated.d_qkv, d_qkv);
+            assert_eq!(gated.d_head_bias, [0.0; 4]);
+            assert_eq!(gated.openness.open, [case.shape.edges(); 4]);
+            assert_eq!(gated.openness.expected, [case.shape.edges() as f64; 4]);
+        }
+    }
+}
+
+#[test]
+fn closed_gates_give_zero_and_pull_at_nothing() {
+    for opening in [DRAWN, Opening::Threshold] {
+        for bias in [-200.0, -1e30] {
+            let mut case = Case::new([2, 150, 4, 2, 16], opening);
+            case.bias = bias;
+            case.d_density = 1.0;
+            let computed = case.compute();
+            let zero = |x: &[f32]| x.iter().all(|x| *x == 0.0);
+            assert!(zero(&computed.attended) && zero(&computed.d_qkv));
+            assert!(zero(&computed.d_head_bias));
+            assert_eq!(computed.openness.open, [0; 4]);
+            assert!(computed.openness.density() < 1e-30);
+        }
+    }
+}
+
+#[test]
+fn as_many_edges_are_drawn_as_are_expected() {
+    // Keys of zero and values of one: every weight is 1 / (query + 1), so that the output counts.
+    let mut case = Case::new([4, 150, 2, 2, 1], DRAWN);
+    let width = case.shape.qkv_width();
+    for row in case.qkv.chunks_exact_mut(width) {
+        row.copy_from_slice(&[0.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
+    }
+    for bias in [-3.0, 0.0, 1.0] {
+        case.bias = bias;
+        let computed = case.compute();
+        let rows = computed.attended.chunks_exact(2).enumerate();
+        let drawn: f64 = rows
+            .map(|(row, heads)| (row % 150 + 1) as f64 * f64::from(heads[0] + heads[1]))
+            .sum();
+        let (edges, p) = (2.0 * case.shape.edges() as f64, computed.openness.density());
+        let deviation = (edges * p * (1.0 - p)).sqrt();
+        assert!((drawn - edges * p).abs() < 6.0 * deviation, "{drawn}");
+    }
+}
+
+#[test]
+fn another_key_draws_other_gates_and_the_threshold_has_none() {
+    let of_key = |key| Case::new([1, 40, 2, 2, 8], Opening::Drawn { key }).compute();
+    assert_eq!(of_key(3).attended, of_key(3).attended);
+    assert_ne!(of_key(3).attended, of_key(4).attended);
+    assert_eq!(of_key(3).openness, of_key(4).openness);
+}
+
+#[test]
+fn a_token_does_not_see_those_after_it() {
+    let mut case = Case::new([1, 130, 2, 1, 16], DRAWN);
+    let before = case.compute();
+    let (token, width) = (77, case.shape.attended_width());
+    case.qkv[token * case.shape.qkv_width()..]
+        .iter_mut()
+        .for_each(|x| *x += 1.0);
+    let after = case.compute();
+    let (past, future) = before.attended.split_at(token * width);
+    assert_eq!(past, &after.attended[..token * width]);
+    assert_ne!(future, &after.attended[token * width..]);
+}
+
+#[test]
+fn one_thread_and_two_give_the_same_bits() {
+    for opening in [DRAWN, Opening::Threshold] {
+        let mut case = Case::new([2, 150, 4, 2, 16], opening);
+        case.d_density = 1.0;
+        let [one, two] = [1, 2].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            let computed = pool.map(|pool| pool.install(|| case.compute()));
+            let computed = computed.expect("a pool of threads starts");
+            let parts = [computed.attended, computed.d_qkv, computed.d_head_bias];
+            let bits: Vec<u32> = parts.concat().into_iter().map(f32::to_bits).collect();
+            let sums: Vec<u64> = computed
+                .openness
+                .expected
+                .iter()
+                .map(|x| x.to_bits())
+                .collect();
+            (bits, sums, computed.openness.open)
+        });
+        assert!(one == two);
+    }
+}
+
+#[test]
+#[should_panic(expected = "gate biases of")]
+fn a_bias_for_another_number_of_heads_is_refused() {
+    let mut case = Case::new([1, 2, 2, 1, 4], DRAWN);
+    case.head_bias = Some(vec![0.0; 3]);
+    case.compute();
+}

@@ -1,0 +1,127 @@
+//! A sublayer around gated attention: what it tells, and where the gradients of its gates are.
+
+use super::*;
+use crate::attention::{Gate, Opening, Preparation, Shape};
+use crate::product::Precision;
+use crate::self_attention::SelfAttention;
+
+const SHAPE: Shape = Shape {
+    batch: 2,
+    seq: 20,
+    heads: 3,
+    kv_heads: 3,
+    d_head: 8,
+};
+const ROWS: usize = 40;
+const WIDTH: usize = 24;
+
+fn waves(count: usize, step: f32) -> Vec<f32> {
+    (0..count).map(|i| (i as f32 * step).sin()).collect()
+}
+
+/// The weights of a sublayer.
+struct Weights {
+    x: Vec<f32>,
+    qkv: Vec<f32>,
+    proj: Vec<f32>,
+    head_bias: Vec<f32>,
+}
+
+impl Weights {
+    fn new() -> Self {
+        Self {
+            x: waves(ROWS * WIDTH, 0.7),
+            qkv: waves(WIDTH * 3 * WIDTH, 1.3),
+            proj: waves(WIDTH * WIDTH, 2.3),
+            head_bias: vec![0.3, -0.1, 0.2],
+        }
+    }
+
+    fn sublayer(&self, gate: Option<Gate<'static>>) -> Sublayer<'_, SelfAttention<'_>> {
+        Sublayer {
+            before: Some(RmsNorm {
+                scale: None,
+                eps: 1e-5,
+            }),
+            branch: SelfAttention {
+                shape: SHAPE,
+                qkv: Matrix::new(&self.qkv, WIDTH, 3 * WIDTH),
+                preparation: Preparation::default(),
+                gate: gate.map(|gate| Gate {
+                    head_bias: Some(&self.head_bias),
+                    ..gate
+                }),
+                proj: Matrix::new(&self.proj, WIDTH, WIDTH),
+                precision: Precision::F32,
+            },
+            after: After::Sum,
+        }
+    }
+}
+
+fn gate(d_density: f32) -> Gate<'static> {
+    Gate {
+        opening: Opening::Drawn { key: 9 },
+        bias: 0.5,
+        head_bias: None,
+        d_density,
+    }
+}
+
+/// Returns the density that a sublayer tells.
+fn density(weights: &Weights) -> f64 {
+    let x = Matrix::new(&weights.x, ROWS, WIDTH);
+    let (_, saved) = weights.sublayer(Some(gate(0.0))).forward(x);
+    let openness = saved.branch().openness();
+    openness.map_or(f64::NAN, crate::attention::Openness::density)
+}
+
+#[test]
+fn the_density_is_told_and_its_gradient_reaches_every_weight() {
+    let weights = Weights::new();
+    let x = Matrix::new(&weights.x, ROWS, WIDTH);
+    let sublayer = weights.sublayer(Some(gate(1.0)));
+    let (_, saved) = sublayer.forward(x);
+    let zeros = vec![0.0; ROWS * WIDTH];
+    let gradients = sublayer.backward(x, &saved, Matrix::new(&zeros, ROWS, WIDTH));
+    let [d_qkv, d_head_bias, d_proj] = &gradients.weights[..] else {
+        panic!("{} weights", gradients.weights.len());
+    };
+    assert!(d_proj.iter().all(|d| *d == 0.0));
+    // A step of 2⁻⁸ leaves 1e-5 of the difference to curvature and to the rounding of f32.
+    let difference = |step: &dyn Fn(&mut Weights, f32)| {
+        let [above, below] = [1.0 / 256.0, -1.0 / 256.0].map(|by| {
+            let mut weights = Weights::new();
+            step(&mut weights, by);
+            density(&weights)
+        });
+        (above - below) * 128.0
+    };
+    let check = |what: &str, ours: f32, exact: f64| {
+        assert!(
+            (f64::from(ours) - exact).abs() < 1e-4,
+            "{what}: {ours}, not {exact}"
+        );
+    };
+    for (head, ours) in d_head_bias.iter().enumerate() {
+        let exact = difference(&|weights, by| weights.head_bias[head] += by);
+        check("head_bias", *ours, exact);
+    }
+    for i in [0, 100, 777] {
+        check(
+            "qkv",
+            d_qkv[i],
+            difference(&|weights, by| weights.qkv[i] += by),
+        );
+        let exact = difference(&|weights, by| weights.x[i] += by);
+        check("x", gradients.input[i], exact);
+    }
+}
+
+#[test]
+fn without_gates_nothing_is_told() {
+    let weights = Weights::new();
+    let x = Matrix::new(&weights.x, ROWS, WIDTH);
+    let (_, saved) = weights.sublayer(None).forward(x);
+    assert!(saved.branch().openness().is_none());
+}

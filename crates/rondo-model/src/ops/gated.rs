@@ -1,0 +1,154 @@
+//! Attention through gates on its edges, composed of Burn operations.
+
+use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rondo_kernels::attention::{MULTIPLIERS, row_keys};
+
+use super::repeat_heads;
+use crate::sparsity::Opening;
+
+/// How the edges of a layer open.
+#[derive(Clone, Debug)]
+pub struct GatedEdges {
+    /// What is added to a score to give a gate's logit, `[1, heads, 1, 1]`.
+    pub bias: Tensor<4>,
+    /// When a gate opens.
+    pub opening: Opening,
+}
+
+/// What attention through gates gives.
+#[derive(Clone, Debug)]
+pub struct GatedAttention {
+    /// `[batch, heads, seq, d_head]`.
+    pub values: Tensor<4>,
+    /// Mean of σ(g) over heads, sequences and causal edges, `[1]`, with its graph.
+    pub expected: Tensor<1>,
+    /// Mean of 1[g > 0] over the same, `[1]`.
+    pub hard: Tensor<1>,
+}
+
+/// Causal attention through gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`, and A the open
+/// edges with the gradient of σ(g + ℓ) straight through; `rondo_kernels::attention` has the
+/// definitions, and draws the same noise.
+///
+/// # Shapes
+///
+/// As [`super::causal_attention`].
+pub fn gated_attention(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    edges: GatedEdges,
+) -> GatedAttention {
+    let [batch, heads, seq, _] = q.dims();
+    let device = q.device();
+    let scores = scores(q, repeat_heads(k, heads));
+    let causal = lower_triangle(seq, &device);
+    let hidden = (causal.clone() - 1.0) * 1e30;
+    let weights = softmax(scores.clone() + hidden, 3);
+    let logits = scores + edges.bias;
+    let hard = logits.clone().detach().greater_elem(0.0).float();
+    let (drawn_logits, open) = match edges.opening {
+        Opening::Hard => (logits.clone(), hard.clone()),
+        Opening::Drawn(key) => {
+            let u = uniform(key, [batch, heads, seq], &device);
+            // u > (1 − u)·exp(−g), which is exact where ℓ is large.
+            let against = (-logits.clone().detach()).exp() * (-u.clone() + 1.0);
+            let open = u.clone().greater(against).float();
+            let noise = u.clone().log() - (-u + 1.0).log();
+            (logits.clone() + noise, open)
+        }
+    };
+    let soft = sigmoid(drawn_logits);
+    let straight = soft.clone() + (open - soft.detach());
+    let count = (batch * heads * seq * (seq + 1) / 2) as f64;
+    let mean = |x: Tensor<4>| (x * causal.clone()).sum() / count;
+    GatedAttention {
+        values: (weights * straight).matmul(repeat_heads(v, heads)),
+        expected: mean(sigmoid(logits)),
+        hard: mean(hard),
+    }
+}
+
+/// Attention of every query to every key through hard gates.
+///
+/// # Shapes
+///
+/// As [`super::attention_to_all`]; `bias`: `[1, heads, 1, 1]`.
+pub fn gated_attention_to_all(
+    q: Tensor<4>,
+    k: Tensor<4>,
+    v: Tensor<4>,
+    bias: Tensor<4>,
+) -> Tensor<4> {
+    let [_, heads, _, _] = q.dims();
+    let scores = scores(q, repeat_heads(k, heads));
+    let open = (scores.clone() + bias).greater_elem(0.0).float();
+    (softmax(scores, 3) * open).matmul(repeat_heads(v, heads))
+}
+
+fn scores(q: Tensor<4>, k: Tensor<4>) -> Tensor<4> {
+    let [_, _, _, d_head] = q.dims();
+    q.matmul(k.swap_dims(2, 3)) / (d_head as f64).sqrt()
+}
+
+/// Returns 1 on and below the diagonal, 0 above, `[1, 1, seq, seq]`.
+fn lower_triangle(seq: usize, device: &Device) -> Tensor<4> {
+    let entries = (0..seq).flat_map(|i| (0..seq).map(move |j| if j <= i { 1.0 } else { 0.0 }));
+    let values: Vec<f32> = entries.collect();
+    Tensor::from_data(TensorData::new(values, [1, 1, seq, seq]), device)
+}
+
+/// Draws the number of every edge on the device, `[batch, heads, seq, seq]`: those of
+/// `rondo_kernels::attention::noise`, bit for bit, in whatever integers the device has.
+fn uniform(key: u64, [batch, heads, seq]: [usize; 3], device: &Device) -> Tensor<4> {
+    let keys = row_keys(key, [batch, heads, seq]);
+    let rows = |words: Vec<u32>| -> Tensor<4, Int> {
+        let words: Vec<i32> = words.into_iter().map(u32::cast_signed).collect();
+        Tensor::from_data(TensorData::new(words, [batch, heads, 1, seq]), device)
+    };
+    let queries: Tensor<4, Int> = Tensor::arange(0..seq as i64, device).reshape([1, 1, seq, 1]);
+    let [first, second] = MULTIPLIERS.map(|word| i64::from(word.cast_signed()));
+    // A shift of integers with a sign, and of wider ones, brings bits that a 32-bit word has not.
+    let shifted = |x: &Tensor<4, Int>, by: u32| {
+        x.clone()
+            .bitwise_right_shift_scalar(by)
+            .bitwise_and_scalar(u32::MAX >> by)
+    };
+    let mixed = |x: Tensor<4, Int>, by| x.clone().bitwise_xor(shifted(&x, by));
+    let x = mixed(queries.bitwise_xor(rows(keys.before)), 16) * first;
+    let x = mixed(x.bitwise_xor(rows(keys.between)), 15) * second;
+    let steps = shifted(&mixed(x, 15), 9).float();
+    (steps + 0.5) / 8_388_608.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rondo_kernels::attention::uniform_at;
+
+    #[test]
+    fn the_devices_noise_is_the_kernels() {
+        let [batch, heads, seq] = [2, 3, 37];
+        let found: Vec<f32> = uniform(77, [batch, heads, seq], &Device::flex())
+            .into_data()
+            .iter()
+            .collect();
+        let mut found = found.into_iter();
+        for sequence in 0..batch {
+            for head in 0..heads {
+                for query in 0..seq {
+                    for key in 0..seq {
+                        let expected = uniform_at(77, [sequence, head, query, key]);
+                        let found = found.next().expect("a number for each edge");
+                        assert_eq!(
+                            found.to_bits(),
+                            expected.to_bits(),
+                            "{sequence} {head} {query} {key}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

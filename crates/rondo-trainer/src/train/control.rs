@@ -1,0 +1,106 @@
+//! The controller of the gates' penalty in a run.
+
+use rondo_control::{Constraint, ControlConfig, Controller, ControllerReading, ControllerState};
+use rondo_metrics::{Record, RecordError};
+
+use crate::error::{Error, Result};
+use crate::past::PastRun;
+
+/// A controller, and what it has said.
+pub(super) struct Control {
+    config: ControlConfig,
+    controller: Controller,
+    /// What it said before the newest step, and what it knew after it.
+    reading: ControllerReading,
+}
+
+/// A target that the weakest penalty misses.
+pub(super) struct Missed {
+    target: f64,
+    above: f64,
+}
+
+impl Missed {
+    /// Adds to an event's record what was missed.
+    ///
+    /// # Errors
+    ///
+    /// Never: the names differ.
+    pub(super) fn describe(&self, event: &mut Record) -> Result<(), RecordError> {
+        event
+            .push("target", self.target)?
+            .push("above", self.above)?;
+        Ok(())
+    }
+}
+
+impl Control {
+    /// Starts the controller of a run, or goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// Where its target is made of the loss of a run that has none, or its state is damaged.
+    pub(super) fn open(
+        config: &ControlConfig,
+        step: u64,
+        state: Option<ControllerState>,
+    ) -> Result<Self> {
+        let controller = match state {
+            Some(state) => Controller::resume(config.clone(), state)
+                .map_err(|error| Error::Foreign(error.to_string()))?,
+            None => {
+                let dense = config.target.dense_run().map(PastRun::validation_loss);
+                Controller::new(config.clone(), dense.transpose()?)
+                    .map_err(|error| Error::Usage(format!("controller: {error}")))?
+            }
+        };
+        Ok(Self {
+            config: config.clone(),
+            reading: controller.reading(step),
+            controller,
+        })
+    }
+
+    /// Returns the factor of the density in the loss of a step.
+    pub(super) fn strength(&mut self, step: u64) -> f64 {
+        self.reading = self.controller.reading(step);
+        self.reading.strength
+    }
+
+    /// Takes a cross entropy after `step` where it is the one that counts; returns what is missed where
+    /// patience has just ended.
+    pub(super) fn observe(
+        &mut self,
+        constraint: Constraint,
+        step: u64,
+        cross_entropy: f64,
+    ) -> Option<Missed> {
+        if constraint != self.config.constraint {
+            return None;
+        }
+        let after = self.controller.observe(step, cross_entropy);
+        let before = self.reading.strength;
+        self.reading = ControllerReading {
+            strength: before,
+            ..after
+        };
+        if !self.controller.gives_up() {
+            return None;
+        }
+        let (target, above) = self.reading.target.zip(self.reading.constraint_ema)?;
+        Some(Missed { target, above })
+    }
+
+    /// Returns the strength of the newest step, and target and moving average after it.
+    pub(super) fn reading(&self) -> ControllerReading {
+        self.reading
+    }
+
+    /// Returns what a checkpoint needs.
+    pub(super) fn state(&self) -> ControllerState {
+        self.controller.state().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Gates on the edges of attention, the controller of their penalty, and perturbations, from the command line.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::harness::{assert_ok, rows, run, scratch, smoke};
+
+const GATES: &str = "model.sparsity={gate_bias=0.5,learned_bias=true}";
+
+fn set(keys: &[&str]) -> Vec<String> {
+    keys.iter()
+        .flat_map(|key| ["--set".to_owned(), (*key).to_owned()])
+        .collect()
+}
+
+fn smoke_with(out: &Path, keys: &[&str]) -> crate::harness::Ended {
+    let args = set(keys);
+    smoke(out, &args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// What a run wrote, without what depends on the clock and on where it was interrupted.
+fn numbers(run: &Path) -> Vec<Value> {
+    let of = |kind, names: &[&str]| -> Vec<Value> {
+        rows(run, kind)
+            .iter()
+            .map(|row| {
+                names
+                    .iter()
+                    .map(|name| row["metrics"][name].clone())
+                    .collect()
+            })
+            .collect()
+    };
+    let mut all = of(
+        "train",
+        &[
+            "loss",
+            "grad_norm",
+            "lr",
+            "lr_sum",
+            "sparsity",
+            "sparsity_expected",
+            "iterations.sparsity",
+            "regularisation_strength",
+            "constraint_ema",
+        ],
+    );
+    all.extend(of(
+        "eval",
+        &["val_cross_entropy", "sparsity", "target_cross_entropy"],
+    ));
+    all
+}
+
+#[test]
+fn a_gated_run_with_every_perturbation_goes_on_bit_for_bit() {
+    let dir = scratch();
+    let data = r#"{kind="text",paths=["README.md"],tokenizer={kind="bytes"},val_fraction=0.1}"#;
+    let perturb = format!(
+        r#"perturb=[{{kind="lr-spike",at_step=5,factor=3.0,steps=2}},{{kind="optimizer-reset",at_step=8}},{{kind="weight-noise",at_step=13,std=0.02}},{{kind="data-switch",at_step=15,data={data}}}]"#
+    );
+    for target in [
+        r#"controller={target={kind="absolute",cross_entropy=5.5}}"#,
+        r#"controller={constraint="validation",target={kind="absolute",cross_entropy=5.5}}"#,
+        r#"controller={target={kind="dense",loss={kind="warm-up",observations=7}},update={kind="clamped"}}"#,
+        r#"controller={target={kind="percentile",percentile=40.0,observations=13}}"#,
+    ] {
+        let (halves, whole) = (dir.path().join("halves"), dir.path().join("whole"));
+        // A shape without a horizon: the rates are the same in a run that is cut in two.
+        let keys = [
+            GATES,
+            target,
+            &perturb,
+            "schedule.shape={kind=\"constant\"}",
+        ];
+        // The last step is evaluated, so an end elsewhere would show the controller one loss more.
+        for at in ["train.steps=10", "train.steps=20"] {
+            assert_ok(&smoke_with(&halves, &[&keys[..], &[at]].concat()));
+        }
+        assert_ok(&smoke_with(&whole, &keys));
+        let (found, expected) = (numbers(&halves), numbers(&whole));
+        assert_eq!(found.len(), 20 + 3);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert_eq!(found, expected, "{target}");
+        }
+        let perturbed: Vec<(u64, String)> = rows(&halves, "event")
+            .iter()
+            .filter(|row| row["metrics"]["event"] == "perturb")
+            .map(|row| {
+                let kind = row["metrics"]["kind"].as_str().expect("a kind").to_owned();
+                (row["step"].as_u64().expect("a step"), kind)
+            })
+            .collect();
+        let expected = [
+            (5, "lr-spike"),
+            (8, "optimizer-reset"),
+            (13, "weight-noise"),
+            (15, "data-switch"),
+        ]
+        .map(|(step, kind)| (step, kind.to_owned()));
+        assert_eq!(perturbed, expected);
+        let rates: Vec<f64> = rows(&whole, "train")
+            .iter()
+            .map(|row| row["metrics"]["lr"].as_f64().expect("a rate"))
+            .collect();
+        assert!(
+            (rates[4] / rates[3] - 3.0).abs() < 1e-9 && (rates[6] / rates[3] - 1.0).abs() < 1e-9
+        );
+        for run in [halves, whole] {
+            std::fs::remove_dir_all(run).expect("a run can be removed");
+        }
+    }
+}
+
+#[test]
+fn a_target_out_of_reach_leaves_the_strength_at_its_least_and_is_told() {
+    let dir = scratch();
+    let (gated, missed) = (dir.path().join("gated"), dir.path().join("missed"));
+    assert_ok(&smoke_with(&gated, &[GATES]));
+    let target = r#"controller={patience=8,target={kind="absolute",cross_entropy=0.5}}"#;
+    let ended = smoke_with(&missed, &[GATES, target]);
+    assert_ok(&ended);
+    assert!(ended.stderr.contains("target-missed"), "{}", ended.stderr);
+    let train = rows(&missed, "train");
+    let last = &train[19]["metrics"];
+    assert_eq!(last["regularisation_strength"], 1e-3);
+    let told = rows(&missed, "event");
+    let told = told
+        .iter()
+        .filter(|row| row["metrics"]["event"] == "target-missed");
+    assert_eq!(told.count(), 1);
+    for (free, held) in rows(&gated, "train").iter().zip(&train) {
+        let loss = |row: &Value| row["metrics"]["loss"].as_f64().expect("a loss");
+        assert!(
+            (loss(free) / loss(held) - 1.0).abs() < 0.01,
+            "{free} {held}"
+        );
+    }
+}
+
+#[test]
+fn open_gates_on_the_weights_of_a_dense_run_change_nothing() {
+    let dir = scratch();
+    let (dense, gated) = (dir.path().join("dense"), dir.path().join("gated"));
+    assert_ok(&smoke(&dense, &[]));
+    let from = format!("init={{from={:?}}}", dense.display().to_string());
+    let target = format!(
+        r#"controller={{target={{kind="dense",loss={{kind="run",run={:?}}}}}}}"#,
+        dense.display().to_string()
+    );
+    let keys = [
+        "model.sparsity={gate_bias=60.0,learned_bias=true}",
+        &from,
+        &target,
+        "train.steps=1",
+    ];
+    assert_ok(&smoke_with(&gated, &keys));
+    let loss = |row: &Value| {
+        row["metrics"]["val_cross_entropy"]
+            .as_f64()
+            .expect("a loss")
+    };
+    let (before, after) = (rows(&dense, "eval"), rows(&gated, "eval"));
+    let dense_loss = loss(before.last().expect("an evaluation"));
+    assert!(
+        (loss(&after[0]) - dense_loss).abs() < 1e-5,
+        "{} beside {dense_loss}",
+        loss(&after[0])
+    );
+    assert_eq!(after[0]["metrics"]["sparsity"], 1.0);
+    let target = after[0]["metrics"]["target_cross_entropy"]
+        .as_f64()
+        .expect("a target");
+    assert!((target / dense_loss - 1.01).abs() < 1e-9);
+
+    let (gated, figures) = (gated.display().to_string(), dir.path().join("figures"));
+    let ended = run(["eval", &gated, "--json"]);
+    assert_ok(&ended);
+    assert_eq!(ended.json()["runs"][0]["sparsity"]["kept"], 1.0);
+    let out = figures.display().to_string();
+    assert_ok(&run(["figure", "sparsity", &gated, "--out", &out]));
+    assert!(figures.join("sparsity.png").is_file());
+    let ended = run([
+        "figure",
+        "sparsity",
+        &dense.display().to_string(),
+        "--out",
+        &out,
+    ]);
+    assert_ne!(ended.code, 0);
+    assert!(ended.stderr.contains("dense"), "{}", ended.stderr);
+    let exported = dir.path().join("exported").display().to_string();
+    let ended = run(["export", &gated, "--out", &exported]);
+    assert_ne!(ended.code, 0);
+    assert!(ended.stderr.contains("model.sparsity"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_by_its_key() {
+    let dir = scratch();
+    let target = r#"controller={target={kind="absolute",cross_entropy=5.5}}"#;
+    for (keys, expected) in [
+        (vec![target], "model.sparsity"),
+        (vec!["model.sparsity={bias=1.0}"], "bias"),
+        (vec![GATES, "controller={rate=1.0}"], "rate"),
+        (
+            vec![GATES, "controller={smoothing=1.5}"],
+            "controller.smoothing",
+        ),
+        (
+            vec![
+                GATES,
+                r#"controller={target={kind="dense",loss={kind="run",run="no/such/run"}}}"#,
+            ],
+            "no/such/run",
+        ),
+        (
+            vec![r#"perturb=[{kind="lr-spike",at_step=0,factor=2.0}]"#],
+            "at_step",
+        ),
+        (vec![r#"perturb=[{kind="quake",at_step=3}]"#], "quake"),
+        (
+            vec![
+                r#"perturb=[{kind="data-switch",at_step=3,data={kind="text",paths=["data/sample.txt"],tokenizer={kind="bpe",vocab_size=300}}}]"#,
+            ],
+            "tokenizer",
+        ),
+    ] {
+        let ended = smoke_with(&dir.path().join("run"), &keys);
+        assert_eq!(ended.code, 2, "{keys:?}: {ended:?}");
+        assert!(
+            ended.stderr.contains(expected),
+            "{keys:?}: {}",
+            ended.stderr
+        );
+    }
+}
