@@ -155,7 +155,10 @@ fn open_gates_on_the_weights_of_a_dense_run_change_nothing() {
         &target,
         "train.steps=1",
     ];
-    assert_ok(&smoke_with(&gated, &keys));
+    let ended = smoke_with(&gated, &keys);
+    assert_ok(&ended);
+    let origin = format!("weights {} at step 20", dense.display());
+    assert!(ended.stderr.contains(&origin), "{}", ended.stderr);
     let loss = |row: &Value| {
         row["metrics"]["val_cross_entropy"]
             .as_f64()

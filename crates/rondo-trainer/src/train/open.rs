@@ -70,6 +70,7 @@ pub(super) fn open(
         let control = config.controller.as_ref();
         control.map(|it| Control::open(it, step, state)).transpose()
     };
+    let mut origin = None;
     let (lock, model, control) = match &start {
         Start::Finished(step) => return Ok(Opened::Finished(run_dir, *step)),
         Start::Continue(checkpoint) => {
@@ -87,12 +88,9 @@ pub(super) fn open(
                 None => fresh_model(&config, &listed, &device),
                 Some(init) => {
                     let from = RunDir::new(Path::new(&init.from));
-                    load_first_model(
-                        &from.checkpoint(CheckpointChoice::Latest)?,
-                        &config.model,
-                        &device,
-                        listed.precision,
-                    )?
+                    let checkpoint = from.checkpoint(CheckpointChoice::Latest)?;
+                    origin = Some(format!("{} at step {}", init.from, checkpoint.step()));
+                    load_first_model(&checkpoint, &config.model, &device, listed.precision)?
                 }
             };
             let control = open_control(0, None)?;
@@ -135,13 +133,13 @@ pub(super) fn open(
     };
     session.run_dir.write_facts(&facts(&session.listed))?;
     let mut session = Box::new(session);
-    session.greet(&why, resumed)?;
+    session.greet(&why, origin.as_deref(), resumed)?;
     Ok(Opened::Ready(session))
 }
 
 impl Session {
     /// Says what is about to happen.
-    fn greet(&mut self, why: &str, resumed: Option<u64>) -> Result<()> {
+    fn greet(&mut self, why: &str, origin: Option<&str>, resumed: Option<u64>) -> Result<()> {
         self.screen
             .note(&format!("run     {}", self.run_dir.path().display()));
         self.screen
@@ -154,6 +152,9 @@ impl Session {
                 .effective_depth(self.config.model.recurrence.mean),
             self.config.model.recurrence.mean,
         ));
+        if let Some(origin) = origin {
+            self.screen.note(&format!("weights {origin}"));
+        }
         match resumed {
             None => Ok(()),
             Some(step) => {
