@@ -12,7 +12,7 @@ use crate::harness::{assert_ok, golden, run};
 
 /// The published shape, as overrides of a configuration that has only the structure.
 const PUBLISHED_SHAPE: [&str; 11] = [
-    "data.tokenizer.vocab_size=65536",
+    "data.tokenizer={ kind = \"bpe\", vocab_size = 65536 }",
     "model.vocab_size=65536",
     "model.d_model=5280",
     "model.n_heads=55",

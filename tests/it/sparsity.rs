@@ -200,6 +200,30 @@ fn open_gates_on_the_weights_of_a_dense_run_change_nothing() {
 }
 
 #[test]
+fn the_edges_of_an_evaluation_are_those_at_the_mean_depth_whatever_else_is_evaluated() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    assert_ok(&smoke_with(&out, &[GATES, "train.steps=2"]));
+    let logged = rows(&out, "eval");
+    let logged = &logged.last().expect("an evaluation")["metrics"];
+    for depths in ["4", "1,4,8", "1,2,3,4"] {
+        let ended = run([
+            "eval",
+            &out.display().to_string(),
+            "--recurrence",
+            depths,
+            "--json",
+        ]);
+        assert_ok(&ended);
+        let sparsity = &ended.json()["runs"][0]["sparsity"];
+        assert_eq!(sparsity["kept"], logged["sparsity"], "{depths}");
+        let coda = &sparsity["layers"]["coda.0"];
+        assert_eq!(coda, &logged["sparsity.layer.coda.0"], "{depths}");
+        assert!(coda.as_f64().is_some_and(|kept| kept < 1.0), "{coda}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_by_its_key() {
     let dir = scratch();
     let target = r#"controller={target={kind="absolute",cross_entropy=5.5}}"#;

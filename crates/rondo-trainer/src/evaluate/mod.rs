@@ -4,6 +4,7 @@ pub(crate) mod exits;
 pub(crate) mod tables;
 
 use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -12,7 +13,7 @@ use rondo_model::config::ModelConfig;
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::ops::head_losses;
 use rondo_model::pass::Pass;
-use rondo_model::sparsity::{Density, GatePlace, Sparsity};
+use rondo_model::sparsity::{Density, GatePlace, Sparsity, Stack};
 use serde::Serialize;
 
 use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
@@ -83,6 +84,23 @@ struct Sums {
     depths: Vec<DepthSums>,
     exits: Vec<ExitSums>,
     gates: GateSums,
+}
+
+/// Keeps what a pass to the mean depth alone would have left behind; `log` has the coda once for each of
+/// the depths `visited`, which rise from the shallowest.
+fn of_the_mean(mut log: Vec<Density>, visited: &[usize], mean: usize) -> Vec<Density> {
+    let depths: BTreeSet<usize> = visited.iter().copied().collect();
+    let wanted = depths.range(..=mean).count().saturating_sub(1);
+    let mut codas: BTreeMap<GatePlace, usize> = BTreeMap::new();
+    log.retain(|density| match density.place.stack {
+        Stack::Coda => {
+            let visits = codas.entry(density.place).or_default();
+            *visits += 1;
+            *visits == wanted + 1
+        }
+        Stack::Prelude | Stack::Core => density.iteration <= mean,
+    });
+    log
 }
 
 /// Open edges, summed over batches.
@@ -228,8 +246,7 @@ impl Evaluation<'_> {
             }
         });
         gathered.extend(tallies.into_iter().map(ExitTally::values));
-        let mut log = pass.gates.into_log();
-        log.retain(|density| density.iteration <= self.mean());
+        let log = of_the_mean(pass.gates.into_log(), &visited, self.mean());
         gathered.extend(log.iter().map(|density| density.values.clone()));
         let values = read(Tensor::cat(gathered, 0))?;
         let (values, of_gates) = values.split_at(values.len() - 2 * log.len());
