@@ -97,8 +97,6 @@ fn iterations_that_backward_runs_again_change_no_number_of_a_run() {
     assert_eq!(run("changed", ["none", "iteration"]), expected);
 }
 
-/// Peak memory of a process that takes one step at a shape whose activations outweigh all else.
-#[cfg(target_os = "linux")]
 #[test]
 fn products_of_bf16_train_nearly_the_same_and_go_on_bit_for_bit() {
     let dir = scratch();
@@ -131,6 +129,9 @@ fn products_of_bf16_train_nearly_the_same_and_go_on_bit_for_bit() {
     assert_eq!(run("one-thread", &one_thread), whole);
 }
 
+/// Peak memory of a process that takes one step at a shape whose activations outweigh all else: the least of two
+/// readings, since what two threads hold at once depends on how they are scheduled.
+#[cfg(target_os = "linux")]
 fn peak_memory(iterations: usize, backprop_depth: usize, recompute: &str) -> f64 {
     let keys = [
         "model.d_model=64".to_owned(),
@@ -146,11 +147,14 @@ fn peak_memory(iterations: usize, backprop_depth: usize, recompute: &str) -> f64
         "bench", "--device", "flex", "--json", "--warmup", "0", "--steps", "1",
     ];
     args.extend(keys.iter().flat_map(|key| ["--set", key]));
-    let ended = run(args);
-    assert_ok(&ended);
-    ended.json()["peak_memory_bytes"]
-        .as_f64()
-        .expect("Linux tells")
+    let reading = || {
+        let ended = run(&args);
+        assert_ok(&ended);
+        ended.json()["peak_memory_bytes"]
+            .as_f64()
+            .expect("Linux tells")
+    };
+    reading().min(reading())
 }
 
 #[cfg(target_os = "linux")]
