@@ -55,7 +55,7 @@ def longest_above(readings, threshold):
 
 def claims(main, first, second):
     """Yields (run, claim, measured, whether it holds)."""
-    early = first.steps // 10
+    early = first.steps // 20
     late = [x for step, x in first.correlations() if step >= early]
     share = sum(x >= 0.97 for x in late) / len(late)
     yield (
