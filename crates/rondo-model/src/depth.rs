@@ -1,11 +1,13 @@
-//! How many iterations a training step takes: a pure function of `(seed, step)`.
+//! How many iterations a training step takes: a pure function of `(seed, step)` in a run.
 //!
 //! The default law is the paper's (arXiv 2502.05171, §3.3): with mean recurrence r̄ and σ = 1/2,
 //! `τ ~ N(ln r̄ − σ²/2, σ)`, `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then split into
-//! `n = max(p − k̄, 0)` iterations without and `k = min(k̄, p)` with gradient.
+//! `n = max(p − k̄, 0)` iterations without and `k = min(k̄, p)` with gradient. r̄ and k̄ may come to
+//! their values over a curriculum.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Geometric, Normal, Poisson};
+use rondo_schedule::{CurriculumConfig, Ramp, Run};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Report;
@@ -28,6 +30,9 @@ pub struct RecurrenceConfig {
     pub sampler: DepthSampler,
     /// What backward computes again.
     pub recompute: Recompute,
+    /// How r̄ and k̄ come to their values.
+    #[serde(skip_serializing_if = "CurriculumConfig::is_empty")]
+    pub curriculum: CurriculumConfig,
 }
 
 impl Default for RecurrenceConfig {
@@ -38,6 +43,7 @@ impl Default for RecurrenceConfig {
             max: MAX_RECURRENCE,
             sampler: DepthSampler::PoissonLognormalFilling,
             recompute: Recompute::None,
+            curriculum: CurriculumConfig::default(),
         }
     }
 }
@@ -99,19 +105,22 @@ pub struct Draw {
 }
 
 impl RecurrenceConfig {
-    /// Draws the unroll of `step`. Steps count from 1.
-    pub fn draw(&self, seed: u64, step: u64) -> Draw {
-        let total = self.sampler.total(self.mean, seed, step);
+    /// Returns the mean recurrence r̄ and the backprop depth k̄ of `step` of `run`.
+    pub fn at(&self, step: u64, run: Run) -> (usize, usize) {
+        let on_the_way = |ramp: Option<Ramp>, to| ramp.map_or(to, |ramp| ramp.value(to, step, run));
+        (
+            on_the_way(self.curriculum.mean, self.mean),
+            on_the_way(self.curriculum.backprop_depth, self.backprop_depth),
+        )
+    }
+
+    /// Draws the unroll of `step` of `run`. Steps count from 1.
+    pub fn draw(&self, seed: u64, step: u64, run: Run) -> Draw {
+        let (mean, backprop_depth) = self.at(step, run);
+        let total = self.sampler.total(mean, seed, step);
         let clamped = total.clamp(1, self.max);
-        let with_grad = match self.sampler {
-            DepthSampler::Full => clamped,
-            _ => clamped.min(self.backprop_depth),
-        };
         Draw {
-            unroll: Unroll {
-                no_grad: clamped - with_grad,
-                with_grad,
-            },
+            unroll: self.split(clamped, backprop_depth),
             clamped_from: (clamped != total).then_some(total),
         }
     }
@@ -122,24 +131,27 @@ impl RecurrenceConfig {
             DepthSampler::NonRecurrent => 1,
             _ => self.mean.min(self.max),
         };
-        self.split(mean)
+        self.split(mean, self.backprop_depth)
     }
 
-    /// Returns the split of the largest depth that a draw can give.
+    /// Returns the split of the largest depth that a draw can give, at any step.
     pub fn largest(&self) -> Unroll {
+        let largest = |ramp: Option<Ramp>, to: usize| ramp.map_or(to, |ramp| ramp.from.max(to));
+        let mean = largest(self.curriculum.mean, self.mean);
         let total = match self.sampler {
             DepthSampler::NonRecurrent => 1,
-            DepthSampler::Fixed => self.mean.min(self.max),
-            DepthSampler::Uniform => (2 * self.mean).saturating_sub(1).clamp(1, self.max),
+            DepthSampler::Fixed => mean.min(self.max),
+            DepthSampler::Uniform => (2 * mean).saturating_sub(1).clamp(1, self.max),
             _ => self.max,
         };
-        self.split(total)
+        let backprop_depth = largest(self.curriculum.backprop_depth, self.backprop_depth);
+        self.split(total, backprop_depth)
     }
 
-    fn split(&self, total: usize) -> Unroll {
+    fn split(&self, total: usize, backprop_depth: usize) -> Unroll {
         let with_grad = match self.sampler {
             DepthSampler::Full => total,
-            _ => total.min(self.backprop_depth),
+            _ => total.min(backprop_depth),
         };
         Unroll {
             no_grad: total - with_grad,
@@ -162,6 +174,30 @@ impl RecurrenceConfig {
                 "mean",
                 format!("must not exceed max = {}, found {}", self.max, self.mean),
             );
+        }
+        self.validate_curriculum(&mut |key, message| {
+            report(&format!("curriculum.{key}"), message);
+        });
+    }
+
+    fn validate_curriculum(&self, report: Report<'_>) {
+        let curriculum = &self.curriculum;
+        curriculum.validate(self.max.clamp(1, MAX_RECURRENCE), report);
+        let (no_mean, no_depth) = match self.sampler {
+            DepthSampler::NonRecurrent => (true, true),
+            DepthSampler::Full => (false, true),
+            _ => (false, false),
+        };
+        for (key, ramp, unread) in [
+            ("mean", curriculum.mean, no_mean),
+            ("backprop_depth", curriculum.backprop_depth, no_depth),
+        ] {
+            if unread && ramp.is_some() {
+                report(
+                    key,
+                    "the sampler does not depend on it; remove this key".into(),
+                );
+            }
         }
     }
 }
@@ -193,7 +229,14 @@ fn poisson(rate: f64, rng: &mut impl rand::Rng) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use rondo_schedule::{Length, Rise};
+
     use super::*;
+
+    const RUN: Run = Run {
+        steps: 1000,
+        tokens_per_step: 1,
+    };
 
     fn config(sampler: DepthSampler, mean: usize) -> RecurrenceConfig {
         RecurrenceConfig {
@@ -229,7 +272,7 @@ mod tests {
     #[test]
     fn the_clamp_to_64_touches_5_8_percent_of_the_draws() {
         let law = config(DepthSampler::PoissonLognormalFilling, 32);
-        let draws: Vec<Draw> = (1..=100_000).map(|step| law.draw(0, step)).collect();
+        let draws: Vec<Draw> = (1..=100_000).map(|step| law.draw(0, step, RUN)).collect();
         let clamped: Vec<&Draw> = draws.iter().filter(|d| d.clamped_from.is_some()).collect();
         let share = clamped.len() as f64 / draws.len() as f64;
         assert!((share - 0.058).abs() < 0.03 * 0.058, "{share}");
@@ -257,7 +300,7 @@ mod tests {
             max: 4,
             ..config(DepthSampler::Fixed, 4)
         };
-        let draw = RecurrenceConfig { mean: 9, ..config }.draw(0, 1);
+        let draw = RecurrenceConfig { mean: 9, ..config }.draw(0, 1, RUN);
         assert_eq!(draw.clamped_from, Some(9));
         assert_eq!(
             draw.unroll,
@@ -270,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_draw_splits_into_iterations_without_and_with_gradient() {
-        let draw = config(DepthSampler::Fixed, 20).draw(0, 1);
+        let draw = config(DepthSampler::Fixed, 20).draw(0, 1, RUN);
         assert_eq!(
             draw.unroll,
             Unroll {
@@ -278,9 +321,9 @@ mod tests {
                 with_grad: 8
             }
         );
-        let full = config(DepthSampler::Full, 20).draw(3, 5).unroll;
+        let full = config(DepthSampler::Full, 20).draw(3, 5, RUN).unroll;
         let main = config(DepthSampler::PoissonLognormalFilling, 20)
-            .draw(3, 5)
+            .draw(3, 5, RUN)
             .unroll;
         assert_eq!(
             full,
@@ -294,9 +337,9 @@ mod tests {
     #[test]
     fn a_draw_depends_on_seed_and_step_only() {
         let law = config(DepthSampler::PoissonLognormalFilling, 16);
-        assert_eq!(law.draw(1, 5), law.draw(1, 5));
-        assert!((1..50).any(|step| law.draw(1, step) != law.draw(2, step)));
-        assert!((1..50).any(|step| law.draw(1, step) != law.draw(1, step + 1)));
+        assert_eq!(law.draw(1, 5, RUN), law.draw(1, 5, RUN));
+        assert!((1..50).any(|step| law.draw(1, step, RUN) != law.draw(2, step, RUN)));
+        assert!((1..50).any(|step| law.draw(1, step, RUN) != law.draw(1, step + 1, RUN)));
     }
 
     #[test]
@@ -307,8 +350,58 @@ mod tests {
             DepthSampler::Full,
         ] {
             let law = config(sampler, 5);
-            let most = (1..2000).map(|step| law.draw(0, step).unroll.total()).max();
+            let most = (1..2000)
+                .map(|step| law.draw(0, step, RUN).unroll.total())
+                .max();
             assert!(most <= Some(law.largest().total()), "{sampler:?}");
+        }
+    }
+
+    #[test]
+    fn a_curriculum_leads_to_the_configured_depths_and_the_largest_unroll_covers_it() {
+        let ramp = |from| Ramp {
+            from,
+            over: Length::Steps(4),
+            shape: Rise::Linear,
+        };
+        let mut law = config(DepthSampler::Fixed, 5);
+        law.curriculum.mean = Some(ramp(1));
+        law.curriculum.backprop_depth = Some(ramp(12));
+        let unrolls: Vec<(usize, usize)> = (1..=6)
+            .map(|step| law.draw(0, step, RUN).unroll)
+            .map(|unroll| (unroll.total(), unroll.with_grad))
+            .collect();
+        assert_eq!(unrolls, [(1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (5, 5)]);
+        assert_eq!(law.at(2, RUN), (2, 11));
+        assert_eq!(law.planned().total(), 5);
+        law.curriculum.mean = Some(ramp(20));
+        let largest = law.largest();
+        assert_eq!((largest.total(), largest.with_grad), (20, 12));
+    }
+
+    #[test]
+    fn a_curriculum_that_the_sampler_does_not_read_is_a_violation() {
+        let ramp = Some(Ramp {
+            from: 1,
+            over: Length::Steps(4),
+            shape: Rise::Linear,
+        });
+        for (sampler, expected) in [
+            (DepthSampler::Fixed, vec![]),
+            (DepthSampler::Full, vec!["curriculum.backprop_depth"]),
+            (
+                DepthSampler::NonRecurrent,
+                vec!["curriculum.mean", "curriculum.backprop_depth"],
+            ),
+        ] {
+            let mut law = config(sampler, 5);
+            law.curriculum = CurriculumConfig {
+                mean: ramp,
+                backprop_depth: ramp,
+            };
+            let mut keys = Vec::new();
+            law.validate(&mut |key, _| keys.push(key.to_owned()));
+            assert_eq!(keys, expected);
         }
     }
 }

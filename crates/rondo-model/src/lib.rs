@@ -21,7 +21,7 @@
 //! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`gradients`] | the gradient of every parameter, in table order |
-//! | [`schedule`] | the learning rate, a pure function of the step |
+//! | [`schedule`] | the learning rate and the curricula, pure functions of the step; a crate of its own |
 //! | [`telemetry`] | correlations, residuals and norms of a trace |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
 //! | [`exit`] | when another iteration is not worth taking |
@@ -48,8 +48,9 @@ pub mod ops;
 pub mod pass;
 pub mod recurrence;
 pub mod sampling;
-pub mod schedule;
 pub mod seed;
 pub mod sparsity;
 pub mod state;
 pub mod telemetry;
+
+pub use rondo_schedule as schedule;

@@ -7,6 +7,7 @@ use rondo_model::config::{
     StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
+use rondo_model::schedule::CurriculumConfig;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -191,6 +192,7 @@ fn recurrence(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> RecurrenceConf
         max: MAX_RECURRENCE,
         sampler,
         recompute: Recompute::None,
+        curriculum: CurriculumConfig::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use rondo_data::{PreparePhase, PrepareProgress, Source};
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
+use rondo_model::schedule::Run;
 
 use crate::config::RunConfig;
 use crate::device::{self, Listed};
@@ -55,9 +56,9 @@ impl Assembly {
         })
     }
 
-    /// Returns the steps of the run.
-    pub(crate) fn steps(&self) -> u64 {
-        self.config.steps(self.source.longest(&self.config))
+    /// Returns the steps of the run and their tokens.
+    pub(crate) fn extent(&self) -> Run {
+        self.config.extent(self.source.longest(&self.config))
     }
 }
 

@@ -11,7 +11,7 @@ use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
 use rondo_model::config::ModelConfig;
 use rondo_model::depth::MAX_RECURRENCE;
-use rondo_model::schedule::ScheduleConfig;
+use rondo_model::schedule::{Length, Run, ScheduleConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceConfig;
@@ -245,6 +245,14 @@ impl RunConfig {
         }
     }
 
+    /// Returns what the lengths of schedule and curricula are measured against, for sequences of `seq` tokens.
+    pub(crate) fn extent(&self, seq: usize) -> Run {
+        Run {
+            steps: self.steps(seq),
+            tokens_per_step: self.tokens_per_step(seq),
+        }
+    }
+
     /// Reports every violation by its dotted key.
     fn validate(&self, report: &mut dyn FnMut(&str, String)) {
         let below = |section: &'static str| move |key: &str| format!("{section}.{key}");
@@ -259,6 +267,14 @@ impl RunConfig {
         section("eval", &|report| self.validate_eval(report));
         section("schedule", &|report| self.schedule.validate(report));
         section("diagnosis", &|report| self.diagnosis.validate(report));
+        if self.data.is_task() {
+            section("schedule", &|report| {
+                refuse_tokens(self.schedule.lengths(), report);
+            });
+            section("model.recurrence.curriculum", &|report| {
+                refuse_tokens(self.model.recurrence.curriculum.lengths(), report);
+            });
+        }
         if let Some(controller) = &self.controller {
             section("controller", &|report| controller.validate(report));
             if self.model.sparsity.is_none() {
@@ -378,6 +394,18 @@ impl RunConfig {
                     "must hold one sequence of {seq} tokens, found {}",
                     eval.tokens
                 ),
+            );
+        }
+    }
+}
+
+/// Reports the lengths that a task, whose rows have no fixed length, cannot have.
+fn refuse_tokens(lengths: Vec<(String, Length)>, report: &mut dyn FnMut(&str, String)) {
+    for (key, length) in lengths {
+        if matches!(length, Length::Tokens(_)) {
+            report(
+                &key,
+                "a task's length changes; give this in steps or as a fraction".into(),
             );
         }
     }

@@ -1,6 +1,7 @@
 //! What a step does: a pure function of configuration and step.
 
 use rondo_model::depth::Draw;
+use rondo_model::schedule::{Run, Schedule};
 
 use crate::config::RunConfig;
 
@@ -22,14 +23,14 @@ pub(crate) struct StepPlan {
 }
 
 impl StepPlan {
-    /// Plans `step` of a run of `steps`.
-    pub(crate) fn new(config: &RunConfig, step: u64, steps: u64) -> Self {
-        let last = step == steps;
+    /// Plans `step` of `run`.
+    pub(crate) fn new(config: &RunConfig, step: u64, run: Run) -> Self {
+        let last = step == run.steps;
         let due = |every: u64| last || step.is_multiple_of(every);
         Self {
             step,
-            lr: rate(config, step, steps),
-            draw: config.model.recurrence.draw(config.run.seed, step),
+            lr: rates(config, run)(step),
+            draw: config.model.recurrence.draw(config.run.seed, step, run),
             logged: step == 1 || due(config.train.log_every),
             evaluated: due(config.eval.every),
             saved: due(config.checkpoint.every),
@@ -42,11 +43,14 @@ impl StepPlan {
     }
 }
 
-/// Returns the learning rate of a step: the schedule's, times what perturbations make of it.
-pub(crate) fn rate(config: &RunConfig, step: u64, steps: u64) -> f64 {
-    let factors = config.perturb.iter();
-    let factor: f64 = factors.map(|one| one.rate_factor(step)).product();
-    config.schedule.rate(step, steps) * factor
+/// Returns the learning rate by the step: the schedule's, times what perturbations make of it.
+pub(crate) fn rates(config: &RunConfig, run: Run) -> impl Fn(u64) -> f64 {
+    let schedule = Schedule::new(&config.schedule, run);
+    move |step| {
+        let factors = config.perturb.iter();
+        let factor: f64 = factors.map(|one| one.rate_factor(step)).product();
+        schedule.rate(step) * factor
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +62,7 @@ mod tests {
         let text = "[train]\nsteps = 10\nseq = 8\nlog_every = 4\n[eval]\nevery = 6\n";
         let config = RunConfig::read("test.toml", text, &[]).expect("valid");
         let plans: Vec<StepPlan> = (1..=10)
-            .map(|step| StepPlan::new(&config, step, 10))
+            .map(|step| StepPlan::new(&config, step, config.extent(8)))
             .collect();
         let steps = |keep: fn(&StepPlan) -> bool| {
             plans

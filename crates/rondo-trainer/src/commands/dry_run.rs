@@ -8,6 +8,7 @@ use rondo_metrics::format::{bytes, duration, significant, thousands};
 use rondo_model::census::Census;
 use rondo_model::depth::Draw;
 use rondo_model::init::Part;
+use rondo_model::schedule::Run;
 use serde_json::{Map, Value, json};
 
 use crate::assemble::open_source;
@@ -119,10 +120,14 @@ fn parameters(census: &Census) -> Table {
 /// Takes one step of the run on tokens in counting order and returns its seconds.
 fn try_step(config: &RunConfig, seq: usize, draw: Draw, listed: &Listed) -> Result<f64> {
     let mut learner = Learner::fresh(config, listed);
+    let alone = Run {
+        steps: 1,
+        ..config.extent(seq)
+    };
     let plan = StepPlan {
         draw,
         logged: true,
-        ..StepPlan::new(config, 1, 1)
+        ..StepPlan::new(config, 1, alone)
     };
     let batch = counting_batch(config.train.batch, seq, config.model.vocab());
     let started = Instant::now();

@@ -99,12 +99,12 @@ fn losses(config: &RunConfig, listed: &Listed) -> Result<Vec<f64>> {
     config.model.vocab_size = Some(source.vocab_size());
     let config = &config;
     let mut learner = Learner::fresh(config, listed);
-    let steps = config.steps(source.longest(config));
+    let extent = config.extent(source.longest(config));
     let step = |step| {
-        let plan = StepPlan::new(config, step, steps);
+        let plan = StepPlan::new(config, step, extent);
         let batches = source.micro_batches(config, step, source.first_difficulty().as_ref())?;
         let taken = learner.step(&plan, &batches)?;
         Ok(taken.observation.map_or(f64::NAN, |seen| seen.loss))
     };
-    (1..=steps).map(step).collect()
+    (1..=extent.steps).map(step).collect()
 }

@@ -122,8 +122,10 @@ fn sampled(run: &PastRun) -> SampledDepths {
     let last = run.history.last_step();
     let drawn = |config: &RunConfig, steps: std::ops::RangeInclusive<u64>| {
         let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+        // Nothing of a task's is measured in tokens.
+        let extent = config.extent(config.text_seq().unwrap_or(1));
         for step in steps {
-            let draw = config.model.recurrence.draw(config.run.seed, step);
+            let draw = config.model.recurrence.draw(config.run.seed, step, extent);
             *counts.entry(draw.unroll.total()).or_default() += 1;
         }
         counts

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::optim::Optimizer;
 use crate::perturb::{Perturbation, updates_since_reset};
-use crate::plan::rate;
+use crate::plan::rates;
 use crate::progress::RunProgress;
 use crate::run_dir::{RunDir, Start, read_progress};
 use crate::source::Rows;
@@ -50,7 +50,7 @@ pub(super) fn open(
     args: &TrainArgs,
     mode: Mode,
 ) -> Result<Opened> {
-    let steps = assembly.steps();
+    let extent = assembly.extent();
     let Assembly {
         config,
         listed,
@@ -58,9 +58,15 @@ pub(super) fn open(
         source,
     } = assembly;
     let mut warnings = Vec::new();
-    let start = run_dir.start(&args.resume, args.overwrite, &config, steps, &mut |text| {
-        warnings.push(text);
-    })?;
+    let start = run_dir.start(
+        &args.resume,
+        args.overwrite,
+        &config,
+        extent.steps,
+        &mut |text| {
+            warnings.push(text);
+        },
+    )?;
     let device = listed.device.clone().autodiff();
     let (seed, peak) = (config.run.seed, config.schedule.peak);
     let mut optimizer = Optimizer::new(&config.optimizer, table(&config.model), peak);
@@ -103,7 +109,7 @@ pub(super) fn open(
     let max_norm = config.train.clip.max_norm();
     let val_batches = source.val_batches(&config, config.eval.tokens)?;
     interrupt::listen()?;
-    let mut screen = Progress::new(mode, steps, progress.step);
+    let mut screen = Progress::new(mode, extent.steps, progress.step);
     warnings.iter().for_each(|text| screen.warn(text));
     let resumed = matches!(start, Start::Continue(_)).then_some(progress.step);
     let sinks = open_sinks(&run_dir, &config, resumed)?;
@@ -115,7 +121,7 @@ pub(super) fn open(
         learner: Learner::new(model, optimizer, &config.model, seed, max_norm, &listed),
         sinks,
         watch,
-        lr_sum: RateSum::up_to(progress.step, |step| rate(&config, step, steps)),
+        lr_sum: RateSum::up_to(progress.step, rates(&config, extent)),
         switched,
         control,
         clock: Clock::start(),
@@ -124,7 +130,7 @@ pub(super) fn open(
         screen,
         census: Census::new(&config.model),
         config,
-        steps,
+        extent,
         listed,
         source,
         run_dir,

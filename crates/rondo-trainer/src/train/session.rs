@@ -9,7 +9,7 @@ use rondo_data::{Batch, Source};
 use rondo_metrics::format::duration;
 use rondo_metrics::{Event, Fanout, Progress, Record, Sink};
 use rondo_model::census::Census;
-use rondo_model::schedule::RateSum;
+use rondo_model::schedule::{RateSum, Run};
 use serde_json::json;
 
 use super::CREATED_BY;
@@ -35,7 +35,7 @@ use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors, optimizer_tensor
 pub(super) struct Session {
     pub(super) config: RunConfig,
     pub(super) census: Census,
-    pub(super) steps: u64,
+    pub(super) extent: Run,
     pub(super) listed: Listed,
     pub(super) source: Source,
     /// Other training data, by the step from which on it is used.
@@ -106,8 +106,8 @@ impl Session {
             true => "first step …",
             false => "first step: compiling kernels …",
         });
-        while self.progress.step < self.steps {
-            let plan = StepPlan::new(&self.config, self.progress.step + 1, self.steps);
+        while self.progress.step < self.extent.steps {
+            let plan = StepPlan::new(&self.config, self.progress.step + 1, self.extent);
             let curriculum = self.progress.curriculum;
             let source = self.source_at(plan.step);
             let batches = source.micro_batches(&self.config, plan.step, curriculum.as_ref())?;
@@ -129,7 +129,7 @@ impl Session {
             if plan.saved || interrupt::asked() {
                 self.save()?;
             }
-            if interrupt::asked() && self.progress.step < self.steps {
+            if interrupt::asked() && self.progress.step < self.extent.steps {
                 return Err(Error::Interrupted(format!(
                     "interrupted after step {}; the same command goes on from there",
                     self.progress.step

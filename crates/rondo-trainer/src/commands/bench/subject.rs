@@ -5,6 +5,7 @@ use std::time::Instant;
 use burn::module::Module;
 use rondo_model::depth::{Draw, Unroll};
 use rondo_model::pass::Pass;
+use rondo_model::schedule::Run;
 
 use super::samples::Samples;
 use crate::batches::DeviceBatch;
@@ -100,10 +101,14 @@ impl<'a> Subject<'a> {
                     unroll: self.unroll,
                     clamped_from: None,
                 };
+                let endless = Run {
+                    steps: u64::MAX,
+                    ..config.extent(self.seq)
+                };
                 let plan = StepPlan {
                     draw,
                     logged: false,
-                    ..StepPlan::new(config, step, u64::MAX)
+                    ..StepPlan::new(config, step, endless)
                 };
                 self.learner
                     .step(&plan, &vec![batch; config.train.accumulation])

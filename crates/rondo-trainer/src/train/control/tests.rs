@@ -7,7 +7,7 @@ use rondo_data::{Batch, IGNORE};
 use rondo_model::config::LayersConfig;
 use rondo_model::depth::DepthSampler;
 use rondo_model::pass::Pass;
-use rondo_model::schedule::Shape;
+use rondo_model::schedule::{Length, Run, Shape};
 use rondo_model::seed::{Stream, generator};
 use rondo_model::sparsity::SparsityConfig;
 
@@ -61,7 +61,7 @@ fn config() -> RunConfig {
     model.state_init = rondo_model::config::StateInit::Zero;
     model.sparsity = Some(SparsityConfig::default());
     config.schedule.peak = 3e-3;
-    config.schedule.warmup = 20;
+    config.schedule.warmup = Length::Steps(20);
     config.schedule.shape = Shape::Constant {};
     config.controller = Some(ControlConfig {
         start_step: 200,
@@ -102,10 +102,14 @@ fn what_is_left_are_the_edges_that_the_task_needs() {
     let control = config.controller.as_ref().expect("a controller");
     let mut control = Control::open(control, 0, None).expect("a controller");
     let mut kept = None;
+    let run = Run {
+        steps: STEPS,
+        tokens_per_step: SEQ as u64,
+    };
     for step in 1..=STEPS {
         let plan = StepPlan {
             logged: step == STEPS,
-            ..StepPlan::new(&config, step, STEPS)
+            ..StepPlan::new(&config, step, run)
         };
         learner.penalise(control.strength(step));
         let taken = learner.step(&plan, &[batch(step)]).expect("a step");

@@ -1,0 +1,75 @@
+//! What was written in `[schedule]`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Report;
+use crate::length::Length;
+use crate::shape::Shape;
+
+/// A learning-rate schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleConfig {
+    /// Peak rate η.
+    pub peak: f64,
+    /// Floor η_min of the shapes that fall.
+    pub floor: f64,
+    /// Warm-up w.
+    pub warmup: Length,
+    /// What follows the warm-up.
+    pub shape: Shape,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self {
+            peak: 1e-3,
+            floor: 0.0,
+            warmup: Length::Steps(0),
+            shape: Shape::Constant {},
+        }
+    }
+}
+
+impl ScheduleConfig {
+    /// Lists every length with its key path below `[schedule]`.
+    pub fn lengths(&self) -> Vec<(String, Length)> {
+        let shape = self.shape.lengths().into_iter();
+        let below = shape.map(|(key, length)| (format!("shape.{key}"), length));
+        std::iter::once(("warmup".to_owned(), self.warmup))
+            .chain(below)
+            .collect()
+    }
+
+    /// Reports every violation by its key path below `[schedule]`.
+    pub fn validate(&self, report: Report<'_>) {
+        if !(self.peak.is_finite() && self.peak > 0.0) {
+            report(
+                "peak",
+                format!("must be a positive number, found {}", self.peak),
+            );
+        }
+        if !(self.floor >= 0.0 && self.floor <= self.peak) {
+            report(
+                "floor",
+                format!("must be 0 to peak = {}, found {}", self.peak, self.floor),
+            );
+        } else if self.shape.is_exponential() && self.floor <= 0.0 {
+            report(
+                "floor",
+                "an exponential decay never reaches 0; give a positive floor".into(),
+            );
+        }
+        if matches!(self.shape, Shape::InverseSqrt {}) && self.warmup.is_zero() {
+            report(
+                "warmup",
+                "inverse-sqrt falls in units of the warm-up; it must not be 0".into(),
+            );
+        }
+        for (key, length) in self.lengths() {
+            length.validate(&key, report);
+        }
+        self.shape
+            .validate(&mut |key, message| report(&format!("shape.{key}"), message));
+    }
+}

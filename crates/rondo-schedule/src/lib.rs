@@ -1,0 +1,49 @@
+//! What changes over the steps of a run: its learning rate, and the depth of its recurrence.
+//!
+//! With peak η, floor η_min, warm-up w and horizon T, step t counts from 1:
+//!
+//! ```text
+//! lr(t) = η·t/w                        t ≤ w
+//! lr(t) = η_min + (η − η_min)·f(t)     t > w
+//! ```
+//!
+//! In reading order:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `length` | [`Length`]: a stretch of a run in steps, tokens or as a fraction of the [`Run`] |
+//! | `config` | [`ScheduleConfig`]: what was written; `validate` reports every violation |
+//! | `shape` | [`Shape`]: what follows the warm-up, with a formula for each |
+//! | `decay`, `cycle`, `points` | [`Decay`], [`Wave`] and [`Point`]: the shapes that have parts |
+//! | `schedule` | [`Schedule`]: what it means for one run; `rate` |
+//! | `rate_sum` | [`RateSum`]: Σ η_t, compensated |
+//! | `curriculum` | [`CurriculumConfig`]: how recurrence and backprop depth come to their values |
+//!
+//! Everything is a pure function of configuration, run and step: a resumed run continues with the
+//! numbers that an uninterrupted one would have. The crate knows no model, no tensor, no optimizer, no
+//! clock and no file.
+
+mod config;
+mod curriculum;
+mod cycle;
+mod decay;
+mod length;
+mod points;
+mod rate_sum;
+mod schedule;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub use config::ScheduleConfig;
+pub use curriculum::{CurriculumConfig, Ramp, Rise};
+pub use cycle::Wave;
+pub use decay::Decay;
+pub use length::{Length, Run};
+pub use points::Point;
+pub use rate_sum::RateSum;
+pub use schedule::Schedule;
+pub use shape::Shape;
+
+/// Receives one violation: the key path below the section and what is wrong with it.
+pub type Report<'a> = &'a mut dyn FnMut(&str, String);

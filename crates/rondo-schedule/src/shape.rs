@@ -1,0 +1,201 @@
+//! What follows the warm-up.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Report;
+use crate::cycle::Wave;
+use crate::decay::Decay;
+use crate::length::Length;
+use crate::points::Point;
+
+/// The shape f of a schedule after its warm-up, with p = (t − w) / (T − w).
+///
+/// A rate is `η_min + (η − η_min)·f` unless the shape gives it whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Shape {
+    /// `f = 1`, past T too.
+    Constant {},
+    /// `f = 1 − p`.
+    Linear {},
+    /// `f = (1 + cos πp) / 2`.
+    Cosine {},
+    /// `f = (1 − p)^q`.
+    Polynomial {
+        /// q.
+        power: f64,
+    },
+    /// The rate `η·(η_min/η)^p`.
+    Exponential {},
+    /// The rate `max(η_min, η·√(w/t))`, past T too.
+    InverseSqrt {},
+    /// `f = γ^n` with n counting the stretches that lie whole between the warm-up and step t.
+    Step {
+        /// The length of a stretch.
+        every: Length,
+        /// γ.
+        factor: f64,
+    },
+    /// `f = γ^n` with n counting the listed steps before step t.
+    MultiStep {
+        /// The last step of each level, from the start of the run.
+        at: Vec<Length>,
+        /// γ.
+        factor: f64,
+    },
+    /// A wave that starts at its crest when the warm-up ends.
+    Cyclic {
+        /// Its form.
+        #[serde(default)]
+        wave: Wave,
+        /// The length of the first cycle.
+        period: Length,
+        /// Each cycle is so many times as long as the one before it.
+        #[serde(default = "one")]
+        growth: u64,
+    },
+    /// `f = 1`, then a fall to 0 over the end of the run.
+    Trapezoid {
+        /// The length of the fall, cut to what follows the warm-up.
+        cooldown: Length,
+        /// Its form.
+        #[serde(default, skip_serializing_if = "is_default")]
+        decay: Decay,
+    },
+    /// `f` on straight lines from 1 at the end of the warm-up through the points, then as the last one.
+    Piecewise {
+        /// Pairs of place and f. Two at one place are a jump behind it.
+        points: Vec<Point>,
+    },
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Shape {
+    /// Lists every length with its key path below `[schedule.shape]`.
+    pub(crate) fn lengths(&self) -> Vec<(String, Length)> {
+        let single = |key: &str, length: &Length| vec![(key.to_owned(), *length)];
+        match self {
+            Self::Step { every, .. } => single("every", every),
+            Self::Cyclic { period, .. } => single("period", period),
+            Self::Trapezoid { cooldown, .. } => single("cooldown", cooldown),
+            Self::MultiStep { at, .. } => {
+                let places = at.iter().enumerate();
+                places.map(|(i, at)| (format!("at.{i}"), *at)).collect()
+            }
+            Self::Piecewise { points } => {
+                let places = points.iter().enumerate();
+                places
+                    .map(|(i, Point(at, _))| (format!("points.{i}.0"), *at))
+                    .collect()
+            }
+            Self::Constant {}
+            | Self::Linear {}
+            | Self::Cosine {}
+            | Self::Polynomial { .. }
+            | Self::Exponential {}
+            | Self::InverseSqrt {} => Vec::new(),
+        }
+    }
+
+    /// Returns whether the shape falls by equal factors, which needs a floor above 0.
+    pub(crate) fn is_exponential(&self) -> bool {
+        match self {
+            Self::Exponential {} => true,
+            Self::Trapezoid { decay, .. } => *decay == Decay::Exponential,
+            _ => false,
+        }
+    }
+
+    /// Reports every violation by its key path below `[schedule.shape]`, but those of a length alone.
+    pub(crate) fn validate(&self, report: Report<'_>) {
+        match self {
+            Self::Polynomial { power } if !(power.is_finite() && *power > 0.0) => {
+                report("power", format!("must be a positive number, found {power}"));
+            }
+            Self::Step { every, factor } => {
+                positive("every", *every, report);
+                shrinking(*factor, report);
+            }
+            Self::MultiStep { at, factor } => {
+                if at.is_empty() {
+                    report("at", "must name at least one place".into());
+                }
+                shrinking(*factor, report);
+                ascending(&self.lengths(), Ordering::is_lt, report);
+            }
+            Self::Cyclic { period, growth, .. } => {
+                positive("period", *period, report);
+                if *growth == 0 {
+                    report("growth", "must be at least 1, found 0".into());
+                }
+            }
+            Self::Piecewise { points } => {
+                if points.is_empty() {
+                    report("points", "must name at least one point".into());
+                }
+                for (i, Point(_, f)) in points.iter().enumerate() {
+                    if !(0.0..=1.0).contains(f) {
+                        report(
+                            &format!("points.{i}.1"),
+                            format!(
+                                "must be 0 to 1, a part of the way from floor to peak, found {f}"
+                            ),
+                        );
+                    }
+                }
+                ascending(&self.lengths(), Ordering::is_le, report);
+            }
+            Self::Constant {}
+            | Self::Linear {}
+            | Self::Cosine {}
+            | Self::Polynomial { .. }
+            | Self::Exponential {}
+            | Self::InverseSqrt {}
+            | Self::Trapezoid { .. } => {}
+        }
+    }
+}
+
+fn positive(key: &str, length: Length, report: Report<'_>) {
+    if length.is_zero() {
+        report(key, "must not be 0".into());
+    }
+}
+
+fn shrinking(factor: f64, report: Report<'_>) {
+    if !(factor > 0.0 && factor <= 1.0) {
+        report(
+            "factor",
+            format!("must be above 0 and at most 1, found {factor}"),
+        );
+    }
+}
+
+/// Reports the places that do not follow the one before them.
+fn ascending(places: &[(String, Length)], follows: fn(Ordering) -> bool, report: Report<'_>) {
+    for pair in places.windows(2) {
+        let [(_, before), (key, length)] = pair else {
+            continue;
+        };
+        match before.order(*length) {
+            None => report(
+                key,
+                "must be in the unit of the place before it: both in steps, tokens or fractions"
+                    .into(),
+            ),
+            Some(order) if !follows(order) => {
+                report(key, "must come after the place before it".into());
+            }
+            Some(_) => {}
+        }
+    }
+}
