@@ -73,7 +73,9 @@ mod tests {
     }
 
     #[test]
-    fn a_cosine_ends_each_cycle_on_the_floor_and_the_next_one_is_longer() {
+    fn a_cosine_ends_each_cycle_on_the_floor_and_the_next_one_can_be_longer() {
+        let found = values(Cycle::new(Wave::Cosine, 2, 1), 4);
+        assert_close(&found, &[0.5, 0.0, 0.5, 0.0]);
         let found = values(Cycle::new(Wave::Cosine, 2, 2), 6);
         let high = f64::midpoint(1.0, 0.5_f64.sqrt());
         assert_close(&found, &[0.5, 0.0, high, 0.5, 1.0 - high, 0.0]);

@@ -35,7 +35,7 @@ impl Decay {
             Self::MirrorCosine => 2.0 * (1.0 - x) - half_cosine(x),
             // The power comes out a rounding beside the floor.
             Self::Exponential if x >= 1.0 => 0.0,
-            Self::Exponential => return peak * (floor / peak).powf(x),
+            Self::Exponential => return (peak * (floor / peak).powf(x)).max(floor),
         };
         floor + (peak - floor) * f
     }

@@ -79,8 +79,15 @@ fn no_seam_is_steeper_than_the_steepest_slope() {
 #[test]
 fn falling_shapes_are_at_the_floor_on_the_last_step_and_past_it() {
     for shape in falling() {
-        for floor in [0.5, 0.1, 1e-9, 0.0] {
+        for (peak, floor) in [
+            (0.5, 0.5),
+            (0.5, 0.1),
+            (0.07, 0.055),
+            (0.3, 1e-9),
+            (0.3, 0.0),
+        ] {
             let config = ScheduleConfig {
+                peak,
                 floor,
                 ..config(shape.clone())
             };

@@ -37,6 +37,22 @@ fn violations_of_several_sections_come_together() {
 }
 
 #[test]
+fn nothing_of_a_task_is_measured_in_tokens() {
+    let text = "[data]\nkind = \"arithmetic\"\n[train]\nsteps = 9\n\
+                [schedule]\nwarmup = { tokens = 500 }\n\
+                [model.recurrence.curriculum]\nmean = { from = 1, over = { tokens = 500 } }\n";
+    let message = violations(text);
+    for key in [
+        "schedule.warmup: a task",
+        "model.recurrence.curriculum.mean.over: a task",
+    ] {
+        assert!(message.contains(key), "{message}");
+    }
+    let in_steps = text.replace("{ tokens = 500 }", "5");
+    assert!(RunConfig::read("test.toml", &in_steps, &[]).is_ok());
+}
+
+#[test]
 fn an_override_replaces_what_the_file_says() {
     let overrides = [
         "train.steps=9".to_owned(),
