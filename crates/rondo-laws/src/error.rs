@@ -1,0 +1,53 @@
+//! Everything that can keep a law from being fitted or a schedule from being searched.
+
+/// What is wrong with a curve, a law's constants, or what is asked of them.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LawError {
+    /// A line of a table cannot be read.
+    #[error("curve `{curve}`, line {line}: {problem}")]
+    Table {
+        /// The curve's name.
+        curve: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// The points of a curve or a schedule contradict what a law can be applied to.
+    #[error("curve `{curve}`: {problem}")]
+    Curve {
+        /// The curve's name.
+        curve: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// A constant of a law is missing, or lies where the law has no value.
+    #[error("law {law}: {problem}")]
+    Constants {
+        /// The law's name.
+        law: &'static str,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+    /// The curves together cannot determine the law.
+    #[error("cannot fit law {law}: {problem}")]
+    Fit {
+        /// The law's name.
+        law: &'static str,
+        /// What is missing.
+        problem: String,
+    },
+    /// No schedule can be searched.
+    #[error("cannot search a schedule: {problem}")]
+    Search {
+        /// Which number is wrong, and what it may be.
+        problem: String,
+    },
+    /// Two lists that belong together differ in length, or have too few pairs.
+    #[error("cannot rank: {problem}")]
+    Ranks {
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
+}

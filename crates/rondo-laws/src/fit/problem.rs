@@ -1,0 +1,214 @@
+//! The Huber loss on log loss, as a sum of squares.
+//!
+//! With `r = ln L_predicted − ln L` the objective is `Σ ρ(r)`, ρ(r) = r²/2 up to δ and δ·(|r| − δ/2)
+//! above. It is half the sum of the squares of `q = sign(r)·√(2ρ(r))`, whose derivative is ρ'(r)/q.
+
+use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt};
+use nalgebra::storage::Owned;
+use nalgebra::{DMatrix, DVector, Dyn};
+
+use super::bounds::Range;
+use crate::curve::Curve;
+use crate::law::{LawKind, Prepared, Value};
+
+/// δ, in log loss.
+pub(super) const DELTA: f64 = 1e-3;
+/// From here on a range's end is as near as matters: e⁻¹² of the logarithm of its width.
+const END: f64 = 12.0;
+
+/// A curve with what a law needs of it.
+#[derive(Clone, Debug)]
+pub(super) struct Fitted {
+    prepared: Prepared,
+    log_losses: Vec<f64>,
+}
+
+impl Fitted {
+    pub(super) fn new(kind: LawKind, curve: &Curve) -> Self {
+        Self {
+            prepared: Prepared::new(kind, curve.schedule()),
+            log_losses: curve.losses().iter().map(|loss| loss.ln()).collect(),
+        }
+    }
+
+    /// Returns the law's values at at most `most` points, and the log losses there.
+    pub(super) fn evaluate(&self, constants: &[f64], most: usize) -> (Vec<Value>, Vec<f64>) {
+        let (places, log_losses) = self.chosen(most);
+        (self.prepared.evaluate(constants, &places), log_losses)
+    }
+
+    /// Returns the places of at most `most` points, evenly chosen, and their log losses.
+    fn chosen(&self, most: usize) -> (Vec<usize>, Vec<f64>) {
+        let points = self.prepared.points();
+        let count = points.len().min(most);
+        let last = points.len() - 1;
+        let indices = (0..count).map(|i| match count {
+            1 => last,
+            _ => i * last / (count - 1),
+        });
+        indices.map(|i| (points[i], self.log_losses[i])).unzip()
+    }
+}
+
+/// A residual r, and its derivative by each constant.
+#[derive(Clone, Debug)]
+pub(super) struct Residual {
+    pub(super) value: f64,
+    pub(super) slopes: Vec<f64>,
+}
+
+/// Points of curves, and the constants that a law is tried with there.
+pub(super) struct Problem<'a> {
+    curves: Vec<(&'a Prepared, Vec<usize>, Vec<f64>)>,
+    ranges: &'a [Range],
+    u: DVector<f64>,
+    residuals: Vec<Residual>,
+}
+
+impl<'a> Problem<'a> {
+    /// Takes at most `most` points of each curve.
+    pub(super) fn new(curves: &'a [Fitted], most: usize, ranges: &'a [Range], u: &[f64]) -> Self {
+        let curves = curves.iter().map(|curve| {
+            let (places, losses) = curve.chosen(most);
+            (&curve.prepared, places, losses)
+        });
+        let mut problem = Self {
+            curves: curves.collect(),
+            ranges,
+            u: DVector::from_column_slice(u),
+            residuals: Vec::new(),
+        };
+        problem.evaluate();
+        problem
+    }
+
+    /// Moves to the least objective that can be reached in about `patience` evaluations per constant,
+    /// and returns the place and the objective.
+    pub(super) fn minimised(self, patience: usize) -> (Self, f64) {
+        let minimiser = LevenbergMarquardt::new()
+            .with_tol(1e-12)
+            .with_patience(patience);
+        let (problem, report) = minimiser.minimize(self);
+        (problem, report.objective_function)
+    }
+
+    /// Moves constants that have gone to an end of their range just inside, where they have slopes.
+    pub(super) fn off_the_ends(mut self) -> Self {
+        self.u.apply(|u| *u = u.clamp(-END, END));
+        self.evaluate();
+        self
+    }
+
+    /// Returns the objective.
+    pub(super) fn huber(&self) -> f64 {
+        let roots = self
+            .residuals
+            .iter()
+            .map(|residual| huber_root(residual.value).0);
+        roots.map(|root| root * root / 2.0).sum()
+    }
+
+    /// Returns where the constants are, in free coordinates.
+    pub(super) fn place(&self) -> &[f64] {
+        self.u.as_slice()
+    }
+
+    /// Returns the constants.
+    pub(super) fn constants(&self) -> Vec<f64> {
+        let pairs = self.ranges.iter().zip(&self.u);
+        pairs.map(|(range, u)| range.value(*u)).collect()
+    }
+
+    /// Returns the number of points of each curve.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
+        self.curves.iter().map(|(_, places, _)| places.len())
+    }
+
+    /// Returns r of every point, and its derivatives by the free coordinates.
+    pub(super) fn residuals_by_place(&self) -> &[Residual] {
+        &self.residuals
+    }
+
+    fn evaluate(&mut self) {
+        let constants = self.constants();
+        let slopes: Vec<f64> = self
+            .ranges
+            .iter()
+            .zip(&self.u)
+            .map(|(range, u)| range.slope(*u))
+            .collect();
+        self.residuals.clear();
+        for (prepared, places, log_losses) in &self.curves {
+            let values = prepared.evaluate(&constants, places);
+            for (value, log_loss) in values.iter().zip(log_losses) {
+                // Constants that predict a loss at or below zero are far away, not impossible.
+                let loss = value.loss.max(f64::MIN_POSITIVE);
+                let by_place = value.slopes.iter().zip(&slopes);
+                self.residuals.push(Residual {
+                    value: loss.ln() - log_loss,
+                    slopes: by_place.map(|(slope, by)| slope * by / loss).collect(),
+                });
+            }
+        }
+    }
+}
+
+/// Returns q and dq/dr of a residual.
+fn huber_root(r: f64) -> (f64, f64) {
+    if r.abs() <= DELTA {
+        return (r, 1.0);
+    }
+    let root = (DELTA * (2.0 * r.abs() - DELTA)).sqrt();
+    (root.copysign(r), DELTA / root)
+}
+
+impl LeastSquaresProblem<f64, Dyn, Dyn> for Problem<'_> {
+    type ResidualStorage = Owned<f64, Dyn>;
+    type JacobianStorage = Owned<f64, Dyn, Dyn>;
+    type ParameterStorage = Owned<f64, Dyn>;
+
+    fn set_params(&mut self, u: &DVector<f64>) {
+        self.u.copy_from(u);
+        self.evaluate();
+    }
+
+    fn params(&self) -> DVector<f64> {
+        self.u.clone()
+    }
+
+    fn residuals(&self) -> Option<DVector<f64>> {
+        let roots = self
+            .residuals
+            .iter()
+            .map(|residual| huber_root(residual.value).0);
+        let roots = DVector::from_iterator(self.residuals.len(), roots);
+        roots.iter().all(|root| root.is_finite()).then_some(roots)
+    }
+
+    fn jacobian(&self) -> Option<DMatrix<f64>> {
+        let matrix = DMatrix::from_fn(self.residuals.len(), self.u.len(), |row, column| {
+            let residual = &self.residuals[row];
+            huber_root(residual.value).1 * residual.slopes[column]
+        });
+        matrix
+            .iter()
+            .all(|slope| slope.is_finite())
+            .then_some(matrix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_the_square_of_the_root_is_the_huber_loss() {
+        for (r, huber) in [(5e-4, 1.25e-7), (-5e-4, 1.25e-7), (3e-3, 2.5e-6)] {
+            let (q, slope) = huber_root(r);
+            assert!((q * q / 2.0 - huber).abs() < 1e-18, "{r}");
+            let h = 1e-9;
+            let difference = (huber_root(r + h).0 - huber_root(r - h).0) / (2.0 * h);
+            assert!((slope - difference).abs() < 1e-6, "{r}");
+        }
+    }
+}

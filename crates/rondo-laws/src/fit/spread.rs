@@ -1,0 +1,165 @@
+//! How far the constants of a fit can be trusted.
+//!
+//! The fit is an M-estimator: with ψ = ρ' the residuals cut at ±δ, and J their derivatives by the free
+//! coordinates u of the constants, the covariance of u is
+//!
+//! ```text
+//! τ · K² · [Σ ψ² / (n − p)] / m² · (Jᵀ·J)⁻¹,   m the share of residuals below δ,   K = 1 + p/n·(1 − m)/m
+//! ```
+//!
+//! (Huber, Robust Statistics, section 7.6). τ ≥ 1 is the autocorrelation time of ψ along the curves: what
+//! a law misses is missed at many points in a row, which are then fewer than they seem. An interval is
+//! symmetric in u, so it is not in the constant, and never leaves the range.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::bounds::Range;
+use super::problem::{DELTA, Problem, Residual};
+
+/// An interval whose ends differ by more than this factor hardly determines a constant.
+const LOOSE: f64 = 2.0;
+/// Directions along which J changes less than this share of its most are undetermined.
+const UNDETERMINED: f64 = 1e-14;
+
+/// A constant of a fitted law.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// Its name, of [`LawKind::symbols`](crate::LawKind::symbols).
+    pub symbol: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// Its standard error: that of a normal distribution with an interval as wide.
+    pub deviation: f64,
+    /// Where its 95 % interval begins.
+    pub low: f64,
+    /// Where its 95 % interval ends.
+    pub high: f64,
+    /// Whether the curves hardly determine it: the ends of the interval differ by more than a factor 2
+    /// (of λ, what it lacks of 1).
+    pub loose: bool,
+}
+
+/// Returns an estimate of each constant, and the autocorrelation time τ.
+pub(super) fn estimates(
+    symbols: &[&'static str],
+    ranges: &[Range],
+    problem: &Problem<'_>,
+) -> (Vec<Estimate>, f64) {
+    let residuals = problem.residuals_by_place();
+    let (count, free) = (residuals.len() as f64, ranges.len() as f64);
+    let influence: Vec<f64> = residuals
+        .iter()
+        .map(|residual| residual.value.clamp(-DELTA, DELTA))
+        .collect();
+    let linear = residuals
+        .iter()
+        .filter(|r| r.value.abs() < DELTA)
+        .count()
+        .max(1) as f64
+        / count;
+    let correction = 1.0 + free / count * (1.0 - linear) / linear;
+    let squares: f64 = influence.iter().map(|psi| psi * psi).sum();
+    let tau = autocorrelation_time(&influence, problem.lengths());
+    let left = (count - free).max(1.0);
+    let noise = tau * (correction / linear).powi(2) * squares / left;
+    let variances = inverse_diagonal(residuals, ranges.len());
+    let students = StudentsT::new(0.0, 1.0, (left / tau).max(1.0));
+    let quantile = students.map_or(1.96, |students| students.inverse_cdf(0.975));
+    let estimate = |index: usize| {
+        let (range, u) = (ranges[index], problem.place()[index]);
+        let deviation = (noise * variances[index]).sqrt();
+        // Farther than this the ends of the range are reached in any case.
+        let reach = (quantile * deviation).min(1e3);
+        let ends = [u - reach, u + reach].map(|u| range.value(u));
+        Estimate {
+            symbol: symbols[index],
+            value: range.value(u),
+            deviation: (ends[1] - ends[0]).abs() / (2.0 * quantile),
+            low: ends[0].min(ends[1]),
+            high: ends[0].max(ends[1]),
+            loose: range.factor(u - reach, u + reach) > LOOSE,
+        }
+    };
+    ((0..ranges.len()).map(estimate).collect(), tau)
+}
+
+/// Returns the diagonal of `(JᵀJ)⁻¹`; directions that nothing determines have a very large one.
+fn inverse_diagonal(residuals: &[Residual], free: usize) -> Vec<f64> {
+    let jacobian = DMatrix::from_fn(residuals.len(), free, |i, j| residuals[i].slopes[j]);
+    let norms: Vec<f64> = jacobian
+        .column_iter()
+        .map(|column| column.norm().max(f64::MIN_POSITIVE.sqrt()))
+        .collect();
+    let scaled = DMatrix::from_fn(residuals.len(), free, |i, j| jacobian[(i, j)] / norms[j]);
+    let eigen = SymmetricEigen::new(scaled.tr_mul(&scaled));
+    let least = UNDETERMINED * eigen.eigenvalues.max();
+    (0..free)
+        .map(|j| {
+            let directions = eigen.eigenvectors.row(j);
+            let parts = directions.iter().zip(&eigen.eigenvalues);
+            let sum: f64 = parts.map(|(v, value)| v * v / value.max(least)).sum();
+            sum / norms[j].powi(2)
+        })
+        .collect()
+}
+
+/// Returns `1 + 2·Σ_l r_l`, r_l the correlation of values l points apart on a curve, summed until one
+/// is negative.
+fn autocorrelation_time(values: &[f64], lengths: impl Iterator<Item = usize>) -> f64 {
+    let mut curves = Vec::new();
+    let mut rest = values;
+    for length in lengths {
+        let (curve, others) = rest.split_at(length);
+        curves.push(curve);
+        rest = others;
+    }
+    let squares: f64 = values.iter().map(|value| value * value).sum();
+    if squares <= 0.0 {
+        return 1.0;
+    }
+    let longest = curves.iter().map(|curve| curve.len()).max().unwrap_or(0);
+    let correlation = |lag: usize| {
+        let products = curves.iter().flat_map(|curve| {
+            let shifted = curve.get(lag..).unwrap_or_default();
+            curve.iter().zip(shifted).map(|(one, other)| one * other)
+        });
+        products.sum::<f64>() / squares
+    };
+    let positive = (1..longest).map(correlation).take_while(|r| *r > 0.0);
+    1.0 + 2.0 * positive.sum::<f64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_come_in_pairs_count_half() {
+        // + + − −: neighbours agree in half of the pairs, those two apart never.
+        let pairs: Vec<f64> = (0..4000)
+            .map(|i| if i % 4 < 2 { 1.0 } else { -1.0 })
+            .collect();
+        let single: Vec<f64> = (0..4000)
+            .map(|i| if i % 2 < 1 { 1.0 } else { -1.0 })
+            .collect();
+        let time = |values: &[f64]| autocorrelation_time(values, [2000, 2000].into_iter());
+        assert!((time(&single) - 1.0).abs() < 1e-12);
+        assert!(time(&pairs) < 1.01, "{}", time(&pairs));
+        let slow: Vec<f64> = (0..4000)
+            .map(|i| if i % 40 < 20 { 1.0 } else { -1.0 })
+            .collect();
+        assert!(time(&slow) > 8.0, "{}", time(&slow));
+    }
+
+    #[test]
+    fn the_mean_of_a_hundred_numbers_has_a_hundredth_of_their_variance() {
+        let residual = |_| Residual {
+            value: 0.0,
+            slopes: vec![2.0],
+        };
+        let residuals: Vec<Residual> = (0..100).map(residual).collect();
+        assert!((inverse_diagonal(&residuals, 1)[0] - 1.0 / 400.0).abs() < 1e-12);
+    }
+}

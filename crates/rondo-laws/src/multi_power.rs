@@ -1,0 +1,268 @@
+//! The Multi-Power Law (Luo et al., arXiv 2503.12811):
+//!
+//! ```text
+//! L(t) = L0 + A·S1(t)^−α − B·Σ_{k≤t} (η_{k−1} − η_k)·G(η_k^−γ·S_k(t)),   G(x) = 1 − (C·x + 1)^−β
+//! ```
+//!
+//! with S1(t) the summed rate of all steps, warm-up included, and `S_k(t) = Σ_{τ=k}^t η_τ`. A drop to a
+//! rate of 0 has its limit: no effect at that step, and all of it as soon as the rate is positive again.
+
+mod blocks;
+
+use self::blocks::Blocks;
+use crate::law::{Value, power_term};
+use crate::schedule::Steps;
+
+/// The steps of a schedule, with what makes sums over them cheap.
+#[derive(Clone, Debug)]
+pub(crate) struct MultiPower {
+    pub(crate) steps: Steps,
+    blocks: Blocks,
+}
+
+/// A sum over drops, with its derivatives by C, β and γ.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reduction {
+    sum: f64,
+    by_c: f64,
+    by_beta: f64,
+    by_gamma: f64,
+}
+
+/// The constants of G, and η_k^−γ for every step with a drop.
+struct Drops<'a> {
+    steps: &'a Steps,
+    c: f64,
+    beta: f64,
+    scales: Vec<f64>,
+    logs: Vec<f64>,
+}
+
+impl<'a> Drops<'a> {
+    fn new(steps: &'a Steps, constants: &[f64]) -> Self {
+        let (c, beta, gamma) = (constants[4], constants[5], constants[6]);
+        let logs: Vec<f64> = steps.rates.iter().map(|rate| rate.ln()).collect();
+        Self {
+            steps,
+            c,
+            beta,
+            scales: logs.iter().map(|log| (-gamma * log).exp()).collect(),
+            logs,
+        }
+    }
+
+    /// Adds `weight·G` of the drop at step k, as seen from a step at which the summed rate is `total`.
+    fn add(&self, to: &mut Reduction, total: f64, k: usize, weight: f64) {
+        let since = total - self.steps.sum_before(k);
+        if self.steps.rates[k] <= 0.0 {
+            to.sum += if since > 0.0 { weight } else { 0.0 };
+            return;
+        }
+        let x = self.scales[k] * since;
+        let u = 1.0 + self.c * x;
+        let log = u.ln();
+        let left = (-self.beta * log).exp();
+        // ∂G/∂C = slope, and γ acts through ln x.
+        let slope = self.beta * x * left / u;
+        to.sum += weight * (1.0 - left);
+        to.by_c += weight * slope;
+        to.by_beta += weight * log * left;
+        to.by_gamma -= weight * self.c * slope * self.logs[k];
+    }
+}
+
+impl MultiPower {
+    pub(crate) fn new(steps: Steps) -> Self {
+        let blocks = Blocks::new(&steps);
+        Self { steps, blocks }
+    }
+
+    /// Returns the law's values at some places, to a relative 10⁻⁷ of the exact sum over drops.
+    pub(crate) fn evaluate(&self, constants: &[f64], places: &[usize]) -> Vec<Value> {
+        let drops = Drops::new(&self.steps, constants);
+        let mut seen = Vec::new();
+        places
+            .iter()
+            .map(|&place| {
+                let mut reduction = Reduction::default();
+                let total = self.steps.sums[place];
+                seen.clear();
+                self.blocks.cover(&self.steps, place, &mut seen);
+                for (k, weight) in &seen {
+                    drops.add(&mut reduction, total, *k, *weight);
+                }
+                value(constants, total, &reduction)
+            })
+            .collect()
+    }
+}
+
+fn value(constants: &[f64], total: f64, reduction: &Reduction) -> Value {
+    let b = constants[3];
+    let mut value = power_term(constants, total);
+    value.loss -= b * reduction.sum;
+    value.slopes[3] = -reduction.sum;
+    value.slopes[4] = -b * reduction.by_c;
+    value.slopes[5] = -b * reduction.by_beta;
+    value.slopes[6] = -b * reduction.by_gamma;
+    value
+}
+
+/// Returns the loss at the last step, and its derivative by the rate of every step, from the exact sum.
+/// With `x_k = η_k^−γ·S_k` the rate of step j acts on the drops at j and j + 1, on `S_k` of every k ≤ j,
+/// and on the scale of its own step.
+pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
+    let (exponent, b, gamma) = (constants[2], constants[3], constants[6]);
+    let Some(end) = steps.rates.len().checked_sub(1) else {
+        return (f64::NAN, Vec::new());
+    };
+    let total = steps.sums[end];
+    let power = power_term(constants, total);
+    let common = -exponent * (power.loss - constants[0]) / total;
+    let drops = Drops::new(steps, constants);
+    let (mut sum, mut earlier) = (0.0, 0.0);
+    let mut slopes = vec![common; end + 1];
+    for k in 1..=end {
+        let (rate, since) = (steps.rates[k], total - steps.sum_before(k));
+        let mut unit = Reduction::default();
+        drops.add(&mut unit, total, k, 1.0);
+        sum += steps.drops[k] * unit.sum;
+        slopes[k - 1] -= b * unit.sum;
+        slopes[k] += b * unit.sum;
+        if rate > 0.0 {
+            // x·∂G/∂x, by which S_k and η_k act.
+            let force = drops.c * unit.by_c * steps.drops[k];
+            earlier += force / since;
+            slopes[k] += b * gamma * force / rate;
+        }
+        slopes[k] -= b * earlier;
+    }
+    (power.loss - b * sum, slopes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::tests::check_slopes;
+    use crate::law::{Law, LawKind, Prepared};
+    use crate::schedule::Schedule;
+
+    /// The published constants of the smallest model.
+    const PUBLISHED: [f64; 7] = [3.04, 0.525, 0.508, 363.788, 2.066, 0.583, 0.641];
+    /// What the blocks may cost of the sum over drops, as a share of it.
+    const ACCURACY: f64 = 1e-7;
+
+    fn schedule(points: Vec<(u64, f64)>) -> Schedule {
+        Schedule::new("a", 0.324, points).expect("a schedule")
+    }
+
+    /// Returns a point every `every` steps of a run of `horizon` steps after 2160 of warm-up.
+    fn logged(every: u64, horizon: u64, rate: impl Fn(f64) -> f64) -> Schedule {
+        let points = (0..=(horizon / every)).map(|i| {
+            let share = (i * every) as f64 / horizon as f64;
+            (2160 + i * every, 3e-4 * rate(share))
+        });
+        schedule(points.collect())
+    }
+
+    #[test]
+    fn two_drops_are_summed_as_the_formula_says() {
+        // η = 4, 4, 1, 1 after a warm-up of 1; γ = ½, C = 1, β = 1: G(x) = x/(1 + x), and at the last
+        // step S_3 = 2, x = 2, G = ⅔.
+        let schedule = Schedule::new("a", 1.0, vec![(1, 4.0), (2, 4.0), (3, 1.0), (4, 1.0)]);
+        let constants = vec![3.0, 11.0, 1.0, 0.1, 1.0, 1.0, 0.5];
+        let law = Law::new(LawKind::MultiPower, constants).expect("a law");
+        let losses = law.predict(&schedule.expect("a schedule"));
+        let expected = [
+            3.0 + 11.0 / 5.0,
+            3.0 + 11.0 / 9.0,
+            3.0 + 11.0 / 10.0 - 0.1 * 3.0 / 2.0,
+            3.0 + 11.0 / 11.0 - 0.1 * 3.0 * 2.0 / 3.0,
+        ];
+        for (loss, expected) in losses.iter().zip(expected) {
+            assert!((loss - expected).abs() < 1e-12, "{loss} {expected}");
+        }
+    }
+
+    #[test]
+    fn slopes_are_those_of_the_values() {
+        let schedule = logged(40, 2000, |share| 1.0 - 0.9 * share);
+        let prepared = Prepared::new(LawKind::MultiPower, &schedule);
+        check_slopes(&prepared, &PUBLISHED);
+    }
+
+    /// Compares the sum over blocks with the sum over every step.
+    fn check_accuracy(name: &str, schedule: &Schedule, constants: [f64; 7]) {
+        let steps = Steps::of(schedule);
+        let drops = Drops::new(&steps, &constants);
+        let stride = steps.logged.len().div_ceil(60);
+        let places: Vec<usize> = steps.logged.iter().copied().step_by(stride).collect();
+        let law = MultiPower::new(steps.clone());
+        let values = law.evaluate(&constants, &places);
+        for (place, value) in places.iter().zip(values) {
+            let total = steps.sums[*place];
+            let (mut exact, mut size) = (Reduction::default(), Reduction::default());
+            for k in 1..=*place {
+                drops.add(&mut exact, total, k, steps.drops[k]);
+                drops.add(&mut size, total, k, steps.drops[k].abs());
+            }
+            let exact = [exact.sum, exact.by_c, exact.by_beta, exact.by_gamma];
+            let size = [size.sum, size.by_c, size.by_beta, size.by_gamma];
+            for (i, (exact, size)) in exact.iter().zip(size).enumerate() {
+                let slope = -value.slopes[3 + i];
+                let sum = if i == 0 { slope } else { slope / constants[3] };
+                let error = (sum - exact).abs();
+                assert!(
+                    error <= ACCURACY * size.abs() + 1e-18,
+                    "{name}, step {place}, sum {i}: {error:e} of {exact:e}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn blocks_of_drops_cost_a_ten_millionth_at_most() {
+        use std::f64::consts::PI;
+        let cosine = |share: f64| 0.55 + 0.45 * (PI * share).cos();
+        let linear_to_zero = |share: f64| 1.0 - share;
+        let cliff = |share: f64| if share < 0.3 { 1.0 } else { 0.3 };
+        let stable = |share: f64| 0.1_f64.powf(((share - 0.8) / 0.2).max(0.0));
+        let cyclic = |share: f64| 0.55 + 0.45 * (10.0 * PI * share).cos();
+        let ragged = |share: f64| 0.6 + 0.4 * (1e4 * share).sin();
+        let shapes: [(&str, &dyn Fn(f64) -> f64); 6] = [
+            ("cosine", &cosine),
+            ("linear to zero", &linear_to_zero),
+            ("cliff", &cliff),
+            ("stable", &stable),
+            ("cyclic", &cyclic),
+            ("ragged", &ragged),
+        ];
+        let steep = [3.0, 0.5, 0.5, 300.0, 40.0, 2.5, 1.2];
+        let flat = [3.0, 0.5, 0.5, 300.0, 0.05, 0.2, 0.1];
+        for (name, rate) in shapes {
+            for (every, horizon) in [(128, 9984), (1, 4000), (7, 4200)] {
+                for constants in [PUBLISHED, steep, flat] {
+                    let schedule = logged(every, horizon, rate);
+                    check_accuracy(&format!("{name} by {every}"), &schedule, constants);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_of_zero_has_the_limit_of_small_ones() {
+        let at = |low: f64| {
+            let law = Law::new(LawKind::MultiPower, PUBLISHED.to_vec()).expect("a law");
+            law.predict(&schedule(vec![
+                (1, 1e-3),
+                (50, 1e-3),
+                (51, low),
+                (60, low),
+                (61, 1e-3),
+            ]))
+        };
+        for (zero, small) in at(0.0).iter().zip(at(1e-30)) {
+            assert!((zero - small).abs() < 1e-6, "{zero} {small}");
+        }
+    }
+}

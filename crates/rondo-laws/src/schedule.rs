@@ -1,0 +1,177 @@
+//! The learning rate over the steps of a run, as it was logged or as it is planned.
+
+use crate::error::LawError;
+
+/// A schedule spans at most so many steps: each has a place in memory.
+pub(crate) const MOST_STEPS: u64 = 20_000_000;
+
+/// Rates at some steps, linear between them, and the sum of those before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    before: f64,
+    points: Vec<(u64, f64)>,
+}
+
+impl Schedule {
+    /// Joins `points`, pairs of step and rate in ascending order of steps, by lines. `before` is the
+    /// summed rate of every step before the first of them: that of the warm-up, which no law describes.
+    ///
+    /// # Errors
+    /// [`LawError::Curve`] under `name` without points, for steps that do not ascend or span more than
+    /// 20 million, for a number that is negative or not finite, and where the rate is zero from the
+    /// beginning.
+    pub fn new(name: &str, before: f64, points: Vec<(u64, f64)>) -> Result<Self, LawError> {
+        let wrong = |problem: String| LawError::Curve {
+            curve: name.to_owned(),
+            problem,
+        };
+        let (Some(&(first, rate)), Some(&(last, _))) = (points.first(), points.last()) else {
+            return Err(wrong("has no points".into()));
+        };
+        if let Some(pair) = points.windows(2).find(|pair| pair[1].0 <= pair[0].0) {
+            let (one, next) = (pair[0].0, pair[1].0);
+            return Err(wrong(format!(
+                "steps must ascend, found {next} after {one}"
+            )));
+        }
+        if last - first >= MOST_STEPS {
+            return Err(wrong(format!(
+                "must span at most {MOST_STEPS} steps, found {first} to {last}"
+            )));
+        }
+        let usable = |value: f64| value.is_finite() && value >= 0.0;
+        if let Some((step, rate)) = points.iter().find(|(_, rate)| !usable(*rate)) {
+            return Err(wrong(format!(
+                "the learning rate must be a number at least 0, found {rate} at step {step}"
+            )));
+        }
+        if !usable(before) {
+            return Err(wrong(format!(
+                "the summed rate before the first step must be a number at least 0, found {before}"
+            )));
+        }
+        if before + rate <= 0.0 {
+            return Err(wrong(format!(
+                "the summed rate must be above 0 at the first step, {first}: give the warm-up"
+            )));
+        }
+        Ok(Self { before, points })
+    }
+
+    /// Returns the summed rate of every step before the first point.
+    pub fn before(&self) -> f64 {
+        self.before
+    }
+
+    /// Returns the pairs of step and rate.
+    pub fn points(&self) -> &[(u64, f64)] {
+        &self.points
+    }
+
+    /// Returns the summed rate of every step up to each point.
+    pub fn sums(&self) -> Vec<f64> {
+        let steps = Steps::of(self);
+        steps.logged.iter().map(|k| steps.sums[*k]).collect()
+    }
+}
+
+/// Returns the summed rate of the steps before step `warmup` of a linear warm-up that reaches `peak`
+/// there: `Σ_{i<w} peak·i/w = peak·(w − 1)/2`.
+pub fn sum_before_peak(warmup: u64, peak: f64) -> f64 {
+    peak * warmup.saturating_sub(1) as f64 / 2.0
+}
+
+/// A schedule with a number for every step; step 0 here is that of the first point.
+#[derive(Clone, Debug)]
+pub(crate) struct Steps {
+    /// η_k.
+    pub(crate) rates: Vec<f64>,
+    /// η_{k−1} − η_k; 0 for the first step.
+    pub(crate) drops: Vec<f64>,
+    /// S1: the summed rate of every step up to k, those before the first point too.
+    pub(crate) sums: Vec<f64>,
+    /// The places of the points.
+    pub(crate) logged: Vec<usize>,
+}
+
+impl Steps {
+    /// Writes a schedule out.
+    pub(crate) fn of(schedule: &Schedule) -> Self {
+        let first = schedule.points[0].0;
+        let logged: Vec<usize> = schedule
+            .points
+            .iter()
+            .map(|(step, _)| (step - first) as usize)
+            .collect();
+        let mut rates = vec![schedule.points[0].1];
+        let mut drops = vec![0.0];
+        for pair in schedule.points.windows(2) {
+            let ((from, start), (to, end)) = (pair[0], pair[1]);
+            let count = to - from;
+            // One slope for a piece: differences of rounded rates would be noise in a flat one.
+            let slope = (end - start) / count as f64;
+            rates.extend((1..count).map(|i| start + slope * i as f64));
+            rates.push(end);
+            drops.extend((0..count).map(|_| -slope));
+        }
+        Self::summed(schedule.before, rates, drops, logged)
+    }
+
+    fn summed(before: f64, rates: Vec<f64>, drops: Vec<f64>, logged: Vec<usize>) -> Self {
+        let sums = rates
+            .iter()
+            .scan(before, |sum, rate| {
+                *sum += rate;
+                Some(*sum)
+            })
+            .collect();
+        Self {
+            rates,
+            drops,
+            sums,
+            logged,
+        }
+    }
+
+    /// Returns the summed rate of every step before k.
+    pub(crate) fn sum_before(&self, k: usize) -> f64 {
+        self.sums[k] - self.rates[k]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_between_two_points_is_linear_and_every_step_counts() {
+        let schedule = Schedule::new("a", 10.0, vec![(5, 4.0), (7, 2.0), (8, 2.0)]);
+        let schedule = schedule.expect("a schedule");
+        let steps = Steps::of(&schedule);
+        assert_eq!(steps.rates, [4.0, 3.0, 2.0, 2.0]);
+        assert_eq!(steps.drops, [0.0, 1.0, 1.0, 0.0]);
+        assert_eq!(steps.sums, [14.0, 17.0, 19.0, 21.0]);
+        assert_eq!(schedule.sums(), [14.0, 19.0, 21.0]);
+    }
+
+    #[test]
+    fn a_warm_up_is_summed_as_the_triangle_it_is() {
+        // 1/4 + 2/4 + 3/4 of the peak, before step 4.
+        assert!((sum_before_peak(4, 2.0) - 3.0).abs() < 1e-12);
+        assert!(sum_before_peak(0, 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_no_law_can_be_applied_to_is_refused() {
+        let refused = |before, points: &[(u64, f64)]| {
+            let error = Schedule::new("a", before, points.to_vec()).expect_err("a refusal");
+            error.to_string()
+        };
+        assert_eq!(refused(0.0, &[]), "curve `a`: has no points");
+        assert!(refused(0.0, &[(2, 1.0), (2, 1.0)]).ends_with("found 2 after 2"));
+        assert!(refused(0.0, &[(2, f64::NAN)]).ends_with("found NaN at step 2"));
+        assert!(refused(-1.0, &[(2, 1.0)]).ends_with("found -1"));
+        assert!(refused(0.0, &[(2, 0.0), (3, 1.0)]).ends_with("step, 2: give the warm-up"));
+        assert!(refused(0.0, &[(0, 1.0), (u64::MAX, 1.0)]).contains("at most 20000000 steps"));
+    }
+}

@@ -1,0 +1,105 @@
+//! How well a law predicts curves.
+
+use serde::Serialize;
+
+use crate::curve::Curve;
+use crate::law::Law;
+
+/// The errors of a law's prediction of one curve. Losses are in nat/token.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// The curve's name.
+    pub name: String,
+    /// Its number of points.
+    pub points: usize,
+    /// `1 − Σ(L − L̂)² / Σ(L − mean L)²`; none where the loss is constant.
+    pub r2: Option<f64>,
+    /// Mean absolute error.
+    pub mae: f64,
+    /// Root of the mean squared error.
+    pub rmse: f64,
+    /// Mean relative error, PredE.
+    pub mean_relative: f64,
+    /// Largest relative error, WorstE.
+    pub worst_relative: f64,
+}
+
+/// The scores of several curves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Scores {
+    /// Each curve's, in the order they were given.
+    pub curves: Vec<Score>,
+    /// R² over the points of all of them together, around their common mean; none where the loss is
+    /// constant.
+    pub pooled_r2: Option<f64>,
+    /// The largest relative error of all.
+    pub worst_relative: f64,
+}
+
+/// Compares a law's predictions with curves, whether it was fitted to them or not.
+pub fn score(law: &Law, curves: &[Curve]) -> Scores {
+    let mut all = (Vec::new(), Vec::new());
+    let scores = curves.iter().map(|curve| {
+        let predicted = law.predict(curve.schedule());
+        let score = score_of(curve.name(), curve.losses(), &predicted);
+        all.0.extend_from_slice(curve.losses());
+        all.1.extend(predicted);
+        score
+    });
+    let curves: Vec<Score> = scores.collect();
+    let worst = curves.iter().map(|score| score.worst_relative);
+    Scores {
+        pooled_r2: r2(&all.0, &all.1),
+        worst_relative: worst.fold(0.0, f64::max),
+        curves,
+    }
+}
+
+fn score_of(name: &str, losses: &[f64], predicted: &[f64]) -> Score {
+    let count = losses.len() as f64;
+    let errors = || {
+        losses
+            .iter()
+            .zip(predicted)
+            .map(|(loss, value)| (value - loss).abs())
+    };
+    let relative = || errors().zip(losses).map(|(error, loss)| error / loss);
+    Score {
+        name: name.to_owned(),
+        points: losses.len(),
+        r2: r2(losses, predicted),
+        mae: errors().sum::<f64>() / count,
+        rmse: (errors().map(|error| error * error).sum::<f64>() / count).sqrt(),
+        mean_relative: relative().sum::<f64>() / count,
+        worst_relative: relative().fold(0.0, f64::max),
+    }
+}
+
+fn r2(losses: &[f64], predicted: &[f64]) -> Option<f64> {
+    let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+    let total: f64 = losses.iter().map(|loss| (loss - mean).powi(2)).sum();
+    let missed: f64 = losses
+        .iter()
+        .zip(predicted)
+        .map(|(loss, value)| (loss - value).powi(2))
+        .sum();
+    (total > 0.0).then(|| 1.0 - missed / total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_points_are_scored_as_by_hand() {
+        // Errors 0.5, 0 and 1; squares around the mean, 3: 1 + 1 + 4.
+        let score = score_of("a", &[2.0, 2.0, 5.0], &[2.5, 2.0, 4.0]);
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
+        near(score.r2.expect("a spread"), 1.0 - 1.25 / 6.0);
+        near(score.mae, 0.5);
+        near(score.rmse, (1.25_f64 / 3.0).sqrt());
+        near(score.mean_relative, (0.25 + 0.2) / 3.0);
+        near(score.worst_relative, 0.25);
+        assert_eq!(score_of("a", &[2.0, 2.0], &[2.0, 3.0]).r2, None);
+    }
+}
