@@ -24,6 +24,11 @@ const SHORT: usize = 12;
 const LONG: usize = 40;
 /// How many of the short fits are followed by a long one on the same points.
 const FOLLOWED: usize = 3;
+/// A fit begins where a constant has at least 0.02 of its slope in the middle of the range: one that
+/// the last fit left at an end can come back.
+const SLOPING: f64 = 4.0;
+/// Where a range's end is as near as matters: e⁻¹² of the logarithm of its width.
+const END: f64 = 12.0;
 
 /// A law fitted to curves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,8 +91,10 @@ pub fn fit(kind: LawKind, curves: &[Curve]) -> Result<Fit, LawError> {
     let followed = tried.iter().take(FOLLOWED).map(|(_, u)| shortly(u, LONG));
     let best = followed.min_by(|one, other| one.0.total_cmp(&other.0));
     let place = best.map(|(_, u)| u).unwrap_or_default();
-    let (problem, _) = Problem::new(&fitted, usize::MAX, &ranges, &place).minimised(LONG);
-    let problem = problem.off_the_ends();
+    let (problem, _) = Problem::new(&fitted, usize::MAX, &ranges, &place)
+        .off_the_ends(SLOPING)
+        .minimised(LONG);
+    let problem = problem.off_the_ends(END);
     let huber = problem.huber();
     if !huber.is_finite() {
         return Err(wrong(

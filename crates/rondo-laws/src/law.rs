@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use crate::error::LawError;
-use crate::multi_power::MultiPower;
+use crate::multi_power::{self, MultiPower};
 use crate::schedule::{Schedule, Steps};
 use crate::tissue;
 
@@ -123,6 +123,14 @@ impl Law {
         let values = prepared.evaluate(&self.constants, prepared.points());
         values.into_iter().map(|value| value.loss).collect()
     }
+
+    /// Returns the loss at the last step, and its derivative by the rate of every step.
+    pub(crate) fn last(&self, steps: &Steps) -> (f64, Vec<f64>) {
+        match self.kind {
+            LawKind::Tissue => tissue::last(steps, &self.constants),
+            LawKind::MultiPower => multi_power::last(steps, &self.constants),
+        }
+    }
 }
 
 /// A law's value at a step, and its derivative by each constant.
@@ -185,6 +193,11 @@ impl Prepared {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+
+    /// Constants like those fitted to the published curves of the smallest model.
+    pub(crate) const TISSUE: [f64; 5] = [3.16, 0.52, 0.51, 0.6, 0.998];
+    /// The published constants of the smallest model.
+    pub(crate) const MULTI_POWER: [f64; 7] = [3.04, 0.525, 0.508, 363.788, 2.066, 0.583, 0.641];
 
     /// Checks every slope against differences of values.
     pub(crate) fn check_slopes(prepared: &Prepared, constants: &[f64]) {

@@ -143,12 +143,10 @@ pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::law::tests::check_slopes;
+    use crate::law::tests::{MULTI_POWER, check_slopes};
     use crate::law::{Law, LawKind, Prepared};
     use crate::schedule::Schedule;
 
-    /// The published constants of the smallest model.
-    const PUBLISHED: [f64; 7] = [3.04, 0.525, 0.508, 363.788, 2.066, 0.583, 0.641];
     /// What the blocks may cost of the sum over drops, as a share of it.
     const ACCURACY: f64 = 1e-7;
 
@@ -188,7 +186,7 @@ mod tests {
     fn slopes_are_those_of_the_values() {
         let schedule = logged(40, 2000, |share| 1.0 - 0.9 * share);
         let prepared = Prepared::new(LawKind::MultiPower, &schedule);
-        check_slopes(&prepared, &PUBLISHED);
+        check_slopes(&prepared, &MULTI_POWER);
     }
 
     /// Compares the sum over blocks with the sum over every step.
@@ -241,7 +239,7 @@ mod tests {
         let flat = [3.0, 0.5, 0.5, 300.0, 0.05, 0.2, 0.1];
         for (name, rate) in shapes {
             for (every, horizon) in [(128, 9984), (1, 4000), (7, 4200)] {
-                for constants in [PUBLISHED, steep, flat] {
+                for constants in [MULTI_POWER, steep, flat] {
                     let schedule = logged(every, horizon, rate);
                     check_accuracy(&format!("{name} by {every}"), &schedule, constants);
                 }
@@ -252,7 +250,7 @@ mod tests {
     #[test]
     fn a_rate_of_zero_has_the_limit_of_small_ones() {
         let at = |low: f64| {
-            let law = Law::new(LawKind::MultiPower, PUBLISHED.to_vec()).expect("a law");
+            let law = Law::new(LawKind::MultiPower, MULTI_POWER.to_vec()).expect("a law");
             law.predict(&schedule(vec![
                 (1, 1e-3),
                 (50, 1e-3),

@@ -98,38 +98,35 @@ impl Steps {
     /// Writes a schedule out.
     pub(crate) fn of(schedule: &Schedule) -> Self {
         let first = schedule.points[0].0;
-        let logged: Vec<usize> = schedule
+        let places = schedule
             .points
             .iter()
-            .map(|(step, _)| (step - first) as usize)
-            .collect();
-        let mut rates = vec![schedule.points[0].1];
+            .map(|(step, _)| (step - first) as usize);
+        let rates: Vec<f64> = schedule.points.iter().map(|(_, rate)| *rate).collect();
+        Self::through(schedule.before, &places.collect::<Vec<_>>(), &rates)
+    }
+
+    /// Joins rates at places, the first of which is 0, by lines.
+    pub(crate) fn through(before: f64, places: &[usize], points: &[f64]) -> Self {
+        let mut rates = vec![points[0]];
         let mut drops = vec![0.0];
-        for pair in schedule.points.windows(2) {
-            let ((from, start), (to, end)) = (pair[0], pair[1]);
-            let count = to - from;
+        for (pair, ends) in places.windows(2).zip(points.windows(2)) {
+            let (count, [start, end]) = (pair[1] - pair[0], [ends[0], ends[1]]);
             // One slope for a piece: differences of rounded rates would be noise in a flat one.
             let slope = (end - start) / count as f64;
             rates.extend((1..count).map(|i| start + slope * i as f64));
             rates.push(end);
             drops.extend((0..count).map(|_| -slope));
         }
-        Self::summed(schedule.before, rates, drops, logged)
-    }
-
-    fn summed(before: f64, rates: Vec<f64>, drops: Vec<f64>, logged: Vec<usize>) -> Self {
-        let sums = rates
-            .iter()
-            .scan(before, |sum, rate| {
-                *sum += rate;
-                Some(*sum)
-            })
-            .collect();
+        let sums = rates.iter().scan(before, |sum, rate| {
+            *sum += rate;
+            Some(*sum)
+        });
         Self {
+            sums: sums.collect(),
             rates,
             drops,
-            sums,
-            logged,
+            logged: places.to_vec(),
         }
     }
 

@@ -70,8 +70,7 @@ pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::law::tests::check_slopes;
+    use crate::law::tests::{TISSUE, check_slopes};
     use crate::law::{Law, LawKind, Prepared};
     use crate::schedule::Schedule;
 
@@ -90,6 +89,6 @@ mod tests {
     fn slopes_are_those_of_the_values() {
         let schedule = Schedule::new("a", 0.3, vec![(1, 3e-3), (90, 2e-3), (100, 1e-3)]);
         let prepared = Prepared::new(LawKind::Tissue, &schedule.expect("a schedule"));
-        check_slopes(&prepared, &[3.0, 0.5, 0.5, 2.0, 0.99]);
+        check_slopes(&prepared, &TISSUE);
     }
 }

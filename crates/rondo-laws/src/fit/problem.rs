@@ -13,9 +13,6 @@ use crate::law::{LawKind, Prepared, Value};
 
 /// δ, in log loss.
 pub(super) const DELTA: f64 = 1e-3;
-/// From here on a range's end is as near as matters: e⁻¹² of the logarithm of its width.
-const END: f64 = 12.0;
-
 /// A curve with what a law needs of it.
 #[derive(Clone, Debug)]
 pub(super) struct Fitted {
@@ -92,9 +89,10 @@ impl<'a> Problem<'a> {
         (problem, report.objective_function)
     }
 
-    /// Moves constants that have gone to an end of their range just inside, where they have slopes.
-    pub(super) fn off_the_ends(mut self) -> Self {
-        self.u.apply(|u| *u = u.clamp(-END, END));
+    /// Moves constants that have gone to an end of their range back inside, to ±`most` of the free
+    /// coordinates, where they have slopes.
+    pub(super) fn off_the_ends(mut self, most: f64) -> Self {
+        self.u.apply(|u| *u = u.clamp(-most, most));
         self.evaluate();
         self
     }
