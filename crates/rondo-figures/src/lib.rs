@@ -13,7 +13,9 @@
 //! | [`depth_histogram`](fn@depth_histogram) | recurrence depths that training drew, beside their distribution |
 //! | [`per_iteration`](fn@per_iteration) | token correlation, residual and norm of the state by iteration |
 //! | [`depth_perplexity`](fn@depth_perplexity) | perplexity against recurrence depth, at checkpoints or of runs |
+//! | [`lr_schedules`](fn@lr_schedules) | learning-rate schedules, and the loss of each against its summed rate |
 //! | [`sparsity`](fn@sparsity) | edges kept, strength of the regularisation and cross entropy of runs |
+//! | [`fit_law`](fn@fit_law) | loss curves, what a law predicts for them, and its errors |
 //!
 //! In reading order:
 //!
@@ -21,7 +23,7 @@
 //!   drawn from it; `tokens`: tokens beside steps
 //! * `depth_reach`, `depth_perplexity`, `per_iteration`: each with its input; `depth_histogram`, drawn from
 //!   `sampled`; `depths`: how a recurrence depth looks
-//! * `sparsity`, with its input
+//! * `lr_schedules`, `sparsity`, `fit_law`: each with its input
 //! * [`trajectories`]: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
 //!   `pca`: principal components by subspace iteration
 //! * [`exits`]: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
@@ -55,12 +57,14 @@ mod error;
 mod exit_curve;
 mod exit_histogram;
 pub mod exits;
+mod fit_law;
 mod font;
 mod frame;
 mod grid;
 mod legend;
 mod lines;
 mod loss_vs_tokens;
+mod lr_schedules;
 mod marker;
 mod orbits;
 mod page;
@@ -93,7 +97,9 @@ pub use error::FigureError;
 pub use exit_curve::exit_curve;
 pub use exit_histogram::exit_histogram;
 pub use exits::{Criterion, CurvePoint, ExitCurve, ExitSeries};
+pub use fit_law::{PredictedCurve, PredictedPoint, fit_law};
 pub use loss_vs_tokens::loss_vs_tokens;
+pub use lr_schedules::{Correlation, LawLine, ScheduledRun, lr_schedules};
 pub use orbits::orbits;
 pub use per_iteration::{IterationProfile, per_iteration};
 pub use picture::Picture;

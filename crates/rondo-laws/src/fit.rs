@@ -5,6 +5,7 @@
 
 mod bounds;
 mod problem;
+mod profile;
 mod spread;
 mod starts;
 
@@ -101,7 +102,7 @@ pub fn fit(kind: LawKind, curves: &[Curve]) -> Result<Fit, LawError> {
             "no constants give a finite loss at every point".into(),
         ));
     }
-    let (estimates, autocorrelation) = spread::estimates(symbols, &ranges, &problem);
+    let (estimates, autocorrelation) = spread::estimates(symbols, &ranges, &fitted, &problem, END);
     Ok(Fit {
         law: Law::new(kind, problem.constants())?,
         estimates,
@@ -116,4 +117,137 @@ fn is_constant(curve: &Curve) -> bool {
     points
         .iter()
         .all(|(_, rate)| (rate - points[0].1).abs() <= 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::PI;
+
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng;
+    use rand_distr::{Distribution, Normal};
+
+    use super::*;
+    use crate::curve::Point;
+    use crate::law::tests::{MULTI_POWER, TISSUE};
+    use crate::schedule::{Schedule, sum_before_peak};
+    use crate::score::score;
+
+    const WARMUP: u64 = 2000;
+    const PEAK: f64 = 3e-4;
+    /// Between logged points.
+    const EVERY: u64 = 100;
+
+    fn laws() -> [Law; 2] {
+        let law = |kind, constants: &[f64]| Law::new(kind, constants.to_vec()).expect("a law");
+        [
+            law(LawKind::Tissue, &TISSUE),
+            law(LawKind::MultiPower, &MULTI_POWER),
+        ]
+    }
+
+    /// Returns the curve of a schedule f(p), relative to the peak, with so much noise on its loss.
+    fn curve(law: &Law, horizon: u64, shape: fn(f64) -> f64, noise: f64) -> Curve {
+        let length = horizon - WARMUP;
+        let rates = (0..=length / EVERY).map(|i| {
+            let share = (i * EVERY) as f64 / length as f64;
+            (WARMUP + i * EVERY, PEAK * shape(share))
+        });
+        let before = sum_before_peak(WARMUP, PEAK);
+        let schedule = Schedule::new("a", before, rates.collect()).expect("a schedule");
+        let mut draws = ChaCha8Rng::seed_from_u64(horizon);
+        let normal = Normal::new(1.0, noise).expect("a distribution");
+        let losses = law.predict(&schedule);
+        let points: Vec<Point> = schedule
+            .points()
+            .iter()
+            .zip(losses)
+            .map(|(&(step, rate), loss)| Point {
+                step,
+                rate,
+                loss: loss * normal.sample(&mut draws),
+            })
+            .collect();
+        Curve::after("a", before, &points).expect("a curve")
+    }
+
+    /// Returns a cosine, a constant and a step down.
+    fn fitted(law: &Law, noise: f64) -> [Curve; 3] {
+        [
+            curve(law, 18_000, |p| 0.55 + 0.45 * (PI * p).cos(), noise),
+            curve(law, 17_000, |_| 1.0, noise),
+            curve(law, 10_000, |p| if p < 0.4 { 1.0 } else { 0.3 }, noise),
+        ]
+    }
+
+    #[test]
+    fn without_noise_schedules_that_were_not_fitted_are_predicted() {
+        for law in laws() {
+            let curves = fitted(&law, 0.0);
+            let fit = fit(law.kind(), &curves).expect("a fit");
+            let held_out = [
+                curve(&law, 40_000, |p| 1.0 - 0.9 * p, 0.0),
+                curve(&law, 20_000, |p| ((1.0 - p) / 0.2).min(1.0), 0.0),
+            ];
+            for (curves, most) in [(&curves[..], 1e-3), (&held_out[..], 3e-3)] {
+                for score in score(&fit.law, curves).curves {
+                    assert!(score.rmse <= most, "{}: {score:?}", law.kind());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn with_noise_the_constants_lie_in_their_intervals() {
+        for law in laws() {
+            let fit = fit(law.kind(), &fitted(&law, 2e-3)).expect("a fit");
+            for (index, (found, expected)) in fit.estimates.iter().zip(law.constants()).enumerate()
+            {
+                let inside = (found.low..=found.high).contains(expected);
+                assert!(inside, "{}, {expected}: {found:?}", law.kind());
+                // L0, A and α.
+                if index < 3 {
+                    let error = (found.value / expected - 1.0).abs();
+                    assert!(error < 0.05 && !found.loose, "{}: {found:?}", law.kind());
+                }
+            }
+            let loose: Vec<&str> = fit
+                .estimates
+                .iter()
+                .filter(|e| e.loose)
+                .map(|e| e.symbol)
+                .collect();
+            let expected: &[&str] = match law.kind() {
+                LawKind::Tissue => &[],
+                LawKind::MultiPower => &["C", "beta", "gamma"],
+            };
+            assert!(
+                expected.iter().all(|symbol| loose.contains(symbol)),
+                "{loose:?}"
+            );
+            assert!(fit.autocorrelation < 1.5, "{}", fit.autocorrelation);
+        }
+    }
+
+    #[test]
+    fn the_same_curves_give_the_same_law() {
+        let [law, _] = laws();
+        let curves = fitted(&law, 2e-3);
+        assert_eq!(fit(law.kind(), &curves), fit(law.kind(), &curves));
+    }
+
+    #[test]
+    fn curves_that_cannot_determine_a_law_are_refused() {
+        let [law, _] = laws();
+        let refused = |curves: &[Curve]| {
+            let error = fit(law.kind(), curves).expect_err("a refusal");
+            error.to_string()
+        };
+        assert_eq!(
+            refused(&[]),
+            "cannot fit law tissue: 5 constants need more than as many points, found 0"
+        );
+        let constant = curve(&law, 10_000, |_| 1.0, 0.0);
+        assert!(refused(&[constant]).contains("the rate is constant in every curve"));
+    }
 }

@@ -1,4 +1,26 @@
-//! Laws.
+//! Laws of the loss curve: fitted to runs, they predict the loss of a schedule that was never run.
+//!
+//! ```text
+//! L(t) = L0 + A·S1(t)^−α − D(t)
+//! ```
+//!
+//! with S1 the learning rate summed over all steps, and D what the drops of the rate have won so far;
+//! [`LawKind`] lists the forms of D.
+//!
+//! In reading order:
+//!
+//! * [`schedule`]: rates over the steps of a run, and their sums; [`curve`]: the losses beside them;
+//!   [`table`]: both from the text of a CSV table
+//! * [`law`]: a law with its constants; `tissue` and `multi_power`, one form of D each; blocks of drops,
+//!   by which the latter's sums over all pairs of steps cost little
+//! * [`fit`](mod@fit): the constants from curves, by Levenberg-Marquardt; how far each can be trusted
+//! * [`score`](mod@score): how well a law predicts curves
+//! * [`search`]: the schedule with the lowest predicted final loss
+//! * [`rank`]: Spearman's rank correlation, of final losses and summed rates
+//!
+//! Numbers in, numbers out: the crate knows neither models nor run directories, opens no file and draws
+//! no picture. No clock, no randomness, no threads: the same curves give the same law.
+
 pub mod curve;
 pub mod error;
 pub mod fit;
@@ -10,6 +32,7 @@ pub mod score;
 pub mod search;
 pub mod table;
 mod tissue;
+
 pub use curve::{Curve, Point};
 pub use error::LawError;
 pub use fit::{Estimate, Fit, fit};

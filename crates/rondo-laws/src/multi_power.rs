@@ -17,6 +17,8 @@ use crate::schedule::Steps;
 #[derive(Clone, Debug)]
 pub(crate) struct MultiPower {
     pub(crate) steps: Steps,
+    /// ln η_k.
+    logs: Vec<f64>,
     blocks: Blocks,
 }
 
@@ -29,19 +31,18 @@ struct Reduction {
     by_gamma: f64,
 }
 
-/// The constants of G, and η_k^−γ for every step with a drop.
+/// The constants of G, and `scales`, η_k^−γ of every step.
 struct Drops<'a> {
     steps: &'a Steps,
     c: f64,
     beta: f64,
     scales: Vec<f64>,
-    logs: Vec<f64>,
+    logs: &'a [f64],
 }
 
 impl<'a> Drops<'a> {
-    fn new(steps: &'a Steps, constants: &[f64]) -> Self {
+    fn new(steps: &'a Steps, logs: &'a [f64], constants: &[f64]) -> Self {
         let (c, beta, gamma) = (constants[4], constants[5], constants[6]);
-        let logs: Vec<f64> = steps.rates.iter().map(|rate| rate.ln()).collect();
         Self {
             steps,
             c,
@@ -71,15 +72,22 @@ impl<'a> Drops<'a> {
     }
 }
 
+fn logs(steps: &Steps) -> Vec<f64> {
+    steps.rates.iter().map(|rate| rate.ln()).collect()
+}
+
 impl MultiPower {
     pub(crate) fn new(steps: Steps) -> Self {
-        let blocks = Blocks::new(&steps);
-        Self { steps, blocks }
+        Self {
+            logs: logs(&steps),
+            blocks: Blocks::new(&steps),
+            steps,
+        }
     }
 
     /// Returns the law's values at some places, to a relative 10⁻⁷ of the exact sum over drops.
     pub(crate) fn evaluate(&self, constants: &[f64], places: &[usize]) -> Vec<Value> {
-        let drops = Drops::new(&self.steps, constants);
+        let drops = Drops::new(&self.steps, &self.logs, constants);
         let mut seen = Vec::new();
         places
             .iter()
@@ -119,7 +127,8 @@ pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
     let total = steps.sums[end];
     let power = power_term(constants, total);
     let common = -exponent * (power.loss - constants[0]) / total;
-    let drops = Drops::new(steps, constants);
+    let logs = logs(steps);
+    let drops = Drops::new(steps, &logs, constants);
     let (mut sum, mut earlier) = (0.0, 0.0);
     let mut slopes = vec![common; end + 1];
     for k in 1..=end {
@@ -192,7 +201,8 @@ mod tests {
     /// Compares the sum over blocks with the sum over every step.
     fn check_accuracy(name: &str, schedule: &Schedule, constants: [f64; 7]) {
         let steps = Steps::of(schedule);
-        let drops = Drops::new(&steps, &constants);
+        let logs = logs(&steps);
+        let drops = Drops::new(&steps, &logs, &constants);
         let stride = steps.logged.len().div_ceil(60);
         let places: Vec<usize> = steps.logged.iter().copied().step_by(stride).collect();
         let law = MultiPower::new(steps.clone());

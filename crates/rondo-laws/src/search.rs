@@ -191,8 +191,8 @@ mod tests {
     use crate::law::tests::{MULTI_POWER, TISSUE};
 
     const HORIZON: Horizon = Horizon {
-        warmup: 500,
-        steps: 12_000,
+        warmup: 250,
+        steps: 6000,
         peak: 3e-4,
         floor: 0.0,
     };
@@ -316,7 +316,7 @@ mod tests {
             error.to_string()
         };
         let steps = |steps| Horizon { steps, ..HORIZON };
-        assert!(refused(steps(500)).ends_with("warm-up of 500 and at most 20000000, found 500"));
+        assert!(refused(steps(250)).ends_with("warm-up of 250 and at most 20000000, found 250"));
         let peak = Horizon {
             peak: f64::NAN,
             ..HORIZON

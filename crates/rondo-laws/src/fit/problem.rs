@@ -28,6 +28,15 @@ impl Fitted {
         }
     }
 
+    pub(super) fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
+    /// Returns how many points the curve has.
+    pub(super) fn points(&self) -> usize {
+        self.log_losses.len()
+    }
+
     /// Returns the law's values at at most `most` points, and the log losses there.
     pub(super) fn evaluate(&self, constants: &[f64], most: usize) -> (Vec<Value>, Vec<f64>) {
         let (places, log_losses) = self.chosen(most);
@@ -35,7 +44,7 @@ impl Fitted {
     }
 
     /// Returns the places of at most `most` points, evenly chosen, and their log losses.
-    fn chosen(&self, most: usize) -> (Vec<usize>, Vec<f64>) {
+    pub(super) fn chosen(&self, most: usize) -> (Vec<usize>, Vec<f64>) {
         let points = self.prepared.points();
         let count = points.len().min(most);
         let last = points.len() - 1;
@@ -128,27 +137,35 @@ impl<'a> Problem<'a> {
     }
 
     fn evaluate(&mut self) {
-        let constants = self.constants();
-        let slopes: Vec<f64> = self
-            .ranges
-            .iter()
-            .zip(&self.u)
-            .map(|(range, u)| range.slope(*u))
-            .collect();
-        self.residuals.clear();
-        for (prepared, places, log_losses) in &self.curves {
-            let values = prepared.evaluate(&constants, places);
-            for (value, log_loss) in values.iter().zip(log_losses) {
-                // Constants that predict a loss at or below zero are far away, not impossible.
-                let loss = value.loss.max(f64::MIN_POSITIVE);
-                let by_place = value.slopes.iter().zip(&slopes);
-                self.residuals.push(Residual {
-                    value: loss.ln() - log_loss,
-                    slopes: by_place.map(|(slope, by)| slope * by / loss).collect(),
-                });
-            }
+        let curves = self.curves.iter();
+        let curves = curves.map(|(prepared, places, logs)| (*prepared, &places[..], &logs[..]));
+        self.residuals = residuals(curves, self.ranges, self.u.as_slice());
+    }
+}
+
+/// Returns r at places of curves, for the constants at u.
+pub(super) fn residuals<'a>(
+    curves: impl Iterator<Item = (&'a Prepared, &'a [usize], &'a [f64])>,
+    ranges: &[Range],
+    u: &[f64],
+) -> Vec<Residual> {
+    let pairs = || ranges.iter().zip(u);
+    let constants: Vec<f64> = pairs().map(|(range, u)| range.value(*u)).collect();
+    let by_place: Vec<f64> = pairs().map(|(range, u)| range.slope(*u)).collect();
+    let mut residuals = Vec::new();
+    for (prepared, places, log_losses) in curves {
+        let values = prepared.evaluate(&constants, places);
+        for (value, log_loss) in values.iter().zip(log_losses) {
+            // Constants that predict a loss at or below zero are far away, not impossible.
+            let loss = value.loss.max(f64::MIN_POSITIVE);
+            let slopes = value.slopes.iter().zip(&by_place);
+            residuals.push(Residual {
+                value: loss.ln() - log_loss,
+                slopes: slopes.map(|(slope, by)| slope * by / loss).collect(),
+            });
         }
     }
+    residuals
 }
 
 /// Returns q and dq/dr of a residual.

@@ -8,15 +8,17 @@
 //! ```
 //!
 //! (Huber, Robust Statistics, section 7.6). τ ≥ 1 is the autocorrelation time of ψ along the curves: what
-//! a law misses is missed at many points in a row, which are then fewer than they seem. An interval is
-//! symmetric in u, so it is not in the constant, and never leaves the range.
+//! a law misses is missed at many points in a row, which are then fewer than they seem. Where
+//! this determines each constant, its interval is symmetric in u; where it leaves one of them loose, the
+//! intervals reach as far as those of a profile with the same distance from the fit, if that is farther.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::bounds::Range;
-use super::problem::{DELTA, Problem, Residual};
+use super::problem::{DELTA, Fitted, Problem, Residual};
+use super::profile::Profile;
 
 /// An interval whose ends differ by more than this factor hardly determines a constant.
 const LOOSE: f64 = 2.0;
@@ -41,11 +43,14 @@ pub struct Estimate {
     pub loose: bool,
 }
 
-/// Returns an estimate of each constant, and the autocorrelation time τ.
+/// Returns an estimate of each constant, and the autocorrelation time τ. `end` is how far free
+/// coordinates go.
 pub(super) fn estimates(
     symbols: &[&'static str],
     ranges: &[Range],
+    fitted: &[Fitted],
     problem: &Problem<'_>,
+    end: f64,
 ) -> (Vec<Estimate>, f64) {
     let residuals = problem.residuals_by_place();
     let (count, free) = (residuals.len() as f64, ranges.len() as f64);
@@ -67,19 +72,27 @@ pub(super) fn estimates(
     let variances = inverse_diagonal(residuals, ranges.len());
     let students = StudentsT::new(0.0, 1.0, (left / tau).max(1.0));
     let quantile = students.map_or(1.96, |students| students.inverse_cdf(0.975));
+    let place = problem.place();
+    // A constant without any spread would never reach the next place.
+    let reach =
+        |index: usize| (quantile * (noise * variances[index]).sqrt()).clamp(1e-9, 2.0 * end);
+    let factor = |index: usize, ends: [f64; 2]| ranges[index].factor(ends[0], ends[1]);
+    let straight = |index: usize| [place[index] - reach(index), place[index] + reach(index)];
+    let bent = (0..ranges.len()).any(|index| factor(index, straight(index)) > LOOSE);
+    let profile = Profile::new(fitted, ranges, place, quantile * noise.sqrt(), end);
     let estimate = |index: usize| {
-        let (range, u) = (ranges[index], problem.place()[index]);
-        let deviation = (noise * variances[index]).sqrt();
-        // Farther than this the ends of the range are reached in any case.
-        let reach = (quantile * deviation).min(1e3);
-        let ends = [u - reach, u + reach].map(|u| range.value(u));
+        let ends = match bent {
+            true => [-reach(index), reach(index)].map(|reach| profile.end(index, reach)),
+            false => straight(index),
+        };
+        let [one, other] = ends.map(|u| ranges[index].value(u));
         Estimate {
             symbol: symbols[index],
-            value: range.value(u),
-            deviation: (ends[1] - ends[0]).abs() / (2.0 * quantile),
-            low: ends[0].min(ends[1]),
-            high: ends[0].max(ends[1]),
-            loose: range.factor(u - reach, u + reach) > LOOSE,
+            value: ranges[index].value(place[index]),
+            deviation: (one - other).abs() / (2.0 * quantile),
+            low: one.min(other),
+            high: one.max(other),
+            loose: factor(index, ends) > LOOSE,
         }
     };
     ((0..ranges.len()).map(estimate).collect(), tau)

@@ -1,0 +1,232 @@
+//! Loss curves beside what a law predicts for them.
+
+use crate::axis::Axis;
+use crate::error::FigureError;
+use crate::legend::{Entry, Legend};
+use crate::lines::Line;
+use crate::page::Page;
+use crate::palette::{Dash, WHITE, series};
+use crate::panel::{LABELS, Panel};
+use crate::picture::Picture;
+use crate::scene::{Area, Scene, Stroke};
+use crate::table::{self, Table};
+
+const NAME: &str = "fit-law";
+/// Heights of the frames: of the losses, and of the errors below them.
+const HEIGHTS: [f64; 2] = [520.0, 260.0];
+const BETWEEN: f64 = 26.0;
+/// How far the colour of a measured loss is on its way to white.
+const PALE: f64 = 0.55;
+
+/// A curve with its prediction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictedCurve {
+    /// What the curve is called.
+    pub name: String,
+    /// Whether the law was fitted to it.
+    pub fitted: bool,
+    /// Its points, in the order of steps.
+    pub points: Vec<PredictedPoint>,
+}
+
+/// A loss and its prediction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PredictedPoint {
+    /// Updates done.
+    pub step: u64,
+    /// The loss, in nat/token; one that is not finite is a gap.
+    pub loss: f64,
+    /// What the law predicts.
+    pub predicted: f64,
+}
+
+impl PredictedPoint {
+    /// Returns the error of the prediction, in percent of the loss.
+    fn error(&self) -> f64 {
+        100.0 * (self.predicted - self.loss) / self.loss
+    }
+}
+
+/// Draws two panels, one above the other, over the step on a shared linear axis: every curve's loss,
+/// pale, under its prediction; and the error of the prediction in percent. Predictions of curves that
+/// the law was not fitted to are dashed.
+///
+/// Its table has the columns `curve,fitted,step,loss,predicted,error_percent`.
+///
+/// # Errors
+/// [`FigureError::Empty`] without curves, and where one has no point with a finite loss and prediction.
+pub fn fit_law(law: &str, curves: &[PredictedCurve]) -> Result<Picture, FigureError> {
+    for curve in curves {
+        if !curve.points.iter().any(|point| point.error().is_finite()) {
+            let reason = format!("curve `{}` has no loss with a prediction", curve.name);
+            return Err(FigureError::empty(NAME, reason));
+        }
+    }
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let steps = points().map(|point| point.step as f64);
+    let x = Axis::linear("Step", steps.chain([0.0]), 0.0);
+    let losses = points().flat_map(|point| [point.loss, point.predicted]);
+    let loss = Axis::linear("Loss", losses, 0.04);
+    let errors = points().map(PredictedPoint::error).chain([0.0]);
+    let error = Axis::linear("Error (%)", errors, 0.06);
+    let (Some(x), Some(loss), Some(error), [_, ..]) = (x, loss, error, curves) else {
+        return Err(FigureError::empty(NAME, "no curve is given"));
+    };
+    Ok(Picture::new(
+        NAME,
+        draw(law, curves, &x, [loss, error]),
+        table(curves),
+    ))
+}
+
+fn draw(law: &str, curves: &[PredictedCurve], x: &Axis, axes: [Axis; 2]) -> Scene {
+    let mut caption = vec![
+        "Pale lines are measured, clear ones predicted; the error is prediction less loss."
+            .to_owned(),
+    ];
+    if curves.iter().any(|curve| !curve.fitted) {
+        caption.push("Dashed curves were predicted without having been fitted.".to_owned());
+    }
+    let strokes: Vec<Stroke> = curves
+        .iter()
+        .enumerate()
+        .map(|(index, curve)| Stroke {
+            dash: if curve.fitted {
+                Dash::Solid
+            } else {
+                Dash::Dashed
+            },
+            ..Stroke::solid(series(index), 2.6)
+        })
+        .collect();
+    let legend = Legend::of(
+        curves
+            .iter()
+            .zip(&strokes)
+            .map(|(curve, stroke)| Entry::line(curve.name.clone(), *stroke)),
+    );
+    let title = format!("Loss and the prediction of law {law}");
+    let height = HEIGHTS[0] + HEIGHTS[1] + BETWEEN + LABELS;
+    let Page { mut scene, body } = Page::new(&title, height, &caption, &Legend::default(), &legend);
+    let [loss, error] = axes;
+    let seam = body.top + HEIGHTS[0];
+    let upper = Area {
+        bottom: seam + LABELS,
+        ..body
+    };
+    let lower = Area {
+        top: seam + BETWEEN,
+        ..body
+    };
+    let mut panels = [
+        Panel::fit(upper, x.unlabelled(), loss),
+        Panel::fit(lower, x.clone(), error),
+    ];
+    Panel::align(&mut panels);
+    let line = |curve: &PredictedCurve, stroke, value: fn(&PredictedPoint) -> f64| {
+        let values = curve
+            .points
+            .iter()
+            .map(|point| (point.step as f64, value(point)));
+        Line::plain(values.collect(), stroke)
+    };
+    let pairs = || curves.iter().zip(&strokes);
+    let measured = pairs().map(|(curve, stroke)| {
+        let pale = Stroke::solid(stroke.colour.toward(WHITE, PALE), 6.0);
+        line(curve, pale, |point| point.loss)
+    });
+    let predicted = pairs().map(|(curve, stroke)| line(curve, *stroke, |point| point.predicted));
+    let losses: Vec<Line> = measured.chain(predicted).collect();
+    panels[0].plot(&mut scene, &losses, &[]);
+    let errors: Vec<Line> = pairs()
+        .map(|(curve, stroke)| {
+            let thin = Stroke {
+                width: 1.8,
+                ..*stroke
+            };
+            line(curve, thin, PredictedPoint::error)
+        })
+        .collect();
+    panels[1].plot(&mut scene, &errors, &[0.0]);
+    scene
+}
+
+fn table(curves: &[PredictedCurve]) -> Table {
+    let header = [
+        "curve",
+        "fitted",
+        "step",
+        "loss",
+        "predicted",
+        "error_percent",
+    ];
+    let mut table = Table::new(header);
+    for curve in curves {
+        for point in &curve.points {
+            table.row([
+                table::text(&curve.name),
+                curve.fitted.to_string(),
+                point.step.to_string(),
+                table::number(point.loss),
+                table::number(point.predicted),
+                table::number(point.error()),
+            ]);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(name: &str, fitted: bool) -> PredictedCurve {
+        let point = |step, loss, predicted| PredictedPoint {
+            step,
+            loss,
+            predicted,
+        };
+        PredictedCurve {
+            name: name.into(),
+            fitted,
+            points: vec![
+                point(100, 4.0, 4.5),
+                point(200, f64::NAN, 3.5),
+                point(300, 2.0, 2.0),
+            ],
+        }
+    }
+
+    #[test]
+    fn curves_and_errors_share_the_axis_of_steps() {
+        let curves = [curve("cosine", true), curve("wsd", false)];
+        let picture = fit_law("tissue", &curves).expect("a picture");
+        let svg = picture.svg();
+        for text in ["Step", "Loss", "Error (%)", "cosine", "wsd"] {
+            assert_eq!(svg.matches(&format!(">{text}<")).count(), 1, "{text}");
+        }
+        assert!(svg.contains("Dashed curves were predicted"));
+        assert!(svg.contains("law tissue"));
+        let expected = "\
+curve,fitted,step,loss,predicted,error_percent
+cosine,true,100,4.0,4.5,12.5
+cosine,true,200,,3.5,
+cosine,true,300,2.0,2.0,0.0
+";
+        assert!(picture.csv().starts_with(expected), "{}", picture.csv());
+    }
+
+    #[test]
+    fn curves_without_a_prediction_are_refused() {
+        let mut bare = curve("b", false);
+        bare.points.truncate(0);
+        let error = fit_law("tissue", &[curve("a", true), bare]).expect_err("a refusal");
+        assert!(
+            error
+                .to_string()
+                .ends_with("curve `b` has no loss with a prediction")
+        );
+        let error = fit_law("tissue", &[]).expect_err("a refusal");
+        assert!(error.to_string().ends_with("no curve is given"), "{error}");
+    }
+}

@@ -1,0 +1,307 @@
+//! Learning-rate schedules, and the loss that each of them led to.
+//!
+//! Kaplan et al. 2020, arXiv 2001.08361, appendix D.6, the figure of many schedules on one small model:
+//! with warm-up and a final decay, the loss depends on the summed learning rate and on little else.
+
+use crate::axis::Axis;
+use crate::error::FigureError;
+use crate::grid;
+use crate::legend::{Entry, Legend};
+use crate::lines::Line;
+use crate::marker::Marker;
+use crate::page::Page;
+use crate::palette::{Colour, INK, SERIES};
+use crate::panel::Panel;
+use crate::picture::Picture;
+use crate::scene::{Scene, Stroke};
+use crate::table::{self, Table};
+use crate::ticks::number;
+use crate::viridis::viridis;
+
+const NAME: &str = "lr-schedules";
+const HEIGHT: f64 = 640.0;
+const MARK: f64 = 8.5;
+/// The end of the colour map is too bright for a line on white.
+const BRIGHTEST: f64 = 0.92;
+
+/// A run, by its schedule and where it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScheduledRun {
+    /// What the run is called.
+    pub name: String,
+    /// Step and learning rate, in the order of steps.
+    pub rates: Vec<(u64, f64)>,
+    /// The learning rate summed over all steps.
+    pub lr_sum: f64,
+    /// The loss at the end, in nat/token; one that is not finite has no point.
+    pub loss: f64,
+}
+
+/// A loss for each summed learning rate, as a law has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LawLine {
+    /// What the law is called.
+    pub name: String,
+    /// Summed learning rate and loss, in the order in which they are joined.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Spearman's rank correlation of final loss and summed learning rate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Correlation {
+    /// ρ, from −1 to 1.
+    pub rho: f64,
+    /// Its two-sided probability among unrelated numbers.
+    pub p_value: f64,
+}
+
+/// Draws two panels, all axes linear: the rate of every run against the step, and a point per run, its
+/// final loss against its summed rate, with a law's line where one is given. Up to nine runs have
+/// colours of their own and a legend; more are coloured by their summed rate.
+///
+/// Its table has the columns `series,name,x,y`: series `schedule` (step, rate), `run` (summed rate, loss)
+/// and `law` (summed rate, loss).
+///
+/// # Errors
+/// [`FigureError::Empty`] without runs, where one has no rate that is finite, and where none has a finite
+/// sum and loss.
+pub fn lr_schedules(
+    runs: &[ScheduledRun],
+    law: Option<&LawLine>,
+    correlation: Option<Correlation>,
+) -> Result<Picture, FigureError> {
+    if runs.is_empty() {
+        return Err(FigureError::empty(NAME, "no run is given"));
+    }
+    for run in runs {
+        if !run.rates.iter().any(|(_, rate)| rate.is_finite()) {
+            let reason = format!("run `{}` has no learning rate that is finite", run.name);
+            return Err(FigureError::empty(NAME, reason));
+        }
+    }
+    let rates = || runs.iter().flat_map(|run| &run.rates);
+    let steps = rates().map(|(step, _)| *step as f64);
+    let step = Axis::linear("Step", steps.chain([0.0]), 0.0);
+    let rate = rates().map(|(_, rate)| *rate).chain([0.0]);
+    let rate = Axis::linear("Learning Rate", rate, 0.03);
+    let ends = || {
+        runs.iter()
+            .map(|run| (run.lr_sum, run.loss))
+            .filter(is_finite)
+    };
+    let shown = || ends().chain(law.into_iter().flat_map(|law| law.points.iter().copied()));
+    let sum = Axis::linear("LR Summed Over Steps", shown().map(|(sum, _)| sum), 0.04);
+    let loss = Axis::linear("Loss", shown().map(|(_, loss)| loss), 0.06);
+    let (Some(step), Some(rate), Some(sum), Some(loss), Some(_)) =
+        (step, rate, sum, loss, ends().next())
+    else {
+        let reason = "no run has a finite loss and a finite summed learning rate";
+        return Err(FigureError::empty(NAME, reason));
+    };
+    let scene = draw(runs, law, correlation, [(step, rate), (sum, loss)]);
+    Ok(Picture::new(NAME, scene, table(runs, law)))
+}
+
+fn is_finite(point: &(f64, f64)) -> bool {
+    point.0.is_finite() && point.1.is_finite()
+}
+
+fn draw(
+    runs: &[ScheduledRun],
+    law: Option<&LawLine>,
+    correlation: Option<Correlation>,
+    [left, right]: [(Axis, Axis); 2],
+) -> Scene {
+    let colours = colours(runs);
+    let law_stroke = Stroke::solid(INK, 2.6);
+    let few = runs.len() <= SERIES.len();
+    let named = runs.iter().zip(&colours).filter(|_| few);
+    let named = named.map(|(run, colour)| Entry {
+        mark: Some((Marker::Circle, *colour)),
+        ..Entry::line(run.name.clone(), Stroke::solid(*colour, 3.0))
+    });
+    let fitted = law.map(|law| Entry::line(law.name.clone(), law_stroke));
+    let legend = Legend::of(named.chain(fitted));
+    let mut caption = Vec::new();
+    if !few {
+        caption.push("A run has one colour on both sides: the brighter, the larger its summed learning rate.".to_owned());
+    }
+    let gone = runs
+        .iter()
+        .filter(|run| !is_finite(&(run.lr_sum, run.loss)))
+        .count();
+    match gone {
+        0 => {}
+        1 => caption.push("One run has no finite loss and no point.".to_owned()),
+        _ => caption.push(format!("{gone} runs have no finite loss and no point.")),
+    }
+    caption.extend(correlation.map(|Correlation { rho, p_value }| {
+        let p = match p_value < 1e-12 {
+            true => "p < 10⁻¹²".to_owned(),
+            false => format!("p = {}", number(p_value)),
+        };
+        format!(
+            "Spearman's rank correlation of loss and summed rate: {}, {p}.",
+            number(rho)
+        )
+    }));
+    let title = "Learning-rate schedules and the loss they lead to";
+    let Page { mut scene, body } = Page::new(title, HEIGHT, &caption, &Legend::default(), &legend);
+    let places = grid::places(body, 2, 2);
+    let [left, right] =
+        [(left, places[0]), (right, places[1])].map(|((x, y), place)| Panel::fit(place, x, y));
+    let schedules: Vec<Line> = runs
+        .iter()
+        .zip(&colours)
+        .map(|(run, colour)| {
+            let values = run.rates.iter().map(|(step, rate)| (*step as f64, *rate));
+            Line::plain(values.collect(), Stroke::solid(*colour, 2.2))
+        })
+        .collect();
+    left.plot(&mut scene, &schedules, &[]);
+    let law: Vec<Line> = law
+        .map(|law| Line::plain(law.points.clone(), law_stroke))
+        .into_iter()
+        .collect();
+    right.plot(&mut scene, &law, &[]);
+    for (run, colour) in runs.iter().zip(&colours) {
+        if let Some(at) = right.point(run.lr_sum, run.loss) {
+            Marker::Circle.draw(&mut scene, at, MARK, *colour);
+        }
+    }
+    scene
+}
+
+/// Returns each run's colour.
+fn colours(runs: &[ScheduledRun]) -> Vec<Colour> {
+    if runs.len() <= SERIES.len() {
+        return SERIES[..runs.len()].to_vec();
+    }
+    let sums = || {
+        runs.iter()
+            .map(|run| run.lr_sum)
+            .filter(|sum| sum.is_finite())
+    };
+    let low = sums().fold(f64::INFINITY, f64::min);
+    let high = sums().fold(f64::NEG_INFINITY, f64::max);
+    let span = if high > low { high - low } else { 1.0 };
+    runs.iter()
+        .map(|run| match run.lr_sum.is_finite() {
+            true => viridis(BRIGHTEST * (run.lr_sum - low) / span),
+            false => SERIES[SERIES.len() - 1],
+        })
+        .collect()
+}
+
+fn table(runs: &[ScheduledRun], law: Option<&LawLine>) -> Table {
+    let mut table = Table::new(["series", "name", "x", "y"]);
+    let mut row = |series: &str, name: &str, x: String, y: f64| {
+        table.row([series.to_owned(), table::text(name), x, table::number(y)]);
+    };
+    for run in runs {
+        for (step, rate) in &run.rates {
+            row("schedule", &run.name, step.to_string(), *rate);
+        }
+    }
+    for run in runs {
+        row("run", &run.name, table::number(run.lr_sum), run.loss);
+    }
+    if let Some(law) = law {
+        for (sum, loss) in &law.points {
+            row("law", &law.name, table::number(*sum), *loss);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(name: &str, lr_sum: f64, loss: f64) -> ScheduledRun {
+        ScheduledRun {
+            name: name.into(),
+            rates: vec![(1, 1e-4), (10, 1e-3), (100, 0.0)],
+            lr_sum,
+            loss,
+        }
+    }
+
+    fn law() -> LawLine {
+        LawLine {
+            name: "L0 + A / S".into(),
+            points: vec![(0.05, 3.5), (0.1, 3.0)],
+        }
+    }
+
+    #[test]
+    fn both_panels_name_their_axes_and_the_table_holds_every_number() {
+        let runs = [run("cosine", 0.055, 3.25), run("a, b", 0.1, f64::NAN)];
+        let picture = lr_schedules(&runs, Some(&law()), None).expect("a picture");
+        let svg = picture.svg();
+        for text in [
+            "Step",
+            "Learning Rate",
+            "LR Summed Over Steps",
+            "Loss",
+            "cosine",
+            "a, b",
+            "L0 + A / S",
+        ] {
+            assert!(svg.contains(&format!(">{text}<")), "{text}");
+        }
+        assert!(svg.contains("One run has no finite loss and no point."));
+        let expected = "\
+series,name,x,y
+schedule,cosine,1,0.0001
+schedule,cosine,10,0.001
+schedule,cosine,100,0.0
+schedule,\"a, b\",1,0.0001
+schedule,\"a, b\",10,0.001
+schedule,\"a, b\",100,0.0
+run,cosine,0.055,3.25
+run,\"a, b\",0.1,
+law,L0 + A / S,0.05,3.5
+law,L0 + A / S,0.1,3.0
+";
+        assert_eq!(picture.csv(), expected);
+    }
+
+    #[test]
+    fn many_runs_are_coloured_by_their_sums_and_have_no_legend() {
+        let runs: Vec<ScheduledRun> = (1..=24)
+            .map(|i| run(&format!("run {i}"), f64::from(i), 3.0 - 0.01 * f64::from(i)))
+            .collect();
+        let svg = lr_schedules(&runs, None, None).expect("a picture").svg();
+        assert!(!svg.contains(">run 1<"));
+        assert!(svg.contains("the brighter, the larger"));
+        let colours = colours(&runs);
+        assert_eq!(colours[0], viridis(0.0));
+        assert_eq!(colours[23], viridis(BRIGHTEST));
+    }
+
+    #[test]
+    fn a_correlation_is_told_in_the_caption() {
+        let told = |rho, p_value| {
+            let correlation = Some(Correlation { rho, p_value });
+            lr_schedules(&[run("a", 1.0, 3.0)], None, correlation)
+                .expect("a picture")
+                .svg()
+        };
+        assert!(told(-0.93, 0.002).contains("summed rate: −0.93, p = 0.002."));
+        assert!(told(-1.0, 0.0).contains("−1, p &lt; 10⁻¹²."));
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        let refused = |runs: &[ScheduledRun]| {
+            let error = lr_schedules(runs, Some(&law()), None).expect_err("a refusal");
+            error.to_string()
+        };
+        assert!(refused(&[]).ends_with("no run is given"));
+        assert!(refused(&[run("a", 1.0, f64::NAN)]).contains("no run has a finite loss"));
+        let mut bare = run("b", 1.0, 1.0);
+        bare.rates.clear();
+        assert!(refused(&[run("a", 1.0, 1.0), bare]).contains("run `b` has no learning rate"));
+    }
+}

@@ -1,0 +1,177 @@
+//! How far a constant can move while the others follow.
+//!
+//! Where constants are hardly determined, what a law predicts bends with them, and an interval from its
+//! slopes at one place is wrong. The interval here is that of a profile: the farthest values of one
+//! constant for which the others, fitted again, bring the predicted log losses to within a distance of
+//! those that were fitted. Where the law is straight, both are the same.
+
+use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt};
+use nalgebra::storage::Owned;
+use nalgebra::{DMatrix, DVector, Dyn};
+
+use super::SLOPING;
+use super::bounds::Range;
+use super::problem::{Fitted, Residual, residuals};
+
+/// Points of each curve that stand for all of them.
+const POINTS: usize = 48;
+/// Evaluations of each fit of the others, per constant and one more.
+const PATIENCE: usize = 10;
+/// Times that the last step outward is halved.
+const HALVINGS: usize = 4;
+
+/// A fit's predictions, and the distance from them that is allowed.
+pub(super) struct Profile<'a> {
+    curves: Vec<(&'a Fitted, Vec<usize>, Vec<f64>)>,
+    /// The root of how many points each residual stands for.
+    weights: Vec<f64>,
+    ranges: &'a [Range],
+    place: &'a [f64],
+    distance: f64,
+    end: f64,
+}
+
+impl<'a> Profile<'a> {
+    /// Allows the root of the summed squared differences of log losses at all points to be `distance`;
+    /// free coordinates of constants are looked for up to ±`end`.
+    pub(super) fn new(
+        fitted: &'a [Fitted],
+        ranges: &'a [Range],
+        place: &'a [f64],
+        distance: f64,
+        end: f64,
+    ) -> Self {
+        let constants: Vec<f64> = ranges.iter().zip(place).map(|(r, u)| r.value(*u)).collect();
+        let (mut curves, mut weights) = (Vec::new(), Vec::new());
+        for curve in fitted {
+            let (places, _) = curve.chosen(POINTS);
+            let (values, _) = curve.evaluate(&constants, POINTS);
+            let logs: Vec<f64> = values.iter().map(|value| value.loss.ln()).collect();
+            let share = curve.points() as f64 / places.len() as f64;
+            weights.extend(places.iter().map(|_| share.sqrt()));
+            curves.push((curve, places, logs));
+        }
+        Self {
+            curves,
+            weights,
+            ranges,
+            place,
+            distance,
+            end,
+        }
+    }
+
+    /// Returns the farthest free coordinate of a constant in one direction, where it is farther than
+    /// `reach`; the place at `reach` where it is not.
+    pub(super) fn end(&self, constant: usize, reach: f64) -> f64 {
+        let mut others = self.place.to_vec();
+        let mut inside = self.place[constant];
+        let mut outside = inside + reach;
+        let mut step = reach;
+        for doubling in 0.. {
+            if outside.abs() >= self.end {
+                return self.end.copysign(reach);
+            }
+            if !self.holds(constant, outside, &mut others) {
+                if doubling == 0 {
+                    return outside;
+                }
+                break;
+            }
+            inside = outside;
+            outside += step;
+            step *= 2.0;
+        }
+        for _ in 0..HALVINGS {
+            let middle = f64::midpoint(inside, outside);
+            match self.holds(constant, middle, &mut others) {
+                true => inside = middle,
+                false => outside = middle,
+            }
+        }
+        f64::midpoint(inside, outside)
+    }
+
+    /// Returns whether the others can follow a constant to a place; if so, `others` are where they are.
+    fn holds(&self, constant: usize, target: f64, others: &mut Vec<f64>) -> bool {
+        // Those at an end of their range begin where they have slopes, to come back if they must.
+        let mut u: Vec<f64> = others.iter().map(|u| u.clamp(-SLOPING, SLOPING)).collect();
+        u[constant] = target;
+        let mut follow = Follow {
+            profile: self,
+            constant,
+            u,
+            residuals: Vec::new(),
+        };
+        follow.evaluate();
+        let minimiser = LevenbergMarquardt::new()
+            .with_tol(1e-5)
+            .with_patience(PATIENCE);
+        let (follow, report) = minimiser.minimize(follow);
+        let holds = (2.0 * report.objective_function).sqrt() <= self.distance;
+        if holds {
+            *others = follow.u;
+        }
+        holds
+    }
+}
+
+/// The fit of the other constants.
+struct Follow<'a> {
+    profile: &'a Profile<'a>,
+    constant: usize,
+    u: Vec<f64>,
+    residuals: Vec<Residual>,
+}
+
+impl Follow<'_> {
+    fn evaluate(&mut self) {
+        self.residuals = residuals(
+            self.profile.curves.iter().map(|(curve, places, logs)| {
+                (curve.prepared(), places.as_slice(), logs.as_slice())
+            }),
+            self.profile.ranges,
+            &self.u,
+        );
+    }
+
+    /// Returns the place of a free constant among all.
+    fn index(&self, free: usize) -> usize {
+        free + usize::from(free >= self.constant)
+    }
+}
+
+impl LeastSquaresProblem<f64, Dyn, Dyn> for Follow<'_> {
+    type ResidualStorage = Owned<f64, Dyn>;
+    type JacobianStorage = Owned<f64, Dyn, Dyn>;
+    type ParameterStorage = Owned<f64, Dyn>;
+
+    fn set_params(&mut self, free: &DVector<f64>) {
+        for (i, value) in free.iter().enumerate() {
+            let index = self.index(i);
+            self.u[index] = *value;
+        }
+        self.evaluate();
+    }
+
+    fn params(&self) -> DVector<f64> {
+        DVector::from_fn(self.u.len() - 1, |i, _| self.u[self.index(i)])
+    }
+
+    fn residuals(&self) -> Option<DVector<f64>> {
+        let weights = &self.profile.weights;
+        let all = DVector::from_fn(weights.len(), |i, _| weights[i] * self.residuals[i].value);
+        all.iter().all(|value| value.is_finite()).then_some(all)
+    }
+
+    fn jacobian(&self) -> Option<DMatrix<f64>> {
+        let weights = &self.profile.weights;
+        let matrix = DMatrix::from_fn(weights.len(), self.u.len() - 1, |i, j| {
+            weights[i] * self.residuals[i].slopes[self.index(j)]
+        });
+        matrix
+            .iter()
+            .all(|slope| slope.is_finite())
+            .then_some(matrix)
+    }
+}
