@@ -122,29 +122,7 @@ fn draw(
     });
     let fitted = law.map(|law| Entry::line(law.name.clone(), law_stroke));
     let legend = Legend::of(named.chain(fitted));
-    let mut caption = Vec::new();
-    if !few {
-        caption.push("A run has one colour on both sides: the brighter, the larger its summed learning rate.".to_owned());
-    }
-    let gone = runs
-        .iter()
-        .filter(|run| !is_finite(&(run.lr_sum, run.loss)))
-        .count();
-    match gone {
-        0 => {}
-        1 => caption.push("One run has no finite loss and no point.".to_owned()),
-        _ => caption.push(format!("{gone} runs have no finite loss and no point.")),
-    }
-    caption.extend(correlation.map(|Correlation { rho, p_value }| {
-        let p = match p_value < 1e-12 {
-            true => "p < 10⁻¹²".to_owned(),
-            false => format!("p = {}", number(p_value)),
-        };
-        format!(
-            "Spearman's rank correlation of loss and summed rate: {}, {p}.",
-            number(rho)
-        )
-    }));
+    let caption = caption(runs, few, correlation);
     let title = "Learning-rate schedules and the loss they lead to";
     let Page { mut scene, body } = Page::new(title, HEIGHT, &caption, &Legend::default(), &legend);
     let places = grid::places(body, 2, 2);
@@ -170,6 +148,33 @@ fn draw(
         }
     }
     scene
+}
+
+fn caption(runs: &[ScheduledRun], few: bool, correlation: Option<Correlation>) -> Vec<String> {
+    let mut caption = Vec::new();
+    caption.extend(correlation.map(|Correlation { rho, p_value }| {
+        let p = match p_value < 1e-12 {
+            true => "p < 10⁻¹²".to_owned(),
+            false => format!("p = {}", number(p_value)),
+        };
+        format!(
+            "Spearman's rank correlation of loss and summed rate: {}, {p}.",
+            number(rho)
+        )
+    }));
+    if !few {
+        caption.push("A run has one colour on both sides: the brighter, the larger its summed learning rate.".to_owned());
+    }
+    let gone = runs
+        .iter()
+        .filter(|run| !is_finite(&(run.lr_sum, run.loss)))
+        .count();
+    match gone {
+        0 => {}
+        1 => caption.push("One run has no finite loss and no point.".to_owned()),
+        _ => caption.push(format!("{gone} runs have no finite loss and no point.")),
+    }
+    caption
 }
 
 /// Returns each run's colour.

@@ -15,7 +15,7 @@ use crate::table::{self, Table};
 const NAME: &str = "sparsity";
 const PANELS: usize = 3;
 /// Height of the frame of a panel.
-const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 320.0;
 /// Between frames.
 const BETWEEN: f64 = 26.0;
 
@@ -110,7 +110,7 @@ fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
         ),
     };
     let title = "Sparsity, the strength that brings it about, and its cost";
-    let height = PANELS as f64 * (HEIGHT + BETWEEN) + LABELS;
+    let height = PANELS as f64 * (HEIGHT + BETWEEN) - BETWEEN + LABELS;
     let Page { mut scene, body } = Page::new(title, height, &caption, &Legend::default(), &legend);
     let mut panels: Vec<Panel> = axes
         .into_iter()
