@@ -16,7 +16,7 @@ use super::problem::{Fitted, Residual, residuals};
 /// Points of each curve that stand for all of them.
 const POINTS: usize = 48;
 /// Evaluations of each fit of the others, per constant and one more.
-const PATIENCE: usize = 10;
+const PATIENCE: usize = 12;
 /// Times that the last step outward is halved.
 const HALVINGS: usize = 4;
 
@@ -61,26 +61,24 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// Returns the farthest free coordinate of a constant in one direction, where it is farther than
-    /// `reach`; the place at `reach` where it is not.
+    /// Returns the farthest free coordinate of a constant in one direction, or the place at `reach`
+    /// where that is farther. The steps outward are short at first, so that the others can follow.
     pub(super) fn end(&self, constant: usize, reach: f64) -> f64 {
+        let start = self.place[constant];
+        let straight = start + reach;
+        if straight.abs() >= self.end {
+            return self.end.copysign(reach);
+        }
         let mut others = self.place.to_vec();
-        let mut inside = self.place[constant];
-        let mut outside = inside + reach;
-        let mut step = reach;
-        for doubling in 0.. {
+        let (mut inside, mut step) = (start, reach / 2.0);
+        let mut outside = inside + step;
+        while self.holds(constant, outside.clamp(-self.end, self.end), &mut others) {
             if outside.abs() >= self.end {
                 return self.end.copysign(reach);
             }
-            if !self.holds(constant, outside, &mut others) {
-                if doubling == 0 {
-                    return outside;
-                }
-                break;
-            }
             inside = outside;
-            outside += step;
             step *= 2.0;
+            outside += step;
         }
         for _ in 0..HALVINGS {
             let middle = f64::midpoint(inside, outside);
@@ -89,7 +87,11 @@ impl<'a> Profile<'a> {
                 false => outside = middle,
             }
         }
-        f64::midpoint(inside, outside)
+        let found = f64::midpoint(inside, outside);
+        match (found - start).abs() > reach.abs() {
+            true => found,
+            false => straight,
+        }
     }
 
     /// Returns whether the others can follow a constant to a place; if so, `others` are where they are.
@@ -105,7 +107,7 @@ impl<'a> Profile<'a> {
         };
         follow.evaluate();
         let minimiser = LevenbergMarquardt::new()
-            .with_tol(1e-5)
+            .with_tol(1e-6)
             .with_patience(PATIENCE);
         let (follow, report) = minimiser.minimize(follow);
         let holds = (2.0 * report.objective_function).sqrt() <= self.distance;

@@ -11,6 +11,8 @@
 //! a law misses is missed at many points in a row, which are then fewer than they seem. Where
 //! this determines each constant, its interval is symmetric in u; where it leaves one of them loose, the
 //! intervals reach as far as those of a profile with the same distance from the fit, if that is farther.
+//!
+//! The quantile is Bonferroni's: of p constants each is missed with a probability of 5 % / p.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::Serialize;
@@ -34,9 +36,9 @@ pub struct Estimate {
     pub value: f64,
     /// Its standard error: that of a normal distribution with an interval as wide.
     pub deviation: f64,
-    /// Where its 95 % interval begins.
+    /// Where its interval begins: all intervals together hold their constants with 95 % probability.
     pub low: f64,
-    /// Where its 95 % interval ends.
+    /// Where its interval ends.
     pub high: f64,
     /// Whether the curves hardly determine it: the ends of the interval differ by more than a factor 2
     /// (of λ, what it lacks of 1).
@@ -71,7 +73,9 @@ pub(super) fn estimates(
     let noise = tau * (correction / linear).powi(2) * squares / left;
     let variances = inverse_diagonal(residuals, ranges.len());
     let students = StudentsT::new(0.0, 1.0, (left / tau).max(1.0));
-    let quantile = students.map_or(1.96, |students| students.inverse_cdf(0.975));
+    let quantile = students.map_or(f64::INFINITY, |students| {
+        students.inverse_cdf(1.0 - 0.025 / free)
+    });
     let place = problem.place();
     // A constant without any spread would never reach the next place.
     let reach =
