@@ -22,7 +22,7 @@
 //!
 //! * [`violation`]: what is wrong, where, and how it is printed
 //! * `value`: the tree of values with origins
-//! * `path`: dotted keys
+//! * [`path`]: dotted keys
 //! * [`document`]: from text to the tree
 //! * `overrides`: `key=value` from the command line
 //! * `error`: a structured reading error
@@ -41,7 +41,7 @@ mod de;
 pub mod document;
 mod error;
 mod overrides;
-mod path;
+pub mod path;
 pub mod print;
 mod read;
 mod suggest;

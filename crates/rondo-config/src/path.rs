@@ -3,7 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 /// Splits a dotted key as TOML does. Returns `None` when it is not one key.
-pub(crate) fn parse(key: &str) -> Option<Vec<String>> {
+pub fn parse(key: &str) -> Option<Vec<String>> {
     if key.contains(['\n', '=']) {
         return None;
     }
@@ -22,7 +22,7 @@ pub(crate) fn parse(key: &str) -> Option<Vec<String>> {
 }
 
 /// Joins keys with dots, quoting those that TOML would quote.
-pub(crate) fn dotted(path: &[String]) -> String {
+pub fn dotted(path: &[String]) -> String {
     let keys: Vec<String> = path.iter().map(|key| quoted_key(key)).collect();
     keys.join(".")
 }

@@ -1,0 +1,290 @@
+//! What makes a sweep file wrong.
+
+use std::fmt::Display;
+
+use rondo_config::path;
+
+use crate::SEED_KEY;
+use crate::file::{Distribution, Report, SweepFile, leaves};
+
+/// The largest number of runs.
+const MAX_RUNS: usize = 10_000;
+/// The largest number of grid axes, each of which is a part of a run's name.
+const MAX_GRID: usize = 8;
+
+/// A key and the place where it is set.
+struct Set {
+    path: Vec<String>,
+    place: String,
+}
+
+/// Reports every violation by its key.
+pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
+    if file.base.is_empty() {
+        report("base", "must name a run configuration".to_owned());
+    }
+    distinct("seeds", &file.seeds, report);
+    for (key, seeds) in [("seeds", &file.seeds[..]), ("draw_seed", &[file.draw_seed])] {
+        // TOML has no larger whole numbers.
+        if let Some(seed) = seeds.iter().find(|&&seed| i64::try_from(seed).is_err()) {
+            report(key, format!("must be at most {}, found {seed}", i64::MAX));
+        }
+    }
+    if file.grid.len() > MAX_GRID {
+        report(
+            "grid",
+            format!("has {} axes, more than {MAX_GRID}", file.grid.len()),
+        );
+    }
+    let mut fixed = Vec::new();
+    for (index, grid) in file.grid.iter().enumerate() {
+        distinct(&format!("grid.{index}.values"), &grid.values, report);
+        let place = format!("grid.{index}.key");
+        fixed.extend(key(&grid.key, place, &fixed, report));
+    }
+    for (index, random) in file.random.iter().enumerate() {
+        distribution(index, &random.distribution, report);
+        let place = format!("random.{index}.key");
+        fixed.extend(key(&random.key, place, &fixed, report));
+    }
+    list(file, fixed, report);
+    match (file.draws, file.random.len()) {
+        (0, _) => report("draws", "must be at least 1, found 0".to_owned()),
+        (2.., 0) => report(
+            "draws",
+            "there is nothing to draw: add [[random]], or leave it out".to_owned(),
+        ),
+        _ => {}
+    }
+    if file.count().is_none_or(|runs| runs > MAX_RUNS) {
+        report("", format!("expands to more than {MAX_RUNS} runs"));
+    }
+}
+
+impl SweepFile {
+    /// Returns the number of runs, where it is one.
+    fn count(&self) -> Option<usize> {
+        let axes = self.grid.iter().map(|grid| grid.values.len());
+        let others = [
+            self.list.len().max(1),
+            self.draws as usize,
+            self.seeds.len(),
+        ];
+        axes.chain(others)
+            .try_fold(1_usize, |product, length| product.checked_mul(length))
+    }
+}
+
+/// Checks the entries of the list; keys of two entries never meet in one run.
+fn list(file: &SweepFile, mut sets: Vec<Set>, report: Report<'_>) {
+    let fixed = sets.len();
+    for (index, entry) in file.list.iter().enumerate() {
+        if let Some(earlier) = file.list[..index].iter().position(|other| other == entry) {
+            report(
+                &format!("list.{index}"),
+                format!("is the same as list.{earlier}"),
+            );
+        }
+        for written in entry
+            .keys()
+            .filter(|written| path::parse(written).is_none())
+        {
+            let quoted = path::dotted(std::slice::from_ref(written));
+            report(
+                &format!("list.{index}.{quoted}"),
+                "is not a dotted key".to_owned(),
+            );
+        }
+        for leaf in leaves(entry) {
+            let place = format!("list.{index}.{}", leaf.place);
+            sets.extend(set(leaf.path, place, &sets, report));
+        }
+        sets.truncate(fixed);
+    }
+}
+
+/// Checks a key that is written as a string.
+fn key(written: &str, place: String, before: &[Set], report: Report<'_>) -> Option<Set> {
+    match path::parse(written) {
+        Some(path) => set(path, place, before, report),
+        None => {
+            report(&place, format!("{written:?} is not a dotted key"));
+            None
+        }
+    }
+}
+
+/// Checks that a key is not the seed's, and that neither it nor what is in it is set before.
+fn set(path: Vec<String>, place: String, before: &[Set], report: Report<'_>) -> Option<Set> {
+    let shown = path::dotted(&path);
+    if shown == SEED_KEY || path.len() == 1 && SEED_KEY.starts_with(&format!("{shown}.")) {
+        report(&place, format!("{SEED_KEY} is set by seeds"));
+        return None;
+    }
+    let meets = |other: &&Set| path.starts_with(&other.path) || other.path.starts_with(&path);
+    if let Some(other) = before.iter().find(meets) {
+        let (theirs, where_) = (path::dotted(&other.path), &other.place);
+        let message = match other.path == path {
+            true => format!("{shown} is set twice: here and by {where_}"),
+            false => {
+                format!("{shown} is set here, and {theirs} by {where_}: one is part of the other")
+            }
+        };
+        report(&place, message);
+        return None;
+    }
+    Some(Set { path, place })
+}
+
+/// Checks that there are values, and no two alike.
+fn distinct<T: PartialEq + Display>(key: &str, values: &[T], report: Report<'_>) {
+    if values.is_empty() {
+        report(key, "must have at least one value".to_owned());
+    }
+    for (index, value) in values.iter().enumerate() {
+        if values[..index].contains(value) {
+            return report(key, format!("has {value} twice"));
+        }
+    }
+}
+
+fn distribution(index: usize, distribution: &Distribution, report: Report<'_>) {
+    let place = |field: &str| format!("random.{index}.distribution.{field}");
+    let (low, high) = match distribution {
+        Distribution::Uniform { low, high } => (*low, *high),
+        Distribution::LogUniform { low, high } => {
+            if *low <= 0.0 {
+                report(
+                    &place("low"),
+                    format!("must be above 0 for a logarithm, found {low}"),
+                );
+                return;
+            }
+            (*low, *high)
+        }
+        Distribution::Choice { values } => return distinct(&place("values"), values, report),
+    };
+    if !low.is_finite() {
+        return report(&place("low"), format!("must be a number, found {low}"));
+    }
+    // Bounds so far apart that what lies between overflows are no bounds either.
+    let (span, ratio) = (high - low, high / low);
+    let spread = match distribution {
+        Distribution::LogUniform { .. } => ratio,
+        _ => span,
+    };
+    if !(high > low && spread.is_finite()) {
+        report(
+            &place("high"),
+            format!("must be a number above low = {low}, found {high}"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::file::SweepFile;
+
+    /// Checks the violations of a file, `line key: message`.
+    fn check(text: &str, expected: &[&str]) {
+        let text = format!("base = 'x.toml'\n{text}");
+        let violations = SweepFile::parse("sweep.toml", &text).expect_err("a wrong file");
+        let found: Vec<String> = violations
+            .iter()
+            .map(|violation| match violation.origin {
+                rondo_config::Origin::File { line } => format!("{line} {violation}"),
+                _ => violation.to_string(),
+            })
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn a_key_that_is_set_twice_is_refused_with_both_places() {
+        check(
+            "[[grid]]\nkey = 'a.b'\nvalues = [1]\n[[grid]]\nkey = 'a . b'\nvalues = [1]",
+            &["6 grid.1.key: a.b is set twice: here and by grid.0.key"],
+        );
+        check(
+            "[[random]]\nkey = 'a.b'\ndistribution = { kind = 'uniform', low = 0, high = 1 }\n\
+             [[list]]\n\"a.c\" = 1\n[[list]]\na.c = 2\n\"a.b\" = 3",
+            &["9 list.1.\"a.b\": a.b is set twice: here and by random.0.key"],
+        );
+        check(
+            "[[list]]\n\"a.b\" = 1\na.b = 2",
+            &["3 list.0.\"a.b\": a.b is set twice: here and by list.0.a.b"],
+        );
+    }
+
+    #[test]
+    fn a_key_inside_another_one_is_refused_in_either_order() {
+        check(
+            "[[grid]]\nkey = 'a.b'\nvalues = [1]\n[[grid]]\nkey = 'a'\nvalues = [{}]",
+            &["6 grid.1.key: a is set here, and a.b by grid.0.key: one is part of the other"],
+        );
+        check(
+            "[[grid]]\nkey = 'a'\nvalues = [1]\n[[list]]\na.b = 1",
+            &["6 list.0.a.b: a.b is set here, and a by grid.0.key: one is part of the other"],
+        );
+    }
+
+    #[test]
+    fn the_seed_belongs_to_the_seeds() {
+        check(
+            "[[grid]]\nkey = 'run.seed'\nvalues = [1]\n[[list]]\nrun = {}",
+            &[
+                "3 grid.0.key: run.seed is set by seeds",
+                "6 list.0.run: run.seed is set by seeds",
+            ],
+        );
+    }
+
+    #[test]
+    fn everything_out_of_range_is_reported_at_once() {
+        check(
+            "seeds = [1, 1]\ndraws = 0\n\
+             [[grid]]\nkey = 'a..b'\nvalues = []\n\
+             [[random]]\nkey = 'c'\ndistribution = { kind = 'log-uniform', low = 0, high = 1 }\n\
+             [[random]]\nkey = 'd'\ndistribution = { kind = 'uniform', low = 1, high = 1 }\n\
+             [[random]]\nkey = 'e'\ndistribution = { kind = 'choice', values = ['x', 'x'] }",
+            &[
+                "2 seeds: has 1 twice",
+                "3 draws: must be at least 1, found 0",
+                "5 grid.0.key: \"a..b\" is not a dotted key",
+                "6 grid.0.values: must have at least one value",
+                "9 random.0.distribution.low: must be above 0 for a logarithm, found 0",
+                "12 random.1.distribution.high: must be a number above low = 1, found 1",
+                "15 random.2.distribution.values: has \"x\" twice",
+            ],
+        );
+        check("seeds = []", &["2 seeds: must have at least one value"]);
+        check("base2 = 1", &["2 base2: unknown key; did you mean `base`?"]);
+        check(
+            "draws = 2",
+            &["2 draws: there is nothing to draw: add [[random]], or leave it out"],
+        );
+        check(
+            "[[list]]\na = 1\n[[list]]\na = 1",
+            &["4 list.1: is the same as list.0"],
+        );
+        check(
+            "draw_seed = 9_223_372_036_854_775_808",
+            &["2 draw_seed: must be at most 9223372036854775807, found 9223372036854775808"],
+        );
+    }
+
+    #[test]
+    fn a_product_without_end_is_refused() {
+        let axis = |n: usize| format!("[[grid]]\nkey = 'k{n}'\nvalues = [1, 2, 3, 4, 5]\n");
+        let axes: String = (0..6).map(axis).collect();
+        check(&axes, &["expands to more than 10000 runs"]);
+    }
+
+    #[test]
+    fn a_value_that_no_run_could_read_is_refused() {
+        check(
+            "[[grid]]\nkey = 'a'\nvalues = [1979-05-27]",
+            &["4 grid.0.values.0: expected any valid TOML value, found the date 1979-05-27"],
+        );
+    }
+}

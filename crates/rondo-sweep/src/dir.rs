@@ -1,0 +1,288 @@
+//! The directory of a sweep.
+//!
+//! ```text
+//! sweep.toml           the sweep file; written last when a sweep begins
+//! base.toml            the run configuration it sets things in, copied when the sweep began
+//! runs/NAME/           an ordinary run directory
+//! logs/NAME.log        what the run wrote to standard error
+//! outcomes/NAME.json   the mark of a run that has ended
+//! ```
+//!
+//! A run without a mark is started, again or for the first time; one with a mark is left alone. A mark
+//! comes by one rename after its run has ended, so whatever is killed when, the directory tells the truth.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use rondo_checkpoint::{CheckpointError, RunLock, atomic_write};
+use rondo_config::{Document, Violations, difference, to_toml};
+
+use crate::error::{SweepError, at};
+use crate::file::SweepFile;
+use crate::outcome::{Failure, Outcome, Status, last_line};
+use crate::plan::{Planned, expand};
+
+const SWEEP_FILE: &str = "sweep.toml";
+const BASE_FILE: &str = "base.toml";
+const LOCK_FILE: &str = ".lock";
+/// What a run leaves when it has ended well, or has stopped itself.
+const SUMMARY_FILE: &str = "summary.json";
+/// What a sweep may have left that was killed before it began.
+const BEGINNINGS: [&str; 4] = [
+    LOCK_FILE,
+    BASE_FILE,
+    ".base.toml.aside",
+    ".sweep.toml.aside",
+];
+/// The end of a log in which the last line is looked for, in bytes.
+const TAIL: u64 = 8192;
+
+/// A sweep on disk, to be read at any time.
+#[derive(Clone, Debug)]
+pub struct SweepDir {
+    path: PathBuf,
+    plan: Vec<Planned>,
+}
+
+/// The right to execute a sweep; no other process has it at the same time.
+#[derive(Debug)]
+pub struct SweepWriter {
+    dir: SweepDir,
+    _lock: RunLock,
+}
+
+impl SweepDir {
+    /// Opens the sweep at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, or its file cannot be read.
+    pub fn load(path: &Path) -> Result<Self, SweepError> {
+        let file = read_file(path)?.ok_or_else(|| SweepError::NotASweep(path.to_owned()))?;
+        Ok(Self::new(path, &file))
+    }
+
+    /// Returns the directory as it will be when `file` is executed at `path`; touches nothing.
+    pub fn new(path: &Path, file: &SweepFile) -> Self {
+        Self {
+            path: path.to_owned(),
+            plan: expand(file),
+        }
+    }
+
+    /// Returns where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns every run, in order.
+    pub fn plan(&self) -> &[Planned] {
+        &self.plan
+    }
+
+    /// Returns the configuration that every run starts from.
+    pub fn base(&self) -> PathBuf {
+        self.path.join(BASE_FILE)
+    }
+
+    /// Returns the run directory of a run.
+    pub fn run_dir(&self, run: &Planned) -> PathBuf {
+        self.path.join("runs").join(&run.name)
+    }
+
+    /// Returns the file for what a run writes to standard error.
+    pub fn log(&self, run: &Planned) -> PathBuf {
+        self.path.join("logs").join(format!("{}.log", run.name))
+    }
+
+    /// Tells how far a run is.
+    ///
+    /// # Errors
+    ///
+    /// Where its mark is damaged or the file system refuses.
+    pub fn status(&self, run: &Planned) -> Result<Status, SweepError> {
+        let run_dir = self.run_dir(run);
+        match self.outcome(run)? {
+            Some(Outcome::Failed(failure)) => Ok(Status::Failed(failure)),
+            // A run directory that was removed is run again.
+            Some(Outcome::Finished {}) if self.has_summary(run) => Ok(Status::Finished),
+            _ => match entries(&run_dir)?.iter().all(|name| name == LOCK_FILE) {
+                true => Ok(Status::Pending),
+                false => Ok(Status::Unfinished),
+            },
+        }
+    }
+
+    /// Returns whether a run has left its summary.
+    pub(crate) fn has_summary(&self, run: &Planned) -> bool {
+        self.run_dir(run).join(SUMMARY_FILE).is_file()
+    }
+
+    /// Returns whether a process works in the directory of a run.
+    pub(crate) fn is_busy(&self, run: &Planned) -> Result<bool, SweepError> {
+        match RunLock::acquire(&self.run_dir(run)) {
+            Ok(_) => Ok(false),
+            Err(CheckpointError::Locked { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns the last line of a run's log.
+    pub(crate) fn last_words(&self, run: &Planned) -> Result<String, SweepError> {
+        let path = self.log(run);
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(&path)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+            let mut bytes = Vec::new();
+            file.take(TAIL).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Ok(last_line(&String::from_utf8_lossy(&bytes)).to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(at("read", &path)(error)),
+        }
+    }
+
+    fn mark(&self, run: &Planned) -> PathBuf {
+        self.path
+            .join("outcomes")
+            .join(format!("{}.json", run.name))
+    }
+
+    fn outcome(&self, run: &Planned) -> Result<Option<Outcome>, SweepError> {
+        let path = self.mark(run);
+        let Some(text) = read_text(&path)? else {
+            return Ok(None);
+        };
+        let damaged = |source| SweepError::Outcome {
+            path,
+            name: run.name.clone(),
+            source,
+        };
+        serde_json::from_str(&text).map(Some).map_err(damaged)
+    }
+}
+
+impl SweepWriter {
+    /// Begins the sweep at `path`, or goes on with it; `base` is the text of its run configuration.
+    ///
+    /// # Errors
+    ///
+    /// Where another process executes it, the directory holds something else, or it was begun with
+    /// another sweep file or base: then the keys that differ are named.
+    pub fn open(path: &Path, file: &SweepFile, base: &str) -> Result<Self, SweepError> {
+        let is_beginning = |name: &String| BEGINNINGS.contains(&name.as_str());
+        if !path.join(SWEEP_FILE).is_file() && !entries(path)?.iter().all(is_beginning) {
+            return Err(SweepError::Foreign(path.to_owned()));
+        }
+        let after = parse_base(&file.base, base)?;
+        let lock = RunLock::acquire(path)?;
+        let base_path = path.join(BASE_FILE);
+        if let Some(begun) = read_file(path)? {
+            let changed = |what, differences| SweepError::Changed {
+                path: path.to_owned(),
+                what,
+                differences,
+            };
+            if begun != *file {
+                return Err(changed("sweep file", difference(&begun, file)?));
+            }
+            let copied = read_text(&base_path)?.unwrap_or_default();
+            let before = parse_base(&base_path.display().to_string(), &copied)?;
+            if before != after {
+                let differences = difference(&before, &after)?;
+                return Err(changed("base configuration", differences));
+            }
+        } else {
+            atomic_write(&base_path, base.as_bytes())?;
+            atomic_write(&path.join(SWEEP_FILE), to_toml(file)?.as_bytes())?;
+        }
+        for folder in ["runs", "logs", "outcomes"] {
+            let folder = path.join(folder);
+            fs::create_dir_all(&folder).map_err(at("create", &folder))?;
+        }
+        Ok(Self {
+            dir: SweepDir::new(path, file),
+            _lock: lock,
+        })
+    }
+
+    /// Returns what is there to read.
+    pub fn dir(&self) -> &SweepDir {
+        &self.dir
+    }
+
+    /// Takes the marks of failed runs away, so that they are started again; returns those runs.
+    ///
+    /// # Errors
+    ///
+    /// Where a mark is damaged or the file system refuses.
+    pub fn retry_failed(&self) -> Result<Vec<&Planned>, SweepError> {
+        let mut again = Vec::new();
+        for run in self.dir.plan() {
+            if let Status::Failed(_) = self.dir.status(run)? {
+                let mark = self.dir.mark(run);
+                fs::remove_file(&mark).map_err(at("remove", &mark))?;
+                again.push(run);
+            }
+        }
+        Ok(again)
+    }
+
+    /// Marks a run as ended well.
+    pub(crate) fn finished(&self, run: &Planned) -> Result<(), SweepError> {
+        self.write_mark(run, &Outcome::Finished {})
+    }
+
+    /// Marks a run as failed.
+    pub(crate) fn failed(&self, run: &Planned, failure: Failure) -> Result<(), SweepError> {
+        self.write_mark(run, &Outcome::Failed(failure))
+    }
+
+    fn write_mark(&self, run: &Planned, outcome: &Outcome) -> Result<(), SweepError> {
+        let path = self.dir.mark(run);
+        let text = serde_json::to_string_pretty(outcome).map_err(io::Error::from);
+        let text = text.map_err(at("write", &path))? + "\n";
+        Ok(atomic_write(&path, text.as_bytes())?)
+    }
+}
+
+/// Reads the sweep file of a directory, where there is one.
+fn read_file(path: &Path) -> Result<Option<SweepFile>, SweepError> {
+    let path = path.join(SWEEP_FILE);
+    let text = read_text(&path)?;
+    let parse = |text: String| SweepFile::parse(&path.display().to_string(), &text);
+    Ok(text.map(parse).transpose()?)
+}
+
+fn parse_base(name: &str, text: &str) -> Result<toml::Table, Violations> {
+    Document::parse(name, text)?.read()
+}
+
+/// Reads a file, where there is one.
+fn read_text(path: &Path) -> Result<Option<String>, SweepError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at("read", path)(error)),
+    }
+}
+
+/// Lists the names in a folder, none where it does not exist.
+fn entries(path: &Path) -> Result<Vec<String>, SweepError> {
+    let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    match fs::read_dir(path) {
+        Ok(entries) => entries
+            .map(|entry| entry.map(name))
+            .collect::<io::Result<_>>()
+            .map_err(at("list", path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(at("list", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

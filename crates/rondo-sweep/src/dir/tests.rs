@@ -1,0 +1,137 @@
+use super::*;
+
+const BASE: &str = "[train]\nsteps = 3\n";
+
+fn file(seeds: &str) -> SweepFile {
+    let text = format!("# comment\nbase = 'x.toml'\nseeds = [{seeds}]");
+    SweepFile::parse("sweep.toml", &text).expect("a valid file")
+}
+
+/// A folder for a sweep that does not exist yet.
+fn fresh() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("sweep");
+    (folder, path)
+}
+
+fn refusal(path: &Path, file: &SweepFile, base: &str) -> String {
+    let error = SweepWriter::open(path, file, base).expect_err("a refusal");
+    error.to_string()
+}
+
+#[test]
+fn a_sweep_begins_goes_on_and_can_be_read() {
+    let (_folder, path) = fresh();
+    assert!(matches!(
+        SweepDir::load(&path),
+        Err(SweepError::NotASweep(_))
+    ));
+    drop(SweepWriter::open(&path, &file("1, 2"), BASE).expect("a new sweep"));
+    let again = SweepWriter::open(&path, &file("1, 2"), "# a comment\n[train]\nsteps = 3");
+    assert_eq!(again.expect("the same sweep").dir().plan().len(), 2);
+    let loaded = SweepDir::load(&path).expect("a sweep");
+    assert_eq!(loaded.plan(), expand(&file("1, 2")));
+    assert_eq!(fs::read_to_string(loaded.base()).expect("a copy"), BASE);
+}
+
+#[test]
+fn another_file_and_another_base_are_refused_with_what_differs() {
+    let (_folder, path) = fresh();
+    drop(SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep"));
+    let message = refusal(&path, &file("1, 2"), BASE);
+    assert!(message.contains("another sweep file"), "{message}");
+    assert!(
+        message.ends_with("seeds was [1] and is [1, 2]"),
+        "{message}"
+    );
+    let message = refusal(&path, &file("1"), "[train]\nsteps = 4\nbatch = 2");
+    assert!(message.contains("another base configuration"), "{message}");
+    let differences = "train.batch was nothing and is 2; train.steps was 3 and is 4";
+    assert!(message.ends_with(differences), "{message}");
+}
+
+#[test]
+fn a_folder_with_something_else_and_a_broken_base_are_left_as_they_are() {
+    let (_folder, path) = fresh();
+    assert!(refusal(&path, &file("1"), "steps =").contains("x.toml"));
+    assert!(!path.exists());
+    fs::create_dir_all(&path).expect("a folder");
+    fs::write(path.join("thesis.txt"), "mine").expect("a file");
+    assert!(refusal(&path, &file("1"), BASE).contains("not a sweep"));
+    assert_eq!(entries(&path).expect("names"), ["thesis.txt"]);
+}
+
+#[test]
+fn a_sweep_killed_while_it_began_begins_again() {
+    let (_folder, path) = fresh();
+    fs::create_dir_all(&path).expect("a folder");
+    for beginning in BEGINNINGS {
+        fs::write(path.join(beginning), "[half").expect("a leftover");
+    }
+    drop(SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep"));
+    let base = fs::read_to_string(path.join(BASE_FILE)).expect("a copy");
+    assert_eq!(base, BASE);
+}
+
+#[test]
+fn two_processes_cannot_execute_one_sweep() {
+    let (_folder, path) = fresh();
+    let first = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let second = SweepWriter::open(&path, &file("1"), BASE);
+    assert!(matches!(
+        second,
+        Err(SweepError::Write(CheckpointError::Locked { .. }))
+    ));
+    drop(first);
+}
+
+#[test]
+fn the_status_of_a_run_is_what_the_disk_says() {
+    let (_folder, path) = fresh();
+    let sweep = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let run = &sweep.dir().plan()[0];
+    let run_dir = sweep.dir().run_dir(run);
+    let check = |expected: Status| {
+        assert_eq!(sweep.dir().status(run).expect("a status"), expected);
+    };
+    check(Status::Pending);
+    assert!(!sweep.dir().is_busy(run).expect("an answer"));
+    // The lock alone is not a run.
+    check(Status::Pending);
+    fs::write(run_dir.join("metrics.jsonl"), "").expect("a metric");
+    check(Status::Unfinished);
+    // A run that stops itself leaves a summary too: without the mark it has not ended.
+    fs::write(run_dir.join("summary.json"), "{}").expect("a summary");
+    check(Status::Unfinished);
+    sweep.finished(run).expect("a mark");
+    check(Status::Finished);
+    fs::remove_dir_all(&run_dir).expect("a removal");
+    check(Status::Pending);
+    let failure = Failure {
+        exit_code: Some(5),
+        message: "error: a loss".to_owned(),
+    };
+    sweep.failed(run, failure.clone()).expect("a mark");
+    check(Status::Failed(failure));
+    let again = sweep.retry_failed().expect("a retry");
+    assert_eq!(again, [run]);
+    check(Status::Pending);
+    fs::write(path.join("outcomes/seed1.json"), "{\"status\":\"fin").expect("half a mark");
+    let error = sweep.dir().status(run).expect_err("damage").to_string();
+    assert!(
+        error.ends_with("seed1.json is damaged; remove it to run seed1 again"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_last_words_are_found_at_the_end_of_a_long_log() {
+    let (_folder, path) = fresh();
+    let sweep = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let run = &sweep.dir().plan()[0];
+    assert_eq!(sweep.dir().last_words(run).expect("silence"), "");
+    let log = format!("{}\nerror: too late\n\n", "üx\n".repeat(10_000));
+    fs::write(sweep.dir().log(run), log).expect("a log");
+    let words = sweep.dir().last_words(run).expect("words");
+    assert_eq!(words, "error: too late");
+}

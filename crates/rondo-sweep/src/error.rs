@@ -1,0 +1,96 @@
+//! What can go wrong with a sweep.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rondo_checkpoint::CheckpointError;
+use rondo_config::{Difference, PrintError, Violations};
+use thiserror::Error;
+
+/// Why a sweep cannot go on.
+#[derive(Debug, Error)]
+pub enum SweepError {
+    /// A configuration cannot be read.
+    #[error(transparent)]
+    Config(#[from] Violations),
+    /// A configuration cannot be written.
+    #[error(transparent)]
+    Print(#[from] PrintError),
+    /// A file cannot be written, or another process executes the sweep.
+    #[error(transparent)]
+    Write(#[from] CheckpointError),
+    /// The file system refused.
+    #[error("cannot {action} {path}")]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder it was tried on.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// There is no sweep in the directory.
+    #[error("{0} is not a sweep: it has no sweep.toml")]
+    NotASweep(PathBuf),
+    /// The directory holds something else.
+    #[error("{0} holds something that is not a sweep; choose another directory")]
+    Foreign(PathBuf),
+    /// The directory holds another sweep.
+    #[error(
+        "{path} was started with another {what}; choose another directory, or undo: {}",
+        listed(differences)
+    )]
+    Changed {
+        /// The directory.
+        path: PathBuf,
+        /// `sweep file` or `base configuration`.
+        what: &'static str,
+        /// The keys that differ: what was started on the left, what is asked for on the right.
+        differences: Vec<Difference>,
+    },
+    /// The mark of an ended run is damaged.
+    #[error("{path} is damaged; remove it to run {name} again")]
+    Outcome {
+        /// The mark.
+        path: PathBuf,
+        /// The run.
+        name: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A run cannot be started or asked how it is.
+    #[error("cannot {action} {name}")]
+    Process {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The run.
+        name: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// Adds what was tried, and on what.
+pub(crate) fn at<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> SweepError + 'a {
+    move |source| SweepError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn listed(differences: &[Difference]) -> String {
+    let shown = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+    let change = |difference: &Difference| {
+        let (was, is) = (shown(&difference.left), shown(&difference.right));
+        format!("{} was {was} and is {is}", difference.key)
+    };
+    differences
+        .iter()
+        .map(change)
+        .collect::<Vec<_>>()
+        .join("; ")
+}

@@ -1,0 +1,236 @@
+//! The sweep file.
+//!
+//! ```toml
+//! base = "configs/small.toml"
+//! seeds = [0, 1]
+//! draws = 3
+//!
+//! [[grid]]
+//! key = "model.recurrence.mean"
+//! values = [2, 4, 8]
+//!
+//! [[list]]
+//! "schedule.shape" = { kind = "cosine" }
+//! [[list]]
+//! "schedule.shape" = { kind = "trapezoid", cooldown = 40 }
+//!
+//! [[random]]
+//! key = "schedule.peak"
+//! distribution = { kind = "log-uniform", low = 3e-4, high = 3e-3 }
+//! ```
+//!
+//! In an entry of the list, tables without a `kind` are sections whose keys are set one by one; a table
+//! with one is a value. So the quotes around dotted keys can be left out.
+
+use std::collections::BTreeMap;
+
+use rondo_config::{Document, Violations, path};
+use serde::{Deserialize, Serialize};
+
+use crate::check;
+
+/// Takes the key of a violation and what is wrong.
+pub type Report<'a> = &'a mut dyn FnMut(&str, String);
+
+/// What a sweep is made of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepFile {
+    /// The run configuration that everything is set in, relative to the current folder.
+    pub(crate) base: String,
+    /// The seeds of each setting.
+    #[serde(default = "one_seed")]
+    pub(crate) seeds: Vec<u64>,
+    /// Draws of the random axes, all of them drawn anew each time.
+    #[serde(default = "one_draw")]
+    pub(crate) draws: u32,
+    /// The seed of the draws.
+    #[serde(default)]
+    pub(crate) draw_seed: u64,
+    /// Axes of which every combination is run.
+    #[serde(default)]
+    pub(crate) grid: Vec<Grid>,
+    /// Values that belong together; every entry is run.
+    #[serde(default)]
+    pub(crate) list: Vec<Entry>,
+    /// Axes whose values are drawn.
+    #[serde(default)]
+    pub(crate) random: Vec<Random>,
+}
+
+/// An entry of the list: keys and values.
+pub(crate) type Entry = BTreeMap<String, toml::Value>;
+
+/// `[[grid]]`: an axis and all its values.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grid {
+    /// The dotted key.
+    pub key: String,
+    /// Its values.
+    pub values: Vec<toml::Value>,
+}
+
+/// `[[random]]`: an axis and where its values are drawn from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Random {
+    /// The dotted key.
+    pub key: String,
+    /// The distribution of its values.
+    pub distribution: Distribution,
+}
+
+/// Where a value is drawn from. Numbers are rounded to six digits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Distribution {
+    /// Every number between the bounds alike.
+    Uniform {
+        /// The least number.
+        low: f64,
+        /// The largest.
+        high: f64,
+    },
+    /// Every logarithm between those of the bounds alike.
+    LogUniform {
+        /// The least number, above 0.
+        low: f64,
+        /// The largest.
+        high: f64,
+    },
+    /// Every value alike.
+    Choice {
+        /// The values.
+        values: Vec<toml::Value>,
+    },
+}
+
+fn one_seed() -> Vec<u64> {
+    vec![0]
+}
+
+fn one_draw() -> u32 {
+    1
+}
+
+impl SweepFile {
+    /// Reads the text of a sweep file; `name` is what messages call it.
+    ///
+    /// # Errors
+    ///
+    /// Every violation at once, with key and line.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Violations> {
+        let document = Document::parse(name, text)?;
+        document.read_checked(&|file: &Self, report| file.validate(report))
+    }
+
+    /// Returns the path of the run configuration, relative to the current folder.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// Reports every violation by its key.
+    pub fn validate(&self, report: Report<'_>) {
+        check::check(self, report);
+    }
+}
+
+/// A key that an entry of the list sets.
+pub(crate) struct Leaf<'a> {
+    /// Where it is written, below the entry.
+    pub(crate) place: String,
+    pub(crate) path: Vec<String>,
+    pub(crate) value: &'a toml::Value,
+}
+
+/// Returns what an entry sets, sorted by key; where a key is none, it is one part.
+pub(crate) fn leaves(entry: &Entry) -> Vec<Leaf<'_>> {
+    let mut leaves = Vec::new();
+    for (key, value) in entry {
+        let path = path::parse(key).unwrap_or_else(|| vec![key.clone()]);
+        collect(vec![key.clone()], path, value, &mut leaves);
+    }
+    leaves.sort_by(|a, b| a.path.cmp(&b.path));
+    leaves
+}
+
+fn collect<'a>(
+    place: Vec<String>,
+    path: Vec<String>,
+    value: &'a toml::Value,
+    leaves: &mut Vec<Leaf<'a>>,
+) {
+    match value {
+        toml::Value::Table(section)
+            if !section.is_empty() && !section.contains_key(rondo_config::TAG) =>
+        {
+            for (key, value) in section {
+                let below = |parent: &[String]| [parent, std::slice::from_ref(key)].concat();
+                collect(below(&place), below(&path), value, leaves);
+            }
+        }
+        value => leaves.push(Leaf {
+            place: path::dotted(&place),
+            path,
+            value,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &str = r#"
+base = "configs/small.toml"
+seeds = [0, 7]
+draws = 2
+draw_seed = 5
+
+[[grid]]
+key = "model.recurrence.mean"
+values = [2, 4.5, "many", { kind = "x", at = [1, 2] }]
+
+[[list]]
+"schedule.shape" = { kind = "cosine" }
+schedule.warmup = 10
+
+[[random]]
+key = "schedule.peak"
+distribution = { kind = "log-uniform", low = 1e-4, high = 1 }
+
+[[random]]
+key = "optimizer.kind"
+distribution = { kind = "choice", values = ["muon", "adamw"] }
+"#;
+
+    #[test]
+    fn a_file_prints_as_one_that_reads_back_the_same() {
+        let file = SweepFile::parse("sweep.toml", ALL).expect("a valid file");
+        let text = rondo_config::to_toml(&file).expect("TOML");
+        assert_eq!(SweepFile::parse("again.toml", &text), Ok(file), "{text}");
+    }
+
+    #[test]
+    fn a_section_in_an_entry_is_the_same_with_and_without_quotes() {
+        let entry = |text: &str| -> Entry { toml::from_str(text).expect("TOML") };
+        let shown = |entry: &Entry| -> Vec<String> {
+            let show = |leaf: &Leaf<'_>| format!("{}={}", path::dotted(&leaf.path), leaf.value);
+            leaves(entry).iter().map(show).collect()
+        };
+        let quoted = entry("\"a.shape\" = { kind = 'x', at = 1 }\n\"a.b\" = 2");
+        let bare = entry("a.shape = { kind = 'x', at = 1 }\na.b = 2");
+        let sections = entry("[a]\nb = 2\n[a.shape]\nkind = 'x'\nat = 1");
+        assert_eq!(shown(&quoted)[0], "a.b=2");
+        assert_eq!(shown(&quoted).len(), 2);
+        assert_eq!(shown(&quoted), shown(&bare));
+        assert_eq!(shown(&quoted), shown(&sections));
+    }
+
+    #[test]
+    fn what_is_left_out_is_one_run() {
+        let file = SweepFile::parse("sweep.toml", "base = 'x.toml'").expect("a valid file");
+        assert_eq!((file.seeds, file.draws), (vec![0], 1));
+    }
+}

@@ -1,0 +1,48 @@
+//! Many runs from one file.
+//!
+//! ```text
+//! runs = (every combination of the grid) × (every entry of the list) × (draws) × (seeds)
+//! ```
+//!
+//! A sweep file names a run configuration and what is set in it. It expands to the same runs in the
+//! same order on every machine. They are executed in a directory in which every run is an ordinary
+//! run directory; what has ended is marked there by one small file per run, so that a sweep killed at
+//! any moment goes on and ends with what it would have had.
+//!
+//! In reading order:
+//!
+//! * [`file`](mod@file): what is written: base, seeds, axes; `check`: what makes it wrong
+//! * [`draw`]: random values, pure in (seed, draw, key)
+//! * [`plan`]: the runs of a file, with their names and assignments
+//! * [`outcome`]: how a run has ended, and how far it is
+//! * [`dir`]: the directory of a sweep
+//! * [`launch`]: what the sweep asks of whoever starts a run
+//! * [`execute`](mod@execute): starts runs, waits, marks, stops
+//! * [`results`]: a row per run, as CSV and JSON
+//! * [`error`]: what can go wrong
+//!
+//! The crate knows neither models nor the keys of a run's configuration, but for the seed's. It starts
+//! no process itself, reads no clock, and its only randomness is the hash in [`draw`].
+
+mod check;
+pub mod dir;
+pub mod draw;
+pub mod error;
+pub mod execute;
+pub mod file;
+pub mod launch;
+pub mod outcome;
+pub mod plan;
+pub mod results;
+
+pub use dir::{SweepDir, SweepWriter};
+pub use error::SweepError;
+pub use execute::{Counts, End, Event, Workers, execute};
+pub use file::{Distribution, Grid, Random, SweepFile};
+pub use launch::{Exit, Launch, Launcher, Process};
+pub use outcome::{Failure, Status};
+pub use plan::Planned;
+pub use results::{Results, Row};
+
+/// The key of a run's configuration that the seeds are given to.
+pub const SEED_KEY: &str = "run.seed";

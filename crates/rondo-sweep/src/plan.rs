@@ -1,0 +1,245 @@
+//! The runs of a sweep file.
+//!
+//! The grid's first axis changes slowest, then come its others, the list, the draws and, fastest, the
+//! seeds. A run is named by where each of its values stands on its axis, from 0, and by its seed:
+//! `mean2-peak0-list1-draw3-seed7`. So a value appended to an axis renames no other run.
+
+use rondo_config::path;
+
+use crate::SEED_KEY;
+use crate::draw::draw;
+use crate::file::{SweepFile, leaves};
+
+/// The longest part of a name that comes from a key, in characters.
+const SLUG: usize = 16;
+
+/// A run of a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Its place in the order of the sweep, from 0.
+    pub index: usize,
+    /// Its name, unique in the sweep and fit for a folder.
+    pub name: String,
+    /// What is set in the base, by dotted key: the grid, the list, the draws.
+    pub sets: Vec<(String, toml::Value)>,
+    /// Its seed.
+    pub seed: u64,
+}
+
+impl Planned {
+    /// Returns what is set, the seed included, as `key=value` with the value in TOML on one line.
+    pub fn assignments(&self) -> Vec<String> {
+        let sets = self
+            .sets
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"));
+        sets.chain([format!("{SEED_KEY}={}", self.seed)]).collect()
+    }
+
+    fn with(&self, part: &str, sets: impl IntoIterator<Item = (String, toml::Value)>) -> Self {
+        let mut run = self.clone();
+        if !run.name.is_empty() && !part.is_empty() {
+            run.name.push('-');
+        }
+        run.name.push_str(part);
+        run.sets.extend(sets);
+        run
+    }
+}
+
+/// Returns the same runs in the same order for the same file.
+pub(crate) fn expand(file: &SweepFile) -> Vec<Planned> {
+    let mut runs = vec![Planned {
+        index: 0,
+        name: String::new(),
+        sets: Vec::new(),
+        seed: 0,
+    }];
+    for axis in &file.grid {
+        let (key, slug) = (canonical(&axis.key), slug(&axis.key));
+        runs = product(&runs, &axis.values, |run, index, value| {
+            run.with(&format!("{slug}{index}"), [(key.clone(), value.clone())])
+        });
+    }
+    if !file.list.is_empty() {
+        runs = product(&runs, &file.list, |run, index, entry| {
+            let sets = leaves(entry);
+            let set = sets
+                .iter()
+                .map(|leaf| (path::dotted(&leaf.path), leaf.value.clone()));
+            run.with(&format!("list{index}"), set)
+        });
+    }
+    if !file.random.is_empty() {
+        let draws: Vec<u32> = (0..file.draws).collect();
+        runs = product(&runs, &draws, |run, index, &number| {
+            let value = |axis| draw(file.draw_seed, number, axis);
+            let sets = file.random.iter();
+            let set = sets.filter_map(|axis| Some((canonical(&axis.key), value(axis)?)));
+            run.with(&format!("draw{index}"), set)
+        });
+    }
+    runs = product(&runs, &file.seeds, |run, _, &seed| Planned {
+        seed,
+        ..run.with(&format!("seed{seed}"), [])
+    });
+    for (index, run) in runs.iter_mut().enumerate() {
+        run.index = index;
+    }
+    runs
+}
+
+/// Joins every run with every value; values change fastest.
+fn product<T>(
+    runs: &[Planned],
+    values: &[T],
+    join: impl Fn(&Planned, usize, &T) -> Planned,
+) -> Vec<Planned> {
+    let mut joined = Vec::new();
+    for run in runs {
+        joined.extend(
+            values
+                .iter()
+                .enumerate()
+                .map(|(index, value)| join(run, index, value)),
+        );
+    }
+    joined
+}
+
+/// Writes a key as all others are.
+fn canonical(key: &str) -> String {
+    path::parse(key).map_or_else(|| key.to_owned(), |path| path::dotted(&path))
+}
+
+/// Returns what a name calls a key: its last part, in letters that any file system takes.
+fn slug(key: &str) -> String {
+    let last = path::parse(key).and_then(|mut path| path.pop());
+    let kept = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+    let slug: String = last
+        .unwrap_or_default()
+        .chars()
+        .filter(kept)
+        .take(SLUG)
+        .map(|c| c.to_ascii_lowercase())
+        .collect();
+    match slug.is_empty() {
+        true => "axis".to_owned(),
+        false => slug,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rondo_config::Document;
+
+    use super::*;
+
+    fn plan(text: &str) -> Vec<Planned> {
+        let text = format!("base = 'x.toml'\n{text}");
+        expand(&SweepFile::parse("sweep.toml", &text).expect("a valid file"))
+    }
+
+    fn full(seeds: &str, draws: u32, means: &str, inits: &str, more: &str) -> Vec<Planned> {
+        plan(&format!(
+            "seeds = [{seeds}]\ndraws = {draws}\n\
+             [[grid]]\nkey = 'model.mean'\nvalues = [{means}]\n\
+             [[grid]]\nkey = 'model.init'\nvalues = [{inits}]\n\
+             [[random]]\nkey = 'peak'\n\
+             distribution = {{ kind = 'uniform', low = 0, high = 1 }}\n\
+             [[list]]\nshape.kind = 'a'\n[[list]]\nshape.kind = 'b'\n{more}"
+        ))
+    }
+
+    fn usual() -> Vec<Planned> {
+        full("0, 9", 3, "2, 4", "'x'", "")
+    }
+
+    #[test]
+    fn the_product_is_whole_and_in_order() {
+        let runs = usual();
+        assert_eq!(runs.len(), 2 * 2 * 3 * 2);
+        assert_eq!(runs[0].name, "mean0-init0-list0-draw0-seed0");
+        assert_eq!(runs[1].name, "mean0-init0-list0-draw0-seed9");
+        assert_eq!(runs[23].name, "mean1-init0-list1-draw2-seed9");
+        assert!(
+            runs.iter()
+                .enumerate()
+                .all(|(index, run)| run.index == index)
+        );
+        let keys: Vec<&str> = runs[0].sets.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["model.mean", "model.init", "shape", "peak"]);
+        assert_eq!(plan("")[0].name, "seed0");
+    }
+
+    #[test]
+    fn names_are_unique_and_fit_for_any_file_system() {
+        let runs = usual();
+        let names: BTreeSet<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+        assert_eq!(names.len(), runs.len());
+        let strange = plan(
+            "[[grid]]\nkey = 'a.\"../B c\"'\nvalues = [1]\n[[grid]]\nkey = '\"ü\"'\nvalues = [1]",
+        );
+        assert_eq!(strange[0].name, "bc0-axis0-seed0");
+        let axis =
+            |n: usize| format!("[[grid]]\nkey = 'a_very_long_key_{n}_of_an_axis'\nvalues = [1]\n");
+        let axes: String = (0..8).map(axis).collect();
+        let seed = format!("seeds = [{}]\n{axes}", i64::MAX);
+        assert!(plan(&seed)[0].name.len() < 200);
+    }
+
+    #[test]
+    fn a_value_appended_to_any_axis_renames_no_run() {
+        let grown = [
+            full("0, 9, 1", 3, "2, 4", "'x'", ""),
+            full("0, 9", 4, "2, 4", "'x'", ""),
+            full("0, 9", 3, "2, 4, 8", "'x'", ""),
+            full("0, 9", 3, "2, 4", "'x', 'y'", ""),
+            full("0, 9", 3, "2, 4", "'x'", "[[list]]\nshape.kind = 'c'"),
+        ];
+        for grown in grown {
+            for run in usual() {
+                let same = grown.iter().find(|other| other.name == run.name);
+                let same = same.map(|other| (&other.sets, other.seed));
+                assert_eq!(same, Some((&run.sets, run.seed)));
+            }
+        }
+    }
+
+    #[test]
+    fn draws_are_the_same_for_every_other_setting() {
+        let runs = usual();
+        let peak = |run: &Planned| run.sets.iter().find(|(key, _)| key == "peak").cloned();
+        for run in &runs {
+            let draw = |run: &Planned| run.name.split('-').nth(3).map(str::to_owned);
+            for other in &runs {
+                assert_eq!(draw(run) == draw(other), peak(run) == peak(other));
+            }
+        }
+    }
+
+    #[test]
+    fn assignments_give_a_configuration_the_values_as_they_were_written() {
+        let text = "[[list]]\n\
+                    \"a.b\" = { kind = 'x y', at = [1, { c = \"q\\\"=\\n\" }], empty = {} }\n\
+                    \"a.text\" = '1'\n\"a.float\" = 1e-300\n\"a.whole\" = 3.0\n\"a.\\\"k.l\\\"\" = true";
+        let run = &plan(&format!("seeds = [5]\n{text}"))[0];
+        let mut base = Document::parse("base.toml", "[a]\nb = 3").expect("TOML");
+        for assignment in run.assignments() {
+            base.set(&assignment);
+        }
+        let read: toml::Table = base.read().expect("values");
+        for (key, value) in &run.sets {
+            let path = path::parse(key).expect("a key");
+            let mut place = &toml::Value::Table(read.clone());
+            for part in &path {
+                place = &place[part.as_str()];
+            }
+            assert_eq!(place, value, "{key}");
+        }
+        assert_eq!(run.sets.len(), 5);
+        assert_eq!(read["run"]["seed"], toml::Value::Integer(5));
+    }
+}

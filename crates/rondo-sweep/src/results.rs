@@ -1,0 +1,236 @@
+//! A row per run.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::dir::SweepDir;
+use crate::error::SweepError;
+use crate::outcome::Status;
+use crate::plan::Planned;
+
+/// What the runs of a sweep have come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    /// The keys that are set, as the runs name them first.
+    pub keys: Vec<String>,
+    /// The names of the numbers, as the runs name them first.
+    pub numbers: Vec<String>,
+    /// A row per run, in order.
+    pub rows: Vec<Row>,
+}
+
+/// What one run has come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The run.
+    pub run: Planned,
+    /// How far it is.
+    pub status: Status,
+    /// Its numbers by name.
+    pub numbers: BTreeMap<String, f64>,
+}
+
+impl Results {
+    /// Collects the rows; `numbers` is asked for those of every run, in the order of their columns.
+    ///
+    /// # Errors
+    ///
+    /// Where the status of a run cannot be read, or its numbers.
+    pub fn collect<E: From<SweepError>>(
+        dir: &SweepDir,
+        mut numbers: impl FnMut(&Planned, &Status) -> Result<Vec<(String, f64)>, E>,
+    ) -> Result<Self, E> {
+        let mut results = Self {
+            keys: Vec::new(),
+            numbers: Vec::new(),
+            rows: Vec::new(),
+        };
+        for run in dir.plan() {
+            let status = dir.status(run)?;
+            let numbers = numbers(run, &status)?;
+            add_missing(&mut results.keys, run.sets.iter().map(|(key, _)| key));
+            add_missing(&mut results.numbers, numbers.iter().map(|(name, _)| name));
+            results.rows.push(Row {
+                run: run.clone(),
+                status,
+                numbers: numbers.into_iter().collect(),
+            });
+        }
+        Ok(results)
+    }
+
+    /// Returns the names of the columns: run, status, seed, the keys, the numbers.
+    pub fn header(&self) -> Vec<&str> {
+        let columns = self.keys.iter().chain(&self.numbers).map(String::as_str);
+        ["run", "status", "seed"]
+            .into_iter()
+            .chain(columns)
+            .collect()
+    }
+
+    /// Returns the cells of a row: strings as they are, other values in TOML, and nothing where there
+    /// is no value or a number is not finite.
+    pub fn cells(&self, row: &Row) -> Vec<String> {
+        let mut cells = vec![
+            row.run.name.clone(),
+            row.status.word().to_owned(),
+            row.run.seed.to_string(),
+        ];
+        cells.extend(
+            self.keys
+                .iter()
+                .map(|key| row.set(key).map_or_else(String::new, plain)),
+        );
+        cells.extend(self.numbers.iter().map(|name| {
+            row.number(name)
+                .map_or_else(String::new, |number| number.to_string())
+        }));
+        cells
+    }
+
+    /// Returns the table as comma-separated values, as RFC 4180 has them, with a header.
+    pub fn to_csv(&self) -> String {
+        let line = |cells: Vec<String>| cells.join(",") + "\n";
+        let header = self.header().into_iter().map(quoted).collect();
+        let rows = self.rows.iter().map(|row| {
+            let cells = self.cells(row);
+            line(cells.iter().map(|cell| quoted(cell)).collect())
+        });
+        std::iter::once(line(header)).chain(rows).collect()
+    }
+
+    /// Returns `{"runs": [{"run", "status", "seed", "sets", "numbers", "failure"}]}`, null where there is
+    /// no value or a number is not finite.
+    pub fn to_json(&self) -> serde_json::Value {
+        let runs: Vec<serde_json::Value> = self.rows.iter().map(|row| self.row_json(row)).collect();
+        json!({ "runs": runs })
+    }
+
+    fn row_json(&self, row: &Row) -> serde_json::Value {
+        let sets = self
+            .keys
+            .iter()
+            .map(|key| (key.clone(), json!(row.set(key))));
+        let numbers = self
+            .numbers
+            .iter()
+            .map(|name| (name.clone(), json!(row.number(name))));
+        let failure = match &row.status {
+            Status::Failed(failure) => json!(failure),
+            _ => serde_json::Value::Null,
+        };
+        json!({
+            "run": row.run.name,
+            "status": row.status.word(),
+            "seed": row.run.seed,
+            "sets": sets.collect::<serde_json::Map<_, _>>(),
+            "numbers": numbers.collect::<serde_json::Map<_, _>>(),
+            "failure": failure,
+        })
+    }
+}
+
+impl Row {
+    /// Returns the value that the run is given for a key.
+    pub fn set(&self, key: &str) -> Option<&toml::Value> {
+        let mut sets = self.run.sets.iter();
+        sets.find(|(set, _)| set == key).map(|(_, value)| value)
+    }
+
+    /// Returns a number, where there is one and it is finite.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        self.numbers
+            .get(name)
+            .copied()
+            .filter(|number| number.is_finite())
+    }
+}
+
+fn add_missing<'a>(columns: &mut Vec<String>, names: impl Iterator<Item = &'a String>) {
+    for name in names {
+        if !columns.contains(name) {
+            columns.push(name.clone());
+        }
+    }
+}
+
+fn plain(value: &toml::Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn quoted(cell: &str) -> String {
+    match cell.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dir::SweepWriter;
+    use crate::file::SweepFile;
+    use crate::outcome::Failure;
+
+    const FILE: &str = "base = 'x.toml'\nseeds = [7]\n\
+                        [[grid]]\nkey = 'model.init'\nvalues = ['small', 'a \"b\"']\n\
+                        [[list]]\nshape = { kind = 'step', every = 5 }\n\
+                        [[list]]\nwarmup = 3\n";
+
+    fn results() -> Results {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = SweepFile::parse("sweep.toml", FILE).expect("a valid file");
+        let sweep = SweepWriter::open(&folder.path().join("s"), &file, "").expect("a sweep");
+        let failure = Failure {
+            exit_code: None,
+            message: "error: no".to_owned(),
+        };
+        sweep
+            .failed(&sweep.dir().plan()[1], failure)
+            .expect("a mark");
+        let numbers = |run: &Planned, _: &Status| {
+            let named = |name: &str, number| (name.to_owned(), number);
+            Ok::<_, SweepError>(match run.index {
+                0 => vec![named("val_loss@4", 2.5), named("val_loss@16", f64::NAN)],
+                3 => vec![named("lr_sum", 0.25)],
+                _ => Vec::new(),
+            })
+        };
+        Results::collect(sweep.dir(), numbers).expect("results")
+    }
+
+    #[test]
+    fn the_csv_has_every_column_in_order_and_nothing_where_nothing_is() {
+        let expected = "\
+run,status,seed,model.init,shape,warmup,val_loss@4,val_loss@16,lr_sum
+init0-list0-seed7,pending,7,small,\"{ every = 5, kind = \"\"step\"\" }\",,2.5,,
+init0-list1-seed7,failed,7,small,,3,,,
+init1-list0-seed7,pending,7,\"a \"\"b\"\"\",\"{ every = 5, kind = \"\"step\"\" }\",,,,
+init1-list1-seed7,pending,7,\"a \"\"b\"\"\",,3,,,0.25
+";
+        assert_eq!(results().to_csv(), expected);
+    }
+
+    #[test]
+    fn the_json_has_the_same_with_null_for_nothing() {
+        let json = results().to_json();
+        let expected = json!({
+            "run": "init0-list1-seed7",
+            "status": "failed",
+            "seed": 7,
+            "sets": { "model.init": "small", "shape": null, "warmup": 3 },
+            "numbers": { "val_loss@4": null, "val_loss@16": null, "lr_sum": null },
+            "failure": { "exit_code": null, "message": "error: no" },
+        });
+        assert_eq!(json["runs"][1], expected);
+        assert_eq!(
+            json["runs"][0]["sets"]["shape"],
+            json!({ "kind": "step", "every": 5 })
+        );
+        assert_eq!(json["runs"][0]["numbers"]["val_loss@16"], json!(null));
+        assert_eq!(json["runs"].as_array().map(Vec::len), Some(4));
+    }
+}
