@@ -70,8 +70,7 @@ impl SweepFile {
             self.draws as usize,
             self.seeds.len(),
         ];
-        axes.chain(others)
-            .try_fold(1_usize, |product, length| product.checked_mul(length))
+        axes.chain(others).try_fold(1_usize, usize::checked_mul)
     }
 }
 
@@ -283,8 +282,8 @@ mod tests {
     #[test]
     fn a_value_that_no_run_could_read_is_refused() {
         check(
-            "[[grid]]\nkey = 'a'\nvalues = [1979-05-27]",
-            &["4 grid.0.values.0: expected any valid TOML value, found the date 1979-05-27"],
+            "[[grid]]\nkey = 'a'\nvalues = [1, 1979-05-27]",
+            &["4 grid.0.values.1: expected any valid TOML value, found the date 1979-05-27"],
         );
     }
 }

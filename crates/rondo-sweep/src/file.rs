@@ -23,8 +23,9 @@
 //! with one is a value. So the quotes around dotted keys can be left out.
 
 use std::collections::BTreeMap;
+use std::slice;
 
-use rondo_config::{Document, Violations, path};
+use rondo_config::{Document, TAG, Violations, path};
 use serde::{Deserialize, Serialize};
 
 use crate::check;
@@ -149,32 +150,29 @@ pub(crate) fn leaves(entry: &Entry) -> Vec<Leaf<'_>> {
     let mut leaves = Vec::new();
     for (key, value) in entry {
         let path = path::parse(key).unwrap_or_else(|| vec![key.clone()]);
-        collect(vec![key.clone()], path, value, &mut leaves);
+        let place = path::dotted(slice::from_ref(key));
+        collect(Leaf { place, path, value }, &mut leaves);
     }
     leaves.sort_by(|a, b| a.path.cmp(&b.path));
     leaves
 }
 
-fn collect<'a>(
-    place: Vec<String>,
-    path: Vec<String>,
-    value: &'a toml::Value,
-    leaves: &mut Vec<Leaf<'a>>,
-) {
-    match value {
-        toml::Value::Table(section)
-            if !section.is_empty() && !section.contains_key(rondo_config::TAG) =>
-        {
+/// Adds what is set by a value: the value, or what the section that it is sets.
+fn collect<'a>(leaf: Leaf<'a>, leaves: &mut Vec<Leaf<'a>>) {
+    let section = leaf.value.as_table().filter(|table| !table.is_empty());
+    match section.filter(|table| !table.contains_key(TAG)) {
+        None => leaves.push(leaf),
+        Some(section) => {
             for (key, value) in section {
-                let below = |parent: &[String]| [parent, std::slice::from_ref(key)].concat();
-                collect(below(&place), below(&path), value, leaves);
+                let key = slice::from_ref(key);
+                let below = Leaf {
+                    place: format!("{}.{}", leaf.place, path::dotted(key)),
+                    path: [&leaf.path, key].concat(),
+                    value,
+                };
+                collect(below, leaves);
             }
         }
-        value => leaves.push(Leaf {
-            place: path::dotted(&place),
-            path,
-            value,
-        }),
     }
 }
 

@@ -51,11 +51,8 @@ pub(crate) enum Outcome {
 pub(crate) fn last_line(text: &str) -> &str {
     /// The longest line that is kept, in characters.
     const LONGEST: usize = 500;
-    let lines = text.split(['\n', '\r']).map(str::trim);
-    let last = lines
-        .filter(|line| !line.is_empty())
-        .next_back()
-        .unwrap_or_default();
+    let mut lines = text.split(['\n', '\r']).map(str::trim);
+    let last = lines.rfind(|line| !line.is_empty()).unwrap_or_default();
     last.char_indices()
         .nth(LONGEST)
         .map_or(last, |(end, _)| &last[..end])

@@ -221,6 +221,26 @@ mod tests {
     }
 
     #[test]
+    fn the_files_of_the_project_expand() {
+        let count = |text| {
+            let file = SweepFile::parse("sweep.toml", text).expect("a valid file");
+            let runs = expand(&file);
+            let distinct: BTreeSet<String> =
+                runs.iter().map(|run| run.assignments().join(" ")).collect();
+            assert_eq!(distinct.len(), runs.len());
+            runs.len()
+        };
+        assert_eq!(
+            count(include_str!("../../../configs/sweeps/depth.toml")),
+            54
+        );
+        assert_eq!(
+            count(include_str!("../../../configs/sweeps/lr-schedules.toml")),
+            36
+        );
+    }
+
+    #[test]
     fn assignments_give_a_configuration_the_values_as_they_were_written() {
         let text = "[[list]]\n\
                     \"a.b\" = { kind = 'x y', at = [1, { c = \"q\\\"=\\n\" }], empty = {} }\n\

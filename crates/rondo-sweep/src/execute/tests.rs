@@ -1,124 +1,22 @@
+mod fake;
+mod scripted;
+
 use std::cell::{Cell, RefCell};
 use std::fs;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rondo_checkpoint::RunLock;
 
+use self::fake::{Fake, World};
+use self::scripted::{Contested, Deaf, Ending};
 use super::*;
 use crate::file::SweepFile;
 use crate::results::Results;
 
-/// Steps of a fake run, one per poll.
-const STEPS: usize = 3;
-
-/// What the fakes of one execution share.
-#[derive(Default)]
-struct World {
-    /// Operations left before everything is killed.
-    left: Cell<Option<usize>>,
-    /// Names of the runs that fail.
-    failing: RefCell<Vec<String>>,
-    launches: RefCell<Vec<String>>,
-    running: Cell<usize>,
-    most_running: Cell<usize>,
-}
-
-impl World {
-    /// Counts an operation; a kill is a panic that nobody in between catches.
-    fn tick(&self) {
-        if let Some(left) = self.left.get() {
-            self.left.set(Some(left.checked_sub(1).expect("killed")));
-        }
-    }
-}
-
-struct Fake(Rc<World>);
-
-/// A run that counts its steps in a file, and goes on from there.
-struct FakeRun {
-    world: Rc<World>,
-    out: PathBuf,
-    log: PathBuf,
-    name: String,
-    assignments: Vec<String>,
-    stopped: bool,
-    _lock: RunLock,
-}
-
-impl Launcher for Fake {
-    fn launch(&mut self, launch: &Launch<'_>) -> io::Result<Box<dyn Process>> {
-        self.0.tick();
-        assert!(launch.config.is_file());
-        assert_eq!(launch.threads, 2);
-        let lock = RunLock::acquire(&launch.out).map_err(io::Error::other)?;
-        self.0.launches.borrow_mut().push(launch.run.name.clone());
-        self.0.running.update(|running| running + 1);
-        self.0
-            .most_running
-            .update(|most| most.max(self.0.running.get()));
-        Ok(Box::new(FakeRun {
-            world: Rc::clone(&self.0),
-            out: launch.out.clone(),
-            log: launch.log.clone(),
-            name: launch.run.name.clone(),
-            assignments: launch.run.assignments(),
-            stopped: false,
-            _lock: lock,
-        }))
-    }
-
-    fn pause(&mut self) {
-        self.0.tick();
-    }
-}
-
-impl FakeRun {
-    fn step(&mut self) -> io::Result<Option<Exit>> {
-        let ended = |code| Ok(Some(Exit { code: Some(code) }));
-        if self.stopped {
-            return ended(Exit::INTERRUPTED);
-        }
-        let steps = self.out.join("steps");
-        let mut done = fs::read_to_string(&steps).unwrap_or_default();
-        if done.len() < STEPS {
-            done.push('x');
-            fs::write(&steps, &done)?;
-            return Ok(None);
-        }
-        if self.world.failing.borrow().contains(&self.name) {
-            fs::write(&self.log, "note\nerror: the loss is inf\n")?;
-            return ended(5);
-        }
-        let summary = self.assignments.join("\n");
-        fs::write(self.out.join("summary.json"), summary)?;
-        ended(0)
-    }
-}
-
-impl Process for FakeRun {
-    fn poll(&mut self) -> io::Result<Option<Exit>> {
-        self.world.tick();
-        let result = self.step();
-        self.world.tick();
-        result
-    }
-
-    fn stop(&mut self) {
-        self.stopped = true;
-    }
-}
-
-impl Drop for FakeRun {
-    fn drop(&mut self) {
-        self.world.running.update(|running| running - 1);
-    }
-}
-
 fn file() -> SweepFile {
-    let text = "base = 'x.toml'\nseeds = [3, 4, 5]\n[[grid]]\nkey = 'a'\nvalues = ['x', 'y']";
+    let text = "base = 'x.toml'\nseeds = [3, 4]\n[[grid]]\nkey = 'a'\nvalues = ['x', 'y']";
     SweepFile::parse("sweep.toml", text).expect("a valid file")
 }
 
@@ -205,8 +103,8 @@ fn runs_are_executed_in_order_and_no_more_than_asked_at_a_time() {
         let world = world(&[]);
         let (end, told) = run(&path, &world, parallel, &never);
         let counts = Counts {
-            total: 6,
-            finished: 6,
+            total: 4,
+            finished: 4,
             ..Counts::default()
         };
         assert_eq!(end.expect("an end"), End::Complete(counts));
@@ -217,8 +115,8 @@ fn runs_are_executed_in_order_and_no_more_than_asked_at_a_time() {
             .map(|run| run.name.clone())
             .collect();
         assert_eq!(*world.launches.borrow(), names);
-        assert_eq!(world.most_running.get(), parallel.min(6));
-        assert_eq!(told.len(), 12);
+        assert_eq!(world.most_running.get(), parallel.min(4));
+        assert_eq!(told.len(), 8);
         if parallel == 1 {
             assert_eq!(
                 told[..3],
@@ -227,7 +125,7 @@ fn runs_are_executed_in_order_and_no_more_than_asked_at_a_time() {
         }
         // A second execution has nothing to do.
         assert!(run(&path, &world, parallel, &never).1.is_empty());
-        assert_eq!(world.launches.borrow().len(), 6);
+        assert_eq!(world.launches.borrow().len(), 4);
     }
 }
 
@@ -251,7 +149,7 @@ fn a_failed_run_is_kept_and_the_others_go_on_until_a_retry() {
     let Ok(End::Complete(counts)) = end else {
         panic!("not complete: {end:?}");
     };
-    assert_eq!((counts.finished, counts.failed), (5, 1));
+    assert_eq!((counts.finished, counts.failed), (3, 1));
     assert!(
         told.contains(&"fail a0-seed4 error: the loss is inf".to_owned()),
         "{told:?}"
@@ -273,7 +171,7 @@ fn a_failed_run_is_kept_and_the_others_go_on_until_a_retry() {
     assert!(matches!(
         end,
         Ok(End::Complete(Counts {
-            finished: 6,
+            finished: 4,
             failed: 0,
             ..
         }))
@@ -296,7 +194,7 @@ fn a_sweep_interrupted_at_any_moment_ends_with_the_same_results() {
         .expect("an end");
     let expected = table(&whole);
     for parallel in [1, 3] {
-        for moment in 0..30 {
+        for moment in 0..16 {
             let (_folder, path) = folder();
             let asked = Cell::new(0);
             let interrupt = || {
@@ -306,7 +204,7 @@ fn a_sweep_interrupted_at_any_moment_ends_with_the_same_results() {
             let (end, told) = run(&path, &world(&["a1-seed3"]), parallel, &interrupt);
             if let Ok(End::Interrupted(counts)) = end {
                 assert_eq!(counts.running, 0);
-                assert!(counts.finished + counts.failed < 6);
+                assert!(counts.finished + counts.failed < 4);
             }
             let starts = told.iter().filter(|line| line.starts_with("start")).count();
             assert_eq!(told.len(), 2 * starts, "every start has its end: {told:?}");
@@ -326,8 +224,8 @@ fn a_sweep_killed_at_any_moment_ends_with_the_same_results() {
         .expect("an end");
     let expected = table(&whole);
     let mut kills = 0;
-    for parallel in [1, 3] {
-        for moment in 0..90 {
+    for (parallel, stride) in [(1, 1), (3, 3)] {
+        for moment in (0..42).step_by(stride) {
             let (_folder, path) = folder();
             let killed = world(&["a1-seed3"]);
             killed.left.set(Some(moment));
@@ -339,7 +237,7 @@ fn a_sweep_killed_at_any_moment_ends_with_the_same_results() {
             assert_eq!(table(&path), expected, "{parallel} at {moment}");
         }
     }
-    assert!(kills > 100, "{kills}");
+    assert!(kills > 40, "{kills}");
 }
 
 #[test]
@@ -356,31 +254,9 @@ fn a_run_that_another_process_still_makes_is_waited_for() {
         false
     };
     let (end, told) = run(&path, &world(&[]), 1, &interrupt);
-    assert!(matches!(end, Ok(End::Complete(Counts { finished: 6, .. }))));
+    assert!(matches!(end, Ok(End::Complete(Counts { finished: 4, .. }))));
     assert_eq!(told[..2], ["wait a0-seed3", "start a0-seed4"]);
-    assert_eq!(told[11..], ["start a0-seed3", "finish a0-seed3"]);
-}
-
-/// Processes that end at once, each with the next code.
-struct Ending(Vec<Option<i32>>);
-
-struct Ended(Option<i32>);
-
-impl Launcher for Ending {
-    fn launch(&mut self, _: &Launch<'_>) -> io::Result<Box<dyn Process>> {
-        let no_process = || io::Error::other("no process left");
-        Ok(Box::new(Ended(self.0.pop().ok_or_else(no_process)?)))
-    }
-
-    fn pause(&mut self) {}
-}
-
-impl Process for Ended {
-    fn poll(&mut self) -> io::Result<Option<Exit>> {
-        Ok(Some(Exit { code: self.0 }))
-    }
-
-    fn stop(&mut self) {}
+    assert_eq!(told[7..], ["start a0-seed3", "finish a0-seed3"]);
 }
 
 fn ending(path: &Path, codes: &[Option<i32>]) -> Result<End, SweepError> {
@@ -399,11 +275,49 @@ fn a_run_interrupted_by_others_interrupts_the_sweep() {
     let (_folder, path) = folder();
     let end = ending(&path, &[Some(1), Some(75)]).expect("an end");
     let counts = Counts {
-        total: 6,
+        total: 4,
         failed: 1,
         ..Counts::default()
     };
     assert_eq!(end, End::Interrupted(counts));
+}
+
+#[test]
+fn a_run_that_the_stop_has_ended_before_it_could_listen_is_no_failure() {
+    let (_folder, path) = folder();
+    let asked = Cell::new(0);
+    let interrupt = || {
+        asked.set(asked.get() + 1);
+        asked.get() > 3
+    };
+    let end = execute(
+        &open(&path),
+        &mut Deaf { left: 2 },
+        workers(2),
+        &interrupt,
+        &mut |_, _| {},
+    );
+    let counts = Counts {
+        total: 4,
+        ..Counts::default()
+    };
+    assert_eq!(end.expect("an end"), End::Interrupted(counts));
+}
+
+#[test]
+fn a_run_that_another_process_has_taken_is_waited_for_too() {
+    let (_folder, path) = folder();
+    let sweep = open(&path);
+    let mut launcher = Contested::default();
+    let end = execute(&sweep, &mut launcher, workers(1), &never, &mut |_, _| {});
+    assert!(matches!(
+        end,
+        Ok(End::Complete(Counts {
+            finished: 4,
+            failed: 0,
+            ..
+        }))
+    ));
 }
 
 #[test]
@@ -427,8 +341,32 @@ fn a_process_that_cannot_be_started_ends_the_sweep_and_is_no_failure_of_the_run(
 }
 
 #[test]
+fn an_error_of_the_sweep_stops_the_other_processes_before_it_is_returned() {
+    let (_folder, path) = folder();
+    let mut launcher = Deaf { left: 1 };
+    let mut told = 0;
+    let end = execute(
+        &open(&path),
+        &mut launcher,
+        workers(2),
+        &never,
+        &mut |event, counts| {
+            told += usize::from(matches!(event, Event::Interrupted(_)) && counts.running == 0);
+        },
+    );
+    assert!(matches!(
+        end,
+        Err(SweepError::Process {
+            action: "start",
+            ..
+        })
+    ));
+    assert_eq!(told, 1);
+}
+
+#[test]
 fn an_end_without_a_summary_is_a_failure() {
     let (_folder, path) = folder();
-    let end = ending(&path, &[Some(0); 6]).expect("an end");
-    assert!(matches!(end, End::Complete(Counts { failed: 6, .. })));
+    let end = ending(&path, &[Some(0); 4]).expect("an end");
+    assert!(matches!(end, End::Complete(Counts { failed: 4, .. })));
 }
