@@ -231,4 +231,16 @@ distribution = { kind = "choice", values = ["muon", "adamw"] }
         let file = SweepFile::parse("sweep.toml", "base = 'x.toml'").expect("a valid file");
         assert_eq!((file.seeds, file.draws), (vec![0], 1));
     }
+
+    #[test]
+    fn no_text_is_a_panic() {
+        for end in (0..ALL.len()).filter(|&end| ALL.is_char_boundary(end)) {
+            let (before, after) = ALL.split_at(end);
+            for text in [before.to_owned(), format!("{before}-{}", &after[1..])] {
+                if let Ok(file) = SweepFile::parse("sweep.toml", &text) {
+                    assert!(!crate::plan::expand(&file).is_empty(), "{text}");
+                }
+            }
+        }
+    }
 }
