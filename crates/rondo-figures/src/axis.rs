@@ -76,8 +76,8 @@ impl Axis {
         while (last - first) / step > most {
             step *= 2;
         }
-        let ticks = (first..=last)
-            .filter(|value| value % step == 0)
+        let ticks = (first.next_multiple_of(step)..=last)
+            .step_by(step)
             .map(|value| Tick {
                 value: value as f64,
                 text: value.to_string(),

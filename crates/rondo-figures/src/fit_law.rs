@@ -6,15 +6,14 @@ use crate::legend::{Entry, Legend};
 use crate::lines::Line;
 use crate::page::Page;
 use crate::palette::{Dash, WHITE, series};
-use crate::panel::{LABELS, Panel};
 use crate::picture::Picture;
-use crate::scene::{Area, Scene, Stroke};
+use crate::scene::{Scene, Stroke};
+use crate::stack;
 use crate::table::{self, Table};
 
 const NAME: &str = "fit-law";
 /// Heights of the frames: of the losses, and of the errors below them.
 const HEIGHTS: [f64; 2] = [520.0, 260.0];
-const BETWEEN: f64 = 26.0;
 /// How far the colour of a measured loss is on its way to white.
 const PALE: f64 = 0.55;
 
@@ -106,23 +105,9 @@ fn draw(law: &str, curves: &[PredictedCurve], x: &Axis, axes: [Axis; 2]) -> Scen
             .map(|(curve, stroke)| Entry::line(curve.name.clone(), *stroke)),
     );
     let title = format!("Loss and the prediction of law {law}");
-    let height = HEIGHTS[0] + HEIGHTS[1] + BETWEEN + LABELS;
+    let height = stack::height(&HEIGHTS);
     let Page { mut scene, body } = Page::new(&title, height, &caption, &Legend::default(), &legend);
-    let [loss, error] = axes;
-    let seam = body.top + HEIGHTS[0];
-    let upper = Area {
-        bottom: seam + LABELS,
-        ..body
-    };
-    let lower = Area {
-        top: seam + BETWEEN,
-        ..body
-    };
-    let mut panels = [
-        Panel::fit(upper, x.unlabelled(), loss),
-        Panel::fit(lower, x.clone(), error),
-    ];
-    Panel::align(&mut panels);
+    let panels = stack::panels(body, x, &HEIGHTS, axes);
     let line = |curve: &PredictedCurve, stroke, value: fn(&PredictedPoint) -> f64| {
         let values = curve
             .points

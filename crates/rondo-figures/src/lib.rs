@@ -14,6 +14,7 @@
 //! | [`per_iteration`](fn@per_iteration) | token correlation, residual and norm of the state by iteration |
 //! | [`depth_perplexity`](fn@depth_perplexity) | perplexity against recurrence depth, at checkpoints or of runs |
 //! | [`lr_schedules`](fn@lr_schedules) | learning-rate schedules, and the loss of each against its summed rate |
+//! | [`schedule`](fn@schedule) | learning rates, their sums and curricula of runs that are not trained yet |
 //! | [`sparsity`](fn@sparsity) | edges kept, strength of the regularisation and cross entropy of runs |
 //! | [`fit_law`](fn@fit_law) | loss curves, what a law predicts for them, and its errors |
 //!
@@ -23,12 +24,14 @@
 //!   drawn from it; `tokens`: tokens beside steps
 //! * `depth_reach`, `depth_perplexity`, `per_iteration`: each with its input; `depth_histogram`, drawn from
 //!   `sampled`; `depths`: how a recurrence depth looks
-//! * `lr_schedules`, `sparsity`, `fit_law`: each with its input
+//! * `lr_schedules`, `schedule`, `sparsity`, `fit_law`: each with its input; `rates`: what the first two
+//!   share
 //! * [`trajectories`]: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
 //!   `pca`: principal components by subspace iteration
 //! * [`exits`]: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
 //! * [`picture`]: a scene and its table, written as three files
-//! * `sheet`: title and caption; `page`: a sheet with legends; `grid`: panels in rows
+//! * `sheet`: title and caption; `page`: a sheet with legends; `grid`: panels in rows; `stack`: panels
+//!   one above the other
 //! * `panel`: a set of axes, with its `frame`, `lines` (`decimate`: fewer points than pixels) and `bars`;
 //!   `axis` and its `ticks`; `legend`, `colour_bar`
 //! * [`palette`], `viridis`, `marker`: how it looks
@@ -76,11 +79,14 @@ pub mod picture;
 mod png;
 mod ppl_vs_tokens;
 mod raster;
+mod rates;
 pub mod runs;
 mod sampled;
 mod scene;
+mod schedule;
 mod sheet;
 mod sparsity;
+mod stack;
 mod svg;
 mod table;
 mod ticks;
@@ -106,6 +112,7 @@ pub use picture::Picture;
 pub use ppl_vs_tokens::ppl_vs_tokens;
 pub use runs::{DepthLog, Logged, RunLog};
 pub use sampled::SampledDepths;
+pub use schedule::{PlannedRun, PlannedStep, schedule};
 pub use sparsity::{SparsityRun, sparsity};
 pub use training_dynamics::training_dynamics;
 pub use trajectories::Trajectories;

@@ -10,19 +10,17 @@ use crate::legend::{Entry, Legend};
 use crate::lines::Line;
 use crate::marker::Marker;
 use crate::page::Page;
-use crate::palette::{Colour, INK, SERIES};
+use crate::palette::INK;
 use crate::panel::Panel;
 use crate::picture::Picture;
+use crate::rates::{self, Rated};
 use crate::scene::{Scene, Stroke};
 use crate::table::{self, Table};
 use crate::ticks::number;
-use crate::viridis::viridis;
 
 const NAME: &str = "lr-schedules";
 const HEIGHT: f64 = 640.0;
 const MARK: f64 = 8.5;
-/// The end of the colour map is too bright for a line on white.
-const BRIGHTEST: f64 = 0.92;
 
 /// A run, by its schedule and where it ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +33,20 @@ pub struct ScheduledRun {
     pub lr_sum: f64,
     /// The loss at the end, in nat/token; one that is not finite has no point.
     pub loss: f64,
+}
+
+impl Rated for ScheduledRun {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn rates(&self) -> impl Iterator<Item = (u64, f64)> {
+        self.rates.iter().copied()
+    }
+
+    fn rate_sum(&self) -> f64 {
+        self.lr_sum
+    }
 }
 
 /// A loss for each summed learning rate, as a law has it.
@@ -70,20 +82,7 @@ pub fn lr_schedules(
     law: Option<&LawLine>,
     correlation: Option<Correlation>,
 ) -> Result<Picture, FigureError> {
-    if runs.is_empty() {
-        return Err(FigureError::empty(NAME, "no run is given"));
-    }
-    for run in runs {
-        if !run.rates.iter().any(|(_, rate)| rate.is_finite()) {
-            let reason = format!("run `{}` has no learning rate that is finite", run.name);
-            return Err(FigureError::empty(NAME, reason));
-        }
-    }
-    let rates = || runs.iter().flat_map(|run| &run.rates);
-    let steps = rates().map(|(step, _)| *step as f64);
-    let step = Axis::linear("Step", steps.chain([0.0]), 0.0);
-    let rate = rates().map(|(_, rate)| *rate).chain([0.0]);
-    let rate = Axis::linear("Learning Rate", rate, 0.03);
+    let schedules = rates::axes(NAME, runs)?;
     let ends = || {
         runs.iter()
             .map(|run| (run.lr_sum, run.loss))
@@ -92,13 +91,11 @@ pub fn lr_schedules(
     let shown = || ends().chain(law.into_iter().flat_map(|law| law.points.iter().copied()));
     let sum = Axis::linear("LR Summed Over Steps", shown().map(|(sum, _)| sum), 0.04);
     let loss = Axis::linear("Loss", shown().map(|(_, loss)| loss), 0.06);
-    let (Some(step), Some(rate), Some(sum), Some(loss), Some(_)) =
-        (step, rate, sum, loss, ends().next())
-    else {
+    let (Some(sum), Some(loss), Some(_)) = (sum, loss, ends().next()) else {
         let reason = "no run has a finite loss and a finite summed learning rate";
         return Err(FigureError::empty(NAME, reason));
     };
-    let scene = draw(runs, law, correlation, [(step, rate), (sum, loss)]);
+    let scene = draw(runs, law, correlation, [schedules, (sum, loss)]);
     Ok(Picture::new(NAME, scene, table(runs, law)))
 }
 
@@ -112,31 +109,21 @@ fn draw(
     correlation: Option<Correlation>,
     [left, right]: [(Axis, Axis); 2],
 ) -> Scene {
-    let colours = colours(runs);
+    let colours = rates::colours(runs);
     let law_stroke = Stroke::solid(INK, 2.6);
-    let few = runs.len() <= SERIES.len();
-    let named = runs.iter().zip(&colours).filter(|_| few);
-    let named = named.map(|(run, colour)| Entry {
-        mark: Some((Marker::Circle, *colour)),
-        ..Entry::line(run.name.clone(), Stroke::solid(*colour, 3.0))
+    let named = rates::named(runs, &colours).map(|entry| Entry {
+        mark: entry.line.map(|stroke| (Marker::Circle, stroke.colour)),
+        ..entry
     });
     let fitted = law.map(|law| Entry::line(law.name.clone(), law_stroke));
     let legend = Legend::of(named.chain(fitted));
-    let caption = caption(runs, few, correlation);
+    let caption = caption(runs, correlation);
     let title = "Learning-rate schedules and the loss they lead to";
     let Page { mut scene, body } = Page::new(title, HEIGHT, &caption, &Legend::default(), &legend);
     let places = grid::places(body, 2, 2);
     let [left, right] =
         [(left, places[0]), (right, places[1])].map(|((x, y), place)| Panel::fit(place, x, y));
-    let schedules: Vec<Line> = runs
-        .iter()
-        .zip(&colours)
-        .map(|(run, colour)| {
-            let values = run.rates.iter().map(|(step, rate)| (*step as f64, *rate));
-            Line::plain(values.collect(), Stroke::solid(*colour, 2.2))
-        })
-        .collect();
-    left.plot(&mut scene, &schedules, &[]);
+    left.plot(&mut scene, &rates::lines(runs, &colours), &[]);
     let law: Vec<Line> = law
         .map(|law| Line::plain(law.points.clone(), law_stroke))
         .into_iter()
@@ -150,7 +137,7 @@ fn draw(
     scene
 }
 
-fn caption(runs: &[ScheduledRun], few: bool, correlation: Option<Correlation>) -> Vec<String> {
+fn caption(runs: &[ScheduledRun], correlation: Option<Correlation>) -> Vec<String> {
     let mut caption = Vec::new();
     caption.extend(correlation.map(|Correlation { rho, p_value }| {
         let p = match p_value < 1e-12 {
@@ -162,9 +149,7 @@ fn caption(runs: &[ScheduledRun], few: bool, correlation: Option<Correlation>) -
             number(rho)
         )
     }));
-    if !few {
-        caption.push("A run has one colour on both sides: the brighter, the larger its summed learning rate.".to_owned());
-    }
+    caption.extend(rates::colours_note(runs));
     let gone = runs
         .iter()
         .filter(|run| !is_finite(&(run.lr_sum, run.loss)))
@@ -175,27 +160,6 @@ fn caption(runs: &[ScheduledRun], few: bool, correlation: Option<Correlation>) -
         _ => caption.push(format!("{gone} runs have no finite loss and no point.")),
     }
     caption
-}
-
-/// Returns each run's colour.
-fn colours(runs: &[ScheduledRun]) -> Vec<Colour> {
-    if runs.len() <= SERIES.len() {
-        return SERIES[..runs.len()].to_vec();
-    }
-    let sums = || {
-        runs.iter()
-            .map(|run| run.lr_sum)
-            .filter(|sum| sum.is_finite())
-    };
-    let low = sums().fold(f64::INFINITY, f64::min);
-    let high = sums().fold(f64::NEG_INFINITY, f64::max);
-    let span = if high > low { high - low } else { 1.0 };
-    runs.iter()
-        .map(|run| match run.lr_sum.is_finite() {
-            true => viridis(BRIGHTEST * (run.lr_sum - low) / span),
-            false => SERIES[SERIES.len() - 1],
-        })
-        .collect()
 }
 
 fn table(runs: &[ScheduledRun], law: Option<&LawLine>) -> Table {
@@ -280,9 +244,6 @@ law,L0 + A / S,0.1,3.0
         let svg = lr_schedules(&runs, None, None).expect("a picture").svg();
         assert!(!svg.contains(">run 1<"));
         assert!(svg.contains("the brighter, the larger"));
-        let colours = colours(&runs);
-        assert_eq!(colours[0], viridis(0.0));
-        assert_eq!(colours[23], viridis(BRIGHTEST));
     }
 
     #[test]

@@ -54,10 +54,11 @@ impl Picture {
             path: png.clone(),
             message,
         })?;
+        let drawing = self.svg();
         let files = [
-            (svg, self.svg().into_bytes()),
-            (png, pixels),
-            (csv, self.csv().as_bytes().to_vec()),
+            (svg, drawing.as_bytes()),
+            (png, pixels.as_slice()),
+            (csv, self.csv().as_bytes()),
         ];
         fs::create_dir_all(dir).map_err(at("create", dir))?;
         let written = files

@@ -6,18 +6,17 @@ use crate::legend::{Entry, Legend};
 use crate::lines::Line;
 use crate::page::Page;
 use crate::palette::{Dash, FRAME, series};
-use crate::panel::{LABELS, Panel};
+use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::runs::{Logged, by_step};
-use crate::scene::{Area, Path, Scene, Stroke};
+use crate::scene::{Path, Scene, Stroke};
+use crate::stack;
 use crate::table::{self, Table};
 
 const NAME: &str = "sparsity";
 const PANELS: usize = 3;
-/// Height of the frame of a panel.
-const HEIGHT: f64 = 320.0;
-/// Between frames.
-const BETWEEN: f64 = 26.0;
+/// Heights of the frames.
+const HEIGHTS: [f64; PANELS] = [320.0; PANELS];
 
 /// What a run logged of its sparsity.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,27 +109,9 @@ fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
         ),
     };
     let title = "Sparsity, the strength that brings it about, and its cost";
-    let height = PANELS as f64 * (HEIGHT + BETWEEN) - BETWEEN + LABELS;
+    let height = stack::height(&HEIGHTS);
     let Page { mut scene, body } = Page::new(title, height, &caption, &Legend::default(), &legend);
-    let mut panels: Vec<Panel> = axes
-        .into_iter()
-        .enumerate()
-        .map(|(index, y)| {
-            let top = body.top + index as f64 * (HEIGHT + BETWEEN);
-            let area = Area {
-                top,
-                bottom: top + HEIGHT + LABELS,
-                ..body
-            };
-            let shown = if index + 1 == PANELS {
-                x.clone()
-            } else {
-                x.unlabelled()
-            };
-            Panel::fit(area, shown, y)
-        })
-        .collect();
-    Panel::align(&mut panels);
+    let panels = stack::panels(body, x, &HEIGHTS, axes);
     for (index, panel) in panels.iter().enumerate() {
         for (run, SparsityRun { events, .. }) in runs.iter().enumerate() {
             let colour = if runs.len() == 1 { FRAME } else { series(run) };

@@ -1,7 +1,5 @@
 //! The numbers behind a picture, as CSV (RFC 4180, lines end with a single line feed).
 
-use std::fmt::Write;
-
 /// A table that is written row by row.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
@@ -20,8 +18,13 @@ impl Table {
 
     /// Adds a row of finished cells.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells: Vec<String> = cells.into_iter().collect();
-        let _ = writeln!(self.text, "{}", cells.join(","));
+        for (index, cell) in cells.into_iter().enumerate() {
+            if index > 0 {
+                self.text.push(',');
+            }
+            self.text.push_str(&cell);
+        }
+        self.text.push('\n');
     }
 
     /// Returns the file's content.

@@ -1,0 +1,343 @@
+//! What runs will do, before they are trained: learning rates, their sums, curricula of the loop.
+
+use crate::axis::Axis;
+use crate::error::FigureError;
+use crate::legend::Legend;
+use crate::lines::Line;
+use crate::page::Page;
+use crate::palette::{Colour, Dash};
+use crate::picture::Picture;
+use crate::rates::{self, Rated, WIDTH};
+use crate::scene::{Scene, Stroke};
+use crate::stack;
+use crate::table::{self, Table};
+
+const NAME: &str = "schedule";
+const PANELS: usize = 3;
+/// Heights of the frames.
+const HEIGHTS: [f64; PANELS] = [340.0; PANELS];
+/// About so many numbers of iterations are labelled.
+const LABELLED: usize = 8;
+
+/// A run's schedule before it is trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedRun {
+    /// What the run is called.
+    pub name: String,
+    /// Its steps in their order; where some are left out, a count is held until the next.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// What one step will have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlannedStep {
+    /// The step, counted from 1.
+    pub step: u64,
+    /// Its learning rate; one that is not finite is a gap.
+    pub rate: f64,
+    /// The learning rate summed over all steps to this one.
+    pub rate_sum: f64,
+    /// The mean recurrence that its recurrence depth is drawn with.
+    pub mean_recurrence: usize,
+    /// The iterations with a gradient, at most.
+    pub backprop_depth: usize,
+}
+
+impl Rated for PlannedRun {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn rates(&self) -> impl Iterator<Item = (u64, f64)> {
+        self.steps.iter().map(|step| (step.step, step.rate))
+    }
+
+    fn rate_sum(&self) -> f64 {
+        self.steps.last().map_or(f64::NAN, |step| step.rate_sum)
+    }
+}
+
+/// Draws panels one above the other over the step, all axes linear: the learning rate, its sum over the
+/// steps, and, where the mean recurrence or the backprop depth of a run changes, both of every run, the
+/// mean recurrence solid and the backprop depth dashed. Up to nine runs have colours of their own and a
+/// legend; more are coloured by their summed rate.
+///
+/// Its table has the columns `run,step,lr,lr_sum,mean_recurrence,backprop_depth`.
+///
+/// # Errors
+/// [`FigureError::Empty`] without runs, where one has no rate that is finite, and where no sum is.
+pub fn schedule(runs: &[PlannedRun]) -> Result<Picture, FigureError> {
+    let (step, rate) = rates::axes(NAME, runs)?;
+    let sums = steps(runs).map(|step| step.rate_sum);
+    let shown = sums
+        .filter(|sum| sum.is_finite())
+        .flat_map(|sum| [0.0, sum]);
+    let sum = Axis::linear("LR Summed Over Steps", shown, 0.03)
+        .ok_or_else(|| FigureError::empty(NAME, "no summed learning rate is finite"))?;
+    let axes: Vec<Axis> = [rate, sum].into_iter().chain(iterations(runs)).collect();
+    Ok(Picture::new(NAME, draw(runs, &step, axes), table(runs)))
+}
+
+/// The lines of a panel, of runs and their colours.
+type Lines = fn(&[PlannedRun], &[Colour]) -> Vec<Line>;
+
+fn steps(runs: &[PlannedRun]) -> impl Iterator<Item = &PlannedStep> {
+    runs.iter().flat_map(|run| &run.steps)
+}
+
+/// Returns the axis of iterations where a run's number of them changes.
+fn iterations(runs: &[PlannedRun]) -> Option<Axis> {
+    let counts = |step: &PlannedStep| (step.mean_recurrence, step.backprop_depth);
+    let changes = |pair: &[PlannedStep]| counts(&pair[0]) != counts(&pair[1]);
+    if !runs.iter().any(|run| run.steps.windows(2).any(changes)) {
+        return None;
+    }
+    let most = steps(runs).map(|step| step.mean_recurrence.max(step.backprop_depth));
+    Some(Axis::counted("Iterations", 0, most.max()?, LABELLED))
+}
+
+fn draw(runs: &[PlannedRun], step: &Axis, axes: Vec<Axis>) -> Scene {
+    let mut caption: Vec<String> = rates::colours_note(runs).into_iter().collect();
+    let mut title = "Schedules before training: learning rate and its sum";
+    if axes.len() == PANELS {
+        title = "Schedules before training: learning rate, its sum, iterations";
+        caption.extend(iterations_notes(runs));
+    }
+    let colours = rates::colours(runs);
+    let legend = Legend::of(rates::named(runs, &colours));
+    let heights = &HEIGHTS[..axes.len()];
+    let height = stack::height(heights);
+    let Page { mut scene, body } = Page::new(title, height, &caption, &Legend::default(), &legend);
+    let lines: [Lines; PANELS] = [rates::lines, sums, loops];
+    for (panel, lines) in stack::panels(body, step, heights, axes).iter().zip(lines) {
+        panel.plot(&mut scene, &lines(runs, &colours), &[]);
+    }
+    scene
+}
+
+/// Says which line of the iterations is which.
+fn iterations_notes(runs: &[PlannedRun]) -> impl Iterator<Item = String> {
+    let which = "Solid lines of iterations are mean recurrences, dashed ones backprop depths.";
+    let equal = "Where a run's are equal, its solid line is seen.";
+    let hidden = steps(runs).any(|step| step.mean_recurrence == step.backprop_depth);
+    [which]
+        .into_iter()
+        .chain(hidden.then_some(equal))
+        .map(str::to_owned)
+}
+
+fn sums(runs: &[PlannedRun], colours: &[Colour]) -> Vec<Line> {
+    let lines = runs.iter().zip(colours).map(|(run, colour)| {
+        let values = run
+            .steps
+            .iter()
+            .map(|step| (step.step as f64, step.rate_sum));
+        Line::plain(values.collect(), Stroke::solid(*colour, WIDTH))
+    });
+    lines.collect()
+}
+
+/// Returns the lines of iterations, the dashed ones last: what they lie on stays visible.
+fn loops(runs: &[PlannedRun], colours: &[Colour]) -> Vec<Line> {
+    let lines = |dash, count: fn(&PlannedStep) -> usize| {
+        let runs = runs.iter().zip(colours);
+        runs.map(move |(run, colour)| {
+            let stroke = Stroke {
+                dash,
+                ..Stroke::solid(*colour, WIDTH)
+            };
+            Line::plain(stairs(run, count), stroke)
+        })
+    };
+    let solid = lines(Dash::Solid, |step| step.mean_recurrence);
+    let dashed = lines(Dash::Dashed, |step| step.backprop_depth);
+    solid.chain(dashed).collect()
+}
+
+/// Returns the corners of a count that is held until a step has another: few, however many the steps are.
+fn stairs(run: &PlannedRun, count: fn(&PlannedStep) -> usize) -> Vec<(f64, f64)> {
+    let at = |step: &PlannedStep, count: usize| (step.step as f64, count as f64);
+    let ends = |step: Option<&PlannedStep>| step.map(|step| at(step, count(step)));
+    let corners = run.steps.windows(2).flat_map(|pair| {
+        let [before, after] = [count(&pair[0]), count(&pair[1])];
+        let changed = (before != after).then(|| [at(&pair[1], before), at(&pair[1], after)]);
+        changed.into_iter().flatten()
+    });
+    let mut corners: Vec<(f64, f64)> = ends(run.steps.first())
+        .into_iter()
+        .chain(corners)
+        .chain(ends(run.steps.last()))
+        .collect();
+    corners.dedup();
+    corners
+}
+
+fn table(runs: &[PlannedRun]) -> Table {
+    let header = [
+        "run",
+        "step",
+        "lr",
+        "lr_sum",
+        "mean_recurrence",
+        "backprop_depth",
+    ];
+    let mut table = Table::new(header);
+    for run in runs {
+        for step in &run.steps {
+            table.row([
+                table::text(&run.name),
+                step.step.to_string(),
+                table::number(step.rate),
+                table::number(step.rate_sum),
+                table::count(step.mean_recurrence),
+                table::count(step.backprop_depth),
+            ]);
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a run of these rates and counts of iterations, one a step.
+    fn run(name: &str, planned: &[(f64, usize, usize)]) -> PlannedRun {
+        let mut rate_sum = 0.0;
+        let steps = (1..).zip(planned).map(|(step, planned)| {
+            let (rate, mean_recurrence, backprop_depth) = *planned;
+            rate_sum += rate;
+            PlannedStep {
+                step,
+                rate,
+                rate_sum,
+                mean_recurrence,
+                backprop_depth,
+            }
+        });
+        PlannedRun {
+            name: name.into(),
+            steps: steps.collect(),
+        }
+    }
+
+    fn svg(runs: &[PlannedRun]) -> String {
+        schedule(runs).expect("a picture").svg()
+    }
+
+    #[test]
+    fn without_a_curriculum_there_are_two_panels_and_with_one_there_are_three() {
+        let still = run("still", &[(0.5, 8, 4), (0.25, 8, 4)]);
+        let mean = run("mean", &[(0.5, 1, 4), (0.25, 8, 4)]);
+        let depth = run("a, b", &[(0.5, 8, 2), (0.25, 8, 4)]);
+        let has = |svg: &str, text: &str| svg.matches(&format!(">{text}<")).count();
+        let two = svg(&[still.clone(), still.clone()]);
+        for text in ["Learning Rate", "LR Summed Over Steps", "Step"] {
+            assert_eq!(has(&two, text), 1, "{text}");
+        }
+        assert_eq!(has(&two, "Iterations"), 0);
+        assert!(!two.contains("dashed ones"));
+        for risen in [mean, depth] {
+            let three = svg(&[still.clone(), risen.clone()]);
+            for text in ["Iterations", "Step", "still", &risen.name] {
+                assert_eq!(has(&three, text), 1, "{text}");
+            }
+            assert!(
+                three.contains("iterations are mean recurrences, dashed ones backprop depths.")
+            );
+            assert!(!three.contains("its solid line is seen"));
+            // The backprop depth of the first run, in its colour.
+            assert!(three.contains(
+                "stroke=\"#1f77b4\" stroke-width=\"2.2\" stroke-linejoin=\"round\" stroke-dasharray"
+            ));
+        }
+    }
+
+    #[test]
+    fn a_line_that_another_hides_is_told() {
+        let equal = run("a", &[(1.0, 1, 1), (1.0, 8, 4)]);
+        assert!(svg(&[equal]).contains("Where a run's are equal, its solid line is seen."));
+    }
+
+    #[test]
+    fn iterations_are_counted_from_zero_to_the_most_of_any_run() {
+        let runs = [
+            run("a", &[(1.0, 2, 1), (1.0, 6, 4)]),
+            run("b", &[(1.0, 4, 8)]),
+        ];
+        let axis = iterations(&runs).expect("a curriculum");
+        let ticks: Vec<&str> = axis.ticks.iter().map(|tick| tick.text.as_str()).collect();
+        assert_eq!(ticks, ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
+        // Half an iteration is free on both sides of 0 to 8.
+        let share = axis.share(0.0).expect("finite");
+        assert!((share - 0.5 / 9.0).abs() < 1e-12, "{share}");
+        assert_eq!(iterations(&runs[1..]), None);
+    }
+
+    #[test]
+    fn a_count_is_held_until_the_step_that_has_another() {
+        let planned = run("a", &[(1.0, 1, 2), (1.0, 1, 2), (1.0, 3, 2), (1.0, 3, 2)]);
+        let mean = stairs(&planned, |step| step.mean_recurrence);
+        assert_eq!(mean, [(1.0, 1.0), (3.0, 1.0), (3.0, 3.0), (4.0, 3.0)]);
+        let depth = stairs(&planned, |step| step.backprop_depth);
+        assert_eq!(depth, [(1.0, 2.0), (4.0, 2.0)]);
+        let single = run("b", &[(1.0, 1, 2)]);
+        assert_eq!(stairs(&single, |step| step.mean_recurrence), [(1.0, 1.0)]);
+    }
+
+    #[test]
+    fn the_table_holds_every_step_and_gaps_are_empty() {
+        let mut runs = [
+            run("cosine", &[(0.5, 1, 4), (0.25, 8, 4)]),
+            run("a, b", &[(0.125, 8, 8); 2]),
+        ];
+        runs[1].steps[1].rate = f64::NAN;
+        let expected = "\
+run,step,lr,lr_sum,mean_recurrence,backprop_depth
+cosine,1,0.5,0.5,1,4
+cosine,2,0.25,0.75,8,4
+\"a, b\",1,0.125,0.125,8,8
+\"a, b\",2,,0.25,8,8
+";
+        assert_eq!(schedule(&runs).expect("a picture").csv(), expected);
+    }
+
+    #[test]
+    fn many_runs_have_colours_of_their_sums_and_no_legend() {
+        let runs: Vec<PlannedRun> = (1..=10)
+            .map(|i| run(&format!("run {i}"), &[(f64::from(i), 8, 4)]))
+            .collect();
+        let drawn = svg(&runs);
+        assert!(!drawn.contains(">run 1<"));
+        assert!(drawn.contains("the brighter, the larger its summed learning rate"));
+        assert!(svg(&runs[..9]).contains(">run 1<"));
+    }
+
+    #[test]
+    fn many_steps_are_drawn_with_few_points_and_tabled_in_full() {
+        let steps: Vec<(f64, usize, usize)> = (0..100_000)
+            .map(|i| (1.0 / f64::from(i + 1), (i / 10_000) as usize, 4))
+            .collect();
+        let picture = schedule(&[run("long", &steps)]).expect("a picture");
+        assert!(picture.svg().len() < 200_000);
+        assert_eq!(picture.csv().lines().count(), 100_001);
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        let good = || run("a", &[(1.0, 8, 4)]);
+        let refused = |runs: &[PlannedRun]| {
+            let error = schedule(runs).expect_err("a refusal");
+            error.to_string()
+        };
+        let nothing = "picture schedule: nothing to draw:";
+        assert_eq!(refused(&[]), format!("{nothing} no run is given"));
+        let lacks = format!("{nothing} run `b` has no learning rate that is finite");
+        for bare in [run("b", &[]), run("b", &[(f64::NAN, 8, 4)])] {
+            assert_eq!(refused(&[good(), bare]), lacks);
+        }
+        let mut endless = good();
+        endless.steps[0].rate_sum = f64::INFINITY;
+        assert!(refused(&[endless]).ends_with("no summed learning rate is finite"));
+    }
+}
