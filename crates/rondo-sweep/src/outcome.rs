@@ -1,5 +1,7 @@
 //! How a run has ended, and how far it is.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// How far a run is, as the sweep's directory tells it.
@@ -35,6 +37,18 @@ pub struct Failure {
     pub exit_code: Option<i32>,
     /// The last line that it wrote to standard error.
     pub message: String,
+}
+
+impl fmt::Display for Failure {
+    /// Writes the message, without the word that begins it, and the exit code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message.trim_start_matches("error: ");
+        match self.exit_code {
+            Some(code) => write!(f, "{message} (exit code {code})"),
+            None if message.is_empty() => f.write_str("ended by a signal"),
+            None => write!(f, "{message} (ended by a signal)"),
+        }
+    }
 }
 
 /// The mark that an ended run gets.

@@ -236,7 +236,7 @@ mod tests {
         );
         assert_eq!(
             count(include_str!("../../../configs/sweeps/lr-schedules.toml")),
-            36
+            54
         );
     }
 

@@ -197,11 +197,20 @@ impl RunConfig {
     ///
     /// With every violation at once.
     pub(crate) fn read(name: &str, text: &str, overrides: &[String]) -> Result<Self> {
+        Ok(Self::document(name, text, overrides)?.read_checked(&Self::validate)?)
+    }
+
+    /// Returns what is written in the text of `name` with `overrides` on top, not read yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not TOML.
+    pub(crate) fn document(name: &str, text: &str, overrides: &[String]) -> Result<Document> {
         let mut document = Document::parse(name, text)?.with_plain_tables(&["device"]);
         for one in overrides {
             document.set(one);
         }
-        Ok(document.read_checked(&Self::validate)?)
+        Ok(document)
     }
 
     /// Reads the configuration file at `path`.

@@ -3,7 +3,9 @@
 use rondo_checkpoint::CheckpointError;
 use rondo_config::Violations;
 use rondo_data::DataError;
+use rondo_laws::LawError;
 use rondo_reference::ReferenceError;
+use rondo_sweep::SweepError;
 
 /// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,12 @@ pub(crate) enum Error {
     /// A model cannot be imported or exported.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    /// Loss curves cannot be read, or no law can be fitted to them.
+    #[error(transparent)]
+    Law(#[from] LawError),
+    /// A sweep cannot be opened or executed.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
     /// A loss or a gradient is not finite; its update was not made.
     #[error("{0}")]
     Nonfinite(String),
@@ -76,10 +84,23 @@ impl Error {
     /// Returns the documented exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Other(_) => 1,
-            Self::Usage(_) | Self::Config(_) | Self::Data(DataError::Config(_)) => 2,
-            Self::Data(_) => 3,
-            Self::Checkpoint(_) | Self::Foreign(_) | Self::Reference(_) => 4,
+            Self::Usage(_)
+            | Self::Config(_)
+            | Self::Data(DataError::Config(_))
+            | Self::Law(LawError::Search { .. })
+            | Self::Sweep(SweepError::Config(_)) => 2,
+            Self::Data(_) | Self::Law(_) => 3,
+            Self::Checkpoint(_)
+            | Self::Foreign(_)
+            | Self::Reference(_)
+            | Self::Sweep(
+                SweepError::Write(_)
+                | SweepError::NotASweep(_)
+                | SweepError::Foreign(_)
+                | SweepError::Changed { .. }
+                | SweepError::Outcome { .. },
+            ) => 4,
+            Self::Sweep(_) | Self::Other(_) => 1,
             Self::Nonfinite(_) | Self::Stopped(_) => 5,
             Self::Device(_) => 6,
             Self::Interrupted(_) => 75,

@@ -24,6 +24,7 @@ mod past;
 mod perturb;
 mod pictures;
 mod plan;
+mod planned;
 mod progress;
 mod record;
 mod run_dir;
@@ -92,6 +93,9 @@ fn run(cli: &Cli) -> Result<()> {
         Some(Command::Generate(args)) => commands::generate::command(args),
         Some(Command::Compare(args)) => commands::compare::command(args),
         Some(Command::Figure(args)) => commands::figure::command(args),
+        Some(Command::Schedule(args)) => commands::schedule::command(args),
+        Some(Command::Sweep(args)) => commands::sweep::command(args),
+        Some(Command::FitLaw(args)) => commands::fit_law::command(args),
         Some(Command::Import(args)) => commands::import::command(args),
         Some(Command::Export(args)) => commands::export::command(args),
         Some(Command::Prepare(args)) => commands::prepare::command(args),

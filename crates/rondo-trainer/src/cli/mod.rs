@@ -1,6 +1,7 @@
 //! The command line, as typed.
 
 mod reading;
+mod studies;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use rondo_reference::Element;
 pub(crate) use self::reading::{
     CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureName, GenerateArgs, TraceArgs,
 };
+pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 use crate::device::DeviceKind;
 
 /// Trains and examines recurrent-depth transformers.
@@ -39,6 +41,12 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Draw a picture from the metrics of runs.
     Figure(FigureArgs),
+    /// Show learning rates and curricula without training.
+    Schedule(ScheduleArgs),
+    /// Train many runs from one file.
+    Sweep(SweepArgs),
+    /// Fit a law to loss curves, predict others, search the best schedule.
+    FitLaw(FitLawArgs),
     /// Make a run directory of a model in the reference's layout.
     Import(ImportArgs),
     /// Write a run's model in the reference's layout.
@@ -114,6 +122,9 @@ pub(crate) struct TrainArgs {
     /// Print nothing but warnings and errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Save and end, as after a signal, when standard input ends: a sweep stops its runs so.
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
     #[command(flatten)]
     pub(crate) json: JsonArg,
 }

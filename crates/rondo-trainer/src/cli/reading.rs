@@ -73,9 +73,12 @@ pub(crate) struct FigureArgs {
     /// The picture.
     #[arg(value_enum, value_name = "NAME")]
     pub(crate) name: FigureName,
-    /// Run directories; their metrics are enough.
-    #[arg(required = true, value_name = "RUN")]
+    /// Run directories; their metrics are enough. A sweep's directory stands for its finished runs.
+    #[arg(required = true, value_name = "RUN|SWEEP")]
     pub(crate) runs: Vec<PathBuf>,
+    /// Draw what this law, of `trainer fit-law --out`, predicts; lr-schedules only.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) law: Option<PathBuf>,
     /// The folder for NAME.svg, NAME.png and NAME.csv.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -100,6 +103,8 @@ pub(crate) enum FigureName {
     DepthPerplexity,
     /// Edges kept, strength of their penalty and cross entropy with its target, against steps.
     Sparsity,
+    /// Learning rates against steps, and final loss against their sum, with its rank correlation.
+    LrSchedules,
 }
 
 /// Tokens to run a model on: ids or text.

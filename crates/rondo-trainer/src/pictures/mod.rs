@@ -1,7 +1,8 @@
 //! Pictures: what is known here, in the terms of rondo-figures. Those of traces and evaluations stand in
-//! this file, those of runs by their metrics in [`runs`].
+//! this file, those of runs by their metrics in [`runs`], that of many schedules in [`sweeps`].
 
 pub(crate) mod runs;
+pub(crate) mod sweeps;
 
 use std::path::{Path, PathBuf};
 

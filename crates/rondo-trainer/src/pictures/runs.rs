@@ -12,6 +12,7 @@ use crate::cli::FigureName;
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::past::PastRun;
+use crate::pictures::sweeps::schedules;
 
 /// Steps that are drawn where there is one run.
 const PROFILES: usize = 5;
@@ -45,6 +46,7 @@ pub(crate) fn draw(name: FigureName, runs: &[PastRun]) -> Result<Picture> {
             let gated: Vec<SparsityRun> = runs.iter().map(gated).collect();
             rondo_figures::sparsity(&gated)?
         }
+        FigureName::LrSchedules => schedules(runs, None)?.0,
     })
 }
 

@@ -17,6 +17,7 @@ use crate::cli::{Resume, TrainArgs};
 use crate::commands::dry_run;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::run_dir::RunDir;
 use crate::terminal;
 
@@ -43,6 +44,9 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
         return dry_run::command(&config, args.json.json);
     }
     refuse_nothing(&config, path)?;
+    if args.stop_with_stdin {
+        interrupt::follow_stdin()?;
+    }
     let assembly = Assembly::new(&config, mode)?;
     let run_dir = RunDir::new(&out_dir(args, path));
     let summary = match open(assembly, run_dir, args, mode)? {

@@ -1,0 +1,121 @@
+//! The commands that study many runs and their schedules: schedule, sweep, fit-law.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use rondo_laws::LawKind;
+
+use super::JsonArg;
+use crate::device::DeviceKind;
+
+/// `trainer schedule`.
+#[derive(Debug, Args)]
+pub(crate) struct ScheduleArgs {
+    /// Run configurations; a sweep file stands for all of its runs.
+    #[arg(required = true, value_name = "CONFIG")]
+    pub(crate) configs: Vec<PathBuf>,
+    /// Override one key in all of them, e.g. `--set train.steps=1000`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Steps between rows; a tenth of the run by default.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) every: Option<u64>,
+    /// Draw schedule.svg and schedule.png, with every step in schedule.csv.
+    #[arg(long)]
+    pub(crate) plot: bool,
+    /// The folder for the picture.
+    #[arg(long, value_name = "DIR", default_value = ".", requires = "plot")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// `trainer sweep`.
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// The sweep file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The sweep's directory; runs/<file name> by default.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Runs at a time; they share the processor's cores.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) parallel: NonZeroUsize,
+    /// Start failed runs again.
+    #[arg(long)]
+    pub(crate) retry: bool,
+    /// Override one key of the base configuration; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Override device.kind.
+    #[arg(long, value_enum)]
+    pub(crate) device: Option<DeviceKind>,
+    /// List the runs with their cost, train nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print nothing but the results, warnings and errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// `trainer fit-law`.
+#[derive(Debug, Args)]
+pub(crate) struct FitLawArgs {
+    /// Curves: run directories, sweeps, metrics.jsonl, CSV tables with step,lr,loss, folders of them.
+    #[arg(value_name = "CURVE")]
+    pub(crate) curves: Vec<PathBuf>,
+    /// The law.
+    #[arg(long, value_name = "tissue|multi-power", default_value = "multi-power")]
+    pub(crate) law: LawKind,
+    /// Fit the law to these: files, or names of the curves above; all of those by default.
+    #[arg(long, value_name = "CURVE", num_args = 1.., value_delimiter = ',')]
+    pub(crate) fit: Vec<PathBuf>,
+    /// Predict these without having fitted them; all that are not fitted by default.
+    #[arg(long, value_name = "CURVE", num_args = 1.., value_delimiter = ',')]
+    pub(crate) predict: Vec<PathBuf>,
+    /// Steps of the warm-up, which no law describes; a run's own by default, none for a table.
+    #[arg(long, value_name = "STEPS")]
+    pub(crate) warmup: Option<u64>,
+    /// The learning rate summed over the warm-up; that of a linear one by default.
+    #[arg(long, value_name = "SUM", requires = "warmup")]
+    pub(crate) warmup_sum: Option<f64>,
+    /// Search the falling schedule with the lowest predicted final loss.
+    #[arg(long)]
+    pub(crate) optimise: bool,
+    /// The run that it is searched for; a configuration with the schedule is written besides.
+    #[arg(long, value_name = "FILE", requires = "optimise")]
+    pub(crate) config: Option<PathBuf>,
+    /// Steps of the searched schedule; those of the longest curve by default.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "optimise",
+        conflicts_with = "config"
+    )]
+    pub(crate) steps: Option<u64>,
+    /// Its peak; that of the longest curve by default.
+    #[arg(
+        long,
+        value_name = "LR",
+        requires = "optimise",
+        conflicts_with = "config"
+    )]
+    pub(crate) peak: Option<f64>,
+    /// Its floor; 0 by default.
+    #[arg(
+        long,
+        value_name = "LR",
+        requires = "optimise",
+        conflicts_with = "config"
+    )]
+    pub(crate) floor: Option<f64>,
+    /// Write fit-law.json, the picture and the searched schedule into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}

@@ -1,0 +1,218 @@
+//! Loss curves for a law: found, read, and told apart into fitted and predicted ones.
+
+use std::path::{Path, PathBuf};
+
+use rondo_laws::{Curve, Point, table};
+use rondo_metrics::{History, Kind};
+use rondo_sweep::{Status, SweepDir};
+
+use crate::cli::FitLawArgs;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::planned::extent;
+use crate::run_dir::RunDir;
+
+/// A curve and what is done with it.
+pub(super) struct Given {
+    pub(super) path: PathBuf,
+    pub(super) curve: Curve,
+    pub(super) fitted: bool,
+}
+
+/// What is known of the warm-up, which no law describes.
+#[derive(Clone, Copy)]
+struct Warmup {
+    steps: Option<u64>,
+    sum: Option<f64>,
+}
+
+/// Reads every curve that is named.
+///
+/// # Errors
+///
+/// Where a file cannot be read, nothing is there to fit, or a curve is both to be fitted and predicted.
+pub(super) fn given(args: &FitLawArgs) -> Result<Vec<Given>> {
+    let warmup = Warmup {
+        steps: args.warmup,
+        sum: args.warmup_sum,
+    };
+    let mut curves = Vec::new();
+    for path in &args.curves {
+        curves.extend(open(path, warmup)?);
+    }
+    let fitted = chosen(&args.fit, &mut curves, warmup)?;
+    let predicted = chosen(&args.predict, &mut curves, warmup)?;
+    if let Some(both) = fitted.iter().find(|index| predicted.contains(index)) {
+        return Err(Error::Usage(format!(
+            "{}: is to be fitted and to be predicted; name it once",
+            curves[*both].0.display()
+        )));
+    }
+    let is_fitted = |index: &usize| match fitted.is_empty() {
+        true => !predicted.contains(index),
+        false => fitted.contains(index),
+    };
+    let is_asked_for =
+        |index: &usize| is_fitted(index) || predicted.is_empty() || predicted.contains(index);
+    let given: Vec<Given> = (0..)
+        .zip(curves)
+        .filter(|(index, _)| is_asked_for(index))
+        .map(|(index, (path, curve))| Given {
+            fitted: is_fitted(&index),
+            path,
+            curve,
+        })
+        .collect();
+    match given.iter().any(|given| given.fitted) {
+        true => Ok(given),
+        false => Err(Error::Usage(
+            "no curve to fit; name run directories, sweeps, metrics.jsonl or CSV files".to_owned(),
+        )),
+    }
+}
+
+/// Finds what is named among the curves, by path or name; what is not there is read and added.
+fn chosen(
+    named: &[PathBuf],
+    curves: &mut Vec<(PathBuf, Curve)>,
+    warmup: Warmup,
+) -> Result<Vec<usize>> {
+    let mut indices = Vec::new();
+    for wanted in named {
+        let is_it = |(path, curve): &(PathBuf, Curve)| {
+            path == wanted
+                || Path::new(curve.name()) == wanted
+                || path.file_name() == Some(wanted.as_os_str())
+        };
+        let known: Vec<usize> = (0..curves.len()).filter(|i| is_it(&curves[*i])).collect();
+        if known.is_empty() {
+            let first = curves.len();
+            curves.extend(open(wanted, warmup)?);
+            indices.extend(first..curves.len());
+        } else {
+            indices.extend(known);
+        }
+    }
+    Ok(indices)
+}
+
+/// Reads the curves of a path: a file, a run, a sweep's finished runs, or a folder of tables.
+fn open(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
+    let one = |curve: Curve| vec![(path.to_owned(), curve)];
+    if path.is_dir() {
+        if RunDir::new(path).metrics().is_file() {
+            return of_run(path, warmup).map(one);
+        }
+        if path.join("sweep.toml").is_file() {
+            return of_sweep(path, warmup);
+        }
+        return of_folder(path, warmup);
+    }
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "jsonl")
+    {
+        return of_metrics(path, warmup).map(one);
+    }
+    of_table(path, warmup).map(one)
+}
+
+fn of_sweep(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
+    let sweep = SweepDir::load(path)?;
+    let mut curves = Vec::new();
+    for run in sweep.plan() {
+        if sweep.status(run)? == Status::Finished {
+            let run = sweep.run_dir(run);
+            curves.push((run.clone(), of_run(&run, warmup)?));
+        }
+    }
+    Ok(curves)
+}
+
+fn of_folder(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
+    let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
+    let mut tables = Vec::new();
+    for entry in entries {
+        let file = entry.map_err(|error| unreadable(path, &error))?.path();
+        if file.extension().is_some_and(|extension| extension == "csv") {
+            tables.push(file);
+        }
+    }
+    if tables.is_empty() {
+        return Err(Error::Usage(format!(
+            "{}: neither a run, nor a sweep, nor a folder with CSV tables",
+            path.display()
+        )));
+    }
+    tables.sort();
+    let read = |file: PathBuf| {
+        let curve = of_table(&file, warmup)?;
+        Ok((file, curve))
+    };
+    tables.into_iter().map(read).collect()
+}
+
+fn of_table(path: &Path, warmup: Warmup) -> Result<Curve> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let name = name(path);
+    let points = table::read(&path.display().to_string(), &text)?;
+    curve(&name, warmup.steps.unwrap_or(0), warmup.sum, &points)
+}
+
+fn of_run(path: &Path, warmup: Warmup) -> Result<Curve> {
+    of_metrics(&RunDir::new(path).metrics(), warmup)
+}
+
+/// Reads the training loss of a run; the warm-up is that of the configuration beside it.
+fn of_metrics(path: &Path, warmup: Warmup) -> Result<Curve> {
+    let history = History::read(path).map_err(anyhow::Error::from)?;
+    let points: Vec<Point> = history
+        .of(Kind::Train)
+        .filter_map(|record| {
+            Some(Point {
+                step: record.step,
+                rate: record.number("lr")?,
+                loss: record.number("loss").filter(|loss| loss.is_finite())?,
+            })
+        })
+        .collect();
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let run = RunDir::new(folder);
+    let named = match path.file_name().is_some_and(|name| name == "metrics.jsonl") {
+        true => name(&folder.canonicalize().unwrap_or_else(|_| folder.to_owned())),
+        false => name(path),
+    };
+    let steps = match warmup.steps {
+        Some(steps) => steps,
+        None if run.has_config() => warmup_of(&run.config()?)?,
+        None => 0,
+    };
+    curve(&named, steps, warmup.sum, &points)
+}
+
+/// Returns the steps of a configuration's warm-up.
+pub(super) fn warmup_of(config: &RunConfig) -> Result<u64> {
+    Ok(config.schedule.warmup.steps(extent(config)?))
+}
+
+fn curve(name: &str, warmup: u64, sum: Option<f64>, points: &[Point]) -> Result<Curve> {
+    let Some(sum) = sum else {
+        return Ok(Curve::new(name, warmup, points)?);
+    };
+    let ended = points.partition_point(|point| point.step < warmup);
+    Ok(Curve::after(name, sum, &points[ended..])?)
+}
+
+fn name(path: &Path) -> String {
+    let stem = match path.is_dir() {
+        true => path.file_name(),
+        false => path.file_stem(),
+    };
+    stem.unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::Usage(format!("cannot read {}: {error}", path.display()))
+}

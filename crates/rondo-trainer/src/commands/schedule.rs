@@ -1,0 +1,147 @@
+//! `trainer schedule`: learning rates, their sum and curricula, without training.
+
+use rondo_figures::{PlannedStep, schedule};
+use rondo_metrics::Table;
+use rondo_metrics::format::{learning_rate, significant, thousands};
+use rondo_model::schedule::{RateSum, Run};
+use serde_json::{Value, json};
+
+use crate::cli::ScheduleArgs;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::plan::rates;
+use crate::planned::{PlannedRun, extent, runs_of};
+use crate::terminal;
+
+/// Rows of a run, the first one besides.
+const ROWS: u64 = 10;
+/// Steps of a run that a picture shows at most.
+const DRAWN: u64 = 100_000;
+
+/// Shows the schedules of configurations.
+///
+/// # Errors
+///
+/// Where a configuration is wrong or has nothing to train on, or a file cannot be written.
+pub(crate) fn command(args: &ScheduleArgs) -> Result<()> {
+    let mut runs = Vec::new();
+    for path in &args.configs {
+        for run in runs_of(path, &args.overrides)? {
+            let extent = extent(&run.config)?;
+            if extent.steps == 0 {
+                return Err(Error::Usage(format!(
+                    "{}: there is nothing to train on; give train.steps or train.tokens",
+                    path.display()
+                )));
+            }
+            runs.push((run, extent));
+        }
+    }
+    if args.json.json {
+        let objects = runs
+            .iter()
+            .map(|(run, extent)| object(run, *extent, args.every));
+        terminal::print_json(&json!({"configs": objects.collect::<Vec<_>>()}))?;
+    } else {
+        let texts = runs
+            .iter()
+            .map(|(run, extent)| text(run, *extent, args.every));
+        terminal::print(&texts.collect::<Vec<_>>().join("\n\n"))?;
+    }
+    if !args.plot {
+        return Ok(());
+    }
+    let drawn: Vec<rondo_figures::PlannedRun> = runs
+        .iter()
+        .map(|(run, extent)| rondo_figures::PlannedRun {
+            name: run.name.clone(),
+            steps: steps(&run.config, *extent, extent.steps.div_ceil(DRAWN)),
+        })
+        .collect();
+    for file in schedule(&drawn)?.save(&args.out)? {
+        terminal::note(&file.display().to_string());
+    }
+    Ok(())
+}
+
+/// Returns the first step, every step whose number `every` divides, and the last.
+fn steps(config: &RunConfig, run: Run, every: u64) -> Vec<PlannedStep> {
+    let rate = rates(config, run);
+    let mut sum = RateSum::default();
+    let mut steps = Vec::new();
+    for step in 1..=run.steps {
+        let rate = rate(step);
+        sum.add(rate);
+        if step == 1 || step == run.steps || step.is_multiple_of(every) {
+            let (mean_recurrence, backprop_depth) = config.model.recurrence.at(step, run);
+            steps.push(PlannedStep {
+                step,
+                rate,
+                rate_sum: sum.value(),
+                mean_recurrence,
+                backprop_depth,
+            });
+        }
+    }
+    steps
+}
+
+fn rows(run: &PlannedRun, extent: Run, every: Option<u64>) -> Vec<PlannedStep> {
+    steps(
+        &run.config,
+        extent,
+        every.unwrap_or(extent.steps.div_ceil(ROWS)),
+    )
+}
+
+fn object(run: &PlannedRun, extent: Run, every: Option<u64>) -> Value {
+    let rows = rows(run, extent, every);
+    let points = rows.iter().map(|row| {
+        json!({
+            "step": row.step,
+            "lr": row.rate,
+            "lr_sum": row.rate_sum,
+            "mean_recurrence": row.mean_recurrence,
+            "backprop_depth": row.backprop_depth,
+        })
+    });
+    let schedule = &run.config.schedule;
+    json!({
+        "config": run.name,
+        "steps": extent.steps,
+        "tokens_per_step": extent.tokens_per_step,
+        "peak": schedule.peak,
+        "floor": schedule.floor,
+        "warmup_steps": schedule.warmup.steps(extent),
+        "lr_sum": rows.last().map(|row| row.rate_sum),
+        "points": points.collect::<Vec<_>>(),
+    })
+}
+
+fn text(run: &PlannedRun, extent: Run, every: Option<u64>) -> String {
+    let rows = rows(run, extent, every);
+    let schedule = &run.config.schedule;
+    let curriculum = &run.config.model.recurrence.curriculum;
+    let mut header = vec!["step", "lr", "lr sum"];
+    if !curriculum.is_empty() {
+        header.extend(["mean recurrence", "backprop depth"]);
+    }
+    let mut table = Table::new(&header);
+    for row in &rows {
+        table.row([
+            thousands(row.step),
+            format!("{:.3e}", row.rate),
+            significant(row.rate_sum, 5),
+            row.mean_recurrence.to_string(),
+            row.backprop_depth.to_string(),
+        ]);
+    }
+    format!(
+        "{}: {} steps, peak {}, floor {}, warm-up {}\n{table}",
+        run.name,
+        thousands(extent.steps),
+        learning_rate(schedule.peak),
+        learning_rate(schedule.floor),
+        thousands(schedule.warmup.steps(extent)),
+    )
+}

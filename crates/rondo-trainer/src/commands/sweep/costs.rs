@@ -1,0 +1,154 @@
+//! `trainer sweep --dry-run`: the runs of a sweep and what each of them costs.
+
+use std::time::Instant;
+
+use rondo_metrics::format::{duration, significant, thousands};
+use rondo_metrics::{Mode, Table};
+use rondo_model::census::Census;
+use rondo_model::schedule::Run;
+use rondo_sweep::Planned;
+use serde_json::{Map, Value, json};
+
+use crate::commands::dry_run::counting_batch;
+use crate::config::RunConfig;
+use crate::device;
+use crate::error::Result;
+use crate::plan::StepPlan;
+use crate::planned::PlannedSweep;
+use crate::source::Rows;
+use crate::step::Learner;
+use crate::terminal;
+
+/// Steps of the trial; the fastest of those after the first counts.
+const TRIED: u64 = 4;
+
+/// What a run costs.
+struct Cost<'a> {
+    run: &'a Planned,
+    /// With its vocabulary.
+    config: RunConfig,
+    /// Tokens in a row.
+    seq: usize,
+    parameters: usize,
+    steps: u64,
+    tokens: u64,
+    /// Of all steps, forward and backward at the mean depth.
+    flops: f64,
+}
+
+/// Lists the runs with their costs. The time is that of some steps of the costliest run on the device,
+/// scaled by FLOPs to the others; evaluations come on top.
+///
+/// # Errors
+///
+/// Where data or device are not there, or the trial fails.
+pub(super) fn command(sweep: &PlannedSweep, parallel: usize, as_json: bool) -> Result<()> {
+    let mut costs = Vec::new();
+    sweep.with_data(Mode::Auto, &mut |run, config, source| {
+        costs.push(cost(
+            run,
+            config,
+            source.vocab_size(),
+            source.longest(config),
+        ));
+    })?;
+    let costliest = costs
+        .iter()
+        .max_by(|a, b| (a.flops / a.steps as f64).total_cmp(&(b.flops / b.steps as f64)));
+    let flops: f64 = costs.iter().map(|cost| cost.flops).sum();
+    let (trial, label) = match costliest {
+        Some(cost) => tried(cost)?,
+        None => (0.0, String::new()),
+    };
+    let speed = costliest.map(|cost| cost.flops / cost.steps as f64 / trial);
+    let seconds = speed.map_or(0.0, |speed| flops / speed);
+    if as_json {
+        let total = json!({
+            "runs": costs.len(),
+            "tokens": costs.iter().map(|cost| cost.tokens).sum::<u64>(),
+            "flops": flops,
+            "training_seconds": seconds,
+        });
+        let runs: Vec<Value> = costs.iter().map(object).collect();
+        return terminal::print_json(&json!({"runs": runs, "total": total}));
+    }
+    let mut table = Table::new(&["run", "parameters", "steps", "tokens", "FLOPs"]).left(0);
+    for cost in &costs {
+        table.row([
+            cost.run.name.clone(),
+            thousands(cost.parameters as u64),
+            thousands(cost.steps),
+            thousands(cost.tokens),
+            format!("{:.2e}", cost.flops),
+        ]);
+    }
+    terminal::print(&format!(
+        "{table}\n\n{} runs, {} FLOPs: about {} of training on {label}\n\
+         (evaluations and the start of a run besides{})",
+        thousands(costs.len() as u64),
+        significant(flops, 3),
+        duration(seconds),
+        match parallel {
+            1 => String::new(),
+            _ => format!("; {parallel} runs at a time share the cores"),
+        },
+    ))
+}
+
+fn cost<'a>(run: &'a Planned, config: &RunConfig, vocabulary: usize, seq: usize) -> Cost<'a> {
+    let mut config = config.clone();
+    config.model.vocab_size.get_or_insert(vocabulary);
+    let census = Census::new(&config.model);
+    let Run {
+        steps,
+        tokens_per_step,
+    } = config.extent(seq);
+    let tokens = steps * tokens_per_step;
+    let planned = config.model.recurrence.planned();
+    Cost {
+        run,
+        seq,
+        parameters: census.total(),
+        steps,
+        tokens,
+        flops: census.flops_per_token(planned, seq) * tokens as f64,
+        config,
+    }
+}
+
+/// Returns the seconds of a step at the mean depth, and the device's name.
+fn tried(cost: &Cost<'_>) -> Result<(f64, String)> {
+    let config = &cost.config;
+    let (listed, _) = device::choose(config.device)?;
+    let mut learner = Learner::fresh(config, &listed);
+    let batch = counting_batch(config.train.batch, cost.seq, config.model.vocab());
+    let batches = vec![batch; config.train.accumulation];
+    let mut fastest = f64::INFINITY;
+    for step in 1..=TRIED {
+        let mut plan = StepPlan::new(config, step, config.extent(cost.seq));
+        plan.draw.unroll = config.model.recurrence.planned();
+        plan.logged = true;
+        let started = Instant::now();
+        learner.step(&plan, &batches)?;
+        if step > 1 {
+            fastest = fastest.min(started.elapsed().as_secs_f64());
+        }
+    }
+    Ok((fastest, listed.label()))
+}
+
+fn object(cost: &Cost<'_>) -> Value {
+    let sets = cost.run.sets.iter();
+    let sets: Map<String, Value> = sets
+        .map(|(key, value)| (key.clone(), json!(value)))
+        .collect();
+    json!({
+        "run": cost.run.name,
+        "seed": cost.run.seed,
+        "sets": sets,
+        "parameters": cost.parameters,
+        "steps": cost.steps,
+        "tokens": cost.tokens,
+        "flops": cost.flops,
+    })
+}

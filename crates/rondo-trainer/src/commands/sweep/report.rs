@@ -1,0 +1,171 @@
+//! What the runs of a sweep have come to: table, results.csv, results.json.
+
+use std::path::Path;
+
+use rondo_checkpoint::atomic_write;
+use rondo_laws::{RankCorrelation, rank_correlation};
+use rondo_metrics::format::{or_missing, short, significant};
+use rondo_metrics::{History, Kind, Table};
+use rondo_sweep::{Planned, Results, Row, Status, SweepDir};
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::run_dir::RunDir;
+
+/// The final loss: validation cross entropy at the mean depth.
+const LOSS: &str = "val_cross_entropy";
+const LR_SUM: &str = "lr_sum";
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+
+/// The results of a sweep.
+pub(super) struct Report {
+    results: Results,
+    /// Of the final loss with the summed learning rate, where both differ between at least three runs.
+    correlation: Option<RankCorrelation>,
+}
+
+impl Report {
+    /// Reads the metrics of every run that has ended.
+    ///
+    /// # Errors
+    ///
+    /// Where marks or metrics are damaged.
+    pub(super) fn of(dir: &SweepDir) -> Result<Self> {
+        let results = Results::collect(dir, |run, status| numbers(dir, run, status))?;
+        let pairs = results
+            .rows
+            .iter()
+            .filter(|row| row.status == Status::Finished)
+            .filter_map(|row| Some((row.number(LR_SUM)?, row.number(LOSS)?)));
+        let (sums, losses): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        Ok(Self {
+            correlation: rank_correlation(&sums, &losses).ok(),
+            results,
+        })
+    }
+
+    /// Writes results.csv and results.json.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be written.
+    pub(super) fn save(&self, dir: &Path) -> Result<()> {
+        atomic_write(&dir.join("results.csv"), self.results.to_csv().as_bytes())?;
+        let json = format!("{:#}\n", self.to_json());
+        atomic_write(&dir.join("results.json"), json.as_bytes())?;
+        Ok(())
+    }
+
+    /// Returns the rows, and how final loss and summed learning rate are correlated.
+    pub(super) fn to_json(&self) -> Value {
+        let mut object = self.results.to_json();
+        object["spearman"] = json!(self.correlation.map(|found| {
+            json!({
+                "x": LR_SUM,
+                "y": LOSS,
+                "rho": found.rho,
+                "p_value": found.p_value,
+                "method": found.method,
+                "pairs": found.pairs,
+            })
+        }));
+        object
+    }
+
+    /// Returns a table with the best run first, as wide as a terminal, and what failed below it.
+    pub(super) fn text(&self, dir: &Path) -> String {
+        let fits = |text: &String| text.lines().all(|line| line.chars().count() <= WIDTH);
+        let tables = (0..=self.results.keys.len())
+            .rev()
+            .map(|keys| self.table(keys).to_string());
+        let mut tables = tables.collect::<Vec<_>>();
+        let narrowest = tables.pop().unwrap_or_default();
+        let table = tables.into_iter().find(fits).unwrap_or(narrowest);
+        let failed = self
+            .results
+            .rows
+            .iter()
+            .filter_map(|row| match &row.status {
+                Status::Failed(failure) => Some(format!("{} failed: {failure}", row.run.name)),
+                _ => None,
+            });
+        let failed = failed.collect::<Vec<_>>().join("\n");
+        let correlation = self.correlation.map_or_else(String::new, |found| {
+            format!(
+                "final loss with summed learning rate: Spearman {:.3}, p {:.1e}, {} runs",
+                found.rho, found.p_value, found.pairs
+            )
+        });
+        let file = format!("every number: {}", dir.join("results.csv").display());
+        let parts = [table, failed, correlation, file];
+        let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        said.join("\n\n")
+    }
+
+    fn table(&self, keys: usize) -> Table {
+        let keys = &self.results.keys[..keys];
+        let mut header = vec!["run"];
+        header.extend(keys.iter().map(|key| key.rsplit('.').next().unwrap_or(key)));
+        header.extend(["status", "lr sum", "val loss"]);
+        let mut table = Table::new(&header).left(0);
+        let mut rows: Vec<&Row> = self.results.rows.iter().collect();
+        let loss = |row: &Row| row.number(LOSS).unwrap_or(f64::INFINITY);
+        rows.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
+        for row in rows {
+            let mut cells = vec![row.run.name.clone()];
+            cells.extend(
+                keys.iter()
+                    .map(|key| row.set(key).map_or(String::new(), word)),
+            );
+            cells.push(row.status.word().to_owned());
+            cells.push(or_missing(row.number(LR_SUM), |sum| significant(sum, 4)));
+            cells.push(or_missing(row.number(LOSS), |loss| significant(loss, 5)));
+            table.row(cells);
+        }
+        table
+    }
+}
+
+/// Returns a value in a word: a table by its kind.
+fn word(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Float(number) => short(*number),
+        toml::Value::Table(table) => match table.get(rondo_config::TAG) {
+            Some(toml::Value::String(kind)) => kind.clone(),
+            _ => value.to_string(),
+        },
+        _ => value.to_string(),
+    }
+}
+
+/// Returns the last numbers of a run that has ended.
+fn numbers(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Vec<(String, f64)>> {
+    let metrics = RunDir::new(&dir.run_dir(run)).metrics();
+    let has_ended = matches!(status, Status::Finished | Status::Failed(_));
+    if !has_ended || !metrics.is_file() {
+        return Ok(Vec::new());
+    }
+    let history = History::read(&metrics).map_err(anyhow::Error::from)?;
+    let mut numbers = vec![("step".to_owned(), history.last_step() as f64)];
+    for (kind, name) in [
+        (Kind::Train, "loss"),
+        (Kind::Eval, LOSS),
+        (Kind::Train, LR_SUM),
+        (Kind::Train, "hidden_state_corr"),
+    ] {
+        let last = history
+            .series(kind, name)
+            .last()
+            .map(|reading| reading.value);
+        numbers.extend(last.map(|value| (name.to_owned(), value)));
+    }
+    for name in ["val_perplexity", "val_accuracy"] {
+        for (depth, readings) in history.per_depth(name) {
+            let last = readings.last().map(|reading| reading.value);
+            numbers.extend(last.map(|value| (rondo_metrics::names::name_at(name, depth), value)));
+        }
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,169 @@
+//! The picture of many schedules and where they led.
+
+use std::path::{Path, PathBuf};
+
+use rondo_checkpoint::atomic_write;
+use rondo_figures::{Correlation, LawLine, Picture, ScheduledRun, lr_schedules};
+use rondo_laws::{Law, LawKind, Point, rank_correlation};
+use rondo_metrics::Kind;
+use rondo_sweep::{Status, SweepDir};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::error::{Error, Result};
+use crate::past::PastRun;
+use crate::planned::extent;
+use crate::terminal;
+
+/// Replaces the directories of sweeps by those of their finished runs.
+///
+/// # Errors
+///
+/// Where a sweep cannot be read, or has no finished run.
+pub(crate) fn runs_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut runs = Vec::new();
+    for path in paths {
+        if !path.join("sweep.toml").is_file() {
+            runs.push(path.clone());
+            continue;
+        }
+        let sweep = SweepDir::load(path)?;
+        let before = runs.len();
+        for run in sweep.plan() {
+            if sweep.status(run)? == Status::Finished {
+                runs.push(sweep.run_dir(run));
+            }
+        }
+        let (finished, all) = (runs.len() - before, sweep.plan().len());
+        if finished == 0 {
+            return Err(Error::Usage(format!(
+                "{}: no run has finished yet; execute it with `trainer sweep`",
+                path.display()
+            )));
+        }
+        if finished < all {
+            terminal::note(&format!(
+                "{}: {finished} of {all} runs have finished; the others are left out",
+                path.display()
+            ));
+        }
+    }
+    Ok(runs)
+}
+
+/// Draws the schedules of runs and their final losses, and returns the numbers with their rank correlation.
+///
+/// # Errors
+///
+/// Where a run lacks what the picture shows, or the law cannot be read.
+pub(crate) fn schedules(runs: &[PastRun], law: Option<&Path>) -> Result<(Picture, Value)> {
+    let scheduled: Vec<ScheduledRun> = runs.iter().map(scheduled).collect();
+    let ended = scheduled
+        .iter()
+        .filter(|run| run.lr_sum.is_finite() && run.loss.is_finite());
+    let (sums, losses): (Vec<f64>, Vec<f64>) = ended.map(|run| (run.lr_sum, run.loss)).unzip();
+    // None where there are too few runs to rank.
+    let found = rank_correlation(&sums, &losses).ok();
+    let line = law.map(|path| predicted(path, runs)).transpose()?;
+    let correlation = found.map(|found| Correlation {
+        rho: found.rho,
+        p_value: found.p_value,
+    });
+    let rows: Vec<Value> = scheduled
+        .iter()
+        .map(|run| json!({"run": run.name, "lr_sum": run.lr_sum, "loss": run.loss}))
+        .collect();
+    Ok((
+        lr_schedules(&scheduled, line.as_ref(), correlation)?,
+        json!({"runs": rows, "spearman": found}),
+    ))
+}
+
+/// Saves that picture, and its numbers in lr-schedules.json.
+///
+/// # Errors
+///
+/// As [`schedules`], and where a file cannot be written.
+pub(crate) fn save_schedules(
+    runs: &[PastRun],
+    law: Option<&Path>,
+    dir: &Path,
+) -> Result<Vec<PathBuf>> {
+    let (picture, numbers) = schedules(runs, law)?;
+    let mut files = picture.save(dir)?;
+    let path = dir.join("lr-schedules.json");
+    atomic_write(&path, format!("{numbers:#}\n").as_bytes())?;
+    files.push(path);
+    Ok(files)
+}
+
+fn scheduled(run: &PastRun) -> ScheduledRun {
+    let series = |kind, name| run.history.series(kind, name);
+    let last = |kind, name| {
+        series(kind, name)
+            .last()
+            .map_or(f64::NAN, |last| last.value)
+    };
+    ScheduledRun {
+        name: run.name.clone(),
+        rates: series(Kind::Train, "lr")
+            .iter()
+            .map(|reading| (reading.step, reading.value))
+            .collect(),
+        lr_sum: last(Kind::Train, "lr_sum"),
+        loss: last(Kind::Eval, "val_cross_entropy"),
+    }
+}
+
+/// A law as `trainer fit-law` writes it.
+#[derive(Deserialize)]
+struct Written {
+    law: String,
+    parameters: Map<String, Value>,
+}
+
+impl Written {
+    fn read(path: &Path) -> Result<Law> {
+        let wrong = |problem: String| Error::Usage(format!("{}: {problem}", path.display()));
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let written: Self =
+            serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let kind: LawKind = written.law.parse()?;
+        let constant = |symbol: &&str| {
+            let value = written.parameters.get(*symbol).and_then(Value::as_f64);
+            value.ok_or_else(|| wrong(format!("parameters.{symbol}: expected a number")))
+        };
+        let constants = kind.symbols().iter().map(constant);
+        Ok(Law::new(kind, constants.collect::<Result<_>>()?)?)
+    }
+}
+
+/// Predicts the final loss of every run, in the order of the summed learning rates.
+fn predicted(path: &Path, runs: &[PastRun]) -> Result<LawLine> {
+    let law = Written::read(path)?;
+    let mut points = Vec::new();
+    for run in runs {
+        let warmup = match &run.config {
+            Some(config) => config.schedule.warmup.steps(extent(config)?),
+            None => 0,
+        };
+        let rates = run.history.series(Kind::Train, "lr");
+        let rates: Vec<Point> = rates
+            .iter()
+            .map(|reading| Point {
+                step: reading.step,
+                rate: reading.value,
+                loss: 1.0,
+            })
+            .collect();
+        let curve = rondo_laws::Curve::new(&run.name, warmup, &rates)?;
+        let sums = curve.schedule().sums();
+        let losses = law.predict(curve.schedule());
+        points.extend(sums.last().copied().zip(losses.last().copied()));
+    }
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(LawLine {
+        name: format!("{} law", law.kind()),
+        points,
+    })
+}

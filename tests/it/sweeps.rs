@@ -1,0 +1,256 @@
+//! Sweeps: the same results however often they are killed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Ended, assert_ok, ended, run, scratch, trainer};
+
+/// Six runs of a few steps; `more` is added to the file.
+fn sweep_file(dir: &Path, more: &str) -> PathBuf {
+    let text = format!(
+        "base = \"configs/smoke.toml\"\nseeds = [0, 1]\n\
+         [[grid]]\nkey = \"schedule.peak\"\nvalues = [5e-4, 2e-3, 8e-3]\n{more}"
+    );
+    let path = dir.join("small.toml");
+    fs::write(&path, text).expect("the sweep file can be written");
+    path
+}
+
+fn args(file: &Path, out: &Path) -> Vec<String> {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let mut args = vec!["sweep".to_owned(), file.display().to_string()];
+    args.extend(["--device".to_owned(), "flex".to_owned()]);
+    args.extend([
+        "--set".to_owned(),
+        format!("data.cache={}", cache.display()),
+    ]);
+    args.extend(["--out".to_owned(), out.display().to_string()]);
+    args
+}
+
+fn sweep(file: &Path, out: &Path, further: &[&str]) -> Ended {
+    let mut args = args(file, out);
+    args.extend(further.iter().map(|one| (*one).to_owned()));
+    run(args)
+}
+
+fn started(file: &Path, out: &Path) -> Child {
+    let mut command = trainer();
+    command.args(args(file, out)).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the program starts")
+}
+
+fn results(out: &Path) -> String {
+    fs::read_to_string(out.join("results.csv")).expect("results")
+}
+
+/// Waits until a sweep has marked so many runs as ended, or a while.
+fn wait_for(out: &Path, marks: usize) {
+    let begun = Instant::now();
+    let count = || fs::read_dir(out.join("outcomes")).map_or(0, Iterator::count);
+    while count() < marks && begun.elapsed() < Duration::from_mins(2) {
+        sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_results() {
+    let dir = scratch();
+    let file = sweep_file(dir.path(), "");
+    let (whole, killed) = (dir.path().join("whole"), dir.path().join("killed"));
+    let ended = sweep(&file, &whole, &["--parallel", "2"]);
+    assert_ok(&ended);
+    assert!(ended.stdout.contains("Spearman"), "{ended:?}");
+    // In the middle of some run each time: after a mark and a while.
+    for (marks, millis) in [(0, 300), (1, 150), (2, 400), (4, 50)] {
+        let mut child = started(&file, &killed);
+        wait_for(&killed, marks);
+        sleep(Duration::from_millis(millis));
+        child.kill().expect("the sweep can be killed");
+        child.wait().expect("the sweep ends");
+    }
+    let last = sweep(&file, &killed, &[]);
+    assert_ok(&last);
+    assert_eq!(results(&killed), results(&whole));
+    assert_eq!(results(&whole).lines().count(), 1 + 6);
+    // A sweep that has ended does nothing more.
+    let before = fs::metadata(killed.join("runs/peak0-seed0/metrics.jsonl")).expect("metrics");
+    assert_ok(&sweep(&file, &killed, &[]));
+    let after = fs::metadata(killed.join("runs/peak0-seed0/metrics.jsonl")).expect("metrics");
+    assert_eq!(before.modified().ok(), after.modified().ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_lets_its_runs_save_and_goes_on() {
+    let dir = scratch();
+    let file = sweep_file(dir.path(), "");
+    let out = dir.path().join("out");
+    let child = started(&file, &out);
+    wait_for(&out, 1);
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.is_ok_and(|status| status.success()));
+    let ended = ended(child.wait_with_output().expect("the sweep ends"));
+    assert_eq!(ended.code, 75, "{ended:?}");
+    assert!(
+        ended.stderr.contains("the same command goes on"),
+        "{ended:?}"
+    );
+    let next = sweep(&file, &out, &["--json"]);
+    assert_ok(&next);
+    let runs = next.json()["runs"].as_array().expect("runs").clone();
+    assert_eq!(runs.len(), 6);
+    assert!(
+        runs.iter().all(|run| run["status"] == "finished"),
+        "{runs:?}"
+    );
+}
+
+#[test]
+fn failed_runs_are_kept_and_named_and_retried_when_asked() {
+    let dir = scratch();
+    // The second value ends the run at its first logged step.
+    let file = sweep_file(
+        dir.path(),
+        "[[list]]\ntrain.batch = 4\n\
+         [[list]]\ninit = { from = \"no/such/run\" }\n",
+    );
+    let out = dir.path().join("out");
+    let first = sweep(&file, &out, &[]);
+    assert_eq!(first.code, 1, "{first:?}");
+    assert!(
+        first.stderr.contains("6 of 12 runs have failed"),
+        "{first:?}"
+    );
+    assert!(first.stdout.contains("no/such/run"), "{first:?}");
+    let table = results(&out);
+    assert_eq!(table.matches(",failed,").count(), 6, "{table}");
+    assert_eq!(table.matches(",finished,").count(), 6, "{table}");
+    let log = out.join("logs/peak0-list1-seed0.log");
+    fs::remove_file(&log).expect("a failed run has a log");
+    assert_eq!(sweep(&file, &out, &[]).code, 1);
+    assert!(
+        !log.is_file(),
+        "a failed run was started again without --retry"
+    );
+    assert_eq!(sweep(&file, &out, &["--retry"]).code, 1);
+    assert!(log.is_file(), "a failed run was not started again");
+}
+
+#[test]
+fn another_sweep_in_the_same_directory_is_refused_by_key() {
+    let dir = scratch();
+    let file = sweep_file(dir.path(), "");
+    let out = dir.path().join("out");
+    assert_ok(&sweep(&file, &out, &["--quiet"]));
+    let text = fs::read_to_string(&file).expect("the sweep file");
+    fs::write(&file, text.replace("8e-3", "9e-3")).expect("the sweep file can be written");
+    let other = sweep(&file, &out, &[]);
+    assert_eq!(other.code, 4, "{other:?}");
+    assert!(other.stderr.contains("grid"), "{other:?}");
+    let based = sweep(
+        &sweep_file(dir.path(), ""),
+        &out,
+        &["--set", "train.batch=3"],
+    );
+    assert_eq!(based.code, 4, "{based:?}");
+    assert!(based.stderr.contains("train.batch"), "{based:?}");
+}
+
+#[test]
+fn a_dry_run_lists_the_runs_with_their_cost_and_makes_nothing() {
+    let dir = scratch();
+    let file = sweep_file(dir.path(), "");
+    let out = dir.path().join("out");
+    let listed = sweep(&file, &out, &["--dry-run", "--json"]);
+    assert_ok(&listed);
+    let object = listed.json();
+    let runs = object["runs"].as_array().expect("runs");
+    assert_eq!(runs.len(), 6);
+    assert_eq!(runs[0]["run"], "peak0-seed0");
+    assert_eq!(runs[0]["tokens"], 20 * 4 * 32);
+    assert_eq!(runs[2]["sets"]["schedule.peak"], 2e-3);
+    let flops: f64 = runs.iter().filter_map(|run| run["flops"].as_f64()).sum();
+    assert!((object["total"]["flops"].as_f64().expect("a sum") / flops - 1.0).abs() < 1e-12);
+    assert!(object["total"]["training_seconds"].as_f64() > Some(0.0));
+    let text = sweep(&file, &out, &["--dry-run"]);
+    assert!(text.stdout.contains("6 runs"), "{text:?}");
+    assert!(
+        text.stdout.lines().all(|line| line.chars().count() <= 80),
+        "{text:?}"
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn a_wrong_key_in_any_run_is_told_before_anything_is_made() {
+    let dir = scratch();
+    let file = sweep_file(
+        dir.path(),
+        "[[grid]]\nkey = \"model.d_modl\"\nvalues = [32]\n",
+    );
+    let out = dir.path().join("out");
+    let refused = sweep(&file, &out, &[]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    for part in ["peak0", "model.d_modl", "d_model"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn the_shipped_sweeps_are_valid_and_as_large_as_they_say() {
+    for (name, runs) in [("lr-schedules", 54), ("depth", 54)] {
+        let file = format!("configs/sweeps/{name}.toml");
+        let shown = run(["schedule", &file, "--json"]);
+        assert_ok(&shown);
+        assert_eq!(shown.json()["configs"].as_array().map(Vec::len), Some(runs));
+    }
+}
+
+#[test]
+fn the_picture_of_a_sweep_has_its_rank_correlation() {
+    let dir = scratch();
+    let file = sweep_file(dir.path(), "");
+    let (out, figures) = (dir.path().join("out"), dir.path().join("figures"));
+    assert_ok(&sweep(&file, &out, &["--quiet"]));
+    let figure = |further: &[&str]| {
+        let mut args = vec!["figure".to_owned(), "lr-schedules".to_owned()];
+        args.extend([out.display().to_string(), "--out".to_owned()]);
+        args.push(figures.display().to_string());
+        args.extend(further.iter().map(|one| (*one).to_owned()));
+        run(args)
+    };
+    assert_ok(&figure(&[]));
+    let text = fs::read_to_string(figures.join("lr-schedules.json")).expect("the numbers");
+    let numbers: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(numbers["runs"].as_array().map(Vec::len), Some(6));
+    assert_eq!(numbers["spearman"]["pairs"], 6);
+    // Twenty steps from three peaks: the larger the rate, the lower the loss.
+    assert!(
+        numbers["spearman"]["rho"].as_f64() < Some(-0.8),
+        "{numbers}"
+    );
+    let laws = dir.path().join("law");
+    let fit = run([
+        "fit-law",
+        &out.display().to_string(),
+        "--law",
+        "tissue",
+        "--out",
+        &laws.display().to_string(),
+    ]);
+    assert_ok(&fit);
+    assert_ok(&figure(&[
+        "--law",
+        &laws.join("fit-law.json").display().to_string(),
+    ]));
+    let table = fs::read_to_string(figures.join("lr-schedules.csv")).expect("a table");
+    assert_eq!(table.matches("\nlaw,").count(), 6, "{table}");
+}
