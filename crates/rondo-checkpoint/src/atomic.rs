@@ -1,12 +1,15 @@
 //! Replacing one file so that every reader, after any crash, sees the old bytes or the new.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use crate::disk::{Disk, FileSystem};
 use crate::error::{CheckpointError, at};
 use crate::save::Content;
+
+/// What stands before and after a file's name while its new content is being written.
+const ASIDE: (&str, &str) = (".", ".aside");
 
 /// Writes the whole of a file.
 type WriteAll<'w> = &'w mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
@@ -20,7 +23,7 @@ type WriteAll<'w> = &'w mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
 /// [`CheckpointError::Io`]; `path` then has its old content and the aside file is gone, except when
 /// the last step, syncing the folder, is the one that failed.
 pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
-    replace(path, &mut |out| out.write_all(bytes))
+    replace(&FileSystem, path, &mut |out| out.write_all(bytes))
 }
 
 /// Writes `content` to `path` as [`atomic_write`] does, without holding all of it in memory.
@@ -28,70 +31,63 @@ pub fn atomic_write(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError> {
 /// # Errors
 /// As [`atomic_write`].
 pub fn atomic_save(path: &Path, content: &dyn Content) -> Result<(), CheckpointError> {
-    replace(path, &mut |out| content.write_to(out))
+    replace(&FileSystem, path, &mut |out| content.write_to(out))
 }
 
-fn replace(path: &Path, write: WriteAll<'_>) -> Result<(), CheckpointError> {
+/// Whether this is the name of what a writer that died may have left beside a file; the next write of
+/// that file removes it.
+pub fn is_leftover(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    let (before, after) = (ASIDE.0.as_bytes(), ASIDE.1.as_bytes());
+    name.len() > before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
+}
+
+/// [`atomic_write`] of whatever `write` writes, on any disk.
+pub(crate) fn replace(
+    disk: &impl Disk,
+    path: &Path,
+    write: WriteAll<'_>,
+) -> Result<(), CheckpointError> {
     let Some(name) = path.file_name() else {
         return Err(at("write", path)(io::ErrorKind::InvalidInput.into()));
     };
-    let mut aside_name = OsString::from(".");
+    let mut aside_name = OsString::from(ASIDE.0);
     aside_name.push(name);
-    aside_name.push(".aside");
+    aside_name.push(ASIDE.1);
     let aside = path.with_file_name(aside_name);
 
-    let result = write_new(&aside, write)
-        .and_then(|()| fs::rename(&aside, path).map_err(at("rename", &aside)));
+    let result = write_new(disk, &aside, write)
+        .and_then(|()| disk.rename(&aside, path).map_err(at("rename", &aside)));
     if result.is_err() {
         // The first error is the one worth reporting.
-        let _ = fs::remove_file(&aside);
+        let _ = disk.remove_file(&aside);
     }
     result?;
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
-        _ => sync_dir(Path::new(".")),
-    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    disk.sync_dir(parent).map_err(at("sync", parent))
 }
 
-fn write_new(aside: &Path, write: WriteAll<'_>) -> Result<(), CheckpointError> {
-    match fs::remove_file(aside) {
+fn write_new(disk: &impl Disk, aside: &Path, write: WriteAll<'_>) -> Result<(), CheckpointError> {
+    match disk.remove_file(aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(at("remove", aside)(error));
         }
         _ => {}
     }
-    let file = File::create_new(aside).map_err(at("create", aside))?;
+    let file = disk.create_new(aside).map_err(at("create", aside))?;
     let mut out = BufWriter::new(file);
     let written = write(&mut out).and_then(|()| out.flush());
     written.map_err(at("write", aside))?;
-    out.get_ref().sync_all().map_err(at("sync", aside))
-}
-
-/// Makes the names in `dir` durable.
-#[cfg(unix)]
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), CheckpointError> {
-    match File::open(dir).and_then(|folder| folder.sync_all()) {
-        // Some network file systems cannot sync a folder; their renames are as durable as they get.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        result => result.map_err(at("sync", dir)),
-    }
-}
-
-/// Elsewhere a folder cannot be opened as a file, and the file system journals its names.
-#[cfg(not(unix))]
-pub(crate) fn sync_dir(_dir: &Path) -> Result<(), CheckpointError> {
-    Ok(())
+    disk.sync(out.get_ref()).map_err(at("sync", aside))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -103,6 +99,19 @@ mod tests {
         atomic_write(&path, b"two").expect("a second write");
         assert_eq!(fs::read(&path).expect("the file"), b"two");
         assert_eq!(fs::read_dir(dir.path()).expect("the folder").count(), 1);
+    }
+
+    #[test]
+    fn only_what_a_writer_leaves_is_a_leftover() {
+        for (name, expected) in [
+            (".run.json.aside", true),
+            ("run.json", false),
+            (".lock", false),
+            ("run.json.aside", false),
+            (".aside", false),
+        ] {
+            assert_eq!(is_leftover(OsStr::new(name)), expected, "{name}");
+        }
     }
 
     #[test]

@@ -71,17 +71,8 @@ pub struct Entry {
 /// # Errors
 /// [`CheckpointError::Io`] when a folder exists and cannot be read.
 pub fn list(run_dir: &Path) -> Result<Vec<Entry>, CheckpointError> {
-    let dir = Layout::of(run_dir).checkpoints;
-    let mut found = BTreeMap::new();
-    for (name, path) in folders(&dir)? {
-        if let Some(step) = step_of(&name, COMMITTED) {
-            found.insert(step, path);
-        } else if let Some(step) = step_of(&name, REPLACED) {
-            found.entry(step).or_insert(path);
-        }
-    }
-    let mut entries = Vec::with_capacity(found.len());
-    for (step, path) in found {
+    let mut entries = Vec::new();
+    for (step, path) in newest_of_each(candidates(&Layout::of(run_dir))?) {
         match size_of(&path) {
             Ok(size) => entries.push(Entry { step, path, size }),
             // The process that trains here removed it meanwhile.
@@ -90,6 +81,25 @@ pub fn list(run_dir: &Path) -> Result<Vec<Entry>, CheckpointError> {
         }
     }
     Ok(entries)
+}
+
+/// Every folder that may be a checkpoint, by ascending step; where a step that was being saved again
+/// has two, the older stands first.
+pub(crate) fn candidates(layout: &Layout) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
+    let mut found = Vec::new();
+    for (name, path) in folders(layout.dir())? {
+        if let Some(step) = step_of(&name, COMMITTED).or_else(|| step_of(&name, REPLACED)) {
+            found.push((step, path));
+        }
+    }
+    // The names of replaced folders come first, and the sort is stable.
+    found.sort_by_key(|(step, _)| *step);
+    Ok(found)
+}
+
+/// One folder for each step: the newer where there are two.
+pub(crate) fn newest_of_each(candidates: Vec<(u64, PathBuf)>) -> BTreeMap<u64, PathBuf> {
+    candidates.into_iter().collect()
 }
 
 /// The folders directly in `dir`, by name; names that are not UTF-8 are none of ours.

@@ -14,16 +14,19 @@
 //! read at any time. A reader never repairs, and a writer repairs before it writes.
 //!
 //! Reading order: [`layout`](Layout) (names on disk), [`manifest`](Manifest) (what a folder must
-//! contain), [`save()`] (the write sequence), [`open()`] (verification and fallback),
-//! [`retention`](Retention) (which old ones go), [`tensors`](TensorFile) (named tensors as bytes),
-//! [`stream`](TensorStream) and [`stored`](StoredTensors) (the same without holding them), `header` (what both begin with),
+//! contain), [`save()`] (the write sequence), `repair` (what it undoes first), [`open()`]
+//! (verification and fallback), [`survey()`] (what there is), [`retention`](Retention) (which old
+//! ones go), [`tensors`](TensorFile) (named tensors as bytes), [`stream`](TensorStream) and
+//! [`stored`](StoredTensors) (the same without holding them), `header` (what both begin with),
 //! [`mismatch`](Mismatch) (what differs between two models), [`lock`](RunLock),
-//! [`atomic`](atomic_write), [`error`](CheckpointError).
+//! [`atomic`](atomic_write), `disk` (every call that changes something, for tests to fail),
+//! [`error`](CheckpointError).
 //!
 //! Absences: no burn and no model (tensors are names, shapes and bytes), no configuration (its hash
 //! is an opaque string), no clock, no log, no global state. The content of a file is the caller's.
 
 mod atomic;
+mod disk;
 mod error;
 mod header;
 mod layout;
@@ -31,16 +34,18 @@ mod lock;
 mod manifest;
 mod mismatch;
 mod open;
+mod repair;
 mod retention;
 mod save;
 mod stored;
 mod stream;
+mod survey;
 mod tensors;
 
 #[cfg(test)]
 mod tests;
 
-pub use atomic::{atomic_save, atomic_write};
+pub use atomic::{atomic_save, atomic_write, is_leftover};
 pub use error::{CheckpointError, TensorError};
 pub use layout::{Entry, Layout, list};
 pub use lock::RunLock;
@@ -51,4 +56,5 @@ pub use retention::{Retention, to_remove};
 pub use save::{Content, Snapshot, save};
 pub use stored::StoredTensors;
 pub use stream::{Located, TensorStream, locate};
+pub use survey::{State, Survey, Surveyed, survey};
 pub use tensors::{DType, NamedTensor, TensorFile};

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{CheckpointError, at};
-use crate::layout::{Layout, list, step_in_name};
+use crate::layout::{Layout, candidates, newest_of_each, step_in_name};
 use crate::manifest::{FileRecord, MANIFEST, MAX_MANIFEST, Manifest, hex};
 
 /// Chooses a checkpoint of a run.
@@ -47,18 +47,20 @@ pub fn open(run_dir: &Path, which: &Which) -> Result<Checkpoint, CheckpointError
     let (chosen, place) = match which {
         Which::Path(path) => (path.is_dir().then(|| path.clone()), path.clone()),
         Which::Step(step) => {
-            let entry = list(run_dir)?.into_iter().find(|entry| entry.step == *step);
-            (entry.map(|entry| entry.path), layout.step_dir(*step))
+            let path = newest_of_each(candidates(&layout)?).remove(step);
+            (path, layout.step_dir(*step))
         }
-        Which::Latest => (
-            list(run_dir)?.pop().map(|entry| entry.path),
-            layout.dir().to_path_buf(),
-        ),
+        Which::Latest => {
+            let newest = candidates(&layout)?.pop();
+            (newest.map(|(_, path)| path), layout.dir().to_path_buf())
+        }
     };
     verify(chosen.ok_or(CheckpointError::NotFound { path: place })?)
 }
 
 /// Opens the newest checkpoint that is whole, with every newer one that is not.
+///
+/// Of a step that was being saved again both folders are tried, the newer first.
 ///
 /// # Errors
 /// [`CheckpointError::NoneGood`] when checkpoints exist and none is whole: a run that had some must
@@ -66,21 +68,19 @@ pub fn open(run_dir: &Path, which: &Which) -> Result<Checkpoint, CheckpointError
 pub fn open_newest_good(
     run_dir: &Path,
 ) -> Result<Option<(Checkpoint, Vec<Rejected>)>, CheckpointError> {
+    let layout = Layout::of(run_dir);
     let mut rejected = Vec::new();
-    for entry in list(run_dir)?.into_iter().rev() {
-        match verify(entry.path) {
+    for (step, path) in candidates(&layout)?.into_iter().rev() {
+        match verify(path) {
             Ok(checkpoint) => return Ok(Some((checkpoint, rejected))),
-            Err(why) => rejected.push(Rejected {
-                step: entry.step,
-                why,
-            }),
+            Err(why) => rejected.push(Rejected { step, why }),
         }
     }
     if rejected.is_empty() {
         return Ok(None);
     }
     Err(CheckpointError::NoneGood {
-        dir: Layout::of(run_dir).dir().to_path_buf(),
+        dir: layout.dir().to_path_buf(),
         rejected,
     })
 }
@@ -149,7 +149,13 @@ impl fmt::Display for Rejected {
     }
 }
 
-fn verify(path: PathBuf) -> Result<Checkpoint, CheckpointError> {
+/// Whether the checkpoint in this folder can be read and verifies.
+pub(crate) fn is_whole(path: &Path) -> bool {
+    verify(path.to_path_buf()).is_ok()
+}
+
+/// Reads all of a checkpoint and compares it with its manifest.
+pub(crate) fn verify(path: PathBuf) -> Result<Checkpoint, CheckpointError> {
     let manifest = read_manifest(&path)?;
     if let Some(expected) = step_in_name(&path)
         && expected != manifest.step
@@ -172,7 +178,8 @@ fn verify(path: PathBuf) -> Result<Checkpoint, CheckpointError> {
     Ok(Checkpoint { path, manifest })
 }
 
-fn read_manifest(dir: &Path) -> Result<Manifest, CheckpointError> {
+/// Reads the manifest of the checkpoint in `dir`.
+pub(crate) fn read_manifest(dir: &Path) -> Result<Manifest, CheckpointError> {
     let path = dir.join(MANIFEST);
     let (file, actual) = open_plain(&path)?;
     if actual > MAX_MANIFEST {

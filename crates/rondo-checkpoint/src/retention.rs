@@ -1,13 +1,25 @@
 //! Which old checkpoints go.
 
+use crate::disk::Disk;
+use crate::error::CheckpointError;
+use crate::layout::{Layout, candidates, newest_of_each};
+use crate::open::is_whole;
+use crate::repair::discard;
+
 /// What to keep; a checkpoint that any rule keeps stays.
+///
+/// Where `keep_last` asks for more than the newest, the newest and one more that is whole stay: if
+/// all others that the rules keep are damaged, the newest whole one that they do not keep stays too.
+/// To know that, a save that removes something reads one other checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// The number of newest checkpoints to keep; 0 means 1, for the newest always stays.
     pub keep_last: usize,
     /// Keeps every step divisible by this number; 0 keeps none but step 0.
     pub keep_every: Option<u64>,
-    /// The step of the best checkpoint so far.
+    /// The step of the best checkpoint so far, by whatever measure the caller has; told at each
+    /// save. The best of earlier saves goes when another step is told, and a step that has no
+    /// checkpoint keeps nothing.
     pub keep_best: Option<u64>,
 }
 
@@ -24,6 +36,35 @@ pub fn to_remove(steps: &[u64], retention: &Retention) -> Vec<u64> {
                 .is_some_and(|every| step.is_multiple_of(every))
     });
     old
+}
+
+/// Removes what `retention` does not keep of the checkpoints up to `newest`, which was just saved.
+///
+/// # Errors
+/// [`CheckpointError::Io`] where one cannot be removed; later ones are then still there.
+pub(crate) fn retain(
+    disk: &impl Disk,
+    layout: &Layout,
+    newest: u64,
+    retention: &Retention,
+) -> Result<(), CheckpointError> {
+    let mut found = newest_of_each(candidates(layout)?);
+    found.retain(|&step, _| step <= newest);
+    let steps: Vec<u64> = found.keys().copied().collect();
+    let mut obsolete = to_remove(&steps, retention);
+    if retention.keep_last > 1 && !obsolete.is_empty() {
+        let is_whole = |step: &u64| found.get(step).is_some_and(|path| is_whole(path));
+        let stays = |step: &u64| *step != newest && !obsolete.contains(step);
+        if !steps.iter().rev().any(|step| stays(step) && is_whole(step))
+            && let Some(spared) = obsolete.iter().rposition(is_whole)
+        {
+            obsolete.remove(spared);
+        }
+    }
+    for step in obsolete {
+        discard(disk, &layout.step_dir(step), &layout.aside(step))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -50,6 +91,13 @@ mod tests {
     #[test]
     fn the_best_and_the_regular_ones_stay_too() {
         assert_eq!(to_remove(&STEPS, &keep(1, Some(20), Some(10))), [30]);
+    }
+
+    #[test]
+    fn a_best_step_among_the_newest_or_without_a_checkpoint_changes_nothing() {
+        for best in [40, 50, 35, 0] {
+            assert_eq!(to_remove(&STEPS, &keep(2, None, Some(best))), [10, 20, 30]);
+        }
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! What the promises R1, R3, R4, R6 and R15 demand of a checkpoint folder, tried on real folders.
 
 mod damage;
+mod faulty;
 mod prefixes;
+mod saves;
+mod surveys;
 mod tensor_bytes;
 
+use std::fs;
 use std::path::Path;
 
-use crate::{Checkpoint, CheckpointError, Entry, Retention, RunLock, Snapshot, save};
+use crate::{Checkpoint, CheckpointError, Entry, Layout, Retention, RunLock, Snapshot, save};
 
 const KEEP_ALL: Retention = Retention {
     keep_last: usize::MAX,
@@ -45,4 +49,23 @@ fn holds(checkpoint: &Checkpoint, step: u64, version: &str) -> bool {
     contents(step, version)
         .iter()
         .all(|(name, bytes)| checkpoint.read(name).is_ok_and(|read| read == *bytes))
+}
+
+/// Flips a bit of the model at `step`.
+fn damage(run: &Path, step: u64) {
+    let path = Layout::of(run).step_dir(step).join(MODEL);
+    let mut bytes = fs::read(&path).expect("a model");
+    bytes[0] ^= 1;
+    fs::write(path, bytes).expect("a damaged model");
+}
+
+/// Names in the checkpoints folder, sorted.
+fn names(run: &Path) -> Vec<String> {
+    let entries = fs::read_dir(Layout::of(run).dir()).expect("the checkpoints folder");
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
 }

@@ -1,297 +1,358 @@
-//! A save that is killed, or fails, at each place between two changes on disk.
+//! A save that is killed, or that fails, at any call that changes something on disk.
 
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::{KEEP_ALL, MODEL, commit, contents, holds, with_snapshot};
+use super::faulty::{Fault, Faulty, Moment, Then};
+use super::{KEEP_ALL, MODEL, damage, holds, names, with_snapshot};
 use crate::layout::Layout;
-use crate::save::{Point, save_with};
+use crate::save::save_on;
 use crate::{
-    CheckpointError, Content, Retention, RunLock, Snapshot, Which, list, open, open_newest_good,
-    save,
+    CheckpointError, Entry, Retention, RunLock, State, Which, open, open_newest_good, survey,
 };
 
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder for the copy");
-    for entry in fs::read_dir(from).expect("a folder to copy") {
-        let entry = entry.expect("an entry to copy");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a copied file");
-        }
+/// A checkpoint by its step and version.
+type Held = (u64, &'static str);
+
+/// A save into a run, and what must hold wherever it ends.
+struct Scene<'s> {
+    /// Makes the run as the save finds it.
+    prepare: &'s dyn Fn(&Path),
+    /// The step that is saved, in version "new".
+    step: u64,
+    retention: Retention,
+    /// The newest good checkpoint before.
+    newest: Option<Held>,
+    /// Good checkpoints of other steps that must outlive the save.
+    kept: &'s [Held],
+    /// Steps whose damage readers may report.
+    damaged: &'s [u64],
+}
+
+fn keep_last(keep_last: usize) -> Retention {
+    Retention {
+        keep_last,
+        ..KEEP_ALL
     }
 }
 
-/// Names in the checkpoints folder, sorted.
-fn names(run: &Path) -> Vec<String> {
-    let entries = fs::read_dir(Layout::of(run).dir()).expect("the checkpoints folder");
-    let mut names: Vec<_> = entries
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .to_string_lossy()
-                .into_owned()
-        })
-        .collect();
-    names.sort();
-    names
-}
-
-fn steps(run: &Path) -> Vec<u64> {
-    list(run)
-        .expect("a list")
-        .into_iter()
-        .map(|entry| entry.step)
-        .collect()
-}
-
-/// Commits the `before` steps in version "old", then saves `step` in version "new" while copying
-/// the run directory at each place, as a kill would leave it. Checks every copy: the newest good
-/// checkpoint is the old newest or the new one, nothing is rejected, once new it stays new, and a
-/// restarted process can save there and leaves nothing but checkpoints.
-fn killed_anywhere(before: &[u64], step: u64, retention: &Retention) -> Vec<Point> {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let run = scratch.path().join("run");
-    for &step in before {
-        commit(&run, step, "old").expect("an old checkpoint");
-    }
-    let mut copies: Vec<(Point, PathBuf)> = Vec::new();
-    let lock = RunLock::acquire(&run).expect("the lock");
-    with_snapshot(step, "new", |snapshot| {
-        save_with(&lock, snapshot, retention, &mut |point| {
-            let copy = scratch.path().join(format!("copy{}", copies.len()));
-            copy_tree(&run, &copy);
-            copies.push((point, copy));
-            Ok(())
-        })
+fn save_as(
+    disk: &Faulty,
+    run: &Path,
+    (step, version): Held,
+    retention: &Retention,
+) -> Result<Entry, CheckpointError> {
+    let lock = RunLock::acquire(run)?;
+    with_snapshot(step, version, |snapshot| {
+        save_on(disk, &lock, snapshot, retention)
     })
-    .expect("the save itself is not disturbed");
+}
 
-    let mut is_new = false;
-    for (point, copy) in &copies {
-        let was_new = is_new;
-        match open_newest_good(copy).unwrap_or_else(|error| panic!("{point:?}: {error}")) {
-            Some((checkpoint, rejected)) => {
-                assert!(rejected.is_empty(), "{point:?}: {rejected:?}");
-                is_new = holds(&checkpoint, step, "new");
-                let is_old = before
-                    .iter()
-                    .max()
-                    .is_some_and(|&old| holds(&checkpoint, old, "old"));
-                assert!(is_new || is_old, "{point:?}: neither old nor new");
-            }
-            None => assert!(before.is_empty(), "{point:?}: the old checkpoint is gone"),
-        }
-        assert!(
-            is_new || !was_new,
-            "{point:?}: the new checkpoint is gone again"
-        );
-
-        commit(copy, step + 1, "restarted").expect("a save by the restarted process");
-        let (newest, _) = open_newest_good(copy)
-            .expect("a list")
-            .expect("a checkpoint");
-        assert!(holds(&newest, step + 1, "restarted"), "{point:?}");
-        let leftovers: Vec<_> = names(copy)
-            .into_iter()
-            .filter(|n| n.starts_with('.'))
-            .collect();
-        assert!(leftovers.is_empty(), "{point:?}: {leftovers:?}");
+/// Saves the steps in version "old", on a disk without faults.
+fn old(run: &Path, steps: &[u64]) {
+    for &step in steps {
+        let disk = Faulty::new(None);
+        save_as(&disk, run, (step, "old"), &KEEP_ALL).expect("an old checkpoint");
     }
-    assert!(is_new, "a save that ends is there");
-    copies.into_iter().map(|(point, _)| point).collect()
 }
 
-#[test]
-fn a_kill_during_the_first_save_leaves_nothing_or_the_new_checkpoint() {
-    killed_anywhere(&[], 100, &KEEP_ALL);
+/// Moves step 200 away as if it were being saved again, and leaves a whole new version in its place.
+fn just_replaced(run: &Path) {
+    let layout = Layout::of(run);
+    let aside = run.join("aside");
+    fs::rename(layout.step_dir(200), &aside).expect("the old version");
+    save_as(&Faulty::new(None), run, (200, "newer"), &KEEP_ALL).expect("its replacement");
+    fs::rename(aside, layout.replaced(200)).expect("the old version");
 }
 
-#[test]
-fn a_kill_during_a_later_save_leaves_the_old_or_the_new_checkpoint() {
-    let one = Retention {
-        keep_last: 1,
-        keep_every: None,
-        keep_best: None,
-    };
-    let points = killed_anywhere(&[100, 200], 300, &one);
-    let obsolete = points
-        .iter()
-        .filter(|&&point| point == Point::ObsoleteRemoved)
-        .count();
-    assert_eq!(obsolete, 2, "both old ones were removed under observation");
-}
-
-#[test]
-fn a_kill_while_a_step_is_saved_again_leaves_its_old_or_its_new_content() {
-    let points = killed_anywhere(&[100, 200], 200, &KEEP_ALL);
-    assert!(points.contains(&Point::OldMovedAway));
-}
-
-#[test]
-fn an_error_at_any_place_leaves_the_old_or_the_new_checkpoint_and_no_aside_before_the_commit() {
-    let mut stops = 0;
-    for stop in 0.. {
-        let scratch = tempfile::tempdir().expect("a temporary folder");
-        let run = scratch.path();
-        commit(run, 100, "old").expect("an old checkpoint");
-        let lock = RunLock::acquire(run).expect("the lock");
-        let mut reached = Vec::new();
-        let result = with_snapshot(100, "new", |snapshot| {
-            save_with(&lock, snapshot, &KEEP_ALL, &mut |point| {
-                reached.push(point);
-                if reached.len() > stop {
-                    Err(io::ErrorKind::StorageFull.into())
-                } else {
-                    Ok(())
+impl Scene<'_> {
+    /// Ends the save before, in and after each of its calls, in three ways, and returns the calls.
+    fn play(&self) -> Vec<String> {
+        let calls = self.undisturbed();
+        for (call, name) in calls.iter().enumerate() {
+            for moment in [Moment::Before, Moment::Midway, Moment::After] {
+                if moment == Moment::Midway && !name.starts_with("write") {
+                    continue;
                 }
-            })
-        });
-        if reached.len() <= stop {
-            result.expect("a save that nothing stops");
-            break;
+                for then in [Then::Dead, Then::Works, Then::Full] {
+                    let fault = Fault { call, moment, then };
+                    self.disturbed(fault, &format!("{moment:?} {name}, then {then:?}"));
+                }
+            }
         }
-        stops += 1;
-        result.expect_err("the stop is reported");
-        let committed = reached.contains(&Point::Committed);
-        let (checkpoint, rejected) = open_newest_good(run)
-            .expect("a list")
-            .expect("a checkpoint");
-        assert!(rejected.is_empty(), "{reached:?}");
-        assert!(
-            holds(&checkpoint, 100, if committed { "new" } else { "old" }),
-            "{reached:?}"
-        );
-        if !committed {
-            assert_eq!(names(run), ["latest", "step-00000100"], "{reached:?}");
+        calls
+    }
+
+    fn undisturbed(&self) -> Vec<String> {
+        let run = tempfile::tempdir().expect("a temporary folder");
+        (self.prepare)(run.path());
+        let disk = Faulty::new(None);
+        save_as(&disk, run.path(), (self.step, "new"), &self.retention).expect("a save");
+        assert!(self.is_new(run.path(), "undisturbed"));
+        self.nothing_is_lost(run.path(), "undisturbed");
+        disk.calls()
+    }
+
+    fn disturbed(&self, fault: Fault, place: &str) {
+        let run = tempfile::tempdir().expect("a temporary folder");
+        let run = run.path();
+        (self.prepare)(run);
+        let had_leftovers = has_leftovers(run);
+        let disk = Faulty::new(Some(fault));
+        let result = save_as(&disk, run, (self.step, "new"), &self.retention);
+        assert!(result.is_err(), "{place}: the fault goes unnoticed");
+
+        let is_new = self.is_new(run, place);
+        self.nothing_is_lost(run, place);
+        self.nothing_is_half(run, place);
+        self.latest_is_whole(run, place);
+        if !is_new && fault.then != Then::Dead && !had_leftovers {
+            assert!(!has_leftovers(run), "{place}: {:?}", names(run));
+        }
+
+        let next = (self.step + 1, "restarted");
+        save_as(&Faulty::new(None), run, next, &KEEP_ALL).expect("a save after a restart");
+        let (newest, rejected) = found(run).expect("the checkpoint just saved");
+        assert!(holds(&newest, next.0, next.1), "{place}");
+        assert!(rejected.is_empty(), "{place}: {rejected:?}");
+        assert!(!has_leftovers(run), "{place}: {:?}", names(run));
+        self.nothing_is_lost(run, place);
+        if is_new {
+            let new = open(run, &Which::Step(self.step)).expect("the new checkpoint");
+            assert!(holds(&new, self.step, "new"), "{place}");
         }
     }
-    assert!(stops >= 10, "only {stops} places were tried");
+
+    /// Whether the newest good checkpoint is the new one; if not, it is the one from before.
+    fn is_new(&self, run: &Path, place: &str) -> bool {
+        let Some((checkpoint, rejected)) = found(run) else {
+            assert_eq!(self.newest, None, "{place}: the old checkpoint is gone");
+            return false;
+        };
+        let known = rejected.iter().all(|step| self.damaged.contains(step));
+        assert!(known, "{place}: {rejected:?}");
+        let is_new = holds(&checkpoint, self.step, "new");
+        let is_old = self.newest.is_some_and(|(s, v)| holds(&checkpoint, s, v));
+        assert!(is_new || is_old, "{place}: neither old nor new");
+        is_new
+    }
+
+    fn nothing_is_lost(&self, run: &Path, place: &str) {
+        for &(step, version) in self.kept {
+            let kept = open(run, &Which::Step(step));
+            let kept = kept.unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert!(holds(&kept, step, version), "{place}: step {step}");
+        }
+    }
+
+    /// No folder that readers look at was left half written or half removed.
+    fn nothing_is_half(&self, run: &Path, place: &str) {
+        for found in survey(run, true).expect("a survey").checkpoints {
+            let is_known = self.damaged.contains(&found.step);
+            let is_whole = matches!(found.state, State::Whole);
+            assert!(is_known || is_whole, "{place}: {found:?}");
+        }
+    }
+
+    fn latest_is_whole(&self, run: &Path, place: &str) {
+        let Ok(latest) = fs::read_to_string(Layout::of(run).latest()) else {
+            assert_eq!(self.newest, None, "{place}: `latest` is gone");
+            return;
+        };
+        let name = latest.strip_suffix('\n').expect(place);
+        let newest = self.newest.map_or(self.step, |(step, _)| step);
+        let steps = self.damaged.iter().chain([&newest, &self.step]);
+        let mut paths = steps.map(|&step| Layout::of(run).step_dir(step));
+        assert!(paths.any(|path| path.ends_with(name)), "{place}: {name}");
+    }
+}
+
+/// The newest good checkpoint and the steps passed over.
+fn found(run: &Path) -> Option<(crate::Checkpoint, Vec<u64>)> {
+    let found = open_newest_good(run).expect("a good checkpoint, or none at all");
+    found.map(|(checkpoint, rejected)| (checkpoint, rejected.iter().map(|one| one.step).collect()))
+}
+
+fn has_leftovers(run: &Path) -> bool {
+    Layout::of(run).dir().exists() && names(run).iter().any(|name| name.starts_with('.'))
 }
 
 #[test]
-fn a_disk_that_fills_halfway_through_a_file_is_reported_by_name_and_harms_nothing() {
-    struct Full;
-    impl Content for Full {
-        fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-            out.write_all(&[7; 10_000])?;
-            Err(io::ErrorKind::StorageFull.into())
-        }
+fn the_first_save_leaves_nothing_or_the_new_checkpoint() {
+    Scene {
+        prepare: &|_| {},
+        step: 100,
+        retention: KEEP_ALL,
+        newest: None,
+        kept: &[],
+        damaged: &[],
     }
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let run = scratch.path();
-    commit(run, 100, "old").expect("an old checkpoint");
-    let lock = RunLock::acquire(run).expect("the lock");
-    let snapshot = Snapshot {
+    .play();
+}
+
+#[test]
+fn a_later_save_leaves_the_newest_or_the_new_checkpoint_at_every_call() {
+    let calls = Scene {
+        prepare: &|run| old(run, &[100, 200]),
+        step: 300,
+        retention: keep_last(1),
+        newest: Some((200, "old")),
+        kept: &[],
+        damaged: &[],
+    }
+    .play();
+    let run = calls[1].strip_prefix("sync ").expect("the run directory");
+    let expected = format!(
+        "create checkpoints
+         sync {run}
+         create .tmp-00000300
+         create .tmp-00000300/model.safetensors
+         write .tmp-00000300/model.safetensors
+         sync .tmp-00000300/model.safetensors
+         create .tmp-00000300/progress.json
+         write .tmp-00000300/progress.json
+         sync .tmp-00000300/progress.json
+         create .tmp-00000300/manifest.json
+         write .tmp-00000300/manifest.json
+         sync .tmp-00000300/manifest.json
+         sync .tmp-00000300
+         rename .tmp-00000300
+         sync checkpoints
+         create .latest.aside
+         write .latest.aside
+         sync .latest.aside
+         rename .latest.aside
+         sync checkpoints
+         rename step-00000100
+         remove .tmp-00000100/manifest.json
+         remove .tmp-00000100/model.safetensors
+         remove .tmp-00000100/progress.json
+         remove .tmp-00000100
+         rename step-00000200
+         remove .tmp-00000200/manifest.json
+         remove .tmp-00000200/model.safetensors
+         remove .tmp-00000200/progress.json
+         remove .tmp-00000200"
+    );
+    let expected: Vec<_> = expected.lines().map(str::trim).collect();
+    assert_eq!(calls, expected);
+}
+
+#[test]
+fn retention_ends_anywhere_and_takes_nothing_that_it_should_keep() {
+    Scene {
+        prepare: &|run| old(run, &[100, 150, 200, 210, 220]),
+        step: 300,
+        retention: Retention {
+            keep_last: 2,
+            keep_every: Some(100),
+            keep_best: Some(150),
+        },
+        newest: Some((220, "old")),
+        kept: &[(100, "old"), (150, "old"), (200, "old"), (220, "old")],
+        damaged: &[],
+    }
+    .play();
+}
+
+#[test]
+fn a_step_saved_again_has_its_old_or_its_new_content() {
+    let calls = Scene {
+        prepare: &|run| old(run, &[100, 200]),
         step: 200,
-        config_hash: "",
-        created_by: "",
-        files: &[(MODEL, &Full)],
-    };
-    let error = save(&lock, &snapshot, &KEEP_ALL).expect_err("a full disk");
-    assert!(error.to_string().contains(MODEL), "{error}");
-    let cause = std::error::Error::source(&error)
-        .expect("the system's answer")
-        .to_string();
-    assert_eq!(
-        cause,
-        io::Error::from(io::ErrorKind::StorageFull).to_string()
-    );
-    assert_eq!(names(run), ["latest", "step-00000100"]);
-    let old = open(run, &Which::Latest).expect("the old checkpoint");
-    assert!(holds(&old, 100, "old"));
-}
-
-#[test]
-fn a_file_where_the_folder_should_be_is_an_error_not_a_panic() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    fs::write(scratch.path().join("checkpoints"), "in the way").expect("a file");
-    let error = commit(scratch.path(), 1, "new").expect_err("no folder can be made");
-    assert!(error.to_string().contains("checkpoints"), "{error}");
-}
-
-#[test]
-fn a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_written() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let lock = RunLock::acquire(scratch.path()).expect("the lock");
-    let bytes = Vec::new();
-    let snapshot = Snapshot {
-        step: 1,
-        config_hash: "",
-        created_by: "",
-        files: &[("../out", &bytes)],
-    };
-    save(&lock, &snapshot, &KEEP_ALL).expect_err("a name with a separator");
-    assert!(!scratch.path().join("checkpoints").exists());
-}
-
-#[test]
-fn the_same_snapshot_makes_the_same_bytes_wherever_it_is_saved() {
-    let (a, b) = (
-        tempfile::tempdir().expect("a folder"),
-        tempfile::tempdir().expect("a folder"),
-    );
-    let a = commit(a.path(), 7, "v")
-        .map(|entry| (a, entry))
-        .expect("a checkpoint");
-    let b = commit(b.path(), 7, "v")
-        .map(|entry| (b, entry))
-        .expect("a checkpoint");
-    for name in ["manifest.json", MODEL] {
-        let read = |path: &Path| fs::read(path.join(name)).expect("a file");
-        assert_eq!(read(&a.1.path), read(&b.1.path), "{name}");
+        retention: KEEP_ALL,
+        newest: Some((200, "old")),
+        kept: &[(100, "old")],
+        damaged: &[],
     }
+    .play();
+    assert!(calls.iter().any(|call| call == "rename step-00000200"));
+    assert!(calls.iter().any(|call| call == "rename .old-00000200"));
 }
 
 #[test]
-fn a_save_reports_what_a_list_shows_and_latest_names_it() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let entry = commit(scratch.path(), 400, "v").expect("a checkpoint");
-    let files: u64 = contents(400, "v")
-        .iter()
-        .map(|(_, bytes)| bytes.len() as u64)
-        .sum();
-    assert!(entry.size > files, "the manifest counts too");
-    assert_eq!(list(scratch.path()).expect("a list"), [entry]);
-    let latest = fs::read_to_string(Layout::of(scratch.path()).latest()).expect("the hint");
-    assert_eq!(latest, "step-00000400\n");
-}
-
-#[test]
-fn retention_after_going_back_counts_no_later_step_and_keeps_the_one_just_saved() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    for step in [100, 200, 900] {
-        commit(scratch.path(), step, "old").expect("an old checkpoint");
+fn a_damaged_step_saved_again_leaves_the_older_good_one_until_the_new_one_is_there() {
+    Scene {
+        prepare: &|run| {
+            old(run, &[100, 200]);
+            damage(run, 200);
+        },
+        step: 200,
+        retention: keep_last(2),
+        newest: Some((100, "old")),
+        kept: &[(100, "old")],
+        damaged: &[200],
     }
-    let lock = RunLock::acquire(scratch.path()).expect("the lock");
-    let one = Retention {
-        keep_last: 1,
-        keep_every: None,
-        keep_best: Some(100),
-    };
-    with_snapshot(300, "new", |snapshot| save(&lock, snapshot, &one)).expect("a save");
-    assert_eq!(steps(scratch.path()), [100, 300, 900]);
+    .play();
 }
 
 #[test]
-fn a_manifest_that_no_reader_would_accept_is_never_committed() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let lock = RunLock::acquire(scratch.path()).expect("the lock");
-    let config_hash = "0".repeat(2_000_000);
-    let snapshot = Snapshot {
-        step: 1,
-        config_hash: &config_hash,
-        created_by: "",
-        files: &[],
-    };
-    let error = save(&lock, &snapshot, &KEEP_ALL).expect_err("a manifest beyond the cap");
-    assert!(
-        matches!(error, CheckpointError::ManifestTooLarge { .. }),
-        "{error}"
-    );
-    assert!(names(scratch.path()).is_empty());
+fn the_only_good_checkpoint_outlives_a_save_beside_damaged_ones() {
+    Scene {
+        prepare: &|run| {
+            old(run, &[50, 100, 200, 250]);
+            damage(run, 200);
+            damage(run, 250);
+        },
+        step: 300,
+        retention: keep_last(3),
+        newest: Some((100, "old")),
+        kept: &[(100, "old")],
+        damaged: &[200, 250],
+    }
+    .play();
+}
+
+#[test]
+fn the_repair_of_what_a_dead_process_left_can_itself_end_anywhere() {
+    let calls = Scene {
+        prepare: &|run| {
+            old(run, &[100, 200]);
+            let layout = Layout::of(run);
+            fs::create_dir(layout.aside(300)).expect("a folder being written");
+            fs::write(layout.aside(300).join(MODEL), "hal").expect("half a file");
+            fs::rename(layout.step_dir(200), layout.replaced(200)).expect("a step moved away");
+        },
+        step: 300,
+        retention: KEEP_ALL,
+        newest: Some((200, "old")),
+        kept: &[(100, "old"), (200, "old")],
+        damaged: &[],
+    }
+    .play();
+    assert!(calls.iter().any(|call| call == "rename .old-00000200"));
+}
+
+#[test]
+fn a_step_whose_replacement_is_whole_gives_way_to_it() {
+    Scene {
+        prepare: &|run| {
+            old(run, &[200]);
+            just_replaced(run);
+        },
+        step: 300,
+        retention: KEEP_ALL,
+        newest: Some((200, "newer")),
+        kept: &[(200, "newer")],
+        damaged: &[],
+    }
+    .play();
+}
+
+#[test]
+fn a_step_whose_replacement_was_damaged_before_it_was_removed_is_found_and_put_back() {
+    let calls = Scene {
+        prepare: &|run| {
+            old(run, &[200]);
+            just_replaced(run);
+            damage(run, 200);
+        },
+        step: 300,
+        retention: KEEP_ALL,
+        newest: Some((200, "old")),
+        kept: &[],
+        damaged: &[200],
+    }
+    .play();
+    assert!(calls.iter().any(|call| call == "rename step-00000200"));
 }

@@ -1,0 +1,58 @@
+//! Undoing what a process that died, or an error, left half done.
+
+use std::io;
+use std::path::Path;
+
+use crate::disk::Disk;
+use crate::error::{CheckpointError, at};
+use crate::layout::{ASIDE, Layout, REPLACED, folders, step_of};
+use crate::open::is_whole;
+
+/// Removes what was being written or removed, and settles each step that was being saved again: of
+/// the two folders the newer stays, unless only the older is whole.
+///
+/// # Errors
+/// [`CheckpointError::Io`]; what is not yet repaired is left for the next time.
+pub(crate) fn repair(disk: &impl Disk, layout: &Layout) -> Result<(), CheckpointError> {
+    let folders = folders(layout.dir())?;
+    for (_, path) in folders.iter().filter(|(name, _)| name.starts_with(ASIDE)) {
+        remove_if_there(disk, path)?;
+    }
+    for (name, replaced) in &folders {
+        let Some(step) = step_of(name, REPLACED) else {
+            continue;
+        };
+        let committed = layout.step_dir(step);
+        let aside = layout.aside(step);
+        if !committed.is_dir() {
+            rename(disk, replaced, &committed)?;
+        } else if is_whole(&committed) || !is_whole(replaced) {
+            discard(disk, replaced, &aside)?;
+        } else {
+            rename(disk, &committed, &aside)?;
+            rename(disk, replaced, &committed)?;
+            remove_if_there(disk, &aside)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a checkpoint, if it is there: moved to `aside` first, so that no reader meets half of it.
+pub(crate) fn discard(disk: &impl Disk, dir: &Path, aside: &Path) -> Result<(), CheckpointError> {
+    match disk.rename(dir, aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(at("remove", dir)(error)),
+        Ok(()) => remove_if_there(disk, aside),
+    }
+}
+
+fn remove_if_there(disk: &impl Disk, dir: &Path) -> Result<(), CheckpointError> {
+    match disk.remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", dir)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn rename(disk: &impl Disk, from: &Path, to: &Path) -> Result<(), CheckpointError> {
+    disk.rename(from, to).map_err(at("rename", from))
+}
