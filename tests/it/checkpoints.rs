@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{assert_ok, rows, scratch, smoke};
+use crate::harness::{Ended, assert_ok, rows, run, scratch, smoke};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder can be made");
@@ -35,48 +35,75 @@ fn timeless(rows: Vec<Value>) -> Vec<Value> {
     rows.into_iter().map(strip).collect()
 }
 
+/// Asserts that a run of twenty steps and one that goes on after its tenth end with the same bits.
+fn goes_on_bit_for_bit(train: &dyn Fn(&Path) -> Ended, what: &str) {
+    let dir = scratch();
+    let (whole, resumed) = (dir.path().join("whole"), dir.path().join("resumed"));
+    assert_ok(&train(&whole));
+    copy(&whole, &resumed);
+    fs::remove_dir_all(resumed.join("checkpoints/step-00000020")).expect("the last checkpoint");
+    assert_ok(&train(&resumed));
+    for file in [
+        "model.safetensors",
+        "optimizer.safetensors",
+        "progress.json",
+    ] {
+        let read = |run: &Path| {
+            fs::read(run.join("checkpoints/step-00000020").join(file)).expect("a checkpoint file")
+        };
+        assert!(read(&whole) == read(&resumed), "{file} differs: {what}");
+    }
+    for kind in ["train", "eval"] {
+        assert_eq!(timeless(rows(&whole, kind)), timeless(rows(&resumed, kind)));
+    }
+    let resumed = rows(&resumed, "event");
+    let is_resume = |row: &Value| row["metrics"]["event"] == "resume";
+    assert!(resumed.iter().any(is_resume), "{resumed:?}");
+}
+
 #[test]
 fn twenty_steps_are_ten_and_ten_bit_for_bit() {
-    for further in [
-        &["--set", "optimizer.kind=raven-adam"][..],
+    for keys in [
+        &["optimizer.kind=raven-adam"][..],
+        &["optimizer.kind=adamw", "train.accumulation=2"],
+        &["optimizer.kind=muon"],
+        &["model.recurrence.sampler=fixed"],
+        &["model.recurrence.sampler=uniform"],
+        &["model.recurrence.sampler=full"],
         &[
-            "--set",
-            "optimizer.kind=adamw",
-            "--set",
-            "train.accumulation=2",
+            "model.recurrence.curriculum={mean={from=1,over=15},backprop_depth={from=1,over={fraction=0.8}}}",
+            "schedule.shape={kind=\"trapezoid\",cooldown={fraction=0.6},decay=\"1-sqrt\"}",
         ],
-        &["--set", "optimizer.kind=muon"],
+        &["device.precision=bf16", "device.threads=1"],
+        &["train.skip_spikes={window=4,deviations=0.5}"],
     ] {
-        let dir = scratch();
-        let (whole, resumed) = (dir.path().join("whole"), dir.path().join("resumed"));
-        assert_ok(&smoke(&whole, further));
-        copy(&whole, &resumed);
-        fs::remove_dir_all(resumed.join("checkpoints/step-00000020")).expect("the last checkpoint");
-        assert_ok(&smoke(&resumed, further));
-        for file in [
-            "model.safetensors",
-            "optimizer.safetensors",
-            "progress.json",
-        ] {
-            let read = |run: &Path| {
-                fs::read(run.join("checkpoints/step-00000020").join(file))
-                    .expect("a checkpoint file")
-            };
-            assert!(
-                read(&whole) == read(&resumed),
-                "{file} differs with {further:?}"
-            );
-        }
-        for kind in ["train", "eval"] {
-            assert_eq!(timeless(rows(&whole, kind)), timeless(rows(&resumed, kind)));
-        }
-        let resumed = rows(&resumed, "event");
-        assert!(
-            resumed
-                .iter()
-                .any(|row| row["metrics"]["event"] == "resume"),
-            "{resumed:?}"
+        let args: Vec<&str> = keys.iter().flat_map(|key| ["--set", key]).collect();
+        goes_on_bit_for_bit(&|out| smoke(out, &args), &keys.join(" "));
+    }
+}
+
+#[test]
+fn runs_on_tasks_go_on_bit_for_bit_inside_their_curricula() {
+    for data in [
+        "kind = \"word-problem\"\ncurriculum = { start = 4, step = 2, max = 12, pass_accuracy = 0.01 }",
+        "kind = \"arithmetic\"\ncurriculum = { start = 1, step = 1, max = 3, pass_accuracy = 0.01 }",
+    ] {
+        let text = format!(
+            "[data]\n{data}\n[model]\nd_model = 32\nn_heads = 2\nd_ff = 64\n\
+             layers = {{ prelude = 1, core = 1, coda = 1 }}\n\
+             recurrence = {{ mean = 4, backprop_depth = 2, max = 8 }}\n[schedule]\npeak = 2e-3\n\
+             [train]\nsteps = 20\nbatch = 4\naccumulation = 2\nlog_every = 1\n\
+             [eval]\nevery = 10\nrecurrence = [1, 4]\ntokens = 512\n[checkpoint]\nevery = 10\n"
         );
+        let dir = scratch();
+        let config = dir.path().join("task.toml");
+        fs::write(&config, text).expect("a configuration");
+        let config = config.display().to_string();
+        let train = |out: &Path| {
+            let out = out.display().to_string();
+            run(["--config", &config, "--device", "flex", "--out", &out])
+        };
+        goes_on_bit_for_bit(&train, data);
     }
 }
 
@@ -97,6 +124,24 @@ fn a_second_start_of_a_finished_run_says_so_and_changes_nothing() {
     assert_eq!(never.code, 2, "{never:?}");
     assert_ok(&smoke(&out, &["--overwrite", "--set", "train.steps=2"]));
     assert_eq!(rows(&out, "train").len(), 2);
+}
+
+#[test]
+fn a_summary_that_a_kill_has_cost_is_written_again() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    assert_ok(&smoke(&out, &[]));
+    let read = || -> Value {
+        let text = fs::read_to_string(out.join("summary.json")).expect("a summary");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let before = read();
+    fs::remove_file(out.join("summary.json")).expect("a summary");
+    let (train, eval) = (rows(&out, "train"), rows(&out, "eval"));
+    assert_ok(&smoke(&out, &[]));
+    assert_eq!(read(), before);
+    assert_eq!(rows(&out, "train"), train);
+    assert_eq!(rows(&out, "eval"), eval);
 }
 
 #[test]
@@ -131,6 +176,46 @@ fn a_damaged_checkpoint_is_passed_over_and_named() {
         "{resumed:?}"
     );
     assert_eq!(rows(&out, "train").len(), 20);
+}
+
+#[test]
+fn checkpoints_are_listed_and_what_is_damaged_is_named() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    assert_ok(&smoke(&out, &["--set", "checkpoint.every=5"]));
+    let path = out.display().to_string();
+    let listed = run(["checkpoints", &path, "--json"]);
+    assert_ok(&listed);
+    let found = listed.json();
+    let steps = |found: &Value| -> Vec<u64> {
+        let rows = found["checkpoints"].as_array().expect("checkpoints").iter();
+        rows.map(|row| row["step"].as_u64().expect("a step"))
+            .collect()
+    };
+    assert_eq!(steps(&found), [15, 20]);
+    assert_eq!(found["checkpoints"][0]["state"], "not verified");
+    assert_eq!(found["best"], 20);
+    let whole = run(["checkpoints", &path, "--verify"]);
+    assert_ok(&whole);
+    assert!(whole.stdout.contains("newest good: step 20"), "{whole:?}");
+    let model = out.join("checkpoints/step-00000020/model.safetensors");
+    let mut bytes = fs::read(&model).expect("a model");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&model, bytes).expect("a model");
+    let damaged = run(["checkpoints", &path, "--verify", "--json"]);
+    assert_eq!(damaged.code, 4, "{damaged:?}");
+    let found = damaged.json();
+    assert_eq!(found["newest_good"], 15);
+    assert_eq!(found["checkpoints"][1]["state"], "damaged");
+    let damage = found["checkpoints"][1]["damage"]
+        .as_str()
+        .expect("a reason");
+    assert!(damage.contains("model.safetensors"), "{damage}");
+    assert_eq!(
+        run(["checkpoints", &dir.path().display().to_string()]).code,
+        2
+    );
 }
 
 #[test]

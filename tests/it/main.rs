@@ -16,6 +16,7 @@ mod interchange;
 mod laws;
 mod metrics;
 mod parity;
+mod reliability;
 mod schedules;
 mod sparsity;
 mod sweeps;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceConfig;
 use crate::error::{Error, Result};
+use crate::guard::{NonfiniteRule, SpikeRule};
 use crate::optim::OptimizerConfig;
 use crate::perturb::Perturbation;
 
@@ -71,6 +72,11 @@ pub(crate) struct TrainConfig {
     pub(crate) clip: Clip,
     /// Steps between logged steps.
     pub(crate) log_every: u64,
+    /// What is done about a loss or a gradient that is not finite.
+    pub(crate) nonfinite: NonfiniteRule,
+    /// Updates of spikes of the loss are not made; without it they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) skip_spikes: Option<SpikeRule>,
 }
 
 /// A bound or none.
@@ -103,6 +109,8 @@ impl Default for TrainConfig {
             accumulation: 1,
             clip: Clip::Norm(1.0),
             log_every: 4,
+            nonfinite: NonfiniteRule::Stop {},
+            skip_spikes: None,
         }
     }
 }
@@ -144,6 +152,8 @@ pub(crate) struct CheckpointConfig {
     /// Checkpoints at multiples of this step are kept for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keep_every: Option<u64>,
+    /// Whether the one with the lowest validation loss is kept.
+    pub(crate) keep_best: bool,
 }
 
 impl Default for CheckpointConfig {
@@ -152,6 +162,7 @@ impl Default for CheckpointConfig {
             every: 500,
             keep_last: 2,
             keep_every: None,
+            keep_best: true,
         }
     }
 }
@@ -326,6 +337,12 @@ impl RunConfig {
 
     fn validate_train(&self, report: &mut dyn FnMut(&str, String)) {
         let train = &self.train;
+        train
+            .nonfinite
+            .validate(&mut |key, message| report(&format!("nonfinite.{key}"), message));
+        if let Some(rule) = &train.skip_spikes {
+            rule.validate(&mut |key, message| report(&format!("skip_spikes.{key}"), message));
+        }
         match (train.steps, train.tokens) {
             (Some(_), Some(_)) => report("tokens", "give either steps or tokens, not both".into()),
             (None, None) if self.data.is_nothing() => {}

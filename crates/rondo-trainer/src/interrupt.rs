@@ -1,5 +1,6 @@
-//! SIGINT and SIGTERM: the first asks the run to stop after its step, the second leaves at once. For a
-//! run that a sweep has started, the end of standard input is as good as the first.
+//! SIGINT and SIGTERM: while a run holds them the first asks it to stop after its step and the second leaves at
+//! once; before, as while a corpus is prepared, the first leaves at once. For a run that a sweep has started, the
+//! end of standard input is as good as a first signal.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use std::thread;
 const INTERRUPTED: i32 = 75;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
+static HELD: AtomicBool = AtomicBool::new(false);
 
 /// Starts to listen.
 ///
@@ -17,15 +19,20 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// Where the system refuses a handler.
 pub(crate) fn listen() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
-        if ASKED.swap(true, Ordering::SeqCst) {
+        if ASKED.swap(true, Ordering::SeqCst) || !HELD.load(Ordering::SeqCst) {
             #[expect(
                 clippy::exit,
-                reason = "the second signal must not wait for the step to end"
+                reason = "the second signal must not wait for the step to end, nor the first where nobody asks"
             )]
             std::process::exit(INTERRUPTED);
         }
     })?;
     Ok(())
+}
+
+/// Holds the first signal from now on: whoever says so asks for it with [`asked`].
+pub(crate) fn hold() {
+    HELD.store(true, Ordering::SeqCst);
 }
 
 /// Asks the run to stop when standard input ends: whoever started it has gone away, or wants it to.
@@ -40,6 +47,15 @@ pub(crate) fn follow_stdin() -> anyhow::Result<()> {
         ASKED.store(true, Ordering::SeqCst);
     })?;
     Ok(())
+}
+
+/// Lets a write beyond the limit of a file's size fail as any other write can, where the system would end the
+/// program: a quota costs no more than a full disk does.
+#[cfg(unix)]
+pub(crate) fn survive_file_limits() {
+    use std::sync::Arc;
+    // Where the system refuses, the limit ends the program as it would have.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }
 
 /// Returns whether a signal has come.

@@ -2,7 +2,7 @@
 //!
 //! The only crate that meets the world. In reading order: `cli` (what was typed), `config` (what was
 //! written), `assemble` (what it means), `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one
-//! step), `optim` (its update), `evaluate`, `run_dir`, `aside` and `weights` (what is kept), `opened`
+//! step), `guard` (which updates are not made), `optim` (its update), `evaluate`, `run_dir`, `aside` and `weights` (what is kept), `opened`
 //! (a run for readers), `past` (a run by its metrics), `states` (where s_0 comes from), `generate` (token after token), `pictures`,
 //! `device` (the only place that knows Burn's backends), `commands` (everything but training),
 //! `error` (what can go wrong, and its exit code).
@@ -17,6 +17,7 @@ mod device;
 mod error;
 mod evaluate;
 mod generate;
+mod guard;
 mod interrupt;
 mod opened;
 mod optim;
@@ -52,6 +53,8 @@ static ALLOCATOR: Allocator = Allocator;
 fn main() -> ExitCode {
     keep_pages();
     flush_to_zero();
+    #[cfg(unix)]
+    interrupt::survive_file_limits();
     #[cfg(all(target_os = "linux", feature = "wgpu"))]
     start_with_a_runtime_dir();
     match run(&Cli::parse()) {
@@ -96,6 +99,7 @@ fn run(cli: &Cli) -> Result<()> {
         Some(Command::Schedule(args)) => commands::schedule::command(args),
         Some(Command::Sweep(args)) => commands::sweep::command(args),
         Some(Command::FitLaw(args)) => commands::fit_law::command(args),
+        Some(Command::Checkpoints(args)) => commands::checkpoints::command(args),
         Some(Command::Import(args)) => commands::import::command(args),
         Some(Command::Export(args)) => commands::export::command(args),
         Some(Command::Prepare(args)) => commands::prepare::command(args),

@@ -105,15 +105,6 @@ impl Perturbation {
     }
 }
 
-/// Returns how many updates the moments have seen after `step`: those since the last reset.
-pub(crate) fn updates_since_reset(perturb: &[Perturbation], step: u64) -> u64 {
-    let reset = perturb.iter().filter_map(|one| match one {
-        Perturbation::OptimizerReset { at_step } if *at_step <= step => Some(*at_step),
-        _ => None,
-    });
-    reset.max().map_or(step, |at_step| step - (at_step - 1))
-}
-
 /// Adds normal noise to every weight, `std` times the root mean square of its tensor, drawn for `step`.
 pub(crate) fn with_noise(
     model: LoopedTransformer,
@@ -165,13 +156,6 @@ mod tests {
                 .zip([1.0, 10.0, 10.0, 1.0])
                 .all(|(a, b)| (a - b).abs() < 1e-12)
         );
-    }
-
-    #[test]
-    fn a_reset_counts_the_updates_anew_from_its_step_on() {
-        let perturb = [Perturbation::OptimizerReset { at_step: 5 }];
-        let counts = [4, 5, 9].map(|step| updates_since_reset(&perturb, step));
-        assert_eq!(counts, [4, 1, 5]);
     }
 
     #[test]

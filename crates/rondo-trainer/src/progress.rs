@@ -4,6 +4,8 @@ use rondo_control::ControllerState;
 use rondo_data::CurriculumState;
 use serde::{Deserialize, Serialize};
 
+use crate::guard::GuardState;
+
 /// Where a run stands after its last step. Learning rate, depth, data order and initial states are pure functions of
 /// configuration, seed and step, so they are not here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct RunProgress {
     /// Optimizer steps taken.
     pub(crate) step: u64,
+    /// Updates that the optimizer's moments have seen: all steps but those skipped, since its last reset.
+    pub(crate) updates: u64,
     /// Training tokens seen.
     pub(crate) tokens: u64,
     /// Draws whose depth was clamped.
@@ -18,6 +22,12 @@ pub(crate) struct RunProgress {
     /// Difficulty of a task's curriculum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) curriculum: Option<CurriculumState>,
+    /// The updates that were not made, and what the next ones are judged by.
+    #[serde(default)]
+    pub(crate) guard: GuardState,
+    /// Whether the evaluation after this step was interrupted: it is made up for when the run goes on.
+    #[serde(default)]
+    pub(crate) owes_evaluation: bool,
     /// The controller of the gates' penalty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) controller: Option<ControllerState>,
@@ -28,9 +38,12 @@ impl RunProgress {
     pub(crate) fn start(curriculum: Option<CurriculumState>) -> Self {
         Self {
             step: 0,
+            updates: 0,
             tokens: 0,
             clamped: 0,
             curriculum,
+            guard: GuardState::default(),
+            owes_evaluation: false,
             controller: None,
         }
     }

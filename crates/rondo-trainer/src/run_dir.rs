@@ -9,7 +9,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{Checkpoint, RunLock, Which, atomic_write, open, open_newest_good};
+use rondo_checkpoint::{
+    Checkpoint, RunLock, Which, atomic_write, is_leftover, open, open_newest_good,
+};
 use rondo_config::difference;
 use rondo_data::Tokenizer;
 use rondo_metrics::{Kind, jsonl};
@@ -137,16 +139,21 @@ impl RunDir {
             return Ok(Start::New);
         };
         let progress = read_progress(&checkpoint)?;
-        match progress.step >= steps {
+        // Without a summary it was killed between its last checkpoint and its end.
+        let is_told = self.path.join(SUMMARY_FILE).is_file();
+        match progress.step >= steps && !progress.owes_evaluation && is_told {
             true => Ok(Start::Finished(progress.step)),
             false => Ok(Start::Continue(Box::new(checkpoint))),
         }
     }
 
-    /// Returns whether nothing but a lock is there.
+    /// Returns whether nothing is there but a lock and what a killed start left of its configuration.
     pub(crate) fn is_empty(&self) -> bool {
         let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
-            entry.is_ok_and(|entry| entry.file_name() != ".lock")
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                name != ".lock" && !is_leftover(&name)
+            })
         };
         std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
     }
@@ -343,8 +350,22 @@ impl RunDir {
         Ok(open(&self.path, &which)?)
     }
 
-    /// Returns the kept checkpoint whose step has the lowest validation cross entropy.
     fn best_step(&self) -> Result<u64> {
+        let best = self.best()?.map(|(step, _)| step);
+        best.ok_or_else(|| {
+            Error::Foreign(format!(
+                "{}: no kept checkpoint has an evaluation; choose one by its step",
+                self.path.display()
+            ))
+        })
+    }
+
+    /// Returns the kept checkpoint whose step has the lowest validation cross entropy, and that.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder or the metrics cannot be read.
+    pub(crate) fn best(&self) -> Result<Option<(u64, f64)>> {
         let kept: Vec<u64> = rondo_checkpoint::list(&self.path)?
             .into_iter()
             .map(|entry| entry.step)
@@ -353,18 +374,12 @@ impl RunDir {
             true => jsonl::read(&self.metrics()).map_err(anyhow::Error::from)?,
             false => Vec::new(),
         };
-        records
+        Ok(records
             .iter()
             .filter(|record| record.kind == Kind::Eval && kept.contains(&record.step))
             .filter_map(|record| Some((record.step, record.number("val_cross_entropy")?)))
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(step, _)| step)
-            .ok_or_else(|| {
-                Error::Foreign(format!(
-                    "{}: no kept checkpoint has an evaluation; choose one by its step",
-                    self.path.display()
-                ))
-            })
+            .filter(|(_, loss)| loss.is_finite())
+            .min_by(|a, b| a.1.total_cmp(&b.1)))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::batches::DeviceBatch;
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
+use crate::guard::{Guard, GuardState, Skipped};
 use crate::optim::{Gate, Optimizer, global_norm};
 use crate::perturb::{Perturbation, with_noise};
 use crate::plan::StepPlan;
@@ -43,6 +44,7 @@ pub(crate) struct Learner {
     /// The factor of the gates' density in the loss.
     strength: f64,
     unread: Vec<Unread>,
+    guard: Guard,
 }
 
 /// Loss and gradient norm of a step, `[2]`, still on the device.
@@ -74,6 +76,7 @@ impl Learner {
         config: &ModelConfig,
         seed: u64,
         max_norm: Option<f64>,
+        guard: Guard,
         listed: &Listed,
     ) -> Self {
         Self {
@@ -87,6 +90,7 @@ impl Learner {
             rope: None,
             strength: 0.0,
             unread: Vec::new(),
+            guard,
         }
     }
 
@@ -101,7 +105,9 @@ impl Learner {
         let weights = fresh_model(config, listed, &device);
         let optimizer = Optimizer::new(&config.optimizer, table(model), config.schedule.peak);
         let max_norm = config.train.clip.max_norm();
-        Self::new(weights, optimizer, model, seed, max_norm, listed)
+        let rules = &config.train;
+        let guard = Guard::new(rules.nonfinite, rules.skip_spikes, GuardState::default());
+        Self::new(weights, optimizer, model, seed, max_norm, guard, listed)
     }
 
     /// Returns the weights.
@@ -126,6 +132,36 @@ impl Learner {
                 self.model = Some(with_noise(model, *std, self.seed, step));
             }
         }
+    }
+
+    /// Reads what is left to be read before a checkpoint, so that none is taken of a run that must stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`Learner::step`].
+    pub(crate) fn settle(&mut self) -> Result<Vec<Skipped>> {
+        let unread = std::mem::take(&mut self.unread);
+        let mut skipped = Vec::new();
+        if unread.is_empty() || self.looks_first() {
+            return Ok(skipped);
+        }
+        let tensors = unread.iter().map(|step| step.values.clone()).collect();
+        let values = read(Tensor::cat(tensors, 0))?;
+        for (step, pair) in unread.iter().zip(values.chunks_exact(2)) {
+            let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
+            skipped.extend(self.guard.judge(&step.plan, loss, norm)?);
+        }
+        Ok(skipped)
+    }
+
+    /// Returns what a checkpoint keeps of the rules for updates.
+    pub(crate) fn guard(&self) -> &GuardState {
+        self.guard.state()
+    }
+
+    /// Returns whether loss and gradient norm are read before each update.
+    fn looks_first(&self) -> bool {
+        self.reads_are_free || self.guard.looks_first()
     }
 
     /// Sets the factor of the gates' density in the loss of the steps to come.
@@ -155,26 +191,36 @@ impl Learner {
         let seen = self.micro_batches(plan, batches);
         let norm = global_norm(&seen.gradients);
         let values = Tensor::cat(vec![seen.loss, norm.clone()], 0);
-        let (gate, loss) = if self.reads_are_free {
+        let mut skipped = Vec::new();
+        let (gate, loss) = if self.looks_first() {
             let values = read(values.clone())?;
             let (loss, norm) = (f64::from(values[0]), f64::from(values[1]));
-            check_finite(plan, loss, norm)?;
+            skipped.extend(self.guard.judge(plan, loss, norm)?);
             (Gate::from_host(norm, self.max_norm), Some(loss))
         } else {
             (Gate::from_device(norm, self.max_norm), None)
         };
-        let model = self.model.take().expect(LENT);
-        let model = self.optimizer.step(model, seen.gradients, &gate, plan.lr);
-        self.model = Some(model);
+        if skipped.is_empty() {
+            let model = self.model.take().expect(LENT);
+            let model = self.optimizer.step(model, seen.gradients, &gate, plan.lr);
+            self.model = Some(model);
+        }
         self.unread.push(Unread {
             plan: *plan,
             values,
         });
         let observation = match seen.telemetry {
             None => None,
-            Some(telemetry) => Some(self.read_out(telemetry, &seen.densities, batches[0].seq)?),
+            Some(telemetry) => {
+                let seq = batches[0].seq;
+                Some(self.read_out(telemetry, &seen.densities, seq, &mut skipped)?)
+            }
         };
-        Ok(Taken { loss, observation })
+        Ok(Taken {
+            loss,
+            observation,
+            skipped,
+        })
     }
 
     fn micro_batches(&mut self, plan: &StepPlan, batches: &[Batch]) -> Seen {
@@ -275,6 +321,7 @@ impl Learner {
         telemetry: Tensor<1>,
         densities: &[Density],
         seq: usize,
+        skipped: &mut Vec<Skipped>,
     ) -> Result<Observation> {
         let unread = std::mem::take(&mut self.unread);
         let mut tensors: Vec<Tensor<1>> = unread.iter().map(|step| step.values.clone()).collect();
@@ -285,8 +332,11 @@ impl Learner {
         let (of_gates, rest) = rest.split_at(2 * densities.len());
         let of_gates: Vec<f64> = of_gates.iter().map(|value| f64::from(*value)).collect();
         let at: Vec<_> = densities.iter().map(Density::at).collect();
-        for (step, pair) in unread.iter().zip(steps.chunks_exact(2)) {
-            check_finite(&step.plan, f64::from(pair[0]), f64::from(pair[1]))?;
+        if !self.looks_first() {
+            for (step, pair) in unread.iter().zip(steps.chunks_exact(2)) {
+                let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
+                skipped.extend(self.guard.judge(&step.plan, loss, norm)?);
+            }
         }
         let last = &steps[steps.len() - 2..];
         let recurrence = unread
@@ -316,6 +366,8 @@ pub(crate) struct Taken {
     pub(crate) loss: Option<f64>,
     /// What was read on a logged step.
     pub(crate) observation: Option<Observation>,
+    /// The updates that were not made, of this step and of those read with it.
+    pub(crate) skipped: Vec<Skipped>,
 }
 
 /// Returns the model that a run starts with, on `device`: that of `listed`, in the graph or not.
@@ -342,21 +394,4 @@ pub(crate) fn read(values: Tensor<1>) -> Result<Vec<f32>> {
         .try_into_data()
         .map_err(|error| Error::Device(format!("the device failed while computing: {error:?}")))?;
     Ok(data.iter::<f32>().collect())
-}
-
-fn check_finite(plan: &StepPlan, loss: f64, norm: f64) -> Result<()> {
-    let quantity = match (loss.is_finite(), norm.is_finite()) {
-        (true, true) => return Ok(()),
-        (false, _) => format!("the loss is {loss}"),
-        (true, false) => format!("the gradient norm is {norm}"),
-    };
-    let (step, lr, depth) = (plan.step, plan.lr, plan.draw.unroll);
-    Err(Error::Nonfinite(format!(
-        "step {step}: {quantity} at recurrence {} (n = {}, k = {}) and learning rate {lr:.3e}; \
-         the weights of step {} are unchanged: resume with a lower schedule.peak or train.clip",
-        depth.total(),
-        depth.no_grad,
-        depth.with_grad,
-        step - 1,
-    )))
 }

@@ -52,7 +52,6 @@ impl<I: Iterator<Item = String>> ModuleVisitor for Reader<I> {
 pub(crate) fn optimizer_tensors(optimizer: &Optimizer) -> Vec<NamedTensor<'static>> {
     optimizer
         .state()
-        .0
         .into_iter()
         .map(|(name, tensor)| named(name, tensor))
         .collect()

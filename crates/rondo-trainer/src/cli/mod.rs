@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rondo_reference::Element;
 
 pub(crate) use self::reading::{
-    CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureName, GenerateArgs, TraceArgs,
+    CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureName, GenerateArgs,
+    TraceArgs,
 };
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 use crate::device::DeviceKind;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Sweep(SweepArgs),
     /// Fit a law to loss curves, predict others, search the best schedule.
     FitLaw(FitLawArgs),
+    /// List the checkpoints of a run, and verify them.
+    Checkpoints(CheckpointsArgs),
     /// Make a run directory of a model in the reference's layout.
     Import(ImportArgs),
     /// Write a run's model in the reference's layout.

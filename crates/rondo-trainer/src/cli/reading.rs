@@ -1,4 +1,4 @@
-//! The commands that read a run: eval, trace, generate, compare, figure.
+//! The commands that read a run: eval, trace, generate, checkpoints, compare, figure.
 
 use std::path::PathBuf;
 
@@ -50,6 +50,19 @@ pub(crate) struct EvalArgs {
     /// The device.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) device: DeviceKind,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// `trainer checkpoints`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckpointsArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Read all of each and compare it with its manifest; exit code 4 where one is damaged.
+    #[arg(long)]
+    pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) json: JsonArg,
 }

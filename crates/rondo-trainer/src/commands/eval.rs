@@ -147,7 +147,10 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
     };
     let total = material.batches.len() as u64;
     let mut bar = WorkBar::new(Mode::Auto, "evaluating", total, Unit::Items("batches"));
-    let evaluated = evaluation.run(&run.model, |_| bar.advance(1))?;
+    let evaluated = evaluation.run(&run.model, |_| {
+        bar.advance(1);
+        Ok(())
+    })?;
     bar.finish();
     Ok(OfRun {
         run: path.display().to_string(),

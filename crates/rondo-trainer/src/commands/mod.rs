@@ -1,6 +1,7 @@
 //! Everything but training.
 
 pub(crate) mod bench;
+pub(crate) mod checkpoints;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod devices;

@@ -138,15 +138,15 @@ impl Evaluation<'_> {
     /// Evaluates `model` at every depth and under every exit in one pass to the deepest, on a copy
     /// without autodiff.
     ///
-    /// `progress` hears how many batches are done.
+    /// `progress` hears how many batches are done, and may end the evaluation with an error.
     ///
     /// # Errors
     ///
-    /// Where there is no initial state for a sequence or the device fails.
+    /// Where there is no initial state for a sequence, the device fails, or `progress` says so.
     pub(crate) fn run(
         &self,
         model: &LoopedTransformer,
-        mut progress: impl FnMut(usize),
+        mut progress: impl FnMut(usize) -> Result<()>,
     ) -> Result<Evaluated> {
         let model = model.valid();
         let longest = self.batches.iter().map(|batch| batch.seq).max();
@@ -179,7 +179,7 @@ impl Evaluation<'_> {
                 counts[i % batch.seq] += 1;
             }
             first_sequence += batch.batch as u64;
-            progress(done + 1);
+            progress(done + 1)?;
         }
         Ok(Evaluated {
             depths: depths

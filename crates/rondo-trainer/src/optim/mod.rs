@@ -188,22 +188,21 @@ impl Optimizer {
         model.map(&mut stepper)
     }
 
-    /// Returns every moment by name, `core.0.attention.qkv.first` and so on, and the update count.
-    pub(crate) fn state(&self) -> (Vec<(String, Tensor<1>)>, u64) {
+    /// Returns every moment by name, `core.0.attention.qkv.first` and so on.
+    pub(crate) fn state(&self) -> Vec<(String, Tensor<1>)> {
         let named = |(row, moments): (&ParameterSpec, &Moments)| {
             let name = |part: &str| format!("{}.{part}", row.name);
             let first = moments.first.clone().map(|m| (name("first"), m));
             let second = moments.second.clone().map(|m| (name("second"), m));
             first.into_iter().chain(second)
         };
-        (
-            self.rows
-                .iter()
-                .zip(&self.moments)
-                .flat_map(named)
-                .collect(),
-            self.updates,
-        )
+        let rows = self.rows.iter().zip(&self.moments);
+        rows.flat_map(named).collect()
+    }
+
+    /// Returns how many updates the moments have seen.
+    pub(crate) fn updates(&self) -> u64 {
+        self.updates
     }
 
     /// Returns the names and lengths that [`Self::state`] has after the first update.

@@ -2,6 +2,7 @@
 
 mod clock;
 mod control;
+mod last;
 mod open;
 mod session;
 mod watch;
@@ -44,6 +45,7 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
         return dry_run::command(&config, args.json.json);
     }
     refuse_nothing(&config, path)?;
+    interrupt::listen()?;
     if args.stop_with_stdin {
         interrupt::follow_stdin()?;
     }

@@ -7,22 +7,25 @@ use rondo_metrics::format::thousands;
 use rondo_metrics::{Background, Event, Fanout, JsonlSink, Mode, Progress, Sink, TensorboardSink};
 use rondo_model::census::Census;
 use rondo_model::init::table;
+use rondo_model::looped::LoopedTransformer;
 use rondo_model::schedule::RateSum;
 use serde_json::json;
 
 use super::CREATED_BY;
 use super::clock::Clock;
 use super::control::Control;
-use super::session::{Last, Session};
+use super::last::Last;
+use super::session::Session;
 use super::watch::Watch;
 use crate::assemble::{Assembly, open_source};
 use crate::cli::{CheckpointChoice, TrainArgs};
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
+use crate::guard::Guard;
 use crate::interrupt;
 use crate::optim::Optimizer;
-use crate::perturb::{Perturbation, updates_since_reset};
+use crate::perturb::Perturbation;
 use crate::plan::rates;
 use crate::progress::RunProgress;
 use crate::run_dir::{RunDir, Start, read_progress};
@@ -76,29 +79,19 @@ pub(super) fn open(
         let control = config.controller.as_ref();
         control.map(|it| Control::open(it, step, state)).transpose()
     };
-    let mut origin = None;
-    let (lock, model, control) = match &start {
+    let (lock, (model, origin), control) = match &start {
         Start::Finished(step) => return Ok(Opened::Finished(run_dir, *step)),
         Start::Continue(checkpoint) => {
             let lock = run_dir.lock()?;
             progress = read_progress(checkpoint)?;
             let model = load_model(checkpoint, &config.model, &device, listed.precision)?;
-            let updates = updates_since_reset(&config.perturb, progress.step);
-            load_optimizer(checkpoint, &mut optimizer, updates, &device)?;
+            load_optimizer(checkpoint, &mut optimizer, progress.updates, &device)?;
             let control = open_control(progress.step, progress.controller.take())?;
             run_dir.write_config(&config)?;
-            (lock, model, control)
+            (lock, (model, None), control)
         }
         Start::New => {
-            let model = match &config.init {
-                None => fresh_model(&config, &listed, &device),
-                Some(init) => {
-                    let from = RunDir::new(Path::new(&init.from));
-                    let checkpoint = from.checkpoint(CheckpointChoice::Latest)?;
-                    origin = Some(format!("{} at step {}", init.from, checkpoint.step()));
-                    load_first_model(&checkpoint, &config.model, &device, listed.precision)?
-                }
-            };
+            let model = first_model(&config, &listed)?;
             let control = open_control(0, None)?;
             (run_dir.create(&config)?, model, control)
         }
@@ -106,9 +99,10 @@ pub(super) fn open(
     if let Source::Text(text) = &source {
         run_dir.write_tokenizer(text.tokenizer())?;
     }
-    let max_norm = config.train.clip.max_norm();
+    let rules = &config.train;
+    let max_norm = rules.clip.max_norm();
     let val_batches = source.val_batches(&config, config.eval.tokens)?;
-    interrupt::listen()?;
+    interrupt::hold();
     let mut screen = Progress::new(mode, extent.steps, progress.step);
     warnings.iter().for_each(|text| screen.warn(text));
     let resumed = matches!(start, Start::Continue(_)).then_some(progress.step);
@@ -117,15 +111,32 @@ pub(super) fn open(
         None => Watch::new(&config.diagnosis),
         Some(_) => Watch::resume(&config.diagnosis, &run_dir.metrics())?,
     };
+    let best = match (&start, config.checkpoint.keep_best) {
+        (Start::Continue(_), true) => run_dir.best()?,
+        _ => None,
+    };
+    let last = match resumed {
+        None => Last::default(),
+        Some(_) => Last::read(&run_dir, &config, source.bytes_per_token())?,
+    };
     let session = Session {
-        learner: Learner::new(model, optimizer, &config.model, seed, max_norm, &listed),
+        best,
+        learner: Learner::new(
+            model,
+            optimizer,
+            &config.model,
+            seed,
+            max_norm,
+            Guard::new(rules.nonfinite, rules.skip_spikes, progress.guard.clone()),
+            &listed,
+        ),
         sinks,
         watch,
         lr_sum: RateSum::up_to(progress.step, rates(&config, extent)),
         switched,
         control,
         clock: Clock::start(),
-        last: Last::default(),
+        last,
         val_batches,
         screen,
         census: Census::new(&config.model),
@@ -141,6 +152,19 @@ pub(super) fn open(
     let mut session = Box::new(session);
     session.greet(&why, origin.as_deref(), resumed)?;
     Ok(Opened::Ready(session))
+}
+
+/// Returns the weights that a run starts with, and where they are from if another run has made them.
+fn first_model(config: &RunConfig, listed: &Listed) -> Result<(LoopedTransformer, Option<String>)> {
+    let device = listed.device.clone().autodiff();
+    let Some(init) = &config.init else {
+        return Ok((fresh_model(config, listed, &device), None));
+    };
+    let from = RunDir::new(Path::new(&init.from));
+    let checkpoint = from.checkpoint(CheckpointChoice::Latest)?;
+    let origin = format!("{} at step {}", init.from, checkpoint.step());
+    let model = load_first_model(&checkpoint, &config.model, &device, listed.precision)?;
+    Ok((model, Some(origin)))
 }
 
 impl Session {

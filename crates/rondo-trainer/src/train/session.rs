@@ -15,12 +15,14 @@ use serde_json::json;
 use super::CREATED_BY;
 use super::clock::Clock;
 use super::control::Control;
+use super::last::Last;
 use super::watch::Watch;
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
+use crate::evaluate::Evaluation;
 use crate::evaluate::tables::depth_table;
-use crate::evaluate::{DepthResult, Evaluation};
+use crate::guard::Skipped;
 use crate::interrupt;
 use crate::plan::StepPlan;
 use crate::progress::RunProgress;
@@ -44,6 +46,8 @@ pub(super) struct Session {
     pub(super) lock: RunLock,
     pub(super) learner: Learner,
     pub(super) progress: RunProgress,
+    /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
+    pub(super) best: Option<(u64, f64)>,
     pub(super) lr_sum: RateSum,
     pub(super) val_batches: Vec<Batch>,
     pub(super) sinks: Fanout,
@@ -52,15 +56,6 @@ pub(super) struct Session {
     pub(super) last: Last,
     pub(super) watch: Watch,
     pub(super) control: Option<Control>,
-}
-
-/// The newest readings, for the summary.
-#[derive(Default)]
-pub(super) struct Last {
-    pub(super) loss: Option<f64>,
-    pub(super) depths: Vec<DepthResult>,
-    /// The fraction of edges, where there are gates.
-    pub(super) kept_edges: Option<f64>,
 }
 
 impl Session {
@@ -102,6 +97,11 @@ impl Session {
         if self.progress.step == 0 {
             self.evaluate()?;
         }
+        if self.progress.owes_evaluation {
+            self.evaluate()?;
+            self.watch.check()?;
+            self.save()?;
+        }
         self.screen.status(match self.listed.reads_are_free() {
             true => "first step …",
             false => "first step: compiling kernels …",
@@ -115,9 +115,15 @@ impl Session {
             if let Some(control) = &mut self.control {
                 self.learner.penalise(control.strength(plan.step));
             }
-            let Taken { loss, observation } = self.learner.step(&plan, &batches)?;
+            let Taken {
+                loss,
+                observation,
+                skipped,
+            } = self.learner.step(&plan, &batches)?;
             self.advance(&plan, &batches)?;
+            self.tell_skipped(&skipped)?;
             let loss = loss.or(observation.as_ref().map(|seen| seen.loss));
+            let loss = loss.filter(|loss| loss.is_finite());
             self.control(Constraint::Training, loss)?;
             if let Some(seen) = observation {
                 self.log(&plan, &seen)?;
@@ -130,11 +136,29 @@ impl Session {
                 self.save()?;
             }
             if interrupt::asked() && self.progress.step < self.extent.steps {
-                return Err(Error::Interrupted(format!(
-                    "interrupted after step {}; the same command goes on from there",
-                    self.progress.step
-                )));
+                return Err(interrupted(self.progress.step));
             }
+        }
+        Ok(())
+    }
+
+    /// Tells of updates that were not made, dated to their steps.
+    fn tell_skipped(&mut self, skipped: &[Skipped]) -> Result<()> {
+        for one in skipped {
+            let event = match one.limit {
+                Some(_) => Event::LossSpike,
+                None => Event::Nonfinite,
+            };
+            let mut event = Record::event(one.step, self.progress.tokens, event);
+            event
+                .push("policy", "skip")
+                .and_then(|event| event.push("loss", one.loss))
+                .and_then(|event| event.push("grad_norm", one.grad_norm))
+                .map_err(anyhow::Error::from)?;
+            if let Some(limit) = one.limit {
+                event.push("limit", limit).map_err(anyhow::Error::from)?;
+            }
+            self.write(&event)?;
         }
         Ok(())
     }
@@ -260,7 +284,11 @@ impl Session {
         };
         let total = self.val_batches.len();
         let screen = &mut self.screen;
+        let step = self.progress.step;
         let evaluated = evaluation.run(self.learner.model(), |done| {
+            if interrupt::asked() {
+                return Err(interrupted(step));
+            }
             // A line for each batch would be noise where there is no live line.
             if done == 1 {
                 screen.status(&format!(
@@ -268,7 +296,17 @@ impl Session {
                     depths.len()
                 ));
             }
-        })?;
+            Ok(())
+        });
+        if let Err(Error::Interrupted(_)) = &evaluated
+            && self.progress.step > 0
+        {
+            // The run goes on with it.
+            self.progress.owes_evaluation = true;
+            self.save()?;
+        }
+        let evaluated = evaluated?;
+        self.progress.owes_evaluation = false;
         let at_mean = evaluated.at(mean).map(|depth| depth.loss);
         if self.progress.step > 0 {
             self.control(Constraint::Validation, at_mean)?;
@@ -283,6 +321,7 @@ impl Session {
         let configured = &self.config.eval.recurrence;
         let record = record::eval(&self.progress, &evaluated, configured, mean, beside)
             .map_err(anyhow::Error::from)?;
+        self.last.evaluated = at_mean.map(|loss| (self.progress.step, loss));
         self.last.kept_edges = evaluated.sparsity.map(|sparsity| sparsity.kept);
         self.last.depths = evaluated
             .depths
@@ -297,6 +336,9 @@ impl Session {
 
     fn save(&mut self) -> Result<()> {
         let paused = Instant::now();
+        let skipped = self.learner.settle()?;
+        self.tell_skipped(&skipped)?;
+        self.note_best();
         let file = |tensors| {
             TensorFile::new(tensors, BTreeMap::new()).map_err(|error| Error::Other(error.into()))
         };
@@ -305,6 +347,8 @@ impl Session {
         let controller = self.control.as_ref().map(Control::state);
         let progress = RunProgress {
             controller,
+            updates: self.learner.optimizer.updates(),
+            guard: self.learner.guard().clone(),
             ..self.progress.clone()
         };
         let (progress_name, progress) = progress_file(&progress)?;
@@ -323,7 +367,7 @@ impl Session {
         let retention = Retention {
             keep_last: self.config.checkpoint.keep_last,
             keep_every: self.config.checkpoint.keep_every,
-            keep_best: None,
+            keep_best: self.best.map(|(step, _)| step),
         };
         let entry = save(&self.lock, &snapshot, &retention)?;
         let mut event = self.event(Event::Checkpoint);
@@ -333,6 +377,17 @@ impl Session {
         self.write(&event)?;
         self.clock.paused += paused.elapsed().as_secs_f64();
         Ok(())
+    }
+
+    /// Remembers the checkpoint to be taken where no evaluation was better.
+    fn note_best(&mut self) {
+        let here = self.last.evaluated.filter(|(step, loss)| {
+            *step == self.progress.step && loss.is_finite() && self.config.checkpoint.keep_best
+        });
+        let Some((step, loss)) = here else { return };
+        if self.best.is_none_or(|(_, best)| loss < best) {
+            self.best = Some((step, loss));
+        }
     }
 
     /// Starts an event's record.
@@ -367,6 +422,7 @@ impl Session {
             "tokens": self.progress.tokens,
             "final_loss": self.last.loss,
             "clamped_draws": self.progress.clamped,
+            "skipped_updates": self.learner.guard().skipped,
             "depths": self.last.depths,
             "sparsity": self.last.kept_edges,
             "target_cross_entropy": self.control.as_ref().and_then(|it| it.reading().target),
@@ -391,4 +447,10 @@ impl Session {
             self.screen.warn(&lasting);
         }
     }
+}
+
+fn interrupted(step: u64) -> Error {
+    Error::Interrupted(format!(
+        "interrupted after step {step}; the same command goes on from there"
+    ))
 }

@@ -138,7 +138,7 @@ impl<'a> Subject<'a> {
                     task: false,
                     device: &self.listed.device,
                 };
-                evaluation.run(self.learner.model(), |_| {}).map(|_| ())
+                evaluation.run(self.learner.model(), |_| Ok(())).map(|_| ())
             }
         }
     }

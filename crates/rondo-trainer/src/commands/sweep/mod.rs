@@ -45,6 +45,7 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     interrupt::listen()?;
     // Before the first run, so that two at a time do not prepare the same corpus.
     sweep.with_data(mode, &mut |_, _, _| {})?;
+    interrupt::hold();
     let end = train(&sweep, &writer, args.parallel, mode)?;
     let report = Report::of(writer.dir())?;
     report.save(writer.dir().path())?;

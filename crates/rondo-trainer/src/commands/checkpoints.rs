@@ -1,0 +1,137 @@
+//! `trainer checkpoints`: what a run has saved, and whether it is whole.
+
+use rondo_checkpoint::{State, Survey, Surveyed, survey};
+use rondo_metrics::Table;
+use rondo_metrics::format::{bytes, or_missing, significant, thousands};
+use rondo_metrics::{History, Kind};
+use serde_json::{Value, json};
+
+use crate::cli::CheckpointsArgs;
+use crate::error::{Error, Result};
+use crate::run_dir::RunDir;
+use crate::terminal;
+
+/// Lists the checkpoints of a run; reads and hashes all of them where that is asked for.
+///
+/// # Errors
+///
+/// Where there is no run, its folder or metrics cannot be read, or a checkpoint is damaged.
+pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
+    let run = RunDir::new(&args.run);
+    if !run.has_config() {
+        run.config()?;
+    }
+    let found = survey(&args.run, args.verify)?;
+    let losses = Losses::of(&run)?;
+    let best = losses.best(&found);
+    match args.json.json {
+        true => terminal::print_json(&object(&found, &losses, best))?,
+        false => terminal::print(&text(&found, &losses, best))?,
+    }
+    let damaged = found.checkpoints.iter().filter(|it| is_damaged(it)).count();
+    match damaged {
+        0 => Ok(()),
+        count => Err(Error::Foreign(format!(
+            "{count} of {} checkpoints are damaged; a resume passes over them",
+            found.checkpoints.len()
+        ))),
+    }
+}
+
+/// Validation losses at the mean depth by step.
+struct Losses(Vec<(u64, f64)>);
+
+impl Losses {
+    fn of(run: &RunDir) -> Result<Self> {
+        if !run.metrics().is_file() {
+            return Ok(Self(Vec::new()));
+        }
+        let history = History::read(&run.metrics()).map_err(anyhow::Error::from)?;
+        let readings = history.series(Kind::Eval, "val_cross_entropy");
+        Ok(Self(
+            readings
+                .iter()
+                .map(|reading| (reading.step, reading.value))
+                .collect(),
+        ))
+    }
+
+    fn after(&self, step: u64) -> Option<f64> {
+        let found = self.0.iter().rev().find(|(at, _)| *at == step);
+        found.map(|(_, loss)| *loss).filter(|loss| loss.is_finite())
+    }
+
+    /// Returns the step of the checkpoint that is not damaged and has the lowest loss.
+    fn best(&self, found: &Survey) -> Option<u64> {
+        let good = found.checkpoints.iter().filter(|it| !is_damaged(it));
+        good.filter_map(|it| Some((it.step, self.after(it.step)?)))
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(step, _)| step)
+    }
+}
+
+fn is_damaged(checkpoint: &Surveyed) -> bool {
+    matches!(checkpoint.state, State::Damaged(_))
+}
+
+fn word(state: &State) -> &'static str {
+    match state {
+        State::NotVerified => "not verified",
+        State::Whole => "whole",
+        State::Damaged(_) => "damaged",
+    }
+}
+
+fn object(found: &Survey, losses: &Losses, best: Option<u64>) -> Value {
+    let row = |checkpoint: &Surveyed| {
+        json!({
+            "step": checkpoint.step,
+            "path": checkpoint.path,
+            "bytes": checkpoint.size,
+            "created_by": checkpoint.created_by,
+            "val_cross_entropy": losses.after(checkpoint.step),
+            "state": word(&checkpoint.state),
+            "damage": match &checkpoint.state {
+                State::Damaged(error) => Some(error.to_string()),
+                _ => None,
+            },
+        })
+    };
+    json!({
+        "checkpoints": found.checkpoints.iter().map(row).collect::<Vec<_>>(),
+        "newest_good": found.newest_good,
+        "best": best,
+    })
+}
+
+fn text(found: &Survey, losses: &Losses, best: Option<u64>) -> String {
+    if found.checkpoints.is_empty() {
+        return "no checkpoint yet".to_owned();
+    }
+    let mut table = Table::new(&["step", "size", "val loss", "state", "written by"])
+        .left(3)
+        .left(4);
+    for checkpoint in &found.checkpoints {
+        table.row([
+            thousands(checkpoint.step),
+            bytes(checkpoint.size),
+            or_missing(losses.after(checkpoint.step), |loss| significant(loss, 5)),
+            word(&checkpoint.state).to_owned(),
+            checkpoint.created_by.clone().unwrap_or_default(),
+        ]);
+    }
+    let damage = found.checkpoints.iter().filter_map(|it| match &it.state {
+        State::Damaged(error) => Some(format!("step {}: {error}", thousands(it.step))),
+        _ => None,
+    });
+    let newest = found.newest_good.map_or_else(
+        || "whether they are whole is found out by --verify".to_owned(),
+        |step| format!("newest good: step {}", thousands(step)),
+    );
+    let best = best.map(|step| format!("best: step {}", thousands(step)));
+    let mut lines = vec![table.to_string(), String::new()];
+    lines.extend(damage);
+    lines.push(newest);
+    lines.extend(best);
+    lines.join("\n")
+}

@@ -1,0 +1,334 @@
+//! Which updates are not made: those of numbers that are not finite, and those of a spike of the loss.
+//!
+//! A spike is a loss above `mean + deviations·σ` of the losses of the last `window` updates; what is skipped is
+//! not among them. After so many skips in a row that a bound is reached, a loss that is not finite ends the run, and a
+//! spike is taken for the new level: the update is made and the window begins again.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::plan::StepPlan;
+
+/// `train.nonfinite`: what is done about a loss or a gradient that is not finite.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum NonfiniteRule {
+    /// The run ends before the update.
+    Stop {},
+    /// The update is not made, and the run goes on.
+    Skip {
+        /// The run ends where more updates in a row would not be made.
+        #[serde(default = "in_a_row")]
+        in_a_row: u64,
+    },
+}
+
+/// `train.skip_spikes`: updates of spikes are not made. Costs a device read for each step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SpikeRule {
+    /// Standard deviations above the mean.
+    pub(crate) deviations: f64,
+    /// Losses that mean and deviation are of; there is no spike before they are there.
+    pub(crate) window: usize,
+    /// Where more would be skipped in a row the update is made.
+    pub(crate) in_a_row: u64,
+}
+
+fn in_a_row() -> u64 {
+    8
+}
+
+impl Default for SpikeRule {
+    fn default() -> Self {
+        Self {
+            deviations: 6.0,
+            window: 128,
+            in_a_row: in_a_row(),
+        }
+    }
+}
+
+impl NonfiniteRule {
+    /// Reports a bound of 0, which is `stop`.
+    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        if let Self::Skip { in_a_row: 0 } = self {
+            report(
+                "in_a_row",
+                "must be at least 1; 0 is kind = \"stop\"".to_owned(),
+            );
+        }
+    }
+}
+
+impl SpikeRule {
+    /// Reports what is out of range.
+    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        if !(self.deviations.is_finite() && self.deviations > 0.0) {
+            report(
+                "deviations",
+                format!("must be a positive number, found {}", self.deviations),
+            );
+        }
+        if !(2..=LONGEST).contains(&self.window) {
+            report(
+                "window",
+                format!("must be 2 to {LONGEST}, found {}", self.window),
+            );
+        }
+        if self.in_a_row == 0 {
+            report(
+                "in_a_row",
+                "must be at least 1; leave skip_spikes out to skip none".to_owned(),
+            );
+        }
+    }
+}
+
+/// The longest window.
+const LONGEST: usize = 4096;
+
+/// What a checkpoint keeps of the guard.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GuardState {
+    /// Updates that were not made, in the whole run.
+    pub(crate) skipped: u64,
+    /// The last steps without an update.
+    in_a_row: u64,
+    /// Losses of the last updates, the newest at the end; kept where spikes are skipped.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    losses: VecDeque<f64>,
+}
+
+/// An update that was not made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Skipped {
+    pub(crate) step: u64,
+    pub(crate) loss: f64,
+    pub(crate) grad_norm: f64,
+    /// What a spike exceeded; none where a number is not finite.
+    pub(crate) limit: Option<f64>,
+}
+
+/// Judges updates by their loss and gradient norm.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    nonfinite: NonfiniteRule,
+    spikes: Option<SpikeRule>,
+    state: GuardState,
+}
+
+impl Guard {
+    /// Starts with the rules of a run, or goes on from its state.
+    pub(crate) fn new(
+        nonfinite: NonfiniteRule,
+        spikes: Option<SpikeRule>,
+        state: GuardState,
+    ) -> Self {
+        Self {
+            nonfinite,
+            spikes,
+            state,
+        }
+    }
+
+    /// Returns what a checkpoint needs.
+    pub(crate) fn state(&self) -> &GuardState {
+        &self.state
+    }
+
+    /// Returns whether a step's loss must be known before its update.
+    pub(crate) fn looks_first(&self) -> bool {
+        self.spikes.is_some()
+    }
+
+    /// Judges a step; returns why its update must not be made.
+    ///
+    /// # Errors
+    ///
+    /// Where a number is not finite and the rule is to stop, or too many updates in a row would be left out.
+    pub(crate) fn judge(
+        &mut self,
+        plan: &StepPlan,
+        loss: f64,
+        grad_norm: f64,
+    ) -> Result<Option<Skipped>> {
+        let skipped = |limit| Skipped {
+            step: plan.step,
+            loss,
+            grad_norm,
+            limit,
+        };
+        if !(loss.is_finite() && grad_norm.is_finite()) {
+            match self.nonfinite {
+                NonfiniteRule::Skip { in_a_row } if self.state.in_a_row < in_a_row => {}
+                rule => return Err(not_finite(plan, loss, grad_norm, rule)),
+            }
+            self.skip();
+            return Ok(Some(skipped(None)));
+        }
+        if let Some(rule) = self.spikes {
+            let limit = self.limit(rule).filter(|limit| loss > *limit);
+            if limit.is_some() && self.state.in_a_row < rule.in_a_row {
+                self.skip();
+                return Ok(Some(skipped(limit)));
+            }
+            let losses = &mut self.state.losses;
+            if limit.is_some() {
+                losses.clear();
+            }
+            losses.push_back(loss);
+            let beyond = losses.len().saturating_sub(rule.window);
+            losses.drain(..beyond);
+        }
+        self.state.in_a_row = 0;
+        Ok(None)
+    }
+
+    fn skip(&mut self) {
+        self.state.skipped += 1;
+        self.state.in_a_row += 1;
+    }
+
+    /// Returns the loss above which there is a spike, where the window is full.
+    fn limit(&self, rule: SpikeRule) -> Option<f64> {
+        let losses = &self.state.losses;
+        if losses.len() < rule.window {
+            return None;
+        }
+        let count = losses.len() as f64;
+        let mean = losses.iter().sum::<f64>() / count;
+        let squares: f64 = losses.iter().map(|loss| (loss - mean).powi(2)).sum();
+        Some(mean + rule.deviations * (squares / count).sqrt())
+    }
+}
+
+fn not_finite(plan: &StepPlan, loss: f64, norm: f64, rule: NonfiniteRule) -> Error {
+    let quantity = match loss.is_finite() {
+        false => format!("the loss is {loss}"),
+        true => format!("the gradient norm is {norm}"),
+    };
+    let (step, lr, depth) = (plan.step, plan.lr, plan.draw.unroll);
+    let before = match rule {
+        NonfiniteRule::Stop {} => String::new(),
+        NonfiniteRule::Skip { in_a_row } => format!(
+            "; {in_a_row} updates before it were left out already (train.nonfinite.in_a_row)"
+        ),
+    };
+    Error::Nonfinite(format!(
+        "step {step}: {quantity} at recurrence {} (n = {}, k = {}) and learning rate {lr:.3e}{before}; \
+         the weights of step {} are unchanged: resume with a lower schedule.peak or train.clip",
+        depth.total(),
+        depth.no_grad,
+        depth.with_grad,
+        step - 1,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use rondo_model::depth::{Draw, Unroll};
+
+    use super::*;
+
+    fn plan(step: u64) -> StepPlan {
+        let unroll = Unroll {
+            no_grad: 1,
+            with_grad: 2,
+        };
+        StepPlan {
+            step,
+            lr: 1e-3,
+            draw: Draw {
+                unroll,
+                clamped_from: None,
+            },
+            logged: false,
+            evaluated: false,
+            saved: false,
+        }
+    }
+
+    fn spiky(window: usize, in_a_row: u64) -> Guard {
+        let rule = SpikeRule {
+            deviations: 2.0,
+            window,
+            in_a_row,
+        };
+        Guard::new(NonfiniteRule::Stop {}, Some(rule), GuardState::default())
+    }
+
+    /// Returns which of the losses are skipped.
+    fn skips(guard: &mut Guard, losses: &[f64]) -> Vec<bool> {
+        (1..)
+            .zip(losses)
+            .map(|(step, loss)| {
+                let judged = guard.judge(&plan(step), *loss, 1.0).expect("no stop");
+                judged.is_some()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_loss_beyond_the_deviations_of_a_full_window_is_a_spike() {
+        // Mean 2, σ 1: the limit is 4, and what is skipped moves neither.
+        let found = skips(&mut spiky(4, 8), &[9.0, 1.0, 3.0, 1.0, 3.0, 4.5, 4.5, 3.0]);
+        assert_eq!(
+            found,
+            [false, false, false, false, false, true, true, false]
+        );
+        assert_eq!(skips(&mut spiky(4, 8), &[1.0, 3.0, 1.0, 9.0]), [false; 4]);
+    }
+
+    #[test]
+    fn a_level_that_lasts_is_taken_after_the_bound() {
+        let mut guard = spiky(2, 3);
+        let found = skips(&mut guard, &[1.0, 1.0, 5.0, 5.0, 5.0, 5.0, 5.0, 9.0]);
+        assert_eq!(found, [false, false, true, true, true, false, false, true]);
+        assert_eq!(guard.state().skipped, 4);
+    }
+
+    #[test]
+    fn what_is_not_finite_stops_or_is_skipped_up_to_its_bound() {
+        let mut guard = Guard::new(NonfiniteRule::Stop {}, None, GuardState::default());
+        let error = guard.judge(&plan(7), f64::NAN, 1.0).expect_err("a stop");
+        assert!(
+            error
+                .to_string()
+                .starts_with("step 7: the loss is NaN at recurrence 3 (n = 1, k = 2)")
+        );
+        let rule = NonfiniteRule::Skip { in_a_row: 2 };
+        let mut guard = Guard::new(rule, None, GuardState::default());
+        let mut judge = |loss, norm| guard.judge(&plan(1), loss, norm).map(|it| it.is_some());
+        assert_eq!(judge(1.0, f64::INFINITY).ok(), Some(true));
+        assert_eq!(judge(f64::NAN, 1.0).ok(), Some(true));
+        assert_eq!(judge(1.0, 1.0).ok(), Some(false));
+        assert_eq!(judge(f64::NAN, 1.0).ok(), Some(true));
+        assert_eq!(judge(f64::NAN, 1.0).ok(), Some(true));
+        let error = judge(f64::NAN, 1.0).expect_err("a stop").to_string();
+        assert!(
+            error.contains("2 updates before it were left out"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_guard_that_goes_on_from_its_state_judges_the_same() {
+        let losses = [1.0, 3.0, 2.0, 8.0, 2.5, 8.0, 8.0, 2.0, 3.5, 9.0];
+        for cut in 0..losses.len() {
+            let mut whole = spiky(3, 2);
+            let all = skips(&mut whole, &losses);
+            let mut first = spiky(3, 2);
+            let mut found = skips(&mut first, &losses[..cut]);
+            let text = serde_json::to_string(first.state()).expect("JSON");
+            let state = serde_json::from_str(&text).expect("a state");
+            let mut rest = Guard::new(first.nonfinite, first.spikes, state);
+            found.extend(skips(&mut rest, &losses[cut..]));
+            assert_eq!(found, all, "{cut}");
+            assert_eq!(rest.state(), whole.state(), "{cut}");
+        }
+    }
+}

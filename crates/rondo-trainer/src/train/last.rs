@@ -1,0 +1,73 @@
+//! The newest readings of a run, for its summary.
+
+use std::f64::consts::LN_2;
+
+use rondo_metrics::names::name_at;
+use rondo_metrics::{History, Kind, Record};
+
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::evaluate::DepthResult;
+use crate::run_dir::RunDir;
+
+/// What a summary says of the end of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Last {
+    pub(super) loss: Option<f64>,
+    pub(super) depths: Vec<DepthResult>,
+    /// The newest evaluation: after which step, and its loss at the mean depth.
+    pub(super) evaluated: Option<(u64, f64)>,
+    /// The fraction of edges, where there are gates.
+    pub(super) kept_edges: Option<f64>,
+}
+
+impl Last {
+    /// Reads them from what a run has written, at the depths that it evaluates.
+    ///
+    /// # Errors
+    ///
+    /// Where its metrics cannot be read.
+    pub(super) fn read(
+        run_dir: &RunDir,
+        config: &RunConfig,
+        bytes_per_token: Option<f64>,
+    ) -> Result<Self> {
+        let history = History::read(&run_dir.metrics()).map_err(anyhow::Error::from)?;
+        let train = history.series(Kind::Train, "loss");
+        let eval = history.of(Kind::Eval).next_back();
+        let loss = |record: &Record| record.number("val_cross_entropy");
+        let of_depth = |record: &Record, recurrence| of_depth(record, recurrence, bytes_per_token);
+        Ok(Self {
+            loss: train.last().map(|reading| reading.value),
+            depths: eval.map_or_else(Vec::new, |record| {
+                let depths = config.eval.recurrence.iter();
+                depths
+                    .filter_map(|depth| of_depth(record, *depth))
+                    .collect()
+            }),
+            evaluated: eval.and_then(|record| Some((record.step, loss(record)?))),
+            kept_edges: eval.and_then(|record| record.number("sparsity")),
+        })
+    }
+}
+
+fn of_depth(
+    record: &Record,
+    recurrence: usize,
+    bytes_per_token: Option<f64>,
+) -> Option<DepthResult> {
+    let loss = record.number(&name_at("val_loss", recurrence))?;
+    let by_position = record
+        .metrics
+        .get(&name_at("val_accuracy_by_position", recurrence));
+    Some(DepthResult {
+        recurrence,
+        loss,
+        perplexity: loss.exp(),
+        bits_per_byte: bytes_per_token.map(|bytes| loss / LN_2 / bytes),
+        accuracy: record.number(&name_at("val_accuracy", recurrence)),
+        accuracy_by_position: by_position
+            .and_then(|value| value.as_series())
+            .map(<[_]>::to_vec),
+    })
+}

@@ -1,0 +1,365 @@
+//! What holds when things go wrong: signals, full disks, closed pipes, numbers that are not finite.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Ended, assert_ok, ended, root, rows, run, scratch, trainer};
+
+/// The arguments of a run of configs/smoke.toml.
+fn smoke_args(out: &Path, keys: &[&str]) -> Vec<String> {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    let mut args: Vec<String> = [
+        "--config",
+        "configs/smoke.toml",
+        "--device",
+        "flex",
+        "--out",
+    ]
+    .map(str::to_owned)
+    .into();
+    args.push(out.display().to_string());
+    args.extend([
+        "--set".to_owned(),
+        format!("data.cache={}", cache.display()),
+    ]);
+    args.extend(
+        keys.iter()
+            .flat_map(|key| ["--set".to_owned(), (*key).to_owned()]),
+    );
+    args
+}
+
+/// Training and evaluation rows of a run, without what depends on the clock.
+fn numbers(run: &Path) -> Vec<Value> {
+    let strip = |mut row: Value| {
+        let metrics = row["metrics"].as_object_mut().expect("metrics");
+        for name in ["tokens_per_second", "step_seconds", "mfu", "memory_bytes"] {
+            metrics.remove(name);
+        }
+        row
+    };
+    let kinds = ["train", "eval"].into_iter();
+    kinds.flat_map(|kind| rows(run, kind)).map(strip).collect()
+}
+
+/// Asserts that two runs have logged the same.
+#[track_caller]
+fn same_numbers(one: &Path, other: &Path) {
+    let (one, other) = (numbers(one), numbers(other));
+    assert_eq!(one.len(), other.len());
+    for (one, other) in one.iter().zip(&other) {
+        assert_eq!(one, other);
+    }
+}
+
+fn final_parameters(run: &Path) -> Vec<u8> {
+    fs::read(run.join("checkpoints/step-00000020/model.safetensors")).expect("parameters")
+}
+
+fn no_panic(ended: &Ended) {
+    for word in ["panicked", "RUST_BACKTRACE"] {
+        assert!(!ended.stderr.contains(word), "{ended:?}");
+    }
+}
+
+/// Runs a command line of a shell with the program as `$0` and further arguments.
+fn shell(line: &str, args: &[String]) -> Ended {
+    let mut command = Command::new("sh");
+    command
+        .current_dir(root())
+        .env("NO_COLOR", "1")
+        .args(["-c", line]);
+    command.arg(env!("CARGO_BIN_EXE_trainer")).args(args);
+    ended(command.output().expect("a shell"))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up_for() {
+    let dir = scratch();
+    let (whole, cut) = (dir.path().join("whole"), dir.path().join("cut"));
+    // Some seconds of evaluation after every fifth step.
+    let keys = [
+        "eval.every=5",
+        "data.val_fraction=0.5",
+        "eval.tokens=30000",
+        "eval.batch=1",
+        "eval.recurrence=[1,64]",
+        "model.recurrence.max=64",
+    ];
+    assert_ok(&run(smoke_args(&whole, &keys)));
+    let mut interrupted = 0;
+    for _ in 0..12 {
+        let mut command = trainer();
+        command
+            .args(smoke_args(&cut, &keys))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let child = command.spawn().expect("the program starts");
+        let before = if cut.join("metrics.jsonl").is_file() {
+            rows(&cut, "train").len()
+        } else {
+            0
+        };
+        let begun = Instant::now();
+        // The last step before an evaluation has been written, or another process would be waited for.
+        let due = || {
+            let text = fs::read_to_string(cut.join("metrics.jsonl")).unwrap_or_default();
+            let lines = text
+                .lines()
+                .filter(|line| line.contains("\"train\""))
+                .count();
+            lines > before && lines % 5 == 0
+        };
+        while !due() && begun.elapsed() < Duration::from_secs(20) {
+            sleep(Duration::from_millis(5));
+        }
+        sleep(Duration::from_millis(30));
+        let _ = Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status();
+        let ended = ended(child.wait_with_output().expect("the program ends"));
+        no_panic(&ended);
+        if ended.code == 0 {
+            break;
+        }
+        assert_eq!(ended.code, 75, "{ended:?}");
+        let latest = fs::read_to_string(cut.join("checkpoints/latest")).expect("a checkpoint");
+        let progress = cut
+            .join("checkpoints")
+            .join(latest.trim())
+            .join("progress.json");
+        let progress = fs::read_to_string(progress).expect("progress");
+        interrupted += u32::from(progress.contains("\"owes_evaluation\": true"));
+    }
+    assert!(interrupted > 0, "no signal came during an evaluation");
+    assert_ok(&run(smoke_args(&cut, &keys)));
+    same_numbers(&cut, &whole);
+    assert!(final_parameters(&cut) == final_parameters(&whole));
+}
+
+#[test]
+fn a_spike_that_is_skipped_leaves_the_weights_and_a_resume_knows_what_came_before() {
+    let dir = scratch();
+    let (whole, halves) = (dir.path().join("whole"), dir.path().join("halves"));
+    let keys = [
+        "train.skip_spikes={window=4,deviations=3.0,in_a_row=2}",
+        "perturb=[{kind=\"lr-spike\",at_step=11,factor=1000.0,steps=1}]",
+        "checkpoint.every=6",
+        "checkpoint.keep_last=9",
+    ];
+    assert_ok(&run(smoke_args(&whole, &keys)));
+    let skips: Vec<u64> = rows(&whole, "event")
+        .iter()
+        .filter(|row| row["metrics"]["policy"] == "skip")
+        .map(|row| row["step"].as_u64().expect("a step"))
+        .collect();
+    assert_eq!(skips, [12, 13], "two in a row, then the level is taken");
+    let summary = fs::read_to_string(whole.join("summary.json")).expect("a summary");
+    assert!(summary.contains("\"skipped_updates\": 2"), "{summary}");
+    // As if it had been killed after the step between the two.
+    assert_ok(&run(smoke_args(&halves, &keys)));
+    for step in ["step-00000018", "step-00000020"] {
+        fs::remove_dir_all(halves.join("checkpoints").join(step)).expect("a checkpoint");
+    }
+    assert_ok(&run(smoke_args(&halves, &keys)));
+    same_numbers(&halves, &whole);
+    assert!(final_parameters(&halves) == final_parameters(&whole));
+}
+
+#[test]
+fn updates_that_are_not_finite_are_skipped_up_to_a_bound() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    let keys = [
+        "schedule.peak=1e30",
+        "schedule.warmup=0",
+        "train.nonfinite={kind=\"skip\",in_a_row=3}",
+    ];
+    let ended = run(smoke_args(&out, &keys));
+    assert_eq!(ended.code, 5, "{ended:?}");
+    assert!(
+        ended.stderr.contains("3 updates before it were left out"),
+        "{ended:?}"
+    );
+    let events = rows(&out, "event");
+    let skipped = events
+        .iter()
+        .filter(|row| row["metrics"]["policy"] == "skip");
+    assert_eq!(skipped.count(), 3, "{events:?}");
+    for wrong in [
+        "train.nonfinite={kind=\"skip\",in_a_row=0}",
+        "train.skip_spikes={window=1}",
+    ] {
+        assert_eq!(run(smoke_args(&out, &[wrong])).code, 2, "{wrong}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_is_full_costs_no_checkpoint_that_was_there() {
+    let dir = scratch();
+    let (whole, out) = (dir.path().join("whole"), dir.path().join("run"));
+    let keys = ["checkpoint.every=4", "metrics.tensorboard=false"];
+    assert_ok(&run(smoke_args(&whole, &keys)));
+    let first = [
+        &keys[..],
+        &["train.steps=8", "schedule.shape={kind=\"constant\"}"],
+    ]
+    .concat();
+    assert_ok(&run(smoke_args(&out, &first)));
+    let before =
+        fs::read(out.join("checkpoints/step-00000008/model.safetensors")).expect("a model");
+    // No file may be larger than so many blocks of 512 bytes: the log first, then a checkpoint, cannot be
+    // written.
+    let more = [
+        &keys[..],
+        &["train.steps=20", "schedule.shape={kind=\"constant\"}"],
+    ]
+    .concat();
+    for blocks in [1, 8, 16, 32, 64] {
+        let ended = shell(
+            &format!("ulimit -f {blocks}; exec \"$0\" \"$@\""),
+            &smoke_args(&out, &more),
+        );
+        no_panic(&ended);
+        assert!([1, 4].contains(&ended.code), "{blocks}: {ended:?}");
+        assert!(ended.stderr.contains("error: "), "{blocks}: {ended:?}");
+        let after = fs::read(out.join("checkpoints/step-00000008/model.safetensors"));
+        assert!(after.is_ok_and(|after| after == before), "{blocks}");
+    }
+    assert_ok(&run(smoke_args(&out, &more)));
+    let straight = dir.path().join("straight");
+    assert_ok(&run(smoke_args(&straight, &more)));
+    // Its eighth step was a last one, and so evaluated.
+    assert_eq!(rows(&out, "train").len(), 20);
+    assert!(final_parameters(&out) == final_parameters(&straight));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_goes_away_is_no_error_and_an_output_that_is_full_is() {
+    let args = ["--config", "configs/main.toml", "--print-config"].map(str::to_owned);
+    let left = shell("\"$0\" \"$@\" | head -n 1; exit ${PIPESTATUS:-0}", &args);
+    no_panic(&left);
+    assert_eq!((left.code, left.stderr.as_str()), (0, ""), "{left:?}");
+    let full = shell("\"$0\" \"$@\" > /dev/full", &args);
+    no_panic(&full);
+    assert_eq!(full.code, 1, "{full:?}");
+    assert!(
+        full.stderr.contains("cannot write to standard output"),
+        "{full:?}"
+    );
+    let dir = scratch();
+    // Standard error may be full or closed as well: the run goes on.
+    let out = dir.path().join("run");
+    assert_ok(&shell("\"$0\" \"$@\" 2> /dev/full", &smoke_args(&out, &[])));
+    assert_eq!(rows(&out, "train").len(), 20);
+    let out = dir.path().join("closed");
+    assert_ok(&shell("\"$0\" \"$@\" 2>&- >&-", &smoke_args(&out, &[])));
+    assert_eq!(rows(&out, "train").len(), 20);
+}
+
+#[test]
+fn a_run_has_the_same_parameters_however_many_threads_and_however_often() {
+    let dir = scratch();
+    let train = |name: &str, keys: &[&str]| {
+        let out = dir.path().join(name);
+        assert_ok(&run(smoke_args(&out, keys)));
+        final_parameters(&out)
+    };
+    let wide = [
+        "model.d_model=96",
+        "model.d_ff=224",
+        "train.batch=6",
+        "train.seq=48",
+    ];
+    let one = train("one", &[&wide[..], &["device.threads=1"]].concat());
+    assert!(one == train("again", &[&wide[..], &["device.threads=1"]].concat()));
+    assert!(one == train("two", &[&wide[..], &["device.threads=2"]].concat()));
+    assert!(one == train("three", &[&wide[..], &["device.threads=3"]].concat()));
+}
+
+#[test]
+fn every_documented_exit_code_is_met() {
+    let dir = scratch();
+    let at = |name: &str| dir.path().join(name);
+    let code = |out: &Path, keys: &[&str]| {
+        let ended = run(smoke_args(out, keys));
+        no_panic(&ended);
+        ended.code
+    };
+    assert_eq!(code(&at("good"), &[]), 0);
+    assert_eq!(code(&at("usage"), &["model.d_modl=3"]), 2);
+    assert_eq!(code(&at("data"), &["data.paths=[\"no/such/text\"]"]), 3);
+    assert_eq!(
+        code(&at("good"), &["train.steps=30", "model.d_model=64"]),
+        4
+    );
+    assert_eq!(
+        code(&at("rule"), &["schedule.peak=1e30", "schedule.warmup=0"]),
+        5
+    );
+    // The file is a file.
+    fs::write(at("file"), "x").expect("a file");
+    assert!([1, 4].contains(&code(&at("file").join("below"), &[])));
+    let readme = fs::read_to_string(root().join("README.md")).expect("the README");
+    for code in [0, 1, 2, 3, 4, 5, 6, 75] {
+        assert!(readme.contains(&format!("\n| {code} | ")), "{code}");
+    }
+}
+
+#[test]
+fn the_best_checkpoint_is_kept_beside_the_newest() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    // A rate that ruins the model after the tenth step.
+    let keys = [
+        "eval.every=2",
+        "checkpoint.every=2",
+        "checkpoint.keep_last=2",
+        "train.clip=false",
+        "perturb=[{kind=\"lr-spike\",at_step=13,factor=1000.0,steps=8}]",
+    ];
+    assert_ok(&run(smoke_args(&out, &keys)));
+    let best = rows(&out, "eval")
+        .iter()
+        .filter(|row| row["step"].as_u64() > Some(0))
+        .min_by(|a, b| {
+            let loss = |row: &Value| {
+                row["metrics"]["val_cross_entropy"]
+                    .as_f64()
+                    .unwrap_or(f64::MAX)
+            };
+            loss(a).total_cmp(&loss(b))
+        })
+        .and_then(|row| row["step"].as_u64())
+        .expect("an evaluation");
+    assert!(best < 16, "{best}");
+    let mut kept: Vec<String> = fs::read_dir(out.join("checkpoints"))
+        .expect("checkpoints")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("step-"))
+        .collect();
+    kept.sort();
+    assert_eq!(
+        kept,
+        [&format!("step-{best:08}"), "step-00000018", "step-00000020"]
+    );
+    let eval = run([
+        "eval",
+        &out.display().to_string(),
+        "--checkpoint",
+        "best",
+        "--device",
+        "flex",
+        "--json",
+    ]);
+    assert_ok(&eval);
+    assert_eq!(eval.json()["runs"][0]["step"], best);
+}
