@@ -4,6 +4,7 @@ mod clock;
 mod control;
 mod last;
 mod open;
+mod saver;
 mod session;
 mod watch;
 

@@ -15,6 +15,7 @@ use super::CREATED_BY;
 use super::clock::Clock;
 use super::control::Control;
 use super::last::Last;
+use super::saver::Saver;
 use super::session::Session;
 use super::watch::Watch;
 use crate::assemble::{Assembly, open_source};
@@ -145,7 +146,7 @@ pub(super) fn open(
         listed,
         source,
         run_dir,
-        lock,
+        saver: Saver::new(lock),
         progress,
     };
     session.run_dir.write_facts(&facts(&session.listed))?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use rondo_checkpoint::{Content, Retention, RunLock, Snapshot, TensorFile, save};
+use rondo_checkpoint::{Retention, TensorFile};
 use rondo_control::Constraint;
 use rondo_data::{Batch, Source};
 use rondo_metrics::format::duration;
@@ -12,10 +12,10 @@ use rondo_model::census::Census;
 use rondo_model::schedule::{RateSum, Run};
 use serde_json::json;
 
-use super::CREATED_BY;
 use super::clock::Clock;
 use super::control::Control;
 use super::last::Last;
+use super::saver::{Contents, Saved, Saver};
 use super::watch::Watch;
 use crate::config::RunConfig;
 use crate::device::Listed;
@@ -43,7 +43,7 @@ pub(super) struct Session {
     /// Other training data, by the step from which on it is used.
     pub(super) switched: Vec<(u64, Source)>,
     pub(super) run_dir: RunDir,
-    pub(super) lock: RunLock,
+    pub(super) saver: Saver,
     pub(super) learner: Learner,
     pub(super) progress: RunProgress,
     /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
@@ -65,9 +65,11 @@ impl Session {
         if let Err(error) = &result {
             self.keep_what_stopped(error)?;
         }
+        let saved = self.saver.wait();
+        let told = saved.and_then(|saved| self.tell_saved(saved));
         self.screen.finish();
         self.sinks.finish().map_err(anyhow::Error::from)?;
-        result?;
+        result.and(told)?;
         let summary = self.write_summary()?;
         self.show_result();
         Ok(summary)
@@ -122,6 +124,8 @@ impl Session {
             } = self.learner.step(&plan, &batches)?;
             self.advance(&plan, &batches)?;
             self.tell_skipped(&skipped)?;
+            let saved = self.saver.committed()?;
+            self.tell_saved(saved)?;
             let loss = loss.or(observation.as_ref().map(|seen| seen.loss));
             let loss = loss.filter(|loss| loss.is_finite());
             self.control(Constraint::Training, loss)?;
@@ -352,31 +356,35 @@ impl Session {
             ..self.progress.clone()
         };
         let (progress_name, progress) = progress_file(&progress)?;
-        let files: [(&str, &dyn Content); 3] = [
-            (MODEL_FILE, &model),
-            (OPTIMIZER_FILE, &moments),
-            (progress_name, &progress),
-        ];
         let config_hash = blake3::hash(self.config.to_toml()?.as_bytes()).to_hex();
-        let snapshot = Snapshot {
+        let before = self.saver.begin(Contents {
             step: self.progress.step,
-            config_hash: &config_hash,
-            created_by: CREATED_BY,
-            files: &files,
-        };
-        let retention = Retention {
-            keep_last: self.config.checkpoint.keep_last,
-            keep_every: self.config.checkpoint.keep_every,
-            keep_best: self.best.map(|(step, _)| step),
-        };
-        let entry = save(&self.lock, &snapshot, &retention)?;
-        let mut event = self.event(Event::Checkpoint);
-        event
-            .push("bytes", entry.size)
-            .map_err(anyhow::Error::from)?;
-        self.write(&event)?;
+            tokens: self.progress.tokens,
+            config_hash: config_hash.to_string(),
+            files: vec![
+                (MODEL_FILE, Box::new(model)),
+                (OPTIMIZER_FILE, Box::new(moments)),
+                (progress_name, Box::new(progress)),
+            ],
+            retention: Retention {
+                keep_last: self.config.checkpoint.keep_last,
+                keep_every: self.config.checkpoint.keep_every,
+                keep_best: self.best.map(|(step, _)| step),
+            },
+        })?;
+        self.tell_saved(before)?;
         self.clock.paused += paused.elapsed().as_secs_f64();
         Ok(())
+    }
+
+    /// Tells of a checkpoint that has been committed, dated to its step.
+    fn tell_saved(&mut self, saved: Option<Saved>) -> Result<()> {
+        let Some(saved) = saved else { return Ok(()) };
+        let mut event = Record::event(saved.step, saved.tokens, Event::Checkpoint);
+        event
+            .push("bytes", saved.bytes)
+            .map_err(anyhow::Error::from)?;
+        self.write(&event)
     }
 
     /// Remembers the checkpoint to be taken where no evaluation was better.
