@@ -190,7 +190,9 @@ for ((round = 1; round <= runs; round++)); do
         began=$now
         until_time $((began + delay))
         if ((aimed)); then
-            while kill -0 "$pid" 2> /dev/null && ! compgen -G "$run/checkpoints/.tmp-*" > /dev/null; do :; done
+            # A save that does not come is not waited for.
+            while clock && ((now < began + delay + life)) && kill -0 "$pid" 2> /dev/null &&
+                ! compgen -G "$run/checkpoints/.tmp-*" > /dev/null; do :; done
             clock
             until_time $((now + deep))
         fi
