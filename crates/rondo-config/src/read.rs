@@ -32,6 +32,10 @@ const MAX_REPAIRS: usize = 256;
 /// The number of keys of one buffered table that are tried in the search for a culprit.
 const MAX_SUSPECTS: usize = 64;
 
+/// The number of values that all attempts together may go through, some tenths of a second; then too the rest is
+/// left to the next reading.
+const MAX_VISITS: usize = 1 << 22;
+
 /// What a place is filled with, the next one each time it fails.
 const STAND_INS: [fn() -> Value; 6] = [
     || Value::StandIn,
@@ -60,8 +64,12 @@ pub(crate) fn read<T: DeserializeOwned>(
         tree: document.root.clone(),
         repaired: BTreeMap::new(),
         violations: Vec::new(),
+        attempts_left: MAX_VISITS / count(&document.root) + 1,
     };
     for _ in 0..MAX_REPAIRS {
+        if repair.attempts_left == 0 {
+            break;
+        }
         match repair.attempt::<T>() {
             Ok(value) if repair.violations.is_empty() => {
                 let found = repair.check(&value, check);
@@ -100,10 +108,12 @@ struct Repair<'a> {
     /// The places filled with stand-ins, each with the number of those it has used up.
     repaired: BTreeMap<Path, usize>,
     violations: Vec<Violation>,
+    attempts_left: usize,
 }
 
 impl Repair<'_> {
-    fn attempt<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
+    fn attempt<T: DeserializeOwned>(&mut self) -> Result<T, ReadError> {
+        self.attempts_left = self.attempts_left.saturating_sub(1);
         de::read(PhantomData, &self.tree.value)
     }
 
@@ -172,11 +182,12 @@ impl Repair<'_> {
     fn culprit<T: DeserializeOwned>(&mut self, error: &ReadError, base: &Path) -> Option<Path> {
         let mut suspects = Vec::new();
         collect_suspects(&error.fault, base, self.tree.get(base)?, &mut suspects);
-        suspects.truncate(MAX_SUSPECTS);
 
         let mut taken: Vec<(Path, Value)> = Vec::new();
         let mut culprit = None;
-        while let Some(path) = suspects.pop() {
+        while let Some(path) = suspects.pop()
+            && self.attempts_left > 0
+        {
             let Some(node) = self.tree.get_mut(&path) else {
                 break;
             };
@@ -323,8 +334,21 @@ impl Repair<'_> {
     }
 }
 
-/// Lists what could be at fault, in the order in which it is read.
+/// Counts a value and all that is in it.
+fn count(node: &Node) -> usize {
+    let below: usize = match &node.value {
+        Value::Table(table) => table.values().map(count).sum(),
+        Value::Array(nodes) => nodes.iter().map(count).sum(),
+        _ => 0,
+    };
+    1 + below
+}
+
+/// Lists what could be at fault, in the order in which it is read: the first of it, where it is much.
 fn collect_suspects(fault: &Fault, path: &Path, node: &Node, suspects: &mut Vec<Path>) {
+    if suspects.len() == MAX_SUSPECTS {
+        return;
+    }
     if fault.suspects(path.last(), &node.value) {
         suspects.push(path.clone());
     }

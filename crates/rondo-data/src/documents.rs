@@ -12,6 +12,9 @@ use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use crate::error::DataError;
 
+/// The largest document of a compressed file, in bytes: a small file can unpack to any size.
+const MAX_UNPACKED: u64 = 4 << 30;
+
 /// Whether the reader of documents has had enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -31,24 +34,26 @@ pub(crate) fn for_each(
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().to_lowercase());
     let file = BufReader::new(File::open(path).map_err(DataError::io("read", path))?);
-    let (mut reader, name): (Box<dyn BufRead>, &str) = if let Some(name) = name.strip_suffix(".gz")
-    {
-        (Box::new(BufReader::new(MultiGzDecoder::new(file))), name)
+    let reader: Box<dyn BufRead>;
+    let (name, most) = if let Some(name) = name.strip_suffix(".gz") {
+        reader = Box::new(BufReader::new(MultiGzDecoder::new(file)));
+        (name, MAX_UNPACKED)
     } else if let Some(name) = name.strip_suffix(".zst") {
-        (Box::new(BufReader::new(ZstdFrames::new(file))), name)
+        reader = Box::new(BufReader::new(ZstdFrames::new(file)));
+        (name, MAX_UNPACKED)
     } else {
-        (Box::new(file), &name)
+        reader = Box::new(file);
+        (name.as_str(), u64::MAX)
     };
+    let mut reader = Documents { path, reader, most };
     if Path::new(name)
         .extension()
         .is_some_and(|ending| ending == "jsonl")
     {
-        json_lines(path, &mut *reader, json_field, each)
+        json_lines(&mut reader, json_field, each)
     } else {
         let mut bytes = Vec::new();
-        reader
-            .read_to_end(&mut bytes)
-            .map_err(DataError::io("read", path))?;
+        reader.read(None, &mut bytes)?;
         let text = String::from_utf8(bytes).map_err(|error| DataError::Document {
             path: path.to_owned(),
             message: format!(
@@ -63,26 +68,49 @@ pub(crate) fn for_each(
     }
 }
 
+/// The bytes of a file, unpacked, of which no document may have more than so many.
+struct Documents<'p> {
+    path: &'p Path,
+    reader: Box<dyn BufRead>,
+    most: u64,
+}
+
+impl Documents<'_> {
+    /// Reads on to the byte that ends a document, or to the end of the file; returns whether there was anything.
+    fn read(&mut self, end: Option<u8>, bytes: &mut Vec<u8>) -> Result<bool, DataError> {
+        let most = self.most;
+        let mut rest = self.reader.by_ref().take(most.saturating_add(1));
+        let read = match end {
+            Some(end) => rest.read_until(end, bytes),
+            None => rest.read_to_end(bytes),
+        };
+        let count = read.map_err(DataError::io("read", self.path))?;
+        if count as u64 > most {
+            return Err(DataError::Document {
+                path: self.path.to_owned(),
+                message: format!("unpacks to a document of more than {most} bytes"),
+            });
+        }
+        Ok(count > 0)
+    }
+}
+
 fn json_lines(
-    path: &Path,
-    reader: &mut dyn BufRead,
+    reader: &mut Documents<'_>,
     field: &str,
     each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
 ) -> Result<Stop, DataError> {
     let mut buffer = Vec::new();
     for line in 1.. {
         buffer.clear();
-        let read = reader
-            .read_until(b'\n', &mut buffer)
-            .map_err(DataError::io("read", path))?;
-        if read == 0 {
+        if !reader.read(Some(b'\n'), &mut buffer)? {
             break;
         }
         if buffer.trim_ascii().is_empty() {
             continue;
         }
         let refuse = |message: String| DataError::Line {
-            path: path.to_owned(),
+            path: reader.path.to_owned(),
             line,
             message,
         };
@@ -210,6 +238,23 @@ mod tests {
         let twice = |one: Vec<u8>| [one.clone(), one].concat();
         assert_eq!(read("a.gz", &twice(gzip(b"ab"))).expect("gzip"), ["abab"]);
         assert_eq!(read("a.zst", &twice(zstd(b"ab"))).expect("zstd"), ["abab"]);
+    }
+
+    #[test]
+    fn a_document_that_unpacks_to_more_than_is_allowed_is_refused() {
+        let mut documents = Documents {
+            path: Path::new("a.gz"),
+            reader: Box::new(&b"abc\ndefg"[..]),
+            most: 4,
+        };
+        let mut bytes = Vec::new();
+        for _ in 0..2 {
+            assert!(documents.read(Some(b'\n'), &mut bytes).expect("four bytes"));
+        }
+        assert_eq!(bytes, b"abc\ndefg");
+        documents.reader = Box::new(&b"abcde"[..]);
+        let error = documents.read(None, &mut bytes).expect_err("five bytes");
+        assert!(error.to_string().starts_with("a.gz: unpacks to"), "{error}");
     }
 
     #[test]

@@ -222,12 +222,16 @@ impl<'de> Visitor<'de> for MetricsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metrics, A::Error> {
         let mut metrics = Metrics::default();
         while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            if metrics.get(&name).is_some() {
-                return Err(de::Error::custom(RecordError::Duplicate { name }));
-            }
             metrics.0.push((name, value));
         }
-        Ok(metrics)
+        let mut names: Vec<&str> = metrics.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(de::Error::custom(RecordError::Duplicate {
+                name: pair[0].to_owned(),
+            })),
+            None => Ok(metrics),
+        }
     }
 }
 

@@ -1,22 +1,24 @@
 //! What makes a sweep file wrong.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::ops::Bound;
 
 use rondo_config::path;
 
 use crate::SEED_KEY;
-use crate::file::{Distribution, Report, SweepFile, leaves};
+use crate::file::{Distribution, Entry, Report, SweepFile, leaves};
 
 /// The largest number of runs.
 const MAX_RUNS: usize = 10_000;
 /// The largest number of grid axes, each of which is a part of a run's name.
 const MAX_GRID: usize = 8;
 
-/// A key and the place where it is set.
-struct Set {
-    path: Vec<String>,
-    place: String,
-}
+/// The largest number of bytes that the values of all runs have as text.
+const MAX_BYTES: usize = 1 << 28;
+
+/// Keys, and the place where each is set.
+type Sets = BTreeMap<Vec<String>, String>;
 
 /// Reports every violation by its key.
 pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
@@ -36,18 +38,20 @@ pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
             format!("has {} axes, more than {MAX_GRID}", file.grid.len()),
         );
     }
-    let mut fixed = Vec::new();
+    let mut fixed = Sets::new();
     for (index, grid) in file.grid.iter().enumerate() {
         distinct(&format!("grid.{index}.values"), &grid.values, report);
         let place = format!("grid.{index}.key");
-        fixed.extend(key(&grid.key, place, &fixed, report));
+        let set = key(&grid.key, place, &fixed, report);
+        fixed.extend(set);
     }
     for (index, random) in file.random.iter().enumerate() {
         distribution(index, &random.distribution, report);
         let place = format!("random.{index}.key");
-        fixed.extend(key(&random.key, place, &fixed, report));
+        let set = key(&random.key, place, &fixed, report);
+        fixed.extend(set);
     }
-    list(file, fixed, report);
+    list(file, &fixed, report);
     match (file.draws, file.random.len()) {
         (0, _) => report("draws", "must be at least 1, found 0".to_owned()),
         (2.., 0) => report(
@@ -58,6 +62,11 @@ pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
     }
     if file.count().is_none_or(|runs| runs > MAX_RUNS) {
         report("", format!("expands to more than {MAX_RUNS} runs"));
+    } else if file.bytes().is_none_or(|bytes| bytes > MAX_BYTES) {
+        report(
+            "",
+            format!("expands to more than {MAX_BYTES} bytes of values, those of all runs together"),
+        );
     }
 }
 
@@ -72,13 +81,36 @@ impl SweepFile {
         ];
         axes.chain(others).try_fold(1_usize, usize::checked_mul)
     }
+
+    /// Returns the bytes of all runs' values as text where each run has the longest, if there is such a number.
+    fn bytes(&self) -> Option<usize> {
+        let longest = |values: &[toml::Value]| {
+            let lengths = values.iter().map(|value| value.to_string().len());
+            lengths.max().unwrap_or(0)
+        };
+        let grid = self.grid.iter().map(|grid| longest(&grid.values));
+        let random = self.random.iter().map(|random| match &random.distribution {
+            Distribution::Choice { values } => longest(values),
+            Distribution::Uniform { .. } | Distribution::LogUniform { .. } => 0,
+        });
+        let list = self.list.iter().map(|entry| text(entry).len()).max();
+        let run: usize = grid.chain(random).chain(list).sum();
+        run.checked_mul(self.count()?)
+    }
+}
+
+/// Returns an entry as text, the same for the same values.
+fn text(entry: &Entry) -> String {
+    let set = |(key, value)| format!("{key:?}={value}\n");
+    entry.iter().map(set).collect::<Vec<_>>().concat()
 }
 
 /// Checks the entries of the list; keys of two entries never meet in one run.
-fn list(file: &SweepFile, mut sets: Vec<Set>, report: Report<'_>) {
-    let fixed = sets.len();
+fn list(file: &SweepFile, fixed: &Sets, report: Report<'_>) {
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for (index, entry) in file.list.iter().enumerate() {
-        if let Some(earlier) = file.list[..index].iter().position(|other| other == entry) {
+        let earlier = *known.entry(text(entry)).or_insert(index);
+        if earlier < index {
             report(
                 &format!("list.{index}"),
                 format!("is the same as list.{earlier}"),
@@ -94,18 +126,24 @@ fn list(file: &SweepFile, mut sets: Vec<Set>, report: Report<'_>) {
                 "is not a dotted key".to_owned(),
             );
         }
+        let mut own = Sets::new();
         for leaf in leaves(entry) {
             let place = format!("list.{index}.{}", leaf.place);
-            sets.extend(set(leaf.path, place, &sets, report));
+            let set = set(leaf.path, place, &[fixed, &own], report);
+            own.extend(set);
         }
-        sets.truncate(fixed);
     }
 }
 
 /// Checks a key that is written as a string.
-fn key(written: &str, place: String, before: &[Set], report: Report<'_>) -> Option<Set> {
+fn key(
+    written: &str,
+    place: String,
+    before: &Sets,
+    report: Report<'_>,
+) -> Option<(Vec<String>, String)> {
     match path::parse(written) {
-        Some(path) => set(path, place, before, report),
+        Some(path) => set(path, place, &[before], report),
         None => {
             report(&place, format!("{written:?} is not a dotted key"));
             None
@@ -114,16 +152,20 @@ fn key(written: &str, place: String, before: &[Set], report: Report<'_>) -> Opti
 }
 
 /// Checks that a key is not the seed's, and that neither it nor what is in it is set before.
-fn set(path: Vec<String>, place: String, before: &[Set], report: Report<'_>) -> Option<Set> {
+fn set(
+    path: Vec<String>,
+    place: String,
+    before: &[&Sets],
+    report: Report<'_>,
+) -> Option<(Vec<String>, String)> {
     let shown = path::dotted(&path);
     if shown == SEED_KEY || path.len() == 1 && SEED_KEY.starts_with(&format!("{shown}.")) {
         report(&place, format!("{SEED_KEY} is set by seeds"));
         return None;
     }
-    let meets = |other: &&Set| path.starts_with(&other.path) || other.path.starts_with(&path);
-    if let Some(other) = before.iter().find(meets) {
-        let (theirs, where_) = (path::dotted(&other.path), &other.place);
-        let message = match other.path == path {
+    if let Some((other, where_)) = before.iter().find_map(|sets| meeting(sets, &path)) {
+        let theirs = path::dotted(other);
+        let message = match *other == path {
             true => format!("{shown} is set twice: here and by {where_}"),
             false => {
                 format!("{shown} is set here, and {theirs} by {where_}: one is part of the other")
@@ -132,18 +174,28 @@ fn set(path: Vec<String>, place: String, before: &[Set], report: Report<'_>) -> 
         report(&place, message);
         return None;
     }
-    Some(Set { path, place })
+    Some((path, place))
+}
+
+/// Returns the key that is this one, a part of it, or a section around it.
+fn meeting<'s>(sets: &'s Sets, path: &[String]) -> Option<(&'s Vec<String>, &'s String)> {
+    let around = (1..=path.len()).find_map(|length| sets.get_key_value(&path[..length]));
+    around.or_else(|| {
+        let from: (Bound<&[String]>, Bound<&[String]>) = (Bound::Included(path), Bound::Unbounded);
+        let next = sets.range::<[String], _>(from).next();
+        next.filter(|(other, _)| other.starts_with(path))
+    })
 }
 
 /// Checks that there are values, and no two alike.
-fn distinct<T: PartialEq + Display>(key: &str, values: &[T], report: Report<'_>) {
+fn distinct<T: Display>(key: &str, values: &[T], report: Report<'_>) {
     if values.is_empty() {
         report(key, "must have at least one value".to_owned());
     }
-    for (index, value) in values.iter().enumerate() {
-        if values[..index].contains(value) {
-            return report(key, format!("has {value} twice"));
-        }
+    let mut known = BTreeSet::new();
+    let mut texts = values.iter().map(T::to_string);
+    if let Some(value) = texts.find(|value| !known.insert(value.clone())) {
+        report(key, format!("has {value} twice"));
     }
 }
 
@@ -277,6 +329,19 @@ mod tests {
         let axis = |n: usize| format!("[[grid]]\nkey = 'k{n}'\nvalues = [1, 2, 3, 4, 5]\n");
         let axes: String = (0..6).map(axis).collect();
         check(&axes, &["expands to more than 10000 runs"]);
+    }
+
+    #[test]
+    fn runs_with_more_values_than_memory_holds_are_refused() {
+        let seeds: Vec<String> = (0..10_000).map(|seed| seed.to_string()).collect();
+        let value = "x".repeat(30_000);
+        check(
+            &format!(
+                "seeds = [{}]\n[[grid]]\nkey = 'a'\nvalues = ['{value}']",
+                seeds.join(", ")
+            ),
+            &["expands to more than 268435456 bytes of values, those of all runs together"],
+        );
     }
 
     #[test]

@@ -88,3 +88,15 @@ fn a_huge_document_reads_and_a_hopeless_one_ends() {
         Some("- there may be more problems; correct these first")
     );
 }
+
+#[test]
+fn a_hopeless_document_that_is_huge_ends_after_its_first_problems() {
+    let knots = "1, ".repeat(100_000);
+    let perturb = "[[perturb]]\nkind = 'noise'\nat = 'x'\nscale = 'x'\n".repeat(100);
+    let found = check_as::<Run>(&format!("[schedule]\nknots = [{knots}]\n{perturb}"), &[]);
+    assert!((2..100).contains(&found.len()), "{found:?}");
+    assert_eq!(
+        found.last().map(String::as_str),
+        Some("- there may be more problems; correct these first")
+    );
+}

@@ -52,7 +52,7 @@ impl Collapse {
             readings,
             lowest,
         } = *stretch;
-        if step - since < self.config.steps || readings < READINGS {
+        if step.saturating_sub(since) < self.config.steps || readings < READINGS {
             return None;
         }
         self.collapsed = is_one;
@@ -100,6 +100,12 @@ mod tests {
     fn two_readings_far_apart_are_no_trend() {
         assert_eq!(changes([(0, 1.0), (100, 1.0)]), []);
         assert_eq!(changes([(0, 1.0), (100, 1.0), (200, 1.0)]), [(200, true)]);
+    }
+
+    #[test]
+    fn steps_that_fall_make_no_stretch_last() {
+        let readings = [(100, 1.0), (3, 1.0), (50, 1.0), (109, 1.0), (110, 1.0)];
+        assert_eq!(changes(readings), [(110, true)]);
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Rising {
             return std::mem::take(&mut self.diverged).then_some(Change::Ends);
         }
         let since = *self.since.get_or_insert(step);
-        if self.diverged || step - since < self.config.steps {
+        if self.diverged || step.saturating_sub(since) < self.config.steps {
             return None;
         }
         self.diverged = true;
@@ -125,5 +125,15 @@ mod tests {
         feed(&mut rule, [0.1; 20]);
         rule.restart();
         assert_eq!(feed(&mut rule, [2.0; 90]), []);
+    }
+
+    #[test]
+    fn steps_that_fall_make_no_rise_last() {
+        let mut rule = rule();
+        feed(&mut rule, [3.0; 20]);
+        let mut begins = |step| rule.observe(step, 4.0).is_some();
+        assert!((100..120).all(|step| !begins(step)));
+        assert!((0..20).all(|step| !begins(step)));
+        assert!(begins(200));
     }
 }

@@ -1,11 +1,14 @@
 //! Reading a metrics file back, also while a run writes it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::{JsonlError, io_error};
 use crate::record::Record;
+
+/// The longest line that is read, in bytes; one of a run has a few thousand.
+const MAX_LINE: u64 = 64 << 20;
 
 /// Reads a metrics file one record at a time. A last line without its end is passed over unless it
 /// is a whole record, so that the file of a running or killed process can be read.
@@ -29,8 +32,14 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.buffer.clear();
-        match self.input.read_until(b'\n', &mut self.buffer) {
+        let mut rest = self.input.by_ref().take(MAX_LINE);
+        match rest.read_until(b'\n', &mut self.buffer) {
             Ok(0) => return None,
+            Ok(_) if rest.limit() == 0 && !self.buffer.ends_with(b"\n") => {
+                let reason = format!("line {} has more than {MAX_LINE} bytes", self.number + 1);
+                let source = io::Error::new(io::ErrorKind::InvalidData, reason);
+                return Some(Err(io_error(&self.path, "read", source)));
+            }
             Ok(_) => self.number += 1,
             Err(source) => return Some(Err(io_error(&self.path, "read", source))),
         }
@@ -109,5 +118,15 @@ mod tests {
             error.to_string().contains("metrics.jsonl: line 2 "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_line_longer_than_any_record_is_an_error_that_says_so() {
+        let (_dir, path) = file_of(&[loss(1)]);
+        let file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.set_len(file.metadata().unwrap().len() + MAX_LINE)
+            .unwrap();
+        let error = std::error::Error::source(&read(&path).unwrap_err()).map(ToString::to_string);
+        assert!(error.unwrap().starts_with("line 2 has more than"));
     }
 }

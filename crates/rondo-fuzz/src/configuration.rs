@@ -1,0 +1,87 @@
+//! Configuration: a TOML file, with overrides on top.
+
+use rondo_config::{Document, flatten, to_toml};
+use rondo_data::DataConfig;
+use rondo_diagnosis::DiagnosisConfig;
+use rondo_schedule::{Run, Schedule, ScheduleConfig};
+use serde::{Deserialize, Serialize};
+
+/// What begins a line that is an override rather than a part of the file.
+const SET: &str = "--set ";
+
+/// Every section whose crate builds without Burn.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Sections {
+    data: DataConfig,
+    schedule: ScheduleConfig,
+    diagnosis: DiagnosisConfig,
+}
+
+impl Sections {
+    fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        type Check<'a> = &'a dyn Fn(&mut dyn FnMut(&str, String));
+        let sections: [(&str, Check<'_>); 3] = [
+            ("data", &|report| self.data.validate(report)),
+            ("schedule", &|report| self.schedule.validate(report)),
+            ("diagnosis", &|report| self.diagnosis.validate(report)),
+        ];
+        for (section, check) in sections {
+            check(&mut |key, message| report(&format!("{section}.{key}"), message));
+        }
+    }
+}
+
+/// Reads a run's configuration as the trainer does. A line that begins with `--set ` is an override,
+/// the others are the file.
+///
+/// What is accepted prints as a configuration that reads back equal, has a rate from 0 on for every
+/// step, and knows the odds of guessing. What is refused says why.
+///
+/// # Panics
+///
+/// Panics where that is not so.
+pub fn configuration(bytes: &[u8]) {
+    let Ok(input) = str::from_utf8(bytes) else {
+        return;
+    };
+    let (overrides, lines): (Vec<&str>, Vec<&str>) =
+        input.split('\n').partition(|line| line.starts_with(SET));
+    let Ok(document) = Document::parse("run.toml", &lines.join("\n")) else {
+        return;
+    };
+    let known = flatten(&Sections::default()).expect("the defaults have a form in TOML");
+    let mut document = document.with_known_keys(known.into_keys().collect());
+    for line in overrides {
+        document.set(&line[SET.len()..]);
+    }
+    match document.read_checked(&Sections::validate) {
+        Ok(sections) => accepted(&sections),
+        Err(violations) => assert!(
+            violations.iter().all(|found| !found.message.is_empty()) && !violations.is_empty(),
+            "refused without a reason: {violations}"
+        ),
+    }
+}
+
+fn accepted(sections: &Sections) {
+    let text = to_toml(sections).expect("what was read has a form in TOML");
+    let again = Document::parse("printed.toml", &text).and_then(|document| document.read());
+    assert_eq!(again.as_ref(), Ok(sections), "{text}");
+    for steps in [1, 100, u64::MAX] {
+        let run = Run {
+            steps,
+            tokens_per_step: 4096,
+        };
+        let schedule = Schedule::new(&sections.schedule, run);
+        for step in [0, 1, 2, 50, 100, 101, u64::MAX] {
+            let rate = schedule.rate(step);
+            assert!(
+                rate >= 0.0,
+                "{text}: step {step} of {steps} has rate {rate}"
+            );
+        }
+    }
+    let odds = sections.data.chance_accuracy();
+    assert!(odds.is_none_or(|odds| odds > 0.0 && odds <= 1.0), "{text}");
+}

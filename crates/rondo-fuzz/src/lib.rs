@@ -1,0 +1,85 @@
+//! What may be done to Rondo's readers: one function for each kind of file that may come from a stranger.
+//!
+//! Each takes any bytes and returns. It never panics, takes memory without bound, or runs long; where a
+//! reader accepts the bytes, what it read must keep the promises that are written at the function.
+//! Beside the fuzzer, a test calls each with every file of `tests/corpus/NAME` and with some thousand
+//! changes of them. A file there that ever broke something has a name that says what.
+//!
+//! | module | what it reads |
+//! |---|---|
+//! | [`configuration`](fn@configuration) | a run's TOML, with `--set` overrides |
+//! | `sweeps`: [`sweep`] | a sweep's TOML, expanded |
+//! | `shards`: [`shard`] | token shards, their hashes mended |
+//! | `manifests`: [`manifest`] | a checkpoint's `manifest.json`, its seal mended |
+//! | [`tensors`](fn@tensors) | tensor files: checkpoints, initial states, imports |
+//! | `tokenizers`: [`tokenizer`] | `tokenizer.json` |
+//! | [`metrics`](fn@metrics) | `metrics.jsonl` |
+//! | `curves`: [`curve`] | CSV tables of losses |
+//! | [`rows`](fn@rows) | tokens handed in for evaluation |
+//! | [`documents`](fn@documents) | files of a corpus |
+//! | `scratch` | where they lie while they are read |
+//!
+//! To search for more, from the repository root, with `cargo install cargo-fuzz` and a nightly toolchain:
+//!
+//! ```text
+//! cargo +nightly fuzz run --fuzz-dir crates/rondo-fuzz/fuzz TARGET new-folder tests/corpus/TARGET
+//! ```
+//!
+//! `TARGET` is a name of [`INPUTS`]. What is found new goes into the first folder, what breaks into
+//! `fuzz/artifacts`.
+//!
+//! Absences: no Burn, so neither the whole of a run's configuration nor the import of a model's `config.json` can be
+//! read here; no reader of its own; nothing of the fuzzer, which is in `fuzz/`, a workspace of its own.
+
+mod configuration;
+mod curves;
+mod documents;
+mod manifests;
+mod metrics;
+mod rows;
+mod scratch;
+mod shards;
+mod sweeps;
+mod tensors;
+mod tokenizers;
+
+#[cfg(test)]
+mod tests;
+
+pub use configuration::configuration;
+pub use curves::curve;
+pub use documents::documents;
+pub use manifests::manifest;
+pub use metrics::metrics;
+pub use rows::rows;
+pub use shards::shard;
+pub use sweeps::sweep;
+pub use tensors::tensors;
+pub use tokenizers::tokenizer;
+
+/// A kind of file, by the name of its fuzz target and of its folder in `tests/corpus`.
+#[derive(Clone, Copy, Debug)]
+pub struct Input {
+    /// The name.
+    pub name: &'static str,
+    /// Reads bytes as a file of this kind.
+    pub read: fn(&[u8]),
+}
+
+/// Every kind of file.
+pub const INPUTS: [Input; 10] = [
+    input("configuration", configuration),
+    input("curve", curve),
+    input("documents", documents),
+    input("manifest", manifest),
+    input("metrics", metrics),
+    input("rows", rows),
+    input("shard", shard),
+    input("sweep", sweep),
+    input("tensors", tensors),
+    input("tokenizer", tokenizer),
+];
+
+const fn input(name: &'static str, read: fn(&[u8])) -> Input {
+    Input { name, read }
+}

@@ -1,0 +1,71 @@
+//! Metrics of a run.
+
+use std::fs;
+
+use rondo_diagnosis::{Diagnosis, DiagnosisConfig};
+use rondo_laws::{Curve, Point};
+use rondo_metrics::{History, JsonlSink, Kind, Record, Sink};
+
+use crate::scratch;
+
+/// Reads a `metrics.jsonl`, names what went wrong in its run, and makes a loss curve of it.
+///
+/// What is accepted is written as lines that read back to the same text, and a resume from the middle
+/// leaves exactly the records up to there.
+///
+/// # Panics
+///
+/// Panics where that is not so.
+pub fn metrics(bytes: &[u8]) {
+    let path = scratch::file("metrics.jsonl", bytes);
+    let Ok(history) = History::read(&path) else {
+        return;
+    };
+    let records = history.records();
+    let lines = lines(records);
+    let again = rewritten(records);
+    assert_eq!(self::lines(again.records()), lines);
+
+    let verdict = Diagnosis::of(&DiagnosisConfig::default(), records).verdict();
+    let reread = Diagnosis::of(&DiagnosisConfig::default(), again.records()).verdict();
+    assert_eq!(verdict, reread);
+    for name in ["loss", "val_loss", "hidden_state_corr"] {
+        history.series(Kind::Train, name);
+        history.per_depth(name);
+        history.last_series_per_depth(name);
+    }
+    let points: Vec<Point> = history.of(Kind::Train).filter_map(point).collect();
+    let _ = Curve::new("input", 0, &points);
+
+    let middle = history.last_step() / 2;
+    let (_, cut) = JsonlSink::open_for_resume(&path, middle).expect("a file that was read");
+    let kept = History::read(&path).expect("what a resume leaves");
+    assert_eq!(kept.records().len(), cut.kept);
+    assert_eq!(cut.kept + cut.dropped, records.len());
+    assert!(cut.kept == 0 || kept.last_step() <= middle);
+}
+
+fn point(record: &Record) -> Option<Point> {
+    Some(Point {
+        step: record.step,
+        rate: record.number("lr")?,
+        loss: record.number("loss")?,
+    })
+}
+
+/// Returns the records as text, which tells one NaN from another no more than a file does.
+fn lines(records: &[Record]) -> Vec<String> {
+    let line = |record| serde_json::to_string(record).expect("a record has a form in JSON");
+    records.iter().map(line).collect()
+}
+
+fn rewritten(records: &[Record]) -> History {
+    let path = scratch::path("again.jsonl");
+    // The sink takes no file that is there, and after the first input there is one.
+    let _ = fs::remove_file(&path);
+    let mut sink = JsonlSink::create(&path).expect("a new file");
+    for record in records {
+        sink.write(record).expect("a temporary folder takes files");
+    }
+    History::read(&path).expect("what was written")
+}

@@ -1,0 +1,31 @@
+//! Tokens handed in for evaluation.
+
+use rondo_data::{batches_of_rows, read_tokens};
+
+use crate::scratch;
+
+/// The vocabulary that the tokens must belong to.
+const VOCAB_SIZE: usize = 300;
+
+/// Reads tokens for an evaluation from bytes that say they are JSON, and from the same bytes as a tensor
+/// file.
+///
+/// What is accepted names no token beyond the vocabulary, and its batches predict every token but the
+/// first of each row once.
+///
+/// # Panics
+///
+/// Panics where that is not so.
+pub fn rows(bytes: &[u8]) {
+    for name in ["rows.json", "rows.safetensors"] {
+        let Ok(rows) = read_tokens(&scratch::file(name, bytes), VOCAB_SIZE) else {
+            continue;
+        };
+        assert!(rows.iter().flatten().all(|&id| (id as usize) < VOCAB_SIZE));
+        assert!(rows.iter().any(|row| !row.is_empty()));
+        let predicted: usize = rows.iter().map(|row| row.len().saturating_sub(1)).sum();
+        let batches = batches_of_rows(&rows, 4, 8);
+        let found: usize = batches.iter().map(|batch| batch.batch * batch.seq).sum();
+        assert_eq!(found, predicted);
+    }
+}

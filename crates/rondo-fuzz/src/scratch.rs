@@ -1,0 +1,29 @@
+//! A temporary folder for each thread: most readers take a path, as they do in the trainer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+thread_local! {
+    static FOLDER: TempDir = tempfile::tempdir().expect("a temporary folder");
+}
+
+/// Returns the path of `name` in this thread's folder; it is there only once something wrote it.
+pub(crate) fn path(name: impl AsRef<Path>) -> PathBuf {
+    FOLDER.with(|folder| folder.path().join(name))
+}
+
+/// Writes a file in this thread's folder, over the one of the last input.
+///
+/// # Panics
+///
+/// Panics where the system has no room for temporary files.
+pub(crate) fn file(name: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
+    let path = path(name);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).expect("a temporary folder takes folders");
+    }
+    fs::write(&path, bytes).expect("a temporary folder takes files");
+    path
+}

@@ -1,0 +1,72 @@
+//! Token shards.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rondo_data::shards::{Shard, ShardWriter};
+
+use crate::scratch;
+
+/// Where the header has the tokenizer's hash, the body's, and its own.
+const TOKENIZER: usize = 32;
+const BODY: usize = 64;
+const HEADER: usize = 96;
+const END: usize = 128;
+
+/// Opens a token shard as it is, and once more with the hashes that its bytes should have, without
+/// which no change would come past the header.
+///
+/// What is accepted holds at least one token, none beyond the vocabulary, and the same tokens once
+/// they are written again.
+///
+/// # Panics
+///
+/// Panics where that is not so.
+pub fn shard(bytes: &[u8]) {
+    opened(bytes);
+    if let Some(sealed) = sealed(bytes) {
+        opened(&sealed);
+    }
+}
+
+/// Returns the shard with the hashes of what it holds.
+fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
+    let body = blake3::hash(bytes.get(END..)?);
+    let mut sealed = bytes.to_vec();
+    sealed[BODY..HEADER].copy_from_slice(body.as_bytes());
+    let header = blake3::hash(&sealed[..HEADER]);
+    sealed[HEADER..END].copy_from_slice(header.as_bytes());
+    Some(sealed)
+}
+
+fn opened(bytes: &[u8]) {
+    let path = scratch::file("input.tokens", bytes);
+    let Ok(shard) = Shard::open(&path) else {
+        return;
+    };
+    let tokens: Vec<u32> = shard.iter().collect();
+    assert!(!shard.is_empty() && tokens.len() == shard.len());
+    assert!(tokens.iter().all(|&id| u64::from(id) < shard.vocab_size()));
+    let half = tokens.len() / 2;
+    let mut read = Vec::new();
+    shard.read(0..half, &mut read);
+    shard.read(half..tokens.len(), &mut read);
+    assert_eq!(read, tokens);
+
+    let mut tokenizer = [0; 32];
+    tokenizer.copy_from_slice(&bytes[TOKENIZER..BODY]);
+    let vocab_size = shard.vocab_size() as usize;
+    let again = written(vocab_size, tokenizer, &tokens);
+    let again = Shard::open_for(&again, vocab_size, tokenizer).expect("what was written just now");
+    assert!(again.iter().eq(tokens), "{bytes:?}");
+}
+
+fn written(vocab_size: usize, tokenizer: [u8; 32], tokens: &[u32]) -> PathBuf {
+    let path = scratch::path("again.tokens");
+    // The writer takes no file that is there, and after the first input there is one.
+    let _ = fs::remove_file(&path);
+    let mut writer = ShardWriter::create(&path, vocab_size, tokenizer).expect("a new file");
+    writer.push(tokens).expect("tokens of the vocabulary");
+    writer.finish().expect("a temporary folder takes files");
+    path
+}
