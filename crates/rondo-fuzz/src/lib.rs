@@ -1,6 +1,6 @@
 //! What may be done to Rondo's readers: one function for each kind of file that may come from a stranger.
 //!
-//! Each takes any bytes and returns. It never panics, takes memory without bound, or runs long; where a
+//! Each takes any bytes and returns. It must not panic, take memory without bound, or run long; where a
 //! reader accepts the bytes, what it read must keep the promises that are written at the function.
 //! Beside the fuzzer, a test calls each with every file of `tests/corpus/NAME` and with some thousand
 //! changes of them. A file there that ever broke something has a name that says what.
@@ -22,11 +22,13 @@
 //! To search for more, from the repository root, with `cargo install cargo-fuzz` and a nightly toolchain:
 //!
 //! ```text
-//! cargo +nightly fuzz run --fuzz-dir crates/rondo-fuzz/fuzz TARGET new-folder tests/corpus/TARGET
+//! mkdir -p target/corpus/TARGET
+//! cargo +nightly fuzz run --fuzz-dir crates/rondo-fuzz/fuzz TARGET target/corpus/TARGET tests/corpus/TARGET -- \
+//!     -max_len=4096 -timeout=20 -max_total_time=600
 //! ```
 //!
-//! `TARGET` is a name of [`INPUTS`]. What is found new goes into the first folder, what breaks into
-//! `fuzz/artifacts`.
+//! `TARGET` is a name of [`INPUTS`]. What reaches new code goes into the first folder, what breaks into
+//! `fuzz/artifacts/TARGET`.
 //!
 //! Absences: no Burn, so neither the whole of a run's configuration nor the import of a model's `config.json` can be
 //! read here; no reader of its own; nothing of the fuzzer, which is in `fuzz/`, a workspace of its own.

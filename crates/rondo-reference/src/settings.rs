@@ -1,5 +1,7 @@
 //! `config.json` to our configuration.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use rondo_model::config::{
@@ -48,15 +50,16 @@ pub(crate) fn read(dir: &Path) -> Result<Settings, ReferenceError> {
         path: path.clone(),
         message,
     };
-    let bytes = std::fs::metadata(&path)
-        .map_err(ReferenceError::io(&path))?
-        .len();
-    if bytes > MAX_BYTES {
+    let file = File::open(&path).map_err(ReferenceError::io(&path))?;
+    let mut text = Vec::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut text)
+        .map_err(ReferenceError::io(&path))?;
+    if text.len() as u64 > MAX_BYTES {
         return Err(refuse(format!(
-            "too large for a configuration: {bytes} bytes"
+            "too large for a configuration: more than {MAX_BYTES} bytes"
         )));
     }
-    let text = std::fs::read(&path).map_err(ReferenceError::io(&path))?;
     let map: Map<String, Value> =
         serde_json::from_slice(&text).map_err(|error| refuse(format!("not an object: {error}")))?;
     match map.get("model_type") {
