@@ -212,6 +212,16 @@ fn checkpoints_are_listed_and_what_is_damaged_is_named() {
         .as_str()
         .expect("a reason");
     assert!(damage.contains("model.safetensors"), "{damage}");
+    fs::write(out.join("metrics.jsonl"), "none\n").expect("metrics");
+    let without_losses = run(["checkpoints", &path, "--verify"]);
+    assert_eq!(without_losses.code, 4, "{without_losses:?}");
+    let told = &without_losses.stdout;
+    assert!(told.contains("newest good: step 15"), "{without_losses:?}");
+    assert!(
+        without_losses
+            .stderr
+            .contains("line 1 is not a metrics record")
+    );
     assert_eq!(
         run(["checkpoints", &dir.path().display().to_string()]).code,
         2

@@ -265,6 +265,26 @@ fn a_reader_that_goes_away_is_no_error_and_an_output_that_is_full_is() {
     assert_eq!(rows(&out, "train").len(), 20);
 }
 
+/// The library panics on this file; the program says so as it says everything else.
+#[test]
+fn a_tokenizer_on_which_the_library_panics_is_one_message() {
+    let dir = scratch();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::write(path("text.txt"), "hello world\n".repeat(100)).expect("a corpus");
+    let ended = run([
+        "prepare",
+        &path("text.txt"),
+        "--out",
+        &path("out"),
+        "--tokenizer",
+        "tests/corpus/tokenizer/merge-shorter-than-its-prefix.json",
+    ]);
+    assert_eq!(ended.code, 3, "{ended:?}");
+    no_panic(&ended);
+    let message = "merge-shorter-than-its-prefix.json: not a well-formed tokenizer";
+    assert!(ended.stderr.contains(message), "{ended:?}");
+}
+
 #[test]
 fn a_run_has_the_same_parameters_however_many_threads_and_however_often() {
     let dir = scratch();

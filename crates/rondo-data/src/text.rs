@@ -28,12 +28,17 @@ impl TextData {
     /// When a file is missing, damaged, or belongs to another tokenizer.
     pub fn open(folder: &Path) -> Result<Self, DataError> {
         let path = folder.join(INFO_FILE);
+        let undescribed = |problem: String| DataError::Document {
+            path: path.clone(),
+            message: format!("not the description of a prepared corpus: {problem}"),
+        };
+        let about = fs::metadata(&path).map_err(DataError::io("read", &path))?;
+        if !about.is_file() {
+            return Err(undescribed("not a regular file".to_owned()));
+        }
         let text = fs::read(&path).map_err(DataError::io("read", &path))?;
         let info: CorpusInfo =
-            serde_json::from_slice(&text).map_err(|error| DataError::Document {
-                path: path.clone(),
-                message: format!("not the description of a prepared corpus: {error}"),
-            })?;
+            serde_json::from_slice(&text).map_err(|error| undescribed(error.to_string()))?;
         let bytes = Tokenizer::bytes();
         let is_bytes = info.tokenizer_hash == hex(bytes.hash());
         let tokenizer = if is_bytes {

@@ -264,7 +264,7 @@ fn parse_base(name: &str, text: &str) -> Result<toml::Table, Violations> {
 
 /// Reads a file, where there is one.
 fn read_text(path: &Path) -> Result<Option<String>, SweepError> {
-    match fs::read_to_string(path) {
+    match rondo_config::read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(at("read", path)(error)),

@@ -1,7 +1,5 @@
 //! Devices, chosen at run time: the only place that knows Burn's backend features.
 
-use std::panic::catch_unwind;
-
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 use burn::tensor::DeviceType;
@@ -215,10 +213,13 @@ impl DeviceKind {
     /// that means there is no such device.
     #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
     fn adapters(self, of: DeviceType) -> Vec<Listed> {
-        let devices = quietly(move || Device::enumerate(of).into_vec()).unwrap_or_default();
+        let devices =
+            std::panic::catch_unwind(move || Device::enumerate(of).into_vec()).unwrap_or_default();
         let named = |(index, device): (usize, Device)| {
             let probed = device.clone();
-            let identity = quietly(move || probed.identity()).flatten()?;
+            let identity = std::panic::catch_unwind(move || probed.identity())
+                .ok()
+                .flatten()?;
             let gpu = identity.physical.is_some();
             Some(Listed {
                 kind: self,
@@ -240,19 +241,6 @@ impl DeviceKind {
 )]
 fn ndarray() -> Device {
     Device::ndarray()
-}
-
-/// Runs `work`, turning a panic into nothing and keeping its message off the terminal.
-#[cfg_attr(
-    not(any(feature = "wgpu", feature = "cuda", feature = "rocm")),
-    allow(dead_code, reason = "only drivers are probed")
-)]
-fn quietly<T>(work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let result = catch_unwind(work).ok();
-    std::panic::set_hook(hook);
-    result
 }
 
 /// Returns the largest resident memory that the system remembers of this process; Linux only.

@@ -5,7 +5,7 @@
 //! step), `guard` (which updates are not made), `optim` (its update), `evaluate`, `run_dir`, `aside` and `weights` (what is kept), `opened`
 //! (a run for readers), `past` (a run by its metrics), `states` (where s_0 comes from), `generate` (token after token), `pictures`,
 //! `device` (the only place that knows Burn's backends), `commands` (everything but training),
-//! `error` (what can go wrong, and its exit code).
+//! `error` (what can go wrong, and its exit code), `crash` (what must not).
 
 mod aside;
 mod assemble;
@@ -13,6 +13,7 @@ mod batches;
 mod cli;
 mod commands;
 mod config;
+mod crash;
 mod device;
 mod error;
 mod evaluate;
@@ -57,7 +58,8 @@ fn main() -> ExitCode {
     interrupt::survive_file_limits();
     #[cfg(all(target_os = "linux", feature = "wgpu"))]
     start_with_a_runtime_dir();
-    match run(&Cli::parse()) {
+    let cli = Cli::parse();
+    match crash::contained(|| run(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed; then there is nobody to tell.

@@ -131,6 +131,6 @@ pub(crate) fn extent(config: &RunConfig) -> Result<Run> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    std::fs::read_to_string(path)
+    rondo_config::read_text(path)
         .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))
 }

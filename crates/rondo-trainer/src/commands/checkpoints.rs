@@ -15,14 +15,18 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where there is no run, its folder or metrics cannot be read, or a checkpoint is damaged.
+/// Where there is no run, its folder cannot be read, or a checkpoint is damaged. Metrics that cannot be read cost
+/// the losses, with a warning.
 pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
     let run = RunDir::new(&args.run);
     if !run.has_config() {
         run.config()?;
     }
     let found = survey(&args.run, args.verify)?;
-    let losses = Losses::of(&run)?;
+    let losses = Losses::of(&run).unwrap_or_else(|error| {
+        terminal::note(&error.to_string());
+        Losses(Vec::new())
+    });
     let best = losses.best(&found);
     match args.json.json {
         true => terminal::print_json(&object(&found, &losses, best))?,

@@ -125,7 +125,7 @@ struct Written {
 impl Written {
     fn read(path: &Path) -> Result<Law> {
         let wrong = |problem: String| Error::Usage(format!("{}: {problem}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        let text = rondo_config::read_text(path).map_err(|error| wrong(error.to_string()))?;
         let written: Self =
             serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let kind: LawKind = written.law.parse()?;

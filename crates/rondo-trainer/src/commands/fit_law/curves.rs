@@ -153,7 +153,7 @@ fn of_folder(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
 }
 
 fn of_table(path: &Path, warmup: Warmup) -> Result<Curve> {
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    let text = rondo_config::read_text(path).map_err(|error| unreadable(path, &error))?;
     let name = name(path);
     let points = table::read(&path.display().to_string(), &text)?;
     curve(&name, warmup.steps.unwrap_or(0), warmup.sum, &points)
