@@ -40,6 +40,8 @@ exec {never}<> "$out/never"
 
 # start DIR: trains in the background, or goes on; its process is $pid, what it says is in $log.
 start() {
+    # A child that is killed before it opens the log must not be judged by what an earlier one said.
+    : > "$log"
     "$trainer" --config configs/smoke.toml --device flex --set device.threads=1 --set "train.steps=$steps" \
         --set eval.every=8 --set checkpoint.every=2 --set checkpoint.keep_last=3 --set "data.cache=$out/cache" \
         --resume auto --out "$1" > /dev/null 2> "$log" &

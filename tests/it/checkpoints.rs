@@ -179,6 +179,41 @@ fn a_damaged_checkpoint_is_passed_over_and_named() {
 }
 
 #[test]
+fn a_run_that_goes_back_leaves_its_later_checkpoints_and_summary() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    let often = [
+        "--set",
+        "checkpoint.every=5",
+        "--set",
+        "checkpoint.keep_last=9",
+    ];
+    assert_ok(&smoke(&out, &often));
+    let from = out.join("checkpoints/step-00000010").display().to_string();
+    let keys = ["--resume", &from, "--set", "train.steps=12"];
+    let back = smoke(&out, &[&often[..], &keys].concat());
+    assert_ok(&back);
+    assert!(back.stderr.contains("left-00000020"), "{back:?}");
+    let found = run([
+        "checkpoints",
+        &out.display().to_string(),
+        "--verify",
+        "--json",
+    ]);
+    assert_ok(&found);
+    assert_eq!(found.json()["newest_good"], 12);
+    let summary = fs::read_to_string(out.join("summary.json")).expect("a summary");
+    let summary: Value = serde_json::from_str(&summary).expect("JSON");
+    assert_eq!(summary["step"], 12, "{summary}");
+    assert_ok(&smoke(&out, &often));
+    let steps: Vec<_> = rows(&out, "train")
+        .iter()
+        .map(|row| row["step"].as_u64().expect("a step"))
+        .collect();
+    assert_eq!(steps, (1..=20).collect::<Vec<_>>());
+}
+
+#[test]
 fn checkpoints_are_listed_and_what_is_damaged_is_named() {
     let dir = scratch();
     let out = dir.path().join("run");

@@ -11,6 +11,8 @@ use crate::error::{CheckpointError, at};
 pub(crate) const ASIDE: &str = ".tmp-";
 /// A folder named so was whole and gives way to a newer save of the same step.
 pub(crate) const REPLACED: &str = ".old-";
+/// A folder named so is of a way that the run has left.
+const LEFT: &str = "left-";
 const COMMITTED: &str = "step-";
 
 /// Names every path below a run's `checkpoints` folder.
@@ -45,6 +47,10 @@ impl Layout {
 
     pub(crate) fn aside(&self, step: u64) -> PathBuf {
         self.checkpoints.join(name(ASIDE, step))
+    }
+
+    pub(crate) fn left(&self, step: u64) -> PathBuf {
+        self.checkpoints.join(name(LEFT, step))
     }
 
     pub(crate) fn replaced(&self, step: u64) -> PathBuf {

@@ -8,6 +8,7 @@
 //! RUN/checkpoints/step-00000400/model.safetensors ...
 //! RUN/checkpoints/.tmp-00000400/             being written, or being removed: never read
 //! RUN/checkpoints/.old-00000400/             moved away while step 400 is saved again
+//! RUN/checkpoints/left-00000400/             of a way that the run has left: it went on from an earlier step
 //! ```
 //!
 //! A folder `step-*` is whole or it is refused. Whoever holds the [`RunLock`] may write; anyone may
@@ -16,7 +17,7 @@
 //! Reading order: [`layout`](Layout) (names on disk), [`manifest`](Manifest) (what a folder must
 //! contain), [`save()`] (the write sequence), `repair` (what it undoes first), [`open()`]
 //! (verification and fallback), [`survey()`] (what there is), [`retention`](Retention) (which old
-//! ones go), [`tensors`](TensorFile) (named tensors as bytes), [`stream`](TensorStream) and
+//! ones go), [`back`](set_back()) (which later ones do), [`tensors`](TensorFile) (named tensors as bytes), [`stream`](TensorStream) and
 //! [`stored`](StoredTensors) (the same without holding them), `header` (what both begin with),
 //! [`mismatch`](Mismatch) (what differs between two models), [`lock`](RunLock),
 //! [`atomic`](atomic_write), `disk` (every call that changes something, for tests to fail),
@@ -26,6 +27,7 @@
 //! is an opaque string), no clock, no log, no global state. The content of a file is the caller's.
 
 mod atomic;
+mod back;
 mod disk;
 mod error;
 mod header;
@@ -46,6 +48,7 @@ mod tensors;
 mod tests;
 
 pub use atomic::{atomic_save, atomic_write, is_leftover};
+pub use back::set_back;
 pub use error::{CheckpointError, TensorError};
 pub use layout::{Entry, Layout, list};
 pub use lock::RunLock;

@@ -57,8 +57,8 @@ impl Content for Vec<u8> {
 /// Commits `snapshot` to the locked run directory and returns it as committed; then removes the
 /// older checkpoints that `retention` does not keep.
 ///
-/// A checkpoint of the same step is replaced. Checkpoints of later steps, left by a run that went
-/// back to this one, are neither counted nor removed.
+/// A checkpoint of the same step is replaced. Checkpoints of later steps, damaged ones that a
+/// resume has passed over, are neither counted nor removed.
 ///
 /// # Errors
 /// [`CheckpointError::FileName`] before anything is written; [`CheckpointError::ManifestTooLarge`]

@@ -1,5 +1,6 @@
 //! What the promises R1, R3, R4, R6 and R15 demand of a checkpoint folder, tried on real folders.
 
+mod backs;
 mod damage;
 mod faulty;
 mod prefixes;

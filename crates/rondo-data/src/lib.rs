@@ -15,7 +15,7 @@
 //!   (token files), `order` (which window is which row), [`text`] (windows to batches),
 //!   [`token_rows`] (tokens handed in for evaluation)
 //! * tasks: [`tasks`] with the word problem of a finite group and nested arithmetic
-//! * [`error`], `seed`
+//! * [`error`], `file`, `seed`
 //!
 //! # What this crate does not know
 //!
@@ -32,6 +32,7 @@ pub mod dependencies;
 mod documents;
 mod encode;
 pub mod error;
+mod file;
 mod order;
 pub mod prepare;
 mod seed;

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 
 use crate::error::DataError;
+use crate::file::open_regular;
 
 const MAGIC: [u8; 8] = *b"RONDOTOK";
 const VERSION: u32 = 1;
@@ -232,7 +233,7 @@ impl Shard {
     /// When the file cannot be read or breaks any rule of the format; the error names the file,
     /// what was expected and what was found.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(DataError::io("read", path))?;
+        let file = open_regular(path)?;
         #[expect(
             unsafe_code,
             reason = "mapping is unsafe because another process could truncate the file; token \

@@ -1,10 +1,10 @@
 //! Tokenized text, opened: training rows by number, validation rows in order.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::batch::Batch;
 use crate::error::DataError;
+use crate::file::read_regular;
 use crate::order::WindowOrder;
 use crate::prepare::{CorpusInfo, INFO_FILE, TOKENIZER_FILE, TRAIN_FILE, VAL_FILE};
 use crate::shards::Shard;
@@ -28,17 +28,12 @@ impl TextData {
     /// When a file is missing, damaged, or belongs to another tokenizer.
     pub fn open(folder: &Path) -> Result<Self, DataError> {
         let path = folder.join(INFO_FILE);
-        let undescribed = |problem: String| DataError::Document {
-            path: path.clone(),
-            message: format!("not the description of a prepared corpus: {problem}"),
-        };
-        let about = fs::metadata(&path).map_err(DataError::io("read", &path))?;
-        if !about.is_file() {
-            return Err(undescribed("not a regular file".to_owned()));
-        }
-        let text = fs::read(&path).map_err(DataError::io("read", &path))?;
+        let text = read_regular(&path)?;
         let info: CorpusInfo =
-            serde_json::from_slice(&text).map_err(|error| undescribed(error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| DataError::Document {
+                path: path.clone(),
+                message: format!("not the description of a prepared corpus: {error}"),
+            })?;
         let bytes = Tokenizer::bytes();
         let is_bytes = info.tokenizer_hash == hex(bytes.hash());
         let tokenizer = if is_bytes {
@@ -216,6 +211,8 @@ fn hex(hash: [u8; 32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::config::TokenizerConfig;
     use crate::corpus::CorpusSource;

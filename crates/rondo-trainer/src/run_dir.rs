@@ -164,7 +164,7 @@ impl RunDir {
         warn: &mut dyn FnMut(String),
     ) -> Result<Option<Checkpoint>> {
         if let Resume::From(path) = resume
-            && path.join("manifest.json").is_file()
+            && resume.names_a_checkpoint()
         {
             return Ok(Some(open(&self.path, &Which::Path(path.clone()))?));
         }
@@ -320,6 +320,21 @@ impl RunDir {
     /// Where the file cannot be written.
     pub(crate) fn write_summary(&self, summary: &serde_json::Value) -> Result<()> {
         self.write_json(SUMMARY_FILE, summary)
+    }
+
+    /// Removes the summary of an end that a run goes on from: what is not yet finished has none.
+    ///
+    /// # Errors
+    ///
+    /// Where there is one and it cannot be removed.
+    pub(crate) fn remove_summary(&self) -> Result<()> {
+        let path = self.path.join(SUMMARY_FILE);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(anyhow::anyhow!("cannot remove {}: {error}", path.display()).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the summary of a finished run; null where it has none.

@@ -110,7 +110,8 @@ pub(crate) struct TrainArgs {
     /// The run directory; runs/<config name> by default.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// `auto` goes on with an interrupted run, `never` refuses to, a directory goes on with that run.
+    /// `auto` goes on with an interrupted run, `never` refuses to, a directory goes on with that run,
+    /// or from that checkpoint; later ones are set aside.
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
     pub(crate) resume: Resume,
     /// Replace whatever the run directory holds.
@@ -141,6 +142,13 @@ pub(crate) enum Resume {
     Never,
     /// Go on with this run, or from this checkpoint of one.
     From(PathBuf),
+}
+
+impl Resume {
+    /// Returns whether one checkpoint is named, rather than a run.
+    pub(crate) fn names_a_checkpoint(&self) -> bool {
+        matches!(self, Self::From(path) if path.join("manifest.json").is_file())
+    }
 }
 
 impl From<&str> for Resume {

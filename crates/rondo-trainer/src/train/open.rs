@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rondo_checkpoint::set_back;
 use rondo_data::Source;
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Background, Event, Fanout, JsonlSink, Mode, Progress, Sink, TensorboardSink};
@@ -88,6 +89,16 @@ pub(super) fn open(
             let model = load_model(checkpoint, &config.model, &device, listed.precision)?;
             load_optimizer(checkpoint, &mut optimizer, progress.updates, &device)?;
             let control = open_control(progress.step, progress.controller.take())?;
+            if args.resume.names_a_checkpoint() {
+                let left = set_back(&lock, progress.step)?;
+                warnings.extend(left.iter().map(|path| {
+                    format!(
+                        "later than where the run goes on, set aside: {}",
+                        path.display()
+                    )
+                }));
+            }
+            run_dir.remove_summary()?;
             run_dir.write_config(&config)?;
             (lock, (model, None), control)
         }

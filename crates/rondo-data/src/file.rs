@@ -1,0 +1,50 @@
+//! Regular files only: a pipe could keep a run waiting, a device could have no end.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use crate::error::DataError;
+
+/// Opens a file for reading.
+///
+/// # Errors
+///
+/// Where the system refuses, and where the path names anything but a regular file.
+pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
+    let about = fs::metadata(path).map_err(DataError::io("read", path))?;
+    if !about.is_file() {
+        return Err(DataError::Document {
+            path: path.to_owned(),
+            message: "not a regular file".to_owned(),
+        });
+    }
+    File::open(path).map_err(DataError::io("read", path))
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+///
+/// Those of [`open_regular`].
+pub(crate) fn read_regular(path: &Path) -> Result<Vec<u8>, DataError> {
+    let mut bytes = Vec::new();
+    open_regular(path)?
+        .read_to_end(&mut bytes)
+        .map_err(DataError::io("read", path))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_device_and_a_folder_are_refused() {
+        for path in ["/dev/zero", "/"] {
+            let error = read_regular(Path::new(path)).expect_err("no regular file");
+            assert_eq!(error.to_string(), format!("{path}: not a regular file"));
+        }
+    }
+}
