@@ -87,16 +87,9 @@ impl Document {
         Err(Violations::new(&self.name, violations))
     }
 
-    /// Tells where a dotted key was written.
-    pub fn origin(&self, key: &str) -> Origin {
-        path::parse(key)
-            .and_then(|path| self.root.get(&path))
-            .map_or(Origin::Missing, |node| node.origin.clone())
-    }
-
     /// Turns the finding of a check made elsewhere into a violation, located at the key or at the
     /// nearest section that was written.
-    pub fn violation(&self, key: &str, message: String) -> Violation {
+    pub(crate) fn violation(&self, key: &str, message: String) -> Violation {
         let path = path::parse(key).unwrap_or_default();
         let node = (0..=path.len())
             .rev()

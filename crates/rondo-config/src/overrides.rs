@@ -1,6 +1,5 @@
 //! Overrides from the command line: `model.recurrence.mean=16`.
 
-use std::collections::btree_map::Entry;
 use std::slice;
 
 use toml::de::DeValue;
@@ -67,53 +66,56 @@ impl Document {
             Err(_) => Ok(Value::String(text.to_owned())),
         })?;
 
-        let mut place = &mut self.root;
-        for (depth, name) in keys.iter().enumerate() {
-            place = match &mut place.value {
-                Value::Table(table) => {
-                    let dropped = match &value {
-                        Value::String(kind)
-                            if name == TAG
-                                && depth + 1 == keys.len()
-                                && !self.plain.contains(&path::dotted(&keys[..depth])) =>
-                        {
-                            change_kind(table, kind, &keys[..depth])
-                        }
-                        _ => Vec::new(),
-                    };
-                    let node = match table.entry(name.clone()) {
-                        Entry::Occupied(entry) => entry.into_mut(),
-                        Entry::Vacant(entry) => entry.insert(Node {
-                            value: Value::Table(Table::new()),
-                            origin: origin.clone(),
-                        }),
-                    };
-                    if depth + 1 == keys.len() {
-                        *node = Node { value, origin };
-                        return Ok(dropped);
-                    }
-                    node
-                }
-                Value::Array(nodes) => {
-                    let length = nodes.len();
-                    let index = name.parse::<usize>().ok();
-                    let Some(node) = index.and_then(|index| nodes.get_mut(index)) else {
-                        let array = path::dotted(&keys[..depth]);
-                        let message = format!("{array} has {length} elements, counted from 0");
-                        return Err(refuse(key, message));
-                    };
-                    node
-                }
-                scalar => {
-                    let parent = path::dotted(&keys[..depth]);
-                    let message = format!("{parent} is {}, not a table", scalar.describe());
-                    return Err(refuse(key, message));
-                }
-            };
-        }
+        let dropped = self.leave_variant(&keys, &value);
+        let place = make_place(&mut self.root, &keys, &origin);
+        let place = place.map_err(|message| refuse(key, message))?;
         *place = Node { value, origin };
-        Ok(Vec::new())
+        Ok(dropped)
     }
+
+    /// Drops what the file wrote for the variant that an assignment to its `kind` replaces; returns its keys.
+    fn leave_variant(&mut self, keys: &[String], value: &Value) -> Vec<String> {
+        let (Some((tag, parent)), Value::String(kind)) = (keys.split_last(), value) else {
+            return Vec::new();
+        };
+        if tag != TAG || self.plain.contains(&path::dotted(parent)) {
+            return Vec::new();
+        }
+        match self.root.get_mut(parent).map(|node| &mut node.value) {
+            Some(Value::Table(table)) => change_kind(table, kind, parent),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Returns the node of a dotted key, with the tables that lead to it made where they are missing; or what is in
+/// the way.
+fn make_place<'a>(
+    root: &'a mut Node,
+    keys: &[String],
+    origin: &Origin,
+) -> Result<&'a mut Node, String> {
+    let mut place = root;
+    for (depth, name) in keys.iter().enumerate() {
+        let parent = || path::dotted(&keys[..depth]);
+        place = match &mut place.value {
+            Value::Table(table) => table.entry(name.clone()).or_insert_with(|| Node {
+                value: Value::Table(Table::new()),
+                origin: origin.clone(),
+            }),
+            Value::Array(nodes) => {
+                let length = nodes.len();
+                let index = name.parse::<usize>().ok();
+                let node = index.and_then(|index| nodes.get_mut(index));
+                node.ok_or_else(|| format!("{} has {length} elements, counted from 0", parent()))?
+            }
+            scalar => {
+                let found = scalar.describe();
+                return Err(format!("{} is {found}, not a table", parent()));
+            }
+        };
+    }
+    Ok(place)
 }
 
 /// Drops what the file wrote beside a `kind` that is about to become `kind`; returns its keys.

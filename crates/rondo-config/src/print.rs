@@ -1,6 +1,6 @@
 //! The resolved configuration as text, and how two of them differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use thiserror::Error;
@@ -59,32 +59,14 @@ pub fn flatten<T: Serialize>(value: &T) -> Result<BTreeMap<String, String>, Prin
 /// # Errors
 /// As [`flatten`].
 pub fn difference<T: Serialize>(left: &T, right: &T) -> Result<Vec<Difference>, PrintError> {
-    let mut left = flatten(left)?;
-    let mut differences: BTreeMap<String, Difference> = BTreeMap::new();
-    for (key, right) in flatten(right)? {
-        let left = left.remove(&key);
-        if left.as_ref() != Some(&right) {
-            differences.insert(
-                key.clone(),
-                Difference {
-                    key,
-                    left,
-                    right: Some(right),
-                },
-            );
-        }
-    }
-    for (key, left) in left {
-        differences.insert(
-            key.clone(),
-            Difference {
-                key,
-                left: Some(left),
-                right: None,
-            },
-        );
-    }
-    Ok(differences.into_values().collect())
+    let (mut left, mut right) = (flatten(left)?, flatten(right)?);
+    let keys: BTreeSet<String> = left.keys().chain(right.keys()).cloned().collect();
+    let sides = keys.into_iter().map(|key| Difference {
+        left: left.remove(&key),
+        right: right.remove(&key),
+        key,
+    });
+    Ok(sides.filter(|sides| sides.left != sides.right).collect())
 }
 
 impl Document {

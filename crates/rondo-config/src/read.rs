@@ -5,14 +5,11 @@
 //! a wrong or missing value gets the next of a list of stand-ins each time the same place fails,
 //! and when the list is used up the table around it is set aside as a whole. Errors below a place
 //! that was already repaired are consequences, not violations.
-//!
-//! Internally tagged enums are read from a buffer in which the path is lost. The keys that could
-//! be at fault are then taken away one after the other, from the last to the first; the one with
-//! which the error goes away is the culprit, because `serde` reads entries in order.
+
+mod culprit;
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::mem;
 use std::slice;
 
 use serde::de::DeserializeOwned;
@@ -28,9 +25,6 @@ use crate::violation::{Origin, Violation};
 
 /// The number of repairs after which the rest is left to the next reading.
 const MAX_REPAIRS: usize = 256;
-
-/// The number of keys of one buffered table that are tried in the search for a culprit.
-const MAX_SUSPECTS: usize = 64;
 
 /// The number of values that all attempts together may go through, some tenths of a second; then too the rest is
 /// left to the next reading.
@@ -157,50 +151,6 @@ impl Repair<'_> {
             } if self.is_repaired(&place) => self.choose_variant(place, first),
             _ => self.stand_in(place),
         }
-    }
-
-    /// Returns the path of the key at fault.
-    fn locate<T: DeserializeOwned>(&mut self, error: &ReadError) -> Path {
-        let mut place = error.path();
-        let culprit = if error.buffered {
-            self.culprit::<T>(error, &place)
-        } else {
-            None
-        };
-        match (&error.fault, culprit) {
-            (Fault::UnknownKey { .. }, Some(culprit)) => return culprit,
-            (_, Some(culprit)) => place = culprit,
-            (_, None) => {}
-        }
-        if let Fault::UnknownKey { name, .. } | Fault::Missing { name } = &error.fault {
-            place.push(name.clone());
-        }
-        place
-    }
-
-    /// Searches the buffered table at `base` for the value whose absence changes the error.
-    fn culprit<T: DeserializeOwned>(&mut self, error: &ReadError, base: &Path) -> Option<Path> {
-        let mut suspects = Vec::new();
-        collect_suspects(&error.fault, base, self.tree.get(base)?, &mut suspects);
-
-        let mut taken: Vec<(Path, Value)> = Vec::new();
-        let mut culprit = None;
-        while let Some(path) = suspects.pop()
-            && self.attempts_left > 0
-        {
-            let Some(node) = self.tree.get_mut(&path) else {
-                break;
-            };
-            taken.push((path.clone(), mem::replace(&mut node.value, Value::Absent)));
-            if self.attempt::<T>().err().as_ref() != Some(error) {
-                culprit = Some(path);
-                break;
-            }
-        }
-        while let Some((path, value)) = taken.pop() {
-            self.fill(&path, value);
-        }
-        culprit
     }
 
     /// Tells whether the place, or a table around it, was repaired before.
@@ -342,18 +292,4 @@ fn count(node: &Node) -> usize {
         _ => 0,
     };
     1 + below
-}
-
-/// Lists what could be at fault, in the order in which it is read: the first of it, where it is much.
-fn collect_suspects(fault: &Fault, path: &Path, node: &Node, suspects: &mut Vec<Path>) {
-    if suspects.len() == MAX_SUSPECTS {
-        return;
-    }
-    if fault.suspects(path.last(), &node.value) {
-        suspects.push(path.clone());
-    }
-    for (key, child) in node.children() {
-        let below = [path.as_slice(), &[key]].concat();
-        collect_suspects(fault, &below, child, suspects);
-    }
 }

@@ -167,13 +167,6 @@ impl Controller {
         self.state.at_lower_bound == self.config.patience
     }
 
-    /// Returns for how many observations in a row the strength has been at its lower bound while the
-    /// target was missed: the penalty can give no more, so a large number says that the target is out
-    /// of reach.
-    pub fn at_lower_bound_for(&self) -> u64 {
-        self.state.at_lower_bound
-    }
-
     fn warm_up(&mut self, cross_entropy: f64) {
         self.state.warm_up.push(cross_entropy);
         let target = self.config.target.after_warm_up(&self.state.warm_up);

@@ -77,6 +77,30 @@ impl Batch {
     }
 }
 
+/// Cuts rows into consecutive windows of at most `seq` targets and gathers neighbours of equal
+/// length in batches of at most `batch`. Every token but a row's first is predicted once.
+pub fn batches_of_rows(rows: &[Vec<u32>], batch: usize, seq: usize) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    for row in rows {
+        let mut start = 0;
+        while start + 1 < row.len() {
+            let end = (start + seq.max(1) + 1).min(row.len());
+            let window = &row[start..end];
+            let targets = window.len() - 1;
+            match batches.last_mut() {
+                Some(last) if last.seq == targets && last.batch < batch => last.push_window(window),
+                _ => {
+                    let mut first = Batch::with_capacity(batch, targets);
+                    first.push_window(window);
+                    batches.push(first);
+                }
+            }
+            start = end - 1;
+        }
+    }
+    batches
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +119,21 @@ mod tests {
         let mut batch = Batch::with_capacity(1, 2);
         batch.push_pairs([(1, IGNORE), (2, 0)].into_iter());
         assert_eq!((batch.batch, batch.supervised()), (1, 1));
+    }
+
+    #[test]
+    fn windows_predict_every_token_but_a_rows_first_once() {
+        let rows = [vec![0, 1, 2, 3, 4, 5], vec![6, 7, 8], vec![9]];
+        let batches = batches_of_rows(&rows, 2, 2);
+        let targets: Vec<u32> = batches
+            .iter()
+            .flat_map(|batch| batch.targets.clone())
+            .collect();
+        assert_eq!(targets, [1, 2, 3, 4, 5, 7, 8]);
+        let shapes: Vec<_> = batches
+            .iter()
+            .map(|batch| (batch.batch, batch.seq))
+            .collect();
+        assert_eq!(shapes, [(2, 2), (1, 1), (1, 2)]);
     }
 }

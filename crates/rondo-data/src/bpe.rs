@@ -8,13 +8,15 @@
 //!
 //! Ids: `0..256` the bytes, 256 the end of a text, then the merges in order.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+mod merger;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::json;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
+use self::merger::Merger;
 use crate::error::DataError;
 use crate::tokenizer::{END_OF_TEXT, Tokenizer, guarded};
 
@@ -49,11 +51,8 @@ pub(crate) fn train(
     vocab_size: usize,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Tokenizer, DataError> {
-    let alphabet = byte_characters();
-    let mut spelling: Vec<String> = alphabet.iter().map(char::to_string).collect();
-    spelling.push(END_OF_TEXT.to_owned());
-    let byte_of: BTreeMap<char, u32> = alphabet.into_iter().zip(0..).collect();
-
+    let mut spelling = unmerged();
+    let byte_of: BTreeMap<char, u32> = byte_characters().into_iter().zip(0..).collect();
     let mut merger = Merger::new(words, &byte_of);
     let bytes = spelling.len();
     let wanted = vocab_size.saturating_sub(bytes) as u64;
@@ -82,21 +81,19 @@ pub(crate) fn train(
         }
         merger.merge(pair, id);
     }
-    tokenizer_from(&spelling, &merges)
-}
-
-fn tokenizer_from(
-    spelling: &[String],
-    merges: &[serde_json::Value],
-) -> Result<Tokenizer, DataError> {
-    Tokenizer::from_json("trained here", file_of(spelling, merges)?)
+    Tokenizer::from_json("trained here", file_of(&spelling, &merges)?)
 }
 
 /// Returns the `tokenizer.json` of bytes as tokens: the alphabet and no merge.
 pub(crate) fn bytes_file() -> Result<Vec<u8>, DataError> {
+    file_of(&unmerged(), &[])
+}
+
+/// Returns the spelling of the tokens before any merge, by id: the bytes and the end of a text.
+fn unmerged() -> Vec<String> {
     let mut spelling: Vec<String> = byte_characters().iter().map(char::to_string).collect();
     spelling.push(END_OF_TEXT.to_owned());
-    file_of(&spelling, &[])
+    spelling
 }
 
 /// Returns the text of a `tokenizer.json` with these tokens by id.
@@ -140,103 +137,6 @@ fn byte_characters() -> [char; 256] {
         printable @ (b'!'..=b'~' | 0xa1..=0xac | 0xae..) => char::from(printable),
         _ => replacements.next().unwrap_or('\u{100}'),
     })
-}
-
-/// Words as sequences of ids, with the count of every adjacent pair kept up to date.
-#[derive(Default)]
-struct Merger {
-    words: Vec<(Vec<u32>, u64)>,
-    counts: HashMap<Pair, u64>,
-    /// Words that contain the pair, or once did; a word may stand here twice.
-    places: HashMap<Pair, Vec<usize>>,
-    /// Pairs whose count rose since the queue was last filled.
-    raised: Vec<Pair>,
-    /// Every pair with a count that is at least its present one; outdated entries are corrected
-    /// when they come up.
-    queue: BinaryHeap<(u64, Reverse<Pair>)>,
-}
-
-impl Merger {
-    fn new(words: &WordCounts, byte_of: &BTreeMap<char, u32>) -> Self {
-        let mut merger = Self::default();
-        for (place, (word, count)) in words.0.iter().enumerate() {
-            let ids: Vec<u32> = word.chars().map(|c| byte_of[&c]).collect();
-            for pair in ids.windows(2) {
-                merger.raise((pair[0], pair[1]), *count, place);
-            }
-            merger.words.push((ids, *count));
-        }
-        merger.queue_raised();
-        merger
-    }
-
-    fn raise(&mut self, pair: Pair, by: u64, place: usize) {
-        *self.counts.entry(pair).or_default() += by;
-        let places = self.places.entry(pair).or_default();
-        if places.last() != Some(&place) {
-            places.push(place);
-        }
-        self.raised.push(pair);
-    }
-
-    fn lower(&mut self, pair: Pair, by: u64) {
-        if let Some(count) = self.counts.get_mut(&pair) {
-            *count = count.saturating_sub(by);
-        }
-    }
-
-    fn queue_raised(&mut self) {
-        self.raised.sort_unstable();
-        self.raised.dedup();
-        for pair in self.raised.drain(..) {
-            if let Some(count) = self.counts.get(&pair) {
-                self.queue.push((*count, Reverse(pair)));
-            }
-        }
-    }
-
-    /// Returns the most frequent pair, of equals the smallest, if one occurs at least twice.
-    fn most_frequent(&mut self) -> Option<Pair> {
-        while let Some((claimed, Reverse(pair))) = self.queue.pop() {
-            let count = self.counts.get(&pair).copied().unwrap_or(0);
-            if count == claimed && count >= 2 {
-                return Some(pair);
-            }
-            if count >= 2 && count < claimed {
-                self.queue.push((count, Reverse(pair)));
-            }
-        }
-        None
-    }
-
-    /// Replaces the pair by `id` in every word, from left to right without overlap.
-    fn merge(&mut self, pair: Pair, id: u32) {
-        for place in self.places.remove(&pair).unwrap_or_default() {
-            let (old, count) = std::mem::take(&mut self.words[place]);
-            let mut new = Vec::with_capacity(old.len());
-            let mut rest = old.as_slice();
-            while let Some((&first, behind)) = rest.split_first() {
-                if !(first == pair.0 && behind.first() == Some(&pair.1)) {
-                    new.push(first);
-                    rest = behind;
-                    continue;
-                }
-                rest = &behind[1..];
-                if let Some(&before) = new.last() {
-                    self.lower((before, pair.0), count);
-                    self.raise((before, id), count, place);
-                }
-                if let Some(&after) = rest.first() {
-                    self.lower((pair.1, after), count);
-                    self.raise((id, after), count, place);
-                }
-                new.push(id);
-            }
-            self.words[place] = (new, count);
-        }
-        self.counts.remove(&pair);
-        self.queue_raised();
-    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ const FORMAT: &str = "rondo-data prepared 1";
 ///
 /// When the configuration is neither, the corpus cannot be prepared, or a prepared folder is
 /// damaged.
-pub fn open_or_prepare(
+pub(crate) fn open_or_prepare(
     config: &DataConfig,
     progress: &mut dyn FnMut(PrepareProgress),
 ) -> Result<TextData, DataError> {

@@ -9,13 +9,14 @@
 //! * [`batch`]: what a trainer receives, and [`IGNORE`]
 //! * [`config`]: the `[data]` section, and every rule it has to keep
 //! * [`source`]: one enum over text and tasks
-//! * text: [`corpus`] (paths to files), `documents` (files to documents), [`dependencies`] (the
-//!   corpus that every build already has), `split` (training and validation), `bpe` and
-//!   [`tokenizer`], `encode`, [`mod@prepare`] (corpus to folder), `cache` (not twice), [`shards`]
-//!   (token files), `order` (which window is which row), [`text`] (windows to batches),
-//!   [`token_rows`] (tokens handed in for evaluation)
-//! * tasks: [`tasks`] with the word problem of a finite group and nested arithmetic
-//! * [`error`], `file`, `seed`
+//! * from text: [`corpus`] (paths to files), `documents` (files to documents), [`dependencies`] (the corpus that
+//!   every build already has), `split` (training and validation), [`tokenizer`] (text to ids) and `bpe` (trains
+//!   one), [`shards`] (token files), `encode` (documents to a token file), `prepared` (a folder of them),
+//!   [`mod@prepare`] (corpus to folder), `cache` (not twice), `order` (which window is which row), [`text`]
+//!   (windows to batches); [`token_rows`] (tokens handed in for evaluation)
+//! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic` (nested) and
+//!   [`curriculum`](tasks::curriculum)
+//! * [`error`]; `file` (regular ones only), `aside` (folders whole or not there), `seed` (named random streams)
 //!
 //! # What this crate does not know
 //!
@@ -23,6 +24,7 @@
 //! terminal (progress goes to a callback); ambient randomness; the network (cargo is asked with
 //! `--offline --locked`); the iteration order of a hash table.
 
+mod aside;
 pub mod batch;
 mod bpe;
 mod cache;
@@ -35,6 +37,7 @@ pub mod error;
 mod file;
 mod order;
 pub mod prepare;
+mod prepared;
 mod seed;
 pub mod shards;
 pub mod source;
@@ -44,17 +47,17 @@ pub mod text;
 pub mod token_rows;
 pub mod tokenizer;
 
-pub use batch::{Batch, IGNORE};
-pub use cache::open_or_prepare;
+pub use batch::{Batch, IGNORE, batches_of_rows};
 pub use config::{DataConfig, TokenizerConfig};
 pub use corpus::CorpusSource;
 pub use encode::encode_source;
 pub use error::DataError;
-pub use prepare::{CorpusInfo, PreparePhase, PrepareProgress, prepare};
+pub use prepare::{PreparePhase, PrepareProgress, prepare};
+pub use prepared::CorpusInfo;
 pub use source::Source;
 pub use tasks::Task;
 pub use tasks::curriculum::{Curriculum, CurriculumState};
 pub use tasks::group::Group;
 pub use text::TextData;
-pub use token_rows::{batches_of_rows, read_tokens};
+pub use token_rows::read_tokens;
 pub use tokenizer::Tokenizer;

@@ -6,7 +6,7 @@ use crate::batch::Batch;
 use crate::error::DataError;
 use crate::file::read_regular;
 use crate::order::WindowOrder;
-use crate::prepare::{CorpusInfo, INFO_FILE, TOKENIZER_FILE, TRAIN_FILE, VAL_FILE};
+use crate::prepared::{CorpusInfo, INFO_FILE, TOKENIZER_FILE, TRAIN_FILE, VAL_FILE};
 use crate::shards::Shard;
 use crate::tokenizer::Tokenizer;
 
@@ -91,16 +91,6 @@ impl TextData {
     /// Returns the number of tokens in the vocabulary.
     pub fn vocab_size(&self) -> usize {
         self.tokenizer.vocab_size()
-    }
-
-    /// Returns the training tokens.
-    pub fn train(&self) -> &Shard {
-        &self.train
-    }
-
-    /// Returns the validation tokens.
-    pub fn val(&self) -> &Shard {
-        &self.val
     }
 
     /// Returns training rows `first_row .. first_row + rows`, counted over the whole run: a pure
@@ -262,7 +252,7 @@ mod tests {
             let rows: Vec<usize> = batches.iter().map(|batch| batch.batch).collect();
             assert_eq!(rows, [2, 2, 1]);
             let targets: Vec<u32> = batches.into_iter().flat_map(|b| b.targets).collect();
-            assert_eq!(targets, data.val().iter().skip(1).collect::<Vec<_>>());
+            assert_eq!(targets, data.val.iter().skip(1).collect::<Vec<_>>());
             let bounded = data.val_batches(8, 5, Some(14)).expect("long enough");
             assert_eq!((bounded.len(), bounded[0].batch), (1, 2));
         });

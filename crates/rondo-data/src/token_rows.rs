@@ -7,7 +7,6 @@ use std::path::Path;
 use rondo_checkpoint::{DType, NamedTensor, TensorFile};
 use serde_json::Value;
 
-use crate::batch::Batch;
 use crate::error::DataError;
 use crate::shards::Shard;
 
@@ -23,8 +22,9 @@ const INPUT_IDS: &str = "input_ids";
 /// vocabulary; the error says where.
 pub fn read_tokens(path: &Path, vocab_size: usize) -> Result<Vec<Vec<u32>>, DataError> {
     if path.extension().is_some_and(|ending| ending == "tokens") {
-        let row = Shard::open(path)?.iter().map(Value::from).collect();
-        return checked_row(path, "", row, vocab_size).map(|row| vec![row]);
+        let shard = Shard::open(path)?;
+        let row = checked_row(path, "", shard.iter().map(Value::from), vocab_size)?;
+        return Ok(vec![row]);
     }
     let bytes = fs::read(path).map_err(DataError::io("read", path))?;
     if path
@@ -98,65 +98,30 @@ fn rows_of_tensor(
             } else {
                 String::new()
             };
-            checked_row(path, &place, row.to_vec(), vocab_size)
+            checked_row(path, &place, row.iter().cloned(), vocab_size)
         })
         .collect()
 }
 
+/// Returns the ids of a tensor of integers.
 fn integers(tensor: &NamedTensor<'_>) -> Option<Vec<Value>> {
-    let (fours, _) = tensor.bytes.as_chunks();
-    let (eights, _) = tensor.bytes.as_chunks();
+    fn ids<const N: usize, T: Into<Value>>(bytes: &[u8], id: fn([u8; N]) -> T) -> Vec<Value> {
+        let (ids, _) = bytes.as_chunks();
+        ids.iter().map(|&bytes| id(bytes).into()).collect()
+    }
     match tensor.dtype {
-        DType::I64 => Some(
-            eights
-                .iter()
-                .map(|&id| i64::from_le_bytes(id).into())
-                .collect(),
-        ),
-        DType::I32 => Some(
-            fours
-                .iter()
-                .map(|&id| i32::from_le_bytes(id).into())
-                .collect(),
-        ),
-        DType::U32 => Some(
-            fours
-                .iter()
-                .map(|&id| u32::from_le_bytes(id).into())
-                .collect(),
-        ),
+        DType::I64 => Some(ids(&tensor.bytes, i64::from_le_bytes)),
+        DType::I32 => Some(ids(&tensor.bytes, i32::from_le_bytes)),
+        DType::U32 => Some(ids(&tensor.bytes, u32::from_le_bytes)),
         _ => None,
     }
 }
 
-/// Cuts rows into consecutive windows of at most `seq` targets and gathers neighbours of equal
-/// length in batches of at most `batch`. Every token but a row's first is predicted once.
-pub fn batches_of_rows(rows: &[Vec<u32>], batch: usize, seq: usize) -> Vec<Batch> {
-    let mut batches: Vec<Batch> = Vec::new();
-    for row in rows {
-        let mut start = 0;
-        while start + 1 < row.len() {
-            let end = (start + seq.max(1) + 1).min(row.len());
-            let window = &row[start..end];
-            let targets = window.len() - 1;
-            match batches.last_mut() {
-                Some(last) if last.seq == targets && last.batch < batch => last.push_window(window),
-                _ => {
-                    let mut first = Batch::with_capacity(batch, targets);
-                    first.push_window(window);
-                    batches.push(first);
-                }
-            }
-            start = end - 1;
-        }
-    }
-    batches
-}
-
+/// Checks that values are token ids; `row` says in messages which row they are.
 fn checked_row(
     path: &Path,
     row: &str,
-    values: Vec<Value>,
+    values: impl IntoIterator<Item = Value>,
     vocab_size: usize,
 ) -> Result<Vec<u32>, DataError> {
     (0..)
@@ -196,22 +161,6 @@ mod tests {
         let path = folder.path().join("rows.json");
         fs::write(&path, text).expect("writable");
         read_tokens(&path, 10)
-    }
-
-    #[test]
-    fn windows_predict_every_token_but_a_rows_first_once() {
-        let rows = [vec![0, 1, 2, 3, 4, 5], vec![6, 7, 8], vec![9]];
-        let batches = batches_of_rows(&rows, 2, 2);
-        let targets: Vec<u32> = batches
-            .iter()
-            .flat_map(|batch| batch.targets.clone())
-            .collect();
-        assert_eq!(targets, [1, 2, 3, 4, 5, 7, 8]);
-        let shapes: Vec<_> = batches
-            .iter()
-            .map(|batch| (batch.batch, batch.seq))
-            .collect();
-        assert_eq!(shapes, [(2, 2), (1, 1), (1, 2)]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod starts;
 
 use serde::{Serialize, Serializer};
 
-use self::bounds::Units;
+use self::bounds::{Range, Units};
 use self::problem::{Fitted, Problem};
 pub use self::spread::Estimate;
 use crate::curve::Curve;
@@ -81,17 +81,8 @@ pub fn fit(kind: LawKind, curves: &[Curve]) -> Result<Fit, LawError> {
         .iter()
         .map(|curve| Fitted::new(kind, curve))
         .collect();
-    let shortly = |u: &[f64], patience| {
-        let (problem, objective) =
-            Problem::new(&fitted, SHORT_POINTS, &ranges, u).minimised(patience);
-        (objective, problem.place().to_vec())
-    };
     let starts = starts::starts(kind, units, &ranges, &fitted);
-    let mut tried: Vec<_> = starts.iter().map(|u| shortly(u, SHORT)).collect();
-    tried.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let followed = tried.iter().take(FOLLOWED).map(|(_, u)| shortly(u, LONG));
-    let best = followed.min_by(|one, other| one.0.total_cmp(&other.0));
-    let place = best.map(|(_, u)| u).unwrap_or_default();
+    let place = best_of(&starts, &ranges, &fitted);
     let (problem, _) = Problem::new(&fitted, usize::MAX, &ranges, &place)
         .off_the_ends(SLOPING)
         .minimised(LONG);
@@ -110,6 +101,21 @@ pub fn fit(kind: LawKind, curves: &[Curve]) -> Result<Fit, LawError> {
         points,
         autocorrelation,
     })
+}
+
+/// Fits some of the points shortly from every start, then longer from the best of these; returns where the best
+/// fit has ended, in free coordinates.
+fn best_of(starts: &[Vec<f64>], ranges: &[Range], fitted: &[Fitted]) -> Vec<f64> {
+    let fit = |u: &[f64], patience| {
+        let problem = Problem::new(fitted, SHORT_POINTS, ranges, u);
+        let (problem, objective) = problem.minimised(patience);
+        (objective, problem.place().to_vec())
+    };
+    let mut tried: Vec<_> = starts.iter().map(|u| fit(u, SHORT)).collect();
+    tried.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let followed = tried.iter().take(FOLLOWED).map(|(_, u)| fit(u, LONG));
+    let best = followed.min_by(|one, other| one.0.total_cmp(&other.0));
+    best.map(|(_, u)| u).unwrap_or_default()
 }
 
 fn is_constant(curve: &Curve) -> bool {

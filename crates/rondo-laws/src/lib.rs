@@ -11,12 +11,16 @@
 //!
 //! * [`schedule`]: rates over the steps of a run, and their sums; [`curve`]: the losses beside them;
 //!   [`table`]: both from the text of a CSV table
-//! * [`law`]: a law with its constants; `tissue` and `multi_power`, one form of D each; blocks of drops,
-//!   by which the latter's sums over all pairs of steps cost little
-//! * [`fit`](mod@fit): the constants from curves, by Levenberg-Marquardt; how far each can be trusted
+//! * [`law`]: a law with its constants; `tissue` and `multi_power`: one form of D each; `blocks`: how the
+//!   second sums over all pairs of steps at little cost
+//! * [`fit`](mod@fit): the constants from curves, by Levenberg-Marquardt; `bounds` and `starts`: where they are
+//!   looked for, and from where; `problem`: what is minimised; `spread` and `profile`: how far each constant
+//!   can be trusted
 //! * [`score`](mod@score): how well a law predicts curves
-//! * [`search`]: the schedule with the lowest predicted final loss
+//! * [`search`]: the schedule with the lowest predicted final loss; `knots`: a schedule of few numbers;
+//!   `descent` and `monotone`: down the gradient, and back to rates that never rise
 //! * [`rank`]: Spearman's rank correlation, of final losses and summed rates
+//! * [`error`]: what is wrong with a curve, a law's constants, or what is asked of them
 //!
 //! Numbers in, numbers out: the crate knows neither models nor run directories, opens no file and draws
 //! no picture. No clock, no randomness, no threads: the same curves give the same law.

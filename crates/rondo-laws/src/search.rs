@@ -1,23 +1,20 @@
 //! The schedule that a law predicts the lowest final loss for, among those that never rise.
 //!
-//! Rates at knots are moved down the gradient of the predicted loss and back to the nearest falling
-//! sequence, from several shapes; the best is returned. The step length is that of Barzilai and Borwein,
-//! shortened until the loss falls. Distances weigh each knot by the steps that it stands for.
+//! From each of several shapes rates at knots descend to where the loss falls no further; the best are
+//! returned, without the knots that a line shows as well.
 
+mod descent;
 mod knots;
 mod monotone;
 
 use serde::Serialize;
 
+use self::descent::Descent;
 use self::knots::Knots;
 use crate::error::LawError;
 use crate::law::Law;
 use crate::schedule::{MOST_STEPS, Schedule, sum_before_peak};
 
-/// Moves from one start at most.
-const MOVES: usize = 400;
-/// A move that wins less than this share of the loss is the last.
-const ENOUGH: f64 = 1e-11;
 /// A knot closer than this share of the peak to the line through its neighbours is left out.
 const STRAIGHT: f64 = 2e-4;
 
@@ -96,8 +93,9 @@ pub fn best_schedule(law: &Law, horizon: &Horizon) -> Result<Found, LawError> {
         let rate = |place| floor + (peak - floor) * f64::min(share(place), 1.0);
         places.iter().map(rate).collect()
     };
-    let descents = [0.0, 0.5, 0.8, 0.95].map(|until| descend(law, horizon, &knots, held(until)));
-    let best = descents
+    let descent = Descent::new(law, horizon, &knots);
+    let lowest = [0.0, 0.5, 0.8, 0.95].map(|until| descent.down_from(held(until)));
+    let best = lowest
         .into_iter()
         .min_by(|one, other| one.loss.total_cmp(&other.loss));
     let rates = best.map(|state| state.rates).unwrap_or_default();
@@ -111,77 +109,6 @@ pub fn best_schedule(law: &Law, horizon: &Horizon) -> Result<Found, LawError> {
         pieces,
         loss: losses.last().copied().unwrap_or(f64::NAN),
     })
-}
-
-/// Rates at the knots, the loss they lead to, and its derivative by them per unit of mass.
-#[derive(Clone)]
-struct State {
-    rates: Vec<f64>,
-    loss: f64,
-    slopes: Vec<f64>,
-}
-
-fn descend(law: &Law, horizon: &Horizon, knots: &Knots, start: Vec<f64>) -> State {
-    let steps = knots.places().last().map_or(1, |last| last + 1);
-    let masses = knots.gathered(&vec![1.0; steps]);
-    let evaluate = |rates: Vec<f64>| {
-        let (loss, by_step) = law.last(&knots.steps(&rates));
-        let slopes = knots.gathered(&by_step);
-        let slopes = slopes.iter().zip(&masses).map(|(slope, mass)| slope / mass);
-        State {
-            slopes: slopes.collect(),
-            rates,
-            loss,
-        }
-    };
-    let product = |xs: &[f64], ys: &[f64]| -> f64 {
-        let pairs = xs.iter().zip(ys).zip(&masses);
-        pairs.map(|((x, y), mass)| x * y * mass).sum()
-    };
-    let moved = |state: &State, length: f64| {
-        let pairs = state.rates.iter().zip(&state.slopes);
-        let mut rates: Vec<f64> = pairs.map(|(rate, slope)| rate - length * slope).collect();
-        // The warm-up ends at the peak.
-        rates[0] = horizon.peak;
-        monotone::project(&mut rates[1..], &masses[1..], horizon.floor, horizon.peak);
-        rates
-    };
-    let difference = |one: &[f64], other: &[f64]| -> Vec<f64> {
-        one.iter().zip(other).map(|(x, y)| x - y).collect()
-    };
-    let mut state = evaluate(start);
-    let steepest = state.slopes[1..]
-        .iter()
-        .fold(0.0, |most: f64, slope| most.max(slope.abs()));
-    let mut length = 0.1 * horizon.peak / steepest.max(f64::MIN_POSITIVE);
-    for _ in 0..MOVES {
-        let longest = length;
-        let shorter = (0..40).map(|halvings| {
-            let next = evaluate(moved(&state, longest * 0.5_f64.powi(halvings)));
-            let step = difference(&next.rates, &state.rates);
-            let promised = -product(&state.slopes, &step);
-            (next, step, promised)
-        });
-        let mut falling = shorter.filter(|(next, _, promised)| {
-            next.loss.is_finite() && next.loss <= state.loss - 1e-4 * promised.max(0.0)
-        });
-        let Some((next, step, _)) = falling.next() else {
-            break;
-        };
-        let won = state.loss - next.loss;
-        let bend = product(&step, &difference(&next.slopes, &state.slopes));
-        length = match bend > 0.0 {
-            true => product(&step, &step) / bend,
-            false => 4.0 * length,
-        };
-        let enough = won <= ENOUGH * next.loss.abs();
-        drop(falling);
-        state = next;
-        if enough || !length.is_finite() {
-            break;
-        }
-    }
-    state
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl Length {
     }
 
     /// Returns whether the length is 0 in every run.
-    pub fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(self) -> bool {
         match self {
             Self::Steps(count) | Self::Tokens(count) => count == 0,
             Self::Fraction(fraction) => fraction <= 0.0,

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::check;
 
 /// Takes the key of a violation and what is wrong.
-pub type Report<'a> = &'a mut dyn FnMut(&str, String);
+pub(crate) type Report<'a> = &'a mut dyn FnMut(&str, String);
 
 /// What a sweep is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,17 +123,12 @@ impl SweepFile {
     /// Every violation at once, with key and line.
     pub fn parse(name: &str, text: &str) -> Result<Self, Violations> {
         let document = Document::parse(name, text)?;
-        document.read_checked(&|file: &Self, report| file.validate(report))
+        document.read_checked(&check::check)
     }
 
     /// Returns the path of the run configuration, relative to the current folder.
     pub fn base(&self) -> &str {
         &self.base
-    }
-
-    /// Reports every violation by its key.
-    pub fn validate(&self, report: Report<'_>) {
-        check::check(self, report);
     }
 }
 

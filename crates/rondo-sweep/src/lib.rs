@@ -45,4 +45,4 @@ pub use plan::Planned;
 pub use results::{Results, Row};
 
 /// The key of a run's configuration that the seeds are given to.
-pub const SEED_KEY: &str = "run.seed";
+pub(crate) const SEED_KEY: &str = "run.seed";

@@ -1,6 +1,13 @@
 //! Assignments from the command line.
 
 use super::*;
+use crate::path;
+
+/// Tells where a dotted key was written.
+fn origin(document: &Document, key: &str) -> Origin {
+    let node = path::parse(key).and_then(|path| document.root.get(&path));
+    node.map_or(Origin::Missing, |node| node.origin.clone())
+}
 
 #[test]
 fn overrides_are_read_as_toml_or_else_as_text_and_make_the_tables_they_need() {
@@ -32,15 +39,18 @@ fn overrides_are_read_as_toml_or_else_as_text_and_make_the_tables_they_need() {
 
     let text = "model.recurrence.mean=4.5".to_owned();
     assert_eq!(
-        document.origin("model.recurrence.mean"),
+        origin(&document, "model.recurrence.mean"),
         Origin::Override { text }
     );
     assert_eq!(
-        document.origin("model.recurrence"),
+        origin(&document, "model.recurrence"),
         Origin::File { line: 11 }
     );
-    assert_eq!(document.origin("perturb.1.kind"), Origin::File { line: 36 });
-    assert_eq!(document.origin("train.nothing"), Origin::Missing);
+    assert_eq!(
+        origin(&document, "perturb.1.kind"),
+        Origin::File { line: 36 }
+    );
+    assert_eq!(origin(&document, "train.nothing"), Origin::Missing);
 
     let mut empty = Document::parse("empty.toml", "").expect("no text is TOML");
     empty.set("model.recurrence.mean=2");

@@ -187,11 +187,11 @@ fn a_target_out_of_reach_is_told_by_the_time_at_the_lower_bound() {
             strength = controller.observe(step, 2.5).strength;
         }
         assert!((strength - config.min_strength).abs() < 1e-15);
-        let told = controller.at_lower_bound_for();
+        let told = controller.state().at_lower_bound;
         assert!(told > 800 && told < 1000, "{told}");
         // One loss far below: the average is below the target at once.
         controller.observe(1001, -100.0);
-        assert_eq!(controller.at_lower_bound_for(), 0);
+        assert_eq!(controller.state().at_lower_bound, 0);
     }
 }
 

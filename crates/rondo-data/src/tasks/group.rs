@@ -90,7 +90,7 @@ impl Group {
     /// # Panics
     ///
     /// When `n` lies outside the bounds that [`crate::DataConfig::validate`] checks.
-    pub fn table(self) -> GroupTable {
+    pub(crate) fn table(self) -> GroupTable {
         let (min, max) = self.bounds();
         assert!(
             (min..=max).contains(&self.n()),
@@ -136,7 +136,7 @@ fn closure(points: usize, generators: &[Permutation]) -> BTreeSet<Permutation> {
 
 /// The multiplication (Cayley) table of a group; element 0 is the identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupTable {
+pub(crate) struct GroupTable {
     order: usize,
     /// `products[a * order + b] = a · b`.
     products: Vec<u32>,
@@ -144,7 +144,7 @@ pub struct GroupTable {
 
 impl GroupTable {
     /// Returns the number of elements.
-    pub fn order(&self) -> usize {
+    pub(crate) fn order(&self) -> usize {
         self.order
     }
 
@@ -153,7 +153,7 @@ impl GroupTable {
     /// # Panics
     ///
     /// When `a` or `b` is not an element.
-    pub fn product(&self, a: u32, b: u32) -> u32 {
+    pub(crate) fn product(&self, a: u32, b: u32) -> u32 {
         self.products[a as usize * self.order + b as usize]
     }
 }

@@ -13,6 +13,7 @@ use crate::law::{LawKind, Prepared, Value};
 
 /// δ, in log loss.
 pub(super) const DELTA: f64 = 1e-3;
+
 /// A curve with what a law needs of it.
 #[derive(Clone, Debug)]
 pub(super) struct Fitted {
@@ -28,23 +29,13 @@ impl Fitted {
         }
     }
 
-    pub(super) fn prepared(&self) -> &Prepared {
-        &self.prepared
-    }
-
     /// Returns how many points the curve has.
     pub(super) fn points(&self) -> usize {
         self.log_losses.len()
     }
 
-    /// Returns the law's values at at most `most` points, and the log losses there.
-    pub(super) fn evaluate(&self, constants: &[f64], most: usize) -> (Vec<Value>, Vec<f64>) {
-        let (places, log_losses) = self.chosen(most);
-        (self.prepared.evaluate(constants, &places), log_losses)
-    }
-
-    /// Returns the places of at most `most` points, evenly chosen, and their log losses.
-    pub(super) fn chosen(&self, most: usize) -> (Vec<usize>, Vec<f64>) {
+    /// Returns at most `most` points of the curve, evenly chosen.
+    pub(super) fn chosen(&self, most: usize) -> Chosen<'_> {
         let points = self.prepared.points();
         let count = points.len().min(most);
         let last = points.len() - 1;
@@ -52,7 +43,26 @@ impl Fitted {
             1 => last,
             _ => i * last / (count - 1),
         });
-        indices.map(|i| (points[i], self.log_losses[i])).unzip()
+        let (places, log_losses) = indices.map(|i| (points[i], self.log_losses[i])).unzip();
+        Chosen {
+            prepared: &self.prepared,
+            places,
+            log_losses,
+        }
+    }
+}
+
+/// Points of a curve, and the log losses that a law is to have there.
+pub(super) struct Chosen<'a> {
+    prepared: &'a Prepared,
+    pub(super) places: Vec<usize>,
+    pub(super) log_losses: Vec<f64>,
+}
+
+impl Chosen<'_> {
+    /// Returns the law's values at the points.
+    pub(super) fn evaluate(&self, constants: &[f64]) -> Vec<Value> {
+        self.prepared.evaluate(constants, &self.places)
     }
 }
 
@@ -65,7 +75,7 @@ pub(super) struct Residual {
 
 /// Points of curves, and the constants that a law is tried with there.
 pub(super) struct Problem<'a> {
-    curves: Vec<(&'a Prepared, Vec<usize>, Vec<f64>)>,
+    curves: Vec<Chosen<'a>>,
     ranges: &'a [Range],
     u: DVector<f64>,
     residuals: Vec<Residual>,
@@ -74,12 +84,8 @@ pub(super) struct Problem<'a> {
 impl<'a> Problem<'a> {
     /// Takes at most `most` points of each curve.
     pub(super) fn new(curves: &'a [Fitted], most: usize, ranges: &'a [Range], u: &[f64]) -> Self {
-        let curves = curves.iter().map(|curve| {
-            let (places, losses) = curve.chosen(most);
-            (&curve.prepared, places, losses)
-        });
         let mut problem = Self {
-            curves: curves.collect(),
+            curves: curves.iter().map(|curve| curve.chosen(most)).collect(),
             ranges,
             u: DVector::from_column_slice(u),
             residuals: Vec::new(),
@@ -128,7 +134,7 @@ impl<'a> Problem<'a> {
 
     /// Returns the number of points of each curve.
     pub(super) fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.curves.iter().map(|(_, places, _)| places.len())
+        self.curves.iter().map(|curve| curve.places.len())
     }
 
     /// Returns r of every point, and its derivatives by the free coordinates.
@@ -137,25 +143,19 @@ impl<'a> Problem<'a> {
     }
 
     fn evaluate(&mut self) {
-        let curves = self.curves.iter();
-        let curves = curves.map(|(prepared, places, logs)| (*prepared, &places[..], &logs[..]));
-        self.residuals = residuals(curves, self.ranges, self.u.as_slice());
+        self.residuals = residuals(&self.curves, self.ranges, self.u.as_slice());
     }
 }
 
-/// Returns r at places of curves, for the constants at u.
-pub(super) fn residuals<'a>(
-    curves: impl Iterator<Item = (&'a Prepared, &'a [usize], &'a [f64])>,
-    ranges: &[Range],
-    u: &[f64],
-) -> Vec<Residual> {
+/// Returns r at the points of curves, for the constants at u.
+pub(super) fn residuals(curves: &[Chosen<'_>], ranges: &[Range], u: &[f64]) -> Vec<Residual> {
     let pairs = || ranges.iter().zip(u);
     let constants: Vec<f64> = pairs().map(|(range, u)| range.value(*u)).collect();
     let by_place: Vec<f64> = pairs().map(|(range, u)| range.slope(*u)).collect();
     let mut residuals = Vec::new();
-    for (prepared, places, log_losses) in curves {
-        let values = prepared.evaluate(&constants, places);
-        for (value, log_loss) in values.iter().zip(log_losses) {
+    for curve in curves {
+        let values = curve.evaluate(&constants);
+        for (value, log_loss) in values.iter().zip(&curve.log_losses) {
             // Constants that predict a loss at or below zero are far away, not impossible.
             let loss = value.loss.max(f64::MIN_POSITIVE);
             let slopes = value.slopes.iter().zip(&by_place);

@@ -11,7 +11,7 @@ use nalgebra::{DMatrix, DVector, Dyn};
 
 use super::SLOPING;
 use super::bounds::Range;
-use super::problem::{Fitted, Residual, residuals};
+use super::problem::{Chosen, Fitted, Residual, residuals};
 
 /// Points of each curve that stand for all of them.
 const POINTS: usize = 48;
@@ -22,7 +22,8 @@ const HALVINGS: usize = 4;
 
 /// A fit's predictions, and the distance from them that is allowed.
 pub(super) struct Profile<'a> {
-    curves: Vec<(&'a Fitted, Vec<usize>, Vec<f64>)>,
+    /// Points with the predicted log losses.
+    curves: Vec<Chosen<'a>>,
     /// The root of how many points each residual stands for.
     weights: Vec<f64>,
     ranges: &'a [Range],
@@ -44,12 +45,12 @@ impl<'a> Profile<'a> {
         let constants: Vec<f64> = ranges.iter().zip(place).map(|(r, u)| r.value(*u)).collect();
         let (mut curves, mut weights) = (Vec::new(), Vec::new());
         for curve in fitted {
-            let (places, _) = curve.chosen(POINTS);
-            let (values, _) = curve.evaluate(&constants, POINTS);
-            let logs: Vec<f64> = values.iter().map(|value| value.loss.ln()).collect();
-            let share = curve.points() as f64 / places.len() as f64;
-            weights.extend(places.iter().map(|_| share.sqrt()));
-            curves.push((curve, places, logs));
+            let mut chosen = curve.chosen(POINTS);
+            let values = chosen.evaluate(&constants);
+            chosen.log_losses = values.iter().map(|value| value.loss.ln()).collect();
+            let share = curve.points() as f64 / chosen.places.len() as f64;
+            weights.extend(chosen.places.iter().map(|_| share.sqrt()));
+            curves.push(chosen);
         }
         Self {
             curves,
@@ -128,13 +129,7 @@ struct Follow<'a> {
 
 impl Follow<'_> {
     fn evaluate(&mut self) {
-        self.residuals = residuals(
-            self.profile.curves.iter().map(|(curve, places, logs)| {
-                (curve.prepared(), places.as_slice(), logs.as_slice())
-            }),
-            self.profile.ranges,
-            &self.u,
-        );
+        self.residuals = residuals(&self.profile.curves, self.profile.ranges, &self.u);
     }
 
     /// Returns the place of a free constant among all.

@@ -51,8 +51,9 @@ pub(super) fn starts(
 fn solve_linear(constants: &mut [f64], units: Units, curves: &[Fitted]) {
     let mut rows = Vec::new();
     for curve in curves {
-        let (values, log_losses) = curve.evaluate(constants, POINTS);
-        for (value, log_loss) in values.iter().zip(log_losses) {
+        let chosen = curve.chosen(POINTS);
+        let values = chosen.evaluate(constants);
+        for (value, log_loss) in values.iter().zip(chosen.log_losses) {
             let weight = (-log_loss).exp();
             rows.extend([0, 1, 3].map(|index| value.slopes[index] * weight));
         }

@@ -1,0 +1,96 @@
+use super::*;
+
+fn parse(json: &str) -> Result<DataConfig, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
+fn broken_keys(config: &DataConfig) -> Vec<String> {
+    let mut keys = Vec::new();
+    config.validate(&mut |key, _| keys.push(key.to_owned()));
+    keys
+}
+
+#[test]
+fn the_shortest_sections_are_valid_and_come_back_from_their_own_text() {
+    for json in [
+        r#"{"kind":"text"}"#,
+        r#"{"kind":"text","tokenizer":{"kind":"bytes"},"max_bytes":9}"#,
+        r#"{"kind":"text","tokenizer":{"kind":"bpe"}}"#,
+        r#"{"kind":"prepared","path":"p"}"#,
+        r#"{"kind":"none"}"#,
+        r#"{"kind":"word-problem"}"#,
+        r#"{"kind":"word-problem","group":{"kind":"alternating","n":5}}"#,
+        r#"{"kind":"arithmetic","curriculum":{"start":1,"step":1,"max":5}}"#,
+    ] {
+        let config = parse(json).expect(json);
+        assert!(broken_keys(&config).is_empty(), "{json}");
+        let text = serde_json::to_string(&config).expect("a config is plain data");
+        assert_eq!(parse(&text).expect("its own text"), config);
+    }
+    assert_eq!(
+        parse(r#"{"kind":"text"}"#).expect("valid"),
+        DataConfig::default()
+    );
+}
+
+#[test]
+fn guessing_is_right_once_in_as_many_answers() {
+    for (json, answers) in [
+        (r#"{"kind":"word-problem"}"#, 6.0),
+        (r#"{"kind":"arithmetic","modulus":3}"#, 3.0),
+    ] {
+        let chance = parse(json).expect(json).chance_accuracy();
+        let expected: f64 = 1.0 / answers;
+        assert!((chance.expect("a task") - expected).abs() < 1e-15, "{json}");
+    }
+    assert_eq!(DataConfig::default().chance_accuracy(), None);
+}
+
+#[test]
+fn unknown_keys_are_refused_everywhere() {
+    for json in [
+        r#"{"kind":"text","path":"x"}"#,
+        r#"{"kind":"text","tokenizer":{"kind":"bytes","vocab_size":300}}"#,
+        r#"{"kind":"prepared","path":"p","cache":"c"}"#,
+        r#"{"kind":"none","path":"p"}"#,
+        r#"{"kind":"word-problem","group":{"kind":"cyclic","n":5,"order":5}}"#,
+        r#"{"kind":"arithmetic","curriculum":{"start":1,"step":1,"max":5,"min":0}}"#,
+        r#"{"kind":"word_problem"}"#,
+    ] {
+        assert!(parse(json).is_err(), "{json}");
+    }
+}
+
+#[test]
+fn every_violation_is_reported_with_its_key() {
+    let text = DataConfig::Text {
+        paths: vec!["a".to_owned(), String::new()],
+        tokenizer: TokenizerConfig::Bpe { vocab_size: 256 },
+        val_fraction: f64::NAN,
+        max_bytes: Some(0),
+        cache: String::new(),
+        json_field: String::new(),
+    };
+    assert_eq!(
+        broken_keys(&text),
+        [
+            "paths.1",
+            "tokenizer.vocab_size",
+            "val_fraction",
+            "max_bytes",
+            "cache",
+            "json_field"
+        ]
+    );
+    let words = DataConfig::WordProblem {
+        group: Group::Symmetric { n: 7 },
+        curriculum: Curriculum::new(0, 1, 4),
+    };
+    assert_eq!(broken_keys(&words), ["group.n", "curriculum.start"]);
+    let trees = DataConfig::Arithmetic {
+        modulus: 1,
+        seq: 30,
+        curriculum: Curriculum::new(1, 1, 4),
+    };
+    assert_eq!(broken_keys(&trees), ["modulus", "seq"]);
+}

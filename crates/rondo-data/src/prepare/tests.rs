@@ -1,0 +1,115 @@
+use super::*;
+use crate::shards::Shard;
+
+fn corpus(texts: &[&str]) -> (tempfile::TempDir, CorpusSource) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (index, text) in texts.iter().enumerate() {
+        fs::write(folder.path().join(format!("{index:03}.txt")), text).expect("writable");
+    }
+    let paths = vec![folder.path().display().to_string()];
+    (folder, CorpusSource::new(&paths, "text"))
+}
+
+fn prepared(source: &CorpusSource, tokenizer: &TokenizerConfig, out: &Path) -> CorpusInfo {
+    prepare(source, tokenizer, 0.3, None, out, &mut |_| {}).expect("a good corpus")
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("readable");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("readable").file_name().display().to_string())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn every_document_ends_with_the_end_of_text_and_counts_add_up() {
+    let (_texts, source) = corpus(&["aa", "bb", "cc", "aa", "dd"]);
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let folder = out.path().join("p");
+    let info = prepared(&source, &TokenizerConfig::Bytes {}, &folder);
+    assert_eq!(names(&folder), [INFO_FILE, TRAIN_FILE, VAL_FILE]);
+    assert_eq!(names(out.path()), ["p"]);
+    assert_eq!((info.documents, info.duplicates), (5, 1));
+    assert_eq!((info.train_documents, info.val_documents), (3, 1));
+    assert_eq!((info.train_bytes, info.val_bytes), (6, 2));
+    assert_eq!((info.train_tokens, info.val_tokens), (9, 3));
+    let train = Shard::open(&folder.join(TRAIN_FILE)).expect("just written");
+    let tokens: Vec<u32> = train.iter().collect();
+    for document in tokens.chunks(3) {
+        assert_eq!(document[0], document[1]);
+        assert_eq!(document[2], 256);
+    }
+}
+
+#[test]
+fn two_runs_write_the_same_bytes() {
+    let texts: Vec<String> = (0..30)
+        .map(|i| format!("number {i} and {}\n", i * i))
+        .collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (_texts, source) = corpus(&texts);
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let bpe = TokenizerConfig::Bpe { vocab_size: 290 };
+    let [first, second] = ["a", "b"].map(|name| out.path().join(name));
+    assert_eq!(
+        prepared(&source, &bpe, &first),
+        prepared(&source, &bpe, &second)
+    );
+    for name in names(&first) {
+        let [a, b] = [&first, &second].map(|folder| fs::read(folder.join(&name)));
+        assert_eq!(a.expect("readable"), b.expect("readable"), "{name}");
+    }
+}
+
+#[test]
+fn the_tokenizer_does_not_see_the_validation_text() {
+    let train = "aba aba aba aba aba aba aba aba aba aba\n";
+    let (_texts, source) = corpus(&[train, "zqzqzqzqzqzq"]);
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let folder = out.path().join("p");
+    prepared(&source, &TokenizerConfig::Bpe { vocab_size: 300 }, &folder);
+    let tokenizer = Tokenizer::load(&folder.join(TOKENIZER_FILE)).expect("just written");
+    assert_eq!(tokenizer.encode("zqzq").expect("bytes").len(), 4);
+    assert!(tokenizer.encode("aba").expect("bytes").len() < 3);
+}
+
+#[test]
+fn a_failed_preparation_leaves_nothing_behind() {
+    let (_texts, source) = corpus(&["aa", "bb"]);
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let missing = TokenizerConfig::File {
+        path: out.path().join("no.json").display().to_string(),
+    };
+    let folder = out.path().join("p");
+    let run =
+        |tokenizer, fraction| prepare(&source, tokenizer, fraction, None, &folder, &mut |_| {});
+    assert!(run(&missing, 0.5).is_err());
+    assert!(names(out.path()).is_empty());
+    assert!(run(&TokenizerConfig::Bytes {}, 1.5).is_err());
+    run(&TokenizerConfig::Bytes {}, 0.5).expect("a good corpus");
+    let again = run(&TokenizerConfig::Bytes {}, 0.5).expect_err("the folder exists");
+    assert!(again.to_string().contains("exists already"), "{again}");
+}
+
+#[test]
+fn progress_ends_at_its_total_in_every_phase() {
+    let (_texts, source) = corpus(&["aaaa aaaa", "bbbb bbbb", "cccc cccc"]);
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let mut last = Vec::new();
+    let mut hear = |heard: PrepareProgress| {
+        last.retain(|(phase, _, _)| *phase != heard.phase);
+        last.push((heard.phase, heard.done, heard.total));
+    };
+    let bpe = TokenizerConfig::Bpe { vocab_size: 259 };
+    prepare(&source, &bpe, 0.3, None, &out.path().join("p"), &mut hear).expect("good");
+    assert_eq!(
+        last,
+        [
+            (PreparePhase::Reading, 27, 27),
+            (PreparePhase::TrainingTokenizer, 2, 2),
+            (PreparePhase::Encoding, 27, 27)
+        ]
+    );
+}

@@ -1,0 +1,85 @@
+//! Tokens written to a file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::beyond;
+use super::header::{HEADER_BYTES, Header, Width};
+use crate::error::DataError;
+
+/// Writes tokens to a file that becomes valid with [`ShardWriter::finish`].
+pub struct ShardWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    hasher: blake3::Hasher,
+    header: Header,
+}
+
+impl ShardWriter {
+    /// Creates a file for the tokens of one tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// When the file exists or cannot be written.
+    pub fn create(path: &Path, vocab_size: usize, tokenizer: [u8; 32]) -> Result<Self, DataError> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .map(BufWriter::new)
+            .map_err(DataError::io("create", path))?;
+        file.write_all(&[0; HEADER_BYTES])
+            .map_err(DataError::io("write", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            hasher: blake3::Hasher::new(),
+            header: Header {
+                width: Width::of_vocab(vocab_size),
+                count: 0,
+                vocab_size: vocab_size as u64,
+                tokenizer,
+                body: [0; 32],
+            },
+        })
+    }
+
+    /// Appends tokens.
+    ///
+    /// # Errors
+    ///
+    /// When a token lies beyond the vocabulary or the file cannot be written.
+    pub fn push(&mut self, tokens: &[u32]) -> Result<(), DataError> {
+        let width = self.header.width as usize;
+        let mut bytes = Vec::with_capacity(tokens.len() * width);
+        for (position, &token) in (self.header.count..).zip(tokens) {
+            if u64::from(token) >= self.header.vocab_size {
+                return Err(beyond(&self.path, position, token, self.header.vocab_size));
+            }
+            bytes.extend_from_slice(&token.to_le_bytes()[..width]);
+        }
+        self.header.count += tokens.len() as u64;
+        self.hasher.update(&bytes);
+        self.file
+            .write_all(&bytes)
+            .map_err(DataError::io("write", &self.path))
+    }
+
+    /// Writes the header, hands the file to the disk and returns the number of tokens.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn finish(mut self) -> Result<u64, DataError> {
+        self.header.body = *self.hasher.finalize().as_bytes();
+        let mut seal = || {
+            self.file.seek(SeekFrom::Start(0))?;
+            self.file.write_all(&self.header.to_bytes())?;
+            self.file.flush()?;
+            self.file.get_ref().sync_all()
+        };
+        seal().map_err(DataError::io("write", &self.path))?;
+        Ok(self.header.count)
+    }
+}

@@ -1,0 +1,111 @@
+//! Down from one schedule to where the predicted loss falls no further.
+//!
+//! Rates at knots are moved down the gradient of the loss and back to the nearest falling sequence. The step
+//! length is that of Barzilai and Borwein, shortened until the loss falls. Distances weigh each knot by the
+//! steps that it stands for, its mass.
+
+use super::knots::Knots;
+use super::{Horizon, monotone};
+use crate::law::Law;
+
+/// Moves from one start at most.
+const MOVES: usize = 400;
+/// A move that wins less than this share of the loss is the last.
+const ENOUGH: f64 = 1e-11;
+/// Halvings of one move at most.
+const HALVINGS: i32 = 40;
+
+/// Rates at the knots, the loss they lead to, and its derivative by them per unit of mass.
+pub(super) struct State {
+    pub(super) rates: Vec<f64>,
+    pub(super) loss: f64,
+    slopes: Vec<f64>,
+}
+
+/// What descents have in common, wherever they begin.
+pub(super) struct Descent<'a> {
+    law: &'a Law,
+    horizon: &'a Horizon,
+    knots: &'a Knots,
+    masses: Vec<f64>,
+}
+
+impl<'a> Descent<'a> {
+    pub(super) fn new(law: &'a Law, horizon: &'a Horizon, knots: &'a Knots) -> Self {
+        let steps = knots.places().last().map_or(1, |last| last + 1);
+        Self {
+            law,
+            horizon,
+            knots,
+            masses: knots.gathered(&vec![1.0; steps]),
+        }
+    }
+
+    /// Returns where the way down from rates ends.
+    pub(super) fn down_from(&self, start: Vec<f64>) -> State {
+        let mut state = self.evaluate(start);
+        let steepest = state.slopes[1..]
+            .iter()
+            .fold(0.0, |most: f64, slope| most.max(slope.abs()));
+        let mut length = 0.1 * self.horizon.peak / steepest.max(f64::MIN_POSITIVE);
+        for _ in 0..MOVES {
+            let Some((next, step)) = self.lower(&state, length) else {
+                break;
+            };
+            let won = state.loss - next.loss;
+            let bend = self.product(&step, &difference(&next.slopes, &state.slopes));
+            length = match bend > 0.0 {
+                true => self.product(&step, &step) / bend,
+                false => 4.0 * length,
+            };
+            let enough = won <= ENOUGH * next.loss.abs();
+            state = next;
+            if enough || !length.is_finite() {
+                break;
+            }
+        }
+        state
+    }
+
+    fn evaluate(&self, rates: Vec<f64>) -> State {
+        let (loss, by_step) = self.law.last(&self.knots.steps(&rates));
+        let slopes = self.knots.gathered(&by_step);
+        let slopes = slopes.iter().zip(&self.masses);
+        State {
+            slopes: slopes.map(|(slope, mass)| slope / mass).collect(),
+            rates,
+            loss,
+        }
+    }
+
+    /// Returns a state with a lower loss, and the step to it: `longest`, or half of it, or a quarter and so on.
+    fn lower(&self, state: &State, longest: f64) -> Option<(State, Vec<f64>)> {
+        (0..HALVINGS).find_map(|halvings| {
+            let next = self.evaluate(self.moved(state, longest * 0.5_f64.powi(halvings)));
+            let step = difference(&next.rates, &state.rates);
+            let promised = -self.product(&state.slopes, &step);
+            let falls = next.loss.is_finite() && next.loss <= state.loss - 1e-4 * promised.max(0.0);
+            falls.then_some((next, step))
+        })
+    }
+
+    /// Returns the nearest falling rates to those `length` down the gradient.
+    fn moved(&self, state: &State, length: f64) -> Vec<f64> {
+        let Horizon { peak, floor, .. } = *self.horizon;
+        let pairs = state.rates.iter().zip(&state.slopes);
+        let mut rates: Vec<f64> = pairs.map(|(rate, slope)| rate - length * slope).collect();
+        // The warm-up ends at the peak.
+        rates[0] = peak;
+        monotone::project(&mut rates[1..], &self.masses[1..], floor, peak);
+        rates
+    }
+
+    fn product(&self, xs: &[f64], ys: &[f64]) -> f64 {
+        let pairs = xs.iter().zip(ys).zip(&self.masses);
+        pairs.map(|((x, y), mass)| x * y * mass).sum()
+    }
+}
+
+fn difference(one: &[f64], other: &[f64]) -> Vec<f64> {
+    one.iter().zip(other).map(|(x, y)| x - y).collect()
+}
