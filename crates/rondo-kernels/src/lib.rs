@@ -11,7 +11,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`vector`] | lanes, sums, the exponential |
+//! | `vector` | lanes, sums, the exponential |
 //! | [`rows`] | pieces of work of fixed size |
 //! | [`matrix`], [`product`] | views and products |
 //! | [`norm`], [`gated`], [`attention`] | the functions of a layer |
@@ -42,5 +42,7 @@ pub mod product;
 pub mod rows;
 pub mod self_attention;
 pub mod sublayer;
+#[cfg(test)]
+mod threads;
 pub mod update;
-pub mod vector;
+mod vector;

@@ -31,14 +31,14 @@ static FREE: FreeList = FreeList(Mutex::new(Vec::new()));
 ///
 /// The program keeps as many as it had in use at a time.
 #[derive(Debug)]
-pub struct Scratch {
+pub(crate) struct Scratch {
     numbers: Vec<f32>,
     length: usize,
 }
 
 impl Scratch {
     /// Borrows `length` arbitrary numbers.
-    pub fn of(length: usize) -> Self {
+    pub(crate) fn of(length: usize) -> Self {
         let numbers = FREE.take(length);
         Self { numbers, length }
     }

@@ -8,7 +8,7 @@ use crate::vector::vectorized;
 const TASK: usize = 1 << 15;
 
 /// Returns how many rows of `width` elements make a task.
-pub fn rows_per_task(width: usize) -> usize {
+pub(crate) fn rows_per_task(width: usize) -> usize {
     (TASK / width.max(1)).max(1)
 }
 
@@ -17,7 +17,7 @@ pub fn rows_per_task(width: usize) -> usize {
 /// # Shapes
 ///
 /// `out`: `[rows, width]`.
-pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+pub(crate) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     let per_task = rows_per_task(width);
     if out.len() <= per_task * width {
         return work(0, out);
@@ -32,7 +32,7 @@ pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) 
 /// # Shapes
 ///
 /// `a`: `[rows, a_width]`; `b`: `[rows, b_width]`.
-pub fn for_rows_of_two(
+pub(crate) fn for_rows_of_two(
     (a, a_width): (&mut [f32], usize),
     (b, b_width): (&mut [f32], usize),
     work: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
@@ -56,7 +56,7 @@ pub fn for_rows_of_two(
 /// # Shapes
 ///
 /// `out`: `[rows, width]`; `partial` and the result: `[length]`.
-pub fn for_rows_with_sums(
+pub(crate) fn for_rows_with_sums(
     out: &mut [f32],
     width: usize,
     length: usize,
@@ -78,11 +78,6 @@ pub fn for_rows_with_sums(
         .enumerate()
         .map(run)
         .collect();
-    add_in_order(length, partials)
-}
-
-/// Adds vectors of `length` one after another.
-fn add_in_order(length: usize, partials: Vec<Vec<f32>>) -> Vec<f32> {
     let mut sums = vec![0.0; length];
     for partial in partials {
         for (sum, part) in sums.iter_mut().zip(partial) {
@@ -90,32 +85,6 @@ fn add_in_order(length: usize, partials: Vec<Vec<f32>>) -> Vec<f32> {
         }
     }
     sums
-}
-
-/// Sums `work(first_row, rows, partial)` over runs of rows into a vector of `length` sums.
-///
-/// Each run adds to its own `partial`, zero at first; the partial sums are added in the order of
-/// the rows.
-pub fn sum_rows(
-    rows: usize,
-    width: usize,
-    length: usize,
-    work: impl Fn(usize, usize, &mut [f32]) + Sync,
-) -> Vec<f32> {
-    let per_task = rows_per_task(width);
-    let run = |task: usize| {
-        let mut partial = vec![0.0; length];
-        let first = task * per_task;
-        work(first, per_task.min(rows - first), &mut partial);
-        partial
-    };
-    let tasks = rows.div_ceil(per_task);
-    let partials: Vec<Vec<f32>> = if tasks <= 1 {
-        (0..tasks).map(run).collect()
-    } else {
-        (0..tasks).into_par_iter().map(run).collect()
-    };
-    add_in_order(length, partials)
 }
 
 /// Multiplies every element by `factor`, in parallel; by 1 without touching memory.

@@ -8,21 +8,21 @@
 use pulp::WithSimd;
 
 /// Partial sums of a reduction: the f32 lanes of an AVX-512 register.
-pub const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// Runs `work` compiled for the instructions of this machine.
 ///
 /// `work` itself and what it calls must be `#[inline(always)]` to be compiled along: else they stay
 /// what the baseline has, three times slower.
 #[inline]
-pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     with_simd(work)
 }
 
 /// As [`vectorized`], for work that names the registers.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub fn with_simd<W: WithSimd>(work: W) -> W::Output {
+pub(crate) fn with_simd<W: WithSimd>(work: W) -> W::Output {
     use pulp::Simd;
     use pulp::x86::{V3, V4};
 
@@ -58,7 +58,7 @@ fn allows(level: Level) -> bool {
 /// As [`vectorized`], for work that names the registers.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-pub fn with_simd<W: WithSimd>(work: W) -> W::Output {
+pub(crate) fn with_simd<W: WithSimd>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(work)
 }
 
@@ -67,7 +67,7 @@ pub fn with_simd<W: WithSimd>(work: W) -> W::Output {
 /// `e^x = 2^n · e^r` with `n = round(x / ln 2)` and `|r| ≤ ln 2 / 2`, `e^r` by the polynomial of
 /// Cephes' `expf`.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     // ln 2 in two parts: n times the first is exact for every n that can occur.
     const LN_2_HIGH: f32 = 0.693_359_4;
@@ -94,13 +94,13 @@ pub fn exp(x: f32) -> f32 {
 
 /// The logistic function `1 / (1 + e^−x)`.
 #[inline(always)]
-pub fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// The sum of `f(a, b)` over the pairs of two slices of one length.
 #[inline(always)]
-pub fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+pub(crate) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();
     let (b_lanes, b_rest) = b.as_chunks::<LANES>();
@@ -118,7 +118,7 @@ pub fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
 
 /// The sum of `a · b · c` over three slices of one length.
 #[inline(always)]
-pub fn dot_three(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+pub(crate) fn dot_three(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();
     let (b_lanes, b_rest) = b.as_chunks::<LANES>();
@@ -137,13 +137,13 @@ pub fn dot_three(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
 
 /// The inner product of two slices of one length.
 #[inline(always)]
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     sum_pairs(a, b, |a, b| a * b)
 }
 
 /// The sum of `f(x)` over a slice.
 #[inline(always)]
-pub fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+pub(crate) fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sum_pairs(x, x, |x, _| f(x))
 }
 
@@ -151,7 +151,7 @@ pub fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 ///
 /// For sums of very many terms, or of terms that f32 cannot hold.
 #[inline(always)]
-pub fn sum_pairs_f64(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
+pub(crate) fn sum_pairs_f64(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
     let mut lanes = [0.0_f64; LANES];
     let (a_lanes, a_rest) = a.as_chunks::<LANES>();
     let (b_lanes, b_rest) = b.as_chunks::<LANES>();
@@ -168,7 +168,7 @@ pub fn sum_pairs_f64(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -> f64 {
 
 /// The largest value of a slice; −∞ of an empty one. A NaN counts as smaller than any number.
 #[inline(always)]
-pub fn maximum(x: &[f32]) -> f32 {
+pub(crate) fn maximum(x: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = x.as_chunks::<LANES>();
     for chunk in chunks {

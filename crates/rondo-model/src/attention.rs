@@ -3,84 +3,18 @@
 //! The optional QK bias is added to q and k before the rotary embedding; the optional QK norm
 //! (root-mean-square, without parameters) follows it.
 
-use std::ops::Range;
-use std::sync::Arc;
+mod rope;
+
+pub use rope::Rope;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData, s};
+use burn::tensor::{Tensor, s};
 
 use crate::config::ModelConfig;
 use crate::init::Weights;
-use crate::ops::{self, Angles, Branch, EdgeGate, Heads, Norms, Precision};
+use crate::ops::{self, Branch, EdgeGate, Heads, Norms, Precision};
 use crate::pass::Pass;
 use crate::sparsity::GatePlace;
-
-/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
-/// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; on the device laid out for
-/// [`ops::rotate_pairs`], `[seq, d_head]` each.
-#[derive(Clone, Debug)]
-pub struct Rope {
-    cos: Tensor<2>,
-    sin: Tensor<2>,
-    host: Angles,
-}
-
-impl Rope {
-    /// Computes the tables of positions `0..seq`.
-    pub fn new(config: &ModelConfig, seq: usize, device: &Device) -> Self {
-        let d_head = config.d_head();
-        let pairs = d_head / 2;
-        let angle = |i: usize| {
-            let (position, pair) = (i / pairs, i % pairs);
-            let exponent = (2 * pair) as f32 / d_head as f32;
-            position as f32 / (config.rope_base as f32).powf(exponent)
-        };
-        let host = Angles {
-            cos: (0..seq * pairs).map(|i| angle(i).cos()).collect(),
-            sin: (0..seq * pairs).map(|i| angle(i).sin()).collect(),
-        };
-        let doubled = |values: &[f32], signs: [f32; 2]| {
-            let both = values.iter().flat_map(|x| signs.map(|sign| sign * x));
-            let values: Vec<f32> = both.collect();
-            Tensor::from_data(TensorData::new(values, [seq, d_head]), device)
-        };
-        Self {
-            cos: doubled(&host.cos, [1.0, 1.0]),
-            sin: doubled(&host.sin, [-1.0, 1.0]),
-            host,
-        }
-    }
-
-    /// Returns the tables of the positions `range`.
-    #[must_use]
-    pub fn positions(&self, range: Range<usize>) -> Self {
-        let [seq, d_head] = self.cos.dims();
-        let pairs = d_head / 2;
-        let part = |values: &Arc<[f32]>| {
-            if range == (0..seq) {
-                return Arc::clone(values);
-            }
-            Arc::from(&values[range.start * pairs..range.end * pairs])
-        };
-        Self {
-            cos: self.cos.clone().slice(s![range.clone(), ..]),
-            sin: self.sin.clone().slice(s![range.clone(), ..]),
-            host: Angles {
-                cos: part(&self.host.cos),
-                sin: part(&self.host.sin),
-            },
-        }
-    }
-
-    /// Rotates queries or keys.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, seq, heads, d_head]` to the same.
-    fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        ops::rotate_pairs(x, self.cos.clone(), self.sin.clone())
-    }
-}
 
 /// What later positions need of earlier ones: rotated keys, and values,
 /// `[batch, kv_heads, positions, d_head]` each.
@@ -186,7 +120,7 @@ impl Attention {
             }),
             proj: self.proj.val(),
             heads: self.shape,
-            angles: pass.rope.host.clone(),
+            angles: pass.rope.angles(),
         };
         let composed = |x| self.forward(&x, pass);
         let (y, openness) = ops::gated_sublayer(x, norms, self.precision, branch, composed);

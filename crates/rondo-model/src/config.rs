@@ -1,12 +1,10 @@
 //! What a model is: sizes and structural choices.
 
+use rondo_schedule::Report;
 use serde::{Deserialize, Serialize};
 
 use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
-
-/// Receives one violation: the key path below `[model]` and what is wrong with it.
-pub type Report<'a> = &'a mut dyn FnMut(&str, String);
 
 /// The shape and structure of a recurrent-depth transformer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,7 +76,7 @@ impl Default for ModelConfig {
     }
 }
 
-/// Where the norms stand (recurrent-depth table "Block"; see [`crate::block`] for the formulas).
+/// Where the norms of a block stand; [`crate::block`] has the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlockKind {
@@ -245,8 +243,24 @@ impl ModelConfig {
         positive("d_ff", self.d_ff);
         positive("context", self.context);
         positive("layers.core", self.layers.core);
-        let divides = |of: usize, by: usize| by != 0 && of.is_multiple_of(by);
-        if self.n_heads > 0 && !divides(self.d_model, self.n_heads) {
+        self.validate_heads(report);
+        let mut positive_real = |key: &str, value: f64| {
+            if !(value.is_finite() && value > 0.0) {
+                report(key, format!("must be a positive number, found {value}"));
+            }
+        };
+        positive_real("norm.eps", self.norm.eps);
+        positive_real("rope_base", self.rope_base);
+        self.recurrence
+            .validate(&mut |key, message| report(&format!("recurrence.{key}"), message));
+        if let Some(sparsity) = &self.sparsity {
+            sparsity.validate(&mut |key, message| report(&format!("sparsity.{key}"), message));
+        }
+    }
+
+    /// Reports where heads do not share the width, or their keys, evenly.
+    fn validate_heads(&self, report: Report<'_>) {
+        if self.n_heads > 0 && !self.d_model.is_multiple_of(self.n_heads) {
             let message = format!(
                 "must be a multiple of n_heads = {}, found {}",
                 self.n_heads, self.d_model
@@ -263,78 +277,15 @@ impl ModelConfig {
         }
         if let Some(kv) = self
             .n_kv_heads
-            .filter(|kv| *kv > 0 && !divides(self.n_heads, *kv))
+            .filter(|kv| *kv > 0 && !self.n_heads.is_multiple_of(*kv))
         {
             report(
                 "n_kv_heads",
                 format!("must divide n_heads = {}, found {kv}", self.n_heads),
             );
         }
-        let mut positive_real = |key: &str, value: f64| {
-            if !(value.is_finite() && value > 0.0) {
-                report(key, format!("must be a positive number, found {value}"));
-            }
-        };
-        positive_real("norm.eps", self.norm.eps);
-        positive_real("rope_base", self.rope_base);
-        self.recurrence
-            .validate(&mut |key, message| report(&format!("recurrence.{key}"), message));
-        if let Some(sparsity) = &self.sparsity {
-            sparsity.validate(&mut |key, message| report(&format!("sparsity.{key}"), message));
-        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn violations(config: &ModelConfig) -> Vec<String> {
-        let mut keys = Vec::new();
-        config.validate(&mut |key, _| keys.push(key.to_owned()));
-        keys
-    }
-
-    #[test]
-    fn the_default_is_valid() {
-        assert_eq!(violations(&ModelConfig::default()), [""; 0]);
-    }
-
-    #[test]
-    fn every_violation_is_reported_at_once() {
-        let config = ModelConfig {
-            d_model: 30,
-            d_ff: 0,
-            n_kv_heads: Some(3),
-            rope_base: f64::NAN,
-            layers: LayersConfig {
-                prelude: 0,
-                core: 0,
-                coda: 0,
-            },
-            ..ModelConfig::default()
-        };
-        let found = violations(&config);
-        assert_eq!(
-            found,
-            ["d_ff", "layers.core", "d_model", "n_kv_heads", "rope_base"]
-        );
-    }
-
-    #[test]
-    fn the_published_shape_has_effective_depth_132() {
-        let layers = LayersConfig {
-            prelude: 2,
-            core: 4,
-            coda: 2,
-        };
-        assert_eq!(
-            ModelConfig {
-                layers,
-                ..ModelConfig::default()
-            }
-            .effective_depth(32),
-            132
-        );
-    }
-}
+mod tests;

@@ -103,41 +103,23 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
         rows: Vec::new(),
     };
     let (h, vocab) = (config.d_model, config.vocab());
-    table.push(
-        "tokens",
-        vec![vocab, h],
-        Part::Tokens,
-        Role::Embedding,
-        Place::Input,
-    );
+    let drawn = table.drawn([vocab, h], Place::Input);
+    let shape = vec![vocab, h];
+    table.push("tokens", shape, Part::Tokens, Role::Embedding, drawn);
     table.blocks("prelude", Part::Prelude, config.layers.prelude);
     match config.injection {
-        InjectionKind::Linear => table.adapter("injection.adapter", vec![2 * h, h], Place::Input),
-        InjectionKind::Ffn => {
-            table.adapter(
-                "injection.mlp.in_proj",
-                vec![2 * h, 2 * config.d_ff],
-                Place::Input,
-            );
-            table.adapter(
-                "injection.mlp.out_proj",
-                vec![config.d_ff, h],
-                Place::Output,
-            );
+        // The adapter keeps the plain std whatever it writes into.
+        InjectionKind::Linear => {
+            table.matrix("injection.adapter", [2 * h, h], Part::Adapter, Place::Input);
         }
+        InjectionKind::Ffn => table.feed_forward("injection.mlp", 2 * h, Part::Adapter),
         InjectionKind::Add | InjectionKind::Gate => {}
     }
     table.blocks("core", Part::Core, config.layers.core);
     table.blocks("coda", Part::Coda, config.layers.coda);
     table.norm("norm", Part::Norm);
     if !config.tied_head {
-        table.push(
-            "head",
-            vec![h, vocab],
-            Part::Head,
-            Role::Matrix,
-            Place::Input,
-        );
+        table.matrix("head", [h, vocab], Part::Head, Place::Input);
     }
     table.rows
 }
@@ -155,12 +137,7 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn push(&mut self, name: &str, shape: Vec<usize>, part: Part, role: Role, place: Place) {
-        let init = match role {
-            Role::Embedding | Role::Matrix => self.matrix(&shape, place),
-            Role::Scale => Initializer::Ones,
-            Role::Bias => Initializer::Zeros,
-        };
+    fn push(&mut self, name: &str, shape: Vec<usize>, part: Part, role: Role, init: Initializer) {
         self.rows.push(ParameterSpec {
             name: name.to_owned(),
             shape,
@@ -170,90 +147,37 @@ impl Table<'_> {
         });
     }
 
-    fn adapter(&mut self, name: &str, shape: Vec<usize>, place: Place) {
-        self.push(name, shape, Part::Adapter, Role::Matrix, place);
+    fn matrix(&mut self, name: &str, shape: [usize; 2], part: Part, place: Place) {
+        let init = self.drawn(shape, place);
+        self.push(name, shape.to_vec(), part, Role::Matrix, init);
+    }
+
+    fn bias(&mut self, name: &str, shape: Vec<usize>, part: Part) {
+        self.push(name, shape, part, Role::Bias, Initializer::Zeros);
     }
 
     fn norm(&mut self, name: &str, part: Part) {
         if self.config.norm.learned {
-            let shape = vec![self.config.d_model];
-            self.push(
-                &format!("{name}.scale"),
-                shape,
-                part,
-                Role::Scale,
-                Place::Input,
-            );
+            let (name, shape) = (format!("{name}.scale"), vec![self.config.d_model]);
+            self.push(&name, shape, part, Role::Scale, Initializer::Ones);
         }
     }
 
     fn blocks(&mut self, stack: &str, part: Part, layers: usize) {
-        let config = self.config;
-        let (h, f, d_head) = (config.d_model, config.d_ff, config.d_head());
-        let (outer_in, outer_out) = match config.block {
+        let (before, after) = match self.config.block {
             BlockKind::Sandwich | BlockKind::BranchSandwich => (true, true),
             BlockKind::PreNorm => (true, false),
             BlockKind::PostNorm => (false, true),
         };
         for layer in 0..layers {
             let name = |part: &str| format!("{stack}.{layer}.{part}");
-            let qkv = (config.n_heads + 2 * config.kv_heads()) * d_head;
-            self.push(
-                &name("attention.qkv"),
-                vec![h, qkv],
-                part,
-                Role::Matrix,
-                Place::Input,
-            );
-            if config.qk_bias {
-                let heads = config.n_heads + config.kv_heads();
-                self.push(
-                    &name("attention.qk_bias"),
-                    vec![heads, d_head],
-                    part,
-                    Role::Bias,
-                    Place::Input,
-                );
-            }
-            let gates = config.sparsity.as_ref().filter(|gates| gates.learned_bias);
-            if gates
-                .and_then(|gates| gates.gate_of(&name("attention")))
-                .is_some()
-            {
-                self.push(
-                    &name("attention.gate_bias"),
-                    vec![config.n_heads],
-                    part,
-                    Role::Bias,
-                    Place::Input,
-                );
-            }
-            self.push(
-                &name("attention.proj"),
-                vec![h, h],
-                part,
-                Role::Matrix,
-                Place::Output,
-            );
-            self.push(
-                &name("feed_forward.in_proj"),
-                vec![h, 2 * f],
-                part,
-                Role::Matrix,
-                Place::Input,
-            );
-            self.push(
-                &name("feed_forward.out_proj"),
-                vec![f, h],
-                part,
-                Role::Matrix,
-                Place::Output,
-            );
+            self.attention(&name("attention"), part);
+            self.feed_forward(&name("feed_forward"), self.config.d_model, part);
             for (norm, present) in [
-                ("attn_in", outer_in),
-                ("attn_out", outer_out),
-                ("ffn_in", outer_in),
-                ("ffn_out", outer_out),
+                ("attn_in", before),
+                ("attn_out", after),
+                ("ffn_in", before),
+                ("ffn_out", after),
             ] {
                 if present {
                     self.norm(&name(norm), part);
@@ -262,7 +186,32 @@ impl Table<'_> {
         }
     }
 
-    fn matrix(&self, shape: &[usize], place: Place) -> Initializer {
+    fn attention(&mut self, name: &str, part: Part) {
+        let config = self.config;
+        let (h, d_head) = (config.d_model, config.d_head());
+        let (heads, kv_heads) = (config.n_heads, config.kv_heads());
+        let width = (heads + 2 * kv_heads) * d_head;
+        self.matrix(&format!("{name}.qkv"), [h, width], part, Place::Input);
+        if config.qk_bias {
+            let shape = vec![heads + kv_heads, d_head];
+            self.bias(&format!("{name}.qk_bias"), shape, part);
+        }
+        let gates = config.sparsity.as_ref().filter(|gates| gates.learned_bias);
+        if gates.and_then(|gates| gates.gate_of(name)).is_some() {
+            self.bias(&format!("{name}.gate_bias"), vec![heads], part);
+        }
+        self.matrix(&format!("{name}.proj"), [h, h], part, Place::Output);
+    }
+
+    fn feed_forward(&mut self, name: &str, d_in: usize, part: Part) {
+        let (h, f) = (self.config.d_model, self.config.d_ff);
+        let (into, out) = (format!("{name}.in_proj"), format!("{name}.out_proj"));
+        self.matrix(&into, [d_in, 2 * f], part, Place::Input);
+        self.matrix(&out, [f, h], part, Place::Output);
+    }
+
+    /// Returns how a matrix is drawn.
+    fn drawn(&self, shape: [usize; 2], place: Place) -> Initializer {
         let config = self.config;
         let base = (2.0 / (5.0 * config.d_model as f64)).sqrt();
         let depth = config.effective_depth(config.recurrence.mean) as f64;
@@ -270,9 +219,8 @@ impl Table<'_> {
             (InitScheme::Small, _) | (_, Place::Input) => base,
             (InitScheme::Takase | InitScheme::Scaled, Place::Output) => base / (2.0 * depth).sqrt(),
         };
-        // The adapter keeps the plain std whatever it writes into: its only matrix counts as input.
         if config.init.orthogonal {
-            let widest = shape.iter().copied().max().unwrap_or(1) as f64;
+            let widest = shape[0].max(shape[1]) as f64;
             Initializer::Orthogonal {
                 gain: std * widest.sqrt(),
             }

@@ -18,8 +18,8 @@
 //! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
 //! | [`pass`], [`sparsity`] | what the layers of a pass share; gates on the edges of attention |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
-//! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
+//! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`gradients`] | the gradient of every parameter, in table order |
 //! | [`schedule`] | the learning rate and the curricula, pure functions of the step; a crate of its own |
 //! | [`telemetry`] | correlations, residuals and norms of a trace |
@@ -28,9 +28,10 @@
 //! | [`sampling`] | from logits to a token |
 //! | [`seed`] | the random stream for each purpose |
 //!
-//! Arrows inside point down this list only. The crate knows no clock, no file, no environment, no
-//! log and no ambient randomness: the same inputs give the same outputs. A block does not know that
-//! it is looped; the loop does not know what a block contains.
+//! Any module may read [`config`]. The model knows its loop and its parts; the parts know [`pass`],
+//! [`init`] and [`ops`], and not what they are parts of: a block does not know that it is looped,
+//! the loop does not know what a block contains. The crate knows no clock, no file, no environment,
+//! no log and no ambient randomness: the same inputs give the same outputs.
 
 pub mod attention;
 pub mod block;

@@ -1,5 +1,10 @@
 //! The whole model: embed, prelude, loop, coda, head.
 
+pub mod decode;
+mod differentiate;
+
+pub use differentiate::Differentiated;
+
 use burn::module::{Module, Param};
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor, assert_shape};
@@ -267,11 +272,6 @@ impl Iterate for Core<'_> {
             .fold(x, |x, block| block.forward(x, self.pass))
     }
 }
-
-pub mod decode;
-mod differentiate;
-
-pub use differentiate::Differentiated;
 
 #[cfg(test)]
 mod tests;

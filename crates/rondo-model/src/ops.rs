@@ -38,6 +38,15 @@ pub fn gated_silu(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     silu(a) * b
 }
 
+/// Length of each token's features, `√(Σ x²)`.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, width]`; returns `[batch, seq, 1]`.
+pub(crate) fn length(x: Tensor<3>) -> Tensor<3> {
+    x.square().sum_dim(2).sqrt()
+}
+
 /// Rotary embedding on adjacent pairs, `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`, as
 /// `x ⊙ cos + swap(x) ⊙ sin` with swapped pairs.
 ///

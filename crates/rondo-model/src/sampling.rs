@@ -7,6 +7,7 @@
 //! largest probability (Nguyen et al. 2024, arXiv 2407.01082, §3).
 
 use rand::{Rng, RngExt};
+use rondo_schedule::Report;
 use serde::Serialize;
 
 /// How a token is chosen.
@@ -38,7 +39,7 @@ impl Default for Sampling {
 
 impl Sampling {
     /// Reports every value out of range by its name.
-    pub fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub fn validate(&self, report: Report<'_>) {
         let mut check = |name: &str, value: f64, holds: bool, range: &str| {
             if !holds {
                 report(name, format!("must be {range}, found {value}"));

@@ -9,9 +9,9 @@
 use std::cell::{Cell, RefCell};
 
 use burn::tensor::{Device, Tensor};
+use rondo_kernels::attention::mixed_bits;
+use rondo_schedule::Report;
 use serde::{Deserialize, Serialize};
-
-use crate::config::Report;
 
 /// `[model.sparsity]`: which layers have gates, and how they start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -194,12 +194,12 @@ impl Gates {
             Opening::Drawn(key) => {
                 let layer = (place.stack as u64) << 32 | place.layer as u64;
                 let iteration = self.iteration.get() as u64;
-                Opening::Drawn(mixed(mixed(key ^ layer) ^ iteration))
+                Opening::Drawn(mixed_bits(mixed_bits(key ^ layer) ^ iteration))
             }
         }
     }
 
-    /// Takes in the mean of σ(g), and of 1[g > 0], where the penalty's gradient is taken care of.
+    /// Takes in the mean of σ(g), and of 1[g > 0], of a node that adds the penalty's gradient itself.
     pub(crate) fn record_numbers(&self, place: GatePlace, values: [f64; 2], device: &Device) {
         if self.counted.get() {
             let values = values.map(|value| value as f32);
@@ -292,12 +292,4 @@ impl Sparsity {
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     (count > 0.0).then(|| sum / count)
-}
-
-/// Mixes the bits of a number (the finaliser of SplitMix64, Steele et al. 2014).
-fn mixed(key: u64) -> u64 {
-    let mut z = key.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -16,6 +16,7 @@
 use burn::tensor::Tensor;
 
 use crate::looped::Forward;
+use crate::ops::length;
 use crate::recurrence::Trace;
 
 const SCALARS: usize = 7;
@@ -100,11 +101,6 @@ pub fn measure(forward: &Forward, trace: &Trace) -> Tensor<1> {
         previous_unit = current_unit;
     }
     Tensor::cat(values, 0)
-}
-
-/// Lengths of the feature vectors, `[batch, seq, 1]`.
-fn length(x: Tensor<3>) -> Tensor<3> {
-    x.square().sum_dim(2).sqrt()
 }
 
 /// Feature vectors centred and scaled to length 1; NaN where a vector is constant.

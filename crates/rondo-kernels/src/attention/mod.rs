@@ -15,15 +15,9 @@ mod backward;
 mod edges;
 mod forward;
 mod gate;
-#[cfg(test)]
-mod gated_reference;
-#[cfg(test)]
-mod gated_tests;
 mod noise;
 mod open_edges;
 mod prepare;
-#[cfg(test)]
-mod reference;
 mod scratch;
 #[cfg(test)]
 mod tests;
@@ -33,7 +27,7 @@ mod tile_product;
 pub use backward::{Known, backward, backward_gated};
 pub use forward::{forward, forward_gated};
 pub use gate::{Gate, Opening, Openness};
-pub use noise::{MULTIPLIERS, RowKeys, row_keys, uniform_at};
+pub use noise::{MULTIPLIERS, RowKeys, mixed_bits, row_keys, uniform_at};
 pub use prepare::{Preparation, Rope, prepare, prepare_backward};
 
 use crate::matrix::Matrix;

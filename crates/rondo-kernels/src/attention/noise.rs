@@ -52,13 +52,14 @@ pub fn uniform_at(key: u64, [sequence, head, query, attended]: [usize; 4]) -> f3
 
 impl HeadNoise {
     pub(super) fn new(key: u64, sequence: usize, head: usize) -> Self {
-        Self(mix(mix(mix(key) ^ sequence as u64) ^ head as u64))
+        let of_sequence = mixed_bits(mixed_bits(key) ^ sequence as u64);
+        Self(mixed_bits(of_sequence ^ head as u64))
     }
 
     /// Returns the numbers of the edges to the token at `position`.
     #[inline(always)]
     pub(super) fn row(self, position: usize) -> RowNoise {
-        let bits = mix(self.0 ^ position as u64);
+        let bits = mixed_bits(self.0 ^ position as u64);
         RowNoise {
             before: bits as u32,
             between: (bits >> 32) as u32,
@@ -84,9 +85,9 @@ impl RowNoise {
     }
 }
 
-/// Mixes 64 bits (the finaliser of splitmix64 after its increment).
+/// Mixes 64 bits (SplitMix64, Steele et al. 2014: its finaliser, after its increment).
 #[inline(always)]
-fn mix(x: u64) -> u64 {
+pub fn mixed_bits(x: u64) -> u64 {
     let mut x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

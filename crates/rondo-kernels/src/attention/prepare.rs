@@ -1,9 +1,7 @@
 //! What is done to queries and keys before attention: bias, rotary embedding, norm, in this order.
 
-use rayon::prelude::*;
-
 use super::Shape;
-use crate::rows::{for_rows, rows_per_task};
+use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
 use crate::vector::{dot, sum_of, vectorized};
 
 /// What is done to queries and keys; every part may be absent.
@@ -137,11 +135,7 @@ pub fn prepare(
     if inverse_rms.is_empty() {
         return for_rows(qkv, width, |first, rows| run(first, rows, &mut []));
     }
-    let per_task = rows_per_task(width);
-    qkv.par_chunks_mut(per_task * width)
-        .zip(inverse_rms.par_chunks_mut(per_task * shape.prepared_heads()))
-        .enumerate()
-        .for_each(|(task, (rows, inverse_rms))| run(task * per_task, rows, inverse_rms));
+    for_rows_of_two((qkv, width), (inverse_rms, shape.prepared_heads()), run);
 }
 
 /// Turns the gradient of a prepared projection into that of the projection, in place; returns that
@@ -166,38 +160,15 @@ pub fn prepare_backward(
     assert_eq!(d_qkv.len(), qkv.len(), "d_qkv of {shape:?}");
     let width = shape.qkv_width();
     let length = preparation.bias.map_or(0, <[f32]>::len);
-    let per_task = rows_per_task(width);
-    let partials: Vec<Vec<f32>> = d_qkv
-        .par_chunks_mut(per_task * width)
-        .enumerate()
-        .map(|(task, rows)| {
-            let first = task * per_task;
-            let mut d_bias = vec![0.0; length];
-            vectorized(
-                #[inline(always)]
-                || {
-                    preparation.prepare_rows_backward(
-                        shape,
-                        first,
-                        rows,
-                        qkv,
-                        inverse_rms,
-                        &mut d_bias,
-                    );
-                },
-            );
-            d_bias
-        })
-        .collect();
-    preparation.bias.map(|_| {
-        let mut sums = vec![0.0; length];
-        for partial in partials {
-            sums.iter_mut()
-                .zip(partial)
-                .for_each(|(sum, part)| *sum += part);
-        }
-        sums
-    })
+    let d_bias = for_rows_with_sums(d_qkv, width, length, |first, rows, d_bias| {
+        vectorized(
+            #[inline(always)]
+            || {
+                preparation.prepare_rows_backward(shape, first, rows, qkv, inverse_rms, d_bias);
+            },
+        );
+    });
+    preparation.bias.map(|_| d_bias)
 }
 
 impl Rope<'_> {

@@ -1,6 +1,6 @@
 //! Products of matrices that are small enough to stay in cache.
 //!
-//! [`crate::matrix::product`] copies its arguments into an order of its own and allocates room for
+//! [`crate::product::product`] copies its arguments into an order of its own and allocates room for
 //! it, which at these sizes costs as much as the arithmetic. Here the right side is read as it
 //! lies, a register's width at a time, and nothing is copied. Every element is summed in the order
 //! of the inner dimension, whatever the width of the registers.

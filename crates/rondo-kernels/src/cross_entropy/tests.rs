@@ -1,6 +1,7 @@
 //! The whole function against a plain one in f64 and its central differences.
 
 use super::*;
+use crate::threads::one_and_two;
 
 /// `[tokens, d_model, vocab]`.
 type Shape = [usize; 3];
@@ -249,20 +250,16 @@ fn training_and_evaluation_see_the_same_bits() {
 #[test]
 fn one_thread_and_two_give_the_same_bits() {
     let case = Case::new([chunk_rows(4099) + 70, 24, 4099]);
-    let bits = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let run = || {
-            [case.untied(None), case.tied(None)]
-                .into_iter()
-                .flat_map(|found| [vec![found.loss], found.hits, found.d_hidden, found.d_head])
-                .flatten()
-                .chain(case.losses().nll)
-                .map(f32::to_bits)
-                .collect::<Vec<u32>>()
-        };
-        pool.expect("a pool").install(run)
-    };
-    assert_eq!(bits(1), bits(2));
+    let [one, two] = one_and_two(|| {
+        [case.untied(None), case.tied(None)]
+            .into_iter()
+            .flat_map(|found| [vec![found.loss], found.hits, found.d_hidden, found.d_head])
+            .flatten()
+            .chain(case.losses().nll)
+            .map(f32::to_bits)
+            .collect::<Vec<u32>>()
+    });
+    assert_eq!(one, two);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::feed_forward::FeedForward;
 use crate::norm::RmsNorm;
 use crate::product::Precision;
+use crate::threads::one_and_two;
 
 /// Sizes, and which norms there are.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +17,7 @@ struct Case {
     scale: f32,
 }
 
-/// [`After`] without its norm; whether it has a scale.
+/// [`After`] without its norms; whether each has a scale.
 #[derive(Clone, Copy, Debug)]
 enum AfterKind {
     Sum,
@@ -27,10 +28,15 @@ enum AfterKind {
 const EPS: f32 = 1e-5;
 
 /// x, the scale before, the scale after, W_in, W_out, and the weights of the output in the loss.
-type Operands = [Vec<f64>; 6];
+type Operands<T> = [Vec<T>; 6];
+
+fn narrow(operands: &Operands<f64>) -> Operands<f32> {
+    let narrow = |x: &Vec<f64>| x.iter().map(|&x| x as f32).collect();
+    operands.each_ref().map(narrow)
+}
 
 impl Case {
-    fn operands(self) -> Operands {
+    fn operands(self) -> Operands<f64> {
         let Self {
             rows, width, d_ff, ..
         } = self;
@@ -57,7 +63,7 @@ impl Case {
     }
 
     /// `Σ c ⊙ sublayer(x)` in f64.
-    fn loss(self, [x, before, after, w_in, w_out, c]: &Operands) -> f64 {
+    fn loss(self, [x, before, after, w_in, w_out, c]: &Operands<f64>) -> f64 {
         let norm = |x: &[f64], scale: Option<&[f64]>| -> Vec<f64> {
             let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
             let r = 1.0 / (mean + f64::from(EPS)).sqrt();
@@ -98,25 +104,19 @@ impl Case {
         loss
     }
 
-    fn check(self) {
-        let operands = self.operands();
-        let narrow = operands
-            .each_ref()
-            .map(|x| x.iter().map(|&x| x as f32).collect::<Vec<f32>>());
-        let [x, before, after, w_in, w_out, c] = &narrow;
-        let norm = |scaled: bool, scale: &'static [f32]| RmsNorm {
-            scale: scaled.then_some(scale),
+    fn sublayer<'a>(
+        self,
+        [_, before, after, w_in, w_out, _]: &'a Operands<f32>,
+    ) -> Sublayer<'a, FeedForward<'a>> {
+        let norm = |scaled: bool, scale: &'a Vec<f32>| RmsNorm {
+            scale: scaled.then_some(scale.as_slice()),
             eps: EPS,
         };
-        let (before, after) = (before.clone().leak(), after.clone().leak());
-        let Self {
-            rows, width, d_ff, ..
-        } = self;
-        let sublayer = Sublayer {
+        Sublayer {
             before: self.before.map(|scaled| norm(scaled, before)),
             branch: FeedForward {
-                in_proj: Matrix::new(w_in, width, 2 * d_ff),
-                out_proj: Matrix::new(w_out, d_ff, width),
+                in_proj: Matrix::new(w_in, self.width, 2 * self.d_ff),
+                out_proj: Matrix::new(w_out, self.d_ff, self.width),
                 precision: Precision::F32,
             },
             after: match self.after {
@@ -124,7 +124,15 @@ impl Case {
                 AfterKind::NormOfSum(scaled) => After::NormOfSum(norm(scaled, after)),
                 AfterKind::NormOfBranch(scaled) => After::NormOfBranch(norm(scaled, after)),
             },
-        };
+        }
+    }
+
+    fn check(self) {
+        let operands = self.operands();
+        let narrow = narrow(&operands);
+        let [x, .., c] = &narrow;
+        let Self { rows, width, .. } = self;
+        let sublayer = self.sublayer(&narrow);
         let x = Matrix::new(x, rows, width);
         let (out, saved) = sublayer.forward(x);
         let loss: f64 = out
@@ -226,32 +234,15 @@ fn one_thread_and_two_give_the_same_bits() {
         after: AfterKind::NormOfSum(true),
         scale: 1.0,
     };
-    let narrow = case
-        .operands()
-        .map(|x| x.into_iter().map(|x| x as f32).collect::<Vec<f32>>());
-    let [x, before, after, w_in, w_out, c] = &narrow;
-    let norm = |scale| RmsNorm {
-        scale: Some(scale),
-        eps: EPS,
-    };
-    let sublayer = Sublayer {
-        before: Some(norm(before)),
-        branch: FeedForward {
-            in_proj: Matrix::new(w_in, case.width, 2 * case.d_ff),
-            out_proj: Matrix::new(w_out, case.d_ff, case.width),
-            precision: Precision::F32,
-        },
-        after: After::NormOfSum(norm(after)),
-    };
-    let run = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.expect("a pool").install(|| {
-            let x = Matrix::new(x, case.rows, case.width);
-            let (out, saved) = sublayer.forward(x);
-            let gradients = sublayer.backward(x, &saved, Matrix::new(c, case.rows, case.width));
-            let all = [out, gradients.input].into_iter().chain(gradients.weights);
-            all.flatten().map(f32::to_bits).collect::<Vec<u32>>()
-        })
-    };
-    assert!(run(1) == run(2));
+    let operands = narrow(&case.operands());
+    let sublayer = case.sublayer(&operands);
+    let [x, .., c] = &operands;
+    let [x, c] = [x, c].map(|x| Matrix::new(x, case.rows, case.width));
+    let [one, two] = one_and_two(|| {
+        let (out, saved) = sublayer.forward(x);
+        let gradients = sublayer.backward(x, &saved, c);
+        let all = [out, gradients.input].into_iter().chain(gradients.weights);
+        all.flatten().map(f32::to_bits).collect::<Vec<u32>>()
+    });
+    assert!(one == two);
 }

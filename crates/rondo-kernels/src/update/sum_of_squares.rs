@@ -24,6 +24,7 @@ pub fn sum_of_squares(x: &[f32]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::threads::one_and_two;
 
     #[test]
     fn three_and_four_make_five_squared() {
@@ -43,9 +44,7 @@ mod tests {
         for length in [0_u32, 1, 15, 16, 17, 100_000] {
             let x: Vec<f32> = (0..length).map(|i| (i % 100) as f32).collect();
             let exact: u64 = (0..u64::from(length)).map(|i| (i % 100).pow(2)).sum();
-            for threads in [1, 2] {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-                let found = pool.expect("a pool").install(|| sum_of_squares(&x));
+            for found in one_and_two(|| sum_of_squares(&x)) {
                 assert!((found - exact as f64).abs() < 0.5, "{length}: {found}");
             }
         }

@@ -1,6 +1,7 @@
 //! Both rules against plain ones in f64, by hand, and at the seams of pieces.
 
 use super::*;
+use crate::threads::one_and_two;
 
 const STEP: Step = Step {
     lr: 0.1,
@@ -221,17 +222,14 @@ fn what_is_not_a_number_is_not_hidden() {
 fn one_thread_and_two_give_the_same_bits() {
     let gradient = wave(100_003, 1.7);
     for rule in RULES {
-        let run = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let [one, two] = one_and_two(|| {
             let mut state = State::new(wave(100_003, 0.3));
-            pool.expect("a pool").install(|| {
-                for update in 1..=3 {
-                    state.update(rule, &gradient, Step { update, ..STEP });
-                }
-            });
+            for update in 1..=3 {
+                state.update(rule, &gradient, Step { update, ..STEP });
+            }
             state
-        };
-        assert_eq!(run(1), run(2), "{rule:?}");
+        });
+        assert_eq!(one, two, "{rule:?}");
     }
 }
 

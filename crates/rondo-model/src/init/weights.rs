@@ -56,11 +56,6 @@ impl<'a> Weights<'a> {
         self.precision
     }
 
-    /// Returns the device that the weights are made on.
-    pub fn device(&self) -> &Device {
-        self.device
-    }
-
     /// Returns the parameter `name`.
     ///
     /// # Panics

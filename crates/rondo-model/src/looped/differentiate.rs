@@ -120,12 +120,10 @@ impl LoopedTransformer {
             gradients: sum.finish(),
         }
     }
-}
 
-impl LoopedTransformer {
     /// Returns how often a pass with gradient goes through a layer with gates: the layers that share the
     /// penalty.
-    pub fn gated_layers(&self, unroll: Unroll) -> usize {
+    fn gated_layers(&self, unroll: Unroll) -> usize {
         let gated = |blocks: &[Block]| blocks.iter().filter(|block| block.has_gates()).count();
         gated(&self.prelude) + unroll.with_grad * gated(&self.core) + gated(&self.coda)
     }

@@ -72,11 +72,7 @@ fn whole(config: &ModelConfig, count: usize, depth: usize) -> Vec<f32> {
 #[track_caller]
 fn assert_close(found: &[f32], expected: &[f32]) {
     assert_eq!(found.len(), expected.len());
-    let worst = found
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
+    let worst = largest_difference(found, expected);
     assert!(worst < ROUNDING, "{worst}");
 }
 

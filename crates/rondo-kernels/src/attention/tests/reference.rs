@@ -1,9 +1,9 @@
 //! Attention in f64 with every matrix of scores in memory, and its gradient: what the kernels are
 //! checked against.
 
-use super::Shape;
+use crate::attention::Shape;
 
-/// A [`super::Preparation`] in f64.
+/// A [`crate::attention::Preparation`] in f64.
 #[derive(Clone)]
 pub(super) struct Reference {
     pub(super) shape: Shape,

@@ -1,21 +1,21 @@
+//! Attention through gates.
+
 use super::gated_reference::GatedReference;
 use super::reference::Reference;
-use super::tests::{DIFFERENCE_TOLERANCE, TOLERANCE, assert_close, noise, wide};
 use super::*;
+use crate::threads::one_and_two;
 
 /// How far every drawn gate of a case must stand from its threshold, so that f32 opens the same ones
 /// as f64: several roundings of a score of a few units.
 const MARGIN: f64 = 2e-6;
 
-/// A layer with gates, its input and the gradient of its output.
+/// A layer and its gates.
 struct Case {
-    shape: Shape,
+    layer: Layer,
     opening: Opening,
     bias: f32,
     head_bias: Option<Vec<f32>>,
     d_density: f32,
-    qkv: Vec<f32>,
-    d_attended: Vec<f32>,
 }
 
 /// What the kernels make of a case.
@@ -30,24 +30,13 @@ struct Computed {
 const DRAWN: Opening = Opening::Drawn { key: 1 };
 
 impl Case {
-    fn new([batch, seq, heads, kv_heads, d_head]: [usize; 5], opening: Opening) -> Self {
-        let shape = Shape {
-            batch,
-            seq,
-            heads,
-            kv_heads,
-            d_head,
-        };
-        let mut qkv = noise(1, shape.rows() * shape.qkv_width());
-        qkv.iter_mut().for_each(|x| *x *= 2.0);
+    fn new(shape: [usize; 5], opening: Opening) -> Self {
         Self {
-            shape,
+            layer: Layer::new(shape, 2.0),
             opening,
             bias: 0.25,
             head_bias: None,
             d_density: 0.0,
-            qkv,
-            d_attended: noise(2, shape.rows() * shape.attended_width()),
         }
     }
 
@@ -63,7 +52,7 @@ impl Case {
     fn reference(&self) -> GatedReference<'_> {
         GatedReference {
             plain: Reference {
-                shape: self.shape,
+                shape: self.layer.shape,
                 bias: None,
                 rope: None,
                 norm_eps: None,
@@ -74,17 +63,22 @@ impl Case {
 
     /// Runs the kernels; what they overwrite holds NaN before.
     fn compute(&self) -> Computed {
-        let (shape, gate) = (self.shape, self.gate());
-        let mut attended = vec![f32::NAN; self.d_attended.len()];
+        let Layer {
+            shape,
+            qkv,
+            d_attended,
+        } = &self.layer;
+        let (shape, gate) = (*shape, self.gate());
+        let mut attended = vec![f32::NAN; d_attended.len()];
         let mut lse = vec![f32::NAN; shape.lse_len()];
-        let openness = forward_gated(shape, gate, &self.qkv, &mut attended, &mut lse);
+        let openness = forward_gated(shape, gate, qkv, &mut attended, &mut lse);
         let known = Known {
-            qkv: &self.qkv,
+            qkv,
             attended: &attended,
             lse: &lse,
-            d_attended: &self.d_attended,
+            d_attended,
         };
-        let mut d_qkv = vec![f32::NAN; self.qkv.len()];
+        let mut d_qkv = vec![f32::NAN; qkv.len()];
         let d_head_bias = backward_gated(shape, gate, known, &mut d_qkv);
         Computed {
             attended,
@@ -98,10 +92,10 @@ impl Case {
     #[track_caller]
     fn check(&self, tolerance: f64, margin: f64) {
         let computed = self.compute();
-        let (qkv, reference) = (wide(&self.qkv), self.reference());
+        let (qkv, reference) = (wide(&self.layer.qkv), self.reference());
         let outcome = reference.forward(&qkv);
         assert!(outcome.margin >= margin, "{} at a gate", outcome.margin);
-        let gradient = reference.backward(&qkv, &wide(&self.d_attended));
+        let gradient = reference.backward(&qkv, &wide(&self.layer.d_attended));
         let close = |what: &str, ours: &[f32], exact: &[f64]| {
             assert_close(what, tolerance, &wide(ours), exact);
         };
@@ -112,7 +106,7 @@ impl Case {
         let openness = computed.openness;
         assert_close("expected", tolerance, &openness.expected, &outcome.expected);
         assert_eq!(openness.open, outcome.open);
-        assert_eq!(openness.edges, self.shape.edges());
+        assert_eq!(openness.edges, self.layer.shape.edges());
     }
 }
 
@@ -124,31 +118,16 @@ fn the_gradient_in_f64_is_that_of_differences_through_the_smooth_gate() {
             case.d_density = d_density;
             case.head_bias = Some(noise(4, 4));
             let reference = case.reference();
-            let (qkv, d_attended) = (wide(&case.qkv), wide(&case.d_attended));
+            let (qkv, d_attended) = (wide(&case.layer.qkv), wide(&case.layer.d_attended));
             let gradient = reference.backward(&qkv, &d_attended);
             let rounding = reference.forward(&qkv).rounding;
             let loss = |qkv: &[f64], moved: &[f64]| {
                 reference.smooth_loss(qkv, moved, &rounding, &d_attended)
             };
-            let moved = |x: &[f64], i: usize, by: f64| {
-                let mut x = x.to_vec();
-                x[i] += by;
-                x
-            };
-            let zeros = [0.0; 4];
-            let of_qkv: Vec<f64> = (0..qkv.len())
-                .map(|i| {
-                    let at = |by| loss(&moved(&qkv, i, by), &zeros);
-                    (at(1e-5) - at(-1e-5)) / 2e-5
-                })
-                .collect();
+            let unmoved = [0.0; 4];
+            let of_qkv = slopes(&qkv, |qkv| loss(qkv, &unmoved));
             assert_close("qkv", DIFFERENCE_TOLERANCE, &gradient.qkv, &of_qkv);
-            let of_bias: Vec<f64> = (0..4)
-                .map(|i| {
-                    let at = |by| loss(&qkv, &moved(&zeros, i, by));
-                    (at(1e-5) - at(-1e-5)) / 2e-5
-                })
-                .collect();
+            let of_bias = slopes(&unmoved, |moved| loss(&qkv, moved));
             assert_close("bias", DIFFERENCE_TOLERANCE, &gradient.head_bias, &of_bias);
         }
     }
@@ -158,25 +137,16 @@ fn the_gradient_in_f64_is_that_of_differences_through_the_smooth_gate() {
 fn the_gradient_of_the_penalty_is_that_of_the_differences_of_the_density() {
     let mut case = Case::new([2, 20, 4, 2, 8], DRAWN);
     case.head_bias = Some(noise(4, 4));
-    case.d_attended.fill(0.0);
+    case.layer.d_attended.fill(0.0);
     case.d_density = 100.0;
     let computed = case.compute();
     let reference = case.reference();
-    let qkv = wide(&case.qkv);
+    let qkv = wide(&case.layer.qkv);
     let density = |qkv: &[f64]| {
-        let edges = case.shape.edges() as f64 * 4.0;
+        let edges = case.layer.shape.edges() as f64 * 4.0;
         100.0 * reference.forward(qkv).expected.iter().sum::<f64>() / edges
     };
-    let differences: Vec<f64> = (0..qkv.len())
-        .map(|i| {
-            let at = |by: f64| {
-                let mut qkv = qkv.clone();
-                qkv[i] += by;
-                density(&qkv)
-            };
-            (at(1e-5) - at(-1e-5)) / 2e-5
-        })
-        .collect();
+    let differences = slopes(&qkv, density);
     assert_close("d_qkv", TOLERANCE, &wide(&computed.d_qkv), &differences);
     assert!((100.0 * computed.openness.density() - density(&qkv)).abs() < 1e-4);
 }
@@ -214,7 +184,9 @@ fn scores_of_ten_thousand_are_exact_and_finite() {
     for opening in [DRAWN, Opening::Threshold] {
         // Whole numbers, so that scores of ±1e4 are exact in f32.
         let mut case = Case::new([1, 150, 2, 1, 4], opening);
-        case.qkv.iter_mut().for_each(|x| *x = (*x * 50.0).round());
+        for x in &mut case.layer.qkv {
+            *x = (*x * 50.0).round();
+        }
         case.d_density = 10.0;
         let computed = case.compute();
         let numbers = [
@@ -239,20 +211,25 @@ fn open_gates_are_no_gates() {
             let gated = case.compute();
             let mut attended = vec![0.0; gated.attended.len()];
             let mut lse = vec![0.0; gated.lse.len()];
-            forward(case.shape, &case.qkv, &mut attended, &mut lse);
+            let Layer {
+                shape,
+                qkv,
+                d_attended,
+            } = &case.layer;
+            forward(*shape, qkv, &mut attended, &mut lse);
             assert_eq!((&gated.attended, &gated.lse), (&attended, &lse));
-            let mut d_qkv = vec![0.0; case.qkv.len()];
+            let mut d_qkv = vec![0.0; qkv.len()];
             let known = Known {
-                qkv: &case.qkv,
+                qkv,
                 attended: &attended,
                 lse: &lse,
-                d_attended: &case.d_attended,
+                d_attended,
             };
-            backward(case.shape, known, &mut d_qkv);
+            backward(*shape, known, &mut d_qkv);
             assert_eq!(gated.d_qkv, d_qkv);
             assert_eq!(gated.d_head_bias, [0.0; 4]);
-            assert_eq!(gated.openness.open, [case.shape.edges(); 4]);
-            assert_eq!(gated.openness.expected, [case.shape.edges() as f64; 4]);
+            assert_eq!(gated.openness.open, [shape.edges(); 4]);
+            assert_eq!(gated.openness.expected, [shape.edges() as f64; 4]);
         }
     }
 }
@@ -278,8 +255,8 @@ fn closed_gates_give_zero_and_pull_at_nothing() {
 fn as_many_edges_are_drawn_as_are_expected() {
     // Keys of zero and values of one: every weight is 1 / (query + 1), so that the output counts.
     let mut case = Case::new([4, 150, 2, 2, 1], DRAWN);
-    let width = case.shape.qkv_width();
-    for row in case.qkv.chunks_exact_mut(width) {
+    let width = case.layer.shape.qkv_width();
+    for row in case.layer.qkv.chunks_exact_mut(width) {
         row.copy_from_slice(&[0.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
     }
     for bias in [-3.0, 0.0, 1.0] {
@@ -289,7 +266,10 @@ fn as_many_edges_are_drawn_as_are_expected() {
         let drawn: f64 = rows
             .map(|(row, heads)| (row % 150 + 1) as f64 * f64::from(heads[0] + heads[1]))
             .sum();
-        let (edges, p) = (2.0 * case.shape.edges() as f64, computed.openness.density());
+        let (edges, p) = (
+            2.0 * case.layer.shape.edges() as f64,
+            computed.openness.density(),
+        );
         let deviation = (edges * p * (1.0 - p)).sqrt();
         assert!((drawn - edges * p).abs() < 6.0 * deviation, "{drawn}");
     }
@@ -306,15 +286,11 @@ fn another_key_draws_other_gates_and_the_threshold_has_none() {
 #[test]
 fn a_token_does_not_see_those_after_it() {
     let mut case = Case::new([1, 130, 2, 1, 16], DRAWN);
-    let before = case.compute();
-    let (token, width) = (77, case.shape.attended_width());
-    case.qkv[token * case.shape.qkv_width()..]
-        .iter_mut()
-        .for_each(|x| *x += 1.0);
-    let after = case.compute();
-    let (past, future) = before.attended.split_at(token * width);
-    assert_eq!(past, &after.attended[..token * width]);
-    assert_ne!(future, &after.attended[token * width..]);
+    let before = case.compute().attended;
+    let start = case.layer.change_from(77);
+    let after = case.compute().attended;
+    assert_eq!(before[..start], after[..start]);
+    assert_ne!(before[start..], after[start..]);
 }
 
 #[test]
@@ -322,10 +298,8 @@ fn one_thread_and_two_give_the_same_bits() {
     for opening in [DRAWN, Opening::Threshold] {
         let mut case = Case::new([2, 150, 4, 2, 16], opening);
         case.d_density = 1.0;
-        let [one, two] = [1, 2].map(|threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            let computed = pool.map(|pool| pool.install(|| case.compute()));
-            let computed = computed.expect("a pool of threads starts");
+        let [one, two] = one_and_two(|| {
+            let computed = case.compute();
             let parts = [computed.attended, computed.d_qkv, computed.d_head_bias];
             let bits: Vec<u32> = parts.concat().into_iter().map(f32::to_bits).collect();
             let sums: Vec<u64> = computed

@@ -1,9 +1,8 @@
 //! Gated attention in f64 with every matrix in memory, and its gradient.
 
-use super::Shape;
-use super::gate::{Gate, Opening};
-use super::noise::HeadNoise;
 use super::reference::{Reference, add_scaled, inner};
+use crate::attention::noise::HeadNoise;
+use crate::attention::{Gate, Opening, Shape};
 
 /// One edge of one head.
 struct Edge {

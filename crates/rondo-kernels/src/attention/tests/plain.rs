@@ -1,0 +1,267 @@
+//! Attention without gates, and what comes before it.
+
+use super::reference::Reference;
+use super::*;
+use crate::threads::one_and_two;
+
+/// A layer and its preparation.
+struct Case {
+    layer: Layer,
+    bias: Option<Vec<f32>>,
+    rope: Option<[Vec<f32>; 2]>,
+    norm_eps: Option<f32>,
+}
+
+/// What the kernels make of a case.
+struct Computed {
+    prepared: Vec<f32>,
+    inverse_rms: Vec<f32>,
+    attended: Vec<f32>,
+    lse: Vec<f32>,
+    d_prepared: Vec<f32>,
+    d_qkv: Vec<f32>,
+    d_bias: Option<Vec<f32>>,
+}
+
+impl Case {
+    fn new(shape: [usize; 5], scale: f32) -> Self {
+        Self {
+            layer: Layer::new(shape, scale),
+            bias: None,
+            rope: None,
+            norm_eps: None,
+        }
+    }
+
+    fn with_bias(mut self) -> Self {
+        let shape = self.layer.shape;
+        self.bias = Some(noise(3, shape.prepared_heads() * shape.d_head));
+        self
+    }
+
+    fn with_rope(mut self) -> Self {
+        let Shape { seq, d_head, .. } = self.layer.shape;
+        let pairs = d_head / 2;
+        let angle = |i: usize| (i / pairs) as f32 / 100_f32.powf((i % pairs) as f32 / pairs as f32);
+        let angles: Vec<f32> = (0..seq * pairs).map(angle).collect();
+        self.rope = Some([f32::cos, f32::sin].map(|f| angles.iter().copied().map(f).collect()));
+        self
+    }
+
+    fn with_norm(mut self) -> Self {
+        self.norm_eps = Some(1e-3);
+        self
+    }
+
+    fn reference(&self) -> Reference {
+        Reference {
+            shape: self.layer.shape,
+            bias: self.bias.as_deref().map(wide),
+            rope: self
+                .rope
+                .as_ref()
+                .map(|tables| tables.each_ref().map(|x| wide(x))),
+            norm_eps: self.norm_eps.map(f64::from),
+        }
+    }
+
+    /// Runs the kernels; what they overwrite holds NaN before.
+    fn compute(&self) -> Computed {
+        let Layer {
+            shape,
+            qkv,
+            d_attended,
+        } = &self.layer;
+        let shape = *shape;
+        let preparation = Preparation {
+            bias: self.bias.as_deref(),
+            rope: self.rope.as_ref().map(|[cos, sin]| Rope { cos, sin }),
+            norm_eps: self.norm_eps,
+        };
+        let garbage = |length| vec![f32::NAN; length];
+        let mut prepared = qkv.clone();
+        let mut inverse_rms = garbage(preparation.inverse_rms_len(shape));
+        prepare(shape, preparation, &mut prepared, &mut inverse_rms);
+        let mut attended = garbage(d_attended.len());
+        let mut lse = garbage(shape.lse_len());
+        forward(shape, &prepared, &mut attended, &mut lse);
+        let mut d_prepared = garbage(qkv.len());
+        let known = Known {
+            qkv: &prepared,
+            attended: &attended,
+            lse: &lse,
+            d_attended,
+        };
+        backward(shape, known, &mut d_prepared);
+        let mut d_qkv = d_prepared.clone();
+        let d_bias = prepare_backward(shape, preparation, &prepared, &inverse_rms, &mut d_qkv);
+        Computed {
+            prepared,
+            inverse_rms,
+            attended,
+            lse,
+            d_prepared,
+            d_qkv,
+            d_bias,
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, tolerance: f64) {
+        let computed = self.compute();
+        let reference = self.reference();
+        let outcome = reference.forward(&wide(&self.layer.qkv));
+        let gradient = reference.backward(&outcome, &wide(&self.layer.d_attended));
+        let close = |what: &str, ours: &[f32], exact: &[f64]| {
+            assert_close(what, tolerance, &wide(ours), exact);
+        };
+        close("prepared", &computed.prepared, &outcome.prepared);
+        close("inverse_rms", &computed.inverse_rms, &outcome.inverse_rms);
+        close("attended", &computed.attended, &outcome.attended);
+        close("lse", &computed.lse, &outcome.lse);
+        close("d_prepared", &computed.d_prepared, &gradient.prepared);
+        close("d_qkv", &computed.d_qkv, &gradient.qkv);
+        close(
+            "d_bias",
+            &computed.d_bias.unwrap_or_default(),
+            &gradient.bias,
+        );
+    }
+}
+
+#[test]
+fn the_gradient_in_f64_is_that_of_its_differences() {
+    let plain = || Case::new([2, 5, 4, 2, 4], 2.0);
+    let cases = [
+        plain(),
+        plain().with_bias(),
+        plain().with_rope(),
+        plain().with_norm(),
+        plain().with_bias().with_rope().with_norm(),
+    ];
+    for case in cases {
+        let reference = case.reference();
+        let (qkv, d_attended) = (wide(&case.layer.qkv), wide(&case.layer.d_attended));
+        let gradient = reference.backward(&reference.forward(&qkv), &d_attended);
+        let loss = |reference: &Reference, qkv: &[f64]| -> f64 {
+            let attended = reference.forward(qkv).attended;
+            attended.iter().zip(&d_attended).map(|(a, d)| a * d).sum()
+        };
+        let of_qkv = slopes(&qkv, |qkv| loss(&reference, qkv));
+        assert_close("qkv", DIFFERENCE_TOLERANCE, &gradient.qkv, &of_qkv);
+        let bias = reference.bias.as_deref().unwrap_or_default();
+        let of_bias = slopes(bias, |bias| {
+            let moved = Reference {
+                bias: Some(bias.to_vec()),
+                ..reference.clone()
+            };
+            loss(&moved, &qkv)
+        });
+        assert_close("bias", DIFFERENCE_TOLERANCE, &gradient.bias, &of_bias);
+    }
+}
+
+#[test]
+fn every_shape_is_that_of_f64() {
+    let shapes = [
+        [1, 1, 1, 1, 1],
+        [3, 1, 2, 1, 8],
+        [2, 7, 3, 3, 8],
+        [2, 33, 4, 2, 16],
+        [1, 64, 2, 2, 16],
+        [1, 65, 1, 1, 48],
+        [2, 100, 6, 2, 5],
+        [1, 256, 2, 1, 64],
+        [1, 257, 2, 1, 80],
+        [1, 70, 1, 1, 128],
+        [1, 700, 1, 1, 8],
+    ];
+    for shape in shapes {
+        Case::new(shape, 2.0).check(TOLERANCE);
+    }
+}
+
+#[test]
+fn every_preparation_is_that_of_f64() {
+    for parts in 0..8 {
+        let mut case = Case::new([2, 40, 4, 2, 12], 2.0);
+        if parts & 1 > 0 {
+            case = case.with_bias();
+        }
+        if parts & 2 > 0 {
+            case = case.with_rope();
+        }
+        if parts & 4 > 0 {
+            case = case.with_norm();
+        }
+        case.check(TOLERANCE);
+    }
+}
+
+#[test]
+fn a_preparation_of_several_tasks_is_that_of_f64() {
+    let case = Case::new([3, 90, 8, 8, 16], 1.0);
+    case.with_bias().with_rope().with_norm().check(TOLERANCE);
+}
+
+#[test]
+fn scores_of_ten_thousand_are_exact_and_finite() {
+    // Whole numbers, so that scores of ±1e4 are exact in f32; several tiles of keys, so that the
+    // largest score moves.
+    let mut case = Case::new([1, 300, 2, 1, 4], 1.0);
+    for x in &mut case.layer.qkv {
+        *x = (*x * 100.0).round();
+    }
+    let scores = case.reference().forward(&wide(&case.layer.qkv)).lse;
+    assert!(scores.iter().any(|&lse| lse > 1e4) && scores.iter().any(|&lse| lse < -1e3));
+    let computed = case.compute();
+    assert!(
+        computed
+            .attended
+            .iter()
+            .chain(&computed.d_qkv)
+            .all(|x| x.is_finite())
+    );
+    // lse is rounded to 1e-3 at 1e4, and the weights of the backward with it.
+    case.check(1e-3);
+}
+
+#[test]
+fn a_token_does_not_see_those_after_it() {
+    let mut case = Case::new([1, 130, 2, 1, 16], 1.0);
+    let before = case.compute().attended;
+    let start = case.layer.change_from(77);
+    let after = case.compute().attended;
+    assert_eq!(before[..start], after[..start]);
+    assert_ne!(before[start..], after[start..]);
+}
+
+#[test]
+fn one_thread_and_two_give_the_same_bits() {
+    for shape in [[2, 150, 4, 2, 16], [1, 600, 1, 1, 8], [3, 90, 8, 8, 16]] {
+        let case = Case::new(shape, 1.0).with_bias().with_rope().with_norm();
+        let [one, two] = one_and_two(|| {
+            let Computed {
+                attended,
+                lse,
+                d_qkv,
+                d_bias,
+                ..
+            } = case.compute();
+            [attended, lse, d_qkv, d_bias.unwrap_or_default()]
+                .concat()
+                .into_iter()
+                .map(f32::to_bits)
+                .collect::<Vec<u32>>()
+        });
+        assert_eq!(one, two);
+    }
+}
+
+#[test]
+#[should_panic(expected = "qkv of")]
+fn a_projection_of_another_length_is_refused() {
+    let layer = Layer::new([1, 2, 2, 1, 4], 1.0);
+    let (mut attended, mut lse) = ([0.0; 16], [0.0; 4]);
+    forward(layer.shape, &layer.qkv[1..], &mut attended, &mut lse);
+}

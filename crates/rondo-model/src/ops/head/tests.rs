@@ -1,0 +1,101 @@
+//! The loss by hand, and the fused one against the composed one.
+
+use super::*;
+use burn::tensor::{Device, Distribution, TensorData};
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter::<f32>().collect()
+}
+
+/// Two tokens whose logits are (9, 0) and (0, 9), both with target 0.
+fn right_and_wrong(head: Head, weights: Option<Tensor<2>>) -> HeadLoss {
+    let device = Device::flex();
+    let hidden = Tensor::<3>::from_data([[[9.0, 0.0, 1.0], [0.0, 9.0, 1.0]]], &device);
+    let targets = Tensor::<2, Int>::from_data([[0, 0]], &device);
+    head_cross_entropy(hidden, head, targets, weights, true)
+}
+
+#[test]
+fn positions_of_weight_zero_do_not_count() {
+    let device = Device::flex();
+    let head = Head::own(Tensor::from_data(
+        [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]],
+        &device,
+    ));
+    let weights = Tensor::<2>::from_data([[1.0, 0.0]], &device);
+    let right: f32 = right_and_wrong(head.clone(), Some(weights))
+        .loss
+        .into_scalar();
+    let both = right_and_wrong(head, None);
+    assert_eq!(both.hits.map(values), Some(vec![1.0, 0.0]));
+    let both: f32 = both.loss.into_scalar();
+    assert!(right < 1e-3);
+    assert!((both - (right + 9.0 + right) / 2.0).abs() < 1e-3);
+}
+
+#[test]
+fn the_fused_loss_is_the_composed_one_with_its_gradients() {
+    let device = Device::flex().autodiff();
+    let normal = |shape: [usize; 3]| {
+        let distribution = Distribution::Normal(0.0, 2.0);
+        Tensor::<3>::random(shape, distribution, &Device::flex())
+    };
+    let ids: Vec<i32> = (0..21).map(|i| i * 5 % 13).collect();
+    let targets = Tensor::<2, Int>::from_data(TensorData::new(ids, [3, 7]), &device);
+    let weights: Vec<f32> = (0..21).map(|i| (i % 3) as f32).collect();
+    let weights = Tensor::<2>::from_data(TensorData::new(weights, [3, 7]), &device);
+    let hidden = normal([3, 7, 8]);
+    for (tied, shape) in [(true, [13, 8]), (false, [8, 13])] {
+        let matrix: Tensor<2> = normal([1, shape[0], shape[1]]).reshape(shape);
+        for weights in [None, Some(weights.clone())] {
+            let run = |fused: bool| {
+                let hidden = hidden.clone().autodiff().require_grad();
+                let matrix = matrix.clone().autodiff().require_grad();
+                let head = match tied {
+                    true => Head::tied(matrix.clone()),
+                    false => Head::own(matrix.clone()),
+                };
+                let compute = match fused {
+                    true => head_cross_entropy,
+                    false => compose_cross_entropy,
+                };
+                let (targets, weights) = (targets.clone(), weights.clone());
+                let scored = compute(hidden.clone(), head, targets, weights, true);
+                let mut gradients = (scored.loss.clone() * 0.5).backward();
+                let [d_hidden, d_matrix] = [
+                    hidden.grad_remove(&mut gradients).map(values),
+                    matrix.grad_remove(&mut gradients).map(values),
+                ]
+                .map(|gradient| gradient.expect("both are tracked"));
+                let loss = values(scored.loss.without_autodiff());
+                let hits = scored.hits.map(values).expect("hits were asked for");
+                [loss, hits, d_hidden, d_matrix]
+            };
+            for (fused, composed) in run(true).into_iter().zip(run(false)) {
+                assert_eq!(fused.len(), composed.len());
+                for (a, b) in fused.iter().zip(&composed) {
+                    assert!((a - b).abs() < 2e-5 * (1.0 + b.abs()), "{a} is not {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tied_head_is_its_matrix_the_other_way_round() {
+    let matrix = Tensor::<2>::from_data([[1.0, 0.5], [0.25, 1.0], [2.0, 3.0]], &Device::flex());
+    let own = right_and_wrong(Head::own(matrix.clone()), None);
+    let tied = right_and_wrong(Head::tied(matrix.transpose()), None);
+    assert_eq!(values(own.loss), values(tied.loss));
+    assert_eq!(own.hits.map(values), tied.hits.map(values));
+}
+
+#[test]
+fn uniform_logits_cost_the_log_of_the_vocabulary() {
+    let device = Device::flex();
+    let logits = Tensor::<2>::zeros([2, 8], &device);
+    let targets = Tensor::<1, Int>::from_data([0, 7], &device);
+    for nll in values(negative_log_likelihood(logits, targets)) {
+        assert!((nll - 8.0_f32.ln()).abs() < 1e-6);
+    }
+}
