@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use crate::disk::{Disk, FileSystem};
+use crate::disk::{Disk, FileSystem, if_there};
 use crate::error::{CheckpointError, at};
 use crate::save::Content;
 
@@ -71,12 +71,7 @@ pub(crate) fn replace(
 }
 
 fn write_new(disk: &impl Disk, aside: &Path, write: WriteAll<'_>) -> Result<(), CheckpointError> {
-    match disk.remove_file(aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(at("remove", aside)(error));
-        }
-        _ => {}
-    }
+    if_there(disk.remove_file(aside)).map_err(at("remove", aside))?;
     let file = disk.create_new(aside).map_err(at("create", aside))?;
     let mut out = BufWriter::new(file);
     let written = write(&mut out).and_then(|()| out.flush());

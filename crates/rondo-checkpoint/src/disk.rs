@@ -32,6 +32,14 @@ pub(crate) trait Disk {
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
 }
 
+/// Takes what was not there for removed or moved.
+pub(crate) fn if_there(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
 /// The file system of this machine.
 pub(crate) struct FileSystem;
 

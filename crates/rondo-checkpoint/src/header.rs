@@ -90,6 +90,11 @@ pub(crate) fn parse(json: &[u8], file_bytes: u64) -> Result<Metadata, TensorErro
     Ok(header)
 }
 
+/// Returns the tensors of a header by ascending name.
+pub(crate) fn tensors(header: &Metadata) -> BTreeMap<String, &TensorInfo> {
+    header.tensors().into_iter().collect()
+}
+
 fn too_large(actual: u64) -> TensorError {
     TensorError::HeaderTooLarge {
         cap: MAX_HEADER as u64,

@@ -17,31 +17,31 @@ const COMMITTED: &str = "step-";
 
 /// Names every path below a run's `checkpoints` folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     checkpoints: PathBuf,
 }
 
 impl Layout {
     /// The layout of the run in `run_dir`; touches nothing.
-    pub fn of(run_dir: &Path) -> Self {
+    pub(crate) fn of(run_dir: &Path) -> Self {
         Self {
             checkpoints: run_dir.join("checkpoints"),
         }
     }
 
     /// `RUN/checkpoints`.
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.checkpoints
     }
 
     /// `RUN/checkpoints/latest`: a text file with the name of the newest folder. It is a hint that
     /// a crash can leave one save behind, so nothing in this crate reads it.
-    pub fn latest(&self) -> PathBuf {
+    pub(crate) fn latest(&self) -> PathBuf {
         self.checkpoints.join("latest")
     }
 
     /// `RUN/checkpoints/step-00000400` for step 400.
-    pub fn step_dir(&self, step: u64) -> PathBuf {
+    pub(crate) fn step_dir(&self, step: u64) -> PathBuf {
         self.checkpoints.join(name(COMMITTED, step))
     }
 
@@ -94,7 +94,7 @@ pub fn list(run_dir: &Path) -> Result<Vec<Entry>, CheckpointError> {
 pub(crate) fn candidates(layout: &Layout) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
     let mut found = Vec::new();
     for (name, path) in folders(layout.dir())? {
-        if let Some(step) = step_of(&name, COMMITTED).or_else(|| step_of(&name, REPLACED)) {
+        if let Some(step) = step_of_checkpoint(&name) {
             found.push((step, path));
         }
     }
@@ -128,7 +128,10 @@ pub(crate) fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>, Checkpoin
 
 /// The step in the name of a committed or replaced folder.
 pub(crate) fn step_in_name(path: &Path) -> Option<u64> {
-    let name = path.file_name()?.to_str()?;
+    step_of_checkpoint(path.file_name()?.to_str()?)
+}
+
+fn step_of_checkpoint(name: &str) -> Option<u64> {
     step_of(name, COMMITTED).or_else(|| step_of(name, REPLACED))
 }
 

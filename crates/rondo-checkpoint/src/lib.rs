@@ -8,20 +8,24 @@
 //! RUN/checkpoints/step-00000400/model.safetensors ...
 //! RUN/checkpoints/.tmp-00000400/             being written, or being removed: never read
 //! RUN/checkpoints/.old-00000400/             moved away while step 400 is saved again
-//! RUN/checkpoints/left-00000400/             of a way that the run has left: it went on from an earlier step
+//! RUN/checkpoints/left-00000400/             set aside: the run went on from an earlier step
 //! ```
 //!
 //! A folder `step-*` is whole or it is refused. Whoever holds the [`RunLock`] may write; anyone may
 //! read at any time. A reader never repairs, and a writer repairs before it writes.
 //!
-//! Reading order: [`layout`](Layout) (names on disk), [`manifest`](Manifest) (what a folder must
-//! contain), [`save()`] (the write sequence), `repair` (what it undoes first), [`open()`]
-//! (verification and fallback), [`survey()`] (what there is), [`retention`](Retention) (which old
-//! ones go), [`back`](set_back()) (which later ones do), [`tensors`](TensorFile) (named tensors as bytes), [`stream`](TensorStream) and
-//! [`stored`](StoredTensors) (the same without holding them), `header` (what both begin with),
-//! [`mismatch`](Mismatch) (what differs between two models), [`lock`](RunLock),
-//! [`atomic`](atomic_write), `disk` (every call that changes something, for tests to fail),
-//! [`error`](CheckpointError).
+//! In reading order:
+//!
+//! * `layout`: names on disk; [`manifest`](Manifest): what a folder must contain
+//! * [`save()`]: the write sequence; `repair`: what it undoes first; [`retention`](Retention): which old
+//!   checkpoints go; [`back`](set_back()): which later ones are set aside
+//! * [`open()`]: verification and fallback; [`survey()`]: what there is
+//! * [`tensors`](TensorFile): named tensors as bytes; [`stream`](TensorStream) and
+//!   [`stored`](StoredTensors): the same without holding them; `header`: what all three begin with;
+//!   [`mismatch`](Mismatch): what differs between two models
+//! * [`lock`](RunLock): one process for a run; [`atomic`](atomic_write): one file replaced; `disk`: every
+//!   call that changes something, for tests to fail
+//! * [`error`](CheckpointError): what can be wrong, by file
 //!
 //! Absences: no burn and no model (tensors are names, shapes and bytes), no configuration (its hash
 //! is an opaque string), no clock, no log, no global state. The content of a file is the caller's.
@@ -50,12 +54,12 @@ mod tests;
 pub use atomic::{atomic_save, atomic_write, is_leftover};
 pub use back::set_back;
 pub use error::{CheckpointError, TensorError};
-pub use layout::{Entry, Layout, list};
+pub use layout::{Entry, list};
 pub use lock::RunLock;
 pub use manifest::{FORMAT, FileRecord, Manifest};
 pub use mismatch::{Mismatch, Misshaped, compare};
 pub use open::{Checkpoint, Rejected, Which, open, open_newest_good};
-pub use retention::{Retention, to_remove};
+pub use retention::Retention;
 pub use save::{Content, Snapshot, save};
 pub use stored::StoredTensors;
 pub use stream::{Located, TensorStream, locate};

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, if_there};
 use crate::error::{CheckpointError, at};
 use crate::layout::{ASIDE, Layout, REPLACED, folders, step_of};
 use crate::open::is_whole;
@@ -47,10 +47,7 @@ pub(crate) fn discard(disk: &impl Disk, dir: &Path, aside: &Path) -> Result<(), 
 }
 
 fn remove_if_there(disk: &impl Disk, dir: &Path) -> Result<(), CheckpointError> {
-    match disk.remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("remove", dir)(error)),
-        _ => Ok(()),
-    }
+    if_there(disk.remove_dir_all(dir)).map_err(at("remove", dir))
 }
 
 fn rename(disk: &impl Disk, from: &Path, to: &Path) -> Result<(), CheckpointError> {

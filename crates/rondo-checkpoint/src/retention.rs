@@ -24,7 +24,7 @@ pub struct Retention {
 }
 
 /// The steps to remove from `steps`, ascending; never the newest, hence never the only one.
-pub fn to_remove(steps: &[u64], retention: &Retention) -> Vec<u64> {
+fn to_remove(steps: &[u64], retention: &Retention) -> Vec<u64> {
     let mut old = steps.to_vec();
     old.sort_unstable();
     old.dedup();

@@ -18,7 +18,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::atomic::replace;
-use crate::disk::{Disk, FileSystem};
+use crate::disk::{Disk, FileSystem, if_there};
 use crate::error::{CheckpointError, at};
 use crate::layout::{Entry, Layout};
 use crate::lock::RunLock;
@@ -147,12 +147,7 @@ fn commit(
     size: u64,
 ) -> Result<Entry, CheckpointError> {
     let path = layout.step_dir(step);
-    match disk.rename(&path, &layout.replaced(step)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(at("rename", &path)(error));
-        }
-        _ => {}
-    }
+    if_there(disk.rename(&path, &layout.replaced(step))).map_err(at("rename", &path))?;
     let aside = layout.aside(step);
     disk.rename(&aside, &path).map_err(at("rename", &aside))?;
     Ok(Entry { step, path, size })

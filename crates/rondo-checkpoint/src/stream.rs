@@ -47,20 +47,16 @@ pub fn locate(file: &mut impl Read, file_bytes: u64) -> Result<Vec<Located>, Ten
     }
     let header = header::parse(&json, file_bytes)?;
     let before = (LENGTH_BYTES + length) as u64;
-    let mut tensors = Vec::new();
-    for name in header.offset_keys() {
-        if let Some(info) = header.info(&name) {
-            let (start, end) = info.data_offsets;
-            tensors.push(Located {
-                dtype: info.dtype,
-                shape: info.shape.clone(),
-                range: before + start as u64..before + end as u64,
-                name,
-            });
+    let tensors = header::tensors(&header).into_iter().map(|(name, info)| {
+        let (start, end) = info.data_offsets;
+        Located {
+            name,
+            dtype: info.dtype,
+            shape: info.shape.clone(),
+            range: before + start as u64..before + end as u64,
         }
-    }
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(tensors)
+    });
+    Ok(tensors.collect())
 }
 
 /// Writes the elements of the tensor of this name.

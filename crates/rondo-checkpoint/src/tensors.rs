@@ -4,15 +4,13 @@
 //! a hash map, which differs between two runs of one program. Everything else is as that crate has
 //! it: tensors by descending alignment, then by name, and a header padded to eight bytes. The frame
 //! is read here, because that crate adds sizes from the file without checking for overflow; the
-//! header itself is parsed and validated by its [`Metadata`].
+//! header itself is parsed and validated by its `Metadata`.
 //!
 //! Source: <https://github.com/huggingface/safetensors#format>.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
-
-use safetensors::tensor::TensorInfo;
 
 use crate::error::TensorError;
 use crate::header::{self, LENGTH_BYTES, METADATA, Row};
@@ -137,26 +135,19 @@ impl<'a> TensorFile<'a> {
         })?;
         let header = header::parse(json, actual)?;
 
-        let mut tensors = Vec::new();
-        for name in header.offset_keys() {
-            if let Some(TensorInfo {
-                dtype,
-                shape,
-                data_offsets: (start, end),
-            }) = header.info(&name)
-            {
-                let bytes = Cow::Borrowed(&data[*start..*end]);
-                tensors.push(NamedTensor {
-                    name,
-                    dtype: *dtype,
-                    shape: shape.clone(),
-                    bytes,
-                });
+        let tensors = header::tensors(&header).into_iter().map(|(name, info)| {
+            let (start, end) = info.data_offsets;
+            NamedTensor {
+                name,
+                dtype: info.dtype,
+                shape: info.shape.clone(),
+                bytes: Cow::Borrowed(&data[start..end]),
             }
-        }
-        tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        let metadata = header.metadata().clone().into_iter().flatten().collect();
-        Ok(Self { tensors, metadata })
+        });
+        Ok(Self {
+            tensors: tensors.collect(),
+            metadata: header.metadata().clone().into_iter().flatten().collect(),
+        })
     }
 
     /// The tensors by ascending name.

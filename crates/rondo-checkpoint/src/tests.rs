@@ -11,7 +11,8 @@ mod tensor_bytes;
 use std::fs;
 use std::path::Path;
 
-use crate::{Checkpoint, CheckpointError, Entry, Layout, Retention, RunLock, Snapshot, save};
+use crate::layout::Layout;
+use crate::{Checkpoint, CheckpointError, Entry, Retention, RunLock, Snapshot, save};
 
 const KEEP_ALL: Retention = Retention {
     keep_last: usize::MAX,

@@ -140,18 +140,14 @@ impl DiagnosisConfig {
     /// Reports every violation by its key path below `[diagnosis]`.
     pub fn validate(&self, report: &mut dyn FnMut(&str, String)) {
         let correlation = self.hidden_state_collapse.correlation;
-        if !(correlation > 0.0 && correlation <= 1.0) {
-            report(
-                "hidden_state_collapse.correlation",
-                format!("must be above 0 and at most 1, found {correlation}"),
-            );
-        }
-        let learned = self.ignored_state.learned;
-        if !(learned > 0.0 && learned <= 1.0) {
-            report(
-                "ignored_state.learned",
-                format!("must be above 0 and at most 1, found {learned}"),
-            );
+        for (key, value) in [
+            ("hidden_state_collapse.correlation", correlation),
+            ("ignored_state.learned", self.ignored_state.learned),
+        ] {
+            if !(value > 0.0 && value <= 1.0) {
+                let message = format!("must be above 0 and at most 1, found {value}");
+                report(key, message);
+            }
         }
         for (key, value) in [
             ("ignored_state.gain", self.ignored_state.gain),

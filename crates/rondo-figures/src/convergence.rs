@@ -34,11 +34,8 @@ pub fn convergence(trajectories: &Trajectories<'_>) -> Result<Picture, FigureErr
     trajectories.check(NAME)?;
     let distances = distances(trajectories);
     let all = distances.iter().flatten().copied();
-    let colours =
-        Axis::log("distance to the last state", all, 0.0).ok_or_else(|| FigureError::Empty {
-            picture: NAME,
-            reason: "no state differs from its token's last".into(),
-        })?;
+    let colours = Axis::log("distance to the last state", all, 0.0)
+        .ok_or_else(|| FigureError::empty(NAME, "no state differs from its token's last"))?;
     let scene = draw(trajectories, &distances, &colours);
     Ok(Picture::new(NAME, scene, table(trajectories, &distances)))
 }
@@ -137,8 +134,8 @@ fn draw(trajectories: &Trajectories<'_>, distances: &[Vec<f64>], colours: &Axis)
     }
     panel.draw_frame(&mut scene);
     // Where the labels are thinned, a mark shows which row each stands for.
-    for tick in (0..tokens).step_by(tokens.div_ceil(MOST_LABELS)) {
-        if let Some(y) = panel.down(tick as f64) {
+    for tick in &panel.y.ticks {
+        if let Some(y) = panel.down(tick.value) {
             let mark = Path::line(&[(panel.frame.left - 5.0, y), (panel.frame.left, y)]);
             scene.stroke(mark, Stroke::solid(FRAME, 1.0));
         }

@@ -2,6 +2,7 @@
 
 use crate::axis::Axis;
 use crate::error::FigureError;
+use crate::frame::REFERENCE;
 use crate::grid;
 use crate::legend::Legend;
 use crate::page::Page;
@@ -72,7 +73,7 @@ fn draw_panel(
     panel.draw_grid(scene);
     panel.bars(scene, shares, 0.84 * together as f64, colour);
     panel.line(scene, &mass, Stroke::solid(INK, 2.4));
-    panel.upright(scene, histogram.mean());
+    panel.upright(scene, histogram.mean(), REFERENCE);
     panel.draw_frame(scene);
     Ok(())
 }
@@ -93,9 +94,7 @@ fn table(histograms: &[Histogram<'_>]) -> Table {
                 table::count(depth),
                 steps.to_string(),
                 table::number(steps as f64 / histogram.steps),
-                mass.get(&depth)
-                    .copied()
-                    .map_or_else(String::new, table::number),
+                table::optional(mass.get(&depth).copied()),
             ]);
         }
     }

@@ -37,12 +37,8 @@ pub struct DepthCurve {
 pub fn depth_perplexity(curves: &[DepthCurve]) -> Result<Picture, FigureError> {
     for curve in curves {
         if curve.points.iter().any(|(depth, _)| *depth == 0) {
-            return Err(FigureError::Range {
-                picture: NAME,
-                what: format!("recurrence depth of `{}`", curve.name),
-                allowed: "at least 1".into(),
-                found: "0".into(),
-            });
+            let what = format!("recurrence depth of `{}`", curve.name);
+            return Err(FigureError::range(NAME, what, "at least 1", &0));
         }
         if !curve.points.iter().any(|(_, p)| p.is_finite() && *p > 0.0) {
             let reason = format!("`{}` has no evaluation", curve.name);

@@ -92,7 +92,7 @@ pub fn depth_reach(models: &[DepthReach]) -> Result<Picture, FigureError> {
 fn table(models: &[DepthReach]) -> Table {
     let mut table = Table::new(["run", "depth", "position", "accuracy", "chance"]);
     for model in models {
-        let chance = model.chance.map_or_else(String::new, table::number);
+        let chance = table::optional(model.chance);
         for depth in &model.depths {
             for (position, accuracy) in depth.by_position.iter().enumerate() {
                 table.row([

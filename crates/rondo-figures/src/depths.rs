@@ -3,8 +3,9 @@
 
 use crate::legend::{Entry, Legend};
 use crate::palette::{Colour, Dash, INK, SERIES, series};
+use crate::runs::RunLog;
 use crate::scene::Stroke;
-use crate::viridis::viridis;
+use crate::viridis::{BRIGHTEST, viridis};
 
 const TITLE: &str = "Recurrence";
 const WIDTH: f64 = 3.0;
@@ -22,6 +23,12 @@ impl Depths {
         Self(depths)
     }
 
+    /// Collects the depths at which runs were evaluated.
+    pub(crate) fn of_runs(runs: &[RunLog]) -> Self {
+        let logs = runs.iter().flat_map(|run| &run.val_perplexity);
+        Self::of(logs.map(|log| log.depth))
+    }
+
     /// Returns the depths.
     pub(crate) fn as_slice(&self) -> &[usize] {
         &self.0
@@ -33,12 +40,9 @@ impl Depths {
         let last = self.0.len().saturating_sub(1);
         let colour: Colour = match self.0.len() <= SERIES.len() {
             true => series(index),
-            false => viridis(0.92 * index as f64 / last as f64),
+            false => viridis(BRIGHTEST * index as f64 / last as f64),
         };
-        Stroke {
-            dash: Dash::of_depth(depth),
-            ..Stroke::solid(colour, WIDTH)
-        }
+        Stroke::solid(colour, WIDTH).with_dash(Dash::of_depth(depth))
     }
 
     /// Returns the legend of colours.
@@ -62,11 +66,7 @@ impl Depths {
             let dash = depths
                 .first()
                 .map_or(Dash::Solid, |depth| Dash::of_depth(*depth));
-            let stroke = Stroke {
-                dash,
-                ..Stroke::solid(INK, WIDTH)
-            };
-            Entry::line(name, stroke)
+            Entry::line(name, Stroke::solid(INK, WIDTH).with_dash(dash))
         };
         Legend::titled(TITLE, self.0.chunk_by(alike).map(entry))
     }

@@ -67,6 +67,21 @@ impl FigureError {
             reason: reason.into(),
         }
     }
+
+    /// Says which number lies outside what a picture can show, and what it may be.
+    pub(crate) fn range(
+        picture: &'static str,
+        what: impl Into<String>,
+        allowed: impl Into<String>,
+        found: &impl ToString,
+    ) -> Self {
+        Self::Range {
+            picture,
+            what: what.into(),
+            allowed: allowed.into(),
+            found: found.to_string(),
+        }
+    }
 }
 
 /// Returns a closure that adds the action and the path to a system error.

@@ -32,10 +32,8 @@ pub fn exit_curve(curve: &ExitCurve<'_>) -> Result<Picture, FigureError> {
     let x = Axis::powers_of_two("mean iterations per token", values(|p| p.iterations));
     let y = Axis::log("perplexity", values(|p| p.perplexity), 0.06);
     let (Some(x), Some(y)) = (x, y) else {
-        return Err(FigureError::Empty {
-            picture: NAME,
-            reason: "no point has positive iterations and a positive perplexity".into(),
-        });
+        let reason = "no point has positive iterations and a positive perplexity";
+        return Err(FigureError::empty(NAME, reason));
     };
     let scene = draw(&series, x, y);
     let mut table = Table::new(["series", "iterations", "perplexity"]);

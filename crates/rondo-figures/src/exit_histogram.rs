@@ -3,6 +3,7 @@
 use crate::axis::Axis;
 use crate::error::FigureError;
 use crate::exits::ExitSeries;
+use crate::frame::REFERENCE;
 use crate::grid;
 use crate::legend::Legend;
 use crate::page::{Page, same_axes};
@@ -26,10 +27,7 @@ const LONGEST: usize = 1024;
 /// an exit is not within 1 to 1024.
 pub fn exit_histogram(criteria: &[ExitSeries<'_>]) -> Result<Picture, FigureError> {
     if criteria.is_empty() {
-        return Err(FigureError::Empty {
-            picture: NAME,
-            reason: "no criterion is given".into(),
-        });
+        return Err(FigureError::empty(NAME, "no criterion is given"));
     }
     let histograms = criteria
         .iter()
@@ -63,27 +61,22 @@ impl<'a> Histogram<'a> {
         let mut counts = Vec::new();
         for (token, &exit) in series.exits.iter().enumerate() {
             if !(1..=LONGEST).contains(&exit) {
-                return Err(FigureError::Range {
-                    picture: NAME,
-                    what: format!("exit of token {token} by `{}`", series.name),
-                    allowed: format!("1 to {LONGEST}"),
-                    found: exit.to_string(),
-                });
+                let what = format!("exit of token {token} by `{}`", series.name);
+                let allowed = format!("1 to {LONGEST}");
+                return Err(FigureError::range(NAME, what, allowed, &exit));
             }
             counts.resize(exit.max(counts.len()), 0);
             counts[exit - 1] += 1;
         }
-        match series.exits.len() {
-            0 => Err(FigureError::Empty {
-                picture: NAME,
-                reason: format!("criterion `{}` has no tokens", series.name),
-            }),
-            tokens => Ok(Self {
-                name: series.name,
-                counts,
-                tokens,
-            }),
+        if series.exits.is_empty() {
+            let reason = format!("criterion `{}` has no tokens", series.name);
+            return Err(FigureError::empty(NAME, reason));
         }
+        Ok(Self {
+            name: series.name,
+            counts,
+            tokens: series.exits.len(),
+        })
     }
 
     fn count(&self, iteration: usize) -> usize {
@@ -123,7 +116,7 @@ fn draw(histograms: &[Histogram<'_>], last: usize) -> Scene {
             .map(|iteration| (iteration as f64, 100.0 * histogram.share(iteration)));
         panel.draw_grid(&mut scene);
         panel.bars(&mut scene, bars, 0.84, series(index + 1));
-        panel.upright(&mut scene, mean);
+        panel.upright(&mut scene, mean, REFERENCE);
         panel.draw_frame(&mut scene);
     }
     scene

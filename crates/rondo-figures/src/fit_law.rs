@@ -89,13 +89,12 @@ fn draw(law: &str, curves: &[PredictedCurve], x: &Axis, axes: [Axis; 2]) -> Scen
     let strokes: Vec<Stroke> = curves
         .iter()
         .enumerate()
-        .map(|(index, curve)| Stroke {
-            dash: if curve.fitted {
-                Dash::Solid
-            } else {
-                Dash::Dashed
-            },
-            ..Stroke::solid(series(index), 2.6)
+        .map(|(index, curve)| {
+            let dash = match curve.fitted {
+                true => Dash::Solid,
+                false => Dash::Dashed,
+            };
+            Stroke::solid(series(index), 2.6).with_dash(dash)
         })
         .collect();
     let legend = Legend::of(

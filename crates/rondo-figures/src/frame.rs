@@ -109,11 +109,12 @@ impl Panel {
         }
     }
 
-    /// Draws a dashed line from the bottom of the panel to its top at a value of x.
-    pub(crate) fn upright(&self, scene: &mut Scene, x: f64) {
-        if let Some(x) = self.across(x) {
+    /// Draws a line from the top of the panel to its bottom at a value of x, where the axis has it.
+    pub(crate) fn upright(&self, scene: &mut Scene, x: f64, stroke: Stroke) {
+        let inside = |x: &f64| (self.frame.left..=self.frame.right).contains(x);
+        if let Some(x) = self.across(x).filter(inside) {
             let line = Path::line(&[(x, self.frame.top), (x, self.frame.bottom)]);
-            scene.stroke(line, REFERENCE);
+            scene.stroke(line, stroke);
         }
     }
 }

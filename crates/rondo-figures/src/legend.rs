@@ -81,6 +81,15 @@ impl Legend {
         }
     }
 
+    /// Makes a legend of runs without a title; an empty one for a run alone, which needs none.
+    pub(crate) fn of_several(entries: impl IntoIterator<Item = Entry>) -> Self {
+        let legend = Self::of(entries);
+        match legend.entries.len() {
+            1 => Self::default(),
+            _ => legend,
+        }
+    }
+
     /// Makes a legend with a title.
     pub(crate) fn titled(title: &'static str, entries: impl IntoIterator<Item = Entry>) -> Self {
         Self {

@@ -20,21 +20,21 @@
 //!
 //! In reading order:
 //!
-//! * [`runs`]: what a run logged over its steps; `training_dynamics`, `loss_vs_tokens` and `ppl_vs_tokens`,
+//! * `runs`: what a run logged over its steps; `training_dynamics`, `loss_vs_tokens` and `ppl_vs_tokens`,
 //!   drawn from it; `tokens`: tokens beside steps
 //! * `depth_reach`, `depth_perplexity`, `per_iteration`: each with its input; `depth_histogram`, drawn from
 //!   `sampled`; `depths`: how a recurrence depth looks
 //! * `lr_schedules`, `schedule`, `sparsity`, `fit_law`: each with its input; `rates`: what the first two
 //!   share
-//! * [`trajectories`]: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
+//! * `trajectories`: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
 //!   `pca`: principal components by subspace iteration
-//! * [`exits`]: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
-//! * [`picture`]: a scene and its table, written as three files
+//! * `exits`: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
+//! * `picture`: a scene and its `table`, written as three files; `error`: what can keep it from that
 //! * `sheet`: title and caption; `page`: a sheet with legends; `grid`: panels in rows; `stack`: panels
 //!   one above the other
 //! * `panel`: a set of axes, with its `frame`, `lines` (`decimate`: fewer points than pixels) and `bars`;
 //!   `axis` and its `ticks`; `legend`, `colour_bar`
-//! * [`palette`], `viridis`, `marker`: how it looks
+//! * `palette`, `viridis`, `marker`: how it looks
 //! * `scene`: paths and text; `svg` and `raster`, `png` write it; `font`: the embedded typeface
 //!
 //! A scene is described once and written twice, so the SVG and the PNG agree to the pixel. Text in a PNG
@@ -59,7 +59,7 @@ mod depths;
 mod error;
 mod exit_curve;
 mod exit_histogram;
-pub mod exits;
+mod exits;
 mod fit_law;
 mod font;
 mod frame;
@@ -71,16 +71,16 @@ mod lr_schedules;
 mod marker;
 mod orbits;
 mod page;
-pub mod palette;
+mod palette;
 mod panel;
 mod pca;
 mod per_iteration;
-pub mod picture;
+mod picture;
 mod png;
 mod ppl_vs_tokens;
 mod raster;
 mod rates;
-pub mod runs;
+mod runs;
 mod sampled;
 mod scene;
 mod schedule;
@@ -92,7 +92,7 @@ mod table;
 mod ticks;
 mod tokens;
 mod training_dynamics;
-pub mod trajectories;
+mod trajectories;
 mod viridis;
 
 pub use convergence::convergence;

@@ -40,14 +40,9 @@ pub fn loss_vs_tokens(runs: &[RunLog]) -> Result<Picture, FigureError> {
     let mut caption: Vec<String> = x.clamp_note().into_iter().collect();
     caption.extend(rate.notes(others));
     let strokes = (0..runs.len()).map(|index| Stroke::solid(series(index), 2.2));
-    let legend = match runs {
-        [_] => Legend::default(),
-        runs => Legend::of(
-            runs.iter()
-                .zip(strokes.clone())
-                .map(|(run, stroke)| Entry::line(run.name.clone(), stroke)),
-        ),
-    };
+    let named = runs.iter().zip(strokes.clone());
+    let named = named.map(|(run, stroke)| Entry::line(run.name.clone(), stroke));
+    let legend = Legend::of_several(named);
     let title = "Training loss";
     let Page { mut scene, body } = Page::new(title, HEIGHT, &caption, &Legend::default(), &legend);
     let tokens = x.scaled("Tokens (log)", rate.per_step);

@@ -3,17 +3,18 @@
 //! The components are those of all tokens' states at all iterations (Geiping et al. 2025, arXiv
 //! 2502.05171, the figure of orbits in latent space).
 
+mod plane;
+
 use crate::axis::Axis;
 use crate::colour_bar;
 use crate::error::FigureError;
-use crate::font::{Anchor, HALF_DIGIT};
+use crate::font::Anchor;
 use crate::legend::{Entry, Legend};
-use crate::marker::Marker;
-use crate::palette::{Colour, GREEN, INK, ORANGE, RED, SOFT_INK};
-use crate::panel::{LABEL_SIZE, Panel, TICK_SIZE};
+use crate::palette::INK;
+use crate::panel::{LABEL_SIZE, Panel};
 use crate::pca::Pca;
 use crate::picture::Picture;
-use crate::scene::{Area, Point, Scene, Stroke};
+use crate::scene::{Area, Scene};
 use crate::sheet::Sheet;
 use crate::table::{self, Table};
 use crate::trajectories::Trajectories;
@@ -47,10 +48,7 @@ pub fn orbits(trajectories: &Trajectories<'_>, tokens: &[usize]) -> Result<Pictu
         .collect();
     let pca = Pca::of(&rows, COMPONENTS);
     if pca.shares().is_empty() {
-        return Err(FigureError::Empty {
-            picture: NAME,
-            reason: "all states are equal".into(),
-        });
+        return Err(FigureError::empty(NAME, "all states are equal"));
     }
     let orbits: Vec<Orbit> = tokens
         .iter()
@@ -65,20 +63,15 @@ pub fn orbits(trajectories: &Trajectories<'_>, tokens: &[usize]) -> Result<Pictu
 }
 
 fn check_tokens(trajectories: &Trajectories<'_>, tokens: &[usize]) -> Result<(), FigureError> {
-    let range = |what: &str, allowed: String, found: usize| FigureError::Range {
-        picture: NAME,
-        what: what.to_owned(),
-        allowed,
-        found: found.to_string(),
-    };
+    let refuse = |what: &str, allowed, found| Err(FigureError::range(NAME, what, allowed, found));
     if tokens.is_empty() || tokens.len() > MOST_TOKENS {
         let allowed = format!("1 to {MOST_TOKENS}");
-        return Err(range("number of tokens", allowed, tokens.len()));
+        return refuse("number of tokens", allowed, &tokens.len());
     }
     match tokens.iter().find(|token| **token >= trajectories.tokens) {
-        Some(&token) => {
+        Some(token) => {
             let allowed = format!("0 to {}", trajectories.tokens - 1);
-            Err(range("token position", allowed, token))
+            refuse("token position", allowed, token)
         }
         None => Ok(()),
     }
@@ -114,10 +107,7 @@ fn table(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> T
     let components = (1..=COMPONENTS).map(|index| format!("pc{index}"));
     let mut table = Table::new(header.into_iter().chain(components));
     let mut row = |kind: &str, token: [String; 3], numbers: &[f64]| {
-        let numbers = (0..COMPONENTS).map(|axis| {
-            let number = numbers.get(axis).copied();
-            number.map_or_else(String::new, table::number)
-        });
+        let numbers = (0..COMPONENTS).map(|axis| table::optional(numbers.get(axis).copied()));
         table.row([kind.to_owned()].into_iter().chain(token).chain(numbers));
     };
     row("share", Default::default(), shares);
@@ -146,9 +136,9 @@ fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Sc
         &[caption],
     );
     let marks = [
-        (START, "initial state"),
-        (END, "last state"),
-        (CENTRE, "centre of mass"),
+        (plane::START, "initial state"),
+        (plane::END, "last state"),
+        (plane::CENTRE, "centre of mass"),
     ];
     let legend = Legend::of(
         marks.map(|((marker, colour), name)| Entry::mark(name.to_owned(), marker, colour)),
@@ -161,21 +151,13 @@ fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Sc
     let width = panels.width() / PLANES as f64;
     for plane in 0..PLANES {
         let left = panels.left + width * plane as f64;
-        let mut column: Vec<Panel> = Vec::new();
-        for (index, orbit) in orbits.iter().enumerate() {
-            let top = body.top + ROW * index as f64;
-            let outer = Area {
-                left,
-                right: left + width - 14.0,
-                top: top + HEADING,
-                bottom: top + ROW - 10.0,
-            };
-            column.extend(plane_panel(outer, plane, shares, orbit));
-        }
-        Panel::align(&mut column);
-        for (panel, orbit) in column.iter().zip(orbits) {
-            draw_plane(&mut scene, panel, plane, shares, orbit);
-        }
+        let right = left + width - 14.0;
+        let place = Area {
+            left,
+            right,
+            ..body
+        };
+        draw_column(&mut scene, place, plane, shares, orbits);
     }
     for (index, orbit) in orbits.iter().enumerate() {
         let at = (body.left, body.top + ROW * index as f64 + LABEL_SIZE);
@@ -191,82 +173,25 @@ fn draw(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Sc
     let bar = Axis::counted("iteration", 0, trajectories.last(), 8);
     let below = top + legend.height() + 20.0;
     let bottom = body.top + ROW - 30.0;
-    colour_bar::draw(&mut scene, (left + 8.0, below, bottom), &bar, along);
+    colour_bar::draw(&mut scene, (left + 8.0, below, bottom), &bar, plane::along);
     scene
 }
 
-const START: (Marker, Colour) = (Marker::Triangle, GREEN);
-const END: (Marker, Colour) = (Marker::Square, RED);
-const CENTRE: (Marker, Colour) = (Marker::Cross, ORANGE);
-
-/// Returns a token's coordinates in the plane of two components; 0 along one without variance.
-fn in_plane(state: &[f64], plane: usize) -> (f64, f64) {
-    let coordinate = |axis: usize| state.get(axis).copied().unwrap_or(0.0);
-    (coordinate(2 * plane), coordinate(2 * plane + 1))
-}
-
-/// Returns axes that hold one token's orbit in the plane of two components.
-fn plane_panel(outer: Area, plane: usize, shares: &[f64], orbit: &Orbit) -> Option<Panel> {
-    let label = |axis: usize| match shares.get(axis) {
-        Some(share) => format!("PC{} ({:.1} %)", axis + 1, 100.0 * share),
-        None => format!("PC{} (no variance)", axis + 1),
-    };
-    let places = || orbit.states.iter().map(|state| in_plane(state, plane));
-    let x = Axis::linear(&label(2 * plane), places().map(|p| p.0), 0.06)?;
-    let y = Axis::linear(&label(2 * plane + 1), places().map(|p| p.1), 0.06)?;
-    Some(Panel::fit(outer, x, y))
-}
-
-/// Draws one token's orbit in the plane of two components.
-fn draw_plane(scene: &mut Scene, panel: &Panel, plane: usize, shares: &[f64], orbit: &Orbit) {
-    if shares.len() <= 2 * plane {
-        let frame = panel.frame;
-        let middle = (
-            f64::midpoint(frame.left, frame.right),
-            f64::midpoint(frame.top, frame.bottom) + HALF_DIGIT * TICK_SIZE,
-        );
-        let text = match shares.len() {
-            1 => "the states vary in 1 dimension".to_owned(),
-            n => format!("the states vary in {n} dimensions"),
+/// Draws the plane of two components for every orbit, one above the other, from the top of an area.
+fn draw_column(scene: &mut Scene, area: Area, plane: usize, shares: &[f64], orbits: &[Orbit]) {
+    let mut column: Vec<Panel> = Vec::new();
+    for (index, orbit) in orbits.iter().enumerate() {
+        let top = area.top + ROW * index as f64;
+        let place = Area {
+            top: top + HEADING,
+            bottom: top + ROW - 10.0,
+            ..area
         };
-        scene.text(&text, middle, TICK_SIZE, Anchor::Middle, SOFT_INK);
-        panel.draw_frame(scene);
-        return;
+        column.extend(plane::panel(place, plane, shares, orbit));
     }
-    panel.draw_grid(scene);
-    panel.draw_frame(scene);
-    let values: Vec<(f64, f64)> = orbit
-        .states
-        .iter()
-        .map(|state| in_plane(state, plane))
-        .collect();
-    panel.line(scene, &values, Stroke::solid(Colour::rgb(0xa6_b4c2), 1.6));
-    let last = values.len() - 1;
-    let place = |(x, y)| panel.point(x, y);
-    for (index, at) in values.iter().copied().filter_map(place).enumerate() {
-        Marker::Circle.draw(scene, at, 5.5, along(index as f64 / last as f64));
-    }
-    let mut special = |(marker, colour): (Marker, Colour), at: Option<Point>| {
-        if let Some(at) = at {
-            marker.draw(scene, at, 9.0, colour);
-        }
-    };
-    special(CENTRE, place(in_plane(&orbit.mean, plane)));
-    special(START, place(values[0]));
-    special(END, place(values[last]));
-}
-
-/// Returns the colour of an iteration, from the first (light) to the last (dark).
-fn along(t: f64) -> Colour {
-    let (light, middle, dark) = (
-        Colour::rgb(0xc4_daf0),
-        Colour::rgb(0x3f_8bc4),
-        Colour::rgb(0x08_2f66),
-    );
-    if t < 0.5 {
-        light.toward(middle, 2.0 * t)
-    } else {
-        middle.toward(dark, 2.0 * t - 1.0)
+    Panel::align(&mut column);
+    for (panel, orbit) in column.iter().zip(orbits) {
+        plane::draw(scene, panel, plane, shares, orbit);
     }
 }
 

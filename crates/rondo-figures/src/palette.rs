@@ -2,18 +2,18 @@
 
 /// An opaque colour in sRGB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Colour {
+pub(crate) struct Colour {
     /// Red, 0 to 255.
-    pub red: u8,
+    pub(crate) red: u8,
     /// Green, 0 to 255.
-    pub green: u8,
+    pub(crate) green: u8,
     /// Blue, 0 to 255.
-    pub blue: u8,
+    pub(crate) blue: u8,
 }
 
 impl Colour {
     /// Makes a colour of `0xRRGGBB`.
-    pub const fn rgb(hex: u32) -> Self {
+    pub(crate) const fn rgb(hex: u32) -> Self {
         Self {
             red: (hex >> 16) as u8,
             green: (hex >> 8) as u8,
@@ -23,7 +23,7 @@ impl Colour {
 
     /// Returns the colour a share `t` (0 to 1) of the way to `other`.
     #[must_use]
-    pub fn toward(self, other: Self, t: f64) -> Self {
+    pub(crate) fn toward(self, other: Self, t: f64) -> Self {
         let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * t).round() as u8;
         Self {
             red: mix(self.red, other.red),
@@ -34,13 +34,13 @@ impl Colour {
 }
 
 /// Blue: the main run, and whatever comes first.
-pub const BLUE: Colour = Colour::rgb(0x1f_77b4);
+pub(crate) const BLUE: Colour = Colour::rgb(0x1f_77b4);
 /// Orange: the first bad run.
-pub const ORANGE: Colour = Colour::rgb(0xff_7f0e);
+pub(crate) const ORANGE: Colour = Colour::rgb(0xff_7f0e);
 /// Green: the second bad run.
-pub const GREEN: Colour = Colour::rgb(0x2c_a02c);
+pub(crate) const GREEN: Colour = Colour::rgb(0x2c_a02c);
 /// Red: what the eye must find.
-pub const RED: Colour = Colour::rgb(0xd6_2728);
+pub(crate) const RED: Colour = Colour::rgb(0xd6_2728);
 
 /// The background.
 pub(crate) const WHITE: Colour = Colour::rgb(0xff_ffff);
@@ -69,13 +69,13 @@ pub(crate) const SERIES: [Colour; 9] = [
 ];
 
 /// Returns the colour of series number `index`, counted from 0; after nine they repeat.
-pub fn series(index: usize) -> Colour {
+pub(crate) fn series(index: usize) -> Colour {
     SERIES[index % SERIES.len()]
 }
 
 /// How a line is broken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dash {
+pub(crate) enum Dash {
     /// Unbroken.
     Solid,
     /// `– – –`
@@ -83,11 +83,11 @@ pub enum Dash {
     /// `· · ·`
     Dotted,
     /// `– · –`
-    DashDot,
+    DotDashed,
     /// `— — —`
-    LongDash,
+    LongDashed,
     /// `– · · –`
-    DashDotDot,
+    DotDotDashed,
 }
 
 impl Dash {
@@ -95,14 +95,14 @@ impl Dash {
     ///
     /// 1 solid, 4 dashed, 8 dotted, 16 dash-dot, 32 long dash, 64 dash-dot-dot; a depth between two of
     /// these has the style of the lower.
-    pub fn of_depth(r: usize) -> Self {
+    pub(crate) fn of_depth(r: usize) -> Self {
         match r {
             0..4 => Self::Solid,
             4..8 => Self::Dashed,
             8..16 => Self::Dotted,
-            16..32 => Self::DashDot,
-            32..64 => Self::LongDash,
-            _ => Self::DashDotDot,
+            16..32 => Self::DotDashed,
+            32..64 => Self::LongDashed,
+            _ => Self::DotDotDashed,
         }
     }
 
@@ -112,9 +112,9 @@ impl Dash {
             Self::Solid => &[],
             Self::Dashed => &[4.0, 2.5],
             Self::Dotted => &[1.2, 2.0],
-            Self::DashDot => &[5.0, 2.0, 1.2, 2.0],
-            Self::LongDash => &[8.0, 2.5],
-            Self::DashDotDot => &[5.0, 2.0, 1.2, 2.0, 1.2, 2.0],
+            Self::DotDashed => &[5.0, 2.0, 1.2, 2.0],
+            Self::LongDashed => &[8.0, 2.5],
+            Self::DotDotDashed => &[5.0, 2.0, 1.2, 2.0, 1.2, 2.0],
         }
     }
 }

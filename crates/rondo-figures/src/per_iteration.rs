@@ -11,7 +11,7 @@ use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::scene::{Scene, Stroke};
 use crate::table::{self, Table};
-use crate::viridis::viridis;
+use crate::viridis::{BRIGHTEST, viridis};
 
 const NAME: &str = "per-iteration";
 const HEIGHT: f64 = 520.0;
@@ -117,10 +117,7 @@ fn draw(profiles: &[IterationProfile], x: &Axis, axes: [Axis; PANELS]) -> Scene 
         let lines = profiles.iter().zip(&colours).map(move |(profile, colour)| {
             let numbers = series(profile).iter().enumerate();
             let values = numbers.map(|(index, value)| ((index + 1) as f64, *value));
-            let stroke = Stroke {
-                dash,
-                ..Stroke::solid(*colour, 2.6)
-            };
+            let stroke = Stroke::solid(*colour, 2.6).with_dash(dash);
             Line::plain(values.collect(), stroke)
         });
         lines.collect::<Vec<_>>()
@@ -143,7 +140,7 @@ fn look(profiles: &[IterationProfile]) -> (Vec<Colour>, Legend, Legend) {
     let one_run = profiles.windows(2).all(|pair| pair[0].run == pair[1].run);
     let last = profiles.len() - 1;
     let colour = |index: usize| match one_run && last > 0 {
-        true => viridis(0.92 * index as f64 / last as f64),
+        true => viridis(BRIGHTEST * index as f64 / last as f64),
         false => series(index),
     };
     let colours: Vec<Colour> = (0..=last).map(colour).collect();
@@ -180,12 +177,7 @@ fn table(profiles: &[IterationProfile]) -> Table {
                 profile.step.to_string(),
                 table::count(index + 1),
             ];
-            let cell = |series: &Vec<f64>| {
-                series
-                    .get(index)
-                    .copied()
-                    .map_or_else(String::new, table::number)
-            };
+            let cell = |series: &Vec<f64>| table::optional(series.get(index).copied());
             table.row(place.into_iter().chain(numbers.map(cell)));
         }
     }

@@ -39,8 +39,7 @@ pub fn ppl_vs_tokens(runs: &[RunLog]) -> Result<Picture, FigureError> {
     let mut caption: Vec<String> = [&x, &y].into_iter().filter_map(Axis::clamp_note).collect();
     caption.extend(rates.iter().flat_map(|rate| rate.notes(&[])));
     caption.extend(same_axes(runs.len()));
-    let depths = runs.iter().flat_map(|run| &run.val_perplexity);
-    let depths = Depths::of(depths.map(|depth| depth.depth));
+    let depths = Depths::of_runs(runs);
     let title = "Validation perplexity at each recurrence depth";
     let (mut scene, places) = Page::of_multiples(title, runs.len(), &caption, &depths.legend());
     for ((run, rate), place) in runs.iter().zip(&rates).zip(places) {

@@ -6,10 +6,8 @@ use crate::legend::Entry;
 use crate::lines::Line;
 use crate::palette::{Colour, SERIES};
 use crate::scene::Stroke;
-use crate::viridis::viridis;
+use crate::viridis::{BRIGHTEST, viridis};
 
-/// The end of the colour map is too bright for a line on white.
-const BRIGHTEST: f64 = 0.92;
 /// Width of a line over the steps.
 pub(crate) const WIDTH: f64 = 2.2;
 

@@ -46,12 +46,9 @@ impl<'a> Histogram<'a> {
         let all = run.counts.iter().map(|(depth, _)| depth);
         let mut all = all.chain(run.mass.iter().map(|(depth, _)| depth));
         if let Some(depth) = all.find(|depth| !(1..=DEEPEST).contains(*depth)) {
-            return Err(FigureError::Range {
-                picture,
-                what: format!("depth of run `{}`", run.name),
-                allowed: format!("1 to {DEEPEST}"),
-                found: depth.to_string(),
-            });
+            let what = format!("depth of run `{}`", run.name);
+            let allowed = format!("1 to {DEEPEST}");
+            return Err(FigureError::range(picture, what, allowed, depth));
         }
         let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
         for (depth, steps) in run.counts.iter().filter(|(_, steps)| *steps > 0) {

@@ -98,6 +98,11 @@ impl Stroke {
             dash: Dash::Solid,
         }
     }
+
+    /// Breaks the line up.
+    pub(crate) fn with_dash(self, dash: Dash) -> Self {
+        Self { dash, ..self }
+    }
 }
 
 /// One line of text.

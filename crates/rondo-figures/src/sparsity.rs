@@ -6,10 +6,9 @@ use crate::legend::{Entry, Legend};
 use crate::lines::Line;
 use crate::page::Page;
 use crate::palette::{Dash, FRAME, series};
-use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::runs::{Logged, by_step};
-use crate::scene::{Path, Scene, Stroke};
+use crate::scene::{Scene, Stroke};
 use crate::stack;
 use crate::table::{self, Table};
 
@@ -100,14 +99,9 @@ fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
     }
     caption.extend(events_note(runs));
     let stroke = |index: usize| Stroke::solid(series(index), 2.6);
-    let legend = match runs {
-        [_] => Legend::default(),
-        runs => Legend::of(
-            runs.iter()
-                .enumerate()
-                .map(|(index, run)| Entry::line(run.name.clone(), stroke(index))),
-        ),
-    };
+    let named = runs.iter().enumerate();
+    let named = named.map(|(index, run)| Entry::line(run.name.clone(), stroke(index)));
+    let legend = Legend::of_several(named);
     let title = "Sparsity, the strength that brings it about, and its cost";
     let height = stack::height(&HEIGHTS);
     let Page { mut scene, body } = Page::new(title, height, &caption, &Legend::default(), &legend);
@@ -115,16 +109,9 @@ fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
     for (index, panel) in panels.iter().enumerate() {
         for (run, SparsityRun { events, .. }) in runs.iter().enumerate() {
             let colour = if runs.len() == 1 { FRAME } else { series(run) };
+            let dotted = Stroke::solid(colour, 1.6).with_dash(Dash::Dotted);
             for (step, _) in events {
-                event(
-                    &mut scene,
-                    panel,
-                    *step,
-                    Stroke {
-                        dash: Dash::Dotted,
-                        ..Stroke::solid(colour, 1.6)
-                    },
-                );
+                panel.upright(&mut scene, *step as f64, dotted);
             }
         }
         let lines: Vec<Line> = runs
@@ -139,14 +126,6 @@ fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
         panel.plot(&mut scene, &lines, &targets);
     }
     scene
-}
-
-fn event(scene: &mut Scene, panel: &Panel, step: u64, stroke: Stroke) {
-    let inside = |x: &f64| (panel.frame.left..=panel.frame.right).contains(x);
-    if let Some(x) = panel.across(step as f64).filter(inside) {
-        let line = Path::line(&[(x, panel.frame.top), (x, panel.frame.bottom)]);
-        scene.stroke(line, stroke);
-    }
 }
 
 /// Says what the dotted lines are, each kind of event once, in the order in which they come.
@@ -190,15 +169,8 @@ fn table(runs: &[SparsityRun]) -> Table {
             table.row([name(), "target".into(), empty(), empty(), value, empty()]);
         }
         for (step, what) in &run.events {
-            let step = step.to_string();
-            table.row([
-                name(),
-                "event".into(),
-                step,
-                empty(),
-                empty(),
-                table::text(what),
-            ]);
+            let (step, what) = (step.to_string(), table::text(what));
+            table.row([name(), "event".into(), step, empty(), empty(), what]);
         }
     }
     table

@@ -164,10 +164,7 @@ mod tests {
     fn a_small_scene_is_the_text_one_would_write_by_hand() {
         let mut scene = Scene::new(40, 20);
         scene.fill(Path::polygon(&[(1.0, 2.0), (3.5, 2.0), (3.5, 4.125)]), BLUE);
-        let dashed = Stroke {
-            dash: Dash::Dashed,
-            ..Stroke::solid(BLUE, 2.0)
-        };
+        let dashed = Stroke::solid(BLUE, 2.0).with_dash(Dash::Dashed);
         scene.stroke(Path::line(&[(0.0, 0.0), (9.0, -0.001)]), dashed);
         scene.text("a < b", (5.0, 6.0), 10.0, Anchor::End, INK);
         scene.upward_text("up", (1.0, 2.0), 10.0, INK);

@@ -50,6 +50,11 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
+/// Returns a cell with a number, empty where there is none.
+pub(crate) fn optional(value: Option<f64>) -> String {
+    value.map_or_else(String::new, number)
+}
+
 /// Returns a cell with a count.
 pub(crate) fn count(value: usize) -> String {
     value.to_string()

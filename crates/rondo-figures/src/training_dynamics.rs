@@ -71,8 +71,7 @@ fn draw(runs: &[RunLog], axes: [Axis; PANELS]) -> Scene {
         .chain(&axes)
         .filter_map(Axis::clamp_note);
     let caption: Vec<String> = notes.collect();
-    let depths = runs.iter().flat_map(|run| &run.val_perplexity);
-    let depths = Depths::of(depths.map(|depth| depth.depth));
+    let depths = Depths::of_runs(runs);
     let names = runs.iter().enumerate();
     let names = names.map(|(index, run)| Entry::line(run.name.clone(), solid(index, 3.0)));
     let title = "Training dynamics: loss, correlation of hidden states, validation perplexity";
@@ -103,10 +102,7 @@ fn trained(runs: &[RunLog], points: fn(&RunLog) -> &[Logged]) -> Vec<Line> {
 fn evaluated(runs: &[RunLog]) -> Vec<Line> {
     let lines = runs.iter().enumerate().flat_map(|(index, run)| {
         run.val_perplexity.iter().map(move |depth| {
-            let stroke = Stroke {
-                dash: Dash::of_depth(depth.depth),
-                ..solid(index, 2.4)
-            };
+            let stroke = solid(index, 2.4).with_dash(Dash::of_depth(depth.depth));
             Line::plain(by_step(&depth.points), stroke)
         })
     });

@@ -47,15 +47,13 @@ impl<'a> Trajectories<'a> {
     /// an iteration or the labels have another size, [`FigureError::Range`] for a state that is not
     /// finite.
     pub(crate) fn check(&self, picture: &'static str) -> Result<(), FigureError> {
-        let empty = |reason: &str| FigureError::Empty {
-            picture,
-            reason: reason.to_owned(),
-        };
         if self.states.len() < 2 {
-            return Err(empty("the trace has no iteration after the initial state"));
+            let reason = "the trace has no iteration after the initial state";
+            return Err(FigureError::empty(picture, reason));
         }
         if self.tokens == 0 || self.d_model == 0 {
-            return Err(empty("the trace has no tokens, or states of width 0"));
+            let reason = "the trace has no tokens, or states of width 0";
+            return Err(FigureError::empty(picture, reason));
         }
         let length = |what: String, expected: usize, found: usize| match expected == found {
             true => Ok(()),
@@ -75,14 +73,9 @@ impl<'a> Trajectories<'a> {
             length(what, numbers, states.len())?;
             if let Some(index) = states.iter().position(|x| !x.is_finite()) {
                 let (token, feature) = (index / self.d_model, index % self.d_model);
-                return Err(FigureError::Range {
-                    picture,
-                    what: format!(
-                        "state of iteration {iteration}, token {token}, feature {feature}"
-                    ),
-                    allowed: "finite".into(),
-                    found: states[index].to_string(),
-                });
+                let what =
+                    format!("state of iteration {iteration}, token {token}, feature {feature}");
+                return Err(FigureError::range(picture, what, "finite", &states[index]));
             }
         }
         let labels = self.labels.map_or(self.tokens, <[String]>::len);

@@ -25,6 +25,9 @@ const POINTS: [Colour; 17] = [
     Colour::rgb(0xfd_e725),
 ];
 
+/// How far along the map lines are coloured: its end is too bright for a line on white.
+pub(crate) const BRIGHTEST: f64 = 0.92;
+
 /// Returns the colour of `t`, 0 (dark) to 1 (bright); values outside are clamped.
 pub(crate) fn viridis(t: f64) -> Colour {
     let last = POINTS.len() - 1;

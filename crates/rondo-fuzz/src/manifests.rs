@@ -15,7 +15,7 @@ const FOLDER: &str = "run/checkpoints/step-00000007";
 /// Opens a checkpoint that has the bytes for a manifest, beside one file `progress.json` of two bytes, and
 /// once more with the seal that its fields should have.
 ///
-/// A checkpoint is accepted by its path as it is as the newest of its run, and then every file of its
+/// What is accepted by its path is accepted as the newest of its run too, and then every file of its
 /// manifest can be read. What is refused says why.
 ///
 /// # Panics

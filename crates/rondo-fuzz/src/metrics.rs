@@ -22,9 +22,8 @@ pub fn metrics(bytes: &[u8]) {
         return;
     };
     let records = history.records();
-    let lines = lines(records);
     let again = rewritten(records);
-    assert_eq!(self::lines(again.records()), lines);
+    assert_eq!(lines(again.records()), lines(records));
 
     let verdict = Diagnosis::of(&DiagnosisConfig::default(), records).verdict();
     let reread = Diagnosis::of(&DiagnosisConfig::default(), again.records()).verdict();
@@ -53,7 +52,7 @@ fn point(record: &Record) -> Option<Point> {
     })
 }
 
-/// Returns the records as text, which tells one NaN from another no more than a file does.
+/// Returns the records as text, in which one NaN equals another.
 fn lines(records: &[Record]) -> Vec<String> {
     let line = |record| serde_json::to_string(record).expect("a record has a form in JSON");
     records.iter().map(line).collect()

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rondo_checkpoint::{Located, locate};
 use serde::Deserialize;
 
+use crate::bounded;
 use crate::error::ReferenceError;
 
 /// All tensors in one file.
@@ -66,10 +67,7 @@ impl Archive {
 
     fn of_index(dir: &Path, index: &Path) -> Result<Self, ReferenceError> {
         let weight_map = read_index(index)?;
-        let refuse = |message: String| ReferenceError::Malformed {
-            path: index.to_owned(),
-            message,
-        };
+        let refuse = |message: String| ReferenceError::malformed(index, message);
         let shards: BTreeSet<&str> = weight_map.values().map(String::as_str).collect();
         let mut entries = BTreeMap::new();
         let mut files = vec![index.to_owned()];
@@ -111,10 +109,7 @@ impl Archive {
 fn tensors(path: &Path) -> Result<Vec<Located>, ReferenceError> {
     let mut file = File::open(path).map_err(ReferenceError::io(path))?;
     let bytes = file.metadata().map_err(ReferenceError::io(path))?.len();
-    locate(&mut file, bytes).map_err(|source| ReferenceError::File {
-        path: path.to_owned(),
-        source,
-    })
+    locate(&mut file, bytes).map_err(ReferenceError::file(path))
 }
 
 fn read_index(path: &Path) -> Result<BTreeMap<String, String>, ReferenceError> {
@@ -122,18 +117,9 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>, ReferenceError> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let refuse = |message: String| ReferenceError::Malformed {
-        path: path.to_owned(),
-        message,
-    };
-    let file = File::open(path).map_err(ReferenceError::io(path))?;
-    let mut text = Vec::new();
-    file.take(MAX_INDEX_BYTES + 1)
-        .read_to_end(&mut text)
-        .map_err(ReferenceError::io(path))?;
-    if text.len() as u64 > MAX_INDEX_BYTES {
-        return Err(refuse(format!("larger than {MAX_INDEX_BYTES} bytes")));
-    }
+    let refuse = |message: String| ReferenceError::malformed(path, message);
+    let text = bounded::read(path, MAX_INDEX_BYTES)?
+        .ok_or_else(|| refuse(format!("larger than {MAX_INDEX_BYTES} bytes")))?;
     let index: Index = serde_json::from_slice(&text)
         .map_err(|error| refuse(format!("not an index of tensors: {error}")))?;
     if index.weight_map.is_empty() {

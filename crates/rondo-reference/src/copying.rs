@@ -13,8 +13,8 @@ const ROWS: usize = 16;
 
 /// A tensor in a file, and the type of its numbers.
 pub(crate) struct Source<'a> {
-    pub(crate) entry: &'a Entry,
-    pub(crate) element: Element,
+    entry: &'a Entry,
+    element: Element,
 }
 
 impl Source<'_> {
@@ -32,12 +32,7 @@ impl Source<'_> {
     ///
     /// Where the file or `out` fails; with a [`ReferenceError`] inside where a number is not
     /// finite or beyond the range of `element`.
-    pub(crate) fn copy(
-        &self,
-        element: Element,
-        transposed: bool,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
+    fn copy(&self, element: Element, transposed: bool, out: &mut dyn Write) -> io::Result<()> {
         match *self.entry.located.shape.as_slice() {
             [rows, cols] if transposed => self.copy_transposed(element, rows, cols, out),
             _ => self.copy_in_order(element, out),
@@ -140,6 +135,23 @@ impl Source<'_> {
     /// Tells a failure of the source from one of the target.
     fn unreadable(&self, error: io::Error) -> io::Error {
         io::Error::other(ReferenceError::io(&self.entry.file)(error))
+    }
+}
+
+/// Writes the tensor of `entry` as [`Source::copy`] does.
+///
+/// # Errors
+///
+/// As [`Source::copy`], and where weights cannot have the type of its numbers.
+pub(crate) fn copy(
+    entry: &Entry,
+    element: Element,
+    transposed: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    match Source::new(entry) {
+        Some(source) => source.copy(element, transposed, out),
+        None => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

@@ -94,4 +94,18 @@ impl ReferenceError {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
+
+    /// Gives an error of a tensor file the path that it lacks.
+    pub(crate) fn file(path: &Path) -> impl FnOnce(TensorError) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { path, source }
+    }
+
+    /// Returns the error of a file that is not of the expected form.
+    pub(crate) fn malformed(path: &Path, message: String) -> Self {
+        Self::Malformed {
+            path: path.to_owned(),
+            message,
+        }
+    }
 }

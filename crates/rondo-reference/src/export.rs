@@ -10,7 +10,7 @@ use rondo_model::init::table;
 use serde_json::Value;
 
 use crate::archive::Archive;
-use crate::copying::Source;
+use crate::copying::copy;
 use crate::description::{describe, differences, inexpressible};
 use crate::element::Element;
 use crate::error::ReferenceError;
@@ -56,10 +56,7 @@ impl<'a> Export<'a> {
             }
         }
         if !problems.is_empty() {
-            return Err(ReferenceError::Malformed {
-                path: path.to_owned(),
-                message: problems.join(", "),
-            });
+            return Err(ReferenceError::malformed(path, problems.join(", ")));
         }
         Ok(Self {
             model,
@@ -96,10 +93,8 @@ impl<'a> Export<'a> {
             .map(|(name, (_, there))| (name.clone(), self.element.dtype(), there.shape.clone()));
         let write = |name: &str, out: &mut dyn io::Write| {
             let (ours, there) = &self.parameters[name];
-            match Source::new(&self.archive.entries[ours]) {
-                Some(source) => source.copy(self.element, there.transposed, out),
-                None => Err(io::ErrorKind::Unsupported.into()),
-            }
+            let entry = &self.archive.entries[ours];
+            copy(entry, self.element, there.transposed, out)
         };
         stream(&self.path, tensors, write)
     }
@@ -117,10 +112,8 @@ pub fn plain(path: &Path, element: Element) -> Result<TensorStream<'static>, Ref
         .iter()
         .map(|(name, entry)| (name.clone(), element.dtype(), entry.located.shape.clone()))
         .collect();
-    let write = move |name: &str, out: &mut dyn io::Write| match Source::new(&archive.entries[name])
-    {
-        Some(source) => source.copy(element, false, out),
-        None => Err(io::ErrorKind::Unsupported.into()),
+    let write = move |name: &str, out: &mut dyn io::Write| {
+        copy(&archive.entries[name], element, false, out)
     };
     stream(path, tensors, write)
 }
@@ -132,8 +125,5 @@ fn stream<'w>(
 ) -> Result<TensorStream<'w>, ReferenceError> {
     // Python's loader refuses a file that does not say this.
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-    TensorStream::new(tensors, &metadata, write).map_err(|source| ReferenceError::File {
-        path: path.to_owned(),
-        source,
-    })
+    TensorStream::new(tensors, &metadata, write).map_err(ReferenceError::file(path))
 }

@@ -9,7 +9,7 @@ use rondo_model::config::ModelConfig;
 use rondo_model::init::table;
 
 use crate::archive::{Archive, Entry};
-use crate::copying::{Source, same_numbers};
+use crate::copying::{Source, copy, same_numbers};
 use crate::element::Element;
 use crate::error::ReferenceError;
 use crate::names::{Counterpart, EMBEDDING, HEAD, ROTARY, counterpart};
@@ -121,15 +121,11 @@ impl Import {
             .map(|(name, parameter)| (name.clone(), DType::F32, parameter.shape.clone()));
         let write = |name: &str, out: &mut dyn io::Write| {
             let there = &self.parameters[name].there;
-            match Source::new(&self.archive.entries[&there.name]) {
-                Some(source) => source.copy(Element::F32, there.transposed, out),
-                None => Err(io::ErrorKind::Unsupported.into()),
-            }
+            let entry = &self.archive.entries[&there.name];
+            copy(entry, Element::F32, there.transposed, out)
         };
-        TensorStream::new(tensors, &BTreeMap::new(), write).map_err(|source| ReferenceError::File {
-            path: self.config.clone(),
-            source,
-        })
+        TensorStream::new(tensors, &BTreeMap::new(), write)
+            .map_err(ReferenceError::file(&self.config))
     }
 }
 

@@ -18,6 +18,7 @@
 //! | `keys` | what each key of `config.json` means, and which values it may have |
 //! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | `description` | the way back, and what the layout cannot express |
+//! | `bounded` | a small file read whole, a large one refused |
 //! | `archive` | the tensors of a folder, found without reading them |
 //! | `element` | f32, bf16 and f16 as bytes |
 //! | `copying` | one tensor from file to stream, converted, transposed and checked |
@@ -28,6 +29,7 @@
 //! directory, no tokenizer, no terminal. No tensor but the one being copied is in memory.
 
 mod archive;
+mod bounded;
 mod copying;
 mod description;
 mod element;

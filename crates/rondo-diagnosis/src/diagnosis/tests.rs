@@ -1,0 +1,144 @@
+//! Whole runs, record by record, and what is found in them.
+
+#![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
+
+use super::*;
+
+/// Losses at depths 1 and 16.
+type AtDepths = [f64; 2];
+
+fn train(step: u64, loss: f64, correlation: f64) -> Record {
+    let mut record = Record::train(step, 10 * step);
+    for (name, value) in [
+        ("loss", loss),
+        ("recurrence", 8.0),
+        ("hidden_state_corr", correlation),
+    ] {
+        record.push(name, value).unwrap();
+    }
+    record
+}
+
+fn eval(step: u64, [shallow, deep]: AtDepths) -> Record {
+    let mut record = Record::eval(step, 10 * step);
+    record.push("val_loss@1", shallow).unwrap();
+    record.push("val_loss@16", deep).unwrap();
+    if step == 0 {
+        record.push("val_unigram_cross_entropy", 5.9).unwrap();
+    }
+    record
+}
+
+/// A run of 100 steps with an evaluation every 25.
+fn run(
+    loss: impl Fn(u64) -> f64,
+    correlation: impl Fn(u64) -> f64,
+    at_depths: impl Fn(f64) -> AtDepths,
+) -> Vec<Record> {
+    let mut records = vec![eval(0, at_depths(loss(0)))];
+    for step in 1..=100 {
+        records.push(train(step, loss(step), correlation(step)));
+        if step % 25 == 0 {
+            records.push(eval(step, at_depths(loss(step))));
+        }
+    }
+    records
+}
+
+fn falling(step: u64) -> f64 {
+    7.0 - 0.04 * step as f64
+}
+
+fn verdict(records: &[Record]) -> (Verdict, Vec<(Failure, u64)>) {
+    let diagnosis = Diagnosis::of(&DiagnosisConfig::default(), records);
+    let found = diagnosis.findings().iter();
+    let found = found.map(|finding| (finding.failure, finding.step));
+    (diagnosis.verdict(), found.collect())
+}
+
+#[test]
+fn a_run_that_gains_from_depth_is_healthy_and_nothing_is_said() {
+    let records = run(
+        falling,
+        |step| 0.9 / step as f64,
+        |loss| [1.05 * loss, loss],
+    );
+    assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
+}
+
+#[test]
+fn a_collapsed_run_is_not_one_that_ignores_its_state() {
+    let records = run(|_| 6.0, |_| 1.0, |loss| [loss, loss]);
+    let expected = vec![(Failure::HiddenStateCollapse, 31)];
+    assert_eq!(verdict(&records), (Verdict::HiddenStateCollapse, expected));
+}
+
+#[test]
+fn a_collapse_that_recovers_into_an_ignored_state_ends_as_the_latter() {
+    let correlation = |step| if step <= 40 { 0.99 } else { 0.2 };
+    let records = run(falling, correlation, |loss| [loss, loss]);
+    let expected = vec![
+        (Failure::HiddenStateCollapse, 31),
+        (Failure::IgnoredState, 75),
+    ];
+    assert_eq!(verdict(&records), (Verdict::IgnoredState, expected));
+}
+
+#[test]
+fn a_loss_that_rises_after_a_spike_is_both() {
+    let loss = |step| if step < 40 { 3.0 } else { 5.0 };
+    let records = run(loss, |_| 0.1, |loss| [1.05 * loss, loss]);
+    let (verdict, found) = verdict(&records);
+    assert_eq!(verdict, Verdict::Divergence);
+    let failures: Vec<Failure> = found.into_iter().map(|(failure, _)| failure).collect();
+    assert_eq!(failures, [Failure::LossSpike, Failure::Divergence]);
+}
+
+#[test]
+fn the_losses_of_shallow_steps_are_no_rise() {
+    let mut records = Vec::new();
+    for step in 1..=100 {
+        let mut record = Record::train(step, 10 * step);
+        let is_shallow = step > 60;
+        let (loss, recurrence) = if is_shallow { (4.0, 1.0) } else { (2.0, 8.0) };
+        record.push("loss", loss).unwrap();
+        record.push("recurrence", recurrence).unwrap();
+        records.push(record);
+    }
+    // The mean falls to 5.2 by the end: one iteration stays below its half.
+    assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
+}
+
+#[test]
+fn reading_on_from_any_record_finds_the_same() {
+    let correlation = |step| if step <= 40 { 0.99 } else { 0.2 };
+    let records = run(falling, correlation, |loss| [loss, loss]);
+    let config = DiagnosisConfig::default();
+    let whole = Diagnosis::of(&config, &records);
+    for cut in 0..records.len() {
+        let mut diagnosis = Diagnosis::of(&config, &records[..cut]);
+        for record in &records[cut..] {
+            diagnosis.observe(record);
+        }
+        assert_eq!(diagnosis.findings(), whole.findings(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn rows_without_numbers_are_passed_over() {
+    let mut null = Record::train(1, 10);
+    null.push("loss", None).unwrap();
+    null.push("hidden_state_corr", None).unwrap();
+    let records = [null, Record::eval(1, 10)];
+    assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
+}
+
+#[test]
+fn a_finding_is_told_with_its_evidence() {
+    let records = run(|_| 6.0, |_| 1.0, |loss| [loss, loss]);
+    let diagnosis = Diagnosis::of(&DiagnosisConfig::default(), &records);
+    let record = diagnosis.findings()[0].record(310).unwrap();
+    assert_eq!(record.which_event(), Some(Event::HiddenStateCollapse));
+    assert_eq!(record.number("since"), Some(1.0));
+    assert_eq!(record.number("hidden_state_corr"), Some(1.0));
+}
