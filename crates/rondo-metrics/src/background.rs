@@ -1,7 +1,7 @@
 //! A sink on its own thread, for what a run can do without.
 
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::record::Record;
@@ -9,6 +9,7 @@ use crate::sinks::{Sink, SinkError};
 
 /// Records that may wait: at a record for each step, minutes of a slow disk.
 const WAITING: usize = 1024;
+const ENDED: &str = "the writer of event files has ended; metrics.jsonl has every number";
 
 /// Hands records to another sink that works on a thread of its own, and never waits for it: where
 /// the sink falls far behind, records are left out, with one [warning](Sink::warning). A failure of
@@ -30,9 +31,7 @@ impl Background {
             let warn = |result: Result<(), SinkError>, sink: &mut dyn Sink| {
                 let failed = result.err().map(|error| error.to_string());
                 let found = failed.into_iter().chain(sink.warning());
-                told.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .extend(found);
+                open(&told).extend(found);
             };
             for record in waiting {
                 let written = sink.write(&record);
@@ -50,10 +49,7 @@ impl Background {
     }
 
     fn warn(&self, text: &str) {
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(text.to_owned());
+        open(&self.warnings).push(text.to_owned());
     }
 }
 
@@ -71,7 +67,7 @@ impl Sink for Background {
             }
             Err(TrySendError::Disconnected(_)) => {
                 self.records = None;
-                self.warn("the writer of event files has ended; metrics.jsonl has every number");
+                self.warn(ENDED);
             }
         }
         Ok(())
@@ -79,22 +75,21 @@ impl Sink for Background {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         self.records = None;
-        if self
-            .thread
-            .take()
-            .is_some_and(|thread| thread.join().is_err())
-        {
-            self.warn("the writer of event files has ended; metrics.jsonl has every number");
+        let thread = self.thread.take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            self.warn(ENDED);
         }
         Ok(())
     }
 
     fn warning(&mut self) -> Option<String> {
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
+        open(&self.warnings).pop()
     }
+}
+
+/// Takes the list, also after a thread that held it panicked: it is whole between two calls.
+fn open(warnings: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    warnings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub enum Event {
 
 /// How an event reaches the reader of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
+pub(crate) enum Severity {
     /// Written to the metrics only: it is too frequent to read.
     Silent,
     /// Printed unless the run is quiet.
@@ -109,7 +109,7 @@ impl Event {
     }
 
     /// Returns how the event reaches the reader of the terminal.
-    pub fn severity(self) -> Severity {
+    pub(crate) fn severity(self) -> Severity {
         match self {
             Self::HiddenStateCollapse
             | Self::IgnoredState

@@ -6,12 +6,13 @@
 //!
 //! In reading order:
 //!
-//! * [`names`]: the table of every metric; [`events`]: the table of every event
+//! * `metric`: what a row of the table says; [`names`]: the table of every metric; [`events`]: the table
+//!   of every event
 //! * [`value`], [`record`]: one row, strict about names when it is built
 //! * [`sinks`]: where rows go; [`jsonl`]: the append-only file, its reader, its cut at a resume;
 //!   [`tensorboard`]: event files that may fail without harm; [`Background`]: a sink on its own thread
 //! * [`history`]: a run read back, each metric as a series
-//! * [`throughput`]: the recent rate of anything, and what it says about the time left
+//! * `throughput`: the recent rate of anything, and what it says about the time left
 //! * [`format`](mod@format), [`table`]: numbers and tables for people
 //! * [`terminal`], `lines`, [`progress`], [`work`]: what a person sees while it runs
 //!
@@ -25,6 +26,7 @@ pub mod format;
 pub mod history;
 pub mod jsonl;
 mod lines;
+mod metric;
 pub mod names;
 pub mod progress;
 pub mod record;
@@ -32,12 +34,12 @@ pub mod sinks;
 pub mod table;
 pub mod tensorboard;
 pub mod terminal;
-pub mod throughput;
+mod throughput;
 pub mod value;
 pub mod work;
 
 pub use background::Background;
-pub use events::{Event, Severity};
+pub use events::Event;
 pub use history::{History, Reading};
 pub use jsonl::{JsonlError, JsonlSink};
 pub use names::{Kind, Metric};
@@ -47,6 +49,5 @@ pub use sinks::{Fanout, Sink, SinkError};
 pub use table::Table;
 pub use tensorboard::TensorboardSink;
 pub use terminal::Mode;
-pub use throughput::Throughput;
 pub use value::Value;
 pub use work::WorkBar;

@@ -9,8 +9,9 @@ const COLUMNS: usize = 80;
 /// Columns of what may stand before an event: `warning: `.
 const WARNING: usize = 9;
 
-/// Tells a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation, what gates keep and
-/// the strength of their penalty where there are any, rate, and the seconds left. Where that is too wide the spaces shrink, then the learning rate and the norm go.
+/// Tells a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation, the edges
+/// that gates keep and the strength of their penalty where there are any, rate, and the time left. Where
+/// that is too wide the spaces shrink, then the learning rate goes, then the norm.
 pub(crate) fn train(record: &Record, total_steps: u64, eta: Option<f64>) -> String {
     let number = |name: &str| record.number(name);
     let depth = match (number("num_steps_no_grad"), number("num_steps_with_grad")) {
@@ -55,8 +56,9 @@ pub(crate) fn train(record: &Record, total_steps: u64, eta: Option<f64>) -> Stri
     narrow
 }
 
-/// Tells an evaluation: step, loss at the mean depth, perplexity per depth; on tasks a second line with the
-/// accuracy per depth; with gates one with what they keep and the target. Successive evaluations of a run align.
+/// Tells an evaluation: step, loss at the mean depth, perplexity per depth. On tasks there is a line with
+/// the accuracy per depth, with gates one with the edges they keep and the target. Successive
+/// evaluations of a run align.
 pub(crate) fn eval(record: &Record, total_steps: u64) -> Vec<String> {
     let width = total_steps.to_string().len();
     let loss = or_missing(record.number("val_cross_entropy"), |x| significant(x, 4));

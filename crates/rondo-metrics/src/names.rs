@@ -1,132 +1,10 @@
-//! The table of every metric that a run writes: name, kind, shape, unit, presence and meaning.
+//! The table of every metric that a run writes, and how its names are spelt in records.
 //!
 //! Symbols: `s_i` is the state after iteration `i`, `r = n + k` the recurrence depth, `e` the prelude's
 //! output, `n_f` the final norm, `y` the coda's output, `S` the sequence length, `V` the vocabulary size.
 //! Formulas: Geiping et al. 2025, arXiv 2502.05171; their names are kept so that results compare.
 
-use std::fmt::{self, Write as _};
-
-use serde::{Deserialize, Serialize};
-
-use crate::events::Event;
-
-/// What a record reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Measured on a training step.
-    Train,
-    /// Measured on the validation set.
-    Eval,
-    /// Something happened; see [`Event`].
-    Event,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Train => "train",
-            Self::Eval => "eval",
-            Self::Event => "event",
-        })
-    }
-}
-
-/// How many numbers a metric holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Shape {
-    /// One number.
-    Scalar,
-    /// One number per iteration, for iterations 1, 2, …, r.
-    PerIteration,
-    /// One number, written once per evaluated recurrence depth as `name@r`.
-    PerDepth,
-    /// A series of numbers, written once per evaluated recurrence depth as `name@r`.
-    SeriesPerDepth,
-    /// One number, written once per layer as `name.core.0`.
-    PerLayer,
-}
-
-impl Shape {
-    /// Returns whether a written name carries an `@r` suffix.
-    pub fn has_depth(self) -> bool {
-        matches!(self, Self::PerDepth | Self::SeriesPerDepth)
-    }
-
-    /// Returns whether a value is a series rather than one number.
-    pub fn is_series(self) -> bool {
-        matches!(self, Self::PerIteration | Self::SeriesPerDepth)
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scalar => "number",
-            Self::PerIteration => "number per iteration",
-            Self::PerDepth => "number per depth",
-            Self::SeriesPerDepth => "series per depth",
-            Self::PerLayer => "number per layer",
-        })
-    }
-}
-
-/// When a metric is part of the records of its kind. A value that is undefined where the metric is
-/// present (a correlation of one token with itself) is null, not absent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Presence {
-    /// In every record of its kind.
-    Always,
-    /// Only in runs on synthetic tasks.
-    Tasks,
-    /// Only in runs on text, where a token stands for bytes.
-    Text,
-    /// Only where the device tells its memory use or its peak rate is known.
-    Device,
-    /// Only in the first record of its kind: it does not depend on the model.
-    Once,
-    /// Only where layers have gates.
-    Gates,
-    /// Only where a controller sets the strength of the gates' penalty.
-    Controller,
-}
-
-impl fmt::Display for Presence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Always => "always",
-            Self::Tasks => "tasks only",
-            Self::Text => "text only",
-            Self::Device => "where the device gives it",
-            Self::Once => "once",
-            Self::Gates => "with gates",
-            Self::Controller => "with a controller",
-        })
-    }
-}
-
-/// One row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Metric {
-    /// The name without an `@r` suffix.
-    pub name: &'static str,
-    /// The records that carry it.
-    pub kind: Kind,
-    /// How many numbers it holds.
-    pub shape: Shape,
-    /// The unit; `1` for a pure number.
-    pub unit: &'static str,
-    /// When it is written.
-    pub presence: Presence,
-    /// One sentence, with the formula where there is one.
-    pub meaning: &'static str,
-}
-
-impl Metric {
-    const fn only(self, presence: Presence) -> Self {
-        Self { presence, ..self }
-    }
-}
+pub use crate::metric::{Kind, Metric, Presence, Shape};
 
 const fn row(
     kind: Kind,
@@ -222,7 +100,7 @@ pub fn describe(kind: Kind, name: &str) -> Option<&'static Metric> {
 }
 
 /// Returns the layer of a written name of the metric per layer `base`: `core.0` of `sparsity.layer.core.0`.
-pub fn layer_of<'a>(base: &str, name: &'a str) -> Option<&'a str> {
+fn layer_of<'a>(base: &str, name: &'a str) -> Option<&'a str> {
     let layer = name.strip_prefix(base)?.strip_prefix('.')?;
     (!layer.is_empty()).then_some(layer)
 }
@@ -234,7 +112,7 @@ pub fn name_at(name: &str, recurrence: usize) -> String {
 
 /// Splits `val_loss@16` into `val_loss` and 16; a name without a well-formed depth stays whole.
 /// A depth is a positive decimal number without sign or leading zero.
-pub fn split_depth(name: &str) -> (&str, Option<usize>) {
+pub(crate) fn split_depth(name: &str) -> (&str, Option<usize>) {
     let depth = name.split_once('@').and_then(|(base, digits)| {
         let canonical =
             !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -244,37 +122,13 @@ pub fn split_depth(name: &str) -> (&str, Option<usize>) {
     depth.map_or((name, None), |(base, depth)| (base, Some(depth)))
 }
 
-/// Prints the tables of metrics and events as Markdown.
-pub fn markdown() -> String {
-    let mut text = String::from(
-        "| name | kind | shape | unit | written | meaning |\n|---|---|---|---|---|---|\n",
-    );
-    for m in METRICS {
-        let suffix = match m.shape {
-            Shape::PerDepth | Shape::SeriesPerDepth => "@r",
-            Shape::PerLayer => ".layer",
-            Shape::Scalar | Shape::PerIteration => "",
-        };
-        // A bar inside a cell would end it, in code spans too.
-        let meaning = m.meaning.replace('|', "\\|");
-        let Metric {
-            name,
-            kind,
-            shape,
-            unit,
-            presence,
-            ..
-        } = m;
-        let _ = writeln!(
-            text,
-            "| `{name}{suffix}` | {kind} | {shape} | {unit} | {presence} | {meaning} |"
-        );
+/// Returns a name as it is written, with `r` for a recurrence depth: `val_loss@r`.
+pub fn pattern(metric: &Metric) -> String {
+    match metric.shape {
+        Shape::PerDepth | Shape::SeriesPerDepth => format!("{}@r", metric.name),
+        Shape::PerLayer => format!("{}.LAYER", metric.name),
+        Shape::Scalar | Shape::PerIteration => metric.name.to_owned(),
     }
-    text.push_str("\n| event | meaning |\n|---|---|\n");
-    for event in Event::ALL {
-        let _ = writeln!(text, "| `{event}` | {} |", event.meaning());
-    }
-    text
 }
 
 #[cfg(test)]
@@ -358,13 +212,9 @@ mod tests {
     }
 
     #[test]
-    fn the_markdown_has_one_row_of_six_cells_per_metric() {
-        let text = markdown();
-        let rows: Vec<&str> = text.lines().filter(|l| l.starts_with("| `")).collect();
-        assert_eq!(rows.len(), METRICS.len() + Event::ALL.len());
-        for row in &rows[..METRICS.len()] {
-            assert_eq!(row.replace("\\|", "").matches('|').count(), 7, "{row}");
-        }
-        assert!(text.contains("| `val_loss@r` | eval | number per depth | nat/token | always |"));
+    fn a_pattern_tells_where_the_depth_stands() {
+        let of = |kind, name| describe(kind, name).map(pattern);
+        assert_eq!(of(Kind::Eval, "val_loss@4").as_deref(), Some("val_loss@r"));
+        assert_eq!(of(Kind::Train, "loss").as_deref(), Some("loss"));
     }
 }

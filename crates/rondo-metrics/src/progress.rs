@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::events::Severity;
+use crate::events::{Event, Severity};
 use crate::lines;
 use crate::record::Record;
 use crate::terminal::{Mode, Terminal};
@@ -89,9 +89,9 @@ impl Progress {
         }
     }
 
-    /// Prints an event as loudly as its [severity](crate::Event::severity) asks.
+    /// Prints an event as loudly as its severity asks.
     pub fn event(&mut self, record: &Record) {
-        match record.which_event().map(crate::Event::severity) {
+        match record.which_event().map(Event::severity) {
             Some(Severity::Silent) => {}
             Some(Severity::Warning) => self.warn(&lines::event(record)),
             Some(Severity::Note) | None => self.note(&lines::event(record)),

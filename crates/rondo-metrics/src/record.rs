@@ -3,10 +3,11 @@
 //! Pushing is strict, so that exactly the metrics of the [table](crate::names) are written. Reading is
 //! not: a file of a later version may hold names that this one does not know.
 
-use std::fmt;
+mod metrics;
 
-use serde::de::{self, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+
+pub use metrics::Metrics;
 
 use crate::events::Event;
 use crate::names::{self, Kind, Shape};
@@ -66,32 +67,27 @@ pub enum RecordError {
 impl Record {
     /// Starts the record of a training step.
     pub fn train(step: u64, tokens: u64) -> Self {
-        Self {
-            step,
-            tokens,
-            kind: Kind::Train,
-            metrics: Metrics::default(),
-        }
+        Self::new(step, tokens, Kind::Train)
     }
 
     /// Starts the record of an evaluation.
     pub fn eval(step: u64, tokens: u64) -> Self {
-        Self {
-            step,
-            tokens,
-            kind: Kind::Eval,
-            metrics: Metrics::default(),
-        }
+        Self::new(step, tokens, Kind::Eval)
     }
 
     /// Starts the record of an event; details may be pushed under any name.
     pub fn event(step: u64, tokens: u64, event: Event) -> Self {
-        let metrics = Metrics(vec![(EVENT.to_owned(), Value::from(event.name()))]);
+        let mut record = Self::new(step, tokens, Kind::Event);
+        record.metrics.push(EVENT, event.name().into());
+        record
+    }
+
+    fn new(step: u64, tokens: u64, kind: Kind) -> Self {
         Self {
             step,
             tokens,
-            kind: Kind::Event,
-            metrics,
+            kind,
+            metrics: Metrics::default(),
         }
     }
 
@@ -110,7 +106,7 @@ impl Record {
                 name: name.to_owned(),
             });
         }
-        self.metrics.0.push((name.to_owned(), value));
+        self.metrics.push(name, value);
         Ok(self)
     }
 
@@ -139,13 +135,12 @@ impl Record {
             Value::Series(_) => metric.shape.is_series(),
             Value::Text(_) => false,
         };
-        if fits {
-            Ok(())
-        } else {
-            Err(RecordError::WrongShape {
+        match fits {
+            true => Ok(()),
+            false => Err(RecordError::WrongShape {
                 name: name.to_owned(),
                 expected: metric.shape,
-            })
+            }),
         }
     }
 
@@ -169,69 +164,6 @@ impl Record {
     /// Iterates over an event's details: everything but its name.
     pub fn details(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.metrics.iter().filter(|(name, _)| *name != EVENT)
-    }
-}
-
-/// Named values in the order they were pushed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Metrics(Vec<(String, Value)>);
-
-impl Metrics {
-    /// Returns the value under a name.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.iter()
-            .find_map(|(key, value)| (key == name).then_some(value))
-    }
-
-    /// Iterates in the order of pushing.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
-    }
-
-    /// Iterates over the depths `r` at which `name@r` is there, with their values.
-    pub fn per_depth(&self, name: &str) -> impl Iterator<Item = (usize, &Value)> {
-        self.iter()
-            .filter_map(move |(key, value)| match names::split_depth(key) {
-                (base, Some(depth)) if base == name => Some((depth, value)),
-                _ => None,
-            })
-    }
-}
-
-impl Serialize for Metrics {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
-    }
-}
-
-impl<'de> Deserialize<'de> for Metrics {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MetricsVisitor)
-    }
-}
-
-struct MetricsVisitor;
-
-impl<'de> Visitor<'de> for MetricsVisitor {
-    type Value = Metrics;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of named values")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metrics, A::Error> {
-        let mut metrics = Metrics::default();
-        while let Some((name, value)) = map.next_entry::<String, Value>()? {
-            metrics.0.push((name, value));
-        }
-        let mut names: Vec<&str> = metrics.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(de::Error::custom(RecordError::Duplicate {
-                name: pair[0].to_owned(),
-            })),
-            None => Ok(metrics),
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Event files for `TensorBoard`, with the scalars of the run under their own names.
 //!
 //! Series are left out: their axis is the iteration or the position, not the step, and `metrics.jsonl`
-//! has them. Values are rounded to `f32`, the format's only scalar.
+//! has them. Values are rounded to `f32`, the format's only scalar. Each name comes with what the table says
+//! of it, and the page of custom scalars with the charts of `layout`.
 //!
 //! `tensorboard-rs` frames the records. Its `SummaryWriter` is not used: it panics in a thread of
 //! its own when a write fails, then in its caller, then in its destructor, and two panics at once abort
@@ -9,15 +10,19 @@
 //! run goes on. An event is `Event { wall_time = 1, step = 2, file_version = 3, summary = 5,
 //! session_log = 7 }` of TensorFlow's `event.proto`; the few fields in use are encoded below.
 
+mod layout;
+mod message;
+
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tensorboard_rs::record_writer::RecordWriter;
 
-use crate::names::Kind;
+use self::message::{Message, wall_time};
+use crate::names::{Kind, describe};
 use crate::record::Record;
 use crate::sinks::{Sink, SinkError};
 use crate::value::Value;
@@ -27,6 +32,8 @@ pub struct TensorboardSink {
     directory: PathBuf,
     /// `None` once a write has failed.
     writer: Option<RecordWriter<BufWriter<File>>>,
+    /// Names that this file has described.
+    described: BTreeSet<String>,
     warning: Option<String>,
 }
 
@@ -38,6 +45,7 @@ impl TensorboardSink {
         let mut sink = Self {
             directory: directory.to_owned(),
             writer: None,
+            described: BTreeSet::new(),
             warning: None,
         };
         match create_file(directory) {
@@ -53,6 +61,10 @@ impl TensorboardSink {
                     session.bytes(7, &started.0);
                     sink.append(&session);
                 }
+                let mut charts =
+                    Message::event(resumed_from.map_or(0, |step| step.saturating_add(1)));
+                charts.bytes(5, &layout::summary().0);
+                sink.append(&charts);
             }
             Err(error) => sink.give_up(&error),
         }
@@ -87,6 +99,9 @@ impl Sink for TensorboardSink {
                     let mut scalar = Message::default();
                     scalar.bytes(1, name.as_bytes());
                     scalar.float(2, *x as f32);
+                    if self.described.insert(name.to_owned()) {
+                        scalar.bytes(9, &layout::described(describe(record.kind, name)).0);
+                    }
                     summary.bytes(1, &scalar.0);
                 }
             }
@@ -126,56 +141,6 @@ fn create_file(directory: &Path) -> io::Result<File> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Seconds since 1970.
-fn wall_time() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
-}
-
-/// A protocol-buffer message under construction.
-#[derive(Default)]
-struct Message(Vec<u8>);
-
-impl Message {
-    /// Starts an event with the present time and a step.
-    fn event(step: u64) -> Self {
-        let mut event = Self::default();
-        event.key(1, 1);
-        event.0.extend(wall_time().to_le_bytes());
-        event.integer(2, step);
-        event
-    }
-
-    fn key(&mut self, field: u64, wire_type: u64) {
-        self.varint(field << 3 | wire_type);
-    }
-
-    fn varint(&mut self, mut x: u64) {
-        while x >= 0x80 {
-            self.0.push(x as u8 | 0x80);
-            x >>= 7;
-        }
-        self.0.push(x as u8);
-    }
-
-    fn integer(&mut self, field: u64, x: u64) {
-        self.key(field, 0);
-        self.varint(x);
-    }
-
-    fn float(&mut self, field: u64, x: f32) {
-        self.key(field, 5);
-        self.0.extend(x.to_le_bytes());
-    }
-
-    fn bytes(&mut self, field: u64, bytes: &[u8]) {
-        self.key(field, 2);
-        self.varint(bytes.len() as u64);
-        self.0.extend(bytes);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed write must fail the test")]
@@ -212,14 +177,18 @@ mod tests {
     fn a_scalar_is_encoded_as_tensorboard_rs_encodes_it() {
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut sink = TensorboardSink::open(ours.path(), None);
-        let mut record = Record::train(300, 2400);
-        record.push("loss", 2.5).unwrap();
-        sink.write(&record).unwrap();
+        for step in [299, 300] {
+            let mut record = Record::train(step, 8 * step);
+            record.push("loss", 2.5).unwrap();
+            sink.write(&record).unwrap();
+        }
         let mut reference = SummaryWriter::new(theirs.path());
         reference.add_scalar("loss", 2.5, 300);
         drop(reference);
         let (ours, theirs) = (payloads(ours.path()), payloads(theirs.path()));
-        assert_eq!(timeless(&ours[1]), timeless(&theirs[1]));
+        // The first time a name is written, what it means comes with it.
+        assert!(ours[2].len() > ours[3].len());
+        assert_eq!(timeless(&ours[3]), timeless(&theirs[1]));
         // Ours spells out step 0 of the version event, which is the default theirs leaves out.
         assert_eq!(
             timeless(&ours[0]),
@@ -241,7 +210,8 @@ mod tests {
         record.push("iterations.residual", vec![1.0]).unwrap();
         sink.write(&record).unwrap();
         sink.finish().unwrap();
-        let text = payloads(dir.path()).concat();
+        // After the version and the layout of the charts, which names everything.
+        let text = payloads(dir.path())[2..].concat();
         let has = |name: &str| {
             text.windows(name.len())
                 .any(|window| window == name.as_bytes())
@@ -288,6 +258,7 @@ mod tests {
         let mut sink = TensorboardSink {
             directory: "plots".into(),
             writer,
+            described: BTreeSet::new(),
             warning: None,
         };
         for step in 0..3 {

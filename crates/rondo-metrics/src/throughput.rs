@@ -9,14 +9,14 @@ use std::collections::VecDeque;
 
 /// A sliding window of measured intervals.
 #[derive(Clone, Debug)]
-pub struct Throughput {
+pub(crate) struct Throughput {
     window: usize,
     intervals: VecDeque<(f64, f64)>,
 }
 
 impl Throughput {
     /// Keeps the last `window` intervals, at least one.
-    pub fn new(window: usize) -> Self {
+    pub(crate) fn new(window: usize) -> Self {
         Self {
             window: window.max(1),
             intervals: VecDeque::new(),
@@ -24,7 +24,7 @@ impl Throughput {
     }
 
     /// Adds an interval. One without a positive, finite amount and duration says nothing and is ignored.
-    pub fn push(&mut self, amount: f64, seconds: f64) {
+    pub(crate) fn push(&mut self, amount: f64, seconds: f64) {
         let measured = |x: f64| x.is_finite() && x > 0.0;
         if measured(amount) && measured(seconds) {
             if self.intervals.len() == self.window {
@@ -35,7 +35,7 @@ impl Throughput {
     }
 
     /// Returns the amount per second; `None` before the first interval.
-    pub fn per_second(&self) -> Option<f64> {
+    pub(crate) fn per_second(&self) -> Option<f64> {
         let (amount, seconds) = self.intervals.iter().fold((0.0, 0.0), |sum, interval| {
             (sum.0 + interval.0, sum.1 + interval.1)
         });
@@ -43,12 +43,12 @@ impl Throughput {
     }
 
     /// Returns the seconds that an amount takes at the present rate.
-    pub fn seconds_for(&self, amount: f64) -> Option<f64> {
+    pub(crate) fn seconds_for(&self, amount: f64) -> Option<f64> {
         Some(amount / self.per_second()?)
     }
 
     /// Forgets every interval.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.intervals.clear();
     }
 }

@@ -1,0 +1,124 @@
+//! What the table says of a metric: kind, shape, unit, presence and meaning.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a record reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Measured on a training step.
+    Train,
+    /// Measured on the validation set.
+    Eval,
+    /// Something happened; see [`Event`](crate::Event).
+    Event,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Train => "train",
+            Self::Eval => "eval",
+            Self::Event => "event",
+        })
+    }
+}
+
+/// How many numbers a metric holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// One number.
+    Scalar,
+    /// One number per iteration, for iterations 1, 2, …, r.
+    PerIteration,
+    /// One number, written once per evaluated recurrence depth as `name@r`.
+    PerDepth,
+    /// A series of numbers, written once per evaluated recurrence depth as `name@r`.
+    SeriesPerDepth,
+    /// One number, written once per layer as `name.core.0`.
+    PerLayer,
+}
+
+impl Shape {
+    /// Returns whether a written name carries an `@r` suffix.
+    pub fn has_depth(self) -> bool {
+        matches!(self, Self::PerDepth | Self::SeriesPerDepth)
+    }
+
+    /// Returns whether a value is a series rather than one number.
+    pub fn is_series(self) -> bool {
+        matches!(self, Self::PerIteration | Self::SeriesPerDepth)
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scalar => "number",
+            Self::PerIteration => "number per iteration",
+            Self::PerDepth => "number per depth",
+            Self::SeriesPerDepth => "series per depth",
+            Self::PerLayer => "number per layer",
+        })
+    }
+}
+
+/// When a metric is part of the records of its kind. A value that is undefined where the metric is
+/// present (a correlation of one token with itself) is null, not absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Presence {
+    /// In every record of its kind.
+    Always,
+    /// Only in runs on synthetic tasks.
+    Tasks,
+    /// Only in runs on text, where a token stands for bytes.
+    Text,
+    /// Only where the device tells its memory use or its peak rate is known.
+    Device,
+    /// Only in the first record of its kind: it does not depend on the model.
+    Once,
+    /// Only where layers have gates.
+    Gates,
+    /// Only where a controller sets the strength of the gates' penalty.
+    Controller,
+}
+
+impl fmt::Display for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "always",
+            Self::Tasks => "tasks only",
+            Self::Text => "text only",
+            Self::Device => "where the device gives it",
+            Self::Once => "once",
+            Self::Gates => "with gates",
+            Self::Controller => "with a controller",
+        })
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The name without an `@r` suffix.
+    pub name: &'static str,
+    /// The records that carry it.
+    pub kind: Kind,
+    /// How many numbers it holds.
+    pub shape: Shape,
+    /// The unit; `1` for a pure number.
+    pub unit: &'static str,
+    /// When it is written.
+    pub presence: Presence,
+    /// One sentence, with the formula where there is one.
+    pub meaning: &'static str,
+}
+
+impl Metric {
+    /// Returns the row with another presence.
+    pub(crate) const fn only(self, presence: Presence) -> Self {
+        Self { presence, ..self }
+    }
+}

@@ -1,0 +1,78 @@
+//! The named values of a record, and their form in JSON: an object whose keys stand in their order.
+
+use std::fmt;
+
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::RecordError;
+use crate::names;
+use crate::value::Value;
+
+/// Named values in the order they were pushed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics(Vec<(String, Value)>);
+
+impl Metrics {
+    /// Adds a value under a name that is not there yet.
+    pub(super) fn push(&mut self, name: &str, value: Value) {
+        self.0.push((name.to_owned(), value));
+    }
+
+    /// Returns the value under a name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.iter()
+            .find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// Iterates in the order of pushing.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Iterates over the depths `r` at which `name@r` is there, with their values.
+    pub fn per_depth(&self, name: &str) -> impl Iterator<Item = (usize, &Value)> {
+        self.iter()
+            .filter_map(move |(key, value)| match names::split_depth(key) {
+                (base, Some(depth)) if base == name => Some((depth, value)),
+                _ => None,
+            })
+    }
+}
+
+impl Serialize for Metrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Metrics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MetricsVisitor)
+    }
+}
+
+struct MetricsVisitor;
+
+impl<'de> Visitor<'de> for MetricsVisitor {
+    type Value = Metrics;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of named values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metrics, A::Error> {
+        let mut metrics = Metrics::default();
+        while let Some((name, value)) = map.next_entry::<String, Value>()? {
+            metrics.0.push((name, value));
+        }
+        let mut names: Vec<&str> = metrics.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(de::Error::custom(RecordError::Duplicate {
+                name: pair[0].to_owned(),
+            })),
+            None => Ok(metrics),
+        }
+    }
+}
