@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Ended, assert_ok, rows, run, scratch, smoke};
+use crate::harness::{Ended, assert_ok, rows, run, scratch, smoke, smoke_with, timeless_rows};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder can be made");
@@ -20,19 +20,6 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).expect("a file can be copied");
         }
     }
-}
-
-/// Everything of a training row but how long it took.
-fn timeless(rows: Vec<Value>) -> Vec<Value> {
-    let strip = |mut row: Value| {
-        if let Some(metrics) = row["metrics"].as_object_mut() {
-            for name in ["tokens_per_second", "step_seconds", "mfu", "memory_bytes"] {
-                metrics.remove(name);
-            }
-        }
-        row
-    };
-    rows.into_iter().map(strip).collect()
 }
 
 /// Asserts that a run of twenty steps and one that goes on after its tenth end with the same bits.
@@ -54,7 +41,7 @@ fn goes_on_bit_for_bit(train: &dyn Fn(&Path) -> Ended, what: &str) {
         assert!(read(&whole) == read(&resumed), "{file} differs: {what}");
     }
     for kind in ["train", "eval"] {
-        assert_eq!(timeless(rows(&whole, kind)), timeless(rows(&resumed, kind)));
+        assert_eq!(timeless_rows(&whole, kind), timeless_rows(&resumed, kind));
     }
     let resumed = rows(&resumed, "event");
     let is_resume = |row: &Value| row["metrics"]["event"] == "resume";
@@ -77,8 +64,7 @@ fn twenty_steps_are_ten_and_ten_bit_for_bit() {
         &["device.precision=bf16", "device.threads=1"],
         &["train.skip_spikes={window=4,deviations=0.5}"],
     ] {
-        let args: Vec<&str> = keys.iter().flat_map(|key| ["--set", key]).collect();
-        goes_on_bit_for_bit(&|out| smoke(out, &args), &keys.join(" "));
+        goes_on_bit_for_bit(&|out| smoke_with(out, keys), &keys.join(" "));
     }
 }
 

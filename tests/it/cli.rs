@@ -4,20 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Ended, assert_ok, run, scratch, smoke};
-
-#[track_caller]
-fn refused(ended: &Ended, code: i32, parts: &[&str]) {
-    assert_eq!(ended.code, code, "{ended:?}");
-    assert_eq!(ended.stderr.matches("error:").count(), 1, "{ended:?}");
-    assert!(!ended.stderr.contains("panicked"), "{ended:?}");
-    for part in parts {
-        assert!(
-            ended.stderr.contains(part),
-            "{part} is missing in {ended:?}"
-        );
-    }
-}
+use crate::harness::{Ended, assert_ok, refused, run, scratch, smoke};
 
 #[test]
 fn every_mistake_in_a_configuration_is_told_at_once_and_nothing_is_created() {

@@ -41,7 +41,7 @@ fn a_comparison_is_a_table_an_object_and_a_page_that_needs_nothing_else() {
     let page = read(&out.join("compare.html"));
     for picture in ["training-dynamics", "ppl-vs-tokens"] {
         assert!(
-            page.contains(&format!("<h2>{picture}</h2>\n<svg")),
+            page.contains(&format!("<h2>{picture}</h2>\n<div class=\"wide\"><svg")),
             "{picture}"
         );
         for ending in ["svg", "png", "csv"] {

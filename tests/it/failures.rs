@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::harness::{Ended, assert_ok, rows, run, scratch, smoke};
+use crate::harness::{Ended, assert_ok, rows, run, scratch, shared_cache, smoke};
 
 const STEPS: u64 = 60;
 
@@ -76,12 +76,11 @@ impl Short {
 }
 
 fn train_into(out: &Path, name: &str, peak: &str, tokenizer: &str, further: &[&str]) -> Ended {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     let sets = [
         "data.paths=[\"data/sample.txt\"]".to_owned(),
         format!("data.tokenizer={tokenizer}"),
         "data.val_fraction=0.1".to_owned(),
-        format!("data.cache={}", cache.display()),
+        shared_cache(),
         format!("train.steps={STEPS}"),
         "train.seq=32".to_owned(),
         "train.log_every=1".to_owned(),

@@ -8,7 +8,7 @@ use rondo_checkpoint::{Content, DType, NamedTensor, TensorFile};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Ended, assert_ok, run, scratch, smoke};
+use crate::harness::{Ended, assert_ok, refused, run, scratch, smoke};
 
 /// A smoke run: bytes, depth up to 64, trained for 20 steps.
 struct Trained {
@@ -74,15 +74,6 @@ impl Trained {
 fn numbers(value: &Value) -> Vec<f64> {
     let all = value.as_array().expect("a list").iter();
     all.map(|x| x.as_f64().expect("a number")).collect()
-}
-
-#[track_caller]
-fn assert_refused(ended: &Ended, code: i32, words: &[&str]) {
-    assert_eq!(ended.code, code, "{ended:?}");
-    assert_eq!(ended.stderr.matches("error:").count(), 1, "{ended:?}");
-    for word in words {
-        assert!(ended.stderr.contains(word), "{word} in {ended:?}");
-    }
 }
 
 #[test]
@@ -282,12 +273,12 @@ fn bad_input_is_one_message_with_the_documented_code() {
         assert!(!trained.path("trace.safetensors").exists());
         ended
     };
-    assert_refused(&trace(&["--tokens", &ragged]), 3, &["row 1"]);
-    assert_refused(&trace(&["--tokens", &beyond]), 3, &["9999"]);
-    assert_refused(&trace(&["--tokens", &broken]), 3, &["broken.json"]);
-    assert_refused(&trace(&["--tokens", &long]), 3, &["10000", "context"]);
-    assert_refused(&trace(&["--prompt", ""]), 3, &["--prompt"]);
-    assert_refused(
+    refused(&trace(&["--tokens", &ragged]), 3, &["row 1"]);
+    refused(&trace(&["--tokens", &beyond]), 3, &["9999"]);
+    refused(&trace(&["--tokens", &broken]), 3, &["broken.json"]);
+    refused(&trace(&["--tokens", &long]), 3, &["10000", "context"]);
+    refused(&trace(&["--prompt", ""]), 3, &["--prompt"]);
+    refused(
         &trace(&["--tokens", &ragged, "--prompt", "x"]),
         2,
         &["--prompt"],
@@ -302,7 +293,7 @@ fn bad_input_is_one_message_with_the_documented_code() {
         (&broken, "NaN"),
     ] {
         let ended = trace(&["--prompt", "Four", "--initial-state", file]);
-        assert_refused(&ended, 4, &["initial_state", word]);
+        refused(&ended, 4, &["initial_state", word]);
     }
 
     let generate = |further: &[&str]| trained.command("generate", further);
@@ -315,8 +306,8 @@ fn bad_input_is_one_message_with_the_documented_code() {
         (&["--recurrence", "65"], "1 to 64"),
     ] {
         let ended = generate(&[&["--prompt", "x"], further].concat());
-        assert_refused(&ended, 2, &[word]);
+        refused(&ended, 2, &[word]);
     }
     let ended = trained.command("eval", &["--exit", "kl,cosine", "--exit-threshold", "1"]);
-    assert_refused(&ended, 2, &["--exit-threshold"]);
+    refused(&ended, 2, &["--exit-threshold"]);
 }

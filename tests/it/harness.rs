@@ -57,14 +57,15 @@ pub(crate) fn scratch() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
+/// Returns the key by which all tests share one cache of prepared corpora.
+pub(crate) fn shared_cache() -> String {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
+    format!("data.cache={}", cache.display())
+}
+
 /// Trains configs/smoke.toml into `out` on flex, with further arguments.
 pub(crate) fn smoke(out: &Path, further: &[&str]) -> Ended {
-    let cache = format!(
-        "data.cache={}",
-        Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join("cache")
-            .display()
-    );
+    let cache = shared_cache();
     let mut args = vec!["--config", "configs/smoke.toml", "--set", &cache, "--out"];
     let out = out.display().to_string();
     args.push(&out);
@@ -75,10 +76,38 @@ pub(crate) fn smoke(out: &Path, further: &[&str]) -> Ended {
     run(args)
 }
 
+/// Returns the arguments that train configs/smoke.toml into `out` on flex with `keys`, each `key=value`.
+pub(crate) fn smoke_args(out: &Path, keys: &[&str]) -> Vec<String> {
+    let (out, cache) = (out.display().to_string(), shared_cache());
+    let mut args = vec!["--config", "configs/smoke.toml", "--device", "flex"];
+    args.extend(["--out", &out, "--set", &cache]);
+    args.extend(keys.iter().flat_map(|key| ["--set", key]));
+    args.into_iter().map(str::to_owned).collect()
+}
+
+/// Trains configs/smoke.toml into `out` on flex with `keys`.
+pub(crate) fn smoke_with(out: &Path, keys: &[&str]) -> Ended {
+    run(smoke_args(out, keys))
+}
+
 /// Asserts that a program ended well.
 #[track_caller]
 pub(crate) fn assert_ok(ended: &Ended) {
     assert_eq!(ended.code, 0, "{ended:?}");
+}
+
+/// Asserts one message with these parts, and the exit code.
+#[track_caller]
+pub(crate) fn refused(ended: &Ended, code: i32, parts: &[&str]) {
+    assert_eq!(ended.code, code, "{ended:?}");
+    assert_eq!(ended.stderr.matches("error:").count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+    for part in parts {
+        assert!(
+            ended.stderr.contains(part),
+            "{part} is missing in {ended:?}"
+        );
+    }
 }
 
 /// Returns the rows of a run's metrics of one kind.
@@ -88,6 +117,18 @@ pub(crate) fn rows(run: &Path, kind: &str) -> Vec<Value> {
         .map(|line| serde_json::from_str::<Value>(line).expect("a row is JSON"))
         .filter(|row| row["kind"] == kind)
         .collect()
+}
+
+/// Returns the rows of one kind without what depends on the clock or the machine.
+pub(crate) fn timeless_rows(run: &Path, kind: &str) -> Vec<Value> {
+    let mut rows = rows(run, kind);
+    for row in &mut rows {
+        let metrics = row["metrics"].as_object_mut().expect("metrics");
+        for name in ["tokens_per_second", "step_seconds", "mfu", "memory_bytes"] {
+            metrics.remove(name);
+        }
+    }
+    rows
 }
 
 /// Returns the loss of every logged step.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Ended, assert_ok, rows, run, scratch, trainer};
+use crate::harness::{Ended, assert_ok, rows, run, scratch, shared_cache, trainer};
 
 const PEAK: f64 = 3e-4;
 const WARMUP: u64 = 100;
@@ -181,13 +181,12 @@ fn the_searched_schedule_is_a_configuration_that_trains() {
         assert!(searched["predicted_loss"].as_f64() <= loss, "{other}");
     }
     let out = dir.path().join("run");
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     let best = dir.path().join("best/config.toml");
     assert_ok(&run([
         "--config",
         &best.display().to_string(),
         "--set",
-        &format!("data.cache={}", cache.display()),
+        &shared_cache(),
         "--out",
         &out.display().to_string(),
     ]));

@@ -6,7 +6,7 @@ use std::path::Path;
 use rondo_metrics::Kind;
 use rondo_metrics::names::{METRICS, Presence, Shape, describe};
 
-use crate::harness::{assert_ok, rows, run, scratch, smoke};
+use crate::harness::{assert_ok, rows, run, scratch, smoke, smoke_with};
 
 /// The names in the rows of one kind, without their depths.
 fn written(run: &Path, kind: &str) -> BTreeSet<&'static str> {
@@ -67,7 +67,7 @@ fn text_and_tasks_write_exactly_what_the_table_promises() {
         "controller={target={kind=\"absolute\",cross_entropy=5.0}}",
         "train.steps=6",
     ];
-    assert_ok(&smoke(&gated, &keys.map(|key| ["--set", key]).concat()));
+    assert_ok(&smoke_with(&gated, &keys));
     let runs = [
         (&text, false, false),
         (&task, true, false),

@@ -8,43 +8,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Ended, assert_ok, ended, root, rows, run, scratch, trainer};
-
-/// The arguments of a run of configs/smoke.toml.
-fn smoke_args(out: &Path, keys: &[&str]) -> Vec<String> {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
-    let mut args: Vec<String> = [
-        "--config",
-        "configs/smoke.toml",
-        "--device",
-        "flex",
-        "--out",
-    ]
-    .map(str::to_owned)
-    .into();
-    args.push(out.display().to_string());
-    args.extend([
-        "--set".to_owned(),
-        format!("data.cache={}", cache.display()),
-    ]);
-    args.extend(
-        keys.iter()
-            .flat_map(|key| ["--set".to_owned(), (*key).to_owned()]),
-    );
-    args
-}
+use crate::harness::{
+    Ended, assert_ok, ended, root, rows, run, scratch, smoke_args, smoke_with, timeless_rows,
+    trainer,
+};
 
 /// Training and evaluation rows of a run, without what depends on the clock.
 fn numbers(run: &Path) -> Vec<Value> {
-    let strip = |mut row: Value| {
-        let metrics = row["metrics"].as_object_mut().expect("metrics");
-        for name in ["tokens_per_second", "step_seconds", "mfu", "memory_bytes"] {
-            metrics.remove(name);
-        }
-        row
-    };
     let kinds = ["train", "eval"].into_iter();
-    kinds.flat_map(|kind| rows(run, kind)).map(strip).collect()
+    kinds.flat_map(|kind| timeless_rows(run, kind)).collect()
 }
 
 /// Asserts that two runs have logged the same.
@@ -92,7 +64,7 @@ fn a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up_for() {
         "eval.recurrence=[1,64]",
         "model.recurrence.max=64",
     ];
-    assert_ok(&run(smoke_args(&whole, &keys)));
+    assert_ok(&smoke_with(&whole, &keys));
     let mut interrupted = 0;
     for _ in 0..12 {
         let mut command = trainer();
@@ -138,7 +110,7 @@ fn a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up_for() {
         interrupted += u32::from(progress.contains("\"owes_evaluation\": true"));
     }
     assert!(interrupted > 0, "no signal came during an evaluation");
-    assert_ok(&run(smoke_args(&cut, &keys)));
+    assert_ok(&smoke_with(&cut, &keys));
     same_numbers(&cut, &whole);
     assert!(final_parameters(&cut) == final_parameters(&whole));
 }
@@ -153,7 +125,7 @@ fn a_spike_that_is_skipped_leaves_the_weights_and_a_resume_knows_what_came_befor
         "checkpoint.every=6",
         "checkpoint.keep_last=9",
     ];
-    assert_ok(&run(smoke_args(&whole, &keys)));
+    assert_ok(&smoke_with(&whole, &keys));
     let skips: Vec<u64> = rows(&whole, "event")
         .iter()
         .filter(|row| row["metrics"]["policy"] == "skip")
@@ -163,11 +135,11 @@ fn a_spike_that_is_skipped_leaves_the_weights_and_a_resume_knows_what_came_befor
     let summary = fs::read_to_string(whole.join("summary.json")).expect("a summary");
     assert!(summary.contains("\"skipped_updates\": 2"), "{summary}");
     // As if it had been killed after the step between the two.
-    assert_ok(&run(smoke_args(&halves, &keys)));
+    assert_ok(&smoke_with(&halves, &keys));
     for step in ["step-00000018", "step-00000020"] {
         fs::remove_dir_all(halves.join("checkpoints").join(step)).expect("a checkpoint");
     }
-    assert_ok(&run(smoke_args(&halves, &keys)));
+    assert_ok(&smoke_with(&halves, &keys));
     same_numbers(&halves, &whole);
     assert!(final_parameters(&halves) == final_parameters(&whole));
 }
@@ -181,7 +153,7 @@ fn updates_that_are_not_finite_are_skipped_up_to_a_bound() {
         "schedule.warmup=0",
         "train.nonfinite={kind=\"skip\",in_a_row=3}",
     ];
-    let ended = run(smoke_args(&out, &keys));
+    let ended = smoke_with(&out, &keys);
     assert_eq!(ended.code, 5, "{ended:?}");
     assert!(
         ended.stderr.contains("3 updates before it were left out"),
@@ -196,7 +168,7 @@ fn updates_that_are_not_finite_are_skipped_up_to_a_bound() {
         "train.nonfinite={kind=\"skip\",in_a_row=0}",
         "train.skip_spikes={window=1}",
     ] {
-        assert_eq!(run(smoke_args(&out, &[wrong])).code, 2, "{wrong}");
+        assert_eq!(smoke_with(&out, &[wrong]).code, 2, "{wrong}");
     }
 }
 
@@ -206,13 +178,13 @@ fn a_disk_that_is_full_costs_no_checkpoint_that_was_there() {
     let dir = scratch();
     let (whole, out) = (dir.path().join("whole"), dir.path().join("run"));
     let keys = ["checkpoint.every=4", "metrics.tensorboard=false"];
-    assert_ok(&run(smoke_args(&whole, &keys)));
+    assert_ok(&smoke_with(&whole, &keys));
     let first = [
         &keys[..],
         &["train.steps=8", "schedule.shape={kind=\"constant\"}"],
     ]
     .concat();
-    assert_ok(&run(smoke_args(&out, &first)));
+    assert_ok(&smoke_with(&out, &first));
     let before =
         fs::read(out.join("checkpoints/step-00000008/model.safetensors")).expect("a model");
     // No file may be larger than so many blocks of 512 bytes: the log first, then a checkpoint, cannot be
@@ -233,9 +205,9 @@ fn a_disk_that_is_full_costs_no_checkpoint_that_was_there() {
         let after = fs::read(out.join("checkpoints/step-00000008/model.safetensors"));
         assert!(after.is_ok_and(|after| after == before), "{blocks}");
     }
-    assert_ok(&run(smoke_args(&out, &more)));
+    assert_ok(&smoke_with(&out, &more));
     let straight = dir.path().join("straight");
-    assert_ok(&run(smoke_args(&straight, &more)));
+    assert_ok(&smoke_with(&straight, &more));
     // Its eighth step was a last one, and so evaluated.
     assert_eq!(rows(&out, "train").len(), 20);
     assert!(final_parameters(&out) == final_parameters(&straight));
@@ -290,7 +262,7 @@ fn a_run_has_the_same_parameters_however_many_threads_and_however_often() {
     let dir = scratch();
     let train = |name: &str, keys: &[&str]| {
         let out = dir.path().join(name);
-        assert_ok(&run(smoke_args(&out, keys)));
+        assert_ok(&smoke_with(&out, keys));
         final_parameters(&out)
     };
     let wide = [
@@ -310,7 +282,7 @@ fn every_documented_exit_code_is_met() {
     let dir = scratch();
     let at = |name: &str| dir.path().join(name);
     let code = |out: &Path, keys: &[&str]| {
-        let ended = run(smoke_args(out, keys));
+        let ended = smoke_with(out, keys);
         no_panic(&ended);
         ended.code
     };
@@ -346,7 +318,7 @@ fn the_best_checkpoint_is_kept_beside_the_newest() {
         "train.clip=false",
         "perturb=[{kind=\"lr-spike\",at_step=13,factor=1000.0,steps=8}]",
     ];
-    assert_ok(&run(smoke_args(&out, &keys)));
+    assert_ok(&smoke_with(&out, &keys));
     let best = rows(&out, "eval")
         .iter()
         .filter(|row| row["step"].as_u64() > Some(0))

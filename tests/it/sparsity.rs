@@ -4,20 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{assert_ok, rows, run, scratch, smoke};
+use crate::harness::{assert_ok, rows, run, scratch, smoke, smoke_with};
 
 const GATES: &str = "model.sparsity={gate_bias=0.5,learned_bias=true}";
-
-fn set(keys: &[&str]) -> Vec<String> {
-    keys.iter()
-        .flat_map(|key| ["--set".to_owned(), (*key).to_owned()])
-        .collect()
-}
-
-fn smoke_with(out: &Path, keys: &[&str]) -> crate::harness::Ended {
-    let args = set(keys);
-    smoke(out, &args.iter().map(String::as_str).collect::<Vec<_>>())
-}
 
 /// What a run wrote, without what depends on the clock and on where it was interrupted.
 fn numbers(run: &Path) -> Vec<Value> {

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Ended, assert_ok, ended, run, scratch, trainer};
+use crate::harness::{Ended, assert_ok, ended, run, scratch, shared_cache, trainer};
 
 /// Six runs of a few steps; `more` is added to the file.
 fn sweep_file(dir: &Path, more: &str) -> PathBuf {
@@ -20,13 +20,9 @@ fn sweep_file(dir: &Path, more: &str) -> PathBuf {
 }
 
 fn args(file: &Path, out: &Path) -> Vec<String> {
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     let mut args = vec!["sweep".to_owned(), file.display().to_string()];
     args.extend(["--device".to_owned(), "flex".to_owned()]);
-    args.extend([
-        "--set".to_owned(),
-        format!("data.cache={}", cache.display()),
-    ]);
+    args.extend(["--set".to_owned(), shared_cache()]);
     args.extend(["--out".to_owned(), out.display().to_string()]);
     args
 }
@@ -115,7 +111,7 @@ fn an_interrupted_sweep_lets_its_runs_save_and_goes_on() {
 #[test]
 fn failed_runs_are_kept_and_named_and_retried_when_asked() {
     let dir = scratch();
-    // The second value ends the run at its first logged step.
+    // The second value ends the run at its start.
     let file = sweep_file(
         dir.path(),
         "[[list]]\ntrain.batch = 4\n\

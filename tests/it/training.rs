@@ -4,7 +4,9 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::harness::{assert_ok, ended, losses, root, rows, run, scratch, smoke, trainer};
+use crate::harness::{
+    assert_ok, ended, losses, root, rows, run, scratch, smoke, smoke_with, trainer,
+};
 
 /// Another processor sums its products in another order: 20 steps let that grow to about 1e-5.
 const GOLDEN_TOLERANCE: f64 = 1e-4;
@@ -74,7 +76,7 @@ fn iterations_that_backward_runs_again_change_no_number_of_a_run() {
             let recompute = format!("model.recurrence.recompute={recompute}");
             let split = ["train.batch=2", "train.accumulation=2"];
             let keys = [*steps, &recompute, split[0], split[1]];
-            assert_ok(&smoke(&out, &keys.map(|key| ["--set", key]).concat()));
+            assert_ok(&smoke_with(&out, &keys));
         }
         let numbers = |row: &serde_json::Value| {
             [

@@ -76,7 +76,7 @@ impl Panic {
         } = self;
         if DRIVERS.iter().any(|part| place.contains(part)) {
             return Error::Device(format!(
-                "the device failed: {message} ({place}); where memory ran out, a smaller data.batch_size or \
+                "the device failed: {message} ({place}); where memory ran out, a smaller train.batch or \
                  model.recurrence.recompute = \"iteration\" needs less of it{trace}"
             ));
         }

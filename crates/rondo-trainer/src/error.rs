@@ -3,9 +3,14 @@
 use rondo_checkpoint::CheckpointError;
 use rondo_config::Violations;
 use rondo_data::DataError;
+use rondo_figures::FigureError;
 use rondo_laws::LawError;
+use rondo_metrics::{JsonlError, RecordError, SinkError};
 use rondo_reference::ReferenceError;
 use rondo_sweep::SweepError;
+
+/// The exit code of a run that can be resumed.
+pub(crate) const INTERRUPTED: u8 = 75;
 
 /// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
@@ -103,8 +108,32 @@ impl Error {
             Self::Sweep(_) | Self::Other(_) => 1,
             Self::Nonfinite(_) | Self::Stopped(_) => 5,
             Self::Device(_) => 6,
-            Self::Interrupted(_) => 75,
+            Self::Interrupted(_) => INTERRUPTED,
         }
+    }
+}
+
+impl From<FigureError> for Error {
+    fn from(error: FigureError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<JsonlError> for Error {
+    fn from(error: JsonlError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<RecordError> for Error {
+    fn from(error: RecordError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<SinkError> for Error {
+    fn from(error: SinkError) -> Self {
+        Self::Other(error.into())
     }
 }
 

@@ -6,8 +6,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// Exit code of a run that can be resumed.
-const INTERRUPTED: i32 = 75;
+use crate::error::INTERRUPTED;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicBool = AtomicBool::new(false);
@@ -24,7 +23,7 @@ pub(crate) fn listen() -> anyhow::Result<()> {
                 clippy::exit,
                 reason = "the second signal must not wait for the step to end, nor the first where nobody asks"
             )]
-            std::process::exit(INTERRUPTED);
+            std::process::exit(INTERRUPTED.into());
         }
     })?;
     Ok(())

@@ -1,11 +1,32 @@
-//! Trains and examines recurrent-depth transformers.
+//! Trains and examines recurrent-depth transformers: the only crate that meets the world.
 //!
-//! The only crate that meets the world. In reading order: `cli` (what was typed), `config` (what was
-//! written), `assemble` (what it means), `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one
-//! step), `guard` (which updates are not made), `optim` (its update), `evaluate`, `run_dir`, `aside` and `weights` (what is kept), `opened`
-//! (a run for readers), `past` (a run by its metrics), `states` (where s_0 comes from), `generate` (token after token), `pictures`,
-//! `device` (the only place that knows Burn's backends), `commands` (everything but training),
-//! `error` (what can go wrong, and its exit code), `crash` (what must not).
+//! A step takes the mean loss L of its micro-batches and makes one update of the weights θ:
+//!
+//! ```text
+//! θ_{t+1} = U(θ_t, c·∇L, η_t),   c = min(1, clip / (‖∇L‖ + 1e-6))
+//! ```
+//!
+//! U is the rule of `optim`, η_t the rate of `plan`, clip is `train.clip`; `guard` may leave the update out.
+//!
+//! In reading order:
+//!
+//! * what is asked for: `cli` (what was typed), `config` (what was written), `planned` (the runs of a file before
+//!   they are trained), `assemble` (what a configuration means), `device` (the only place that knows Burn's
+//!   backends), `source` (rows of any data), `batches` (the same on a device)
+//! * a run: `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one step),
+//!   `guard` (which updates are not made), `optim` (the update), `evaluate` (losses by depth), `record` (what
+//!   metrics are made of)
+//! * what is kept: `run_dir` (the files of a run), `progress` and `weights` (the contents of a checkpoint),
+//!   `losses` (which one is the best), `aside` (a folder put in its place at once)
+//! * what is read again: `opened` (a run with its weights), `past` (a run by its metrics), `states` (where s_0
+//!   comes from), `generate` (token after token), `pictures`
+//! * `commands`: everything but training
+//! * around it: `error` (what can go wrong, and its exit code), `crash` (a panic as one line), `interrupt`
+//!   (signals), `terminal` (standard output and error)
+//!
+//! Absences: the mathematics of the model, the formats of checkpoints, metrics and data, the drawing of pictures; each
+//! is a crate of its own. Learning rate, depth, data order and initial states are pure functions of configuration, seed
+//! and step, and clocks are read only to tell how fast something was.
 
 mod aside;
 mod assemble;
@@ -20,6 +41,7 @@ mod evaluate;
 mod generate;
 mod guard;
 mod interrupt;
+mod losses;
 mod opened;
 mod optim;
 mod past;
@@ -108,7 +130,9 @@ fn run(cli: &Cli) -> Result<()> {
         Some(Command::Bench(args)) => commands::bench::command(args),
         Some(Command::Devices(args)) => commands::devices::command(*args),
         Some(Command::Selftest(args)) => commands::selftest::command(args),
+        Some(Command::Metrics(args)) => commands::metrics::command(args.json),
         Some(Command::Completions { shell }) => commands::completions::command(*shell),
+        Some(Command::Man { out }) => commands::man::command(out.as_deref()),
     }
 }
 

@@ -149,16 +149,3 @@ impl<'a> OpenRun<'a> {
         Tensor::from_data(TensorData::new(ids, shape), &self.listed.device)
     }
 }
-
-/// Returns the device of a command that reads a run.
-///
-/// # Errors
-///
-/// Where it is not there.
-pub(crate) fn choose_device(kind: crate::device::DeviceKind) -> Result<Listed> {
-    let asked = crate::device::DeviceConfig {
-        kind,
-        ..Default::default()
-    };
-    Ok(crate::device::choose(asked)?.0)
-}

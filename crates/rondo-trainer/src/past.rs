@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rondo_diagnosis::{Diagnosis, DiagnosisConfig};
 use rondo_metrics::{History, Kind};
+use rondo_sweep::{Status, SweepDir};
 
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -59,7 +60,7 @@ impl PastRun {
         if !run_dir.metrics().is_file() {
             return Ok(None);
         }
-        let history = History::read(&run_dir.metrics()).map_err(anyhow::Error::from)?;
+        let history = History::read(&run_dir.metrics())?;
         if history.records().is_empty() {
             return Ok(None);
         }
@@ -103,7 +104,7 @@ impl PastRun {
         if !metrics.is_file() {
             return Err(missing());
         }
-        let history = History::read(&metrics).map_err(anyhow::Error::from)?;
+        let history = History::read(&metrics)?;
         let losses = history.series(Kind::Eval, "val_cross_entropy");
         losses
             .last()
@@ -124,6 +125,26 @@ impl PastRun {
     pub(crate) fn evaluations(&self) -> usize {
         self.history.of(Kind::Eval).count()
     }
+}
+
+/// Returns the directories of a sweep's finished runs, and how many runs it has; none where the directory is not a
+/// sweep's.
+///
+/// # Errors
+///
+/// Where the sweep cannot be read.
+pub(crate) fn finished_runs(path: &Path) -> Result<Option<(Vec<PathBuf>, usize)>> {
+    if !path.join("sweep.toml").is_file() {
+        return Ok(None);
+    }
+    let sweep = SweepDir::load(path)?;
+    let mut finished = Vec::new();
+    for run in sweep.plan() {
+        if sweep.status(run)? == Status::Finished {
+            finished.push(sweep.run_dir(run));
+        }
+    }
+    Ok(Some((finished, sweep.plan().len())))
 }
 
 /// Gives runs of one name their paths for names.

@@ -130,6 +130,15 @@ pub(crate) fn extent(config: &RunConfig) -> Result<Run> {
     Ok(config.extent(seq))
 }
 
+/// Returns the steps of a run's warm-up.
+///
+/// # Errors
+///
+/// As [`extent`].
+pub(crate) fn warmup_steps(config: &RunConfig) -> Result<u64> {
+    Ok(config.schedule.warmup.steps(extent(config)?))
+}
+
 fn read(path: &Path) -> Result<String> {
     rondo_config::read_text(path)
         .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))

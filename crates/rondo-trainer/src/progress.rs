@@ -1,10 +1,15 @@
 //! All that a resume needs besides weights and moments.
 
+use rondo_checkpoint::Checkpoint;
 use rondo_control::ControllerState;
 use rondo_data::CurriculumState;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::guard::GuardState;
+
+/// The file of a checkpoint that holds it.
+const PROGRESS_FILE: &str = "progress.json";
 
 /// Where a run stands after its last step. Learning rate, depth, data order and initial states are pure functions of
 /// configuration, seed and step, so they are not here.
@@ -46,5 +51,28 @@ impl RunProgress {
             owes_evaluation: false,
             controller: None,
         }
+    }
+
+    /// Reads where the run of a checkpoint stands.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is missing, damaged or of another format.
+    pub(crate) fn read(checkpoint: &Checkpoint) -> Result<Self> {
+        let bytes = checkpoint.read(PROGRESS_FILE)?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let path = checkpoint.path().join(PROGRESS_FILE);
+            Error::Foreign(format!("{}: {error}", path.display()))
+        })
+    }
+
+    /// Returns name and content of the file.
+    ///
+    /// # Errors
+    ///
+    /// Never on a value that serialises, as every progress does.
+    pub(crate) fn file(&self) -> Result<(&'static str, Vec<u8>)> {
+        let text = serde_json::to_vec_pretty(self).map_err(anyhow::Error::from)?;
+        Ok((PROGRESS_FILE, text))
     }
 }

@@ -1,4 +1,4 @@
-//! A run's directory: what is in it, and whether it may be written.
+//! A run's directory: the files in it, read and written.
 //!
 //! ```text
 //! config.toml   the resolved configuration       metrics.jsonl   the source of truth
@@ -9,54 +9,23 @@
 
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{
-    Checkpoint, RunLock, Which, atomic_write, is_leftover, open, open_newest_good,
-};
-use rondo_config::difference;
+use rondo_checkpoint::{Checkpoint, RunLock, Which, atomic_write, is_leftover, open};
 use rondo_data::Tokenizer;
-use rondo_metrics::{Kind, jsonl};
 
-use crate::cli::{CheckpointChoice, Resume};
+use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::progress::RunProgress;
+use crate::losses::ValidationLosses;
 
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";
-const PROGRESS_FILE: &str = "progress.json";
 /// The tokenizer of a run, and of a folder in the reference's layout.
 pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
-
-/// Keys that a resumed run may change: budget, cadence, device, output, diagnosis and the rates to come.
-const RESUMABLE: [&str; 12] = [
-    "model.recurrence.recompute",
-    "train.steps",
-    "train.tokens",
-    "train.log_every",
-    "train.clip",
-    "eval.",
-    "checkpoint.",
-    "metrics.",
-    "diagnosis.",
-    "device.",
-    "schedule.",
-    "data.cache",
-];
 
 /// The files of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct RunDir {
     path: PathBuf,
-}
-
-/// What a start finds in its run directory.
-pub(crate) enum Start {
-    /// Nothing: a new run.
-    New,
-    /// A checkpoint to go on from.
-    Continue(Box<Checkpoint>),
-    /// A run that has reached its budget.
-    Finished(u64),
 }
 
 impl RunDir {
@@ -67,14 +36,17 @@ impl RunDir {
         }
     }
 
+    /// Returns the directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
+    /// Returns the path of the metrics.
     pub(crate) fn metrics(&self) -> PathBuf {
         self.path.join("metrics.jsonl")
     }
 
+    /// Returns the folder of the event files.
     pub(crate) fn tensorboard(&self) -> PathBuf {
         self.path.join("tensorboard")
     }
@@ -99,54 +71,6 @@ impl RunDir {
         RunConfig::load(&self.path.join(CONFIG_FILE), &[])
     }
 
-    /// Decides how to start, before anything is written.
-    ///
-    /// # Errors
-    ///
-    /// Where the directory holds something that must not be replaced, or the configuration differs
-    /// from the run's in a key that a resume cannot change.
-    pub(crate) fn start(
-        &self,
-        resume: &Resume,
-        overwrite: bool,
-        config: &RunConfig,
-        steps: u64,
-        warn: &mut dyn FnMut(String),
-    ) -> Result<Start> {
-        if overwrite || self.is_empty() {
-            return match resume {
-                Resume::From(path) if !overwrite => Err(Error::Usage(format!(
-                    "--resume {}: there is no run to go on with",
-                    path.display()
-                ))),
-                _ => Ok(Start::New),
-            };
-        }
-        let shown = self.path.display();
-        if *resume == Resume::Never {
-            return Err(Error::Usage(format!(
-                "{shown} is not empty; choose another --out, or replace it with --overwrite"
-            )));
-        }
-        if !self.has_config() {
-            return Err(Error::Usage(format!(
-                "{shown} holds something that is not a run; choose another --out, or replace it with --overwrite"
-            )));
-        }
-        self.refuse_changed_keys(config)?;
-        let Some(checkpoint) = self.checkpoint_to_resume(resume, warn)? else {
-            // The run was interrupted before its first checkpoint: it starts anew.
-            return Ok(Start::New);
-        };
-        let progress = read_progress(&checkpoint)?;
-        // Without a summary it was killed between its last checkpoint and its end.
-        let is_told = self.path.join(SUMMARY_FILE).is_file();
-        match progress.step >= steps && !progress.owes_evaluation && is_told {
-            true => Ok(Start::Finished(progress.step)),
-            false => Ok(Start::Continue(Box::new(checkpoint))),
-        }
-    }
-
     /// Returns whether nothing is there but a lock and what a killed start left of its configuration.
     pub(crate) fn is_empty(&self) -> bool {
         let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
@@ -156,57 +80,6 @@ impl RunDir {
             })
         };
         std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
-    }
-
-    fn checkpoint_to_resume(
-        &self,
-        resume: &Resume,
-        warn: &mut dyn FnMut(String),
-    ) -> Result<Option<Checkpoint>> {
-        if let Resume::From(path) = resume
-            && resume.names_a_checkpoint()
-        {
-            return Ok(Some(open(&self.path, &Which::Path(path.clone()))?));
-        }
-        let Some((checkpoint, rejected)) = open_newest_good(&self.path)? else {
-            return Ok(None);
-        };
-        for rejected in rejected {
-            warn(format!("passed over a damaged checkpoint: {rejected}"));
-        }
-        Ok(Some(checkpoint))
-    }
-
-    fn refuse_changed_keys(&self, config: &RunConfig) -> Result<()> {
-        let known = self.config()?;
-        let differences = difference(&known, config).map_err(anyhow::Error::from)?;
-        let changed: Vec<String> = differences
-            .into_iter()
-            .filter(|difference| {
-                !RESUMABLE.iter().any(|free| match free.strip_suffix('.') {
-                    Some(section) => difference.key.split('.').next() == Some(section),
-                    None => difference.key == *free,
-                })
-            })
-            .map(|difference| {
-                let show = |value: Option<String>| value.unwrap_or_else(|| "absent".to_owned());
-                format!(
-                    "  {}: {} in the run, {} now",
-                    difference.key,
-                    show(difference.left),
-                    show(difference.right)
-                )
-            })
-            .collect();
-        if changed.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Foreign(format!(
-            "{} was started with another configuration; go on with the same one, choose another \
-             --out, or start over with --overwrite:\n{}",
-            self.path.display(),
-            changed.join("\n")
-        )))
     }
 
     /// Makes the directory ready for a new run: locked and empty but for the configuration.
@@ -337,17 +210,21 @@ impl RunDir {
         }
     }
 
+    /// Returns whether the run has been finished and told.
+    pub(crate) fn has_summary(&self) -> bool {
+        self.path.join(SUMMARY_FILE).is_file()
+    }
+
     /// Returns the summary of a finished run; null where it has none.
     ///
     /// # Errors
     ///
     /// Where the file cannot be read.
     pub(crate) fn summary(&self) -> Result<serde_json::Value> {
-        let path = self.path.join(SUMMARY_FILE);
-        if !path.is_file() {
+        if !self.has_summary() {
             return Ok(serde_json::Value::Null);
         }
-        let bytes = std::fs::read(&path).map_err(anyhow::Error::from)?;
+        let bytes = std::fs::read(self.path.join(SUMMARY_FILE)).map_err(anyhow::Error::from)?;
         Ok(serde_json::from_slice(&bytes).map_err(anyhow::Error::from)?)
     }
 
@@ -360,63 +237,28 @@ impl RunDir {
         let which = match choice {
             CheckpointChoice::Latest => Which::Latest,
             CheckpointChoice::Step(step) => Which::Step(step),
-            CheckpointChoice::Best => Which::Step(self.best_step()?),
+            CheckpointChoice::Best => {
+                let (step, _) = self.best()?.ok_or_else(|| {
+                    Error::Foreign(format!(
+                        "{}: no kept checkpoint has an evaluation; choose one by its step",
+                        self.path.display()
+                    ))
+                })?;
+                Which::Step(step)
+            }
         };
         Ok(open(&self.path, &which)?)
     }
 
-    fn best_step(&self) -> Result<u64> {
-        let best = self.best()?.map(|(step, _)| step);
-        best.ok_or_else(|| {
-            Error::Foreign(format!(
-                "{}: no kept checkpoint has an evaluation; choose one by its step",
-                self.path.display()
-            ))
-        })
-    }
-
-    /// Returns the kept checkpoint whose step has the lowest validation cross entropy, and that.
+    /// Returns the kept checkpoint with the lowest validation loss, and that; none where no kept one has
+    /// an evaluation.
     ///
     /// # Errors
     ///
     /// Where the folder or the metrics cannot be read.
     pub(crate) fn best(&self) -> Result<Option<(u64, f64)>> {
-        let kept: Vec<u64> = rondo_checkpoint::list(&self.path)?
-            .into_iter()
-            .map(|entry| entry.step)
-            .collect();
-        let records = match self.metrics().is_file() {
-            true => jsonl::read(&self.metrics()).map_err(anyhow::Error::from)?,
-            false => Vec::new(),
-        };
-        Ok(records
-            .iter()
-            .filter(|record| record.kind == Kind::Eval && kept.contains(&record.step))
-            .filter_map(|record| Some((record.step, record.number("val_cross_entropy")?)))
-            .filter(|(_, loss)| loss.is_finite())
-            .min_by(|a, b| a.1.total_cmp(&b.1)))
+        let kept = rondo_checkpoint::list(&self.path)?;
+        let losses = ValidationLosses::of(self)?;
+        Ok(losses.lowest(kept.iter().map(|entry| entry.step)))
     }
-}
-
-/// Reads where the run of a checkpoint stands.
-///
-/// # Errors
-///
-/// Where the file is missing, damaged or of another format.
-pub(crate) fn read_progress(checkpoint: &Checkpoint) -> Result<RunProgress> {
-    let bytes = checkpoint.read(PROGRESS_FILE)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        let path = checkpoint.path().join(PROGRESS_FILE);
-        Error::Foreign(format!("{}: {error}", path.display()))
-    })
-}
-
-/// Returns name and content of the progress file.
-///
-/// # Errors
-///
-/// Never on a value that serialises, as every progress does.
-pub(crate) fn progress_file(progress: &RunProgress) -> Result<(&'static str, Vec<u8>)> {
-    let text = serde_json::to_vec_pretty(progress).map_err(anyhow::Error::from)?;
-    Ok((PROGRESS_FILE, text))
 }

@@ -1,22 +1,16 @@
 //! One training step: forward, backward, clip, update.
 
+mod micro_batches;
+
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::RngExt;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
-use rondo_model::gradients::FlatGradients;
 use rondo_model::init::{Weights, table};
-use rondo_model::looped::{LoopedTransformer, Readout};
-use rondo_model::ops::head_cross_entropy;
-use rondo_model::pass::Pass;
-use rondo_model::recurrence::Trace;
-use rondo_model::seed::{Stream, generator};
-use rondo_model::sparsity::{Density, Gates, Sparsity};
-use rondo_model::state::{StateSource, initial_state};
-use rondo_model::telemetry::{self, Reading};
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::sparsity::{Density, Sparsity};
+use rondo_model::telemetry::Reading;
 
-use crate::batches::DeviceBatch;
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
@@ -40,6 +34,7 @@ pub(crate) struct Learner {
     max_norm: Option<f64>,
     device: Device,
     reads_are_free: bool,
+    /// The rotary tables of the newest sequence length.
     rope: Option<(usize, Rope)>,
     /// The factor of the gates' density in the loss.
     strength: f64,
@@ -141,12 +136,16 @@ impl Learner {
     /// As [`Learner::step`].
     pub(crate) fn settle(&mut self) -> Result<Vec<Skipped>> {
         let unread = std::mem::take(&mut self.unread);
-        let mut skipped = Vec::new();
         if unread.is_empty() || self.looks_first() {
-            return Ok(skipped);
+            return Ok(Vec::new());
         }
         let tensors = unread.iter().map(|step| step.values.clone()).collect();
-        let values = read(Tensor::cat(tensors, 0))?;
+        self.judge(&unread, &read(Tensor::cat(tensors, 0))?)
+    }
+
+    /// Judges steps after the fact by their loss and gradient norm, two values for each.
+    fn judge(&mut self, unread: &[Unread], values: &[f32]) -> Result<Vec<Skipped>> {
+        let mut skipped = Vec::new();
         for (step, pair) in unread.iter().zip(values.chunks_exact(2)) {
             let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
             skipped.extend(self.guard.judge(&step.plan, loss, norm)?);
@@ -223,98 +222,6 @@ impl Learner {
         })
     }
 
-    fn micro_batches(&mut self, plan: &StepPlan, batches: &[Batch]) -> Seen {
-        let share = 1.0 / batches.len() as f64;
-        let first = plan.first_micro_batch(batches.len());
-        let mut seen: Option<Seen> = None;
-        for (i, batch) in batches.iter().enumerate() {
-            let observe = plan.logged && i + 1 == batches.len();
-            let now = self.micro_batch(plan, batch, first + i as u64, share, observe);
-            seen = Some(match seen {
-                None => now,
-                Some(before) => Seen {
-                    loss: before.loss + now.loss,
-                    gradients: before.gradients + now.gradients,
-                    telemetry: now.telemetry,
-                    densities: now.densities,
-                },
-            });
-        }
-        seen.expect("a step has at least one micro-batch")
-    }
-
-    /// Runs forward and backward; loss and gradients are scaled by `share`.
-    fn micro_batch(
-        &mut self,
-        plan: &StepPlan,
-        batch: &Batch,
-        index: u64,
-        share: f64,
-        observe: bool,
-    ) -> Seen {
-        let source = StateSource {
-            seed: self.seed,
-            stream: Stream::TrainState,
-            index,
-            first_sequence: 0,
-            first_position: 0,
-        };
-        let state = initial_state(&self.config, source, [batch.batch, batch.seq], &self.device);
-        let pass = Pass {
-            rope: self.rope(batch.seq),
-            gates: self.gates(index, share),
-        };
-        let batch = DeviceBatch::new(batch, &self.device);
-        let mut trace = observe.then(Trace::default);
-        let unroll = plan.draw.unroll;
-        let (targets, weights) = (batch.targets.clone(), batch.weights.clone());
-        let (inputs, head) = (batch.inputs.clone(), self.model().head());
-        let mut hits = None;
-        let loss = |readout: &Readout| {
-            let hidden = readout.hidden.clone();
-            let scored = head_cross_entropy(hidden, head, targets, weights, observe);
-            hits = scored.hits;
-            scored.loss * share
-        };
-        let differentiated =
-            self.model()
-                .differentiate(inputs, state, &pass, unroll, trace.as_mut(), loss);
-        let telemetry = trace.zip(hits).map(|(trace, hits)| {
-            let accuracy = batch.counted_only(hits).sum() / batch.counted as f64;
-            let measured = telemetry::measure(&differentiated.forward, &trace);
-            Tensor::cat(vec![accuracy, measured], 0)
-        });
-        Seen {
-            loss: differentiated.loss,
-            gradients: differentiated.gradients,
-            telemetry,
-            densities: pass.gates.into_log(),
-        }
-    }
-
-    /// Returns the gates of a micro-batch, drawn from a stream of its own.
-    fn gates(&self, index: u64, share: f64) -> Gates {
-        match self.config.sparsity {
-            None => Gates::hard(),
-            Some(_) => {
-                let key = generator(self.seed, Stream::Gates, index).random();
-                Gates::drawn(key, self.strength * share)
-            }
-        }
-    }
-
-    /// Returns the rotary tables of sequences of `seq` tokens.
-    fn rope(&mut self, seq: usize) -> Rope {
-        match &self.rope {
-            Some((known, rope)) if *known == seq => rope.clone(),
-            _ => {
-                let rope = Rope::new(&self.config, seq, &self.device);
-                self.rope = Some((seq, rope.clone()));
-                rope
-            }
-        }
-    }
-
     /// Reads everything that has gathered on the device since the last logged step.
     fn read_out(
         &mut self,
@@ -333,10 +240,7 @@ impl Learner {
         let of_gates: Vec<f64> = of_gates.iter().map(|value| f64::from(*value)).collect();
         let at: Vec<_> = densities.iter().map(Density::at).collect();
         if !self.looks_first() {
-            for (step, pair) in unread.iter().zip(steps.chunks_exact(2)) {
-                let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
-                skipped.extend(self.guard.judge(&step.plan, loss, norm)?);
-            }
+            skipped.extend(self.judge(&unread, steps)?);
         }
         let last = &steps[steps.len() - 2..];
         let recurrence = unread
@@ -350,14 +254,6 @@ impl Learner {
             sparsity: Sparsity::new(&at, &of_gates, recurrence),
         })
     }
-}
-
-/// What the micro-batches of a step gave.
-struct Seen {
-    loss: Tensor<1>,
-    gradients: FlatGradients,
-    telemetry: Option<Tensor<1>>,
-    densities: Vec<Density>,
 }
 
 /// What a step gave.

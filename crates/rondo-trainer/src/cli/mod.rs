@@ -1,13 +1,18 @@
 //! The command line, as typed.
+//!
+//! Here stands what several commands share, and training, import, export and prepare.
 
+mod examples;
+mod measuring;
 mod reading;
 mod studies;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use rondo_reference::Element;
 
+pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::reading::{
     CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureName, GenerateArgs,
     TraceArgs,
@@ -16,56 +21,85 @@ pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 use crate::device::DeviceKind;
 
 /// Trains and examines recurrent-depth transformers.
-///
-/// Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint or tensors,
-/// 5 stopped by a rule, 6 device or memory, 75 interrupted and resumable.
 #[derive(Debug, Parser)]
 #[command(name = "trainer", version, args_conflicts_with_subcommands = true)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(disable_help_flag = true)]
+#[command(after_help = examples::TRAIN)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) train: TrainArgs,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+    /// Print help.
+    // In one form, which fits a screen.
+    #[arg(short = 'h', long = "help", global = true, action = ArgAction::HelpShort)]
+    _help: Option<bool>,
 }
 
 /// Everything but training.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Measure loss and perplexity of a run at several recurrence depths.
+    #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
     /// Write the state and the logits of every iteration.
+    #[command(after_help = examples::TRACE)]
     Trace(TraceArgs),
     /// Generate text at a fixed or at an adaptive recurrence depth.
+    #[command(after_help = examples::GENERATE)]
     Generate(GenerateArgs),
     /// Compare runs by their metrics, with a verdict on each.
+    #[command(after_help = examples::COMPARE)]
     Compare(CompareArgs),
     /// Draw a picture from the metrics of runs.
+    #[command(after_help = examples::figure())]
     Figure(FigureArgs),
     /// Show learning rates and curricula without training.
+    #[command(after_help = examples::SCHEDULE)]
     Schedule(ScheduleArgs),
     /// Train many runs from one file.
+    #[command(after_help = examples::SWEEP)]
     Sweep(SweepArgs),
     /// Fit a law to loss curves, predict others, search the best schedule.
+    #[command(after_help = examples::FIT_LAW)]
     FitLaw(FitLawArgs),
     /// List the checkpoints of a run, and verify them.
+    #[command(after_help = examples::CHECKPOINTS)]
     Checkpoints(CheckpointsArgs),
     /// Make a run directory of a model in the reference's layout.
+    #[command(after_help = examples::IMPORT)]
     Import(ImportArgs),
     /// Write a run's model in the reference's layout.
+    #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
     /// Build tokenizer and token shards from a corpus.
+    #[command(after_help = examples::PREPARE)]
     Prepare(PrepareArgs),
     /// Measure the speed of training, evaluation or generation.
+    #[command(after_help = examples::BENCH)]
     Bench(BenchArgs),
     /// List the devices that this build can reach.
+    #[command(after_help = examples::DEVICES)]
     Devices(JsonArg),
     /// Compare a device with flex on a small training run.
+    #[command(after_help = examples::SELFTEST)]
     Selftest(SelftestArgs),
+    /// Say what each metric and event in a run's metrics.jsonl means.
+    #[command(after_help = examples::METRICS)]
+    Metrics(JsonArg),
     /// Print a completion script for a shell.
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write a page for each command.
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// Write the pages of all commands into this folder.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
 }
 
@@ -86,11 +120,14 @@ pub(crate) struct ConfigArgs {
 impl ConfigArgs {
     /// Returns every override, `--device` as one of them.
     pub(crate) fn all_overrides(&self) -> Vec<String> {
-        let device = self
-            .device
-            .map(|kind| format!("device.kind={}", kind.name()));
-        self.overrides.iter().cloned().chain(device).collect()
+        with_device(&self.overrides, self.device)
     }
+}
+
+/// Returns overrides with that of `--device` after them.
+fn with_device(overrides: &[String], device: Option<DeviceKind>) -> Vec<String> {
+    let device = device.map(|kind| format!("device.kind={}", kind.name()));
+    overrides.iter().cloned().chain(device).collect()
 }
 
 /// `--json`.
@@ -286,120 +323,6 @@ pub(crate) struct PrepareArgs {
     /// Print nothing but warnings and errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    #[command(flatten)]
-    pub(crate) json: JsonArg,
-}
-
-/// `trainer bench`.
-#[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-    /// What to time.
-    #[arg(long, value_enum, default_value = "step")]
-    pub(crate) what: BenchWhat,
-    /// What grows with `--what growth`; everything by default.
-    #[arg(long, value_enum, value_delimiter = ',')]
-    pub(crate) grow: Vec<Axis>,
-    /// Repetitions that are not counted; 2 by default, 3 with `--what nodes`, 1 with `growth`.
-    #[arg(long, value_name = "N")]
-    pub(crate) warmup: Option<usize>,
-    /// Repetitions that are; 6 by default, 15 with `--what nodes`, 3 with `growth`.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) steps: Option<u16>,
-    #[command(flatten)]
-    pub(crate) json: JsonArg,
-}
-
-impl BenchArgs {
-    /// Returns how often everything is repeated.
-    pub(crate) fn rounds(&self) -> Rounds {
-        let (warmup, counted) = match self.what {
-            BenchWhat::Nodes => (3, 15),
-            BenchWhat::Growth => (1, 3),
-            _ => (2, 6),
-        };
-        Rounds {
-            warmup: self.warmup.unwrap_or(warmup),
-            counted: self.steps.map_or(counted, usize::from),
-        }
-    }
-}
-
-/// How often what is timed is repeated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Rounds {
-    /// At first, without being counted.
-    pub(crate) warmup: usize,
-    /// Then, at least once.
-    pub(crate) counted: usize,
-}
-
-/// What a benchmark times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BenchWhat {
-    /// A whole training step: forward, backward, clipping, update.
-    Step,
-    /// The forward pass alone, without a graph.
-    Forward,
-    /// An evaluation at every depth of eval.recurrence.
-    Eval,
-    /// One token after another, at two lengths, with and without the cache.
-    Generate,
-    /// Each operation that is a single node on flex, beside its composition of Burn operations.
-    Nodes,
-    /// A training step as iterations, sequences and width grow, beside its FLOPs.
-    Growth,
-}
-
-impl BenchWhat {
-    /// Returns the name a user types.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Step => "step",
-            Self::Forward => "forward",
-            Self::Eval => "eval",
-            Self::Generate => "generate",
-            Self::Nodes => "nodes",
-            Self::Growth => "growth",
-        }
-    }
-}
-
-/// What a training step can grow along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Axis {
-    /// Iterations without gradient.
-    N,
-    /// Iterations with gradient.
-    K,
-    /// Tokens in a sequence, the sequences as many as before.
-    Seq,
-    /// d_model, with d_ff and the heads in proportion.
-    Width,
-}
-
-impl Axis {
-    /// Returns the name a user types.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::N => "n",
-            Self::K => "k",
-            Self::Seq => "seq",
-            Self::Width => "width",
-        }
-    }
-}
-
-/// `trainer selftest`.
-#[derive(Debug, Args)]
-pub(crate) struct SelftestArgs {
-    /// The device to compare with flex.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) device: DeviceKind,
-    /// Training steps.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) steps: u64,
     #[command(flatten)]
     pub(crate) json: JsonArg,
 }

@@ -19,8 +19,9 @@ pub(crate) struct EvalArgs {
     /// Recurrence depths; those of the run's configuration by default.
     #[arg(long, value_delimiter = ',', value_name = "R,R,..", value_parser = depth)]
     pub(crate) recurrence: Vec<usize>,
-    /// Let each token stop by itself, under these criteria: `all`, or names with commas between.
-    #[arg(long, value_delimiter = ',', value_name = CRITERIA, value_parser = ExitChoice::parse)]
+    /// Let each token stop by itself: `all`, or with commas between, entropy-diff, latent-diff, kl, minp-kl,
+    /// argmax-stability, cosine.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..", value_parser = ExitChoice::parse)]
     pub(crate) exit: Vec<ExitChoice>,
     /// The criterion's threshold; the reference's by default.
     #[arg(long, value_name = "X", requires = "exit", allow_negative_numbers = true, value_parser = number)]
@@ -179,8 +180,8 @@ pub(crate) struct GenerateArgs {
     /// Iterations per token; the mean depth of the run's training by default.
     #[arg(long, value_name = "N", value_parser = depth, conflicts_with = "exit")]
     pub(crate) recurrence: Option<usize>,
-    /// Let each token stop by itself.
-    #[arg(long, value_name = CRITERIA, value_parser = criterion)]
+    /// Let each token stop by itself: entropy-diff, latent-diff, kl, minp-kl, argmax-stability or cosine.
+    #[arg(long, value_name = "NAME", value_parser = criterion)]
     pub(crate) exit: Option<ExitCriterion>,
     /// The criterion's threshold; the reference's by default.
     #[arg(long, value_name = "X", requires = "exit", allow_negative_numbers = true, value_parser = number)]
@@ -254,9 +255,6 @@ pub(crate) struct GenerateArgs {
     pub(crate) json: JsonArg,
 }
 
-/// Names of the exit criteria, for help texts.
-const CRITERIA: &str = "entropy-diff|latent-diff|kl|minp-kl|argmax-stability|cosine";
-
 /// One criterion or all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExitChoice {
@@ -277,7 +275,10 @@ impl ExitChoice {
 fn criterion(text: &str) -> Result<ExitCriterion, String> {
     let mut all = ExitCriterion::ALL.into_iter();
     all.find(|criterion| criterion.name() == text)
-        .ok_or_else(|| format!("expected {CRITERIA}"))
+        .ok_or_else(|| {
+            let names = ExitCriterion::ALL.map(ExitCriterion::name);
+            format!("expected one of {}", names.join(", "))
+        })
 }
 
 /// Reads a finite number.
@@ -298,11 +299,20 @@ fn depth(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn the_help_names_every_criterion() {
-        let names: Vec<&str> = ExitCriterion::ALL.iter().map(|c| c.name()).collect();
-        assert_eq!(CRITERIA, names.join("|"));
+        let mut cli = Cli::command();
+        for command in ["eval", "generate"] {
+            let command = cli.find_subcommand_mut(command).expect("a command");
+            let help = command.render_help().to_string();
+            for criterion in ExitCriterion::ALL {
+                assert!(help.contains(criterion.name()), "{help}");
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rondo_laws::LawKind;
 
-use super::JsonArg;
+use super::{JsonArg, with_device};
 use crate::device::DeviceKind;
 
 /// `trainer schedule`.
@@ -60,6 +60,13 @@ pub(crate) struct SweepArgs {
     pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) json: JsonArg,
+}
+
+impl SweepArgs {
+    /// Returns every override of the base, `--device` as one of them.
+    pub(crate) fn all_overrides(&self) -> Vec<String> {
+        with_device(&self.overrides, self.device)
+    }
 }
 
 /// `trainer fit-law`.

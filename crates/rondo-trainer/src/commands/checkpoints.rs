@@ -3,11 +3,11 @@
 use rondo_checkpoint::{State, Survey, Surveyed, survey};
 use rondo_metrics::Table;
 use rondo_metrics::format::{bytes, or_missing, significant, thousands};
-use rondo_metrics::{History, Kind};
 use serde_json::{Value, json};
 
 use crate::cli::CheckpointsArgs;
 use crate::error::{Error, Result};
+use crate::losses::ValidationLosses;
 use crate::run_dir::RunDir;
 use crate::terminal;
 
@@ -23,11 +23,13 @@ pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
         run.config()?;
     }
     let found = survey(&args.run, args.verify)?;
-    let losses = Losses::of(&run).unwrap_or_else(|error| {
+    let losses = ValidationLosses::of(&run).unwrap_or_else(|error| {
         terminal::note(&error.to_string());
-        Losses(Vec::new())
+        ValidationLosses::default()
     });
-    let best = losses.best(&found);
+    let good = found.checkpoints.iter().filter(|it| !is_damaged(it));
+    let best = losses.lowest(good.map(|it| it.step));
+    let best = best.map(|(step, _)| step);
     match args.json.json {
         true => terminal::print_json(&object(&found, &losses, best))?,
         false => terminal::print(&text(&found, &losses, best))?,
@@ -39,38 +41,6 @@ pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
             "{count} of {} checkpoints are damaged; a resume passes over them",
             found.checkpoints.len()
         ))),
-    }
-}
-
-/// Validation losses at the mean depth by step.
-struct Losses(Vec<(u64, f64)>);
-
-impl Losses {
-    fn of(run: &RunDir) -> Result<Self> {
-        if !run.metrics().is_file() {
-            return Ok(Self(Vec::new()));
-        }
-        let history = History::read(&run.metrics()).map_err(anyhow::Error::from)?;
-        let readings = history.series(Kind::Eval, "val_cross_entropy");
-        Ok(Self(
-            readings
-                .iter()
-                .map(|reading| (reading.step, reading.value))
-                .collect(),
-        ))
-    }
-
-    fn after(&self, step: u64) -> Option<f64> {
-        let found = self.0.iter().rev().find(|(at, _)| *at == step);
-        found.map(|(_, loss)| *loss).filter(|loss| loss.is_finite())
-    }
-
-    /// Returns the step of the checkpoint that is not damaged and has the lowest loss.
-    fn best(&self, found: &Survey) -> Option<u64> {
-        let good = found.checkpoints.iter().filter(|it| !is_damaged(it));
-        good.filter_map(|it| Some((it.step, self.after(it.step)?)))
-            .min_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(step, _)| step)
     }
 }
 
@@ -86,7 +56,7 @@ fn word(state: &State) -> &'static str {
     }
 }
 
-fn object(found: &Survey, losses: &Losses, best: Option<u64>) -> Value {
+fn object(found: &Survey, losses: &ValidationLosses, best: Option<u64>) -> Value {
     let row = |checkpoint: &Surveyed| {
         json!({
             "step": checkpoint.step,
@@ -108,7 +78,7 @@ fn object(found: &Survey, losses: &Losses, best: Option<u64>) -> Value {
     })
 }
 
-fn text(found: &Survey, losses: &Losses, best: Option<u64>) -> String {
+fn text(found: &Survey, losses: &ValidationLosses, best: Option<u64>) -> String {
     if found.checkpoints.is_empty() {
         return "no checkpoint yet".to_owned();
     }

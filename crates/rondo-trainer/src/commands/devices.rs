@@ -4,7 +4,7 @@ use rondo_metrics::Table;
 use serde_json::json;
 
 use crate::cli::JsonArg;
-use crate::device::{self, DeviceConfig, Listed};
+use crate::device::{self, DeviceKind, Listed};
 use crate::error::Result;
 use crate::terminal;
 
@@ -15,7 +15,7 @@ use crate::terminal;
 /// Where standard output refuses.
 pub(crate) fn command(args: JsonArg) -> Result<()> {
     let devices = device::list();
-    let (auto, why) = device::choose(DeviceConfig::default())?;
+    let (auto, why) = device::choose_kind(DeviceKind::Auto)?;
     let type_of = |listed: &Listed| if listed.gpu { "gpu" } else { "cpu" };
     if args.json {
         let row = |listed: &Listed| {

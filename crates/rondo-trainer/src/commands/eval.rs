@@ -12,12 +12,12 @@ use serde_json::json;
 
 use crate::assemble::open_source;
 use crate::cli::{EvalArgs, ExitChoice};
-use crate::device::Listed;
+use crate::device::{self, Listed};
 use crate::error::{Error, Result};
 use crate::evaluate::exits::Exit;
 use crate::evaluate::tables::{depth_table, exit_table, sparsity_table};
 use crate::evaluate::{Evaluated, Evaluation};
-use crate::opened::{OpenRun, choose_device};
+use crate::opened::OpenRun;
 use crate::source::Rows;
 use crate::states::InitialStates;
 use crate::{pictures, terminal};
@@ -36,7 +36,7 @@ struct OfRun {
 /// Where a run, a checkpoint, the device or the data is not there or not whole.
 pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     let exits = exits(args)?;
-    let listed = choose_device(args.device)?;
+    let (listed, _) = device::choose_kind(args.device)?;
     let mut all = Vec::new();
     for run in &args.runs {
         all.push(evaluate(run, args, &exits, &listed)?);

@@ -9,11 +9,12 @@ use rondo_model::sampling::Sampling;
 use serde_json::json;
 
 use crate::cli::GenerateArgs;
+use crate::device;
 use crate::error::{Error, Result};
 use crate::evaluate::exits::Exit;
 use crate::generate::text_stream::TextStream;
 use crate::generate::{DepthRule, Generated, Memory, Request, generate};
-use crate::opened::{OpenRun, choose_device};
+use crate::opened::OpenRun;
 use crate::states::InitialStates;
 use crate::terminal;
 
@@ -24,7 +25,7 @@ use crate::terminal;
 /// Where run, prompt, states or device are not there or not whole, or a value is out of range.
 pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     let sampling = sampling(args)?;
-    let listed = choose_device(args.device)?;
+    let (listed, _) = device::choose_kind(args.device)?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
     let tokenizer = match args.source.tokens {
         Some(_) => run.tokenizer_beside_ids(),

@@ -18,7 +18,7 @@ use crate::commands::shown::Shown;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::progress::RunProgress;
-use crate::run_dir::{RunDir, TOKENIZER_FILE, progress_file};
+use crate::run_dir::{RunDir, TOKENIZER_FILE};
 use crate::terminal;
 use crate::train::CREATED_BY;
 use crate::weights::MODEL_FILE;
@@ -92,7 +92,7 @@ fn run_config(model: &ModelConfig) -> RunConfig {
 fn write_checkpoint(lock: &RunLock, config: &RunConfig, import: &Import) -> Result<()> {
     let weights = import.weights()?;
     let weights = Shown::new(&weights, "importing", weights.bytes());
-    let (progress_name, progress) = progress_file(&RunProgress::start(None))?;
+    let (progress_name, progress) = RunProgress::start(None).file()?;
     let files: [(&str, &dyn Content); 2] = [(MODEL_FILE, &weights), (progress_name, &progress)];
     let config_hash = blake3::hash(config.to_toml()?.as_bytes()).to_hex();
     let snapshot = Snapshot {

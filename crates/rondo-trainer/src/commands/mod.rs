@@ -12,6 +12,8 @@ pub(crate) mod figure;
 pub(crate) mod fit_law;
 pub(crate) mod generate;
 pub(crate) mod import;
+pub(crate) mod man;
+pub(crate) mod metrics;
 pub(crate) mod prepare;
 pub(crate) mod schedule;
 pub(crate) mod selftest;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::assemble::open_source;
 use crate::cli::SelftestArgs;
 use crate::config::RunConfig;
-use crate::device::{self, DeviceConfig, DeviceKind, Listed};
+use crate::device::{self, DeviceKind, Listed};
 use crate::error::{Error, Result};
 use crate::plan::StepPlan;
 use crate::source::Rows;
@@ -41,15 +41,8 @@ const TOLERANCE: f64 = 1e-3;
 ///
 /// Where the device is not there, fails, or its losses differ by more than the tolerance.
 pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
-    let (listed, why) = device::choose(DeviceConfig {
-        kind: args.device,
-        ..DeviceConfig::default()
-    })?;
-    let flex = device::choose(DeviceConfig {
-        kind: DeviceKind::Flex,
-        ..DeviceConfig::default()
-    })?
-    .0;
+    let (listed, why) = device::choose_kind(args.device)?;
+    let (flex, _) = device::choose_kind(DeviceKind::Flex)?;
     let overrides = [format!("train.steps={}", args.steps)];
     let config = RunConfig::read("selftest", RUN, &overrides)?;
     let expected = losses(&config, &flex)?;

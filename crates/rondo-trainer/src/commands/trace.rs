@@ -10,8 +10,9 @@ use rondo_model::pass::Pass;
 use serde_json::json;
 
 use crate::cli::TraceArgs;
+use crate::device;
 use crate::error::{Error, Result};
-use crate::opened::{OpenRun, choose_device};
+use crate::opened::OpenRun;
 use crate::states::InitialStates;
 use crate::weights::named;
 use crate::{pictures, terminal};
@@ -22,7 +23,7 @@ use crate::{pictures, terminal};
 ///
 /// Where run, tokens or states are not there or not whole, or the file cannot be written.
 pub(crate) fn command(args: &TraceArgs) -> Result<()> {
-    let listed = choose_device(args.device)?;
+    let (listed, _) = device::choose_kind(args.device)?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
     let rows = run.rows(args.source.tokens.as_deref(), args.source.prompt.as_deref())?;
     let [batch, seq] = rectangle(&rows)?;

@@ -4,14 +4,19 @@
 //! which is the order in which the module tree visits them; the table's rows decide rule and decay.
 //! That the groups cover every parameter exactly once is therefore true by construction: the table
 //! has one row for each parameter and [`Group::of`] is a total function of a row.
+//!
+//! In reading order: `config` (which rule), `adamw`, `raven_adam`, `muon` (the rules), `in_place` (a rule in the
+//! memory of its parameter), `clip` (how much of an update goes through).
 
 mod adamw;
 mod clip;
+mod config;
 mod in_place;
 mod muon;
 mod raven_adam;
 
-pub(crate) use clip::{Gate, global_norm};
+pub(crate) use self::clip::{Gate, global_norm};
+pub(crate) use self::config::OptimizerConfig;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -19,61 +24,6 @@ use rondo_model::gradients::FlatGradients;
 use rondo_model::init::{ParameterSpec, Role};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::ops::on_flex;
-use serde::{Deserialize, Serialize};
-
-/// Which optimizer, with its constants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum OptimizerConfig {
-    /// The reference's Adam: update clipping, atan2 instead of ε, decay per step.
-    RavenAdam(raven_adam::RavenAdam),
-    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101).
-    #[serde(rename = "adamw")]
-    AdamW(adamw::AdamW),
-    /// Muon for matrices, AdamW for the rest.
-    Muon(muon::Muon),
-}
-
-impl Default for OptimizerConfig {
-    fn default() -> Self {
-        Self::AdamW(adamw::AdamW::default())
-    }
-}
-
-impl OptimizerConfig {
-    /// Reports every violation by its key path below `[optimizer]`.
-    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
-        let mut fraction = |key: &str, value: f64| {
-            if !(0.0..1.0).contains(&value) {
-                report(
-                    key,
-                    format!("must be at least 0 and below 1, found {value}"),
-                );
-            }
-        };
-        let (beta1, beta2, decay) = match self {
-            Self::RavenAdam(c) => (c.beta1, c.beta2, c.weight_decay),
-            Self::AdamW(c) => (c.beta1, c.beta2, c.weight_decay),
-            Self::Muon(c) => {
-                fraction("momentum", c.momentum);
-                (c.beta1, c.beta2, c.weight_decay)
-            }
-        };
-        fraction("beta1", beta1);
-        fraction("beta2", beta2);
-        if !(decay.is_finite() && decay >= 0.0) {
-            report("weight_decay", format!("must be 0 or more, found {decay}"));
-        }
-        let eps = match self {
-            Self::RavenAdam(_) => return,
-            Self::AdamW(c) => c.eps,
-            Self::Muon(c) => c.eps,
-        };
-        if !(eps.is_finite() && eps > 0.0) {
-            report("eps", format!("must be a positive number, found {eps}"));
-        }
-    }
-}
 
 /// What a parameter's role asks of the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,19 +7,11 @@ pub(crate) mod sweeps;
 use std::path::{Path, PathBuf};
 
 use rondo_data::Tokenizer;
-use rondo_figures::{
-    Criterion, CurvePoint, ExitCurve, ExitSeries, FigureError, Picture, Trajectories,
-};
+use rondo_figures::{Criterion, CurvePoint, ExitCurve, ExitSeries, Picture, Trajectories};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::exits::ExitResult;
 use crate::evaluate::{DepthResult, Evaluated};
-
-impl From<FigureError> for Error {
-    fn from(error: FigureError) -> Self {
-        Self::Other(error.into())
-    }
-}
 
 /// Draws how far each token of a row is from where it ends, and the orbits of its last one.
 ///

@@ -6,13 +6,12 @@ use rondo_checkpoint::atomic_write;
 use rondo_figures::{Correlation, LawLine, Picture, ScheduledRun, lr_schedules};
 use rondo_laws::{Law, LawKind, Point, rank_correlation};
 use rondo_metrics::Kind;
-use rondo_sweep::{Status, SweepDir};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::past::PastRun;
-use crate::planned::extent;
+use crate::past::{PastRun, finished_runs};
+use crate::planned::warmup_steps;
 use crate::terminal;
 
 /// Replaces the directories of sweeps by those of their finished runs.
@@ -23,30 +22,24 @@ use crate::terminal;
 pub(crate) fn runs_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut runs = Vec::new();
     for path in paths {
-        if !path.join("sweep.toml").is_file() {
+        let Some((finished, all)) = finished_runs(path)? else {
             runs.push(path.clone());
             continue;
-        }
-        let sweep = SweepDir::load(path)?;
-        let before = runs.len();
-        for run in sweep.plan() {
-            if sweep.status(run)? == Status::Finished {
-                runs.push(sweep.run_dir(run));
-            }
-        }
-        let (finished, all) = (runs.len() - before, sweep.plan().len());
-        if finished == 0 {
+        };
+        if finished.is_empty() {
             return Err(Error::Usage(format!(
                 "{}: no run has finished yet; execute it with `trainer sweep`",
                 path.display()
             )));
         }
-        if finished < all {
+        if finished.len() < all {
             terminal::note(&format!(
-                "{}: {finished} of {all} runs have finished; the others are left out",
-                path.display()
+                "{}: {} of {all} runs have finished; the others are left out",
+                path.display(),
+                finished.len()
             ));
         }
+        runs.extend(finished);
     }
     Ok(runs)
 }
@@ -144,7 +137,7 @@ fn predicted(path: &Path, runs: &[PastRun]) -> Result<LawLine> {
     let mut points = Vec::new();
     for run in runs {
         let warmup = match &run.config {
-            Some(config) => config.schedule.warmup.steps(extent(config)?),
+            Some(config) => warmup_steps(config)?,
             None => 0,
         };
         let rates = run.history.series(Kind::Train, "lr");

@@ -1,13 +1,17 @@
-//! The newest readings of a run, for its summary.
+//! The newest readings of a run, and its summary.
 
 use std::f64::consts::LN_2;
 
+use rondo_metrics::format::duration;
 use rondo_metrics::names::name_at;
 use rondo_metrics::{History, Kind, Record};
+use serde_json::json;
 
+use super::session::Session;
 use crate::config::RunConfig;
 use crate::error::Result;
 use crate::evaluate::DepthResult;
+use crate::evaluate::tables::depth_table;
 use crate::run_dir::RunDir;
 
 /// What a summary says of the end of a run.
@@ -32,7 +36,7 @@ impl Last {
         config: &RunConfig,
         bytes_per_token: Option<f64>,
     ) -> Result<Self> {
-        let history = History::read(&run_dir.metrics()).map_err(anyhow::Error::from)?;
+        let history = History::read(&run_dir.metrics())?;
         let train = history.series(Kind::Train, "loss");
         let eval = history.of(Kind::Eval).next_back();
         let loss = |record: &Record| record.number("val_cross_entropy");
@@ -70,4 +74,43 @@ fn of_depth(
             .and_then(|value| value.as_series())
             .map(<[_]>::to_vec),
     })
+}
+
+impl Session {
+    /// Writes `summary.json` and returns what is in it.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub(super) fn write_summary(&self) -> Result<serde_json::Value> {
+        let summary = json!({
+            "step": self.progress.step,
+            "tokens": self.progress.tokens,
+            "final_loss": self.last.loss,
+            "clamped_draws": self.progress.clamped,
+            "skipped_updates": self.learner.guard().skipped,
+            "depths": self.last.depths,
+            "sparsity": self.last.kept_edges,
+            "target_cross_entropy": self.control.as_ref().and_then(|it| it.reading().target),
+            "device": self.listed.label(),
+            "verdict": self.watch.verdict(),
+            "findings": self.watch.findings(),
+        });
+        self.run_dir.write_summary(&summary)?;
+        Ok(summary)
+    }
+
+    /// Shows the last evaluation, and what the run has come to.
+    pub(super) fn show_result(&mut self) {
+        self.screen
+            .note(&depth_table(&self.last.depths).to_string());
+        self.screen.note(&format!(
+            "finished in {}: {}",
+            duration(self.clock.started.elapsed().as_secs_f64()),
+            self.run_dir.path().display()
+        ));
+        if let Some(lasting) = self.watch.lasting() {
+            self.screen.warn(&lasting);
+        }
+    }
 }

@@ -1,11 +1,17 @@
 //! Training: the command, how a session opens, and the loop.
+//!
+//! In reading order: `start` (new, to be gone on with, or finished), `open` (a session from that), `session` (the
+//! loop and what a step leaves), `evaluation`, `saver` (checkpoints), `last` (the summary), `control` (the strength
+//! of a penalty), `watch` (failures that the metrics show), `clock`.
 
 mod clock;
 mod control;
+mod evaluation;
 mod last;
 mod open;
 mod saver;
 mod session;
+mod start;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -85,11 +91,10 @@ fn out_dir(args: &TrainArgs, config: &Path) -> PathBuf {
         return out.clone();
     }
     if let Resume::From(path) = &args.resume {
-        let is_checkpoint = path.join("manifest.json").is_file();
         let run = path
             .parent()
             .and_then(Path::parent)
-            .filter(|_| is_checkpoint);
+            .filter(|_| args.resume.names_a_checkpoint());
         return run.unwrap_or(path).to_owned();
     }
     let name = config.file_stem().unwrap_or(config.as_os_str());

@@ -1,8 +1,8 @@
 //! How a session opens: anew, from another run's weights, or where it was left.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::set_back;
+use rondo_checkpoint::{RunLock, set_back};
 use rondo_data::Source;
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Background, Event, Fanout, JsonlSink, Mode, Progress, Sink, TensorboardSink};
@@ -18,9 +18,10 @@ use super::control::Control;
 use super::last::Last;
 use super::saver::Saver;
 use super::session::Session;
+use super::start::Start;
 use super::watch::Watch;
 use crate::assemble::{Assembly, open_source};
-use crate::cli::{CheckpointChoice, TrainArgs};
+use crate::cli::{CheckpointChoice, Resume, TrainArgs};
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
@@ -30,7 +31,7 @@ use crate::optim::Optimizer;
 use crate::perturb::Perturbation;
 use crate::plan::rates;
 use crate::progress::RunProgress;
-use crate::run_dir::{RunDir, Start, read_progress};
+use crate::run_dir::RunDir;
 use crate::source::Rows;
 use crate::step::{Learner, fresh_model};
 use crate::weights::{load_first_model, load_model, load_optimizer};
@@ -63,14 +64,13 @@ pub(super) fn open(
         source,
     } = assembly;
     let mut warnings = Vec::new();
-    let start = run_dir.start(
+    let start = Start::find(
+        &run_dir,
         &args.resume,
         args.overwrite,
         &config,
         extent.steps,
-        &mut |text| {
-            warnings.push(text);
-        },
+        &mut |text| warnings.push(text),
     )?;
     let device = listed.device.clone().autodiff();
     let (seed, peak) = (config.run.seed, config.schedule.peak);
@@ -85,19 +85,11 @@ pub(super) fn open(
         Start::Finished(step) => return Ok(Opened::Finished(run_dir, *step)),
         Start::Continue(checkpoint) => {
             let lock = run_dir.lock()?;
-            progress = read_progress(checkpoint)?;
+            progress = RunProgress::read(checkpoint)?;
             let model = load_model(checkpoint, &config.model, &device, listed.precision)?;
             load_optimizer(checkpoint, &mut optimizer, progress.updates, &device)?;
             let control = open_control(progress.step, progress.controller.take())?;
-            if args.resume.names_a_checkpoint() {
-                let left = set_back(&lock, progress.step)?;
-                warnings.extend(left.iter().map(|path| {
-                    format!(
-                        "later than where the run goes on, set aside: {}",
-                        path.display()
-                    )
-                }));
-            }
+            warnings.extend(set_later_aside(&args.resume, &lock, progress.step)?);
             run_dir.remove_summary()?;
             run_dir.write_config(&config)?;
             (lock, (model, None), control)
@@ -201,7 +193,7 @@ impl Session {
             None => Ok(()),
             Some(step) => {
                 let mut event = self.event(Event::Resume);
-                event.push("from_step", step).map_err(anyhow::Error::from)?;
+                event.push("from_step", step)?;
                 self.write(&event)
             }
         }
@@ -243,12 +235,24 @@ fn speak_alike(one: &Source, other: &Source) -> Result<bool> {
     })
 }
 
+/// Sets the checkpoints aside that are later than one that was asked for, and says so of each.
+fn set_later_aside(resume: &Resume, lock: &RunLock, step: u64) -> Result<Vec<String>> {
+    if !resume.names_a_checkpoint() {
+        return Ok(Vec::new());
+    }
+    let told = |path: PathBuf| {
+        let path = path.display();
+        format!("later than where the run goes on, set aside: {path}")
+    };
+    Ok(set_back(lock, step)?.into_iter().map(told).collect())
+}
+
 fn open_sinks(run_dir: &RunDir, config: &RunConfig, resumed: Option<u64>) -> Result<Fanout> {
     let jsonl = match resumed {
         None => JsonlSink::create(&run_dir.metrics()),
         Some(step) => JsonlSink::open_for_resume(&run_dir.metrics(), step).map(|(sink, _)| sink),
     };
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(jsonl.map_err(anyhow::Error::from)?)];
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(jsonl?)];
     if config.metrics.tensorboard {
         let tensorboard = TensorboardSink::open(&run_dir.tensorboard(), resumed);
         sinks.push(Box::new(Background::new(tensorboard)));

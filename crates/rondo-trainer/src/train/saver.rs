@@ -3,13 +3,22 @@
 //! What is saved is copied from the device at once; hashing, writing and waiting for the disk happen on a thread
 //! of their own. One checkpoint is written at a time: the next one waits for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
+use std::time::Instant;
 
-use rondo_checkpoint::{CheckpointError, Content, Entry, Retention, RunLock, Snapshot, save};
+use rondo_checkpoint::{
+    CheckpointError, Content, Entry, Retention, RunLock, Snapshot, TensorFile, save,
+};
+use rondo_metrics::{Event, Record};
 
 use super::CREATED_BY;
-use crate::error::Result;
+use super::control::Control;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::progress::RunProgress;
+use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors, optimizer_tensors};
 
 /// Writes the checkpoints of a run.
 pub(super) struct Saver {
@@ -18,12 +27,12 @@ pub(super) struct Saver {
 }
 
 /// A checkpoint to be written.
-pub(super) struct Contents {
-    pub(super) step: u64,
-    pub(super) tokens: u64,
-    pub(super) config_hash: String,
-    pub(super) files: Vec<(&'static str, Box<dyn Content + Send>)>,
-    pub(super) retention: Retention,
+struct Contents {
+    step: u64,
+    tokens: u64,
+    config_hash: String,
+    files: Vec<(&'static str, Box<dyn Content + Send>)>,
+    retention: Retention,
 }
 
 /// A checkpoint that is being written.
@@ -35,9 +44,9 @@ struct Pending {
 
 /// A checkpoint that has been committed.
 pub(super) struct Saved {
-    pub(super) step: u64,
-    pub(super) tokens: u64,
-    pub(super) bytes: u64,
+    step: u64,
+    tokens: u64,
+    bytes: u64,
 }
 
 impl Saver {
@@ -54,7 +63,7 @@ impl Saver {
     /// # Errors
     ///
     /// Where the one before could not be written, or the system refuses a thread.
-    pub(super) fn begin(&mut self, contents: Contents) -> Result<Option<Saved>> {
+    fn begin(&mut self, contents: Contents) -> Result<Option<Saved>> {
         let before = self.wait()?;
         let (step, tokens) = (contents.step, contents.tokens);
         let lock = Arc::clone(&self.lock);
@@ -117,5 +126,71 @@ impl Contents {
             files: &files,
         };
         save(lock, &snapshot, &self.retention)
+    }
+}
+
+impl Session {
+    /// Begins to save where the run stands.
+    ///
+    /// # Errors
+    ///
+    /// Where a step that has not been read yet must stop the run, or the checkpoint before this one could not be
+    /// written.
+    pub(super) fn save(&mut self) -> Result<()> {
+        let paused = Instant::now();
+        let skipped = self.learner.settle()?;
+        self.tell_skipped(&skipped)?;
+        self.note_best();
+        let file = |tensors| {
+            TensorFile::new(tensors, BTreeMap::new()).map_err(|error| Error::Other(error.into()))
+        };
+        let model = file(model_tensors(self.learner.model(), &self.config.model))?;
+        let moments = file(optimizer_tensors(&self.learner.optimizer))?;
+        let controller = self.control.as_ref().map(Control::state);
+        let progress = RunProgress {
+            controller,
+            updates: self.learner.optimizer.updates(),
+            guard: self.learner.guard().clone(),
+            ..self.progress.clone()
+        };
+        let (progress_name, progress) = progress.file()?;
+        let config_hash = blake3::hash(self.config.to_toml()?.as_bytes()).to_hex();
+        let before = self.saver.begin(Contents {
+            step: self.progress.step,
+            tokens: self.progress.tokens,
+            config_hash: config_hash.to_string(),
+            files: vec![
+                (MODEL_FILE, Box::new(model)),
+                (OPTIMIZER_FILE, Box::new(moments)),
+                (progress_name, Box::new(progress)),
+            ],
+            retention: Retention {
+                keep_last: self.config.checkpoint.keep_last,
+                keep_every: self.config.checkpoint.keep_every,
+                keep_best: self.best.map(|(step, _)| step),
+            },
+        })?;
+        self.tell_saved(before)?;
+        self.clock.paused += paused.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Tells of a checkpoint that has been committed, dated to its step.
+    pub(super) fn tell_saved(&mut self, saved: Option<Saved>) -> Result<()> {
+        let Some(saved) = saved else { return Ok(()) };
+        let mut event = Record::event(saved.step, saved.tokens, Event::Checkpoint);
+        event.push("bytes", saved.bytes)?;
+        self.write(&event)
+    }
+
+    /// Remembers the checkpoint to be taken where no evaluation was better.
+    fn note_best(&mut self) {
+        let here = self.last.evaluated.filter(|(step, loss)| {
+            *step == self.progress.step && loss.is_finite() && self.config.checkpoint.keep_best
+        });
+        let Some((step, loss)) = here else { return };
+        if self.best.is_none_or(|(_, best)| loss < best) {
+            self.best = Some((step, loss));
+        }
     }
 }

@@ -33,9 +33,8 @@ impl Watch {
     /// Where the metrics cannot be read.
     pub(super) fn resume(config: &DiagnosisConfig, metrics: &Path) -> Result<Self> {
         let mut watch = Self::new(config);
-        for record in jsonl::records(metrics).map_err(anyhow::Error::from)? {
-            let record = record.map_err(anyhow::Error::from)?;
-            watch.diagnosis.observe(&record);
+        for record in jsonl::records(metrics)? {
+            watch.diagnosis.observe(&record?);
         }
         let mut lasting = watch.diagnosis.lasting();
         watch.stopping = lasting

@@ -26,6 +26,7 @@ use crate::terminal;
 const DEFAULT: &str = include_str!("../../../../../configs/bench.toml");
 /// Tokens of the vocabulary where the configuration leaves it to the data.
 const VOCABULARY: usize = 4096;
+
 /// Times the configuration.
 ///
 /// # Errors

@@ -10,8 +10,8 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
 table{border-collapse:collapse;margin:1rem 0}\
 th,td{padding:.25rem .75rem;text-align:right;font-variant-numeric:tabular-nums}\
-th{border-bottom:1px solid #999}.word{text-align:left}\
-svg{width:100%;height:auto;margin:1rem 0}small{color:#666}";
+th{border-bottom:1px solid #999}th,td{white-space:nowrap}.word{text-align:left}\
+.wide{overflow-x:auto}svg{width:100%;min-width:44rem;height:auto;margin:1rem 0}small{color:#666}";
 
 /// Composes the page.
 pub(super) fn page(rows: &[Row], pictures: &[Picture]) -> String {
@@ -40,7 +40,8 @@ pub(super) fn page(rows: &[Row], pictures: &[Picture]) -> String {
         html.push_str("</ul>\n");
     }
     for picture in pictures {
-        let _ = writeln!(html, "<h2>{}</h2>\n{}", picture.name(), picture.svg());
+        let (name, svg) = (picture.name(), picture.svg());
+        let _ = writeln!(html, "<h2>{name}</h2>\n<div class=\"wide\">{svg}</div>");
     }
     html.push_str("</body>\n</html>\n");
     html
@@ -48,7 +49,7 @@ pub(super) fn page(rows: &[Row], pictures: &[Picture]) -> String {
 
 /// Adds a table whose first columns are words.
 fn add_table(html: &mut String, grid: &Grid, words: usize) {
-    html.push_str("<table>\n");
+    html.push_str("<div class=\"wide\"><table>\n");
     let mut add_row = |tag: &str, cells: &[String]| {
         html.push_str("<tr>");
         for (index, cell) in cells.iter().enumerate() {
@@ -61,7 +62,7 @@ fn add_table(html: &mut String, grid: &Grid, words: usize) {
     for row in &grid.rows {
         add_row("td", row);
     }
-    html.push_str("</table>\n");
+    html.push_str("</table></div>\n");
 }
 
 /// Makes text safe between tags and in quoted attributes.

@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rondo_laws::{Curve, Point, table};
 use rondo_metrics::{History, Kind};
-use rondo_sweep::{Status, SweepDir};
 
 use crate::cli::FitLawArgs;
-use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::planned::extent;
+use crate::past::finished_runs;
+use crate::planned::warmup_steps;
 use crate::run_dir::RunDir;
 
 /// A curve and what is done with it.
@@ -103,8 +102,12 @@ fn open(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
         if RunDir::new(path).metrics().is_file() {
             return of_run(path, warmup).map(one);
         }
-        if path.join("sweep.toml").is_file() {
-            return of_sweep(path, warmup);
+        if let Some((runs, _)) = finished_runs(path)? {
+            let read = |run: PathBuf| {
+                let curve = of_run(&run, warmup)?;
+                Ok((run, curve))
+            };
+            return runs.into_iter().map(read).collect();
         }
         return of_folder(path, warmup);
     }
@@ -115,18 +118,6 @@ fn open(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
         return of_metrics(path, warmup).map(one);
     }
     of_table(path, warmup).map(one)
-}
-
-fn of_sweep(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
-    let sweep = SweepDir::load(path)?;
-    let mut curves = Vec::new();
-    for run in sweep.plan() {
-        if sweep.status(run)? == Status::Finished {
-            let run = sweep.run_dir(run);
-            curves.push((run.clone(), of_run(&run, warmup)?));
-        }
-    }
-    Ok(curves)
 }
 
 fn of_folder(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
@@ -165,7 +156,7 @@ fn of_run(path: &Path, warmup: Warmup) -> Result<Curve> {
 
 /// Reads the training loss of a run; the warm-up is that of the configuration beside it.
 fn of_metrics(path: &Path, warmup: Warmup) -> Result<Curve> {
-    let history = History::read(path).map_err(anyhow::Error::from)?;
+    let history = History::read(path)?;
     let points: Vec<Point> = history
         .of(Kind::Train)
         .filter_map(|record| {
@@ -177,22 +168,24 @@ fn of_metrics(path: &Path, warmup: Warmup) -> Result<Curve> {
         })
         .collect();
     let folder = path.parent().unwrap_or(Path::new("."));
-    let run = RunDir::new(folder);
     let named = match path.file_name().is_some_and(|name| name == "metrics.jsonl") {
         true => name(&folder.canonicalize().unwrap_or_else(|_| folder.to_owned())),
         false => name(path),
     };
     let steps = match warmup.steps {
         Some(steps) => steps,
-        None if run.has_config() => warmup_of(&run.config()?)?,
-        None => 0,
+        None => warmup_in(folder)?,
     };
     curve(&named, steps, warmup.sum, &points)
 }
 
-/// Returns the steps of a configuration's warm-up.
-pub(super) fn warmup_of(config: &RunConfig) -> Result<u64> {
-    Ok(config.schedule.warmup.steps(extent(config)?))
+/// Returns the warm-up of the run in a folder; 0 where there is none.
+pub(super) fn warmup_in(folder: &Path) -> Result<u64> {
+    let run = RunDir::new(folder);
+    match run.has_config() {
+        true => warmup_steps(&run.config()?),
+        false => Ok(0),
+    }
 }
 
 fn curve(name: &str, warmup: u64, sum: Option<f64>, points: &[Point]) -> Result<Curve> {

@@ -1,7 +1,5 @@
 //! The schedule that a law predicts the lowest final loss for, as a run can use it.
 
-use std::path::Path;
-
 use rondo_config::to_toml;
 use rondo_laws::{Found, Horizon, Law, best_schedule};
 use rondo_metrics::Table;
@@ -10,11 +8,11 @@ use rondo_model::schedule::{Decay, Length, Point, Run, Schedule, ScheduleConfig,
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::curves::{Given, warmup_of};
+use super::curves::{Given, warmup_in};
 use crate::cli::FitLawArgs;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::planned::extent;
+use crate::planned::{extent, warmup_steps};
 
 /// Points of a schedule that the found one is compared with.
 const POINTS: u64 = 4096;
@@ -168,7 +166,7 @@ impl Optimised {
 
 fn horizon_of(config: &RunConfig) -> Result<Horizon> {
     Ok(Horizon {
-        warmup: warmup_of(config)?,
+        warmup: warmup_steps(config)?,
         steps: extent(config)?.steps,
         peak: config.schedule.peak,
         floor: config.schedule.floor,
@@ -191,7 +189,8 @@ fn like_the_longest(args: &FitLawArgs, given: &[Given]) -> Result<Horizon> {
     let peak = args.peak.unwrap_or_else(|| rates.fold(0.0, f64::max));
     let warmup = match args.warmup {
         Some(steps) => steps,
-        None => own_warmup(&longest.path)?,
+        None if longest.path.is_dir() => warmup_in(&longest.path)?,
+        None => warmup_in(longest.path.parent().unwrap_or(&longest.path))?,
     };
     Ok(Horizon {
         warmup,
@@ -199,19 +198,6 @@ fn like_the_longest(args: &FitLawArgs, given: &[Given]) -> Result<Horizon> {
         peak,
         floor: args.floor.unwrap_or(0.0),
     })
-}
-
-/// Returns the warm-up of a run's own configuration; 0 where there is none.
-fn own_warmup(path: &Path) -> Result<u64> {
-    let folder = match path.is_dir() {
-        true => path,
-        false => path.parent().unwrap_or(path),
-    };
-    let run = crate::run_dir::RunDir::new(folder);
-    match run.has_config() {
-        true => warmup_of(&run.config()?),
-        false => Ok(0),
-    }
 }
 
 /// Returns schedules that one would try without a search.

@@ -26,11 +26,7 @@ use crate::terminal;
 /// Where a configuration is wrong, data is not there, the directory holds something else, a run has
 /// failed, or a signal has come.
 pub(crate) fn command(args: &SweepArgs) -> Result<()> {
-    let device = args
-        .device
-        .map(|kind| format!("device.kind={}", kind.name()));
-    let overrides: Vec<String> = args.overrides.iter().cloned().chain(device).collect();
-    let sweep = PlannedSweep::load(&args.file, &overrides)?;
+    let sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;
     if args.dry_run {
         return costs::command(&sweep, args.parallel.get(), args.json.json);
     }

@@ -147,7 +147,7 @@ fn numbers(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Vec<(String
     if !has_ended || !metrics.is_file() {
         return Ok(Vec::new());
     }
-    let history = History::read(&metrics).map_err(anyhow::Error::from)?;
+    let history = History::read(&metrics)?;
     let mut numbers = vec![("step".to_owned(), history.last_step() as f64)];
     for (kind, name) in [
         (Kind::Train, "loss"),

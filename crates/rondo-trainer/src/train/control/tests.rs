@@ -13,7 +13,7 @@ use rondo_model::sparsity::SparsityConfig;
 
 use super::Control;
 use crate::config::RunConfig;
-use crate::device::{DeviceConfig, DeviceKind, choose};
+use crate::device::{DeviceKind, choose_kind};
 use crate::plan::StepPlan;
 use crate::states::InitialStates;
 use crate::step::Learner;
@@ -93,11 +93,7 @@ fn logits(learner: &Learner, config: &RunConfig, tokens: &[u32]) -> Vec<f32> {
 #[test]
 fn what_is_left_are_the_edges_that_the_task_needs() {
     let config = config();
-    let (listed, _) = choose(DeviceConfig {
-        kind: DeviceKind::Flex,
-        ..DeviceConfig::default()
-    })
-    .expect("flex is always there");
+    let (listed, _) = choose_kind(DeviceKind::Flex).expect("flex is always there");
     let mut learner = Learner::fresh(&config, &listed);
     let control = config.controller.as_ref().expect("a controller");
     let mut control = Control::open(control, 0, None).expect("a controller");

@@ -1,0 +1,109 @@
+//! What stands below each help text.
+
+use clap::ValueEnum;
+
+use super::FigureName;
+
+pub(super) const TRAIN: &str = "\
+Examples:
+  trainer --config configs/main.toml
+  trainer --config configs/main.toml --set schedule.peak=1e-3 --out runs/lower-rate
+  trainer --config configs/huginn-3.5b.toml --dry-run
+
+Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint or
+tensors, 5 stopped by a rule, 6 device or memory, 75 interrupted and resumable.";
+
+pub(super) const EVAL: &str = "\
+Examples:
+  trainer eval runs/main runs/baseline --recurrence 1,4,16,64
+  trainer eval runs/main --exit all --figures figures
+  trainer eval runs/main --data notes.txt --json";
+
+pub(super) const TRACE: &str = "\
+Example:
+  trainer trace runs/main --prompt 'fn main' --recurrence 32 --out trace.safetensors";
+
+pub(super) const GENERATE: &str = "\
+Examples:
+  trainer generate runs/main --prompt 'fn main' --exit kl
+  trainer generate runs/main --prompt 'fn main' --temperature 0.8 --top-k 40 --seed 1";
+
+pub(super) const COMPARE: &str = "\
+Example:
+  trainer compare runs/main runs/bad-run-1 runs/bad-run-2 --out comparison";
+
+const FIGURE: &str = "\
+Examples:
+  trainer figure training-dynamics runs/main runs/baseline --out figures
+  trainer figure lr-schedules runs/lr-schedules --out figures";
+
+pub(super) const SCHEDULE: &str = "\
+Examples:
+  trainer schedule configs/main.toml configs/baseline.toml
+  trainer schedule configs/sweeps/lr-schedules.toml --plot --out figures";
+
+pub(super) const SWEEP: &str = "\
+Examples:
+  trainer sweep configs/sweeps/lr-schedules.toml --dry-run
+  trainer sweep configs/sweeps/lr-schedules.toml --parallel 2";
+
+pub(super) const FIT_LAW: &str = "\
+Examples:
+  trainer fit-law curves/*.csv --fit cosine_24000 constant_24000 --out law
+  trainer fit-law runs/a runs/b --optimise --config configs/main.toml --out best";
+
+pub(super) const CHECKPOINTS: &str = "\
+Example:
+  trainer checkpoints runs/main --verify";
+
+pub(super) const IMPORT: &str = "\
+Example:
+  trainer import huginn-0125 --out runs/huginn";
+
+pub(super) const EXPORT: &str = "\
+Example:
+  trainer export runs/main --out exported --dtype bf16";
+
+pub(super) const PREPARE: &str = "\
+Examples:
+  trainer prepare corpus/ notes.jsonl.zst --out data/mine
+  trainer prepare shakespeare.txt --bytes --out data/shakespeare";
+
+pub(super) const BENCH: &str = "\
+Examples:
+  trainer bench --device flex
+  trainer bench --what generate --config configs/main.toml";
+
+pub(super) const DEVICES: &str = "\
+Example:
+  trainer devices --json";
+
+pub(super) const SELFTEST: &str = "\
+Example:
+  trainer selftest --device wgpu";
+
+pub(super) const METRICS: &str = "\
+Example:
+  trainer metrics | less";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  trainer completions bash > ~/.local/share/bash-completion/completions/trainer
+  trainer completions zsh > ~/.zfunc/_trainer
+  trainer completions fish > ~/.config/fish/completions/trainer.fish";
+
+pub(super) const MAN: &str = "\
+Examples:
+  trainer man | man -l -
+  trainer man --out ~/.local/share/man/man1";
+
+/// Returns the examples of `trainer figure` with what each picture shows.
+pub(super) fn figure() -> String {
+    let values = FigureName::value_variants().iter();
+    let pictures = values.filter_map(|name| {
+        let value = name.to_possible_value()?;
+        let shows = value.get_help()?.to_string();
+        Some(format!("\n  {:<18} {shows}", value.get_name()))
+    });
+    format!("{FIGURE}\n\nPictures:{}", pictures.collect::<String>())
+}

@@ -1,0 +1,120 @@
+//! The commands that measure this program and its devices: bench, selftest.
+
+use clap::{Args, ValueEnum};
+
+use super::{ConfigArgs, JsonArg};
+use crate::device::DeviceKind;
+
+/// `trainer bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// What to time.
+    #[arg(long, value_enum, default_value = "step")]
+    pub(crate) what: BenchWhat,
+    /// What grows with `--what growth`; everything by default.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) grow: Vec<Axis>,
+    /// Repetitions that are not counted; 2 by default, 3 with `--what nodes`, 1 with `growth`.
+    #[arg(long, value_name = "N")]
+    pub(crate) warmup: Option<usize>,
+    /// Repetitions that are; 6 by default, 15 with `--what nodes`, 3 with `growth`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) steps: Option<u16>,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+impl BenchArgs {
+    /// Returns how often everything is repeated.
+    pub(crate) fn rounds(&self) -> Rounds {
+        let (warmup, counted) = match self.what {
+            BenchWhat::Nodes => (3, 15),
+            BenchWhat::Growth => (1, 3),
+            _ => (2, 6),
+        };
+        Rounds {
+            warmup: self.warmup.unwrap_or(warmup),
+            counted: self.steps.map_or(counted, usize::from),
+        }
+    }
+}
+
+/// How often what is timed is repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rounds {
+    /// At first, without being counted.
+    pub(crate) warmup: usize,
+    /// Then, at least once.
+    pub(crate) counted: usize,
+}
+
+/// What a benchmark times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchWhat {
+    /// A whole training step: forward, backward, clipping, update.
+    Step,
+    /// The forward pass alone, without a graph.
+    Forward,
+    /// An evaluation at every depth of eval.recurrence.
+    Eval,
+    /// One token after another, at two lengths, with and without the cache.
+    Generate,
+    /// Each operation that is a single node on flex, beside its composition of Burn operations.
+    Nodes,
+    /// A training step as iterations, sequences and width grow, beside its FLOPs.
+    Growth,
+}
+
+impl BenchWhat {
+    /// Returns the name a user types.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Forward => "forward",
+            Self::Eval => "eval",
+            Self::Generate => "generate",
+            Self::Nodes => "nodes",
+            Self::Growth => "growth",
+        }
+    }
+}
+
+/// What a training step can grow along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Axis {
+    /// Iterations without gradient.
+    N,
+    /// Iterations with gradient.
+    K,
+    /// Tokens in a sequence, the sequences as many as before.
+    Seq,
+    /// d_model, with d_ff and the heads in proportion.
+    Width,
+}
+
+impl Axis {
+    /// Returns the name a user types.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::N => "n",
+            Self::K => "k",
+            Self::Seq => "seq",
+            Self::Width => "width",
+        }
+    }
+}
+
+/// `trainer selftest`.
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArgs {
+    /// The device to compare with flex.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) device: DeviceKind,
+    /// Training steps.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) steps: u64,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}

@@ -1,0 +1,31 @@
+//! `trainer man`.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_mangen::{Man, generate_to};
+
+use crate::cli::Cli;
+use crate::error::Result;
+use crate::terminal;
+
+/// Prints the manual page of the program, or writes a page for it and for each command into a folder.
+///
+/// # Errors
+///
+/// Where standard output or the folder refuses.
+pub(crate) fn command(out: Option<&Path>) -> Result<()> {
+    let Some(out) = out else {
+        let mut page = Vec::new();
+        Man::new(Cli::command())
+            .render(&mut page)
+            .map_err(anyhow::Error::from)?;
+        return terminal::print(String::from_utf8_lossy(&page).trim_end());
+    };
+    let write = || {
+        std::fs::create_dir_all(out)?;
+        generate_to(Cli::command(), out)
+    };
+    Ok(write().with_context(|| format!("cannot write manual pages into {}", out.display()))?)
+}

@@ -1,0 +1,92 @@
+//! `trainer metrics`: what each name in `metrics.jsonl` means.
+
+use rondo_metrics::names::{METRICS, pattern};
+use rondo_metrics::{Event, Metric};
+use serde_json::{Value, json};
+
+use crate::error::Result;
+use crate::terminal;
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+const INDENT: &str = "    ";
+
+/// Prints the table of metrics and events.
+///
+/// # Errors
+///
+/// Where standard output refuses.
+pub(crate) fn command(as_json: bool) -> Result<()> {
+    match as_json {
+        true => terminal::print_json(&object()),
+        false => terminal::print(&text()),
+    }
+}
+
+fn object() -> Value {
+    let metric = |metric: &Metric| {
+        json!({
+            "name": pattern(metric),
+            "kind": metric.kind.to_string(),
+            "shape": metric.shape.to_string(),
+            "unit": metric.unit,
+            "written": metric.presence.to_string(),
+            "meaning": metric.meaning,
+        })
+    };
+    let event = |event: Event| json!({ "name": event.name(), "meaning": event.meaning() });
+    json!({
+        "metrics": METRICS.iter().map(metric).collect::<Vec<_>>(),
+        "events": Event::ALL.map(event),
+    })
+}
+
+fn text() -> String {
+    let mut lines = Vec::new();
+    for metric in METRICS {
+        let name = pattern(metric);
+        let about = [
+            metric.kind.to_string(),
+            metric.shape.to_string(),
+            metric.unit.to_owned(),
+            metric.presence.to_string(),
+        ];
+        lines.push(format!("{name}  ({})", about.join(", ")));
+        lines.extend(wrapped(metric.meaning));
+    }
+    for event in Event::ALL {
+        lines.push(format!("{}  (event)", event.name()));
+        lines.extend(wrapped(event.meaning()));
+    }
+    lines.join("\n")
+}
+
+/// Breaks a sentence into indented lines.
+fn wrapped(sentence: &str) -> Vec<String> {
+    let mut lines = vec![INDENT.to_owned()];
+    for word in sentence.split(' ') {
+        let line = lines.last_mut().expect("one line at least");
+        let begins = line.len() == INDENT.len();
+        if begins || line.chars().count() + 1 + word.chars().count() <= WIDTH {
+            if !begins {
+                line.push(' ');
+            }
+            line.push_str(word);
+        } else {
+            lines.push(format!("{INDENT}{word}"));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_wider_than_a_terminal() {
+        for line in text().lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+        }
+    }
+}

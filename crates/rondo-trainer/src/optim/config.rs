@@ -1,0 +1,61 @@
+//! `[optimizer]`: the rule and its constants.
+
+use serde::{Deserialize, Serialize};
+
+use super::adamw::AdamW;
+use super::muon::Muon;
+use super::raven_adam::RavenAdam;
+
+/// Which optimizer, with its constants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum OptimizerConfig {
+    /// The reference's Adam: update clipping, atan2 instead of ε, decay per step.
+    RavenAdam(RavenAdam),
+    /// Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101).
+    #[serde(rename = "adamw")]
+    AdamW(AdamW),
+    /// Muon for matrices, AdamW for the rest.
+    Muon(Muon),
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self::AdamW(AdamW::default())
+    }
+}
+
+impl OptimizerConfig {
+    /// Reports every violation by its key path below `[optimizer]`.
+    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        let mut fraction = |key: &str, value: f64| {
+            if !(0.0..1.0).contains(&value) {
+                report(
+                    key,
+                    format!("must be at least 0 and below 1, found {value}"),
+                );
+            }
+        };
+        let (beta1, beta2, decay) = match self {
+            Self::RavenAdam(c) => (c.beta1, c.beta2, c.weight_decay),
+            Self::AdamW(c) => (c.beta1, c.beta2, c.weight_decay),
+            Self::Muon(c) => {
+                fraction("momentum", c.momentum);
+                (c.beta1, c.beta2, c.weight_decay)
+            }
+        };
+        fraction("beta1", beta1);
+        fraction("beta2", beta2);
+        if !(decay.is_finite() && decay >= 0.0) {
+            report("weight_decay", format!("must be 0 or more, found {decay}"));
+        }
+        let eps = match self {
+            Self::RavenAdam(_) => return,
+            Self::AdamW(c) => c.eps,
+            Self::Muon(c) => c.eps,
+        };
+        if !(eps.is_finite() && eps > 0.0) {
+            report("eps", format!("must be a positive number, found {eps}"));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The loss of a step and its gradient: forward and backward of each micro-batch.
+
+use burn::tensor::Tensor;
+use rand::RngExt;
+use rondo_data::Batch;
+use rondo_model::attention::Rope;
+use rondo_model::gradients::FlatGradients;
+use rondo_model::looped::Readout;
+use rondo_model::ops::head_cross_entropy;
+use rondo_model::pass::Pass;
+use rondo_model::recurrence::Trace;
+use rondo_model::seed::{Stream, generator};
+use rondo_model::sparsity::{Density, Gates};
+use rondo_model::state::{StateSource, initial_state};
+use rondo_model::telemetry;
+
+use super::Learner;
+use crate::batches::DeviceBatch;
+use crate::plan::StepPlan;
+
+/// What the micro-batches of a step gave.
+pub(super) struct Seen {
+    pub(super) loss: Tensor<1>,
+    pub(super) gradients: FlatGradients,
+    /// Accuracy and telemetry of the last one, where the step is logged.
+    pub(super) telemetry: Option<Tensor<1>>,
+    /// Open edges of the last one.
+    pub(super) densities: Vec<Density>,
+}
+
+impl Learner {
+    /// Returns the mean loss of micro-batches, its gradient, and what the last one shows.
+    pub(super) fn micro_batches(&mut self, plan: &StepPlan, batches: &[Batch]) -> Seen {
+        let share = 1.0 / batches.len() as f64;
+        let first = plan.first_micro_batch(batches.len());
+        let mut seen: Option<Seen> = None;
+        for (i, batch) in batches.iter().enumerate() {
+            let observe = plan.logged && i + 1 == batches.len();
+            let now = self.micro_batch(plan, batch, first + i as u64, share, observe);
+            seen = Some(match seen {
+                None => now,
+                Some(before) => Seen {
+                    loss: before.loss + now.loss,
+                    gradients: before.gradients + now.gradients,
+                    telemetry: now.telemetry,
+                    densities: now.densities,
+                },
+            });
+        }
+        seen.expect("a step has at least one micro-batch")
+    }
+
+    /// Runs forward and backward; loss and gradients are scaled by `share`.
+    fn micro_batch(
+        &mut self,
+        plan: &StepPlan,
+        batch: &Batch,
+        index: u64,
+        share: f64,
+        observe: bool,
+    ) -> Seen {
+        let source = StateSource {
+            seed: self.seed,
+            stream: Stream::TrainState,
+            index,
+            first_sequence: 0,
+            first_position: 0,
+        };
+        let state = initial_state(&self.config, source, [batch.batch, batch.seq], &self.device);
+        let pass = Pass {
+            rope: self.rope(batch.seq),
+            gates: self.gates(index, share),
+        };
+        let batch = DeviceBatch::new(batch, &self.device);
+        let mut trace = observe.then(Trace::default);
+        let unroll = plan.draw.unroll;
+        let (targets, weights) = (batch.targets.clone(), batch.weights.clone());
+        let (inputs, head) = (batch.inputs.clone(), self.model().head());
+        let mut hits = None;
+        let loss = |readout: &Readout| {
+            let hidden = readout.hidden.clone();
+            let scored = head_cross_entropy(hidden, head, targets, weights, observe);
+            hits = scored.hits;
+            scored.loss * share
+        };
+        let differentiated =
+            self.model()
+                .differentiate(inputs, state, &pass, unroll, trace.as_mut(), loss);
+        let telemetry = trace.zip(hits).map(|(trace, hits)| {
+            let accuracy = batch.counted_only(hits).sum() / batch.counted as f64;
+            let measured = telemetry::measure(&differentiated.forward, &trace);
+            Tensor::cat(vec![accuracy, measured], 0)
+        });
+        Seen {
+            loss: differentiated.loss,
+            gradients: differentiated.gradients,
+            telemetry,
+            densities: pass.gates.into_log(),
+        }
+    }
+
+    /// Returns the gates of a micro-batch, drawn from a stream of its own.
+    fn gates(&self, index: u64, share: f64) -> Gates {
+        match self.config.sparsity {
+            None => Gates::hard(),
+            Some(_) => {
+                let key = generator(self.seed, Stream::Gates, index).random();
+                Gates::drawn(key, self.strength * share)
+            }
+        }
+    }
+
+    /// Returns the rotary tables of sequences of `seq` tokens.
+    fn rope(&mut self, seq: usize) -> Rope {
+        match &self.rope {
+            Some((known, rope)) if *known == seq => rope.clone(),
+            _ => {
+                let rope = Rope::new(&self.config, seq, &self.device);
+                self.rope = Some((seq, rope.clone()));
+                rope
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Import, export and training, and back to the same bits.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondo_checkpoint::DType;
+use serde_json::Value;
+
+use super::{Tensors, altered, export, golden, import, read, weights};
+use crate::harness::{assert_ok, run, scratch, smoke};
+
+#[test]
+fn import_export_and_import_are_bitwise_the_same_and_the_export_is_the_source() {
+    let dir = scratch();
+    let (first, there, second) = (
+        dir.path().join("first"),
+        dir.path().join("there"),
+        dir.path().join("second"),
+    );
+    assert_ok(&import(&golden(), &first));
+    assert_ok(&export(&first, &there, &[]));
+    assert_ok(&import(&there, &second));
+    assert!(weights(&first, 0) == weights(&second, 0));
+    let text = |run: &Path| fs::read_to_string(run.join("config.toml")).expect("a configuration");
+    assert_eq!(text(&first), text(&second));
+    let exported = read(&there.join("model.safetensors"));
+    assert!(exported == read(&golden().join("model.safetensors")));
+
+    let json = |path: PathBuf| -> Value {
+        serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
+    };
+    let (ours, theirs) = (
+        json(there.join("config.json")),
+        json(golden().join("config.json")),
+    );
+    for (key, value) in theirs.as_object().expect("an object") {
+        // How the size of the vocabulary was found is not kept.
+        if key != "padding_multiple" {
+            assert_eq!(&ours[key], value, "{key}");
+        }
+    }
+}
+
+#[test]
+fn sixteen_bits_import_exactly_and_come_back_from_an_export_of_their_type() {
+    for (dtype, name, one) in [
+        (DType::BF16, "bf16", 0x3f80_u16),
+        (DType::F16, "f16", 0x3c00),
+    ] {
+        let dir = scratch();
+        let halve = |tensors: &mut Tensors| {
+            for (number, (kind, _, bytes)) in tensors.values_mut().enumerate() {
+                let count = bytes.len() / 4;
+                // 1 and the next numbers, another stretch of them in each tensor.
+                let bits = (0..count).map(|i| one + ((i + 31 * number) % 90) as u16);
+                (*kind, *bytes) = (dtype, bits.flat_map(u16::to_le_bytes).collect());
+            }
+        };
+        let source = altered(dir.path(), halve, |_| {});
+        let (first, there) = (dir.path().join("first"), dir.path().join("there"));
+        let ended = import(&source, &first);
+        assert_ok(&ended);
+        assert!(
+            ended.stdout.contains(&format!("stored as {name}")),
+            "{ended:?}"
+        );
+        let norm = read(&first.join("checkpoints/step-00000000/model.safetensors"));
+        let (kind, _, bytes) = &norm["norm.scale"];
+        assert_eq!(*kind, DType::F32);
+        let number = read(&source.join("model.safetensors"))
+            .keys()
+            .position(|name| name == "transformer.ln_f.weight")
+            .expect("the norm") as f32;
+        let places = 2_f32.powi(if dtype == DType::BF16 { -7 } else { -10 });
+        let first_value = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let expected = 1.0 + (31.0 * number) % 90.0 * places;
+        assert!(
+            (first_value - expected).abs() < 1e-9,
+            "{first_value} {expected}"
+        );
+        assert_ok(&export(&first, &there, &["--dtype", name]));
+        let (exported, given) = (
+            read(&there.join("model.safetensors")),
+            read(&source.join("model.safetensors")),
+        );
+        assert!(exported == given);
+    }
+}
+
+#[test]
+fn a_trained_run_goes_there_and_back_with_its_tokenizer() {
+    let dir = scratch();
+    let (trained, there, back) = (
+        dir.path().join("trained"),
+        dir.path().join("there"),
+        dir.path().join("back"),
+    );
+    assert_ok(&smoke(&trained, &[]));
+    assert_ok(&export(&trained, &there, &["--checkpoint", "10"]));
+    let ended = import(&there, &back);
+    assert_ok(&ended);
+    assert!(ended.stdout.contains("taken along"), "{ended:?}");
+    assert!(weights(&trained, 10) == weights(&back, 0));
+    let file = |folder: &Path, name: &str| fs::read(folder.join(name)).expect("a file");
+    for folder in [&there, &back] {
+        assert_eq!(
+            file(folder, "tokenizer.json"),
+            file(&trained, "tokenizer.json")
+        );
+    }
+    let beside: Value =
+        serde_json::from_slice(&file(&there, "tokenizer_config.json")).expect("JSON");
+    assert_eq!(beside["eos_token"], "<|endoftext|>");
+    assert_eq!(beside["tokenizer_class"], "PreTrainedTokenizerFast");
+
+    // The same text through both tokenizers in windows that both models see whole.
+    let text = dir.path().join("text.txt");
+    fs::write(&text, "Four score and seven years: é猫").expect("writable");
+    let text = text.display().to_string();
+    let losses = |run_dir: &Path, checkpoint: &str| {
+        let path = run_dir.display().to_string();
+        let ended = run([
+            "eval",
+            &path,
+            "--device",
+            "flex",
+            "--data",
+            &text,
+            "--max-tokens",
+            "32",
+            "--recurrence",
+            "1,4",
+            "--checkpoint",
+            checkpoint,
+            "--json",
+        ]);
+        assert_ok(&ended);
+        ended.json()["runs"][0]["depths"].clone()
+    };
+    assert_eq!(losses(&trained, "10"), losses(&back, "0"));
+
+    let tuned = dir.path().join("tuned");
+    let from = format!("init.from={}", back.display());
+    assert_ok(&smoke(
+        &tuned,
+        &[
+            "--set",
+            &from,
+            "--set",
+            "train.steps=1",
+            "--set",
+            "schedule.warmup=0",
+        ],
+    ));
+
+    // A run of before tokenizers were kept finds its own in the corpus.
+    fs::remove_file(trained.join("tokenizer.json")).expect("a file");
+    assert_eq!(losses(&trained, "10"), losses(&back, "0"));
+    assert_ok(&smoke(&trained, &["--set", "train.steps=21"]));
+    assert_eq!(
+        file(&trained, "tokenizer.json"),
+        file(&back, "tokenizer.json")
+    );
+}
+
+#[test]
+fn a_factor_of_one_on_embeddings_and_another_initial_state_come_back() {
+    let dir = scratch();
+    let (trained, there, back) = (
+        dir.path().join("trained"),
+        dir.path().join("there"),
+        dir.path().join("back"),
+    );
+    let further = [
+        "--set",
+        "model.init.scheme=small",
+        "--set",
+        "model.state_init=zero",
+        "--set",
+        "train.steps=1",
+        "--set",
+        "schedule.warmup=0",
+    ];
+    assert_ok(&smoke(&trained, &further));
+    let ended = export(&trained, &there, &[]);
+    assert_ok(&ended);
+    assert!(
+        ended.stderr.contains("model.state_init is zero"),
+        "{ended:?}"
+    );
+    assert_ok(&import(&there, &back));
+    let text = fs::read_to_string(back.join("config.toml")).expect("a configuration");
+    assert!(
+        text.contains("scheme = \"small\"") && text.contains("state_init = \"zero\""),
+        "{text}"
+    );
+}
