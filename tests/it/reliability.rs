@@ -115,6 +115,34 @@ fn a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up_for() {
     assert!(final_parameters(&cut) == final_parameters(&whole));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_signal_while_a_corpus_is_prepared_leaves_nothing_behind() {
+    let dir = scratch();
+    let out = dir.path().join("prepared");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    command
+        .current_dir(root())
+        .args(["prepare", "--quiet", "--out"])
+        .arg(&out)
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped());
+    let child = command.spawn().expect("the program starts");
+    let begun = Instant::now();
+    let is_there = || fs::read_dir(dir.path()).is_ok_and(|mut entries| entries.next().is_some());
+    while !is_there() && begun.elapsed() < Duration::from_secs(20) {
+        sleep(Duration::from_millis(5));
+    }
+    let _ = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    let ended = ended(child.wait_with_output().expect("the program ends"));
+    no_panic(&ended);
+    assert_eq!(ended.code, 75, "{ended:?}");
+    assert!(ended.stderr.contains("nothing of it is kept"), "{ended:?}");
+    assert!(!is_there());
+}
+
 #[test]
 fn a_spike_that_is_skipped_leaves_the_weights_and_a_resume_knows_what_came_before() {
     let dir = scratch();

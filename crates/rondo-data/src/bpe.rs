@@ -49,7 +49,7 @@ impl WordCounts {
 pub(crate) fn train(
     words: &WordCounts,
     vocab_size: usize,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &mut dyn FnMut(u64, u64) -> Result<(), DataError>,
 ) -> Result<Tokenizer, DataError> {
     let mut spelling = unmerged();
     let byte_of: BTreeMap<char, u32> = byte_characters().into_iter().zip(0..).collect();
@@ -76,7 +76,7 @@ pub(crate) fn train(
             spelling.push(merged);
             let done = (spelling.len() - bytes) as u64;
             if done.is_multiple_of(64) || done == wanted {
-                progress(done, wanted);
+                progress(done, wanted)?;
             }
         }
         merger.merge(pair, id);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     fn trained(texts: &[&str], vocab_size: usize) -> Tokenizer {
-        train(&counts(texts), vocab_size, &mut |_, _| {}).expect("any text trains a tokenizer")
+        train(&counts(texts), vocab_size, &mut |_, _| Ok(())).expect("any text trains a tokenizer")
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::config::{DataConfig, TokenizerConfig};
 use crate::corpus::CorpusSource;
 use crate::error::DataError;
-use crate::prepare::{PrepareProgress, prepare};
+use crate::prepare::{Tell, prepare};
 use crate::text::TextData;
 use crate::tokenizer::Tokenizer;
 
@@ -24,7 +24,7 @@ const FORMAT: &str = "rondo-data prepared 1";
 /// damaged.
 pub(crate) fn open_or_prepare(
     config: &DataConfig,
-    progress: &mut dyn FnMut(PrepareProgress),
+    progress: Tell<'_>,
 ) -> Result<TextData, DataError> {
     match config {
         DataConfig::Prepared { path } => TextData::open(Path::new(path)),
@@ -101,6 +101,7 @@ fn key(
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::ops::ControlFlow;
 
     use super::*;
 
@@ -118,7 +119,10 @@ mod tests {
     /// Opens and returns whether anything was prepared.
     fn open(config: &DataConfig) -> Result<(TextData, bool), DataError> {
         let mut heard = false;
-        let data = open_or_prepare(config, &mut |_| heard = true)?;
+        let data = open_or_prepare(config, &mut |_| {
+            heard = true;
+            ControlFlow::Continue(())
+        })?;
         Ok((data, heard))
     }
 

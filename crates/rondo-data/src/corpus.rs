@@ -75,7 +75,7 @@ impl Corpus {
     pub(crate) fn for_each(
         &self,
         max_bytes: Option<u64>,
-        read: &mut dyn FnMut(u64, u64),
+        read: &mut dyn FnMut(u64, u64) -> Result<(), DataError>,
         each: &mut dyn FnMut(&str) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
         let sizes: Vec<u64> = self
@@ -98,7 +98,7 @@ impl Corpus {
                 Ok(if full { Stop::Here } else { Stop::No })
             })?;
             done += size;
-            read(done, total);
+            read(done, total)?;
             if stop == Stop::Here {
                 break;
             }
@@ -204,7 +204,7 @@ mod tests {
     fn read(paths: &[String], max_bytes: Option<u64>) -> Result<Vec<String>, DataError> {
         let corpus = Corpus::open(&CorpusSource::new(paths, "text"))?;
         let mut texts = Vec::new();
-        corpus.for_each(max_bytes, &mut |_, _| {}, &mut |text| {
+        corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |text| {
             texts.push(text.to_owned());
             Ok(())
         })?;

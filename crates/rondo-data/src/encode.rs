@@ -123,7 +123,7 @@ pub fn encode_source(
 ) -> Result<(Vec<u32>, u64), DataError> {
     let corpus = Corpus::open(source)?;
     let (mut tokens, mut bytes) = (Vec::new(), 0);
-    corpus.for_each(None, &mut |_, _| {}, &mut |document| {
+    corpus.for_each(None, &mut |_, _| Ok(()), &mut |document| {
         if max_tokens.is_none_or(|most| tokens.len() < most) {
             tokens.extend(tokenizer.encode(document)?);
             tokens.push(tokenizer.end_of_text());
@@ -156,7 +156,7 @@ mod tests {
             for text in texts {
                 words.add(text).expect("any text");
             }
-            bpe::train(&words, 300, &mut |_, _| {}).expect("any text")
+            bpe::train(&words, 300, &mut |_, _| Ok(())).expect("any text")
         };
         let (whole, cut) = (counts(&[&text]), counts(&parts));
         assert_eq!(whole.json(), cut.json());

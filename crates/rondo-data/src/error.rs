@@ -93,6 +93,9 @@ pub enum DataError {
         /// Number of tokens found.
         tokens: usize,
     },
+    /// Whoever hears of the progress asked for an end.
+    #[error("interrupted while a corpus was prepared; nothing of it is kept")]
+    Interrupted,
     /// The configuration breaks its own rules.
     #[error("invalid [data]: {0}")]
     Config(String),

@@ -52,7 +52,7 @@ pub use config::{DataConfig, TokenizerConfig};
 pub use corpus::CorpusSource;
 pub use encode::encode_source;
 pub use error::DataError;
-pub use prepare::{PreparePhase, PrepareProgress, prepare};
+pub use prepare::{PreparePhase, PrepareProgress, Tell, prepare};
 pub use prepared::CorpusInfo;
 pub use source::Source;
 pub use tasks::Task;

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::aside::Aside;
@@ -44,6 +45,19 @@ pub struct PrepareProgress {
     pub total: u64,
 }
 
+/// Hears how far the work has come, and says whether to go on.
+pub type Tell<'a> = &'a mut dyn FnMut(PrepareProgress) -> ControlFlow<()>;
+
+impl PrepareProgress {
+    /// Tells of the progress.
+    fn tell(self, progress: Tell<'_>) -> Result<(), DataError> {
+        match progress(self) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(DataError::Interrupted),
+        }
+    }
+}
+
 /// Writes a corpus as a folder of token files, which must not exist yet.
 ///
 /// The tokenizer is trained on the training part only, on a sample of 1 KiB a token (4 MiB for 4,096
@@ -52,14 +66,14 @@ pub struct PrepareProgress {
 /// # Errors
 ///
 /// When the corpus cannot be read or split, the tokenizer cannot be had, the folder exists or
-/// cannot be written.
+/// cannot be written; [`DataError::Interrupted`] where `progress` breaks it off.
 pub fn prepare(
     sources: &CorpusSource,
     tokenizer: &TokenizerConfig,
     val_fraction: f64,
     max_bytes: Option<u64>,
     out: &Path,
-    progress: &mut dyn FnMut(PrepareProgress),
+    progress: Tell<'_>,
 ) -> Result<CorpusInfo, DataError> {
     let mut violations = Vec::new();
     tokenizer.validate(&mut |key, message| violations.push(format!("{key}: {message}")));
@@ -89,7 +103,7 @@ struct Preparation<'a> {
     corpus: Corpus,
     max_bytes: Option<u64>,
     folder: &'a Path,
-    progress: &'a mut dyn FnMut(PrepareProgress),
+    progress: Tell<'a>,
 }
 
 impl Preparation<'_> {
@@ -143,11 +157,8 @@ impl Preparation<'_> {
         let mut bytes = 0;
         let progress = &mut *self.progress;
         let mut read = |done, total| {
-            progress(PrepareProgress {
-                phase: PreparePhase::Reading,
-                done,
-                total,
-            });
+            let phase = PreparePhase::Reading;
+            PrepareProgress { phase, done, total }.tell(progress)
         };
         self.corpus
             .for_each(self.max_bytes, &mut read, &mut |text| {
@@ -170,11 +181,8 @@ impl Preparation<'_> {
                 let words = self.sample_words(split, vocab_size * SAMPLE_BYTES_PER_TOKEN)?;
                 let progress = &mut *self.progress;
                 bpe::train(&words, *vocab_size, &mut |done, total| {
-                    progress(PrepareProgress {
-                        phase: PreparePhase::TrainingTokenizer,
-                        done,
-                        total,
-                    });
+                    let phase = PreparePhase::TrainingTokenizer;
+                    PrepareProgress { phase, done, total }.tell(progress)
                 })
             }
         }
@@ -211,11 +219,12 @@ impl Preparation<'_> {
         let mut val = Encoder::create(&self.folder.join(VAL_FILE), tokenizer)?;
         let mut done = 0;
         let mut report = |done| {
-            (self.progress)(PrepareProgress {
+            let progress = PrepareProgress {
                 phase: PreparePhase::Encoding,
                 done,
                 total: text_bytes,
-            });
+            };
+            progress.tell(self.progress)
         };
         for_each_part(&self.corpus, self.max_bytes, split, &mut |part, text| {
             match part {
@@ -224,8 +233,7 @@ impl Preparation<'_> {
                 Part::Duplicate | Part::Both { .. } => {}
             }
             done += text.len() as u64;
-            report(done);
-            Ok(())
+            report(done)
         })?;
         Ok((train.finish()?, val.finish()?))
     }
@@ -239,7 +247,7 @@ fn for_each_part(
     each: &mut dyn FnMut(Part, &str) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let mut index = 0;
-    corpus.for_each(max_bytes, &mut |_, _| {}, &mut |text| {
+    corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |text| {
         let part = split.part(index, text)?;
         index += 1;
         if let Part::Both { train } = part {

@@ -3,7 +3,7 @@
 use crate::cache::{no_corpus, open_or_prepare};
 use crate::config::DataConfig;
 use crate::error::DataError;
-use crate::prepare::PrepareProgress;
+use crate::prepare::Tell;
 use crate::tasks::Task;
 use crate::text::TextData;
 
@@ -22,10 +22,7 @@ impl Source {
     /// # Errors
     ///
     /// When the configuration breaks a rule, or the corpus, its tokenizer or its shards do.
-    pub fn open(
-        config: &DataConfig,
-        progress: &mut dyn FnMut(PrepareProgress),
-    ) -> Result<Self, DataError> {
+    pub fn open(config: &DataConfig, progress: Tell<'_>) -> Result<Self, DataError> {
         if let Some(violations) = config.violations() {
             return Err(DataError::Config(violations));
         }
@@ -61,6 +58,8 @@ impl Source {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
     use crate::{Curriculum, Group};
 
@@ -70,13 +69,15 @@ mod tests {
             group: Group::Cyclic { n: 5 },
             curriculum: Curriculum::new(1, 1, 2),
         };
-        let source = Source::open(&config, &mut |_| {}).expect("a task needs nothing");
+        let source = Source::open(&config, &mut |_| ControlFlow::Continue(()))
+            .expect("a task needs nothing");
         assert_eq!(source.vocab_size(), 5);
     }
 
     #[test]
     fn no_corpus_cannot_be_opened() {
-        let error = Source::open(&DataConfig::Nothing {}, &mut |_| {}).expect_err("nothing");
+        let error = Source::open(&DataConfig::Nothing {}, &mut |_| ControlFlow::Continue(()))
+            .expect_err("nothing");
         assert!(error.to_string().contains("names no corpus"), "{error}");
     }
 
@@ -87,7 +88,8 @@ mod tests {
             seq: 0,
             curriculum: Curriculum::new(1, 1, usize::MAX),
         };
-        let error = Source::open(&config, &mut |_| {}).expect_err("three rules are broken");
+        let error = Source::open(&config, &mut |_| ControlFlow::Continue(()))
+            .expect_err("three rules are broken");
         let message = error.to_string();
         for key in ["modulus", "curriculum.max", "seq"] {
             assert!(message.contains(key), "{message}");

@@ -202,6 +202,7 @@ fn hex(hash: [u8; 32]) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::ops::ControlFlow;
 
     use super::*;
     use crate::config::TokenizerConfig;
@@ -215,7 +216,10 @@ mod tests {
         let source = CorpusSource::new(&[file.display().to_string()], "text");
         let out = folder.path().join("p");
         let bytes = TokenizerConfig::Bytes {};
-        crate::prepare(&source, &bytes, val_fraction, None, &out, &mut |_| {}).expect("good");
+        crate::prepare(&source, &bytes, val_fraction, None, &out, &mut |_| {
+            ControlFlow::Continue(())
+        })
+        .expect("good");
         check(&TextData::open(&out).expect("just prepared"));
     }
 

@@ -1,5 +1,7 @@
 //! What a configuration means: device, data and the resolved model.
 
+use std::ops::ControlFlow;
+
 use rondo_data::{PreparePhase, PrepareProgress, Source};
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
@@ -8,6 +10,7 @@ use rondo_model::schedule::Run;
 use crate::config::RunConfig;
 use crate::device::{self, Listed};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::source::Rows;
 
 /// Everything that exists before a run does.
@@ -69,9 +72,10 @@ impl Assembly {
 /// As [`Source::open`].
 pub(crate) fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
     let mut bar = PrepareBar::new(mode);
-    let source = Source::open(&config.data, &mut |progress| bar.show(&progress))?;
+    let source =
+        interrupt::held(|| Source::open(&config.data, &mut |progress| bar.show(&progress)))?;
     bar.finish();
-    Ok(source)
+    Ok(source?)
 }
 
 /// A progress bar that changes with the phases of preparing a corpus.
@@ -86,20 +90,20 @@ impl PrepareBar {
         Self { mode, shown: None }
     }
 
-    /// Shows where the work stands.
-    pub(crate) fn show(&mut self, progress: &PrepareProgress) {
-        let label = match progress.phase {
-            PreparePhase::Reading => "reading the corpus",
-            PreparePhase::TrainingTokenizer => "training the tokenizer",
-            PreparePhase::Encoding => "encoding",
+    /// Shows where the work stands; a signal breaks it off.
+    pub(crate) fn show(&mut self, progress: &PrepareProgress) -> ControlFlow<()> {
+        let (label, unit) = match progress.phase {
+            PreparePhase::Reading => ("reading the corpus", Unit::Bytes),
+            PreparePhase::TrainingTokenizer => ("training the tokenizer", Unit::Items("merges")),
+            PreparePhase::Encoding => ("encoding", Unit::Bytes),
         };
         match &mut self.shown {
             None => {
-                let bar = WorkBar::new(self.mode, label, progress.total, Unit::Bytes);
+                let bar = WorkBar::new(self.mode, label, progress.total, unit);
                 self.shown = Some((progress.phase, 0, bar));
             }
             Some((phase, done, bar)) if *phase != progress.phase => {
-                bar.phase(label, progress.total, Unit::Bytes);
+                bar.phase(label, progress.total, unit);
                 (*phase, *done) = (progress.phase, 0);
             }
             Some(_) => {}
@@ -107,6 +111,10 @@ impl PrepareBar {
         if let Some((_, done, bar)) = &mut self.shown {
             bar.advance(progress.done.saturating_sub(*done));
             *done = progress.done;
+        }
+        match interrupt::asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
     }
 

@@ -52,7 +52,7 @@ pub(crate) enum Error {
     #[error("{0}")]
     Interrupted(String),
     /// Anything else.
-    #[error("{0:#}")]
+    #[error("{0}")]
     Other(#[from] anyhow::Error),
 }
 
@@ -89,6 +89,7 @@ impl Error {
     /// Returns the documented exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            Self::Interrupted(_) | Self::Data(DataError::Interrupted) => INTERRUPTED,
             Self::Usage(_)
             | Self::Config(_)
             | Self::Data(DataError::Config(_))
@@ -108,7 +109,6 @@ impl Error {
             Self::Sweep(_) | Self::Other(_) => 1,
             Self::Nonfinite(_) | Self::Stopped(_) => 5,
             Self::Device(_) => 6,
-            Self::Interrupted(_) => INTERRUPTED,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! SIGINT and SIGTERM: while a run holds them the first asks it to stop after its step and the second leaves at
-//! once; before, as while a corpus is prepared, the first leaves at once. For a run that a sweep has started, the
+//! SIGINT and SIGTERM: while somebody holds them, a run until its step ends or the preparing of a corpus, the first
+//! asks for an end and the second leaves at once; otherwise the first leaves at once. For a run that a sweep has started, the
 //! end of standard input is as good as a first signal.
 
 use std::io;
@@ -8,15 +8,19 @@ use std::thread;
 
 use crate::error::INTERRUPTED;
 
+static LISTENING: AtomicBool = AtomicBool::new(false);
 static ASKED: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// Starts to listen.
+/// Starts to listen, once.
 ///
 /// # Errors
 ///
 /// Where the system refuses a handler.
 pub(crate) fn listen() -> anyhow::Result<()> {
+    if LISTENING.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
     ctrlc::set_handler(|| {
         if ASKED.swap(true, Ordering::SeqCst) || !HELD.load(Ordering::SeqCst) {
             #[expect(
@@ -27,6 +31,19 @@ pub(crate) fn listen() -> anyhow::Result<()> {
         }
     })?;
     Ok(())
+}
+
+/// Holds the first signal while `work` runs, which asks for it with [`asked`].
+///
+/// # Errors
+///
+/// As [`listen`].
+pub(crate) fn held<T>(work: impl FnOnce() -> T) -> anyhow::Result<T> {
+    listen()?;
+    let was_held = HELD.swap(true, Ordering::SeqCst);
+    let result = work();
+    HELD.store(was_held, Ordering::SeqCst);
+    Ok(result)
 }
 
 /// Holds the first signal from now on: whoever says so asks for it with [`asked`].

@@ -11,7 +11,10 @@ fn corpus(texts: &[&str]) -> (tempfile::TempDir, CorpusSource) {
 }
 
 fn prepared(source: &CorpusSource, tokenizer: &TokenizerConfig, out: &Path) -> CorpusInfo {
-    prepare(source, tokenizer, 0.3, None, out, &mut |_| {}).expect("a good corpus")
+    prepare(source, tokenizer, 0.3, None, out, &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .expect("a good corpus")
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -83,8 +86,11 @@ fn a_failed_preparation_leaves_nothing_behind() {
         path: out.path().join("no.json").display().to_string(),
     };
     let folder = out.path().join("p");
-    let run =
-        |tokenizer, fraction| prepare(&source, tokenizer, fraction, None, &folder, &mut |_| {});
+    let run = |tokenizer, fraction| {
+        prepare(&source, tokenizer, fraction, None, &folder, &mut |_| {
+            ControlFlow::Continue(())
+        })
+    };
     assert!(run(&missing, 0.5).is_err());
     assert!(names(out.path()).is_empty());
     assert!(run(&TokenizerConfig::Bytes {}, 1.5).is_err());
@@ -101,6 +107,7 @@ fn progress_ends_at_its_total_in_every_phase() {
     let mut hear = |heard: PrepareProgress| {
         last.retain(|(phase, _, _)| *phase != heard.phase);
         last.push((heard.phase, heard.done, heard.total));
+        ControlFlow::Continue(())
     };
     let bpe = TokenizerConfig::Bpe { vocab_size: 259 };
     prepare(&source, &bpe, 0.3, None, &out.path().join("p"), &mut hear).expect("good");
@@ -112,4 +119,24 @@ fn progress_ends_at_its_total_in_every_phase() {
             (PreparePhase::Encoding, 27, 27)
         ]
     );
+}
+
+#[test]
+fn a_preparation_that_is_broken_off_in_any_phase_leaves_nothing_behind() {
+    let (_texts, source) = corpus(&["aaaa aaaa", "bbbb bbbb", "cccc cccc"]);
+    let bpe = TokenizerConfig::Bpe { vocab_size: 259 };
+    for phase in [
+        PreparePhase::Reading,
+        PreparePhase::TrainingTokenizer,
+        PreparePhase::Encoding,
+    ] {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let mut stop = |heard: PrepareProgress| match heard.phase == phase {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let broken = prepare(&source, &bpe, 0.3, None, &out.path().join("p"), &mut stop);
+        assert!(matches!(broken, Err(DataError::Interrupted)), "{phase:?}");
+        assert!(names(out.path()).is_empty(), "{phase:?}");
+    }
 }

@@ -101,23 +101,23 @@ pub(crate) struct FigureArgs {
 /// What can be drawn from the metrics of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FigureName {
-    /// Loss, correlation of hidden states, and perplexity per recurrence depth, against steps.
+    /// Loss, correlation of hidden states, perplexity per depth.
     TrainingDynamics,
     /// Training loss against steps and tokens.
     LossVsTokens,
-    /// Validation perplexity per recurrence depth against steps and tokens.
+    /// Validation perplexity per depth against steps and tokens.
     PplVsTokens,
-    /// Accuracy by position of a task, a line per recurrence depth.
+    /// Accuracy by position of a task, a line per depth.
     DepthReach,
     /// How often each recurrence depth was drawn.
     DepthHistogram,
-    /// Correlation, residual and norm of the state by iteration.
+    /// Correlation, residual and norm by iteration.
     PerIteration,
     /// Perplexity against recurrence depth.
     DepthPerplexity,
-    /// Edges kept, strength of their penalty and cross entropy with its target, against steps.
+    /// Edges kept, strength of their penalty, cross entropy.
     Sparsity,
-    /// Learning rates against steps, and final loss against their sum, with its rank correlation.
+    /// Learning rates, and final loss against their sum.
     LrSchedules,
 }
 

@@ -7,6 +7,7 @@ use rondo_metrics::{Mode, Table};
 use crate::assemble::PrepareBar;
 use crate::cli::PrepareArgs;
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::terminal;
 
 /// Prepares a corpus.
@@ -26,15 +27,18 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
     let source = CorpusSource::new(&args.corpus, &args.json_field);
     let mut bar = PrepareBar::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let mut show = |progress| bar.show(&progress);
-    let info = prepare(
-        &source,
-        &tokenizer,
-        args.val_fraction,
-        args.max_bytes,
-        &args.out,
-        &mut show,
-    )?;
+    let info = interrupt::held(|| {
+        prepare(
+            &source,
+            &tokenizer,
+            args.val_fraction,
+            args.max_bytes,
+            &args.out,
+            &mut show,
+        )
+    })?;
     bar.finish();
+    let info = info?;
     if args.json.json {
         return terminal::print_json(&serde_json::to_value(&info).map_err(anyhow::Error::from)?);
     }
