@@ -29,7 +29,7 @@
 //! * `de`: the tree as a `serde` deserializer
 //! * `read`: the repair loop that finds every violation; `culprit`: where an error in a buffered table is
 //! * `suggest`: the nearest known word
-//! * [`print`]: the resolved configuration as text, and how two of them differ
+//! * [`mod@print`]: the resolved configuration as text, and how two of them differ
 //! * [`text`]: a file's text
 //!
 //! # Absences

@@ -3,7 +3,7 @@
 //! Every causal edge of a gated layer has the gate logit g = q·k/√d_head + b. In training an edge is open
 //! with probability σ(g), with the gradient of σ(g) straight through; in evaluation where g > 0. The
 //! weights of attention are masked after their softmax and not normalised again. The fraction of
-//! open edges is the mean of σ(g), or of 1[g > 0], over the causal edges ("Sparse Attention
+//! open edges is the mean of σ(g), or of `1[g > 0]`, over the causal edges ("Sparse Attention
 //! Post-Training", arXiv 2512.05865).
 
 use std::cell::{Cell, RefCell};
@@ -112,7 +112,7 @@ pub struct Density {
     pub place: GatePlace,
     /// The iteration, from 1; 0 outside the loop.
     pub iteration: usize,
-    /// Mean of σ(g), and of 1[g > 0], over heads, sequences and causal edges, `[2]`, without gradient.
+    /// Mean of σ(g), and of `1[g > 0]`, over heads, sequences and causal edges, `[2]`, without gradient.
     pub values: Tensor<1>,
 }
 
@@ -199,7 +199,7 @@ impl Gates {
         }
     }
 
-    /// Takes in the mean of σ(g), and of 1[g > 0], of a node that adds the penalty's gradient itself.
+    /// Takes in the mean of σ(g), and of `1[g > 0]`, of a node that adds the penalty's gradient itself.
     pub(crate) fn record_numbers(&self, place: GatePlace, values: [f64; 2], device: &Device) {
         if self.counted.get() {
             let values = values.map(|value| value as f32);
@@ -211,7 +211,7 @@ impl Gates {
         }
     }
 
-    /// Takes in the mean of σ(g), with its graph, and of 1[g > 0], `[1]` each.
+    /// Takes in the mean of σ(g), with its graph, and of `1[g > 0]`, `[1]` each.
     pub(crate) fn record(&self, place: GatePlace, expected: Tensor<1>, hard: Tensor<1>) {
         if !self.counted.get() {
             return;

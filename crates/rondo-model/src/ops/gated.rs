@@ -23,7 +23,7 @@ pub struct GatedAttention {
     pub values: Tensor<4>,
     /// Mean of σ(g) over heads, sequences and causal edges, `[1]`, with its graph.
     pub expected: Tensor<1>,
-    /// Mean of 1[g > 0] over the same, `[1]`.
+    /// Mean of `1[g > 0]` over the same, `[1]`.
     pub hard: Tensor<1>,
 }
 

@@ -144,7 +144,7 @@ pub(crate) struct JsonArg {
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// The run directory; runs/<config name> by default.
+    /// The run directory; runs/NAME by default, after the configuration's name.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// `auto` goes on with an interrupted run, `never` refuses to, a directory goes on with that run,

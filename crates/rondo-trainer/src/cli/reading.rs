@@ -36,7 +36,7 @@ pub(crate) struct EvalArgs {
     #[arg(long, default_value = "latest")]
     pub(crate) checkpoint: CheckpointChoice,
     /// Evaluate these tokens: a JSON list of ids or of lists, a token shard, or a .safetensors file
-    /// with `input_ids`, [batch, seq] or [seq], I64, I32 or U32.
+    /// with `input_ids` of shape batch x seq or seq, I64, I32 or U32.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     pub(crate) tokens: Option<PathBuf>,
     /// Evaluate this text: a file, a folder or a glob, tokenized as the run's was.

@@ -37,7 +37,7 @@ pub(crate) struct SweepArgs {
     /// The sweep file.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The sweep's directory; runs/<file name> by default.
+    /// The sweep's directory; runs/NAME by default, after the file's name.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Runs at a time; they share the processor's cores.

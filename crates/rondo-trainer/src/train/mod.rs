@@ -85,7 +85,7 @@ fn refuse_nothing(config: &RunConfig, path: &Path) -> Result<()> {
     )))
 }
 
-/// Returns the run directory: `--out`, the run of `--resume DIR`, or runs/<config name>.
+/// Returns the run directory: `--out`, the run of `--resume DIR`, or runs/NAME after the configuration's name.
 fn out_dir(args: &TrainArgs, config: &Path) -> PathBuf {
     if let Some(out) = &args.out {
         return out.clone();

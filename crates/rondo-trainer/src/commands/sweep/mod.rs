@@ -52,7 +52,7 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     ended(end, writer.dir())
 }
 
-/// Returns `--out`, or runs/<file name>.
+/// Returns `--out`, or runs/NAME after the file's name.
 fn out_dir(args: &SweepArgs) -> PathBuf {
     let name = args.file.file_stem().unwrap_or(args.file.as_os_str());
     let default = || Path::new("runs").join(name);
