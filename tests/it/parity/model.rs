@@ -1,14 +1,7 @@
-//! The numbers of the reference implementation, recomputed.
-//!
-//! tests/golden/raven-tiny was made with the public reference model (seal-rg/recurrent-pretraining,
-//! PyTorch, f32, CPU, random weights, random norm scales and biases). `io.safetensors` holds its
-//! inputs and outputs; labels there are aligned with the inputs. The tolerances are those of f32
-//! sums in another order, measured as the largest absolute difference, for gradients as the norm of
-//! the difference over the norm.
+//! The model in this process, on every device that is there: states, losses, gradients, exits.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, s};
 use rondo_checkpoint::TensorFile;
@@ -21,13 +14,11 @@ use rondo_model::ops::head_cross_entropy;
 use rondo_model::pass::Pass;
 use rondo_model::recurrence::Trace;
 use rondo_model::telemetry::{Reading, measure};
-use serde_json::Value;
-use tempfile::TempDir;
 
+use super::golden::{DEPTHS, Golden, assert_within, imported};
 use crate::devices::is_there;
-use crate::harness::{assert_ok, root, run, scratch};
 
-const DEPTHS: [usize; 3] = [1, 4, 8];
+/// Sequences and positions of the golden inputs.
 const BATCH: usize = 2;
 const SEQ: usize = 17;
 
@@ -71,50 +62,6 @@ fn wgpu() -> Option<Place> {
 fn wgpu() -> Option<Place> {
     is_there("wgpu");
     None
-}
-
-/// What the reference computed.
-struct Golden(BTreeMap<String, Vec<f32>>, BTreeMap<String, Vec<i64>>);
-
-impl Golden {
-    fn open() -> Self {
-        let bytes = fs::read(folder().join("io.safetensors")).expect("the golden file is there");
-        let file = TensorFile::parse(&bytes).expect("the golden file is whole");
-        let (mut floats, mut ids) = (BTreeMap::new(), BTreeMap::new());
-        for tensor in file.tensors() {
-            let name = tensor.name.clone();
-            match tensor.f32_values() {
-                Ok(values) => drop(floats.insert(name, values)),
-                Err(_) => {
-                    let (longs, _) = tensor.bytes.as_chunks::<8>();
-                    let longs = longs.iter().map(|bytes| i64::from_le_bytes(*bytes));
-                    ids.insert(name, longs.collect());
-                }
-            }
-        }
-        Self(floats, ids)
-    }
-
-    fn floats(&self, name: &str) -> &[f32] {
-        &self.0[name]
-    }
-
-    fn ids(&self, name: &str) -> &[i64] {
-        &self.1[name]
-    }
-}
-
-fn folder() -> PathBuf {
-    root().join("tests/golden/raven-tiny")
-}
-
-/// Imports the golden model; returns its run directory.
-fn imported() -> (TempDir, PathBuf) {
-    let dir = scratch();
-    let out = dir.path().join("raven");
-    let path = folder().display().to_string();
-    assert_ok(&run(["import", &path, "--out", &out.display().to_string()]));
-    (dir, out)
 }
 
 fn config(run: &Path) -> ModelConfig {
@@ -177,18 +124,6 @@ impl Subject {
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
-}
-
-#[track_caller]
-fn assert_within(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    let worst = found
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
-    assert!(worst <= tolerance, "{what}: differs by {worst}");
-    assert!(found.iter().all(|x| x.is_finite()), "{what}");
 }
 
 #[test]
@@ -290,12 +225,7 @@ fn the_loss_and_every_gradient_of_two_free_and_three_tracked_iterations_are_the_
         let gradients = pass.gradients.into_tensors();
         let rows = table(&subject.config);
         assert_eq!(gradients.len(), rows.len());
-        let golden = subject
-            .golden
-            .0
-            .keys()
-            .filter(|name| name.starts_with("grad."));
-        assert_eq!(golden.count(), rows.len());
+        assert_eq!(subject.golden.count("grad."), rows.len());
         for (row, found) in rows.iter().zip(gradients.into_iter().map(values)) {
             let (name, transposed) = reference_name(&row.name);
             let expected = subject.golden.floats(&format!("grad.{name}"));
@@ -372,109 +302,5 @@ fn exit_values_and_exit_iterations_of_every_criterion_are_the_references() {
                 "{what}"
             );
         }
-    }
-}
-
-#[test]
-fn greedy_tokens_are_the_references_with_and_without_a_cache() {
-    let (dir, run_dir) = imported();
-    let golden = Golden::open();
-    let expected = golden.ids("greedy_r8_prompt5");
-    let prompt = dir.path().join("prompt.json");
-    fs::write(&prompt, format!("{:?}", &expected[..5])).expect("a file");
-    for further in [&[][..], &["--no-cache"], &["--kv-budget", "8"]] {
-        let (run_dir, prompt) = (run_dir.display().to_string(), prompt.display().to_string());
-        let mut args = vec![
-            "generate",
-            &run_dir,
-            "--tokens",
-            &prompt,
-            "--recurrence",
-            "8",
-        ];
-        args.extend([
-            "--initial-state",
-            "zero",
-            "--max-tokens",
-            "12",
-            "--device",
-            "flex",
-        ]);
-        args.push("--json");
-        args.extend(further);
-        let ended = run(args);
-        assert_ok(&ended);
-        let tokens: Option<Vec<i64>> = ended.json()["tokens"]
-            .as_array()
-            .map(|all| all.iter().filter_map(Value::as_i64).collect());
-        assert_eq!(tokens.as_deref(), Some(&expected[5..]), "{further:?}");
-    }
-}
-
-#[test]
-fn a_trace_from_the_command_line_holds_the_references_states_and_logits() {
-    let (dir, run_dir) = imported();
-    let golden = Golden::open();
-    let io = folder().join("io.safetensors").display().to_string();
-    let out = dir.path().join("trace.safetensors");
-    let ended = run([
-        "trace",
-        &run_dir.display().to_string(),
-        "--tokens",
-        &io,
-        "--initial-state",
-        &io,
-        "--recurrence",
-        "8",
-        "--device",
-        "flex",
-        "--out",
-        &out.display().to_string(),
-    ]);
-    assert_ok(&ended);
-    let bytes = fs::read(&out).expect("the trace is there");
-    let file = TensorFile::parse(&bytes).expect("the trace is whole");
-    let traced = |name: &str| {
-        let tensor = file.get(name).unwrap_or_else(|| panic!("no {name}"));
-        tensor.f32_values().expect("f32")
-    };
-    assert_eq!(traced("raw_state.0"), golden.floats("initial_state"));
-    for r in DEPTHS {
-        for name in ["state", "logits"] {
-            let expected = golden.floats(&format!("{name}_r{r}"));
-            assert_within(&traced(&format!("{name}.{r}")), expected, 2e-5, name);
-        }
-    }
-    assert_eq!(file.tensors().len(), 1 + 9 + 8 + 8);
-    let ids: Vec<u8> = golden
-        .ids("input_ids")
-        .iter()
-        .flat_map(|id| id.to_le_bytes())
-        .collect();
-    assert_eq!(file.get("input_ids").expect("ids").bytes, ids);
-}
-
-#[test]
-fn a_prompt_exits_at_the_references_iteration_where_predictions_decide() {
-    let (_dir, run_dir) = imported();
-    let golden = Golden::open();
-    let (run_dir, io) = (
-        run_dir.display().to_string(),
-        folder().join("io.safetensors"),
-    );
-    let io = io.display().to_string();
-    let criteria = ExitCriterion::ALL.into_iter();
-    for criterion in criteria.filter(|criterion| criterion.reads_logits()) {
-        let name = criterion.name();
-        let mut args = vec!["generate", &run_dir, "--tokens", &io, "--exit", name];
-        args.extend(["--max-recurrence", "32", "--initial-state", "zero"]);
-        args.extend(["--max-tokens", "1", "--device", "flex", "--json"]);
-        let ended = run(args);
-        assert_ok(&ended);
-        let expected = match golden.ids(&format!("exit.{name}.step"))[0] {
-            -1 => 32,
-            step => step,
-        };
-        assert_eq!(ended.json()["iterations"][0], expected, "{name}");
     }
 }
