@@ -219,6 +219,32 @@ impl<'a> MatrixMut<'a> {
         self.part(0..self.rows, run)
     }
 
+    /// Cuts the matrix in two, before row `at`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there are fewer rows.
+    pub fn split_rows_at(self, at: usize) -> (Self, Self) {
+        let rest = at..self.rows;
+        (
+            self.part(0..at, 0..self.cols),
+            self.part(rest, 0..self.cols),
+        )
+    }
+
+    /// Cuts the matrix in two, before column `at`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there are fewer columns.
+    pub fn split_columns_at(self, at: usize) -> (Self, Self) {
+        let rest = at..self.cols;
+        (
+            self.part(0..self.rows, 0..at),
+            self.part(0..self.rows, rest),
+        )
+    }
+
     /// Cuts the matrix into runs of `height` rows, the last one perhaps shorter.
     pub fn split_rows(self, height: usize) -> impl Iterator<Item = Self> {
         runs(self.rows, height).map(move |run| self.part(run, 0..self.cols))

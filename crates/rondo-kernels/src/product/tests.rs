@@ -218,13 +218,17 @@ fn numbers_are_rounded_to_the_nearest_of_bf16_by_every_instruction() {
 #[test]
 fn the_number_of_threads_leaves_the_bits_alone() {
     let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let [one, two, three] = [1, 2, 3].map(|threads| pool(threads).expect("threads"));
+    let [one, many @ ..] = [1, 2, 3, 16].map(|threads| pool(threads).expect("threads"));
     for way in Way::all() {
         for [m, k, n] in [
             [300, 170, 410],
             [64, 2500, 96],
             [2048, 64, 64],
             [1, 900, 700],
+            [1, 1500, 3001],
+            [2100, 1030, 3],
+            [257, 600, 129],
+            [131, 2050, 1000],
         ] {
             let (a, b) = (waves(m * k), waves(k * n));
             for orientation in 0..4 {
@@ -235,7 +239,7 @@ fn the_number_of_threads_leaves_the_bits_alone() {
                     out.into_iter().map(f32::to_bits).collect::<Vec<u32>>()
                 };
                 let alone = one.install(run);
-                for pool in [&two, &three] {
+                for pool in &many {
                     assert!(
                         alone == pool.install(run),
                         "{} of {m} {k} {n}, orientation {orientation}",
