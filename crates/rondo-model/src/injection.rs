@@ -1,33 +1,47 @@
-//! How the embedding e enters each iteration: the injection `A(s, e)`.
+//! How the embedding e enters each iteration: the injection `A(s, e)`, one of four.
+//!
+//! What depends on e alone is prepared once for all iterations of a pass.
 
-use burn::module::{Module, Param};
+mod ffn;
+mod linear;
+
+use burn::module::Module;
 use burn::tensor::Tensor;
 
+use self::ffn::Ffn;
+use self::linear::Linear;
 use crate::config::{InjectionKind, ModelConfig};
-use crate::feed_forward::FeedForward;
 use crate::init::Weights;
-use crate::ops::{self, Precision};
 
-/// `A(s, e)`, one of four.
+/// `A(s, e)`.
 #[derive(Module, Debug)]
-pub struct Injection {
-    adapter: Option<Param<Tensor<2>>>,
-    mlp: Option<FeedForward>,
-    #[module(skip)]
-    kind: InjectionKind,
-    #[module(skip)]
-    precision: Precision,
+pub enum Injection {
+    /// `[s ; e] · W`.
+    Linear(Linear),
+    /// `s + e`.
+    Add(Add),
+    /// `s ⊙ e`.
+    Gate(Gate),
+    /// `MLP [s ; e]`.
+    Ffn(Ffn),
 }
+
+/// A sum; it has no parameters.
+#[derive(Module, Debug)]
+pub struct Add;
+
+/// A product of elements; it has no parameters.
+#[derive(Module, Debug)]
+pub struct Gate;
 
 impl Injection {
     /// Builds the injection.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Self {
-        let kind = config.injection;
-        Self {
-            adapter: (kind == InjectionKind::Linear).then(|| weights.get("injection.adapter")),
-            mlp: (kind == InjectionKind::Ffn).then(|| FeedForward::new("injection.mlp", weights)),
-            kind,
-            precision: weights.precision(),
+        match config.injection {
+            InjectionKind::Linear => Self::Linear(Linear::new(weights)),
+            InjectionKind::Add => Self::Add(Add),
+            InjectionKind::Gate => Self::Gate(Gate),
+            InjectionKind::Ffn => Self::Ffn(Ffn::new(weights)),
         }
     }
 
@@ -37,13 +51,9 @@ impl Injection {
     ///
     /// `embedding`: e, `[batch, seq, d_model]`.
     pub fn prepare(&self, embedding: Tensor<3>) -> Prepared {
-        let [_, _, width] = embedding.dims();
-        Prepared(match &self.adapter {
-            Some(adapter) => {
-                let lower = width..2 * width;
-                ops::project_rows(embedding, adapter.val(), lower, None, self.precision)
-            }
-            None => embedding,
+        Prepared(match self {
+            Self::Linear(linear) => linear.prepare(embedding),
+            Self::Add(_) | Self::Gate(_) | Self::Ffn(_) => embedding,
         })
     }
 
@@ -52,33 +62,18 @@ impl Injection {
     /// # Shapes
     ///
     /// `state` and the result: `[batch, seq, d_model]`.
-    ///
-    /// # Panics
-    ///
-    /// Never: [`Self::new`] gives each kind its matrices.
     pub fn forward(&self, state: Tensor<3>, prepared: &Prepared) -> Tensor<3> {
-        let embedding = prepared.0.clone();
-        match self.kind {
-            InjectionKind::Linear => {
-                let adapter = self
-                    .adapter
-                    .as_ref()
-                    .expect("a linear injection has its adapter");
-                let [_, _, width] = state.dims();
-                let base = Some(embedding);
-                ops::project_rows(state, adapter.val(), 0..width, base, self.precision)
-            }
-            InjectionKind::Add => state + embedding,
-            InjectionKind::Gate => state * embedding,
-            InjectionKind::Ffn => {
-                let mlp = self.mlp.as_ref().expect("an ffn injection has its mlp");
-                mlp.forward(Tensor::cat(vec![state, embedding], 2))
-            }
+        let prepared = prepared.0.clone();
+        match self {
+            Self::Linear(linear) => linear.forward(state, prepared),
+            Self::Add(Add) => state + prepared,
+            Self::Gate(Gate) => state * prepared,
+            Self::Ffn(ffn) => ffn.forward(state, prepared),
         }
     }
 }
 
-/// What an injection makes of e, the same for every iteration of a pass: `e · A_e` with the lower
+/// What an injection makes of e, the same for every iteration of a pass: `e · W_e` with the lower
 /// half of a linear injection's adapter, for the others e itself; `[batch, seq, d_model]`.
 #[derive(Clone, Debug)]
 pub struct Prepared(pub(crate) Tensor<3>);
@@ -93,36 +88,8 @@ impl Prepared {
 
 #[cfg(test)]
 impl Injection {
-    /// Replaces the adapter of a linear injection.
-    pub(crate) fn set_adapter(&mut self, matrix: Tensor<2>) {
-        self.adapter = Some(Param::from_tensor(matrix));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::Device;
-
-    #[test]
-    fn a_linear_injection_is_the_product_of_state_and_embedding_side_by_side() {
-        let device = Device::flex();
-        let adapter =
-            Tensor::<2>::from_data([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0], [1.0, 1.0]], &device);
-        let injection = Injection {
-            adapter: Some(Param::from_tensor(adapter)),
-            mlp: None,
-            kind: InjectionKind::Linear,
-            precision: Precision::F32,
-        };
-        let prepared = injection.prepare(Tensor::from_data([[[5.0, 7.0]]], &device));
-        let state = Tensor::from_data([[[1.0, 2.0]]], &device);
-        let injected: Vec<f32> = injection
-            .forward(state, &prepared)
-            .into_data()
-            .iter()
-            .collect();
-        // (1, 2, 5, 7) · A.
-        assert_eq!(injected, [1.0 + 15.0 + 7.0, 2.0 + 2.0 + 7.0]);
+    /// A linear injection with this adapter.
+    pub(crate) fn with_adapter(matrix: Tensor<2>) -> Self {
+        Self::Linear(Linear::with_adapter(matrix))
     }
 }

@@ -146,12 +146,17 @@ struct Visited {
 }
 
 impl ModuleVisitor for Visited {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        // A variant is no level of a path.
+        if !container.starts_with("Enum:") {
+            self.path.push(name.to_owned());
+        }
     }
 
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _: &str, container: &str) {
+        if !container.starts_with("Enum:") {
+            self.path.pop();
+        }
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
@@ -264,7 +269,7 @@ fn an_adapter_that_passes_only_the_embedding_makes_every_depth_equal() {
         vec![Tensor::zeros([h, h], &device), Tensor::eye(h, &device)],
         0,
     );
-    model.injection.set_adapter(adapter);
+    model.injection = Injection::with_adapter(adapter);
     let pass = Pass::new(&config, SEQ, &device);
     let mut readouts = Vec::new();
     let depths = [1, 2, 5];
