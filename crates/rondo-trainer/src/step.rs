@@ -3,6 +3,7 @@
 mod micro_batches;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use rondo_checkpoint::Checkpoint;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
@@ -18,6 +19,8 @@ use crate::guard::{Guard, GuardState, Skipped};
 use crate::optim::{Gate, Optimizer, global_norm};
 use crate::perturb::{Perturbation, with_noise};
 use crate::plan::StepPlan;
+use crate::progress::RunProgress;
+use crate::weights::{load_model, load_optimizer};
 
 /// Why the model is there.
 const LENT: &str = "the weights come back from every update";
@@ -64,28 +67,21 @@ pub(crate) struct Observation {
 }
 
 impl Learner {
-    /// Prepares to train `model` on `listed`.
-    pub(crate) fn new(
-        model: LoopedTransformer,
-        optimizer: Optimizer,
-        config: &ModelConfig,
-        seed: u64,
-        max_norm: Option<f64>,
-        guard: Guard,
-        listed: &Listed,
-    ) -> Self {
+    /// Prepares to train `model` on `listed` from its first step.
+    pub(crate) fn new(config: &RunConfig, listed: &Listed, model: LoopedTransformer) -> Self {
+        let rules = &config.train;
         Self {
             model: Some(model),
-            optimizer,
-            config: config.clone(),
-            seed,
-            max_norm,
+            optimizer: fresh_optimizer(config),
+            config: config.model.clone(),
+            seed: config.run.seed,
+            max_norm: rules.clip.max_norm(),
             device: listed.device.clone(),
             reads_are_free: listed.reads_are_free(),
             rope: None,
             strength: 0.0,
             unread: Vec::new(),
-            guard,
+            guard: Guard::new(rules.nonfinite, rules.skip_spikes, GuardState::default()),
         }
     }
 
@@ -96,13 +92,31 @@ impl Learner {
     /// Panics where the vocabulary has not been resolved.
     pub(crate) fn fresh(config: &RunConfig, listed: &Listed) -> Self {
         let device = listed.device.clone().autodiff();
-        let (model, seed) = (&config.model, config.run.seed);
-        let weights = fresh_model(config, listed, &device);
-        let optimizer = Optimizer::new(&config.optimizer, table(model), config.schedule.peak);
-        let max_norm = config.train.clip.max_norm();
-        let rules = &config.train;
-        let guard = Guard::new(rules.nonfinite, rules.skip_spikes, GuardState::default());
-        Self::new(weights, optimizer, model, seed, max_norm, guard, listed)
+        Self::new(config, listed, fresh_model(config, listed, &device))
+    }
+
+    /// Goes on from a checkpoint, where the run stands at `progress`.
+    ///
+    /// # Errors
+    ///
+    /// Where the checkpoint is damaged or of another model.
+    pub(crate) fn resume(
+        config: &RunConfig,
+        listed: &Listed,
+        checkpoint: &Checkpoint,
+        progress: &RunProgress,
+    ) -> Result<Self> {
+        let (device, rules) = (listed.device.clone().autodiff(), &config.train);
+        let model = load_model(checkpoint, &config.model, &device, listed.precision)?;
+        let mut learner = Self::new(config, listed, model);
+        load_optimizer(
+            checkpoint,
+            &mut learner.optimizer,
+            progress.updates,
+            &device,
+        )?;
+        learner.guard = Guard::new(rules.nonfinite, rules.skip_spikes, progress.guard.clone());
+        Ok(learner)
     }
 
     /// Returns the weights.
@@ -119,8 +133,7 @@ impl Learner {
         match one {
             Perturbation::LrSpike { .. } | Perturbation::DataSwitch { .. } => {}
             Perturbation::OptimizerReset { .. } => {
-                let (rows, peak) = (table(&self.config), config.schedule.peak);
-                self.optimizer = Optimizer::new(&config.optimizer, rows, peak);
+                self.optimizer = fresh_optimizer(config);
             }
             Perturbation::WeightNoise { std, .. } => {
                 let model = self.model.take().expect(LENT);
@@ -278,6 +291,12 @@ pub(crate) fn fresh_model(
 ) -> LoopedTransformer {
     let weights = Weights::new(&config.model, config.run.seed, device);
     LoopedTransformer::with_weights(&config.model, &weights.with_precision(listed.precision))
+}
+
+/// Returns the optimizer that a run starts with.
+pub(crate) fn fresh_optimizer(config: &RunConfig) -> Optimizer {
+    let rows = table(&config.model);
+    Optimizer::new(&config.optimizer, rows, config.schedule.peak)
 }
 
 /// Reads a vector from the device.

@@ -1,8 +1,9 @@
 //! Training: the command, how a session opens, and the loop.
 //!
-//! In reading order: `start` (new, to be gone on with, or finished), `open` (a session from that), `session` (the
-//! loop and what a step leaves), `evaluation`, `saver` (checkpoints), `last` (the summary), `control` (the strength
-//! of a penalty), `watch` (failures that the metrics show), `clock`.
+//! In reading order: `start` (new, to be gone on with, or finished), `standing` (weights, optimizer and records for
+//! that), `open` (a session from them), `session` (the loop and what a step leaves), `evaluation`, `saver`
+//! (checkpoints), `last` (the summary), `control` (the strength of a penalty), `watch` (failures that the metrics
+//! show), `clock`.
 
 mod clock;
 mod control;
@@ -11,6 +12,7 @@ mod last;
 mod open;
 mod saver;
 mod session;
+mod standing;
 mod start;
 mod watch;
 

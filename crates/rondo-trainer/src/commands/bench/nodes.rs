@@ -27,6 +27,7 @@ use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::Result;
 use crate::optim::{Gate, Optimizer};
+use crate::step::fresh_optimizer;
 
 /// A factor below 1 on gradients, so that an update has to scale them.
 const CLIPPED: f64 = 0.5;
@@ -201,8 +202,7 @@ impl<'a> Setting<'a> {
             .iter()
             .map(|row| Tensor::<1>::random([row.count()], normal, device));
         let gradients = FlatGradients::new(gradients.collect());
-        let peak = config.schedule.peak;
-        let mut optimizer = Optimizer::new(&config.optimizer, rows, peak);
+        let (mut optimizer, peak) = (fresh_optimizer(config), config.schedule.peak);
         let mut model = Some(LoopedTransformer::with_weights(
             &config.model,
             &self.weights(),
