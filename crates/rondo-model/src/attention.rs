@@ -242,3 +242,41 @@ impl Attention {
         ops::project(joined, self.proj.val())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn queries_of_zero_average_the_values_up_to_their_own() {
+        let device = Device::flex();
+        let config = ModelConfig {
+            vocab_size: Some(2),
+            d_model: 2,
+            n_heads: 1,
+            ..ModelConfig::default()
+        };
+        let values = Tensor::<2>::eye(2, &device);
+        let nothing = Tensor::<2>::zeros([2, 4], &device);
+        let attention = Attention {
+            qkv: Param::from_tensor(Tensor::cat(vec![nothing, values.clone()], 1)),
+            qk_bias: None,
+            gate_bias: None,
+            proj: Param::from_tensor(values),
+            gate: None,
+            shape: Heads {
+                queries: 1,
+                keys: 1,
+                d_head: 2,
+                qk_norm_eps: None,
+            },
+            precision: Precision::F32,
+        };
+        let x = Tensor::from_data([[[8.0, 0.0], [0.0, 4.0], [1.0, 2.0]]], &device);
+        let y = attention.forward(&x, &Pass::new(&config, 3, &device));
+        let y: Vec<f32> = y.into_data().iter().collect();
+        assert_eq!(y, [8.0, 0.0, 4.0, 2.0, 3.0, 2.0]);
+    }
+}

@@ -52,3 +52,26 @@ impl FeedForward {
         ops::project(ops::gated_silu(a, b), self.out_proj.val())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn one_half_gates_the_other_through_silu() {
+        let device = Device::flex();
+        let matrix = |values: Tensor<2>| Param::from_tensor(values);
+        let mlp = FeedForward {
+            in_proj: matrix(Tensor::from_data([[1.0, 3.0]], &device)),
+            out_proj: matrix(Tensor::from_data([[0.5]], &device)),
+            precision: Precision::F32,
+        };
+        let y: f32 = mlp
+            .forward(Tensor::from_data([[[2.0]]], &device))
+            .into_scalar();
+        // a = 2, b = 6: 0.5 · 6 · 2 / (1 + e⁻²).
+        assert!((y - 6.0 / (1.0 + (-2.0_f32).exp())).abs() < 1e-6, "{y}");
+    }
+}

@@ -44,3 +44,25 @@ impl RmsNorm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_divided_by_the_root_of_its_mean_square_and_scaled() {
+        let device = Device::flex();
+        let norm = RmsNorm {
+            scale: Some(Param::from_tensor(Tensor::from_data([1.0, 10.0], &device))),
+            eps: 0.0,
+        };
+        let y = norm.forward(Tensor::from_data([[[3.0, 4.0]]], &device));
+        // √((3² + 4²) / 2) = 5 / √2.
+        let expected = [3.0, 40.0].map(|x| x * 2.0_f32.sqrt() / 5.0);
+        for (found, expected) in y.into_data().iter::<f32>().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
+        }
+    }
+}

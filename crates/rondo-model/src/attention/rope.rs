@@ -79,3 +79,31 @@ impl Rope {
         ops::rotate_pairs(x, self.cos.clone(), self.sin.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_turns_by_its_position_in_radians() {
+        let config = ModelConfig {
+            d_model: 2,
+            n_heads: 1,
+            ..ModelConfig::default()
+        };
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data([[[[1.0, 0.0]], [[1.0, 0.0]], [[0.0, 1.0]]]], &device);
+        let y = Rope::new(&config, 3, &device).rotate(x);
+        let expected = [
+            1.0,
+            0.0,
+            1.0_f32.cos(),
+            1.0_f32.sin(),
+            -2.0_f32.sin(),
+            2.0_f32.cos(),
+        ];
+        for (found, expected) in y.into_data().iter::<f32>().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
+        }
+    }
+}
