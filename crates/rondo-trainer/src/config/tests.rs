@@ -29,9 +29,15 @@ fn the_printed_configuration_reads_back_the_same() {
 
 #[test]
 fn violations_of_several_sections_come_together() {
-    let text = "[train]\nsteps = 0\nseq = 16\n[model]\nd_ff = 0\n[schedule]\npeak = -1\n";
+    let text = "[train]\nsteps = 0\nseq = 16\n[model]\nd_ff = 0\n[schedule]\npeak = -1\n\
+                [optimizer]\nkind = \"muon\"\niterations = 0\n";
     let message = violations(text);
-    for key in ["train.steps", "model.d_ff", "schedule.peak"] {
+    for key in [
+        "train.steps",
+        "model.d_ff",
+        "schedule.peak",
+        "optimizer.iterations",
+    ] {
         assert!(message.contains(key), "{message}");
     }
 }

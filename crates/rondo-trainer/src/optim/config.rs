@@ -6,6 +6,9 @@ use super::adamw::AdamW;
 use super::muon::Muon;
 use super::raven_adam::RavenAdam;
 
+/// Newton–Schulz iterations beyond which nothing changes any more.
+const MOST_ITERATIONS: usize = 64;
+
 /// Which optimizer, with its constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -56,6 +59,12 @@ impl OptimizerConfig {
         };
         if !(eps.is_finite() && eps > 0.0) {
             report("eps", format!("must be a positive number, found {eps}"));
+        }
+        if let Self::Muon(Muon { iterations, .. }) = self
+            && !(1..=MOST_ITERATIONS).contains(iterations)
+        {
+            let message = format!("must be 1 to {MOST_ITERATIONS}, found {iterations}");
+            report("iterations", message);
         }
     }
 }
