@@ -14,10 +14,10 @@ use crate::violation::Violations;
 #[derive(Debug, Error)]
 pub enum PrintError {
     /// TOML has no form for the value.
-    #[error("the configuration has no form in TOML: {0}")]
+    #[error("the configuration has no form in TOML")]
     NoForm(#[from] toml::ser::Error),
     /// The value was written, but this crate would not read it.
-    #[error("the configuration is written in a form that is not read: {0}")]
+    #[error("the configuration is written in a form that is not read")]
     NotRead(#[from] Violations),
 }
 

@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum DataError {
     /// The operating system refused a read, a write, a rename.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was attempted, as a verb: `read`, `write`, `rename`.
         action: &'static str,
         /// The file or folder it was attempted on.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file of a corpus is not what its name says.
     #[error("{}: {message}", path.display())]
@@ -105,10 +105,10 @@ impl DataError {
     /// Returns a converter for `map_err` that remembers action and path.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io {
+        move |cause| Self::Io {
             action,
             path,
-            source,
+            cause,
         }
     }
 }

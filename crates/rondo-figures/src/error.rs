@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum FigureError {
     /// The operating system refused a folder, a write, a rename.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was attempted, as a verb: `create`, `write`, `rename`.
         action: &'static str,
         /// The file or folder it was attempted on.
         path: PathBuf,
         /// The system's answer.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The PNG cannot be made.
     #[error("cannot draw {}: {message}", path.display())]
@@ -86,9 +86,9 @@ impl FigureError {
 
 /// Returns a closure that adds the action and the path to a system error.
 pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FigureError {
-    move |source| FigureError::Io {
+    move |cause| FigureError::Io {
         action,
         path: path.to_owned(),
-        source,
+        cause,
     }
 }

@@ -1,6 +1,8 @@
 //! Devices, chosen at run time: the only place that knows Burn's backend features.
 
 mod choice;
+#[cfg(all(target_os = "linux", feature = "wgpu"))]
+mod runtime_dir;
 
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
@@ -10,6 +12,8 @@ use rondo_model::ops::Precision;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::choice::{choose, choose_kind};
+#[cfg(all(target_os = "linux", feature = "wgpu"))]
+pub(crate) use self::runtime_dir::start_with_a_runtime_dir;
 use crate::error::{Error, Result};
 
 /// What a user may ask for.

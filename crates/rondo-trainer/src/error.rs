@@ -19,7 +19,7 @@ pub(crate) enum Error {
     #[error("{0}")]
     Usage(String),
     /// The configuration breaks its own rules.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] Violations),
     /// A corpus, a shard, a tokenizer or a token file is wrong.
     #[error(transparent)]
@@ -52,7 +52,7 @@ pub(crate) enum Error {
     #[error("{0}")]
     Interrupted(String),
     /// Anything else.
-    #[error("{0}")]
+    #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
 

@@ -59,7 +59,6 @@ mod terminal;
 mod train;
 mod weights;
 
-use std::error::Error as _;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -68,7 +67,7 @@ use rondo_kernels::denormals::flush_to_zero;
 use rondo_kernels::memory::{Allocator, keep_pages};
 
 use crate::cli::{Cli, Command};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
@@ -79,37 +78,18 @@ fn main() -> ExitCode {
     #[cfg(unix)]
     interrupt::survive_file_limits();
     #[cfg(all(target_os = "linux", feature = "wgpu"))]
-    start_with_a_runtime_dir();
+    device::start_with_a_runtime_dir();
     let cli = Cli::parse();
     match crash::contained(|| run(&cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let code = error.exit_code();
+            let error = anyhow::Error::from(error);
             // Standard error may be closed; then there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {}", chain(&error));
-            ExitCode::from(error.exit_code())
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::from(code)
         }
     }
-}
-
-/// Starts the program anew with `XDG_RUNTIME_DIR` where it is not set, as in containers and on
-/// clusters: Mesa, asked for its adapters, would print an error for each although nothing is shown
-/// in a window. Returns where it is set already, or where the start fails.
-#[cfg(all(target_os = "linux", feature = "wgpu"))]
-fn start_with_a_runtime_dir() {
-    use std::os::unix::process::CommandExt;
-    if std::env::var_os("XDG_RUNTIME_DIR").is_some() {
-        return;
-    }
-    let mut args = std::env::args_os();
-    let (Ok(program), Some(name)) = (std::env::current_exe(), args.next()) else {
-        return;
-    };
-    // On success this does not return; on failure Mesa's lines are the lesser evil.
-    let _ = std::process::Command::new(program)
-        .arg0(name)
-        .args(args)
-        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
-        .exec();
 }
 
 fn run(cli: &Cli) -> Result<()> {
@@ -134,18 +114,4 @@ fn run(cli: &Cli) -> Result<()> {
         Some(Command::Completions { shell }) => commands::completions::command(*shell),
         Some(Command::Man { out }) => commands::man::command(out.as_deref()),
     }
-}
-
-/// Returns an error and its sources, each once.
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
