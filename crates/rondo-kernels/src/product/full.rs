@@ -17,6 +17,10 @@ const WORK: usize = 1 << 22;
 /// Rows or columns of a piece, at least. Up to 64 of both gemm adds in another order.
 const LEAST: usize = 128;
 
+/// Rows and columns of a product that is cut, at least. gemm has other ways for vectors, and for up to
+/// 256 elements.
+const THIN: usize = 3;
+
 /// Rows and columns are cut at multiples of this, where gemm has whole tiles.
 const GRAIN: usize = 32;
 
@@ -34,7 +38,7 @@ fn multiply_in(pieces: usize, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b
         let at = (length * first / pieces).next_multiple_of(GRAIN);
         (at >= LEAST && at + LEAST <= length).then_some(at)
     };
-    if rest == 0 || m * n * k < WORK {
+    if rest == 0 || m.min(n) < THIN || m * n * k < WORK {
         multiply_whole(out, write, a, b);
     } else if let Some(at) = cut(n) {
         let (left, right) = out.split_columns_at(at);
