@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::{assert_ok, rows, run, scratch, smoke};
 
 /// Every shape, each with lengths in another unit.
-const SHAPES: [&str; 12] = [
+const SHAPES: &[&str] = &[
     r#"{kind="constant"}"#,
     r#"{kind="linear"}"#,
     r#"{kind="cosine"}"#,
