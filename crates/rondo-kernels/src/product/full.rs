@@ -1,8 +1,8 @@
 //! Products of f32, by the gemm crate.
 //!
 //! A product is cut into as many pieces as there are threads, and each thread multiplies one by itself:
-//! gemm's own threads pack half of what they share one after the other and wait for each other at every
-//! run of sums. gemm adds an element's products in an order that depends on their number alone, so the
+//! gemm's own threads wait for each other at every run of sums and took 7 to 24 % longer (configs/LOG.md).
+//! gemm adds an element's products in an order that depends on their number alone, so the
 //! bits do not depend on the pieces.
 
 use gemm::Parallelism;
