@@ -84,7 +84,8 @@ fn the_published_shape_is_counted_without_being_allocated() {
         "--dry-run",
         "--json",
     ]);
-    assert_ok(&ended);
+    // It needs more memory than most machines have.
+    assert_eq!(ended.code, 6, "{ended:?}");
     let costs = ended.json();
     assert_eq!(costs["parameters"]["total"], 3_564_976_800_u64);
     assert_eq!(costs["effective_depth"], 132);

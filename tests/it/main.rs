@@ -14,10 +14,13 @@ mod harness;
 mod initialisation;
 mod interchange;
 mod laws;
+mod memory;
 mod metrics;
 mod parity;
 mod reliability;
 mod schedules;
+#[cfg(unix)]
+mod signals;
 mod sparsity;
 mod sweeps;
 mod training;

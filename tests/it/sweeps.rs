@@ -89,7 +89,7 @@ fn an_interrupted_sweep_lets_its_runs_save_and_goes_on() {
     let child = started(&file, &out);
     wait_for(&out, 1);
     let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args(["-TERM", &child.id().to_string()])
         .status();
     assert!(killed.is_ok_and(|status| status.success()));
     let ended = ended(child.wait_with_output().expect("the sweep ends"));

@@ -82,7 +82,7 @@ pub(crate) struct TrainConfig {
 
 /// A bound or none.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a positive number or false")]
 pub(crate) enum Clip {
     /// `false`: no clipping.
     Switch(bool),

@@ -1,6 +1,7 @@
 //! Devices, chosen at run time: the only place that knows Burn's backend features.
 
 mod choice;
+mod memory;
 #[cfg(all(target_os = "linux", feature = "wgpu"))]
 mod runtime_dir;
 
@@ -115,17 +116,13 @@ impl Listed {
             .memory_pool_usage()
             .map(|usage| usage.bytes_reserved);
         pools
-            .or_else(peak_resident_bytes)
+            .or_else(memory::peak_resident)
             .or_else(|| self.memory_bytes())
     }
 
     /// Returns the memory that is free for a run, where it is known: on a processor.
     pub(crate) fn available_memory(&self) -> Option<u64> {
-        self.reads_are_free().then(|| {
-            let mut system = sysinfo::System::new();
-            system.refresh_memory();
-            system.available_memory()
-        })
+        self.reads_are_free().then(memory::free)
     }
 
     /// Returns `kind: name`, and what is not f32.
@@ -247,16 +244,6 @@ impl DeviceKind {
 )]
 fn ndarray() -> Device {
     Device::ndarray()
-}
-
-/// Returns the largest resident memory that the system remembers of this process; Linux only.
-fn peak_resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// Lists every device that this build can reach.

@@ -12,6 +12,9 @@ use rondo_sweep::SweepError;
 /// The exit code of a run that can be resumed.
 pub(crate) const INTERRUPTED: u8 = 75;
 
+/// The exit code where the device or its memory does not suffice.
+pub(crate) const DEVICE: u8 = 6;
+
 /// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -45,7 +48,7 @@ pub(crate) enum Error {
     /// A diagnosed failure whose policy is to stop.
     #[error("{0}")]
     Stopped(String),
-    /// The device is not there or failed.
+    /// The device is not there, failed, or has too little memory.
     #[error("{0}")]
     Device(String),
     /// A signal ended the run; it can be resumed.
@@ -108,7 +111,7 @@ impl Error {
             ) => 4,
             Self::Sweep(_) | Self::Other(_) => 1,
             Self::Nonfinite(_) | Self::Stopped(_) => 5,
-            Self::Device(_) => 6,
+            Self::Device(_) => DEVICE,
         }
     }
 }

@@ -1,6 +1,8 @@
-//! SIGINT and SIGTERM: while somebody holds them, a run until its step ends or the preparing of a corpus, the first
-//! asks for an end and the second leaves at once; otherwise the first leaves at once. For a run that a sweep has started, the
-//! end of standard input is as good as a first signal.
+//! SIGINT, SIGTERM and SIGHUP. While a run or the preparation of a corpus holds them, the first one asks for an end and the
+//! second one ends the program at once; otherwise the first one ends it at once. For a run that a sweep has started, the end
+//! of standard input counts as a first signal.
+
+mod signals;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +14,7 @@ static LISTENING: AtomicBool = AtomicBool::new(false);
 static ASKED: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// Starts to listen, once.
+/// Starts to listen, once. Signals that were ignored when the program started stay ignored.
 ///
 /// # Errors
 ///
@@ -21,7 +23,7 @@ pub(crate) fn listen() -> anyhow::Result<()> {
     if LISTENING.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
-    ctrlc::set_handler(|| {
+    signals::on_each(|| {
         if ASKED.swap(true, Ordering::SeqCst) || !HELD.load(Ordering::SeqCst) {
             #[expect(
                 clippy::exit,
@@ -46,19 +48,19 @@ pub(crate) fn held<T>(work: impl FnOnce() -> T) -> anyhow::Result<T> {
     Ok(result)
 }
 
-/// Holds the first signal from now on: whoever says so asks for it with [`asked`].
+/// Holds the first signal from now on; the caller asks for it with [`asked`].
 pub(crate) fn hold() {
     HELD.store(true, Ordering::SeqCst);
 }
 
-/// Asks the run to stop when standard input ends: whoever started it has gone away, or wants it to.
+/// Asks the run to stop when standard input ends, because the process that started it has ended or wants it to.
 ///
 /// # Errors
 ///
 /// Where the system refuses a thread.
 pub(crate) fn follow_stdin() -> anyhow::Result<()> {
     thread::Builder::new().spawn(|| {
-        // Whatever is read says nothing; an error is an end.
+        // The content does not matter, and an error is an end too.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         ASKED.store(true, Ordering::SeqCst);
     })?;

@@ -11,7 +11,7 @@
 //! In reading order:
 //!
 //! * what is asked for: `cli` (what was typed), `config` (what was written), `planned` (the runs of a file before
-//!   they are trained), `assemble` (what a configuration means), `device` (the only place that knows Burn's
+//!   they are trained), `capacity` (whether a run fits into memory), `assemble` (what a configuration means), `device` (the only place that knows Burn's
 //!   backends), `source` (rows of any data), `batches` (the same on a device)
 //! * a run: `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one step),
 //!   `guard` (which updates are not made), `optim` (the update), `evaluate` (losses by depth), `record` (what
@@ -22,15 +22,17 @@
 //!   comes from), `generate` (token after token), `pictures`
 //! * `commands`: everything but training
 //! * around it: `error` (what can go wrong, and its exit code), `crash` (a panic as one line), `interrupt`
-//!   (signals), `terminal` (standard output and error)
+//!   (signals), `allocator` (an end where memory runs out), `terminal` (standard output and error)
 //!
 //! Absences: the mathematics of the model, the formats of checkpoints, metrics and data, the drawing of pictures; each
 //! is a crate of its own. Learning rate, depth, data order and initial states are pure functions of configuration, seed
 //! and step, and clocks are read only to tell how fast something was.
 
+mod allocator;
 mod aside;
 mod assemble;
 mod batches;
+mod capacity;
 mod cli;
 mod commands;
 mod config;
@@ -64,8 +66,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rondo_kernels::denormals::flush_to_zero;
-use rondo_kernels::memory::{Allocator, keep_pages};
+use rondo_kernels::memory::keep_pages;
 
+use crate::allocator::Allocator;
 use crate::cli::{Cli, Command};
 use crate::error::Result;
 

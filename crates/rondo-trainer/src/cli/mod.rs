@@ -157,6 +157,9 @@ pub(crate) struct TrainArgs {
     /// Print sizes and costs, try one step at the largest depth, train nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Start even where the estimate of memory exceeds what is free.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Print the resolved configuration and stop.
     #[arg(long)]
     pub(crate) print_config: bool,

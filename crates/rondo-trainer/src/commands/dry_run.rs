@@ -12,6 +12,7 @@ use rondo_model::schedule::Run;
 use serde_json::{Map, Value, json};
 
 use crate::assemble::open_source;
+use crate::capacity::Capacity;
 use crate::config::RunConfig;
 use crate::device::{self, Listed};
 use crate::error::Result;
@@ -30,14 +31,14 @@ const PARTS: [(Part, &str); 7] = [
     (Part::Head, "head"),
 ];
 
-/// Prints what a run would cost and tries its most expensive step.
+/// Prints what a run would cost and tries its most expensive step; with `force` even where it does not seem to fit.
 ///
 /// Data is opened only where the vocabulary or the length of a row depends on it.
 ///
 /// # Errors
 ///
-/// Where the device or needed data is not there, or the step fails.
-pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
+/// Where the device or needed data is not there, the run does not fit into memory, or the step fails.
+pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<()> {
     let (listed, why) = device::choose(config.device)?;
     let mut config = config.clone();
     let seq = match (config.model.vocab_size, config.train.seq) {
@@ -50,10 +51,10 @@ pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
     };
     let census = Census::new(&config.model);
     let recurrence = &config.model.recurrence;
-    let tokens = config.train.batch * seq;
     let planned = recurrence.planned();
     let largest = recurrence.largest();
-    let needed = census.memory_bytes(largest, tokens, seq);
+    let capacity = Capacity::of(&listed, seq);
+    let (needed, free) = (capacity.needed(&config), capacity.free());
     let flops = census.flops_per_token(planned, seq);
     let depth = config.model.effective_depth(planned.total());
     if as_json {
@@ -67,6 +68,7 @@ pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
             "effective_depth": depth,
             "flops_per_token": flops,
             "memory_bytes": needed,
+            "free_memory_bytes": free,
             "tokens_per_step": config.tokens_per_step(seq),
         }))?;
     } else {
@@ -77,35 +79,27 @@ pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
         costs.row(["tokens per step", &thousands(config.tokens_per_step(seq))]);
         costs.row(["steps", &thousands(config.steps(seq))]);
         costs.row(["memory (estimate, largest depth)", &bytes(needed)]);
+        costs.row(["memory that is free", &free.map_or("unknown".into(), bytes)]);
         terminal::print(&format!("\n{costs}\n\ndevice  {} ({why})", listed.label()))?;
     }
-    let verdict = match listed.available_memory() {
-        Some(there) if there < needed => format!(
-            "no trial step: it needs about {}, and {} are free on {}",
-            bytes(needed),
-            bytes(there),
-            listed.label()
-        ),
-        _ => {
-            let draw = Draw {
-                unroll: largest,
-                clamped_from: None,
-            };
-            let seconds = try_step(&config, seq, draw, &listed)?;
-            format!(
-                "one step at recurrence {} (n = {}, k = {}) took {}",
-                largest.total(),
-                largest.no_grad,
-                largest.with_grad,
-                duration(seconds)
-            )
-        }
-    };
-    if as_json {
-        Ok(())
-    } else {
-        terminal::print(&verdict)
+    if !force {
+        capacity.refuse_beyond(&config)?;
     }
+    let draw = Draw {
+        unroll: largest,
+        clamped_from: None,
+    };
+    let seconds = try_step(&config, seq, draw, &listed)?;
+    if as_json {
+        return Ok(());
+    }
+    terminal::print(&format!(
+        "one step at recurrence {} (n = {}, k = {}) took {}",
+        largest.total(),
+        largest.no_grad,
+        largest.with_grad,
+        duration(seconds)
+    ))
 }
 
 fn parameters(census: &Census) -> Table {

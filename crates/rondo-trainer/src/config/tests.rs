@@ -92,3 +92,14 @@ fn a_budget_in_tokens_is_rounded_up_to_steps() {
     let config = RunConfig::read("test.toml", text, &[]).expect("valid");
     assert_eq!(config.steps(16), 8);
 }
+
+#[test]
+fn a_bound_on_the_gradient_in_words_is_answered_with_what_may_stand_there() {
+    for value in ["\"off\"", "[1.0]", "{ norm = 1.0 }", "\"1.0\""] {
+        let message = violations(&format!("{SHORT}clip = {value}\n"));
+        assert!(
+            message.contains("train.clip") && message.contains("a positive number or false"),
+            "{value}: {message}"
+        );
+    }
+}

@@ -51,7 +51,7 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
     }
     let mode = if args.quiet { Mode::Quiet } else { Mode::Auto };
     if args.dry_run {
-        return dry_run::command(&config, args.json.json);
+        return dry_run::command(&config, args.force, args.json.json);
     }
     refuse_nothing(&config, path)?;
     interrupt::listen()?;

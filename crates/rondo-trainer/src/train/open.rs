@@ -14,6 +14,7 @@ use super::session::Session;
 use super::standing::{Setting, Standing, Written};
 use super::start::Start;
 use crate::assemble::{Assembly, open_source};
+use crate::capacity::Capacity;
 use crate::cli::TrainArgs;
 use crate::config::RunConfig;
 use crate::device::Listed;
@@ -66,6 +67,9 @@ pub(super) fn open(
         extent.steps,
         &mut warn,
     )?;
+    if !matches!(start, Start::Finished(_)) && !args.force {
+        Capacity::of(&listed, source.longest(&config)).refuse_beyond(&config)?;
+    }
     let switched = open_switched(&config, &source, mode)?;
     let Standing {
         lock,

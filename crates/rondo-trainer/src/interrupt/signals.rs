@@ -1,0 +1,51 @@
+//! Which signals of the system ask for an end. A signal that was ignored when the program started stays ignored, as `nohup`
+//! and `trap '' INT` of a shell want it.
+
+use std::io;
+
+/// Calls `act` on a thread of its own whenever a signal asks for an end: SIGINT, SIGTERM or SIGHUP, each unless it is ignored.
+///
+/// # Errors
+///
+/// Where the system refuses a handler or the thread.
+#[cfg(unix)]
+pub(super) fn on_each(act: fn()) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let handled: Vec<i32> = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|signal| !is_ignored(*signal))
+        .collect();
+    let mut signals = Signals::new(handled)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || signals.forever().for_each(|_| act()))?;
+    Ok(())
+}
+
+/// Calls `act` on a thread of its own whenever Ctrl-C or the end of the session asks for an end.
+///
+/// # Errors
+///
+/// Where the system refuses a handler.
+#[cfg(not(unix))]
+pub(super) fn on_each(act: fn()) -> io::Result<()> {
+    ctrlc::set_handler(act).map_err(io::Error::other)
+}
+
+/// Returns whether the program was started with `signal` ignored.
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "no safe interface of the system tells how a signal is handled"
+)]
+fn is_ignored(signal: i32) -> bool {
+    let mut current = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call changes nothing and only writes the current action, which is read where the
+    // call says that it was written.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), current.as_mut_ptr()) == 0
+            && current.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}

@@ -1,0 +1,146 @@
+//! Memory that does not suffice: told before anything is allocated where it can be known, and else by one line.
+
+use std::process::Command;
+
+use crate::harness::{
+    Ended, assert_ok, ended, refused, root, scratch, smoke, smoke_args, smoke_with,
+};
+
+/// A run of more than a tebibyte; its weights fit anywhere.
+const BEYOND: [&str; 4] = [
+    "train.steps=2",
+    "train.batch=400000",
+    "model.d_model=256",
+    "model.d_ff=1024",
+];
+
+/// Runs the program with at most `kib` KiB of address space.
+#[cfg(target_os = "linux")]
+fn limited<S: AsRef<std::ffi::OsStr>>(kib: u64, args: impl IntoIterator<Item = S>) -> Ended {
+    let script = format!("ulimit -v {kib}; exec \"$0\" \"$@\"");
+    let output = Command::new("sh")
+        .current_dir(root())
+        .args(["-c", &script, env!("CARGO_BIN_EXE_trainer")])
+        .args(args)
+        .env("NO_COLOR", "1")
+        .env("RUST_BACKTRACE", "1")
+        .output();
+    ended(output.expect("a shell starts"))
+}
+
+#[test]
+fn a_run_that_cannot_fit_is_refused_before_anything_is_made() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    let refusal = smoke_with(&out, &BEYOND);
+    refused(
+        &refusal,
+        6,
+        &[
+            "TiB of memory",
+            "are free on flex",
+            "it fits with --set train.batch=",
+            "--force",
+        ],
+    );
+    assert_eq!(
+        refusal
+            .stderr
+            .lines()
+            .filter(|line| line.contains("memory"))
+            .count(),
+        1
+    );
+    assert!(!out.exists(), "nothing was made");
+}
+
+#[test]
+fn a_dry_run_of_what_cannot_fit_has_the_same_refusal_after_its_tables() {
+    let dir = scratch();
+    let mut args = smoke_args(&dir.path().join("run"), &BEYOND);
+    args.push("--dry-run".to_owned());
+    let shown = crate::harness::run(&args);
+    refused(
+        &shown,
+        6,
+        &["TiB of memory", "it fits with --set train.batch="],
+    );
+    assert!(shown.stdout.contains("memory that is free"), "{shown:?}");
+    args.push("--json".to_owned());
+    let json = crate::harness::run(&args);
+    assert_eq!(json.code, 6, "{json:?}");
+    let costs = json.json();
+    assert!(costs["memory_bytes"].as_u64() > costs["free_memory_bytes"].as_u64());
+}
+
+#[test]
+fn the_named_remedy_is_accepted() {
+    let dir = scratch();
+    let refusal = smoke_with(&dir.path().join("run"), &BEYOND);
+    let (_, remedy) = refusal
+        .stderr
+        .split_once("it fits with ")
+        .expect("a remedy");
+    let keys: Vec<&str> = remedy
+        .split([';', '('])
+        .next()
+        .expect("the first remedy")
+        .split_whitespace()
+        .filter(|word| *word != "--set")
+        .collect();
+    let mut args = smoke_args(&dir.path().join("run"), &[&BEYOND[..], &keys].concat());
+    args.push("--print-config".to_owned());
+    assert_ok(&crate::harness::run(args));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_address_space_counts_as_memory() {
+    let dir = scratch();
+    let keys = ["train.batch=8000", "model.d_model=256", "model.d_ff=1024"];
+    let refusal = limited(3_000_000, smoke_args(&dir.path().join("run"), &keys));
+    refused(&refusal, 6, &["of memory and", "GiB are free on flex"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_that_runs_out_in_the_middle_is_one_line_and_exit_code_6() {
+    let dir = scratch();
+    let keys = [
+        "train.batch=8000",
+        "model.d_model=256",
+        "model.d_ff=1024",
+        "eval.every=100000",
+    ];
+    let mut args = smoke_args(&dir.path().join("run"), &keys);
+    args.extend(["--force", "--quiet"].map(str::to_owned));
+    let out_of_memory = limited(3_000_000, args);
+    refused(
+        &out_of_memory,
+        6,
+        &["not enough memory: the system refused"],
+    );
+    assert_eq!(out_of_memory.stderr.lines().count(), 1, "{out_of_memory:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_evaluation_without_memory_is_one_line_and_exit_code_6() {
+    let dir = scratch();
+    let run = dir.path().join("run");
+    assert_ok(&smoke(&run, &[]));
+    let text = dir.path().join("long.txt");
+    std::fs::write(&text, "word ".repeat(400_000)).expect("writable");
+    let args = [
+        "eval",
+        &run.display().to_string(),
+        "--device",
+        "flex",
+        "--data",
+        &text.display().to_string(),
+    ]
+    .map(str::to_owned);
+    let found = limited(150_000, args);
+    refused(&found, 6, &["not enough memory"]);
+    assert_eq!(found.stderr.lines().count(), 1, "{found:?}");
+}
