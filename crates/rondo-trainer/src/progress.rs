@@ -2,7 +2,8 @@
 
 use rondo_checkpoint::Checkpoint;
 use rondo_control::ControllerState;
-use rondo_data::CurriculumState;
+use rondo_data::{CorpusIdentity, CurriculumState};
+use rondo_model::schedule::RateSum;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -33,6 +34,13 @@ pub(crate) struct RunProgress {
     /// Whether the evaluation after this step was interrupted: it is made up for when the run goes on.
     #[serde(default)]
     pub(crate) owes_evaluation: bool,
+    /// The learning rates of all updates that were made; none in checkpoints of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lr_sum: Option<RateSum>,
+    /// The text that the run is trained on, then that of each `data-switch`; empty on tasks and in checkpoints of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) data: Vec<CorpusIdentity>,
     /// The controller of the gates' penalty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) controller: Option<ControllerState>,
@@ -49,6 +57,8 @@ impl RunProgress {
             curriculum,
             guard: GuardState::default(),
             owes_evaluation: false,
+            lr_sum: None,
+            data: Vec::new(),
             controller: None,
         }
     }

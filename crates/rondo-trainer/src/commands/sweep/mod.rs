@@ -17,6 +17,7 @@ use crate::cli::SweepArgs;
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::planned::PlannedSweep;
+use crate::run_name;
 use crate::terminal;
 
 /// Executes a sweep, or lists what it would cost.
@@ -54,8 +55,7 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
 
 /// Returns `--out`, or runs/NAME after the file's name.
 fn out_dir(args: &SweepArgs) -> PathBuf {
-    let name = args.file.file_stem().unwrap_or(args.file.as_os_str());
-    let default = || Path::new("runs").join(name);
+    let default = || Path::new("runs").join(run_name::of_config(&args.file));
     args.out.clone().unwrap_or_else(default)
 }
 
