@@ -248,7 +248,7 @@ impl TokenizerConfig {
     const MAX_VOCAB: usize = 1 << 20;
 
     /// Returns the tokenizer of a file.
-    fn of_file(path: &Path) -> Self {
+    pub(crate) fn of_file(path: &Path) -> Self {
         Self::File {
             path: path.display().to_string(),
         }

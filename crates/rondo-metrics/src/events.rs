@@ -133,10 +133,9 @@ impl Event {
             Self::Perturb | Self::Checkpoint | Self::Resume | Self::Curriculum | Self::Stopped => {
                 Severity::Note
             }
-            // One line tells all keys that a resume has changed.
-            Self::KeyChanged => Severity::Silent,
-            // At the published settings one draw in seventeen exceeds 64.
-            Self::DepthClamped => Severity::Silent,
+            // At the published settings one draw in seventeen exceeds 64; one line tells all keys that a resume
+            // has changed.
+            Self::DepthClamped | Self::KeyChanged => Severity::Silent,
         }
     }
 }
