@@ -86,3 +86,22 @@ impl RunProgress {
         Ok((PROGRESS_FILE, text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_of_an_older_version_opens_and_a_new_one_comes_back_to_the_bit() {
+        let older = r#"{"step":20,"updates":20,"tokens":2560,"clamped":1}"#;
+        let older: RunProgress = serde_json::from_str(older).expect("an older progress");
+        assert_eq!((older.lr_sum, older.data.as_slice()), (None, &[][..]));
+        let progress = RunProgress {
+            lr_sum: Some(RateSum::up_to(1000, |step| 0.1 / step as f64)),
+            ..older
+        };
+        let (_, file) = progress.file().expect("a progress has a form");
+        let back: RunProgress = serde_json::from_slice(&file).expect("its own text");
+        assert_eq!(back, progress);
+    }
+}
