@@ -14,7 +14,7 @@ struct Corpus {
 
 const BPE: &str = "{kind=\"bpe\",vocab_size=300}";
 const BYTES: &str = "{kind=\"bytes\"}";
-const OTHER_TOKENS: &str = "its data has other tokens than the run's";
+const OTHER_TOKENS: &str = "has other tokens than the run's; give it the run's tokenizer";
 
 impl Corpus {
     fn new() -> Self {
@@ -297,7 +297,7 @@ fn a_tokenizer_that_was_put_in_place_of_the_runs_own_is_refused_everywhere() {
     }
     fs::remove_file(out.join("tokenizer.json")).expect("a file");
     let gone = evaluated(&out);
-    refused(&gone, 3, &[OTHER_TOKENS]);
+    refused(&gone, 3, &[OTHER_TOKENS, "which is gone"]);
 }
 
 #[test]

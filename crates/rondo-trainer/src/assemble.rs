@@ -36,7 +36,7 @@ impl Assembly {
     pub(crate) fn new(config: &RunConfig, own: Option<&OwnTokenizer>, mode: Mode) -> Result<Self> {
         let (listed, why) = device::choose(config.device)?;
         let source = match own {
-            Some(own) => own.open(&config.data, "data", mode)?,
+            Some(own) => own.open(&config.data, "data: the text", mode)?,
             None => open_source(config, mode)?,
         };
         let mut config = config.clone();

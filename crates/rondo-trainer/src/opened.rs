@@ -60,7 +60,7 @@ impl<'a> OpenRun<'a> {
     /// Where the data cannot be opened or is encoded by another tokenizer.
     pub(crate) fn data(&self) -> Result<Source> {
         let source = match OwnTokenizer::of_run(&self.run_dir, &self.seen)? {
-            Some(own) => own.open(&self.config.data, "data", Mode::Auto)?,
+            Some(own) => own.open(&self.config.data, "data: the text", Mode::Auto)?,
             None => open_source(&self.config, Mode::Auto)?,
         };
         if let Source::Text(text) = &source {

@@ -53,7 +53,7 @@ impl OwnTokenizer {
         }))
     }
 
-    /// Opens data for the run, text encoded with its tokenizer; `what` names the data in messages.
+    /// Opens data for the run, text encoded with its tokenizer; `what` is the subject of messages.
     ///
     /// # Errors
     ///
@@ -76,17 +76,17 @@ impl OwnTokenizer {
         if self.has_encoded(text)? {
             return Ok(());
         }
-        let run = self.run.display();
         let file = self.run.join(TOKENIZER_FILE);
         let file = file.display();
-        let cure = match data {
-            DataConfig::Prepared { path } => {
+        let cure = match (data, &self.file) {
+            (_, None) => format!("which is gone: put {file} back"),
+            (DataConfig::Prepared { path }, _) => {
                 format!("prepare {path} with `trainer prepare --tokenizer {file}`")
             }
             _ => format!("`tokenizer = {{ kind = \"file\", path = \"{file}\" }}`"),
         };
         Err(Error::Data(DataError::Corpus(format!(
-            "{what}: its data has other tokens than the run's, {run}; give it the run's tokenizer, {cure}"
+            "{what} has other tokens than the run's; give it the run's tokenizer, {cure}"
         ))))
     }
 

@@ -88,14 +88,24 @@ impl RunDir {
         std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
     }
 
-    /// Makes the directory ready for a new run: locked and empty but for the configuration, and for the launches of
-    /// earlier starts that have left nothing.
+    /// Takes the directory and makes it ready for a new run, as [`RunDir::clear`] does.
     ///
     /// # Errors
     ///
     /// Where another process trains there or the directory cannot be written.
     pub(crate) fn create(&self, config: &RunConfig) -> Result<RunLock> {
-        let lock = RunLock::acquire(&self.path)?;
+        let lock = self.lock()?;
+        self.clear(config)?;
+        Ok(lock)
+    }
+
+    /// Makes a directory that is locked ready for a new run: empty but for the configuration, and for the launches of earlier
+    /// starts that have left nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the directory cannot be written.
+    pub(crate) fn clear(&self, config: &RunConfig) -> Result<()> {
         for entry in [
             "checkpoints",
             "tensorboard",
@@ -116,11 +126,10 @@ impl RunDir {
             removed
                 .map_err(|error| anyhow::anyhow!("cannot remove {}: {error}", path.display()))?;
         }
-        self.write_config(config)?;
-        Ok(lock)
+        self.write_config(config)
     }
 
-    /// Takes the directory of a run that goes on.
+    /// Takes the directory.
     ///
     /// # Errors
     ///

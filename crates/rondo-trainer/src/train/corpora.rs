@@ -28,7 +28,7 @@ pub(super) fn open_switched(
             continue;
         };
         let other = match own {
-            Some(own) => own.open(data, &of_switch(*at_step), mode)?,
+            Some(own) => own.open(data, &format!("{}: its data", of_switch(*at_step)), mode)?,
             None => {
                 let other = RunConfig {
                     data: data.as_ref().clone(),

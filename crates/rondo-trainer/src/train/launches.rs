@@ -162,13 +162,13 @@ mod tests {
             config.map(|config| config.schedule.peak)
         };
         assert_eq!(in_force(1), None);
-        let mut text = String::new();
-        for (first_step, peak) in [(1, 0.5), (301, 0.25), (201, 0.125)] {
+        let lines = [(1, 0.5), (301, 0.25), (201, 0.125)].map(|(first_step, peak)| {
             let mut config = RunConfig::default();
             config.schedule.peak = peak;
             let line = serde_json::json!({"first_step": first_step, "config": config});
-            text += &format!("{line}\n");
-        }
+            format!("{line}\n")
+        });
+        let mut text = lines.concat();
         text += "{\"first_step\":1,\"config\":{\"of_a_later_version\":1}}\n{\"first_st";
         std::fs::write(run_dir.launches(), text).expect("writable");
         assert_eq!(in_force(200), Some(0.5));

@@ -69,13 +69,10 @@ pub(super) fn open(
         resumed,
     } = match going {
         Some(going) => setting.go_on(*going, &args.resume, &mut |text| warnings.push(text))?,
-        None => setting.begin()?,
+        None => setting.begin(args.overwrite)?,
     };
     if let Source::Text(text) = &source {
         run_dir.keep_tokenizer(text.tokenizer())?;
-    }
-    if args.overwrite {
-        run_dir.remove_launches()?;
     }
     let corpora = identities(&source, &switched);
     progress.data = corpora.iter().map(|(_, corpus)| corpus.clone()).collect();

@@ -12,12 +12,12 @@ use rondo_model::schedule::{RateSum, Run};
 
 use super::control::Control;
 use super::last::Last;
-use super::start::Going;
+use super::start::{Going, kept};
 use super::watch::Watch;
 use crate::cli::{CheckpointChoice, Resume};
 use crate::config::RunConfig;
 use crate::device::Listed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::plan::rates;
 use crate::progress::RunProgress;
@@ -70,16 +70,22 @@ pub(super) struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    /// Begins a run.
+    /// Begins a run; `replaces` says that it may take the place of another.
     ///
     /// # Errors
     ///
     /// Where the directory cannot be written, or the weights of another run do not fit the model or the data.
-    pub(super) fn begin(self) -> Result<Standing> {
+    pub(super) fn begin(self, replaces: bool) -> Result<Standing> {
         let (model, origin) = self.first_model()?;
         let control = self.control(0, None)?;
+        let lock = self.run_dir.lock()?;
+        match replaces {
+            true => self.run_dir.remove_launches()?,
+            false => self.refuse_newer_work(&[])?,
+        }
+        self.run_dir.clear(self.config)?;
         Ok(Standing {
-            lock: self.run_dir.create(self.config)?,
+            lock,
             learner: Learner::new(self.config, self.listed, model),
             origin,
             progress: RunProgress::start(self.source.first_difficulty()),
@@ -111,8 +117,10 @@ impl Setting<'_> {
             checkpoint,
             mut progress,
             changed,
+            kept,
         } = going;
         let lock = run_dir.lock()?;
+        self.refuse_newer_work(&kept)?;
         // Checkpoints of older versions have no sum: that of the present schedule stands in.
         progress
             .lr_sum
@@ -140,6 +148,18 @@ impl Setting<'_> {
             }),
             progress,
         })
+    }
+
+    /// Refuses to write where another process has trained since this one saw the checkpoints `seen`: preparing data may
+    /// take long.
+    fn refuse_newer_work(self, seen: &[u64]) -> Result<()> {
+        if kept(self.run_dir)? == seen {
+            return Ok(());
+        }
+        Err(Error::Foreign(format!(
+            "{}: another process has trained here meanwhile; start again to go on from there",
+            self.run_dir.path().display()
+        )))
     }
 
     /// Opens the files of records: empty ones, or those of a run that goes on after step `resumed`.
@@ -212,7 +232,7 @@ impl Setting<'_> {
             own.check(
                 self.source,
                 &config.data,
-                &format!("init.from {}", init.from),
+                &format!("init.from {}: the data", init.from),
             )?;
         }
         let model = load_first_model(&checkpoint, &config.model, &device, listed.precision)?;

@@ -29,6 +29,8 @@ pub(super) struct Going {
     pub(super) progress: RunProgress,
     /// The keys that have another value from here on than they had until here.
     pub(super) changed: Vec<Difference>,
+    /// The steps of all checkpoints that were there.
+    pub(super) kept: Vec<u64>,
 }
 
 impl Start {
@@ -88,6 +90,7 @@ impl Start {
             None => differences,
         };
         Ok(Self::Continue(Box::new(Going {
+            kept: kept(run_dir)?,
             checkpoint,
             progress,
             changed,
@@ -98,7 +101,7 @@ impl Start {
 /// Returns whether anything was trained in a run directory: there is a checkpoint, whole or not, or a record of a
 /// training step.
 fn is_trained(run_dir: &RunDir) -> Result<bool> {
-    if !list(run_dir.path())?.is_empty() {
+    if !kept(run_dir)?.is_empty() {
         return Ok(true);
     }
     let metrics = run_dir.metrics();
@@ -108,6 +111,16 @@ fn is_trained(run_dir: &RunDir) -> Result<bool> {
     // What cannot be read may be a record.
     let mut records = jsonl::records(&metrics)?;
     Ok(records.any(|record| !record.is_ok_and(|record| record.kind != Kind::Train)))
+}
+
+/// Returns the steps of all checkpoints of a run, whole or not.
+///
+/// # Errors
+///
+/// Where the folder cannot be read.
+pub(super) fn kept(run_dir: &RunDir) -> Result<Vec<u64>> {
+    let entries = list(run_dir.path())?;
+    Ok(entries.iter().map(|entry| entry.step).collect())
 }
 
 /// Returns what is asked for with the vocabulary of the run's data, where none is written.

@@ -62,7 +62,7 @@ fn compare(seen: &mut [Seen<'_>], config: &RunConfig, source: &Source) -> Result
     };
     if before.corpus.tokenizer_hash != now.tokenizer_hash {
         return Err(DataError::Corpus(format!(
-            "data: its data has other tokens than the runs of this sweep that have begun, as {}: {change}; give \
+            "data: the text has other tokens than the runs of this sweep that have begun, as {}: {change}; give \
              it back the text or the tokenizer that they had, or start a sweep with another --out",
             before.run
         ))
