@@ -114,6 +114,7 @@ def rows(run):
     for line in (run / "metrics.jsonl").read_text().splitlines():
         row = json.loads(line)
         if row["kind"] in ("train", "eval"):
+            row.pop("time", None)
             row["metrics"] = {k: v for k, v in row["metrics"].items() if k not in TIMINGS}
             yield row
 

@@ -1,6 +1,6 @@
 //! The same run on every device that this build and machine have.
 
-use crate::harness::{assert_ok, losses, run, scratch, smoke};
+use crate::harness::{assert_ok, losses, rows, run, scratch, smoke};
 
 /// What other orders of summation make of twenty steps.
 const TOLERANCE: f64 = 1e-3;
@@ -64,4 +64,30 @@ fn the_selftest_passes_on_flex() {
     let ended = run(["selftest", "--device", "flex", "--steps", "3", "--json"]);
     assert_ok(&ended);
     assert_eq!(ended.json()["passed"], true);
+}
+
+/// Weights that are no numbers any more: on a GPU the updates are masked out and known at the next logged step.
+#[test]
+fn updates_that_were_not_made_add_nothing_to_the_summed_rate() {
+    for kind in ["flex", "wgpu"] {
+        if !is_there(kind) {
+            continue;
+        }
+        let dir = scratch();
+        let out = dir.path().join(kind);
+        let keys = [
+            "schedule.peak=1e30",
+            "schedule.warmup=0",
+            "train.nonfinite={kind=\"skip\"}",
+            "train.steps=5",
+            "train.log_every=5",
+        ];
+        let keys = keys.map(|key| ["--set", key]).concat();
+        assert_ok(&smoke(&out, &[&["--device", kind], &keys[..]].concat()));
+        let rows = rows(&out, "train");
+        let logged = |row: usize, name: &str| rows[row]["metrics"][name].as_f64();
+        assert_eq!((rows.len(), rows[1]["step"].as_u64()), (2, Some(5)));
+        assert!(logged(0, "lr").is_some());
+        assert_eq!(logged(1, "lr_sum"), logged(0, "lr"), "{kind}");
+    }
 }

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::harness::{Ended, assert_ok, rows, run, scratch, shared_cache, smoke};
+use crate::harness::{Ended, assert_ok, rows, run, scratch, shared_cache, smoke, timeless_rows};
 
 const STEPS: u64 = 60;
 
@@ -247,7 +247,7 @@ fn a_resumed_run_finds_what_an_uninterrupted_one_does() {
         assert_ok(&smoke(out, &args));
     };
     let findings = |out: &Path| {
-        let found = rows(out, "event").into_iter();
+        let found = timeless_rows(out, "event").into_iter();
         found
             .filter(|row| row["metrics"]["since"].is_number())
             .collect::<Vec<Value>>()

@@ -123,6 +123,7 @@ pub(crate) fn rows(run: &Path, kind: &str) -> Vec<Value> {
 pub(crate) fn timeless_rows(run: &Path, kind: &str) -> Vec<Value> {
     let mut rows = rows(run, kind);
     for row in &mut rows {
+        row.as_object_mut().expect("a row").remove("time");
         let metrics = row["metrics"].as_object_mut().expect("metrics");
         for name in ["tokens_per_second", "step_seconds", "mfu", "memory_bytes"] {
             metrics.remove(name);

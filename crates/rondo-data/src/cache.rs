@@ -3,11 +3,12 @@
 //! The folder's name is a hash of all that decides its content: the fingerprint of the corpus
 //! (names and versions, or paths, sizes and times), the tokenizer, the split, the format.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{DataConfig, TokenizerConfig};
 use crate::corpus::CorpusSource;
 use crate::error::DataError;
+use crate::file::read_regular;
 use crate::prepare::{Tell, prepare};
 use crate::text::TextData;
 use crate::tokenizer::Tokenizer;
@@ -33,12 +34,11 @@ pub(crate) fn open_or_prepare(
             tokenizer,
             val_fraction,
             max_bytes,
-            cache,
             json_field,
+            ..
         } => {
             let source = CorpusSource::new(paths, json_field);
-            let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
-            let folder = Path::new(cache).join(&key[..16]);
+            let folder = folder(config)?.ok_or_else(no_corpus)?;
             if !folder.exists() {
                 let prepared = prepare(
                     &source,
@@ -63,6 +63,52 @@ pub(crate) fn open_or_prepare(
         )),
         DataConfig::Nothing {} => Err(no_corpus()),
     }
+}
+
+/// Opens text as the tokenizer of a file encodes it, whatever the configuration would make of the text by now: a
+/// BPE is not trained again and a file at another path is not read. `bytes` and prepared folders are opened as they
+/// are; whether their tokens are those of the tokenizer is for the caller to compare.
+///
+/// # Errors
+///
+/// As [`open_or_prepare`].
+pub(crate) fn open_with_tokenizer(
+    config: &DataConfig,
+    tokenizer: &Path,
+    progress: Tell<'_>,
+) -> Result<TextData, DataError> {
+    let Some(encoded) = config.with_tokenizer_of(tokenizer) else {
+        return open_or_prepare(config, progress);
+    };
+    // The folder that the configuration itself leads to is the usual case: nothing has changed. Its name cannot
+    // be found where the tokenizer's file has gone.
+    if let Ok(Some(folder)) = folder(config)
+        && folder.exists()
+    {
+        let text = TextData::open(&folder)?;
+        if *text.tokenizer().file()? == read_regular(tokenizer)? {
+            return Ok(text);
+        }
+    }
+    open_or_prepare(&encoded, progress)
+}
+
+/// Returns the folder of a text in its cache; none where the configuration names no text.
+fn folder(config: &DataConfig) -> Result<Option<PathBuf>, DataError> {
+    let DataConfig::Text {
+        paths,
+        tokenizer,
+        val_fraction,
+        max_bytes,
+        cache,
+        json_field,
+    } = config
+    else {
+        return Ok(None);
+    };
+    let source = CorpusSource::new(paths, json_field);
+    let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
+    Ok(Some(Path::new(cache).join(&key[..16])))
 }
 
 /// What is wrong with opening the data of a model that has none.
@@ -168,6 +214,78 @@ mod tests {
                 error.contains("val.tokens: checksum of the tokens"),
                 "{error}"
             );
+        });
+    }
+
+    /// Keeps the tokenizer of a text as a run does.
+    fn kept(data: &TextData, folder: &Path) -> PathBuf {
+        let path = folder.join("kept.json");
+        let json = data.tokenizer().file().expect("a tokenizer has a form");
+        fs::write(&path, json).expect("writable");
+        path
+    }
+
+    fn with_kept(config: &DataConfig, tokenizer: &Path) -> TextData {
+        open_with_tokenizer(config, tokenizer, &mut |_| ControlFlow::Continue(()))
+            .expect("good texts")
+    }
+
+    #[test]
+    fn a_kept_tokenizer_encodes_a_text_that_has_changed_since() {
+        with_texts(|folder| {
+            let bpe = config(folder, TokenizerConfig::Bpe { vocab_size: 270 });
+            let (before, _) = open(&bpe).expect("good texts");
+            let tokenizer = kept(&before, folder);
+            // The same text: the folder that is there.
+            assert_eq!(with_kept(&bpe, &tokenizer).folder(), before.folder());
+            let more = "zebras and quaggas and zebus\n".repeat(9);
+            fs::write(folder.join("text/five"), more).expect("writable");
+            let (retrained, _) = open(&bpe).expect("good texts");
+            assert_ne!(retrained.tokenizer().hash(), before.tokenizer().hash());
+            let after = with_kept(&bpe, &tokenizer);
+            assert_eq!(after.tokenizer().hash(), before.tokenizer().hash());
+            let said = before.identity().difference(&after.identity());
+            assert!(said.is_some_and(|said| said.starts_with("other documents")));
+        });
+    }
+
+    #[test]
+    fn a_kept_tokenizer_stands_in_for_a_file_that_was_replaced_or_has_gone() {
+        with_texts(|folder| {
+            let trained = |vocab_size| {
+                let bpe = config(folder, TokenizerConfig::Bpe { vocab_size });
+                open(&bpe).expect("good texts").0
+            };
+            let path = folder.join("mine.json");
+            let put = |data: &TextData| {
+                let json = data.tokenizer().file().expect("a tokenizer has a form");
+                fs::write(&path, json).expect("writable");
+            };
+            put(&trained(270));
+            let file = config(folder, TokenizerConfig::of_file(&path));
+            let (before, _) = open(&file).expect("good texts");
+            let tokenizer = kept(&before, folder);
+            put(&trained(265));
+            let replaced = with_kept(&file, &tokenizer);
+            fs::remove_file(&path).expect("a file");
+            let gone = with_kept(&file, &tokenizer);
+            for after in [replaced, gone] {
+                assert_eq!(before.identity().difference(&after.identity()), None);
+            }
+        });
+    }
+
+    #[test]
+    fn a_kept_tokenizer_changes_nothing_about_bytes_and_prepared_folders() {
+        with_texts(|folder| {
+            let bpe = config(folder, TokenizerConfig::Bpe { vocab_size: 270 });
+            let tokenizer = kept(&open(&bpe).expect("good texts").0, folder);
+            let bytes = config(folder, TokenizerConfig::Bytes {});
+            let data = with_kept(&bytes, &tokenizer);
+            assert_eq!(data.vocab_size(), 257);
+            let path = data.folder().display().to_string();
+            let prepared = with_kept(&DataConfig::Prepared { path }, &tokenizer);
+            assert_eq!(prepared.vocab_size(), 257);
         });
     }
 

@@ -1,5 +1,7 @@
 //! The `[data]` section of a run's configuration.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use crate::tasks::curriculum::Curriculum;
@@ -139,6 +141,20 @@ impl Default for TokenizerConfig {
 }
 
 impl DataConfig {
+    /// Returns the same text encoded with the tokenizer of a file; none where the configuration leaves no choice:
+    /// bytes, tokens that are there already, a task.
+    pub(crate) fn with_tokenizer_of(&self, file: &Path) -> Option<Self> {
+        let mut config = self.clone();
+        match &mut config {
+            Self::Text {
+                tokenizer: tokenizer @ (TokenizerConfig::Bpe { .. } | TokenizerConfig::File { .. }),
+                ..
+            } => *tokenizer = TokenizerConfig::of_file(file),
+            _ => return None,
+        }
+        Some(config)
+    }
+
     /// Returns whether the tokens are generated rather than read.
     pub fn is_task(&self) -> bool {
         matches!(self, Self::WordProblem { .. } | Self::Arithmetic { .. })
@@ -230,6 +246,13 @@ impl TokenizerConfig {
     const MIN_VOCAB: usize = 257;
     /// Largest vocabulary that is trained here.
     const MAX_VOCAB: usize = 1 << 20;
+
+    /// Returns the tokenizer of a file.
+    pub(crate) fn of_file(path: &Path) -> Self {
+        Self::File {
+            path: path.display().to_string(),
+        }
+    }
 
     /// Reports every rule that is broken, each with its key path below `[data]`.
     pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {

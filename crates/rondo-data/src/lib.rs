@@ -13,7 +13,7 @@
 //!   every build already has), `split` (training and validation), [`tokenizer`] (text to ids) and `bpe` (trains
 //!   one), [`shards`] (token files), `encode` (documents to a token file), `prepared` (a folder of them),
 //!   [`mod@prepare`] (corpus to folder), `cache` (not twice), `order` (which window is which row), [`text`]
-//!   (windows to batches); [`token_rows`] (tokens handed in for evaluation)
+//!   (windows to batches), `identity` (what tells one corpus from another); [`token_rows`] (tokens handed in for evaluation)
 //! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic` (nested) and
 //!   [`curriculum`](tasks::curriculum)
 //! * [`error`]; `file` (regular ones only), `aside` (folders whole or not there), `seed` (named random streams)
@@ -35,6 +35,7 @@ mod documents;
 mod encode;
 pub mod error;
 mod file;
+mod identity;
 mod order;
 pub mod prepare;
 mod prepared;
@@ -52,6 +53,7 @@ pub use config::{DataConfig, TokenizerConfig};
 pub use corpus::CorpusSource;
 pub use encode::encode_source;
 pub use error::DataError;
+pub use identity::CorpusIdentity;
 pub use prepare::{PreparePhase, PrepareProgress, Tell, prepare};
 pub use prepared::CorpusInfo;
 pub use source::Source;

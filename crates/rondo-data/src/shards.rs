@@ -94,6 +94,11 @@ impl Shard {
         self.header.vocab_size
     }
 
+    /// Returns the BLAKE3 of all tokens.
+    pub(crate) fn checksum(&self) -> [u8; 32] {
+        self.header.body
+    }
+
     /// Appends the tokens of `range` to `tokens`.
     ///
     /// # Panics

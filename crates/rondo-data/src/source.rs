@@ -1,6 +1,8 @@
 //! One enum over everything a run can train on.
 
-use crate::cache::{no_corpus, open_or_prepare};
+use std::path::Path;
+
+use crate::cache::{no_corpus, open_or_prepare, open_with_tokenizer};
 use crate::config::DataConfig;
 use crate::error::DataError;
 use crate::prepare::Tell;
@@ -23,13 +25,36 @@ impl Source {
     ///
     /// When the configuration breaks a rule, or the corpus, its tokenizer or its shards do.
     pub fn open(config: &DataConfig, progress: Tell<'_>) -> Result<Self, DataError> {
+        Self::open_text_by(config, &mut |config| open_or_prepare(config, progress))
+    }
+
+    /// Opens what the configuration names, text encoded with the tokenizer of the file `tokenizer` where the
+    /// configuration has it trained or read from a file. Text that is bytes or tokens already is opened as it
+    /// is: the caller compares its tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Source::open`].
+    pub fn open_with_tokenizer(
+        config: &DataConfig,
+        tokenizer: &Path,
+        progress: Tell<'_>,
+    ) -> Result<Self, DataError> {
+        Self::open_text_by(config, &mut |config| {
+            open_with_tokenizer(config, tokenizer, progress)
+        })
+    }
+
+    fn open_text_by(
+        config: &DataConfig,
+        open: &mut dyn FnMut(&DataConfig) -> Result<TextData, DataError>,
+    ) -> Result<Self, DataError> {
         if let Some(violations) = config.violations() {
             return Err(DataError::Config(violations));
         }
         match config {
             DataConfig::Text { .. } | DataConfig::Prepared { .. } => {
-                let text = open_or_prepare(config, progress)?;
-                Ok(Self::Text(Box::new(text)))
+                Ok(Self::Text(Box::new(open(config)?)))
             }
             DataConfig::Nothing {} => Err(no_corpus()),
             DataConfig::WordProblem { group, curriculum } => {

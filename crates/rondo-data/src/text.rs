@@ -83,6 +83,11 @@ impl TextData {
         &self.info
     }
 
+    /// Returns the BLAKE3 of the training tokens and that of the validation tokens.
+    pub(crate) fn checksums(&self) -> [[u8; 32]; 2] {
+        [self.train.checksum(), self.val.checksum()]
+    }
+
     /// Returns the tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer

@@ -21,6 +21,10 @@ pub enum Event {
     Checkpoint,
     /// `resume`
     Resume,
+    /// `key-changed`
+    KeyChanged,
+    /// `data-changed`
+    DataChanged,
     /// `depth-clamped`
     DepthClamped,
     /// `curriculum`
@@ -44,7 +48,7 @@ pub(crate) enum Severity {
 
 impl Event {
     /// Every event, in the order in which the documentation lists them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::HiddenStateCollapse,
         Self::IgnoredState,
         Self::Divergence,
@@ -53,6 +57,8 @@ impl Event {
         Self::Perturb,
         Self::Checkpoint,
         Self::Resume,
+        Self::KeyChanged,
+        Self::DataChanged,
         Self::DepthClamped,
         Self::Curriculum,
         Self::TargetMissed,
@@ -70,6 +76,8 @@ impl Event {
             Self::Perturb => "perturb",
             Self::Checkpoint => "checkpoint",
             Self::Resume => "resume",
+            Self::KeyChanged => "key-changed",
+            Self::DataChanged => "data-changed",
             Self::DepthClamped => "depth-clamped",
             Self::Curriculum => "curriculum",
             Self::TargetMissed => "target-missed",
@@ -97,6 +105,10 @@ impl Event {
             Self::Perturb => "A perturbation from the configuration was applied.",
             Self::Checkpoint => "A checkpoint was committed.",
             Self::Resume => "The run went on from a checkpoint.",
+            Self::KeyChanged => {
+                "The run went on with another value of a configuration key than it had before."
+            }
+            Self::DataChanged => "The run went on with other data than it was trained on before.",
             Self::DepthClamped => {
                 "The drawn recurrence depth exceeded the configured maximum and was cut to it."
             }
@@ -116,12 +128,14 @@ impl Event {
             | Self::Divergence
             | Self::LossSpike
             | Self::Nonfinite
+            | Self::DataChanged
             | Self::TargetMissed => Severity::Warning,
             Self::Perturb | Self::Checkpoint | Self::Resume | Self::Curriculum | Self::Stopped => {
                 Severity::Note
             }
-            // At the published settings one draw in seventeen exceeds 64.
-            Self::DepthClamped => Severity::Silent,
+            // At the published settings one draw in seventeen exceeds 64; one line tells all keys that a resume
+            // has changed.
+            Self::DepthClamped | Self::KeyChanged => Severity::Silent,
         }
     }
 }

@@ -67,6 +67,12 @@ impl History {
         steps.max().unwrap_or(0)
     }
 
+    /// Returns the seconds from the start of the run to its last record; 0 where no record has a time.
+    pub fn seconds(&self) -> f64 {
+        let times = self.records.iter().filter_map(|record| record.time);
+        times.fold(0.0, f64::max)
+    }
+
     /// Returns the readings of a metric; rows where it is absent or null are left out.
     pub fn series(&self, kind: Kind, name: &str) -> Vec<Reading> {
         self.of(kind)
@@ -128,6 +134,20 @@ mod tests {
         second.push("val_loss@4", 6.0).unwrap();
         second.push("val_loss@1", 6.25).unwrap();
         History::new(vec![first, lost, trained, second])
+    }
+
+    #[test]
+    fn a_run_has_lasted_until_its_latest_record() {
+        assert!(
+            history().seconds().abs() < f64::EPSILON,
+            "an older file has no times"
+        );
+        let timed = History::new(vec![
+            Record::train(1, 8).at_time(2.5),
+            Record::train(2, 16),
+            Record::train(3, 24).at_time(7.25),
+        ]);
+        assert!((timed.seconds() - 7.25).abs() < f64::EPSILON);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub static METRICS: &[Metric] = &[
     train("difficulty", "1", "Length or depth of the task instances that the curriculum hands out at this step.").only(Presence::Tasks),
     train("grad_norm", "1", "L2 norm of all gradients together, before clipping."),
     train("lr", "1", "Learning rate of this update."),
-    train("lr_sum", "1", "Sum of the learning rates of all updates so far, this one included."),
+    train("lr_sum", "1", "Sum of the learning rates of all updates that were made so far, this one included; a skipped update adds nothing."),
     train("tokens_per_second", "token/s", "Training tokens per second since the previous logged step, pauses for evaluation and checkpoints left out."),
     train("step_seconds", "s", "Mean seconds of one step since the previous logged step, pauses for evaluation and checkpoints left out."),
     train("mfu", "1", "Model FLOP utilisation: FLOPs per second of the drawn unrolls over the device's peak.").only(Presence::Device),

@@ -23,6 +23,9 @@ pub struct Record {
     pub step: u64,
     /// Training tokens seen so far.
     pub tokens: u64,
+    /// Seconds since the start of the run, over all of its launches; none in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<f64>,
     /// What the record reports.
     pub kind: Kind,
     /// The named values.
@@ -86,8 +89,18 @@ impl Record {
         Self {
             step,
             tokens,
+            time: None,
             kind,
             metrics: Metrics::default(),
+        }
+    }
+
+    /// Returns the record with the seconds since the start of its run, in whole milliseconds.
+    #[must_use]
+    pub fn at_time(&self, seconds: f64) -> Self {
+        Self {
+            time: Some((seconds * 1e3).round() / 1e3),
+            ..self.clone()
         }
     }
 
@@ -202,6 +215,20 @@ mod tests {
             back.details().map(|(name, _)| name).collect::<Vec<_>>(),
             ["path"]
         );
+    }
+
+    #[test]
+    fn the_time_is_written_in_milliseconds_and_a_record_without_one_is_read() {
+        let mut record = Record::train(1, 8).at_time(12.345_678);
+        record.push("loss", 2.0).unwrap();
+        let line = serde_json::to_string(&record).unwrap();
+        assert_eq!(
+            line,
+            r#"{"step":1,"tokens":8,"time":12.346,"kind":"train","metrics":{"loss":2.0}}"#
+        );
+        assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
+        let older = r#"{"step":1,"tokens":8,"kind":"train","metrics":{"loss":2.0}}"#;
+        assert_eq!(serde_json::from_str::<Record>(older).unwrap().time, None);
     }
 
     #[test]

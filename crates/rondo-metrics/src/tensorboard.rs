@@ -27,6 +27,9 @@ use crate::record::Record;
 use crate::sinks::{Sink, SinkError};
 use crate::value::Value;
 
+/// What the name of an event file begins with; ten digits follow, seconds since 1970 or a larger number.
+const PREFIX: &str = "events.out.tfevents.";
+
 /// Writes scalars to an event file; never fails, see [`Sink::warning`].
 pub struct TensorboardSink {
     directory: PathBuf,
@@ -122,13 +125,17 @@ impl Sink for TensorboardSink {
     }
 }
 
-/// Creates an event file whose name sorts after those of earlier processes.
+/// Creates an event file whose name sorts after those that are there: `TensorBoard` reads the files of a
+/// directory in the order of their names, and a clock may have been set back.
 fn create_file(directory: &Path) -> io::Result<File> {
     fs::create_dir_all(directory)?;
-    let seconds = wall_time() as u64;
     let process = process::id();
+    let mut number = wall_time() as u64;
+    if let Some(newest) = newest_number(directory)? {
+        number = number.max(newest.saturating_add(1));
+    }
     for attempt in 0..100 {
-        let name = format!("events.out.tfevents.{seconds:010}.rondo.{process}.{attempt}");
+        let name = format!("{PREFIX}{number:010}.rondo.{process}.{attempt}");
         match OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -139,6 +146,21 @@ fn create_file(directory: &Path) -> io::Result<File> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Returns the largest number in the names of the event files in a directory.
+fn newest_number(directory: &Path) -> io::Result<Option<u64>> {
+    let mut newest = None;
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| {
+            let (number, _) = name.strip_prefix(PREFIX)?.split_once('.')?;
+            // More than ten digits would sort before fewer.
+            number.parse::<u64>().ok().filter(|_| number.len() == 10)
+        });
+        newest = newest.max(number);
+    }
+    Ok(newest)
 }
 
 #[cfg(test)]
@@ -228,6 +250,29 @@ mod tests {
             timeless(&payloads(dir.path())[1]),
             [0x10, 5, 0x3a, 2, 0x08, 1]
         );
+    }
+
+    #[test]
+    fn a_file_sorts_after_those_of_a_clock_that_was_ahead() {
+        let dir = tempfile::tempdir().unwrap();
+        let earlier = [
+            "events.out.tfevents.4102444800.rondo.9.0",
+            "notes.9999999999.txt",
+        ];
+        for name in earlier {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        for _ in 0..2 {
+            drop(TensorboardSink::open(dir.path(), None));
+        }
+        let mut names: Vec<String> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with(PREFIX))
+            .collect();
+        names.sort();
+        let numbers: Vec<&str> = names.iter().map(|name| &name[20..30]).collect();
+        assert_eq!(numbers, ["4102444800", "4102444801", "4102444802"]);
     }
 
     #[test]

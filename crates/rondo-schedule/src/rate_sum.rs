@@ -1,7 +1,10 @@
 //! The summed learning rate.
 
-/// Σ η_t with Neumaier's compensation, so that the sum of a long run loses nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+use serde::{Deserialize, Serialize};
+
+/// Σ η_t with Neumaier's compensation, so that the sum of a long run loses nothing; a checkpoint keeps both parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RateSum {
     sum: f64,
     lost: f64,

@@ -1,8 +1,9 @@
 //! What a configuration means: device, data and the resolved model.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
-use rondo_data::{PreparePhase, PrepareProgress, Source};
+use rondo_data::{DataConfig, PreparePhase, PrepareProgress, Source};
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 use rondo_model::schedule::Run;
@@ -11,6 +12,7 @@ use crate::config::RunConfig;
 use crate::device::{self, Listed};
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::own_tokenizer::OwnTokenizer;
 use crate::source::Rows;
 
 /// Everything that exists before a run does.
@@ -24,14 +26,19 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// Finds the device, opens the data (preparing it on first use) and resolves the vocabulary.
+    /// Finds the device, opens the data (preparing it on first use) and resolves the vocabulary. The text of a run
+    /// that goes on is encoded with its `own` tokenizer.
     ///
     /// # Errors
     ///
-    /// Where the device or the data is not there, or data and model do not fit.
-    pub(crate) fn new(config: &RunConfig, mode: Mode) -> Result<Self> {
+    /// Where the device or the data is not there, data and model do not fit, or the data is encoded by another
+    /// tokenizer.
+    pub(crate) fn new(config: &RunConfig, own: Option<&OwnTokenizer>, mode: Mode) -> Result<Self> {
         let (listed, why) = device::choose(config.device)?;
-        let source = open_source(config, mode)?;
+        let source = match own {
+            Some(own) => own.open(&config.data, "data: the text", mode)?,
+            None => open_source(config, mode)?,
+        };
         let mut config = config.clone();
         let vocabulary = source.vocab_size();
         match config.model.vocab_size {
@@ -65,15 +72,29 @@ impl Assembly {
     }
 }
 
-/// Opens the data of a run, showing progress where a corpus is prepared.
+/// Opens the data of a new run, showing progress where a corpus is prepared.
 ///
 /// # Errors
 ///
 /// As [`Source::open`].
 pub(crate) fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
+    open_data(&config.data, None, mode)
+}
+
+/// Opens data, text encoded with the tokenizer of a file where there is one.
+///
+/// # Errors
+///
+/// As [`Source::open_with_tokenizer`].
+pub(crate) fn open_data(data: &DataConfig, tokenizer: Option<&Path>, mode: Mode) -> Result<Source> {
     let mut bar = PrepareBar::new(mode);
-    let source =
-        interrupt::held(|| Source::open(&config.data, &mut |progress| bar.show(&progress)))?;
+    let source = interrupt::held(|| {
+        let mut show = |progress| bar.show(&progress);
+        match tokenizer {
+            Some(path) => Source::open_with_tokenizer(data, path, &mut show),
+            None => Source::open(data, &mut show),
+        }
+    })?;
     bar.finish();
     Ok(source?)
 }

@@ -134,6 +134,14 @@ impl Listed {
         format!("{}: {}{precision}", self.kind.name(), self.name)
     }
 
+    /// Returns the version of a GPU's driver, where the system tells: NVIDIA's on Linux.
+    pub(crate) fn driver(&self) -> Option<String> {
+        let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
+        let line = text.lines().next().filter(|_| self.gpu)?;
+        let line = line.strip_prefix("NVRM version:").unwrap_or(line);
+        Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
     /// Returns the same with the precision that was asked for.
     ///
     /// # Errors

@@ -220,7 +220,7 @@ fn not_finite(plan: &StepPlan, loss: f64, norm: f64, rule: NonfiniteRule) -> Err
     };
     Error::Nonfinite(format!(
         "step {step}: {quantity} at recurrence {} (n = {}, k = {}) and learning rate {lr:.3e}{before}; \
-         the weights of step {} are unchanged: resume with a lower schedule.peak or train.clip",
+         the weights of step {} are unchanged: go on with --resume RUN and a lower schedule.peak or train.clip",
         depth.total(),
         depth.no_grad,
         depth.with_grad,

@@ -16,7 +16,8 @@
 //! * a run: `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one step),
 //!   `guard` (which updates are not made), `optim` (the update), `evaluate` (losses by depth), `record` (what
 //!   metrics are made of)
-//! * what is kept: `run_dir` (the files of a run), `progress` and `weights` (the contents of a checkpoint),
+//! * what is kept: `run_dir` (the files of a run), `run_name` (what it is called where nobody says), `own_tokenizer` (what
+//!   its weights know and data must be encoded by), `progress` and `weights` (the contents of a checkpoint),
 //!   `losses` (which one is the best), `aside` (a folder put in its place at once)
 //! * what is read again: `opened` (a run with its weights), `past` (a run by its metrics), `states` (where s_0
 //!   comes from), `generate` (token after token), `pictures`
@@ -46,6 +47,7 @@ mod interrupt;
 mod losses;
 mod opened;
 mod optim;
+mod own_tokenizer;
 mod past;
 mod perturb;
 mod pictures;
@@ -54,6 +56,7 @@ mod planned;
 mod progress;
 mod record;
 mod run_dir;
+mod run_name;
 mod source;
 mod states;
 mod step;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Int, Tensor, TensorData};
-use rondo_data::{DataError, Source, Tokenizer, read_tokens};
+use rondo_data::{CorpusIdentity, DataError, Source, Tokenizer, read_tokens};
 use rondo_metrics::Mode;
 use rondo_model::looped::LoopedTransformer;
 
@@ -12,6 +12,8 @@ use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
+use crate::own_tokenizer::{OwnTokenizer, changes};
+use crate::progress::RunProgress;
 use crate::run_dir::RunDir;
 use crate::terminal;
 use crate::weights::load_model;
@@ -22,6 +24,8 @@ pub(crate) struct OpenRun<'a> {
     pub(crate) config: RunConfig,
     /// The step of the checkpoint.
     pub(crate) step: u64,
+    /// The corpora that its weights have seen.
+    seen: Vec<CorpusIdentity>,
     /// Without autodiff.
     pub(crate) model: LoopedTransformer,
     pub(crate) listed: &'a Listed,
@@ -42,9 +46,34 @@ impl<'a> OpenRun<'a> {
             run_dir,
             config,
             step: checkpoint.step(),
+            seen: RunProgress::read(&checkpoint)?.data,
             model,
             listed,
         })
+    }
+
+    /// Opens the run's own data, text encoded with its own tokenizer; tells where it is not what the weights have
+    /// seen.
+    ///
+    /// # Errors
+    ///
+    /// Where the data cannot be opened or is encoded by another tokenizer.
+    pub(crate) fn data(&self) -> Result<Source> {
+        let source = match OwnTokenizer::of_run(&self.run_dir, &self.seen)? {
+            Some(own) => own.open(&self.config.data, "data: the text", Mode::Auto)?,
+            None => open_source(&self.config, Mode::Auto)?,
+        };
+        if let Source::Text(text) = &source {
+            let now = [("data".to_owned(), text.identity())];
+            for (what, change) in changes(&self.seen, &now) {
+                terminal::note(&format!(
+                    "warning: {}: {what} has changed since step {}: {change}",
+                    self.run_dir.path().display(),
+                    self.step
+                ));
+            }
+        }
+        Ok(source)
     }
 
     /// Returns the run's tokenizer: the file in its directory or, in a run without one, that of its
@@ -55,6 +84,7 @@ impl<'a> OpenRun<'a> {
     /// Where it is damaged or has more tokens than the model.
     fn find_tokenizer(&self) -> Result<Option<Tokenizer>> {
         let data = &self.config.data;
+        OwnTokenizer::of_run(&self.run_dir, &self.seen)?;
         let tokenizer = match self.run_dir.tokenizer()? {
             None if data.is_nothing() || data.is_task() => None,
             None => match open_source(&self.config, Mode::Auto)? {

@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 use crate::assemble::open_source;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::run_name;
 use crate::source::Rows;
 
 /// A run with its configuration.
@@ -110,9 +111,8 @@ pub(crate) fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRu
         let sweep = PlannedSweep::load(path, overrides)?;
         return Ok(sweep.runs.into_iter().map(named).collect());
     }
-    let stem = path.file_stem().unwrap_or(path.as_os_str());
     Ok(vec![PlannedRun {
-        name: stem.to_string_lossy().into_owned(),
+        name: run_name::of_config(path),
         config: RunConfig::read(&name, &text, overrides)?,
     }])
 }

@@ -2,7 +2,8 @@
 
 use rondo_checkpoint::Checkpoint;
 use rondo_control::ControllerState;
-use rondo_data::CurriculumState;
+use rondo_data::{CorpusIdentity, CurriculumState};
+use rondo_model::schedule::RateSum;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -33,6 +34,13 @@ pub(crate) struct RunProgress {
     /// Whether the evaluation after this step was interrupted: it is made up for when the run goes on.
     #[serde(default)]
     pub(crate) owes_evaluation: bool,
+    /// The learning rates of all updates that were made; none in checkpoints of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lr_sum: Option<RateSum>,
+    /// The text that the run is trained on, then that of each `data-switch`; empty on tasks and in checkpoints of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) data: Vec<CorpusIdentity>,
     /// The controller of the gates' penalty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) controller: Option<ControllerState>,
@@ -49,6 +57,8 @@ impl RunProgress {
             curriculum,
             guard: GuardState::default(),
             owes_evaluation: false,
+            lr_sum: None,
+            data: Vec::new(),
             controller: None,
         }
     }
@@ -74,5 +84,24 @@ impl RunProgress {
     pub(crate) fn file(&self) -> Result<(&'static str, Vec<u8>)> {
         let text = serde_json::to_vec_pretty(self).map_err(anyhow::Error::from)?;
         Ok((PROGRESS_FILE, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_of_an_older_version_opens_and_a_new_one_comes_back_to_the_bit() {
+        let older = r#"{"step":20,"updates":20,"tokens":2560,"clamped":1}"#;
+        let older: RunProgress = serde_json::from_str(older).expect("an older progress");
+        assert_eq!((older.lr_sum, older.data.as_slice()), (None, &[][..]));
+        let progress = RunProgress {
+            lr_sum: Some(RateSum::up_to(1000, |step| 0.1 / step as f64)),
+            ..older
+        };
+        let (_, file) = progress.file().expect("a progress has a form");
+        let back: RunProgress = serde_json::from_slice(&file).expect("its own text");
+        assert_eq!(back, progress);
     }
 }

@@ -1,7 +1,8 @@
 //! A run's directory: the files in it, read and written.
 //!
 //! ```text
-//! config.toml   the resolved configuration       metrics.jsonl   the source of truth
+//! config.toml   the configuration of the newest launch   metrics.jsonl   the source of truth
+//! launches.jsonl  every launch: when, by which build, with which configuration, from which step on
 //! run.json      argv, versions, device, host     tensorboard/    the same metrics
 //! summary.json  the result, once finished        checkpoints/    step-00000400/, …, latest
 //! tokenizer.json  how its text became tokens, where it has any
@@ -46,6 +47,11 @@ impl RunDir {
         self.path.join("metrics.jsonl")
     }
 
+    /// Returns the path of the launches.
+    pub(crate) fn launches(&self) -> PathBuf {
+        self.path.join("launches.jsonl")
+    }
+
     /// Returns the folder of the event files.
     pub(crate) fn tensorboard(&self) -> PathBuf {
         self.path.join("tensorboard")
@@ -56,7 +62,7 @@ impl RunDir {
         self.path.join(CONFIG_FILE).is_file()
     }
 
-    /// Returns the configuration that the run was started with.
+    /// Returns the configuration of the newest launch.
     ///
     /// # Errors
     ///
@@ -82,13 +88,24 @@ impl RunDir {
         std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
     }
 
-    /// Makes the directory ready for a new run: locked and empty but for the configuration.
+    /// Takes the directory and makes it ready for a new run, as [`RunDir::clear`] does.
     ///
     /// # Errors
     ///
     /// Where another process trains there or the directory cannot be written.
     pub(crate) fn create(&self, config: &RunConfig) -> Result<RunLock> {
-        let lock = RunLock::acquire(&self.path)?;
+        let lock = self.lock()?;
+        self.clear(config)?;
+        Ok(lock)
+    }
+
+    /// Makes a directory that is locked ready for a new run: empty but for the configuration, and for the launches of earlier
+    /// starts that have left nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the directory cannot be written.
+    pub(crate) fn clear(&self, config: &RunConfig) -> Result<()> {
         for entry in [
             "checkpoints",
             "tensorboard",
@@ -109,11 +126,10 @@ impl RunDir {
             removed
                 .map_err(|error| anyhow::anyhow!("cannot remove {}: {error}", path.display()))?;
         }
-        self.write_config(config)?;
-        Ok(lock)
+        self.write_config(config)
     }
 
-    /// Takes the directory of a run that goes on.
+    /// Takes the directory.
     ///
     /// # Errors
     ///
@@ -150,12 +166,15 @@ impl RunDir {
         Ok(path.map(|path| Tokenizer::load(&path)).transpose()?)
     }
 
-    /// Writes the run's tokenizer.
+    /// Writes the run's tokenizer where it has none yet: one that weights were trained with is never replaced.
     ///
     /// # Errors
     ///
     /// Where the file cannot be written.
-    pub(crate) fn write_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
+    pub(crate) fn keep_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
+        if self.tokenizer_path().is_some() {
+            return Ok(());
+        }
         let text = tokenizer.file()?;
         Ok(atomic_write(&self.path.join(TOKENIZER_FILE), &text)?)
     }
@@ -195,19 +214,22 @@ impl RunDir {
         self.write_json(SUMMARY_FILE, summary)
     }
 
+    /// Removes the launches of a run that is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Where they are there and cannot be removed.
+    pub(crate) fn remove_launches(&self) -> Result<()> {
+        remove_file(&self.launches())
+    }
+
     /// Removes the summary of an end that a run goes on from: what is not yet finished has none.
     ///
     /// # Errors
     ///
     /// Where there is one and it cannot be removed.
     pub(crate) fn remove_summary(&self) -> Result<()> {
-        let path = self.path.join(SUMMARY_FILE);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(anyhow::anyhow!("cannot remove {}: {error}", path.display()).into())
-            }
-            _ => Ok(()),
-        }
+        remove_file(&self.path.join(SUMMARY_FILE))
     }
 
     /// Returns whether the run has been finished and told.
@@ -260,5 +282,15 @@ impl RunDir {
         let kept = rondo_checkpoint::list(&self.path)?;
         let losses = ValidationLosses::of(self)?;
         Ok(losses.lowest(kept.iter().map(|entry| entry.step)))
+    }
+}
+
+/// Removes a file that need not be there.
+fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(anyhow::anyhow!("cannot remove {}: {error}", path.display()).into())
+        }
+        _ => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{Weights, table};
 use rondo_model::looped::LoopedTransformer;
+use rondo_model::schedule::RateSum;
 use rondo_model::sparsity::{Density, Sparsity};
 use rondo_model::telemetry::Reading;
 
@@ -43,6 +44,9 @@ pub(crate) struct Learner {
     strength: f64,
     unread: Vec<Unread>,
     guard: Guard,
+    /// The rates of the updates that were made. A step whose loss has not been read yet is not among them: the
+    /// device may have masked its update out.
+    rates: RateSum,
 }
 
 /// Loss and gradient norm of a step, `[2]`, still on the device.
@@ -82,6 +86,7 @@ impl Learner {
             strength: 0.0,
             unread: Vec::new(),
             guard: Guard::new(rules.nonfinite, rules.skip_spikes, GuardState::default()),
+            rates: RateSum::default(),
         }
     }
 
@@ -116,6 +121,7 @@ impl Learner {
             &device,
         )?;
         learner.guard = Guard::new(rules.nonfinite, rules.skip_spikes, progress.guard.clone());
+        learner.rates = progress.lr_sum.unwrap_or_default();
         Ok(learner)
     }
 
@@ -161,7 +167,10 @@ impl Learner {
         let mut skipped = Vec::new();
         for (step, pair) in unread.iter().zip(values.chunks_exact(2)) {
             let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
-            skipped.extend(self.guard.judge(&step.plan, loss, norm)?);
+            match self.guard.judge(&step.plan, loss, norm)? {
+                Some(one) => skipped.push(one),
+                None => self.rates.add(step.plan.lr),
+            }
         }
         Ok(skipped)
     }
@@ -169,6 +178,12 @@ impl Learner {
     /// Returns what a checkpoint keeps of the rules for updates.
     pub(crate) fn guard(&self) -> &GuardState {
         self.guard.state()
+    }
+
+    /// Returns the sum of the rates of all updates that are known to have been made: all until here after a logged step,
+    /// and where a checkpoint is taken.
+    pub(crate) fn rates(&self) -> RateSum {
+        self.rates
     }
 
     /// Returns whether loss and gradient norm are read before each update.
@@ -216,6 +231,9 @@ impl Learner {
             let model = self.model.take().expect(LENT);
             let model = self.optimizer.step(model, seen.gradients, &gate, plan.lr);
             self.model = Some(model);
+            if self.looks_first() {
+                self.rates.add(plan.lr);
+            }
         }
         self.unread.push(Unread {
             plan: *plan,

@@ -7,7 +7,8 @@ use super::FigureName;
 pub(super) const TRAIN: &str = "\
 Examples:
   trainer --config configs/main.toml
-  trainer --config configs/main.toml --set schedule.peak=1e-3 --out runs/lower-rate
+  trainer --config configs/main.toml --set schedule.peak=1e-3
+  trainer --config configs/main.toml --set train.steps=400 --out runs/longer
   trainer --config configs/huginn-3.5b.toml --dry-run
 
 Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint or

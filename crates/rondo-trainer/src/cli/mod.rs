@@ -144,7 +144,8 @@ pub(crate) struct JsonArg {
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// The run directory; runs/NAME by default, after the configuration's name.
+    /// The run directory; runs/NAME by default, after the configuration and the keys set that change what is
+    /// computed: runs/main-peak=1e-3.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// `auto` goes on with an interrupted run, `never` refuses to, a directory goes on with that run,

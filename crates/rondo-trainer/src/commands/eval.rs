@@ -10,7 +10,6 @@ use rondo_model::exit::ExitCriterion;
 use rondo_model::sparsity::Sparsity;
 use serde_json::json;
 
-use crate::assemble::open_source;
 use crate::cli::{EvalArgs, ExitChoice};
 use crate::device::{self, Listed};
 use crate::error::{Error, Result};
@@ -217,7 +216,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
             run_dir.path().display()
         )));
     }
-    let source = open_source(config, Mode::Auto)?;
+    let source = run.data()?;
     Ok(Material {
         batches: source.val_batches(config, most.unwrap_or(config.eval.tokens))?,
         bytes_per_token: source.bytes_per_token(),

@@ -18,6 +18,8 @@ use crate::aside::{Aside, check_target};
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::commands::shown::Shown;
 use crate::error::{Error, Result};
+use crate::own_tokenizer::OwnTokenizer;
+use crate::progress::RunProgress;
 use crate::run_dir::{RunDir, TOKENIZER_FILE};
 use crate::terminal;
 use crate::weights::MODEL_FILE;
@@ -37,6 +39,7 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     let model = run_dir.config()?.model;
     let checkpoint = run_dir.checkpoint(args.checkpoint)?;
     let path = checkpoint.path().join(MODEL_FILE);
+    OwnTokenizer::of_run(&run_dir, &RunProgress::read(&checkpoint)?.data)?;
     let tokenizer = carried(&run_dir)?;
     let element = args.dtype.element();
     let mut warnings = Vec::new();

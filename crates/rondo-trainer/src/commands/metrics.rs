@@ -10,6 +10,20 @@ use crate::terminal;
 /// Columns of a line.
 const WIDTH: usize = 80;
 const INDENT: &str = "    ";
+/// What stands beside the metrics of each record.
+const FIELDS: [(&str, &str, &str); 3] = [
+    (
+        "step",
+        "step",
+        "Optimizer updates made so far, this one included; 0 before the first.",
+    ),
+    ("tokens", "token", "Training tokens seen so far."),
+    (
+        "time",
+        "s",
+        "Seconds since the start of the run, over all of its launches.",
+    ),
+];
 
 /// Prints the table of metrics and events.
 ///
@@ -35,7 +49,9 @@ fn object() -> Value {
         })
     };
     let event = |event: Event| json!({ "name": event.name(), "meaning": event.meaning() });
+    let field = |(name, unit, meaning)| json!({"name": name, "unit": unit, "meaning": meaning});
     json!({
+        "fields": FIELDS.map(field),
         "metrics": METRICS.iter().map(metric).collect::<Vec<_>>(),
         "events": Event::ALL.map(event),
     })
@@ -43,6 +59,10 @@ fn object() -> Value {
 
 fn text() -> String {
     let mut lines = Vec::new();
+    for (name, unit, meaning) in FIELDS {
+        lines.push(format!("{name}  (every record, number, {unit})"));
+        lines.extend(wrapped(meaning));
+    }
     for metric in METRICS {
         let name = pattern(metric);
         let about = [

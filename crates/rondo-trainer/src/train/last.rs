@@ -12,7 +12,6 @@ use crate::config::RunConfig;
 use crate::error::Result;
 use crate::evaluate::DepthResult;
 use crate::evaluate::tables::depth_table;
-use crate::run_dir::RunDir;
 
 /// What a summary says of the end of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,22 +25,13 @@ pub(super) struct Last {
 }
 
 impl Last {
-    /// Reads them from what a run has written, at the depths that it evaluates.
-    ///
-    /// # Errors
-    ///
-    /// Where its metrics cannot be read.
-    pub(super) fn read(
-        run_dir: &RunDir,
-        config: &RunConfig,
-        bytes_per_token: Option<f64>,
-    ) -> Result<Self> {
-        let history = History::read(&run_dir.metrics())?;
+    /// Finds them in what a run has written, at the depths that it evaluates.
+    pub(super) fn of(history: &History, config: &RunConfig, bytes_per_token: Option<f64>) -> Self {
         let train = history.series(Kind::Train, "loss");
         let eval = history.of(Kind::Eval).next_back();
         let loss = |record: &Record| record.number("val_cross_entropy");
         let of_depth = |record: &Record, recurrence| of_depth(record, recurrence, bytes_per_token);
-        Ok(Self {
+        Self {
             loss: train.last().map(|reading| reading.value),
             depths: eval.map_or_else(Vec::new, |record| {
                 let depths = config.eval.recurrence.iter();
@@ -51,7 +41,7 @@ impl Last {
             }),
             evaluated: eval.and_then(|record| Some((record.step, loss(record)?))),
             kept_edges: eval.and_then(|record| record.number("sparsity")),
-        })
+        }
     }
 }
 

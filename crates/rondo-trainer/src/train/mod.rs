@@ -1,29 +1,34 @@
 //! Training: the command, how a session opens, and the loop.
 //!
-//! In reading order: `start` (new, to be gone on with, or finished), `standing` (weights, optimizer and records for
-//! that), `open` (a session from them), `session` (the loop and what a step leaves), `evaluation`, `saver`
+//! In reading order: `place` (which directory), `bearing` (what depends on a key), `start` (new, to be gone on with, or
+//! finished), `launches` (which steps were trained how), `corpora` (the texts), `standing` (weights, optimizer and
+//! records), `open` (a session from them), `session` (the loop and what a step leaves), `evaluation`, `saver`
 //! (checkpoints), `last` (the summary), `control` (the strength of a penalty), `watch` (failures that the metrics
 //! show), `clock`.
 
+mod bearing;
 mod clock;
 mod control;
+mod corpora;
 mod evaluation;
 mod last;
+mod launches;
 mod open;
+mod place;
 mod saver;
 mod session;
 mod standing;
 mod start;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
 
-use self::open::{Opened, open};
-use crate::assemble::Assembly;
-use crate::cli::{Resume, TrainArgs};
+use self::open::open;
+use self::start::Start;
+use crate::cli::TrainArgs;
 use crate::commands::dry_run;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -58,14 +63,23 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
     if args.stop_with_stdin {
         interrupt::follow_stdin()?;
     }
-    let assembly = Assembly::new(&config, mode)?;
-    let run_dir = RunDir::new(&out_dir(args, path));
-    let summary = match open(assembly, run_dir, args, mode)? {
-        Opened::Ready(mut session) => session.run()?,
-        Opened::Finished(run_dir, step) => {
-            return report_finished(&run_dir, step, args, mode);
-        }
+    let run_dir = RunDir::new(&place::run_dir(args, path)?);
+    let mut warnings = Vec::new();
+    let start = Start::find(
+        &run_dir,
+        &args.resume,
+        args.overwrite,
+        &config,
+        &mut |text| {
+            warnings.push(text);
+        },
+    )?;
+    let going = match start {
+        Start::New => None,
+        Start::Continue(going) => Some(going),
+        Start::Finished(step) => return report_finished(&run_dir, step, args, mode),
     };
+    let summary = open(&config, run_dir, going, args, warnings, mode)?.run()?;
     if args.json.json {
         terminal::print_json(&summary)
     } else {
@@ -85,22 +99,6 @@ fn refuse_nothing(config: &RunConfig, path: &Path) -> Result<()> {
         path.display(),
         run.display()
     )))
-}
-
-/// Returns the run directory: `--out`, the run of `--resume DIR`, or runs/NAME after the configuration's name.
-fn out_dir(args: &TrainArgs, config: &Path) -> PathBuf {
-    if let Some(out) = &args.out {
-        return out.clone();
-    }
-    if let Resume::From(path) = &args.resume {
-        let run = path
-            .parent()
-            .and_then(Path::parent)
-            .filter(|_| args.resume.names_a_checkpoint());
-        return run.unwrap_or(path).to_owned();
-    }
-    let name = config.file_stem().unwrap_or(config.as_os_str());
-    Path::new("runs").join(name)
 }
 
 fn report_finished(run_dir: &RunDir, step: u64, args: &TrainArgs, mode: Mode) -> Result<()> {

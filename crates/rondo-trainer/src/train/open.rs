@@ -1,50 +1,50 @@
 //! How a session opens: whatever its loop needs, found, read and made, and what it says then.
 
-use rondo_data::Source;
+use rondo_config::Difference;
+use rondo_data::{CorpusIdentity, Source};
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Event, Mode, Progress};
 use rondo_model::census::Census;
-use rondo_model::schedule::RateSum;
 use serde_json::json;
 
 use super::CREATED_BY;
 use super::clock::Clock;
+use super::corpora::{first_rows, identities, open_switched};
+use super::launches::Launch;
 use super::saver::Saver;
 use super::session::Session;
-use super::standing::{Setting, Standing, Written};
-use super::start::Start;
-use crate::assemble::{Assembly, open_source};
+use super::standing::{Resumed, Setting, Standing, Written};
+use super::start::Going;
+use crate::assemble::Assembly;
 use crate::capacity::Capacity;
 use crate::cli::TrainArgs;
 use crate::config::RunConfig;
 use crate::device::Listed;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::interrupt;
-use crate::perturb::Perturbation;
-use crate::plan::rates;
+use crate::own_tokenizer::{OwnTokenizer, changes};
 use crate::run_dir::RunDir;
 use crate::source::Rows;
 
-/// What a start leads to.
-pub(super) enum Opened {
-    /// A run to carry on with.
-    Ready(Box<Session>),
-    /// A run that has its budget already.
-    Finished(RunDir, u64),
-}
-
-/// Opens the session that the arguments ask for.
+/// Opens the session of a run that is started, or goes on.
 ///
 /// # Errors
 ///
-/// Where the run directory must not be written, a checkpoint is damaged or of another model, or the
-/// validation text is too short.
+/// Where the run directory must not be written, a checkpoint is damaged or of another model, or a text is encoded by
+/// another tokenizer or too short, or the run does not fit into memory.
 pub(super) fn open(
-    assembly: Assembly,
+    config: &RunConfig,
     run_dir: RunDir,
+    going: Option<Box<Going>>,
     args: &TrainArgs,
+    mut warnings: Vec<String>,
     mode: Mode,
-) -> Result<Opened> {
+) -> Result<Session> {
+    let own = match &going {
+        Some(going) => OwnTokenizer::of_run(&run_dir, &going.progress.data)?,
+        None => None,
+    };
+    let assembly = Assembly::new(config, own.as_ref(), mode)?;
     let extent = assembly.extent();
     let Assembly {
         config,
@@ -52,41 +52,34 @@ pub(super) fn open(
         why,
         source,
     } = assembly;
+    if !args.force {
+        Capacity::of(&listed, source.longest(&config)).refuse_beyond(&config)?;
+    }
+    let switched = open_switched(&config, &source, own.as_ref(), mode)?;
+    let val_batches = first_rows(&config, &source, &switched)?;
     let setting = Setting {
         config: &config,
         listed: &listed,
         run_dir: &run_dir,
+        source: &source,
+        extent,
     };
-    let mut warnings = Vec::new();
-    let mut warn = |text| warnings.push(text);
-    let start = Start::find(
-        &run_dir,
-        &args.resume,
-        args.overwrite,
-        &config,
-        extent.steps,
-        &mut warn,
-    )?;
-    if !matches!(start, Start::Finished(_)) && !args.force {
-        Capacity::of(&listed, source.longest(&config)).refuse_beyond(&config)?;
-    }
-    let switched = open_switched(&config, &source, mode)?;
     let Standing {
         lock,
         learner,
         origin,
-        progress,
+        mut progress,
         control,
         resumed,
-    } = match start {
-        Start::Finished(step) => return Ok(Opened::Finished(run_dir, step)),
-        Start::Continue(checkpoint) => setting.go_on(&checkpoint, &args.resume, &mut warn)?,
-        Start::New => setting.begin(source.first_difficulty())?,
+    } = match going {
+        Some(going) => setting.go_on(*going, &args.resume, &mut |text| warnings.push(text))?,
+        None => setting.begin(args.overwrite)?,
     };
     if let Source::Text(text) = &source {
-        run_dir.write_tokenizer(text.tokenizer())?;
+        run_dir.keep_tokenizer(text.tokenizer())?;
     }
-    let val_batches = source.val_batches(&config, config.eval.tokens)?;
+    let corpora = identities(&source, &switched);
+    progress.data = corpora.iter().map(|(_, corpus)| corpus.clone()).collect();
     interrupt::hold();
     let mut screen = Progress::new(mode, extent.steps, progress.step);
     warnings.iter().for_each(|text| screen.warn(text));
@@ -95,11 +88,14 @@ pub(super) fn open(
         watch,
         last,
         best,
-    } = setting.written(resumed, source.bytes_per_token())?;
+        seconds,
+    } = setting.written(
+        resumed.as_ref().map(|resumed| resumed.step),
+        source.bytes_per_token(),
+    )?;
     run_dir.write_facts(&facts(&listed))?;
-    let mut session = Box::new(Session {
-        lr_sum: RateSum::up_to(progress.step, rates(&config, extent)),
-        clock: Clock::start(),
+    let mut session = Session {
+        clock: Clock::start(seconds),
         census: Census::new(&config.model),
         saver: Saver::new(lock),
         config,
@@ -117,14 +113,18 @@ pub(super) fn open(
         last,
         watch,
         control,
-    });
-    session.greet(&why, origin.as_deref(), resumed)?;
-    Ok(Opened::Ready(session))
+    };
+    session.greet(&why, origin.as_deref());
+    if let Some(resumed) = resumed {
+        session.tell_resumed(&resumed, &corpora)?;
+    }
+    session.record_launch()?;
+    Ok(session)
 }
 
 impl Session {
     /// Says what is about to happen.
-    fn greet(&mut self, why: &str, origin: Option<&str>, resumed: Option<u64>) -> Result<()> {
+    fn greet(&mut self, why: &str, origin: Option<&str>) {
         self.screen
             .note(&format!("run     {}", self.run_dir.path().display()));
         self.screen
@@ -140,50 +140,48 @@ impl Session {
         if let Some(origin) = origin {
             self.screen.note(&format!("weights {origin}"));
         }
-        match resumed {
-            None => Ok(()),
-            Some(step) => {
-                let mut event = self.event(Event::Resume);
-                event.push("from_step", step)?;
-                self.write(&event)
-            }
-        }
     }
-}
 
-/// Opens the training data of every `data-switch`, by the step from which on it is used.
-fn open_switched(config: &RunConfig, source: &Source, mode: Mode) -> Result<Vec<(u64, Source)>> {
-    let mut switched = Vec::new();
-    for one in &config.perturb {
-        let Perturbation::DataSwitch { at_step, data } = one else {
-            continue;
-        };
-        let other = RunConfig {
-            data: data.as_ref().clone(),
-            ..config.clone()
-        };
-        let other = open_source(&other, mode)?;
-        if !speak_alike(source, &other)? {
-            return Err(Error::Usage(format!(
-                "perturb at step {at_step}: its data has other tokens than the run's; give it the run's \
-                 tokenizer, `tokenizer = {{ kind = \"file\", path = \"…/tokenizer.json\" }}`"
-            )));
+    /// Tells where the run goes on, and every key and every text that is not as it was.
+    fn tell_resumed(
+        &mut self,
+        resumed: &Resumed,
+        corpora: &[(String, CorpusIdentity)],
+    ) -> Result<()> {
+        let mut event = self.event(Event::Resume);
+        event.push("from_step", resumed.step)?;
+        self.write(&event)?;
+        let mut told = Vec::new();
+        for Difference { key, left, right } in &resumed.changed {
+            let shown =
+                |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
+            let (from, to) = (shown(left), shown(right));
+            told.push(format!("{key} {from} → {to}"));
+            let mut event = self.event(Event::KeyChanged);
+            event
+                .push("key", key.as_str())?
+                .push("from", from)?
+                .push("to", to)?;
+            self.write(&event)?;
         }
-        switched.push((*at_step, other));
+        if !told.is_empty() {
+            let (step, told) = (thousands(resumed.step), told.join(", "));
+            self.screen
+                .note(&format!("resumed at {step}; changed: {told}"));
+        }
+        for (what, change) in changes(&resumed.seen, corpora) {
+            let mut event = self.event(Event::DataChanged);
+            event.push("what", what)?.push("now", change)?;
+            self.write(&event)?;
+        }
+        Ok(())
     }
-    switched.sort_by_key(|(at_step, _)| *at_step);
-    Ok(switched)
-}
 
-/// Returns whether two sources have the same tokens.
-fn speak_alike(one: &Source, other: &Source) -> Result<bool> {
-    Ok(match (one, other) {
-        (Source::Text(one), Source::Text(other)) => {
-            one.tokenizer().file()? == other.tokenizer().file()?
-        }
-        (Source::Task(one), Source::Task(other)) => one.vocab_size() == other.vocab_size(),
-        _ => false,
-    })
+    /// Records how the steps to come are trained: last, so that a start that is killed before has changed nothing.
+    fn record_launch(&self) -> Result<()> {
+        Launch::new(&self.config, &self.listed, self.progress.step + 1).append(&self.run_dir)?;
+        self.run_dir.write_config(&self.config)
+    }
 }
 
 /// Returns the facts of a start: argv, versions, device, host.

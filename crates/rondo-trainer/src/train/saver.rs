@@ -151,6 +151,7 @@ impl Session {
             controller,
             updates: self.learner.optimizer.updates(),
             guard: self.learner.guard().clone(),
+            lr_sum: Some(self.learner.rates()),
             ..self.progress.clone()
         };
         let (progress_name, progress) = progress.file()?;

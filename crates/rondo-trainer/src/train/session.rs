@@ -4,7 +4,7 @@ use rondo_control::Constraint;
 use rondo_data::{Batch, Source};
 use rondo_metrics::{Event, Fanout, Progress, Record, Sink};
 use rondo_model::census::Census;
-use rondo_model::schedule::{RateSum, Run};
+use rondo_model::schedule::Run;
 
 use super::clock::Clock;
 use super::control::Control;
@@ -38,7 +38,6 @@ pub(super) struct Session {
     pub(super) progress: RunProgress,
     /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
     pub(super) best: Option<(u64, f64)>,
-    pub(super) lr_sum: RateSum,
     pub(super) val_batches: Vec<Batch>,
     pub(super) sinks: Fanout,
     pub(super) screen: Progress,
@@ -202,7 +201,6 @@ impl Session {
         self.progress.tokens += tokens as u64;
         self.clock.steps += 1;
         self.clock.tokens += tokens as u64;
-        self.lr_sum.add(plan.lr);
         if let Some(drawn) = plan.draw.clamped_from {
             self.progress.clamped += 1;
             let mut event = self.event(Event::DepthClamped);
@@ -231,7 +229,7 @@ impl Session {
             step_seconds: seconds / steps.max(1) as f64,
             mfu: self.config.metrics.peak_flops.map(|peak| flops / peak),
             memory_bytes: self.listed.memory_bytes(),
-            lr_sum: self.lr_sum.value(),
+            lr_sum: self.learner.rates().value(),
             control: self.control.as_ref().map(Control::reading),
         };
         let record = record::train(plan, &self.progress, seen, &pace)?;
@@ -271,6 +269,7 @@ impl Session {
     }
 
     fn deliver(&mut self, record: &Record) -> Result<()> {
+        let record = &record.at_time(self.clock.run_seconds());
         self.sinks.write(record)?;
         while let Some(warning) = self.sinks.warning() {
             self.screen.warn(&warning);

@@ -2,21 +2,27 @@
 
 use std::path::Path;
 
-use rondo_checkpoint::{Checkpoint, RunLock, set_back};
+use rondo_checkpoint::{RunLock, set_back};
+use rondo_config::Difference;
 use rondo_control::ControllerState;
-use rondo_data::CurriculumState;
-use rondo_metrics::{Background, Fanout, JsonlSink, Sink, TensorboardSink};
+use rondo_data::{CorpusIdentity, Source};
+use rondo_metrics::{Background, Fanout, History, JsonlSink, Sink, TensorboardSink};
 use rondo_model::looped::LoopedTransformer;
+use rondo_model::schedule::{RateSum, Run};
 
 use super::control::Control;
 use super::last::Last;
+use super::start::{Going, kept};
 use super::watch::Watch;
 use crate::cli::{CheckpointChoice, Resume};
 use crate::config::RunConfig;
 use crate::device::Listed;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::own_tokenizer::OwnTokenizer;
+use crate::plan::rates;
 use crate::progress::RunProgress;
 use crate::run_dir::RunDir;
+use crate::source::Rows;
 use crate::step::{Learner, fresh_model};
 use crate::weights::load_first_model;
 
@@ -28,8 +34,18 @@ pub(super) struct Standing {
     pub(super) origin: Option<String>,
     pub(super) progress: RunProgress,
     pub(super) control: Option<Control>,
-    /// The step after which it goes on; none of a new run.
-    pub(super) resumed: Option<u64>,
+    /// Where it goes on; none of a new run.
+    pub(super) resumed: Option<Resumed>,
+}
+
+/// Where a run goes on, and what is not as it was.
+pub(super) struct Resumed {
+    /// The step after which it goes on.
+    pub(super) step: u64,
+    /// The keys that have another value from here on.
+    pub(super) changed: Vec<Difference>,
+    /// The corpora that its weights have seen.
+    pub(super) seen: Vec<CorpusIdentity>,
 }
 
 /// What a run has written, and where the next records go.
@@ -39,6 +55,8 @@ pub(super) struct Written {
     pub(super) last: Last,
     /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
     pub(super) best: Option<(u64, f64)>,
+    /// How long the run has lasted until its last record, in seconds.
+    pub(super) seconds: f64,
 }
 
 /// What both are made of.
@@ -47,22 +65,30 @@ pub(super) struct Setting<'a> {
     pub(super) config: &'a RunConfig,
     pub(super) listed: &'a Listed,
     pub(super) run_dir: &'a RunDir,
+    pub(super) source: &'a Source,
+    pub(super) extent: Run,
 }
 
 impl Setting<'_> {
-    /// Begins a run; `curriculum` is the difficulty of its first step.
+    /// Begins a run; `replaces` says that it may take the place of another.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be written, or the weights of another run do not fit.
-    pub(super) fn begin(self, curriculum: Option<CurriculumState>) -> Result<Standing> {
+    /// Where the directory cannot be written, or the weights of another run do not fit the model or the data.
+    pub(super) fn begin(self, replaces: bool) -> Result<Standing> {
         let (model, origin) = self.first_model()?;
         let control = self.control(0, None)?;
+        let lock = self.run_dir.lock()?;
+        match replaces {
+            true => self.run_dir.remove_launches()?,
+            false => self.refuse_newer_work(&[])?,
+        }
+        self.run_dir.clear(self.config)?;
         Ok(Standing {
-            lock: self.run_dir.create(self.config)?,
+            lock,
             learner: Learner::new(self.config, self.listed, model),
             origin,
-            progress: RunProgress::start(curriculum),
+            progress: RunProgress::start(self.source.first_difficulty()),
             control,
             resumed: None,
         })
@@ -76,7 +102,7 @@ impl Setting<'_> {
     /// Where the directory cannot be written, or the checkpoint is damaged or of another model.
     pub(super) fn go_on(
         self,
-        checkpoint: &Checkpoint,
+        going: Going,
         resume: &Resume,
         warn: &mut dyn FnMut(String),
     ) -> Result<Standing> {
@@ -84,10 +110,22 @@ impl Setting<'_> {
             config,
             listed,
             run_dir,
+            extent,
+            ..
         } = self;
+        let Going {
+            checkpoint,
+            mut progress,
+            changed,
+            kept,
+        } = going;
         let lock = run_dir.lock()?;
-        let mut progress = RunProgress::read(checkpoint)?;
-        let learner = Learner::resume(config, listed, checkpoint, &progress)?;
+        self.refuse_newer_work(&kept)?;
+        // Checkpoints of older versions have no sum: that of the present schedule stands in.
+        progress
+            .lr_sum
+            .get_or_insert_with(|| RateSum::up_to(progress.step, rates(config, extent)));
+        let learner = Learner::resume(config, listed, &checkpoint, &progress)?;
         let control = self.control(progress.step, progress.controller.take())?;
         if resume.names_a_checkpoint() {
             for path in set_back(&lock, progress.step)? {
@@ -98,15 +136,30 @@ impl Setting<'_> {
             }
         }
         run_dir.remove_summary()?;
-        run_dir.write_config(config)?;
         Ok(Standing {
             lock,
             learner,
             origin: None,
             control,
-            resumed: Some(progress.step),
+            resumed: Some(Resumed {
+                step: progress.step,
+                changed,
+                seen: std::mem::take(&mut progress.data),
+            }),
             progress,
         })
+    }
+
+    /// Refuses to write where another process has trained since this one saw the checkpoints `seen`: preparing data may
+    /// take long.
+    fn refuse_newer_work(self, seen: &[u64]) -> Result<()> {
+        if kept(self.run_dir)? == seen {
+            return Ok(());
+        }
+        Err(Error::Foreign(format!(
+            "{}: another process has trained here meanwhile; start again to go on from there",
+            self.run_dir.path().display()
+        )))
     }
 
     /// Opens the files of records: empty ones, or those of a run that goes on after step `resumed`.
@@ -130,14 +183,17 @@ impl Setting<'_> {
                 watch: Watch::new(&config.diagnosis),
                 last: Last::default(),
                 best: None,
+                seconds: 0.0,
             });
         };
         // It cuts off the records of later steps: nothing is read before.
         let (jsonl, _) = JsonlSink::open_for_resume(&metrics, step)?;
+        let history = History::read(&metrics)?;
         Ok(Written {
             sinks: self.sinks(jsonl, resumed),
             watch: Watch::resume(&config.diagnosis, &metrics)?,
-            last: Last::read(run_dir, config, bytes_per_token)?,
+            last: Last::of(&history, config, bytes_per_token),
+            seconds: history.seconds(),
             best: match config.checkpoint.keep_best {
                 true => run_dir.best()?,
                 false => None,
@@ -171,6 +227,14 @@ impl Setting<'_> {
         let from = RunDir::new(Path::new(&init.from));
         let checkpoint = from.checkpoint(CheckpointChoice::Latest)?;
         let origin = format!("{} at step {}", init.from, checkpoint.step());
+        let seen = RunProgress::read(&checkpoint)?.data;
+        if let Some(own) = OwnTokenizer::of_run(&from, &seen)? {
+            own.check(
+                self.source,
+                &config.data,
+                &format!("init.from {}: the data", init.from),
+            )?;
+        }
         let model = load_first_model(&checkpoint, &config.model, &device, listed.precision)?;
         Ok((model, Some(origin)))
     }

@@ -2,6 +2,7 @@
 
 mod costs;
 mod report;
+mod same_data;
 mod worker;
 
 use std::num::NonZeroUsize;
@@ -17,6 +18,7 @@ use crate::cli::SweepArgs;
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::planned::PlannedSweep;
+use crate::run_name;
 use crate::terminal;
 
 /// Executes a sweep, or lists what it would cost.
@@ -34,13 +36,21 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
         true => Mode::Quiet,
         false => Mode::Auto,
     };
-    let writer = SweepWriter::open(&out_dir(args), &sweep.file, &sweep.base)?;
+    interrupt::listen()?;
+    let out = out_dir(args);
+    let has_begun = out.join("sweep.toml").is_file();
+    if !has_begun {
+        // What is missing is found before there is a directory that another sweep could not have.
+        // All data is prepared before the first run, so that two at a time do not prepare the same corpus.
+        sweep.with_data(mode, &mut |_, _, _| {})?;
+    }
+    let writer = SweepWriter::open(&out, &sweep.file, &sweep.base)?;
     if args.retry {
         writer.retry_failed()?;
     }
-    interrupt::listen()?;
-    // Before the first run, so that two at a time do not prepare the same corpus.
-    sweep.with_data(mode, &mut |_, _, _| {})?;
+    if has_begun {
+        same_data::check(&sweep, writer.dir(), mode)?;
+    }
     interrupt::hold();
     let end = train(&sweep, &writer, args.parallel, mode)?;
     let report = Report::of(writer.dir())?;
@@ -54,8 +64,7 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
 
 /// Returns `--out`, or runs/NAME after the file's name.
 fn out_dir(args: &SweepArgs) -> PathBuf {
-    let name = args.file.file_stem().unwrap_or(args.file.as_os_str());
-    let default = || Path::new("runs").join(name);
+    let default = || Path::new("runs").join(run_name::of_config(&args.file));
     args.out.clone().unwrap_or_else(default)
 }
 

@@ -21,6 +21,8 @@ const WIDTH: usize = 80;
 /// The results of a sweep.
 pub(super) struct Report {
     results: Results,
+    /// What each run has come to, by its summary; none of a run that has not ended.
+    verdicts: Vec<Option<String>>,
     /// Of the final loss with the summed learning rate, where both differ between at least three runs.
     correlation: Option<RankCorrelation>,
 }
@@ -39,7 +41,12 @@ impl Report {
             .filter(|row| row.status == Status::Finished)
             .filter_map(|row| Some((row.number(LR_SUM)?, row.number(LOSS)?)));
         let (sums, losses): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        let verdicts = results.rows.iter().map(|row| {
+            let summary = RunDir::new(&dir.run_dir(&row.run)).summary()?;
+            Ok(summary["verdict"].as_str().map(str::to_owned))
+        });
         Ok(Self {
+            verdicts: verdicts.collect::<Result<_>>()?,
             correlation: rank_correlation(&sums, &losses).ok(),
             results,
         })
@@ -57,9 +64,12 @@ impl Report {
         Ok(())
     }
 
-    /// Returns the rows, and how final loss and summed learning rate are correlated.
+    /// Returns the rows with their verdicts, and how final loss and summed learning rate are correlated.
     pub(super) fn to_json(&self) -> Value {
         let mut object = self.results.to_json();
+        for (index, verdict) in self.verdicts.iter().enumerate() {
+            object["runs"][index]["verdict"] = json!(verdict);
+        }
         object["spearman"] = json!(self.correlation.map(|found| {
             json!({
                 "x": LR_SUM,
@@ -107,18 +117,20 @@ impl Report {
         let keys = &self.results.keys[..keys];
         let mut header = vec!["run"];
         header.extend(keys.iter().map(|key| key.rsplit('.').next().unwrap_or(key)));
-        header.extend(["status", "lr sum", "val loss"]);
+        header.extend(["status", "verdict", "lr sum", "val loss"]);
         let mut table = Table::new(&header).left(0);
-        let mut rows: Vec<&Row> = self.results.rows.iter().collect();
+        let mut rows: Vec<(&Row, &Option<String>)> =
+            self.results.rows.iter().zip(&self.verdicts).collect();
         let loss = |row: &Row| row.number(LOSS).unwrap_or(f64::INFINITY);
-        rows.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
-        for row in rows {
+        rows.sort_by(|(a, _), (b, _)| loss(a).total_cmp(&loss(b)));
+        for (row, verdict) in rows {
             let mut cells = vec![row.run.name.clone()];
             cells.extend(
                 keys.iter()
                     .map(|key| row.set(key).map_or(String::new(), word)),
             );
             cells.push(row.status.word().to_owned());
+            cells.push(verdict.clone().unwrap_or_default());
             cells.push(or_missing(row.number(LR_SUM), |sum| significant(sum, 4)));
             cells.push(or_missing(row.number(LOSS), |loss| significant(loss, 5)));
             table.row(cells);

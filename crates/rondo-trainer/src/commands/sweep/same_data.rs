@@ -1,0 +1,94 @@
+//! Runs of one sweep are compared: those that are still to begin must have the tokens of those that have begun.
+
+use rondo_data::{CorpusIdentity, DataConfig, DataError, Source};
+use rondo_metrics::Mode;
+use rondo_sweep::{Planned, SweepDir};
+
+use crate::cli::CheckpointChoice;
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::planned::PlannedSweep;
+use crate::progress::RunProgress;
+use crate::run_dir::RunDir;
+use crate::terminal;
+
+/// A text as the first run of a sweep that was trained on it has seen it.
+struct Seen<'a> {
+    data: &'a DataConfig,
+    run: &'a str,
+    corpus: CorpusIdentity,
+}
+
+/// Opens the data of every run, so that it is prepared once, and compares that of runs to come with what others have
+/// been trained on. Changed text is told of.
+///
+/// # Errors
+///
+/// Where data cannot be opened, or has become other tokens than those of the runs that have begun.
+pub(super) fn check(sweep: &PlannedSweep, dir: &SweepDir, mode: Mode) -> Result<()> {
+    let mut seen: Vec<Seen<'_>> = Vec::new();
+    let mut to_come = Vec::new();
+    for (run, config) in &sweep.runs {
+        match corpus_of(dir, run)? {
+            Some(corpus) if !seen.iter().any(|one| *one.data == config.data) => seen.push(Seen {
+                data: &config.data,
+                run: &run.name,
+                corpus,
+            }),
+            Some(_) => {}
+            None => to_come.push(run.index),
+        }
+    }
+    let mut compared = Ok(());
+    sweep.with_data(mode, &mut |run, config, source| {
+        if to_come.contains(&run.index) && compared.is_ok() {
+            compared = compare(&mut seen, config, source);
+        }
+    })?;
+    compared
+}
+
+/// Compares the data of a run to come; what is told once is taken for seen.
+fn compare(seen: &mut [Seen<'_>], config: &RunConfig, source: &Source) -> Result<()> {
+    let Source::Text(text) = source else {
+        return Ok(());
+    };
+    let Some(before) = seen.iter_mut().find(|one| *one.data == config.data) else {
+        return Ok(());
+    };
+    let now = text.identity();
+    let Some(change) = before.corpus.difference(&now) else {
+        return Ok(());
+    };
+    if before.corpus.tokenizer_hash != now.tokenizer_hash {
+        return Err(DataError::Corpus(format!(
+            "data: the text has other tokens than the runs of this sweep that have begun, as {}: {change}; give \
+             it back the text or the tokenizer that they had, or start a sweep with another --out",
+            before.run
+        ))
+        .into());
+    }
+    terminal::note(&format!(
+        "warning: the data has changed since {} was trained: {change}",
+        before.run
+    ));
+    before.corpus = now;
+    Ok(())
+}
+
+/// Returns the text that a run was trained on; none where it has not begun, or knows of none.
+fn corpus_of(dir: &SweepDir, run: &Planned) -> Result<Option<CorpusIdentity>> {
+    let path = dir.run_dir(run);
+    if rondo_checkpoint::list(&path)?.is_empty() {
+        return Ok(None);
+    }
+    // A damaged checkpoint is told of when the run goes on.
+    let Ok(checkpoint) = RunDir::new(&path).checkpoint(CheckpointChoice::Latest) else {
+        return Ok(None);
+    };
+    let mut seen = RunProgress::read(&checkpoint)?.data;
+    Ok(match seen.is_empty() {
+        true => None,
+        false => Some(seen.swap_remove(0)),
+    })
+}

@@ -1,0 +1,87 @@
+//! What it means for a run when a key of its configuration changes.
+
+/// What depends on a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bearing {
+    /// No number of the run: where it computes, what it keeps and where.
+    Output,
+    /// How far it goes.
+    Budget,
+    /// What is measured, and when the run stops itself.
+    Watch,
+    /// The steps to come.
+    Course,
+    /// Every step: model, data, optimizer, batches, seed.
+    Identity,
+}
+
+/// The keys that a resume may change; all others are the run's identity. A section ends with a dot.
+const KEYS: [(&str, Bearing); 13] = [
+    ("device.precision", Bearing::Course),
+    ("device.", Bearing::Output),
+    ("metrics.", Bearing::Output),
+    ("checkpoint.", Bearing::Output),
+    ("data.cache", Bearing::Output),
+    ("model.recurrence.recompute", Bearing::Output),
+    ("train.steps", Bearing::Budget),
+    ("train.tokens", Bearing::Budget),
+    ("train.log_every", Bearing::Watch),
+    ("eval.", Bearing::Watch),
+    ("diagnosis.", Bearing::Watch),
+    ("train.clip", Bearing::Course),
+    ("schedule.", Bearing::Course),
+];
+
+impl Bearing {
+    /// Returns what depends on a dotted key.
+    pub(super) fn of(key: &str) -> Self {
+        let covers = |known: &str| match known.ends_with('.') {
+            true => key.starts_with(known) || key == known.trim_end_matches('.'),
+            false => key == known,
+        };
+        let found = KEYS.iter().find(|(known, _)| covers(known));
+        found.map_or(Self::Identity, |(_, bearing)| *bearing)
+    }
+
+    /// Returns whether a run may go on with another value.
+    pub(super) fn may_change(self) -> bool {
+        self != Self::Identity
+    }
+
+    /// Returns whether a finished run with another value is another run than the one that is asked for.
+    pub(super) fn matters_at_the_end(self) -> bool {
+        self != Self::Output
+    }
+
+    /// Returns whether a run that is started with the key set is called after it: what is computed depends on it,
+    /// not only how far or what is seen of it.
+    pub(super) fn names_a_run(self) -> bool {
+        matches!(self, Self::Course | Self::Identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_cover_their_keys_and_nothing_else() {
+        for (key, bearing) in [
+            ("device.threads", Bearing::Output),
+            ("device.precision", Bearing::Course),
+            ("data.cache", Bearing::Output),
+            ("data.paths", Bearing::Identity),
+            ("model.recurrence.recompute", Bearing::Output),
+            ("model.recurrence.mean", Bearing::Identity),
+            ("train.steps", Bearing::Budget),
+            ("train.batch", Bearing::Identity),
+            ("eval.recurrence", Bearing::Watch),
+            ("diagnosis.divergence.policy", Bearing::Watch),
+            ("schedule.shape.kind", Bearing::Course),
+            ("metrics", Bearing::Output),
+            ("metricsx.a", Bearing::Identity),
+        ] {
+            assert_eq!(Bearing::of(key), bearing, "{key}");
+        }
+    }
+}
