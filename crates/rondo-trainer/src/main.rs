@@ -50,6 +50,7 @@ mod pictures;
 mod plan;
 mod planned;
 mod progress;
+mod prompting;
 mod record;
 mod run_dir;
 mod source;

@@ -12,6 +12,7 @@ use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
+use crate::prompting::PromptingArgs;
 use crate::run_dir::RunDir;
 use crate::terminal;
 use crate::weights::load_model;
@@ -109,6 +110,7 @@ impl<'a> OpenRun<'a> {
         &self,
         tokens: Option<&Path>,
         prompt: Option<&str>,
+        prompting: PromptingArgs,
     ) -> Result<Vec<Vec<u32>>> {
         let (rows, source) = match (tokens, prompt) {
             (Some(path), _) => {
@@ -116,9 +118,8 @@ impl<'a> OpenRun<'a> {
                 (rows, path.display().to_string())
             }
             (None, text) => {
-                let row = self
-                    .tokenizer("--prompt")?
-                    .encode(text.unwrap_or_default())?;
+                let tokenizer = self.reader("--prompt", prompting)?;
+                let row = tokenizer.encode_prompt(text.unwrap_or_default())?;
                 (vec![row], "--prompt".to_owned())
             }
         };

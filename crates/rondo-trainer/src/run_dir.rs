@@ -4,14 +4,18 @@
 //! config.toml   the resolved configuration       metrics.jsonl   the source of truth
 //! run.json      argv, versions, device, host     tensorboard/    the same metrics
 //! summary.json  the result, once finished        checkpoints/    step-00000400/, …, latest
-//! tokenizer.json  how its text became tokens, where it has any
+//! tokenizer.json  how its text became tokens, where it has any; what stands beside it: [`companions`]
 //! ```
+
+pub(crate) mod companions;
 
 use std::path::{Path, PathBuf};
 
 use rondo_checkpoint::{Checkpoint, RunLock, Which, atomic_write, is_leftover, open};
-use rondo_data::Tokenizer;
+use rondo_data::{EndOfText, Tokenizer};
+use rondo_reference::SpecialTokens;
 
+use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
 use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -96,8 +100,12 @@ impl RunDir {
             SUMMARY_FILE,
             "run.json",
             TOKENIZER_FILE,
+            SPECIAL_FILE,
             CONFIG_FILE,
-        ] {
+        ]
+        .into_iter()
+        .chain(COMPANIONS)
+        {
             let path = self.path.join(entry);
             let removed = if path.is_dir() {
                 std::fs::remove_dir_all(&path)
@@ -146,16 +154,22 @@ impl RunDir {
     ///
     /// Where the file is there and is not a tokenizer.
     pub(crate) fn tokenizer(&self) -> Result<Option<Tokenizer>> {
-        let path = self.tokenizer_path();
-        Ok(path.map(|path| Tokenizer::load(&path)).transpose()?)
+        let Some(path) = self.tokenizer_path() else {
+            return Ok(None);
+        };
+        let special = self.special_tokens()?.unwrap_or_default();
+        Ok(Some(Tokenizer::load_with(&path, end_of_text(&special))?))
     }
 
-    /// Writes the run's tokenizer.
+    /// Writes the run's tokenizer, with the file beside it that names its end of text where needed.
     ///
     /// # Errors
     ///
     /// Where the file cannot be written.
     pub(crate) fn write_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
+        if let Some(text) = tokenizer.config_file() {
+            atomic_write(&self.path.join(TOKENIZER_CONFIG_FILE), &text)?;
+        }
         let text = tokenizer.file()?;
         Ok(atomic_write(&self.path.join(TOKENIZER_FILE), &text)?)
     }
@@ -261,4 +275,11 @@ impl RunDir {
         let losses = ValidationLosses::of(self)?;
         Ok(losses.lowest(kept.iter().map(|entry| entry.step)))
     }
+}
+
+/// Returns what decides which token ends a text for the tokenizer of a model with these special tokens.
+pub(crate) fn end_of_text(special: &SpecialTokens) -> EndOfText<'static> {
+    let eos = special.eos_token_id.as_ref();
+    let eos = eos.and_then(|ids| ids.as_slice().first().copied());
+    eos.map_or(EndOfText::Found, EndOfText::OrElse)
 }
