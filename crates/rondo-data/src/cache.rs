@@ -124,13 +124,18 @@ fn key(
     val_fraction: f64,
     max_bytes: Option<u64>,
 ) -> Result<String, DataError> {
+    let kind = match tokenizer {
+        // The end of its texts is in the hash below.
+        TokenizerConfig::File { path, .. } => format!("File {{ path: {path:?} }}"),
+        other => format!("{other:?}"),
+    };
     let mut parts = vec![
         FORMAT.to_owned(),
-        format!("{val_fraction:?} {max_bytes:?} {tokenizer:?}"),
+        format!("{val_fraction:?} {max_bytes:?} {kind}"),
     ];
-    if let TokenizerConfig::File { path } = tokenizer {
-        let hash = Tokenizer::load(Path::new(path))?.hash();
-        parts.push(blake3::Hash::from_bytes(hash).to_string());
+    if let TokenizerConfig::File { path, end_of_text } = tokenizer {
+        let tokenizer = Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())?;
+        parts.push(blake3::Hash::from_bytes(tokenizer.hash()).to_string());
     }
     if let CorpusSource::Paths { json_field, .. } = source {
         parts.push(json_field.clone());
@@ -196,6 +201,53 @@ mod tests {
             assert!(open(&bpe).expect("good texts").1);
             fs::write(folder.join("text/five"), "five").expect("writable");
             assert!(open(&bytes).expect("good texts").1);
+        });
+    }
+
+    #[test]
+    fn another_end_of_text_is_other_data_and_comes_back_from_the_folder() {
+        with_texts(|folder| {
+            let path = folder.join("tokenizer.json").display().to_string();
+            // The file of bytes with a second special token, which stands for the letter a.
+            let bytes = Tokenizer::bytes();
+            let json = bytes.file().expect("the library writes it");
+            let mut file: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+            let mut token = file["added_tokens"][0].clone();
+            token["id"] = 97.into();
+            token["content"] = "a".into();
+            file["added_tokens"] = serde_json::json!([token, file["added_tokens"][0]]);
+            fs::write(&path, file.to_string()).expect("writable");
+            let ending = |end_of_text: Option<&str>| {
+                let tokenizer = TokenizerConfig::File {
+                    path: path.clone(),
+                    end_of_text: end_of_text.map(str::to_owned),
+                };
+                open(&config(folder, tokenizer)).expect("good texts")
+            };
+            let (found, _) = ending(None);
+            assert_eq!(found.tokenizer().end_of_text(), 256);
+            assert!(!ending(Some("<|endoftext|>")).1, "the same end of text");
+            for again in [false, true] {
+                let (named, prepared) = ending(Some("a"));
+                assert_ne!(prepared, again);
+                assert_eq!(named.tokenizer().end_of_text(), 97);
+                assert_ne!(named.tokenizer().hash(), found.tokenizer().hash());
+                assert_ne!(named.folder(), found.folder());
+                let ends = |data: &TextData| {
+                    let batches = data.val_batches(1, 4, None).expect("long enough");
+                    batches
+                        .iter()
+                        .flat_map(|batch| batch.targets.clone())
+                        .any(|id| id == 256)
+                };
+                assert!(ends(&found) && !ends(&named));
+            }
+            fs::write(
+                folder.join("tokenizer_config.json"),
+                r#"{"eos_token": "a"}"#,
+            )
+            .expect("writable");
+            assert_eq!(ending(None).0.folder(), ending(Some("a")).0.folder());
         });
     }
 

@@ -80,6 +80,10 @@ pub enum TokenizerConfig {
     File {
         /// The file.
         path: String,
+        /// The token that ends a text; by default `eos_token` of the `tokenizer_config.json` beside
+        /// the file, else the first of the known names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        end_of_text: Option<String>,
     },
 }
 
@@ -269,7 +273,12 @@ impl TokenizerConfig {
                     report("tokenizer.vocab_size", message);
                 }
             }
-            Self::File { path } => not_empty("tokenizer.path", path, report),
+            Self::File { path, end_of_text } => {
+                not_empty("tokenizer.path", path, report);
+                if let Some(name) = end_of_text {
+                    not_empty("tokenizer.end_of_text", name, report);
+                }
+            }
         }
     }
 }

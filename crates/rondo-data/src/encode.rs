@@ -125,7 +125,7 @@ pub fn encode_source(
     let (mut tokens, mut bytes) = (Vec::new(), 0);
     corpus.for_each(None, &mut |_, _| Ok(()), &mut |document| {
         if max_tokens.is_none_or(|most| tokens.len() < most) {
-            tokens.extend(tokenizer.encode(document)?);
+            tokens.extend(tokenizer.encode_prompt(document)?);
             tokens.push(tokenizer.end_of_text());
             bytes += document.len() as u64;
         }

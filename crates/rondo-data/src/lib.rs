@@ -10,7 +10,7 @@
 //! * [`config`]: the `[data]` section, and every rule it has to keep
 //! * [`source`]: one enum over text and tasks
 //! * from text: [`corpus`] (paths to files), `documents` (files to documents), [`dependencies`] (the corpus that
-//!   every build already has), `split` (training and validation), [`tokenizer`] (text to ids) and `bpe` (trains
+//!   every build already has), `split` (training and validation), [`tokenizer`] (text to ids, and which token ends a text) and `bpe` (trains
 //!   one), [`shards`] (token files), `encode` (documents to a token file), `prepared` (a folder of them),
 //!   [`mod@prepare`] (corpus to folder), `cache` (not twice), `order` (which window is which row), [`text`]
 //!   (windows to batches), `identity` (what tells one corpus from another); [`token_rows`] (tokens handed in for evaluation)
@@ -62,4 +62,4 @@ pub use tasks::curriculum::{Curriculum, CurriculumState};
 pub use tasks::group::Group;
 pub use text::TextData;
 pub use token_rows::read_tokens;
-pub use tokenizer::Tokenizer;
+pub use tokenizer::{EndOfText, Tokenizer};

@@ -17,7 +17,7 @@ use crate::encode::{Encoded, Encoder, pieces};
 use crate::error::DataError;
 use crate::prepared::{CorpusInfo, INFO_FILE, TOKENIZER_FILE, TRAIN_FILE, VAL_FILE};
 use crate::split::{Part, Split, Survey};
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{CONFIG_FILE, Tokenizer};
 
 /// A tokenizer is trained on this many bytes of text for each token of its vocabulary, spread
 /// evenly over the training part; more would change few merges and cost time.
@@ -118,6 +118,9 @@ impl Preparation<'_> {
         if let Some(json) = tokenizer.json() {
             write(&self.folder.join(TOKENIZER_FILE), json)?;
         }
+        if let Some(json) = tokenizer.config_file() {
+            write(&self.folder.join(CONFIG_FILE), &json)?;
+        }
         let (train, val) = self.encode(&tokenizer, &split, text_bytes)?;
         let whole_default = *sources == CorpusSource::Dependencies && self.max_bytes.is_none();
         let cut = split.count(|part| matches!(part, Part::Both { .. }));
@@ -176,7 +179,9 @@ impl Preparation<'_> {
     ) -> Result<Tokenizer, DataError> {
         match config {
             TokenizerConfig::Bytes {} => Ok(Tokenizer::bytes()),
-            TokenizerConfig::File { path } => Tokenizer::load(Path::new(path)),
+            TokenizerConfig::File { path, end_of_text } => {
+                Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())
+            }
             TokenizerConfig::Bpe { vocab_size } => {
                 let words = self.sample_words(split, vocab_size * SAMPLE_BYTES_PER_TOKEN)?;
                 let progress = &mut *self.progress;

@@ -1,10 +1,11 @@
 //! A prepared folder: its files, and what it says of itself.
 //!
 //! ```text
-//! tokenizer.json   absent for bytes
-//! train.tokens     the training tokens, every document followed by the end-of-text token
-//! val.tokens       the validation tokens, likewise
-//! corpus.json      CorpusInfo
+//! tokenizer.json         absent for bytes
+//! tokenizer_config.json  which token ends a text, where more than a known name decided
+//! train.tokens           the training tokens, every document followed by the end-of-text token
+//! val.tokens             the validation tokens, likewise
+//! corpus.json            CorpusInfo
 //! ```
 
 use serde::{Deserialize, Serialize};

@@ -1,38 +1,38 @@
 //! Text to token ids and back: single bytes, or a `tokenizer.json`.
 
+mod beside;
+mod end_of_text;
+mod prompts;
+
 use std::borrow::Cow;
 use std::fs;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use self::beside::Beside;
+pub(crate) use self::beside::CONFIG_FILE;
+pub(crate) use self::end_of_text::END_OF_TEXT;
+pub use self::end_of_text::EndOfText;
+use self::end_of_text::Ending;
 use crate::bpe;
 use crate::error::DataError;
 
 /// Largest `tokenizer.json` that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// The token that ends every document of a tokenizer trained here.
-pub(crate) const END_OF_TEXT: &str = "<|endoftext|>";
-
-/// What other tokenizers call the end of a text, in order of preference.
-const END_OF_TEXT_NAMES: [&str; 7] = [
-    END_OF_TEXT,
-    "<|end_text|>",
-    "<|end_of_text|>",
-    "</s>",
-    "<eos>",
-    "[SEP]",
-    "<|im_end|>",
-];
-
 /// A tokenizer with the hash that ties token files to it.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     kind: Kind,
     vocab_size: usize,
-    end_of_text: u32,
+    ending: Ending,
+    beside: Beside,
     hash: [u8; 32],
+    /// Whether the names of special tokens in a text stand for these tokens.
+    special: bool,
+    /// Tokens in front of every text.
+    opening: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,24 +51,49 @@ impl Tokenizer {
         Self {
             kind: Kind::Bytes,
             vocab_size: 257,
-            end_of_text: 256,
+            ending: Ending {
+                id: 256,
+                named: false,
+                first_known: Some(256),
+                others: Vec::new(),
+            },
+            beside: Beside::default(),
             hash: *blake3::hash(b"rondo tokenizer: 256 bytes and the end of a text").as_bytes(),
+            special: false,
+            opening: Vec::new(),
         }
     }
 
     /// Loads a `tokenizer.json`; the file that [`Tokenizer::file`] gives for bytes makes the
-    /// tokenizer of bytes again.
+    /// tokenizer of bytes again. A text ends as [`EndOfText::Found`] says.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is larger than [`MAX_FILE_BYTES`], is not a tokenizer, or has
-    /// no token that ends a text.
+    /// As [`Tokenizer::load_with`].
     pub fn load(path: &Path) -> Result<Self, DataError> {
+        Self::load_with(path, EndOfText::Found)
+    }
+
+    /// Loads a `tokenizer.json`, where `end_of_text` decides which token ends a text.
+    ///
+    /// # Errors
+    ///
+    /// When the file or the `tokenizer_config.json` beside it cannot be read, is larger than
+    /// [`MAX_FILE_BYTES`] or not of its kind, or when no token ends a text.
+    pub fn load_with(path: &Path, end_of_text: EndOfText<'_>) -> Result<Self, DataError> {
         let json = read_capped(path)?;
-        if json == bpe::bytes_file()? {
-            return Ok(Self::bytes());
+        let is_bytes = json == bpe::bytes_file()?;
+        let beside = match end_of_text {
+            EndOfText::Named(_) => Beside::default(),
+            _ => beside::read(path)?,
+        };
+        let loaded = Self::from_parts(&path.display().to_string(), json, beside, end_of_text)?;
+        let bytes = Self::bytes();
+        if is_bytes && loaded.end_of_text() == bytes.end_of_text() {
+            let beside = loaded.beside;
+            return Ok(Self { beside, ..bytes });
         }
-        Self::from_json(&path.display().to_string(), json)
+        Ok(loaded)
     }
 
     /// Returns the vocabulary size of a `tokenizer.json`, whether or not a token ends a text.
@@ -83,6 +108,15 @@ impl Tokenizer {
 
     /// Loads the text of a `tokenizer.json`; `name` stands in messages.
     pub(crate) fn from_json(name: &str, json: Vec<u8>) -> Result<Self, DataError> {
+        Self::from_parts(name, json, Beside::default(), EndOfText::Found)
+    }
+
+    fn from_parts(
+        name: &str,
+        json: Vec<u8>,
+        beside: Beside,
+        end_of_text: EndOfText<'_>,
+    ) -> Result<Self, DataError> {
         let refuse = |message: String| DataError::Tokenizer {
             name: name.to_owned(),
             message,
@@ -95,20 +129,20 @@ impl Tokenizer {
         let unlimited = guarded(|| inner.with_truncation(None).map(|_| ()));
         unlimited.map_err(&refuse)?;
 
-        let vocab_size = vocab_size(&inner);
-        let end_of_text = END_OF_TEXT_NAMES
-            .iter()
-            .find_map(|name| inner.token_to_id(name))
-            .ok_or_else(|| {
-                refuse(format!(
-                    "no token ends a text; one of {} is needed",
-                    END_OF_TEXT_NAMES.join(", ")
-                ))
-            })?;
-        Ok(Self {
-            vocab_size,
+        let ending = Ending::find(
             end_of_text,
-            hash: *blake3::hash(&json).as_bytes(),
+            &beside,
+            |name| inner.token_to_id(name),
+            |id| inner.id_to_token(id).is_some(),
+        );
+        let ending = ending.map_err(&refuse)?;
+        Ok(Self {
+            vocab_size: vocab_size(&inner),
+            hash: hash(&json, &ending),
+            ending,
+            beside,
+            special: false,
+            opening: Vec::new(),
             kind: Kind::File {
                 name: name.to_owned(),
                 json,
@@ -124,7 +158,7 @@ impl Tokenizer {
 
     /// Returns the token that ends a text.
     pub fn end_of_text(&self) -> u32 {
-        self.end_of_text
+        self.ending.id
     }
 
     /// Returns what the token that ends a text is called.
@@ -132,12 +166,34 @@ impl Tokenizer {
         match &self.kind {
             Kind::Bytes => END_OF_TEXT.to_owned(),
             Kind::File { inner, .. } => inner
-                .id_to_token(self.end_of_text)
+                .id_to_token(self.ending.id)
                 .unwrap_or_else(|| END_OF_TEXT.to_owned()),
         }
     }
 
-    /// Returns the BLAKE3 hash of the file, or a constant for bytes.
+    /// Returns which token was taken to end a text where several could be meant and nothing but the
+    /// list of known names decided; `None` where there is no doubt.
+    pub fn doubt(&self) -> Option<String> {
+        let others = self.ending.others.join(", ");
+        (!others.is_empty()).then(|| {
+            let taken = self.end_of_text_name();
+            format!(
+                "the tokenizer has {taken} and {others}, which all could end a text: {taken} is taken; \
+                 end_of_text in data.tokenizer, --end-of-text or eos_token in a {CONFIG_FILE} beside it \
+                 names another"
+            )
+        })
+    }
+
+    /// Returns the text of the `tokenizer_config.json` without which [`Tokenizer::load`] would not
+    /// find the token that ends a text; `None` where the known names are enough.
+    pub fn config_file(&self) -> Option<Vec<u8>> {
+        let named = self.ending.named && !matches!(self.kind, Kind::Bytes);
+        named.then(|| beside::naming(&self.end_of_text_name()))
+    }
+
+    /// Returns a hash of the file and of the token that ends a text, or a constant for bytes: the
+    /// BLAKE3 of the file alone where the list of known names would find that token, too.
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }
@@ -182,8 +238,7 @@ impl Tokenizer {
         match &self.kind {
             Kind::Bytes => {
                 for text in texts {
-                    let tokens: Vec<u32> = text.bytes().map(u32::from).collect();
-                    each(&tokens);
+                    each(&prompts::bytes_of(text, self.special));
                 }
             }
             Kind::File { name, inner, .. } => {
@@ -217,6 +272,18 @@ impl Tokenizer {
         }
     }
 
+    /// Returns the text of tokens as [`Tokenizer::decode`] does; tokens beyond the vocabulary, which a
+    /// model's larger embedding may have, vanish, too.
+    ///
+    /// # Errors
+    ///
+    /// When the tokenizer of a file fails.
+    pub fn decode_known(&self, tokens: &[u32]) -> Result<String, DataError> {
+        let known = |id: &u32| (*id as usize) < self.vocab_size;
+        let known: Vec<u32> = tokens.iter().copied().filter(known).collect();
+        self.decode(&known)
+    }
+
     /// Refuses tokens beyond the vocabulary.
     fn check(&self, tokens: &[u32]) -> Result<(), DataError> {
         let mut beyond = tokens.iter().filter(|&&id| id as usize >= self.vocab_size);
@@ -236,6 +303,17 @@ impl Tokenizer {
         };
         DataError::Tokenizer { name, message }
     }
+}
+
+/// Returns the hash of a file's text and the token that ends a text.
+fn hash(json: &[u8], ending: &Ending) -> [u8; 32] {
+    if ending.first_known == Some(ending.id) {
+        return *blake3::hash(json).as_bytes();
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(json);
+    hasher.update(format!("\nend of text {}", ending.id).as_bytes());
+    *hasher.finalize().as_bytes()
 }
 
 /// Returns the tokens that are bytes.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::bounded;
 use crate::error::ReferenceError;
+use crate::names::may_be_derived;
 
 /// All tensors in one file.
 const WHOLE: &str = "model.safetensors";
@@ -65,10 +66,16 @@ impl Archive {
         })
     }
 
+    /// Opens the shards of an index. The index may list a derived tensor that is in no shard, and a
+    /// shard may hold one that is not listed: what saves a model often leaves it out of one place.
     fn of_index(dir: &Path, index: &Path) -> Result<Self, ReferenceError> {
         let weight_map = read_index(index)?;
         let refuse = |message: String| ReferenceError::malformed(index, message);
-        let shards: BTreeSet<&str> = weight_map.values().map(String::as_str).collect();
+        let listed = weight_map.iter();
+        let shards: BTreeSet<&str> = listed
+            .filter(|(name, shard)| !may_be_derived(name) || dir.join(shard).is_file())
+            .map(|(_, shard)| shard.as_str())
+            .collect();
         let mut entries = BTreeMap::new();
         let mut files = vec![index.to_owned()];
         for shard in shards {
@@ -87,6 +94,7 @@ impl Archive {
                             "tensor {name} is in {shard}, not in {place}"
                         )));
                     }
+                    None if may_be_derived(&name) => {}
                     None => {
                         return Err(refuse(format!("tensor {name} of {shard} is not listed")));
                     }
@@ -98,7 +106,7 @@ impl Archive {
         }
         match weight_map
             .iter()
-            .find(|(name, _)| !entries.contains_key(*name))
+            .find(|(name, _)| !entries.contains_key(*name) && !may_be_derived(name))
         {
             Some((name, shard)) => Err(refuse(format!("tensor {name} is not in {shard}"))),
             None => Ok(Self { entries, files }),

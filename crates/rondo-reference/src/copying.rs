@@ -5,11 +5,25 @@ use std::io::{self, Read, Write};
 use crate::archive::Entry;
 use crate::element::Element;
 use crate::error::ReferenceError;
+use crate::vanished::Vanished;
 
 /// Numbers that are converted at once where order does not change.
 const CHUNK: usize = 1 << 16;
 /// Rows of the result that are gathered at once from a transposed matrix: a cache line of f32.
 const ROWS: usize = 16;
+
+/// What becomes of the numbers of a tensor on their way.
+#[derive(Clone, Copy)]
+pub(crate) struct Conversion<'a> {
+    /// The type that they are written as.
+    pub(crate) element: Element,
+    /// Whether a matrix is transposed.
+    pub(crate) transposed: bool,
+    /// What they are divided by, if by anything.
+    pub(crate) divisor: Option<f64>,
+    /// Where those that become 0 are counted.
+    pub(crate) vanished: &'a Vanished,
+}
 
 /// A tensor in a file, and the type of its numbers.
 pub(crate) struct Source<'a> {
@@ -24,38 +38,36 @@ impl Source<'_> {
         Some(Source { entry, element })
     }
 
-    /// Writes the tensor as `element`, a matrix transposed where `transposed`.
+    /// Writes the tensor.
     ///
     /// Memory: a block of numbers; the whole tensor as stored where it is transposed.
     ///
     /// # Errors
     ///
     /// Where the file or `out` fails; with a [`ReferenceError`] inside where a number is not
-    /// finite or beyond the range of `element`.
-    fn copy(&self, element: Element, transposed: bool, out: &mut dyn Write) -> io::Result<()> {
+    /// finite or beyond the range of the type that is written.
+    fn copy(&self, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
         match *self.entry.located.shape.as_slice() {
-            [rows, cols] if transposed => self.copy_transposed(element, rows, cols, out),
-            _ => self.copy_in_order(element, out),
+            [rows, cols] if into.transposed => self.copy_transposed(into, rows, cols, out),
+            _ => self.copy_in_order(into, out),
         }
     }
 
-    fn copy_in_order(&self, element: Element, out: &mut dyn Write) -> io::Result<()> {
+    fn copy_in_order(&self, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let size = into.element.size();
         let mut file = self.open()?;
         let mut left = self.count();
         let mut stored = vec![0; CHUNK.min(left) * self.element.size()];
-        let mut written = vec![0; CHUNK.min(left) * element.size()];
+        let mut written = vec![0; CHUNK.min(left) * size];
         while left > 0 {
             let count = CHUNK.min(left);
             let stored = &mut stored[..count * self.element.size()];
             self.fill(&mut file, stored)?;
-            let written = &mut written[..count * element.size()];
+            let written = &mut written[..count * size];
             let numbers = stored.chunks_exact(self.element.size());
             let first = self.count() - left;
-            for (i, (number, place)) in numbers
-                .zip(written.chunks_exact_mut(element.size()))
-                .enumerate()
-            {
-                self.put(element, number, first + i, place)?;
+            for (i, (number, place)) in numbers.zip(written.chunks_exact_mut(size)).enumerate() {
+                self.put(into, number, first + i, place)?;
             }
             out.write_all(written)?;
             left -= count;
@@ -65,12 +77,12 @@ impl Source<'_> {
 
     fn copy_transposed(
         &self,
-        element: Element,
+        into: Conversion<'_>,
         rows: usize,
         cols: usize,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let (from, to) = (self.element.size(), element.size());
+        let (from, to) = (self.element.size(), into.element.size());
         let mut stored = vec![0; self.count() * from];
         self.fill(&mut self.open()?, &mut stored)?;
         let mut block = vec![0; ROWS.min(cols) * rows * to];
@@ -81,7 +93,7 @@ impl Source<'_> {
                     let position = row * cols + first + col;
                     let number = &stored[position * from..(position + 1) * from];
                     let place = (col * rows + row) * to;
-                    self.put(element, number, position, &mut block[place..place + to])?;
+                    self.put(into, number, position, &mut block[place..place + to])?;
                 }
             }
             out.write_all(&block[..here * rows * to])?;
@@ -91,13 +103,20 @@ impl Source<'_> {
 
     fn put(
         &self,
-        element: Element,
+        into: Conversion<'_>,
         number: &[u8],
         position: usize,
         place: &mut [u8],
     ) -> io::Result<()> {
-        let value = self.element.decode(number);
+        let element = into.element;
+        let stored = self.element.decode(number);
+        let value = into
+            .divisor
+            .map_or(stored, |divisor| (f64::from(stored) / divisor) as f32);
         if value.is_finite() && element.encode(value, place).is_some() {
+            if is_zero(element.decode(place)) && !is_zero(stored) {
+                into.vanished.add(&self.entry.located.name, stored);
+            }
             return Ok(());
         }
         let (path, tensor) = (self.entry.file.clone(), self.entry.located.name.clone());
@@ -138,19 +157,19 @@ impl Source<'_> {
     }
 }
 
+/// Returns whether a number is 0 or −0, by its bits: a processor may take subnormal numbers for 0.
+fn is_zero(value: f32) -> bool {
+    value.to_bits() << 1 == 0
+}
+
 /// Writes the tensor of `entry` as [`Source::copy`] does.
 ///
 /// # Errors
 ///
 /// As [`Source::copy`], and where weights cannot have the type of its numbers.
-pub(crate) fn copy(
-    entry: &Entry,
-    element: Element,
-    transposed: bool,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub(crate) fn copy(entry: &Entry, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
     match Source::new(entry) {
-        Some(source) => source.copy(element, transposed, out),
+        Some(source) => source.copy(into, out),
         None => Err(io::ErrorKind::Unsupported.into()),
     }
 }
@@ -210,9 +229,15 @@ mod tests {
     }
 
     fn copied(archive: &Archive, transposed: bool) -> io::Result<Vec<f32>> {
-        let source = Source::new(&archive.entries["w"]).expect("weights");
+        let vanished = Vanished::default();
+        let into = Conversion {
+            element: Element::F32,
+            transposed,
+            divisor: None,
+            vanished: &vanished,
+        };
         let mut bytes = Vec::new();
-        source.copy(Element::F32, transposed, &mut bytes)?;
+        copy(&archive.entries["w"], into, &mut bytes)?;
         Ok(bytes
             .chunks_exact(4)
             .map(|four| Element::F32.decode(four))

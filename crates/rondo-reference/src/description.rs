@@ -1,11 +1,13 @@
 //! Our configuration to `config.json`, and what the layout cannot express.
 
 use rondo_model::config::{BlockKind, InitScheme, InjectionKind, ModelConfig, StateInit};
+use rondo_model::depth::DepthSampler;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::element::Element;
 use crate::settings::MODEL_TYPE;
+use crate::special::SpecialTokens;
 
 /// Returns every reason why a model has no place in the layout, by its key.
 pub(crate) fn inexpressible(model: &ModelConfig) -> Vec<String> {
@@ -51,7 +53,43 @@ pub(crate) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "set".to_owned(),
         "attention without gates",
     );
+    if scaled_otherwise(model) && model.tied_head {
+        reasons.push(format!(
+            "model.init.scheme is {}, which multiplies token embeddings by 1; the reference multiplies \
+             them by the square root of d_model, and model.tied_head leaves no way to divide them by it",
+            word(&model.init.scheme)
+        ));
+    }
     reasons
+}
+
+/// Returns whether the reference multiplies token embeddings by another factor.
+fn scaled_otherwise(model: &ModelConfig) -> bool {
+    (model.embedding_scale() - there(model).embedding_scale()).abs() > f64::EPSILON
+}
+
+/// Returns a model that the layout can express as the reference has it: with the one factor on
+/// embeddings and the laws of depth that it knows.
+pub(crate) fn there(model: &ModelConfig) -> ModelConfig {
+    let mut there = model.clone();
+    there.init.scheme = InitScheme::Takase;
+    if !knows(model.recurrence.sampler) {
+        there.recurrence.sampler = DepthSampler::PoissonLognormalFilling;
+    }
+    there
+}
+
+/// Returns whether the reference draws depths by this law under the same name.
+fn knows(sampler: DepthSampler) -> bool {
+    match sampler {
+        DepthSampler::PoissonLognormalFilling
+        | DepthSampler::Fixed
+        | DepthSampler::NonRecurrent => true,
+        DepthSampler::PoissonTruncated
+        | DepthSampler::Uniform
+        | DepthSampler::Geometric
+        | DepthSampler::Full => false,
+    }
 }
 
 /// Returns what the reference would do otherwise with a model that it can express.
@@ -64,19 +102,31 @@ pub(crate) fn differences(model: &ModelConfig) -> Vec<String> {
             word(&model.state_init)
         ));
     }
+    if scaled_otherwise(model) {
+        warnings.push(format!(
+            "model.init.scheme is {}: token embeddings are written divided by the square root of \
+             d_model, by which the reference multiplies them; it draws initial states wider by the \
+             same factor",
+            word(&model.init.scheme)
+        ));
+    }
+    if !knows(model.recurrence.sampler) {
+        warnings.push(format!(
+            "model.recurrence.sampler is {}, a law that the reference does not have; sampling_scheme \
+             is written as {}, by which its model draws depths in training",
+            word(&model.recurrence.sampler),
+            word(&DepthSampler::PoissonLognormalFilling)
+        ));
+    }
     warnings
 }
 
-/// Returns the whole `config.json` of a model that the layout can express, its derived fields
-/// included: readers differ in which of them they compute.
-pub(crate) fn describe(model: &ModelConfig, element: Element, end_of_text: Option<u32>) -> Value {
+/// Returns the whole `config.json` of a model as [`there`] gives it, its derived fields included:
+/// readers differ in which of them they compute.
+pub(crate) fn describe(model: &ModelConfig, element: Element, special: &SpecialTokens) -> Value {
     let layers = model.layers;
     let depth = model.effective_depth(model.recurrence.mean);
     let std = (2.0 / (5.0 * model.d_model as f64)).sqrt();
-    let out_proj = match model.init.scheme {
-        InitScheme::Takase | InitScheme::Scaled => std / (2.0 * depth as f64).sqrt(),
-        InitScheme::Small => std,
-    };
     let mut value = json!({
         "model_type": MODEL_TYPE,
         "architectures": ["RavenForCausalLM"],
@@ -112,7 +162,7 @@ pub(crate) fn describe(model: &ModelConfig, element: Element, end_of_text: Optio
         "init_orthogonal": model.init.orthogonal,
         "init_values": {
             "std": std,
-            "out_proj": out_proj,
+            "out_proj": std / (2.0 * depth as f64).sqrt(),
             "embedding": std,
             "embed_scale": model.embedding_scale(),
         },
@@ -126,9 +176,7 @@ pub(crate) fn describe(model: &ModelConfig, element: Element, end_of_text: Optio
         "test_time_noise_type": "fixed",
         "torch_dtype": element.torch_name(),
     });
-    if let Some(id) = end_of_text {
-        value["eos_token_id"] = id.into();
-    }
+    special.describe(&mut value);
     value
 }
 
@@ -173,7 +221,8 @@ mod tests {
 
     #[test]
     fn the_published_shape_has_its_published_derived_fields() {
-        let value = describe(&published(), Element::Bf16, Some(65_505));
+        let special = SpecialTokens::ending(Some(65_505));
+        let value = describe(&published(), Element::Bf16, &special);
         let near = |key: &str, expected: f64| {
             let found = value["init_values"][key].as_f64().expect("a number");
             assert!((found / expected - 1.0).abs() < 1e-6, "{key}: {found}");
@@ -187,6 +236,51 @@ mod tests {
         assert_eq!(value["rope_base"].to_string(), "50000");
         assert_eq!(value["torch_dtype"], "bfloat16");
         assert_eq!(value["eos_token_id"], 65_505);
+    }
+
+    #[test]
+    fn a_factor_of_one_has_no_place_beside_a_tied_head_and_is_written_as_the_references() {
+        for scheme in [InitScheme::Scaled, InitScheme::Small] {
+            let mut model = published();
+            model.init.scheme = scheme;
+            let reasons = inexpressible(&model);
+            assert_eq!(reasons.len(), 1, "{reasons:?}");
+            assert!(reasons[0].contains("model.tied_head"), "{reasons:?}");
+            model.tied_head = false;
+            assert!(inexpressible(&model).is_empty());
+            assert_eq!(differences(&model).len(), 1);
+            let value = describe(&there(&model), Element::F32, &SpecialTokens::default());
+            assert_eq!(value["init_strategy"], "takase");
+            assert_eq!(value["tie_embeddings"], false);
+            let scale = value["init_values"]["embed_scale"]
+                .as_f64()
+                .expect("a number");
+            assert!((scale - 5280_f64.sqrt()).abs() < 1e-9, "{scale}");
+        }
+    }
+
+    #[test]
+    fn a_law_of_depth_that_the_reference_lacks_is_told_and_not_written() {
+        for (sampler, told) in [
+            (DepthSampler::PoissonLognormalFilling, 0),
+            (DepthSampler::Fixed, 0),
+            (DepthSampler::NonRecurrent, 0),
+            (DepthSampler::Full, 1),
+            (DepthSampler::Geometric, 1),
+            (DepthSampler::Uniform, 1),
+            (DepthSampler::PoissonTruncated, 1),
+        ] {
+            let mut model = published();
+            model.recurrence.sampler = sampler;
+            let warnings = differences(&model);
+            assert_eq!(warnings.len(), told, "{warnings:?}");
+            let value = describe(&there(&model), Element::F32, &SpecialTokens::default());
+            let expected = match told {
+                0 => word(&sampler),
+                _ => "poisson-lognormal-filling".to_owned(),
+            };
+            assert_eq!(value["sampling_scheme"], expected);
+        }
     }
 
     #[test]

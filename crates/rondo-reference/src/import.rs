@@ -9,11 +9,13 @@ use rondo_model::config::ModelConfig;
 use rondo_model::init::table;
 
 use crate::archive::{Archive, Entry};
-use crate::copying::{Source, copy, same_numbers};
+use crate::copying::{Conversion, Source, copy, same_numbers};
 use crate::element::Element;
 use crate::error::ReferenceError;
-use crate::names::{Counterpart, EMBEDDING, HEAD, ROTARY, counterpart};
+use crate::names::{Counterpart, EMBEDDING, HEAD, counterpart, is_rotary};
 use crate::settings::{self, CONFIG_FILE, Settings};
+use crate::special::{self, SpecialTokens};
+use crate::vanished::Vanished;
 
 /// A checked folder: every key has a meaning here and every tensor a place.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub struct Import {
     /// Parameters by our name.
     parameters: BTreeMap<String, Parameter>,
     config: PathBuf,
+    special: SpecialTokens,
 }
 
 #[derive(Debug)]
@@ -44,7 +47,8 @@ impl Import {
         let Settings {
             model,
             problems,
-            warnings,
+            mut warnings,
+            mut special,
         } = settings::read(dir)?;
         let config = dir.join(CONFIG_FILE);
         let mut problems: Vec<String> = problems
@@ -72,12 +76,14 @@ impl Import {
         if !problems.is_empty() {
             return Err(refused(problems));
         }
+        special.generation_eos_token_id = special::of_generation(dir, model.vocab(), &mut warnings);
         Ok(Self {
             model,
             warnings,
             archive,
             parameters,
             config,
+            special,
         })
     }
 
@@ -89,6 +95,11 @@ impl Import {
     /// Returns what was passed over and is worth knowing.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Returns the ids of special tokens.
+    pub fn special(&self) -> &SpecialTokens {
+        &self.special
     }
 
     /// Returns every file that the model is made of.
@@ -121,8 +132,14 @@ impl Import {
             .map(|(name, parameter)| (name.clone(), DType::F32, parameter.shape.clone()));
         let write = |name: &str, out: &mut dyn io::Write| {
             let there = &self.parameters[name].there;
-            let entry = &self.archive.entries[&there.name];
-            copy(entry, Element::F32, there.transposed, out)
+            // Every stored type fits into f32, so nothing vanishes.
+            let into = Conversion {
+                element: Element::F32,
+                transposed: there.transposed,
+                divisor: None,
+                vanished: &Vanished::default(),
+            };
+            copy(&self.archive.entries[&there.name], into, out)
         };
         TensorStream::new(tensors, &BTreeMap::new(), write)
             .map_err(ReferenceError::file(&self.config))
@@ -145,9 +162,7 @@ fn drop_derived(
     model: &ModelConfig,
     problems: &mut Vec<String>,
 ) -> Result<(), ReferenceError> {
-    archive
-        .entries
-        .retain(|name, _| name.rsplit('.').next() != Some(ROTARY));
+    archive.entries.retain(|name, _| !is_rotary(name));
     if !model.tied_head {
         return Ok(());
     }

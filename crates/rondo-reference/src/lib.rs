@@ -17,11 +17,14 @@
 //! | `names` | the name, shape and transposition of each parameter |
 //! | `keys` | what each key of `config.json` means, and which values it may have |
 //! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
+//! | [`special`](SpecialTokens) | where a text begins and generation stops |
 //! | `description` | the way back, and what the layout cannot express |
 //! | `bounded` | a small file read whole, a large one refused |
 //! | `archive` | the tensors of a folder, found without reading them |
 //! | `element` | f32, bf16 and f16 as bytes |
 //! | `copying` | one tensor from file to stream, converted, transposed and checked |
+//! | `rotary` | the rotary tables, which exports hold |
+//! | [`vanished`](Vanished) | weights that become 0 in 16 bits |
 //! | [`import`](Import), [`export`](Export) | the two directions |
 //! | [`error`](ReferenceError) | what can be wrong, by file and tensor or key |
 //!
@@ -38,9 +41,14 @@ mod export;
 mod import;
 mod keys;
 mod names;
+mod rotary;
 mod settings;
+mod special;
+mod vanished;
 
 pub use element::Element;
 pub use error::ReferenceError;
 pub use export::{Export, plain};
 pub use import::Import;
+pub use special::{Ids, SpecialTokens};
+pub use vanished::Vanished;

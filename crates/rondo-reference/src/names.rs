@@ -22,6 +22,17 @@ pub(crate) const HEAD: &str = "lm_head.weight";
 /// The cosines and sines of the rotary embedding, a function of the configuration.
 pub(crate) const ROTARY: &str = "freqs_cis";
 
+/// Returns whether a tensor is the rotary tables, at whatever depth of the module tree.
+pub(crate) fn is_rotary(name: &str) -> bool {
+    name.rsplit('.').next() == Some(ROTARY)
+}
+
+/// Returns whether a tensor can follow from the others: rotary tables do, and a head does where it
+/// is tied to the embedding.
+pub(crate) fn may_be_derived(name: &str) -> bool {
+    name == HEAD || is_rotary(name)
+}
+
 /// A parameter as the reference has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counterpart {

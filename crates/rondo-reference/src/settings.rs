@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::bounded;
 use crate::error::ReferenceError;
 use crate::keys::Keys;
+use crate::special::{self, SpecialTokens};
 
 /// The value of `model_type`.
 pub(crate) const MODEL_TYPE: &str = "huginn_raven";
@@ -36,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) problems: Vec<String>,
     /// What is passed over and worth knowing.
     pub(crate) warnings: Vec<String>,
+    /// The ids of special tokens.
+    pub(crate) special: SpecialTokens,
 }
 
 /// Reads the `config.json` of a folder.
@@ -68,6 +71,8 @@ fn settings(map: &Map<String, Value>) -> Settings {
     let mut keys = Keys::new(map);
     let mut warnings = Vec::new();
     let model = model(&mut keys, &mut warnings);
+    let rows = model.as_ref().map_or(MAX_SIZE, ModelConfig::vocab);
+    let special = special::read(&mut keys, rows, &mut warnings);
     for key in keys.rest() {
         warnings.push(format!("{CONFIG_FILE}: unknown key {key}, passed over"));
     }
@@ -81,6 +86,7 @@ fn settings(map: &Map<String, Value>) -> Settings {
         model,
         problems,
         warnings,
+        special,
     }
 }
 
@@ -110,7 +116,7 @@ fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<ModelConfig>
         coda: coda?,
     };
     agree(keys, warnings, d_model, n_heads, layers);
-    let scheme = scheme(keys, warnings, d_model);
+    initial_values(keys, warnings, d_model);
     Some(ModelConfig {
         vocab_size: Some(padded.unwrap_or(vocab)),
         d_model,
@@ -127,7 +133,10 @@ fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<ModelConfig>
         layers,
         injection: InjectionKind::Linear,
         state_init,
-        init: InitConfig { scheme, orthogonal },
+        init: InitConfig {
+            scheme: InitScheme::Takase,
+            orthogonal,
+        },
         recurrence,
         sparsity: None,
     })
@@ -178,11 +187,15 @@ fn tied_head(keys: &mut Keys<'_>) -> bool {
 
 fn recurrence(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> RecurrenceConfig {
     let scheme = keys.word("sampling_scheme");
-    let sampler = scheme.and_then(named).unwrap_or_else(|| {
+    let same_law = scheme
+        .and_then(named)
+        .filter(|_| another_law(scheme).is_none());
+    let sampler = same_law.unwrap_or_else(|| {
         if let Some(scheme) = scheme {
+            let why = another_law(Some(scheme)).unwrap_or("is not known here");
             warnings.push(format!(
-                "{CONFIG_FILE}: sampling_scheme {scheme:?} is not known here; training would draw \
-                 depths by poisson-lognormal-filling"
+                "{CONFIG_FILE}: sampling_scheme {scheme:?} {why}; training would draw depths by \
+                 poisson-lognormal-filling"
             ));
         }
         DepthSampler::PoissonLognormalFilling
@@ -194,6 +207,20 @@ fn recurrence(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> RecurrenceConf
         sampler,
         recompute: Recompute::None,
         curriculum: CurriculumConfig::default(),
+    }
+}
+
+/// Returns what the reference means by a name that another law has here.
+fn another_law(scheme: Option<&str>) -> Option<&'static str> {
+    match scheme? {
+        "full" => Some(
+            "is another law here (there n is 0, and k uniform from 1 to twice mean_backprop_depth)",
+        ),
+        "geometric" => Some(
+            "is another law here (there n alone is geometric, and k uniform from 1 to twice \
+             mean_backprop_depth)",
+        ),
+        _ => None,
     }
 }
 
@@ -228,15 +255,14 @@ fn agree(
     }
 }
 
-/// Finds the scheme from the factor on embeddings, which the reference's model reads, and from the
-/// name, which it does not.
-fn scheme(keys: &mut Keys<'_>, warnings: &mut Vec<String>, d_model: usize) -> InitScheme {
+/// Checks what the file says of initial values. The reference's model reads the deviation, which its
+/// initial states have; it multiplies embeddings by the square root of n_embd whatever the file
+/// says.
+fn initial_values(keys: &mut Keys<'_>, warnings: &mut Vec<String>, d_model: usize) {
     let width = d_model as f64;
     let near = |x: f64, y: f64| (x - y).abs() <= DERIVED_TOLERANCE * y;
     let values = keys.get("init_values").cloned();
     let value = |name: &str| values.as_ref()?.get(name)?.as_f64();
-    let word = keys.word("init_strategy").unwrap_or("takase");
-    let factor = value("embed_scale").unwrap_or(width.sqrt());
     if let Some(std) = value("std")
         && !near(std, (2.0 / (5.0 * width)).sqrt())
     {
@@ -245,25 +271,22 @@ fn scheme(keys: &mut Keys<'_>, warnings: &mut Vec<String>, d_model: usize) -> In
             &format!("is {std}, not the square root of 2 / (5 n_embd)"),
         );
     }
-    let scheme = if near(factor, width.sqrt()) {
-        InitScheme::Takase
-    } else if near(factor, 1.0) {
-        named(word)
-            .filter(|scheme| *scheme == InitScheme::Small)
-            .unwrap_or(InitScheme::Scaled)
-    } else {
-        let problem =
-            format!("is {factor}; only the square root of n_embd and 1 can be represented");
-        keys.refuse("init_values.embed_scale", &problem);
-        InitScheme::Takase
-    };
-    if named(word) != Some(scheme) {
+    if let Some(factor) = value("embed_scale")
+        && !near(factor, width.sqrt())
+    {
         warnings.push(format!(
-            "{CONFIG_FILE}: init_strategy is {word:?}, but embeddings are scaled by {factor}; the \
-             factor counts"
+            "{CONFIG_FILE}: init_values.embed_scale is {factor}, which the reference's model does not \
+             read; as there, embeddings are multiplied by the square root of n_embd"
         ));
     }
-    scheme
+    if let Some(word) = keys.word("init_strategy")
+        && named(word) != Some(InitScheme::Takase)
+    {
+        warnings.push(format!(
+            "{CONFIG_FILE}: init_strategy is {word:?}, which the reference's model does not read; the \
+             run has takase"
+        ));
+    }
 }
 
 /// Reads one of our names.

@@ -28,6 +28,11 @@ pub(crate) fn check_target(target: &Path, source: &Path, overwrite: bool) -> Res
     if target.file_name().is_none() {
         return Err(Error::Usage(format!("--out {shown}: name a folder")));
     }
+    if target.is_symlink() && !target.exists() {
+        return Err(Error::Usage(format!(
+            "--out {shown}: a link to something that is not there"
+        )));
+    }
     if target.exists() && !target.is_dir() {
         return Err(Error::Usage(format!("--out {shown}: not a folder")));
     }
@@ -45,12 +50,18 @@ pub(crate) fn check_target(target: &Path, source: &Path, overwrite: bool) -> Res
 }
 
 impl Aside {
-    /// Makes an empty folder beside `target`.
+    /// Makes an empty folder beside `target`. Where that is a link to a folder, the folder is the target,
+    /// and the link stays.
     ///
     /// # Errors
     ///
     /// Where it cannot be made.
     pub(crate) fn new(target: &Path) -> Result<Self> {
+        let linked = target.is_symlink().then(|| target.canonicalize());
+        let linked = linked
+            .transpose()
+            .with_context(|| format!("cannot follow the link {}", target.display()))?;
+        let target = linked.as_deref().unwrap_or(target);
         let path = beside(target, "partial");
         let parents = target.ancestors().skip(1);
         let mut made: Vec<PathBuf> = parents
@@ -154,6 +165,33 @@ mod tests {
             .collect();
         assert_eq!(names, ["two"]);
         assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_folder_is_replaced() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (elsewhere, link) = (dir.path().join("disk/run"), dir.path().join("link"));
+        fs::create_dir_all(&elsewhere).expect("a folder");
+        fs::write(elsewhere.join("old"), "x").expect("writable");
+        std::os::unix::fs::symlink("disk/run", &link).expect("a link");
+        let aside = Aside::new(&link).expect("a folder");
+        fs::write(aside.path().join("new"), "y").expect("writable");
+        aside.commit().expect("replaced");
+        assert!(link.is_symlink() && !elsewhere.is_symlink());
+        assert!(elsewhere.join("new").is_file() && !elsewhere.join("old").exists());
+        assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 2);
+        assert_eq!(
+            fs::read_dir(dir.path().join("disk"))
+                .expect("a folder")
+                .count(),
+            1
+        );
+
+        let dangling = dir.path().join("dangling");
+        std::os::unix::fs::symlink("nowhere", &dangling).expect("a link");
+        let refused = check_target(&dangling, &elsewhere, true).expect_err("no folder");
+        assert!(refused.to_string().contains("not there"), "{refused}");
     }
 
     #[test]

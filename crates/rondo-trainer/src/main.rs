@@ -54,6 +54,7 @@ mod pictures;
 mod plan;
 mod planned;
 mod progress;
+mod prompting;
 mod record;
 mod run_dir;
 mod run_name;

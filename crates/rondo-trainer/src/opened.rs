@@ -14,6 +14,7 @@ use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::{OwnTokenizer, changes};
 use crate::progress::RunProgress;
+use crate::prompting::PromptingArgs;
 use crate::run_dir::RunDir;
 use crate::terminal;
 use crate::weights::load_model;
@@ -139,6 +140,7 @@ impl<'a> OpenRun<'a> {
         &self,
         tokens: Option<&Path>,
         prompt: Option<&str>,
+        prompting: PromptingArgs,
     ) -> Result<Vec<Vec<u32>>> {
         let (rows, source) = match (tokens, prompt) {
             (Some(path), _) => {
@@ -146,9 +148,8 @@ impl<'a> OpenRun<'a> {
                 (rows, path.display().to_string())
             }
             (None, text) => {
-                let row = self
-                    .tokenizer("--prompt")?
-                    .encode(text.unwrap_or_default())?;
+                let tokenizer = self.reader("--prompt", prompting)?;
+                let row = tokenizer.encode_prompt(text.unwrap_or_default())?;
                 (vec![row], "--prompt".to_owned())
             }
         };

@@ -5,14 +5,18 @@
 //! launches.jsonl  every launch: when, by which build, with which configuration, from which step on
 //! run.json      argv, versions, device, host     tensorboard/    the same metrics
 //! summary.json  the result, once finished        checkpoints/    step-00000400/, …, latest
-//! tokenizer.json  how its text became tokens, where it has any
+//! tokenizer.json  how its text became tokens, where it has any; what stands beside it: [`companions`]
 //! ```
+
+pub(crate) mod companions;
 
 use std::path::{Path, PathBuf};
 
 use rondo_checkpoint::{Checkpoint, RunLock, Which, atomic_write, is_leftover, open};
-use rondo_data::Tokenizer;
+use rondo_data::{EndOfText, Tokenizer};
+use rondo_reference::SpecialTokens;
 
+use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
 use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
@@ -113,8 +117,12 @@ impl RunDir {
             SUMMARY_FILE,
             "run.json",
             TOKENIZER_FILE,
+            SPECIAL_FILE,
             CONFIG_FILE,
-        ] {
+        ]
+        .into_iter()
+        .chain(COMPANIONS)
+        {
             let path = self.path.join(entry);
             let removed = if path.is_dir() {
                 std::fs::remove_dir_all(&path)
@@ -162,11 +170,15 @@ impl RunDir {
     ///
     /// Where the file is there and is not a tokenizer.
     pub(crate) fn tokenizer(&self) -> Result<Option<Tokenizer>> {
-        let path = self.tokenizer_path();
-        Ok(path.map(|path| Tokenizer::load(&path)).transpose()?)
+        let Some(path) = self.tokenizer_path() else {
+            return Ok(None);
+        };
+        let special = self.special_tokens()?.unwrap_or_default();
+        Ok(Some(Tokenizer::load_with(&path, end_of_text(&special))?))
     }
 
-    /// Writes the run's tokenizer where it has none yet: one that weights were trained with is never replaced.
+    /// Writes the run's tokenizer, with the file beside it that names its end of text where needed, unless the run has one: what
+    /// weights were trained with is never replaced.
     ///
     /// # Errors
     ///
@@ -174,6 +186,9 @@ impl RunDir {
     pub(crate) fn keep_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
         if self.tokenizer_path().is_some() {
             return Ok(());
+        }
+        if let Some(text) = tokenizer.config_file() {
+            atomic_write(&self.path.join(TOKENIZER_CONFIG_FILE), &text)?;
         }
         let text = tokenizer.file()?;
         Ok(atomic_write(&self.path.join(TOKENIZER_FILE), &text)?)
@@ -293,4 +308,11 @@ fn remove_file(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Returns what decides which token ends a text for the tokenizer of a model with these special tokens.
+pub(crate) fn end_of_text(special: &SpecialTokens) -> EndOfText<'static> {
+    let eos = special.eos_token_id.as_ref();
+    let eos = eos.and_then(|ids| ids.as_slice().first().copied());
+    eos.map_or(EndOfText::Found, EndOfText::OrElse)
 }

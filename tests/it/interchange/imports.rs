@@ -111,6 +111,28 @@ fn shards_give_what_one_file_gives() {
         &|places| drop(places.insert("ghost".to_owned(), "model-0.safetensors".to_owned())),
         &["index.json", "ghost is not in model-0.safetensors"],
     );
+    // What follows from the other tensors may be listed and in no shard, in a shard that is not there, or in
+    // one without being listed.
+    let derived = dir.path().join("derived");
+    let mut listed = places.clone();
+    listed.insert(
+        "lm_head.weight".to_owned(),
+        "model-1.safetensors".to_owned(),
+    );
+    listed.insert("freqs_cis".to_owned(), "model-9.safetensors".to_owned());
+    list(&listed);
+    assert_ok(&import(&source, &derived));
+    assert!(weights(&derived, 0) == weights(&whole, 0));
+    list(&places);
+    let mut first = read(&source.join("model-0.safetensors"));
+    let wte = read(&golden().join("model.safetensors"))["transformer.wte.weight"].clone();
+    first.insert("lm_head.weight".to_owned(), wte);
+    write(&source.join("model-0.safetensors"), &first);
+    fs::remove_dir_all(&derived).expect("a folder");
+    assert_ok(&import(&source, &derived));
+    assert!(weights(&derived, 0) == weights(&whole, 0));
+    fs::remove_dir_all(&derived).expect("a folder");
+
     fs::write(&index, "{\"weight_map\": 3}").expect("writable");
     refused(&import(&source, &out), 4, &["index.json"], dir.path(), 3);
 }

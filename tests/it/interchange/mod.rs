@@ -1,8 +1,11 @@
-//! From the reference's layout and back to it: `imports`, `round_trips`, and what is refused.
+//! From the reference's layout and back to it: `imports`, `round_trips`, what is refused, and where texts begin and
+//! end.
 
+mod ends_of_text;
 mod imports;
 mod refusals;
 mod round_trips;
+mod special_tokens;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -82,6 +85,13 @@ fn export(from: &Path, out: &Path, further: &[&str]) -> Ended {
     let mut args = vec!["export", &from, "--out", &out];
     args.extend(further);
     run(args)
+}
+
+/// The tensors of a folder that was exported, without the rotary tables.
+fn parameters(folder: &Path) -> Tensors {
+    let mut tensors = read(&folder.join("model.safetensors"));
+    assert!(tensors.remove("freqs_cis").is_some(), "an export has them");
+    tensors
 }
 
 fn weights(run: &Path, step: u64) -> Vec<u8> {

@@ -201,6 +201,42 @@ fn a_directory_that_holds_something_is_replaced_only_where_asked_to() {
     assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 2);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_linked_run_is_replaced_behind_its_link() {
+    let dir = scratch();
+    let (disk, link) = (dir.path().join("disk"), dir.path().join("link"));
+    assert_ok(&import(&golden(), &disk));
+    fs::write(disk.join("notes.txt"), "of the old run").expect("writable");
+    std::os::unix::fs::symlink("disk", &link).expect("a link");
+    refused(
+        &import(&golden(), &link),
+        2,
+        &["--overwrite"],
+        dir.path(),
+        2,
+    );
+    let (golden, path) = (golden().display().to_string(), link.display().to_string());
+    assert_ok(&run(["import", &golden, "--out", &path, "--overwrite"]));
+    assert!(link.is_symlink());
+    assert!(!disk.join("notes.txt").exists() && disk.join("config.toml").is_file());
+    // Likewise an export; a link to nothing is refused.
+    let there = dir.path().join("there");
+    assert_ok(&export(&disk, &there, &[]));
+    fs::remove_file(&link).expect("a link");
+    std::os::unix::fs::symlink("there", &link).expect("a link");
+    assert_ok(&export(&disk, &link, &["--overwrite"]));
+    assert!(link.is_symlink() && there.join("config.json").is_file());
+    fs::remove_dir_all(&there).expect("a folder");
+    refused(
+        &export(&disk, &link, &["--overwrite"]),
+        2,
+        &["not there"],
+        dir.path(),
+        2,
+    );
+}
+
 #[test]
 fn a_tokenizer_that_does_not_fit_or_cannot_be_read_is_a_data_error() {
     let dir = scratch();

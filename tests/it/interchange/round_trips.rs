@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rondo_checkpoint::DType;
 use serde_json::Value;
 
-use super::{Tensors, altered, export, golden, import, read, weights};
+use super::{Tensors, altered, export, golden, import, parameters, read, refused, weights};
 use crate::harness::{assert_ok, run, scratch, smoke};
 
 #[test]
@@ -23,8 +23,7 @@ fn import_export_and_import_are_bitwise_the_same_and_the_export_is_the_source() 
     assert!(weights(&first, 0) == weights(&second, 0));
     let text = |run: &Path| fs::read_to_string(run.join("config.toml")).expect("a configuration");
     assert_eq!(text(&first), text(&second));
-    let exported = read(&there.join("model.safetensors"));
-    assert!(exported == read(&golden().join("model.safetensors")));
+    assert!(parameters(&there) == read(&golden().join("model.safetensors")));
 
     let json = |path: PathBuf| -> Value {
         serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
@@ -79,11 +78,17 @@ fn sixteen_bits_import_exactly_and_come_back_from_an_export_of_their_type() {
             "{first_value} {expected}"
         );
         assert_ok(&export(&first, &there, &["--dtype", name]));
-        let (exported, given) = (
-            read(&there.join("model.safetensors")),
-            read(&source.join("model.safetensors")),
-        );
-        assert!(exported == given);
+        assert!(parameters(&there) == read(&source.join("model.safetensors")));
+        // As the reference saves them in every type: [1, context, 1, d_head / 2, 2], f32.
+        let tables = read(&there.join("model.safetensors")).remove("freqs_cis");
+        let (dtype, shape, bytes) = tables.expect("the rotary tables");
+        assert_eq!((dtype, shape), (DType::F32, vec![1, 128, 1, 8, 2]));
+        let (first, _) = bytes.as_chunks::<4>();
+        let turned: Vec<f32> = first[16..18]
+            .iter()
+            .map(|four| f32::from_le_bytes(*four))
+            .collect();
+        assert!((turned[0] - 1_f32.cos()).abs() < 1e-6 && (turned[1] - 1_f32.sin()).abs() < 1e-6);
     }
 }
 
@@ -163,26 +168,23 @@ fn a_trained_run_goes_there_and_back_with_its_tokenizer() {
     );
 }
 
+/// Trains a step of the smoke model with these keys.
+fn trained(out: &Path, keys: &[&str]) {
+    let mut further = vec!["--set", "train.steps=1", "--set", "schedule.warmup=0"];
+    keys.iter().for_each(|key| further.extend(["--set", key]));
+    assert_ok(&smoke(out, &further));
+}
+
 #[test]
-fn a_factor_of_one_on_embeddings_and_another_initial_state_come_back() {
+fn another_initial_state_comes_back() {
     let dir = scratch();
-    let (trained, there, back) = (
+    let (run, there, back) = (
         dir.path().join("trained"),
         dir.path().join("there"),
         dir.path().join("back"),
     );
-    let further = [
-        "--set",
-        "model.init.scheme=small",
-        "--set",
-        "model.state_init=zero",
-        "--set",
-        "train.steps=1",
-        "--set",
-        "schedule.warmup=0",
-    ];
-    assert_ok(&smoke(&trained, &further));
-    let ended = export(&trained, &there, &[]);
+    trained(&run, &["model.state_init=zero"]);
+    let ended = export(&run, &there, &[]);
     assert_ok(&ended);
     assert!(
         ended.stderr.contains("model.state_init is zero"),
@@ -190,8 +192,109 @@ fn a_factor_of_one_on_embeddings_and_another_initial_state_come_back() {
     );
     assert_ok(&import(&there, &back));
     let text = fs::read_to_string(back.join("config.toml")).expect("a configuration");
-    assert!(
-        text.contains("scheme = \"small\"") && text.contains("state_init = \"zero\""),
-        "{text}"
-    );
+    assert!(text.contains("state_init = \"zero\""), "{text}");
+}
+
+#[test]
+fn a_factor_of_one_on_embeddings_is_refused_with_a_tied_head_and_divided_out_without() {
+    for scheme in ["scaled", "small"] {
+        let dir = scratch();
+        let (run, there, back) = (
+            dir.path().join("trained"),
+            dir.path().join("there"),
+            dir.path().join("back"),
+        );
+        let scheme = format!("model.init.scheme={scheme}");
+        trained(&run, &[&scheme]);
+        let parts = ["model.init.scheme is", "model.tied_head", "--format rondo"];
+        refused(&export(&run, &there, &[]), 4, &parts, dir.path(), 1);
+        fs::remove_dir_all(&run).expect("a folder");
+
+        trained(&run, &[&scheme, "model.tied_head=false"]);
+        let ended = export(&run, &there, &[]);
+        assert_ok(&ended);
+        assert!(
+            ended.stderr.contains("divided by the square root"),
+            "{ended:?}"
+        );
+        let ended = import(&there, &back);
+        assert_ok(&ended);
+        assert!(!ended.stderr.contains("warning"), "{ended:?}");
+        let text = fs::read_to_string(back.join("config.toml")).expect("a configuration");
+        assert!(text.contains("scheme = \"takase\""), "{text}");
+        let losses = |run_dir: &Path| {
+            let ended = run_on_text(run_dir, dir.path());
+            assert_ok(&ended);
+            let depths = ended.json()["runs"][0]["depths"].clone();
+            let depths = depths.as_array().expect("a list").clone();
+            depths
+                .iter()
+                .map(|depth| depth["loss"].as_f64().expect("a loss"))
+                .collect::<Vec<_>>()
+        };
+        let (ours, theirs) = (losses(&run), losses(&back));
+        assert_eq!(ours.len(), 2);
+        for (one, other) in ours.iter().zip(&theirs) {
+            assert!((one - other).abs() < 1e-5, "{ours:?} {theirs:?}");
+        }
+    }
+}
+
+/// Evaluates a run from zero states on a text in one window.
+fn run_on_text(run_dir: &Path, dir: &Path) -> crate::harness::Ended {
+    let text = dir.join("text.txt");
+    fs::write(&text, "Four score and seven years ago: é猫").expect("writable");
+    let (path, text) = (run_dir.display().to_string(), text.display().to_string());
+    run([
+        "eval",
+        &path,
+        "--device",
+        "flex",
+        "--data",
+        &text,
+        "--max-tokens",
+        "32",
+        "--recurrence",
+        "1,4",
+        "--initial-state",
+        "zero",
+        "--json",
+    ])
+}
+
+#[test]
+fn weights_that_become_nothing_in_16_bits_are_counted_and_told() {
+    let dir = scratch();
+    // 1e-8 is nothing in f16, 3e-6 is something; 1e-41 is nothing in bf16 either.
+    let shrink = |tensors: &mut Tensors| {
+        for (name, values) in [
+            ("transformer.ln_f.weight", &[1e-8_f32, -2e-8, 3e-6][..]),
+            ("transformer.wte.weight", &[1e-41, 0.0]),
+        ] {
+            let bytes = &mut tensors.get_mut(name).expect("there").2;
+            for (value, place) in values.iter().zip(bytes.chunks_exact_mut(4)) {
+                place.copy_from_slice(&value.to_le_bytes());
+            }
+        }
+    };
+    let source = altered(dir.path(), shrink, |_| {});
+    let (run, there) = (dir.path().join("run"), dir.path().join("there"));
+    assert_ok(&import(&source, &run));
+    for (dtype, format, told) in [
+        ("f16", "reference", Some("3 weights are 0 in f16")),
+        ("f16", "rondo", Some("3 weights are 0 in f16")),
+        ("bf16", "reference", Some("1 weight is 0 in bf16")),
+        ("f32", "reference", None),
+    ] {
+        let ended = export(
+            &run,
+            &there,
+            &["--dtype", dtype, "--format", format, "--overwrite"],
+        );
+        assert_ok(&ended);
+        match told {
+            Some(told) => assert!(ended.stderr.contains(told), "{dtype} {format}: {ended:?}"),
+            None => assert!(!ended.stderr.contains("warning"), "{ended:?}"),
+        }
+    }
 }

@@ -16,6 +16,8 @@ fn the_shortest_sections_are_valid_and_come_back_from_their_own_text() {
         r#"{"kind":"text"}"#,
         r#"{"kind":"text","tokenizer":{"kind":"bytes"},"max_bytes":9}"#,
         r#"{"kind":"text","tokenizer":{"kind":"bpe"}}"#,
+        r#"{"kind":"text","tokenizer":{"kind":"file","path":"t.json"}}"#,
+        r#"{"kind":"text","tokenizer":{"kind":"file","path":"t.json","end_of_text":"<EOT>"}}"#,
         r#"{"kind":"prepared","path":"p"}"#,
         r#"{"kind":"none"}"#,
         r#"{"kind":"word-problem"}"#,
@@ -51,6 +53,7 @@ fn unknown_keys_are_refused_everywhere() {
     for json in [
         r#"{"kind":"text","path":"x"}"#,
         r#"{"kind":"text","tokenizer":{"kind":"bytes","vocab_size":300}}"#,
+        r#"{"kind":"text","tokenizer":{"kind":"bpe","end_of_text":"<EOT>"}}"#,
         r#"{"kind":"prepared","path":"p","cache":"c"}"#,
         r#"{"kind":"none","path":"p"}"#,
         r#"{"kind":"word-problem","group":{"kind":"cyclic","n":5,"order":5}}"#,
@@ -82,6 +85,9 @@ fn every_violation_is_reported_with_its_key() {
             "json_field"
         ]
     );
+    let file = r#"{"kind":"text","tokenizer":{"kind":"file","path":"t","end_of_text":""}}"#;
+    let keys = broken_keys(&parse(file).expect("valid"));
+    assert_eq!(keys, ["tokenizer.end_of_text"]);
     let words = DataConfig::WordProblem {
         group: Group::Symmetric { n: 7 },
         curriculum: Curriculum::new(0, 1, 4),

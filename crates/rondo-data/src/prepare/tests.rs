@@ -84,6 +84,7 @@ fn a_failed_preparation_leaves_nothing_behind() {
     let out = tempfile::tempdir().expect("a temporary folder");
     let missing = TokenizerConfig::File {
         path: out.path().join("no.json").display().to_string(),
+        end_of_text: None,
     };
     let folder = out.path().join("p");
     let run = |tokenizer, fraction| {

@@ -130,23 +130,74 @@ fn a_missing_size_is_named() {
 }
 
 #[test]
-fn the_factor_on_embeddings_decides_the_scheme() {
-    let scheme = |found: &Settings| found.model.as_ref().map(|model| model.init.scheme);
-    let one = with("init_values", json!({"embed_scale": 1.0}));
-    assert_eq!(scheme(&one), Some(InitScheme::Scaled));
-    let four = with(
-        "init_values",
-        json!({"embed_scale": 4.0, "std": 0.158_113_9}),
-    );
-    assert_eq!(scheme(&four), Some(InitScheme::Takase));
-    assert!(four.problems.is_empty(), "{:?}", four.problems);
-    let two = with("init_values", json!({"embed_scale": 2.0}));
+fn what_the_reference_does_not_read_of_initial_values_changes_nothing_and_is_told() {
+    for (key, value, told) in [
+        (
+            "init_values",
+            json!({"embed_scale": 4.0, "std": 0.158_113_9}),
+            0,
+        ),
+        ("init_values", json!({"embed_scale": 1.0}), 1),
+        ("init_values", json!({"embed_scale": 2.0}), 1),
+        ("init_strategy", json!("takase"), 0),
+        ("init_strategy", json!("scaled"), 1),
+        ("init_strategy", json!("small"), 1),
+        ("init_strategy", json!("wishful"), 1),
+    ] {
+        let found = with(key, value.clone());
+        let scheme = found.model.as_ref().map(|model| model.init.scheme);
+        assert_eq!(scheme, Some(InitScheme::Takase), "{key} {value}");
+        assert!(found.problems.is_empty(), "{:?}", found.problems);
+        assert_eq!(found.warnings.len(), told, "{value}: {:?}", found.warnings);
+        assert!(found.warnings.iter().all(|warning| warning.contains(key)));
+    }
+    let wide = with("init_values", json!({"std": 0.5}));
     assert!(
-        two.problems[0].contains("embed_scale"),
+        wide.problems[0].contains("init_values.std"),
         "{:?}",
-        two.problems
+        wide.problems
     );
-    let named = with("init_strategy", json!("scaled"));
-    assert_eq!(scheme(&named), Some(InitScheme::Takase));
-    assert_eq!(named.warnings.len(), 1);
+}
+
+#[test]
+fn a_law_of_depth_of_the_same_name_only_is_told_and_not_taken() {
+    for (scheme, sampler, told) in [
+        (
+            "poisson-lognormal-filling",
+            DepthSampler::PoissonLognormalFilling,
+            0,
+        ),
+        ("fixed", DepthSampler::Fixed, 0),
+        ("non-recurrent", DepthSampler::NonRecurrent, 0),
+        ("full", DepthSampler::PoissonLognormalFilling, 1),
+        ("geometric", DepthSampler::PoissonLognormalFilling, 1),
+        ("sobol", DepthSampler::PoissonLognormalFilling, 1),
+    ] {
+        let found = with("sampling_scheme", json!(scheme));
+        let model = found.model.expect("all sizes are there");
+        assert_eq!(model.recurrence.sampler, sampler, "{scheme}");
+        assert_eq!(found.warnings.len(), told, "{scheme}: {:?}", found.warnings);
+        assert!(
+            found
+                .warnings
+                .iter()
+                .all(|warning| warning.contains(scheme))
+        );
+    }
+}
+
+#[test]
+fn ids_of_special_tokens_are_read_below_the_rows_of_the_embedding() {
+    let found = with("eos_token_id", json!([3, 10]));
+    assert_eq!(
+        (found.special.stops(), found.warnings.len()),
+        (&[3, 10][..], 0)
+    );
+    let found = with("pad_token_id", json!(11));
+    assert_eq!(found.special, SpecialTokens::default());
+    assert!(
+        found.warnings[0].contains("pad_token_id"),
+        "{:?}",
+        found.warnings
+    );
 }

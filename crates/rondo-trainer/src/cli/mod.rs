@@ -232,7 +232,8 @@ impl std::str::FromStr for CheckpointChoice {
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// A folder with config.json (of model_type huginn_raven) and model.safetensors, or shards with
-    /// model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json is taken along.
+    /// model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json and what Python reads beside it
+    /// are taken along.
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// The run directory to make.
@@ -282,7 +283,7 @@ pub(crate) enum ExportType {
     F32,
     /// Rounded to 16 bits with the range of f32.
     Bf16,
-    /// Rounded to 16 bits; a weight beyond 65504 is refused.
+    /// Rounded to 16 bits; a weight beyond 65504 is refused, weights that become 0 are counted.
     F16,
 }
 
@@ -315,6 +316,10 @@ pub(crate) struct PrepareArgs {
     /// Use this tokenizer.json.
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: Option<String>,
+    /// The token that ends a text; by default eos_token of the tokenizer_config.json beside the
+    /// tokenizer, else the first known name.
+    #[arg(long, value_name = "NAME", requires = "tokenizer")]
+    pub(crate) end_of_text: Option<String>,
     /// Share of the corpus held out for validation.
     #[arg(long, default_value_t = 0.05)]
     pub(crate) val_fraction: f64,

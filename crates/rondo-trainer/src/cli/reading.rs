@@ -8,6 +8,7 @@ use rondo_model::exit::ExitCriterion;
 
 use super::{CheckpointChoice, JsonArg};
 use crate::device::DeviceKind;
+use crate::prompting::PromptingArgs;
 use crate::states::InitialState;
 
 /// `trainer eval`.
@@ -42,6 +43,8 @@ pub(crate) struct EvalArgs {
     /// Evaluate this text: a file, a folder or a glob, tokenized as the run's was.
     #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) prompting: PromptingArgs,
     /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
     #[arg(long, value_name = "seed|zero|FILE", default_value = "seed")]
     pub(crate) initial_state: InitialState,
@@ -141,6 +144,8 @@ pub(crate) struct TraceArgs {
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) source: TokenSource,
+    #[command(flatten)]
+    pub(crate) prompting: PromptingArgs,
     /// Iterations.
     #[arg(long, value_name = "N", value_parser = depth)]
     pub(crate) recurrence: usize,
@@ -174,6 +179,8 @@ pub(crate) struct GenerateArgs {
     pub(crate) run: PathBuf,
     #[command(flatten)]
     pub(crate) source: TokenSource,
+    #[command(flatten)]
+    pub(crate) prompting: PromptingArgs,
     /// The row of --tokens to go on from, counted from 0.
     #[arg(long, default_value_t = 0, conflicts_with = "prompt")]
     pub(crate) row: usize,
@@ -181,6 +188,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "N", value_parser = depth, conflicts_with = "exit")]
     pub(crate) recurrence: Option<usize>,
     /// Let each token stop by itself: entropy-diff, latent-diff, kl, minp-kl, argmax-stability or cosine.
+    /// The criterion looks at the newest position, and the cache is the reference's `latest-m4`.
     #[arg(long, value_name = "NAME", value_parser = criterion)]
     pub(crate) exit: Option<ExitCriterion>,
     /// The criterion's threshold; the reference's by default.
@@ -233,7 +241,7 @@ pub(crate) struct GenerateArgs {
     /// Let iterations i and i + M share a place in the cache.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) kv_budget: Option<u16>,
-    /// Start each token's state from the last latent of the one before.
+    /// Start each token's state from the last latent of the one before, as it left the core block.
     #[arg(long)]
     pub(crate) continuous: bool,
     /// Compute the whole sequence again for each token, at a fixed depth.

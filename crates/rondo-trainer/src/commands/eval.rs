@@ -35,6 +35,11 @@ struct OfRun {
 /// Where a run, a checkpoint, the device or the data is not there or not whole.
 pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     let exits = exits(args)?;
+    if args.prompting.is_given() && args.data.is_none() {
+        return Err(Error::Usage(
+            "--special, --bos: these are about a text, which --data gives".to_owned(),
+        ));
+    }
     let (listed, _) = device::choose_kind(args.device)?;
     let mut all = Vec::new();
     for run in &args.runs {
@@ -195,7 +200,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     }
     if let Some(path) = &args.data {
         let seq = seq("--data")?;
-        let tokenizer = run.tokenizer("--data")?;
+        let tokenizer = run.reader("--data", args.prompting)?;
         let corpus = CorpusSource::new(std::slice::from_ref(path), "text");
         let (mut tokens, bytes) = encode_source(&tokenizer, &corpus, most)?;
         let bytes_per_token = Some(bytes as f64 / tokens.len() as f64);

@@ -10,8 +10,7 @@ use rondo_data::Tokenizer;
 use rondo_metrics::format::{bytes, thousands};
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
-use rondo_model::config::ModelConfig;
-use rondo_reference::{Export, plain};
+use rondo_reference::{Export, SpecialTokens, Vanished, plain};
 use serde_json::{Value, json};
 
 use crate::aside::{Aside, check_target};
@@ -20,12 +19,12 @@ use crate::commands::shown::Shown;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::progress::RunProgress;
+use crate::run_dir::companions::{TOKENIZER_CONFIG_FILE, copy_companions};
 use crate::run_dir::{RunDir, TOKENIZER_FILE};
 use crate::terminal;
 use crate::weights::MODEL_FILE;
 
 const CONFIG_FILE: &str = "config.json";
-const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
 
 /// Exports a model.
 ///
@@ -37,12 +36,19 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     check_target(&args.out, &args.run, args.overwrite)?;
     let run_dir = RunDir::new(&args.run);
     let model = run_dir.config()?.model;
+    let special = run_dir.special_tokens()?;
     let checkpoint = run_dir.checkpoint(args.checkpoint)?;
     let path = checkpoint.path().join(MODEL_FILE);
     OwnTokenizer::of_run(&run_dir, &RunProgress::read(&checkpoint)?.data)?;
     let tokenizer = carried(&run_dir)?;
     let element = args.dtype.element();
-    let mut warnings = Vec::new();
+    let (mut warnings, vanished) = (Vec::new(), Vanished::default());
+    let beside = Beside {
+        tokenizer: tokenizer.as_ref(),
+        // What an imported model came with goes back as it is.
+        companions: special.is_some().then(|| run_dir.path()),
+        context: model.context,
+    };
     let size = match args.format {
         ExportFormat::Reference => {
             let export = Export::new(&model, &path, element).map_err(|error| match error {
@@ -51,28 +57,19 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
                 )),
                 other => other.into(),
             })?;
-            warnings.extend(export.warnings());
+            warnings.extend_from_slice(export.warnings());
             let end_of_text = tokenizer.as_ref().and_then(|carried| carried.end_of_text);
-            let config = export.config(end_of_text);
-            write(
-                &args.out,
-                &config,
-                &export.weights()?,
-                tokenizer.as_ref(),
-                &model,
-            )?
+            let special = special.unwrap_or_else(|| SpecialTokens::ending(end_of_text));
+            let config = export.config(&special);
+            write(&args.out, &config, &export.weights(&vanished)?, &beside)?
         }
         ExportFormat::Rondo => {
             let config = json!({"model": model});
-            write(
-                &args.out,
-                &config,
-                &plain(&path, element)?,
-                tokenizer.as_ref(),
-                &model,
-            )?
+            let weights = plain(&path, element, &vanished)?;
+            write(&args.out, &config, &weights, &beside)?
         }
     };
+    warnings.extend(vanished.warning(element));
     let mut screen = Progress::new(Mode::Auto, 0, 0);
     warnings.iter().for_each(|text| screen.warn(text));
     terminal::print(&format!(
@@ -103,7 +100,7 @@ fn carried(run_dir: &RunDir) -> Result<Option<Carried>> {
     Tokenizer::vocab_size_of(&path)?;
     let json = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     // One without an end of text came with an import, which warned.
-    let tokenizer = Tokenizer::load(&path).ok();
+    let tokenizer = run_dir.tokenizer().ok().flatten();
     Ok(Some(Carried {
         json,
         end_of_text: tokenizer.as_ref().map(Tokenizer::end_of_text),
@@ -111,13 +108,20 @@ fn carried(run_dir: &RunDir) -> Result<Option<Carried>> {
     }))
 }
 
+/// What goes beside the weights and their configuration.
+struct Beside<'a> {
+    tokenizer: Option<&'a Carried>,
+    /// The folder whose companions are copied; none where the tokenizer's configuration is made here.
+    companions: Option<&'a Path>,
+    context: usize,
+}
+
 /// Writes the folder aside, puts it in its place and returns the size of the weights.
 fn write(
     out: &Path,
     config: &Value,
     weights: &TensorStream<'_>,
-    tokenizer: Option<&Carried>,
-    model: &ModelConfig,
+    beside: &Beside<'_>,
 ) -> Result<u64> {
     let aside = Aside::new(out)?;
     let put = |name: &str, text: &[u8]| {
@@ -125,10 +129,16 @@ fn write(
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     };
     put(CONFIG_FILE, format!("{config:#}\n").as_bytes())?;
-    if let Some(carried) = tokenizer {
+    if let Some(carried) = beside.tokenizer {
         put(TOKENIZER_FILE, &carried.json)?;
-        let config = tokenizer_config(carried, model);
-        put(TOKENIZER_CONFIG_FILE, format!("{config:#}\n").as_bytes())?;
+    }
+    match (beside.companions, beside.tokenizer) {
+        (Some(from), _) => copy_companions(from, aside.path())?,
+        (None, Some(carried)) => {
+            let config = tokenizer_config(carried, beside.context);
+            put(TOKENIZER_CONFIG_FILE, format!("{config:#}\n").as_bytes())?;
+        }
+        (None, None) => {}
     }
     let path = aside.path().join(MODEL_FILE);
     let shown = Shown::new(weights, "exporting", weights.bytes());
@@ -143,11 +153,11 @@ fn write(
     Ok(weights.bytes())
 }
 
-/// Returns what Python's `PreTrainedTokenizerFast` reads beside the tokenizer.
-fn tokenizer_config(carried: &Carried, model: &ModelConfig) -> Value {
+/// Returns what Python's `PreTrainedTokenizerFast` reads beside the tokenizer of a run that was trained here.
+fn tokenizer_config(carried: &Carried, context: usize) -> Value {
     let mut value = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": model.context,
+        "model_max_length": context,
         "clean_up_tokenization_spaces": false,
         // A text that speaks of the end of a text does not end there, as in training.
         "split_special_tokens": true,

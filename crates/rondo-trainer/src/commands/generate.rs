@@ -50,7 +50,7 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
         sampling,
         seed: args.seed,
         max_tokens: args.max_tokens,
-        end_of_text: tokenizer.as_ref().map(Tokenizer::end_of_text),
+        stops: run.stops(tokenizer.as_ref())?,
         vocabulary: tokenizer
             .as_ref()
             .map_or(model.vocab(), Tokenizer::vocab_size),
@@ -58,25 +58,26 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     };
     let started = Instant::now();
     let streams = !args.json.json;
-    let mut text = tokenizer
+    let mut stream = tokenizer
         .as_ref()
         .map(|tokenizer| TextStream::new(tokenizer, &request.prompt));
+    let mut text = String::new();
     let generated = generate(&run, &states, &request, |token| {
-        let piece = match &mut text {
-            Some(text) => text.push(token)?,
+        let piece = match &mut stream {
+            Some(stream) => stream.push(token)?,
             None => format!("{token} "),
         };
+        text.push_str(&piece);
         match streams {
             true => terminal::stream(&piece),
             false => Ok(()),
         }
     })?;
-    let rest = text.map_or_else(|| Ok(String::new()), TextStream::finish)?;
+    let rest = stream.map_or_else(|| Ok(String::new()), TextStream::finish)?;
     let seconds = started.elapsed().as_secs_f64();
     if args.json.json {
-        let text = tokenizer
-            .map(|tokenizer| tokenizer.decode(&generated.tokens))
-            .transpose()?;
+        text.push_str(&rest);
+        let text = tokenizer.map(|_| text);
         return terminal::print_json(&report(&request, &generated, text.as_deref(), seconds));
     }
     terminal::print(&rest)?;
@@ -104,7 +105,12 @@ fn sampling(args: &GenerateArgs) -> Result<Sampling> {
 
 /// Returns the tokens to go on from: one row.
 fn prompt(run: &OpenRun<'_>, args: &GenerateArgs) -> Result<Vec<u32>> {
-    let mut rows = run.rows(args.source.tokens.as_deref(), args.source.prompt.as_deref())?;
+    let source = &args.source;
+    let mut rows = run.rows(
+        source.tokens.as_deref(),
+        source.prompt.as_deref(),
+        args.prompting,
+    )?;
     let count = rows.len();
     if args.row >= count {
         return Err(Error::Usage(format!(

@@ -1,7 +1,7 @@
 //! `trainer import`: a folder in the reference's layout becomes a run directory.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rondo_checkpoint::{Content, Retention, RunLock, Snapshot, save};
 use rondo_data::{DataConfig, DataError, Tokenizer};
@@ -18,7 +18,8 @@ use crate::commands::shown::Shown;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::progress::RunProgress;
-use crate::run_dir::{RunDir, TOKENIZER_FILE};
+use crate::run_dir::companions::{COMPANIONS, copy_companions};
+use crate::run_dir::{RunDir, TOKENIZER_FILE, end_of_text};
 use crate::terminal;
 use crate::train::CREATED_BY;
 use crate::weights::MODEL_FILE;
@@ -36,7 +37,7 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     let tokenizer = args.dir.join(TOKENIZER_FILE);
     let tokenizer = tokenizer.is_file().then_some(tokenizer.as_path());
     if let Some(path) = tokenizer {
-        check_tokenizer(path, import.model(), &mut warnings)?;
+        check_tokenizer(path, &import, &mut warnings)?;
     }
     let config = run_config(import.model());
     // A run that is to be replaced must not be training; every run has its lock file.
@@ -51,6 +52,8 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     if let Some(path) = tokenizer {
         run_dir.copy_tokenizer(path)?;
     }
+    copy_companions(&args.dir, aside.path())?;
+    run_dir.write_special_tokens(import.special())?;
     run_dir.write_facts(&facts(&args.dir, &import, tokenizer)?)?;
     // Some systems rename no folder with an open file.
     drop((lock, replaced));
@@ -59,19 +62,20 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
 }
 
 /// Refuses a tokenizer that is none or has more tokens than the model.
-fn check_tokenizer(path: &Path, model: &ModelConfig, warnings: &mut Vec<String>) -> Result<()> {
+fn check_tokenizer(path: &Path, import: &Import, warnings: &mut Vec<String>) -> Result<()> {
     let tokens = Tokenizer::vocab_size_of(path)?;
-    let rows = model.vocab();
+    let rows = import.model().vocab();
     if tokens > rows {
         return Err(Error::Data(DataError::Tokenizer {
             name: path.display().to_string(),
             message: format!("has {tokens} tokens, the model's vocabulary only {rows}"),
         }));
     }
-    if let Err(error) = Tokenizer::load(path) {
-        warnings.push(format!(
+    match Tokenizer::load_with(path, end_of_text(import.special())) {
+        Ok(tokenizer) => warnings.extend(tokenizer.doubt()),
+        Err(error) => warnings.push(format!(
             "{error}; it is taken along, but cannot encode text"
-        ));
+        )),
     }
     Ok(())
 }
@@ -113,7 +117,10 @@ fn write_checkpoint(lock: &RunLock, config: &RunConfig, import: &Import) -> Resu
 /// Returns the facts of an import: argv, versions, and every file that was read with its hash.
 fn facts(dir: &Path, import: &Import, tokenizer: Option<&Path>) -> Result<serde_json::Value> {
     let mut files = Vec::new();
-    for path in import.files().chain(tokenizer) {
+    let beside = COMPANIONS.map(|name| dir.join(name));
+    let beside = beside.iter().map(PathBuf::as_path);
+    let beside = beside.filter(|path| path.is_file());
+    for path in import.files().chain(tokenizer).chain(beside) {
         let mut hasher = blake3::Hasher::new();
         let hashed = File::open(path).and_then(|file| {
             hasher.update_reader(file)?;

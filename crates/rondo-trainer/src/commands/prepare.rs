@@ -1,8 +1,10 @@
 //! `trainer prepare`: tokenizer and token shards from a corpus.
 
-use rondo_data::{CorpusSource, DataConfig, TokenizerConfig, prepare};
+use std::path::Path;
+
+use rondo_data::{CorpusSource, DataConfig, Tokenizer, TokenizerConfig, prepare};
 use rondo_metrics::format::{bytes, thousands};
-use rondo_metrics::{Mode, Table};
+use rondo_metrics::{Mode, Progress, Table};
 
 use crate::assemble::PrepareBar;
 use crate::cli::PrepareArgs;
@@ -17,13 +19,22 @@ use crate::terminal;
 /// Where an argument is out of range, the corpus cannot be read or the folder is there already.
 pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
     let tokenizer = match (&args.tokenizer, args.bytes) {
-        (Some(path), _) => TokenizerConfig::File { path: path.clone() },
+        (Some(path), _) => TokenizerConfig::File {
+            path: path.clone(),
+            end_of_text: args.end_of_text.clone(),
+        },
         (None, true) => TokenizerConfig::Bytes {},
         (None, false) => TokenizerConfig::Bpe {
             vocab_size: args.vocab_size,
         },
     };
     validate(args, &tokenizer)?;
+    if let TokenizerConfig::File { path, end_of_text } = &tokenizer {
+        let tokenizer = Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())?;
+        if let Some(doubt) = tokenizer.doubt() {
+            Progress::new(Mode::Auto, 0, 0).warn(&doubt);
+        }
+    }
     let source = CorpusSource::new(&args.corpus, &args.json_field);
     let mut bar = PrepareBar::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let mut show = |progress| bar.show(&progress);

@@ -25,7 +25,12 @@ use crate::{pictures, terminal};
 pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let (listed, _) = device::choose_kind(args.device)?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
-    let rows = run.rows(args.source.tokens.as_deref(), args.source.prompt.as_deref())?;
+    let source = &args.source;
+    let rows = run.rows(
+        source.tokens.as_deref(),
+        source.prompt.as_deref(),
+        args.prompting,
+    )?;
     let [batch, seq] = rectangle(&rows)?;
     let model = &run.config.model;
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;

@@ -45,8 +45,8 @@ pub(crate) struct Request {
     pub(crate) sampling: Sampling,
     pub(crate) seed: u64,
     pub(crate) max_tokens: usize,
-    /// The token that ends a text.
-    pub(crate) end_of_text: Option<u32>,
+    /// The tokens that end a text.
+    pub(crate) stops: Vec<u32>,
     /// Tokens that may be chosen: those below this id.
     pub(crate) vocabulary: usize,
 }
@@ -118,7 +118,7 @@ pub(crate) fn generate(
         generated.tokens.push(token);
         generated.iterations.push(prediction.iterations);
         generated.exit_values.push(prediction.exit_values);
-        if Some(token) == request.end_of_text {
+        if request.stops.contains(&token) {
             generated.ended = Ended::EndOfText;
             break;
         }

@@ -29,7 +29,7 @@ pub(crate) fn of_trace(
 ) -> Result<Vec<PathBuf>> {
     let text = |tokenizer: &Tokenizer| {
         row.iter()
-            .map(|id| Ok(tokenizer.decode(std::slice::from_ref(id))?))
+            .map(|id| Ok(tokenizer.decode_known(std::slice::from_ref(id))?))
             .collect::<Result<Vec<_>>>()
     };
     let labels = tokenizer.map(text).transpose()?;

@@ -83,6 +83,11 @@ pub(super) fn open(
     interrupt::hold();
     let mut screen = Progress::new(mode, extent.steps, progress.step);
     warnings.iter().for_each(|text| screen.warn(text));
+    if let Source::Text(text) = &source
+        && let Some(doubt) = text.tokenizer().doubt()
+    {
+        screen.warn(&doubt);
+    }
     let Written {
         sinks,
         watch,

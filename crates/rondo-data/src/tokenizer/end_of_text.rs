@@ -1,0 +1,119 @@
+//! Which token ends a text.
+
+use super::beside::{Beside, CONFIG_FILE};
+
+/// The token that ends every document of a tokenizer trained here.
+pub(crate) const END_OF_TEXT: &str = "<|endoftext|>";
+
+/// What other tokenizers call the end of a text, in order of preference. A new name goes to the
+/// end, so that a tokenizer keeps its end of text.
+const NAMES: [&str; 16] = [
+    END_OF_TEXT,
+    "<|end_text|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "[SEP]",
+    "<|im_end|>",
+    "<｜end▁of▁sentence｜>",
+    "<EOT>",
+    "<|eot_id|>",
+    "<end_of_turn>",
+    "<|return|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "[EOS]",
+    "<EOS>",
+    "<|eos|>",
+];
+
+/// What decides which token of a file ends a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EndOfText<'a> {
+    /// `eos_token` of the `tokenizer_config.json` beside the file, else the first known name.
+    #[default]
+    Found,
+    /// The token of this name, nothing else.
+    Named(&'a str),
+    /// `eos_token` of the `tokenizer_config.json` beside the file, else the token of this id.
+    OrElse(u32),
+}
+
+impl<'a> From<Option<&'a str>> for EndOfText<'a> {
+    fn from(name: Option<&'a str>) -> Self {
+        name.map_or(Self::Found, Self::Named)
+    }
+}
+
+/// The token that ends a text.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub(super) id: u32,
+    /// Whether a key, a flag, a file or an id named it, rather than the list of known names.
+    pub(super) named: bool,
+    /// What the known names alone give.
+    pub(super) first_known: Option<u32>,
+    /// Tokens that the list knows, too, where nothing but the list decided.
+    pub(super) others: Vec<&'static str>,
+}
+
+impl Ending {
+    /// Finds the token; `id_of` looks up a name and `known` says whether there is a token of an id.
+    ///
+    /// # Errors
+    ///
+    /// With what to do, when there is no such token or none is known.
+    pub(super) fn find(
+        wanted: EndOfText<'_>,
+        beside: &Beside,
+        id_of: impl Fn(&str) -> Option<u32>,
+        known: impl Fn(u32) -> bool,
+    ) -> Result<Self, String> {
+        let found: Vec<(&'static str, u32)> = NAMES
+            .iter()
+            .filter_map(|name| Some((*name, id_of(name)?)))
+            .collect();
+        let first_known = found.first().map(|(_, id)| *id);
+        let named = |id| Self {
+            id,
+            named: true,
+            first_known,
+            others: Vec::new(),
+        };
+        match (wanted, &beside.eos) {
+            (EndOfText::Named(name), _) => match id_of(name) {
+                Some(id) => Ok(named(id)),
+                None => Err(format!(
+                    "no token is called {name:?}, which end_of_text (--end-of-text) names"
+                )),
+            },
+            (_, Some(name)) => match id_of(name) {
+                Some(id) => Ok(named(id)),
+                None => Err(format!(
+                    "no token is called {name:?}, which {CONFIG_FILE} beside it names as eos_token; \
+                     {REMEDY}"
+                )),
+            },
+            (EndOfText::OrElse(id), None) if known(id) => Ok(named(id)),
+            (_, None) => match found.split_first() {
+                Some((&(_, id), others)) => Ok(Self {
+                    id,
+                    named: false,
+                    first_known,
+                    others: others
+                        .iter()
+                        .filter(|(_, other)| *other != id)
+                        .map(|(name, _)| *name)
+                        .collect(),
+                }),
+                None => Err(format!(
+                    "no token ends a text: there is none of {}; {REMEDY}",
+                    NAMES.join(", ")
+                )),
+            },
+        }
+    }
+}
+
+/// What to do where the token is not found.
+const REMEDY: &str = "name one: `end_of_text = \"NAME\"` beside `path` in data.tokenizer, or \
+                      --end-of-text NAME with --tokenizer";

@@ -1,0 +1,77 @@
+//! Weights that the type of an export rounds to 0.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use crate::element::Element;
+
+/// Weights other than 0 that became 0, counted while a stream is written.
+#[derive(Debug, Default)]
+pub struct Vanished {
+    count: Cell<u64>,
+    largest: Cell<f32>,
+    tensors: RefCell<BTreeSet<String>>,
+}
+
+impl Vanished {
+    /// Counts one of a tensor.
+    pub(crate) fn add(&self, tensor: &str, value: f32) {
+        self.count.set(self.count.get() + 1);
+        self.largest.set(self.largest.get().max(value.abs()));
+        let mut tensors = self.tensors.borrow_mut();
+        if !tensors.contains(tensor) {
+            tensors.insert(tensor.to_owned());
+        }
+    }
+
+    /// Returns a warning about an export as `element`; `None` where nothing vanished.
+    pub fn warning(&self, element: Element) -> Option<String> {
+        let (count, tensors) = (self.count.get(), self.tensors.borrow());
+        let first = tensors.first()?;
+        let weights = match count {
+            1 => "1 weight is".to_owned(),
+            count => format!("{count} weights are"),
+        };
+        let place = match tensors.len() {
+            1 => format!("of tensor {first}"),
+            more => format!("of {more} tensors, {first} the first of them,"),
+        };
+        let remedy = match element {
+            Element::F16 => "bf16 or f32",
+            Element::Bf16 | Element::F32 => "f32",
+        };
+        Some(format!(
+            "{weights} 0 in {element} and not in the run, {place} the largest {:e}; --dtype {remedy} \
+             keeps what {element} cannot hold",
+            self.largest.get()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_vanished_is_told_with_its_number_its_place_and_its_size() {
+        let vanished = Vanished::default();
+        assert_eq!(vanished.warning(Element::F16), None);
+        vanished.add("a", -2e-8);
+        let one = vanished.warning(Element::F16).expect("one");
+        assert!(
+            one.contains("1 weight is 0 in f16") && one.contains("tensor a"),
+            "{one}"
+        );
+        vanished.add("a", 1e-8);
+        vanished.add("b", 1e-40);
+        let three = vanished.warning(Element::F16).expect("three");
+        for part in [
+            "3 weights are 0",
+            "2 tensors",
+            "2e-8",
+            "--dtype bf16 or f32",
+        ] {
+            assert!(three.contains(part), "{three}");
+        }
+    }
+}
