@@ -55,13 +55,14 @@ fn listing(config: &ModelConfig) -> String {
     );
     for row in rows {
         let shape: Vec<String> = row.shape.iter().map(ToString::to_string).collect();
-        let (name, shape) = (row.name, shape.join(" x "));
+        let (name, shape) = (&row.name, shape.join(" x "));
         let law = match row.init {
             Initializer::TruncatedNormal { std } => format!("truncated-normal  {std:.6e}"),
-            Initializer::Orthogonal { gain } => {
-                let widest = row.shape.iter().copied().max().unwrap_or(1) as f64;
-                let std = gain / widest.sqrt();
-                format!("orthogonal        {std:.6e}  gain {gain:.6e}")
+            Initializer::Orthogonal { std, fusion } => {
+                let (rows, cols) = (row.shape[0], row.shape[1]);
+                let gain = |width: usize| format!("{:.6e}", std * (rows.max(width) as f64).sqrt());
+                let gains: Vec<String> = fusion.widths(cols).into_iter().map(gain).collect();
+                format!("orthogonal        {std:.6e}  gain {}", gains.join(" | "))
             }
             Initializer::Ones => "ones".to_owned(),
             Initializer::Zeros => "zeros".to_owned(),

@@ -10,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use mimalloc::MiMalloc as Allocator;
 
-/// Number of the option `purge_delay` in mimalloc's `mi_option_t`, which its bindings leave out.
+/// Number of the option `purge_delay` in mimalloc's `mi_option_t`, which its bindings leave out. The
+/// workspace pins the version of the bindings, and a test asks for the option by its name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 /// Has [`Allocator`] keep the pages that are freed.
@@ -100,6 +101,30 @@ impl DerefMut for Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The variable by which mimalloc sets the option of that name when a process starts.
+    const VARIABLE: &str = "MIMALLOC_PURGE_DELAY";
+    const MILLISECONDS: &str = "4321";
+
+    #[test]
+    fn the_option_that_keeps_pages_is_purge_delay() {
+        if std::env::var_os(VARIABLE).is_some_and(|value| value == MILLISECONDS) {
+            // SAFETY: the call reads a number from a table of the allocator's own.
+            let delay = unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
+            assert_eq!(delay.to_string(), MILLISECONDS);
+            return;
+        }
+        // The same test in a process that has the variable from its start.
+        let name = "memory::tests::the_option_that_keeps_pages_is_purge_delay";
+        let child = std::process::Command::new(std::env::current_exe().expect("a test binary"))
+            .args(["--exact", name])
+            .env(VARIABLE, MILLISECONDS)
+            .output()
+            .expect("the test binary starts");
+        let told = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success(), "{told}");
+        assert!(told.contains("1 passed"), "{told}");
+    }
 
     #[test]
     fn what_is_given_back_is_lent_again_where_it_is_long_enough() {

@@ -10,15 +10,20 @@
 //! ±3 std, so that their true std is 0.9866 of the nominal one. Norm scales are 1, biases 0
 //! (Geiping et al. 2025, arXiv 2502.05171, §4.1, and its reference implementation).
 //!
+//! Where `orthogonal` is set, every matrix is orthogonal instead, with the same std. Q, K and V, and
+//! the two halves of a gated MLP, are each orthogonal by themselves, though they are stored side by
+//! side as one matrix ([`Fusion`]).
+//!
 //! Matrices are stored `[d_in, d_out]`, so that `y = x · W`. Modules get theirs from [`Weights`].
 
+mod orthogonal;
 mod weights;
 
+pub use orthogonal::Fusion;
 pub use weights::Weights;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use rayon::prelude::*;
 
 use crate::config::{BlockKind, InitScheme, InjectionKind, ModelConfig};
 use crate::seed::{Stream, generator};
@@ -31,10 +36,13 @@ pub enum Initializer {
         /// Nominal standard deviation.
         std: f64,
     },
-    /// Orthogonal rows or columns (QR of a truncated normal), times this gain.
+    /// Orthogonal rows or columns (QR of a truncated normal) times `std·√max(rows, cols)`, for each
+    /// of the matrices that stand side by side in the parameter.
     Orthogonal {
-        /// std·√max(rows, cols).
-        gain: f64,
+        /// Root mean square of the elements.
+        std: f64,
+        /// Which matrices these are.
+        fusion: Fusion,
     },
     /// All ones.
     Ones,
@@ -103,14 +111,15 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
         rows: Vec::new(),
     };
     let (h, vocab) = (config.d_model, config.vocab());
-    let drawn = table.drawn([vocab, h], Place::Input);
+    let drawn = table.drawn(Place::Input, Fusion::None);
     let shape = vec![vocab, h];
     table.push("tokens", shape, Part::Tokens, Role::Embedding, drawn);
     table.blocks("prelude", Part::Prelude, config.layers.prelude);
     match config.injection {
         // The adapter keeps the plain std whatever it writes into.
         InjectionKind::Linear => {
-            table.matrix("injection.adapter", [2 * h, h], Part::Adapter, Place::Input);
+            let drawn = table.drawn(Place::Input, Fusion::None);
+            table.matrix("injection.adapter", [2 * h, h], Part::Adapter, drawn);
         }
         InjectionKind::Ffn => table.feed_forward("injection.mlp", 2 * h, Part::Adapter),
         InjectionKind::Add | InjectionKind::Gate => {}
@@ -119,7 +128,8 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     table.blocks("coda", Part::Coda, config.layers.coda);
     table.norm("norm", Part::Norm);
     if !config.tied_head {
-        table.matrix("head", [h, vocab], Part::Head, Place::Input);
+        let drawn = table.drawn(Place::Input, Fusion::None);
+        table.matrix("head", [h, vocab], Part::Head, drawn);
     }
     table.rows
 }
@@ -147,8 +157,7 @@ impl Table<'_> {
         });
     }
 
-    fn matrix(&mut self, name: &str, shape: [usize; 2], part: Part, place: Place) {
-        let init = self.drawn(shape, place);
+    fn matrix(&mut self, name: &str, shape: [usize; 2], part: Part, init: Initializer) {
         self.push(name, shape.to_vec(), part, Role::Matrix, init);
     }
 
@@ -191,7 +200,12 @@ impl Table<'_> {
         let (h, d_head) = (config.d_model, config.d_head());
         let (heads, kv_heads) = (config.n_heads, config.kv_heads());
         let width = (heads + 2 * kv_heads) * d_head;
-        self.matrix(&format!("{name}.qkv"), [h, width], part, Place::Input);
+        let qkv = Fusion::Attention {
+            queries: heads * d_head,
+            keys: kv_heads * d_head,
+        };
+        let drawn = self.drawn(Place::Input, qkv);
+        self.matrix(&format!("{name}.qkv"), [h, width], part, drawn);
         if config.qk_bias {
             let shape = vec![heads + kv_heads, d_head];
             self.bias(&format!("{name}.qk_bias"), shape, part);
@@ -200,18 +214,21 @@ impl Table<'_> {
         if gates.and_then(|gates| gates.gate_of(name)).is_some() {
             self.bias(&format!("{name}.gate_bias"), vec![heads], part);
         }
-        self.matrix(&format!("{name}.proj"), [h, h], part, Place::Output);
+        let drawn = self.drawn(Place::Output, Fusion::None);
+        self.matrix(&format!("{name}.proj"), [h, h], part, drawn);
     }
 
     fn feed_forward(&mut self, name: &str, d_in: usize, part: Part) {
         let (h, f) = (self.config.d_model, self.config.d_ff);
         let (into, out) = (format!("{name}.in_proj"), format!("{name}.out_proj"));
-        self.matrix(&into, [d_in, 2 * f], part, Place::Input);
-        self.matrix(&out, [f, h], part, Place::Output);
+        let drawn = self.drawn(Place::Input, Fusion::Halves);
+        self.matrix(&into, [d_in, 2 * f], part, drawn);
+        let drawn = self.drawn(Place::Output, Fusion::None);
+        self.matrix(&out, [f, h], part, drawn);
     }
 
     /// Returns how a matrix is drawn.
-    fn drawn(&self, shape: [usize; 2], place: Place) -> Initializer {
+    fn drawn(&self, place: Place, fusion: Fusion) -> Initializer {
         let config = self.config;
         let base = (2.0 / (5.0 * config.d_model as f64)).sqrt();
         let depth = config.effective_depth(config.recurrence.mean) as f64;
@@ -220,10 +237,7 @@ impl Table<'_> {
             (InitScheme::Takase | InitScheme::Scaled, Place::Output) => base / (2.0 * depth).sqrt(),
         };
         if config.init.orthogonal {
-            let widest = shape[0].max(shape[1]) as f64;
-            Initializer::Orthogonal {
-                gain: std * widest.sqrt(),
-            }
+            Initializer::Orthogonal { std, fusion }
         } else {
             Initializer::TruncatedNormal { std }
         }
@@ -243,9 +257,9 @@ impl Initializer {
                     .map(|_| (std * truncated_normal(&mut rng)) as f32)
                     .collect()
             }
-            Self::Orthogonal { gain } => {
+            Self::Orthogonal { std, fusion } => {
                 let mut rng = generator(seed, Stream::Weights, index);
-                orthogonal(shape[0], shape[1], gain, &mut rng)
+                fusion.orthogonal([shape[0], shape[1]], std, &mut rng)
             }
         }
     }
@@ -259,41 +273,6 @@ pub(crate) fn truncated_normal(rng: &mut impl Rng) -> f64 {
             return x;
         }
     }
-}
-
-/// Returns a `[rows, cols]` matrix whose shorter side is orthonormal, times `gain`: modified
-/// Gram–Schmidt, done twice for orthogonality to rounding, on a truncated normal.
-fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f32> {
-    let (short, long) = (rows.min(cols), rows.max(cols));
-    let mut vectors: Vec<Vec<f64>> = (0..short)
-        .map(|_| (0..long).map(|_| truncated_normal(rng)).collect())
-        .collect();
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    for current in 0..short {
-        let (done, rest) = vectors.split_at_mut(current);
-        let vector = &mut rest[0];
-        for _ in 0..2 {
-            let along: Vec<f64> = done.par_iter().map(|other| dot(other, vector)).collect();
-            for (other, along) in done.iter().zip(along) {
-                vector
-                    .iter_mut()
-                    .zip(other)
-                    .for_each(|(x, o)| *x -= along * o);
-            }
-        }
-        let length = dot(vector, vector).sqrt();
-        vector.iter_mut().for_each(|x| *x /= length);
-    }
-    let at = |row: usize, col: usize| {
-        if rows <= cols {
-            vectors[row][col]
-        } else {
-            vectors[col][row]
-        }
-    };
-    (0..rows * cols)
-        .map(|i| (gain * at(i / cols, i % cols)) as f32)
-        .collect()
 }
 
 #[cfg(test)]
