@@ -86,7 +86,7 @@ pub(crate) fn open_with_tokenizer(
         && folder.exists()
     {
         let text = TextData::open(&folder)?;
-        if *text.tokenizer().file()? == read_regular(tokenizer)? {
+        if text.tokenizer().hash() == Tokenizer::load(tokenizer)?.hash() {
             return Ok(text);
         }
     }

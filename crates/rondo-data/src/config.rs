@@ -251,10 +251,11 @@ impl TokenizerConfig {
     /// Largest vocabulary that is trained here.
     const MAX_VOCAB: usize = 1 << 20;
 
-    /// Returns the tokenizer of a file.
+    /// Returns the tokenizer of a file, whose end of text is the one that is named beside it or known.
     pub(crate) fn of_file(path: &Path) -> Self {
         Self::File {
             path: path.display().to_string(),
+            end_of_text: None,
         }
     }
 
