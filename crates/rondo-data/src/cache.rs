@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use crate::config::{DataConfig, TokenizerConfig};
 use crate::corpus::CorpusSource;
 use crate::error::DataError;
-use crate::file::read_regular;
 use crate::prepare::{Tell, prepare};
 use crate::text::TextData;
 use crate::tokenizer::Tokenizer;
