@@ -12,8 +12,8 @@ use crate::prepare::{Tell, prepare};
 use crate::text::TextData;
 use crate::tokenizer::Tokenizer;
 
-/// Changes with the content of prepared folders: shard format, split, tokenizer training.
-const FORMAT: &str = "rondo-data prepared 1";
+/// Changes with the content of prepared folders: shard format, reading, split, tokenizer training.
+const FORMAT: &str = "rondo-data prepared 2";
 
 /// Opens the text that a `text` or `prepared` configuration names, preparing it where no cache
 /// holds it.
@@ -35,8 +35,9 @@ pub(crate) fn open_or_prepare(
             max_bytes,
             cache,
             json_field,
+            skip_bad_lines,
         } => {
-            let source = CorpusSource::new(paths, json_field);
+            let source = CorpusSource::new(paths, json_field).skipping_bad_lines(*skip_bad_lines);
             let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
             let folder = Path::new(cache).join(&key[..16]);
             if !folder.exists() {
@@ -86,8 +87,14 @@ fn key(
         let hash = Tokenizer::load(Path::new(path))?.hash();
         parts.push(blake3::Hash::from_bytes(hash).to_string());
     }
-    if let CorpusSource::Paths { json_field, .. } = source {
+    if let CorpusSource::Paths {
+        json_field,
+        skip_bad_lines,
+        ..
+    } = source
+    {
         parts.push(json_field.clone());
+        parts.push(skip_bad_lines.to_string());
     }
     parts.extend(source.fingerprint()?);
     let mut hasher = blake3::Hasher::new();
@@ -113,6 +120,7 @@ mod tests {
             max_bytes: None,
             cache: folder.join("cache").display().to_string(),
             json_field: "text".to_owned(),
+            skip_bad_lines: false,
         }
     }
 

@@ -86,12 +86,16 @@ pub(super) fn open(
     interrupt::hold();
     let mut screen = Progress::new(mode, extent.steps, progress.step);
     warnings.iter().for_each(|text| screen.warn(text));
+    if let Source::Text(text) = &source {
+        let of_corpus = text.info().warnings.iter();
+        of_corpus.for_each(|text| screen.warn(&format!("corpus: {text}")));
+    }
     let Written {
         sinks,
         watch,
         last,
         best,
-    } = setting.written(resumed, source.bytes_per_token())?;
+    } = setting.written(resumed, source.bytes_per_token(&val_batches)?)?;
     run_dir.write_facts(&facts(&listed))?;
     let mut session = Box::new(Session {
         lr_sum: RateSum::up_to(progress.step, rates(&config, extent)),
