@@ -6,6 +6,7 @@ mod checkpoints;
 mod cli;
 mod comparison;
 mod configs;
+mod corpora;
 mod devices;
 mod evaluation;
 mod failures;

@@ -1,5 +1,8 @@
 //! Rows of token ids with what each position must predict.
 
+use crate::error::DataError;
+use crate::tokenizer::Tokenizer;
+
 /// Marks a target position that takes no loss.
 pub const IGNORE: u32 = u32::MAX;
 
@@ -101,9 +104,39 @@ pub fn batches_of_rows(rows: &[Vec<u32>], batch: usize, seq: usize) -> Vec<Batch
     batches
 }
 
+/// Returns the bytes of text that the targets of batches stand for, divided by their number; `None`
+/// where they stand for no text, as the ends of documents do.
+///
+/// # Errors
+///
+/// When the tokenizer does not know a target.
+pub fn bytes_per_target(
+    tokenizer: &Tokenizer,
+    batches: &[Batch],
+) -> Result<Option<f64>, DataError> {
+    let targets = batches.iter().flat_map(|batch| &batch.targets);
+    let supervised = targets.copied().filter(|&target| target != IGNORE);
+    let targets = batches.iter().map(Batch::supervised).sum::<usize>();
+    let bytes = tokenizer.text_bytes(supervised)?;
+    Ok((bytes > 0).then(|| bytes as f64 / targets as f64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_of_targets_leave_out_ends_and_ignored_positions() {
+        let mut batch = Batch::with_capacity(1, 4);
+        batch.push_pairs([(1, 97), (2, 256), (3, IGNORE), (4, 98)].into_iter());
+        let bytes = |batches: &[Batch]| bytes_per_target(&Tokenizer::bytes(), batches);
+        let found = bytes(&[batch.clone(), batch]).expect("known tokens");
+        assert!((found.expect("text") - 2.0 / 3.0).abs() < 1e-12);
+        let mut ends = Batch::with_capacity(1, 1);
+        ends.push_pairs([(1, 256)].into_iter());
+        assert_eq!(bytes(&[ends]).expect("known tokens"), None);
+        assert_eq!(bytes(&[]).expect("no tokens"), None);
+    }
 
     #[test]
     fn a_window_predicts_its_own_next_tokens() {

@@ -17,6 +17,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer};
 
 use self::merger::Merger;
+use crate::cut::{Seams, Start};
 use crate::error::DataError;
 use crate::tokenizer::{END_OF_TEXT, Tokenizer, guarded};
 
@@ -29,17 +30,38 @@ pub(crate) struct WordCounts(BTreeMap<String, u64>);
 impl WordCounts {
     /// Adds the words of one text, as the byte-level pre-tokenizer cuts it.
     pub(crate) fn add(&mut self, text: &str) -> Result<(), DataError> {
-        let mut words = PreTokenizedString::from(text);
-        guarded(|| ByteLevel::new(false, false, true).pre_tokenize(&mut words)).map_err(refuse)?;
-        for (word, _, _) in words.get_splits(OffsetReferential::Original, OffsetType::Byte) {
-            match self.0.get_mut(word) {
-                Some(count) => *count += 1,
-                None => {
-                    self.0.insert(word.to_owned(), 1);
-                }
+        each_word(text, |word| match self.0.get_mut(word) {
+            Some(count) => *count += 1,
+            None => {
+                self.0.insert(word.to_owned(), 1);
             }
-        }
-        Ok(())
+        })
+    }
+}
+
+/// Hands over the words of a text, spelt in the characters that stand for bytes.
+fn each_word(text: &str, mut each: impl FnMut(&str)) -> Result<(), DataError> {
+    let mut words = PreTokenizedString::from(text);
+    guarded(|| ByteLevel::new(false, false, true).pre_tokenize(&mut words)).map_err(refuse)?;
+    for (word, _, _) in words.get_splits(OffsetReferential::Original, OffsetType::Byte) {
+        each(word);
+    }
+    Ok(())
+}
+
+/// Places between words, where a cut changes no word.
+pub(crate) struct BetweenWords;
+
+impl Seams for BetweenWords {
+    fn seam(&self, left: &str, right: &str) -> Option<Start> {
+        let append = |text: &str, words: &mut Vec<String>| {
+            each_word(text, |word| words.push(word.to_owned())).ok()
+        };
+        let (mut whole, mut cut) = (Vec::new(), Vec::new());
+        append(&[left, right].concat(), &mut whole)?;
+        append(left, &mut cut)?;
+        append(right, &mut cut)?;
+        (whole == cut).then_some(Start::Plain)
     }
 }
 
@@ -131,7 +153,7 @@ fn refuse(message: String) -> DataError {
 
 /// Returns the printable character that stands for each byte: itself where it is one, the next
 /// from `U+0100` on otherwise (the table of GPT-2).
-fn byte_characters() -> [char; 256] {
+pub(crate) fn byte_characters() -> [char; 256] {
     let mut replacements = ('\u{100}'..).take(256);
     std::array::from_fn(|byte| match byte as u8 {
         printable @ (b'!'..=b'~' | 0xa1..=0xac | 0xae..) => char::from(printable),

@@ -12,8 +12,8 @@ use crate::prepare::{Tell, prepare};
 use crate::text::TextData;
 use crate::tokenizer::Tokenizer;
 
-/// Changes with the content of prepared folders: shard format, split, tokenizer training.
-const FORMAT: &str = "rondo-data prepared 1";
+/// Changes with the content of prepared folders: shard format, reading, split, tokenizer training.
+const FORMAT: &str = "rondo-data prepared 2";
 
 /// Opens the text that a `text` or `prepared` configuration names, preparing it where no cache
 /// holds it.
@@ -34,9 +34,10 @@ pub(crate) fn open_or_prepare(
             val_fraction,
             max_bytes,
             json_field,
+            skip_bad_lines,
             ..
         } => {
-            let source = CorpusSource::new(paths, json_field);
+            let source = CorpusSource::new(paths, json_field).skipping_bad_lines(*skip_bad_lines);
             let folder = folder(config)?.ok_or_else(no_corpus)?;
             if !folder.exists() {
                 let prepared = prepare(
@@ -101,11 +102,12 @@ fn folder(config: &DataConfig) -> Result<Option<PathBuf>, DataError> {
         max_bytes,
         cache,
         json_field,
+        skip_bad_lines,
     } = config
     else {
         return Ok(None);
     };
-    let source = CorpusSource::new(paths, json_field);
+    let source = CorpusSource::new(paths, json_field).skipping_bad_lines(*skip_bad_lines);
     let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
     Ok(Some(Path::new(cache).join(&key[..16])))
 }
@@ -136,8 +138,16 @@ fn key(
         let tokenizer = Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())?;
         parts.push(blake3::Hash::from_bytes(tokenizer.hash()).to_string());
     }
-    if let CorpusSource::Paths { json_field, .. } = source {
+    if let CorpusSource::Paths {
+        json_field,
+        skip_bad_lines,
+        ..
+    } = source
+    {
         parts.push(json_field.clone());
+        if *skip_bad_lines {
+            parts.push("bad lines skipped".to_owned());
+        }
     }
     parts.extend(source.fingerprint()?);
     let mut hasher = blake3::Hasher::new();
@@ -163,6 +173,7 @@ mod tests {
             max_bytes: None,
             cache: folder.join("cache").display().to_string(),
             json_field: "text".to_owned(),
+            skip_bad_lines: false,
         }
     }
 

@@ -29,9 +29,12 @@ pub enum DataConfig {
         /// Folder of prepared corpora, one subfolder each.
         #[serde(default = "cache")]
         cache: String,
-        /// Key of the document's text in every line of a `.jsonl` file.
+        /// Key of the document's text in every record of a `.jsonl` or `.json` file.
         #[serde(default = "json_field")]
         json_field: String,
+        /// Whether lines of a `.jsonl` file that are no documents are skipped and counted.
+        #[serde(default, skip_serializing_if = "is_false")]
+        skip_bad_lines: bool,
     },
     /// A folder written by `trainer prepare`.
     Prepared {
@@ -78,7 +81,7 @@ pub enum TokenizerConfig {
     },
     /// A `tokenizer.json` of the `tokenizers` library.
     File {
-        /// The file.
+        /// The file, or the folder that holds it.
         path: String,
         /// The token that ends a text; by default `eos_token` of the `tokenizer_config.json` beside
         /// the file, else the first of the known names.
@@ -97,6 +100,14 @@ fn cache() -> String {
 
 fn json_field() -> String {
     "text".to_owned()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn vocab_size() -> usize {
@@ -132,6 +143,7 @@ impl Default for DataConfig {
             max_bytes: None,
             cache: cache(),
             json_field: json_field(),
+            skip_bad_lines: false,
         }
     }
 }
@@ -189,6 +201,7 @@ impl DataConfig {
                 max_bytes,
                 cache,
                 json_field,
+                skip_bad_lines: _,
             } => {
                 for (index, path) in paths.iter().enumerate() {
                     not_empty(&format!("paths.{index}"), path, report);

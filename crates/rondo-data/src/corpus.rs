@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use walkdir::{DirEntry, WalkDir};
-
 use crate::dependencies;
-use crate::documents::{self, Stop};
+use crate::documents::{self, Reading, Stop};
 use crate::error::DataError;
+use crate::notices::Notices;
+use crate::resolve;
 
 /// Where a corpus comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,10 @@ pub enum CorpusSource {
     Paths {
         /// In this order; a folder gives its files sorted, hidden ones left out.
         paths: Vec<String>,
-        /// Key of the document's text in every line of a `.jsonl` file.
+        /// Key of the document's text in every record of a `.jsonl` or `.json` file.
         json_field: String,
+        /// Whether lines that are no documents are skipped.
+        skip_bad_lines: bool,
     },
 }
 
@@ -33,8 +35,18 @@ impl CorpusSource {
             Self::Paths {
                 paths: paths.to_vec(),
                 json_field: json_field.to_owned(),
+                skip_bad_lines: false,
             }
         }
+    }
+
+    /// Returns the same source; lines that are no documents are skipped where `skip` is true.
+    #[must_use]
+    pub fn skipping_bad_lines(mut self, skip: bool) -> Self {
+        if let Self::Paths { skip_bad_lines, .. } = &mut self {
+            *skip_bad_lines = skip;
+        }
+        self
     }
 
     /// Returns a line for every crate or file of the corpus that changes when it does, without
@@ -42,7 +54,7 @@ impl CorpusSource {
     pub(crate) fn fingerprint(&self) -> Result<Vec<String>, DataError> {
         match self {
             Self::Dependencies => dependencies::fingerprint(),
-            Self::Paths { paths, .. } => resolve(paths)?
+            Self::Paths { paths, .. } => resolve::files(paths, &mut Notices::default())?
                 .iter()
                 .map(|path| file_fingerprint(path))
                 .collect(),
@@ -53,20 +65,64 @@ impl CorpusSource {
 /// The files of a corpus, in the order in which their documents are read.
 pub(crate) struct Corpus {
     files: Vec<PathBuf>,
-    json_field: String,
+    reading: Reading,
+    /// What was passed over when the files were looked for.
+    passed_over: Notices,
+}
+
+/// A document as it is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Document<'a> {
+    /// The number of its file, counted from zero.
+    pub(crate) file: usize,
+    pub(crate) text: &'a str,
+    /// Whether the text goes on behind the last byte that may be read.
+    pub(crate) cut: bool,
+}
+
+/// How a reading of a corpus ended.
+pub(crate) struct Ended {
+    /// Whether it ended because no more bytes may be read.
+    pub(crate) full: bool,
+    pub(crate) notices: Notices,
 }
 
 impl Corpus {
     pub(crate) fn open(source: &CorpusSource) -> Result<Self, DataError> {
-        let (files, json_field) = match source {
-            CorpusSource::Dependencies => (dependencies::files()?, String::new()),
-            CorpusSource::Paths { paths, json_field } => (resolve(paths)?, json_field.clone()),
+        let mut passed_over = Notices::default();
+        let (files, reading) = match source {
+            CorpusSource::Dependencies => (dependencies::files()?, Reading::default()),
+            CorpusSource::Paths {
+                paths,
+                json_field,
+                skip_bad_lines,
+            } => {
+                let reading = Reading {
+                    json_field: json_field.clone(),
+                    skip_bad_lines: *skip_bad_lines,
+                };
+                (resolve::files(paths, &mut passed_over)?, reading)
+            }
         };
-        Ok(Self { files, json_field })
+        Ok(Self {
+            files,
+            reading,
+            passed_over,
+        })
     }
 
     pub(crate) fn file_count(&self) -> usize {
         self.files.len()
+    }
+
+    /// Returns an error that says that a file did not read as it did before.
+    pub(crate) fn changed(&self, file: usize) -> DataError {
+        DataError::Document {
+            path: self.files.get(file).cloned().unwrap_or_default(),
+            message:
+                "changed while the corpus was being read; prepare a copy that no program writes to"
+                    .to_owned(),
+        }
     }
 
     /// Hands over every document, `max_bytes` of text in all; the last one is cut there.
@@ -76,44 +132,49 @@ impl Corpus {
         &self,
         max_bytes: Option<u64>,
         read: &mut dyn FnMut(u64, u64) -> Result<(), DataError>,
-        each: &mut dyn FnMut(&str) -> Result<(), DataError>,
-    ) -> Result<(), DataError> {
+        each: &mut dyn FnMut(Document<'_>) -> Result<(), DataError>,
+    ) -> Result<Ended, DataError> {
+        let size = |path: &PathBuf| {
+            let about = fs::metadata(path).map_err(DataError::io("read", path))?;
+            Ok(about.len())
+        };
         let sizes: Vec<u64> = self
             .files
             .iter()
-            .map(|path| Ok(metadata(path)?.len()))
+            .map(size)
             .collect::<Result<_, DataError>>()?;
         let total = sizes.iter().sum();
         let mut left = max_bytes.unwrap_or(u64::MAX);
         let mut done = 0;
-        for (path, size) in self.files.iter().zip(sizes) {
-            let stop = documents::for_each(path, &self.json_field, &mut |text| {
+        let mut notices = self.passed_over.clone();
+        let mut full = false;
+        for (file, (path, size)) in self.files.iter().zip(sizes).enumerate() {
+            let stop = documents::for_each(path, &self.reading, left, &mut notices, &mut |text| {
                 let end = text.floor_char_boundary(usize::try_from(left).unwrap_or(usize::MAX));
+                let cut = end < text.len();
                 if end > 0 {
-                    each(&text[..end])?;
+                    let text = &text[..end];
+                    each(Document { file, text, cut })?;
                 }
                 left -= end as u64;
                 // Less than one character may be left over.
-                let full = end < text.len() || left == 0;
+                let full = cut || left == 0;
                 Ok(if full { Stop::Here } else { Stop::No })
             })?;
             done += size;
             read(done, total)?;
-            if stop == Stop::Here {
+            full = stop == Stop::Here;
+            if full {
                 break;
             }
         }
-        Ok(())
+        Ok(Ended { full, notices })
     }
-}
-
-fn metadata(path: &Path) -> Result<fs::Metadata, DataError> {
-    fs::metadata(path).map_err(DataError::io("read", path))
 }
 
 fn file_fingerprint(path: &Path) -> Result<String, DataError> {
     let absolute = path.canonicalize().map_err(DataError::io("read", path))?;
-    let metadata = metadata(path)?;
+    let metadata = fs::metadata(path).map_err(DataError::io("read", path))?;
     let modified = metadata
         .modified()
         .map_err(DataError::io("read", path))?
@@ -124,67 +185,6 @@ fn file_fingerprint(path: &Path) -> Result<String, DataError> {
         absolute.display(),
         metadata.len()
     ))
-}
-
-/// Returns the files that paths name, each path in turn.
-fn resolve(paths: &[String]) -> Result<Vec<PathBuf>, DataError> {
-    let mut files = Vec::new();
-    for path in paths {
-        let is_pattern = path.contains(['*', '?', '[']);
-        if is_pattern && !Path::new(path).exists() {
-            let before = files.len();
-            for matched in matches(path)? {
-                push_files(&matched, &mut files)?;
-            }
-            if files.len() == before {
-                return Err(DataError::Corpus(format!("no file matches `{path}`")));
-            }
-        } else {
-            push_files(Path::new(path), &mut files)?;
-        }
-    }
-    Ok(files)
-}
-
-fn matches(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
-    let refuse = |message: String| DataError::Corpus(format!("glob `{pattern}`: {message}"));
-    let mut paths = glob::glob(pattern)
-        .map_err(|error| refuse(error.to_string()))?
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| refuse(error.to_string()))?;
-    paths.sort();
-    Ok(paths)
-}
-
-/// Appends a file, or every file below a folder that is not hidden, sorted.
-fn push_files(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    if !metadata(path)?.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    let visible = |entry: &DirEntry| {
-        entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
-    };
-    let before = files.len();
-    for entry in WalkDir::new(path)
-        .follow_links(true)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(visible)
-    {
-        let entry = entry.map_err(|error| {
-            let at = error.path().unwrap_or(path).to_owned();
-            DataError::io("read", &at)(error.into())
-        })?;
-        if entry.file_type().is_file() {
-            files.push(entry.into_path());
-        }
-    }
-    if files.len() == before {
-        let message = format!("folder {} holds no file", path.display());
-        return Err(DataError::Corpus(message));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -204,8 +204,8 @@ mod tests {
     fn read(paths: &[String], max_bytes: Option<u64>) -> Result<Vec<String>, DataError> {
         let corpus = Corpus::open(&CorpusSource::new(paths, "text"))?;
         let mut texts = Vec::new();
-        corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |text| {
-            texts.push(text.to_owned());
+        corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |document| {
+            texts.push(document.text.to_owned());
             Ok(())
         })?;
         Ok(texts)

@@ -1,19 +1,27 @@
-//! From one file to its documents: plain text, JSON lines, gzip and Zstandard.
+//! From one file to its documents: plain text, JSON lines, a JSON list; each also in gzip or Zstandard.
 //!
-//! The endings of the name decide: `.gz` or `.zst` first, then `.jsonl` (one document a line);
-//! everything else is one document. JSON lines are streamed, one line in memory at a time.
+//! The endings of the name decide: `.gz` or `.zst` first, then `.jsonl`, `.ndjson` or `.jsonlines` (one
+//! document a line). A `.json` file is read by its records where its first record holds a text; everything
+//! else is one document. Records are streamed, one in memory at a time.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::cell::Cell;
+use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
+use std::rc::Rc;
 
-use flate2::read::MultiGzDecoder;
-use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
-
+use crate::compressed::{GzMembers, ZstdFrames};
+use crate::elements::{Elements, Fault};
 use crate::error::DataError;
+use crate::file::open_regular;
+use crate::foreign;
+use crate::notices::{Notice, Notices};
+use crate::records;
 
 /// The largest document of a compressed file, in bytes: a small file can unpack to any size.
 const MAX_UNPACKED: u64 = 4 << 30;
+
+/// The mark that some editors put before UTF-8 text; it is no part of the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Whether the reader of documents has had enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,58 +32,130 @@ pub(crate) enum Stop {
     Here,
 }
 
-/// Hands over every document of a file that is not empty.
+/// How the documents of a file are read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reading {
+    /// Key of the text in a record.
+    pub(crate) json_field: String,
+    /// Whether lines and records that are no documents are skipped.
+    pub(crate) skip_bad_lines: bool,
+}
+
+/// How the documents of a file are told apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// All of it is one document.
+    Text,
+    /// Each line is a record.
+    Lines,
+    /// It is a JSON list of records.
+    List,
+}
+
+/// Hands over every document of a file that is not empty; of a file that is one document no more than
+/// `most` bytes and one character.
 pub(crate) fn for_each(
     path: &Path,
-    json_field: &str,
+    reading: &Reading,
+    most: u64,
+    notices: &mut Notices,
     each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
 ) -> Result<Stop, DataError> {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().to_lowercase());
-    let file = BufReader::new(File::open(path).map_err(DataError::io("read", path))?);
-    let reader: Box<dyn BufRead>;
-    let (name, most) = if let Some(name) = name.strip_suffix(".gz") {
-        reader = Box::new(BufReader::new(MultiGzDecoder::new(file)));
-        (name, MAX_UNPACKED)
-    } else if let Some(name) = name.strip_suffix(".zst") {
-        reader = Box::new(BufReader::new(ZstdFrames::new(file)));
-        (name, MAX_UNPACKED)
-    } else {
-        reader = Box::new(file);
-        (name.as_str(), u64::MAX)
-    };
-    let mut reader = Documents { path, reader, most };
-    if Path::new(name)
-        .extension()
-        .is_some_and(|ending| ending == "jsonl")
-    {
-        json_lines(&mut reader, json_field, each)
-    } else {
-        let mut bytes = Vec::new();
-        reader.read(None, &mut bytes)?;
-        let text = String::from_utf8(bytes).map_err(|error| DataError::Document {
-            path: path.to_owned(),
-            message: format!(
-                "not UTF-8 text at byte {}; name the text files alone, for example with a glob",
-                error.utf8_error().valid_up_to()
-            ),
-        })?;
-        if text.is_empty() {
-            return Ok(Stop::No);
+    let mut file = Documents::open(path)?;
+    let form = match file.ending.as_str() {
+        "jsonl" | "ndjson" | "jsonlines" => Form::Lines,
+        "json" => match form_of_json(path, &reading.json_field) {
+            Form::Text => {
+                notices.add(Notice::Json, path.display());
+                Form::Text
+            }
+            form => form,
+        },
+        "csv" | "tsv" => {
+            notices.add(Notice::Table, path.display());
+            Form::Text
         }
-        each(&text)
+        _ => Form::Text,
+    };
+    let ignored = Rc::clone(&file.ignored);
+    let stop = match form {
+        Form::Text => file.text(most, each),
+        Form::Lines => file.lines(reading, notices, each),
+        Form::List => file.list(reading, notices, each),
+    }?;
+    if ignored.get() {
+        notices.add(Notice::BehindGzip, path.display());
+    }
+    Ok(stop)
+}
+
+/// Finds the form of a `.json` file by its first record; what cannot be read as records is text.
+fn form_of_json(path: &Path, field: &str) -> Form {
+    let mut record = Vec::new();
+    let has_text = |record: &[u8]| records::text_of(record, field).is_ok();
+    let first_line = Documents::open(path).and_then(|mut file| file.read(Some(b'\n'), &mut record));
+    if first_line.is_ok() && has_text(&record) {
+        return Form::Lines;
+    }
+    let Ok(mut file) = Documents::open(path) else {
+        return Form::Text;
+    };
+    match Elements::new(&mut file.reader, file.most).next(&mut record) {
+        Ok(Some(_)) if has_text(&record) => Form::List,
+        _ => Form::Text,
     }
 }
 
 /// The bytes of a file, unpacked, of which no document may have more than so many.
 struct Documents<'p> {
     path: &'p Path,
+    /// The ending of the name that tells the form, in lower case.
+    ending: String,
+    /// The first bytes.
+    head: Vec<u8>,
+    /// All bytes, without a byte order mark.
     reader: Box<dyn BufRead>,
     most: u64,
+    /// Whether bytes behind the last gzip member were ignored.
+    ignored: Rc<Cell<bool>>,
 }
 
-impl Documents<'_> {
+impl<'p> Documents<'p> {
+    fn open(path: &'p Path) -> Result<Self, DataError> {
+        let name = path
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().to_lowercase());
+        let file = BufReader::new(open_regular(path)?);
+        let ignored = Rc::default();
+        let (name, most, mut rest): (_, _, Box<dyn BufRead>) =
+            if let Some(name) = name.strip_suffix(".gz") {
+                let members = GzMembers::new(file, Rc::clone(&ignored));
+                (name, MAX_UNPACKED, Box::new(BufReader::new(members)))
+            } else if let Some(name) = name.strip_suffix(".zst") {
+                let frames = ZstdFrames::new(file);
+                (name, MAX_UNPACKED, Box::new(BufReader::new(frames)))
+            } else {
+                (name.as_str(), u64::MAX, Box::new(file))
+            };
+        let mut head = Vec::new();
+        rest.by_ref()
+            .take(foreign::HEAD_BYTES as u64)
+            .read_to_end(&mut head)
+            .map_err(DataError::io("read", path))?;
+        if head.starts_with(BYTE_ORDER_MARK) {
+            head.drain(..BYTE_ORDER_MARK.len());
+        }
+        let ending = Path::new(name).extension();
+        Ok(Self {
+            path,
+            ending: ending.map_or_else(String::new, |ending| ending.to_string_lossy().into_owned()),
+            reader: Box::new(Cursor::new(head.clone()).chain(rest)),
+            head,
+            most,
+            ignored,
+        })
+    }
+
     /// Reads on to the byte that ends a document, or to the end of the file; returns whether there was anything.
     fn read(&mut self, end: Option<u8>, bytes: &mut Vec<u8>) -> Result<bool, DataError> {
         let most = self.most;
@@ -86,214 +166,146 @@ impl Documents<'_> {
         };
         let count = read.map_err(DataError::io("read", self.path))?;
         if count as u64 > most {
-            return Err(DataError::Document {
-                path: self.path.to_owned(),
-                message: format!("unpacks to a document of more than {most} bytes"),
-            });
+            return Err(self.refuse(format!("unpacks to a document of more than {most} bytes")));
         }
         Ok(count > 0)
     }
-}
 
-fn json_lines(
-    reader: &mut Documents<'_>,
-    field: &str,
-    each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
-) -> Result<Stop, DataError> {
-    let mut buffer = Vec::new();
-    for line in 1.. {
-        buffer.clear();
-        if !reader.read(Some(b'\n'), &mut buffer)? {
-            break;
+    /// Hands over all of the file, or its first `most` bytes and one character, as one document.
+    fn text(
+        mut self,
+        most: u64,
+        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+    ) -> Result<Stop, DataError> {
+        let whole_head = self.head.len() < foreign::HEAD_BYTES - BYTE_ORDER_MARK.len();
+        self.check(&self.head, whole_head)?;
+        let most = most.saturating_add(4);
+        let cut = most <= self.most;
+        if cut {
+            self.reader = Box::new(self.reader.take(most));
         }
-        if buffer.trim_ascii().is_empty() {
-            continue;
-        }
-        let refuse = |message: String| DataError::Line {
-            path: reader.path.to_owned(),
-            line,
-            message,
+        let mut bytes = Vec::new();
+        self.read(None, &mut bytes)?;
+        let whole = !cut || (bytes.len() as u64) < most;
+        self.check(&bytes, whole)?;
+        let text = match std::str::from_utf8(&bytes) {
+            Ok(text) => text,
+            // The check has found half a character where the text is cut, and nothing else.
+            Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
         };
-        let value: serde_json::Value = serde_json::from_slice(&buffer)
-            .map_err(|error| refuse(format!("not a line of JSON: {error}")))?;
-        let text = value
-            .get(field)
-            .and_then(serde_json::Value::as_str)
-            .ok_or_else(|| refuse(format!("no text under the key `{field}` (json_field)")))?;
-        if !text.is_empty() && each(text)? == Stop::Here {
-            return Ok(Stop::Here);
+        match text {
+            "" => Ok(Stop::No),
+            text => each(text),
         }
     }
-    Ok(Stop::No)
-}
 
-/// Reads Zstandard frames one after another, as `zstd` and its parallel variants write them.
-struct ZstdFrames<R: BufRead> {
-    state: Frames<R>,
-}
-
-enum Frames<R: BufRead> {
-    Between(R),
-    Inside(Box<StreamingDecoder<R, FrameDecoder>>),
-    /// After an error.
-    Lost,
-}
-
-impl<R: BufRead> ZstdFrames<R> {
-    fn new(reader: R) -> Self {
-        Self {
-            state: Frames::Between(reader),
+    /// Refuses bytes that are no text, with the name of what they are.
+    fn check(&self, bytes: &[u8], whole: bool) -> Result<(), DataError> {
+        match foreign::defect(bytes, whole) {
+            None => Ok(()),
+            Some(defect) => Err(self.refuse(self.format().unwrap_or(defect))),
         }
     }
-}
 
-impl<R: BufRead> Read for ZstdFrames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match std::mem::replace(&mut self.state, Frames::Lost) {
-                Frames::Between(mut reader) => {
-                    if reader.fill_buf()?.is_empty() {
-                        self.state = Frames::Between(reader);
-                        return Ok(0);
-                    }
-                    let decoder = StreamingDecoder::new(reader).map_err(io::Error::other)?;
-                    self.state = Frames::Inside(Box::new(decoder));
-                }
-                Frames::Inside(mut decoder) => {
-                    let read = decoder.read(buffer)?;
-                    if read > 0 || buffer.is_empty() {
-                        self.state = Frames::Inside(decoder);
-                        return Ok(read);
-                    }
-                    self.state = Frames::Between(decoder.into_inner());
-                }
-                Frames::Lost => return Err(io::Error::other("the Zstandard stream is damaged")),
+    /// Names the format of a file that is no text.
+    fn format(&self) -> Option<String> {
+        let name = self.path.file_name().unwrap_or_default();
+        foreign::name_of(&self.head, &name.to_string_lossy().to_lowercase())
+    }
+
+    fn refuse(&self, message: String) -> DataError {
+        DataError::Document {
+            path: self.path.to_owned(),
+            message,
+        }
+    }
+
+    fn lines(
+        &mut self,
+        reading: &Reading,
+        notices: &mut Notices,
+        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+    ) -> Result<Stop, DataError> {
+        let mut buffer = Vec::new();
+        for line in 1.. {
+            buffer.clear();
+            if !self.read(Some(b'\n'), &mut buffer)? {
+                break;
+            }
+            // Files with the mark, one behind the other, have it before the first line of each.
+            let record = buffer.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&buffer);
+            if record.trim_ascii().is_empty() {
+                continue;
+            }
+            if self.record(record, line, reading, notices, each)? == Stop::Here {
+                return Ok(Stop::Here);
             }
         }
+        Ok(Stop::No)
+    }
+
+    fn list(
+        &mut self,
+        reading: &Reading,
+        notices: &mut Notices,
+        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+    ) -> Result<Stop, DataError> {
+        // The list borrows the reader, the messages the rest.
+        let mut reader = std::mem::replace(&mut self.reader, Box::new(std::io::empty()));
+        let mut list = Elements::new(&mut reader, self.most);
+        let mut record = Vec::new();
+        loop {
+            match list.next(&mut record) {
+                Ok(None) => return Ok(Stop::No),
+                Ok(Some(line)) => {
+                    if self.record(&record, line, reading, notices, each)? == Stop::Here {
+                        return Ok(Stop::Here);
+                    }
+                }
+                Err(Fault::Io(error)) => return Err(DataError::io("read", self.path)(error)),
+                Err(Fault::Form(line, message)) => {
+                    return Err(DataError::Line {
+                        path: self.path.to_owned(),
+                        line,
+                        message,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Hands over the text of a record, or skips the record where that is allowed.
+    fn record(
+        &self,
+        record: &[u8],
+        line: usize,
+        reading: &Reading,
+        notices: &mut Notices,
+        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+    ) -> Result<Stop, DataError> {
+        let message = match records::text_of(record, &reading.json_field) {
+            Ok(text) if text.is_empty() => return Ok(Stop::No),
+            Ok(text) => return each(&text),
+            Err(message) => message,
+        };
+        if line == 1
+            && let Some(format) = self.format()
+            && foreign::defect(&self.head, false).is_some()
+        {
+            return Err(self.refuse(format));
+        }
+        if reading.skip_bad_lines {
+            let place = self.path.display();
+            notices.add(Notice::BadLine, format_args!("{place}:{line}: {message}"));
+            return Ok(Stop::No);
+        }
+        Err(DataError::Line {
+            path: self.path.to_owned(),
+            line,
+            message: format!("{message}; data.skip_bad_lines (--skip-bad-lines) skips such lines"),
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
-
-    use super::*;
-
-    fn read(name: &str, bytes: &[u8]) -> Result<Vec<String>, DataError> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join(name);
-        fs::write(&path, bytes).expect("writable");
-        let mut texts = Vec::new();
-        for_each(&path, "text", &mut |text| {
-            texts.push(text.to_owned());
-            Ok(Stop::No)
-        })?;
-        Ok(texts)
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(bytes).expect("into memory");
-        encoder.finish().expect("into memory")
-    }
-
-    fn zstd(bytes: &[u8]) -> Vec<u8> {
-        compress_to_vec(bytes, CompressionLevel::Fastest)
-    }
-
-    const LINES: &[u8] = b"{\"text\":\"one\",\"id\":1}\n\n{\"text\":\"\"}\n{\"text\":\"t\\nwo\"}";
-
-    #[test]
-    fn a_text_file_is_one_document_compressed_or_not() {
-        let text = b"a\nb\n";
-        for (name, bytes) in [
-            ("a.txt", text.to_vec()),
-            ("a.md.gz", gzip(text)),
-            ("A.TXT.ZST", zstd(text)),
-            ("no-ending", text.to_vec()),
-        ] {
-            assert_eq!(read(name, &bytes).expect(name), ["a\nb\n"], "{name}");
-        }
-        assert!(read("empty.txt", b"").expect("readable").is_empty());
-    }
-
-    #[test]
-    fn json_lines_are_one_document_each_compressed_or_not() {
-        for (name, bytes) in [
-            ("a.jsonl", LINES.to_vec()),
-            ("a.jsonl.gz", gzip(LINES)),
-            ("a.jsonl.zst", zstd(LINES)),
-        ] {
-            assert_eq!(read(name, &bytes).expect(name), ["one", "t\nwo"], "{name}");
-        }
-    }
-
-    #[test]
-    fn several_compressed_members_are_read_on() {
-        let twice = |one: Vec<u8>| [one.clone(), one].concat();
-        assert_eq!(read("a.gz", &twice(gzip(b"ab"))).expect("gzip"), ["abab"]);
-        assert_eq!(read("a.zst", &twice(zstd(b"ab"))).expect("zstd"), ["abab"]);
-    }
-
-    #[test]
-    fn a_document_that_unpacks_to_more_than_is_allowed_is_refused() {
-        let mut documents = Documents {
-            path: Path::new("a.gz"),
-            reader: Box::new(&b"abc\ndefg"[..]),
-            most: 4,
-        };
-        let mut bytes = Vec::new();
-        for _ in 0..2 {
-            assert!(documents.read(Some(b'\n'), &mut bytes).expect("four bytes"));
-        }
-        assert_eq!(bytes, b"abc\ndefg");
-        documents.reader = Box::new(&b"abcde"[..]);
-        let error = documents.read(None, &mut bytes).expect_err("five bytes");
-        assert!(error.to_string().starts_with("a.gz: unpacks to"), "{error}");
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_file_and_line() {
-        for (name, bytes, expected) in [
-            (
-                "a.jsonl",
-                &b"{\"text\":\"x\"}\n\n{\"tex"[..],
-                "a.jsonl:3: not a line of JSON",
-            ),
-            (
-                "a.jsonl",
-                b"{\"body\":\"x\"}",
-                "a.jsonl:1: no text under the key `text`",
-            ),
-            (
-                "a.jsonl",
-                b"{\"text\":5}",
-                "a.jsonl:1: no text under the key `text`",
-            ),
-            ("a.jsonl", b"[1]", "a.jsonl:1: no text"),
-            (
-                "a.jsonl",
-                b"{\"text\":\"\xff\"}",
-                "a.jsonl:1: not a line of JSON",
-            ),
-            ("a.txt", b"ab\xff", "not UTF-8 text at byte 2"),
-        ] {
-            let error = read(name, bytes).expect_err(name).to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn damaged_compressed_files_are_errors_and_never_panics() {
-        for (name, whole) in [("a.gz", gzip(&[7; 3000])), ("a.zst", zstd(&[7; 3000]))] {
-            for cut in 1..whole.len() {
-                assert!(read(name, &whole[..cut]).is_err(), "{name} cut at {cut}");
-            }
-        }
-    }
-}
+mod tests;

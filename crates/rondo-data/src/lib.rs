@@ -9,11 +9,14 @@
 //! * [`batch`]: what a trainer receives, and [`IGNORE`]
 //! * [`config`]: the `[data]` section, and every rule it has to keep
 //! * [`source`]: one enum over text and tasks
-//! * from text: [`corpus`] (paths to files), `documents` (files to documents), [`dependencies`] (the corpus that
-//!   every build already has), `split` (training and validation), [`tokenizer`] (text to ids, and which token ends a text) and `bpe` (trains
-//!   one), [`shards`] (token files), `encode` (documents to a token file), `prepared` (a folder of them),
-//!   [`mod@prepare`] (corpus to folder), `cache` (not twice), `order` (which window is which row), [`text`]
-//!   (windows to batches), `identity` (what tells one corpus from another); [`token_rows`] (tokens handed in for evaluation)
+//! * from text: [`corpus`] with `resolve` (paths to files), `documents` (files to documents) with `compressed`
+//!   (gzip, Zstandard), `elements` and `records` (JSON) and `foreign` (formats that are no text), `notices`
+//!   (what was passed over), [`dependencies`] (the corpus that every build already has), `split` (training and
+//!   validation), [`tokenizer`] (text to ids, and which token ends a text) and `bpe` (trains one), [`shards`]
+//!   (token files), `cut` (where a text may be cut), `encode` (documents to tokens), `prepared` (a folder of
+//!   token files), [`mod@prepare`] (corpus to folder), `cache` (not twice), `order` (which window is which row),
+//!   [`text`] (windows to batches), `identity` (what tells one corpus from another); [`token_rows`] (tokens
+//!   handed in for evaluation)
 //! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic` (nested) and
 //!   [`curriculum`](tasks::curriculum)
 //! * [`error`]; `file` (regular ones only), `aside` (folders whole or not there), `seed` (named random streams)
@@ -28,17 +31,24 @@ mod aside;
 pub mod batch;
 mod bpe;
 mod cache;
+mod compressed;
 pub mod config;
 pub mod corpus;
+mod cut;
 pub mod dependencies;
 mod documents;
+mod elements;
 mod encode;
 pub mod error;
 mod file;
+mod foreign;
 mod identity;
+mod notices;
 mod order;
 pub mod prepare;
 mod prepared;
+mod records;
+mod resolve;
 mod seed;
 pub mod shards;
 pub mod source;
@@ -48,10 +58,10 @@ pub mod text;
 pub mod token_rows;
 pub mod tokenizer;
 
-pub use batch::{Batch, IGNORE, batches_of_rows};
+pub use batch::{Batch, IGNORE, batches_of_rows, bytes_per_target};
 pub use config::{DataConfig, TokenizerConfig};
 pub use corpus::CorpusSource;
-pub use encode::encode_source;
+pub use encode::{EncodedText, encode_source};
 pub use error::DataError;
 pub use identity::CorpusIdentity;
 pub use prepare::{PreparePhase, PrepareProgress, Tell, prepare};

@@ -9,12 +9,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::aside::Aside;
-use crate::bpe::{self, WordCounts};
+use crate::bpe::{self, BetweenWords, WordCounts};
 use crate::config::{TokenizerConfig, val_fraction_violation};
 use crate::corpus::{Corpus, CorpusSource};
+use crate::cut::{PIECE_BYTES, pieces};
 use crate::dependencies;
-use crate::encode::{Encoded, Encoder, pieces};
+use crate::encode::{Encoded, Encoder};
 use crate::error::DataError;
+use crate::notices::{Notice, Notices};
 use crate::prepared::{CorpusInfo, INFO_FILE, TOKENIZER_FILE, TRAIN_FILE, VAL_FILE};
 use crate::split::{Part, Split, Survey};
 use crate::tokenizer::{CONFIG_FILE, Tokenizer};
@@ -22,6 +24,10 @@ use crate::tokenizer::{CONFIG_FILE, Tokenizer};
 /// A tokenizer is trained on this many bytes of text for each token of its vocabulary, spread
 /// evenly over the training part; more would change few merges and cost time.
 const SAMPLE_BYTES_PER_TOKEN: usize = 1 << 10;
+
+/// The sample of a tokenizer's training is spread in slices of at most this size. Longer pieces, which have no
+/// place between two words, are cut anywhere for it.
+const SLICE_BYTES: usize = 4 * PIECE_BYTES;
 
 /// What `prepare` is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +119,7 @@ impl Preparation<'_> {
         config: &TokenizerConfig,
         val_fraction: f64,
     ) -> Result<CorpusInfo, DataError> {
-        let (split, text_bytes) = self.survey(val_fraction)?;
+        let (split, text_bytes, notices) = self.survey(val_fraction)?;
         let tokenizer = self.tokenizer(config, &split)?;
         if let Some(json) = tokenizer.json() {
             write(&self.folder.join(TOKENIZER_FILE), json)?;
@@ -146,6 +152,8 @@ impl Preparation<'_> {
             matches_recorded: whole_default
                 .then(|| split.corpus_hash == dependencies::EXPECTED_HASH),
             corpus_hash: split.corpus_hash,
+            skipped_lines: notices.count(Notice::BadLine),
+            warnings: notices.lines(),
         };
         let path = self.folder.join(INFO_FILE);
         let json = serde_json::to_vec_pretty(&info)
@@ -154,8 +162,8 @@ impl Preparation<'_> {
         Ok(info)
     }
 
-    /// Reads the corpus once; returns the split and the bytes of all texts.
-    fn survey(&mut self, val_fraction: f64) -> Result<(Split, u64), DataError> {
+    /// Reads the corpus once; returns the split, the bytes of all texts, and what was passed over.
+    fn survey(&mut self, val_fraction: f64) -> Result<(Split, u64, Notices), DataError> {
         let mut survey = Survey::new(val_fraction);
         let mut bytes = 0;
         let progress = &mut *self.progress;
@@ -163,13 +171,19 @@ impl Preparation<'_> {
             let phase = PreparePhase::Reading;
             PrepareProgress { phase, done, total }.tell(progress)
         };
-        self.corpus
-            .for_each(self.max_bytes, &mut read, &mut |text| {
-                bytes += text.len() as u64;
-                survey.add(text);
+        let ended = self
+            .corpus
+            .for_each(self.max_bytes, &mut read, &mut |document| {
+                bytes += document.text.len() as u64;
+                survey.add(document.file, document.text);
                 Ok(())
             })?;
-        Ok((survey.split()?, bytes))
+        if bytes == 0 {
+            let lines = ended.notices.lines();
+            let message = [vec!["the corpus holds no text".to_owned()], lines].concat();
+            return Err(DataError::Corpus(message.join("; ")));
+        }
+        Ok((survey.split()?, bytes, ended.notices))
     }
 
     fn tokenizer(
@@ -201,12 +215,12 @@ impl Preparation<'_> {
             if part != Part::Train {
                 return Ok(());
             }
-            for piece in pieces(text) {
+            for slice in pieces(text, &BetweenWords).flat_map(|piece| slices(piece.text)) {
                 if taken * u128::from(split.train_bytes) <= seen * sample as u128 {
-                    words.add(&piece[..piece.floor_char_boundary(sample)])?;
-                    taken += piece.len() as u128;
+                    words.add(&slice[..slice.floor_char_boundary(sample)])?;
+                    taken += slice.len() as u128;
                 }
-                seen += piece.len() as u128;
+                seen += slice.len() as u128;
             }
             Ok(())
         })?;
@@ -252,8 +266,10 @@ fn for_each_part(
     each: &mut dyn FnMut(Part, &str) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let mut index = 0;
-    corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |text| {
-        let part = split.part(index, text)?;
+    let changed = |file| corpus.changed(file);
+    corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |document| {
+        let text = document.text;
+        let part = split.part(index, document.file, text).map_err(changed)?;
         index += 1;
         if let Part::Both { train } = part {
             each(Part::Train, &text[..train])?;
@@ -261,6 +277,17 @@ fn for_each_part(
         } else {
             each(part, text)
         }
+    })?;
+    split.all_read(index).map_err(changed)
+}
+
+/// Cuts a text into slices of at most [`SLICE_BYTES`], between any two characters.
+fn slices(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (slice, behind) = rest.split_at(rest.floor_char_boundary(SLICE_BYTES));
+        rest = behind;
+        (!slice.is_empty()).then_some(slice)
     })
 }
 

@@ -51,4 +51,18 @@ pub struct CorpusInfo {
     /// absent for any other corpus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matches_recorded: Option<bool>,
+    /// Lines and records that were skipped because they are no documents.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped_lines: usize,
+    /// What the user should know of the corpus: what was passed over or read as plain text, one line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }

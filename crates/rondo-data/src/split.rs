@@ -28,6 +28,8 @@ pub(crate) enum Part {
 #[derive(Default)]
 pub(crate) struct Survey {
     documents: Vec<([u8; 32], u64)>,
+    /// The number of each document's file.
+    files: Vec<usize>,
     seen: BTreeSet<[u8; 32]>,
     duplicates: Vec<bool>,
     /// Where a single document would be cut.
@@ -43,13 +45,15 @@ impl Survey {
         }
     }
 
-    pub(crate) fn add(&mut self, text: &str) {
+    /// Adds the next document, which stands in file number `file`.
+    pub(crate) fn add(&mut self, file: usize, text: &str) {
         let hash = *blake3::hash(text.as_bytes()).as_bytes();
         if self.documents.is_empty() {
             self.first_cut = tail_start(text, self.val_fraction);
         }
         self.duplicates.push(!self.seen.insert(hash));
         self.documents.push((hash, text.len() as u64));
+        self.files.push(file);
     }
 
     /// Decides what happens to each document, in the order in which they were added.
@@ -93,6 +97,7 @@ impl Survey {
         Ok(Split {
             train_bytes,
             hashes: self.documents.iter().map(|(hash, _)| *hash).collect(),
+            files: self.files,
             parts,
             corpus_hash: hasher.finalize().to_hex().to_string(),
         })
@@ -130,6 +135,7 @@ fn tail_start(text: &str, val_fraction: f64) -> usize {
 /// The decision for every document, and the hash of the corpus without copies.
 pub(crate) struct Split {
     hashes: Vec<[u8; 32]>,
+    files: Vec<usize>,
     parts: Vec<Part>,
     /// Bytes of text that train.
     pub(crate) train_bytes: u64,
@@ -139,19 +145,29 @@ pub(crate) struct Split {
 
 impl Split {
     /// Returns what happens to document number `index`, which must read as it did before.
-    pub(crate) fn part(&self, index: usize, text: &str) -> Result<Part, DataError> {
-        let unchanged = self
-            .hashes
-            .get(index)
-            .is_some_and(|hash| hash == blake3::hash(text.as_bytes()).as_bytes());
-        if unchanged {
-            Ok(self.parts[index])
-        } else {
-            Err(DataError::Corpus(format!(
-                "document {} of the corpus changed while it was being read",
-                index + 1
-            )))
+    ///
+    /// # Errors
+    ///
+    /// Gives the number of the file that changed, where it does not.
+    pub(crate) fn part(&self, index: usize, file: usize, text: &str) -> Result<Part, usize> {
+        let Some(&before) = self.files.get(index) else {
+            return Err(file);
+        };
+        let unchanged = self.hashes[index] == *blake3::hash(text.as_bytes()).as_bytes();
+        match before == file && unchanged {
+            true => Ok(self.parts[index]),
+            // A file that has lost its last documents is noticed in the file behind it.
+            false => Err(before.min(file)),
         }
+    }
+
+    /// Checks that all documents were read again: `count` of them were.
+    ///
+    /// # Errors
+    ///
+    /// Gives the number of the file that lost documents, where there are fewer than before.
+    pub(crate) fn all_read(&self, count: usize) -> Result<(), usize> {
+        self.files.get(count).map_or(Ok(()), |&file| Err(file))
     }
 
     /// Returns the number of documents read, copies included.
@@ -171,8 +187,8 @@ mod tests {
 
     fn split(texts: &[&str], fraction: f64) -> Result<Split, DataError> {
         let mut survey = Survey::new(fraction);
-        for text in texts {
-            survey.add(text);
+        for (file, text) in texts.iter().enumerate() {
+            survey.add(file, text);
         }
         survey.split()
     }
@@ -221,10 +237,15 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_changed_is_noticed() {
+    fn a_file_that_changed_is_named() {
         let split = split(&["one", "two"], 0.5).expect("two documents");
-        assert!(split.part(0, "one").is_ok());
-        assert!(split.part(0, "One").is_err());
-        assert!(split.part(2, "three").is_err());
+        assert!(split.part(0, 0, "one").is_ok());
+        assert_eq!(split.part(0, 0, "One"), Err(0));
+        // File 0 has lost its document, or grown by one.
+        assert_eq!(split.part(0, 1, "two"), Err(0));
+        assert_eq!(split.part(1, 0, "more"), Err(0));
+        assert_eq!(split.part(2, 1, "three"), Err(1));
+        assert_eq!(split.all_read(1), Err(1));
+        assert_eq!(split.all_read(2), Ok(()));
     }
 }

@@ -168,11 +168,6 @@ impl TextData {
             .collect())
     }
 
-    /// Returns the bytes of the validation text divided by its tokens, end-of-text tokens counted.
-    pub fn val_bytes_per_token(&self) -> f64 {
-        self.info.val_bytes as f64 / self.info.val_tokens as f64
-    }
-
     /// Returns the cross entropy of the validation tokens under the frequencies of the training
     /// tokens, in nats per token: what a model that knows no context can reach.
     ///
@@ -281,10 +276,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_per_token_and_unigram_cross_entropy_can_be_redone_by_hand() {
+    fn unigram_cross_entropy_can_be_redone_by_hand() {
         with_text("aabb", 0.5, |data| {
             // Training aa + end, validation bb + end, 257 tokens in the vocabulary.
-            assert!((data.val_bytes_per_token() - 2.0 / 3.0).abs() < 1e-12);
             let expected = (2.0 * 260_f64.ln() + 130_f64.ln()) / 3.0;
             assert!((data.unigram_cross_entropy() - expected).abs() < 1e-12);
         });

@@ -3,9 +3,9 @@
 mod beside;
 mod end_of_text;
 mod prompts;
+mod text_bytes;
 
 use std::borrow::Cow;
-use std::fs;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,6 +17,7 @@ pub use self::end_of_text::EndOfText;
 use self::end_of_text::Ending;
 use crate::bpe;
 use crate::error::DataError;
+use crate::file::open_regular;
 
 /// Largest `tokenizer.json` that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -324,10 +325,16 @@ fn plain_bytes(tokens: &[u32]) -> Vec<u8> {
         .collect()
 }
 
+/// Reads a `tokenizer.json`, or that of a folder.
 fn read_capped(path: &Path) -> Result<Vec<u8>, DataError> {
-    let file = fs::File::open(path).map_err(DataError::io("read", path))?;
+    let inside = path.join("tokenizer.json");
+    let path = match path.is_dir() {
+        true => inside.as_path(),
+        false => path,
+    };
     let mut json = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
+    open_regular(path)?
+        .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut json)
         .map_err(DataError::io("read", path))?;
     if json.len() as u64 > MAX_FILE_BYTES {
@@ -342,10 +349,22 @@ fn read_capped(path: &Path) -> Result<Vec<u8>, DataError> {
 
 /// Hands the text of a `tokenizer.json` to the library; `name` stands in messages.
 fn library(name: &str, json: &[u8]) -> Result<tokenizers::Tokenizer, DataError> {
-    guarded(|| tokenizers::Tokenizer::from_bytes(json)).map_err(|message| DataError::Tokenizer {
+    let loaded = guarded(|| tokenizers::Tokenizer::from_bytes(json));
+    loaded.map_err(|message| DataError::Tokenizer {
         name: name.to_owned(),
-        message,
+        message: match is_beside_a_tokenizer(json) {
+            true => "holds settings of a tokenizer, not its vocabulary; name tokenizer.json, which usually stands \
+                     in the same folder"
+                .to_owned(),
+            false => message,
+        },
     })
+}
+
+/// Returns whether a text is one of the JSON files that stand beside `tokenizer.json`: without a model.
+fn is_beside_a_tokenizer(json: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json)
+        .is_ok_and(|file| !file.contains_key("model"))
 }
 
 /// Returns one more than the largest id.

@@ -4,8 +4,8 @@ use rondo_data::{CorpusSource, Tokenizer, encode_source};
 
 use crate::scratch;
 
-/// Reads the documents of a file under each of the names that decide its form: text, JSON lines, gzip and
-/// Zstandard.
+/// Reads the documents of a file under each of the names that decide its form: text, JSON lines, a JSON list,
+/// gzip and Zstandard.
 ///
 /// What is accepted comes to as many tokens as it has bytes, and one more for the end of each document.
 ///
@@ -16,16 +16,17 @@ pub fn documents(bytes: &[u8]) {
     for name in [
         "input.txt",
         "input.jsonl",
+        "input.json",
         "input.txt.gz",
         "input.jsonl.zst",
     ] {
         let path = scratch::file(name, bytes);
         let source = CorpusSource::new(&[path.display().to_string()], "text");
-        if let Ok((tokens, bytes)) = encode_source(&Tokenizer::bytes(), &source, None) {
+        if let Ok(text) = encode_source(&Tokenizer::bytes(), &source, None) {
             let end = Tokenizer::bytes().end_of_text();
-            let ends = tokens.iter().filter(|&&id| id == end).count();
+            let ends = text.tokens.iter().filter(|&&id| id == end).count();
             assert!(
-                ends > 0 && tokens.len() as u64 == bytes + ends as u64,
+                ends > 0 && text.tokens.len() as u64 == text.bytes + ends as u64,
                 "{name}"
             );
         }

@@ -80,7 +80,7 @@ pub static METRICS: &[Metric] = &[
     at_depth("val_accuracy", "1", "Fraction of the validation set's answer tokens predicted right at recurrence depth `r`.").only(Presence::Tasks),
     row(Kind::Eval, Shape::SeriesPerDepth, "val_accuracy_by_position", "1", "The same for each position of the answer, first position first.").only(Presence::Tasks),
     eval("val_cross_entropy", "nat/token", "Mean next-token cross entropy of the validation set at the mean recurrence depth."),
-    eval("val_bits_per_byte", "bit/byte", "`val_cross_entropy · tokens / (bytes · ln 2)`.").only(Presence::Text),
+    eval("val_bits_per_byte", "bit/byte", "`val_cross_entropy · tokens / (bytes · ln 2)`, over the evaluated targets: their number and the bytes of text that they stand for, none for the end of a text.").only(Presence::Text),
     eval("sparsity", "1", "Fraction of causal edges that are kept on the validation set; mean over gated layers, heads and the iterations up to the mean recurrence.").only(Presence::Gates),
     row(Kind::Eval, Shape::PerLayer, "sparsity.layer", "1", "The same for one gated layer.").only(Presence::Gates),
     eval("target_cross_entropy", "nat/token", "The controller's target; null until it is known.").only(Presence::Controller),

@@ -1,6 +1,6 @@
 //! Rows for training and evaluation, whatever they come from.
 
-use rondo_data::{Batch, CurriculumState, Source};
+use rondo_data::{Batch, CurriculumState, Source, bytes_per_target};
 
 use crate::config::RunConfig;
 
@@ -38,8 +38,12 @@ pub(crate) trait Rows {
         tokens: usize,
     ) -> Result<Vec<Batch>, rondo_data::DataError>;
 
-    /// Returns the bytes of validation text that a token stands for; none on tasks.
-    fn bytes_per_token(&self) -> Option<f64>;
+    /// Returns the bytes of text that a target of these batches stands for; none on tasks.
+    ///
+    /// # Errors
+    ///
+    /// Where the tokenizer fails.
+    fn bytes_per_token(&self, batches: &[Batch]) -> Result<Option<f64>, rondo_data::DataError>;
 }
 
 impl Rows for Source {
@@ -98,10 +102,10 @@ impl Rows for Source {
         }
     }
 
-    fn bytes_per_token(&self) -> Option<f64> {
+    fn bytes_per_token(&self, batches: &[Batch]) -> Result<Option<f64>, rondo_data::DataError> {
         match self {
-            Self::Text(text) => Some(text.val_bytes_per_token()),
-            Self::Task(_) => None,
+            Self::Text(text) => bytes_per_target(text.tokenizer(), batches),
+            Self::Task(_) => Ok(None),
         }
     }
 }

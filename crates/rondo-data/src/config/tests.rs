@@ -15,7 +15,7 @@ fn the_shortest_sections_are_valid_and_come_back_from_their_own_text() {
     for json in [
         r#"{"kind":"text"}"#,
         r#"{"kind":"text","tokenizer":{"kind":"bytes"},"max_bytes":9}"#,
-        r#"{"kind":"text","tokenizer":{"kind":"bpe"}}"#,
+        r#"{"kind":"text","tokenizer":{"kind":"bpe"},"skip_bad_lines":true}"#,
         r#"{"kind":"text","tokenizer":{"kind":"file","path":"t.json"}}"#,
         r#"{"kind":"text","tokenizer":{"kind":"file","path":"t.json","end_of_text":"<EOT>"}}"#,
         r#"{"kind":"prepared","path":"p"}"#,
@@ -73,6 +73,7 @@ fn every_violation_is_reported_with_its_key() {
         max_bytes: Some(0),
         cache: String::new(),
         json_field: String::new(),
+        skip_bad_lines: false,
     };
     assert_eq!(
         broken_keys(&text),

@@ -141,3 +141,135 @@ fn a_preparation_that_is_broken_off_in_any_phase_leaves_nothing_behind() {
         assert!(names(out.path()).is_empty(), "{phase:?}");
     }
 }
+
+/// Numbers first, then words; each line ends with `end`.
+fn numbers_and_words(end: &str, words: &str) -> String {
+    let number = |i: u32| format!("{} {}{end}", i * 7919 % 9973, i % 97);
+    let numbers = (0..60_000).map(number).collect::<Vec<_>>().concat();
+    let words = format!("{words}{end}").repeat(700_000 / words.len());
+    numbers + &words
+}
+
+#[test]
+fn a_tokenizer_is_trained_on_all_of_a_text_however_its_lines_end() {
+    let english = "there were other people with them";
+    let russian = "там были другие люди вместе с ними";
+    for (end, words) in [
+        (".\n", english),
+        (".\r\n", english),
+        ("\n\n", english),
+        ("\r", english),
+        (" ", english),
+        (".\n", russian),
+        (" ", russian),
+    ] {
+        let (_texts, source) = corpus(&[&numbers_and_words(end, words)]);
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let folder = out.path().join("p");
+        prepared(&source, &TokenizerConfig::Bpe { vocab_size: 500 }, &folder);
+        let tokenizer = Tokenizer::load(&folder.join(TOKENIZER_FILE)).expect("just written");
+        let count = tokenizer
+            .encode(words)
+            .expect("bytes encode anything")
+            .len();
+        assert!(count <= 12, "{count} tokens with {end:?}: {words}");
+    }
+}
+
+#[test]
+fn a_sample_is_spread_over_a_text_without_words() {
+    let text = format!("{}{}", "a".repeat(1 << 20), "b".repeat(1 << 20));
+    let lengths: Vec<usize> = slices(&text).map(str::len).collect();
+    assert_eq!(lengths, [SLICE_BYTES; 8]);
+    assert_eq!(
+        slices(&"猫".repeat(SLICE_BYTES))
+            .map(str::len)
+            .sum::<usize>(),
+        3 * SLICE_BYTES
+    );
+}
+
+/// Prepares a corpus of lines and a text; `change` is called with their folder between the passes.
+fn prepared_while(change: impl Fn(&Path)) -> Result<CorpusInfo, DataError> {
+    let (folder, source) = corpus(&["a text", "another"]);
+    let lines = "{\"text\":\"one\"}\n{\"text\":\"two\"}\n";
+    fs::write(folder.path().join("0.jsonl"), lines).expect("writable");
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let mut hear = |heard: PrepareProgress| {
+        if heard.phase == PreparePhase::Reading && heard.done == heard.total {
+            change(folder.path());
+        }
+        ControlFlow::Continue(())
+    };
+    let tokenizer = TokenizerConfig::Bytes {};
+    prepare(
+        &source,
+        &tokenizer,
+        0.3,
+        None,
+        &out.path().join("p"),
+        &mut hear,
+    )
+}
+
+#[test]
+fn a_file_that_changes_between_the_passes_is_named() {
+    assert!(prepared_while(|_| {}).is_ok());
+    let write = |name: &'static str, text: &'static str| {
+        move |folder: &Path| fs::write(folder.join(name), text).expect("writable")
+    };
+    let three = "{\"text\":\"one\"}\n{\"text\":\"two\"}\n{\"text\":\"three\"}\n";
+    let [one, other] = [
+        "{\"text\":\"one\"}\n",
+        "{\"text\":\"one\"}\n{\"text\":\"2\"}\n",
+    ];
+    for (name, text) in [
+        ("0.jsonl", ""),
+        ("0.jsonl", one),
+        ("0.jsonl", three),
+        ("0.jsonl", other),
+        ("000.txt", "a t"),
+        ("001.txt", ""),
+        ("001.txt", "another and more"),
+    ] {
+        let error = prepared_while(write(name, text))
+            .expect_err(name)
+            .to_string();
+        assert!(error.contains(&format!("{name}: changed while")), "{error}");
+    }
+    let removed = |folder: &Path| fs::remove_file(folder.join("001.txt")).expect("there");
+    let error = prepared_while(removed).expect_err("no file").to_string();
+    assert!(error.contains("001.txt"), "{error}");
+}
+
+#[test]
+fn skipped_lines_and_warnings_are_written_down() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lines = "{\"text\":\"one\"}\nno JSON\n{\"text\":\"two\"}\n{\"body\":1}\n";
+    fs::write(folder.path().join("a.jsonl"), lines).expect("writable");
+    fs::write(folder.path().join("b.csv"), "id,text\n").expect("writable");
+    let source = CorpusSource::new(&[folder.path().display().to_string()], "text");
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let bytes = TokenizerConfig::Bytes {};
+    let refused = prepare(
+        &source,
+        &bytes,
+        0.3,
+        None,
+        &out.path().join("p"),
+        &mut |_| ControlFlow::Continue(()),
+    );
+    assert!(
+        refused
+            .expect_err("no JSON")
+            .to_string()
+            .contains("a.jsonl:2:")
+    );
+    let folder = out.path().join("p");
+    let info = prepared(&source.skipping_bad_lines(true), &bytes, &folder);
+    assert_eq!((info.documents, info.skipped_lines), (3, 2));
+    assert_eq!(info.warnings.len(), 2);
+    let written = fs::read_to_string(folder.join(INFO_FILE)).expect("written");
+    let read: CorpusInfo = serde_json::from_str(&written).expect("its own text");
+    assert_eq!(read, info);
+}

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 const ONE_WORD: &str = r#"{"version":"1.0","truncation":{"direction":"Right","max_length":1,
@@ -312,5 +314,71 @@ fn tokens_beyond_the_vocabulary_have_no_text() {
     assert_eq!(
         file.decode_known(&[0, 4_000_000_000, 5]).expect("words"),
         "a b"
+    );
+}
+
+#[test]
+fn a_folder_stands_for_its_tokenizer_and_settings_alone_are_none() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let error = Tokenizer::load(folder.path()).expect_err("an empty folder");
+    assert!(error.to_string().contains("tokenizer.json"), "{error}");
+    fs::write(folder.path().join("tokenizer.json"), ONE_WORD).expect("writable");
+    assert_eq!(
+        Tokenizer::load(folder.path())
+            .expect("its file")
+            .vocab_size(),
+        8
+    );
+    assert_eq!(
+        Tokenizer::vocab_size_of(folder.path()).expect("its file"),
+        8
+    );
+    for (name, json) in [
+        (
+            "tokenizer_config.json",
+            r#"{"eos_token": "</s>", "model_max_length": 512}"#,
+        ),
+        ("special_tokens_map.json", "{}"),
+    ] {
+        fs::write(folder.path().join(name), json).expect("writable");
+        let error = Tokenizer::load(&folder.path().join(name)).expect_err("no vocabulary");
+        assert!(error.to_string().contains("name tokenizer.json"), "{error}");
+    }
+}
+
+#[test]
+fn tokens_stand_for_the_bytes_of_their_text() {
+    let bytes = Tokenizer::bytes();
+    let json = bytes.file().expect("the library writes it").into_owned();
+    let file = Tokenizer::from_json("test", json).expect("well-formed");
+    for text in ODD_TEXTS {
+        for tokenizer in [&bytes, &file] {
+            let mut tokens = tokenizer.encode(text).expect("bytes encode anything");
+            tokens.push(tokenizer.end_of_text());
+            let found = tokenizer
+                .text_bytes(tokens.into_iter())
+                .expect("own tokens");
+            assert_eq!(found, text.len() as u64);
+        }
+    }
+    assert!(bytes.text_bytes([257].into_iter()).is_err());
+}
+
+#[test]
+fn marks_of_spaces_and_bytes_alone_count_as_in_the_text() {
+    let json = include_bytes!("../../../../tests/corpus/tokenizer/prepends-a-space.json");
+    let tokenizer = Tokenizer::from_json("test", json.to_vec()).expect("well-formed");
+    let text = "the cat sat on a mat.\nthe mat. ";
+    let tokens = tokenizer.encode(text).expect("known letters");
+    // The tokenizer itself has put the space before the first word.
+    let found = tokenizer
+        .text_bytes(tokens[1..].iter().copied())
+        .expect("own tokens");
+    assert_eq!(found, (text.len() - "the".len()) as u64);
+    assert_eq!(
+        tokenizer
+            .text_bytes(tokens[..1].iter().copied())
+            .expect("one"),
+        4
     );
 }

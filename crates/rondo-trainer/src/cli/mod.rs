@@ -313,7 +313,7 @@ pub(crate) struct PrepareArgs {
     /// Use bytes as tokens.
     #[arg(long, conflicts_with = "tokenizer")]
     pub(crate) bytes: bool,
-    /// Use this tokenizer.json.
+    /// Use this tokenizer.json, or that of this folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: Option<String>,
     /// The token that ends a text; by default eos_token of the tokenizer_config.json beside the
@@ -326,9 +326,12 @@ pub(crate) struct PrepareArgs {
     /// Read at most this many bytes of text.
     #[arg(long, value_name = "N")]
     pub(crate) max_bytes: Option<u64>,
-    /// The field of a .jsonl line that holds the text.
+    /// The field of a .jsonl line, or of a record in a .json list, that holds the text.
     #[arg(long, default_value = "text")]
     pub(crate) json_field: String,
+    /// Skip lines and records that are no documents, count them, and write the count to corpus.json.
+    #[arg(long)]
+    pub(crate) skip_bad_lines: bool,
     /// Print nothing but warnings and errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -45,11 +45,17 @@ pub(crate) struct EvalArgs {
     pub(crate) data: Option<String>,
     #[command(flatten)]
     pub(crate) prompting: PromptingArgs,
+    /// The field of a .jsonl line that holds the text; the run's `data.json_field` by default.
+    #[arg(long, value_name = "KEY", requires = "data")]
+    pub(crate) json_field: Option<String>,
+    /// Skip lines that are no documents, as the run's `data.skip_bad_lines` does.
+    #[arg(long, requires = "data")]
+    pub(crate) skip_bad_lines: bool,
     /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
     #[arg(long, value_name = "seed|zero|FILE", default_value = "seed")]
     pub(crate) initial_state: InitialState,
     /// Validation tokens to evaluate; the run's `eval.tokens` by default.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_tokens: Option<usize>,
     /// The device.
     #[arg(long, value_enum, default_value = "auto")]
@@ -295,6 +301,14 @@ fn number(text: &str) -> Result<f64, String> {
     known
         .filter(|x| x.is_finite())
         .ok_or_else(|| "expected a number".to_owned())
+}
+
+/// Reads a number of tokens to evaluate.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let known = text.trim().parse().ok();
+    known
+        .filter(|&count| count > 0)
+        .ok_or_else(|| "expected a number of at least 1".to_owned())
 }
 
 /// Reads a recurrence depth.

@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use rondo_data::{Batch, CorpusSource, DataError, batches_of_rows, encode_source, read_tokens};
+use rondo_data::{
+    Batch, CorpusSource, DataConfig, DataError, batches_of_rows, bytes_per_target, encode_source,
+    read_tokens,
+};
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 use rondo_model::exit::ExitCriterion;
@@ -201,13 +204,16 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     if let Some(path) = &args.data {
         let seq = seq("--data")?;
         let tokenizer = run.reader("--data", args.prompting)?;
-        let corpus = CorpusSource::new(std::slice::from_ref(path), "text");
-        let (mut tokens, bytes) = encode_source(&tokenizer, &corpus, most)?;
-        let bytes_per_token = Some(bytes as f64 / tokens.len() as f64);
-        tokens.truncate(most.map_or(usize::MAX, |most| most.saturating_add(1)));
+        // The first token is predicted by nothing.
+        let most = most.map(|most| most.saturating_add(1));
+        let text = encode_source(&tokenizer, &corpus(path, args, &config.data), most)?;
+        for warning in &text.warnings {
+            terminal::note(&format!("warning: {warning}"));
+        }
+        let batches = batches_of_rows(&[text.tokens], rows, seq);
         return Ok(Material {
-            batches: batches_of_rows(&[tokens], rows, seq),
-            bytes_per_token,
+            bytes_per_token: bytes_per_target(&tokenizer, &batches)?,
+            batches,
             task: false,
         });
     }
@@ -222,9 +228,25 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
         )));
     }
     let source = run.data()?;
+    let batches = source.val_batches(config, most.unwrap_or(config.eval.tokens))?;
     Ok(Material {
-        batches: source.val_batches(config, most.unwrap_or(config.eval.tokens))?,
-        bytes_per_token: source.bytes_per_token(),
+        bytes_per_token: source.bytes_per_token(&batches)?,
+        batches,
         task: config.data.is_task(),
     })
+}
+
+/// Returns the text at a path, read as the run's own is where no flag says otherwise.
+fn corpus(path: &String, args: &EvalArgs, data: &DataConfig) -> CorpusSource {
+    let (json_field, skip_bad_lines) = match data {
+        DataConfig::Text {
+            json_field,
+            skip_bad_lines,
+            ..
+        } => (json_field.as_str(), *skip_bad_lines),
+        _ => ("text", false),
+    };
+    let json_field = args.json_field.as_deref().unwrap_or(json_field);
+    CorpusSource::new(std::slice::from_ref(path), json_field)
+        .skipping_bad_lines(skip_bad_lines || args.skip_bad_lines)
 }

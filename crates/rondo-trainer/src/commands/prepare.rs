@@ -35,7 +35,8 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
             Progress::new(Mode::Auto, 0, 0).warn(&doubt);
         }
     }
-    let source = CorpusSource::new(&args.corpus, &args.json_field);
+    let source =
+        CorpusSource::new(&args.corpus, &args.json_field).skipping_bad_lines(args.skip_bad_lines);
     let mut bar = PrepareBar::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let mut show = |progress| bar.show(&progress);
     let info = interrupt::held(|| {
@@ -50,6 +51,9 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
     })?;
     bar.finish();
     let info = info?;
+    for warning in &info.warnings {
+        terminal::note(&format!("warning: {warning}"));
+    }
     if args.json.json {
         return terminal::print_json(&serde_json::to_value(&info).map_err(anyhow::Error::from)?);
     }
@@ -87,6 +91,7 @@ fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig) -> Result<()> {
         max_bytes: args.max_bytes,
         cache: args.out.display().to_string(),
         json_field: args.json_field.clone(),
+        skip_bad_lines: args.skip_bad_lines,
     };
     let mut problems = Vec::new();
     config.validate(&mut |key, message| {

@@ -31,7 +31,7 @@ pub(crate) struct Evaluation<'a> {
     /// Iterations after which every token exits.
     pub(crate) max_iterations: usize,
     pub(crate) batches: &'a [Batch],
-    /// Bytes of text that a token stands for, where that is known.
+    /// Bytes of text that a target of the batches stands for, where that is known.
     pub(crate) bytes_per_token: Option<f64>,
     /// Whether accuracy is counted, overall and by position.
     pub(crate) task: bool,
@@ -47,7 +47,7 @@ pub(crate) struct DepthResult {
     pub(crate) loss: f64,
     /// exp(loss).
     pub(crate) perplexity: f64,
-    /// loss / ln 2 / bytes per token.
+    /// loss / ln 2 / bytes of text per target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bits_per_byte: Option<f64>,
     /// Share of targets hit; tasks only.

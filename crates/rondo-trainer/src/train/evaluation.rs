@@ -72,7 +72,7 @@ impl Session {
             exits: &[],
             max_iterations: 0,
             batches: &self.val_batches,
-            bytes_per_token: self.source.bytes_per_token(),
+            bytes_per_token: self.source.bytes_per_token(&self.val_batches)?,
             task: self.config.data.is_task(),
             device: &self.listed.device,
         };

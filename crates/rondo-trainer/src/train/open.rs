@@ -83,10 +83,12 @@ pub(super) fn open(
     interrupt::hold();
     let mut screen = Progress::new(mode, extent.steps, progress.step);
     warnings.iter().for_each(|text| screen.warn(text));
-    if let Source::Text(text) = &source
-        && let Some(doubt) = text.tokenizer().doubt()
-    {
-        screen.warn(&doubt);
+    if let Source::Text(text) = &source {
+        let of_corpus = text.info().warnings.iter();
+        of_corpus.for_each(|text| screen.warn(&format!("corpus: {text}")));
+        if let Some(doubt) = text.tokenizer().doubt() {
+            screen.warn(&doubt);
+        }
     }
     let Written {
         sinks,
@@ -96,7 +98,7 @@ pub(super) fn open(
         seconds,
     } = setting.written(
         resumed.as_ref().map(|resumed| resumed.step),
-        source.bytes_per_token(),
+        source.bytes_per_token(&val_batches)?,
     )?;
     run_dir.write_facts(&facts(&listed))?;
     let mut session = Session {

@@ -163,7 +163,7 @@ impl Setting<'_> {
     }
 
     /// Opens the files of records: empty ones, or those of a run that goes on after step `resumed`.
-    /// `bytes_per_token` is that of its data.
+    /// `bytes_per_token` is that of the targets that it evaluates.
     ///
     /// # Errors
     ///

@@ -1,0 +1,95 @@
+//! What a user should know of a corpus that is read all the same: files passed over, lines skipped.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// A kind of notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Notice {
+    /// A link whose target does not exist.
+    DanglingLink,
+    /// A link to a folder above it.
+    LinkLoop,
+    /// A named pipe, a socket or a device inside a folder.
+    NotRegular,
+    /// A `.csv` or `.tsv` file.
+    Table,
+    /// A `.json` file without records.
+    Json,
+    /// Bytes behind the last member of a gzip file.
+    BehindGzip,
+    /// A line that is not a document, where such lines may be skipped.
+    BadLine,
+}
+
+impl Notice {
+    fn text(self) -> &'static str {
+        match self {
+            Self::DanglingLink => "passed over, a link that leads nowhere",
+            Self::LinkLoop => "passed over, a link that leads back to a folder above it",
+            Self::NotRegular => "passed over, a pipe, a socket or a device",
+            Self::Table => {
+                "read as one plain text, separators and quotes included (write a .jsonl file with one record a \
+                 line to read a column of texts)"
+            }
+            Self::Json => {
+                "read as one plain text, syntax included (it is no list of records with a text under data.json_field)"
+            }
+            Self::BehindGzip => "bytes behind the last gzip member are ignored",
+            Self::BadLine => "skipped, as data.skip_bad_lines asks",
+        }
+    }
+}
+
+/// Notices by kind: how many there were, and the first place.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notices(BTreeMap<Notice, (usize, String)>);
+
+impl Notices {
+    /// Adds one notice about a place.
+    pub(crate) fn add(&mut self, notice: Notice, place: impl Display) {
+        let (count, _) = self
+            .0
+            .entry(notice)
+            .or_insert_with(|| (0, place.to_string()));
+        *count += 1;
+    }
+
+    /// Returns how many notices of a kind there are.
+    pub(crate) fn count(&self, notice: Notice) -> usize {
+        self.0.get(&notice).map_or(0, |(count, _)| *count)
+    }
+
+    /// Returns one line for each kind.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |(notice, (count, first)): (&Notice, &(usize, String))| {
+            let more = match count - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            format!("{}: {first}{more}", notice.text())
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_one_line_with_its_first_place_and_how_many_more_there_are() {
+        let mut notices = Notices::default();
+        notices.add(Notice::BadLine, "a.jsonl:3");
+        notices.add(Notice::BadLine, "b.jsonl:1");
+        notices.add(Notice::DanglingLink, "c");
+        assert_eq!(notices.count(Notice::BadLine), 2);
+        assert_eq!(
+            notices.lines(),
+            [
+                "passed over, a link that leads nowhere: c",
+                "skipped, as data.skip_bad_lines asks: a.jsonl:3 (and 1 more)"
+            ]
+        );
+    }
+}

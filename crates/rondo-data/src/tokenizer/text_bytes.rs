@@ -1,0 +1,86 @@
+//! How much text tokens stand for, in bytes of UTF-8.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokenizers::decoders::DecoderWrapper;
+
+use super::{Kind, Tokenizer};
+use crate::bpe::byte_characters;
+use crate::error::DataError;
+
+impl Tokenizer {
+    /// Returns the bytes of text that tokens inside a text stand for; those that end a text stand for none.
+    ///
+    /// The number is exact for bytes and for byte-level tokenizers. For others it is what each token adds to
+    /// the decoded text behind another one, which leaves out what a normaliser took away.
+    ///
+    /// # Errors
+    ///
+    /// When a token lies beyond the vocabulary or the tokenizer of a file fails.
+    pub fn text_bytes(&self, tokens: impl Iterator<Item = u32>) -> Result<u64, DataError> {
+        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+        for token in tokens {
+            *counts.entry(token).or_default() += 1;
+        }
+        let ids: Vec<u32> = counts.keys().copied().collect();
+        self.check(&ids)?;
+        counts.remove(&self.end_of_text());
+        let inner = match &self.kind {
+            Kind::Bytes => return Ok(counts.values().sum()),
+            Kind::File { inner, .. } => inner,
+        };
+        let added = inner.get_added_tokens_decoder();
+        let is_byte_level = inner.get_decoder().is_some_and(is_byte_level);
+        let alphabet: BTreeSet<char> = byte_characters().into_iter().collect();
+        let before = self.before()?;
+        let length_before = self.decode(&before)?.len();
+        let mut bytes = 0;
+        for (&id, &count) in &counts {
+            let spelling = inner.id_to_token(id).unwrap_or_default();
+            let length = match added.get(&id) {
+                Some(added) if added.special => 0,
+                Some(_) => spelling.len(),
+                None if is_byte_level && spelling.chars().all(|c| alphabet.contains(&c)) => {
+                    spelling.chars().count()
+                }
+                None => {
+                    let text = self.decode(&[before.as_slice(), &[id]].concat())?;
+                    // A byte alone decodes to a replacement character of three bytes.
+                    match is_one_byte(&spelling) && !text.ends_with(&spelling) {
+                        true => 1,
+                        false => text.len().saturating_sub(length_before),
+                    }
+                }
+            };
+            bytes += count * length as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// Returns a token to stand before another, which decodes as inside a text then; none where there is none.
+    fn before(&self) -> Result<Vec<u32>, DataError> {
+        for id in 0..self.vocab_size as u32 {
+            let text = self.decode(&[id])?;
+            if !text.is_empty() && text.chars().all(char::is_alphanumeric) {
+                return Ok(vec![id]);
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+fn is_byte_level(decoder: &DecoderWrapper) -> bool {
+    match decoder {
+        DecoderWrapper::ByteLevel(_) => true,
+        DecoderWrapper::Sequence(parts) => parts.get_decoders().iter().any(is_byte_level),
+        _ => false,
+    }
+}
+
+/// Returns whether a token is spelt `<0xHH>`, as byte fallback spells bytes.
+fn is_one_byte(spelling: &str) -> bool {
+    let digits = spelling
+        .strip_prefix("<0x")
+        .and_then(|rest| rest.strip_suffix('>'));
+    digits.is_some_and(|digits| digits.len() == 2 && u8::from_str_radix(digits, 16).is_ok())
+}
