@@ -121,7 +121,7 @@ fn of_several_known_names_the_key_and_the_file_beside_decide_and_else_it_is_told
             "data.tokenizer={{kind=\"file\",path=\"{}\"{end}}}",
             path.display()
         );
-        let keys = [
+        let keys: [&str; 5] = [
             &paths,
             &tokenizer,
             "train.seq=8",
@@ -202,7 +202,7 @@ fn the_text_in_json_is_the_text_that_is_printed_with_its_leading_space() {
             path.display()
         ),
     ];
-    let keys = [
+    let keys: [&str; 5] = [
         &keys[0],
         &keys[1],
         "train.seq=8",
