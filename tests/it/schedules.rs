@@ -159,12 +159,13 @@ fn schedules_that_cannot_be_are_refused_by_key() {
     assert!(refused("schedule.shape={kind=\"cosin\"}").contains("cosine"));
 }
 
-/// Returns the warnings on standard error.
+/// Returns the warnings of schedules and depths on standard error; a run's diagnosis may say more.
 fn warnings(stderr: &str) -> Vec<&str> {
-    let warnings = stderr.lines();
-    warnings
-        .filter(|line| line.starts_with("warning: "))
-        .collect()
+    let is_ours = |line: &&str| {
+        line.starts_with("warning: ")
+            && (line.contains("schedule") || line.contains("model.recurrence"))
+    };
+    stderr.lines().filter(is_ours).collect()
 }
 
 #[test]
