@@ -57,6 +57,7 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
     let (needed, free) = (capacity.needed(&config), capacity.free());
     let flops = census.flops_per_token(planned, seq);
     let depth = config.model.effective_depth(planned.total());
+    let warnings = config.warnings(config.extent(seq));
     if as_json {
         let mut parameters = Map::new();
         parameters.insert("total".to_owned(), census.total().into());
@@ -70,6 +71,7 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
             "memory_bytes": needed,
             "free_memory_bytes": free,
             "tokens_per_step": config.tokens_per_step(seq),
+            "warnings": warnings,
         }))?;
     } else {
         terminal::print(&parameters(&census).to_string())?;
@@ -81,6 +83,9 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
         costs.row(["memory (estimate, largest depth)", &bytes(needed)]);
         costs.row(["memory that is free", &free.map_or("unknown".into(), bytes)]);
         terminal::print(&format!("\n{costs}\n\ndevice  {} ({why})", listed.label()))?;
+    }
+    if !as_json {
+        warnings.iter().for_each(|text| terminal::warn(text));
     }
     if !force {
         capacity.refuse_beyond(&config)?;

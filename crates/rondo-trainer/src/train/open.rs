@@ -64,6 +64,11 @@ pub(super) fn open(
         source: &source,
         extent,
     };
+    warnings.extend(config.warnings(extent));
+    if let Some(going) = &going {
+        let step = going.progress.step;
+        warnings.extend(config.seam_warning(extent, &run_dir.config()?, step));
+    }
     let Standing {
         lock,
         learner,

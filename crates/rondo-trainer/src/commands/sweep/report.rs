@@ -6,7 +6,7 @@ use rondo_checkpoint::atomic_write;
 use rondo_laws::{RankCorrelation, rank_correlation};
 use rondo_metrics::format::{or_missing, short, significant};
 use rondo_metrics::{History, Kind, Table};
-use rondo_sweep::{Planned, Results, Row, Status, SweepDir};
+use rondo_sweep::{Planned, Reached, Results, Row, Status, SweepDir};
 use serde_json::{Value, json};
 
 use crate::error::Result;
@@ -21,8 +21,6 @@ const WIDTH: usize = 80;
 /// The results of a sweep.
 pub(super) struct Report {
     results: Results,
-    /// What each run has come to, by its summary; none of a run that has not ended.
-    verdicts: Vec<Option<String>>,
     /// Of the final loss with the summed learning rate, where both differ between at least three runs.
     correlation: Option<RankCorrelation>,
 }
@@ -34,19 +32,14 @@ impl Report {
     ///
     /// Where marks or metrics are damaged.
     pub(super) fn of(dir: &SweepDir) -> Result<Self> {
-        let results = Results::collect(dir, |run, status| numbers(dir, run, status))?;
+        let results = Results::collect(dir, |run, status| reached(dir, run, status))?;
         let pairs = results
             .rows
             .iter()
             .filter(|row| row.status == Status::Finished)
             .filter_map(|row| Some((row.number(LR_SUM)?, row.number(LOSS)?)));
         let (sums, losses): (Vec<f64>, Vec<f64>) = pairs.unzip();
-        let verdicts = results.rows.iter().map(|row| {
-            let summary = RunDir::new(&dir.run_dir(&row.run)).summary()?;
-            Ok(summary["verdict"].as_str().map(str::to_owned))
-        });
         Ok(Self {
-            verdicts: verdicts.collect::<Result<_>>()?,
             correlation: rank_correlation(&sums, &losses).ok(),
             results,
         })
@@ -64,12 +57,9 @@ impl Report {
         Ok(())
     }
 
-    /// Returns the rows with their verdicts, and how final loss and summed learning rate are correlated.
+    /// Returns the rows, and how final loss and summed learning rate are correlated.
     pub(super) fn to_json(&self) -> Value {
         let mut object = self.results.to_json();
-        for (index, verdict) in self.verdicts.iter().enumerate() {
-            object["runs"][index]["verdict"] = json!(verdict);
-        }
         object["spearman"] = json!(self.correlation.map(|found| {
             json!({
                 "x": LR_SUM,
@@ -119,18 +109,17 @@ impl Report {
         header.extend(keys.iter().map(|key| key.rsplit('.').next().unwrap_or(key)));
         header.extend(["status", "verdict", "lr sum", "val loss"]);
         let mut table = Table::new(&header).left(0);
-        let mut rows: Vec<(&Row, &Option<String>)> =
-            self.results.rows.iter().zip(&self.verdicts).collect();
+        let mut rows: Vec<&Row> = self.results.rows.iter().collect();
         let loss = |row: &Row| row.number(LOSS).unwrap_or(f64::INFINITY);
-        rows.sort_by(|(a, _), (b, _)| loss(a).total_cmp(&loss(b)));
-        for (row, verdict) in rows {
+        rows.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
+        for row in rows {
             let mut cells = vec![row.run.name.clone()];
             cells.extend(
                 keys.iter()
                     .map(|key| row.set(key).map_or(String::new(), word)),
             );
             cells.push(row.status.word().to_owned());
-            cells.push(verdict.clone().unwrap_or_default());
+            cells.push(row.verdict.clone().unwrap_or_default());
             cells.push(or_missing(row.number(LR_SUM), |sum| significant(sum, 4)));
             cells.push(or_missing(row.number(LOSS), |loss| significant(loss, 5)));
             table.row(cells);
@@ -152,14 +141,27 @@ fn word(value: &toml::Value) -> String {
     }
 }
 
-/// Returns the last numbers of a run that has ended.
-fn numbers(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Vec<(String, f64)>> {
-    let metrics = RunDir::new(&dir.run_dir(run)).metrics();
+/// Returns the verdict and the last numbers of a run that has ended.
+fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Reached> {
     let has_ended = matches!(status, Status::Finished | Status::Failed(_));
-    if !has_ended || !metrics.is_file() {
-        return Ok(Vec::new());
+    if !has_ended {
+        return Ok(Reached::default());
     }
-    let history = History::read(&metrics)?;
+    let run_dir = RunDir::new(&dir.run_dir(run));
+    let numbers = match run_dir.metrics().is_file() {
+        true => numbers(&History::read(&run_dir.metrics())?),
+        false => Vec::new(),
+    };
+    // A run that a signal has ended leaves no summary.
+    let verdict = match run_dir.has_summary() {
+        true => run_dir.summary()?["verdict"].as_str().map(str::to_owned),
+        false => None,
+    };
+    Ok(Reached { verdict, numbers })
+}
+
+/// Returns the last numbers of a run.
+fn numbers(history: &History) -> Vec<(String, f64)> {
     let mut numbers = vec![("step".to_owned(), history.last_step() as f64)];
     for (kind, name) in [
         (Kind::Train, "loss"),
@@ -179,5 +181,5 @@ fn numbers(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Vec<(String
             numbers.extend(last.map(|value| (rondo_metrics::names::name_at(name, depth), value)));
         }
     }
-    Ok(numbers)
+    numbers
 }
