@@ -7,12 +7,12 @@ use rondo_model::census::Census;
 use rondo_model::schedule::RateSum;
 use serde_json::json;
 
-use super::CREATED_BY;
 use super::clock::Clock;
 use super::saver::Saver;
 use super::session::Session;
 use super::standing::{Setting, Standing, Written};
 use super::start::Start;
+use super::{BURN_VERSION, CREATED_BY};
 use crate::assemble::{Assembly, open_source};
 use crate::cli::TrainArgs;
 use crate::config::RunConfig;
@@ -187,7 +187,7 @@ fn facts(listed: &Listed) -> serde_json::Value {
     json!({
         "argv": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),
         "version": CREATED_BY,
-        "burn": "0.22.1",
+        "burn": BURN_VERSION,
         "device": listed.label(),
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
