@@ -134,3 +134,22 @@ fn a_task_is_evaluated_with_accuracy_overall_and_by_position() {
         / positions.len() as f64;
     assert!((mean - depth["accuracy"].as_f64().expect("accuracy")).abs() < 1e-9);
 }
+
+#[test]
+fn the_mean_depth_is_counted_once_where_it_is_among_the_configured_ones() {
+    let dir = scratch();
+    // The mean depth is 4 and is evaluated in any case.
+    for (name, depths) in [
+        ("there", "[1, 4, 8]"),
+        ("beside", "[1, 8]"),
+        ("twice", "[8, 1, 8]"),
+    ] {
+        let depths = format!("eval.recurrence={depths}");
+        let ended = smoke(
+            &dir.path().join(name),
+            &["--set", "train.steps=1", "--set", &depths],
+        );
+        assert_ok(&ended);
+        assert!(ended.stderr.contains(" at 3 depths "), "{}", ended.stderr);
+    }
+}

@@ -212,6 +212,93 @@ fn the_edges_of_an_evaluation_are_those_at_the_mean_depth_whatever_else_is_evalu
     }
 }
 
+/// Every share of edges in a record or a report, by name.
+fn shares(of: &Value) -> Vec<(String, f64)> {
+    let named = of.as_object().expect("an object").iter();
+    named
+        .flat_map(|(name, value)| match value {
+            Value::Object(_) => shares(value),
+            Value::Array(values) => {
+                let shares = values.iter().filter_map(Value::as_f64);
+                shares.map(|share| (name.clone(), share)).collect()
+            }
+            _ => Vec::from_iter(value.as_f64().map(|share| (name.clone(), share))),
+        })
+        .collect()
+}
+
+/// The mean over a batch is in f32, so sizes of a batch differ in the last bits.
+#[track_caller]
+fn assert_same_shares(found: &[(String, f64)], expected: &[(String, f64)]) {
+    assert!(
+        found.len() >= 3 && found.len() == expected.len(),
+        "{found:?}"
+    );
+    assert!(
+        expected.iter().any(|(_, share)| *share < 1.0),
+        "{expected:?}"
+    );
+    for ((name, found), (other, expected)) in found.iter().zip(expected) {
+        assert_eq!(name, other);
+        assert!(
+            (found - expected).abs() < 1e-6,
+            "{name}: {found} is not {expected}"
+        );
+    }
+}
+
+#[test]
+fn the_share_of_edges_is_the_same_for_every_size_of_a_batch() {
+    let dir = scratch();
+    // Seven rows: the last batch is a smaller one but for 1 and 8.
+    let of = |batch: usize| {
+        let out = dir.path().join(format!("batch-{batch}"));
+        let batch = format!("eval.batch={batch}");
+        assert_ok(&smoke_with(
+            &out,
+            &[GATES, "train.steps=1", "eval.tokens=224", &batch],
+        ));
+        let mut metrics = rows(&out, "eval").remove(0)["metrics"].clone();
+        let named = metrics.as_object_mut().expect("metrics");
+        named.retain(|name, _| name.contains("sparsity"));
+        shares(&metrics)
+    };
+    let whole = of(8);
+    for batch in [1, 2, 3] {
+        assert_same_shares(&of(batch), &whole);
+    }
+}
+
+#[test]
+fn the_share_of_edges_is_the_same_for_every_order_of_uneven_rows() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    assert_ok(&smoke_with(&out, &[GATES, "train.steps=2"]));
+    let row = |length: u32| -> Vec<u32> { (0..length).map(|i| 97 + i * i % 26).collect() };
+    let of = |lengths: &[u32]| {
+        let tokens = dir.path().join("tokens.json");
+        let ids: Vec<Vec<u32>> = lengths.iter().map(|length| row(*length)).collect();
+        let text = serde_json::to_string(&ids).expect("ids are JSON");
+        std::fs::write(&tokens, text).expect("a file can be written");
+        let ended = run([
+            "eval",
+            &out.display().to_string(),
+            "--tokens",
+            &tokens.display().to_string(),
+            "--initial-state",
+            "zero",
+            "--json",
+        ]);
+        assert_ok(&ended);
+        shares(&ended.json()["runs"][0]["sparsity"])
+    };
+    // Rows of one length beside each other share a batch.
+    let sorted = of(&[5, 5, 5, 9, 30, 30]);
+    for lengths in [[30, 5, 30, 5, 9, 5], [9, 30, 30, 5, 5, 5]] {
+        assert_same_shares(&of(&lengths), &sorted);
+    }
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_by_its_key() {
     let dir = scratch();

@@ -1,5 +1,6 @@
 //! A sink on its own thread, for what a run can do without.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -17,7 +18,8 @@ const ENDED: &str = "the writer of event files has ended; metrics.jsonl has ever
 pub struct Background {
     records: Option<SyncSender<Record>>,
     thread: Option<JoinHandle<()>>,
-    warnings: Arc<Mutex<Vec<String>>>,
+    /// The oldest first.
+    warnings: Arc<Mutex<VecDeque<String>>>,
     behind: bool,
 }
 
@@ -25,7 +27,7 @@ impl Background {
     /// Starts the thread.
     pub fn new(mut sink: impl Sink + Send + 'static) -> Self {
         let (records, waiting) = sync_channel::<Record>(WAITING);
-        let warnings = Arc::new(Mutex::new(Vec::new()));
+        let warnings = Arc::new(Mutex::new(VecDeque::new()));
         let told = Arc::clone(&warnings);
         let thread = std::thread::spawn(move || {
             let warn = |result: Result<(), SinkError>, sink: &mut dyn Sink| {
@@ -49,7 +51,7 @@ impl Background {
     }
 
     fn warn(&self, text: &str) {
-        open(&self.warnings).push(text.to_owned());
+        open(&self.warnings).push_back(text.to_owned());
     }
 }
 
@@ -83,12 +85,12 @@ impl Sink for Background {
     }
 
     fn warning(&mut self) -> Option<String> {
-        open(&self.warnings).pop()
+        open(&self.warnings).pop_front()
     }
 }
 
 /// Takes the list, also after a thread that held it panicked: it is whole between two calls.
-fn open(warnings: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+fn open(warnings: &Mutex<VecDeque<String>>) -> MutexGuard<'_, VecDeque<String>> {
     warnings.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -96,14 +98,18 @@ fn open(warnings: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
 mod tests {
     use super::*;
 
-    /// Keeps steps where the test sees them; warns of step 2.
+    /// Keeps steps where the test sees them; warns of steps 2 and 4.
     struct Notebook(Arc<Mutex<Vec<u64>>>, Option<String>);
 
     impl Sink for Notebook {
         fn write(&mut self, record: &Record) -> Result<(), SinkError> {
             assert!(record.step < 100, "a sink that fails badly");
             self.0.lock().expect("no one panics").push(record.step);
-            self.1 = (record.step == 2).then(|| "two".to_owned());
+            self.1 = match record.step {
+                2 => Some("two".to_owned()),
+                4 => Some("four".to_owned()),
+                _ => None,
+            };
             Ok(())
         }
 
@@ -128,6 +134,18 @@ mod tests {
         assert_eq!(*seen.lock().expect("no one panics"), [1, 2, 3, 99]);
         assert_eq!(sink.warning().as_deref(), Some("two"));
         assert_eq!(sink.warning(), None);
+    }
+
+    #[test]
+    fn warnings_come_out_in_the_order_of_their_records() {
+        let mut sink = Background::new(Notebook(Arc::default(), None));
+        for step in 1..=5 {
+            sink.write(&Record::train(step, 0)).expect("never fails");
+        }
+        sink.write(&Record::train(100, 0)).expect("never fails");
+        sink.finish().expect("never fails");
+        let warnings: Vec<String> = std::iter::from_fn(|| sink.warning()).collect();
+        assert_eq!(warnings, ["two", "four", ENDED]);
     }
 
     #[test]

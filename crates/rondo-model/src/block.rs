@@ -149,21 +149,22 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use burn::module::{ModuleMapper, Param};
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::Device;
 
     use super::*;
     use crate::gradients::GradientSum;
+    use crate::seed::Normals;
     use crate::sparsity::{Gates, SparsityConfig};
 
     /// Adds noise to every parameter, so that none is one or zero.
-    struct Shake;
+    struct Shake(Normals);
 
     impl ModuleMapper for Shake {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
             let (id, value, mapper) = param.consume();
             let value = value.without_autodiff();
-            let noise = Distribution::Normal(0.0, 0.3);
-            let value = value.clone() + value.random_like(noise);
+            let noise = self.0.tensor(value.dims());
+            let value = value + noise;
             Param::from_mapped_value(id, value.autodiff().require_grad(), mapper)
         }
     }
@@ -197,15 +198,13 @@ mod tests {
     fn check(name: &str, config: &ModelConfig, gates: &Gates, [batch, seq]: [usize; 2]) {
         let device = Device::flex().autodiff();
         let weights = Weights::new(config, 3, &device);
-        let block = Block::new(config, "core.0", &weights).map(&mut Shake);
+        let block = Block::new(config, "core.0", &weights).map(&mut Shake(Normals::new(0, 0.3)));
         let mut pass = Pass::new(config, seq, &device);
         pass.gates = gates.clone();
         // One layer bears the whole penalty.
         pass.gates.share(1);
-        let normal = || {
-            let shape = [batch, seq, config.d_model];
-            Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
-        };
+        let mut normals = Normals::new(1, 1.0);
+        let mut normal = || normals.tensor::<3>([batch, seq, config.d_model]);
         let (x, weights) = (normal(), normal());
         let fused = differentiate(&block, &x, &weights, &pass, |block, x| {
             block.forward(x, &pass)

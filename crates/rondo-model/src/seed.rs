@@ -3,6 +3,8 @@
 //! Nothing here advances: asking twice for the same address gives the same numbers, so a resumed
 //! run needs no generator state.
 
+#[cfg(test)]
+use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -33,6 +35,34 @@ pub fn generator(seed: u64, stream: Stream, index: u64) -> ChaCha8Rng {
     key[8..16].copy_from_slice(&(stream as u64).to_le_bytes());
     key[16..24].copy_from_slice(&index.to_le_bytes());
     ChaCha8Rng::from_seed(key)
+}
+
+/// Normal numbers for tests, the same in every run: a failure can be seen again.
+#[cfg(test)]
+pub(crate) struct Normals {
+    generator: ChaCha8Rng,
+    std: f64,
+}
+
+#[cfg(test)]
+impl Normals {
+    /// Starts sequence number `index`, of numbers with the standard deviation `std`.
+    pub(crate) fn new(index: u64, std: f64) -> Self {
+        // The weights of no tested model have this seed.
+        let generator = generator(u64::MAX, Stream::Weights, index);
+        Self { generator, std }
+    }
+
+    /// Returns the next numbers as a tensor on flex.
+    pub(crate) fn tensor<const D: usize>(&mut self, shape: [usize; D]) -> Tensor<D> {
+        use rand_distr::{Distribution, StandardNormal};
+        let draw = |_| {
+            let x: f64 = StandardNormal.sample(&mut self.generator);
+            (self.std * x) as f32
+        };
+        let values: Vec<f32> = (0..shape.iter().product()).map(draw).collect();
+        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
-    /// `f = 1 − x`.
+    /// The rate `max(η·(1 − x), η_min)`: on the line to 0, and at the floor before the end. The cooldown
+    /// of the reference of Geiping et al. 2025 (arXiv 2502.05171).
     #[default]
     Linear,
     /// `f = 1 − √x`.
@@ -28,7 +29,7 @@ impl Decay {
     /// Returns the rate at `x` on the way from `peak` to `floor`.
     pub(crate) fn rate(self, x: f64, peak: f64, floor: f64) -> f64 {
         let f = match self {
-            Self::Linear => 1.0 - x,
+            Self::Linear => return (peak * (1.0 - x)).max(floor),
             Self::OneMinusSqrt => 1.0 - x.sqrt(),
             Self::Cosine => half_cosine(x),
             Self::Square => 1.0 - x * x,
@@ -52,9 +53,9 @@ mod tests {
 
     #[test]
     fn half_way_down_each_form_is_where_its_formula_says() {
-        // From 4 to 1: 1 + 3f, and √(4·1) for the exponential.
+        // From 4 to 1: 1 + 3f, but 4·(1 − x) for the line and √(4·1) for the exponential.
         for (decay, quarter, half) in [
-            (Decay::Linear, 3.25, 2.5),
+            (Decay::Linear, 3.0, 2.0),
             (Decay::OneMinusSqrt, 2.5, 4.0 - 3.0 * 0.5_f64.sqrt()),
             (Decay::Cosine, 2.5 + 1.5 * 0.5_f64.sqrt(), 2.5),
             (Decay::Square, 3.8125, 3.25),
@@ -64,6 +65,14 @@ mod tests {
             let found = (decay.rate(0.25, 4.0, 1.0), decay.rate(0.5, 4.0, 1.0));
             assert!((found.0 - quarter).abs() < 1e-12, "{decay:?}: {found:?}");
             assert!((found.1 - half).abs() < 1e-12, "{decay:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn the_line_to_zero_stops_at_the_floor() {
+        for (x, rate) in [(0.0, 4.0), (0.7, 1.2), (0.75, 1.0), (0.8, 1.0), (1.0, 1.0)] {
+            let found = Decay::Linear.rate(x, 4.0, 1.0);
+            assert!((found - rate).abs() < 1e-12, "{x}: {found}");
         }
     }
 }

@@ -62,7 +62,7 @@ impl Schedule {
         };
         let curve = match &config.shape {
             Shape::Constant {} => Curve::Constant,
-            Shape::Linear {} => fall(Form::Decay(Decay::Linear)),
+            Shape::Linear {} => fall(Form::Polynomial(1.0)),
             Shape::Cosine {} => fall(Form::Decay(Decay::Cosine)),
             Shape::Polynomial { power } => fall(Form::Polynomial(*power)),
             Shape::Exponential {} => fall(Form::Decay(Decay::Exponential)),

@@ -56,7 +56,7 @@ pub enum Shape {
         #[serde(default = "one")]
         growth: u64,
     },
-    /// `f = 1`, then a fall to 0 over the end of the run.
+    /// `f = 1`, then a fall over the end of the run.
     Trapezoid {
         /// The length of the fall, cut to what follows the warm-up.
         cooldown: Length,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData, s};
+use burn::tensor::{Device, Tensor, TensorData};
 use rondo_checkpoint::{NamedTensor, TensorFile};
 use rondo_model::config::ModelConfig;
 use rondo_model::seed::Stream;
@@ -111,10 +111,15 @@ impl InitialStates {
                         first_position + seq,
                     )));
                 }
-                let all = TensorData::new(values.clone(), [*rows, *positions, width]);
-                let (sequences, places) =
-                    (first..first + batch, first_position..first_position + seq);
-                Ok(Tensor::from_data(all, device).slice(s![sequences, places, ..]))
+                // Only what is asked for is copied: a file may hold states for many batches.
+                let sequences = values.chunks(positions * width).skip(first).take(batch);
+                let places = first_position * width..(first_position + seq) * width;
+                let states: Vec<f32> = sequences
+                    .flat_map(|sequence| &sequence[places.clone()])
+                    .copied()
+                    .collect();
+                let data = TensorData::new(states, [batch, seq, width]);
+                Ok(Tensor::from_data(data, device))
             }
         }
     }
@@ -154,4 +159,44 @@ fn shape_message(tensor: &NamedTensor<'_>, d_model: usize) -> String {
         "{NAME} must be [batch, seq, {d_model}], found {:?}",
         tensor.shape
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// States of 3 sequences of 4 positions and width 2, each number its own place.
+    fn given() -> (InitialStates, ModelConfig) {
+        let config = ModelConfig {
+            d_model: 2,
+            ..ModelConfig::default()
+        };
+        let states = InitialStates::Given {
+            path: "states.safetensors".into(),
+            values: (0..24_u16).map(f32::from).collect(),
+            shape: [3, 4],
+        };
+        (states, config)
+    }
+
+    #[test]
+    fn given_states_are_those_of_the_sequences_and_positions_asked_for() {
+        let (states, config) = given();
+        let found = states
+            .at(&config, 1, 2, [2, 2], &Device::flex())
+            .expect("the file has them");
+        assert_eq!(found.dims(), [2, 2, 2]);
+        let found: Vec<f32> = found.into_data().iter().collect();
+        assert_eq!(found, [12.0, 13.0, 14.0, 15.0, 20.0, 21.0, 22.0, 23.0]);
+    }
+
+    #[test]
+    fn states_that_a_file_lacks_are_refused_with_its_size() {
+        let (states, config) = given();
+        for (sequence, position) in [(2, 2), (1, 3)] {
+            let refused = states.at(&config, sequence, position, [2, 2], &Device::flex());
+            let message = refused.expect_err("too few").to_string();
+            assert!(message.contains("3 sequences of 4"), "{message}");
+        }
+    }
 }

@@ -5,30 +5,31 @@ use super::atan2::atan2;
 use super::{Parameter, Step, blend, shares};
 use crate::vector::{sum_pairs_f64, vectorized};
 
-/// The smallest second moment that update clipping divides by.
+/// The smallest second moment that is kept under update clipping, ε² with ε = 1e-6.
 const SMALLEST_SECOND_MOMENT: f32 = 1e-12;
 
 /// Updates a parameter and its moments by RavenAdam.
 ///
 /// ```text
 /// m ← β₁·m + (1 − β₁)·g         v ← β₂·v + (1 − β₂)·g²         m = g, v = g² at the first update
-/// η' = η / max(1, √mean(g² / max(v, 1e-12)))      over the whole parameter; η without clipping
+/// v ← max(v, 1e-12)             η' = η / max(1, √mean(g² / v))   over the whole parameter
 /// p ← p·(1 − decay) − η' / (1 − β₁ᵗ) · atan2(m, √v / √(1 − β₂ᵗ))
 /// ```
+///
+/// Without update clipping the second line is left out and η' = η. The reference raises v in the
+/// memory of the moment, so the arctangent and every later update see the raised value: an element
+/// whose gradients are far below 1e-6 hardly moves.
 ///
 /// # Panics
 ///
 /// Panics where the slices have different lengths.
 pub fn raven_adam(mut parameter: Parameter<'_>, step: Step, update_clipping: bool) {
     let (c1, c2) = step.corrections();
-    let squares = move_moments(parameter.reborrow(), step);
+    let squares = move_moments(parameter.reborrow(), step, update_clipping);
     let mean = squares / parameter.value.len() as f64;
     // Written so that NaN is not taken for 1.
-    let excess = if !update_clipping || mean <= 1.0 {
-        1.0
-    } else {
-        mean.sqrt()
-    };
+    let excess = if mean <= 1.0 { 1.0 } else { mean.sqrt() };
+    let excess = if update_clipping { excess } else { 1.0 };
     let kept = (1.0 - step.decay) as f32;
     let rate = (step.lr / c1 / excess) as f32;
     let correction = c2.sqrt().recip() as f32;
@@ -45,11 +46,15 @@ pub fn raven_adam(mut parameter: Parameter<'_>, step: Step, update_clipping: boo
     });
 }
 
-/// Updates the moments and returns `Σ g² / max(v, 1e-12)`.
-fn move_moments(parameter: Parameter<'_>, step: Step) -> f64 {
+/// Updates the moments; returns `Σ g² / v` under update clipping, which raises v, and 0 without.
+fn move_moments(parameter: Parameter<'_>, step: Step, update_clipping: bool) -> f64 {
     let [beta1, beta2] = match step.update {
         1 => [[0.0, 1.0]; 2],
         _ => [shares(step.beta1), shares(step.beta2)],
+    };
+    let floor = match update_clipping {
+        true => SMALLEST_SECOND_MOMENT,
+        false => 0.0,
     };
     let gradient_scale = step.gradient_scale as f32;
     let ratios = parameter.in_pieces(|piece| {
@@ -60,12 +65,16 @@ fn move_moments(parameter: Parameter<'_>, step: Step) -> f64 {
                 for ((m, v), g) in moments.zip(piece.gradient) {
                     let g = g * gradient_scale;
                     *m = blend(*m, g, beta1);
-                    *v = blend(*v, g * g, beta2);
+                    let square = blend(*v, g * g, beta2);
+                    // Written so that NaN stays.
+                    *v = if square < floor { floor } else { square };
+                }
+                if !update_clipping {
+                    return 0.0;
                 }
                 sum_pairs_f64(piece.gradient, piece.second, |g, v| {
                     let g = g * gradient_scale;
-                    let floor = SMALLEST_SECOND_MOMENT;
-                    f64::from(g * g / if v < floor { floor } else { v })
+                    f64::from(g * g / v)
                 })
             },
         )

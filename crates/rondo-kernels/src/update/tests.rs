@@ -78,12 +78,16 @@ impl State<f64> {
             true => new,
             false => beta * old + (1.0 - beta) * new,
         };
+        let floor = match rule {
+            Rule::RavenAdam { clipped: true } => 1e-12,
+            Rule::RavenAdam { clipped: false } | Rule::AdamW => 0.0,
+        };
         let mut ratios = 0.0;
         for i in 0..gradient.len() {
             let g = scaled(i);
             self.first[i] = blend(self.first[i], g, step.beta1);
-            self.second[i] = blend(self.second[i], g * g, step.beta2);
-            ratios += g * g / self.second[i].max(1e-12);
+            self.second[i] = blend(self.second[i], g * g, step.beta2).max(floor);
+            ratios += g * g / self.second[i];
         }
         let clip = (ratios / gradient.len() as f64).sqrt().max(1.0);
         for i in 0..gradient.len() {
@@ -107,12 +111,19 @@ fn wave(length: usize, step: f32) -> Vec<f32> {
 /// Values are near 1 and f32 rounds each of a few operations on them by 6e-8.
 const ROUNDING: f64 = 1e-6;
 
+#[track_caller]
 fn assert_close(found: &[f32], expected: &[f64], what: &str) {
+    assert_close_of(found, expected, 1.0, what);
+}
+
+/// Asserts closeness of numbers whose size is about `size`.
+#[track_caller]
+fn assert_close_of(found: &[f32], expected: &[f64], size: f64, what: &str) {
     assert_eq!(found.len(), expected.len());
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
         let error = (f64::from(*found) - expected).abs();
         assert!(
-            error <= ROUNDING * expected.abs().max(1.0),
+            error <= ROUNDING * expected.abs().max(size),
             "{what} {i}: {found} is not {expected}"
         );
     }
@@ -139,6 +150,39 @@ fn the_first_raven_update_starts_from_the_gradient() {
 }
 
 #[test]
+fn a_second_moment_below_the_floor_is_kept_at_it_and_its_element_hardly_moves() {
+    let mut state = State::new(vec![0.0; 3]);
+    state.update(Rule::RavenAdam { clipped: true }, &[1e-8, -1e-8, 0.0], STEP);
+    // √v / √0.05 = 4.47e-6: 1e-8 beside it is an angle of 0.0022, and the correction of m is 0.1.
+    let move_by = 0.1 / 0.1 * 1e-8_f64.atan2(1e-6 / 0.05_f64.sqrt());
+    assert_close_of(&state.value, &[-move_by, move_by, 0.0], 1e-3, "value");
+    assert!(
+        state
+            .second
+            .iter()
+            .all(|v| v.to_bits() == 1e-12_f32.to_bits())
+    );
+    assert_close_of(&state.first, &[1e-8, -1e-8, 0.0], 1e-8, "first");
+
+    // The floor is where the next update starts: v = 0.95 · 1e-12 + 0.05 · 1e-8.
+    let second = Step { update: 2, ..STEP };
+    state.update(Rule::RavenAdam { clipped: true }, &[1e-4, 0.0, 0.0], second);
+    let lifted = 0.95e-12 + 0.05e-8;
+    assert_close_of(&state.second, &[lifted, 1e-12, 1e-12], 1e-12, "second");
+
+    let mut free = State::new(vec![0.0; 2]);
+    free.update(Rule::RavenAdam { clipped: false }, &[1e-8, 0.0], STEP);
+    let full = 0.05_f64.sqrt().atan();
+    assert_close(&free.value, &[-full, 0.0], "without clipping, value");
+    assert_close_of(
+        &free.second,
+        &[1e-16, 0.0],
+        1e-16,
+        "without clipping, second",
+    );
+}
+
+#[test]
 fn a_gradient_that_grows_tenfold_is_clipped_by_its_own_mean() {
     // v = 0.95 · 1 + 0.05 · 100 = 5.95, mean(g² / v) = 100 / 5.95.
     let second = Step { update: 2, ..STEP };
@@ -156,7 +200,14 @@ fn a_gradient_that_grows_tenfold_is_clipped_by_its_own_mean() {
 fn several_updates_of_every_length_follow_the_formulas() {
     for rule in RULES {
         for length in [1, 15, 16, 17, 100_000] {
-            for (decay, size) in [(0.0, 1.0), (0.01, 1.0), (0.01, 1e-12), (0.01, 1e12)] {
+            for (decay, size) in [
+                (0.0, 1.0),
+                (0.01, 1.0),
+                (0.01, 2e-6),
+                (0.01, 1e-8),
+                (0.01, 1e-12),
+                (0.01, 1e12),
+            ] {
                 let mut found = State::new(wave(length, 0.3));
                 let mut expected = found.wide();
                 for update in 1..=4 {
@@ -175,6 +226,9 @@ fn several_updates_of_every_length_follow_the_formulas() {
                 }
                 let what = format!("{rule:?}, {length} numbers, decay {decay}, gradient {size}");
                 assert_close(&found.value, &expected.value, &what);
+                assert_close_of(&found.first, &expected.first, f64::from(size), &what);
+                let square = f64::from(size).powi(2);
+                assert_close_of(&found.second, &expected.second, square, &what);
             }
         }
     }

@@ -81,14 +81,12 @@ impl Function for RmsNorm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution};
+    use crate::seed::Normals;
 
     #[test]
     fn the_fused_norm_is_the_composed_one_with_its_gradients() {
-        let normal = |shape: [usize; 3]| {
-            let distribution = Distribution::Normal(0.0, 2.0);
-            Tensor::<3>::random(shape, distribution, &Device::flex())
-        };
+        let mut normals = Normals::new(0, 2.0);
+        let mut normal = |shape: [usize; 3]| normals.tensor::<3>(shape);
         let (x, weights) = (normal([2, 3, 19]), normal([2, 3, 19]));
         let scale: Tensor<1> = normal([1, 1, 19]).flatten(0, 2);
         for scaled in [false, true] {

@@ -128,16 +128,14 @@ impl Function for ProjectRows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution};
+    use crate::seed::Normals;
 
     type Product = fn(Tensor<3>, Tensor<2>, Range<usize>, Option<Tensor<3>>) -> Tensor<3>;
 
     #[test]
     fn the_fused_product_with_rows_is_the_composed_one_with_its_gradients() {
-        let normal = |shape: [usize; 3]| {
-            let distribution = Distribution::Normal(0.0, 1.0);
-            Tensor::<3>::random(shape, distribution, &Device::flex())
-        };
+        let mut normals = Normals::new(0, 1.0);
+        let mut normal = |shape: [usize; 3]| normals.tensor::<3>(shape);
         let (x, base, weights) = (normal([2, 5, 3]), normal([2, 5, 7]), normal([2, 5, 7]));
         let matrix: Tensor<2> = normal([1, 6, 7]).reshape([6, 7]);
         for based in [false, true] {

@@ -40,7 +40,7 @@ fn continuous() -> Vec<(Shape, f64)> {
         ),
     ];
     for (decay, steepest) in [
-        (Decay::Linear, way / 30.0),
+        (Decay::Linear, 0.5 / 30.0),
         (Decay::OneMinusSqrt, sqrt(30.0)),
         (Decay::Cosine, way * FRAC_PI_2 / 30.0),
         (Decay::Square, way * 2.0 / 30.0),
@@ -135,6 +135,30 @@ fn shapes_have_the_rates_that_their_formulas_say() {
     assert_close(
         &rates(&exponential, run(4), 5),
         &[4.0, 8.0, tenth, 0.08, 0.08],
+    );
+}
+
+#[test]
+fn a_trapezoid_with_a_floor_cools_down_as_the_reference_does() {
+    let (peak, floor, steps, cooldown) = (2e-3, 2e-4, 100_u32, 40_u32);
+    let config = ScheduleConfig {
+        peak,
+        floor,
+        ..config(trapezoid(u64::from(cooldown), Decay::Linear))
+    };
+    let found = rates(&config, run(STEPS), STEPS);
+    let expected = (1..=steps).map(|step| match step {
+        ..=10 => peak * f64::from(step) / 10.0,
+        ..=60 => peak,
+        _ => (peak * f64::from(steps - step) / f64::from(cooldown)).max(floor),
+    });
+    assert_close(&found, &expected.collect::<Vec<f64>>());
+    // The line to zero meets the floor four steps before the end, where the rate stays.
+    assert!(
+        found[94] > floor
+            && found[95..]
+                .iter()
+                .all(|rate| rate.to_bits() == floor.to_bits())
     );
 }
 

@@ -108,21 +108,25 @@ fn of_the_mean(mut log: Vec<Density>, visited: &[usize], mean: usize) -> Vec<Den
 struct GateSums {
     at: Vec<(GatePlace, usize)>,
     values: Vec<f64>,
+    /// Edges of one head and layer.
+    edges: f64,
 }
 
 impl GateSums {
-    fn add(&mut self, log: &[Density], values: &[f32]) {
+    /// Adds the shares of a batch `[batch, seq]`, each times the batch's causal edges: batches may
+    /// differ in rows and in length.
+    fn add(&mut self, log: &[Density], values: &[f32], [batch, seq]: [usize; 2]) {
+        let edges = (batch * seq * (seq + 1) / 2) as f64;
+        self.edges += edges;
         self.at = log.iter().map(Density::at).collect();
         self.values.resize(values.len(), 0.0);
         let sums = self.values.iter_mut().zip(values);
-        sums.for_each(|(sum, value)| *sum += f64::from(*value));
+        sums.for_each(|(sum, value)| *sum += f64::from(*value) * edges);
     }
 
-    /// Returns the means over `batches`.
-    fn result(mut self, batches: usize, recurrence: usize) -> Option<Sparsity> {
-        self.values
-            .iter_mut()
-            .for_each(|sum| *sum /= batches as f64);
+    /// Returns the means over all edges.
+    fn result(mut self, recurrence: usize) -> Option<Sparsity> {
+        self.values.iter_mut().for_each(|sum| *sum /= self.edges);
         Sparsity::new(&self.at, &self.values, recurrence)
     }
 }
@@ -192,7 +196,7 @@ impl Evaluation<'_> {
                 .iter()
                 .map(|sums| sums.result(self.task))
                 .collect(),
-            sparsity: sums.gates.result(self.batches.len(), self.mean()),
+            sparsity: sums.gates.result(self.mean()),
         })
     }
 
@@ -250,7 +254,7 @@ impl Evaluation<'_> {
         gathered.extend(log.iter().map(|density| density.values.clone()));
         let values = read(Tensor::cat(gathered, 0))?;
         let (values, of_gates) = values.split_at(values.len() - 2 * log.len());
-        sums.gates.add(&log, of_gates);
+        sums.gates.add(&log, of_gates, shape);
         let width = if self.task { 1 + batch.seq } else { 1 };
         let (of_depths, mut of_exits) = values.split_at(width * depths.len());
         for (sums, values) in sums.depths.iter_mut().zip(of_depths.chunks(width)) {

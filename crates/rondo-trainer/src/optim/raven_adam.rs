@@ -3,10 +3,16 @@
 //!
 //! ```text
 //! m, v   as in Adam, started at the first update from m = g, v = g²
-//! η'     = η / max(1, √mean(g² / max(v, 1e-12)))      per tensor, v not corrected
+//! v      ← max(v, 1e-12)                              stored; only with update clipping
+//! η'     = η / max(1, √mean(g² / v))                  per tensor, v not corrected
 //! p      ← p·(1 − (η / η_peak)·λ)                     λ is per step, not multiplied by η
 //! p      ← p − η' / (1 − β₁ᵗ) · atan2(m, √v / √(1 − β₂ᵗ))
 //! ```
+//!
+//! Of the two published forms of Adam with atan2 this is the one with the first correction outside
+//! the arctangent (the CUDA package `adam_atan2`). The other one, of the paper that proposed atan2
+//! (Everett et al. 2024, arXiv 2407.05872), takes `η·atan2(m / (1 − β₁ᵗ), √(v / (1 − β₂ᵗ)))`; it is
+//! not offered here.
 
 use burn::tensor::Tensor;
 use rondo_kernels::update::{self, Parameter, Step};
@@ -15,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::adamw::corrections;
 use super::{Moments, Rates};
 
-/// The smallest second moment that update clipping divides by.
+/// The smallest second moment that is kept under update clipping, ε² with ε = 1e-6.
 const SMALLEST_SECOND_MOMENT: f64 = 1e-12;
 
 /// The constants of the reference's Adam.
@@ -79,12 +85,16 @@ impl RavenAdam {
         };
         let first = blend(moments.first, gradient, self.beta1);
         let second = blend(moments.second, square.clone(), self.beta2);
+        let second = match self.update_clipping {
+            true => second.clamp_min(SMALLEST_SECOND_MOMENT),
+            false => second,
+        };
         let (c1, c2) = corrections(self.beta1, self.beta2, rates.update);
         let mut direction = first
             .clone()
             .atan2(second.clone().sqrt() * c2.sqrt().recip());
         if self.update_clipping {
-            let ratio = (square / second.clone().clamp_min(SMALLEST_SECOND_MOMENT)).mean();
+            let ratio = (square / second.clone()).mean();
             direction = direction / ratio.sqrt().clamp_min(1.0);
         }
         let decayed = match rates.decayed {

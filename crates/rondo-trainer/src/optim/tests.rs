@@ -1,8 +1,9 @@
-//! The three rules on one parameter, by hand, and the groups of a whole model.
+//! The rules on one parameter, by hand and beside published runs, and the groups of a whole model.
+
+mod golden;
 
 use burn::module::ModuleVisitor;
 use burn::tensor::Device;
-use rondo_model::census::Census;
 use rondo_model::config::{LayersConfig, ModelConfig};
 use rondo_model::init::table;
 
@@ -16,7 +17,9 @@ fn values(x: Tensor<1>) -> Vec<f32> {
     x.into_data().iter().collect()
 }
 
+#[track_caller]
 fn close(found: &[f32], expected: [f64; 2]) {
+    assert_eq!(found.len(), expected.len());
     for (x, y) in found.iter().zip(expected) {
         assert!(
             (f64::from(*x) - y).abs() < 1e-6,
@@ -101,6 +104,38 @@ fn the_first_raven_update_starts_from_the_gradient_and_decays_by_the_share_of_th
 }
 
 #[test]
+fn a_raven_update_raises_the_second_moment_to_its_floor_and_hardly_moves_below_it() {
+    let rule = raven_adam::RavenAdam {
+        weight_decay: 0.0,
+        ..raven_adam::RavenAdam::default()
+    };
+    let start = || (vector([0.0, 0.0]), vector([1e-8, 0.0]), Moments::default());
+    let (p, gradient, moments) = start();
+    let (p, moments) = rule.update(p, gradient, moments, RATES);
+    // v = 1e-12 in both elements, so √v / √0.05 is 4.47e-6, and 1e-8 beside it an angle of 0.0022.
+    let angle = (1e-8_f64).atan2(1e-6 / 0.05_f64.sqrt());
+    close(&values(p), [-0.1 / 0.1 * angle, 0.0]);
+    let second = values(moments.second.clone().expect("second"));
+    assert_eq!(second, [1e-12, 1e-12]);
+    // A gradient that counts lifts the moment off its floor in the next update.
+    let rates = Rates { update: 2, ..RATES };
+    let (_, moments) = rule.update(vector([0.0, 0.0]), vector([1e-4, 0.0]), moments, rates);
+    let second = values(moments.second.expect("second"));
+    assert!((f64::from(second[0]) / (0.95e-12 + 0.05e-8) - 1.0).abs() < 1e-6);
+    assert!((f64::from(second[1]) / 1e-12 - 1.0).abs() < 1e-6);
+
+    // Without update clipping there is no floor: one element moves by a full step.
+    let free = raven_adam::RavenAdam {
+        update_clipping: false,
+        ..rule
+    };
+    let (p, gradient, moments) = start();
+    let (p, moments) = free.update(p, gradient, moments, RATES);
+    close(&values(p), [-0.1 / 0.1 * 0.05_f64.sqrt().atan(), 0.0]);
+    assert_eq!(values(moments.second.expect("second")), [1e-16, 0.0]);
+}
+
+#[test]
 fn a_raven_update_whose_gradient_outgrows_its_moments_is_clipped_per_tensor() {
     let rule = raven_adam::RavenAdam {
         weight_decay: 0.0,
@@ -156,8 +191,10 @@ fn every_parameter_has_one_group_and_norms_and_biases_are_not_decayed() {
     }
 }
 
-#[test]
-fn updates_in_place_are_the_composed_ones() {
+/// Trains a small model for three updates with gradients of about `size` and a few zeros.
+///
+/// Returns the parameters that are updated in place, and both moments of each, one after another.
+fn after_three_updates(rule: &OptimizerConfig, size: f32, composed: bool) -> [Vec<f32>; 3] {
     let config = ModelConfig {
         vocab_size: Some(7),
         d_model: 8,
@@ -166,47 +203,75 @@ fn updates_in_place_are_the_composed_ones() {
         ..ModelConfig::default()
     };
     let rows = table(&config);
-    for rule in [
-        OptimizerConfig::AdamW(adamw::AdamW::default()),
-        OptimizerConfig::RavenAdam(raven_adam::RavenAdam::default()),
-        OptimizerConfig::Muon(muon::Muon::default()),
-    ] {
-        let device = Device::flex().autodiff();
-        let run = |composed: bool| {
-            let mut model = LoopedTransformer::new(&config, 3, &device);
-            let mut optimizer = Optimizer::new(&rule, rows.clone(), 1e-2);
-            for update in 1..=3 {
-                let of = |row: &ParameterSpec| {
-                    let value = |i: usize| ((i * 7 + update * 5) % 11) as f32 - 4.5;
-                    let values: Vec<f32> = (0..row.count()).map(value).collect();
-                    Tensor::<1>::from_data(values.as_slice(), &Device::flex())
-                };
-                let gradients = FlatGradients::new(rows.iter().map(of).collect());
-                let gate = Gate::Host(0.5);
-                model = match composed {
-                    true => optimizer.step_composed(model, gradients, &gate, 1e-2),
-                    false => optimizer.step(model, gradients, &gate, 1e-2),
-                };
-            }
-            let mut parameters = Parameters::default();
-            model.visit(&mut parameters);
-            parameters.0
+    let device = Device::flex().autodiff();
+    let mut model = LoopedTransformer::new(&config, 3, &device);
+    let mut optimizer = Optimizer::new(rule, rows.clone(), 1e-2);
+    for update in 1..=3 {
+        let of = |row: &ParameterSpec| {
+            let value = |i: usize| size * (((i * 7 + update * 5) % 11) as f32 - 5.0);
+            let values: Vec<f32> = (0..row.count()).map(value).collect();
+            Tensor::<1>::from_data(values.as_slice(), &Device::flex())
         };
-        let (in_place, composed) = (run(false), run(true));
-        assert_eq!(in_place.len(), Census::new(&config).total());
-        for (a, b) in in_place.iter().zip(&composed) {
-            assert!((a - b).abs() < 1e-6, "{rule:?}: {a} is not {b}");
+        let gradients = FlatGradients::new(rows.iter().map(of).collect());
+        let gate = Gate::Host(0.5);
+        model = match composed {
+            true => optimizer.step_composed(model, gradients, &gate, 1e-2),
+            false => optimizer.step(model, gradients, &gate, 1e-2),
+        };
+    }
+    let mut parameters = Parameters::default();
+    model.visit(&mut parameters);
+    let mut found = <[Vec<f32>; 3]>::default();
+    let moments = optimizer.moments.into_iter();
+    for ((row, value), moments) in rows.iter().zip(parameters.0).zip(moments) {
+        if matches!(rule, OptimizerConfig::Muon(_)) && Group::of(row).matrix {
+            // Muon's own rule has no form in place.
+            continue;
+        }
+        let moment = |moment: Option<Tensor<1>>| values(moment.expect("a moment"));
+        found[0].extend(value);
+        found[1].extend(moment(moments.first));
+        found[2].extend(moment(moments.second));
+    }
+    found
+}
+
+#[test]
+fn updates_in_place_are_the_composed_ones() {
+    // The smaller gradients have second moments below the floor of RavenAdam.
+    for size in [1.0, 1e-7] {
+        for rule in [
+            OptimizerConfig::AdamW(adamw::AdamW::default()),
+            OptimizerConfig::RavenAdam(raven_adam::RavenAdam::default()),
+            OptimizerConfig::RavenAdam(raven_adam::RavenAdam {
+                update_clipping: false,
+                ..raven_adam::RavenAdam::default()
+            }),
+            OptimizerConfig::Muon(muon::Muon::default()),
+        ] {
+            let in_place = after_three_updates(&rule, size, false);
+            let composed = after_three_updates(&rule, size, true);
+            // Sizes of a parameter and of its moments.
+            let sizes = [1.0, size, size * size];
+            for ((in_place, composed), size) in in_place.iter().zip(&composed).zip(sizes) {
+                assert_eq!(in_place.len(), composed.len());
+                assert!(!in_place.is_empty(), "{rule:?} updates nothing in place");
+                for (a, b) in in_place.iter().zip(composed) {
+                    let (off, most) = ((a - b).abs(), 1e-6 * size.max(b.abs()));
+                    assert!(off <= most, "{rule:?} at {size}: {a} is not {b}");
+                }
+            }
         }
     }
 }
 
-/// The values of every parameter, one after another.
+/// The values of each parameter.
 #[derive(Default)]
-struct Parameters(Vec<f32>);
+struct Parameters(Vec<Vec<f32>>);
 
 impl ModuleVisitor for Parameters {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let value = param.val().without_autodiff();
-        self.0.extend(value.into_data().iter::<f32>());
+        self.0.push(value.into_data().iter::<f32>().collect());
     }
 }

@@ -26,6 +26,8 @@ impl Session {
         let mean = self.config.model.recurrence.planned().total();
         let mut depths = self.config.eval.recurrence.clone();
         depths.push(mean);
+        depths.sort_unstable();
+        depths.dedup();
         let evaluated = self.evaluated_at(&depths);
         if let Err(Error::Interrupted(_)) = &evaluated
             && self.progress.step > 0

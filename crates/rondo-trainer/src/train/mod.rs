@@ -39,6 +39,9 @@ use crate::terminal;
 /// Name and version written into checkpoints.
 pub(crate) const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
 
+/// The version of Burn, which the workspace pins; Burn itself does not tell it.
+const BURN_VERSION: &str = "0.22.1";
+
 /// Runs `trainer --config FILE`.
 ///
 /// # Errors
@@ -113,5 +116,19 @@ fn report_finished(run_dir: &RunDir, step: u64, args: &TrainArgs, mode: Mode) ->
         terminal::print_json(&run_dir.summary()?)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_burn_in_run_json_is_the_pinned_one() {
+        let manifest: toml::Table = include_str!("../../../../Cargo.toml")
+            .parse()
+            .expect("the workspace's manifest is TOML");
+        let pinned = &manifest["workspace"]["dependencies"]["burn"]["version"];
+        assert_eq!(pinned.as_str(), Some(&*format!("={BURN_VERSION}")));
     }
 }

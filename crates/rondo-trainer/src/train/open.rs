@@ -7,7 +7,6 @@ use rondo_metrics::{Event, Mode, Progress};
 use rondo_model::census::Census;
 use serde_json::json;
 
-use super::CREATED_BY;
 use super::clock::Clock;
 use super::corpora::{first_rows, identities, open_switched};
 use super::launches::Launch;
@@ -15,6 +14,7 @@ use super::saver::Saver;
 use super::session::Session;
 use super::standing::{Resumed, Setting, Standing, Written};
 use super::start::Going;
+use super::{BURN_VERSION, CREATED_BY};
 use crate::assemble::Assembly;
 use crate::capacity::Capacity;
 use crate::cli::TrainArgs;
@@ -201,7 +201,7 @@ fn facts(listed: &Listed) -> serde_json::Value {
     json!({
         "argv": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),
         "version": CREATED_BY,
-        "burn": "0.22.1",
+        "burn": BURN_VERSION,
         "device": listed.label(),
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,

@@ -1,7 +1,8 @@
 //! The loss by hand, and the fused one against the composed one.
 
 use super::*;
-use burn::tensor::{Device, Distribution, TensorData};
+use crate::seed::Normals;
+use burn::tensor::{Device, TensorData};
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter::<f32>().collect()
@@ -36,10 +37,8 @@ fn positions_of_weight_zero_do_not_count() {
 #[test]
 fn the_fused_loss_is_the_composed_one_with_its_gradients() {
     let device = Device::flex().autodiff();
-    let normal = |shape: [usize; 3]| {
-        let distribution = Distribution::Normal(0.0, 2.0);
-        Tensor::<3>::random(shape, distribution, &Device::flex())
-    };
+    let mut normals = Normals::new(0, 2.0);
+    let mut normal = |shape: [usize; 3]| normals.tensor::<3>(shape);
     let ids: Vec<i32> = (0..21).map(|i| i * 5 % 13).collect();
     let targets = Tensor::<2, Int>::from_data(TensorData::new(ids, [3, 7]), &device);
     let weights: Vec<f32> = (0..21).map(|i| (i % 3) as f32).collect();
