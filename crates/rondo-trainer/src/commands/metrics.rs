@@ -49,7 +49,7 @@ fn object() -> Value {
         })
     };
     let event = |event: Event| json!({ "name": event.name(), "meaning": event.meaning() });
-    let field = |(name, unit, meaning)| json!({"name": name, "unit": unit, "meaning": meaning});
+    let field = |(name, unit, meaning): (&str, &str, &str)| json!({"name": name, "unit": unit, "meaning": meaning});
     json!({
         "fields": FIELDS.map(field),
         "metrics": METRICS.iter().map(metric).collect::<Vec<_>>(),

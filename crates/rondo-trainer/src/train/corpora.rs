@@ -1,10 +1,10 @@
 //! The text that a run is trained on: its own, and that of each `data-switch`.
 
-use rondo_data::{CorpusIdentity, Source};
+use rondo_data::{Batch, CorpusIdentity, Source};
 use rondo_metrics::Mode;
 
-use crate::assemble::open_source;
-use crate::config::RunConfig;
+use crate::assemble::open_data;
+use crate::config::{RunConfig, TrainConfig};
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::perturb::Perturbation;
@@ -29,13 +29,7 @@ pub(super) fn open_switched(
         };
         let other = match own {
             Some(own) => own.open(data, &format!("{}: its data", of_switch(*at_step)), mode)?,
-            None => {
-                let other = RunConfig {
-                    data: data.as_ref().clone(),
-                    ..config.clone()
-                };
-                open_source(&other, mode)?
-            }
+            None => open_data(data, None, mode)?,
         };
         if !speak_alike(source, &other)? {
             return Err(Error::Usage(format!(
@@ -90,9 +84,9 @@ pub(super) fn first_rows(
     config: &RunConfig,
     source: &Source,
     switched: &[(u64, Source)],
-) -> Result<Vec<rondo_data::Batch>> {
+) -> Result<Vec<Batch>> {
     let one_row = RunConfig {
-        train: crate::config::TrainConfig {
+        train: TrainConfig {
             batch: 1,
             accumulation: 1,
             ..config.train.clone()
