@@ -38,7 +38,7 @@ impl ScheduleConfig {
         // Nothing of the shape is used where no step follows the warm-up.
         if let Some(left) = steps.checked_sub(warmup).filter(|left| *left > 0) {
             self.shape.warnings(run, left, &mut |key, message| {
-                report(&format!("shape.{key}"), message)
+                report(&format!("shape.{key}"), message);
             });
         }
     }
