@@ -268,15 +268,15 @@ fn a_curve_is_the_same_however_its_table_is_written() {
         (ended.json()["parameters"].clone(), ended.stderr)
     };
     let (expected, _) = law();
-    let quote = |line: &str| format!("\"{}\"\n", line.replace(',', "\",\""));
-    let quoted = text.lines().map(quote).collect::<Vec<_>>().concat();
-    let float_steps: String = text
-        .lines()
-        .map(|line| match line.split_once(',') {
-            Some((step, rest)) if step != "step" => format!("{step}.0,{rest}\n"),
-            _ => format!("{line}\n"),
-        })
-        .collect();
+    let rewritten = |line: &dyn Fn(&str) -> String| -> String {
+        let lines: Vec<String> = text.lines().map(line).collect();
+        lines.join("\n")
+    };
+    let quoted = rewritten(&|line| format!("\"{}\"", line.replace(',', "\",\"")));
+    let float_steps = rewritten(&|line| match line.split_once(',') {
+        Some((step, rest)) if step != "step" => format!("{step}.0,{rest}"),
+        _ => line.to_owned(),
+    });
     let variants = [
         format!("\u{feff}{text}"),
         text.replace('\n', "\r"),

@@ -1,6 +1,6 @@
 //! When two values of a sweep are the same: numbers are compared by what they count, not by how they are written.
 
-use crate::file::{Entry, leaves};
+use crate::file::{Entry, Leaf, leaves};
 
 /// Whole numbers below this size are floating-point numbers too.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
@@ -28,8 +28,9 @@ pub(crate) fn form(value: &toml::Value) -> String {
 
 /// Returns a text that is the same for entries of the list that set the same values, however their keys are written.
 pub(crate) fn entry_form(entry: &Entry) -> String {
-    let set = |leaf: &crate::file::Leaf<'_>| format!("{:?} = {}\n", leaf.path, form(leaf.value));
-    leaves(entry).iter().map(set).collect()
+    let set = |leaf: &Leaf<'_>| format!("{:?} = {}\n", leaf.path, form(leaf.value));
+    let sets: Vec<String> = leaves(entry).iter().map(set).collect();
+    sets.concat()
 }
 
 #[cfg(test)]
