@@ -149,7 +149,7 @@ fn a_trapezoid_with_a_floor_cools_down_as_the_reference_does() {
     let found = rates(&config, run(STEPS), STEPS);
     let expected = (1..=steps).map(|step| match step {
         ..=10 => peak * f64::from(step) / 10.0,
-        ..=60 => peak,
+        11..=60 => peak,
         _ => (peak * f64::from(steps - step) / f64::from(cooldown)).max(floor),
     });
     assert_close(&found, &expected.collect::<Vec<f64>>());
