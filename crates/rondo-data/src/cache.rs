@@ -137,6 +137,9 @@ fn key(
     if let TokenizerConfig::File { path, end_of_text } = tokenizer {
         let tokenizer = Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())?;
         parts.push(blake3::Hash::from_bytes(tokenizer.hash()).to_string());
+        // A folder whose end of text is in doubt says so whenever it is opened: one whose end of text
+        // is named, though it is the same token, is another folder.
+        parts.extend(tokenizer.doubt());
     }
     if let CorpusSource::Paths {
         json_field,

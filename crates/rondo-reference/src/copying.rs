@@ -1,5 +1,6 @@
 //! One tensor from file to stream: converted, transposed where the layouts differ, and checked.
 
+use std::hint;
 use std::io::{self, Read, Write};
 
 use crate::archive::Entry;
@@ -114,7 +115,7 @@ impl Source<'_> {
             .divisor
             .map_or(stored, |divisor| (f64::from(stored) / divisor) as f32);
         if value.is_finite() && element.encode(value, place).is_some() {
-            if is_zero(element.decode(place)) && !is_zero(stored) {
+            if is_zero(place) && !is_zero(number) {
                 into.vanished.add(&self.entry.located.name, stored);
             }
             return Ok(());
@@ -157,9 +158,15 @@ impl Source<'_> {
     }
 }
 
-/// Returns whether a number is 0 or −0, by its bits: a processor may take subnormal numbers for 0.
-fn is_zero(value: f32) -> bool {
-    value.to_bits() << 1 == 0
+/// Returns whether the bytes of a number, little-endian, are those of 0 or −0.
+///
+/// A comparison of floats will not do, nor one that the compiler could take for it: the processor may
+/// be set to take subnormal numbers for 0.
+fn is_zero(bytes: &[u8]) -> bool {
+    match hint::black_box(bytes).split_last() {
+        Some((last, rest)) => last & 0x7f == 0 && rest.iter().all(|byte| *byte == 0),
+        None => true,
+    }
 }
 
 /// Writes the tensor of `entry` as [`Source::copy`] does.

@@ -9,7 +9,9 @@ use crate::element::Element;
 #[derive(Debug, Default)]
 pub struct Vanished {
     count: Cell<u64>,
-    largest: Cell<f32>,
+    /// The bits of the largest, without its sign; they sort as the numbers do, also where a
+    /// processor takes subnormal numbers for 0.
+    largest: Cell<u32>,
     tensors: RefCell<BTreeSet<String>>,
 }
 
@@ -17,7 +19,8 @@ impl Vanished {
     /// Counts one of a tensor.
     pub(crate) fn add(&self, tensor: &str, value: f32) {
         self.count.set(self.count.get() + 1);
-        self.largest.set(self.largest.get().max(value.abs()));
+        let size = value.to_bits() & !(1 << 31);
+        self.largest.set(self.largest.get().max(size));
         let mut tensors = self.tensors.borrow_mut();
         if !tensors.contains(tensor) {
             tensors.insert(tensor.to_owned());
@@ -43,7 +46,7 @@ impl Vanished {
         Some(format!(
             "{weights} 0 in {element} and not in the run, {place} the largest {:e}; --dtype {remedy} \
              keeps what {element} cannot hold",
-            self.largest.get()
+            f32::from_bits(self.largest.get())
         ))
     }
 }

@@ -31,7 +31,9 @@ impl OwnTokenizer {
     pub(crate) fn of_run(run_dir: &RunDir, seen: &[CorpusIdentity]) -> Result<Option<Self>> {
         let file = run_dir.tokenizer_path();
         let hash = seen.first().map(|corpus| corpus.tokenizer_hash.clone());
-        if let (Some(expected), Some(tokenizer)) = (&hash, hash.as_ref().and(run_dir.tokenizer()?))
+        // Without a hash there is nothing to compare: an import may have a tokenizer that cannot encode.
+        if let Some(expected) = &hash
+            && let Some(tokenizer) = run_dir.tokenizer()?
         {
             let found = blake3::Hash::from_bytes(tokenizer.hash()).to_hex();
             if found.as_str() != expected {
