@@ -167,7 +167,8 @@ pub enum StateInit {
 pub struct InitConfig {
     /// The standard deviations.
     pub scheme: InitScheme,
-    /// Every matrix orthogonal, the embedding included, with gain std·√max(rows, cols).
+    /// Every matrix is orthogonal, the embedding included, with gain std·√max(rows, cols); of fused matrices
+    /// each part by itself.
     pub orthogonal: bool,
 }
 
