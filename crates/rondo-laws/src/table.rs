@@ -111,7 +111,7 @@ fn rows(text: &str, separator: u8) -> impl Iterator<Item = (usize, StringRecord)
     // Text in memory that is UTF-8, in rows of any length, gives no errors.
     reader.into_records().filter_map(|record| {
         let record = record.ok()?;
-        let offset = record.position().map_or(0, |position| position.byte());
+        let offset = record.position().map_or(0, csv::Position::byte);
         (!record.iter().all(|cell| plain(cell).is_empty())).then_some((offset as usize, record))
     })
 }
@@ -189,7 +189,7 @@ fn whole(text: &str) -> Result<u64, String> {
     let exact = text.parse::<u64>().ok();
     let rounded = || {
         let number = text.parse::<f64>().ok()?;
-        let is_whole = number >= 0.0 && number < WHOLE && number.fract() <= 0.0;
+        let is_whole = (0.0..WHOLE).contains(&number) && number.fract() <= 0.0;
         is_whole.then_some(number as u64)
     };
     exact

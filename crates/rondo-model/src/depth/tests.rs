@@ -182,7 +182,7 @@ fn a_backprop_depth_above_every_draw_and_a_curriculum_without_an_end_are_told() 
         let run = Run { steps, ..RUN };
         let mut keys = Vec::new();
         law.warnings(run, &mut |key, message| {
-            keys.push(format!("{key}: {message}"))
+            keys.push(format!("{key}: {message}"));
         });
         keys
     };

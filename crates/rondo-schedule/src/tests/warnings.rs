@@ -6,7 +6,7 @@ use crate::seam_warning;
 fn warned(config: &ScheduleConfig, steps: u64) -> Vec<String> {
     let mut found = Vec::new();
     config.warnings(run(steps), &mut |key, message| {
-        found.push(format!("{key}: {message}"))
+        found.push(format!("{key}: {message}"));
     });
     found
 }
