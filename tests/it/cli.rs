@@ -126,7 +126,13 @@ fn quiet_training_prints_nothing() {
     let dir = scratch();
     let ended = smoke(
         &dir.path().join("run"),
-        &["--quiet", "--set", "train.steps=2"],
+        &[
+            "--quiet",
+            "--set",
+            "train.steps=2",
+            "--set",
+            "schedule.warmup=1",
+        ],
     );
     assert_ok(&ended);
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));

@@ -212,15 +212,17 @@ fn the_summed_rate_leaves_out_updates_that_were_not_made_also_after_a_resume() {
         "checkpoint.every=6",
         "checkpoint.keep_last=9",
     ];
-    for out in [&whole, &halves] {
-        assert_ok(&smoke_with(out, &keys));
-        let skipped: Vec<usize> = rows(out, "event")
+    let skipped = |out: &Path| -> Vec<usize> {
+        rows(out, "event")
             .iter()
             .filter(|row| row["metrics"]["policy"] == "skip")
             .map(|row| row["step"].as_u64().expect("a step") as usize)
-            .collect();
-        assert_eq!(skipped, [12, 13]);
-        sums_hold(out, &skipped);
+            .collect()
+    };
+    for out in [&whole, &halves] {
+        assert_ok(&smoke_with(out, &keys));
+        assert_eq!(skipped(out), [12, 13]);
+        sums_hold(out, &[12, 13]);
     }
     for step in ["step-00000018", "step-00000020"] {
         fs::remove_dir_all(halves.join("checkpoints").join(step)).expect("a checkpoint");
@@ -233,7 +235,10 @@ fn the_summed_rate_leaves_out_updates_that_were_not_made_also_after_a_resume() {
         &[&keys[..], &["train.steps=30"]].concat(),
     ));
     assert_eq!(lr_sums(&halves).len(), 30);
-    sums_hold(&halves, &[12, 13]);
+    // The higher rate may make another spike.
+    let skipped = skipped(&halves);
+    assert!(skipped.starts_with(&[12, 13]), "{skipped:?}");
+    sums_hold(&halves, &skipped);
 }
 
 #[test]

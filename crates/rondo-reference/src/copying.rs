@@ -164,7 +164,7 @@ impl Source<'_> {
 /// be set to take subnormal numbers for 0.
 fn is_zero(bytes: &[u8]) -> bool {
     match hint::black_box(bytes).split_last() {
-        Some((last, rest)) => last & 0x7f == 0 && rest.iter().all(|byte| *byte == 0),
+        Some((last, rest)) => last.trailing_zeros() >= 7 && rest.iter().all(|byte| *byte == 0),
         None => true,
     }
 }
