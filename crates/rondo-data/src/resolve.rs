@@ -81,12 +81,26 @@ fn expand(base: &Path, parts: &[&OsStr], found: &mut Vec<PathBuf>) -> Result<(),
         _ => (&parts[..1], rest),
     };
     let own: PathBuf = own.iter().collect();
-    let pattern = Path::new(&escaped).join(own);
-    let paths = glob::glob(&pattern.to_string_lossy()).map_err(|error| error.to_string())?;
+    let own = own.to_string_lossy();
+    let mut paths = matching(&escaped, &own)?;
+    if paths.is_empty() && own.contains('[') {
+        // Then the brackets may be those of a name, as in `b [1].*`.
+        let literal = own.replace('[', "[[]");
+        paths = matching(&escaped, &literal)?;
+    }
     for path in paths {
-        expand(&path.map_err(|error| error.to_string())?, rest, found)?;
+        expand(&path, rest, found)?;
     }
     Ok(())
+}
+
+/// Returns the paths that a pattern matches below a folder.
+fn matching(folder: &str, pattern: &str) -> Result<Vec<PathBuf>, String> {
+    let pattern = Path::new(folder).join(pattern);
+    glob::glob(&pattern.to_string_lossy())
+        .map_err(|error| error.to_string())?
+        .map(|path| path.map_err(|error| error.to_string()))
+        .collect()
 }
 
 /// Appends a file, or every file below a folder that is not hidden, sorted.
