@@ -1,88 +1,210 @@
 //! Points of a curve from the text of a table `step,lr,loss`.
+//!
+//! The table is CSV as in RFC 4180: cells may be quoted. Three things that exports of other programs
+//! differ in are accepted: lines may end in CR LF, LF or CR, columns may be separated by commas,
+//! semicolons or tabs, and the names of the columns may be written in capitals.
+
+use csv::{ReaderBuilder, StringRecord};
 
 use crate::curve::Point;
 use crate::error::LawError;
 
-/// Reads a CSV table with the columns `step`, `lr` and `loss`, in any order and among others; empty lines
+const COLUMNS: [&str; 3] = ["step", "lr", "loss"];
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+/// A message repeats at most so many characters of a table.
+const SHOWN: usize = 60;
+/// Below 2⁵³ every whole number is a floating-point number.
+const WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// The points of one run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// The points, their steps ascending.
+    pub points: Vec<Point>,
+    /// The number of rows that later rows have replaced, because the run was resumed at an earlier step.
+    pub replaced: usize,
+}
+
+/// Reads a table with the columns `step`, `lr` and `loss`, in any order and among others; empty lines
 /// are passed over. `name` is the curve's, for errors.
 ///
+/// A step that goes back is a resumed run: the rows from that step on are replaced by those that follow.
+///
 /// # Errors
-/// [`LawError::Table`] for a missing header or column, and for a cell that is no number.
-pub fn read(name: &str, text: &str) -> Result<Vec<Point>, LawError> {
-    let wrong = |line: usize, problem: String| LawError::Table {
+/// [`LawError::Table`] for a missing header or column, for a cell that is not a finite number, for a quote
+/// that is not closed, and for a step that is not a whole number or goes back to the first one.
+pub fn read(name: &str, text: &str) -> Result<Table, LawError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let wrong = |offset: usize, problem: String| LawError::Table {
         curve: name.to_owned(),
-        line,
+        line: line(&text, offset),
         problem,
     };
-    let mut lines = (1..)
-        .zip(text.lines())
-        .filter(|(_, line)| !line.trim().is_empty());
-    let Some((number, header)) = lines.next() else {
-        return Err(wrong(1, "expected the header step,lr,loss".into()));
+    let (separator, columns) = header(&text).map_err(|(offset, problem)| wrong(offset, problem))?;
+
+    let mut kept: Vec<(usize, Point)> = Vec::new();
+    let mut replaced = 0;
+    let mut rows = rows(&text, separator).skip(1).peekable();
+    while let Some((offset, record)) = rows.next() {
+        if rows.peek().is_none() && is_open(&text[offset..], &record) {
+            return Err(wrong(offset, "a quote is not closed".to_owned()));
+        }
+        let point = point(&record, columns).map_err(|problem| wrong(offset, problem))?;
+        if let Some((_, first)) = kept.first()
+            && point.step <= first.step
+        {
+            let (step, first) = (point.step, first.step);
+            return Err(wrong(
+                offset,
+                format!(
+                    "step {step} goes back to the first, {first}: a table holds one run, in the order of its steps"
+                ),
+            ));
+        }
+        while kept.last().is_some_and(|(_, last)| last.step >= point.step) {
+            kept.pop();
+            replaced += 1;
+        }
+        kept.push((offset, point));
+    }
+    for (offset, point) in &kept {
+        for (name, value) in [("lr", point.rate), ("loss", point.loss)] {
+            if !value.is_finite() {
+                let problem = format!("{name}: {value} is not a finite number; remove the line");
+                return Err(wrong(*offset, problem));
+            }
+        }
+    }
+    Ok(Table {
+        points: kept.into_iter().map(|(_, point)| point).collect(),
+        replaced,
+    })
+}
+
+/// Finds what separates the columns, and the places of step, lr and loss; otherwise says what is wrong, and where.
+fn header(text: &str) -> Result<(u8, [usize; 3]), (usize, String)> {
+    let mut wrong = (0, "expected the header step,lr,loss".to_owned());
+    for separator in SEPARATORS {
+        let Some((offset, record)) = rows(text, separator).next() else {
+            break;
+        };
+        match columns(&record) {
+            Ok(columns) => return Ok((separator, columns)),
+            // What is told is told of the separator that divides the header.
+            Err(problem) if separator == SEPARATORS[0] || record.len() > 1 => {
+                wrong = (offset, problem);
+            }
+            Err(_) => {}
+        }
+    }
+    Err(wrong)
+}
+
+/// Returns the rows that are not empty, and where each begins in the text.
+fn rows(text: &str, separator: u8) -> impl Iterator<Item = (usize, StringRecord)> {
+    let reader = ReaderBuilder::new()
+        .delimiter(separator)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes());
+    // Text in memory that is UTF-8, in rows of any length, gives no errors.
+    reader.into_records().filter_map(|record| {
+        let record = record.ok()?;
+        let offset = record.position().map_or(0, csv::Position::byte);
+        (!record.iter().all(|cell| plain(cell).is_empty())).then_some((offset as usize, record))
+    })
+}
+
+/// Returns the line of the row that begins at a place; empty lines before the row are still part of it.
+fn line(text: &str, offset: usize) -> usize {
+    let (before, rest) = text.split_at_checked(offset).unwrap_or((text, ""));
+    let row = rest.trim_start_matches('\n');
+    let empty = match row.is_empty() {
+        true => 0,
+        false => rest.len() - row.len(),
     };
-    let names: Vec<&str> = header.split(',').map(str::trim).collect();
-    let column = |wanted: &str| {
-        let found = names.iter().position(|name| *name == wanted);
-        found.ok_or_else(|| wrong(number, format!("no column `{wanted}` in `{header}`")))
+    1 + empty + before.matches('\n').count()
+}
+
+/// Returns whether the last row reaches to the end of the text because the quote that begins a cell is not closed.
+fn is_open(rest: &str, record: &StringRecord) -> bool {
+    record.iter().any(|cell| cell.contains('\n')) && rest.matches('"').count() % 2 == 1
+}
+
+/// Returns a cell without the spaces around it, and without the quotes that stood behind a space.
+fn plain(cell: &str) -> &str {
+    let cell = cell.trim();
+    let inner = cell
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.map_or(cell, str::trim)
+}
+
+/// Returns the places of step, lr and loss in a header.
+fn columns(header: &StringRecord) -> Result<[usize; 3], String> {
+    let mut places = [0; 3];
+    for (place, wanted) in places.iter_mut().zip(COLUMNS) {
+        let named = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
+            let names = header.iter().enumerate();
+            let found = names.filter(|(_, name)| is(plain(name)));
+            found.map(|(place, _)| place).collect()
+        };
+        let mut found = named(&|name| name == wanted);
+        if found.is_empty() {
+            found = named(&|name| name.eq_ignore_ascii_case(wanted));
+        }
+        *place = match found[..] {
+            [place] => place,
+            [] => {
+                let shown: Vec<&str> = header.iter().map(plain).collect();
+                let shown = piece(&shown.join(","));
+                return Err(format!(
+                    "no column `{wanted}` in `{shown}`: the header must name step, lr and loss"
+                ));
+            }
+            _ => return Err(format!("two columns are called `{wanted}`")),
+        };
+    }
+    Ok(places)
+}
+
+/// Reads the cells of a row.
+fn point(record: &StringRecord, [step, rate, loss]: [usize; 3]) -> Result<Point, String> {
+    let cell = |place: usize| plain(record.get(place).unwrap_or_default());
+    let number = |place: usize, name: &str| {
+        let text = cell(place);
+        let number = text.parse::<f64>();
+        number.map_err(|_| format!("{name}: expected a number, found `{}`", piece(text)))
     };
-    let (step, rate, loss) = (column("step")?, column("lr")?, column("loss")?);
-    lines
-        .map(|(number, line)| {
-            let cells: Vec<&str> = line.split(',').map(str::trim).collect();
-            let cell = |column: usize| cells.get(column).copied().unwrap_or_default();
-            let real = |column: usize| {
-                let text = cell(column);
-                let name = names[column];
-                let value = text.parse::<f64>();
-                value.map_err(|_| {
-                    wrong(number, format!("{name}: expected a number, found `{text}`"))
-                })
-            };
-            let text = cell(step);
-            let whole = text.parse::<u64>();
-            Ok(Point {
-                step: whole.map_err(|_| {
-                    wrong(
-                        number,
-                        format!("step: expected a whole number, found `{text}`"),
-                    )
-                })?,
-                rate: real(rate)?,
-                loss: real(loss)?,
-            })
-        })
-        .collect()
+    Ok(Point {
+        step: whole(cell(step))?,
+        rate: number(rate, "lr")?,
+        loss: number(loss, "loss")?,
+    })
+}
+
+/// Reads a step: `20`, `20.0` or `2e1`.
+fn whole(text: &str) -> Result<u64, String> {
+    let exact = text.parse::<u64>().ok();
+    let rounded = || {
+        let number = text.parse::<f64>().ok()?;
+        let is_whole = (0.0..WHOLE).contains(&number) && number.fract() <= 0.0;
+        is_whole.then_some(number as u64)
+    };
+    exact
+        .or_else(rounded)
+        .ok_or_else(|| format!("step: expected a whole number, found `{}`", piece(text)))
+}
+
+/// Returns the beginning of a text on one line.
+fn piece(text: &str) -> String {
+    let mut piece: String = text.chars().take(SHOWN).collect();
+    if piece.len() < text.len() {
+        piece.push('…');
+    }
+    piece.replace(char::is_control, " ")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_are_found_by_name_and_line_ends_do_not_matter() {
-        let text = "loss,step,tokens,lr\r\n3.5,10,5120,3e-4\r\n\r\n3.25,20,10240,0.0002\n";
-        let point = |step, rate, loss| Point { step, rate, loss };
-        let expected = [point(10, 3e-4, 3.5), point(20, 2e-4, 3.25)];
-        assert_eq!(read("a", text).expect("points"), expected);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_named_with_its_line() {
-        let refused = |text: &str| read("a", text).expect_err("a refusal").to_string();
-        assert_eq!(
-            refused(""),
-            "curve `a`, line 1: expected the header step,lr,loss"
-        );
-        assert_eq!(
-            refused("step,loss\n"),
-            "curve `a`, line 1: no column `lr` in `step,loss`"
-        );
-        let header = "step,lr,loss\n";
-        assert_eq!(
-            refused(&format!("{header}\n1,x,3")),
-            "curve `a`, line 3: lr: expected a number, found `x`"
-        );
-        assert!(refused(&format!("{header}1.5,1,3")).ends_with("whole number, found `1.5`"));
-        assert!(refused(&format!("{header}1,1")).ends_with("loss: expected a number, found ``"));
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::past::finished_runs;
 use crate::planned::warmup_steps;
 use crate::run_dir::RunDir;
+use crate::terminal;
 
 /// A curve and what is done with it.
 pub(super) struct Given {
@@ -146,8 +147,15 @@ fn of_folder(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
 fn of_table(path: &Path, warmup: Warmup) -> Result<Curve> {
     let text = rondo_config::read_text(path).map_err(|error| unreadable(path, &error))?;
     let name = name(path);
-    let points = table::read(&path.display().to_string(), &text)?;
-    curve(&name, warmup.steps.unwrap_or(0), warmup.sum, &points)
+    let table = table::read(&path.display().to_string(), &text)?;
+    if table.replaced > 0 {
+        terminal::note(&format!(
+            "{}: the run was resumed: {} rows are replaced by later ones of the same steps",
+            path.display(),
+            table.replaced
+        ));
+    }
+    curve(&name, warmup.steps.unwrap_or(0), warmup.sum, &table.points)
 }
 
 fn of_run(path: &Path, warmup: Warmup) -> Result<Curve> {
