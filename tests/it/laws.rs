@@ -101,6 +101,21 @@ fn known_constants_come_back_and_curves_that_were_not_fitted_are_predicted() {
             assert!(curve[error].as_f64().is_some(), "{curve}");
         }
     }
+    let mean = |name: &str, curves: &[Value]| {
+        let values = curves
+            .iter()
+            .map(|curve| curve[name].as_f64().expect("a number"));
+        values.sum::<f64>() / curves.len() as f64
+    };
+    for (kind, curves) in [("fitted", &curves[..2]), ("predicted", &curves[2..])] {
+        for name in ["r2", "mae", "rmse", "prede", "worste"] {
+            let found = found["mean"][kind][name].as_f64().expect("a mean");
+            assert!(
+                (found - mean(name, curves)).abs() < 1e-15,
+                "{kind} {name}: {found}"
+            );
+        }
+    }
     // The table has the step of the rate somewhere in twenty steps.
     assert!(curves[3]["rmse"].as_f64() < Some(3e-3), "{}", curves[3]);
     for name in ["fit-law.json", "fit-law.svg", "fit-law.png", "fit-law.csv"] {
@@ -240,4 +255,75 @@ fn curves_that_cannot_be_read_or_fitted_are_refused() {
     assert!(message.contains("nowhere.csv"), "{message}");
     assert_eq!(refused(&[]).0, 2);
     assert_eq!(refused(&["linear.csv", "--law", "tisue"]).0, 2);
+}
+
+#[test]
+fn a_curve_is_the_same_however_its_table_is_written() {
+    let dir = scratch();
+    write_curves(dir.path());
+    let text = fs::read_to_string(dir.path().join("linear.csv")).expect("a table");
+    let law = || {
+        let ended = fit(dir.path(), &["linear.csv", "cosine.csv", "--json"]);
+        assert_ok(&ended);
+        (ended.json()["parameters"].clone(), ended.stderr)
+    };
+    let (expected, _) = law();
+    let rewritten = |line: &dyn Fn(&str) -> String| -> String {
+        let lines: Vec<String> = text.lines().map(line).collect();
+        lines.join("\n")
+    };
+    let quoted = rewritten(&|line| format!("\"{}\"", line.replace(',', "\",\"")));
+    let float_steps = rewritten(&|line| match line.split_once(',') {
+        Some((step, rest)) if step != "step" => format!("{step}.0,{rest}"),
+        _ => line.to_owned(),
+    });
+    let variants = [
+        format!("\u{feff}{text}"),
+        text.replace('\n', "\r"),
+        text.replace(',', ";")
+            .replace("step;lr;loss", "Step;LR;Loss"),
+        text.replace(',', " \t"),
+        quoted,
+        float_steps,
+    ];
+    for variant in variants {
+        fs::write(dir.path().join("linear.csv"), &variant).expect("a table");
+        let start: String = variant.chars().take(40).collect();
+        let (found, told) = law();
+        assert_eq!(found, expected, "{start:?}");
+        assert_eq!(told, "", "{start:?}");
+    }
+    // A run that was resumed at step 180 has logged some steps before.
+    let mut rows: Vec<&str> = text.lines().collect();
+    rows.splice(5..5, ["180,3e-4,9", "200,3e-4,9"]);
+    fs::write(dir.path().join("linear.csv"), rows.join("\n")).expect("a table");
+    let (found, told) = law();
+    assert_eq!(found, expected);
+    assert!(
+        told.contains("linear.csv") && told.contains("2 rows"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_table_that_is_none_is_refused_in_a_short_line() {
+    let dir = scratch();
+    let refused = |text: &str, parts: &[&str]| {
+        fs::write(dir.path().join("bad.csv"), text).expect("a table");
+        let ended = fit(dir.path(), &["bad.csv"]);
+        crate::harness::refused(&ended, 3, parts);
+        assert!(ended.stderr.len() < 300, "{ended:?}");
+    };
+    let header = "step,lr,loss\n";
+    refused(&format!("{header}1,1,3\n2,1,NaN\n"), &["line 3: loss: NaN"]);
+    refused(
+        &format!("{header}1.5,1,3\n"),
+        &["line 2: step: expected a whole number, found `1.5`"],
+    );
+    refused(
+        &format!("{header}1,1,3\n2,1,3\n1,1,3\n"),
+        &["line 4: step 1 goes back"],
+    );
+    refused(&"1,1,3;".repeat(10_000), &["line 1: no column `step`"]);
+    refused(&"\u{0}".repeat(100_000), &["line 1"]);
 }

@@ -10,7 +10,7 @@
 //! In reading order:
 //!
 //! * [`schedule`]: rates over the steps of a run, and their sums; [`curve`]: the losses beside them;
-//!   [`table`]: both from the text of a CSV table
+//!   [`table`]: both from the text of a CSV table, as other programs export them
 //! * [`law`]: a law with its constants; `tissue` and `multi_power`: one form of D each; `blocks`: how the
 //!   second sums over all pairs of steps at little cost
 //! * [`fit`](mod@fit): the constants from curves, by Levenberg-Marquardt; `bounds` and `starts`: where they are
@@ -43,5 +43,5 @@ pub use fit::{Estimate, Fit, fit};
 pub use law::{Law, LawKind};
 pub use rank::{PValue, RankCorrelation, rank_correlation};
 pub use schedule::{Schedule, sum_before_peak};
-pub use score::{Score, Scores, score};
+pub use score::{MeanScore, Score, Scores, score};
 pub use search::{Found, Horizon, best_schedule};

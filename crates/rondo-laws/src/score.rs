@@ -24,16 +24,48 @@ pub struct Score {
     pub worst_relative: f64,
 }
 
+/// The mean of several curves' scores, each curve counting alike: what the authors of the Multi-Power Law report.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MeanScore {
+    /// Of R², over the curves that have one.
+    pub r2: Option<f64>,
+    /// Of the mean absolute error.
+    pub mae: f64,
+    /// Of the root of the mean squared error.
+    pub rmse: f64,
+    /// Of the mean relative error.
+    pub mean_relative: f64,
+    /// Of the largest relative error.
+    pub worst_relative: f64,
+}
+
 /// The scores of several curves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scores {
     /// Each curve's, in the order they were given.
     pub curves: Vec<Score>,
+    /// Their mean.
+    pub mean: MeanScore,
     /// R² over the points of all of them together, around their common mean; none where the loss is
     /// constant.
     pub pooled_r2: Option<f64>,
     /// The largest relative error of all.
     pub worst_relative: f64,
+}
+
+impl MeanScore {
+    fn of(curves: &[Score]) -> Self {
+        let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+        let all = |value: fn(&Score) -> f64| mean(curves.iter().map(value).collect());
+        let known: Vec<f64> = curves.iter().filter_map(|curve| curve.r2).collect();
+        Self {
+            r2: (!known.is_empty()).then(|| mean(known)),
+            mae: all(|curve| curve.mae),
+            rmse: all(|curve| curve.rmse),
+            mean_relative: all(|curve| curve.mean_relative),
+            worst_relative: all(|curve| curve.worst_relative),
+        }
+    }
 }
 
 /// Compares a law's predictions with curves, whether it was fitted to them or not.
@@ -51,6 +83,7 @@ pub fn score(law: &Law, curves: &[Curve]) -> Scores {
     Scores {
         pooled_r2: r2(&all.0, &all.1),
         worst_relative: worst.fold(0.0, f64::max),
+        mean: MeanScore::of(&curves),
         curves,
     }
 }
@@ -89,6 +122,24 @@ fn r2(losses: &[f64], predicted: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_a_mean_each_curve_counts_alike_and_a_constant_one_has_no_r2() {
+        // R² of 1 − 4/8, and of a line that is hit.
+        let curves = [
+            score_of("a", &[1.0, 5.0], &[1.0, 3.0]),
+            score_of("b", &[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0, 3.0, 4.0]),
+            score_of("c", &[2.0], &[2.5]),
+        ];
+        let mean = MeanScore::of(&curves);
+        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
+        near(mean.r2.expect("two curves with a spread"), 0.75);
+        near(mean.mae, (1.0 + 0.0 + 0.5) / 3.0);
+        near(mean.rmse, (2.0_f64.sqrt() + 0.5) / 3.0);
+        near(mean.mean_relative, (0.2 + 0.0 + 0.25) / 3.0);
+        near(mean.worst_relative, (0.4 + 0.0 + 0.25) / 3.0);
+        assert_eq!(MeanScore::of(&curves[2..]).r2, None);
+    }
 
     #[test]
     fn three_points_are_scored_as_by_hand() {

@@ -36,7 +36,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Returns `{"law", "parameters", "estimates", "curves", "pooled", "schedule"}`.
+    /// Returns `{"law", "parameters", "estimates", "curves", "mean", "pooled", "schedule"}` and a little more.
     pub(super) fn to_json(&self) -> Value {
         let parameters: Map<String, Value> = self
             .fit
@@ -56,6 +56,10 @@ impl<'a> Report<'a> {
             "points": self.fit.points,
             "autocorrelation": self.fit.autocorrelation,
             "curves": curves,
+            "mean": {
+                "fitted": mean_json(&self.fitted),
+                "predicted": self.predicted.as_ref().map(mean_json),
+            },
             "pooled": {
                 "fitted": pooled_json(&self.fitted),
                 "predicted": self.predicted.as_ref().map(pooled_json),
@@ -100,9 +104,20 @@ impl<'a> Report<'a> {
                 percent(score.worst_relative),
             ]);
         }
+        for (fitted, Scores { mean, .. }) in self.pools() {
+            errors.row([
+                "mean".to_owned(),
+                word(fitted).to_owned(),
+                or_missing(mean.r2, |r2| format!("{r2:.4}")),
+                format!("{:.5}", mean.mae),
+                format!("{:.5}", mean.rmse),
+                percent(mean.mean_relative),
+                percent(mean.worst_relative),
+            ]);
+        }
         for (fitted, scores) in self.pools() {
             errors.row([
-                "together".to_owned(),
+                "all points".to_owned(),
                 word(fitted).to_owned(),
                 or_missing(scores.pooled_r2, |r2| format!("{r2:.4}")),
                 String::new(),
@@ -150,6 +165,17 @@ fn curve_json(fitted: bool, score: &Score) -> Value {
         "rmse": score.rmse,
         "prede": score.mean_relative,
         "worste": score.worst_relative,
+    })
+}
+
+fn mean_json(scores: &Scores) -> Value {
+    let mean = scores.mean;
+    json!({
+        "r2": mean.r2,
+        "mae": mean.mae,
+        "rmse": mean.rmse,
+        "prede": mean.mean_relative,
+        "worste": mean.worst_relative,
     })
 }
 
