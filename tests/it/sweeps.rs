@@ -250,3 +250,85 @@ fn the_picture_of_a_sweep_has_its_rank_correlation() {
     let table = fs::read_to_string(figures.join("lr-schedules.csv")).expect("a table");
     assert_eq!(table.matches("\nlaw,").count(), 6, "{table}");
 }
+
+#[test]
+fn what_the_diagnosis_says_of_a_run_stands_beside_its_status() {
+    let dir = scratch();
+    let file = dir.path().join("hot.toml");
+    let text = "base = \"configs/smoke.toml\"\n[[grid]]\nkey = \"schedule.peak\"\nvalues = [2e-3, 30.0]\n\
+                [[grid]]\nkey = \"train.clip\"\nvalues = [false]\n\
+                [[grid]]\nkey = \"train.steps\"\nvalues = [100]\n\
+                [[grid]]\nkey = \"train.nonfinite\"\nvalues = [{ kind = \"skip\", in_a_row = 1000 }]\n";
+    fs::write(&file, text).expect("the sweep file can be written");
+    let out = dir.path().join("out");
+    let ended = sweep(&file, &out, &["--json"]);
+    assert_ok(&ended);
+    let shown = ended.json();
+    let runs = shown["runs"].as_array().expect("runs");
+    for (run, healthy) in runs.iter().zip([true, false]) {
+        assert_eq!(run["status"], "finished", "{run}");
+        assert_eq!(run["verdict"] == "healthy", healthy, "{run}");
+        let summary = out
+            .join("runs")
+            .join(run["run"].as_str().expect("a name"))
+            .join("summary.json");
+        let summary = fs::read_to_string(summary).expect("a summary");
+        let summary: serde_json::Value = serde_json::from_str(&summary).expect("JSON");
+        assert_eq!(run["verdict"], summary["verdict"]);
+    }
+    let verdict = runs[1]["verdict"].as_str().expect("a verdict");
+    let table = results(&out);
+    assert!(table.starts_with("run,status,verdict,seed,"), "{table}");
+    assert!(
+        table.contains(&format!(",finished,{verdict},0,")),
+        "{table}"
+    );
+    let again = sweep(&file, &out, &[]);
+    assert_ok(&again);
+    assert!(
+        again.stdout.contains("verdict") && again.stdout.contains(verdict),
+        "{again:?}"
+    );
+    assert!(
+        again.stdout.lines().all(|line| line.chars().count() <= 80),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn a_value_that_is_written_in_two_ways_is_told() {
+    let dir = scratch();
+    let file = sweep_file(
+        dir.path(),
+        "[[grid]]\nkey = \"train.clip\"\nvalues = [1, 0.5, 1.0]\n",
+    );
+    let refused = sweep(&file, &dir.path().join("out"), &[]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(
+        refused
+            .stderr
+            .contains("grid.1.values: has 1 and 1.0, which are the same"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_sweep_that_could_not_train_starts_by_the_same_command_once_it_is_corrected() {
+    let dir = scratch();
+    let out = dir.path().join("out");
+    let file = sweep_file(dir.path(), "");
+    let of = |key: &str| sweep(&file, &out, &["--set", key]);
+    // Data that is not there; a run to start from that is not there; then both are left out.
+    let no_data = of("data.paths=[\"no/such/text.txt\"]");
+    assert_eq!(no_data.code, 3, "{no_data:?}");
+    let no_start = of("init={ from = \"no/such/run\" }");
+    assert_eq!(no_start.code, 1, "{no_start:?}");
+    assert!(
+        no_start.stderr.contains("6 of 6 runs have failed"),
+        "{no_start:?}"
+    );
+    assert_ok(&sweep(&file, &out, &[]));
+    assert_eq!(results(&out).matches(",finished,").count(), 6);
+    // Now something was trained.
+    assert_eq!(of("train.batch=3").code, 4);
+}

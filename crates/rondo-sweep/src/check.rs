@@ -1,6 +1,6 @@
 //! What makes a sweep file wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::Bound;
 
@@ -8,6 +8,7 @@ use rondo_config::path;
 
 use crate::SEED_KEY;
 use crate::file::{Distribution, Entry, Report, SweepFile, leaves};
+use crate::same::{entry_form, form};
 
 /// The largest number of runs.
 const MAX_RUNS: usize = 10_000;
@@ -25,7 +26,7 @@ pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
     if file.base.is_empty() {
         report("base", "must name a run configuration".to_owned());
     }
-    distinct("seeds", &file.seeds, report);
+    distinct("seeds", &file.seeds, u64::to_string, report);
     for (key, seeds) in [("seeds", &file.seeds[..]), ("draw_seed", &[file.draw_seed])] {
         // TOML has no larger whole numbers.
         if let Some(seed) = seeds.iter().find(|&&seed| i64::try_from(seed).is_err()) {
@@ -40,7 +41,7 @@ pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
     }
     let mut fixed = Sets::new();
     for (index, grid) in file.grid.iter().enumerate() {
-        distinct(&format!("grid.{index}.values"), &grid.values, report);
+        distinct(&format!("grid.{index}.values"), &grid.values, form, report);
         let place = format!("grid.{index}.key");
         let set = key(&grid.key, place, &fixed, report);
         fixed.extend(set);
@@ -99,7 +100,7 @@ impl SweepFile {
     }
 }
 
-/// Returns an entry as text, the same for the same values.
+/// Returns an entry as text.
 fn text(entry: &Entry) -> String {
     let set = |(key, value)| format!("{key:?}={value}\n");
     entry.iter().map(set).collect::<Vec<_>>().concat()
@@ -109,7 +110,7 @@ fn text(entry: &Entry) -> String {
 fn list(file: &SweepFile, fixed: &Sets, report: Report<'_>) {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for (index, entry) in file.list.iter().enumerate() {
-        let earlier = *known.entry(text(entry)).or_insert(index);
+        let earlier = *known.entry(entry_form(entry)).or_insert(index);
         if earlier < index {
             report(
                 &format!("list.{index}"),
@@ -187,15 +188,24 @@ fn meeting<'s>(sets: &'s Sets, path: &[String]) -> Option<(&'s Vec<String>, &'s 
     })
 }
 
-/// Checks that there are values, and no two alike.
-fn distinct<T: Display>(key: &str, values: &[T], report: Report<'_>) {
+/// Checks that there are values, and no two with the same form.
+fn distinct<T: Display>(key: &str, values: &[T], form: fn(&T) -> String, report: Report<'_>) {
     if values.is_empty() {
         report(key, "must have at least one value".to_owned());
     }
-    let mut known = BTreeSet::new();
-    let mut texts = values.iter().map(T::to_string);
-    if let Some(value) = texts.find(|value| !known.insert(value.clone())) {
-        report(key, format!("has {value} twice"));
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    for value in values {
+        let written = value.to_string();
+        let Some(earlier) = known.insert(form(value), written.clone()) else {
+            continue;
+        };
+        return report(
+            key,
+            match earlier == written {
+                true => format!("has {written} twice"),
+                false => format!("has {earlier} and {written}, which are the same"),
+            },
+        );
     }
 }
 
@@ -213,7 +223,7 @@ fn distribution(index: usize, distribution: &Distribution, report: Report<'_>) {
             }
             (*low, *high)
         }
-        Distribution::Choice { values } => return distinct(&place("values"), values, report),
+        Distribution::Choice { values } => return distinct(&place("values"), values, form, report),
     };
     if !low.is_finite() {
         return report(&place("low"), format!("must be a number, found {low}"));

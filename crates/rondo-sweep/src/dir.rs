@@ -22,12 +22,13 @@ use crate::error::{SweepError, at};
 use crate::file::SweepFile;
 use crate::outcome::{Failure, Outcome, Status, last_line};
 use crate::plan::{Planned, expand};
+use crate::untrained::{clear, is_untrained};
 
 const SWEEP_FILE: &str = "sweep.toml";
 const BASE_FILE: &str = "base.toml";
 const LOCK_FILE: &str = ".lock";
 /// What a run leaves when it has ended well, or has stopped itself.
-const SUMMARY_FILE: &str = "summary.json";
+pub(crate) const SUMMARY_FILE: &str = "summary.json";
 /// What a sweep may have left that was killed before it began.
 const BEGINNINGS: [&str; 4] = [
     LOCK_FILE,
@@ -146,7 +147,8 @@ impl SweepDir {
         }
     }
 
-    fn mark(&self, run: &Planned) -> PathBuf {
+    /// Returns the mark of a run that has ended.
+    pub(crate) fn mark(&self, run: &Planned) -> PathBuf {
         self.path
             .join("outcomes")
             .join(format!("{}.json", run.name))
@@ -167,12 +169,13 @@ impl SweepDir {
 }
 
 impl SweepWriter {
-    /// Begins the sweep at `path`, or goes on with it; `base` is the text of its run configuration.
+    /// Begins the sweep at `path`, or goes on with it; `base` is the text of its run configuration. A sweep in
+    /// which nothing was trained yet is begun anew with what is given.
     ///
     /// # Errors
     ///
     /// Where another process executes it, the directory holds something else, or it was begun with
-    /// another sweep file or base: then the keys that differ are named.
+    /// another sweep file or base and something was trained: then the keys that differ are named.
     pub fn open(path: &Path, file: &SweepFile, base: &str) -> Result<Self, SweepError> {
         let is_beginning = |name: &String| BEGINNINGS.contains(&name.as_str());
         if !path.join(SWEEP_FILE).is_file() && !entries(path)?.iter().all(is_beginning) {
@@ -180,24 +183,22 @@ impl SweepWriter {
         }
         let after = parse_base(&file.base, base)?;
         let lock = RunLock::acquire(path)?;
-        let base_path = path.join(BASE_FILE);
-        if let Some(begun) = read_file(path)? {
-            let changed = |what, differences| SweepError::Changed {
-                path: path.to_owned(),
-                what,
-                differences,
-            };
-            if begun != *file {
-                return Err(changed("sweep file", difference(&begun, file)?));
-            }
-            let copied = read_text(&base_path)?.unwrap_or_default();
-            let before = parse_base(&base_path.display().to_string(), &copied)?;
-            if before != after {
-                let differences = difference(&before, &after)?;
-                return Err(changed("base configuration", differences));
-            }
-        } else {
-            atomic_write(&base_path, base.as_bytes())?;
+        let goes_on = match read_file(path)? {
+            None => false,
+            Some(begun) => match changed(path, &begun, file, &after)? {
+                None => true,
+                Some(error) => {
+                    let begun = SweepDir::new(path, &begun);
+                    if !is_untrained(&begun)? {
+                        return Err(error);
+                    }
+                    clear(&begun)?;
+                    false
+                }
+            },
+        };
+        if !goes_on {
+            atomic_write(&path.join(BASE_FILE), base.as_bytes())?;
             atomic_write(&path.join(SWEEP_FILE), to_toml(file)?.as_bytes())?;
         }
         for folder in ["runs", "logs", "outcomes"] {
@@ -250,6 +251,33 @@ impl SweepWriter {
     }
 }
 
+/// Returns what differs between the sweep that was begun at `path` and the one that is asked for.
+fn changed(
+    path: &Path,
+    begun: &SweepFile,
+    file: &SweepFile,
+    base: &toml::Table,
+) -> Result<Option<SweepError>, SweepError> {
+    let changed = |what, differences| SweepError::Changed {
+        path: path.to_owned(),
+        what,
+        differences,
+    };
+    if begun != file {
+        return Ok(Some(changed("sweep file", difference(begun, file)?)));
+    }
+    let copy = path.join(BASE_FILE);
+    let copied = read_text(&copy)?.unwrap_or_default();
+    let before = parse_base(&copy.display().to_string(), &copied)?;
+    match before == *base {
+        true => Ok(None),
+        false => Ok(Some(changed(
+            "base configuration",
+            difference(&before, base)?,
+        ))),
+    }
+}
+
 /// Reads the sweep file of a directory, where there is one.
 fn read_file(path: &Path) -> Result<Option<SweepFile>, SweepError> {
     let path = path.join(SWEEP_FILE);
@@ -263,7 +291,7 @@ fn parse_base(name: &str, text: &str) -> Result<toml::Table, Violations> {
 }
 
 /// Reads a file, where there is one.
-fn read_text(path: &Path) -> Result<Option<String>, SweepError> {
+pub(crate) fn read_text(path: &Path) -> Result<Option<String>, SweepError> {
     match rondo_config::read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -11,11 +11,12 @@
 //!
 //! In reading order:
 //!
-//! * [`file`](mod@file): what is written: base, seeds, axes; `check`: what makes it wrong
+//! * [`file`](mod@file): what is written: base, seeds, axes; `check`: what makes it wrong; `same`: when two
+//!   values are the same
 //! * [`draw`]: random values, pure in (seed, draw, key)
 //! * [`plan`]: the runs of a file, with their names and assignments
 //! * [`outcome`]: how a run has ended, and how far it is
-//! * [`dir`]: the directory of a sweep
+//! * [`dir`]: the directory of a sweep; `untrained`: whether it may be begun anew with another file
 //! * [`launch`]: what the sweep asks of whoever starts a run
 //! * [`execute`](mod@execute): starts runs, waits, marks, stops
 //! * [`results`]: a row per run, as CSV and JSON
@@ -34,6 +35,8 @@ pub mod launch;
 pub mod outcome;
 pub mod plan;
 pub mod results;
+mod same;
+mod untrained;
 
 pub use dir::{SweepDir, SweepWriter};
 pub use error::SweepError;
@@ -42,7 +45,7 @@ pub use file::{Distribution, Grid, Random, SweepFile};
 pub use launch::{Exit, Launch, Launcher, Process};
 pub use outcome::{Failure, Status};
 pub use plan::Planned;
-pub use results::{Results, Row};
+pub use results::{Reached, Results, Row};
 
 /// The key of a run's configuration that the seeds are given to.
 pub(crate) const SEED_KEY: &str = "run.seed";

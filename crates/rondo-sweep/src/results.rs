@@ -27,19 +27,30 @@ pub struct Row {
     pub run: Planned,
     /// How far it is.
     pub status: Status,
+    /// What its own diagnosis says of it, where there is one: a run can end well and have diverged.
+    pub verdict: Option<String>,
     /// Its numbers by name.
     pub numbers: BTreeMap<String, f64>,
 }
 
+/// What a run has come to by its own records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reached {
+    /// The word of its diagnosis; none where it has left none.
+    pub verdict: Option<String>,
+    /// Its numbers with their names, in the order of their columns.
+    pub numbers: Vec<(String, f64)>,
+}
+
 impl Results {
-    /// Collects the rows; `numbers` is asked for those of every run, in the order of their columns.
+    /// Collects the rows; `reached` is asked what every run has come to.
     ///
     /// # Errors
     ///
-    /// Where the status of a run cannot be read, or its numbers.
+    /// Where the status of a run cannot be read, or its records.
     pub fn collect<E: From<SweepError>>(
         dir: &SweepDir,
-        mut numbers: impl FnMut(&Planned, &Status) -> Result<Vec<(String, f64)>, E>,
+        mut reached: impl FnMut(&Planned, &Status) -> Result<Reached, E>,
     ) -> Result<Self, E> {
         let mut results = Self {
             keys: Vec::new(),
@@ -48,22 +59,23 @@ impl Results {
         };
         for run in dir.plan() {
             let status = dir.status(run)?;
-            let numbers = numbers(run, &status)?;
+            let Reached { verdict, numbers } = reached(run, &status)?;
             add_missing(&mut results.keys, run.sets.iter().map(|(key, _)| key));
             add_missing(&mut results.numbers, numbers.iter().map(|(name, _)| name));
             results.rows.push(Row {
                 run: run.clone(),
                 status,
+                verdict,
                 numbers: numbers.into_iter().collect(),
             });
         }
         Ok(results)
     }
 
-    /// Returns the names of the columns: run, status, seed, the keys, the numbers.
+    /// Returns the names of the columns: run, status, verdict, seed, the keys, the numbers.
     pub fn header(&self) -> Vec<&str> {
         let columns = self.keys.iter().chain(&self.numbers).map(String::as_str);
-        ["run", "status", "seed"]
+        ["run", "status", "verdict", "seed"]
             .into_iter()
             .chain(columns)
             .collect()
@@ -75,6 +87,7 @@ impl Results {
         let mut cells = vec![
             row.run.name.clone(),
             row.status.word().to_owned(),
+            row.verdict.clone().unwrap_or_default(),
             row.run.seed.to_string(),
         ];
         cells.extend(
@@ -100,8 +113,8 @@ impl Results {
         std::iter::once(line(header)).chain(rows).collect()
     }
 
-    /// Returns `{"runs": [{"run", "status", "seed", "sets", "numbers", "failure"}]}`, null where there is
-    /// no value or a number is not finite.
+    /// Returns `{"runs": [{"run", "status", "verdict", "seed", "sets", "numbers", "failure"}]}`, null where
+    /// there is no value or a number is not finite.
     pub fn to_json(&self) -> serde_json::Value {
         let runs: Vec<serde_json::Value> = self.rows.iter().map(|row| self.row_json(row)).collect();
         json!({ "runs": runs })
@@ -123,6 +136,7 @@ impl Results {
         json!({
             "run": row.run.name,
             "status": row.status.word(),
+            "verdict": row.verdict,
             "seed": row.run.seed,
             "sets": sets.collect::<serde_json::Map<_, _>>(),
             "numbers": numbers.collect::<serde_json::Map<_, _>>(),
@@ -191,25 +205,30 @@ mod tests {
         sweep
             .failed(&sweep.dir().plan()[1], failure)
             .expect("a mark");
-        let numbers = |run: &Planned, _: &Status| {
+        let reached = |run: &Planned, _: &Status| {
             let named = |name: &str, number| (name.to_owned(), number);
-            Ok::<_, SweepError>(match run.index {
-                0 => vec![named("val_loss@4", 2.5), named("val_loss@16", f64::NAN)],
-                3 => vec![named("lr_sum", 0.25)],
-                _ => Vec::new(),
-            })
+            let (verdict, numbers) = match run.index {
+                0 => (
+                    Some("divergence"),
+                    vec![named("val_loss@4", 2.5), named("val_loss@16", f64::NAN)],
+                ),
+                3 => (Some("healthy"), vec![named("lr_sum", 0.25)]),
+                _ => (None, Vec::new()),
+            };
+            let verdict = verdict.map(str::to_owned);
+            Ok::<_, SweepError>(Reached { verdict, numbers })
         };
-        Results::collect(sweep.dir(), numbers).expect("results")
+        Results::collect(sweep.dir(), reached).expect("results")
     }
 
     #[test]
     fn the_csv_has_every_column_in_order_and_nothing_where_nothing_is() {
         let expected = "\
-run,status,seed,model.init,shape,warmup,val_loss@4,val_loss@16,lr_sum
-init0-list0-seed7,pending,7,small,\"{ every = 5, kind = \"\"step\"\" }\",,2.5,,
-init0-list1-seed7,failed,7,small,,3,,,
-init1-list0-seed7,pending,7,\"a \"\"b\"\"\",\"{ every = 5, kind = \"\"step\"\" }\",,,,
-init1-list1-seed7,pending,7,\"a \"\"b\"\"\",,3,,,0.25
+run,status,verdict,seed,model.init,shape,warmup,val_loss@4,val_loss@16,lr_sum
+init0-list0-seed7,pending,divergence,7,small,\"{ every = 5, kind = \"\"step\"\" }\",,2.5,,
+init0-list1-seed7,failed,,7,small,,3,,,
+init1-list0-seed7,pending,,7,\"a \"\"b\"\"\",\"{ every = 5, kind = \"\"step\"\" }\",,,,
+init1-list1-seed7,pending,healthy,7,\"a \"\"b\"\"\",,3,,,0.25
 ";
         assert_eq!(results().to_csv(), expected);
     }
@@ -220,6 +239,7 @@ init1-list1-seed7,pending,7,\"a \"\"b\"\"\",,3,,,0.25
         let expected = json!({
             "run": "init0-list1-seed7",
             "status": "failed",
+            "verdict": null,
             "seed": 7,
             "sets": { "model.init": "small", "shape": null, "warmup": 3 },
             "numbers": { "val_loss@4": null, "val_loss@16": null, "lr_sum": null },
@@ -230,6 +250,7 @@ init1-list1-seed7,pending,7,\"a \"\"b\"\"\",,3,,,0.25
             json["runs"][0]["sets"]["shape"],
             json!({ "kind": "step", "every": 5 })
         );
+        assert_eq!(json["runs"][0]["verdict"], json!("divergence"));
         assert_eq!(json["runs"][0]["numbers"]["val_loss@16"], json!(null));
         assert_eq!(json["runs"].as_array().map(Vec::len), Some(4));
     }

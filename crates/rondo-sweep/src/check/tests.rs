@@ -115,3 +115,32 @@ fn a_value_that_no_run_could_read_is_refused() {
         &["4 grid.0.values.1: expected any valid TOML value, found the date 1979-05-27"],
     );
 }
+
+#[test]
+fn numbers_that_are_written_in_two_ways_are_one_value() {
+    let grid = |values: &str| format!("[[grid]]\nkey = 'a'\nvalues = [{values}]");
+    let told = |one: &str, other: &str| {
+        format!("4 grid.0.values: has {one} and {other}, which are the same")
+    };
+    check(&grid("1, 2, 1.0"), &[&told("1", "1.0")]);
+    check(
+        &grid("{ at = [1] }, { at = [1.0] }"),
+        &[&told("{ at = [1] }", "{ at = [1.0] }")],
+    );
+    // These have the same text as soon as they are read.
+    check(&grid("1e-3, 0.001"), &["4 grid.0.values: has 0.001 twice"]);
+    check(
+        "[[random]]\nkey = 'a'\ndistribution = { kind = 'choice', values = [2.0, 2] }",
+        &["4 random.0.distribution.values: has 2.0 and 2, which are the same"],
+    );
+    check(
+        "[[list]]\na.b = 1\n[[list]]\n\"a.b\" = 1.0",
+        &["4 list.1: is the same as list.0"],
+    );
+}
+
+#[test]
+fn values_that_are_not_the_same_number_are_two() {
+    let text = "base = 'x.toml'\n[[grid]]\nkey = 'a'\nvalues = [1, '1', true, 'true', [1], 1.5]";
+    assert!(SweepFile::parse("sweep.toml", text).is_ok());
+}

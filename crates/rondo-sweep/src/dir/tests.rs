@@ -37,7 +37,11 @@ fn a_sweep_begins_goes_on_and_can_be_read() {
 #[test]
 fn another_file_and_another_base_are_refused_with_what_differs() {
     let (_folder, path) = fresh();
-    drop(SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep"));
+    let sweep = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let metrics = sweep.dir().run_dir(&sweep.dir().plan()[0]);
+    fs::create_dir_all(&metrics).expect("a run");
+    fs::write(metrics.join("metrics.jsonl"), "{\"step\":1}\n").expect("a step");
+    drop(sweep);
     let message = refusal(&path, &file("1, 2"), BASE);
     assert!(message.contains("another sweep file"), "{message}");
     assert!(
@@ -48,6 +52,72 @@ fn another_file_and_another_base_are_refused_with_what_differs() {
     assert!(message.contains("another base configuration"), "{message}");
     let differences = "train.batch was nothing and is 2; train.steps was 3 and is 4";
     assert!(message.ends_with(differences), "{message}");
+}
+
+/// What one run has left, and whether the sweep may be corrected then.
+#[test]
+fn a_sweep_in_which_nothing_was_trained_may_be_corrected() {
+    let before_the_first_step = "{\"kind\":\"eval\",\"step\":0}\n";
+    let cases: [(&str, &str, bool); 7] = [
+        ("config.toml", "[train]", true),
+        ("metrics.jsonl", "", true),
+        ("metrics.jsonl", before_the_first_step, true),
+        (
+            "metrics.jsonl",
+            "{\"kind\":\"eval\",\"step\":0}\n{\"kind\":\"train\",\"step\":1}",
+            false,
+        ),
+        ("metrics.jsonl", "{\"kind\":\"tr", false),
+        ("summary.json", "{}", false),
+        ("checkpoints/step-00000400/manifest.json", "{", false),
+    ];
+    for (left, text, may) in cases {
+        let (_folder, path) = fresh();
+        let sweep = SweepWriter::open(&path, &file("1, 2"), BASE).expect("a new sweep");
+        let run = &sweep.dir().plan()[1];
+        let left = sweep.dir().run_dir(run).join(left);
+        fs::create_dir_all(left.parent().expect("a folder")).expect("a run");
+        fs::write(&left, text).expect("what the run leaves");
+        fs::write(sweep.dir().log(run), "error: no file").expect("a log");
+        let failure = Failure {
+            exit_code: Some(3),
+            message: "error: no file".to_owned(),
+        };
+        sweep.failed(run, failure).expect("a mark");
+        drop(sweep);
+        let corrected = "[train]\nsteps = 4\n";
+        assert_eq!(
+            SweepWriter::open(&path, &file("2, 3"), corrected).is_ok(),
+            may,
+            "{left:?}"
+        );
+        assert_eq!(left.exists(), !may, "{left:?}");
+        if may {
+            let loaded = SweepDir::load(&path).expect("a sweep");
+            assert_eq!(loaded.plan(), expand(&file("2, 3")));
+            assert_eq!(
+                fs::read_to_string(loaded.base()).expect("a copy"),
+                corrected
+            );
+            let statuses = loaded
+                .plan()
+                .iter()
+                .map(|run| loaded.status(run).expect("a status"));
+            assert!(statuses.into_iter().all(|status| status == Status::Pending));
+        }
+    }
+}
+
+#[test]
+fn a_sweep_of_which_a_run_is_at_work_is_not_begun_anew() {
+    let (_folder, path) = fresh();
+    let sweep = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let run_dir = sweep.dir().run_dir(&sweep.dir().plan()[0]);
+    drop(sweep);
+    let at_work = RunLock::acquire(&run_dir).expect("the lock");
+    assert!(refusal(&path, &file("2"), BASE).contains("another sweep file"));
+    drop(at_work);
+    assert!(SweepWriter::open(&path, &file("2"), BASE).is_ok());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use self::fake::{Fake, World};
 use self::scripted::{Contested, Deaf, Ending};
 use super::*;
 use crate::file::SweepFile;
-use crate::results::Results;
+use crate::results::{Reached, Results};
 
 fn file() -> SweepFile {
     let text = "base = 'x.toml'\nseeds = [3, 4]\n[[grid]]\nkey = 'a'\nvalues = ['x', 'y']";
@@ -65,15 +65,16 @@ fn run(
 /// The table of a sweep, with a number that depends on what each run was given.
 fn table(path: &Path) -> String {
     let sweep = open(path);
-    let numbers = |run: &Planned, _: &Status| -> Result<Vec<(String, f64)>, SweepError> {
+    let reached = |run: &Planned, _: &Status| -> Result<Reached, SweepError> {
         let text = fs::read_to_string(sweep.dir().run_dir(run).join("summary.json"));
         let sum = |text: String| text.bytes().map(f64::from).sum();
-        Ok(text
-            .map(|text| ("loss".to_owned(), sum(text)))
-            .into_iter()
-            .collect())
+        let loss = text.map(|text| ("loss".to_owned(), sum(text)));
+        Ok(Reached {
+            numbers: loss.into_iter().collect(),
+            ..Reached::default()
+        })
     };
-    Results::collect(sweep.dir(), numbers)
+    Results::collect(sweep.dir(), reached)
         .expect("results")
         .to_csv()
 }

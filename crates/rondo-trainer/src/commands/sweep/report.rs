@@ -6,7 +6,7 @@ use rondo_checkpoint::atomic_write;
 use rondo_laws::{RankCorrelation, rank_correlation};
 use rondo_metrics::format::{or_missing, short, significant};
 use rondo_metrics::{History, Kind, Table};
-use rondo_sweep::{Planned, Results, Row, Status, SweepDir};
+use rondo_sweep::{Planned, Reached, Results, Row, Status, SweepDir};
 use serde_json::{Value, json};
 
 use crate::error::Result;
@@ -32,7 +32,7 @@ impl Report {
     ///
     /// Where marks or metrics are damaged.
     pub(super) fn of(dir: &SweepDir) -> Result<Self> {
-        let results = Results::collect(dir, |run, status| numbers(dir, run, status))?;
+        let results = Results::collect(dir, |run, status| reached(dir, run, status))?;
         let pairs = results
             .rows
             .iter()
@@ -107,7 +107,7 @@ impl Report {
         let keys = &self.results.keys[..keys];
         let mut header = vec!["run"];
         header.extend(keys.iter().map(|key| key.rsplit('.').next().unwrap_or(key)));
-        header.extend(["status", "lr sum", "val loss"]);
+        header.extend(["status", "verdict", "lr sum", "val loss"]);
         let mut table = Table::new(&header).left(0);
         let mut rows: Vec<&Row> = self.results.rows.iter().collect();
         let loss = |row: &Row| row.number(LOSS).unwrap_or(f64::INFINITY);
@@ -119,6 +119,7 @@ impl Report {
                     .map(|key| row.set(key).map_or(String::new(), word)),
             );
             cells.push(row.status.word().to_owned());
+            cells.push(row.verdict.clone().unwrap_or_default());
             cells.push(or_missing(row.number(LR_SUM), |sum| significant(sum, 4)));
             cells.push(or_missing(row.number(LOSS), |loss| significant(loss, 5)));
             table.row(cells);
@@ -140,14 +141,27 @@ fn word(value: &toml::Value) -> String {
     }
 }
 
-/// Returns the last numbers of a run that has ended.
-fn numbers(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Vec<(String, f64)>> {
-    let metrics = RunDir::new(&dir.run_dir(run)).metrics();
+/// Returns the verdict and the last numbers of a run that has ended.
+fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Reached> {
     let has_ended = matches!(status, Status::Finished | Status::Failed(_));
-    if !has_ended || !metrics.is_file() {
-        return Ok(Vec::new());
+    if !has_ended {
+        return Ok(Reached::default());
     }
-    let history = History::read(&metrics)?;
+    let run_dir = RunDir::new(&dir.run_dir(run));
+    let numbers = match run_dir.metrics().is_file() {
+        true => numbers(&History::read(&run_dir.metrics())?),
+        false => Vec::new(),
+    };
+    // A run that a signal has ended leaves no summary.
+    let verdict = match run_dir.has_summary() {
+        true => run_dir.summary()?["verdict"].as_str().map(str::to_owned),
+        false => None,
+    };
+    Ok(Reached { verdict, numbers })
+}
+
+/// Returns the last numbers of a run.
+fn numbers(history: &History) -> Vec<(String, f64)> {
     let mut numbers = vec![("step".to_owned(), history.last_step() as f64)];
     for (kind, name) in [
         (Kind::Train, "loss"),
@@ -167,5 +181,5 @@ fn numbers(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Vec<(String
             numbers.extend(last.map(|value| (rondo_metrics::names::name_at(name, depth), value)));
         }
     }
-    Ok(numbers)
+    numbers
 }

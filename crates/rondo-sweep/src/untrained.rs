@@ -1,0 +1,70 @@
+//! Whether anything was trained in a sweep's directory: where nothing was, the sweep may be corrected.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::dir::{SUMMARY_FILE, SweepDir, read_text};
+use crate::error::{SweepError, at};
+
+/// What is read of a line of metrics.
+#[derive(Deserialize)]
+struct Stepped {
+    step: u64,
+}
+
+/// Returns whether no run of a sweep has a checkpoint, a summary or the record of a step, and none is at work.
+///
+/// # Errors
+///
+/// Where the file system refuses.
+pub(crate) fn is_untrained(dir: &SweepDir) -> Result<bool, SweepError> {
+    for run in dir.plan() {
+        let path = dir.run_dir(run);
+        if path.is_dir() && (is_trained(&path)? || dir.is_busy(run)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns whether a run directory holds anything that took a step to make.
+fn is_trained(run: &Path) -> Result<bool, SweepError> {
+    if run.join(SUMMARY_FILE).is_file() || !rondo_checkpoint::list(run)?.is_empty() {
+        return Ok(true);
+    }
+    // The evaluation before the first step is a record of step 0. What cannot be read is kept.
+    let metrics = read_text(&run.join("metrics.jsonl"))?.unwrap_or_default();
+    let is_of_step = |line: &str| {
+        let record = serde_json::from_str::<Stepped>(line);
+        record.map_or(true, |record| record.step > 0)
+    };
+    let mut lines = metrics.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.any(is_of_step))
+}
+
+/// Removes what the runs of an untrained sweep have left: directories, logs and marks.
+///
+/// # Errors
+///
+/// Where the file system refuses.
+pub(crate) fn clear(dir: &SweepDir) -> Result<(), SweepError> {
+    for run in dir.plan() {
+        let left = [dir.run_dir(run), dir.log(run), dir.mark(run)];
+        for path in left {
+            let removed = match path.is_dir() {
+                true => fs::remove_dir_all(&path),
+                false => fs::remove_file(&path),
+            };
+            match removed {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(at("remove", &path)(error));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
