@@ -158,3 +158,112 @@ fn schedules_that_cannot_be_are_refused_by_key() {
     assert!(refused("schedule.warmup={fraction=1.5}").contains("schedule.warmup.fraction"));
     assert!(refused("schedule.shape={kind=\"cosin\"}").contains("cosine"));
 }
+
+/// Returns the warnings of schedules and depths on standard error; a run's diagnosis may say more.
+fn warnings(stderr: &str) -> Vec<&str> {
+    let is_ours = |line: &&str| {
+        line.starts_with("warning: ")
+            && (line.contains("schedule") || line.contains("model.recurrence"))
+    };
+    stderr.lines().filter(is_ours).collect()
+}
+
+#[test]
+fn what_a_run_does_not_come_to_is_said_once_wherever_a_schedule_is_read() {
+    let dir = scratch();
+    let cases: [(&str, &str); 5] = [
+        ("schedule.warmup=1000", "schedule.warmup: "),
+        ("schedule.warmup={fraction=1.0}", "schedule.warmup: "),
+        (
+            "schedule.shape={kind=\"trapezoid\",cooldown=500}",
+            "schedule.shape.cooldown: ",
+        ),
+        (
+            "schedule.shape={kind=\"multi-step\",at=[8,20],factor=0.1}",
+            "schedule.shape.at.1: ",
+        ),
+        (
+            "model.recurrence.backprop_depth=32",
+            "model.recurrence.backprop_depth: ",
+        ),
+    ];
+    for (index, (key, expected)) in cases.iter().enumerate() {
+        let told = |text: &str| {
+            let found = warnings(text);
+            assert_eq!(found.len(), 1, "{key}: {text}");
+            assert!(found[0].contains(expected), "{key}: {text}");
+        };
+        let shown = run(["schedule", "configs/smoke.toml", "--json", "--set", key]);
+        assert_ok(&shown);
+        told(&shown.stderr);
+        let listed = &shown.json()["configs"][0]["warnings"];
+        assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+        let dry = run([
+            "--config",
+            "configs/smoke.toml",
+            "--device",
+            "flex",
+            "--dry-run",
+            "--set",
+            key,
+        ]);
+        assert_ok(&dry);
+        told(&dry.stderr);
+        // A run says it before its first step, however quiet it is.
+        let out = dir.path().join(index.to_string());
+        let trained = smoke(&out, &["--quiet", "--set", key]);
+        assert_ok(&trained);
+        told(&trained.stderr);
+    }
+}
+
+#[test]
+fn the_shipped_configurations_come_to_all_that_they_ask_for() {
+    let mut args = vec!["schedule".to_owned()];
+    for name in [
+        "main",
+        "bad-run-1",
+        "bad-run-2",
+        "baseline",
+        "smoke",
+        "sparse",
+        "sparse-event",
+        "bench",
+        "bench-deep",
+        "bench-small",
+        "bench-wide",
+        "sweeps/lr-schedules",
+        "sweeps/depth",
+    ] {
+        args.push(format!("configs/{name}.toml"));
+    }
+    let shown = run(args);
+    assert_ok(&shown);
+    assert!(warnings(&shown.stderr).is_empty(), "{}", shown.stderr);
+}
+
+#[test]
+fn a_rate_that_jumps_because_a_finished_run_gets_more_steps_is_told() {
+    let dir = scratch();
+    for (shape, floor, jumps) in [
+        ("cosine", "0.0", true),
+        ("linear", "1e-6", true),
+        ("constant", "0.0", false),
+    ] {
+        let out = dir.path().join(shape);
+        let shape = format!("schedule.shape.kind={shape}");
+        let floor = format!("schedule.floor={floor}");
+        let keys = ["--set", &shape, "--set", &floor];
+        let first = smoke(&out, &keys);
+        assert_ok(&first);
+        assert!(warnings(&first.stderr).is_empty(), "{first:?}");
+        let more = smoke(&out, &[&keys[..], &["--set", "train.steps=40"]].concat());
+        assert_ok(&more);
+        let told = warnings(&more.stderr);
+        assert_eq!(told.len(), usize::from(jumps), "{more:?}");
+        assert!(
+            told.iter().all(|text| text.contains("at step 20, ")),
+            "{told:?}"
+        );
+    }
+}

@@ -179,6 +179,39 @@ impl RecurrenceConfig {
         });
     }
 
+    /// Reports, by its key path below `[model.recurrence]`, what no step of `run` comes to.
+    pub fn warnings(&self, run: Run, report: Report<'_>) {
+        let (max, backprop_depth) = (self.max, self.backprop_depth);
+        let reads_depth = !matches!(
+            self.sampler,
+            DepthSampler::Full | DepthSampler::NonRecurrent
+        );
+        if reads_depth && backprop_depth > max {
+            report(
+                "backprop_depth",
+                format!(
+                    "{backprop_depth} iterations with gradient are more than a draw has, max = {max}: \
+                     every iteration carries gradient; try {max}"
+                ),
+            );
+        }
+        let last = self.at(run.steps.max(1), run);
+        for (key, last, to) in [
+            ("mean", last.0, self.mean),
+            ("backprop_depth", last.1, backprop_depth),
+        ] {
+            if last != to && run.steps > 0 {
+                report(
+                    &format!("curriculum.{key}.over"),
+                    format!(
+                        "the way to {key} = {to} is longer than the run of {} steps, which ends at {last}",
+                        run.steps
+                    ),
+                );
+            }
+        }
+    }
+
     fn validate_curriculum(&self, report: Report<'_>) {
         let curriculum = &self.curriculum;
         curriculum.validate(self.max.clamp(1, MAX_RECURRENCE), report);

@@ -17,6 +17,7 @@
 //! | `decay`, `cycle`, `points` | [`Decay`], [`Wave`] and [`Point`]: the shapes that have parts |
 //! | `schedule` | [`Schedule`]: what it means for one run; `rate` |
 //! | `rate_sum` | [`RateSum`]: Σ η_t, compensated |
+//! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: what one run does not reach |
 //! | `curriculum` | [`CurriculumConfig`]: how recurrence and backprop depth come to their values |
 //!
 //! Everything is a pure function of configuration, run and step: a resumed run continues with the
@@ -34,6 +35,7 @@ mod schedule;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 pub use config::ScheduleConfig;
 pub use curriculum::{CurriculumConfig, Ramp, Rise};
@@ -44,6 +46,7 @@ pub use points::Point;
 pub use rate_sum::RateSum;
 pub use schedule::Schedule;
 pub use shape::Shape;
+pub use warnings::seam_warning;
 
 /// Receives one violation: the key path below the section and what is wrong with it.
 pub type Report<'a> = &'a mut dyn FnMut(&str, String);

@@ -4,6 +4,7 @@
 //! key, line and a suggestion, before anything exists on disk.
 
 mod validate;
+mod warnings;
 
 use std::path::Path;
 

@@ -37,6 +37,11 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}"))
 }
 
+/// Tells the user of something that may be wrong, on standard error.
+pub(crate) fn warn(text: &str) {
+    note(&format!("warning: {text}"));
+}
+
 /// Tells the user something beside the result, on standard error.
 pub(crate) fn note(text: &str) {
     // Standard error may be closed; then there is nobody to tell.

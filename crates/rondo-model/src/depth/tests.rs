@@ -175,3 +175,44 @@ fn a_curriculum_that_the_sampler_does_not_read_is_a_violation() {
         assert_eq!(keys, expected);
     }
 }
+
+#[test]
+fn a_backprop_depth_above_every_draw_and_a_curriculum_without_an_end_are_told() {
+    let warned = |law: &RecurrenceConfig, steps| {
+        let run = Run { steps, ..RUN };
+        let mut keys = Vec::new();
+        law.warnings(run, &mut |key, message| {
+            keys.push(format!("{key}: {message}"));
+        });
+        keys
+    };
+    let mut law = config(DepthSampler::PoissonLognormalFilling, 4);
+    (law.max, law.backprop_depth) = (16, 16);
+    assert!(warned(&law, 100).is_empty());
+    law.backprop_depth = 32;
+    let told = warned(&law, 100);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("backprop_depth: 32") && told[0].ends_with("try 16"),
+        "{told:?}"
+    );
+    // These samplers do not read it.
+    for sampler in [DepthSampler::Full, DepthSampler::NonRecurrent] {
+        law.sampler = sampler;
+        assert!(warned(&law, 100).is_empty(), "{sampler:?}");
+    }
+    let mut law = config(DepthSampler::Fixed, 8);
+    law.curriculum.mean = Some(Ramp {
+        from: 1,
+        over: Length::Steps(40),
+        shape: Rise::Linear,
+    });
+    assert!(warned(&law, 41).is_empty());
+    let told = warned(&law, 20);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("curriculum.mean.over: ") && told[0].ends_with("ends at 4"),
+        "{told:?}"
+    );
+    assert!(warned(&law, 0).is_empty());
+}

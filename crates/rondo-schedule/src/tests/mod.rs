@@ -5,6 +5,7 @@ mod forms;
 mod resume;
 mod seams;
 mod violations;
+mod warnings;
 
 use crate::{Decay, Length, Point, Run, Schedule, ScheduleConfig, Shape, Wave};
 

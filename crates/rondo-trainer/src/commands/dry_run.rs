@@ -56,6 +56,7 @@ pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
     let needed = census.memory_bytes(largest, tokens, seq);
     let flops = census.flops_per_token(planned, seq);
     let depth = config.model.effective_depth(planned.total());
+    let warnings = config.warnings(config.extent(seq));
     if as_json {
         let mut parameters = Map::new();
         parameters.insert("total".to_owned(), census.total().into());
@@ -68,6 +69,7 @@ pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
             "flops_per_token": flops,
             "memory_bytes": needed,
             "tokens_per_step": config.tokens_per_step(seq),
+            "warnings": warnings,
         }))?;
     } else {
         terminal::print(&parameters(&census).to_string())?;
@@ -79,6 +81,7 @@ pub(crate) fn command(config: &RunConfig, as_json: bool) -> Result<()> {
         costs.row(["memory (estimate, largest depth)", &bytes(needed)]);
         terminal::print(&format!("\n{costs}\n\ndevice  {} ({why})", listed.label()))?;
     }
+    warnings.iter().for_each(|text| terminal::warn(text));
     let verdict = match listed.available_memory() {
         Some(there) if there < needed => format!(
             "no trial step: it needs about {}, and {} are free on {}",

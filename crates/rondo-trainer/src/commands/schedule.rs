@@ -34,6 +34,9 @@ pub(crate) fn command(args: &ScheduleArgs) -> Result<()> {
                     path.display()
                 )));
             }
+            for text in run.config.warnings(extent) {
+                terminal::warn(&format!("{}: {text}", run.name));
+            }
             runs.push((run, extent));
         }
     }
@@ -113,6 +116,7 @@ fn object(run: &PlannedRun, extent: Run, every: Option<u64>) -> Value {
         "peak": schedule.peak,
         "floor": schedule.floor,
         "warmup_steps": schedule.warmup.steps(extent),
+        "warnings": run.config.warnings(extent),
         "lr_sum": rows.last().map(|row| row.rate_sum),
         "points": points.collect::<Vec<_>>(),
     })

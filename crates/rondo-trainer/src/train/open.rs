@@ -56,7 +56,7 @@ pub(super) fn open(
         listed: &listed,
         run_dir: &run_dir,
     };
-    let mut warnings = Vec::new();
+    let mut warnings = config.warnings(extent);
     let mut warn = |text| warnings.push(text);
     let start = Start::find(
         &run_dir,
@@ -66,6 +66,11 @@ pub(super) fn open(
         extent.steps,
         &mut warn,
     )?;
+    if let Start::Continue(checkpoint) = &start
+        && let Some(text) = config.seam_warning(extent, &run_dir.config()?, checkpoint.step())
+    {
+        warn(text);
+    }
     let switched = open_switched(&config, &source, mode)?;
     let Standing {
         lock,

@@ -52,6 +52,11 @@ pub(super) fn command(sweep: &PlannedSweep, parallel: usize, as_json: bool) -> R
             source.longest(config),
         ));
     })?;
+    for cost in &costs {
+        for text in cost.config.warnings(cost.config.extent(cost.seq)) {
+            terminal::warn(&format!("{}: {text}", cost.run.name));
+        }
+    }
     let costliest = costs
         .iter()
         .max_by(|a, b| (a.flops / a.steps as f64).total_cmp(&(b.flops / b.steps as f64)));
