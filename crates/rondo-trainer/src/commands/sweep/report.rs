@@ -76,9 +76,11 @@ impl Report {
     /// Returns a table with the best run first, as wide as a terminal, and what failed below it.
     pub(super) fn text(&self, dir: &Path) -> String {
         let fits = |text: &String| text.lines().all(|line| line.chars().count() <= WIDTH);
+        // Keys are left out where they do not fit, and then the summed rate; the file has everything.
         let tables = (0..=self.results.keys.len())
             .rev()
-            .map(|keys| self.table(keys).to_string());
+            .map(|keys| self.table(keys, true).to_string())
+            .chain([self.table(0, false).to_string()]);
         let mut tables = tables.collect::<Vec<_>>();
         let narrowest = tables.pop().unwrap_or_default();
         let table = tables.into_iter().find(fits).unwrap_or(narrowest);
@@ -103,11 +105,13 @@ impl Report {
         said.join("\n\n")
     }
 
-    fn table(&self, keys: usize) -> Table {
+    fn table(&self, keys: usize, with_lr_sum: bool) -> Table {
         let keys = &self.results.keys[..keys];
         let mut header = vec!["run"];
         header.extend(keys.iter().map(|key| key.rsplit('.').next().unwrap_or(key)));
-        header.extend(["status", "verdict", "lr sum", "val loss"]);
+        header.extend(["status", "verdict"]);
+        header.extend(with_lr_sum.then_some("lr sum"));
+        header.push("val loss");
         let mut table = Table::new(&header).left(0);
         let mut rows: Vec<&Row> = self.results.rows.iter().collect();
         let loss = |row: &Row| row.number(LOSS).unwrap_or(f64::INFINITY);
@@ -120,7 +124,9 @@ impl Report {
             );
             cells.push(row.status.word().to_owned());
             cells.push(row.verdict.clone().unwrap_or_default());
-            cells.push(or_missing(row.number(LR_SUM), |sum| significant(sum, 4)));
+            if with_lr_sum {
+                cells.push(or_missing(row.number(LR_SUM), |sum| significant(sum, 4)));
+            }
             cells.push(or_missing(row.number(LOSS), |loss| significant(loss, 5)));
             table.row(cells);
         }
