@@ -150,7 +150,8 @@ fn a_collapse_is_told_while_it_happens_and_in_the_summary() {
 #[test]
 fn the_second_bad_run_learns_and_ignores_its_state() {
     // Bytes: in sixty steps it learns more of them than of merged tokens.
-    let run = Short::train("bad-run-2", "1e-2", BYTES, &[]);
+    // The rate is higher than before second moments were kept at 1e-12: small gradients move weights less since.
+    let run = Short::train("bad-run-2", "1.1e-2", BYTES, &[]);
     assert_ok(&run.ended);
     let early = |name: &str| {
         let early = run

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::clock::Clock;
 use super::corpora::{first_rows, identities, open_switched};
-use super::launches::Launch;
+use super::launches::{Launch, in_force};
 use super::saver::Saver;
 use super::session::Session;
 use super::standing::{Resumed, Setting, Standing, Written};
@@ -67,7 +67,11 @@ pub(super) fn open(
     warnings.extend(config.warnings(extent));
     if let Some(going) = &going {
         let step = going.progress.step;
-        warnings.extend(config.seam_warning(extent, &run_dir.config()?, step));
+        let before = match in_force(&run_dir, step)? {
+            Some(before) => before,
+            None => run_dir.config()?,
+        };
+        warnings.extend(config.seam_warning(extent, &before, step));
     }
     let Standing {
         lock,
