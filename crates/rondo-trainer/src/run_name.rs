@@ -135,7 +135,7 @@ mod tests {
             ("configs/main.toml", "main"),
             ("main", "main"),
             ("runs/a/config.toml", "a"),
-            ("/work/b c/config.toml", "b c"),
+            ("/data/b c/config.toml", "b c"),
             ("/config.toml", "config"),
             ("/dev/fd/63", "stdin"),
             ("/dev/stdin", "stdin"),
