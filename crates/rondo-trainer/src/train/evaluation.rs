@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Evaluated, Evaluation};
 use crate::interrupt;
 use crate::record::{self, Beside};
-use crate::source::Rows;
 use crate::states::InitialStates;
 
 impl Session {
@@ -74,7 +73,7 @@ impl Session {
             exits: &[],
             max_iterations: 0,
             batches: &self.val_batches,
-            bytes_per_token: self.source.bytes_per_token(&self.val_batches)?,
+            bytes_per_token: self.bytes_per_token,
             task: self.config.data.is_task(),
             device: &self.listed.device,
         };

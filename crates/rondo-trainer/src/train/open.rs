@@ -99,6 +99,7 @@ pub(super) fn open(
             screen.warn(&doubt);
         }
     }
+    let bytes_per_token = source.bytes_per_token(&val_batches)?;
     let Written {
         sinks,
         watch,
@@ -107,7 +108,7 @@ pub(super) fn open(
         seconds,
     } = setting.written(
         resumed.as_ref().map(|resumed| resumed.step),
-        source.bytes_per_token(&val_batches)?,
+        bytes_per_token,
     )?;
     run_dir.write_facts(&facts(&listed))?;
     let mut session = Session {
@@ -124,6 +125,7 @@ pub(super) fn open(
         progress,
         best,
         val_batches,
+        bytes_per_token,
         sinks,
         screen,
         last,

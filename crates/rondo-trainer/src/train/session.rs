@@ -39,6 +39,8 @@ pub(super) struct Session {
     /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
     pub(super) best: Option<(u64, f64)>,
     pub(super) val_batches: Vec<Batch>,
+    /// Bytes of text that a validation target stands for; none on tasks.
+    pub(super) bytes_per_token: Option<f64>,
     pub(super) sinks: Fanout,
     pub(super) screen: Progress,
     pub(super) clock: Clock,
