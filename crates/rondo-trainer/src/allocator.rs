@@ -57,8 +57,8 @@ fn end(size: usize) -> ! {
     // A line that does not fit is cut.
     let _ = writeln!(
         line,
-        "error: not enough memory: the system refused {size} more bytes; what was saved is whole; for a run, a smaller \
-         train.batch or model.recurrence.recompute = \"iteration\" needs less"
+        "error: not enough memory: the system refused {size} more bytes; what was saved is whole; a smaller \
+         train.batch or eval.batch, or model.recurrence.recompute = \"iteration\", needs less"
     );
     line.print();
     leave()
