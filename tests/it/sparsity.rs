@@ -54,6 +54,7 @@ fn a_gated_run_with_every_perturbation_goes_on_bit_for_bit() {
         r#"controller={constraint="validation",target={kind="absolute",cross_entropy=5.5}}"#,
         r#"controller={target={kind="dense",loss={kind="warm-up",observations=7}},update={kind="clamped"}}"#,
         r#"controller={target={kind="percentile",percentile=40.0,observations=13}}"#,
+        r#"controller={target={kind="absolute",cross_entropy=5.5},update={kind="pi",scale="linear"}}"#,
     ] {
         let (halves, whole) = (dir.path().join("halves"), dir.path().join("whole"));
         // A shape without a horizon: the rates are the same in a run that is cut in two.

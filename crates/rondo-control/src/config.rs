@@ -102,7 +102,7 @@ pub(crate) fn positive(key: &str, value: f64, report: &mut dyn FnMut(&str, Strin
 mod tests {
     use super::*;
     use crate::target::{Absolute, Dense, DenseLoss, Margin, Percentile, WarmUp};
-    use crate::update::{Clamped, Exponential};
+    use crate::update::{Clamped, Exponential, ProportionalIntegral, Scale};
 
     fn keys(config: &ControlConfig) -> Vec<String> {
         let mut keys = Vec::new();
@@ -176,6 +176,21 @@ mod tests {
             "target.loss.observations",
         ];
         assert_eq!(keys(&config), expected);
+        for (integral, proportional, expected) in [
+            (0.0, -1.0, &["update.integral", "update.proportional"][..]),
+            (f64::INFINITY, f64::NAN, &["update.integral", "update.proportional"]),
+            (1e-3, f64::INFINITY, &["update.proportional"]),
+            (1e-3, 0.0, &[]),
+        ] {
+            config.update = Update::Pi(ProportionalIntegral {
+                integral,
+                proportional,
+                scale: Scale::Linear,
+            });
+            config.max_strength = 1e5;
+            config.target = Target::default();
+            assert_eq!(keys(&config), expected);
+        }
     }
 
     #[test]
@@ -196,9 +211,18 @@ mod tests {
         assert_eq!(config.target, Target::Dense(dense));
         let again = serde_json::to_string(&config).expect("text");
         assert_eq!(read(&again).expect("a configuration"), config);
+        let config = read(r#"{"update": {"kind": "pi", "integral": 3, "scale": "linear"}}"#);
+        let pi = Update::Pi(ProportionalIntegral {
+            integral: 3.0,
+            scale: Scale::Linear,
+            ..ProportionalIntegral::default()
+        });
+        assert_eq!(config.expect("a configuration").update, pi);
         for strange in [
             r#"{"strength": 1}"#,
             r#"{"update": {"kind": "clamped", "rate": 1}}"#,
+            r#"{"update": {"kind": "pi", "rate_up": 1}}"#,
+            r#"{"update": {"kind": "pi", "scale": "Log"}}"#,
             r#"{"target": {"kind": "absolute", "cross_entropy": 2, "margin": 1}}"#,
             r#"{"target": {"kind": "dense", "loss": {"kind": "warm-up", "steps": 3}}}"#,
             r#"{"target": {"kind": "Percentile"}}"#,

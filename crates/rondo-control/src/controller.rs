@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::ControlConfig;
+use crate::update::Observation;
 
 /// What is wrong with what a controller is made of.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -39,7 +40,7 @@ pub enum ControlError {
 pub struct ControllerState {
     /// u = ln R.
     pub log_strength: f64,
-    /// C, the moving average of CE − τ; none before the first.
+    /// C, the moving average of CE − τ (ξ of νPI); none before the first.
     pub constraint_ema: Option<f64>,
     /// τ; none in the warm-up.
     pub target: Option<f64>,
@@ -123,7 +124,7 @@ impl Controller {
 
     /// Takes the cross entropy of a step, counted from 1, and adapts the strength.
     ///
-    /// The first constraint starts the moving average. A cross entropy that is no number changes
+    /// The first constraint starts the moving average ([`Update::Pi`](crate::Update::Pi): at 0). A cross entropy that is no number changes
     /// nothing; the reading says so.
     pub fn observe(&mut self, step: u64, cross_entropy: f64) -> ControllerReading {
         let ignored = !cross_entropy.is_finite();
@@ -178,15 +179,22 @@ impl Controller {
 
     fn follow(&mut self, step: u64, constraint: f64) {
         let state = &mut self.state;
+        let update = &self.config.update;
         let alpha = self.config.smoothing;
         let smooth = |before: f64| finite(alpha * before + (1.0 - alpha) * constraint);
-        let average = state.constraint_ema.map_or(constraint, smooth);
+        let before = state.constraint_ema;
+        let average = before.map_or_else(|| update.first_average(constraint), smooth);
         state.constraint_ema = Some(average);
         if step < self.config.start_step {
             return;
         }
+        let seen = Observation {
+            error: constraint,
+            average,
+            average_before: before.unwrap_or(average),
+        };
         let (low, high) = log_bounds(&self.config);
-        let moved = state.log_strength + self.config.update.change(average);
+        let moved = update.moved(state.log_strength, &seen);
         state.log_strength = moved.clamp(low, high);
         state.at_lower_bound = match state.log_strength <= low && average > 0.0 {
             true => state.at_lower_bound + 1,
@@ -213,9 +221,13 @@ fn log_bounds(config: &ControlConfig) -> (f64, f64) {
 }
 
 /// Brings what overflowed back to the largest number.
-fn finite(x: f64) -> f64 {
+pub(crate) fn finite(x: f64) -> f64 {
     x.clamp(f64::MIN, f64::MAX)
 }
 
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod plant;
 #[cfg(test)]
 mod tests;

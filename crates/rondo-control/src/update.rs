@@ -1,8 +1,12 @@
-//! How u = ln R follows the constraint C, the moving average of CE − τ.
+//! How u = ln R follows the error CE − τ and C, its moving average.
+
+pub mod pi;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::positive;
+
+pub use pi::{ProportionalIntegral, Scale};
 
 /// The rule of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,6 +16,18 @@ pub enum Update {
     Exponential(Exponential),
     /// R changes by the factor `1 / exp(κ·C)`, the exponential clamped (GECO).
     Clamped(Clamped),
+    /// ln R or R changes by `−κ_i·(CE − τ) − κ_p·ΔC` (νPI).
+    Pi(ProportionalIntegral),
+}
+
+/// What a rule sees.
+pub(crate) struct Observation {
+    /// CE − τ.
+    pub(crate) error: f64,
+    /// C after it.
+    pub(crate) average: f64,
+    /// C before it.
+    pub(crate) average_before: f64,
 }
 
 /// `kind = "exponential"`.
@@ -65,49 +81,75 @@ impl Default for Clamped {
 }
 
 impl Update {
-    /// Returns the change of u for a constraint.
-    pub(crate) fn change(&self, constraint: f64) -> f64 {
-        let (up, down) = self.rates();
-        let rate = if constraint < 0.0 { up } else { down };
+    /// Returns C after the first error.
+    ///
+    /// The error itself, except in νPI: there it is ξ_0 = 0, so that the first step is the integral one alone.
+    pub(crate) fn first_average(&self, error: f64) -> f64 {
         match self {
-            Self::Exponential(_) => -rate * constraint,
-            Self::Clamped(clamped) => {
-                let (low, high) = (clamped.min_factor.ln(), clamped.max_factor.ln());
-                -(rate * constraint).max(low).min(high)
-            }
+            Self::Exponential(_) | Self::Clamped(_) => error,
+            Self::Pi(_) => 0.0,
         }
     }
 
-    fn rates(&self) -> (f64, f64) {
+    /// Returns u after an observation, before it is clamped.
+    pub(crate) fn moved(&self, log_strength: f64, seen: &Observation) -> f64 {
         match self {
-            Self::Exponential(Exponential { rate_up, rate_down })
-            | Self::Clamped(Clamped {
-                rate_up, rate_down, ..
-            }) => (*rate_up, *rate_down),
+            Self::Exponential(exponential) => log_strength + exponential.change(seen.average),
+            Self::Clamped(clamped) => log_strength + clamped.change(seen.average),
+            Self::Pi(pi) => pi.moved(log_strength, seen),
         }
     }
 
     /// Reports every violation by its key.
     pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
-        let (up, down) = self.rates();
-        positive("rate_up", up, report);
-        positive("rate_down", down, report);
-        if let Self::Clamped(clamped) = self {
-            let (low, high) = (clamped.min_factor, clamped.max_factor);
-            if !(low > 0.0 && low < 1.0) {
-                report(
-                    "min_factor",
-                    format!("must be between 0 and 1, found {low}"),
-                );
+        match self {
+            Self::Exponential(Exponential { rate_up, rate_down }) => {
+                positive("rate_up", *rate_up, report);
+                positive("rate_down", *rate_down, report);
             }
-            if !(high.is_finite() && high > 1.0) {
-                report(
-                    "max_factor",
-                    format!("must be a number above 1, found {high}"),
-                );
-            }
+            Self::Clamped(clamped) => clamped.validate(report),
+            Self::Pi(pi) => pi.validate(report),
         }
     }
+}
+
+impl Exponential {
+    /// Returns the change of u.
+    fn change(&self, average: f64) -> f64 {
+        -rate(average, self.rate_up, self.rate_down) * average
+    }
+}
+
+impl Clamped {
+    /// Returns the change of u.
+    fn change(&self, average: f64) -> f64 {
+        let (low, high) = (self.min_factor.ln(), self.max_factor.ln());
+        let rate = rate(average, self.rate_up, self.rate_down);
+        -(rate * average).max(low).min(high)
+    }
+
+    fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+        positive("rate_up", self.rate_up, report);
+        positive("rate_down", self.rate_down, report);
+        let (low, high) = (self.min_factor, self.max_factor);
+        if !(low > 0.0 && low < 1.0) {
+            report(
+                "min_factor",
+                format!("must be between 0 and 1, found {low}"),
+            );
+        }
+        if !(high.is_finite() && high > 1.0) {
+            report(
+                "max_factor",
+                format!("must be a number above 1, found {high}"),
+            );
+        }
+    }
+}
+
+/// Returns κ of an average below or above the target.
+fn rate(average: f64, up: f64, down: f64) -> f64 {
+    if average < 0.0 { up } else { down }
 }
 
 #[cfg(test)]
@@ -116,7 +158,7 @@ mod tests {
 
     #[test]
     fn down_is_faster_than_up() {
-        let update = Update::default();
+        let update = Exponential::default();
         assert!((update.change(-0.1) - 0.1).abs() < 1e-15);
         assert!((update.change(0.1) + 0.5).abs() < 1e-15);
         assert!(update.change(0.0).abs() < f64::EPSILON);
@@ -124,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_clamped_form_changes_by_five_and_ten_percent_at_most() {
-        let update = Update::Clamped(Clamped::default());
+        let update = Clamped::default();
         assert!((update.change(-0.01) - 0.01).abs() < 1e-15);
         assert!((update.change(-9.0).exp() - 1.0 / 0.9).abs() < 1e-12);
         assert!((update.change(9.0).exp() - 1.0 / 1.05).abs() < 1e-12);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::target::{Absolute, Dense, DenseLoss, Margin, Percentile, Target, WarmUp};
-use crate::update::{Clamped, Exponential, Update};
+use crate::update::{Clamped, Exponential, ProportionalIntegral, Scale, Update};
 
 fn absolute(cross_entropy: f64) -> Target {
     Target::Absolute(Absolute { cross_entropy })
@@ -11,10 +11,18 @@ fn controller(config: ControlConfig) -> Controller {
 }
 
 /// Every rule, towards τ = 2.
-fn all() -> [ControlConfig; 2] {
+fn all() -> [ControlConfig; 4] {
+    let pi = |scale| {
+        Update::Pi(ProportionalIntegral {
+            scale,
+            ..ProportionalIntegral::default()
+        })
+    };
     let updates = [
         Update::Exponential(Exponential::default()),
         Update::Clamped(Clamped::default()),
+        pi(Scale::Log),
+        pi(Scale::Linear),
     ];
     updates.map(|update| ControlConfig {
         update,
@@ -25,7 +33,7 @@ fn all() -> [ControlConfig; 2] {
 }
 
 /// Numbers in [0, 1) that look random.
-fn noise() -> impl Iterator<Item = f64> {
+pub(super) fn noise() -> impl Iterator<Item = f64> {
     let mut state = 1_u64;
     std::iter::repeat_with(move || {
         state = state
@@ -72,8 +80,15 @@ fn the_strength_rises_below_the_target_and_falls_above_it() {
 #[test]
 fn the_strength_hovers_where_cross_entropy_meets_the_target() {
     // Cross entropy rises with the logarithm of the strength: it is 2 at R = 10.
-    for config in all() {
-        for initial_strength in [1e-3, 1e5] {
+    for mut config in all() {
+        let mut above = 1e5;
+        if let Update::Pi(pi) = &mut config.update
+            && pi.scale == Scale::Linear
+        {
+            // In units of R: near the target a step takes away 20 · 0.05 / 10 of the distance.
+            (pi.integral, above) = (20.0, 30.0);
+        }
+        for initial_strength in [1e-3, above] {
             let mut controller = controller(ControlConfig {
                 initial_strength,
                 smoothing: 0.5,
@@ -123,6 +138,11 @@ fn no_finite_input_leaves_the_bounds_or_makes_a_nan() {
                     rate_down: f64::MAX,
                 }),
                 clamped @ Update::Clamped(_) => clamped,
+                Update::Pi(pi) => Update::Pi(ProportionalIntegral {
+                    integral: f64::MAX,
+                    proportional: f64::MAX,
+                    ..pi
+                }),
             };
             let mut controller = controller(config.clone());
             for (step, x) in (1..2000).zip(noise()) {
@@ -203,8 +223,8 @@ fn a_resumed_controller_goes_on_with_the_same_bits() {
     });
     for mut config in all() {
         config.target = warm_up.clone();
-        for stop in [0, 3, 7, 8, 40] {
-            let losses: Vec<f64> = noise().map(|x| 1.8 + 0.4 * x).take(80).collect();
+        for stop in [0, 3, 7, 8, 40, 500] {
+            let losses: Vec<f64> = noise().map(|x| 1.8 + 0.4 * x).take(stop + 200).collect();
             let mut whole = controller(config.clone());
             let mut part = controller(config.clone());
             for (&loss, step) in losses[..stop].iter().zip(1..) {
@@ -227,7 +247,8 @@ fn a_resumed_controller_goes_on_with_the_same_bits() {
 
 #[test]
 fn the_multiplier_form_and_the_strength_form_are_one() {
-    for config in all() {
+    // All but the linear rule, which adds to R.
+    for config in all().into_iter().take(3) {
         let mut controller = controller(ControlConfig {
             min_strength: 1e-100,
             max_strength: 1e100,
@@ -242,14 +263,23 @@ fn the_multiplier_form_and_the_strength_form_are_one() {
             let off = of_strength - of_multiplier - target;
             assert!(off.abs() < 1e-9 * of_strength.abs(), "{off} at {step}");
             controller.observe(step, cross_entropy);
-            // λ grows by exp(κ·C), in GECO's form clamped.
-            let constraint = cross_entropy - target;
-            let c = average.map_or(constraint, |c| alpha * c + (1.0 - alpha) * constraint);
+            // λ grows by exp(κ·C), in GECO's form clamped, in νPI by exp(κ_i·e + κ_p·ΔC).
+            let error = cross_entropy - target;
+            let first = if matches!(config.update, Update::Pi(_)) {
+                0.0
+            } else {
+                error
+            };
+            let before = average.unwrap_or(first);
+            let c = average.map_or(first, |c| alpha * c + (1.0 - alpha) * error);
             average = Some(c);
             multiplier *= match &config.update {
                 Update::Exponential(rates) if c < 0.0 => (rates.rate_up * c).exp(),
                 Update::Exponential(rates) => (rates.rate_down * c).exp(),
                 Update::Clamped(bounds) => c.exp().clamp(bounds.min_factor, bounds.max_factor),
+                Update::Pi(gains) => {
+                    (gains.integral * error + gains.proportional * (c - before)).exp()
+                }
             };
         }
     }
