@@ -20,7 +20,7 @@ pub struct ControlConfig {
     pub min_strength: f64,
     /// The largest R.
     pub max_strength: f64,
-    /// α, the share of the old value in the moving average of CE − τ.
+    /// α, the share of the old value in the moving average of CE − τ (ν of νPI).
     pub smoothing: f64,
     /// How R follows it.
     pub update: Update,
@@ -178,7 +178,11 @@ mod tests {
         assert_eq!(keys(&config), expected);
         for (integral, proportional, expected) in [
             (0.0, -1.0, &["update.integral", "update.proportional"][..]),
-            (f64::INFINITY, f64::NAN, &["update.integral", "update.proportional"]),
+            (
+                f64::INFINITY,
+                f64::NAN,
+                &["update.integral", "update.proportional"],
+            ),
             (1e-3, f64::INFINITY, &["update.proportional"]),
             (1e-3, 0.0, &[]),
         ] {

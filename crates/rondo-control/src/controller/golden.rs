@@ -56,7 +56,10 @@ fn strengths_are_those_of_the_authors_code() {
             let off = (found.strength / strength - 1.0).abs();
             assert!(off <= TOLERANCE, "R off by {off} at {step}");
             let off = found.constraint_ema.map(|found| (found - average).abs());
-            assert!(off.is_some_and(|off| off <= TOLERANCE), "ξ off by {off:?} at {step}");
+            assert!(
+                off.is_some_and(|off| off <= TOLERANCE),
+                "ξ off by {off:?} at {step}"
+            );
             let bounds = [found.strength <= case.min, found.strength >= case.max];
             (0..2).for_each(|side| at_bounds[side] += u32::from(bounds[side]));
         }

@@ -246,6 +246,19 @@ fn a_resumed_controller_goes_on_with_the_same_bits() {
 }
 
 #[test]
+fn a_state_is_the_same_five_numbers_under_every_rule() {
+    // So a checkpoint of any rule opens under any other, and with it every old one.
+    let old = r#"{"log_strength":0.0,"constraint_ema":null,"target":2.0,"warm_up":[],"at_lower_bound":0}"#;
+    for config in all() {
+        let controller = controller(config.clone());
+        let text = serde_json::to_string(controller.state()).expect("text");
+        assert_eq!(text, old);
+        let state = serde_json::from_str(old).expect("a state");
+        assert!(Controller::resume(config, state).is_ok());
+    }
+}
+
+#[test]
 fn the_multiplier_form_and_the_strength_form_are_one() {
     // All but the linear rule, which adds to R.
     for config in all().into_iter().take(3) {

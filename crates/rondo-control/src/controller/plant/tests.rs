@@ -108,7 +108,9 @@ fn after_a_disturbance_the_strength_falls_to_its_least_and_returns() {
     for (plant, update, smoothing) in settled_rules() {
         for seed in 0..3 {
             let course = plant.run(update.clone(), smoothing, seed, event);
-            let peak = course.strength[..EVENT].iter().fold(0.0, |a, &b| f64::max(a, b));
+            let peak = course.strength[..EVENT]
+                .iter()
+                .fold(0.0, |a, &b| f64::max(a, b));
             let soon = &course.strength[EVENT..EVENT + 100];
             let least = soon.iter().fold(peak, |a, &b| a.min(b));
             assert!(least < 0.01 * peak, "{least} of {peak}");
@@ -127,7 +129,9 @@ fn one_nat_for_six_steps_is_no_disaster() {
     let spike = |step| f64::from(u8::from((815..821).contains(&step)));
     for (plant, update, smoothing) in settled_rules() {
         let course = plant.run(update, smoothing, 0, spike);
-        let least = course.strength[815..915].iter().fold(f64::MAX, |a, &b| a.min(b));
+        let least = course.strength[815..915]
+            .iter()
+            .fold(f64::MAX, |a, &b| a.min(b));
         // R falls to 8 and to 2, and not to its bound of 0.01.
         assert!(least > 1.0, "{least}");
         assert!(course.unrest() < 0.15, "{}", course.unrest());
