@@ -13,11 +13,11 @@
 //!
 //! * [`config`]: smoothing, bounds, the rule of the step and the target
 //! * [`target`]: where τ comes from
-//! * [`update`]: how u moves; [`update::pi`]: without cycling
+//! * [`update`]: how u moves; [`update::pi`]: with damping
 //! * [`controller`]: cross entropies in, strengths out; its state
 //!
-//! This rule is dual ascent with an average in its loop, and it cycles around τ where the penalty answers late.
-//! [`update::pi`] is a rule with damping, νPI.
+//! This rule integrates an average, and cycles around τ where its rates are too large for the lag of
+//! the penalty. [`update::pi`] is a rule with damping, νPI.
 //!
 //! A [`Controller`] sees one number per observation and no gradient, so it serves any penalty. It
 //! knows neither models nor runs: no tensor, no file, no clock, no randomness.

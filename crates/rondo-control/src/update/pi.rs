@@ -10,9 +10,11 @@
 //! The signs are minus because R falls where the constraint is violated; the authors write the rule
 //! for the multiplier, which rises there.
 //!
-//! The integral term sees the error itself, not its average. An integral of an average lags by the
-//! average's memory, `1 / (1 − ν)` observations, and this lag makes the exponential rule cycle. The
-//! proportional term moves R back while the error is still shrinking, and so damps what is left.
+//! The integral term sees the error itself, not its average. Where CE answers u with the slope g and
+//! the lag T, an integral of the average, which lags by `1 / (1 − ν)` more, settles only if
+//! `κ·g < (1 − ν) + 1 / T` (Routh's criterion); the exponential rule cycles where its rates are larger.
+//! An integral of the error has no such limit but that of delays. The proportional term moves R back
+//! while the error is still shrinking, and so takes away the overshoot that is left.
 //!
 //! Algorithm 1 keeps the sum of all errors. Here each observation changes u (the authors' Lemma 2),
 //! and u is clamped after each change. Without a bound the two forms are equal. At a bound a sum goes

@@ -74,6 +74,24 @@ fn the_proportional_term_damps_a_slow_plant() {
 }
 
 #[test]
+fn at_the_same_gain_an_integral_of_the_average_cycles() {
+    // 0.3 where 1 and 3 stand in configs/sparse.toml. With smaller rates, 0.2 and below, the exponential rule settles
+    // too: Routh's bound on this plant is 0.42, less what the delay takes.
+    let average = Update::Exponential(Exponential {
+        rate_up: 0.3,
+        rate_down: 0.3,
+    });
+    let course = SLOW.quiet().run(average, 0.95, 0, undisturbed);
+    // 0.69, and never settled; 0.31 nats.
+    assert!(course.unrest() > 0.5, "{}", course.unrest());
+    assert!(course.overshoot() > 0.2, "{}", course.overshoot());
+    let course = SLOW.quiet().run(pi(0.3, 5.0), 0.95, 0, undisturbed);
+    // Settled at step 222; 0.08 nats.
+    assert!(course.settled() < 280, "{}", course.settled());
+    assert!(course.overshoot() < 0.12, "{}", course.overshoot());
+}
+
+#[test]
 fn evaluations_want_a_larger_integral_gain_and_less_smoothing() {
     let quiet = EVALUATIONS.quiet().run(pi(3.0, 1.0), 0.5, 0, undisturbed);
     // After 330 steps, which are 17 evaluations.
