@@ -121,11 +121,13 @@ fn draw(runs: &[SparsityRun], layout: Layout) -> Result<Scene, FigureError> {
             .enumerate()
             .map(|(run, log)| Line::plain(by_step(log.panels()[index].1), stroke(run)))
             .collect();
-        let targets: Vec<f64> = match index + 1 == PANELS {
-            true => runs.iter().filter_map(|run| run.target).collect(),
-            false => Vec::new(),
-        };
-        panel.plot(&mut scene, &lines, &targets);
+        panel.plot(&mut scene, &lines, &[]);
+        if index + 1 == PANELS {
+            // Over the lines: a settled run would cover its target.
+            for target in runs.iter().filter_map(|run| run.target) {
+                panel.level(&mut scene, target);
+            }
+        }
     }
     Ok(scene)
 }

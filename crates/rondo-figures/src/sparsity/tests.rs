@@ -55,7 +55,7 @@ fn sparsity_is_logarithmic_and_strength_and_cross_entropy_are_linear() {
     let (_, [kept, strength, loss]) = axes(&[run("a")]).expect("axes");
     let middle = |axis: &Axis, low: f64, high: f64| {
         let share = |value| axis.share(value).expect("a finite value");
-        (share(low) + share(high)) / 2.0
+        f64::midpoint(share(low), share(high))
     };
     let at = |axis: &Axis, value: f64| axis.share(value).expect("a finite value");
     assert!((at(&kept, 0.1) - middle(&kept, 0.01, 1.0)).abs() < 1e-9);
@@ -101,6 +101,17 @@ fn every_panel_has_its_frame_and_the_events_and_the_last_one_the_targets() {
         assert_eq!(strokes(&scene, 1.6, Dash::Dotted), 12, "{layout:?}");
         let dashed = strokes(&scene, REFERENCE.width, Dash::Dashed);
         assert_eq!(dashed, 2, "{layout:?}");
+        let last = |wanted: fn(&Stroke) -> bool| {
+            scene.items.iter().rposition(|item| match item {
+                Item::Stroke(_, stroke) => wanted(stroke),
+                _ => false,
+            })
+        };
+        let (target, line) = (
+            last(|stroke| *stroke == REFERENCE),
+            last(|stroke| (stroke.width - 2.6).abs() < 1e-9),
+        );
+        assert!(target > line && line.is_some(), "{layout:?}");
     }
 }
 
