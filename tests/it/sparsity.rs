@@ -129,6 +129,45 @@ fn a_target_out_of_reach_leaves_the_strength_at_its_least_and_is_told() {
     }
 }
 
+/// Draws a run with each `--layout`, and expects the stack by default, one table for both, and a refusal of
+/// figures that have one layout only.
+fn figure_in_each_layout(gated: &str, dir: &Path) {
+    let drawn = |folder: &str, layout: &[&str]| {
+        let out = dir.join(folder);
+        let shown = out.display().to_string();
+        let mut args = vec!["figure", "sparsity", gated, "--out", &shown];
+        args.extend(layout);
+        assert_ok(&run(args));
+        ["svg", "csv"].map(|ending| {
+            std::fs::read_to_string(out.join(format!("sparsity.{ending}"))).expect("a file")
+        })
+    };
+    let plain = drawn("plain", &[]);
+    let stack = drawn("stack", &["--layout", "stacked"]);
+    let [row, table] = drawn("row", &["--layout", "side-by-side"]);
+    assert_eq!(plain, stack);
+    assert_eq!(table, stack[1]);
+    let step_axes = |svg: &str| svg.matches(">Training Steps<").count();
+    assert_eq!((step_axes(&stack[0]), step_axes(&row)), (1, 3));
+
+    let out = dir.join("refused");
+    let shown = out.display().to_string();
+    for name in ["training-dynamics", "lr-schedules"] {
+        for layout in ["stacked", "side-by-side"] {
+            let ended = run(["figure", name, gated, "--layout", layout, "--out", &shown]);
+            assert_eq!(ended.code, 2, "{ended:?}");
+            let told = "--layout: only the panels of sparsity can be placed in two ways";
+            assert!(ended.stderr.contains(told), "{ended:?}");
+        }
+    }
+    let ended = run([
+        "figure", "sparsity", gated, "--layout", "row", "--out", &shown,
+    ]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains("side-by-side"), "{ended:?}");
+    assert!(!out.exists(), "a refused figure leaves nothing");
+}
+
 #[test]
 fn open_gates_on_the_weights_of_a_dense_run_change_nothing() {
     let dir = scratch();
@@ -174,6 +213,7 @@ fn open_gates_on_the_weights_of_a_dense_run_change_nothing() {
     let out = figures.display().to_string();
     assert_ok(&run(["figure", "sparsity", &gated, "--out", &out]));
     assert!(figures.join("sparsity.png").is_file());
+    figure_in_each_layout(&gated, dir.path());
     let ended = run([
         "figure",
         "sparsity",

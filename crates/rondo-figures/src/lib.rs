@@ -31,7 +31,7 @@
 //! * `exits`: what an adaptive exit measured; `exit_curve` and `exit_histogram`, drawn from it
 //! * `picture`: a scene and its `table`, written as three files; `error`: what can keep it from that
 //! * `sheet`: title and caption; `page`: a sheet with legends; `grid`: panels in rows; `stack`: panels
-//!   one above the other
+//!   one above the other; `layout`: the choice between a stack and a row
 //! * `panel`: a set of axes, with its `frame`, `lines` (`decimate`: fewer points than pixels) and `bars`;
 //!   `axis` and its `ticks`; `legend`, `colour_bar`
 //! * `palette`, `viridis`, `marker`: how it looks
@@ -64,6 +64,7 @@ mod fit_law;
 mod font;
 mod frame;
 mod grid;
+mod layout;
 mod legend;
 mod lines;
 mod loss_vs_tokens;
@@ -104,6 +105,7 @@ pub use exit_curve::exit_curve;
 pub use exit_histogram::exit_histogram;
 pub use exits::{Criterion, CurvePoint, ExitCurve, ExitSeries};
 pub use fit_law::{PredictedCurve, PredictedPoint, fit_law};
+pub use layout::Layout;
 pub use loss_vs_tokens::loss_vs_tokens;
 pub use lr_schedules::{Correlation, LawLine, ScheduledRun, lr_schedules};
 pub use orbits::orbits;

@@ -2,6 +2,7 @@
 
 use crate::axis::Axis;
 use crate::error::FigureError;
+use crate::layout::Layout;
 use crate::legend::{Entry, Legend};
 use crate::lines::Line;
 use crate::page::Page;
@@ -9,13 +10,10 @@ use crate::palette::{Dash, FRAME, series};
 use crate::picture::Picture;
 use crate::runs::{Logged, by_step};
 use crate::scene::{Scene, Stroke};
-use crate::stack;
 use crate::table::{self, Table};
 
 const NAME: &str = "sparsity";
 const PANELS: usize = 3;
-/// Heights of the frames.
-const HEIGHTS: [f64; PANELS] = [320.0; PANELS];
 
 /// What a run logged of its sparsity.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +33,7 @@ pub struct SparsityRun {
 }
 
 impl SparsityRun {
-    /// Returns the numbers of the panels, from above.
+    /// Returns the numbers of the panels, in their order.
     fn panels(&self) -> [(&'static str, &[Logged]); PANELS] {
         [
             ("sparsity", &self.sparsity),
@@ -45,16 +43,23 @@ impl SparsityRun {
     }
 }
 
-/// Draws three panels, one above the other, over the step on a shared linear axis: the fraction of edges
-/// kept on a log axis, the strength of the regularisation, and the validation cross entropy with each
-/// target as a dashed line. A run has its colour in all of them; events are dotted uprights.
+/// Draws three panels, stacked or side by side, over the step on the same linear axis: the fraction of edges
+/// kept on a log axis, the strength of the regularisation on a linear one, and on another the validation
+/// cross entropy with each target as a dashed line. A run has its colour in all of them; events are dotted
+/// uprights.
 ///
-/// Its table has the columns `run,metric,step,tokens,value,event`; an event's row has no value.
+/// Its table has the columns `run,metric,step,tokens,value,event`, whatever the layout; an event's row has
+/// no value.
 ///
 /// # Errors
 /// [`FigureError::Empty`] without runs, where a run has nothing finite to show in one of the panels, and
 /// where no sparsity is positive.
-pub fn sparsity(runs: &[SparsityRun]) -> Result<Picture, FigureError> {
+pub fn sparsity(runs: &[SparsityRun], layout: Layout) -> Result<Picture, FigureError> {
+    Ok(Picture::new(NAME, draw(runs, layout)?, table(runs)))
+}
+
+/// Returns the axis of steps and those of the panels.
+fn axes(runs: &[SparsityRun]) -> Result<(Axis, [Axis; PANELS]), FigureError> {
     if runs.is_empty() {
         return Err(FigureError::empty(NAME, "no run is given"));
     }
@@ -84,14 +89,11 @@ pub fn sparsity(runs: &[SparsityRun]) -> Result<Picture, FigureError> {
     let Some(x) = Axis::linear("Training Steps", steps.chain([0.0]), 0.0) else {
         return Err(FigureError::empty(NAME, "no step is given"));
     };
-    Ok(Picture::new(
-        NAME,
-        draw(runs, &x, [kept, strength, loss]),
-        table(runs),
-    ))
+    Ok((x, [kept, strength, loss]))
 }
 
-fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
+fn draw(runs: &[SparsityRun], layout: Layout) -> Result<Scene, FigureError> {
+    let (x, axes) = axes(runs)?;
     let mut caption = vec!["Sparsity is the fraction of edges kept (log).".to_owned()];
     caption.extend(axes[0].clamp_note());
     if runs.iter().any(|run| run.target.is_some()) {
@@ -103,9 +105,9 @@ fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
     let named = named.map(|(index, run)| Entry::line(run.name.clone(), stroke(index)));
     let legend = Legend::of_several(named);
     let title = "Sparsity, the strength that brings it about, and its cost";
-    let height = stack::height(&HEIGHTS);
+    let height = layout.height(PANELS);
     let Page { mut scene, body } = Page::new(title, height, &caption, &Legend::default(), &legend);
-    let panels = stack::panels(body, x, &HEIGHTS, axes);
+    let panels = layout.panels(body, &x, axes);
     for (index, panel) in panels.iter().enumerate() {
         for (run, SparsityRun { events, .. }) in runs.iter().enumerate() {
             let colour = if runs.len() == 1 { FRAME } else { series(run) };
@@ -119,13 +121,15 @@ fn draw(runs: &[SparsityRun], x: &Axis, axes: [Axis; PANELS]) -> Scene {
             .enumerate()
             .map(|(run, log)| Line::plain(by_step(log.panels()[index].1), stroke(run)))
             .collect();
-        let targets: Vec<f64> = match index + 1 == PANELS {
-            true => runs.iter().filter_map(|run| run.target).collect(),
-            false => Vec::new(),
-        };
-        panel.plot(&mut scene, &lines, &targets);
+        panel.plot(&mut scene, &lines, &[]);
+        if index + 1 == PANELS {
+            // Over the lines: a settled run would cover its target.
+            for target in runs.iter().filter_map(|run| run.target) {
+                panel.level(&mut scene, target);
+            }
+        }
     }
-    scene
+    Ok(scene)
 }
 
 /// Says what the dotted lines are, each kind of event once, in the order in which they come.
@@ -177,79 +181,4 @@ fn table(runs: &[SparsityRun]) -> Table {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::runs::tests::log;
-
-    fn run(name: &str) -> SparsityRun {
-        SparsityRun {
-            name: name.into(),
-            sparsity: log(&[(0, 1.0), (50, 0.1), (100, 0.01)]),
-            strength: log(&[(1, 0.0), (100, 0.5)]),
-            cross_entropy: log(&[(0, 3.0), (100, 2.5)]),
-            target: Some(2.4),
-            events: vec![(40, "pruning".into()), (60, "pruning".into())],
-        }
-    }
-
-    #[test]
-    fn three_panels_share_the_axis_of_steps() {
-        let svg = sparsity(&[run("a"), run("b")]).expect("a picture").svg();
-        for text in [
-            "Sparsity",
-            "Regularisation Strength",
-            "Validation Cross Entropy",
-            "Training Steps",
-            "a",
-            "b",
-        ] {
-            assert_eq!(svg.matches(&format!(">{text}<")).count(), 1, "{text}");
-        }
-        assert!(svg.contains("Dotted lines are events: pruning (4×)."));
-        assert!(svg.contains("dashed black line is the target"));
-    }
-
-    #[test]
-    fn the_table_holds_numbers_targets_and_events() {
-        let mut run = run("a");
-        run.sparsity.truncate(1);
-        run.strength.truncate(1);
-        run.cross_entropy[1].value = f64::NAN;
-        run.events.truncate(1);
-        let expected = "\
-run,metric,step,tokens,value,event
-a,sparsity,0,0,1.0,
-a,strength,1,512,0.0,
-a,cross_entropy,0,0,3.0,
-a,cross_entropy,100,51200,,
-a,target,,,2.4,
-a,event,40,,,pruning
-";
-        assert_eq!(sparsity(&[run]).expect("a picture").csv(), expected);
-    }
-
-    #[test]
-    fn a_model_without_an_edge_is_drawn_at_the_smallest_fraction_and_told() {
-        let mut run = run("a");
-        run.sparsity = log(&[(0, 1.0), (50, 0.1), (100, 0.0)]);
-        let svg = sparsity(&[run]).expect("a picture").svg();
-        assert!(svg.contains("1 value of Sparsity at or below zero is drawn at the smallest"));
-    }
-
-    #[test]
-    fn what_a_run_lacks_is_told_by_its_name() {
-        let refused = |change: fn(&mut SparsityRun)| {
-            let mut bad = run("b");
-            change(&mut bad);
-            let error = sparsity(&[run("a"), bad]).expect_err("a refusal");
-            error.to_string()
-        };
-        assert!(
-            refused(|b| b.strength.clear()).ends_with("run `b` has no strength that is finite")
-        );
-        let nan = |b: &mut SparsityRun| b.cross_entropy = log(&[(1, f64::NAN)]);
-        assert!(refused(nan).ends_with("run `b` has no cross_entropy that is finite"));
-        let error = sparsity(&[]).expect_err("a refusal");
-        assert!(error.to_string().ends_with("no run is given"), "{error}");
-    }
-}
+mod tests;

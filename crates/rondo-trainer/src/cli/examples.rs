@@ -36,6 +36,7 @@ Example:
 const FIGURE: &str = "\
 Examples:
   trainer figure training-dynamics runs/main runs/baseline --out figures
+  trainer figure sparsity runs/sparse --layout side-by-side --out figures
   trainer figure lr-schedules runs/lr-schedules --out figures";
 
 pub(super) const SCHEDULE: &str = "\

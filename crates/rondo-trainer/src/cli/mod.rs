@@ -14,8 +14,8 @@ use rondo_reference::Element;
 
 pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::reading::{
-    CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureName, GenerateArgs,
-    TraceArgs,
+    CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, FigureName,
+    GenerateArgs, TraceArgs,
 };
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 use crate::device::DeviceKind;

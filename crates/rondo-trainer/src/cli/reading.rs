@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use rondo_figures::Layout;
 use rondo_model::depth::MAX_RECURRENCE;
 use rondo_model::exit::ExitCriterion;
 
@@ -102,6 +103,9 @@ pub(crate) struct FigureArgs {
     /// Draw what this law, of `trainer fit-law --out`, predicts; lr-schedules only.
     #[arg(long, value_name = "FILE")]
     pub(crate) law: Option<PathBuf>,
+    /// Where the panels are placed, stacked by default; sparsity only.
+    #[arg(long, value_enum)]
+    pub(crate) layout: Option<FigureLayout>,
     /// The folder for NAME.svg, NAME.png and NAME.csv.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -128,6 +132,25 @@ pub(crate) enum FigureName {
     Sparsity,
     /// Learning rates, and final loss against their sum.
     LrSchedules,
+}
+
+/// Where the panels of a picture are placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FigureLayout {
+    /// One above the other, over one axis of steps.
+    Stacked,
+    /// In one row, each over its own axis of steps.
+    SideBySide,
+}
+
+impl FigureLayout {
+    /// Returns the layout of the picture.
+    pub(crate) fn layout(self) -> Layout {
+        match self {
+            Self::Stacked => Layout::Stacked,
+            Self::SideBySide => Layout::SideBySide,
+        }
+    }
 }
 
 /// Tokens to run a model on: ids or text.

@@ -1,9 +1,9 @@
 //! `trainer figure`: the pictures of the papers, from the metrics of runs.
 
-use crate::cli::{FigureArgs, FigureName};
+use crate::cli::{FigureArgs, FigureLayout, FigureName};
 use crate::error::{Error, Result};
 use crate::past::PastRun;
-use crate::pictures::runs::draw;
+use crate::pictures::runs::{draw, sparsity};
 use crate::pictures::sweeps::{runs_in, save_schedules};
 use crate::terminal;
 
@@ -11,21 +11,32 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where the runs lack what the picture shows, or a file cannot be written.
+/// Where an option does not belong to the picture, the runs lack what it shows, or a file cannot be written.
 pub(crate) fn command(args: &FigureArgs) -> Result<()> {
+    check_options(args)?;
     let runs = PastRun::open_all(&runs_in(&args.runs)?)?;
-    let law = args.law.as_deref();
     let files = match args.name {
-        FigureName::LrSchedules => save_schedules(&runs, law, &args.out)?,
-        _ if law.is_some() => {
-            return Err(Error::Usage(
-                "--law: only lr-schedules shows what a law predicts".to_owned(),
-            ));
+        FigureName::LrSchedules => save_schedules(&runs, args.law.as_deref(), &args.out)?,
+        FigureName::Sparsity => {
+            let layout = args.layout.map(FigureLayout::layout).unwrap_or_default();
+            sparsity(&runs, layout)?.save(&args.out)?
         }
         name => draw(name, &runs)?.save(&args.out)?,
     };
     for file in files {
         terminal::print(&file.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Refuses the options that belong to another picture, before any run is read.
+fn check_options(args: &FigureArgs) -> Result<()> {
+    let refused = |problem: &str| Err(Error::Usage(problem.to_owned()));
+    if args.law.is_some() && args.name != FigureName::LrSchedules {
+        return refused("--law: only lr-schedules shows what a law predicts");
+    }
+    if args.layout.is_some() && args.name != FigureName::Sparsity {
+        return refused("--layout: only the panels of sparsity can be placed in two ways");
     }
     Ok(())
 }

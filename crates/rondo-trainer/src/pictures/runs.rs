@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use rondo_figures::{
-    DepthAccuracy, DepthCurve, DepthLog, DepthReach, IterationProfile, Logged, Picture, RunLog,
-    SampledDepths, SparsityRun,
+    DepthAccuracy, DepthCurve, DepthLog, DepthReach, IterationProfile, Layout, Logged, Picture,
+    RunLog, SampledDepths, SparsityRun,
 };
 use rondo_metrics::{Event, Kind, Reading, Record};
 
@@ -42,12 +42,19 @@ pub(crate) fn draw(name: FigureName, runs: &[PastRun]) -> Result<Picture> {
         }
         FigureName::PerIteration => rondo_figures::per_iteration(&profiles(runs))?,
         FigureName::DepthPerplexity => rondo_figures::depth_perplexity(&curves(runs))?,
-        FigureName::Sparsity => {
-            let gated: Vec<SparsityRun> = runs.iter().map(gated).collect();
-            rondo_figures::sparsity(&gated)?
-        }
+        FigureName::Sparsity => sparsity(runs, Layout::default())?,
         FigureName::LrSchedules => schedules(runs, None)?.0,
     })
+}
+
+/// Draws edges kept, strength and cross entropy of runs, the panels placed as `layout` says.
+///
+/// # Errors
+///
+/// Where a run has no gates or no controller.
+pub(crate) fn sparsity(runs: &[PastRun], layout: Layout) -> Result<Picture> {
+    let gated: Vec<SparsityRun> = runs.iter().map(gated).collect();
+    Ok(rondo_figures::sparsity(&gated, layout)?)
 }
 
 fn logged(readings: &[Reading]) -> Vec<Logged> {

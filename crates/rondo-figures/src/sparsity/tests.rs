@@ -1,0 +1,224 @@
+//! Gated runs: their axes, both layouts, their table.
+
+use super::*;
+use crate::font;
+use crate::frame::REFERENCE;
+use crate::runs::tests::log;
+use crate::scene::{Area, Item, Text};
+
+const LAYOUTS: [Layout; 2] = [Layout::Stacked, Layout::SideBySide];
+
+fn run(name: &str) -> SparsityRun {
+    SparsityRun {
+        name: name.into(),
+        sparsity: log(&[(0, 1.0), (50, 0.1), (100, 0.01)]),
+        strength: log(&[(1, 0.0), (100, 0.5)]),
+        cross_entropy: log(&[(0, 3.0), (100, 2.5)]),
+        target: Some(2.4),
+        events: vec![(40, "pruning".into()), (60, "pruning".into())],
+    }
+}
+
+/// Returns the rectangle that a text covers: its width, and its height from the baseline up.
+fn covered(text: &Text) -> Area {
+    let (x, y) = text.at;
+    let width = font::width(&text.content, text.size);
+    let start = text.anchor.offset(width);
+    let height = 0.73 * text.size;
+    match text.upward {
+        false => Area {
+            left: x - start,
+            top: y - height,
+            right: x - start + width,
+            bottom: y,
+        },
+        true => Area {
+            left: x - height,
+            top: y + start - width,
+            right: x,
+            bottom: y + start,
+        },
+    }
+}
+
+/// Returns how many lines of the scene look like `stroke`, but for their colour.
+fn strokes(scene: &Scene, width: f64, dash: Dash) -> usize {
+    let alike = |item: &&Item| match item {
+        Item::Stroke(_, stroke) => stroke.dash == dash && (stroke.width - width).abs() < 1e-9,
+        _ => false,
+    };
+    scene.items.iter().filter(alike).count()
+}
+
+#[test]
+fn sparsity_is_logarithmic_and_strength_and_cross_entropy_are_linear() {
+    let (_, [kept, strength, loss]) = axes(&[run("a")]).expect("axes");
+    let middle = |axis: &Axis, low: f64, high: f64| {
+        let share = |value| axis.share(value).expect("a finite value");
+        f64::midpoint(share(low), share(high))
+    };
+    let at = |axis: &Axis, value: f64| axis.share(value).expect("a finite value");
+    assert!((at(&kept, 0.1) - middle(&kept, 0.01, 1.0)).abs() < 1e-9);
+    assert!((at(&strength, 0.25) - middle(&strength, 0.0, 0.5)).abs() < 1e-9);
+    assert!((at(&loss, 2.75) - middle(&loss, 2.5, 3.0)).abs() < 1e-9);
+    // The target of 2.4 lies below every loss, and inside the panel.
+    assert!(at(&loss, 2.4) > 0.0 && at(&loss, 2.4) < at(&loss, 2.5));
+}
+
+#[test]
+fn stacked_panels_share_the_axis_of_steps_and_panels_side_by_side_have_one_each() {
+    for (layout, axes) in [(Layout::Stacked, 1), (Layout::SideBySide, 3)] {
+        let picture = sparsity(&[run("a"), run("b")], layout).expect("a picture");
+        let svg = picture.svg();
+        for (text, times) in [
+            ("Sparsity", 1),
+            ("Regularisation Strength", 1),
+            ("Validation Cross Entropy", 1),
+            ("Training Steps", axes),
+            ("a", 1),
+            ("b", 1),
+        ] {
+            let found = svg.matches(&format!(">{text}<")).count();
+            assert_eq!(found, times, "{layout:?}: {text}");
+        }
+        assert!(svg.contains("Dotted lines are events: pruning (4×)."));
+        assert!(svg.contains("dashed black line is the target"));
+    }
+}
+
+#[test]
+fn every_panel_has_its_frame_and_the_events_and_the_last_one_the_targets() {
+    let runs = [run("a"), run("b")];
+    for layout in LAYOUTS {
+        let scene = draw(&runs, layout).expect("a scene");
+        let frame = |item: &&Item| match item {
+            Item::Stroke(_, stroke) => stroke.colour == FRAME,
+            _ => false,
+        };
+        let frames = scene.items.iter().filter(frame).count();
+        assert_eq!(frames, PANELS, "{layout:?}");
+        // Two events of two runs in three panels, and the target of each run.
+        assert_eq!(strokes(&scene, 1.6, Dash::Dotted), 12, "{layout:?}");
+        let dashed = strokes(&scene, REFERENCE.width, Dash::Dashed);
+        assert_eq!(dashed, 2, "{layout:?}");
+        let last = |wanted: fn(&Stroke) -> bool| {
+            scene.items.iter().rposition(|item| match item {
+                Item::Stroke(_, stroke) => wanted(stroke),
+                _ => false,
+            })
+        };
+        let (target, line) = (
+            last(|stroke| *stroke == REFERENCE),
+            last(|stroke| (stroke.width - 2.6).abs() < 1e-9),
+        );
+        assert!(target > line && line.is_some(), "{layout:?}");
+    }
+}
+
+#[test]
+fn no_text_leaves_the_picture_or_touches_another() {
+    let mut long = run("a-long-name-of-a-run-under-a-controller");
+    long.sparsity = log(&[(0, 1.0), (800, 0.0002), (123_456, 0.00002)]);
+    long.strength = log(&[(1, 0.0), (123_456, 54_321.0)]);
+    for runs in [vec![run("a")], vec![run("a"), run("b"), long]] {
+        for layout in LAYOUTS {
+            let scene = draw(&runs, layout).expect("a scene");
+            let texts: Vec<&Text> = scene
+                .items
+                .iter()
+                .filter_map(|item| match item {
+                    Item::Text(text) => Some(text),
+                    _ => None,
+                })
+                .collect();
+            assert!(texts.len() > 15, "{layout:?}");
+            for (index, text) in texts.iter().enumerate() {
+                let area = covered(text);
+                assert!(
+                    area.left >= 0.0
+                        && area.top >= 0.0
+                        && area.right <= f64::from(scene.width)
+                        && area.bottom + 0.25 * text.size <= f64::from(scene.height),
+                    "{layout:?}: {text:?}"
+                );
+                for other in &texts[..index] {
+                    let near = covered(other);
+                    let apart = area.left >= near.right
+                        || near.left >= area.right
+                        || area.top >= near.bottom
+                        || near.top >= area.bottom;
+                    assert!(apart, "{layout:?}: {text:?} on {other:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_files_are_the_same_each_time_and_the_table_in_both_layouts() {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let files = |layout, folder: &str| {
+        let picture = sparsity(&[run("a"), run("b")], layout).expect("a picture");
+        let files = picture.save(&scratch.path().join(folder)).expect("files");
+        let read = |path| std::fs::read(path).expect("a file");
+        files.iter().map(read).collect::<Vec<Vec<u8>>>()
+    };
+    let (stack, row) = (
+        files(Layout::Stacked, "stack"),
+        files(Layout::SideBySide, "row"),
+    );
+    assert_eq!(stack, files(Layout::Stacked, "stack again"));
+    assert_eq!(row, files(Layout::SideBySide, "row again"));
+    let same: Vec<bool> = stack.iter().zip(&row).map(|(a, b)| a == b).collect();
+    assert_eq!(same, [false, false, true], "svg, png, csv");
+    assert_eq!(Layout::default(), Layout::Stacked);
+}
+
+#[test]
+fn the_table_holds_numbers_targets_and_events() {
+    let mut run = run("a");
+    run.sparsity.truncate(1);
+    run.strength.truncate(1);
+    run.cross_entropy[1].value = f64::NAN;
+    run.events.truncate(1);
+    let expected = "\
+run,metric,step,tokens,value,event
+a,sparsity,0,0,1.0,
+a,strength,1,512,0.0,
+a,cross_entropy,0,0,3.0,
+a,cross_entropy,100,51200,,
+a,target,,,2.4,
+a,event,40,,,pruning
+";
+    for layout in LAYOUTS {
+        let picture = sparsity(std::slice::from_ref(&run), layout).expect("a picture");
+        assert_eq!(picture.csv(), expected);
+    }
+}
+
+#[test]
+fn a_model_without_an_edge_is_drawn_at_the_smallest_fraction_and_told() {
+    let mut run = run("a");
+    run.sparsity = log(&[(0, 1.0), (50, 0.1), (100, 0.0)]);
+    let svg = sparsity(&[run], Layout::SideBySide)
+        .expect("a picture")
+        .svg();
+    assert!(svg.contains("1 value of Sparsity at or below zero is drawn at the smallest"));
+}
+
+#[test]
+fn what_a_run_lacks_is_told_by_its_name() {
+    let refused = |change: fn(&mut SparsityRun)| {
+        let mut bad = run("b");
+        change(&mut bad);
+        let error = sparsity(&[run("a"), bad], Layout::Stacked).expect_err("a refusal");
+        error.to_string()
+    };
+    assert!(refused(|b| b.strength.clear()).ends_with("run `b` has no strength that is finite"));
+    let nan = |b: &mut SparsityRun| b.cross_entropy = log(&[(1, f64::NAN)]);
+    assert!(refused(nan).ends_with("run `b` has no cross_entropy that is finite"));
+    for layout in LAYOUTS {
+        let error = sparsity(&[], layout).expect_err("a refusal");
+        assert!(error.to_string().ends_with("no run is given"), "{error}");
+    }
+}
