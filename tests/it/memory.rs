@@ -2,9 +2,7 @@
 
 use std::process::Command;
 
-use crate::harness::{
-    Ended, assert_ok, ended, refused, root, scratch, smoke, smoke_args, smoke_with,
-};
+use crate::harness::{Ended, assert_ok, ended, refused, root, scratch, smoke_args, smoke_with};
 
 /// A run of more than a tebibyte; its weights fit anywhere.
 const BEYOND: [&str; 4] = [
@@ -129,7 +127,7 @@ fn an_evaluation_without_memory_is_one_line_and_exit_code_6() {
     let dir = scratch();
     let run = dir.path().join("run");
     // One evaluation batch of 640,000 tokens needs more than a GiB, whatever the size of the program.
-    assert_ok(&smoke(&run, &["eval.batch=20000"]));
+    assert_ok(&smoke_with(&run, &["eval.batch=20000"]));
     let text = dir.path().join("long.txt");
     std::fs::write(&text, "word ".repeat(400_000)).expect("writable");
     let args = [
@@ -143,5 +141,10 @@ fn an_evaluation_without_memory_is_one_line_and_exit_code_6() {
     .map(str::to_owned);
     let found = limited(500_000, args);
     refused(&found, 6, &["not enough memory"]);
-    assert_eq!(found.stderr.lines().count(), 1, "{found:?}");
+    let lines: Vec<&str> = found.stderr.lines().collect();
+    let [progress, error] = lines[..] else {
+        panic!("its progress and one line: {found:?}")
+    };
+    assert!(progress.starts_with("evaluating: "), "{found:?}");
+    assert!(error.starts_with("error: not enough memory"), "{found:?}");
 }
