@@ -14,7 +14,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `names` | the name, shape and transposition of each parameter |
+//! | [`names`](Counterpart) | the name, shape and transposition of each parameter |
 //! | `keys` | what each key of `config.json` means, and which values it may have |
 //! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | [`special`](SpecialTokens) | where a text begins and generation stops |
@@ -50,5 +50,6 @@ pub use element::Element;
 pub use error::ReferenceError;
 pub use export::{Export, plain};
 pub use import::Import;
+pub use names::{Counterpart, counterpart};
 pub use special::{Ids, SpecialTokens};
 pub use vanished::Vanished;

@@ -82,7 +82,7 @@ pub(crate) enum Command {
     /// List the devices that this build can reach.
     #[command(after_help = examples::DEVICES)]
     Devices(JsonArg),
-    /// Compare a device with flex on a small training run.
+    /// Compare a device with flex on a small training run, or with the reference's values.
     #[command(after_help = examples::SELFTEST)]
     Selftest(SelftestArgs),
     /// Say what each metric and event in a run's metrics.jsonl means.

@@ -1,0 +1,32 @@
+//! `trainer selftest`: the chosen device against flex on a small training run, or against values of the reference
+//! implementation.
+
+mod golden;
+mod training;
+
+use crate::cli::SelftestArgs;
+use crate::device;
+use crate::error::{Error, Result};
+
+/// Checks the device.
+///
+/// # Errors
+///
+/// Where the device is not there, fails or computes other values, or the golden folder is not whole.
+pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
+    let (listed, why) = device::choose_kind(args.device)?;
+    let (passed, other) = match &args.golden {
+        None => (training::agrees(args, &listed, &why)?, "losses than flex"),
+        Some(dir) => (
+            golden::agrees(dir, args.json, &listed, &why)?,
+            "values than the reference",
+        ),
+    };
+    if passed {
+        return Ok(());
+    }
+    Err(Error::Device(format!(
+        "{} computes other {other}; do not train on it",
+        listed.label()
+    )))
+}
