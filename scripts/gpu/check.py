@@ -28,7 +28,7 @@ import tomllib
 from pathlib import Path
 
 # Which executable has which device.
-BUILDS = {"cuda": "cuda", "wgpu": "cuda", "vulkan": "vulkan"}
+BUILDS = {"cuda": "native", "vulkan": "native", "wgpu": "wgpu"}
 # Configurations whose step is timed; the second needs the size of its vocabulary, which its data would tell.
 SHAPES = {
     "bench": ["configs/bench.toml"],
@@ -118,8 +118,6 @@ class Check:
                 shutil.copyfileobj(source, sink)
             target.chmod(0o755)
             self.trainers[build] = target
-        # A build of wgpu alone stands for the one with CUDA.
-        self.trainers.setdefault("cuda", self.trainers.get("wgpu"))
         libraries = []
         toolkit = next((p for p in map(Path, self.toolkits()) if (p / "include/cuda_bf16.h").exists()), None)
         if toolkit:
@@ -142,7 +140,7 @@ class Check:
         self.record("unpack", {
             "rc": 0, "seconds": round(time.monotonic() - begun, 2),
             "result": {
-                "trainers": {k: str(v) for k, v in self.trainers.items() if v},
+                "trainers": {build: str(path) for build, path in self.trainers.items()},
                 "CUDA_PATH": self.env.get("CUDA_PATH"), "LD_LIBRARY_PATH": self.env["LD_LIBRARY_PATH"],
                 "icds": [str(p) for p in icds], "VK_DRIVER_FILES": self.env.get("VK_DRIVER_FILES"),
             },
@@ -176,8 +174,7 @@ class Check:
 
     def devices(self):
         for build, trainer in self.trainers.items():
-            if trainer:
-                self.run(f"devices.{build}", [trainer, "devices", "--json"], 30, json.loads)
+            self.run(f"devices.{build}", [trainer, "devices", "--json"], 30, json.loads)
 
     def selftest(self):
         for device, trainer in self.on_each_device():
@@ -208,7 +205,7 @@ class Check:
 
     def peer_flags(self, config):
         """The sizes of a configuration as the flags of the peer."""
-        trainer = next(filter(None, self.trainers.values()))
+        trainer = next(iter(self.trainers.values()))
         command = [trainer, "--config", *config, "--print-config"]
         text = subprocess.run(command, cwd=self.kit, capture_output=True, text=True, check=True).stdout
         config = tomllib.loads(text)

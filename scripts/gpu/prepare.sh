@@ -2,24 +2,25 @@
 # Makes the kit that scripts/gpu_check.sh needs on a machine that has a GPU and nothing else: compressed executables,
 # prepared tokens, golden values, configurations, the scripts, and Debian's Vulkan loader.
 #
-#   scripts/gpu/prepare.sh KIT [--builds cuda,vulkan] [--max-bytes 20000000] [--corpus PATH]
+#   scripts/gpu/prepare.sh KIT [--builds wgpu,native] [--max-bytes 20000000] [--corpus PATH]
 #
 # KIT is replaced. Two builds, since one with SPIR-V takes that path on every Vulkan adapter:
 #
-#   cuda     CUDA, and wgpu by WGSL; set CUDARC_CUDA_VERSION (13000 for CUDA 13.0) where nvcc is not installed
-#   vulkan   Vulkan by SPIR-V
-#   wgpu     the default build alone, to try the scripts on a software driver
+#   wgpu     the default build: WGSL, without tuning
+#   native   CUDA, and Vulkan by SPIR-V, with fusion and tuning; set CUDARC_CUDA_VERSION (13000 for CUDA 13.0) where
+#            nvcc is not installed
 #
-# Each is built in target/gpu/BUILD, which takes as long as a first build. CORPUS is what cargo has fetched by default.
+# The second is built in target/native, which takes as long as a first build. PATH is a file, folder or glob of
+# text; the Rust sources that cargo has fetched by default.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 usage() {
-  sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 
-builds=cuda,vulkan max_bytes=20000000 corpus=${CARGO_HOME:-$HOME/.cargo}/registry/src
+builds=wgpu,native max_bytes=20000000 corpus="${CARGO_HOME:-$HOME/.cargo}/registry/src/*/*/src/**/*.rs"
 [ $# -ge 1 ] && [ "${1#-}" = "$1" ] || usage
 kit=$1
 shift
@@ -37,13 +38,12 @@ done
 rm -rf "$kit"
 mkdir -p "$kit/bin" "$kit/loaders"
 for build in ${builds//,/ }; do
+  target=${CARGO_TARGET_DIR:-target}
   case $build in
-    cuda) features=wgpu,cuda ;;
-    vulkan) features=vulkan ;;
     wgpu) features=wgpu ;;
+    native) features=cuda,vulkan target=$target/native ;;
     *) usage ;;
   esac
-  target=${RONDO_GPU_TARGET:-${CARGO_TARGET_DIR:-target}/gpu}/$build
   cargo build --release --no-default-features --features "$features" --target-dir "$target"
   trainer=$target/release/trainer
   xz -T 0 -2 -c "$trainer" >"$kit/bin/trainer-$build.xz"
