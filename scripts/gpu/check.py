@@ -29,10 +29,10 @@ from pathlib import Path
 
 # Which executable has which device.
 BUILDS = {"cuda": "native", "vulkan": "native", "wgpu": "wgpu"}
-# Configurations whose step is timed; the second needs the size of its vocabulary, which its data would tell.
+# Configurations whose step is timed; the first needs the size of its vocabulary, which its data would tell.
 SHAPES = {
-    "bench": ["configs/bench.toml"],
     "gpu-main": ["configs/gpu/main.toml", "--set", "model.vocab_size=8192"],
+    "bench": ["configs/bench.toml"],
     "gpu": ["configs/bench-gpu.toml"],
 }
 QUICK_SHAPES = {"smoke": ["configs/bench-small.toml", "--set", "train.batch=2", "--set", "train.seq=16"]}
@@ -192,7 +192,7 @@ class Check:
             for pair in range(1, self.options.pairs + 1):
                 for device, trainer in self.on_each_device():
                     command = [trainer, "bench", "--config", *config, "--device", device, "--json", *self.rounds()]
-                    self.run(f"bench.{shape}.{device}.{pair}", command, 90, json.loads)
+                    self.run(f"bench.{shape}.{device}.{pair}", command, 75, json.loads)
                 for mode in self.options.torch:
                     command = [sys.executable, "scripts/torch_peer.py", *self.peer_flags(config), "--mode", mode]
                     if mode.startswith("compile"):
