@@ -118,6 +118,7 @@ class Check:
                 shutil.copyfileobj(source, sink)
             target.chmod(0o755)
             self.trainers[build] = target
+        subprocess.run(["tar", "xJf", self.kit / "tokens.tar.xz", "-C", self.work], check=False)
         libraries = []
         toolkit = next((p for p in map(Path, self.toolkits()) if (p / "include/cuda_bf16.h").exists()), None)
         if toolkit:
@@ -230,7 +231,7 @@ class Check:
             for name in TRIO:
                 run = self.work / f"{device}-{name}"
                 shutil.rmtree(run, ignore_errors=True)
-                tokens = f'data={{kind="prepared",path="{self.kit / "tokens"}"}}'
+                tokens = f'data={{kind="prepared",path="{self.work / "tokens"}"}}'
                 steps = 4 if self.options.quick else 400
                 keys = [tokens, f"train.steps={steps}", f"eval.every={max(steps // 4, 1)}", "checkpoint.every=400"]
                 if self.options.quick:

@@ -2,7 +2,7 @@
 # Makes the kit that scripts/gpu_check.sh needs on a machine that has a GPU and nothing else: compressed executables,
 # prepared tokens, golden values, configurations, the scripts, and Debian's Vulkan loader.
 #
-#   scripts/gpu/prepare.sh KIT [--builds wgpu,native] [--max-bytes 20000000] [--corpus PATH]
+#   scripts/gpu/prepare.sh KIT [--builds wgpu,native] [--max-bytes 13000000] [--corpus PATH]
 #
 # KIT is replaced. Two builds, since one with SPIR-V takes that path on every Vulkan adapter:
 #
@@ -20,7 +20,7 @@ usage() {
   exit 2
 }
 
-builds=wgpu,native max_bytes=20000000 corpus="${CARGO_HOME:-$HOME/.cargo}/registry/src/*/*/src/**/*.rs"
+builds=wgpu,native max_bytes=13000000 corpus="${CARGO_HOME:-$HOME/.cargo}/registry/src/*/*/src/**/*.rs"
 [ $# -ge 1 ] && [ "${1#-}" = "$1" ] || usage
 kit=$1
 shift
@@ -46,10 +46,12 @@ for build in ${builds//,/ }; do
   esac
   cargo build --release --no-default-features --features "$features" --target-dir "$target"
   trainer=$target/release/trainer
-  xz -T 0 -2 -c "$trainer" >"$kit/bin/trainer-$build.xz"
+  xz -9 -c "$trainer" >"$kit/bin/trainer-$build.xz"
 done
 
 "$trainer" prepare "$corpus" --vocab-size 8192 --max-bytes "$max_bytes" --out "$kit/tokens"
+tar cJf "$kit/tokens.tar.xz" -C "$kit" tokens
+rm -r "$kit/tokens"
 cp -r configs scripts "$kit"
 cp -r tests/golden/raven-tiny "$kit/golden"
 if command -v apt-get >/dev/null; then
