@@ -6,7 +6,7 @@
 //! has one row for each parameter and [`Group::of`] is a total function of a row.
 //!
 //! In reading order: `config` (which rule), `adamw`, `raven_adam`, `muon` (the rules), `in_place` (a rule in the
-//! memory of its parameter), `clip` (how much of an update goes through).
+//! memory of its parameter), `clip` (how much of an update goes through), `sum` (of a long vector).
 
 mod adamw;
 mod clip;
@@ -14,6 +14,7 @@ mod config;
 mod in_place;
 mod muon;
 mod raven_adam;
+mod sum;
 
 pub(crate) use self::clip::{Gate, global_norm};
 pub(crate) use self::config::OptimizerConfig;
