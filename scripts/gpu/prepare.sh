@@ -55,7 +55,8 @@ rm -r "$kit/tokens"
 cp -r configs scripts "$kit"
 cp -r tests/golden/raven-tiny "$kit/golden"
 if command -v apt-get >/dev/null; then
-  (cd "$kit/loaders" && apt-get download -qq libvulkan1) ||
-    echo "warning: no libvulkan1; the other machine must have a Vulkan loader" >&2
+  # NVIDIA's Vulkan driver needs the dispatch libraries of OpenGL, too.
+  (cd "$kit/loaders" && apt-get download -qq libvulkan1 libegl1 libgl1 libgles2 libglvnd0 libglx0 libopengl0) ||
+    echo "warning: no Vulkan loader; the other machine must have one" >&2
 fi
 du -sh "$kit"
