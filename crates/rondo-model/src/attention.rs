@@ -101,7 +101,7 @@ impl Attention {
         self.gate.is_some()
     }
 
-    /// Applies the layer with its norms and its residual connection; returns what its gates saw besides,
+    /// Applies the layer with its norms and its residual connection. Also returns what its gates saw,
     /// where it has any.
     ///
     /// # Shapes
@@ -131,7 +131,8 @@ impl Attention {
         ops::gated_sublayer(x, norms, self.precision, branch, composed)
     }
 
-    /// Attends every position to itself and those before it; returns what its gates saw besides.
+    /// Attends every position to itself and those before it. Also returns what its gates saw, where it has
+    /// any.
     ///
     /// # Shapes
     ///
@@ -176,8 +177,8 @@ impl Attention {
         }
     }
 
-    /// Attends new positions to themselves and to those of `past`; returns the keys and values of
-    /// all of them besides, and not what its gates saw.
+    /// Attends new positions to themselves and to those of `past`. Also returns the keys and values of all
+    /// of them; what its gates saw is left out.
     ///
     /// # Shapes
     ///

@@ -56,7 +56,7 @@ impl Block {
         self.attention.has_gates()
     }
 
-    /// Applies the layer; returns what its gates saw besides, where it has any.
+    /// Applies the layer. Also returns what its gates saw, where it has any.
     ///
     /// # Shapes
     ///
@@ -71,7 +71,7 @@ impl Block {
         (self.feed(x), open)
     }
 
-    /// Applies the first sublayer, attention; returns what its gates saw besides, where it has any.
+    /// Applies the first sublayer, attention. Also returns what its gates saw, where it has any.
     ///
     /// # Shapes
     ///

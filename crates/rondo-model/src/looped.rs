@@ -222,8 +222,8 @@ impl LoopedTransformer {
         }
     }
 
-    /// Applies the shared norm, the coda and the shared norm again to the state after `depth` iterations; returns
-    /// what the gates of the coda saw besides.
+    /// Applies the shared norm, the coda and the shared norm again to the state after `depth` iterations. Also
+    /// returns what the gates of the coda saw.
     fn read_out(&self, latent: Tensor<3>, depth: usize, pass: Shared<'_>) -> (Readout, Vec<Seen>) {
         let state = self.norm.forward(latent.clone());
         let at = |layer| At::Coda { layer, depth };

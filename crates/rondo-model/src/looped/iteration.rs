@@ -1,4 +1,4 @@
-//! One iteration: the injection and the core's layers, told which iteration it is.
+//! One iteration: the injection and the core's layers. They are told its number.
 
 use burn::tensor::Tensor;
 
@@ -45,14 +45,14 @@ impl<'a> Core<'a> {
     }
 }
 
-/// What the gates saw is left out.
+/// Leaves out what the gates saw.
 impl Iterate for Core<'_> {
     fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3> {
         self.apply(iteration, state).0
     }
 }
 
-/// A core, and what its gates saw.
+/// A core with the record of what the gates of its pass saw.
 pub(super) struct Recorded<'a> {
     core: Core<'a>,
     pub(super) record: Record,

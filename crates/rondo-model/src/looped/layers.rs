@@ -1,4 +1,4 @@
-//! The layers of a stack in turn, each told where in the pass it is applied.
+//! The layers of a stack in turn. Each is told where in the pass it is applied.
 
 use burn::tensor::Tensor;
 
@@ -7,8 +7,8 @@ use crate::gates::Seen;
 use crate::layer::At;
 use crate::pass::Shared;
 
-/// Applies layers in turn; `at` says where the pass is at each of them. Returns what their gates saw
-/// besides, and allocates nothing for it where they have none.
+/// Applies layers in turn; `at` says where in the pass each of them is applied. Also returns what their gates
+/// saw: an empty list, which allocates nothing, where they have none.
 ///
 /// # Shapes
 ///

@@ -18,7 +18,7 @@ pub struct GatedEdges {
 
 /// Causal attention through gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`, and A the open
 /// edges with the gradient of σ(g + ℓ) straight through; `rondo_kernels::attention` has the
-/// definitions, and draws the same noise. Returns how open the gates were besides.
+/// definitions, and draws the same noise. Also returns how open the gates were.
 ///
 /// # Shapes
 ///

@@ -121,8 +121,7 @@ pub fn sublayer(
     gated_sublayer(x, norms, precision, branch, |x| (composed(x), None)).0
 }
 
-/// [`sublayer`], and what its gates saw where it has any; `composed` returns that of the branch made of
-/// Burn operations.
+/// As [`sublayer`]. Also returns what its gates saw, where it has any.
 ///
 /// # Shapes
 ///
@@ -141,7 +140,7 @@ pub fn gated_sublayer(
     }
 }
 
-/// Applies norms and residual connection around any branch; returns what the branch gives besides.
+/// Applies norms and residual connection around any branch. Also returns the second part of what the branch gives.
 ///
 /// # Shapes
 ///
@@ -179,10 +178,10 @@ fn join<B>(
         Some(norm) => normalise(norm, x),
         None => x,
     };
-    let (y, besides) = branch(norm(norms.before, x.clone()));
+    let (y, second) = branch(norm(norms.before, x.clone()));
     let y = match norms.kind {
         BlockKind::BranchSandwich => x + norm(norms.after, y),
         BlockKind::Sandwich | BlockKind::PreNorm | BlockKind::PostNorm => norm(norms.after, x + y),
     };
-    (y, besides)
+    (y, second)
 }

@@ -14,7 +14,7 @@ use crate::config::BlockKind;
 use crate::gates::{OpenEdges, Opening};
 use crate::ops::node::{self, Function, Output, Values};
 
-/// Applies a sublayer to a tensor on flex; returns what its gates saw besides, where it has any.
+/// Applies a sublayer to a tensor on flex. Also returns what its gates saw, where it has any.
 pub(super) fn apply(
     x: Tensor<3>,
     norms: Norms,
