@@ -4,6 +4,7 @@ use rondo_schedule::Report;
 use serde::{Deserialize, Serialize};
 
 use crate::depth::RecurrenceConfig;
+use crate::layer::Stack;
 use crate::sparsity::SparsityConfig;
 
 /// The shape and structure of a recurrent-depth transformer.
@@ -212,6 +213,13 @@ impl ModelConfig {
     pub fn vocab(&self) -> usize {
         self.vocab_size
             .expect("the vocabulary size is resolved before a model is built")
+    }
+
+    /// Returns the gates of the layers of `stack`, where these have any.
+    pub fn gates_of(&self, stack: Stack) -> Option<&SparsityConfig> {
+        self.sparsity
+            .as_ref()
+            .filter(|sparsity| sparsity.has_gates(stack))
     }
 
     /// Returns γ, the factor on token embeddings.

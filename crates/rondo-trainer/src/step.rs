@@ -7,10 +7,11 @@ use rondo_checkpoint::Checkpoint;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
+use rondo_model::gates::Density;
 use rondo_model::init::{Weights, table};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::schedule::RateSum;
-use rondo_model::sparsity::{Density, Sparsity};
+use rondo_model::sparsity::Sparsity;
 use rondo_model::telemetry::Reading;
 
 use crate::config::RunConfig;
@@ -269,7 +270,7 @@ impl Learner {
         let (steps, rest) = values.split_at(2 * unread.len());
         let (of_gates, rest) = rest.split_at(2 * densities.len());
         let of_gates: Vec<f64> = of_gates.iter().map(|value| f64::from(*value)).collect();
-        let at: Vec<_> = densities.iter().map(Density::at).collect();
+        let at: Vec<_> = densities.iter().map(|density| density.at).collect();
         if !self.looks_first() {
             skipped.extend(self.judge(&unread, steps)?);
         }

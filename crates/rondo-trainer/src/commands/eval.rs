@@ -93,7 +93,7 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
 fn sparsity_json(sparsity: &Sparsity) -> serde_json::Value {
     let by_layer = sparsity.by_layer.iter();
     let layers: serde_json::Map<_, _> = by_layer
-        .map(|(place, kept)| (place.name(), json!(kept)))
+        .map(|(layer, kept)| (layer.name(), json!(kept)))
         .collect();
     json!({
         "kept": sparsity.kept,

@@ -1,22 +1,23 @@
 //! Loss, perplexity and accuracy over recurrence depth, and under adaptive exits.
 
 pub(crate) mod exits;
+mod gates;
 pub(crate) mod tables;
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rondo_data::Batch;
 use rondo_model::config::ModelConfig;
-use rondo_model::looped::LoopedTransformer;
+use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_losses;
 use rondo_model::pass::Pass;
-use rondo_model::sparsity::{Density, GatePlace, Sparsity, Stack};
+use rondo_model::sparsity::Sparsity;
 use serde::Serialize;
 
 use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
+use self::gates::{GateSums, up_to};
 use crate::batches::DeviceBatch;
 use crate::error::Result;
 use crate::states::InitialStates;
@@ -84,51 +85,6 @@ struct Sums {
     depths: Vec<DepthSums>,
     exits: Vec<ExitSums>,
     gates: GateSums,
-}
-
-/// Keeps what a pass to the mean depth alone would have left behind; `log` has the coda once for each of
-/// the depths `visited`, which rise from the shallowest.
-fn of_the_mean(mut log: Vec<Density>, visited: &[usize], mean: usize) -> Vec<Density> {
-    let depths: BTreeSet<usize> = visited.iter().copied().collect();
-    let wanted = depths.range(..=mean).count().saturating_sub(1);
-    let mut codas: BTreeMap<GatePlace, usize> = BTreeMap::new();
-    log.retain(|density| match density.place.stack {
-        Stack::Coda => {
-            let visits = codas.entry(density.place).or_default();
-            *visits += 1;
-            *visits == wanted + 1
-        }
-        Stack::Prelude | Stack::Core => density.iteration <= mean,
-    });
-    log
-}
-
-/// Open edges, summed over batches.
-#[derive(Debug, Default)]
-struct GateSums {
-    at: Vec<(GatePlace, usize)>,
-    values: Vec<f64>,
-    /// Edges of one head and layer.
-    edges: f64,
-}
-
-impl GateSums {
-    /// Adds the shares of a batch `[batch, seq]`, each times the batch's causal edges: batches may
-    /// differ in rows and in length.
-    fn add(&mut self, log: &[Density], values: &[f32], [batch, seq]: [usize; 2]) {
-        let edges = (batch * seq * (seq + 1) / 2) as f64;
-        self.edges += edges;
-        self.at = log.iter().map(Density::at).collect();
-        self.values.resize(values.len(), 0.0);
-        let sums = self.values.iter_mut().zip(values);
-        sums.for_each(|(sum, value)| *sum += f64::from(*value) * edges);
-    }
-
-    /// Returns the means over all edges.
-    fn result(mut self, recurrence: usize) -> Option<Sparsity> {
-        self.values.iter_mut().for_each(|sum| *sum /= self.edges);
-        Sparsity::new(&self.at, &self.values, recurrence)
-    }
 }
 
 /// Sums over batches at one depth.
@@ -223,7 +179,7 @@ impl Evaluation<'_> {
         }
         let mut gathered = Vec::with_capacity(2 * depths.len());
         let inputs = on_device.inputs.clone();
-        model.forward_at_depths(inputs, state, &pass, &visited, |depth, readout| {
+        let visit = |depth: usize, readout: Readout| {
             let hidden = &readout.hidden;
             let targets = on_device.targets.clone();
             let exiting = !tallies.is_empty() && depth <= self.max_iterations;
@@ -248,13 +204,14 @@ impl Evaluation<'_> {
                 let last = depth == self.max_iterations;
                 tallies.iter_mut().for_each(|tally| tally.add(&seen, last));
             }
-        });
+        };
+        let densities = model.forward_at_depths(inputs, state, &pass, &visited, visit);
+        let densities = up_to(densities, self.mean(), &visited);
         gathered.extend(tallies.into_iter().map(ExitTally::values));
-        let log = of_the_mean(pass.gates.into_log(), &visited, self.mean());
-        gathered.extend(log.iter().map(|density| density.values.clone()));
+        gathered.extend(densities.iter().map(|density| density.values.clone()));
         let values = read(Tensor::cat(gathered, 0))?;
-        let (values, of_gates) = values.split_at(values.len() - 2 * log.len());
-        sums.gates.add(&log, of_gates, shape);
+        let (values, of_gates) = values.split_at(values.len() - 2 * densities.len());
+        sums.gates.add(&densities, of_gates, shape);
         let width = if self.task { 1 + batch.seq } else { 1 };
         let (of_depths, mut of_exits) = values.split_at(width * depths.len());
         for (sums, values) in sums.depths.iter_mut().zip(of_depths.chunks(width)) {

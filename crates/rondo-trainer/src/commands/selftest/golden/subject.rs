@@ -1,6 +1,7 @@
 //! The golden model, on the host and on a device.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -66,8 +67,8 @@ impl Golden {
     /// Puts model and inputs onto a device.
     pub(super) fn on(&self, device: &Device) -> Subject<'_> {
         let config = &self.config;
-        let values = |row: &ParameterSpec| self.weights[&row.name].clone();
-        let weights = Weights::given(config, device, values);
+        let values = |row: &ParameterSpec| Ok::<_, Infallible>(self.weights[&row.name].clone());
+        let Ok(weights) = Weights::given(config, device, values);
         let ids = |ids: &[i32]| {
             let data = TensorData::new(ids.to_vec(), self.shape);
             Tensor::from_data(data, device)
