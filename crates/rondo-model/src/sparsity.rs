@@ -9,8 +9,8 @@
 use std::cell::{Cell, RefCell};
 
 use burn::tensor::{Device, Tensor};
+use rondo_config::Report;
 use rondo_kernels::attention::mixed_bits;
-use rondo_schedule::Report;
 use serde::{Deserialize, Serialize};
 
 /// `[model.sparsity]`: which layers have gates, and how they start.

@@ -47,6 +47,3 @@ pub use rate_sum::RateSum;
 pub use schedule::Schedule;
 pub use shape::Shape;
 pub use warnings::seam_warning;
-
-/// Receives one violation: the key path below the section and what is wrong with it.
-pub type Report<'a> = &'a mut dyn FnMut(&str, String);
