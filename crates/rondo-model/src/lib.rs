@@ -21,7 +21,6 @@
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`gradients`] | the gradient of every parameter, in table order |
-//! | [`schedule`] | the learning rate and the curricula, pure functions of the step; a crate of its own |
 //! | [`telemetry`] | correlations, residuals and norms of a trace |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
 //! | [`exit`] | when another iteration is not worth taking |
@@ -30,7 +29,7 @@
 //!
 //! Any module may read [`config`]. The model knows its loop and its parts; the parts know [`pass`],
 //! [`init`] and [`ops`], and not what they are parts of: a block does not know that it is looped,
-//! the loop does not know what a block contains. The crate knows no clock, no file, no environment,
+//! the loop does not know what a block contains. The crate knows no learning rate, no clock, no file, no environment,
 //! no log and no ambient randomness: the same inputs give the same outputs.
 
 pub mod attention;
@@ -53,5 +52,3 @@ pub mod seed;
 pub mod sparsity;
 pub mod state;
 pub mod telemetry;
-
-pub use rondo_schedule as schedule;

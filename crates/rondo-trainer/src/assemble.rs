@@ -6,7 +6,7 @@ use std::path::Path;
 use rondo_data::{DataConfig, PreparePhase, PrepareProgress, Source};
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 
 use crate::config::RunConfig;
 use crate::device::{self, Listed};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rondo_config::{Document, to_toml};
 use rondo_data::{DataConfig, Source};
 use rondo_metrics::Mode;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 use rondo_sweep::{Planned, SweepDir, SweepFile};
 use serde::Deserialize;
 use serde::de::IgnoredAny;

@@ -3,7 +3,7 @@
 use rondo_checkpoint::Checkpoint;
 use rondo_control::ControllerState;
 use rondo_data::{CorpusIdentity, CurriculumState};
-use rondo_model::schedule::RateSum;
+use rondo_schedule::RateSum;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

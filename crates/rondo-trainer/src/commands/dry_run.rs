@@ -8,7 +8,7 @@ use rondo_metrics::format::{bytes, duration, significant, thousands};
 use rondo_model::census::Census;
 use rondo_model::depth::Draw;
 use rondo_model::init::Part;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 use serde_json::{Map, Value, json};
 
 use crate::assemble::open_source;

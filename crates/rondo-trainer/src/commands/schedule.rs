@@ -3,7 +3,7 @@
 use rondo_figures::{PlannedStep, schedule};
 use rondo_metrics::Table;
 use rondo_metrics::format::{learning_rate, significant, thousands};
-use rondo_model::schedule::{RateSum, Run};
+use rondo_schedule::{RateSum, Run};
 use serde_json::{Value, json};
 
 use crate::cli::ScheduleArgs;

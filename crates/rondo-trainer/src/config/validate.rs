@@ -3,7 +3,7 @@
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, section};
 use rondo_model::depth::MAX_RECURRENCE;
-use rondo_model::schedule::Length;
+use rondo_schedule::Length;
 
 use super::{Clip, RunConfig};
 

@@ -2,7 +2,7 @@
 
 use rondo_config::Report;
 use rondo_config::report::section;
-use rondo_model::schedule::{Run, seam_warning};
+use rondo_schedule::{Run, seam_warning};
 
 use super::RunConfig;
 use crate::plan::rates;

@@ -4,7 +4,7 @@ use rondo_control::Constraint;
 use rondo_data::{Batch, Source};
 use rondo_metrics::{Event, Fanout, Progress, Record, Sink};
 use rondo_model::census::Census;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 
 use super::clock::Clock;
 use super::control::Control;

@@ -8,7 +8,7 @@ use rondo_control::ControllerState;
 use rondo_data::{CorpusIdentity, Source};
 use rondo_metrics::{Background, Fanout, History, JsonlSink, Sink, TensorboardSink};
 use rondo_model::looped::LoopedTransformer;
-use rondo_model::schedule::{RateSum, Run};
+use rondo_schedule::{RateSum, Run};
 
 use super::control::Control;
 use super::last::Last;

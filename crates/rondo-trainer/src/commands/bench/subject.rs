@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::Module;
 use rondo_model::depth::{Draw, Unroll};
 use rondo_model::pass::Pass;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 
 use super::samples::Samples;
 use crate::batches::DeviceBatch;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rondo_metrics::format::{duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 use rondo_sweep::Planned;
 use serde_json::{Map, Value, json};
 

@@ -7,9 +7,9 @@ use rondo_data::{Batch, IGNORE};
 use rondo_model::config::LayersConfig;
 use rondo_model::depth::DepthSampler;
 use rondo_model::pass::Pass;
-use rondo_model::schedule::{Length, Run, Shape};
 use rondo_model::seed::{Stream, generator};
 use rondo_model::sparsity::SparsityConfig;
+use rondo_schedule::{Length, Run, Shape};
 
 use super::Control;
 use crate::config::RunConfig;
