@@ -1,7 +1,9 @@
 //! The controller of the gates' penalty in a run.
 
-use rondo_control::{Constraint, ControlConfig, Controller, ControllerReading, ControllerState};
 use rondo_metrics::{Record, RecordError};
+use rondo_schedule::control::{
+    Constraint, ControlConfig, Controller, ControllerReading, ControllerState,
+};
 
 use crate::error::{Error, Result};
 use crate::past::PastRun;

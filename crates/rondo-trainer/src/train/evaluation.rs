@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use rondo_control::Constraint;
 use rondo_data::Source;
+use rondo_schedule::control::Constraint;
 
 use super::control::Control;
 use super::session::{Session, interrupted};

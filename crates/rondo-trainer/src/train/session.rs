@@ -1,10 +1,10 @@
 //! A run in progress: the loop, and what it logs and tells.
 
-use rondo_control::Constraint;
 use rondo_data::{Batch, Source};
 use rondo_metrics::{Event, Fanout, Progress, Record, Sink};
 use rondo_model::census::Census;
 use rondo_schedule::Run;
+use rondo_schedule::control::Constraint;
 
 use super::clock::Clock;
 use super::control::Control;

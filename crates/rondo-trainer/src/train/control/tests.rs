@@ -2,13 +2,13 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
-use rondo_control::{Constraint, ControlConfig, Target, target::Absolute};
 use rondo_data::{Batch, IGNORE};
 use rondo_model::config::LayersConfig;
 use rondo_model::depth::DepthSampler;
 use rondo_model::pass::Pass;
 use rondo_model::seed::{Stream, generator};
 use rondo_model::sparsity::SparsityConfig;
+use rondo_schedule::control::{Constraint, ControlConfig, Target, target::Absolute};
 use rondo_schedule::{Length, Run, Shape};
 
 use super::Control;

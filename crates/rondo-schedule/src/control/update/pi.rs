@@ -29,7 +29,7 @@ use rondo_config::report::positive;
 use serde::{Deserialize, Serialize};
 
 use super::Observation;
-use crate::controller::finite;
+use crate::control::controller::finite;
 
 /// `kind = "pi"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use rondo_config::Report;
 use rondo_config::report::{fraction, positive, section};
 use serde::{Deserialize, Serialize};
 
-use crate::target::Target;
-use crate::update::Update;
+use crate::control::target::Target;
+use crate::control::update::Update;
 
 /// The controller of a penalty's strength.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,8 +88,8 @@ impl ControlConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Absolute, Dense, DenseLoss, Margin, Percentile, WarmUp};
-    use crate::update::{Clamped, Exponential, ProportionalIntegral, Scale};
+    use crate::control::target::{Absolute, Dense, DenseLoss, Margin, Percentile, WarmUp};
+    use crate::control::update::{Clamped, Exponential, ProportionalIntegral, Scale};
 
     fn keys(config: &ControlConfig) -> Vec<String> {
         let mut keys = Vec::new();
