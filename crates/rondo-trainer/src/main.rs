@@ -21,7 +21,7 @@
 //!   `losses` (which one is the best), `aside` (a folder put in its place at once)
 //! * what is read again: `opened` (a run with its weights), `past` (a run by its metrics), `states` (where s_0
 //!   comes from), `generate` (token after token), `pictures`
-//! * `commands`: everything but training
+//! * `commands`: what each command does with them
 //! * around it: `error` (what can go wrong, and its exit code), `crash` (a panic as one line), `interrupt`
 //!   (signals), `allocator` (an end where memory runs out), `terminal` (standard output and error)
 //!
@@ -101,7 +101,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
-        None => train::command(&cli.train),
+        None => commands::train::command(&cli.train),
         Some(Command::Eval(args)) => commands::eval::command(args),
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),

@@ -24,6 +24,8 @@ use crate::losses::ValidationLosses;
 
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";
+/// Name and version, as checkpoints, launches and `run.json` have them.
+pub(crate) const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
 /// The tokenizer of a run, and of a folder in the reference's layout.
 pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 

@@ -19,9 +19,8 @@ use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::progress::RunProgress;
 use crate::run_dir::companions::{COMPANIONS, copy_companions};
-use crate::run_dir::{RunDir, TOKENIZER_FILE, end_of_text};
+use crate::run_dir::{CREATED_BY, RunDir, TOKENIZER_FILE, end_of_text};
 use crate::terminal;
-use crate::train::CREATED_BY;
 use crate::weights::MODEL_FILE;
 
 /// Imports a model.

@@ -1,4 +1,4 @@
-//! Everything but training.
+//! The commands, one file or folder each.
 
 pub(crate) mod bench;
 pub(crate) mod checkpoints;
@@ -20,3 +20,4 @@ pub(crate) mod selftest;
 mod shown;
 pub(crate) mod sweep;
 pub(crate) mod trace;
+pub(crate) mod train;

@@ -14,7 +14,6 @@ use super::saver::Saver;
 use super::session::Session;
 use super::standing::{Resumed, Setting, Standing, Written};
 use super::start::Going;
-use super::{BURN_VERSION, CREATED_BY};
 use crate::assemble::Assembly;
 use crate::capacity::Capacity;
 use crate::cli::TrainArgs;
@@ -23,8 +22,11 @@ use crate::device::Listed;
 use crate::error::Result;
 use crate::interrupt;
 use crate::own_tokenizer::{OwnTokenizer, changes};
-use crate::run_dir::RunDir;
+use crate::run_dir::{CREATED_BY, RunDir};
 use crate::source::Rows;
+
+/// The version of Burn, which the workspace pins; Burn itself does not tell it.
+const BURN_VERSION: &str = "0.22.1";
 
 /// Opens the session of a run that is started, or goes on.
 ///
@@ -213,4 +215,18 @@ fn facts(listed: &Listed) -> serde_json::Value {
         "arch": std::env::consts::ARCH,
         "cores": std::thread::available_parallelism().map_or(1, usize::from),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_burn_in_run_json_is_the_pinned_one() {
+        let manifest: toml::Table = include_str!("../../../../Cargo.toml")
+            .parse()
+            .expect("the workspace's manifest is TOML");
+        let pinned = &manifest["workspace"]["dependencies"]["burn"]["version"];
+        assert_eq!(pinned.as_str(), Some(&*format!("={BURN_VERSION}")));
+    }
 }

@@ -13,11 +13,11 @@ use rondo_checkpoint::{
 };
 use rondo_metrics::{Event, Record};
 
-use super::CREATED_BY;
 use super::control::Control;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::progress::RunProgress;
+use crate::run_dir::CREATED_BY;
 use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors, optimizer_tensors};
 
 /// Writes the checkpoints of a run.
