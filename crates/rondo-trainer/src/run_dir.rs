@@ -20,7 +20,7 @@ use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
 use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::losses::ValidationLosses;
+use crate::validation_losses::ValidationLosses;
 
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";

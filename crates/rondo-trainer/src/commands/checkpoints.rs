@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cli::CheckpointsArgs;
 use crate::error::{Error, Result};
-use crate::losses::ValidationLosses;
 use crate::run_dir::RunDir;
 use crate::terminal;
+use crate::validation_losses::ValidationLosses;
 
 /// Lists the checkpoints of a run; reads and hashes all of them where that is asked for.
 ///

@@ -19,9 +19,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::exits::Exit;
 use crate::evaluate::tables::{depth_table, exit_table, sparsity_table};
 use crate::evaluate::{Evaluated, Evaluation};
-use crate::opened::OpenRun;
+use crate::initial_states::InitialStates;
+use crate::open_run::OpenRun;
 use crate::source::Rows;
-use crate::states::InitialStates;
 use crate::{pictures, terminal};
 
 /// One evaluated run.

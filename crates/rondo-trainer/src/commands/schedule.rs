@@ -10,7 +10,7 @@ use crate::cli::ScheduleArgs;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::plan::rates;
-use crate::planned::{PlannedRun, extent, runs_of};
+use crate::run_plan::{PlannedRun, extent, runs_of};
 use crate::terminal;
 
 /// Rows of a run, the first one besides.

@@ -19,7 +19,7 @@ use serde::Serialize;
 use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
 use crate::batches::DeviceBatch;
 use crate::error::Result;
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
 use crate::step::read;
 
 /// What to evaluate on.

@@ -6,7 +6,7 @@ use rondo_schedule::control::{
 };
 
 use crate::error::{Error, Result};
-use crate::past::PastRun;
+use crate::run_history::RunHistory;
 
 /// A controller, and what it has said.
 pub(super) struct Control {
@@ -51,7 +51,7 @@ impl Control {
             Some(state) => Controller::resume(config.clone(), state)
                 .map_err(|error| Error::Foreign(error.to_string()))?,
             None => {
-                let dense = config.target.dense_run().map(PastRun::validation_loss);
+                let dense = config.target.dense_run().map(RunHistory::validation_loss);
                 Controller::new(config.clone(), dense.transpose()?)
                     .map_err(|error| Error::Usage(format!("controller: {error}")))?
             }

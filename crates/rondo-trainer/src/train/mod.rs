@@ -1,24 +1,24 @@
 //! Training: how a session opens, and the loop.
 //!
 //! In reading order: `place` (which directory), `bearing` (what depends on a key), `start` (new, to be gone on with, or
-//! finished), `launches` (which steps were trained how), `corpora` (the texts), `standing` (weights, optimizer and
+//! finished), `launches` (which steps were trained how), `corpora` (the texts), `setup` (weights, optimizer and
 //! records), `open` (a session from them), `session` (the loop and what a step leaves), `evaluation`, `saver`
-//! (checkpoints), `last` (the summary), `control` (the strength of a penalty), `watch` (failures that the metrics
-//! show), `clock`.
+//! (checkpoints), `summary` (the result and its newest readings), `control` (the strength of a penalty), `watch`
+//! (failures that the metrics show), `clock`.
 
 mod bearing;
 mod clock;
 mod control;
 mod corpora;
 mod evaluation;
-mod last;
 mod launches;
 mod open;
 mod place;
 mod saver;
 mod session;
-mod standing;
+mod setup;
 mod start;
+mod summary;
 mod watch;
 
 use rondo_metrics::Mode;

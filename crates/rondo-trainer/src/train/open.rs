@@ -12,7 +12,7 @@ use super::corpora::{first_rows, identities, open_switched};
 use super::launches::{Launch, in_force};
 use super::saver::Saver;
 use super::session::Session;
-use super::standing::{Resumed, Setting, Standing, Written};
+use super::setup::{Resumed, Setting, Setup, Written};
 use super::start::Going;
 use crate::assemble::Assembly;
 use crate::capacity::Capacity;
@@ -75,7 +75,7 @@ pub(super) fn open(
         };
         warnings.extend(config.seam_warning(extent, &before, step));
     }
-    let Standing {
+    let Setup {
         lock,
         learner,
         origin,
@@ -105,7 +105,7 @@ pub(super) fn open(
     let Written {
         sinks,
         watch,
-        last,
+        summary,
         best,
         seconds,
     } = setting.written(
@@ -130,7 +130,7 @@ pub(super) fn open(
         bytes_per_token,
         sinks,
         screen,
-        last,
+        summary,
         watch,
         control,
     };

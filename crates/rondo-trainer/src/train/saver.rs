@@ -186,7 +186,7 @@ impl Session {
 
     /// Remembers the checkpoint to be taken where no evaluation was better.
     fn note_best(&mut self) {
-        let here = self.last.evaluated.filter(|(step, loss)| {
+        let here = self.summary.evaluated.filter(|(step, loss)| {
             *step == self.progress.step && loss.is_finite() && self.config.checkpoint.keep_best
         });
         let Some((step, loss)) = here else { return };

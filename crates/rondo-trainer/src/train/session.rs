@@ -8,8 +8,8 @@ use rondo_schedule::control::Constraint;
 
 use super::clock::Clock;
 use super::control::Control;
-use super::last::Last;
 use super::saver::Saver;
+use super::summary::Summary;
 use super::watch::Watch;
 use crate::config::RunConfig;
 use crate::device::Listed;
@@ -44,7 +44,7 @@ pub(super) struct Session {
     pub(super) sinks: Fanout,
     pub(super) screen: Progress,
     pub(super) clock: Clock,
-    pub(super) last: Last,
+    pub(super) summary: Summary,
     pub(super) watch: Watch,
     pub(super) control: Option<Control>,
 }
@@ -235,7 +235,7 @@ impl Session {
             control: self.control.as_ref().map(Control::reading),
         };
         let record = record::train(plan, &self.progress, seen, &pace)?;
-        self.last.loss = Some(seen.loss);
+        self.summary.loss = Some(seen.loss);
         self.write(&record)?;
         self.screen.train(&record);
         self.advance_curriculum(plan, seen)

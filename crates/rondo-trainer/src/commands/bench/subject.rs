@@ -15,8 +15,8 @@ use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
+use crate::initial_states::InitialStates;
 use crate::plan::StepPlan;
-use crate::states::InitialStates;
 use crate::step::Learner;
 
 /// What is done in one round.

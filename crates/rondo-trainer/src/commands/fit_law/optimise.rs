@@ -12,7 +12,7 @@ use super::curves::{Given, warmup_in};
 use crate::cli::FitLawArgs;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::planned::{extent, warmup_steps};
+use crate::run_plan::{extent, warmup_steps};
 
 /// Points of a schedule that the found one is compared with.
 const POINTS: u64 = 4096;

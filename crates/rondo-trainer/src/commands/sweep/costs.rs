@@ -14,7 +14,7 @@ use crate::config::RunConfig;
 use crate::device;
 use crate::error::Result;
 use crate::plan::StepPlan;
-use crate::planned::PlannedSweep;
+use crate::run_plan::PlannedSweep;
 use crate::source::Rows;
 use crate::step::Learner;
 use crate::terminal;

@@ -14,8 +14,8 @@ use rondo_schedule::{Length, Run, Shape};
 use super::Control;
 use crate::config::RunConfig;
 use crate::device::{DeviceKind, choose_kind};
+use crate::initial_states::InitialStates;
 use crate::plan::StepPlan;
-use crate::states::InitialStates;
 use crate::step::Learner;
 
 const VOCAB: u32 = 8;
