@@ -297,7 +297,7 @@ impl RunDir {
     /// Where the folder or the metrics cannot be read.
     pub(crate) fn best(&self) -> Result<Option<(u64, f64)>> {
         let kept = rondo_checkpoint::list(&self.path)?;
-        let losses = ValidationLosses::of(self)?;
+        let losses = ValidationLosses::read(&self.metrics())?;
         Ok(losses.lowest(kept.iter().map(|entry| entry.step)))
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
         run.config()?;
     }
     let found = survey(&args.run, args.verify)?;
-    let losses = ValidationLosses::of(&run).unwrap_or_else(|error| {
+    let losses = ValidationLosses::read(&run.metrics()).unwrap_or_else(|error| {
         terminal::note(&error.to_string());
         ValidationLosses::default()
     });
