@@ -12,7 +12,7 @@
 //!
 //! * what is asked for: `cli` (what was typed), `config` (what was written), `run_plan` (the runs of a file before
 //!   they are trained), `capacity` (whether a run fits into memory), `assemble` (what a configuration means), `device` (the only place that knows Burn's
-//!   backends), `source` (rows of any data), `batches` (the same on a device)
+//!   backends), `rows` (of any data), `batches` (the same on a device)
 //! * a run: `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one step),
 //!   `guard` (which updates are not made), `optim` (the update), `evaluate` (losses by depth), `record` (what
 //!   metrics are made of)
@@ -54,11 +54,11 @@ mod plan;
 mod progress;
 mod prompting;
 mod record;
+mod rows;
 mod run_dir;
 mod run_history;
 mod run_name;
 mod run_plan;
-mod source;
 mod step;
 mod terminal;
 mod train;

@@ -22,8 +22,8 @@ use crate::device::Listed;
 use crate::error::Result;
 use crate::interrupt;
 use crate::own_tokenizer::{OwnTokenizer, changes};
+use crate::rows::Rows;
 use crate::run_dir::{CREATED_BY, RunDir};
-use crate::source::Rows;
 
 /// The version of Burn, which the workspace pins; Burn itself does not tell it.
 const BURN_VERSION: &str = "0.22.1";
@@ -55,7 +55,8 @@ pub(super) fn open(
         source,
     } = assembly;
     if !args.force {
-        Capacity::of(&listed, source.longest(&config)).refuse_beyond(&config)?;
+        let longest = Rows::new(&source, &config).longest();
+        Capacity::of(&listed, longest).refuse_beyond(&config)?;
     }
     let switched = open_switched(&config, &source, own.as_ref(), mode)?;
     let val_batches = first_rows(&config, &source, &switched)?;
@@ -101,7 +102,7 @@ pub(super) fn open(
             screen.warn(&doubt);
         }
     }
-    let bytes_per_token = source.bytes_per_token(&val_batches)?;
+    let bytes_per_token = Rows::new(&source, &config).bytes_per_token(&val_batches)?;
     let Written {
         sinks,
         watch,

@@ -21,8 +21,8 @@ use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::plan::rates;
 use crate::progress::RunProgress;
+use crate::rows::Rows;
 use crate::run_dir::RunDir;
-use crate::source::Rows;
 use crate::step::{Learner, fresh_model};
 use crate::weights::load_first_model;
 
@@ -88,7 +88,7 @@ impl Setting<'_> {
             lock,
             learner: Learner::new(self.config, self.listed, model),
             origin,
-            progress: RunProgress::start(self.source.first_difficulty()),
+            progress: RunProgress::start(Rows::new(self.source, self.config).first_difficulty()),
             control,
             resumed: None,
         })

@@ -14,8 +14,8 @@ use crate::config::RunConfig;
 use crate::device;
 use crate::error::Result;
 use crate::plan::StepPlan;
+use crate::rows::Rows;
 use crate::run_plan::PlannedSweep;
-use crate::source::Rows;
 use crate::step::Learner;
 use crate::terminal;
 
@@ -49,7 +49,7 @@ pub(super) fn command(sweep: &PlannedSweep, parallel: usize, as_json: bool) -> R
             run,
             config,
             source.vocab_size(),
-            source.longest(config),
+            Rows::new(source, config).longest(),
         ));
     })?;
     for cost in &costs {
