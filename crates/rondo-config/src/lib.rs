@@ -28,6 +28,7 @@
 //! * `error`: a structured reading error
 //! * `de`: the tree as a `serde` deserializer
 //! * `read`: the repair loop that finds every violation; `culprit`: where an error in a buffered table is
+//! * [`report`]: how a section's rules report what breaks them, and the rules that many sections share
 //! * `suggest`: the nearest known word
 //! * [`mod@print`]: the resolved configuration as text, and how two of them differ
 //! * [`text`]: a file's text
@@ -45,6 +46,7 @@ mod overrides;
 pub mod path;
 pub mod print;
 mod read;
+pub mod report;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,7 @@ pub mod violation;
 pub use document::Document;
 pub use print::{Difference, PrintError, difference, flatten, to_toml};
 pub use read::Check;
+pub use report::Report;
 pub use text::read_text;
 pub use violation::{Origin, Violation, Violations};
 

@@ -22,7 +22,6 @@
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`gradients`] | the gradient of every parameter, in table order |
-//! | [`schedule`] | the learning rate and the curricula, pure functions of the step; a crate of its own |
 //! | [`telemetry`] | correlations, residuals and norms of a trace |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
 //! | [`exit`] | when another iteration is not worth taking |
@@ -34,7 +33,7 @@
 //! block contains, and a block knows nothing of the loop but the iteration that it is told, on which the
 //! noise of its gates depends.
 //!
-//! The same inputs give the same outputs: the crate has no clock, no file, no environment, no log, no
+//! The same inputs give the same outputs: the crate has no learning rate, no clock, no file, no environment, no log, no
 //! ambient randomness and no mutable state behind a shared reference. A pass returns all that it finds, the
 //! open edges of its gates included.
 
@@ -60,5 +59,3 @@ pub mod seed;
 pub mod sparsity;
 pub mod state;
 pub mod telemetry;
-
-pub use rondo_schedule as schedule;

@@ -7,7 +7,7 @@
 //! open edges is the mean of σ(g), or of `1[g > 0]`, over the causal edges ("Sparse Attention
 //! Post-Training", arXiv 2512.05865).
 
-use rondo_schedule::Report;
+use rondo_config::Report;
 use serde::{Deserialize, Serialize};
 
 use crate::layer::{At, Layer, Stack};

@@ -7,7 +7,7 @@ use rondo_model::config::{
     StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
-use rondo_model::schedule::CurriculumConfig;
+use rondo_schedule::CurriculumConfig;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 

@@ -9,11 +9,11 @@ mod warnings;
 use std::path::Path;
 
 use rondo_config::Document;
-use rondo_control::ControlConfig;
 use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
 use rondo_model::config::ModelConfig;
-use rondo_model::schedule::{Run, ScheduleConfig};
+use rondo_schedule::control::ControlConfig;
+use rondo_schedule::{Run, ScheduleConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceConfig;

@@ -1,8 +1,8 @@
 //! Observations and evaluations as records of the metrics table.
 
-use rondo_control::ControllerReading;
 use rondo_metrics::{Record, RecordError, Value};
 use rondo_model::telemetry::Reading;
+use rondo_schedule::control::ControllerReading;
 
 use crate::evaluate::Evaluated;
 use crate::plan::StepPlan;

@@ -20,10 +20,12 @@ use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
 use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::losses::ValidationLosses;
+use crate::validation_losses::ValidationLosses;
 
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";
+/// Name and version, as checkpoints, launches and `run.json` have them.
+pub(crate) const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
 /// The tokenizer of a run, and of a folder in the reference's layout.
 pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 
@@ -295,7 +297,7 @@ impl RunDir {
     /// Where the folder or the metrics cannot be read.
     pub(crate) fn best(&self) -> Result<Option<(u64, f64)>> {
         let kept = rondo_checkpoint::list(&self.path)?;
-        let losses = ValidationLosses::of(self)?;
+        let losses = ValidationLosses::read(&self.metrics())?;
         Ok(losses.lowest(kept.iter().map(|entry| entry.step)))
     }
 }

@@ -10,9 +10,9 @@ use rondo_model::config::ModelConfig;
 use rondo_model::gates::Density;
 use rondo_model::init::{Weights, table};
 use rondo_model::looped::LoopedTransformer;
-use rondo_model::schedule::RateSum;
 use rondo_model::sparsity::Sparsity;
 use rondo_model::telemetry::Reading;
+use rondo_schedule::RateSum;
 
 use crate::config::RunConfig;
 use crate::device::Listed;

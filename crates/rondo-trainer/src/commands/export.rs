@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::aside::{Aside, check_target};
 use crate::cli::{ExportArgs, ExportFormat};
-use crate::commands::shown::Shown;
+use crate::commands::progress_writer::ProgressWriter;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::progress::RunProgress;
@@ -141,10 +141,10 @@ fn write(
         (None, None) => {}
     }
     let path = aside.path().join(MODEL_FILE);
-    let shown = Shown::new(weights, "exporting", weights.bytes());
+    let content = ProgressWriter::new(weights, "exporting", weights.bytes());
     let written = File::create_new(&path).and_then(|file| {
         let mut file = BufWriter::new(file);
-        shown.write_to(&mut file)?;
+        content.write_to(&mut file)?;
         file.flush()?;
         file.get_ref().sync_all()
     });

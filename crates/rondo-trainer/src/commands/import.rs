@@ -14,14 +14,13 @@ use serde_json::json;
 
 use crate::aside::{Aside, check_target};
 use crate::cli::ImportArgs;
-use crate::commands::shown::Shown;
+use crate::commands::progress_writer::ProgressWriter;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::progress::RunProgress;
 use crate::run_dir::companions::{COMPANIONS, copy_companions};
-use crate::run_dir::{RunDir, TOKENIZER_FILE, end_of_text};
+use crate::run_dir::{CREATED_BY, RunDir, TOKENIZER_FILE, end_of_text};
 use crate::terminal;
-use crate::train::CREATED_BY;
 use crate::weights::MODEL_FILE;
 
 /// Imports a model.
@@ -95,7 +94,7 @@ fn run_config(model: &ModelConfig) -> RunConfig {
 
 fn write_checkpoint(lock: &RunLock, config: &RunConfig, import: &Import) -> Result<()> {
     let weights = import.weights()?;
-    let weights = Shown::new(&weights, "importing", weights.bytes());
+    let weights = ProgressWriter::new(&weights, "importing", weights.bytes());
     let (progress_name, progress) = RunProgress::start(None).file()?;
     let files: [(&str, &dyn Content); 2] = [(MODEL_FILE, &weights), (progress_name, &progress)];
     let config_hash = blake3::hash(config.to_toml()?.as_bytes()).to_hex();

@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::cli::TraceArgs;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::opened::OpenRun;
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
+use crate::open_run::OpenRun;
 use crate::weights::named;
 use crate::{pictures, terminal};
 

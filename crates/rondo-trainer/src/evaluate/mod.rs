@@ -20,7 +20,7 @@ use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
 use self::gates::{GateSums, up_to};
 use crate::batches::DeviceBatch;
 use crate::error::Result;
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
 use crate::step::read;
 
 /// What to evaluate on.

@@ -46,7 +46,11 @@ mod tests {
             let values: Vec<f32> = (1..=count).map(f32::from).collect();
             let expected = f32::from(count) * f32::from(count + 1) / 2.0;
             let found = total(Tensor::from_data(values.as_slice(), &Device::flex()));
-            assert_eq!(found.into_scalar::<f32>().to_bits(), expected.to_bits(), "{count}");
+            assert_eq!(
+                found.into_scalar::<f32>().to_bits(),
+                expected.to_bits(),
+                "{count}"
+            );
         }
     }
 }

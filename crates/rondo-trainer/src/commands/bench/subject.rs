@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::Module;
 use rondo_model::depth::{Draw, Unroll};
 use rondo_model::pass::Pass;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 
 use super::samples::Samples;
 use crate::batches::DeviceBatch;
@@ -15,8 +15,8 @@ use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::Result;
 use crate::evaluate::Evaluation;
+use crate::initial_states::InitialStates;
 use crate::plan::StepPlan;
-use crate::states::InitialStates;
 use crate::step::Learner;
 
 /// What is done in one round.

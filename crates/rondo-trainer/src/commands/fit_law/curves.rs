@@ -7,9 +7,9 @@ use rondo_metrics::{History, Kind};
 
 use crate::cli::FitLawArgs;
 use crate::error::{Error, Result};
-use crate::past::finished_runs;
-use crate::planned::warmup_steps;
 use crate::run_dir::RunDir;
+use crate::run_history::finished_runs;
+use crate::run_plan::warmup_steps;
 use crate::terminal;
 
 /// A curve and what is done with it.

@@ -10,7 +10,7 @@ use crate::config::RunConfig;
 use crate::device::{self, DeviceKind, Listed};
 use crate::error::Result;
 use crate::plan::StepPlan;
-use crate::source::Rows;
+use crate::rows::Rows;
 use crate::step::Learner;
 use crate::terminal;
 
@@ -85,10 +85,11 @@ fn losses(config: &RunConfig, listed: &Listed) -> Result<Vec<f64>> {
     config.model.vocab_size = Some(source.vocab_size());
     let config = &config;
     let mut learner = Learner::fresh(config, listed);
-    let extent = config.extent(source.longest(config));
+    let rows = Rows::new(&source, config);
+    let extent = config.extent(rows.longest());
     let step = |step| {
         let plan = StepPlan::new(config, step, extent);
-        let batches = source.micro_batches(config, step, source.first_difficulty().as_ref())?;
+        let batches = rows.micro_batches(step, rows.first_difficulty().as_ref())?;
         let taken = learner.step(&plan, &batches)?;
         Ok(taken.observation.map_or(f64::NAN, |seen| seen.loss))
     };

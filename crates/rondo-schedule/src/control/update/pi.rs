@@ -24,11 +24,12 @@
 //! ξ_0 = 0 is the default of the authors' code, whose first step is the integral one alone. With it
 //! `u_t = u_0 − κ_i·Σe − κ_p·ξ_t` between the bounds, and the noise of the first error stays out of u.
 
+use rondo_config::Report;
+use rondo_config::report::positive;
 use serde::{Deserialize, Serialize};
 
 use super::Observation;
-use crate::config::positive;
-use crate::controller::finite;
+use crate::control::controller::finite;
 
 /// `kind = "pi"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,7 +80,7 @@ impl ProportionalIntegral {
         }
     }
 
-    pub(super) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub(super) fn validate(&self, report: Report<'_>) {
         positive("integral", self.integral, report);
         let proportional = self.proportional;
         if !(proportional.is_finite() && proportional >= 0.0) {

@@ -17,8 +17,8 @@ use self::report::Report;
 use crate::cli::SweepArgs;
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::planned::PlannedSweep;
 use crate::run_name;
+use crate::run_plan::PlannedSweep;
 use crate::terminal;
 
 /// Executes a sweep, or lists what it would cost.

@@ -1,7 +1,7 @@
 //! Who settles, who cycles, and what a disturbance does. A comment before a bound says what was measured.
 
 use super::*;
-use crate::update::{Exponential, ProportionalIntegral, Scale};
+use crate::control::update::{Exponential, ProportionalIntegral, Scale};
 
 /// The rule of configs/sparse.toml before νPI.
 fn exponential() -> Update {

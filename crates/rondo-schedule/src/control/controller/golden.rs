@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::target::{Absolute, Target};
-use crate::update::{ProportionalIntegral, Scale, Update};
+use crate::control::target::{Absolute, Target};
+use crate::control::update::{ProportionalIntegral, Scale, Update};
 
 /// Of R, relative; of ξ, absolute, since it passes 0. The same sums in another order.
 const TOLERANCE: f64 = 1e-12;
@@ -33,7 +33,7 @@ struct Case {
 
 #[test]
 fn strengths_are_those_of_the_authors_code() {
-    let text = include_str!("../../../../tests/golden/controller/nupi.json");
+    let text = include_str!("../../../../../tests/golden/controller/nupi.json");
     let golden: Golden = serde_json::from_str(text).expect("golden values");
     let mut at_bounds = [0, 0];
     for case in golden.cases {

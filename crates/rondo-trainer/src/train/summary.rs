@@ -1,4 +1,4 @@
-//! The newest readings of a run, and its summary.
+//! The summary of a run: its newest readings, `summary.json`, and what is shown at the end.
 
 use std::f64::consts::LN_2;
 
@@ -13,9 +13,9 @@ use crate::error::Result;
 use crate::evaluate::DepthResult;
 use crate::evaluate::tables::depth_table;
 
-/// What a summary says of the end of a run.
+/// The newest readings of a run, as its summary has them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Last {
+pub(super) struct Summary {
     pub(super) loss: Option<f64>,
     pub(super) depths: Vec<DepthResult>,
     /// The newest evaluation: after which step, and its loss at the mean depth.
@@ -24,7 +24,7 @@ pub(super) struct Last {
     pub(super) kept_edges: Option<f64>,
 }
 
-impl Last {
+impl Summary {
     /// Finds them in what a run has written, at the depths that it evaluates.
     pub(super) fn of(history: &History, config: &RunConfig, bytes_per_token: Option<f64>) -> Self {
         let train = history.series(Kind::Train, "loss");
@@ -76,11 +76,11 @@ impl Session {
         let summary = json!({
             "step": self.progress.step,
             "tokens": self.progress.tokens,
-            "final_loss": self.last.loss,
+            "final_loss": self.summary.loss,
             "clamped_draws": self.progress.clamped,
             "skipped_updates": self.learner.guard().skipped,
-            "depths": self.last.depths,
-            "sparsity": self.last.kept_edges,
+            "depths": self.summary.depths,
+            "sparsity": self.summary.kept_edges,
             "target_cross_entropy": self.control.as_ref().and_then(|it| it.reading().target),
             "device": self.listed.label(),
             "verdict": self.watch.verdict(),
@@ -93,7 +93,7 @@ impl Session {
     /// Shows the last evaluation, and what the run has come to.
     pub(super) fn show_result(&mut self) {
         self.screen
-            .note(&depth_table(&self.last.depths).to_string());
+            .note(&depth_table(&self.summary.depths).to_string());
         self.screen.note(&format!(
             "finished in {}: {}",
             duration(self.clock.started.elapsed().as_secs_f64()),

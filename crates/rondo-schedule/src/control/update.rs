@@ -2,9 +2,9 @@
 
 pub mod pi;
 
+use rondo_config::Report;
+use rondo_config::report::positive;
 use serde::{Deserialize, Serialize};
-
-use crate::config::positive;
 
 pub use pi::{ProportionalIntegral, Scale};
 
@@ -101,7 +101,7 @@ impl Update {
     }
 
     /// Reports every violation by its key.
-    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub(crate) fn validate(&self, report: Report<'_>) {
         match self {
             Self::Exponential(Exponential { rate_up, rate_down }) => {
                 positive("rate_up", *rate_up, report);
@@ -128,7 +128,7 @@ impl Clamped {
         -(rate * average).max(low).min(high)
     }
 
-    fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    fn validate(&self, report: Report<'_>) {
         positive("rate_up", self.rate_up, report);
         positive("rate_down", self.rate_down, report);
         let (low, high) = (self.min_factor, self.max_factor);

@@ -1,4 +1,4 @@
-//! Runs read back from their metrics: what happened, and the verdict on it. No weights, no device.
+//! The history of a run, read from its metrics: what happened, and the verdict on it. No weights, no device.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::run_dir::RunDir;
 use crate::terminal;
 
 /// A run by its metrics.
-pub(crate) struct PastRun {
+pub(crate) struct RunHistory {
     /// The folder's name, or its path where another run has the same name.
     pub(crate) name: String,
     pub(crate) path: PathBuf,
@@ -23,7 +23,7 @@ pub(crate) struct PastRun {
     pub(crate) diagnosis: Diagnosis,
 }
 
-impl PastRun {
+impl RunHistory {
     /// Opens the runs that have metrics; the others are told of and left out.
     ///
     /// # Errors
@@ -148,7 +148,7 @@ pub(crate) fn finished_runs(path: &Path) -> Result<Option<(Vec<PathBuf>, usize)>
 }
 
 /// Gives runs of one name their paths for names.
-fn name_apart(runs: &mut [PastRun]) {
+fn name_apart(runs: &mut [RunHistory]) {
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for run in runs {
         if names.iter().filter(|name| **name == run.name).count() > 1 {

@@ -14,8 +14,8 @@
 
 use super::tests::noise;
 use super::*;
-use crate::target::{Absolute, Target};
-use crate::update::Update;
+use crate::control::target::{Absolute, Target};
+use crate::control::update::Update;
 
 const TARGET: f64 = 1.945;
 const FLOOR: f64 = 1.7;

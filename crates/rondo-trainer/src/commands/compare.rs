@@ -14,8 +14,8 @@ use serde_json::json;
 
 use crate::cli::{CompareArgs, FigureName};
 use crate::error::{Error, Result};
-use crate::past::PastRun;
 use crate::pictures::runs::draw;
+use crate::run_history::RunHistory;
 use crate::terminal;
 
 /// What is said about a run.
@@ -55,7 +55,7 @@ const LAST: usize = 10;
 ///
 /// Where a run's metrics are damaged, no run has any, or a file cannot be written.
 pub(crate) fn command(args: &CompareArgs) -> Result<()> {
-    let runs = PastRun::open_all(&args.runs)?;
+    let runs = RunHistory::open_all(&args.runs)?;
     let rows: Vec<Row> = runs.iter().map(Row::of).collect();
     tell_what_is_missing(&runs);
     let object = json!({"runs": rows});
@@ -81,7 +81,7 @@ pub(crate) fn command(args: &CompareArgs) -> Result<()> {
 }
 
 impl Row {
-    fn of(run: &PastRun) -> Self {
+    fn of(run: &RunHistory) -> Self {
         let last = |kind, name| Some(run.history.series(kind, name).last()?.value);
         let correlations = run.history.series(Kind::Train, "hidden_state_corr");
         Self {
@@ -120,7 +120,7 @@ impl Correlation {
 }
 
 /// Says on standard error what cannot be compared.
-fn tell_what_is_missing(runs: &[PastRun]) {
+fn tell_what_is_missing(runs: &[RunHistory]) {
     for run in runs {
         match run.evaluations() {
             0 => terminal::note(&format!("{}: no evaluation yet", run.name)),
@@ -259,7 +259,7 @@ const PICTURES: [FigureName; 5] = [
 ];
 
 /// Draws what the runs have numbers for, and says what they lack.
-fn pictures(runs: &[PastRun]) -> Vec<Picture> {
+fn pictures(runs: &[RunHistory]) -> Vec<Picture> {
     let mut pictures = Vec::new();
     for name in PICTURES {
         match draw(name, runs) {
@@ -272,7 +272,7 @@ fn pictures(runs: &[PastRun]) -> Vec<Picture> {
 
 /// Writes compare.json, the pictures and the page that shows all of it.
 fn write(
-    runs: &[PastRun],
+    runs: &[RunHistory],
     rows: &[Row],
     object: &serde_json::Value,
     dir: &Path,

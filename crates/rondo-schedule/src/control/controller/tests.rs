@@ -1,6 +1,6 @@
 use super::*;
-use crate::target::{Absolute, Dense, DenseLoss, Margin, Percentile, Target, WarmUp};
-use crate::update::{Clamped, Exponential, ProportionalIntegral, Scale, Update};
+use crate::control::target::{Absolute, Dense, DenseLoss, Margin, Percentile, Target, WarmUp};
+use crate::control::update::{Clamped, Exponential, ProportionalIntegral, Scale, Update};
 
 fn absolute(cross_entropy: f64) -> Target {
     Target::Absolute(Absolute { cross_entropy })

@@ -1,4 +1,4 @@
-//! Everything but training.
+//! The commands, one file or folder each.
 
 pub(crate) mod bench;
 pub(crate) mod checkpoints;
@@ -15,8 +15,9 @@ pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod metrics;
 pub(crate) mod prepare;
+mod progress_writer;
 pub(crate) mod schedule;
 pub(crate) mod selftest;
-mod shown;
 pub(crate) mod sweep;
 pub(crate) mod trace;
+pub(crate) mod train;

@@ -1,25 +1,26 @@
 //! The validation losses of a run by step, and the checkpoint that they make the best.
 
+use std::path::Path;
+
 use rondo_metrics::{History, Kind};
 
 use crate::error::Result;
-use crate::run_dir::RunDir;
 
 /// Validation cross entropies at the mean depth, by step.
 #[derive(Default)]
 pub(crate) struct ValidationLosses(Vec<(u64, f64)>);
 
 impl ValidationLosses {
-    /// Reads them from the metrics of a run; none where it has not written any.
+    /// Reads them from the `metrics` of a run; none where it has not written any.
     ///
     /// # Errors
     ///
     /// Where the metrics cannot be read.
-    pub(crate) fn of(run: &RunDir) -> Result<Self> {
-        if !run.metrics().is_file() {
+    pub(crate) fn read(metrics: &Path) -> Result<Self> {
+        if !metrics.is_file() {
             return Ok(Self::default());
         }
-        let history = History::read(&run.metrics())?;
+        let history = History::read(metrics)?;
         let readings = history.series(Kind::Eval, "val_cross_entropy");
         Ok(Self(
             readings

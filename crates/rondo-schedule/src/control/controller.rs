@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::ControlConfig;
-use crate::update::Observation;
+use crate::control::config::ControlConfig;
+use crate::control::update::Observation;
 
 /// What is wrong with what a controller is made of.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -124,7 +124,7 @@ impl Controller {
 
     /// Takes the cross entropy of a step, counted from 1, and adapts the strength.
     ///
-    /// The first constraint starts the moving average ([`Update::Pi`](crate::Update::Pi): at 0). A cross entropy that is no number changes
+    /// The first constraint starts the moving average ([`Update::Pi`](crate::control::Update::Pi): at 0). A cross entropy that is no number changes
     /// nothing; the reading says so.
     pub fn observe(&mut self, step: u64, cross_entropy: f64) -> ControllerReading {
         let ignored = !cross_entropy.is_finite();

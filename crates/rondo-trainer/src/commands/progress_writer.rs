@@ -1,4 +1,4 @@
-//! A file that shows how far it is written.
+//! Writes a file and shows how far it is written.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -10,13 +10,13 @@ use rondo_metrics::work::{Unit, WorkBar};
 /// Files below this are written before a bar says anything.
 const WORTH_SHOWING: u64 = 64 << 20;
 
-/// Content with a bar that counts its bytes.
-pub(crate) struct Shown<'a> {
+/// Writes content and counts its bytes in a bar.
+pub(crate) struct ProgressWriter<'a> {
     content: &'a dyn Content,
     bar: RefCell<WorkBar>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> ProgressWriter<'a> {
     /// Shows the writing of `content`, which has `bytes`.
     pub(crate) fn new(content: &'a dyn Content, label: &str, bytes: u64) -> Self {
         let mode = match bytes < WORTH_SHOWING {
@@ -31,7 +31,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-impl Content for Shown<'_> {
+impl Content for ProgressWriter<'_> {
     fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut bar = self.bar.borrow_mut();
         let written = self.content.write_to(&mut Advancing { out, bar: &mut bar });

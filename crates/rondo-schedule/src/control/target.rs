@@ -1,9 +1,9 @@
 //! Where the target τ comes from: a number, the loss without the penalty and a margin, or the losses
 //! of a warm-up.
 
+use rondo_config::Report;
+use rondo_config::report::{at_least_one, finite, positive};
 use serde::{Deserialize, Serialize};
-
-use crate::config::positive;
 
 /// The target τ of the cross entropy, in nats per token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,24 +165,16 @@ impl Target {
     }
 
     /// Reports every violation by its key.
-    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
-        let mut finite = |key: &str, value: f64| {
-            if !value.is_finite() {
-                report(key, format!("must be a number, found {value}"));
-            }
-        };
-        let observations = match self {
-            Self::Absolute(target) => {
-                return positive("cross_entropy", target.cross_entropy, report);
-            }
+    pub(crate) fn validate(&self, report: Report<'_>) {
+        match self {
+            Self::Absolute(target) => positive("cross_entropy", target.cross_entropy, report),
             Self::Dense(target) => {
                 match target.margin {
-                    Margin::Absolute { nats } => finite("margin.nats", nats),
-                    Margin::Relative { share } => finite("margin.share", share),
+                    Margin::Absolute { nats } => finite("margin.nats", nats, report),
+                    Margin::Relative { share } => finite("margin.share", share, report),
                 }
-                match &target.loss {
-                    DenseLoss::Run { .. } => return,
-                    DenseLoss::WarmUp(warm_up) => ("loss.observations", warm_up.observations),
+                if let DenseLoss::WarmUp(warm_up) = &target.loss {
+                    at_least_one("loss.observations", warm_up.observations, report);
                 }
             }
             Self::Percentile(target) => {
@@ -193,11 +185,8 @@ impl Target {
                         format!("must be from 0 to 100, found {percentile}"),
                     );
                 }
-                ("observations", target.observations)
+                at_least_one("observations", target.observations, report);
             }
-        };
-        if let (key, 0) = observations {
-            report(key, "must be at least 1, found 0".into());
         }
     }
 }

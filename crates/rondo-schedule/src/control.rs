@@ -19,8 +19,8 @@
 //! This rule integrates an average, and cycles around τ where its rates are too large for the lag of
 //! the penalty. [`update::pi`] is a rule with damping, νPI.
 //!
-//! A [`Controller`] sees one number per observation and no gradient, so it serves any penalty. It
-//! knows neither models nor runs: no tensor, no file, no clock, no randomness.
+//! A [`Controller`] sees one number per observation and no gradient, so it serves any penalty. It knows no run and no
+//! schedule.
 
 pub mod config;
 pub mod controller;

@@ -1,18 +1,18 @@
-//! What a run takes its next step from, and what it has written until then.
+//! What a run takes its next step from, new or resumed, and the records that it has written until then.
 
 use std::path::Path;
 
 use rondo_checkpoint::{RunLock, set_back};
 use rondo_config::Difference;
-use rondo_control::ControllerState;
 use rondo_data::{CorpusIdentity, Source};
 use rondo_metrics::{Background, Fanout, History, JsonlSink, Sink, TensorboardSink};
 use rondo_model::looped::LoopedTransformer;
-use rondo_model::schedule::{RateSum, Run};
+use rondo_schedule::control::ControllerState;
+use rondo_schedule::{RateSum, Run};
 
 use super::control::Control;
-use super::last::Last;
 use super::start::{Going, kept};
+use super::summary::Summary;
 use super::watch::Watch;
 use crate::cli::{CheckpointChoice, Resume};
 use crate::config::RunConfig;
@@ -21,13 +21,13 @@ use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::plan::rates;
 use crate::progress::RunProgress;
+use crate::rows::Rows;
 use crate::run_dir::RunDir;
-use crate::source::Rows;
 use crate::step::{Learner, fresh_model};
 use crate::weights::load_first_model;
 
-/// A run directory that is ours to write, and what is computed next.
-pub(super) struct Standing {
+/// What a run takes its next step from; its directory is locked.
+pub(super) struct Setup {
     pub(super) lock: RunLock,
     pub(super) learner: Learner,
     /// The run that has made its weights, where it is another.
@@ -52,14 +52,14 @@ pub(super) struct Resumed {
 pub(super) struct Written {
     pub(super) sinks: Fanout,
     pub(super) watch: Watch,
-    pub(super) last: Last,
+    pub(super) summary: Summary,
     /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
     pub(super) best: Option<(u64, f64)>,
     /// How long the run has lasted until its last record, in seconds.
     pub(super) seconds: f64,
 }
 
-/// What both are made of.
+/// Configuration, device, directory and data, which a new and a resumed run share.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
     pub(super) config: &'a RunConfig,
@@ -75,7 +75,7 @@ impl Setting<'_> {
     /// # Errors
     ///
     /// Where the directory cannot be written, or the weights of another run do not fit the model or the data.
-    pub(super) fn begin(self, replaces: bool) -> Result<Standing> {
+    pub(super) fn begin(self, replaces: bool) -> Result<Setup> {
         let (model, origin) = self.first_model()?;
         let control = self.control(0, None)?;
         let lock = self.run_dir.lock()?;
@@ -84,11 +84,11 @@ impl Setting<'_> {
             false => self.refuse_newer_work(&[])?,
         }
         self.run_dir.clear(self.config)?;
-        Ok(Standing {
+        Ok(Setup {
             lock,
             learner: Learner::new(self.config, self.listed, model),
             origin,
-            progress: RunProgress::start(self.source.first_difficulty()),
+            progress: RunProgress::start(Rows::new(self.source, self.config).first_difficulty()),
             control,
             resumed: None,
         })
@@ -105,7 +105,7 @@ impl Setting<'_> {
         going: Going,
         resume: &Resume,
         warn: &mut dyn FnMut(String),
-    ) -> Result<Standing> {
+    ) -> Result<Setup> {
         let Self {
             config,
             listed,
@@ -136,7 +136,7 @@ impl Setting<'_> {
             }
         }
         run_dir.remove_summary()?;
-        Ok(Standing {
+        Ok(Setup {
             lock,
             learner,
             origin: None,
@@ -181,7 +181,7 @@ impl Setting<'_> {
             return Ok(Written {
                 sinks: self.sinks(JsonlSink::create(&metrics)?, None),
                 watch: Watch::new(&config.diagnosis),
-                last: Last::default(),
+                summary: Summary::default(),
                 best: None,
                 seconds: 0.0,
             });
@@ -192,7 +192,7 @@ impl Setting<'_> {
         Ok(Written {
             sinks: self.sinks(jsonl, resumed),
             watch: Watch::resume(&config.diagnosis, &metrics)?,
-            last: Last::of(&history, config, bytes_per_token),
+            summary: Summary::of(&history, config, bytes_per_token),
             seconds: history.seconds(),
             best: match config.checkpoint.keep_best {
                 true => run_dir.best()?,

@@ -12,8 +12,8 @@ use rondo_model::seed::{Stream, generator};
 
 use crate::error::Result;
 use crate::evaluate::exits::Exit;
-use crate::opened::OpenRun;
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
+use crate::open_run::OpenRun;
 use crate::step::read;
 
 /// How many iterations a token takes.

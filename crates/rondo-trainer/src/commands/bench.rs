@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::terminal;
 
 /// The shape that is measured where no configuration is given.
-const DEFAULT: &str = include_str!("../../../../../configs/bench.toml");
+const DEFAULT: &str = include_str!("../../../../configs/bench.toml");
 /// Tokens of the vocabulary where the configuration leaves it to the data.
 const VOCABULARY: usize = 4096;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rondo_config::{Document, to_toml};
 use rondo_data::{DataConfig, Source};
 use rondo_metrics::Mode;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 use rondo_sweep::{Planned, SweepDir, SweepFile};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,8 +13,8 @@ use serde::de::IgnoredAny;
 use crate::assemble::open_source;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
+use crate::rows::Rows;
 use crate::run_name;
-use crate::source::Rows;
 
 /// A run with its configuration.
 pub(crate) struct PlannedRun {
@@ -125,7 +125,7 @@ pub(crate) fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRu
 pub(crate) fn extent(config: &RunConfig) -> Result<Run> {
     let seq = match config.text_seq() {
         Some(seq) => seq,
-        None => open_source(config, Mode::Quiet)?.longest(config),
+        None => Rows::new(&open_source(config, Mode::Quiet)?, config).longest(),
     };
     Ok(config.extent(seq))
 }

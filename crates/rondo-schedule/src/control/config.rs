@@ -1,9 +1,11 @@
 //! What a controller is told before it starts.
 
+use rondo_config::Report;
+use rondo_config::report::{fraction, positive, section};
 use serde::{Deserialize, Serialize};
 
-use crate::target::Target;
-use crate::update::Update;
+use crate::control::target::Target;
+use crate::control::update::Update;
 
 /// The controller of a penalty's strength.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,7 +61,7 @@ impl Default for ControlConfig {
 
 impl ControlConfig {
     /// Reports every violation by its key path below the controller's section.
-    pub fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub fn validate(&self, report: Report<'_>) {
         let (low, high) = (self.min_strength, self.max_strength);
         positive("min_strength", low, report);
         if !(high.is_finite() && high >= low) {
@@ -77,32 +79,17 @@ impl ControlConfig {
                 ),
             );
         }
-        let smoothing = self.smoothing;
-        if !(0.0..1.0).contains(&smoothing) {
-            report(
-                "smoothing",
-                format!("must be at least 0 and below 1, found {smoothing}"),
-            );
-        }
-        self.update
-            .validate(&mut |key, message| report(&format!("update.{key}"), message));
-        self.target
-            .validate(&mut |key, message| report(&format!("target.{key}"), message));
-    }
-}
-
-/// Reports a value that is not a positive number.
-pub(crate) fn positive(key: &str, value: f64, report: &mut dyn FnMut(&str, String)) {
-    if !(value.is_finite() && value > 0.0) {
-        report(key, format!("must be a positive number, found {value}"));
+        fraction("smoothing", self.smoothing, report);
+        self.update.validate(&mut section("update", report));
+        self.target.validate(&mut section("target", report));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::{Absolute, Dense, DenseLoss, Margin, Percentile, WarmUp};
-    use crate::update::{Clamped, Exponential, ProportionalIntegral, Scale};
+    use crate::control::target::{Absolute, Dense, DenseLoss, Margin, Percentile, WarmUp};
+    use crate::control::update::{Clamped, Exponential, ProportionalIntegral, Scale};
 
     fn keys(config: &ControlConfig) -> Vec<String> {
         let mut keys = Vec::new();
