@@ -18,7 +18,7 @@
 //!   metrics are made of)
 //! * what is kept: `run_dir` (the files of a run), `run_name` (what it is called where nobody says), `own_tokenizer` (what
 //!   its weights know and data must be encoded by), `progress` and `weights` (the contents of a checkpoint),
-//!   `losses` (which one is the best), `aside` (a folder put in its place at once)
+//!   `losses` (which one is the best)
 //! * what is read again: `opened` (a run with its weights), `past` (a run by its metrics), `states` (where s_0
 //!   comes from), `generate` (token after token), `pictures`
 //! * `commands`: everything but training
@@ -30,7 +30,6 @@
 //! and step, and clocks are read only to tell how fast something was.
 
 mod allocator;
-mod aside;
 mod assemble;
 mod batches;
 mod capacity;

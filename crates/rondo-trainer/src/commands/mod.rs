@@ -19,4 +19,5 @@ pub(crate) mod schedule;
 pub(crate) mod selftest;
 mod shown;
 pub(crate) mod sweep;
+mod target;
 pub(crate) mod trace;
