@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{DType, NamedTensor, TensorFile};
+use rondo_files::{DType, NamedTensor, TensorFile};
 use serde_json::Value;
 
 use crate::harness::{self, Ended, root, run};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{DType, Misshaped, TensorStream, compare};
+use rondo_files::{DType, Misshaped, TensorStream, compare};
 use rondo_model::config::ModelConfig;
 use rondo_model::init::table;
 
@@ -270,7 +270,7 @@ mod tests {
         let adapter = import.values("injection.adapter").expect("readable");
         let adapter = adapter.expect("the model has an adapter");
         let bytes = std::fs::read(dir.join("model.safetensors")).expect("readable");
-        let file = rondo_checkpoint::TensorFile::parse(&bytes).expect("whole");
+        let file = rondo_files::TensorFile::parse(&bytes).expect("whole");
         let there = file.get("transformer.adapter.weight").expect("an adapter");
         let stored = there.f32_values().expect("f32");
         let (rows, cols) = (there.shape[0], there.shape[1]);

@@ -19,7 +19,6 @@
 //! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | [`special`](SpecialTokens) | where a text begins and generation stops |
 //! | `description` | the way back, and what the layout cannot express |
-//! | `bounded` | a small file read whole, a large one refused |
 //! | `archive` | the tensors of a folder, found without reading them |
 //! | `element` | f32, bf16 and f16 as bytes |
 //! | `copying` | one tensor from file to stream, converted, transposed and checked |
@@ -32,7 +31,6 @@
 //! directory, no tokenizer, no terminal. No tensor but the one being copied is in memory.
 
 mod archive;
-mod bounded;
 mod copying;
 mod description;
 mod element;

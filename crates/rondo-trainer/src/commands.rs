@@ -19,5 +19,6 @@ mod progress_writer;
 pub(crate) mod schedule;
 pub(crate) mod selftest;
 pub(crate) mod sweep;
+mod target;
 pub(crate) mod trace;
 pub(crate) mod train;

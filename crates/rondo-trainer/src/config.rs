@@ -229,7 +229,7 @@ impl RunConfig {
     ///
     /// Where the file cannot be read, and with every violation in it.
     pub(crate) fn load(path: &Path, overrides: &[String]) -> Result<Self> {
-        let text = rondo_config::read_text(path).map_err(|error| {
+        let text = rondo_files::read_text(path).map_err(|error| {
             Error::Usage(format!(
                 "cannot read the configuration {}: {error}",
                 path.display()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rondo_checkpoint::{NamedTensor, TensorFile};
+use rondo_files::{NamedTensor, TensorFile};
 use rondo_model::config::ModelConfig;
 use rondo_model::seed::Stream;
 use rondo_model::state::{StateSource, initial_state};

@@ -18,7 +18,7 @@
 //!   metrics are made of)
 //! * what is kept: `run_dir` (the files of a run), `run_name` (what it is called where nobody says), `own_tokenizer` (what
 //!   its weights know and data must be encoded by), `progress` and `weights` (the contents of a checkpoint),
-//!   `validation_losses` (which one is the best), `aside` (a folder put in its place at once)
+//!   `validation_losses` (which one is the best)
 //! * what is read again: `open_run` (a run with its weights), `run_history` (a run by its metrics), `initial_states`
 //!   (where s_0 comes from), `generate` (token after token), `pictures`
 //! * `commands`: what each command does with them
@@ -30,7 +30,6 @@
 //! and step, and clocks are read only to tell how fast something was.
 
 mod allocator;
-mod aside;
 mod assemble;
 mod batches;
 mod capacity;

@@ -12,8 +12,9 @@ pub(crate) mod companions;
 
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{Checkpoint, RunLock, Which, atomic_write, is_leftover, open};
+use rondo_checkpoint::{Checkpoint, Which, open};
 use rondo_data::{EndOfText, Tokenizer};
+use rondo_files::{LOCK_FILE, RunLock, atomic_write, is_leftover};
 use rondo_reference::SpecialTokens;
 
 use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
@@ -88,7 +89,7 @@ impl RunDir {
         let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
             entry.is_ok_and(|entry| {
                 let name = entry.file_name();
-                name != ".lock" && !is_leftover(&name)
+                name != LOCK_FILE && !is_leftover(&name)
             })
         };
         std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
@@ -203,7 +204,8 @@ impl RunDir {
     /// Where it cannot be copied.
     pub(crate) fn copy_tokenizer(&self, from: &Path) -> Result<()> {
         let to = self.path.join(TOKENIZER_FILE);
-        std::fs::copy(from, &to)
+        std::fs::read(from)
+            .and_then(|text| atomic_write(&to, &text).map_err(|error| error.source))
             .map_err(|error| anyhow::anyhow!("cannot copy {}: {error}", from.display()))?;
         Ok(())
     }

@@ -140,6 +140,6 @@ pub(crate) fn warmup_steps(config: &RunConfig) -> Result<u64> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    rondo_config::read_text(path)
+    rondo_files::read_text(path)
         .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))
 }

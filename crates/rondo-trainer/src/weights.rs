@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use rondo_checkpoint::{Checkpoint, DType, NamedTensor, StoredTensors, compare};
+use rondo_checkpoint::Checkpoint;
+use rondo_files::{DType, NamedTensor, StoredTensors, compare};
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::LoopedTransformer;

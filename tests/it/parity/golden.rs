@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use rondo_checkpoint::TensorFile;
+use rondo_files::TensorFile;
 use tempfile::TempDir;
 
 use crate::harness::{assert_ok, root, run, scratch};

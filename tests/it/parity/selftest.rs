@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use rondo_checkpoint::{NamedTensor, TensorFile};
+use rondo_files::{NamedTensor, TensorFile};
 use rondo_model::exit::ExitCriterion;
 use tempfile::TempDir;
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::{CompareArgs, FigureName};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pictures::runs::draw;
 use crate::run_history::RunHistory;
 use crate::terminal;
@@ -290,7 +290,7 @@ fn write(
         let path = dir.join(name);
         std::fs::create_dir_all(dir)
             .and_then(|()| std::fs::write(&path, text))
-            .map_err(|error| Error::of_write(&path, error))?;
+            .map_err(rondo_files::at("write", &path))?;
         written.push(path);
     }
     Ok(written)

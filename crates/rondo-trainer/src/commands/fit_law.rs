@@ -6,8 +6,8 @@ mod report;
 
 use std::path::Path;
 
-use rondo_checkpoint::atomic_write;
 use rondo_figures::{PredictedCurve, PredictedPoint};
+use rondo_files::atomic_write;
 use rondo_laws::{Curve, Fit, Law, fit};
 
 use self::curves::{Given, given};

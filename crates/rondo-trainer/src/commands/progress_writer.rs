@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 
-use rondo_checkpoint::Content;
+use rondo_files::Content;
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 

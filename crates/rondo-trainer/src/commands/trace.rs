@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, s};
-use rondo_checkpoint::{DType, NamedTensor, TensorFile, atomic_save};
 use rondo_data::DataError;
+use rondo_files::{DType, NamedTensor, TensorFile, atomic_save};
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::pass::Pass;
 use serde_json::json;

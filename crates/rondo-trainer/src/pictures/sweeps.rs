@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::atomic_write;
 use rondo_figures::{Correlation, LawLine, Picture, ScheduledRun, lr_schedules};
+use rondo_files::{atomic_write, read_text};
 use rondo_laws::{Law, LawKind, Point, rank_correlation};
 use rondo_metrics::Kind;
 use serde::Deserialize;
@@ -118,7 +118,7 @@ struct Written {
 impl Written {
     fn read(path: &Path) -> Result<Law> {
         let wrong = |problem: String| Error::Usage(format!("{}: {problem}", path.display()));
-        let text = rondo_config::read_text(path).map_err(|error| wrong(error.to_string()))?;
+        let text = read_text(path).map_err(|error| wrong(error.to_string()))?;
         let written: Self =
             serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let kind: LawKind = written.law.parse()?;

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use rondo_checkpoint::{
-    CheckpointError, Content, Entry, Retention, RunLock, Snapshot, TensorFile, save,
-};
+use rondo_checkpoint::{CheckpointError, Entry, Retention, Snapshot, save};
+use rondo_files::{Content, RunLock, TensorFile};
 use rondo_metrics::{Event, Record};
 
 use super::control::Control;

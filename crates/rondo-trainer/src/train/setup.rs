@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use rondo_checkpoint::{RunLock, set_back};
+use rondo_checkpoint::set_back;
 use rondo_config::Difference;
 use rondo_data::{CorpusIdentity, Source};
+use rondo_files::RunLock;
 use rondo_metrics::{Background, Fanout, History, JsonlSink, Sink, TensorboardSink};
 use rondo_model::looped::LoopedTransformer;
 use rondo_schedule::control::ControllerState;

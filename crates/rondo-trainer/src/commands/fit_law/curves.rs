@@ -145,7 +145,7 @@ fn of_folder(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
 }
 
 fn of_table(path: &Path, warmup: Warmup) -> Result<Curve> {
-    let text = rondo_config::read_text(path).map_err(|error| unreadable(path, &error))?;
+    let text = rondo_files::read_text(path).map_err(|error| unreadable(path, &error))?;
     let name = name(path);
     let table = table::read(&path.display().to_string(), &text)?;
     if table.replaced > 0 {

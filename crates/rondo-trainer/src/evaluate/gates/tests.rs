@@ -11,7 +11,7 @@ use rondo_model::sparsity::SparsityConfig;
 use super::*;
 use crate::evaluate::Evaluation;
 use crate::evaluate::exits::Exit;
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
 
 const SHAPE: [usize; 2] = [2, 6];
 const MEAN: usize = 3;

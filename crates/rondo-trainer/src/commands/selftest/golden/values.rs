@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{DType, NamedTensor, StoredTensors};
+use rondo_files::{DType, NamedTensor, StoredTensors};
 use rondo_model::depth::{MAX_RECURRENCE, Unroll};
 
 use crate::error::{Error, Result};

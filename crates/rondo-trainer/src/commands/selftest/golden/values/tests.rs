@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use rondo_checkpoint::TensorFile;
+use rondo_files::TensorFile;
 
 use super::*;
 

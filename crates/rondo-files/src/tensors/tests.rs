@@ -1,12 +1,9 @@
 //! The bytes of a tensor file: readable by the reference, the same every time, safe to read back.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use crate::{Content, DType, NamedTensor, TensorError, TensorFile};
+use super::*;
 
 fn f32s(name: &str, shape: &[usize], values: &[f32]) -> NamedTensor<'static> {
     let bytes = values
@@ -15,7 +12,7 @@ fn f32s(name: &str, shape: &[usize], values: &[f32]) -> NamedTensor<'static> {
         .collect();
     NamedTensor {
         name: name.to_owned(),
-        dtype: DType::F32,
+        dtype: Dtype::F32,
         shape: shape.to_vec(),
         bytes: Cow::Owned(bytes),
     }
@@ -24,7 +21,7 @@ fn f32s(name: &str, shape: &[usize], values: &[f32]) -> NamedTensor<'static> {
 fn u8s(name: &str, bytes: &'static [u8]) -> NamedTensor<'static> {
     NamedTensor {
         name: name.to_owned(),
-        dtype: DType::U8,
+        dtype: Dtype::U8,
         shape: vec![bytes.len()],
         bytes: Cow::Borrowed(bytes),
     }

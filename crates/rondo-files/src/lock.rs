@@ -3,7 +3,24 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::error::{CheckpointError, at};
+use crate::error::{FileError, at};
+
+/// The file that is locked.
+pub const LOCK_FILE: &str = ".lock";
+
+/// A run directory cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// It belongs to another process.
+    #[error("another process is training in {run_dir}; wait for it or use another directory")]
+    Locked {
+        /// The contested run directory.
+        run_dir: PathBuf,
+    },
+    /// It cannot be written, or its file system has no locks.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
 
 /// The exclusive right to write in a run directory; it ends when the value is dropped and when the
 /// process dies, however it dies.
@@ -20,11 +37,11 @@ impl RunLock {
     /// Takes the lock without waiting; creates `run_dir` if it does not exist.
     ///
     /// # Errors
-    /// [`CheckpointError::Locked`] when another process holds it, [`CheckpointError::Io`] when the
-    /// directory cannot be written or its file system has no locks.
-    pub fn acquire(run_dir: &Path) -> Result<Self, CheckpointError> {
+    /// [`LockError::Locked`] when another process holds it, [`LockError::File`] when the directory cannot be
+    /// written or its file system has no locks.
+    pub fn acquire(run_dir: &Path) -> Result<Self, LockError> {
         fs::create_dir_all(run_dir).map_err(at("create", run_dir))?;
-        let path = run_dir.join(".lock");
+        let path = run_dir.join(LOCK_FILE);
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -37,8 +54,8 @@ impl RunLock {
                 run_dir,
                 _locked: file,
             }),
-            Err(TryLockError::WouldBlock) => Err(CheckpointError::Locked { run_dir }),
-            Err(TryLockError::Error(error)) => Err(at("lock", &path)(error)),
+            Err(TryLockError::WouldBlock) => Err(LockError::Locked { run_dir }),
+            Err(TryLockError::Error(error)) => Err(at("lock", &path)(error).into()),
         }
     }
 
@@ -58,7 +75,7 @@ mod tests {
         let run = dir.path().join("runs/one");
         let first = RunLock::acquire(&run).expect("a free directory");
         let error = RunLock::acquire(&run).expect_err("the directory is taken");
-        assert!(matches!(error, CheckpointError::Locked { .. }));
+        assert!(matches!(error, LockError::Locked { .. }));
         assert!(error.to_string().contains("runs/one"), "{error}");
         RunLock::acquire(&dir.path().join("runs/two")).expect("another directory is free");
         drop(first);

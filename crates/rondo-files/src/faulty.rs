@@ -1,25 +1,30 @@
-//! A disk on which one chosen call is the last one, or fails.
+//! A disk on which one chosen call is the last one, or fails: for the tests of whoever writes through a [`Disk`].
+//!
+//! It is no part of the tests here, since other crates try sequences of calls of their own; behind a cargo feature the
+//! tests would compile every crate that writes once more.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::disk::{Disk, FileSystem};
 
 /// How far the chosen call gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub enum Moment {
+    /// Nothing is done.
     Before,
     /// Half of the bytes are written; other calls do nothing.
     Midway,
+    /// All is done, and an error is answered.
     After,
 }
 
 /// What becomes of the calls after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub enum Then {
     /// None does anything: the process was killed.
     Dead,
     /// They work: a single error.
@@ -30,17 +35,37 @@ pub(super) enum Then {
 
 /// Which call, how far, and what then.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fault {
-    pub(super) call: usize,
-    pub(super) moment: Moment,
-    pub(super) then: Then,
+pub struct Fault {
+    /// The call, counted from 0.
+    pub call: usize,
+    /// How far it gets.
+    pub moment: Moment,
+    /// What becomes of those after it.
+    pub then: Then,
+}
+
+impl Fault {
+    /// Returns every fault that `calls`, those of a disk without one, can have.
+    pub fn each_of(calls: &[String]) -> Vec<Self> {
+        let mut faults = Vec::new();
+        for (call, shown) in calls.iter().enumerate() {
+            for moment in [Moment::Before, Moment::Midway, Moment::After] {
+                if moment == Moment::Midway && !shown.starts_with("write") {
+                    continue;
+                }
+                let after = [Then::Dead, Then::Works, Then::Full];
+                faults.extend(after.map(|then| Self { call, moment, then }));
+            }
+        }
+        faults
+    }
 }
 
 /// The file system with a fault in it; it records its calls and does not wait for a device.
 #[derive(Clone)]
-pub(super) struct Faulty {
+pub struct Faulty {
     fault: Option<Fault>,
-    calls: Rc<RefCell<Vec<String>>>,
+    calls: Rc<RefCell<Vec<(&'static str, PathBuf)>>>,
 }
 
 enum Verdict {
@@ -51,30 +76,26 @@ enum Verdict {
 }
 
 impl Faulty {
-    pub(super) fn new(fault: Option<Fault>) -> Self {
+    /// A disk with this fault.
+    pub fn new(fault: Option<Fault>) -> Self {
         let calls = Rc::default();
         Self { fault, calls }
     }
 
-    /// Every call so far: a verb and a name, with its folder inside a checkpoint.
-    pub(super) fn calls(&self) -> Vec<String> {
-        self.calls.borrow().clone()
+    /// Every call so far: a verb, and the path from `root` on.
+    pub fn calls(&self, root: &Path) -> Vec<String> {
+        let shown = |(verb, path): &(&str, PathBuf)| match path.strip_prefix(root) {
+            Ok(inside) if inside.as_os_str().is_empty() => format!("{verb} ."),
+            Ok(inside) => format!("{verb} {}", inside.display()),
+            Err(_) => format!("{verb} {}", path.display()),
+        };
+        self.calls.borrow().iter().map(shown).collect()
     }
 
-    fn judge(&self, verb: &str, path: &Path) -> Verdict {
-        let name = |path: &Path| path.file_name().expect("a name").display().to_string();
-        let folder = name(path.parent().expect("a folder"));
-        let is_inside = [".tmp-", ".old-", "step-"]
-            .iter()
-            .any(|prefix| folder.starts_with(prefix));
-        let name = name(path);
-        let shown = match is_inside {
-            true => format!("{folder}/{name}"),
-            false => name,
-        };
+    fn judge(&self, verb: &'static str, path: &Path) -> Verdict {
         let mut calls = self.calls.borrow_mut();
         let now = calls.len();
-        calls.push(format!("{verb} {shown}"));
+        calls.push((verb, path.to_owned()));
         let Some(fault) = self.fault else {
             return Verdict::Act;
         };
@@ -98,7 +119,7 @@ impl Faulty {
 
     fn call<T>(
         &self,
-        verb: &str,
+        verb: &'static str,
         path: &Path,
         act: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
@@ -159,6 +180,13 @@ impl Disk for Faulty {
         self.call("remove", path, || FileSystem.remove_file(path))
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        if !dir.exists() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.call("remove", dir, || FileSystem.remove_dir(dir))
+    }
+
     /// One file after the other, so that a fault can fall between them.
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
         let mut paths = Vec::new();
@@ -169,11 +197,12 @@ impl Disk for Faulty {
         for path in paths {
             self.remove_file(&path)?;
         }
-        self.call("remove", dir, || fs::remove_dir(dir))
+        self.remove_dir(dir)
     }
 }
 
-pub(super) struct FaultyFile {
+/// A file on a [`Faulty`] disk.
+pub struct FaultyFile {
     disk: Faulty,
     file: File,
     path: Box<Path>,

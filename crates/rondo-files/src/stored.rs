@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use crate::error::TensorError;
-use crate::stream::{Located, locate};
-use crate::tensors::{DType, NamedTensor};
+use safetensors::Dtype;
+
+use crate::header::{Located, locate};
+use crate::tensor_error::TensorError;
+use crate::tensors::NamedTensor;
 
 /// The tensors of a file that stays open; no element is in memory before it is asked for.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl StoredTensors {
     }
 
     /// The type of each tensor's elements, by ascending name.
-    pub fn types(&self) -> impl Iterator<Item = (&str, DType)> {
+    pub fn types(&self) -> impl Iterator<Item = (&str, Dtype)> {
         let tensors = self.tensors.iter();
         tensors.map(|tensor| (tensor.name.as_str(), tensor.dtype))
     }
@@ -73,7 +75,7 @@ mod tests {
     fn tensor(name: &str, bytes: Vec<u8>) -> NamedTensor<'static> {
         NamedTensor {
             name: name.to_owned(),
-            dtype: DType::F32,
+            dtype: Dtype::F32,
             shape: vec![bytes.len() / 4],
             bytes: bytes.into(),
         }
@@ -88,7 +90,7 @@ mod tests {
         std::fs::write(&path, file.to_bytes().expect("bytes")).expect("writable");
         let stored = StoredTensors::open(File::open(&path).expect("there")).expect("whole");
         assert_eq!(stored.shapes(), file.shapes());
-        assert!(stored.types().eq([("a", DType::F32), ("b", DType::F32)]));
+        assert!(stored.types().eq([("a", Dtype::F32), ("b", Dtype::F32)]));
         for expected in tensors {
             let found = stored.read(&expected.name).expect("readable");
             assert_eq!(found, Some(expected));

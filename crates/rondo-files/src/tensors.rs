@@ -1,22 +1,15 @@
-//! Named tensors in the safetensors format: `[length: u64][header: JSON][bytes]`, little-endian.
-//!
-//! The header is written here, because the `safetensors` crate writes its metadata in the order of
-//! a hash map, which differs between two runs of one program. Everything else is as that crate has
-//! it: tensors by descending alignment, then by name, and a header padded to eight bytes. The frame
-//! is read here, because that crate adds sizes from the file without checking for overflow; the
-//! header itself is parsed and validated by its `Metadata`.
-//!
-//! Source: <https://github.com/huggingface/safetensors#format>.
+//! Named tensors in memory, in the safetensors format: `[length: u64][header: JSON][bytes]`, little-endian.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::error::TensorError;
-use crate::header::{self, LENGTH_BYTES, METADATA, Row};
-use crate::save::Content;
+use safetensors::Dtype;
 
-pub use safetensors::Dtype as DType;
+use crate::content::Content;
+use crate::header::{self, Located};
+use crate::stream::TensorStream;
+use crate::tensor_error::TensorError;
 
 /// One tensor: contiguous, row-major, little-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +17,7 @@ pub struct NamedTensor<'a> {
     /// Its path in the model, unique in a file.
     pub name: String,
     /// The type of its elements.
-    pub dtype: DType,
+    pub dtype: Dtype,
     /// Its extents, outermost first; empty for a scalar.
     pub shape: Vec<usize>,
     /// Its elements.
@@ -38,8 +31,8 @@ impl NamedTensor<'_> {
     /// [`TensorError::WrongType`] when the tensor stores another type; [`TensorError::Length`] when
     /// its bytes do not fit its shape, which no tensor of a [`TensorFile`] does.
     pub fn f32_values(&self) -> Result<Vec<f32>, TensorError> {
-        if self.dtype != DType::F32 {
-            let (expected, actual) = (DType::F32, self.dtype);
+        if self.dtype != Dtype::F32 {
+            let (expected, actual) = (Dtype::F32, self.dtype);
             return Err(TensorError::WrongType {
                 name: self.name.clone(),
                 expected,
@@ -49,15 +42,6 @@ impl NamedTensor<'_> {
         self.check_length()?;
         let (quads, _) = self.bytes.as_chunks();
         Ok(quads.iter().map(|&quad| f32::from_le_bytes(quad)).collect())
-    }
-
-    fn row(&self) -> Row<'_> {
-        Row {
-            name: &self.name,
-            dtype: self.dtype,
-            shape: &self.shape,
-            bytes: self.bytes.len(),
-        }
     }
 
     fn check_length(&self) -> Result<(), TensorError> {
@@ -95,22 +79,10 @@ impl<'a> TensorFile<'a> {
         metadata: BTreeMap<String, String>,
     ) -> Result<Self, TensorError> {
         let mut tensors: Vec<_> = tensors.into_iter().collect();
+        tensors.iter().try_for_each(NamedTensor::check_length)?;
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
-        if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return Err(TensorError::Duplicate {
-                name: pair[0].name.clone(),
-            });
-        }
-        for tensor in &tensors {
-            if tensor.name == METADATA {
-                return Err(TensorError::Reserved {
-                    name: tensor.name.clone(),
-                });
-            }
-            tensor.check_length()?;
-        }
         let file = Self { tensors, metadata };
-        file.header()?;
+        file.stream()?;
         Ok(file)
     }
 
@@ -120,33 +92,24 @@ impl<'a> TensorFile<'a> {
     /// [`TensorError::Size`] for a truncated or extended file, [`TensorError::HeaderTooLarge`] and
     /// [`TensorError::Header`] for a header that is not one.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TensorError> {
-        let actual = bytes.len() as u64;
-        let (length, rest) =
-            bytes
-                .split_first_chunk::<LENGTH_BYTES>()
-                .ok_or(TensorError::Size {
-                    expected: LENGTH_BYTES as u64,
-                    actual,
-                })?;
-        let length = header::length(*length)?;
-        let (json, data) = rest.split_at_checked(length).ok_or(TensorError::Size {
-            expected: (LENGTH_BYTES + length) as u64,
-            actual,
-        })?;
-        let header = header::parse(json, actual)?;
-
-        let tensors = header::tensors(&header).into_iter().map(|(name, info)| {
-            let (start, end) = info.data_offsets;
+        let (located, metadata) = header::read(&mut { bytes }, bytes.len() as u64)?;
+        let tensors = located.into_iter().map(|tensor| {
+            let Located {
+                name,
+                dtype,
+                shape,
+                range,
+            } = tensor;
             NamedTensor {
                 name,
-                dtype: info.dtype,
-                shape: info.shape.clone(),
-                bytes: Cow::Borrowed(&data[start..end]),
+                dtype,
+                shape,
+                bytes: Cow::Borrowed(&bytes[range.start as usize..range.end as usize]),
             }
         });
         Ok(Self {
             tensors: tensors.collect(),
-            metadata: header.metadata().clone().into_iter().flatten().collect(),
+            metadata,
         })
     }
 
@@ -187,35 +150,29 @@ impl<'a> TensorFile<'a> {
     /// # Errors
     /// [`TensorError::Header`] when the header cannot be put into JSON.
     pub fn to_bytes(&self) -> Result<Vec<u8>, TensorError> {
-        let mut bytes = self.header()?;
-        bytes.reserve_exact(self.tensors.iter().map(|tensor| tensor.bytes.len()).sum());
-        for tensor in self.in_file_order() {
-            bytes.extend_from_slice(&tensor.bytes);
-        }
+        let stream = self.stream()?;
+        let mut bytes = Vec::with_capacity(stream.bytes() as usize);
+        stream.write_to(&mut bytes)?;
         Ok(bytes)
     }
 
-    fn in_file_order(&self) -> Vec<&NamedTensor<'a>> {
-        let mut tensors: Vec<_> = self.tensors.iter().collect();
-        tensors.sort_by_key(|tensor| header::file_order(&tensor.row()));
-        tensors
-    }
-
-    fn header(&self) -> Result<Vec<u8>, TensorError> {
-        let rows: Vec<_> = self
-            .in_file_order()
-            .into_iter()
-            .map(NamedTensor::row)
-            .collect();
-        header::to_bytes(&rows, &self.metadata)
+    /// The file as it is written: each tensor's elements are those it has.
+    fn stream(&self) -> Result<TensorStream<'_>, TensorError> {
+        let tensors = self.tensors.iter();
+        let announced =
+            tensors.map(|tensor| (tensor.name.clone(), tensor.dtype, tensor.shape.clone()));
+        TensorStream::new(announced, &self.metadata, |name, out| {
+            let tensor = self.get(name);
+            tensor.map_or(Ok(()), |tensor| out.write_all(&tensor.bytes))
+        })
     }
 }
 
 impl Content for TensorFile<'_> {
     fn write_to(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(&self.header().map_err(io::Error::other)?)?;
-        self.in_file_order()
-            .into_iter()
-            .try_for_each(|tensor| out.write_all(&tensor.bytes))
+        self.stream().map_err(io::Error::other)?.write_to(out)
     }
 }
+
+#[cfg(test)]
+mod tests;
