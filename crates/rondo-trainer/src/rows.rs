@@ -10,9 +10,9 @@ pub(crate) struct Rows<'a> {
     source: &'a Source,
     seed: u64,
     /// Rows in a micro-batch.
-    pub(crate) batch: usize,
+    batch: usize,
     /// Micro-batches in a step.
-    pub(crate) accumulation: usize,
+    accumulation: usize,
     /// Rows in a batch of an evaluation.
     val_batch: usize,
     /// Tokens in a row of text; 0 where none are written, as for a task, which has its own length.
@@ -30,6 +30,15 @@ impl<'a> Rows<'a> {
             accumulation: train.accumulation,
             val_batch: config.eval.batch.unwrap_or(train.batch),
             seq: train.seq.unwrap_or(0),
+        }
+    }
+
+    /// Returns the rows of steps of one row each.
+    pub(crate) fn one_in_a_step(self) -> Self {
+        Self {
+            batch: 1,
+            accumulation: 1,
+            ..self
         }
     }
 

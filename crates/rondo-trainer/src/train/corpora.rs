@@ -86,12 +86,8 @@ pub(super) fn first_rows(
     switched: &[(u64, Source)],
 ) -> Result<Vec<Batch>> {
     for source in std::iter::once(source).chain(switched.iter().map(|(_, source)| source)) {
-        let one_row = Rows {
-            batch: 1,
-            accumulation: 1,
-            ..Rows::new(source, config)
-        };
-        one_row.micro_batches(1, one_row.first_difficulty().as_ref())?;
+        let rows = Rows::new(source, config).one_in_a_step();
+        rows.micro_batches(1, rows.first_difficulty().as_ref())?;
     }
     Ok(Rows::new(source, config).val_batches(config.eval.tokens)?)
 }
