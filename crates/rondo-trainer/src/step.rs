@@ -163,6 +163,23 @@ impl Learner {
         self.judge(&unread, &read(Tensor::cat(tensors, 0))?)
     }
 
+    /// Reads the losses of all steps since the last logged one.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    pub(crate) fn unread_losses(&self) -> Result<Vec<f64>> {
+        let tensors: Vec<_> = self.unread.iter().map(|step| step.values.clone()).collect();
+        if tensors.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = read(Tensor::cat(tensors, 0))?;
+        Ok(values
+            .chunks_exact(2)
+            .map(|pair| f64::from(pair[0]))
+            .collect())
+    }
+
     /// Judges steps after the fact by their loss and gradient norm, two values for each.
     fn judge(&mut self, unread: &[Unread], values: &[f32]) -> Result<Vec<Skipped>> {
         let mut skipped = Vec::new();

@@ -18,7 +18,7 @@
 //! and their gradients are added in the same order, so that both give the same bits.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, assert_shape};
+use burn::tensor::{Gradients, Int, Tensor, assert_shape};
 
 use super::iteration::Core;
 use super::{Forward, LoopedTransformer, Readout};
@@ -113,8 +113,12 @@ impl LoopedTransformer {
         let of_state = latent.grad_remove(&mut gradients);
         let readout = readout.without_autodiff();
         if let Some(of_prepared) = tape.backward(of_state, &mut sum) {
-            let inner = (prepared.0 * of_prepared).sum();
-            sum.take(&mut with_penalty(inner, of_prelude, pass.weight).backward());
+            sum.take(&mut continued(
+                prepared.0,
+                of_prepared,
+                of_prelude,
+                pass.weight,
+            ));
         }
         Differentiated {
             forward: Forward {
@@ -222,8 +226,7 @@ impl Tape<'_> {
                 Some(graph) => graph,
                 None => self.build(iteration, start.clone()),
             };
-            let inner = (end * seed).sum();
-            let mut gradients = with_penalty(inner, density, self.weight).backward();
+            let mut gradients = continued(end, seed, density, self.weight);
             sum.take(&mut gradients);
             let part = self.input.0.grad_remove(&mut gradients);
             of_prepared = match (of_prepared, part) {
@@ -233,6 +236,22 @@ impl Tape<'_> {
             of_end = start.grad_remove(&mut gradients);
         }
         of_prepared
+    }
+}
+
+/// Continues a backward pass at y, whose gradient `seed` is known: returns the gradients of `⟨y, seed⟩`
+/// and of the penalty.
+///
+/// Backward starts from a gradient of ones in the shape of what it is called on, so that nobody has to
+/// sum the products; one thread does on some GPUs. With a penalty, which is one number, each row is
+/// summed for itself first.
+fn continued(y: Tensor<3>, seed: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
+    let products = y * seed;
+    match density {
+        Some(_) if weight != 0.0 => {
+            with_penalty(products.sum_dim(2).sum(), density, weight).backward()
+        }
+        _ => products.backward(),
     }
 }
 
