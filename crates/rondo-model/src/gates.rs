@@ -67,6 +67,10 @@ impl Gates {
 /// How open the gates of one layer were in one application of it: the mean of σ(g), and of
 /// `1[g > 0]`, over heads, sequences and causal edges.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a layer's goes into the record as it ends: as many exist as layers of an iteration"
+)]
 pub enum OpenEdges {
     /// Of a single node of the graph, which adds the penalty's gradient to its own: both means, `[2]`,
     /// without a graph.
