@@ -204,7 +204,7 @@ mod tests {
         let x = x.clone().autodiff().require_grad();
         let (y, open) = forward(block, x.clone());
         let mut loss = (y.clone() * weights.clone().autodiff()).sum();
-        let densities = open.as_ref().map(OpenEdges::values);
+        let densities = open.as_ref().map(|open| open.values(&y.device()));
         if let Some(density) = open.and_then(OpenEdges::into_expected) {
             loss = loss + density * pass.weight;
         }

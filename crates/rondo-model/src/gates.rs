@@ -4,7 +4,7 @@
 //! [`OpenEdges`] of its gates; the model makes a [`Density`] of each and returns them all, each
 //! with the layer and the iteration or depth that it belongs to. [`crate::sparsity`] defines a gate.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use rondo_kernels::attention::mixed_bits;
 
 use crate::layer::{At, Layer};
@@ -67,30 +67,33 @@ impl Gates {
 /// How open the gates of one layer were in one application of it: the mean of σ(g), and of
 /// `1[g > 0]`, over heads, sequences and causal edges.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a layer's goes into the record as it ends: as many exist as layers of an iteration"
-)]
 pub enum OpenEdges {
-    /// Of a single node of the graph, which adds the penalty's gradient to its own: both means, `[2]`,
-    /// without a graph.
-    Node(Tensor<1>),
-    /// Of Burn operations, `[1]` each.
+    /// Of a single node of the graph, which adds the penalty's gradient to its own.
+    Node {
+        /// The mean of σ(g).
+        expected: f64,
+        /// The mean of `1[g > 0]`.
+        hard: f64,
+    },
+    /// Of Burn operations, `[1]` each; in boxes, so that a layer without gates does not move their room.
     Composed {
         /// The mean of σ(g), with its graph: through it the penalty is differentiated.
-        expected: Tensor<1>,
+        expected: Box<Tensor<1>>,
         /// The mean of `1[g > 0]`.
-        hard: Tensor<1>,
+        hard: Box<Tensor<1>>,
     },
 }
 
 impl OpenEdges {
-    /// Returns both means, `[2]`, without a graph.
-    pub(crate) fn values(&self) -> Tensor<1> {
+    /// Returns both means, `[2]`, on the `device` of the layer, without a graph.
+    pub(crate) fn values(&self, device: &Device) -> Tensor<1> {
         match self {
-            Self::Node(values) => values.clone(),
+            Self::Node { expected, hard } => {
+                let values = [expected, hard].map(|mean| *mean as f32);
+                Tensor::from_data(values, &device.clone().without_autodiff())
+            }
             Self::Composed { expected, hard } => {
-                let parts = [expected, hard].map(|mean| mean.clone().without_autodiff());
+                let parts = [expected, hard].map(|mean| (**mean).clone().without_autodiff());
                 Tensor::cat(parts.into(), 0)
             }
         }
@@ -99,8 +102,8 @@ impl OpenEdges {
     /// Returns the mean of σ(g), `[1]`, where the penalty is differentiated through it.
     pub(crate) fn into_expected(self) -> Option<Tensor<1>> {
         match self {
-            Self::Node(_) => None,
-            Self::Composed { expected, .. } => Some(expected),
+            Self::Node { .. } => None,
+            Self::Composed { expected, .. } => Some(*expected),
         }
     }
 }
@@ -119,6 +122,8 @@ pub struct Density {
 pub(crate) struct Seen {
     pub(crate) at: At,
     pub(crate) open: OpenEdges,
+    /// The device of the layer.
+    pub(crate) device: Device,
 }
 
 /// Returns the sum of the densities that the penalty is differentiated through, `[1]`; none where
@@ -138,7 +143,7 @@ impl Record {
     pub(crate) fn add(&mut self, seen: &[Seen]) {
         self.0.extend(seen.iter().map(|seen| Density {
             at: seen.at,
-            values: seen.open.values(),
+            values: seen.open.values(&seen.device),
         }));
     }
 

@@ -23,7 +23,11 @@ pub(super) fn through(
     for (layer, block) in blocks.iter().enumerate() {
         let at = at(layer);
         let (y, open) = block.forward(x, pass, at);
-        seen.extend(open.map(|open| Seen { at, open }));
+        seen.extend(open.map(|open| Seen {
+            at,
+            open,
+            device: y.device(),
+        }));
         x = y;
     }
     (x, seen)

@@ -54,8 +54,8 @@ pub fn gated_attention(
     let mean = |x: Tensor<4>| (x * causal.clone()).sum() / count;
     let attended = (weights * straight).matmul(repeat_heads(v, heads));
     let open = OpenEdges::Composed {
-        expected: mean(sigmoid(logits)),
-        hard: mean(hard),
+        expected: Box::new(mean(sigmoid(logits))),
+        hard: Box::new(mean(hard)),
     };
     (attended, open)
 }

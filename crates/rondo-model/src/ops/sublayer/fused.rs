@@ -69,9 +69,9 @@ pub(super) fn apply(
     let inputs = [x.into_dispatch()].into_iter().chain(scales);
     let inputs = inputs.chain(weights).collect();
     let (y, openness) = node::apply(function, inputs);
-    let open = openness.map(|openness| {
-        let means = [openness.density(), openness.open_share()].map(|mean| mean as f32);
-        OpenEdges::Node(node::vector(means.into()))
+    let open = openness.map(|openness| OpenEdges::Node {
+        expected: openness.density(),
+        hard: openness.open_share(),
     });
     (y, open)
 }
