@@ -103,6 +103,8 @@ def main():
     for name, default in (sizes | dict(no_grad=0, with_grad=4, warmup=2, steps=6)).items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=default)
     parser.add_argument("--mode", choices=("eager", "compile", "eager-bf16", "compile-bf16"), default="compile")
+    parser.add_argument("--compile", choices=("model", "iteration"), default="model",
+                        help="what compile compiles: the model with its loop unrolled, or one iteration of the core")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--threads", type=int, help="all cores by default")
     o = parser.parse_args()
@@ -111,7 +113,12 @@ def main():
     idle = peak_mib(o.device)
     torch.manual_seed(0)
     model = Looped(o).to(o.device)
-    forward = torch.compile(model) if o.mode.startswith("compile") else model
+    forward = model
+    if o.mode.startswith("compile"):
+        if o.compile == "model":
+            forward = torch.compile(model)
+        else:
+            model.iterate = torch.compile(model.iterate)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, betas=(0.9, 0.95), fused=True)
     ids, targets = (torch.randint(o.vocab, (o.batch, o.seq), device=o.device) for _ in range(2))
     seconds = []
@@ -127,7 +134,8 @@ def main():
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
     rate = o.batch * o.seq / statistics.median(seconds[o.warmup:])
-    result = {"mode": o.mode, "torch": torch.__version__, "tokens_per_second": rate}
+    tf32 = o.device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32
+    result = {"mode": o.mode, "torch": torch.__version__, "tf32": tf32, "tokens_per_second": rate}
     print(json.dumps(result | {"peak_mib": peak_mib(o.device), "idle_mib": idle}))
 
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{Content, DType, NamedTensor, TensorFile};
+use rondo_files::{Content, DType, NamedTensor, TensorFile};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::atomic::replace;
-use crate::disk::{Disk, FileSystem};
+use rondo_files::{Disk, FileSystem, RunLock, replace};
+
 use crate::error::{CheckpointError, at};
 use crate::layout::{Layout, candidates, newest_of_each};
-use crate::lock::RunLock;
 use crate::repair::{discard, repair};
 
 /// Sets the checkpoints of later steps than `step` aside, each as `left-*`: the run goes another way from there, and
@@ -45,7 +44,7 @@ pub(crate) fn set_back_on(
     let from = layout.step_dir(step);
     if let Some(name) = from.file_name().filter(|_| from.is_dir()) {
         let name = name.to_string_lossy();
-        replace(disk, &layout.latest(), &mut |out| writeln!(out, "{name}"))?;
+        replace(disk, &layout.latest(), |out| writeln!(out, "{name}"))?;
     }
     Ok(left)
 }

@@ -1,10 +1,10 @@
 //! The errors of this crate: each names the file, what was expected and what was found.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::open::Rejected;
-use crate::tensors::DType;
+use rondo_files::FileError;
 
 /// A checkpoint could not be written, found or trusted.
 ///
@@ -13,21 +13,8 @@ use crate::tensors::DType;
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file system refused: disk full, quota, permissions, a file that vanished.
-    #[error("cannot {action} {path}")]
-    Io {
-        /// What was tried, as a verb: `write`, `sync`, `rename` ...
-        action: &'static str,
-        /// The file or folder it was tried on.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The run directory belongs to another process.
-    #[error("another process is training in {run_dir}; wait for it or use another directory")]
-    Locked {
-        /// The contested run directory.
-        run_dir: PathBuf,
-    },
+    #[error(transparent)]
+    Io(#[from] FileError),
     /// There is nothing where a checkpoint was asked for.
     #[error("no checkpoint at {path}")]
     NotFound {
@@ -140,75 +127,30 @@ pub enum CheckpointError {
     },
 }
 
-/// Named tensors could not be put into, or taken out of, the safetensors format.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TensorError {
-    /// Two tensors have the same name.
-    #[error("two tensors are named {name:?}")]
-    Duplicate {
-        /// The name that occurs twice.
-        name: String,
-    },
-    /// The format keeps this name for its metadata.
-    #[error("a tensor cannot be named {name:?}: the safetensors format reserves it")]
-    Reserved {
-        /// The reserved name.
-        name: String,
-    },
-    /// Type and shape ask for another number of bytes, or for a number that does not exist.
-    #[error("tensor {name:?} of type {dtype} and shape {shape:?} cannot have {actual} bytes")]
-    Length {
-        /// The tensor.
-        name: String,
-        /// Its element type.
-        dtype: DType,
-        /// Its shape.
-        shape: Vec<usize>,
-        /// The bytes given.
-        actual: usize,
-    },
-    /// The values were asked for as another type than the one stored.
-    #[error("tensor {name:?} should be {expected} but is {actual}")]
-    WrongType {
-        /// The tensor.
-        name: String,
-        /// The type asked for.
-        expected: DType,
-        /// The type stored.
-        actual: DType,
-    },
-    /// The file ends too early, or goes on after its last tensor.
-    #[error("the tensor file has the wrong size: expected {expected} bytes, found {actual}")]
-    Size {
-        /// The size its header announces, in bytes.
-        expected: u64,
-        /// The size found, in bytes.
-        actual: u64,
-    },
-    /// The header announces, or would need, more bytes than any model here has use for.
-    #[error("the tensor file's header is too large: expected at most {cap} bytes, found {actual}")]
-    HeaderTooLarge {
-        /// The largest header accepted, in bytes.
-        cap: u64,
-        /// Its size, in bytes.
-        actual: u64,
-    },
-    /// The header is not the JSON that the format prescribes.
-    #[error("the tensor file's header is invalid")]
-    Header(#[source] serde_json::Error),
-    /// The file system refused.
-    #[error("the tensor file cannot be read")]
-    Io(#[from] io::Error),
+/// A checkpoint that was passed over, and why.
+#[derive(Debug)]
+pub struct Rejected {
+    /// The step in the folder's name.
+    pub step: u64,
+    /// The reason; it names the file.
+    pub why: CheckpointError,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: {}", self.step, self.why)?;
+        let mut cause = std::error::Error::source(&self.why);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// Gives an I/O error the verb and the path that it lacks.
 pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CheckpointError {
-    move |source| CheckpointError::Io {
-        action,
-        path: path.to_path_buf(),
-        source,
-    }
+    move |source| rondo_files::at(action, path)(source).into()
 }
 
 fn join(rejected: &[Rejected]) -> String {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::error::{CheckpointError, at};
+use rondo_files::read_capped;
+
+use crate::error::{CheckpointError, Rejected, at};
 use crate::layout::{Layout, candidates, newest_of_each, step_in_name};
 use crate::manifest::{FileRecord, MANIFEST, MAX_MANIFEST, Manifest, hex};
 
@@ -27,15 +28,6 @@ pub enum Which {
 pub struct Checkpoint {
     path: PathBuf,
     manifest: Manifest,
-}
-
-/// A checkpoint that was passed over, and why.
-#[derive(Debug)]
-pub struct Rejected {
-    /// The step in the folder's name.
-    pub step: u64,
-    /// The reason; it names the file.
-    pub why: CheckpointError,
 }
 
 /// Opens the checkpoint of the run in `run_dir` that `which` chooses, and verifies all of it.
@@ -137,18 +129,6 @@ impl Checkpoint {
     }
 }
 
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {}: {}", self.step, self.why)?;
-        let mut cause = std::error::Error::source(&self.why);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
 /// Whether the checkpoint in this folder can be read and verifies.
 pub(crate) fn is_whole(path: &Path) -> bool {
     verify(path.to_path_buf()).is_ok()
@@ -182,18 +162,14 @@ pub(crate) fn verify(path: PathBuf) -> Result<Checkpoint, CheckpointError> {
 pub(crate) fn read_manifest(dir: &Path) -> Result<Manifest, CheckpointError> {
     let path = dir.join(MANIFEST);
     let (file, actual) = open_plain(&path)?;
-    if actual > MAX_MANIFEST {
-        return Err(CheckpointError::ManifestTooLarge {
+    match read_capped(file, MAX_MANIFEST).map_err(at("read", &path))? {
+        Some(bytes) => Manifest::parse(&bytes, &path),
+        None => Err(CheckpointError::ManifestTooLarge {
             path,
             cap: MAX_MANIFEST,
             actual,
-        });
+        }),
     }
-    let mut bytes = Vec::new();
-    file.take(MAX_MANIFEST)
-        .read_to_end(&mut bytes)
-        .map_err(at("read", &path))?;
-    Manifest::parse(&bytes, &path)
 }
 
 /// Refuses whatever lies in the folder and is not in the manifest, the first by name.

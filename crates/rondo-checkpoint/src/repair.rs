@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use crate::disk::{Disk, if_there};
+use rondo_files::{Disk, if_there};
+
 use crate::error::{CheckpointError, at};
 use crate::layout::{ASIDE, Layout, REPLACED, folders, step_of};
 use crate::open::is_whole;

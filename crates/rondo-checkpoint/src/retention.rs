@@ -1,6 +1,7 @@
 //! Which old checkpoints go.
 
-use crate::disk::Disk;
+use rondo_files::Disk;
+
 use crate::error::CheckpointError;
 use crate::layout::{Layout, candidates, newest_of_each};
 use crate::open::is_whole;

@@ -14,14 +14,13 @@
 //! After any prefix of this a reader finds the old checkpoint or the new one whole, and the next
 //! save finishes or undoes the rest.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
-use crate::atomic::replace;
-use crate::disk::{Disk, FileSystem, if_there};
+use rondo_files::{Content, Disk, FileSystem, RunLock, if_there, replace, write_new};
+
 use crate::error::{CheckpointError, at};
 use crate::layout::{Entry, Layout};
-use crate::lock::RunLock;
 use crate::manifest::{FileRecord, MANIFEST, MAX_MANIFEST, Manifest, check_names, hex};
 use crate::repair::{discard, repair};
 use crate::retention::{Retention, retain};
@@ -37,21 +36,6 @@ pub struct Snapshot<'a> {
     pub created_by: &'a str,
     /// Names and contents; a name is 1 to 128 of the characters `a-z 0-9 . _ -`.
     pub files: &'a [(&'a str, &'a dyn Content)],
-}
-
-/// What a file of a checkpoint contains, written as a stream so that it need not be in memory.
-pub trait Content {
-    /// Writes all of it, the same bytes each time.
-    ///
-    /// # Errors
-    /// Whatever `out` answers.
-    fn write_to(&self, out: &mut dyn Write) -> io::Result<()>;
-}
-
-impl Content for Vec<u8> {
-    fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(self)
-    }
 }
 
 /// Commits `snapshot` to the locked run directory and returns it as committed; then removes the
@@ -101,7 +85,7 @@ pub(crate) fn save_on(
     sync_dir(disk, layout.dir())?;
     discard(disk, &layout.replaced(entry.step), &aside)?;
     let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
-    replace(disk, &layout.latest(), &mut |out| writeln!(out, "{name}"))?;
+    replace(disk, &layout.latest(), |out| writeln!(out, "{name}"))?;
     retain(disk, &layout, entry.step, retention)?;
     Ok(entry)
 }
@@ -159,23 +143,18 @@ fn write_file(
     name: &str,
     content: &dyn Content,
 ) -> Result<FileRecord, CheckpointError> {
-    let path = dir.join(name);
-    let file = disk.create_new(&path).map_err(at("create", &path))?;
-    let mut out = Hashing {
-        inner: BufWriter::new(file),
-        hasher: blake3::Hasher::new(),
-        size: 0,
-    };
-    content
-        .write_to(&mut out)
-        .and_then(|()| out.flush())
-        .map_err(at("write", &path))?;
-    disk.sync(out.inner.get_ref()).map_err(at("sync", &path))?;
-    let blake3 = hex(out.hasher.finalize());
+    let (mut hasher, mut size) = (blake3::Hasher::new(), 0);
+    write_new(disk, &dir.join(name), |out| {
+        content.write_to(&mut Hashing {
+            inner: out,
+            hasher: &mut hasher,
+            size: &mut size,
+        })
+    })?;
     Ok(FileRecord {
         name: name.to_owned(),
-        size: out.size,
-        blake3,
+        size,
+        blake3: hex(hasher.finalize()),
     })
 }
 
@@ -184,17 +163,17 @@ fn sync_dir(disk: &impl Disk, dir: &Path) -> Result<(), CheckpointError> {
 }
 
 /// Counts and hashes what passes through.
-struct Hashing<W> {
-    inner: W,
-    hasher: blake3::Hasher,
-    size: u64,
+struct Hashing<'w> {
+    inner: &'w mut dyn Write,
+    hasher: &'w mut blake3::Hasher,
+    size: &'w mut u64,
 }
 
-impl<W: Write> Write for Hashing<W> {
+impl Write for Hashing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.hasher.update(&bytes[..written]);
-        self.size += written as u64;
+        *self.size += written as u64;
         Ok(written)
     }
 

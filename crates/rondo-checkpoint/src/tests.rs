@@ -2,17 +2,17 @@
 
 mod backs;
 mod damage;
-mod faulty;
 mod prefixes;
 mod saves;
 mod surveys;
-mod tensor_bytes;
 
 use std::fs;
 use std::path::Path;
 
+use rondo_files::RunLock;
+
 use crate::layout::Layout;
-use crate::{Checkpoint, CheckpointError, Entry, Retention, RunLock, Snapshot, save};
+use crate::{Checkpoint, CheckpointError, Entry, Retention, Snapshot, save};
 
 const KEEP_ALL: Retention = Retention {
     keep_last: usize::MAX,
@@ -43,7 +43,7 @@ fn with_snapshot<T>(step: u64, version: &str, use_it: impl FnOnce(&Snapshot<'_>)
 }
 
 fn commit(run: &Path, step: u64, version: &str) -> Result<Entry, CheckpointError> {
-    let lock = RunLock::acquire(run)?;
+    let lock = RunLock::acquire(run).expect("the lock");
     with_snapshot(step, version, |snapshot| save(&lock, snapshot, &KEEP_ALL))
 }
 

@@ -28,13 +28,13 @@
 //! * `error`: a structured reading error
 //! * `de`: the tree as a `serde` deserializer
 //! * `read`: the repair loop that finds every violation; `culprit`: where an error in a buffered table is
+//! * [`report`]: how a section's rules report what breaks them, and the rules that many sections share
 //! * `suggest`: the nearest known word
 //! * [`mod@print`]: the resolved configuration as text, and how two of them differ
-//! * [`text`]: a file's text
 //!
 //! # Absences
 //!
-//! This crate knows no trainer, opens no file that it was not given, reads no environment and prints nothing. It has one
+//! This crate knows no trainer, opens no file, reads no environment and prints nothing. It has one
 //! convention: the key `kind` names the variant of an internally tagged enum. TOML dates are not
 //! values here; they are reported as a wrong type.
 
@@ -45,17 +45,17 @@ mod overrides;
 pub mod path;
 pub mod print;
 mod read;
+pub mod report;
 mod suggest;
 #[cfg(test)]
 mod tests;
-pub mod text;
 mod value;
 pub mod violation;
 
 pub use document::Document;
 pub use print::{Difference, PrintError, difference, flatten, to_toml};
 pub use read::Check;
-pub use text::read_text;
+pub use report::Report;
 pub use violation::{Origin, Violation, Violations};
 
 /// The key that names the variant of an internally tagged enum.

@@ -19,6 +19,7 @@ use crate::de;
 use crate::document::Document;
 use crate::error::{Fault, ReadError};
 use crate::path::dotted;
+use crate::report::Report;
 use crate::suggest;
 use crate::value::{Node, Table, Value};
 use crate::violation::{Origin, Violation};
@@ -94,7 +95,7 @@ pub(crate) fn read<T: DeserializeOwned>(
 }
 
 /// A check of a value by its own rules: it reports dotted keys and what is wrong with them.
-pub type Check<'a, T> = &'a dyn Fn(&T, &mut dyn FnMut(&str, String));
+pub type Check<'a, T> = &'a dyn Fn(&T, Report<'_>);
 
 struct Repair<'a> {
     document: &'a Document,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rondo_config::Report;
 use serde::{Deserialize, Serialize};
 
 use crate::tasks::curriculum::Curriculum;
@@ -191,7 +192,7 @@ impl DataConfig {
     }
 
     /// Reports every rule that is broken, each with its key path below `[data]`.
-    pub fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub fn validate(&self, report: Report<'_>) {
         match self {
             Self::Nothing {} => {}
             Self::Text {
@@ -273,7 +274,7 @@ impl TokenizerConfig {
     }
 
     /// Reports every rule that is broken, each with its key path below `[data]`.
-    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub(crate) fn validate(&self, report: Report<'_>) {
         match self {
             Self::Bytes {} => {}
             Self::Bpe { vocab_size } => {
@@ -297,7 +298,7 @@ impl TokenizerConfig {
     }
 }
 
-fn not_empty(key: &str, value: &str, report: &mut dyn FnMut(&str, String)) {
+fn not_empty(key: &str, value: &str, report: Report<'_>) {
     if value.is_empty() {
         report(key, "must not be empty".to_owned());
     }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rondo_files::FileError;
+
 /// What is wrong with a corpus, a tokenizer, a shard or a token file, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -109,6 +111,16 @@ impl DataError {
             action,
             path,
             cause,
+        }
+    }
+}
+
+impl From<FileError> for DataError {
+    fn from(error: FileError) -> Self {
+        Self::Io {
+            action: error.action,
+            path: error.path,
+            cause: error.source,
         }
     }
 }

@@ -19,7 +19,7 @@
 //!   handed in for evaluation)
 //! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic` (nested) and
 //!   [`curriculum`](tasks::curriculum)
-//! * [`error`]; `file` (regular ones only), `aside` (folders whole or not there), `seed` (named random streams)
+//! * [`error`]; `file` (regular ones only), `seed` (named random streams)
 //!
 //! # What this crate does not know
 //!
@@ -27,7 +27,6 @@
 //! terminal (progress goes to a callback); ambient randomness; the network (cargo is asked with
 //! `--offline --locked`); the iteration order of a hash table.
 
-mod aside;
 pub mod batch;
 mod bpe;
 mod cache;

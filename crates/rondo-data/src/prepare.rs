@@ -3,12 +3,12 @@
 //! The corpus is read once to see its documents, once more where a tokenizer is trained, and once to encode. The
 //! folder is written aside and renamed, so that it is either whole or not there.
 
-use std::fs;
-use std::io::Write;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::aside::Aside;
+use rondo_files::{FileSystem, StagedFolder};
+
 use crate::bpe::{self, BetweenWords, WordCounts};
 use crate::config::{TokenizerConfig, val_fraction_violation};
 use crate::corpus::{Corpus, CorpusSource};
@@ -93,22 +93,28 @@ pub fn prepare(
             out.display()
         )));
     }
-    let aside = Aside::create(out)?;
+    if out.file_name().is_none() {
+        return Err(DataError::Corpus(format!(
+            "`{}` does not name a folder",
+            out.display()
+        )));
+    }
+    let folder = StagedFolder::create(&FileSystem, out)?;
     let written = Preparation {
         corpus: Corpus::open(sources)?,
         max_bytes,
-        folder: aside.path(),
+        folder: &folder,
         progress,
     }
     .run(sources, tokenizer, val_fraction)?;
-    aside.commit(out)?;
+    folder.commit()?;
     Ok(written)
 }
 
 struct Preparation<'a> {
     corpus: Corpus,
     max_bytes: Option<u64>,
-    folder: &'a Path,
+    folder: &'a StagedFolder,
     progress: Tell<'a>,
 }
 
@@ -122,10 +128,11 @@ impl Preparation<'_> {
         let (split, text_bytes, notices) = self.survey(val_fraction)?;
         let tokenizer = self.tokenizer(config, &split)?;
         if let Some(json) = tokenizer.json() {
-            write(&self.folder.join(TOKENIZER_FILE), json)?;
+            self.folder
+                .write(TOKENIZER_FILE, |out| out.write_all(json))?;
         }
         if let Some(json) = tokenizer.config_file() {
-            write(&self.folder.join(CONFIG_FILE), &json)?;
+            self.folder.write(CONFIG_FILE, |out| out.write_all(&json))?;
         }
         let (train, val) = self.encode(&tokenizer, &split, text_bytes)?;
         let whole_default = *sources == CorpusSource::Dependencies && self.max_bytes.is_none();
@@ -155,10 +162,8 @@ impl Preparation<'_> {
             skipped_lines: notices.count(Notice::BadLine),
             warnings: notices.lines(),
         };
-        let path = self.folder.join(INFO_FILE);
-        let json = serde_json::to_vec_pretty(&info)
-            .map_err(|error| DataError::io("write", &path)(error.into()))?;
-        write(&path, &json)?;
+        let json = serde_json::to_vec_pretty(&info).map_err(io::Error::from);
+        self.folder.write(INFO_FILE, |out| out.write_all(&json?))?;
         Ok(info)
     }
 
@@ -234,8 +239,8 @@ impl Preparation<'_> {
         split: &Split,
         text_bytes: u64,
     ) -> Result<(Encoded, Encoded), DataError> {
-        let mut train = Encoder::create(&self.folder.join(TRAIN_FILE), tokenizer)?;
-        let mut val = Encoder::create(&self.folder.join(VAL_FILE), tokenizer)?;
+        let mut train = Encoder::create(&self.folder.path().join(TRAIN_FILE), tokenizer)?;
+        let mut val = Encoder::create(&self.folder.path().join(VAL_FILE), tokenizer)?;
         let mut done = 0;
         let mut report = |done| {
             let progress = PrepareProgress {
@@ -289,15 +294,6 @@ fn slices(text: &str) -> impl Iterator<Item = &str> {
         rest = behind;
         (!slice.is_empty()).then_some(slice)
     })
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    fs::File::create(path)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .map_err(DataError::io("write", path))
 }
 
 #[cfg(test)]

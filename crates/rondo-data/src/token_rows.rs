@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use rondo_checkpoint::{DType, NamedTensor, TensorFile};
+use rondo_files::{DType, NamedTensor, TensorFile};
 use serde_json::Value;
 
 use crate::error::DataError;

@@ -6,7 +6,6 @@ mod prompts;
 mod text_bytes;
 
 use std::borrow::Cow;
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -332,19 +331,12 @@ fn read_capped(path: &Path) -> Result<Vec<u8>, DataError> {
         true => inside.as_path(),
         false => path,
     };
-    let mut json = Vec::new();
-    open_regular(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut json)
-        .map_err(DataError::io("read", path))?;
-    if json.len() as u64 > MAX_FILE_BYTES {
-        let (name, message) = (
-            path.display().to_string(),
-            format!("larger than {MAX_FILE_BYTES} bytes"),
-        );
-        return Err(DataError::Tokenizer { name, message });
-    }
-    Ok(json)
+    let json = rondo_files::read_capped(open_regular(path)?, MAX_FILE_BYTES);
+    json.map_err(DataError::io("read", path))?
+        .ok_or_else(|| DataError::Tokenizer {
+            name: path.display().to_string(),
+            message: format!("larger than {MAX_FILE_BYTES} bytes"),
+        })
 }
 
 /// Hands the text of a `tokenizer.json` to the library; `name` stands in messages.

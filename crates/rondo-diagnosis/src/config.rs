@@ -1,5 +1,7 @@
 //! When a reading counts as a failure, and what a training run does about it.
 
+use rondo_config::Report;
+use rondo_config::report::{at_least_one, positive, positive_fraction};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -138,16 +140,13 @@ impl DiagnosisConfig {
     }
 
     /// Reports every violation by its key path below `[diagnosis]`.
-    pub fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub fn validate(&self, report: Report<'_>) {
         let correlation = self.hidden_state_collapse.correlation;
         for (key, value) in [
             ("hidden_state_collapse.correlation", correlation),
             ("ignored_state.learned", self.ignored_state.learned),
         ] {
-            if !(value > 0.0 && value <= 1.0) {
-                let message = format!("must be above 0 and at most 1, found {value}");
-                report(key, message);
-            }
+            positive_fraction(key, value, report);
         }
         for (key, value) in [
             ("ignored_state.gain", self.ignored_state.gain),
@@ -155,16 +154,10 @@ impl DiagnosisConfig {
             ("loss_spike.deviations", self.loss_spike.deviations),
             ("loss_spike.rise", self.loss_spike.rise),
         ] {
-            if !(value.is_finite() && value > 0.0) {
-                report(key, format!("must be a positive number, found {value}"));
-            }
+            positive(key, value, report);
         }
-        if self.ignored_state.evaluations == 0 {
-            report(
-                "ignored_state.evaluations",
-                "must be at least 1, found 0".into(),
-            );
-        }
+        let evaluations = self.ignored_state.evaluations;
+        at_least_one("ignored_state.evaluations", evaluations, report);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Everything that can keep a picture from being drawn.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use rondo_files::FileError;
 
 /// What is wrong with the numbers of a picture or with the folder it goes to.
 #[derive(Debug, thiserror::Error)]
@@ -84,11 +86,12 @@ impl FigureError {
     }
 }
 
-/// Returns a closure that adds the action and the path to a system error.
-pub(crate) fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FigureError {
-    move |cause| FigureError::Io {
-        action,
-        path: path.to_owned(),
-        cause,
+impl From<FileError> for FigureError {
+    fn from(error: FileError) -> Self {
+        Self::Io {
+            action: error.action,
+            path: error.path,
+            cause: error.source,
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! A finished picture, and the three files it becomes.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::error::{FigureError, at};
+use rondo_files::{FileSystem, StagedFile, at};
+
+use crate::error::FigureError;
 use crate::scene::Scene;
 use crate::table::Table;
 use crate::{raster, svg};
@@ -61,35 +62,16 @@ impl Picture {
             (csv, self.csv().as_bytes()),
         ];
         fs::create_dir_all(dir).map_err(at("create", dir))?;
-        let written = files
-            .iter()
-            .try_for_each(|(path, bytes)| write_aside(path, bytes))
-            .and_then(|()| {
-                files.iter().try_for_each(|(path, _)| {
-                    fs::rename(aside(path), path).map_err(at("rename", path))
-                })
-            });
-        if written.is_err() {
-            // The first error is the one worth reporting.
-            files.iter().for_each(|(path, _)| {
-                let _ = fs::remove_file(aside(path));
-            });
+        let mut staged = Vec::new();
+        for (path, bytes) in &files {
+            let written = StagedFile::write(&FileSystem, path, |out| out.write_all(bytes));
+            staged.push(written?);
         }
-        written.map(|()| files.into_iter().map(|(path, _)| path).collect())
+        for file in staged {
+            file.commit()?;
+        }
+        Ok(files.into_iter().map(|(path, _)| path).collect())
     }
-}
-
-/// Returns `.FILE.aside` next to `FILE`.
-fn aside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.aside"))
-}
-
-fn write_aside(path: &Path, bytes: &[u8]) -> Result<(), FigureError> {
-    let aside = aside(path);
-    let mut file = File::create(&aside).map_err(at("create", &aside))?;
-    file.write_all(bytes).map_err(at("write", &aside))?;
-    file.sync_all().map_err(at("sync", &aside))
 }
 
 #[cfg(test)]

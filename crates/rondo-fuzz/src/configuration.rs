@@ -1,6 +1,7 @@
 //! Configuration: a TOML file, with overrides on top.
 
-use rondo_config::{Document, flatten, to_toml};
+use rondo_config::report::section;
+use rondo_config::{Document, Report, flatten, to_toml};
 use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
 use rondo_schedule::{Run, Schedule, ScheduleConfig};
@@ -19,16 +20,10 @@ struct Sections {
 }
 
 impl Sections {
-    fn validate(&self, report: &mut dyn FnMut(&str, String)) {
-        type Check<'a> = &'a dyn Fn(&mut dyn FnMut(&str, String));
-        let sections: [(&str, Check<'_>); 3] = [
-            ("data", &|report| self.data.validate(report)),
-            ("schedule", &|report| self.schedule.validate(report)),
-            ("diagnosis", &|report| self.diagnosis.validate(report)),
-        ];
-        for (section, check) in sections {
-            check(&mut |key, message| report(&format!("{section}.{key}"), message));
-        }
+    fn validate(&self, report: Report<'_>) {
+        self.data.validate(&mut section("data", report));
+        self.schedule.validate(&mut section("schedule", report));
+        self.diagnosis.validate(&mut section("diagnosis", report));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use rondo_checkpoint::{DType, StoredTensors, TensorError, TensorFile, locate};
+use rondo_files::{DType, StoredTensors, TensorError, TensorFile, locate};
 
 use crate::scratch;
 

@@ -6,9 +6,11 @@
 mod reader;
 mod resume;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use rondo_files::{Disk, FileSystem};
 
 pub use reader::{Records, read, records};
 pub use resume::Cut;
@@ -65,7 +67,8 @@ impl JsonlSink {
     ///
     /// The file exists already, or the file system refuses.
     pub fn create(path: &Path) -> Result<Self, JsonlError> {
-        let file = new_file(path).map_err(|source| match source.kind() {
+        let file = FileSystem.create_new(path);
+        let file = file.map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => JsonlError::Exists {
                 path: path.to_owned(),
             },
@@ -115,11 +118,6 @@ impl Sink for JsonlSink {
     }
 }
 
-/// Creates a file that is not there yet, following no link; writes go to its end.
-fn new_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create_new(true).open(path)
-}
-
 fn io_error(path: &Path, action: &'static str, source: io::Error) -> JsonlError {
     JsonlError::Io {
         path: path.to_owned(),
@@ -131,6 +129,8 @@ fn io_error(path: &Path, action: &'static str, source: io::Error) -> JsonlError 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed write must fail the test")]
+
+    use std::fs::OpenOptions;
 
     use super::*;
     use crate::events::Event;

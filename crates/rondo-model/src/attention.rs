@@ -11,10 +11,11 @@ use burn::module::{Module, Param};
 use burn::tensor::{Tensor, s};
 
 use crate::config::ModelConfig;
+use crate::gates::OpenEdges;
 use crate::init::Weights;
+use crate::layer::{At, Layer};
 use crate::ops::{self, Branch, EdgeGate, Heads, Norms, Precision};
-use crate::pass::Pass;
-use crate::sparsity::GatePlace;
+use crate::pass::Shared;
 
 /// What later positions need of earlier ones: rotated keys, and values,
 /// `[batch, kv_heads, positions, d_head]` each.
@@ -48,7 +49,6 @@ impl KeyValues {
 /// The gates of a layer.
 #[derive(Clone, Copy, Debug)]
 struct Gate {
-    place: GatePlace,
     bias: f64,
     learned: bool,
 }
@@ -69,14 +69,12 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Builds the layer at path `name`.
-    pub fn new(config: &ModelConfig, name: &str, weights: &Weights<'_>) -> Self {
-        let gate = config.sparsity.as_ref().and_then(|gates| {
-            Some(Gate {
-                place: gates.gate_of(name)?,
-                bias: gates.gate_bias,
-                learned: gates.learned_bias,
-            })
+    /// Builds the attention of `layer`.
+    pub fn new(config: &ModelConfig, layer: Layer, weights: &Weights<'_>) -> Self {
+        let name = format!("{}.attention", layer.name());
+        let gate = config.gates_of(layer.stack).map(|gates| Gate {
+            bias: gates.gate_bias,
+            learned: gates.learned_bias,
         });
         Self {
             qkv: weights.get(&format!("{name}.qkv")),
@@ -103,57 +101,71 @@ impl Attention {
         self.gate.is_some()
     }
 
-    /// Applies the layer with its norms and its residual connection.
+    /// Applies the layer with its norms and its residual connection. Also returns what its gates saw,
+    /// where it has any.
     ///
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn sublayer(&self, x: Tensor<3>, norms: Norms, pass: &Pass) -> Tensor<3> {
+    pub fn sublayer(
+        &self,
+        x: Tensor<3>,
+        norms: Norms,
+        pass: Shared<'_>,
+        at: At,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
         let branch = || Branch::Attention {
             qkv: self.qkv.val(),
             qk_bias: self.qk_bias.as_ref().map(Param::val),
             gate: self.gate.map(|gate| EdgeGate {
-                opening: pass.gates.opening_at(gate.place),
+                opening: pass.gates.opening_at(at),
                 bias: gate.bias,
                 learned: self.gate_bias.as_ref().map(Param::val),
-                weight: pass.gates.weight(),
+                weight: pass.weight,
             }),
             proj: self.proj.val(),
             heads: self.shape,
             angles: pass.rope.angles(),
         };
-        let composed = |x| self.forward(&x, pass);
-        let (y, openness) = ops::gated_sublayer(x, norms, self.precision, branch, composed);
-        if let Some((gate, openness)) = self.gate.zip(openness) {
-            let values = [openness.density(), openness.open_share()];
-            pass.gates.record_numbers(gate.place, values, &y.device());
-        }
-        y
+        let composed = |x| self.forward(&x, pass, at);
+        ops::gated_sublayer(x, norms, self.precision, branch, composed)
     }
 
-    /// Attends every position to itself and those before it.
+    /// Attends every position to itself and those before it. Also returns what its gates saw, where it has
+    /// any.
     ///
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn forward(&self, x: &Tensor<3>, pass: &Pass) -> Tensor<3> {
-        let (queries, own) = self.queries_keys_values(x, &pass.rope);
-        self.join_heads(self.attend(queries, own, pass))
+    pub fn forward(
+        &self,
+        x: &Tensor<3>,
+        pass: Shared<'_>,
+        at: At,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
+        let (queries, own) = self.queries_keys_values(x, pass.rope);
+        let (attended, open) = self.attend(queries, own, pass, at);
+        (self.join_heads(attended), open)
     }
 
     /// Attends every query to the keys up to its own, through the gates where there are any.
-    fn attend(&self, queries: Tensor<4>, own: KeyValues, pass: &Pass) -> Tensor<4> {
+    fn attend(
+        &self,
+        queries: Tensor<4>,
+        own: KeyValues,
+        pass: Shared<'_>,
+        at: At,
+    ) -> (Tensor<4>, Option<OpenEdges>) {
         let Some(gate) = self.gate else {
-            return ops::causal_attention(queries, own.keys, own.values);
+            let attended = ops::causal_attention(queries, own.keys, own.values);
+            return (attended, None);
         };
         let edges = ops::GatedEdges {
             bias: self.gate_logits(gate),
-            opening: pass.gates.opening_at(gate.place),
+            opening: pass.gates.opening_at(at),
         };
-        let attended = ops::gated_attention(queries, own.keys, own.values, edges);
-        pass.gates
-            .record(gate.place, attended.expected, attended.hard);
-        attended.values
+        let (attended, open) = ops::gated_attention(queries, own.keys, own.values, edges);
+        (attended, Some(open))
     }
 
     /// Returns b and what each head has learned to add, `[1, heads, 1, 1]`.
@@ -165,8 +177,8 @@ impl Attention {
         }
     }
 
-    /// Attends new positions to themselves and to those of `past`; returns the keys and values of
-    /// all of them besides.
+    /// Attends new positions to themselves and to those of `past`. Also returns the keys and values of all
+    /// of them; what its gates saw is left out.
     ///
     /// # Shapes
     ///
@@ -178,12 +190,13 @@ impl Attention {
     pub fn forward_after(
         &self,
         x: &Tensor<3>,
-        pass: &Pass,
+        pass: Shared<'_>,
+        at: At,
         past: Option<&KeyValues>,
     ) -> (Tensor<3>, KeyValues) {
-        let (queries, own) = self.queries_keys_values(x, &pass.rope);
+        let (queries, own) = self.queries_keys_values(x, pass.rope);
         let Some(past) = past else {
-            let attended = self.attend(queries, own.clone(), pass);
+            let (attended, _) = self.attend(queries, own.clone(), pass, at);
             return (self.join_heads(attended), own);
         };
         let [_, _, new, _] = queries.dims();
@@ -248,6 +261,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::pass::Pass;
 
     #[test]
     fn queries_of_zero_average_the_values_up_to_their_own() {
@@ -275,7 +289,9 @@ mod tests {
             precision: Precision::F32,
         };
         let x = Tensor::from_data([[[8.0, 0.0], [0.0, 4.0], [1.0, 2.0]]], &device);
-        let y = attention.forward(&x, &Pass::new(&config, 3, &device));
+        let pass = Pass::new(&config, 3, &device);
+        let (y, open) = attention.forward(&x, pass.shared(), At::Prelude { layer: 0 });
+        assert!(open.is_none(), "there are no gates");
         let y: Vec<f32> = y.into_data().iter().collect();
         assert_eq!(y, [8.0, 0.0, 4.0, 2.0, 3.0, 2.0]);
     }

@@ -13,10 +13,12 @@ use burn::tensor::Tensor;
 use crate::attention::{Attention, KeyValues};
 use crate::config::{BlockKind, ModelConfig};
 use crate::feed_forward::FeedForward;
+use crate::gates::OpenEdges;
 use crate::init::Weights;
+use crate::layer::{At, Layer};
 use crate::norm::RmsNorm;
 use crate::ops::{self, Norms, composed};
-use crate::pass::Pass;
+use crate::pass::Shared;
 
 /// Attention and MLP with residual connections and norms.
 #[derive(Module, Debug)]
@@ -32,13 +34,14 @@ pub struct Block {
 }
 
 impl Block {
-    /// Builds the layer at path `name`.
-    pub fn new(config: &ModelConfig, name: &str, weights: &Weights<'_>) -> Self {
+    /// Builds `layer`.
+    pub fn new(config: &ModelConfig, layer: Layer, weights: &Weights<'_>) -> Self {
+        let name = layer.name();
         let norm = |place: &str| RmsNorm::new(config.norm, &format!("{name}.{place}"), weights);
         let before = config.block != BlockKind::PostNorm;
         let after = config.block != BlockKind::PreNorm;
         Self {
-            attention: Attention::new(config, &format!("{name}.attention"), weights),
+            attention: Attention::new(config, layer, weights),
             feed_forward: FeedForward::new(&format!("{name}.feed_forward"), weights),
             attn_in: before.then(|| norm("attn_in")),
             attn_out: after.then(|| norm("attn_out")),
@@ -53,22 +56,28 @@ impl Block {
         self.attention.has_gates()
     }
 
-    /// Applies the layer.
+    /// Applies the layer. Also returns what its gates saw, where it has any.
     ///
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn forward(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
-        self.feed(self.attend(x, pass))
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        pass: Shared<'_>,
+        at: At,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
+        let (x, open) = self.attend(x, pass, at);
+        (self.feed(x), open)
     }
 
-    /// Applies the first sublayer, attention.
+    /// Applies the first sublayer, attention. Also returns what its gates saw, where it has any.
     ///
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn attend(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
-        self.attention.sublayer(x, self.attention_norms(), pass)
+    pub fn attend(&self, x: Tensor<3>, pass: Shared<'_>, at: At) -> (Tensor<3>, Option<OpenEdges>) {
+        self.attention.sublayer(x, self.attention_norms(), pass, at)
     }
 
     /// Applies the second sublayer, the MLP.
@@ -86,9 +95,14 @@ impl Block {
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn attend_composed(&self, x: Tensor<3>, pass: &Pass) -> Tensor<3> {
+    pub fn attend_composed(
+        &self,
+        x: Tensor<3>,
+        pass: Shared<'_>,
+        at: At,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
         composed::around(x, self.attention_norms(), |x| {
-            self.attention.forward(&x, pass)
+            self.attention.forward(&x, pass, at)
         })
     }
 
@@ -98,9 +112,10 @@ impl Block {
     ///
     /// `[batch, seq, d_model]` to the same.
     pub fn feed_composed(&self, x: Tensor<3>) -> Tensor<3> {
-        composed::around(x, self.feed_forward_norms(), |x| {
-            self.feed_forward.forward(x)
-        })
+        let (y, ()) = composed::around(x, self.feed_forward_norms(), |x| {
+            (self.feed_forward.forward(x), ())
+        });
+        y
     }
 
     /// Applies the layer to positions that follow those of `past`; returns the keys and values of
@@ -116,17 +131,14 @@ impl Block {
     pub fn forward_after(
         &self,
         x: Tensor<3>,
-        pass: &Pass,
+        pass: Shared<'_>,
+        at: At,
         past: Option<&KeyValues>,
     ) -> (Tensor<3>, KeyValues) {
-        let mut all = None;
-        let x = ops::around(x, self.attention_norms(), |x| {
-            let (y, known) = self.attention.forward_after(&x, pass, past);
-            all = Some(known);
-            y
+        let (x, all) = ops::around(x, self.attention_norms(), |x| {
+            self.attention.forward_after(&x, pass, at, past)
         });
-        let x = self.feed(x);
-        (x, all.expect("a layer attends once"))
+        (self.feed(x), all)
     }
 
     fn attention_norms(&self) -> Norms {
@@ -152,9 +164,21 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::gates::Gates;
     use crate::gradients::GradientSum;
+    use crate::layer::Stack;
+    use crate::pass::Pass;
     use crate::seed::Normals;
-    use crate::sparsity::{Gates, SparsityConfig};
+    use crate::sparsity::SparsityConfig;
+
+    const LAYER: Layer = Layer {
+        stack: Stack::Core,
+        index: 0,
+    };
+    const AT: At = At::Core {
+        layer: 0,
+        iteration: 1,
+    };
 
     /// Adds noise to every parameter, so that none is one or zero.
     struct Shake(Normals);
@@ -169,19 +193,20 @@ mod tests {
         }
     }
 
-    /// Output and gradients, of the input last; what gates have left to be penalised is.
+    /// Output, what gates saw, and gradients with their penalty, of the input last.
     fn differentiate(
         block: &Block,
         x: &Tensor<3>,
         weights: &Tensor<3>,
-        pass: &Pass,
-        forward: impl Fn(&Block, Tensor<3>) -> Tensor<3>,
+        pass: Shared<'_>,
+        forward: impl Fn(&Block, Tensor<3>) -> (Tensor<3>, Option<OpenEdges>),
     ) -> Vec<Vec<f32>> {
         let x = x.clone().autodiff().require_grad();
-        let y = forward(block, x.clone());
+        let (y, open) = forward(block, x.clone());
         let mut loss = (y.clone() * weights.clone().autodiff()).sum();
-        if let Some(density) = pass.gates.take_pending() {
-            loss = loss + density * pass.gates.weight();
+        let densities = open.as_ref().map(|open| open.values(&y.device()));
+        if let Some(density) = open.and_then(OpenEdges::into_expected) {
+            loss = loss + density * pass.weight;
         }
         let mut gradients = loss.backward();
         let d_x = x.grad_remove(&mut gradients).expect("the input is tracked");
@@ -190,27 +215,29 @@ mod tests {
         let values = |x: Tensor<1>| x.into_data().iter::<f32>().collect::<Vec<f32>>();
         let flat = |x: Tensor<3>| values(x.flatten(0, 2));
         let mut found = vec![flat(y.without_autodiff())];
+        found.extend(densities.map(values));
         found.extend(sum.finish().into_tensors().into_iter().map(values));
         found.push(flat(d_x));
         found
     }
 
-    fn check(name: &str, config: &ModelConfig, gates: &Gates, [batch, seq]: [usize; 2]) {
+    fn check(name: &str, config: &ModelConfig, gates: Gates, [batch, seq]: [usize; 2]) {
         let device = Device::flex().autodiff();
         let weights = Weights::new(config, 3, &device);
-        let block = Block::new(config, "core.0", &weights).map(&mut Shake(Normals::new(0, 0.3)));
+        let block = Block::new(config, LAYER, &weights).map(&mut Shake(Normals::new(0, 0.3)));
         let mut pass = Pass::new(config, seq, &device);
-        pass.gates = gates.clone();
+        pass.gates = gates;
         // One layer bears the whole penalty.
-        pass.gates.share(1);
+        let shared = pass.penalised(1);
         let mut normals = Normals::new(1, 1.0);
         let mut normal = || normals.tensor::<3>([batch, seq, config.d_model]);
         let (x, weights) = (normal(), normal());
-        let fused = differentiate(&block, &x, &weights, &pass, |block, x| {
-            block.forward(x, &pass)
+        let fused = differentiate(&block, &x, &weights, shared, |block, x| {
+            block.forward(x, shared, AT)
         });
-        let composed = differentiate(&block, &x, &weights, &pass, |block, x| {
-            block.feed_composed(block.attend_composed(x, &pass))
+        let composed = differentiate(&block, &x, &weights, shared, |block, x| {
+            let (x, open) = block.attend_composed(x, shared, AT);
+            (block.feed_composed(x), open)
         });
         for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
             let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
@@ -224,7 +251,8 @@ mod tests {
             );
         }
         assert_eq!(fused.len(), composed.len());
-        let constant = block.valid().forward(x, &pass.positions(0..seq));
+        let pass = pass.positions(0..seq);
+        let (constant, _) = block.valid().forward(x, pass.shared(), AT);
         let constant: Vec<f32> = constant.into_data().iter().collect();
         assert_eq!(constant, fused[0], "{name}: the same bits without a graph");
     }
@@ -254,7 +282,7 @@ mod tests {
                 };
                 for gates in [Gates::drawn(9, 40.0), Gates::drawn(10, 0.0), Gates::hard()] {
                     for shape in [[1, 1], [2, 7], [3, 33]] {
-                        check("gates", &config, &gates, shape);
+                        check("gates", &config, gates, shape);
                     }
                 }
             }
@@ -291,7 +319,7 @@ mod tests {
         ];
         for (name, config) in &variants {
             for shape in [[1, 1], [2, 7], [3, 33]] {
-                check(name, config, &Gates::hard(), shape);
+                check(name, config, Gates::hard(), shape);
             }
         }
     }

@@ -1,9 +1,11 @@
 //! What a model is: sizes and structural choices.
 
-use rondo_schedule::Report;
+use rondo_config::Report;
+use rondo_config::report::{at_least_one, positive, section};
 use serde::{Deserialize, Serialize};
 
 use crate::depth::RecurrenceConfig;
+use crate::layer::Stack;
 use crate::sparsity::SparsityConfig;
 
 /// The shape and structure of a recurrent-depth transformer.
@@ -214,6 +216,13 @@ impl ModelConfig {
             .expect("the vocabulary size is resolved before a model is built")
     }
 
+    /// Returns the gates of the layers of `stack`, where these have any.
+    pub fn gates_of(&self, stack: Stack) -> Option<&SparsityConfig> {
+        self.sparsity
+            .as_ref()
+            .filter(|sparsity| sparsity.has_gates(stack))
+    }
+
     /// Returns γ, the factor on token embeddings.
     pub fn embedding_scale(&self) -> f64 {
         match self.init.scheme {
@@ -229,33 +238,23 @@ impl ModelConfig {
 
     /// Reports every violation by its key path below `[model]`.
     pub fn validate(&self, report: Report<'_>) {
-        let mut positive = |key: &str, value: usize| {
-            if value == 0 {
-                report(key, "must be at least 1, found 0".into());
-            }
-        };
-        positive("vocab_size", self.vocab_size.unwrap_or(1));
-        positive("d_model", self.d_model);
-        positive("n_heads", self.n_heads);
-        positive(
-            "n_kv_heads",
-            self.kv_heads().max(usize::from(self.n_kv_heads.is_none())),
-        );
-        positive("d_ff", self.d_ff);
-        positive("context", self.context);
-        positive("layers.core", self.layers.core);
+        for (key, count) in [
+            ("vocab_size", self.vocab_size.unwrap_or(1)),
+            ("d_model", self.d_model),
+            ("n_heads", self.n_heads),
+            ("n_kv_heads", self.n_kv_heads.unwrap_or(1)),
+            ("d_ff", self.d_ff),
+            ("context", self.context),
+            ("layers.core", self.layers.core),
+        ] {
+            at_least_one(key, count, report);
+        }
         self.validate_heads(report);
-        let mut positive_real = |key: &str, value: f64| {
-            if !(value.is_finite() && value > 0.0) {
-                report(key, format!("must be a positive number, found {value}"));
-            }
-        };
-        positive_real("norm.eps", self.norm.eps);
-        positive_real("rope_base", self.rope_base);
-        self.recurrence
-            .validate(&mut |key, message| report(&format!("recurrence.{key}"), message));
+        positive("norm.eps", self.norm.eps, report);
+        positive("rope_base", self.rope_base, report);
+        self.recurrence.validate(&mut section("recurrence", report));
         if let Some(sparsity) = &self.sparsity {
-            sparsity.validate(&mut |key, message| report(&format!("sparsity.{key}"), message));
+            sparsity.validate(&mut section("sparsity", report));
         }
     }
 

@@ -7,7 +7,9 @@
 
 use rand::RngExt;
 use rand_distr::{Distribution, Geometric, Normal, Poisson};
-use rondo_schedule::{CurriculumConfig, Ramp, Report, Run};
+use rondo_config::Report;
+use rondo_config::report::{at_least_one, section, within};
+use rondo_schedule::{CurriculumConfig, Ramp, Run};
 use serde::{Deserialize, Serialize};
 
 use crate::seed::{Stream, generator};
@@ -161,22 +163,16 @@ impl RecurrenceConfig {
     /// Reports every violation by its key path below `[model.recurrence]`.
     pub fn validate(&self, report: Report<'_>) {
         for (key, value) in [("mean", self.mean), ("max", self.max)] {
-            if !(1..=MAX_RECURRENCE).contains(&value) {
-                report(key, format!("must be 1 to {MAX_RECURRENCE}, found {value}"));
-            }
+            within(key, value, 1..=MAX_RECURRENCE, report);
         }
-        if self.backprop_depth == 0 {
-            report("backprop_depth", "must be at least 1, found 0".into());
-        }
+        at_least_one("backprop_depth", self.backprop_depth, report);
         if self.mean > self.max && (1..=MAX_RECURRENCE).contains(&self.mean) {
             report(
                 "mean",
                 format!("must not exceed max = {}, found {}", self.max, self.mean),
             );
         }
-        self.validate_curriculum(&mut |key, message| {
-            report(&format!("curriculum.{key}"), message);
-        });
+        self.validate_curriculum(&mut section("curriculum", report));
     }
 
     /// Reports, by its key path below `[model.recurrence]`, what no step of `run` comes to.

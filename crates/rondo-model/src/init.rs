@@ -26,6 +26,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::config::{BlockKind, InitScheme, InjectionKind, ModelConfig};
+use crate::layer::{Layer, Stack};
 use crate::seed::{Stream, generator};
 
 /// How one parameter is drawn.
@@ -67,6 +68,17 @@ pub enum Part {
     Norm,
     /// The head, where it is not tied to the token embedding.
     Head,
+}
+
+impl Part {
+    /// Returns the part that the layers of `stack` are.
+    fn of(stack: Stack) -> Self {
+        match stack {
+            Stack::Prelude => Self::Prelude,
+            Stack::Core => Self::Core,
+            Stack::Coda => Self::Coda,
+        }
+    }
 }
 
 /// What a parameter does, which decides how it is optimised.
@@ -114,7 +126,7 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     let drawn = table.drawn(Place::Input, Fusion::None);
     let shape = vec![vocab, h];
     table.push("tokens", shape, Part::Tokens, Role::Embedding, drawn);
-    table.blocks("prelude", Part::Prelude, config.layers.prelude);
+    table.blocks(Stack::Prelude, config.layers.prelude);
     match config.injection {
         // The adapter keeps the plain std whatever it writes into.
         InjectionKind::Linear => {
@@ -124,8 +136,8 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
         InjectionKind::Ffn => table.feed_forward("injection.mlp", 2 * h, Part::Adapter),
         InjectionKind::Add | InjectionKind::Gate => {}
     }
-    table.blocks("core", Part::Core, config.layers.core);
-    table.blocks("coda", Part::Coda, config.layers.coda);
+    table.blocks(Stack::Core, config.layers.core);
+    table.blocks(Stack::Coda, config.layers.coda);
     table.norm("norm", Part::Norm);
     if !config.tied_head {
         let drawn = table.drawn(Place::Input, Fusion::None);
@@ -172,15 +184,17 @@ impl Table<'_> {
         }
     }
 
-    fn blocks(&mut self, stack: &str, part: Part, layers: usize) {
+    fn blocks(&mut self, stack: Stack, layers: usize) {
+        let part = Part::of(stack);
         let (before, after) = match self.config.block {
             BlockKind::Sandwich | BlockKind::BranchSandwich => (true, true),
             BlockKind::PreNorm => (true, false),
             BlockKind::PostNorm => (false, true),
         };
-        for layer in 0..layers {
-            let name = |part: &str| format!("{stack}.{layer}.{part}");
-            self.attention(&name("attention"), part);
+        for index in 0..layers {
+            let layer = Layer { stack, index }.name();
+            let name = |part: &str| format!("{layer}.{part}");
+            self.attention(&name("attention"), stack);
             self.feed_forward(&name("feed_forward"), self.config.d_model, part);
             for (norm, present) in [
                 ("attn_in", before),
@@ -195,8 +209,8 @@ impl Table<'_> {
         }
     }
 
-    fn attention(&mut self, name: &str, part: Part) {
-        let config = self.config;
+    fn attention(&mut self, name: &str, stack: Stack) {
+        let (config, part) = (self.config, Part::of(stack));
         let (h, d_head) = (config.d_model, config.d_head());
         let (heads, kv_heads) = (config.n_heads, config.kv_heads());
         let width = (heads + 2 * kv_heads) * d_head;
@@ -210,8 +224,10 @@ impl Table<'_> {
             let shape = vec![heads + kv_heads, d_head];
             self.bias(&format!("{name}.qk_bias"), shape, part);
         }
-        let gates = config.sparsity.as_ref().filter(|gates| gates.learned_bias);
-        if gates.and_then(|gates| gates.gate_of(name)).is_some() {
+        if config
+            .gates_of(stack)
+            .is_some_and(|gates| gates.learned_bias)
+        {
             self.bias(&format!("{name}.gate_bias"), vec![heads], part);
         }
         let drawn = self.drawn(Place::Output, Fusion::None);

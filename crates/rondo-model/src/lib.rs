@@ -16,22 +16,26 @@
 //! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head; a training pass; decoding with a cache |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
-//! | [`pass`], [`sparsity`] | what the layers of a pass share; gates on the edges of attention |
+//! | [`layer`], [`pass`] | where a layer stands, and where in a pass it is applied; what the layers of a pass share |
+//! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`gradients`] | the gradient of every parameter, in table order |
-//! | [`schedule`] | the learning rate and the curricula, pure functions of the step; a crate of its own |
 //! | [`telemetry`] | correlations, residuals and norms of a trace |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
 //! | [`exit`] | when another iteration is not worth taking |
 //! | [`sampling`] | from logits to a token |
 //! | [`seed`] | the random stream for each purpose |
 //!
-//! Any module may read [`config`]. The model knows its loop and its parts; the parts know [`pass`],
-//! [`init`] and [`ops`], and not what they are parts of: a block does not know that it is looped,
-//! the loop does not know what a block contains. The crate knows no clock, no file, no environment,
-//! no log and no ambient randomness: the same inputs give the same outputs.
+//! Any module may read [`config`] and [`layer`]. The model knows its loop and its parts; the parts know
+//! [`pass`], [`gates`], [`init`] and [`ops`], and not what they are parts of: the loop does not know what a
+//! block contains, and a block knows nothing of the loop but the iteration that it is told, on which the
+//! noise of its gates depends.
+//!
+//! The same inputs give the same outputs: the crate has no learning rate, no clock, no file, no environment, no log, no
+//! ambient randomness and no mutable state behind a shared reference. A pass returns all that it finds, the
+//! open edges of its gates included.
 
 pub mod attention;
 pub mod block;
@@ -40,9 +44,11 @@ pub mod config;
 pub mod depth;
 pub mod exit;
 pub mod feed_forward;
+pub mod gates;
 pub mod gradients;
 pub mod init;
 pub mod injection;
+pub mod layer;
 pub mod looped;
 pub mod norm;
 pub mod ops;
@@ -53,5 +59,3 @@ pub mod seed;
 pub mod sparsity;
 pub mod state;
 pub mod telemetry;
-
-pub use rondo_schedule as schedule;

@@ -2,6 +2,8 @@
 
 pub mod decode;
 mod differentiate;
+mod iteration;
+mod layers;
 
 pub use differentiate::Differentiated;
 
@@ -9,15 +11,19 @@ use burn::module::{Module, Param};
 use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor, assert_shape};
 
+use self::iteration::{Core, Recorded};
+use self::layers::through;
 use crate::block::Block;
 use crate::config::ModelConfig;
 use crate::depth::Recompute;
+use crate::gates::{Density, Seen};
 use crate::init::Weights;
-use crate::injection::{Injection, Prepared};
+use crate::injection::Injection;
+use crate::layer::{At, Layer, Stack};
 use crate::norm::RmsNorm;
 use crate::ops::{self, Head, Precision};
-use crate::pass::Pass;
-use crate::recurrence::{self, Iterate, Trace};
+use crate::pass::{Pass, Shared};
+use crate::recurrence::{self, Trace};
 
 /// A recurrent-depth transformer.
 #[derive(Module, Debug)]
@@ -67,6 +73,9 @@ pub struct Forward {
     pub embedding: Tensor<3>,
     /// What the last state gives.
     pub readout: Readout,
+    /// The open edges of every application of a layer with gates, in order of [`At`]; of a training pass only those
+    /// with gradient. Empty where no layer has gates.
+    pub densities: Vec<Density>,
 }
 
 impl LoopedTransformer {
@@ -85,17 +94,17 @@ impl LoopedTransformer {
     ///
     /// As [`Self::new`].
     pub fn with_weights(config: &ModelConfig, weights: &Weights<'_>) -> Self {
-        let blocks = |stack: &str, layers: usize| {
+        let blocks = |stack: Stack, layers: usize| {
             (0..layers)
-                .map(|i| Block::new(config, &format!("{stack}.{i}"), weights))
+                .map(|index| Block::new(config, Layer { stack, index }, weights))
                 .collect()
         };
         Self {
             tokens: weights.get("tokens"),
-            prelude: blocks("prelude", config.layers.prelude),
+            prelude: blocks(Stack::Prelude, config.layers.prelude),
             injection: Injection::new(config, weights),
-            core: blocks("core", config.layers.core),
-            coda: blocks("coda", config.layers.coda),
+            core: blocks(Stack::Core, config.layers.core),
+            coda: blocks(Stack::Coda, config.layers.coda),
             norm: RmsNorm::new(config.norm, "norm", weights),
             head: (!config.tied_head).then(|| weights.get("head")),
             embedding_scale: config.embedding_scale(),
@@ -142,24 +151,30 @@ impl LoopedTransformer {
         iterations: usize,
         mut trace: Option<&mut Trace>,
     ) -> Forward {
-        let embedding = self.embed(tokens, pass);
+        let pass = pass.shared();
+        let (embedding, seen) = self.embed(tokens, pass);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
         let prepared = self.injection.prepare(embedding.clone());
-        let mut core = Core::new(&self.core, &self.injection, &prepared, pass);
+        let core = Core::new(&self.core, &self.injection, &prepared, pass);
+        let mut core = Recorded::new(core, &seen);
         if let Some(trace) = &mut trace {
             trace.record(&state);
         }
-        let state = recurrence::run(iterations, state, &mut core, trace);
+        let state = recurrence::run(1..=iterations, state, &mut core, trace);
+        let (readout, seen) = self.read_out(state, iterations, pass);
+        core.record.add(&seen);
         Forward {
-            readout: self.read_out(state, pass),
+            densities: core.record.finish(),
+            readout,
             embedding,
         }
     }
 
     /// Runs the loop once to the deepest of `depths` and reads out at each of them.
     ///
-    /// `visit` receives each depth, in rising order, with its readout.
+    /// `visit` receives each depth, in rising order, with its readout. Returns the open edges of every application
+    /// of a layer with gates, in order of [`At`]: those of the coda once for each depth.
     ///
     /// # Shapes
     ///
@@ -171,26 +186,30 @@ impl LoopedTransformer {
         pass: &Pass,
         depths: &[usize],
         mut visit: impl FnMut(usize, Readout),
-    ) {
-        let prepared = self.injection.prepare(self.embed(tokens, pass));
-        let mut core = Core::new(&self.core, &self.injection, &prepared, pass);
+    ) -> Vec<Density> {
+        let pass = pass.shared();
+        let (embedding, seen) = self.embed(tokens, pass);
+        let prepared = self.injection.prepare(embedding);
+        let core = Core::new(&self.core, &self.injection, &prepared, pass);
+        let mut core = Recorded::new(core, &seen);
         let mut depths = depths.to_vec();
         depths.sort_unstable();
         depths.dedup();
         let (mut state, mut done) = (state, 0);
         for depth in depths {
-            state = recurrence::run(depth - done, state, &mut core, None);
+            state = recurrence::run(done + 1..=depth, state, &mut core, None);
             done = depth;
-            visit(depth, self.read_out(state.clone(), pass));
+            let (readout, seen) = self.read_out(state.clone(), depth, pass);
+            core.record.add(&seen);
+            visit(depth, readout);
         }
+        core.record.finish()
     }
 
-    /// Returns e = P(γ · E[x]).
-    fn embed(&self, tokens: Tensor<2, Int>, pass: &Pass) -> Tensor<3> {
-        pass.gates.enter(0, true);
-        self.prelude
-            .iter()
-            .fold(self.look_up(tokens), |x, block| block.forward(x, pass))
+    /// Returns e = P(γ · E[x]), and what the gates of the prelude saw.
+    fn embed(&self, tokens: Tensor<2, Int>, pass: Shared<'_>) -> (Tensor<3>, Vec<Seen>) {
+        let x = self.look_up(tokens);
+        through(&self.prelude, x, pass, |layer| At::Prelude { layer })
     }
 
     /// Returns γ · E[x].
@@ -203,73 +222,18 @@ impl LoopedTransformer {
         }
     }
 
-    /// Applies the shared norm, the coda and the shared norm again.
-    fn read_out(&self, latent: Tensor<3>, pass: &Pass) -> Readout {
-        pass.gates.enter(0, true);
+    /// Applies the shared norm, the coda and the shared norm again to the state after `depth` iterations. Also
+    /// returns what the gates of the coda saw.
+    fn read_out(&self, latent: Tensor<3>, depth: usize, pass: Shared<'_>) -> (Readout, Vec<Seen>) {
         let state = self.norm.forward(latent.clone());
-        let y = self
-            .coda
-            .iter()
-            .fold(state.clone(), |x, block| block.forward(x, pass));
-        Readout {
+        let at = |layer| At::Coda { layer, depth };
+        let (y, seen) = through(&self.coda, state.clone(), pass, at);
+        let readout = Readout {
             hidden: self.norm.forward(y),
             latent,
             state,
-        }
-    }
-}
-
-/// `R(A(·, e))` with one embedding.
-struct Core<'a> {
-    blocks: &'a [Block],
-    injection: &'a Injection,
-    prepared: &'a Prepared,
-    pass: &'a Pass,
-    /// Iterations done.
-    done: usize,
-    /// Whether what the gates leave behind counts.
-    counted: bool,
-}
-
-impl<'a> Core<'a> {
-    fn new(
-        blocks: &'a [Block],
-        injection: &'a Injection,
-        prepared: &'a Prepared,
-        pass: &'a Pass,
-    ) -> Self {
-        Self {
-            blocks,
-            injection,
-            prepared,
-            pass,
-            done: 0,
-            counted: true,
-        }
-    }
-
-    /// Starts after iteration `done`.
-    fn after(self, done: usize) -> Self {
-        Self { done, ..self }
-    }
-
-    /// Leaves nothing behind of its gates.
-    fn uncounted(self) -> Self {
-        Self {
-            counted: false,
-            ..self
-        }
-    }
-}
-
-impl Iterate for Core<'_> {
-    fn iterate(&mut self, state: Tensor<3>) -> Tensor<3> {
-        self.done += 1;
-        self.pass.gates.enter(self.done, self.counted);
-        let x = self.injection.forward(state, self.prepared);
-        self.blocks
-            .iter()
-            .fold(x, |x, block| block.forward(x, self.pass))
+        };
+        (readout, seen)
     }
 }
 

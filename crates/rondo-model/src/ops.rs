@@ -13,7 +13,7 @@ mod norm;
 mod projection;
 mod sublayer;
 
-pub use gated::{GatedAttention, GatedEdges, gated_attention, gated_attention_to_all};
+pub use gated::{GatedEdges, gated_attention, gated_attention_to_all};
 pub use head::{Head, HeadLoss, TokenLosses, head_cross_entropy, head_logits, head_losses};
 pub use node::on_flex;
 pub use norm::rms_norm;

@@ -6,15 +6,26 @@ use burn::tensor::Device;
 
 use crate::attention::Rope;
 use crate::config::ModelConfig;
-use crate::sparsity::Gates;
+use crate::gates::Gates;
 
-/// What the layers of one pass share: the angles of its positions, and the gates of its edges.
+/// What the layers of one pass share: the angles of its positions, and how its gates open.
 #[derive(Clone, Debug)]
 pub struct Pass {
     /// The angles of the positions.
     pub rope: Rope,
-    /// How gates open, and what they leave behind.
+    /// How gates open.
     pub gates: Gates,
+}
+
+/// A pass as each of its layers is given it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared<'a> {
+    /// The angles of the positions.
+    pub(crate) rope: &'a Rope,
+    /// How gates open.
+    pub(crate) gates: Gates,
+    /// The factor of the density of one application of a layer in the loss.
+    pub(crate) weight: f64,
 }
 
 impl Pass {
@@ -31,7 +42,24 @@ impl Pass {
     pub fn positions(&self, range: Range<usize>) -> Self {
         Self {
             rope: self.rope.positions(range),
-            gates: self.gates.clone(),
+            gates: self.gates,
+        }
+    }
+
+    /// Returns what the layers are given where no density is a part of the loss.
+    pub fn shared(&self) -> Shared<'_> {
+        Shared {
+            rope: &self.rope,
+            gates: self.gates,
+            weight: 0.0,
+        }
+    }
+
+    /// Returns what the layers are given where the mean of `densities` densities is a part of the loss.
+    pub(crate) fn penalised(&self, densities: usize) -> Shared<'_> {
+        Shared {
+            weight: self.gates.weight(densities),
+            ..self.shared()
         }
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! The loop does not know what R contains, nor whether anyone will differentiate it.
 
+use std::ops::RangeInclusive;
+
 use burn::tensor::Tensor;
 
 /// The states s_0, s_1, …, s_r of one forward pass, before the shared norm, without gradient.
@@ -26,23 +28,24 @@ impl Trace {
 
 /// One application of the core to a state.
 pub trait Iterate {
-    /// Returns s_i from s_{i−1}.
-    fn iterate(&mut self, state: Tensor<3>) -> Tensor<3>;
+    /// Returns s_i from s_{i−1}; `iteration` is i, from 1.
+    fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3>;
 }
 
-/// Runs some iterations and returns the last state; a `trace` receives every state but the first.
+/// Runs `iterations`, from 1 or from where an earlier run ended, and returns the last state; a `trace` receives
+/// every state but the first.
 ///
 /// # Shapes
 ///
 /// `state` and the result: `[batch, seq, d_model]`.
 pub fn run(
-    iterations: usize,
+    iterations: RangeInclusive<usize>,
     mut state: Tensor<3>,
     core: &mut impl Iterate,
     mut trace: Option<&mut Trace>,
 ) -> Tensor<3> {
-    for _ in 0..iterations {
-        state = core.iterate(state);
+    for iteration in iterations {
+        state = core.iterate(iteration, state);
         if let Some(trace) = &mut trace {
             trace.record(&state);
         }
@@ -55,11 +58,12 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
+    /// Adds i times a factor in iteration i.
     struct Add(f32);
 
     impl Iterate for Add {
-        fn iterate(&mut self, state: Tensor<3>) -> Tensor<3> {
-            state + self.0
+        fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3> {
+            state + self.0 * iteration as f32
         }
     }
 
@@ -68,13 +72,13 @@ mod tests {
         let mut trace = Trace::default();
         let zero = Tensor::<3>::zeros([1, 1, 1], &Device::flex());
         trace.record(&zero);
-        let two = run(2, zero, &mut Add(1.0), Some(&mut trace));
-        run(3, two, &mut Add(10.0), Some(&mut trace));
+        let two = run(1..=2, zero, &mut Add(1.0), Some(&mut trace));
+        run(3..=5, two, &mut Add(10.0), Some(&mut trace));
         let values: Vec<f32> = trace
             .states
             .into_iter()
             .map(Tensor::into_scalar::<f32>)
             .collect();
-        assert_eq!(values, [0.0, 1.0, 2.0, 12.0, 22.0, 32.0]);
+        assert_eq!(values, [0.0, 1.0, 3.0, 33.0, 73.0, 123.0]);
     }
 }

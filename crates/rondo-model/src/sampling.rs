@@ -7,7 +7,8 @@
 //! largest probability (Nguyen et al. 2024, arXiv 2407.01082, §3).
 
 use rand::{Rng, RngExt};
-use rondo_schedule::Report;
+use rondo_config::Report;
+use rondo_config::report::{at_least_one, positive, positive_fraction, within};
 use serde::Serialize;
 
 /// How a token is chosen.
@@ -40,11 +41,6 @@ impl Default for Sampling {
 impl Sampling {
     /// Reports every value out of range by its name.
     pub fn validate(&self, report: Report<'_>) {
-        let mut check = |name: &str, value: f64, holds: bool, range: &str| {
-            if !holds {
-                report(name, format!("must be {range}, found {value}"));
-            }
-        };
         let Self {
             temperature,
             top_k,
@@ -52,22 +48,14 @@ impl Sampling {
             min_p,
             repetition_penalty,
         } = *self;
-        let finite = temperature.is_finite() && temperature >= 0.0;
-        check("temperature", temperature, finite, "0 or a positive number");
-        check("top-k", 0.0, top_k != Some(0), "at least 1");
-        check(
-            "top-p",
-            top_p,
-            top_p > 0.0 && top_p <= 1.0,
-            "above 0 and at most 1",
-        );
-        check("min-p", min_p, (0.0..=1.0).contains(&min_p), "0 to 1");
-        check(
-            "repetition-penalty",
-            repetition_penalty,
-            repetition_penalty.is_finite() && repetition_penalty > 0.0,
-            "a positive number",
-        );
+        if !(temperature.is_finite() && temperature >= 0.0) {
+            let message = format!("must be 0 or a positive number, found {temperature}");
+            report("temperature", message);
+        }
+        at_least_one("top-k", top_k.unwrap_or(1), report);
+        positive_fraction("top-p", top_p, report);
+        within("min-p", min_p, 0.0..=1.0, report);
+        positive("repetition-penalty", repetition_penalty, report);
     }
 
     /// Chooses a token; `seen` are those that the penalty applies to.

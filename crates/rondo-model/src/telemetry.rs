@@ -180,6 +180,7 @@ mod tests {
         let forward = Forward {
             embedding: state.zeros_like(),
             readout,
+            densities: Vec::new(),
         };
         let values: Vec<f32> = measure(&forward, trace).into_data().iter().collect();
         Reading::new(&values, seq)

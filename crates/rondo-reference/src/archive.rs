@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{Located, locate};
+use rondo_files::{Located, locate, read_capped};
 use serde::Deserialize;
 
-use crate::bounded;
 use crate::error::ReferenceError;
 use crate::names::may_be_derived;
 
@@ -126,7 +125,9 @@ fn read_index(path: &Path) -> Result<BTreeMap<String, String>, ReferenceError> {
         weight_map: BTreeMap<String, String>,
     }
     let refuse = |message: String| ReferenceError::malformed(path, message);
-    let text = bounded::read(path, MAX_INDEX_BYTES)?
+    let text = File::open(path)
+        .and_then(|file| read_capped(file, MAX_INDEX_BYTES))
+        .map_err(ReferenceError::io(path))?
         .ok_or_else(|| refuse(format!("larger than {MAX_INDEX_BYTES} bytes")))?;
     let index: Index = serde_json::from_slice(&text)
         .map_err(|error| refuse(format!("not an index of tensors: {error}")))?;

@@ -213,7 +213,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use rondo_checkpoint::{NamedTensor, TensorFile};
+    use rondo_files::{NamedTensor, TensorFile};
 
     use super::*;
     use crate::archive::Archive;

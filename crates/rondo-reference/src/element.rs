@@ -3,7 +3,7 @@
 use std::fmt;
 
 use half::{bf16, f16};
-use rondo_checkpoint::DType;
+use rondo_files::DType;
 
 /// The type of a stored number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::TensorError;
+use rondo_files::TensorError;
 
 use crate::element::Element;
 

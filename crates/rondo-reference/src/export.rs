@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{DType, TensorStream};
+use rondo_files::{DType, TensorStream};
 use rondo_model::config::ModelConfig;
 use rondo_model::init::table;
 use serde_json::Value;

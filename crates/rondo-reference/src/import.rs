@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{DType, Misshaped, TensorStream, compare};
+use rondo_files::{DType, Misshaped, TensorStream, compare};
 use rondo_model::config::ModelConfig;
 use rondo_model::init::table;
 
@@ -130,19 +130,44 @@ impl Import {
             .parameters
             .iter()
             .map(|(name, parameter)| (name.clone(), DType::F32, parameter.shape.clone()));
-        let write = |name: &str, out: &mut dyn io::Write| {
-            let there = &self.parameters[name].there;
-            // Every stored type fits into f32, so nothing vanishes.
-            let into = Conversion {
-                element: Element::F32,
-                transposed: there.transposed,
-                divisor: None,
-                vanished: &Vanished::default(),
-            };
-            copy(&self.archive.entries[&there.name], into, out)
+        let write = move |name: &str, out: &mut dyn io::Write| {
+            let parameter = &self.parameters[name];
+            self.write(parameter, out)
         };
         TensorStream::new(tensors, &BTreeMap::new(), write)
             .map_err(ReferenceError::file(&self.config))
+    }
+
+    /// Reads the values of the parameter that is called `name` here, in our layout, as f32; none
+    /// where the model has no such parameter.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read or holds a number that is not finite.
+    pub fn values(&self, name: &str) -> Result<Option<Vec<f32>>, ReferenceError> {
+        let Some(parameter) = self.parameters.get(name) else {
+            return Ok(None);
+        };
+        let mut bytes: Vec<u8> = Vec::new();
+        self.write(parameter, &mut bytes).map_err(|error| {
+            let file = &self.archive.entries[&parameter.there.name].file;
+            ReferenceError::from_stream(error).unwrap_or_else(ReferenceError::io(file))
+        })?;
+        let (quads, _) = bytes.as_chunks::<4>();
+        let values = quads.iter().map(|quad| f32::from_le_bytes(*quad));
+        Ok(Some(values.collect()))
+    }
+
+    /// Writes the elements of a parameter in our layout, as f32.
+    fn write(&self, parameter: &Parameter, out: &mut dyn io::Write) -> io::Result<()> {
+        // Every stored type fits into f32, so nothing vanishes.
+        let into = Conversion {
+            element: Element::F32,
+            transposed: parameter.there.transposed,
+            divisor: None,
+            vanished: &Vanished::default(),
+        };
+        copy(&self.archive.entries[&parameter.there.name], into, out)
     }
 }
 
@@ -232,4 +257,28 @@ fn check(archive: &Archive, parameters: &BTreeMap<String, Parameter>, problems: 
 fn file_name(entry: &Entry) -> String {
     let name = entry.file.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_read_by_our_name_and_in_our_layout() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/raven-tiny");
+        let import = Import::open(&dir).expect("the golden model is whole");
+        let adapter = import.values("injection.adapter").expect("readable");
+        let adapter = adapter.expect("the model has an adapter");
+        let bytes = std::fs::read(dir.join("model.safetensors")).expect("readable");
+        let file = rondo_files::TensorFile::parse(&bytes).expect("whole");
+        let there = file.get("transformer.adapter.weight").expect("an adapter");
+        let stored = there.f32_values().expect("f32");
+        let (rows, cols) = (there.shape[0], there.shape[1]);
+        assert_eq!((adapter.len(), rows, cols), (stored.len(), 64, 128));
+        for (i, value) in adapter.iter().enumerate() {
+            let (col, row) = (i / rows, i % rows);
+            assert_eq!(value.to_bits(), stored[row * cols + col].to_bits());
+        }
+        assert_eq!(import.values("adapter").expect("readable"), None);
+    }
 }

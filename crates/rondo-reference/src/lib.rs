@@ -14,12 +14,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `names` | the name, shape and transposition of each parameter |
+//! | [`names`](Counterpart) | the name, shape and transposition of each parameter |
 //! | `keys` | what each key of `config.json` means, and which values it may have |
 //! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | [`special`](SpecialTokens) | where a text begins and generation stops |
 //! | `description` | the way back, and what the layout cannot express |
-//! | `bounded` | a small file read whole, a large one refused |
 //! | `archive` | the tensors of a folder, found without reading them |
 //! | `element` | f32, bf16 and f16 as bytes |
 //! | `copying` | one tensor from file to stream, converted, transposed and checked |
@@ -32,7 +31,6 @@
 //! directory, no tokenizer, no terminal. No tensor but the one being copied is in memory.
 
 mod archive;
-mod bounded;
 mod copying;
 mod description;
 mod element;
@@ -50,5 +48,6 @@ pub use element::Element;
 pub use error::ReferenceError;
 pub use export::{Export, plain};
 pub use import::Import;
+pub use names::{Counterpart, counterpart};
 pub use special::{Ids, SpecialTokens};
 pub use vanished::Vanished;

@@ -35,15 +35,17 @@ pub(crate) fn may_be_derived(name: &str) -> bool {
 
 /// A parameter as the reference has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Counterpart {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    /// Whether rows there are columns here.
-    pub(crate) transposed: bool,
+pub struct Counterpart {
+    /// Its name there.
+    pub name: String,
+    /// Its dimensions there.
+    pub shape: Vec<usize>,
+    /// Whether it is a matrix whose rows there are columns here.
+    pub transposed: bool,
 }
 
 /// Returns the counterpart of a row of the parameter table; `None` where the layout has none.
-pub(crate) fn counterpart(row: &ParameterSpec) -> Option<Counterpart> {
+pub fn counterpart(row: &ParameterSpec) -> Option<Counterpart> {
     let name = name(&row.name)?;
     let (shape, transposed) = match (row.role, row.shape.as_slice()) {
         (Role::Matrix, &[d_in, d_out]) => (vec![d_out, d_in], true),

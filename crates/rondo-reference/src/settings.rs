@@ -1,17 +1,18 @@
 //! `config.json` to our configuration.
 
+use std::fs::File;
 use std::path::Path;
 
+use rondo_files::read_capped;
 use rondo_model::config::{
     BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig,
     StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
-use rondo_model::schedule::CurriculumConfig;
+use rondo_schedule::CurriculumConfig;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::bounded;
 use crate::error::ReferenceError;
 use crate::keys::Keys;
 use crate::special::{self, SpecialTokens};
@@ -49,11 +50,14 @@ pub(crate) struct Settings {
 pub(crate) fn read(dir: &Path) -> Result<Settings, ReferenceError> {
     let path = dir.join(CONFIG_FILE);
     let refuse = |message: String| ReferenceError::malformed(&path, message);
-    let text = bounded::read(&path, MAX_BYTES)?.ok_or_else(|| {
-        refuse(format!(
-            "too large for a configuration: more than {MAX_BYTES} bytes"
-        ))
-    })?;
+    let text = File::open(&path)
+        .and_then(|file| read_capped(file, MAX_BYTES))
+        .map_err(ReferenceError::io(&path))?
+        .ok_or_else(|| {
+            refuse(format!(
+                "too large for a configuration: more than {MAX_BYTES} bytes"
+            ))
+        })?;
     let map: Map<String, Value> =
         serde_json::from_slice(&text).map_err(|error| refuse(format!("not an object: {error}")))?;
     match map.get("model_type") {

@@ -1,11 +1,13 @@
 //! The ids of special tokens: no part of the function, but where a text begins and generation stops.
 
+use std::fs::File;
 use std::path::Path;
 
+use rondo_files::read_capped;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::bounded;
+use crate::error::ReferenceError;
 use crate::keys::Keys;
 
 /// What `generate` of Python reads beside `config.json`.
@@ -131,7 +133,8 @@ pub(crate) fn of_generation(dir: &Path, rows: usize, warnings: &mut Vec<String>)
         return None;
     }
     let mut warn = |problem: String| warnings.push(format!("{GENERATION_FILE}: {problem}"));
-    let text = match bounded::read(&path, MAX_BYTES) {
+    let read = File::open(&path).and_then(|file| read_capped(file, MAX_BYTES));
+    let text = match read.map_err(ReferenceError::io(&path)) {
         Ok(Some(text)) => text,
         Ok(None) => {
             warn(format!("larger than {MAX_BYTES} bytes, passed over"));

@@ -1,8 +1,9 @@
 //! What was written in `[schedule]`.
 
+use rondo_config::Report;
+use rondo_config::report::{positive, section};
 use serde::{Deserialize, Serialize};
 
-use crate::Report;
 use crate::length::Length;
 use crate::shape::Shape;
 
@@ -43,12 +44,7 @@ impl ScheduleConfig {
 
     /// Reports every violation by its key path below `[schedule]`.
     pub fn validate(&self, report: Report<'_>) {
-        if !(self.peak.is_finite() && self.peak > 0.0) {
-            report(
-                "peak",
-                format!("must be a positive number, found {}", self.peak),
-            );
-        }
+        positive("peak", self.peak, report);
         if !(self.floor >= 0.0 && self.floor <= self.peak) {
             report(
                 "floor",
@@ -69,7 +65,6 @@ impl ScheduleConfig {
         for (key, length) in self.lengths() {
             length.validate(&key, report);
         }
-        self.shape
-            .validate(&mut |key, message| report(&format!("shape.{key}"), message));
+        self.shape.validate(&mut section("shape", report));
     }
 }

@@ -3,9 +3,10 @@
 //! From a start value a over `over` steps, step t has `a + (b − a)·f(x)` of the configured b, rounded to
 //! the nearest whole number, with `x = (t − 1) / over`: step 1 has a, and from step `over + 1` on it is b.
 
+use rondo_config::Report;
+use rondo_config::report::within;
 use serde::{Deserialize, Serialize};
 
-use crate::Report;
 use crate::length::{Length, Run};
 
 /// `[model.recurrence.curriculum]`: what rises over the run; what is not named does not.
@@ -79,12 +80,7 @@ impl CurriculumConfig {
     /// Reports every violation by its key path below the section, for start values of 1 to `most`.
     pub fn validate(&self, most: usize, report: Report<'_>) {
         for (key, ramp) in self.ramps() {
-            if !(1..=most).contains(&ramp.from) {
-                report(
-                    &format!("{key}.from"),
-                    format!("must be 1 to {most}, found {}", ramp.from),
-                );
-            }
+            within(&format!("{key}.from"), ramp.from, 1..=most, report);
         }
         for (key, length) in self.lengths() {
             length.validate(&key, report);

@@ -6,11 +6,10 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use rondo_config::Report;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::Report;
 
 /// What lengths are measured against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What changes over the steps of a run: its learning rate, and the depth of its recurrence.
+//! What changes over the steps of a run: its learning rate, the depth of its recurrence, and the strength of a penalty.
 //!
 //! With peak η, floor η_min, warm-up w and horizon T, step t counts from 1:
 //!
@@ -19,12 +19,14 @@
 //! | `rate_sum` | [`RateSum`]: Σ η_t, compensated |
 //! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: what one run does not reach |
 //! | `curriculum` | [`CurriculumConfig`]: how recurrence and backprop depth come to their values |
+//! | [`control`] | [`control::Controller`]: a penalty's strength from the cross entropies that were seen |
 //!
-//! Everything is a pure function of configuration, run and step: a resumed run continues with the
-//! numbers that an uninterrupted one would have. The crate knows no model, no tensor, no optimizer, no
-//! clock and no file.
+//! Everything but [`control`] is a pure function of configuration, run and step: a resumed run continues with the
+//! numbers that an uninterrupted one would have. A controller has a state, which is in the checkpoint. The crate knows
+//! no model, no tensor, no optimizer, no clock and no file, and draws no random number.
 
 mod config;
+pub mod control;
 mod curriculum;
 mod cycle;
 mod decay;
@@ -47,6 +49,3 @@ pub use rate_sum::RateSum;
 pub use schedule::Schedule;
 pub use shape::Shape;
 pub use warnings::seam_warning;
-
-/// Receives one violation: the key path below the section and what is wrong with it.
-pub type Report<'a> = &'a mut dyn FnMut(&str, String);

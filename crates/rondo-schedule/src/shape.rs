@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
+use rondo_config::Report;
+use rondo_config::report::{at_least_one, positive, positive_fraction};
 use serde::{Deserialize, Serialize};
 
-use crate::Report;
 use crate::cycle::Wave;
 use crate::decay::Decay;
 use crate::length::Length;
@@ -118,25 +119,21 @@ impl Shape {
     /// Reports every violation by its key path below `[schedule.shape]`, but those of a length alone.
     pub(crate) fn validate(&self, report: Report<'_>) {
         match self {
-            Self::Polynomial { power } if !(power.is_finite() && *power > 0.0) => {
-                report("power", format!("must be a positive number, found {power}"));
-            }
+            Self::Polynomial { power } => positive("power", *power, report),
             Self::Step { every, factor } => {
-                positive("every", *every, report);
-                shrinking(*factor, report);
+                not_zero("every", *every, report);
+                positive_fraction("factor", *factor, report);
             }
             Self::MultiStep { at, factor } => {
                 if at.is_empty() {
                     report("at", "must name at least one place".into());
                 }
-                shrinking(*factor, report);
+                positive_fraction("factor", *factor, report);
                 ascending(&self.lengths(), Ordering::is_lt, report);
             }
             Self::Cyclic { period, growth, .. } => {
-                positive("period", *period, report);
-                if *growth == 0 {
-                    report("growth", "must be at least 1, found 0".into());
-                }
+                not_zero("period", *period, report);
+                at_least_one("growth", *growth, report);
             }
             Self::Piecewise { points } => {
                 if points.is_empty() {
@@ -157,7 +154,6 @@ impl Shape {
             Self::Constant {}
             | Self::Linear {}
             | Self::Cosine {}
-            | Self::Polynomial { .. }
             | Self::Exponential {}
             | Self::InverseSqrt {}
             | Self::Trapezoid { .. } => {}
@@ -165,18 +161,9 @@ impl Shape {
     }
 }
 
-fn positive(key: &str, length: Length, report: Report<'_>) {
+fn not_zero(key: &str, length: Length, report: Report<'_>) {
     if length.is_zero() {
         report(key, "must not be 0".into());
-    }
-}
-
-fn shrinking(factor: f64, report: Report<'_>) {
-    if !(factor > 0.0 && factor <= 1.0) {
-        report(
-            "factor",
-            format!("must be above 0 and at most 1, found {factor}"),
-        );
     }
 }
 

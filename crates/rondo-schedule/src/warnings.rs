@@ -3,7 +3,9 @@
 //! None of it is wrong: the same configuration may be meant for longer runs. It is said before the first step, since
 //! it cannot be seen in the losses for a long time.
 
-use crate::Report;
+use rondo_config::Report;
+use rondo_config::report::section;
+
 use crate::config::ScheduleConfig;
 use crate::length::Run;
 use crate::points::Point;
@@ -37,9 +39,8 @@ impl ScheduleConfig {
         }
         // Nothing of the shape is used where no step follows the warm-up.
         if let Some(left) = steps.checked_sub(warmup).filter(|left| *left > 0) {
-            self.shape.warnings(run, left, &mut |key, message| {
-                report(&format!("shape.{key}"), message);
-            });
+            self.shape
+                .warnings(run, left, &mut section("shape", report));
         }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::Bound;
 
-use rondo_config::path;
+use rondo_config::report::{at_least_one, finite};
+use rondo_config::{Report, path};
 
 use crate::SEED_KEY;
-use crate::file::{Distribution, Entry, Report, SweepFile, leaves};
+use crate::file::{Distribution, Entry, SweepFile, leaves};
 use crate::same::{entry_form, form};
 
 /// The largest number of runs.
@@ -53,13 +54,12 @@ pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
         fixed.extend(set);
     }
     list(file, &fixed, report);
-    match (file.draws, file.random.len()) {
-        (0, _) => report("draws", "must be at least 1, found 0".to_owned()),
-        (2.., 0) => report(
+    at_least_one("draws", file.draws, report);
+    if file.draws > 1 && file.random.is_empty() {
+        report(
             "draws",
             "there is nothing to draw: add [[random]], or leave it out".to_owned(),
-        ),
-        _ => {}
+        );
     }
     if file.count().is_none_or(|runs| runs > MAX_RUNS) {
         report("", format!("expands to more than {MAX_RUNS} runs"));
@@ -226,7 +226,7 @@ fn distribution(index: usize, distribution: &Distribution, report: Report<'_>) {
         Distribution::Choice { values } => return distinct(&place("values"), values, form, report),
     };
     if !low.is_finite() {
-        return report(&place("low"), format!("must be a number, found {low}"));
+        return finite(&place("low"), low, report);
     }
     // Bounds so far apart that what lies between overflows are no bounds either.
     let (span, ratio) = (high - low, high / low);

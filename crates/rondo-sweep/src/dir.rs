@@ -15,8 +15,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{CheckpointError, RunLock, atomic_write};
 use rondo_config::{Document, Violations, difference, to_toml};
+use rondo_files::{LOCK_FILE, LockError, RunLock, atomic_write, is_leftover};
 
 use crate::error::{SweepError, at};
 use crate::file::SweepFile;
@@ -26,16 +26,8 @@ use crate::untrained::{clear, is_untrained};
 
 const SWEEP_FILE: &str = "sweep.toml";
 const BASE_FILE: &str = "base.toml";
-const LOCK_FILE: &str = ".lock";
 /// What a run leaves when it has ended well, or has stopped itself.
 pub(crate) const SUMMARY_FILE: &str = "summary.json";
-/// What a sweep may have left that was killed before it began.
-const BEGINNINGS: [&str; 4] = [
-    LOCK_FILE,
-    BASE_FILE,
-    ".base.toml.aside",
-    ".sweep.toml.aside",
-];
 /// The end of a log in which the last line is looked for, in bytes.
 const TAIL: u64 = 8192;
 
@@ -124,7 +116,7 @@ impl SweepDir {
     pub(crate) fn is_busy(&self, run: &Planned) -> Result<bool, SweepError> {
         match RunLock::acquire(&self.run_dir(run)) {
             Ok(_) => Ok(false),
-            Err(CheckpointError::Locked { .. }) => Ok(true),
+            Err(LockError::Locked { .. }) => Ok(true),
             Err(error) => Err(error.into()),
         }
     }
@@ -177,7 +169,9 @@ impl SweepWriter {
     /// Where another process executes it, the directory holds something else, or it was begun with
     /// another sweep file or base and something was trained: then the keys that differ are named.
     pub fn open(path: &Path, file: &SweepFile, base: &str) -> Result<Self, SweepError> {
-        let is_beginning = |name: &String| BEGINNINGS.contains(&name.as_str());
+        // What a sweep may have left that was killed before it began.
+        let is_beginning =
+            |name: &String| name == LOCK_FILE || name == BASE_FILE || is_leftover(name);
         if !path.join(SWEEP_FILE).is_file() && !entries(path)?.iter().all(is_beginning) {
             return Err(SweepError::Foreign(path.to_owned()));
         }
@@ -292,7 +286,7 @@ fn parse_base(name: &str, text: &str) -> Result<toml::Table, Violations> {
 
 /// Reads a file, where there is one.
 pub(crate) fn read_text(path: &Path) -> Result<Option<String>, SweepError> {
-    match rondo_config::read_text(path) {
+    match rondo_files::read_text(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(at("read", path)(error)),
@@ -300,7 +294,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, SweepError> {
 }
 
 /// Lists the names in a folder, none where it does not exist.
-fn entries(path: &Path) -> Result<Vec<String>, SweepError> {
+pub(crate) fn entries(path: &Path) -> Result<Vec<String>, SweepError> {
     let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     match fs::read_dir(path) {
         Ok(entries) => entries

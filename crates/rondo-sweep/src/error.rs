@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::CheckpointError;
 use rondo_config::{Difference, PrintError, Violations};
+use rondo_files::{FileError, LockError};
 use thiserror::Error;
 
 /// Why a sweep cannot go on.
@@ -16,9 +16,12 @@ pub enum SweepError {
     /// A configuration cannot be written.
     #[error(transparent)]
     Print(#[from] PrintError),
-    /// A file cannot be written, or another process executes the sweep.
+    /// A file cannot be written.
     #[error(transparent)]
-    Write(#[from] CheckpointError),
+    Write(#[from] FileError),
+    /// Another process executes the sweep, or its directory cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The file system refused.
     #[error("cannot {action} {path}")]
     Io {

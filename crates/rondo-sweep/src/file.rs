@@ -30,9 +30,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::check;
 
-/// Takes the key of a violation and what is wrong.
-pub(crate) type Report<'a> = &'a mut dyn FnMut(&str, String);
-
 /// What a sweep is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

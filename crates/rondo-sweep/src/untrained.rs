@@ -6,8 +6,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::dir::{SUMMARY_FILE, SweepDir, read_text};
+use crate::dir::{SUMMARY_FILE, SweepDir, entries, read_text};
 use crate::error::{SweepError, at};
+
+/// Where a run keeps its checkpoints: what is in there, whole or not, took a step to make.
+const CHECKPOINTS: &str = "checkpoints";
 
 /// What is read of a line of metrics.
 #[derive(Deserialize)]
@@ -32,7 +35,7 @@ pub(crate) fn is_untrained(dir: &SweepDir) -> Result<bool, SweepError> {
 
 /// Returns whether a run directory holds anything that took a step to make.
 fn is_trained(run: &Path) -> Result<bool, SweepError> {
-    if run.join(SUMMARY_FILE).is_file() || !rondo_checkpoint::list(run)?.is_empty() {
+    if run.join(SUMMARY_FILE).is_file() || !entries(&run.join(CHECKPOINTS))?.is_empty() {
         return Ok(true);
     }
     // The evaluation before the first step is a record of step 0. What cannot be read is kept.

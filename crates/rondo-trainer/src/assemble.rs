@@ -6,14 +6,14 @@ use std::path::Path;
 use rondo_data::{DataConfig, PreparePhase, PrepareProgress, Source};
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 
 use crate::config::RunConfig;
 use crate::device::{self, Listed};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::own_tokenizer::OwnTokenizer;
-use crate::source::Rows;
+use crate::rows::Rows;
 
 /// Everything that exists before a run does.
 pub(crate) struct Assembly {
@@ -51,7 +51,7 @@ impl Assembly {
             }
             Some(_) => {}
         }
-        let longest = source.longest(&config);
+        let longest = Rows::new(&source, &config).longest();
         if longest > config.model.context {
             let context = config.model.context;
             return Err(Error::Usage(format!(
@@ -68,7 +68,8 @@ impl Assembly {
 
     /// Returns the steps of the run and their tokens.
     pub(crate) fn extent(&self) -> Run {
-        self.config.extent(self.source.longest(&self.config))
+        let rows = Rows::new(&self.source, &self.config);
+        self.config.extent(rows.longest())
     }
 }
 

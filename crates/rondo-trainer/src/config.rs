@@ -9,11 +9,11 @@ mod warnings;
 use std::path::Path;
 
 use rondo_config::Document;
-use rondo_control::ControlConfig;
 use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
 use rondo_model::config::ModelConfig;
-use rondo_model::schedule::{Run, ScheduleConfig};
+use rondo_schedule::control::ControlConfig;
+use rondo_schedule::{Run, ScheduleConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceConfig;
@@ -229,7 +229,7 @@ impl RunConfig {
     ///
     /// Where the file cannot be read, and with every violation in it.
     pub(crate) fn load(path: &Path, overrides: &[String]) -> Result<Self> {
-        let text = rondo_config::read_text(path).map_err(|error| {
+        let text = rondo_files::read_text(path).map_err(|error| {
             Error::Usage(format!(
                 "cannot read the configuration {}: {error}",
                 path.display()

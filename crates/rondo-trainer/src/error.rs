@@ -4,6 +4,7 @@ use rondo_checkpoint::CheckpointError;
 use rondo_config::Violations;
 use rondo_data::DataError;
 use rondo_figures::FigureError;
+use rondo_files::{FileError, LockError};
 use rondo_laws::LawError;
 use rondo_metrics::{JsonlError, RecordError, SinkError};
 use rondo_reference::ReferenceError;
@@ -27,9 +28,15 @@ pub(crate) enum Error {
     /// A corpus, a shard, a tokenizer or a token file is wrong.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A checkpoint or a run directory cannot be read or written.
+    /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A file of a run directory cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A run directory belongs to another process.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A checkpoint does not belong to this run or model.
     #[error("{0}")]
     Foreign(String),
@@ -63,30 +70,17 @@ impl Error {
     /// Tells a tensor that cannot be copied from a checkpoint that cannot be written.
     pub(crate) fn of_stream(error: CheckpointError) -> Self {
         match error {
-            CheckpointError::Io {
-                action,
-                path,
-                source,
-            } => match ReferenceError::from_stream(source) {
-                Ok(error) => error.into(),
-                Err(source) => CheckpointError::Io {
-                    action,
-                    path,
-                    source,
-                }
-                .into(),
-            },
+            CheckpointError::Io(error) => Self::of_write(error),
             other => other.into(),
         }
     }
 
-    /// Gives a failed write its path.
-    pub(crate) fn of_write(path: &std::path::Path, source: std::io::Error) -> Self {
-        Self::of_stream(CheckpointError::Io {
-            action: "write",
-            path: path.to_owned(),
-            source,
-        })
+    /// Tells a tensor that cannot be copied from a file that cannot be written.
+    pub(crate) fn of_write(error: FileError) -> Self {
+        match ReferenceError::from_stream(error.source) {
+            Ok(error) => error.into(),
+            Err(source) => FileError { source, ..error }.into(),
+        }
     }
 
     /// Returns the documented exit code.
@@ -100,10 +94,13 @@ impl Error {
             | Self::Sweep(SweepError::Config(_)) => 2,
             Self::Data(_) | Self::Law(_) => 3,
             Self::Checkpoint(_)
+            | Self::File(_)
+            | Self::Lock(_)
             | Self::Foreign(_)
             | Self::Reference(_)
             | Self::Sweep(
                 SweepError::Write(_)
+                | SweepError::Lock(_)
                 | SweepError::NotASweep(_)
                 | SweepError::Foreign(_)
                 | SweepError::Changed { .. }

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use rondo_config::Report;
+use rondo_config::report::{positive, within};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -53,7 +55,7 @@ impl Default for SpikeRule {
 
 impl NonfiniteRule {
     /// Reports a bound of 0, which is `stop`.
-    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub(crate) fn validate(&self, report: Report<'_>) {
         if let Self::Skip { in_a_row: 0 } = self {
             report(
                 "in_a_row",
@@ -65,19 +67,9 @@ impl NonfiniteRule {
 
 impl SpikeRule {
     /// Reports what is out of range.
-    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
-        if !(self.deviations.is_finite() && self.deviations > 0.0) {
-            report(
-                "deviations",
-                format!("must be a positive number, found {}", self.deviations),
-            );
-        }
-        if !(2..=LONGEST).contains(&self.window) {
-            report(
-                "window",
-                format!("must be 2 to {LONGEST}, found {}", self.window),
-            );
-        }
+    pub(crate) fn validate(&self, report: Report<'_>) {
+        positive("deviations", self.deviations, report);
+        within("window", self.window, 2..=LONGEST, report);
         if self.in_a_row == 0 {
             report(
                 "in_a_row",

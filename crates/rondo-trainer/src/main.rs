@@ -10,18 +10,18 @@
 //!
 //! In reading order:
 //!
-//! * what is asked for: `cli` (what was typed), `config` (what was written), `planned` (the runs of a file before
+//! * what is asked for: `cli` (what was typed), `config` (what was written), `run_plan` (the runs of a file before
 //!   they are trained), `capacity` (whether a run fits into memory), `assemble` (what a configuration means), `device` (the only place that knows Burn's
-//!   backends), `source` (rows of any data), `batches` (the same on a device)
+//!   backends), `rows` (of any data), `batches` (the same on a device)
 //! * a run: `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one step),
 //!   `guard` (which updates are not made), `optim` (the update), `evaluate` (losses by depth), `record` (what
 //!   metrics are made of)
 //! * what is kept: `run_dir` (the files of a run), `run_name` (what it is called where nobody says), `own_tokenizer` (what
 //!   its weights know and data must be encoded by), `progress` and `weights` (the contents of a checkpoint),
-//!   `losses` (which one is the best), `aside` (a folder put in its place at once)
-//! * what is read again: `opened` (a run with its weights), `past` (a run by its metrics), `states` (where s_0
-//!   comes from), `generate` (token after token), `pictures`
-//! * `commands`: everything but training
+//!   `validation_losses` (which one is the best)
+//! * what is read again: `open_run` (a run with its weights), `run_history` (a run by its metrics), `initial_states`
+//!   (where s_0 comes from), `generate` (token after token), `pictures`
+//! * `commands`: what each command does with them
 //! * around it: `error` (what can go wrong, and its exit code), `crash` (a panic as one line), `interrupt`
 //!   (signals), `allocator` (an end where memory runs out), `terminal` (standard output and error)
 //!
@@ -30,7 +30,6 @@
 //! and step, and clocks are read only to tell how fast something was.
 
 mod allocator;
-mod aside;
 mod assemble;
 mod batches;
 mod capacity;
@@ -43,26 +42,26 @@ mod error;
 mod evaluate;
 mod generate;
 mod guard;
+mod initial_states;
 mod interrupt;
-mod losses;
-mod opened;
+mod open_run;
 mod optim;
 mod own_tokenizer;
-mod past;
 mod perturb;
 mod pictures;
 mod plan;
-mod planned;
 mod progress;
 mod prompting;
 mod record;
+mod rows;
 mod run_dir;
+mod run_history;
 mod run_name;
-mod source;
-mod states;
+mod run_plan;
 mod step;
 mod terminal;
 mod train;
+mod validation_losses;
 mod weights;
 
 use std::io::Write;
@@ -101,7 +100,7 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
-        None => train::command(&cli.train),
+        None => commands::train::command(&cli.train),
         Some(Command::Eval(args)) => commands::eval::command(args),
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),

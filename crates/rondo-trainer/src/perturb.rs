@@ -5,6 +5,8 @@
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
+use rondo_config::Report;
+use rondo_config::report::{positive, section};
 use rondo_data::DataConfig;
 use rondo_metrics::{Record, RecordError};
 use rondo_model::looped::LoopedTransformer;
@@ -85,21 +87,14 @@ impl Perturbation {
     }
 
     /// Reports every violation by its key path below one `[[perturb]]`.
-    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
+    pub(crate) fn validate(&self, report: Report<'_>) {
         if self.at_step() == 0 {
             report("at_step", "steps count from 1, found 0".into());
         }
-        let mut positive = |key: &str, value: f64| {
-            if !(value.is_finite() && value > 0.0) {
-                report(key, format!("must be a positive number, found {value}"));
-            }
-        };
         match self {
-            Self::LrSpike { factor, .. } => positive("factor", *factor),
-            Self::WeightNoise { std, .. } => positive("std", *std),
-            Self::DataSwitch { data, .. } => {
-                data.validate(&mut |key, message| report(&format!("data.{key}"), message));
-            }
+            Self::LrSpike { factor, .. } => positive("factor", *factor, report),
+            Self::WeightNoise { std, .. } => positive("std", *std, report),
+            Self::DataSwitch { data, .. } => data.validate(&mut section("data", report)),
             Self::OptimizerReset { .. } => {}
         }
     }

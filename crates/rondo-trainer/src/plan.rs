@@ -1,7 +1,7 @@
 //! What a step does: a pure function of configuration and step.
 
 use rondo_model::depth::Draw;
-use rondo_model::schedule::{Run, Schedule};
+use rondo_schedule::{Run, Schedule};
 
 use crate::config::RunConfig;
 

@@ -1,9 +1,9 @@
 //! All that a resume needs besides weights and moments.
 
 use rondo_checkpoint::Checkpoint;
-use rondo_control::ControllerState;
 use rondo_data::{CorpusIdentity, CurriculumState};
-use rondo_model::schedule::RateSum;
+use rondo_schedule::RateSum;
+use rondo_schedule::control::ControllerState;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use rondo_data::Tokenizer;
 
 use crate::error::{Error, Result};
-use crate::opened::OpenRun;
+use crate::open_run::OpenRun;
 
 /// What a text that is given to a run may hold beyond text.
 #[derive(Clone, Copy, Debug, Default, Args)]

@@ -1,8 +1,8 @@
 //! Observations and evaluations as records of the metrics table.
 
-use rondo_control::ControllerReading;
 use rondo_metrics::{Record, RecordError, Value};
 use rondo_model::telemetry::Reading;
+use rondo_schedule::control::ControllerReading;
 
 use crate::evaluate::Evaluated;
 use crate::plan::StepPlan;
@@ -151,8 +151,8 @@ pub(crate) fn eval(
     }
     if let Some(sparsity) = &evaluated.sparsity {
         record.push("sparsity", sparsity.kept)?;
-        for (place, kept) in &sparsity.by_layer {
-            record.push(&format!("sparsity.layer.{}", place.name()), *kept)?;
+        for (layer, kept) in &sparsity.by_layer {
+            record.push(&format!("sparsity.layer.{}", layer.name()), *kept)?;
         }
     }
     if let Some(control) = &beside.control {

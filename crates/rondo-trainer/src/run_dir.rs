@@ -12,18 +12,21 @@ pub(crate) mod companions;
 
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{Checkpoint, RunLock, Which, atomic_write, is_leftover, open};
+use rondo_checkpoint::{Checkpoint, Which, open};
 use rondo_data::{EndOfText, Tokenizer};
+use rondo_files::{LOCK_FILE, RunLock, atomic_write, is_leftover};
 use rondo_reference::SpecialTokens;
 
 use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
 use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
-use crate::losses::ValidationLosses;
+use crate::validation_losses::ValidationLosses;
 
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";
+/// Name and version, as checkpoints, launches and `run.json` have them.
+pub(crate) const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
 /// The tokenizer of a run, and of a folder in the reference's layout.
 pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 
@@ -86,7 +89,7 @@ impl RunDir {
         let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
             entry.is_ok_and(|entry| {
                 let name = entry.file_name();
-                name != ".lock" && !is_leftover(&name)
+                name != LOCK_FILE && !is_leftover(&name)
             })
         };
         std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
@@ -201,7 +204,8 @@ impl RunDir {
     /// Where it cannot be copied.
     pub(crate) fn copy_tokenizer(&self, from: &Path) -> Result<()> {
         let to = self.path.join(TOKENIZER_FILE);
-        std::fs::copy(from, &to)
+        std::fs::read(from)
+            .and_then(|text| atomic_write(&to, &text).map_err(|error| error.source))
             .map_err(|error| anyhow::anyhow!("cannot copy {}: {error}", from.display()))?;
         Ok(())
     }
@@ -295,7 +299,7 @@ impl RunDir {
     /// Where the folder or the metrics cannot be read.
     pub(crate) fn best(&self) -> Result<Option<(u64, f64)>> {
         let kept = rondo_checkpoint::list(&self.path)?;
-        let losses = ValidationLosses::of(self)?;
+        let losses = ValidationLosses::read(&self.metrics())?;
         Ok(losses.lowest(kept.iter().map(|entry| entry.step)))
     }
 }

@@ -7,11 +7,12 @@ use rondo_checkpoint::Checkpoint;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
+use rondo_model::gates::Density;
 use rondo_model::init::{Weights, table};
 use rondo_model::looped::LoopedTransformer;
-use rondo_model::schedule::RateSum;
-use rondo_model::sparsity::{Density, Sparsity};
+use rondo_model::sparsity::Sparsity;
 use rondo_model::telemetry::Reading;
+use rondo_schedule::RateSum;
 
 use crate::config::RunConfig;
 use crate::device::Listed;
@@ -162,6 +163,23 @@ impl Learner {
         self.judge(&unread, &read(Tensor::cat(tensors, 0))?)
     }
 
+    /// Reads the losses of all steps since the last logged one.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    pub(crate) fn unread_losses(&self) -> Result<Vec<f64>> {
+        let tensors: Vec<_> = self.unread.iter().map(|step| step.values.clone()).collect();
+        if tensors.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = read(Tensor::cat(tensors, 0))?;
+        Ok(values
+            .chunks_exact(2)
+            .map(|pair| f64::from(pair[0]))
+            .collect())
+    }
+
     /// Judges steps after the fact by their loss and gradient norm, two values for each.
     fn judge(&mut self, unread: &[Unread], values: &[f32]) -> Result<Vec<Skipped>> {
         let mut skipped = Vec::new();
@@ -269,7 +287,7 @@ impl Learner {
         let (steps, rest) = values.split_at(2 * unread.len());
         let (of_gates, rest) = rest.split_at(2 * densities.len());
         let of_gates: Vec<f64> = of_gates.iter().map(|value| f64::from(*value)).collect();
-        let at: Vec<_> = densities.iter().map(Density::at).collect();
+        let at: Vec<_> = densities.iter().map(|density| density.at).collect();
         if !self.looks_first() {
             skipped.extend(self.judge(&unread, steps)?);
         }

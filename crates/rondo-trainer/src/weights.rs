@@ -1,11 +1,11 @@
 //! Weights and moments as named tensors, and back.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
-use rondo_checkpoint::{Checkpoint, DType, NamedTensor, StoredTensors, compare};
+use rondo_checkpoint::Checkpoint;
+use rondo_files::{DType, NamedTensor, StoredTensors, compare};
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::LoopedTransformer;
@@ -118,23 +118,12 @@ fn load(
         .map(|row| (row.name, row.shape))
         .collect::<Vec<_>>();
     let stored = open(checkpoint, MODEL_FILE, expected, optional)?;
-    let failed = RefCell::new(None);
-    // The module tree has no way to fail: what cannot be read is 0 there and told below.
-    let values = |row: &ParameterSpec| {
-        let read = stored.read(&row.name).unwrap_or_else(|error| {
-            failed.borrow_mut().get_or_insert(error);
-            None
-        });
-        read.unwrap_or_else(|| vec![0.0; row.count()])
-    };
-    let model = LoopedTransformer::with_weights(
-        config,
-        &Weights::given(config, device, values).with_precision(precision),
-    );
-    match failed.into_inner() {
-        None => Ok(model),
-        Some(error) => Err(error),
-    }
+    let weights = Weights::given(config, device, |row: &ParameterSpec| -> Result<_> {
+        let read = stored.read(&row.name)?;
+        Ok(read.unwrap_or_else(|| vec![0.0; row.count()]))
+    })?;
+    let weights = weights.with_precision(precision);
+    Ok(LoopedTransformer::with_weights(config, &weights))
 }
 
 /// Restores an optimizer's moments from a checkpoint onto `device`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use rondo_checkpoint::DType;
+use rondo_files::DType;
 use serde_json::json;
 
 use super::{Tensors, altered, export, golden, import, read, refused, weights, write};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rondo_checkpoint::DType;
+use rondo_files::DType;
 use serde_json::json;
 
 use super::{Change, Tensors, altered, export, golden, import, read, refused, weights};

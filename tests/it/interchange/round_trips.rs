@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::DType;
+use rondo_files::DType;
 use serde_json::Value;
 
 use super::{Tensors, altered, export, golden, import, parameters, read, refused, weights};

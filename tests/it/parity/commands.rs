@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rondo_checkpoint::TensorFile;
+use rondo_files::TensorFile;
 use rondo_model::exit::ExitCriterion;
 use serde_json::Value;
 

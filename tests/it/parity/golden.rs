@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use rondo_checkpoint::TensorFile;
+use rondo_files::TensorFile;
 use tempfile::TempDir;
 
 use crate::harness::{assert_ok, root, run, scratch};
@@ -38,12 +38,10 @@ impl Golden {
         &self.0[name]
     }
 
-    /// How many tensors of floats have a name that begins so.
-    pub(super) fn count(&self, prefix: &str) -> usize {
-        self.0
-            .keys()
-            .filter(|name| name.starts_with(prefix))
-            .count()
+    /// Returns the names of tensors of floats that begin so.
+    pub(super) fn names(&self, prefix: &str) -> Vec<&str> {
+        let names = self.0.keys().map(String::as_str);
+        names.filter(|name| name.starts_with(prefix)).collect()
     }
 
     pub(super) fn ids(&self, name: &str) -> &[i64] {

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use super::faulty::{Fault, Faulty, Moment, Then};
+use rondo_files::RunLock;
+use rondo_files::faulty::{Fault, Faulty, Moment, Then};
+
 use super::{commit, holds, names};
 use crate::back::set_back_on;
 use crate::layout::Layout;
-use crate::{RunLock, Which, list, open, open_newest_good, set_back};
+use crate::{Which, list, open, open_newest_good, set_back};
 
 fn with_four() -> tempfile::TempDir {
     let run = tempfile::tempdir().expect("a temporary folder");
@@ -61,7 +63,7 @@ fn wherever_a_way_back_ends_the_newest_has_all_before_it_and_the_next_try_gets_t
     let disk = Faulty::new(None);
     let lock = RunLock::acquire(undisturbed.path()).expect("a lock");
     set_back_on(&disk, &lock, 200).expect("a way back");
-    for call in 0..disk.calls().len() {
+    for call in 0..disk.calls(undisturbed.path()).len() {
         for then in [Then::Dead, Then::Works, Then::Full] {
             let dir = with_four();
             let run = dir.path();

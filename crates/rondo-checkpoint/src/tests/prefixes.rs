@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use super::faulty::{Fault, Faulty, Moment, Then};
+use rondo_files::RunLock;
+use rondo_files::faulty::{Fault, Faulty, Then};
+
 use super::{KEEP_ALL, MODEL, damage, holds, names, with_snapshot};
 use crate::layout::Layout;
 use crate::save::save_on;
-use crate::{
-    CheckpointError, Entry, Retention, RunLock, State, Which, open, open_newest_good, survey,
-};
+use crate::{CheckpointError, Entry, Retention, State, Which, open, open_newest_good, survey};
 
 /// A checkpoint by its step and version.
 type Held = (u64, &'static str);
@@ -42,7 +42,7 @@ fn save_as(
     (step, version): Held,
     retention: &Retention,
 ) -> Result<Entry, CheckpointError> {
-    let lock = RunLock::acquire(run)?;
+    let lock = RunLock::acquire(run).expect("the lock");
     with_snapshot(step, version, |snapshot| {
         save_on(disk, &lock, snapshot, retention)
     })
@@ -69,16 +69,10 @@ impl Scene<'_> {
     /// Ends the save before, in and after each of its calls, in three ways, and returns the calls.
     fn play(&self) -> Vec<String> {
         let calls = self.undisturbed();
-        for (call, name) in calls.iter().enumerate() {
-            for moment in [Moment::Before, Moment::Midway, Moment::After] {
-                if moment == Moment::Midway && !name.starts_with("write") {
-                    continue;
-                }
-                for then in [Then::Dead, Then::Works, Then::Full] {
-                    let fault = Fault { call, moment, then };
-                    self.disturbed(fault, &format!("{moment:?} {name}, then {then:?}"));
-                }
-            }
+        for fault in Fault::each_of(&calls) {
+            let Fault { call, moment, then } = fault;
+            let name = &calls[call];
+            self.disturbed(fault, &format!("{moment:?} {name}, then {then:?}"));
         }
         calls
     }
@@ -90,7 +84,7 @@ impl Scene<'_> {
         save_as(&disk, run.path(), (self.step, "new"), &self.retention).expect("a save");
         assert!(self.is_new(run.path(), "undisturbed"));
         self.nothing_is_lost(run.path(), "undisturbed");
-        disk.calls()
+        disk.calls(run.path())
     }
 
     fn disturbed(&self, fault: Fault, place: &str) {
@@ -201,39 +195,36 @@ fn a_later_save_leaves_the_newest_or_the_new_checkpoint_at_every_call() {
         damaged: &[],
     }
     .play();
-    let run = calls[1].strip_prefix("sync ").expect("the run directory");
-    let expected = format!(
-        "create checkpoints
-         sync {run}
-         create .tmp-00000300
-         create .tmp-00000300/model.safetensors
-         write .tmp-00000300/model.safetensors
-         sync .tmp-00000300/model.safetensors
-         create .tmp-00000300/progress.json
-         write .tmp-00000300/progress.json
-         sync .tmp-00000300/progress.json
-         create .tmp-00000300/manifest.json
-         write .tmp-00000300/manifest.json
-         sync .tmp-00000300/manifest.json
-         sync .tmp-00000300
-         rename .tmp-00000300
+    let expected = "create checkpoints
+         sync .
+         create checkpoints/.tmp-00000300
+         create checkpoints/.tmp-00000300/model.safetensors
+         write checkpoints/.tmp-00000300/model.safetensors
+         sync checkpoints/.tmp-00000300/model.safetensors
+         create checkpoints/.tmp-00000300/progress.json
+         write checkpoints/.tmp-00000300/progress.json
+         sync checkpoints/.tmp-00000300/progress.json
+         create checkpoints/.tmp-00000300/manifest.json
+         write checkpoints/.tmp-00000300/manifest.json
+         sync checkpoints/.tmp-00000300/manifest.json
+         sync checkpoints/.tmp-00000300
+         rename checkpoints/.tmp-00000300
          sync checkpoints
-         create .latest.aside
-         write .latest.aside
-         sync .latest.aside
-         rename .latest.aside
+         create checkpoints/.latest.aside
+         write checkpoints/.latest.aside
+         sync checkpoints/.latest.aside
+         rename checkpoints/.latest.aside
          sync checkpoints
-         rename step-00000100
-         remove .tmp-00000100/manifest.json
-         remove .tmp-00000100/model.safetensors
-         remove .tmp-00000100/progress.json
-         remove .tmp-00000100
-         rename step-00000200
-         remove .tmp-00000200/manifest.json
-         remove .tmp-00000200/model.safetensors
-         remove .tmp-00000200/progress.json
-         remove .tmp-00000200"
-    );
+         rename checkpoints/step-00000100
+         remove checkpoints/.tmp-00000100/manifest.json
+         remove checkpoints/.tmp-00000100/model.safetensors
+         remove checkpoints/.tmp-00000100/progress.json
+         remove checkpoints/.tmp-00000100
+         rename checkpoints/step-00000200
+         remove checkpoints/.tmp-00000200/manifest.json
+         remove checkpoints/.tmp-00000200/model.safetensors
+         remove checkpoints/.tmp-00000200/progress.json
+         remove checkpoints/.tmp-00000200";
     let expected: Vec<_> = expected.lines().map(str::trim).collect();
     assert_eq!(calls, expected);
 }
@@ -266,8 +257,16 @@ fn a_step_saved_again_has_its_old_or_its_new_content() {
         damaged: &[],
     }
     .play();
-    assert!(calls.iter().any(|call| call == "rename step-00000200"));
-    assert!(calls.iter().any(|call| call == "rename .old-00000200"));
+    assert!(
+        calls
+            .iter()
+            .any(|call| call == "rename checkpoints/step-00000200")
+    );
+    assert!(
+        calls
+            .iter()
+            .any(|call| call == "rename checkpoints/.old-00000200")
+    );
 }
 
 #[test]
@@ -320,7 +319,11 @@ fn the_repair_of_what_a_dead_process_left_can_itself_end_anywhere() {
         damaged: &[],
     }
     .play();
-    assert!(calls.iter().any(|call| call == "rename .old-00000200"));
+    assert!(
+        calls
+            .iter()
+            .any(|call| call == "rename checkpoints/.old-00000200")
+    );
 }
 
 #[test]
@@ -354,5 +357,9 @@ fn a_step_whose_replacement_was_damaged_before_it_was_removed_is_found_and_put_b
         damaged: &[200],
     }
     .play();
-    assert!(calls.iter().any(|call| call == "rename step-00000200"));
+    assert!(
+        calls
+            .iter()
+            .any(|call| call == "rename checkpoints/step-00000200")
+    );
 }

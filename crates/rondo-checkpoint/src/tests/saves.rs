@@ -4,12 +4,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+use rondo_files::{Content, RunLock};
+
 use super::{KEEP_ALL, MODEL, commit, contents, damage, holds, names, with_snapshot};
 use crate::layout::Layout;
-use crate::{
-    CheckpointError, Content, Retention, RunLock, Snapshot, Which, list, open, open_newest_good,
-    save,
-};
+use crate::{CheckpointError, Retention, Snapshot, Which, list, open, open_newest_good, save};
 
 fn steps(run: &Path) -> Vec<u64> {
     list(run)

@@ -1,5 +1,6 @@
 //! Difficulty that rises as it is mastered: the length of a word, the depth of a tree.
 
+use rondo_config::Report;
 use serde::{Deserialize, Serialize};
 
 /// When and how far the difficulty of a task rises.
@@ -45,7 +46,7 @@ impl Curriculum {
     }
 
     /// Reports every rule that is broken, with `limit` the largest difficulty of the task.
-    pub(crate) fn validate(&self, limit: usize, report: &mut dyn FnMut(&str, String)) {
+    pub(crate) fn validate(&self, limit: usize, report: Report<'_>) {
         if self.start == 0 || self.start > self.max {
             let message = format!(
                 "must lie between 1 and curriculum.max = {}, is {}",

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rondo_config::Report;
 use serde::{Deserialize, Serialize};
 
 /// A finite group, named by its family and size.
@@ -57,7 +58,7 @@ impl Group {
     }
 
     /// Reports an `n` that the family does not have.
-    pub(crate) fn validate(self, report: &mut dyn FnMut(&str, String)) {
+    pub(crate) fn validate(self, report: Report<'_>) {
         let (min, max) = self.bounds();
         if !(min..=max).contains(&self.n()) {
             let message = format!("must lie between {min} and {max}, is {}", self.n());

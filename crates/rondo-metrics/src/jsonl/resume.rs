@@ -1,10 +1,11 @@
 //! The file of an interrupted run, cut to the step that the run goes on from.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 
-use super::{JsonlError, JsonlSink, io_error, new_file, records};
+use rondo_files::{FileSystem, StagedFile};
+
+use super::{JsonlError, JsonlSink, io_error, records};
 
 /// What a resume left in the file and what it removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,70 +29,44 @@ impl JsonlSink {
         if !exists.map_err(|source| io_error(path, "open", source))? {
             return Ok((Self::create(path)?, Cut::default()));
         }
-        let aside = path.with_extension("jsonl.tmp");
-        let resumed = Self::rewrite(path, &aside, last_step);
-        if resumed.is_err() {
-            // The original is untouched; a leftover only costs space and the next resume removes it.
-            let _ = fs::remove_file(&aside);
-        }
-        resumed
-    }
-
-    fn rewrite(path: &Path, aside: &Path, last_step: u64) -> Result<(Self, Cut), JsonlError> {
-        let failed = |action| move |source| io_error(path, action, source);
-        match fs::remove_file(aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed("rewrite")(error));
-            }
-            _ => {}
-        }
-        let file = new_file(aside).map_err(failed("rewrite"))?;
-        let mut kept_lines = BufWriter::new(&file);
-        let mut cut = Cut::default();
-        let mut whole = 0;
+        let (mut cut, mut whole) = (Cut::default(), 0);
         let mut records = records(path)?;
-        while let Some(record) = records.next() {
-            if record?.step > last_step {
-                cut.dropped += 1;
-                continue;
+        let staged = StagedFile::write(&FileSystem, path, |out| {
+            while let Some(record) = records.next() {
+                if record.map_err(io::Error::other)?.step > last_step {
+                    cut.dropped += 1;
+                    continue;
+                }
+                let line = records.line();
+                out.write_all(line)?;
+                out.write_all(b"\n")?;
+                whole += line.len() as u64 + 1;
+                cut.kept += 1;
             }
-            let line = records.line();
-            kept_lines.write_all(line).map_err(failed("rewrite"))?;
-            kept_lines.write_all(b"\n").map_err(failed("rewrite"))?;
-            whole += line.len() as u64 + 1;
-            cut.kept += 1;
-        }
-        kept_lines.flush().map_err(failed("rewrite"))?;
-        drop(kept_lines);
-        file.sync_all().map_err(failed("rewrite"))?;
-        fs::rename(aside, path).map_err(failed("replace"))?;
-        sync_parent(path).map_err(failed("replace"))?;
-        Ok((
-            Self {
-                path: path.to_owned(),
-                file,
-                whole,
-                torn: false,
-            },
-            cut,
-        ))
+            Ok(())
+        });
+        let staged = staged.map_err(|error| match error.source.downcast() {
+            Ok(of_a_record) => of_a_record,
+            Err(source) => io_error(path, "rewrite", source),
+        })?;
+        let file = staged
+            .commit()
+            .map_err(|error| io_error(path, "replace", error.source))?;
+        let sink = Self {
+            path: path.to_owned(),
+            file,
+            whole,
+            torn: false,
+        };
+        Ok((sink, cut))
     }
-}
-
-/// Makes a rename in the file's directory durable, where the platform can.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed write must fail the test")]
+
+    use std::fs;
 
     use super::super::read;
     use super::super::tests::{append, file_of, loss};
@@ -171,7 +146,7 @@ mod tests {
     #[test]
     fn a_leftover_of_a_killed_resume_is_no_obstacle() {
         let (_dir, path) = file_of(&[loss(1), loss(2)]);
-        fs::write(path.with_extension("jsonl.tmp"), "half a").unwrap();
+        fs::write(path.with_file_name(".metrics.jsonl.aside"), "half a").unwrap();
         JsonlSink::open_for_resume(&path, 1).unwrap();
         assert_eq!(read(&path).unwrap(), [loss(1)]);
     }

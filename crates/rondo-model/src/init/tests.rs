@@ -131,3 +131,44 @@ fn the_weights_of_the_published_structures_have_the_std_of_their_table() {
         }
     }
 }
+
+#[test]
+fn given_weights_are_asked_for_in_table_order_up_to_the_first_error() {
+    let config = ModelConfig {
+        vocab_size: Some(10),
+        d_model: 8,
+        d_ff: 12,
+        ..ModelConfig::default()
+    };
+    let (device, rows) = (Device::flex(), table(&config));
+    let given = |broken: Option<usize>| {
+        let mut asked = Vec::new();
+        let weights = Weights::given(&config, &device, |row| {
+            let index = asked.len();
+            asked.push(row.name.clone());
+            match broken == Some(index) {
+                true => Err(index),
+                false => Ok(vec![index as f32; row.count()]),
+            }
+        });
+        (weights, asked)
+    };
+    let names: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
+    let (weights, asked) = given(Some(3));
+    assert_eq!(weights.err(), Some(3));
+    assert_eq!(asked, names[..4]);
+    let (weights, asked) = given(None);
+    assert_eq!(asked, names);
+    let weights = weights.unwrap_or_else(|index| panic!("row {index} has values"));
+    for (index, row) in rows.iter().enumerate() {
+        let values = match row.shape.len() {
+            1 => weights.get::<1>(&row.name).val().into_data(),
+            _ => weights.get::<2>(&row.name).val().into_data(),
+        };
+        assert!(
+            values.iter::<f32>().eq(vec![index as f32; row.count()]),
+            "{}",
+            row.name
+        );
+    }
+}

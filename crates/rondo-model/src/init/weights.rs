@@ -1,5 +1,7 @@
 //! How the modules get their parameters.
 
+use std::any::Any;
+
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -7,41 +9,57 @@ use super::{ParameterSpec, table};
 use crate::config::ModelConfig;
 use crate::ops::Precision;
 
-/// Gives parameters by name, drawn or known, and the precision of the products with them: the one way a
+/// Gives parameters by name, drawn or given, and the precision of the products with them: the one way a
 /// module gets its weights.
 pub struct Weights<'a> {
     rows: Vec<ParameterSpec>,
     precision: Precision,
-    values: Box<ValuesOf<'a>>,
-    device: &'a Device,
+    source: Source<'a>,
 }
 
-/// Gives the values of one row, of the place in the table that comes with it.
-type ValuesOf<'a> = dyn Fn(u64, &ParameterSpec) -> Vec<f32> + 'a;
+/// Where parameters come from.
+enum Source<'a> {
+    /// From a seed onto a device, each drawn where it is asked for.
+    Drawn { seed: u64, device: &'a Device },
+    /// A `Param<Tensor<D>>` for each row, D its rank, on its device already.
+    Given(Vec<Box<dyn Any>>),
+}
 
 impl<'a> Weights<'a> {
     /// Prepares to draw the weights of `config` from `seed` onto `device`.
     pub fn new(config: &ModelConfig, seed: u64, device: &'a Device) -> Self {
-        Self {
-            rows: table(config),
-            precision: Precision::F32,
-            values: Box::new(move |index, row| row.init.values(&row.shape, seed, index)),
-            device,
-        }
+        Self::from_source(table(config), Source::Drawn { seed, device })
     }
 
-    /// Prepares to put known weights of `config` onto `device`; `values` is asked once for each row
-    /// of the table and answers in row-major order.
-    pub fn given(
+    /// Puts given weights of `config` onto `device`; `values` is asked once for each row of the table,
+    /// in its order, and answers in row-major order.
+    ///
+    /// # Errors
+    ///
+    /// The first of `values`.
+    pub fn given<E>(
         config: &ModelConfig,
-        device: &'a Device,
-        values: impl Fn(&ParameterSpec) -> Vec<f32> + 'a,
-    ) -> Self {
+        device: &Device,
+        mut values: impl FnMut(&ParameterSpec) -> Result<Vec<f32>, E>,
+    ) -> Result<Self, E> {
+        let rows = table(config);
+        let mut given: Vec<Box<dyn Any>> = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let values = values(row)?;
+            given.push(match row.shape.len() {
+                1 => Box::new(placed::<1>(values, row, device)),
+                2 => Box::new(placed::<2>(values, row, device)),
+                rank => unreachable!("no parameter has rank {rank}"),
+            });
+        }
+        Ok(Self::from_source(rows, Source::Given(given)))
+    }
+
+    fn from_source(rows: Vec<ParameterSpec>, source: Source<'a>) -> Self {
         Self {
-            rows: table(config),
+            rows,
             precision: Precision::F32,
-            values: Box::new(move |_, row| values(row)),
-            device,
+            source,
         }
     }
 
@@ -64,8 +82,27 @@ impl<'a> Weights<'a> {
     pub fn get<const D: usize>(&self, name: &str) -> Param<Tensor<D>> {
         let index = self.rows.iter().position(|row| row.name == name);
         let index = index.unwrap_or_else(|| panic!("the parameter table has no row `{name}`"));
-        let row = &self.rows[index];
-        let values = (self.values)(index as u64, row);
-        Param::from_data(TensorData::new(values, row.shape.clone()), self.device)
+        match &self.source {
+            Source::Drawn { seed, device } => {
+                let row = &self.rows[index];
+                let values = row.init.values(&row.shape, *seed, index as u64);
+                placed(values, row, device)
+            }
+            Source::Given(given) => {
+                let param = given[index].downcast_ref::<Param<Tensor<D>>>();
+                param
+                    .unwrap_or_else(|| panic!("the parameter `{name}` has not rank {D}"))
+                    .clone()
+            }
+        }
     }
+}
+
+/// Puts the values of a row onto a device.
+fn placed<const D: usize>(
+    values: Vec<f32>,
+    row: &ParameterSpec,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    Param::from_data(TensorData::new(values, row.shape.clone()), device)
 }

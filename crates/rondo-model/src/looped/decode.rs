@@ -19,7 +19,8 @@ use crate::attention::KeyValues;
 use crate::block::Block;
 use crate::config::ModelConfig;
 use crate::injection::Prepared;
-use crate::pass::Pass;
+use crate::layer::At;
+use crate::pass::{Pass, Shared};
 
 /// A sequence in the making.
 #[derive(Debug)]
@@ -132,7 +133,8 @@ impl<'a> Decoder<'a> {
         let (embedding, prelude) = through(
             &self.model.prelude,
             self.model.look_up(tokens),
-            &pass,
+            pass.shared(),
+            |layer| At::Prelude { layer },
             |layer| self.prelude.get(layer),
         );
         Chunk {
@@ -152,30 +154,44 @@ impl<'a> Decoder<'a> {
             None => chunk.iterations,
             Some(budget) => chunk.iterations % budget,
         };
+        let iteration = chunk.iterations + 1;
         let injection = &self.model.injection;
         let x = injection.forward(chunk.state.clone(), &chunk.prepared);
-        let (state, known) = through(&self.model.core, x, &chunk.pass, |layer| {
-            self.core[layer].at(place)
-        });
+        let (state, known) = through(
+            &self.model.core,
+            x,
+            chunk.pass.shared(),
+            |layer| At::Core { layer, iteration },
+            |layer| self.core[layer].at(place),
+        );
         match chunk.core.get_mut(place) {
             Some(reached) => *reached = known,
             None => chunk.core.push(known),
         }
         chunk.state = state;
-        chunk.iterations += 1;
+        chunk.iterations = iteration;
         chunk.read = None;
     }
 
     /// Returns what the coda makes of the newest state.
     pub fn read_out<'c>(&self, chunk: &'c mut Chunk) -> &'c Readout {
         let Chunk {
-            state, pass, read, ..
+            state,
+            pass,
+            iterations,
+            read,
+            ..
         } = chunk;
+        let depth = *iterations;
         let (readout, _) = read.get_or_insert_with(|| {
             let normed = self.model.norm.forward(state.clone());
-            let (y, known) = through(&self.model.coda, normed.clone(), pass, |layer| {
-                self.coda.get(layer)
-            });
+            let (y, known) = through(
+                &self.model.coda,
+                normed.clone(),
+                pass.shared(),
+                |layer| At::Coda { layer, depth },
+                |layer| self.coda.get(layer),
+            );
             let readout = Readout {
                 latent: state.clone(),
                 state: normed,
@@ -207,12 +223,13 @@ impl<'a> Decoder<'a> {
 fn through<'p>(
     blocks: &[Block],
     x: Tensor<3>,
-    pass: &Pass,
+    pass: Shared<'_>,
+    at: impl Fn(usize) -> At,
     past: impl Fn(usize) -> Option<&'p KeyValues>,
 ) -> (Tensor<3>, Vec<KeyValues>) {
     let mut known = Vec::with_capacity(blocks.len());
     let y = blocks.iter().enumerate().fold(x, |x, (layer, block)| {
-        let (y, all) = block.forward_after(x, pass, past(layer));
+        let (y, all) = block.forward_after(x, pass, at(layer), past(layer));
         known.push(all);
         y
     });

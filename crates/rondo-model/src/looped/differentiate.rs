@@ -18,11 +18,13 @@
 //! and their gradients are added in the same order, so that both give the same bits.
 
 use burn::module::Module;
-use burn::tensor::{Int, Tensor, assert_shape};
+use burn::tensor::{Gradients, Int, Tensor, assert_shape};
 
-use super::{Core, Forward, LoopedTransformer, Readout};
+use super::iteration::Core;
+use super::{Forward, LoopedTransformer, Readout};
 use crate::block::Block;
 use crate::depth::{Recompute, Unroll};
+use crate::gates::{Record, penalised};
 use crate::gradients::{FlatGradients, GradientSum};
 use crate::injection::Prepared;
 use crate::pass::Pass;
@@ -61,10 +63,11 @@ impl LoopedTransformer {
         mut trace: Option<&mut Trace>,
         loss: impl FnOnce(&Readout) -> Tensor<1>,
     ) -> Differentiated {
-        pass.gates.share(self.gated_layers(unroll));
-        let weight = pass.gates.weight();
-        let embedding = self.embed(tokens, pass);
-        let of_prelude = pass.gates.take_pending();
+        let pass = pass.penalised(self.penalised_densities(unroll));
+        let mut record = Record::default();
+        let (embedding, seen) = self.embed(tokens, pass);
+        record.add(&seen);
+        let of_prelude = penalised(seen);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
         let prepared = self.injection.prepare(embedding.clone());
@@ -74,12 +77,13 @@ impl LoopedTransformer {
         }
 
         let (blocks, injection) = (self.core.valid(), self.injection.valid());
-        let mut free = Core::new(&blocks, &injection, &constant, pass).uncounted();
-        let state = recurrence::run(unroll.no_grad, state, &mut free, trace.as_deref_mut());
+        let mut free = Core::new(&blocks, &injection, &constant, pass);
+        let untracked = 1..=unroll.no_grad;
+        let state = recurrence::run(untracked, state, &mut free, trace.as_deref_mut());
 
         // Not a copy without autodiff, where Burn has another attention kernel: parameters that are
         // not tracked build no graph either, and give the numbers of those that are.
-        let untracked = (self.recompute == Recompute::Iteration).then(|| {
+        let ahead = (self.recompute == Recompute::Iteration).then(|| {
             (
                 self.core.clone().no_grad(),
                 self.injection.clone().no_grad(),
@@ -87,43 +91,49 @@ impl LoopedTransformer {
         });
         let input = Prepared(leaf(&prepared.0));
         let mut tape = Tape {
-            core: Core::new(&self.core, &self.injection, &input, pass).after(unroll.no_grad),
-            ahead: untracked.as_ref().map(|(blocks, injection)| {
-                let core = Core::new(blocks, injection, &constant, pass);
-                core.after(unroll.no_grad).uncounted()
-            }),
-            weight,
-            first: unroll.no_grad,
+            core: Core::new(&self.core, &self.injection, &input, pass),
+            ahead: ahead
+                .as_ref()
+                .map(|(blocks, injection)| Core::new(blocks, injection, &constant, pass)),
+            input: &input,
+            weight: pass.weight,
+            record,
             iterations: Vec::with_capacity(unroll.with_grad),
         };
-        let state = recurrence::run(unroll.with_grad, state, &mut tape, trace);
+        let tracked = unroll.no_grad + 1..=unroll.total();
+        let state = recurrence::run(tracked, state, &mut tape, trace);
 
         let latent = leaf(&state);
-        let readout = self.read_out(latent.clone(), pass);
+        let (readout, seen) = self.read_out(latent.clone(), unroll.total(), pass);
+        tape.record.add(&seen);
         let loss = loss(&readout);
         let mut sum = GradientSum::new(self);
-        let mut gradients =
-            with_penalty(loss.clone(), pass.gates.take_pending(), weight).backward();
+        let mut gradients = with_penalty(loss.clone(), penalised(seen), pass.weight).backward();
         sum.take(&mut gradients);
         let of_state = latent.grad_remove(&mut gradients);
         let readout = readout.without_autodiff();
         if let Some(of_prepared) = tape.backward(of_state, &mut sum) {
-            let inner = (prepared.0 * of_prepared).sum();
-            sum.take(&mut with_penalty(inner, of_prelude, weight).backward());
+            sum.take(&mut continued(
+                prepared.0,
+                of_prepared,
+                of_prelude,
+                pass.weight,
+            ));
         }
         Differentiated {
             forward: Forward {
                 embedding: embedding.without_autodiff(),
                 readout,
+                densities: tape.record.finish(),
             },
             loss: loss.without_autodiff(),
             gradients: sum.finish(),
         }
     }
 
-    /// Returns how often a pass with gradient goes through a layer with gates: the layers that share the
-    /// penalty.
-    fn gated_layers(&self, unroll: Unroll) -> usize {
+    /// Returns how often a training pass applies a layer with gates with gradient: the densities that share
+    /// the penalty.
+    fn penalised_densities(&self, unroll: Unroll) -> usize {
         let gated = |blocks: &[Block]| blocks.iter().filter(|block| block.has_gates()).count();
         gated(&self.prelude) + unroll.with_grad * gated(&self.core) + gated(&self.coda)
     }
@@ -135,64 +145,90 @@ struct Tape<'a> {
     core: Core<'a>,
     /// The core without one, where graphs are not built before backward.
     ahead: Option<Core<'a>>,
-    /// The factor of a layer's density in the loss.
+    /// What the injection prepared, the leaf.
+    input: &'a Prepared,
+    /// The factor of a density in the loss.
     weight: f64,
-    /// n.
-    first: usize,
+    /// What the gates saw of which the graph has been built.
+    record: Record,
     iterations: Vec<Segment>,
 }
 
 /// One iteration's graph, or what it is built of.
 struct Segment {
+    /// i.
+    iteration: usize,
     /// s_{i−1}, the graph's input.
     start: Tensor<3>,
-    /// s_i with its graph and the density of its gates, where that has been built.
-    end: Option<(Tensor<3>, Option<Tensor<1>>)>,
+    /// The graph, where it has been built.
+    graph: Option<Graph>,
+}
+
+/// The graph of an iteration.
+struct Graph {
+    /// s_i.
+    end: Tensor<3>,
+    /// The sum of the densities that the penalty is differentiated through, `[1]`.
+    density: Option<Tensor<1>>,
 }
 
 impl Iterate for Tape<'_> {
-    fn iterate(&mut self, state: Tensor<3>) -> Tensor<3> {
+    fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3> {
         // Nothing asks for the gradient of s_n.
         let start = match self.iterations.is_empty() {
             true => state.clone().autodiff(),
             false => leaf(&state),
         };
-        let (end, next) = match &mut self.ahead {
-            Some(ahead) => (None, ahead.iterate(state.autodiff())),
+        let (graph, next) = match &mut self.ahead {
+            Some(ahead) => (None, ahead.iterate(iteration, state.autodiff())),
             None => {
-                let end = self.core.iterate(start.clone());
-                let density = self.core.pass.gates.take_pending();
-                (Some((end.clone(), density)), end)
+                let graph = self.build(iteration, start.clone());
+                let end = graph.end.clone();
+                (Some(graph), end)
             }
         };
-        self.iterations.push(Segment { start, end });
+        self.iterations.push(Segment {
+            iteration,
+            start,
+            graph,
+        });
         next.without_autodiff()
     }
 }
 
 impl Tape<'_> {
+    /// Builds the graph of an iteration, which is done once for each, and records what its gates saw.
+    fn build(&mut self, iteration: usize, start: Tensor<3>) -> Graph {
+        let (end, seen) = self.core.apply(iteration, start);
+        self.record.add(&seen);
+        Graph {
+            end,
+            density: penalised(seen),
+        }
+    }
+
     /// Goes back from ∂L/∂s_r, adding to `sum`; returns the loss's gradient with respect to what
     /// the injection prepared, where there was an iteration.
     fn backward(
-        mut self,
+        &mut self,
         of_last: Option<Tensor<3>>,
         sum: &mut GradientSum<'_, LoopedTransformer>,
     ) -> Option<Tensor<3>> {
         let mut of_end = of_last;
         let mut of_prepared: Option<Tensor<3>> = None;
-        while let (Some(Segment { start, end }), Some(seed)) =
-            (self.iterations.pop(), of_end.take())
-        {
-            let iteration = self.first + self.iterations.len();
-            let (end, density) = end.unwrap_or_else(|| {
-                self.core.done = iteration;
-                let end = self.core.iterate(start.clone());
-                (end, self.core.pass.gates.take_pending())
-            });
-            let inner = (end * seed).sum();
-            let mut gradients = with_penalty(inner, density, self.weight).backward();
+        while let (Some(segment), Some(seed)) = (self.iterations.pop(), of_end.take()) {
+            let Segment {
+                iteration,
+                start,
+                graph,
+            } = segment;
+            let Graph { end, density } = match graph {
+                Some(graph) => graph,
+                None => self.build(iteration, start.clone()),
+            };
+            let mut gradients = continued(end, seed, density, self.weight);
             sum.take(&mut gradients);
-            let part = self.core.prepared.0.grad_remove(&mut gradients);
+            let part = self.input.0.grad_remove(&mut gradients);
             of_prepared = match (of_prepared, part) {
                 (Some(sum), Some(part)) => Some(sum + part),
                 (sum, part) => sum.or(part),
@@ -200,6 +236,22 @@ impl Tape<'_> {
             of_end = start.grad_remove(&mut gradients);
         }
         of_prepared
+    }
+}
+
+/// Continues a backward pass at y, whose gradient `seed` is known: returns the gradients of `⟨y, seed⟩`
+/// and of the penalty.
+///
+/// Backward starts from a gradient of ones in the shape of what it is called on, so that nobody has to
+/// sum the products; one thread does on some GPUs. With a penalty, which is one number, each row is
+/// summed for itself first.
+fn continued(y: Tensor<3>, seed: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
+    let products = y * seed;
+    match density {
+        Some(_) if weight != 0.0 => {
+            with_penalty(products.sum_dim(2).sum(), density, weight).backward()
+        }
+        _ => products.backward(),
     }
 }
 

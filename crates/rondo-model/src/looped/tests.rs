@@ -5,6 +5,7 @@ use burn::module::{ModuleVisitor, Param};
 use super::*;
 use crate::config::{BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, NormConfig};
 use crate::depth::Unroll;
+use crate::gates::Gates;
 use crate::init::table;
 use crate::ops::head_cross_entropy;
 use crate::seed::Stream;
@@ -307,4 +308,81 @@ fn one_pass_over_depths_equals_a_pass_for_each() {
     for (r, logits) in seen {
         assert_eq!(logits, forward(&config, r, None));
     }
+}
+
+/// A model whose gates are half open, and a pass that draws them.
+fn gated() -> (ModelConfig, LoopedTransformer, Pass) {
+    let mut config = config();
+    config.sparsity = Some(SparsityConfig {
+        gate_bias: 0.0,
+        ..SparsityConfig::default()
+    });
+    let device = Device::flex();
+    let model = LoopedTransformer::new(&config, 3, &device);
+    let mut pass = Pass::new(&config, SEQ, &device);
+    pass.gates = Gates::drawn(5, 0.0);
+    (config, model, pass)
+}
+
+fn read(densities: Vec<Density>) -> Vec<(At, Vec<f32>)> {
+    let read = |density: Density| (density.at, density.values.into_data().iter().collect());
+    densities.into_iter().map(read).collect()
+}
+
+#[test]
+fn a_pass_over_depths_has_every_density_under_its_own_iteration_or_depth() {
+    let (config, model, pass) = gated();
+    let device = Device::flex();
+    let (ids, start) = (tokens(None, &device), state(&config, &device));
+    let densities =
+        model.forward_at_depths(ids.clone(), start.clone(), &pass, &[4, 1, 2], |_, _| {});
+    let found = read(densities);
+    let core = |layer| move |iteration| At::Core { layer, iteration };
+    let mut expected = vec![At::Prelude { layer: 0 }];
+    expected.extend((1..=4).map(core(0)));
+    expected.extend((1..=4).map(core(1)));
+    expected.extend([1, 2, 4].map(|depth| At::Coda { layer: 0, depth }));
+    let places: Vec<At> = found.iter().map(|(at, _)| *at).collect();
+    assert_eq!(places, expected);
+    for depth in [1, 2, 4] {
+        let alone = model.forward(ids.clone(), start.clone(), &pass, depth, None);
+        let alone = read(alone.densities);
+        assert_eq!(alone.len(), 1 + 2 * depth + 1);
+        for density in alone {
+            assert!(found.contains(&density), "{density:?}, alone to {depth}");
+        }
+    }
+    let [.., shallow, _, deep] = &found[..] else {
+        unreachable!("there are more");
+    };
+    assert_ne!(shallow.1, deep.1, "the coda reads other states");
+}
+
+#[test]
+fn the_same_pass_twice_gives_the_same_densities() {
+    let (config, model, pass) = gated();
+    let device = Device::flex();
+    let once = || {
+        let (ids, start) = (tokens(None, &device), state(&config, &device));
+        read(model.forward(ids, start, &pass, 3, None).densities)
+    };
+    let at_depths = || {
+        let (ids, start) = (tokens(None, &device), state(&config, &device));
+        read(model.forward_at_depths(ids, start, &pass, &[1, 3], |_, _| {}))
+    };
+    assert_eq!(once(), once());
+    assert_eq!(at_depths(), at_depths());
+}
+
+#[test]
+fn without_gates_a_pass_has_no_densities() {
+    let config = config();
+    let device = Device::flex();
+    let model = LoopedTransformer::new(&config, 3, &device);
+    let pass = Pass::new(&config, SEQ, &device);
+    let (ids, start) = (tokens(None, &device), state(&config, &device));
+    let forward = model.forward(ids.clone(), start.clone(), &pass, 2, None);
+    assert!(forward.densities.is_empty());
+    let densities = model.forward_at_depths(ids, start, &pass, &[1, 2], |_, _| {});
+    assert!(densities.is_empty());
 }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rondo_kernels::attention::{MULTIPLIERS, row_keys};
 
 use super::repeat_heads;
-use crate::sparsity::Opening;
+use crate::gates::{OpenEdges, Opening};
 
 /// How the edges of a layer open.
 #[derive(Clone, Debug)]
@@ -16,20 +16,9 @@ pub struct GatedEdges {
     pub opening: Opening,
 }
 
-/// What attention through gates gives.
-#[derive(Clone, Debug)]
-pub struct GatedAttention {
-    /// `[batch, heads, seq, d_head]`.
-    pub values: Tensor<4>,
-    /// Mean of σ(g) over heads, sequences and causal edges, `[1]`, with its graph.
-    pub expected: Tensor<1>,
-    /// Mean of `1[g > 0]` over the same, `[1]`.
-    pub hard: Tensor<1>,
-}
-
 /// Causal attention through gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`, and A the open
 /// edges with the gradient of σ(g + ℓ) straight through; `rondo_kernels::attention` has the
-/// definitions, and draws the same noise.
+/// definitions, and draws the same noise. Also returns how open the gates were.
 ///
 /// # Shapes
 ///
@@ -39,7 +28,7 @@ pub fn gated_attention(
     k: Tensor<4>,
     v: Tensor<4>,
     edges: GatedEdges,
-) -> GatedAttention {
+) -> (Tensor<4>, OpenEdges) {
     let [batch, heads, seq, _] = q.dims();
     let device = q.device();
     let scores = scores(q, repeat_heads(k, heads));
@@ -63,11 +52,12 @@ pub fn gated_attention(
     let straight = soft.clone() + (open - soft.detach());
     let count = (batch * heads * seq * (seq + 1) / 2) as f64;
     let mean = |x: Tensor<4>| (x * causal.clone()).sum() / count;
-    GatedAttention {
-        values: (weights * straight).matmul(repeat_heads(v, heads)),
-        expected: mean(sigmoid(logits)),
-        hard: mean(hard),
-    }
+    let attended = (weights * straight).matmul(repeat_heads(v, heads));
+    let open = OpenEdges::Composed {
+        expected: Box::new(mean(sigmoid(logits))),
+        hard: Box::new(mean(hard)),
+    };
+    (attended, open)
 }
 
 /// Attention of every query to every key through hard gates.

@@ -6,12 +6,11 @@ mod fused;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
-use rondo_kernels::attention::Openness;
 use rondo_kernels::product::Precision;
 
 use super::{node, norm, rms_norm};
 use crate::config::BlockKind;
-use crate::sparsity::Opening;
+use crate::gates::{OpenEdges, Opening};
 
 /// A norm as an operation takes it.
 #[derive(Clone, Debug)]
@@ -119,13 +118,10 @@ pub fn sublayer(
     branch: impl FnOnce() -> Branch,
     composed: impl FnOnce(Tensor<3>) -> Tensor<3>,
 ) -> Tensor<3> {
-    gated_sublayer(x, norms, precision, branch, composed).0
+    gated_sublayer(x, norms, precision, branch, |x| (composed(x), None)).0
 }
 
-/// [`sublayer`], and how open its gates were where it is one node of the graph and has any.
-///
-/// That node has the gradient of the gates' penalty in its own; `composed` records its gates and
-/// their penalty itself.
+/// As [`sublayer`]. Also returns what its gates saw, where it has any.
 ///
 /// # Shapes
 ///
@@ -135,25 +131,25 @@ pub fn gated_sublayer(
     norms: Norms,
     precision: Precision,
     branch: impl FnOnce() -> Branch,
-    composed: impl FnOnce(Tensor<3>) -> Tensor<3>,
-) -> (Tensor<3>, Option<Openness>) {
+    composed: impl FnOnce(Tensor<3>) -> (Tensor<3>, Option<OpenEdges>),
+) -> (Tensor<3>, Option<OpenEdges>) {
     if node::on_flex(&x) {
         fused::apply(x, norms, precision, branch())
     } else {
-        (around(x, norms, composed), None)
+        around(x, norms, composed)
     }
 }
 
-/// Applies norms and residual connection around any branch.
+/// Applies norms and residual connection around any branch. Also returns the second part of what the branch gives.
 ///
 /// # Shapes
 ///
 /// `x`: `[batch, seq, d_model]` to the same.
-pub fn around(
+pub fn around<B>(
     x: Tensor<3>,
     norms: Norms,
-    branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
-) -> Tensor<3> {
+    branch: impl FnOnce(Tensor<3>) -> (Tensor<3>, B),
+) -> (Tensor<3>, B) {
     join(x, norms, branch, Norm::forward)
 }
 
@@ -162,29 +158,30 @@ pub fn around(
 /// # Shapes
 ///
 /// As [`around`].
-pub fn compose(
+pub fn compose<B>(
     x: Tensor<3>,
     norms: Norms,
-    branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
-) -> Tensor<3> {
+    branch: impl FnOnce(Tensor<3>) -> (Tensor<3>, B),
+) -> (Tensor<3>, B) {
     join(x, norms, branch, |Norm { scale, eps }, x| {
         norm::compose(x, scale, eps)
     })
 }
 
-fn join(
+fn join<B>(
     x: Tensor<3>,
     norms: Norms,
-    branch: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    branch: impl FnOnce(Tensor<3>) -> (Tensor<3>, B),
     normalise: impl Fn(Norm, Tensor<3>) -> Tensor<3>,
-) -> Tensor<3> {
+) -> (Tensor<3>, B) {
     let norm = |norm: Option<Norm>, x| match norm {
         Some(norm) => normalise(norm, x),
         None => x,
     };
-    let y = branch(norm(norms.before, x.clone()));
-    match norms.kind {
+    let (y, second) = branch(norm(norms.before, x.clone()));
+    let y = match norms.kind {
         BlockKind::BranchSandwich => x + norm(norms.after, y),
         BlockKind::Sandwich | BlockKind::PreNorm | BlockKind::PostNorm => norm(norms.after, x + y),
-    }
+    };
+    (y, second)
 }

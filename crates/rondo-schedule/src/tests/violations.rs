@@ -7,10 +7,7 @@ use super::*;
 /// Returns the keys of every violation.
 fn keys(text: &str) -> Vec<String> {
     let document = Document::parse("run.toml", text).expect("TOML");
-    let check = |config: &ScheduleConfig, report: &mut dyn FnMut(&str, String)| {
-        config.validate(report);
-    };
-    match document.read_checked(&check) {
+    match document.read_checked(&ScheduleConfig::validate) {
         Ok(_) => Vec::new(),
         Err(violations) => violations.iter().map(|one| one.key.clone()).collect(),
     }

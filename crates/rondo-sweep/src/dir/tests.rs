@@ -135,7 +135,12 @@ fn a_folder_with_something_else_and_a_broken_base_are_left_as_they_are() {
 fn a_sweep_killed_while_it_began_begins_again() {
     let (_folder, path) = fresh();
     fs::create_dir_all(&path).expect("a folder");
-    for beginning in BEGINNINGS {
+    for beginning in [
+        LOCK_FILE,
+        BASE_FILE,
+        ".base.toml.aside",
+        ".sweep.toml.aside",
+    ] {
         fs::write(path.join(beginning), "[half").expect("a leftover");
     }
     drop(SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep"));
@@ -150,7 +155,7 @@ fn two_processes_cannot_execute_one_sweep() {
     let second = SweepWriter::open(&path, &file("1"), BASE);
     assert!(matches!(
         second,
-        Err(SweepError::Write(CheckpointError::Locked { .. }))
+        Err(SweepError::Lock(LockError::Locked { .. }))
     ));
     drop(first);
 }

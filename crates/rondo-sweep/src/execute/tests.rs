@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rondo_checkpoint::RunLock;
+use rondo_files::RunLock;
 
 use self::fake::{Fake, World};
 use self::scripted::{Contested, Deaf, Ending};

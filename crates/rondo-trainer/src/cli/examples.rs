@@ -81,8 +81,9 @@ Example:
   trainer devices --json";
 
 pub(super) const SELFTEST: &str = "\
-Example:
-  trainer selftest --device wgpu";
+Examples:
+  trainer selftest --device wgpu
+  trainer selftest --device wgpu --golden tests/golden/raven-tiny";
 
 pub(super) const METRICS: &str = "\
 Example:

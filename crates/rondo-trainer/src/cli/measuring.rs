@@ -1,5 +1,7 @@
 //! The commands that measure this program and its devices: bench, selftest.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use super::{ConfigArgs, JsonArg};
@@ -109,9 +111,13 @@ impl Axis {
 /// `trainer selftest`.
 #[derive(Debug, Args)]
 pub(crate) struct SelftestArgs {
-    /// The device to compare with flex.
+    /// The device to check.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) device: DeviceKind,
+    /// Compare with the reference's values in this folder instead of a training run on flex: config.json,
+    /// model.safetensors and io.safetensors, as in tests/golden/raven-tiny.
+    #[arg(long, value_name = "DIR", conflicts_with = "steps")]
+    pub(crate) golden: Option<PathBuf>,
     /// Training steps.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) steps: u64,

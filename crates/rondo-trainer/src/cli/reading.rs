@@ -9,8 +9,8 @@ use rondo_model::exit::ExitCriterion;
 
 use super::{CheckpointChoice, JsonArg};
 use crate::device::DeviceKind;
+use crate::initial_states::InitialState;
 use crate::prompting::PromptingArgs;
-use crate::states::InitialState;
 
 /// `trainer eval`.
 #[derive(Debug, Args)]

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cli::CheckpointsArgs;
 use crate::error::{Error, Result};
-use crate::losses::ValidationLosses;
 use crate::run_dir::RunDir;
 use crate::terminal;
+use crate::validation_losses::ValidationLosses;
 
 /// Lists the checkpoints of a run; reads and hashes all of them where that is asked for.
 ///
@@ -23,7 +23,7 @@ pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
         run.config()?;
     }
     let found = survey(&args.run, args.verify)?;
-    let losses = ValidationLosses::of(&run).unwrap_or_else(|error| {
+    let losses = ValidationLosses::read(&run.metrics()).unwrap_or_else(|error| {
         terminal::note(&error.to_string());
         ValidationLosses::default()
     });

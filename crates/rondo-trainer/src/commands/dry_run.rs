@@ -8,7 +8,7 @@ use rondo_metrics::format::{bytes, duration, significant, thousands};
 use rondo_model::census::Census;
 use rondo_model::depth::Draw;
 use rondo_model::init::Part;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 use serde_json::{Map, Value, json};
 
 use crate::assemble::open_source;
@@ -17,7 +17,7 @@ use crate::config::RunConfig;
 use crate::device::{self, Listed};
 use crate::error::Result;
 use crate::plan::StepPlan;
-use crate::source::Rows;
+use crate::rows::Rows;
 use crate::step::Learner;
 use crate::terminal;
 
@@ -46,7 +46,7 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
         (vocabulary, _) => {
             let source = open_source(&config, rondo_metrics::Mode::Auto)?;
             config.model.vocab_size = Some(vocabulary.unwrap_or(source.vocab_size()));
-            source.longest(&config)
+            Rows::new(&source, &config).longest()
         }
     };
     let census = Census::new(&config.model);

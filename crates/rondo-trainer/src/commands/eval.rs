@@ -19,9 +19,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::exits::Exit;
 use crate::evaluate::tables::{depth_table, exit_table, sparsity_table};
 use crate::evaluate::{Evaluated, Evaluation};
-use crate::opened::OpenRun;
-use crate::source::Rows;
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
+use crate::open_run::OpenRun;
+use crate::rows::Rows;
 use crate::{pictures, terminal};
 
 /// One evaluated run.
@@ -93,7 +93,7 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
 fn sparsity_json(sparsity: &Sparsity) -> serde_json::Value {
     let by_layer = sparsity.by_layer.iter();
     let layers: serde_json::Map<_, _> = by_layer
-        .map(|(place, kept)| (place.name(), json!(kept)))
+        .map(|(layer, kept)| (layer.name(), json!(kept)))
         .collect();
     json!({
         "kept": sparsity.kept,
@@ -228,9 +228,10 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
         )));
     }
     let source = run.data()?;
-    let batches = source.val_batches(config, most.unwrap_or(config.eval.tokens))?;
+    let rows = Rows::new(&source, config);
+    let batches = rows.val_batches(most.unwrap_or(config.eval.tokens))?;
     Ok(Material {
-        bytes_per_token: source.bytes_per_token(&batches)?,
+        bytes_per_token: rows.bytes_per_token(&batches)?,
         batches,
         task: config.data.is_task(),
     })

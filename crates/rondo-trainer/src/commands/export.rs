@@ -1,21 +1,20 @@
 //! `trainer export`: a checkpoint in the reference's layout, or as plain tensors.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use rondo_checkpoint::{Content, TensorStream};
 use rondo_data::Tokenizer;
+use rondo_files::{Content, FileSystem, StagedFolder, TensorStream};
 use rondo_metrics::format::{bytes, thousands};
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
 use rondo_reference::{Export, SpecialTokens, Vanished, plain};
 use serde_json::{Value, json};
 
-use crate::aside::{Aside, check_target};
 use crate::cli::{ExportArgs, ExportFormat};
-use crate::commands::shown::Shown;
+use crate::commands::progress_writer::ProgressWriter;
+use crate::commands::target::check_target;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::progress::RunProgress;
@@ -123,33 +122,27 @@ fn write(
     weights: &TensorStream<'_>,
     beside: &Beside<'_>,
 ) -> Result<u64> {
-    let aside = Aside::new(out)?;
+    let staged = StagedFolder::create(&FileSystem, out).map_err(anyhow::Error::from)?;
     let put = |name: &str, text: &[u8]| {
-        let path = aside.path().join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+        let written = staged.write(name, |out| out.write_all(text));
+        written.map_err(anyhow::Error::from)
     };
     put(CONFIG_FILE, format!("{config:#}\n").as_bytes())?;
     if let Some(carried) = beside.tokenizer {
         put(TOKENIZER_FILE, &carried.json)?;
     }
     match (beside.companions, beside.tokenizer) {
-        (Some(from), _) => copy_companions(from, aside.path())?,
+        (Some(from), _) => copy_companions(from, staged.path())?,
         (None, Some(carried)) => {
             let config = tokenizer_config(carried, beside.context);
             put(TOKENIZER_CONFIG_FILE, format!("{config:#}\n").as_bytes())?;
         }
         (None, None) => {}
     }
-    let path = aside.path().join(MODEL_FILE);
-    let shown = Shown::new(weights, "exporting", weights.bytes());
-    let written = File::create_new(&path).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        shown.write_to(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()
-    });
-    written.map_err(|error| Error::of_write(&path, error))?;
-    aside.commit()?;
+    let content = ProgressWriter::new(weights, "exporting", weights.bytes());
+    let written = staged.write(MODEL_FILE, |out| content.write_to(out));
+    written.map_err(Error::of_write)?;
+    staged.replace().map_err(anyhow::Error::from)?;
     Ok(weights.bytes())
 }
 

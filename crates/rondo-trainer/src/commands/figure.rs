@@ -2,9 +2,9 @@
 
 use crate::cli::{FigureArgs, FigureLayout, FigureName};
 use crate::error::{Error, Result};
-use crate::past::PastRun;
 use crate::pictures::runs::{draw, sparsity};
 use crate::pictures::sweeps::{runs_in, save_schedules};
+use crate::run_history::RunHistory;
 use crate::terminal;
 
 /// Draws a picture.
@@ -14,7 +14,7 @@ use crate::terminal;
 /// Where an option does not belong to the picture, the runs lack what it shows, or a file cannot be written.
 pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     check_options(args)?;
-    let runs = PastRun::open_all(&runs_in(&args.runs)?)?;
+    let runs = RunHistory::open_all(&runs_in(&args.runs)?)?;
     let files = match args.name {
         FigureName::LrSchedules => save_schedules(&runs, args.law.as_deref(), &args.out)?,
         FigureName::Sparsity => {

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 use crate::evaluate::exits::Exit;
 use crate::generate::text_stream::TextStream;
 use crate::generate::{DepthRule, Generated, Memory, Request, generate};
-use crate::opened::OpenRun;
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
+use crate::open_run::OpenRun;
 use crate::terminal;
 
 /// Generates and prints.

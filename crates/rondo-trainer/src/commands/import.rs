@@ -3,8 +3,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::{Content, Retention, RunLock, Snapshot, save};
+use rondo_checkpoint::{Retention, Snapshot, save};
 use rondo_data::{DataConfig, DataError, Tokenizer};
+use rondo_files::{Content, FileSystem, LOCK_FILE, RunLock, StagedFolder};
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
@@ -12,16 +13,15 @@ use rondo_model::config::ModelConfig;
 use rondo_reference::{Import, ReferenceError};
 use serde_json::json;
 
-use crate::aside::{Aside, check_target};
 use crate::cli::ImportArgs;
-use crate::commands::shown::Shown;
+use crate::commands::progress_writer::ProgressWriter;
+use crate::commands::target::check_target;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::progress::RunProgress;
 use crate::run_dir::companions::{COMPANIONS, copy_companions};
-use crate::run_dir::{RunDir, TOKENIZER_FILE, end_of_text};
+use crate::run_dir::{CREATED_BY, RunDir, TOKENIZER_FILE, end_of_text};
 use crate::terminal;
-use crate::train::CREATED_BY;
 use crate::weights::MODEL_FILE;
 
 /// Imports a model.
@@ -41,23 +41,23 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     }
     let config = run_config(import.model());
     // A run that is to be replaced must not be training; every run has its lock file.
-    let replaced = match args.out.join(".lock").is_file() {
+    let replaced = match args.out.join(LOCK_FILE).is_file() {
         true => Some(RunLock::acquire(&args.out)?),
         false => None,
     };
-    let aside = Aside::new(&args.out)?;
-    let run_dir = RunDir::new(aside.path());
+    let staged = StagedFolder::create(&FileSystem, &args.out).map_err(anyhow::Error::from)?;
+    let run_dir = RunDir::new(staged.path());
     let lock = run_dir.create(&config)?;
     write_checkpoint(&lock, &config, &import)?;
     if let Some(path) = tokenizer {
         run_dir.copy_tokenizer(path)?;
     }
-    copy_companions(&args.dir, aside.path())?;
+    copy_companions(&args.dir, staged.path())?;
     run_dir.write_special_tokens(import.special())?;
     run_dir.write_facts(&facts(&args.dir, &import, tokenizer)?)?;
     // Some systems rename no folder with an open file.
     drop((lock, replaced));
-    aside.commit()?;
+    staged.replace().map_err(anyhow::Error::from)?;
     report(args, &import, tokenizer.is_some(), &warnings)
 }
 
@@ -95,7 +95,7 @@ fn run_config(model: &ModelConfig) -> RunConfig {
 
 fn write_checkpoint(lock: &RunLock, config: &RunConfig, import: &Import) -> Result<()> {
     let weights = import.weights()?;
-    let weights = Shown::new(&weights, "importing", weights.bytes());
+    let weights = ProgressWriter::new(&weights, "importing", weights.bytes());
     let (progress_name, progress) = RunProgress::start(None).file()?;
     let files: [(&str, &dyn Content); 2] = [(MODEL_FILE, &weights), (progress_name, &progress)];
     let config_hash = blake3::hash(config.to_toml()?.as_bytes()).to_hex();

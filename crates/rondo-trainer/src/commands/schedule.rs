@@ -3,14 +3,14 @@
 use rondo_figures::{PlannedStep, schedule};
 use rondo_metrics::Table;
 use rondo_metrics::format::{learning_rate, significant, thousands};
-use rondo_model::schedule::{RateSum, Run};
+use rondo_schedule::{RateSum, Run};
 use serde_json::{Value, json};
 
 use crate::cli::ScheduleArgs;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::plan::rates;
-use crate::planned::{PlannedRun, extent, runs_of};
+use crate::run_plan::{PlannedRun, extent, runs_of};
 use crate::terminal;
 
 /// Rows of a run, the first one besides.

@@ -1,103 +1,32 @@
-//! `trainer selftest`: the chosen device against flex on a small training run.
+//! `trainer selftest`: the chosen device against flex on a small training run, or against values of the reference
+//! implementation.
 
-use rondo_data::Source;
-use rondo_metrics::{Mode, Table};
-use serde_json::json;
+mod golden;
+mod training;
 
-use crate::assemble::open_source;
 use crate::cli::SelftestArgs;
-use crate::config::RunConfig;
-use crate::device::{self, DeviceKind, Listed};
+use crate::device;
 use crate::error::{Error, Result};
-use crate::plan::StepPlan;
-use crate::source::Rows;
-use crate::step::Learner;
-use crate::terminal;
 
-/// A run that touches every kernel of training and needs no file.
-const RUN: &str = r#"
-data = { kind = "word-problem", curriculum = { start = 16, step = 1, max = 16 } }
-[model]
-d_model = 32
-n_heads = 2
-d_ff = 64
-recurrence = { mean = 6, backprop_depth = 3 }
-[schedule]
-peak = 2e-3
-warmup = 4
-[train]
-steps = 20
-batch = 8
-log_every = 1
-"#;
-
-/// Largest difference of losses that rounding explains: sums of a few thousand f32 products in
-/// another order differ by about 1e-6 a step, and twenty steps amplify that.
-const TOLERANCE: f64 = 1e-3;
-
-/// Trains the same model on flex and on the device and compares the losses of every step.
+/// Checks the device.
 ///
 /// # Errors
 ///
-/// Where the device is not there, fails, or its losses differ by more than the tolerance.
+/// Where the device is not there, fails or computes other values, or the golden folder is not whole.
 pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
     let (listed, why) = device::choose_kind(args.device)?;
-    let (flex, _) = device::choose_kind(DeviceKind::Flex)?;
-    let overrides = [format!("train.steps={}", args.steps)];
-    let config = RunConfig::read("selftest", RUN, &overrides)?;
-    let expected = losses(&config, &flex)?;
-    let found = losses(&config, &listed)?;
-    let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
-    let largest = differences.fold(0.0, f64::max);
-    let passed = largest <= TOLERANCE;
-    if args.json.json {
-        terminal::print_json(&json!({
-            "device": listed.label(),
-            "flex": expected,
-            "found": found,
-            "largest_difference": largest,
-            "tolerance": TOLERANCE,
-            "passed": passed,
-        }))?;
-    } else {
-        let mut table = Table::new(&["step", "flex", &listed.kind.name(), "difference"]);
-        for (step, (a, b)) in expected.iter().zip(&found).enumerate() {
-            table.row([
-                (step + 1).to_string(),
-                format!("{a:.6}"),
-                format!("{b:.6}"),
-                format!("{:.1e}", (a - b).abs()),
-            ]);
-        }
-        terminal::print(&table.to_string())?;
-        let verdict = if passed { "agrees" } else { "does not agree" };
-        terminal::print(&format!(
-            "\n{} ({why}) {verdict} with flex: largest difference {largest:.1e}, tolerance {TOLERANCE:.0e}",
-            listed.label()
-        ))?;
-    }
+    let (passed, other) = match &args.golden {
+        None => (training::agrees(args, &listed, &why)?, "losses than flex"),
+        Some(dir) => (
+            golden::agrees(dir, args.json, &listed, &why)?,
+            "values than the reference",
+        ),
+    };
     if passed {
         return Ok(());
     }
     Err(Error::Device(format!(
-        "{} computes other losses than flex; do not train on it",
+        "{} computes other {other}; do not train on it",
         listed.label()
     )))
-}
-
-/// Returns the loss of every step.
-fn losses(config: &RunConfig, listed: &Listed) -> Result<Vec<f64>> {
-    let source: Source = open_source(config, Mode::Quiet)?;
-    let mut config = config.clone();
-    config.model.vocab_size = Some(source.vocab_size());
-    let config = &config;
-    let mut learner = Learner::fresh(config, listed);
-    let extent = config.extent(source.longest(config));
-    let step = |step| {
-        let plan = StepPlan::new(config, step, extent);
-        let batches = source.micro_batches(config, step, source.first_difficulty().as_ref())?;
-        let taken = learner.step(&plan, &batches)?;
-        Ok(taken.observation.map_or(f64::NAN, |seen| seen.loss))
-    };
-    (1..=extent.steps).map(step).collect()
 }

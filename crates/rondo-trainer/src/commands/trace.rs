@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, s};
-use rondo_checkpoint::{DType, NamedTensor, TensorFile, atomic_save};
 use rondo_data::DataError;
+use rondo_files::{DType, NamedTensor, TensorFile, atomic_save};
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::pass::Pass;
 use serde_json::json;
@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::cli::TraceArgs;
 use crate::device;
 use crate::error::{Error, Result};
-use crate::opened::OpenRun;
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
+use crate::open_run::OpenRun;
 use crate::weights::named;
 use crate::{pictures, terminal};
 

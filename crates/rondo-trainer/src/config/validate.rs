@@ -1,36 +1,31 @@
 //! The rules that a run's configuration has to keep, besides those of its sections.
 
+use rondo_config::Report;
+use rondo_config::report::{at_least_one, positive, section};
 use rondo_model::depth::MAX_RECURRENCE;
-use rondo_model::schedule::Length;
+use rondo_schedule::Length;
 
 use super::{Clip, RunConfig};
 
-/// Reports the violations of one section by its own keys.
-type Check<'a> = &'a dyn Fn(&mut dyn FnMut(&str, String));
-
 impl RunConfig {
     /// Reports every violation by its dotted key.
-    pub(super) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
-        let mut section = |name: &str, check: Check<'_>| {
-            check(&mut |key, message| report(&format!("{name}.{key}"), message));
-        };
-        section("data", &|report| self.data.validate(report));
-        section("model", &|report| self.model.validate(report));
-        section("optimizer", &|report| self.optimizer.validate(report));
-        section("train", &|report| self.validate_train(report));
-        section("eval", &|report| self.validate_eval(report));
-        section("schedule", &|report| self.schedule.validate(report));
-        section("diagnosis", &|report| self.diagnosis.validate(report));
+    pub(super) fn validate(&self, report: Report<'_>) {
+        self.data.validate(&mut section("data", report));
+        self.model.validate(&mut section("model", report));
+        self.optimizer.validate(&mut section("optimizer", report));
+        self.validate_train(&mut section("train", report));
+        self.validate_eval(&mut section("eval", report));
+        self.schedule.validate(&mut section("schedule", report));
+        self.diagnosis.validate(&mut section("diagnosis", report));
         if self.data.is_task() {
-            section("schedule", &|report| {
-                refuse_tokens(self.schedule.lengths(), report);
-            });
-            section("model.recurrence.curriculum", &|report| {
-                refuse_tokens(self.model.recurrence.curriculum.lengths(), report);
-            });
+            let lengths = self.schedule.lengths();
+            refuse_tokens(lengths, &mut section("schedule", report));
+            let lengths = self.model.recurrence.curriculum.lengths();
+            let name = "model.recurrence.curriculum";
+            refuse_tokens(lengths, &mut section(name, report));
         }
         if let Some(controller) = &self.controller {
-            section("controller", &|report| controller.validate(report));
+            controller.validate(&mut section("controller", report));
             if self.model.sparsity.is_none() {
                 report(
                     "controller",
@@ -39,66 +34,48 @@ impl RunConfig {
             }
         }
         for (index, one) in self.perturb.iter().enumerate() {
-            one.validate(&mut |key, message| report(&format!("perturb.{index}.{key}"), message));
+            one.validate(&mut section(&format!("perturb.{index}"), report));
         }
         let kept = &self.checkpoint;
-        let threads = self.device.threads.map(|threads| threads as u64);
-        refuse_zeros(
-            &[
-                ("checkpoint.every", Some(kept.every)),
-                ("checkpoint.keep_last", Some(kept.keep_last as u64)),
-                ("checkpoint.keep_every", kept.keep_every),
-                ("device.threads", threads),
-            ],
+        at_least_one("checkpoint.every", kept.every, report);
+        at_least_one("checkpoint.keep_last", kept.keep_last, report);
+        at_least_one(
+            "checkpoint.keep_every",
+            kept.keep_every.unwrap_or(1),
             report,
         );
-        if let Some(peak) = self
-            .metrics
-            .peak_flops
-            .filter(|peak| !(peak.is_finite() && *peak > 0.0))
-        {
-            report(
-                "metrics.peak_flops",
-                format!("must be a positive number, found {peak}"),
-            );
+        at_least_one("device.threads", self.device.threads.unwrap_or(1), report);
+        if let Some(peak) = self.metrics.peak_flops {
+            positive("metrics.peak_flops", peak, report);
         }
     }
 
-    fn validate_train(&self, report: &mut dyn FnMut(&str, String)) {
+    fn validate_train(&self, report: Report<'_>) {
         let train = &self.train;
-        train
-            .nonfinite
-            .validate(&mut |key, message| report(&format!("nonfinite.{key}"), message));
+        train.nonfinite.validate(&mut section("nonfinite", report));
         if let Some(rule) = &train.skip_spikes {
-            rule.validate(&mut |key, message| report(&format!("skip_spikes.{key}"), message));
+            rule.validate(&mut section("skip_spikes", report));
         }
         match (train.steps, train.tokens) {
             (Some(_), Some(_)) => report("tokens", "give either steps or tokens, not both".into()),
             (None, None) if self.data.is_nothing() => {}
             (None, None) => report("steps", "missing; give a budget in steps or tokens".into()),
-            (Some(0), None) => report("steps", "must be at least 1, found 0".into()),
-            (None, Some(0)) => report("tokens", "must be at least 1, found 0".into()),
-            (None, Some(_)) if self.data.is_task() => {
+            (None, Some(1..)) if self.data.is_task() => {
                 report(
                     "tokens",
                     "a task's length changes; give its budget in steps".into(),
                 );
             }
-            _ => {}
+            (Some(steps), None) => at_least_one("steps", steps, report),
+            (None, Some(tokens)) => at_least_one("tokens", tokens, report),
         }
-        refuse_zeros(
-            &[
-                ("batch", Some(train.batch as u64)),
-                ("accumulation", Some(train.accumulation as u64)),
-                ("log_every", Some(train.log_every)),
-            ],
-            report,
-        );
+        at_least_one("batch", train.batch, report);
+        at_least_one("accumulation", train.accumulation, report);
+        at_least_one("log_every", train.log_every, report);
         match (train.seq, self.data.is_task()) {
             (None, false) if self.data.is_nothing() => {}
             (None, false) => report("seq", "missing; give the tokens in a sequence".into()),
             (Some(_), true) => report("seq", "a task has its own length; remove this key".into()),
-            (Some(0), false) => report("seq", "must be at least 1, found 0".into()),
             (Some(seq), false) if seq > self.model.context => {
                 let context = self.model.context;
                 report(
@@ -106,7 +83,8 @@ impl RunConfig {
                     format!("must not exceed model.context = {context}, found {seq}"),
                 );
             }
-            _ => {}
+            (Some(seq), false) => at_least_one("seq", seq, report),
+            (None, true) => {}
         }
         match train.clip {
             Clip::Switch(true) => report("clip", "give the bound as a number, or false".into()),
@@ -120,7 +98,7 @@ impl RunConfig {
         }
     }
 
-    fn validate_eval(&self, report: &mut dyn FnMut(&str, String)) {
+    fn validate_eval(&self, report: Report<'_>) {
         let eval = &self.eval;
         if eval.recurrence.is_empty() {
             report("recurrence", "must name at least one depth".into());
@@ -135,13 +113,8 @@ impl RunConfig {
                 format!("each depth must be 1 to {MAX_RECURRENCE}, found {depth}"),
             );
         }
-        refuse_zeros(
-            &[
-                ("every", Some(eval.every)),
-                ("batch", eval.batch.map(|batch| batch as u64)),
-            ],
-            report,
-        );
+        at_least_one("every", eval.every, report);
+        at_least_one("batch", eval.batch.unwrap_or(1), report);
         if let Some(seq) = self.train.seq.filter(|seq| eval.tokens < *seq) {
             report(
                 "tokens",
@@ -154,17 +127,8 @@ impl RunConfig {
     }
 }
 
-/// Reports keys that must be at least 1, or not there, and are 0.
-fn refuse_zeros(numbers: &[(&str, Option<u64>)], report: &mut dyn FnMut(&str, String)) {
-    for &(key, number) in numbers {
-        if number == Some(0) {
-            report(key, "must be at least 1, found 0".into());
-        }
-    }
-}
-
 /// Reports the lengths that a task, whose rows have no fixed length, cannot have.
-fn refuse_tokens(lengths: Vec<(String, Length)>, report: &mut dyn FnMut(&str, String)) {
+fn refuse_tokens(lengths: Vec<(String, Length)>, report: Report<'_>) {
     for (key, length) in lengths {
         if matches!(length, Length::Tokens(_)) {
             report(

@@ -1,6 +1,8 @@
 //! What a configuration asks for and its run does not come to, said before the first step.
 
-use rondo_model::schedule::{Run, seam_warning};
+use rondo_config::Report;
+use rondo_config::report::section;
+use rondo_schedule::{Run, seam_warning};
 
 use super::RunConfig;
 use crate::plan::rates;
@@ -9,18 +11,15 @@ impl RunConfig {
     /// Returns a sentence for each key that `run` does not come to, the key first.
     pub(crate) fn warnings(&self, run: Run) -> Vec<String> {
         let mut found = Vec::new();
-        let mut report = |key: String, message: String| found.push(format!("{key}: {message}"));
-        self.schedule.warnings(run, &mut |key, message| {
-            report(format!("schedule.{key}"), message);
-        });
+        let report: Report<'_> = &mut |key, message| found.push(format!("{key}: {message}"));
+        self.schedule
+            .warnings(run, &mut section("schedule", report));
         let recurrence = &self.model.recurrence;
-        recurrence.warnings(run, &mut |key, message| {
-            report(format!("model.recurrence.{key}"), message);
-        });
+        recurrence.warnings(run, &mut section("model.recurrence", report));
         for (index, one) in self.perturb.iter().enumerate() {
             if one.at_step() > run.steps {
                 report(
-                    format!("perturb.{index}.at_step"),
+                    &format!("perturb.{index}.at_step"),
                     format!(
                         "step {} is not reached: the run ends at step {}",
                         one.at_step(),

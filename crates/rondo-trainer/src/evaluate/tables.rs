@@ -48,8 +48,8 @@ pub(crate) fn exit_table(exits: &[ExitResult]) -> Table {
 /// Returns the table of the edges that gates keep.
 pub(crate) fn sparsity_table(sparsity: &Sparsity) -> Table {
     let mut table = Table::new(&["layer", "edges kept"]).left(0);
-    for (place, kept) in &sparsity.by_layer {
-        table.row([place.name(), significant(*kept, 3)]);
+    for (layer, kept) in &sparsity.by_layer {
+        table.row([layer.name(), significant(*kept, 3)]);
     }
     table.row(["mean".to_owned(), significant(sparsity.kept, 3)]);
     table

@@ -3,6 +3,7 @@
 use burn::tensor::{Bool, Tensor};
 use rondo_model::gradients::FlatGradients;
 
+use super::sum::total;
 use super::{Moments, in_place};
 
 /// Keeps the division defined for a zero gradient.
@@ -16,7 +17,7 @@ pub(crate) fn global_norm(gradients: &FlatGradients) -> Tensor<1> {
     let squares = gradients
         .tensors()
         .iter()
-        .map(|g| g.clone().square().sum())
+        .map(|g| total(g.clone().square()))
         .collect();
     Tensor::cat(squares, 0).sum().sqrt()
 }

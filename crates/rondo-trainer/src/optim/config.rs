@@ -1,5 +1,7 @@
 //! `[optimizer]`: the rule and its constants.
 
+use rondo_config::Report;
+use rondo_config::report::{fraction, positive, within};
 use serde::{Deserialize, Serialize};
 
 use super::adamw::AdamW;
@@ -30,25 +32,17 @@ impl Default for OptimizerConfig {
 
 impl OptimizerConfig {
     /// Reports every violation by its key path below `[optimizer]`.
-    pub(crate) fn validate(&self, report: &mut dyn FnMut(&str, String)) {
-        let mut fraction = |key: &str, value: f64| {
-            if !(0.0..1.0).contains(&value) {
-                report(
-                    key,
-                    format!("must be at least 0 and below 1, found {value}"),
-                );
-            }
-        };
+    pub(crate) fn validate(&self, report: Report<'_>) {
         let (beta1, beta2, decay) = match self {
             Self::RavenAdam(c) => (c.beta1, c.beta2, c.weight_decay),
             Self::AdamW(c) => (c.beta1, c.beta2, c.weight_decay),
             Self::Muon(c) => {
-                fraction("momentum", c.momentum);
+                fraction("momentum", c.momentum, report);
                 (c.beta1, c.beta2, c.weight_decay)
             }
         };
-        fraction("beta1", beta1);
-        fraction("beta2", beta2);
+        fraction("beta1", beta1, report);
+        fraction("beta2", beta2, report);
         if !(decay.is_finite() && decay >= 0.0) {
             report("weight_decay", format!("must be 0 or more, found {decay}"));
         }
@@ -57,14 +51,9 @@ impl OptimizerConfig {
             Self::AdamW(c) => c.eps,
             Self::Muon(c) => c.eps,
         };
-        if !(eps.is_finite() && eps > 0.0) {
-            report("eps", format!("must be a positive number, found {eps}"));
-        }
-        if let Self::Muon(Muon { iterations, .. }) = self
-            && !(1..=MOST_ITERATIONS).contains(iterations)
-        {
-            let message = format!("must be 1 to {MOST_ITERATIONS}, found {iterations}");
-            report("iterations", message);
+        positive("eps", eps, report);
+        if let Self::Muon(Muon { iterations, .. }) = self {
+            within("iterations", *iterations, 1..=MOST_ITERATIONS, report);
         }
     }
 }

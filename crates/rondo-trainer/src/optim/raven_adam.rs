@@ -19,6 +19,7 @@ use rondo_kernels::update::{self, Parameter, Step};
 use serde::{Deserialize, Serialize};
 
 use super::adamw::corrections;
+use super::sum::total;
 use super::{Moments, Rates};
 
 /// The smallest second moment that is kept under update clipping, ε² with ε = 1e-6.
@@ -94,7 +95,8 @@ impl RavenAdam {
             .clone()
             .atan2(second.clone().sqrt() * c2.sqrt().recip());
         if self.update_clipping {
-            let ratio = (square / second.clone()).mean();
+            let count = square.shape().num_elements() as f64;
+            let ratio = total(square / second.clone()) / count;
             direction = direction / ratio.sqrt().clamp_min(1.0);
         }
         let decayed = match rates.decayed {

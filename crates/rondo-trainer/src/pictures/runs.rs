@@ -11,8 +11,8 @@ use rondo_metrics::{Event, Kind, Reading, Record};
 use crate::cli::FigureName;
 use crate::config::RunConfig;
 use crate::error::Result;
-use crate::past::PastRun;
 use crate::pictures::sweeps::schedules;
+use crate::run_history::RunHistory;
 
 /// Steps that are drawn where there is one run.
 const PROFILES: usize = 5;
@@ -26,7 +26,7 @@ const DRAWS: u64 = 1 << 16;
 /// # Errors
 ///
 /// Where the runs lack what the picture shows.
-pub(crate) fn draw(name: FigureName, runs: &[PastRun]) -> Result<Picture> {
+pub(crate) fn draw(name: FigureName, runs: &[RunHistory]) -> Result<Picture> {
     let logs = || runs.iter().map(log).collect::<Vec<RunLog>>();
     Ok(match name {
         FigureName::TrainingDynamics => rondo_figures::training_dynamics(&logs())?,
@@ -52,7 +52,7 @@ pub(crate) fn draw(name: FigureName, runs: &[PastRun]) -> Result<Picture> {
 /// # Errors
 ///
 /// Where a run has no gates or no controller.
-pub(crate) fn sparsity(runs: &[PastRun], layout: Layout) -> Result<Picture> {
+pub(crate) fn sparsity(runs: &[RunHistory], layout: Layout) -> Result<Picture> {
     let gated: Vec<SparsityRun> = runs.iter().map(gated).collect();
     Ok(rondo_figures::sparsity(&gated, layout)?)
 }
@@ -68,7 +68,7 @@ fn logged(readings: &[Reading]) -> Vec<Logged> {
         .collect()
 }
 
-fn log(run: &PastRun) -> RunLog {
+fn log(run: &RunHistory) -> RunLog {
     let train = |name| logged(&run.history.series(Kind::Train, name));
     let perplexities = run.history.per_depth("val_perplexity");
     RunLog {
@@ -85,7 +85,7 @@ fn log(run: &PastRun) -> RunLog {
     }
 }
 
-fn gated(run: &PastRun) -> SparsityRun {
+fn gated(run: &RunHistory) -> SparsityRun {
     let readings = |kind, name| run.history.series(kind, name);
     let target = readings(Kind::Eval, "target_cross_entropy");
     let events = run.history.of(Kind::Event);
@@ -105,7 +105,7 @@ fn gated(run: &PastRun) -> SparsityRun {
     }
 }
 
-fn reach(run: &PastRun) -> DepthReach {
+fn reach(run: &RunHistory) -> DepthReach {
     let depths = run
         .history
         .last_series_per_depth("val_accuracy_by_position");
@@ -127,7 +127,7 @@ fn reach(run: &PastRun) -> DepthReach {
 }
 
 /// Counts the depths of all steps, or of the logged ones where the configuration is not there.
-fn sampled(run: &PastRun) -> SampledDepths {
+fn sampled(run: &RunHistory) -> SampledDepths {
     let last = run.history.last_step();
     let drawn = |config: &RunConfig, steps: std::ops::RangeInclusive<u64>| {
         let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
@@ -172,9 +172,9 @@ fn sampled(run: &PastRun) -> SampledDepths {
 }
 
 /// Returns the iterations of a late step of each run; of one run those of several steps.
-fn profiles(runs: &[PastRun]) -> Vec<IterationProfile> {
+fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
     let has_iterations = |record: &&Record| record.metrics.get("iterations.residual").is_some();
-    let of_step = |run: &PastRun, record: &Record| IterationProfile {
+    let of_step = |run: &RunHistory, record: &Record| IterationProfile {
         run: run.name.clone(),
         step: record.step,
         token_corr: series(record, "iterations.token_corr"),
@@ -222,7 +222,7 @@ fn numbers(series: Option<&[Option<f64>]>) -> Vec<f64> {
 }
 
 /// Returns the last perplexities of each run; of one run those of several evaluations.
-fn curves(runs: &[PastRun]) -> Vec<DepthCurve> {
+fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
     if let [run] = runs {
         let evaluations: Vec<&Record> = run.history.of(Kind::Eval).collect();
         let of = |index: usize| DepthCurve {
@@ -242,7 +242,7 @@ fn curves(runs: &[PastRun]) -> Vec<DepthCurve> {
         chosen.retain(|index| *index < evaluations.len());
         return chosen.into_iter().map(of).collect();
     }
-    let of = |run: &PastRun| DepthCurve {
+    let of = |run: &RunHistory| DepthCurve {
         name: run.name.clone(),
         points: run.perplexities().into_iter().collect(),
     };

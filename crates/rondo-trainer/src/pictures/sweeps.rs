@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use rondo_checkpoint::atomic_write;
 use rondo_figures::{Correlation, LawLine, Picture, ScheduledRun, lr_schedules};
+use rondo_files::{atomic_write, read_text};
 use rondo_laws::{Law, LawKind, Point, rank_correlation};
 use rondo_metrics::Kind;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::past::{PastRun, finished_runs};
-use crate::planned::warmup_steps;
+use crate::run_history::{RunHistory, finished_runs};
+use crate::run_plan::warmup_steps;
 use crate::terminal;
 
 /// Replaces the directories of sweeps by those of their finished runs.
@@ -49,7 +49,7 @@ pub(crate) fn runs_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// # Errors
 ///
 /// Where a run lacks what the picture shows, or the law cannot be read.
-pub(crate) fn schedules(runs: &[PastRun], law: Option<&Path>) -> Result<(Picture, Value)> {
+pub(crate) fn schedules(runs: &[RunHistory], law: Option<&Path>) -> Result<(Picture, Value)> {
     let scheduled: Vec<ScheduledRun> = runs.iter().map(scheduled).collect();
     let ended = scheduled
         .iter()
@@ -78,7 +78,7 @@ pub(crate) fn schedules(runs: &[PastRun], law: Option<&Path>) -> Result<(Picture
 ///
 /// As [`schedules`], and where a file cannot be written.
 pub(crate) fn save_schedules(
-    runs: &[PastRun],
+    runs: &[RunHistory],
     law: Option<&Path>,
     dir: &Path,
 ) -> Result<Vec<PathBuf>> {
@@ -90,7 +90,7 @@ pub(crate) fn save_schedules(
     Ok(files)
 }
 
-fn scheduled(run: &PastRun) -> ScheduledRun {
+fn scheduled(run: &RunHistory) -> ScheduledRun {
     let series = |kind, name| run.history.series(kind, name);
     let last = |kind, name| {
         series(kind, name)
@@ -118,7 +118,7 @@ struct Written {
 impl Written {
     fn read(path: &Path) -> Result<Law> {
         let wrong = |problem: String| Error::Usage(format!("{}: {problem}", path.display()));
-        let text = rondo_config::read_text(path).map_err(|error| wrong(error.to_string()))?;
+        let text = read_text(path).map_err(|error| wrong(error.to_string()))?;
         let written: Self =
             serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let kind: LawKind = written.law.parse()?;
@@ -132,7 +132,7 @@ impl Written {
 }
 
 /// Predicts the final loss of every run, in the order of the summed learning rates.
-fn predicted(path: &Path, runs: &[PastRun]) -> Result<LawLine> {
+fn predicted(path: &Path, runs: &[RunHistory]) -> Result<LawLine> {
     let law = Written::read(path)?;
     let mut points = Vec::new();
     for run in runs {

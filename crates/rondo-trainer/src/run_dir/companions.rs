@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use rondo_checkpoint::atomic_write;
+use rondo_files::atomic_write;
 use rondo_reference::SpecialTokens;
 
 use super::RunDir;
@@ -70,7 +70,7 @@ pub(crate) fn copy_companions(from: &Path, to: &Path) -> Result<()> {
         if path.is_file() {
             // Not fs::copy: the copy of a file that must not be written to may be.
             fs::read(&path)
-                .and_then(|text| fs::write(to.join(name), text))
+                .and_then(|text| atomic_write(&to.join(name), &text).map_err(|error| error.source))
                 .with_context(|| format!("cannot copy {}", path.display()))?;
         }
     }

@@ -4,13 +4,13 @@ use burn::tensor::Tensor;
 use rand::RngExt;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
+use rondo_model::gates::{Density, Gates};
 use rondo_model::gradients::FlatGradients;
 use rondo_model::looped::Readout;
 use rondo_model::ops::head_cross_entropy;
 use rondo_model::pass::Pass;
 use rondo_model::recurrence::Trace;
 use rondo_model::seed::{Stream, generator};
-use rondo_model::sparsity::{Density, Gates};
 use rondo_model::state::{StateSource, initial_state};
 use rondo_model::telemetry;
 
@@ -95,7 +95,7 @@ impl Learner {
             loss: differentiated.loss,
             gradients: differentiated.gradients,
             telemetry,
-            densities: pass.gates.into_log(),
+            densities: differentiated.forward.densities,
         }
     }
 

@@ -1,10 +1,12 @@
 //! The controller of the gates' penalty in a run.
 
-use rondo_control::{Constraint, ControlConfig, Controller, ControllerReading, ControllerState};
 use rondo_metrics::{Record, RecordError};
+use rondo_schedule::control::{
+    Constraint, ControlConfig, Controller, ControllerReading, ControllerState,
+};
 
 use crate::error::{Error, Result};
-use crate::past::PastRun;
+use crate::run_history::RunHistory;
 
 /// A controller, and what it has said.
 pub(super) struct Control {
@@ -49,7 +51,7 @@ impl Control {
             Some(state) => Controller::resume(config.clone(), state)
                 .map_err(|error| Error::Foreign(error.to_string()))?,
             None => {
-                let dense = config.target.dense_run().map(PastRun::validation_loss);
+                let dense = config.target.dense_run().map(RunHistory::validation_loss);
                 Controller::new(config.clone(), dense.transpose()?)
                     .map_err(|error| Error::Usage(format!("controller: {error}")))?
             }

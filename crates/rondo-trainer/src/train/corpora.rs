@@ -4,11 +4,11 @@ use rondo_data::{Batch, CorpusIdentity, Source};
 use rondo_metrics::Mode;
 
 use crate::assemble::open_data;
-use crate::config::{RunConfig, TrainConfig};
+use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::perturb::Perturbation;
-use crate::source::Rows;
+use crate::rows::Rows;
 
 /// Opens the training data of every `data-switch`, by the step from which on it is used. That of a run that goes on is
 /// encoded with its `own` tokenizer.
@@ -85,16 +85,9 @@ pub(super) fn first_rows(
     source: &Source,
     switched: &[(u64, Source)],
 ) -> Result<Vec<Batch>> {
-    let one_row = RunConfig {
-        train: TrainConfig {
-            batch: 1,
-            accumulation: 1,
-            ..config.train.clone()
-        },
-        ..config.clone()
-    };
     for source in std::iter::once(source).chain(switched.iter().map(|(_, source)| source)) {
-        source.micro_batches(&one_row, 1, source.first_difficulty().as_ref())?;
+        let rows = Rows::new(source, config).one_in_a_step();
+        rows.micro_batches(1, rows.first_difficulty().as_ref())?;
     }
-    Ok(source.val_batches(config, config.eval.tokens)?)
+    Ok(Rows::new(source, config).val_batches(config.eval.tokens)?)
 }

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use rondo_control::Constraint;
 use rondo_data::Source;
+use rondo_schedule::control::Constraint;
 
 use super::control::Control;
 use super::session::{Session, interrupted};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluated, Evaluation};
+use crate::initial_states::InitialStates;
 use crate::interrupt;
 use crate::record::{self, Beside};
-use crate::states::InitialStates;
 
 impl Session {
     /// Evaluates at the configured depths and the mean one, and tells what was found.
@@ -50,9 +50,9 @@ impl Session {
         };
         let configured = &self.config.eval.recurrence;
         let record = record::eval(&self.progress, &evaluated, configured, mean, beside)?;
-        self.last.evaluated = at_mean.map(|loss| (self.progress.step, loss));
-        self.last.kept_edges = evaluated.sparsity.map(|sparsity| sparsity.kept);
-        self.last.depths = evaluated
+        self.summary.evaluated = at_mean.map(|loss| (self.progress.step, loss));
+        self.summary.kept_edges = evaluated.sparsity.map(|sparsity| sparsity.kept);
+        self.summary.depths = evaluated
             .depths
             .into_iter()
             .filter(|depth| configured.contains(&depth.recurrence))

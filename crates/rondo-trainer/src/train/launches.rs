@@ -10,11 +10,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::CREATED_BY;
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::Result;
-use crate::run_dir::RunDir;
+use crate::run_dir::{CREATED_BY, RunDir};
 
 /// The commit that the program was built from; `unknown` where the build could not tell.
 const COMMIT: &str = env!("RONDO_COMMIT");

@@ -12,9 +12,8 @@ use super::corpora::{first_rows, identities, open_switched};
 use super::launches::{Launch, in_force};
 use super::saver::Saver;
 use super::session::Session;
-use super::standing::{Resumed, Setting, Standing, Written};
+use super::setup::{Resumed, Setting, Setup, Written};
 use super::start::Going;
-use super::{BURN_VERSION, CREATED_BY};
 use crate::assemble::Assembly;
 use crate::capacity::Capacity;
 use crate::cli::TrainArgs;
@@ -23,8 +22,11 @@ use crate::device::Listed;
 use crate::error::Result;
 use crate::interrupt;
 use crate::own_tokenizer::{OwnTokenizer, changes};
-use crate::run_dir::RunDir;
-use crate::source::Rows;
+use crate::rows::Rows;
+use crate::run_dir::{CREATED_BY, RunDir};
+
+/// The version of Burn, which the workspace pins; Burn itself does not tell it.
+const BURN_VERSION: &str = "0.22.1";
 
 /// Opens the session of a run that is started, or goes on.
 ///
@@ -53,7 +55,8 @@ pub(super) fn open(
         source,
     } = assembly;
     if !args.force {
-        Capacity::of(&listed, source.longest(&config)).refuse_beyond(&config)?;
+        let longest = Rows::new(&source, &config).longest();
+        Capacity::of(&listed, longest).refuse_beyond(&config)?;
     }
     let switched = open_switched(&config, &source, own.as_ref(), mode)?;
     let val_batches = first_rows(&config, &source, &switched)?;
@@ -73,7 +76,7 @@ pub(super) fn open(
         };
         warnings.extend(config.seam_warning(extent, &before, step));
     }
-    let Standing {
+    let Setup {
         lock,
         learner,
         origin,
@@ -99,11 +102,11 @@ pub(super) fn open(
             screen.warn(&doubt);
         }
     }
-    let bytes_per_token = source.bytes_per_token(&val_batches)?;
+    let bytes_per_token = Rows::new(&source, &config).bytes_per_token(&val_batches)?;
     let Written {
         sinks,
         watch,
-        last,
+        summary,
         best,
         seconds,
     } = setting.written(
@@ -128,7 +131,7 @@ pub(super) fn open(
         bytes_per_token,
         sinks,
         screen,
-        last,
+        summary,
         watch,
         control,
     };
@@ -213,4 +216,18 @@ fn facts(listed: &Listed) -> serde_json::Value {
         "arch": std::env::consts::ARCH,
         "cores": std::thread::available_parallelism().map_or(1, usize::from),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_burn_in_run_json_is_the_pinned_one() {
+        let manifest: toml::Table = include_str!("../../../../Cargo.toml")
+            .parse()
+            .expect("the workspace's manifest is TOML");
+        let pinned = &manifest["workspace"]["dependencies"]["burn"]["version"];
+        assert_eq!(pinned.as_str(), Some(&*format!("={BURN_VERSION}")));
+    }
 }

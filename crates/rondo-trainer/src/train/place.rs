@@ -19,7 +19,7 @@ use crate::run_name;
 /// # Errors
 ///
 /// Where an override is not an assignment.
-pub(super) fn run_dir(args: &TrainArgs, config: &Path) -> Result<PathBuf> {
+pub(crate) fn run_dir(args: &TrainArgs, config: &Path) -> Result<PathBuf> {
     if let Some(out) = &args.out {
         return Ok(out.clone());
     }

@@ -8,16 +8,15 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Instant;
 
-use rondo_checkpoint::{
-    CheckpointError, Content, Entry, Retention, RunLock, Snapshot, TensorFile, save,
-};
+use rondo_checkpoint::{CheckpointError, Entry, Retention, Snapshot, save};
+use rondo_files::{Content, RunLock, TensorFile};
 use rondo_metrics::{Event, Record};
 
-use super::CREATED_BY;
 use super::control::Control;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::progress::RunProgress;
+use crate::run_dir::CREATED_BY;
 use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors, optimizer_tensors};
 
 /// Writes the checkpoints of a run.
@@ -186,7 +185,7 @@ impl Session {
 
     /// Remembers the checkpoint to be taken where no evaluation was better.
     fn note_best(&mut self) {
-        let here = self.last.evaluated.filter(|(step, loss)| {
+        let here = self.summary.evaluated.filter(|(step, loss)| {
             *step == self.progress.step && loss.is_finite() && self.config.checkpoint.keep_best
         });
         let Some((step, loss)) = here else { return };

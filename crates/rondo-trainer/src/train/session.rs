@@ -1,15 +1,15 @@
 //! A run in progress: the loop, and what it logs and tells.
 
-use rondo_control::Constraint;
 use rondo_data::{Batch, Source};
 use rondo_metrics::{Event, Fanout, Progress, Record, Sink};
 use rondo_model::census::Census;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
+use rondo_schedule::control::Constraint;
 
 use super::clock::Clock;
 use super::control::Control;
-use super::last::Last;
 use super::saver::Saver;
+use super::summary::Summary;
 use super::watch::Watch;
 use crate::config::RunConfig;
 use crate::device::Listed;
@@ -19,8 +19,8 @@ use crate::interrupt;
 use crate::plan::StepPlan;
 use crate::progress::RunProgress;
 use crate::record::{self, Pace};
+use crate::rows::Rows;
 use crate::run_dir::RunDir;
-use crate::source::Rows;
 use crate::step::{Learner, Observation, Taken};
 
 /// A run in progress.
@@ -44,7 +44,7 @@ pub(super) struct Session {
     pub(super) sinks: Fanout,
     pub(super) screen: Progress,
     pub(super) clock: Clock,
-    pub(super) last: Last,
+    pub(super) summary: Summary,
     pub(super) watch: Watch,
     pub(super) control: Option<Control>,
 }
@@ -100,8 +100,8 @@ impl Session {
         while self.progress.step < self.extent.steps {
             let plan = StepPlan::new(&self.config, self.progress.step + 1, self.extent);
             let curriculum = self.progress.curriculum;
-            let source = self.source_at(plan.step);
-            let batches = source.micro_batches(&self.config, plan.step, curriculum.as_ref())?;
+            let rows = self.rows_at(plan.step);
+            let batches = rows.micro_batches(plan.step, curriculum.as_ref())?;
             self.perturb(&plan)?;
             if let Some(control) = &mut self.control {
                 self.learner.penalise(control.strength(plan.step));
@@ -172,12 +172,13 @@ impl Session {
         self.write(&event)
     }
 
-    /// Returns the training data of a step.
-    fn source_at(&self, step: u64) -> &Source {
+    /// Returns the rows of the training data of a step.
+    fn rows_at(&self, step: u64) -> Rows<'_> {
         let mut latest_first = self.switched.iter().rev();
-        latest_first
+        let source = latest_first
             .find(|(from, _)| *from <= step)
-            .map_or(&self.source, |(_, source)| source)
+            .map_or(&self.source, |(_, source)| source);
+        Rows::new(source, &self.config)
     }
 
     /// Does what the configuration has in store for a step.
@@ -222,9 +223,8 @@ impl Session {
             std::mem::take(&mut self.clock.tokens),
         );
         let per_second = tokens as f64 / seconds.max(f64::MIN_POSITIVE);
-        let seq = self
-            .source
-            .seq(&self.config, self.progress.curriculum.as_ref());
+        let rows = Rows::new(&self.source, &self.config);
+        let seq = rows.seq(self.progress.curriculum.as_ref());
         let flops = per_second * self.census.flops_per_token(plan.draw.unroll, seq);
         let pace = Pace {
             tokens_per_second: per_second,
@@ -235,7 +235,7 @@ impl Session {
             control: self.control.as_ref().map(Control::reading),
         };
         let record = record::train(plan, &self.progress, seen, &pace)?;
-        self.last.loss = Some(seen.loss);
+        self.summary.loss = Some(seen.loss);
         self.write(&record)?;
         self.screen.train(&record);
         self.advance_curriculum(plan, seen)

@@ -1,14 +1,18 @@
 //! Both ways of building graphs give the same gradients, and those are the loss's.
 
+use std::convert::Infallible;
+
 use burn::tensor::Device;
 
 use super::*;
 use crate::attention::Rope;
 use crate::config::ModelConfig;
+use crate::gates::{Density, Gates};
 use crate::init::{ParameterSpec, Weights, table};
+use crate::layer::At;
 use crate::looped::tests::{SEQ, config, state, structures, tokens};
 use crate::ops::head_cross_entropy;
-use crate::sparsity::{GatePlace, Gates, SparsityConfig, Stack};
+use crate::sparsity::SparsityConfig;
 
 /// Off autodiff Burn has another attention kernel, whose sums have another order.
 const ROUNDING: f32 = 1e-5;
@@ -18,11 +22,16 @@ struct Seen {
     hidden: Vec<f32>,
     states: Vec<Vec<f32>>,
     gradients: Vec<Vec<f32>>,
-    densities: Vec<((GatePlace, usize), Vec<f32>)>,
+    densities: Vec<(At, Vec<f32>)>,
 }
 
 fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
+}
+
+fn read(densities: Vec<Density>) -> Vec<(At, Vec<f32>)> {
+    let read = |density: Density| (density.at, values(density.values));
+    densities.into_iter().map(read).collect()
 }
 
 fn bits(values: &[Vec<f32>]) -> Vec<Vec<u32>> {
@@ -46,11 +55,14 @@ fn differentiate_with(config: &ModelConfig, unroll: Unroll, gates: Gates, nudge:
         if row.name == "prelude.0.attention.qkv" {
             values[0] += nudge;
         }
-        values
+        Ok::<_, Infallible>(values)
     };
     let weights = match nudge {
         0.0 => weights,
-        _ => Weights::given(config, &device, nudged),
+        _ => {
+            let Ok(weights) = Weights::given(config, &device, nudged);
+            weights
+        }
     };
     let model = LoopedTransformer::with_weights(config, &weights);
     let pass = Pass {
@@ -64,12 +76,7 @@ fn differentiate_with(config: &ModelConfig, unroll: Unroll, gates: Gates, nudge:
         head_cross_entropy(readout.hidden.clone(), model.head(), targets, None, false).loss
     });
     Seen {
-        densities: pass
-            .gates
-            .into_log()
-            .into_iter()
-            .map(|density| (density.at(), values(density.values)))
-            .collect(),
+        densities: read(seen.forward.densities),
         loss: values(seen.loss),
         hidden: values(seen.forward.readout.hidden),
         states: trace.states.into_iter().map(values).collect(),
@@ -195,26 +202,49 @@ fn drawn_gates_are_the_same_where_an_iteration_is_run_again() {
     assert_eq!(bits(&kept.states), bits(&again.states));
     assert_eq!(bits(&kept.gradients), bits(&again.gradients));
     let places = |seen: &Seen| seen.densities.iter().map(|(at, _)| *at).collect::<Vec<_>>();
-    let core = |layer, iteration| {
-        (
-            GatePlace {
-                stack: Stack::Core,
-                layer,
-            },
-            iteration,
-        )
-    };
-    let outer = |stack| (GatePlace { stack, layer: 0 }, 0);
+    let core = |layer, iteration| At::Core { layer, iteration };
     let expected = [
-        outer(Stack::Prelude),
+        At::Prelude { layer: 0 },
         core(0, 2),
         core(0, 3),
         core(1, 2),
         core(1, 3),
-        outer(Stack::Coda),
+        At::Coda { layer: 0, depth: 3 },
     ];
     assert_eq!(places(&kept), expected);
-    assert_eq!(places(&again), expected);
+    assert_eq!(kept.densities, again.densities);
+}
+
+#[test]
+fn the_same_pass_twice_gives_the_same_densities_hidden_states_and_gradients() {
+    for recompute in [Recompute::None, Recompute::Iteration] {
+        let mut config = gated(|sparsity| sparsity.learned_bias = true);
+        config.recurrence.recompute = recompute;
+        let device = Device::flex().autodiff();
+        let model = LoopedTransformer::new(&config, 3, &device);
+        let pass = Pass {
+            rope: Rope::new(&config, SEQ, &device),
+            gates: Gates::drawn(5, 0.7),
+        };
+        let once = || {
+            let (inputs, start) = (tokens(None, &device), state(&config, &device));
+            let loss = |readout: &Readout| readout.hidden.clone().square().mean();
+            let seen = model.differentiate(inputs, start, &pass, UNROLL, None, loss);
+            let gradients = seen.gradients.into_tensors().into_iter().map(values);
+            let hidden = values(seen.forward.readout.hidden);
+            let densities = read(seen.forward.densities);
+            (densities, hidden, gradients.collect::<Vec<_>>())
+        };
+        let first = once();
+        assert_eq!(first.0.len(), 6, "{recompute:?}");
+        assert_eq!(first, once(), "{recompute:?}");
+    }
+}
+
+#[test]
+fn without_gates_there_are_no_densities() {
+    let seen = differentiate(&config(), UNROLL);
+    assert!(seen.densities.is_empty());
 }
 
 #[test]

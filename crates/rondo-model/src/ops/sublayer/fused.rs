@@ -11,16 +11,16 @@ use rondo_kernels::sublayer::{After, Gradients, Saved, Sublayer};
 
 use super::{Angles, Branch, EdgeGate, Heads, Norm, Norms};
 use crate::config::BlockKind;
+use crate::gates::{OpenEdges, Opening};
 use crate::ops::node::{self, Function, Output, Values};
-use crate::sparsity::Opening;
 
-/// Applies a sublayer to a tensor on flex.
+/// Applies a sublayer to a tensor on flex. Also returns what its gates saw, where it has any.
 pub(super) fn apply(
     x: Tensor<3>,
     norms: Norms,
     precision: Precision,
     branch: Branch,
-) -> (Tensor<3>, Option<Openness>) {
+) -> (Tensor<3>, Option<OpenEdges>) {
     let described = |norm: &Option<Norm>| {
         norm.as_ref().map(|norm| NormNode {
             scaled: norm.scale.is_some(),
@@ -68,7 +68,12 @@ pub(super) fn apply(
     let scales = norms.filter_map(|norm| norm.scale.map(Tensor::into_dispatch));
     let inputs = [x.into_dispatch()].into_iter().chain(scales);
     let inputs = inputs.chain(weights).collect();
-    node::apply(function, inputs)
+    let (y, openness) = node::apply(function, inputs);
+    let open = openness.map(|openness| OpenEdges::Node {
+        expected: openness.density(),
+        hard: openness.open_share(),
+    });
+    (y, open)
 }
 
 /// A sublayer without its tensors; these are, in order: x, the scale of the norm before, the scale

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use rondo_checkpoint::RunLock;
+use rondo_files::RunLock;
 
 use crate::launch::{Exit, Launch, Launcher, Process};
 

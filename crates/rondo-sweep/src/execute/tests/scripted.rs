@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
-use rondo_checkpoint::RunLock;
+use rondo_files::RunLock;
 
 use crate::launch::{Exit, Launch, Launcher, Process};
 

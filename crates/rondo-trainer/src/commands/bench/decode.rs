@@ -19,7 +19,7 @@ use crate::cli::{BenchArgs, Rounds};
 use crate::config::RunConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
-use crate::states::InitialStates;
+use crate::initial_states::InitialStates;
 use crate::step::{fresh_model, read};
 use crate::terminal;
 

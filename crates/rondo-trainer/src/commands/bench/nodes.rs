@@ -12,6 +12,7 @@ use rondo_model::block::Block;
 use rondo_model::config::InjectionKind;
 use rondo_model::gradients::FlatGradients;
 use rondo_model::init::{Weights, table};
+use rondo_model::layer::At;
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::norm::RmsNorm;
 use rondo_model::ops::{self, Norm, composed};
@@ -28,6 +29,12 @@ use crate::device::Listed;
 use crate::error::Result;
 use crate::optim::{Gate, Optimizer};
 use crate::step::fresh_optimizer;
+
+/// Where in a pass the layer is applied.
+const AT: At = At::Core {
+    layer: 0,
+    iteration: 1,
+};
 
 /// A factor below 1 on gradients, so that an update has to scale them.
 const CLIPPED: f64 = 0.5;
@@ -121,8 +128,8 @@ impl<'a> Setting<'a> {
         let same = block.clone();
         Node {
             name: "attention",
-            chosen: self.differentiated(move |x| block.attend(x, &pass)),
-            composed: self.differentiated(move |x| same.attend_composed(x, &other)),
+            chosen: self.differentiated(move |x| block.attend(x, pass.shared(), AT).0),
+            composed: self.differentiated(move |x| same.attend_composed(x, other.shared(), AT).0),
         }
     }
 
@@ -253,7 +260,7 @@ impl<'a> Setting<'a> {
     }
 
     fn block(&self) -> Block {
-        Block::new(&self.config.model, "core.0", &self.weights())
+        Block::new(&self.config.model, AT.layer(), &self.weights())
     }
 
     /// Draws states, `[batch, seq, d_model]`, outside the graph.

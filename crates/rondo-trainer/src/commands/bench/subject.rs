@@ -5,7 +5,7 @@ use std::time::Instant;
 use burn::module::Module;
 use rondo_model::depth::{Draw, Unroll};
 use rondo_model::pass::Pass;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 
 use super::samples::Samples;
 use crate::batches::DeviceBatch;
@@ -13,10 +13,10 @@ use crate::cli::Rounds;
 use crate::commands::dry_run::counting_batch;
 use crate::config::RunConfig;
 use crate::device::Listed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Evaluation;
+use crate::initial_states::InitialStates;
 use crate::plan::StepPlan;
-use crate::states::InitialStates;
 use crate::step::Learner;
 
 /// What is done in one round.
@@ -77,7 +77,7 @@ impl<'a> Subject<'a> {
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// Where the device fails, or a step that was timed has a loss that no step can have.
     pub(super) fn time(&mut self, rounds: Rounds) -> Result<Samples> {
         let mut seconds = Vec::new();
         for round in 0..rounds.warmup + rounds.counted {
@@ -88,6 +88,7 @@ impl<'a> Subject<'a> {
                 seconds.push(started.elapsed().as_secs_f64());
             }
         }
+        check(&self.learner.unread_losses()?)?;
         Ok(Samples::new(seconds))
     }
 
@@ -140,6 +141,36 @@ impl<'a> Subject<'a> {
                 };
                 evaluation.run(self.learner.model(), |_| Ok(())).map(|_| ())
             }
+        }
+    }
+}
+
+/// Refuses losses that were not computed. Where a GPU's driver makes no more buffers, the kernels that need
+/// them do nothing, without a word, and take no time.
+fn check(losses: &[f64]) -> Result<()> {
+    match losses
+        .iter()
+        .find(|loss| !(loss.is_finite() && **loss > 0.0))
+    {
+        None => Ok(()),
+        Some(loss) => Err(Error::Device(format!(
+            "a step that was timed has the loss {loss}: the device did not compute it; where its memory is full, \
+             lower train.batch or set model.recurrence.recompute=\"iteration\""
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_without_a_loss_is_not_timed() {
+        assert!(check(&[8.3, 0.1]).is_ok());
+        assert!(check(&[]).is_ok());
+        for loss in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let error = check(&[8.3, loss]).expect_err("no loss of a step");
+            assert!(error.to_string().contains("train.batch"), "{error}");
         }
     }
 }

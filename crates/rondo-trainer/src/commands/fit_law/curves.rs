@@ -7,9 +7,9 @@ use rondo_metrics::{History, Kind};
 
 use crate::cli::FitLawArgs;
 use crate::error::{Error, Result};
-use crate::past::finished_runs;
-use crate::planned::warmup_steps;
 use crate::run_dir::RunDir;
+use crate::run_history::finished_runs;
+use crate::run_plan::warmup_steps;
 use crate::terminal;
 
 /// A curve and what is done with it.
@@ -145,7 +145,7 @@ fn of_folder(path: &Path, warmup: Warmup) -> Result<Vec<(PathBuf, Curve)>> {
 }
 
 fn of_table(path: &Path, warmup: Warmup) -> Result<Curve> {
-    let text = rondo_config::read_text(path).map_err(|error| unreadable(path, &error))?;
+    let text = rondo_files::read_text(path).map_err(|error| unreadable(path, &error))?;
     let name = name(path);
     let table = table::read(&path.display().to_string(), &text)?;
     if table.replaced > 0 {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rondo_metrics::format::{duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
-use rondo_model::schedule::Run;
+use rondo_schedule::Run;
 use rondo_sweep::Planned;
 use serde_json::{Map, Value, json};
 
@@ -14,8 +14,8 @@ use crate::config::RunConfig;
 use crate::device;
 use crate::error::Result;
 use crate::plan::StepPlan;
-use crate::planned::PlannedSweep;
-use crate::source::Rows;
+use crate::rows::Rows;
+use crate::run_plan::PlannedSweep;
 use crate::step::Learner;
 use crate::terminal;
 
@@ -49,7 +49,7 @@ pub(super) fn command(sweep: &PlannedSweep, parallel: usize, as_json: bool) -> R
             run,
             config,
             source.vocab_size(),
-            source.longest(config),
+            Rows::new(source, config).longest(),
         ));
     })?;
     for cost in &costs {

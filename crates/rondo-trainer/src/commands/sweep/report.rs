@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rondo_checkpoint::atomic_write;
+use rondo_files::atomic_write;
 use rondo_laws::{RankCorrelation, rank_correlation};
 use rondo_metrics::format::{or_missing, short, significant};
 use rondo_metrics::{History, Kind, Table};

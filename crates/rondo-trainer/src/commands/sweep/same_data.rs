@@ -7,9 +7,9 @@ use rondo_sweep::{Planned, SweepDir};
 use crate::cli::CheckpointChoice;
 use crate::config::RunConfig;
 use crate::error::Result;
-use crate::planned::PlannedSweep;
 use crate::progress::RunProgress;
 use crate::run_dir::RunDir;
+use crate::run_plan::PlannedSweep;
 use crate::terminal;
 
 /// A text as the first run of a sweep that was trained on it has seen it.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rondo_checkpoint::TensorFile;
+use rondo_files::TensorFile;
 use rondo_model::init::{Initializer, Part};
 
 use super::super::{adamw::AdamW, muon, muon::Muon, raven_adam::RavenAdam};

@@ -2,20 +2,20 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt;
-use rondo_control::{Constraint, ControlConfig, Target, target::Absolute};
 use rondo_data::{Batch, IGNORE};
 use rondo_model::config::LayersConfig;
 use rondo_model::depth::DepthSampler;
 use rondo_model::pass::Pass;
-use rondo_model::schedule::{Length, Run, Shape};
 use rondo_model::seed::{Stream, generator};
 use rondo_model::sparsity::SparsityConfig;
+use rondo_schedule::control::{Constraint, ControlConfig, Target, target::Absolute};
+use rondo_schedule::{Length, Run, Shape};
 
 use super::Control;
 use crate::config::RunConfig;
 use crate::device::{DeviceKind, choose_kind};
+use crate::initial_states::InitialStates;
 use crate::plan::StepPlan;
-use crate::states::InitialStates;
 use crate::step::Learner;
 
 const VOCAB: u32 = 8;

@@ -1,0 +1,145 @@
+//! The calls that change something on disk: all of them, so that a test can end or fail any one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::error::{FileError, at};
+
+/// What a writer asks of a file system.
+///
+/// The only implementation outside tests is [`FileSystem`].
+pub trait Disk: Clone {
+    /// A file open for writing; what is written goes to its end.
+    type File: Write;
+
+    /// Makes a folder and those above it, where they are not there.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes a folder.
+    ///
+    /// # Errors
+    /// Where something is there, and where the system refuses.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes an empty file.
+    ///
+    /// # Errors
+    /// Where something is there, and where the system refuses.
+    fn create_new(&self, path: &Path) -> io::Result<Self::File>;
+
+    /// Makes the content of `file` durable.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    fn sync(&self, file: &Self::File) -> io::Result<()>;
+
+    /// Makes the names in `dir` durable, where the file system can.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Moves a file or a folder; a file replaces the file that has the name.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// Where there is none, and where the system refuses.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty folder.
+    ///
+    /// # Errors
+    /// Where there is none, something is in it, and where the system refuses.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Removes a folder with all that is in it.
+    ///
+    /// # Errors
+    /// Where there is none, and where the system refuses.
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// Takes what was not there for removed or moved.
+///
+/// # Errors
+/// Any other error.
+pub fn if_there(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes the name `path` durable.
+pub(crate) fn sync_parent(disk: &impl Disk, path: &Path) -> Result<(), FileError> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    disk.sync_dir(parent).map_err(at("sync", parent))
+}
+
+/// The file system of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct FileSystem;
+
+impl Disk for FileSystem {
+    type File = File;
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir(dir)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).create_new(true).open(path)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        use io::ErrorKind::{InvalidInput, Unsupported};
+        match File::open(dir).and_then(|folder| folder.sync_all()) {
+            // Some network file systems cannot sync a folder; their renames are as durable as they get.
+            Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// A folder cannot be opened as a file here, and the file system journals its names.
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir(dir)
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir_all(dir)
+    }
+}

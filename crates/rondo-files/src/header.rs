@@ -1,0 +1,213 @@
+//! The header of a tensor file: what stands before the elements, checked, written and read.
+//!
+//! It is written here, because the `safetensors` crate writes its metadata in the order of a hash map,
+//! which differs between two runs of one program. Everything else is as that crate has it: tensors by
+//! descending alignment, then by name, and a header padded to eight bytes. The frame is read here, because
+//! that crate adds sizes from the file without checking for overflow; the JSON itself is parsed and
+//! validated by its `Metadata`.
+//!
+//! Source: <https://github.com/huggingface/safetensors#format>.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::ops::Range;
+
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::tensor_error::TensorError;
+
+/// The name that the format keeps for its metadata.
+const METADATA: &str = "__metadata__";
+/// The length of the header stands in the first bytes.
+const LENGTH_BYTES: usize = size_of::<u64>();
+/// A tensor takes about 100 bytes of header: this is room for 160 thousand.
+const MAX_HEADER: usize = 16 << 20;
+
+/// A tensor and where it lies in its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// Its name, unique in the file.
+    pub name: String,
+    /// The type of its elements.
+    pub dtype: Dtype,
+    /// Its extents, outermost first.
+    pub shape: Vec<usize>,
+    /// Its elements, in bytes from the start of the file.
+    pub range: Range<u64>,
+}
+
+/// The header of a file that is to be written.
+pub(crate) struct Header {
+    /// The length, the JSON and its padding: everything before the elements.
+    pub(crate) bytes: Vec<u8>,
+    /// In the order of their elements.
+    pub(crate) tensors: Vec<Located>,
+}
+
+impl Header {
+    /// Makes the header of a file with these tensors.
+    ///
+    /// # Errors
+    /// [`TensorError::Duplicate`] and [`TensorError::Reserved`] for a name, [`TensorError::Length`] for a shape
+    /// without a size, [`TensorError::HeaderTooLarge`] beyond 16 MiB.
+    pub(crate) fn new(
+        tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>)>,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Self, TensorError> {
+        let mut names = BTreeSet::new();
+        let mut sized = Vec::new();
+        for (name, dtype, shape) in tensors {
+            if name == METADATA {
+                return Err(TensorError::Reserved { name });
+            }
+            let Some(bytes) = bytes_of(dtype, &shape) else {
+                let actual = 0;
+                return Err(TensorError::Length {
+                    name,
+                    dtype,
+                    shape,
+                    actual,
+                });
+            };
+            if !names.insert(name.clone()) {
+                return Err(TensorError::Duplicate { name });
+            }
+            sized.push(Located {
+                name,
+                dtype,
+                shape,
+                range: 0..bytes as u64,
+            });
+        }
+        sized.sort_by(|a, b| (Reverse(a.dtype), &a.name).cmp(&(Reverse(b.dtype), &b.name)));
+        let mut start = 0;
+        for tensor in &mut sized {
+            tensor.range = start..start + tensor.range.end;
+            start = tensor.range.end;
+        }
+        let bytes = to_bytes(&sized, metadata)?;
+        for tensor in &mut sized {
+            tensor.range.start += bytes.len() as u64;
+            tensor.range.end += bytes.len() as u64;
+        }
+        Ok(Self {
+            bytes,
+            tensors: sized,
+        })
+    }
+}
+
+/// Returns the bytes that `dtype` and `shape` ask for, if there is such a number.
+pub(crate) fn bytes_of(dtype: Dtype, shape: &[usize]) -> Option<usize> {
+    let elements = shape
+        .iter()
+        .try_fold(1_usize, |product, &n| product.checked_mul(n))?;
+    let bits = elements.checked_mul(dtype.bitsize())?;
+    bits.is_multiple_of(8).then_some(bits / 8)
+}
+
+/// Reads the header of a tensor file of `file_bytes` and returns its tensors by ascending name.
+///
+/// # Errors
+/// [`TensorError::Io`] where `file` cannot be read, [`TensorError::Size`] for a truncated or
+/// extended file, [`TensorError::HeaderTooLarge`] and [`TensorError::Header`] for a header that is
+/// not one.
+pub fn locate(file: &mut impl Read, file_bytes: u64) -> Result<Vec<Located>, TensorError> {
+    Ok(read(file, file_bytes)?.0)
+}
+
+/// [`locate`], with the metadata.
+pub(crate) fn read(
+    file: &mut impl Read,
+    file_bytes: u64,
+) -> Result<(Vec<Located>, BTreeMap<String, String>), TensorError> {
+    let mut prefix = |expected: usize| {
+        let mut bytes = Vec::new();
+        file.take(expected as u64).read_to_end(&mut bytes)?;
+        Ok::<_, TensorError>(bytes)
+    };
+    let size = |expected: u64| TensorError::Size {
+        expected,
+        actual: file_bytes,
+    };
+    let first = prefix(LENGTH_BYTES)?;
+    let first = first.try_into().map_err(|_| size(LENGTH_BYTES as u64))?;
+    let length = u64::from_le_bytes(first);
+    if length > MAX_HEADER as u64 {
+        return Err(too_large(length));
+    }
+    let before = LENGTH_BYTES as u64 + length;
+    let json = prefix(length as usize)?;
+    if json.len() as u64 != length {
+        return Err(size(before));
+    }
+    let header: Metadata = serde_json::from_slice(&json).map_err(TensorError::Header)?;
+    let expected = before.saturating_add(header.data_len() as u64);
+    if expected != file_bytes {
+        return Err(size(expected));
+    }
+    let by_name: BTreeMap<_, _> = header.tensors().into_iter().collect();
+    let tensors = by_name.into_iter().map(|(name, info)| {
+        let (start, end) = info.data_offsets;
+        Located {
+            name,
+            dtype: info.dtype,
+            shape: info.shape.clone(),
+            range: before + start as u64..before + end as u64,
+        }
+    });
+    let metadata = header.metadata().clone().into_iter().flatten();
+    Ok((tensors.collect(), metadata.collect()))
+}
+
+fn too_large(actual: u64) -> TensorError {
+    TensorError::HeaderTooLarge {
+        cap: MAX_HEADER as u64,
+        actual,
+    }
+}
+
+/// Returns everything before the elements of `tensors`, whose ranges count from the first element.
+fn to_bytes(
+    tensors: &[Located],
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>, TensorError> {
+    let mut header = vec![0; LENGTH_BYTES];
+    let json = Json { tensors, metadata };
+    serde_json::to_writer(&mut header, &json).map_err(TensorError::Header)?;
+    header.resize(header.len().next_multiple_of(LENGTH_BYTES), b' ');
+    if header.len() > MAX_HEADER {
+        return Err(too_large(header.len() as u64));
+    }
+    let length = (header.len() - LENGTH_BYTES) as u64;
+    header[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+    Ok(header)
+}
+
+/// The JSON object: metadata by name, then the tensors.
+struct Json<'h> {
+    tensors: &'h [Located],
+    metadata: &'h BTreeMap<String, String>,
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if !self.metadata.is_empty() {
+            map.serialize_entry(METADATA, self.metadata)?;
+        }
+        for tensor in self.tensors {
+            let Range { start, end } = tensor.range;
+            let info = TensorInfo {
+                dtype: tensor.dtype,
+                shape: tensor.shape.clone(),
+                data_offsets: (start as usize, end as usize),
+            };
+            map.serialize_entry(&tensor.name, &info)?;
+        }
+        map.end()
+    }
+}

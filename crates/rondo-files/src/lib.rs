@@ -1,0 +1,59 @@
+//! Files that are whole or not there, and the format of tensors in them.
+//!
+//! ```text
+//! DIR/.NAME.aside              a file being written: replaces DIR/NAME by one rename
+//! DIR/.NAME.PROCESS.partial/   a folder being written: becomes DIR/NAME by one rename
+//! DIR/.NAME.PROCESS.replaced/  what was at DIR/NAME before, until it is removed
+//! DIR/.lock                    held while a process writes in DIR
+//! ```
+//!
+//! What is renamed has reached the device before, and a write returns when the rename has. A process that
+//! is killed leaves the old content or the new, and beside it what it was writing: the next write of a file
+//! removes its `.aside`; a folder is left for a person, as only its number tells whether its process lives.
+//!
+//! In reading order:
+//!
+//! * [`disk`](Disk): every call that changes something; [`faulty`]: the same with a fault, for tests;
+//!   [`error`](FileError): a call that the system refused
+//! * [`content`](Content): what a file contains, as a stream
+//! * [`staged_file`](StagedFile): one file replaced; [`staged_folder`](StagedFolder): one folder put in its place;
+//!   [`lock`](RunLock): one process for a folder; [`capped`](read_capped): reads that end
+//! * tensor files (safetensors): [`tensors`](TensorFile) in memory, [`stream`](TensorStream) made while they are
+//!   written, [`stored`](StoredTensors) read one at a time; `header`: what all three begin with;
+//!   [`mismatch`](Mismatch): what differs between two sets; [`tensor_error`](TensorError): what can be wrong
+//!
+//! Absences: no burn (tensors are names, shapes and bytes), no configuration and no layout of a run or a
+//! checkpoint, no hash, no clock, no log. What is in a file is the caller's.
+
+mod capped;
+mod content;
+mod disk;
+mod error;
+pub mod faulty;
+mod header;
+mod lock;
+mod mismatch;
+mod staged_file;
+mod staged_folder;
+mod stored;
+mod stream;
+mod tensor_error;
+mod tensors;
+
+#[cfg(test)]
+mod tests;
+
+pub use capped::{MAX_TEXT_BYTES, read_capped, read_text};
+pub use content::Content;
+pub use disk::{Disk, FileSystem, if_there};
+pub use error::{FileError, at};
+pub use header::{Located, locate};
+pub use lock::{LOCK_FILE, LockError, RunLock};
+pub use mismatch::{Mismatch, Misshaped, compare};
+pub use safetensors::Dtype as DType;
+pub use staged_file::{StagedFile, atomic_save, atomic_write, is_leftover, replace, write_new};
+pub use staged_folder::StagedFolder;
+pub use stored::StoredTensors;
+pub use stream::TensorStream;
+pub use tensor_error::TensorError;
+pub use tensors::{NamedTensor, TensorFile};

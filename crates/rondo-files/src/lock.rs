@@ -1,0 +1,84 @@
+//! One run directory, one process.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::error::{FileError, at};
+
+/// The file that is locked.
+pub const LOCK_FILE: &str = ".lock";
+
+/// A run directory cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// It belongs to another process.
+    #[error("another process is training in {run_dir}; wait for it or use another directory")]
+    Locked {
+        /// The contested run directory.
+        run_dir: PathBuf,
+    },
+    /// It cannot be written, or its file system has no locks.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// The exclusive right to write in a run directory; it ends when the value is dropped and when the
+/// process dies, however it dies.
+///
+/// The right is an advisory lock of the operating system on `RUN/.lock`. The file itself stays:
+/// removing it would let a third process lock a new file while a second waits on the old one.
+#[derive(Debug)]
+pub struct RunLock {
+    run_dir: PathBuf,
+    _locked: File,
+}
+
+impl RunLock {
+    /// Takes the lock without waiting; creates `run_dir` if it does not exist.
+    ///
+    /// # Errors
+    /// [`LockError::Locked`] when another process holds it, [`LockError::File`] when the directory cannot be
+    /// written or its file system has no locks.
+    pub fn acquire(run_dir: &Path) -> Result<Self, LockError> {
+        fs::create_dir_all(run_dir).map_err(at("create", run_dir))?;
+        let path = run_dir.join(LOCK_FILE);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(at("create", &path))?;
+        let run_dir = run_dir.to_path_buf();
+        match file.try_lock() {
+            Ok(()) => Ok(Self {
+                run_dir,
+                _locked: file,
+            }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Locked { run_dir }),
+            Err(TryLockError::Error(error)) => Err(at("lock", &path)(error).into()),
+        }
+    }
+
+    /// The directory that this lock protects.
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_refused_by_name_until_the_first_lets_go() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let run = dir.path().join("runs/one");
+        let first = RunLock::acquire(&run).expect("a free directory");
+        let error = RunLock::acquire(&run).expect_err("the directory is taken");
+        assert!(matches!(error, LockError::Locked { .. }));
+        assert!(error.to_string().contains("runs/one"), "{error}");
+        RunLock::acquire(&dir.path().join("runs/two")).expect("another directory is free");
+        drop(first);
+        RunLock::acquire(&run).expect("the directory is free again");
+    }
+}

@@ -1,0 +1,206 @@
+//! A folder written beside its place and put there by a rename: there is all of it or nothing.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use crate::disk::{Disk, FileSystem, if_there, sync_parent};
+use crate::error::{FileError, at};
+use crate::staged_file::write_new;
+
+/// A folder in the making, `.NAME.PROCESS.partial` beside its place; dropped before it has its place, it vanishes.
+pub struct StagedFolder<D: Disk = FileSystem> {
+    disk: D,
+    path: PathBuf,
+    target: PathBuf,
+    /// Folders above the target that did not exist, the highest first.
+    made: Vec<PathBuf>,
+}
+
+impl<D: Disk> StagedFolder<D> {
+    /// Makes an empty folder beside `target`. Where that is a link to a folder, the folder is the target,
+    /// and the link stays.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn create(disk: &D, target: &Path) -> Result<Self, FileError> {
+        let linked = target.is_symlink().then(|| target.canonicalize());
+        let linked = linked.transpose().map_err(at("follow the link", target))?;
+        let target = linked.unwrap_or_else(|| target.to_owned());
+        let parents = target.ancestors().skip(1);
+        let mut made: Vec<PathBuf> = parents
+            .take_while(|parent| !parent.as_os_str().is_empty() && !parent.exists())
+            .map(Path::to_owned)
+            .collect();
+        made.reverse();
+        let folder = Self {
+            disk: disk.clone(),
+            path: beside(&target, "partial"),
+            target,
+            made,
+        };
+        // Left over from a process with the same number that was killed.
+        if_there(disk.remove_dir_all(&folder.path)).map_err(at("remove", &folder.path))?;
+        disk.create_dir_all(&folder.path)
+            .map_err(at("create", &folder.path))?;
+        Ok(folder)
+    }
+
+    /// Returns where it is until it has its place. What is put in there by other means than [`StagedFolder::write`]
+    /// must be synced before the folder has its place.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a new file into the folder and waits until the device has it.
+    ///
+    /// # Errors
+    /// Where `write` fails or the system refuses.
+    pub fn write(
+        &self,
+        name: &str,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), FileError> {
+        write_new(&self.disk, &self.path.join(name), write)?;
+        Ok(())
+    }
+
+    /// Puts the folder in its place, which must be free.
+    ///
+    /// # Errors
+    /// Where something is there and where the system refuses.
+    pub fn commit(mut self) -> Result<(), FileError> {
+        self.sync()?;
+        self.rename()?;
+        sync_parent(&self.disk, &self.target)
+    }
+
+    /// Puts the folder in its place; what was there is removed afterwards.
+    ///
+    /// # Errors
+    /// Where a folder cannot be renamed, which leaves the target as it was; where the target's name cannot be synced
+    /// or what was there not be removed, which leaves that beside it.
+    pub fn replace(mut self) -> Result<(), FileError> {
+        if !self.target.exists() {
+            return self.commit();
+        }
+        self.sync()?;
+        let replaced = beside(&self.target, "replaced");
+        let away = self.disk.rename(&self.target, &replaced);
+        let renamed = away
+            .map_err(at("rename", &self.target))
+            .and_then(|()| self.rename());
+        if let Err(error) = renamed {
+            if !self.target.exists() {
+                self.disk
+                    .rename(&replaced, &self.target)
+                    .map_err(at("rename", &replaced))?;
+            }
+            return Err(error);
+        }
+        sync_parent(&self.disk, &self.target)?;
+        self.disk
+            .remove_dir_all(&replaced)
+            .map_err(at("remove", &replaced))
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        self.disk
+            .sync_dir(&self.path)
+            .map_err(at("sync", &self.path))
+    }
+
+    fn rename(&mut self) -> Result<(), FileError> {
+        self.disk
+            .rename(&self.path, &self.target)
+            .map_err(at("rename a prepared folder to", &self.target))?;
+        self.made.clear();
+        Ok(())
+    }
+}
+
+impl<D: Disk> Drop for StagedFolder<D> {
+    fn drop(&mut self) {
+        // Once it has its place nothing is here; otherwise an error is on its way.
+        let _ = self.disk.remove_dir_all(&self.path);
+        for folder in self.made.iter().rev() {
+            // Somebody else's files keep the folder.
+            let _ = self.disk.remove_dir(folder);
+        }
+    }
+}
+
+fn beside(target: &Path, what: &str) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(format!(".{}.{what}", process::id()));
+    target.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A folder for `target` with one file in it, which holds `content`.
+    fn staged(target: &Path, content: &str) -> StagedFolder {
+        let folder = StagedFolder::create(&FileSystem, target).expect("a folder");
+        let written = folder.write(content, |out| out.write_all(content.as_bytes()));
+        written.expect("a new file");
+        folder
+    }
+
+    fn count(dir: &Path) -> usize {
+        fs::read_dir(dir).expect("a folder").count()
+    }
+
+    #[test]
+    fn a_dropped_folder_leaves_nothing_not_even_its_parents() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        drop(staged(&dir.path().join("a/b/run"), "one"));
+        assert_eq!(count(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_committed_folder_replaces_what_was_there_whole() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let target = dir.path().join("run");
+        for content in ["one", "two"] {
+            staged(&target, content).replace().expect("its place");
+        }
+        let names: Vec<_> = fs::read_dir(&target)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(names, ["two"]);
+        assert_eq!(count(dir.path()), 1);
+    }
+
+    #[test]
+    fn a_place_that_must_be_free_and_is_not_stays_as_it_is() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let target = dir.path().join("run");
+        staged(&target, "one").commit().expect("a free place");
+        let error = staged(&target, "two").commit().expect_err("a taken place");
+        assert!(error.to_string().ends_with("run"), "{error}");
+        assert!(target.join("one").is_file() && !target.join("two").exists());
+        assert_eq!(count(dir.path()), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_folder_is_replaced() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (elsewhere, link) = (dir.path().join("disk/run"), dir.path().join("link"));
+        fs::create_dir_all(&elsewhere).expect("a folder");
+        fs::write(elsewhere.join("old"), "x").expect("writable");
+        std::os::unix::fs::symlink("disk/run", &link).expect("a link");
+        staged(&link, "new").replace().expect("replaced");
+        assert!(link.is_symlink() && !elsewhere.is_symlink());
+        assert!(elsewhere.join("new").is_file() && !elsewhere.join("old").exists());
+        assert_eq!(count(dir.path()), 2);
+        assert_eq!(count(&dir.path().join("disk")), 1);
+    }
+}

@@ -1,0 +1,107 @@
+//! Where a layer stands in the model, and where in a pass it is applied.
+
+/// A part of the model that has layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stack {
+    /// Before the loop.
+    Prelude,
+    /// Inside it.
+    Core,
+    /// After it.
+    Coda,
+}
+
+impl Stack {
+    /// Returns its name in the module tree: `core`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prelude => "prelude",
+            Self::Core => "core",
+            Self::Coda => "coda",
+        }
+    }
+}
+
+/// A layer of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Layer {
+    /// The part that it belongs to.
+    pub stack: Stack,
+    /// Its place there, from 0.
+    pub index: usize,
+}
+
+impl Layer {
+    /// Returns its path in the module tree: `core.0`.
+    pub fn name(self) -> String {
+        format!("{}.{}", self.stack.name(), self.index)
+    }
+}
+
+/// One application of a layer in a pass; in order of layers, then of iterations or depths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum At {
+    /// In the prelude, once in a pass.
+    Prelude {
+        /// The layer's place in the prelude, from 0.
+        layer: usize,
+    },
+    /// In the core, once in an iteration.
+    Core {
+        /// The layer's place in the core, from 0.
+        layer: usize,
+        /// i, from 1.
+        iteration: usize,
+    },
+    /// In the coda, once for each state that is read out.
+    Coda {
+        /// The layer's place in the coda, from 0.
+        layer: usize,
+        /// How many iterations the state has had.
+        depth: usize,
+    },
+}
+
+impl At {
+    /// Returns the layer that is applied.
+    pub fn layer(self) -> Layer {
+        let (stack, index) = match self {
+            Self::Prelude { layer } => (Stack::Prelude, layer),
+            Self::Core { layer, .. } => (Stack::Core, layer),
+            Self::Coda { layer, .. } => (Stack::Coda, layer),
+        };
+        Layer { stack, index }
+    }
+
+    /// Returns the iteration; none outside the loop.
+    pub fn iteration(self) -> Option<usize> {
+        match self {
+            Self::Core { iteration, .. } => Some(iteration),
+            Self::Prelude { .. } | Self::Coda { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn applications_are_in_order_of_layers_and_then_of_iterations() {
+        let core = |layer, iteration| At::Core { layer, iteration };
+        let in_order = [
+            At::Prelude { layer: 0 },
+            At::Prelude { layer: 1 },
+            core(0, 1),
+            core(0, 2),
+            core(1, 1),
+            At::Coda { layer: 0, depth: 1 },
+            At::Coda { layer: 0, depth: 4 },
+        ];
+        assert!(in_order.is_sorted());
+        assert!(in_order.map(At::layer).is_sorted());
+        assert_eq!(core(1, 3).layer().name(), "core.1");
+        assert_eq!(core(1, 3).iteration(), Some(3));
+        assert_eq!(At::Coda { layer: 0, depth: 3 }.iteration(), None);
+    }
+}

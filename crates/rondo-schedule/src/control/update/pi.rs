@@ -1,0 +1,143 @@
+//! A proportional–integral rule: νPI (Sohrabi et al. 2024, "On PI controllers for updating Lagrange
+//! multipliers in constrained optimization", arXiv 2406.04558, section 4, Algorithm 1).
+//!
+//! ```text
+//! e_t = CE − τ;   ξ_t = ν·ξ_{t−1} + (1 − ν)·e_t;   ξ_0 = 0
+//! u_1 = u_0 − κ_i·e_0;   u_{t+1} = clamp(u_t − κ_i·e_t − κ_p·(ξ_t − ξ_{t−1}))
+//! ```
+//!
+//! κ_i is the integral gain, κ_p the proportional gain, ν the controller's smoothing, and u is ln R or R.
+//! The signs are minus because R falls where the constraint is violated; the authors write the rule
+//! for the multiplier, which rises there.
+//!
+//! The integral term sees the error itself, not its average. Where CE answers u with the slope g and
+//! the lag T, an integral of the average, which lags by `1 / (1 − ν)` more, settles only if
+//! `κ·g < (1 − ν) + 1 / T` (Routh's criterion); the exponential rule cycles where its rates are larger.
+//! An integral of the error has no such limit but that of delays. The proportional term moves R back
+//! while the error is still shrinking, and so takes away the overshoot that is left.
+//!
+//! Algorithm 1 keeps the sum of all errors. Here each observation changes u (the authors' Lemma 2),
+//! and u is clamped after each change. Without a bound the two forms are equal. At a bound a sum goes
+//! on growing and has to be paid back first (windup); u has no such debt, and leaves the bound with
+//! the first error of the other sign.
+//!
+//! ξ_0 = 0 is the default of the authors' code, whose first step is the integral one alone. With it
+//! `u_t = u_0 − κ_i·Σe − κ_p·ξ_t` between the bounds, and the noise of the first error stays out of u.
+
+use rondo_config::Report;
+use rondo_config::report::positive;
+use serde::{Deserialize, Serialize};
+
+use super::Observation;
+use crate::control::controller::finite;
+
+/// `kind = "pi"`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProportionalIntegral {
+    /// κ_i, for each nat of CE − τ and each observation.
+    pub integral: f64,
+    /// κ_p, for each nat of change of the average of CE − τ; 0 leaves the integral alone.
+    pub proportional: f64,
+    /// What the gains change.
+    pub scale: Scale,
+}
+
+/// What the gains of a [`ProportionalIntegral`] rule change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// u = ln R: the gains are relative, and need not know how large R will be.
+    #[default]
+    Log,
+    /// u = R, the factor of the density in the loss: the gains are in units of R for each nat.
+    ///
+    /// It is not λ = 1 / R, the multiplier of the Lagrangian: all large R lie in a small interval of λ
+    /// beside 0, where one noisy error takes R to its upper bound.
+    Linear,
+}
+
+impl Default for ProportionalIntegral {
+    fn default() -> Self {
+        Self {
+            integral: 0.2,
+            proportional: 2.0,
+            scale: Scale::default(),
+        }
+    }
+}
+
+impl ProportionalIntegral {
+    /// Returns ln R after an observation, before it is clamped.
+    pub(super) fn moved(&self, log_strength: f64, seen: &Observation) -> f64 {
+        // Each product is finite, so that their sum is never ∞ − ∞.
+        let rise = finite(seen.average - seen.average_before);
+        let change = finite(self.integral * seen.error) + finite(self.proportional * rise);
+        match self.scale {
+            Scale::Log => log_strength - change,
+            // Any R below the least one is clamped to it, and a logarithm needs a positive one.
+            Scale::Linear => (log_strength.exp() - change).max(f64::MIN_POSITIVE).ln(),
+        }
+    }
+
+    pub(super) fn validate(&self, report: Report<'_>) {
+        positive("integral", self.integral, report);
+        let proportional = self.proportional;
+        if !(proportional.is_finite() && proportional >= 0.0) {
+            report(
+                "proportional",
+                format!("must be a number of at least 0, found {proportional}"),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error, and the averages before and after it.
+    fn seen(error: f64, average_before: f64, average: f64) -> Observation {
+        Observation {
+            error,
+            average,
+            average_before,
+        }
+    }
+
+    #[test]
+    fn a_change_is_the_error_and_the_rise_of_its_average_by_their_gains() {
+        let mut rule = ProportionalIntegral {
+            integral: 0.5,
+            proportional: 4.0,
+            scale: Scale::Log,
+        };
+        // 0.5·0.2 + 4·(0.05 − 0.03) = 0.18.
+        let seen = seen(0.2, 0.03, 0.05);
+        assert!((rule.moved(1.0, &seen) - 0.82).abs() < 1e-15);
+        rule.scale = Scale::Linear;
+        assert!((rule.moved(10.0_f64.ln(), &seen).exp() - 9.82).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_proportional_term_turns_back_before_the_target_is_reached() {
+        let rule = ProportionalIntegral::default();
+        // Still below the target, but the average rises quickly: 0.2·(−0.01) + 2·0.01 > 0, so R falls.
+        assert!(rule.moved(0.0, &seen(-0.01, -0.05, -0.04)) < 0.0);
+        let integral = ProportionalIntegral {
+            proportional: 0.0,
+            ..rule
+        };
+        assert!(integral.moved(0.0, &seen(-0.01, -0.05, -0.04)) > 0.0);
+    }
+
+    #[test]
+    fn a_linear_strength_below_zero_is_the_least_there_is() {
+        let rule = ProportionalIntegral {
+            scale: Scale::Linear,
+            ..ProportionalIntegral::default()
+        };
+        let moved = rule.moved(0.0, &seen(100.0, 0.0, 0.0));
+        assert!(moved.is_finite() && moved < -700.0);
+    }
+}

@@ -1,0 +1,351 @@
+//! The command line, as typed.
+//!
+//! Here stands what several commands share, and training, import, export and prepare.
+
+mod examples;
+mod measuring;
+mod reading;
+mod studies;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use rondo_reference::Element;
+
+pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
+pub(crate) use self::reading::{
+    CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, FigureName,
+    GenerateArgs, TraceArgs,
+};
+pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
+use crate::device::DeviceKind;
+
+/// Trains and examines recurrent-depth transformers.
+#[derive(Debug, Parser)]
+#[command(name = "trainer", version, args_conflicts_with_subcommands = true)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(disable_help_flag = true)]
+#[command(after_help = examples::TRAIN)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) train: TrainArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Print help.
+    // In one form, which fits a screen.
+    #[arg(short = 'h', long = "help", global = true, action = ArgAction::HelpShort)]
+    _help: Option<bool>,
+}
+
+/// Everything but training.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Measure loss and perplexity of a run at several recurrence depths.
+    #[command(after_help = examples::EVAL)]
+    Eval(EvalArgs),
+    /// Write the state and the logits of every iteration.
+    #[command(after_help = examples::TRACE)]
+    Trace(TraceArgs),
+    /// Generate text at a fixed or at an adaptive recurrence depth.
+    #[command(after_help = examples::GENERATE)]
+    Generate(GenerateArgs),
+    /// Compare runs by their metrics, with a verdict on each.
+    #[command(after_help = examples::COMPARE)]
+    Compare(CompareArgs),
+    /// Draw a picture from the metrics of runs.
+    #[command(after_help = examples::figure())]
+    Figure(FigureArgs),
+    /// Show learning rates and curricula without training.
+    #[command(after_help = examples::SCHEDULE)]
+    Schedule(ScheduleArgs),
+    /// Train many runs from one file.
+    #[command(after_help = examples::SWEEP)]
+    Sweep(SweepArgs),
+    /// Fit a law to loss curves, predict others, search the best schedule.
+    #[command(after_help = examples::FIT_LAW)]
+    FitLaw(FitLawArgs),
+    /// List the checkpoints of a run, and verify them.
+    #[command(after_help = examples::CHECKPOINTS)]
+    Checkpoints(CheckpointsArgs),
+    /// Make a run directory of a model in the reference's layout.
+    #[command(after_help = examples::IMPORT)]
+    Import(ImportArgs),
+    /// Write a run's model in the reference's layout.
+    #[command(after_help = examples::EXPORT)]
+    Export(ExportArgs),
+    /// Build tokenizer and token shards from a corpus.
+    #[command(after_help = examples::PREPARE)]
+    Prepare(PrepareArgs),
+    /// Measure the speed of training, evaluation or generation.
+    #[command(after_help = examples::BENCH)]
+    Bench(BenchArgs),
+    /// List the devices that this build can reach.
+    #[command(after_help = examples::DEVICES)]
+    Devices(JsonArg),
+    /// Compare a device with flex on a small training run, or with the reference's values.
+    #[command(after_help = examples::SELFTEST)]
+    Selftest(SelftestArgs),
+    /// Say what each metric and event in a run's metrics.jsonl means.
+    #[command(after_help = examples::METRICS)]
+    Metrics(JsonArg),
+    /// Print a completion script for a shell.
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write a page for each command.
+    #[command(after_help = examples::MAN)]
+    Man {
+        /// Write the pages of all commands into this folder.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// A configuration and what the command line changes in it.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Override one key, e.g. `--set model.recurrence.mean=16`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Override device.kind.
+    #[arg(long, value_enum)]
+    pub(crate) device: Option<DeviceKind>,
+}
+
+impl ConfigArgs {
+    /// Returns every override, `--device` as one of them.
+    pub(crate) fn all_overrides(&self) -> Vec<String> {
+        with_device(&self.overrides, self.device)
+    }
+}
+
+/// Returns overrides with that of `--device` after them.
+fn with_device(overrides: &[String], device: Option<DeviceKind>) -> Vec<String> {
+    let device = device.map(|kind| format!("device.kind={}", kind.name()));
+    overrides.iter().cloned().chain(device).collect()
+}
+
+/// `--json`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JsonArg {
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Training, the command without a name.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// The run directory; runs/NAME by default, after the configuration and the keys set that change what is
+    /// computed: runs/main-peak=1e-3.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// `auto` goes on with an interrupted run, `never` refuses to, a directory goes on with that run,
+    /// or from that checkpoint; later ones are set aside.
+    #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
+    pub(crate) resume: Resume,
+    /// Replace whatever the run directory holds.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Print sizes and costs, try one step at the largest depth, train nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Start even where the estimate of memory exceeds what is free.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print the resolved configuration and stop.
+    #[arg(long)]
+    pub(crate) print_config: bool,
+    /// Print nothing but warnings and errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    /// Save and end, as after a signal, when standard input ends: a sweep stops its runs so.
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// What to do about a run directory that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// Go on where there is something to go on with.
+    Auto,
+    /// Start anew or not at all.
+    Never,
+    /// Go on with this run, or from this checkpoint of one.
+    From(PathBuf),
+}
+
+impl Resume {
+    /// Returns whether one checkpoint is named, rather than a run.
+    pub(crate) fn names_a_checkpoint(&self) -> bool {
+        matches!(self, Self::From(path) if path.join("manifest.json").is_file())
+    }
+}
+
+impl From<&str> for Resume {
+    fn from(text: &str) -> Self {
+        match text {
+            "auto" => Self::Auto,
+            "never" => Self::Never,
+            path => Self::From(PathBuf::from(path)),
+        }
+    }
+}
+
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CheckpointChoice {
+    /// The newest.
+    Latest,
+    /// The one with the lowest validation loss at the mean depth.
+    Best,
+    /// The one after this many steps.
+    Step(u64),
+}
+
+impl std::str::FromStr for CheckpointChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "latest" => Ok(Self::Latest),
+            "best" => Ok(Self::Best),
+            step => step
+                .parse()
+                .map(Self::Step)
+                .map_err(|_| format!("expected `latest`, `best` or a step number, found `{step}`")),
+        }
+    }
+}
+
+/// `trainer import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// A folder with config.json (of model_type huginn_raven) and model.safetensors, or shards with
+    /// model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json and what Python reads beside it
+    /// are taken along.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The run directory to make.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: PathBuf,
+    /// Replace whatever the run directory holds.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// `trainer export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// A run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The checkpoint: `latest`, `best` or a step.
+    #[arg(long, default_value = "latest")]
+    pub(crate) checkpoint: CheckpointChoice,
+    /// The layout.
+    #[arg(long, value_enum, default_value = "reference")]
+    pub(crate) format: ExportFormat,
+    /// The type of the weights.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) dtype: ExportType,
+    /// Replace whatever the folder holds.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// How a model is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// The reference's names and shapes, for its own modelling file.
+    Reference,
+    /// Our names and shapes, for any structure.
+    Rondo,
+}
+
+/// The type of exported weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportType {
+    /// As they are.
+    F32,
+    /// Rounded to 16 bits with the range of f32.
+    Bf16,
+    /// Rounded to 16 bits; a weight beyond 65504 is refused, weights that become 0 are counted.
+    F16,
+}
+
+impl ExportType {
+    /// Returns the type of the numbers.
+    pub(crate) fn element(self) -> Element {
+        match self {
+            Self::F32 => Element::F32,
+            Self::Bf16 => Element::Bf16,
+            Self::F16 => Element::F16,
+        }
+    }
+}
+
+/// `trainer prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct PrepareArgs {
+    /// Files, folders or globs; none for the sources of the pinned dependencies.
+    #[arg(value_name = "CORPUS")]
+    pub(crate) corpus: Vec<String>,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Vocabulary of the byte-level BPE.
+    #[arg(long, default_value_t = 4096, conflicts_with_all = ["bytes", "tokenizer"])]
+    pub(crate) vocab_size: usize,
+    /// Use bytes as tokens.
+    #[arg(long, conflicts_with = "tokenizer")]
+    pub(crate) bytes: bool,
+    /// Use this tokenizer.json, or that of this folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokenizer: Option<String>,
+    /// The token that ends a text; by default eos_token of the tokenizer_config.json beside the
+    /// tokenizer, else the first known name.
+    #[arg(long, value_name = "NAME", requires = "tokenizer")]
+    pub(crate) end_of_text: Option<String>,
+    /// Share of the corpus held out for validation.
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) val_fraction: f64,
+    /// Read at most this many bytes of text.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_bytes: Option<u64>,
+    /// The field of a .jsonl line, or of a record in a .json list, that holds the text.
+    #[arg(long, default_value = "text")]
+    pub(crate) json_field: String,
+    /// Skip lines and records that are no documents, count them, and write the count to corpus.json.
+    #[arg(long)]
+    pub(crate) skip_bad_lines: bool,
+    /// Print nothing but warnings and errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,139 @@
+//! `trainer bench`: the speed of a training step, a forward pass, an evaluation or of generation; of
+//! the operations by themselves; and how a step's time grows.
+
+mod decode;
+mod growth;
+mod nodes;
+mod peak;
+mod rows;
+mod samples;
+mod subject;
+
+use rondo_metrics::Table;
+use rondo_metrics::format::{MISSING, bytes, or_missing, significant};
+use rondo_model::census::Census;
+use serde_json::json;
+
+use self::peak::matmul_peak;
+use self::subject::{Subject, Work};
+use crate::cli::{BenchArgs, BenchWhat};
+use crate::config::RunConfig;
+use crate::device::{self, Listed};
+use crate::error::{Error, Result};
+use crate::terminal;
+
+/// The shape that is measured where no configuration is given.
+const DEFAULT: &str = include_str!("../../../../configs/bench.toml");
+/// Tokens of the vocabulary where the configuration leaves it to the data.
+const VOCABULARY: usize = 4096;
+
+/// Times the configuration.
+///
+/// # Errors
+///
+/// Where the configuration is not valid, or the device is not there or fails.
+pub(crate) fn command(args: &BenchArgs) -> Result<()> {
+    let overrides = args.config.all_overrides();
+    let (name, mut config) = match &args.config.config {
+        Some(path) => (
+            path.display().to_string(),
+            RunConfig::load(path, &overrides)?,
+        ),
+        None => {
+            let name = "configs/bench.toml";
+            (name.to_owned(), RunConfig::read(name, DEFAULT, &overrides)?)
+        }
+    };
+    config.model.vocab_size.get_or_insert(VOCABULARY);
+    let Some(seq) = config.train.seq else {
+        return Err(Error::Usage(
+            "train.seq: a benchmark needs the tokens in a sequence".to_owned(),
+        ));
+    };
+    if args.what != BenchWhat::Growth && !args.grow.is_empty() {
+        return Err(Error::Usage(format!(
+            "--grow chooses what grows with `--what growth`; this is `--what {}`",
+            args.what.name()
+        )));
+    }
+    let (listed, _) = device::choose(config.device)?;
+    let work = match args.what {
+        BenchWhat::Step => Work::Step,
+        BenchWhat::Forward => Work::Forward,
+        BenchWhat::Eval => Work::Eval,
+        BenchWhat::Generate => return decode::command(&name, &config, &listed, args),
+        BenchWhat::Nodes => return nodes::command(&name, &config, seq, &listed, args),
+        BenchWhat::Growth => return growth::command(&name, &config, seq, &listed, args),
+    };
+    time(&name, &config, seq, work, &listed, args)
+}
+
+/// Times one kind of work on whole batches and reports it.
+fn time(
+    name: &str,
+    config: &RunConfig,
+    seq: usize,
+    work: Work,
+    listed: &Listed,
+    args: &BenchArgs,
+) -> Result<()> {
+    let unroll = work.unroll(config);
+    let idle_memory = listed.peak_memory_bytes();
+    let mut subject = Subject::new(config, seq, work, unroll, listed);
+    let samples = subject.time(args.rounds())?;
+    let peak_memory = listed.peak_memory_bytes();
+    drop(subject);
+    let tokens = (config.train.batch * seq) as f64
+        * match work {
+            Work::Step => config.train.accumulation as f64,
+            Work::Forward | Work::Eval => 1.0,
+        };
+    let (median, spread) = (tokens / samples.median(), samples.spread());
+    let flops_per_token = match work {
+        Work::Step => Some(Census::new(&config.model).flops_per_token(unroll, seq)),
+        Work::Forward | Work::Eval => None,
+    };
+    let flops = flops_per_token.map(|flops| flops * median);
+    let matmul_peak = matmul_peak(listed)?;
+    if args.json.json {
+        return terminal::print_json(&json!({
+            "config": name,
+            "device": listed.label(),
+            "what": args.what.name(),
+            "tokens_per_second": median,
+            "spread": spread,
+            "flops_per_second": flops,
+            "matmul_peak_flops_per_second": matmul_peak,
+            "peak_memory_bytes": peak_memory,
+            "idle_memory_bytes": idle_memory,
+        }));
+    }
+    let giga = |x: f64| format!("{} GFLOP/s", significant(x / 1e9, 4));
+    let mut table = Table::new(&["bench", name]).left(0);
+    table.row(["device".to_owned(), listed.label()]);
+    table.row(["what".to_owned(), args.what.name().to_owned()]);
+    table.row([
+        "iterations (n, k)".to_owned(),
+        format!("{}, {}", unroll.no_grad, unroll.with_grad),
+    ]);
+    table.row(["tokens/s (median)".to_owned(), significant(median, 4)]);
+    table.row([
+        "spread (max − min) / median".to_owned(),
+        format!("{:.1} %", 100.0 * spread),
+    ]);
+    table.row(["arithmetic".to_owned(), or_missing(flops, giga)]);
+    table.row(["matrix product peak".to_owned(), giga(matmul_peak)]);
+    let share = flops.map(|flops| 100.0 * flops / matmul_peak);
+    table.row([
+        "share of that peak".to_owned(),
+        or_missing(share, |share| format!("{share:.0} %")),
+    ]);
+    table.row(["peak memory".to_owned(), memory(peak_memory)]);
+    table.row(["of that before the model".to_owned(), memory(idle_memory)]);
+    terminal::print(&table.to_string())
+}
+
+/// Formats memory where it is known.
+fn memory(count: Option<u64>) -> String {
+    count.map_or_else(|| MISSING.to_owned(), bytes)
+}

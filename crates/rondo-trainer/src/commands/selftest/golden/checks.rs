@@ -1,0 +1,223 @@
+//! What is computed on the device and compared with the reference: forward passes, gradients, exits.
+
+use burn::tensor::{Tensor, s};
+use rondo_model::exit::{ExitCriterion, ExitMonitor};
+use rondo_model::init::{ParameterSpec, table};
+use rondo_model::recurrence::Trace;
+use rondo_model::telemetry::{Reading, measure};
+use rondo_reference::counterpart;
+
+use super::agreement::{Check, FIRST_ENTROPY, Tolerances, largest, relative};
+use super::subject::{Golden, Subject};
+use super::values::{GRADIENT, loss_of};
+use crate::error::Result;
+use crate::step::read;
+
+/// Compares states, hidden states, logits, losses and correlations at every depth of the golden file.
+///
+/// # Errors
+///
+/// Where the file lacks one of them, or the device fails.
+pub(super) fn outputs(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for r in subject.golden.values.depths()? {
+        checks.extend(outputs_at(r, subject, tolerances)?);
+    }
+    Ok(checks)
+}
+
+fn outputs_at(r: usize, subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
+    let golden = subject.golden;
+    let [batch, seq] = golden.shape;
+    let mut trace = Trace::default();
+    let forward = subject.model.forward(
+        subject.tokens.clone(),
+        subject.state.clone(),
+        &subject.pass(),
+        r,
+        Some(&mut trace),
+    );
+    let reading = Reading::new(&read(measure(&forward, &trace))?, seq);
+    let readout = forward.readout;
+    let logits = subject.model.logits(readout.hidden.clone());
+    let loss = subject.loss(&readout);
+    let correlation = |c: Option<f64>| [c.map_or(f32::NAN, |c| c as f32)];
+    let states = [batch, seq, golden.config.d_model];
+    let predictions = [batch, seq, golden.config.vocab()];
+    let of_states = tolerances.states;
+    let mut checks = Vec::new();
+    let mut compare = |name: &str, found: &[f32], shape: &[usize], tolerance: f64| -> Result<()> {
+        let name = format!("{name}_r{r}");
+        checks.push(compared(golden, name, found, shape, tolerance)?);
+        Ok(())
+    };
+    compare("state", &flat(readout.state)?, &states, of_states)?;
+    compare("hidden", &flat(readout.hidden)?, &states, of_states)?;
+    compare("logits", &flat(logits)?, &predictions, of_states)?;
+    compare("loss", &read(loss)?, &[1], tolerances.loss)?;
+    let c = correlation(reading.recurrent_state_token_corr);
+    compare("recurrent_state_token_corr", &c, &[1], of_states)?;
+    let c = correlation(reading.last_hidden_token_corr);
+    compare("last_hidden_token_corr", &c, &[1], of_states)?;
+    Ok(checks)
+}
+
+/// Compares the loss and the gradient of every parameter, of a subject with autodiff.
+///
+/// # Errors
+///
+/// Where the file lacks the gradient of a parameter or has another one, or the device fails.
+pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
+    let golden = subject.golden;
+    let Some(unroll) = golden.values.unroll()? else {
+        return Ok(Vec::new());
+    };
+    let pass = subject.model.differentiate(
+        subject.tokens.clone(),
+        subject.state.clone(),
+        &subject.pass(),
+        unroll,
+        None,
+        |readout| subject.loss(readout),
+    );
+    let loss = read(pass.loss)?;
+    let mut checks = vec![compared(
+        golden,
+        loss_of(unroll),
+        &loss,
+        &[1],
+        tolerances.loss,
+    )?];
+    let rows = table(&golden.config);
+    for (row, found) in rows.iter().zip(pass.gradients.into_tensors()) {
+        checks.push(gradient(golden, row, &read(found)?, tolerances.gradients)?);
+    }
+    let checked = |name: &str| checks.iter().any(|check| check.name == name);
+    let strange = golden.values.gradients().find(|name| !checked(name));
+    match strange {
+        None => Ok(checks),
+        Some(name) => {
+            let message = format!("tensor {name} is the gradient of no parameter of the model");
+            Err(golden.values.refuse(&message))
+        }
+    }
+}
+
+/// Compares the gradient of one parameter, whose matrix may be stored the other way there.
+fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64) -> Result<Check> {
+    let there = counterpart(row).ok_or_else(|| {
+        let message = format!("the reference has no parameter {}", row.name);
+        golden.values.refuse(&message)
+    })?;
+    let name = format!("{GRADIENT}{}", there.name);
+    let expected = golden.values.floats(&name, &there.shape)?;
+    let place = |i: usize| match (there.transposed, &row.shape[..]) {
+        (true, &[d_in, d_out]) => (i % d_out) * d_in + i / d_out,
+        _ => i,
+    };
+    let pairs = found.iter().enumerate();
+    Ok(Check {
+        difference: relative(pairs.map(|(i, found)| (*found, expected[place(i)]))),
+        name,
+        gradient: true,
+        tolerance,
+    })
+}
+
+/// Compares values and exit iteration of every criterion of the golden file, at its default threshold.
+///
+/// # Errors
+///
+/// Where the file has values and no exit iteration, or the device fails.
+pub(super) fn exits(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for criterion in ExitCriterion::ALL {
+        let name = format!("exit.{}.values", criterion.name());
+        let Some(expected) = subject.golden.values.series(&name)? else {
+            continue;
+        };
+        let found = exit_values(criterion, expected.len(), subject)?;
+        let mut compare = |name: String, found: &[f32], expected: &[f32], tolerance: f64| {
+            checks.push(Check {
+                name,
+                gradient: false,
+                difference: largest(found, expected),
+                tolerance,
+            });
+        };
+        match criterion {
+            ExitCriterion::EntropyDiff => {
+                let (first, rest) = (format!("{name}[0]"), format!("{name}[1..]"));
+                compare(first, &found[..1], &expected[..1], FIRST_ENTROPY);
+                compare(rest, &found[1..], &expected[1..], tolerances.states);
+            }
+            _ => compare(name, &found, &expected, tolerances.states),
+        }
+        checks.push(exit_step(criterion, &found, subject.golden)?);
+    }
+    Ok(checks)
+}
+
+/// Returns the value of a criterion after each iteration of the first row, from the zero state.
+fn exit_values(
+    criterion: ExitCriterion,
+    iterations: usize,
+    subject: &Subject<'_>,
+) -> Result<Vec<f32>> {
+    let [_, seq] = subject.golden.shape;
+    let tokens = subject.tokens.clone().slice(s![0..1, ..]);
+    let state = subject.zero_state();
+    let depths: Vec<usize> = (1..=iterations).collect();
+    let mut monitor = ExitMonitor::new(criterion, state.clone());
+    let mut values: Vec<Tensor<1>> = Vec::with_capacity(iterations);
+    subject
+        .model
+        .forward_at_depths(tokens, state, &subject.pass(), &depths, |_, readout| {
+            let logits = || subject.model.logits(readout.hidden.clone());
+            let seen = monitor.observe(&readout.latent, logits);
+            // The reference means states over positions, and predicts from the last one.
+            values.push(match criterion.reads_logits() {
+                true => seen.slice(s![.., seq - 1..]).reshape([1]),
+                false => seen.mean(),
+            });
+        });
+    read(Tensor::cat(values, 0))
+}
+
+/// Compares the iteration that exits, which must be the same.
+fn exit_step(criterion: ExitCriterion, values: &[f32], golden: &Golden) -> Result<Check> {
+    let name = format!("exit.{}.step", criterion.name());
+    let expected = golden.values.integer(&name)?;
+    let threshold = criterion.default_threshold();
+    let exits = |x: &f32| criterion.exits(f64::from(*x), threshold);
+    let found = values.iter().position(exits).map_or(-1, |i| i as i64 + 1);
+    Ok(Check {
+        name,
+        gradient: false,
+        difference: found.abs_diff(expected) as f64,
+        tolerance: 0.0,
+    })
+}
+
+/// Compares with the tensor of this name and shape.
+fn compared(
+    golden: &Golden,
+    name: String,
+    found: &[f32],
+    shape: &[usize],
+    tolerance: f64,
+) -> Result<Check> {
+    let expected = golden.values.floats(&name, shape)?;
+    Ok(Check {
+        difference: largest(found, &expected),
+        name,
+        gradient: false,
+        tolerance,
+    })
+}
+
+/// Reads a state from the device.
+fn flat(x: Tensor<3>) -> Result<Vec<f32>> {
+    let count = x.shape().num_elements();
+    read(x.reshape([count]))
+}

@@ -1,0 +1,122 @@
+//! `trainer sweep`: many runs from one file.
+
+mod costs;
+mod report;
+mod same_data;
+mod worker;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use rondo_metrics::Mode;
+use rondo_metrics::work::{Unit, WorkBar};
+use rondo_sweep::{Counts, End, Event, SweepDir, SweepWriter, Workers, execute};
+
+use self::report::Report;
+use crate::cli::SweepArgs;
+use crate::error::{Error, Result};
+use crate::interrupt;
+use crate::run_name;
+use crate::run_plan::PlannedSweep;
+use crate::terminal;
+
+/// Executes a sweep, or lists what it would cost.
+///
+/// # Errors
+///
+/// Where a configuration is wrong, data is not there, the directory holds something else, a run has
+/// failed, or a signal has come.
+pub(crate) fn command(args: &SweepArgs) -> Result<()> {
+    let sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;
+    if args.dry_run {
+        return costs::command(&sweep, args.parallel.get(), args.json.json);
+    }
+    let mode = match args.quiet {
+        true => Mode::Quiet,
+        false => Mode::Auto,
+    };
+    interrupt::listen()?;
+    let out = out_dir(args);
+    let has_begun = out.join("sweep.toml").is_file();
+    if !has_begun {
+        // What is missing is found before there is a directory that another sweep could not have.
+        // All data is prepared before the first run, so that two at a time do not prepare the same corpus.
+        sweep.with_data(mode, &mut |_, _, _| {})?;
+    }
+    let writer = SweepWriter::open(&out, &sweep.file, &sweep.base)?;
+    if args.retry {
+        writer.retry_failed()?;
+    }
+    if has_begun {
+        same_data::check(&sweep, writer.dir(), mode)?;
+    }
+    interrupt::hold();
+    let end = train(&sweep, &writer, args.parallel, mode)?;
+    let report = Report::of(writer.dir())?;
+    report.save(writer.dir().path())?;
+    match args.json.json {
+        true => terminal::print_json(&report.to_json())?,
+        false => terminal::print(&report.text(writer.dir().path()))?,
+    }
+    ended(end, writer.dir())
+}
+
+/// Returns `--out`, or runs/NAME after the file's name.
+fn out_dir(args: &SweepArgs) -> PathBuf {
+    let default = || Path::new("runs").join(run_name::of_config(&args.file));
+    args.out.clone().unwrap_or_else(default)
+}
+
+/// Trains what is left, with a bar over runs.
+fn train(
+    sweep: &PlannedSweep,
+    writer: &SweepWriter,
+    parallel: NonZeroUsize,
+    mode: Mode,
+) -> Result<End> {
+    let workers = Workers {
+        parallel,
+        cores: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+    };
+    let mut configs = sweep.runs.iter().map(|(_, config)| config);
+    let limited = configs.any(|config| config.device.threads.is_none());
+    let mut launcher = worker::Workers::new(limited).map_err(anyhow::Error::from)?;
+    let mut bar = WorkBar::new(mode, "sweep", sweep.runs.len() as u64, Unit::Items("runs"));
+    let mut shown = 0;
+    let mut tell = |event: Event<'_>, counts: Counts| {
+        let ended = (counts.finished + counts.failed) as u64;
+        bar.advance(ended - shown);
+        shown = ended;
+        match event {
+            Event::Started(_) | Event::Finished(_) => {}
+            Event::Waiting(run) => bar.note(&format!(
+                "{}: another process still works on it; waiting for that to end",
+                run.name
+            )),
+            Event::Failed(run, failure) => bar.warn(&format!("{} failed: {failure}", run.name)),
+            Event::Interrupted(run) => bar.note(&format!("{} saved what it has", run.name)),
+        }
+    };
+    let end = execute(writer, &mut launcher, workers, &interrupt::asked, &mut tell);
+    bar.finish();
+    Ok(end?)
+}
+
+/// Tells an execution that has left something to do.
+fn ended(end: End, dir: &SweepDir) -> Result<()> {
+    let path = dir.path().display();
+    match end {
+        End::Interrupted(counts) => Err(Error::Interrupted(format!(
+            "interrupted with {} of {} runs ended; the same command goes on from there",
+            counts.finished + counts.failed,
+            counts.total
+        ))),
+        End::Complete(Counts { failed: 0, .. }) => Ok(()),
+        End::Complete(counts) => Err(Error::Other(anyhow::anyhow!(
+            "{} of {} runs have failed; what they said is in {path}/logs, and --retry starts them again",
+            counts.failed,
+            counts.total
+        ))),
+    }
+}

@@ -1,0 +1,76 @@
+//! `trainer --config FILE`: trains a run, and the dry run and the printed configuration in its place.
+
+use std::path::Path;
+
+use rondo_metrics::format::thousands;
+use rondo_metrics::{Mode, Progress};
+
+use super::dry_run;
+use crate::cli::TrainArgs;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::interrupt;
+use crate::run_dir::RunDir;
+use crate::terminal;
+use crate::train::{self, Outcome};
+
+/// Runs `trainer --config FILE`.
+///
+/// # Errors
+///
+/// Whatever ends a run; see the exit codes.
+pub(crate) fn command(args: &TrainArgs) -> Result<()> {
+    let Some(path) = &args.config.config else {
+        return Err(Error::Usage(
+            "missing --config FILE; see `trainer --help`".to_owned(),
+        ));
+    };
+    let config = RunConfig::load(path, &args.config.all_overrides())?;
+    if args.print_config {
+        return terminal::print(config.to_toml()?.trim_end());
+    }
+    let mode = if args.quiet { Mode::Quiet } else { Mode::Auto };
+    if args.dry_run {
+        return dry_run::command(&config, args.force, args.json.json);
+    }
+    refuse_nothing(&config, path)?;
+    interrupt::listen()?;
+    if args.stop_with_stdin {
+        interrupt::follow_stdin()?;
+    }
+    let run_dir = RunDir::new(&train::run_dir(args, path)?);
+    match train::train(&config, &run_dir, args, mode)? {
+        Outcome::Trained(summary) if args.json.json => terminal::print_json(&summary),
+        Outcome::Trained(_) => Ok(()),
+        Outcome::WasFinished(step) => report_finished(&run_dir, step, args, mode),
+    }
+}
+
+/// Refuses to train on nothing.
+fn refuse_nothing(config: &RunConfig, path: &Path) -> Result<()> {
+    if !config.data.is_nothing() {
+        return Ok(());
+    }
+    let run = path.parent().unwrap_or(path);
+    Err(Error::Usage(format!(
+        "{}: data.kind is `none`: there is nothing to train on; write a configuration with the same \
+         [model] and with data, and start it from these weights with `[init] from = \"{}\"`",
+        path.display(),
+        run.display()
+    )))
+}
+
+fn report_finished(run_dir: &RunDir, step: u64, args: &TrainArgs, mode: Mode) -> Result<()> {
+    let mut screen = Progress::new(mode, step, step);
+    screen.note(&format!(
+        "{} is finished at step {}; nothing was changed. Train on with a larger budget \
+         (--set train.steps=…), or start over with --overwrite.",
+        run_dir.path().display(),
+        thousands(step)
+    ));
+    if args.json.json {
+        terminal::print_json(&run_dir.summary()?)
+    } else {
+        Ok(())
+    }
+}

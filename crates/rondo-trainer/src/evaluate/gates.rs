@@ -1,0 +1,55 @@
+//! Open edges up to the mean depth, summed over batches.
+
+use rondo_model::gates::Density;
+use rondo_model::layer::At;
+use rondo_model::sparsity::Sparsity;
+
+/// Keeps the densities that a pass to the depth `deepest` alone would give, of a pass that read out at the depths
+/// `visited`. Of the coda these are those of the deepest visited depth up to `deepest`, or of the shallowest one where
+/// all are deeper.
+pub(super) fn up_to(
+    mut densities: Vec<Density>,
+    deepest: usize,
+    visited: &[usize],
+) -> Vec<Density> {
+    let visited = visited.iter().copied();
+    let within = visited.clone().filter(|depth| *depth <= deepest);
+    let read_out = within.max().or(visited.min());
+    densities.retain(|density| match density.at {
+        At::Prelude { .. } => true,
+        At::Core { iteration, .. } => iteration <= deepest,
+        At::Coda { depth, .. } => Some(depth) == read_out,
+    });
+    densities
+}
+
+/// Open edges, summed over batches.
+#[derive(Debug, Default)]
+pub(super) struct GateSums {
+    at: Vec<At>,
+    values: Vec<f64>,
+    /// Edges of one head and layer.
+    edges: f64,
+}
+
+impl GateSums {
+    /// Adds the shares of a batch `[batch, seq]`, each times the batch's causal edges: batches may
+    /// differ in rows and in length.
+    pub(super) fn add(&mut self, densities: &[Density], values: &[f32], [batch, seq]: [usize; 2]) {
+        let edges = (batch * seq * (seq + 1) / 2) as f64;
+        self.edges += edges;
+        self.at = densities.iter().map(|density| density.at).collect();
+        self.values.resize(values.len(), 0.0);
+        let sums = self.values.iter_mut().zip(values);
+        sums.for_each(|(sum, value)| *sum += f64::from(*value) * edges);
+    }
+
+    /// Returns the means over all edges.
+    pub(super) fn result(mut self, recurrence: usize) -> Option<Sparsity> {
+        self.values.iter_mut().for_each(|sum| *sum /= self.edges);
+        Sparsity::new(&self.at, &self.values, recurrence)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! Training: how a session opens, and the loop.
+//!
+//! In reading order: `place` (which directory), `bearing` (what depends on a key), `start` (new, to be gone on with, or
+//! finished), `launches` (which steps were trained how), `corpora` (the texts), `setup` (weights, optimizer and
+//! records), `open` (a session from them), `session` (the loop and what a step leaves), `evaluation`, `saver`
+//! (checkpoints), `summary` (the result and its newest readings), `control` (the strength of a penalty), `watch`
+//! (failures that the metrics show), `clock`.
+
+mod bearing;
+mod clock;
+mod control;
+mod corpora;
+mod evaluation;
+mod launches;
+mod open;
+mod place;
+mod saver;
+mod session;
+mod setup;
+mod start;
+mod summary;
+mod watch;
+
+use rondo_metrics::Mode;
+
+use self::open::open;
+use self::start::Start;
+use crate::cli::TrainArgs;
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::run_dir::RunDir;
+
+pub(crate) use self::place::run_dir;
+
+/// What a start came to.
+pub(crate) enum Outcome {
+    /// The run was trained to the end of its budget; its summary.
+    Trained(serde_json::Value),
+    /// The run had reached the end of its budget at this step already; nothing was changed.
+    WasFinished(u64),
+}
+
+/// Trains the run in a directory to the end of its budget: a new one, or one that is resumed.
+///
+/// # Errors
+///
+/// Whatever ends a run; see the exit codes.
+pub(crate) fn train(
+    config: &RunConfig,
+    run_dir: &RunDir,
+    args: &TrainArgs,
+    mode: Mode,
+) -> Result<Outcome> {
+    let mut warnings = Vec::new();
+    let start = Start::find(run_dir, &args.resume, args.overwrite, config, &mut |text| {
+        warnings.push(text);
+    })?;
+    let going = match start {
+        Start::New => None,
+        Start::Continue(going) => Some(going),
+        Start::Finished(step) => return Ok(Outcome::WasFinished(step)),
+    };
+    let summary = open(config, run_dir.clone(), going, args, warnings, mode)?.run()?;
+    Ok(Outcome::Trained(summary))
+}

@@ -1,0 +1,106 @@
+//! The summary of a run: its newest readings, `summary.json`, and what is shown at the end.
+
+use std::f64::consts::LN_2;
+
+use rondo_metrics::format::duration;
+use rondo_metrics::names::name_at;
+use rondo_metrics::{History, Kind, Record};
+use serde_json::json;
+
+use super::session::Session;
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::evaluate::DepthResult;
+use crate::evaluate::tables::depth_table;
+
+/// The newest readings of a run, as its summary has them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Summary {
+    pub(super) loss: Option<f64>,
+    pub(super) depths: Vec<DepthResult>,
+    /// The newest evaluation: after which step, and its loss at the mean depth.
+    pub(super) evaluated: Option<(u64, f64)>,
+    /// The fraction of edges, where there are gates.
+    pub(super) kept_edges: Option<f64>,
+}
+
+impl Summary {
+    /// Finds them in what a run has written, at the depths that it evaluates.
+    pub(super) fn of(history: &History, config: &RunConfig, bytes_per_token: Option<f64>) -> Self {
+        let train = history.series(Kind::Train, "loss");
+        let eval = history.of(Kind::Eval).next_back();
+        let loss = |record: &Record| record.number("val_cross_entropy");
+        let of_depth = |record: &Record, recurrence| of_depth(record, recurrence, bytes_per_token);
+        Self {
+            loss: train.last().map(|reading| reading.value),
+            depths: eval.map_or_else(Vec::new, |record| {
+                let depths = config.eval.recurrence.iter();
+                depths
+                    .filter_map(|depth| of_depth(record, *depth))
+                    .collect()
+            }),
+            evaluated: eval.and_then(|record| Some((record.step, loss(record)?))),
+            kept_edges: eval.and_then(|record| record.number("sparsity")),
+        }
+    }
+}
+
+fn of_depth(
+    record: &Record,
+    recurrence: usize,
+    bytes_per_token: Option<f64>,
+) -> Option<DepthResult> {
+    let loss = record.number(&name_at("val_loss", recurrence))?;
+    let by_position = record
+        .metrics
+        .get(&name_at("val_accuracy_by_position", recurrence));
+    Some(DepthResult {
+        recurrence,
+        loss,
+        perplexity: loss.exp(),
+        bits_per_byte: bytes_per_token.map(|bytes| loss / LN_2 / bytes),
+        accuracy: record.number(&name_at("val_accuracy", recurrence)),
+        accuracy_by_position: by_position
+            .and_then(|value| value.as_series())
+            .map(<[_]>::to_vec),
+    })
+}
+
+impl Session {
+    /// Writes `summary.json` and returns what is in it.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub(super) fn write_summary(&self) -> Result<serde_json::Value> {
+        let summary = json!({
+            "step": self.progress.step,
+            "tokens": self.progress.tokens,
+            "final_loss": self.summary.loss,
+            "clamped_draws": self.progress.clamped,
+            "skipped_updates": self.learner.guard().skipped,
+            "depths": self.summary.depths,
+            "sparsity": self.summary.kept_edges,
+            "target_cross_entropy": self.control.as_ref().and_then(|it| it.reading().target),
+            "device": self.listed.label(),
+            "verdict": self.watch.verdict(),
+            "findings": self.watch.findings(),
+        });
+        self.run_dir.write_summary(&summary)?;
+        Ok(summary)
+    }
+
+    /// Shows the last evaluation, and what the run has come to.
+    pub(super) fn show_result(&mut self) {
+        self.screen
+            .note(&depth_table(&self.summary.depths).to_string());
+        self.screen.note(&format!(
+            "finished in {}: {}",
+            duration(self.clock.started.elapsed().as_secs_f64()),
+            self.run_dir.path().display()
+        ));
+        if let Some(lasting) = self.watch.lasting() {
+            self.screen.warn(&lasting);
+        }
+    }
+}

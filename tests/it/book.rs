@@ -1,0 +1,115 @@
+//! The pages of the book and the README: every link names a file that exists.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::root;
+
+/// Returns the folder of the book's pages.
+fn pages_dir() -> PathBuf {
+    root().join("crates/rondo-trainer/book/src")
+}
+
+/// Returns the book's Markdown files, SUMMARY.md among them.
+fn pages() -> Vec<PathBuf> {
+    let mut pages: Vec<_> = fs::read_dir(pages_dir())
+        .expect("the book's pages")
+        .map(|entry| entry.expect("an entry of the folder").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    pages.sort();
+    pages
+}
+
+/// Returns the lines of a Markdown file outside its code blocks.
+fn prose(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let mut in_code = false;
+    text.lines()
+        .filter(|line| {
+            let fence = line.trim_start().starts_with("```");
+            in_code ^= fence;
+            !in_code && !fence
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Returns the targets of a file's inline links and pictures.
+fn targets(file: &Path) -> Vec<String> {
+    let lines = prose(file);
+    lines
+        .iter()
+        .flat_map(|line| line.split("](").skip(1))
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target.to_owned())
+        .collect()
+}
+
+/// Returns the fragments of a file's headings, as GitHub and mdBook spell them: lower case, `-` for a space, and
+/// no other punctuation.
+fn fragments(file: &Path) -> HashSet<String> {
+    prose(file)
+        .iter()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|heading| heading.trim_start_matches('#').trim().to_lowercase())
+        .map(|heading| heading.replace(' ', "-"))
+        .map(|heading| {
+            let kept = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_');
+            heading.chars().filter(kept).collect()
+        })
+        .collect()
+}
+
+/// Returns what is wrong with a link from `file`, if anything is.
+fn fault(file: &Path, target: &str) -> Option<String> {
+    if target.contains("://") {
+        return None;
+    }
+    let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
+    let named = match path {
+        "" => file.to_owned(),
+        _ => file.parent().expect("a file has a folder").join(path),
+    };
+    if !named.exists() {
+        return Some("no such file".to_owned());
+    }
+    if !fragment.is_empty() && !fragments(&named).contains(fragment) {
+        return Some("no such heading".to_owned());
+    }
+    // mdBook changes the ending `.md` of every link to `.html`.
+    let leaves_the_book = file.starts_with(pages_dir()) && path.starts_with("../");
+    let is_markdown = named.extension().is_some_and(|extension| extension == "md");
+    (leaves_the_book && is_markdown).then(|| "a Markdown file outside the book".to_owned())
+}
+
+#[test]
+fn every_link_of_the_book_and_the_readme_names_what_exists() {
+    let mut files = pages();
+    files.push(root().join("README.md"));
+    let mut faults = Vec::new();
+    for file in &files {
+        let found = targets(file);
+        assert!(!found.is_empty(), "{} has no links", file.display());
+        faults.extend(found.iter().filter_map(|target| {
+            let fault = fault(file, target)?;
+            Some(format!("{}: {target}: {fault}", file.display()))
+        }));
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn the_summary_lists_every_page() {
+    let summary = pages_dir().join("SUMMARY.md");
+    let listed: HashSet<PathBuf> = targets(&summary)
+        .iter()
+        .map(|target| pages_dir().join(target))
+        .collect();
+    let there: HashSet<PathBuf> = pages()
+        .into_iter()
+        .filter(|page| *page != summary)
+        .collect();
+    assert_eq!(listed, there);
+}
