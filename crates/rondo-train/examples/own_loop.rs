@@ -4,9 +4,15 @@
 //! cargo run --release --example own_loop
 //! ```
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program prints, the library does not"
+)]
+
 use std::io::{Write, stdout};
 use std::path::Path;
 
+use rondo_kernels::denormals::flush_to_zero;
 use rondo_metrics::Mode;
 use rondo_train::assemble::Assembly;
 use rondo_train::config::RunConfig;
@@ -15,6 +21,8 @@ use rondo_train::rows::Rows;
 use rondo_train::step::Learner;
 
 fn main() -> anyhow::Result<()> {
+    // Vanishing gradients would slow a CPU down.
+    flush_to_zero();
     let written = RunConfig::load(Path::new("configs/smoke.toml"), &[])?;
     // Device and data; `config` now has the vocabulary of the data.
     let assembly = Assembly::new(&written, None, Mode::Quiet)?;

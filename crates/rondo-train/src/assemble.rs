@@ -89,7 +89,7 @@ pub fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
 /// # Errors
 ///
 /// As [`Source::open_with_tokenizer`].
-pub(crate) fn open_data(data: &DataConfig, tokenizer: Option<&Path>, mode: Mode) -> Result<Source> {
+pub fn open_data(data: &DataConfig, tokenizer: Option<&Path>, mode: Mode) -> Result<Source> {
     let mut bar = PrepareBar::new(mode);
     let source = interrupt::held(|| {
         let mut show = |progress| bar.show(&progress);

@@ -51,7 +51,7 @@ impl DeviceBatch {
     /// # Shapes
     ///
     /// `values`: `[batch · seq]`; returns `[batch, seq]`.
-    pub(crate) fn counted_only(&self, values: Tensor<1>) -> Tensor<2> {
+    pub fn counted_only(&self, values: Tensor<1>) -> Tensor<2> {
         let values = values.reshape(self.shape);
         match &self.weights {
             Some(weights) => values * weights.clone(),

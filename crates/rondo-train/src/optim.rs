@@ -3,7 +3,7 @@
 //! Parameters, gradients and moments are flat vectors in the order of the model's parameter table,
 //! which is the order in which the module tree visits them; the table's rows decide rule and decay.
 //! That the groups cover every parameter exactly once is therefore true by construction: the table
-//! has one row for each parameter and [`Group::of`] is a total function of a row.
+//! has one row for each parameter and `Group::of` is a total function of a row.
 //!
 //! In reading order: `config` (which rule), `adamw`, `raven_adam`, `muon` (the rules), `in_place` (a rule in the
 //! memory of its parameter), `clip` (how much of an update goes through), `sum` (of a long vector).
@@ -16,8 +16,11 @@ mod muon;
 mod raven_adam;
 mod sum;
 
+pub use self::adamw::AdamW;
 pub use self::clip::{Gate, global_norm};
 pub use self::config::OptimizerConfig;
+pub use self::muon::Muon;
+pub use self::raven_adam::RavenAdam;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;

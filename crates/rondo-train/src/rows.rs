@@ -34,7 +34,8 @@ impl<'a> Rows<'a> {
     }
 
     /// Returns the rows of steps of one row each.
-    pub(crate) fn one_in_a_step(self) -> Self {
+    #[must_use]
+    pub fn one_in_a_step(self) -> Self {
         Self {
             batch: 1,
             accumulation: 1,

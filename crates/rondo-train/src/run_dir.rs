@@ -86,7 +86,7 @@ impl RunDir {
     }
 
     /// Returns the folder of the event files.
-    pub(crate) fn tensorboard(&self) -> PathBuf {
+    pub fn tensorboard(&self) -> PathBuf {
         self.path.join("tensorboard")
     }
 
@@ -138,7 +138,7 @@ impl RunDir {
     /// # Errors
     ///
     /// Where the directory cannot be written.
-    pub(crate) fn clear(&self, config: &RunConfig) -> Result<()> {
+    pub fn clear(&self, config: &RunConfig) -> Result<()> {
         for entry in [
             "checkpoints",
             "tensorboard",
@@ -180,7 +180,7 @@ impl RunDir {
     /// # Errors
     ///
     /// Where the file cannot be written.
-    pub(crate) fn write_config(&self, config: &RunConfig) -> Result<()> {
+    pub fn write_config(&self, config: &RunConfig) -> Result<()> {
         Ok(atomic_write(
             &self.path.join(CONFIG_FILE),
             config.to_toml()?.as_bytes(),
@@ -212,7 +212,7 @@ impl RunDir {
     /// # Errors
     ///
     /// Where the file cannot be written.
-    pub(crate) fn keep_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
+    pub fn keep_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
         if self.tokenizer_path().is_some() {
             return Ok(());
         }
@@ -255,7 +255,7 @@ impl RunDir {
     /// # Errors
     ///
     /// Where the file cannot be written.
-    pub(crate) fn write_summary(&self, summary: &serde_json::Value) -> Result<()> {
+    pub fn write_summary(&self, summary: &serde_json::Value) -> Result<()> {
         self.write_json(SUMMARY_FILE, summary)
     }
 
@@ -264,7 +264,7 @@ impl RunDir {
     /// # Errors
     ///
     /// Where they are there and cannot be removed.
-    pub(crate) fn remove_launches(&self) -> Result<()> {
+    pub fn remove_launches(&self) -> Result<()> {
         remove_file(&self.launches())
     }
 
@@ -273,7 +273,7 @@ impl RunDir {
     /// # Errors
     ///
     /// Where there is one and it cannot be removed.
-    pub(crate) fn remove_summary(&self) -> Result<()> {
+    pub fn remove_summary(&self) -> Result<()> {
         remove_file(&self.path.join(SUMMARY_FILE))
     }
 

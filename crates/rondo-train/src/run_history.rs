@@ -95,7 +95,7 @@ impl RunHistory {
     /// # Errors
     ///
     /// Where the folder is not there, metrics are damaged, or there was no evaluation.
-    pub(crate) fn validation_loss(path: &str) -> Result<f64> {
+    pub fn validation_loss(path: &str) -> Result<f64> {
         let metrics = RunDir::new(Path::new(path)).metrics();
         let missing = || {
             Error::Usage(format!(

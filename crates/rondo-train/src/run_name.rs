@@ -45,7 +45,7 @@ pub fn of_config(path: &Path) -> String {
 ///
 /// A key is shown by its last part, numbers in their shortest form, and only letters, digits and `.+-_=` are used. What is
 /// not shown that way is told apart by the first digits of a hash of all settings.
-pub(crate) fn of_settings(settings: &BTreeMap<String, String>) -> Option<String> {
+pub fn of_settings(settings: &BTreeMap<String, String>) -> Option<String> {
     if settings.is_empty() {
         return None;
     }

@@ -15,7 +15,7 @@ pub enum Resume {
 
 impl Resume {
     /// Returns whether one checkpoint is named, rather than a run.
-    pub(crate) fn names_a_checkpoint(&self) -> bool {
+    pub fn names_a_checkpoint(&self) -> bool {
         matches!(self, Self::From(path) if path.join("manifest.json").is_file())
     }
 }
