@@ -10,18 +10,18 @@ use rondo_metrics::format::{bytes, thousands};
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
 use rondo_reference::{Export, SpecialTokens, Vanished, plain};
+use rondo_train::error::{Error, Result};
+use rondo_train::own_tokenizer::OwnTokenizer;
+use rondo_train::progress::RunProgress;
+use rondo_train::run_dir::companions::{TOKENIZER_CONFIG_FILE, copy_companions};
+use rondo_train::run_dir::{RunDir, TOKENIZER_FILE};
+use rondo_train::weights::MODEL_FILE;
 use serde_json::{Value, json};
 
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::commands::progress_writer::ProgressWriter;
 use crate::commands::target::check_target;
-use crate::error::{Error, Result};
-use crate::own_tokenizer::OwnTokenizer;
-use crate::progress::RunProgress;
-use crate::run_dir::companions::{TOKENIZER_CONFIG_FILE, copy_companions};
-use crate::run_dir::{RunDir, TOKENIZER_FILE};
 use crate::terminal;
-use crate::weights::MODEL_FILE;
 
 const CONFIG_FILE: &str = "config.json";
 

@@ -11,18 +11,18 @@ use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
 use rondo_model::config::ModelConfig;
 use rondo_reference::{Import, ReferenceError};
+use rondo_train::config::RunConfig;
+use rondo_train::error::{Error, Result};
+use rondo_train::progress::RunProgress;
+use rondo_train::run_dir::companions::{COMPANIONS, copy_companions};
+use rondo_train::run_dir::{CREATED_BY, RunDir, TOKENIZER_FILE, end_of_text};
+use rondo_train::weights::MODEL_FILE;
 use serde_json::json;
 
 use crate::cli::ImportArgs;
 use crate::commands::progress_writer::ProgressWriter;
 use crate::commands::target::check_target;
-use crate::config::RunConfig;
-use crate::error::{Error, Result};
-use crate::progress::RunProgress;
-use crate::run_dir::companions::{COMPANIONS, copy_companions};
-use crate::run_dir::{CREATED_BY, RunDir, TOKENIZER_FILE, end_of_text};
 use crate::terminal;
-use crate::weights::MODEL_FILE;
 
 /// Imports a model.
 ///

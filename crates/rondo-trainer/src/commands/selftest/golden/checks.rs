@@ -6,12 +6,12 @@ use rondo_model::init::{ParameterSpec, table};
 use rondo_model::recurrence::Trace;
 use rondo_model::telemetry::{Reading, measure};
 use rondo_reference::counterpart;
+use rondo_train::error::Result;
+use rondo_train::step::read;
 
 use super::agreement::{Check, FIRST_ENTROPY, Tolerances, largest, relative};
 use super::subject::{Golden, Subject};
 use super::values::{GRADIENT, loss_of};
-use crate::error::Result;
-use crate::step::read;
 
 /// Compares states, hidden states, logits, losses and correlations at every depth of the golden file.
 ///

@@ -11,9 +11,9 @@ use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_cross_entropy;
 use rondo_model::pass::Pass;
 use rondo_reference::Import;
+use rondo_train::error::{Error, Result};
 
 use super::values::Values;
-use crate::error::{Error, Result};
 use crate::terminal;
 
 /// A golden folder: the model, its inputs, and the file of what the reference computed.
