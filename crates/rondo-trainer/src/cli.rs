@@ -10,7 +10,7 @@ mod studies;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use rondo_reference::Element;
+use rondo_interchange::Element;
 
 pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::reading::{

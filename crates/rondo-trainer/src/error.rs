@@ -5,9 +5,9 @@ use rondo_config::Violations;
 use rondo_data::DataError;
 use rondo_figures::FigureError;
 use rondo_files::{FileError, LockError};
+use rondo_interchange::ReferenceError;
 use rondo_laws::LawError;
 use rondo_metrics::{JsonlError, RecordError, SinkError};
-use rondo_reference::ReferenceError;
 use rondo_sweep::SweepError;
 
 /// The exit code of a run that can be resumed.

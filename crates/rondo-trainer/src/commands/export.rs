@@ -6,10 +6,10 @@ use std::path::Path;
 use anyhow::Context;
 use rondo_data::Tokenizer;
 use rondo_files::{Content, FileSystem, StagedFolder, TensorStream};
+use rondo_interchange::{Export, Family, SpecialTokens, Vanished, plain};
 use rondo_metrics::format::{bytes, thousands};
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
-use rondo_reference::{Export, SpecialTokens, Vanished, plain};
 use serde_json::{Value, json};
 
 use crate::cli::{ExportArgs, ExportFormat};
@@ -50,8 +50,8 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     };
     let size = match args.format {
         ExportFormat::Reference => {
-            let export = Export::new(&model, &path, element).map_err(|error| match error {
-                rondo_reference::ReferenceError::Inexpressible { .. } => Error::Foreign(format!(
+            let export = Export::new(Family::Raven, &model, &path, element).map_err(|error| match error {
+                rondo_interchange::ReferenceError::Inexpressible { .. } => Error::Foreign(format!(
                     "{error}\nits tensors can be had under their own names with --format rondo"
                 )),
                 other => other.into(),

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use rondo_checkpoint::{Retention, Snapshot, save};
 use rondo_data::{DataConfig, DataError, Tokenizer};
 use rondo_files::{Content, FileSystem, LOCK_FILE, RunLock, StagedFolder};
+use rondo_interchange::{Import, ReferenceError};
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
 use rondo_model::config::ModelConfig;
-use rondo_reference::{Import, ReferenceError};
 use serde_json::json;
 
 use crate::cli::ImportArgs;

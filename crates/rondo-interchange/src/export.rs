@@ -1,4 +1,4 @@
-//! A model of ours in the reference's layout, or as it is in another type.
+//! A model of ours in the layout of a family, or as it is in another type.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,46 +6,61 @@ use std::path::{Path, PathBuf};
 
 use rondo_files::{DType, TensorStream};
 use rondo_model::config::ModelConfig;
-use rondo_model::init::table;
+use rondo_model::init::{Role, table};
 use serde_json::Value;
 
 use crate::archive::Archive;
 use crate::copying::{Conversion, copy};
-use crate::description::{describe, differences, inexpressible, there};
 use crate::element::Element;
 use crate::error::ReferenceError;
-use crate::names::{Counterpart, EMBEDDING, ROTARY, counterpart};
-use crate::rotary;
+use crate::family::Family;
+use crate::layout::{Counterpart, Stored};
 use crate::special::SpecialTokens;
 use crate::vanished::Vanished;
 
 /// A model that the layout can express, and the file of its weights under our names.
 #[derive(Debug)]
 pub struct Export {
-    /// The model as the reference has it.
-    there: ModelConfig,
+    family: Family,
+    /// The model as the layout has it.
+    model: ModelConfig,
     warnings: Vec<String>,
-    /// What the token embeddings are divided by, where the two multiply them by different factors.
-    divisor: Option<f64>,
     path: PathBuf,
     archive: Archive,
     element: Element,
-    /// Our name and counterpart by the reference's name.
-    parameters: BTreeMap<String, (String, Counterpart)>,
+    /// Parameters by the layout's name.
+    parameters: BTreeMap<String, Parameter>,
+}
+
+#[derive(Debug)]
+struct Parameter {
+    /// Our name.
+    name: String,
+    counterpart: Counterpart,
+    /// What its numbers are divided by: token embeddings are where the two multiply them by
+    /// different factors.
+    divisor: Option<f64>,
 }
 
 impl Export {
-    /// Checks that the layout can express `model`, whose weights are in the file at `path`, and
-    /// that all of them are there.
+    /// Checks that the layout of `family` can express `model`, whose weights are in the file at
+    /// `path`, and that all of them are there.
     ///
     /// # Errors
     ///
     /// With every reason why it cannot, or where the file cannot be read or is of another model.
-    pub fn new(model: &ModelConfig, path: &Path, element: Element) -> Result<Self, ReferenceError> {
-        let reasons = inexpressible(model);
-        if !reasons.is_empty() {
-            return Err(ReferenceError::Inexpressible { reasons });
-        }
+    pub fn new(
+        family: Family,
+        model: &ModelConfig,
+        path: &Path,
+        element: Element,
+    ) -> Result<Self, ReferenceError> {
+        let layout = family.layout();
+        let expressed = layout
+            .express(model)
+            .map_err(|reasons| ReferenceError::Inexpressible { family, reasons })?;
+        let factor = expressed.model.embedding_scale() / model.embedding_scale();
+        let divisor = ((factor - 1.0).abs() > f64::EPSILON).then_some(factor);
         let archive = Archive::of_file(path)?;
         let mut parameters = BTreeMap::new();
         let mut problems = Vec::new();
@@ -54,19 +69,23 @@ impl Export {
             if entry.is_none_or(|entry| entry.located.shape != row.shape) {
                 let (name, shape) = (&row.name, &row.shape);
                 problems.push(format!("tensor {name} {shape:?} is missing"));
-            } else if let Some(counterpart) = counterpart(&row) {
-                parameters.insert(counterpart.name.clone(), (row.name, counterpart));
+            } else if let Some(counterpart) = layout.counterpart(&row) {
+                let stored = counterpart.stored().name.clone();
+                let parameter = Parameter {
+                    name: row.name,
+                    counterpart,
+                    divisor: divisor.filter(|_| row.role == Role::Embedding),
+                };
+                parameters.insert(stored, parameter);
             }
         }
         if !problems.is_empty() {
             return Err(ReferenceError::malformed(path, problems.join(", ")));
         }
-        let there = there(model);
-        let factor = there.embedding_scale() / model.embedding_scale();
         Ok(Self {
-            divisor: ((factor - 1.0).abs() > f64::EPSILON).then_some(factor),
-            warnings: differences(model),
-            there,
+            family,
+            model: expressed.model,
+            warnings: expressed.warnings,
             path: path.to_owned(),
             archive,
             element,
@@ -74,22 +93,22 @@ impl Export {
         })
     }
 
-    /// Returns what the reference would do otherwise with this model.
+    /// Returns what programs that read the layout would do otherwise with this model.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
     /// Returns `config.json`.
     pub fn config(&self, special: &SpecialTokens) -> Value {
-        describe(&self.there, self.element, special)
+        let layout = self.family.layout();
+        layout.describe(&self.model, self.element, special)
     }
 
-    /// Returns the weights under the reference's names and in its layout; they are read, converted
-    /// and checked one tensor at a time when the stream is written. Those that become 0 are counted
-    /// in `vanished`.
+    /// Returns the weights under the layout's names and in its order; they are read, converted and
+    /// checked one tensor at a time when the stream is written. Those that become 0 are counted in
+    /// `vanished`.
     ///
-    /// The rotary tables are written as the reference saves them, in f32. A tied head is left out,
-    /// as there.
+    /// The layout's tables are written in f32. A tied head is left out.
     ///
     /// # Errors
     ///
@@ -98,22 +117,28 @@ impl Export {
         &'w self,
         vanished: &'w Vanished,
     ) -> Result<TensorStream<'w>, ReferenceError> {
-        let parameters = self.parameters.iter();
-        let parameters = parameters
-            .map(|(name, (_, there))| (name.clone(), self.element.dtype(), there.shape.clone()));
-        let tables = (ROTARY.to_owned(), DType::F32, rotary::shape(&self.there));
-        let tensors = parameters.chain([tables]);
-        let write = |name: &str, out: &mut dyn io::Write| {
-            let Some((ours, there)) = self.parameters.get(name) else {
-                return rotary::write(&self.there, out);
-            };
+        let tables = self.family.layout().tables(&self.model);
+        let parameters = self.parameters.iter().map(|(name, parameter)| {
+            let shape = parameter.counterpart.stored().shape.clone();
+            (name.clone(), self.element.dtype(), shape)
+        });
+        let derived = tables.iter().map(|table| {
+            let Stored { name, shape } = &table.stored;
+            (name.clone(), DType::F32, shape.clone())
+        });
+        let tensors: Vec<_> = parameters.chain(derived).collect();
+        let write = move |name: &str, out: &mut dyn io::Write| {
+            if let Some(table) = tables.iter().find(|table| table.stored.name == name) {
+                return (table.write)(&self.model, out);
+            }
+            let parameter = &self.parameters[name];
             let into = Conversion {
                 element: self.element,
-                transposed: there.transposed,
-                divisor: self.divisor.filter(|_| name == EMBEDDING),
+                transposed: parameter.counterpart.is_transposed(),
+                divisor: parameter.divisor,
                 vanished,
             };
-            copy(&self.archive.entries[ours], into, out)
+            copy(&self.archive.entries[&parameter.name], into, out)
         };
         stream(&self.path, tensors, write)
     }

@@ -9,7 +9,7 @@ use rondo_files::{Located, locate, read_capped};
 use serde::Deserialize;
 
 use crate::error::ReferenceError;
-use crate::names::may_be_derived;
+use crate::layout::Layout;
 
 /// All tensors in one file.
 const WHOLE: &str = "model.safetensors";
@@ -44,12 +44,12 @@ pub(crate) struct Archive {
 
 impl Archive {
     /// Opens `model.safetensors`, or the shards of its index.
-    pub(crate) fn of_folder(dir: &Path) -> Result<Self, ReferenceError> {
+    pub(crate) fn of_folder(dir: &Path, layout: &dyn Layout) -> Result<Self, ReferenceError> {
         let (whole, index) = (dir.join(WHOLE), dir.join(INDEX));
         if whole.is_file() || !index.is_file() {
             return Self::of_file(&whole);
         }
-        Self::of_index(dir, &index)
+        Self::of_index(dir, &index, layout)
     }
 
     /// Opens one file.
@@ -67,7 +67,8 @@ impl Archive {
 
     /// Opens the shards of an index. The index may list a derived tensor that is in no shard, and a
     /// shard may hold one that is not listed: what saves a model often leaves it out of one place.
-    fn of_index(dir: &Path, index: &Path) -> Result<Self, ReferenceError> {
+    fn of_index(dir: &Path, index: &Path, layout: &dyn Layout) -> Result<Self, ReferenceError> {
+        let may_be_derived = |name: &str| layout.derived(name).is_some();
         let weight_map = read_index(index)?;
         let refuse = |message: String| ReferenceError::malformed(index, message);
         let listed = weight_map.iter();
