@@ -11,7 +11,7 @@ use crate::family::Family;
 /// A model cannot be imported or exported; the message names file and tensor or key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReferenceError {
+pub enum InterchangeError {
     /// The file system refused.
     #[error("cannot read {path}")]
     Io {
@@ -82,7 +82,7 @@ pub enum ReferenceError {
     },
 }
 
-impl ReferenceError {
+impl InterchangeError {
     /// Finds the error of this crate that a stream of tensors ended with.
     ///
     /// # Errors

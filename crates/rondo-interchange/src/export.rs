@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::archive::Archive;
 use crate::copying::{Conversion, copy};
 use crate::element::Element;
-use crate::error::ReferenceError;
+use crate::error::InterchangeError;
 use crate::family::Family;
 use crate::layout::{Counterpart, Stored};
 use crate::special::SpecialTokens;
@@ -54,11 +54,11 @@ impl Export {
         model: &ModelConfig,
         path: &Path,
         element: Element,
-    ) -> Result<Self, ReferenceError> {
+    ) -> Result<Self, InterchangeError> {
         let layout = family.layout();
         let expressed = layout
             .express(model)
-            .map_err(|reasons| ReferenceError::Inexpressible { family, reasons })?;
+            .map_err(|reasons| InterchangeError::Inexpressible { family, reasons })?;
         let factor = expressed.model.embedding_scale() / model.embedding_scale();
         let divisor = ((factor - 1.0).abs() > f64::EPSILON).then_some(factor);
         let archive = Archive::of_file(path)?;
@@ -80,7 +80,7 @@ impl Export {
             }
         }
         if !problems.is_empty() {
-            return Err(ReferenceError::malformed(path, problems.join(", ")));
+            return Err(InterchangeError::malformed(path, problems.join(", ")));
         }
         Ok(Self {
             family,
@@ -104,9 +104,9 @@ impl Export {
         layout.describe(&self.model, self.element, special)
     }
 
-    /// Returns the weights under the layout's names and in its order; they are read, converted and
-    /// checked one tensor at a time when the stream is written. Those that become 0 are counted in
-    /// `vanished`.
+    /// Returns the weights with the layout's names, shapes and transpositions; they are read,
+    /// converted and checked one tensor at a time when the stream is written. Those that become 0 are
+    /// counted in `vanished`.
     ///
     /// The layout's tables are written in f32. A tied head is left out.
     ///
@@ -116,7 +116,7 @@ impl Export {
     pub fn weights<'w>(
         &'w self,
         vanished: &'w Vanished,
-    ) -> Result<TensorStream<'w>, ReferenceError> {
+    ) -> Result<TensorStream<'w>, InterchangeError> {
         let tables = self.family.layout().tables(&self.model);
         let parameters = self.parameters.iter().map(|(name, parameter)| {
             let shape = parameter.counterpart.stored().shape.clone();
@@ -154,7 +154,7 @@ pub fn plain<'w>(
     path: &Path,
     element: Element,
     vanished: &'w Vanished,
-) -> Result<TensorStream<'w>, ReferenceError> {
+) -> Result<TensorStream<'w>, InterchangeError> {
     let archive = Archive::of_file(path)?;
     let tensors: Vec<_> = archive
         .entries
@@ -177,8 +177,8 @@ fn stream<'w>(
     path: &Path,
     tensors: impl IntoIterator<Item = (String, DType, Vec<usize>)>,
     write: impl Fn(&str, &mut dyn io::Write) -> io::Result<()> + 'w,
-) -> Result<TensorStream<'w>, ReferenceError> {
+) -> Result<TensorStream<'w>, InterchangeError> {
     // Python's loader refuses a file that does not say this.
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-    TensorStream::new(tensors, &metadata, write).map_err(ReferenceError::file(path))
+    TensorStream::new(tensors, &metadata, write).map_err(InterchangeError::file(path))
 }

@@ -11,7 +11,7 @@ use rondo_model::init::table;
 use crate::archive::{Archive, Entry};
 use crate::copying::{Conversion, Source, copy, same_numbers};
 use crate::element::Element;
-use crate::error::ReferenceError;
+use crate::error::InterchangeError;
 use crate::layout::{Counterpart, Derived, Layout};
 use crate::settings::{self, CONFIG_FILE, Settings};
 use crate::special::{self, SpecialTokens};
@@ -43,7 +43,7 @@ impl Import {
     ///
     /// With all keys and tensors that cannot be represented at once, or where a file cannot be
     /// read.
-    pub fn open(dir: &Path) -> Result<Self, ReferenceError> {
+    pub fn open(dir: &Path) -> Result<Self, InterchangeError> {
         let Settings {
             family,
             model,
@@ -56,7 +56,7 @@ impl Import {
             .into_iter()
             .map(|problem| format!("{CONFIG_FILE}: {problem}"))
             .collect();
-        let refused = |problems| ReferenceError::Refused {
+        let refused = |problems| InterchangeError::Refused {
             dir: dir.to_owned(),
             problems,
         };
@@ -127,7 +127,7 @@ impl Import {
     /// # Errors
     ///
     /// Where there are too many tensors for one file.
-    pub fn weights(&self) -> Result<TensorStream<'_>, ReferenceError> {
+    pub fn weights(&self) -> Result<TensorStream<'_>, InterchangeError> {
         let tensors = self
             .parameters
             .iter()
@@ -137,7 +137,7 @@ impl Import {
             self.write(parameter, out)
         };
         TensorStream::new(tensors, &BTreeMap::new(), write)
-            .map_err(ReferenceError::file(&self.config))
+            .map_err(InterchangeError::file(&self.config))
     }
 
     /// Reads the values of the parameter that is called `name` here, in our layout, as f32; none
@@ -146,14 +146,14 @@ impl Import {
     /// # Errors
     ///
     /// Where the file cannot be read or holds a number that is not finite.
-    pub fn values(&self, name: &str) -> Result<Option<Vec<f32>>, ReferenceError> {
+    pub fn values(&self, name: &str) -> Result<Option<Vec<f32>>, InterchangeError> {
         let Some(parameter) = self.parameters.get(name) else {
             return Ok(None);
         };
         let mut bytes: Vec<u8> = Vec::new();
         self.write(parameter, &mut bytes).map_err(|error| {
             let file = &self.archive.entries[&parameter.counterpart.stored().name].file;
-            ReferenceError::from_stream(error).unwrap_or_else(ReferenceError::io(file))
+            InterchangeError::from_stream(error).unwrap_or_else(InterchangeError::io(file))
         })?;
         let (quads, _) = bytes.as_chunks::<4>();
         let values = quads.iter().map(|quad| f32::from_le_bytes(*quad));
@@ -190,7 +190,7 @@ fn drop_derived(
     model: &ModelConfig,
     layout: &dyn Layout,
     problems: &mut Vec<String>,
-) -> Result<(), ReferenceError> {
+) -> Result<(), InterchangeError> {
     let names = archive.entries.keys();
     let derived: Vec<(String, Derived)> = names
         .filter_map(|name| Some((name.clone(), layout.derived(name)?)))
@@ -219,12 +219,12 @@ fn drop_derived(
 
 /// Returns whether a head holds the numbers of the embedding; `None` where one of them is missing or
 /// holds no weights.
-fn repeats(head: &Entry, embedding: Option<&Entry>) -> Result<Option<bool>, ReferenceError> {
+fn repeats(head: &Entry, embedding: Option<&Entry>) -> Result<Option<bool>, InterchangeError> {
     let (Some(embedding), Some(tied)) = (embedding.and_then(Source::new), Source::new(head)) else {
         return Ok(None);
     };
     same_numbers(&embedding, &tied).map(Some).map_err(|error| {
-        ReferenceError::from_stream(error).unwrap_or_else(ReferenceError::io(&head.file))
+        InterchangeError::from_stream(error).unwrap_or_else(InterchangeError::io(&head.file))
     })
 }
 

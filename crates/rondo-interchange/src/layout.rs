@@ -1,4 +1,4 @@
-//! What a family of checkpoints tells about itself: settings, names, shapes and permutations.
+//! What a family of checkpoints defines: settings, names, shapes and permutations.
 
 use std::io::{self, Write};
 

@@ -10,7 +10,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`layout`](Counterpart) | what a family tells about itself: settings, names, shapes and permutations |
+//! | [`layout`](Counterpart) | what a family defines: settings, names, shapes and permutations |
 //! | [`family`](Family) | the families, and which of them a `config.json` is of |
 //! | `raven` | the layout of the reference implementation |
 //! | `keys` | typed reading of the keys of `config.json` |
@@ -21,16 +21,16 @@
 //! | `copying` | one tensor from file to stream, converted, transposed and checked |
 //! | [`vanished`](Vanished) | weights that become 0 in 16 bits |
 //! | [`import`](Import), [`export`](Export) | the two directions |
-//! | [`error`](ReferenceError) | what can be wrong, by file and tensor or key |
+//! | [`error`](InterchangeError) | what can be wrong, by file and tensor or key |
 //!
 //! To add a family, write a file beside `raven.rs` that implements `Layout`, and a variant of
 //! [`Family`]. A family that stores a parameter in another way (as several tensors, say) needs a
 //! variant of [`Counterpart`]. A layout that cannot be written gives its reason in `Layout::express`.
 //!
 //! Absences: no burn tensor and no device (numbers go from file to file), no training, no run
-//! directory, no tokenizer, no terminal. No tensor but the one being copied is in memory. No module
-//! but `raven` knows the name of a stored tensor or of a key, but for `model_type` and the special
-//! tokens, which all families name alike.
+//! directory, no tokenizer, no terminal. No tensor but the one being copied is in memory. Only
+//! `raven` knows the names of stored tensors and of keys, except `model_type` and the special tokens,
+//! which all families name alike.
 
 mod archive;
 mod copying;
@@ -47,7 +47,7 @@ mod special;
 mod vanished;
 
 pub use element::Element;
-pub use error::ReferenceError;
+pub use error::InterchangeError;
 pub use export::{Export, plain};
 pub use family::Family;
 pub use import::Import;

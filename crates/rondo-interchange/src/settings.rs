@@ -7,7 +7,7 @@ use rondo_files::read_capped;
 use rondo_model::config::ModelConfig;
 use serde_json::{Map, Value};
 
-use crate::error::ReferenceError;
+use crate::error::InterchangeError;
 use crate::family::Family;
 use crate::keys::{Keys, MAX_SIZE};
 use crate::special::{self, SpecialTokens};
@@ -36,12 +36,12 @@ pub(crate) struct Settings {
 /// # Errors
 ///
 /// Where there is none, it is not JSON, or it is that of another type of model.
-pub(crate) fn read(dir: &Path) -> Result<Settings, ReferenceError> {
+pub(crate) fn read(dir: &Path) -> Result<Settings, InterchangeError> {
     let path = dir.join(CONFIG_FILE);
-    let refuse = |message: String| ReferenceError::malformed(&path, message);
+    let refuse = |message: String| InterchangeError::malformed(&path, message);
     let text = File::open(&path)
         .and_then(|file| read_capped(file, MAX_BYTES))
-        .map_err(ReferenceError::io(&path))?
+        .map_err(InterchangeError::io(&path))?
         .ok_or_else(|| {
             refuse(format!(
                 "too large for a configuration: more than {MAX_BYTES} bytes"

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rondo_checkpoint::{Retention, Snapshot, save};
 use rondo_data::{DataConfig, DataError, Tokenizer};
 use rondo_files::{Content, FileSystem, LOCK_FILE, RunLock, StagedFolder};
-use rondo_interchange::{Import, ReferenceError};
+use rondo_interchange::{Import, InterchangeError};
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
@@ -127,7 +127,7 @@ fn facts(dir: &Path, import: &Import, tokenizer: Option<&Path>) -> Result<serde_
             fs::metadata(path)
         });
         let bytes = hashed
-            .map_err(|source| ReferenceError::Io {
+            .map_err(|source| InterchangeError::Io {
                 path: path.to_owned(),
                 source,
             })?
