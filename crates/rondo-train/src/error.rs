@@ -5,9 +5,9 @@ use rondo_config::Violations;
 use rondo_data::DataError;
 use rondo_figures::FigureError;
 use rondo_files::{FileError, LockError};
+use rondo_interchange::InterchangeError;
 use rondo_laws::LawError;
 use rondo_metrics::{JsonlError, RecordError, SinkError};
-use rondo_reference::ReferenceError;
 use rondo_sweep::SweepError;
 
 /// The exit code of a run that can be resumed.
@@ -42,7 +42,7 @@ pub enum Error {
     Foreign(String),
     /// A model cannot be imported or exported.
     #[error(transparent)]
-    Reference(#[from] ReferenceError),
+    Reference(#[from] InterchangeError),
     /// Loss curves cannot be read, or no law can be fitted to them.
     #[error(transparent)]
     Law(#[from] LawError),
@@ -77,7 +77,7 @@ impl Error {
 
     /// Tells a tensor that cannot be copied from a file that cannot be written.
     pub fn of_write(error: FileError) -> Self {
-        match ReferenceError::from_stream(error.source) {
+        match InterchangeError::from_stream(error.source) {
             Ok(error) => error.into(),
             Err(source) => FileError { source, ..error }.into(),
         }

@@ -16,7 +16,7 @@ use std::str::FromStr;
 use rondo_checkpoint::{Checkpoint, Which, open};
 use rondo_data::{EndOfText, Tokenizer};
 use rondo_files::{LOCK_FILE, RunLock, atomic_write, is_leftover};
-use rondo_reference::SpecialTokens;
+use rondo_interchange::SpecialTokens;
 
 use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
 use crate::config::RunConfig;

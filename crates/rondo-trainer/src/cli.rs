@@ -12,7 +12,7 @@ mod studies;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use rondo_reference::Element;
+use rondo_interchange::Element;
 use rondo_train::device::DeviceKind;
 use rondo_train::run_dir::CheckpointChoice;
 use rondo_train::train::Resume;

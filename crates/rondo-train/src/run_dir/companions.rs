@@ -12,7 +12,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use rondo_files::atomic_write;
-use rondo_reference::SpecialTokens;
+use rondo_interchange::SpecialTokens;
 
 use super::RunDir;
 use crate::error::{Error, Result};

@@ -1,11 +1,11 @@
 //! What is computed on the device and compared with the reference: forward passes, gradients, exits.
 
 use burn::tensor::{Tensor, s};
+use rondo_interchange::Family;
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use rondo_model::init::{ParameterSpec, table};
 use rondo_model::recurrence::Trace;
 use rondo_model::telemetry::{Reading, measure};
-use rondo_reference::counterpart;
 use rondo_train::error::Result;
 use rondo_train::step::read;
 
@@ -105,13 +105,13 @@ pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result
 
 /// Compares the gradient of one parameter, whose matrix may be stored the other way there.
 fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64) -> Result<Check> {
-    let there = counterpart(row).ok_or_else(|| {
+    let there = Family::Raven.counterpart(row).ok_or_else(|| {
         let message = format!("the reference has no parameter {}", row.name);
         golden.values.refuse(&message)
     })?;
-    let name = format!("{GRADIENT}{}", there.name);
-    let expected = golden.values.floats(&name, &there.shape)?;
-    let place = |i: usize| match (there.transposed, &row.shape[..]) {
+    let name = format!("{GRADIENT}{}", there.stored().name);
+    let expected = golden.values.floats(&name, &there.stored().shape)?;
+    let place = |i: usize| match (there.is_transposed(), &row.shape[..]) {
         (true, &[d_in, d_out]) => (i % d_out) * d_in + i / d_out,
         _ => i,
     };

@@ -1,9 +1,5 @@
 //! `config.json` to our configuration.
 
-use std::fs::File;
-use std::path::Path;
-
-use rondo_files::read_capped;
 use rondo_model::config::{
     BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig,
     StateInit,
@@ -11,90 +7,18 @@ use rondo_model::config::{
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
 use rondo_schedule::CurriculumConfig;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::error::ReferenceError;
-use crate::keys::Keys;
-use crate::special::{self, SpecialTokens};
+use crate::keys::{Keys, MAX_SIZE};
+use crate::settings::CONFIG_FILE;
 
-/// The value of `model_type`.
-pub(crate) const MODEL_TYPE: &str = "huginn_raven";
-/// The file.
-pub(crate) const CONFIG_FILE: &str = "config.json";
-/// The largest file that is read, in bytes; a configuration takes two thousand.
-const MAX_BYTES: u64 = 1 << 20;
-/// The largest width, vocabulary or context that is believed.
-const MAX_SIZE: usize = 1 << 28;
 /// The most layers that are believed in one stack.
 const MAX_LAYERS: usize = 1 << 12;
 /// How far a written standard deviation or factor may be from the one derived from the width.
 const DERIVED_TOLERANCE: f64 = 1e-4;
 
-/// What `config.json` says.
-pub(crate) struct Settings {
-    /// The model; none where a size is missing.
-    pub(crate) model: Option<ModelConfig>,
-    /// Keys that cannot be represented.
-    pub(crate) problems: Vec<String>,
-    /// What is passed over and worth knowing.
-    pub(crate) warnings: Vec<String>,
-    /// The ids of special tokens.
-    pub(crate) special: SpecialTokens,
-}
-
-/// Reads the `config.json` of a folder.
-///
-/// # Errors
-///
-/// Where there is none, it is not JSON, or it is that of another type of model.
-pub(crate) fn read(dir: &Path) -> Result<Settings, ReferenceError> {
-    let path = dir.join(CONFIG_FILE);
-    let refuse = |message: String| ReferenceError::malformed(&path, message);
-    let text = File::open(&path)
-        .and_then(|file| read_capped(file, MAX_BYTES))
-        .map_err(ReferenceError::io(&path))?
-        .ok_or_else(|| {
-            refuse(format!(
-                "too large for a configuration: more than {MAX_BYTES} bytes"
-            ))
-        })?;
-    let map: Map<String, Value> =
-        serde_json::from_slice(&text).map_err(|error| refuse(format!("not an object: {error}")))?;
-    match map.get("model_type") {
-        Some(Value::String(kind)) if kind == MODEL_TYPE => Ok(settings(&map)),
-        Some(kind) => Err(refuse(format!(
-            "model_type must be {MODEL_TYPE:?}, is {kind}"
-        ))),
-        None => Err(refuse(format!(
-            "model_type is missing; only {MODEL_TYPE:?} can be imported"
-        ))),
-    }
-}
-
-fn settings(map: &Map<String, Value>) -> Settings {
-    let mut keys = Keys::new(map);
-    let mut warnings = Vec::new();
-    let model = model(&mut keys, &mut warnings);
-    let rows = model.as_ref().map_or(MAX_SIZE, ModelConfig::vocab);
-    let special = special::read(&mut keys, rows, &mut warnings);
-    for key in keys.rest() {
-        warnings.push(format!("{CONFIG_FILE}: unknown key {key}, passed over"));
-    }
-    if let Some(model) = &model {
-        model.validate(&mut |key, message| {
-            keys.problems.push(format!("model.{key} {message}"));
-        });
-    }
-    let problems = keys.problems;
-    Settings {
-        model,
-        problems,
-        warnings,
-        special,
-    }
-}
-
-fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<ModelConfig> {
+/// Reads the model; `None` where a size is missing.
+pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<ModelConfig> {
     let d_model = keys.needed("n_embd", Some("hidden_size"), MAX_SIZE);
     let n_heads = keys.needed("n_heads", Some("num_attention_heads"), MAX_SIZE);
     let d_ff = keys.needed("intermediate_size", None, MAX_SIZE);

@@ -1,8 +1,11 @@
 //! What single keys of a small `config.json` come to.
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::*;
+use crate::family::Family;
+use crate::settings::{Settings, interpret};
+use crate::special::SpecialTokens;
 
 fn map() -> Map<String, Value> {
     let value = json!({
@@ -17,12 +20,12 @@ fn map() -> Map<String, Value> {
 fn with(key: &str, value: Value) -> Settings {
     let mut map = map();
     map.insert(key.to_owned(), value);
-    settings(&map)
+    interpret(Family::Raven, &map)
 }
 
 #[test]
 fn sizes_and_switches_are_read_and_the_rest_is_as_published() {
-    let found = settings(&map());
+    let found = interpret(Family::Raven, &map());
     assert_eq!((found.problems.len(), found.warnings.len()), (0, 0));
     let model = found.model.expect("all sizes are there");
     let shape = (
@@ -124,7 +127,7 @@ fn values_that_are_off_and_known_keys_pass_in_silence_and_unknown_keys_are_named
 fn a_missing_size_is_named() {
     let mut map = map();
     map.remove("n_embd");
-    let found = settings(&map);
+    let found = interpret(Family::Raven, &map);
     assert!(found.model.is_none());
     assert_eq!(found.problems, ["n_embd is missing"]);
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a folder in the reference's layout, or with a model that is to become one.
+//! What can be wrong with a folder to import, or with a model to export.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use rondo_files::TensorError;
 
 use crate::element::Element;
+use crate::family::Family;
 
 /// A model cannot be imported or exported; the message names file and tensor or key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ReferenceError {
+pub enum InterchangeError {
     /// The file system refused.
     #[error("cannot read {path}")]
     Io {
@@ -44,8 +45,10 @@ pub enum ReferenceError {
         problems: Vec<String>,
     },
     /// A model that the layout has no place for, with every reason.
-    #[error("the reference's layout cannot express this model:\n  {}", reasons.join("\n  "))]
+    #[error("{family}'s layout cannot express this model:\n  {}", reasons.join("\n  "))]
     Inexpressible {
+        /// Whose layout it is.
+        family: Family,
         /// Each with its key.
         reasons: Vec<String>,
     },
@@ -79,7 +82,7 @@ pub enum ReferenceError {
     },
 }
 
-impl ReferenceError {
+impl InterchangeError {
     /// Finds the error of this crate that a stream of tensors ended with.
     ///
     /// # Errors

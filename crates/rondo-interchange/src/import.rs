@@ -1,4 +1,4 @@
-//! A folder in the reference's layout as a model of ours.
+//! A folder in the layout of a family as a model of ours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,8 +11,8 @@ use rondo_model::init::table;
 use crate::archive::{Archive, Entry};
 use crate::copying::{Conversion, Source, copy, same_numbers};
 use crate::element::Element;
-use crate::error::ReferenceError;
-use crate::names::{Counterpart, EMBEDDING, HEAD, counterpart, is_rotary};
+use crate::error::InterchangeError;
+use crate::layout::{Counterpart, Derived, Layout};
 use crate::settings::{self, CONFIG_FILE, Settings};
 use crate::special::{self, SpecialTokens};
 use crate::vanished::Vanished;
@@ -32,7 +32,7 @@ pub struct Import {
 #[derive(Debug)]
 struct Parameter {
     shape: Vec<usize>,
-    there: Counterpart,
+    counterpart: Counterpart,
 }
 
 impl Import {
@@ -43,8 +43,9 @@ impl Import {
     ///
     /// With all keys and tensors that cannot be represented at once, or where a file cannot be
     /// read.
-    pub fn open(dir: &Path) -> Result<Self, ReferenceError> {
+    pub fn open(dir: &Path) -> Result<Self, InterchangeError> {
         let Settings {
+            family,
             model,
             problems,
             mut warnings,
@@ -55,7 +56,7 @@ impl Import {
             .into_iter()
             .map(|problem| format!("{CONFIG_FILE}: {problem}"))
             .collect();
-        let refused = |problems| ReferenceError::Refused {
+        let refused = |problems| InterchangeError::Refused {
             dir: dir.to_owned(),
             problems,
         };
@@ -66,12 +67,13 @@ impl Import {
             // There is no parameter table without a head.
             return Err(refused(problems));
         }
-        let mut archive = match Archive::of_folder(dir) {
+        let layout = family.layout();
+        let mut archive = match Archive::of_folder(dir, layout) {
             Err(_) if !problems.is_empty() => return Err(refused(problems)),
             archive => archive?,
         };
-        let parameters = parameters(&model);
-        drop_derived(&mut archive, &model, &mut problems)?;
+        let parameters = parameters(&model, layout);
+        drop_derived(&mut archive, &model, layout, &mut problems)?;
         check(&archive, &parameters, &mut problems);
         if !problems.is_empty() {
             return Err(refused(problems));
@@ -125,7 +127,7 @@ impl Import {
     /// # Errors
     ///
     /// Where there are too many tensors for one file.
-    pub fn weights(&self) -> Result<TensorStream<'_>, ReferenceError> {
+    pub fn weights(&self) -> Result<TensorStream<'_>, InterchangeError> {
         let tensors = self
             .parameters
             .iter()
@@ -135,7 +137,7 @@ impl Import {
             self.write(parameter, out)
         };
         TensorStream::new(tensors, &BTreeMap::new(), write)
-            .map_err(ReferenceError::file(&self.config))
+            .map_err(InterchangeError::file(&self.config))
     }
 
     /// Reads the values of the parameter that is called `name` here, in our layout, as f32; none
@@ -144,14 +146,14 @@ impl Import {
     /// # Errors
     ///
     /// Where the file cannot be read or holds a number that is not finite.
-    pub fn values(&self, name: &str) -> Result<Option<Vec<f32>>, ReferenceError> {
+    pub fn values(&self, name: &str) -> Result<Option<Vec<f32>>, InterchangeError> {
         let Some(parameter) = self.parameters.get(name) else {
             return Ok(None);
         };
         let mut bytes: Vec<u8> = Vec::new();
         self.write(parameter, &mut bytes).map_err(|error| {
-            let file = &self.archive.entries[&parameter.there.name].file;
-            ReferenceError::from_stream(error).unwrap_or_else(ReferenceError::io(file))
+            let file = &self.archive.entries[&parameter.counterpart.stored().name].file;
+            InterchangeError::from_stream(error).unwrap_or_else(InterchangeError::io(file))
         })?;
         let (quads, _) = bytes.as_chunks::<4>();
         let values = quads.iter().map(|quad| f32::from_le_bytes(*quad));
@@ -163,45 +165,51 @@ impl Import {
         // Every stored type fits into f32, so nothing vanishes.
         let into = Conversion {
             element: Element::F32,
-            transposed: parameter.there.transposed,
+            transposed: parameter.counterpart.is_transposed(),
             divisor: None,
             vanished: &Vanished::default(),
         };
-        copy(&self.archive.entries[&parameter.there.name], into, out)
+        let entry = &self.archive.entries[&parameter.counterpart.stored().name];
+        copy(entry, into, out)
     }
 }
 
-fn parameters(model: &ModelConfig) -> BTreeMap<String, Parameter> {
+fn parameters(model: &ModelConfig, layout: &dyn Layout) -> BTreeMap<String, Parameter> {
     let rows = table(model).into_iter();
     rows.filter_map(|row| {
-        let there = counterpart(&row)?;
+        let counterpart = layout.counterpart(&row)?;
         let shape = row.shape;
-        Some((row.name, Parameter { shape, there }))
+        Some((row.name, Parameter { shape, counterpart }))
     })
     .collect()
 }
 
-/// Takes out what follows from the rest: rotary tables, and a head that is the embedding again.
+/// Takes out what follows from the rest: tables, and a head that is the embedding again.
 fn drop_derived(
     archive: &mut Archive,
     model: &ModelConfig,
+    layout: &dyn Layout,
     problems: &mut Vec<String>,
-) -> Result<(), ReferenceError> {
-    archive.entries.retain(|name, _| !is_rotary(name));
-    if !model.tied_head {
-        return Ok(());
-    }
-    let Some(head) = archive.entries.remove(HEAD) else {
-        return Ok(());
-    };
-    let embedding = archive.entries.get(EMBEDDING).and_then(Source::new);
-    if let (Some(embedding), Some(tied)) = (embedding, Source::new(&head)) {
-        let same = same_numbers(&embedding, &tied).map_err(|error| {
-            ReferenceError::from_stream(error).unwrap_or_else(ReferenceError::io(&head.file))
-        })?;
-        if !same {
+) -> Result<(), InterchangeError> {
+    let names = archive.entries.keys();
+    let derived: Vec<(String, Derived)> = names
+        .filter_map(|name| Some((name.clone(), layout.derived(name)?)))
+        .collect();
+    for (name, derived) in derived {
+        let (embedding, key) = match derived {
+            Derived::Table => {
+                archive.entries.remove(&name);
+                continue;
+            }
+            Derived::TiedHead { .. } if !model.tied_head => continue,
+            Derived::TiedHead { embedding, key } => (embedding, key),
+        };
+        let Some(head) = archive.entries.remove(&name) else {
+            continue;
+        };
+        if repeats(&head, archive.entries.get(embedding))? == Some(false) {
             problems.push(format!(
-                "{}: tensor {HEAD} differs from {EMBEDDING}, though tie_embeddings is true",
+                "{}: tensor {name} differs from {embedding}, though {key} is true",
                 file_name(&head)
             ));
         }
@@ -209,11 +217,23 @@ fn drop_derived(
     Ok(())
 }
 
+/// Returns whether a head holds the numbers of the embedding; `None` where one of them is missing or
+/// holds no weights.
+fn repeats(head: &Entry, embedding: Option<&Entry>) -> Result<Option<bool>, InterchangeError> {
+    let (Some(embedding), Some(tied)) = (embedding.and_then(Source::new), Source::new(head)) else {
+        return Ok(None);
+    };
+    same_numbers(&embedding, &tied).map(Some).map_err(|error| {
+        InterchangeError::from_stream(error).unwrap_or_else(InterchangeError::io(&head.file))
+    })
+}
+
 /// Compares the tensors that are there with those that the configuration asks for.
 fn check(archive: &Archive, parameters: &BTreeMap<String, Parameter>, problems: &mut Vec<String>) {
     let expected: Vec<_> = parameters
         .values()
-        .map(|parameter| (parameter.there.name.clone(), parameter.there.shape.clone()))
+        .map(|parameter| parameter.counterpart.stored())
+        .map(|stored| (stored.name.clone(), stored.shape.clone()))
         .collect();
     let found: Vec<_> = archive
         .entries

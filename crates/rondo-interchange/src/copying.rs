@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use crate::archive::Entry;
 use crate::element::Element;
-use crate::error::ReferenceError;
+use crate::error::InterchangeError;
 use crate::vanished::Vanished;
 
 /// Numbers that are converted at once where order does not change.
@@ -45,7 +45,7 @@ impl Source<'_> {
     ///
     /// # Errors
     ///
-    /// Where the file or `out` fails; with a [`ReferenceError`] inside where a number is not
+    /// Where the file or `out` fails; with a [`InterchangeError`] inside where a number is not
     /// finite or beyond the range of the type that is written.
     fn copy(&self, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
         match *self.entry.located.shape.as_slice() {
@@ -122,13 +122,13 @@ impl Source<'_> {
         }
         let (path, tensor) = (self.entry.file.clone(), self.entry.located.name.clone());
         Err(io::Error::other(match value.is_finite() {
-            false => ReferenceError::NotFinite {
+            false => InterchangeError::NotFinite {
                 path,
                 tensor,
                 value,
                 position,
             },
-            true => ReferenceError::OutOfRange {
+            true => InterchangeError::OutOfRange {
                 path,
                 tensor,
                 value,
@@ -154,7 +154,7 @@ impl Source<'_> {
 
     /// Tells a failure of the source from one of the target.
     fn unreadable(&self, error: io::Error) -> io::Error {
-        io::Error::other(ReferenceError::io(&self.entry.file)(error))
+        io::Error::other(InterchangeError::io(&self.entry.file)(error))
     }
 }
 
@@ -277,7 +277,7 @@ mod tests {
             let archive = stored(dir.path(), element, &[2, 2], &[0.0, 1.0, value, 2.0]);
             for transposed in [false, true] {
                 let error = copied(&archive, transposed).expect_err("not finite");
-                let error = ReferenceError::from_stream(error).expect("an error of this crate");
+                let error = InterchangeError::from_stream(error).expect("an error of this crate");
                 let message = error.to_string();
                 assert!(
                     message.ends_with(&format!("tensor w has {shown} at element 2")),

@@ -7,7 +7,7 @@ use rondo_files::read_capped;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::error::ReferenceError;
+use crate::error::InterchangeError;
 use crate::keys::Keys;
 
 /// What `generate` of Python reads beside `config.json`.
@@ -134,7 +134,7 @@ pub(crate) fn of_generation(dir: &Path, rows: usize, warnings: &mut Vec<String>)
     }
     let mut warn = |problem: String| warnings.push(format!("{GENERATION_FILE}: {problem}"));
     let read = File::open(&path).and_then(|file| read_capped(file, MAX_BYTES));
-    let text = match read.map_err(ReferenceError::io(&path)) {
+    let text = match read.map_err(InterchangeError::io(&path)) {
         Ok(Some(text)) => text,
         Ok(None) => {
             warn(format!("larger than {MAX_BYTES} bytes, passed over"));

@@ -15,47 +15,43 @@
 
 use rondo_model::init::{ParameterSpec, Role};
 
+use crate::layout::{Counterpart, Derived, Stored};
+
 /// The token embedding.
-pub(crate) const EMBEDDING: &str = "transformer.wte.weight";
+const EMBEDDING: &str = "transformer.wte.weight";
 /// The head, which holds the token embedding again where the two are tied.
-pub(crate) const HEAD: &str = "lm_head.weight";
+const HEAD: &str = "lm_head.weight";
 /// The cosines and sines of the rotary embedding, a function of the configuration.
-pub(crate) const ROTARY: &str = "freqs_cis";
+pub(super) const ROTARY: &str = "freqs_cis";
 
-/// Returns whether a tensor is the rotary tables, at whatever depth of the module tree.
-pub(crate) fn is_rotary(name: &str) -> bool {
-    name.rsplit('.').next() == Some(ROTARY)
-}
-
-/// Returns whether a tensor can follow from the others: rotary tables do, and a head does where it
-/// is tied to the embedding.
-pub(crate) fn may_be_derived(name: &str) -> bool {
-    name == HEAD || is_rotary(name)
-}
-
-/// A parameter as the reference has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counterpart {
-    /// Its name there.
-    pub name: String,
-    /// Its dimensions there.
-    pub shape: Vec<usize>,
-    /// Whether it is a matrix whose rows there are columns here.
-    pub transposed: bool,
+/// Returns what a tensor follows from: the rotary tables, at whatever depth of the module tree, from
+/// the configuration, and a tied head from the embedding.
+pub(super) fn derived(name: &str) -> Option<Derived> {
+    if name.rsplit('.').next() == Some(ROTARY) {
+        return Some(Derived::Table);
+    }
+    (name == HEAD).then_some(Derived::TiedHead {
+        embedding: EMBEDDING,
+        key: "tie_embeddings",
+    })
 }
 
 /// Returns the counterpart of a row of the parameter table; `None` where the layout has none.
-pub fn counterpart(row: &ParameterSpec) -> Option<Counterpart> {
+pub(super) fn counterpart(row: &ParameterSpec) -> Option<Counterpart> {
     let name = name(&row.name)?;
-    let (shape, transposed) = match (row.role, row.shape.as_slice()) {
-        (Role::Matrix, &[d_in, d_out]) => (vec![d_out, d_in], true),
-        (Role::Bias, &[heads, d_head]) => (vec![2, 1, heads / 2, d_head], false),
-        _ => (row.shape.clone(), false),
-    };
-    Some(Counterpart {
-        name,
-        shape,
-        transposed,
+    Some(match (row.role, row.shape.as_slice()) {
+        (Role::Matrix, &[d_in, d_out]) => {
+            let shape = vec![d_out, d_in];
+            Counterpart::Transposed(Stored { name, shape })
+        }
+        (Role::Bias, &[heads, d_head]) => {
+            let shape = vec![2, 1, heads / 2, d_head];
+            Counterpart::Same(Stored { name, shape })
+        }
+        (_, shape) => {
+            let shape = shape.to_vec();
+            Counterpart::Same(Stored { name, shape })
+        }
     })
 }
 
@@ -113,12 +109,12 @@ mod tests {
             for row in table(&config) {
                 let there = counterpart(&row).expect("the published structure");
                 assert_eq!(
-                    there.shape.iter().product::<usize>(),
+                    there.stored().shape.iter().product::<usize>(),
                     row.count(),
                     "{}",
                     row.name
                 );
-                assert!(names.insert(there.name));
+                assert!(names.insert(there.stored().name.clone()));
             }
             assert!(names.contains("transformer.core_block.1.norm_4.weight"));
         }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use rondo_files::{Located, locate, read_capped};
 use serde::Deserialize;
 
-use crate::error::ReferenceError;
-use crate::names::may_be_derived;
+use crate::error::InterchangeError;
+use crate::layout::Layout;
 
 /// All tensors in one file.
 const WHOLE: &str = "model.safetensors";
@@ -44,16 +44,16 @@ pub(crate) struct Archive {
 
 impl Archive {
     /// Opens `model.safetensors`, or the shards of its index.
-    pub(crate) fn of_folder(dir: &Path) -> Result<Self, ReferenceError> {
+    pub(crate) fn of_folder(dir: &Path, layout: &dyn Layout) -> Result<Self, InterchangeError> {
         let (whole, index) = (dir.join(WHOLE), dir.join(INDEX));
         if whole.is_file() || !index.is_file() {
             return Self::of_file(&whole);
         }
-        Self::of_index(dir, &index)
+        Self::of_index(dir, &index, layout)
     }
 
     /// Opens one file.
-    pub(crate) fn of_file(path: &Path) -> Result<Self, ReferenceError> {
+    pub(crate) fn of_file(path: &Path) -> Result<Self, InterchangeError> {
         let mut entries = BTreeMap::new();
         for located in tensors(path)? {
             let file = path.to_owned();
@@ -67,9 +67,10 @@ impl Archive {
 
     /// Opens the shards of an index. The index may list a derived tensor that is in no shard, and a
     /// shard may hold one that is not listed: what saves a model often leaves it out of one place.
-    fn of_index(dir: &Path, index: &Path) -> Result<Self, ReferenceError> {
+    fn of_index(dir: &Path, index: &Path, layout: &dyn Layout) -> Result<Self, InterchangeError> {
+        let may_be_derived = |name: &str| layout.derived(name).is_some();
         let weight_map = read_index(index)?;
-        let refuse = |message: String| ReferenceError::malformed(index, message);
+        let refuse = |message: String| InterchangeError::malformed(index, message);
         let listed = weight_map.iter();
         let shards: BTreeSet<&str> = listed
             .filter(|(name, shard)| !may_be_derived(name) || dir.join(shard).is_file())
@@ -113,21 +114,21 @@ impl Archive {
     }
 }
 
-fn tensors(path: &Path) -> Result<Vec<Located>, ReferenceError> {
-    let mut file = File::open(path).map_err(ReferenceError::io(path))?;
-    let bytes = file.metadata().map_err(ReferenceError::io(path))?.len();
-    locate(&mut file, bytes).map_err(ReferenceError::file(path))
+fn tensors(path: &Path) -> Result<Vec<Located>, InterchangeError> {
+    let mut file = File::open(path).map_err(InterchangeError::io(path))?;
+    let bytes = file.metadata().map_err(InterchangeError::io(path))?.len();
+    locate(&mut file, bytes).map_err(InterchangeError::file(path))
 }
 
-fn read_index(path: &Path) -> Result<BTreeMap<String, String>, ReferenceError> {
+fn read_index(path: &Path) -> Result<BTreeMap<String, String>, InterchangeError> {
     #[derive(Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let refuse = |message: String| ReferenceError::malformed(path, message);
+    let refuse = |message: String| InterchangeError::malformed(path, message);
     let text = File::open(path)
         .and_then(|file| read_capped(file, MAX_INDEX_BYTES))
-        .map_err(ReferenceError::io(path))?
+        .map_err(InterchangeError::io(path))?
         .ok_or_else(|| refuse(format!("larger than {MAX_INDEX_BYTES} bytes")))?;
     let index: Index = serde_json::from_slice(&text)
         .map_err(|error| refuse(format!("not an index of tensors: {error}")))?;

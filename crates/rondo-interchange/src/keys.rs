@@ -1,81 +1,25 @@
-//! The keys of `config.json`: typed reading, and what the keys that are not read mean.
+//! The keys of `config.json`: typed reading, and what becomes of the keys that are not read.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// Keys that change nothing about the function. A key that is neither read nor listed here or in
-/// [`OFF`] is warned about by name.
-const HARMLESS: [&str; 34] = [
-    // What the model is called and where it came from.
-    "_name_or_path",
-    "hf_config",
-    "model_type",
-    "name",
-    "transformers_version",
-    // Which Python loads it, in which type, and what it returns.
-    "auto_map",
-    "dtype",
-    "output_attentions",
-    "output_hidden_states",
-    "return_dict",
-    "torch_dtype",
-    "torchscript",
-    "use_cache",
-    // How the same function is computed.
-    "_attn_implementation_autoset",
-    "attn_impl",
-    "attn_implementation",
-    "chunk_size_feed_forward",
-    "simple_ops",
-    "strategy",
-    "use_fused_head",
-    // What training and generation do with it; the ids of special tokens are read.
-    "activation_checkpoint_impl",
-    "decoder_start_token_id",
-    "initializer_range",
-    "loss_shape",
-    "max_length",
-    "task_specific_params",
-    // Derived from other keys, or a detail of something that must be off.
-    "effective_expected_depth",
-    "padding_multiple",
-    "test_time_noise_type",
-    // Kinds of model and of fine-tuning that the reference does not read.
-    "id2label",
-    "is_decoder",
-    "is_encoder_decoder",
-    "label2id",
-    "problem_type",
-];
+/// The largest size that is believed: a width, a vocabulary, a context.
+pub(crate) const MAX_SIZE: usize = 1 << 28;
 
-/// Keys that would change the function, with what they would add; each must be off: absent, `null`,
-/// `false`, 0, 1 where 1 is neutral, or empty.
-const OFF: [(&str, Option<f64>, &str); 15] = [
-    ("bias", None, "biases of matrices"),
-    ("center_attention", None, "centred attention"),
-    ("clip_qkv", None, "clipped queries, keys and values"),
-    ("debias_attention", None, "attention without its mean"),
-    ("embed_step", None, "an embedding of the iteration"),
-    (
-        "intermediate_noise_injection",
-        None,
-        "noise between iterations",
-    ),
-    ("lm_head_bias", None, "a bias of the head"),
-    ("mup_model_scaling_factor", Some(1.0), "scaled widths"),
-    ("normalize_rec", None, "a norm between iterations"),
-    (
-        "qk_norm",
-        None,
-        "a norm of queries and keys, which the reference's own model leaves out,",
-    ),
-    ("quantization_config", None, "quantised weights"),
-    ("rope_scaling", None, "scaled rotary positions"),
-    ("test_time_noise", None, "noise between iterations"),
-    ("use_abacus", None, "another embedding of digits"),
-    ("use_sliding_window", None, "attention to a window"),
-];
+/// A key that would change the function, the number beside 0 at which it changes nothing, and what
+/// it would add. It must be off: absent, `null`, `false`, 0, that number, or empty.
+pub(crate) type Off = (&'static str, Option<f64>, &'static str);
+
+/// What the keys mean that a layout does not read. A key that is not listed either is warned about
+/// by name.
+#[derive(Clone, Copy)]
+pub(crate) struct Unread {
+    /// Keys that change nothing about the function.
+    pub(crate) harmless: &'static [&'static str],
+    /// Keys that would change the function.
+    pub(crate) off: &'static [Off],
+}
 
 /// The keys of one file, the ones that were read, and what was wrong with them.
 pub(crate) struct Keys<'a> {
@@ -182,13 +126,13 @@ impl<'a> Keys<'a> {
     }
 
     /// Refuses keys that would change the function and returns the names of those that nobody knows.
-    pub(crate) fn rest(&mut self) -> Vec<&'a str> {
+    pub(crate) fn rest(&mut self, unread: Unread) -> Vec<&'a str> {
         let mut unknown = Vec::new();
         for (key, value) in self.map {
-            if HARMLESS.contains(&key.as_str()) || self.read.contains(key.as_str()) {
+            if unread.harmless.contains(&key.as_str()) || self.read.contains(key.as_str()) {
                 continue;
             }
-            match OFF.iter().find(|(name, ..)| name == key) {
+            match unread.off.iter().find(|(name, ..)| name == key) {
                 Some((_, neutral, what)) if !is_off(value, *neutral) => {
                     self.refuse(key, &format!("is {value}; {what} cannot be represented"));
                 }

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use rondo_model::config::ModelConfig;
 
 /// Returns the shape of the tables, `[1, context, 1, d_head / 2, 2]`; they are f32 in every export.
-pub(crate) fn shape(model: &ModelConfig) -> Vec<usize> {
+pub(super) fn shape(model: &ModelConfig) -> Vec<usize> {
     vec![1, model.context, 1, model.d_head() / 2, 2]
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn shape(model: &ModelConfig) -> Vec<usize> {
 /// # Errors
 ///
 /// Where `out` fails.
-pub(crate) fn write(model: &ModelConfig, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(model: &ModelConfig, out: &mut dyn Write) -> io::Result<()> {
     let rates = rates(model);
     let mut row = Vec::with_capacity(rates.len() * 8);
     for position in 0..model.context {
