@@ -9,8 +9,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::fmt::Write as _;
 
 use rondo_kernels::memory::Allocator as Kept;
-
-use crate::error::DEVICE;
+use rondo_train::error::DEVICE;
 
 /// Passes every call on, and ends the program where no memory comes back.
 ///

@@ -2,23 +2,28 @@
 //!
 //! Here stands what several commands share, and training, import, export and prepare.
 
+mod device_name;
 mod examples;
 mod measuring;
+mod prompting;
 mod reading;
 mod studies;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use rondo_reference::Element;
+use rondo_interchange::Element;
+use rondo_train::device::DeviceKind;
+use rondo_train::run_dir::CheckpointChoice;
+use rondo_train::train::Resume;
 
+pub(crate) use self::device_name::DeviceName;
 pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::reading::{
     CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, FigureName,
     GenerateArgs, TraceArgs,
 };
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
-use crate::device::DeviceKind;
 
 /// Trains and examines recurrent-depth transformers.
 #[derive(Debug, Parser)]
@@ -114,7 +119,7 @@ pub(crate) struct ConfigArgs {
     pub(crate) overrides: Vec<String>,
     /// Override device.kind.
     #[arg(long, value_enum)]
-    pub(crate) device: Option<DeviceKind>,
+    pub(crate) device: Option<DeviceName>,
 }
 
 impl ConfigArgs {
@@ -125,8 +130,8 @@ impl ConfigArgs {
 }
 
 /// Returns overrides with that of `--device` after them.
-fn with_device(overrides: &[String], device: Option<DeviceKind>) -> Vec<String> {
-    let device = device.map(|kind| format!("device.kind={}", kind.name()));
+fn with_device(overrides: &[String], device: Option<DeviceName>) -> Vec<String> {
+    let device = device.map(|name| format!("device.kind={}", DeviceKind::from(name).name()));
     overrides.iter().cloned().chain(device).collect()
 }
 
@@ -172,60 +177,6 @@ pub(crate) struct TrainArgs {
     pub(crate) stop_with_stdin: bool,
     #[command(flatten)]
     pub(crate) json: JsonArg,
-}
-
-/// What to do about a run directory that is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Resume {
-    /// Go on where there is something to go on with.
-    Auto,
-    /// Start anew or not at all.
-    Never,
-    /// Go on with this run, or from this checkpoint of one.
-    From(PathBuf),
-}
-
-impl Resume {
-    /// Returns whether one checkpoint is named, rather than a run.
-    pub(crate) fn names_a_checkpoint(&self) -> bool {
-        matches!(self, Self::From(path) if path.join("manifest.json").is_file())
-    }
-}
-
-impl From<&str> for Resume {
-    fn from(text: &str) -> Self {
-        match text {
-            "auto" => Self::Auto,
-            "never" => Self::Never,
-            path => Self::From(PathBuf::from(path)),
-        }
-    }
-}
-
-/// Which checkpoint of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CheckpointChoice {
-    /// The newest.
-    Latest,
-    /// The one with the lowest validation loss at the mean depth.
-    Best,
-    /// The one after this many steps.
-    Step(u64),
-}
-
-impl std::str::FromStr for CheckpointChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "latest" => Ok(Self::Latest),
-            "best" => Ok(Self::Best),
-            step => step
-                .parse()
-                .map(Self::Step)
-                .map_err(|_| format!("expected `latest`, `best` or a step number, found `{step}`")),
-        }
-    }
 }
 
 /// `trainer import`.

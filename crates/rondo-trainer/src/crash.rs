@@ -4,7 +4,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::{Error, Result};
+use rondo_train::error::{Error, Result};
 
 /// The last panic of any thread; a thread that ends by one is joined, and the panic passed on or told there.
 static LAST: Mutex<Option<Panic>> = Mutex::new(None);
@@ -105,7 +105,7 @@ mod tests {
         let device = told("/registry/wgpu-core-29.0.1/src/device.rs:7");
         assert_eq!(device.exit_code(), 6);
         assert!(device.to_string().contains("out of memory"), "{device}");
-        let ours = told("crates/rondo-trainer/src/step.rs:7");
+        let ours = told("crates/rondo-train/src/step.rs:7");
         assert_eq!(ours.exit_code(), 1);
         assert!(ours.to_string().contains("step.rs:7"), "{ours}");
     }

@@ -1,68 +1,21 @@
-//! Trains and examines recurrent-depth transformers: the only crate that meets the world.
+//! The program: a command line over rondo-train.
 //!
-//! A step takes the mean loss L of its micro-batches and makes one update of the weights θ:
+//! In reading order: `cli` (what was typed), `commands` (what each command does with the library), `pictures` (a run or an
+//! evaluation in the terms of rondo-figures), `terminal` (standard output and error), `signals` (requests to stop), `crash`
+//! (a panic as one line), `allocator` (an end where memory runs out), `runtime_dir` (a folder that GPU drivers look for).
 //!
-//! ```text
-//! θ_{t+1} = U(θ_t, c·∇L, η_t),   c = min(1, clip / (‖∇L‖ + 1e-6))
-//! ```
-//!
-//! U is the rule of `optim`, η_t the rate of `plan`, clip is `train.clip`; `guard` may leave the update out.
-//!
-//! In reading order:
-//!
-//! * what is asked for: `cli` (what was typed), `config` (what was written), `run_plan` (the runs of a file before
-//!   they are trained), `capacity` (whether a run fits into memory), `assemble` (what a configuration means), `device` (the only place that knows Burn's
-//!   backends), `rows` (of any data), `batches` (the same on a device)
-//! * a run: `plan` (what a step does), `perturb` (what disturbs it), `train` (the loop), `step` (one step),
-//!   `guard` (which updates are not made), `optim` (the update), `evaluate` (losses by depth), `record` (what
-//!   metrics are made of)
-//! * what is kept: `run_dir` (the files of a run), `run_name` (what it is called where nobody says), `own_tokenizer` (what
-//!   its weights know and data must be encoded by), `progress` and `weights` (the contents of a checkpoint),
-//!   `validation_losses` (which one is the best)
-//! * what is read again: `open_run` (a run with its weights), `run_history` (a run by its metrics), `initial_states`
-//!   (where s_0 comes from), `generate` (token after token), `pictures`
-//! * `commands`: what each command does with them
-//! * around it: `error` (what can go wrong, and its exit code), `crash` (a panic as one line), `interrupt`
-//!   (signals), `allocator` (an end where memory runs out), `terminal` (standard output and error)
-//!
-//! Absences: the mathematics of the model, the formats of checkpoints, metrics and data, the drawing of pictures; each
-//! is a crate of its own. Learning rate, depth, data order and initial states are pure functions of configuration, seed
-//! and step, and clocks are read only to tell how fast something was.
+//! Absences: what training, evaluation and generation are, and the files of a run; rondo-train has them. Only this crate
+//! reads a command line, handles signals, prints results and ends the process.
 
 mod allocator;
-mod assemble;
-mod batches;
-mod capacity;
 mod cli;
 mod commands;
-mod config;
 mod crash;
-mod device;
-mod error;
-mod evaluate;
-mod generate;
-mod guard;
-mod initial_states;
-mod interrupt;
-mod open_run;
-mod optim;
-mod own_tokenizer;
-mod perturb;
 mod pictures;
-mod plan;
-mod progress;
-mod prompting;
-mod record;
-mod rows;
-mod run_dir;
-mod run_history;
-mod run_name;
-mod run_plan;
-mod step;
+#[cfg(all(target_os = "linux", feature = "wgpu"))]
+mod runtime_dir;
+mod signals;
 mod terminal;
-mod train;
-mod validation_losses;
-mod weights;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -70,10 +23,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use rondo_kernels::denormals::flush_to_zero;
 use rondo_kernels::memory::keep_pages;
+use rondo_train::error::Result;
+use rondo_train::interrupt;
 
 use crate::allocator::Allocator;
 use crate::cli::{Cli, Command};
-use crate::error::Result;
 
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
@@ -82,9 +36,10 @@ fn main() -> ExitCode {
     keep_pages();
     flush_to_zero();
     #[cfg(unix)]
-    interrupt::survive_file_limits();
+    signals::survive_file_limits();
     #[cfg(all(target_os = "linux", feature = "wgpu"))]
-    device::start_with_a_runtime_dir();
+    runtime_dir::start_with_a_runtime_dir();
+    interrupt::listen_with(signals::listen);
     let cli = Cli::parse();
     match crash::contained(|| run(&cli)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rondo_data::Tokenizer;
 use rondo_figures::{Criterion, CurvePoint, ExitCurve, ExitSeries, Picture, Trajectories};
-
-use crate::error::Result;
-use crate::evaluate::exits::ExitResult;
-use crate::evaluate::{DepthResult, Evaluated};
+use rondo_train::error::Result;
+use rondo_train::evaluate::exits::ExitResult;
+use rondo_train::evaluate::{DepthResult, Evaluated};
 
 /// Draws how far each token of a row is from where it ends, and the orbits of its last one.
 ///

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::error::Result;
+use rondo_train::error::Result;
 
 /// Prints text and a line end on standard output.
 ///

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigArgs, JsonArg};
-use crate::device::DeviceKind;
+use super::{ConfigArgs, DeviceName, JsonArg};
 
 /// `trainer bench`.
 #[derive(Debug, Args)]
@@ -113,7 +112,7 @@ impl Axis {
 pub(crate) struct SelftestArgs {
     /// The device to check.
     #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) device: DeviceKind,
+    pub(crate) device: DeviceName,
     /// Compare with the reference's values in this folder instead of a training run on flex: config.json,
     /// model.safetensors and io.safetensors, as in tests/golden/raven-tiny.
     #[arg(long, value_name = "DIR", conflicts_with = "steps")]

@@ -6,11 +6,11 @@ use clap::{Args, ValueEnum};
 use rondo_figures::Layout;
 use rondo_model::depth::MAX_RECURRENCE;
 use rondo_model::exit::ExitCriterion;
+use rondo_train::initial_states::InitialState;
+use rondo_train::run_dir::CheckpointChoice;
 
-use super::{CheckpointChoice, JsonArg};
-use crate::device::DeviceKind;
-use crate::initial_states::InitialState;
-use crate::prompting::PromptingArgs;
+use super::prompting::PromptingArgs;
+use super::{DeviceName, JsonArg};
 
 /// `trainer eval`.
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub(crate) struct EvalArgs {
     pub(crate) max_tokens: Option<usize>,
     /// The device.
     #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) device: DeviceKind,
+    pub(crate) device: DeviceName,
     #[command(flatten)]
     pub(crate) json: JsonArg,
 }
@@ -195,7 +195,7 @@ pub(crate) struct TraceArgs {
     pub(crate) checkpoint: CheckpointChoice,
     /// The device.
     #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) device: DeviceKind,
+    pub(crate) device: DeviceName,
     #[command(flatten)]
     pub(crate) json: JsonArg,
 }
@@ -284,7 +284,7 @@ pub(crate) struct GenerateArgs {
     pub(crate) checkpoint: CheckpointChoice,
     /// The device.
     #[arg(long, value_enum, default_value = "auto")]
-    pub(crate) device: DeviceKind,
+    pub(crate) device: DeviceName,
     /// Print the text and nothing else.
     #[arg(long, short)]
     pub(crate) quiet: bool,

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use rondo_laws::LawKind;
 
-use super::{JsonArg, with_device};
-use crate::device::DeviceKind;
+use super::{DeviceName, JsonArg, with_device};
 
 /// `trainer schedule`.
 #[derive(Debug, Args)]
@@ -51,7 +50,7 @@ pub(crate) struct SweepArgs {
     pub(crate) overrides: Vec<String>,
     /// Override device.kind.
     #[arg(long, value_enum)]
-    pub(crate) device: Option<DeviceKind>,
+    pub(crate) device: Option<DeviceName>,
     /// List the runs with their cost, train nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -12,14 +12,14 @@ mod subject;
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, bytes, or_missing, significant};
 use rondo_model::census::Census;
+use rondo_train::config::RunConfig;
+use rondo_train::device::{self, Listed};
+use rondo_train::error::{Error, Result};
 use serde_json::json;
 
 use self::peak::matmul_peak;
 use self::subject::{Subject, Work};
 use crate::cli::{BenchArgs, BenchWhat};
-use crate::config::RunConfig;
-use crate::device::{self, Listed};
-use crate::error::{Error, Result};
 use crate::terminal;
 
 /// The shape that is measured where no configuration is given.

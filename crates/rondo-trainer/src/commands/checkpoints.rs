@@ -3,13 +3,13 @@
 use rondo_checkpoint::{State, Survey, Surveyed, survey};
 use rondo_metrics::Table;
 use rondo_metrics::format::{bytes, or_missing, significant, thousands};
+use rondo_train::error::{Error, Result};
+use rondo_train::run_dir::RunDir;
+use rondo_train::validation_losses::ValidationLosses;
 use serde_json::{Value, json};
 
 use crate::cli::CheckpointsArgs;
-use crate::error::{Error, Result};
-use crate::run_dir::RunDir;
 use crate::terminal;
-use crate::validation_losses::ValidationLosses;
 
 /// Lists the checkpoints of a run; reads and hashes all of them where that is asked for.
 ///

@@ -9,13 +9,13 @@ use rondo_diagnosis::{Finding, Verdict};
 use rondo_figures::Picture;
 use rondo_metrics::format::{or_missing, significant};
 use rondo_metrics::{Kind, Reading, Table};
+use rondo_train::error::Result;
+use rondo_train::run_history::RunHistory;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::{CompareArgs, FigureName};
-use crate::error::Result;
 use crate::pictures::runs::draw;
-use crate::run_history::RunHistory;
 use crate::terminal;
 
 /// What is said about a run.
@@ -55,7 +55,7 @@ const LAST: usize = 10;
 ///
 /// Where a run's metrics are damaged, no run has any, or a file cannot be written.
 pub(crate) fn command(args: &CompareArgs) -> Result<()> {
-    let runs = RunHistory::open_all(&args.runs)?;
+    let runs = RunHistory::open_all(&args.runs, &mut terminal::note)?;
     let rows: Vec<Row> = runs.iter().map(Row::of).collect();
     tell_what_is_missing(&runs);
     let object = json!({"runs": rows});

@@ -1,9 +1,9 @@
 //! `trainer completions SHELL`.
 
 use clap::CommandFactory;
+use rondo_train::error::Result;
 
 use crate::cli::Cli;
-use crate::error::Result;
 use crate::terminal;
 
 /// Prints a completion script.

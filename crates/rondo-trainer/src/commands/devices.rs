@@ -1,11 +1,11 @@
 //! `trainer devices`: what this build can reach.
 
 use rondo_metrics::Table;
+use rondo_train::device::{self, DeviceKind, Listed};
+use rondo_train::error::Result;
 use serde_json::json;
 
 use crate::cli::JsonArg;
-use crate::device::{self, DeviceKind, Listed};
-use crate::error::Result;
 use crate::terminal;
 
 /// Lists every device and the one that `auto` takes.
@@ -38,7 +38,7 @@ pub(crate) fn command(args: JsonArg) -> Result<()> {
     for listed in &devices {
         let kind = listed.kind.name();
         table.row([
-            &kind,
+            kind,
             &listed.index.to_string(),
             type_of(listed),
             &listed.name,

@@ -9,16 +9,16 @@ use rondo_model::census::Census;
 use rondo_model::depth::Draw;
 use rondo_model::init::Part;
 use rondo_schedule::Run;
+use rondo_train::assemble::open_source;
+use rondo_train::capacity::Capacity;
+use rondo_train::config::RunConfig;
+use rondo_train::device::{self, Listed};
+use rondo_train::error::Result;
+use rondo_train::plan::StepPlan;
+use rondo_train::rows::Rows;
+use rondo_train::step::Learner;
 use serde_json::{Map, Value, json};
 
-use crate::assemble::open_source;
-use crate::capacity::Capacity;
-use crate::config::RunConfig;
-use crate::device::{self, Listed};
-use crate::error::Result;
-use crate::plan::StepPlan;
-use crate::rows::Rows;
-use crate::step::Learner;
 use crate::terminal;
 
 const PARTS: [(Part, &str); 7] = [

@@ -11,17 +11,17 @@ use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 use rondo_model::exit::ExitCriterion;
 use rondo_model::sparsity::Sparsity;
+use rondo_train::device::{self, Listed};
+use rondo_train::error::{Error, Result};
+use rondo_train::evaluate::exits::Exit;
+use rondo_train::evaluate::tables::{depth_table, exit_table, sparsity_table};
+use rondo_train::evaluate::{Evaluated, Evaluation};
+use rondo_train::initial_states::InitialStates;
+use rondo_train::open_run::OpenRun;
+use rondo_train::rows::Rows;
 use serde_json::json;
 
 use crate::cli::{EvalArgs, ExitChoice};
-use crate::device::{self, Listed};
-use crate::error::{Error, Result};
-use crate::evaluate::exits::Exit;
-use crate::evaluate::tables::{depth_table, exit_table, sparsity_table};
-use crate::evaluate::{Evaluated, Evaluation};
-use crate::initial_states::InitialStates;
-use crate::open_run::OpenRun;
-use crate::rows::Rows;
 use crate::{pictures, terminal};
 
 /// One evaluated run.
@@ -43,7 +43,7 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
             "--special, --bos: these are about a text, which --data gives".to_owned(),
         ));
     }
-    let (listed, _) = device::choose_kind(args.device)?;
+    let (listed, _) = device::choose_kind(args.device.into())?;
     let mut all = Vec::new();
     for run in &args.runs {
         all.push(evaluate(run, args, &exits, &listed)?);
@@ -203,7 +203,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     }
     if let Some(path) = &args.data {
         let seq = seq("--data")?;
-        let tokenizer = run.reader("--data", args.prompting)?;
+        let tokenizer = run.reader("--data", args.prompting.prompting())?;
         // The first token is predicted by nothing.
         let most = most.map(|most| most.saturating_add(1));
         let text = encode_source(&tokenizer, &corpus(path, args, &config.data), most)?;
@@ -227,7 +227,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
             run_dir.path().display()
         )));
     }
-    let source = run.data()?;
+    let source = run.data(&mut terminal::warn)?;
     let rows = Rows::new(&source, config);
     let batches = rows.val_batches(most.unwrap_or(config.eval.tokens))?;
     Ok(Material {

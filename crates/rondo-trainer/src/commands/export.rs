@@ -6,22 +6,22 @@ use std::path::Path;
 use anyhow::Context;
 use rondo_data::Tokenizer;
 use rondo_files::{Content, FileSystem, StagedFolder, TensorStream};
+use rondo_interchange::{Export, Family, InterchangeError, SpecialTokens, Vanished, plain};
 use rondo_metrics::format::{bytes, thousands};
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
-use rondo_reference::{Export, SpecialTokens, Vanished, plain};
+use rondo_train::error::{Error, Result};
+use rondo_train::own_tokenizer::OwnTokenizer;
+use rondo_train::progress::RunProgress;
+use rondo_train::run_dir::companions::{TOKENIZER_CONFIG_FILE, copy_companions};
+use rondo_train::run_dir::{RunDir, TOKENIZER_FILE};
+use rondo_train::weights::MODEL_FILE;
 use serde_json::{Value, json};
 
 use crate::cli::{ExportArgs, ExportFormat};
 use crate::commands::progress_writer::ProgressWriter;
 use crate::commands::target::check_target;
-use crate::error::{Error, Result};
-use crate::own_tokenizer::OwnTokenizer;
-use crate::progress::RunProgress;
-use crate::run_dir::companions::{TOKENIZER_CONFIG_FILE, copy_companions};
-use crate::run_dir::{RunDir, TOKENIZER_FILE};
 use crate::terminal;
-use crate::weights::MODEL_FILE;
 
 const CONFIG_FILE: &str = "config.json";
 
@@ -50,11 +50,13 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     };
     let size = match args.format {
         ExportFormat::Reference => {
-            let export = Export::new(&model, &path, element).map_err(|error| match error {
-                rondo_reference::ReferenceError::Inexpressible { .. } => Error::Foreign(format!(
-                    "{error}\nits tensors can be had under their own names with --format rondo"
-                )),
-                other => other.into(),
+            let export = Export::new(Family::Raven, &model, &path, element).map_err(|error| {
+                match error {
+                    InterchangeError::Inexpressible { .. } => Error::Foreign(format!(
+                        "{error}\nits tensors can be had under their own names with --format rondo"
+                    )),
+                    other => other.into(),
+                }
             })?;
             warnings.extend_from_slice(export.warnings());
             let end_of_text = tokenizer.as_ref().and_then(|carried| carried.end_of_text);

@@ -1,10 +1,11 @@
 //! `trainer figure`: the pictures of the papers, from the metrics of runs.
 
+use rondo_train::error::{Error, Result};
+use rondo_train::run_history::RunHistory;
+
 use crate::cli::{FigureArgs, FigureLayout, FigureName};
-use crate::error::{Error, Result};
 use crate::pictures::runs::{draw, sparsity};
 use crate::pictures::sweeps::{runs_in, save_schedules};
-use crate::run_history::RunHistory;
 use crate::terminal;
 
 /// Draws a picture.
@@ -14,7 +15,7 @@ use crate::terminal;
 /// Where an option does not belong to the picture, the runs lack what it shows, or a file cannot be written.
 pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     check_options(args)?;
-    let runs = RunHistory::open_all(&runs_in(&args.runs)?)?;
+    let runs = RunHistory::open_all(&runs_in(&args.runs)?, &mut terminal::note)?;
     let files = match args.name {
         FigureName::LrSchedules => save_schedules(&runs, args.law.as_deref(), &args.out)?,
         FigureName::Sparsity => {

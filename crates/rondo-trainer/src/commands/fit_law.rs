@@ -9,12 +9,12 @@ use std::path::Path;
 use rondo_figures::{PredictedCurve, PredictedPoint};
 use rondo_files::atomic_write;
 use rondo_laws::{Curve, Fit, Law, fit};
+use rondo_train::error::Result;
 
 use self::curves::{Given, given};
 use self::optimise::Optimised;
 use self::report::Report;
 use crate::cli::FitLawArgs;
-use crate::error::Result;
 use crate::terminal;
 
 /// Fits a law and tells how well it predicts.

@@ -6,16 +6,16 @@ use rondo_data::Tokenizer;
 use rondo_metrics::Table;
 use rondo_metrics::format::significant;
 use rondo_model::sampling::Sampling;
+use rondo_train::device;
+use rondo_train::error::{Error, Result};
+use rondo_train::evaluate::exits::Exit;
+use rondo_train::generate::text_stream::TextStream;
+use rondo_train::generate::{DepthRule, Generated, Memory, Request, generate};
+use rondo_train::initial_states::InitialStates;
+use rondo_train::open_run::OpenRun;
 use serde_json::json;
 
 use crate::cli::GenerateArgs;
-use crate::device;
-use crate::error::{Error, Result};
-use crate::evaluate::exits::Exit;
-use crate::generate::text_stream::TextStream;
-use crate::generate::{DepthRule, Generated, Memory, Request, generate};
-use crate::initial_states::InitialStates;
-use crate::open_run::OpenRun;
 use crate::terminal;
 
 /// Generates and prints.
@@ -25,10 +25,10 @@ use crate::terminal;
 /// Where run, prompt, states or device are not there or not whole, or a value is out of range.
 pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     let sampling = sampling(args)?;
-    let (listed, _) = device::choose_kind(args.device)?;
+    let (listed, _) = device::choose_kind(args.device.into())?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
     let tokenizer = match args.source.tokens {
-        Some(_) => run.tokenizer_beside_ids(),
+        Some(_) => run.tokenizer_beside_ids(&mut terminal::note),
         None => Some(run.tokenizer("--prompt")?),
     };
     let prompt = prompt(&run, args)?;
@@ -109,7 +109,7 @@ fn prompt(run: &OpenRun<'_>, args: &GenerateArgs) -> Result<Vec<u32>> {
     let mut rows = run.rows(
         source.tokens.as_deref(),
         source.prompt.as_deref(),
-        args.prompting,
+        args.prompting.prompting(),
     )?;
     let count = rows.len();
     if args.row >= count {

@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 use rondo_checkpoint::{Retention, Snapshot, save};
 use rondo_data::{DataConfig, DataError, Tokenizer};
 use rondo_files::{Content, FileSystem, LOCK_FILE, RunLock, StagedFolder};
+use rondo_interchange::{Import, InterchangeError};
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
 use rondo_model::config::ModelConfig;
-use rondo_reference::{Import, ReferenceError};
+use rondo_train::config::RunConfig;
+use rondo_train::error::{Error, Result};
+use rondo_train::progress::RunProgress;
+use rondo_train::run_dir::companions::{COMPANIONS, copy_companions};
+use rondo_train::run_dir::{CREATED_BY, RunDir, TOKENIZER_FILE, end_of_text};
+use rondo_train::weights::MODEL_FILE;
 use serde_json::json;
 
 use crate::cli::ImportArgs;
 use crate::commands::progress_writer::ProgressWriter;
 use crate::commands::target::check_target;
-use crate::config::RunConfig;
-use crate::error::{Error, Result};
-use crate::progress::RunProgress;
-use crate::run_dir::companions::{COMPANIONS, copy_companions};
-use crate::run_dir::{CREATED_BY, RunDir, TOKENIZER_FILE, end_of_text};
 use crate::terminal;
-use crate::weights::MODEL_FILE;
 
 /// Imports a model.
 ///
@@ -127,7 +127,7 @@ fn facts(dir: &Path, import: &Import, tokenizer: Option<&Path>) -> Result<serde_
             fs::metadata(path)
         });
         let bytes = hashed
-            .map_err(|source| ReferenceError::Io {
+            .map_err(|source| InterchangeError::Io {
                 path: path.to_owned(),
                 source,
             })?

@@ -5,9 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use clap::CommandFactory;
 use clap_mangen::{Man, generate_to};
+use rondo_train::error::Result;
 
 use crate::cli::Cli;
-use crate::error::Result;
 use crate::terminal;
 
 /// Prints the manual page of the program, or writes a page for it and for each command into a folder.

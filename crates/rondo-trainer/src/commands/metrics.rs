@@ -2,9 +2,9 @@
 
 use rondo_metrics::names::{METRICS, pattern};
 use rondo_metrics::{Event, Metric};
+use rondo_train::error::Result;
 use serde_json::{Value, json};
 
-use crate::error::Result;
 use crate::terminal;
 
 /// Columns of a line.

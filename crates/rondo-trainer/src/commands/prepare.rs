@@ -5,11 +5,11 @@ use std::path::Path;
 use rondo_data::{CorpusSource, DataConfig, Tokenizer, TokenizerConfig, prepare};
 use rondo_metrics::format::{bytes, thousands};
 use rondo_metrics::{Mode, Progress, Table};
+use rondo_train::assemble::PrepareBar;
+use rondo_train::error::{Error, Result};
+use rondo_train::interrupt;
 
-use crate::assemble::PrepareBar;
 use crate::cli::PrepareArgs;
-use crate::error::{Error, Result};
-use crate::interrupt;
 use crate::terminal;
 
 /// Prepares a corpus.

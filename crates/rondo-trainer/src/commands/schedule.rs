@@ -4,13 +4,13 @@ use rondo_figures::{PlannedStep, schedule};
 use rondo_metrics::Table;
 use rondo_metrics::format::{learning_rate, significant, thousands};
 use rondo_schedule::{RateSum, Run};
+use rondo_train::config::RunConfig;
+use rondo_train::error::{Error, Result};
+use rondo_train::plan::rates;
+use rondo_train::run_plan::{PlannedRun, extent, runs_of};
 use serde_json::{Value, json};
 
 use crate::cli::ScheduleArgs;
-use crate::config::RunConfig;
-use crate::error::{Error, Result};
-use crate::plan::rates;
-use crate::run_plan::{PlannedRun, extent, runs_of};
 use crate::terminal;
 
 /// Rows of a run, the first one besides.

@@ -4,9 +4,10 @@
 mod golden;
 mod training;
 
+use rondo_train::device;
+use rondo_train::error::{Error, Result};
+
 use crate::cli::SelftestArgs;
-use crate::device;
-use crate::error::{Error, Result};
 
 /// Checks the device.
 ///
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 ///
 /// Where the device is not there, fails or computes other values, or the golden folder is not whole.
 pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
-    let (listed, why) = device::choose_kind(args.device)?;
+    let (listed, why) = device::choose_kind(args.device.into())?;
     let (passed, other) = match &args.golden {
         None => (training::agrees(args, &listed, &why)?, "losses than flex"),
         Some(dir) => (

@@ -12,14 +12,14 @@ use std::thread::available_parallelism;
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 use rondo_sweep::{Counts, End, Event, SweepDir, SweepWriter, Workers, execute};
+use rondo_train::error::{Error, Result};
+use rondo_train::interrupt;
+use rondo_train::run_name;
+use rondo_train::run_plan::PlannedSweep;
 
 use self::report::Report;
 use crate::cli::SweepArgs;
-use crate::error::{Error, Result};
-use crate::interrupt;
-use crate::run_name;
-use crate::run_plan::PlannedSweep;
-use crate::terminal;
+use crate::{signals, terminal};
 
 /// Executes a sweep, or lists what it would cost.
 ///
@@ -36,7 +36,7 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
         true => Mode::Quiet,
         false => Mode::Auto,
     };
-    interrupt::listen()?;
+    signals::listen()?;
     let out = out_dir(args);
     let has_begun = out.join("sweep.toml").is_file();
     if !has_begun {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
-use crate::run_dir::RunDir;
+use rondo_train::error::{Error, Result};
+use rondo_train::run_dir::RunDir;
 
 /// Refuses a target that holds something, unless it is to be replaced and does not hold `source`.
 ///

@@ -7,14 +7,14 @@ use rondo_data::DataError;
 use rondo_files::{DType, NamedTensor, TensorFile, atomic_save};
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::pass::Pass;
+use rondo_train::device;
+use rondo_train::error::{Error, Result};
+use rondo_train::initial_states::InitialStates;
+use rondo_train::open_run::OpenRun;
+use rondo_train::weights::named;
 use serde_json::json;
 
 use crate::cli::TraceArgs;
-use crate::device;
-use crate::error::{Error, Result};
-use crate::initial_states::InitialStates;
-use crate::open_run::OpenRun;
-use crate::weights::named;
 use crate::{pictures, terminal};
 
 /// Runs the model and writes what it went through.
@@ -23,13 +23,13 @@ use crate::{pictures, terminal};
 ///
 /// Where run, tokens or states are not there or not whole, or the file cannot be written.
 pub(crate) fn command(args: &TraceArgs) -> Result<()> {
-    let (listed, _) = device::choose_kind(args.device)?;
+    let (listed, _) = device::choose_kind(args.device.into())?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
     let source = &args.source;
     let rows = run.rows(
         source.tokens.as_deref(),
         source.prompt.as_deref(),
-        args.prompting,
+        args.prompting.prompting(),
     )?;
     let [batch, seq] = rectangle(&rows)?;
     let model = &run.config.model;
@@ -67,7 +67,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let drawn = match &args.figures {
         None => Vec::new(),
         Some(dir) => {
-            let tokenizer = run.tokenizer_beside_ids();
+            let tokenizer = run.tokenizer_beside_ids(&mut terminal::note);
             let (states, row) = (&traced.states, &rows[0]);
             pictures::of_trace(states, row, model.d_model, tokenizer.as_ref(), dir)?
         }
@@ -126,7 +126,7 @@ impl Traced {
         if self.figures {
             let [_, seq, width] = state.dims();
             let row = state.clone().slice(s![0..1, .., ..]).reshape([seq * width]);
-            self.states.push(crate::step::read(row)?);
+            self.states.push(rondo_train::step::read(row)?);
         }
         Ok(())
     }

@@ -4,15 +4,14 @@ use std::path::Path;
 
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
+use rondo_train::config::RunConfig;
+use rondo_train::error::{Error, Result};
+use rondo_train::run_dir::RunDir;
+use rondo_train::train::{self, Build, Outcome, TrainOptions};
 
 use super::dry_run;
 use crate::cli::TrainArgs;
-use crate::config::RunConfig;
-use crate::error::{Error, Result};
-use crate::interrupt;
-use crate::run_dir::RunDir;
-use crate::terminal;
-use crate::train::{self, Outcome};
+use crate::{signals, terminal};
 
 /// Runs `trainer --config FILE`.
 ///
@@ -34,15 +33,31 @@ pub(crate) fn command(args: &TrainArgs) -> Result<()> {
         return dry_run::command(&config, args.force, args.json.json);
     }
     refuse_nothing(&config, path)?;
-    interrupt::listen()?;
+    signals::listen()?;
     if args.stop_with_stdin {
-        interrupt::follow_stdin()?;
+        signals::follow_stdin()?;
     }
-    let run_dir = RunDir::new(&train::run_dir(args, path)?);
-    match train::train(&config, &run_dir, args, mode)? {
+    let overrides = &args.config.overrides;
+    let path = train::run_dir(path, overrides, args.out.as_deref(), &args.resume)?;
+    let run_dir = RunDir::new(&path);
+    let options = TrainOptions {
+        resume: args.resume.clone(),
+        overwrite: args.overwrite,
+        force: args.force,
+        build: build(),
+    };
+    match train::train(&config, &run_dir, &options, mode)? {
         Outcome::Trained(summary) if args.json.json => terminal::print_json(&summary),
         Outcome::Trained(_) => Ok(()),
         Outcome::WasFinished(step) => report_finished(&run_dir, step, args, mode),
+    }
+}
+
+/// Returns what the build script found.
+fn build() -> Build {
+    Build {
+        commit: env!("RONDO_COMMIT"),
+        changed: env!("RONDO_CHANGED").parse().ok(),
     }
 }
 

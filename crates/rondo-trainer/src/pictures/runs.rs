@@ -7,12 +7,12 @@ use rondo_figures::{
     RunLog, SampledDepths, SparsityRun,
 };
 use rondo_metrics::{Event, Kind, Reading, Record};
+use rondo_train::config::RunConfig;
+use rondo_train::error::Result;
+use rondo_train::run_history::RunHistory;
 
 use crate::cli::FigureName;
-use crate::config::RunConfig;
-use crate::error::Result;
 use crate::pictures::sweeps::schedules;
-use crate::run_history::RunHistory;
 
 /// Steps that are drawn where there is one run.
 const PROFILES: usize = 5;

@@ -6,12 +6,12 @@ use rondo_figures::{Correlation, LawLine, Picture, ScheduledRun, lr_schedules};
 use rondo_files::{atomic_write, read_text};
 use rondo_laws::{Law, LawKind, Point, rank_correlation};
 use rondo_metrics::Kind;
+use rondo_train::error::{Error, Result};
+use rondo_train::run_history::{RunHistory, finished_runs};
+use rondo_train::run_plan::warmup_steps;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, Result};
-use crate::run_history::{RunHistory, finished_runs};
-use crate::run_plan::warmup_steps;
 use crate::terminal;
 
 /// Replaces the directories of sweeps by those of their finished runs.

@@ -10,17 +10,17 @@ use rondo_model::looped::decode::Decoder;
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::Precision;
 use rondo_model::pass::Pass;
+use rondo_train::config::RunConfig;
+use rondo_train::device::Listed;
+use rondo_train::error::{Error, Result};
+use rondo_train::initial_states::InitialStates;
+use rondo_train::step::{fresh_model, read};
 use serde_json::json;
 
 use super::memory;
 use super::peak::matmul_peak;
 use super::samples::Samples;
 use crate::cli::{BenchArgs, Rounds};
-use crate::config::RunConfig;
-use crate::device::Listed;
-use crate::error::{Error, Result};
-use crate::initial_states::InitialStates;
-use crate::step::{fresh_model, read};
 use crate::terminal;
 
 /// Seconds for a token at one length.

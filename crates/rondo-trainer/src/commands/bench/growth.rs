@@ -7,15 +7,15 @@
 use rondo_metrics::format::significant;
 use rondo_model::census::Census;
 use rondo_model::depth::Unroll;
+use rondo_train::config::RunConfig;
+use rondo_train::device::Listed;
+use rondo_train::error::Result;
 use serde_json::{Value, json};
 
 use super::rows::{self, BenchRow};
 use super::samples::Samples;
 use super::subject::{Subject, Work};
 use crate::cli::{Axis, BenchArgs};
-use crate::config::RunConfig;
-use crate::device::Listed;
-use crate::error::Result;
 
 /// Everything that grows where nothing was chosen.
 const AXES: [Axis; 4] = [Axis::N, Axis::K, Axis::Seq, Axis::Width];

@@ -17,18 +17,18 @@ use rondo_model::looped::LoopedTransformer;
 use rondo_model::norm::RmsNorm;
 use rondo_model::ops::{self, Norm, composed};
 use rondo_model::pass::Pass;
+use rondo_train::batches::DeviceBatch;
+use rondo_train::config::RunConfig;
+use rondo_train::device::Listed;
+use rondo_train::error::Result;
+use rondo_train::optim::{Gate, Optimizer};
+use rondo_train::step::fresh_optimizer;
 use serde_json::{Value, json};
 
 use super::rows::{self, BenchRow};
 use super::samples::Samples;
-use crate::batches::DeviceBatch;
 use crate::cli::{BenchArgs, Rounds};
 use crate::commands::dry_run::counting_batch;
-use crate::config::RunConfig;
-use crate::device::Listed;
-use crate::error::Result;
-use crate::optim::{Gate, Optimizer};
-use crate::step::fresh_optimizer;
 
 /// Where in a pass the layer is applied.
 const AT: At = At::Core {

@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
-
-use crate::device::Listed;
-use crate::error::Result;
+use rondo_train::device::Listed;
+use rondo_train::error::Result;
 
 /// Side of the square product.
 const PEAK_SIDE: usize = 1024;

@@ -1,13 +1,13 @@
 //! What benchmarks of several rows print.
 
 use rondo_metrics::Table;
+use rondo_train::device::Listed;
+use rondo_train::error::Result;
 use serde_json::{Value, json};
 
 use super::memory;
 use super::peak::matmul_peak;
 use crate::cli::BenchArgs;
-use crate::device::Listed;
-use crate::error::Result;
 use crate::terminal;
 
 /// One row of a benchmark.

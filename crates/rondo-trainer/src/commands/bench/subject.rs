@@ -6,18 +6,18 @@ use burn::module::Module;
 use rondo_model::depth::{Draw, Unroll};
 use rondo_model::pass::Pass;
 use rondo_schedule::Run;
+use rondo_train::batches::DeviceBatch;
+use rondo_train::config::RunConfig;
+use rondo_train::device::Listed;
+use rondo_train::error::{Error, Result};
+use rondo_train::evaluate::Evaluation;
+use rondo_train::initial_states::InitialStates;
+use rondo_train::plan::StepPlan;
+use rondo_train::step::Learner;
 
 use super::samples::Samples;
-use crate::batches::DeviceBatch;
 use crate::cli::Rounds;
 use crate::commands::dry_run::counting_batch;
-use crate::config::RunConfig;
-use crate::device::Listed;
-use crate::error::{Error, Result};
-use crate::evaluate::Evaluation;
-use crate::initial_states::InitialStates;
-use crate::plan::StepPlan;
-use crate::step::Learner;
 
 /// What is done in one round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

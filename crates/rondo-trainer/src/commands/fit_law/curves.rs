@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use rondo_laws::{Curve, Point, table};
 use rondo_metrics::{History, Kind};
+use rondo_train::error::{Error, Result};
+use rondo_train::run_dir::RunDir;
+use rondo_train::run_history::finished_runs;
+use rondo_train::run_plan::warmup_steps;
 
 use crate::cli::FitLawArgs;
-use crate::error::{Error, Result};
-use crate::run_dir::RunDir;
-use crate::run_history::finished_runs;
-use crate::run_plan::warmup_steps;
 use crate::terminal;
 
 /// A curve and what is done with it.

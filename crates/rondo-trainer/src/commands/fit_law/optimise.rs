@@ -5,14 +5,14 @@ use rondo_laws::{Found, Horizon, Law, best_schedule};
 use rondo_metrics::Table;
 use rondo_metrics::format::{learning_rate, significant, thousands};
 use rondo_schedule::{Decay, Length, Point, Run, Schedule, ScheduleConfig, Shape};
+use rondo_train::config::RunConfig;
+use rondo_train::error::{Error, Result};
+use rondo_train::run_plan::{extent, warmup_steps};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::curves::{Given, warmup_in};
 use crate::cli::FitLawArgs;
-use crate::config::RunConfig;
-use crate::error::{Error, Result};
-use crate::run_plan::{extent, warmup_steps};
 
 /// Points of a schedule that the found one is compared with.
 const POINTS: u64 = 4096;

@@ -21,13 +21,13 @@ mod values;
 use std::path::Path;
 
 use rondo_metrics::Table;
+use rondo_train::device::Listed;
+use rondo_train::error::Result;
 use serde_json::{Value, json};
 
 use self::agreement::{Check, Tolerances};
 use self::subject::Golden;
 use crate::cli::JsonArg;
-use crate::device::Listed;
-use crate::error::Result;
 use crate::terminal;
 
 /// Computes on the device what the reference computed, prints the differences and returns whether they agree.

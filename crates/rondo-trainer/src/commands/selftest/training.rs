@@ -2,16 +2,16 @@
 
 use rondo_data::Source;
 use rondo_metrics::{Mode, Table};
+use rondo_train::assemble::open_source;
+use rondo_train::config::RunConfig;
+use rondo_train::device::{self, DeviceKind, Listed};
+use rondo_train::error::Result;
+use rondo_train::plan::StepPlan;
+use rondo_train::rows::Rows;
+use rondo_train::step::Learner;
 use serde_json::json;
 
-use crate::assemble::open_source;
 use crate::cli::SelftestArgs;
-use crate::config::RunConfig;
-use crate::device::{self, DeviceKind, Listed};
-use crate::error::Result;
-use crate::plan::StepPlan;
-use crate::rows::Rows;
-use crate::step::Learner;
 use crate::terminal;
 
 /// A run that touches every kernel of training and needs no file.
@@ -59,7 +59,7 @@ pub(super) fn agrees(args: &SelftestArgs, listed: &Listed, why: &str) -> Result<
             "passed": passed,
         }))?;
     } else {
-        let mut table = Table::new(&["step", "flex", &listed.kind.name(), "difference"]);
+        let mut table = Table::new(&["step", "flex", listed.kind.name(), "difference"]);
         for (step, (a, b)) in expected.iter().zip(&found).enumerate() {
             table.row([
                 (step + 1).to_string(),

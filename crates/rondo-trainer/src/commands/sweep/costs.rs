@@ -7,16 +7,16 @@ use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
 use rondo_schedule::Run;
 use rondo_sweep::Planned;
+use rondo_train::config::RunConfig;
+use rondo_train::device;
+use rondo_train::error::Result;
+use rondo_train::plan::StepPlan;
+use rondo_train::rows::Rows;
+use rondo_train::run_plan::PlannedSweep;
+use rondo_train::step::Learner;
 use serde_json::{Map, Value, json};
 
 use crate::commands::dry_run::counting_batch;
-use crate::config::RunConfig;
-use crate::device;
-use crate::error::Result;
-use crate::plan::StepPlan;
-use crate::rows::Rows;
-use crate::run_plan::PlannedSweep;
-use crate::step::Learner;
 use crate::terminal;
 
 /// Steps of the trial; the fastest of those after the first counts.

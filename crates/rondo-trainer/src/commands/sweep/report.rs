@@ -7,10 +7,9 @@ use rondo_laws::{RankCorrelation, rank_correlation};
 use rondo_metrics::format::{or_missing, short, significant};
 use rondo_metrics::{History, Kind, Table};
 use rondo_sweep::{Planned, Reached, Results, Row, Status, SweepDir};
+use rondo_train::error::Result;
+use rondo_train::run_dir::RunDir;
 use serde_json::{Value, json};
-
-use crate::error::Result;
-use crate::run_dir::RunDir;
 
 /// The final loss: validation cross entropy at the mean depth.
 const LOSS: &str = "val_cross_entropy";

@@ -3,13 +3,12 @@
 use rondo_data::{CorpusIdentity, DataConfig, DataError, Source};
 use rondo_metrics::Mode;
 use rondo_sweep::{Planned, SweepDir};
+use rondo_train::config::RunConfig;
+use rondo_train::error::Result;
+use rondo_train::progress::RunProgress;
+use rondo_train::run_dir::{CheckpointChoice, RunDir};
+use rondo_train::run_plan::PlannedSweep;
 
-use crate::cli::CheckpointChoice;
-use crate::config::RunConfig;
-use crate::error::Result;
-use crate::progress::RunProgress;
-use crate::run_dir::RunDir;
-use crate::run_plan::PlannedSweep;
 use crate::terminal;
 
 /// A text as the first run of a sweep that was trained on it has seen it.

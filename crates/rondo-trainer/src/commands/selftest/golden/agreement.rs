@@ -1,6 +1,6 @@
 //! How far a device may be from the reference.
 
-use crate::device::DeviceKind;
+use rondo_train::device::DeviceKind;
 
 /// What a tensor of the golden file may differ by. None is ever raised to let a check pass: a device that needs more
 /// computes something else.

@@ -1,17 +1,17 @@
 //! What is computed on the device and compared with the reference: forward passes, gradients, exits.
 
 use burn::tensor::{Tensor, s};
+use rondo_interchange::Family;
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use rondo_model::init::{ParameterSpec, table};
 use rondo_model::recurrence::Trace;
 use rondo_model::telemetry::{Reading, measure};
-use rondo_reference::counterpart;
+use rondo_train::error::Result;
+use rondo_train::step::read;
 
 use super::agreement::{Check, FIRST_ENTROPY, Tolerances, largest, relative};
 use super::subject::{Golden, Subject};
 use super::values::{GRADIENT, loss_of};
-use crate::error::Result;
-use crate::step::read;
 
 /// Compares states, hidden states, logits, losses and correlations at every depth of the golden file.
 ///
@@ -105,13 +105,13 @@ pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result
 
 /// Compares the gradient of one parameter, whose matrix may be stored the other way there.
 fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64) -> Result<Check> {
-    let there = counterpart(row).ok_or_else(|| {
+    let there = Family::Raven.counterpart(row).ok_or_else(|| {
         let message = format!("the reference has no parameter {}", row.name);
         golden.values.refuse(&message)
     })?;
-    let name = format!("{GRADIENT}{}", there.name);
-    let expected = golden.values.floats(&name, &there.shape)?;
-    let place = |i: usize| match (there.transposed, &row.shape[..]) {
+    let name = format!("{GRADIENT}{}", there.stored().name);
+    let expected = golden.values.floats(&name, &there.stored().shape)?;
+    let place = |i: usize| match (there.is_transposed(), &row.shape[..]) {
         (true, &[d_in, d_out]) => (i % d_out) * d_in + i / d_out,
         _ => i,
     };

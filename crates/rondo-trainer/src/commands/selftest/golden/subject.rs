@@ -5,15 +5,15 @@ use std::convert::Infallible;
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use rondo_interchange::Import;
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_cross_entropy;
 use rondo_model::pass::Pass;
-use rondo_reference::Import;
+use rondo_train::error::{Error, Result};
 
 use super::values::Values;
-use crate::error::{Error, Result};
 use crate::terminal;
 
 /// A golden folder: the model, its inputs, and the file of what the reference computed.

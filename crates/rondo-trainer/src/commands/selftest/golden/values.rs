@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rondo_files::{DType, NamedTensor, StoredTensors};
 use rondo_model::depth::{MAX_RECURRENCE, Unroll};
-
-use crate::error::{Error, Result};
+use rondo_train::error::{Error, Result};
 
 /// The file in a golden folder.
 const FILE: &str = "io.safetensors";

@@ -1,0 +1,298 @@
+//! One tensor from file to stream: converted, transposed where the layouts differ, and checked.
+
+use std::hint;
+use std::io::{self, Read, Write};
+
+use crate::archive::Entry;
+use crate::element::Element;
+use crate::error::InterchangeError;
+use crate::vanished::Vanished;
+
+/// Numbers that are converted at once where order does not change.
+const CHUNK: usize = 1 << 16;
+/// Rows of the result that are gathered at once from a transposed matrix: a cache line of f32.
+const ROWS: usize = 16;
+
+/// What becomes of the numbers of a tensor on their way.
+#[derive(Clone, Copy)]
+pub(crate) struct Conversion<'a> {
+    /// The type that they are written as.
+    pub(crate) element: Element,
+    /// Whether a matrix is transposed.
+    pub(crate) transposed: bool,
+    /// What they are divided by, if by anything.
+    pub(crate) divisor: Option<f64>,
+    /// Where those that become 0 are counted.
+    pub(crate) vanished: &'a Vanished,
+}
+
+/// A tensor in a file, and the type of its numbers.
+pub(crate) struct Source<'a> {
+    entry: &'a Entry,
+    element: Element,
+}
+
+impl Source<'_> {
+    /// Finds the type of the numbers of `entry`; none where weights cannot have it.
+    pub(crate) fn new(entry: &Entry) -> Option<Source<'_>> {
+        let element = Element::of(entry.located.dtype)?;
+        Some(Source { entry, element })
+    }
+
+    /// Writes the tensor.
+    ///
+    /// Memory: a block of numbers; the whole tensor as stored where it is transposed.
+    ///
+    /// # Errors
+    ///
+    /// Where the file or `out` fails; with a [`InterchangeError`] inside where a number is not
+    /// finite or beyond the range of the type that is written.
+    fn copy(&self, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
+        match *self.entry.located.shape.as_slice() {
+            [rows, cols] if into.transposed => self.copy_transposed(into, rows, cols, out),
+            _ => self.copy_in_order(into, out),
+        }
+    }
+
+    fn copy_in_order(&self, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let size = into.element.size();
+        let mut file = self.open()?;
+        let mut left = self.count();
+        let mut stored = vec![0; CHUNK.min(left) * self.element.size()];
+        let mut written = vec![0; CHUNK.min(left) * size];
+        while left > 0 {
+            let count = CHUNK.min(left);
+            let stored = &mut stored[..count * self.element.size()];
+            self.fill(&mut file, stored)?;
+            let written = &mut written[..count * size];
+            let numbers = stored.chunks_exact(self.element.size());
+            let first = self.count() - left;
+            for (i, (number, place)) in numbers.zip(written.chunks_exact_mut(size)).enumerate() {
+                self.put(into, number, first + i, place)?;
+            }
+            out.write_all(written)?;
+            left -= count;
+        }
+        Ok(())
+    }
+
+    fn copy_transposed(
+        &self,
+        into: Conversion<'_>,
+        rows: usize,
+        cols: usize,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (from, to) = (self.element.size(), into.element.size());
+        let mut stored = vec![0; self.count() * from];
+        self.fill(&mut self.open()?, &mut stored)?;
+        let mut block = vec![0; ROWS.min(cols) * rows * to];
+        for first in (0..cols).step_by(ROWS) {
+            let here = ROWS.min(cols - first);
+            for row in 0..rows {
+                for col in 0..here {
+                    let position = row * cols + first + col;
+                    let number = &stored[position * from..(position + 1) * from];
+                    let place = (col * rows + row) * to;
+                    self.put(into, number, position, &mut block[place..place + to])?;
+                }
+            }
+            out.write_all(&block[..here * rows * to])?;
+        }
+        Ok(())
+    }
+
+    fn put(
+        &self,
+        into: Conversion<'_>,
+        number: &[u8],
+        position: usize,
+        place: &mut [u8],
+    ) -> io::Result<()> {
+        let element = into.element;
+        let stored = self.element.decode(number);
+        let value = into
+            .divisor
+            .map_or(stored, |divisor| (f64::from(stored) / divisor) as f32);
+        if value.is_finite() && element.encode(value, place).is_some() {
+            if is_zero(place) && !is_zero(number) {
+                into.vanished.add(&self.entry.located.name, stored);
+            }
+            return Ok(());
+        }
+        let (path, tensor) = (self.entry.file.clone(), self.entry.located.name.clone());
+        Err(io::Error::other(match value.is_finite() {
+            false => InterchangeError::NotFinite {
+                path,
+                tensor,
+                value,
+                position,
+            },
+            true => InterchangeError::OutOfRange {
+                path,
+                tensor,
+                value,
+                position,
+                element,
+            },
+        }))
+    }
+
+    /// Returns the number of elements.
+    fn count(&self) -> usize {
+        self.entry.located.shape.iter().product()
+    }
+
+    fn open(&self) -> io::Result<impl Read + use<>> {
+        self.entry.open().map_err(|error| self.unreadable(error))
+    }
+
+    fn fill(&self, file: &mut impl Read, bytes: &mut [u8]) -> io::Result<()> {
+        file.read_exact(bytes)
+            .map_err(|error| self.unreadable(error))
+    }
+
+    /// Tells a failure of the source from one of the target.
+    fn unreadable(&self, error: io::Error) -> io::Error {
+        io::Error::other(InterchangeError::io(&self.entry.file)(error))
+    }
+}
+
+/// Returns whether the bytes of a number, little-endian, are those of 0 or −0.
+///
+/// A comparison of floats will not do, nor one that the compiler could take for it: the processor may
+/// be set to take subnormal numbers for 0.
+fn is_zero(bytes: &[u8]) -> bool {
+    match hint::black_box(bytes).split_last() {
+        Some((last, rest)) => last.trailing_zeros() >= 7 && rest.iter().all(|byte| *byte == 0),
+        None => true,
+    }
+}
+
+/// Writes the tensor of `entry` as [`Source::copy`] does.
+///
+/// # Errors
+///
+/// As [`Source::copy`], and where weights cannot have the type of its numbers.
+pub(crate) fn copy(entry: &Entry, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
+    match Source::new(entry) {
+        Some(source) => source.copy(into, out),
+        None => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// Returns whether two tensors hold the same numbers, whatever their types.
+pub(crate) fn same_numbers(a: &Source<'_>, b: &Source<'_>) -> io::Result<bool> {
+    let (mut first, mut second) = (a.open()?, b.open()?);
+    let mut left = a.count();
+    if left != b.count() {
+        return Ok(false);
+    }
+    let mut one = vec![0; CHUNK.min(left) * a.element.size()];
+    let mut other = vec![0; CHUNK.min(left) * b.element.size()];
+    while left > 0 {
+        let count = CHUNK.min(left);
+        let one = &mut one[..count * a.element.size()];
+        let other = &mut other[..count * b.element.size()];
+        a.fill(&mut first, one)?;
+        b.fill(&mut second, other)?;
+        let pairs = one
+            .chunks_exact(a.element.size())
+            .zip(other.chunks_exact(b.element.size()));
+        let mut pairs = pairs.map(|(x, y)| (a.element.decode(x), b.element.decode(y)));
+        if pairs.any(|(x, y)| x.to_bits() != y.to_bits()) {
+            return Ok(false);
+        }
+        left -= count;
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use rondo_files::{NamedTensor, TensorFile};
+
+    use super::*;
+    use crate::archive::Archive;
+
+    fn stored(dir: &Path, element: Element, shape: &[usize], values: &[f32]) -> Archive {
+        let mut bytes = vec![0; values.len() * element.size()];
+        for (value, place) in values.iter().zip(bytes.chunks_exact_mut(element.size())) {
+            let _ = element.encode(*value, place);
+        }
+        let tensor = NamedTensor {
+            name: "w".to_owned(),
+            dtype: element.dtype(),
+            shape: shape.to_vec(),
+            bytes: bytes.into(),
+        };
+        let file = TensorFile::new([tensor], BTreeMap::new()).expect("a file");
+        let path = dir.join("w.safetensors");
+        std::fs::write(&path, file.to_bytes().expect("bytes")).expect("writable");
+        Archive::of_file(&path).expect("just written")
+    }
+
+    fn copied(archive: &Archive, transposed: bool) -> io::Result<Vec<f32>> {
+        let vanished = Vanished::default();
+        let into = Conversion {
+            element: Element::F32,
+            transposed,
+            divisor: None,
+            vanished: &vanished,
+        };
+        let mut bytes = Vec::new();
+        copy(&archive.entries["w"], into, &mut bytes)?;
+        Ok(bytes
+            .chunks_exact(4)
+            .map(|four| Element::F32.decode(four))
+            .collect())
+    }
+
+    #[test]
+    fn a_matrix_of_any_size_is_transposed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for (rows, cols) in [(1, 1), (2, 3), (3, 17), (40, 16), (5, 33)] {
+            let values: Vec<f32> = (0..rows * cols).map(|i| i as f32).collect();
+            let archive = stored(dir.path(), Element::F32, &[rows, cols], &values);
+            assert_eq!(copied(&archive, false).expect("finite"), values);
+            let turned = copied(&archive, true).expect("finite");
+            for (i, value) in turned.iter().enumerate() {
+                let (col, row) = (i / rows, i % rows);
+                assert_eq!(value.to_bits(), values[row * cols + col].to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_told_with_their_tensor_and_place() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for (element, value, shown) in [
+            (Element::F32, f32::NAN, "NaN"),
+            (Element::Bf16, f32::INFINITY, "inf"),
+            (Element::F16, f32::NEG_INFINITY, "-inf"),
+        ] {
+            let archive = stored(dir.path(), element, &[2, 2], &[0.0, 1.0, value, 2.0]);
+            for transposed in [false, true] {
+                let error = copied(&archive, transposed).expect_err("not finite");
+                let error = InterchangeError::from_stream(error).expect("an error of this crate");
+                let message = error.to_string();
+                assert!(
+                    message.ends_with(&format!("tensor w has {shown} at element 2")),
+                    "{message}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_shrank_meanwhile_is_named() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let archive = stored(dir.path(), Element::F32, &[4], &[0.0; 4]);
+        std::fs::write(dir.path().join("w.safetensors"), "").expect("writable");
+        let error = copied(&archive, false).expect_err("nothing is left");
+        assert!(error.to_string().contains("w.safetensors"), "{error}");
+    }
+}

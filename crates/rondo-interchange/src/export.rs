@@ -1,0 +1,184 @@
+//! A model of ours in the layout of a family, or as it is in another type.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rondo_files::{DType, TensorStream};
+use rondo_model::config::ModelConfig;
+use rondo_model::init::{Role, table};
+use serde_json::Value;
+
+use crate::archive::Archive;
+use crate::copying::{Conversion, copy};
+use crate::element::Element;
+use crate::error::InterchangeError;
+use crate::family::Family;
+use crate::layout::{Counterpart, Stored};
+use crate::special::SpecialTokens;
+use crate::vanished::Vanished;
+
+/// A model that the layout can express, and the file of its weights under our names.
+#[derive(Debug)]
+pub struct Export {
+    family: Family,
+    /// The model as the layout has it.
+    model: ModelConfig,
+    warnings: Vec<String>,
+    path: PathBuf,
+    archive: Archive,
+    element: Element,
+    /// Parameters by the layout's name.
+    parameters: BTreeMap<String, Parameter>,
+}
+
+#[derive(Debug)]
+struct Parameter {
+    /// Our name.
+    name: String,
+    counterpart: Counterpart,
+    /// What its numbers are divided by: token embeddings are where the two multiply them by
+    /// different factors.
+    divisor: Option<f64>,
+}
+
+impl Export {
+    /// Checks that the layout of `family` can express `model`, whose weights are in the file at
+    /// `path`, and that all of them are there.
+    ///
+    /// # Errors
+    ///
+    /// With every reason why it cannot, or where the file cannot be read or is of another model.
+    pub fn new(
+        family: Family,
+        model: &ModelConfig,
+        path: &Path,
+        element: Element,
+    ) -> Result<Self, InterchangeError> {
+        let layout = family.layout();
+        let expressed = layout
+            .express(model)
+            .map_err(|reasons| InterchangeError::Inexpressible { family, reasons })?;
+        let factor = expressed.model.embedding_scale() / model.embedding_scale();
+        let divisor = ((factor - 1.0).abs() > f64::EPSILON).then_some(factor);
+        let archive = Archive::of_file(path)?;
+        let mut parameters = BTreeMap::new();
+        let mut problems = Vec::new();
+        for row in table(model) {
+            let entry = archive.entries.get(&row.name);
+            if entry.is_none_or(|entry| entry.located.shape != row.shape) {
+                let (name, shape) = (&row.name, &row.shape);
+                problems.push(format!("tensor {name} {shape:?} is missing"));
+            } else if let Some(counterpart) = layout.counterpart(&row) {
+                let stored = counterpart.stored().name.clone();
+                let parameter = Parameter {
+                    name: row.name,
+                    counterpart,
+                    divisor: divisor.filter(|_| row.role == Role::Embedding),
+                };
+                parameters.insert(stored, parameter);
+            }
+        }
+        if !problems.is_empty() {
+            return Err(InterchangeError::malformed(path, problems.join(", ")));
+        }
+        Ok(Self {
+            family,
+            model: expressed.model,
+            warnings: expressed.warnings,
+            path: path.to_owned(),
+            archive,
+            element,
+            parameters,
+        })
+    }
+
+    /// Returns what programs that read the layout would do otherwise with this model.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Returns `config.json`.
+    pub fn config(&self, special: &SpecialTokens) -> Value {
+        let layout = self.family.layout();
+        layout.describe(&self.model, self.element, special)
+    }
+
+    /// Returns the weights with the layout's names, shapes and transpositions; they are read,
+    /// converted and checked one tensor at a time when the stream is written. Those that become 0 are
+    /// counted in `vanished`.
+    ///
+    /// The layout's tables are written in f32. A tied head is left out.
+    ///
+    /// # Errors
+    ///
+    /// Where there are too many tensors for one file.
+    pub fn weights<'w>(
+        &'w self,
+        vanished: &'w Vanished,
+    ) -> Result<TensorStream<'w>, InterchangeError> {
+        let tables = self.family.layout().tables(&self.model);
+        let parameters = self.parameters.iter().map(|(name, parameter)| {
+            let shape = parameter.counterpart.stored().shape.clone();
+            (name.clone(), self.element.dtype(), shape)
+        });
+        let derived = tables.iter().map(|table| {
+            let Stored { name, shape } = &table.stored;
+            (name.clone(), DType::F32, shape.clone())
+        });
+        let tensors: Vec<_> = parameters.chain(derived).collect();
+        let write = move |name: &str, out: &mut dyn io::Write| {
+            if let Some(table) = tables.iter().find(|table| table.stored.name == name) {
+                return (table.write)(&self.model, out);
+            }
+            let parameter = &self.parameters[name];
+            let into = Conversion {
+                element: self.element,
+                transposed: parameter.counterpart.is_transposed(),
+                divisor: parameter.divisor,
+                vanished,
+            };
+            copy(&self.archive.entries[&parameter.name], into, out)
+        };
+        stream(&self.path, tensors, write)
+    }
+}
+
+/// Hands the weights of the file at `path` on as they are, in another type. Those that become 0 are
+/// counted in `vanished`.
+///
+/// # Errors
+///
+/// Where the file cannot be read.
+pub fn plain<'w>(
+    path: &Path,
+    element: Element,
+    vanished: &'w Vanished,
+) -> Result<TensorStream<'w>, InterchangeError> {
+    let archive = Archive::of_file(path)?;
+    let tensors: Vec<_> = archive
+        .entries
+        .iter()
+        .map(|(name, entry)| (name.clone(), element.dtype(), entry.located.shape.clone()))
+        .collect();
+    let write = move |name: &str, out: &mut dyn io::Write| {
+        let into = Conversion {
+            element,
+            transposed: false,
+            divisor: None,
+            vanished,
+        };
+        copy(&archive.entries[name], into, out)
+    };
+    stream(path, tensors, write)
+}
+
+fn stream<'w>(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (String, DType, Vec<usize>)>,
+    write: impl Fn(&str, &mut dyn io::Write) -> io::Result<()> + 'w,
+) -> Result<TensorStream<'w>, InterchangeError> {
+    // Python's loader refuses a file that does not say this.
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    TensorStream::new(tensors, &metadata, write).map_err(InterchangeError::file(path))
+}

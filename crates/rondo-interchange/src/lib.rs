@@ -1,0 +1,56 @@
+//! Models in the checkpoint layouts of other programs: read into ours, written from ours.
+//!
+//! ```text
+//! DIR/config.json                      sizes and structure; `model_type` names the family
+//! DIR/model.safetensors                every tensor, or
+//! DIR/model.safetensors.index.json     which of model-*.safetensors holds which
+//! ```
+//!
+//! In reading order:
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`layout`](Counterpart) | what a family defines: settings, names, shapes and permutations |
+//! | [`family`](Family) | the families, and which of them a `config.json` is of |
+//! | `raven` | the layout of the reference implementation |
+//! | `keys` | typed reading of the keys of `config.json` |
+//! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
+//! | [`special`](SpecialTokens) | where a text begins and generation stops |
+//! | `archive` | the tensors of a folder, found without reading them |
+//! | [`element`](Element) | f32, bf16 and f16 as bytes |
+//! | `copying` | one tensor from file to stream, converted, transposed and checked |
+//! | [`vanished`](Vanished) | weights that become 0 in 16 bits |
+//! | [`import`](Import), [`export`](Export) | the two directions |
+//! | [`error`](InterchangeError) | what can be wrong, by file and tensor or key |
+//!
+//! To add a family, write a file beside `raven.rs` that implements `Layout`, and a variant of
+//! [`Family`]. A family that stores a parameter in another way (as several tensors, say) needs a
+//! variant of [`Counterpart`]. A layout that cannot be written gives its reason in `Layout::express`.
+//!
+//! Absences: no burn tensor and no device (numbers go from file to file), no training, no run
+//! directory, no tokenizer, no terminal. No tensor but the one being copied is in memory. Only
+//! `raven` knows the names of stored tensors and of keys, except `model_type` and the special tokens,
+//! which all families name alike.
+
+mod archive;
+mod copying;
+mod element;
+mod error;
+mod export;
+mod family;
+mod import;
+mod keys;
+mod layout;
+mod raven;
+mod settings;
+mod special;
+mod vanished;
+
+pub use element::Element;
+pub use error::InterchangeError;
+pub use export::{Export, plain};
+pub use family::Family;
+pub use import::Import;
+pub use layout::{Counterpart, Stored};
+pub use special::{Ids, SpecialTokens};
+pub use vanished::Vanished;

@@ -1,0 +1,227 @@
+//! What the layout cannot express, and what the reference does otherwise with a model.
+
+use rondo_model::config::{BlockKind, InitScheme, InjectionKind, ModelConfig, StateInit};
+use rondo_model::depth::DepthSampler;
+use serde::Serialize;
+
+/// Returns every reason why a model has no place in the layout, by its key.
+pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let mut only = |holds: bool, key: &str, found: String, there: &str| {
+        if !holds {
+            reasons.push(format!("model.{key} is {found}; the reference has {there}"));
+        }
+    };
+    only(
+        model.block == BlockKind::Sandwich,
+        "block",
+        word(&model.block),
+        "sandwich blocks only",
+    );
+    only(
+        model.norm.learned,
+        "norm.learned",
+        "false".to_owned(),
+        "norms with a learned scale only",
+    );
+    only(
+        model.injection == InjectionKind::Linear,
+        "injection",
+        word(&model.injection),
+        "the linear injection only",
+    );
+    only(
+        model.kv_heads() == model.n_heads,
+        "n_kv_heads",
+        model.kv_heads().to_string(),
+        "as many key as query heads",
+    );
+    only(
+        !model.qk_norm,
+        "qk_norm",
+        "true".to_owned(),
+        "no norm of queries and keys",
+    );
+    only(
+        model.sparsity.is_none(),
+        "sparsity",
+        "set".to_owned(),
+        "attention without gates",
+    );
+    if scaled_otherwise(model) && model.tied_head {
+        reasons.push(format!(
+            "model.init.scheme is {}, which multiplies token embeddings by 1; the reference multiplies \
+             them by the square root of d_model, and model.tied_head leaves no way to divide them by it",
+            word(&model.init.scheme)
+        ));
+    }
+    reasons
+}
+
+/// Returns whether the reference multiplies token embeddings by another factor.
+fn scaled_otherwise(model: &ModelConfig) -> bool {
+    (model.embedding_scale() - there(model).embedding_scale()).abs() > f64::EPSILON
+}
+
+/// Returns a model that the layout can express as the reference has it: with the one factor on
+/// embeddings and the laws of depth that it knows.
+pub(super) fn there(model: &ModelConfig) -> ModelConfig {
+    let mut there = model.clone();
+    there.init.scheme = InitScheme::Takase;
+    if !knows(model.recurrence.sampler) {
+        there.recurrence.sampler = DepthSampler::PoissonLognormalFilling;
+    }
+    there
+}
+
+/// Returns whether the reference draws depths by this law under the same name.
+fn knows(sampler: DepthSampler) -> bool {
+    match sampler {
+        DepthSampler::PoissonLognormalFilling
+        | DepthSampler::Fixed
+        | DepthSampler::NonRecurrent => true,
+        DepthSampler::PoissonTruncated
+        | DepthSampler::Uniform
+        | DepthSampler::Geometric
+        | DepthSampler::Full => false,
+    }
+}
+
+/// Returns what the reference would do otherwise with a model that it can express.
+pub(super) fn differences(model: &ModelConfig) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if model.state_init != StateInit::LikeInit {
+        warnings.push(format!(
+            "model.state_init is {}; the reference's model draws like-init unless it is given the \
+             states",
+            word(&model.state_init)
+        ));
+    }
+    if scaled_otherwise(model) {
+        warnings.push(format!(
+            "model.init.scheme is {}: token embeddings are written divided by the square root of \
+             d_model, by which the reference multiplies them; it draws initial states wider by the \
+             same factor",
+            word(&model.init.scheme)
+        ));
+    }
+    if !knows(model.recurrence.sampler) {
+        warnings.push(format!(
+            "model.recurrence.sampler is {}, a law that the reference does not have; sampling_scheme \
+             is written as {}, by which its model draws depths in training",
+            word(&model.recurrence.sampler),
+            word(&DepthSampler::PoissonLognormalFilling)
+        ));
+    }
+    warnings
+}
+
+/// Returns the name of one of our choices.
+fn word(choice: &impl Serialize) -> String {
+    serde_json::to_value(choice).map_or_else(
+        |_| "unknown".to_owned(),
+        |value| value.as_str().unwrap_or("unknown").to_owned(),
+    )
+}
+
+/// Returns the published shape.
+#[cfg(test)]
+pub(super) fn published() -> ModelConfig {
+    let mut model = ModelConfig {
+        vocab_size: Some(65_536),
+        d_model: 5280,
+        n_heads: 55,
+        d_ff: 17_920,
+        ..ModelConfig::default()
+    };
+    (model.layers.prelude, model.layers.core, model.layers.coda) = (2, 4, 2);
+    (model.recurrence.mean, model.recurrence.backprop_depth) = (32, 8);
+    model
+}
+
+#[cfg(test)]
+mod tests {
+    use rondo_model::config::NormConfig;
+    use rondo_model::sparsity::SparsityConfig;
+
+    use super::*;
+    use crate::element::Element;
+    use crate::raven::description::describe;
+    use crate::special::SpecialTokens;
+
+    #[test]
+    fn a_factor_of_one_has_no_place_beside_a_tied_head_and_is_written_as_the_references() {
+        for scheme in [InitScheme::Scaled, InitScheme::Small] {
+            let mut model = published();
+            model.init.scheme = scheme;
+            let reasons = inexpressible(&model);
+            assert_eq!(reasons.len(), 1, "{reasons:?}");
+            assert!(reasons[0].contains("model.tied_head"), "{reasons:?}");
+            model.tied_head = false;
+            assert!(inexpressible(&model).is_empty());
+            assert_eq!(differences(&model).len(), 1);
+            let value = describe(&there(&model), Element::F32, &SpecialTokens::default());
+            assert_eq!(value["init_strategy"], "takase");
+            assert_eq!(value["tie_embeddings"], false);
+            let scale = value["init_values"]["embed_scale"]
+                .as_f64()
+                .expect("a number");
+            assert!((scale - 5280_f64.sqrt()).abs() < 1e-9, "{scale}");
+        }
+    }
+
+    #[test]
+    fn a_law_of_depth_that_the_reference_lacks_is_told_and_not_written() {
+        for (sampler, told) in [
+            (DepthSampler::PoissonLognormalFilling, 0),
+            (DepthSampler::Fixed, 0),
+            (DepthSampler::NonRecurrent, 0),
+            (DepthSampler::Full, 1),
+            (DepthSampler::Geometric, 1),
+            (DepthSampler::Uniform, 1),
+            (DepthSampler::PoissonTruncated, 1),
+        ] {
+            let mut model = published();
+            model.recurrence.sampler = sampler;
+            let warnings = differences(&model);
+            assert_eq!(warnings.len(), told, "{warnings:?}");
+            let value = describe(&there(&model), Element::F32, &SpecialTokens::default());
+            let expected = match told {
+                0 => word(&sampler),
+                _ => "poisson-lognormal-filling".to_owned(),
+            };
+            assert_eq!(value["sampling_scheme"], expected);
+        }
+    }
+
+    #[test]
+    fn each_reason_is_told_by_its_key() {
+        assert!(inexpressible(&published()).is_empty());
+        let model = ModelConfig {
+            block: BlockKind::PreNorm,
+            norm: NormConfig {
+                learned: false,
+                ..NormConfig::default()
+            },
+            injection: InjectionKind::Gate,
+            n_kv_heads: Some(5),
+            qk_norm: true,
+            sparsity: Some(SparsityConfig::default()),
+            ..published()
+        };
+        let reasons = inexpressible(&model);
+        let keys: Vec<&str> = reasons
+            .iter()
+            .filter_map(|reason| reason.split_whitespace().next())
+            .collect();
+        let expected = [
+            "block",
+            "norm.learned",
+            "injection",
+            "n_kv_heads",
+            "qk_norm",
+            "sparsity",
+        ];
+        assert_eq!(keys, expected.map(|key| format!("model.{key}")));
+    }
+}

@@ -1,0 +1,226 @@
+//! `config.json` to our configuration.
+
+use rondo_model::config::{
+    BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig,
+    StateInit,
+};
+use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
+use rondo_schedule::CurriculumConfig;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::keys::{Keys, MAX_SIZE};
+use crate::settings::CONFIG_FILE;
+
+/// The most layers that are believed in one stack.
+const MAX_LAYERS: usize = 1 << 12;
+/// How far a written standard deviation or factor may be from the one derived from the width.
+const DERIVED_TOLERANCE: f64 = 1e-4;
+
+/// Reads the model; `None` where a size is missing.
+pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<ModelConfig> {
+    let d_model = keys.needed("n_embd", Some("hidden_size"), MAX_SIZE);
+    let n_heads = keys.needed("n_heads", Some("num_attention_heads"), MAX_SIZE);
+    let d_ff = keys.needed("intermediate_size", None, MAX_SIZE);
+    let context = keys.needed("block_size", None, MAX_SIZE);
+    let vocab = keys.needed("vocab_size", None, MAX_SIZE);
+    // The rows of the embedding, where that was padded to a round number.
+    let padded = keys.size("padded_vocab_size", MAX_SIZE);
+    let prelude = keys.needed("n_layers_in_prelude", None, MAX_LAYERS);
+    let core = keys.needed("n_layers_in_recurrent_block", None, MAX_LAYERS);
+    let coda = keys.needed("n_layers_in_coda", None, MAX_LAYERS);
+    structure(keys);
+    let tied_head = tied_head(keys);
+    let qk_bias = keys.flag("qk_bias").unwrap_or(true);
+    let rope_base = keys.number("rope_base").unwrap_or(50_000.0);
+    let eps = keys.number("norm_eps").unwrap_or(1e-6);
+    let recurrence = recurrence(keys, warnings);
+    let orthogonal = keys.flag("init_orthogonal").unwrap_or(false);
+    let state_init = state_init(keys);
+    let (d_model, n_heads, vocab) = (d_model?, n_heads?, vocab?);
+    let layers = LayersConfig {
+        prelude: prelude?,
+        core: core?,
+        coda: coda?,
+    };
+    agree(keys, warnings, d_model, n_heads, layers);
+    initial_values(keys, warnings, d_model);
+    Some(ModelConfig {
+        vocab_size: Some(padded.unwrap_or(vocab)),
+        d_model,
+        n_heads,
+        n_kv_heads: None,
+        d_ff: d_ff?,
+        context: context?,
+        block: BlockKind::Sandwich,
+        qk_bias,
+        qk_norm: false,
+        rope_base,
+        tied_head,
+        norm: NormConfig { learned: true, eps },
+        layers,
+        injection: InjectionKind::Linear,
+        state_init,
+        init: InitConfig {
+            scheme: InitScheme::Takase,
+            orthogonal,
+        },
+        recurrence,
+        sparsity: None,
+    })
+}
+
+/// Refuses every structure but the published one.
+fn structure(keys: &mut Keys<'_>) {
+    keys.one_of("architecture_class_name", &["RecurrentGPT"]);
+    keys.one_of("block_class_name", &["SandwichBlock"]);
+    keys.one_of("norm_class_name", &["RMSNorm_llama", "RMSNorm"]);
+    keys.one_of("mlp_class_name", &["GatedMLP"]);
+    keys.one_of("nonlin_name", &["SiLU"]);
+    keys.one_of("injection_type", &["linear"]);
+    if let Some(classes) = keys.get("architectures")
+        && *classes != serde_json::json!(["RavenForCausalLM"])
+    {
+        keys.refuse(
+            "architectures",
+            &format!("must be [\"RavenForCausalLM\"], is {classes}"),
+        );
+    }
+}
+
+fn state_init(keys: &mut Keys<'_>) -> StateInit {
+    let law = keys.word("state_init").unwrap_or("like-init");
+    named(law).unwrap_or_else(|| {
+        let problem = format!("is {law:?}, which no law here is called");
+        keys.refuse("state_init", &problem);
+        StateInit::LikeInit
+    })
+}
+
+fn tied_head(keys: &mut Keys<'_>) -> bool {
+    let (tied, words) = (
+        keys.flag("tie_embeddings"),
+        keys.flag("tie_word_embeddings"),
+    );
+    if let (Some(tied), Some(words)) = (tied, words)
+        && tied != words
+    {
+        keys.refuse(
+            "tie_embeddings",
+            &format!("is {tied}, but tie_word_embeddings is {words}"),
+        );
+    }
+    tied.or(words).unwrap_or(true)
+}
+
+fn recurrence(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> RecurrenceConfig {
+    let scheme = keys.word("sampling_scheme");
+    let same_law = scheme
+        .and_then(named)
+        .filter(|_| another_law(scheme).is_none());
+    let sampler = same_law.unwrap_or_else(|| {
+        if let Some(scheme) = scheme {
+            let why = another_law(Some(scheme)).unwrap_or("is not known here");
+            warnings.push(format!(
+                "{CONFIG_FILE}: sampling_scheme {scheme:?} {why}; training would draw depths by \
+                 poisson-lognormal-filling"
+            ));
+        }
+        DepthSampler::PoissonLognormalFilling
+    });
+    RecurrenceConfig {
+        mean: keys.size("mean_recurrence", MAX_SIZE).unwrap_or(32),
+        backprop_depth: keys.size("mean_backprop_depth", MAX_SIZE).unwrap_or(8),
+        max: MAX_RECURRENCE,
+        sampler,
+        recompute: Recompute::None,
+        curriculum: CurriculumConfig::default(),
+    }
+}
+
+/// Returns what the reference means by a name that another law has here.
+fn another_law(scheme: Option<&str>) -> Option<&'static str> {
+    match scheme? {
+        "full" => Some(
+            "is another law here (there n is 0, and k uniform from 1 to twice mean_backprop_depth)",
+        ),
+        "geometric" => Some(
+            "is another law here (there n alone is geometric, and k uniform from 1 to twice \
+             mean_backprop_depth)",
+        ),
+        _ => None,
+    }
+}
+
+/// Checks the keys that repeat what follows from others.
+fn agree(
+    keys: &mut Keys<'_>,
+    warnings: &mut Vec<String>,
+    d_model: usize,
+    n_heads: usize,
+    layers: LayersConfig,
+) {
+    if let Some(kv) = keys.size("num_key_value_heads", MAX_SIZE)
+        && kv != n_heads
+    {
+        let problem = format!("is {kv}; the reference has no grouped heads, n_heads is {n_heads}");
+        keys.refuse("num_key_value_heads", &problem);
+    }
+    if let Some(d_head) = keys.size("head_dim", MAX_SIZE)
+        && d_head.checked_mul(n_heads) != Some(d_model)
+    {
+        keys.refuse("head_dim", &format!("is {d_head}, not n_embd / n_heads"));
+    }
+    let total = layers.prelude + layers.core + layers.coda;
+    for key in ["n_layers", "num_hidden_layers"] {
+        if let Some(written) = keys.size(key, MAX_SIZE)
+            && written != total
+        {
+            warnings.push(format!(
+                "{CONFIG_FILE}: {key} is {written}, the three stacks have {total} layers; it is not used"
+            ));
+        }
+    }
+}
+
+/// Checks what the file says of initial values. The reference's model reads the deviation, which its
+/// initial states have; it multiplies embeddings by the square root of n_embd whatever the file
+/// says.
+fn initial_values(keys: &mut Keys<'_>, warnings: &mut Vec<String>, d_model: usize) {
+    let width = d_model as f64;
+    let near = |x: f64, y: f64| (x - y).abs() <= DERIVED_TOLERANCE * y;
+    let values = keys.get("init_values").cloned();
+    let value = |name: &str| values.as_ref()?.get(name)?.as_f64();
+    if let Some(std) = value("std")
+        && !near(std, (2.0 / (5.0 * width)).sqrt())
+    {
+        keys.refuse(
+            "init_values.std",
+            &format!("is {std}, not the square root of 2 / (5 n_embd)"),
+        );
+    }
+    if let Some(factor) = value("embed_scale")
+        && !near(factor, width.sqrt())
+    {
+        warnings.push(format!(
+            "{CONFIG_FILE}: init_values.embed_scale is {factor}, which the reference's model does not \
+             read; as there, embeddings are multiplied by the square root of n_embd"
+        ));
+    }
+    if let Some(word) = keys.word("init_strategy")
+        && named(word) != Some(InitScheme::Takase)
+    {
+        warnings.push(format!(
+            "{CONFIG_FILE}: init_strategy is {word:?}, which the reference's model does not read; the \
+             run has takase"
+        ));
+    }
+}
+
+/// Reads one of our names.
+fn named<T: DeserializeOwned>(word: &str) -> Option<T> {
+    serde_json::from_value(Value::String(word.to_owned())).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! `config.json`: which family it is of, and what its keys come to.
+
+use std::fs::File;
+use std::path::Path;
+
+use rondo_files::read_capped;
+use rondo_model::config::ModelConfig;
+use serde_json::{Map, Value};
+
+use crate::error::InterchangeError;
+use crate::family::Family;
+use crate::keys::{Keys, MAX_SIZE};
+use crate::special::{self, SpecialTokens};
+
+/// The file.
+pub(crate) const CONFIG_FILE: &str = "config.json";
+/// The largest file that is read, in bytes; a configuration takes two thousand.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What `config.json` says.
+pub(crate) struct Settings {
+    /// The family whose `model_type` it has.
+    pub(crate) family: Family,
+    /// The model; none where a size is missing.
+    pub(crate) model: Option<ModelConfig>,
+    /// Keys that cannot be represented.
+    pub(crate) problems: Vec<String>,
+    /// What is passed over and worth knowing.
+    pub(crate) warnings: Vec<String>,
+    /// The ids of special tokens.
+    pub(crate) special: SpecialTokens,
+}
+
+/// Reads the `config.json` of a folder.
+///
+/// # Errors
+///
+/// Where there is none, it is not JSON, or it is that of another type of model.
+pub(crate) fn read(dir: &Path) -> Result<Settings, InterchangeError> {
+    let path = dir.join(CONFIG_FILE);
+    let refuse = |message: String| InterchangeError::malformed(&path, message);
+    let text = File::open(&path)
+        .and_then(|file| read_capped(file, MAX_BYTES))
+        .map_err(InterchangeError::io(&path))?
+        .ok_or_else(|| {
+            refuse(format!(
+                "too large for a configuration: more than {MAX_BYTES} bytes"
+            ))
+        })?;
+    let map: Map<String, Value> =
+        serde_json::from_slice(&text).map_err(|error| refuse(format!("not an object: {error}")))?;
+    let known = Family::model_types();
+    let Some(kind) = map.get("model_type") else {
+        return Err(refuse(format!(
+            "model_type is missing; only {known} can be imported"
+        )));
+    };
+    match kind.as_str().and_then(Family::of_model_type) {
+        Some(family) => Ok(interpret(family, &map)),
+        None => Err(refuse(format!("model_type must be {known}, is {kind}"))),
+    }
+}
+
+/// Reads the keys of a file of this family.
+pub(crate) fn interpret(family: Family, map: &Map<String, Value>) -> Settings {
+    let layout = family.layout();
+    let mut keys = Keys::new(map);
+    let mut warnings = Vec::new();
+    let model = layout.model(&mut keys, &mut warnings);
+    let rows = model.as_ref().map_or(MAX_SIZE, ModelConfig::vocab);
+    let special = special::read(&mut keys, rows, &mut warnings);
+    for key in keys.rest(layout.unread()) {
+        warnings.push(format!("{CONFIG_FILE}: unknown key {key}, passed over"));
+    }
+    if let Some(model) = &model {
+        model.validate(&mut |key, message| {
+            keys.problems.push(format!("model.{key} {message}"));
+        });
+    }
+    let problems = keys.problems;
+    Settings {
+        family,
+        model,
+        problems,
+        warnings,
+        special,
+    }
+}

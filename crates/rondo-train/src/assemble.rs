@@ -1,0 +1,151 @@
+//! What a configuration means: device, data and the resolved model.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rondo_data::{DataConfig, PreparePhase, PrepareProgress, Source};
+use rondo_metrics::Mode;
+use rondo_metrics::work::{Unit, WorkBar};
+use rondo_schedule::Run;
+
+use crate::config::RunConfig;
+use crate::device::{self, Listed};
+use crate::error::{Error, Result};
+use crate::interrupt;
+use crate::own_tokenizer::OwnTokenizer;
+use crate::rows::Rows;
+
+/// Everything that exists before a run does.
+pub struct Assembly {
+    /// The configuration, its vocabulary resolved.
+    pub config: RunConfig,
+    /// The device.
+    pub listed: Listed,
+    /// Why this device.
+    pub why: String,
+    /// The data.
+    pub source: Source,
+}
+
+impl Assembly {
+    /// Finds the device, opens the data (preparing it on first use) and resolves the vocabulary. The text of a run
+    /// that goes on is encoded with its `own` tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// Where the device or the data is not there, data and model do not fit, or the data is encoded by another
+    /// tokenizer.
+    pub fn new(config: &RunConfig, own: Option<&OwnTokenizer>, mode: Mode) -> Result<Self> {
+        let (listed, why) = device::choose(config.device)?;
+        let source = match own {
+            Some(own) => own.open(&config.data, "data: the text", mode)?,
+            None => open_source(config, mode)?,
+        };
+        let mut config = config.clone();
+        let vocabulary = source.vocab_size();
+        match config.model.vocab_size {
+            None => config.model.vocab_size = Some(vocabulary),
+            Some(written) if written < vocabulary => {
+                return Err(Error::Usage(format!(
+                    "model.vocab_size: must hold the data's {vocabulary} tokens, found {written}; \
+                     remove the key to use the data's own"
+                )));
+            }
+            Some(_) => {}
+        }
+        let longest = Rows::new(&source, &config).longest();
+        if longest > config.model.context {
+            let context = config.model.context;
+            return Err(Error::Usage(format!(
+                "model.context: must hold the task's {longest} tokens, found {context}"
+            )));
+        }
+        Ok(Self {
+            config,
+            listed,
+            why,
+            source,
+        })
+    }
+
+    /// Returns the steps of the run and their tokens.
+    pub fn extent(&self) -> Run {
+        let rows = Rows::new(&self.source, &self.config);
+        self.config.extent(rows.longest())
+    }
+}
+
+/// Opens the data of a new run, showing progress where a corpus is prepared.
+///
+/// # Errors
+///
+/// As [`Source::open`].
+pub fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
+    open_data(&config.data, None, mode)
+}
+
+/// Opens data, text encoded with the tokenizer of a file where there is one.
+///
+/// # Errors
+///
+/// As [`Source::open_with_tokenizer`].
+pub fn open_data(data: &DataConfig, tokenizer: Option<&Path>, mode: Mode) -> Result<Source> {
+    let mut bar = PrepareBar::new(mode);
+    let source = interrupt::held(|| {
+        let mut show = |progress| bar.show(&progress);
+        match tokenizer {
+            Some(path) => Source::open_with_tokenizer(data, path, &mut show),
+            None => Source::open(data, &mut show),
+        }
+    })?;
+    bar.finish();
+    Ok(source?)
+}
+
+/// A progress bar that changes with the phases of preparing a corpus.
+pub struct PrepareBar {
+    mode: Mode,
+    shown: Option<(PreparePhase, u64, WorkBar)>,
+}
+
+impl PrepareBar {
+    /// Shows nothing until there is something to show.
+    pub fn new(mode: Mode) -> Self {
+        Self { mode, shown: None }
+    }
+
+    /// Shows where the work stands; a signal breaks it off.
+    pub fn show(&mut self, progress: &PrepareProgress) -> ControlFlow<()> {
+        let (label, unit) = match progress.phase {
+            PreparePhase::Reading => ("reading the corpus", Unit::Bytes),
+            PreparePhase::TrainingTokenizer => ("training the tokenizer", Unit::Items("merges")),
+            PreparePhase::Encoding => ("encoding", Unit::Bytes),
+        };
+        match &mut self.shown {
+            None => {
+                let bar = WorkBar::new(self.mode, label, progress.total, unit);
+                self.shown = Some((progress.phase, 0, bar));
+            }
+            Some((phase, done, bar)) if *phase != progress.phase => {
+                bar.phase(label, progress.total, unit);
+                (*phase, *done) = (progress.phase, 0);
+            }
+            Some(_) => {}
+        }
+        if let Some((_, done, bar)) = &mut self.shown {
+            bar.advance(progress.done.saturating_sub(*done));
+            *done = progress.done;
+        }
+        match interrupt::asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(self) {
+        if let Some((_, _, mut bar)) = self.shown {
+            bar.finish();
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Whether a run fits into the memory that is free, asked before anything of it is allocated.
+
+use rondo_metrics::format::bytes;
+use rondo_model::census::{Census, Kept};
+use rondo_model::depth::Recompute;
+
+use crate::config::RunConfig;
+use crate::device::{DeviceKind, Listed};
+use crate::error::{Error, Result};
+
+const RECOMPUTE: &str = "--set model.recurrence.recompute=iteration";
+
+/// What the memory of a run is measured against.
+pub struct Capacity<'a> {
+    listed: &'a Listed,
+    /// Tokens in a row.
+    seq: usize,
+    kept: Kept,
+    /// Bytes that are free; none where that is unknown, as on a GPU.
+    free: Option<u64>,
+}
+
+impl<'a> Capacity<'a> {
+    /// Asks for the memory that is free on a device, for runs with rows of `seq` tokens.
+    pub fn of(listed: &'a Listed, seq: usize) -> Self {
+        let kept = match listed.kind {
+            DeviceKind::Flex => Kept::Fused,
+            _ => Kept::Composed,
+        };
+        Self {
+            listed,
+            seq,
+            kept,
+            free: listed.available_memory(),
+        }
+    }
+
+    /// Returns the bytes that are free; none where that is unknown.
+    pub fn free(&self) -> Option<u64> {
+        self.free
+    }
+
+    /// Returns an estimate of the bytes that the largest step of a run needs.
+    pub fn needed(&self, config: &RunConfig) -> u64 {
+        let largest = config.model.recurrence.largest();
+        let tokens = config.train.batch * self.seq;
+        Census::new(&config.model).memory_bytes(largest, tokens, self.seq, self.kept)
+    }
+
+    /// Refuses a run that needs more than is free, and names changes with which it fits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`]; never where what is free is unknown.
+    pub fn refuse_beyond(&self, config: &RunConfig) -> Result<()> {
+        match self.free {
+            Some(free) if !self.holds(config) => Err(Error::Device(format!(
+                "the run needs about {} of memory and {} are free on {}; {}; --force starts it all the same",
+                bytes(self.needed(config)),
+                bytes(free),
+                self.listed.label(),
+                self.remedy(config),
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn holds(&self, config: &RunConfig) -> bool {
+        self.free.is_none_or(|free| self.needed(config) <= free)
+    }
+
+    /// Returns what makes the run fit: of the changes that leave its numbers as they are, each one that suffices alone, or
+    /// else both together.
+    fn remedy(&self, config: &RunConfig) -> String {
+        let recomputed = recomputing(config);
+        let alone = recomputed.as_ref().filter(|changed| self.holds(changed));
+        let alone = alone.map(|changed| format!("{RECOMPUTE} ({})", bytes(self.needed(changed))));
+        let ways: Vec<String> = [alone, self.split(config)].into_iter().flatten().collect();
+        if !ways.is_empty() {
+            return format!("it fits with {}", ways.join(", or with "));
+        }
+        match recomputed.and_then(|changed| self.split(&changed)) {
+            Some(way) => format!("it fits with {RECOMPUTE} {way}"),
+            None => "no batch of it fits: it takes a smaller model.d_model, fewer layers, or a shorter train.seq".to_owned(),
+        }
+    }
+
+    /// Returns how to split each step into the fewest equal micro-batches that fit; none where not even single rows do.
+    fn split(&self, config: &RunConfig) -> Option<String> {
+        let rows = config.train.batch * config.train.accumulation;
+        let mut changed = config.clone();
+        let batch = (1..=config.train.batch).rev().find(|batch| {
+            changed.train.batch = *batch;
+            rows.is_multiple_of(*batch) && self.holds(&changed)
+        })?;
+        changed.train.batch = batch;
+        Some(format!(
+            "--set train.batch={batch} --set train.accumulation={} ({})",
+            rows / batch,
+            bytes(self.needed(&changed))
+        ))
+    }
+}
+
+/// Returns the configuration with iterations run again in the backward pass; none where they are already.
+fn recomputing(config: &RunConfig) -> Option<RunConfig> {
+    let mut changed = config.clone();
+    changed.model.recurrence.recompute = Recompute::Iteration;
+    (changed != *config).then_some(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of 8 × 2 rows whose memory is mostly activations.
+    fn config() -> RunConfig {
+        let text = "[data]\nkind = \"text\"\n[model]\nvocab_size = 257\n[train]\nsteps = 1\nseq = 64\nbatch = 8\n\
+                    accumulation = 2\n";
+        RunConfig::read("a.toml", text, &[]).expect("valid")
+    }
+
+    /// Looks at what is told where exactly as much is free as `fitting` needs, less `missing` bytes.
+    fn with_room_for(fitting: &RunConfig, missing: u64, check: impl FnOnce(&Capacity<'_>)) {
+        let (listed, _) =
+            crate::device::choose_kind(DeviceKind::Flex).expect("flex is always there");
+        let capacity = Capacity::of(&listed, 64);
+        let free = Some(capacity.needed(fitting) - missing);
+        check(&Capacity { free, ..capacity });
+    }
+
+    #[test]
+    fn each_change_that_suffices_alone_is_named() {
+        let config = config();
+        let recomputed = recomputing(&config).expect("not recomputed yet");
+        with_room_for(&recomputed, 0, |capacity| {
+            let refusal = capacity.refuse_beyond(&config).expect_err("too large");
+            assert_eq!(refusal.exit_code(), 6);
+            let told = refusal.to_string();
+            assert!(
+                told.contains("it fits with --set model.recurrence.recompute=iteration ("),
+                "{told}"
+            );
+            assert!(told.contains(", or with --set train.batch="), "{told}");
+        });
+    }
+
+    #[test]
+    fn a_step_is_split_into_equal_parts_that_fit() {
+        let config = config();
+        let mut fits = config.clone();
+        fits.train.batch = 5;
+        with_room_for(&fits, 0, |capacity| {
+            let told = capacity.split(&config).expect("four rows fit");
+            assert!(
+                told.starts_with("--set train.batch=4 --set train.accumulation=4 ("),
+                "{told}"
+            );
+        });
+    }
+
+    #[test]
+    fn both_changes_are_named_where_only_both_suffice_and_none_where_nothing_does() {
+        let config = config();
+        let mut smallest = recomputing(&config).expect("not recomputed yet");
+        smallest.train.batch = 1;
+        let both = "it fits with --set model.recurrence.recompute=iteration --set train.batch=1 --set train.accumulation=16";
+        with_room_for(&smallest, 0, |capacity| {
+            let told = capacity.remedy(&config);
+            assert!(told.starts_with(both), "{told}");
+        });
+        with_room_for(&smallest, 1, |capacity| {
+            assert!(capacity.remedy(&config).starts_with("no batch of it fits"));
+        });
+    }
+}

@@ -1,0 +1,295 @@
+//! What was written: one strict TOML for each run.
+//!
+//! The sections are named after what they configure. Reading reports every violation at once, with
+//! key, line and a suggestion, before anything exists on disk.
+
+mod validate;
+mod warnings;
+
+use std::path::Path;
+
+use rondo_config::Document;
+use rondo_data::DataConfig;
+use rondo_diagnosis::DiagnosisConfig;
+use rondo_model::config::ModelConfig;
+use rondo_schedule::control::ControlConfig;
+use rondo_schedule::{Run, ScheduleConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::device::DeviceConfig;
+use crate::error::{Error, Result};
+use crate::guard::{NonfiniteRule, SpikeRule};
+use crate::optim::OptimizerConfig;
+use crate::perturb::Perturbation;
+
+/// Everything that defines a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// `[run]`.
+    pub run: RunSection,
+    /// `[device]`.
+    pub device: DeviceConfig,
+    /// `[data]`.
+    pub data: DataConfig,
+    /// `[model]`.
+    pub model: ModelConfig,
+    /// `[optimizer]`.
+    pub optimizer: OptimizerConfig,
+    /// `[schedule]`.
+    pub schedule: ScheduleConfig,
+    /// `[train]`.
+    pub train: TrainConfig,
+    /// `[eval]`.
+    pub eval: EvalConfig,
+    /// `[checkpoint]`.
+    pub checkpoint: CheckpointConfig,
+    /// `[metrics]`.
+    pub metrics: MetricsConfig,
+    /// `[diagnosis]`.
+    pub diagnosis: DiagnosisConfig,
+    /// `[init]`: weights of another run to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitFrom>,
+    /// `[[perturb]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub perturb: Vec<Perturbation>,
+    /// `[controller]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controller: Option<ControlConfig>,
+}
+
+/// `[run]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunSection {
+    /// The root of every random number of the run.
+    pub seed: u64,
+}
+
+/// `[train]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Budget in steps; either this or `tokens`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Budget in tokens, rounded up to whole steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Sequences in a micro-batch.
+    pub batch: usize,
+    /// Tokens in a sequence of text; a task has its own length.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<usize>,
+    /// Micro-batches in a step; the step's gradient is their mean.
+    pub accumulation: usize,
+    /// Bound on the global L2 norm of the gradient; `false` switches it off.
+    pub clip: Clip,
+    /// Steps between logged steps.
+    pub log_every: u64,
+    /// What is done about a loss or a gradient that is not finite.
+    pub nonfinite: NonfiniteRule,
+    /// Updates of spikes of the loss are not made; without it they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_spikes: Option<SpikeRule>,
+}
+
+/// A bound or none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a positive number or false")]
+pub enum Clip {
+    /// `false`: no clipping.
+    Switch(bool),
+    /// The bound.
+    Norm(f64),
+}
+
+impl Clip {
+    /// Returns the bound, if there is one.
+    pub fn max_norm(self) -> Option<f64> {
+        match self {
+            Self::Switch(_) => None,
+            Self::Norm(norm) => Some(norm),
+        }
+    }
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            steps: None,
+            tokens: None,
+            batch: 8,
+            seq: None,
+            accumulation: 1,
+            clip: Clip::Norm(1.0),
+            log_every: 4,
+            nonfinite: NonfiniteRule::Stop {},
+            skip_spikes: None,
+        }
+    }
+}
+
+/// `[eval]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvalConfig {
+    /// Steps between evaluations; the first comes before the first step, the last after the last.
+    pub every: u64,
+    /// Recurrence depths.
+    pub recurrence: Vec<usize>,
+    /// Validation tokens in one evaluation.
+    pub tokens: usize,
+    /// Sequences in a batch; without it as many as in training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self {
+            every: 128,
+            recurrence: vec![1, 4, 8, 16, 32, 64],
+            tokens: 16_384,
+            batch: None,
+        }
+    }
+}
+
+/// `[checkpoint]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckpointConfig {
+    /// Steps between checkpoints; one more is taken after the last step.
+    pub every: u64,
+    /// How many of the newest are kept.
+    pub keep_last: usize,
+    /// Checkpoints at multiples of this step are kept for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_every: Option<u64>,
+    /// Whether the one with the lowest validation loss is kept.
+    pub keep_best: bool,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self {
+            every: 500,
+            keep_last: 2,
+            keep_every: None,
+            keep_best: true,
+        }
+    }
+}
+
+/// `[metrics]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Whether TensorBoard event files are written besides metrics.jsonl.
+    pub tensorboard: bool,
+    /// Peak FLOP/s of the device, for `mfu`; without it `mfu` is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_flops: Option<f64>,
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self {
+            tensorboard: true,
+            peak_flops: None,
+        }
+    }
+}
+
+/// `[init]`: start from another run's weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitFrom {
+    /// The run directory.
+    pub from: String,
+}
+
+impl RunConfig {
+    /// Reads a configuration from the text of `name` with `overrides` on top.
+    ///
+    /// # Errors
+    ///
+    /// With every violation at once.
+    pub fn read(name: &str, text: &str, overrides: &[String]) -> Result<Self> {
+        Ok(Self::document(name, text, overrides)?.read_checked(&Self::validate)?)
+    }
+
+    /// Returns what is written in the text of `name` with `overrides` on top, not read yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not TOML.
+    pub fn document(name: &str, text: &str, overrides: &[String]) -> Result<Document> {
+        let known = rondo_config::flatten(&Self::default()).map_err(anyhow::Error::from)?;
+        let mut document = Document::parse(name, text)?
+            .with_plain_tables(&["device"])
+            .with_known_keys(known.into_keys().collect());
+        for one in overrides {
+            document.set(one);
+        }
+        Ok(document)
+    }
+
+    /// Reads the configuration file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, and with every violation in it.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let text = rondo_files::read_text(path).map_err(|error| {
+            Error::Usage(format!(
+                "cannot read the configuration {}: {error}",
+                path.display()
+            ))
+        })?;
+        Self::read(&path.display().to_string(), &text, overrides)
+    }
+
+    /// Returns the configuration as TOML.
+    ///
+    /// # Errors
+    ///
+    /// Never: a configuration has nothing that TOML cannot write.
+    pub fn to_toml(&self) -> Result<String> {
+        Ok(rondo_config::to_toml(self).map_err(anyhow::Error::from)?)
+    }
+
+    /// Returns the tokens in a sequence of text: `train.seq`, or the whole context where there is
+    /// nothing to train on; none on tasks.
+    pub fn text_seq(&self) -> Option<usize> {
+        let context = self.data.is_nothing().then_some(self.model.context);
+        self.train.seq.or(context)
+    }
+
+    /// Returns tokens in a step of text, or of a task of length `seq`.
+    pub fn tokens_per_step(&self, seq: usize) -> u64 {
+        (self.train.batch * self.train.accumulation * seq) as u64
+    }
+
+    /// Returns the steps of the run for sequences of `seq` tokens.
+    pub fn steps(&self, seq: usize) -> u64 {
+        match (self.train.steps, self.train.tokens) {
+            (Some(steps), _) => steps,
+            (None, Some(tokens)) => tokens.div_ceil(self.tokens_per_step(seq).max(1)),
+            (None, None) => 0,
+        }
+    }
+
+    /// Returns what the lengths of schedule and curricula are measured against, for sequences of `seq` tokens.
+    pub fn extent(&self, seq: usize) -> Run {
+        Run {
+            steps: self.steps(seq),
+            tokens_per_step: self.tokens_per_step(seq),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

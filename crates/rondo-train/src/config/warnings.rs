@@ -1,0 +1,117 @@
+//! What a configuration asks for and its run does not come to, said before the first step.
+
+use rondo_config::Report;
+use rondo_config::report::section;
+use rondo_schedule::{Run, seam_warning};
+
+use super::RunConfig;
+use crate::plan::rates;
+
+impl RunConfig {
+    /// Returns a sentence for each key that `run` does not come to, the key first.
+    pub fn warnings(&self, run: Run) -> Vec<String> {
+        let mut found = Vec::new();
+        let report: Report<'_> = &mut |key, message| found.push(format!("{key}: {message}"));
+        self.schedule
+            .warnings(run, &mut section("schedule", report));
+        let recurrence = &self.model.recurrence;
+        recurrence.warnings(run, &mut section("model.recurrence", report));
+        for (index, one) in self.perturb.iter().enumerate() {
+            if one.at_step() > run.steps {
+                report(
+                    &format!("perturb.{index}.at_step"),
+                    format!(
+                        "step {} is not reached: the run ends at step {}",
+                        one.at_step(),
+                        run.steps
+                    ),
+                );
+            }
+        }
+        found
+    }
+
+    /// Returns a warning where the learning rate more than doubles because a run goes on after step `step` otherwise
+    /// than it was trained by `before`, as when a finished cosine gets more steps. `run` is that of this configuration.
+    pub fn seam_warning(&self, run: Run, before: &Self, step: u64) -> Option<String> {
+        let sequences = (self.train.batch * self.train.accumulation).max(1) as u64;
+        // Tokens in a step are the same: a resume changes neither batch nor data.
+        let seq = (run.tokens_per_step / sequences) as usize;
+        let (before, now) = (rates(before, before.extent(seq)), rates(self, run));
+        let next = step.saturating_add(1);
+        let changed = before(next).to_bits() != now(next).to_bits();
+        (changed && next <= run.steps)
+            .then(|| seam_warning(step, before(step), now(next)))
+            .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> RunConfig {
+        RunConfig::read("test.toml", text, &[]).expect("valid")
+    }
+
+    fn cosine(steps: u64) -> RunConfig {
+        read(&format!(
+            "[train]\nsteps = {steps}\nseq = 8\n[schedule]\npeak = 1e-3\nshape = {{ kind = 'cosine' }}\n"
+        ))
+    }
+
+    #[test]
+    fn every_section_names_its_keys() {
+        let config = read(
+            "[train]\nsteps = 20\nseq = 8\n[schedule]\nwarmup = 1000\n\
+             [model.recurrence]\nmean = 4\nmax = 16\nbackprop_depth = 32\n\
+             [[perturb]]\nkind = 'optimizer-reset'\nat_step = 20\n\
+             [[perturb]]\nkind = 'optimizer-reset'\nat_step = 21\n",
+        );
+        let found = config.warnings(config.extent(8));
+        let keys: Vec<&str> = found
+            .iter()
+            .filter_map(|one| Some(one.split_once(": ")?.0))
+            .collect();
+        let expected = [
+            "schedule.warmup",
+            "model.recurrence.backprop_depth",
+            "perturb.1.at_step",
+        ];
+        assert_eq!(keys, expected, "{found:?}");
+        assert!(cosine(20).warnings(cosine(20).extent(8)).is_empty());
+    }
+
+    #[test]
+    fn a_seam_is_told_where_the_schedule_has_changed() {
+        let seam = |before: u64, now: u64, step| {
+            let now = cosine(now);
+            now.seam_warning(now.extent(8), &cosine(before), step)
+        };
+        let told = seam(20, 40, 20).expect("a warning");
+        assert!(told.contains("0.000e0 at step 20"), "{told}");
+        // Not within one schedule, from its middle, or where no step follows.
+        assert_eq!(seam(40, 40, 20), None);
+        assert_eq!(seam(40, 60, 20), None);
+        assert_eq!(seam(40, 20, 20), None);
+        // A budget in tokens, and a warm restart that both have.
+        let tokens = |count: u64| {
+            let text = format!(
+                "[train]\ntokens = {count}\nseq = 8\n[schedule]\nshape = {{ kind = 'linear' }}\n"
+            );
+            read(&text)
+        };
+        let now = tokens(40 * 64);
+        assert!(
+            now.seam_warning(now.extent(8), &tokens(20 * 64), 20)
+                .is_some()
+        );
+        let restarts = read(
+            "[train]\nsteps = 40\nseq = 8\n[schedule]\nshape = { kind = 'cyclic', wave = 'cosine', period = 20 }\n",
+        );
+        assert_eq!(
+            restarts.seam_warning(restarts.extent(8), &restarts, 20),
+            None
+        );
+    }
+}

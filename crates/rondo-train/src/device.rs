@@ -1,0 +1,288 @@
+//! Devices, chosen at run time: the only place that knows Burn's backend features.
+
+mod choice;
+mod memory;
+
+use burn::tensor::Device;
+#[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+use burn::tensor::DeviceType;
+use rondo_model::ops::Precision;
+use serde::{Deserialize, Serialize};
+
+pub use self::choice::{choose, choose_kind};
+use crate::error::{Error, Result};
+
+/// What a user may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceKind {
+    /// A real GPU if there is one, else flex.
+    #[default]
+    Auto,
+    /// The CPU, by Burn's flex kernels.
+    Flex,
+    /// The CPU, by burn-ndarray (cargo feature `ndarray`).
+    Ndarray,
+    /// A GPU through wgpu: Vulkan, Metal or DX12 (cargo feature `wgpu`, on by default).
+    Wgpu,
+    /// A GPU through Vulkan and SPIR-V (cargo feature `vulkan`).
+    Vulkan,
+    /// A GPU through Metal (cargo feature `metal`).
+    Metal,
+    /// An NVIDIA GPU through CUDA (cargo feature `cuda`).
+    Cuda,
+    /// An AMD GPU through its own runtime (cargo feature `rocm`).
+    Rocm,
+}
+
+/// What the products of a training run make of the numbers that they multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrecisionKind {
+    /// They take them as they are.
+    #[default]
+    F32,
+    /// They round them to bf16 and add in f32. Weights, gradients, moments and everything else stay f32.
+    Bf16,
+}
+
+/// `[device]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeviceConfig {
+    /// Which device.
+    pub kind: DeviceKind,
+    /// Which of several devices of that kind, from 0, as `trainer devices` lists them.
+    pub index: usize,
+    /// Of the products of training; bf16 on flex only.
+    pub precision: PrecisionKind,
+    /// CPU threads; without it one for each core.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+}
+
+/// A device that is there.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// How to ask for it.
+    pub kind: DeviceKind,
+    /// Its number among those of its kind.
+    pub index: usize,
+    /// Its own name.
+    pub name: String,
+    /// Whether it is a GPU rather than a processor or a software driver.
+    pub gpu: bool,
+    /// Of the products of training.
+    pub precision: Precision,
+    /// The handle.
+    pub device: Device,
+}
+
+impl Listed {
+    /// Waits until everything that was asked of the device is done.
+    ///
+    /// # Errors
+    ///
+    /// Where the device failed.
+    pub fn sync(&self) -> Result<()> {
+        self.device
+            .sync()
+            .map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+    }
+
+    /// Whether a scalar can be read without waiting for a queue.
+    pub fn reads_are_free(&self) -> bool {
+        matches!(self.kind, DeviceKind::Flex | DeviceKind::Ndarray)
+    }
+
+    /// Returns the memory that a run holds: the device's pools on a GPU, else the process's resident
+    /// memory.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        match self.device.memory_pool_usage() {
+            Some(usage) => Some(usage.bytes_reserved),
+            None => memory_stats::memory_stats().map(|stats| stats.physical_mem as u64),
+        }
+    }
+
+    /// Returns the most memory that the process or the device's pools have held.
+    pub fn peak_memory_bytes(&self) -> Option<u64> {
+        let pools = self
+            .device
+            .memory_pool_usage()
+            .map(|usage| usage.bytes_reserved);
+        pools
+            .or_else(memory::peak_resident)
+            .or_else(|| self.memory_bytes())
+    }
+
+    /// Returns the memory that is free for a run, where it is known: on a processor.
+    pub fn available_memory(&self) -> Option<u64> {
+        self.reads_are_free().then(memory::free)
+    }
+
+    /// Returns `kind: name`, and what is not f32.
+    pub fn label(&self) -> String {
+        let precision = match self.precision {
+            Precision::F32 => "",
+            Precision::Bf16 => ", bf16 products",
+        };
+        format!("{}: {}{precision}", self.kind.name(), self.name)
+    }
+
+    /// Returns the version of a GPU's driver, where the system tells: NVIDIA's on Linux.
+    pub fn driver(&self) -> Option<String> {
+        let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
+        let line = text.lines().next().filter(|_| self.gpu)?;
+        let line = line.strip_prefix("NVRM version:").unwrap_or(line);
+        Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+
+    /// Returns the same with the precision that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// Where the device does not have it.
+    fn with_precision(self, asked: PrecisionKind) -> Result<Self> {
+        let precision = match (asked, self.kind) {
+            (PrecisionKind::F32, _) => Precision::F32,
+            (PrecisionKind::Bf16, DeviceKind::Flex) => Precision::Bf16,
+            (PrecisionKind::Bf16, _) => {
+                return Err(Error::Usage(format!(
+                    "device.precision = bf16: {} computes in f32 here; only flex rounds to bf16",
+                    self.label()
+                )));
+            }
+        };
+        Ok(Self { precision, ..self })
+    }
+}
+
+impl DeviceKind {
+    /// Every kind, in the order in which devices are listed.
+    pub const ALL: [Self; 8] = [
+        Self::Auto,
+        Self::Flex,
+        Self::Ndarray,
+        Self::Wgpu,
+        Self::Vulkan,
+        Self::Metal,
+        Self::Cuda,
+        Self::Rocm,
+    ];
+
+    /// Returns the name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            Self::Wgpu => "wgpu",
+            Self::Vulkan => "vulkan",
+            Self::Metal => "metal",
+            Self::Cuda => "cuda",
+            Self::Rocm => "rocm",
+        }
+    }
+
+    /// Returns whether this build has the backend.
+    fn is_built(self) -> bool {
+        match self {
+            Self::Auto | Self::Flex => true,
+            Self::Ndarray => cfg!(feature = "ndarray"),
+            Self::Wgpu => cfg!(feature = "wgpu"),
+            Self::Vulkan => cfg!(feature = "vulkan"),
+            Self::Metal => cfg!(feature = "metal"),
+            Self::Cuda => cfg!(feature = "cuda"),
+            Self::Rocm => cfg!(feature = "rocm"),
+        }
+    }
+
+    /// Lists the devices of this kind; none where the backend is not built or finds nothing.
+    fn list(self) -> Vec<Listed> {
+        match self {
+            Self::Auto => Vec::new(),
+            Self::Flex => vec![self.processor(Device::flex())],
+            #[cfg(feature = "ndarray")]
+            Self::Ndarray => vec![self.processor(ndarray())],
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => self.adapters(DeviceType::Wgpu),
+            #[cfg(feature = "vulkan")]
+            Self::Vulkan => self.adapters(DeviceType::Vulkan),
+            #[cfg(feature = "metal")]
+            Self::Metal => self.adapters(DeviceType::Metal),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => self.adapters(DeviceType::Cuda),
+            #[cfg(feature = "rocm")]
+            Self::Rocm => self.adapters(DeviceType::Rocm),
+            #[allow(
+                unreachable_patterns,
+                reason = "which arms remain depends on the features"
+            )]
+            _ => Vec::new(),
+        }
+    }
+
+    fn processor(self, device: Device) -> Listed {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let arch = std::env::consts::ARCH;
+        Listed {
+            kind: self,
+            index: 0,
+            name: format!("{arch}, {threads} cores"),
+            gpu: false,
+            precision: Precision::F32,
+            device,
+        }
+    }
+
+    /// Asks a driver for its adapters. A driver that fails does so by panicking inside Burn; here
+    /// that means there is no such device.
+    #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
+    fn adapters(self, of: DeviceType) -> Vec<Listed> {
+        let devices =
+            std::panic::catch_unwind(move || Device::enumerate(of).into_vec()).unwrap_or_default();
+        let named = |(index, device): (usize, Device)| {
+            let probed = device.clone();
+            let identity = std::panic::catch_unwind(move || probed.identity())
+                .ok()
+                .flatten()?;
+            let gpu = identity.physical.is_some();
+            Some(Listed {
+                kind: self,
+                index,
+                name: identity.name,
+                gpu,
+                precision: Precision::F32,
+                device,
+            })
+        };
+        devices.into_iter().enumerate().filter_map(named).collect()
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[allow(
+    deprecated,
+    reason = "kept as a tested feature although upstream has deprecated it"
+)]
+fn ndarray() -> Device {
+    Device::ndarray()
+}
+
+/// Lists every device that this build can reach.
+pub fn list() -> Vec<Listed> {
+    DeviceKind::ALL
+        .into_iter()
+        .flat_map(DeviceKind::list)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flex_is_always_there() {
+        assert!(list().iter().any(|listed| listed.kind == DeviceKind::Flex));
+    }
+}

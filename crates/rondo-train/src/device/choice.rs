@@ -1,0 +1,121 @@
+//! Which of the devices that are there a run takes, and why.
+
+use burn::tensor::Device;
+use rayon::ThreadPoolBuilder;
+
+use super::{DeviceConfig, DeviceKind, Listed, list};
+use crate::error::{Error, Result};
+
+/// Returns the device that `config` asks for, and why that one.
+///
+/// # Errors
+///
+/// Where it is not there; the message lists what is.
+pub fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
+    if let Some(threads) = config.threads {
+        // The pool exists already when a second run starts in one process; it keeps its size.
+        let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    if config.kind == DeviceKind::Auto {
+        let (listed, why) = automatic();
+        return Ok((listed.with_precision(config.precision)?, why));
+    }
+    let found = config.kind.list();
+    match found
+        .into_iter()
+        .find(|listed| listed.index == config.index)
+    {
+        Some(listed) => Ok((
+            listed.with_precision(config.precision)?,
+            "asked for".to_owned(),
+        )),
+        None => Err(Error::Device(absent(config))),
+    }
+}
+
+/// Returns the device of a kind where there is no configuration, and why that one.
+///
+/// # Errors
+///
+/// As [`choose`].
+pub fn choose_kind(kind: DeviceKind) -> Result<(Listed, String)> {
+    choose(DeviceConfig {
+        kind,
+        ..DeviceConfig::default()
+    })
+}
+
+/// The first real GPU, the native runtime before wgpu, else flex.
+fn automatic() -> (Listed, String) {
+    let order = [
+        DeviceKind::Cuda,
+        DeviceKind::Rocm,
+        DeviceKind::Metal,
+        DeviceKind::Vulkan,
+        DeviceKind::Wgpu,
+    ];
+    let listed = order
+        .into_iter()
+        .flat_map(DeviceKind::list)
+        .find(|listed| listed.gpu);
+    match listed {
+        Some(listed) => (listed, "auto: the first GPU found".to_owned()),
+        None => {
+            let why = match order.into_iter().any(DeviceKind::is_built) {
+                true => "auto: no GPU found",
+                false => "auto: built for the CPU only",
+            };
+            (DeviceKind::Flex.processor(Device::flex()), why.to_owned())
+        }
+    }
+}
+
+fn absent(config: DeviceConfig) -> String {
+    let kind = config.kind.name();
+    let why = match config.kind.is_built() {
+        false => format!("this build has no {kind}; rebuild with `--features {kind}`"),
+        true if config.index > 0 => format!("no {kind} device number {} was found", config.index),
+        true => format!("no {kind} device was found"),
+    };
+    let there: Vec<String> = list()
+        .iter()
+        .map(|listed| format!("  {} {}  {}", listed.kind.name(), listed.index, listed.name))
+        .collect();
+    format!(
+        "device.kind = {kind}: {why}; these are there:\n{}",
+        there.join("\n")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::PrecisionKind;
+
+    #[test]
+    fn bf16_is_for_flex() {
+        let ask = |kind| {
+            choose(DeviceConfig {
+                kind,
+                precision: PrecisionKind::Bf16,
+                ..DeviceConfig::default()
+            })
+        };
+        let (listed, _) = ask(DeviceKind::Flex).expect("flex");
+        assert!(listed.label().ends_with("bf16 products"), "{listed:?}");
+        let other = DeviceKind::Ndarray.processor(Device::flex());
+        let error = other
+            .with_precision(PrecisionKind::Bf16)
+            .expect_err("f32 only");
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("device.precision"), "{error}");
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_answered_with_those_that_are() {
+        let error = choose_kind(DeviceKind::Rocm)
+            .expect_err("no test machine has an AMD card and the feature");
+        assert_eq!(error.exit_code(), 6);
+        assert!(error.to_string().contains("flex 0"), "{error}");
+    }
+}

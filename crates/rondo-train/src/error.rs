@@ -1,0 +1,141 @@
+//! What can go wrong, and the exit code of each.
+
+use rondo_checkpoint::CheckpointError;
+use rondo_config::Violations;
+use rondo_data::DataError;
+use rondo_figures::FigureError;
+use rondo_files::{FileError, LockError};
+use rondo_interchange::InterchangeError;
+use rondo_laws::LawError;
+use rondo_metrics::{JsonlError, RecordError, SinkError};
+use rondo_sweep::SweepError;
+
+/// The exit code of a run that can be resumed.
+pub const INTERRUPTED: u8 = 75;
+
+/// The exit code where the device or its memory does not suffice.
+pub const DEVICE: u8 = 6;
+
+/// An error that ends the program.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line or the configuration is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration breaks its own rules.
+    #[error(transparent)]
+    Config(#[from] Violations),
+    /// A corpus, a shard, a tokenizer or a token file is wrong.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A checkpoint cannot be read or written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file of a run directory cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A run directory belongs to another process.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A checkpoint does not belong to this run or model.
+    #[error("{0}")]
+    Foreign(String),
+    /// A model cannot be imported or exported.
+    #[error(transparent)]
+    Reference(#[from] InterchangeError),
+    /// Loss curves cannot be read, or no law can be fitted to them.
+    #[error(transparent)]
+    Law(#[from] LawError),
+    /// A sweep cannot be opened or executed.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    /// A loss or a gradient is not finite; its update was not made.
+    #[error("{0}")]
+    Nonfinite(String),
+    /// A diagnosed failure whose policy is to stop.
+    #[error("{0}")]
+    Stopped(String),
+    /// The device is not there, failed, or has too little memory.
+    #[error("{0}")]
+    Device(String),
+    /// A signal ended the run; it can be resumed.
+    #[error("{0}")]
+    Interrupted(String),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Error {
+    /// Tells a tensor that cannot be copied from a checkpoint that cannot be written.
+    pub fn of_stream(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Io(error) => Self::of_write(error),
+            other => other.into(),
+        }
+    }
+
+    /// Tells a tensor that cannot be copied from a file that cannot be written.
+    pub fn of_write(error: FileError) -> Self {
+        match InterchangeError::from_stream(error.source) {
+            Ok(error) => error.into(),
+            Err(source) => FileError { source, ..error }.into(),
+        }
+    }
+
+    /// Returns the documented exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted(_) | Self::Data(DataError::Interrupted) => INTERRUPTED,
+            Self::Usage(_)
+            | Self::Config(_)
+            | Self::Data(DataError::Config(_))
+            | Self::Law(LawError::Search { .. })
+            | Self::Sweep(SweepError::Config(_)) => 2,
+            Self::Data(_) | Self::Law(_) => 3,
+            Self::Checkpoint(_)
+            | Self::File(_)
+            | Self::Lock(_)
+            | Self::Foreign(_)
+            | Self::Reference(_)
+            | Self::Sweep(
+                SweepError::Write(_)
+                | SweepError::Lock(_)
+                | SweepError::NotASweep(_)
+                | SweepError::Foreign(_)
+                | SweepError::Changed { .. }
+                | SweepError::Outcome { .. },
+            ) => 4,
+            Self::Sweep(_) | Self::Other(_) => 1,
+            Self::Nonfinite(_) | Self::Stopped(_) => 5,
+            Self::Device(_) => DEVICE,
+        }
+    }
+}
+
+impl From<FigureError> for Error {
+    fn from(error: FigureError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<JsonlError> for Error {
+    fn from(error: JsonlError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<RecordError> for Error {
+    fn from(error: RecordError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<SinkError> for Error {
+    fn from(error: SinkError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

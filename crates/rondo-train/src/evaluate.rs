@@ -1,0 +1,260 @@
+//! Loss, perplexity and accuracy over recurrence depth, and under adaptive exits.
+
+pub mod exits;
+mod gates;
+pub mod tables;
+
+use std::cell::OnceCell;
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rondo_data::Batch;
+use rondo_model::config::ModelConfig;
+use rondo_model::looped::{LoopedTransformer, Readout};
+use rondo_model::ops::head_losses;
+use rondo_model::pass::Pass;
+use rondo_model::sparsity::Sparsity;
+use serde::Serialize;
+
+use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
+use self::gates::{GateSums, up_to};
+use crate::batches::DeviceBatch;
+use crate::error::Result;
+use crate::initial_states::InitialStates;
+use crate::step::read;
+
+/// What to evaluate on.
+pub struct Evaluation<'a> {
+    /// The model's configuration.
+    pub config: &'a ModelConfig,
+    /// Where s_0 comes from.
+    pub states: &'a InitialStates,
+    /// Recurrence depths.
+    pub depths: &'a [usize],
+    /// Exit criteria with their thresholds.
+    pub exits: &'a [Exit],
+    /// Iterations after which every token exits.
+    pub max_iterations: usize,
+    /// The rows.
+    pub batches: &'a [Batch],
+    /// Bytes of text that a target of the batches stands for, where that is known.
+    pub bytes_per_token: Option<f64>,
+    /// Whether accuracy is counted, overall and by position.
+    pub task: bool,
+    /// Where the model is.
+    pub device: &'a Device,
+}
+
+/// What one depth gives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DepthResult {
+    /// The recurrence depth r.
+    pub recurrence: usize,
+    /// Mean cross entropy, nats.
+    pub loss: f64,
+    /// exp(loss).
+    pub perplexity: f64,
+    /// loss / ln 2 / bytes of text per target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits_per_byte: Option<f64>,
+    /// Share of targets hit; tasks only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// The same by position; null where a position has no target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy_by_position: Option<Vec<Option<f64>>>,
+}
+
+/// What an evaluation gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluated {
+    /// In rising order.
+    pub depths: Vec<DepthResult>,
+    /// In the order asked for.
+    pub exits: Vec<ExitResult>,
+    /// Open edges up to the mean recurrence, where there are gates.
+    pub sparsity: Option<Sparsity>,
+}
+
+impl Evaluated {
+    /// Returns what was found at a depth.
+    pub fn at(&self, recurrence: usize) -> Option<&DepthResult> {
+        self.depths
+            .iter()
+            .find(|depth| depth.recurrence == recurrence)
+    }
+}
+
+/// Sums over batches.
+#[derive(Debug)]
+struct Sums {
+    depths: Vec<DepthSums>,
+    exits: Vec<ExitSums>,
+    gates: GateSums,
+}
+
+/// Sums over batches at one depth.
+#[derive(Clone, Debug)]
+struct DepthSums {
+    loss: f64,
+    hits: Vec<f64>,
+}
+
+impl Evaluation<'_> {
+    /// Evaluates `model` at every depth and under every exit in one pass to the deepest, on a copy
+    /// without autodiff.
+    ///
+    /// `progress` hears how many batches are done, and may end the evaluation with an error.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no initial state for a sequence, the device fails, or `progress` says so.
+    pub fn run(
+        &self,
+        model: &LoopedTransformer,
+        mut progress: impl FnMut(usize) -> Result<()>,
+    ) -> Result<Evaluated> {
+        let model = model.valid();
+        let longest = self.batches.iter().map(|batch| batch.seq).max();
+        let longest = longest.unwrap_or(0);
+        let mut depths = self.depths.to_vec();
+        depths.sort_unstable();
+        depths.dedup();
+        let none = DepthSums {
+            loss: 0.0,
+            hits: vec![0.0; longest],
+        };
+        let exits = self.exits.iter();
+        let mut sums = Sums {
+            depths: vec![none; depths.len()],
+            exits: exits
+                .map(|exit| ExitSums::new(*exit, self.max_iterations))
+                .collect(),
+            gates: GateSums::default(),
+        };
+        let mut counts = vec![0_u64; longest];
+        let mut first_sequence = 0;
+        for (done, batch) in self.batches.iter().enumerate() {
+            self.add(&model, batch, first_sequence, &depths, &mut sums)?;
+            for (i, _) in batch
+                .targets
+                .iter()
+                .enumerate()
+                .filter(|(_, id)| **id != rondo_data::IGNORE)
+            {
+                counts[i % batch.seq] += 1;
+            }
+            first_sequence += batch.batch as u64;
+            progress(done + 1)?;
+        }
+        Ok(Evaluated {
+            depths: depths
+                .iter()
+                .zip(&sums.depths)
+                .map(|(depth, sums)| self.result(*depth, sums, &counts))
+                .collect(),
+            exits: sums
+                .exits
+                .iter()
+                .map(|sums| sums.result(self.task))
+                .collect(),
+            sparsity: sums.gates.result(self.mean()),
+        })
+    }
+
+    fn add(
+        &self,
+        model: &LoopedTransformer,
+        batch: &Batch,
+        first_sequence: u64,
+        depths: &[usize],
+        sums: &mut Sums,
+    ) -> Result<()> {
+        let shape = [batch.batch, batch.seq];
+        let state = self
+            .states
+            .at(self.config, first_sequence, 0, shape, self.device)?;
+        let pass = Pass::new(self.config, batch.seq, self.device);
+        let on_device = DeviceBatch::new(batch, self.device);
+        let counted = counted(on_device.weights.as_ref(), shape, self.device);
+        let tally = |exit: &Exit| ExitTally::new(*exit, state.clone(), counted.clone());
+        let mut tallies: Vec<ExitTally> = self.exits.iter().map(tally).collect();
+        let mut visited = depths.to_vec();
+        if !tallies.is_empty() {
+            visited.extend(1..=self.max_iterations);
+        }
+        let mut gathered = Vec::with_capacity(2 * depths.len());
+        let inputs = on_device.inputs.clone();
+        let visit = |depth: usize, readout: Readout| {
+            let hidden = &readout.hidden;
+            let targets = on_device.targets.clone();
+            let exiting = !tallies.is_empty() && depth <= self.max_iterations;
+            let scored = head_losses(hidden.clone(), model.head(), targets, self.task || exiting);
+            let losses = on_device.counted_only(scored.losses);
+            let hits = scored.hits.map(|hits| on_device.counted_only(hits));
+            if depths.contains(&depth) {
+                gathered.push(losses.clone().sum());
+                if let Some(hits) = hits.as_ref().filter(|_| self.task) {
+                    gathered.push(hits.clone().sum_dim(0).reshape([batch.seq]));
+                }
+            }
+            if let Some(hits) = hits.filter(|_| exiting) {
+                let logits = OnceCell::new();
+                let logits = || logits.get_or_init(|| model.logits(hidden.clone())).clone();
+                let seen = Seen {
+                    latent: &readout.latent,
+                    logits: &logits,
+                    losses: &losses,
+                    hits: &hits,
+                };
+                let last = depth == self.max_iterations;
+                tallies.iter_mut().for_each(|tally| tally.add(&seen, last));
+            }
+        };
+        let densities = model.forward_at_depths(inputs, state, &pass, &visited, visit);
+        let densities = up_to(densities, self.mean(), &visited);
+        gathered.extend(tallies.into_iter().map(ExitTally::values));
+        gathered.extend(densities.iter().map(|density| density.values.clone()));
+        let values = read(Tensor::cat(gathered, 0))?;
+        let (values, of_gates) = values.split_at(values.len() - 2 * densities.len());
+        sums.gates.add(&densities, of_gates, shape);
+        let width = if self.task { 1 + batch.seq } else { 1 };
+        let (of_depths, mut of_exits) = values.split_at(width * depths.len());
+        for (sums, values) in sums.depths.iter_mut().zip(of_depths.chunks(width)) {
+            sums.loss += f64::from(values[0]);
+            sums.hits
+                .iter_mut()
+                .zip(&values[1..])
+                .for_each(|(sum, hit)| *sum += f64::from(*hit));
+        }
+        for sums in &mut sums.exits {
+            let (own, rest) = of_exits.split_at(sums.width());
+            sums.add(own);
+            of_exits = rest;
+        }
+        Ok(())
+    }
+
+    fn mean(&self) -> usize {
+        self.config.recurrence.planned().total()
+    }
+
+    fn result(&self, recurrence: usize, sums: &DepthSums, counts: &[u64]) -> DepthResult {
+        let total = counts.iter().sum::<u64>() as f64;
+        let loss = sums.loss / total;
+        let hits: f64 = sums.hits.iter().sum();
+        let share = |(hits, count): (&f64, &u64)| (*count > 0).then(|| hits / *count as f64);
+        DepthResult {
+            recurrence,
+            loss,
+            perplexity: loss.exp(),
+            bits_per_byte: self
+                .bytes_per_token
+                .map(|bytes| loss / std::f64::consts::LN_2 / bytes),
+            accuracy: self.task.then(|| hits / total),
+            accuracy_by_position: self
+                .task
+                .then(|| sums.hits.iter().zip(counts).map(share).collect()),
+        }
+    }
+}

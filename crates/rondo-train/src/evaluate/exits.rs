@@ -1,0 +1,161 @@
+//! What adaptive exits cost and give: perplexity where each token stops by itself.
+//!
+//! Every position takes every iteration, so that a token attends to positions at its own depth, as
+//! in an evaluation at a fixed depth; the prediction that counts is the one of the iteration at
+//! which the token's criterion was first met, or of the last. Nothing is read from the device
+//! before the batch is done.
+
+use burn::tensor::{Device, Tensor};
+use rondo_model::exit::{ExitCriterion, ExitMonitor};
+use serde::Serialize;
+
+/// A criterion with its threshold.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exit {
+    /// The criterion.
+    pub criterion: ExitCriterion,
+    /// Its threshold.
+    pub threshold: f64,
+}
+
+/// What one criterion gives.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ExitResult {
+    /// The criterion.
+    pub criterion: ExitCriterion,
+    /// Its threshold.
+    pub threshold: f64,
+    /// Iterations a token took, on average.
+    pub mean_iterations: f64,
+    /// Mean cross entropy at the exits, nats.
+    pub loss: f64,
+    /// exp(loss).
+    pub perplexity: f64,
+    /// Share of targets hit; tasks only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// How many tokens took 1, 2, … iterations.
+    pub iterations: Vec<u64>,
+}
+
+/// What an iteration shows of a batch.
+pub(super) struct Seen<'a> {
+    /// The raw state, `[batch, seq, d_model]`.
+    pub(super) latent: &'a Tensor<3>,
+    /// Makes the logits, `[batch, seq, vocab]`.
+    pub(super) logits: &'a dyn Fn() -> Tensor<3>,
+    /// Cross entropy of each token that counts, `[batch, seq]`.
+    pub(super) losses: &'a Tensor<2>,
+    /// 1 where such a token's target was hit, `[batch, seq]`.
+    pub(super) hits: &'a Tensor<2>,
+}
+
+/// Follows one criterion through a batch.
+pub(super) struct ExitTally {
+    exit: Exit,
+    monitor: ExitMonitor,
+    /// 1 where a token that counts has not exited, `[batch, seq]`.
+    running: Tensor<2>,
+    loss: Tensor<1>,
+    hits: Tensor<1>,
+    /// Tokens that took 1, 2, … iterations, each `[1]`.
+    taken: Vec<Tensor<1>>,
+}
+
+impl ExitTally {
+    /// Starts at the initial state; `counted` is 1 where a target counts.
+    pub(super) fn new(exit: Exit, initial_state: Tensor<3>, counted: Tensor<2>) -> Self {
+        let zero = Tensor::zeros([1], &counted.device());
+        Self {
+            exit,
+            monitor: ExitMonitor::new(exit.criterion, initial_state),
+            running: counted,
+            loss: zero.clone(),
+            hits: zero,
+            taken: Vec::new(),
+        }
+    }
+
+    /// Takes in an iteration; on the last one every token exits.
+    pub(super) fn add(&mut self, seen: &Seen<'_>, last: bool) {
+        let values = self.monitor.observe(seen.latent, seen.logits);
+        let now = if last {
+            self.running.clone()
+        } else {
+            let Exit {
+                criterion,
+                threshold,
+            } = self.exit;
+            self.running.clone() * criterion.exits_at(values, threshold).float()
+        };
+        self.running = self.running.clone() - now.clone();
+        self.loss = self.loss.clone() + (seen.losses.clone() * now.clone()).sum();
+        self.hits = self.hits.clone() + (seen.hits.clone() * now.clone()).sum();
+        self.taken.push(now.sum());
+    }
+
+    /// Returns loss, hits, and tokens by iterations taken, `[2 + iterations]`.
+    pub(super) fn values(self) -> Tensor<1> {
+        let mut values = vec![self.loss, self.hits];
+        values.extend(self.taken);
+        Tensor::cat(values, 0)
+    }
+}
+
+/// Sums of one criterion over batches.
+#[derive(Clone, Debug)]
+pub(super) struct ExitSums {
+    exit: Exit,
+    loss: f64,
+    hits: f64,
+    taken: Vec<f64>,
+}
+
+impl ExitSums {
+    pub(super) fn new(exit: Exit, iterations: usize) -> Self {
+        Self {
+            exit,
+            loss: 0.0,
+            hits: 0.0,
+            taken: vec![0.0; iterations],
+        }
+    }
+
+    /// Returns how many values of [`ExitTally::values`] this takes in.
+    pub(super) fn width(&self) -> usize {
+        2 + self.taken.len()
+    }
+
+    /// Adds the values of a batch.
+    pub(super) fn add(&mut self, values: &[f32]) {
+        self.loss += f64::from(values[0]);
+        self.hits += f64::from(values[1]);
+        for (sum, value) in self.taken.iter_mut().zip(&values[2..]) {
+            *sum += f64::from(*value);
+        }
+    }
+
+    pub(super) fn result(&self, task: bool) -> ExitResult {
+        let total: f64 = self.taken.iter().sum();
+        let iterations: f64 = (1..).zip(&self.taken).map(|(i, n)| f64::from(i) * n).sum();
+        let loss = self.loss / total;
+        ExitResult {
+            criterion: self.exit.criterion,
+            threshold: self.exit.threshold,
+            mean_iterations: iterations / total,
+            loss,
+            perplexity: loss.exp(),
+            accuracy: task.then(|| self.hits / total),
+            iterations: self.taken.iter().map(|n| n.round() as u64).collect(),
+        }
+    }
+}
+
+/// Returns 1 for every target that counts.
+pub(super) fn counted(
+    weights: Option<&Tensor<2>>,
+    shape: [usize; 2],
+    device: &Device,
+) -> Tensor<2> {
+    weights.map_or_else(|| Tensor::ones(shape, device), Clone::clone)
+}

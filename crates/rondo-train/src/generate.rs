@@ -1,0 +1,274 @@
+//! Generation: one token after another, each at the depth that was asked for or that it needs.
+
+pub mod text_stream;
+
+use burn::tensor::{Int, Tensor, TensorData, s};
+use rondo_model::exit::ExitMonitor;
+use rondo_model::looped::Readout;
+use rondo_model::looped::decode::{Chunk, Decoder};
+use rondo_model::pass::Pass;
+use rondo_model::sampling::Sampling;
+use rondo_model::seed::{Stream, generator};
+
+use crate::error::Result;
+use crate::evaluate::exits::Exit;
+use crate::initial_states::InitialStates;
+use crate::open_run::OpenRun;
+use crate::step::read;
+
+/// How many iterations a token takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DepthRule {
+    /// As many for each.
+    Fixed(usize),
+    /// Until the criterion is met, and no more than `max`.
+    Adaptive {
+        /// The criterion with its threshold.
+        exit: Exit,
+        /// The most iterations.
+        max: usize,
+    },
+}
+
+/// What is kept of earlier positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Keys and values of every iteration, modulo the budget where there is one.
+    Cache {
+        /// Iterations i and i + budget share a place.
+        budget: Option<usize>,
+    },
+    /// Nothing: the whole sequence is computed again for each token, at a fixed depth.
+    Nothing,
+}
+
+/// What to generate.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The tokens to go on from.
+    pub prompt: Vec<u32>,
+    /// How many iterations each token takes.
+    pub depth: DepthRule,
+    /// What is kept of earlier positions.
+    pub memory: Memory,
+    /// Whether a token's state starts from the last latent of the one before.
+    pub continuous: bool,
+    /// How a token is drawn.
+    pub sampling: Sampling,
+    /// The seed of the draws.
+    pub seed: u64,
+    /// The most tokens to generate.
+    pub max_tokens: usize,
+    /// The tokens that end a text.
+    pub stops: Vec<u32>,
+    /// Tokens that may be chosen: those below this id.
+    pub vocabulary: usize,
+}
+
+/// Why generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A token came that ends a text.
+    EndOfText,
+    /// As many tokens were generated as were asked for.
+    MaxTokens,
+    /// The model's context is full.
+    Context,
+}
+
+impl Ended {
+    /// Returns the reason in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EndOfText => "end of text",
+            Self::MaxTokens => "max tokens",
+            Self::Context => "context full",
+        }
+    }
+}
+
+/// What was generated; the lists run in parallel.
+#[derive(Clone, Debug)]
+pub struct Generated {
+    /// The new tokens, the one that ended the text included.
+    pub tokens: Vec<u32>,
+    /// Iterations taken for each.
+    pub iterations: Vec<usize>,
+    /// The criterion's value after each iteration of each token; empty at a fixed depth.
+    pub exit_values: Vec<Vec<f64>>,
+    /// Why generation ended.
+    pub ended: Ended,
+}
+
+/// What the model says of the next token.
+struct Prediction {
+    logits: Vec<f32>,
+    iterations: usize,
+    exit_values: Vec<f64>,
+}
+
+/// Generates, handing over each token as it comes.
+///
+/// # Errors
+///
+/// Where there is no initial state for a position, the device fails, or `on_token` says so.
+pub fn generate(
+    run: &OpenRun<'_>,
+    states: &InitialStates,
+    request: &Request,
+    mut on_token: impl FnMut(u32) -> Result<()>,
+) -> Result<Generated> {
+    let mut all = request.prompt.clone();
+    let mut predictor = Predictor::new(run, states, request);
+    let mut generated = Generated {
+        tokens: Vec::new(),
+        iterations: Vec::new(),
+        exit_values: Vec::new(),
+        ended: Ended::MaxTokens,
+    };
+    while generated.tokens.len() < request.max_tokens {
+        let prediction = predictor.next(&all)?;
+        let position = all.len() as u64;
+        let mut rng = generator(request.seed, Stream::Sampling, position);
+        let choices = &prediction.logits[..request.vocabulary.min(prediction.logits.len())];
+        let token = request.sampling.choose(choices, &all, &mut rng);
+        all.push(token);
+        generated.tokens.push(token);
+        generated.iterations.push(prediction.iterations);
+        generated.exit_values.push(prediction.exit_values);
+        if request.stops.contains(&token) {
+            generated.ended = Ended::EndOfText;
+            break;
+        }
+        on_token(token)?;
+        if all.len() >= run.config.model.context {
+            generated.ended = Ended::Context;
+            break;
+        }
+    }
+    Ok(generated)
+}
+
+/// Predicts one token after another of a growing sequence.
+struct Predictor<'a> {
+    run: &'a OpenRun<'a>,
+    states: &'a InitialStates,
+    request: &'a Request,
+    decoder: Decoder<'a>,
+    latent: Option<Tensor<3>>,
+}
+
+impl<'a> Predictor<'a> {
+    fn new(run: &'a OpenRun<'a>, states: &'a InitialStates, request: &'a Request) -> Self {
+        let budget = match request.memory {
+            Memory::Cache { budget } => budget,
+            Memory::Nothing => None,
+        };
+        let device = &run.listed.device;
+        Self {
+            run,
+            states,
+            request,
+            decoder: Decoder::new(&run.model, &run.config.model, budget, device),
+            latent: None,
+        }
+    }
+
+    /// Predicts the token after `all`.
+    fn next(&mut self, all: &[u32]) -> Result<Prediction> {
+        match (self.request.memory, self.request.depth) {
+            (Memory::Nothing, DepthRule::Fixed(depth)) => self.without_cache(all, depth),
+            _ => self.with_cache(all),
+        }
+    }
+
+    fn with_cache(&mut self, all: &[u32]) -> Result<Prediction> {
+        let first = self.decoder.positions();
+        let state = match self.latent.take() {
+            Some(latent) => latent,
+            None => self.initial(first, all.len() - first)?,
+        };
+        let initial = newest(&state);
+        let mut chunk = self.decoder.begin(self.tokens(&all[first..]), state);
+        let exit_values = self.iterate(&mut chunk, initial)?;
+        let iterations = chunk.iterations();
+        let readout = self.decoder.end(chunk);
+        if self.request.continuous {
+            self.latent = Some(newest(&readout.latent));
+        }
+        Ok(Prediction {
+            logits: values(self.logits(&readout))?,
+            iterations,
+            exit_values,
+        })
+    }
+
+    /// Iterates as deep as the rule says; returns the values that its criterion saw.
+    fn iterate(&self, chunk: &mut Chunk, initial: Tensor<3>) -> Result<Vec<f64>> {
+        let mut seen = Vec::new();
+        match self.request.depth {
+            DepthRule::Fixed(depth) => {
+                for _ in 0..depth {
+                    self.decoder.iterate(chunk);
+                }
+            }
+            DepthRule::Adaptive { exit, max } => {
+                let mut monitor = ExitMonitor::new(exit.criterion, initial);
+                for _ in 0..max {
+                    self.decoder.iterate(chunk);
+                    let state = newest(chunk.state());
+                    let logits = || self.logits(self.decoder.read_out(chunk));
+                    let value = monitor.observe(&state, logits);
+                    let value = f64::from(read(value.reshape([1]))?[0]);
+                    seen.push(value);
+                    if exit.criterion.exits(value, exit.threshold) {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    fn without_cache(&self, all: &[u32], depth: usize) -> Result<Prediction> {
+        let state = self.initial(0, all.len())?;
+        let pass = Pass::new(&self.run.config.model, all.len(), &self.run.listed.device);
+        let forward = self
+            .run
+            .model
+            .forward(self.tokens(all), state, &pass, depth, None);
+        Ok(Prediction {
+            logits: values(self.logits(&forward.readout))?,
+            iterations: depth,
+            exit_values: Vec::new(),
+        })
+    }
+
+    /// Returns the logits of the newest position, `[1, 1, vocab]`.
+    fn logits(&self, readout: &Readout) -> Tensor<3> {
+        self.run.model.logits(newest(&readout.hidden))
+    }
+
+    fn initial(&self, first: usize, count: usize) -> Result<Tensor<3>> {
+        let device = &self.run.listed.device;
+        self.states
+            .at(&self.run.config.model, 0, first, [1, count], device)
+    }
+
+    fn tokens(&self, ids: &[u32]) -> Tensor<2, Int> {
+        let ids: Vec<i32> = ids.iter().map(|id| *id as i32).collect();
+        let shape = [1, ids.len()];
+        Tensor::from_data(TensorData::new(ids, shape), &self.run.listed.device)
+    }
+}
+
+/// Returns the last position of `[1, seq, width]` as `[1, 1, width]`.
+fn newest(x: &Tensor<3>) -> Tensor<3> {
+    let [_, seq, _] = x.dims();
+    x.clone().slice(s![.., seq - 1.., ..])
+}
+
+fn values(x: Tensor<3>) -> Result<Vec<f32>> {
+    let count = x.dims().iter().product::<usize>();
+    read(x.reshape([count]))
+}

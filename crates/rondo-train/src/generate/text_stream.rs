@@ -1,0 +1,126 @@
+//! Text as its tokens come: nothing is printed that a later token could change.
+
+use rondo_data::Tokenizer;
+
+use crate::error::Result;
+
+/// Turns tokens into text piece by piece.
+///
+/// A token can hold a part of a character, and some tokenizers treat the first token of a text
+/// otherwise; so the tokens since the last whole piece are decoded together with that piece, and
+/// what follows it is new.
+pub struct TextStream<'a> {
+    tokenizer: &'a Tokenizer,
+    /// The last whole piece and what has come since.
+    tokens: Vec<u32>,
+    /// How many of them are the piece.
+    piece: usize,
+}
+
+impl<'a> TextStream<'a> {
+    /// Starts after `context`, the last tokens before the first new one. Its tokens beyond the
+    /// tokenizer's vocabulary have no text.
+    pub fn new(tokenizer: &'a Tokenizer, context: &[u32]) -> Self {
+        Self {
+            tokenizer,
+            tokens: context.to_vec(),
+            piece: context.len(),
+        }
+    }
+
+    /// Takes in a token and returns the text that is certain now.
+    ///
+    /// # Errors
+    ///
+    /// Where the tokenizer fails.
+    pub fn push(&mut self, token: u32) -> Result<String> {
+        self.tokens.push(token);
+        let (all, new) = self.read()?;
+        if all.ends_with('\u{fffd}') || new.is_empty() {
+            return Ok(String::new());
+        }
+        self.tokens.drain(..self.piece);
+        self.piece = self.tokens.len();
+        Ok(new)
+    }
+
+    /// Returns what is left, broken characters replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::push`].
+    pub fn finish(self) -> Result<String> {
+        Ok(self.read()?.1)
+    }
+
+    /// Returns the text of all tokens that are held, and what of it is new: what differs from the text of
+    /// the piece alone. A piece that ends within a character gives a replacement character by itself, and the
+    /// tokens after it make the character whole.
+    fn read(&self) -> Result<(String, String)> {
+        let before = self.tokenizer.decode_known(&self.tokens[..self.piece])?;
+        let all = self.tokenizer.decode_known(&self.tokens)?;
+        let same = before.chars().zip(all.chars());
+        let same = same.take_while(|(one, other)| one == other);
+        let shown: usize = same.map(|(one, _)| one.len_utf8()).sum();
+        let new = all[shown..].to_owned();
+        Ok((all, new))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(tokens: &[u32]) -> Vec<String> {
+        after(&[], tokens)
+    }
+
+    fn after(context: &[u32], tokens: &[u32]) -> Vec<String> {
+        let tokenizer = Tokenizer::bytes();
+        let mut stream = TextStream::new(&tokenizer, context);
+        let mut pieces: Vec<String> = tokens
+            .iter()
+            .map(|token| stream.push(*token).expect("a byte"))
+            .collect();
+        pieces.push(stream.finish().expect("bytes"));
+        pieces
+    }
+
+    #[test]
+    fn a_character_of_two_bytes_comes_when_it_is_whole() {
+        assert_eq!(pieces(&[97, 0xc3, 0xa9, 98]), ["a", "", "é", "b", ""]);
+    }
+
+    #[test]
+    fn a_broken_end_is_shown_at_the_end() {
+        assert_eq!(pieces(&[97, 0xc3]), ["a", "", "\u{fffd}"]);
+    }
+
+    #[test]
+    fn a_character_that_the_context_began_comes_whole() {
+        assert_eq!(after(&[97, 0xc3], &[0xa9, 98]), ["é", "b", ""]);
+        // A crab of four bytes, of which the context has one, two or three.
+        let crab = [0xf0, 0x9f, 0xa6, 0x80];
+        for given in 1..4 {
+            let text = after(&crab[..given], &[&crab[given..], &[33]].concat()).concat();
+            assert_eq!(text, "🦀!", "{given}");
+        }
+        assert_eq!(after(&[0xc3], &[98]), ["b", ""]);
+        assert_eq!(after(&[97, 0xc3], &[]), [""]);
+    }
+
+    #[test]
+    fn a_replacement_character_of_the_context_is_not_shown_again() {
+        let given = "a\u{fffd}".bytes().map(u32::from).collect::<Vec<_>>();
+        assert_eq!(after(&given, &[98, 99]), ["b", "c", ""]);
+    }
+
+    #[test]
+    fn tokens_of_the_context_that_have_no_text_change_nothing() {
+        assert_eq!(
+            after(&[300, 97, 4_000_000], &[98, 0xc3, 0xa9]),
+            ["b", "", "é", ""]
+        );
+        assert_eq!(after(&[300], &[98]), ["b", ""]);
+    }
+}

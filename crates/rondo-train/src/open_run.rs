@@ -1,0 +1,183 @@
+//! A run opened for reading: its configuration, one checkpoint's weights, and tokens to give it.
+
+use std::path::Path;
+
+use burn::tensor::{Int, Tensor, TensorData};
+use rondo_data::{CorpusIdentity, DataError, Source, Tokenizer, read_tokens};
+use rondo_metrics::Mode;
+use rondo_model::looped::LoopedTransformer;
+
+use crate::assemble::open_source;
+use crate::config::RunConfig;
+use crate::device::Listed;
+use crate::error::{Error, Result};
+use crate::own_tokenizer::{OwnTokenizer, changes};
+use crate::progress::RunProgress;
+use crate::prompting::Prompting;
+use crate::run_dir::{CheckpointChoice, RunDir};
+use crate::weights::load_model;
+
+/// What a reader has of a run.
+pub struct OpenRun<'a> {
+    /// Its directory.
+    pub run_dir: RunDir,
+    /// Its configuration.
+    pub config: RunConfig,
+    /// The step of the checkpoint.
+    pub step: u64,
+    /// The corpora that its weights have seen.
+    seen: Vec<CorpusIdentity>,
+    /// Without autodiff.
+    pub model: LoopedTransformer,
+    /// The device.
+    pub listed: &'a Listed,
+}
+
+impl<'a> OpenRun<'a> {
+    /// Opens the run at `path` and loads a checkpoint's weights.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no run, no such checkpoint, or it is damaged.
+    pub fn open(path: &Path, choice: CheckpointChoice, listed: &'a Listed) -> Result<Self> {
+        let run_dir = RunDir::new(path);
+        let config = run_dir.config()?;
+        let checkpoint = run_dir.checkpoint(choice)?;
+        let model = load_model(&checkpoint, &config.model, &listed.device, listed.precision)?;
+        Ok(Self {
+            run_dir,
+            config,
+            step: checkpoint.step(),
+            seen: RunProgress::read(&checkpoint)?.data,
+            model,
+            listed,
+        })
+    }
+
+    /// Opens the run's own data, text encoded with its own tokenizer; `warn` is called where it is not what the weights
+    /// have seen.
+    ///
+    /// # Errors
+    ///
+    /// Where the data cannot be opened or is encoded by another tokenizer.
+    pub fn data(&self, warn: &mut dyn FnMut(&str)) -> Result<Source> {
+        let source = match OwnTokenizer::of_run(&self.run_dir, &self.seen)? {
+            Some(own) => own.open(&self.config.data, "data: the text", Mode::Auto)?,
+            None => open_source(&self.config, Mode::Auto)?,
+        };
+        if let Source::Text(text) = &source {
+            let now = [("data".to_owned(), text.identity())];
+            for (what, change) in changes(&self.seen, &now) {
+                warn(&format!(
+                    "{}: {what} has changed since step {}: {change}",
+                    self.run_dir.path().display(),
+                    self.step
+                ));
+            }
+        }
+        Ok(source)
+    }
+
+    /// Returns the run's tokenizer: the file in its directory or, in a run without one, that of its
+    /// corpus; none where the run knows no text.
+    ///
+    /// # Errors
+    ///
+    /// Where it is damaged or has more tokens than the model.
+    fn find_tokenizer(&self) -> Result<Option<Tokenizer>> {
+        let data = &self.config.data;
+        OwnTokenizer::of_run(&self.run_dir, &self.seen)?;
+        let tokenizer = match self.run_dir.tokenizer()? {
+            None if data.is_nothing() || data.is_task() => None,
+            None => match open_source(&self.config, Mode::Auto)? {
+                Source::Text(text) => Some(text.tokenizer().clone()),
+                Source::Task(_) => None,
+            },
+            found => found,
+        };
+        let (tokens, rows) = (
+            tokenizer.as_ref().map_or(0, Tokenizer::vocab_size),
+            self.config.model.vocab(),
+        );
+        if tokens > rows {
+            return Err(Error::Data(DataError::Tokenizer {
+                name: self.run_dir.path().display().to_string(),
+                message: format!("has {tokens} tokens, the model's vocabulary only {rows}"),
+            }));
+        }
+        Ok(tokenizer)
+    }
+
+    /// Returns the run's tokenizer where ids are given and their text is only to be shown; `note` is called with the
+    /// reason where it cannot be used.
+    pub fn tokenizer_beside_ids(&self, note: &mut dyn FnMut(&str)) -> Option<Tokenizer> {
+        self.find_tokenizer().unwrap_or_else(|error| {
+            note(&format!("no text beside the token ids: {error}"));
+            None
+        })
+    }
+
+    /// Returns the run's tokenizer, which `wanted_by`, a flag, cannot do without.
+    ///
+    /// # Errors
+    ///
+    /// Where it has none or it is damaged.
+    pub fn tokenizer(&self, wanted_by: &str) -> Result<Tokenizer> {
+        self.find_tokenizer()?.ok_or_else(|| {
+            Error::Usage(format!(
+                "{wanted_by}: {} has no tokenizer; give token ids with --tokens FILE",
+                self.run_dir.path().display()
+            ))
+        })
+    }
+
+    /// Returns rows of tokens: those of a file, or a text's.
+    ///
+    /// # Errors
+    ///
+    /// Where a file is damaged or names a token beyond the vocabulary, a row does not fit the
+    /// model's context, there is no tokenizer for a text, or a text has no token.
+    pub fn rows(
+        &self,
+        tokens: Option<&Path>,
+        prompt: Option<&str>,
+        prompting: Prompting,
+    ) -> Result<Vec<Vec<u32>>> {
+        let (rows, source) = match (tokens, prompt) {
+            (Some(path), _) => {
+                let rows = read_tokens(path, self.config.model.vocab())?;
+                (rows, path.display().to_string())
+            }
+            (None, text) => {
+                let tokenizer = self.reader("--prompt", prompting)?;
+                let row = tokenizer.encode_prompt(text.unwrap_or_default())?;
+                (vec![row], "--prompt".to_owned())
+            }
+        };
+        let refuse =
+            |message: String| Err(DataError::Corpus(format!("{source}: {message}")).into());
+        let context = self.config.model.context;
+        match rows
+            .iter()
+            .find(|row| row.is_empty() || row.len() > context)
+        {
+            None => Ok(rows),
+            Some(row) if row.is_empty() => refuse("holds no token".to_owned()),
+            Some(row) => refuse(format!(
+                "{} tokens do not fit the model's context of {context}",
+                row.len()
+            )),
+        }
+    }
+
+    /// Copies rows of one length to the device.
+    ///
+    /// # Shapes
+    ///
+    /// Returns `[batch, seq]`.
+    pub fn on_device(&self, rows: &[Vec<u32>]) -> Tensor<2, Int> {
+        let ids: Vec<i32> = rows.iter().flatten().map(|id| *id as i32).collect();
+        let shape = [rows.len(), rows.first().map_or(0, Vec::len)];
+        Tensor::from_data(TensorData::new(ids, shape), &self.listed.device)
+    }
+}

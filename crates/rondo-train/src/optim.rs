@@ -1,0 +1,299 @@
+//! Optimizers: one update rule for each parameter, chosen by what the parameter does.
+//!
+//! Parameters, gradients and moments are flat vectors in the order of the model's parameter table,
+//! which is the order in which the module tree visits them; the table's rows decide rule and decay.
+//! That the groups cover every parameter exactly once is therefore true by construction: the table
+//! has one row for each parameter and `Group::of` is a total function of a row.
+//!
+//! In reading order: `config` (which rule), `adamw`, `raven_adam`, `muon` (the rules), `in_place` (a rule in the
+//! memory of its parameter), `clip` (how much of an update goes through), `sum` (of a long vector).
+
+mod adamw;
+mod clip;
+mod config;
+mod in_place;
+mod muon;
+mod raven_adam;
+mod sum;
+
+pub use self::adamw::AdamW;
+pub use self::clip::{Gate, global_norm};
+pub use self::config::OptimizerConfig;
+pub use self::muon::Muon;
+pub use self::raven_adam::RavenAdam;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+use rondo_model::gradients::FlatGradients;
+use rondo_model::init::{ParameterSpec, Role};
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::ops::on_flex;
+
+/// What a parameter's role asks of the optimizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Group {
+    /// Weight decay applies: matrices and the embedding, not norms and biases.
+    decayed: bool,
+    /// A matrix that multiplies activations: what Muon orthogonalises.
+    matrix: bool,
+}
+
+impl Group {
+    fn of(row: &ParameterSpec) -> Self {
+        match row.role {
+            Role::Embedding => Self {
+                decayed: true,
+                matrix: false,
+            },
+            Role::Matrix => Self {
+                decayed: true,
+                matrix: true,
+            },
+            Role::Scale | Role::Bias => Self {
+                decayed: false,
+                matrix: false,
+            },
+        }
+    }
+}
+
+/// What a rule is told about the step it takes.
+#[derive(Clone, Copy, Debug)]
+struct Rates {
+    /// η of this step.
+    lr: f64,
+    /// The schedule's peak.
+    peak: f64,
+    /// Updates taken including this one, for bias correction.
+    update: u64,
+    decayed: bool,
+}
+
+/// The moments of one parameter, flat, and the number of updates behind them all.
+pub struct Optimizer {
+    config: OptimizerConfig,
+    rows: Vec<ParameterSpec>,
+    moments: Vec<Moments>,
+    updates: u64,
+    peak: f64,
+}
+
+/// First and second moment, `[numel]` each; Muon's momentum has no second.
+#[derive(Clone, Debug, Default)]
+struct Moments {
+    first: Option<Tensor<1>>,
+    second: Option<Tensor<1>>,
+}
+
+impl Optimizer {
+    /// Starts with empty moments.
+    pub fn new(config: &OptimizerConfig, rows: Vec<ParameterSpec>, peak: f64) -> Self {
+        let moments = rows.iter().map(|_| Moments::default()).collect();
+        Self {
+            config: config.clone(),
+            rows,
+            moments,
+            updates: 0,
+            peak,
+        }
+    }
+
+    /// Updates every parameter with rate `lr`, as `gate` allows.
+    pub fn step(
+        &mut self,
+        model: LoopedTransformer,
+        gradients: FlatGradients,
+        gate: &Gate,
+        lr: f64,
+    ) -> LoopedTransformer {
+        self.step_by(Means::Any, model, gradients, gate, lr)
+    }
+
+    /// As [`Self::step`], composed of Burn operations on every device: what updates in place are
+    /// proven and timed against.
+    pub fn step_composed(
+        &mut self,
+        model: LoopedTransformer,
+        gradients: FlatGradients,
+        gate: &Gate,
+        lr: f64,
+    ) -> LoopedTransformer {
+        self.step_by(Means::Composed, model, gradients, gate, lr)
+    }
+
+    fn step_by(
+        &mut self,
+        means: Means,
+        model: LoopedTransformer,
+        gradients: FlatGradients,
+        gate: &Gate,
+        lr: f64,
+    ) -> LoopedTransformer {
+        self.updates += 1;
+        let gradients = gradients.into_tensors().into_iter();
+        let mut stepper = Stepper {
+            optimizer: self,
+            gradients,
+            index: 0,
+            means,
+            gate,
+            lr,
+        };
+        model.map(&mut stepper)
+    }
+
+    /// Returns every moment by name, `core.0.attention.qkv.first` and so on.
+    pub fn state(&self) -> Vec<(String, Tensor<1>)> {
+        let named = |(row, moments): (&ParameterSpec, &Moments)| {
+            let name = |part: &str| format!("{}.{part}", row.name);
+            let first = moments.first.clone().map(|m| (name("first"), m));
+            let second = moments.second.clone().map(|m| (name("second"), m));
+            first.into_iter().chain(second)
+        };
+        let rows = self.rows.iter().zip(&self.moments);
+        rows.flat_map(named).collect()
+    }
+
+    /// Returns how many updates the moments have seen.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Returns the names and lengths that [`Self::state`] has after the first update.
+    pub fn layout(&self) -> Vec<(String, Vec<usize>)> {
+        let parts = |row: &ParameterSpec| {
+            let second = !self.orthogonalises(Group::of(row));
+            let shape = vec![row.count()];
+            let first = Some((format!("{}.first", row.name), shape.clone()));
+            first
+                .into_iter()
+                .chain(second.then(|| (format!("{}.second", row.name), shape)))
+        };
+        self.rows.iter().flat_map(parts).collect()
+    }
+
+    /// Restores what [`Self::state`] returned; `tensor` looks a moment up by name.
+    pub fn restore(&mut self, updates: u64, mut tensor: impl FnMut(&str) -> Option<Tensor<1>>) {
+        for (row, moments) in self.rows.iter().zip(&mut self.moments) {
+            moments.first = tensor(&format!("{}.first", row.name));
+            moments.second = tensor(&format!("{}.second", row.name));
+        }
+        self.updates = updates;
+    }
+
+    /// Updates parameter `index`, as `gate` allows.
+    fn update(
+        &mut self,
+        index: usize,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        means: Means,
+        gate: &Gate,
+        lr: f64,
+    ) -> Tensor<1> {
+        let group = Group::of(&self.rows[index]);
+        let rates = Rates {
+            lr,
+            peak: self.peak,
+            update: self.updates,
+            decayed: group.decayed,
+        };
+        let before = std::mem::take(&mut self.moments[index]);
+        let in_place = means == Means::Any && on_flex(&parameter) && !self.orthogonalises(group);
+        let (after, moments) = match gate {
+            Gate::Host(scale) if in_place => {
+                in_place::update(parameter, gradient, before, |parameter| {
+                    match &self.config {
+                        OptimizerConfig::RavenAdam(rule) => {
+                            rule.update_in_place(parameter, rates, *scale);
+                        }
+                        OptimizerConfig::AdamW(rule) => {
+                            rule.update_in_place(parameter, rates, *scale);
+                        }
+                        OptimizerConfig::Muon(rule) => {
+                            rule.rest().update_in_place(parameter, rates, *scale);
+                        }
+                    }
+                })
+            }
+            gate => {
+                let scaled = gate.scale(gradient);
+                let (after, moments) =
+                    self.compose(index, parameter.clone(), scaled, before.clone(), rates);
+                (
+                    gate.choose(parameter, after),
+                    gate.choose_moments(before, moments),
+                )
+            }
+        };
+        self.moments[index] = moments;
+        after
+    }
+
+    /// Whether the rule of a group is Muon's own.
+    fn orthogonalises(&self, group: Group) -> bool {
+        matches!(self.config, OptimizerConfig::Muon(_)) && group.matrix
+    }
+
+    /// Updates parameter `index` by Burn operations.
+    fn compose(
+        &self,
+        index: usize,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+        rates: Rates,
+    ) -> (Tensor<1>, Moments) {
+        let row = &self.rows[index];
+        match &self.config {
+            OptimizerConfig::RavenAdam(rule) => rule.update(parameter, gradient, moments, rates),
+            OptimizerConfig::AdamW(rule) => rule.update(parameter, gradient, moments, rates),
+            OptimizerConfig::Muon(rule) if Group::of(row).matrix => {
+                let shape = [row.shape[0], row.shape[1]];
+                rule.update(parameter, gradient, moments, rates, shape)
+            }
+            OptimizerConfig::Muon(rule) => rule.rest().update(parameter, gradient, moments, rates),
+        }
+    }
+}
+
+/// How an update may be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Means {
+    /// In place where it can be, else by Burn operations.
+    Any,
+    /// By Burn operations.
+    Composed,
+}
+
+struct Stepper<'a> {
+    optimizer: &'a mut Optimizer,
+    gradients: std::vec::IntoIter<Tensor<1>>,
+    index: usize,
+    means: Means,
+    gate: &'a Gate,
+    lr: f64,
+}
+
+impl ModuleMapper for Stepper<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let index = self.index;
+        self.index += 1;
+        let gradient = self
+            .gradients
+            .next()
+            .expect("one gradient for each parameter");
+        let (id, value, mapper) = param.consume();
+        let value = value.without_autodiff();
+        let shape = value.shape();
+        let flat: Tensor<1> = value.reshape([shape.num_elements()]);
+        let after = self
+            .optimizer
+            .update(index, flat, gradient, self.means, self.gate, self.lr)
+            .reshape(shape);
+        Param::from_mapped_value(id, after.autodiff().require_grad(), mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Muon (Jordan et al. 2024): momentum, orthogonalised by Newton–Schulz iterations.
+//!
+//! ```text
+//! B ← μ·B + G;   U = orthogonalise(G + μ·B);   W ← W·(1 − η·λ) − η·0.2·√max(rows, cols)·U
+//! ```
+//!
+//! The factor 0.2·√max(rows, cols) gives the update the root mean square of an AdamW update, so
+//! that both share one learning rate (Liu et al. 2025, arXiv 2502.16982, §2.2). Of the published forms
+//! this is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The original one has
+//! √max(1, rows/cols) there, for matrices stored `[d_out, d_in]`, and needs a learning rate of its own.
+//! Both write `B ← μ·B + (1 − μ)·G`: a factor of 1 − μ that the norm in Newton–Schulz takes out again.
+//! Their code iterates in bf16; here everything is f32.
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::adamw::AdamW;
+use super::{Moments, Rates};
+
+/// Coefficients of the quintic that drives singular values towards 1.
+const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
+
+/// The root mean square of an AdamW update.
+const ADAM_UPDATE_RMS: f64 = 0.2;
+
+/// Muon for matrices; the other constants are AdamW's, for embedding, norms and biases.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Muon {
+    /// μ.
+    pub momentum: f64,
+    /// Newton–Schulz iterations.
+    pub iterations: usize,
+    /// AdamW's β₁.
+    pub beta1: f64,
+    /// AdamW's β₂.
+    pub beta2: f64,
+    /// AdamW's ε.
+    pub eps: f64,
+    /// λ, multiplied by the learning rate, for both.
+    pub weight_decay: f64,
+}
+
+impl Default for Muon {
+    fn default() -> Self {
+        let AdamW {
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+        } = AdamW::default();
+        Self {
+            momentum: 0.95,
+            iterations: 5,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+        }
+    }
+}
+
+impl Muon {
+    /// Returns the rule for everything that is not a matrix.
+    pub(super) fn rest(&self) -> AdamW {
+        let Self {
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            ..
+        } = *self;
+        AdamW {
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+        }
+    }
+
+    pub(super) fn update(
+        &self,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+        rates: Rates,
+        [rows, cols]: [usize; 2],
+    ) -> (Tensor<1>, Moments) {
+        let buffer = match moments.first {
+            Some(old) => old * self.momentum + gradient.clone(),
+            None => gradient.clone(),
+        };
+        let nesterov = gradient + buffer.clone() * self.momentum;
+        let direction = orthogonalise(nesterov.reshape([rows, cols]), self.iterations);
+        let scale = ADAM_UPDATE_RMS * (rows.max(cols) as f64).sqrt();
+        let decayed = parameter * (1.0 - rates.lr * self.weight_decay);
+        let updated = decayed - direction.reshape([rows * cols]) * (rates.lr * scale);
+        (
+            updated,
+            Moments {
+                first: Some(buffer),
+                second: None,
+            },
+        )
+    }
+}
+
+/// Moves every singular value of `matrix` to between 0.68 and 1.14, those of zero excepted:
+/// `X ← aX + (bA + cA²)X`, `A = XXᵀ`, from `matrix / (‖matrix‖ + 1e-7)`.
+pub(super) fn orthogonalise(matrix: Tensor<2>, iterations: usize) -> Tensor<2> {
+    let [rows, cols] = matrix.dims();
+    let tall = rows > cols;
+    let wide = if tall { matrix.transpose() } else { matrix };
+    let norm = wide.clone().square().sum().sqrt() + 1e-7;
+    let mut x = wide / norm.unsqueeze();
+    let [a, b, c] = QUINTIC;
+    for _ in 0..iterations {
+        let gram = x.clone().matmul(x.clone().transpose());
+        let polynomial = gram.clone() * b + gram.clone().matmul(gram) * c;
+        x = x.clone() * a + polynomial.matmul(x);
+    }
+    if tall { x.transpose() } else { x }
+}

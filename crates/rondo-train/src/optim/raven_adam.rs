@@ -1,0 +1,114 @@
+//! The reference's Adam (arXiv 2502.05171, §4.1, and its implementation): update clipping and
+//! atan2 in the place of ε.
+//!
+//! ```text
+//! m, v   as in Adam, started at the first update from m = g, v = g²
+//! v      ← max(v, 1e-12)                              stored; only with update clipping
+//! η'     = η / max(1, √mean(g² / v))                  per tensor, v not corrected
+//! p      ← p·(1 − (η / η_peak)·λ)                     λ is per step, not multiplied by η
+//! p      ← p − η' / (1 − β₁ᵗ) · atan2(m, √v / √(1 − β₂ᵗ))
+//! ```
+//!
+//! Of the two published forms of Adam with atan2 this is the one with the first correction outside
+//! the arctangent (the CUDA package `adam_atan2`). The other one, of the paper that proposed atan2
+//! (Everett et al. 2024, arXiv 2407.05872), takes `η·atan2(m / (1 − β₁ᵗ), √(v / (1 − β₂ᵗ)))`; it is
+//! not offered here.
+
+use burn::tensor::Tensor;
+use rondo_kernels::update::{self, Parameter, Step};
+use serde::{Deserialize, Serialize};
+
+use super::adamw::corrections;
+use super::sum::total;
+use super::{Moments, Rates};
+
+/// The smallest second moment that is kept under update clipping, ε² with ε = 1e-6.
+const SMALLEST_SECOND_MOMENT: f64 = 1e-12;
+
+/// The constants of the reference's Adam.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RavenAdam {
+    /// Decay of the first moment, β₁.
+    pub beta1: f64,
+    /// Decay of the second moment, β₂.
+    pub beta2: f64,
+    /// λ per step, scaled by η / η_peak.
+    pub weight_decay: f64,
+    /// Whether η' replaces η.
+    pub update_clipping: bool,
+}
+
+impl Default for RavenAdam {
+    fn default() -> Self {
+        Self {
+            beta1: 0.9,
+            beta2: 0.95,
+            weight_decay: 4e-5,
+            update_clipping: true,
+        }
+    }
+}
+
+impl RavenAdam {
+    /// As [`Self::update`] of the gradient times `gradient_scale`, in place.
+    pub(super) fn update_in_place(
+        &self,
+        parameter: Parameter<'_>,
+        rates: Rates,
+        gradient_scale: f64,
+    ) {
+        let step = Step {
+            lr: rates.lr,
+            decay: match rates.decayed {
+                true => rates.lr / rates.peak * self.weight_decay,
+                false => 0.0,
+            },
+            beta1: self.beta1,
+            beta2: self.beta2,
+            update: rates.update,
+            gradient_scale,
+        };
+        update::raven_adam(parameter, step, self.update_clipping);
+    }
+
+    pub(super) fn update(
+        &self,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+        rates: Rates,
+    ) -> (Tensor<1>, Moments) {
+        let square = gradient.clone().square();
+        let blend = |old: Option<Tensor<1>>, new: Tensor<1>, beta: f64| match old {
+            Some(old) => old * beta + new * (1.0 - beta),
+            None => new,
+        };
+        let first = blend(moments.first, gradient, self.beta1);
+        let second = blend(moments.second, square.clone(), self.beta2);
+        let second = match self.update_clipping {
+            true => second.clamp_min(SMALLEST_SECOND_MOMENT),
+            false => second,
+        };
+        let (c1, c2) = corrections(self.beta1, self.beta2, rates.update);
+        let mut direction = first
+            .clone()
+            .atan2(second.clone().sqrt() * c2.sqrt().recip());
+        if self.update_clipping {
+            let count = square.shape().num_elements() as f64;
+            let ratio = total(square / second.clone()) / count;
+            direction = direction / ratio.sqrt().clamp_min(1.0);
+        }
+        let decayed = match rates.decayed {
+            true => parameter * (1.0 - rates.lr / rates.peak * self.weight_decay),
+            false => parameter,
+        };
+        (
+            decayed - direction * (rates.lr / c1),
+            Moments {
+                first: Some(first),
+                second: Some(second),
+            },
+        )
+    }
+}

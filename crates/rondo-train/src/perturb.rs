@@ -1,0 +1,180 @@
+//! Scheduled disturbances: what happens to a run at a step, on purpose.
+//!
+//! Each is a pure function of configuration and step, so that a resumed run meets the same ones.
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Tensor, TensorData};
+use rand_distr::{Distribution, StandardNormal};
+use rondo_config::Report;
+use rondo_config::report::{positive, section};
+use rondo_data::DataConfig;
+use rondo_metrics::{Record, RecordError};
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::seed::{Stream, generator};
+use serde::{Deserialize, Serialize};
+
+/// `[[perturb]]`: one disturbance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Perturbation {
+    /// The learning rate times `factor` for `steps` steps.
+    LrSpike {
+        /// The first of them.
+        at_step: u64,
+        /// What the learning rate is multiplied by.
+        factor: f64,
+        /// How many steps.
+        #[serde(default = "one")]
+        steps: u64,
+    },
+    /// The optimizer forgets its moments before this step.
+    OptimizerReset {
+        /// The step.
+        at_step: u64,
+    },
+    /// Every weight gets normal noise before this step, `std` times the root mean square of its tensor.
+    WeightNoise {
+        /// The step.
+        at_step: u64,
+        /// Standard deviation over root mean square.
+        std: f64,
+    },
+    /// Other training data from this step on; validation stays as it is.
+    DataSwitch {
+        /// The first step on the new data.
+        at_step: u64,
+        /// The new data.
+        data: Box<DataConfig>,
+    },
+}
+
+fn one() -> u64 {
+    1
+}
+
+impl Perturbation {
+    /// Returns the step at which it happens.
+    pub fn at_step(&self) -> u64 {
+        match self {
+            Self::LrSpike { at_step, .. }
+            | Self::OptimizerReset { at_step }
+            | Self::WeightNoise { at_step, .. }
+            | Self::DataSwitch { at_step, .. } => *at_step,
+        }
+    }
+
+    /// Returns the factor on the learning rate of a step.
+    pub fn rate_factor(&self, step: u64) -> f64 {
+        match self {
+            Self::LrSpike {
+                at_step,
+                factor,
+                steps,
+            } if (*at_step..at_step.saturating_add(*steps)).contains(&step) => *factor,
+            _ => 1.0,
+        }
+    }
+
+    /// Adds what happens to an event's record.
+    ///
+    /// # Errors
+    ///
+    /// Never: the names differ.
+    pub fn describe(&self, event: &mut Record) -> Result<(), RecordError> {
+        match self {
+            Self::LrSpike { factor, steps, .. } => {
+                event
+                    .push("kind", "lr-spike")?
+                    .push("factor", *factor)?
+                    .push("steps", *steps)?;
+            }
+            Self::OptimizerReset { .. } => {
+                event.push("kind", "optimizer-reset")?;
+            }
+            Self::WeightNoise { std, .. } => {
+                event.push("kind", "weight-noise")?.push("std", *std)?;
+            }
+            Self::DataSwitch { .. } => {
+                event.push("kind", "data-switch")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports every violation by its key path below one `[[perturb]]`.
+    pub fn validate(&self, report: Report<'_>) {
+        if self.at_step() == 0 {
+            report("at_step", "steps count from 1, found 0".into());
+        }
+        match self {
+            Self::LrSpike { factor, .. } => positive("factor", *factor, report),
+            Self::WeightNoise { std, .. } => positive("std", *std, report),
+            Self::DataSwitch { data, .. } => data.validate(&mut section("data", report)),
+            Self::OptimizerReset { .. } => {}
+        }
+    }
+}
+
+/// Adds normal noise to every weight, `std` times the root mean square of its tensor, drawn for `step`.
+pub fn with_noise(model: LoopedTransformer, std: f64, seed: u64, step: u64) -> LoopedTransformer {
+    let mut rng = generator(seed, Stream::WeightNoise, step);
+    model.map(&mut Noise {
+        std,
+        draw: &mut || StandardNormal.sample(&mut rng),
+    })
+}
+
+/// Adds noise to one parameter after the other.
+struct Noise<'a> {
+    std: f64,
+    draw: &'a mut dyn FnMut() -> f32,
+}
+
+impl ModuleMapper for Noise<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (id, value, mapper) = param.consume();
+        let value = value.without_autodiff();
+        let shape = value.shape();
+        let scale = value.clone().square().mean().sqrt() * self.std;
+        let noise: Vec<f32> = (0..shape.num_elements()).map(|_| (self.draw)()).collect();
+        let noise = Tensor::from_data(TensorData::new(noise, shape), &value.device());
+        let after = value + noise * scale.unsqueeze();
+        Param::from_mapped_value(id, after.autodiff().require_grad(), mapper)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spike_lasts_its_steps() {
+        let spike = Perturbation::LrSpike {
+            at_step: 5,
+            factor: 10.0,
+            steps: 2,
+        };
+        let factors = [4, 5, 6, 7].map(|step| spike.rate_factor(step));
+        assert!(
+            factors
+                .iter()
+                .zip([1.0, 10.0, 10.0, 1.0])
+                .all(|(a, b)| (a - b).abs() < 1e-12)
+        );
+    }
+
+    #[test]
+    fn what_cannot_happen_is_reported() {
+        let mut keys = Vec::new();
+        for perturbation in [
+            Perturbation::OptimizerReset { at_step: 0 },
+            Perturbation::WeightNoise {
+                at_step: 1,
+                std: -1.0,
+            },
+        ] {
+            perturbation.validate(&mut |key, _| keys.push(key.to_owned()));
+        }
+        assert_eq!(keys, ["at_step", "std"]);
+    }
+}

@@ -1,0 +1,78 @@
+//! What a step does: a pure function of configuration and step.
+
+use rondo_model::depth::Draw;
+use rondo_schedule::{Run, Schedule};
+
+use crate::config::RunConfig;
+
+/// The plan of one optimizer step, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepPlan {
+    /// The step.
+    pub step: u64,
+    /// Its learning rate.
+    pub lr: f64,
+    /// Its iterations.
+    pub draw: Draw,
+    /// Whether its metrics are read and logged.
+    pub logged: bool,
+    /// Whether an evaluation follows it.
+    pub evaluated: bool,
+    /// Whether a checkpoint follows it.
+    pub saved: bool,
+}
+
+impl StepPlan {
+    /// Plans `step` of `run`.
+    pub fn new(config: &RunConfig, step: u64, run: Run) -> Self {
+        let last = step == run.steps;
+        let due = |every: u64| last || step.is_multiple_of(every);
+        Self {
+            step,
+            lr: rates(config, run)(step),
+            draw: config.model.recurrence.draw(config.run.seed, step, run),
+            logged: step == 1 || due(config.train.log_every),
+            evaluated: due(config.eval.every),
+            saved: due(config.checkpoint.every),
+        }
+    }
+
+    /// Returns the number of the step's first micro-batch since the start of the run.
+    pub fn first_micro_batch(&self, accumulation: usize) -> u64 {
+        (self.step - 1) * accumulation as u64
+    }
+}
+
+/// Returns the learning rate by the step: the schedule's, times what perturbations make of it.
+pub fn rates(config: &RunConfig, run: Run) -> impl Fn(u64) -> f64 {
+    let schedule = Schedule::new(&config.schedule, run);
+    move |step| {
+        let factors = config.perturb.iter();
+        let factor: f64 = factors.map(|one| one.rate_factor(step)).product();
+        schedule.rate(step) * factor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_and_the_last_step_are_logged_and_the_last_is_evaluated_and_saved() {
+        let text = "[train]\nsteps = 10\nseq = 8\nlog_every = 4\n[eval]\nevery = 6\n";
+        let config = RunConfig::read("test.toml", text, &[]).expect("valid");
+        let plans: Vec<StepPlan> = (1..=10)
+            .map(|step| StepPlan::new(&config, step, config.extent(8)))
+            .collect();
+        let steps = |keep: fn(&StepPlan) -> bool| {
+            plans
+                .iter()
+                .filter(|plan| keep(plan))
+                .map(|plan| plan.step)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(steps(|plan| plan.logged), [1, 4, 8, 10]);
+        assert_eq!(steps(|plan| plan.evaluated), [6, 10]);
+        assert_eq!(steps(|plan| plan.saved), [10]);
+    }
+}

@@ -1,0 +1,107 @@
+//! All that a resume needs besides weights and moments.
+
+use rondo_checkpoint::Checkpoint;
+use rondo_data::{CorpusIdentity, CurriculumState};
+use rondo_schedule::RateSum;
+use rondo_schedule::control::ControllerState;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::guard::GuardState;
+
+/// The file of a checkpoint that holds it.
+const PROGRESS_FILE: &str = "progress.json";
+
+/// Where a run stands after its last step. Learning rate, depth, data order and initial states are pure functions of
+/// configuration, seed and step, so they are not here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunProgress {
+    /// Optimizer steps taken.
+    pub step: u64,
+    /// Updates that the optimizer's moments have seen: all steps but those skipped, since its last reset.
+    pub updates: u64,
+    /// Training tokens seen.
+    pub tokens: u64,
+    /// Draws whose depth was clamped.
+    pub clamped: u64,
+    /// Difficulty of a task's curriculum.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub curriculum: Option<CurriculumState>,
+    /// The updates that were not made, and what the next ones are judged by.
+    #[serde(default)]
+    pub guard: GuardState,
+    /// Whether the evaluation after this step was interrupted: it is made up for when the run goes on.
+    #[serde(default)]
+    pub owes_evaluation: bool,
+    /// The learning rates of all updates that were made; none in checkpoints of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lr_sum: Option<RateSum>,
+    /// The text that the run is trained on, then that of each `data-switch`; empty on tasks and in checkpoints of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<CorpusIdentity>,
+    /// The controller of the gates' penalty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub controller: Option<ControllerState>,
+}
+
+impl RunProgress {
+    /// Returns the start of a run.
+    pub fn start(curriculum: Option<CurriculumState>) -> Self {
+        Self {
+            step: 0,
+            updates: 0,
+            tokens: 0,
+            clamped: 0,
+            curriculum,
+            guard: GuardState::default(),
+            owes_evaluation: false,
+            lr_sum: None,
+            data: Vec::new(),
+            controller: None,
+        }
+    }
+
+    /// Reads where the run of a checkpoint stands.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is missing, damaged or of another format.
+    pub fn read(checkpoint: &Checkpoint) -> Result<Self> {
+        let bytes = checkpoint.read(PROGRESS_FILE)?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let path = checkpoint.path().join(PROGRESS_FILE);
+            Error::Foreign(format!("{}: {error}", path.display()))
+        })
+    }
+
+    /// Returns name and content of the file.
+    ///
+    /// # Errors
+    ///
+    /// Never on a value that serialises, as every progress does.
+    pub fn file(&self) -> Result<(&'static str, Vec<u8>)> {
+        let text = serde_json::to_vec_pretty(self).map_err(anyhow::Error::from)?;
+        Ok((PROGRESS_FILE, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_of_an_older_version_opens_and_a_new_one_comes_back_to_the_bit() {
+        let older = r#"{"step":20,"updates":20,"tokens":2560,"clamped":1}"#;
+        let older: RunProgress = serde_json::from_str(older).expect("an older progress");
+        assert_eq!((older.lr_sum, older.data.as_slice()), (None, &[][..]));
+        let progress = RunProgress {
+            lr_sum: Some(RateSum::up_to(1000, |step| 0.1 / step as f64)),
+            ..older
+        };
+        let (_, file) = progress.file().expect("a progress has a form");
+        let back: RunProgress = serde_json::from_slice(&file).expect("its own text");
+        assert_eq!(back, progress);
+    }
+}

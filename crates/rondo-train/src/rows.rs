@@ -1,0 +1,119 @@
+//! Rows for training and evaluation, whatever they come from.
+
+use rondo_data::{Batch, CurriculumState, DataError, Source, bytes_per_target};
+
+use crate::config::RunConfig;
+
+/// The rows of a source, as the configuration of a run asks for them.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    source: &'a Source,
+    seed: u64,
+    /// Rows in a micro-batch.
+    batch: usize,
+    /// Micro-batches in a step.
+    accumulation: usize,
+    /// Rows in a batch of an evaluation.
+    val_batch: usize,
+    /// Tokens in a row of text; 0 where none are written, as for a task, which has its own length.
+    seq: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Returns the rows of `source` for runs of `config`.
+    pub fn new(source: &'a Source, config: &RunConfig) -> Self {
+        let train = &config.train;
+        Self {
+            source,
+            seed: config.run.seed,
+            batch: train.batch,
+            accumulation: train.accumulation,
+            val_batch: config.eval.batch.unwrap_or(train.batch),
+            seq: train.seq.unwrap_or(0),
+        }
+    }
+
+    /// Returns the rows of steps of one row each.
+    #[must_use]
+    pub fn one_in_a_step(self) -> Self {
+        Self {
+            batch: 1,
+            accumulation: 1,
+            ..self
+        }
+    }
+
+    /// Returns the state in which a task's curriculum starts; none on text.
+    pub fn first_difficulty(&self) -> Option<CurriculumState> {
+        match self.source {
+            Source::Text(_) => None,
+            Source::Task(task) => Some(CurriculumState::start(task.curriculum())),
+        }
+    }
+
+    /// Returns the tokens in a training row.
+    pub fn seq(&self, curriculum: Option<&CurriculumState>) -> usize {
+        match (self.source, curriculum) {
+            (Source::Text(_), _) => self.seq,
+            (Source::Task(task), Some(state)) => task.seq(state.difficulty),
+            (Source::Task(task), None) => task.seq(task.curriculum().max),
+        }
+    }
+
+    /// Returns the tokens in the longest row there can be.
+    pub fn longest(&self) -> usize {
+        self.seq(None)
+    }
+
+    /// Returns the micro-batches of a step, counted from 1: a pure function of seed and step.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is too short for one row.
+    pub fn micro_batches(
+        &self,
+        step: u64,
+        curriculum: Option<&CurriculumState>,
+    ) -> Result<Vec<Batch>, DataError> {
+        let (seed, rows) = (self.seed, self.batch);
+        let first = (step - 1) * (self.accumulation * rows) as u64;
+        (0..self.accumulation)
+            .map(|i| {
+                let first = first + (i * rows) as u64;
+                match self.source {
+                    Source::Text(text) => text.train_rows(seed, first, rows, self.seq),
+                    Source::Task(task) => {
+                        let difficulty =
+                            curriculum.map_or(task.curriculum().max, |state| state.difficulty);
+                        Ok(task.train_rows(seed, first, rows, difficulty))
+                    }
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the fixed batches of an evaluation over about `tokens` tokens.
+    ///
+    /// # Errors
+    ///
+    /// Where the validation text is too short for one row.
+    pub fn val_batches(&self, tokens: usize) -> Result<Vec<Batch>, DataError> {
+        let (rows, seq) = (self.val_batch, self.longest());
+        match self.source {
+            Source::Text(text) => text.val_batches(rows, seq, Some(tokens)),
+            Source::Task(task) => Ok(task.val_batches(self.seed, rows, (tokens / seq).max(1))),
+        }
+    }
+
+    /// Returns the bytes of text that a target of these batches stands for; none on tasks.
+    ///
+    /// # Errors
+    ///
+    /// Where the tokenizer fails.
+    pub fn bytes_per_token(&self, batches: &[Batch]) -> Result<Option<f64>, DataError> {
+        match self.source {
+            Source::Text(text) => bytes_per_target(text.tokenizer(), batches),
+            Source::Task(_) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! A run's directory: the files in it, read and written.
+//!
+//! ```text
+//! config.toml   the configuration of the newest launch   metrics.jsonl   the source of truth
+//! launches.jsonl  every launch: when, by which build, with which configuration, from which step on
+//! run.json      argv, versions, device, host     tensorboard/    the same metrics
+//! summary.json  the result, once finished        checkpoints/    step-00000400/, …, latest
+//! tokenizer.json  how its text became tokens, where it has any; what stands beside it: [`companions`]
+//! ```
+
+pub mod companions;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use rondo_checkpoint::{Checkpoint, Which, open};
+use rondo_data::{EndOfText, Tokenizer};
+use rondo_files::{LOCK_FILE, RunLock, atomic_write, is_leftover};
+use rondo_interchange::SpecialTokens;
+
+use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::validation_losses::ValidationLosses;
+
+const CONFIG_FILE: &str = "config.toml";
+const SUMMARY_FILE: &str = "summary.json";
+/// Name and version, as checkpoints, launches and `run.json` have them.
+pub const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
+/// The tokenizer of a run, and of a folder in the reference's layout.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
+
+/// Which checkpoint of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointChoice {
+    /// The newest.
+    Latest,
+    /// The one with the lowest validation loss at the mean depth.
+    Best,
+    /// The one after this many steps.
+    Step(u64),
+}
+
+impl FromStr for CheckpointChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "latest" => Ok(Self::Latest),
+            "best" => Ok(Self::Best),
+            step => step
+                .parse()
+                .map(Self::Step)
+                .map_err(|_| format!("expected `latest`, `best` or a step number, found `{step}`")),
+        }
+    }
+}
+
+/// The files of a run.
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// Names the directory at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
+    }
+
+    /// Returns the directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the path of the metrics.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    /// Returns the path of the launches.
+    pub fn launches(&self) -> PathBuf {
+        self.path.join("launches.jsonl")
+    }
+
+    /// Returns the folder of the event files.
+    pub fn tensorboard(&self) -> PathBuf {
+        self.path.join("tensorboard")
+    }
+
+    /// Returns whether there is a configuration.
+    pub fn has_config(&self) -> bool {
+        self.path.join(CONFIG_FILE).is_file()
+    }
+
+    /// Returns the configuration of the newest launch.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no run or its configuration cannot be read.
+    pub fn config(&self) -> Result<RunConfig> {
+        if !self.has_config() {
+            let path = self.path.display();
+            return Err(Error::Usage(format!(
+                "{path} is not a run directory: it has no {CONFIG_FILE}"
+            )));
+        }
+        RunConfig::load(&self.path.join(CONFIG_FILE), &[])
+    }
+
+    /// Returns whether nothing is there but a lock and what a killed start left of its configuration.
+    pub fn is_empty(&self) -> bool {
+        let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                name != LOCK_FILE && !is_leftover(&name)
+            })
+        };
+        std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
+    }
+
+    /// Takes the directory and makes it ready for a new run, as [`RunDir::clear`] does.
+    ///
+    /// # Errors
+    ///
+    /// Where another process trains there or the directory cannot be written.
+    pub fn create(&self, config: &RunConfig) -> Result<RunLock> {
+        let lock = self.lock()?;
+        self.clear(config)?;
+        Ok(lock)
+    }
+
+    /// Makes a directory that is locked ready for a new run: empty but for the configuration, and for the launches of earlier
+    /// starts that have left nothing.
+    ///
+    /// # Errors
+    ///
+    /// Where the directory cannot be written.
+    pub fn clear(&self, config: &RunConfig) -> Result<()> {
+        for entry in [
+            "checkpoints",
+            "tensorboard",
+            "metrics.jsonl",
+            SUMMARY_FILE,
+            "run.json",
+            TOKENIZER_FILE,
+            SPECIAL_FILE,
+            CONFIG_FILE,
+        ]
+        .into_iter()
+        .chain(COMPANIONS)
+        {
+            let path = self.path.join(entry);
+            let removed = if path.is_dir() {
+                std::fs::remove_dir_all(&path)
+            } else if path.exists() {
+                std::fs::remove_file(&path)
+            } else {
+                Ok(())
+            };
+            removed
+                .map_err(|error| anyhow::anyhow!("cannot remove {}: {error}", path.display()))?;
+        }
+        self.write_config(config)
+    }
+
+    /// Takes the directory.
+    ///
+    /// # Errors
+    ///
+    /// Where another process trains there.
+    pub fn lock(&self) -> Result<RunLock> {
+        Ok(RunLock::acquire(&self.path)?)
+    }
+
+    /// Writes the resolved configuration.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub fn write_config(&self, config: &RunConfig) -> Result<()> {
+        Ok(atomic_write(
+            &self.path.join(CONFIG_FILE),
+            config.to_toml()?.as_bytes(),
+        )?)
+    }
+
+    /// Returns the path of the run's tokenizer; none on tasks and in runs of older versions.
+    pub fn tokenizer_path(&self) -> Option<PathBuf> {
+        let path = self.path.join(TOKENIZER_FILE);
+        path.is_file().then_some(path)
+    }
+
+    /// Returns the run's tokenizer; none on tasks and in runs of older versions.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is there and is not a tokenizer.
+    pub fn tokenizer(&self) -> Result<Option<Tokenizer>> {
+        let Some(path) = self.tokenizer_path() else {
+            return Ok(None);
+        };
+        let special = self.special_tokens()?.unwrap_or_default();
+        Ok(Some(Tokenizer::load_with(&path, end_of_text(&special))?))
+    }
+
+    /// Writes the run's tokenizer, with the file beside it that names its end of text where needed, unless the run has one: what
+    /// weights were trained with is never replaced.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub fn keep_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
+        if self.tokenizer_path().is_some() {
+            return Ok(());
+        }
+        if let Some(text) = tokenizer.config_file() {
+            atomic_write(&self.path.join(TOKENIZER_CONFIG_FILE), &text)?;
+        }
+        let text = tokenizer.file()?;
+        Ok(atomic_write(&self.path.join(TOKENIZER_FILE), &text)?)
+    }
+
+    /// Takes a tokenizer file over as it is.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be copied.
+    pub fn copy_tokenizer(&self, from: &Path) -> Result<()> {
+        let to = self.path.join(TOKENIZER_FILE);
+        std::fs::read(from)
+            .and_then(|text| atomic_write(&to, &text).map_err(|error| error.source))
+            .map_err(|error| anyhow::anyhow!("cannot copy {}: {error}", from.display()))?;
+        Ok(())
+    }
+
+    fn write_json(&self, name: &str, value: &serde_json::Value) -> Result<()> {
+        let text = format!("{value:#}\n");
+        Ok(atomic_write(&self.path.join(name), text.as_bytes())?)
+    }
+
+    /// Writes `run.json`.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub fn write_facts(&self, facts: &serde_json::Value) -> Result<()> {
+        self.write_json("run.json", facts)
+    }
+
+    /// Writes `summary.json`.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub fn write_summary(&self, summary: &serde_json::Value) -> Result<()> {
+        self.write_json(SUMMARY_FILE, summary)
+    }
+
+    /// Removes the launches of a run that is replaced.
+    ///
+    /// # Errors
+    ///
+    /// Where they are there and cannot be removed.
+    pub fn remove_launches(&self) -> Result<()> {
+        remove_file(&self.launches())
+    }
+
+    /// Removes the summary of an end that a run goes on from: what is not yet finished has none.
+    ///
+    /// # Errors
+    ///
+    /// Where there is one and it cannot be removed.
+    pub fn remove_summary(&self) -> Result<()> {
+        remove_file(&self.path.join(SUMMARY_FILE))
+    }
+
+    /// Returns whether the run has been finished and told.
+    pub fn has_summary(&self) -> bool {
+        self.path.join(SUMMARY_FILE).is_file()
+    }
+
+    /// Returns the summary of a finished run; null where it has none.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read.
+    pub fn summary(&self) -> Result<serde_json::Value> {
+        if !self.has_summary() {
+            return Ok(serde_json::Value::Null);
+        }
+        let bytes = std::fs::read(self.path.join(SUMMARY_FILE)).map_err(anyhow::Error::from)?;
+        Ok(serde_json::from_slice(&bytes).map_err(anyhow::Error::from)?)
+    }
+
+    /// Opens the checkpoint that a reader asks for.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none or it is damaged.
+    pub fn checkpoint(&self, choice: CheckpointChoice) -> Result<Checkpoint> {
+        let which = match choice {
+            CheckpointChoice::Latest => Which::Latest,
+            CheckpointChoice::Step(step) => Which::Step(step),
+            CheckpointChoice::Best => {
+                let (step, _) = self.best()?.ok_or_else(|| {
+                    Error::Foreign(format!(
+                        "{}: no kept checkpoint has an evaluation; choose one by its step",
+                        self.path.display()
+                    ))
+                })?;
+                Which::Step(step)
+            }
+        };
+        Ok(open(&self.path, &which)?)
+    }
+
+    /// Returns the kept checkpoint with the lowest validation loss, and that; none where no kept one has
+    /// an evaluation.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder or the metrics cannot be read.
+    pub fn best(&self) -> Result<Option<(u64, f64)>> {
+        let kept = rondo_checkpoint::list(&self.path)?;
+        let losses = ValidationLosses::read(&self.metrics())?;
+        Ok(losses.lowest(kept.iter().map(|entry| entry.step)))
+    }
+}
+
+/// Removes a file that need not be there.
+fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(anyhow::anyhow!("cannot remove {}: {error}", path.display()).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns what decides which token ends a text for the tokenizer of a model with these special tokens.
+pub fn end_of_text(special: &SpecialTokens) -> EndOfText<'static> {
+    let eos = special.eos_token_id.as_ref();
+    let eos = eos.and_then(|ids| ids.as_slice().first().copied());
+    eos.map_or(EndOfText::Found, EndOfText::OrElse)
+}

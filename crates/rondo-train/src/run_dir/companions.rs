@@ -1,0 +1,78 @@
+//! What an imported model brings beside its weights and its tokenizer.
+//!
+//! ```text
+//! special_tokens.json    the ids of special tokens in config.json, and where generation stops
+//! tokenizer_config.json  and other files of COMPANIONS: what Python reads beside the tokenizer, as it came
+//! ```
+//!
+//! A run that was trained here has a `tokenizer_config.json` where its tokenizer's end of text was named.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use rondo_files::atomic_write;
+use rondo_interchange::SpecialTokens;
+
+use super::RunDir;
+use crate::error::{Error, Result};
+
+/// What Python's tokenizers read beside the tokenizer.
+pub const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
+/// The ids of special tokens.
+pub(super) const SPECIAL_FILE: &str = "special_tokens.json";
+/// The files that go through an import and an export unchanged.
+pub const COMPANIONS: [&str; 4] = [
+    TOKENIZER_CONFIG_FILE,
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "generation_config.json",
+];
+
+impl RunDir {
+    /// Returns the special tokens of an imported model; none of a run that was trained here or imported by an
+    /// older version.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is there and is not one.
+    pub fn special_tokens(&self) -> Result<Option<SpecialTokens>> {
+        let path = self.path().join(SPECIAL_FILE);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let special = serde_json::from_slice(&text)
+            .map_err(|error| Error::Foreign(format!("{}: {error}", path.display())))?;
+        Ok(Some(special))
+    }
+
+    /// Writes the special tokens of an imported model.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written.
+    pub fn write_special_tokens(&self, special: &SpecialTokens) -> Result<()> {
+        let text = serde_json::to_string_pretty(special).map_err(anyhow::Error::from)?;
+        let path = self.path().join(SPECIAL_FILE);
+        Ok(atomic_write(&path, format!("{text}\n").as_bytes())?)
+    }
+}
+
+/// Copies those of [`COMPANIONS`] that stand in one folder into another.
+///
+/// # Errors
+///
+/// Where one cannot be copied.
+pub fn copy_companions(from: &Path, to: &Path) -> Result<()> {
+    for name in COMPANIONS {
+        let path = from.join(name);
+        if path.is_file() {
+            // Not fs::copy: the copy of a file that must not be written to may be.
+            fs::read(&path)
+                .and_then(|text| atomic_write(&to.join(name), &text).map_err(|error| error.source))
+                .with_context(|| format!("cannot copy {}", path.display()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The history of a run, read from its metrics: what happened, and the verdict on it. No weights, no device.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rondo_diagnosis::{Diagnosis, DiagnosisConfig};
+use rondo_metrics::{History, Kind};
+use rondo_sweep::{Status, SweepDir};
+
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::run_dir::RunDir;
+
+/// A run by its metrics.
+pub struct RunHistory {
+    /// The folder's name, or its path where another run has the same name.
+    pub name: String,
+    /// The folder.
+    pub path: PathBuf,
+    /// None where only metrics are left, or where another version wrote it.
+    pub config: Option<RunConfig>,
+    /// Its records.
+    pub history: History,
+    /// The verdict on it.
+    pub diagnosis: Diagnosis,
+}
+
+impl RunHistory {
+    /// Opens the runs that have metrics; `note` is called for each that is left out, and where thresholds cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// Where a folder is not there, metrics are damaged, or no run has any.
+    pub fn open_all(paths: &[PathBuf], note: &mut dyn FnMut(&str)) -> Result<Vec<Self>> {
+        let mut runs = Vec::new();
+        for path in paths {
+            match Self::open(path, note)? {
+                Some(run) => runs.push(run),
+                None => note(&format!(
+                    "{}: no metrics yet; the run is left out",
+                    path.display()
+                )),
+            }
+        }
+        if runs.is_empty() {
+            return Err(Error::Usage(
+                "none of the runs has metrics: train one with `trainer --config FILE`".to_owned(),
+            ));
+        }
+        name_apart(&mut runs);
+        Ok(runs)
+    }
+
+    fn open(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Option<Self>> {
+        if !path.is_dir() {
+            return Err(Error::Usage(format!(
+                "{} is not a run directory: there is no such folder",
+                path.display()
+            )));
+        }
+        let run_dir = RunDir::new(path);
+        if !run_dir.metrics().is_file() {
+            return Ok(None);
+        }
+        let history = History::read(&run_dir.metrics())?;
+        if history.records().is_empty() {
+            return Ok(None);
+        }
+        let config = run_dir.has_config().then(|| run_dir.config());
+        let config = config.and_then(|read| {
+            read.inspect_err(|error| {
+                note(&format!(
+                    "{}: its thresholds cannot be read, the defaults stand in: {error}",
+                    path.display()
+                ));
+            })
+            .ok()
+        });
+        let thresholds = config
+            .as_ref()
+            .map_or_else(DiagnosisConfig::default, |config| config.diagnosis.clone());
+        let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = whole.file_name().unwrap_or(path.as_os_str());
+        Ok(Some(Self {
+            name: name.to_string_lossy().into_owned(),
+            path: path.to_owned(),
+            config,
+            diagnosis: Diagnosis::of(&thresholds, history.records()),
+            history,
+        }))
+    }
+
+    /// Returns the newest validation loss of the run at `path`, at its mean recurrence depth.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder is not there, metrics are damaged, or there was no evaluation.
+    pub fn validation_loss(path: &str) -> Result<f64> {
+        let metrics = RunDir::new(Path::new(path)).metrics();
+        let missing = || {
+            Error::Usage(format!(
+                "{path}: no evaluation to take the dense loss from; train this run first, or name another \
+                 in controller.target.loss.run"
+            ))
+        };
+        if !metrics.is_file() {
+            return Err(missing());
+        }
+        let history = History::read(&metrics)?;
+        let losses = history.series(Kind::Eval, "val_cross_entropy");
+        losses
+            .last()
+            .map(|reading| reading.value)
+            .ok_or_else(missing)
+    }
+
+    /// Returns the newest perplexity per recurrence depth.
+    pub fn perplexities(&self) -> BTreeMap<usize, f64> {
+        let depths = self.history.per_depth("val_perplexity");
+        depths
+            .into_iter()
+            .filter_map(|(depth, readings)| Some((depth, readings.last()?.value)))
+            .collect()
+    }
+
+    /// Returns how often the run was evaluated.
+    pub fn evaluations(&self) -> usize {
+        self.history.of(Kind::Eval).count()
+    }
+}
+
+/// Returns the directories of a sweep's finished runs, and how many runs it has; none where the directory is not a
+/// sweep's.
+///
+/// # Errors
+///
+/// Where the sweep cannot be read.
+pub fn finished_runs(path: &Path) -> Result<Option<(Vec<PathBuf>, usize)>> {
+    if !path.join("sweep.toml").is_file() {
+        return Ok(None);
+    }
+    let sweep = SweepDir::load(path)?;
+    let mut finished = Vec::new();
+    for run in sweep.plan() {
+        if sweep.status(run)? == Status::Finished {
+            finished.push(sweep.run_dir(run));
+        }
+    }
+    Ok(Some((finished, sweep.plan().len())))
+}
+
+/// Gives runs of one name their paths for names.
+fn name_apart(runs: &mut [RunHistory]) {
+    let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+    for run in runs {
+        if names.iter().filter(|name| **name == run.name).count() > 1 {
+            run.name = run.path.display().to_string();
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Runs before they are trained: one of a configuration, many of a sweep file.
+
+use std::path::{Path, PathBuf};
+
+use rondo_config::{Document, to_toml};
+use rondo_data::{DataConfig, Source};
+use rondo_metrics::Mode;
+use rondo_schedule::Run;
+use rondo_sweep::{Planned, SweepDir, SweepFile};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::assemble::open_source;
+use crate::config::RunConfig;
+use crate::error::{Error, Result};
+use crate::rows::Rows;
+use crate::run_name;
+
+/// A run with its configuration.
+pub struct PlannedRun {
+    /// The configuration's file name, or the run's name in its sweep.
+    pub name: String,
+    /// Its configuration.
+    pub config: RunConfig,
+}
+
+/// A sweep file with the configuration of each of its runs.
+pub struct PlannedSweep {
+    /// The sweep file.
+    pub file: SweepFile,
+    /// The text of the configuration that every run starts from.
+    pub base: String,
+    /// Every run, in order.
+    pub runs: Vec<(Planned, RunConfig)>,
+}
+
+/// What tells a sweep file from a run configuration.
+#[derive(Deserialize)]
+struct Probe {
+    base: Option<IgnoredAny>,
+}
+
+impl PlannedSweep {
+    /// Reads the sweep file at `path`; `overrides` change its base.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be read, and with every violation in the sweep file, its base or the first run
+    /// that has one.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let file = SweepFile::parse(&path.display().to_string(), &read(path)?)?;
+        let base_path = PathBuf::from(file.base());
+        let text = read(&base_path)
+            .map_err(|error| Error::Usage(format!("{}: base: {error}", path.display())))?;
+        let name = base_path.display().to_string();
+        let base = match overrides {
+            [] => text,
+            _ => {
+                RunConfig::read(&name, &text, overrides)?;
+                let changed: toml::Table = RunConfig::document(&name, &text, overrides)?.read()?;
+                to_toml(&changed).map_err(anyhow::Error::from)?
+            }
+        };
+        let of = |run: &Planned| {
+            let config = RunConfig::read(&name, &base, &run.assignments());
+            let config = config.map_err(|error| {
+                Error::Usage(format!("{}, run {}: {error}", path.display(), run.name))
+            })?;
+            Ok((run.clone(), config))
+        };
+        let plan = SweepDir::new(Path::new(""), &file);
+        let runs = plan.plan().iter().map(of).collect::<Result<_>>()?;
+        Ok(Self { file, base, runs })
+    }
+
+    /// Shows every run with its data, which is prepared where it is used for the first time.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_source`].
+    pub fn with_data<'a>(
+        &'a self,
+        mode: Mode,
+        visit: &mut dyn FnMut(&'a Planned, &'a RunConfig, &Source),
+    ) -> Result<()> {
+        let mut opened: Option<(&DataConfig, Source)> = None;
+        for (run, config) in &self.runs {
+            let source = match opened.take() {
+                Some((data, source)) if *data == config.data => source,
+                _ => open_source(config, mode)?,
+            };
+            visit(run, config, &source);
+            opened = Some((&config.data, source));
+        }
+        Ok(())
+    }
+}
+
+/// Reads the runs of a file: its own where it is a run configuration, all of them where it is a sweep.
+///
+/// # Errors
+///
+/// As [`RunConfig::load`] and [`PlannedSweep::load`].
+pub fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRun>> {
+    let text = read(path)?;
+    let name = path.display().to_string();
+    let probe: Probe = Document::parse(&name, &text)?.read()?;
+    if probe.base.is_some() {
+        let named = |(run, config): (Planned, RunConfig)| PlannedRun {
+            name: run.name,
+            config,
+        };
+        let sweep = PlannedSweep::load(path, overrides)?;
+        return Ok(sweep.runs.into_iter().map(named).collect());
+    }
+    Ok(vec![PlannedRun {
+        name: run_name::of_config(path),
+        config: RunConfig::read(&name, &text, overrides)?,
+    }])
+}
+
+/// Returns the steps of a run and their tokens; the length of a task's rows is its data's.
+///
+/// # Errors
+///
+/// Where a task cannot be opened.
+pub fn extent(config: &RunConfig) -> Result<Run> {
+    let seq = match config.text_seq() {
+        Some(seq) => seq,
+        None => Rows::new(&open_source(config, Mode::Quiet)?, config).longest(),
+    };
+    Ok(config.extent(seq))
+}
+
+/// Returns the steps of a run's warm-up.
+///
+/// # Errors
+///
+/// As [`extent`].
+pub fn warmup_steps(config: &RunConfig) -> Result<u64> {
+    Ok(config.schedule.warmup.steps(extent(config)?))
+}
+
+fn read(path: &Path) -> Result<String> {
+    rondo_files::read_text(path)
+        .map_err(|error| Error::Usage(format!("cannot read {}: {error}", path.display())))
+}

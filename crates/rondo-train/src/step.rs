@@ -1,0 +1,348 @@
+//! One training step: forward, backward, clip, update.
+
+mod micro_batches;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rondo_checkpoint::Checkpoint;
+use rondo_data::Batch;
+use rondo_model::attention::Rope;
+use rondo_model::config::ModelConfig;
+use rondo_model::gates::Density;
+use rondo_model::init::{Weights, table};
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::sparsity::Sparsity;
+use rondo_model::telemetry::Reading;
+use rondo_schedule::RateSum;
+
+use crate::config::RunConfig;
+use crate::device::Listed;
+use crate::error::{Error, Result};
+use crate::guard::{Guard, GuardState, Skipped};
+use crate::optim::{Gate, Optimizer, global_norm};
+use crate::perturb::{Perturbation, with_noise};
+use crate::plan::StepPlan;
+use crate::progress::RunProgress;
+use crate::weights::{load_model, load_optimizer};
+
+/// Why the model is there.
+const LENT: &str = "the weights come back from every update";
+
+/// A model in training.
+pub struct Learner {
+    /// The weights, on an autodiff device; none only while an update has them, so that it can write
+    /// where they stand.
+    model: Option<LoopedTransformer>,
+    /// The moments.
+    pub optimizer: Optimizer,
+    config: ModelConfig,
+    seed: u64,
+    max_norm: Option<f64>,
+    device: Device,
+    reads_are_free: bool,
+    /// The rotary tables of the newest sequence length.
+    rope: Option<(usize, Rope)>,
+    /// The factor of the gates' density in the loss.
+    strength: f64,
+    unread: Vec<Unread>,
+    guard: Guard,
+    /// The rates of the updates that were made. A step whose loss has not been read yet is not among them: the
+    /// device may have masked its update out.
+    rates: RateSum,
+}
+
+/// Loss and gradient norm of a step, `[2]`, still on the device.
+struct Unread {
+    plan: StepPlan,
+    values: Tensor<1>,
+}
+
+/// What a logged step tells.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// Mean cross entropy of the step, nats.
+    pub loss: f64,
+    /// Global gradient norm before clipping.
+    pub grad_norm: f64,
+    /// Telemetry of the last micro-batch.
+    pub telemetry: Reading,
+    /// Share of counted targets that were hit, in the last micro-batch.
+    pub accuracy: f64,
+    /// Open edges of the last micro-batch, where there are gates.
+    pub sparsity: Option<Sparsity>,
+}
+
+impl Learner {
+    /// Prepares to train `model` on `listed` from its first step.
+    pub fn new(config: &RunConfig, listed: &Listed, model: LoopedTransformer) -> Self {
+        let rules = &config.train;
+        Self {
+            model: Some(model),
+            optimizer: fresh_optimizer(config),
+            config: config.model.clone(),
+            seed: config.run.seed,
+            max_norm: rules.clip.max_norm(),
+            device: listed.device.clone(),
+            reads_are_free: listed.reads_are_free(),
+            rope: None,
+            strength: 0.0,
+            unread: Vec::new(),
+            guard: Guard::new(rules.nonfinite, rules.skip_spikes, GuardState::default()),
+            rates: RateSum::default(),
+        }
+    }
+
+    /// Starts the model of `config` from its seed on `listed`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the vocabulary has not been resolved.
+    pub fn fresh(config: &RunConfig, listed: &Listed) -> Self {
+        let device = listed.device.clone().autodiff();
+        Self::new(config, listed, fresh_model(config, listed, &device))
+    }
+
+    /// Goes on from a checkpoint, where the run stands at `progress`.
+    ///
+    /// # Errors
+    ///
+    /// Where the checkpoint is damaged or of another model.
+    pub fn resume(
+        config: &RunConfig,
+        listed: &Listed,
+        checkpoint: &Checkpoint,
+        progress: &RunProgress,
+    ) -> Result<Self> {
+        let (device, rules) = (listed.device.clone().autodiff(), &config.train);
+        let model = load_model(checkpoint, &config.model, &device, listed.precision)?;
+        let mut learner = Self::new(config, listed, model);
+        load_optimizer(
+            checkpoint,
+            &mut learner.optimizer,
+            progress.updates,
+            &device,
+        )?;
+        learner.guard = Guard::new(rules.nonfinite, rules.skip_spikes, progress.guard.clone());
+        learner.rates = progress.lr_sum.unwrap_or_default();
+        Ok(learner)
+    }
+
+    /// Returns the weights.
+    ///
+    /// # Panics
+    ///
+    /// Never: an update gives them back.
+    pub fn model(&self) -> &LoopedTransformer {
+        self.model.as_ref().expect(LENT)
+    }
+
+    /// Disturbs weights or moments before a step.
+    ///
+    /// # Panics
+    ///
+    /// Never: an update gives the weights back.
+    pub fn perturb(&mut self, one: &Perturbation, config: &RunConfig, step: u64) {
+        match one {
+            Perturbation::LrSpike { .. } | Perturbation::DataSwitch { .. } => {}
+            Perturbation::OptimizerReset { .. } => {
+                self.optimizer = fresh_optimizer(config);
+            }
+            Perturbation::WeightNoise { std, .. } => {
+                let model = self.model.take().expect(LENT);
+                self.model = Some(with_noise(model, *std, self.seed, step));
+            }
+        }
+    }
+
+    /// Reads what is left to be read before a checkpoint, so that none is taken of a run that must stop.
+    ///
+    /// # Errors
+    ///
+    /// As [`Learner::step`].
+    pub fn settle(&mut self) -> Result<Vec<Skipped>> {
+        let unread = std::mem::take(&mut self.unread);
+        if unread.is_empty() || self.looks_first() {
+            return Ok(Vec::new());
+        }
+        let tensors = unread.iter().map(|step| step.values.clone()).collect();
+        self.judge(&unread, &read(Tensor::cat(tensors, 0))?)
+    }
+
+    /// Reads the losses of all steps since the last logged one.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    pub fn unread_losses(&self) -> Result<Vec<f64>> {
+        let tensors: Vec<_> = self.unread.iter().map(|step| step.values.clone()).collect();
+        if tensors.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = read(Tensor::cat(tensors, 0))?;
+        Ok(values
+            .chunks_exact(2)
+            .map(|pair| f64::from(pair[0]))
+            .collect())
+    }
+
+    /// Judges steps after the fact by their loss and gradient norm, two values for each.
+    fn judge(&mut self, unread: &[Unread], values: &[f32]) -> Result<Vec<Skipped>> {
+        let mut skipped = Vec::new();
+        for (step, pair) in unread.iter().zip(values.chunks_exact(2)) {
+            let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
+            match self.guard.judge(&step.plan, loss, norm)? {
+                Some(one) => skipped.push(one),
+                None => self.rates.add(step.plan.lr),
+            }
+        }
+        Ok(skipped)
+    }
+
+    /// Returns what a checkpoint keeps of the rules for updates.
+    pub fn guard(&self) -> &GuardState {
+        self.guard.state()
+    }
+
+    /// Returns the sum of the rates of all updates that are known to have been made: all until here after a logged step,
+    /// and where a checkpoint is taken.
+    pub fn rates(&self) -> RateSum {
+        self.rates
+    }
+
+    /// Returns whether loss and gradient norm are read before each update.
+    fn looks_first(&self) -> bool {
+        self.reads_are_free || self.guard.looks_first()
+    }
+
+    /// Sets the factor of the gates' density in the loss of the steps to come.
+    pub fn penalise(&mut self, strength: f64) {
+        self.strength = strength;
+    }
+
+    /// Takes one step on its micro-batches and, on a logged step, reads what happened.
+    ///
+    /// The one device read of a logged step brings its telemetry together with loss and norm of
+    /// every step since the last one. Where a scalar costs nothing the norm is read each step.
+    ///
+    /// # Errors
+    ///
+    /// Where loss or gradient is not finite: before the update where reads are free, else at the
+    /// next logged step, the updates in between having been masked out on the device.
+    pub fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
+        if self.reads_are_free {
+            // Among the threads that share the work, so that none is woken for each piece of it.
+            rayon::scope(|_| self.advance(plan, batches))
+        } else {
+            self.advance(plan, batches)
+        }
+    }
+
+    fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
+        let seen = self.micro_batches(plan, batches);
+        let norm = global_norm(&seen.gradients);
+        let values = Tensor::cat(vec![seen.loss, norm.clone()], 0);
+        let mut skipped = Vec::new();
+        let (gate, loss) = if self.looks_first() {
+            let values = read(values.clone())?;
+            let (loss, norm) = (f64::from(values[0]), f64::from(values[1]));
+            skipped.extend(self.guard.judge(plan, loss, norm)?);
+            (Gate::from_host(norm, self.max_norm), Some(loss))
+        } else {
+            (Gate::from_device(norm, self.max_norm), None)
+        };
+        if skipped.is_empty() {
+            let model = self.model.take().expect(LENT);
+            let model = self.optimizer.step(model, seen.gradients, &gate, plan.lr);
+            self.model = Some(model);
+            if self.looks_first() {
+                self.rates.add(plan.lr);
+            }
+        }
+        self.unread.push(Unread {
+            plan: *plan,
+            values,
+        });
+        let observation = match seen.telemetry {
+            None => None,
+            Some(telemetry) => {
+                let seq = batches[0].seq;
+                Some(self.read_out(telemetry, &seen.densities, seq, &mut skipped)?)
+            }
+        };
+        Ok(Taken {
+            loss,
+            observation,
+            skipped,
+        })
+    }
+
+    /// Reads everything that has gathered on the device since the last logged step.
+    fn read_out(
+        &mut self,
+        telemetry: Tensor<1>,
+        densities: &[Density],
+        seq: usize,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Observation> {
+        let unread = std::mem::take(&mut self.unread);
+        let mut tensors: Vec<Tensor<1>> = unread.iter().map(|step| step.values.clone()).collect();
+        tensors.extend(densities.iter().map(|density| density.values.clone()));
+        tensors.push(telemetry);
+        let values = read(Tensor::cat(tensors, 0))?;
+        let (steps, rest) = values.split_at(2 * unread.len());
+        let (of_gates, rest) = rest.split_at(2 * densities.len());
+        let of_gates: Vec<f64> = of_gates.iter().map(|value| f64::from(*value)).collect();
+        let at: Vec<_> = densities.iter().map(|density| density.at).collect();
+        if !self.looks_first() {
+            skipped.extend(self.judge(&unread, steps)?);
+        }
+        let last = &steps[steps.len() - 2..];
+        let recurrence = unread
+            .last()
+            .map_or(0, |step| step.plan.draw.unroll.total());
+        Ok(Observation {
+            loss: f64::from(last[0]),
+            grad_norm: f64::from(last[1]),
+            accuracy: f64::from(rest[0]),
+            telemetry: Reading::new(&rest[1..], seq),
+            sparsity: Sparsity::new(&at, &of_gates, recurrence),
+        })
+    }
+}
+
+/// What a step gave.
+pub struct Taken {
+    /// Its loss, where reading it costs nothing.
+    pub loss: Option<f64>,
+    /// What was read on a logged step.
+    pub observation: Option<Observation>,
+    /// The updates that were not made, of this step and of those read with it.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Returns the model that a run starts with, on `device`: that of `listed`, in the graph or not.
+///
+/// # Panics
+///
+/// Panics where the vocabulary has not been resolved.
+pub fn fresh_model(config: &RunConfig, listed: &Listed, device: &Device) -> LoopedTransformer {
+    let weights = Weights::new(&config.model, config.run.seed, device);
+    LoopedTransformer::with_weights(&config.model, &weights.with_precision(listed.precision))
+}
+
+/// Returns the optimizer that a run starts with.
+pub fn fresh_optimizer(config: &RunConfig) -> Optimizer {
+    let rows = table(&config.model);
+    Optimizer::new(&config.optimizer, rows, config.schedule.peak)
+}
+
+/// Reads a vector from the device.
+///
+/// # Errors
+///
+/// Where the device failed.
+pub fn read(values: Tensor<1>) -> Result<Vec<f32>> {
+    let data: TensorData = values
+        .try_into_data()
+        .map_err(|error| Error::Device(format!("the device failed while computing: {error:?}")))?;
+    Ok(data.iter::<f32>().collect())
+}

@@ -1,0 +1,59 @@
+//! Where a run is: the directory that is named, or one called after the configuration and what was set besides.
+
+use std::path::{Path, PathBuf};
+
+use rondo_config::Difference;
+
+use super::bearing::Bearing;
+use super::resume::Resume;
+use crate::config::RunConfig;
+use crate::error::Result;
+use crate::run_name;
+
+/// Returns the run directory of the configuration file `config`: `out`, the run of a named resume, or `runs/NAME`.
+///
+/// NAME is the configuration's, followed by the keys that `overrides`, those of `--set`, give where the numbers of the run depend on them.
+/// Keys on which only the budget, the measurements or the outputs depend are left out, so that the same run is found
+/// with another value of them.
+///
+/// # Errors
+///
+/// Where an override is not an assignment.
+pub fn run_dir(
+    config: &Path,
+    overrides: &[String],
+    out: Option<&Path>,
+    resume: &Resume,
+) -> Result<PathBuf> {
+    if let Some(out) = out {
+        return Ok(out.to_owned());
+    }
+    if let Resume::From(path) = resume {
+        let run = path
+            .parent()
+            .and_then(Path::parent)
+            .filter(|_| resume.names_a_checkpoint());
+        return Ok(run.unwrap_or(path).to_owned());
+    }
+    let mut settings = RunConfig::document("--set", "", overrides)?.flatten();
+    settings.retain(|key, _| Bearing::of(key).names_a_run());
+    let mut name = run_name::of_config(config);
+    if let Some(settings) = run_name::of_settings(&settings) {
+        name = format!("{name}-{settings}");
+    }
+    Ok(Path::new("runs").join(name))
+}
+
+/// Returns a directory for a run that differs from the one at `run` in some keys.
+pub(super) fn beside(run: &Path, differences: &[Difference]) -> PathBuf {
+    let settings = differences.iter().map(|difference| {
+        let value = difference.right.clone();
+        (
+            difference.key.clone(),
+            value.unwrap_or_else(|| "none".to_owned()),
+        )
+    });
+    let settings = run_name::of_settings(&settings.collect()).unwrap_or_default();
+    let name = run.file_name().unwrap_or_default().to_string_lossy();
+    run.with_file_name(format!("{name}-{settings}"))
+}

@@ -1,0 +1,199 @@
+//! Weights and moments as named tensors, and back.
+
+use std::path::PathBuf;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use rondo_checkpoint::Checkpoint;
+use rondo_files::{DType, NamedTensor, StoredTensors, compare};
+use rondo_model::config::ModelConfig;
+use rondo_model::init::{ParameterSpec, Weights, table};
+use rondo_model::looped::LoopedTransformer;
+use rondo_model::ops::Precision;
+
+use crate::error::{Error, Result};
+use crate::optim::Optimizer;
+
+/// The file of the weights in a checkpoint.
+pub const MODEL_FILE: &str = "model.safetensors";
+/// The file of the moments.
+pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
+
+/// Returns the weights under the names of the parameter table, read from the device.
+pub fn model_tensors(model: &LoopedTransformer, config: &ModelConfig) -> Vec<NamedTensor<'static>> {
+    let mut reader = Reader {
+        names: table(config).into_iter().map(|row| row.name),
+        tensors: Vec::new(),
+    };
+    model.visit(&mut reader);
+    reader.tensors
+}
+
+struct Reader<I> {
+    names: I,
+    tensors: Vec<NamedTensor<'static>>,
+}
+
+impl<I: Iterator<Item = String>> ModuleVisitor for Reader<I> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self
+            .names
+            .next()
+            .expect("the table has a row for each parameter");
+        self.tensors
+            .push(named(name, param.val().without_autodiff()));
+    }
+}
+
+/// Returns the moments by name, read from the device.
+pub fn optimizer_tensors(optimizer: &Optimizer) -> Vec<NamedTensor<'static>> {
+    optimizer
+        .state()
+        .into_iter()
+        .map(|(name, tensor)| named(name, tensor))
+        .collect()
+}
+
+/// Reads a tensor from the device under a name.
+pub fn named<const D: usize>(name: String, tensor: Tensor<D>) -> NamedTensor<'static> {
+    let shape = tensor.dims().to_vec();
+    let bytes: Vec<u8> = tensor
+        .into_data()
+        .iter::<f32>()
+        .flat_map(f32::to_le_bytes)
+        .collect();
+    NamedTensor {
+        name,
+        dtype: DType::F32,
+        shape,
+        bytes: bytes.into(),
+    }
+}
+
+/// Reads a model's weights from a checkpoint onto `device`, ready to train there.
+///
+/// # Errors
+///
+/// Where the file is damaged or belongs to another model, with the lists of missing, unexpected and
+/// mis-shaped tensors.
+pub fn load_model(
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    device: &Device,
+    precision: Precision,
+) -> Result<LoopedTransformer> {
+    load(checkpoint, config, device, precision, &|_| false)
+}
+
+/// As [`load_model`], where biases of gates that the checkpoint does not have start at zero: a dense
+/// model starts a gated one.
+///
+/// # Errors
+///
+/// As [`load_model`].
+pub fn load_first_model(
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    device: &Device,
+    precision: Precision,
+) -> Result<LoopedTransformer> {
+    load(checkpoint, config, device, precision, &|name| {
+        name.ends_with(".gate_bias")
+    })
+}
+
+/// Loads a model whose tensors are all there, but for those that are `optional`, which are 0.
+fn load(
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    device: &Device,
+    precision: Precision,
+    optional: &dyn Fn(&str) -> bool,
+) -> Result<LoopedTransformer> {
+    let expected = table(config)
+        .into_iter()
+        .map(|row| (row.name, row.shape))
+        .collect::<Vec<_>>();
+    let stored = open(checkpoint, MODEL_FILE, expected, optional)?;
+    let weights = Weights::given(config, device, |row: &ParameterSpec| -> Result<_> {
+        let read = stored.read(&row.name)?;
+        Ok(read.unwrap_or_else(|| vec![0.0; row.count()]))
+    })?;
+    let weights = weights.with_precision(precision);
+    Ok(LoopedTransformer::with_weights(config, &weights))
+}
+
+/// Restores an optimizer's moments from a checkpoint onto `device`.
+///
+/// # Errors
+///
+/// As [`load_model`].
+pub fn load_optimizer(
+    checkpoint: &Checkpoint,
+    optimizer: &mut Optimizer,
+    updates: u64,
+    device: &Device,
+) -> Result<()> {
+    let stored = open(checkpoint, OPTIMIZER_FILE, optimizer.layout(), &|_| false)?;
+    let device = device.clone().without_autodiff();
+    let mut failed = None;
+    optimizer.restore(updates, |name| {
+        let read = stored.read(name).unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            None
+        });
+        read.map(|values| {
+            let shape = [values.len()];
+            Tensor::from_data(TensorData::new(values, shape), &device)
+        })
+    });
+    failed.map_or(Ok(()), Err)
+}
+
+/// A file of named f32 tensors, read one at a time.
+struct Stored {
+    path: PathBuf,
+    tensors: StoredTensors,
+}
+
+impl Stored {
+    /// Reads the values of a tensor; none where there is no such tensor.
+    fn read(&self, name: &str) -> Result<Option<Vec<f32>>> {
+        let values = self
+            .tensors
+            .read(name)
+            .and_then(|tensor| tensor.map(|tensor| tensor.f32_values()).transpose());
+        values.map_err(|error| {
+            let path = self.path.display();
+            Error::Foreign(format!("{path}: {name}: {error}"))
+        })
+    }
+}
+
+/// Opens a file of f32 tensors whose names and shapes must be `expected`.
+fn open(
+    checkpoint: &Checkpoint,
+    name: &str,
+    mut expected: Vec<(String, Vec<usize>)>,
+    optional: &dyn Fn(&str) -> bool,
+) -> Result<Stored> {
+    let path = checkpoint.path().join(name);
+    let foreign = |message: String| Error::Foreign(format!("{}: {message}", path.display()));
+    let file = checkpoint.file(name)?;
+    let tensors = StoredTensors::open(file).map_err(|error| foreign(error.to_string()))?;
+    let shapes = tensors.shapes();
+    expected.retain(|(name, _)| !optional(name) || shapes.iter().any(|(known, _)| known == name));
+    let mismatch = compare(&expected, &shapes);
+    if !mismatch.is_empty() {
+        return Err(foreign(format!(
+            "this checkpoint is of another model\n{mismatch}"
+        )));
+    }
+    let other = tensors.types().find(|(_, dtype)| *dtype != DType::F32);
+    if let Some((tensor, dtype)) = other {
+        return Err(foreign(format!(
+            "{tensor} is stored as {dtype}, expected F32"
+        )));
+    }
+    Ok(Stored { path, tensors })
+}
