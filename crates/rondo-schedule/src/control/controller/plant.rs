@@ -7,8 +7,9 @@
 //!
 //! The density that R asks for is k / R, and it is reached with the lag T (in steps). The first four
 //! e-folds cost 0.02 nats each, every further one g. What the controller sees is `delay` steps old and
-//! noisy. [`POCKET`] has the numbers of configs/sparse.toml: at T = 10 and g = 0.12 the exponential rule
-//! cycles much as in that run, with a period of 89 steps, R between 0.6 and 516 and CE between 1.73 and 2.18.
+//! noisy. [`POCKET`] has the numbers of configs/sparse.toml at a constant learning rate: at T = 10 and g = 0.12
+//! the exponential rule cycles much as that run did under it, with a period of 89 steps, R between 0.6 and 516
+//! and CE between 1.73 and 2.18.
 //!
 //! R is judged by its standard deviation over its mean in the last third of a run.
 
@@ -53,7 +54,7 @@ const SLOW: Plant = Plant {
     delay: 5,
     ..POCKET
 };
-/// The evaluations of configs/sparse.toml.
+/// The same seen through an evaluation every 20 steps.
 const EVALUATIONS: Plant = Plant {
     noise: 0.015,
     every: 20,

@@ -75,7 +75,7 @@ fn the_proportional_term_damps_a_slow_plant() {
 
 #[test]
 fn at_the_same_gain_an_integral_of_the_average_cycles() {
-    // 0.3 where 1 and 3 stand in configs/sparse.toml. With smaller rates, 0.2 and below, the exponential rule settles
+    // 0.3 where 1 and 3 stood in configs/sparse.toml. With smaller rates, 0.2 and below, the exponential rule settles
     // too: Routh's bound on this plant is 0.42, less what the delay takes.
     let average = Update::Exponential(Exponential {
         rate_up: 0.3,
