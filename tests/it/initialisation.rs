@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use rondo_model::census::Census;
-use rondo_model::config::ModelConfig;
+use rondo_model::config::{ModelConfig, ModelSection};
 use rondo_model::init::{Initializer, table};
 use serde::Deserialize;
 
@@ -28,8 +28,8 @@ const PUBLISHED_SHAPE: [&str; 11] = [
 /// Returns the model of a file in configs/ with overrides.
 fn model(config: &str, overrides: &[&str]) -> ModelConfig {
     #[derive(Deserialize)]
-    struct Resolved {
-        model: ModelConfig,
+    struct Written {
+        model: ModelSection,
     }
     let file = format!("configs/{config}.toml");
     let mut args = vec!["--config", &file, "--print-config"];
@@ -38,8 +38,9 @@ fn model(config: &str, overrides: &[&str]) -> ModelConfig {
     }
     let ended = run(args);
     assert_ok(&ended);
-    let resolved: Resolved = toml::from_str(&ended.stdout).expect("a resolved configuration");
-    resolved.model
+    let written: Written = toml::from_str(&ended.stdout).expect("a whole configuration");
+    let vocabulary = written.model.vocab_size.expect("the size is set");
+    written.model.resolve(vocabulary)
 }
 
 /// Writes the table: one line for each parameter, the std of its elements last.

@@ -78,7 +78,8 @@ impl Import {
         if !problems.is_empty() {
             return Err(refused(problems));
         }
-        special.generation_eos_token_id = special::of_generation(dir, model.vocab(), &mut warnings);
+        special.generation_eos_token_id =
+            special::of_generation(dir, model.vocab_size, &mut warnings);
         Ok(Self {
             model,
             warnings,

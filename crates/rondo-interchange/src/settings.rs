@@ -67,13 +67,13 @@ pub(crate) fn interpret(family: Family, map: &Map<String, Value>) -> Settings {
     let mut keys = Keys::new(map);
     let mut warnings = Vec::new();
     let model = layout.model(&mut keys, &mut warnings);
-    let rows = model.as_ref().map_or(MAX_SIZE, ModelConfig::vocab);
+    let rows = model.as_ref().map_or(MAX_SIZE, |model| model.vocab_size);
     let special = special::read(&mut keys, rows, &mut warnings);
     for key in keys.rest(layout.unread()) {
         warnings.push(format!("{CONFIG_FILE}: unknown key {key}, passed over"));
     }
     if let Some(model) = &model {
-        model.validate(&mut |key, message| {
+        model.to_section().validate(&mut |key, message| {
             keys.problems.push(format!("model.{key} {message}"));
         });
     }

@@ -88,7 +88,7 @@ impl Attention {
             gate,
             shape: Heads {
                 queries: config.n_heads,
-                keys: config.kv_heads(),
+                keys: config.n_kv_heads,
                 d_head: config.d_head(),
                 qk_norm_eps: config.qk_norm.then_some(config.norm.eps),
             },
@@ -267,9 +267,10 @@ mod tests {
     fn queries_of_zero_average_the_values_up_to_their_own() {
         let device = Device::flex();
         let config = ModelConfig {
-            vocab_size: Some(2),
+            vocab_size: 2,
             d_model: 2,
             n_heads: 1,
+            n_kv_heads: 1,
             ..ModelConfig::default()
         };
         let values = Tensor::<2>::eye(2, &device);

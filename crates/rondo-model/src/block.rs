@@ -259,9 +259,10 @@ mod tests {
 
     fn base() -> ModelConfig {
         ModelConfig {
-            vocab_size: Some(11),
+            vocab_size: 11,
             d_model: 24,
             n_heads: 3,
+            n_kv_heads: 3,
             d_ff: 20,
             ..ModelConfig::default()
         }
@@ -277,7 +278,7 @@ mod tests {
                         learned_bias,
                         ..SparsityConfig::default()
                     }),
-                    n_kv_heads: learned_bias.then_some(1),
+                    n_kv_heads: if learned_bias { 1 } else { 3 },
                     ..base()
                 };
                 for gates in [Gates::drawn(9, 40.0), Gates::drawn(10, 0.0), Gates::hard()] {
@@ -308,12 +309,12 @@ mod tests {
             ("norm without scale", with(&|c| c.norm.learned = false)),
             ("no bias", with(&|c| c.qk_bias = false)),
             ("query-key norm", with(&|c| c.qk_norm = true)),
-            ("one key head", with(&|c| c.n_kv_heads = Some(1))),
+            ("one key head", with(&|c| c.n_kv_heads = 1)),
             (
                 "one head",
                 with(&|c| {
                     c.n_heads = 1;
-                    c.n_kv_heads = None;
+                    c.n_kv_heads = 1;
                 }),
             ),
         ];

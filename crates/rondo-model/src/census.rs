@@ -52,7 +52,7 @@ impl Census {
         let (n, k) = (unroll.no_grad as f64, unroll.with_grad as f64);
         let outer = (config.layers.prelude + config.layers.coda) as f64;
         let core = config.layers.core as f64;
-        let head = (config.vocab() * config.d_model) as f64;
+        let head = (config.vocab_size * config.d_model) as f64;
         let scores = (seq * config.d_model) as f64;
         6.0 * (matrices(Part::Prelude) + matrices(Part::Coda) + head)
             + (2.0 * n + 6.0 * k) * (matrices(Part::Core) + matrices(Part::Adapter))
@@ -68,7 +68,7 @@ impl Census {
     pub fn memory_bytes(&self, unroll: Unroll, tokens: usize, seq: usize, kept: Kept) -> u64 {
         let config = &self.config;
         let (h, f) = (config.d_model, config.d_ff);
-        let qkv = (config.n_heads + 2 * config.kv_heads()) * config.d_head();
+        let qkv = (config.n_heads + 2 * config.n_kv_heads) * config.d_head();
         let (copies, layer, per_iteration, once) = match kept {
             // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves
             // of the gated MLP. Once: the largest gradients of one sublayer; the logits exist in chunks only.
@@ -84,7 +84,7 @@ impl Census {
                 4,
                 14 * h + 5 * qkv + 4 * config.n_heads * seq + 8 * f,
                 4 * h,
-                4 * config.vocab(),
+                4 * config.vocab_size,
             ),
         };
         let (with_grad, states) = match config.recurrence.recompute {
@@ -112,9 +112,10 @@ mod tests {
 
     fn huginn() -> ModelConfig {
         ModelConfig {
-            vocab_size: Some(65_536),
+            vocab_size: 65_536,
             d_model: 5280,
             n_heads: 55,
+            n_kv_heads: 55,
             d_ff: 17_920,
             layers: LayersConfig {
                 prelude: 2,
@@ -140,9 +141,10 @@ mod tests {
     #[test]
     fn a_model_of_width_two_can_be_counted_by_hand() {
         let config = ModelConfig {
-            vocab_size: Some(3),
+            vocab_size: 3,
             d_model: 2,
             n_heads: 1,
+            n_kv_heads: 1,
             d_ff: 4,
             layers: LayersConfig {
                 prelude: 0,
@@ -187,8 +189,9 @@ mod tests {
             config.vocab_size,
             config.d_model,
             config.n_heads,
+            config.n_kv_heads,
             config.d_ff,
-        ) = (Some(3), 2, 1, 4);
+        ) = (3, 2, 1, 1, 4);
         config.layers = LayersConfig {
             prelude: 1,
             core: 1,

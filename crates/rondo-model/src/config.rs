@@ -1,27 +1,25 @@
 //! What a model is: sizes and structural choices.
 
-use rondo_config::Report;
-use rondo_config::report::{at_least_one, positive, section};
+mod section;
+
 use serde::{Deserialize, Serialize};
 
+pub use self::section::ModelSection;
 use crate::depth::RecurrenceConfig;
 use crate::layer::Stack;
 use crate::sparsity::SparsityConfig;
 
-/// The shape and structure of a recurrent-depth transformer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// The shape and structure of a recurrent-depth transformer, every size known.
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
-    /// Vocabulary size V; without it the data's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vocab_size: Option<usize>,
+    /// Vocabulary size V.
+    pub vocab_size: usize,
     /// Width of the residual stream, h.
     pub d_model: usize,
     /// Query heads.
     pub n_heads: usize,
-    /// Key and value heads; without it as many as query heads. Must divide `n_heads`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub n_kv_heads: Option<usize>,
+    /// Key and value heads; divides `n_heads`.
+    pub n_kv_heads: usize,
     /// Inner width of the gated MLP, f.
     pub d_ff: usize,
     /// Longest sequence in tokens.
@@ -48,33 +46,14 @@ pub struct ModelConfig {
     pub init: InitConfig,
     /// How many iterations a training step takes.
     pub recurrence: RecurrenceConfig,
-    /// Gates on the edges of attention; without it there are none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Gates on the edges of attention; none where there are no gates.
     pub sparsity: Option<SparsityConfig>,
 }
 
+/// The default structure over bytes: 256 values and the end of a text.
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self {
-            vocab_size: None,
-            d_model: 128,
-            n_heads: 4,
-            n_kv_heads: None,
-            d_ff: 384,
-            context: 4096,
-            block: BlockKind::Sandwich,
-            qk_bias: true,
-            qk_norm: false,
-            rope_base: 50_000.0,
-            tied_head: true,
-            norm: NormConfig::default(),
-            layers: LayersConfig::default(),
-            injection: InjectionKind::Linear,
-            state_init: StateInit::LikeInit,
-            init: InitConfig::default(),
-            recurrence: RecurrenceConfig::default(),
-            sparsity: None,
-        }
+        ModelSection::default().resolve(257)
     }
 }
 
@@ -201,19 +180,28 @@ impl ModelConfig {
         self.d_model / self.n_heads
     }
 
-    /// Returns the number of key and value heads.
-    pub fn kv_heads(&self) -> usize {
-        self.n_kv_heads.unwrap_or(self.n_heads)
-    }
-
-    /// Returns the vocabulary size.
-    ///
-    /// # Panics
-    ///
-    /// Panics where it has not been resolved from the data yet.
-    pub fn vocab(&self) -> usize {
-        self.vocab_size
-            .expect("the vocabulary size is resolved before a model is built")
+    /// Returns the section that resolves to this model.
+    pub fn to_section(&self) -> ModelSection {
+        ModelSection {
+            vocab_size: Some(self.vocab_size),
+            d_model: self.d_model,
+            n_heads: self.n_heads,
+            n_kv_heads: (self.n_kv_heads != self.n_heads).then_some(self.n_kv_heads),
+            d_ff: self.d_ff,
+            context: self.context,
+            block: self.block,
+            qk_bias: self.qk_bias,
+            qk_norm: self.qk_norm,
+            rope_base: self.rope_base,
+            tied_head: self.tied_head,
+            norm: self.norm,
+            layers: self.layers,
+            injection: self.injection,
+            state_init: self.state_init,
+            init: self.init,
+            recurrence: self.recurrence.clone(),
+            sparsity: self.sparsity.clone(),
+        }
     }
 
     /// Returns the gates of the layers of `stack`, where these have any.
@@ -235,57 +223,23 @@ impl ModelConfig {
     pub fn effective_depth(&self, r: usize) -> usize {
         self.layers.prelude + r * self.layers.core + self.layers.coda
     }
-
-    /// Reports every violation by its key path below `[model]`.
-    pub fn validate(&self, report: Report<'_>) {
-        for (key, count) in [
-            ("vocab_size", self.vocab_size.unwrap_or(1)),
-            ("d_model", self.d_model),
-            ("n_heads", self.n_heads),
-            ("n_kv_heads", self.n_kv_heads.unwrap_or(1)),
-            ("d_ff", self.d_ff),
-            ("context", self.context),
-            ("layers.core", self.layers.core),
-        ] {
-            at_least_one(key, count, report);
-        }
-        self.validate_heads(report);
-        positive("norm.eps", self.norm.eps, report);
-        positive("rope_base", self.rope_base, report);
-        self.recurrence.validate(&mut section("recurrence", report));
-        if let Some(sparsity) = &self.sparsity {
-            sparsity.validate(&mut section("sparsity", report));
-        }
-    }
-
-    /// Reports where heads do not share the width, or their keys, evenly.
-    fn validate_heads(&self, report: Report<'_>) {
-        if self.n_heads > 0 && !self.d_model.is_multiple_of(self.n_heads) {
-            let message = format!(
-                "must be a multiple of n_heads = {}, found {}",
-                self.n_heads, self.d_model
-            );
-            report("d_model", message);
-        } else if self.n_heads > 0 && !self.d_head().is_multiple_of(2) {
-            let message = format!(
-                "rotary pairs need an even head size, found {} / {} = {}",
-                self.d_model,
-                self.n_heads,
-                self.d_head()
-            );
-            report("n_heads", message);
-        }
-        if let Some(kv) = self
-            .n_kv_heads
-            .filter(|kv| *kv > 0 && !self.n_heads.is_multiple_of(*kv))
-        {
-            report(
-                "n_kv_heads",
-                format!("must divide n_heads = {}, found {kv}", self.n_heads),
-            );
-        }
-    }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_published_shape_has_effective_depth_132() {
+        let layers = LayersConfig {
+            prelude: 2,
+            core: 4,
+            coda: 2,
+        };
+        let model = ModelConfig {
+            layers,
+            ..ModelConfig::default()
+        };
+        assert_eq!(model.effective_depth(32), 132);
+    }
+}

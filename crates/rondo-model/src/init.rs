@@ -122,7 +122,7 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
         config,
         rows: Vec::new(),
     };
-    let (h, vocab) = (config.d_model, config.vocab());
+    let (h, vocab) = (config.d_model, config.vocab_size);
     let drawn = table.drawn(Place::Input, Fusion::None);
     let shape = vec![vocab, h];
     table.push("tokens", shape, Part::Tokens, Role::Embedding, drawn);
@@ -212,7 +212,7 @@ impl Table<'_> {
     fn attention(&mut self, name: &str, stack: Stack) {
         let (config, part) = (self.config, Part::of(stack));
         let (h, d_head) = (config.d_model, config.d_head());
-        let (heads, kv_heads) = (config.n_heads, config.kv_heads());
+        let (heads, kv_heads) = (config.n_heads, config.n_kv_heads);
         let width = (heads + 2 * kv_heads) * d_head;
         let qkv = Fusion::Attention {
             queries: heads * d_head,

@@ -24,15 +24,15 @@ fn main() -> anyhow::Result<()> {
     // Vanishing gradients would slow a CPU down.
     flush_to_zero();
     let written = RunConfig::load(Path::new("configs/smoke.toml"), &[])?;
-    // Device and data; `config` now has the vocabulary of the data.
+    // Device and data; `config` knows every size that the data decides.
     let assembly = Assembly::new(&written, None, Mode::Quiet)?;
-    let (config, extent) = (&assembly.config, assembly.extent());
+    let config = &assembly.config;
     let rows = Rows::new(&assembly.source, config);
     let difficulty = rows.first_difficulty();
     let mut learner = Learner::fresh(config, &assembly.listed);
-    for step in 1..=extent.steps {
+    for step in 1..=config.train.steps {
         // Learning rate, depth and rows are pure functions of configuration and step.
-        let plan = StepPlan::new(config, step, extent);
+        let plan = StepPlan::new(config, step);
         let batches = rows.micro_batches(step, difficulty.as_ref())?;
         let taken = learner.step(&plan, &batches)?;
         if let Some(seen) = taken.observation {

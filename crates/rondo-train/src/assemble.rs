@@ -6,19 +6,17 @@ use std::path::Path;
 use rondo_data::{DataConfig, PreparePhase, PrepareProgress, Source};
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
-use rondo_schedule::Run;
 
-use crate::config::RunConfig;
+use crate::config::{ResolvedConfig, RunConfig};
 use crate::device::{self, Listed};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::interrupt;
 use crate::own_tokenizer::OwnTokenizer;
-use crate::rows::Rows;
 
 /// Everything that exists before a run does.
 pub struct Assembly {
-    /// The configuration, its vocabulary resolved.
-    pub config: RunConfig,
+    /// The configuration, resolved.
+    pub config: ResolvedConfig,
     /// The device.
     pub listed: Listed,
     /// Why this device.
@@ -28,7 +26,7 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// Finds the device, opens the data (preparing it on first use) and resolves the vocabulary. The text of a run
+    /// Finds the device, opens the data (preparing it on first use) and resolves the configuration. The text of a run
     /// that goes on is encoded with its `own` tokenizer.
     ///
     /// # Errors
@@ -41,37 +39,12 @@ impl Assembly {
             Some(own) => own.open(&config.data, "data: the text", mode)?,
             None => open_source(config, mode)?,
         };
-        let mut config = config.clone();
-        let vocabulary = source.vocab_size();
-        match config.model.vocab_size {
-            None => config.model.vocab_size = Some(vocabulary),
-            Some(written) if written < vocabulary => {
-                return Err(Error::Usage(format!(
-                    "model.vocab_size: must hold the data's {vocabulary} tokens, found {written}; \
-                     remove the key to use the data's own"
-                )));
-            }
-            Some(_) => {}
-        }
-        let longest = Rows::new(&source, &config).longest();
-        if longest > config.model.context {
-            let context = config.model.context;
-            return Err(Error::Usage(format!(
-                "model.context: must hold the task's {longest} tokens, found {context}"
-            )));
-        }
         Ok(Self {
-            config,
+            config: config.resolve(&source)?,
             listed,
             why,
             source,
         })
-    }
-
-    /// Returns the steps of the run and their tokens.
-    pub fn extent(&self) -> Run {
-        let rows = Rows::new(&self.source, &self.config);
-        self.config.extent(rows.longest())
     }
 }
 

@@ -4,7 +4,7 @@ use rondo_metrics::format::bytes;
 use rondo_model::census::{Census, Kept};
 use rondo_model::depth::Recompute;
 
-use crate::config::RunConfig;
+use crate::config::ResolvedConfig;
 use crate::device::{DeviceKind, Listed};
 use crate::error::{Error, Result};
 
@@ -13,23 +13,20 @@ const RECOMPUTE: &str = "--set model.recurrence.recompute=iteration";
 /// What the memory of a run is measured against.
 pub struct Capacity<'a> {
     listed: &'a Listed,
-    /// Tokens in a row.
-    seq: usize,
     kept: Kept,
     /// Bytes that are free; none where that is unknown, as on a GPU.
     free: Option<u64>,
 }
 
 impl<'a> Capacity<'a> {
-    /// Asks for the memory that is free on a device, for runs with rows of `seq` tokens.
-    pub fn of(listed: &'a Listed, seq: usize) -> Self {
+    /// Asks for the memory that is free on a device.
+    pub fn of(listed: &'a Listed) -> Self {
         let kept = match listed.kind {
             DeviceKind::Flex => Kept::Fused,
             _ => Kept::Composed,
         };
         Self {
             listed,
-            seq,
             kept,
             free: listed.available_memory(),
         }
@@ -41,10 +38,11 @@ impl<'a> Capacity<'a> {
     }
 
     /// Returns an estimate of the bytes that the largest step of a run needs.
-    pub fn needed(&self, config: &RunConfig) -> u64 {
+    pub fn needed(&self, config: &ResolvedConfig) -> u64 {
         let largest = config.model.recurrence.largest();
-        let tokens = config.train.batch * self.seq;
-        Census::new(&config.model).memory_bytes(largest, tokens, self.seq, self.kept)
+        let seq = config.train.seq;
+        let tokens = config.train.batch * seq;
+        Census::new(&config.model).memory_bytes(largest, tokens, seq, self.kept)
     }
 
     /// Refuses a run that needs more than is free, and names changes with which it fits.
@@ -52,7 +50,7 @@ impl<'a> Capacity<'a> {
     /// # Errors
     ///
     /// [`Error::Device`]; never where what is free is unknown.
-    pub fn refuse_beyond(&self, config: &RunConfig) -> Result<()> {
+    pub fn refuse_beyond(&self, config: &ResolvedConfig) -> Result<()> {
         match self.free {
             Some(free) if !self.holds(config) => Err(Error::Device(format!(
                 "the run needs about {} of memory and {} are free on {}; {}; --force starts it all the same",
@@ -65,13 +63,13 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    fn holds(&self, config: &RunConfig) -> bool {
+    fn holds(&self, config: &ResolvedConfig) -> bool {
         self.free.is_none_or(|free| self.needed(config) <= free)
     }
 
     /// Returns what makes the run fit: of the changes that leave its numbers as they are, each one that suffices alone, or
     /// else both together.
-    fn remedy(&self, config: &RunConfig) -> String {
+    fn remedy(&self, config: &ResolvedConfig) -> String {
         let recomputed = recomputing(config);
         let alone = recomputed.as_ref().filter(|changed| self.holds(changed));
         let alone = alone.map(|changed| format!("{RECOMPUTE} ({})", bytes(self.needed(changed))));
@@ -86,7 +84,7 @@ impl<'a> Capacity<'a> {
     }
 
     /// Returns how to split each step into the fewest equal micro-batches that fit; none where not even single rows do.
-    fn split(&self, config: &RunConfig) -> Option<String> {
+    fn split(&self, config: &ResolvedConfig) -> Option<String> {
         let rows = config.train.batch * config.train.accumulation;
         let mut changed = config.clone();
         let batch = (1..=config.train.batch).rev().find(|batch| {
@@ -103,28 +101,33 @@ impl<'a> Capacity<'a> {
 }
 
 /// Returns the configuration with iterations run again in the backward pass; none where they are already.
-fn recomputing(config: &RunConfig) -> Option<RunConfig> {
+fn recomputing(config: &ResolvedConfig) -> Option<ResolvedConfig> {
+    if config.model.recurrence.recompute == Recompute::Iteration {
+        return None;
+    }
     let mut changed = config.clone();
     changed.model.recurrence.recompute = Recompute::Iteration;
-    (changed != *config).then_some(changed)
+    Some(changed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RunConfig;
 
     /// A run of 8 × 2 rows whose memory is mostly activations.
-    fn config() -> RunConfig {
+    fn config() -> ResolvedConfig {
         let text = "[data]\nkind = \"text\"\n[model]\nvocab_size = 257\n[train]\nsteps = 1\nseq = 64\nbatch = 8\n\
                     accumulation = 2\n";
-        RunConfig::read("a.toml", text, &[]).expect("valid")
+        let written = RunConfig::read("a.toml", text, &[]).expect("valid");
+        written.resolve_for(257, 64)
     }
 
     /// Looks at what is told where exactly as much is free as `fitting` needs, less `missing` bytes.
-    fn with_room_for(fitting: &RunConfig, missing: u64, check: impl FnOnce(&Capacity<'_>)) {
+    fn with_room_for(fitting: &ResolvedConfig, missing: u64, check: impl FnOnce(&Capacity<'_>)) {
         let (listed, _) =
             crate::device::choose_kind(DeviceKind::Flex).expect("flex is always there");
-        let capacity = Capacity::of(&listed, 64);
+        let capacity = Capacity::of(&listed);
         let free = Some(capacity.needed(fitting) - missing);
         check(&Capacity { free, ..capacity });
     }

@@ -1,8 +1,10 @@
-//! What was written: one strict TOML for each run.
+//! The configuration of a run: one strict TOML as it is written ([`RunConfig`]), and what it means once the data is known
+//! ([`ResolvedConfig`]).
 //!
 //! The sections are named after what they configure. Reading reports every violation at once, with
 //! key, line and a suggestion, before anything exists on disk.
 
+mod resolved;
 mod validate;
 mod warnings;
 
@@ -11,18 +13,20 @@ use std::path::Path;
 use rondo_config::Document;
 use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
-use rondo_model::config::ModelConfig;
+use rondo_model::config::{ModelConfig, ModelSection};
 use rondo_schedule::control::ControlConfig;
 use rondo_schedule::{Run, ScheduleConfig};
 use serde::{Deserialize, Serialize};
 
+pub use self::resolved::{ResolvedConfig, ResolvedEval, ResolvedTrain};
 use crate::device::DeviceConfig;
 use crate::error::{Error, Result};
 use crate::guard::{NonfiniteRule, SpikeRule};
 use crate::optim::OptimizerConfig;
 use crate::perturb::Perturbation;
+use crate::plan::rates;
 
-/// Everything that defines a run.
+/// Everything that defines a run, as it is written: what the data decides may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
@@ -33,7 +37,7 @@ pub struct RunConfig {
     /// `[data]`.
     pub data: DataConfig,
     /// `[model]`.
-    pub model: ModelConfig,
+    pub model: ModelSection,
     /// `[optimizer]`.
     pub optimizer: OptimizerConfig,
     /// `[schedule]`.
@@ -261,11 +265,55 @@ impl RunConfig {
         Ok(rondo_config::to_toml(self).map_err(anyhow::Error::from)?)
     }
 
+    /// Returns the configuration as a run directory records it: with the size of the vocabulary, `vocabulary` where none is
+    /// written.
+    #[must_use]
+    pub fn recorded(&self, vocabulary: Option<usize>) -> Self {
+        let mut recorded = self.clone();
+        recorded.model.vocab_size = self.model.vocab_size.or(vocabulary);
+        recorded
+    }
+
+    /// Returns the model of a configuration that a run directory has recorded.
+    ///
+    /// # Errors
+    ///
+    /// Where the size of the vocabulary is missing.
+    pub fn recorded_model(&self) -> Result<ModelConfig> {
+        let vocabulary = self.model.vocab_size.ok_or_else(|| {
+            Error::Usage(
+                "model.vocab_size: missing; the configuration of a run directory names it"
+                    .to_owned(),
+            )
+        })?;
+        Ok(self.model.resolve(vocabulary))
+    }
+
+    /// Returns the BLAKE3 hash of the configuration as TOML, in hexadecimal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::to_toml`].
+    pub fn hash(&self) -> Result<String> {
+        let text = self.to_toml()?;
+        Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
+    }
+
     /// Returns the tokens in a sequence of text: `train.seq`, or the whole context where there is
     /// nothing to train on; none on tasks.
     pub fn text_seq(&self) -> Option<usize> {
         let context = self.data.is_nothing().then_some(self.model.context);
         self.train.seq.or(context)
+    }
+
+    /// Returns the learning rate by the step of `run`.
+    pub fn rates(&self, run: Run) -> impl Fn(u64) -> f64 {
+        rates(&self.schedule, &self.perturb, run)
+    }
+
+    /// Returns the sequences in a batch of an evaluation.
+    pub fn eval_batch(&self) -> usize {
+        self.eval.batch.unwrap_or(self.train.batch)
     }
 
     /// Returns tokens in a step of text, or of a task of length `seq`.

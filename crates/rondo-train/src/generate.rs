@@ -141,7 +141,7 @@ pub fn generate(
             break;
         }
         on_token(token)?;
-        if all.len() >= run.config.model.context {
+        if all.len() >= run.model_config.context {
             generated.ended = Ended::Context;
             break;
         }
@@ -169,7 +169,7 @@ impl<'a> Predictor<'a> {
             run,
             states,
             request,
-            decoder: Decoder::new(&run.model, &run.config.model, budget, device),
+            decoder: Decoder::new(&run.model, &run.model_config, budget, device),
             latent: None,
         }
     }
@@ -232,7 +232,7 @@ impl<'a> Predictor<'a> {
 
     fn without_cache(&self, all: &[u32], depth: usize) -> Result<Prediction> {
         let state = self.initial(0, all.len())?;
-        let pass = Pass::new(&self.run.config.model, all.len(), &self.run.listed.device);
+        let pass = Pass::new(&self.run.model_config, all.len(), &self.run.listed.device);
         let forward = self
             .run
             .model
@@ -252,7 +252,7 @@ impl<'a> Predictor<'a> {
     fn initial(&self, first: usize, count: usize) -> Result<Tensor<3>> {
         let device = &self.run.listed.device;
         self.states
-            .at(&self.run.config.model, 0, first, [1, count], device)
+            .at(&self.run.model_config, 0, first, [1, count], device)
     }
 
     fn tokens(&self, ids: &[u32]) -> Tensor<2, Int> {

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::{Int, Tensor, TensorData};
 use rondo_data::{CorpusIdentity, DataError, Source, Tokenizer, read_tokens};
 use rondo_metrics::Mode;
+use rondo_model::config::ModelConfig;
 use rondo_model::looped::LoopedTransformer;
 
 use crate::assemble::open_source;
@@ -21,8 +22,10 @@ use crate::weights::load_model;
 pub struct OpenRun<'a> {
     /// Its directory.
     pub run_dir: RunDir,
-    /// Its configuration.
+    /// Its configuration, as the directory records it.
     pub config: RunConfig,
+    /// What its model is.
+    pub model_config: ModelConfig,
     /// The step of the checkpoint.
     pub step: u64,
     /// The corpora that its weights have seen.
@@ -43,10 +46,12 @@ impl<'a> OpenRun<'a> {
         let run_dir = RunDir::new(path);
         let config = run_dir.config()?;
         let checkpoint = run_dir.checkpoint(choice)?;
-        let model = load_model(&checkpoint, &config.model, &listed.device, listed.precision)?;
+        let model_config = config.recorded_model()?;
+        let model = load_model(&checkpoint, &model_config, &listed.device, listed.precision)?;
         Ok(Self {
             run_dir,
             config,
+            model_config,
             step: checkpoint.step(),
             seen: RunProgress::read(&checkpoint)?.data,
             model,
@@ -97,7 +102,7 @@ impl<'a> OpenRun<'a> {
         };
         let (tokens, rows) = (
             tokenizer.as_ref().map_or(0, Tokenizer::vocab_size),
-            self.config.model.vocab(),
+            self.model_config.vocab_size,
         );
         if tokens > rows {
             return Err(Error::Data(DataError::Tokenizer {
@@ -145,7 +150,7 @@ impl<'a> OpenRun<'a> {
     ) -> Result<Vec<Vec<u32>>> {
         let (rows, source) = match (tokens, prompt) {
             (Some(path), _) => {
-                let rows = read_tokens(path, self.config.model.vocab())?;
+                let rows = read_tokens(path, self.model_config.vocab_size)?;
                 (rows, path.display().to_string())
             }
             (None, text) => {
@@ -156,7 +161,7 @@ impl<'a> OpenRun<'a> {
         };
         let refuse =
             |message: String| Err(DataError::Corpus(format!("{source}: {message}")).into());
-        let context = self.config.model.context;
+        let context = self.model_config.context;
         match rows
             .iter()
             .find(|row| row.is_empty() || row.len() > context)

@@ -1,9 +1,10 @@
 //! What a step does: a pure function of configuration and step.
 
 use rondo_model::depth::Draw;
-use rondo_schedule::{Run, Schedule};
+use rondo_schedule::{Run, Schedule, ScheduleConfig};
 
-use crate::config::RunConfig;
+use crate::config::ResolvedConfig;
+use crate::perturb::Perturbation;
 
 /// The plan of one optimizer step, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,14 +24,15 @@ pub struct StepPlan {
 }
 
 impl StepPlan {
-    /// Plans `step` of `run`.
-    pub fn new(config: &RunConfig, step: u64, run: Run) -> Self {
+    /// Plans `step`, counted from 1.
+    pub fn new(config: &ResolvedConfig, step: u64) -> Self {
+        let run = config.extent();
         let last = step == run.steps;
         let due = |every: u64| last || step.is_multiple_of(every);
         Self {
             step,
-            lr: rates(config, run)(step),
-            draw: config.model.recurrence.draw(config.run.seed, step, run),
+            lr: config.rates()(step),
+            draw: config.model.recurrence.draw(config.seed, step, run),
             logged: step == 1 || due(config.train.log_every),
             evaluated: due(config.eval.every),
             saved: due(config.checkpoint.every),
@@ -44,10 +46,14 @@ impl StepPlan {
 }
 
 /// Returns the learning rate by the step: the schedule's, times what perturbations make of it.
-pub fn rates(config: &RunConfig, run: Run) -> impl Fn(u64) -> f64 {
-    let schedule = Schedule::new(&config.schedule, run);
+pub(crate) fn rates(
+    schedule: &ScheduleConfig,
+    perturbations: &[Perturbation],
+    run: Run,
+) -> impl Fn(u64) -> f64 {
+    let schedule = Schedule::new(schedule, run);
     move |step| {
-        let factors = config.perturb.iter();
+        let factors = perturbations.iter();
         let factor: f64 = factors.map(|one| one.rate_factor(step)).product();
         schedule.rate(step) * factor
     }
@@ -56,14 +62,14 @@ pub fn rates(config: &RunConfig, run: Run) -> impl Fn(u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::RunConfig;
 
     #[test]
     fn the_first_and_the_last_step_are_logged_and_the_last_is_evaluated_and_saved() {
         let text = "[train]\nsteps = 10\nseq = 8\nlog_every = 4\n[eval]\nevery = 6\n";
-        let config = RunConfig::read("test.toml", text, &[]).expect("valid");
-        let plans: Vec<StepPlan> = (1..=10)
-            .map(|step| StepPlan::new(&config, step, config.extent(8)))
-            .collect();
+        let written = RunConfig::read("test.toml", text, &[]).expect("valid");
+        let config = written.resolve_for(16, 8);
+        let plans: Vec<StepPlan> = (1..=10).map(|step| StepPlan::new(&config, step)).collect();
         let steps = |keep: fn(&StepPlan) -> bool| {
             plans
                 .iter()

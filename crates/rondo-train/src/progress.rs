@@ -2,6 +2,7 @@
 
 use rondo_checkpoint::Checkpoint;
 use rondo_data::{CorpusIdentity, CurriculumState};
+use rondo_metrics::{Event, Record};
 use rondo_schedule::RateSum;
 use rondo_schedule::control::ControllerState;
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,11 @@ impl RunProgress {
             data: Vec::new(),
             controller: None,
         }
+    }
+
+    /// Starts the record of an event after the last step.
+    pub fn event(&self, event: Event) -> Record {
+        Record::event(self.step, self.tokens, event)
     }
 
     /// Reads where the run of a checkpoint stands.

@@ -2,7 +2,8 @@
 
 use rondo_data::{Batch, CurriculumState, DataError, Source, bytes_per_target};
 
-use crate::config::RunConfig;
+use crate::config::{ResolvedConfig, RunConfig};
+use crate::error::{Error, Result};
 
 /// The rows of a source, as the configuration of a run asks for them.
 #[derive(Clone, Copy)]
@@ -15,21 +16,21 @@ pub struct Rows<'a> {
     accumulation: usize,
     /// Rows in a batch of an evaluation.
     val_batch: usize,
-    /// Tokens in a row of text; 0 where none are written, as for a task, which has its own length.
+    /// Tokens in a row of text; a task has its own length.
     seq: usize,
 }
 
 impl<'a> Rows<'a> {
     /// Returns the rows of `source` for runs of `config`.
-    pub fn new(source: &'a Source, config: &RunConfig) -> Self {
+    pub fn new(source: &'a Source, config: &ResolvedConfig) -> Self {
         let train = &config.train;
         Self {
             source,
-            seed: config.run.seed,
+            seed: config.seed,
             batch: train.batch,
             accumulation: train.accumulation,
-            val_batch: config.eval.batch.unwrap_or(train.batch),
-            seq: train.seq.unwrap_or(0),
+            val_batch: config.eval.batch,
+            seq: train.seq,
         }
     }
 
@@ -51,18 +52,13 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns the tokens in a training row.
+    /// Returns the tokens in a training row; in the longest one where no state of a curriculum is given.
     pub fn seq(&self, curriculum: Option<&CurriculumState>) -> usize {
         match (self.source, curriculum) {
             (Source::Text(_), _) => self.seq,
             (Source::Task(task), Some(state)) => task.seq(state.difficulty),
             (Source::Task(task), None) => task.seq(task.curriculum().max),
         }
-    }
-
-    /// Returns the tokens in the longest row there can be.
-    pub fn longest(&self) -> usize {
-        self.seq(None)
     }
 
     /// Returns the micro-batches of a step, counted from 1: a pure function of seed and step.
@@ -98,7 +94,7 @@ impl<'a> Rows<'a> {
     ///
     /// Where the validation text is too short for one row.
     pub fn val_batches(&self, tokens: usize) -> Result<Vec<Batch>, DataError> {
-        let (rows, seq) = (self.val_batch, self.longest());
+        let (rows, seq) = (self.val_batch, self.seq(None));
         match self.source {
             Source::Text(text) => text.val_batches(rows, seq, Some(tokens)),
             Source::Task(task) => Ok(task.val_batches(self.seed, rows, (tokens / seq).max(1))),
@@ -115,5 +111,19 @@ impl<'a> Rows<'a> {
             Source::Text(text) => bytes_per_target(text.tokenizer(), batches),
             Source::Task(_) => Ok(None),
         }
+    }
+}
+
+/// Returns the tokens in the longest row that a configuration takes from a source.
+///
+/// # Errors
+///
+/// Where the rows of a text have no length.
+pub(crate) fn longest_row(source: &Source, config: &RunConfig) -> Result<usize> {
+    match source {
+        Source::Task(task) => Ok(task.seq(task.curriculum().max)),
+        Source::Text(_) => config.text_seq().ok_or_else(|| {
+            Error::Usage("train.seq: missing; give the tokens in a sequence".to_owned())
+        }),
     }
 }

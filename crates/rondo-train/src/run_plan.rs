@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::assemble::open_source;
-use crate::config::RunConfig;
+use crate::config::{ResolvedConfig, RunConfig};
 use crate::error::{Error, Result};
-use crate::rows::Rows;
+use crate::rows::longest_row;
 use crate::run_name;
 
 /// A run with its configuration.
@@ -77,11 +77,11 @@ impl PlannedSweep {
     ///
     /// # Errors
     ///
-    /// As [`open_source`].
+    /// As [`open_source`], and whatever `visit` fails with.
     pub fn with_data<'a>(
         &'a self,
         mode: Mode,
-        visit: &mut dyn FnMut(&'a Planned, &'a RunConfig, &Source),
+        visit: &mut dyn FnMut(&'a Planned, &'a RunConfig, &Source) -> Result<()>,
     ) -> Result<()> {
         let mut opened: Option<(&DataConfig, Source)> = None;
         for (run, config) in &self.runs {
@@ -89,7 +89,7 @@ impl PlannedSweep {
                 Some((data, source)) if *data == config.data => source,
                 _ => open_source(config, mode)?,
             };
-            visit(run, config, &source);
+            visit(run, config, &source)?;
             opened = Some((&config.data, source));
         }
         Ok(())
@@ -127,9 +127,22 @@ pub fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRun>> {
 pub fn extent(config: &RunConfig) -> Result<Run> {
     let seq = match config.text_seq() {
         Some(seq) => seq,
-        None => Rows::new(&open_source(config, Mode::Quiet)?, config).longest(),
+        None => longest_row(&open_source(config, Mode::Quiet)?, config)?,
     };
     Ok(config.extent(seq))
+}
+
+/// Returns what a configuration means; its data is opened only where the size of the vocabulary or the length of a row
+/// depends on it.
+///
+/// # Errors
+///
+/// Where data that is needed cannot be opened, or does not fit the model.
+pub fn resolve(config: &RunConfig, mode: Mode) -> Result<ResolvedConfig> {
+    match (config.model.vocab_size, config.train.seq) {
+        (Some(vocabulary), Some(seq)) => Ok(config.resolve_for(vocabulary, seq)),
+        _ => config.resolve(&open_source(config, mode)?),
+    }
 }
 
 /// Returns the steps of a run's warm-up.

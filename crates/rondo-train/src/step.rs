@@ -14,7 +14,7 @@ use rondo_model::sparsity::Sparsity;
 use rondo_model::telemetry::Reading;
 use rondo_schedule::RateSum;
 
-use crate::config::RunConfig;
+use crate::config::ResolvedConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::guard::{Guard, GuardState, Skipped};
@@ -73,14 +73,14 @@ pub struct Observation {
 
 impl Learner {
     /// Prepares to train `model` on `listed` from its first step.
-    pub fn new(config: &RunConfig, listed: &Listed, model: LoopedTransformer) -> Self {
+    pub fn new(config: &ResolvedConfig, listed: &Listed, model: LoopedTransformer) -> Self {
         let rules = &config.train;
         Self {
             model: Some(model),
             optimizer: fresh_optimizer(config),
             config: config.model.clone(),
-            seed: config.run.seed,
-            max_norm: rules.clip.max_norm(),
+            seed: config.seed,
+            max_norm: rules.max_norm,
             device: listed.device.clone(),
             reads_are_free: listed.reads_are_free(),
             rope: None,
@@ -92,11 +92,7 @@ impl Learner {
     }
 
     /// Starts the model of `config` from its seed on `listed`.
-    ///
-    /// # Panics
-    ///
-    /// Panics where the vocabulary has not been resolved.
-    pub fn fresh(config: &RunConfig, listed: &Listed) -> Self {
+    pub fn fresh(config: &ResolvedConfig, listed: &Listed) -> Self {
         let device = listed.device.clone().autodiff();
         Self::new(config, listed, fresh_model(config, listed, &device))
     }
@@ -107,7 +103,7 @@ impl Learner {
     ///
     /// Where the checkpoint is damaged or of another model.
     pub fn resume(
-        config: &RunConfig,
+        config: &ResolvedConfig,
         listed: &Listed,
         checkpoint: &Checkpoint,
         progress: &RunProgress,
@@ -140,7 +136,7 @@ impl Learner {
     /// # Panics
     ///
     /// Never: an update gives the weights back.
-    pub fn perturb(&mut self, one: &Perturbation, config: &RunConfig, step: u64) {
+    pub fn perturb(&mut self, one: &Perturbation, config: &ResolvedConfig, step: u64) {
         match one {
             Perturbation::LrSpike { .. } | Perturbation::DataSwitch { .. } => {}
             Perturbation::OptimizerReset { .. } => {
@@ -320,17 +316,13 @@ pub struct Taken {
 }
 
 /// Returns the model that a run starts with, on `device`: that of `listed`, in the graph or not.
-///
-/// # Panics
-///
-/// Panics where the vocabulary has not been resolved.
-pub fn fresh_model(config: &RunConfig, listed: &Listed, device: &Device) -> LoopedTransformer {
-    let weights = Weights::new(&config.model, config.run.seed, device);
+pub fn fresh_model(config: &ResolvedConfig, listed: &Listed, device: &Device) -> LoopedTransformer {
+    let weights = Weights::new(&config.model, config.seed, device);
     LoopedTransformer::with_weights(&config.model, &weights.with_precision(listed.precision))
 }
 
 /// Returns the optimizer that a run starts with.
-pub fn fresh_optimizer(config: &RunConfig) -> Optimizer {
+pub fn fresh_optimizer(config: &ResolvedConfig) -> Optimizer {
     let rows = table(&config.model);
     Optimizer::new(&config.optimizer, rows, config.schedule.peak)
 }

@@ -1,21 +1,22 @@
 //! Training: how a session opens, and the loop.
 //!
 //! In reading order: `resume` (whether a run that is there is resumed), `place` (which directory), `bearing` (what depends
-//! on a key), `start` (new, to be gone on with, or finished), `launches` (which steps were trained how), `corpora` (the
-//! texts), `setup` (weights, optimizer and records), `open` (a session from them), `session` (the loop and what a step leaves), `evaluation`, `saver`
-//! (checkpoints), `summary` (the result and its newest readings), `control` (the strength of a penalty), `watch`
-//! (failures that the metrics show), `clock`.
+//! on a key), `start` (new, resumed, or finished), `launches` (which steps were trained how), `corpora` (the data), `setup`
+//! (weights, optimizer and records), `open` (a session from them). A session has three owners: `session`, the loop with
+//! weights, data and `evaluation`; `journal`, the records and the screen with `summary` (the newest readings), `watch`
+//! (failures that the metrics show) and `clock`; `keeper`, the checkpoints. `control` sets the strength of a penalty.
 
 mod bearing;
 mod clock;
 mod control;
 mod corpora;
 mod evaluation;
+mod journal;
+mod keeper;
 mod launches;
 mod open;
 mod place;
 mod resume;
-mod saver;
 mod session;
 mod setup;
 mod start;

@@ -31,9 +31,9 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "the linear injection only",
     );
     only(
-        model.kv_heads() == model.n_heads,
+        model.n_kv_heads == model.n_heads,
         "n_kv_heads",
-        model.kv_heads().to_string(),
+        model.n_kv_heads.to_string(),
         "as many key as query heads",
     );
     only(
@@ -128,9 +128,10 @@ fn word(choice: &impl Serialize) -> String {
 #[cfg(test)]
 pub(super) fn published() -> ModelConfig {
     let mut model = ModelConfig {
-        vocab_size: Some(65_536),
+        vocab_size: 65_536,
         d_model: 5280,
         n_heads: 55,
+        n_kv_heads: 55,
         d_ff: 17_920,
         ..ModelConfig::default()
     };
@@ -204,7 +205,7 @@ mod tests {
                 ..NormConfig::default()
             },
             injection: InjectionKind::Gate,
-            n_kv_heads: Some(5),
+            n_kv_heads: 5,
             qk_norm: true,
             sparsity: Some(SparsityConfig::default()),
             ..published()

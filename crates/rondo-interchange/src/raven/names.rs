@@ -101,7 +101,7 @@ mod tests {
     fn every_parameter_of_the_published_structure_has_a_counterpart_of_as_many_numbers() {
         for tied_head in [true, false] {
             let config = ModelConfig {
-                vocab_size: Some(10),
+                vocab_size: 10,
                 tied_head,
                 ..ModelConfig::default()
             };
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn what_the_layout_lacks_has_no_counterpart() {
         let config = ModelConfig {
-            vocab_size: Some(10),
+            vocab_size: 10,
             injection: InjectionKind::Ffn,
             ..ModelConfig::default()
         };

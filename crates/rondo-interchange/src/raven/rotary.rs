@@ -55,6 +55,7 @@ mod tests {
         let model = ModelConfig {
             d_model: 8,
             n_heads: 2,
+            n_kv_heads: 2,
             context: 3,
             rope_base: 100.0,
             ..ModelConfig::default()

@@ -46,10 +46,10 @@ pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<M
     agree(keys, warnings, d_model, n_heads, layers);
     initial_values(keys, warnings, d_model);
     Some(ModelConfig {
-        vocab_size: Some(padded.unwrap_or(vocab)),
+        vocab_size: padded.unwrap_or(vocab),
         d_model,
         n_heads,
-        n_kv_heads: None,
+        n_kv_heads: n_heads,
         d_ff: d_ff?,
         context: context?,
         block: BlockKind::Sandwich,

@@ -89,6 +89,7 @@ mod tests {
         let config = ModelConfig {
             d_model: 2,
             n_heads: 1,
+            n_kv_heads: 1,
             ..ModelConfig::default()
         };
         let device = Device::flex();

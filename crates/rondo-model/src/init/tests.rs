@@ -32,7 +32,7 @@ fn truncated_normals_have_0_9866_of_the_nominal_std_and_stay_within_three() {
 #[test]
 fn the_adapter_has_the_plain_std_and_output_projections_the_small_one() {
     let config = ModelConfig {
-        vocab_size: Some(10),
+        vocab_size: 10,
         ..ModelConfig::default()
     };
     let rows = table(&config);
@@ -56,9 +56,10 @@ fn the_adapter_has_the_plain_std_and_output_projections_the_small_one() {
 /// The structures of the three published runs, wide enough to measure.
 fn published_structures() -> [(&'static str, ModelConfig); 3] {
     let main = ModelConfig {
-        vocab_size: Some(1000),
+        vocab_size: 1000,
         d_model: 256,
         n_heads: 4,
+        n_kv_heads: 4,
         d_ff: 640,
         layers: LayersConfig {
             prelude: 1,
@@ -135,7 +136,7 @@ fn the_weights_of_the_published_structures_have_the_std_of_their_table() {
 #[test]
 fn given_weights_are_asked_for_in_table_order_up_to_the_first_error() {
     let config = ModelConfig {
-        vocab_size: Some(10),
+        vocab_size: 10,
         d_model: 8,
         d_ff: 12,
         ..ModelConfig::default()

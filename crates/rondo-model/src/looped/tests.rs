@@ -17,9 +17,10 @@ pub(super) const SEQ: usize = 5;
 
 pub(super) fn config() -> ModelConfig {
     ModelConfig {
-        vocab_size: Some(11),
+        vocab_size: 11,
         d_model: 8,
         n_heads: 2,
+        n_kv_heads: 2,
         d_ff: 12,
         layers: LayersConfig {
             prelude: 1,
@@ -64,7 +65,7 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         ("gate", with(|c| c.injection = InjectionKind::Gate)),
         ("ffn", with(|c| c.injection = InjectionKind::Ffn)),
         ("qk norm", with(|c| c.qk_norm = true)),
-        ("grouped heads", with(|c| c.n_kv_heads = Some(1))),
+        ("grouped heads", with(|c| c.n_kv_heads = 1)),
         ("untied head", with(|c| c.tied_head = false)),
         ("small init", with(|c| c.init.scheme = InitScheme::Small)),
         (
@@ -79,7 +80,7 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         (
             "gated core, learned bias, grouped heads",
             with(|c| {
-                c.n_kv_heads = Some(1);
+                c.n_kv_heads = 1;
                 c.sparsity = Some(SparsityConfig {
                     prelude: false,
                     coda: false,
@@ -198,9 +199,9 @@ fn the_table_names_and_shapes_every_parameter_in_visiting_order() {
 fn no_structure_looks_ahead() {
     for (name, config) in structures() {
         let (before, after) = (forward(&config, 3, None), forward(&config, 3, Some(3)));
-        let width = SEQ * config.vocab();
+        let width = SEQ * config.vocab_size;
         for row in 0..BATCH {
-            let range = row * width..row * width + 3 * config.vocab();
+            let range = row * width..row * width + 3 * config.vocab_size;
             assert_eq!(before[range.clone()], after[range], "{name}");
         }
         assert_ne!(

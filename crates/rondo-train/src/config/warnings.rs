@@ -5,7 +5,6 @@ use rondo_config::report::section;
 use rondo_schedule::{Run, seam_warning};
 
 use super::RunConfig;
-use crate::plan::rates;
 
 impl RunConfig {
     /// Returns a sentence for each key that `run` does not come to, the key first.
@@ -37,7 +36,7 @@ impl RunConfig {
         let sequences = (self.train.batch * self.train.accumulation).max(1) as u64;
         // Tokens in a step are the same: a resume changes neither batch nor data.
         let seq = (run.tokens_per_step / sequences) as usize;
-        let (before, now) = (rates(before, before.extent(seq)), rates(self, run));
+        let (before, now) = (before.rates(before.extent(seq)), self.rates(run));
         let next = step.saturating_add(1);
         let changed = before(next).to_bits() != now(next).to_bits();
         (changed && next <= run.steps)

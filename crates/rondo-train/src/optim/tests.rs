@@ -167,9 +167,10 @@ fn a_raven_update_whose_gradient_outgrows_its_moments_is_clipped_per_tensor() {
 #[test]
 fn every_parameter_has_one_group_and_norms_and_biases_are_not_decayed() {
     let config = ModelConfig {
-        vocab_size: Some(16),
+        vocab_size: 16,
         d_model: 8,
         n_heads: 2,
+        n_kv_heads: 2,
         d_ff: 8,
         layers: LayersConfig {
             prelude: 1,
@@ -196,9 +197,10 @@ fn every_parameter_has_one_group_and_norms_and_biases_are_not_decayed() {
 /// Returns the parameters that are updated in place, and both moments of each, one after another.
 fn after_three_updates(rule: &OptimizerConfig, size: f32, composed: bool) -> [Vec<f32>; 3] {
     let config = ModelConfig {
-        vocab_size: Some(7),
+        vocab_size: 7,
         d_model: 8,
         n_heads: 2,
+        n_kv_heads: 2,
         d_ff: 12,
         ..ModelConfig::default()
     };

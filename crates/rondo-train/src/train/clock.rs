@@ -2,15 +2,25 @@
 
 use std::time::Instant;
 
+use rondo_metrics::format::duration;
+
 /// The time and the work since the last reading.
 pub(super) struct Clock {
-    pub(super) started: Instant,
+    started: Instant,
     /// Seconds that earlier launches have recorded.
     before: f64,
     since: Instant,
-    pub(super) paused: f64,
-    pub(super) steps: u64,
-    pub(super) tokens: u64,
+    paused: f64,
+    steps: u64,
+    tokens: u64,
+}
+
+/// The training between two logged steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lap {
+    seconds: f64,
+    steps: u64,
+    tokens: u64,
 }
 
 impl Clock {
@@ -33,11 +43,43 @@ impl Clock {
         self.before + self.started.elapsed().as_secs_f64()
     }
 
-    /// Returns the seconds of training since the last call.
-    pub(super) fn take(&mut self) -> f64 {
-        let seconds = self.since.elapsed().as_secs_f64() - self.paused;
+    /// Returns the time since this launch, in words.
+    pub(super) fn launch_duration(&self) -> String {
+        duration(self.started.elapsed().as_secs_f64())
+    }
+
+    /// Leaves the time since `started` out.
+    pub(super) fn pause(&mut self, started: Instant) {
+        self.paused += started.elapsed().as_secs_f64();
+    }
+
+    /// Counts a step of `tokens` tokens.
+    pub(super) fn count(&mut self, tokens: u64) {
+        self.steps += 1;
+        self.tokens += tokens;
+    }
+
+    /// Returns the training since the last call.
+    pub(super) fn lap(&mut self) -> Lap {
+        let lap = Lap {
+            seconds: self.since.elapsed().as_secs_f64() - self.paused,
+            steps: self.steps,
+            tokens: self.tokens,
+        };
         self.since = Instant::now();
-        self.paused = 0.0;
-        seconds
+        (self.paused, self.steps, self.tokens) = (0.0, 0, 0);
+        lap
+    }
+}
+
+impl Lap {
+    /// Returns tokens per second.
+    pub(super) fn tokens_per_second(&self) -> f64 {
+        self.tokens as f64 / self.seconds.max(f64::MIN_POSITIVE)
+    }
+
+    /// Returns the mean seconds of a step.
+    pub(super) fn step_seconds(&self) -> f64 {
+        self.seconds / self.steps.max(1) as f64
     }
 }

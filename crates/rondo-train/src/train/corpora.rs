@@ -1,50 +1,99 @@
-//! The text that a run is trained on: its own, and that of each `data-switch`.
+//! What a run is trained on: its own data, and that of each `data-switch`.
 
 use rondo_data::{Batch, CorpusIdentity, Source};
 use rondo_metrics::Mode;
 
 use crate::assemble::open_data;
-use crate::config::RunConfig;
+use crate::config::ResolvedConfig;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::perturb::Perturbation;
 use crate::rows::Rows;
 
-/// Opens the training data of every `data-switch`, by the step from which on it is used. That of a run that goes on is
-/// encoded with its `own` tokenizer.
-///
-/// # Errors
-///
-/// Where it cannot be opened, or has other tokens than the run's data.
-pub(super) fn open_switched(
-    config: &RunConfig,
-    source: &Source,
-    own: Option<&OwnTokenizer>,
-    mode: Mode,
-) -> Result<Vec<(u64, Source)>> {
-    let mut switched = Vec::new();
-    for one in &config.perturb {
-        let Perturbation::DataSwitch { at_step, data } = one else {
-            continue;
-        };
-        let other = match own {
-            Some(own) => own.open(data, &format!("{}: its data", of_switch(*at_step)), mode)?,
-            None => open_data(data, None, mode)?,
-        };
-        if !speak_alike(source, &other)? {
-            return Err(Error::Usage(format!(
-                "perturb at step {at_step}: its data has other tokens than the run's; give it the run's \
-                 tokenizer, `tokenizer = {{ kind = \"file\", path = \"…/tokenizer.json\" }}`"
-            )));
+/// The data of a run.
+pub(super) struct Corpora {
+    own: Source,
+    /// Other training data, by the step from which on it is used.
+    switched: Vec<(u64, Source)>,
+}
+
+impl Corpora {
+    /// Opens the training data of every `data-switch` beside the run's `own` data. That of a run that is resumed is encoded
+    /// with its own tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be opened, or has other tokens than the run's data.
+    pub(super) fn open(
+        own: Source,
+        config: &ResolvedConfig,
+        tokenizer: Option<&OwnTokenizer>,
+        mode: Mode,
+    ) -> Result<Self> {
+        let mut switched = Vec::new();
+        for one in &config.perturb {
+            let Perturbation::DataSwitch { at_step, data } = one else {
+                continue;
+            };
+            let other = match tokenizer {
+                Some(own) => own.open(data, &format!("{}: its data", of_switch(*at_step)), mode)?,
+                None => open_data(data, None, mode)?,
+            };
+            if !have_the_same_tokens(&own, &other)? {
+                return Err(Error::Usage(format!(
+                    "perturb at step {at_step}: its data has other tokens than the run's; give it the run's \
+                     tokenizer, `tokenizer = {{ kind = \"file\", path = \"…/tokenizer.json\" }}`"
+                )));
+            }
+            switched.push((*at_step, other));
         }
-        switched.push((*at_step, other));
+        switched.sort_by_key(|(at_step, _)| *at_step);
+        Ok(Self { own, switched })
     }
-    switched.sort_by_key(|(at_step, _)| *at_step);
-    Ok(switched)
+
+    /// Returns the run's own data, which it is evaluated on.
+    pub(super) fn own(&self) -> &Source {
+        &self.own
+    }
+
+    /// Returns the training data of a step.
+    pub(super) fn at(&self, step: u64) -> &Source {
+        let mut latest_first = self.switched.iter().rev();
+        latest_first
+            .find(|(from, _)| *from <= step)
+            .map_or(&self.own, |(_, source)| source)
+    }
+
+    /// Names every text and says which it is: the run's own first.
+    pub(super) fn identities(&self) -> Vec<(String, CorpusIdentity)> {
+        let own = std::iter::once(("data".to_owned(), &self.own));
+        let others = self.switched.iter();
+        own.chain(others.map(|(at_step, source)| (of_switch(*at_step), source)))
+            .filter_map(|(name, source)| match source {
+                Source::Text(text) => Some((name, text.identity())),
+                Source::Task(_) => None,
+            })
+            .collect()
+    }
+
+    /// Makes a row for training and returns the batches for validation: what is too short is found before anything is
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// Where a text does not fill a row.
+    pub(super) fn first_rows(&self, config: &ResolvedConfig) -> Result<Vec<Batch>> {
+        let others = self.switched.iter().map(|(_, source)| source);
+        for source in std::iter::once(&self.own).chain(others) {
+            let rows = Rows::new(source, config).one_in_a_step();
+            rows.micro_batches(1, rows.first_difficulty().as_ref())?;
+        }
+        Ok(Rows::new(&self.own, config).val_batches(config.eval.tokens)?)
+    }
 }
 
 /// Returns whether two sources have the same tokens.
-fn speak_alike(one: &Source, other: &Source) -> Result<bool> {
+fn have_the_same_tokens(one: &Source, other: &Source) -> Result<bool> {
     Ok(match (one, other) {
         (Source::Text(one), Source::Text(other)) => {
             one.tokenizer().file()? == other.tokenizer().file()?
@@ -54,40 +103,6 @@ fn speak_alike(one: &Source, other: &Source) -> Result<bool> {
     })
 }
 
-/// Names every text and says which it is: the run's own first.
-pub(super) fn identities(
-    source: &Source,
-    switched: &[(u64, Source)],
-) -> Vec<(String, CorpusIdentity)> {
-    let own = std::iter::once(("data".to_owned(), source));
-    let others = switched
-        .iter()
-        .map(|(at_step, source)| (of_switch(*at_step), source));
-    own.chain(others)
-        .filter_map(|(name, source)| match source {
-            Source::Text(text) => Some((name, text.identity())),
-            Source::Task(_) => None,
-        })
-        .collect()
-}
-
 fn of_switch(at_step: u64) -> String {
     format!("perturb at step {at_step}")
-}
-
-/// Makes a row for training and returns the batches for validation: what is too short is found before anything is written.
-///
-/// # Errors
-///
-/// Where a text does not fill a row.
-pub(super) fn first_rows(
-    config: &RunConfig,
-    source: &Source,
-    switched: &[(u64, Source)],
-) -> Result<Vec<Batch>> {
-    for source in std::iter::once(source).chain(switched.iter().map(|(_, source)| source)) {
-        let rows = Rows::new(source, config).one_in_a_step();
-        rows.micro_batches(1, rows.first_difficulty().as_ref())?;
-    }
-    Ok(Rows::new(source, config).val_batches(config.eval.tokens)?)
 }

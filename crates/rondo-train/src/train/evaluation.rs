@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rondo_data::Source;
+use rondo_data::{Batch, Source};
 use rondo_schedule::control::Constraint;
 
 use super::control::Control;
@@ -13,12 +13,19 @@ use crate::initial_states::InitialStates;
 use crate::interrupt;
 use crate::record::{self, Beside};
 
+/// What a run is evaluated on.
+pub(super) struct Validation {
+    pub(super) batches: Vec<Batch>,
+    /// Bytes of text that a target stands for; none on tasks.
+    pub(super) bytes_per_token: Option<f64>,
+}
+
 impl Session {
-    /// Evaluates at the configured depths and the mean one, and tells what was found.
+    /// Evaluates at the configured depths and the mean one, and records the result.
     ///
     /// # Errors
     ///
-    /// Where the device fails, a record cannot be written, or a signal comes: then the evaluation is owed, and
+    /// Where the device fails, a record cannot be written, or a signal comes: then the evaluation is pending, and
     /// what there is has been saved.
     pub(super) fn evaluate(&mut self) -> Result<()> {
         let paused = Instant::now();
@@ -31,7 +38,7 @@ impl Session {
         if let Err(Error::Interrupted(_)) = &evaluated
             && self.progress.step > 0
         {
-            // The run goes on with it.
+            // The run is resumed with it.
             self.progress.owes_evaluation = true;
             self.save()?;
         }
@@ -42,7 +49,7 @@ impl Session {
             self.control(Constraint::Validation, at_mean)?;
         }
         let beside = Beside {
-            unigram: match (&self.source, self.progress.step) {
+            unigram: match (self.corpora.own(), self.progress.step) {
                 (Source::Text(text), 0) => Some(text.unigram_cross_entropy()),
                 _ => None,
             },
@@ -50,35 +57,35 @@ impl Session {
         };
         let configured = &self.config.eval.recurrence;
         let record = record::eval(&self.progress, &evaluated, configured, mean, beside)?;
-        self.summary.evaluated = at_mean.map(|loss| (self.progress.step, loss));
-        self.summary.kept_edges = evaluated.sparsity.map(|sparsity| sparsity.kept);
-        self.summary.depths = evaluated
-            .depths
-            .into_iter()
-            .filter(|depth| configured.contains(&depth.recurrence))
-            .collect();
-        self.write(&record)?;
-        self.screen.eval(&record);
-        self.clock.paused += paused.elapsed().as_secs_f64();
+        let step = self.progress.step;
+        self.journal.eval(&record, |summary| {
+            summary.evaluated = at_mean.map(|loss| (step, loss));
+            summary.kept_edges = evaluated.sparsity.map(|sparsity| sparsity.kept);
+            let depths = evaluated.depths.into_iter();
+            summary.depths = depths
+                .filter(|depth| configured.contains(&depth.recurrence))
+                .collect();
+        })?;
+        self.journal.pause(paused);
         Ok(())
     }
 
-    /// Evaluates without telling; a signal ends it.
+    /// Evaluates without a record; a signal ends it.
     fn evaluated_at(&mut self, depths: &[usize]) -> Result<Evaluated> {
-        let states = InitialStates::Seed(self.config.run.seed);
+        let states = InitialStates::Seed(self.config.seed);
         let evaluation = Evaluation {
             config: &self.config.model,
             states: &states,
             depths,
             exits: &[],
             max_iterations: 0,
-            batches: &self.val_batches,
-            bytes_per_token: self.bytes_per_token,
+            batches: &self.validation.batches,
+            bytes_per_token: self.validation.bytes_per_token,
             task: self.config.data.is_task(),
             device: &self.listed.device,
         };
-        let total = self.val_batches.len();
-        let screen = &mut self.screen;
+        let total = self.validation.batches.len();
+        let journal = &mut self.journal;
         let step = self.progress.step;
         evaluation.run(self.learner.model(), |done| {
             if interrupt::asked() {
@@ -86,7 +93,7 @@ impl Session {
             }
             // A line for each batch would be noise where there is no live line.
             if done == 1 {
-                screen.status(&format!(
+                journal.status(&format!(
                     "evaluating {total} batches at {} depths …",
                     depths.len()
                 ));

@@ -8,12 +8,13 @@ use rondo_model::census::Census;
 use serde_json::json;
 
 use super::TrainOptions;
-use super::clock::Clock;
-use super::corpora::{first_rows, identities, open_switched};
+use super::corpora::Corpora;
+use super::evaluation::Validation;
+use super::journal::Journal;
+use super::keeper::Keeper;
 use super::launches::{Build, Launch, in_force};
-use super::saver::Saver;
 use super::session::Session;
-use super::setup::{Resumed, Setting, Setup, Written};
+use super::setup::{Resumed, Setting, Setup};
 use super::start::Going;
 use crate::assemble::Assembly;
 use crate::capacity::Capacity;
@@ -46,35 +47,33 @@ pub(super) fn open(
         Some(going) => OwnTokenizer::of_run(&run_dir, &going.progress.data)?,
         None => None,
     };
-    let assembly = Assembly::new(config, own.as_ref(), mode)?;
-    let extent = assembly.extent();
     let Assembly {
         config,
         listed,
         why,
         source,
-    } = assembly;
+    } = Assembly::new(config, own.as_ref(), mode)?;
     if !options.force {
-        let longest = Rows::new(&source, &config).longest();
-        Capacity::of(&listed, longest).refuse_beyond(&config)?;
+        Capacity::of(&listed).refuse_beyond(&config)?;
     }
-    let switched = open_switched(&config, &source, own.as_ref(), mode)?;
-    let val_batches = first_rows(&config, &source, &switched)?;
+    let corpora = Corpora::open(source, &config, own.as_ref(), mode)?;
+    let source = corpora.own();
+    let val_batches = corpora.first_rows(&config)?;
     let setting = Setting {
         config: &config,
         listed: &listed,
         run_dir: &run_dir,
-        source: &source,
-        extent,
+        source,
     };
-    warnings.extend(config.warnings(extent));
+    let extent = config.extent();
+    warnings.extend(config.recorded().warnings(extent));
     if let Some(going) = &going {
         let step = going.progress.step;
         let before = match in_force(&run_dir, step)? {
             Some(before) => before,
             None => run_dir.config()?,
         };
-        warnings.extend(config.seam_warning(extent, &before, step));
+        warnings.extend(config.recorded().seam_warning(extent, &before, step));
     }
     let Setup {
         lock,
@@ -87,57 +86,45 @@ pub(super) fn open(
         Some(going) => setting.go_on(*going, &options.resume, &mut |text| warnings.push(text))?,
         None => setting.begin(options.overwrite)?,
     };
-    if let Source::Text(text) = &source {
+    let mut doubts = Vec::new();
+    if let Source::Text(text) = source {
         run_dir.keep_tokenizer(text.tokenizer())?;
+        let of_corpus = text.info().warnings.iter();
+        doubts.extend(of_corpus.map(|text| format!("corpus: {text}")));
+        doubts.extend(text.tokenizer().doubt());
     }
-    let corpora = identities(&source, &switched);
-    progress.data = corpora.iter().map(|(_, corpus)| corpus.clone()).collect();
+    let identities = corpora.identities();
+    progress.data = identities
+        .iter()
+        .map(|(_, corpus)| corpus.clone())
+        .collect();
     interrupt::hold();
     let mut screen = Progress::new(mode, extent.steps, progress.step);
-    warnings.iter().for_each(|text| screen.warn(text));
-    if let Source::Text(text) = &source {
-        let of_corpus = text.info().warnings.iter();
-        of_corpus.for_each(|text| screen.warn(&format!("corpus: {text}")));
-        if let Some(doubt) = text.tokenizer().doubt() {
-            screen.warn(&doubt);
-        }
-    }
-    let bytes_per_token = Rows::new(&source, &config).bytes_per_token(&val_batches)?;
-    let Written {
-        sinks,
-        watch,
-        summary,
-        best,
-        seconds,
-    } = setting.written(
-        resumed.as_ref().map(|resumed| resumed.step),
-        bytes_per_token,
-    )?;
+    let shown = warnings.iter().chain(&doubts);
+    shown.for_each(|text| screen.warn(text));
+    let bytes_per_token = Rows::new(source, &config).bytes_per_token(&val_batches)?;
+    let resumed_at = resumed.as_ref().map(|resumed| resumed.step);
+    let written = setting.written(resumed_at, bytes_per_token)?;
     run_dir.write_facts(&facts(&listed))?;
+    let config_hash = config.recorded().hash()?;
     let mut session = Session {
-        clock: Clock::start(seconds),
-        census: Census::new(&config.model),
-        saver: Saver::new(lock),
+        keeper: Keeper::new(lock, &config.checkpoint, config_hash, written.best),
+        journal: Journal::new(written, screen),
+        validation: Validation {
+            batches: val_batches,
+            bytes_per_token,
+        },
         config,
-        extent,
         listed,
-        source,
-        switched,
         run_dir,
+        corpora,
         learner,
-        progress,
-        best,
-        val_batches,
-        bytes_per_token,
-        sinks,
-        screen,
-        summary,
-        watch,
         control,
+        progress,
     };
     session.greet(&why, origin.as_deref());
     if let Some(resumed) = resumed {
-        session.tell_resumed(&resumed, &corpora)?;
+        session.record_resumed(&resumed, &identities)?;
     }
     session.record_launch(options.build)?;
     Ok(session)
@@ -146,54 +133,51 @@ pub(super) fn open(
 impl Session {
     /// Says what is about to happen.
     fn greet(&mut self, why: &str, origin: Option<&str>) {
-        self.screen
-            .note(&format!("run     {}", self.run_dir.path().display()));
-        self.screen
-            .note(&format!("device  {} ({why})", self.listed.label()));
-        self.screen.note(&format!(
+        let (model, journal) = (&self.config.model, &mut self.journal);
+        journal.note(&format!("run     {}", self.run_dir.path().display()));
+        journal.note(&format!("device  {} ({why})", self.listed.label()));
+        journal.note(&format!(
             "model   {} parameters, effective depth {} at recurrence {}",
-            thousands(self.census.total() as u64),
-            self.config
-                .model
-                .effective_depth(self.config.model.recurrence.mean),
-            self.config.model.recurrence.mean,
+            thousands(Census::new(model).total() as u64),
+            model.effective_depth(model.recurrence.mean),
+            model.recurrence.mean,
         ));
         if let Some(origin) = origin {
-            self.screen.note(&format!("weights {origin}"));
+            journal.note(&format!("weights {origin}"));
         }
     }
 
-    /// Tells where the run goes on, and every key and every text that is not as it was.
-    fn tell_resumed(
+    /// Records where the run is resumed, and every key and every text that has changed.
+    fn record_resumed(
         &mut self,
         resumed: &Resumed,
         corpora: &[(String, CorpusIdentity)],
     ) -> Result<()> {
-        let mut event = self.event(Event::Resume);
+        let mut event = self.progress.event(Event::Resume);
         event.push("from_step", resumed.step)?;
-        self.write(&event)?;
+        self.journal.write(&event)?;
         let mut told = Vec::new();
         for Difference { key, left, right } in &resumed.changed {
             let shown =
                 |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
             let (from, to) = (shown(left), shown(right));
             told.push(format!("{key} {from} → {to}"));
-            let mut event = self.event(Event::KeyChanged);
+            let mut event = self.progress.event(Event::KeyChanged);
             event
                 .push("key", key.as_str())?
                 .push("from", from)?
                 .push("to", to)?;
-            self.write(&event)?;
+            self.journal.write(&event)?;
         }
         if !told.is_empty() {
             let (step, told) = (thousands(resumed.step), told.join(", "));
-            self.screen
+            self.journal
                 .note(&format!("resumed at {step}; changed: {told}"));
         }
         for (what, change) in changes(&resumed.seen, corpora) {
-            let mut event = self.event(Event::DataChanged);
+            let mut event = self.progress.event(Event::DataChanged);
             event.push("what", what)?.push("now", change)?;
-            self.write(&event)?;
+            self.journal.write(&event)?;
         }
         Ok(())
     }
@@ -201,8 +185,9 @@ impl Session {
     /// Records how the steps to come are trained: last, so that a start that is killed before has changed nothing.
     fn record_launch(&self, build: Build) -> Result<()> {
         let first_step = self.progress.step + 1;
-        Launch::new(&self.config, &self.listed, build, first_step).append(&self.run_dir)?;
-        self.run_dir.write_config(&self.config)
+        let recorded = self.config.recorded();
+        Launch::new(recorded, &self.listed, build, first_step).append(&self.run_dir)?;
+        self.run_dir.write_config(recorded)
     }
 }
 

@@ -1,17 +1,19 @@
-//! A run in progress: the loop, and what it logs and tells.
+//! A run in progress: the loop, and what each step leaves in the journal.
+
+use std::time::Instant;
 
 use rondo_data::{Batch, Source};
-use rondo_metrics::{Event, Fanout, Progress, Record, Sink};
+use rondo_metrics::{Event, Record};
 use rondo_model::census::Census;
-use rondo_schedule::Run;
 use rondo_schedule::control::Constraint;
+use serde_json::Value;
 
-use super::clock::Clock;
 use super::control::Control;
-use super::saver::Saver;
-use super::summary::Summary;
-use super::watch::Watch;
-use crate::config::RunConfig;
+use super::corpora::Corpora;
+use super::evaluation::Validation;
+use super::journal::{Journal, Standing};
+use super::keeper::{Keeper, Saved, files};
+use crate::config::ResolvedConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::guard::Skipped;
@@ -25,48 +27,35 @@ use crate::step::{Learner, Observation, Taken};
 
 /// A run in progress.
 pub(super) struct Session {
-    pub(super) config: RunConfig,
-    pub(super) census: Census,
-    pub(super) extent: Run,
+    pub(super) config: ResolvedConfig,
     pub(super) listed: Listed,
-    pub(super) source: Source,
-    /// Other training data, by the step from which on it is used.
-    pub(super) switched: Vec<(u64, Source)>,
     pub(super) run_dir: RunDir,
-    pub(super) saver: Saver,
+    pub(super) corpora: Corpora,
+    pub(super) validation: Validation,
     pub(super) learner: Learner,
-    pub(super) progress: RunProgress,
-    /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
-    pub(super) best: Option<(u64, f64)>,
-    pub(super) val_batches: Vec<Batch>,
-    /// Bytes of text that a validation target stands for; none on tasks.
-    pub(super) bytes_per_token: Option<f64>,
-    pub(super) sinks: Fanout,
-    pub(super) screen: Progress,
-    pub(super) clock: Clock,
-    pub(super) summary: Summary,
-    pub(super) watch: Watch,
     pub(super) control: Option<Control>,
+    pub(super) progress: RunProgress,
+    pub(super) journal: Journal,
+    pub(super) keeper: Keeper,
 }
 
 impl Session {
     /// Trains to the end of the budget and returns the summary.
-    pub(super) fn run(&mut self) -> Result<serde_json::Value> {
+    pub(super) fn run(&mut self) -> Result<Value> {
         let result = self.train();
         if let Err(error) = &result {
             self.keep_what_stopped(error)?;
         }
-        let saved = self.saver.wait();
-        let told = saved.and_then(|saved| self.tell_saved(saved));
-        self.screen.finish();
-        self.sinks.finish()?;
-        result.and(told)?;
+        let saved = self.keeper.wait();
+        let recorded = saved.and_then(|saved| self.record_saved(saved));
+        self.journal.close()?;
+        result.and(recorded)?;
         let summary = self.write_summary()?;
-        self.show_result();
+        self.journal.show_result(self.run_dir.path());
         Ok(summary)
     }
 
-    /// Tells why a run has stopped itself, and saves what it has.
+    /// Records why a run has stopped itself, and saves what it has.
     fn keep_what_stopped(&mut self, error: &Error) -> Result<()> {
         let (name, is_whole) = match error {
             // On a CPU nothing of the failed step has reached the weights.
@@ -74,9 +63,9 @@ impl Session {
             Error::Stopped(_) => (Event::Stopped, true),
             _ => return Ok(()),
         };
-        let mut event = self.event(name);
+        let mut event = self.progress.event(name);
         event.push("reason", error.to_string())?;
-        self.write(&event)?;
+        self.journal.write(&event)?;
         if is_whole && self.progress.step > 0 {
             self.save()?;
         }
@@ -90,17 +79,18 @@ impl Session {
         }
         if self.progress.owes_evaluation {
             self.evaluate()?;
-            self.watch.check()?;
+            self.journal.check()?;
             self.save()?;
         }
-        self.screen.status(match self.listed.reads_are_free() {
+        self.journal.status(match self.listed.reads_are_free() {
             true => "first step …",
             false => "first step: compiling kernels …",
         });
-        while self.progress.step < self.extent.steps {
-            let plan = StepPlan::new(&self.config, self.progress.step + 1, self.extent);
+        let census = Census::new(&self.config.model);
+        while self.progress.step < self.config.train.steps {
+            let plan = StepPlan::new(&self.config, self.progress.step + 1);
             let curriculum = self.progress.curriculum;
-            let rows = self.rows_at(plan.step);
+            let rows = Rows::new(self.corpora.at(plan.step), &self.config);
             let batches = rows.micro_batches(plan.step, curriculum.as_ref())?;
             self.perturb(&plan)?;
             if let Some(control) = &mut self.control {
@@ -112,31 +102,58 @@ impl Session {
                 skipped,
             } = self.learner.step(&plan, &batches)?;
             self.advance(&plan, &batches)?;
-            self.tell_skipped(&skipped)?;
-            let saved = self.saver.committed()?;
-            self.tell_saved(saved)?;
+            self.record_skipped(&skipped)?;
+            let saved = self.keeper.committed()?;
+            self.record_saved(saved)?;
             let loss = loss.or(observation.as_ref().map(|seen| seen.loss));
             let loss = loss.filter(|loss| loss.is_finite());
             self.control(Constraint::Training, loss)?;
             if let Some(seen) = observation {
-                self.log(&plan, &seen)?;
+                self.log(&plan, &seen, &census)?;
             }
             if plan.evaluated {
                 self.evaluate()?;
             }
-            self.watch.check()?;
+            self.journal.check()?;
             if plan.saved || interrupt::asked() {
                 self.save()?;
             }
-            if interrupt::asked() && self.progress.step < self.extent.steps {
+            if interrupt::asked() && self.progress.step < self.config.train.steps {
                 return Err(interrupted(self.progress.step));
             }
         }
         Ok(())
     }
 
-    /// Tells of updates that were not made, dated to their steps.
-    pub(super) fn tell_skipped(&mut self, skipped: &[Skipped]) -> Result<()> {
+    /// Begins to save where the run stands.
+    ///
+    /// # Errors
+    ///
+    /// Where a step that has not been read yet must stop the run, or the checkpoint before this one could not be
+    /// written.
+    pub(super) fn save(&mut self) -> Result<()> {
+        let paused = Instant::now();
+        let skipped = self.learner.settle()?;
+        self.record_skipped(&skipped)?;
+        let control = self.control.as_ref();
+        let files = files(&self.learner, &self.config.model, &self.progress, control)?;
+        let evaluated = self.journal.evaluated();
+        let before = self.keeper.save(&self.progress, files, evaluated)?;
+        self.record_saved(before)?;
+        self.journal.pause(paused);
+        Ok(())
+    }
+
+    /// Records a checkpoint that has been committed.
+    fn record_saved(&mut self, saved: Option<Saved>) -> Result<()> {
+        match saved {
+            Some(saved) => self.journal.write(&saved.event()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Records updates that were skipped, dated to their steps.
+    fn record_skipped(&mut self, skipped: &[Skipped]) -> Result<()> {
         for one in skipped {
             let event = match one.limit {
                 Some(_) => Event::LossSpike,
@@ -150,12 +167,12 @@ impl Session {
             if let Some(limit) = one.limit {
                 event.push("limit", limit)?;
             }
-            self.write(&event)?;
+            self.journal.write(&event)?;
         }
         Ok(())
     }
 
-    /// Lets the controller of the gates' penalty see a cross entropy.
+    /// Shows the controller of the gates' penalty a cross entropy.
     pub(super) fn control(
         &mut self,
         constraint: Constraint,
@@ -167,32 +184,22 @@ impl Session {
         let Some(missed) = control.observe(constraint, self.progress.step, cross_entropy) else {
             return Ok(());
         };
-        let mut event = self.event(Event::TargetMissed);
+        let mut event = self.progress.event(Event::TargetMissed);
         missed.describe(&mut event)?;
-        self.write(&event)
+        self.journal.write(&event)
     }
 
-    /// Returns the rows of the training data of a step.
-    fn rows_at(&self, step: u64) -> Rows<'_> {
-        let mut latest_first = self.switched.iter().rev();
-        let source = latest_first
-            .find(|(from, _)| *from <= step)
-            .map_or(&self.source, |(_, source)| source);
-        Rows::new(source, &self.config)
-    }
-
-    /// Does what the configuration has in store for a step.
+    /// Applies the perturbations of a step.
     fn perturb(&mut self, plan: &StepPlan) -> Result<()> {
-        for index in 0..self.config.perturb.len() {
-            let one = self.config.perturb[index].clone();
+        for one in &self.config.perturb {
             if one.at_step() != plan.step {
                 continue;
             }
-            self.learner.perturb(&one, &self.config, plan.step);
-            // Of the step to come: a resume before it meets it again.
+            self.learner.perturb(one, &self.config, plan.step);
+            // The event is dated to the next step, so a run resumed before that step records it again.
             let mut event = Record::event(plan.step, self.progress.tokens, Event::Perturb);
             one.describe(&mut event)?;
-            self.write(&event)?;
+            self.journal.write(&event)?;
         }
         Ok(())
     }
@@ -202,47 +209,41 @@ impl Session {
         let tokens: usize = batches.iter().map(|batch| batch.batch * batch.seq).sum();
         self.progress.step = plan.step;
         self.progress.tokens += tokens as u64;
-        self.clock.steps += 1;
-        self.clock.tokens += tokens as u64;
+        self.journal.count(tokens as u64);
         if let Some(drawn) = plan.draw.clamped_from {
             self.progress.clamped += 1;
-            let mut event = self.event(Event::DepthClamped);
+            let mut event = self.progress.event(Event::DepthClamped);
             event
                 .push("drawn", drawn)?
                 .push("to", self.config.model.recurrence.max)?;
-            self.write(&event)?;
+            self.journal.write(&event)?;
         }
         Ok(())
     }
 
-    /// Logs what a step told, and raises a task's difficulty where it has been mastered.
-    fn log(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {
-        let seconds = self.clock.take();
-        let (steps, tokens) = (
-            std::mem::take(&mut self.clock.steps),
-            std::mem::take(&mut self.clock.tokens),
-        );
-        let per_second = tokens as f64 / seconds.max(f64::MIN_POSITIVE);
-        let rows = Rows::new(&self.source, &self.config);
+    /// Records what a step told, and raises a task's difficulty where it has been mastered.
+    fn log(&mut self, plan: &StepPlan, seen: &Observation, census: &Census) -> Result<()> {
+        let lap = self.journal.lap();
+        let per_second = lap.tokens_per_second();
+        let rows = Rows::new(self.corpora.own(), &self.config);
         let seq = rows.seq(self.progress.curriculum.as_ref());
-        let flops = per_second * self.census.flops_per_token(plan.draw.unroll, seq);
+        let flops = per_second * census.flops_per_token(plan.draw.unroll, seq);
         let pace = Pace {
             tokens_per_second: per_second,
-            step_seconds: seconds / steps.max(1) as f64,
+            step_seconds: lap.step_seconds(),
             mfu: self.config.metrics.peak_flops.map(|peak| flops / peak),
             memory_bytes: self.listed.memory_bytes(),
             lr_sum: self.learner.rates().value(),
             control: self.control.as_ref().map(Control::reading),
         };
         let record = record::train(plan, &self.progress, seen, &pace)?;
-        self.summary.loss = Some(seen.loss);
-        self.write(&record)?;
-        self.screen.train(&record);
+        self.journal.train(&record, seen.loss)?;
         self.advance_curriculum(plan, seen)
     }
 
     fn advance_curriculum(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {
-        let (Source::Task(task), Some(state)) = (&self.source, self.progress.curriculum) else {
+        let (Source::Task(task), Some(state)) = (self.corpora.own(), self.progress.curriculum)
+        else {
             return Ok(());
         };
         let recurrence = plan.draw.unroll.total();
@@ -250,36 +251,21 @@ impl Session {
             return Ok(());
         };
         self.progress.curriculum = Some(next);
-        let mut event = self.event(Event::Curriculum);
+        let mut event = self.progress.event(Event::Curriculum);
         event.push("difficulty", next.difficulty)?;
-        self.write(&event)
+        self.journal.write(&event)
     }
 
-    /// Starts an event's record.
-    pub(super) fn event(&self, event: Event) -> Record {
-        Record::event(self.progress.step, self.progress.tokens, event)
-    }
-
-    /// Writes a record everywhere, and what is diagnosed from it; events are shown too.
-    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
-        self.deliver(record)?;
-        for finding in self.watch.observe(record) {
-            let event = finding.record(record.tokens)?;
-            self.deliver(&event)?;
-        }
-        Ok(())
-    }
-
-    fn deliver(&mut self, record: &Record) -> Result<()> {
-        let record = &record.at_time(self.clock.run_seconds());
-        self.sinks.write(record)?;
-        while let Some(warning) = self.sinks.warning() {
-            self.screen.warn(&warning);
-        }
-        if record.which_event().is_some() {
-            self.screen.event(record);
-        }
-        Ok(())
+    /// Writes `summary.json` and returns what is in it.
+    fn write_summary(&self) -> Result<Value> {
+        let summary = self.journal.summary(&Standing {
+            progress: &self.progress,
+            skipped_updates: self.learner.guard().skipped,
+            target: self.control.as_ref().and_then(|it| it.reading().target),
+            device: self.listed.label(),
+        });
+        self.run_dir.write_summary(&summary)?;
+        Ok(summary)
     }
 }
 

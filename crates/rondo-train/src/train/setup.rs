@@ -8,19 +8,18 @@ use rondo_data::{CorpusIdentity, Source};
 use rondo_files::RunLock;
 use rondo_metrics::{Background, Fanout, History, JsonlSink, Sink, TensorboardSink};
 use rondo_model::looped::LoopedTransformer;
+use rondo_schedule::RateSum;
 use rondo_schedule::control::ControllerState;
-use rondo_schedule::{RateSum, Run};
 
 use super::control::Control;
 use super::resume::Resume;
 use super::start::{Going, kept};
 use super::summary::Summary;
 use super::watch::Watch;
-use crate::config::RunConfig;
+use crate::config::ResolvedConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
-use crate::plan::rates;
 use crate::progress::RunProgress;
 use crate::rows::Rows;
 use crate::run_dir::{CheckpointChoice, RunDir};
@@ -63,11 +62,10 @@ pub(super) struct Written {
 /// Configuration, device, directory and data, which a new and a resumed run share.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
-    pub(super) config: &'a RunConfig,
+    pub(super) config: &'a ResolvedConfig,
     pub(super) listed: &'a Listed,
     pub(super) run_dir: &'a RunDir,
     pub(super) source: &'a Source,
-    pub(super) extent: Run,
 }
 
 impl Setting<'_> {
@@ -84,7 +82,7 @@ impl Setting<'_> {
             true => self.run_dir.remove_launches()?,
             false => self.refuse_newer_work(&[])?,
         }
-        self.run_dir.clear(self.config)?;
+        self.run_dir.clear(self.config.recorded())?;
         Ok(Setup {
             lock,
             learner: Learner::new(self.config, self.listed, model),
@@ -111,7 +109,6 @@ impl Setting<'_> {
             config,
             listed,
             run_dir,
-            extent,
             ..
         } = self;
         let Going {
@@ -125,7 +122,7 @@ impl Setting<'_> {
         // Checkpoints of older versions have no sum: that of the present schedule stands in.
         progress
             .lr_sum
-            .get_or_insert_with(|| RateSum::up_to(progress.step, rates(config, extent)));
+            .get_or_insert_with(|| RateSum::up_to(progress.step, config.rates()));
         let learner = Learner::resume(config, listed, &checkpoint, &progress)?;
         let control = self.control(progress.step, progress.controller.take())?;
         if resume.names_a_checkpoint() {

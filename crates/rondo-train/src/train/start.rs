@@ -72,7 +72,7 @@ impl Start {
             )));
         }
         let known = run_dir.config()?;
-        let asked = resolved(config, &known);
+        let asked = config.recorded(known.model.vocab_size);
         let differences = differences(&known, &asked)?;
         let Some(checkpoint) = checkpoint_to_resume(run_dir, resume, warn)? else {
             refuse_another_identity(run_dir, &differences)?;
@@ -121,13 +121,6 @@ fn is_trained(run_dir: &RunDir) -> Result<bool> {
 pub(super) fn kept(run_dir: &RunDir) -> Result<Vec<u64>> {
     let entries = list(run_dir.path())?;
     Ok(entries.iter().map(|entry| entry.step).collect())
-}
-
-/// Returns what is asked for with the vocabulary of the run's data, where none is written.
-fn resolved(config: &RunConfig, known: &RunConfig) -> RunConfig {
-    let mut asked = config.clone();
-    asked.model.vocab_size = asked.model.vocab_size.or(known.model.vocab_size);
-    asked
 }
 
 /// Returns whether a run has been trained to the end that is asked for.

@@ -1,15 +1,11 @@
-//! The summary of a run: its newest readings, `summary.json`, and what is shown at the end.
+//! The newest readings of a run, which its summary shows.
 
 use std::f64::consts::LN_2;
 
-use rondo_metrics::format::duration;
 use rondo_metrics::names::name_at;
-use rondo_metrics::{History, Kind, Record};
-use serde_json::json;
+use rondo_metrics::{History, Kind, Record, Table};
 
-use super::session::Session;
-use crate::config::RunConfig;
-use crate::error::Result;
+use crate::config::ResolvedConfig;
 use crate::evaluate::DepthResult;
 use crate::evaluate::tables::depth_table;
 
@@ -26,7 +22,11 @@ pub(super) struct Summary {
 
 impl Summary {
     /// Finds them in what a run has written, at the depths that it evaluates.
-    pub(super) fn of(history: &History, config: &RunConfig, bytes_per_token: Option<f64>) -> Self {
+    pub(super) fn of(
+        history: &History,
+        config: &ResolvedConfig,
+        bytes_per_token: Option<f64>,
+    ) -> Self {
         let train = history.series(Kind::Train, "loss");
         let eval = history.of(Kind::Eval).next_back();
         let loss = |record: &Record| record.number("val_cross_entropy");
@@ -42,6 +42,11 @@ impl Summary {
             evaluated: eval.and_then(|record| Some((record.step, loss(record)?))),
             kept_edges: eval.and_then(|record| record.number("sparsity")),
         }
+    }
+
+    /// Returns the newest evaluation as a table of its depths.
+    pub(super) fn table(&self) -> Table {
+        depth_table(&self.depths)
     }
 }
 
@@ -64,43 +69,4 @@ fn of_depth(
             .and_then(|value| value.as_series())
             .map(<[_]>::to_vec),
     })
-}
-
-impl Session {
-    /// Writes `summary.json` and returns what is in it.
-    ///
-    /// # Errors
-    ///
-    /// Where the file cannot be written.
-    pub(super) fn write_summary(&self) -> Result<serde_json::Value> {
-        let summary = json!({
-            "step": self.progress.step,
-            "tokens": self.progress.tokens,
-            "final_loss": self.summary.loss,
-            "clamped_draws": self.progress.clamped,
-            "skipped_updates": self.learner.guard().skipped,
-            "depths": self.summary.depths,
-            "sparsity": self.summary.kept_edges,
-            "target_cross_entropy": self.control.as_ref().and_then(|it| it.reading().target),
-            "device": self.listed.label(),
-            "verdict": self.watch.verdict(),
-            "findings": self.watch.findings(),
-        });
-        self.run_dir.write_summary(&summary)?;
-        Ok(summary)
-    }
-
-    /// Shows the last evaluation, and what the run has come to.
-    pub(super) fn show_result(&mut self) {
-        self.screen
-            .note(&depth_table(&self.summary.depths).to_string());
-        self.screen.note(&format!(
-            "finished in {}: {}",
-            duration(self.clock.started.elapsed().as_secs_f64()),
-            self.run_dir.path().display()
-        ));
-        if let Some(lasting) = self.watch.lasting() {
-            self.screen.warn(&lasting);
-        }
-    }
 }

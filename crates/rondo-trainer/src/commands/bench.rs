@@ -12,7 +12,7 @@ mod subject;
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, bytes, or_missing, significant};
 use rondo_model::census::Census;
-use rondo_train::config::RunConfig;
+use rondo_train::config::{ResolvedConfig, RunConfig};
 use rondo_train::device::{self, Listed};
 use rondo_train::error::{Error, Result};
 use serde_json::json;
@@ -34,7 +34,7 @@ const VOCABULARY: usize = 4096;
 /// Where the configuration is not valid, or the device is not there or fails.
 pub(crate) fn command(args: &BenchArgs) -> Result<()> {
     let overrides = args.config.all_overrides();
-    let (name, mut config) = match &args.config.config {
+    let (name, written) = match &args.config.config {
         Some(path) => (
             path.display().to_string(),
             RunConfig::load(path, &overrides)?,
@@ -44,12 +44,14 @@ pub(crate) fn command(args: &BenchArgs) -> Result<()> {
             (name.to_owned(), RunConfig::read(name, DEFAULT, &overrides)?)
         }
     };
-    config.model.vocab_size.get_or_insert(VOCABULARY);
-    let Some(seq) = config.train.seq else {
+    let Some(seq) = written.train.seq else {
         return Err(Error::Usage(
             "train.seq: a benchmark needs the tokens in a sequence".to_owned(),
         ));
     };
+    let mut config = written.resolve_for(VOCABULARY, seq);
+    // A benchmark may take any number of steps.
+    config.train.steps = u64::MAX;
     if args.what != BenchWhat::Growth && !args.grow.is_empty() {
         return Err(Error::Usage(format!(
             "--grow chooses what grows with `--what growth`; this is `--what {}`",
@@ -62,35 +64,34 @@ pub(crate) fn command(args: &BenchArgs) -> Result<()> {
         BenchWhat::Forward => Work::Forward,
         BenchWhat::Eval => Work::Eval,
         BenchWhat::Generate => return decode::command(&name, &config, &listed, args),
-        BenchWhat::Nodes => return nodes::command(&name, &config, seq, &listed, args),
-        BenchWhat::Growth => return growth::command(&name, &config, seq, &listed, args),
+        BenchWhat::Nodes => return nodes::command(&name, &config, &listed, args),
+        BenchWhat::Growth => return growth::command(&name, &config, &listed, args),
     };
-    time(&name, &config, seq, work, &listed, args)
+    time(&name, &config, work, &listed, args)
 }
 
 /// Times one kind of work on whole batches and reports it.
 fn time(
     name: &str,
-    config: &RunConfig,
-    seq: usize,
+    config: &ResolvedConfig,
     work: Work,
     listed: &Listed,
     args: &BenchArgs,
 ) -> Result<()> {
     let unroll = work.unroll(config);
     let idle_memory = listed.peak_memory_bytes();
-    let mut subject = Subject::new(config, seq, work, unroll, listed);
+    let mut subject = Subject::new(config, work, unroll, listed);
     let samples = subject.time(args.rounds())?;
     let peak_memory = listed.peak_memory_bytes();
     drop(subject);
-    let tokens = (config.train.batch * seq) as f64
+    let tokens = (config.train.batch * config.train.seq) as f64
         * match work {
             Work::Step => config.train.accumulation as f64,
             Work::Forward | Work::Eval => 1.0,
         };
     let (median, spread) = (tokens / samples.median(), samples.spread());
     let flops_per_token = match work {
-        Work::Step => Some(Census::new(&config.model).flops_per_token(unroll, seq)),
+        Work::Step => Some(Census::new(&config.model).flops_per_token(unroll, config.train.seq)),
         Work::Forward | Work::Eval => None,
     };
     let flops = flops_per_token.map(|flops| flops * median);

@@ -3,19 +3,17 @@
 use std::time::Instant;
 
 use rondo_data::Batch;
-use rondo_metrics::Table;
 use rondo_metrics::format::{bytes, duration, significant, thousands};
+use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
 use rondo_model::depth::Draw;
 use rondo_model::init::Part;
-use rondo_schedule::Run;
-use rondo_train::assemble::open_source;
 use rondo_train::capacity::Capacity;
-use rondo_train::config::RunConfig;
+use rondo_train::config::{ResolvedConfig, RunConfig};
 use rondo_train::device::{self, Listed};
 use rondo_train::error::Result;
 use rondo_train::plan::StepPlan;
-use rondo_train::rows::Rows;
+use rondo_train::run_plan::resolve;
 use rondo_train::step::Learner;
 use serde_json::{Map, Value, json};
 
@@ -40,24 +38,17 @@ const PARTS: [(Part, &str); 7] = [
 /// Where the device or needed data is not there, the run does not fit into memory, or the step fails.
 pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<()> {
     let (listed, why) = device::choose(config.device)?;
-    let mut config = config.clone();
-    let seq = match (config.model.vocab_size, config.train.seq) {
-        (Some(_), Some(seq)) => seq,
-        (vocabulary, _) => {
-            let source = open_source(&config, rondo_metrics::Mode::Auto)?;
-            config.model.vocab_size = Some(vocabulary.unwrap_or(source.vocab_size()));
-            Rows::new(&source, &config).longest()
-        }
-    };
+    let mut config = resolve(config, Mode::Auto)?;
+    let seq = config.train.seq;
     let census = Census::new(&config.model);
     let recurrence = &config.model.recurrence;
     let planned = recurrence.planned();
     let largest = recurrence.largest();
-    let capacity = Capacity::of(&listed, seq);
+    let capacity = Capacity::of(&listed);
     let (needed, free) = (capacity.needed(&config), capacity.free());
     let flops = census.flops_per_token(planned, seq);
     let depth = config.model.effective_depth(planned.total());
-    let warnings = config.warnings(config.extent(seq));
+    let warnings = config.recorded().warnings(config.extent());
     if as_json {
         let mut parameters = Map::new();
         parameters.insert("total".to_owned(), census.total().into());
@@ -70,7 +61,7 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
             "flops_per_token": flops,
             "memory_bytes": needed,
             "free_memory_bytes": free,
-            "tokens_per_step": config.tokens_per_step(seq),
+            "tokens_per_step": config.tokens_per_step(),
             "warnings": warnings,
         }))?;
     } else {
@@ -78,8 +69,8 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
         let mut costs = Table::new(&["cost", "value"]).left(0);
         costs.row(["effective depth", &depth.to_string()]);
         costs.row(["FLOPs per token", &significant(flops, 4)]);
-        costs.row(["tokens per step", &thousands(config.tokens_per_step(seq))]);
-        costs.row(["steps", &thousands(config.steps(seq))]);
+        costs.row(["tokens per step", &thousands(config.tokens_per_step())]);
+        costs.row(["steps", &thousands(config.train.steps)]);
         costs.row(["memory (estimate, largest depth)", &bytes(needed)]);
         costs.row(["memory that is free", &free.map_or("unknown".into(), bytes)]);
         terminal::print(&format!("\n{costs}\n\ndevice  {} ({why})", listed.label()))?;
@@ -94,7 +85,8 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
         unroll: largest,
         clamped_from: None,
     };
-    let seconds = try_step(&config, seq, draw, &listed)?;
+    config.train.steps = 1;
+    let seconds = try_step(&config, draw, &listed)?;
     if as_json {
         return Ok(());
     }
@@ -116,19 +108,19 @@ fn parameters(census: &Census) -> Table {
     table
 }
 
-/// Takes one step of the run on tokens in counting order and returns its seconds.
-fn try_step(config: &RunConfig, seq: usize, draw: Draw, listed: &Listed) -> Result<f64> {
+/// Takes the first step of a run on tokens in counting order and returns its seconds.
+fn try_step(config: &ResolvedConfig, draw: Draw, listed: &Listed) -> Result<f64> {
     let mut learner = Learner::fresh(config, listed);
-    let alone = Run {
-        steps: 1,
-        ..config.extent(seq)
-    };
     let plan = StepPlan {
         draw,
         logged: true,
-        ..StepPlan::new(config, 1, alone)
+        ..StepPlan::new(config, 1)
     };
-    let batch = counting_batch(config.train.batch, seq, config.model.vocab());
+    let batch = counting_batch(
+        config.train.batch,
+        config.train.seq,
+        config.model.vocab_size,
+    );
     let started = Instant::now();
     learner.step(&plan, &vec![batch; config.train.accumulation])?;
     Ok(started.elapsed().as_secs_f64())

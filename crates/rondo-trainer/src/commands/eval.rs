@@ -140,9 +140,9 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
         true => &config.eval.recurrence,
         false => &args.recurrence,
     };
-    let states = InitialStates::open(&args.initial_state, &config.model, config.run.seed)?;
+    let states = InitialStates::open(&args.initial_state, &run.model_config, config.run.seed)?;
     let evaluation = Evaluation {
-        config: &config.model,
+        config: &run.model_config,
         states: &states,
         depths,
         exits,
@@ -176,7 +176,7 @@ struct Material {
 /// Finds what to evaluate: given tokens, given text, or the run's own validation data.
 fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     let (run_dir, config) = (&run.run_dir, &run.config);
-    let rows = config.eval.batch.unwrap_or(config.train.batch);
+    let rows = config.eval_batch();
     let seq = |flag: &str| {
         config.text_seq().ok_or_else(|| {
             Error::Usage(format!(
@@ -187,7 +187,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     let most = args.max_tokens;
     if let Some(path) = &args.tokens {
         let seq = seq("--tokens")?;
-        let batches = batches_of_rows(&read_tokens(path, config.model.vocab())?, rows, seq);
+        let batches = batches_of_rows(&read_tokens(path, run.model_config.vocab_size)?, rows, seq);
         if batches.is_empty() {
             return Err(DataError::Corpus(format!(
                 "{}: one token has no next one to predict",
@@ -228,7 +228,8 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
         )));
     }
     let source = run.data(&mut terminal::warn)?;
-    let rows = Rows::new(&source, config);
+    let resolved = config.resolve(&source)?;
+    let rows = Rows::new(&source, &resolved);
     let batches = rows.val_batches(most.unwrap_or(config.eval.tokens))?;
     Ok(Material {
         bytes_per_token: rows.bytes_per_token(&batches)?,

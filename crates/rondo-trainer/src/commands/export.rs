@@ -34,7 +34,8 @@ const CONFIG_FILE: &str = "config.json";
 pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     check_target(&args.out, &args.run, args.overwrite)?;
     let run_dir = RunDir::new(&args.run);
-    let model = run_dir.config()?.model;
+    let recorded = run_dir.config()?;
+    let model = recorded.recorded_model()?;
     let special = run_dir.special_tokens()?;
     let checkpoint = run_dir.checkpoint(args.checkpoint)?;
     let path = checkpoint.path().join(MODEL_FILE);
@@ -65,7 +66,7 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
             write(&args.out, &config, &export.weights(&vanished)?, &beside)?
         }
         ExportFormat::Rondo => {
-            let config = json!({"model": model});
+            let config = json!({"model": recorded.model});
             let weights = plain(&path, element, &vanished)?;
             write(&args.out, &config, &weights, &beside)?
         }

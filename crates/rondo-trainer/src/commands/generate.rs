@@ -32,7 +32,7 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
         None => Some(run.tokenizer("--prompt")?),
     };
     let prompt = prompt(&run, args)?;
-    let model = &run.config.model;
+    let model = &run.model_config;
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;
     let request = Request {
         depth: depth_rule(
@@ -53,7 +53,7 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
         stops: run.stops(tokenizer.as_ref())?,
         vocabulary: tokenizer
             .as_ref()
-            .map_or(model.vocab(), Tokenizer::vocab_size),
+            .map_or(model.vocab_size, Tokenizer::vocab_size),
         prompt,
     };
     let started = Instant::now();

@@ -64,7 +64,7 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
 /// Refuses a tokenizer that is none or has more tokens than the model.
 fn check_tokenizer(path: &Path, import: &Import, warnings: &mut Vec<String>) -> Result<()> {
     let tokens = Tokenizer::vocab_size_of(path)?;
-    let rows = import.model().vocab();
+    let rows = import.model().vocab_size;
     if tokens > rows {
         return Err(Error::Data(DataError::Tokenizer {
             name: path.display().to_string(),
@@ -84,7 +84,7 @@ fn check_tokenizer(path: &Path, import: &Import, warnings: &mut Vec<String>) -> 
 fn run_config(model: &ModelConfig) -> RunConfig {
     let mut config = RunConfig {
         data: DataConfig::Nothing {},
-        model: model.clone(),
+        model: model.to_section(),
         ..RunConfig::default()
     };
     // Rows up to the context are evaluated in one window.
@@ -98,10 +98,9 @@ fn write_checkpoint(lock: &RunLock, config: &RunConfig, import: &Import) -> Resu
     let weights = ProgressWriter::new(&weights, "importing", weights.bytes());
     let (progress_name, progress) = RunProgress::start(None).file()?;
     let files: [(&str, &dyn Content); 2] = [(MODEL_FILE, &weights), (progress_name, &progress)];
-    let config_hash = blake3::hash(config.to_toml()?.as_bytes()).to_hex();
     let snapshot = Snapshot {
         step: 0,
-        config_hash: &config_hash,
+        config_hash: &config.hash()?,
         created_by: CREATED_BY,
         files: &files,
     };

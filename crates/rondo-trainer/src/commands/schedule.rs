@@ -6,7 +6,6 @@ use rondo_metrics::format::{learning_rate, significant, thousands};
 use rondo_schedule::{RateSum, Run};
 use rondo_train::config::RunConfig;
 use rondo_train::error::{Error, Result};
-use rondo_train::plan::rates;
 use rondo_train::run_plan::{PlannedRun, extent, runs_of};
 use serde_json::{Value, json};
 
@@ -69,7 +68,7 @@ pub(crate) fn command(args: &ScheduleArgs) -> Result<()> {
 
 /// Returns the first step, every step whose number `every` divides, and the last.
 fn steps(config: &RunConfig, run: Run, every: u64) -> Vec<PlannedStep> {
-    let rate = rates(config, run);
+    let rate = config.rates(run);
     let mut sum = RateSum::default();
     let mut steps = Vec::new();
     for step in 1..=run.steps {

@@ -42,7 +42,7 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     if !has_begun {
         // What is missing is found before there is a directory that another sweep could not have.
         // All data is prepared before the first run, so that two at a time do not prepare the same corpus.
-        sweep.with_data(mode, &mut |_, _, _| {})?;
+        sweep.with_data(mode, &mut |_, _, _| Ok(()))?;
     }
     let writer = SweepWriter::open(&out, &sweep.file, &sweep.base)?;
     if args.retry {

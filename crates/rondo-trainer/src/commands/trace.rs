@@ -32,7 +32,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
         args.prompting.prompting(),
     )?;
     let [batch, seq] = rectangle(&rows)?;
-    let model = &run.config.model;
+    let model = &run.model_config;
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;
     let state = states.at(model, 0, 0, [batch, seq], &listed.device)?;
     let pass = Pass::new(model, seq, &listed.device);

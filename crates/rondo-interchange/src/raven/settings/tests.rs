@@ -33,7 +33,7 @@ fn sizes_and_switches_are_read_and_the_rest_is_as_published() {
         model.n_heads,
         model.d_ff,
         model.context,
-        model.vocab(),
+        model.vocab_size,
     );
     assert_eq!(shape, (16, 2, 24, 32, 11));
     assert_eq!(
@@ -52,7 +52,7 @@ fn sizes_and_switches_are_read_and_the_rest_is_as_published() {
 #[test]
 fn a_padded_vocabulary_counts_the_rows_of_the_embedding() {
     let found = with("padded_vocab_size", json!(16));
-    assert_eq!(found.model.expect("all sizes are there").vocab(), 16);
+    assert_eq!(found.model.expect("all sizes are there").vocab_size, 16);
 }
 
 #[test]

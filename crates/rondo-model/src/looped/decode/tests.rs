@@ -104,7 +104,7 @@ fn a_budget_of_all_iterations_changes_nothing_and_a_smaller_one_does() {
     let free = decode(&config, 3, &[4, 4, 4], None);
     assert_eq!(decode(&config, 3, &[4, 4, 4], Some(4)), free);
     let shared = decode(&config, 3, &[4, 4, 4], Some(1));
-    let prompt = 3 * config.vocab();
+    let prompt = 3 * config.vocab_size;
     assert_close(&shared[..prompt], &free[..prompt]);
     assert!(largest_difference(&shared[prompt..], &free[prompt..]) > 100.0 * ROUNDING);
 }
@@ -112,7 +112,7 @@ fn a_budget_of_all_iterations_changes_nothing_and_a_smaller_one_does() {
 #[test]
 fn the_deepest_iteration_of_an_earlier_position_stands_in_for_those_it_did_not_take() {
     let config = config();
-    let vocab = config.vocab();
+    let vocab = config.vocab_size;
     // With one place for all iterations, the only one there is is the deepest.
     let early = decode(&config, 1, &[1, 3], None);
     assert_eq!(early, decode(&config, 1, &[1, 3], Some(1)));
@@ -123,7 +123,7 @@ fn the_deepest_iteration_of_an_earlier_position_stands_in_for_those_it_did_not_t
 #[test]
 fn a_shallow_position_between_deep_ones_leaves_a_row_at_every_iteration() {
     let config = config();
-    let vocab = config.vocab();
+    let vocab = config.vocab_size;
     // The third position reaches iteration 4, where the first has its own row and the second,
     // which stopped at 1, that of iteration 1.
     let found = decode(&config, 1, &[4, 1, 4], None);

@@ -57,9 +57,10 @@ fn densities_are_picked_by_iteration_and_by_depth() {
 
 fn config() -> ModelConfig {
     let mut config = ModelConfig {
-        vocab_size: Some(11),
+        vocab_size: 11,
         d_model: 8,
         n_heads: 2,
+        n_kv_heads: 2,
         d_ff: 12,
         sparsity: Some(SparsityConfig {
             gate_bias: 0.0,

@@ -9,10 +9,10 @@ use rondo_model::pass::Pass;
 use rondo_model::seed::{Stream, generator};
 use rondo_model::sparsity::SparsityConfig;
 use rondo_schedule::control::{Constraint, ControlConfig, Target, target::Absolute};
-use rondo_schedule::{Length, Run, Shape};
+use rondo_schedule::{Length, Shape};
 
 use super::Control;
-use crate::config::RunConfig;
+use crate::config::{ResolvedConfig, RunConfig};
 use crate::device::{DeviceKind, choose_kind};
 use crate::initial_states::InitialStates;
 use crate::plan::StepPlan;
@@ -46,10 +46,9 @@ fn batch(step: u64) -> Batch {
 }
 
 /// One gated layer of one head, iterated once.
-fn config() -> RunConfig {
+fn config() -> ResolvedConfig {
     let mut config = RunConfig::default();
     let model = &mut config.model;
-    model.vocab_size = Some(VOCAB as usize);
     (model.d_model, model.n_heads, model.d_ff) = (32, 1, 32);
     model.layers = LayersConfig {
         prelude: 0,
@@ -71,11 +70,12 @@ fn config() -> RunConfig {
         }),
         ..ControlConfig::default()
     });
-    config
+    config.train.steps = Some(STEPS);
+    config.resolve_for(VOCAB as usize, SEQ)
 }
 
 /// Returns the logits of one sequence, row after row.
-fn logits(learner: &Learner, config: &RunConfig, tokens: &[u32]) -> Vec<f32> {
+fn logits(learner: &Learner, config: &ResolvedConfig, tokens: &[u32]) -> Vec<f32> {
     use burn::module::Module;
     let device = burn::tensor::Device::flex();
     let model = learner.model().valid();
@@ -98,14 +98,10 @@ fn what_is_left_are_the_edges_that_the_task_needs() {
     let control = config.controller.as_ref().expect("a controller");
     let mut control = Control::open(control, 0, None).expect("a controller");
     let mut kept = None;
-    let run = Run {
-        steps: STEPS,
-        tokens_per_step: SEQ as u64,
-    };
     for step in 1..=STEPS {
         let plan = StepPlan {
             logged: step == STEPS,
-            ..StepPlan::new(&config, step, run)
+            ..StepPlan::new(&config, step)
         };
         learner.penalise(control.strength(step));
         let taken = learner.step(&plan, &[batch(step)]).expect("a step");

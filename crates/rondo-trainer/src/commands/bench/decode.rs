@@ -10,7 +10,7 @@ use rondo_model::looped::decode::Decoder;
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::Precision;
 use rondo_model::pass::Pass;
-use rondo_train::config::RunConfig;
+use rondo_train::config::ResolvedConfig;
 use rondo_train::device::Listed;
 use rondo_train::error::{Error, Result};
 use rondo_train::initial_states::InitialStates;
@@ -37,7 +37,7 @@ struct Timed {
 /// Where the context is too short or the device fails.
 pub(super) fn command(
     name: &str,
-    config: &RunConfig,
+    config: &ResolvedConfig,
     listed: &Listed,
     args: &BenchArgs,
 ) -> Result<()> {
@@ -109,14 +109,14 @@ pub(super) fn command(
 
 /// A model with weights from the seed.
 struct Subject<'a> {
-    config: &'a RunConfig,
+    config: &'a ResolvedConfig,
     model: LoopedTransformer,
     listed: &'a Listed,
     recurrence: usize,
 }
 
 impl<'a> Subject<'a> {
-    fn new(config: &'a RunConfig, listed: &'a Listed) -> Self {
+    fn new(config: &'a ResolvedConfig, listed: &'a Listed) -> Self {
         Self {
             config,
             model: fresh_model(config, listed, &listed.device),
@@ -170,18 +170,18 @@ impl<'a> Subject<'a> {
     fn predict(&self, readout: &Readout) -> Result<()> {
         let [_, seq, _] = readout.hidden.dims();
         let newest = readout.hidden.clone().slice(s![.., seq - 1.., ..]);
-        let vocab = self.config.model.vocab();
+        let vocab = self.config.model.vocab_size;
         read(self.model.logits(newest).reshape([vocab])).map(drop)
     }
 
     fn tokens(&self, first: usize, count: usize) -> Tensor<2, Int> {
-        let vocab = self.config.model.vocab();
+        let vocab = self.config.model.vocab_size;
         let ids: Vec<i32> = (first..first + count).map(|i| (i % vocab) as i32).collect();
         Tensor::from_data(TensorData::new(ids, [1, count]), &self.listed.device)
     }
 
     fn state(&self, first: usize, count: usize) -> Result<Tensor<3>> {
-        let states = InitialStates::Seed(self.config.run.seed);
+        let states = InitialStates::Seed(self.config.seed);
         states.at(
             &self.config.model,
             0,

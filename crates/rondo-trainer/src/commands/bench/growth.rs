@@ -7,7 +7,7 @@
 use rondo_metrics::format::significant;
 use rondo_model::census::Census;
 use rondo_model::depth::Unroll;
-use rondo_train::config::RunConfig;
+use rondo_train::config::ResolvedConfig;
 use rondo_train::device::Listed;
 use rondo_train::error::Result;
 use serde_json::{Value, json};
@@ -24,8 +24,7 @@ const AXES: [Axis; 4] = [Axis::N, Axis::K, Axis::Seq, Axis::Width];
 #[derive(Clone, Debug)]
 struct Point {
     value: usize,
-    config: RunConfig,
-    seq: usize,
+    config: ResolvedConfig,
     unroll: Unroll,
 }
 
@@ -45,8 +44,7 @@ struct Row {
 /// Where the device fails.
 pub(super) fn command(
     name: &str,
-    config: &RunConfig,
-    seq: usize,
+    config: &ResolvedConfig,
     listed: &Listed,
     args: &BenchArgs,
 ) -> Result<()> {
@@ -57,7 +55,7 @@ pub(super) fn command(
     let mut rows: Vec<Row> = Vec::new();
     for axis in axes {
         let mut first = None;
-        for point in axis.points(config, seq) {
+        for point in axis.points(config) {
             let mut subject = point.subject(listed);
             let samples = subject.time(args.rounds())?;
             let now = (samples.median(), point.flops());
@@ -82,12 +80,11 @@ pub(super) fn command(
 
 impl Axis {
     /// Returns the configuration's own step and those after it.
-    fn points(self, config: &RunConfig, seq: usize) -> Vec<Point> {
+    fn points(self, config: &ResolvedConfig) -> Vec<Point> {
         let planned = config.model.recurrence.planned();
         let own = Point {
             value: 0,
             config: config.clone(),
-            seq,
             unroll: planned,
         };
         let (from, doublings) = match self {
@@ -97,7 +94,7 @@ impl Axis {
             }
             Self::N => (planned.no_grad, 3),
             Self::K => (planned.with_grad, 2),
-            Self::Seq => (seq, 2),
+            Self::Seq => (config.train.seq, 2),
             Self::Width => (config.model.d_model, 2),
         };
         (0..=doublings)
@@ -126,7 +123,7 @@ impl Point {
 
     fn with_seq(&self, seq: usize) -> Self {
         let mut point = self.clone();
-        (point.value, point.seq) = (seq, seq);
+        (point.value, point.config.train.seq) = (seq, seq);
         point
     }
 
@@ -137,19 +134,20 @@ impl Point {
         model.d_model *= factor;
         model.d_ff *= factor;
         model.n_heads *= factor;
-        model.n_kv_heads = model.n_kv_heads.map(|heads| heads * factor);
+        model.n_kv_heads *= factor;
         point.value = model.d_model;
         point
     }
 
     fn subject<'a>(&'a self, listed: &'a Listed) -> Subject<'a> {
-        Subject::new(&self.config, self.seq, Work::Step, self.unroll, listed)
+        Subject::new(&self.config, Work::Step, self.unroll, listed)
     }
 
     /// Returns the FLOPs of a step.
     fn flops(&self) -> f64 {
-        let per_token = Census::new(&self.config.model).flops_per_token(self.unroll, self.seq);
-        per_token * self.config.tokens_per_step(self.seq) as f64
+        let config = &self.config;
+        let per_token = Census::new(&config.model).flops_per_token(self.unroll, config.train.seq);
+        per_token * config.tokens_per_step() as f64
     }
 }
 
@@ -183,6 +181,8 @@ impl BenchRow for Row {
 
 #[cfg(test)]
 mod tests {
+    use rondo_train::config::RunConfig;
+
     use super::*;
 
     fn points(axis: Axis, further: &str) -> Vec<Point> {
@@ -191,7 +191,7 @@ mod tests {
              [model.recurrence]\nsampler = \"fixed\"\n{further}\n[train]\nsteps = 1\nseq = 4\n"
         );
         let config = RunConfig::read("test.toml", &text, &[]).expect("valid");
-        axis.points(&config, 4)
+        axis.points(&config.resolve_for(16, 4))
     }
 
     fn values(points: &[Point]) -> Vec<usize> {

@@ -18,7 +18,7 @@ use rondo_model::norm::RmsNorm;
 use rondo_model::ops::{self, Norm, composed};
 use rondo_model::pass::Pass;
 use rondo_train::batches::DeviceBatch;
-use rondo_train::config::RunConfig;
+use rondo_train::config::ResolvedConfig;
 use rondo_train::device::Listed;
 use rondo_train::error::Result;
 use rondo_train::optim::{Gate, Optimizer};
@@ -46,14 +46,12 @@ const CLIPPED: f64 = 0.5;
 /// Where the device fails.
 pub(super) fn command(
     name: &str,
-    config: &RunConfig,
-    seq: usize,
+    config: &ResolvedConfig,
     listed: &Listed,
     args: &BenchArgs,
 ) -> Result<()> {
     let setting = Setting {
         config,
-        seq,
         listed,
         device: listed.device.clone().autodiff(),
     };
@@ -70,7 +68,10 @@ pub(super) fn command(
     for node in nodes.into_iter().flatten() {
         rows.push(node.time(args.rounds(), fused)?);
     }
-    let what = format!("milliseconds for {} × {seq} tokens", config.train.batch);
+    let what = format!(
+        "milliseconds for {} × {} tokens",
+        config.train.batch, config.train.seq
+    );
     rows::print(name, &what, &rows, listed, args)
 }
 
@@ -114,8 +115,7 @@ impl Node<'_> {
 
 /// Where the nodes are timed.
 struct Setting<'a> {
-    config: &'a RunConfig,
-    seq: usize,
+    config: &'a ResolvedConfig,
     listed: &'a Listed,
     /// The same device, in the graph.
     device: Device,
@@ -123,7 +123,7 @@ struct Setting<'a> {
 
 impl<'a> Setting<'a> {
     fn attention(&'a self) -> Node<'a> {
-        let pass = Pass::new(&self.config.model, self.seq, &self.device);
+        let pass = Pass::new(&self.config.model, self.config.train.seq, &self.device);
         let (block, other) = (self.block(), pass.clone());
         let same = block.clone();
         Node {
@@ -178,7 +178,11 @@ impl<'a> Setting<'a> {
     fn cross_entropy(&'a self) -> Node<'a> {
         let model = &self.config.model;
         let head = LoopedTransformer::with_weights(model, &self.weights()).head();
-        let batch = counting_batch(self.config.train.batch, self.seq, model.vocab());
+        let batch = counting_batch(
+            self.config.train.batch,
+            self.config.train.seq,
+            model.vocab_size,
+        );
         let targets = DeviceBatch::new(&batch, &self.listed.device).targets;
         let (same, too) = (head.clone(), targets.clone());
         Node {
@@ -255,7 +259,7 @@ impl<'a> Setting<'a> {
     }
 
     fn weights(&self) -> Weights<'_> {
-        let weights = Weights::new(&self.config.model, self.config.run.seed, &self.device);
+        let weights = Weights::new(&self.config.model, self.config.seed, &self.device);
         weights.with_precision(self.listed.precision)
     }
 
@@ -265,7 +269,11 @@ impl<'a> Setting<'a> {
 
     /// Draws states, `[batch, seq, d_model]`, outside the graph.
     fn states(&self) -> Tensor<3> {
-        let shape = [self.config.train.batch, self.seq, self.config.model.d_model];
+        let shape = [
+            self.config.train.batch,
+            self.config.train.seq,
+            self.config.model.d_model,
+        ];
         Tensor::random(shape, Distribution::Normal(0.0, 1.0), &self.listed.device)
     }
 }

@@ -5,9 +5,8 @@ use std::time::Instant;
 use burn::module::Module;
 use rondo_model::depth::{Draw, Unroll};
 use rondo_model::pass::Pass;
-use rondo_schedule::Run;
 use rondo_train::batches::DeviceBatch;
-use rondo_train::config::RunConfig;
+use rondo_train::config::ResolvedConfig;
 use rondo_train::device::Listed;
 use rondo_train::error::{Error, Result};
 use rondo_train::evaluate::Evaluation;
@@ -29,7 +28,7 @@ pub(super) enum Work {
 
 impl Work {
     /// Returns the iterations that a round takes.
-    pub(super) fn unroll(self, config: &RunConfig) -> Unroll {
+    pub(super) fn unroll(self, config: &ResolvedConfig) -> Unroll {
         let planned = config.model.recurrence.planned();
         let free = |no_grad| Unroll {
             no_grad,
@@ -45,19 +44,17 @@ impl Work {
 
 /// What is timed.
 pub(super) struct Subject<'a> {
-    config: &'a RunConfig,
+    config: &'a ResolvedConfig,
     learner: Learner,
     listed: &'a Listed,
     work: Work,
     unroll: Unroll,
-    seq: usize,
 }
 
 impl<'a> Subject<'a> {
-    /// Starts the model of `config` for rounds of `unroll` iterations on sequences of `seq` tokens.
+    /// Starts the model of `config` for rounds of `unroll` iterations.
     pub(super) fn new(
-        config: &'a RunConfig,
-        seq: usize,
+        config: &'a ResolvedConfig,
         work: Work,
         unroll: Unroll,
         listed: &'a Listed,
@@ -69,7 +66,6 @@ impl<'a> Subject<'a> {
             listed,
             work,
             unroll,
-            seq,
         }
     }
 
@@ -95,21 +91,18 @@ impl<'a> Subject<'a> {
     /// Does it once.
     fn run(&mut self, step: u64) -> Result<()> {
         let config = self.config;
-        let batch = counting_batch(config.train.batch, self.seq, config.model.vocab());
+        let seq = config.train.seq;
+        let batch = counting_batch(config.train.batch, seq, config.model.vocab_size);
         match self.work {
             Work::Step => {
                 let draw = Draw {
                     unroll: self.unroll,
                     clamped_from: None,
                 };
-                let endless = Run {
-                    steps: u64::MAX,
-                    ..config.extent(self.seq)
-                };
                 let plan = StepPlan {
                     draw,
                     logged: false,
-                    ..StepPlan::new(config, step, endless)
+                    ..StepPlan::new(config, step)
                 };
                 self.learner
                     .step(&plan, &vec![batch; config.train.accumulation])
@@ -118,9 +111,9 @@ impl<'a> Subject<'a> {
             Work::Forward => {
                 let device = &self.listed.device;
                 let shape = [batch.batch, batch.seq];
-                let states = InitialStates::Seed(config.run.seed);
+                let states = InitialStates::Seed(config.seed);
                 let state = states.at(&config.model, 0, 0, shape, device)?;
-                let pass = Pass::new(&config.model, self.seq, device);
+                let pass = Pass::new(&config.model, seq, device);
                 let tokens = DeviceBatch::new(&batch, device).inputs;
                 let model = self.learner.model().valid();
                 let forward = model.forward(tokens, state, &pass, self.unroll.total(), None);
@@ -130,7 +123,7 @@ impl<'a> Subject<'a> {
             Work::Eval => {
                 let evaluation = Evaluation {
                     config: &config.model,
-                    states: &InitialStates::Seed(config.run.seed),
+                    states: &InitialStates::Seed(config.seed),
                     depths: &config.eval.recurrence,
                     exits: &[],
                     max_iterations: 0,

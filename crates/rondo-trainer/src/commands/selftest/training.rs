@@ -81,17 +81,14 @@ pub(super) fn agrees(args: &SelftestArgs, listed: &Listed, why: &str) -> Result<
 /// Returns the loss of every step.
 fn losses(config: &RunConfig, listed: &Listed) -> Result<Vec<f64>> {
     let source: Source = open_source(config, Mode::Quiet)?;
-    let mut config = config.clone();
-    config.model.vocab_size = Some(source.vocab_size());
-    let config = &config;
+    let config = &config.resolve(&source)?;
     let mut learner = Learner::fresh(config, listed);
     let rows = Rows::new(&source, config);
-    let extent = config.extent(rows.longest());
     let step = |step| {
-        let plan = StepPlan::new(config, step, extent);
+        let plan = StepPlan::new(config, step);
         let batches = rows.micro_batches(step, rows.first_difficulty().as_ref())?;
         let taken = learner.step(&plan, &batches)?;
         Ok(taken.observation.map_or(f64::NAN, |seen| seen.loss))
     };
-    (1..=extent.steps).map(step).collect()
+    (1..=config.train.steps).map(step).collect()
 }

@@ -7,11 +7,10 @@ use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
 use rondo_schedule::Run;
 use rondo_sweep::Planned;
-use rondo_train::config::RunConfig;
+use rondo_train::config::ResolvedConfig;
 use rondo_train::device;
 use rondo_train::error::Result;
 use rondo_train::plan::StepPlan;
-use rondo_train::rows::Rows;
 use rondo_train::run_plan::PlannedSweep;
 use rondo_train::step::Learner;
 use serde_json::{Map, Value, json};
@@ -25,10 +24,7 @@ const TRIED: u64 = 4;
 /// What a run costs.
 struct Cost<'a> {
     run: &'a Planned,
-    /// With its vocabulary.
-    config: RunConfig,
-    /// Tokens in a row.
-    seq: usize,
+    config: ResolvedConfig,
     parameters: usize,
     steps: u64,
     tokens: u64,
@@ -45,15 +41,11 @@ struct Cost<'a> {
 pub(super) fn command(sweep: &PlannedSweep, parallel: usize, as_json: bool) -> Result<()> {
     let mut costs = Vec::new();
     sweep.with_data(Mode::Auto, &mut |run, config, source| {
-        costs.push(cost(
-            run,
-            config,
-            source.vocab_size(),
-            Rows::new(source, config).longest(),
-        ));
+        costs.push(cost(run, config.resolve(source)?));
+        Ok(())
     })?;
     for cost in &costs {
-        for text in cost.config.warnings(cost.config.extent(cost.seq)) {
+        for text in cost.config.recorded().warnings(cost.config.extent()) {
             terminal::warn(&format!("{}: {text}", cost.run.name));
         }
     }
@@ -100,23 +92,20 @@ pub(super) fn command(sweep: &PlannedSweep, parallel: usize, as_json: bool) -> R
     ))
 }
 
-fn cost<'a>(run: &'a Planned, config: &RunConfig, vocabulary: usize, seq: usize) -> Cost<'a> {
-    let mut config = config.clone();
-    config.model.vocab_size.get_or_insert(vocabulary);
+fn cost(run: &Planned, config: ResolvedConfig) -> Cost<'_> {
     let census = Census::new(&config.model);
     let Run {
         steps,
         tokens_per_step,
-    } = config.extent(seq);
+    } = config.extent();
     let tokens = steps * tokens_per_step;
     let planned = config.model.recurrence.planned();
     Cost {
         run,
-        seq,
         parameters: census.total(),
         steps,
         tokens,
-        flops: census.flops_per_token(planned, seq) * tokens as f64,
+        flops: census.flops_per_token(planned, config.train.seq) * tokens as f64,
         config,
     }
 }
@@ -126,11 +115,15 @@ fn tried(cost: &Cost<'_>) -> Result<(f64, String)> {
     let config = &cost.config;
     let (listed, _) = device::choose(config.device)?;
     let mut learner = Learner::fresh(config, &listed);
-    let batch = counting_batch(config.train.batch, cost.seq, config.model.vocab());
+    let batch = counting_batch(
+        config.train.batch,
+        config.train.seq,
+        config.model.vocab_size,
+    );
     let batches = vec![batch; config.train.accumulation];
     let mut fastest = f64::INFINITY;
     for step in 1..=TRIED {
-        let mut plan = StepPlan::new(config, step, config.extent(cost.seq));
+        let mut plan = StepPlan::new(config, step);
         plan.draw.unroll = config.model.recurrence.planned();
         plan.logged = true;
         let started = Instant::now();

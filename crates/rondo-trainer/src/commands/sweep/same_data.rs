@@ -38,13 +38,12 @@ pub(super) fn check(sweep: &PlannedSweep, dir: &SweepDir, mode: Mode) -> Result<
             None => to_come.push(run.index),
         }
     }
-    let mut compared = Ok(());
     sweep.with_data(mode, &mut |run, config, source| {
-        if to_come.contains(&run.index) && compared.is_ok() {
-            compared = compare(&mut seen, config, source);
+        if to_come.contains(&run.index) {
+            compare(&mut seen, config, source)?;
         }
-    })?;
-    compared
+        Ok(())
+    })
 }
 
 /// Compares the data of a run to come; what is told once is taken for seen.

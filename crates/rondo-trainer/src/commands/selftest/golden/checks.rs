@@ -43,7 +43,7 @@ fn outputs_at(r: usize, subject: &Subject<'_>, tolerances: Tolerances) -> Result
     let loss = subject.loss(&readout);
     let correlation = |c: Option<f64>| [c.map_or(f32::NAN, |c| c as f32)];
     let states = [batch, seq, golden.config.d_model];
-    let predictions = [batch, seq, golden.config.vocab()];
+    let predictions = [batch, seq, golden.config.vocab_size];
     let of_states = tolerances.states;
     let mut checks = Vec::new();
     let mut compare = |name: &str, found: &[f32], shape: &[usize], tolerance: f64| -> Result<()> {

@@ -54,8 +54,8 @@ impl Golden {
         let shape = values.rows("input_ids")?;
         let [batch, seq] = shape;
         Ok(Self {
-            tokens: values.ids("input_ids", shape, config.vocab())?,
-            labels: values.ids("labels", shape, config.vocab())?,
+            tokens: values.ids("input_ids", shape, config.vocab_size)?,
+            labels: values.ids("labels", shape, config.vocab_size)?,
             state: values.floats("initial_state", &[batch, seq, config.d_model])?,
             config,
             values,

@@ -1,0 +1,160 @@
+//! `[model]` as it is written: what the data decides may be left out.
+
+use rondo_config::Report;
+use rondo_config::report::{at_least_one, positive, section};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BlockKind, InitConfig, InjectionKind, LayersConfig, ModelConfig, NormConfig, StateInit,
+};
+use crate::depth::RecurrenceConfig;
+use crate::sparsity::SparsityConfig;
+
+/// `[model]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelSection {
+    /// Vocabulary size V; without it the data's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vocab_size: Option<usize>,
+    /// Width of the residual stream, h.
+    pub d_model: usize,
+    /// Query heads.
+    pub n_heads: usize,
+    /// Key and value heads; without it as many as query heads. Must divide `n_heads`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n_kv_heads: Option<usize>,
+    /// Inner width of the gated MLP, f.
+    pub d_ff: usize,
+    /// Longest sequence in tokens.
+    pub context: usize,
+    /// Where the norms of a block stand.
+    pub block: BlockKind,
+    /// Learned biases on queries and keys, added before the rotary embedding.
+    pub qk_bias: bool,
+    /// Parameter-free RMS norm of queries and keys, after the rotary embedding.
+    pub qk_norm: bool,
+    /// Base of the rotary embedding's angles.
+    pub rope_base: f64,
+    /// Whether the head is the token embedding transposed.
+    pub tied_head: bool,
+    /// The root-mean-square norm.
+    pub norm: NormConfig,
+    /// Layers of the three parts.
+    pub layers: LayersConfig,
+    /// How the embedding e enters each iteration.
+    pub injection: InjectionKind,
+    /// How the initial state s_0 is drawn.
+    pub state_init: StateInit,
+    /// How the weights are drawn.
+    pub init: InitConfig,
+    /// How many iterations a training step takes.
+    pub recurrence: RecurrenceConfig,
+    /// Gates on the edges of attention; without it there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sparsity: Option<SparsityConfig>,
+}
+
+impl Default for ModelSection {
+    fn default() -> Self {
+        Self {
+            vocab_size: None,
+            d_model: 128,
+            n_heads: 4,
+            n_kv_heads: None,
+            d_ff: 384,
+            context: 4096,
+            block: BlockKind::Sandwich,
+            qk_bias: true,
+            qk_norm: false,
+            rope_base: 50_000.0,
+            tied_head: true,
+            norm: NormConfig::default(),
+            layers: LayersConfig::default(),
+            injection: InjectionKind::Linear,
+            state_init: StateInit::LikeInit,
+            init: InitConfig::default(),
+            recurrence: RecurrenceConfig::default(),
+            sparsity: None,
+        }
+    }
+}
+
+impl ModelSection {
+    /// Returns the model over data with a vocabulary of `vocabulary` tokens; a size that is written prevails.
+    pub fn resolve(&self, vocabulary: usize) -> ModelConfig {
+        ModelConfig {
+            vocab_size: self.vocab_size.unwrap_or(vocabulary),
+            d_model: self.d_model,
+            n_heads: self.n_heads,
+            n_kv_heads: self.n_kv_heads.unwrap_or(self.n_heads),
+            d_ff: self.d_ff,
+            context: self.context,
+            block: self.block,
+            qk_bias: self.qk_bias,
+            qk_norm: self.qk_norm,
+            rope_base: self.rope_base,
+            tied_head: self.tied_head,
+            norm: self.norm,
+            layers: self.layers,
+            injection: self.injection,
+            state_init: self.state_init,
+            init: self.init,
+            recurrence: self.recurrence.clone(),
+            sparsity: self.sparsity.clone(),
+        }
+    }
+
+    /// Reports every violation by its key path below `[model]`.
+    pub fn validate(&self, report: Report<'_>) {
+        for (key, count) in [
+            ("vocab_size", self.vocab_size.unwrap_or(1)),
+            ("d_model", self.d_model),
+            ("n_heads", self.n_heads),
+            ("n_kv_heads", self.n_kv_heads.unwrap_or(1)),
+            ("d_ff", self.d_ff),
+            ("context", self.context),
+            ("layers.core", self.layers.core),
+        ] {
+            at_least_one(key, count, report);
+        }
+        self.validate_heads(report);
+        positive("norm.eps", self.norm.eps, report);
+        positive("rope_base", self.rope_base, report);
+        self.recurrence.validate(&mut section("recurrence", report));
+        if let Some(sparsity) = &self.sparsity {
+            sparsity.validate(&mut section("sparsity", report));
+        }
+    }
+
+    /// Reports where heads do not share the width, or their keys, evenly.
+    fn validate_heads(&self, report: Report<'_>) {
+        if self.n_heads > 0 && !self.d_model.is_multiple_of(self.n_heads) {
+            let message = format!(
+                "must be a multiple of n_heads = {}, found {}",
+                self.n_heads, self.d_model
+            );
+            report("d_model", message);
+        } else if self.n_heads > 0 && !(self.d_model / self.n_heads).is_multiple_of(2) {
+            let message = format!(
+                "rotary pairs need an even head size, found {} / {} = {}",
+                self.d_model,
+                self.n_heads,
+                self.d_model / self.n_heads
+            );
+            report("n_heads", message);
+        }
+        if let Some(kv) = self
+            .n_kv_heads
+            .filter(|kv| *kv > 0 && !self.n_heads.is_multiple_of(*kv))
+        {
+            report(
+                "n_kv_heads",
+                format!("must divide n_heads = {}, found {kv}", self.n_heads),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

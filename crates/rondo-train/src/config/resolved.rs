@@ -1,0 +1,173 @@
+//! What a configuration means once its data is known: no size is left open.
+
+use rondo_data::{DataConfig, Source};
+use rondo_diagnosis::DiagnosisConfig;
+use rondo_model::config::ModelConfig;
+use rondo_schedule::control::ControlConfig;
+use rondo_schedule::{Run, ScheduleConfig};
+
+use super::{CheckpointConfig, InitFrom, MetricsConfig, RunConfig};
+use crate::device::DeviceConfig;
+use crate::error::{Error, Result};
+use crate::guard::{NonfiniteRule, SpikeRule};
+use crate::optim::OptimizerConfig;
+use crate::perturb::Perturbation;
+use crate::plan::rates;
+use crate::rows::longest_row;
+
+/// A configuration with everything that its data decides.
+#[derive(Clone, Debug)]
+pub struct ResolvedConfig {
+    /// The root of every random number of the run.
+    pub seed: u64,
+    /// Where it computes.
+    pub device: DeviceConfig,
+    /// What it is trained on.
+    pub data: DataConfig,
+    /// The model.
+    pub model: ModelConfig,
+    /// The optimizer.
+    pub optimizer: OptimizerConfig,
+    /// The learning rate.
+    pub schedule: ScheduleConfig,
+    /// The steps.
+    pub train: ResolvedTrain,
+    /// The evaluations.
+    pub eval: ResolvedEval,
+    /// Which checkpoints are kept.
+    pub checkpoint: CheckpointConfig,
+    /// What is recorded.
+    pub metrics: MetricsConfig,
+    /// What counts as a failure.
+    pub diagnosis: DiagnosisConfig,
+    /// Another run whose weights it starts from.
+    pub init: Option<InitFrom>,
+    /// What is disturbed on purpose.
+    pub perturb: Vec<Perturbation>,
+    /// The controller of the gates' penalty.
+    pub controller: Option<ControlConfig>,
+    /// What the run directory records.
+    recorded: RunConfig,
+}
+
+/// The steps of a run.
+#[derive(Clone, Debug)]
+pub struct ResolvedTrain {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Sequences in a micro-batch.
+    pub batch: usize,
+    /// Tokens in the longest sequence.
+    pub seq: usize,
+    /// Micro-batches in a step; the step's gradient is their mean.
+    pub accumulation: usize,
+    /// Bound on the global L2 norm of the gradient, where there is one.
+    pub max_norm: Option<f64>,
+    /// Steps between logged steps.
+    pub log_every: u64,
+    /// What is done about a loss or a gradient that is not finite.
+    pub nonfinite: NonfiniteRule,
+    /// Which updates are skipped as spikes of the loss.
+    pub skip_spikes: Option<SpikeRule>,
+}
+
+/// The evaluations of a run.
+#[derive(Clone, Debug)]
+pub struct ResolvedEval {
+    /// Steps between evaluations.
+    pub every: u64,
+    /// Recurrence depths.
+    pub recurrence: Vec<usize>,
+    /// Validation tokens in one evaluation.
+    pub tokens: usize,
+    /// Sequences in a batch.
+    pub batch: usize,
+}
+
+impl RunConfig {
+    /// Returns what the configuration means on the data of `source`.
+    ///
+    /// # Errors
+    ///
+    /// Where data and model do not fit: a vocabulary that is written is smaller than the data's, or a row is longer than
+    /// the context.
+    pub fn resolve(&self, source: &Source) -> Result<ResolvedConfig> {
+        let vocabulary = source.vocab_size();
+        if let Some(written) = self.model.vocab_size.filter(|size| *size < vocabulary) {
+            return Err(Error::Usage(format!(
+                "model.vocab_size: must hold the data's {vocabulary} tokens, found {written}; \
+                 remove the key to use the data's own"
+            )));
+        }
+        let longest = longest_row(source, self)?;
+        let context = self.model.context;
+        if longest > context {
+            return Err(Error::Usage(format!(
+                "model.context: must hold the task's {longest} tokens, found {context}"
+            )));
+        }
+        Ok(self.resolve_for(vocabulary, longest))
+    }
+
+    /// Returns what the configuration means on data with a vocabulary of `vocabulary` tokens and rows of `seq` tokens. A
+    /// size of the vocabulary that is written prevails.
+    pub fn resolve_for(&self, vocabulary: usize, seq: usize) -> ResolvedConfig {
+        let (train, eval) = (&self.train, &self.eval);
+        ResolvedConfig {
+            seed: self.run.seed,
+            device: self.device,
+            data: self.data.clone(),
+            model: self.model.resolve(vocabulary),
+            optimizer: self.optimizer.clone(),
+            schedule: self.schedule.clone(),
+            train: ResolvedTrain {
+                steps: self.extent(seq).steps,
+                batch: train.batch,
+                seq,
+                accumulation: train.accumulation,
+                max_norm: train.clip.max_norm(),
+                log_every: train.log_every,
+                nonfinite: train.nonfinite,
+                skip_spikes: train.skip_spikes,
+            },
+            eval: ResolvedEval {
+                every: eval.every,
+                recurrence: eval.recurrence.clone(),
+                tokens: eval.tokens,
+                batch: self.eval_batch(),
+            },
+            checkpoint: self.checkpoint.clone(),
+            metrics: self.metrics.clone(),
+            diagnosis: self.diagnosis.clone(),
+            init: self.init.clone(),
+            perturb: self.perturb.clone(),
+            controller: self.controller.clone(),
+            recorded: self.recorded(Some(vocabulary)),
+        }
+    }
+}
+
+impl ResolvedConfig {
+    /// Returns what the run directory records: the written configuration with the size of the vocabulary.
+    pub fn recorded(&self) -> &RunConfig {
+        &self.recorded
+    }
+
+    /// Returns the tokens of a step with the longest rows.
+    pub fn tokens_per_step(&self) -> u64 {
+        (self.train.batch * self.train.accumulation * self.train.seq) as u64
+    }
+
+    /// Returns the learning rate by the step.
+    pub fn rates(&self) -> impl Fn(u64) -> f64 {
+        rates(&self.schedule, &self.perturb, self.extent())
+    }
+
+    /// Returns what the lengths of schedule and curricula are measured against.
+    pub fn extent(&self) -> Run {
+        Run {
+            steps: self.train.steps,
+            tokens_per_step: self.tokens_per_step(),
+        }
+    }
+}

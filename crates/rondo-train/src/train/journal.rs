@@ -1,0 +1,177 @@
+//! The journal of a run: its records, its screen, and the failures that the records show.
+
+use std::path::Path;
+use std::time::Instant;
+
+use rondo_metrics::{Fanout, Progress, Record, Sink};
+use serde_json::{Value, json};
+
+use super::clock::{Clock, Lap};
+use super::setup::Written;
+use super::summary::Summary;
+use super::watch::Watch;
+use crate::error::Result;
+use crate::progress::RunProgress;
+
+/// What a run says, and where it says it.
+pub(super) struct Journal {
+    sinks: Fanout,
+    screen: Progress,
+    watch: Watch,
+    summary: Summary,
+    clock: Clock,
+}
+
+/// Where a run stands, as its summary says it.
+pub(super) struct Standing<'a> {
+    pub(super) progress: &'a RunProgress,
+    pub(super) skipped_updates: u64,
+    /// The controller's target for the cross entropy, where there is one.
+    pub(super) target: Option<f64>,
+    pub(super) device: String,
+}
+
+impl Journal {
+    /// Continues what a run has written on a screen.
+    pub(super) fn new(written: Written, screen: Progress) -> Self {
+        Self {
+            sinks: written.sinks,
+            watch: written.watch,
+            summary: written.summary,
+            clock: Clock::start(written.seconds),
+            screen,
+        }
+    }
+
+    /// Writes a record everywhere, and what is diagnosed from it; events are shown too.
+    ///
+    /// # Errors
+    ///
+    /// Where a record cannot be written.
+    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
+        self.deliver(record)?;
+        for finding in self.watch.observe(record) {
+            let event = finding.record(record.tokens)?;
+            self.deliver(&event)?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, record: &Record) -> Result<()> {
+        let record = &record.at_time(self.clock.run_seconds());
+        self.sinks.write(record)?;
+        while let Some(warning) = self.sinks.warning() {
+            self.screen.warn(&warning);
+        }
+        if record.which_event().is_some() {
+            self.screen.event(record);
+        }
+        Ok(())
+    }
+
+    /// Writes and shows the record of a logged step, whose loss is `loss`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`].
+    pub(super) fn train(&mut self, record: &Record, loss: f64) -> Result<()> {
+        self.summary.loss = Some(loss);
+        self.write(record)?;
+        self.screen.train(record);
+        Ok(())
+    }
+
+    /// Writes and shows the record of an evaluation; `remember` enters it into the summary.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`].
+    pub(super) fn eval(
+        &mut self,
+        record: &Record,
+        remember: impl FnOnce(&mut Summary),
+    ) -> Result<()> {
+        remember(&mut self.summary);
+        self.write(record)?;
+        self.screen.eval(record);
+        Ok(())
+    }
+
+    /// Shows a line that stays.
+    pub(super) fn note(&mut self, text: &str) {
+        self.screen.note(text);
+    }
+
+    /// Shows what the run is doing.
+    pub(super) fn status(&mut self, text: &str) {
+        self.screen.status(text);
+    }
+
+    /// Leaves the time since `started` out of the pace of training.
+    pub(super) fn pause(&mut self, started: Instant) {
+        self.clock.pause(started);
+    }
+
+    /// Counts a step of `tokens` tokens.
+    pub(super) fn count(&mut self, tokens: u64) {
+        self.clock.count(tokens);
+    }
+
+    /// Returns what was trained since the last call, and how long it took.
+    pub(super) fn lap(&mut self) -> Lap {
+        self.clock.lap()
+    }
+
+    /// Stops the run where a failure's policy says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Watch::check`].
+    pub(super) fn check(&self) -> Result<()> {
+        self.watch.check()
+    }
+
+    /// Returns the step of the newest evaluation and its loss at the mean depth.
+    pub(super) fn evaluated(&self) -> Option<(u64, f64)> {
+        self.summary.evaluated
+    }
+
+    /// Returns the content of `summary.json` for a run that stands at `standing`.
+    pub(super) fn summary(&self, standing: &Standing<'_>) -> Value {
+        let summary = &self.summary;
+        json!({
+            "step": standing.progress.step,
+            "tokens": standing.progress.tokens,
+            "final_loss": summary.loss,
+            "clamped_draws": standing.progress.clamped,
+            "skipped_updates": standing.skipped_updates,
+            "depths": summary.depths,
+            "sparsity": summary.kept_edges,
+            "target_cross_entropy": standing.target,
+            "device": standing.device,
+            "verdict": self.watch.verdict(),
+            "findings": self.watch.findings(),
+        })
+    }
+
+    /// Leaves the screen and closes the files.
+    ///
+    /// # Errors
+    ///
+    /// Where the last records cannot be written.
+    pub(super) fn close(&mut self) -> Result<()> {
+        self.screen.finish();
+        Ok(self.sinks.finish()?)
+    }
+
+    /// Shows the last evaluation, and how the run in the directory `run` has ended.
+    pub(super) fn show_result(&mut self, run: &Path) {
+        self.screen.note(&self.summary.table().to_string());
+        let duration = self.clock.launch_duration();
+        self.screen
+            .note(&format!("finished in {duration}: {}", run.display()));
+        if let Some(lasting) = self.watch.lasting() {
+            self.screen.warn(&lasting);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The keeper of checkpoints, which are written while the run goes on.
+//!
+//! What is saved is copied from the device at once; hashing, writing and waiting for the disk happen on a thread
+//! of their own. One checkpoint is written at a time: the next one waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use rondo_checkpoint::{CheckpointError, Entry, Retention, Snapshot, save};
+use rondo_files::{Content, RunLock, TensorFile};
+use rondo_metrics::{Event, Record};
+use rondo_model::config::ModelConfig;
+
+use super::control::Control;
+use crate::config::CheckpointConfig;
+use crate::error::{Error, Result};
+use crate::progress::RunProgress;
+use crate::run_dir::CREATED_BY;
+use crate::step::Learner;
+use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors, optimizer_tensors};
+
+/// Writes the checkpoints of a run, and remembers which one is the best.
+pub(super) struct Keeper {
+    lock: Arc<RunLock>,
+    config: CheckpointConfig,
+    config_hash: String,
+    /// The kept checkpoint with the lowest validation loss, and that loss; none where it is not kept.
+    best: Option<(u64, f64)>,
+    pending: Option<Pending>,
+}
+
+/// Files of a checkpoint by name.
+type Files = Vec<(&'static str, Box<dyn Content + Send>)>;
+
+/// A checkpoint to be written.
+struct Contents {
+    step: u64,
+    config_hash: String,
+    files: Files,
+    retention: Retention,
+}
+
+/// A checkpoint that is being written.
+struct Pending {
+    step: u64,
+    tokens: u64,
+    writing: JoinHandle<Result<Entry, CheckpointError>>,
+}
+
+/// A checkpoint that has been committed.
+pub(super) struct Saved {
+    step: u64,
+    tokens: u64,
+    bytes: u64,
+}
+
+impl Saved {
+    /// Returns the event of the checkpoint, dated to its step.
+    ///
+    /// # Errors
+    ///
+    /// Never: the names differ.
+    pub(super) fn event(&self) -> Result<Record> {
+        let mut event = Record::event(self.step, self.tokens, Event::Checkpoint);
+        event.push("bytes", self.bytes)?;
+        Ok(event)
+    }
+}
+
+impl Keeper {
+    /// Writes into the run directory that is locked, for a run whose recorded configuration has the hash `config_hash`;
+    /// `best` is what the directory keeps as the best until now.
+    pub(super) fn new(
+        lock: RunLock,
+        config: &CheckpointConfig,
+        config_hash: String,
+        best: Option<(u64, f64)>,
+    ) -> Self {
+        Self {
+            lock: Arc::new(lock),
+            config: config.clone(),
+            config_hash,
+            best,
+            pending: None,
+        }
+    }
+
+    /// Begins to save where a run stands; `evaluated` is the newest evaluation by its step, with its loss. Waits for the
+    /// checkpoint before it, and returns that.
+    ///
+    /// # Errors
+    ///
+    /// Where the checkpoint before could not be written, or the system refuses a thread.
+    pub(super) fn save(
+        &mut self,
+        progress: &RunProgress,
+        files: Files,
+        evaluated: Option<(u64, f64)>,
+    ) -> Result<Option<Saved>> {
+        self.note_best(progress.step, evaluated);
+        let contents = Contents {
+            step: progress.step,
+            config_hash: self.config_hash.clone(),
+            files,
+            retention: Retention {
+                keep_last: self.config.keep_last,
+                keep_every: self.config.keep_every,
+                keep_best: self.best.map(|(step, _)| step),
+            },
+        };
+        let before = self.wait()?;
+        let lock = Arc::clone(&self.lock);
+        let writing = Builder::new()
+            .name("checkpoint".to_owned())
+            .spawn(move || contents.write(&lock))
+            .map_err(anyhow::Error::from)?;
+        self.pending = Some(Pending {
+            step: progress.step,
+            tokens: progress.tokens,
+            writing,
+        });
+        Ok(before)
+    }
+
+    /// Remembers the checkpoint of `step` where no evaluation was better.
+    fn note_best(&mut self, step: u64, evaluated: Option<(u64, f64)>) {
+        let here =
+            evaluated.filter(|(at, loss)| *at == step && loss.is_finite() && self.config.keep_best);
+        if let Some((step, loss)) = here
+            && self.best.is_none_or(|(_, best)| loss < best)
+        {
+            self.best = Some((step, loss));
+        }
+    }
+
+    /// Returns the checkpoint that has been committed since the last question.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be written.
+    pub(super) fn committed(&mut self) -> Result<Option<Saved>> {
+        let is_done = |pending: &Pending| pending.writing.is_finished();
+        match self.pending.as_ref().is_some_and(is_done) {
+            true => self.wait(),
+            false => Ok(None),
+        }
+    }
+
+    /// Waits for the checkpoint that is being written.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be written.
+    pub(super) fn wait(&mut self) -> Result<Option<Saved>> {
+        let Some(pending) = self.pending.take() else {
+            return Ok(None);
+        };
+        let joined = pending.writing.join();
+        let entry =
+            joined.map_err(|_| anyhow::anyhow!("the thread that writes checkpoints failed"))?;
+        Ok(Some(Saved {
+            step: pending.step,
+            tokens: pending.tokens,
+            bytes: entry?.size,
+        }))
+    }
+}
+
+impl Contents {
+    fn write(&self, lock: &RunLock) -> Result<Entry, CheckpointError> {
+        let files: Vec<(&str, &dyn Content)> = self
+            .files
+            .iter()
+            .map(|(name, content)| (*name, content.as_ref() as &dyn Content))
+            .collect();
+        let snapshot = Snapshot {
+            step: self.step,
+            config_hash: &self.config_hash,
+            created_by: CREATED_BY,
+            files: &files,
+        };
+        save(lock, &snapshot, &self.retention)
+    }
+}
+
+/// Returns the files of a checkpoint: weights, moments, and where the run stands. What is on a device is copied.
+///
+/// # Errors
+///
+/// Where the device fails.
+pub(super) fn files(
+    learner: &Learner,
+    model: &ModelConfig,
+    progress: &RunProgress,
+    control: Option<&Control>,
+) -> Result<Files> {
+    let file = |tensors| {
+        TensorFile::new(tensors, BTreeMap::new()).map_err(|error| Error::Other(error.into()))
+    };
+    let weights = file(model_tensors(learner.model(), model))?;
+    let moments = file(optimizer_tensors(&learner.optimizer))?;
+    let progress = RunProgress {
+        controller: control.map(Control::state),
+        updates: learner.optimizer.updates(),
+        guard: learner.guard().clone(),
+        lr_sum: Some(learner.rates()),
+        ..progress.clone()
+    };
+    let (progress_name, progress) = progress.file()?;
+    Ok(vec![
+        (MODEL_FILE, Box::new(weights)),
+        (OPTIMIZER_FILE, Box::new(moments)),
+        (progress_name, Box::new(progress)),
+    ])
+}
