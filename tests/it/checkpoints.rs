@@ -216,6 +216,10 @@ fn checkpoints_are_listed_and_what_is_damaged_is_named() {
     assert_eq!(steps(&found), [15, 20]);
     assert_eq!(found["checkpoints"][0]["state"], "not verified");
     assert_eq!(found["best"], 20);
+    let launches = fs::read_to_string(out.join("launches.jsonl")).expect("launches");
+    let launch: Value = serde_json::from_str(launches.trim()).expect("one launch");
+    assert!(launch["time"].is_string(), "{launch}");
+    assert_eq!(found["checkpoints"][1]["launch"], launch["time"]);
     let whole = run(["checkpoints", &path, "--verify"]);
     assert_ok(&whole);
     assert!(whole.stdout.contains("newest good: step 20"), "{whole:?}");

@@ -28,6 +28,8 @@ pub struct Surveyed {
     pub size: u64,
     /// The program and version that wrote it; none where the manifest cannot be read.
     pub created_by: Option<String>,
+    /// The hash of the configuration that it was trained with; none where the manifest cannot be read.
+    pub config_hash: Option<String>,
     /// Whether it is whole.
     pub state: State,
 }
@@ -68,7 +70,9 @@ pub fn survey(run_dir: &Path, verify: bool) -> Result<Survey, CheckpointError> {
 
 fn look_at(step: u64, path: PathBuf, all: bool) -> Surveyed {
     let manifest = read_manifest(&path);
-    let created_by = manifest.as_ref().ok().map(|it| it.created_by.clone());
+    let told = manifest.as_ref().ok();
+    let created_by = told.map(|it| it.created_by.clone());
+    let config_hash = told.map(|it| it.config_hash.clone());
     let state = match manifest {
         Err(error) => State::Damaged(error),
         Ok(_) if !all => State::NotVerified,
@@ -82,6 +86,7 @@ fn look_at(step: u64, path: PathBuf, all: bool) -> Surveyed {
         size: size_of(&path).unwrap_or(0),
         path,
         created_by,
+        config_hash,
         state,
     }
 }

@@ -107,6 +107,10 @@ mod tests {
     const MILLISECONDS: &str = "4321";
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the allocator reads its options from the environment of a process that starts"
+    )]
     fn the_option_that_keeps_pages_is_purge_delay() {
         if std::env::var_os(VARIABLE).is_some_and(|value| value == MILLISECONDS) {
             // SAFETY: the call reads a number from a table of the allocator's own.

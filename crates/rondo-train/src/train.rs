@@ -25,7 +25,7 @@ mod watch;
 
 use rondo_metrics::Mode;
 
-pub use self::launches::Build;
+pub use self::launches::{Build, launch_times};
 use self::open::open;
 pub use self::place::run_dir;
 pub use self::resume::Resume;

@@ -40,6 +40,7 @@ fn every_checkpoint_is_told_whole_or_damaged_and_the_choice_is_that_of_a_resume(
         assert_eq!(one.path, layout.step_dir(one.step));
         assert_eq!(one.size, size);
         assert_eq!(one.created_by.as_deref(), Some("rondo 0.1.0"));
+        assert_eq!(one.config_hash.as_deref(), Some("c0ffee"));
     }
     assert_eq!((fourth.size, &fourth.created_by), (sizes[3] - lost, &None));
     assert!(matches!(first.state, State::Whole));

@@ -3,6 +3,7 @@
 //! It says which steps were trained how: with which configuration, by which build, where. A launch holds from its first
 //! step on, until a later line begins at or before a step.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -57,6 +58,7 @@ pub(super) struct Launch<'a> {
 /// What is read of a line.
 #[derive(Deserialize)]
 struct Past {
+    time: String,
     first_step: u64,
     config: RunConfig,
 }
@@ -112,24 +114,43 @@ impl<'a> Launch<'a> {
     }
 }
 
-/// Returns the configuration that a run's step was trained with; none where no launch says so. Lines of other versions
-/// are passed over.
+/// Returns the configuration that a run's step was trained with; none where no launch says so.
 ///
 /// # Errors
 ///
 /// Where the file is there and cannot be read.
 pub(super) fn in_force(run_dir: &RunDir, step: u64) -> Result<Option<RunConfig>> {
+    let mut newest_first = past(run_dir)?.into_iter().rev();
+    Ok(newest_first
+        .find(|launch| launch.first_step <= step)
+        .map(|launch| launch.config))
+}
+
+/// Returns when a run was launched, by the hash of the configuration, which its checkpoints name: the newest launch of each
+/// configuration.
+///
+/// # Errors
+///
+/// Where the file is there and cannot be read.
+pub fn launch_times(run_dir: &RunDir) -> Result<BTreeMap<String, String>> {
+    let launches = past(run_dir)?.into_iter();
+    launches
+        .map(|launch| Ok((launch.config.hash()?, launch.time)))
+        .collect()
+}
+
+/// Reads all launches, the oldest first. Lines of other versions are skipped.
+fn past(run_dir: &RunDir) -> Result<Vec<Past>> {
     let path = run_dir.launches();
     if !path.is_file() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let text = String::from_utf8_lossy(&text);
-    let past = text.lines().rev();
-    let mut past = past.filter_map(|line| serde_json::from_str::<Past>(line).ok());
-    Ok(past
-        .find(|launch| launch.first_step <= step)
-        .map(|launch| launch.config))
+    let lines = text.lines();
+    Ok(lines
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
 }
 
 /// Writes seconds since 1970 as `2026-11-26T18:21:04Z`.
@@ -184,7 +205,7 @@ mod tests {
         let lines = [(1, 0.5), (301, 0.25), (201, 0.125)].map(|(first_step, peak)| {
             let mut config = RunConfig::default();
             config.schedule.peak = peak;
-            let line = serde_json::json!({"first_step": first_step, "config": config});
+            let line = serde_json::json!({"time": "", "first_step": first_step, "config": config});
             format!("{line}\n")
         });
         let mut text = lines.concat();

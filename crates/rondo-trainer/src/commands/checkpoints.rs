@@ -1,10 +1,13 @@
 //! `trainer checkpoints`: what a run has saved, and whether it is whole.
 
+use std::collections::BTreeMap;
+
 use rondo_checkpoint::{State, Survey, Surveyed, survey};
 use rondo_metrics::Table;
-use rondo_metrics::format::{bytes, or_missing, significant, thousands};
+use rondo_metrics::format::{MISSING, bytes, or_missing, significant, thousands};
 use rondo_train::error::{Error, Result};
 use rondo_train::run_dir::RunDir;
+use rondo_train::train::launch_times;
 use rondo_train::validation_losses::ValidationLosses;
 use serde_json::{Value, json};
 
@@ -30,9 +33,10 @@ pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
     let good = found.checkpoints.iter().filter(|it| !is_damaged(it));
     let best = losses.lowest(good.map(|it| it.step));
     let best = best.map(|(step, _)| step);
+    let launches = launch_times(&run)?;
     match args.json.json {
-        true => terminal::print_json(&object(&found, &losses, best))?,
-        false => terminal::print(&text(&found, &losses, best))?,
+        true => terminal::print_json(&object(&found, &losses, best, &launches))?,
+        false => terminal::print(&text(&found, &losses, best, &launches))?,
     }
     let damaged = found.checkpoints.iter().filter(|it| is_damaged(it)).count();
     match damaged {
@@ -56,13 +60,26 @@ fn word(state: &State) -> &'static str {
     }
 }
 
-fn object(found: &Survey, losses: &ValidationLosses, best: Option<u64>) -> Value {
+/// Returns when the configuration of a checkpoint was launched; none in imports and runs of older versions.
+fn launch<'a>(checkpoint: &Surveyed, launches: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    let hash = checkpoint.config_hash.as_ref()?;
+    launches.get(hash).map(String::as_str)
+}
+
+fn object(
+    found: &Survey,
+    losses: &ValidationLosses,
+    best: Option<u64>,
+    launches: &BTreeMap<String, String>,
+) -> Value {
     let row = |checkpoint: &Surveyed| {
         json!({
             "step": checkpoint.step,
             "path": checkpoint.path,
             "bytes": checkpoint.size,
             "created_by": checkpoint.created_by,
+            "config_hash": checkpoint.config_hash,
+            "launch": launch(checkpoint, launches),
             "val_cross_entropy": losses.after(checkpoint.step),
             "state": word(&checkpoint.state),
             "damage": match &checkpoint.state {
@@ -78,13 +95,24 @@ fn object(found: &Survey, losses: &ValidationLosses, best: Option<u64>) -> Value
     })
 }
 
-fn text(found: &Survey, losses: &ValidationLosses, best: Option<u64>) -> String {
+fn text(
+    found: &Survey,
+    losses: &ValidationLosses,
+    best: Option<u64>,
+    launches: &BTreeMap<String, String>,
+) -> String {
     if found.checkpoints.is_empty() {
         return "no checkpoint yet".to_owned();
     }
-    let mut table = Table::new(&["step", "size", "val loss", "state", "written by"])
-        .left(3)
-        .left(4);
+    let header = [
+        "step",
+        "size",
+        "val loss",
+        "state",
+        "written by",
+        "launched at",
+    ];
+    let mut table = Table::new(&header).left(3).left(4).left(5);
     for checkpoint in &found.checkpoints {
         table.row([
             thousands(checkpoint.step),
@@ -92,6 +120,7 @@ fn text(found: &Survey, losses: &ValidationLosses, best: Option<u64>) -> String 
             or_missing(losses.after(checkpoint.step), |loss| significant(loss, 5)),
             word(&checkpoint.state).to_owned(),
             checkpoint.created_by.clone().unwrap_or_default(),
+            launch(checkpoint, launches).unwrap_or(MISSING).to_owned(),
         ]);
     }
     let damage = found.checkpoints.iter().filter_map(|it| match &it.state {
