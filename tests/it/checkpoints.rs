@@ -5,29 +5,16 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{Ended, assert_ok, rows, run, scratch, smoke, smoke_with, timeless_rows};
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder can be made");
-    for entry in fs::read_dir(from)
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry"))
-    {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a file can be copied");
-        }
-    }
-}
+use crate::harness::{
+    Ended, assert_ok, copy_folder, rows, run, scratch, smoke, smoke_with, timeless_rows,
+};
 
 /// Asserts that a run of twenty steps and one that goes on after its tenth end with the same bits.
 fn goes_on_bit_for_bit(train: &dyn Fn(&Path) -> Ended, what: &str) {
     let dir = scratch();
     let (whole, resumed) = (dir.path().join("whole"), dir.path().join("resumed"));
     assert_ok(&train(&whole));
-    copy(&whole, &resumed);
+    copy_folder(&whole, &resumed);
     fs::remove_dir_all(resumed.join("checkpoints/step-00000020")).expect("the last checkpoint");
     assert_ok(&train(&resumed));
     for file in [

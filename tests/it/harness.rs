@@ -57,6 +57,22 @@ pub(crate) fn scratch() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
+/// Copies a folder with all that is in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder can be made");
+    for entry in fs::read_dir(from)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry"))
+    {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a file can be copied");
+        }
+    }
+}
+
 /// Returns the key by which all tests share one cache of prepared corpora.
 pub(crate) fn shared_cache() -> String {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");

@@ -19,6 +19,7 @@ mod launches;
 mod laws;
 mod memory;
 mod metrics;
+mod old_run;
 mod own_data;
 mod parity;
 mod reliability;
