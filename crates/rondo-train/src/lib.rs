@@ -11,8 +11,8 @@
 //!
 //! In reading order:
 //!
-//! * what is asked for: [`config`] (what was written), [`run_plan`] (the runs of a file before they are trained),
-//!   [`capacity`] (whether a run fits into memory), [`assemble`] (what a configuration means), [`device`] (the only place
+//! * what is asked for: [`config`] (what is written, and what it means on its data), [`run_plan`] (the runs of a file before they are trained),
+//!   [`capacity`] (whether a run fits into memory), [`assemble`] (device, data and the resolved configuration), [`device`] (the only place
 //!   that knows Burn's backends), [`rows`] (of any data), [`batches`] (the same on a device)
 //! * a run: [`plan`] (what a step does), [`perturb`] (what disturbs it), [`train`] (the loop), [`step`] (one step),
 //!   [`guard`] (which updates are not made), [`optim`] (the update), [`evaluate`] (losses by depth), `record` (what
