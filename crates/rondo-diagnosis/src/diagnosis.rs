@@ -1,5 +1,8 @@
 //! The records of a run in, one after the other; findings out.
 
+use rondo_metrics::names::{
+    HIDDEN_STATE_CORR, LOSS, RECURRENCE, VAL_LOSS, VAL_UNIGRAM_CROSS_ENTROPY,
+};
 use rondo_metrics::{Event, Kind, Record};
 
 use crate::config::DiagnosisConfig;
@@ -98,15 +101,15 @@ impl Diagnosis {
     }
 
     fn train(&mut self, record: &Record) {
-        let recurrence = record.number("recurrence");
+        let recurrence = record.get(RECURRENCE);
         recurrence.inspect(|recurrence| self.recurrence.add(*recurrence));
-        if let Some(correlation) = record.number("hidden_state_corr") {
+        if let Some(correlation) = record.get(HIDDEN_STATE_CORR) {
             let change = self.collapse.observe(record.step, correlation);
             self.apply(Failure::HiddenStateCollapse, record.step, change);
         }
         let is_shallow = recurrence < self.recurrence.value().map(|mean| mean / 2.0);
         if let Some(loss) = record
-            .number("loss")
+            .get(LOSS)
             .filter(|loss| !(is_shallow && loss.is_finite()))
         {
             let change = self.rising.observe(record.step, loss);
@@ -117,10 +120,10 @@ impl Diagnosis {
     }
 
     fn eval(&mut self, record: &Record) {
-        let losses = record.metrics.per_depth("val_loss");
-        let losses = losses.filter_map(|(depth, value)| Some((depth, value.as_number()?)));
+        let losses = record.per_depth(VAL_LOSS);
+        let losses = losses.filter_map(|(depth, loss)| Some((depth, loss?)));
         let losses = DepthLosses::new(losses.collect());
-        let unigram = record.number("val_unigram_cross_entropy");
+        let unigram = record.get(VAL_UNIGRAM_CROSS_ENTROPY);
         self.reference = unigram.or(self.reference).or_else(|| losses.best());
         if let (Some(reference), Some(recurrence)) = (self.reference, self.recurrence.value()) {
             let change = self

@@ -2,6 +2,8 @@
 //!
 //! Geiping et al. 2025, arXiv 2502.05171, the figure of the main run's loss and perplexity, left.
 
+use rondo_metrics::names::LOSS;
+
 use crate::axis::Axis;
 use crate::error::FigureError;
 use crate::legend::{Entry, Legend};
@@ -57,7 +59,7 @@ pub fn loss_vs_tokens(runs: &[RunLog]) -> Result<Picture, FigureError> {
 }
 
 fn table(runs: &[RunLog]) -> Table {
-    let mut table = Table::new(["run", "step", "tokens", "loss"]);
+    let mut table = Table::new(["run", "step", "tokens", LOSS.name()]);
     for run in runs {
         for point in &run.loss {
             table.row([

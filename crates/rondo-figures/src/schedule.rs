@@ -1,5 +1,7 @@
 //! What runs will do, before they are trained: learning rates, their sums, curricula of the loop.
 
+use rondo_metrics::names::{LR, LR_SUM};
+
 use crate::axis::Axis;
 use crate::error::FigureError;
 use crate::legend::Legend;
@@ -173,8 +175,8 @@ fn table(runs: &[PlannedRun]) -> Table {
     let header = [
         "run",
         "step",
-        "lr",
-        "lr_sum",
+        LR.name(),
+        LR_SUM.name(),
         "mean_recurrence",
         "backprop_depth",
     ];

@@ -1,5 +1,7 @@
 //! Edges pruned under a penalty: how many are left, how hard it presses, what it costs.
 
+use rondo_metrics::names::SPARSITY;
+
 use crate::axis::Axis;
 use crate::error::FigureError;
 use crate::layout::Layout;
@@ -36,7 +38,7 @@ impl SparsityRun {
     /// Returns the numbers of the panels, in their order.
     fn panels(&self) -> [(&'static str, &[Logged]); PANELS] {
         [
-            ("sparsity", &self.sparsity),
+            (SPARSITY.name(), &self.sparsity),
             ("strength", &self.strength),
             ("cross_entropy", &self.cross_entropy),
         ]

@@ -3,6 +3,8 @@
 //! Geiping et al. 2025, arXiv 2502.05171, the figure of the main run beside two that failed. A state
 //! that collapses shows as a correlation that stays at 1 and a perplexity that is equal at all depths.
 
+use rondo_metrics::names::{HIDDEN_STATE_CORR, LOSS, VAL_PERPLEXITY};
+
 use crate::axis::Axis;
 use crate::depths::Depths;
 use crate::error::FigureError;
@@ -36,7 +38,7 @@ const LOWEST_CORRELATION: f64 = 1e-3;
 /// evaluation, or none that the axis can show.
 pub fn training_dynamics(runs: &[RunLog]) -> Result<Picture, FigureError> {
     check(NAME, runs, "training loss", |run| &run.loss)?;
-    check(NAME, runs, "hidden_state_corr", |run| {
+    check(NAME, runs, HIDDEN_STATE_CORR.name(), |run| {
         &run.hidden_state_corr
     })?;
     check(NAME, runs, "evaluation", RunLog::evaluations)?;
@@ -124,10 +126,11 @@ fn table(runs: &[RunLog]) -> Table {
                 ]);
             }
         };
-        rows("loss", "", &run.loss);
-        rows("hidden_state_corr", "", &run.hidden_state_corr);
+        rows(LOSS.name(), "", &run.loss);
+        rows(HIDDEN_STATE_CORR.name(), "", &run.hidden_state_corr);
         for depth in &run.val_perplexity {
-            rows("val_perplexity", &depth.depth.to_string(), &depth.points);
+            let at = depth.depth.to_string();
+            rows(VAL_PERPLEXITY.name(), &at, &depth.points);
         }
     }
     table

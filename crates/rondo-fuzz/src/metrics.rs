@@ -4,6 +4,9 @@ use std::fs;
 
 use rondo_diagnosis::{Diagnosis, DiagnosisConfig};
 use rondo_laws::{Curve, Point};
+use rondo_metrics::names::{
+    HIDDEN_STATE_CORR, LOSS, LR, VAL_ACCURACY_BY_POSITION, VAL_CROSS_ENTROPY, VAL_LOSS,
+};
 use rondo_metrics::{History, JsonlSink, Kind, Record, Sink};
 
 use crate::scratch;
@@ -28,11 +31,12 @@ pub fn metrics(bytes: &[u8]) {
     let verdict = Diagnosis::of(&DiagnosisConfig::default(), records).verdict();
     let reread = Diagnosis::of(&DiagnosisConfig::default(), again.records()).verdict();
     assert_eq!(verdict, reread);
-    for name in ["loss", "val_loss", "hidden_state_corr"] {
-        history.series(Kind::Train, name);
-        history.per_depth(name);
-        history.last_series_per_depth(name);
+    for metric in [LOSS, HIDDEN_STATE_CORR] {
+        history.series(metric);
     }
+    history.last(VAL_CROSS_ENTROPY);
+    history.per_depth(VAL_LOSS);
+    history.last_series_per_depth(VAL_ACCURACY_BY_POSITION);
     let points: Vec<Point> = history.of(Kind::Train).filter_map(point).collect();
     let _ = Curve::new("input", 0, &points);
 
@@ -47,8 +51,8 @@ pub fn metrics(bytes: &[u8]) {
 fn point(record: &Record) -> Option<Point> {
     Some(Point {
         step: record.step,
-        rate: record.number("lr")?,
-        loss: record.number("loss")?,
+        rate: record.get(LR)?,
+        loss: record.get(LOSS)?,
     })
 }
 

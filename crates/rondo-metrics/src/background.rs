@@ -128,7 +128,8 @@ mod tests {
         let seen = Arc::default();
         let mut sink = Background::new(Notebook(Arc::clone(&seen), None));
         for step in 1..=3 {
-            sink.write(&Record::train(step, 0)).expect("never fails");
+            sink.write(&Record::train(step, 0).finish())
+                .expect("never fails");
         }
         sink.finish().expect("never fails");
         assert_eq!(*seen.lock().expect("no one panics"), [1, 2, 3, 99]);
@@ -140,9 +141,11 @@ mod tests {
     fn warnings_come_out_in_the_order_of_their_records() {
         let mut sink = Background::new(Notebook(Arc::default(), None));
         for step in 1..=5 {
-            sink.write(&Record::train(step, 0)).expect("never fails");
+            sink.write(&Record::train(step, 0).finish())
+                .expect("never fails");
         }
-        sink.write(&Record::train(100, 0)).expect("never fails");
+        sink.write(&Record::train(100, 0).finish())
+            .expect("never fails");
         sink.finish().expect("never fails");
         let warnings: Vec<String> = std::iter::from_fn(|| sink.warning()).collect();
         assert_eq!(warnings, ["two", "four", ENDED]);
@@ -151,7 +154,8 @@ mod tests {
     #[test]
     fn a_sink_that_panics_costs_a_warning() {
         let mut sink = Background::new(Notebook(Arc::default(), None));
-        sink.write(&Record::train(100, 0)).expect("never fails");
+        sink.write(&Record::train(100, 0).finish())
+            .expect("never fails");
         sink.finish().expect("never fails");
         assert!(sink.warning().is_some());
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::jsonl::{self, JsonlError};
-use crate::names::Kind;
+use crate::metric::Kind;
 use crate::record::Record;
+use crate::typed::{Measured, PerDepth, Scalar, SeriesPerDepth};
 
 /// A reading of one metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,18 +75,24 @@ impl History {
     }
 
     /// Returns the readings of a metric; rows where it is absent or null are left out.
-    pub fn series(&self, kind: Kind, name: &str) -> Vec<Reading> {
-        self.of(kind)
-            .filter_map(|record| Some(Reading::at(record, record.number(name)?)))
+    pub fn series<K: Measured>(&self, metric: Scalar<K>) -> Vec<Reading> {
+        self.of(K::KIND)
+            .filter_map(|record| Some(Reading::at(record, record.get(metric)?)))
             .collect()
     }
 
+    /// Returns the last value of a metric; rows where it is absent or null are passed over.
+    pub fn last<K: Measured>(&self, metric: Scalar<K>) -> Option<f64> {
+        let mut latest_first = self.of(K::KIND).rev();
+        latest_first.find_map(|record| record.get(metric))
+    }
+
     /// Returns the readings of a metric per recurrence depth.
-    pub fn per_depth(&self, name: &str) -> BTreeMap<usize, Vec<Reading>> {
+    pub fn per_depth<K: Measured>(&self, metric: PerDepth<K>) -> BTreeMap<usize, Vec<Reading>> {
         let mut depths: BTreeMap<usize, Vec<Reading>> = BTreeMap::new();
-        for record in self.of(Kind::Eval) {
-            for (depth, value) in record.metrics.per_depth(name) {
-                let reading = value.as_number().map(|value| Reading::at(record, value));
+        for record in self.of(K::KIND) {
+            for (depth, value) in record.per_depth(metric) {
+                let reading = value.map(|value| Reading::at(record, value));
                 depths.entry(depth).or_default().extend(reading);
             }
         }
@@ -94,12 +101,14 @@ impl History {
     }
 
     /// Returns a series per recurrence depth as of the last evaluation that has it.
-    pub fn last_series_per_depth(&self, name: &str) -> Vec<(usize, &[Option<f64>])> {
-        let last = self.of(Kind::Eval).rev().find_map(|record| {
+    pub fn last_series_per_depth<K: Measured>(
+        &self,
+        metric: SeriesPerDepth<K>,
+    ) -> Vec<(usize, &[Option<f64>])> {
+        let last = self.of(K::KIND).rev().find_map(|record| {
             let found: Vec<(usize, &[Option<f64>])> = record
-                .metrics
-                .per_depth(name)
-                .filter_map(|(depth, value)| Some((depth, value.as_series()?)))
+                .per_depth(metric)
+                .filter_map(|(depth, series)| Some((depth, series?)))
                 .collect();
             (!found.is_empty()).then_some(found)
         });
@@ -109,9 +118,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
-
     use super::*;
+    use crate::names::{LOSS, VAL_ACCURACY_BY_POSITION, VAL_CROSS_ENTROPY, VAL_LOSS};
 
     fn values(readings: &[Reading]) -> Vec<(u64, f64)> {
         readings
@@ -122,18 +130,21 @@ mod tests {
 
     fn history() -> History {
         let mut first = Record::eval(0, 0);
-        first.push("val_loss@1", 7.0).unwrap();
         first
-            .push("val_accuracy_by_position@1", vec![0.5, 0.25])
-            .unwrap();
+            .set(VAL_LOSS.at(1), 7.0)
+            .set(VAL_ACCURACY_BY_POSITION.at(1), vec![Some(0.5), Some(0.25)]);
         let mut lost = Record::train(1, 8);
-        lost.push("loss", None).unwrap();
+        lost.set(LOSS, None);
         let mut trained = Record::train(2, 16);
-        trained.push("loss", 6.5).unwrap();
+        trained.set(LOSS, 6.5);
         let mut second = Record::eval(2, 16);
-        second.push("val_loss@4", 6.0).unwrap();
-        second.push("val_loss@1", 6.25).unwrap();
-        History::new(vec![first, lost, trained, second])
+        second.set(VAL_LOSS.at(4), 6.0).set(VAL_LOSS.at(1), 6.25);
+        History::new(vec![
+            first.finish(),
+            lost.finish(),
+            trained.finish(),
+            second.finish(),
+        ])
     }
 
     #[test]
@@ -143,9 +154,9 @@ mod tests {
             "an older file has no times"
         );
         let timed = History::new(vec![
-            Record::train(1, 8).at_time(2.5),
-            Record::train(2, 16),
-            Record::train(3, 24).at_time(7.25),
+            Record::train(1, 8).finish().at_time(2.5),
+            Record::train(2, 16).finish(),
+            Record::train(3, 24).finish().at_time(7.25),
         ]);
         assert!((timed.seconds() - 7.25).abs() < f64::EPSILON);
     }
@@ -153,14 +164,25 @@ mod tests {
     #[test]
     fn a_series_leaves_out_what_is_not_a_number() {
         let history = history();
-        assert_eq!(values(&history.series(Kind::Train, "loss")), [(2, 6.5)]);
-        assert_eq!(history.series(Kind::Eval, "loss"), []);
+        assert_eq!(values(&history.series(LOSS)), [(2, 6.5)]);
+        assert_eq!(history.series(VAL_CROSS_ENTROPY), []);
         assert_eq!(history.last_step(), 2);
     }
 
     #[test]
+    fn the_last_value_is_the_last_number() {
+        let mut lost = Record::train(3, 24);
+        lost.set(LOSS, None);
+        let mut records = history().records;
+        records.push(lost.finish());
+        let history = History::new(records);
+        assert_eq!(history.last(LOSS), Some(6.5));
+        assert_eq!(history.last(VAL_CROSS_ENTROPY), None);
+    }
+
+    #[test]
     fn every_depth_has_a_series_of_its_own() {
-        let depths = history().per_depth("val_loss");
+        let depths = history().per_depth(VAL_LOSS);
         assert_eq!(depths.keys().copied().collect::<Vec<_>>(), [1, 4]);
         assert_eq!(values(&depths[&1]), [(0, 7.0), (2, 6.25)]);
         assert_eq!(values(&depths[&4]), [(2, 6.0)]);
@@ -169,8 +191,9 @@ mod tests {
     #[test]
     fn positions_are_those_of_the_last_evaluation_that_has_them() {
         let history = history();
-        let found = history.last_series_per_depth("val_accuracy_by_position");
+        let found = history.last_series_per_depth(VAL_ACCURACY_BY_POSITION);
         assert_eq!(found, [(1, &[Some(0.5), Some(0.25)][..])]);
-        assert_eq!(history.last_series_per_depth("val_loss"), []);
+        let none = History::default();
+        assert_eq!(none.last_series_per_depth(VAL_ACCURACY_BY_POSITION), []);
     }
 }

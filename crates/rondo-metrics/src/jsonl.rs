@@ -134,11 +134,12 @@ mod tests {
 
     use super::*;
     use crate::events::Event;
+    use crate::names::LOSS;
 
     pub(in crate::jsonl) fn loss(step: u64) -> Record {
-        let mut record = Record::train(step, 8 * step);
-        record.push("loss", 1.0 / step as f64).unwrap();
-        record
+        let mut draft = Record::train(step, 8 * step);
+        draft.set(LOSS, 1.0 / step as f64);
+        draft.finish()
     }
 
     pub(in crate::jsonl) fn file_of(records: &[Record]) -> (tempfile::TempDir, PathBuf) {

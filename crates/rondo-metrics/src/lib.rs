@@ -6,9 +6,9 @@
 //!
 //! In reading order:
 //!
-//! * `metric`: what a row of the table says; [`names`]: the table of every metric; [`events`]: the table
-//!   of every event
-//! * [`value`], [`record`]: one row, strict about names when it is built
+//! * `metric`: what a row of the table says; [`typed`]: a metric as a constant with a type; [`names`]: the table of
+//!   every metric; [`events`]: the table of every event
+//! * [`value`], [`record`]: one row; a draft of one takes the metrics of its kind and nothing else
 //! * [`sinks`]: where rows go; [`jsonl`]: the append-only file, its reader, its cut at a resume;
 //!   [`tensorboard`]: event files that may fail without harm; [`Background`]: a sink on its own thread
 //! * [`history`]: a run read back, each metric as a series
@@ -35,6 +35,7 @@ pub mod table;
 pub mod tensorboard;
 pub mod terminal;
 mod throughput;
+pub mod typed;
 pub mod value;
 pub mod work;
 
@@ -42,9 +43,9 @@ pub use background::Background;
 pub use events::Event;
 pub use history::{History, Reading};
 pub use jsonl::{JsonlError, JsonlSink};
-pub use names::{Kind, Metric};
+pub use metric::{Kind, Metric};
 pub use progress::Progress;
-pub use record::{Metrics, Record, RecordError};
+pub use record::{Draft, Metrics, Record, RecordError};
 pub use sinks::{Fanout, Sink, SinkError};
 pub use table::Table;
 pub use tensorboard::TensorboardSink;

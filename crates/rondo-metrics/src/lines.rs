@@ -1,7 +1,13 @@
 //! Records as lines of at most 80 columns: pure text, no terminal.
 
 use crate::format::{self, MISSING, or_missing, significant};
+use crate::names::{
+    GRAD_NORM, HIDDEN_STATE_CORR, LOSS, LR, NUM_STEPS_NO_GRAD, NUM_STEPS_WITH_GRAD,
+    REGULARISATION_STRENGTH, SPARSITY, TARGET_CROSS_ENTROPY, TOKENS_PER_SECOND, VAL_ACCURACY,
+    VAL_CROSS_ENTROPY, VAL_PERPLEXITY, VAL_SPARSITY,
+};
 use crate::record::Record;
+use crate::typed::{Eval, PerDepth};
 use crate::value::Value;
 
 /// The widest line of numbers.
@@ -13,33 +19,38 @@ const WARNING: usize = 9;
 /// that gates keep and the strength of their penalty where there are any, rate, and the time left. Where
 /// that is too wide the spaces shrink, then the learning rate goes, then the norm.
 pub(crate) fn train(record: &Record, total_steps: u64, eta: Option<f64>) -> String {
-    let number = |name: &str| record.number(name);
-    let depth = match (number("num_steps_no_grad"), number("num_steps_with_grad")) {
+    let depth = match (
+        record.get(NUM_STEPS_NO_GRAD),
+        record.get(NUM_STEPS_WITH_GRAD),
+    ) {
         (Some(n), Some(k)) => format!("{n}+{k}"),
         _ => MISSING.to_owned(),
     };
     let mut fields = vec![
         format!("{}/{total_steps}", record.step),
-        format!("loss {}", or_missing(number("loss"), |x| significant(x, 4))),
-        format!("lr {}", or_missing(number("lr"), format::learning_rate)),
+        format!(
+            "loss {}",
+            or_missing(record.get(LOSS), |x| significant(x, 4))
+        ),
+        format!("lr {}", or_missing(record.get(LR), format::learning_rate)),
         format!(
             "|g| {}",
-            or_missing(number("grad_norm"), |x| significant(x, 2))
+            or_missing(record.get(GRAD_NORM), |x| significant(x, 2))
         ),
         format!("r {depth}"),
         format!(
             "corr {}",
-            or_missing(number("hidden_state_corr"), |x| format!("{x:.2}"))
+            or_missing(record.get(HIDDEN_STATE_CORR), |x| format!("{x:.2}"))
         ),
     ];
-    if let Some(kept) = number("sparsity") {
+    if let Some(kept) = record.get(SPARSITY) {
         fields.push(format!("edges {}", significant(kept, 2)));
     }
-    if let Some(strength) = number("regularisation_strength") {
+    if let Some(strength) = record.get(REGULARISATION_STRENGTH) {
         fields.push(format!("R {}", significant(strength, 2)));
     }
     fields.extend([
-        or_missing(number("tokens_per_second"), |x| format::rate(x, "tok")),
+        or_missing(record.get(TOKENS_PER_SECOND), |x| format::rate(x, "tok")),
         format!("eta {}", or_missing(eta, format::duration)),
     ]);
     // All but the learning rate and the norm stay.
@@ -61,19 +72,19 @@ pub(crate) fn train(record: &Record, total_steps: u64, eta: Option<f64>) -> Stri
 /// evaluations of a run align.
 pub(crate) fn eval(record: &Record, total_steps: u64) -> Vec<String> {
     let width = total_steps.to_string().len();
-    let loss = or_missing(record.number("val_cross_entropy"), |x| significant(x, 4));
+    let loss = or_missing(record.get(VAL_CROSS_ENTROPY), |x| significant(x, 4));
     let head = [
         format!("eval {:>width$}", record.step),
         format!("loss {loss:>5}"),
     ];
-    let mut lines = per_depth(record, "val_perplexity", &head, "ppl");
+    let mut lines = per_depth(record, VAL_PERPLEXITY, &head, "ppl");
     let blank = head.map(|part| " ".repeat(part.len()));
-    if record.metrics.per_depth("val_accuracy").next().is_some() {
-        lines.extend(per_depth(record, "val_accuracy", &blank, "acc"));
+    if record.per_depth(VAL_ACCURACY).next().is_some() {
+        lines.extend(per_depth(record, VAL_ACCURACY, &blank, "acc"));
     }
-    if let Some(kept) = record.number("sparsity") {
+    if let Some(kept) = record.get(VAL_SPARSITY) {
         let indent = " ".repeat(blank[0].len());
-        let target = record.number("target_cross_entropy");
+        let target = record.get(TARGET_CROSS_ENTROPY);
         let target = target.map(|x| format!("  target {}", significant(x, 4)));
         lines.push(format!(
             "{indent}  edges kept {}{}",
@@ -85,11 +96,15 @@ pub(crate) fn eval(record: &Record, total_steps: u64) -> Vec<String> {
 }
 
 /// Lays out a head and one cell per depth, on one line if any spacing allows it.
-fn per_depth(record: &Record, name: &str, head: &[String; 2], label: &str) -> Vec<String> {
+fn per_depth(
+    record: &Record,
+    metric: PerDepth<Eval>,
+    head: &[String; 2],
+    label: &str,
+) -> Vec<String> {
     let cells: Vec<(usize, String)> = record
-        .metrics
-        .per_depth(name)
-        .map(|(depth, value)| (depth, or_missing(value.as_number(), |x| significant(x, 3))))
+        .per_depth(metric)
+        .map(|(depth, value)| (depth, or_missing(value, |x| significant(x, 3))))
         .collect();
     let mut lines = Vec::new();
     for (outer, inner) in [("  ", "  "), (" ", "  "), (" ", " ")] {
@@ -141,33 +156,31 @@ mod tests {
 
     use super::*;
     use crate::events::Event;
-    use crate::names::name_at;
+    use crate::record::Draft;
 
     fn step(step: u64) -> Record {
-        let mut record = Record::train(step, 8 * step);
-        for (name, value) in [
-            ("loss", 3.41159),
-            ("lr", 4e-5),
-            ("grad_norm", 0.98),
-            ("num_steps_no_grad", 24.0),
-            ("num_steps_with_grad", 8.0),
-            ("hidden_state_corr", 0.231),
-            ("tokens_per_second", 12_345.0),
+        let mut draft = Record::train(step, 8 * step);
+        for (metric, value) in [
+            (LOSS, 3.41159),
+            (LR, 4e-5),
+            (GRAD_NORM, 0.98),
+            (NUM_STEPS_NO_GRAD, 24.0),
+            (NUM_STEPS_WITH_GRAD, 8.0),
+            (HIDDEN_STATE_CORR, 0.231),
+            (TOKENS_PER_SECOND, 12_345.0),
         ] {
-            record.push(name, value).unwrap();
+            draft.set(metric, value);
         }
-        record
+        draft.finish()
     }
 
-    fn evaluation(depths: &[usize]) -> Record {
-        let mut record = Record::eval(1280, 0);
+    fn evaluation(depths: &[usize]) -> Draft<Eval> {
+        let mut draft = Record::eval(1280, 0);
         for &depth in depths {
-            record
-                .push(&name_at("val_perplexity", depth), 13.18)
-                .unwrap();
+            draft.set(VAL_PERPLEXITY.at(depth), 13.18);
         }
-        record.push("val_cross_entropy", 2.34).unwrap();
-        record
+        draft.set(VAL_CROSS_ENTROPY, 2.34);
+        draft
     }
 
     #[test]
@@ -176,10 +189,10 @@ mod tests {
             train(&step(150), 200, Some(9.0)),
             "150/200 loss 3.412 lr 4.0e-5 |g| 0.98 r 24+8 corr 0.23 12.3k tok/s eta 9.0s"
         );
-        let mut record = Record::train(1, 8);
-        record.push("loss", f64::NAN).unwrap();
+        let mut draft = Record::train(1, 8);
+        draft.set(LOSS, f64::NAN);
         assert_eq!(
-            train(&record, 9, None),
+            train(&draft.finish(), 9, None),
             "1/9  loss NaN  lr n/a  |g| n/a  r n/a  corr n/a  n/a  eta n/a"
         );
     }
@@ -205,19 +218,19 @@ mod tests {
 
     #[test]
     fn an_evaluation_is_one_line_at_the_published_depths() {
-        let lines = eval(&evaluation(&[1, 4, 8, 16, 32, 64]), 20_000);
+        let lines = eval(&evaluation(&[1, 4, 8, 16, 32, 64]).finish(), 20_000);
         assert_eq!(
             lines,
             ["eval  1280 loss 2.340 ppl 1: 13.2 4: 13.2 8: 13.2 16: 13.2 32: 13.2 64: 13.2"]
         );
-        let lines = eval(&evaluation(&[1, 4]), 200);
+        let lines = eval(&evaluation(&[1, 4]).finish(), 200);
         assert_eq!(lines, ["eval 1280  loss 2.340  ppl  1: 13.2  4: 13.2"]);
     }
 
     #[test]
     fn more_depths_than_fit_go_on_below() {
         let depths: Vec<usize> = (1..=12).collect();
-        let lines = eval(&evaluation(&depths), 2000);
+        let lines = eval(&evaluation(&depths).finish(), 2000);
         assert_eq!(lines.len(), 2);
         assert!(lines.iter().all(|line| line.len() <= COLUMNS), "{lines:?}");
         assert!(
@@ -228,11 +241,12 @@ mod tests {
 
     #[test]
     fn accuracy_on_tasks_stands_under_perplexity() {
-        let mut record = evaluation(&[1, 4]);
-        record.push("val_accuracy@1", 0.125).unwrap();
-        record.push("val_accuracy@4", 1.0).unwrap();
+        let mut draft = evaluation(&[1, 4]);
+        draft
+            .set(VAL_ACCURACY.at(1), 0.125)
+            .set(VAL_ACCURACY.at(4), 1.0);
         assert_eq!(
-            eval(&record, 2000)[1],
+            eval(&draft.finish(), 2000)[1],
             "                       acc  1: 0.125  4: 1.00"
         );
     }

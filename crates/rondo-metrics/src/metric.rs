@@ -115,10 +115,3 @@ pub struct Metric {
     /// One sentence, with the formula where there is one.
     pub meaning: &'static str,
 }
-
-impl Metric {
-    /// Returns the row with another presence.
-    pub(crate) const fn only(self, presence: Presence) -> Self {
-        Self { presence, ..self }
-    }
-}

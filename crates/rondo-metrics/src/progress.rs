@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::events::{Event, Severity};
 use crate::lines;
+use crate::names::STEP_SECONDS;
 use crate::record::Record;
 use crate::terminal::{Mode, Terminal};
 use crate::throughput::Throughput;
@@ -73,7 +74,7 @@ impl Progress {
             self.steps.clear();
         }
         let steps = record.step.saturating_sub(self.last_step) as f64;
-        if let Some(seconds) = record.number("step_seconds") {
+        if let Some(seconds) = record.get(STEP_SECONDS) {
             self.steps.push(steps, steps * seconds);
             self.intervals += 1;
         }
@@ -127,17 +128,20 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a line without its parts must fail the test"
+    )]
 
     use super::*;
     use crate::events::Event;
+    use crate::names::LOSS;
     use crate::terminal::tests::Screenshot;
 
     fn step(step: u64, step_seconds: f64) -> Record {
-        let mut record = Record::train(step, 0);
-        record.push("loss", 2.5).unwrap();
-        record.push("step_seconds", step_seconds).unwrap();
-        record
+        let mut draft = Record::train(step, 0);
+        draft.set(LOSS, 2.5).set(STEP_SECONDS, step_seconds);
+        draft.finish()
     }
 
     fn eta_of(line: &str) -> &str {
@@ -199,7 +203,7 @@ mod tests {
         let screen = Screenshot::default();
         let mut progress = Progress::on(screen.quiet(), 9, 0, Duration::ZERO);
         progress.train(&step(1, 0.1));
-        progress.eval(&Record::eval(1, 0));
+        progress.eval(&Record::eval(1, 0).finish());
         progress.status("compiling kernels");
         progress.note("a note");
         progress.event(&Record::event(1, 0, Event::Checkpoint));

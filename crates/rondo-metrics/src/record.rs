@@ -1,16 +1,19 @@
-//! One row of a run's metrics: a step, its tokens, and named values in the order they were pushed.
+//! One row of a run's metrics: a step, its tokens, and named values in the order in which they were written.
 //!
-//! Pushing is strict, so that exactly the metrics of the [table](crate::names) are written. Reading is
-//! not: a file of a later version may hold names that this one does not know.
+//! Exactly the metrics of the [table](crate::names) are written: a [`Draft`] takes nothing else. A file may hold
+//! more: one of a later version has names that this one does not know.
 
+mod draft;
 mod metrics;
 
 use serde::{Deserialize, Serialize};
 
+pub use draft::Draft;
 pub use metrics::Metrics;
 
 use crate::events::Event;
-use crate::names::{self, Kind, Shape};
+use crate::metric::Kind;
+use crate::typed::{Deep, Entry, Eval, Form, Held, Measured, Train, Typed};
 use crate::value::Value;
 
 /// The key under which an event's record holds the event's name.
@@ -32,35 +35,19 @@ pub struct Record {
     pub metrics: Metrics,
 }
 
-/// Why a value may not be pushed.
+/// Why a detail may not be added to a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// The table of metrics has no such name.
-    #[error("metric {name:?} is not in the table of metrics; add it to names.rs")]
-    Unknown {
+    /// The record reports no event.
+    #[error("detail {name:?} was pushed to a record of kind {kind}; only events have details")]
+    NoEvent {
         /// The pushed name.
         name: String,
-    },
-    /// The metric belongs to records of another kind.
-    #[error("metric {name:?} belongs to {expected} records, pushed to an {actual} record")]
-    WrongKind {
-        /// The pushed name.
-        name: String,
-        /// The kind in the table.
-        expected: Kind,
-        /// The record's kind.
-        actual: Kind,
-    },
-    /// A series where one number is due, a number where a series is due, or a text.
-    #[error("metric {name:?} is a {expected}, pushed something else")]
-    WrongShape {
-        /// The pushed name.
-        name: String,
-        /// The shape in the table.
-        expected: Shape,
+        /// What the record reports.
+        kind: Kind,
     },
     /// The record holds the name already.
-    #[error("metric {name:?} was pushed twice into one record")]
+    #[error("{name:?} was pushed twice into one record")]
     Duplicate {
         /// The pushed name.
         name: String,
@@ -69,19 +56,19 @@ pub enum RecordError {
 
 impl Record {
     /// Starts the record of a training step.
-    pub fn train(step: u64, tokens: u64) -> Self {
-        Self::new(step, tokens, Kind::Train)
+    pub fn train(step: u64, tokens: u64) -> Draft<Train> {
+        Draft::new(step, tokens)
     }
 
     /// Starts the record of an evaluation.
-    pub fn eval(step: u64, tokens: u64) -> Self {
-        Self::new(step, tokens, Kind::Eval)
+    pub fn eval(step: u64, tokens: u64) -> Draft<Eval> {
+        Draft::new(step, tokens)
     }
 
     /// Starts the record of an event; details may be pushed under any name.
     pub fn event(step: u64, tokens: u64, event: Event) -> Self {
         let mut record = Self::new(step, tokens, Kind::Event);
-        record.metrics.push(EVENT, event.name().into());
+        record.metrics.push(EVENT.to_owned(), event.name().into());
         record
     }
 
@@ -104,62 +91,51 @@ impl Record {
         }
     }
 
-    /// Adds a value under a name of the table, or a detail to an event.
+    /// Adds a detail to an event.
     ///
     /// # Errors
     ///
-    /// The name is not in the table, belongs to another kind, has another shape, or is there already.
+    /// The record reports no event, or holds the name already.
     pub fn push(&mut self, name: &str, value: impl Into<Value>) -> Result<&mut Self, RecordError> {
-        let value = value.into();
+        let name = name.to_owned();
         if self.kind != Kind::Event {
-            self.check(name, &value)?;
+            let kind = self.kind;
+            return Err(RecordError::NoEvent { name, kind });
         }
-        if self.metrics.get(name).is_some() {
-            return Err(RecordError::Duplicate {
-                name: name.to_owned(),
-            });
+        if self.metrics.get(&name).is_some() {
+            return Err(RecordError::Duplicate { name });
         }
-        self.metrics.push(name, value);
+        self.metrics.push(name, value.into());
         Ok(self)
     }
 
-    fn check(&self, name: &str, value: &Value) -> Result<(), RecordError> {
-        let of_kind = names::describe(self.kind, name);
-        let anywhere = || {
-            [Kind::Train, Kind::Eval]
-                .into_iter()
-                .find_map(|kind| names::describe(kind, name))
-        };
-        let metric = of_kind
-            .or_else(anywhere)
-            .ok_or_else(|| RecordError::Unknown {
-                name: name.to_owned(),
-            })?;
-        if metric.kind != self.kind {
-            return Err(RecordError::WrongKind {
-                name: name.to_owned(),
-                expected: metric.kind,
-                actual: self.kind,
-            });
-        }
-        let fits = match value {
-            Value::Null => true,
-            Value::Number(_) => !metric.shape.is_series(),
-            Value::Series(_) => metric.shape.is_series(),
-            Value::Text(_) => false,
-        };
-        match fits {
-            true => Ok(()),
-            false => Err(RecordError::WrongShape {
-                name: name.to_owned(),
-                expected: metric.shape,
-            }),
-        }
+    /// Returns what the record holds; `None` where that is absent, null or of another form, and where the record is of
+    /// another kind.
+    pub fn get<E: Entry>(&self, entry: E) -> Option<<E::Value as Held>::Read<'_>> {
+        let value = self.of::<E::Kind>()?.get(&entry.written())?;
+        E::Value::read(value)
     }
 
-    /// Returns the number under a name; `None` if it is absent, null, or not one number.
-    pub fn number(&self, name: &str) -> Option<f64> {
-        self.metrics.get(name)?.as_number()
+    /// Iterates over the recurrence depths at which a metric is there, with what it holds at each.
+    pub fn per_depth<K: Measured, F: Deep>(
+        &self,
+        metric: Typed<K, F>,
+    ) -> impl Iterator<Item = (usize, Option<<F::Value as Held>::Read<'_>>)> {
+        let of_kind = self.of::<K>().into_iter();
+        let found = of_kind.flat_map(move |metrics| metrics.per_depth(metric.name()));
+        found.map(|(depth, value)| (depth, <F as Form>::Value::read(value)))
+    }
+
+    /// Returns the metrics of a record of that kind.
+    fn of<K: Measured>(&self) -> Option<&Metrics> {
+        (self.kind == K::KIND).then_some(&self.metrics)
+    }
+
+    /// Returns a detail of an event.
+    pub fn detail(&self, name: &str) -> Option<&Value> {
+        (self.kind == Kind::Event)
+            .then(|| self.metrics.get(name))
+            .flatten()
     }
 
     /// Returns the event that the record reports; `None` if it reports none that is known.
@@ -169,9 +145,7 @@ impl Record {
 
     /// Returns the name of the event that the record reports, known or not.
     pub fn event_name(&self) -> Option<&str> {
-        (self.kind == Kind::Event)
-            .then(|| self.metrics.get(EVENT)?.as_text())
-            .flatten()
+        self.detail(EVENT)?.as_text()
     }
 
     /// Iterates over an event's details: everything but its name.
@@ -185,13 +159,19 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
 
     use super::*;
+    use crate::names::{
+        ITERATION_CORR, ITERATIONS_RESIDUAL, LOSS, SPARSITY, VAL_LOSS, VAL_PERPLEXITY,
+        VAL_SPARSITY, VAL_SPARSITY_LAYER,
+    };
 
     #[test]
-    fn a_record_is_one_object_in_the_order_of_pushing() {
-        let mut record = Record::train(128, 1_048_576);
-        record.push("loss", 3.25).unwrap();
-        record.push("iteration_corr", None).unwrap();
-        record.push("iterations.residual", vec![1.0, 0.5]).unwrap();
+    fn a_record_is_one_object_in_the_order_of_writing() {
+        let mut draft = Record::train(128, 1_048_576);
+        draft
+            .set(LOSS, 3.25)
+            .set(ITERATION_CORR, None)
+            .set(ITERATIONS_RESIDUAL, vec![Some(1.0), Some(0.5)]);
+        let record = draft.finish();
         let line = serde_json::to_string(&record).unwrap();
         assert_eq!(
             line,
@@ -219,8 +199,9 @@ mod tests {
 
     #[test]
     fn the_time_is_written_in_milliseconds_and_a_record_without_one_is_read() {
-        let mut record = Record::train(1, 8).at_time(12.345_678);
-        record.push("loss", 2.0).unwrap();
+        let mut draft = Record::train(1, 8);
+        draft.set(LOSS, 2.0);
+        let record = draft.finish().at_time(12.345_678);
         let line = serde_json::to_string(&record).unwrap();
         assert_eq!(
             line,
@@ -232,40 +213,59 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_table_lists_is_pushed() {
-        let mut record = Record::train(1, 8);
-        let name = |name: &str| name.to_owned();
+    fn details_are_pushed_to_events_only_and_once() {
+        let mut event = Record::event(1, 8, Event::Resume);
+        let twice = RecordError::Duplicate {
+            name: "event".to_owned(),
+        };
+        assert_eq!(event.push("event", "other").unwrap_err(), twice);
+        let mut trained = Record::train(1, 8).finish();
+        let refused = RecordError::NoEvent {
+            name: "loss".to_owned(),
+            kind: Kind::Train,
+        };
+        assert_eq!(trained.push("loss", 1.0).unwrap_err(), refused);
+        assert_eq!(trained, Record::train(1, 8).finish());
+    }
+
+    #[test]
+    #[should_panic(expected = "\"loss\" was set twice in one record")]
+    fn a_metric_is_set_once() {
+        Record::train(1, 8).set(LOSS, 1.0).set(LOSS, 2.0);
+    }
+
+    #[test]
+    fn a_metric_is_read_from_records_of_its_kind_and_in_its_form() {
+        let mut trained = Record::train(1, 8);
+        trained
+            .set(LOSS, 2.5)
+            .set(ITERATIONS_RESIDUAL, vec![None, Some(0.5)])
+            .set(SPARSITY, 0.25);
+        let trained = trained.finish();
+        assert_eq!(trained.get(LOSS), Some(2.5));
         assert_eq!(
-            record.push("los", 1.0).unwrap_err(),
-            RecordError::Unknown { name: name("los") }
+            trained.get(ITERATIONS_RESIDUAL),
+            Some(&[None, Some(0.5)][..])
         );
         assert_eq!(
-            record.push("val_loss@4", 1.0).unwrap_err(),
-            RecordError::WrongKind {
-                name: name("val_loss@4"),
-                expected: Kind::Eval,
-                actual: Kind::Train
-            }
+            (trained.get(SPARSITY), trained.get(VAL_SPARSITY)),
+            (Some(0.25), None)
         );
+        let mut evaluated = Record::eval(1, 8);
+        evaluated
+            .set(VAL_LOSS.at(4), None)
+            .set(VAL_SPARSITY, 0.5)
+            .set(VAL_SPARSITY_LAYER.of("core.0"), 0.75);
+        let evaluated = evaluated.finish();
+        assert_eq!(evaluated.get(VAL_LOSS.at(4)), None);
+        assert_eq!(evaluated.get(VAL_SPARSITY_LAYER.of("core.0")), Some(0.75));
         assert_eq!(
-            record.push("loss", vec![1.0]).unwrap_err(),
-            RecordError::WrongShape {
-                name: name("loss"),
-                expected: Shape::Scalar
-            }
+            (evaluated.get(SPARSITY), evaluated.get(VAL_SPARSITY)),
+            (None, Some(0.5))
         );
-        assert!(record.push("loss", "low").is_err());
-        assert!(record.push("iterations.residual", 1.0).is_err());
-        record.push("loss", 1.0).unwrap();
-        assert_eq!(
-            record.push("loss", 1.0).unwrap_err(),
-            RecordError::Duplicate { name: name("loss") }
-        );
-        assert!(
-            Record::event(1, 8, Event::Resume)
-                .push("event", "other")
-                .is_err()
-        );
+        let foreign = r#"{"step":1,"tokens":2,"kind":"train","metrics":{"loss":[1.0]}}"#;
+        let foreign: Record = serde_json::from_str(foreign).unwrap();
+        assert_eq!(foreign.get(LOSS), None);
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
             (record.event_name(), record.which_event()),
             (Some("new"), None)
         );
-        assert_eq!(record.number("x"), Some(1.0));
+        assert_eq!(record.detail("x"), Some(&Value::Number(1.0)));
     }
 
     #[test]
@@ -286,21 +286,15 @@ mod tests {
     }
 
     #[test]
-    fn depths_are_found_in_the_order_of_pushing() {
-        let mut record = Record::eval(0, 0);
+    fn depths_are_found_in_the_order_of_writing() {
+        let mut draft = Record::eval(0, 0);
         for depth in [1, 4, 32] {
-            record
-                .push(&names::name_at("val_loss", depth), depth as f64)
-                .unwrap();
-            record
-                .push(&names::name_at("val_perplexity", depth), 9.0)
-                .unwrap();
+            draft
+                .set(VAL_LOSS.at(depth), depth as f64)
+                .set(VAL_PERPLEXITY.at(depth), 9.0);
         }
-        let depths: Vec<usize> = record
-            .metrics
-            .per_depth("val_loss")
-            .map(|(r, _)| r)
-            .collect();
-        assert_eq!(depths, [1, 4, 32]);
+        let record = draft.finish();
+        let depths: Vec<_> = record.per_depth(VAL_LOSS).collect();
+        assert_eq!(depths, [(1, Some(1.0)), (4, Some(4.0)), (32, Some(32.0))]);
     }
 }

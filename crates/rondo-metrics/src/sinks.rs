@@ -111,7 +111,7 @@ mod tests {
                 .into(),
         );
         let error = fanout
-            .write(&Record::train(1, 8))
+            .write(&Record::train(1, 8).finish())
             .expect_err("the second sink fails");
         assert_eq!(error.path, PathBuf::from("broken"));
         assert_eq!(*seen.borrow(), names);

@@ -22,7 +22,8 @@ use std::process;
 use tensorboard_rs::record_writer::RecordWriter;
 
 use self::message::{Message, wall_time};
-use crate::names::{Kind, describe};
+use crate::metric::Kind;
+use crate::names::describe;
 use crate::record::Record;
 use crate::sinks::{Sink, SinkError};
 use crate::value::Value;
@@ -170,6 +171,7 @@ mod tests {
     use tensorboard_rs::summary_writer::SummaryWriter;
 
     use super::*;
+    use crate::names::{ITERATIONS_RESIDUAL, LOSS, VAL_CROSS_ENTROPY, VAL_LOSS, VAL_PERPLEXITY};
 
     /// The payloads of the only event file in a directory: `[length: 8, crc: 4, payload, crc: 4]…`
     fn payloads(directory: &Path) -> Vec<Vec<u8>> {
@@ -200,9 +202,9 @@ mod tests {
         let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut sink = TensorboardSink::open(ours.path(), None);
         for step in [299, 300] {
-            let mut record = Record::train(step, 8 * step);
-            record.push("loss", 2.5).unwrap();
-            sink.write(&record).unwrap();
+            let mut draft = Record::train(step, 8 * step);
+            draft.set(LOSS, 2.5);
+            sink.write(&draft.finish()).unwrap();
         }
         let mut reference = SummaryWriter::new(theirs.path());
         reference.add_scalar("loss", 2.5, 300);
@@ -223,14 +225,15 @@ mod tests {
     fn all_scalars_of_a_record_are_there_under_their_names_and_series_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let mut sink = TensorboardSink::open(dir.path(), None);
-        let mut record = Record::eval(4, 32);
-        record.push("val_loss@16", 1.0).unwrap();
-        record.push("val_cross_entropy", None).unwrap();
-        record.push("val_perplexity@16", f64::NAN).unwrap();
-        sink.write(&record).unwrap();
-        let mut record = Record::train(5, 40);
-        record.push("iterations.residual", vec![1.0]).unwrap();
-        sink.write(&record).unwrap();
+        let mut evaluated = Record::eval(4, 32);
+        evaluated
+            .set(VAL_LOSS.at(16), 1.0)
+            .set(VAL_CROSS_ENTROPY, None)
+            .set(VAL_PERPLEXITY.at(16), f64::NAN);
+        sink.write(&evaluated.finish()).unwrap();
+        let mut trained = Record::train(5, 40);
+        trained.set(ITERATIONS_RESIDUAL, vec![Some(1.0)]);
+        sink.write(&trained.finish()).unwrap();
         sink.finish().unwrap();
         // After the version and the layout of the charts, which names everything.
         let text = payloads(dir.path())[2..].concat();
@@ -290,7 +293,7 @@ mod tests {
         fs::write(&taken, "a file, not a directory").unwrap();
         let mut sink = TensorboardSink::open(&taken, None);
         assert!(sink.warning().unwrap().contains("the run goes on"));
-        sink.write(&Record::train(1, 8)).unwrap();
+        sink.write(&Record::train(1, 8).finish()).unwrap();
         sink.finish().unwrap();
         assert_eq!(sink.warning(), None);
     }
@@ -307,7 +310,7 @@ mod tests {
             warning: None,
         };
         for step in 0..3 {
-            sink.write(&Record::train(step, 0)).unwrap();
+            sink.write(&Record::train(step, 0).finish()).unwrap();
         }
         assert!(sink.warning().unwrap().starts_with("plots: "));
         assert_eq!(sink.warning(), None);

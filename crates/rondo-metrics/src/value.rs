@@ -73,12 +73,6 @@ impl From<Option<f64>> for Value {
     }
 }
 
-impl From<Vec<f64>> for Value {
-    fn from(values: Vec<f64>) -> Self {
-        Self::Series(values.into_iter().map(Some).collect())
-    }
-}
-
 impl From<Vec<Option<f64>>> for Value {
     fn from(values: Vec<Option<f64>>) -> Self {
         Self::Series(values)

@@ -85,16 +85,15 @@ pub enum OpenEdges {
 }
 
 impl OpenEdges {
-    /// Returns both means, `[2]`, on the `device` of the layer, without a graph.
-    pub(crate) fn values(&self, device: &Device) -> Tensor<1> {
+    /// Returns both means, of σ(g) first, `[1]` each, on the `device` of the layer, without a graph.
+    pub(crate) fn means(&self, device: &Device) -> [Tensor<1>; 2] {
         match self {
             Self::Node { expected, hard } => {
-                let values = [expected, hard].map(|mean| *mean as f32);
-                Tensor::from_data(values, &device.clone().without_autodiff())
+                let device = device.clone().without_autodiff();
+                [expected, hard].map(|mean| Tensor::from_data([*mean as f32], &device))
             }
             Self::Composed { expected, hard } => {
-                let parts = [expected, hard].map(|mean| (**mean).clone().without_autodiff());
-                Tensor::cat(parts.into(), 0)
+                [expected, hard].map(|mean| (**mean).clone().without_autodiff())
             }
         }
     }
@@ -108,13 +107,16 @@ impl OpenEdges {
     }
 }
 
-/// The open edges of one layer in one application of it.
-#[derive(Clone, Debug)]
-pub struct Density {
+/// The open edges of one layer in one application of it, over heads, sequences and causal edges: `[1]` each and
+/// without gradient, or read from the device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Density<T = Tensor<1>> {
     /// Which layer, and when.
     pub at: At,
-    /// Mean of σ(g), and of `1[g > 0]`, over heads, sequences and causal edges, `[2]`, without gradient.
-    pub values: Tensor<1>,
+    /// Mean of σ(g).
+    pub expected: T,
+    /// Mean of `1[g > 0]`.
+    pub kept: T,
 }
 
 /// What the gates of a layer saw in one application of it.
@@ -141,9 +143,13 @@ pub(crate) struct Record(Vec<Density>);
 impl Record {
     /// Takes in what the gates of some layers saw.
     pub(crate) fn add(&mut self, seen: &[Seen]) {
-        self.0.extend(seen.iter().map(|seen| Density {
-            at: seen.at,
-            values: seen.open.values(&seen.device),
+        self.0.extend(seen.iter().map(|seen| {
+            let [expected, kept] = seen.open.means(&seen.device);
+            Density {
+                at: seen.at,
+                expected,
+                kept,
+            }
         }));
     }
 

@@ -22,7 +22,6 @@
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
 //! | [`gradients`] | the gradient of every parameter, in table order |
-//! | [`telemetry`] | correlations, residuals and norms of a trace |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
 //! | [`exit`] | when another iteration is not worth taking |
 //! | [`sampling`] | from logits to a token |
@@ -58,4 +57,3 @@ pub mod sampling;
 pub mod seed;
 pub mod sparsity;
 pub mod state;
-pub mod telemetry;

@@ -43,7 +43,7 @@ pub fn gated_silu(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
 /// # Shapes
 ///
 /// `x`: `[batch, seq, width]`; returns `[batch, seq, 1]`.
-pub(crate) fn length(x: Tensor<3>) -> Tensor<3> {
+pub fn length(x: Tensor<3>) -> Tensor<3> {
     x.square().sum_dim(2).sqrt()
 }
 

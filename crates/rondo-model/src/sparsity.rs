@@ -10,7 +10,8 @@
 use rondo_config::Report;
 use serde::{Deserialize, Serialize};
 
-use crate::layer::{At, Layer, Stack};
+use crate::gates::Density;
+use crate::layer::{Layer, Stack};
 
 /// `[model.sparsity]`: which layers have gates, and how they start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,33 +85,27 @@ pub struct Sparsity {
 }
 
 impl Sparsity {
-    /// Averages the densities of a pass of `recurrence` iterations; `values` has the two numbers of each.
-    /// None where no layer has gates.
-    pub fn new(at: &[At], values: &[f64], recurrence: usize) -> Option<Self> {
-        let rows: Vec<_> = at
-            .iter()
-            .zip(values.chunks_exact(2))
-            .map(|(at, pair)| (*at, pair[0], pair[1]))
-            .collect();
-        let mut layers: Vec<Layer> = rows.iter().map(|row| row.0.layer()).collect();
+    /// Averages the densities of a pass of `recurrence` iterations. None where no layer has gates.
+    pub fn new(densities: &[Density<f64>], recurrence: usize) -> Option<Self> {
+        let mut layers: Vec<Layer> = densities.iter().map(|row| row.at.layer()).collect();
         layers.sort_unstable();
         layers.dedup();
         Some(Self {
-            kept: mean(rows.iter().map(|row| row.2))?,
-            expected: mean(rows.iter().map(|row| row.1))?,
+            kept: mean(densities.iter().map(|row| row.kept))?,
+            expected: mean(densities.iter().map(|row| row.expected))?,
             by_layer: layers
                 .into_iter()
                 .filter_map(|layer| {
-                    let of_layer = rows.iter().filter(|row| row.0.layer() == layer);
-                    Some((layer, mean(of_layer.map(|row| row.2))?))
+                    let of_layer = densities.iter().filter(|row| row.at.layer() == layer);
+                    Some((layer, mean(of_layer.map(|row| row.kept))?))
                 })
                 .collect(),
             by_iteration: (1..=recurrence)
                 .map(|iteration| {
-                    let of_iteration = rows.iter();
+                    let of_iteration = densities.iter();
                     let of_iteration =
-                        of_iteration.filter(|row| row.0.iteration() == Some(iteration));
-                    mean(of_iteration.map(|row| row.2))
+                        of_iteration.filter(|row| row.at.iteration() == Some(iteration));
+                    mean(of_iteration.map(|row| row.kept))
                 })
                 .collect(),
         })
@@ -126,21 +121,25 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layer::At;
 
     #[test]
     fn open_edges_are_averaged_over_layers_and_over_iterations() {
         let core = |layer, iteration| At::Core { layer, iteration };
-        let at = [
-            At::Prelude { layer: 0 },
-            core(0, 2),
-            core(0, 3),
-            core(1, 2),
-            core(1, 3),
-            At::Coda { layer: 0, depth: 3 },
-        ];
-        // σ(g), then 1[g > 0], of each.
-        let values = [0.5, 1.0, 0.5, 0.25, 0.5, 0.75, 0.5, 0.5, 0.5, 0.5, 0.5, 0.0];
-        let found = Sparsity::new(&at, &values, 3).expect("gates");
+        let densities = [
+            (At::Prelude { layer: 0 }, 1.0),
+            (core(0, 2), 0.25),
+            (core(0, 3), 0.75),
+            (core(1, 2), 0.5),
+            (core(1, 3), 0.5),
+            (At::Coda { layer: 0, depth: 3 }, 0.0),
+        ]
+        .map(|(at, kept)| Density {
+            at,
+            expected: 0.5,
+            kept,
+        });
+        let found = Sparsity::new(&densities, 3).expect("gates");
         let layer = |stack, index| Layer { stack, index };
         let expected = Sparsity {
             kept: 0.5,
@@ -154,6 +153,6 @@ mod tests {
             by_iteration: vec![None, Some(0.375), Some(0.625)],
         };
         assert_eq!(found, expected);
-        assert_eq!(Sparsity::new(&[], &[], 3), None);
+        assert_eq!(Sparsity::new(&[], 3), None);
     }
 }

@@ -7,21 +7,22 @@ pub mod tables;
 use std::cell::OnceCell;
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use rondo_data::Batch;
 use rondo_model::config::ModelConfig;
+use rondo_model::gates::Density;
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_losses;
 use rondo_model::pass::Pass;
 use rondo_model::sparsity::Sparsity;
 use serde::Serialize;
 
-use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
+use self::exits::{Exit, ExitResult, ExitScore, ExitSums, ExitTally, Seen, counted};
 use self::gates::{GateSums, up_to};
 use crate::batches::DeviceBatch;
 use crate::error::Result;
 use crate::initial_states::InitialStates;
-use crate::step::read;
+use crate::named::{Named, read_vectors};
 
 /// What to evaluate on.
 pub struct Evaluation<'a> {
@@ -98,6 +99,46 @@ struct Sums {
 struct DepthSums {
     loss: f64,
     hits: Vec<f64>,
+}
+
+/// What a batch gives at one depth, on the device or read from it.
+struct DepthScore<T> {
+    /// Σ of the cross entropies of counted tokens.
+    loss: T,
+    /// Counted targets hit, by position; tasks only.
+    hits: Option<T>,
+}
+
+/// All that an evaluation reads of a batch.
+struct Scores<T> {
+    /// In the order of the depths.
+    depths: Vec<DepthScore<T>>,
+    /// In the order of the exits.
+    exits: Vec<ExitScore<T>>,
+    densities: Vec<Density<T>>,
+}
+
+impl<T> Named<T> for DepthScore<T> {
+    type With<U> = DepthScore<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> DepthScore<U> {
+        DepthScore {
+            loss: replace(self.loss),
+            hits: self.hits.map(replace),
+        }
+    }
+}
+
+impl<T> Named<T> for Scores<T> {
+    type With<U> = Scores<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Scores<U> {
+        Scores {
+            depths: self.depths.map(replace),
+            exits: self.exits.map(replace),
+            densities: self.densities.map(replace),
+        }
+    }
 }
 
 impl Evaluation<'_> {
@@ -183,7 +224,7 @@ impl Evaluation<'_> {
         if !tallies.is_empty() {
             visited.extend(1..=self.max_iterations);
         }
-        let mut gathered = Vec::with_capacity(2 * depths.len());
+        let mut scores = Vec::with_capacity(depths.len());
         let inputs = on_device.inputs.clone();
         let visit = |depth: usize, readout: Readout| {
             let hidden = &readout.hidden;
@@ -193,10 +234,11 @@ impl Evaluation<'_> {
             let losses = on_device.counted_only(scored.losses);
             let hits = scored.hits.map(|hits| on_device.counted_only(hits));
             if depths.contains(&depth) {
-                gathered.push(losses.clone().sum());
-                if let Some(hits) = hits.as_ref().filter(|_| self.task) {
-                    gathered.push(hits.clone().sum_dim(0).reshape([batch.seq]));
-                }
+                let of_task = hits.as_ref().filter(|_| self.task);
+                scores.push(DepthScore {
+                    loss: losses.clone().sum(),
+                    hits: of_task.map(|hits| hits.clone().sum_dim(0).reshape([batch.seq])),
+                });
             }
             if let Some(hits) = hits.filter(|_| exiting) {
                 let logits = OnceCell::new();
@@ -212,25 +254,23 @@ impl Evaluation<'_> {
             }
         };
         let densities = model.forward_at_depths(inputs, state, &pass, &visited, visit);
-        let densities = up_to(densities, self.mean(), &visited);
-        gathered.extend(tallies.into_iter().map(ExitTally::values));
-        gathered.extend(densities.iter().map(|density| density.values.clone()));
-        let values = read(Tensor::cat(gathered, 0))?;
-        let (values, of_gates) = values.split_at(values.len() - 2 * densities.len());
-        sums.gates.add(&densities, of_gates, shape);
-        let width = if self.task { 1 + batch.seq } else { 1 };
-        let (of_depths, mut of_exits) = values.split_at(width * depths.len());
-        for (sums, values) in sums.depths.iter_mut().zip(of_depths.chunks(width)) {
-            sums.loss += f64::from(values[0]);
+        let scores = read_vectors(Scores {
+            depths: scores,
+            exits: tallies.into_iter().map(ExitTally::score).collect(),
+            densities: up_to(densities, self.mean(), &visited),
+        })?;
+        let mut number = |values: Vec<f64>| values[0];
+        sums.gates.add(&scores.densities.map(&mut number), shape);
+        for (sums, score) in sums.depths.iter_mut().zip(scores.depths) {
+            sums.loss += number(score.loss);
+            let hits = score.hits.into_iter().flatten();
             sums.hits
                 .iter_mut()
-                .zip(&values[1..])
-                .for_each(|(sum, hit)| *sum += f64::from(*hit));
+                .zip(hits)
+                .for_each(|(sum, hit)| *sum += hit);
         }
-        for sums in &mut sums.exits {
-            let (own, rest) = of_exits.split_at(sums.width());
-            sums.add(own);
-            of_exits = rest;
+        for (sums, score) in sums.exits.iter_mut().zip(scores.exits) {
+            sums.add(&score.map(&mut number));
         }
         Ok(())
     }

@@ -15,8 +15,8 @@
 //!   [`capacity`] (whether a run fits into memory), [`assemble`] (device, data and the resolved configuration), [`device`] (the only place
 //!   that knows Burn's backends), [`rows`] (of any data), [`batches`] (the same on a device)
 //! * a run: [`plan`] (what a step does), [`perturb`] (what disturbs it), [`train`] (the loop), [`step`] (one step),
-//!   [`guard`] (which updates are not made), [`optim`] (the update), [`evaluate`] (losses by depth), `record` (what
-//!   metrics are made of)
+//!   [`guard`] (which updates are not made), [`optim`] (the update), [`evaluate`] (losses by depth), [`named`] (values
+//!   on the device, read together), [`telemetry`] (what states tell), `record` (what metrics are made of)
 //! * what is kept: [`run_dir`] (the files of a run), [`run_name`] (what it is called where nobody says), [`own_tokenizer`]
 //!   (what its weights know and data must be encoded by), [`progress`] and [`weights`] (the contents of a checkpoint),
 //!   [`validation_losses`] (which one is the best)
@@ -41,6 +41,7 @@ pub mod generate;
 pub mod guard;
 pub mod initial_states;
 pub mod interrupt;
+pub mod named;
 pub mod open_run;
 pub mod optim;
 pub mod own_tokenizer;
@@ -55,6 +56,7 @@ pub mod run_history;
 pub mod run_name;
 pub mod run_plan;
 pub mod step;
+pub mod telemetry;
 pub mod train;
 pub mod validation_losses;
 pub mod weights;

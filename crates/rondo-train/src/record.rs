@@ -1,7 +1,14 @@
 //! Observations and evaluations as records of the metrics table.
 
-use rondo_metrics::{Record, RecordError, Value};
-use rondo_model::telemetry::Reading;
+use rondo_metrics::Record;
+use rondo_metrics::names::{
+    ACCURACY, CONSTRAINT_EMA, DIFFICULTY, GRAD_NORM, ITERATIONS_SPARSITY, LOSS, LR, LR_SUM,
+    MEMORY_BYTES, MFU, NUM_STEPS_NO_GRAD, NUM_STEPS_WITH_GRAD, PERPLEXITY, RECURRENCE,
+    REGULARISATION_STRENGTH, SPARSITY, SPARSITY_EXPECTED, STEP_SECONDS, TARGET_CROSS_ENTROPY,
+    TOKENS_PER_SECOND, VAL_ACCURACY, VAL_ACCURACY_BY_POSITION, VAL_BITS_PER_BYTE,
+    VAL_CROSS_ENTROPY, VAL_LOSS, VAL_PERPLEXITY, VAL_SPARSITY, VAL_SPARSITY_LAYER,
+    VAL_UNIGRAM_CROSS_ENTROPY,
+};
 use rondo_schedule::control::ControllerReading;
 
 use crate::evaluate::Evaluated;
@@ -27,79 +34,45 @@ pub(crate) struct Pace {
 }
 
 /// Returns the record of a logged step.
-///
-/// # Errors
-///
-/// Where a name is not in the table of metrics.
 pub(crate) fn train(
     plan: &StepPlan,
     progress: &RunProgress,
     seen: &Observation,
     pace: &Pace,
-) -> Result<Record, RecordError> {
+) -> Record {
     let mut record = Record::train(plan.step, progress.tokens);
     let unroll = plan.draw.unroll;
     record
-        .push("loss", seen.loss)?
-        .push("perplexity", seen.loss.exp())?
-        .push("grad_norm", seen.grad_norm)?
-        .push("lr", plan.lr)?
-        .push("lr_sum", pace.lr_sum)?
-        .push("tokens_per_second", pace.tokens_per_second)?
-        .push("step_seconds", pace.step_seconds)?
-        .push("mfu", pace.mfu)?
-        .push("memory_bytes", pace.memory_bytes.map(|bytes| bytes as f64))?
-        .push("num_steps_no_grad", unroll.no_grad as f64)?
-        .push("num_steps_with_grad", unroll.with_grad as f64)?
-        .push("recurrence", unroll.total() as f64)?;
-    push_telemetry(&mut record, &seen.telemetry)?;
+        .set(LOSS, seen.loss)
+        .set(PERPLEXITY, seen.loss.exp())
+        .set(GRAD_NORM, seen.grad_norm)
+        .set(LR, plan.lr)
+        .set(LR_SUM, pace.lr_sum)
+        .set(TOKENS_PER_SECOND, pace.tokens_per_second)
+        .set(STEP_SECONDS, pace.step_seconds)
+        .set(MFU, pace.mfu)
+        .set(MEMORY_BYTES, pace.memory_bytes.map(|bytes| bytes as f64))
+        .set(NUM_STEPS_NO_GRAD, unroll.no_grad as f64)
+        .set(NUM_STEPS_WITH_GRAD, unroll.with_grad as f64)
+        .set(RECURRENCE, unroll.total() as f64);
+    seen.telemetry.write(&mut record);
     if let Some(sparsity) = &seen.sparsity {
         record
-            .push("sparsity", sparsity.kept)?
-            .push("sparsity_expected", sparsity.expected)?
-            .push(
-                "iterations.sparsity",
-                Value::Series(sparsity.by_iteration.clone()),
-            )?;
+            .set(SPARSITY, sparsity.kept)
+            .set(SPARSITY_EXPECTED, sparsity.expected)
+            .set(ITERATIONS_SPARSITY, sparsity.by_iteration.clone());
     }
     if let Some(control) = &pace.control {
         record
-            .push("regularisation_strength", control.strength)?
-            .push("constraint_ema", control.constraint_ema)?;
+            .set(REGULARISATION_STRENGTH, control.strength)
+            .set(CONSTRAINT_EMA, control.constraint_ema);
     }
     if let Some(state) = &progress.curriculum {
         record
-            .push("accuracy", seen.accuracy)?
-            .push("difficulty", state.difficulty as f64)?;
+            .set(ACCURACY, seen.accuracy)
+            .set(DIFFICULTY, state.difficulty as f64);
     }
-    Ok(record)
-}
-
-fn push_telemetry(record: &mut Record, reading: &Reading) -> Result<(), RecordError> {
-    record
-        .push("hidden_state_corr", reading.hidden_state_corr)?
-        .push(
-            "recurrent_state_token_corr",
-            reading.recurrent_state_token_corr,
-        )?
-        .push("last_hidden_token_corr", reading.last_hidden_token_corr)?
-        .push("iteration_corr", reading.iteration_corr)?
-        .push("recurrent_state_norm", reading.recurrent_state_norm)?
-        .push("last_hidden_norm", reading.last_hidden_norm)?
-        .push("recurrent_diff", reading.recurrent_diff)?
-        .push("recurrent_residual", reading.recurrent_residual)?
-        .push("rel_residual", reading.rel_residual)?;
-    let each = &reading.iterations;
-    for (name, series) in [
-        ("iterations.token_corr", &each.token_corr),
-        ("iterations.state_corr", &each.state_corr),
-        ("iterations.residual", &each.residual),
-        ("iterations.rel_residual", &each.rel_residual),
-        ("iterations.state_norm", &each.state_norm),
-    ] {
-        record.push(name, Value::Series(series.clone()))?;
-    }
-    Ok(())
+    record.finish()
 }
 
 /// What an evaluation's record has besides what was evaluated.
@@ -112,54 +85,47 @@ pub(crate) struct Beside {
 }
 
 /// Returns the record of an evaluation; `mean` is the depth that stands for the run.
-///
-/// # Errors
-///
-/// Where a name is not in the table of metrics.
 pub(crate) fn eval(
     progress: &RunProgress,
     evaluated: &Evaluated,
     configured: &[usize],
     mean: usize,
     beside: Beside,
-) -> Result<Record, RecordError> {
+) -> Record {
     let depths = &evaluated.depths;
     let mut record = Record::eval(progress.step, progress.tokens);
     for depth in depths
         .iter()
         .filter(|depth| configured.contains(&depth.recurrence))
     {
-        let at = |name: &str| format!("{name}@{}", depth.recurrence);
+        let r = depth.recurrence;
         record
-            .push(&at("val_loss"), depth.loss)?
-            .push(&at("val_perplexity"), depth.perplexity)?;
+            .set(VAL_LOSS.at(r), depth.loss)
+            .set(VAL_PERPLEXITY.at(r), depth.perplexity);
         if let Some(accuracy) = depth.accuracy {
-            record.push(&at("val_accuracy"), accuracy)?;
+            record.set(VAL_ACCURACY.at(r), accuracy);
         }
         if let Some(series) = &depth.accuracy_by_position {
-            record.push(
-                &at("val_accuracy_by_position"),
-                Value::Series(series.clone()),
-            )?;
+            record.set(VAL_ACCURACY_BY_POSITION.at(r), series.clone());
         }
     }
     if let Some(depth) = depths.iter().find(|depth| depth.recurrence == mean) {
-        record.push("val_cross_entropy", depth.loss)?;
+        record.set(VAL_CROSS_ENTROPY, depth.loss);
         if let Some(bits) = depth.bits_per_byte {
-            record.push("val_bits_per_byte", bits)?;
+            record.set(VAL_BITS_PER_BYTE, bits);
         }
     }
     if let Some(sparsity) = &evaluated.sparsity {
-        record.push("sparsity", sparsity.kept)?;
+        record.set(VAL_SPARSITY, sparsity.kept);
         for (layer, kept) in &sparsity.by_layer {
-            record.push(&format!("sparsity.layer.{}", layer.name()), *kept)?;
+            record.set(VAL_SPARSITY_LAYER.of(&layer.name()), *kept);
         }
     }
     if let Some(control) = &beside.control {
-        record.push("target_cross_entropy", control.target)?;
+        record.set(TARGET_CROSS_ENTROPY, control.target);
     }
     if let Some(unigram) = beside.unigram {
-        record.push("val_unigram_cross_entropy", unigram)?;
+        record.set(VAL_UNIGRAM_CROSS_ENTROPY, unigram);
     }
-    Ok(record)
+    record.finish()
 }

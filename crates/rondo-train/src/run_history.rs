@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rondo_diagnosis::{Diagnosis, DiagnosisConfig};
+use rondo_metrics::names::{VAL_CROSS_ENTROPY, VAL_PERPLEXITY};
 use rondo_metrics::{History, Kind};
 use rondo_sweep::{Status, SweepDir};
 
@@ -107,16 +108,12 @@ impl RunHistory {
             return Err(missing());
         }
         let history = History::read(&metrics)?;
-        let losses = history.series(Kind::Eval, "val_cross_entropy");
-        losses
-            .last()
-            .map(|reading| reading.value)
-            .ok_or_else(missing)
+        history.last(VAL_CROSS_ENTROPY).ok_or_else(missing)
     }
 
     /// Returns the newest perplexity per recurrence depth.
     pub fn perplexities(&self) -> BTreeMap<usize, f64> {
-        let depths = self.history.per_depth("val_perplexity");
+        let depths = self.history.per_depth(VAL_PERPLEXITY);
         depths
             .into_iter()
             .filter_map(|(depth, readings)| Some((depth, readings.last()?.value)))

@@ -11,17 +11,18 @@ use rondo_model::gates::Density;
 use rondo_model::init::{Weights, table};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::sparsity::Sparsity;
-use rondo_model::telemetry::Reading;
 use rondo_schedule::RateSum;
 
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::guard::{Guard, GuardState, Skipped};
+use crate::named::{Named, read_numbers};
 use crate::optim::{Gate, Optimizer, global_norm};
 use crate::perturb::{Perturbation, with_noise};
 use crate::plan::StepPlan;
 use crate::progress::RunProgress;
+use crate::telemetry::Telemetry;
 use crate::weights::{load_model, load_optimizer};
 
 /// Why the model is there.
@@ -43,17 +44,70 @@ pub struct Learner {
     rope: Option<(usize, Rope)>,
     /// The factor of the gates' density in the loss.
     strength: f64,
-    unread: Vec<Unread>,
+    unread: Vec<Made<Tensor<1>>>,
     guard: Guard,
     /// The rates of the updates that were made. A step whose loss has not been read yet is not among them: the
     /// device may have masked its update out.
     rates: RateSum,
 }
 
-/// Loss and gradient norm of a step, `[2]`, still on the device.
-struct Unread {
+/// Loss and gradient norm of a step, on the device or read from it.
+#[derive(Clone)]
+struct Made<T> {
     plan: StepPlan,
-    values: Tensor<1>,
+    loss: T,
+    grad_norm: T,
+}
+
+/// What the last micro-batch of a logged step shows, on the device or read from it.
+struct Observed<T> {
+    /// Share of counted targets that were hit.
+    accuracy: T,
+    telemetry: Telemetry<T>,
+    /// Open edges, where there are gates.
+    densities: Vec<Density<T>>,
+}
+
+/// All that a logged step reads.
+struct Logged<T> {
+    /// The steps since the last logged one, this one last.
+    steps: Vec<Made<T>>,
+    observed: Observed<T>,
+}
+
+impl<T> Named<T> for Made<T> {
+    type With<U> = Made<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Made<U> {
+        Made {
+            plan: self.plan,
+            loss: replace(self.loss),
+            grad_norm: replace(self.grad_norm),
+        }
+    }
+}
+
+impl<T> Named<T> for Observed<T> {
+    type With<U> = Observed<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Observed<U> {
+        Observed {
+            accuracy: replace(self.accuracy),
+            telemetry: self.telemetry.map(replace),
+            densities: self.densities.map(replace),
+        }
+    }
+}
+
+impl<T> Named<T> for Logged<T> {
+    type With<U> = Logged<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Logged<U> {
+        Logged {
+            steps: self.steps.map(replace),
+            observed: self.observed.map(replace),
+        }
+    }
 }
 
 /// What a logged step tells.
@@ -64,7 +118,7 @@ pub struct Observation {
     /// Global gradient norm before clipping.
     pub grad_norm: f64,
     /// Telemetry of the last micro-batch.
-    pub telemetry: Reading,
+    pub telemetry: Telemetry<f64>,
     /// Share of counted targets that were hit, in the last micro-batch.
     pub accuracy: f64,
     /// Open edges of the last micro-batch, where there are gates.
@@ -159,8 +213,7 @@ impl Learner {
         if unread.is_empty() || self.looks_first() {
             return Ok(Vec::new());
         }
-        let tensors = unread.iter().map(|step| step.values.clone()).collect();
-        self.judge(&unread, &read(Tensor::cat(tensors, 0))?)
+        self.judge(&read_numbers(unread)?)
     }
 
     /// Reads the losses of all steps since the last logged one.
@@ -169,23 +222,15 @@ impl Learner {
     ///
     /// Where the device fails.
     pub fn unread_losses(&self) -> Result<Vec<f64>> {
-        let tensors: Vec<_> = self.unread.iter().map(|step| step.values.clone()).collect();
-        if tensors.is_empty() {
-            return Ok(Vec::new());
-        }
-        let values = read(Tensor::cat(tensors, 0))?;
-        Ok(values
-            .chunks_exact(2)
-            .map(|pair| f64::from(pair[0]))
-            .collect())
+        let steps = read_numbers(self.unread.clone())?;
+        Ok(steps.into_iter().map(|step| step.loss).collect())
     }
 
-    /// Judges steps after the fact by their loss and gradient norm, two values for each.
-    fn judge(&mut self, unread: &[Unread], values: &[f32]) -> Result<Vec<Skipped>> {
+    /// Judges steps after the fact by their loss and gradient norm.
+    fn judge(&mut self, steps: &[Made<f64>]) -> Result<Vec<Skipped>> {
         let mut skipped = Vec::new();
-        for (step, pair) in unread.iter().zip(values.chunks_exact(2)) {
-            let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
-            match self.guard.judge(&step.plan, loss, norm)? {
+        for step in steps {
+            match self.guard.judge(&step.plan, step.loss, step.grad_norm)? {
                 Some(one) => skipped.push(one),
                 None => self.rates.add(step.plan.lr),
             }
@@ -235,13 +280,18 @@ impl Learner {
     fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
         let seen = self.micro_batches(plan, batches);
         let norm = global_norm(&seen.gradients);
-        let values = Tensor::cat(vec![seen.loss, norm.clone()], 0);
+        let made = Made {
+            plan: *plan,
+            loss: seen.loss,
+            grad_norm: norm.clone(),
+        };
         let mut skipped = Vec::new();
         let (gate, loss) = if self.looks_first() {
-            let values = read(values.clone())?;
-            let (loss, norm) = (f64::from(values[0]), f64::from(values[1]));
-            skipped.extend(self.guard.judge(plan, loss, norm)?);
-            (Gate::from_host(norm, self.max_norm), Some(loss))
+            let Made {
+                loss, grad_norm, ..
+            } = read_numbers(made.clone())?;
+            skipped.extend(self.guard.judge(plan, loss, grad_norm)?);
+            (Gate::from_host(grad_norm, self.max_norm), Some(loss))
         } else {
             (Gate::from_device(norm, self.max_norm), None)
         };
@@ -253,16 +303,10 @@ impl Learner {
                 self.rates.add(plan.lr);
             }
         }
-        self.unread.push(Unread {
-            plan: *plan,
-            values,
-        });
-        let observation = match seen.telemetry {
+        self.unread.push(made);
+        let observation = match seen.observed {
             None => None,
-            Some(telemetry) => {
-                let seq = batches[0].seq;
-                Some(self.read_out(telemetry, &seen.densities, seq, &mut skipped)?)
-            }
+            Some(observed) => Some(self.read_out(observed, &mut skipped)?),
         };
         Ok(Taken {
             loss,
@@ -274,33 +318,22 @@ impl Learner {
     /// Reads everything that has gathered on the device since the last logged step.
     fn read_out(
         &mut self,
-        telemetry: Tensor<1>,
-        densities: &[Density],
-        seq: usize,
+        observed: Observed<Tensor<1>>,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Observation> {
-        let unread = std::mem::take(&mut self.unread);
-        let mut tensors: Vec<Tensor<1>> = unread.iter().map(|step| step.values.clone()).collect();
-        tensors.extend(densities.iter().map(|density| density.values.clone()));
-        tensors.push(telemetry);
-        let values = read(Tensor::cat(tensors, 0))?;
-        let (steps, rest) = values.split_at(2 * unread.len());
-        let (of_gates, rest) = rest.split_at(2 * densities.len());
-        let of_gates: Vec<f64> = of_gates.iter().map(|value| f64::from(*value)).collect();
-        let at: Vec<_> = densities.iter().map(|density| density.at).collect();
+        let steps = std::mem::take(&mut self.unread);
+        let Logged { steps, observed } = read_numbers(Logged { steps, observed })?;
         if !self.looks_first() {
-            skipped.extend(self.judge(&unread, steps)?);
+            skipped.extend(self.judge(&steps)?);
         }
-        let last = &steps[steps.len() - 2..];
-        let recurrence = unread
-            .last()
-            .map_or(0, |step| step.plan.draw.unroll.total());
+        let last = steps.last().expect("the logged step is among them");
+        let recurrence = last.plan.draw.unroll.total();
         Ok(Observation {
-            loss: f64::from(last[0]),
-            grad_norm: f64::from(last[1]),
-            accuracy: f64::from(rest[0]),
-            telemetry: Reading::new(&rest[1..], seq),
-            sparsity: Sparsity::new(&at, &of_gates, recurrence),
+            loss: last.loss,
+            grad_norm: last.grad_norm,
+            accuracy: observed.accuracy,
+            telemetry: observed.telemetry,
+            sparsity: Sparsity::new(&observed.densities, recurrence),
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use rondo_metrics::{History, Kind};
+use rondo_metrics::History;
+use rondo_metrics::names::VAL_CROSS_ENTROPY;
 
 use crate::error::Result;
 
@@ -21,7 +22,7 @@ impl ValidationLosses {
             return Ok(Self::default());
         }
         let history = History::read(metrics)?;
-        let readings = history.series(Kind::Eval, "val_cross_entropy");
+        let readings = history.series(VAL_CROSS_ENTROPY);
         Ok(Self(
             readings
                 .iter()

@@ -2,31 +2,31 @@
 
 #![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
 
+use rondo_metrics::Value;
+
 use super::*;
 
 /// Losses at depths 1 and 16.
 type AtDepths = [f64; 2];
 
 fn train(step: u64, loss: f64, correlation: f64) -> Record {
-    let mut record = Record::train(step, 10 * step);
-    for (name, value) in [
-        ("loss", loss),
-        ("recurrence", 8.0),
-        ("hidden_state_corr", correlation),
-    ] {
-        record.push(name, value).unwrap();
-    }
-    record
+    let mut draft = Record::train(step, 10 * step);
+    draft
+        .set(LOSS, loss)
+        .set(RECURRENCE, 8.0)
+        .set(HIDDEN_STATE_CORR, correlation);
+    draft.finish()
 }
 
 fn eval(step: u64, [shallow, deep]: AtDepths) -> Record {
-    let mut record = Record::eval(step, 10 * step);
-    record.push("val_loss@1", shallow).unwrap();
-    record.push("val_loss@16", deep).unwrap();
+    let mut draft = Record::eval(step, 10 * step);
+    draft
+        .set(VAL_LOSS.at(1), shallow)
+        .set(VAL_LOSS.at(16), deep);
     if step == 0 {
-        record.push("val_unigram_cross_entropy", 5.9).unwrap();
+        draft.set(VAL_UNIGRAM_CROSS_ENTROPY, 5.9);
     }
-    record
+    draft.finish()
 }
 
 /// A run of 100 steps with an evaluation every 25.
@@ -98,12 +98,11 @@ fn a_loss_that_rises_after_a_spike_is_both() {
 fn the_losses_of_shallow_steps_are_no_rise() {
     let mut records = Vec::new();
     for step in 1..=100 {
-        let mut record = Record::train(step, 10 * step);
+        let mut draft = Record::train(step, 10 * step);
         let is_shallow = step > 60;
         let (loss, recurrence) = if is_shallow { (4.0, 1.0) } else { (2.0, 8.0) };
-        record.push("loss", loss).unwrap();
-        record.push("recurrence", recurrence).unwrap();
-        records.push(record);
+        draft.set(LOSS, loss).set(RECURRENCE, recurrence);
+        records.push(draft.finish());
     }
     // The mean falls to 5.2 by the end: one iteration stays below its half.
     assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
@@ -127,9 +126,8 @@ fn reading_on_from_any_record_finds_the_same() {
 #[test]
 fn rows_without_numbers_are_passed_over() {
     let mut null = Record::train(1, 10);
-    null.push("loss", None).unwrap();
-    null.push("hidden_state_corr", None).unwrap();
-    let records = [null, Record::eval(1, 10)];
+    null.set(LOSS, None).set(HIDDEN_STATE_CORR, None);
+    let records = [null.finish(), Record::eval(1, 10).finish()];
     assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
 }
 
@@ -139,6 +137,7 @@ fn a_finding_is_told_with_its_evidence() {
     let diagnosis = Diagnosis::of(&DiagnosisConfig::default(), &records);
     let record = diagnosis.findings()[0].record(310).unwrap();
     assert_eq!(record.which_event(), Some(Event::HiddenStateCollapse));
-    assert_eq!(record.number("since"), Some(1.0));
-    assert_eq!(record.number("hidden_state_corr"), Some(1.0));
+    assert_eq!(record.detail("since"), Some(&Value::Number(1.0)));
+    let correlation = record.detail(HIDDEN_STATE_CORR.name());
+    assert_eq!(correlation, Some(&Value::Number(1.0)));
 }

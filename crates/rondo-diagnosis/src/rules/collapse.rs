@@ -1,5 +1,7 @@
 //! The correlation of all tokens' states stays near 1.
 
+use rondo_metrics::names::HIDDEN_STATE_CORR;
+
 use super::Change;
 use crate::config::CollapseConfig;
 use crate::failure::Evidence;
@@ -61,7 +63,7 @@ impl Collapse {
             true => Change::Begins {
                 since,
                 evidence: vec![
-                    Evidence::new("hidden_state_corr", correlation),
+                    Evidence::new(HIDDEN_STATE_CORR.name(), correlation),
                     Evidence::new("lowest", lowest),
                     Evidence::new("threshold", self.config.correlation),
                 ],

@@ -1,5 +1,7 @@
 //! The loss rises and does not come back.
 
+use rondo_metrics::names::LOSS;
+
 use super::Change;
 use super::recent::Recent;
 use crate::config::DivergenceConfig;
@@ -41,7 +43,7 @@ impl Rising {
         let first = !std::mem::replace(&mut self.diverged, true);
         first.then(|| Change::Begins {
             since: self.since.unwrap_or(step),
-            evidence: vec![Evidence::new("loss", f64::NAN)],
+            evidence: vec![Evidence::new(LOSS.name(), f64::NAN)],
         })
     }
 

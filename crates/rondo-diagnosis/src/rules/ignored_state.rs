@@ -1,5 +1,7 @@
 //! The model has learned, and is as good after its first iterations as after many.
 
+use rondo_metrics::names::{LOSS, VAL_PERPLEXITY};
+
 use super::Change;
 use crate::config::IgnoredStateConfig;
 use crate::failure::Evidence;
@@ -76,14 +78,14 @@ impl IgnoredState {
         }
         self.ignored = true;
         let perplexity = |(depth, loss): (usize, f64)| {
-            Evidence::new(format!("val_perplexity@{depth}"), loss.exp())
+            Evidence::new(VAL_PERPLEXITY.at(depth).into_name(), loss.exp())
         };
         Some(Change::Begins {
             since: *since,
             evidence: vec![
                 perplexity(shallow),
                 perplexity(deep),
-                Evidence::new("loss", best),
+                Evidence::new(LOSS.name(), best),
                 Evidence::new("learned_below", self.config.learned * reference),
             ],
         })

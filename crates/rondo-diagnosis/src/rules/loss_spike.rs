@@ -1,5 +1,7 @@
 //! One loss stands above the recent ones.
 
+use rondo_metrics::names::LOSS;
+
 use super::Change;
 use super::recent::Recent;
 use crate::config::LossSpikeConfig;
@@ -47,10 +49,14 @@ impl Spike {
         match (was_above, above) {
             (false, true) => Some(Change::Begins {
                 since: step,
-                evidence: [("loss", Some(loss)), ("median", median), ("limit", limit)]
-                    .into_iter()
-                    .filter_map(|(name, value)| Some(Evidence::new(name, value?)))
-                    .collect(),
+                evidence: [
+                    (LOSS.name(), Some(loss)),
+                    ("median", median),
+                    ("limit", limit),
+                ]
+                .into_iter()
+                .filter_map(|(name, value)| Some(Evidence::new(name, value?)))
+                .collect(),
             }),
             (true, false) => Some(Change::Ends),
             _ => None,

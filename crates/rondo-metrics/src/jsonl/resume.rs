@@ -80,10 +80,10 @@ mod tests {
         let rows = [
             loss(1),
             loss(2),
-            Record::eval(2, 16),
+            Record::eval(2, 16).finish(),
             Record::event(2, 16, Event::Checkpoint),
             loss(3),
-            Record::eval(3, 24),
+            Record::eval(3, 24).finish(),
             Record::event(3, 24, Event::LossSpike),
         ];
         let (_dir, path) = file_of(&rows);

@@ -9,29 +9,29 @@ use super::RecordError;
 use crate::names;
 use crate::value::Value;
 
-/// Named values in the order they were pushed.
+/// Named values in the order in which they were written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics(Vec<(String, Value)>);
 
 impl Metrics {
     /// Adds a value under a name that is not there yet.
-    pub(super) fn push(&mut self, name: &str, value: Value) {
-        self.0.push((name.to_owned(), value));
+    pub(super) fn push(&mut self, name: String, value: Value) {
+        self.0.push((name, value));
     }
 
     /// Returns the value under a name.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.iter()
             .find_map(|(key, value)| (key == name).then_some(value))
     }
 
-    /// Iterates in the order of pushing.
+    /// Iterates in the order of writing.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Iterates over the depths `r` at which `name@r` is there, with their values.
-    pub fn per_depth(&self, name: &str) -> impl Iterator<Item = (usize, &Value)> {
+    pub(super) fn per_depth(&self, name: &'static str) -> impl Iterator<Item = (usize, &Value)> {
         self.iter()
             .filter_map(move |(key, value)| match names::split_depth(key) {
                 (base, Some(depth)) if base == name => Some((depth, value)),

@@ -1,10 +1,54 @@
 //! What `TensorBoard` knows of the scalars besides their numbers: the meaning of each, and which belong together.
 
+use std::fmt;
+
 use super::message::Message;
-use crate::names::Metric;
+use crate::metric::Metric;
+use crate::names::{
+    ACCURACY, CONSTRAINT_EMA, DIFFICULTY, GRAD_NORM, HIDDEN_STATE_CORR, ITERATION_CORR,
+    LAST_HIDDEN_NORM, LAST_HIDDEN_TOKEN_CORR, LOSS, LR, MEMORY_BYTES, NUM_STEPS_NO_GRAD,
+    NUM_STEPS_WITH_GRAD, RECURRENCE, RECURRENT_DIFF, RECURRENT_RESIDUAL, RECURRENT_STATE_NORM,
+    RECURRENT_STATE_TOKEN_CORR, REGULARISATION_STRENGTH, REL_RESIDUAL, SPARSITY, STEP_SECONDS,
+    TARGET_CROSS_ENTROPY, TOKENS_PER_SECOND, VAL_ACCURACY, VAL_CROSS_ENTROPY, VAL_LOSS,
+    VAL_PERPLEXITY,
+};
+use crate::typed::{Measured, PerDepth, Scalar};
+
+/// A pattern of names, a regular expression.
+#[derive(Clone, Copy)]
+enum Pattern {
+    /// The metric itself.
+    Is(&'static str),
+    /// The metric at every depth.
+    AtDepths(&'static str),
+    /// Every metric whose name begins with this one's.
+    Begins(&'static str),
+}
+
+const fn is<K: Measured>(metric: Scalar<K>) -> Pattern {
+    Pattern::Is(metric.name())
+}
+
+const fn at_depths<K: Measured>(metric: PerDepth<K>) -> Pattern {
+    Pattern::AtDepths(metric.name())
+}
+
+const fn begins<K: Measured>(metric: Scalar<K>) -> Pattern {
+    Pattern::Begins(metric.name())
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(name) => write!(f, "^{name}$"),
+            Self::AtDepths(name) => write!(f, "^{name}@"),
+            Self::Begins(name) => write!(f, "^{name}"),
+        }
+    }
+}
 
 /// A title and the patterns of the names it shows.
-type Chart = (&'static str, &'static [&'static str]);
+type Chart = (&'static str, &'static [Pattern]);
 
 /// Charts that belong together.
 struct Category {
@@ -20,9 +64,12 @@ const CATEGORIES: [Category; 6] = [
         title: "Quality",
         closed: false,
         charts: &[
-            ("Training loss", &["^loss$"]),
-            ("Validation perplexity by recurrence", &["^val_perplexity@"]),
-            ("Validation loss by recurrence", &["^val_loss@"]),
+            ("Training loss", &[is(LOSS)]),
+            (
+                "Validation perplexity by recurrence",
+                &[at_depths(VAL_PERPLEXITY)],
+            ),
+            ("Validation loss by recurrence", &[at_depths(VAL_LOSS)]),
         ],
     },
     Category {
@@ -32,16 +79,16 @@ const CATEGORIES: [Category; 6] = [
             (
                 "Correlation",
                 &[
-                    "^hidden_state_corr$",
-                    "^recurrent_state_token_corr$",
-                    "^last_hidden_token_corr$",
-                    "^iteration_corr$",
+                    is(HIDDEN_STATE_CORR),
+                    is(RECURRENT_STATE_TOKEN_CORR),
+                    is(LAST_HIDDEN_TOKEN_CORR),
+                    is(ITERATION_CORR),
                 ],
             ),
-            ("Norm", &["^recurrent_state_norm$", "^last_hidden_norm$"]),
+            ("Norm", &[is(RECURRENT_STATE_NORM), is(LAST_HIDDEN_NORM)]),
             (
                 "Change of the state",
-                &["^recurrent_diff$", "^recurrent_residual$", "^rel_residual$"],
+                &[is(RECURRENT_DIFF), is(RECURRENT_RESIDUAL), is(REL_RESIDUAL)],
             ),
         ],
     },
@@ -49,14 +96,14 @@ const CATEGORIES: [Category; 6] = [
         title: "Optimisation",
         closed: false,
         charts: &[
-            ("Learning rate", &["^lr$"]),
-            ("Gradient norm", &["^grad_norm$"]),
+            ("Learning rate", &[is(LR)]),
+            ("Gradient norm", &[is(GRAD_NORM)]),
             (
                 "Iterations",
                 &[
-                    "^recurrence$",
-                    "^num_steps_no_grad$",
-                    "^num_steps_with_grad$",
+                    is(RECURRENCE),
+                    is(NUM_STEPS_NO_GRAD),
+                    is(NUM_STEPS_WITH_GRAD),
                 ],
             ),
         ],
@@ -65,31 +112,31 @@ const CATEGORIES: [Category; 6] = [
         title: "Speed",
         closed: false,
         charts: &[
-            ("Tokens per second", &["^tokens_per_second$"]),
-            ("Seconds per step", &["^step_seconds$"]),
-            ("Memory", &["^memory_bytes$"]),
+            ("Tokens per second", &[is(TOKENS_PER_SECOND)]),
+            ("Seconds per step", &[is(STEP_SECONDS)]),
+            ("Memory", &[is(MEMORY_BYTES)]),
         ],
     },
     Category {
         title: "Tasks",
         closed: true,
         charts: &[
-            ("Accuracy", &["^accuracy$", "^val_accuracy@"]),
-            ("Difficulty", &["^difficulty$"]),
+            ("Accuracy", &[is(ACCURACY), at_depths(VAL_ACCURACY)]),
+            ("Difficulty", &[is(DIFFICULTY)]),
         ],
     },
     Category {
         title: "Sparsity",
         closed: true,
         charts: &[
-            ("Edges kept", &["^sparsity"]),
-            ("Strength of the penalty", &["^regularisation_strength$"]),
+            ("Edges kept", &[begins(SPARSITY)]),
+            ("Strength of the penalty", &[is(REGULARISATION_STRENGTH)]),
             (
                 "Cross entropy and its target",
                 &[
-                    "^val_cross_entropy$",
-                    "^target_cross_entropy$",
-                    "^constraint_ema$",
+                    is(VAL_CROSS_ENTROPY),
+                    is(TARGET_CROSS_ENTROPY),
+                    is(CONSTRAINT_EMA),
                 ],
             ),
         ],
@@ -131,7 +178,7 @@ pub(super) fn summary() -> Message {
         for (title, patterns) in charts {
             let mut lines = Message::default();
             for pattern in *patterns {
-                lines.bytes(1, pattern.as_bytes());
+                lines.bytes(1, pattern.to_string().as_bytes());
             }
             let mut chart = Message::default();
             chart.bytes(1, title.as_bytes());
@@ -168,14 +215,11 @@ fn plugin(name: &str) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::METRICS;
 
     #[test]
-    fn every_pattern_is_a_name_of_the_table() {
-        let charts = CATEGORIES.iter().flat_map(|category| category.charts);
-        for pattern in charts.flat_map(|(_, patterns)| *patterns) {
-            let name = pattern.trim_start_matches('^').trim_end_matches(['$', '@']);
-            assert!(METRICS.iter().any(|metric| metric.name == name), "{name}");
-        }
+    fn a_pattern_is_the_whole_name_the_name_before_a_depth_or_the_beginning_of_names() {
+        assert_eq!(is(LOSS).to_string(), "^loss$");
+        assert_eq!(at_depths(VAL_LOSS).to_string(), "^val_loss@");
+        assert_eq!(begins(SPARSITY).to_string(), "^sparsity");
     }
 }

@@ -326,7 +326,10 @@ fn gated() -> (ModelConfig, LoopedTransformer, Pass) {
 }
 
 fn read(densities: Vec<Density>) -> Vec<(At, Vec<f32>)> {
-    let read = |density: Density| (density.at, density.values.into_data().iter().collect());
+    let read = |density: Density| {
+        let pair = Tensor::cat(vec![density.expected, density.kept], 0);
+        (density.at, pair.into_data().iter().collect())
+    };
     densities.into_iter().map(read).collect()
 }
 

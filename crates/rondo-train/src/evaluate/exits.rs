@@ -9,6 +9,8 @@ use burn::tensor::{Device, Tensor};
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use serde::Serialize;
 
+use crate::named::Named;
+
 /// A criterion with its threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exit {
@@ -94,11 +96,35 @@ impl ExitTally {
         self.taken.push(now.sum());
     }
 
-    /// Returns loss, hits, and tokens by iterations taken, `[2 + iterations]`.
-    pub(super) fn values(self) -> Tensor<1> {
-        let mut values = vec![self.loss, self.hits];
-        values.extend(self.taken);
-        Tensor::cat(values, 0)
+    /// Returns what the batch has given.
+    pub(super) fn score(self) -> ExitScore<Tensor<1>> {
+        ExitScore {
+            loss: self.loss,
+            hits: self.hits,
+            taken: self.taken,
+        }
+    }
+}
+
+/// What a batch gives under one criterion, on the device or read from it.
+pub(super) struct ExitScore<T> {
+    /// Σ of the cross entropies of counted tokens at their exits.
+    loss: T,
+    /// Counted targets hit.
+    hits: T,
+    /// Tokens that took 1, 2, … iterations.
+    taken: Vec<T>,
+}
+
+impl<T> Named<T> for ExitScore<T> {
+    type With<U> = ExitScore<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> ExitScore<U> {
+        ExitScore {
+            loss: replace(self.loss),
+            hits: replace(self.hits),
+            taken: self.taken.into_iter().map(replace).collect(),
+        }
     }
 }
 
@@ -121,17 +147,12 @@ impl ExitSums {
         }
     }
 
-    /// Returns how many values of [`ExitTally::values`] this takes in.
-    pub(super) fn width(&self) -> usize {
-        2 + self.taken.len()
-    }
-
-    /// Adds the values of a batch.
-    pub(super) fn add(&mut self, values: &[f32]) {
-        self.loss += f64::from(values[0]);
-        self.hits += f64::from(values[1]);
-        for (sum, value) in self.taken.iter_mut().zip(&values[2..]) {
-            *sum += f64::from(*value);
+    /// Adds what a batch has given.
+    pub(super) fn add(&mut self, score: &ExitScore<f64>) {
+        self.loss += score.loss;
+        self.hits += score.hits;
+        for (sum, count) in self.taken.iter_mut().zip(&score.taken) {
+            *sum += count;
         }
     }
 

@@ -26,8 +26,7 @@ pub(super) fn up_to(
 /// Open edges, summed over batches.
 #[derive(Debug, Default)]
 pub(super) struct GateSums {
-    at: Vec<At>,
-    values: Vec<f64>,
+    sums: Vec<Density<f64>>,
     /// Edges of one head and layer.
     edges: f64,
 }
@@ -35,19 +34,30 @@ pub(super) struct GateSums {
 impl GateSums {
     /// Adds the shares of a batch `[batch, seq]`, each times the batch's causal edges: batches may
     /// differ in rows and in length.
-    pub(super) fn add(&mut self, densities: &[Density], values: &[f32], [batch, seq]: [usize; 2]) {
+    pub(super) fn add(&mut self, densities: &[Density<f64>], [batch, seq]: [usize; 2]) {
         let edges = (batch * seq * (seq + 1) / 2) as f64;
         self.edges += edges;
-        self.at = densities.iter().map(|density| density.at).collect();
-        self.values.resize(values.len(), 0.0);
-        let sums = self.values.iter_mut().zip(values);
-        sums.for_each(|(sum, value)| *sum += f64::from(*value) * edges);
+        if self.sums.is_empty() {
+            let none = |density: &Density<f64>| Density {
+                at: density.at,
+                expected: 0.0,
+                kept: 0.0,
+            };
+            self.sums = densities.iter().map(none).collect();
+        }
+        for (sum, density) in self.sums.iter_mut().zip(densities) {
+            sum.expected += density.expected * edges;
+            sum.kept += density.kept * edges;
+        }
     }
 
     /// Returns the means over all edges.
     pub(super) fn result(mut self, recurrence: usize) -> Option<Sparsity> {
-        self.values.iter_mut().for_each(|sum| *sum /= self.edges);
-        Sparsity::new(&self.at, &self.values, recurrence)
+        for sum in &mut self.sums {
+            sum.expected /= self.edges;
+            sum.kept /= self.edges;
+        }
+        Sparsity::new(&self.sums, recurrence)
     }
 }
 

@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use rand::RngExt;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
-use rondo_model::gates::{Density, Gates};
+use rondo_model::gates::Gates;
 use rondo_model::gradients::FlatGradients;
 use rondo_model::looped::Readout;
 use rondo_model::ops::head_cross_entropy;
@@ -12,20 +12,18 @@ use rondo_model::pass::Pass;
 use rondo_model::recurrence::Trace;
 use rondo_model::seed::{Stream, generator};
 use rondo_model::state::{StateSource, initial_state};
-use rondo_model::telemetry;
 
-use super::Learner;
+use super::{Learner, Observed};
 use crate::batches::DeviceBatch;
 use crate::plan::StepPlan;
+use crate::telemetry;
 
 /// What the micro-batches of a step gave.
 pub(super) struct Seen {
     pub(super) loss: Tensor<1>,
     pub(super) gradients: FlatGradients,
-    /// Accuracy and telemetry of the last one, where the step is logged.
-    pub(super) telemetry: Option<Tensor<1>>,
-    /// Open edges of the last one.
-    pub(super) densities: Vec<Density>,
+    /// What the last one shows, where the step is logged.
+    pub(super) observed: Option<Observed<Tensor<1>>>,
 }
 
 impl Learner {
@@ -42,8 +40,7 @@ impl Learner {
                 Some(before) => Seen {
                     loss: before.loss + now.loss,
                     gradients: before.gradients + now.gradients,
-                    telemetry: now.telemetry,
-                    densities: now.densities,
+                    observed: now.observed,
                 },
             });
         }
@@ -86,16 +83,16 @@ impl Learner {
         let differentiated =
             self.model()
                 .differentiate(inputs, state, &pass, unroll, trace.as_mut(), loss);
-        let telemetry = trace.zip(hits).map(|(trace, hits)| {
-            let accuracy = batch.counted_only(hits).sum() / batch.counted as f64;
-            let measured = telemetry::measure(&differentiated.forward, &trace);
-            Tensor::cat(vec![accuracy, measured], 0)
+        let forward = differentiated.forward;
+        let observed = trace.zip(hits).map(|(trace, hits)| Observed {
+            accuracy: batch.counted_only(hits).sum() / batch.counted as f64,
+            telemetry: telemetry::measure(&forward, &trace),
+            densities: forward.densities,
         });
         Seen {
             loss: differentiated.loss,
             gradients: differentiated.gradients,
-            telemetry,
-            densities: differentiated.forward.densities,
+            observed,
         }
     }
 

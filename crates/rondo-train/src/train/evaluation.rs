@@ -56,7 +56,7 @@ impl Session {
             control: self.control.as_ref().map(Control::reading),
         };
         let configured = &self.config.eval.recurrence;
-        let record = record::eval(&self.progress, &evaluated, configured, mean, beside)?;
+        let record = record::eval(&self.progress, &evaluated, configured, mean, beside);
         let step = self.progress.step;
         self.journal.eval(&record, |summary| {
             summary.evaluated = at_mean.map(|loss| (step, loss));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use rondo_metrics::names::{TARGET_CROSS_ENTROPY, VAL_SPARSITY};
 use rondo_metrics::{Fanout, Progress, Record, Sink};
 use serde_json::{Value, json};
 
@@ -146,8 +147,8 @@ impl Journal {
             "clamped_draws": standing.progress.clamped,
             "skipped_updates": standing.skipped_updates,
             "depths": summary.depths,
-            "sparsity": summary.kept_edges,
-            "target_cross_entropy": standing.target,
+            VAL_SPARSITY.name(): summary.kept_edges,
+            TARGET_CROSS_ENTROPY.name(): standing.target,
             "device": standing.device,
             "verdict": self.watch.verdict(),
             "findings": self.watch.findings(),

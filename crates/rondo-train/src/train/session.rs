@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use rondo_data::{Batch, Source};
+use rondo_metrics::names::{DIFFICULTY, GRAD_NORM, LOSS};
 use rondo_metrics::{Event, Record};
 use rondo_model::census::Census;
 use rondo_schedule::control::Constraint;
@@ -162,8 +163,8 @@ impl Session {
             let mut event = Record::event(one.step, self.progress.tokens, event);
             event
                 .push("policy", "skip")?
-                .push("loss", one.loss)?
-                .push("grad_norm", one.grad_norm)?;
+                .push(LOSS.name(), one.loss)?
+                .push(GRAD_NORM.name(), one.grad_norm)?;
             if let Some(limit) = one.limit {
                 event.push("limit", limit)?;
             }
@@ -236,7 +237,7 @@ impl Session {
             lr_sum: self.learner.rates().value(),
             control: self.control.as_ref().map(Control::reading),
         };
-        let record = record::train(plan, &self.progress, seen, &pace)?;
+        let record = record::train(plan, &self.progress, seen, &pace);
         self.journal.train(&record, seen.loss)?;
         self.advance_curriculum(plan, seen)
     }
@@ -252,7 +253,7 @@ impl Session {
         };
         self.progress.curriculum = Some(next);
         let mut event = self.progress.event(Event::Curriculum);
-        event.push("difficulty", next.difficulty)?;
+        event.push(DIFFICULTY.name(), next.difficulty)?;
         self.journal.write(&event)
     }
 

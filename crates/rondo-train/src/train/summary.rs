@@ -2,7 +2,9 @@
 
 use std::f64::consts::LN_2;
 
-use rondo_metrics::names::name_at;
+use rondo_metrics::names::{
+    LOSS, VAL_ACCURACY, VAL_ACCURACY_BY_POSITION, VAL_CROSS_ENTROPY, VAL_LOSS, VAL_SPARSITY,
+};
 use rondo_metrics::{History, Kind, Record, Table};
 
 use crate::config::ResolvedConfig;
@@ -27,9 +29,9 @@ impl Summary {
         config: &ResolvedConfig,
         bytes_per_token: Option<f64>,
     ) -> Self {
-        let train = history.series(Kind::Train, "loss");
+        let train = history.series(LOSS);
         let eval = history.of(Kind::Eval).next_back();
-        let loss = |record: &Record| record.number("val_cross_entropy");
+        let loss = |record: &Record| record.get(VAL_CROSS_ENTROPY);
         let of_depth = |record: &Record, recurrence| of_depth(record, recurrence, bytes_per_token);
         Self {
             loss: train.last().map(|reading| reading.value),
@@ -40,7 +42,7 @@ impl Summary {
                     .collect()
             }),
             evaluated: eval.and_then(|record| Some((record.step, loss(record)?))),
-            kept_edges: eval.and_then(|record| record.number("sparsity")),
+            kept_edges: eval.and_then(|record| record.get(VAL_SPARSITY)),
         }
     }
 
@@ -55,18 +57,14 @@ fn of_depth(
     recurrence: usize,
     bytes_per_token: Option<f64>,
 ) -> Option<DepthResult> {
-    let loss = record.number(&name_at("val_loss", recurrence))?;
-    let by_position = record
-        .metrics
-        .get(&name_at("val_accuracy_by_position", recurrence));
+    let loss = record.get(VAL_LOSS.at(recurrence))?;
+    let by_position = record.get(VAL_ACCURACY_BY_POSITION.at(recurrence));
     Some(DepthResult {
         recurrence,
         loss,
         perplexity: loss.exp(),
         bits_per_byte: bytes_per_token.map(|bytes| loss / LN_2 / bytes),
-        accuracy: record.number(&name_at("val_accuracy", recurrence)),
-        accuracy_by_position: by_position
-            .and_then(|value| value.as_series())
-            .map(<[_]>::to_vec),
+        accuracy: record.get(VAL_ACCURACY.at(recurrence)),
+        accuracy_by_position: by_position.map(<[_]>::to_vec),
     })
 }

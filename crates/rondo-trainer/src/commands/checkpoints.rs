@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rondo_checkpoint::{State, Survey, Surveyed, survey};
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, bytes, or_missing, significant, thousands};
+use rondo_metrics::names::VAL_CROSS_ENTROPY;
 use rondo_train::error::{Error, Result};
 use rondo_train::run_dir::RunDir;
 use rondo_train::train::launch_times;
@@ -80,7 +81,7 @@ fn object(
             "created_by": checkpoint.created_by,
             "config_hash": checkpoint.config_hash,
             "launch": launch(checkpoint, launches),
-            "val_cross_entropy": losses.after(checkpoint.step),
+            VAL_CROSS_ENTROPY.name(): losses.after(checkpoint.step),
             "state": word(&checkpoint.state),
             "damage": match &checkpoint.state {
                 State::Damaged(error) => Some(error.to_string()),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rondo_diagnosis::{Finding, Verdict};
 use rondo_figures::Picture;
 use rondo_metrics::format::{or_missing, significant};
+use rondo_metrics::names::{HIDDEN_STATE_CORR, LOSS, VAL_CROSS_ENTROPY};
 use rondo_metrics::{Kind, Reading, Table};
 use rondo_train::error::Result;
 use rondo_train::run_history::RunHistory;
@@ -82,14 +83,13 @@ pub(crate) fn command(args: &CompareArgs) -> Result<()> {
 
 impl Row {
     fn of(run: &RunHistory) -> Self {
-        let last = |kind, name| Some(run.history.series(kind, name).last()?.value);
-        let correlations = run.history.series(Kind::Train, "hidden_state_corr");
+        let correlations = run.history.series(HIDDEN_STATE_CORR);
         Self {
             run: run.name.clone(),
             verdict: run.diagnosis.verdict(),
             step: run.history.last_step(),
-            final_loss: last(Kind::Train, "loss"),
-            val_loss: last(Kind::Eval, "val_cross_entropy"),
+            final_loss: run.history.last(LOSS),
+            val_loss: run.history.last(VAL_CROSS_ENTROPY),
             perplexity: run.perplexities(),
             hidden_state_corr: Correlation::of(&correlations),
             findings: run.diagnosis.findings().to_vec(),

@@ -3,6 +3,7 @@
 use rondo_figures::{PlannedStep, schedule};
 use rondo_metrics::Table;
 use rondo_metrics::format::{learning_rate, significant, thousands};
+use rondo_metrics::names::{LR, LR_SUM};
 use rondo_schedule::{RateSum, Run};
 use rondo_train::config::RunConfig;
 use rondo_train::error::{Error, Result};
@@ -101,8 +102,8 @@ fn object(run: &PlannedRun, extent: Run, every: Option<u64>) -> Value {
     let points = rows.iter().map(|row| {
         json!({
             "step": row.step,
-            "lr": row.rate,
-            "lr_sum": row.rate_sum,
+            LR.name(): row.rate,
+            LR_SUM.name(): row.rate_sum,
             "mean_recurrence": row.mean_recurrence,
             "backprop_depth": row.backprop_depth,
         })
@@ -116,7 +117,7 @@ fn object(run: &PlannedRun, extent: Run, every: Option<u64>) -> Value {
         "floor": schedule.floor,
         "warmup_steps": schedule.warmup.steps(extent),
         "warnings": run.config.warnings(extent),
-        "lr_sum": rows.last().map(|row| row.rate_sum),
+        LR_SUM.name(): rows.last().map(|row| row.rate_sum),
         "points": points.collect::<Vec<_>>(),
     })
 }

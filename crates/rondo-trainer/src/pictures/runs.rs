@@ -6,6 +6,12 @@ use rondo_figures::{
     DepthAccuracy, DepthCurve, DepthLog, DepthReach, IterationProfile, Layout, Logged, Picture,
     RunLog, SampledDepths, SparsityRun,
 };
+use rondo_metrics::names::{
+    HIDDEN_STATE_CORR, ITERATIONS_REL_RESIDUAL, ITERATIONS_RESIDUAL, ITERATIONS_STATE_NORM,
+    ITERATIONS_TOKEN_CORR, LOSS, RECURRENCE, REGULARISATION_STRENGTH, SPARSITY,
+    TARGET_CROSS_ENTROPY, VAL_ACCURACY_BY_POSITION, VAL_CROSS_ENTROPY, VAL_PERPLEXITY,
+};
+use rondo_metrics::typed::{PerIteration, Train};
 use rondo_metrics::{Event, Kind, Reading, Record};
 use rondo_train::config::RunConfig;
 use rondo_train::error::Result;
@@ -69,12 +75,12 @@ fn logged(readings: &[Reading]) -> Vec<Logged> {
 }
 
 fn log(run: &RunHistory) -> RunLog {
-    let train = |name| logged(&run.history.series(Kind::Train, name));
-    let perplexities = run.history.per_depth("val_perplexity");
+    let train = |metric| logged(&run.history.series::<Train>(metric));
+    let perplexities = run.history.per_depth(VAL_PERPLEXITY);
     RunLog {
         name: run.name.clone(),
-        loss: train("loss"),
-        hidden_state_corr: train("hidden_state_corr"),
+        loss: train(LOSS),
+        hidden_state_corr: train(HIDDEN_STATE_CORR),
         val_perplexity: perplexities
             .iter()
             .map(|(depth, readings)| DepthLog {
@@ -86,19 +92,18 @@ fn log(run: &RunHistory) -> RunLog {
 }
 
 fn gated(run: &RunHistory) -> SparsityRun {
-    let readings = |kind, name| run.history.series(kind, name);
-    let target = readings(Kind::Eval, "target_cross_entropy");
+    let history = &run.history;
     let events = run.history.of(Kind::Event);
     let perturbed = events.filter(|record| record.which_event() == Some(Event::Perturb));
     SparsityRun {
         name: run.name.clone(),
-        sparsity: logged(&readings(Kind::Train, "sparsity")),
-        strength: logged(&readings(Kind::Train, "regularisation_strength")),
-        cross_entropy: logged(&readings(Kind::Eval, "val_cross_entropy")),
-        target: target.last().map(|reading| reading.value),
+        sparsity: logged(&history.series(SPARSITY)),
+        strength: logged(&history.series(REGULARISATION_STRENGTH)),
+        cross_entropy: logged(&history.series(VAL_CROSS_ENTROPY)),
+        target: history.last(TARGET_CROSS_ENTROPY),
         events: perturbed
             .map(|record| {
-                let kind = record.metrics.get("kind").and_then(|value| value.as_text());
+                let kind = record.detail("kind").and_then(|value| value.as_text());
                 (record.step, kind.unwrap_or("perturb").to_owned())
             })
             .collect(),
@@ -106,9 +111,7 @@ fn gated(run: &RunHistory) -> SparsityRun {
 }
 
 fn reach(run: &RunHistory) -> DepthReach {
-    let depths = run
-        .history
-        .last_series_per_depth("val_accuracy_by_position");
+    let depths = run.history.last_series_per_depth(VAL_ACCURACY_BY_POSITION);
     let chance = run
         .config
         .as_ref()
@@ -143,7 +146,7 @@ fn sampled(run: &RunHistory) -> SampledDepths {
         Some(config) => drawn(config, 1..=last),
         None => {
             let mut counts = BTreeMap::new();
-            for reading in run.history.series(Kind::Train, "recurrence") {
+            for reading in run.history.series(RECURRENCE) {
                 *counts.entry(reading.value as usize).or_default() += 1;
             }
             counts
@@ -173,14 +176,14 @@ fn sampled(run: &RunHistory) -> SampledDepths {
 
 /// Returns the iterations of a late step of each run; of one run those of several steps.
 fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
-    let has_iterations = |record: &&Record| record.metrics.get("iterations.residual").is_some();
+    let has_iterations = |record: &&Record| record.get(ITERATIONS_RESIDUAL).is_some();
     let of_step = |run: &RunHistory, record: &Record| IterationProfile {
         run: run.name.clone(),
         step: record.step,
-        token_corr: series(record, "iterations.token_corr"),
-        residual: series(record, "iterations.residual"),
-        rel_residual: series(record, "iterations.rel_residual"),
-        state_norm: series(record, "iterations.state_norm"),
+        token_corr: series(record, ITERATIONS_TOKEN_CORR),
+        residual: series(record, ITERATIONS_RESIDUAL),
+        rel_residual: series(record, ITERATIONS_REL_RESIDUAL),
+        state_norm: series(record, ITERATIONS_STATE_NORM),
     };
     let mut profiles = Vec::new();
     for run in runs {
@@ -196,7 +199,7 @@ fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
 
 /// Chooses the record with the most iterations of the last ones before `end`.
 fn deepest(records: &[&Record], end: usize) -> Option<usize> {
-    let iterations = |index: usize| records[index].number("recurrence").unwrap_or(0.0);
+    let iterations = |index: usize| records[index].get(RECURRENCE).unwrap_or(0.0);
     (end.saturating_sub(AROUND)..end).max_by(|a, b| iterations(*a).total_cmp(&iterations(*b)))
 }
 
@@ -211,8 +214,8 @@ fn spread(records: &[&Record]) -> Vec<usize> {
     chosen
 }
 
-fn series(record: &Record, name: &str) -> Vec<f64> {
-    numbers(record.metrics.get(name).and_then(|value| value.as_series()))
+fn series(record: &Record, metric: PerIteration<Train>) -> Vec<f64> {
+    numbers(record.get(metric))
 }
 
 /// Returns a series with NaN in its gaps.
@@ -228,9 +231,8 @@ fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
         let of = |index: usize| DepthCurve {
             name: format!("step {}", evaluations[index].step),
             points: evaluations[index]
-                .metrics
-                .per_depth("val_perplexity")
-                .filter_map(|(depth, value)| Some((depth, value.as_number()?)))
+                .per_depth(VAL_PERPLEXITY)
+                .filter_map(|(depth, perplexity)| Some((depth, perplexity?)))
                 .collect(),
         };
         // Those before and after training, and some at equal distances between.

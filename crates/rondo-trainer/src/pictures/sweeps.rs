@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rondo_figures::{Correlation, LawLine, Picture, ScheduledRun, lr_schedules};
 use rondo_files::{atomic_write, read_text};
 use rondo_laws::{Law, LawKind, Point, rank_correlation};
-use rondo_metrics::Kind;
+use rondo_metrics::names::{LR, LR_SUM, VAL_CROSS_ENTROPY};
 use rondo_train::error::{Error, Result};
 use rondo_train::run_history::{RunHistory, finished_runs};
 use rondo_train::run_plan::warmup_steps;
@@ -64,7 +64,7 @@ pub(crate) fn schedules(runs: &[RunHistory], law: Option<&Path>) -> Result<(Pict
     });
     let rows: Vec<Value> = scheduled
         .iter()
-        .map(|run| json!({"run": run.name, "lr_sum": run.lr_sum, "loss": run.loss}))
+        .map(|run| json!({"run": run.name, LR_SUM.name(): run.lr_sum, "loss": run.loss}))
         .collect();
     Ok((
         lr_schedules(&scheduled, line.as_ref(), correlation)?,
@@ -91,20 +91,16 @@ pub(crate) fn save_schedules(
 }
 
 fn scheduled(run: &RunHistory) -> ScheduledRun {
-    let series = |kind, name| run.history.series(kind, name);
-    let last = |kind, name| {
-        series(kind, name)
-            .last()
-            .map_or(f64::NAN, |last| last.value)
-    };
+    let history = &run.history;
     ScheduledRun {
         name: run.name.clone(),
-        rates: series(Kind::Train, "lr")
+        rates: history
+            .series(LR)
             .iter()
             .map(|reading| (reading.step, reading.value))
             .collect(),
-        lr_sum: last(Kind::Train, "lr_sum"),
-        loss: last(Kind::Eval, "val_cross_entropy"),
+        lr_sum: history.last(LR_SUM).unwrap_or(f64::NAN),
+        loss: history.last(VAL_CROSS_ENTROPY).unwrap_or(f64::NAN),
     }
 }
 
@@ -140,7 +136,7 @@ fn predicted(path: &Path, runs: &[RunHistory]) -> Result<LawLine> {
             Some(config) => warmup_steps(config)?,
             None => 0,
         };
-        let rates = run.history.series(Kind::Train, "lr");
+        let rates = run.history.series(LR);
         let rates: Vec<Point> = rates
             .iter()
             .map(|reading| Point {

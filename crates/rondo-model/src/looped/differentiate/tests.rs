@@ -30,7 +30,8 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 }
 
 fn read(densities: Vec<Density>) -> Vec<(At, Vec<f32>)> {
-    let read = |density: Density| (density.at, values(density.values));
+    let pair = |density: Density| Tensor::cat(vec![density.expected, density.kept], 0);
+    let read = |density: Density| (density.at, values(pair(density)));
     densities.into_iter().map(read).collect()
 }
 

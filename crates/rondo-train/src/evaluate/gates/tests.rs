@@ -12,6 +12,7 @@ use super::*;
 use crate::evaluate::Evaluation;
 use crate::evaluate::exits::Exit;
 use crate::initial_states::InitialStates;
+use crate::named::read_numbers;
 
 const SHAPE: [usize; 2] = [2, 6];
 const MEAN: usize = 3;
@@ -31,9 +32,11 @@ fn densities_are_picked_by_iteration_and_by_depth() {
         let mut at = vec![At::Prelude { layer: 0 }];
         at.extend((1..=8).map(core));
         at.extend(visited.iter().map(|depth| coda(*depth)));
+        let mean = |value: f32| Tensor::from_data([value], &Device::flex());
         let density = |at| Density {
             at,
-            values: Tensor::from_data([0.5, 1.0], &Device::flex()),
+            expected: mean(0.5),
+            kept: mean(1.0),
         };
         at.into_iter().map(density).collect::<Vec<_>>()
     };
@@ -113,12 +116,8 @@ fn other_depths_and_exits_do_not_change_the_open_edges() {
     let state = Tensor::zeros([batch, seq, config.d_model], &device);
     let pass = Pass::new(&config, seq, &device);
     let densities = model.forward(tokens, state, &pass, MEAN, None).densities;
-    let values: Vec<f64> = densities
-        .iter()
-        .flat_map(|density| density.values.to_data().iter::<f32>().collect::<Vec<_>>())
-        .map(f64::from)
-        .collect();
-    let alone = Sparsity::new(&at(&densities), &values, MEAN);
+    let densities = read_numbers(densities).expect("flex does not fail");
+    let alone = Sparsity::new(&densities, MEAN);
     assert!(alone.is_some(), "there are gates");
 
     let exit = Exit {

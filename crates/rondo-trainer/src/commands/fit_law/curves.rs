@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rondo_laws::{Curve, Point, table};
+use rondo_metrics::names::{LOSS, LR};
 use rondo_metrics::{History, Kind};
 use rondo_train::error::{Error, Result};
 use rondo_train::run_dir::RunDir;
@@ -170,8 +171,8 @@ fn of_metrics(path: &Path, warmup: Warmup) -> Result<Curve> {
         .filter_map(|record| {
             Some(Point {
                 step: record.step,
-                rate: record.number("lr")?,
-                loss: record.number("loss").filter(|loss| loss.is_finite())?,
+                rate: record.get(LR)?,
+                loss: record.get(LOSS).filter(|loss| loss.is_finite())?,
             })
         })
         .collect();

@@ -5,15 +5,18 @@ use std::path::Path;
 use rondo_files::atomic_write;
 use rondo_laws::{RankCorrelation, rank_correlation};
 use rondo_metrics::format::{or_missing, short, significant};
-use rondo_metrics::{History, Kind, Table};
+use rondo_metrics::names::{
+    HIDDEN_STATE_CORR, LOSS, LR_SUM, VAL_ACCURACY, VAL_CROSS_ENTROPY, VAL_PERPLEXITY,
+};
+use rondo_metrics::typed::{Eval, Measured, Scalar};
+use rondo_metrics::{History, Table};
 use rondo_sweep::{Planned, Reached, Results, Row, Status, SweepDir};
 use rondo_train::error::Result;
 use rondo_train::run_dir::RunDir;
 use serde_json::{Value, json};
 
 /// The final loss: validation cross entropy at the mean depth.
-const LOSS: &str = "val_cross_entropy";
-const LR_SUM: &str = "lr_sum";
+const FINAL_LOSS: Scalar<Eval> = VAL_CROSS_ENTROPY;
 /// Columns of a terminal.
 const WIDTH: usize = 80;
 
@@ -36,7 +39,7 @@ impl Report {
             .rows
             .iter()
             .filter(|row| row.status == Status::Finished)
-            .filter_map(|row| Some((row.number(LR_SUM)?, row.number(LOSS)?)));
+            .filter_map(|row| Some((row.number(LR_SUM.name())?, row.number(FINAL_LOSS.name())?)));
         let (sums, losses): (Vec<f64>, Vec<f64>) = pairs.unzip();
         Ok(Self {
             correlation: rank_correlation(&sums, &losses).ok(),
@@ -61,8 +64,8 @@ impl Report {
         let mut object = self.results.to_json();
         object["spearman"] = json!(self.correlation.map(|found| {
             json!({
-                "x": LR_SUM,
-                "y": LOSS,
+                "x": LR_SUM.name(),
+                "y": FINAL_LOSS.name(),
                 "rho": found.rho,
                 "p_value": found.p_value,
                 "method": found.method,
@@ -113,8 +116,9 @@ impl Report {
         header.push("val loss");
         let mut table = Table::new(&header).left(0);
         let mut rows: Vec<&Row> = self.results.rows.iter().collect();
-        let loss = |row: &Row| row.number(LOSS).unwrap_or(f64::INFINITY);
-        rows.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
+        let loss = |row: &Row| row.number(FINAL_LOSS.name());
+        let order = |row: &Row| loss(row).unwrap_or(f64::INFINITY);
+        rows.sort_by(|a, b| order(a).total_cmp(&order(b)));
         for row in rows {
             let mut cells = vec![row.run.name.clone()];
             cells.extend(
@@ -124,9 +128,10 @@ impl Report {
             cells.push(row.status.word().to_owned());
             cells.push(row.verdict.clone().unwrap_or_default());
             if with_lr_sum {
-                cells.push(or_missing(row.number(LR_SUM), |sum| significant(sum, 4)));
+                let sum = row.number(LR_SUM.name());
+                cells.push(or_missing(sum, |sum| significant(sum, 4)));
             }
-            cells.push(or_missing(row.number(LOSS), |loss| significant(loss, 5)));
+            cells.push(or_missing(loss(row), |loss| significant(loss, 5)));
             table.row(cells);
         }
         table
@@ -168,23 +173,20 @@ fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Reached> {
 /// Returns the last numbers of a run.
 fn numbers(history: &History) -> Vec<(String, f64)> {
     let mut numbers = vec![("step".to_owned(), history.last_step() as f64)];
-    for (kind, name) in [
-        (Kind::Train, "loss"),
-        (Kind::Eval, LOSS),
-        (Kind::Train, LR_SUM),
-        (Kind::Train, "hidden_state_corr"),
-    ] {
-        let last = history
-            .series(kind, name)
-            .last()
-            .map(|reading| reading.value);
-        numbers.extend(last.map(|value| (name.to_owned(), value)));
-    }
-    for name in ["val_perplexity", "val_accuracy"] {
-        for (depth, readings) in history.per_depth(name) {
+    numbers.extend(last(history, LOSS));
+    numbers.extend(last(history, FINAL_LOSS));
+    numbers.extend(last(history, LR_SUM));
+    numbers.extend(last(history, HIDDEN_STATE_CORR));
+    for metric in [VAL_PERPLEXITY, VAL_ACCURACY] {
+        for (depth, readings) in history.per_depth(metric) {
             let last = readings.last().map(|reading| reading.value);
-            numbers.extend(last.map(|value| (rondo_metrics::names::name_at(name, depth), value)));
+            numbers.extend(last.map(|value| (metric.at(depth).into_name(), value)));
         }
     }
     numbers
+}
+
+/// Returns the last number of a metric, with its name.
+fn last<K: Measured>(history: &History, metric: Scalar<K>) -> Option<(String, f64)> {
+    Some((metric.name().to_owned(), history.last(metric)?))
 }

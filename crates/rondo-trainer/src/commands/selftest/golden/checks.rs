@@ -2,12 +2,14 @@
 
 use burn::tensor::{Tensor, s};
 use rondo_interchange::Family;
+use rondo_metrics::names::{LAST_HIDDEN_TOKEN_CORR, RECURRENT_STATE_TOKEN_CORR};
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use rondo_model::init::{ParameterSpec, table};
 use rondo_model::recurrence::Trace;
-use rondo_model::telemetry::{Reading, measure};
 use rondo_train::error::Result;
+use rondo_train::named::read_numbers;
 use rondo_train::step::read;
+use rondo_train::telemetry::measure;
 
 use super::agreement::{Check, FIRST_ENTROPY, Tolerances, largest, relative};
 use super::subject::{Golden, Subject};
@@ -37,11 +39,10 @@ fn outputs_at(r: usize, subject: &Subject<'_>, tolerances: Tolerances) -> Result
         r,
         Some(&mut trace),
     );
-    let reading = Reading::new(&read(measure(&forward, &trace))?, seq);
+    let telemetry = read_numbers(measure(&forward, &trace))?;
     let readout = forward.readout;
     let logits = subject.model.logits(readout.hidden.clone());
     let loss = subject.loss(&readout);
-    let correlation = |c: Option<f64>| [c.map_or(f32::NAN, |c| c as f32)];
     let states = [batch, seq, golden.config.d_model];
     let predictions = [batch, seq, golden.config.vocab_size];
     let of_states = tolerances.states;
@@ -55,10 +56,15 @@ fn outputs_at(r: usize, subject: &Subject<'_>, tolerances: Tolerances) -> Result
     compare("hidden", &flat(readout.hidden)?, &states, of_states)?;
     compare("logits", &flat(logits)?, &predictions, of_states)?;
     compare("loss", &read(loss)?, &[1], tolerances.loss)?;
-    let c = correlation(reading.recurrent_state_token_corr);
-    compare("recurrent_state_token_corr", &c, &[1], of_states)?;
-    let c = correlation(reading.last_hidden_token_corr);
-    compare("last_hidden_token_corr", &c, &[1], of_states)?;
+    for (metric, correlation) in [
+        (
+            RECURRENT_STATE_TOKEN_CORR,
+            telemetry.recurrent_state_token_corr,
+        ),
+        (LAST_HIDDEN_TOKEN_CORR, telemetry.last_hidden_token_corr),
+    ] {
+        compare(metric.name(), &[correlation as f32], &[1], of_states)?;
+    }
     Ok(checks)
 }
 

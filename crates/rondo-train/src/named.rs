@@ -1,0 +1,143 @@
+//! Values on a device under their names, read together.
+//!
+//! A structure says in its type where its values are: `Telemetry<Tensor<1>>` is on the device, `Telemetry<f64>` was
+//! read from it. What is read together crosses in one vector: Burn's transaction waits once, too, but copies each
+//! tensor by itself.
+
+use burn::tensor::Tensor;
+use rondo_model::gates::Density;
+
+use crate::error::Result;
+use crate::step::read;
+
+/// A structure of values, each a `T`.
+pub trait Named<T> {
+    /// The same names with other values.
+    type With<U>;
+
+    /// Replaces every value, always in the same order.
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Self::With<U>;
+}
+
+/// A structure on the device after it has been read.
+type Read<N, V> = <<N as Named<Tensor<1>>>::With<usize> as Named<usize>>::With<V>;
+
+impl<T, N: Named<T>> Named<T> for Vec<N> {
+    type With<U> = Vec<N::With<U>>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Vec<N::With<U>> {
+        self.into_iter().map(|each| each.map(replace)).collect()
+    }
+}
+
+impl<T> Named<T> for Density<T> {
+    type With<U> = Density<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Density<U> {
+        Density {
+            at: self.at,
+            expected: replace(self.expected),
+            kept: replace(self.kept),
+        }
+    }
+}
+
+/// Reads a structure of numbers, `[1]` each.
+///
+/// # Errors
+///
+/// Where the device failed.
+///
+/// # Panics
+///
+/// Panics where one has no value.
+pub fn read_numbers<N>(named: N) -> Result<Read<N, f64>>
+where
+    N: Named<Tensor<1>>,
+    N::With<usize>: Named<usize>,
+{
+    read_each(named, |values| f64::from(values[0]))
+}
+
+/// Reads a structure of vectors of any length.
+///
+/// # Errors
+///
+/// Where the device failed.
+pub fn read_vectors<N>(named: N) -> Result<Read<N, Vec<f64>>>
+where
+    N: Named<Tensor<1>>,
+    N::With<usize>: Named<usize>,
+{
+    read_each(named, |values| {
+        values.iter().copied().map(f64::from).collect()
+    })
+}
+
+fn read_each<N, V>(named: N, mut value: impl FnMut(&[f32]) -> V) -> Result<Read<N, V>>
+where
+    N: Named<Tensor<1>>,
+    N::With<usize>: Named<usize>,
+{
+    let mut tensors = Vec::new();
+    let lengths = named.map(&mut |tensor: Tensor<1>| {
+        let [length] = tensor.dims();
+        tensors.push(tensor);
+        length
+    });
+    let values = match tensors.is_empty() {
+        true => Vec::new(),
+        false => read(Tensor::cat(tensors, 0))?,
+    };
+    let mut rest = values.as_slice();
+    Ok(lengths.map(&mut |length: usize| {
+        let (own, others) = rest.split_at(length);
+        rest = others;
+        value(own)
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use rondo_model::layer::At;
+
+    use super::*;
+
+    fn tensor<const N: usize>(values: [f32; N]) -> Tensor<1> {
+        Tensor::from_data(values, &Device::flex())
+    }
+
+    fn density<T>(layer: usize, expected: T, kept: T) -> Density<T> {
+        Density {
+            at: At::Prelude { layer },
+            expected,
+            kept,
+        }
+    }
+
+    #[test]
+    fn every_value_comes_back_under_its_name() {
+        let densities = vec![
+            density(0, tensor([0.5]), tensor([0.25])),
+            density(1, tensor([0.125]), tensor([1.0])),
+        ];
+        let read = read_numbers(densities).expect("flex does not fail");
+        let expected = [density(0, 0.5, 0.25), density(1, 0.125, 1.0)];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn vectors_keep_their_lengths() {
+        let density = density(0, tensor([1.0, 2.0, 3.0]), tensor([4.0]));
+        let read = read_vectors(density).expect("flex does not fail");
+        assert_eq!(read.expected, [1.0, 2.0, 3.0]);
+        assert_eq!(read.kept, [4.0]);
+    }
+
+    #[test]
+    fn nothing_is_read_of_nothing() {
+        let none: Vec<Density> = Vec::new();
+        assert_eq!(read_numbers(none).expect("no device"), []);
+    }
+}

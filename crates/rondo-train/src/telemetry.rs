@@ -1,0 +1,288 @@
+//! What the states of a forward pass tell: correlations, residuals and norms.
+//!
+//! Token correlation of a state x `[batch, seq, d_model]`: each token's features are centred and
+//! scaled to length 1; c is the mean dot product over all pairs of positions, minus 1/S. As the
+//! mean of all pairwise dot products is the squared length of the mean vector, no S × S matrix is
+//! needed. c is at most 1 − 1/S; the headline `hidden_state_corr` is c·S/(S−1), the mean over
+//! off-diagonal pairs, exactly 1 where every token has one state.
+//!
+//! Iteration correlation: Pearson correlation over features of s_i and s_{i−1}, averaged over
+//! tokens. Names as in the reference implementation of arXiv 2502.05171.
+//!
+//! Everything is computed on the device and read at once. A correlation that does not exist (one position, a constant
+//! state) is NaN there and null in a record.
+
+use burn::tensor::Tensor;
+use rondo_metrics::Draft;
+use rondo_metrics::names::{
+    HIDDEN_STATE_CORR, ITERATION_CORR, ITERATIONS_REL_RESIDUAL, ITERATIONS_RESIDUAL,
+    ITERATIONS_STATE_CORR, ITERATIONS_STATE_NORM, ITERATIONS_TOKEN_CORR, LAST_HIDDEN_NORM,
+    LAST_HIDDEN_TOKEN_CORR, RECURRENT_DIFF, RECURRENT_RESIDUAL, RECURRENT_STATE_NORM,
+    RECURRENT_STATE_TOKEN_CORR, REL_RESIDUAL,
+};
+use rondo_metrics::typed::Train;
+use rondo_model::looped::Forward;
+use rondo_model::ops::length;
+use rondo_model::recurrence::Trace;
+
+use crate::named::Named;
+
+/// The telemetry of one forward pass: `[1]` each on the device, or read from it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telemetry<T> {
+    /// S, the positions of a sequence.
+    pub seq: usize,
+    /// c of n_f(s_r).
+    pub recurrent_state_token_corr: T,
+    /// c of n_f(y).
+    pub last_hidden_token_corr: T,
+    /// ‖n_f(s_r)‖, mean over tokens.
+    pub recurrent_state_norm: T,
+    /// ‖n_f(y)‖, mean over tokens.
+    pub last_hidden_norm: T,
+    /// ‖n_f(s_r) − e‖, mean over tokens.
+    pub recurrent_diff: T,
+    /// ‖n_f(s_r) − s_{r−1}‖, mean over tokens.
+    pub recurrent_residual: T,
+    /// The same over ‖n_f(s_r)‖, mean over tokens.
+    pub rel_residual: T,
+    /// Iteration i at index i − 1.
+    pub iterations: Vec<Iteration<T>>,
+}
+
+/// Telemetry of one iteration, on raw states; means over tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Iteration<T> {
+    /// Token correlation c of s_i.
+    pub token_corr: T,
+    /// Correlation of s_i and s_{i−1}.
+    pub state_corr: T,
+    /// ‖s_i − s_{i−1}‖.
+    pub residual: T,
+    /// ‖s_i − s_{i−1}‖ / ‖s_i‖.
+    pub rel_residual: T,
+    /// ‖s_i‖.
+    pub state_norm: T,
+}
+
+impl<T> Named<T> for Telemetry<T> {
+    type With<U> = Telemetry<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Telemetry<U> {
+        Telemetry {
+            seq: self.seq,
+            recurrent_state_token_corr: replace(self.recurrent_state_token_corr),
+            last_hidden_token_corr: replace(self.last_hidden_token_corr),
+            recurrent_state_norm: replace(self.recurrent_state_norm),
+            last_hidden_norm: replace(self.last_hidden_norm),
+            recurrent_diff: replace(self.recurrent_diff),
+            recurrent_residual: replace(self.recurrent_residual),
+            rel_residual: replace(self.rel_residual),
+            iterations: self.iterations.map(replace),
+        }
+    }
+}
+
+impl<T> Named<T> for Iteration<T> {
+    type With<U> = Iteration<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Iteration<U> {
+        Iteration {
+            token_corr: replace(self.token_corr),
+            state_corr: replace(self.state_corr),
+            residual: replace(self.residual),
+            rel_residual: replace(self.rel_residual),
+            state_norm: replace(self.state_norm),
+        }
+    }
+}
+
+/// Computes the telemetry on the device.
+///
+/// # Panics
+///
+/// Panics on a trace without an iteration.
+pub fn measure(forward: &Forward, trace: &Trace) -> Telemetry<Tensor<1>> {
+    let embedding = forward.embedding.clone().without_autodiff();
+    let state = forward.readout.state.clone().without_autodiff();
+    let hidden = forward.readout.hidden.clone().without_autodiff();
+    let before_last = trace.states[trace.states.len() - 2].clone();
+    let residual = length(state.clone() - before_last);
+    let state_length = length(state.clone());
+    let [_, seq, _] = state.dims();
+    Telemetry {
+        seq,
+        recurrent_state_token_corr: token_corr(unit(state.clone())),
+        last_hidden_token_corr: token_corr(unit(hidden.clone())),
+        recurrent_state_norm: state_length.clone().mean(),
+        last_hidden_norm: length(hidden).mean(),
+        recurrent_diff: length(state - embedding).mean(),
+        recurrent_residual: residual.clone().mean(),
+        rel_residual: (residual / state_length).mean(),
+        iterations: iterations(trace),
+    }
+}
+
+fn iterations(trace: &Trace) -> Vec<Iteration<Tensor<1>>> {
+    let mut previous_unit = unit(trace.states[0].clone());
+    let mut iterations = Vec::new();
+    for pair in trace.states.windows(2) {
+        let [previous, current] = [&pair[0], &pair[1]];
+        let current_unit = unit(current.clone());
+        let residual = length(current.clone() - previous.clone());
+        let norm = length(current.clone());
+        iterations.push(Iteration {
+            token_corr: token_corr(current_unit.clone()),
+            state_corr: (current_unit.clone() * previous_unit).sum_dim(2).mean(),
+            residual: residual.clone().mean(),
+            rel_residual: (residual / norm.clone()).mean(),
+            state_norm: norm.mean(),
+        });
+        previous_unit = current_unit;
+    }
+    iterations
+}
+
+/// Feature vectors centred and scaled to length 1; NaN where a vector is constant.
+fn unit(x: Tensor<3>) -> Tensor<3> {
+    let centred = x.clone() - x.mean_dim(2);
+    centred.clone() / length(centred)
+}
+
+/// c of unit vectors `[batch, seq, d_model]`, as `[1]`.
+fn token_corr(unit: Tensor<3>) -> Tensor<1> {
+    let [_, seq, _] = unit.dims();
+    let mean_vector = unit.mean_dim(1);
+    mean_vector.square().sum_dim(2).mean() - 1.0 / seq as f64
+}
+
+impl Telemetry<f64> {
+    /// Writes it into the record of its step.
+    pub fn write(&self, record: &mut Draft<Train>) {
+        let seq = self.seq as f64;
+        let token_corr = self.correlation(self.recurrent_state_token_corr);
+        let state_corr: Vec<Option<f64>> = (0..)
+            .zip(&self.iterations)
+            // The predecessor of the first is noise.
+            .map(|(i, each)| finite(each.state_corr).filter(|_| i > 0))
+            .collect();
+        let known: Vec<f64> = state_corr.iter().flatten().copied().collect();
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        record
+            .set(HIDDEN_STATE_CORR, token_corr.map(|c| c * seq / (seq - 1.0)))
+            .set(RECURRENT_STATE_TOKEN_CORR, token_corr)
+            .set(
+                LAST_HIDDEN_TOKEN_CORR,
+                self.correlation(self.last_hidden_token_corr),
+            )
+            .set(ITERATION_CORR, (!known.is_empty()).then_some(mean))
+            .set(RECURRENT_STATE_NORM, self.recurrent_state_norm)
+            .set(LAST_HIDDEN_NORM, self.last_hidden_norm)
+            .set(RECURRENT_DIFF, self.recurrent_diff)
+            .set(RECURRENT_RESIDUAL, self.recurrent_residual)
+            .set(REL_RESIDUAL, self.rel_residual)
+            .set(
+                ITERATIONS_TOKEN_CORR,
+                self.each(|one| self.correlation(one.token_corr)),
+            )
+            .set(ITERATIONS_STATE_CORR, state_corr)
+            .set(ITERATIONS_RESIDUAL, self.each(|one| finite(one.residual)))
+            .set(
+                ITERATIONS_REL_RESIDUAL,
+                self.each(|one| finite(one.rel_residual)),
+            )
+            .set(
+                ITERATIONS_STATE_NORM,
+                self.each(|one| finite(one.state_norm)),
+            );
+    }
+
+    fn each(&self, value: impl Fn(&Iteration<f64>) -> Option<f64>) -> Vec<Option<f64>> {
+        self.iterations.iter().map(value).collect()
+    }
+
+    /// Returns a correlation of tokens, which a single one does not have.
+    fn correlation(&self, c: f64) -> Option<f64> {
+        finite(c).filter(|_| self.seq > 1)
+    }
+}
+
+fn finite(x: f64) -> Option<f64> {
+    x.is_finite().then_some(x)
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use rondo_metrics::Record;
+    use rondo_metrics::typed::{PerIteration, Scalar};
+    use rondo_model::looped::Readout;
+
+    use super::*;
+    use crate::named::read_numbers;
+
+    fn state(rows: [[f32; 4]; 2]) -> Tensor<3> {
+        Tensor::from_data([rows], &Device::flex())
+    }
+
+    fn read(state: &Tensor<3>, trace: &Trace) -> Record {
+        let readout = Readout {
+            latent: state.clone(),
+            state: state.clone(),
+            hidden: state.clone(),
+        };
+        let forward = Forward {
+            embedding: state.zeros_like(),
+            readout,
+            densities: Vec::new(),
+        };
+        let telemetry = read_numbers(measure(&forward, trace)).expect("flex does not fail");
+        let mut record = Record::train(1, 8);
+        telemetry.write(&mut record);
+        record.finish()
+    }
+
+    #[test]
+    fn equal_tokens_correlate_to_one_and_opposite_ones_to_minus_one() {
+        let row = [3.0, 1.0, -1.0, 0.0];
+        let same = state([row, row]);
+        let opposite = state([row, row.map(|x| 1.0 - x)]);
+        let trace = Trace {
+            states: vec![opposite.clone(), same.clone()],
+        };
+        let found = read(&same, &trace);
+        let number = |metric| found.get::<Scalar<Train>>(metric).expect("two positions");
+        assert!((number(HIDDEN_STATE_CORR) - 1.0).abs() < 1e-6);
+        assert!((number(RECURRENT_STATE_TOKEN_CORR) - 0.5).abs() < 1e-6);
+        let found = read(&opposite, &trace);
+        assert!((found.get(HIDDEN_STATE_CORR).expect("two positions") + 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_iteration_that_only_scales_the_state_correlates_fully_with_the_one_before() {
+        let a = state([[3.0, 1.0, -1.0, 0.0], [0.0, 2.0, 0.0, 1.0]]);
+        let trace = Trace {
+            states: vec![a.clone(), a.clone() * 2.0, a.clone() * 4.0],
+        };
+        let found = read(&a, &trace);
+        let each = |metric| found.get::<PerIteration<Train>>(metric).expect("a series");
+        assert_eq!(each(ITERATIONS_STATE_CORR)[0], None);
+        assert!((found.get(ITERATION_CORR).expect("two iterations") - 1.0).abs() < 1e-6);
+        assert!((each(ITERATIONS_REL_RESIDUAL)[1].expect("finite") - 0.5).abs() < 1e-6);
+        let norm = f64::midpoint(11.0_f64.sqrt(), 5.0_f64.sqrt()) * 4.0;
+        assert!((each(ITERATIONS_STATE_NORM)[1].expect("finite") - norm).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_zero_state_or_a_single_position_has_no_correlation() {
+        let zero = state([[0.0; 4]; 2]);
+        let a = state([[3.0, 1.0, -1.0, 0.0], [0.0, 2.0, 0.0, 1.0]]);
+        let states = vec![zero.clone(), a.clone(), zero];
+        let found = read(&a, &Trace { states });
+        assert_eq!(found.get(ITERATION_CORR), None);
+        let one: Tensor<3> = a.slice(burn::tensor::s![.., 0..1, ..]);
+        let states = vec![one.clone(), one.clone()];
+        let found = read(&one, &Trace { states });
+        assert_eq!(found.get(HIDDEN_STATE_CORR), None);
+    }
+}
