@@ -2,6 +2,7 @@
 
 pub mod exits;
 mod gates;
+mod scores;
 pub mod tables;
 
 use std::cell::OnceCell;
@@ -10,15 +11,15 @@ use burn::module::Module;
 use burn::tensor::Device;
 use rondo_data::Batch;
 use rondo_model::config::ModelConfig;
-use rondo_model::gates::Density;
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::ops::head_losses;
 use rondo_model::pass::Pass;
 use rondo_model::sparsity::Sparsity;
 use serde::Serialize;
 
-use self::exits::{Exit, ExitResult, ExitScore, ExitSums, ExitTally, Seen, counted};
+use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
 use self::gates::{GateSums, up_to};
+use self::scores::{DepthScore, Scores};
 use crate::batches::DeviceBatch;
 use crate::error::Result;
 use crate::initial_states::InitialStates;
@@ -99,46 +100,6 @@ struct Sums {
 struct DepthSums {
     loss: f64,
     hits: Vec<f64>,
-}
-
-/// What a batch gives at one depth, on the device or read from it.
-struct DepthScore<T> {
-    /// Σ of the cross entropies of counted tokens.
-    loss: T,
-    /// Counted targets hit, by position; tasks only.
-    hits: Option<T>,
-}
-
-/// All that an evaluation reads of a batch.
-struct Scores<T> {
-    /// In the order of the depths.
-    depths: Vec<DepthScore<T>>,
-    /// In the order of the exits.
-    exits: Vec<ExitScore<T>>,
-    densities: Vec<Density<T>>,
-}
-
-impl<T> Named<T> for DepthScore<T> {
-    type With<U> = DepthScore<U>;
-
-    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> DepthScore<U> {
-        DepthScore {
-            loss: replace(self.loss),
-            hits: self.hits.map(replace),
-        }
-    }
-}
-
-impl<T> Named<T> for Scores<T> {
-    type With<U> = Scores<U>;
-
-    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Scores<U> {
-        Scores {
-            depths: self.depths.map(replace),
-            exits: self.exits.map(replace),
-            densities: self.densities.map(replace),
-        }
-    }
 }
 
 impl Evaluation<'_> {

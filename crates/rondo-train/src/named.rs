@@ -1,14 +1,53 @@
 //! Values on a device under their names, read together.
 //!
-//! A structure says in its type where its values are: `Telemetry<Tensor<1>>` is on the device, `Telemetry<f64>` was
-//! read from it. What is read together crosses in one vector: Burn's transaction waits once, too, but copies each
-//! tensor by itself.
+//! The type of a structure says where its values are: those of `Telemetry<Tensor<1>>` are on the device, those of
+//! `Telemetry<f64>` have been read. All values of a structure are read as one vector. Burn's transaction also waits for
+//! the device once, but copies each tensor by itself.
 
 use burn::tensor::Tensor;
 use rondo_model::gates::Density;
 
 use crate::error::Result;
 use crate::step::read;
+
+/// Declares a structure of values and its [`Named`]: the `values` are a `T` each, the `lists` any number of them, the
+/// `parts` hold more, and what is `beside` them is never on the device.
+macro_rules! named {
+    (
+        $(#[$about:meta])*
+        $vis:vis struct $name:ident<$t:ident> {
+            $(values { $($(#[$of_value:meta])* $value_vis:vis $value:ident,)* })?
+            $(lists { $($(#[$of_list:meta])* $list_vis:vis $list:ident,)* })?
+            $(parts { $($(#[$of_part:meta])* $part_vis:vis $part:ident: $part_type:ty,)* })?
+            $(beside { $($(#[$of_other:meta])* $other_vis:vis $other:ident: $other_type:ty,)* })?
+        }
+    ) => {
+        $(#[$about])*
+        $vis struct $name<$t> {
+            $($($(#[$of_value])* $value_vis $value: $t,)*)?
+            $($($(#[$of_list])* $list_vis $list: Vec<$t>,)*)?
+            $($($(#[$of_part])* $part_vis $part: $part_type,)*)?
+            $($($(#[$of_other])* $other_vis $other: $other_type,)*)?
+        }
+
+        impl<$t> $crate::named::Named<$t> for $name<$t> {
+            type With<U> = $name<U>;
+
+            fn map<U>(self, replace: &mut impl FnMut($t) -> U) -> $name<U> {
+                #[allow(unused_imports, reason = "not every structure has parts")]
+                use $crate::named::Named as _;
+                $name {
+                    $($($value: replace(self.$value),)*)?
+                    $($($list: self.$list.into_iter().map(&mut *replace).collect(),)*)?
+                    $($($part: self.$part.map(&mut *replace),)*)?
+                    $($($other: self.$other,)*)?
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use named;
 
 /// A structure of values, each a `T`.
 pub trait Named<T> {

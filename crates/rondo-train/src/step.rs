@@ -1,23 +1,24 @@
 //! One training step: forward, backward, clip, update.
 
 mod micro_batches;
+mod values;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rondo_checkpoint::Checkpoint;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
-use rondo_model::gates::Density;
 use rondo_model::init::{Weights, table};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::sparsity::Sparsity;
 use rondo_schedule::RateSum;
 
+use self::values::{Logged, Observed, StepValues};
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::guard::{Guard, GuardState, Skipped};
-use crate::named::{Named, read_numbers};
+use crate::named::read_numbers;
 use crate::optim::{Gate, Optimizer, global_norm};
 use crate::perturb::{Perturbation, with_noise};
 use crate::plan::StepPlan;
@@ -44,70 +45,11 @@ pub struct Learner {
     rope: Option<(usize, Rope)>,
     /// The factor of the gates' density in the loss.
     strength: f64,
-    unread: Vec<Made<Tensor<1>>>,
+    unread: Vec<StepValues<Tensor<1>>>,
     guard: Guard,
     /// The rates of the updates that were made. A step whose loss has not been read yet is not among them: the
     /// device may have masked its update out.
     rates: RateSum,
-}
-
-/// Loss and gradient norm of a step, on the device or read from it.
-#[derive(Clone)]
-struct Made<T> {
-    plan: StepPlan,
-    loss: T,
-    grad_norm: T,
-}
-
-/// What the last micro-batch of a logged step shows, on the device or read from it.
-struct Observed<T> {
-    /// Share of counted targets that were hit.
-    accuracy: T,
-    telemetry: Telemetry<T>,
-    /// Open edges, where there are gates.
-    densities: Vec<Density<T>>,
-}
-
-/// All that a logged step reads.
-struct Logged<T> {
-    /// The steps since the last logged one, this one last.
-    steps: Vec<Made<T>>,
-    observed: Observed<T>,
-}
-
-impl<T> Named<T> for Made<T> {
-    type With<U> = Made<U>;
-
-    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Made<U> {
-        Made {
-            plan: self.plan,
-            loss: replace(self.loss),
-            grad_norm: replace(self.grad_norm),
-        }
-    }
-}
-
-impl<T> Named<T> for Observed<T> {
-    type With<U> = Observed<U>;
-
-    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Observed<U> {
-        Observed {
-            accuracy: replace(self.accuracy),
-            telemetry: self.telemetry.map(replace),
-            densities: self.densities.map(replace),
-        }
-    }
-}
-
-impl<T> Named<T> for Logged<T> {
-    type With<U> = Logged<U>;
-
-    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Logged<U> {
-        Logged {
-            steps: self.steps.map(replace),
-            observed: self.observed.map(replace),
-        }
-    }
 }
 
 /// What a logged step tells.
@@ -227,7 +169,7 @@ impl Learner {
     }
 
     /// Judges steps after the fact by their loss and gradient norm.
-    fn judge(&mut self, steps: &[Made<f64>]) -> Result<Vec<Skipped>> {
+    fn judge(&mut self, steps: &[StepValues<f64>]) -> Result<Vec<Skipped>> {
         let mut skipped = Vec::new();
         for step in steps {
             match self.guard.judge(&step.plan, step.loss, step.grad_norm)? {
@@ -280,16 +222,16 @@ impl Learner {
     fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
         let seen = self.micro_batches(plan, batches);
         let norm = global_norm(&seen.gradients);
-        let made = Made {
+        let values = StepValues {
             plan: *plan,
             loss: seen.loss,
             grad_norm: norm.clone(),
         };
         let mut skipped = Vec::new();
         let (gate, loss) = if self.looks_first() {
-            let Made {
+            let StepValues {
                 loss, grad_norm, ..
-            } = read_numbers(made.clone())?;
+            } = read_numbers(values.clone())?;
             skipped.extend(self.guard.judge(plan, loss, grad_norm)?);
             (Gate::from_host(grad_norm, self.max_norm), Some(loss))
         } else {
@@ -303,7 +245,7 @@ impl Learner {
                 self.rates.add(plan.lr);
             }
         }
-        self.unread.push(made);
+        self.unread.push(values);
         let observation = match seen.observed {
             None => None,
             Some(observed) => Some(self.read_out(observed, &mut skipped)?),

@@ -25,74 +25,54 @@ use rondo_model::looped::Forward;
 use rondo_model::ops::length;
 use rondo_model::recurrence::Trace;
 
-use crate::named::Named;
+use crate::named::named;
 
-/// The telemetry of one forward pass: `[1]` each on the device, or read from it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Telemetry<T> {
-    /// S, the positions of a sequence.
-    pub seq: usize,
-    /// c of n_f(s_r).
-    pub recurrent_state_token_corr: T,
-    /// c of n_f(y).
-    pub last_hidden_token_corr: T,
-    /// ‖n_f(s_r)‖, mean over tokens.
-    pub recurrent_state_norm: T,
-    /// ‖n_f(y)‖, mean over tokens.
-    pub last_hidden_norm: T,
-    /// ‖n_f(s_r) − e‖, mean over tokens.
-    pub recurrent_diff: T,
-    /// ‖n_f(s_r) − s_{r−1}‖, mean over tokens.
-    pub recurrent_residual: T,
-    /// The same over ‖n_f(s_r)‖, mean over tokens.
-    pub rel_residual: T,
-    /// Iteration i at index i − 1.
-    pub iterations: Vec<Iteration<T>>,
-}
-
-/// Telemetry of one iteration, on raw states; means over tokens.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Iteration<T> {
-    /// Token correlation c of s_i.
-    pub token_corr: T,
-    /// Correlation of s_i and s_{i−1}.
-    pub state_corr: T,
-    /// ‖s_i − s_{i−1}‖.
-    pub residual: T,
-    /// ‖s_i − s_{i−1}‖ / ‖s_i‖.
-    pub rel_residual: T,
-    /// ‖s_i‖.
-    pub state_norm: T,
-}
-
-impl<T> Named<T> for Telemetry<T> {
-    type With<U> = Telemetry<U>;
-
-    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Telemetry<U> {
-        Telemetry {
-            seq: self.seq,
-            recurrent_state_token_corr: replace(self.recurrent_state_token_corr),
-            last_hidden_token_corr: replace(self.last_hidden_token_corr),
-            recurrent_state_norm: replace(self.recurrent_state_norm),
-            last_hidden_norm: replace(self.last_hidden_norm),
-            recurrent_diff: replace(self.recurrent_diff),
-            recurrent_residual: replace(self.recurrent_residual),
-            rel_residual: replace(self.rel_residual),
-            iterations: self.iterations.map(replace),
+named! {
+    /// The telemetry of one forward pass: `[1]` each on the device, or read from it.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Telemetry<T> {
+        values {
+            /// c of n_f(s_r).
+            pub recurrent_state_token_corr,
+            /// c of n_f(y).
+            pub last_hidden_token_corr,
+            /// ‖n_f(s_r)‖, mean over tokens.
+            pub recurrent_state_norm,
+            /// ‖n_f(y)‖, mean over tokens.
+            pub last_hidden_norm,
+            /// ‖n_f(s_r) − e‖, mean over tokens.
+            pub recurrent_diff,
+            /// ‖n_f(s_r) − s_{r−1}‖, mean over tokens.
+            pub recurrent_residual,
+            /// The same over ‖n_f(s_r)‖, mean over tokens.
+            pub rel_residual,
+        }
+        parts {
+            /// Iteration i at index i − 1.
+            pub iterations: Vec<Iteration<T>>,
+        }
+        beside {
+            /// S, the positions of a sequence.
+            pub seq: usize,
         }
     }
 }
 
-impl<T> Named<T> for Iteration<T> {
-    type With<U> = Iteration<U>;
-
-    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Iteration<U> {
-        Iteration {
-            token_corr: replace(self.token_corr),
-            state_corr: replace(self.state_corr),
-            residual: replace(self.residual),
-            rel_residual: replace(self.rel_residual),
-            state_norm: replace(self.state_norm),
+named! {
+    /// Telemetry of one iteration, on raw states; means over tokens.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Iteration<T> {
+        values {
+            /// Token correlation c of s_i.
+            pub token_corr,
+            /// Correlation of s_i and s_{i−1}.
+            pub state_corr,
+            /// ‖s_i − s_{i−1}‖.
+            pub residual,
+            /// ‖s_i − s_{i−1}‖ / ‖s_i‖.
+            pub rel_residual,
+            /// ‖s_i‖.
+            pub state_norm,
         }
     }
 }
@@ -111,7 +91,6 @@ pub fn measure(forward: &Forward, trace: &Trace) -> Telemetry<Tensor<1>> {
     let state_length = length(state.clone());
     let [_, seq, _] = state.dims();
     Telemetry {
-        seq,
         recurrent_state_token_corr: token_corr(unit(state.clone())),
         last_hidden_token_corr: token_corr(unit(hidden.clone())),
         recurrent_state_norm: state_length.clone().mean(),
@@ -120,6 +99,7 @@ pub fn measure(forward: &Forward, trace: &Trace) -> Telemetry<Tensor<1>> {
         recurrent_residual: residual.clone().mean(),
         rel_residual: (residual / state_length).mean(),
         iterations: iterations(trace),
+        seq,
     }
 }
 

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use serde::Serialize;
 
-use crate::named::Named;
+use super::scores::ExitScore;
 
 /// A criterion with its threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,28 +102,6 @@ impl ExitTally {
             loss: self.loss,
             hits: self.hits,
             taken: self.taken,
-        }
-    }
-}
-
-/// What a batch gives under one criterion, on the device or read from it.
-pub(super) struct ExitScore<T> {
-    /// Σ of the cross entropies of counted tokens at their exits.
-    loss: T,
-    /// Counted targets hit.
-    hits: T,
-    /// Tokens that took 1, 2, … iterations.
-    taken: Vec<T>,
-}
-
-impl<T> Named<T> for ExitScore<T> {
-    type With<U> = ExitScore<U>;
-
-    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> ExitScore<U> {
-        ExitScore {
-            loss: replace(self.loss),
-            hits: replace(self.hits),
-            taken: self.taken.into_iter().map(replace).collect(),
         }
     }
 }

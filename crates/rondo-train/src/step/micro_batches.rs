@@ -13,7 +13,8 @@ use rondo_model::recurrence::Trace;
 use rondo_model::seed::{Stream, generator};
 use rondo_model::state::{StateSource, initial_state};
 
-use super::{Learner, Observed};
+use super::Learner;
+use super::values::Observed;
 use crate::batches::DeviceBatch;
 use crate::plan::StepPlan;
 use crate::telemetry;
