@@ -1,14 +1,43 @@
-//! The embedded typeface: which characters it has, how wide they are, their outlines.
+//! The embedded typeface: which characters it has, and how wide they are.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
 
-use ttf_parser::{Face, GlyphId, OutlineBuilder};
+use skrifa::charmap::Charmap;
+use skrifa::metrics::GlyphMetrics;
+use skrifa::prelude::{FontRef, LocationRef, MetadataProvider, Size};
 
-static FACE: LazyLock<Face<'static>> = LazyLock::new(|| {
-    Face::parse(include_bytes!("../fonts/DejaVuSans-subset.ttf"), 0)
-        .expect("the embedded font is whole")
+/// The font's file.
+pub(crate) const DATA: &[u8] = include_bytes!("../fonts/DejaVuSans-subset.ttf");
+
+static FACE: LazyLock<Face> = LazyLock::new(|| {
+    let font = FontRef::new(DATA).expect("the embedded font is whole");
+    let (unscaled, regular) = (Size::unscaled(), LocationRef::default());
+    Face {
+        characters: font.charmap(),
+        glyphs: font.glyph_metrics(unscaled, regular),
+        units_per_em: f64::from(font.metrics(unscaled, regular).units_per_em),
+    }
 });
+
+/// The tables of the font that a layout asks.
+struct Face {
+    characters: Charmap<'static>,
+    glyphs: GlyphMetrics<'static>,
+    units_per_em: f64,
+}
+
+impl Face {
+    fn has(&self, c: char) -> bool {
+        self.characters.map(c).is_some()
+    }
+
+    /// Returns the width of a character in ems.
+    fn advance(&self, c: char) -> f64 {
+        let glyph = self.characters.map(c).unwrap_or_default();
+        f64::from(self.glyphs.advance_width(glyph).unwrap_or(0.0)) / self.units_per_em
+    }
+}
 
 /// The fonts that an SVG asks for: the embedded one, then others of the same width.
 pub(crate) const STACK: &str = "'DejaVu Sans', Verdana, Geneva, sans-serif";
@@ -42,7 +71,7 @@ impl Anchor {
 pub(crate) fn drawable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || FACE.glyph_index(c).is_none() {
+        if c.is_control() || !FACE.has(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
@@ -105,8 +134,7 @@ pub(crate) fn superscript(n: i32) -> String {
 
 /// Returns the width of a text in pixels.
 pub(crate) fn width(text: &str, size: f64) -> f64 {
-    let advance = |c| f64::from(FACE.glyph_hor_advance(glyph(c)).unwrap_or(0));
-    text.chars().map(advance).sum::<f64>() * scale(size)
+    text.chars().map(|c| FACE.advance(c)).sum::<f64>() * size
 }
 
 /// Breaks a text at spaces into lines of at most `most` pixels; a longer word is a line of its own.
@@ -123,28 +151,6 @@ pub(crate) fn wrapped(text: &str, size: f64, most: f64) -> Vec<String> {
     lines
 }
 
-/// Hands each glyph's outline to `builder`, in font units, after its distance from the text's start.
-pub(crate) fn outline<B: OutlineBuilder>(text: &str, mut begin: impl FnMut(f32) -> B) -> Vec<B> {
-    let mut along = 0.0;
-    text.chars()
-        .map(|c| {
-            let mut builder = begin(along);
-            FACE.outline_glyph(glyph(c), &mut builder);
-            along += f32::from(FACE.glyph_hor_advance(glyph(c)).unwrap_or(0));
-            builder
-        })
-        .collect()
-}
-
-/// Returns pixels per font unit.
-pub(crate) fn scale(size: f64) -> f64 {
-    size / f64::from(FACE.units_per_em())
-}
-
-fn glyph(c: char) -> GlyphId {
-    FACE.glyph_index(c).unwrap_or(GlyphId(0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,7 +158,7 @@ mod tests {
     #[test]
     fn the_font_has_what_the_pictures_write() {
         for c in "azAZ09 ‖−×⁻⁰¹²³⁴⁵⁶⁷⁸⁹…␣γµτσ·–é".chars() {
-            assert!(FACE.glyph_index(c).is_some(), "{c}");
+            assert!(FACE.has(c), "{c}");
         }
     }
 

@@ -35,11 +35,11 @@
 //! * `panel`: a set of axes, with its `frame`, `lines` (`decimate`: fewer points than pixels) and `bars`;
 //!   `axis` and its `ticks`; `legend`, `colour_bar`
 //! * `palette`, `viridis`, `marker`: how it looks
-//! * `scene`: paths and text; `svg` and `raster`, `png` write it; `font`: the embedded typeface
+//! * `scene`: paths and text; `svg` writes it, `png` draws what was written; `font`: the embedded
+//!   typeface
 //!
-//! A scene is described once and written twice, so the SVG and the PNG agree to the pixel. Text in a PNG
-//! is drawn from an embedded font: a picture comes out the same, byte for byte, on a machine without
-//! any. Values that are not finite are gaps; values at or below zero on a log axis are drawn at the
+//! A PNG is drawn from the SVG beside it, its text in an embedded font: a picture comes out the same,
+//! byte for byte, on a machine without any. Values that are not finite are gaps; values at or below zero on a log axis are drawn at the
 //! smallest positive one, counted, and told in the caption. Steps begin at 1: an evaluation before
 //! training is drawn there. A table keeps every number, however few of them can be told apart in the
 //! picture.
@@ -79,7 +79,6 @@ mod per_iteration;
 mod picture;
 mod png;
 mod ppl_vs_tokens;
-mod raster;
 mod rates;
 mod runs;
 mod sampled;

@@ -74,7 +74,7 @@ impl Panel {
             let points: Vec<Point> = piece.iter().copied().flatten().collect();
             match points.as_slice() {
                 [] => {}
-                [single] => scene.fill(Path::circle(*single, 1.5 * stroke.width), stroke.colour),
+                [single] => scene.fill(Path::Circle(*single, 1.5 * stroke.width), stroke.colour),
                 points => scene.stroke(Path::line(points), stroke),
             }
         }

@@ -40,11 +40,8 @@ impl Marker {
 
     fn outline(self, (x, y): Point, r: f64) -> Path {
         let around = |offsets: &[Point]| {
-            let points: Vec<Point> = offsets
-                .iter()
-                .map(|(dx, dy)| (x + dx * r, y + dy * r))
-                .collect();
-            Path::polygon(&points)
+            let points = offsets.iter().map(|(dx, dy)| (x + dx * r, y + dy * r));
+            Path::Polygon(points.collect())
         };
         // Half the width of the bars of a cross.
         let w = 0.36;
@@ -63,7 +60,7 @@ impl Marker {
             (-w, -w),
         ];
         match self {
-            Self::Circle => Path::circle((x, y), r),
+            Self::Circle => Path::Circle((x, y), r),
             Self::Square => {
                 let half = 0.9 * r;
                 Path::rectangle(Area {

@@ -2,22 +2,22 @@
 //!
 //! With the rows `x_1 … x_n` of width d and their mean `μ`, the components are the eigenvectors of
 //! `C = Σ_r (x_r − μ)(x_r − μ)ᵀ` with the largest eigenvalues `θ`. C is never formed: with a basis Q
-//! (`[d, b]`, orthonormal columns, b = 16),
+//! (`[d, b]`, orthonormal columns, b = 16 or d, the smaller),
 //!
 //! ```text
 //! Z = C·Q = Σ_r (x_r − μ) · ((x_r − μ)ᵀ Q)     two passes over the rows
-//! Qᵀ·Z = V·diag(θ)·Vᵀ                          a small symmetric eigenproblem (Jacobi rotations)
-//! Q ← orth(Z·V)                                until θ no longer changes
+//! Qᵀ·Z = V·diag(θ)·Vᵀ                          a small symmetric eigenproblem
+//! Q ← orth(Z·V)                                by QR, until θ no longer changes
 //! ```
 //!
 //! (Rayleigh–Ritz; Golub and Van Loan, Matrix Computations, §8.2.) Where d ≤ 16 the first round is
 //! exact. The share of component i is `θ_i / Σ_r ‖x_r − μ‖²`. The component's sign makes its loading
 //! of largest magnitude positive, so that a picture is the same whatever the iteration did.
 
-mod basis;
+use nalgebra::{DMatrix, DVector};
 
-use basis::{BASIS, Row, eigen, orthonormalise, product, rotated, start};
-
+/// Width of the basis: more than the components asked for, which is what makes it converge fast.
+const BASIS: usize = 16;
 /// Rounds after which the basis is taken as it is. Only a spectrum that falls by less than a few
 /// percent over ten components is not settled by then, and its directions mean little.
 const MOST_ROUNDS: usize = 40;
@@ -59,10 +59,10 @@ impl Pca {
         };
         if total > 0.0 {
             let (shares, basis) = pca.subspace(rows, total);
-            let found = shares.iter().take(most).take_while(|share| **share > NOISE);
-            for (index, share) in found.enumerate() {
-                let vector = basis.iter().map(|row| row[index]).collect();
-                pca.components.push(oriented(vector));
+            let found = shares.iter().zip(basis.column_iter()).take(most);
+            for (share, vector) in found.take_while(|(share, _)| **share > NOISE) {
+                pca.components
+                    .push(oriented(vector.iter().copied().collect()));
                 pca.shares.push(*share);
             }
         }
@@ -83,44 +83,54 @@ impl Pca {
     }
 
     /// Iterates to the shares, largest first, and their directions as columns of the basis.
-    fn subspace(&self, rows: &[&[f32]], total: f64) -> (Row, Vec<Row>) {
-        let mut basis = start(self.mean.len());
-        orthonormalise(&mut basis);
-        let mut before = [0.0; BASIS];
+    fn subspace(&self, rows: &[&[f32]], total: f64) -> (Vec<f64>, DMatrix<f64>) {
+        let mut basis = start(self.mean.len()).qr().q();
+        let mut before = vec![0.0; basis.ncols()];
         let mut round = 0;
         loop {
             round += 1;
             let image = self.image(rows, &basis);
-            let (values, rotation) = eigen(product(&basis, &image));
-            let shares = values.map(|value| value / total);
-            let change = shares.iter().zip(before).map(|(a, b)| (a - b).abs());
+            let (values, rotation) = eigen(basis.tr_mul(&image));
+            let shares: Vec<f64> = values.iter().map(|value| value / total).collect();
+            let change = shares.iter().zip(&before).map(|(a, b)| (a - b).abs());
             if change.fold(0.0, f64::max) < SETTLED || round == MOST_ROUNDS {
-                return (shares, rotated(&basis, &rotation));
+                return (shares, basis * rotation);
             }
             before = shares;
-            basis = rotated(&image, &rotation);
-            orthonormalise(&mut basis);
+            basis = (image * rotation).qr().q();
         }
     }
 
     /// Returns `C·Q`.
-    fn image(&self, rows: &[&[f32]], basis: &[Row]) -> Vec<Row> {
-        let mut image = vec![[0.0; BASIS]; basis.len()];
+    fn image(&self, rows: &[&[f32]], basis: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut image = DMatrix::zeros(basis.nrows(), basis.ncols());
         for row in rows {
-            let mut along = [0.0; BASIS];
-            for (x, q) in centred(row, &self.mean).zip(basis) {
-                for (sum, q) in along.iter_mut().zip(q) {
-                    *sum += x * q;
-                }
-            }
-            for (x, z) in centred(row, &self.mean).zip(&mut image) {
-                for (z, y) in z.iter_mut().zip(&along) {
-                    *z += x * y;
-                }
-            }
+            let row = DVector::from_iterator(row.len(), centred(row, &self.mean));
+            image.ger(1.0, &row, &basis.tr_mul(&row), 1.0);
         }
         image
     }
+}
+
+/// Returns a fixed basis in no special position: numbers in −1 … 1 from a SplitMix64 sequence.
+fn start(d: usize) -> DMatrix<f64> {
+    let mut state = 0_u64;
+    DMatrix::from_fn(d, BASIS.min(d), |_, _| {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+    })
+}
+
+/// Returns the eigenvalues of a symmetric matrix, largest first, and its eigenvectors as columns.
+fn eigen(a: DMatrix<f64>) -> (Vec<f64>, DMatrix<f64>) {
+    let found = a.symmetric_eigen();
+    let mut order: Vec<usize> = (0..found.eigenvalues.len()).collect();
+    order.sort_by(|i, j| found.eigenvalues[*j].total_cmp(&found.eigenvalues[*i]));
+    let values = order.iter().map(|i| found.eigenvalues[*i]).collect();
+    (values, found.eigenvectors.select_columns(&order))
 }
 
 fn centred<'a>(row: &'a [f32], mean: &'a [f64]) -> impl Iterator<Item = f64> + 'a {

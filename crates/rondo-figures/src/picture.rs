@@ -8,7 +8,7 @@ use rondo_files::{FileSystem, StagedFile, at};
 use crate::error::FigureError;
 use crate::scene::Scene;
 use crate::table::Table;
-use crate::{raster, svg};
+use crate::{png, svg};
 
 /// A picture with the numbers it shows.
 #[derive(Clone, Debug)]
@@ -50,16 +50,17 @@ impl Picture {
     /// large for a PNG. What was written aside is removed.
     pub fn save(&self, dir: &Path) -> Result<Vec<PathBuf>, FigureError> {
         let path = |ending| dir.join(format!("{}.{ending}", self.name));
-        let [svg, png, csv] = ["svg", "png", "csv"].map(path);
-        let pixels = raster::png(&self.scene).map_err(|message| FigureError::Raster {
-            path: png.clone(),
+        let [svg_path, png_path, csv_path] = ["svg", "png", "csv"].map(path);
+        let drawing = self.svg();
+        let pixels = png::file(&drawing, self.scene.width, self.scene.height);
+        let pixels = pixels.map_err(|message| FigureError::Raster {
+            path: png_path.clone(),
             message,
         })?;
-        let drawing = self.svg();
         let files = [
-            (svg, drawing.as_bytes()),
-            (png, pixels.as_slice()),
-            (csv, self.csv().as_bytes()),
+            (svg_path, drawing.as_bytes()),
+            (png_path, pixels.as_slice()),
+            (csv_path, self.csv().as_bytes()),
         ];
         fs::create_dir_all(dir).map_err(at("create", dir))?;
         let mut staged = Vec::new();
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     fn picture() -> Picture {
-        Picture::new("dot", Scene::new(8, 8), Table::new(["x"]))
+        Picture::new("dot", Scene::new(8, 8), Table::new("x"))
     }
 
     #[test]

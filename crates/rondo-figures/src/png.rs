@@ -1,85 +1,116 @@
-//! Pixels as the bytes of a PNG file: 8 bits of red, green and blue, one IDAT chunk, no filter.
-//!
-//! Pictures are flat areas, lines and text, which deflate packs well without a filter. `flate2` packs
-//! and checks; around it the format is four chunks (W3C, Portable Network Graphics, §5).
+//! A document as PNG: `resvg` draws it with the embedded font, and reads no other.
 
-use std::io::{self, Write};
+use std::sync::LazyLock;
 
-use flate2::write::ZlibEncoder;
-use flate2::{Compression, Crc};
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::{Options, Tree};
 
-const SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a];
-/// Bits per channel, colour type RGB, deflate, adaptive filters, not interlaced.
-const FORMAT: [u8; 5] = [8, 2, 0, 0, 0];
+use crate::font;
 
-/// Returns the file of a picture whose rows, from the top, are `width` times red, green, blue.
+static OPTIONS: LazyLock<Options<'static>> = LazyLock::new(|| {
+    let mut options = Options::default();
+    options.fontdb_mut().load_font_data(font::DATA.to_vec());
+    options
+});
+
+/// Returns an SVG of this size as the bytes of a PNG file.
 ///
 /// # Errors
-/// What the packer says, which has no reason to: it writes to memory.
-pub(crate) fn file(width: u32, height: u32, rgb: &[u8]) -> io::Result<Vec<u8>> {
-    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
-    for row in rgb.chunks_exact(3 * width as usize) {
-        packed.write_all(&[0])?;
-        packed.write_all(row)?;
-    }
-    let mut header = Vec::from(width.to_be_bytes());
-    header.extend(height.to_be_bytes());
-    header.extend(FORMAT);
-    let mut out = Vec::from(SIGNATURE);
-    chunk(&mut out, *b"IHDR", &header);
-    chunk(&mut out, *b"IDAT", &packed.finish()?);
-    chunk(&mut out, *b"IEND", &[]);
-    Ok(out)
-}
-
-/// Appends length, name, data and the checksum of name and data.
-fn chunk(out: &mut Vec<u8>, name: [u8; 4], data: &[u8]) {
-    let mut crc = Crc::new();
-    crc.update(&name);
-    crc.update(data);
-    out.extend((data.len() as u32).to_be_bytes());
-    out.extend(name);
-    out.extend(data);
-    out.extend(crc.sum().to_be_bytes());
+/// What the renderer says: the picture is larger than it can hold.
+pub(crate) fn file(svg: &str, width: u32, height: u32) -> Result<Vec<u8>, String> {
+    let mut pixels =
+        Pixmap::new(width, height).ok_or_else(|| format!("{width} × {height} pixels"))?;
+    let tree = Tree::from_str(svg, &OPTIONS).map_err(|error| error.to_string())?;
+    resvg::render(&tree, Transform::identity(), &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
-    use flate2::read::ZlibDecoder;
+    use resvg::usvg::Node;
 
     use super::*;
+    use crate::font::Anchor;
+    use crate::palette::{BLUE, INK};
+    use crate::scene::{Area, Scene};
+    use crate::svg;
 
-    #[test]
-    fn a_file_is_a_header_rows_behind_filter_bytes_and_an_end() {
-        let rgb: Vec<u8> = (0..2 * 3 * 3).collect();
-        let file = file(2, 3, &rgb).expect("a file");
-        assert_eq!(file[..8], SIGNATURE);
-        assert_eq!(
-            file[8..33],
-            [
-                [0, 0, 0, 13].as_slice(),
-                b"IHDR",
-                &[0, 0, 0, 2, 0, 0, 0, 3, 8, 2, 0, 0, 0],
-                // CRC-32 of the seventeen bytes before it, from Python's zlib.
-                &CRC_OF_HEADER.to_be_bytes(),
-            ]
-            .concat()
-        );
-        // The standard's own last chunk.
-        assert!(file.ends_with(b"\0\0\0\0IEND\xae\x42\x60\x82"));
-        let mut rows = Vec::new();
-        let packed = &file[41..file.len() - 16];
-        let unpacked = ZlibDecoder::new(packed).read_to_end(&mut rows);
-        unpacked.expect("whole data");
-        assert_eq!(
-            rows,
-            [
-                0, 0, 1, 2, 3, 4, 5, 0, 6, 7, 8, 9, 10, 11, 0, 12, 13, 14, 15, 16, 17
-            ]
-        );
+    fn pixels(scene: &Scene) -> Pixmap {
+        let file = file(&svg::document(scene), scene.width, scene.height);
+        Pixmap::decode_png(&file.expect("a file")).expect("pixels")
     }
 
-    const CRC_OF_HEADER: u32 = 0x3688_49d6;
+    fn rgb(pixels: &Pixmap, x: u32, y: u32) -> [u8; 3] {
+        let pixel = pixels.pixel(x, y).expect("a pixel inside");
+        assert_eq!(pixel.alpha(), 255);
+        [pixel.red(), pixel.green(), pixel.blue()]
+    }
+
+    #[test]
+    fn a_cell_covers_exactly_its_pixels() {
+        let mut scene = Scene::new(6, 6);
+        let area = Area {
+            left: 1.6,
+            top: 1.0,
+            right: 4.4,
+            bottom: 3.0,
+        };
+        scene.cell(area, BLUE);
+        let pixels = pixels(&scene);
+        for y in 0..6 {
+            for x in 0..6 {
+                let inside = (2..4).contains(&x) && (1..3).contains(&y);
+                let expected = if inside { [0x1f, 0x77, 0xb4] } else { [255; 3] };
+                assert_eq!(rgb(&pixels, x, y), expected, "({x}, {y})");
+            }
+        }
+    }
+
+    #[test]
+    fn text_stands_on_its_baseline_within_its_width() {
+        let mut scene = Scene::new(100, 60);
+        scene.text("HH", (50.0, 40.0), 20.0, Anchor::Middle, INK);
+        let pixels = pixels(&scene);
+        let half = font::width("HH", 20.0) / 2.0;
+        let mut dark = 0;
+        for y in 0..60 {
+            for x in 0..100 {
+                if rgb(&pixels, x, y)[0] < 128 {
+                    dark += 1;
+                    assert!((f64::from(x) + 0.5 - 50.0).abs() < half, "({x}, {y})");
+                    assert!((24..40).contains(&y), "({x}, {y})");
+                }
+            }
+        }
+        assert!(dark > 100, "{dark}");
+    }
+
+    #[test]
+    fn text_is_as_wide_as_the_layout_takes_it_to_be() {
+        let texts = ["AVATAR To Ty", "office fl ffi", "‖s_i − s_N‖ µ τ", "10⁻⁵ …"];
+        let mut scene = Scene::new(400, 200);
+        for (text, y) in texts.iter().zip(1..) {
+            let at = (10.0, 40.0 * f64::from(y));
+            scene.text(text, at, 24.0, Anchor::Start, INK);
+        }
+        let tree = Tree::from_str(&svg::document(&scene), &OPTIONS).expect("a document");
+        let widths = tree.root().children().iter().filter_map(|node| match node {
+            Node::Text(text) => Some(f64::from(text.bounding_box().width())),
+            _ => None,
+        });
+        let widths: Vec<f64> = widths.collect();
+        assert_eq!(widths.len(), texts.len());
+        for (text, found) in texts.iter().zip(widths) {
+            let expected = font::width(text, 24.0);
+            assert!(
+                (found - expected).abs() < 0.01,
+                "{text}: {found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_picture_without_pixels_is_an_error() {
+        assert_eq!(file("", 0, 5), Err("0 × 5 pixels".into()));
+    }
 }

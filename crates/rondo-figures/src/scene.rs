@@ -25,34 +25,21 @@ impl Area {
     }
 }
 
-/// A piece of a path.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Segment {
-    Move(Point),
-    Line(Point),
-    Cubic(Point, Point, Point),
-    Close,
-}
-
 /// A line or an outline.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Path(pub(crate) Vec<Segment>);
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Path {
+    /// Points joined by straight lines.
+    Line(Vec<Point>),
+    /// Points joined by straight lines, the last to the first too.
+    Polygon(Vec<Point>),
+    /// A centre and a radius.
+    Circle(Point, f64),
+}
 
 impl Path {
     /// Joins points by straight lines.
     pub(crate) fn line(points: &[Point]) -> Self {
-        let segment = |(index, &point)| match index {
-            0 => Segment::Move(point),
-            _ => Segment::Line(point),
-        };
-        Self(points.iter().enumerate().map(segment).collect())
-    }
-
-    /// Joins points by straight lines, the last to the first too.
-    pub(crate) fn polygon(points: &[Point]) -> Self {
-        let mut path = Self::line(points);
-        path.0.push(Segment::Close);
-        path
+        Self::Line(points.to_vec())
     }
 
     /// Goes around a rectangle.
@@ -63,20 +50,11 @@ impl Path {
             right,
             bottom,
         } = area;
-        Self::polygon(&[(left, top), (right, top), (right, bottom), (left, bottom)])
-    }
-
-    /// Goes around a circle, as four cubic arcs.
-    pub(crate) fn circle((x, y): Point, r: f64) -> Self {
-        // The distance of the control points at which a cubic comes closest to a quarter of a circle.
-        let c = 0.552_284_75 * r;
-        Self(vec![
-            Segment::Move((x + r, y)),
-            Segment::Cubic((x + r, y + c), (x + c, y + r), (x, y + r)),
-            Segment::Cubic((x - c, y + r), (x - r, y + c), (x - r, y)),
-            Segment::Cubic((x - r, y - c), (x - c, y - r), (x, y - r)),
-            Segment::Cubic((x + c, y - r), (x + r, y - c), (x + r, y)),
-            Segment::Close,
+        Self::Polygon(vec![
+            (left, top),
+            (right, top),
+            (right, bottom),
+            (left, bottom),
         ])
     }
 }
@@ -176,30 +154,25 @@ impl Scene {
         anchor: Anchor,
         colour: Colour,
     ) {
-        self.push_text(content, at, size, anchor, colour, false);
-    }
-
-    /// Writes a line of text that reads from below to above, its middle at `at`.
-    pub(crate) fn upward_text(&mut self, content: &str, at: Point, size: f64, colour: Colour) {
-        self.push_text(content, at, size, Anchor::Middle, colour, true);
-    }
-
-    fn push_text(
-        &mut self,
-        content: &str,
-        at: Point,
-        size: f64,
-        anchor: Anchor,
-        colour: Colour,
-        upward: bool,
-    ) {
         self.items.push(Item::Text(Text {
             content: font::drawable(content),
             at,
             size,
             anchor,
             colour,
-            upward,
+            upward: false,
+        }));
+    }
+
+    /// Writes a line of text that reads from below to above, its middle at `at`.
+    pub(crate) fn upward_text(&mut self, content: &str, at: Point, size: f64, colour: Colour) {
+        self.items.push(Item::Text(Text {
+            content: font::drawable(content),
+            at,
+            size,
+            anchor: Anchor::Middle,
+            colour,
+            upward: true,
         }));
     }
 }
