@@ -11,7 +11,7 @@ use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::scene::{Area, Path, Scene, Stroke};
 use crate::sheet::Sheet;
-use crate::table::{self, Table};
+use crate::table::Table;
 use crate::ticks::{Tick, number};
 use crate::trajectories::Trajectories;
 use crate::viridis::viridis;
@@ -64,16 +64,11 @@ fn distances(trajectories: &Trajectories<'_>) -> Vec<Vec<f64>> {
 }
 
 fn table(trajectories: &Trajectories<'_>, distances: &[Vec<f64>]) -> Table {
-    let mut table = Table::new(["token", "label", "iteration", "distance"]);
+    let mut table = Table::new("token,label,iteration,distance");
     for (token, row) in distances.iter().enumerate() {
-        let label = table::text(trajectories.text(token).unwrap_or(""));
+        let label = trajectories.text(token).unwrap_or("");
         for (iteration, distance) in row.iter().enumerate() {
-            table.row([
-                table::count(token),
-                label.clone(),
-                table::count(iteration),
-                table::number(*distance),
-            ]);
+            table.row(&[&token, &label, &iteration, distance]);
         }
     }
     table
@@ -163,6 +158,8 @@ fn rows_axis(trajectories: &Trajectories<'_>) -> Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     fn drawn(states: &[Vec<f32>], tokens: usize, labels: Option<&[String]>) -> Picture {
         let trajectories = Trajectories {
@@ -193,18 +190,7 @@ token,label,iteration,distance
 ";
         let picture = drawn(&states, 2, Some(&labels));
         assert_eq!(picture.csv(), expected);
-        let svg = picture.svg();
-        let zeros = "3 distances are zero, the last column's among them";
-        assert!(svg.contains(zeros), "{svg}");
-        for text in [
-            ">iteration<",
-            ">token<",
-            ">␣a<",
-            ">b,c<",
-            ">distance to the last state<",
-        ] {
-            assert!(svg.contains(text), "{text}");
-        }
+        golden::check(NAME, &picture);
     }
 
     #[test]
@@ -226,10 +212,8 @@ token,label,iteration,distance
             d_model: 2,
             labels: None,
         };
-        let error = convergence(&trajectories).expect_err("a refusal");
-        assert_eq!(
-            error.to_string(),
-            "picture convergence: nothing to draw: no state differs from its token's last"
-        );
+        let nothing = "picture convergence: nothing to draw:";
+        let still = format!("{nothing} no state differs from its token's last");
+        refused(convergence(&trajectories), &still);
     }
 }

@@ -11,7 +11,7 @@ use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::sampled::{Bars, Histogram, SampledDepths};
 use crate::scene::{Area, Scene, Stroke};
-use crate::table::{self, Table};
+use crate::table::Table;
 
 const NAME: &str = "depth-histogram";
 /// More bars than this side by side on a page are put together.
@@ -79,7 +79,7 @@ fn draw_panel(
 }
 
 fn table(histograms: &[Histogram<'_>]) -> Table {
-    let mut table = Table::new(["run", "depth", "steps", "share", "mass"]);
+    let mut table = Table::new("run,depth,steps,share,mass");
     for histogram in histograms {
         let Histogram {
             run, counts, mass, ..
@@ -89,13 +89,9 @@ fn table(histograms: &[Histogram<'_>]) -> Table {
         depths.dedup();
         for depth in depths {
             let steps = counts.get(&depth).copied().unwrap_or(0);
-            table.row([
-                table::text(&run.name),
-                table::count(depth),
-                steps.to_string(),
-                table::number(steps as f64 / histogram.steps),
-                table::optional(mass.get(&depth).copied()),
-            ]);
+            let share = steps as f64 / histogram.steps;
+            let mass = mass.get(&depth).copied();
+            table.row(&[&run.name, &depth, &steps, &share, &mass]);
         }
     }
     table
@@ -104,6 +100,8 @@ fn table(histograms: &[Histogram<'_>]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     fn run(counts: &[(usize, u64)], mass: &[(usize, f64)]) -> SampledDepths {
         SampledDepths {
@@ -126,18 +124,8 @@ main,2,0,0.0,0.25
 main,3,2,0.5,0.25
 ";
         assert_eq!(picture.csv(), expected);
-        let svg = picture.svg();
-        // (2 · 1 + 2 · 3) / 4.
-        let texts = [
-            "steps 4, mean 2 (expected 1.75)",
-            "main",
-            "Recurrence Depth",
-            "Steps (%)",
-        ];
-        for text in texts {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
-        assert!(svg.contains("Line: the distribution"));
+        // The mean is (2 · 1 + 2 · 3) / 4.
+        golden::check(NAME, &picture);
     }
 
     #[test]
@@ -153,15 +141,12 @@ main,3,2,0.5,0.25
 
     #[test]
     fn depths_that_no_loop_has_and_runs_without_steps_are_refused() {
-        let refused = |runs: &[SampledDepths]| {
-            let error = depth_histogram(runs).expect_err("a refusal");
-            error.to_string()
-        };
-        assert_eq!(
-            refused(&[run(&[(0, 1)], &[])]),
-            "picture depth-histogram: depth of run `main`: must be 1 to 65536, found 0"
+        let drawn = |counts| depth_histogram(&[run(counts, &[])]);
+        refused(
+            drawn(&[(0, 1)]),
+            "picture depth-histogram: depth of run `main`: must be 1 to 65536, found 0",
         );
-        assert!(refused(&[run(&[(4, 0)], &[])]).ends_with("run `main` has no sampled depths"));
-        assert!(refused(&[]).ends_with("no run is given"));
+        refused(drawn(&[(4, 0)]), "run `main` has no sampled depths");
+        refused(depth_histogram(&[]), "no run is given");
     }
 }

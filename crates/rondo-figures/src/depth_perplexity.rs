@@ -11,7 +11,7 @@ use crate::palette::series;
 use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::scene::Stroke;
-use crate::table::{self, Table};
+use crate::table::Table;
 
 const NAME: &str = "depth-perplexity";
 const HEIGHT: f64 = 720.0;
@@ -79,14 +79,10 @@ pub fn depth_perplexity(curves: &[DepthCurve]) -> Result<Picture, FigureError> {
 }
 
 fn table(curves: &[DepthCurve]) -> Table {
-    let mut table = Table::new(["name", "depth", "perplexity"]);
+    let mut table = Table::new("name,depth,perplexity");
     for curve in curves {
         for (depth, perplexity) in &curve.points {
-            table.row([
-                table::text(&curve.name),
-                table::count(*depth),
-                table::number(*perplexity),
-            ]);
+            table.row(&[&curve.name, depth, perplexity]);
         }
     }
     table
@@ -95,6 +91,8 @@ fn table(curves: &[DepthCurve]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     fn curve(name: &str, points: &[(usize, f64)]) -> DepthCurve {
         DepthCurve {
@@ -110,19 +108,7 @@ mod tests {
             curve("step 800", &[(1, 19.2), (6, 14.8)]),
         ];
         let picture = depth_perplexity(&curves).expect("a picture");
-        let svg = picture.svg();
-        for text in [
-            "1",
-            "4",
-            "6",
-            "12",
-            "Val PPL",
-            "Recurrence Depth",
-            "step 400",
-            "step 800",
-        ] {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
+        golden::check(NAME, &picture);
         let expected = "\
 name,depth,perplexity
 step 400,1,37.9
@@ -143,15 +129,12 @@ step 800,6,14.8
 
     #[test]
     fn depth_zero_and_curves_without_an_evaluation_are_refused() {
-        let refused = |curves: &[DepthCurve]| {
-            let error = depth_perplexity(curves).expect_err("a refusal");
-            error.to_string()
-        };
-        assert_eq!(
-            refused(&[curve("a", &[(0, 3.0)])]),
-            "picture depth-perplexity: recurrence depth of `a`: must be at least 1, found 0"
+        let drawn = |points| depth_perplexity(&[curve("a", points)]);
+        refused(
+            drawn(&[(0, 3.0)]),
+            "picture depth-perplexity: recurrence depth of `a`: must be at least 1, found 0",
         );
-        assert!(refused(&[curve("a", &[(4, f64::NAN)])]).ends_with("`a` has no evaluation"));
-        assert!(refused(&[]).ends_with("no run is given"));
+        refused(drawn(&[(4, f64::NAN)]), "`a` has no evaluation");
+        refused(depth_perplexity(&[]), "no run is given");
     }
 }

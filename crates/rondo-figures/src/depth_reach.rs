@@ -8,7 +8,7 @@ use crate::lines::Line;
 use crate::page::{Page, same_axes};
 use crate::panel::Panel;
 use crate::picture::Picture;
-use crate::table::{self, Table};
+use crate::table::Table;
 
 const NAME: &str = "depth-reach";
 
@@ -90,18 +90,12 @@ pub fn depth_reach(models: &[DepthReach]) -> Result<Picture, FigureError> {
 }
 
 fn table(models: &[DepthReach]) -> Table {
-    let mut table = Table::new(["run", "depth", "position", "accuracy", "chance"]);
+    let mut table = Table::new("run,depth,position,accuracy,chance");
     for model in models {
-        let chance = table::optional(model.chance);
+        let DepthReach { name, chance, .. } = model;
         for depth in &model.depths {
             for (position, accuracy) in depth.by_position.iter().enumerate() {
-                table.row([
-                    table::text(&model.name),
-                    table::count(depth.depth),
-                    table::count(position),
-                    table::number(*accuracy),
-                    chance.clone(),
-                ]);
+                table.row(&[name, &depth.depth, &position, accuracy, chance]);
             }
         }
     }
@@ -111,6 +105,8 @@ fn table(models: &[DepthReach]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     fn model(by_position: Vec<f64>, chance: Option<f64>) -> DepthReach {
         DepthReach {
@@ -134,19 +130,7 @@ s3,4,1,,0.25
 s3,4,2,0.5,0.25
 ";
         assert_eq!(picture.csv(), expected);
-        let svg = picture.svg();
-        for text in [
-            "Position",
-            "Accuracy",
-            "Recurrence",
-            "4",
-            "s3",
-            "0.0",
-            "1.0",
-        ] {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
-        assert!(svg.contains("line is chance."));
+        golden::check(NAME, &picture);
     }
 
     #[test]
@@ -160,13 +144,9 @@ s3,4,2,0.5,0.25
     #[test]
     fn a_model_without_an_accuracy_is_named() {
         for by_position in [vec![], vec![f64::NAN; 3]] {
-            let error = depth_reach(&[model(by_position, Some(0.5))]).expect_err("a refusal");
-            let message = error.to_string();
-            assert!(
-                message.ends_with("run `s3` has no accuracy by position"),
-                "{message}"
-            );
+            let drawn = depth_reach(&[model(by_position, Some(0.5))]);
+            refused(drawn, "run `s3` has no accuracy by position");
         }
-        assert!(depth_reach(&[]).is_err());
+        refused(depth_reach(&[]), "no run is given");
     }
 }

@@ -95,3 +95,17 @@ impl From<FileError> for FigureError {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::fmt::Debug;
+
+    use super::*;
+
+    /// Asserts that something is refused with a message that ends with these words.
+    #[track_caller]
+    pub(crate) fn refused<T: Debug>(found: Result<T, FigureError>, end: &str) {
+        let message = found.expect_err("a refusal").to_string();
+        assert!(message.ends_with(end), "{message}");
+    }
+}

@@ -10,7 +10,7 @@ use crate::palette::series;
 use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::scene::{Scene, Stroke};
-use crate::table::{self, Table};
+use crate::table::Table;
 
 const NAME: &str = "exit-curve";
 const FIXED: &str = "fixed depth";
@@ -36,14 +36,10 @@ pub fn exit_curve(curve: &ExitCurve<'_>) -> Result<Picture, FigureError> {
         return Err(FigureError::empty(NAME, reason));
     };
     let scene = draw(&series, x, y);
-    let mut table = Table::new(["series", "iterations", "perplexity"]);
+    let mut table = Table::new("series,iterations,perplexity");
     for line in &series {
         for point in line.points {
-            table.row([
-                table::text(line.entry.name.as_str()),
-                table::number(point.iterations),
-                table::number(point.perplexity),
-            ]);
+            table.row(&[&line.entry.name, &point.iterations, &point.perplexity]);
         }
     }
     Ok(Picture::new(NAME, scene, table))
@@ -106,6 +102,7 @@ fn draw(lines: &[Series<'_>], x: Axis, y: Axis) -> Scene {
 mod tests {
     use super::*;
     use crate::exits::Criterion;
+    use crate::golden;
 
     fn point(iterations: f64, perplexity: f64) -> CurvePoint {
         CurvePoint {
@@ -132,17 +129,7 @@ fixed depth,16.0,10.8
 \"kl, strict\",5.25,10.9
 ";
         assert_eq!(picture.csv(), expected);
-        let svg = picture.svg();
-        let texts = [
-            "mean iterations per token",
-            "perplexity",
-            "fixed depth",
-            "kl, strict",
-        ];
-        for text in texts.into_iter().chain(["1", "2", "4", "8", "16"]) {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
-        assert_eq!(picture.svg(), exit_curve(&curve).expect("a picture").svg());
+        golden::check(NAME, &picture);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::palette::series;
 use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::scene::Scene;
-use crate::table::{self, Table};
+use crate::table::Table;
 use crate::ticks::number;
 
 const NAME: &str = "exit-histogram";
@@ -34,15 +34,11 @@ pub fn exit_histogram(criteria: &[ExitSeries<'_>]) -> Result<Picture, FigureErro
         .map(Histogram::of)
         .collect::<Result<Vec<_>, _>>()?;
     let last = histograms.iter().map(|h| h.counts.len()).max().unwrap_or(1);
-    let mut table = Table::new(["criterion", "iteration", "tokens", "share"]);
+    let mut table = Table::new("criterion,iteration,tokens,share");
     for histogram in &histograms {
         for iteration in 1..=last {
-            table.row([
-                table::text(histogram.name),
-                table::count(iteration),
-                table::count(histogram.count(iteration)),
-                table::number(histogram.share(iteration)),
-            ]);
+            let (count, share) = (histogram.count(iteration), histogram.share(iteration));
+            table.row(&[&histogram.name, &iteration, &count, &share]);
         }
     }
     Ok(Picture::new(NAME, draw(&histograms, last), table))
@@ -125,6 +121,8 @@ fn draw(histograms: &[Histogram<'_>], last: usize) -> Scene {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     #[test]
     fn tokens_are_counted_per_iteration() {
@@ -151,35 +149,21 @@ cosine,3,0,0.0
 cosine,4,1,0.5
 ";
         assert_eq!(picture.csv(), expected);
-        let svg = picture.svg();
-        // (1 + 3 + 3 + 3) / 4 and (2 + 4) / 2.
-        for text in [
-            "kl",
-            "cosine",
-            "mean 2.5",
-            "mean 3",
-            "exit iteration",
-            "tokens (%)",
-        ] {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
+        // The means are (1 + 3 + 3 + 3) / 4 and (2 + 4) / 2.
+        golden::check(NAME, &picture);
     }
 
     #[test]
     fn exits_before_the_first_iteration_and_empty_series_are_refused() {
-        let refused = |criteria: &[ExitSeries<'_>]| {
-            let error = exit_histogram(criteria).expect_err("a refusal");
-            error.to_string()
-        };
-        let series = |exits| ExitSeries { name: "kl", exits };
-        assert_eq!(
-            refused(&[series(&[1, 0])]),
-            "picture exit-histogram: exit of token 1 by `kl`: must be 1 to 1024, found 0"
+        let drawn = |exits| exit_histogram(&[ExitSeries { name: "kl", exits }]);
+        refused(
+            drawn(&[1, 0]),
+            "picture exit-histogram: exit of token 1 by `kl`: must be 1 to 1024, found 0",
         );
-        assert_eq!(
-            refused(&[series(&[])]),
-            "picture exit-histogram: nothing to draw: criterion `kl` has no tokens"
+        refused(
+            drawn(&[]),
+            "picture exit-histogram: nothing to draw: criterion `kl` has no tokens",
         );
-        assert!(refused(&[]).ends_with("no criterion is given"));
+        refused(exit_histogram(&[]), "no criterion is given");
     }
 }

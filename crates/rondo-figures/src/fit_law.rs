@@ -9,7 +9,7 @@ use crate::palette::{Dash, WHITE, series};
 use crate::picture::Picture;
 use crate::scene::{Scene, Stroke};
 use crate::stack;
-use crate::table::{self, Table};
+use crate::table::Table;
 
 const NAME: &str = "fit-law";
 /// Heights of the frames: of the losses, and of the errors below them.
@@ -136,25 +136,11 @@ fn draw(law: &str, curves: &[PredictedCurve], x: &Axis, axes: [Axis; 2]) -> Scen
 }
 
 fn table(curves: &[PredictedCurve]) -> Table {
-    let header = [
-        "curve",
-        "fitted",
-        "step",
-        "loss",
-        "predicted",
-        "error_percent",
-    ];
-    let mut table = Table::new(header);
+    let mut table = Table::new("curve,fitted,step,loss,predicted,error_percent");
     for curve in curves {
-        for point in &curve.points {
-            table.row([
-                table::text(&curve.name),
-                curve.fitted.to_string(),
-                point.step.to_string(),
-                table::number(point.loss),
-                table::number(point.predicted),
-                table::number(point.error()),
-            ]);
+        let (name, fitted) = (&curve.name, &curve.fitted.to_string());
+        for p in &curve.points {
+            table.row(&[name, fitted, &p.step, &p.loss, &p.predicted, &p.error()]);
         }
     }
     table
@@ -163,6 +149,8 @@ fn table(curves: &[PredictedCurve]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     fn curve(name: &str, fitted: bool) -> PredictedCurve {
         let point = |step, loss, predicted| PredictedPoint {
@@ -185,12 +173,7 @@ mod tests {
     fn curves_and_errors_share_the_axis_of_steps() {
         let curves = [curve("cosine", true), curve("wsd", false)];
         let picture = fit_law("tissue", &curves).expect("a picture");
-        let svg = picture.svg();
-        for text in ["Step", "Loss", "Error (%)", "cosine", "wsd"] {
-            assert_eq!(svg.matches(&format!(">{text}<")).count(), 1, "{text}");
-        }
-        assert!(svg.contains("Dashed curves were predicted"));
-        assert!(svg.contains("law tissue"));
+        golden::check(NAME, &picture);
         let expected = "\
 curve,fitted,step,loss,predicted,error_percent
 cosine,true,100,4.0,4.5,12.5
@@ -204,13 +187,8 @@ cosine,true,300,2.0,2.0,0.0
     fn curves_without_a_prediction_are_refused() {
         let mut bare = curve("b", false);
         bare.points.truncate(0);
-        let error = fit_law("tissue", &[curve("a", true), bare]).expect_err("a refusal");
-        assert!(
-            error
-                .to_string()
-                .ends_with("curve `b` has no loss with a prediction")
-        );
-        let error = fit_law("tissue", &[]).expect_err("a refusal");
-        assert!(error.to_string().ends_with("no curve is given"), "{error}");
+        let refusal = "curve `b` has no loss with a prediction";
+        refused(fit_law("tissue", &[curve("a", true), bare]), refusal);
+        refused(fit_law("tissue", &[]), "no curve is given");
     }
 }

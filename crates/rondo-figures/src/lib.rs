@@ -63,6 +63,8 @@ mod exits;
 mod fit_law;
 mod font;
 mod frame;
+#[cfg(test)]
+mod golden;
 mod grid;
 mod layout;
 mod legend;

@@ -15,7 +15,7 @@ use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::rates::{self, Rated};
 use crate::scene::{Scene, Stroke};
-use crate::table::{self, Table};
+use crate::table::Table;
 use crate::ticks::number;
 
 const NAME: &str = "lr-schedules";
@@ -163,21 +163,18 @@ fn caption(runs: &[ScheduledRun], correlation: Option<Correlation>) -> Vec<Strin
 }
 
 fn table(runs: &[ScheduledRun], law: Option<&LawLine>) -> Table {
-    let mut table = Table::new(["series", "name", "x", "y"]);
-    let mut row = |series: &str, name: &str, x: String, y: f64| {
-        table.row([series.to_owned(), table::text(name), x, table::number(y)]);
-    };
+    let mut table = Table::new("series,name,x,y");
     for run in runs {
         for (step, rate) in &run.rates {
-            row("schedule", &run.name, step.to_string(), *rate);
+            table.row(&[&"schedule", &run.name, step, rate]);
         }
     }
     for run in runs {
-        row("run", &run.name, table::number(run.lr_sum), run.loss);
+        table.row(&[&"run", &run.name, &run.lr_sum, &run.loss]);
     }
     if let Some(law) = law {
         for (sum, loss) in &law.points {
-            row("law", &law.name, table::number(*sum), *loss);
+            table.row(&[&"law", &law.name, sum, loss]);
         }
     }
     table
@@ -186,6 +183,8 @@ fn table(runs: &[ScheduledRun], law: Option<&LawLine>) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     fn run(name: &str, lr_sum: f64, loss: f64) -> ScheduledRun {
         ScheduledRun {
@@ -207,19 +206,7 @@ mod tests {
     fn both_panels_name_their_axes_and_the_table_holds_every_number() {
         let runs = [run("cosine", 0.055, 3.25), run("a, b", 0.1, f64::NAN)];
         let picture = lr_schedules(&runs, Some(&law()), None).expect("a picture");
-        let svg = picture.svg();
-        for text in [
-            "Step",
-            "Learning Rate",
-            "LR Summed Over Steps",
-            "Loss",
-            "cosine",
-            "a, b",
-            "L0 + A / S",
-        ] {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
-        assert!(svg.contains("One run has no finite loss and no point."));
+        golden::check(NAME, &picture);
         let expected = "\
 series,name,x,y
 schedule,cosine,1,0.0001
@@ -260,14 +247,13 @@ law,L0 + A / S,0.1,3.0
 
     #[test]
     fn what_cannot_be_drawn_is_refused() {
-        let refused = |runs: &[ScheduledRun]| {
-            let error = lr_schedules(runs, Some(&law()), None).expect_err("a refusal");
-            error.to_string()
-        };
-        assert!(refused(&[]).ends_with("no run is given"));
-        assert!(refused(&[run("a", 1.0, f64::NAN)]).contains("no run has a finite loss"));
+        let drawn = |runs: &[ScheduledRun]| lr_schedules(runs, Some(&law()), None);
+        refused(drawn(&[]), "no run is given");
+        let infinite = "no run has a finite loss and a finite summed learning rate";
+        refused(drawn(&[run("a", 1.0, f64::NAN)]), infinite);
         let mut bare = run("b", 1.0, 1.0);
         bare.rates.clear();
-        assert!(refused(&[run("a", 1.0, 1.0), bare]).contains("run `b` has no learning rate"));
+        let lacks = "run `b` has no learning rate that is finite";
+        refused(drawn(&[run("a", 1.0, 1.0), bare]), lacks);
     }
 }

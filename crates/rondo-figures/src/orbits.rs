@@ -16,7 +16,7 @@ use crate::pca::Pca;
 use crate::picture::Picture;
 use crate::scene::{Area, Scene};
 use crate::sheet::Sheet;
-use crate::table::{self, Table};
+use crate::table::{Cell, Table};
 use crate::trajectories::Trajectories;
 
 const NAME: &str = "orbits";
@@ -103,22 +103,21 @@ impl Orbit {
 }
 
 fn table(trajectories: &Trajectories<'_>, shares: &[f64], orbits: &[Orbit]) -> Table {
-    let header = ["row", "token", "label", "iteration"].map(str::to_owned);
-    let components = (1..=COMPONENTS).map(|index| format!("pc{index}"));
-    let mut table = Table::new(header.into_iter().chain(components));
-    let mut row = |kind: &str, token: [String; 3], numbers: &[f64]| {
-        let numbers = (0..COMPONENTS).map(|axis| table::optional(numbers.get(axis).copied()));
-        table.row([kind.to_owned()].into_iter().chain(token).chain(numbers));
+    let mut table = Table::new("row,token,label,iteration,pc1,pc2,pc3,pc4,pc5,pc6");
+    let mut row = |kind: &str, token: [&dyn Cell; 3], numbers: &[f64]| {
+        let numbers: [_; COMPONENTS] = std::array::from_fn(|axis| numbers.get(axis).copied());
+        let [pc1, pc2, pc3, pc4, pc5, pc6] = &numbers;
+        let [token, label, iteration] = token;
+        table.row(&[&kind, token, label, iteration, pc1, pc2, pc3, pc4, pc5, pc6]);
     };
-    row("share", Default::default(), shares);
+    row("share", [&"", &"", &""], shares);
     for orbit in orbits {
-        let token = table::count(orbit.token);
-        let label = table::text(trajectories.text(orbit.token).unwrap_or(""));
+        let token = &orbit.token;
+        let label = trajectories.text(*token).unwrap_or("");
         for (iteration, state) in orbit.states.iter().enumerate() {
-            let cells = [token.clone(), label.clone(), table::count(iteration)];
-            row("state", cells, state);
+            row("state", [token, &label, &iteration], state);
         }
-        row("mean", [token, label, String::new()], &orbit.mean);
+        row("mean", [token, &label, &""], &orbit.mean);
     }
     table
 }
@@ -198,6 +197,8 @@ fn draw_column(scene: &mut Scene, area: Area, plane: usize, shares: &[f64], orbi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     fn trace(states: &[Vec<f32>], d_model: usize) -> Trajectories<'_> {
         Trajectories {
@@ -241,15 +242,7 @@ mod tests {
                 }
             }
         }
-        let svg = picture.svg();
-        for text in [
-            "PC1 (64.0 %)",
-            "PC2 (36.0 %)",
-            "PC3 (no variance)",
-            "vary in 2 dimensions",
-        ] {
-            assert!(svg.contains(text), "{text}");
-        }
+        golden::check(NAME, &picture);
     }
 
     #[test]
@@ -261,43 +254,27 @@ mod tests {
                     .collect()
             })
             .collect();
-        let scratch = tempfile::tempdir().expect("a temporary folder");
-        let files = ["one", "two"].map(|name| {
-            let picture = orbits(&trace(&states, 20), &[1, 0]).expect("a picture");
-            picture
-                .save(&scratch.path().join(name))
-                .expect("three files")
-        });
-        for (one, two) in files[0].iter().zip(&files[1]) {
-            let bytes = |path| std::fs::read(path).expect("a file");
-            assert_eq!(bytes(one), bytes(two), "{}", one.display());
-        }
+        let draw = || orbits(&trace(&states, 20), &[1, 0]).expect("a picture");
+        assert!(golden::files(&draw()) == golden::files(&draw()));
     }
 
     #[test]
     fn tokens_beyond_the_trace_and_no_tokens_are_refused() {
         let states = [vec![0.0, 1.0, 2.0, 3.0], vec![1.0, 1.0, 2.0, 2.0]];
-        let refused = |tokens: &[usize]| {
-            let error = orbits(&trace(&states, 2), tokens).expect_err("a refusal");
-            error.to_string()
-        };
-        assert_eq!(
-            refused(&[0, 2]),
-            "picture orbits: token position: must be 0 to 1, found 2"
+        let drawn = |tokens: &[usize]| orbits(&trace(&states, 2), tokens);
+        refused(
+            drawn(&[0, 2]),
+            "picture orbits: token position: must be 0 to 1, found 2",
         );
-        assert_eq!(
-            refused(&[]),
-            "picture orbits: number of tokens: must be 1 to 16, found 0"
+        refused(
+            drawn(&[]),
+            "picture orbits: number of tokens: must be 1 to 16, found 0",
         );
     }
 
     #[test]
     fn equal_states_have_no_orbit() {
         let states = [vec![1.0, 2.0], vec![1.0, 2.0]];
-        let error = orbits(&trace(&states, 2), &[0]).expect_err("a refusal");
-        assert!(
-            error.to_string().ends_with("all states are equal"),
-            "{error}"
-        );
+        refused(orbits(&trace(&states, 2), &[0]), "all states are equal");
     }
 }

@@ -10,7 +10,7 @@ use crate::palette::{Colour, Dash, series};
 use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::scene::{Scene, Stroke};
-use crate::table::{self, Table};
+use crate::table::Table;
 use crate::viridis::{BRIGHTEST, viridis};
 
 const NAME: &str = "per-iteration";
@@ -163,22 +163,19 @@ fn look(profiles: &[IterationProfile]) -> (Vec<Colour>, Legend, Legend) {
 
 fn table(profiles: &[IterationProfile]) -> Table {
     let series = ["token_corr", "residual", "rel_residual", "state_norm"];
-    let mut table = Table::new(["run", "step", "iteration"].into_iter().chain(series));
+    let mut table = Table::new(&format!("run,step,iteration,{}", series.join(",")));
     for profile in profiles {
-        let numbers = [
-            &profile.token_corr,
-            &profile.residual,
-            &profile.rel_residual,
-            &profile.state_norm,
-        ];
-        for index in 0..profile.token_corr.len() {
-            let place = [
-                table::text(&profile.run),
-                profile.step.to_string(),
-                table::count(index + 1),
-            ];
-            let cell = |series: &Vec<f64>| table::optional(series.get(index).copied());
-            table.row(place.into_iter().chain(numbers.map(cell)));
+        for (index, corr) in profile.token_corr.iter().enumerate() {
+            let at = |series: &[f64]| series.get(index).copied();
+            table.row(&[
+                &profile.run,
+                &profile.step,
+                &(index + 1),
+                corr,
+                &at(&profile.residual),
+                &at(&profile.rel_residual),
+                &at(&profile.state_norm),
+            ]);
         }
     }
     table
@@ -187,6 +184,8 @@ fn table(profiles: &[IterationProfile]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
 
     fn profile(run: &str, step: u64) -> IterationProfile {
         IterationProfile {
@@ -208,17 +207,7 @@ main,400,1,0.5,8.0,0.5,16.0
 main,400,2,0.25,2.0,0.125,
 ";
         assert_eq!(picture.csv(), expected);
-        let svg = picture.svg();
-        for text in [
-            "Token Correlation",
-            "Residual (log)",
-            "State Norm",
-            "Step",
-            "400",
-        ] {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
-        assert_eq!(svg.matches(">Iteration<").count(), PANELS);
+        golden::check(NAME, &picture);
     }
 
     #[test]
@@ -246,31 +235,23 @@ main,400,2,0.25,2.0,0.125,
         assert!(!svg.contains("Dashed"));
         let mut short = profile("a", 1);
         short.state_norm.pop();
-        let error = per_iteration(&[short]).expect_err("a refusal");
-        assert_eq!(
-            error.to_string(),
-            "picture per-iteration: state_norm of run `a` at step 1: expected 2, found 1"
+        refused(
+            per_iteration(&[short]),
+            "picture per-iteration: state_norm of run `a` at step 1: expected 2, found 1",
         );
     }
 
     #[test]
     fn nothing_to_draw_is_told() {
-        assert!(per_iteration(&[]).is_err());
+        refused(per_iteration(&[]), "no profile is given");
         let mut still = profile("a", 7);
         (still.residual, still.rel_residual) = (vec![0.0; 2], Vec::new());
-        let error = per_iteration(&[still]).expect_err("a refusal");
-        assert!(
-            error.to_string().contains("no residual is positive"),
-            "{error}"
-        );
+        refused(per_iteration(&[still]), "no residual is positive");
         let mut bare = profile("a", 7);
         bare.token_corr.clear();
-        let error = per_iteration(&[bare]).expect_err("a refusal");
-        assert!(
-            error
-                .to_string()
-                .ends_with("run `a` has no iterations at step 7"),
-            "{error}"
+        refused(
+            per_iteration(&[bare]),
+            "run `a` has no iterations at step 7",
         );
     }
 }

@@ -10,7 +10,7 @@ use crate::page::{Page, same_axes};
 use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::runs::{RunLog, by_step, check};
-use crate::table::{self, Table};
+use crate::table::Table;
 use crate::tokens::TokenRate;
 
 const NAME: &str = "ppl-vs-tokens";
@@ -57,17 +57,12 @@ pub fn ppl_vs_tokens(runs: &[RunLog]) -> Result<Picture, FigureError> {
 }
 
 fn table(runs: &[RunLog]) -> Table {
-    let mut table = Table::new(["run", "depth", "step", "tokens", "perplexity"]);
+    let mut table = Table::new("run,depth,step,tokens,perplexity");
     for run in runs {
+        let name = &run.name;
         for depth in &run.val_perplexity {
-            for point in &depth.points {
-                table.row([
-                    table::text(&run.name),
-                    table::count(depth.depth),
-                    point.step.to_string(),
-                    point.tokens.to_string(),
-                    table::number(point.value),
-                ]);
+            for p in &depth.points {
+                table.row(&[name, &depth.depth, &p.step, &p.tokens, &p.value]);
             }
         }
     }
@@ -77,20 +72,14 @@ fn table(runs: &[RunLog]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
     use crate::runs::tests::{log, run};
 
     #[test]
     fn each_run_has_a_panel_and_each_depth_a_colour() {
         let picture = ppl_vs_tokens(&[run("one"), run("two")]).expect("a picture");
-        let svg = picture.svg();
-        for text in ["one", "two", "Recurrence", "1", "16"] {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
-        for text in ["Step (log)", "Tokens (log)", "Val PPL (log)"] {
-            assert_eq!(svg.matches(&format!(">{text}<")).count(), 2, "{text}");
-        }
-        assert!(svg.contains("All panels have the same axes."));
-        assert!(svg.contains("before the first step is drawn at step 1."));
+        golden::check(NAME, &picture);
         let head = "\
 run,depth,step,tokens,perplexity
 one,1,0,0,1100.0
@@ -116,10 +105,9 @@ two,1,0,0,1100.0
         let mut bare = run("bare");
         bare.val_perplexity[0].points.clear();
         bare.val_perplexity[1].points.clear();
-        let error = ppl_vs_tokens(&[run("one"), bare]).expect_err("a refusal");
-        assert!(
-            error.to_string().ends_with("run `bare` has no evaluation"),
-            "{error}"
+        refused(
+            ppl_vs_tokens(&[run("one"), bare]),
+            "run `bare` has no evaluation",
         );
     }
 }

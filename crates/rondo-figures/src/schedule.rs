@@ -12,7 +12,7 @@ use crate::picture::Picture;
 use crate::rates::{self, Rated, WIDTH};
 use crate::scene::{Scene, Stroke};
 use crate::stack;
-use crate::table::{self, Table};
+use crate::table::Table;
 
 const NAME: &str = "schedule";
 const PANELS: usize = 3;
@@ -172,24 +172,18 @@ fn stairs(run: &PlannedRun, count: fn(&PlannedStep) -> usize) -> Vec<(f64, f64)>
 }
 
 fn table(runs: &[PlannedRun]) -> Table {
-    let header = [
-        "run",
-        "step",
-        LR.name(),
-        LR_SUM.name(),
-        "mean_recurrence",
-        "backprop_depth",
-    ];
-    let mut table = Table::new(header);
+    let (rate, sum) = (LR.name(), LR_SUM.name());
+    let header = format!("run,step,{rate},{sum},mean_recurrence,backprop_depth");
+    let mut table = Table::new(&header);
     for run in runs {
         for step in &run.steps {
-            table.row([
-                table::text(&run.name),
-                step.step.to_string(),
-                table::number(step.rate),
-                table::number(step.rate_sum),
-                table::count(step.mean_recurrence),
-                table::count(step.backprop_depth),
+            table.row(&[
+                &run.name,
+                &step.step,
+                &step.rate,
+                &step.rate_sum,
+                &step.mean_recurrence,
+                &step.backprop_depth,
             ]);
         }
     }

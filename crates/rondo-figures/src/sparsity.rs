@@ -12,7 +12,7 @@ use crate::palette::{Dash, FRAME, series};
 use crate::picture::Picture;
 use crate::runs::{Logged, by_step};
 use crate::scene::{Scene, Stroke};
-use crate::table::{self, Table};
+use crate::table::Table;
 
 const NAME: &str = "sparsity";
 const PANELS: usize = 3;
@@ -154,29 +154,19 @@ fn events_note(runs: &[SparsityRun]) -> Option<String> {
 }
 
 fn table(runs: &[SparsityRun]) -> Table {
-    let mut table = Table::new(["run", "metric", "step", "tokens", "value", "event"]);
+    let mut table = Table::new("run,metric,step,tokens,value,event");
     for run in runs {
-        let name = || table::text(&run.name);
+        let name = &run.name;
         for (metric, points) in run.panels() {
-            for point in points {
-                table.row([
-                    name(),
-                    metric.to_owned(),
-                    point.step.to_string(),
-                    point.tokens.to_string(),
-                    table::number(point.value),
-                    String::new(),
-                ]);
+            for p in points {
+                table.row(&[name, &metric, &p.step, &p.tokens, &p.value, &""]);
             }
         }
-        let empty = String::new;
         if let Some(target) = run.target {
-            let value = table::number(target);
-            table.row([name(), "target".into(), empty(), empty(), value, empty()]);
+            table.row(&[name, &"target", &"", &"", &target, &""]);
         }
         for (step, what) in &run.events {
-            let (step, what) = (step.to_string(), table::text(what));
-            table.row([name(), "event".into(), step, empty(), empty(), what]);
+            table.row(&[name, &"event", step, &"", &"", what]);
         }
     }
     table

@@ -7,23 +7,16 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Starts a table with its header.
-    pub(crate) fn new<S: AsRef<str>>(header: impl IntoIterator<Item = S>) -> Self {
-        let mut table = Self {
-            text: String::new(),
-        };
-        table.row(header.into_iter().map(|cell| text(cell.as_ref())));
-        table
+    /// Starts a table with its header: names between commas.
+    pub(crate) fn new(header: &str) -> Self {
+        let text = format!("{header}\n");
+        Self { text }
     }
 
-    /// Adds a row of finished cells.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        for (index, cell) in cells.into_iter().enumerate() {
-            if index > 0 {
-                self.text.push(',');
-            }
-            self.text.push_str(&cell);
-        }
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: &[&dyn Cell]) {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.text()).collect();
+        self.text.push_str(&cells.join(","));
         self.text.push('\n');
     }
 
@@ -33,31 +26,56 @@ impl Table {
     }
 }
 
-/// Returns a cell of text, quoted where it must be.
-pub(crate) fn text(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) || text.trim() != text {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
+/// What a cell can hold.
+pub(crate) trait Cell {
+    /// Returns the cell as it is written.
+    fn text(&self) -> String;
+}
+
+/// Quoted where it must be.
+impl Cell for &str {
+    fn text(&self) -> String {
+        if self.contains([',', '"', '\n', '\r']) || self.trim() != *self {
+            format!("\"{}\"", self.replace('"', "\"\""))
+        } else {
+            (*self).to_owned()
+        }
     }
 }
 
-/// Returns a cell with a number that reads back exactly; empty where it is not finite.
-pub(crate) fn number(value: f64) -> String {
-    match value.is_finite() {
-        true => format!("{value:?}"),
-        false => String::new(),
+impl Cell for String {
+    fn text(&self) -> String {
+        self.as_str().text()
     }
 }
 
-/// Returns a cell with a number, empty where there is none.
-pub(crate) fn optional(value: Option<f64>) -> String {
-    value.map_or_else(String::new, number)
+/// Reads back exactly; empty where it is not finite.
+impl Cell for f64 {
+    fn text(&self) -> String {
+        match self.is_finite() {
+            true => format!("{self:?}"),
+            false => String::new(),
+        }
+    }
 }
 
-/// Returns a cell with a count.
-pub(crate) fn count(value: usize) -> String {
-    value.to_string()
+impl Cell for u64 {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Cell for usize {
+    fn text(&self) -> String {
+        self.to_string()
+    }
+}
+
+/// Empty where there is nothing.
+impl<C: Cell> Cell for Option<C> {
+    fn text(&self) -> String {
+        self.as_ref().map_or_else(String::new, Cell::text)
+    }
 }
 
 #[cfg(test)]
@@ -66,11 +84,12 @@ mod tests {
 
     #[test]
     fn cells_with_commas_quotes_and_line_ends_are_quoted() {
-        let mut table = Table::new(["token", "loss"]);
-        table.row([text("a,\"b\"\n"), number(0.1)]);
-        table.row([text(" the"), number(f64::NAN)]);
-        table.row([text("plain"), number(1e-7)]);
-        let expected = "token,loss\n\"a,\"\"b\"\"\n\",0.1\n\" the\",\nplain,1e-7\n";
+        let mut table = Table::new("token,loss");
+        table.row(&[&"a,\"b\"\n", &0.1]);
+        table.row(&[&" the", &f64::NAN]);
+        table.row(&[&"plain", &1e-7]);
+        table.row(&[&"none", &None::<f64>]);
+        let expected = "token,loss\n\"a,\"\"b\"\"\n\",0.1\n\" the\",\nplain,1e-7\nnone,\n";
         assert_eq!(table.as_str(), expected);
     }
 }

@@ -70,6 +70,7 @@ fn same(a: f64, b: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
 
     fn points(counts: &[(u64, u64)]) -> Vec<Logged> {
         let point = |&(step, tokens)| Logged {
@@ -105,10 +106,9 @@ mod tests {
     #[test]
     fn a_run_without_tokens_is_named() {
         let points = points(&[(0, 0), (5, 0)]);
-        let error = TokenRate::of("p", "a", points.iter()).expect_err("a refusal");
-        assert!(
-            error.to_string().contains("run `a` has no point"),
-            "{error}"
+        refused(
+            TokenRate::of("p", "a", points.iter()),
+            "run `a` has no point after step 0 with a number of tokens",
         );
     }
 }

@@ -17,7 +17,7 @@ use crate::panel::Panel;
 use crate::picture::Picture;
 use crate::runs::{Logged, RunLog, by_step, check};
 use crate::scene::{Scene, Stroke};
-use crate::table::{self, Table};
+use crate::table::Table;
 
 const NAME: &str = "training-dynamics";
 const HEIGHT: f64 = 520.0;
@@ -112,18 +112,12 @@ fn evaluated(runs: &[RunLog]) -> Vec<Line> {
 }
 
 fn table(runs: &[RunLog]) -> Table {
-    let mut table = Table::new(["run", "metric", "depth", "step", "tokens", "value"]);
+    let mut table = Table::new("run,metric,depth,step,tokens,value");
     for run in runs {
+        let name = &run.name;
         let mut rows = |metric: &str, depth: &str, points: &[Logged]| {
-            for point in points {
-                table.row([
-                    table::text(&run.name),
-                    metric.to_owned(),
-                    depth.to_owned(),
-                    point.step.to_string(),
-                    point.tokens.to_string(),
-                    table::number(point.value),
-                ]);
+            for p in points {
+                table.row(&[name, &metric, &depth, &p.step, &p.tokens, &p.value]);
             }
         };
         rows(LOSS.name(), "", &run.loss);
@@ -139,33 +133,14 @@ fn table(runs: &[RunLog]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::tests::refused;
+    use crate::golden;
     use crate::runs::tests::{log, run};
 
     #[test]
     fn three_panels_name_their_axes_and_two_legends_their_lines() {
-        let svg = training_dynamics(&[run("main"), run("bad, 1")])
-            .expect("a picture")
-            .svg();
-        let texts = [
-            "Loss (log)",
-            "Hidden State Corr. (log)",
-            "Val PPL (log)",
-            "main",
-            "bad, 1",
-            "Recurrence",
-            "16",
-        ];
-        for text in texts {
-            assert!(svg.contains(&format!(">{text}<")), "{text}");
-        }
-        assert_eq!(svg.matches(">Optimizer Step<").count(), PANELS);
-        // Depth 16 is dash-dot, in the colours of both runs.
-        for colour in ["#1f77b4", "#ff7f0e"] {
-            let dashed = format!(
-                "stroke=\"{colour}\" stroke-width=\"2.4\" stroke-linejoin=\"round\" stroke-dasharray=\"12 4.8 2.88 4.8\""
-            );
-            assert!(svg.contains(&dashed), "{colour}");
-        }
+        let runs = [run("main"), run("bad, 1")];
+        golden::check(NAME, &training_dynamics(&runs).expect("a picture"));
     }
 
     #[test]
@@ -200,42 +175,29 @@ main,val_perplexity,16,100,51200,30.0
 
     #[test]
     fn a_picture_drawn_twice_has_the_same_bytes() {
-        let scratch = tempfile::tempdir().expect("a temporary folder");
-        let files = ["one", "two"].map(|name| {
-            let picture = training_dynamics(&[run("a"), run("b")]).expect("a picture");
-            picture
-                .save(&scratch.path().join(name))
-                .expect("three files")
-        });
-        for (one, two) in files[0].iter().zip(&files[1]) {
-            let bytes = |path| std::fs::read(path).expect("a file");
-            assert_eq!(bytes(one), bytes(two), "{}", one.display());
-        }
+        let draw = || training_dynamics(&[run("a"), run("b")]).expect("a picture");
+        assert!(golden::files(&draw()) == golden::files(&draw()));
     }
 
     #[test]
     fn what_a_run_lacks_is_told_by_its_name() {
-        let refused = |change: fn(&mut RunLog)| {
+        let changed = |change: fn(&mut RunLog)| {
             let mut bad = run("b");
             change(&mut bad);
-            let error = training_dynamics(&[run("a"), bad]).expect_err("a refusal");
-            error.to_string()
+            training_dynamics(&[run("a"), bad])
         };
         let nothing = "picture training-dynamics: nothing to draw: run `b` has no";
-        assert_eq!(
-            refused(|b| b.loss.clear()),
-            format!("{nothing} training loss")
+        refused(
+            changed(|b| b.loss.clear()),
+            &format!("{nothing} training loss"),
         );
-        assert_eq!(
-            refused(|b| b.hidden_state_corr = log(&[(1, f64::NAN)])),
-            format!("{nothing} hidden_state_corr that is finite")
+        let nan = changed(|b| b.hidden_state_corr = log(&[(1, f64::NAN)]));
+        refused(nan, &format!("{nothing} hidden_state_corr that is finite"));
+        refused(
+            changed(|b| b.val_perplexity.clear()),
+            &format!("{nothing} evaluation"),
         );
-        assert_eq!(
-            refused(|b| b.val_perplexity.clear()),
-            format!("{nothing} evaluation")
-        );
-        let error = training_dynamics(&[]).expect_err("a refusal");
-        assert!(error.to_string().ends_with("no run is given"), "{error}");
+        refused(training_dynamics(&[]), "no run is given");
     }
 
     #[test]

@@ -86,36 +86,36 @@ impl<'a> Trajectories<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refused(states: &[Vec<f32>], labels: Option<&[String]>) -> String {
-        let trajectories = Trajectories {
-            states,
-            tokens: 2,
-            d_model: 2,
-            labels,
-        };
-        let error = trajectories.check("orbits").expect_err("a refusal");
-        error.to_string()
-    }
+    use crate::error::tests::refused;
 
     #[test]
     fn what_does_not_fit_together_is_told_by_name() {
+        let check = |states: &[Vec<f32>], labels| {
+            let (tokens, d_model) = (2, 2);
+            Trajectories {
+                states,
+                tokens,
+                d_model,
+                labels,
+            }
+            .check("orbits")
+        };
         let state = || vec![0.0; 4];
-        assert_eq!(
-            refused(&[state()], None),
-            "picture orbits: nothing to draw: the trace has no iteration after the initial state"
+        refused(
+            check(&[state()], None),
+            "picture orbits: nothing to draw: the trace has no iteration after the initial state",
         );
-        assert_eq!(
-            refused(&[state(), vec![0.0; 3]], None),
-            "picture orbits: states of iteration 1 (2 tokens of width 2): expected 4, found 3"
+        refused(
+            check(&[state(), vec![0.0; 3]], None),
+            "picture orbits: states of iteration 1 (2 tokens of width 2): expected 4, found 3",
         );
-        assert_eq!(
-            refused(&[state(), vec![0.0, 0.0, 0.0, f32::NAN]], None),
-            "picture orbits: state of iteration 1, token 1, feature 1: must be finite, found NaN"
+        refused(
+            check(&[state(), vec![0.0, 0.0, 0.0, f32::NAN]], None),
+            "picture orbits: state of iteration 1, token 1, feature 1: must be finite, found NaN",
         );
-        assert_eq!(
-            refused(&[state(), state()], Some(&["a".into()])),
-            "picture orbits: labels of tokens: expected 2, found 1"
+        refused(
+            check(&[state(), state()], Some(&["a".into()])),
+            "picture orbits: labels of tokens: expected 2, found 1",
         );
     }
 

@@ -1,6 +1,8 @@
 //! Planned runs: their panels, their stairs, their table.
 
 use super::*;
+use crate::error::tests::refused;
+use crate::golden;
 
 /// Returns a run of these rates and counts of iterations, one a step.
 fn run(name: &str, planned: &[(f64, usize, usize)]) -> PlannedRun {
@@ -28,28 +30,13 @@ fn svg(runs: &[PlannedRun]) -> String {
 
 #[test]
 fn without_a_curriculum_there_are_two_panels_and_with_one_there_are_three() {
-    let still = run("still", &[(0.5, 8, 4), (0.25, 8, 4)]);
+    let still = || run("still", &[(0.5, 8, 4), (0.25, 8, 4)]);
     let mean = run("mean", &[(0.5, 1, 4), (0.25, 8, 4)]);
     let depth = run("a, b", &[(0.5, 8, 2), (0.25, 8, 4)]);
-    let has = |svg: &str, text: &str| svg.matches(&format!(">{text}<")).count();
-    let two = svg(&[still.clone(), still.clone()]);
-    for text in ["Learning Rate", "LR Summed Over Steps", "Step"] {
-        assert_eq!(has(&two, text), 1, "{text}");
-    }
-    assert_eq!(has(&two, "Iterations"), 0);
-    assert!(!two.contains("dashed ones"));
-    for risen in [mean, depth] {
-        let three = svg(&[still.clone(), risen.clone()]);
-        for text in ["Iterations", "Step", "still", &risen.name] {
-            assert_eq!(has(&three, text), 1, "{text}");
-        }
-        assert!(three.contains("iterations are mean recurrences, dashed ones backprop depths."));
-        assert!(!three.contains("its solid line is seen"));
-        // The backprop depth of the first run, in its colour.
-        assert!(three.contains(
-            "stroke=\"#1f77b4\" stroke-width=\"2.2\" stroke-linejoin=\"round\" stroke-dasharray"
-        ));
-    }
+    let drawn = |runs: &[PlannedRun]| schedule(runs).expect("a picture");
+    golden::check("schedule", &drawn(&[still(), still()]));
+    golden::check("schedule-mean", &drawn(&[still(), mean]));
+    golden::check("schedule-depth", &drawn(&[still(), depth]));
 }
 
 #[test]
@@ -125,17 +112,13 @@ fn many_steps_are_drawn_with_few_points_and_tabled_in_full() {
 #[test]
 fn what_cannot_be_drawn_is_refused() {
     let good = || run("a", &[(1.0, 8, 4)]);
-    let refused = |runs: &[PlannedRun]| {
-        let error = schedule(runs).expect_err("a refusal");
-        error.to_string()
-    };
     let nothing = "picture schedule: nothing to draw:";
-    assert_eq!(refused(&[]), format!("{nothing} no run is given"));
+    refused(schedule(&[]), &format!("{nothing} no run is given"));
     let lacks = format!("{nothing} run `b` has no learning rate that is finite");
     for bare in [run("b", &[]), run("b", &[(f64::NAN, 8, 4)])] {
-        assert_eq!(refused(&[good(), bare]), lacks);
+        refused(schedule(&[good(), bare]), &lacks);
     }
     let mut endless = good();
     endless.steps[0].rate_sum = f64::INFINITY;
-    assert!(refused(&[endless]).ends_with("no summed learning rate is finite"));
+    refused(schedule(&[endless]), "no summed learning rate is finite");
 }

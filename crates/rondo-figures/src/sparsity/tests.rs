@@ -1,8 +1,9 @@
 //! Gated runs: their axes, both layouts, their table.
 
 use super::*;
+use crate::error::tests::refused;
 use crate::font;
-use crate::frame::REFERENCE;
+use crate::golden;
 use crate::runs::tests::log;
 use crate::scene::{Area, Item, Text};
 
@@ -41,15 +42,6 @@ fn covered(text: &Text) -> Area {
     }
 }
 
-/// Returns how many lines of the scene look like `stroke`, but for their colour.
-fn strokes(scene: &Scene, width: f64, dash: Dash) -> usize {
-    let alike = |item: &&Item| match item {
-        Item::Stroke(_, stroke) => stroke.dash == dash && (stroke.width - width).abs() < 1e-9,
-        _ => false,
-    };
-    scene.items.iter().filter(alike).count()
-}
-
 #[test]
 fn sparsity_is_logarithmic_and_strength_and_cross_entropy_are_linear() {
     let (_, [kept, strength, loss]) = axes(&[run("a")]).expect("axes");
@@ -67,52 +59,9 @@ fn sparsity_is_logarithmic_and_strength_and_cross_entropy_are_linear() {
 
 #[test]
 fn stacked_panels_share_the_axis_of_steps_and_panels_side_by_side_have_one_each() {
-    for (layout, axes) in [(Layout::Stacked, 1), (Layout::SideBySide, 3)] {
-        let picture = sparsity(&[run("a"), run("b")], layout).expect("a picture");
-        let svg = picture.svg();
-        for (text, times) in [
-            ("Sparsity", 1),
-            ("Regularisation Strength", 1),
-            ("Validation Cross Entropy", 1),
-            ("Training Steps", axes),
-            ("a", 1),
-            ("b", 1),
-        ] {
-            let found = svg.matches(&format!(">{text}<")).count();
-            assert_eq!(found, times, "{layout:?}: {text}");
-        }
-        assert!(svg.contains("Dotted lines are events: pruning (4×)."));
-        assert!(svg.contains("dashed black line is the target"));
-    }
-}
-
-#[test]
-fn every_panel_has_its_frame_and_the_events_and_the_last_one_the_targets() {
-    let runs = [run("a"), run("b")];
-    for layout in LAYOUTS {
-        let scene = draw(&runs, layout).expect("a scene");
-        let frame = |item: &&Item| match item {
-            Item::Stroke(_, stroke) => stroke.colour == FRAME,
-            _ => false,
-        };
-        let frames = scene.items.iter().filter(frame).count();
-        assert_eq!(frames, PANELS, "{layout:?}");
-        // Two events of two runs in three panels, and the target of each run.
-        assert_eq!(strokes(&scene, 1.6, Dash::Dotted), 12, "{layout:?}");
-        let dashed = strokes(&scene, REFERENCE.width, Dash::Dashed);
-        assert_eq!(dashed, 2, "{layout:?}");
-        let last = |wanted: fn(&Stroke) -> bool| {
-            scene.items.iter().rposition(|item| match item {
-                Item::Stroke(_, stroke) => wanted(stroke),
-                _ => false,
-            })
-        };
-        let (target, line) = (
-            last(|stroke| *stroke == REFERENCE),
-            last(|stroke| (stroke.width - 2.6).abs() < 1e-9),
-        );
-        assert!(target > line && line.is_some(), "{layout:?}");
-    }
+    let drawn = |layout| sparsity(&[run("a"), run("b")], layout).expect("a picture");
+    golden::check("sparsity-stack", &drawn(Layout::Stacked));
+    golden::check("sparsity-row", &drawn(Layout::SideBySide));
 }
 
 #[test]
@@ -156,19 +105,10 @@ fn no_text_leaves_the_picture_or_touches_another() {
 
 #[test]
 fn the_files_are_the_same_each_time_and_the_table_in_both_layouts() {
-    let scratch = tempfile::tempdir().expect("a temporary folder");
-    let files = |layout, folder: &str| {
-        let picture = sparsity(&[run("a"), run("b")], layout).expect("a picture");
-        let files = picture.save(&scratch.path().join(folder)).expect("files");
-        let read = |path| std::fs::read(path).expect("a file");
-        files.iter().map(read).collect::<Vec<Vec<u8>>>()
-    };
-    let (stack, row) = (
-        files(Layout::Stacked, "stack"),
-        files(Layout::SideBySide, "row"),
-    );
-    assert_eq!(stack, files(Layout::Stacked, "stack again"));
-    assert_eq!(row, files(Layout::SideBySide, "row again"));
+    let files =
+        |layout| golden::files(&sparsity(&[run("a"), run("b")], layout).expect("a picture"));
+    let (stack, row) = (files(Layout::Stacked), files(Layout::SideBySide));
+    assert!(stack == files(Layout::Stacked) && row == files(Layout::SideBySide));
     let same: Vec<bool> = stack.iter().zip(&row).map(|(a, b)| a == b).collect();
     assert_eq!(same, [false, false, true], "svg, png, csv");
     assert_eq!(Layout::default(), Layout::Stacked);
@@ -208,17 +148,16 @@ fn a_model_without_an_edge_is_drawn_at_the_smallest_fraction_and_told() {
 
 #[test]
 fn what_a_run_lacks_is_told_by_its_name() {
-    let refused = |change: fn(&mut SparsityRun)| {
+    let changed = |change: fn(&mut SparsityRun)| {
         let mut bad = run("b");
         change(&mut bad);
-        let error = sparsity(&[run("a"), bad], Layout::Stacked).expect_err("a refusal");
-        error.to_string()
+        sparsity(&[run("a"), bad], Layout::Stacked)
     };
-    assert!(refused(|b| b.strength.clear()).ends_with("run `b` has no strength that is finite"));
-    let nan = |b: &mut SparsityRun| b.cross_entropy = log(&[(1, f64::NAN)]);
-    assert!(refused(nan).ends_with("run `b` has no cross_entropy that is finite"));
+    let bare = changed(|b| b.strength.clear());
+    refused(bare, "run `b` has no strength that is finite");
+    let nan = changed(|b| b.cross_entropy = log(&[(1, f64::NAN)]));
+    refused(nan, "run `b` has no cross_entropy that is finite");
     for layout in LAYOUTS {
-        let error = sparsity(&[], layout).expect_err("a refusal");
-        assert!(error.to_string().ends_with("no run is given"), "{error}");
+        refused(sparsity(&[], layout), "no run is given");
     }
 }
