@@ -56,17 +56,6 @@ pub(crate) enum Anchor {
     End,
 }
 
-impl Anchor {
-    /// Returns how far left of the given point a text of this width begins.
-    pub(crate) fn offset(self, width: f64) -> f64 {
-        match self {
-            Self::Start => 0.0,
-            Self::Middle => width / 2.0,
-            Self::End => width,
-        }
-    }
-}
-
 /// Returns the text with every control character and every character without a glyph escaped.
 pub(crate) fn drawable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());

@@ -130,7 +130,7 @@ fn grid(axis: &Axis) -> impl Iterator<Item = (f64, Colour)> {
 mod tests {
     use super::*;
     use crate::panel::tests::panel;
-    use crate::scene::Item;
+    use crate::scene::tests::{covered, texts};
 
     #[test]
     fn labels_stay_inside_the_area_they_were_given() {
@@ -138,17 +138,11 @@ mod tests {
         let panel = panel();
         panel.draw_grid(&mut scene);
         panel.draw_frame(&mut scene);
-        for item in &scene.items {
-            let Item::Text(text) = item else { continue };
-            let (x, y) = text.at;
-            let width = font::width(&text.content, text.size);
-            let start = text.anchor.offset(width);
-            if text.upward {
-                assert!(x - text.size >= -1.0, "{text:?}");
-            } else {
-                assert!(x - start >= 0.0 && x - start + width <= 800.0, "{text:?}");
-                assert!(y + 0.25 * text.size <= 600.0, "{text:?}");
-            }
+        for text in texts(&scene) {
+            let area = covered(text);
+            assert!(area.left >= 0.0 && area.right <= 800.0, "{text:?}");
+            assert!(area.bottom + 0.25 * text.size <= 600.0, "{text:?}");
+            assert!(!text.upward || text.at.0 - text.size >= -1.0, "{text:?}");
         }
     }
 
@@ -157,14 +151,8 @@ mod tests {
         let ticks = [0.0, 0.01, 5.0].map(Tick::of);
         let mut scene = Scene::new(800, 600);
         panel().draw_ticks_across(&mut scene, &ticks, 590.0);
-        let texts: Vec<&str> = scene
-            .items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Text(text) => Some(text.content.as_str()),
-                _ => None,
-            })
-            .collect();
+        let texts = texts(&scene).into_iter();
+        let texts: Vec<&str> = texts.map(|text| text.content.as_str()).collect();
         assert_eq!(texts, ["0", "5"]);
     }
 }

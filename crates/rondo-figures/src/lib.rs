@@ -38,11 +38,11 @@
 //! * `scene`: paths and text; `svg` writes it, `png` draws what was written; `font`: the embedded
 //!   typeface
 //!
-//! A PNG is drawn from the SVG beside it, its text in an embedded font: a picture comes out the same,
-//! byte for byte, on a machine without any. Values that are not finite are gaps; values at or below zero on a log axis are drawn at the
-//! smallest positive one, counted, and told in the caption. Steps begin at 1: an evaluation before
-//! training is drawn there. A table keeps every number, however few of them can be told apart in the
-//! picture.
+//! A PNG is drawn from the SVG beside it, its text in an embedded font: a picture comes out the same, byte
+//! for byte, on a machine without any. Values that are not finite are gaps; values at or below zero on a
+//! log axis are drawn at the smallest positive one, counted, and told in the caption. Steps begin at 1: an
+//! evaluation before training is drawn there. A table keeps every number, however few of them can be told
+//! apart in the picture.
 //!
 //! The crate does not know models, tensors, run directories or configurations, and reads no file. It
 //! writes nowhere but into the folder it is given. No clock, no environment, no randomness.

@@ -176,3 +176,44 @@ impl Scene {
         }));
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Returns the texts of a scene.
+    pub(crate) fn texts(scene: &Scene) -> Vec<&Text> {
+        let items = scene.items.iter();
+        let texts = items.filter_map(|item| match item {
+            Item::Text(text) => Some(text),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    /// Returns the rectangle that a text covers: its width, and its height from the baseline up.
+    pub(crate) fn covered(text: &Text) -> Area {
+        let (x, y) = text.at;
+        let width = font::width(&text.content, text.size);
+        let start = match text.anchor {
+            Anchor::Start => 0.0,
+            Anchor::Middle => width / 2.0,
+            Anchor::End => width,
+        };
+        let height = 0.73 * text.size;
+        match text.upward {
+            false => Area {
+                left: x - start,
+                top: y - height,
+                right: x - start + width,
+                bottom: y,
+            },
+            true => Area {
+                left: x - height,
+                top: y + start - width,
+                right: x,
+                bottom: y + start,
+            },
+        }
+    }
+}

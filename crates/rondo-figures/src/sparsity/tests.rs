@@ -2,10 +2,9 @@
 
 use super::*;
 use crate::error::tests::refused;
-use crate::font;
 use crate::golden;
 use crate::runs::tests::log;
-use crate::scene::{Area, Item, Text};
+use crate::scene::tests::{covered, texts};
 
 const LAYOUTS: [Layout; 2] = [Layout::Stacked, Layout::SideBySide];
 
@@ -17,28 +16,6 @@ fn run(name: &str) -> SparsityRun {
         cross_entropy: log(&[(0, 3.0), (100, 2.5)]),
         target: Some(2.4),
         events: vec![(40, "pruning".into()), (60, "pruning".into())],
-    }
-}
-
-/// Returns the rectangle that a text covers: its width, and its height from the baseline up.
-fn covered(text: &Text) -> Area {
-    let (x, y) = text.at;
-    let width = font::width(&text.content, text.size);
-    let start = text.anchor.offset(width);
-    let height = 0.73 * text.size;
-    match text.upward {
-        false => Area {
-            left: x - start,
-            top: y - height,
-            right: x - start + width,
-            bottom: y,
-        },
-        true => Area {
-            left: x - height,
-            top: y + start - width,
-            right: x,
-            bottom: y + start,
-        },
     }
 }
 
@@ -72,14 +49,7 @@ fn no_text_leaves_the_picture_or_touches_another() {
     for runs in [vec![run("a")], vec![run("a"), run("b"), long]] {
         for layout in LAYOUTS {
             let scene = draw(&runs, layout).expect("a scene");
-            let texts: Vec<&Text> = scene
-                .items
-                .iter()
-                .filter_map(|item| match item {
-                    Item::Text(text) => Some(text),
-                    _ => None,
-                })
-                .collect();
+            let texts = texts(&scene);
             assert!(texts.len() > 15, "{layout:?}");
             for (index, text) in texts.iter().enumerate() {
                 let area = covered(text);
