@@ -92,6 +92,8 @@ pub enum Role {
     Scale,
     /// A bias.
     Bias,
+    /// The bias that each head of a layer adds to that of its gates.
+    GateBias,
 }
 
 /// One row of the table.
@@ -173,8 +175,8 @@ impl Table<'_> {
         self.push(name, shape.to_vec(), part, Role::Matrix, init);
     }
 
-    fn bias(&mut self, name: &str, shape: Vec<usize>, part: Part) {
-        self.push(name, shape, part, Role::Bias, Initializer::Zeros);
+    fn bias(&mut self, name: &str, shape: Vec<usize>, part: Part, role: Role) {
+        self.push(name, shape, part, role, Initializer::Zeros);
     }
 
     fn norm(&mut self, name: &str, part: Part) {
@@ -222,13 +224,14 @@ impl Table<'_> {
         self.matrix(&format!("{name}.qkv"), [h, width], part, drawn);
         if config.qk_bias {
             let shape = vec![heads + kv_heads, d_head];
-            self.bias(&format!("{name}.qk_bias"), shape, part);
+            self.bias(&format!("{name}.qk_bias"), shape, part, Role::Bias);
         }
         if config
             .gates_of(stack)
             .is_some_and(|gates| gates.learned_bias)
         {
-            self.bias(&format!("{name}.gate_bias"), vec![heads], part);
+            let name = format!("{name}.gate_bias");
+            self.bias(&name, vec![heads], part, Role::GateBias);
         }
         let drawn = self.drawn(Place::Output, Fusion::None);
         self.matrix(&format!("{name}.proj"), [h, h], part, drawn);

@@ -49,7 +49,7 @@ impl Group {
                 decayed: true,
                 matrix: true,
             },
-            Role::Scale | Role::Bias => Self {
+            Role::Scale | Role::Bias | Role::GateBias => Self {
                 decayed: false,
                 matrix: false,
             },

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rondo_checkpoint::Checkpoint;
 use rondo_files::{DType, NamedTensor, StoredTensors, compare};
 use rondo_model::config::ModelConfig;
-use rondo_model::init::{ParameterSpec, Weights, table};
+use rondo_model::init::{ParameterSpec, Role, Weights, table};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::ops::Precision;
 
@@ -82,7 +82,7 @@ pub fn load_model(
     device: &Device,
     precision: Precision,
 ) -> Result<LoopedTransformer> {
-    load(checkpoint, config, device, precision, &|_| false)
+    load(checkpoint, config, device, precision, None)
 }
 
 /// As [`load_model`], where biases of gates that the checkpoint does not have start at zero: a dense
@@ -97,24 +97,22 @@ pub fn load_first_model(
     device: &Device,
     precision: Precision,
 ) -> Result<LoopedTransformer> {
-    load(checkpoint, config, device, precision, &|name| {
-        name.ends_with(".gate_bias")
-    })
+    load(checkpoint, config, device, precision, Some(Role::GateBias))
 }
 
-/// Loads a model whose tensors are all there, but for those that are `optional`, which are 0.
+/// Loads a model whose tensors are all there, but for those of the role `optional`, which are 0.
 fn load(
     checkpoint: &Checkpoint,
     config: &ModelConfig,
     device: &Device,
     precision: Precision,
-    optional: &dyn Fn(&str) -> bool,
+    optional: Option<Role>,
 ) -> Result<LoopedTransformer> {
-    let expected = table(config)
-        .into_iter()
-        .map(|row| (row.name, row.shape))
-        .collect::<Vec<_>>();
-    let stored = open(checkpoint, MODEL_FILE, expected, optional)?;
+    let rows = table(config);
+    let optional = rows.iter().filter(|row| optional == Some(row.role));
+    let optional: Vec<String> = optional.map(|row| row.name.clone()).collect();
+    let expected = rows.into_iter().map(|row| (row.name, row.shape)).collect();
+    let stored = open(checkpoint, MODEL_FILE, expected, &optional)?;
     let weights = Weights::given(config, device, |row: &ParameterSpec| -> Result<_> {
         let read = stored.read(&row.name)?;
         Ok(read.unwrap_or_else(|| vec![0.0; row.count()]))
@@ -134,7 +132,7 @@ pub fn load_optimizer(
     updates: u64,
     device: &Device,
 ) -> Result<()> {
-    let stored = open(checkpoint, OPTIMIZER_FILE, optimizer.layout(), &|_| false)?;
+    let stored = open(checkpoint, OPTIMIZER_FILE, optimizer.layout(), &[])?;
     let device = device.clone().without_autodiff();
     let mut failed = None;
     optimizer.restore(updates, |name| {
@@ -170,19 +168,22 @@ impl Stored {
     }
 }
 
-/// Opens a file of f32 tensors whose names and shapes must be `expected`.
+/// Opens a file of f32 tensors whose names and shapes must be `expected`, but for those of the names
+/// `optional`, which may be left out.
 fn open(
     checkpoint: &Checkpoint,
     name: &str,
     mut expected: Vec<(String, Vec<usize>)>,
-    optional: &dyn Fn(&str) -> bool,
+    optional: &[String],
 ) -> Result<Stored> {
     let path = checkpoint.path().join(name);
     let foreign = |message: String| Error::Foreign(format!("{}: {message}", path.display()));
     let file = checkpoint.file(name)?;
     let tensors = StoredTensors::open(file).map_err(|error| foreign(error.to_string()))?;
     let shapes = tensors.shapes();
-    expected.retain(|(name, _)| !optional(name) || shapes.iter().any(|(known, _)| known == name));
+    expected.retain(|(name, _)| {
+        !optional.contains(name) || shapes.iter().any(|(known, _)| known == name)
+    });
     let mismatch = compare(&expected, &shapes);
     if !mismatch.is_empty() {
         return Err(foreign(format!(
