@@ -37,21 +37,23 @@ const CHUNK_LOGITS: usize = 1 << 21;
 /// at 65536, and 1024 gained nothing.
 const FEWEST_ROWS: usize = 512;
 
-/// The matrix that makes logits of hidden states.
-#[derive(Clone, Copy, Debug)]
-pub enum Head<'a> {
-    /// A matrix of its own, `[d_model, vocab]`.
-    Untied(Matrix<'a>),
-    /// The token embedding, `[vocab, d_model]`, read as its transpose.
-    Tied(Matrix<'a>),
+/// What makes logits of hidden states, and their loss, without its tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Whether its matrix is the token embedding, `[vocab, d_model]`, read as its transpose, and not
+    /// one of its own, `[d_model, vocab]`.
+    pub tied: bool,
+    /// Of the products.
+    pub precision: Precision,
 }
 
-impl<'a> Head<'a> {
+impl Head {
     /// Returns W, `[d_model, vocab]`.
-    fn projection(self) -> Matrix<'a> {
-        match self {
-            Self::Untied(matrix) => matrix,
-            Self::Tied(table) => table.transposed(),
+    fn projection(self, matrix: Matrix<'_>) -> Matrix<'_> {
+        if self.tied {
+            matrix.transposed()
+        } else {
+            matrix
         }
     }
 }
@@ -78,7 +80,7 @@ pub struct LossWithGradients {
     pub d_head: Vec<f32>,
 }
 
-/// Returns the loss of each token; `precision` is that of the products.
+/// Returns the loss of each token.
 ///
 /// # Shapes
 ///
@@ -87,15 +89,15 @@ pub struct LossWithGradients {
 /// # Panics
 ///
 /// Panics where the shapes do not fit or a target is outside the vocabulary.
-pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32], precision: Precision) -> Losses {
-    let projection = head.projection();
+pub fn losses(head: Head, hidden: Matrix<'_>, matrix: Matrix<'_>, targets: &[i32]) -> Losses {
+    let projection = head.projection(matrix);
     let [tokens, vocab] = check(hidden, projection, targets);
     let mut logits = Scratch::of(tokens.min(chunk_rows(vocab)) * vocab);
     let mut rows: Vec<RowLoss> = Vec::with_capacity(tokens);
     for chunk in chunks(tokens, vocab) {
         let logits = &mut logits[..chunk.len() * vocab];
         let hidden = hidden.rows(chunk.clone());
-        project(logits, hidden, projection, precision);
+        project(logits, hidden, projection, head.precision);
         let of_chunk = logits
             .par_chunks(vocab)
             .zip(&targets[chunk])
@@ -114,7 +116,7 @@ pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32], precision: Pr
     }
 }
 
-/// Returns the weighted mean loss and its gradients; `precision` is that of the products.
+/// Returns the weighted mean loss and its gradients.
 ///
 /// # Shapes
 ///
@@ -125,13 +127,13 @@ pub fn losses(hidden: Matrix<'_>, head: Head<'_>, targets: &[i32], precision: Pr
 ///
 /// Panics where the shapes do not fit or a target is outside the vocabulary.
 pub fn loss_with_gradients(
+    head: Head,
     hidden: Matrix<'_>,
-    head: Head<'_>,
+    matrix: Matrix<'_>,
     targets: &[i32],
     weights: Option<&[f32]>,
-    precision: Precision,
 ) -> LossWithGradients {
-    let projection = head.projection();
+    let (projection, precision) = (head.projection(matrix), head.precision);
     let [tokens, vocab] = check(hidden, projection, targets);
     let [_, d_model] = hidden.shape();
     assert!(
@@ -166,17 +168,12 @@ pub fn loss_with_gradients(
 
         let d_logits = Matrix::new(logits, chunk.len(), vocab);
         let add = |out, a, b| product(out, Write::Add, a, b, precision);
-        match head {
-            Head::Untied(_) => add(
-                MatrixMut::new(&mut d_head, d_model, vocab),
-                hidden.transposed(),
-                d_logits,
-            ),
-            Head::Tied(_) => add(
-                MatrixMut::new(&mut d_head, vocab, d_model),
-                d_logits.transposed(),
-                hidden,
-            ),
+        if head.tied {
+            let d_head = MatrixMut::new(&mut d_head, vocab, d_model);
+            add(d_head, d_logits.transposed(), hidden);
+        } else {
+            let d_head = MatrixMut::new(&mut d_head, d_model, vocab);
+            add(d_head, hidden.transposed(), d_logits);
         }
         let back = projection.transposed();
         product(d_hidden, Write::Replace, d_logits, back, precision);

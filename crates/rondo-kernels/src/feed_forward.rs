@@ -4,47 +4,56 @@ use crate::gated;
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
 use crate::product::{Precision, product_of};
-use crate::sublayer::{Branch, Gradients};
+use crate::sublayer::Branch;
 
-/// A gated MLP.
-#[derive(Clone, Copy, Debug)]
-pub struct FeedForward<'a> {
-    /// `[d_in, 2·d_ff]`, the columns of a before those of b.
-    pub in_proj: Matrix<'a>,
-    /// `[d_ff, d_out]`.
-    pub out_proj: Matrix<'a>,
+/// A gated MLP, without its tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeedForward {
     /// Of both matrices' products.
     pub precision: Precision,
 }
 
-impl FeedForward<'_> {
-    fn d_ff(&self) -> usize {
-        self.out_proj.shape()[0]
-    }
-
-    fn gated(&self, both: &[f32], rows: usize) -> Scratch {
-        let d_ff = self.d_ff();
-        let mut h = Scratch::of(rows * d_ff);
-        gated::forward(both, d_ff, &mut h);
-        h
-    }
+/// The weights of a gated MLP, or what stands for each.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedForwardWeights<T> {
+    /// `[d_in, 2·d_ff]`, the columns of a before those of b.
+    pub in_proj: T,
+    /// `[d_ff, d_out]`.
+    pub out_proj: T,
 }
 
-impl Branch for FeedForward<'_> {
+fn gated(both: &[f32], [rows, d_ff]: [usize; 2]) -> Scratch {
+    let mut h = Scratch::of(rows * d_ff);
+    gated::forward(both, d_ff, &mut h);
+    h
+}
+
+impl Branch for FeedForward {
+    type Weights<T> = FeedForwardWeights<T>;
     /// a and b, `[rows, 2·d_ff]`.
     type Saved = Vec<f32>;
 
-    fn forward(&self, x: Matrix<'_>) -> (Vec<f32>, Self::Saved) {
-        let [rows, _] = x.shape();
-        let both = product_of(x, self.in_proj, self.precision);
-        let h = self.gated(&both, rows);
-        let h = Matrix::new(&h, rows, self.d_ff());
-        (product_of(h, self.out_proj, self.precision), both)
+    fn forward(
+        &self,
+        weights: &FeedForwardWeights<Matrix<'_>>,
+        x: Matrix<'_>,
+    ) -> (Vec<f32>, Self::Saved) {
+        let ([rows, _], [d_ff, _]) = (x.shape(), weights.out_proj.shape());
+        let both = product_of(x, weights.in_proj, self.precision);
+        let h = gated(&both, [rows, d_ff]);
+        let h = Matrix::new(&h, rows, d_ff);
+        (product_of(h, weights.out_proj, self.precision), both)
     }
 
-    fn backward(&self, x: Matrix<'_>, both: &Self::Saved, d_y: Matrix<'_>) -> Gradients {
-        let ([rows, _], d_ff) = (x.shape(), self.d_ff());
-        let mut h = product_of(d_y, self.out_proj.transposed(), self.precision);
+    fn backward(
+        &self,
+        weights: &FeedForwardWeights<Matrix<'_>>,
+        x: Matrix<'_>,
+        both: &Self::Saved,
+        d_y: Matrix<'_>,
+    ) -> (Vec<f32>, FeedForwardWeights<Vec<f32>>) {
+        let ([rows, _], [d_ff, _]) = (x.shape(), weights.out_proj.shape());
+        let mut h = product_of(d_y, weights.out_proj.transposed(), self.precision);
         let mut d_both = Scratch::of(rows * 2 * d_ff);
         gated::backward(both, d_ff, &mut d_both, &mut h);
         let (h, d_both) = (
@@ -52,18 +61,19 @@ impl Branch for FeedForward<'_> {
             Matrix::new(&d_both, rows, 2 * d_ff),
         );
         // Side by side, so that the threads of one product need not wait for each other.
-        let ((d_in, d_out), input) = rayon::join(
+        let ((d_in, d_out), d_x) = rayon::join(
             || {
                 (
                     product_of(x.transposed(), d_both, self.precision),
                     product_of(h.transposed(), d_y, self.precision),
                 )
             },
-            || product_of(d_both, self.in_proj.transposed(), self.precision),
+            || product_of(d_both, weights.in_proj.transposed(), self.precision),
         );
-        Gradients {
-            input,
-            weights: vec![d_in, d_out],
-        }
+        let d_weights = FeedForwardWeights {
+            in_proj: d_in,
+            out_proj: d_out,
+        };
+        (d_x, d_weights)
     }
 }

@@ -3,6 +3,10 @@
 //! Every function works on plain `f32` slices, row-major. A forward function has its backward beside
 //! it, written by hand; both are proven against a plain version in f64 and its finite differences.
 //!
+//! An operation is described by plain data without tensors (`Norm`, `SelfAttention`, `Sublayer`, `Head`,
+//! `Projection`, `Update` …), which other implementations of the same operation take too. Its tensors, and
+//! their gradients, are the named fields of a struct beside it.
+//!
 //! Results depend on the shapes alone: work is cut into pieces of fixed size and partial sums are
 //! added in a fixed order, so one thread and many give the same bits. Machines with other instructions
 //! add the terms of a product in another order.
@@ -14,7 +18,7 @@
 //! | `vector` | lanes, sums, the exponential |
 //! | [`rows`] | pieces of work of fixed size |
 //! | [`matrix`], [`product`] | views and products |
-//! | [`norm`], [`gated`], [`attention`] | the functions of a layer |
+//! | [`norm`], [`gated`], [`attention`], [`projection`] | the functions of a layer |
 //! | [`self_attention`], [`feed_forward`] | the branches made of them |
 //! | [`sublayer`] | a branch with its norms and its residual connection |
 //! | [`cross_entropy`] | the loss together with the head |
@@ -39,6 +43,7 @@ pub mod matrix;
 pub mod memory;
 pub mod norm;
 pub mod product;
+pub mod projection;
 pub mod rows;
 pub mod self_attention;
 pub mod sublayer;

@@ -1,26 +1,79 @@
 //! Causal self-attention as a branch: the packed projection, attention, the projection after it.
 
-use crate::attention::{self, Gate, Known, Openness, Preparation, Shape};
+use crate::attention::{self, Gate, Known, Openness, Preparation, Rope, Shape};
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
+use crate::norm::Norm;
 use crate::product::{Precision, product_of};
-use crate::sublayer::{Branch, Gradients};
+use crate::sublayer::Branch;
 
-/// `Attention(prepare(x · qkv)) · proj`.
-#[derive(Clone, Copy, Debug)]
-pub struct SelfAttention<'a> {
-    /// Sequences and heads.
-    pub shape: Shape,
-    /// `[d_model, (heads + 2·kv_heads)·d_head]`.
-    pub qkv: Matrix<'a>,
-    /// What happens to queries and keys before they meet.
-    pub preparation: Preparation<'a>,
+/// `Attention(prepare(x · qkv)) · proj`, without its tensors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SelfAttention {
+    /// How many heads of what width.
+    pub heads: Heads,
+    /// The norm of queries and keys, without a scale, where there is one.
+    pub qk_norm: Option<Norm>,
     /// The gates on the edges, where there are any.
-    pub gate: Option<Gate<'a>>,
-    /// `[heads·d_head, d_model]`.
-    pub proj: Matrix<'a>,
+    pub gate: Option<Gate>,
     /// Of the projections; attention itself is f32.
     pub precision: Precision,
+}
+
+/// The heads of attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// Query heads.
+    pub queries: usize,
+    /// Key heads, and value heads: a divisor of the query heads.
+    pub keys: usize,
+    /// Elements of a head.
+    pub d_head: usize,
+}
+
+/// The weights of attention, or what stands for each: M for a matrix, V for a vector.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionWeights<M, V = M> {
+    /// `[d_model, (queries + 2·keys)·d_head]`.
+    pub qkv: M,
+    /// What is added to queries and keys, `[queries + keys, d_head]`.
+    pub qk_bias: Option<M>,
+    /// What each head has learned to add to the bias of its gates, `[queries]`.
+    pub gate_bias: Option<V>,
+    /// `[queries·d_head, d_model]`.
+    pub proj: M,
+}
+
+/// Attention over sequences of one length.
+#[derive(Clone, Copy, Debug)]
+pub struct OverSequences<'a> {
+    /// The attention.
+    pub attention: SelfAttention,
+    /// Sequences, and tokens in each.
+    pub sequences: [usize; 2],
+    /// The rotation of queries and keys.
+    pub rope: Option<Rope<'a>>,
+}
+
+impl<'a> OverSequences<'a> {
+    fn shape(&self) -> Shape {
+        let ([batch, seq], heads) = (self.sequences, self.attention.heads);
+        Shape {
+            batch,
+            seq,
+            heads: heads.queries,
+            kv_heads: heads.keys,
+            d_head: heads.d_head,
+        }
+    }
+
+    fn preparation(&self, weights: &AttentionWeights<Matrix<'a>>) -> Preparation<'a> {
+        Preparation {
+            bias: weights.qk_bias.map(|bias| bias.elements()),
+            rope: self.rope,
+            norm_eps: self.attention.qk_norm.map(|norm| norm.eps),
+        }
+    }
 }
 
 /// What the backward pass of attention needs.
@@ -40,44 +93,46 @@ impl Saved {
     }
 }
 
-impl Branch for SelfAttention<'_> {
+impl Branch for OverSequences<'_> {
+    type Weights<T> = AttentionWeights<T>;
     type Saved = Saved;
 
-    fn forward(&self, x: Matrix<'_>) -> (Vec<f32>, Saved) {
-        let shape = self.shape;
+    fn forward(&self, weights: &AttentionWeights<Matrix<'_>>, x: Matrix<'_>) -> (Vec<f32>, Saved) {
+        let (shape, precision) = (self.shape(), self.attention.precision);
+        let preparation = self.preparation(weights);
         let mut saved = Saved {
-            qkv: product_of(x, self.qkv, self.precision),
-            inverse_rms: vec![0.0; self.preparation.inverse_rms_len(shape)],
+            qkv: product_of(x, weights.qkv, precision),
+            inverse_rms: vec![0.0; preparation.inverse_rms_len(shape)],
             attended: vec![0.0; shape.rows() * shape.attended_width()],
             lse: vec![0.0; shape.lse_len()],
             openness: None,
         };
-        attention::prepare(
-            shape,
-            self.preparation,
-            &mut saved.qkv,
-            &mut saved.inverse_rms,
-        );
+        attention::prepare(shape, preparation, &mut saved.qkv, &mut saved.inverse_rms);
         let (qkv, attended, lse) = (&saved.qkv, &mut saved.attended, &mut saved.lse);
-        match self.gate {
+        match self.attention.gate {
             None => attention::forward(shape, qkv, attended, lse),
             Some(gate) => {
-                let openness = attention::forward_gated(shape, gate, qkv, attended, lse);
+                let bias = weights.gate_bias.map(|bias| bias.elements());
+                let openness = attention::forward_gated(shape, gate, bias, qkv, attended, lse);
                 saved.openness = Some(openness);
             }
         }
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
-        (product_of(attended, self.proj, self.precision), saved)
+        (product_of(attended, weights.proj, precision), saved)
     }
 
-    /// The weights are `qkv`, the bias of queries and keys where there is one, that of the gates of each
-    /// head where it is learned, `proj`.
-    fn backward(&self, x: Matrix<'_>, saved: &Saved, d_y: Matrix<'_>) -> Gradients {
-        let shape = self.shape;
+    fn backward(
+        &self,
+        weights: &AttentionWeights<Matrix<'_>>,
+        x: Matrix<'_>,
+        saved: &Saved,
+        d_y: Matrix<'_>,
+    ) -> (Vec<f32>, AttentionWeights<Vec<f32>>) {
+        let (shape, precision) = (self.shape(), self.attention.precision);
         let attended = Matrix::new(&saved.attended, shape.rows(), shape.attended_width());
         let (d_proj, d_attended) = rayon::join(
-            || product_of(attended.transposed(), d_y, self.precision),
-            || product_of(d_y, self.proj.transposed(), self.precision),
+            || product_of(attended.transposed(), d_y, precision),
+            || product_of(d_y, weights.proj.transposed(), precision),
         );
         let mut d_qkv = Scratch::of(saved.qkv.len());
         let known = Known {
@@ -86,37 +141,36 @@ impl Branch for SelfAttention<'_> {
             lse: &saved.lse,
             d_attended: &d_attended,
         };
-        let d_gates = match self.gate {
+        let d_gates = match self.attention.gate {
             None => {
                 attention::backward(shape, known, &mut d_qkv);
                 None
             }
             Some(gate) => {
-                let d_gates = attention::backward_gated(shape, gate, known, &mut d_qkv);
-                gate.head_bias.map(|_| d_gates)
+                let bias = weights.gate_bias.map(|bias| bias.elements());
+                let d_gates = attention::backward_gated(shape, gate, bias, known, &mut d_qkv);
+                bias.map(|_| d_gates)
             }
         };
         let d_bias = attention::prepare_backward(
             shape,
-            self.preparation,
+            self.preparation(weights),
             &saved.qkv,
             &saved.inverse_rms,
             &mut d_qkv,
         );
         let d_qkv = Matrix::new(&d_qkv, shape.rows(), shape.qkv_width());
         // Side by side, so that the threads of one product need not wait for each other.
-        let (d_weight, input) = rayon::join(
-            || product_of(x.transposed(), d_qkv, self.precision),
-            || product_of(d_qkv, self.qkv.transposed(), self.precision),
+        let (d_weight, d_x) = rayon::join(
+            || product_of(x.transposed(), d_qkv, precision),
+            || product_of(d_qkv, weights.qkv.transposed(), precision),
         );
-        Gradients {
-            input,
-            weights: [d_weight]
-                .into_iter()
-                .chain(d_bias)
-                .chain(d_gates)
-                .chain([d_proj])
-                .collect(),
-        }
+        let d_weights = AttentionWeights {
+            qkv: d_weight,
+            qk_bias: d_bias,
+            gate_bias: d_gates,
+            proj: d_proj,
+        };
+        (d_x, d_weights)
     }
 }

@@ -11,14 +11,16 @@
 
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
-use crate::norm::RmsNorm;
+use crate::norm::Norm;
 use crate::product::Write;
 use crate::rows::for_rows;
 use crate::vector::vectorized;
 
 /// What stands between the norms: attention or an MLP.
 pub trait Branch {
-    /// What the backward pass needs besides the input.
+    /// The weights, with a T for each.
+    type Weights<T>;
+    /// What the backward pass needs besides the tensors.
     type Saved;
 
     /// Returns the output and what the backward pass needs.
@@ -26,45 +28,60 @@ pub trait Branch {
     /// # Shapes
     ///
     /// `x`: `[rows, width]` to the same.
-    fn forward(&self, x: Matrix<'_>) -> (Vec<f32>, Self::Saved);
+    fn forward(
+        &self,
+        weights: &Self::Weights<Matrix<'_>>,
+        x: Matrix<'_>,
+    ) -> (Vec<f32>, Self::Saved);
 
-    /// Returns the gradients for that of the output.
+    /// Returns the gradients of `x` and of the weights for that of the output.
     ///
     /// # Shapes
     ///
     /// `x`, `d_y`: `[rows, width]`.
-    fn backward(&self, x: Matrix<'_>, saved: &Self::Saved, d_y: Matrix<'_>) -> Gradients;
-}
-
-/// Gradients of a branch or a sublayer.
-#[derive(Clone, Debug)]
-pub struct Gradients {
-    /// Of the input, `[rows, width]`.
-    pub input: Vec<f32>,
-    /// Of every weight, in the order in which the branch names them.
-    pub weights: Vec<Vec<f32>>,
+    fn backward(
+        &self,
+        weights: &Self::Weights<Matrix<'_>>,
+        x: Matrix<'_>,
+        saved: &Self::Saved,
+        d_y: Matrix<'_>,
+    ) -> (Vec<f32>, Self::Weights<Vec<f32>>);
 }
 
 /// What follows the branch.
-#[derive(Clone, Copy, Debug)]
-pub enum After<'a> {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum After {
     /// The residual connection alone.
     Sum,
     /// The residual connection, then a norm.
-    NormOfSum(RmsNorm<'a>),
+    NormOfSum(Norm),
     /// A norm, then the residual connection.
-    NormOfBranch(RmsNorm<'a>),
+    NormOfBranch(Norm),
 }
 
-/// A branch, the norm before it and what follows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Sublayer<'a, B> {
+/// A branch, the norm before it and what follows it, without their tensors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sublayer<B> {
     /// The norm before the branch.
-    pub before: Option<RmsNorm<'a>>,
+    pub before: Option<Norm>,
     /// Attention or an MLP.
     pub branch: B,
     /// What follows it.
-    pub after: After<'a>,
+    pub after: After,
+}
+
+/// The tensors of a sublayer, or what stands for each: X for the input, V for a scale, W for the weights
+/// of the branch.
+#[derive(Clone, Copy, Debug)]
+pub struct SublayerTensors<X, W, V = X> {
+    /// The input, `[rows, width]`.
+    pub x: X,
+    /// The scale of the norm before the branch, `[width]`.
+    pub before: Option<V>,
+    /// The scale of the norm after the branch, `[width]`.
+    pub after: Option<V>,
+    /// The weights of the branch.
+    pub branch: W,
 }
 
 /// What a sublayer keeps for its backward pass.
@@ -82,17 +99,22 @@ impl<S> Saved<S> {
     }
 }
 
-impl<B: Branch> Sublayer<'_, B> {
-    /// Applies the sublayer.
-    ///
-    /// # Shapes
-    ///
-    /// `x`: `[rows, width]` to the same.
-    pub fn forward(&self, x: Matrix<'_>) -> (Vec<f32>, Saved<B::Saved>) {
+impl<B: Branch> Sublayer<B> {
+    /// Applies the sublayer; returns as many rows as the input has.
+    pub fn forward(
+        &self,
+        tensors: &SublayerTensors<Matrix<'_>, B::Weights<Matrix<'_>>>,
+    ) -> (Vec<f32>, Saved<B::Saved>) {
+        let SublayerTensors {
+            x,
+            before,
+            after,
+            branch: weights,
+        } = tensors;
         let [_, width] = x.shape();
-        let input = self.branch_input(x);
-        let (mut y, branch) = self.branch.forward(input.matrix(x));
-        let x = x.elements();
+        let input = self.branch_input(*x, *before);
+        let (mut y, branch) = self.branch.forward(weights, input.matrix(*x));
+        let (x, scale) = (x.elements(), after.map(|scale| scale.elements()));
         let (out, normed) = match self.after {
             After::Sum => {
                 add(&mut y, x);
@@ -100,12 +122,12 @@ impl<B: Branch> Sublayer<'_, B> {
             }
             After::NormOfSum(norm) => {
                 let mut out = vec![0.0; y.len()];
-                norm.forward_sum(&mut y, x, width, &mut out);
+                norm.forward_sum(scale, &mut y, x, width, &mut out);
                 (out, y)
             }
             After::NormOfBranch(norm) => {
                 let mut out = vec![0.0; y.len()];
-                norm.forward(&y, width, &mut out);
+                norm.forward(scale, &y, width, &mut out);
                 add(&mut out, x);
                 (out, y)
             }
@@ -113,13 +135,23 @@ impl<B: Branch> Sublayer<'_, B> {
         (out, Saved { branch, normed })
     }
 
-    /// Returns the gradients: of the input, and of the weights in the order: scale of the norm
-    /// before, scale of the norm after, each where there is one, weights of the branch.
+    /// Returns the gradient of every tensor.
     ///
     /// # Shapes
     ///
-    /// `x`, `d_out`: `[rows, width]`.
-    pub fn backward(&self, x: Matrix<'_>, saved: &Saved<B::Saved>, d_out: Matrix<'_>) -> Gradients {
+    /// `d_out`: `[rows, width]`.
+    pub fn backward(
+        &self,
+        tensors: &SublayerTensors<Matrix<'_>, B::Weights<Matrix<'_>>>,
+        saved: &Saved<B::Saved>,
+        d_out: Matrix<'_>,
+    ) -> SublayerTensors<Vec<f32>, B::Weights<Vec<f32>>> {
+        let SublayerTensors {
+            x,
+            before,
+            after,
+            branch: weights,
+        } = tensors;
         let [rows, width] = x.shape();
         let mut d_y = vec![0.0; rows * width];
         let d_after = match self.after {
@@ -128,13 +160,14 @@ impl<B: Branch> Sublayer<'_, B> {
                 None
             }
             After::NormOfSum(norm) | After::NormOfBranch(norm) => {
-                let d_out = d_out.elements();
-                norm.backward(&saved.normed, d_out, width, &mut d_y, Write::Replace)
+                let (scale, d_out) = (after.map(|scale| scale.elements()), d_out.elements());
+                norm.backward(scale, &saved.normed, d_out, width, &mut d_y, Write::Replace)
             }
         };
-        let input = self.branch_input(x);
-        let d_branch = self.branch.backward(
-            input.matrix(x),
+        let input = self.branch_input(*x, *before);
+        let (d_input, d_weights) = self.branch.backward(
+            weights,
+            input.matrix(*x),
             &saved.branch,
             Matrix::new(&d_y, rows, width),
         );
@@ -144,27 +177,29 @@ impl<B: Branch> Sublayer<'_, B> {
             d_x.copy_from_slice(d_out.elements());
         }
         let d_before = match self.before {
-            Some(norm) => norm.backward(x.elements(), &d_branch.input, width, &mut d_x, Write::Add),
+            Some(norm) => {
+                let scale = before.map(|scale| scale.elements());
+                norm.backward(scale, x.elements(), &d_input, width, &mut d_x, Write::Add)
+            }
             None => {
-                add(&mut d_x, &d_branch.input);
+                add(&mut d_x, &d_input);
                 None
             }
         };
-        Gradients {
-            input: d_x,
-            weights: d_before
-                .into_iter()
-                .chain(d_after)
-                .chain(d_branch.weights)
-                .collect(),
+        SublayerTensors {
+            x: d_x,
+            before: d_before,
+            after: d_after,
+            branch: d_weights,
         }
     }
 
-    fn branch_input(&self, x: Matrix<'_>) -> BranchInput {
+    fn branch_input(&self, x: Matrix<'_>, scale: Option<Matrix<'_>>) -> BranchInput {
         BranchInput(self.before.map(|norm| {
             let [rows, width] = x.shape();
             let mut normed = Scratch::of(rows * width);
-            norm.forward(x.elements(), width, &mut normed);
+            let scale = scale.map(|scale| scale.elements());
+            norm.forward(scale, x.elements(), width, &mut normed);
             normed
         }))
     }

@@ -1,7 +1,7 @@
 //! The update of a parameter: in place, with its moments, one pass over memory where the rule allows.
 //!
 //! A parameter, its first and second moment and its gradient are slices of one length. The rules
-//! are elementwise but for one mean ([`raven_adam`]); the global norm comes before
+//! are elementwise but for one mean ([`Rule::RavenAdam`]); the global norm comes before
 //! ([`sum_of_squares`]) and reaches a rule as [`Step::gradient_scale`].
 
 mod adamw;
@@ -9,12 +9,12 @@ mod atan2;
 mod raven_adam;
 mod sum_of_squares;
 
-pub use adamw::adamw;
-pub use raven_adam::raven_adam;
 pub use sum_of_squares::sum_of_squares;
 
 use rayon::prelude::*;
 
+use self::adamw::adamw;
+use self::raven_adam::raven_adam;
 use crate::rows::rows_per_task;
 
 /// What an update reads and writes: slices of one length.
@@ -28,6 +28,46 @@ pub struct Parameter<'a> {
     pub second: &'a mut [f32],
     /// The gradient, before [`Step::gradient_scale`].
     pub gradient: &'a [f32],
+}
+
+/// One update of a parameter, without its tensors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// Which rule.
+    pub rule: Rule,
+    /// The numbers that both rules need.
+    pub step: Step,
+}
+
+/// A rule, with the constants that are its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// Adam with decoupled weight decay.
+    AdamW {
+        /// ε.
+        eps: f64,
+    },
+    /// The Adam of recurrent pretraining.
+    RavenAdam {
+        /// Whether the rate is divided by `max(1, √mean(g² / v))`.
+        update_clipping: bool,
+    },
+}
+
+impl Update {
+    /// Updates a parameter and its moments in place.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the slices have different lengths.
+    pub fn apply(&self, parameter: Parameter<'_>) {
+        match self.rule {
+            Rule::AdamW { eps } => adamw(parameter, self.step, eps),
+            Rule::RavenAdam { update_clipping } => {
+                raven_adam(parameter, self.step, update_clipping);
+            }
+        }
+    }
 }
 
 /// The numbers of one update that both rules need.
@@ -49,7 +89,7 @@ pub struct Step {
 
 impl Step {
     /// Returns the bias corrections `1 − β₁ᵗ` and `1 − β₂ᵗ`.
-    fn corrections(&self) -> (f64, f64) {
+    pub fn corrections(&self) -> (f64, f64) {
         let correction = |beta: f64| 1.0 - beta.powf(self.update as f64);
         (correction(self.beta1), correction(self.beta2))
     }

@@ -17,7 +17,9 @@ use crate::gates::OpenEdges;
 use crate::init::Weights;
 use crate::layer::{At, Layer};
 use crate::norm::RmsNorm;
-use crate::ops::{self, Norms, composed};
+use crate::ops::{
+    self, After, AttentionTensors, Operations, SelfAttention, Sublayer, SublayerTensors, composed,
+};
 use crate::pass::Shared;
 
 /// Attention and MLP with residual connections and norms.
@@ -67,8 +69,9 @@ impl Block {
         pass: Shared<'_>,
         at: At,
     ) -> (Tensor<3>, Option<OpenEdges>) {
-        let (x, open) = self.attend(x, pass, at);
-        (self.feed(x), open)
+        let ops = ops::of(&x);
+        let (x, open) = self.attend(ops, x, pass, at);
+        (self.feed(ops, x), open)
     }
 
     /// Applies the first sublayer, attention. Also returns what its gates saw, where it has any.
@@ -76,8 +79,15 @@ impl Block {
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn attend(&self, x: Tensor<3>, pass: Shared<'_>, at: At) -> (Tensor<3>, Option<OpenEdges>) {
-        self.attention.sublayer(x, self.attention_norms(), pass, at)
+    pub fn attend(
+        &self,
+        ops: &dyn Operations,
+        x: Tensor<3>,
+        pass: Shared<'_>,
+        at: At,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
+        let (sublayer, tensors) = self.attention(x, pass, at);
+        ops.attention(&sublayer, tensors, pass.rope)
     }
 
     /// Applies the second sublayer, the MLP.
@@ -85,37 +95,10 @@ impl Block {
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn feed(&self, x: Tensor<3>) -> Tensor<3> {
-        self.feed_forward.sublayer(x, self.feed_forward_norms())
-    }
-
-    /// As [`Self::attend`], composed of Burn operations on every device, but for a norm of queries
-    /// and keys.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, seq, d_model]` to the same.
-    pub fn attend_composed(
-        &self,
-        x: Tensor<3>,
-        pass: Shared<'_>,
-        at: At,
-    ) -> (Tensor<3>, Option<OpenEdges>) {
-        composed::around(x, self.attention_norms(), |x| {
-            self.attention.forward(&x, pass, at)
-        })
-    }
-
-    /// As [`Self::feed`], composed of Burn operations on every device.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, seq, d_model]` to the same.
-    pub fn feed_composed(&self, x: Tensor<3>) -> Tensor<3> {
-        let (y, ()) = composed::around(x, self.feed_forward_norms(), |x| {
-            (self.feed_forward.forward(x), ())
-        });
-        y
+    pub fn feed(&self, ops: &dyn Operations, x: Tensor<3>) -> Tensor<3> {
+        let (mlp, norms) = (&self.feed_forward, [&self.ffn_in, &self.ffn_out]);
+        let (sublayer, tensors) = self.around(norms, mlp.description(), x, mlp.weights());
+        ops.feed_forward(&sublayer, tensors)
     }
 
     /// Applies the layer to positions that follow those of `past`; returns the keys and values of
@@ -135,26 +118,53 @@ impl Block {
         at: At,
         past: Option<&KeyValues>,
     ) -> (Tensor<3>, KeyValues) {
-        let (x, all) = ops::around(x, self.attention_norms(), |x| {
-            self.attention.forward_after(&x, pass, at, past)
+        let ops = ops::of(&x);
+        let (sublayer, tensors) = self.attention(x, pass, at);
+        let (x, all) = composed::around(ops, &sublayer, tensors, |x, _| {
+            self.attention.forward_after(ops, &x, pass, at, past)
         });
-        (self.feed(x), all)
+        (self.feed(ops, x), all)
     }
 
-    fn attention_norms(&self) -> Norms {
-        self.norms(self.attn_in.as_ref(), self.attn_out.as_ref())
+    fn attention(
+        &self,
+        x: Tensor<3>,
+        pass: Shared<'_>,
+        at: At,
+    ) -> (Sublayer<SelfAttention>, AttentionTensors) {
+        let (attention, norms) = (&self.attention, [&self.attn_in, &self.attn_out]);
+        self.around(
+            norms,
+            attention.description(pass, at),
+            x,
+            attention.weights(),
+        )
     }
 
-    fn feed_forward_norms(&self) -> Norms {
-        self.norms(self.ffn_in.as_ref(), self.ffn_out.as_ref())
-    }
-
-    fn norms(&self, before: Option<&RmsNorm>, after: Option<&RmsNorm>) -> Norms {
-        Norms {
-            kind: self.kind,
-            before: before.map(RmsNorm::operand),
-            after: after.map(RmsNorm::operand),
-        }
+    /// Describes a branch with the norms before and after it, and gives its tensors.
+    fn around<B, W>(
+        &self,
+        [before, after]: [&Option<RmsNorm>; 2],
+        branch: B,
+        x: Tensor<3>,
+        weights: W,
+    ) -> (Sublayer<B>, SublayerTensors<Tensor<3>, W, Tensor<1>>) {
+        let sublayer = Sublayer {
+            before: before.as_ref().map(RmsNorm::description),
+            branch,
+            after: match after.as_ref().map(RmsNorm::description) {
+                None => After::Sum,
+                Some(norm) if self.kind == BlockKind::BranchSandwich => After::NormOfBranch(norm),
+                Some(norm) => After::NormOfSum(norm),
+            },
+        };
+        let tensors = SublayerTensors {
+            x,
+            before: before.as_ref().and_then(RmsNorm::scale),
+            after: after.as_ref().and_then(RmsNorm::scale),
+            branch: weights,
+        };
+        (sublayer, tensors)
     }
 }
 
@@ -167,6 +177,7 @@ mod tests {
     use crate::gates::Gates;
     use crate::gradients::GradientSum;
     use crate::layer::Stack;
+    use crate::ops::Backend;
     use crate::pass::Pass;
     use crate::seed::Normals;
     use crate::sparsity::SparsityConfig;
@@ -237,8 +248,9 @@ mod tests {
             block.forward(x, shared, AT)
         });
         let composed = differentiate(&block, &x, &weights, shared, |block, x| {
-            let (x, open) = block.attend_composed(x, shared, AT);
-            (block.feed_composed(x), open)
+            let ops = Backend::Composed.operations();
+            let (x, open) = block.attend(ops, x, shared, AT);
+            (block.feed(ops, x), open)
         });
         for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
             let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::init::Weights;
-use crate::ops::{self, Branch, Norms, Precision};
+use crate::ops::{self, FeedForwardWeights, composed};
 
 /// A gated MLP with one fused input matrix.
 #[derive(Module, Debug)]
@@ -12,7 +12,7 @@ pub struct FeedForward {
     in_proj: Param<Tensor<2>>,
     out_proj: Param<Tensor<2>>,
     #[module(skip)]
-    precision: Precision,
+    description: ops::FeedForward,
 }
 
 impl FeedForward {
@@ -21,21 +21,23 @@ impl FeedForward {
         Self {
             in_proj: weights.get(&format!("{name}.in_proj")),
             out_proj: weights.get(&format!("{name}.out_proj")),
-            precision: weights.precision(),
+            description: ops::FeedForward {
+                precision: weights.precision(),
+            },
         }
     }
 
-    /// Applies the MLP with its norms and its residual connection.
-    ///
-    /// # Shapes
-    ///
-    /// `[batch, seq, d_model]` to the same.
-    pub fn sublayer(&self, x: Tensor<3>, norms: Norms) -> Tensor<3> {
-        let branch = || Branch::FeedForward {
+    /// Returns the MLP without its weights.
+    pub fn description(&self) -> ops::FeedForward {
+        self.description
+    }
+
+    /// Returns its weights.
+    pub fn weights(&self) -> FeedForwardWeights<Tensor<2>> {
+        FeedForwardWeights {
             in_proj: self.in_proj.val(),
             out_proj: self.out_proj.val(),
-        };
-        ops::sublayer(x, norms, self.precision, branch, |x| self.forward(x))
+        }
     }
 
     /// Applies the MLP to every token.
@@ -44,12 +46,7 @@ impl FeedForward {
     ///
     /// `[batch, seq, d_in]` to `[batch, seq, d_model]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let in_proj = self.in_proj.val();
-        let [_, both] = in_proj.dims();
-        let d_ff = both / 2;
-        let a = ops::project_columns(x.clone(), in_proj.clone(), 0..d_ff);
-        let b = ops::project_columns(x, in_proj, d_ff..both);
-        ops::project(ops::gated_silu(a, b), self.out_proj.val())
+        composed::feed_forward(ops::of(&x), self.weights(), x)
     }
 }
 
@@ -58,6 +55,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::ops::Precision;
 
     #[test]
     fn one_half_gates_the_other_through_silu() {
@@ -66,7 +64,9 @@ mod tests {
         let mlp = FeedForward {
             in_proj: matrix(Tensor::from_data([[1.0, 3.0]], &device)),
             out_proj: matrix(Tensor::from_data([[0.5]], &device)),
-            precision: Precision::F32,
+            description: ops::FeedForward {
+                precision: Precision::F32,
+            },
         };
         let y: f32 = mlp
             .forward(Tensor::from_data([[[2.0]]], &device))

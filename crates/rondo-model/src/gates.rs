@@ -8,15 +8,7 @@ use burn::tensor::{Device, Tensor};
 use rondo_kernels::attention::mixed_bits;
 
 use crate::layer::{At, Layer};
-
-/// How gates open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening {
-    /// Where g > 0.
-    Hard,
-    /// With probability σ(g), drawn from a key.
-    Drawn(u64),
-}
+use crate::ops::Opening;
 
 /// How the gates of a pass open, and what their density costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +22,7 @@ impl Gates {
     /// Opens gates where their logit is positive.
     pub fn hard() -> Self {
         Self {
-            opening: Opening::Hard,
+            opening: Opening::Threshold,
             strength: 0.0,
         }
     }
@@ -39,7 +31,7 @@ impl Gates {
     /// pass.
     pub fn drawn(key: u64, strength: f64) -> Self {
         Self {
-            opening: Opening::Drawn(key),
+            opening: Opening::Drawn { key },
             strength,
         }
     }
@@ -53,12 +45,14 @@ impl Gates {
     /// are drawn from another key. Prelude and coda count as iteration 0, the coda at any depth.
     pub(crate) fn opening_at(self, at: At) -> Opening {
         match self.opening {
-            Opening::Hard => Opening::Hard,
-            Opening::Drawn(key) => {
+            Opening::Threshold => Opening::Threshold,
+            Opening::Drawn { key } => {
                 let Layer { stack, index } = at.layer();
                 let layer = (stack as u64) << 32 | index as u64;
                 let iteration = at.iteration().unwrap_or(0) as u64;
-                Opening::Drawn(mixed_bits(mixed_bits(key ^ layer) ^ iteration))
+                Opening::Drawn {
+                    key: mixed_bits(mixed_bits(key ^ layer) ^ iteration),
+                }
             }
         }
     }
@@ -187,8 +181,8 @@ mod tests {
             (At::Coda { layer: 0, depth: 1 }, 0xb882_bcf6_2097_f91f),
             (At::Coda { layer: 0, depth: 7 }, 0xb882_bcf6_2097_f91f),
         ] {
-            assert_eq!(gates.opening_at(at), Opening::Drawn(key), "{at:?}");
-            assert_eq!(Gates::hard().opening_at(at), Opening::Hard);
+            assert_eq!(gates.opening_at(at), Opening::Drawn { key }, "{at:?}");
+            assert_eq!(Gates::hard().opening_at(at), Opening::Threshold);
         }
     }
 }

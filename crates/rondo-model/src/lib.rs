@@ -20,7 +20,7 @@
 //! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
-//! | [`ops`] | the tensor operations the parts are made of, each replaceable by a fused one |
+//! | [`ops`] | the tensor operations the parts are made of, computed by one of several backends |
 //! | [`gradients`] | the gradient of every parameter, in table order |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
 //! | [`exit`] | when another iteration is not worth taking |

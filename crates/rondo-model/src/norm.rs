@@ -5,14 +5,14 @@ use burn::tensor::Tensor;
 
 use crate::config::NormConfig;
 use crate::init::Weights;
-use crate::ops::Norm;
+use crate::ops::{self, Norm};
 
 /// `x / √(mean(x²) + eps) ⊙ scale` over the features of each token.
 #[derive(Module, Debug)]
 pub struct RmsNorm {
     scale: Option<Param<Tensor<1>>>,
     #[module(skip)]
-    eps: f64,
+    norm: Norm,
 }
 
 impl RmsNorm {
@@ -23,7 +23,9 @@ impl RmsNorm {
             .then(|| weights.get(&format!("{name}.scale")));
         Self {
             scale,
-            eps: config.eps,
+            norm: Norm {
+                eps: config.eps as f32,
+            },
         }
     }
 
@@ -33,15 +35,17 @@ impl RmsNorm {
     ///
     /// `[batch, seq, d_model]` to the same.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        self.operand().forward(x)
+        ops::of(&x).norm(self.norm, x, self.scale())
     }
 
-    /// Returns what an operation takes that contains this norm.
-    pub fn operand(&self) -> Norm {
-        Norm {
-            scale: self.scale.as_ref().map(Param::val),
-            eps: self.eps,
-        }
+    /// Returns the norm without its scale.
+    pub fn description(&self) -> Norm {
+        self.norm
+    }
+
+    /// Returns its scale, where it has one, `[d_model]`.
+    pub fn scale(&self) -> Option<Tensor<1>> {
+        self.scale.as_ref().map(Param::val)
     }
 }
 
@@ -56,7 +60,7 @@ mod tests {
         let device = Device::flex();
         let norm = RmsNorm {
             scale: Some(Param::from_tensor(Tensor::from_data([1.0, 10.0], &device))),
-            eps: 0.0,
+            norm: Norm { eps: 0.0 },
         };
         let y = norm.forward(Tensor::from_data([[[3.0, 4.0]]], &device));
         // √((3² + 4²) / 2) = 5 / √2.

@@ -5,13 +5,15 @@
 //! That the groups cover every parameter exactly once is therefore true by construction: the table
 //! has one row for each parameter and `Group::of` is a total function of a row.
 //!
-//! In reading order: `config` (which rule), `adamw`, `raven_adam`, `muon` (the rules), `in_place` (a rule in the
-//! memory of its parameter), `clip` (how much of an update goes through), `sum` (of a long vector).
+//! In reading order: `config` (which rule), `adamw`, `raven_adam`, `muon` (the rules), `backend` (what computes
+//! them), `flex` (in the memory of the parameter), `clip` (how much of an update goes through), `sum` (of a
+//! long vector).
 
 mod adamw;
+mod backend;
 mod clip;
 mod config;
-mod in_place;
+mod flex;
 mod muon;
 mod raven_adam;
 mod sum;
@@ -24,10 +26,13 @@ pub use self::raven_adam::RavenAdam;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
+use rondo_kernels::update::{Step, Update};
 use rondo_model::gradients::FlatGradients;
 use rondo_model::init::{ParameterSpec, Role};
 use rondo_model::looped::LoopedTransformer;
-use rondo_model::ops::on_flex;
+use rondo_model::ops::Backend;
+
+use self::backend::updates;
 
 /// What a parameter's role asks of the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,20 @@ struct Rates {
     decayed: bool,
 }
 
+impl Rates {
+    /// Returns the numbers of an update whose parameter decays by `decay`, if it does.
+    fn step(self, [beta1, beta2]: [f64; 2], decay: f64) -> Step {
+        Step {
+            lr: self.lr,
+            decay: if self.decayed { decay } else { 0.0 },
+            beta1,
+            beta2,
+            update: self.update,
+            gradient_scale: 1.0,
+        }
+    }
+}
+
 /// The moments of one parameter, flat, and the number of updates behind them all.
 pub struct Optimizer {
     config: OptimizerConfig,
@@ -106,7 +125,7 @@ impl Optimizer {
         gate: &Gate,
         lr: f64,
     ) -> LoopedTransformer {
-        self.step_by(Means::Any, model, gradients, gate, lr)
+        self.step_by(None, model, gradients, gate, lr)
     }
 
     /// As [`Self::step`], composed of Burn operations on every device: what updates in place are
@@ -118,12 +137,12 @@ impl Optimizer {
         gate: &Gate,
         lr: f64,
     ) -> LoopedTransformer {
-        self.step_by(Means::Composed, model, gradients, gate, lr)
+        self.step_by(Some(Backend::Composed), model, gradients, gate, lr)
     }
 
     fn step_by(
         &mut self,
-        means: Means,
+        backend: Option<Backend>,
         model: LoopedTransformer,
         gradients: FlatGradients,
         gate: &Gate,
@@ -135,7 +154,7 @@ impl Optimizer {
             optimizer: self,
             gradients,
             index: 0,
-            means,
+            backend,
             gate,
             lr,
         };
@@ -187,11 +206,12 @@ impl Optimizer {
         index: usize,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
-        means: Means,
+        backend: Backend,
         gate: &Gate,
         lr: f64,
     ) -> Tensor<1> {
-        let group = Group::of(&self.rows[index]);
+        let row = &self.rows[index];
+        let group = Group::of(row);
         let rates = Rates {
             lr,
             peak: self.peak,
@@ -199,31 +219,16 @@ impl Optimizer {
             decayed: group.decayed,
         };
         let before = std::mem::take(&mut self.moments[index]);
-        let in_place = means == Means::Any && on_flex(&parameter) && !self.orthogonalises(group);
-        let (after, moments) = match gate {
-            Gate::Host(scale) if in_place => {
-                in_place::update(parameter, gradient, before, |parameter| {
-                    match &self.config {
-                        OptimizerConfig::RavenAdam(rule) => {
-                            rule.update_in_place(parameter, rates, *scale);
-                        }
-                        OptimizerConfig::AdamW(rule) => {
-                            rule.update_in_place(parameter, rates, *scale);
-                        }
-                        OptimizerConfig::Muon(rule) => {
-                            rule.rest().update_in_place(parameter, rates, *scale);
-                        }
-                    }
-                })
+        let (after, moments) = match &self.config {
+            OptimizerConfig::Muon(rule) if group.matrix => {
+                let shape = [row.shape[0], row.shape[1]];
+                let own =
+                    |value, gradient, moments| rule.update(value, gradient, moments, rates, shape);
+                gate.apply(parameter, gradient, before, own)
             }
-            gate => {
-                let scaled = gate.scale(gradient);
-                let (after, moments) =
-                    self.compose(index, parameter.clone(), scaled, before.clone(), rates);
-                (
-                    gate.choose(parameter, after),
-                    gate.choose_moments(before, moments),
-                )
+            config => {
+                let update = elementwise(config, rates);
+                updates(backend).update(update, gate, parameter, gradient, before)
             }
         };
         self.moments[index] = moments;
@@ -234,43 +239,23 @@ impl Optimizer {
     fn orthogonalises(&self, group: Group) -> bool {
         matches!(self.config, OptimizerConfig::Muon(_)) && group.matrix
     }
-
-    /// Updates parameter `index` by Burn operations.
-    fn compose(
-        &self,
-        index: usize,
-        parameter: Tensor<1>,
-        gradient: Tensor<1>,
-        moments: Moments,
-        rates: Rates,
-    ) -> (Tensor<1>, Moments) {
-        let row = &self.rows[index];
-        match &self.config {
-            OptimizerConfig::RavenAdam(rule) => rule.update(parameter, gradient, moments, rates),
-            OptimizerConfig::AdamW(rule) => rule.update(parameter, gradient, moments, rates),
-            OptimizerConfig::Muon(rule) if Group::of(row).matrix => {
-                let shape = [row.shape[0], row.shape[1]];
-                rule.update(parameter, gradient, moments, rates, shape)
-            }
-            OptimizerConfig::Muon(rule) => rule.rest().update(parameter, gradient, moments, rates),
-        }
-    }
 }
 
-/// How an update may be computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Means {
-    /// In place where it can be, else by Burn operations.
-    Any,
-    /// By Burn operations.
-    Composed,
+/// Describes the update of a parameter that is not orthogonalised.
+fn elementwise(config: &OptimizerConfig, rates: Rates) -> Update {
+    match config {
+        OptimizerConfig::RavenAdam(rule) => rule.describe(rates),
+        OptimizerConfig::AdamW(rule) => rule.describe(rates),
+        OptimizerConfig::Muon(rule) => rule.rest().describe(rates),
+    }
 }
 
 struct Stepper<'a> {
     optimizer: &'a mut Optimizer,
     gradients: std::vec::IntoIter<Tensor<1>>,
     index: usize,
-    means: Means,
+    /// None for that of each parameter.
+    backend: Option<Backend>,
     gate: &'a Gate,
     lr: f64,
 }
@@ -287,9 +272,10 @@ impl ModuleMapper for Stepper<'_> {
         let value = value.without_autodiff();
         let shape = value.shape();
         let flat: Tensor<1> = value.reshape([shape.num_elements()]);
+        let backend = self.backend.unwrap_or_else(|| Backend::of(&flat));
         let after = self
             .optimizer
-            .update(index, flat, gradient, self.means, self.gate, self.lr)
+            .update(index, flat, gradient, backend, self.gate, self.lr)
             .reshape(shape);
         Param::from_mapped_value(id, after.autodiff().require_grad(), mapper)
     }

@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 
 use super::edges::{Edges, Gated, PerQuery, Place, Threshold, Ungated, Weighted};
-use super::gate::{Gate, Opening};
+use super::gate::{Gate, Opening, check_head_bias};
 use super::noise::HeadNoise;
 use super::scratch::{packed, with_scratch};
 use super::tile::{KEYS, QUERIES, Queries};
@@ -54,17 +54,20 @@ pub fn backward(shape: Shape, known: Known<'_>, d_qkv: &mut [f32]) {
 /// Panics where a length does not fit the shape.
 pub fn backward_gated(
     shape: Shape,
-    gate: Gate<'_>,
+    gate: Gate,
+    head_bias: Option<&[f32]>,
     known: Known<'_>,
     d_qkv: &mut [f32],
 ) -> Vec<f32> {
-    gate.check(shape);
+    check_head_bias(head_bias, shape);
     let of_sequences = match gate.opening {
         Opening::Drawn { key } => differentiate(shape, known, d_qkv, |sequence, head| {
-            Gated::new(HeadNoise::new(key, sequence, head), &gate, shape, head)
+            let bias = gate.bias_of(head_bias, head);
+            Gated::new(HeadNoise::new(key, sequence, head), bias, gate.pull(shape))
         }),
         Opening::Threshold => differentiate(shape, known, d_qkv, |_, head| {
-            Gated::new(Threshold, &gate, shape, head)
+            let bias = gate.bias_of(head_bias, head);
+            Gated::new(Threshold, bias, gate.pull(shape))
         }),
     };
     let of_head = |head: usize| of_sequences.iter().skip(head).step_by(shape.heads);

@@ -1,8 +1,6 @@
 //! The factor per edge on the weights after the softmax, a vector of queries at a time: 1 without
 //! gates, 0 or 1 with them.
 
-use super::Shape;
-use super::gate::Gate;
 use super::noise::{HeadNoise, RowNoise};
 use super::tile::QUERIES;
 use crate::vector::{LANES, exp};
@@ -190,12 +188,8 @@ pub(super) struct Gated<D> {
 }
 
 impl<D> Gated<D> {
-    pub(super) fn new(draw: D, gate: &Gate<'_>, shape: Shape, head: usize) -> Self {
-        Self {
-            draw,
-            bias: gate.bias_of(head),
-            pull: gate.pull(shape),
-        }
+    pub(super) fn new(draw: D, bias: f32, pull: f32) -> Self {
+        Self { draw, bias, pull }
     }
 }
 

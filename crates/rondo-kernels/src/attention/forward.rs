@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::edges::{Edges, Gated, Place, Tally, Threshold, Ungated};
-use super::gate::{Gate, Opening, Openness};
+use super::gate::{Gate, Opening, Openness, check_head_bias};
 use super::noise::HeadNoise;
 use super::open_edges::MOST_OPEN;
 use super::scratch::{packed, with_scratch};
@@ -33,25 +33,28 @@ pub fn forward(shape: Shape, qkv: &[f32], attended: &mut [f32], lse: &mut [f32])
 ///
 /// # Shapes
 ///
-/// As [`forward`].
+/// As [`forward`]; `head_bias`, what is added to the bias of the gates: `[heads]`.
 ///
 /// # Panics
 ///
 /// Panics where a length does not fit the shape.
 pub fn forward_gated(
     shape: Shape,
-    gate: Gate<'_>,
+    gate: Gate,
+    head_bias: Option<&[f32]>,
     qkv: &[f32],
     attended: &mut [f32],
     lse: &mut [f32],
 ) -> Openness {
-    gate.check(shape);
+    check_head_bias(head_bias, shape);
     let tiles = match gate.opening {
         Opening::Drawn { key } => attend(shape, qkv, attended, lse, |sequence, head| {
-            Gated::new(HeadNoise::new(key, sequence, head), &gate, shape, head)
+            let bias = gate.bias_of(head_bias, head);
+            Gated::new(HeadNoise::new(key, sequence, head), bias, gate.pull(shape))
         }),
         Opening::Threshold => attend(shape, qkv, attended, lse, |_, head| {
-            Gated::new(Threshold, &gate, shape, head)
+            let bias = gate.bias_of(head_bias, head);
+            Gated::new(Threshold, bias, gate.pull(shape))
         }),
     };
     let mut openness = Openness {

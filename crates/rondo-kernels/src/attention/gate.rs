@@ -17,15 +17,13 @@
 
 use super::Shape;
 
-/// Gates of an attention layer.
-#[derive(Clone, Copy, Debug)]
-pub struct Gate<'a> {
+/// Gates of an attention layer, without the biases that heads learn to add.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gate {
     /// How a gate is opened.
     pub opening: Opening,
     /// The bias of every head; finite. A positive one leaves gates open at the start.
     pub bias: f32,
-    /// What is added to it, `[heads]`, where it is learned.
-    pub head_bias: Option<&'a [f32]>,
     /// The derivative of the loss by [`Openness::density`], which the backward adds; the forward
     /// does not read it.
     pub d_density: f32,
@@ -69,10 +67,10 @@ impl Openness {
     }
 }
 
-impl Gate<'_> {
-    /// Returns the bias of a query head.
-    pub(super) fn bias_of(&self, head: usize) -> f32 {
-        self.bias + self.head_bias.map_or(0.0, |bias| bias[head])
+impl Gate {
+    /// Returns the bias of a query head; `head_bias` is what heads add, `[heads]`.
+    pub(super) fn bias_of(&self, head_bias: Option<&[f32]>, head: usize) -> f32 {
+        self.bias + head_bias.map_or(0.0, |bias| bias[head])
     }
 
     /// Returns the derivative of the loss by the `σ(g)` of one edge, without the path of the value.
@@ -80,12 +78,12 @@ impl Gate<'_> {
         let edges = shape.edges() as f64 * shape.heads as f64;
         (f64::from(self.d_density) / edges) as f32
     }
+}
 
-    /// Checks the number of biases.
-    pub(super) fn check(&self, shape: Shape) {
-        if let Some(bias) = self.head_bias {
-            assert_eq!(bias.len(), shape.heads, "gate biases of {shape:?}");
-        }
+/// Checks the number of biases.
+pub(super) fn check_head_bias(head_bias: Option<&[f32]>, shape: Shape) {
+    if let Some(bias) = head_bias {
+        assert_eq!(bias.len(), shape.heads, "gate biases of {shape:?}");
     }
 }
 

@@ -6,6 +6,11 @@ use crate::threads::one_and_two;
 /// `[tokens, d_model, vocab]`.
 type Shape = [usize; 3];
 
+const UNTIED: Head = Head {
+    tied: false,
+    precision: Precision::F32,
+};
+
 /// Hidden states, head `[d_model, vocab]` and targets.
 struct Case {
     shape: Shape,
@@ -35,29 +40,23 @@ impl Case {
     }
 
     fn losses(&self) -> Losses {
-        let head = Matrix::new(&self.head, self.shape[1], self.shape[2]);
-        let head = Head::Untied(head);
-        losses(self.hidden(), head, &self.targets, Precision::F32)
+        let matrix = Matrix::new(&self.head, self.shape[1], self.shape[2]);
+        losses(UNTIED, self.hidden(), matrix, &self.targets)
     }
 
     fn untied(&self, weights: Option<&[f32]>) -> LossWithGradients {
-        let head = Matrix::new(&self.head, self.shape[1], self.shape[2]);
-        self.with_gradients(Head::Untied(head), weights, Precision::F32)
+        let matrix = Matrix::new(&self.head, self.shape[1], self.shape[2]);
+        loss_with_gradients(UNTIED, self.hidden(), matrix, &self.targets, weights)
     }
 
     fn tied(&self, weights: Option<&[f32]>) -> LossWithGradients {
         let table = self.transposed_head();
         let table = Matrix::new(&table, self.shape[2], self.shape[1]);
-        self.with_gradients(Head::Tied(table), weights, Precision::F32)
-    }
-
-    fn with_gradients(
-        &self,
-        head: Head<'_>,
-        weights: Option<&[f32]>,
-        precision: Precision,
-    ) -> LossWithGradients {
-        loss_with_gradients(self.hidden(), head, &self.targets, weights, precision)
+        let head = Head {
+            tied: true,
+            ..UNTIED
+        };
+        loss_with_gradients(head, self.hidden(), table, &self.targets, weights)
     }
 }
 
@@ -269,9 +268,13 @@ fn gradients_of_rounded_numbers_are_near_those_of_the_numbers() {
     let mut head = case.head.clone();
     // Logits of about 1, where the softmax turns an error of a logit into one of the same size.
     head.iter_mut().for_each(|x| *x *= 0.2);
-    let head = Matrix::new(&head, d_model, vocab);
-    let run = |precision| case.with_gradients(Head::Untied(head), None, precision);
-    let (full, rounded) = (run(Precision::F32), run(Precision::Bf16));
+    let matrix = Matrix::new(&head, d_model, vocab);
+    let rounding = Head {
+        precision: Precision::Bf16,
+        ..UNTIED
+    };
+    let run = |head| loss_with_gradients(head, case.hidden(), matrix, &case.targets, None);
+    let (full, rounded) = (run(UNTIED), run(rounding));
     // A number of bf16 is off by at most 2⁻⁹ of itself. Two are multiplied to a logit, and the
     // gradient of the logit and one more make a term: four roundings, if all lie to one side.
     let bound = 4.0_f64 / 512.0;
@@ -287,13 +290,7 @@ fn gradients_of_rounded_numbers_are_near_those_of_the_numbers() {
         let share = (error / size).sqrt();
         assert!(share > 1e-4 && share < bound, "off by {share}");
     }
-    let nll = losses(
-        case.hidden(),
-        Head::Untied(head),
-        &case.targets,
-        Precision::Bf16,
-    )
-    .nll;
+    let nll = losses(rounding, case.hidden(), matrix, &case.targets).nll;
     assert_eq!(mean(&nll, None).to_bits(), rounded.loss.to_bits());
 }
 

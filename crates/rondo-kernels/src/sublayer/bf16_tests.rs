@@ -1,18 +1,10 @@
 //! Sublayers whose products round to bf16 against the same without rounding.
 
 use super::*;
-use crate::attention::{Preparation, Shape};
-use crate::feed_forward::FeedForward;
+use crate::feed_forward::{FeedForward, FeedForwardWeights};
 use crate::product::Precision;
-use crate::self_attention::SelfAttention;
+use crate::self_attention::{AttentionWeights, Heads, OverSequences, SelfAttention};
 
-const SHAPE: Shape = Shape {
-    batch: 2,
-    seq: 40,
-    heads: 3,
-    kv_heads: 3,
-    d_head: 16,
-};
 const ROWS: usize = 80;
 const WIDTH: usize = 48;
 const D_FF: usize = 100;
@@ -35,27 +27,30 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-/// Checks the output and every gradient of `x + branch(norm(x))` for a branch of either precision.
-fn check<B: Branch>(branch: impl Fn(Precision) -> B) {
+/// Checks the output and every gradient of `x + branch(norm(x))` for a branch of either precision;
+/// `list` lists the gradients of its weights.
+fn check<B: Branch>(
+    branch: impl Fn(Precision) -> B,
+    weights: B::Weights<Matrix<'_>>,
+    list: impl Fn(B::Weights<Vec<f32>>) -> Vec<Vec<f32>>,
+) {
     let (x, d_out) = (numbers(ROWS * WIDTH, 1), numbers(ROWS * WIDTH, 2));
-    let (x, d_out) = (
-        Matrix::new(&x, ROWS, WIDTH),
-        Matrix::new(&d_out, ROWS, WIDTH),
-    );
-    let norm = RmsNorm {
-        scale: None,
-        eps: 1e-5,
+    let tensors = SublayerTensors {
+        x: Matrix::new(&x, ROWS, WIDTH),
+        before: None,
+        after: None,
+        branch: weights,
     };
     let run = |precision| {
         let sublayer = Sublayer {
-            before: Some(norm),
+            before: Some(Norm { eps: 1e-5 }),
             branch: branch(precision),
             after: After::Sum,
         };
-        let (out, saved) = sublayer.forward(x);
-        let gradients = sublayer.backward(x, &saved, d_out);
-        let parts = [out, gradients.input].into_iter();
-        parts.chain(gradients.weights).collect::<Vec<_>>()
+        let (out, saved) = sublayer.forward(&tensors);
+        let gradients = sublayer.backward(&tensors, &saved, Matrix::new(&d_out, ROWS, WIDTH));
+        let parts = [out, gradients.x].into_iter();
+        parts.chain(list(gradients.branch)).collect::<Vec<_>>()
     };
     let (full, rounded) = (run(Precision::F32), run(Precision::Bf16));
     assert_eq!(full.len(), rounded.len());
@@ -77,25 +72,40 @@ fn check<B: Branch>(branch: impl Fn(Precision) -> B) {
 #[test]
 fn a_gated_mlp_of_rounded_numbers_is_near_that_of_the_numbers() {
     let (w_in, w_out) = (numbers(WIDTH * 2 * D_FF, 3), numbers(D_FF * WIDTH, 4));
-    check(|precision| FeedForward {
-        in_proj: Matrix::new(&w_in, WIDTH, 2 * D_FF),
-        out_proj: Matrix::new(&w_out, D_FF, WIDTH),
-        precision,
-    });
+    check(
+        |precision| FeedForward { precision },
+        FeedForwardWeights {
+            in_proj: Matrix::new(&w_in, WIDTH, 2 * D_FF),
+            out_proj: Matrix::new(&w_out, D_FF, WIDTH),
+        },
+        |gradients| vec![gradients.in_proj, gradients.out_proj],
+    );
 }
 
 #[test]
 fn attention_between_rounded_projections_is_near_that_between_the_projections() {
-    let (qkv, proj) = (
-        numbers(WIDTH * SHAPE.qkv_width(), 3),
-        numbers(WIDTH * WIDTH, 4),
+    let (qkv, proj) = (numbers(WIDTH * 3 * WIDTH, 3), numbers(WIDTH * WIDTH, 4));
+    check(
+        |precision| OverSequences {
+            attention: SelfAttention {
+                heads: Heads {
+                    queries: 3,
+                    keys: 3,
+                    d_head: 16,
+                },
+                qk_norm: None,
+                gate: None,
+                precision,
+            },
+            sequences: [2, 40],
+            rope: None,
+        },
+        AttentionWeights {
+            qkv: Matrix::new(&qkv, WIDTH, 3 * WIDTH),
+            qk_bias: None,
+            gate_bias: None,
+            proj: Matrix::new(&proj, WIDTH, WIDTH),
+        },
+        |gradients| vec![gradients.qkv, gradients.proj],
     );
-    check(|precision| SelfAttention {
-        shape: SHAPE,
-        qkv: Matrix::new(&qkv, WIDTH, SHAPE.qkv_width()),
-        preparation: Preparation::default(),
-        gate: None,
-        proj: Matrix::new(&proj, WIDTH, WIDTH),
-        precision,
-    });
 }

@@ -1,15 +1,13 @@
 //! A sublayer around gated attention: what it tells, and where the gradients of its gates are.
 
 use super::*;
-use crate::attention::{Gate, Opening, Preparation, Shape};
+use crate::attention::{Gate, Opening};
 use crate::product::Precision;
-use crate::self_attention::SelfAttention;
+use crate::self_attention::{AttentionWeights, Heads, OverSequences, SelfAttention};
 
-const SHAPE: Shape = Shape {
-    batch: 2,
-    seq: 20,
-    heads: 3,
-    kv_heads: 3,
+const HEADS: Heads = Heads {
+    queries: 3,
+    keys: 3,
     d_head: 8,
 };
 const ROWS: usize = 40;
@@ -37,41 +35,49 @@ impl Weights {
         }
     }
 
-    fn sublayer(&self, gate: Option<Gate<'static>>) -> Sublayer<'_, SelfAttention<'_>> {
-        Sublayer {
-            before: Some(RmsNorm {
-                scale: None,
-                eps: 1e-5,
-            }),
-            branch: SelfAttention {
-                shape: SHAPE,
+    fn tensors(&self) -> SublayerTensors<Matrix<'_>, AttentionWeights<Matrix<'_>>> {
+        SublayerTensors {
+            x: Matrix::new(&self.x, ROWS, WIDTH),
+            before: None,
+            after: None,
+            branch: AttentionWeights {
                 qkv: Matrix::new(&self.qkv, WIDTH, 3 * WIDTH),
-                preparation: Preparation::default(),
-                gate: gate.map(|gate| Gate {
-                    head_bias: Some(&self.head_bias),
-                    ..gate
-                }),
+                qk_bias: None,
+                gate_bias: Some(Matrix::new(&self.head_bias, 1, HEADS.queries)),
                 proj: Matrix::new(&self.proj, WIDTH, WIDTH),
-                precision: Precision::F32,
             },
-            after: After::Sum,
         }
     }
 }
 
-fn gate(d_density: f32) -> Gate<'static> {
+fn sublayer(gate: Option<Gate>) -> Sublayer<OverSequences<'static>> {
+    Sublayer {
+        before: Some(Norm { eps: 1e-5 }),
+        branch: OverSequences {
+            attention: SelfAttention {
+                heads: HEADS,
+                qk_norm: None,
+                gate,
+                precision: Precision::F32,
+            },
+            sequences: [2, 20],
+            rope: None,
+        },
+        after: After::Sum,
+    }
+}
+
+fn gate(d_density: f32) -> Gate {
     Gate {
         opening: Opening::Drawn { key: 9 },
         bias: 0.5,
-        head_bias: None,
         d_density,
     }
 }
 
 /// Returns the density that a sublayer tells.
 fn density(weights: &Weights) -> f64 {
-    let x = Matrix::new(&weights.x, ROWS, WIDTH);
-    let (_, saved) = weights.sublayer(Some(gate(0.0))).forward(x);
+    let (_, saved) = sublayer(Some(gate(0.0))).forward(&weights.tensors());
     let openness = saved.branch().openness();
     openness.map_or(f64::NAN, crate::attention::Openness::density)
 }
@@ -79,14 +85,17 @@ fn density(weights: &Weights) -> f64 {
 #[test]
 fn the_density_is_told_and_its_gradient_reaches_every_weight() {
     let weights = Weights::new();
-    let x = Matrix::new(&weights.x, ROWS, WIDTH);
-    let sublayer = weights.sublayer(Some(gate(1.0)));
-    let (_, saved) = sublayer.forward(x);
+    let (sublayer, tensors) = (sublayer(Some(gate(1.0))), weights.tensors());
+    let (_, saved) = sublayer.forward(&tensors);
     let zeros = vec![0.0; ROWS * WIDTH];
-    let gradients = sublayer.backward(x, &saved, Matrix::new(&zeros, ROWS, WIDTH));
-    let [d_qkv, d_head_bias, d_proj] = &gradients.weights[..] else {
-        panic!("{} weights", gradients.weights.len());
-    };
+    let gradients = sublayer.backward(&tensors, &saved, Matrix::new(&zeros, ROWS, WIDTH));
+    let AttentionWeights {
+        qkv: d_qkv,
+        gate_bias,
+        proj: d_proj,
+        ..
+    } = gradients.branch;
+    let d_head_bias = gate_bias.expect("the bias of each head is learned");
     assert!(d_proj.iter().all(|d| *d == 0.0));
     // A step of 2⁻⁸ leaves 1e-5 of the difference to curvature and to the rounding of f32.
     let difference = |step: &dyn Fn(&mut Weights, f32)| {
@@ -114,14 +123,13 @@ fn the_density_is_told_and_its_gradient_reaches_every_weight() {
             difference(&|weights, by| weights.qkv[i] += by),
         );
         let exact = difference(&|weights, by| weights.x[i] += by);
-        check("x", gradients.input[i], exact);
+        check("x", gradients.x[i], exact);
     }
 }
 
 #[test]
 fn without_gates_nothing_is_told() {
     let weights = Weights::new();
-    let x = Matrix::new(&weights.x, ROWS, WIDTH);
-    let (_, saved) = weights.sublayer(None).forward(x);
+    let (_, saved) = sublayer(None).forward(&weights.tensors());
     assert!(saved.branch().openness().is_none());
 }

@@ -1,8 +1,7 @@
 //! Sublayers around an MLP against the same in f64, their gradients against its central differences.
 
 use super::*;
-use crate::feed_forward::FeedForward;
-use crate::norm::RmsNorm;
+use crate::feed_forward::{FeedForward, FeedForwardWeights};
 use crate::product::Precision;
 use crate::threads::one_and_two;
 
@@ -104,25 +103,40 @@ impl Case {
         loss
     }
 
-    fn sublayer<'a>(
-        self,
-        [_, before, after, w_in, w_out, _]: &'a Operands<f32>,
-    ) -> Sublayer<'a, FeedForward<'a>> {
-        let norm = |scaled: bool, scale: &'a Vec<f32>| RmsNorm {
-            scale: scaled.then_some(scale.as_slice()),
-            eps: EPS,
-        };
+    fn sublayer(self) -> Sublayer<FeedForward> {
+        let norm = Norm { eps: EPS };
         Sublayer {
-            before: self.before.map(|scaled| norm(scaled, before)),
+            before: self.before.map(|_| norm),
             branch: FeedForward {
-                in_proj: Matrix::new(w_in, self.width, 2 * self.d_ff),
-                out_proj: Matrix::new(w_out, self.d_ff, self.width),
                 precision: Precision::F32,
             },
             after: match self.after {
                 AfterKind::Sum => After::Sum,
-                AfterKind::NormOfSum(scaled) => After::NormOfSum(norm(scaled, after)),
-                AfterKind::NormOfBranch(scaled) => After::NormOfBranch(norm(scaled, after)),
+                AfterKind::NormOfSum(_) => After::NormOfSum(norm),
+                AfterKind::NormOfBranch(_) => After::NormOfBranch(norm),
+            },
+        }
+    }
+
+    fn tensors<'a>(
+        self,
+        [x, before, after, w_in, w_out, _]: &'a Operands<f32>,
+    ) -> SublayerTensors<Matrix<'a>, FeedForwardWeights<Matrix<'a>>> {
+        let Self {
+            rows, width, d_ff, ..
+        } = self;
+        let scale = |scale: &'a [f32]| Matrix::new(scale, 1, width);
+        let scaled = matches!(
+            self.after,
+            AfterKind::NormOfSum(true) | AfterKind::NormOfBranch(true)
+        );
+        SublayerTensors {
+            x: Matrix::new(x, rows, width),
+            before: (self.before == Some(true)).then(|| scale(before)),
+            after: scaled.then(|| scale(after)),
+            branch: FeedForwardWeights {
+                in_proj: Matrix::new(w_in, width, 2 * d_ff),
+                out_proj: Matrix::new(w_out, d_ff, width),
             },
         }
     }
@@ -130,11 +144,10 @@ impl Case {
     fn check(self) {
         let operands = self.operands();
         let narrow = narrow(&operands);
-        let [x, .., c] = &narrow;
+        let [.., c] = &narrow;
         let Self { rows, width, .. } = self;
-        let sublayer = self.sublayer(&narrow);
-        let x = Matrix::new(x, rows, width);
-        let (out, saved) = sublayer.forward(x);
+        let (sublayer, tensors) = (self.sublayer(), self.tensors(&narrow));
+        let (out, saved) = sublayer.forward(&tensors);
         let loss: f64 = out
             .iter()
             .zip(c)
@@ -145,21 +158,15 @@ impl Case {
             (loss - exact).abs() < 1e-4 * (1.0 + exact.abs()),
             "{self:?}: {loss} {exact}"
         );
-        let gradients = sublayer.backward(x, &saved, Matrix::new(c, rows, width));
-        let scaled = |after: AfterKind| {
-            matches!(
-                after,
-                AfterKind::NormOfSum(true) | AfterKind::NormOfBranch(true)
-            )
-        };
-        let mut weights = gradients.weights.into_iter();
-        let mut take = |there: bool| if there { weights.next() } else { None };
+        let gradients = sublayer.backward(&tensors, &saved, Matrix::new(c, rows, width));
+        assert_eq!(gradients.before.is_some(), tensors.before.is_some());
+        assert_eq!(gradients.after.is_some(), tensors.after.is_some());
         let ours = [
-            Some(gradients.input),
-            take(self.before == Some(true)),
-            take(scaled(self.after)),
-            take(true),
-            take(true),
+            Some(gradients.x),
+            gradients.before,
+            gradients.after,
+            Some(gradients.branch.in_proj),
+            Some(gradients.branch.out_proj),
         ];
         for (which, gradient) in ours.into_iter().enumerate() {
             for (i, ours) in gradient.into_iter().flatten().enumerate() {
@@ -235,13 +242,15 @@ fn one_thread_and_two_give_the_same_bits() {
         scale: 1.0,
     };
     let operands = narrow(&case.operands());
-    let sublayer = case.sublayer(&operands);
-    let [x, .., c] = &operands;
-    let [x, c] = [x, c].map(|x| Matrix::new(x, case.rows, case.width));
+    let (sublayer, tensors) = (case.sublayer(), case.tensors(&operands));
+    let [.., c] = &operands;
+    let c = Matrix::new(c, case.rows, case.width);
     let [one, two] = one_and_two(|| {
-        let (out, saved) = sublayer.forward(x);
-        let gradients = sublayer.backward(x, &saved, c);
-        let all = [out, gradients.input].into_iter().chain(gradients.weights);
+        let (out, saved) = sublayer.forward(&tensors);
+        let gradients = sublayer.backward(&tensors, &saved, c);
+        let FeedForwardWeights { in_proj, out_proj } = gradients.branch;
+        let all = [out, gradients.x, in_proj, out_proj].into_iter();
+        let all = all.chain(gradients.before).chain(gradients.after);
         all.flatten().map(f32::to_bits).collect::<Vec<u32>>()
     });
     assert!(one == two);

@@ -13,7 +13,7 @@ use crate::vector::vectorized;
 /// # Panics
 ///
 /// Panics where the slices have different lengths.
-pub fn adamw(parameter: Parameter<'_>, step: Step, eps: f64) {
+pub(super) fn adamw(parameter: Parameter<'_>, step: Step, eps: f64) {
     let (c1, c2) = step.corrections();
     let (beta1, beta2) = (shares(step.beta1), shares(step.beta2));
     let gradient_scale = step.gradient_scale as f32;

@@ -23,7 +23,7 @@ const SMALLEST_SECOND_MOMENT: f32 = 1e-12;
 /// # Panics
 ///
 /// Panics where the slices have different lengths.
-pub fn raven_adam(mut parameter: Parameter<'_>, step: Step, update_clipping: bool) {
+pub(super) fn raven_adam(mut parameter: Parameter<'_>, step: Step, update_clipping: bool) {
     let (c1, c2) = step.corrections();
     let squares = move_moments(parameter.reborrow(), step, update_clipping);
     let mean = squares / parameter.value.len() as f64;

@@ -14,18 +14,14 @@ const STEP: Step = Step {
 
 const EPS: f64 = 1e-8;
 
-/// A rule and its constant.
-#[derive(Clone, Copy, Debug)]
-enum Rule {
-    AdamW,
-    RavenAdam { clipped: bool },
-}
+const ADAMW: Rule = Rule::AdamW { eps: EPS };
+const CLIPPED: Rule = raven_adam(true);
+const FREE: Rule = raven_adam(false);
+const RULES: [Rule; 3] = [ADAMW, CLIPPED, FREE];
 
-const RULES: [Rule; 3] = [
-    Rule::AdamW,
-    Rule::RavenAdam { clipped: true },
-    Rule::RavenAdam { clipped: false },
-];
+const fn raven_adam(update_clipping: bool) -> Rule {
+    Rule::RavenAdam { update_clipping }
+}
 
 /// A parameter with its moments.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,10 +48,7 @@ impl State<f32> {
             second: &mut self.second,
             gradient,
         };
-        match rule {
-            Rule::AdamW => adamw(parameter, step, EPS),
-            Rule::RavenAdam { clipped } => raven_adam(parameter, step, clipped),
-        }
+        Update { rule, step }.apply(parameter);
     }
 
     fn wide(&self) -> State<f64> {
@@ -79,8 +72,10 @@ impl State<f64> {
             false => beta * old + (1.0 - beta) * new,
         };
         let floor = match rule {
-            Rule::RavenAdam { clipped: true } => 1e-12,
-            Rule::RavenAdam { clipped: false } | Rule::AdamW => 0.0,
+            Rule::RavenAdam {
+                update_clipping: true,
+            } => 1e-12,
+            Rule::RavenAdam { .. } | Rule::AdamW { .. } => 0.0,
         };
         let mut ratios = 0.0;
         for i in 0..gradient.len() {
@@ -93,9 +88,13 @@ impl State<f64> {
         for i in 0..gradient.len() {
             let (m, v) = (self.first[i], self.second[i]);
             let delta = match rule {
-                Rule::AdamW => step.lr * (m / c1) / ((v / c2).sqrt() + EPS),
-                Rule::RavenAdam { clipped } => {
-                    let lr = if clipped { step.lr / clip } else { step.lr };
+                Rule::AdamW { eps } => step.lr * (m / c1) / ((v / c2).sqrt() + eps),
+                Rule::RavenAdam { update_clipping } => {
+                    let lr = if update_clipping {
+                        step.lr / clip
+                    } else {
+                        step.lr
+                    };
                     lr / c1 * m.atan2((v / c2).sqrt())
                 }
             };
@@ -132,7 +131,7 @@ fn assert_close_of(found: &[f32], expected: &[f64], size: f64, what: &str) {
 #[test]
 fn the_first_adamw_update_moves_by_the_rate_and_decays_by_its_share() {
     let mut state = State::new(vec![1.0, 2.0]);
-    state.update(Rule::AdamW, &[0.5, -3.0], STEP);
+    state.update(ADAMW, &[0.5, -3.0], STEP);
     assert_close(&state.value, &[0.99 - 0.1, 1.98 + 0.1], "value");
     assert_close(&state.first, &[0.05, -0.3], "first");
     assert_close(&state.second, &[0.0125, 0.45], "second");
@@ -142,7 +141,7 @@ fn the_first_adamw_update_moves_by_the_rate_and_decays_by_its_share() {
 fn the_first_raven_update_starts_from_the_gradient() {
     // m = g and √v = |g|: with corrections 0.1 and 0.05 the direction is atan(√0.05) / 0.1.
     let mut state = State::new(vec![1.0, 2.0]);
-    state.update(Rule::RavenAdam { clipped: true }, &[0.5, -3.0], STEP);
+    state.update(CLIPPED, &[0.5, -3.0], STEP);
     let move_by = 0.1 / 0.1 * 0.05_f64.sqrt().atan();
     assert_close(&state.value, &[0.99 - move_by, 1.98 + move_by], "value");
     assert_close(&state.first, &[0.5, -3.0], "first");
@@ -152,7 +151,7 @@ fn the_first_raven_update_starts_from_the_gradient() {
 #[test]
 fn a_second_moment_below_the_floor_is_kept_at_it_and_its_element_hardly_moves() {
     let mut state = State::new(vec![0.0; 3]);
-    state.update(Rule::RavenAdam { clipped: true }, &[1e-8, -1e-8, 0.0], STEP);
+    state.update(CLIPPED, &[1e-8, -1e-8, 0.0], STEP);
     // √v / √0.05 = 4.47e-6: 1e-8 beside it is an angle of 0.0022, and the correction of m is 0.1.
     let move_by = 0.1 / 0.1 * 1e-8_f64.atan2(1e-6 / 0.05_f64.sqrt());
     assert_close_of(&state.value, &[-move_by, move_by, 0.0], 1e-3, "value");
@@ -166,12 +165,12 @@ fn a_second_moment_below_the_floor_is_kept_at_it_and_its_element_hardly_moves() 
 
     // The floor is where the next update starts: v = 0.95 · 1e-12 + 0.05 · 1e-8.
     let second = Step { update: 2, ..STEP };
-    state.update(Rule::RavenAdam { clipped: true }, &[1e-4, 0.0, 0.0], second);
+    state.update(CLIPPED, &[1e-4, 0.0, 0.0], second);
     let lifted = 0.95e-12 + 0.05e-8;
     assert_close_of(&state.second, &[lifted, 1e-12, 1e-12], 1e-12, "second");
 
     let mut free = State::new(vec![0.0; 2]);
-    free.update(Rule::RavenAdam { clipped: false }, &[1e-8, 0.0], STEP);
+    free.update(FREE, &[1e-8, 0.0], STEP);
     let full = 0.05_f64.sqrt().atan();
     assert_close(&free.value, &[-full, 0.0], "without clipping, value");
     assert_close_of(
@@ -188,9 +187,9 @@ fn a_gradient_that_grows_tenfold_is_clipped_by_its_own_mean() {
     let second = Step { update: 2, ..STEP };
     let run = |clipped: bool| {
         let mut state = State::new(vec![0.0; 3]);
-        state.update(Rule::RavenAdam { clipped }, &[1.0; 3], STEP);
+        state.update(raven_adam(clipped), &[1.0; 3], STEP);
         state.value.fill(0.0);
-        state.update(Rule::RavenAdam { clipped }, &[10.0; 3], second);
+        state.update(raven_adam(clipped), &[10.0; 3], second);
         f64::from(state.value[0])
     };
     assert!((run(false) / run(true) - (100.0_f64 / 5.95).sqrt()).abs() < 1e-5);
@@ -290,5 +289,5 @@ fn one_thread_and_two_give_the_same_bits() {
 #[test]
 #[should_panic(expected = "moments and gradient of a parameter of 2 numbers")]
 fn a_gradient_of_another_length_is_refused() {
-    State::new(vec![0.0; 2]).update(Rule::AdamW, &[1.0], STEP);
+    State::new(vec![0.0; 2]).update(ADAMW, &[1.0], STEP);
 }

@@ -4,15 +4,15 @@
 use std::cell::Cell;
 
 use super::Level;
-use crate::attention::{Gate, Opening, Preparation, Shape};
+use crate::attention::{Gate, Opening};
 use crate::cross_entropy::{Head, loss_with_gradients};
-use crate::feed_forward::FeedForward;
+use crate::feed_forward::{FeedForward, FeedForwardWeights};
 use crate::matrix::Matrix;
-use crate::norm::RmsNorm;
+use crate::norm::Norm;
 use crate::product::Precision;
-use crate::self_attention::SelfAttention;
-use crate::sublayer::{After, Branch, Sublayer};
-use crate::update::{Parameter, Step, adamw, sum_of_squares};
+use crate::self_attention::{AttentionWeights, Heads, OverSequences, SelfAttention};
+use crate::sublayer::{After, Branch, Sublayer, SublayerTensors};
+use crate::update::{Parameter, Rule, Step, Update, sum_of_squares};
 
 thread_local! {
     static WIDEST: Cell<Level> = const { Cell::new(Level::Avx512) };
@@ -43,23 +43,31 @@ fn waves(count: usize, step: f32) -> Vec<f32> {
     (0..count).map(|i| (i as f32 * step).sin()).collect()
 }
 
-/// Returns the output and the gradients of a sublayer around the branch.
-fn sublayer<B: Branch>(branch: B) -> Vec<f32> {
+/// Returns the output and the gradients of a sublayer around the branch; `list` lists those of its weights.
+fn sublayer<B: Branch>(
+    branch: B,
+    weights: B::Weights<Matrix<'_>>,
+    list: impl Fn(B::Weights<Vec<f32>>) -> Vec<Vec<f32>>,
+) -> Vec<f32> {
     let (x, d_out) = (waves(ROWS * WIDTH, 0.7), waves(ROWS * WIDTH, 1.9));
-    let (scale, x) = (waves(WIDTH, 0.3), Matrix::new(&x, ROWS, WIDTH));
-    let norm = RmsNorm {
-        scale: Some(&scale),
-        eps: 1e-5,
-    };
+    let scale = waves(WIDTH, 0.3);
+    let (norm, scale) = (Norm { eps: 1e-5 }, Matrix::new(&scale, 1, WIDTH));
     let sublayer = Sublayer {
         before: Some(norm),
         branch,
         after: After::NormOfSum(norm),
     };
-    let (out, saved) = sublayer.forward(x);
-    let gradients = sublayer.backward(x, &saved, Matrix::new(&d_out, ROWS, WIDTH));
-    let parts = [out, gradients.input].into_iter().chain(gradients.weights);
-    parts.flatten().collect()
+    let tensors = SublayerTensors {
+        x: Matrix::new(&x, ROWS, WIDTH),
+        before: Some(scale),
+        after: Some(scale),
+        branch: weights,
+    };
+    let (out, saved) = sublayer.forward(&tensors);
+    let gradients = sublayer.backward(&tensors, &saved, Matrix::new(&d_out, ROWS, WIDTH));
+    let scales = [gradients.before, gradients.after].into_iter().flatten();
+    let parts = [out, gradients.x].into_iter().chain(scales);
+    parts.chain(list(gradients.branch)).flatten().collect()
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -70,11 +78,16 @@ fn bits(values: &[f32]) -> Vec<u32> {
 fn a_gated_mlp_with_its_norms_has_the_same_bits_by_all_instructions() {
     let (w_in, w_out) = (waves(WIDTH * 2 * WIDTH, 1.3), waves(WIDTH * WIDTH, 2.3));
     let [wide, middle, plain] = at_every_level(|| {
-        sublayer(FeedForward {
-            in_proj: Matrix::new(&w_in, WIDTH, 2 * WIDTH),
-            out_proj: Matrix::new(&w_out, WIDTH, WIDTH),
-            precision: Precision::F32,
-        })
+        sublayer(
+            FeedForward {
+                precision: Precision::F32,
+            },
+            FeedForwardWeights {
+                in_proj: Matrix::new(&w_in, WIDTH, 2 * WIDTH),
+                out_proj: Matrix::new(&w_out, WIDTH, WIDTH),
+            },
+            |gradients| vec![gradients.in_proj, gradients.out_proj],
+        )
     });
     assert!(bits(&wide) == bits(&middle) && bits(&wide) == bits(&plain));
 }
@@ -85,12 +98,15 @@ fn the_loss_and_an_update_have_the_same_bits_by_all_instructions() {
     let (hidden, head) = (waves(ROWS * WIDTH, 0.7), waves(WIDTH * VOCAB, 1.3));
     let targets: Vec<i32> = (0..ROWS).map(|i| (i * 7 % VOCAB) as i32).collect();
     let [wide, middle, plain] = at_every_level(|| {
-        let (hidden, table) = (
+        let (hidden, matrix) = (
             Matrix::new(&hidden, ROWS, WIDTH),
             Matrix::new(&head, WIDTH, VOCAB),
         );
-        let found =
-            loss_with_gradients(hidden, Head::Untied(table), &targets, None, Precision::F32);
+        let untied = Head {
+            tied: false,
+            precision: Precision::F32,
+        };
+        let found = loss_with_gradients(untied, hidden, matrix, &targets, None);
         let mut value = head.clone();
         let [mut first, mut second] = [vec![0.0; head.len()], vec![0.0; head.len()]];
         let parameter = Parameter {
@@ -107,7 +123,8 @@ fn the_loss_and_an_update_have_the_same_bits_by_all_instructions() {
             update: 1,
             gradient_scale: 0.5,
         };
-        adamw(parameter, step, 1e-8);
+        let rule = Rule::AdamW { eps: 1e-8 };
+        Update { rule, step }.apply(parameter);
         let norm = sum_of_squares(&found.d_head).to_bits();
         let parts = [
             vec![found.loss],
@@ -123,24 +140,36 @@ fn the_loss_and_an_update_have_the_same_bits_by_all_instructions() {
 
 /// Checks that a sublayer around attention is the same by all instructions, to rounding: the tiles
 /// multiply and add in one rounding where the machine can.
-fn check_attention(gate: Option<Gate<'_>>) {
-    let shape = Shape {
-        batch: 2,
-        seq: ROWS / 2,
-        heads: HEADS,
-        kv_heads: HEADS,
+fn check_attention(gate: Option<Gate>, gate_bias: Option<&[f32]>) {
+    let heads = Heads {
+        queries: HEADS,
+        keys: HEADS,
         d_head: WIDTH / HEADS,
     };
     let (qkv, proj) = (waves(WIDTH * 3 * WIDTH, 1.3), waves(WIDTH * WIDTH, 2.3));
     let [wide, middle, plain] = at_every_level(|| {
-        sublayer(SelfAttention {
-            shape,
-            qkv: Matrix::new(&qkv, WIDTH, 3 * WIDTH),
-            preparation: Preparation::default(),
-            gate,
-            proj: Matrix::new(&proj, WIDTH, WIDTH),
-            precision: Precision::F32,
-        })
+        sublayer(
+            OverSequences {
+                attention: SelfAttention {
+                    heads,
+                    qk_norm: None,
+                    gate,
+                    precision: Precision::F32,
+                },
+                sequences: [2, ROWS / 2],
+                rope: None,
+            },
+            AttentionWeights {
+                qkv: Matrix::new(&qkv, WIDTH, 3 * WIDTH),
+                qk_bias: None,
+                gate_bias: gate_bias.map(|bias| Matrix::new(bias, 1, HEADS)),
+                proj: Matrix::new(&proj, WIDTH, WIDTH),
+            },
+            |gradients| {
+                let bias = gradients.gate_bias.into_iter();
+                bias.chain([gradients.qkv, gradients.proj]).collect()
+            },
+        )
     });
     for other in [middle, plain] {
         for (a, b) in wide.iter().zip(&other) {
@@ -151,17 +180,17 @@ fn check_attention(gate: Option<Gate<'_>>) {
 
 #[test]
 fn attention_is_the_same_to_rounding_by_all_instructions() {
-    check_attention(None);
+    check_attention(None, None);
 }
 
 #[test]
 fn gated_attention_is_the_same_to_rounding_by_all_instructions() {
     for opening in [Opening::Drawn { key: 1 }, Opening::Threshold] {
-        check_attention(Some(Gate {
+        let gate = Gate {
             opening,
             bias: 0.5,
-            head_bias: Some(&[0.1, -0.2, -1.3]),
             d_density: 3.0,
-        }));
+        };
+        check_attention(Some(gate), Some(&[0.1, -0.2, -1.3]));
     }
 }

@@ -1,11 +1,13 @@
 //! `[s ; e] · W`: the adapter W, `[2 d_model, d_model]`, state first, no bias (Geiping et al. 2025,
 //! arXiv 2502.05171, §3.2).
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
 use crate::init::Weights;
-use crate::ops::{self, Precision};
+use crate::ops::{self, Precision, Projection, ProjectionTensors};
 
 /// Computed as `s · W_s + e · W_e`, the halves of W; the second once for a pass.
 #[derive(Module, Debug)]
@@ -26,15 +28,20 @@ impl Linear {
     /// Returns `e · W_e`.
     pub(super) fn prepare(&self, embedding: Tensor<3>) -> Tensor<3> {
         let [_, _, width] = embedding.dims();
-        let lower = width..2 * width;
-        ops::project_rows(embedding, self.adapter.val(), lower, None, self.precision)
+        self.project(width..2 * width, embedding, None)
     }
 
     /// Returns `s · W_s` and what was prepared.
     pub(super) fn forward(&self, state: Tensor<3>, prepared: Tensor<3>) -> Tensor<3> {
         let [_, _, width] = state.dims();
-        let (adapter, upper) = (self.adapter.val(), 0..width);
-        ops::project_rows(state, adapter, upper, Some(prepared), self.precision)
+        self.project(0..width, state, Some(prepared))
+    }
+
+    /// Returns the product with the half `rows` of W, added to `base`.
+    fn project(&self, rows: Range<usize>, x: Tensor<3>, base: Option<Tensor<3>>) -> Tensor<3> {
+        let (precision, weight) = (self.precision, self.adapter.val());
+        let projection = Projection { rows, precision };
+        ops::of(&x).project(projection, ProjectionTensors { x, weight, base })
     }
 }
 

@@ -1,7 +1,24 @@
-//! The operations that are single nodes on flex, composed of Burn operations on every device: what the
-//! other devices run, and what the nodes are proven and timed against.
+//! Every operation composed of smaller ones: what a device without kernels of its own runs, and what
+//! kernels are proven and timed against.
 
-pub use super::head::compose_cross_entropy as head_cross_entropy;
-pub use super::norm::compose as rms_norm;
-pub use super::projection::compose_rows as project_rows;
-pub use super::sublayer::compose as around;
+mod attention;
+mod feed_forward;
+mod gated;
+mod head;
+mod norm;
+mod projection;
+mod sublayer;
+
+pub(crate) use attention::{attend, attention};
+pub(crate) use feed_forward::{feed_forward, gated_silu};
+pub(super) use head::{head_cross_entropy, head_losses};
+pub(super) use norm::norm;
+pub(super) use projection::{project, project_rows};
+pub(crate) use sublayer::around;
+
+use super::Operations;
+
+/// The backend that leaves every operation to its composition.
+pub(super) struct Composition;
+
+impl Operations for Composition {}

@@ -1,9 +1,10 @@
 //! Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101).
 
 use burn::tensor::Tensor;
-use rondo_kernels::update::{self, Parameter, Step};
+use rondo_kernels::update::{Rule, Step, Update};
 use serde::{Deserialize, Serialize};
 
+use super::backend::decayed;
 use super::{Moments, Rates};
 
 /// `p ← p − η·λ·p − η·m̂ / (√v̂ + ε)`.
@@ -32,53 +33,38 @@ impl Default for AdamW {
 }
 
 impl AdamW {
-    /// As [`Self::update`] of the gradient times `gradient_scale`, in place.
-    pub(super) fn update_in_place(
-        &self,
-        parameter: Parameter<'_>,
-        rates: Rates,
-        gradient_scale: f64,
-    ) {
-        let step = Step {
-            lr: rates.lr,
-            decay: match rates.decayed {
-                true => rates.lr * self.weight_decay,
-                false => 0.0,
-            },
-            beta1: self.beta1,
-            beta2: self.beta2,
-            update: rates.update,
-            gradient_scale,
-        };
-        update::adamw(parameter, step, self.eps);
+    /// Describes an update.
+    pub(super) fn describe(&self, rates: Rates) -> Update {
+        let decay = rates.lr * self.weight_decay;
+        Update {
+            rule: Rule::AdamW { eps: self.eps },
+            step: rates.step([self.beta1, self.beta2], decay),
+        }
     }
+}
 
-    pub(super) fn update(
-        &self,
-        parameter: Tensor<1>,
-        gradient: Tensor<1>,
-        moments: Moments,
-        rates: Rates,
-    ) -> (Tensor<1>, Moments) {
-        let square = gradient.clone().square();
-        let first = blend(moments.first, gradient, self.beta1);
-        let second = blend(moments.second, square, self.beta2);
-        // η·m̂/(√v̂ + ε) with both corrections folded into two numbers.
-        let (c1, c2) = corrections(self.beta1, self.beta2, rates.update);
-        let scale = second.clone().sqrt() + self.eps * c2.sqrt();
-        let delta = first.clone() / scale * (rates.lr * c2.sqrt() / c1);
-        let decayed = match rates.decayed {
-            true => parameter * (1.0 - rates.lr * self.weight_decay),
-            false => parameter,
-        };
-        (
-            decayed - delta,
-            Moments {
-                first: Some(first),
-                second: Some(second),
-            },
-        )
-    }
+/// Updates a parameter and its moments by Burn operations.
+pub(super) fn compose(
+    eps: f64,
+    step: Step,
+    parameter: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+) -> (Tensor<1>, Moments) {
+    let square = gradient.clone().square();
+    let first = blend(moments.first, gradient, step.beta1);
+    let second = blend(moments.second, square, step.beta2);
+    // η·m̂/(√v̂ + ε) with both corrections folded into two numbers.
+    let (c1, c2) = step.corrections();
+    let scale = second.clone().sqrt() + eps * c2.sqrt();
+    let delta = first.clone() / scale * (step.lr * c2.sqrt() / c1);
+    (
+        decayed(parameter, step.decay) - delta,
+        Moments {
+            first: Some(first),
+            second: Some(second),
+        },
+    )
 }
 
 /// Returns `β·old + (1 − β)·new`, where nothing counts as zero.
@@ -88,10 +74,4 @@ fn blend(old: Option<Tensor<1>>, new: Tensor<1>, beta: f64) -> Tensor<1> {
         Some(old) => old * beta + new,
         None => new,
     }
-}
-
-/// Returns the bias corrections `1 − β₁ᵗ` and `1 − β₂ᵗ`.
-pub(super) fn corrections(beta1: f64, beta2: f64, update: u64) -> (f64, f64) {
-    let correction = |beta: f64| 1.0 - beta.powf(update as f64);
-    (correction(beta1), correction(beta2))
 }

@@ -2,24 +2,22 @@
 
 use burn::tensor::{Bool, Tensor};
 use rondo_model::gradients::FlatGradients;
+use rondo_model::ops::Backend;
 
-use super::sum::total;
-use super::{Moments, in_place};
+use super::Moments;
+use super::backend::updates;
 
 /// Keeps the division defined for a zero gradient.
 const NORM_EPS: f64 = 1e-6;
 
 /// Returns the L2 norm of all gradients together, `[1]`.
+///
+/// # Panics
+///
+/// Panics where there are none.
 pub fn global_norm(gradients: &FlatGradients) -> Tensor<1> {
-    if let Some(norm) = in_place::norm(gradients.tensors()) {
-        return Tensor::from_data([norm as f32], &gradients.tensors()[0].device());
-    }
-    let squares = gradients
-        .tensors()
-        .iter()
-        .map(|g| total(g.clone().square()))
-        .collect();
-    Tensor::cat(squares, 0).sum().sqrt()
+    let tensors = gradients.tensors();
+    updates(Backend::of(&tensors[0])).norm(tensors)
 }
 
 /// How much of an update goes through.
@@ -57,8 +55,24 @@ impl Gate {
         Self::Device { scale, finite }
     }
 
+    /// Updates a parameter and its moments by `rule`, from the scaled gradient and where the update counts.
+    pub(super) fn apply(
+        &self,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+        rule: impl FnOnce(Tensor<1>, Tensor<1>, Moments) -> (Tensor<1>, Moments),
+    ) -> (Tensor<1>, Moments) {
+        let scaled = self.scale(gradient);
+        let (after, new) = rule(parameter.clone(), scaled, moments.clone());
+        (
+            self.choose(parameter, after),
+            self.choose_moments(moments, new),
+        )
+    }
+
     /// Scales a gradient.
-    pub(super) fn scale(&self, gradient: Tensor<1>) -> Tensor<1> {
+    fn scale(&self, gradient: Tensor<1>) -> Tensor<1> {
         match self {
             Self::Host(scale) if *scale < 1.0 => gradient * *scale,
             Self::Host(_) => gradient,
@@ -68,7 +82,7 @@ impl Gate {
 
     /// Returns the moments of an update: `new` where it counts, else `old`, zero where there were
     /// none.
-    pub(super) fn choose_moments(&self, old: Moments, new: Moments) -> Moments {
+    fn choose_moments(&self, old: Moments, new: Moments) -> Moments {
         let moment = |old: Option<Tensor<1>>, new: Option<Tensor<1>>| {
             new.map(|new| {
                 let old = old.unwrap_or_else(|| new.zeros_like());
@@ -82,7 +96,7 @@ impl Gate {
     }
 
     /// Returns `new` where the update counts, else `old`.
-    pub(super) fn choose(&self, old: Tensor<1>, new: Tensor<1>) -> Tensor<1> {
+    fn choose(&self, old: Tensor<1>, new: Tensor<1>) -> Tensor<1> {
         match self {
             Self::Host(_) => new,
             Self::Device { finite, .. } => {

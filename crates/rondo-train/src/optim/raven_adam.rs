@@ -15,10 +15,10 @@
 //! not offered here.
 
 use burn::tensor::Tensor;
-use rondo_kernels::update::{self, Parameter, Step};
+use rondo_kernels::update::{Rule, Step, Update};
 use serde::{Deserialize, Serialize};
 
-use super::adamw::corrections;
+use super::backend::decayed;
 use super::sum::total;
 use super::{Moments, Rates};
 
@@ -51,64 +51,51 @@ impl Default for RavenAdam {
 }
 
 impl RavenAdam {
-    /// As [`Self::update`] of the gradient times `gradient_scale`, in place.
-    pub(super) fn update_in_place(
-        &self,
-        parameter: Parameter<'_>,
-        rates: Rates,
-        gradient_scale: f64,
-    ) {
-        let step = Step {
-            lr: rates.lr,
-            decay: match rates.decayed {
-                true => rates.lr / rates.peak * self.weight_decay,
-                false => 0.0,
+    /// Describes an update.
+    pub(super) fn describe(&self, rates: Rates) -> Update {
+        let decay = rates.lr / rates.peak * self.weight_decay;
+        Update {
+            rule: Rule::RavenAdam {
+                update_clipping: self.update_clipping,
             },
-            beta1: self.beta1,
-            beta2: self.beta2,
-            update: rates.update,
-            gradient_scale,
-        };
-        update::raven_adam(parameter, step, self.update_clipping);
-    }
-
-    pub(super) fn update(
-        &self,
-        parameter: Tensor<1>,
-        gradient: Tensor<1>,
-        moments: Moments,
-        rates: Rates,
-    ) -> (Tensor<1>, Moments) {
-        let square = gradient.clone().square();
-        let blend = |old: Option<Tensor<1>>, new: Tensor<1>, beta: f64| match old {
-            Some(old) => old * beta + new * (1.0 - beta),
-            None => new,
-        };
-        let first = blend(moments.first, gradient, self.beta1);
-        let second = blend(moments.second, square.clone(), self.beta2);
-        let second = match self.update_clipping {
-            true => second.clamp_min(SMALLEST_SECOND_MOMENT),
-            false => second,
-        };
-        let (c1, c2) = corrections(self.beta1, self.beta2, rates.update);
-        let mut direction = first
-            .clone()
-            .atan2(second.clone().sqrt() * c2.sqrt().recip());
-        if self.update_clipping {
-            let count = square.shape().num_elements() as f64;
-            let ratio = total(square / second.clone()) / count;
-            direction = direction / ratio.sqrt().clamp_min(1.0);
+            step: rates.step([self.beta1, self.beta2], decay),
         }
-        let decayed = match rates.decayed {
-            true => parameter * (1.0 - rates.lr / rates.peak * self.weight_decay),
-            false => parameter,
-        };
-        (
-            decayed - direction * (rates.lr / c1),
-            Moments {
-                first: Some(first),
-                second: Some(second),
-            },
-        )
     }
+}
+
+/// Updates a parameter and its moments by Burn operations.
+pub(super) fn compose(
+    update_clipping: bool,
+    step: Step,
+    parameter: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+) -> (Tensor<1>, Moments) {
+    let square = gradient.clone().square();
+    let blend = |old: Option<Tensor<1>>, new: Tensor<1>, beta: f64| match old {
+        Some(old) => old * beta + new * (1.0 - beta),
+        None => new,
+    };
+    let first = blend(moments.first, gradient, step.beta1);
+    let second = blend(moments.second, square.clone(), step.beta2);
+    let second = match update_clipping {
+        true => second.clamp_min(SMALLEST_SECOND_MOMENT),
+        false => second,
+    };
+    let (c1, c2) = step.corrections();
+    let mut direction = first
+        .clone()
+        .atan2(second.clone().sqrt() * c2.sqrt().recip());
+    if update_clipping {
+        let count = square.shape().num_elements() as f64;
+        let ratio = total(square / second.clone()) / count;
+        direction = direction / ratio.sqrt().clamp_min(1.0);
+    }
+    (
+        decayed(parameter, step.decay) - direction * (step.lr / c1),
+        Moments {
+            first: Some(first),
+            second: Some(second),
+        },
+    )
 }

@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use rondo_model::config::{LayersConfig, ModelConfig};
 use rondo_model::init::table;
 
+use super::backend::compose;
 use super::*;
 
 fn vector(values: [f32; 2]) -> Tensor<1> {
@@ -41,11 +42,11 @@ fn the_first_adamw_update_moves_by_the_rate_and_decays_by_rate_times_lambda() {
         eps: 1e-12,
         ..adamw::AdamW::default()
     };
-    let (p, moments) = rule.update(
+    let (p, moments) = compose(
+        rule.describe(RATES),
         vector([1.0, 2.0]),
         vector([0.5, -3.0]),
         Moments::default(),
-        RATES,
     );
     close(&values(p), [1.0 * 0.99 - 0.1, 2.0 * 0.99 + 0.1]);
     close(&values(moments.first.expect("first")), [0.05, -0.3]);
@@ -58,13 +59,18 @@ fn the_second_adamw_update_uses_both_corrected_moments() {
         eps: 1e-12,
         ..adamw::AdamW::default()
     };
-    let (p, moments) = rule.update(
+    let (p, moments) = compose(
+        rule.describe(RATES),
         vector([0.0, 0.0]),
         vector([1.0, 1.0]),
         Moments::default(),
-        RATES,
     );
-    let (p, _) = rule.update(p, vector([3.0, 0.0]), moments, Rates { update: 2, ..RATES });
+    let (p, _) = compose(
+        rule.describe(Rates { update: 2, ..RATES }),
+        p,
+        vector([3.0, 0.0]),
+        moments,
+    );
     let m = [(0.9 * 0.1 + 0.1 * 3.0) / 0.19, 0.9 * 0.1 / 0.19];
     let v = [
         (0.95 * 0.05 + 0.05 * 9.0) / (1.0 - 0.95_f64.powi(2)),
@@ -85,11 +91,11 @@ fn the_first_raven_update_starts_from_the_gradient_and_decays_by_the_share_of_th
         weight_decay: 0.01,
         ..raven_adam::RavenAdam::default()
     };
-    let (p, moments) = rule.update(
+    let (p, moments) = compose(
+        rule.describe(RATES),
         vector([1.0, 2.0]),
         vector([0.5, -3.0]),
         Moments::default(),
-        RATES,
     );
     // m = g and v = g², so m / (√v / √0.05) is ±√0.05 and the clipping ratio is 1.
     let angle = 0.05_f64.sqrt().atan();
@@ -111,7 +117,7 @@ fn a_raven_update_raises_the_second_moment_to_its_floor_and_hardly_moves_below_i
     };
     let start = || (vector([0.0, 0.0]), vector([1e-8, 0.0]), Moments::default());
     let (p, gradient, moments) = start();
-    let (p, moments) = rule.update(p, gradient, moments, RATES);
+    let (p, moments) = compose(rule.describe(RATES), p, gradient, moments);
     // v = 1e-12 in both elements, so √v / √0.05 is 4.47e-6, and 1e-8 beside it an angle of 0.0022.
     let angle = (1e-8_f64).atan2(1e-6 / 0.05_f64.sqrt());
     close(&values(p), [-0.1 / 0.1 * angle, 0.0]);
@@ -119,7 +125,12 @@ fn a_raven_update_raises_the_second_moment_to_its_floor_and_hardly_moves_below_i
     assert_eq!(second, [1e-12, 1e-12]);
     // A gradient that counts lifts the moment off its floor in the next update.
     let rates = Rates { update: 2, ..RATES };
-    let (_, moments) = rule.update(vector([0.0, 0.0]), vector([1e-4, 0.0]), moments, rates);
+    let (_, moments) = compose(
+        rule.describe(rates),
+        vector([0.0, 0.0]),
+        vector([1e-4, 0.0]),
+        moments,
+    );
     let second = values(moments.second.expect("second"));
     assert!((f64::from(second[0]) / (0.95e-12 + 0.05e-8) - 1.0).abs() < 1e-6);
     assert!((f64::from(second[1]) / 1e-12 - 1.0).abs() < 1e-6);
@@ -130,7 +141,7 @@ fn a_raven_update_raises_the_second_moment_to_its_floor_and_hardly_moves_below_i
         ..rule
     };
     let (p, gradient, moments) = start();
-    let (p, moments) = free.update(p, gradient, moments, RATES);
+    let (p, moments) = compose(free.describe(RATES), p, gradient, moments);
     close(&values(p), [-0.1 / 0.1 * 0.05_f64.sqrt().atan(), 0.0]);
     assert_eq!(values(moments.second.expect("second")), [1e-16, 0.0]);
 }
@@ -147,7 +158,12 @@ fn a_raven_update_whose_gradient_outgrows_its_moments_is_clipped_per_tensor() {
     };
     let run = |rule: raven_adam::RavenAdam| {
         let rates = Rates { update: 2, ..RATES };
-        let (p, _) = rule.update(vector([0.0, 0.0]), vector([1.0, 0.0]), start(), rates);
+        let (p, _) = compose(
+            rule.describe(rates),
+            vector([0.0, 0.0]),
+            vector([1.0, 0.0]),
+            start(),
+        );
         values(p)
     };
     let (clipped, free) = (

@@ -40,11 +40,10 @@ impl Case {
         }
     }
 
-    fn gate(&self) -> Gate<'_> {
+    fn gate(&self) -> Gate {
         Gate {
             opening: self.opening,
             bias: self.bias,
-            head_bias: self.head_bias.as_deref(),
             d_density: self.d_density,
         }
     }
@@ -58,6 +57,7 @@ impl Case {
                 norm_eps: None,
             },
             gate: self.gate(),
+            head_bias: self.head_bias.as_deref(),
         }
     }
 
@@ -68,10 +68,10 @@ impl Case {
             qkv,
             d_attended,
         } = &self.layer;
-        let (shape, gate) = (*shape, self.gate());
+        let (shape, gate, head_bias) = (*shape, self.gate(), self.head_bias.as_deref());
         let mut attended = vec![f32::NAN; d_attended.len()];
         let mut lse = vec![f32::NAN; shape.lse_len()];
-        let openness = forward_gated(shape, gate, qkv, &mut attended, &mut lse);
+        let openness = forward_gated(shape, gate, head_bias, qkv, &mut attended, &mut lse);
         let known = Known {
             qkv,
             attended: &attended,
@@ -79,7 +79,7 @@ impl Case {
             d_attended,
         };
         let mut d_qkv = vec![f32::NAN; qkv.len()];
-        let d_head_bias = backward_gated(shape, gate, known, &mut d_qkv);
+        let d_head_bias = backward_gated(shape, gate, head_bias, known, &mut d_qkv);
         Computed {
             attended,
             lse,

@@ -16,7 +16,8 @@ struct Edge {
 /// Gates around a [`Reference`] without a preparation.
 pub(super) struct GatedReference<'a> {
     pub(super) plain: Reference,
-    pub(super) gate: Gate<'a>,
+    pub(super) gate: Gate,
+    pub(super) head_bias: Option<&'a [f32]>,
 }
 
 /// What the forward gives.
@@ -54,7 +55,7 @@ impl GatedReference<'_> {
     fn edges(&self, qkv: &[f64], at: [usize; 4], moved: &[f64]) -> (f64, Vec<Edge>) {
         let [sequence, head, query, key_head] = at;
         let (lse, weights) = self.plain.weights(qkv, at);
-        let bias = f64::from(self.gate.bias_of(head)) + moved[head];
+        let bias = f64::from(self.gate.bias_of(self.head_bias, head)) + moved[head];
         let d_head = self.shape().d_head;
         let part = |position, head| &qkv[self.plain.at(sequence, position, head)..][..d_head];
         let edge = |(key, weight): (usize, f64)| {

@@ -140,12 +140,14 @@ impl Trained {
         }
     }
 
-    fn update(&mut self, gradient: &[f32], means: Means, lr: f64) {
+    fn update(&mut self, gradient: &[f32], backend: Backend, lr: f64) {
         let tensor = |values: &[f32]| Tensor::<1>::from_data(values, &Device::flex());
         let (value, gradient) = (tensor(&self.value), tensor(gradient));
         self.optimizer.updates += 1;
         let gate = Gate::Host(1.0);
-        let after = self.optimizer.update(0, value, gradient, means, &gate, lr);
+        let after = self
+            .optimizer
+            .update(0, value, gradient, backend, &gate, lr);
         self.value = values(after);
     }
 
@@ -160,7 +162,7 @@ fn follow(
     golden: &Golden,
     tag: &str,
     trained: &mut [Trained; 2],
-    means: Means,
+    backend: Backend,
     rate: impl Fn(u64, [usize; 2]) -> f64,
 ) {
     let begun = trained[0].optimizer.updates;
@@ -171,7 +173,7 @@ fn follow(
         let off = (loss - expected).abs();
         assert!(off <= TOLERANCE, "{tag}: loss {update} is off by {off:e}");
         for (i, (one, gradient)) in trained.iter_mut().zip(&gradients).enumerate() {
-            one.update(gradient, means, rate(update, SHAPES[i]));
+            one.update(gradient, backend, rate(update, SHAPES[i]));
             let name = format!("{tag}.W{}.step_{update}", i + 1);
             if golden.0.contains_key(&name) {
                 golden.check(&name, &one.value, TOLERANCE);
@@ -196,12 +198,12 @@ fn follow_from_the_start(
     rate: impl Fn(u64, [usize; 2]) -> f64,
 ) {
     let golden = Golden::open();
-    for means in [Means::Any, Means::Composed] {
+    for backend in [Backend::Flex, Backend::Composed] {
         let new = |i: usize| {
             let start = golden.get(&format!("W{}_start", i + 1));
             Trained::new(&rule(SHAPES[i]), SHAPES[i], start)
         };
-        follow(&golden, tag, &mut [new(0), new(1)], means, &rate);
+        follow(&golden, tag, &mut [new(0), new(1)], backend, &rate);
     }
 }
 
@@ -242,7 +244,7 @@ fn of_the_two_forms_of_adam_with_atan2_ours_corrects_outside_the_arctangent() {
     // update on, with the published moments, all is equal.
     let starts = ["W1_start", "W2_start"].map(|name| golden.get(name));
     let (gradients, _) = golden.differentiate(starts);
-    for means in [Means::Any, Means::Composed] {
+    for backend in [Backend::Flex, Backend::Composed] {
         let mut trained = [0, 1].map(|i| {
             let start = golden.get(&format!("adam_atan2_outer.W{}.step_1", i + 1));
             let mut one = Trained::new(&OptimizerConfig::RavenAdam(rule), SHAPES[i], start);
@@ -258,9 +260,13 @@ fn of_the_two_forms_of_adam_with_atan2_ours_corrects_outside_the_arctangent() {
             one.optimizer.updates = 1;
             one
         });
-        follow(&golden, "adam_atan2_outer", &mut trained, means, |_, _| {
-            ADAM_RATE
-        });
+        follow(
+            &golden,
+            "adam_atan2_outer",
+            &mut trained,
+            backend,
+            |_, _| ADAM_RATE,
+        );
         for (i, one) in trained.iter().enumerate() {
             let other = golden.get(&format!("adam_atan2_inner.W{}.step_20", i + 1));
             let apart = distance(&one.value, other);

@@ -15,7 +15,7 @@ use rondo_model::init::{Weights, table};
 use rondo_model::layer::At;
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::norm::RmsNorm;
-use rondo_model::ops::{self, Norm, composed};
+use rondo_model::ops::{Backend, Projection, ProjectionTensors};
 use rondo_model::pass::Pass;
 use rondo_train::batches::DeviceBatch;
 use rondo_train::config::ResolvedConfig;
@@ -63,7 +63,7 @@ pub(super) fn command(
         Some(setting.cross_entropy()),
         Some(setting.update()),
     ];
-    let fused = ops::on_flex(&setting.states());
+    let fused = setting.chosen() != Backend::Composed;
     let mut rows = Vec::new();
     for node in nodes.into_iter().flatten() {
         rows.push(node.time(args.rounds(), fused)?);
@@ -124,33 +124,27 @@ struct Setting<'a> {
 impl<'a> Setting<'a> {
     fn attention(&'a self) -> Node<'a> {
         let pass = Pass::new(&self.config.model, self.config.train.seq, &self.device);
-        let (block, other) = (self.block(), pass.clone());
-        let same = block.clone();
-        Node {
-            name: "attention",
-            chosen: self.differentiated(move |x| block.attend(x, pass.shared(), AT).0),
-            composed: self.differentiated(move |x| same.attend_composed(x, other.shared(), AT).0),
-        }
+        let block = self.block();
+        self.node("attention", |backend| {
+            let (block, pass, ops) = (block.clone(), pass.clone(), backend.operations());
+            self.differentiated(move |x| block.attend(ops, x, pass.shared(), AT).0)
+        })
     }
 
     fn feed_forward(&'a self) -> Node<'a> {
         let block = self.block();
-        let same = block.clone();
-        Node {
-            name: "MLP",
-            chosen: self.differentiated(move |x| block.feed(x)),
-            composed: self.differentiated(move |x| same.feed_composed(x)),
-        }
+        self.node("MLP", |backend| {
+            let (block, ops) = (block.clone(), backend.operations());
+            self.differentiated(move |x| block.feed(ops, x))
+        })
     }
 
     fn norm(&'a self) -> Node<'a> {
-        let norm = RmsNorm::new(self.config.model.norm, "norm", &self.weights()).operand();
-        let Norm { scale, eps } = norm.clone();
-        Node {
-            name: "norm",
-            chosen: self.differentiated(move |x| norm.clone().forward(x)),
-            composed: self.differentiated(move |x| composed::rms_norm(x, scale.clone(), eps)),
-        }
+        let norm = RmsNorm::new(self.config.model.norm, "norm", &self.weights());
+        self.node("norm", |backend| {
+            let (norm, ops) = (norm.clone(), backend.operations());
+            self.differentiated(move |x| ops.norm(norm.description(), x, norm.scale()))
+        })
     }
 
     /// None where the configuration's injection has no node.
@@ -161,18 +155,19 @@ impl<'a> Setting<'a> {
         let adapter = self.weights().get::<2>("injection.adapter").val();
         let prepared = self.states().autodiff().require_grad();
         let [_, _, width] = prepared.dims();
-        let (same, too) = (adapter.clone(), prepared.clone());
-        let precision = self.listed.precision;
-        Some(Node {
-            name: "injection",
-            chosen: self.differentiated(move |x| {
-                let base = Some(prepared.clone());
-                ops::project_rows(x, adapter.clone(), 0..width, base, precision)
-            }),
-            composed: self.differentiated(move |x| {
-                composed::project_rows(x, same.clone(), 0..width, Some(too.clone()))
-            }),
-        })
+        let projection = Projection {
+            rows: 0..width,
+            precision: self.listed.precision,
+        };
+        Some(self.node("injection", |backend| {
+            let (projection, weight) = (projection.clone(), adapter.clone());
+            let (base, ops) = (Some(prepared.clone()), backend.operations());
+            self.differentiated(move |x| {
+                let (weight, base) = (weight.clone(), base.clone());
+                let tensors = ProjectionTensors { x, weight, base };
+                ops.project(projection.clone(), tensors)
+            })
+        }))
     }
 
     fn cross_entropy(&'a self) -> Node<'a> {
@@ -184,16 +179,13 @@ impl<'a> Setting<'a> {
             model.vocab_size,
         );
         let targets = DeviceBatch::new(&batch, &self.listed.device).targets;
-        let (same, too) = (head.clone(), targets.clone());
-        Node {
-            name: "head with loss",
-            chosen: self.differentiated(move |x| {
-                ops::head_cross_entropy(x, head.clone(), targets.clone(), None, false).loss
-            }),
-            composed: self.differentiated(move |x| {
-                composed::head_cross_entropy(x, same.clone(), too.clone(), None, false).loss
-            }),
-        }
+        self.node("head with loss", |backend| {
+            let (head, targets, ops) = (head.clone(), targets.clone(), backend.operations());
+            self.differentiated(move |x| {
+                let (head, targets) = (head.clone(), targets.clone());
+                ops.head_cross_entropy(x, head, targets, None, false).loss
+            })
+        })
     }
 
     /// The update of every parameter.
@@ -203,6 +195,20 @@ impl<'a> Setting<'a> {
             chosen: self.updated(Optimizer::step),
             composed: self.updated(Optimizer::step_composed),
         }
+    }
+
+    /// Returns an operation by the backend that the model chooses, and composed.
+    fn node(&self, name: &'static str, timed: impl Fn(Backend) -> Timed<'a>) -> Node<'a> {
+        Node {
+            name,
+            chosen: timed(self.chosen()),
+            composed: timed(Backend::Composed),
+        }
+    }
+
+    /// Returns the backend that the model chooses.
+    fn chosen(&self) -> Backend {
+        Backend::of(&self.states())
     }
 
     fn updated(&'a self, step: Step) -> Timed<'a> {

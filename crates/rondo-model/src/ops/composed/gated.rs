@@ -2,19 +2,11 @@
 
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use rondo_kernels::attention::{MULTIPLIERS, row_keys};
+use rondo_kernels::attention::{MULTIPLIERS, Opening, row_keys};
 
-use super::repeat_heads;
-use crate::gates::{OpenEdges, Opening};
-
-/// How the edges of a layer open.
-#[derive(Clone, Debug)]
-pub struct GatedEdges {
-    /// What is added to a score to give a gate's logit, `[1, heads, 1, 1]`.
-    pub bias: Tensor<4>,
-    /// When a gate opens.
-    pub opening: Opening,
-}
+use super::attention::repeat_heads;
+use crate::gates::OpenEdges;
+use crate::ops::AttentionHeads;
 
 /// Causal attention through gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`, and A the open
 /// edges with the gradient of σ(g + ℓ) straight through; `rondo_kernels::attention` has the
@@ -22,24 +14,29 @@ pub struct GatedEdges {
 ///
 /// # Shapes
 ///
-/// As [`super::causal_attention`].
-pub fn gated_attention(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    edges: GatedEdges,
+/// As [`crate::ops::Operations::attend`]; `bias`, what is added to a score to give a gate's logit:
+/// `[1, heads, 1, 1]`.
+pub(super) fn gated_attention(
+    heads: AttentionHeads,
+    opening: Opening,
+    bias: Tensor<4>,
 ) -> (Tensor<4>, OpenEdges) {
-    let [batch, heads, seq, _] = q.dims();
-    let device = q.device();
-    let scores = scores(q, repeat_heads(k, heads));
+    let AttentionHeads {
+        queries,
+        keys,
+        values,
+    } = heads;
+    let [batch, heads, seq, _] = queries.dims();
+    let device = queries.device();
+    let scores = scores(queries, repeat_heads(keys, heads));
     let causal = lower_triangle(seq, &device);
     let hidden = (causal.clone() - 1.0) * 1e30;
     let weights = softmax(scores.clone() + hidden, 3);
-    let logits = scores + edges.bias;
+    let logits = scores + bias;
     let hard = logits.clone().detach().greater_elem(0.0).float();
-    let (drawn_logits, open) = match edges.opening {
-        Opening::Hard => (logits.clone(), hard.clone()),
-        Opening::Drawn(key) => {
+    let (drawn_logits, open) = match opening {
+        Opening::Threshold => (logits.clone(), hard.clone()),
+        Opening::Drawn { key } => {
             let u = uniform(key, [batch, heads, seq], &device);
             // u > (1 − u)·exp(−g), which is exact where ℓ is large.
             let against = (-logits.clone().detach()).exp() * (-u.clone() + 1.0);
@@ -52,7 +49,7 @@ pub fn gated_attention(
     let straight = soft.clone() + (open - soft.detach());
     let count = (batch * heads * seq * (seq + 1) / 2) as f64;
     let mean = |x: Tensor<4>| (x * causal.clone()).sum() / count;
-    let attended = (weights * straight).matmul(repeat_heads(v, heads));
+    let attended = (weights * straight).matmul(repeat_heads(values, heads));
     let open = OpenEdges::Composed {
         expected: Box::new(mean(sigmoid(logits))),
         hard: Box::new(mean(hard)),
@@ -64,17 +61,17 @@ pub fn gated_attention(
 ///
 /// # Shapes
 ///
-/// As [`super::attention_to_all`]; `bias`: `[1, heads, 1, 1]`.
-pub fn gated_attention_to_all(
-    q: Tensor<4>,
-    k: Tensor<4>,
-    v: Tensor<4>,
-    bias: Tensor<4>,
-) -> Tensor<4> {
-    let [_, heads, _, _] = q.dims();
-    let scores = scores(q, repeat_heads(k, heads));
+/// As [`gated_attention`], for any number of queries.
+pub(super) fn gated_attention_to_all(heads: AttentionHeads, bias: Tensor<4>) -> Tensor<4> {
+    let AttentionHeads {
+        queries,
+        keys,
+        values,
+    } = heads;
+    let [_, heads, _, _] = queries.dims();
+    let scores = scores(queries, repeat_heads(keys, heads));
     let open = (scores.clone() + bias).greater_elem(0.0).float();
-    (softmax(scores, 3) * open).matmul(repeat_heads(v, heads))
+    (softmax(scores, 3) * open).matmul(repeat_heads(values, heads))
 }
 
 fn scores(q: Tensor<4>, k: Tensor<4>) -> Tensor<4> {

@@ -6,16 +6,22 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData, s};
 
 use crate::config::ModelConfig;
-use crate::ops::{self, Angles};
 
 /// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
 /// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; on the device laid out for
-/// [`ops::rotate_pairs`], `[seq, d_head]` each.
+/// [`rotate_pairs`], `[seq, d_head]` each.
 #[derive(Clone, Debug)]
 pub struct Rope {
     cos: Tensor<2>,
     sin: Tensor<2>,
     host: Angles,
+}
+
+/// The tables on the host, `[seq, d_head / 2]` each.
+#[derive(Clone, Debug)]
+pub(super) struct Angles {
+    pub(super) cos: Arc<[f32]>,
+    pub(super) sin: Arc<[f32]>,
 }
 
 impl Rope {
@@ -65,8 +71,8 @@ impl Rope {
         }
     }
 
-    /// Returns the tables on the host, for an operation that rotates by itself.
-    pub(super) fn angles(&self) -> Angles {
+    /// Returns the tables on the host, for a kernel that rotates by itself.
+    pub(super) fn on_host(&self) -> Angles {
         self.host.clone()
     }
 
@@ -76,13 +82,38 @@ impl Rope {
     ///
     /// `[batch, seq, heads, d_head]` to the same.
     pub(super) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        ops::rotate_pairs(x, self.cos.clone(), self.sin.clone())
+        rotate_pairs(x, self.cos.clone(), self.sin.clone())
     }
+}
+
+/// Rotary embedding on adjacent pairs, `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`, as
+/// `x ⊙ cos + swap(x) ⊙ sin` with swapped pairs.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head]`, cos with each c twice, sin
+/// with −s and s in the places of a pair.
+fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
+    let [batch, seq, heads, d_head] = x.dims();
+    let pairs: Tensor<5> = x.clone().reshape([batch, seq, heads, d_head / 2, 2]);
+    let swapped = pairs.flip([4]).reshape([batch, seq, heads, d_head]);
+    let shape = [1, seq, 1, d_head];
+    x * cos.reshape(shape) + swapped * sin.reshape(shape)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_quarter_turn_maps_each_pair_to_its_perpendicular() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0, 4.0]]]], &device);
+        let cos = Tensor::<2>::from_data([[0.0, 0.0, 1.0, 1.0]], &device);
+        let sin = Tensor::<2>::from_data([[-1.0, 1.0, 0.0, 0.0]], &device);
+        let y = rotate_pairs(x, cos, sin).into_data();
+        assert_eq!(y.iter::<f32>().collect::<Vec<_>>(), [-2.0, 1.0, 3.0, 4.0]);
+    }
 
     #[test]
     fn a_pair_turns_by_its_position_in_radians() {

@@ -1,0 +1,67 @@
+//! Products with rows of a matrix, added to what is there: `[a ; b] · W` is the sum of a and b times their
+//! own rows, so that neither has to be joined to the other.
+
+use std::ops::Range;
+
+use crate::matrix::{Matrix, MatrixMut};
+use crate::product::{Precision, Write, product, product_of};
+
+/// `x · W[rows] + base`, without its tensors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Projection {
+    /// The rows of W.
+    pub rows: Range<usize>,
+    /// Of the product.
+    pub precision: Precision,
+}
+
+/// The tensors of a projection, or what stands for each: X for x and the base, M for the matrix.
+#[derive(Clone, Copy, Debug)]
+pub struct ProjectionTensors<X, M = X> {
+    /// `[tokens, d_in]`, `d_in` the number of rows.
+    pub x: X,
+    /// W, `[height, d_out]`.
+    pub weight: M,
+    /// What the product is added to, `[tokens, d_out]`.
+    pub base: Option<X>,
+}
+
+impl Projection {
+    /// Returns the sum of product and base, `[tokens, d_out]`.
+    pub fn forward(&self, tensors: &ProjectionTensors<Matrix<'_>>) -> Vec<f32> {
+        let ProjectionTensors { x, weight, base } = tensors;
+        let part = weight.rows(self.rows.clone());
+        let Some(base) = base else {
+            return product_of(*x, part, self.precision);
+        };
+        let ([tokens, _], [_, d_out]) = (x.shape(), part.shape());
+        let mut sum = base.elements().to_vec();
+        let out = MatrixMut::new(&mut sum, tokens, d_out);
+        product(out, Write::Add, *x, part, self.precision);
+        sum
+    }
+
+    /// Returns the gradient of every tensor; that of W is zero outside its rows.
+    ///
+    /// # Shapes
+    ///
+    /// `d_y`: `[tokens, d_out]`.
+    pub fn backward(
+        &self,
+        tensors: &ProjectionTensors<Matrix<'_>>,
+        d_y: Matrix<'_>,
+    ) -> ProjectionTensors<Vec<f32>> {
+        let ProjectionTensors { x, weight, base } = tensors;
+        let part = weight.rows(self.rows.clone());
+        let [height, width] = weight.shape();
+        let d_x = product_of(d_y, part.transposed(), self.precision);
+        let mut d_weight = vec![0.0; height * width];
+        let d_part = MatrixMut::new(&mut d_weight, height, width).rows(self.rows.clone());
+        product(d_part, Write::Replace, x.transposed(), d_y, self.precision);
+        ProjectionTensors {
+            x: d_x,
+            weight: d_weight,
+            base: base.map(|_| d_y.elements().to_vec()),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The backends that compute operations, and the one place that chooses between them.
+
+use burn::backend::DispatchTensorKind;
+use burn::tensor::{DType, Int, Tensor};
+use rondo_kernels::attention::Gate;
+use rondo_kernels::feed_forward::FeedForward;
+use rondo_kernels::norm::Norm;
+use rondo_kernels::projection::{Projection, ProjectionTensors};
+use rondo_kernels::self_attention::SelfAttention;
+use rondo_kernels::sublayer::Sublayer;
+
+use super::composed::{self, Composition};
+use super::flex::Kernels;
+use super::{
+    AttentionHeads, AttentionTensors, FeedForwardTensors, Head, HeadLoss, Rope, TokenLosses,
+};
+use crate::gates::OpenEdges;
+
+/// A backend that computes operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The kernels of `rondo-kernels`, for f32 in this process's memory.
+    Flex,
+    /// Compositions of Burn operations, for any device.
+    Composed,
+}
+
+impl Backend {
+    /// Chooses the backend for the device and the type of a tensor.
+    pub fn of<const D: usize>(x: &Tensor<D>) -> Self {
+        fn of_kind(kind: &DispatchTensorKind) -> Backend {
+            if let DispatchTensorKind::Autodiff(inner) = kind {
+                return of_kind(inner);
+            }
+            if matches!(kind, DispatchTensorKind::Flex(_)) {
+                Backend::Flex
+            } else {
+                Backend::Composed
+            }
+        }
+        if x.dtype() == DType::F32 {
+            of_kind(&x.clone().into_dispatch().kind)
+        } else {
+            Self::Composed
+        }
+    }
+
+    /// Returns the operations of the backend.
+    pub fn operations(self) -> &'static dyn Operations {
+        match self {
+            Self::Flex => &Kernels,
+            Self::Composed => &Composition,
+        }
+    }
+}
+
+/// Returns the operations for the device and the type of a tensor.
+pub fn of<const D: usize>(x: &Tensor<D>) -> &'static dyn Operations {
+    Backend::of(x).operations()
+}
+
+/// What a backend computes: from the description of an operation and its tensors the result, with its
+/// gradient where one of the tensors is in the graph.
+///
+/// An operation that a backend leaves out is composed of smaller operations of the same backend, the
+/// smallest of them of Burn's, in f32 whatever the precision in its description.
+pub trait Operations: Sync {
+    /// Root-mean-square norm over the last axis: `x / √(mean(x²) + eps) ⊙ scale`.
+    ///
+    /// # Shapes
+    ///
+    /// `x`: `[batch, seq, width]` to the same; `scale`: `[width]`.
+    fn norm(&self, norm: Norm, x: Tensor<3>, scale: Option<Tensor<1>>) -> Tensor<3> {
+        composed::norm(norm, x, scale)
+    }
+
+    /// Matrix product with some rows of a matrix, added to a base where there is one.
+    ///
+    /// # Shapes
+    ///
+    /// As [`ProjectionTensors`], with `[batch, seq]` in the place of the tokens.
+    fn project(
+        &self,
+        projection: Projection,
+        tensors: ProjectionTensors<Tensor<3>, Tensor<2>>,
+    ) -> Tensor<3> {
+        composed::project_rows(projection, tensors)
+    }
+
+    /// Gated SiLU: `SiLU(a) ⊙ b`.
+    ///
+    /// # Shapes
+    ///
+    /// `a`, `b` and the result: `[batch, seq, d_ff]`.
+    fn gated_silu(&self, a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
+        composed::gated_silu(a, b)
+    }
+
+    /// Causal attention, through gates where there are any; `gate_bias` is what each head adds to the bias of
+    /// its gates, `[heads]`. Also returns what the gates saw.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, heads, seq, d_head]`, as the queries.
+    fn attend(
+        &self,
+        gate: Option<Gate>,
+        heads: AttentionHeads,
+        gate_bias: Option<Tensor<1>>,
+    ) -> (Tensor<4>, Option<OpenEdges>) {
+        composed::attend(gate, heads, gate_bias)
+    }
+
+    /// Causal self-attention over whole sequences, with its norms and its residual connection. Also returns
+    /// what its gates saw, where it has any.
+    ///
+    /// # Shapes
+    ///
+    /// `x`: `[batch, seq, d_model]` to the same.
+    fn attention(
+        &self,
+        sublayer: &Sublayer<SelfAttention>,
+        tensors: AttentionTensors,
+        rope: &Rope,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
+        composed::around(self, sublayer, tensors, |x, weights| {
+            composed::attention(self, &sublayer.branch, weights, rope, &x)
+        })
+    }
+
+    /// The gated MLP with its norms and its residual connection.
+    ///
+    /// # Shapes
+    ///
+    /// `x`: `[batch, seq, d_model]` to the same.
+    fn feed_forward(
+        &self,
+        sublayer: &Sublayer<FeedForward>,
+        tensors: FeedForwardTensors,
+    ) -> Tensor<3> {
+        let branch = |x, weights| (composed::feed_forward(self, weights, x), ());
+        composed::around(self, sublayer, tensors, branch).0
+    }
+
+    /// As [`super::head_cross_entropy`].
+    fn head_cross_entropy(
+        &self,
+        hidden: Tensor<3>,
+        head: Head,
+        targets: Tensor<2, Int>,
+        weights: Option<Tensor<2>>,
+        with_hits: bool,
+    ) -> HeadLoss {
+        composed::head_cross_entropy(hidden, head, targets, weights, with_hits)
+    }
+
+    /// As [`super::head_losses`].
+    fn head_losses(
+        &self,
+        hidden: Tensor<3>,
+        head: Head,
+        targets: Tensor<2, Int>,
+        with_hits: bool,
+    ) -> TokenLosses {
+        composed::head_losses(hidden, head, targets, with_hits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, FloatDType};
+    use rondo_kernels::feed_forward::FeedForwardWeights;
+    use rondo_kernels::product::Precision;
+    use rondo_kernels::sublayer::{After, SublayerTensors};
+
+    use super::*;
+
+    /// A backend that has a norm, which doubles its input, and nothing else.
+    struct Doubling;
+
+    impl Operations for Doubling {
+        fn norm(&self, _: Norm, x: Tensor<3>, _: Option<Tensor<1>>) -> Tensor<3> {
+            x * 2.0
+        }
+    }
+
+    #[test]
+    fn what_a_backend_leaves_out_is_composed_of_what_it_has() {
+        let device = Device::flex();
+        let sublayer = Sublayer {
+            before: Some(Norm { eps: 0.0 }),
+            branch: FeedForward {
+                precision: Precision::F32,
+            },
+            after: After::Sum,
+        };
+        let tensors = SublayerTensors {
+            x: Tensor::from_data([[[1.0]]], &device),
+            before: None,
+            after: None,
+            branch: FeedForwardWeights {
+                in_proj: Tensor::from_data([[1.0, 3.0]], &device),
+                out_proj: Tensor::from_data([[0.5]], &device),
+            },
+        };
+        let y: f32 = Doubling.feed_forward(&sublayer, tensors).into_scalar();
+        // a = 2, b = 6: 1 + 0.5 · 6 · 2 / (1 + e⁻²).
+        assert!(
+            (y - 1.0 - 6.0 / (1.0 + (-2.0_f32).exp())).abs() < 1e-6,
+            "{y}"
+        );
+    }
+
+    #[test]
+    fn the_kernels_are_chosen_for_f32_on_flex_alone() {
+        let x = Tensor::<1>::from_data([1.0], &Device::flex());
+        assert_eq!(Backend::of(&x), Backend::Flex);
+        assert_eq!(
+            Backend::of(&x.clone().autodiff().require_grad()),
+            Backend::Flex
+        );
+        assert_eq!(Backend::of(&x.cast(FloatDType::F64)), Backend::Composed);
+    }
+}

@@ -1,0 +1,196 @@
+//! Self-attention, its heads apart.
+
+use burn::tensor::module::attention as attention_module;
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Tensor, s};
+use rondo_kernels::attention::Gate;
+use rondo_kernels::self_attention::{AttentionWeights, Heads, SelfAttention};
+
+use super::gated::{gated_attention, gated_attention_to_all};
+use super::projection::{project, project_columns};
+use crate::gates::OpenEdges;
+use crate::ops::{AttentionHeads, Operations, Rope};
+
+type Weights = AttentionWeights<Tensor<2>, Tensor<1>>;
+
+/// Attends every position to itself and those before it, without norms and residual connection. Also returns
+/// what the gates saw, where there are any.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, d_model]` to the same.
+pub(crate) fn attention<O: Operations + ?Sized>(
+    ops: &O,
+    attention: &SelfAttention,
+    weights: Weights,
+    rope: &Rope,
+    x: &Tensor<3>,
+) -> (Tensor<3>, Option<OpenEdges>) {
+    let heads = AttentionHeads::of(ops, attention, &weights, rope, x);
+    heads.attend(ops, attention.gate, weights)
+}
+
+impl AttentionHeads {
+    /// Returns rotated queries, and rotated keys with their values.
+    pub(crate) fn of<O: Operations + ?Sized>(
+        ops: &O,
+        attention: &SelfAttention,
+        weights: &Weights,
+        rope: &Rope,
+        x: &Tensor<3>,
+    ) -> Self {
+        let [batch, seq, _] = x.dims();
+        let Heads {
+            queries,
+            keys,
+            d_head,
+        } = attention.heads;
+        let heads = |first: usize, count: usize| {
+            let columns = first * d_head..(first + count) * d_head;
+            project_columns(x.clone(), weights.qkv.clone(), columns)
+                .reshape([batch, seq, count, d_head])
+        };
+        let rotated = |first: usize, count: usize| {
+            let mut part = heads(first, count);
+            if let Some(bias) = &weights.qk_bias {
+                part = part + bias.clone().slice(s![first..first + count, ..]).unsqueeze();
+            }
+            part = rope.rotate(part);
+            if let Some(norm) = attention.qk_norm {
+                let rows = part.reshape([batch, seq * count, d_head]);
+                part = ops
+                    .norm(norm, rows, None)
+                    .reshape([batch, seq, count, d_head]);
+            }
+            part.swap_dims(1, 2)
+        };
+        // In this order, in which the gradients of `x` are added.
+        let (keys, values) = (
+            rotated(queries, keys),
+            heads(queries + keys, keys).swap_dims(1, 2),
+        );
+        Self {
+            queries: rotated(0, queries),
+            keys,
+            values,
+        }
+    }
+
+    /// Attends every query to the keys up to its own, through gates where there are any; returns the result
+    /// with its heads side by side, projected, and what the gates saw.
+    pub(crate) fn attend<O: Operations + ?Sized>(
+        self,
+        ops: &O,
+        gate: Option<Gate>,
+        weights: Weights,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
+        let (attended, open) = ops.attend(gate, self, weights.gate_bias);
+        (join_heads(attended, weights.proj), open)
+    }
+
+    /// As [`Self::attend`], of every query to every key, and through hard gates.
+    pub(crate) fn attend_to_all(self, gate: Option<Gate>, weights: Weights) -> Tensor<3> {
+        let attended = match gate {
+            None => attend_plainly(self, false),
+            Some(gate) => {
+                let bias = gate_logits(gate, weights.gate_bias, &self.queries);
+                gated_attention_to_all(self, bias)
+            }
+        };
+        join_heads(attended, weights.proj)
+    }
+}
+
+/// As [`Operations::attend`].
+pub(crate) fn attend(
+    gate: Option<Gate>,
+    heads: AttentionHeads,
+    gate_bias: Option<Tensor<1>>,
+) -> (Tensor<4>, Option<OpenEdges>) {
+    let Some(gate) = gate else {
+        return (attend_plainly(heads, true), None);
+    };
+    let bias = gate_logits(gate, gate_bias, &heads.queries);
+    let (attended, open) = gated_attention(heads, gate.opening, bias);
+    (attended, Some(open))
+}
+
+/// Attends without gates, `softmax(q·kᵀ / √d_head) · v`: every query to the keys up to its own where it is
+/// causal, else to all.
+fn attend_plainly(heads: AttentionHeads, is_causal: bool) -> Tensor<4> {
+    let AttentionHeads {
+        queries,
+        keys,
+        values,
+    } = heads;
+    let [_, count, _, _] = queries.dims();
+    let options = AttentionModuleOptions {
+        is_causal,
+        ..AttentionModuleOptions::default()
+    };
+    let (keys, values) = (repeat_heads(keys, count), repeat_heads(values, count));
+    attention_module(queries, keys, values, None, None, options)
+}
+
+/// Returns b and what each head has learned to add, `[1, heads, 1, 1]`.
+fn gate_logits(gate: Gate, learned: Option<Tensor<1>>, queries: &Tensor<4>) -> Tensor<4> {
+    let [_, heads, _, _] = queries.dims();
+    match learned {
+        Some(learned) => learned.reshape([1, heads, 1, 1]) + gate.bias,
+        None => Tensor::full([1, heads, 1, 1], gate.bias, &queries.device()),
+    }
+}
+
+/// Puts the heads side by side and projects them.
+fn join_heads(attended: Tensor<4>, proj: Tensor<2>) -> Tensor<3> {
+    let [batch, heads, seq, d_head] = attended.dims();
+    let joined = attended
+        .swap_dims(1, 2)
+        .reshape([batch, seq, heads * d_head]);
+    project(joined, proj)
+}
+
+/// Repeats each key or value head for the query heads it serves.
+pub(super) fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
+    let [batch, kv_heads, seq, d_head] = x.dims();
+    if kv_heads == heads {
+        return x;
+    }
+    let group = heads / kv_heads;
+    let grouped: Tensor<5> = x.unsqueeze_dim(2);
+    grouped
+        .expand([batch, kv_heads, group, seq, d_head])
+        .reshape([batch, heads, seq, d_head])
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+
+    fn values(x: Tensor<4>) -> Vec<f32> {
+        x.into_data().iter().collect()
+    }
+
+    #[test]
+    fn the_first_position_attends_to_itself_alone() {
+        let device = Device::flex();
+        let queries = Tensor::<4>::from_data([[[[1.0, 0.0], [0.0, 1.0]]]], &device);
+        let heads = AttentionHeads {
+            keys: queries.clone(),
+            queries,
+            values: Tensor::<4>::from_data([[[[5.0, 6.0], [7.0, 8.0]]]], &device),
+        };
+        let y = values(attend(None, heads, None).0);
+        assert_eq!(&y[..2], [5.0, 6.0]);
+        assert!(y[2] > 5.0 && y[2] < 7.0);
+    }
+
+    #[test]
+    fn grouped_heads_share_their_key_and_value_head() {
+        let device = Device::flex();
+        let kv = Tensor::<4>::from_data(TensorData::new(vec![1.0_f32, 2.0], [1, 2, 1, 1]), &device);
+        assert_eq!(values(repeat_heads(kv, 4)), [1.0, 1.0, 2.0, 2.0]);
+    }
+}

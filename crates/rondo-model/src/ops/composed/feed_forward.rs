@@ -1,0 +1,31 @@
+//! The gated MLP.
+
+use burn::tensor::Tensor;
+use burn::tensor::activation::silu;
+use rondo_kernels::feed_forward::FeedForwardWeights;
+
+use super::projection::{project, project_columns};
+use crate::ops::Operations;
+
+/// As [`Operations::gated_silu`].
+pub(crate) fn gated_silu(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
+    silu(a) * b
+}
+
+/// Applies the MLP to every token, without norms and residual connection.
+///
+/// # Shapes
+///
+/// `[batch, seq, d_in]` to `[batch, seq, d_out]`.
+pub(crate) fn feed_forward<O: Operations + ?Sized>(
+    ops: &O,
+    weights: FeedForwardWeights<Tensor<2>>,
+    x: Tensor<3>,
+) -> Tensor<3> {
+    let FeedForwardWeights { in_proj, out_proj } = weights;
+    let [_, both] = in_proj.dims();
+    let d_ff = both / 2;
+    let a = project_columns(x.clone(), in_proj.clone(), 0..d_ff);
+    let b = project_columns(x, in_proj, d_ff..both);
+    project(ops.gated_silu(a, b), out_proj)
+}

@@ -1,0 +1,76 @@
+//! Products with matrices, or with parts of one.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, s};
+use rondo_kernels::projection::{Projection, ProjectionTensors};
+
+/// Matrix product of the last axis with a `[d_in, d_out]` matrix.
+///
+/// # Shapes
+///
+/// `x`: `[batch, seq, d_in]`; returns `[batch, seq, d_out]`.
+pub(crate) fn project(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+    let [batch, seq, d_in] = x.dims();
+    let [_, d_out] = weight.dims();
+    x.reshape([batch * seq, d_in])
+        .matmul(weight)
+        .reshape([batch, seq, d_out])
+}
+
+/// Matrix product with the columns `columns` of a matrix. A slice of the weight is small where a
+/// slice of the product would copy every token's features, forward and backward.
+///
+/// # Shapes
+///
+/// As [`project`], with `d_out` the length of `columns`.
+pub(super) fn project_columns(x: Tensor<3>, weight: Tensor<2>, columns: Range<usize>) -> Tensor<3> {
+    project(x, weight.slice(s![.., columns]))
+}
+
+/// As [`crate::ops::Operations::project`].
+pub(crate) fn project_rows(
+    projection: Projection,
+    tensors: ProjectionTensors<Tensor<3>, Tensor<2>>,
+) -> Tensor<3> {
+    let ProjectionTensors { x, weight, base } = tensors;
+    let y = project(x, weight.slice(s![projection.rows, ..]));
+    match base {
+        Some(base) => y + base,
+        None => y,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use rondo_kernels::product::Precision;
+
+    use super::*;
+
+    fn values(x: Tensor<3>) -> Vec<f32> {
+        x.into_data().iter().collect()
+    }
+
+    #[test]
+    fn products_with_parts_of_a_matrix_are_parts_of_the_product() {
+        let device = Device::flex();
+        let x = Tensor::<3>::from_data([[[1.0, 2.0], [3.0, 4.0]]], &device);
+        let weight = Tensor::<2>::from_data([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], &device);
+        assert_eq!(
+            values(project_columns(x.clone(), weight, 1..3)),
+            [12.0, 15.0, 26.0, 33.0]
+        );
+        let weight = Tensor::<2>::from_data([[1.0], [2.0], [3.0], [4.0]], &device);
+        let product = |rows: Range<usize>, base| {
+            let projection = Projection {
+                rows,
+                precision: Precision::F32,
+            };
+            let (x, weight) = (x.clone(), weight.clone());
+            project_rows(projection, ProjectionTensors { x, weight, base })
+        };
+        let upper = product(0..2, None);
+        assert_eq!(values(product(2..4, Some(upper))), [16.0, 36.0]);
+    }
+}

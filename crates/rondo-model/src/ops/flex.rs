@@ -1,0 +1,181 @@
+//! The kernels of `rondo-kernels` as operations, for f32 on flex: in this process's memory, where they reach
+//! the values of a tensor.
+
+mod head;
+mod norm;
+mod projection;
+mod sublayer;
+
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{DispatchTensor, Flex, TensorMetadata};
+use burn::tensor::{Int, Shape, Tensor, TensorData};
+use rondo_kernels::cross_entropy;
+use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
+use rondo_kernels::matrix::Matrix;
+use rondo_kernels::norm::Norm;
+use rondo_kernels::projection::{Projection, ProjectionTensors};
+use rondo_kernels::self_attention::{AttentionWeights, SelfAttention};
+use rondo_kernels::sublayer::{Sublayer, SublayerTensors};
+
+use self::head::CrossEntropy;
+use self::sublayer::AttentionNode;
+use super::graph::{self, Access};
+use super::operands::{HeadTensors, NormTensors};
+use super::{AttentionTensors, FeedForwardTensors, Head, HeadLoss, Operations, Rope, TokenLosses};
+use crate::gates::OpenEdges;
+
+/// The backend of the kernels.
+pub(super) struct Kernels;
+
+impl Operations for Kernels {
+    fn norm(&self, norm: Norm, x: Tensor<3>, scale: Option<Tensor<1>>) -> Tensor<3> {
+        let shape = x.dims();
+        let operands = NormTensors {
+            x: x.into_dispatch(),
+            scale: scale.map(Tensor::into_dispatch),
+        };
+        graph::apply::<Flex, _, 2, 3>(norm, operands, shape).0
+    }
+
+    fn project(
+        &self,
+        projection: Projection,
+        tensors: ProjectionTensors<Tensor<3>, Tensor<2>>,
+    ) -> Tensor<3> {
+        let ([batch, seq, _], [_, d_out]) = (tensors.x.dims(), tensors.weight.dims());
+        let operands = ProjectionTensors {
+            x: tensors.x.into_dispatch(),
+            weight: tensors.weight.into_dispatch(),
+            base: tensors.base.map(Tensor::into_dispatch),
+        };
+        graph::apply::<Flex, _, 3, 3>(projection, operands, [batch, seq, d_out]).0
+    }
+
+    fn attention(
+        &self,
+        sublayer: &Sublayer<SelfAttention>,
+        tensors: AttentionTensors,
+        rope: &Rope,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
+        let shape = tensors.x.dims();
+        let [batch, seq, _] = shape;
+        let node = AttentionNode {
+            sublayer: *sublayer,
+            sequences: [batch, seq],
+            angles: rope.on_host(),
+        };
+        let operands = dispatched(tensors, |weights| AttentionWeights {
+            qkv: weights.qkv.into_dispatch(),
+            qk_bias: weights.qk_bias.map(Tensor::into_dispatch),
+            gate_bias: weights.gate_bias.map(Tensor::into_dispatch),
+            proj: weights.proj.into_dispatch(),
+        });
+        let (y, openness) = graph::apply::<Flex, _, 7, 3>(node, operands, shape);
+        let open = openness.map(|openness| OpenEdges::Node {
+            expected: openness.density(),
+            hard: openness.open_share(),
+        });
+        (y, open)
+    }
+
+    fn feed_forward(
+        &self,
+        sublayer: &Sublayer<FeedForward>,
+        tensors: FeedForwardTensors,
+    ) -> Tensor<3> {
+        let shape = tensors.x.dims();
+        let operands = dispatched(tensors, |weights| FeedForwardWeights {
+            in_proj: weights.in_proj.into_dispatch(),
+            out_proj: weights.out_proj.into_dispatch(),
+        });
+        graph::apply::<Flex, _, 5, 3>(*sublayer, operands, shape).0
+    }
+
+    fn head_cross_entropy(
+        &self,
+        hidden: Tensor<3>,
+        head: Head,
+        targets: Tensor<2, Int>,
+        weights: Option<Tensor<2>>,
+        with_hits: bool,
+    ) -> HeadLoss {
+        let node = CrossEntropy {
+            head: head.operation,
+            targets: ids(targets),
+            weights: weights.map(constant),
+        };
+        let operands = HeadTensors {
+            hidden: hidden.into_dispatch(),
+            matrix: head.matrix.into_dispatch(),
+        };
+        let (loss, hits) = graph::apply::<Flex, _, 2, 1>(node, operands, [1]);
+        HeadLoss {
+            loss,
+            hits: with_hits.then(|| vector(hits)),
+        }
+    }
+
+    fn head_losses(
+        &self,
+        hidden: Tensor<3>,
+        head: Head,
+        targets: Tensor<2, Int>,
+        with_hits: bool,
+    ) -> TokenLosses {
+        let (hidden, matrix) = (constant(hidden), constant(head.matrix));
+        let (hidden, matrix) = (Flex::view(&hidden), Flex::view(&matrix));
+        let scored = cross_entropy::losses(head.operation, hidden, matrix, &ids(targets));
+        TokenLosses {
+            losses: vector(scored.nll),
+            hits: with_hits.then(|| vector(scored.hits)),
+        }
+    }
+}
+
+impl Access for Flex {
+    /// The rows of the last axis.
+    type View<'a> = Matrix<'a>;
+    type Made = Vec<f32>;
+
+    fn readable(x: &FloatTensor<Self>) -> FloatTensor<Self> {
+        x.to_contiguous()
+    }
+
+    fn view(x: &FloatTensor<Self>) -> Matrix<'_> {
+        let elements: &[f32] = x.as_slice().expect("a contiguous f32 tensor is a slice");
+        let width = x.shape().last().copied().unwrap_or(1);
+        Matrix::new(elements, elements.len() / width, width)
+    }
+
+    fn made(values: Vec<f32>, shape: Shape) -> FloatTensor<Self> {
+        FloatTensor::<Self>::from_data(TensorData::new(values, shape))
+    }
+}
+
+fn dispatched<W, D>(
+    tensors: SublayerTensors<Tensor<3>, W, Tensor<1>>,
+    weights: impl FnOnce(W) -> D,
+) -> SublayerTensors<DispatchTensor, D> {
+    SublayerTensors {
+        x: tensors.x.into_dispatch(),
+        before: tensors.before.map(Tensor::into_dispatch),
+        after: tensors.after.map(Tensor::into_dispatch),
+        branch: weights(tensors.branch),
+    }
+}
+
+/// Returns a tensor as a constant, whether it is in the graph or not.
+fn constant<const D: usize>(x: Tensor<D>) -> FloatTensor<Flex> {
+    Flex::readable(&graph::plain::<Flex>(x.without_autodiff().into_dispatch()))
+}
+
+/// Returns the elements of an integer tensor.
+fn ids(x: Tensor<2, Int>) -> Vec<i32> {
+    x.into_data().iter::<i32>().collect()
+}
+
+/// Returns a vector outside the graph.
+fn vector(values: Vec<f32>) -> Tensor<1> {
+    let shape = Shape::from([values.len()]);
+    Tensor::from_primitive::<Flex>(Flex::made(values, shape))
+}

@@ -1,0 +1,102 @@
+//! The names of the tensors of operations, and their places in a node of the graph.
+
+use burn::tensor::Tensor;
+use rondo_kernels::cross_entropy;
+use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
+use rondo_kernels::norm::Norm;
+use rondo_kernels::projection::{Projection, ProjectionTensors};
+use rondo_kernels::self_attention::{AttentionWeights, SelfAttention};
+use rondo_kernels::sublayer::{Sublayer, SublayerTensors};
+
+/// The tensors of attention with its norms.
+pub type AttentionTensors =
+    SublayerTensors<Tensor<3>, AttentionWeights<Tensor<2>, Tensor<1>>, Tensor<1>>;
+
+/// The tensors of the gated MLP with its norms.
+pub type FeedForwardTensors = SublayerTensors<Tensor<3>, FeedForwardWeights<Tensor<2>>, Tensor<1>>;
+
+/// Rotated queries and keys, and values: `[batch, heads, seq, d_head]` and twice
+/// `[batch, kv_heads, seq, d_head]`, where kv_heads divides heads and each serves a run of neighbouring
+/// query heads.
+#[derive(Clone, Debug)]
+pub struct AttentionHeads {
+    /// The queries.
+    pub queries: Tensor<4>,
+    /// The keys.
+    pub keys: Tensor<4>,
+    /// The values.
+    pub values: Tensor<4>,
+}
+
+/// Names for at most N operands, and the place of each in a node. An operand that is not there leaves its
+/// place empty.
+pub(super) trait Names<const N: usize> {
+    /// The names, with a T for each operand.
+    type Of<T>;
+
+    /// Puts every operand in its place.
+    fn places<T>(named: Self::Of<T>) -> [Option<T>; N];
+
+    /// Names every operand; the reverse of [`Self::places`].
+    fn named<T>(places: [Option<T>; N]) -> Self::Of<T>;
+}
+
+/// Implements [`Names`] for an operation: the type of the names, the places in order, those that are never
+/// empty, and a pattern that has each place at its name.
+macro_rules! names {
+    ($operation:ty, $of:ty, $count:literal, [$($place:ident),*], [$($needed:ident),*], $($named:tt)*) => {
+        impl Names<$count> for $operation {
+            type Of<T> = $of;
+
+            fn places<T>(named: $of) -> [Option<T>; $count] {
+                let $($named)* = named;
+                $(let $needed = Some($needed);)*
+                [$($place),*]
+            }
+
+            fn named<T>([$($place),*]: [Option<T>; $count]) -> $of {
+                $(let $needed = $needed.expect("an operand that is always there");)*
+                $($named)*
+            }
+        }
+    };
+}
+
+/// The tensors of a norm.
+pub(super) struct NormTensors<T> {
+    pub(super) x: T,
+    pub(super) scale: Option<T>,
+}
+
+/// The tensors of a head with its loss.
+pub(super) struct HeadTensors<T> {
+    pub(super) hidden: T,
+    pub(super) matrix: T,
+}
+
+names! {
+    Norm, NormTensors<T>, 2, [x, scale], [x],
+    NormTensors { x, scale }
+}
+
+names! {
+    Projection, ProjectionTensors<T>, 3, [x, weight, base], [x, weight],
+    ProjectionTensors { x, weight, base }
+}
+
+names! {
+    cross_entropy::Head, HeadTensors<T>, 2, [hidden, matrix], [hidden, matrix],
+    HeadTensors { hidden, matrix }
+}
+
+names! {
+    Sublayer<FeedForward>, SublayerTensors<T, FeedForwardWeights<T>>, 5,
+    [x, before, after, in_proj, out_proj], [x, in_proj, out_proj],
+    SublayerTensors { x, before, after, branch: FeedForwardWeights { in_proj, out_proj } }
+}
+
+names! {
+    Sublayer<SelfAttention>, SublayerTensors<T, AttentionWeights<T>>, 7,
+    [x, before, after, qkv, qk_bias, gate_bias, proj], [x, qkv, proj],
+    SublayerTensors { x, before, after, branch: AttentionWeights { qkv, qk_bias, gate_bias, proj } }
+}

@@ -1,0 +1,68 @@
+//! What a backend computes of a step, and which backend it is.
+
+use burn::tensor::Tensor;
+use rondo_kernels::update::{Rule, Update};
+use rondo_model::ops::Backend;
+
+use super::flex::InPlace;
+use super::sum::total;
+use super::{Gate, Moments, adamw, raven_adam};
+
+/// What a backend computes of a step. What it leaves out is composed of Burn operations.
+pub(super) trait Updates {
+    /// Returns the L2 norm of tensors together, `[1]`.
+    fn norm(&self, tensors: &[Tensor<1>]) -> Tensor<1> {
+        let squares = tensors.iter().map(|x| total(x.clone().square())).collect();
+        Tensor::cat(squares, 0).sum().sqrt()
+    }
+
+    /// Updates a parameter and its moments, as `gate` allows.
+    fn update(
+        &self,
+        update: Update,
+        gate: &Gate,
+        parameter: Tensor<1>,
+        gradient: Tensor<1>,
+        moments: Moments,
+    ) -> (Tensor<1>, Moments) {
+        let composed = |value, gradient, moments| compose(update, value, gradient, moments);
+        gate.apply(parameter, gradient, moments, composed)
+    }
+}
+
+/// The backend that leaves everything to its composition.
+pub(super) struct Composition;
+
+impl Updates for Composition {}
+
+/// Returns what a backend computes of a step.
+pub(super) fn updates(backend: Backend) -> &'static dyn Updates {
+    match backend {
+        Backend::Flex => &InPlace,
+        Backend::Composed => &Composition,
+    }
+}
+
+/// Updates a parameter and its moments by Burn operations.
+pub(super) fn compose(
+    Update { rule, step }: Update,
+    parameter: Tensor<1>,
+    gradient: Tensor<1>,
+    moments: Moments,
+) -> (Tensor<1>, Moments) {
+    match rule {
+        Rule::AdamW { eps } => adamw::compose(eps, step, parameter, gradient, moments),
+        Rule::RavenAdam { update_clipping } => {
+            raven_adam::compose(update_clipping, step, parameter, gradient, moments)
+        }
+    }
+}
+
+/// Returns a parameter after its decay.
+pub(super) fn decayed(parameter: Tensor<1>, decay: f64) -> Tensor<1> {
+    if decay > 0.0 {
+        parameter * (1.0 - decay)
+    } else {
+        parameter
+    }
+}
