@@ -25,7 +25,8 @@ pub use weights::Weights;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::config::{BlockKind, InitScheme, InjectionKind, ModelConfig};
+use crate::config::{BlockKind, InitScheme, ModelConfig};
+use crate::injection;
 use crate::layer::{Layer, Stack};
 use crate::seed::{Stream, generator};
 
@@ -129,15 +130,7 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     let shape = vec![vocab, h];
     table.push("tokens", shape, Part::Tokens, Role::Embedding, drawn);
     table.blocks(Stack::Prelude, config.layers.prelude);
-    match config.injection {
-        // The adapter keeps the plain std whatever it writes into.
-        InjectionKind::Linear => {
-            let drawn = table.drawn(Place::Input, Fusion::None);
-            table.matrix("injection.adapter", [2 * h, h], Part::Adapter, drawn);
-        }
-        InjectionKind::Ffn => table.feed_forward("injection.mlp", 2 * h, Part::Adapter),
-        InjectionKind::Add | InjectionKind::Gate => {}
-    }
+    injection::parameters(&mut table);
     table.blocks(Stack::Core, config.layers.core);
     table.blocks(Stack::Coda, config.layers.coda);
     table.norm("norm", Part::Norm);
@@ -150,13 +143,17 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
 
 /// Whether a matrix writes into the residual stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
+    /// No.
     Input,
+    /// Yes.
     Output,
 }
 
-struct Table<'a> {
-    config: &'a ModelConfig,
+/// The table while it is written.
+pub(crate) struct Table<'a> {
+    /// The model.
+    pub(crate) config: &'a ModelConfig,
     rows: Vec<ParameterSpec>,
 }
 
@@ -171,7 +168,8 @@ impl Table<'_> {
         });
     }
 
-    fn matrix(&mut self, name: &str, shape: [usize; 2], part: Part, init: Initializer) {
+    /// Adds a matrix.
+    pub(crate) fn matrix(&mut self, name: &str, shape: [usize; 2], part: Part, init: Initializer) {
         self.push(name, shape.to_vec(), part, Role::Matrix, init);
     }
 
@@ -237,7 +235,8 @@ impl Table<'_> {
         self.matrix(&format!("{name}.proj"), [h, h], part, drawn);
     }
 
-    fn feed_forward(&mut self, name: &str, d_in: usize, part: Part) {
+    /// Adds the matrices of a gated MLP on `d_in` features.
+    pub(crate) fn feed_forward(&mut self, name: &str, d_in: usize, part: Part) {
         let (h, f) = (self.config.d_model, self.config.d_ff);
         let (into, out) = (format!("{name}.in_proj"), format!("{name}.out_proj"));
         let drawn = self.drawn(Place::Input, Fusion::Halves);
@@ -247,7 +246,7 @@ impl Table<'_> {
     }
 
     /// Returns how a matrix is drawn.
-    fn drawn(&self, place: Place, fusion: Fusion) -> Initializer {
+    pub(crate) fn drawn(&self, place: Place, fusion: Fusion) -> Initializer {
         let config = self.config;
         let base = (2.0 / (5.0 * config.d_model as f64)).sqrt();
         let depth = config.effective_depth(config.recurrence.mean) as f64;

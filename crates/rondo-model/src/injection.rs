@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use self::ffn::Ffn;
 use self::linear::Linear;
 use crate::config::{InjectionKind, ModelConfig};
-use crate::init::Weights;
+use crate::init::{Fusion, Part, Place, Table, Weights};
 
 /// `A(s, e)`.
 #[derive(Module, Debug)]
@@ -33,6 +33,20 @@ pub struct Add;
 /// A product of elements; it has no parameters.
 #[derive(Module, Debug)]
 pub struct Gate;
+
+/// Adds the parameters of the injection to the table.
+pub(crate) fn parameters(table: &mut Table<'_>) {
+    let h = table.config.d_model;
+    match table.config.injection {
+        // The adapter keeps the plain std whatever it writes into.
+        InjectionKind::Linear => {
+            let drawn = table.drawn(Place::Input, Fusion::None);
+            table.matrix("injection.adapter", [2 * h, h], Part::Adapter, drawn);
+        }
+        InjectionKind::Ffn => table.feed_forward("injection.mlp", 2 * h, Part::Adapter),
+        InjectionKind::Add | InjectionKind::Gate => {}
+    }
+}
 
 impl Injection {
     /// Builds the injection.

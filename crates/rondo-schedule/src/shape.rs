@@ -1,4 +1,4 @@
-//! What follows the warm-up.
+//! What follows the warm-up: the shapes, their rules, and the rate of a step in each.
 
 use std::cmp::Ordering;
 
@@ -6,10 +6,10 @@ use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, positive_fraction};
 use serde::{Deserialize, Serialize};
 
-use crate::cycle::Wave;
+use crate::cycle::{Cycle, Wave};
 use crate::decay::Decay;
-use crate::length::Length;
-use crate::points::Point;
+use crate::length::{Length, Run};
+use crate::points::{Point, Points};
 
 /// The shape f of a schedule after its warm-up, with p = (t − w) / (T − w).
 ///
@@ -158,6 +158,116 @@ impl Shape {
             | Self::InverseSqrt {}
             | Self::Trapezoid { .. } => {}
         }
+    }
+}
+
+/// A shape with its lengths in steps.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Curve {
+    Constant,
+    /// From the peak after step `from` to the floor on step `to`.
+    Fall {
+        from: u64,
+        to: u64,
+        form: Form,
+    },
+    InverseSqrt,
+    Step {
+        every: u64,
+        factor: f64,
+    },
+    MultiStep {
+        at: Vec<u64>,
+        factor: f64,
+    },
+    Cyclic(Cycle),
+    Piecewise(Points),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Form {
+    Decay(Decay),
+    Polynomial(f64),
+}
+
+/// Peak and floor of a schedule, η and η_min.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates {
+    pub(crate) peak: f64,
+    pub(crate) floor: f64,
+}
+
+impl Shape {
+    /// Finds what the shape means after a warm-up of `warmup` steps in `run`.
+    pub(crate) fn curve(&self, warmup: u64, run: Run) -> Curve {
+        let fall = |form| Curve::Fall {
+            from: warmup,
+            to: run.steps,
+            form,
+        };
+        match self {
+            Self::Constant {} => Curve::Constant,
+            Self::Linear {} => fall(Form::Polynomial(1.0)),
+            Self::Cosine {} => fall(Form::Decay(Decay::Cosine)),
+            Self::Polynomial { power } => fall(Form::Polynomial(*power)),
+            Self::Exponential {} => fall(Form::Decay(Decay::Exponential)),
+            Self::InverseSqrt {} => Curve::InverseSqrt,
+            Self::Step { every, factor } => Curve::Step {
+                every: every.steps(run).max(1),
+                factor: *factor,
+            },
+            Self::MultiStep { at, factor } => Curve::MultiStep {
+                at: at.iter().map(|at| at.steps(run)).collect(),
+                factor: *factor,
+            },
+            Self::Cyclic {
+                wave,
+                period,
+                growth,
+            } => Curve::Cyclic(Cycle::new(*wave, period.steps(run), *growth)),
+            Self::Trapezoid { cooldown, decay } => Curve::Fall {
+                from: run.steps.saturating_sub(cooldown.steps(run)).max(warmup),
+                to: run.steps,
+                form: Form::Decay(*decay),
+            },
+            Self::Piecewise { points } => Curve::Piecewise(Points::new(points, run)),
+        }
+    }
+}
+
+impl Curve {
+    /// Returns whether nothing changes after the last step of the run.
+    pub(crate) fn ends_with_the_run(&self) -> bool {
+        matches!(self, Self::Fall { .. })
+    }
+
+    /// Returns the rate of a step after the warm-up, `η_min + (η − η_min)·f` unless the shape gives it whole.
+    pub(crate) fn rate(&self, step: u64, warmup: u64, rates: Rates) -> f64 {
+        let Rates { peak, floor } = rates;
+        let since = step - warmup;
+        let f = match self {
+            Self::Constant => 1.0,
+            Self::Fall { from, to, form } => {
+                let length = to.saturating_sub(*from).max(1) as f64;
+                let x = (step.saturating_sub(*from) as f64 / length).min(1.0);
+                match form {
+                    Form::Decay(decay) => return decay.rate(x, peak, floor),
+                    Form::Polynomial(power) => (1.0 - x).powf(*power),
+                }
+            }
+            Self::InverseSqrt => {
+                let rate = peak * (warmup as f64 / step as f64).sqrt();
+                return rate.max(floor);
+            }
+            Self::Step { every, factor } => factor.powf(((since - 1) / every) as f64),
+            Self::MultiStep { at, factor } => {
+                let passed = at.iter().filter(|at| **at < step).count();
+                factor.powf(passed as f64)
+            }
+            Self::Cyclic(cycle) => cycle.at(since),
+            Self::Piecewise(points) => points.at(step, warmup),
+        };
+        floor + (peak - floor) * f
     }
 }
 

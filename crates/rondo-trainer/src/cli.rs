@@ -20,8 +20,8 @@ use rondo_train::train::Resume;
 pub(crate) use self::device_name::DeviceName;
 pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::reading::{
-    CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, FigureName,
-    GenerateArgs, TraceArgs,
+    CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, GenerateArgs,
+    TraceArgs,
 };
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 

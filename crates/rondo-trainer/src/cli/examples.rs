@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::FigureName;
+use crate::pictures::runs::FigureName;
 
 pub(super) const TRAIN: &str = "\
 Examples:

@@ -11,6 +11,7 @@ use rondo_train::run_dir::CheckpointChoice;
 
 use super::prompting::PromptingArgs;
 use super::{DeviceName, JsonArg};
+use crate::pictures::runs::FigureName;
 
 /// `trainer eval`.
 #[derive(Debug, Args)]
@@ -109,29 +110,6 @@ pub(crate) struct FigureArgs {
     /// The folder for NAME.svg, NAME.png and NAME.csv.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-}
-
-/// What can be drawn from the metrics of runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum FigureName {
-    /// Loss, correlation of hidden states, perplexity per depth.
-    TrainingDynamics,
-    /// Training loss against steps and tokens.
-    LossVsTokens,
-    /// Validation perplexity per depth against steps and tokens.
-    PplVsTokens,
-    /// Accuracy by position of a task, a line per depth.
-    DepthReach,
-    /// How often each recurrence depth was drawn.
-    DepthHistogram,
-    /// Correlation, residual and norm by iteration.
-    PerIteration,
-    /// Perplexity against recurrence depth.
-    DepthPerplexity,
-    /// Edges kept, strength of their penalty, cross entropy.
-    Sparsity,
-    /// Learning rates, and final loss against their sum.
-    LrSchedules,
 }
 
 /// Where the panels of a picture are placed.

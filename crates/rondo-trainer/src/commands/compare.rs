@@ -15,8 +15,8 @@ use rondo_train::run_history::RunHistory;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::{CompareArgs, FigureName};
-use crate::pictures::runs::draw;
+use crate::cli::CompareArgs;
+use crate::pictures::runs::{FigureName, draw};
 use crate::terminal;
 
 /// What is said about a run.

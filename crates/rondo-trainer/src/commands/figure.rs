@@ -3,8 +3,8 @@
 use rondo_train::error::{Error, Result};
 use rondo_train::run_history::RunHistory;
 
-use crate::cli::{FigureArgs, FigureLayout, FigureName};
-use crate::pictures::runs::{draw, sparsity};
+use crate::cli::{FigureArgs, FigureLayout};
+use crate::pictures::runs::{FigureName, draw, sparsity};
 use crate::pictures::sweeps::{runs_in, save_schedules};
 use crate::terminal;
 

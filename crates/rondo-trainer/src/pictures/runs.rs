@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use rondo_figures::{
     DepthAccuracy, DepthCurve, DepthLog, DepthReach, IterationProfile, Layout, Logged, Picture,
     RunLog, SampledDepths, SparsityRun,
@@ -17,7 +18,6 @@ use rondo_train::config::RunConfig;
 use rondo_train::error::Result;
 use rondo_train::run_history::RunHistory;
 
-use crate::cli::FigureName;
 use crate::pictures::sweeps::schedules;
 
 /// Steps that are drawn where there is one run.
@@ -26,6 +26,29 @@ const PROFILES: usize = 5;
 const AROUND: usize = 20;
 /// Draws that stand for the law of a sampler.
 const DRAWS: u64 = 1 << 16;
+
+/// What can be drawn from the metrics of runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FigureName {
+    /// Loss, correlation of hidden states, perplexity per depth.
+    TrainingDynamics,
+    /// Training loss against steps and tokens.
+    LossVsTokens,
+    /// Validation perplexity per depth against steps and tokens.
+    PplVsTokens,
+    /// Accuracy by position of a task, a line per depth.
+    DepthReach,
+    /// How often each recurrence depth was drawn.
+    DepthHistogram,
+    /// Correlation, residual and norm by iteration.
+    PerIteration,
+    /// Perplexity against recurrence depth.
+    DepthPerplexity,
+    /// Edges kept, strength of their penalty, cross entropy.
+    Sparsity,
+    /// Learning rates, and final loss against their sum.
+    LrSchedules,
+}
 
 /// Draws a picture of runs.
 ///
