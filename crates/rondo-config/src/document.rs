@@ -3,12 +3,10 @@
 use std::ops::Range;
 use std::thread;
 
-use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::path;
-use crate::read::{self, Check};
 use crate::value::{Node, Table, Value};
 use crate::violation::{Origin, Violation, Violations};
 
@@ -21,10 +19,9 @@ const STACK_BYTES: usize = 32 << 20;
 /// A configuration as it was written: values, and where each of them came from.
 #[derive(Debug, Clone)]
 pub struct Document {
-    name: String,
+    pub(crate) name: String,
     pub(crate) root: Node,
     pub(crate) problems: Vec<Violation>,
-    pub(crate) known_keys: Vec<String>,
     pub(crate) plain: Vec<String>,
 }
 
@@ -43,16 +40,8 @@ impl Document {
                 origin: Origin::Missing,
             },
             problems: Vec::new(),
-            known_keys: Vec::new(),
             plain: Vec::new(),
         })
-    }
-
-    /// Adds every dotted key of the configuration, so that a key in the wrong section can be
-    /// answered with the right one.
-    #[must_use]
-    pub fn with_known_keys(self, known_keys: Vec<String>) -> Self {
-        Self { known_keys, ..self }
     }
 
     /// Names tables in which `kind` is a key like any other rather than the choice of a variant, so
@@ -61,30 +50,6 @@ impl Document {
     pub fn with_plain_tables(self, tables: &[&str]) -> Self {
         let plain = tables.iter().map(|&table| table.to_owned()).collect();
         Self { plain, ..self }
-    }
-
-    /// Reads the document, with its overrides, as a `T`.
-    ///
-    /// # Errors
-    /// Every violation at once: refused overrides, unknown keys and variants, wrong types, numbers
-    /// out of range, and required keys without a value.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Violations> {
-        self.read_checked(&|_, _| {})
-    }
-
-    /// Reads the document as [`Self::read`] does and checks the value by its own rules. What `check`
-    /// reports comes together with what could not be read.
-    ///
-    /// # Errors
-    /// Every violation at once, those of the check among them.
-    pub fn read_checked<T: DeserializeOwned>(&self, check: Check<'_, T>) -> Result<T, Violations> {
-        let mut violations = self.problems.clone();
-        match read::read(self, check) {
-            Ok(value) if violations.is_empty() => return Ok(value),
-            Ok(_) => {}
-            Err(found) => violations.extend(found),
-        }
-        Err(Violations::new(&self.name, violations))
     }
 
     /// Turns the finding of a check made elsewhere into a violation, located at the key or at the

@@ -1,12 +1,12 @@
 //! Strict TOML: every violation at once, with key path, line and a suggestion.
 //!
 //! A [`Document`] is parsed text in which every key remembers where it came from. Overrides from
-//! the command line are laid over it, and it is read into any `serde` type. What does not fit is
-//! not reported one problem at a time: the reader repairs a copy after each problem and goes on,
-//! so that one [`Violations`] names them all.
+//! the command line are laid over it. It is compared with the JSON Schema of the type that it is read
+//! as, and what fits is read by `serde` and checked by the type's own rules, so that one
+//! [`Violations`] names everything that is wrong.
 //!
 //! ```
-//! #[derive(serde::Deserialize)]
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
 //! #[serde(deny_unknown_fields)]
 //! struct Train {
 //!     steps: u64,
@@ -25,9 +25,9 @@
 //! * [`path`]: dotted keys
 //! * [`document`]: from text to the tree
 //! * `overrides`: `key=value` from the command line
-//! * `error`: a structured reading error
-//! * `de`: the tree as a `serde` deserializer
-//! * `read`: the repair loop that finds every violation; `culprit`: where an error in a buffered table is
+//! * `schema`: the JSON Schema of a type
+//! * `compare`: a document against a schema
+//! * `read`: from the tree to a checked value
 //! * [`report`]: how a section's rules report what breaks them, and the rules that many sections share
 //! * `suggest`: the nearest known word
 //! * [`mod@print`]: the resolved configuration as text, and how two of them differ
@@ -38,14 +38,14 @@
 //! convention: the key `kind` names the variant of an internally tagged enum. TOML dates are not
 //! values here; they are reported as a wrong type.
 
-mod de;
+mod compare;
 pub mod document;
-mod error;
 mod overrides;
 pub mod path;
 pub mod print;
 mod read;
 pub mod report;
+mod schema;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -56,6 +56,7 @@ pub use document::Document;
 pub use print::{Difference, PrintError, difference, flatten, to_toml};
 pub use read::Check;
 pub use report::Report;
+pub use schema::schema;
 pub use violation::{Origin, Violation, Violations};
 
 /// The key that names the variant of an internally tagged enum.

@@ -35,8 +35,8 @@ pub struct Difference {
 /// Writes a value as TOML that [`Document`] reads back to an equal value.
 ///
 /// Fields keep their order, tables follow scalars, `None` is left out, and floats have the fewest
-/// digits that round-trip. An `f32` inside an internally tagged enum is rounded twice when it is
-/// read back, which changes about one value in a thousand million.
+/// digits that round-trip. An `f32` is rounded twice when it is read back, which changes about one value
+/// in a thousand million.
 ///
 /// # Errors
 /// Values without a form in TOML, such as a number or an array alone.

@@ -5,11 +5,13 @@ mod overrides;
 mod printing;
 mod violations;
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::{Document, Origin, Violations};
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Run {
     name: Option<String>,
@@ -19,9 +21,11 @@ struct Run {
     schedule: Schedule,
     train: Train,
     perturb: Vec<Perturb>,
+    #[serde(skip_serializing)]
+    limits: Limits,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Model {
     width: usize,
@@ -31,7 +35,7 @@ struct Model {
     recurrence: Recurrence,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Activation {
     #[default]
@@ -39,15 +43,15 @@ enum Activation {
     SiluGate,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Recurrence {
     mean: f64,
-    sigma: f32,
+    sigma: f64,
     offset: i64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Optimizer {
     Adamw {
@@ -69,36 +73,82 @@ impl Default for Optimizer {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Clip {
     Norm { limit: f64 },
     Value { limit: f64, each: bool },
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Schedule {
     knots: Vec<f64>,
     names: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Train {
     steps: u64,
     lr: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Perturb {
     Noise { at: u64, scale: f64 },
     Rate { at: u64 },
 }
 
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Limits {
+    even: Even,
+    clip: Option<Switch>,
+    span: Option<Span>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(try_from = "u64")]
+struct Even(u64);
+
+impl TryFrom<u64> for Even {
+    type Error = String;
+
+    fn try_from(number: u64) -> Result<Self, String> {
+        match number.is_multiple_of(2) {
+            true => Ok(Self(number)),
+            false => Err(format!("{number} is odd")),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Switch {
+    Off(bool),
+    At(f64),
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "a number of steps or { tokens = N }")]
+enum Span {
+    Steps(u64),
+    Named(Named),
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+struct Named {
+    tokens: Option<u64>,
+    share: Option<f64>,
+}
+
 /// A configuration in which everything must be written.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Strict {
     optimizer: Optimizer,
@@ -108,7 +158,7 @@ struct Strict {
     steps: u64,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct StrictInner {
     perturb: Perturb,
@@ -162,7 +212,7 @@ fn valid() -> Run {
 }
 
 /// Reads with overrides and lists `label key: message; suggestion`.
-fn check_as<T: for<'de> Deserialize<'de>>(text: &str, overrides: &[&str]) -> Vec<String> {
+fn check_as<T: DeserializeOwned + JsonSchema>(text: &str, overrides: &[&str]) -> Vec<String> {
     let read = |()| {
         let mut document = Document::parse("run.toml", text)?;
         for assignment in overrides {

@@ -19,7 +19,7 @@ pub(crate) struct Node {
     pub(crate) origin: Origin,
 }
 
-/// One TOML value, or what the repair loop puts in the place of one.
+/// One TOML value.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     String(String),
@@ -31,12 +31,6 @@ pub(crate) enum Value {
     Table(Table),
     /// A value that no type reads, a date or a number beyond all ranges, in words.
     Unreadable(String),
-    /// Reads as any type that says what it is: the place of a value already reported.
-    StandIn,
-    /// The tag of a stand-in that is read as an internally tagged enum.
-    StandInTag,
-    /// Passed over, as if the key had not been written.
-    Absent,
 }
 
 impl Node {
@@ -112,7 +106,6 @@ impl fmt::Display for Value {
                 write!(out, "{{ {} }}", entries.join(", "))
             }
             Self::Unreadable(words) => out.write_str(words),
-            Self::StandIn | Self::StandInTag | Self::Absent => out.write_str("nothing"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rondo_config::Report;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::tasks::curriculum::Curriculum;
@@ -10,7 +11,7 @@ use crate::tasks::group::Group;
 use crate::tasks::{MAX_SEQ, MAX_TREE_DEPTH, tree_tokens};
 
 /// Where the tokens of a run come from.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DataConfig {
     /// Text files, tokenized once and kept in a cache folder.
@@ -69,7 +70,7 @@ pub enum DataConfig {
 }
 
 /// How text becomes tokens.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum TokenizerConfig {
     /// One token per byte and one for the end of a text: 257 tokens.

@@ -2,12 +2,13 @@
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, positive_fraction};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 
 /// What a training run does about a failure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
     /// Tells it and goes on.
@@ -20,7 +21,7 @@ pub enum Policy {
 }
 
 /// `[diagnosis]`: a section for each failure.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagnosisConfig {
     /// The states of all tokens become one.
@@ -34,12 +35,13 @@ pub struct DiagnosisConfig {
 }
 
 /// `[diagnosis.hidden_state_collapse]`: `hidden_state_corr` stays near 1.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollapseConfig {
     /// What to do.
     pub policy: Policy,
     /// The correlation from which on states count as one.
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub correlation: f64,
     /// Steps that it must last; as many below end it.
     pub steps: u64,
@@ -58,17 +60,20 @@ impl Default for CollapseConfig {
 /// `[diagnosis.ignored_state]`: the model is better than its reference, and no deeper evaluation is better than
 /// its shallowest one. The reference is the unigram cross entropy, or the first evaluation where that is not
 /// known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IgnoredStateConfig {
     /// What to do.
     pub policy: Policy,
     /// The largest `ln(perplexity@shallowest / perplexity@r)` that counts as no gain, in nats per token;
     /// twice as much ends it.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub gain: f64,
     /// The share of the reference that the loss must have fallen to.
+    #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub learned: f64,
     /// Evaluations in a row that must show it.
+    #[schemars(range(min = 1))]
     pub evaluations: u64,
 }
 
@@ -85,12 +90,13 @@ impl Default for IgnoredStateConfig {
 
 /// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median. Steps of less than
 /// half the mean recurrence are passed over here and in `loss_spike`: their loss is a shallower model's.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DivergenceConfig {
     /// What to do.
     pub policy: Policy,
     /// The rise in nats per token.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub rise: f64,
     /// Steps that it must last.
     pub steps: u64,
@@ -107,14 +113,16 @@ impl Default for DivergenceConfig {
 }
 
 /// `[diagnosis.loss_spike]`: one loss stands above the recent ones.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossSpikeConfig {
     /// What to do.
     pub policy: Policy,
     /// Robust standard deviations above the median of the recent losses.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub deviations: f64,
     /// The least rise above that median in nats per token.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub rise: f64,
 }
 

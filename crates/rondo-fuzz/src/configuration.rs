@@ -1,17 +1,18 @@
 //! Configuration: a TOML file, with overrides on top.
 
 use rondo_config::report::section;
-use rondo_config::{Document, Report, flatten, to_toml};
+use rondo_config::{Document, Report, to_toml};
 use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
 use rondo_schedule::{Run, Schedule, ScheduleConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What begins a line that is an override rather than a part of the file.
 const SET: &str = "--set ";
 
 /// Every section whose crate builds without Burn.
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct Sections {
     data: DataConfig,
@@ -42,11 +43,9 @@ pub fn configuration(bytes: &[u8]) {
     };
     let (overrides, lines): (Vec<&str>, Vec<&str>) =
         input.split('\n').partition(|line| line.starts_with(SET));
-    let Ok(document) = Document::parse("run.toml", &lines.join("\n")) else {
+    let Ok(mut document) = Document::parse("run.toml", &lines.join("\n")) else {
         return;
     };
-    let known = flatten(&Sections::default()).expect("the defaults have a form in TOML");
-    let mut document = document.with_known_keys(known.into_keys().collect());
     for line in overrides {
         document.set(&line[SET.len()..]);
     }

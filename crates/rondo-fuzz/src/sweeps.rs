@@ -41,7 +41,7 @@ pub fn sweep(bytes: &[u8]) {
         for assignment in run.assignments() {
             document.set(&assignment);
         }
-        let read = document.read::<toml::Table>();
+        let read = document.table();
         assert!(read.is_ok(), "{run:?}: {read:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod section;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::section::ModelSection;
@@ -58,7 +59,7 @@ impl Default for ModelConfig {
 }
 
 /// Where the norms of a block stand; [`crate::block`] has the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlockKind {
     /// `x ← n(x + f(n x))`: the second norm is on the sum.
@@ -72,7 +73,7 @@ pub enum BlockKind {
 }
 
 /// A root-mean-square norm.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormConfig {
     /// Whether it has a learned scale.
@@ -91,7 +92,7 @@ impl Default for NormConfig {
 }
 
 /// Layers in prelude, core block and coda: l_P, l_R, l_C.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LayersConfig {
     /// l_P.
@@ -113,7 +114,7 @@ impl Default for LayersConfig {
 }
 
 /// The injection `A(s, e)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InjectionKind {
     /// `W · [s ; e]`, W the adapter, no bias, state first.
@@ -127,7 +128,7 @@ pub enum InjectionKind {
 }
 
 /// The law of the initial state s_0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateInit {
     /// Truncated normal with the embedding's std, times γ.
@@ -143,7 +144,7 @@ pub enum StateInit {
 }
 
 /// How the weights are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InitConfig {
     /// The standard deviations.
@@ -163,7 +164,7 @@ impl Default for InitConfig {
 }
 
 /// Standard deviations of the weights (see [`crate::init`] for the table).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum InitScheme {
     /// Small weights, small output projections, embedding scaled by γ = √h.

@@ -10,6 +10,7 @@ use rand_distr::{Distribution, Geometric, Normal, Poisson};
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, section, within};
 use rondo_schedule::{CurriculumConfig, Ramp, Run};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::{Stream, generator};
@@ -18,14 +19,17 @@ use crate::seed::{Stream, generator};
 pub const MAX_RECURRENCE: usize = 64;
 
 /// How many iterations a training step takes, and how many of them carry gradient.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecurrenceConfig {
     /// Mean recurrence r̄.
+    #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     pub mean: usize,
     /// Largest backprop depth k̄: iterations that carry gradient.
+    #[schemars(range(min = 1))]
     pub backprop_depth: usize,
     /// Draws above this are clamped to it, and counted.
+    #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     pub max: usize,
     /// The law of the total.
     pub sampler: DepthSampler,
@@ -50,7 +54,7 @@ impl Default for RecurrenceConfig {
 }
 
 /// The law of the total number of iterations p.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DepthSampler {
     /// `Poisson(e^τ) + 1`, τ normal: the paper's.
@@ -70,7 +74,7 @@ pub enum DepthSampler {
 }
 
 /// What backward computes again rather than finds in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recompute {
     /// Nothing: the activations of all k iterations are kept.

@@ -8,13 +8,14 @@
 //! Post-Training", arXiv 2512.05865).
 
 use rondo_config::Report;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::gates::Density;
 use crate::layer::{Layer, Stack};
 
 /// `[model.sparsity]`: which layers have gates, and how they start.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[allow(
     clippy::struct_excessive_bools,

@@ -2,18 +2,21 @@
 
 use rondo_config::Report;
 use rondo_config::report::{positive, section};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::length::Length;
 use crate::shape::Shape;
 
 /// A learning-rate schedule.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduleConfig {
     /// Peak rate η.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub peak: f64,
     /// Floor η_min of the shapes that fall.
+    #[schemars(range(min = 0))]
     pub floor: f64,
     /// Warm-up w.
     pub warmup: Length,

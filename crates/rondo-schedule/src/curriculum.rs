@@ -5,12 +5,13 @@
 
 use rondo_config::Report;
 use rondo_config::report::within;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::length::{Length, Run};
 
 /// `[model.recurrence.curriculum]`: what rises over the run; what is not named does not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CurriculumConfig {
     /// The mean recurrence r̄.
@@ -22,7 +23,7 @@ pub struct CurriculumConfig {
 }
 
 /// The way of a count from a start value to the configured one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ramp {
     /// The value of the first step, a.
@@ -35,7 +36,7 @@ pub struct Ramp {
 }
 
 /// The shape f of a curriculum, from 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rise {
     /// `f = x`.

@@ -1,11 +1,12 @@
 //! Rates that come back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::decay::half_cosine;
 
 /// The form of one cycle over x in 0 … 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wave {
     /// `f = |1 − 2x|`: down to the floor and up again.

@@ -3,13 +3,18 @@
 //! A plain whole number counts steps; the other units are named: `40`, `{ tokens = 1_000_000 }`,
 //! `{ fraction = 0.05 }`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
 use rondo_config::Report;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The forms of a length, in a message.
+const FORMS: &str = "a whole number of steps, { tokens = N } or { fraction = X }";
 
 /// What lengths are measured against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +86,15 @@ impl Length {
 }
 
 /// The units that have a name.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 struct Named {
+    /// The steps that so many tokens take, rounded up.
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<u64>,
+    /// This part of the run's steps, rounded to the nearest.
+    #[schemars(range(min = 0, max = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     fraction: Option<f64>,
 }
@@ -107,13 +116,27 @@ impl<'de> Deserialize<'de> for Length {
     }
 }
 
+impl JsonSchema for Length {
+    fn schema_name() -> Cow<'static, str> {
+        "Length".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "title": FORMS,
+            "description": "A stretch of a run.",
+            "anyOf": [generator.subschema_for::<u64>(), Named::json_schema(generator)],
+        })
+    }
+}
+
 struct LengthVisitor;
 
 impl<'de> Visitor<'de> for LengthVisitor {
     type Value = Length;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a whole number of steps, { tokens = N } or { fraction = X }")
+        out.write_str(FORMS)
     }
 
     fn visit_u64<E: Error>(self, steps: u64) -> Result<Length, E> {

@@ -1,11 +1,12 @@
 //! A shape by its points.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::length::{Length, Run};
 
 /// `[place, f]`: where in the run, from its start, and how far above the floor.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Point(pub Length, pub f64);
 
 /// Points by their steps, in order.

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, positive_fraction};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cycle::{Cycle, Wave};
@@ -14,7 +15,7 @@ use crate::points::{Point, Points};
 /// The shape f of a schedule after its warm-up, with p = (t − w) / (T − w).
 ///
 /// A rate is `η_min + (η − η_min)·f` unless the shape gives it whole.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Shape {
     /// `f = 1`, past T too.

@@ -281,7 +281,7 @@ fn read_file(path: &Path) -> Result<Option<SweepFile>, SweepError> {
 }
 
 fn parse_base(name: &str, text: &str) -> Result<toml::Table, Violations> {
-    Document::parse(name, text)?.read()
+    Document::parse(name, text)?.table()
 }
 
 /// Reads a file, where there is one.

@@ -26,12 +26,15 @@ use std::collections::BTreeMap;
 use std::slice;
 
 use rondo_config::{Document, TAG, Violations, path};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+// The schema of a value of any type.
+use serde_json::Value as Any;
 
 use crate::check;
 
 /// What a sweep is made of.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SweepFile {
     /// The run configuration that everything is set in, relative to the current folder.
@@ -50,6 +53,7 @@ pub struct SweepFile {
     pub(crate) grid: Vec<Grid>,
     /// Values that belong together; every entry is run.
     #[serde(default)]
+    #[schemars(with = "Vec<BTreeMap<String, Any>>")]
     pub(crate) list: Vec<Entry>,
     /// Axes whose values are drawn.
     #[serde(default)]
@@ -60,17 +64,18 @@ pub struct SweepFile {
 pub(crate) type Entry = BTreeMap<String, toml::Value>;
 
 /// `[[grid]]`: an axis and all its values.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
     /// The dotted key.
     pub key: String,
     /// Its values.
+    #[schemars(with = "Vec<Any>")]
     pub values: Vec<toml::Value>,
 }
 
 /// `[[random]]`: an axis and where its values are drawn from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Random {
     /// The dotted key.
@@ -80,7 +85,7 @@ pub struct Random {
 }
 
 /// Where a value is drawn from. Numbers are rounded to six digits.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Distribution {
     /// Every number between the bounds alike.
@@ -100,6 +105,7 @@ pub enum Distribution {
     /// Every value alike.
     Choice {
         /// The values.
+        #[schemars(with = "Vec<Any>")]
         values: Vec<toml::Value>,
     },
 }

@@ -250,7 +250,7 @@ mod tests {
         for assignment in run.assignments() {
             base.set(&assignment);
         }
-        let read: toml::Table = base.read().expect("values");
+        let read = base.table().expect("values");
         for (key, value) in &run.sets {
             let path = path::parse(key).expect("a key");
             let mut place = &toml::Value::Table(read.clone());

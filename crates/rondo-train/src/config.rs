@@ -14,8 +14,10 @@ use rondo_config::Document;
 use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
 use rondo_model::config::{ModelConfig, ModelSection};
+use rondo_model::depth::MAX_RECURRENCE;
 use rondo_schedule::control::ControlConfig;
 use rondo_schedule::{Run, ScheduleConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::resolved::{ResolvedConfig, ResolvedEval, ResolvedTrain};
@@ -27,7 +29,7 @@ use crate::perturb::Perturbation;
 use crate::plan::rates;
 
 /// Everything that defines a run, as it is written: what the data decides may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
     /// `[run]`.
@@ -64,7 +66,7 @@ pub struct RunConfig {
 }
 
 /// `[run]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunSection {
     /// The root of every random number of the run.
@@ -72,25 +74,31 @@ pub struct RunSection {
 }
 
 /// `[train]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
     /// Budget in steps; either this or `tokens`.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
     /// Budget in tokens, rounded up to whole steps.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<u64>,
     /// Sequences in a micro-batch.
+    #[schemars(range(min = 1))]
     pub batch: usize,
     /// Tokens in a sequence of text; a task has its own length.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<usize>,
     /// Micro-batches in a step; the step's gradient is their mean.
+    #[schemars(range(min = 1))]
     pub accumulation: usize,
     /// Bound on the global L2 norm of the gradient; `false` switches it off.
     pub clip: Clip,
     /// Steps between logged steps.
+    #[schemars(range(min = 1))]
     pub log_every: u64,
     /// What is done about a loss or a gradient that is not finite.
     pub nonfinite: NonfiniteRule,
@@ -100,8 +108,9 @@ pub struct TrainConfig {
 }
 
 /// A bound or none.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a positive number or false")]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "a positive number or false")]
 pub enum Clip {
     /// `false`: no clipping.
     Switch(bool),
@@ -136,16 +145,19 @@ impl Default for TrainConfig {
 }
 
 /// `[eval]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalConfig {
     /// Steps between evaluations; the first comes before the first step, the last after the last.
+    #[schemars(range(min = 1))]
     pub every: u64,
     /// Recurrence depths.
+    #[schemars(length(min = 1), inner(range(min = 1, max = MAX_RECURRENCE)))]
     pub recurrence: Vec<usize>,
     /// Validation tokens in one evaluation.
     pub tokens: usize,
     /// Sequences in a batch; without it as many as in training.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
 }
@@ -162,14 +174,17 @@ impl Default for EvalConfig {
 }
 
 /// `[checkpoint]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
     /// Steps between checkpoints; one more is taken after the last step.
+    #[schemars(range(min = 1))]
     pub every: u64,
     /// How many of the newest are kept.
+    #[schemars(range(min = 1))]
     pub keep_last: usize,
     /// Checkpoints at multiples of this step are kept for good.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_every: Option<u64>,
     /// Whether the one with the lowest validation loss is kept.
@@ -188,12 +203,13 @@ impl Default for CheckpointConfig {
 }
 
 /// `[metrics]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricsConfig {
     /// Whether TensorBoard event files are written besides metrics.jsonl.
     pub tensorboard: bool,
     /// Peak FLOP/s of the device, for `mfu`; without it `mfu` is null.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_flops: Option<f64>,
 }
@@ -208,7 +224,7 @@ impl Default for MetricsConfig {
 }
 
 /// `[init]`: start from another run's weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InitFrom {
     /// The run directory.
@@ -231,10 +247,7 @@ impl RunConfig {
     ///
     /// Where the text is not TOML.
     pub fn document(name: &str, text: &str, overrides: &[String]) -> Result<Document> {
-        let known = rondo_config::flatten(&Self::default()).map_err(anyhow::Error::from)?;
-        let mut document = Document::parse(name, text)?
-            .with_plain_tables(&["device"])
-            .with_known_keys(known.into_keys().collect());
+        let mut document = Document::parse(name, text)?.with_plain_tables(&["device"]);
         for one in overrides {
             document.set(one);
         }

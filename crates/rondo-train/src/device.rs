@@ -7,13 +7,14 @@ use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 use burn::tensor::DeviceType;
 use rondo_model::ops::Precision;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::choice::{choose, choose_kind};
 use crate::error::{Error, Result};
 
 /// What a user may ask for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
     /// A real GPU if there is one, else flex.
@@ -36,7 +37,7 @@ pub enum DeviceKind {
 }
 
 /// What the products of a training run make of the numbers that they multiply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrecisionKind {
     /// They take them as they are.
@@ -47,7 +48,7 @@ pub enum PrecisionKind {
 }
 
 /// `[device]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeviceConfig {
     /// Which device.
@@ -57,6 +58,7 @@ pub struct DeviceConfig {
     /// Of the products of training; bf16 on flex only.
     pub precision: PrecisionKind,
     /// CPU threads; without it one for each core.
+    #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
 }

@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 
 use rondo_config::Report;
 use rondo_config::report::{positive, within};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::plan::StepPlan;
 
 /// `train.nonfinite`: what is done about a loss or a gradient that is not finite.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NonfiniteRule {
     /// The run ends before the update.
@@ -28,14 +29,17 @@ pub enum NonfiniteRule {
 }
 
 /// `train.skip_spikes`: updates of spikes are not made. Costs a device read for each step.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpikeRule {
     /// Standard deviations above the mean.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub deviations: f64,
     /// Losses that mean and deviation are of; there is no spike before they are there.
+    #[schemars(range(min = 2, max = LONGEST))]
     pub window: usize,
     /// Where more would be skipped in a row the update is made.
+    #[schemars(range(min = 1))]
     pub in_a_row: u64,
 }
 

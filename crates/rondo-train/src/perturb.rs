@@ -11,10 +11,11 @@ use rondo_data::DataConfig;
 use rondo_metrics::{Record, RecordError};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::seed::{Stream, generator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[[perturb]]`: one disturbance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Perturbation {
     /// The learning rate times `factor` for `steps` steps.

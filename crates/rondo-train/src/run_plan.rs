@@ -7,8 +7,6 @@ use rondo_data::{DataConfig, Source};
 use rondo_metrics::Mode;
 use rondo_schedule::Run;
 use rondo_sweep::{Planned, SweepDir, SweepFile};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::assemble::open_source;
 use crate::config::{ResolvedConfig, RunConfig};
@@ -34,12 +32,6 @@ pub struct PlannedSweep {
     pub runs: Vec<(Planned, RunConfig)>,
 }
 
-/// What tells a sweep file from a run configuration.
-#[derive(Deserialize)]
-struct Probe {
-    base: Option<IgnoredAny>,
-}
-
 impl PlannedSweep {
     /// Reads the sweep file at `path`; `overrides` change its base.
     ///
@@ -57,7 +49,7 @@ impl PlannedSweep {
             [] => text,
             _ => {
                 RunConfig::read(&name, &text, overrides)?;
-                let changed: toml::Table = RunConfig::document(&name, &text, overrides)?.read()?;
+                let changed = RunConfig::document(&name, &text, overrides)?.table()?;
                 to_toml(&changed).map_err(anyhow::Error::from)?
             }
         };
@@ -104,8 +96,10 @@ impl PlannedSweep {
 pub fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRun>> {
     let text = read(path)?;
     let name = path.display().to_string();
-    let probe: Probe = Document::parse(&name, &text)?.read()?;
-    if probe.base.is_some() {
+    let is_sweep = Document::parse(&name, &text)?
+        .flatten()
+        .contains_key("base");
+    if is_sweep {
         let named = |(run, config): (Planned, RunConfig)| PlannedRun {
             name: run.name,
             config,

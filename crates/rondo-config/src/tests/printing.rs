@@ -7,7 +7,6 @@ use crate::{difference, to_toml};
 fn a_printed_configuration_reads_back_equal() {
     let mut run = valid();
     run.train.lr = 0.1 + 0.2;
-    // Read through f64, this decimal becomes the f32 next to it.
     run.model.recurrence.sigma = 7.038_531e-26;
     run.model.recurrence.mean = f64::MIN_POSITIVE;
     run.name = Some("quotes \" and\nlines".to_owned());

@@ -1,7 +1,6 @@
 //! What is reported, and where.
 
 use super::*;
-use crate::flatten;
 
 #[test]
 fn a_valid_document_reads_with_integers_as_floats_and_the_largest_seed() {
@@ -197,18 +196,71 @@ fn numbers_beyond_all_ranges_are_violations() {
 
 #[test]
 fn a_key_in_the_wrong_section_is_answered_with_the_right_one() {
-    let known = flatten(&valid())
-        .expect("a run has a form in TOML")
-        .into_keys()
-        .collect();
-    let document = Document::parse("run.toml", "mean_recurrence = 4").expect("it is TOML");
-    let violations = document
-        .with_known_keys(known)
-        .read::<Run>()
-        .expect_err("the key is unknown");
-    assert_eq!(
-        violations[0].suggestion.as_deref(),
-        Some("model.recurrence.mean")
+    check(
+        "mean_recurrence = 4\n[model]\nsteps = 3\n[train]\noptimizer_betas = [0.9, 0.95]",
+        &[],
+        &[
+            "1 mean_recurrence: unknown key (known here: limits, model, name, optimizer, perturb, schedule, seed, train); \
+             did you mean `model.recurrence.mean`?",
+            "3 model.steps: unknown key (known here: activation, bias, heads, recurrence, width); \
+             did you mean `train.steps`?",
+            "5 train.optimizer_betas: unknown key (known here: lr, steps); did you mean `optimizer.betas`?",
+        ],
+    );
+}
+
+#[test]
+fn a_key_of_another_variant_is_answered_with_its_kind() {
+    check(
+        "[optimizer]\nkind = 'sgd'\nmomentum = 0.9\n[[perturb]]\nkind = 'rate'\nat = 1\nscale = 2",
+        &[],
+        &[
+            "3 optimizer.momentum: unknown key of kind = \"sgd\" (a key of kind = \"muon\")",
+            "7 perturb.0.scale: unknown key of kind = \"rate\" (a key of kind = \"noise\")",
+        ],
+    );
+}
+
+#[test]
+fn a_value_of_several_forms_is_described_by_its_title_or_by_all_of_them() {
+    check(
+        "[limits]\nclip = 'off'\nspan = -1",
+        &[],
+        &[
+            "2 limits.clip: expected true or false or a number, found the string \"off\"",
+            "3 limits.span: expected a number of steps or { tokens = N }, found -1",
+        ],
+    );
+    check(
+        "[limits]\nspan = { tokens = 'x' }\nclip = true",
+        &[],
+        &["2 limits.span.tokens: expected a positive whole number, found the string \"x\""],
+    );
+    check(
+        "[limits]\nspan = { token = 1 }",
+        &[],
+        &["2 limits.span.token: unknown key; did you mean `tokens`?"],
+    );
+    check(
+        "[limits]\nspan = { tokens = 1, share = 0.5 }",
+        &[],
+        &["2 limits.span: give one of share, tokens"],
+    );
+}
+
+#[test]
+fn what_only_the_type_refuses_is_told_at_its_key() {
+    check(
+        "[limits]\neven = 4\n[train]\nsteps = 1",
+        &["limits.even=3"],
+        &["--set limits.even=3: 3 is odd"],
+    );
+    check(
+        "[[odd]]",
+        &["limits.even=3"],
+        &[
+            "1 odd: unknown key (known here: limits, model, name, optimizer, perturb, schedule, seed, train)",
+        ],
     );
 }
 

@@ -1,13 +1,14 @@
 //! Difficulty that rises as it is mastered: the length of a word, the depth of a tree.
 
 use rondo_config::Report;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When and how far the difficulty of a task rises.
 ///
 /// Without it both tasks are learnt far more slowly: the long rows give no signal before the short
 /// ones are solved.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Curriculum {
     /// Difficulty of the first step.

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rondo_config::Report;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A finite group, named by its family and size.
 ///
 /// In TOML: `group = { kind = "symmetric", n = 3 }`.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Group {
     /// `Z_n`, the rotations of `n` points: abelian, solvable by counting, the easy control.

@@ -2,6 +2,7 @@
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, section};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -11,7 +12,7 @@ use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
 
 /// `[model]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSection {
     /// Vocabulary size V; without it the data's own.

@@ -2,13 +2,14 @@
 
 use rondo_config::Report;
 use rondo_config::report::{fraction, positive, section};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::control::target::Target;
 use crate::control::update::Update;
 
 /// The controller of a penalty's strength.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ControlConfig {
     /// Whose cross entropy is held to the target.
@@ -33,7 +34,7 @@ pub struct ControlConfig {
 }
 
 /// Whose cross entropy is held to the target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Constraint {
     /// That of the training batches, with their gates drawn.

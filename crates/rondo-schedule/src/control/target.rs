@@ -3,10 +3,11 @@
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, finite, positive};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The target τ of the cross entropy, in nats per token.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Target {
     /// A number.
@@ -18,7 +19,7 @@ pub enum Target {
 }
 
 /// `kind = "absolute"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Absolute {
     /// τ.
@@ -26,7 +27,7 @@ pub struct Absolute {
 }
 
 /// `kind = "dense"`: τ is the loss without the penalty and a margin.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dense {
     /// How much more than that loss is allowed.
@@ -36,7 +37,7 @@ pub struct Dense {
 }
 
 /// What is added to the dense loss.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Margin {
     /// A number of nats.
@@ -52,7 +53,7 @@ pub enum Margin {
 }
 
 /// Where the dense loss comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DenseLoss {
     /// Of another run, which whoever makes the controller looks up.
@@ -65,7 +66,7 @@ pub enum DenseLoss {
 }
 
 /// The observations before the controller acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmUp {
     /// How many.
@@ -74,7 +75,7 @@ pub struct WarmUp {
 
 /// `kind = "percentile"`: τ is the loss that this percentage of a warm-up, in which the strength is 0,
 /// does not exceed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Percentile {
     /// 0 is the least loss of the warm-up, 100 the largest.

@@ -4,12 +4,13 @@ pub mod pi;
 
 use rondo_config::Report;
 use rondo_config::report::positive;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use pi::{ProportionalIntegral, Scale};
 
 /// The rule of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Update {
     /// R changes by the factor `exp(−κ·C)` (SPARTAN).
@@ -31,7 +32,7 @@ pub(crate) struct Observation {
 }
 
 /// `kind = "exponential"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Exponential {
     /// κ while C is below 0 and R rises.
@@ -41,7 +42,7 @@ pub struct Exponential {
 }
 
 /// `kind = "clamped"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Clamped {
     /// κ while C is below 0 and R rises.

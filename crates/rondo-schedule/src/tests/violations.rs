@@ -131,7 +131,7 @@ fn a_length_in_no_form_is_told_the_forms_there_are() {
         assert_eq!(message, format!("{forms}, found {found}"));
     }
     let both = "warmup = { tokens = 5, fraction = 0.5 }";
-    assert_eq!(message(both), "give either tokens or fraction");
+    assert_eq!(message(both), "give one of fraction, tokens");
     assert_eq!(keys("warmup = { token = 5 }"), ["warmup.token"]);
     assert_eq!(
         keys("shape = { kind = 'trapezoid', cooldown = 0.5 }"),

@@ -1,5 +1,7 @@
 //! Configurations, read and refused.
 
+mod ranges;
+
 use super::*;
 
 const SHORT: &str = "[train]\nsteps = 3\nseq = 16\n";
@@ -39,6 +41,49 @@ fn violations_of_several_sections_come_together() {
         "optimizer.iterations",
     ] {
         assert!(message.contains(key), "{message}");
+    }
+}
+
+#[test]
+fn a_misspelt_key_and_numbers_out_of_range_come_together() {
+    let text =
+        "[train]\nsteps = 0\nseq = 16\nbacth = 4\n[model]\nn_heads = \"four\"\n[eval]\nevery = 0\n";
+    let expected = "test.toml: 4 problems
+  line 2  train.steps: must be at least 1, found 0
+  line 4  train.bacth: unknown key; did you mean `batch`?
+  line 6  model.n_heads: expected a positive whole number, found the string
+          \"four\"
+  line 8  eval.every: must be at least 1, found 0";
+    assert_eq!(violations(text), expected);
+}
+
+#[test]
+fn keys_of_optional_sections_and_of_every_variant_are_suggested() {
+    for (text, suggestion) in [
+        ("[model]\nseq = 16", "train.seq"),
+        ("[model]\ngate_bias = 3.0", "model.sparsity.gate_bias"),
+        ("[train]\nsmoothing = 0.9", "controller.smoothing"),
+        ("[train]\nmomentum = 0.9", "optimizer.momentum"),
+        ("[model]\nsparsity = { gate_bais = 3.0 }", "gate_bias"),
+        ("[schedule]\ncooldown = 4", "schedule.shape.cooldown"),
+    ] {
+        let message = violations(text).replace("\n          ", " ");
+        let expected = format!("did you mean `{suggestion}`?");
+        assert!(message.contains(&expected), "{text}: {message}");
+    }
+}
+
+#[test]
+fn what_is_wrong_inside_a_variant_is_told_at_its_own_key() {
+    let text = "[train]\nsteps = 3\nseq = 16\n[schedule.shape]\nkind = \"linear\"\ncooldown = 4\n\
+                [[perturb]]\nkind = \"data-switch\"\nat_step = 2\n[perturb.data]\nkind = \"text\"\n\
+                tokenizer = { kind = \"bpe\", vocab_size = \"many\" }\n";
+    let message = violations(text);
+    for part in [
+        "line 6   schedule.shape.cooldown: unknown key of kind = \"linear\"",
+        "line 12  perturb.0.data.tokenizer.vocab_size: expected a positive whole number",
+    ] {
+        assert!(message.contains(part), "{message}");
     }
 }
 

@@ -2,22 +2,27 @@
 
 use burn::tensor::Tensor;
 use rondo_kernels::update::{Rule, Step, Update};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backend::decayed;
 use super::{Moments, Rates};
 
 /// `p ← p − η·λ·p − η·m̂ / (√v̂ + ε)`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdamW {
     /// Decay of the first moment, β₁.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta1: f64,
     /// Decay of the second moment, β₂.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta2: f64,
     /// ε.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub eps: f64,
     /// λ, multiplied by the learning rate.
+    #[schemars(range(min = 0))]
     pub weight_decay: f64,
 }
 

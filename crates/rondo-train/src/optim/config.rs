@@ -2,6 +2,7 @@
 
 use rondo_config::Report;
 use rondo_config::report::{fraction, positive, within};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::adamw::AdamW;
@@ -12,7 +13,7 @@ use super::raven_adam::RavenAdam;
 const MOST_ITERATIONS: usize = 64;
 
 /// Which optimizer, with its constants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum OptimizerConfig {
     /// The reference's Adam: update clipping, atan2 instead of ε, decay per step.

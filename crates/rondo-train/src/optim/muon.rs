@@ -12,6 +12,7 @@
 //! Their code iterates in bf16; here everything is f32.
 
 use burn::tensor::Tensor;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::adamw::AdamW;
@@ -24,20 +25,25 @@ const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
 const ADAM_UPDATE_RMS: f64 = 0.2;
 
 /// Muon for matrices; the other constants are AdamW's, for embedding, norms and biases.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Muon {
     /// μ.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub momentum: f64,
     /// Newton–Schulz iterations.
     pub iterations: usize,
     /// AdamW's β₁.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta1: f64,
     /// AdamW's β₂.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta2: f64,
     /// AdamW's ε.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub eps: f64,
     /// λ, multiplied by the learning rate, for both.
+    #[schemars(range(min = 0))]
     pub weight_decay: f64,
 }
 

@@ -16,6 +16,7 @@
 
 use burn::tensor::Tensor;
 use rondo_kernels::update::{Rule, Step, Update};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::backend::decayed;
@@ -26,14 +27,17 @@ use super::{Moments, Rates};
 const SMALLEST_SECOND_MOMENT: f64 = 1e-12;
 
 /// The constants of the reference's Adam.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RavenAdam {
     /// Decay of the first moment, β₁.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta1: f64,
     /// Decay of the second moment, β₂.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub beta2: f64,
     /// λ per step, scaled by η / η_peak.
+    #[schemars(range(min = 0))]
     pub weight_decay: f64,
     /// Whether η' replaces η.
     pub update_clipping: bool,

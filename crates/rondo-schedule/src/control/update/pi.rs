@@ -26,13 +26,14 @@
 
 use rondo_config::Report;
 use rondo_config::report::positive;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Observation;
 use crate::control::controller::finite;
 
 /// `kind = "pi"`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProportionalIntegral {
     /// κ_i, for each nat of CE − τ and each observation.
@@ -44,7 +45,7 @@ pub struct ProportionalIntegral {
 }
 
 /// What the gains of a [`ProportionalIntegral`] rule change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
     /// u = ln R: the gains are relative, and need not know how large R will be.

@@ -1,0 +1,51 @@
+//! Every key of a schema.
+
+use serde_json::Value as Json;
+
+use super::form::resolve;
+use crate::path::dotted;
+
+/// Sections below this many others have no keys here, so that a type which contains itself has an end.
+const DEEPEST: usize = 8;
+
+/// The dotted keys of all values outside arrays, those of optional sections too.
+#[derive(Default)]
+pub(super) struct Keys {
+    /// Those that do not depend on a `kind`.
+    pub(super) of_all: Vec<String>,
+    /// Those that some variants have, each as often as there are such variants.
+    pub(super) of_variants: Vec<String>,
+}
+
+impl Keys {
+    /// Lists the keys of a schema.
+    pub(super) fn of(root: &Json) -> Self {
+        let mut keys = Self::default();
+        keys.collect(root, root, &mut Vec::new(), false);
+        keys
+    }
+
+    fn collect(&mut self, schema: &Json, root: &Json, path: &mut Vec<String>, in_variant: bool) {
+        let schema = resolve(schema, root);
+        let choices = ["oneOf", "anyOf"].map(|keyword| schema[keyword].as_array());
+        let choices = choices.into_iter().flatten().flatten();
+        let choices = choices.map(|choice| (resolve(choice, root), true));
+        let tables = std::iter::once((schema, in_variant)).chain(choices);
+        let mut is_section = false;
+        for (table, in_variant) in tables {
+            for (key, schema) in table["properties"].as_object().into_iter().flatten() {
+                is_section = true;
+                if path.len() < DEEPEST {
+                    path.push(key.clone());
+                    self.collect(schema, root, path, in_variant);
+                    path.pop();
+                }
+            }
+        }
+        match (is_section, in_variant) {
+            (true, _) => {}
+            (false, true) => self.of_variants.push(dotted(path)),
+            (false, false) => self.of_all.push(dotted(path)),
+        }
+    }
+}
