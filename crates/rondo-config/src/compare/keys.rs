@@ -27,10 +27,9 @@ impl Keys {
 
     fn collect(&mut self, schema: &Json, root: &Json, path: &mut Vec<String>, in_variant: bool) {
         let schema = resolve(schema, root);
-        let choices = ["oneOf", "anyOf"].map(|keyword| schema[keyword].as_array());
-        let choices = choices.into_iter().flatten().flatten();
-        let choices = choices.map(|choice| (resolve(choice, root), true));
-        let tables = std::iter::once((schema, in_variant)).chain(choices);
+        let variants = schema["oneOf"].as_array().into_iter().flatten();
+        let variants = variants.map(|variant| (resolve(variant, root), true));
+        let tables = std::iter::once((schema, in_variant)).chain(variants);
         let mut is_section = false;
         for (table, in_variant) in tables {
             for (key, schema) in table["properties"].as_object().into_iter().flatten() {
