@@ -24,6 +24,7 @@ mod own_data;
 mod parity;
 mod reliability;
 mod schedules;
+mod schema;
 #[cfg(unix)]
 mod signals;
 mod sparsity;

@@ -93,6 +93,13 @@ pub(crate) enum Command {
     /// Say what each metric and event in a run's metrics.jsonl means.
     #[command(after_help = examples::METRICS)]
     Metrics(JsonArg),
+    /// Print the JSON Schema of run configurations or of sweep files.
+    #[command(after_help = examples::SCHEMA)]
+    Schema {
+        /// Of sweep files.
+        #[arg(long)]
+        sweep: bool,
+    },
     /// Print a completion script for a shell.
     #[command(after_help = examples::COMPLETIONS)]
     Completions {

@@ -17,6 +17,7 @@ pub(crate) mod metrics;
 pub(crate) mod prepare;
 mod progress_writer;
 pub(crate) mod schedule;
+pub(crate) mod schema;
 pub(crate) mod selftest;
 pub(crate) mod sweep;
 mod target;

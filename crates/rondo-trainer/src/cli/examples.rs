@@ -89,6 +89,11 @@ pub(super) const METRICS: &str = "\
 Example:
   trainer metrics | less";
 
+pub(super) const SCHEMA: &str = "\
+Examples:
+  trainer schema > configs/schema/run.json
+  trainer schema --sweep > configs/schema/sweep.json";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   trainer completions bash > ~/.local/share/bash-completion/completions/trainer
