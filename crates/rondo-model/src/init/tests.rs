@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::*;
-use crate::config::{InitConfig, LayersConfig, NormConfig};
+use crate::config::{InitConfig, InjectionKind, LayersConfig, NormConfig};
 
 /// True std of a standard normal truncated at ±3.
 const TRUNCATED: f64 = 0.9866;
