@@ -8,7 +8,6 @@ mod layers;
 pub use differentiate::Differentiated;
 
 use burn::module::{Module, Param};
-use burn::tensor::module::embedding;
 use burn::tensor::{Device, Int, Tensor, assert_shape};
 
 use self::iteration::{Core, Recorded};
@@ -214,7 +213,8 @@ impl LoopedTransformer {
 
     /// Returns γ · E[x].
     fn look_up(&self, tokens: Tensor<2, Int>) -> Tensor<3> {
-        let x = embedding(self.tokens.val(), tokens);
+        let table = self.tokens.val();
+        let x = ops::of(&table).embed(table, tokens);
         if (self.embedding_scale - 1.0).abs() > f64::EPSILON {
             x * self.embedding_scale
         } else {

@@ -10,11 +10,14 @@
 //! | `backend` | the operations, and the choice of a backend |
 //! | `composed` | each operation made of smaller ones, the smallest of them Burn's: any device |
 //! | `flex` | norm, projection, sublayers and the loss as single nodes by `rondo-kernels`: flex |
+//! | `cube` | norm, gated SiLU and the loss as single nodes by `rondo-cube`: a GPU |
 //! | `graph`, `operands` | a function whose backward is written by hand, as one node of the graph of any backend |
 //! | `head`, `rope` | the head with its losses; the tables of the rotary embedding |
 
 mod backend;
 pub(crate) mod composed;
+#[cfg(feature = "cube")]
+mod cube;
 mod flex;
 mod graph;
 mod head;

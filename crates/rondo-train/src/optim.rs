@@ -6,13 +6,15 @@
 //! has one row for each parameter and `Group::of` is a total function of a row.
 //!
 //! In reading order: `config` (which rule), `adamw`, `raven_adam`, `muon` (the rules), `backend` (what computes
-//! them), `flex` (in the memory of the parameter), `clip` (how much of an update goes through), `sum` (of a
+//! them), `flex` and `cube` (in the memory of the parameter), `clip` (how much of an update goes through), `sum` (of a
 //! long vector).
 
 mod adamw;
 mod backend;
 mod clip;
 mod config;
+#[cfg(feature = "cube")]
+mod cube;
 mod flex;
 mod muon;
 mod raven_adam;

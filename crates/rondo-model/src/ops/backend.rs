@@ -10,6 +10,8 @@ use rondo_kernels::self_attention::SelfAttention;
 use rondo_kernels::sublayer::Sublayer;
 
 use super::composed::{self, Composition};
+#[cfg(feature = "cube")]
+use super::cube::CubeKernels;
 use super::flex::Kernels;
 use super::{
     AttentionHeads, AttentionTensors, FeedForwardTensors, Head, HeadLoss, Rope, TokenLosses,
@@ -21,6 +23,8 @@ use crate::gates::OpenEdges;
 pub enum Backend {
     /// The kernels of `rondo-kernels`, for f32 in this process's memory.
     Flex,
+    /// The kernels of `rondo-cube`, for f32 on a device of CubeCL; compositions in a build without them.
+    Cube,
     /// Compositions of Burn operations, for any device.
     Composed,
 }
@@ -32,10 +36,15 @@ impl Backend {
             if let DispatchTensorKind::Autodiff(inner) = kind {
                 return of_kind(inner);
             }
-            if matches!(kind, DispatchTensorKind::Flex(_)) {
-                Backend::Flex
-            } else {
-                Backend::Composed
+            match kind {
+                DispatchTensorKind::Flex(_) => Backend::Flex,
+                #[cfg(feature = "cube")]
+                DispatchTensorKind::Cube(_) => Backend::Cube,
+                #[allow(
+                    unreachable_patterns,
+                    reason = "which kinds remain depends on the features"
+                )]
+                _ => Backend::Composed,
             }
         }
         if x.dtype() == DType::F32 {
@@ -49,6 +58,10 @@ impl Backend {
     pub fn operations(self) -> &'static dyn Operations {
         match self {
             Self::Flex => &Kernels,
+            #[cfg(feature = "cube")]
+            Self::Cube => &CubeKernels,
+            #[cfg(not(feature = "cube"))]
+            Self::Cube => &Composition,
             Self::Composed => &Composition,
         }
     }
@@ -65,6 +78,15 @@ pub fn of<const D: usize>(x: &Tensor<D>) -> &'static dyn Operations {
 /// An operation that a backend leaves out is composed of smaller operations of the same backend, the
 /// smallest of them of Burn's, in f32 whatever the precision in its description.
 pub trait Operations: Sync {
+    /// The row of a table for each token.
+    ///
+    /// # Shapes
+    ///
+    /// `table`: `[vocab, d_model]`; `tokens`: `[batch, seq]`; returns `[batch, seq, d_model]`.
+    fn embed(&self, table: Tensor<2>, tokens: Tensor<2, Int>) -> Tensor<3> {
+        composed::embed(table, tokens)
+    }
+
     /// Root-mean-square norm over the last axis: `x / √(mean(x²) + eps) ⊙ scale`.
     ///
     /// # Shapes
@@ -72,6 +94,36 @@ pub trait Operations: Sync {
     /// `x`: `[batch, seq, width]` to the same; `scale`: `[width]`.
     fn norm(&self, norm: Norm, x: Tensor<3>, scale: Option<Tensor<1>>) -> Tensor<3> {
         composed::norm(norm, x, scale)
+    }
+
+    /// The norm of a sum: `n(x + y)`, as [`Self::norm`].
+    ///
+    /// # Shapes
+    ///
+    /// As [`Self::norm`]; `y`: as `x`.
+    fn norm_of_sum(
+        &self,
+        norm: Norm,
+        x: Tensor<3>,
+        y: Tensor<3>,
+        scale: Option<Tensor<1>>,
+    ) -> Tensor<3> {
+        self.norm(norm, x + y, scale)
+    }
+
+    /// The sum with a norm: `x + n(y)`, as [`Self::norm`].
+    ///
+    /// # Shapes
+    ///
+    /// As [`Self::norm_of_sum`].
+    fn sum_with_norm(
+        &self,
+        norm: Norm,
+        x: Tensor<3>,
+        y: Tensor<3>,
+        scale: Option<Tensor<1>>,
+    ) -> Tensor<3> {
+        x + self.norm(norm, y, scale)
     }
 
     /// Matrix product with some rows of a matrix, added to a base where there is one.
@@ -94,6 +146,16 @@ pub trait Operations: Sync {
     /// `a`, `b` and the result: `[batch, seq, d_ff]`.
     fn gated_silu(&self, a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
         composed::gated_silu(a, b)
+    }
+
+    /// Gated SiLU of both halves of a product: `SiLU(x W_a) ⊙ (x W_b)`, W_a and W_b the halves of the columns of
+    /// `in_proj`.
+    ///
+    /// # Shapes
+    ///
+    /// `x`: `[batch, seq, d_in]`; `in_proj`: `[d_in, 2 · d_ff]`; returns `[batch, seq, d_ff]`.
+    fn gated_projection(&self, x: Tensor<3>, in_proj: Tensor<2>) -> Tensor<3> {
+        composed::gated_projection(self, x, in_proj)
     }
 
     /// Causal attention, through gates where there are any; `gate_bias` is what each head adds to the bias of

@@ -10,11 +10,13 @@ mod projection;
 mod sublayer;
 
 pub(crate) use attention::{attend, attention};
-pub(crate) use feed_forward::{feed_forward, gated_silu};
+pub(crate) use feed_forward::{feed_forward, gated_projection, gated_silu};
 pub(super) use head::{head_cross_entropy, head_losses};
 pub(super) use norm::norm;
 pub(super) use projection::{project, project_rows};
 pub(crate) use sublayer::around;
+
+pub(super) use burn::tensor::module::embedding as embed;
 
 use super::Operations;
 

@@ -8,6 +8,9 @@ use rondo_kernels::projection::{Projection, ProjectionTensors};
 use rondo_kernels::self_attention::{AttentionWeights, SelfAttention};
 use rondo_kernels::sublayer::{Sublayer, SublayerTensors};
 
+#[cfg(feature = "cube")]
+use super::cube::ResidualNorm;
+
 /// The tensors of attention with its norms.
 pub type AttentionTensors =
     SublayerTensors<Tensor<3>, AttentionWeights<Tensor<2>, Tensor<1>>, Tensor<1>>;
@@ -68,7 +71,26 @@ pub(super) struct NormTensors<T> {
     pub(super) scale: Option<T>,
 }
 
+/// The tensors of a norm with a residual connection.
+#[cfg(feature = "cube")]
+pub(super) struct ResidualNormTensors<T> {
+    pub(super) x: T,
+    pub(super) y: T,
+    pub(super) scale: Option<T>,
+}
+
+/// A function of one tensor.
+#[cfg(feature = "cube")]
+pub(super) struct OneTensor;
+
+/// The tensor of a function of one.
+#[cfg(feature = "cube")]
+pub(super) struct Lone<T> {
+    pub(super) x: T,
+}
+
 /// The tensors of a head with its loss.
+#[cfg_attr(feature = "cube", derive(Clone, Debug))]
 pub(super) struct HeadTensors<T> {
     pub(super) hidden: T,
     pub(super) matrix: T,
@@ -77,6 +99,18 @@ pub(super) struct HeadTensors<T> {
 names! {
     Norm, NormTensors<T>, 2, [x, scale], [x],
     NormTensors { x, scale }
+}
+
+#[cfg(feature = "cube")]
+names! {
+    ResidualNorm, ResidualNormTensors<T>, 3, [x, y, scale], [x, y],
+    ResidualNormTensors { x, y, scale }
+}
+
+#[cfg(feature = "cube")]
+names! {
+    OneTensor, Lone<T>, 1, [x], [x],
+    Lone { x }
 }
 
 names! {

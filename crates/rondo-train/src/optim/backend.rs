@@ -4,6 +4,8 @@ use burn::tensor::Tensor;
 use rondo_kernels::update::{Rule, Update};
 use rondo_model::ops::Backend;
 
+#[cfg(feature = "cube")]
+use super::cube::OnDevice;
 use super::flex::InPlace;
 use super::sum::total;
 use super::{Gate, Moments, adamw, raven_adam};
@@ -39,6 +41,10 @@ impl Updates for Composition {}
 pub(super) fn updates(backend: Backend) -> &'static dyn Updates {
     match backend {
         Backend::Flex => &InPlace,
+        #[cfg(feature = "cube")]
+        Backend::Cube => &OnDevice,
+        #[cfg(not(feature = "cube"))]
+        Backend::Cube => &Composition,
         Backend::Composed => &Composition,
     }
 }

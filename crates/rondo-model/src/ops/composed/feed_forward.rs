@@ -12,6 +12,19 @@ pub(crate) fn gated_silu(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     silu(a) * b
 }
 
+/// As [`Operations::gated_projection`].
+pub(crate) fn gated_projection<O: Operations + ?Sized>(
+    ops: &O,
+    x: Tensor<3>,
+    in_proj: Tensor<2>,
+) -> Tensor<3> {
+    let [_, both] = in_proj.dims();
+    let d_ff = both / 2;
+    let a = project_columns(x.clone(), in_proj.clone(), 0..d_ff);
+    let b = project_columns(x, in_proj, d_ff..both);
+    ops.gated_silu(a, b)
+}
+
 /// Applies the MLP to every token, without norms and residual connection.
 ///
 /// # Shapes
@@ -23,9 +36,5 @@ pub(crate) fn feed_forward<O: Operations + ?Sized>(
     x: Tensor<3>,
 ) -> Tensor<3> {
     let FeedForwardWeights { in_proj, out_proj } = weights;
-    let [_, both] = in_proj.dims();
-    let d_ff = both / 2;
-    let a = project_columns(x.clone(), in_proj.clone(), 0..d_ff);
-    let b = project_columns(x, in_proj, d_ff..both);
-    project(ops.gated_silu(a, b), out_proj)
+    project(ops.gated_projection(x, in_proj), out_proj)
 }

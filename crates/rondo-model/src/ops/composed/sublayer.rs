@@ -30,8 +30,8 @@ pub(crate) fn around<O: Operations + ?Sized, B, W, S>(
     let (y, second) = branch(input, weights);
     let y = match sublayer.after {
         After::Sum => x + y,
-        After::NormOfSum(norm) => ops.norm(norm, x + y, after),
-        After::NormOfBranch(norm) => x + ops.norm(norm, y, after),
+        After::NormOfSum(norm) => ops.norm_of_sum(norm, x, y, after),
+        After::NormOfBranch(norm) => ops.sum_with_norm(norm, x, y, after),
     };
     (y, second)
 }

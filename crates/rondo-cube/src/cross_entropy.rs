@@ -1,0 +1,282 @@
+//! Next-token cross entropy together with the head, its gradients in the same pass.
+//!
+//! ```text
+//! l = x · W                                    logits of one token
+//! nll = ln Σⱼ e^lⱼ − l_target                   in nats
+//! loss = Σ w · nll / Σ w                        over the tokens, w their weights
+//! ∂loss/∂lⱼ = (softmax(l)ⱼ − [j = target]) · w / Σ w
+//! ∂loss/∂x = ∂loss/∂l · Wᵀ                      ∂loss/∂W = Σ xᵀ · ∂loss/∂l
+//! ```
+//!
+//! The tokens go through in chunks: the logits of a chunk are made by one product, turned into their gradients in place
+//! and multiplied on, so that `[tokens, vocab]` never exists. The loss is a scalar, so its gradients are known but for a
+//! factor before anyone asks for them.
+
+mod kernels;
+
+use std::ops::Range;
+
+use burn::backend::TensorMetadata;
+use burn::backend::ops::FloatTensorOps;
+use burn::tensor::DType;
+use burn_cubecl::CubeBackend;
+use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
+use burn_cubecl::kernel::slice;
+use cubecl::prelude::CubeDim;
+
+use self::kernels::{Form, mean_kernel, row_kernel};
+use crate::rows::{Tile, cube_count};
+use crate::tensor::{CubeTensor, check, contiguous, empty, matrix};
+
+/// Logits of a chunk: 128 MiB.
+const CHUNK_LOGITS: usize = 1 << 25;
+
+/// Tokens of a chunk however large the vocabulary, and what their number is a multiple of: chunks then begin where a
+/// device lets a buffer begin.
+const FEWEST_ROWS: usize = 64;
+
+/// The tensors of a head with its loss.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// `[tokens, d_model]`.
+    pub hidden: &'a CubeTensor,
+    /// `[vocab, d_model]` where it is tied, else `[d_model, vocab]`.
+    pub matrix: &'a CubeTensor,
+    /// Whether the matrix is the token embedding.
+    pub tied: bool,
+    /// i32, `[tokens]`, ids below the vocabulary.
+    pub targets: &'a CubeTensor,
+}
+
+/// The losses of tokens.
+#[derive(Clone, Debug)]
+pub struct Losses {
+    /// Negative log likelihood of each target in nats, `[tokens]`.
+    pub nll: CubeTensor,
+    /// 1 where the first of the largest logits is the target's, else 0, `[tokens]`.
+    pub hits: CubeTensor,
+}
+
+/// The mean loss of tokens and its gradients.
+#[derive(Clone, Debug)]
+pub struct LossWithGradients {
+    /// As [`mean`], `[1]`.
+    pub loss: CubeTensor,
+    /// As [`Losses::hits`], whatever the weights.
+    pub hits: CubeTensor,
+    /// Gradient of the loss for the hidden states.
+    pub d_hidden: CubeTensor,
+    /// Gradient of the loss for the head's matrix, in the matrix's own shape.
+    pub d_matrix: CubeTensor,
+}
+
+/// Whether targets are of the type that the kernels read.
+pub fn takes(targets: &CubeTensor) -> bool {
+    targets.dtype == DType::I32
+}
+
+/// Returns the loss of each token.
+///
+/// # Panics
+///
+/// Panics where the shapes do not fit, or a tensor is not contiguous.
+pub fn losses(head: Head<'_>) -> Losses {
+    let losses = head.unwritten();
+    for chunk in head.chunks() {
+        let logits = head.logits(&head.rows(&chunk));
+        head.score(&logits, &chunk, &losses, None);
+    }
+    losses
+}
+
+/// Returns the weighted mean loss and its gradients; `weights`: `[tokens]`, or none where every token counts as 1.
+///
+/// # Panics
+///
+/// As [`losses`].
+pub fn loss_with_gradients(head: Head<'_>, weights: Option<&CubeTensor>) -> LossWithGradients {
+    let losses = head.unwritten();
+    let shares = Shares {
+        weights,
+        total: weights.map(|weights| mean_of(weights, None)),
+    };
+    let mut d_hidden = Vec::new();
+    let mut d_matrix: Option<CubeTensor> = None;
+    for chunk in head.chunks() {
+        let hidden = head.rows(&chunk);
+        let logits = head.logits(&hidden);
+        head.score(&logits, &chunk, &losses, Some(&shares));
+        let part = match head.tied {
+            true => product(transposed(&logits), hidden),
+            false => product(transposed(&hidden), logits.clone()),
+        };
+        d_matrix = Some(match d_matrix {
+            Some(sum) => CubeBackend::float_add(sum, part),
+            None => part,
+        });
+        let back = match head.tied {
+            true => head.matrix.clone(),
+            false => transposed(head.matrix),
+        };
+        d_hidden.push(product(logits, back));
+    }
+    LossWithGradients {
+        loss: mean(&losses.nll, weights),
+        hits: losses.hits,
+        d_hidden: match d_hidden.len() {
+            1 => d_hidden.remove(0),
+            _ => CubeBackend::float_cat(d_hidden, 0),
+        },
+        d_matrix: d_matrix.expect("there is a token"),
+    }
+}
+
+/// Returns the weighted mean of the losses of tokens, `[1]`; NaN where the weights sum to zero.
+///
+/// # Shapes
+///
+/// `nll`, `weights`: `[tokens]`; without weights every token counts as 1.
+///
+/// # Panics
+///
+/// Panics where a tensor is not contiguous f32.
+pub fn mean(nll: &CubeTensor, weights: Option<&CubeTensor>) -> CubeTensor {
+    mean_of(nll, weights)
+}
+
+/// The share of each token in the loss: its weight over the total.
+struct Shares<'a> {
+    weights: Option<&'a CubeTensor>,
+    /// The mean of the weights, `[1]`.
+    total: Option<CubeTensor>,
+}
+
+impl Head<'_> {
+    fn unwritten(&self) -> Losses {
+        let [tokens, d_model] = matrix(self.hidden);
+        let [first, second] = matrix(self.matrix);
+        let (inner, _) = if self.tied {
+            (second, first)
+        } else {
+            (first, second)
+        };
+        check(self.hidden);
+        check(self.matrix);
+        assert_eq!(inner, d_model, "the width of the head");
+        assert!(takes(self.targets), "targets of {:?}", self.targets.dtype);
+        assert_eq!(
+            self.targets.shape().num_elements(),
+            tokens,
+            "one target for each token"
+        );
+        Losses {
+            nll: empty(self.hidden, [tokens]),
+            hits: empty(self.hidden, [tokens]),
+        }
+    }
+
+    fn vocab(&self) -> usize {
+        let [first, second] = matrix(self.matrix);
+        if self.tied { first } else { second }
+    }
+
+    /// Returns the tokens of each chunk.
+    fn chunks(&self) -> Vec<Range<usize>> {
+        let [tokens, _] = matrix(self.hidden);
+        let rows = (CHUNK_LOGITS / self.vocab()) / FEWEST_ROWS * FEWEST_ROWS;
+        let rows = rows.max(FEWEST_ROWS);
+        let chunk = |first: usize| first..(first + rows).min(tokens);
+        (0..tokens).step_by(rows).map(chunk).collect()
+    }
+
+    fn rows(&self, chunk: &Range<usize>) -> CubeTensor {
+        let [_, d_model] = matrix(self.hidden);
+        contiguous(slice(self.hidden.clone(), &[chunk.clone(), 0..d_model]))
+    }
+
+    fn logits(&self, hidden: &CubeTensor) -> CubeTensor {
+        let projection = match self.tied {
+            true => transposed(self.matrix),
+            false => self.matrix.clone(),
+        };
+        product(hidden.clone(), projection)
+    }
+
+    /// Writes the losses of a chunk; with shares its logits become their gradients.
+    fn score(
+        &self,
+        logits: &CubeTensor,
+        chunk: &Range<usize>,
+        losses: &Losses,
+        shares: Option<&Shares<'_>>,
+    ) {
+        let [tokens, _] = matrix(self.hidden);
+        let tile = Tile::whole(self.vocab());
+        let weights = shares.and_then(|shares| shares.weights);
+        let total = shares.and_then(|shares| shares.total.as_ref());
+        let form = Form {
+            gradient: shares.is_some(),
+            weighted: weights.is_some(),
+        };
+        // A buffer stands in the place of one that is not there; the kernel does not read it.
+        row_kernel::launch(
+            &logits.client,
+            cube_count(chunk.len()),
+            CubeDim::new_1d(tile.lanes as u32),
+            logits.clone().into_buffer_arg(),
+            self.targets.clone().into_buffer_arg(),
+            weights.unwrap_or(&losses.nll).clone().into_buffer_arg(),
+            total.unwrap_or(&losses.nll).clone().into_buffer_arg(),
+            losses.nll.clone().into_buffer_arg(),
+            losses.hits.clone().into_buffer_arg(),
+            chunk.len(),
+            chunk.start,
+            1.0 / tokens as f32,
+            tile,
+            form,
+        );
+    }
+}
+
+/// Returns Σ x·w / Σ w, or the mean of x, `[1]`.
+fn mean_of(x: &CubeTensor, weights: Option<&CubeTensor>) -> CubeTensor {
+    check(x);
+    if let Some(weights) = weights {
+        check(weights);
+        assert_eq!(
+            weights.shape().num_elements(),
+            x.shape().num_elements(),
+            "one weight for each"
+        );
+    }
+    let out = empty(x, [1]);
+    let count = x.shape().num_elements();
+    let tile = Tile::whole(1);
+    mean_kernel::launch(
+        &x.client,
+        cube_count(1),
+        CubeDim::new_1d(tile.lanes as u32),
+        x.clone().into_buffer_arg(),
+        weights.unwrap_or(x).clone().into_buffer_arg(),
+        out.clone().into_buffer_arg(),
+        count,
+        1.0 / count as f32,
+        tile,
+        weights.is_some(),
+    );
+    out
+}
+
+fn transposed(x: &CubeTensor) -> CubeTensor {
+    CubeBackend::float_swap_dims(x.clone(), 0, 1)
+}
+
+/// Returns a matrix product, contiguous.
+fn product(a: CubeTensor, b: CubeTensor) -> CubeTensor {
+    let out = empty(&a, [a.shape()[0], b.shape()[1]]);
+    let made = matmul(a, b, Some(out), MatmulStrategy::default(), DType::F32);
+    made.expect("a product of two matrices that fit")
+}
+
+#[cfg(test)]
+mod tests;

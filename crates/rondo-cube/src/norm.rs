@@ -1,0 +1,156 @@
+//! Root-mean-square norm with or without a learned scale (Zhang & Sennrich 2019, arXiv 1910.07467), of a tensor, of a
+//! sum, or added to another tensor: the residual connections of a sublayer cost no pass of their own.
+
+mod kernels;
+
+use burn::backend::TensorMetadata;
+
+use self::kernels::{Form, backward_kernel, forward_kernel, sum_of_rows_kernel};
+use crate::rows::{Tile, cube_count};
+use crate::tensor::{CubeTensor, check, empty, matrix};
+
+/// Cubes of a backward pass over many rows, each of which adds up its rows' part of the scale's gradient.
+const BACKWARD_CUBES: usize = 512;
+
+/// What is normed, and what is made of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// `n(x)`.
+    Alone(&'a CubeTensor),
+    /// `n(x + y)`.
+    Sum(&'a CubeTensor, &'a CubeTensor),
+    /// `x + n(y)`.
+    AddedTo(&'a CubeTensor, &'a CubeTensor),
+}
+
+/// Norms every row: `n(x) = x / √(mean(x²) + eps) ⊙ scale`.
+///
+/// # Shapes
+///
+/// The tensors of `input` and the result: `[.., width]`; `scale`: `[width]`.
+///
+/// # Panics
+///
+/// Panics where a tensor is not contiguous f32, or shapes differ.
+pub fn forward(input: Input<'_>, scale: Option<&CubeTensor>, eps: f32) -> CubeTensor {
+    let (x, y, sum, added) = match input {
+        Input::Alone(x) => (x, x, false, false),
+        Input::Sum(x, y) => (x, y, true, false),
+        Input::AddedTo(x, y) => (x, y, false, true),
+    };
+    let ([rows, width], tile) = checked(x, y, scale);
+    let out = empty(x, x.shape());
+    let form = Form {
+        sum,
+        added,
+        scaled: scale.is_some(),
+    };
+    // A buffer stands in the place of one that is not there; the kernel does not read it.
+    forward_kernel::launch(
+        &x.client,
+        cube_count(tile.cubes(rows)),
+        tile.cube_dim(),
+        x.clone().into_buffer_arg(),
+        y.clone().into_buffer_arg(),
+        scale.unwrap_or(x).clone().into_buffer_arg(),
+        out.clone().into_buffer_arg(),
+        rows,
+        eps,
+        1.0 / width as f32,
+        tile,
+        form,
+    );
+    out
+}
+
+/// The gradients of a norm.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    /// Of what was normed: x, both parts of a sum alike.
+    pub normed: CubeTensor,
+    /// Of the scale, where there is one.
+    pub scale: Option<CubeTensor>,
+}
+
+/// Returns the gradients of `n(x)` or `n(x + y)` for that of the result.
+///
+/// # Shapes
+///
+/// As [`forward`]; `d_out`: as the result.
+///
+/// # Panics
+///
+/// As [`forward`].
+pub fn backward(
+    x: &CubeTensor,
+    y: Option<&CubeTensor>,
+    scale: Option<&CubeTensor>,
+    d_out: &CubeTensor,
+    eps: f32,
+) -> Gradients {
+    let ([rows, width], tile) = checked(x, y.unwrap_or(d_out), scale);
+    check(d_out);
+    assert_eq!(d_out.shape(), x.shape(), "the gradient of a norm's result");
+    let tiles = tile.cubes(rows);
+    let cubes = tiles.clamp(1, BACKWARD_CUBES);
+    let rounds = tiles.div_ceil(cubes);
+    let normed = empty(x, x.shape());
+    let parts = scale.map(|_| empty(x, [cubes, width]));
+    let form = Form {
+        sum: y.is_some(),
+        added: false,
+        scaled: scale.is_some(),
+    };
+    backward_kernel::launch(
+        &x.client,
+        cube_count(cubes),
+        tile.cube_dim(),
+        x.clone().into_buffer_arg(),
+        y.unwrap_or(x).clone().into_buffer_arg(),
+        scale.unwrap_or(x).clone().into_buffer_arg(),
+        d_out.clone().into_buffer_arg(),
+        normed.clone().into_buffer_arg(),
+        parts.as_ref().unwrap_or(&normed).clone().into_buffer_arg(),
+        rows,
+        rounds,
+        eps,
+        1.0 / width as f32,
+        tile,
+        form,
+    );
+    Gradients {
+        normed,
+        scale: parts.map(|parts| sum_of_rows(&parts)),
+    }
+}
+
+/// Returns the sum of the rows of a matrix, `[rows, width]` to `[width]`.
+fn sum_of_rows(x: &CubeTensor) -> CubeTensor {
+    let [rows, width] = matrix(x);
+    let out = empty(x, [width]);
+    sum_of_rows_kernel::launch(
+        &x.client,
+        cube_count(width.div_ceil(kernels::SUMMED_COLUMNS)),
+        kernels::sum_dim(),
+        x.clone().into_buffer_arg(),
+        out.clone().into_buffer_arg(),
+        rows,
+        width,
+    );
+    out
+}
+
+fn checked(x: &CubeTensor, y: &CubeTensor, scale: Option<&CubeTensor>) -> ([usize; 2], Tile) {
+    check(x);
+    check(y);
+    assert_eq!(x.shape(), y.shape(), "the parts of a sum around a norm");
+    let [rows, width] = matrix(x);
+    if let Some(scale) = scale {
+        check(scale);
+        assert_eq!(matrix(scale), [1, width], "a scale for each column");
+    }
+    ([rows, width], Tile::new(width))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! The kernels of the norm.
+
+use cubecl::prelude::*;
+
+use crate::rows::{Tile, sum_of_lanes};
+
+/// Columns that a cube adds up side by side.
+pub(super) const SUMMED_COLUMNS: usize = 32;
+
+/// Parts of the rows that a cube adds up side by side.
+const PARTS: usize = 8;
+
+/// Which of the buffers of a norm there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Form {
+    /// The norm is that of x + y.
+    pub(super) sum: bool,
+    /// The norm is that of y and is added to x.
+    pub(super) added: bool,
+    /// There is a scale.
+    pub(super) scaled: bool,
+}
+
+/// Returns the shape of a cube of [`sum_of_rows_kernel`].
+pub(super) fn sum_dim() -> CubeDim {
+    CubeDim::new_2d(SUMMED_COLUMNS as u32, PARTS as u32)
+}
+
+#[cube(launch)]
+pub(super) fn forward_kernel(
+    x: &[f32],
+    y: &[f32],
+    scale: &[f32],
+    out: &mut [f32],
+    rows: usize,
+    eps: f32,
+    inverse_width: f32,
+    #[comptime] tile: Tile,
+    #[comptime] form: Form,
+) {
+    let row = CUBE_POS * tile.rows + UNIT_POS_Y as usize;
+    let lane = UNIT_POS_X as usize;
+    let mut own = Array::<f32>::new(tile.columns);
+    let mut squares = 0.0f32;
+    #[unroll]
+    for k in 0..tile.columns {
+        let column = lane + k * tile.lanes;
+        if row < rows && column < tile.width {
+            let at = row * tile.width + column;
+            let value = normed(x, y, at, form);
+            own[k] = value;
+            squares += value * value;
+        }
+    }
+    let root = 1.0f32 / (sum_of_lanes(squares, tile) * inverse_width + eps).sqrt();
+    #[unroll]
+    for k in 0..tile.columns {
+        let column = lane + k * tile.lanes;
+        if row < rows && column < tile.width {
+            let at = row * tile.width + column;
+            let mut value = own[k] * root;
+            if comptime!(form.scaled) {
+                value *= scale[column];
+            }
+            if comptime!(form.added) {
+                value += x[at];
+            }
+            out[at] = value;
+        }
+    }
+}
+
+/// Writes the gradient of what is normed, and for each cube its rows' part of that of the scale.
+#[cube(launch)]
+pub(super) fn backward_kernel(
+    x: &[f32],
+    y: &[f32],
+    scale: &[f32],
+    d_out: &[f32],
+    d_normed: &mut [f32],
+    parts: &mut [f32],
+    rows: usize,
+    rounds: usize,
+    eps: f32,
+    inverse_width: f32,
+    #[comptime] tile: Tile,
+    #[comptime] form: Form,
+) {
+    let lane = UNIT_POS_X as usize;
+    let slot = UNIT_POS_Y as usize;
+    let mut unit_length = Array::<f32>::new(tile.columns);
+    let mut gradient = Array::<f32>::new(tile.columns);
+    let mut d_scale = Array::<f32>::new(tile.columns);
+    #[unroll]
+    for k in 0..tile.columns {
+        d_scale[k] = 0.0f32;
+    }
+    for round in 0..rounds {
+        let row = (CUBE_POS * rounds + round) * tile.rows + slot;
+        let mut squares = 0.0f32;
+        #[unroll]
+        for k in 0..tile.columns {
+            let column = lane + k * tile.lanes;
+            if row < rows && column < tile.width {
+                let value = normed(x, y, row * tile.width + column, form);
+                unit_length[k] = value;
+                squares += value * value;
+            }
+        }
+        let root = 1.0f32 / (sum_of_lanes(squares, tile) * inverse_width + eps).sqrt();
+        let mut product = 0.0f32;
+        #[unroll]
+        for k in 0..tile.columns {
+            let column = lane + k * tile.lanes;
+            if row < rows && column < tile.width {
+                let mut g = d_out[row * tile.width + column];
+                let u = unit_length[k] * root;
+                unit_length[k] = u;
+                if comptime!(form.scaled) {
+                    d_scale[k] += g * u;
+                    g *= scale[column];
+                }
+                gradient[k] = g;
+                product += g * u;
+            }
+        }
+        let mean = sum_of_lanes(product, tile) * inverse_width;
+        #[unroll]
+        for k in 0..tile.columns {
+            let column = lane + k * tile.lanes;
+            if row < rows && column < tile.width {
+                d_normed[row * tile.width + column] = root * (gradient[k] - unit_length[k] * mean);
+            }
+        }
+    }
+    if comptime!(form.scaled) {
+        let mut shared = Shared::<[f32]>::new_slice(comptime!(tile.lanes * tile.rows));
+        #[unroll]
+        for k in 0..tile.columns {
+            shared[slot * tile.lanes + lane] = d_scale[k];
+            sync_cube();
+            let column = lane + k * tile.lanes;
+            if slot == 0 && column < tile.width {
+                let mut sum = 0.0f32;
+                #[unroll]
+                for other in 0..tile.rows {
+                    sum += shared[other * tile.lanes + lane];
+                }
+                parts[CUBE_POS * tile.width + column] = sum;
+            }
+            sync_cube();
+        }
+    }
+}
+
+/// Adds up the rows of a matrix, each column in the same order each time.
+#[cube(launch)]
+pub(super) fn sum_of_rows_kernel(x: &[f32], out: &mut [f32], rows: usize, width: usize) {
+    let column = CUBE_POS * SUMMED_COLUMNS + UNIT_POS_X as usize;
+    let part = UNIT_POS_Y as usize;
+    let mut sum = 0.0f32;
+    if column < width {
+        let mut row = part;
+        while row < rows {
+            sum += x[row * width + column];
+            row += PARTS;
+        }
+    }
+    let mut shared = Shared::<[f32]>::new_slice(comptime!(SUMMED_COLUMNS * PARTS));
+    shared[UNIT_POS as usize] = sum;
+    sync_cube();
+    if part == 0 && column < width {
+        let mut total = 0.0f32;
+        #[unroll]
+        for other in 0..PARTS {
+            total += shared[other * SUMMED_COLUMNS + UNIT_POS_X as usize];
+        }
+        out[column] = total;
+    }
+}
+
+/// Returns what is normed.
+#[cube]
+fn normed(x: &[f32], y: &[f32], at: usize, #[comptime] form: Form) -> f32 {
+    if comptime!(form.sum) {
+        x[at] + y[at]
+    } else if comptime!(form.added) {
+        y[at]
+    } else {
+        x[at]
+    }
+}

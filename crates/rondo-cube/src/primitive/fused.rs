@@ -1,0 +1,42 @@
+//! Tensors in the queue of fused operations.
+
+use burn::backend::TensorMetadata;
+use burn::backend::fusion::custom::{OperationIr, OperationOutput, StreamId};
+use burn::backend::fusion::{NoOp, get_client};
+use burn::backend::ir::{BackendIr, InitOperationIr};
+use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
+use burn_cubecl::{Cube, CubeBackend};
+
+use crate::tensor::{CubeTensor, contiguous};
+
+/// Returns the tensor itself: what is queued is copied, if at all, when it is read.
+pub fn readable(x: &FloatTensor<Cube>) -> FloatTensor<Cube> {
+    x.clone()
+}
+
+/// Returns the tensor that launchers read, after the operations that were queued before it.
+pub fn float(x: FloatTensor<Cube>) -> CubeTensor {
+    contiguous(x.client.clone().resolve_tensor_float::<CubeBackend>(x))
+}
+
+/// As [`float`], of integers.
+pub fn int(x: IntTensor<Cube>) -> CubeTensor {
+    contiguous(x.client.clone().resolve_tensor_int::<CubeBackend>(x))
+}
+
+/// As [`float`], of truth values.
+pub fn bool(x: BoolTensor<Cube>) -> CubeTensor {
+    contiguous(x.client.clone().resolve_tensor_bool::<CubeBackend>(x))
+}
+
+/// Returns what launchers made as an entry in the queue.
+pub fn made(x: CubeTensor) -> FloatTensor<Cube> {
+    let client = get_client::<CubeBackend>(&x.device);
+    let (shape, dtype) = (x.shape(), x.dtype);
+    let handle = CubeBackend::float_tensor_handle(x);
+    let entry = InitOperationIr::create(shape, dtype, || client.register_tensor_handle(handle));
+    let operation = NoOp::<CubeBackend>::new();
+    client
+        .register(StreamId::current(), OperationIr::Init(entry), operation)
+        .output()
+}

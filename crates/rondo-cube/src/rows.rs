@@ -1,0 +1,143 @@
+//! How the units of a cube are laid over rows, and sums over a row.
+//!
+//! A row has the units of one y of the cube, its lanes: lane l computes the columns l, l + lanes, l + 2·lanes and so on,
+//! so that neighbouring units read neighbouring numbers. Narrow rows share a cube.
+
+use cubecl::prelude::*;
+
+/// Units of a cube: what every device has.
+const UNITS: usize = 256;
+
+/// Units of a cube that takes one number each.
+pub(crate) const LINE: usize = UNITS;
+
+/// Cubes along one axis: what every device has.
+const CUBES: usize = 65_535;
+
+/// Columns of a lane from which a row has more lanes.
+const COLUMNS: usize = 16;
+
+/// The units of a cube over rows of one width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Tile {
+    /// Columns of a row.
+    pub(crate) width: usize,
+    /// Units for each row, a power of two.
+    pub(crate) lanes: usize,
+    /// Rows of a cube at a time.
+    pub(crate) rows: usize,
+    /// Columns of a lane, the last of which may not be there.
+    pub(crate) columns: usize,
+}
+
+impl Tile {
+    /// Lays units over rows.
+    pub(crate) fn new(width: usize) -> Self {
+        let lanes = width.div_ceil(COLUMNS).next_power_of_two().clamp(32, UNITS);
+        Self {
+            width,
+            lanes,
+            rows: UNITS / lanes,
+            columns: width.div_ceil(lanes),
+        }
+    }
+
+    /// Gives each row a whole cube.
+    pub(crate) fn whole(width: usize) -> Self {
+        Self {
+            width,
+            lanes: UNITS,
+            rows: 1,
+            columns: width.div_ceil(UNITS),
+        }
+    }
+
+    /// Returns the shape of a cube.
+    pub(crate) fn cube_dim(self) -> CubeDim {
+        CubeDim::new_2d(self.lanes as u32, self.rows as u32)
+    }
+
+    /// Returns how many cubes have `rows` rows, if each takes one tile of them.
+    pub(crate) fn cubes(self, rows: usize) -> usize {
+        rows.div_ceil(self.rows)
+    }
+}
+
+/// Returns at least `count` cubes; those beyond have nothing to do.
+pub(crate) fn cube_count(count: usize) -> CubeCount {
+    let rows = count.div_ceil(CUBES).max(1);
+    CubeCount::Static(count.div_ceil(rows) as u32, rows as u32, 1)
+}
+
+/// What is made of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Join {
+    Sum,
+    Largest,
+}
+
+/// Returns the sum of the values of the lanes of each row, in every lane, always added in the same order. Every unit
+/// of the cube has to call it.
+#[cube]
+pub(crate) fn sum_of_lanes(value: f32, #[comptime] tile: Tile) -> f32 {
+    join_lanes(value, tile, Join::Sum)
+}
+
+/// As [`sum_of_lanes`], the largest of the values.
+#[cube]
+pub(crate) fn largest_of_lanes(value: f32, #[comptime] tile: Tile) -> f32 {
+    join_lanes(value, tile, Join::Largest)
+}
+
+#[cube]
+fn join_lanes(value: f32, #[comptime] tile: Tile, #[comptime] join: Join) -> f32 {
+    let mut joined = Shared::<[f32]>::new_slice(comptime!(tile.lanes * tile.rows));
+    let lane = UNIT_POS_X as usize;
+    let first = UNIT_POS_Y as usize * tile.lanes;
+    joined[first + lane] = value;
+    sync_cube();
+    let steps = comptime!(tile.lanes.ilog2() as usize);
+    #[unroll]
+    for step in 0..steps {
+        let half = comptime!(tile.lanes >> (step + 1));
+        if lane < half {
+            let own = joined[first + lane];
+            let other = joined[first + lane + half];
+            if comptime!(join == Join::Sum) {
+                joined[first + lane] = own + other;
+            } else {
+                joined[first + lane] = select(other > own, other, own);
+            }
+        }
+        sync_cube();
+    }
+    let all = joined[first];
+    // The next values in the same memory wait for those who still read this one.
+    sync_cube();
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tile_has_every_column_and_a_cube_of_256_units() {
+        for width in [1, 20, 24, 65, 512, 513, 4096, 5000] {
+            let tile = Tile::new(width);
+            assert_eq!(tile.lanes * tile.rows, UNITS, "{width}");
+            assert!(tile.lanes * tile.columns >= width, "{width}");
+            assert!(tile.lanes * (tile.columns - 1) < width, "{width}");
+        }
+    }
+
+    #[test]
+    fn cubes_beyond_one_axis_go_to_the_second() {
+        for (count, expected) in [(1, (1, 1)), (65_535, (65_535, 1)), (65_536, (32_768, 2))] {
+            let CubeCount::Static(x, y, _) = cube_count(count) else {
+                unreachable!("the count is known");
+            };
+            assert_eq!((x, y), expected);
+        }
+    }
+}

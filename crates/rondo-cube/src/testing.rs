@@ -1,0 +1,82 @@
+//! What tests of kernels share: a device, numbers, and how far a kernel may be from f64.
+
+use std::io::Write as _;
+
+use burn::backend::ops::{FloatTensorOps, IntTensorOps};
+use burn::tensor::TensorData;
+use burn_cubecl::ops::into_data_sync;
+use burn_cubecl::{CubeBackend, CubeDevice};
+
+use crate::primitive;
+use crate::tensor::CubeTensor;
+
+/// A device that is there.
+pub(crate) struct TestDevice(CubeDevice);
+
+/// Returns the first wgpu device; none where the build or the machine has none, and then says so.
+pub(crate) fn device() -> Option<TestDevice> {
+    if let Some(device) = primitive::wgpu() {
+        return Some(TestDevice(device));
+    }
+    // Straight to the terminal: the harness would swallow what a passing test prints.
+    let _ = writeln!(
+        std::io::stderr(),
+        "skipped: no wgpu device is built in and there"
+    );
+    None
+}
+
+impl TestDevice {
+    pub(crate) fn tensor<const D: usize>(&self, values: &[f32], shape: [usize; D]) -> CubeTensor {
+        let data = TensorData::new(values.to_vec(), shape);
+        crate::tensor::contiguous(CubeBackend::float_from_data(data, &self.0))
+    }
+
+    pub(crate) fn ids(&self, values: &[i32]) -> CubeTensor {
+        let data = TensorData::new(values.to_vec(), [values.len()]);
+        CubeBackend::int_from_data(data, &self.0)
+    }
+}
+
+pub(crate) fn values(x: CubeTensor) -> Vec<f32> {
+    into_data_sync(x).iter().collect()
+}
+
+/// Numbers around zero, the same in every run.
+pub(crate) struct Numbers {
+    state: u64,
+    size: f32,
+}
+
+impl Numbers {
+    /// Starts a sequence of numbers up to `size`.
+    pub(crate) fn new(size: f32) -> Self {
+        let state = 0x9e37_79b9_7f4a_7c15;
+        Self { state, size }
+    }
+
+    pub(crate) fn vector(&mut self, count: usize) -> Vec<f32> {
+        let mut next = || {
+            // Xorshift (Marsaglia 2003).
+            self.state ^= self.state << 13;
+            self.state ^= self.state >> 7;
+            self.state ^= self.state << 17;
+            let share = (self.state >> 40) as f32 / (1u64 << 23) as f32;
+            (share - 1.0) * self.size
+        };
+        (0..count).map(|_| next()).collect()
+    }
+}
+
+/// Asserts that a kernel's number is that of f64, but for eight roundings of the terms that were added, and for
+/// numbers too small for f32.
+#[track_caller]
+pub(crate) fn assert_close(found: f32, expected: f64, terms: f64) {
+    let bound = 8.0 * f64::from(f32::EPSILON) / 2.0 * terms + 2.0 * f64::from(f32::MIN_POSITIVE);
+    let difference = (f64::from(found) - expected).abs();
+    assert!(
+        difference <= bound,
+        "{found} is not {expected}: {:.1} roundings of {terms}",
+        difference / terms * 2.0 / f64::from(f32::EPSILON)
+    );
+}

@@ -1,0 +1,274 @@
+//! The update of a parameter in its own memory, with its moments: one launch for AdamW, two for RavenAdam, whose rate
+//! depends on a mean over the parameter. The global norm comes before.
+
+mod kernels;
+
+use burn::backend::TensorMetadata;
+use burn::backend::cubecl::dtype_to_storage_type;
+use burn::tensor::DType;
+use cubecl::prelude::*;
+use rondo_kernels::update::{Rule, Step, Update};
+
+use self::kernels::{
+    AdamWNumbersLaunch, MomentNumbersLaunch, RavenAdamNumbersLaunch, adamw_kernel, moments_kernel,
+    root_kernel, squares_kernel, value_kernel,
+};
+use crate::rows::{LINE, Tile, cube_count};
+use crate::tensor::{CubeTensor, check, empty, zeros};
+
+/// Cubes that add up numbers of one parameter: as many as one cube adds up at once.
+const PARTS: usize = LINE;
+
+/// The smallest second moment that is kept under update clipping, ε² with ε = 1e-6.
+const SMALLEST_SECOND_MOMENT: f32 = 1e-12;
+
+/// What an update reads and writes: vectors of one length.
+#[derive(Debug)]
+pub struct Parameter {
+    /// The parameter, p.
+    pub value: CubeTensor,
+    /// The first moment, m; none before the first update.
+    pub first: Option<CubeTensor>,
+    /// The second moment, v; none before the first update.
+    pub second: Option<CubeTensor>,
+    /// The gradient.
+    pub gradient: CubeTensor,
+}
+
+/// A parameter and its moments after an update.
+#[derive(Debug)]
+pub struct Updated {
+    /// The parameter.
+    pub value: CubeTensor,
+    /// The first moment.
+    pub first: CubeTensor,
+    /// The second moment.
+    pub second: CubeTensor,
+}
+
+/// How much of an update goes through.
+#[derive(Clone, Copy, Debug)]
+pub enum Gate<'a> {
+    /// Gradients are scaled by this number.
+    Host(f32),
+    /// Gradients are scaled by a number on the device; where it says so, everything keeps its value.
+    Device {
+        /// `[1]`.
+        scale: &'a CubeTensor,
+        /// Whether the update counts, `[1]`.
+        counts: &'a CubeTensor,
+    },
+}
+
+/// Updates a parameter and its moments, in their memory where nothing else holds it.
+///
+/// # Panics
+///
+/// Panics where a tensor is not contiguous f32, or lengths differ.
+pub fn update(update: Update, gate: Gate<'_>, parameter: Parameter) -> Updated {
+    let is_first = parameter.first.is_none() && parameter.second.is_none();
+    let Parameter {
+        value,
+        first,
+        second,
+        gradient,
+    } = parameter;
+    let moment = |moment: Option<CubeTensor>| moment.map_or_else(|| zeros(&gradient), own);
+    let updated = Updated {
+        first: moment(first),
+        second: moment(second),
+        value: own(value),
+    };
+    let all = [&updated.value, &updated.first, &updated.second, &gradient];
+    all.into_iter().for_each(check);
+    let count = gradient.shape().num_elements();
+    assert!(
+        all.iter().all(|x| x.shape().num_elements() == count),
+        "moments and gradient of a parameter of {count} numbers"
+    );
+    let through = Through::new(gate, &gradient);
+    match update.rule {
+        Rule::AdamW { eps } => adamw(&updated, &gradient, &through, update.step, eps),
+        Rule::RavenAdam { update_clipping } => {
+            let rule = RavenAdam {
+                update_clipping,
+                is_first,
+            };
+            rule.update(&updated, &gradient, &through, update.step);
+        }
+    }
+    updated
+}
+
+/// Returns the L2 norm of tensors together, `[1]`.
+///
+/// # Panics
+///
+/// Panics where there are none, or one is not contiguous f32.
+pub fn norm(tensors: &[CubeTensor]) -> CubeTensor {
+    let like = tensors.first().expect("a norm of at least one tensor");
+    let cubes = |x: &CubeTensor| x.shape().num_elements().div_ceil(LINE).clamp(1, PARTS);
+    let count = tensors.iter().map(cubes).sum();
+    let parts = empty(like, [count]);
+    let mut first = 0;
+    for x in tensors {
+        check(x);
+        squares_kernel::launch(
+            &x.client,
+            cube_count(cubes(x)),
+            CubeDim::new_1d(LINE as u32),
+            x.clone().into_buffer_arg(),
+            parts.clone().into_buffer_arg(),
+            x.shape().num_elements(),
+            first,
+            Tile::whole(1),
+        );
+        first += cubes(x);
+    }
+    let out = empty(like, [1]);
+    root_kernel::launch(
+        &like.client,
+        cube_count(1),
+        CubeDim::new_1d(LINE as u32),
+        parts.into_buffer_arg(),
+        out.clone().into_buffer_arg(),
+        count,
+        Tile::whole(1),
+    );
+    out
+}
+
+/// A gate as kernels read it.
+struct Through {
+    host: f32,
+    scale: CubeTensor,
+    counts: CubeTensor,
+    counts_type: ElemType,
+    on_device: bool,
+}
+
+impl Through {
+    fn new(gate: Gate<'_>, gradient: &CubeTensor) -> Self {
+        match gate {
+            // A buffer stands in the place of those that are not there; the kernels do not read it.
+            Gate::Host(host) => Self {
+                host,
+                scale: gradient.clone(),
+                counts: gradient.clone(),
+                counts_type: dtype_to_storage_type(DType::U32),
+                on_device: false,
+            },
+            Gate::Device { scale, counts } => Self {
+                host: 1.0,
+                scale: scale.clone(),
+                counts: counts.clone(),
+                counts_type: dtype_to_storage_type(counts.dtype),
+                on_device: true,
+            },
+        }
+    }
+}
+
+fn adamw(updated: &Updated, gradient: &CubeTensor, through: &Through, step: Step, eps: f64) {
+    let (c1, c2) = step.corrections();
+    let count = gradient.shape().num_elements();
+    adamw_kernel::launch(
+        &gradient.client,
+        cube_count(count.div_ceil(LINE)),
+        CubeDim::new_1d(LINE as u32),
+        updated.value.clone().into_buffer_arg(),
+        updated.first.clone().into_buffer_arg(),
+        updated.second.clone().into_buffer_arg(),
+        gradient.clone().into_buffer_arg(),
+        through.scale.clone().into_buffer_arg(),
+        through.counts.clone().into_buffer_arg(),
+        count,
+        moment_numbers(step, through.host),
+        // Both corrections go into ε and the rate: one root and one division for each element.
+        AdamWNumbersLaunch::new(
+            (1.0 - step.decay) as f32,
+            (eps * c2.sqrt()) as f32,
+            (step.lr * c2.sqrt() / c1) as f32,
+        ),
+        through.on_device,
+        through.counts_type,
+    );
+}
+
+/// The rule of RavenAdam, at one of its updates.
+struct RavenAdam {
+    update_clipping: bool,
+    is_first: bool,
+}
+
+impl RavenAdam {
+    fn update(&self, updated: &Updated, gradient: &CubeTensor, through: &Through, step: Step) {
+        let (c1, c2) = step.corrections();
+        let count = gradient.shape().num_elements();
+        let cubes = count.div_ceil(LINE).clamp(1, PARTS);
+        let parts = empty(gradient, [cubes]);
+        moments_kernel::launch(
+            &gradient.client,
+            cube_count(cubes),
+            CubeDim::new_1d(LINE as u32),
+            updated.first.clone().into_buffer_arg(),
+            updated.second.clone().into_buffer_arg(),
+            gradient.clone().into_buffer_arg(),
+            through.scale.clone().into_buffer_arg(),
+            through.counts.clone().into_buffer_arg(),
+            parts.clone().into_buffer_arg(),
+            count,
+            match self.is_first {
+                true => MomentNumbersLaunch::new(through.host, 0.0, 1.0, 0.0, 1.0),
+                false => moment_numbers(step, through.host),
+            },
+            match self.update_clipping {
+                true => SMALLEST_SECOND_MOMENT,
+                false => 0.0,
+            },
+            Tile::whole(1),
+            through.on_device,
+            through.counts_type,
+        );
+        value_kernel::launch(
+            &gradient.client,
+            cube_count(count.div_ceil(LINE)),
+            CubeDim::new_1d(LINE as u32),
+            updated.value.clone().into_buffer_arg(),
+            updated.first.clone().into_buffer_arg(),
+            updated.second.clone().into_buffer_arg(),
+            parts.into_buffer_arg(),
+            through.counts.clone().into_buffer_arg(),
+            count,
+            cubes,
+            RavenAdamNumbersLaunch::new(
+                1.0 / count as f32,
+                (1.0 - step.decay) as f32,
+                (step.lr / c1) as f32,
+                c2.sqrt().recip() as f32,
+            ),
+            Tile::whole(1),
+            self.update_clipping,
+            through.on_device,
+            through.counts_type,
+        );
+    }
+}
+
+fn moment_numbers(step: Step, host: f32) -> MomentNumbersLaunch {
+    MomentNumbersLaunch::new(
+        host,
+        step.beta1 as f32,
+        (1.0 - step.beta1) as f32,
+        step.beta2 as f32,
+        (1.0 - step.beta2) as f32,
+    )
+}
+
+/// Returns a tensor whose memory nothing else holds.
+fn own(x: CubeTensor) -> CubeTensor {
+    if x.can_mut() { x } else { x.copy() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+//! The kernels of the updates.
+
+#![expect(
+    clippy::used_underscore_binding,
+    reason = "only the macro reads the argument that says what type B is"
+)]
+
+use std::f32::consts::{FRAC_PI_2, FRAC_PI_4};
+
+use cubecl::prelude::*;
+
+use crate::rows::{LINE, Tile, sum_of_lanes};
+
+/// How moments move.
+#[derive(CubeLaunch, CubeType, Clone, Copy)]
+pub(super) struct MomentNumbers {
+    /// Factor of the gradient, where it is on the host.
+    scale: f32,
+    /// β₁ and what is left to 1.
+    beta1: f32,
+    rest1: f32,
+    /// β₂ and what is left to 1.
+    beta2: f32,
+    rest2: f32,
+}
+
+/// How a parameter moves under AdamW.
+#[derive(CubeLaunch, CubeType, Clone, Copy)]
+pub(super) struct AdamWNumbers {
+    /// What the decay leaves.
+    kept: f32,
+    eps: f32,
+    rate: f32,
+}
+
+/// How a parameter moves under RavenAdam.
+#[derive(CubeLaunch, CubeType, Clone, Copy)]
+pub(super) struct RavenAdamNumbers {
+    /// One over the length of the parameter.
+    share: f32,
+    /// What the decay leaves.
+    kept: f32,
+    rate: f32,
+    /// Of the root of the second moment.
+    correction: f32,
+}
+
+#[cube(launch)]
+pub(super) fn adamw_kernel<B: Int>(
+    value: &mut [f32],
+    first: &mut [f32],
+    second: &mut [f32],
+    gradient: &[f32],
+    scale: &[f32],
+    counts: &[B],
+    count: usize,
+    moments: MomentNumbers,
+    numbers: AdamWNumbers,
+    #[comptime] on_device: bool,
+    #[define(B)] _truth: ElemType,
+) {
+    let at = ABSOLUTE_POS;
+    if at < count && counted::<B>(counts, on_device) {
+        let g = gradient[at] * factor(scale, moments.scale, on_device);
+        let m = first[at] * moments.beta1 + g * moments.rest1;
+        let v = second[at] * moments.beta2 + g * g * moments.rest2;
+        first[at] = m;
+        second[at] = v;
+        value[at] = value[at] * numbers.kept - m / (v.sqrt() + numbers.eps) * numbers.rate;
+    }
+}
+
+/// Moves the moments of RavenAdam; each cube writes its part of Σ g² / v.
+#[cube(launch)]
+pub(super) fn moments_kernel<B: Int>(
+    first: &mut [f32],
+    second: &mut [f32],
+    gradient: &[f32],
+    scale: &[f32],
+    counts: &[B],
+    parts: &mut [f32],
+    count: usize,
+    moments: MomentNumbers,
+    floor: f32,
+    #[comptime] tile: Tile,
+    #[comptime] on_device: bool,
+    #[define(B)] _truth: ElemType,
+) {
+    let mut sum = 0.0f32;
+    if counted::<B>(counts, on_device) {
+        let factor = factor(scale, moments.scale, on_device);
+        let mut at = ABSOLUTE_POS;
+        while at < count {
+            let g = gradient[at] * factor;
+            let square = second[at] * moments.beta2 + g * g * moments.rest2;
+            // Written so that NaN stays.
+            let v = select(square < floor, floor, square);
+            first[at] = first[at] * moments.beta1 + g * moments.rest1;
+            second[at] = v;
+            sum += g * g / v;
+            at += CUBE_COUNT * LINE;
+        }
+    }
+    let sum = sum_of_lanes(sum, tile);
+    if UNIT_POS == 0 {
+        parts[CUBE_POS] = sum;
+    }
+}
+
+/// Moves a parameter by RavenAdam.
+#[cube(launch)]
+pub(super) fn value_kernel<B: Int>(
+    value: &mut [f32],
+    first: &[f32],
+    second: &[f32],
+    parts: &[f32],
+    counts: &[B],
+    count: usize,
+    part_count: usize,
+    numbers: RavenAdamNumbers,
+    #[comptime] tile: Tile,
+    #[comptime] update_clipping: bool,
+    #[comptime] on_device: bool,
+    #[define(B)] _truth: ElemType,
+) {
+    let mut rate = numbers.rate;
+    if comptime!(update_clipping) {
+        let unit = UNIT_POS as usize;
+        let mut part = 0.0f32;
+        if unit < part_count {
+            part = parts[unit];
+        }
+        let mean = sum_of_lanes(part, tile) * numbers.share;
+        // Written so that NaN is not taken for 1.
+        rate /= select(mean <= 1.0f32, 1.0f32, mean.sqrt());
+    }
+    let at = ABSOLUTE_POS;
+    if at < count && counted::<B>(counts, on_device) {
+        let angle = atan2(first[at], second[at].sqrt() * numbers.correction);
+        value[at] = value[at] * numbers.kept - angle * rate;
+    }
+}
+
+/// Writes the sum of squares of a vector: each cube its part, from place `first` on.
+#[cube(launch)]
+pub(super) fn squares_kernel(
+    x: &[f32],
+    parts: &mut [f32],
+    count: usize,
+    first: usize,
+    #[comptime] tile: Tile,
+) {
+    let mut sum = 0.0f32;
+    let mut at = ABSOLUTE_POS;
+    while at < count {
+        sum += x[at] * x[at];
+        at += CUBE_COUNT * LINE;
+    }
+    let sum = sum_of_lanes(sum, tile);
+    if UNIT_POS == 0 {
+        parts[first + CUBE_POS] = sum;
+    }
+}
+
+/// Writes the root of the sum of a vector.
+#[cube(launch)]
+pub(super) fn root_kernel(x: &[f32], out: &mut [f32], count: usize, #[comptime] tile: Tile) {
+    let mut sum = 0.0f32;
+    let mut at = UNIT_POS as usize;
+    while at < count {
+        sum += x[at];
+        at += LINE;
+    }
+    let sum = sum_of_lanes(sum, tile);
+    if UNIT_POS == 0 {
+        out[0] = sum.sqrt();
+    }
+}
+
+/// Whether an update counts.
+#[cube]
+fn counted<B: Int>(counts: &[B], #[comptime] on_device: bool) -> bool {
+    if comptime!(on_device) {
+        counts[0] != B::from_int(0)
+    } else {
+        true.runtime()
+    }
+}
+
+/// Returns the factor of the gradient.
+#[cube]
+fn factor(scale: &[f32], host: f32, #[comptime] on_device: bool) -> f32 {
+    if comptime!(on_device) { scale[0] } else { host }
+}
+
+/// The angle of (x, y) for x ≥ 0, as `rondo-kernels` computes it; a device's own may be off by thousands of units in
+/// the last place.
+#[cube]
+fn atan2(y: f32, x: f32) -> f32 {
+    let size = y.abs();
+    let steep = size > x;
+    let low = select(steep, x, size);
+    let high = select(steep, size, x);
+    let turned = low > 0.414_213_57f32 * high;
+    let side = select(turned, low - high, low);
+    let base = select(turned, low + high, high);
+    let t = select(
+        base == 0.0f32,
+        0.0f32,
+        side / select(base == 0.0f32, 1.0f32, base),
+    );
+    let z = t * t;
+    let mut p = 8.053_744_5e-2f32;
+    p = p * z - 1.387_768_6e-1f32;
+    p = p * z + 1.997_771_1e-1f32;
+    p = p * z - 3.333_295e-1f32;
+    let part = (p * z) * t + t;
+    let angle = select(turned, part + FRAC_PI_4, part);
+    // π/2 in two parts.
+    let angle = select(steep, FRAC_PI_2 - (angle + 4.371_139e-8f32), angle);
+    select(y < 0.0f32, -angle, angle)
+}

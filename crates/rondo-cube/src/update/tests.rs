@@ -1,0 +1,161 @@
+use super::*;
+use crate::testing::{Numbers, TestDevice, assert_close, device, values};
+
+const STEP: Step = Step {
+    lr: 3e-3,
+    decay: 1e-3,
+    beta1: 0.9,
+    beta2: 0.95,
+    update: 3,
+    gradient_scale: 1.0,
+};
+
+/// A parameter, its moments and its gradient on the host.
+#[derive(Clone)]
+struct Vectors {
+    value: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
+impl Vectors {
+    fn new(count: usize) -> Self {
+        let mut numbers = Numbers::new(1.0);
+        let mut gradient = numbers.vector(count);
+        gradient[0] = 0.0;
+        let second = numbers.vector(count).into_iter().map(|x| x * x * 1e-2);
+        Self {
+            value: numbers.vector(count),
+            first: numbers.vector(count),
+            second: second.collect(),
+            gradient,
+        }
+    }
+
+    fn on(&self, device: &TestDevice, started: bool) -> Parameter {
+        let on = |x: &[f32]| device.tensor(x, [x.len()]);
+        Parameter {
+            value: on(&self.value),
+            first: started.then(|| on(&self.first)),
+            second: started.then(|| on(&self.second)),
+            gradient: on(&self.gradient),
+        }
+    }
+}
+
+fn check_rule(rule: Rule) {
+    let Some(device) = device() else { return };
+    for count in [1, 20, 255, 257, 70_001] {
+        for started in [false, true] {
+            let mut before = Vectors::new(count);
+            if !started {
+                before.first.fill(0.0);
+                before.second.fill(0.0);
+            }
+            let step = Step {
+                update: if started { STEP.update } else { 1 },
+                ..STEP
+            };
+            let made = update(
+                Update { rule, step },
+                Gate::Host(0.5),
+                before.on(&device, started),
+            );
+            let made = [made.value, made.first, made.second].map(values);
+            let mut expected = before.clone();
+            Update {
+                rule,
+                step: Step {
+                    gradient_scale: 0.5,
+                    ..step
+                },
+            }
+            .apply(rondo_kernels::update::Parameter {
+                value: &mut expected.value,
+                first: &mut expected.first,
+                second: &mut expected.second,
+                gradient: &before.gradient,
+            });
+            let expected = [expected.value, expected.first, expected.second];
+            for (found, expected) in made.iter().zip(&expected) {
+                for (found, expected) in found.iter().zip(expected) {
+                    let expected = f64::from(*expected);
+                    // The update is of the size of the rate, the moments of that of their terms.
+                    assert_close(*found, expected, expected.abs() + 2e-2);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn adamw_is_that_of_the_kernels_for_a_cpu() {
+    check_rule(Rule::AdamW { eps: 1e-8 });
+}
+
+#[test]
+fn raven_adam_is_that_of_the_kernels_for_a_cpu() {
+    for update_clipping in [false, true] {
+        check_rule(Rule::RavenAdam { update_clipping });
+    }
+}
+
+#[test]
+fn an_update_that_does_not_count_changes_nothing_and_one_that_does_is_scaled_on_the_device() {
+    let Some(device) = device() else { return };
+    let before = Vectors::new(300);
+    let run = |rule, gate: Gate<'_>| {
+        let made = update(Update { rule, step: STEP }, gate, before.on(&device, true));
+        [made.value, made.first, made.second].map(values)
+    };
+    let [nan, half] = [f32::NAN, 0.5].map(|x| device.tensor(&[x], [1]));
+    let [no, yes] = [0, 1].map(|x| device.ids(&[x]));
+    let clipping = Rule::RavenAdam {
+        update_clipping: true,
+    };
+    for rule in [Rule::AdamW { eps: 1e-8 }, clipping] {
+        let stays = Gate::Device {
+            scale: &nan,
+            counts: &no,
+        };
+        let Vectors {
+            value,
+            first,
+            second,
+            ..
+        } = before.clone();
+        assert_eq!(run(rule, stays), [value, first, second]);
+        let moves = Gate::Device {
+            scale: &half,
+            counts: &yes,
+        };
+        assert_eq!(run(rule, moves), run(rule, Gate::Host(0.5)));
+    }
+}
+
+#[test]
+fn a_norm_has_every_number_of_every_tensor_once() {
+    let Some(device) = device() else { return };
+    let mut numbers = Numbers::new(2.0);
+    let vectors = [1, 255, 70_001, 24].map(|count| numbers.vector(count));
+    let square: f64 = vectors
+        .iter()
+        .flatten()
+        .map(|x| f64::from(*x).powi(2))
+        .sum();
+    let tensors = vectors.map(|x| device.tensor(&x, [x.len()]));
+    assert_close(values(norm(&tensors))[0], square.sqrt(), square.sqrt());
+}
+
+#[test]
+fn a_parameter_that_someone_else_holds_keeps_its_memory() {
+    let Some(device) = device() else { return };
+    let before = Vectors::new(300);
+    let parameter = before.on(&device, true);
+    let held = parameter.value.clone();
+    let rule = Rule::AdamW { eps: 1e-8 };
+    let made = update(Update { rule, step: STEP }, Gate::Host(1.0), parameter);
+    assert_eq!(values(held), before.value);
+    assert_ne!(values(made.value), before.value);
+}

@@ -1,0 +1,33 @@
+//! Gated SiLU of the halves of each row as one node.
+
+use rondo_cube::gated;
+use rondo_cube::primitive::Cube;
+use rondo_cube::tensor::CubeTensor;
+
+use crate::ops::graph::Function;
+use crate::ops::operands::{Lone, OneTensor};
+
+/// `SiLU(a) ⊙ b`, a and b the halves of each row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct GatedHalves;
+
+impl Function<Cube, 1> for GatedHalves {
+    type Names = OneTensor;
+    type Saved = ();
+    type Aside = ();
+
+    fn forward(&self, Lone { x }: Lone<CubeTensor>, _: bool) -> (CubeTensor, (), ()) {
+        (gated::forward(&x), (), ())
+    }
+
+    fn backward(
+        &self,
+        Lone { x }: Lone<CubeTensor>,
+        (): (),
+        d_out: CubeTensor,
+    ) -> Lone<CubeTensor> {
+        Lone {
+            x: gated::backward(&x, &d_out),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Each operation of the kernels against its composition on the same device.
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{Device, TensorData};
+use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
+use rondo_kernels::product::Precision;
+use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
+
+use super::*;
+use crate::ops::Backend;
+use crate::seed::Normals;
+
+/// What a kernel may differ by from a composition, both in f32, relative to a size of one for each number.
+const TOLERANCE: f64 = 1e-5;
+
+/// Returns a device of wgpu; none where the build or the machine has none, and then says so.
+fn device() -> Option<Device> {
+    let found = primitive::wgpu().map(|device| Device::new(DispatchDevice::Cube(device)));
+    if found.is_none() {
+        use std::io::Write as _;
+        // Straight to the terminal: the harness would swallow what a passing test prints.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: no wgpu device is built in and there"
+        );
+    }
+    found
+}
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter().collect()
+}
+
+/// Runs both backends and compares every vector that they return.
+fn compare(name: &str, run: impl Fn(&dyn Operations) -> Vec<Vec<f32>>) {
+    let [found, expected] = [Backend::Cube, Backend::Composed].map(|b| run(b.operations()));
+    assert_eq!(found.len(), expected.len());
+    for (which, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert_eq!(found.len(), expected.len(), "{name}, result {which}");
+        let square = |x: f64| x * x;
+        let size: f64 = expected.iter().map(|x| 1.0 + square(f64::from(*x))).sum();
+        let differences = found.iter().zip(expected).map(|(a, b)| f64::from(a - b));
+        let relative = (differences.map(square).sum::<f64>() / size).sqrt();
+        assert!(
+            relative < TOLERANCE,
+            "{name}: result {which} differs by {relative:e}"
+        );
+    }
+}
+
+fn tracked<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    x.clone().autodiff().require_grad()
+}
+
+#[test]
+fn the_kernels_are_chosen_for_f32_on_wgpu() {
+    let Some(device) = device() else { return };
+    let x = Tensor::<1>::from_data([1.0], &device);
+    assert_eq!(Backend::of(&x), Backend::Cube);
+    assert_eq!(Backend::of(&tracked(&x)), Backend::Cube);
+}
+
+#[test]
+fn a_sublayer_is_the_composed_one_with_its_gradients() {
+    let Some(device) = device() else { return };
+    let norm = Norm { eps: 1e-5 };
+    let afters = [
+        After::Sum,
+        After::NormOfSum(norm),
+        After::NormOfBranch(norm),
+    ];
+    let mut normals = Normals::new(0, 0.7);
+    for [batch, seq, width, d_ff] in [[1, 1, 24, 20], [3, 21, 20, 33], [1, 65, 24, 40]] {
+        let mut normal = |shape: [usize; 3]| normals.tensor::<3>(shape).to_device(&device);
+        let x = normal([batch, seq, width]);
+        let weights = normal([batch, seq, width]);
+        let [before, after] = [(); 2].map(|()| normal([1, 1, width]).flatten::<1>(0, 2));
+        let in_proj: Tensor<2> = normal([1, width, 2 * d_ff]).reshape([width, 2 * d_ff]);
+        let out_proj: Tensor<2> = normal([1, d_ff, width]).reshape([d_ff, width]);
+        for place in afters {
+            for learned in [false, true] {
+                let name = format!("{place:?} at {batch} × {seq} × {width}, scale {learned}");
+                compare(&name, |ops| {
+                    let sublayer = Sublayer {
+                        before: Some(norm),
+                        branch: FeedForward {
+                            precision: Precision::F32,
+                        },
+                        after: place,
+                    };
+                    let x = tracked(&x);
+                    let scales = [&before, &after].map(tracked);
+                    let matrices = [&in_proj, &out_proj].map(tracked);
+                    let [before, after] = scales.clone().map(|scale| learned.then_some(scale));
+                    let [in_proj, out_proj] = matrices.clone();
+                    let tensors = SublayerTensors {
+                        x: x.clone(),
+                        before,
+                        after,
+                        branch: FeedForwardWeights { in_proj, out_proj },
+                    };
+                    let y = ops.feed_forward(&sublayer, tensors);
+                    let loss = (y.clone() * weights.clone().autodiff()).sum();
+                    let mut gradients = loss.backward();
+                    let mut found = vec![values(y.without_autodiff())];
+                    found.extend(x.grad_remove(&mut gradients).map(values));
+                    let scales = scales.map(|x| x.grad_remove(&mut gradients).map(values));
+                    found.extend(scales.into_iter().flatten());
+                    let matrices = matrices.map(|x| x.grad_remove(&mut gradients).map(values));
+                    found.extend(matrices.into_iter().flatten());
+                    found
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn the_loss_of_a_head_is_the_composed_one_with_its_gradients() {
+    let Some(device) = device() else { return };
+    let mut normals = Normals::new(1, 2.0);
+    let ids: Vec<i32> = (0..21).map(|i| i * 5 % 13).collect();
+    let targets = Tensor::<2, Int>::from_data(TensorData::new(ids, [3, 7]), &device);
+    let weights: Vec<f32> = (0..21).map(|i| (i % 3) as f32).collect();
+    let weights = Tensor::<2>::from_data(TensorData::new(weights, [3, 7]), &device);
+    let hidden = normals.tensor::<3>([3, 7, 8]).to_device(&device);
+    for (tied, shape) in [(true, [13, 8]), (false, [8, 13])] {
+        let matrix = normals.tensor::<2>(shape).to_device(&device);
+        let head = |matrix| match tied {
+            true => Head::tied(matrix),
+            false => Head::own(matrix),
+        };
+        for weights in [None, Some(weights.clone())] {
+            compare(&format!("tied {tied}"), |ops| {
+                let (hidden, matrix) = (tracked(&hidden), tracked(&matrix));
+                let (own, targets) = (head(matrix.clone()), targets.clone());
+                let weights = weights.clone();
+                let scored = ops.head_cross_entropy(hidden.clone(), own, targets, weights, true);
+                // Twice the loss: the gradients that were found with it are scaled.
+                let mut gradients = (scored.loss.clone() * 2.0).backward();
+                let d_hidden = hidden.grad_remove(&mut gradients).map(values);
+                let d_matrix = matrix.grad_remove(&mut gradients).map(values);
+                let loss = values(scored.loss.without_autodiff());
+                let hits = scored.hits.map(values);
+                [Some(loss), hits, d_hidden, d_matrix]
+                    .map(|found| found.expect("each was asked for"))
+                    .into()
+            });
+        }
+        compare(&format!("losses, tied {tied}"), |ops| {
+            let own = head(matrix.clone());
+            let scored = ops.head_losses(hidden.clone(), own, targets.clone(), true);
+            vec![values(scored.losses), values(scored.hits.expect("hits"))]
+        });
+    }
+}
