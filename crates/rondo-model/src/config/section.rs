@@ -11,7 +11,7 @@ use super::{
 use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
 
-/// `[model]`.
+/// The shape and structure of a recurrent-depth transformer, `[model]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSection {
