@@ -22,7 +22,9 @@
 //! subgroup operations, and any number of rows and any width is right.
 //!
 //! Absences: a graph of gradients, the model, a choice between backends; `rondo-model` has them. Matrix products are
-//! Burn's. There is no unsafe code: launches check their bounds.
+//! Burn's. There is no unsafe code: launches check their bounds. Without the feature `kernels` the crate is empty.
+
+#![cfg(feature = "kernels")]
 
 pub mod cross_entropy;
 pub mod embedding;

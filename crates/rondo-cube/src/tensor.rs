@@ -39,8 +39,13 @@ pub(crate) fn matrix(x: &CubeTensor) -> [usize; 2] {
 
 /// Returns a contiguous f32 tensor on the device of `like`, its elements not yet written.
 pub(crate) fn empty(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
+    empty_of(like, shape, DType::F32)
+}
+
+/// As [`empty`], of any type.
+pub(crate) fn empty_of(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     let (client, device) = (like.client.clone(), like.device.clone());
-    empty_device_contiguous_dtype(client, device, shape.into(), DType::F32)
+    empty_device_contiguous_dtype(client, device, shape.into(), dtype)
 }
 
 /// Returns a tensor of zeros like another.

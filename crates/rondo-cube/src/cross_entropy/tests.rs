@@ -146,3 +146,21 @@ fn chunks_have_every_token_once() {
     };
     assert_eq!(head.chunks(), [0..512, 512..1024, 1024..1500]);
 }
+
+#[test]
+fn a_loss_and_its_gradients_have_the_same_bits_each_time() {
+    let Some(device) = device() else { return };
+    let logits = Logits::new(200, 300, 5.0);
+    let weights = device.tensor(&Numbers::new(1.0).vector(200), [200]);
+    let run = || {
+        let found = logits.run(&device, true, |head| {
+            loss_with_gradients(head, Some(&weights))
+        });
+        let all = [found.loss, found.d_hidden, found.d_matrix].map(values);
+        all.concat()
+            .into_iter()
+            .map(f32::to_bits)
+            .collect::<Vec<u32>>()
+    };
+    assert_eq!(run(), run());
+}

@@ -159,3 +159,22 @@ fn a_parameter_that_someone_else_holds_keeps_its_memory() {
     assert_eq!(values(held), before.value);
     assert_ne!(values(made.value), before.value);
 }
+
+#[test]
+fn an_update_has_the_same_bits_each_time() {
+    let Some(device) = device() else { return };
+    let before = Vectors::new(70_001);
+    let rule = Rule::RavenAdam {
+        update_clipping: true,
+    };
+    let run = || {
+        let gate = Gate::Host(1.0);
+        let made = update(Update { rule, step: STEP }, gate, before.on(&device, true));
+        let all = [made.value, made.first, made.second].map(values);
+        all.concat()
+            .into_iter()
+            .map(f32::to_bits)
+            .collect::<Vec<u32>>()
+    };
+    assert_eq!(run(), run());
+}
