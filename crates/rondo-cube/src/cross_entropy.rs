@@ -82,7 +82,7 @@ pub fn takes(targets: &CubeTensor) -> bool {
 /// Panics where the shapes do not fit, or a tensor is not contiguous.
 pub fn losses(head: Head<'_>) -> Losses {
     let losses = head.unwritten();
-    for chunk in head.chunks() {
+    for chunk in head.chunks(CHUNK_LOGITS) {
         let logits = head.logits(&head.rows(&chunk));
         head.score(&logits, &chunk, &losses, None);
     }
@@ -95,6 +95,14 @@ pub fn losses(head: Head<'_>) -> Losses {
 ///
 /// As [`losses`].
 pub fn loss_with_gradients(head: Head<'_>, weights: Option<&CubeTensor>) -> LossWithGradients {
+    differentiate(head, weights, CHUNK_LOGITS)
+}
+
+fn differentiate(
+    head: Head<'_>,
+    weights: Option<&CubeTensor>,
+    chunk_logits: usize,
+) -> LossWithGradients {
     let losses = head.unwritten();
     let shares = Shares {
         weights,
@@ -102,7 +110,7 @@ pub fn loss_with_gradients(head: Head<'_>, weights: Option<&CubeTensor>) -> Loss
     };
     let mut d_hidden = Vec::new();
     let mut d_matrix: Option<CubeTensor> = None;
-    for chunk in head.chunks() {
+    for chunk in head.chunks(chunk_logits) {
         let hidden = head.rows(&chunk);
         let logits = head.logits(&hidden);
         head.score(&logits, &chunk, &losses, Some(&shares));
@@ -180,10 +188,10 @@ impl Head<'_> {
         if self.tied { first } else { second }
     }
 
-    /// Returns the tokens of each chunk.
-    fn chunks(&self) -> Vec<Range<usize>> {
+    /// Returns the tokens of each chunk of about so many logits.
+    fn chunks(&self, logits: usize) -> Vec<Range<usize>> {
         let [tokens, _] = matrix(self.hidden);
-        let rows = (CHUNK_LOGITS / self.vocab()) / FEWEST_ROWS * FEWEST_ROWS;
+        let rows = (logits / self.vocab()) / FEWEST_ROWS * FEWEST_ROWS;
         let rows = rows.max(FEWEST_ROWS);
         let chunk = |first: usize| first..(first + rows).min(tokens);
         (0..tokens).step_by(rows).map(chunk).collect()

@@ -144,7 +144,32 @@ fn chunks_have_every_token_once() {
         tied: true,
         targets: &targets,
     };
-    assert_eq!(head.chunks(), [0..512, 512..1024, 1024..1500]);
+    assert_eq!(head.chunks(CHUNK_LOGITS), [0..512, 512..1024, 1024..1500]);
+}
+
+#[test]
+fn chunks_make_no_difference_but_in_the_order_of_the_matrix_gradients_sum() {
+    let Some(device) = device() else { return };
+    let logits = Logits::new(150, 65, 5.0);
+    let weights = device.tensor(&Numbers::new(1.0).vector(150), [150]);
+    let run = |tied, chunk| {
+        let found = logits.run(&device, tied, |head| {
+            differentiate(head, Some(&weights), chunk)
+        });
+        let same = [found.loss, found.hits, found.d_hidden].map(values);
+        (same, values(found.d_matrix))
+    };
+    for tied in [false, true] {
+        let ((whole, d_matrix), (parts, d_matrix_of_parts)) = (run(tied, 1 << 20), run(tied, 1));
+        assert_eq!(whole, parts);
+        let size = d_matrix.iter().fold(0.0_f32, |size, x| size.max(x.abs()));
+        for (whole, parts) in d_matrix.iter().zip(d_matrix_of_parts) {
+            assert!(
+                (whole - parts).abs() <= 1e-5 * size,
+                "{parts} is not {whole}"
+            );
+        }
+    }
 }
 
 #[test]
