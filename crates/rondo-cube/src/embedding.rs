@@ -73,11 +73,13 @@ fn order_kernel(ids: &[i32], order: &mut [i32], sorted: &mut [i32], tokens: usiz
     if token < tokens {
         let own = ids[token];
         let mut place = 0u32;
-        for other in 0..tokens {
+        let mut other = 0usize;
+        while other < tokens {
             let id = ids[other];
             if id < own || (id == own && other < token) {
                 place += 1u32;
             }
+            other += 1;
         }
         order[place as usize] = token as i32;
         sorted[place as usize] = own;
@@ -103,7 +105,7 @@ fn gradient_kernel(
         let mut first = 0usize;
         let mut end = tokens;
         while first < end {
-            let middle = (first + end) / 2;
+            let middle = first + (end - first) / 2;
             if sorted[middle] < row {
                 first = middle + 1;
             } else {
