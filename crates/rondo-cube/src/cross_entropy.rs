@@ -106,7 +106,7 @@ fn differentiate(
     let losses = head.unwritten();
     let shares = Shares {
         weights,
-        total: weights.map(|weights| mean_of(weights, None)),
+        mean: weights.map(|weights| mean(weights, None)),
     };
     let mut d_hidden = Vec::new();
     let mut d_matrix: Option<CubeTensor> = None;
@@ -149,14 +149,35 @@ fn differentiate(
 ///
 /// Panics where a tensor is not contiguous f32.
 pub fn mean(nll: &CubeTensor, weights: Option<&CubeTensor>) -> CubeTensor {
-    mean_of(nll, weights)
+    check(nll);
+    let count = nll.shape().num_elements();
+    if let Some(weights) = weights {
+        check(weights);
+        let given = weights.shape().num_elements();
+        assert_eq!(given, count, "one weight for each token");
+    }
+    let out = empty(nll, [1]);
+    let tile = Tile::whole(1);
+    mean_kernel::launch(
+        &nll.client,
+        cube_count(1),
+        CubeDim::new_1d(tile.lanes as u32),
+        nll.clone().into_buffer_arg(),
+        weights.unwrap_or(nll).clone().into_buffer_arg(),
+        out.clone().into_buffer_arg(),
+        count,
+        1.0 / count as f32,
+        tile,
+        weights.is_some(),
+    );
+    out
 }
 
-/// The share of each token in the loss: its weight over the total.
+/// The share of each token in the loss: its weight over the sum of all.
 struct Shares<'a> {
     weights: Option<&'a CubeTensor>,
     /// The mean of the weights, `[1]`.
-    total: Option<CubeTensor>,
+    mean: Option<CubeTensor>,
 }
 
 impl Head<'_> {
@@ -221,7 +242,7 @@ impl Head<'_> {
         let [tokens, _] = matrix(self.hidden);
         let tile = Tile::whole(self.vocab());
         let weights = shares.and_then(|shares| shares.weights);
-        let total = shares.and_then(|shares| shares.total.as_ref());
+        let mean = shares.and_then(|shares| shares.mean.as_ref());
         let form = Form {
             gradient: shares.is_some(),
             weighted: weights.is_some(),
@@ -234,7 +255,7 @@ impl Head<'_> {
             logits.clone().into_buffer_arg(),
             self.targets.clone().into_buffer_arg(),
             weights.unwrap_or(&losses.nll).clone().into_buffer_arg(),
-            total.unwrap_or(&losses.nll).clone().into_buffer_arg(),
+            mean.unwrap_or(&losses.nll).clone().into_buffer_arg(),
             losses.nll.clone().into_buffer_arg(),
             losses.hits.clone().into_buffer_arg(),
             chunk.len(),
@@ -244,35 +265,6 @@ impl Head<'_> {
             form,
         );
     }
-}
-
-/// Returns Σ x·w / Σ w, or the mean of x, `[1]`.
-fn mean_of(x: &CubeTensor, weights: Option<&CubeTensor>) -> CubeTensor {
-    check(x);
-    if let Some(weights) = weights {
-        check(weights);
-        assert_eq!(
-            weights.shape().num_elements(),
-            x.shape().num_elements(),
-            "one weight for each"
-        );
-    }
-    let out = empty(x, [1]);
-    let count = x.shape().num_elements();
-    let tile = Tile::whole(1);
-    mean_kernel::launch(
-        &x.client,
-        cube_count(1),
-        CubeDim::new_1d(tile.lanes as u32),
-        x.clone().into_buffer_arg(),
-        weights.unwrap_or(x).clone().into_buffer_arg(),
-        out.clone().into_buffer_arg(),
-        count,
-        1.0 / count as f32,
-        tile,
-        weights.is_some(),
-    );
-    out
 }
 
 fn transposed(x: &CubeTensor) -> CubeTensor {

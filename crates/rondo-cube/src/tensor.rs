@@ -54,7 +54,7 @@ pub(crate) fn zeros(like: &CubeTensor) -> CubeTensor {
     zeros_client(client, device, like.shape(), DType::F32)
 }
 
-/// Panics where a tensor is not what kernels read.
+/// Checks that a tensor is what kernels read.
 ///
 /// # Panics
 ///

@@ -88,7 +88,8 @@ pub(super) fn backward_kernel(
 ) {
     let lane = UNIT_POS_X as usize;
     let slot = UNIT_POS_Y as usize;
-    let mut unit_length = Array::<f32>::new(tile.columns);
+    // What is normed, and then the same divided by its root mean square.
+    let mut own = Array::<f32>::new(tile.columns);
     let mut gradient = Array::<f32>::new(tile.columns);
     let mut d_scale = Array::<f32>::new(tile.columns);
     #[unroll]
@@ -103,7 +104,7 @@ pub(super) fn backward_kernel(
             let column = lane + k * tile.lanes;
             if row < rows && column < tile.width {
                 let value = normed(x, y, row * tile.width + column, form);
-                unit_length[k] = value;
+                own[k] = value;
                 squares += value * value;
             }
         }
@@ -114,8 +115,8 @@ pub(super) fn backward_kernel(
             let column = lane + k * tile.lanes;
             if row < rows && column < tile.width {
                 let mut g = d_out[row * tile.width + column];
-                let u = unit_length[k] * root;
-                unit_length[k] = u;
+                let u = own[k] * root;
+                own[k] = u;
                 if comptime!(form.scaled) {
                     d_scale[k] += g * u;
                     g *= scale[column];
@@ -129,7 +130,7 @@ pub(super) fn backward_kernel(
         for k in 0..tile.columns {
             let column = lane + k * tile.lanes;
             if row < rows && column < tile.width {
-                d_normed[row * tile.width + column] = root * (gradient[k] - unit_length[k] * mean);
+                d_normed[row * tile.width + column] = root * (gradient[k] - own[k] * mean);
             }
         }
     }
