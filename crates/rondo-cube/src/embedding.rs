@@ -1,12 +1,6 @@
 //! The rows of a table by their ids. For the table's gradient the tokens are put in the order of their ids, and each
 //! row adds up its own: no two units write to one place.
 
-#![expect(
-    clippy::needless_range_loop,
-    clippy::manual_midpoint,
-    reason = "a kernel is written in CubeCL's part of Rust, which has no iterators and no midpoint"
-)]
-
 use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::DType;

@@ -9,7 +9,7 @@ use crate::config::ModelConfig;
 
 /// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
 /// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; on the device laid out for
-/// [`rotate_pairs`], `[seq, d_head]` each.
+/// `rotate_pairs`, `[seq, d_head]` each.
 #[derive(Clone, Debug)]
 pub struct Rope {
     cos: Tensor<2>,
