@@ -1,0 +1,226 @@
+//! Ranks as processes that MPI connects: the only file that names its binding.
+//!
+//! Every operation is non-blocking and tested until it is done, so that a wait has a deadline. The binding completes the
+//! requests of a scope before it leaves it, by an error or a panic too: an operation that is given up must end all ranks
+//! inside its scope. MPI is called by the thread that started it alone (thread level FUNNELED).
+
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ferrompi::{Communicator, Error, ReduceOp, Request, Scope, Source, ThreadLevel};
+
+use crate::deadline::{LATE_CODE, Late, Patience};
+use crate::peer::RECORD;
+use crate::wait::{self, WITNESSES, Waited};
+use crate::{Collective, Failure, Peer};
+
+/// Bytes or numbers of one message of a broadcast or an all-reduce: MPI's counts end at 2^31.
+const PIECE: usize = 64 << 20;
+/// The tag of an announcement.
+const ANNOUNCEMENT: i32 = 7;
+
+thread_local! {
+    /// Dropping it leaves MPI, which only [`Collective::finish`] may do: a rank that leaves it on the way out of an error
+    /// waits there for the others for ever.
+    static MPI: RefCell<Option<ManuallyDrop<ferrompi::Mpi>>> = const { RefCell::new(None) };
+}
+
+/// A rank of MPI's world.
+pub(crate) struct Mpi {
+    world: Communicator,
+    peers: Vec<Peer>,
+    engine: String,
+    patience: Patience,
+    /// How many operations this rank has called.
+    operations: AtomicU64,
+    /// For ranks 0 and 1: the last operation in which each rank announced that it waits.
+    announced: Vec<AtomicU64>,
+}
+
+impl Mpi {
+    /// Starts MPI in this thread.
+    pub(crate) fn start() -> Result<Mpi, Failure> {
+        let failed = |operation| move |error: Error| failure("MPI", operation, &error);
+        let mpi = ferrompi::Mpi::init_thread(ThreadLevel::Funneled).map_err(failed("MPI_Init"))?;
+        let world = mpi.world();
+        MPI.with_borrow_mut(|slot| *slot = Some(ManuallyDrop::new(mpi)));
+        let engine = ferrompi::Mpi::library_version().map_err(failed("MPI_Get_library_version"))?;
+        let host = world
+            .processor_name()
+            .map_err(failed("MPI_Get_processor_name"))?;
+        let me = Peer {
+            rank: world.rank() as usize,
+            host,
+            pid: std::process::id(),
+        };
+        let size = world.size() as usize;
+        let mut mpi = Mpi {
+            world,
+            peers: vec![me.clone(); size],
+            engine: short(&engine),
+            patience: Patience::new(),
+            operations: AtomicU64::new(0),
+            announced: (0..size).map(|_| AtomicU64::new(0)).collect(),
+        };
+        let mut records = vec![0; RECORD * size];
+        mpi.all_gather(&me.to_record(), &mut records)?;
+        mpi.peers = Peer::from_records(&records);
+        Ok(mpi)
+    }
+
+    /// Starts an operation and waits for it, no longer than this rank's patience.
+    fn run<'env>(
+        &self,
+        operation: &'static str,
+        start: impl for<'s> FnOnce(&'s Scope<'s, 'env>) -> Result<Request<'s>, Error>,
+    ) -> Result<(), Failure> {
+        let number = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
+        let done = ferrompi::scope(|scope| {
+            self.hear()?;
+            let mut request = start(scope)?;
+            let timeout = self.patience.timeout();
+            let limit = timeout.map(|timeout| wait::with_grace(timeout, self.rank()));
+            match wait::wait(
+                limit,
+                || Ok(request.test()?.is_some()),
+                || self.announce(number),
+            )? {
+                Waited::Done => Ok(()),
+                Waited::TooLong => {
+                    self.hear()?;
+                    self.give_up(operation, number, timeout.unwrap_or(Duration::MAX))
+                }
+            }
+        });
+        done.map_err(|error| failure(&self.engine, operation, &error))
+    }
+
+    /// Tells ranks 0 and 1 that this rank waits in operation `number`.
+    fn announce(&self, number: u64) -> Result<(), Error> {
+        self.announced[self.rank()].store(number, Ordering::Relaxed);
+        let others = (0..WITNESSES.min(self.peers.len())).filter(|rank| *rank != self.rank());
+        others
+            .into_iter()
+            .try_for_each(|rank| self.world.send(&[number], rank as i32, ANNOUNCEMENT))
+    }
+
+    /// Takes the announcements that have come.
+    fn hear(&self) -> Result<(), Error> {
+        if self.rank() >= WITNESSES {
+            return Ok(());
+        }
+        while let Some(status) = self.world.iprobe::<u64>(Source::Any, ANNOUNCEMENT)? {
+            let mut number = [0];
+            self.world.recv(&mut number, status.source, ANNOUNCEMENT)?;
+            if let Source::Rank(rank) = status.source {
+                self.announced[rank as usize].fetch_max(number[0], Ordering::Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, operation: &'static str, number: u64, timeout: Duration) -> ! {
+        let absent = |peer: &&Peer| self.announced[peer.rank].load(Ordering::Relaxed) < number;
+        let missing =
+            (self.rank() < WITNESSES).then(|| self.peers.iter().filter(absent).cloned().collect());
+        self.patience.report(&Late {
+            by: self.me().clone(),
+            operation,
+            timeout,
+            missing,
+        });
+        self.abort(LATE_CODE)
+    }
+}
+
+/// "Open MPI 4.1.4" of "Open MPI v4.1.4, package: …"; the first line of what other MPIs say.
+fn short(version: &str) -> String {
+    let first = version.split([',', '\n']).next().unwrap_or_default().trim();
+    first
+        .replace("Open MPI v", "Open MPI ")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn failure(engine: &str, operation: &'static str, error: &Error) -> Failure {
+    Failure::Engine {
+        engine: engine.to_owned(),
+        operation,
+        message: error.to_string(),
+    }
+}
+
+impl Collective for Mpi {
+    fn rank(&self) -> usize {
+        self.world.rank() as usize
+    }
+
+    fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+
+    fn engine(&self) -> &str {
+        &self.engine
+    }
+
+    fn set_timeout(&self, timeout: Option<Duration>) {
+        self.patience.set_timeout(timeout);
+    }
+
+    fn set_late_report(&self, report: Box<dyn Fn(&Late) + Send + Sync>) {
+        self.patience.set_report(report);
+    }
+
+    fn barrier(&self) -> Result<(), Failure> {
+        self.run("barrier", |scope| self.world.ibarrier(scope))
+    }
+
+    fn broadcast(&self, root: usize, data: &mut [u8]) -> Result<(), Failure> {
+        let piece = |piece| {
+            self.run("broadcast", move |scope| {
+                self.world.ibroadcast(scope, piece, root as i32)
+            })
+        };
+        data.chunks_mut(PIECE).try_for_each(piece)
+    }
+
+    fn all_gather(&self, mine: &[u8], all: &mut [u8]) -> Result<(), Failure> {
+        self.run("all_gather", |scope| {
+            self.world.iallgather(scope, mine, all)
+        })
+    }
+
+    fn all_to_all(&self, send: &[u8], receive: &mut [u8]) -> Result<(), Failure> {
+        self.run("all_to_all", |scope| {
+            self.world.ialltoall(scope, send, receive)
+        })
+    }
+
+    fn all_reduce(&self, data: &mut [f32]) -> Result<(), Failure> {
+        let piece = |piece| {
+            self.run("all_reduce", move |scope| {
+                self.world.iallreduce_inplace(scope, piece, ReduceOp::Sum)
+            })
+        };
+        data.chunks_mut(PIECE / size_of::<f32>())
+            .try_for_each(piece)
+    }
+
+    fn finish(&self) -> Result<(), Failure> {
+        self.barrier()?;
+        // This leaves MPI. The slot of another thread is empty, and MPI then ends with the process.
+        MPI.with_borrow_mut(|slot| slot.take().map(ManuallyDrop::into_inner).map(drop));
+        Ok(())
+    }
+
+    fn abort(&self, code: i32) -> ! {
+        // Only the thread that started MPI may call it.
+        if MPI.with_borrow(Option::is_some) {
+            self.world.abort(code)
+        }
+        std::process::exit(code)
+    }
+}

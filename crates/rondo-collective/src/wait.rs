@@ -1,0 +1,111 @@
+//! A wait with an end.
+//!
+//! A wait tests its operation in a loop: 0.2 s without a pause, then with pauses that grow to 1 ms. A rank that is still
+//! waiting after the 0.2 s announces to ranks 0 and 1 which operation it is in, so a wait that is short costs no message.
+//! At the deadline ranks 0 and 1 know who has not announced itself. Rank 0 reports first, rank 1 half a second later (it
+//! is rank 0 that is missing, or rank 0 came late itself), the others after that.
+
+use std::time::{Duration, Instant};
+
+/// Waits of this length are tested without a pause and announced to nobody.
+const SPIN: Duration = Duration::from_millis(200);
+/// The longest pause between two tests.
+const PAUSE: Duration = Duration::from_millis(1);
+/// How long after its deadline a rank waits for the announcements of others, and for the report of those before it.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Ranks that learn who has come.
+pub(crate) const WITNESSES: usize = 2;
+
+/// How a wait ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Done,
+    TooLong,
+}
+
+/// Tests `done` until it holds or `limit` is over. `slow` is called once, when the wait is no longer short.
+pub(crate) fn wait<E>(
+    limit: Option<Duration>,
+    mut done: impl FnMut() -> Result<bool, E>,
+    slow: impl FnOnce() -> Result<(), E>,
+) -> Result<Waited, E> {
+    if done()? {
+        return Ok(Waited::Done);
+    }
+    let start = Instant::now();
+    while start.elapsed() < SPIN {
+        if done()? {
+            return Ok(Waited::Done);
+        }
+        // Ranks may be more than cores: the one that is waited for may need this one.
+        std::thread::yield_now();
+    }
+    slow()?;
+    loop {
+        if done()? {
+            return Ok(Waited::Done);
+        }
+        let elapsed = start.elapsed();
+        if limit.is_some_and(|limit| elapsed >= limit) {
+            return Ok(Waited::TooLong);
+        }
+        // A long operation of a slow network needs tests to make progress: the pause is a thousandth of the wait.
+        std::thread::sleep((elapsed / 1000).min(PAUSE));
+    }
+}
+
+/// Returns how long rank `rank` waits before it reports, given what it may wait.
+pub(crate) fn with_grace(timeout: Duration, rank: usize) -> Duration {
+    timeout + GRACE * (1 + rank.min(WITNESSES)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    #[test]
+    fn what_is_done_is_not_waited_for() {
+        let waited = wait::<Infallible>(Some(Duration::ZERO), || Ok(true), || panic!("not slow"));
+        assert_eq!(waited, Ok(Waited::Done));
+    }
+
+    #[test]
+    fn a_wait_beyond_its_limit_ends() {
+        let mut announced = 0;
+        let never = wait::<Infallible>(
+            Some(Duration::from_millis(250)),
+            || Ok(false),
+            || {
+                announced += 1;
+                Ok(())
+            },
+        );
+        assert_eq!((never, announced), (Ok(Waited::TooLong), 1));
+    }
+
+    #[test]
+    fn an_error_ends_the_wait() {
+        let mut tests = 0;
+        let failed = wait(
+            None,
+            || {
+                if tests == 3 {
+                    Err("broken")
+                } else {
+                    tests += 1;
+                    Ok(false)
+                }
+            },
+            || Ok(()),
+        );
+        assert_eq!(failed, Err("broken"));
+    }
+
+    #[test]
+    fn witnesses_report_first() {
+        let waits = [0, 1, 2, 7].map(|rank| with_grace(Duration::from_secs(5), rank).as_millis());
+        assert_eq!(waits, [5500, 6000, 6500, 6500]);
+    }
+}
