@@ -1,7 +1,7 @@
 //! The program: a command line over rondo-train.
 //!
 //! In reading order: `cli` (what was typed), `commands` (what each command does with the library), `pictures` (a run or an
-//! evaluation in the terms of rondo-figures), `terminal` (standard output and error), `signals` (requests to stop), `crash`
+//! evaluation in the terms of rondo-figures), `terminal` (standard output and error), `signals` (requests to stop), `distributed` (the other processes of a run), `crash`
 //! (a panic as one line), `allocator` (an end where memory runs out), `runtime_dir` (a folder that GPU drivers look for).
 //!
 //! Absences: what training, evaluation and generation are, and the files of a run; rondo-train has them. Only this crate
@@ -11,6 +11,7 @@ mod allocator;
 mod cli;
 mod commands;
 mod crash;
+mod distributed;
 mod pictures;
 #[cfg(all(target_os = "linux", feature = "wgpu"))]
 mod runtime_dir;
