@@ -20,6 +20,7 @@
 //! * [`ordered`]: the same tree across ranks; [`owned`]: the same, where each rank owns a range
 //! * [`reduce`]: one sum per step, ordered or in the engine's order
 //! * [`one`], [`threads`], `mpi` (feature `mpi`): a process by itself, ranks as threads for tests, and MPI
+//! * [`timing`]: how long a sum takes
 //! * [`launch`]: what the launcher says about this process, and [`start`]: the world it is in
 //!
 //! The crate knows slices of bytes and of `f32`. It does not know tensors, gradients, steps or configurations, and reaches
@@ -38,6 +39,7 @@ pub mod peer;
 pub mod reduce;
 pub mod start;
 pub mod threads;
+pub mod timing;
 pub mod typed;
 #[cfg(any(feature = "mpi", test))]
 mod wait;

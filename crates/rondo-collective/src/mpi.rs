@@ -16,8 +16,10 @@ use crate::peer::RECORD;
 use crate::wait::{self, WITNESSES, Waited};
 use crate::{Collective, Failure, Peer};
 
-/// Bytes or numbers of one message of a broadcast or an all-reduce: MPI's counts end at 2^31.
-const PIECE: usize = 64 << 20;
+/// Bytes of one broadcast: MPI's counts end at 2^31.
+const BROADCAST: usize = 64 << 20;
+/// Numbers of one all-reduce. On two ranks 100 MB in pieces of 4 MiB took 70 % of the time of pieces of 64 MiB.
+const ALL_REDUCE: usize = 1 << 20;
 /// The tag of an announcement.
 const ANNOUNCEMENT: i32 = 7;
 
@@ -184,7 +186,7 @@ impl Collective for Mpi {
                 self.world.ibroadcast(scope, piece, root as i32)
             })
         };
-        data.chunks_mut(PIECE).try_for_each(piece)
+        data.chunks_mut(BROADCAST).try_for_each(piece)
     }
 
     fn all_gather(&self, mine: &[u8], all: &mut [u8]) -> Result<(), Failure> {
@@ -205,7 +207,7 @@ impl Collective for Mpi {
                 self.world.iallreduce_inplace(scope, piece, ReduceOp::Sum)
             })
         };
-        data.chunks_mut(PIECE / size_of::<f32>())
+        data.chunks_mut(ALL_REDUCE)
             .try_for_each(piece)
     }
 

@@ -40,16 +40,41 @@ impl RunLock {
     /// [`LockError::Locked`] when another process holds it, [`LockError::File`] when the directory cannot be
     /// written or its file system has no locks.
     pub fn acquire(run_dir: &Path) -> Result<Self, LockError> {
+        Self::take(run_dir, File::try_lock)
+    }
+
+    /// Takes a part of the lock: any number of processes may have a part, and none of them the whole.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire), where another process holds the whole.
+    pub fn acquire_shared(run_dir: &Path) -> Result<Self, LockError> {
+        Self::take(run_dir, File::try_lock_shared)
+    }
+
+    /// Takes the lock, and waits until it is free.
+    ///
+    /// # Errors
+    /// [`LockError::File`] when the directory cannot be written or its file system has no locks.
+    pub fn wait(run_dir: &Path) -> Result<Self, LockError> {
+        Self::take(run_dir, |file| file.lock().map_err(TryLockError::Error))
+    }
+
+    fn take(
+        run_dir: &Path,
+        lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+    ) -> Result<Self, LockError> {
         fs::create_dir_all(run_dir).map_err(at("create", run_dir))?;
         let path = run_dir.join(LOCK_FILE);
+        // NFS shares a lock only of a file that may be read.
         let file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)
             .map_err(at("create", &path))?;
         let run_dir = run_dir.to_path_buf();
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => Ok(Self {
                 run_dir,
                 _locked: file,
@@ -80,5 +105,21 @@ mod tests {
         RunLock::acquire(&dir.path().join("runs/two")).expect("another directory is free");
         drop(first);
         RunLock::acquire(&run).expect("the directory is free again");
+    }
+
+    #[test]
+    fn parts_exclude_the_whole_and_not_each_other() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let part = RunLock::acquire_shared(dir.path()).expect("a part");
+        let other = RunLock::acquire_shared(dir.path()).expect("another part");
+        let whole = || RunLock::acquire(dir.path());
+        assert!(matches!(whole(), Err(LockError::Locked { .. })));
+        drop(part);
+        assert!(matches!(whole(), Err(LockError::Locked { .. })));
+        drop(other);
+        let whole = RunLock::wait(dir.path()).expect("the whole");
+        let part = RunLock::acquire_shared(dir.path());
+        assert!(matches!(part, Err(LockError::Locked { .. })));
+        drop(whole);
     }
 }

@@ -6,6 +6,7 @@
 //! runs/NAME/           an ordinary run directory
 //! logs/NAME.log        what the run wrote to standard error
 //! outcomes/NAME.json   the mark of a run that has ended
+//! shards/I-of-N/       the lock of a shard that is executed; the lock of shards/ itself is the results'
 //! ```
 //!
 //! A run without a mark is started, again or for the first time; one with a mark is left alone. A mark
@@ -15,17 +16,16 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use rondo_config::{Document, Violations, difference, to_toml};
-use rondo_files::{LOCK_FILE, LockError, RunLock, atomic_write, is_leftover};
+use rondo_config::{Document, Violations};
+use rondo_files::{LOCK_FILE, LockError, RunLock};
 
 use crate::error::{SweepError, at};
 use crate::file::SweepFile;
-use crate::outcome::{Failure, Outcome, Status, last_line};
+use crate::outcome::{Outcome, Status, last_line};
 use crate::plan::{Planned, expand};
-use crate::untrained::{clear, is_untrained};
 
-const SWEEP_FILE: &str = "sweep.toml";
-const BASE_FILE: &str = "base.toml";
+pub(crate) const SWEEP_FILE: &str = "sweep.toml";
+pub(crate) const BASE_FILE: &str = "base.toml";
 /// What a run leaves when it has ended well, or has stopped itself.
 pub(crate) const SUMMARY_FILE: &str = "summary.json";
 /// The end of a log in which the last line is looked for, in bytes.
@@ -36,13 +36,6 @@ const TAIL: u64 = 8192;
 pub struct SweepDir {
     path: PathBuf,
     plan: Vec<Planned>,
-}
-
-/// The right to execute a sweep; no other process has it at the same time.
-#[derive(Debug)]
-pub struct SweepWriter {
-    dir: SweepDir,
-    _lock: RunLock,
 }
 
 impl SweepDir {
@@ -160,127 +153,15 @@ impl SweepDir {
     }
 }
 
-impl SweepWriter {
-    /// Begins the sweep at `path`, or goes on with it; `base` is the text of its run configuration. A sweep in
-    /// which nothing was trained yet is begun anew with what is given.
-    ///
-    /// # Errors
-    ///
-    /// Where another process executes it, the directory holds something else, or it was begun with
-    /// another sweep file or base and something was trained: then the keys that differ are named.
-    pub fn open(path: &Path, file: &SweepFile, base: &str) -> Result<Self, SweepError> {
-        // What a sweep may have left that was killed before it began.
-        let is_beginning =
-            |name: &String| name == LOCK_FILE || name == BASE_FILE || is_leftover(name);
-        if !path.join(SWEEP_FILE).is_file() && !entries(path)?.iter().all(is_beginning) {
-            return Err(SweepError::Foreign(path.to_owned()));
-        }
-        let after = parse_base(&file.base, base)?;
-        let lock = RunLock::acquire(path)?;
-        let goes_on = match read_file(path)? {
-            None => false,
-            Some(begun) => match changed(path, &begun, file, &after)? {
-                None => true,
-                Some(error) => {
-                    let begun = SweepDir::new(path, &begun);
-                    if !is_untrained(&begun)? {
-                        return Err(error);
-                    }
-                    clear(&begun)?;
-                    false
-                }
-            },
-        };
-        if !goes_on {
-            atomic_write(&path.join(BASE_FILE), base.as_bytes())?;
-            atomic_write(&path.join(SWEEP_FILE), to_toml(file)?.as_bytes())?;
-        }
-        for folder in ["runs", "logs", "outcomes"] {
-            let folder = path.join(folder);
-            fs::create_dir_all(&folder).map_err(at("create", &folder))?;
-        }
-        Ok(Self {
-            dir: SweepDir::new(path, file),
-            _lock: lock,
-        })
-    }
-
-    /// Returns what is there to read.
-    pub fn dir(&self) -> &SweepDir {
-        &self.dir
-    }
-
-    /// Takes the marks of failed runs away, so that they are started again; returns those runs.
-    ///
-    /// # Errors
-    ///
-    /// Where a mark is damaged or the file system refuses.
-    pub fn retry_failed(&self) -> Result<Vec<&Planned>, SweepError> {
-        let mut again = Vec::new();
-        for run in self.dir.plan() {
-            if let Status::Failed(_) = self.dir.status(run)? {
-                let mark = self.dir.mark(run);
-                fs::remove_file(&mark).map_err(at("remove", &mark))?;
-                again.push(run);
-            }
-        }
-        Ok(again)
-    }
-
-    /// Marks a run as ended well.
-    pub(crate) fn finished(&self, run: &Planned) -> Result<(), SweepError> {
-        self.write_mark(run, &Outcome::Finished {})
-    }
-
-    /// Marks a run as failed.
-    pub(crate) fn failed(&self, run: &Planned, failure: Failure) -> Result<(), SweepError> {
-        self.write_mark(run, &Outcome::Failed(failure))
-    }
-
-    fn write_mark(&self, run: &Planned, outcome: &Outcome) -> Result<(), SweepError> {
-        let path = self.dir.mark(run);
-        let text = serde_json::to_string_pretty(outcome).map_err(io::Error::from);
-        let text = text.map_err(at("write", &path))? + "\n";
-        Ok(atomic_write(&path, text.as_bytes())?)
-    }
-}
-
-/// Returns what differs between the sweep that was begun at `path` and the one that is asked for.
-fn changed(
-    path: &Path,
-    begun: &SweepFile,
-    file: &SweepFile,
-    base: &toml::Table,
-) -> Result<Option<SweepError>, SweepError> {
-    let changed = |what, differences| SweepError::Changed {
-        path: path.to_owned(),
-        what,
-        differences,
-    };
-    if begun != file {
-        return Ok(Some(changed("sweep file", difference(begun, file)?)));
-    }
-    let copy = path.join(BASE_FILE);
-    let copied = read_text(&copy)?.unwrap_or_default();
-    let before = parse_base(&copy.display().to_string(), &copied)?;
-    match before == *base {
-        true => Ok(None),
-        false => Ok(Some(changed(
-            "base configuration",
-            difference(&before, base)?,
-        ))),
-    }
-}
-
 /// Reads the sweep file of a directory, where there is one.
-fn read_file(path: &Path) -> Result<Option<SweepFile>, SweepError> {
+pub(crate) fn read_file(path: &Path) -> Result<Option<SweepFile>, SweepError> {
     let path = path.join(SWEEP_FILE);
     let text = read_text(&path)?;
     let parse = |text: String| SweepFile::parse(&path.display().to_string(), &text);
     Ok(text.map(parse).transpose()?)
 }
 
-fn parse_base(name: &str, text: &str) -> Result<toml::Table, Violations> {
+pub(crate) fn parse_base(name: &str, text: &str) -> Result<toml::Table, Violations> {
     Document::parse(name, text)?.table()
 }
 

@@ -1,4 +1,4 @@
-//! Executes a sweep: starts runs, waits for them, marks how they have ended.
+//! Executes a sweep or a shard of it: starts runs, waits for them, marks how they have ended.
 //!
 //! One thread looks after all processes. A failed run is marked and the others go on. An interrupt lets
 //! the running processes save and end; so does an error of the sweep itself, which is returned then.
@@ -6,11 +6,11 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 
-use crate::dir::SweepWriter;
 use crate::error::SweepError;
 use crate::launch::{Exit, Launch, Launcher, Process};
 use crate::outcome::{Failure, Status};
 use crate::plan::Planned;
+use crate::writer::SweepWriter;
 
 /// How many runs at a time, on how many cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,10 +127,9 @@ struct Execution<'a, 'p> {
 impl<'a> Execution<'a, '_> {
     /// Finds out what is left to do.
     fn count(&mut self) -> Result<(), SweepError> {
-        let dir = self.sweep.dir();
-        self.counts.total = dir.plan().len();
-        for run in dir.plan() {
-            match dir.status(run)? {
+        for run in self.sweep.runs() {
+            self.counts.total += 1;
+            match self.sweep.dir().status(run)? {
                 Status::Finished => self.counts.finished += 1,
                 Status::Failed(_) => self.counts.failed += 1,
                 Status::Pending | Status::Unfinished => self.queue.push_back(run),

@@ -17,6 +17,7 @@
 //! * [`plan`]: the runs of a file, with their names and assignments
 //! * [`outcome`]: how a run has ended, and how far it is
 //! * [`dir`]: the directory of a sweep; `untrained`: whether it may be begun anew with another file
+//! * [`shard`]: a part of the runs, for one of several processes; `writer`: the right to execute a sweep or a shard
 //! * [`launch`]: what the sweep asks of whoever starts a run
 //! * [`execute`](mod@execute): starts runs, waits, marks, stops
 //! * [`results`]: a row per run, as CSV and JSON
@@ -36,9 +37,11 @@ pub mod outcome;
 pub mod plan;
 pub mod results;
 mod same;
+pub mod shard;
 mod untrained;
+mod writer;
 
-pub use dir::{SweepDir, SweepWriter};
+pub use dir::SweepDir;
 pub use error::SweepError;
 pub use execute::{Counts, End, Event, Workers, execute};
 pub use file::{Distribution, Grid, Random, SweepFile};
@@ -46,6 +49,8 @@ pub use launch::{Exit, Launch, Launcher, Process};
 pub use outcome::{Failure, Status};
 pub use plan::Planned;
 pub use results::{Reached, Results, Row};
+pub use shard::Shard;
+pub use writer::SweepWriter;
 
 /// The key of a run's configuration that the seeds are given to.
 pub(crate) const SEED_KEY: &str = "run.seed";

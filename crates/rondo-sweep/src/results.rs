@@ -185,9 +185,9 @@ fn quoted(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dir::SweepWriter;
     use crate::file::SweepFile;
     use crate::outcome::Failure;
+    use crate::writer::SweepWriter;
 
     const FILE: &str = "base = 'x.toml'\nseeds = [7]\n\
                         [[grid]]\nkey = 'model.init'\nvalues = ['small', 'a \"b\"']\n\
@@ -197,7 +197,7 @@ mod tests {
     fn results() -> Results {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = SweepFile::parse("sweep.toml", FILE).expect("a valid file");
-        let sweep = SweepWriter::open(&folder.path().join("s"), &file, "").expect("a sweep");
+        let sweep = SweepWriter::open(&folder.path().join("s"), &file, "", None).expect("a sweep");
         let failure = Failure {
             exit_code: None,
             message: "error: no".to_owned(),

@@ -1,4 +1,7 @@
 use super::*;
+use crate::outcome::Failure;
+use crate::shard::Shard;
+use crate::writer::SweepWriter;
 
 const BASE: &str = "[train]\nsteps = 3\n";
 
@@ -15,7 +18,7 @@ fn fresh() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn refusal(path: &Path, file: &SweepFile, base: &str) -> String {
-    let error = SweepWriter::open(path, file, base).expect_err("a refusal");
+    let error = SweepWriter::open(path, file, base, None).expect_err("a refusal");
     error.to_string()
 }
 
@@ -26,8 +29,13 @@ fn a_sweep_begins_goes_on_and_can_be_read() {
         SweepDir::load(&path),
         Err(SweepError::NotASweep(_))
     ));
-    drop(SweepWriter::open(&path, &file("1, 2"), BASE).expect("a new sweep"));
-    let again = SweepWriter::open(&path, &file("1, 2"), "# a comment\n[train]\nsteps = 3");
+    drop(SweepWriter::open(&path, &file("1, 2"), BASE, None).expect("a new sweep"));
+    let again = SweepWriter::open(
+        &path,
+        &file("1, 2"),
+        "# a comment\n[train]\nsteps = 3",
+        None,
+    );
     assert_eq!(again.expect("the same sweep").dir().plan().len(), 2);
     let loaded = SweepDir::load(&path).expect("a sweep");
     assert_eq!(loaded.plan(), expand(&file("1, 2")));
@@ -37,7 +45,7 @@ fn a_sweep_begins_goes_on_and_can_be_read() {
 #[test]
 fn another_file_and_another_base_are_refused_with_what_differs() {
     let (_folder, path) = fresh();
-    let sweep = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let sweep = SweepWriter::open(&path, &file("1"), BASE, None).expect("a new sweep");
     let metrics = sweep.dir().run_dir(&sweep.dir().plan()[0]);
     fs::create_dir_all(&metrics).expect("a run");
     fs::write(metrics.join("metrics.jsonl"), "{\"step\":1}\n").expect("a step");
@@ -73,7 +81,7 @@ fn a_sweep_in_which_nothing_was_trained_may_be_corrected() {
     ];
     for (left, text, may) in cases {
         let (_folder, path) = fresh();
-        let sweep = SweepWriter::open(&path, &file("1, 2"), BASE).expect("a new sweep");
+        let sweep = SweepWriter::open(&path, &file("1, 2"), BASE, None).expect("a new sweep");
         let run = &sweep.dir().plan()[1];
         let left = sweep.dir().run_dir(run).join(left);
         fs::create_dir_all(left.parent().expect("a folder")).expect("a run");
@@ -87,7 +95,7 @@ fn a_sweep_in_which_nothing_was_trained_may_be_corrected() {
         drop(sweep);
         let corrected = "[train]\nsteps = 4\n";
         assert_eq!(
-            SweepWriter::open(&path, &file("2, 3"), corrected).is_ok(),
+            SweepWriter::open(&path, &file("2, 3"), corrected, None).is_ok(),
             may,
             "{left:?}"
         );
@@ -111,13 +119,13 @@ fn a_sweep_in_which_nothing_was_trained_may_be_corrected() {
 #[test]
 fn a_sweep_of_which_a_run_is_at_work_is_not_begun_anew() {
     let (_folder, path) = fresh();
-    let sweep = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let sweep = SweepWriter::open(&path, &file("1"), BASE, None).expect("a new sweep");
     let run_dir = sweep.dir().run_dir(&sweep.dir().plan()[0]);
     drop(sweep);
     let at_work = RunLock::acquire(&run_dir).expect("the lock");
     assert!(refusal(&path, &file("2"), BASE).contains("another sweep file"));
     drop(at_work);
-    assert!(SweepWriter::open(&path, &file("2"), BASE).is_ok());
+    assert!(SweepWriter::open(&path, &file("2"), BASE, None).is_ok());
 }
 
 #[test]
@@ -143,7 +151,7 @@ fn a_sweep_killed_while_it_began_begins_again() {
     ] {
         fs::write(path.join(beginning), "[half").expect("a leftover");
     }
-    drop(SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep"));
+    drop(SweepWriter::open(&path, &file("1"), BASE, None).expect("a new sweep"));
     let base = fs::read_to_string(path.join(BASE_FILE)).expect("a copy");
     assert_eq!(base, BASE);
 }
@@ -151,8 +159,8 @@ fn a_sweep_killed_while_it_began_begins_again() {
 #[test]
 fn two_processes_cannot_execute_one_sweep() {
     let (_folder, path) = fresh();
-    let first = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
-    let second = SweepWriter::open(&path, &file("1"), BASE);
+    let first = SweepWriter::open(&path, &file("1"), BASE, None).expect("a new sweep");
+    let second = SweepWriter::open(&path, &file("1"), BASE, None);
     assert!(matches!(
         second,
         Err(SweepError::Lock(LockError::Locked { .. }))
@@ -163,7 +171,7 @@ fn two_processes_cannot_execute_one_sweep() {
 #[test]
 fn the_status_of_a_run_is_what_the_disk_says() {
     let (_folder, path) = fresh();
-    let sweep = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let sweep = SweepWriter::open(&path, &file("1"), BASE, None).expect("a new sweep");
     let run = &sweep.dir().plan()[0];
     let run_dir = sweep.dir().run_dir(run);
     let check = |expected: Status| {
@@ -202,11 +210,89 @@ fn the_status_of_a_run_is_what_the_disk_says() {
 #[test]
 fn the_last_words_are_found_at_the_end_of_a_long_log() {
     let (_folder, path) = fresh();
-    let sweep = SweepWriter::open(&path, &file("1"), BASE).expect("a new sweep");
+    let sweep = SweepWriter::open(&path, &file("1"), BASE, None).expect("a new sweep");
     let run = &sweep.dir().plan()[0];
     assert_eq!(sweep.dir().last_words(run).expect("silence"), "");
     let log = format!("{}\nerror: too late\n\n", "üx\n".repeat(10_000));
     fs::write(sweep.dir().log(run), log).expect("a log");
     let words = sweep.dir().last_words(run).expect("words");
     assert_eq!(words, "error: too late");
+}
+
+fn shard(text: &str) -> Option<Shard> {
+    Some(text.parse().expect("a shard"))
+}
+
+#[test]
+fn shards_run_side_by_side_and_each_of_them_once() {
+    let (_folder, path) = fresh();
+    let open = |text: &str| SweepWriter::open(&path, &file("1, 2, 3, 4, 5"), BASE, shard(text));
+    let first = open("0/2").expect("the first shard begins the sweep");
+    let second = open("1/2").expect("the second goes on with it");
+    let seeds = |writer: &SweepWriter| writer.runs().map(|run| run.seed).collect::<Vec<_>>();
+    assert_eq!((seeds(&first), seeds(&second)), (vec![1, 3, 5], vec![2, 4]));
+    assert_eq!(first.dir().plan().len(), 5);
+    let refused = open("0/2")
+        .expect_err("a shard that is at work")
+        .to_string();
+    assert!(refused.contains("0-of-2"), "{refused}");
+    let all = SweepWriter::open(&path, &file("1, 2, 3, 4, 5"), BASE, None);
+    assert!(matches!(
+        all,
+        Err(SweepError::Lock(LockError::Locked { .. }))
+    ));
+    drop((first, second));
+    let all = SweepWriter::open(&path, &file("1, 2, 3, 4, 5"), BASE, None).expect("all");
+    assert_eq!(seeds(&all), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn shards_that_begin_a_sweep_at_once_all_begin() {
+    for _ in 0..20 {
+        let (_folder, path) = fresh();
+        std::thread::scope(|scope| {
+            let open = |index| {
+                let shard = shard(&format!("{index}/6"));
+                SweepWriter::open(&path, &file("1, 2, 3"), BASE, shard)
+            };
+            let threads: Vec<_> = (0..6)
+                .map(|index| scope.spawn(move || open(index)))
+                .collect();
+            for thread in threads {
+                thread.join().expect("no panic").expect("a shard");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_shard_of_another_sweep_is_refused_by_key_while_shards_are_at_work() {
+    let (_folder, path) = fresh();
+    let first = SweepWriter::open(&path, &file("1, 2"), BASE, shard("0/2")).expect("a shard");
+    let other = SweepWriter::open(&path, &file("1, 3"), BASE, shard("1/2"));
+    let message = other.expect_err("a refusal").to_string();
+    assert!(
+        message.contains("seeds was [1, 2] and is [1, 3]"),
+        "{message}"
+    );
+    drop(first);
+    // Nothing was trained: the sweep may be corrected.
+    assert!(SweepWriter::open(&path, &file("1, 3"), BASE, shard("1/2")).is_ok());
+}
+
+#[test]
+fn a_retry_leaves_the_failures_of_other_shards() {
+    let (_folder, path) = fresh();
+    let writer = SweepWriter::open(&path, &file("1, 2"), BASE, None).expect("a sweep");
+    for run in writer.dir().plan() {
+        let failure = Failure {
+            exit_code: Some(1),
+            message: String::new(),
+        };
+        writer.failed(run, failure).expect("a mark");
+    }
+    drop(writer);
+    let second = SweepWriter::open(&path, &file("1, 2"), BASE, shard("1/2")).expect("a shard");
+    let again = second.retry_failed().expect("a retry");
+    assert_eq!(again.iter().map(|run| run.seed).collect::<Vec<_>>(), [2]);
 }

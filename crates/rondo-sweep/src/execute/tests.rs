@@ -21,7 +21,7 @@ fn file() -> SweepFile {
 }
 
 fn open(path: &Path) -> SweepWriter {
-    SweepWriter::open(path, &file(), "[train]\nsteps = 3").expect("a sweep")
+    SweepWriter::open(path, &file(), "[train]\nsteps = 3", None).expect("a sweep")
 }
 
 fn workers(parallel: usize) -> Workers {

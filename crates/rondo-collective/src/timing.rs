@@ -1,0 +1,80 @@
+//! How long a sum across ranks takes, against the engine's own and against a copy in memory.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use crate::{Collective, Failure, Reduce, Reducer, Wire};
+
+/// What is timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timed {
+    /// A copy of the numbers in this rank's memory: nothing is sent.
+    Copy,
+    /// A sum across ranks, in place.
+    Sum(Reduce),
+}
+
+impl Timed {
+    /// All there is to time, in the order of tables.
+    pub const ALL: [Timed; 4] = [
+        Timed::Copy,
+        Timed::Sum(Reduce::Fast(Wire::F32)),
+        Timed::Sum(Reduce::Ordered),
+        Timed::Sum(Reduce::Fast(Wire::Bf16)),
+    ];
+}
+
+/// Returns the seconds of each of `rounds` rounds for each variant of [`Timed::ALL`], over `numbers` f32 per rank.
+///
+/// The variants take turns, so that what else the machine does meets all alike. A round begins at a barrier and lasts as
+/// long as on its slowest rank; all ranks return the same. A first round of each is not counted.
+///
+/// # Errors
+///
+/// As every operation of a [`Collective`].
+pub fn time(
+    world: &dyn Collective,
+    numbers: usize,
+    rounds: usize,
+) -> Result<[Vec<f64>; 4], Failure> {
+    let fresh = vec![1.0f32; numbers];
+    let mut data = fresh.clone();
+    let mut reducers = Timed::ALL.map(|timed| match timed {
+        Timed::Copy => None,
+        Timed::Sum(reduce) => Some(Reducer::new(reduce, world.world_size())),
+    });
+    let mut seconds = [const { Vec::new() }; 4];
+    for round in 0..=rounds {
+        for (reducer, seconds) in reducers.iter_mut().zip(&mut seconds) {
+            // Sums of sums would leave the range of f32.
+            data.copy_from_slice(&fresh);
+            world.barrier()?;
+            let start = Instant::now();
+            match reducer {
+                None => data.copy_from_slice(black_box(&fresh)),
+                Some(reducer) => reducer.sum(world, &mut data, 0)?,
+            }
+            black_box(&mut data);
+            let mine = start.elapsed().as_secs_f64();
+            let all = world.all_gather_numbers(&[mine])?;
+            if round > 0 {
+                seconds.push(all.into_iter().fold(0.0, f64::max));
+            }
+        }
+    }
+    Ok(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threads;
+
+    #[test]
+    fn all_ranks_return_the_same_times() {
+        let seen = threads::run(3, |world| time(world, 1000, 4).ok());
+        let first = seen[0].as_ref().expect("times");
+        assert!(first.iter().all(|rounds| rounds.len() == 4));
+        assert!(seen.iter().all(|one| one.as_ref() == Some(first)));
+    }
+}
