@@ -56,7 +56,8 @@ impl fmt::Display for Late {
     }
 }
 
-type Report = Box<dyn Fn(&Late) + Send + Sync>;
+/// What is called on a rank that gives up waiting.
+pub(crate) type Report = Box<dyn Fn(&Late) + Send + Sync>;
 
 /// How long this rank waits, and whom it tells when it gives up.
 pub(crate) struct Patience {

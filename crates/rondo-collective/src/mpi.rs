@@ -6,12 +6,13 @@
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ferrompi::{Communicator, Error, ReduceOp, Request, Scope, Source, ThreadLevel};
 
-use crate::deadline::{LATE_CODE, Late, Patience};
+use crate::deadline::{LATE_CODE, Late, Patience, Report};
 use crate::peer::RECORD;
 use crate::wait::{self, WITNESSES, Waited};
 use crate::{Collective, Failure, Peer};
@@ -34,7 +35,7 @@ pub(crate) struct Mpi {
     world: Communicator,
     peers: Vec<Peer>,
     engine: String,
-    patience: Patience,
+    patience: Arc<Patience>,
     /// How many operations this rank has called.
     operations: AtomicU64,
     /// For ranks 0 and 1: the last operation in which each rank announced that it waits.
@@ -42,10 +43,26 @@ pub(crate) struct Mpi {
 }
 
 impl Mpi {
-    /// Starts MPI in this thread.
-    pub(crate) fn start() -> Result<Mpi, Failure> {
+    /// Starts MPI in this thread, which is rank `rank` by its launcher's word.
+    pub(crate) fn start(
+        rank: usize,
+        timeout: Option<Duration>,
+        report: Report,
+    ) -> Result<Mpi, Failure> {
         let failed = |operation| move |error: Error| failure("MPI", operation, &error);
-        let mpi = ferrompi::Mpi::init_thread(ThreadLevel::Funneled).map_err(failed("MPI_Init"))?;
+        let patience = Arc::new(Patience::new());
+        patience.set_timeout(timeout);
+        patience.set_report(report);
+        let unknown = Peer {
+            rank,
+            host: String::from("this host"),
+            pid: std::process::id(),
+        };
+        let mpi = patience
+            .watch("MPI_Init", unknown, || {
+                ferrompi::Mpi::init_thread(ThreadLevel::Funneled)
+            })
+            .map_err(failed("MPI_Init"))?;
         let world = mpi.world();
         MPI.with_borrow_mut(|slot| *slot = Some(ManuallyDrop::new(mpi)));
         let engine = ferrompi::Mpi::library_version().map_err(failed("MPI_Get_library_version"))?;
@@ -62,7 +79,7 @@ impl Mpi {
             world,
             peers: vec![me.clone(); size],
             engine: short(&engine),
-            patience: Patience::new(),
+            patience,
             operations: AtomicU64::new(0),
             announced: (0..size).map(|_| AtomicU64::new(0)).collect(),
         };
@@ -207,14 +224,16 @@ impl Collective for Mpi {
                 self.world.iallreduce_inplace(scope, piece, ReduceOp::Sum)
             })
         };
-        data.chunks_mut(ALL_REDUCE)
-            .try_for_each(piece)
+        data.chunks_mut(ALL_REDUCE).try_for_each(piece)
     }
 
     fn finish(&self) -> Result<(), Failure> {
         self.barrier()?;
         // This leaves MPI. The slot of another thread is empty, and MPI then ends with the process.
-        MPI.with_borrow_mut(|slot| slot.take().map(ManuallyDrop::into_inner).map(drop));
+        let mpi = MPI.with_borrow_mut(Option::take);
+        let leave = || drop(mpi.map(ManuallyDrop::into_inner));
+        self.patience
+            .watch("MPI_Finalize", self.me().clone(), leave);
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! The world that this process is in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::deadline::{Late, Report};
 use crate::{Collective, Failure, One, Placement, Refusal, launch, peer};
 
 /// Why a world cannot be started.
@@ -48,20 +50,41 @@ impl Started {
 /// Starts the world that the launcher's variables describe, which `look` returns by name. A process by itself starts no
 /// engine. It is called once, by the thread that uses the world from then on.
 ///
+/// The other ranks are waited for no longer than `timeout`, now and until [`Collective::set_timeout`] says otherwise.
+/// `report` is called where they do not come, see [`Collective::set_late_report`]; then this process ends with
+/// [`LATE_CODE`](crate::LATE_CODE).
+///
 /// # Errors
 ///
 /// Where the launch is refused, see [`Refusal`], or the engine fails. On an error after MPI was started, the caller ends
 /// the process with a code that is not 0, and the launcher ends the others.
-pub fn start(look: impl Fn(&str) -> Option<String>) -> Result<Started, StartError> {
+pub fn start_within(
+    timeout: Option<Duration>,
+    report: impl Fn(&Late) + Send + Sync + 'static,
+    look: impl Fn(&str) -> Option<String>,
+) -> Result<Started, StartError> {
     match launch::detect(look)? {
         None => Ok(Started::alone()),
-        Some(placement) => engine(placement),
+        Some(placement) => engine(placement, timeout, Box::new(report)),
     }
 }
 
+/// As [`start_within`], and waits for ever.
+///
+/// # Errors
+///
+/// As [`start_within`].
+pub fn start(look: impl Fn(&str) -> Option<String>) -> Result<Started, StartError> {
+    start_within(None, |_| {}, look)
+}
+
 #[cfg(feature = "mpi")]
-fn engine(placement: Placement) -> Result<Started, StartError> {
-    let world = crate::mpi::Mpi::start()?;
+fn engine(
+    placement: Placement,
+    timeout: Option<Duration>,
+    report: Report,
+) -> Result<Started, StartError> {
+    let world = crate::mpi::Mpi::start(placement.rank, timeout, report)?;
     let (mpi_rank, mpi_size) = (world.rank(), world.world_size());
     let Placement {
         launcher,
@@ -93,7 +116,11 @@ fn engine(placement: Placement) -> Result<Started, StartError> {
 }
 
 #[cfg(not(feature = "mpi"))]
-fn engine(placement: Placement) -> Result<Started, StartError> {
+fn engine(
+    placement: Placement,
+    _timeout: Option<Duration>,
+    _report: Report,
+) -> Result<Started, StartError> {
     Err(Refusal::NoEngine {
         launcher: placement.launcher,
         size: placement.size,

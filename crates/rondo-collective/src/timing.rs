@@ -24,10 +24,11 @@ impl Timed {
     ];
 }
 
-/// Returns the seconds of each of `rounds` rounds for each variant of [`Timed::ALL`], over `numbers` f32 per rank.
+/// Returns the seconds of each of `counted` rounds, after `warmup` more, for each variant of [`Timed::ALL`], over
+/// `numbers` f32 per rank.
 ///
 /// The variants take turns, so that what else the machine does meets all alike. A round begins at a barrier and lasts as
-/// long as on its slowest rank; all ranks return the same. A first round of each is not counted.
+/// long as on its slowest rank; all ranks return the same.
 ///
 /// # Errors
 ///
@@ -35,7 +36,8 @@ impl Timed {
 pub fn time(
     world: &dyn Collective,
     numbers: usize,
-    rounds: usize,
+    warmup: usize,
+    counted: usize,
 ) -> Result<[Vec<f64>; 4], Failure> {
     let fresh = vec![1.0f32; numbers];
     let mut data = fresh.clone();
@@ -44,7 +46,7 @@ pub fn time(
         Timed::Sum(reduce) => Some(Reducer::new(reduce, world.world_size())),
     });
     let mut seconds = [const { Vec::new() }; 4];
-    for round in 0..=rounds {
+    for round in 0..warmup + counted {
         for (reducer, seconds) in reducers.iter_mut().zip(&mut seconds) {
             // Sums of sums would leave the range of f32.
             data.copy_from_slice(&fresh);
@@ -57,7 +59,7 @@ pub fn time(
             black_box(&mut data);
             let mine = start.elapsed().as_secs_f64();
             let all = world.all_gather_numbers(&[mine])?;
-            if round > 0 {
+            if round >= warmup {
                 seconds.push(all.into_iter().fold(0.0, f64::max));
             }
         }
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn all_ranks_return_the_same_times() {
-        let seen = threads::run(3, |world| time(world, 1000, 4).ok());
+        let seen = threads::run(3, |world| time(world, 1000, 1, 4).ok());
         let first = seen[0].as_ref().expect("times");
         assert!(first.iter().all(|rounds| rounds.len() == 4));
         assert!(seen.iter().all(|one| one.as_ref() == Some(first)));

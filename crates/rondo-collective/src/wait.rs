@@ -1,11 +1,16 @@
-//! A wait with an end.
+//! Waits with an end.
 //!
 //! A wait tests its operation in a loop: 0.2 s without a pause, then with pauses that grow to 1 ms. A rank that is still
 //! waiting after the 0.2 s announces to ranks 0 and 1 which operation it is in, so a wait that is short costs no message.
 //! At the deadline ranks 0 and 1 know who has not announced itself. Rank 0 reports first, rank 1 half a second later (it
 //! is rank 0 that is missing, or rank 0 came late itself), the others after that.
 
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+
+use crate::Peer;
+use crate::deadline::{LATE_CODE, Late, Patience};
 
 /// Waits of this length are tested without a pause and announced to nobody.
 const SPIN: Duration = Duration::from_millis(200);
@@ -16,6 +21,39 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// Ranks that learn who has come.
 pub(crate) const WITNESSES: usize = 2;
+
+impl Patience {
+    /// Runs `blocking`, in which the engine waits for the other ranks by itself. Where that takes longer than this rank's
+    /// patience, another thread reports it and ends the process.
+    pub(crate) fn watch<R>(
+        self: &Arc<Self>,
+        operation: &'static str,
+        by: Peer,
+        blocking: impl FnOnce() -> R,
+    ) -> R {
+        let Some(timeout) = self.timeout() else {
+            return blocking();
+        };
+        let (done, over) = channel();
+        let patience = Arc::clone(self);
+        let watch = std::thread::spawn(move || {
+            if over.recv_timeout(timeout) == Err(RecvTimeoutError::Timeout) {
+                patience.report(&Late {
+                    by,
+                    operation,
+                    timeout,
+                    missing: None,
+                });
+                std::process::exit(LATE_CODE);
+            }
+        });
+        let result = blocking();
+        drop::<Sender<()>>(done);
+        // It has nothing to return, and ends now.
+        let _ = watch.join();
+        result
+    }
+}
 
 /// How a wait ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,6 +139,19 @@ mod tests {
             || Ok(()),
         );
         assert_eq!(failed, Err("broken"));
+    }
+
+    #[test]
+    fn what_is_watched_returns_its_result() {
+        let patience = Arc::new(Patience::new());
+        let me = Peer {
+            rank: 0,
+            host: String::new(),
+            pid: 1,
+        };
+        assert_eq!(patience.watch("MPI_Init", me.clone(), || 7), 7);
+        patience.set_timeout(Some(Duration::from_mins(1)));
+        assert_eq!(patience.watch("MPI_Init", me, || 8), 8);
     }
 
     #[test]

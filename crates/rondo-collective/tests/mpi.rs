@@ -11,9 +11,9 @@
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use rondo_collective::start::start;
+use rondo_collective::start::start_within;
 use rondo_collective::{
-    Collective, LATE_CODE, OrderedSum, OwnedSum, PairwiseSum, Reduce, Reducer, Wire,
+    Collective, LATE_CODE, Late, OrderedSum, OwnedSum, PairwiseSum, Reduce, Reducer, Wire,
 };
 
 /// What the ranks are to play.
@@ -30,6 +30,8 @@ fn main() {
             an_abort_ends_all_with_its_code();
             a_late_rank_is_named_by_rank_0();
             rank_0_is_named_by_rank_1();
+            a_rank_that_does_not_start_is_not_waited_for();
+            a_rank_that_does_not_leave_is_not_waited_for();
             a_rank_that_panics_ends_all();
             a_killed_rank_ends_all();
             a_long_wait_without_a_deadline_goes_on();
@@ -75,6 +77,26 @@ fn rank_0_is_named_by_rank_1() {
     assert_eq!(output.status.code(), Some(LATE_CODE), "{lines}");
     assert!(
         lines.contains("rank 1 reports: 1 s without rank 0 ("),
+        "{lines}"
+    );
+}
+
+fn a_rank_that_does_not_start_is_not_waited_for() {
+    let output = mpirun(2, "unstarted");
+    let lines = text(&output);
+    assert_eq!(output.status.code(), Some(LATE_CODE), "{lines}");
+    assert!(
+        lines.contains("waited 3 s for others in MPI_Init"),
+        "{lines}"
+    );
+}
+
+fn a_rank_that_does_not_leave_is_not_waited_for() {
+    let output = mpirun(2, "unended");
+    let lines = text(&output);
+    assert_eq!(output.status.code(), Some(LATE_CODE), "{lines}");
+    assert!(
+        lines.contains("waited 1 s for others in MPI_Finalize"),
         "{lines}"
     );
 }
@@ -144,7 +166,13 @@ fn text(output: &Output) -> String {
 
 /// What each rank does.
 fn play(scene: &str) {
-    let started = start(|name| std::env::var(name).ok()).unwrap_or_else(|error| {
+    let variable = |name: &str| std::env::var(name).ok();
+    if scene == "unstarted" && variable("OMPI_COMM_WORLD_RANK").as_deref() == Some("1") {
+        std::thread::sleep(Duration::from_mins(1));
+    }
+    let timeout = (scene == "unstarted").then_some(Duration::from_secs(3));
+    let report = |late: &Late| println!("{late}");
+    let started = start_within(timeout, report, variable).unwrap_or_else(|error| {
         println!("{error}");
         std::process::exit(2)
     });
@@ -173,6 +201,16 @@ fn play(scene: &str) {
             if late == rank.to_string() {
                 std::thread::sleep(Duration::from_mins(1));
             }
+        }
+        ("unended", _) => {
+            world.set_timeout(Some(Duration::from_secs(1)));
+            world.set_late_report(Box::new(|late| println!("{late}")));
+            if rank == 1 {
+                // The last barrier of the world, as it leaves; and then this rank does not.
+                world.barrier().unwrap();
+                std::thread::sleep(Duration::from_mins(1));
+            }
+            return world.finish().unwrap();
         }
         ("panic", _) if rank == 1 => panic!("a scene"),
         ("kill", _) if rank == 1 => {
