@@ -332,3 +332,67 @@ fn a_sweep_that_could_not_train_starts_by_the_same_command_once_it_is_corrected(
     // Now something was trained.
     assert_eq!(of("train.batch=3").code, 4);
 }
+
+#[test]
+fn shards_that_run_side_by_side_end_with_the_results_of_one_sweep() {
+    let dir = scratch();
+    let file = sweep_file(dir.path(), "");
+    let (whole, cut) = (dir.path().join("whole"), dir.path().join("cut"));
+    assert_ok(&sweep(&file, &whole, &["--quiet"]));
+
+    let first = sweep(&file, &cut, &["--shard", "0/3", "--json"]);
+    assert_ok(&first);
+    let json = first.json();
+    assert_eq!(
+        json["missing"],
+        serde_json::json!([
+            {"shard": "1/3", "runs": ["peak0-seed1", "peak2-seed0"]},
+            {"shard": "2/3", "runs": ["peak1-seed0", "peak2-seed1"]},
+        ])
+    );
+    let told = sweep(&file, &cut, &["--shard", "0/3"]);
+    assert_ok(&told);
+    let line = "not ended: peak0-seed1, peak2-seed0 of shard 1/3\n\
+                not ended: peak1-seed0, peak2-seed1 of shard 2/3\n";
+    assert!(told.stdout.contains(line), "{told:?}");
+
+    let at_once: Vec<Child> = ["1/3", "2/3"]
+        .iter()
+        .map(|shard| {
+            let mut command = trainer();
+            command.args(args(&file, &cut)).args(["--shard", shard]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped());
+            command.stderr(Stdio::piped()).spawn().expect("a shard")
+        })
+        .collect();
+    for child in at_once {
+        assert_ok(&ended(child.wait_with_output().expect("a shard ends")));
+    }
+    assert_eq!(results(&cut), results(&whole));
+    // All of it is done: the whole sweep has nothing to do, and nothing is missing.
+    let all = sweep(&file, &cut, &["--json"]);
+    assert_ok(&all);
+    assert_eq!(all.json()["missing"], serde_json::json!([]));
+}
+
+#[test]
+fn a_shard_lists_its_own_runs_and_a_wrong_one_is_refused() {
+    let dir = scratch();
+    let file = sweep_file(dir.path(), "");
+    let out = dir.path().join("out");
+    let listed = sweep(&file, &out, &["--shard", "1/4", "--dry-run", "--json"]);
+    assert_ok(&listed);
+    let json = listed.json();
+    let runs = json["runs"].as_array().expect("runs");
+    let names: Vec<&str> = runs.iter().filter_map(|run| run["run"].as_str()).collect();
+    assert_eq!(names, ["peak0-seed1", "peak2-seed1"]);
+    let refused = sweep(&file, &out, &["--shard", "4/4"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(
+        refused
+            .stderr
+            .contains("there is no shard 4 of 4: they are numbered from 0 to 3"),
+        "{refused:?}"
+    );
+    assert!(!out.exists());
+}

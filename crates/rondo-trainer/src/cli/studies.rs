@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rondo_laws::LawKind;
+use rondo_sweep::Shard;
 
 use super::{DeviceName, JsonArg, with_device};
 
@@ -42,6 +43,10 @@ pub(crate) struct SweepArgs {
     /// Runs at a time; they share the processor's cores.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) parallel: NonZeroUsize,
+    /// Only the runs whose number leaves the remainder I when divided by N: for N processes, on one host or many, that
+    /// share the directory.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     /// Start failed runs again.
     #[arg(long)]
     pub(crate) retry: bool,

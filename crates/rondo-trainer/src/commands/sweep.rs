@@ -30,7 +30,7 @@ use crate::{signals, terminal};
 pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     let sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;
     if args.dry_run {
-        return costs::command(&sweep, args.parallel.get(), args.json.json);
+        return costs::command(&sweep, args.shard, args.parallel.get(), args.json.json);
     }
     let mode = match args.quiet {
         true => Mode::Quiet,
@@ -44,7 +44,7 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
         // All data is prepared before the first run, so that two at a time do not prepare the same corpus.
         sweep.with_data(mode, &mut |_, _, _| Ok(()))?;
     }
-    let writer = SweepWriter::open(&out, &sweep.file, &sweep.base)?;
+    let writer = SweepWriter::open(&out, &sweep.file, &sweep.base, args.shard)?;
     if args.retry {
         writer.retry_failed()?;
     }
@@ -53,8 +53,12 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     }
     interrupt::hold();
     let end = train(&sweep, &writer, args.parallel, mode)?;
-    let report = Report::of(writer.dir())?;
-    report.save(writer.dir().path())?;
+    let report = {
+        let _lock = writer.results_lock()?;
+        let report = Report::of(writer.dir(), writer.shard())?;
+        report.save(writer.dir().path())?;
+        report
+    };
     match args.json.json {
         true => terminal::print_json(&report.to_json())?,
         false => terminal::print(&report.text(writer.dir().path()))?,
@@ -82,7 +86,7 @@ fn train(
     let mut configs = sweep.runs.iter().map(|(_, config)| config);
     let limited = configs.any(|config| config.device.threads.is_none());
     let mut launcher = worker::Workers::new(limited).map_err(anyhow::Error::from)?;
-    let mut bar = WorkBar::new(mode, "sweep", sweep.runs.len() as u64, Unit::Items("runs"));
+    let mut bar = WorkBar::new(mode, "sweep", writer.runs().count() as u64, Unit::Items("runs"));
     let mut shown = 0;
     let mut tell = |event: Event<'_>, counts: Counts| {
         let ended = (counts.finished + counts.failed) as u64;

@@ -6,7 +6,7 @@ use rondo_metrics::format::{duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
 use rondo_schedule::Run;
-use rondo_sweep::Planned;
+use rondo_sweep::{Planned, Shard};
 use rondo_train::config::ResolvedConfig;
 use rondo_train::device;
 use rondo_train::error::Result;
@@ -32,16 +32,23 @@ struct Cost<'a> {
     flops: f64,
 }
 
-/// Lists the runs with their costs. The time is that of some steps of the costliest run on the device,
+/// Lists the runs, or those of a shard, with their costs. The time is that of some steps of the costliest run on the device,
 /// scaled by FLOPs to the others; evaluations come on top.
 ///
 /// # Errors
 ///
 /// Where data or device are not there, or the trial fails.
-pub(super) fn command(sweep: &PlannedSweep, parallel: usize, as_json: bool) -> Result<()> {
+pub(super) fn command(
+    sweep: &PlannedSweep,
+    shard: Option<Shard>,
+    parallel: usize,
+    as_json: bool,
+) -> Result<()> {
     let mut costs = Vec::new();
     sweep.with_data(Mode::Auto, &mut |run, config, source| {
-        costs.push(cost(run, config.resolve(source)?));
+        if shard.is_none_or(|shard| shard.has(run)) {
+            costs.push(cost(run, config.resolve(source)?));
+        }
         Ok(())
     })?;
     for cost in &costs {

@@ -1,5 +1,6 @@
 //! What the runs of a sweep have come to: table, results.csv, results.json.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rondo_files::atomic_write;
@@ -10,13 +11,15 @@ use rondo_metrics::names::{
 };
 use rondo_metrics::typed::{Eval, Measured, Scalar};
 use rondo_metrics::{History, Table};
-use rondo_sweep::{Planned, Reached, Results, Row, Status, SweepDir};
+use rondo_sweep::{Planned, Reached, Results, Row, Shard, Status, SweepDir};
 use rondo_train::error::Result;
 use rondo_train::run_dir::RunDir;
 use serde_json::{Value, json};
 
 /// The final loss: validation cross entropy at the mean depth.
 const FINAL_LOSS: Scalar<Eval> = VAL_CROSS_ENTROPY;
+/// Runs of a shard that are named in a line.
+const NAMED: usize = 2;
 /// Columns of a terminal.
 const WIDTH: usize = 80;
 
@@ -25,6 +28,8 @@ pub(super) struct Report {
     results: Results,
     /// Of the final loss with the summed learning rate, where both differ between at least three runs.
     correlation: Option<RankCorrelation>,
+    /// The shard that was executed, if it was not all of the sweep.
+    shard: Option<Shard>,
 }
 
 impl Report {
@@ -33,7 +38,7 @@ impl Report {
     /// # Errors
     ///
     /// Where marks or metrics are damaged.
-    pub(super) fn of(dir: &SweepDir) -> Result<Self> {
+    pub(super) fn of(dir: &SweepDir, shard: Option<Shard>) -> Result<Self> {
         let results = Results::collect(dir, |run, status| reached(dir, run, status))?;
         let pairs = results
             .rows
@@ -44,6 +49,7 @@ impl Report {
         Ok(Self {
             correlation: rank_correlation(&sums, &losses).ok(),
             results,
+            shard,
         })
     }
 
@@ -59,9 +65,15 @@ impl Report {
         Ok(())
     }
 
-    /// Returns the rows, and how final loss and summed learning rate are correlated.
+    /// Returns the rows, the runs that have not ended by their shards, and how final loss and summed learning rate are
+    /// correlated.
     pub(super) fn to_json(&self) -> Value {
         let mut object = self.results.to_json();
+        let missing = self.missing().map(|(shard, runs)| {
+            let runs: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+            json!({"shard": shard.map(|shard| shard.to_string()), "runs": runs})
+        });
+        object["missing"] = missing.collect();
         object["spearman"] = json!(self.correlation.map(|found| {
             json!({
                 "x": LR_SUM.name(),
@@ -75,7 +87,33 @@ impl Report {
         object
     }
 
-    /// Returns a table with the best run first, as wide as a terminal, and what failed below it.
+    /// Returns the runs that have not ended: all together, or for each of the shards that the sweep was cut in.
+    fn missing(&self) -> impl Iterator<Item = (Option<Shard>, Vec<&Planned>)> {
+        let mut missing: BTreeMap<Option<Shard>, Vec<&Planned>> = BTreeMap::new();
+        for row in &self.results.rows {
+            if matches!(row.status, Status::Pending | Status::Unfinished) {
+                let shard = self.shard.map(|shard| Shard::of(&row.run, shard.count()));
+                missing.entry(shard).or_default().push(&row.run);
+            }
+        }
+        missing.into_iter()
+    }
+
+    /// Returns a line for each shard with runs that have not ended, of which it names the first.
+    fn missing_text(&self) -> String {
+        let line = |(shard, runs): (Option<Shard>, Vec<&Planned>)| {
+            let named: Vec<&str> = runs.iter().take(NAMED).map(|run| run.name.as_str()).collect();
+            let more = match runs.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let of = shard.map_or_else(String::new, |shard| format!(" of shard {shard}"));
+            format!("not ended: {}{more}{of}", named.join(", "))
+        };
+        self.missing().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns a table with the best run first, as wide as a terminal, and what failed or has not ended below it.
     pub(super) fn text(&self, dir: &Path) -> String {
         let fits = |text: &String| text.lines().all(|line| line.chars().count() <= WIDTH);
         // Keys are left out where they do not fit, and then the summed rate; the file has everything.
@@ -102,7 +140,7 @@ impl Report {
             )
         });
         let file = format!("every number: {}", dir.join("results.csv").display());
-        let parts = [table, failed, correlation, file];
+        let parts = [table, failed, self.missing_text(), correlation, file];
         let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         said.join("\n\n")
     }
