@@ -3,6 +3,7 @@
 # in peace: the same parameters, moments and metrics, bit for bit.
 #
 #   scripts/torture.sh [-n RUNS] [--seed S] [--out DIR] [TRAINER]
+#   scripts/torture.sh --ranks 2 [-n RUNS] …      on several ranks, see torture_ranks.py
 #
 # Each of the 100 runs is killed by SIGKILL after a random part of its life, one time in four inside the next
 # save, and restarted until it ends by itself. Between a kill and a restart the newest checkpoint of every other
@@ -11,14 +12,20 @@
 # Exits 1 where anything was lost; what was lost is then under DIR (runs/torture).
 set -euo pipefail
 
+for argument; do
+    case $argument in
+        --ranks | --ranks=*) exec python3 "$(dirname "$0")/torture_ranks.py" "$@" ;;
+    esac
+done
+
 runs=100 seed=1 out= trainer=
 while (($#)); do
     case $1 in
         -n) runs=$2; shift 2 ;;
         --seed) seed=$2; shift 2 ;;
         --out) out=$2; shift 2 ;;
-        -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
-        -*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -*) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
         *) trainer=$(cd "$(dirname "$1")" && pwd)/$(basename "$1"); shift ;;
     esac
 done

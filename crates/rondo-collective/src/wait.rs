@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use crate::Peer;
 use crate::deadline::{LATE_CODE, Late, Patience};
 
+/// Waits of this length keep their core: most operations are over by then, and another process that gets the core meanwhile
+/// keeps it for milliseconds.
+const KEEP: Duration = Duration::from_micros(200);
 /// Waits of this length are tested without a pause and announced to nobody.
 const SPIN: Duration = Duration::from_millis(200);
 /// The longest pause between two tests.
@@ -72,12 +75,16 @@ pub(crate) fn wait<E>(
         return Ok(Waited::Done);
     }
     let start = Instant::now();
-    while start.elapsed() < SPIN {
+    loop {
         if done()? {
             return Ok(Waited::Done);
         }
-        // Ranks may be more than cores: the one that is waited for may need this one.
-        std::thread::yield_now();
+        match start.elapsed() {
+            elapsed if elapsed < KEEP => std::hint::spin_loop(),
+            // Ranks may be more than cores: the one that is waited for may need this one.
+            elapsed if elapsed < SPIN => std::thread::yield_now(),
+            _ => break,
+        }
     }
     slow()?;
     loop {
