@@ -15,7 +15,7 @@
 //!
 //! * [`Collective`]: what a world offers, and [`typed`]: numbers and messages of any length over it
 //! * [`peer`], [`failure`]: a rank as messages name it, and what can go wrong
-//! * [`deadline`]: how long a rank waits, and who is late
+//! * [`deadline`]: how long a rank waits, and who is late; `wait`: the wait itself; `arrivals`: who has come
 //! * [`pairwise`]: the binary tree, for values of one process
 //! * [`ordered`]: the same tree across ranks; [`owned`]: the same, where each rank owns a range
 //! * [`reduce`]: one sum per step, ordered or in the engine's order
@@ -26,6 +26,8 @@
 //! The crate knows slices of bytes and of `f32`. It does not know tensors, gradients, steps or configurations, and reaches
 //! no file and no environment variable.
 
+#[cfg(any(feature = "mpi", test))]
+mod arrivals;
 pub mod deadline;
 pub mod failure;
 pub mod launch;

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use ferrompi::{Communicator, Error, ReduceOp, Request, Scope, Source, ThreadLevel};
 
+use crate::arrivals::{Arrivals, WITNESSES};
 use crate::deadline::{LATE_CODE, Late, Patience, Report};
 use crate::peer::RECORD;
-use crate::wait::{self, WITNESSES, Waited};
+use crate::wait::{self, Waited};
 use crate::{Collective, Failure, Peer};
 
 /// Bytes of one broadcast: MPI's counts end at 2^31.
@@ -38,8 +39,7 @@ pub(crate) struct Mpi {
     patience: Arc<Patience>,
     /// How many operations this rank has called.
     operations: AtomicU64,
-    /// For ranks 0 and 1: the last operation in which each rank announced that it waits.
-    announced: Vec<AtomicU64>,
+    arrivals: Arrivals,
 }
 
 impl Mpi {
@@ -81,7 +81,7 @@ impl Mpi {
             engine: short(&engine),
             patience,
             operations: AtomicU64::new(0),
-            announced: (0..size).map(|_| AtomicU64::new(0)).collect(),
+            arrivals: Arrivals::new(size),
         };
         let mut records = vec![0; RECORD * size];
         mpi.all_gather(&me.to_record(), &mut records)?;
@@ -116,13 +116,11 @@ impl Mpi {
         done.map_err(|error| failure(&self.engine, operation, &error))
     }
 
-    /// Tells ranks 0 and 1 that this rank waits in operation `number`.
+    /// Tells the witnesses that this rank waits in operation `number`.
     fn announce(&self, number: u64) -> Result<(), Error> {
-        self.announced[self.rank()].store(number, Ordering::Relaxed);
-        let others = (0..WITNESSES.min(self.peers.len())).filter(|rank| *rank != self.rank());
-        others
-            .into_iter()
-            .try_for_each(|rank| self.world.send(&[number], rank as i32, ANNOUNCEMENT))
+        self.arrivals.note(self.rank(), number);
+        let tell = |rank| self.world.send(&[number], rank as i32, ANNOUNCEMENT);
+        self.arrivals.witnesses(self.rank()).try_for_each(tell)
     }
 
     /// Takes the announcements that have come.
@@ -134,16 +132,14 @@ impl Mpi {
             let mut number = [0];
             self.world.recv(&mut number, status.source, ANNOUNCEMENT)?;
             if let Source::Rank(rank) = status.source {
-                self.announced[rank as usize].fetch_max(number[0], Ordering::Relaxed);
+                self.arrivals.note(rank as usize, number[0]);
             }
         }
         Ok(())
     }
 
     fn give_up(&self, operation: &'static str, number: u64, timeout: Duration) -> ! {
-        let absent = |peer: &&Peer| self.announced[peer.rank].load(Ordering::Relaxed) < number;
-        let missing =
-            (self.rank() < WITNESSES).then(|| self.peers.iter().filter(absent).cloned().collect());
+        let missing = self.arrivals.missing(&self.peers, self.rank(), number);
         self.patience.report(&Late {
             by: self.me().clone(),
             operation,

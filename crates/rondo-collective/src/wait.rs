@@ -1,15 +1,15 @@
 //! Waits with an end.
 //!
-//! A wait tests its operation in a loop: 0.2 s without a pause, then with pauses that grow to 1 ms. A rank that is still
-//! waiting after the 0.2 s announces to ranks 0 and 1 which operation it is in, so a wait that is short costs no message.
-//! At the deadline ranks 0 and 1 know who has not announced itself. Rank 0 reports first, rank 1 half a second later (it
-//! is rank 0 that is missing, or rank 0 came late itself), the others after that.
+//! A wait tests its operation in a loop: 0.2 s without a pause, then with pauses that grow to 1 ms. After the 0.2 s a rank
+//! announces that it waits (`arrivals`). At the deadline rank 0 reports first, rank 1 half a second
+//! later (then rank 0 is missing, or came late itself), the others after that.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::Peer;
+use crate::arrivals::WITNESSES;
 use crate::deadline::{LATE_CODE, Late, Patience};
 
 /// Waits of this length keep their core: most operations are over by then, and another process that gets the core meanwhile
@@ -21,9 +21,6 @@ const SPIN: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long after its deadline a rank waits for the announcements of others, and for the report of those before it.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// Ranks that learn who has come.
-pub(crate) const WITNESSES: usize = 2;
 
 impl Patience {
     /// Runs `blocking`, in which the engine waits for the other ranks by itself. Where that takes longer than this rank's
@@ -100,7 +97,7 @@ pub(crate) fn wait<E>(
     }
 }
 
-/// Returns how long rank `rank` waits before it reports, given what it may wait.
+/// Returns how long rank `rank` waits before it reports, given what it may wait: it lets the witnesses speak first.
 pub(crate) fn with_grace(timeout: Duration, rank: usize) -> Duration {
     timeout + GRACE * (1 + rank.min(WITNESSES)) as u32
 }
