@@ -36,6 +36,7 @@ fn expected(kind: Kind, task: bool, gated: bool) -> BTreeSet<&'static str> {
             Presence::Text | Presence::Once => !task,
             Presence::Gates | Presence::Controller => gated,
             Presence::Always | Presence::Device => true,
+            Presence::Ranks => false,
         })
         .map(|metric| metric.name)
         .collect()

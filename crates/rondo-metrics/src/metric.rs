@@ -83,6 +83,8 @@ pub enum Presence {
     Gates,
     /// Only where a controller sets the strength of the gates' penalty.
     Controller,
+    /// Only in runs of several ranks.
+    Ranks,
 }
 
 impl fmt::Display for Presence {
@@ -95,6 +97,7 @@ impl fmt::Display for Presence {
             Self::Once => "once",
             Self::Gates => "with gates",
             Self::Controller => "with a controller",
+            Self::Ranks => "several ranks only",
         })
     }
 }

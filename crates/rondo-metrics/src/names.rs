@@ -33,8 +33,11 @@ metrics! {
     LR_SUM: Scalar<Train> = "lr_sum", "1", "Sum of the learning rates of all updates that were made so far, this one included; a skipped update adds nothing.";
     TOKENS_PER_SECOND: Scalar<Train> = "tokens_per_second", "token/s", "Training tokens per second since the previous logged step, pauses for evaluation and checkpoints left out.";
     STEP_SECONDS: Scalar<Train> = "step_seconds", "s", "Mean seconds of one step since the previous logged step, pauses for evaluation and checkpoints left out.";
-    MFU: Scalar<Train> = "mfu", "1", "Model FLOP utilisation: FLOPs per second of the drawn unrolls over the device's peak.", Device;
-    MEMORY_BYTES: Scalar<Train> = "memory_bytes", "byte", "Memory in use by the run on its device.", Device;
+    MFU: Scalar<Train> = "mfu", "1", "Model FLOP utilisation: FLOPs per second of the drawn unrolls over the peak of its device, or of all its devices.", Device;
+    MEMORY_BYTES: Scalar<Train> = "memory_bytes", "byte", "Memory in use by the run on its device; of the rank that uses most.", Device;
+    WORLD_SIZE: Scalar<Train> = "world_size", "1", "Ranks that share the step's micro-batches.", Ranks;
+    REDUCE_SECONDS: Scalar<Train> = "reduce_seconds", "s", "Mean seconds of a step's reduction of gradients since the previous logged step, on the rank that waits least in it.", Ranks;
+    WAIT_SECONDS: Scalar<Train> = "wait_seconds", "s", "Mean seconds since the previous logged step that the slowest rank comes to a step's reduction after the median one.", Ranks;
     NUM_STEPS_NO_GRAD: Scalar<Train> = "num_steps_no_grad", "iteration", "Iterations `n` without gradient.";
     NUM_STEPS_WITH_GRAD: Scalar<Train> = "num_steps_with_grad", "iteration", "Iterations `k` with gradient.";
     RECURRENCE: Scalar<Train> = "recurrence", "iteration", "Recurrence depth `r = n + k`.";

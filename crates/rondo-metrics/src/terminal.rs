@@ -6,7 +6,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{self, Write};
 
 use console::{Style, Term};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,6 +21,8 @@ pub enum Mode {
     Plain,
     /// Nothing but warnings.
     Quiet,
+    /// Nothing at all: another process of the same run prints.
+    Silent,
 }
 
 /// The place where lines go.
@@ -43,6 +45,7 @@ impl Terminal {
         let target = ProgressDrawTarget::stderr();
         let screen = match mode {
             Mode::Quiet => Screen::Quiet(Box::new(stderr)),
+            Mode::Silent => Screen::Quiet(Box::new(io::sink())),
             // The target is hidden where nobody looks and where the terminal cannot move its cursor.
             Mode::Auto if !target.is_hidden() => Screen::Live(live(target)),
             Mode::Auto | Mode::Plain => Screen::Lines(Box::new(stderr)),
@@ -114,7 +117,6 @@ fn print(out: &mut dyn Write, text: &str) {
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used, reason = "a poisoned lock must fail the test")]
 
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     use indicatif::TermLike;
