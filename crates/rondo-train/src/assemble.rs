@@ -9,6 +9,7 @@ use rondo_metrics::work::{Unit, WorkBar};
 
 use crate::config::{ResolvedConfig, RunConfig};
 use crate::device::{self, Listed};
+use crate::distributed::World;
 use crate::error::Result;
 use crate::interrupt;
 use crate::own_tokenizer::OwnTokenizer;
@@ -34,13 +35,28 @@ impl Assembly {
     /// Where the device or the data is not there, data and model do not fit, or the data is encoded by another
     /// tokenizer.
     pub fn new(config: &RunConfig, own: Option<&OwnTokenizer>, mode: Mode) -> Result<Self> {
-        let (listed, why) = device::choose(config.device)?;
-        let source = match own {
-            Some(own) => own.open(&config.data, "data: the text", mode)?,
-            None => open_source(config, mode)?,
-        };
+        Self::on(&World::alone(), config, own, mode)
+    }
+
+    /// As [`Self::new`] on every rank of a world. Rank 0 opens the data first and prepares it, then the first rank of each
+    /// host, for which it may be another folder, then all others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`], on every rank where one has an error.
+    pub fn on(
+        world: &World,
+        config: &RunConfig,
+        own: Option<&OwnTokenizer>,
+        mode: Mode,
+    ) -> Result<Self> {
+        let (listed, why) = world.agree(device::choose_at(config.device, world.place()))?;
+        let source = world.in_turns(|| match own {
+            Some(own) => own.open(&config.data, "data: the text", mode),
+            None => open_source(config, mode),
+        })?;
         Ok(Self {
-            config: config.resolve(&source)?,
+            config: world.agree(config.resolve(&source))?,
             listed,
             why,
             source,

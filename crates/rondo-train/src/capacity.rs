@@ -1,12 +1,16 @@
 //! Whether a run fits into the memory that is free, asked before anything of it is allocated.
 
+use rondo_collective::pairwise::live;
 use rondo_metrics::format::bytes;
 use rondo_model::census::{Census, Kept};
 use rondo_model::depth::Recompute;
+use rondo_model::init::{ParameterSpec, table};
 
 use crate::config::ResolvedConfig;
 use crate::device::{DeviceKind, Listed};
+use crate::distributed::Owners;
 use crate::error::{Error, Result};
+use crate::step::fresh_optimizer;
 
 const RECOMPUTE: &str = "--set model.recurrence.recompute=iteration";
 
@@ -16,6 +20,8 @@ pub struct Capacity<'a> {
     kept: Kept,
     /// Bytes that are free; none where that is unknown, as on a GPU.
     free: Option<u64>,
+    /// Ranks that share the run.
+    ranks: usize,
 }
 
 impl<'a> Capacity<'a> {
@@ -29,6 +35,7 @@ impl<'a> Capacity<'a> {
             listed,
             kept,
             free: listed.available_memory(),
+            ranks: 1,
         }
     }
 
@@ -37,12 +44,31 @@ impl<'a> Capacity<'a> {
         self.free
     }
 
-    /// Returns an estimate of the bytes that the largest step of a run needs.
+    /// Returns the same where `ranks` share the run: on a processor those of a host share what is free there, too.
+    #[must_use]
+    pub fn among(self, ranks: usize, local_ranks: usize) -> Self {
+        let free = self.free.map(|free| free / local_ranks as u64);
+        Self {
+            ranks,
+            free,
+            ..self
+        }
+    }
+
+    /// Returns an estimate of the bytes that the largest step of a run needs, on the rank that needs most.
     pub fn needed(&self, config: &ResolvedConfig) -> u64 {
         let largest = config.model.recurrence.largest();
         let seq = config.train.seq;
         let tokens = config.train.batch * seq;
-        Census::new(&config.model).memory_bytes(largest, tokens, seq, self.kept)
+        let census = Census::new(&config.model);
+        // Two gradients, a sum and the next one, are in the estimate of a step.
+        let gradients = live(config.train.accumulation / self.ranks).saturating_sub(2);
+        let step = census.memory_bytes(largest, tokens, seq, self.kept)
+            + 4 * (gradients * census.total()) as u64;
+        match self.ranks {
+            1 => step,
+            ranks => step + exchanged(config, ranks) - spared(config, ranks),
+        }
     }
 
     /// Refuses a run that needs more than is free, and names changes with which it fits.
@@ -89,15 +115,41 @@ impl<'a> Capacity<'a> {
         let mut changed = config.clone();
         let batch = (1..=config.train.batch).rev().find(|batch| {
             changed.train.batch = *batch;
-            rows.is_multiple_of(*batch) && self.holds(&changed)
+            changed.train.accumulation = rows / batch;
+            rows.is_multiple_of(*batch * self.ranks) && self.holds(&changed)
         })?;
         changed.train.batch = batch;
+        changed.train.accumulation = rows / batch;
         Some(format!(
             "--set train.batch={batch} --set train.accumulation={} ({})",
             rows / batch,
             bytes(self.needed(&changed))
         ))
     }
+}
+
+/// Returns the bytes of the vector in which gradients travel.
+fn exchanged(config: &ResolvedConfig, ranks: usize) -> u64 {
+    match ranks {
+        1 => 0,
+        _ => 4 * Census::new(&config.model).total() as u64,
+    }
+}
+
+/// Returns the bytes of moments that the rank with most of them does not have, where ranks share them.
+fn spared(config: &ResolvedConfig, ranks: usize) -> u64 {
+    if !config.distributed.shard_optimizer {
+        return 0;
+    }
+    let rows = table(&config.model);
+    let counts: Vec<usize> = rows.iter().map(ParameterSpec::count).collect();
+    let owners = Owners::of(&counts, ranks);
+    let mut of_ranks = vec![0_u64; ranks];
+    for moment in fresh_optimizer(config).layout() {
+        of_ranks[owners.owner(moment.parameter)] += 4 * moment.count as u64;
+    }
+    let most = of_ranks.iter().max().copied().unwrap_or(0);
+    of_ranks.iter().sum::<u64>() - most
 }
 
 /// Returns the configuration with iterations run again in the backward pass; none where they are already.

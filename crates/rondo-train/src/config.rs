@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::resolved::{ResolvedConfig, ResolvedEval, ResolvedTrain};
 use crate::device::DeviceConfig;
+use crate::distributed::DistributedConfig;
 use crate::error::{Error, Result};
 use crate::guard::{NonfiniteRule, SpikeRule};
 use crate::optim::OptimizerConfig;
@@ -54,6 +55,8 @@ pub struct RunConfig {
     pub metrics: MetricsConfig,
     /// `[diagnosis]`.
     pub diagnosis: DiagnosisConfig,
+    /// `[distributed]`.
+    pub distributed: DistributedConfig,
     /// `[init]`: weights of another run to start from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<InitFrom>,

@@ -10,7 +10,7 @@ use rondo_model::ops::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::choice::{choose, choose_kind};
+pub use self::choice::{choose, choose_at, choose_kind};
 use crate::error::{Error, Result};
 
 /// What a user may ask for.

@@ -10,11 +10,16 @@ use rondo_laws::LawError;
 use rondo_metrics::{JsonlError, RecordError, SinkError};
 use rondo_sweep::SweepError;
 
+use crate::distributed::Agreed;
+
 /// The exit code of a run that can be resumed.
 pub const INTERRUPTED: u8 = 75;
 
 /// The exit code where the device or its memory does not suffice.
 pub const DEVICE: u8 = 6;
+
+/// The exit code of a run on several ranks that has lost one; it can be resumed.
+pub const MISSING: u8 = 7;
 
 /// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +66,15 @@ pub enum Error {
     /// A signal ended the run; it can be resumed.
     #[error("{0}")]
     Interrupted(String),
+    /// Another rank has not come, or is gone.
+    #[error("{0}")]
+    Missing(String),
+    /// The ranks of a run have not the same weights any more.
+    #[error("{0}")]
+    Drifted(String),
+    /// What has failed on one rank before the loop, or on all.
+    #[error(transparent)]
+    Agreed(#[from] Agreed),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
@@ -81,6 +95,18 @@ impl Error {
             Ok(error) => error.into(),
             Err(source) => FileError { source, ..error }.into(),
         }
+    }
+
+    /// Returns whether every rank of a run has this error, so that all end in order.
+    pub fn is_of_all_ranks(&self) -> bool {
+        matches!(
+            self,
+            Self::Agreed(_)
+                | Self::Nonfinite(_)
+                | Self::Stopped(_)
+                | Self::Interrupted(_)
+                | Self::Drifted(_)
+        )
     }
 
     /// Returns the documented exit code.
@@ -108,7 +134,9 @@ impl Error {
             ) => 4,
             Self::Sweep(_) | Self::Other(_) => 1,
             Self::Nonfinite(_) | Self::Stopped(_) => 5,
-            Self::Device(_) => DEVICE,
+            Self::Device(_) | Self::Drifted(_) => DEVICE,
+            Self::Missing(_) => MISSING,
+            Self::Agreed(agreed) => agreed.code,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod exits;
 mod gates;
+mod rounds;
 mod scores;
 pub mod tables;
 
@@ -19,8 +20,11 @@ use serde::Serialize;
 
 use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
 use self::gates::{GateSums, up_to};
+use self::rounds::{Round, gather};
+pub(crate) use self::rounds::{read_place, write_place};
 use self::scores::{DepthScore, Scores};
 use crate::batches::DeviceBatch;
+use crate::distributed::World;
 use crate::error::Result;
 use crate::initial_states::InitialStates;
 use crate::named::{Named, read_vectors};
@@ -102,6 +106,25 @@ struct DepthSums {
     hits: Vec<f64>,
 }
 
+impl Sums {
+    /// Adds what a batch `[batch, seq]` has given.
+    fn add(&mut self, scores: Scores<Vec<f64>>, shape: [usize; 2]) {
+        let mut number = |values: Vec<f64>| values[0];
+        self.gates.add(&scores.densities.map(&mut number), shape);
+        for (sums, score) in self.depths.iter_mut().zip(scores.depths) {
+            sums.loss += number(score.loss);
+            let hits = score.hits.into_iter().flatten();
+            sums.hits
+                .iter_mut()
+                .zip(hits)
+                .for_each(|(sum, hit)| *sum += hit);
+        }
+        for (sums, score) in self.exits.iter_mut().zip(scores.exits) {
+            sums.add(&score.map(&mut number));
+        }
+    }
+}
+
 impl Evaluation<'_> {
     /// Evaluates `model` at every depth and under every exit in one pass to the deepest, on a copy
     /// without autodiff.
@@ -115,6 +138,23 @@ impl Evaluation<'_> {
         &self,
         model: &LoopedTransformer,
         mut progress: impl FnMut(usize) -> Result<()>,
+    ) -> Result<Evaluated> {
+        self.run_on(&World::alone(), model, |done, _| progress(done))
+    }
+
+    /// As [`Self::run`], with batch b on rank b mod N: the sums of each batch go to every rank, which adds them in the order of
+    /// batches, so that the result is the same bits on any number of ranks.
+    ///
+    /// `progress` also hears whether a rank is asked for an end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`], and where a rank is missing.
+    pub fn run_on(
+        &self,
+        world: &World,
+        model: &LoopedTransformer,
+        mut progress: impl FnMut(usize, bool) -> Result<()>,
     ) -> Result<Evaluated> {
         let model = model.valid();
         let longest = self.batches.iter().map(|batch| batch.seq).max();
@@ -136,18 +176,29 @@ impl Evaluation<'_> {
         };
         let mut counts = vec![0_u64; longest];
         let mut first_sequence = 0;
-        for (done, batch) in self.batches.iter().enumerate() {
-            self.add(&model, batch, first_sequence, &depths, &mut sums)?;
-            for (i, _) in batch
-                .targets
-                .iter()
-                .enumerate()
-                .filter(|(_, id)| **id != rondo_data::IGNORE)
-            {
-                counts[i % batch.seq] += 1;
+        let mut done = 0;
+        // Every rank takes part in every round, with a batch or without one.
+        for round in self.batches.chunks(world.world_size()) {
+            let own = round.get(world.rank()).map(|batch| {
+                let before = round[..world.rank()].iter().map(|batch| batch.batch as u64);
+                let first_sequence = first_sequence + before.sum::<u64>();
+                self.scores(&model, batch, first_sequence, &depths)
+            });
+            let Round { scores, stop } = gather(world, own.transpose()?)?;
+            for (batch, scores) in round.iter().zip(scores) {
+                sums.add(scores, [batch.batch, batch.seq]);
+                for (i, _) in batch
+                    .targets
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, id)| **id != rondo_data::IGNORE)
+                {
+                    counts[i % batch.seq] += 1;
+                }
+                first_sequence += batch.batch as u64;
             }
-            first_sequence += batch.batch as u64;
-            progress(done + 1)?;
+            done += round.len();
+            progress(done, stop)?;
         }
         Ok(Evaluated {
             depths: depths
@@ -164,14 +215,14 @@ impl Evaluation<'_> {
         })
     }
 
-    fn add(
+    /// Returns what a batch gives, whose sequences are counted from `first_sequence` on.
+    fn scores(
         &self,
         model: &LoopedTransformer,
         batch: &Batch,
         first_sequence: u64,
         depths: &[usize],
-        sums: &mut Sums,
-    ) -> Result<()> {
+    ) -> Result<Scores<Vec<f64>>> {
         let shape = [batch.batch, batch.seq];
         let state = self
             .states
@@ -215,25 +266,11 @@ impl Evaluation<'_> {
             }
         };
         let densities = model.forward_at_depths(inputs, state, &pass, &visited, visit);
-        let scores = read_vectors(Scores {
+        read_vectors(Scores {
             depths: scores,
             exits: tallies.into_iter().map(ExitTally::score).collect(),
             densities: up_to(densities, self.mean(), &visited),
-        })?;
-        let mut number = |values: Vec<f64>| values[0];
-        sums.gates.add(&scores.densities.map(&mut number), shape);
-        for (sums, score) in sums.depths.iter_mut().zip(scores.depths) {
-            sums.loss += number(score.loss);
-            let hits = score.hits.into_iter().flatten();
-            sums.hits
-                .iter_mut()
-                .zip(hits)
-                .for_each(|(sum, hit)| *sum += hit);
-        }
-        for (sums, score) in sums.exits.iter_mut().zip(scores.exits) {
-            sums.add(&score.map(&mut number));
-        }
-        Ok(())
+        })
     }
 
     fn mean(&self) -> usize {

@@ -40,6 +40,11 @@ pub fn hold() {
     HELD.store(true, Ordering::SeqCst);
 }
 
+/// Returns whether somebody holds requests.
+pub fn is_held() -> bool {
+    HELD.load(Ordering::SeqCst)
+}
+
 /// Returns whether an end was requested.
 pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)

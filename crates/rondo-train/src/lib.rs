@@ -17,6 +17,7 @@
 //! * a run: [`plan`] (what a step does), [`perturb`] (what disturbs it), [`train`] (the loop), [`step`] (one step),
 //!   [`guard`] (which updates are not made), [`optim`] (the update), [`evaluate`] (losses by depth), [`named`] (values
 //!   on the device, read together), [`telemetry`] (what states tell), `record` (what metrics are made of)
+//! * on several processes: [`distributed`] (who computes which micro-batches, what they exchange, and what they agree on)
 //! * what is kept: [`run_dir`] (the files of a run), [`run_name`] (what it is called where nobody says), [`own_tokenizer`]
 //!   (what its weights know and data must be encoded by), [`progress`] and [`weights`] (the contents of a checkpoint),
 //!   [`validation_losses`] (which one is the best)
@@ -35,6 +36,7 @@ pub mod batches;
 pub mod capacity;
 pub mod config;
 pub mod device;
+pub mod distributed;
 pub mod error;
 pub mod evaluate;
 pub mod generate;

@@ -21,6 +21,7 @@ mod raven_adam;
 mod sum;
 
 pub use self::adamw::AdamW;
+pub(crate) use self::clip::sum_of_squares;
 pub use self::clip::{Gate, global_norm};
 pub use self::config::OptimizerConfig;
 pub use self::muon::Muon;
@@ -106,6 +107,34 @@ struct Moments {
     second: Option<Tensor<1>>,
 }
 
+/// A moment of one parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MomentSpec {
+    /// `core.0.attention.qkv.first` and so on.
+    pub name: String,
+    /// The number of the parameter in the table.
+    pub parameter: usize,
+    /// Its elements.
+    pub count: usize,
+    order: Order,
+}
+
+/// Which moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    First,
+    Second,
+}
+
+impl Order {
+    fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Second => "second",
+        }
+    }
+}
+
 impl Optimizer {
     /// Starts with empty moments.
     pub fn new(config: &OptimizerConfig, rows: Vec<ParameterSpec>, peak: f64) -> Self {
@@ -127,6 +156,17 @@ impl Optimizer {
         gate: &Gate,
         lr: f64,
     ) -> LoopedTransformer {
+        self.step_by(None, model, given(gradients), gate, lr)
+    }
+
+    /// As [`Self::step`], for the parameters that have a gradient; the others keep their values.
+    pub fn step_some(
+        &mut self,
+        model: LoopedTransformer,
+        gradients: Vec<Option<Tensor<1>>>,
+        gate: &Gate,
+        lr: f64,
+    ) -> LoopedTransformer {
         self.step_by(None, model, gradients, gate, lr)
     }
 
@@ -139,22 +179,21 @@ impl Optimizer {
         gate: &Gate,
         lr: f64,
     ) -> LoopedTransformer {
-        self.step_by(Some(Backend::Composed), model, gradients, gate, lr)
+        self.step_by(Some(Backend::Composed), model, given(gradients), gate, lr)
     }
 
     fn step_by(
         &mut self,
         backend: Option<Backend>,
         model: LoopedTransformer,
-        gradients: FlatGradients,
+        gradients: Vec<Option<Tensor<1>>>,
         gate: &Gate,
         lr: f64,
     ) -> LoopedTransformer {
         self.updates += 1;
-        let gradients = gradients.into_tensors().into_iter();
         let mut stepper = Stepper {
             optimizer: self,
-            gradients,
+            gradients: gradients.into_iter(),
             index: 0,
             backend,
             gate,
@@ -166,9 +205,9 @@ impl Optimizer {
     /// Returns every moment by name, `core.0.attention.qkv.first` and so on.
     pub fn state(&self) -> Vec<(String, Tensor<1>)> {
         let named = |(row, moments): (&ParameterSpec, &Moments)| {
-            let name = |part: &str| format!("{}.{part}", row.name);
-            let first = moments.first.clone().map(|m| (name("first"), m));
-            let second = moments.second.clone().map(|m| (name("second"), m));
+            let name = |order: Order| format!("{}.{}", row.name, order.name());
+            let first = moments.first.clone().map(|m| (name(Order::First), m));
+            let second = moments.second.clone().map(|m| (name(Order::Second), m));
             first.into_iter().chain(second)
         };
         let rows = self.rows.iter().zip(&self.moments);
@@ -180,24 +219,38 @@ impl Optimizer {
         self.updates
     }
 
-    /// Returns the names and lengths that [`Self::state`] has after the first update.
-    pub fn layout(&self) -> Vec<(String, Vec<usize>)> {
-        let parts = |row: &ParameterSpec| {
+    /// Returns every moment that [`Self::state`] has after the first update, in its order.
+    pub fn layout(&self) -> Vec<MomentSpec> {
+        let parts = |(parameter, row): (usize, &ParameterSpec)| {
             let second = !self.orthogonalises(Group::of(row));
-            let shape = vec![row.count()];
-            let first = Some((format!("{}.first", row.name), shape.clone()));
+            let moment = |order: Order| MomentSpec {
+                name: format!("{}.{}", row.name, order.name()),
+                parameter,
+                count: row.count(),
+                order,
+            };
+            let first = Some(moment(Order::First));
             first
                 .into_iter()
-                .chain(second.then(|| (format!("{}.second", row.name), shape)))
+                .chain(second.then(|| moment(Order::Second)))
         };
-        self.rows.iter().flat_map(parts).collect()
+        self.rows.iter().enumerate().flat_map(parts).collect()
     }
 
-    /// Restores what [`Self::state`] returned; `tensor` looks a moment up by name.
-    pub fn restore(&mut self, updates: u64, mut tensor: impl FnMut(&str) -> Option<Tensor<1>>) {
-        for (row, moments) in self.rows.iter().zip(&mut self.moments) {
-            moments.first = tensor(&format!("{}.first", row.name));
-            moments.second = tensor(&format!("{}.second", row.name));
+    /// Restores what [`Self::state`] returned; `tensor` looks a moment of [`Self::layout`] up, in its order.
+    pub fn restore(
+        &mut self,
+        updates: u64,
+        mut tensor: impl FnMut(&MomentSpec) -> Option<Tensor<1>>,
+    ) {
+        self.moments.fill(Moments::default());
+        for moment in self.layout() {
+            let moments = &mut self.moments[moment.parameter];
+            let place = match moment.order {
+                Order::First => &mut moments.first,
+                Order::Second => &mut moments.second,
+            };
+            *place = tensor(&moment);
         }
         self.updates = updates;
     }
@@ -243,6 +296,11 @@ impl Optimizer {
     }
 }
 
+/// Returns a gradient for each parameter.
+fn given(gradients: FlatGradients) -> Vec<Option<Tensor<1>>> {
+    gradients.into_tensors().into_iter().map(Some).collect()
+}
+
 /// Describes the update of a parameter that is not orthogonalised.
 fn elementwise(config: &OptimizerConfig, rates: Rates) -> Update {
     match config {
@@ -254,7 +312,8 @@ fn elementwise(config: &OptimizerConfig, rates: Rates) -> Update {
 
 struct Stepper<'a> {
     optimizer: &'a mut Optimizer,
-    gradients: std::vec::IntoIter<Tensor<1>>,
+    /// None for a parameter that keeps its value.
+    gradients: std::vec::IntoIter<Option<Tensor<1>>>,
     index: usize,
     /// None for that of each parameter.
     backend: Option<Backend>,
@@ -266,10 +325,10 @@ impl ModuleMapper for Stepper<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let index = self.index;
         self.index += 1;
-        let gradient = self
-            .gradients
-            .next()
-            .expect("one gradient for each parameter");
+        let gradient = self.gradients.next();
+        let Some(gradient) = gradient.expect("one place for each parameter") else {
+            return param;
+        };
         let (id, value, mapper) = param.consume();
         let value = value.without_autodiff();
         let shape = value.shape();

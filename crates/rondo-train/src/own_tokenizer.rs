@@ -1,7 +1,7 @@
 //! The tokenizer that a run's weights were trained with: whatever meets those weights later is encoded by it, or
 //! refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rondo_data::{CorpusIdentity, DataConfig, DataError, Source, TextData};
 use rondo_metrics::Mode;
@@ -53,6 +53,25 @@ impl OwnTokenizer {
             file,
             hash,
         }))
+    }
+
+    /// Names the tokenizer of the run at `run` whose file has come to `file`.
+    pub(crate) fn received(run: &Path, file: Option<PathBuf>, hash: Option<String>) -> Self {
+        Self {
+            run: run.to_owned(),
+            file,
+            hash,
+        }
+    }
+
+    /// Returns the file of the tokenizer, where it is there.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Returns the hash of the tokenizer, where it is known.
+    pub(crate) fn hash(&self) -> Option<&str> {
+        self.hash.as_deref()
     }
 
     /// Opens data for the run, text encoded with its tokenizer; `what` is the subject of messages.

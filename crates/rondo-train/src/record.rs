@@ -4,10 +4,10 @@ use rondo_metrics::Record;
 use rondo_metrics::names::{
     ACCURACY, CONSTRAINT_EMA, DIFFICULTY, GRAD_NORM, ITERATIONS_SPARSITY, LOSS, LR, LR_SUM,
     MEMORY_BYTES, MFU, NUM_STEPS_NO_GRAD, NUM_STEPS_WITH_GRAD, PERPLEXITY, RECURRENCE,
-    REGULARISATION_STRENGTH, SPARSITY, SPARSITY_EXPECTED, STEP_SECONDS, TARGET_CROSS_ENTROPY,
-    TOKENS_PER_SECOND, VAL_ACCURACY, VAL_ACCURACY_BY_POSITION, VAL_BITS_PER_BYTE,
-    VAL_CROSS_ENTROPY, VAL_LOSS, VAL_PERPLEXITY, VAL_SPARSITY, VAL_SPARSITY_LAYER,
-    VAL_UNIGRAM_CROSS_ENTROPY,
+    REDUCE_SECONDS, REGULARISATION_STRENGTH, SPARSITY, SPARSITY_EXPECTED, STEP_SECONDS,
+    TARGET_CROSS_ENTROPY, TOKENS_PER_SECOND, VAL_ACCURACY, VAL_ACCURACY_BY_POSITION,
+    VAL_BITS_PER_BYTE, VAL_CROSS_ENTROPY, VAL_LOSS, VAL_PERPLEXITY, VAL_SPARSITY,
+    VAL_SPARSITY_LAYER, VAL_UNIGRAM_CROSS_ENTROPY, WAIT_SECONDS, WORLD_SIZE,
 };
 use rondo_schedule::control::ControllerReading;
 
@@ -31,6 +31,19 @@ pub(crate) struct Pace {
     pub(crate) lr_sum: f64,
     /// What the controller of the gates' penalty has read, where there is one.
     pub(crate) control: Option<ControllerReading>,
+    /// The ranks of the run, where there are several.
+    pub(crate) ranks: Option<Ranks>,
+}
+
+/// What is measured of several ranks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ranks {
+    /// How many.
+    pub(crate) world_size: usize,
+    /// Seconds of a step's reduction.
+    pub(crate) reduce_seconds: f64,
+    /// Seconds that the slowest rank comes after the median one.
+    pub(crate) wait_seconds: f64,
 }
 
 /// Returns the record of a logged step.
@@ -61,6 +74,12 @@ pub(crate) fn train(
             .set(SPARSITY, sparsity.kept)
             .set(SPARSITY_EXPECTED, sparsity.expected)
             .set(ITERATIONS_SPARSITY, sparsity.by_iteration.clone());
+    }
+    if let Some(ranks) = &pace.ranks {
+        record
+            .set(WORLD_SIZE, ranks.world_size as f64)
+            .set(REDUCE_SECONDS, ranks.reduce_seconds)
+            .set(WAIT_SECONDS, ranks.wait_seconds);
     }
     if let Some(control) = &pace.control {
         record

@@ -3,6 +3,7 @@
 use rondo_data::{Batch, CurriculumState, DataError, Source, bytes_per_target};
 
 use crate::config::{ResolvedConfig, RunConfig};
+use crate::distributed::Share;
 use crate::error::{Error, Result};
 
 /// The rows of a source, as the configuration of a run asks for them.
@@ -71,9 +72,28 @@ impl<'a> Rows<'a> {
         step: u64,
         curriculum: Option<&CurriculumState>,
     ) -> Result<Vec<Batch>, DataError> {
+        let all = Share {
+            first: 0,
+            count: self.accumulation,
+            total: self.accumulation,
+        };
+        self.some_micro_batches(step, all, curriculum)
+    }
+
+    /// Returns those of the micro-batches of a step that are a rank's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::micro_batches`].
+    pub fn some_micro_batches(
+        &self,
+        step: u64,
+        share: Share,
+        curriculum: Option<&CurriculumState>,
+    ) -> Result<Vec<Batch>, DataError> {
         let (seed, rows) = (self.seed, self.batch);
         let first = (step - 1) * (self.accumulation * rows) as u64;
-        (0..self.accumulation)
+        (share.first..share.first + share.count)
             .map(|i| {
                 let first = first + (i * rows) as u64;
                 match self.source {

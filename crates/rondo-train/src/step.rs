@@ -1,11 +1,16 @@
 //! One training step: forward, backward, clip, update.
+//!
+//! In reading order: `micro_batches` (loss and gradient), this file (the judgement and the update), `shared` (the same on
+//! several ranks, with their sum in between), `values` (what is read from the device).
 
 mod micro_batches;
+mod shared;
 mod values;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rondo_checkpoint::Checkpoint;
 use rondo_data::Batch;
+use rondo_files::NamedTensor;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{Weights, table};
@@ -13,9 +18,13 @@ use rondo_model::looped::LoopedTransformer;
 use rondo_model::sparsity::Sparsity;
 use rondo_schedule::RateSum;
 
+use self::micro_batches::Seen;
 use self::values::{Logged, Observed, StepValues};
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
+use crate::distributed::World;
+use crate::distributed::gradients::Exchange;
+use crate::distributed::replicas::moments_of_first;
 use crate::error::{Error, Result};
 use crate::guard::{Guard, GuardState, Skipped};
 use crate::named::read_numbers;
@@ -24,7 +33,7 @@ use crate::perturb::{Perturbation, with_noise};
 use crate::plan::StepPlan;
 use crate::progress::RunProgress;
 use crate::telemetry::Telemetry;
-use crate::weights::{load_model, load_optimizer};
+use crate::weights::{Stored, load_model, open_moments, optimizer_tensors};
 
 /// Why the model is there.
 const LENT: &str = "the weights come back from every update";
@@ -47,6 +56,11 @@ pub struct Learner {
     strength: f64,
     unread: Vec<StepValues<Tensor<1>>>,
     guard: Guard,
+    /// What it exchanges with the other ranks of its run; none in a process by itself, and while a step has it.
+    exchange: Option<Exchange>,
+    /// The micro-batches of a step that are its own, of those of all ranks.
+    rank: usize,
+    ranks: usize,
     /// The rates of the updates that were made. A step whose loss has not been read yet is not among them: the
     /// device may have masked its update out.
     rates: RateSum,
@@ -83,8 +97,26 @@ impl Learner {
             strength: 0.0,
             unread: Vec::new(),
             guard: Guard::new(rules.nonfinite, rules.skip_spikes, GuardState::default()),
+            exchange: None,
+            rank: 0,
+            ranks: 1,
             rates: RateSum::default(),
         }
+    }
+
+    /// Shares the steps to come with the other ranks of a world, all of which have the same weights. The moments come with
+    /// [`Learner::restore`].
+    pub fn share_with(&mut self, world: &World, config: &ResolvedConfig) {
+        if world.is_alone() {
+            return;
+        }
+        self.exchange = Some(Exchange::new(world, config));
+        (self.rank, self.ranks) = (world.rank(), world.world_size());
+    }
+
+    /// Returns what it exchanges with other ranks.
+    pub(crate) fn exchange(&mut self) -> Option<&mut Exchange> {
+        self.exchange.as_mut()
     }
 
     /// Starts the model of `config` from its seed on `listed`.
@@ -104,18 +136,45 @@ impl Learner {
         checkpoint: &Checkpoint,
         progress: &RunProgress,
     ) -> Result<Self> {
-        let (device, rules) = (listed.device.clone().autodiff(), &config.train);
+        let device = listed.device.clone().autodiff();
         let model = load_model(checkpoint, &config.model, &device, listed.precision)?;
         let mut learner = Self::new(config, listed, model);
-        load_optimizer(
-            checkpoint,
-            &mut learner.optimizer,
-            progress.updates,
-            &device,
-        )?;
-        learner.guard = Guard::new(rules.nonfinite, rules.skip_spikes, progress.guard.clone());
-        learner.rates = progress.lr_sum.unwrap_or_default();
+        let stored = open_moments(checkpoint, &learner.optimizer)?;
+        learner.restore(&World::alone(), config, progress, Some(&stored))?;
         Ok(learner)
+    }
+
+    /// Goes on where a run stands at `progress`, with moments that rank 0 of a world reads.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be read, or a rank is missing.
+    pub(crate) fn restore(
+        &mut self,
+        world: &World,
+        config: &ResolvedConfig,
+        progress: &RunProgress,
+        stored: Option<&Stored>,
+    ) -> Result<()> {
+        let owners = self.exchange.as_ref().and_then(Exchange::owners);
+        let (optimizer, updates) = (&mut self.optimizer, progress.updates);
+        moments_of_first(world, owners, optimizer, updates, stored, &self.device)?;
+        let rules = &config.train;
+        self.guard = Guard::new(rules.nonfinite, rules.skip_spikes, progress.guard.clone());
+        self.rates = progress.lr_sum.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Returns the moments by name, read from the device: all of them on rank 0; where ranks share them, none on the others.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing.
+    pub(crate) fn moments(&self) -> Result<Vec<NamedTensor<'static>>> {
+        match self.exchange.as_ref().filter(|it| it.owners().is_some()) {
+            Some(exchange) => exchange.gather_moments(&self.optimizer),
+            None => Ok(optimizer_tensors(&self.optimizer)),
+        }
     }
 
     /// Returns the weights.
@@ -193,7 +252,8 @@ impl Learner {
 
     /// Returns whether loss and gradient norm are read before each update.
     fn looks_first(&self) -> bool {
-        self.reads_are_free || self.guard.looks_first()
+        // Gradients of several ranks have been on the host.
+        self.reads_are_free || self.ranks > 1 || self.guard.looks_first()
     }
 
     /// Sets the factor of the gates' density in the loss of the steps to come.
@@ -210,21 +270,33 @@ impl Learner {
     ///
     /// Where loss or gradient is not finite: before the update where reads are free, else at the
     /// next logged step, the updates in between having been masked out on the device.
+    ///
+    /// Of a run on several ranks `batches` are those of this rank, and all ranks return the same.
     pub fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
-        if self.reads_are_free {
-            // Among the threads that share the work, so that none is woken for each piece of it.
-            rayon::scope(|_| self.advance(plan, batches))
-        } else {
-            self.advance(plan, batches)
+        match self.exchange.take() {
+            None => self.among_threads(|learner| learner.advance(plan, batches)),
+            Some(mut exchange) => {
+                let taken = self.advance_with(&mut exchange, plan, batches);
+                self.exchange = Some(exchange);
+                taken
+            }
+        }
+    }
+
+    /// Works among the threads that share the work of a step, so that none is woken for each piece of it.
+    fn among_threads<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
+        match self.reads_are_free {
+            true => rayon::scope(|_| work(self)),
+            false => work(self),
         }
     }
 
     fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
-        let seen = self.micro_batches(plan, batches);
-        let norm = global_norm(&seen.gradients);
+        let Seen { sum, observed } = self.micro_batches(plan, batches);
+        let norm = global_norm(&sum.gradients);
         let values = StepValues {
             plan: *plan,
-            loss: seen.loss,
+            loss: sum.loss,
             grad_norm: norm.clone(),
         };
         let mut skipped = Vec::new();
@@ -239,14 +311,14 @@ impl Learner {
         };
         if skipped.is_empty() {
             let model = self.model.take().expect(LENT);
-            let model = self.optimizer.step(model, seen.gradients, &gate, plan.lr);
+            let model = self.optimizer.step(model, sum.gradients, &gate, plan.lr);
             self.model = Some(model);
             if self.looks_first() {
                 self.rates.add(plan.lr);
             }
         }
         self.unread.push(values);
-        let observation = match seen.observed {
+        let observation = match observed {
             None => None,
             Some(observed) => Some(self.read_out(observed, &mut skipped)?),
         };
@@ -254,6 +326,7 @@ impl Learner {
             loss,
             observation,
             skipped,
+            stop: false,
         })
     }
 
@@ -269,14 +342,20 @@ impl Learner {
             skipped.extend(self.judge(&steps)?);
         }
         let last = steps.last().expect("the logged step is among them");
-        let recurrence = last.plan.draw.unroll.total();
-        Ok(Observation {
-            loss: last.loss,
-            grad_norm: last.grad_norm,
+        Ok(Observation::new(last, observed))
+    }
+}
+
+impl Observation {
+    fn new(step: &StepValues<f64>, observed: Observed<f64>) -> Self {
+        let recurrence = step.plan.draw.unroll.total();
+        Self {
+            loss: step.loss,
+            grad_norm: step.grad_norm,
             accuracy: observed.accuracy,
             telemetry: observed.telemetry,
             sparsity: Sparsity::new(&observed.densities, recurrence),
-        })
+        }
     }
 }
 
@@ -288,6 +367,8 @@ pub struct Taken {
     pub observation: Option<Observation>,
     /// The updates that were not made, of this step and of those read with it.
     pub skipped: Vec<Skipped>,
+    /// Whether a rank was asked for an end before the step was summed; always false in a process by itself.
+    pub stop: bool,
 }
 
 /// Returns the model that a run starts with, on `device`: that of `listed`, in the graph or not.
@@ -308,8 +389,16 @@ pub fn fresh_optimizer(config: &ResolvedConfig) -> Optimizer {
 ///
 /// Where the device failed.
 pub fn read(values: Tensor<1>) -> Result<Vec<f32>> {
-    let data: TensorData = values
+    Ok(read_data(values)?.iter::<f32>().collect())
+}
+
+/// Reads a vector from the device, without a copy where it is in the memory of the host.
+///
+/// # Errors
+///
+/// Where the device failed.
+pub(crate) fn read_data(values: Tensor<1>) -> Result<TensorData> {
+    values
         .try_into_data()
-        .map_err(|error| Error::Device(format!("the device failed while computing: {error:?}")))?;
-    Ok(data.iter::<f32>().collect())
+        .map_err(|error| Error::Device(format!("the device failed while computing: {error:?}")))
 }

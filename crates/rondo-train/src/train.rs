@@ -2,7 +2,7 @@
 //!
 //! In reading order: `resume` (whether a run that is there is resumed), `place` (which directory), `bearing` (what depends
 //! on a key), `start` (new, resumed, or finished), `launches` (which steps were trained how), `corpora` (the data), `setup`
-//! (weights, optimizer and records), `open` (a session from them). A session has three owners: `session`, the loop with
+//! (weights, optimizer and records), `open` (a session from them); `found` (what rank 0 of several has found, told to all). A session has three owners: `session`, the loop with
 //! weights, data and `evaluation`; `journal`, the records and the screen with `summary` (the newest readings), `watch`
 //! (failures that the metrics show) and `clock`; `keeper`, the checkpoints. `control` sets the strength of a penalty.
 
@@ -11,6 +11,7 @@ mod clock;
 mod control;
 mod corpora;
 mod evaluation;
+mod found;
 mod journal;
 mod keeper;
 mod launches;
@@ -23,16 +24,21 @@ mod start;
 mod summary;
 mod watch;
 
+use rondo_data::DataConfig;
 use rondo_metrics::Mode;
 
+use self::found::Found;
 pub use self::launches::{Build, launch_times};
 use self::open::open;
 pub use self::place::run_dir;
 pub use self::resume::Resume;
+use self::session::Ranks;
 use self::start::Start;
 use crate::config::RunConfig;
-use crate::error::Result;
-use crate::run_dir::RunDir;
+use crate::device::DeviceConfig;
+use crate::distributed::{Share, World};
+use crate::error::{Error, Result};
+use crate::run_dir::{CREATED_BY, RunDir};
 
 /// How a run is started.
 #[derive(Clone, Debug)]
@@ -66,21 +72,76 @@ pub fn train(
     options: &TrainOptions,
     mode: Mode,
 ) -> Result<Outcome> {
-    let mut warnings = Vec::new();
-    let start = Start::find(
-        run_dir,
-        &options.resume,
-        options.overwrite,
-        config,
-        &mut |text| {
-            warnings.push(text);
-        },
-    )?;
-    let going = match start {
-        Start::New => None,
-        Start::Continue(going) => Some(going),
-        Start::Finished(step) => return Ok(Outcome::WasFinished(step)),
-    };
-    let summary = open(config, run_dir.clone(), going, options, warnings, mode)?.run()?;
-    Ok(Outcome::Trained(summary))
+    train_on(&World::alone(), config, run_dir, options, mode)
 }
+
+/// As [`train`] on every rank of a world, each of which calls it with the same arguments. The summary is rank 0's.
+///
+/// # Errors
+///
+/// As [`train`]. Those for which [`Error::is_of_all_ranks`](crate::error::Error::is_of_all_ranks) holds are the same on every
+/// rank, which ends in order then ([`World::finish`]); after any other one [`World::abort`] must end the other ranks.
+pub fn train_on(
+    world: &World,
+    config: &RunConfig,
+    run_dir: &RunDir,
+    options: &TrainOptions,
+    mode: Mode,
+) -> Result<Outcome> {
+    world.wait_at_most(config.distributed.start_deadline());
+    refuse_another_launch(world, config)?;
+    let (rank, ranks) = (world.rank(), world.world_size());
+    let share = world.agree(Share::of(config.train.accumulation, rank, ranks))?;
+    let mut warnings = Vec::new();
+    let find = || {
+        let mut warn = |text| warnings.push(text);
+        let (resume, overwrite) = (&options.resume, options.overwrite);
+        Start::find(run_dir, resume, overwrite, config, &mut warn)
+    };
+    let beginning = match Found::by_first(world, run_dir, find)? {
+        Found::Begins(beginning) => beginning,
+        Found::Finished(step) => return Ok(Outcome::WasFinished(step)),
+    };
+    let ranks = Ranks {
+        world: world.clone(),
+        share,
+    };
+    let mode = world.mode(mode);
+    let mut session = open(
+        config,
+        run_dir.clone(),
+        beginning,
+        options,
+        warnings,
+        mode,
+        ranks,
+    )?;
+    Ok(Outcome::Trained(session.run()?))
+}
+
+/// Refuses ranks of another build, or with a configuration that gives other numbers.
+fn refuse_another_launch(world: &World, config: &RunConfig) -> Result<()> {
+    world.refuse_others(CREATED_BY.as_bytes(), |who| {
+        Error::Usage(format!(
+            "{who} runs another version than rank 0 ({CREATED_BY}): start all ranks from one build"
+        ))
+    })?;
+    let mut alike = config.clone();
+    // Where a rank computes and keeps its corpora is its own.
+    alike.device = DeviceConfig {
+        precision: config.device.precision,
+        ..DeviceConfig::default()
+    };
+    if let DataConfig::Text { cache, .. } = &mut alike.data {
+        cache.clear();
+    }
+    let hash = world.agree(alike.hash())?;
+    world.refuse_others(hash.as_bytes(), |who| {
+        Error::Usage(format!(
+            "{who} has another configuration than rank 0: start all ranks with one file and the same --set"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests;

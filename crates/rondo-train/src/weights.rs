@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use rondo_checkpoint::Checkpoint;
 use rondo_files::{DType, NamedTensor, StoredTensors, compare};
@@ -42,6 +42,53 @@ impl<I: Iterator<Item = String>> ModuleVisitor for Reader<I> {
             .expect("the table has a row for each parameter");
         self.tensors
             .push(named(name, param.val().without_autodiff()));
+    }
+}
+
+/// Shows every parameter with its number in the table, flat and outside the graph.
+pub(crate) fn each_parameter(model: &LoopedTransformer, show: impl FnMut(usize, Tensor<1>)) {
+    model.visit(&mut Each { show, number: 0 });
+}
+
+struct Each<F> {
+    show: F,
+    number: usize,
+}
+
+impl<F: FnMut(usize, Tensor<1>)> ModuleVisitor for Each<F> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let value = param.val().without_autodiff();
+        let count = value.shape().num_elements();
+        (self.show)(self.number, value.reshape([count]));
+        self.number += 1;
+    }
+}
+
+/// Gives parameters other values; `values` returns those of a parameter by its number in the table, none where it keeps its own.
+pub(crate) fn replace_parameters(
+    model: LoopedTransformer,
+    values: impl FnMut(usize) -> Option<Vec<f32>>,
+) -> LoopedTransformer {
+    model.map(&mut Replace { values, number: 0 })
+}
+
+struct Replace<F> {
+    values: F,
+    number: usize,
+}
+
+impl<F: FnMut(usize) -> Option<Vec<f32>>> ModuleMapper for Replace<F> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let values = (self.values)(self.number);
+        self.number += 1;
+        let Some(values) = values else {
+            return param;
+        };
+        let (id, before, mapper) = param.consume();
+        let before = before.without_autodiff();
+        let data = TensorData::new(values, before.shape());
+        let after = Tensor::<D>::from_data(data, &before.device());
+        Param::from_mapped_value(id, after.autodiff().require_grad(), mapper)
     }
 }
 
@@ -121,42 +168,33 @@ fn load(
     Ok(LoopedTransformer::with_weights(config, &weights))
 }
 
-/// Restores an optimizer's moments from a checkpoint onto `device`.
+/// Opens the moments of a checkpoint, which must be those of `optimizer`.
 ///
 /// # Errors
 ///
 /// As [`load_model`].
-pub fn load_optimizer(
-    checkpoint: &Checkpoint,
-    optimizer: &mut Optimizer,
-    updates: u64,
-    device: &Device,
-) -> Result<()> {
-    let stored = open(checkpoint, OPTIMIZER_FILE, optimizer.layout(), &[])?;
+pub(crate) fn open_moments(checkpoint: &Checkpoint, optimizer: &Optimizer) -> Result<Stored> {
+    let layout = optimizer.layout().into_iter();
+    let expected = layout.map(|moment| (moment.name, vec![moment.count]));
+    open(checkpoint, OPTIMIZER_FILE, expected.collect(), &[])
+}
+
+/// Returns a vector on `device`, outside the graph.
+pub(crate) fn vector(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let shape = [values.len()];
     let device = device.clone().without_autodiff();
-    let mut failed = None;
-    optimizer.restore(updates, |name| {
-        let read = stored.read(name).unwrap_or_else(|error| {
-            failed.get_or_insert(error);
-            None
-        });
-        read.map(|values| {
-            let shape = [values.len()];
-            Tensor::from_data(TensorData::new(values, shape), &device)
-        })
-    });
-    failed.map_or(Ok(()), Err)
+    Tensor::from_data(TensorData::new(values, shape), &device)
 }
 
 /// A file of named f32 tensors, read one at a time.
-struct Stored {
+pub(crate) struct Stored {
     path: PathBuf,
     tensors: StoredTensors,
 }
 
 impl Stored {
     /// Reads the values of a tensor; none where there is no such tensor.
-    fn read(&self, name: &str) -> Result<Option<Vec<f32>>> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<f32>>> {
         let values = self
             .tensors
             .read(name)

@@ -8,6 +8,7 @@ use rondo_schedule::{Run, ScheduleConfig};
 
 use super::{CheckpointConfig, InitFrom, MetricsConfig, RunConfig};
 use crate::device::DeviceConfig;
+use crate::distributed::DistributedConfig;
 use crate::error::{Error, Result};
 use crate::guard::{NonfiniteRule, SpikeRule};
 use crate::optim::OptimizerConfig;
@@ -40,6 +41,8 @@ pub struct ResolvedConfig {
     pub metrics: MetricsConfig,
     /// What counts as a failure.
     pub diagnosis: DiagnosisConfig,
+    /// How the ranks of a run work together.
+    pub distributed: DistributedConfig,
     /// Another run whose weights it starts from.
     pub init: Option<InitFrom>,
     /// What is disturbed on purpose.
@@ -139,6 +142,7 @@ impl RunConfig {
             checkpoint: self.checkpoint.clone(),
             metrics: self.metrics.clone(),
             diagnosis: self.diagnosis.clone(),
+            distributed: self.distributed,
             init: self.init.clone(),
             perturb: self.perturb.clone(),
             controller: self.controller.clone(),

@@ -17,6 +17,8 @@ impl RunConfig {
         self.validate_eval(&mut section("eval", report));
         self.schedule.validate(&mut section("schedule", report));
         self.diagnosis.validate(&mut section("diagnosis", report));
+        self.distributed
+            .validate(&mut section("distributed", report));
         if self.data.is_task() {
             let lengths = self.schedule.lengths();
             refuse_tokens(lengths, &mut section("schedule", report));

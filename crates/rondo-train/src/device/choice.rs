@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use rayon::ThreadPoolBuilder;
 
 use super::{DeviceConfig, DeviceKind, Listed, list};
+use crate::distributed::{Place, cores};
 use crate::error::{Error, Result};
 
 /// Returns the device that `config` asks for, and why that one.
@@ -12,25 +13,44 @@ use crate::error::{Error, Result};
 ///
 /// Where it is not there; the message lists what is.
 pub fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
-    if let Some(threads) = config.threads {
+    choose_at(config, Place::alone())
+}
+
+/// Returns the device of a rank at its place among those of its host, and why that one: of GPUs each rank has its own, and of a
+/// processor its part of the threads.
+///
+/// # Errors
+///
+/// As [`choose`], and where a host has fewer devices than ranks.
+pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)> {
+    if let Some(threads) = config.threads.or_else(|| threads_at(place)) {
         // The pool exists already when a second run starts in one process; it keeps its size.
         let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
     if config.kind == DeviceKind::Auto {
-        let (listed, why) = automatic();
+        let (listed, why) = automatic(place)?;
         return Ok((listed.with_precision(config.precision)?, why));
     }
     let found = config.kind.list();
-    match found
-        .into_iter()
-        .find(|listed| listed.index == config.index)
-    {
+    let is_shared = found.iter().all(Listed::reads_are_free);
+    let index = match is_shared {
+        true => config.index,
+        false => config.index + place.local_rank,
+    };
+    match found.into_iter().find(|listed| listed.index == index) {
         Some(listed) => Ok((
             listed.with_precision(config.precision)?,
             "asked for".to_owned(),
         )),
-        None => Err(Error::Device(absent(config))),
+        None => Err(Error::Device(absent(DeviceConfig { index, ..config }))),
     }
+}
+
+/// Returns the threads of a rank, where nobody has set them and it shares its host.
+fn threads_at(place: Place) -> Option<usize> {
+    let is_set = std::env::var_os("RAYON_NUM_THREADS").is_some();
+    let (allowed, online) = cores();
+    place.threads(allowed, online).filter(|_| !is_set)
 }
 
 /// Returns the device of a kind where there is no configuration, and why that one.
@@ -45,8 +65,8 @@ pub fn choose_kind(kind: DeviceKind) -> Result<(Listed, String)> {
     })
 }
 
-/// The first real GPU, the native runtime before wgpu, else flex.
-fn automatic() -> (Listed, String) {
+/// The first real GPU, the native runtime before wgpu, else flex; of several ranks on a host each has a GPU of its own.
+fn automatic(place: Place) -> Result<(Listed, String)> {
     let order = [
         DeviceKind::Cuda,
         DeviceKind::Rocm,
@@ -54,20 +74,42 @@ fn automatic() -> (Listed, String) {
         DeviceKind::Vulkan,
         DeviceKind::Wgpu,
     ];
-    let listed = order
+    let mut gpus: Vec<Listed> = order
         .into_iter()
-        .flat_map(DeviceKind::list)
-        .find(|listed| listed.gpu);
-    match listed {
-        Some(listed) => (listed, "auto: the first GPU found".to_owned()),
-        None => {
+        .map(|kind| {
+            kind.list()
+                .into_iter()
+                .filter(|listed| listed.gpu)
+                .collect()
+        })
+        .find(|gpus: &Vec<Listed>| !gpus.is_empty())
+        .unwrap_or_default();
+    Ok(match gpus.len() {
+        found if found > place.local_rank => {
+            let why = match place.local_size {
+                1 => "auto: the first GPU found".to_owned(),
+                ranks => format!(
+                    "auto: GPU {} of {ranks} ranks on this host",
+                    place.local_rank
+                ),
+            };
+            (gpus.swap_remove(place.local_rank), why)
+        }
+        found @ 1.. => {
+            return Err(Error::Device(format!(
+                "{} ranks on this host, and {found} of its devices are GPUs: start {found} ranks there, or train on its \
+                 processor with --device flex",
+                place.local_size
+            )));
+        }
+        0 => {
             let why = match order.into_iter().any(DeviceKind::is_built) {
                 true => "auto: no GPU found",
                 false => "auto: built for the CPU only",
             };
             (DeviceKind::Flex.processor(Device::flex()), why.to_owned())
         }
-    }
+    })
 }
 
 fn absent(config: DeviceConfig) -> String {

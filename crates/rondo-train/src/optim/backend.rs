@@ -9,6 +9,8 @@ use super::cube::OnDevice;
 use super::flex::InPlace;
 use super::sum::total;
 use super::{Gate, Moments, adamw, raven_adam};
+use crate::error::Result;
+use crate::step::read;
 
 /// What a backend computes of a step. What it leaves out is composed of Burn operations.
 pub(super) trait Updates {
@@ -16,6 +18,15 @@ pub(super) trait Updates {
     fn norm(&self, tensors: &[Tensor<1>]) -> Tensor<1> {
         let squares = tensors.iter().map(|x| total(x.clone().square())).collect();
         Tensor::cat(squares, 0).sum().sqrt()
+    }
+
+    /// Returns the sum of the squares of a tensor.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    fn sum_of_squares(&self, tensor: &Tensor<1>) -> Result<f64> {
+        Ok(f64::from(read(total(tensor.clone().square()))?[0]))
     }
 
     /// Updates a parameter and its moments, as `gate` allows.

@@ -6,6 +6,7 @@ use rondo_model::ops::Backend;
 
 use super::Moments;
 use super::backend::updates;
+use crate::error::Result;
 
 /// Keeps the division defined for a zero gradient.
 const NORM_EPS: f64 = 1e-6;
@@ -18,6 +19,15 @@ const NORM_EPS: f64 = 1e-6;
 pub fn global_norm(gradients: &FlatGradients) -> Tensor<1> {
     let tensors = gradients.tensors();
     updates(Backend::of(&tensors[0])).norm(tensors)
+}
+
+/// Returns Σx² of a gradient, of which [`global_norm`] is the root of the sum.
+///
+/// # Errors
+///
+/// Where the device fails.
+pub(crate) fn sum_of_squares(gradient: &Tensor<1>) -> Result<f64> {
+    updates(Backend::of(gradient)).sum_of_squares(gradient)
 }
 
 /// How much of an update goes through.

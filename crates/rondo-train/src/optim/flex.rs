@@ -7,6 +7,7 @@ use rondo_kernels::update::{Parameter, Step, Update, sum_of_squares};
 
 use super::backend::{Composition, Updates};
 use super::{Gate, Moments};
+use crate::error::Result;
 
 type Primitive = FloatTensor<Flex>;
 
@@ -20,6 +21,10 @@ impl Updates for InPlace {
             .map(|x| sum_of_squares(owned(x.clone()).storage()));
         let norm = squares.sum::<f64>().sqrt();
         Tensor::from_data([norm as f32], &tensors[0].device())
+    }
+
+    fn sum_of_squares(&self, tensor: &Tensor<1>) -> Result<f64> {
+        Ok(sum_of_squares(owned(tensor.clone()).storage()))
     }
 
     fn update(

@@ -1,7 +1,10 @@
 //! The loss of a step and its gradient: forward and backward of each micro-batch.
 
+use std::ops::Add;
+
 use burn::tensor::Tensor;
 use rand::RngExt;
+use rondo_collective::PairwiseSum;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::gates::Gates;
@@ -16,36 +19,59 @@ use rondo_model::state::{StateSource, initial_state};
 use super::Learner;
 use super::values::Observed;
 use crate::batches::DeviceBatch;
+use crate::distributed::Share;
 use crate::plan::StepPlan;
 use crate::telemetry;
 
 /// What the micro-batches of a step gave.
 pub(super) struct Seen {
-    pub(super) loss: Tensor<1>,
-    pub(super) gradients: FlatGradients,
-    /// What the last one shows, where the step is logged.
+    pub(super) sum: Contribution,
+    /// What the last one of the step shows, where the step is logged.
     pub(super) observed: Option<Observed<Tensor<1>>>,
 }
 
-impl Learner {
-    /// Returns the mean loss of micro-batches, its gradient, and what the last one shows.
-    pub(super) fn micro_batches(&mut self, plan: &StepPlan, batches: &[Batch]) -> Seen {
-        let share = 1.0 / batches.len() as f64;
-        let first = plan.first_micro_batch(batches.len());
-        let mut seen: Option<Seen> = None;
-        for (i, batch) in batches.iter().enumerate() {
-            let observe = plan.logged && i + 1 == batches.len();
-            let now = self.micro_batch(plan, batch, first + i as u64, share, observe);
-            seen = Some(match seen {
-                None => now,
-                Some(before) => Seen {
-                    loss: before.loss + now.loss,
-                    gradients: before.gradients + now.gradients,
-                    observed: now.observed,
-                },
-            });
+/// What micro-batches add to the loss of a step and to its gradient.
+pub(super) struct Contribution {
+    pub(super) loss: Tensor<1>,
+    pub(super) gradients: FlatGradients,
+}
+
+impl Add for Contribution {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            loss: self.loss + other.loss,
+            gradients: self.gradients + other.gradients,
         }
-        seen.expect("a step has at least one micro-batch")
+    }
+}
+
+impl Learner {
+    /// Returns what micro-batches add to the mean loss of the step and to its gradient, summed pairwise in their order, and
+    /// what the last one of the step shows.
+    pub(super) fn micro_batches(&mut self, plan: &StepPlan, batches: &[Batch]) -> Seen {
+        let share = Share {
+            first: self.rank * batches.len(),
+            count: batches.len(),
+            total: self.ranks * batches.len(),
+        };
+        let first = plan.first_micro_batch(share.total) + share.first as u64;
+        let mut sum = PairwiseSum::new();
+        let mut observed = None;
+        for (i, batch) in batches.iter().enumerate() {
+            let observe = plan.logged && share.first + i + 1 == share.total;
+            let weight = 1.0 / share.total as f64;
+            let (contribution, seen) =
+                self.micro_batch(plan, batch, first + i as u64, weight, observe);
+            sum.push(contribution, Add::add);
+            observed = seen;
+        }
+        let sum = sum.finish(Add::add);
+        Seen {
+            sum: sum.expect("a step has at least one micro-batch"),
+            observed,
+        }
     }
 
     /// Runs forward and backward; loss and gradients are scaled by `share`.
@@ -56,7 +82,7 @@ impl Learner {
         index: u64,
         share: f64,
         observe: bool,
-    ) -> Seen {
+    ) -> (Contribution, Option<Observed<Tensor<1>>>) {
         let source = StateSource {
             seed: self.seed,
             stream: Stream::TrainState,
@@ -90,11 +116,11 @@ impl Learner {
             telemetry: telemetry::measure(&forward, &trace),
             densities: forward.densities,
         });
-        Seen {
+        let contribution = Contribution {
             loss: differentiated.loss,
             gradients: differentiated.gradients,
-            observed,
-        }
+        };
+        (contribution, observed)
     }
 
     /// Returns the gates of a micro-batch, drawn from a stream of its own.

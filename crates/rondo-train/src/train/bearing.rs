@@ -16,11 +16,12 @@ pub(super) enum Bearing {
 }
 
 /// The keys that a resume may change; all others are the run's identity. A section ends with a dot.
-const KEYS: [(&str, Bearing); 13] = [
+const KEYS: [(&str, Bearing); 14] = [
     ("device.precision", Bearing::Course),
     ("device.", Bearing::Output),
     ("metrics.", Bearing::Output),
     ("checkpoint.", Bearing::Output),
+    ("distributed.", Bearing::Output),
     ("data.cache", Bearing::Output),
     ("model.recurrence.recompute", Bearing::Output),
     ("train.steps", Bearing::Budget),
@@ -70,6 +71,7 @@ mod tests {
             ("device.threads", Bearing::Output),
             ("device.precision", Bearing::Course),
             ("data.cache", Bearing::Output),
+            ("distributed.reduce", Bearing::Output),
             ("data.paths", Bearing::Identity),
             ("model.recurrence.recompute", Bearing::Output),
             ("model.recurrence.mean", Bearing::Identity),

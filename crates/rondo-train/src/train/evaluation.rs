@@ -10,7 +10,6 @@ use super::session::{Session, interrupted};
 use crate::error::{Error, Result};
 use crate::evaluate::{Evaluated, Evaluation};
 use crate::initial_states::InitialStates;
-use crate::interrupt;
 use crate::record::{self, Beside};
 
 /// What a run is evaluated on.
@@ -87,12 +86,14 @@ impl Session {
         let total = self.validation.batches.len();
         let journal = &mut self.journal;
         let step = self.progress.step;
-        evaluation.run(self.learner.model(), |done| {
-            if interrupt::asked() {
+        let world = &self.ranks.world;
+        let first = world.world_size().min(total);
+        evaluation.run_on(world, self.learner.model(), |done, stop| {
+            if stop {
                 return Err(interrupted(step));
             }
             // A line for each batch would be noise where there is no live line.
-            if done == 1 {
+            if done == first {
                 journal.status(&format!(
                     "evaluating {total} batches at {} depths …",
                     depths.len()

@@ -103,6 +103,11 @@ impl Journal {
         self.screen.note(text);
     }
 
+    /// Shows a warning.
+    pub(super) fn warn(&mut self, text: &str) {
+        self.screen.warn(text);
+    }
+
     /// Shows what the run is doing.
     pub(super) fn status(&mut self, text: &str) {
         self.screen.status(text);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use rondo_checkpoint::{CheckpointError, Entry, Retention, Snapshot, save};
-use rondo_files::{Content, RunLock, TensorFile};
+use rondo_files::{Content, NamedTensor, RunLock, TensorFile};
 use rondo_metrics::{Event, Record};
 use rondo_model::config::ModelConfig;
 
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::progress::RunProgress;
 use crate::run_dir::CREATED_BY;
 use crate::step::Learner;
-use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors, optimizer_tensors};
+use crate::weights::{MODEL_FILE, OPTIMIZER_FILE, model_tensors};
 
 /// Writes the checkpoints of a run, and remembers which one is the best.
 pub(super) struct Keeper {
@@ -56,6 +56,11 @@ pub(super) struct Saved {
 }
 
 impl Saved {
+    /// Returns the step after which it was taken.
+    pub(super) fn step(&self) -> u64 {
+        self.step
+    }
+
     /// Returns the event of the checkpoint, dated to its step.
     ///
     /// # Errors
@@ -184,13 +189,14 @@ impl Contents {
     }
 }
 
-/// Returns the files of a checkpoint: weights, moments, and where the run stands. What is on a device is copied.
+/// Returns the files of a checkpoint: weights, `moments`, and where the run stands. What is on a device is copied.
 ///
 /// # Errors
 ///
 /// Where the device fails.
 pub(super) fn files(
     learner: &Learner,
+    moments: Vec<NamedTensor<'static>>,
     model: &ModelConfig,
     progress: &RunProgress,
     control: Option<&Control>,
@@ -199,7 +205,7 @@ pub(super) fn files(
         TensorFile::new(tensors, BTreeMap::new()).map_err(|error| Error::Other(error.into()))
     };
     let weights = file(model_tensors(learner.model(), model))?;
-    let moments = file(optimizer_tensors(&learner.optimizer))?;
+    let moments = file(moments)?;
     let progress = RunProgress {
         controller: control.map(Control::state),
         updates: learner.optimizer.updates(),

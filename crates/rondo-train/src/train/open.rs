@@ -1,7 +1,7 @@
 //! How a session opens: whatever its loop needs, found, read and made, and what it says then.
 
 use rondo_config::Difference;
-use rondo_data::{CorpusIdentity, Source};
+use rondo_data::{CorpusIdentity, DataError, Source};
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Event, Mode, Progress};
 use rondo_model::census::Census;
@@ -10,26 +10,27 @@ use serde_json::json;
 use super::TrainOptions;
 use super::corpora::Corpora;
 use super::evaluation::Validation;
+use super::found::Beginning;
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::launches::{Build, Launch, in_force};
-use super::session::Session;
-use super::setup::{Resumed, Setting, Setup};
-use super::start::Going;
+use super::session::{Ranks, Session};
+use super::setup::{Resumed, Setting, Setup, Written};
 use crate::assemble::Assembly;
 use crate::capacity::Capacity;
 use crate::config::RunConfig;
 use crate::device::Listed;
-use crate::error::Result;
+use crate::distributed::{World, cores};
+use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::own_tokenizer::{OwnTokenizer, changes};
+use crate::own_tokenizer::changes;
 use crate::rows::Rows;
 use crate::run_dir::{CREATED_BY, RunDir};
 
 /// The version of Burn, which the workspace pins; Burn itself does not tell it.
 const BURN_VERSION: &str = "0.22.1";
 
-/// Opens the session of a run that is started, or goes on.
+/// Opens the session of a run that is started, or goes on, on every rank. What one rank cannot do ends all of them.
 ///
 /// # Errors
 ///
@@ -38,27 +39,31 @@ const BURN_VERSION: &str = "0.22.1";
 pub(super) fn open(
     config: &RunConfig,
     run_dir: RunDir,
-    going: Option<Box<Going>>,
+    beginning: Beginning,
     options: &TrainOptions,
     mut warnings: Vec<String>,
     mode: Mode,
+    ranks: Ranks,
 ) -> Result<Session> {
-    let own = match &going {
-        Some(going) => OwnTokenizer::of_run(&run_dir, &going.progress.data)?,
-        None => None,
-    };
+    let world = &ranks.world;
+    let (own, going) = (beginning.own.as_ref(), beginning.going);
     let Assembly {
         config,
         listed,
         why,
         source,
-    } = Assembly::new(config, own.as_ref(), mode)?;
+    } = Assembly::on(world, config, own, mode)?;
     if !options.force {
-        Capacity::of(&listed).refuse_beyond(&config)?;
+        let capacity = Capacity::of(&listed);
+        let capacity = capacity.among(world.world_size(), world.place().local_size);
+        world.agree(capacity.refuse_beyond(&config))?;
     }
-    let corpora = Corpora::open(source, &config, own.as_ref(), mode)?;
+    let opened = world.in_turns(|| Corpora::open(source, &config, own, mode));
+    let corpora = opened?;
     let source = corpora.own();
-    let val_batches = corpora.first_rows(&config)?;
+    let val_batches = world.agree(corpora.first_rows(&config))?;
+    let identities = corpora.identities();
+    refuse_other_data(world, &identities)?;
     let setting = Setting {
         config: &config,
         listed: &listed,
@@ -67,33 +72,44 @@ pub(super) fn open(
     };
     let extent = config.extent();
     warnings.extend(config.recorded().warnings(extent));
-    if let Some(going) = &going {
-        let step = going.progress.step;
-        let before = match in_force(&run_dir, step)? {
-            Some(before) => before,
-            None => run_dir.config()?,
-        };
-        warnings.extend(config.recorded().seam_warning(extent, &before, step));
-    }
+    let taken = world.by_first(|| {
+        if let Some(going) = &going {
+            let step = going.progress.step;
+            let before = match in_force(&run_dir, step)? {
+                Some(before) => before,
+                None => run_dir.config()?,
+            };
+            warnings.extend(config.recorded().seam_warning(extent, &before, step));
+        }
+        match going {
+            Some(going) => setting.go_on(*going),
+            None => setting.begin(options.overwrite),
+        }
+    })?;
+    let (setup, first) = setting.share(world, taken)?;
     let Setup {
-        lock,
         learner,
-        origin,
         mut progress,
         control,
-        resumed,
-    } = match going {
-        Some(going) => setting.go_on(*going, &options.resume, &mut |text| warnings.push(text))?,
-        None => setting.begin(options.overwrite)?,
-    };
+        resumed_at,
+    } = setup;
+    let bytes_per_token = Rows::new(source, &config).bytes_per_token(&val_batches);
+    let bytes_per_token = world.agree(bytes_per_token.map_err(Error::from))?;
     let mut doubts = Vec::new();
-    if let Source::Text(text) = source {
-        run_dir.keep_tokenizer(text.tokenizer())?;
-        let of_corpus = text.info().warnings.iter();
-        doubts.extend(of_corpus.map(|text| format!("corpus: {text}")));
-        doubts.extend(text.tokenizer().doubt());
-    }
-    let identities = corpora.identities();
+    let written = world.by_first(|| {
+        let first = first.as_ref().expect("rank 0 has it");
+        setting.make_ready(first, options, &mut |text| warnings.push(text))?;
+        if let Source::Text(text) = source {
+            run_dir.keep_tokenizer(text.tokenizer())?;
+            let of_corpus = text.info().warnings.iter();
+            doubts.extend(of_corpus.map(|text| format!("corpus: {text}")));
+            doubts.extend(text.tokenizer().doubt());
+        }
+        let written = setting.written(resumed_at, bytes_per_token)?;
+        run_dir.write_facts(&facts(&listed, &ranks))?;
+        Ok(written)
+    })?;
+    let written = world.agree(written_on(&setting, world, written))?;
     progress.data = identities
         .iter()
         .map(|(_, corpus)| corpus.clone())
@@ -102,13 +118,16 @@ pub(super) fn open(
     let mut screen = Progress::new(mode, extent.steps, progress.step);
     let shown = warnings.iter().chain(&doubts);
     shown.for_each(|text| screen.warn(text));
-    let bytes_per_token = Rows::new(source, &config).bytes_per_token(&val_batches)?;
-    let resumed_at = resumed.as_ref().map(|resumed| resumed.step);
-    let written = setting.written(resumed_at, bytes_per_token)?;
-    run_dir.write_facts(&facts(&listed))?;
-    let config_hash = config.recorded().hash()?;
+    let config_hash = world.agree(config.recorded().hash())?;
+    let (origin, resumed, keeper) = match first {
+        Some(first) => {
+            let keeper = Keeper::new(first.lock, &config.checkpoint, config_hash, written.best);
+            (first.origin, first.resumed, Some(keeper))
+        }
+        None => (None, None, None),
+    };
     let mut session = Session {
-        keeper: Keeper::new(lock, &config.checkpoint, config_hash, written.best),
+        keeper,
         journal: Journal::new(written, screen),
         validation: Validation {
             batches: val_batches,
@@ -121,13 +140,50 @@ pub(super) fn open(
         learner,
         control,
         progress,
+        ranks,
+        has_stepped: false,
     };
     session.greet(&why, origin.as_deref());
-    if let Some(resumed) = resumed {
-        session.record_resumed(&resumed, &identities)?;
+    let recorded = match resumed {
+        Some(resumed) => session.record_resumed(&resumed, &identities),
+        None => Ok(()),
+    };
+    let recorded = recorded.and_then(|()| session.record_launch(options.build));
+    session.ranks.world.clone().agree(recorded)?;
+    if let Some(step) = resumed_at {
+        session.ranks.world.has_saved(step);
     }
-    session.record_launch(options.build)?;
+    session.ranks.world.stands_at(session.progress.step);
     Ok(session)
+}
+
+/// Gives a rank without files the records that rank 0 has.
+fn written_on(setting: &Setting<'_>, world: &World, written: Option<Written>) -> Result<Written> {
+    if world.is_alone() {
+        return Ok(written.expect("rank 0 has opened its files"));
+    }
+    let metrics = setting.run_dir.metrics();
+    let records = match &written {
+        Some(_) => std::fs::read(&metrics)
+            .map_err(|error| anyhow::anyhow!("cannot read {}: {error}", metrics.display()).into()),
+        None => Ok(Vec::new()),
+    };
+    let records = world.broadcast_bytes(0, world.agree(records)?)?;
+    match written {
+        Some(written) => Ok(written),
+        None => setting.heard(&records),
+    }
+}
+
+/// Refuses ranks whose texts have become other tokens than those of rank 0.
+fn refuse_other_data(world: &World, identities: &[(String, CorpusIdentity)]) -> Result<()> {
+    let mine: Vec<&CorpusIdentity> = identities.iter().map(|(_, corpus)| corpus).collect();
+    let mine = serde_json::to_vec(&mine).map_err(anyhow::Error::from)?;
+    world.refuse_others(&mine, |who| {
+        Error::Data(DataError::Corpus(format!(
+            "{who} has other tokens than rank 0, from another text or another tokenizer: give every host the same files"
+        )))
+    })
 }
 
 impl Session {
@@ -136,6 +192,9 @@ impl Session {
         let (model, journal) = (&self.config.model, &mut self.journal);
         journal.note(&format!("run     {}", self.run_dir.path().display()));
         journal.note(&format!("device  {} ({why})", self.listed.label()));
+        if let Some(told) = self.ranks.label() {
+            journal.note(&format!("ranks   {told}"));
+        }
         journal.note(&format!(
             "model   {} parameters, effective depth {} at recurrence {}",
             thousands(Census::new(model).total() as u64),
@@ -144,6 +203,23 @@ impl Session {
         ));
         if let Some(origin) = origin {
             journal.note(&format!("weights {origin}"));
+        }
+        let (world, share) = (&self.ranks.world, self.ranks.share);
+        if world.is_alone() {
+            return;
+        }
+        if !share.has_the_bits_of_one_process() {
+            journal.note(&format!(
+                "{} micro-batches on each rank are no power of two: sums differ from those of one process in the last digits",
+                share.count
+            ));
+        }
+        if !self.listed.reads_are_free() {
+            journal.note("gradients go through the memory of the host: down and up once a step");
+        }
+        let (allowed, online) = cores();
+        if let Some(warning) = world.place().binding_warning(allowed, online) {
+            journal.warn(&warning);
         }
     }
 
@@ -184,6 +260,9 @@ impl Session {
 
     /// Records how the steps to come are trained: last, so that a start that is killed before has changed nothing.
     fn record_launch(&self, build: Build) -> Result<()> {
+        if self.keeper.is_none() {
+            return Ok(());
+        }
         let first_step = self.progress.step + 1;
         let recorded = self.config.recorded();
         Launch::new(recorded, &self.listed, build, first_step).append(&self.run_dir)?;
@@ -191,9 +270,9 @@ impl Session {
     }
 }
 
-/// Returns the facts of a start: argv, versions, device, host.
-fn facts(listed: &Listed) -> serde_json::Value {
-    json!({
+/// Returns the facts of a start: argv, versions, device, host, ranks.
+fn facts(listed: &Listed, ranks: &Ranks) -> serde_json::Value {
+    let mut facts = json!({
         "argv": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),
         "version": CREATED_BY,
         "burn": BURN_VERSION,
@@ -201,7 +280,13 @@ fn facts(listed: &Listed) -> serde_json::Value {
         "os": std::env::consts::OS,
         "arch": std::env::consts::ARCH,
         "cores": std::thread::available_parallelism().map_or(1, usize::from),
-    })
+    });
+    if let Some(told) = ranks.label() {
+        facts["ranks"] = told.into();
+        facts["world_size"] = ranks.world.world_size().into();
+        facts["hosts"] = ranks.world.hosts().into();
+    }
+    facts
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use super::journal::{Journal, Standing};
 use super::keeper::{Keeper, Saved, files};
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
+use crate::distributed::replicas::refuse_drift;
+use crate::distributed::{Share, World};
 use crate::error::{Error, Result};
 use crate::guard::Skipped;
 use crate::interrupt;
@@ -37,7 +39,27 @@ pub(super) struct Session {
     pub(super) control: Option<Control>,
     pub(super) progress: RunProgress,
     pub(super) journal: Journal,
-    pub(super) keeper: Keeper,
+    /// The checkpoints, which rank 0 alone writes.
+    pub(super) keeper: Option<Keeper>,
+    pub(super) ranks: Ranks,
+    /// Whether a step has been taken since the start.
+    pub(super) has_stepped: bool,
+}
+
+/// The ranks of a run, and which micro-batches are this one's.
+#[derive(Clone)]
+pub(super) struct Ranks {
+    pub(super) world: World,
+    pub(super) share: Share,
+}
+
+impl Ranks {
+    /// Describes them: `4 on 2 hosts (Open MPI 4.1.4), 2 of 8 micro-batches each`; none of a process by itself.
+    pub(super) fn label(&self) -> Option<String> {
+        let Share { count, total, .. } = self.share;
+        let ranks = self.world.label()?;
+        Some(format!("{ranks}, {count} of {total} micro-batches each"))
+    }
 }
 
 impl Session {
@@ -47,7 +69,7 @@ impl Session {
         if let Err(error) = &result {
             self.keep_what_stopped(error)?;
         }
-        let saved = self.keeper.wait();
+        let saved = self.keeper.as_mut().map_or(Ok(None), Keeper::wait);
         let recorded = saved.and_then(|saved| self.record_saved(saved));
         self.journal.close()?;
         result.and(recorded)?;
@@ -56,11 +78,16 @@ impl Session {
         Ok(summary)
     }
 
+    /// Returns whether loss and gradient norm are read before each update.
+    fn looks_first(&self) -> bool {
+        self.listed.reads_are_free() || !self.ranks.world.is_alone()
+    }
+
     /// Records why a run has stopped itself, and saves what it has.
     fn keep_what_stopped(&mut self, error: &Error) -> Result<()> {
         let (name, is_whole) = match error {
-            // On a CPU nothing of the failed step has reached the weights.
-            Error::Nonfinite(_) => (Event::Nonfinite, self.listed.reads_are_free()),
+            // Where losses are read before the update, nothing of the failed step has reached the weights.
+            Error::Nonfinite(_) => (Event::Nonfinite, self.looks_first()),
             Error::Stopped(_) => (Event::Stopped, true),
             _ => return Ok(()),
         };
@@ -92,7 +119,8 @@ impl Session {
             let plan = StepPlan::new(&self.config, self.progress.step + 1);
             let curriculum = self.progress.curriculum;
             let rows = Rows::new(self.corpora.at(plan.step), &self.config);
-            let batches = rows.micro_batches(plan.step, curriculum.as_ref())?;
+            let share = self.ranks.share;
+            let batches = rows.some_micro_batches(plan.step, share, curriculum.as_ref())?;
             self.perturb(&plan)?;
             if let Some(control) = &mut self.control {
                 self.learner.penalise(control.strength(plan.step));
@@ -101,10 +129,11 @@ impl Session {
                 loss,
                 observation,
                 skipped,
+                stop,
             } = self.learner.step(&plan, &batches)?;
             self.advance(&plan, &batches)?;
             self.record_skipped(&skipped)?;
-            let saved = self.keeper.committed()?;
+            let saved = self.keeper.as_mut().map_or(Ok(None), Keeper::committed)?;
             self.record_saved(saved)?;
             let loss = loss.or(observation.as_ref().map(|seen| seen.loss));
             let loss = loss.filter(|loss| loss.is_finite());
@@ -116,10 +145,15 @@ impl Session {
                 self.evaluate()?;
             }
             self.journal.check()?;
-            if plan.saved || interrupt::asked() {
+            // Of several ranks one may be asked while the others are not: all know what they knew at the sum.
+            let stop = match self.ranks.world.is_alone() {
+                true => interrupt::asked(),
+                false => stop,
+            };
+            if plan.saved || stop {
                 self.save()?;
             }
-            if interrupt::asked() && self.progress.step < self.config.train.steps {
+            if stop && self.progress.step < self.config.train.steps {
                 return Err(interrupted(self.progress.step));
             }
         }
@@ -136,11 +170,22 @@ impl Session {
         let paused = Instant::now();
         let skipped = self.learner.settle()?;
         self.record_skipped(&skipped)?;
-        let control = self.control.as_ref();
-        let files = files(&self.learner, &self.config.model, &self.progress, control)?;
-        let evaluated = self.journal.evaluated();
-        let before = self.keeper.save(&self.progress, files, evaluated)?;
-        self.record_saved(before)?;
+        let (world, step) = (&self.ranks.world, self.progress.step);
+        if !world.is_alone() && !self.config.distributed.shard_optimizer {
+            refuse_drift(world, self.learner.model(), step)?;
+        }
+        // Their owners send them.
+        let moments = match &self.keeper {
+            None if !self.config.distributed.shard_optimizer => Vec::new(),
+            _ => self.learner.moments()?,
+        };
+        if let Some(keeper) = &mut self.keeper {
+            let (model, control) = (&self.config.model, self.control.as_ref());
+            let files = files(&self.learner, moments, model, &self.progress, control)?;
+            let evaluated = self.journal.evaluated();
+            let before = keeper.save(&self.progress, files, evaluated)?;
+            self.record_saved(before)?;
+        }
         self.journal.pause(paused);
         Ok(())
     }
@@ -148,7 +193,10 @@ impl Session {
     /// Records a checkpoint that has been committed.
     fn record_saved(&mut self, saved: Option<Saved>) -> Result<()> {
         match saved {
-            Some(saved) => self.journal.write(&saved.event()?),
+            Some(saved) => {
+                self.ranks.world.has_saved(saved.step());
+                self.journal.write(&saved.event()?)
+            }
             None => Ok(()),
         }
     }
@@ -207,10 +255,18 @@ impl Session {
 
     /// Counts a step.
     fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<()> {
-        let tokens: usize = batches.iter().map(|batch| batch.batch * batch.seq).sum();
+        let world = &self.ranks.world;
+        let own: usize = batches.iter().map(|batch| batch.batch * batch.seq).sum();
+        // The other ranks have as many rows of the same length.
+        let tokens = (own * world.world_size()) as u64;
+        if !world.is_alone() && !self.has_stepped {
+            world.wait_at_most(self.config.distributed.deadline());
+            self.has_stepped = true;
+        }
+        world.stands_at(plan.step);
         self.progress.step = plan.step;
-        self.progress.tokens += tokens as u64;
-        self.journal.count(tokens as u64);
+        self.progress.tokens += tokens;
+        self.journal.count(tokens);
         if let Some(drawn) = plan.draw.clamped_from {
             self.progress.clamped += 1;
             let mut event = self.progress.event(Event::DepthClamped);
@@ -229,13 +285,32 @@ impl Session {
         let rows = Rows::new(self.corpora.own(), &self.config);
         let seq = rows.seq(self.progress.curriculum.as_ref());
         let flops = per_second * census.flops_per_token(plan.draw.unroll, seq);
+        let world_size = self.ranks.world.world_size();
+        let mut memory_bytes = self.listed.memory_bytes();
+        let ranks = match self.learner.exchange() {
+            None => None,
+            Some(exchange) => {
+                let of_ranks = exchange.lap(memory_bytes)?;
+                if let Some(slow) = &of_ranks.slow {
+                    self.journal.warn(slow);
+                }
+                memory_bytes = of_ranks.memory_bytes;
+                Some(record::Ranks {
+                    world_size,
+                    reduce_seconds: of_ranks.reduce_seconds,
+                    wait_seconds: of_ranks.wait_seconds,
+                })
+            }
+        };
+        let peak = self.config.metrics.peak_flops;
         let pace = Pace {
             tokens_per_second: per_second,
             step_seconds: lap.step_seconds(),
-            mfu: self.config.metrics.peak_flops.map(|peak| flops / peak),
-            memory_bytes: self.listed.memory_bytes(),
+            mfu: peak.map(|peak| flops / (peak * world_size as f64)),
+            memory_bytes,
             lr_sum: self.learner.rates().value(),
             control: self.control.as_ref().map(Control::reading),
+            ranks,
         };
         let record = record::train(plan, &self.progress, seen, &pace);
         self.journal.train(&record, seen.loss)?;
@@ -265,7 +340,9 @@ impl Session {
             target: self.control.as_ref().and_then(|it| it.reading().target),
             device: self.listed.label(),
         });
-        self.run_dir.write_summary(&summary)?;
+        if self.keeper.is_some() {
+            self.run_dir.write_summary(&summary)?;
+        }
         Ok(summary)
     }
 }

@@ -6,36 +6,58 @@ use rondo_checkpoint::set_back;
 use rondo_config::Difference;
 use rondo_data::{CorpusIdentity, Source};
 use rondo_files::RunLock;
-use rondo_metrics::{Background, Fanout, History, JsonlSink, Sink, TensorboardSink};
+use rondo_metrics::{Background, Fanout, History, JsonlSink, Record, Sink, TensorboardSink};
 use rondo_model::looped::LoopedTransformer;
 use rondo_schedule::RateSum;
 use rondo_schedule::control::ControllerState;
+use serde::{Deserialize, Serialize};
 
+use super::TrainOptions;
 use super::control::Control;
-use super::resume::Resume;
 use super::start::{Going, kept};
 use super::summary::Summary;
 use super::watch::Watch;
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
+use crate::distributed::World;
+use crate::distributed::replicas::model_of_first;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::progress::RunProgress;
 use crate::rows::Rows;
 use crate::run_dir::{CheckpointChoice, RunDir};
-use crate::step::{Learner, fresh_model};
-use crate::weights::load_first_model;
+use crate::step::{Learner, fresh_model, fresh_optimizer};
+use crate::weights::{Stored, load_first_model, load_model, open_moments};
 
-/// What a run takes its next step from; its directory is locked.
-pub(super) struct Setup {
-    pub(super) lock: RunLock,
-    pub(super) learner: Learner,
+/// What rank 0 alone takes out of the run directory, which is locked: nothing in it has changed yet.
+pub(super) struct Taken {
+    lock: RunLock,
+    model: LoopedTransformer,
+    /// The moments of a run that goes on.
+    moments: Option<Stored>,
     /// The run that has made its weights, where it is another.
-    pub(super) origin: Option<String>,
+    origin: Option<String>,
+    progress: RunProgress,
+    control: Option<Control>,
+    /// Where it goes on; none of a new run.
+    resumed: Option<Resumed>,
+}
+
+/// What a run takes its next step from, the same on every rank.
+pub(super) struct Setup {
+    pub(super) learner: Learner,
     pub(super) progress: RunProgress,
     pub(super) control: Option<Control>,
-    /// Where it goes on; none of a new run.
-    pub(super) resumed: Option<Resumed>,
+    /// The step after which it goes on; none of a new run.
+    pub(super) resumed_at: Option<u64>,
+}
+
+/// What the other ranks have to know of what rank 0 has taken.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    progress: RunProgress,
+    control: Option<ControllerState>,
+    resumed_at: Option<u64>,
 }
 
 /// Where a run goes on, and what is not as it was.
@@ -46,6 +68,13 @@ pub(super) struct Resumed {
     pub(super) changed: Vec<Difference>,
     /// The corpora that its weights have seen.
     pub(super) seen: Vec<CorpusIdentity>,
+}
+
+/// What rank 0 alone keeps of the start.
+pub(super) struct First {
+    pub(super) lock: RunLock,
+    pub(super) origin: Option<String>,
+    pub(super) resumed: Option<Resumed>,
 }
 
 /// What a run has written, and where the next records go.
@@ -59,6 +88,17 @@ pub(super) struct Written {
     pub(super) seconds: f64,
 }
 
+/// Returns what rank 0 knows on every rank.
+fn known_to_all(world: &World, known: Option<Known>) -> Result<Known> {
+    if world.is_alone() {
+        return Ok(known.expect("rank 0 knows"));
+    }
+    let message = serde_json::to_vec(&known).map_err(anyhow::Error::from)?;
+    let message = world.broadcast_bytes(0, message)?;
+    let told: Option<Known> = serde_json::from_slice(&message).map_err(anyhow::Error::from)?;
+    Ok(known.or(told).expect("rank 0 knows"))
+}
+
 /// Configuration, device, directory and data, which a new and a resumed run share.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
@@ -69,23 +109,22 @@ pub(super) struct Setting<'a> {
 }
 
 impl Setting<'_> {
-    /// Begins a run; `replaces` says that it may take the place of another.
+    /// Takes what a new run begins with; `replaces` says that it may take the place of another.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be written, or the weights of another run do not fit the model or the data.
-    pub(super) fn begin(self, replaces: bool) -> Result<Setup> {
+    /// Where the directory cannot be locked, or the weights of another run do not fit the model or the data.
+    pub(super) fn begin(self, replaces: bool) -> Result<Taken> {
         let (model, origin) = self.first_model()?;
         let control = self.control(0, None)?;
         let lock = self.run_dir.lock()?;
-        match replaces {
-            true => self.run_dir.remove_launches()?,
-            false => self.refuse_newer_work(&[])?,
+        if !replaces {
+            self.refuse_newer_work(&[])?;
         }
-        self.run_dir.clear(self.config.recorded())?;
-        Ok(Setup {
+        Ok(Taken {
             lock,
-            learner: Learner::new(self.config, self.listed, model),
+            model,
+            moments: None,
             origin,
             progress: RunProgress::start(Rows::new(self.source, self.config).first_difficulty()),
             control,
@@ -93,18 +132,12 @@ impl Setting<'_> {
         })
     }
 
-    /// Goes on after a checkpoint. Those that are later than one that was asked for are set aside, and
-    /// `warn` is told of each.
+    /// Takes what a run goes on with after a checkpoint.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be written, or the checkpoint is damaged or of another model.
-    pub(super) fn go_on(
-        self,
-        going: Going,
-        resume: &Resume,
-        warn: &mut dyn FnMut(String),
-    ) -> Result<Setup> {
+    /// Where the directory cannot be locked, or the checkpoint is damaged or of another model.
+    pub(super) fn go_on(self, going: Going) -> Result<Taken> {
         let Self {
             config,
             listed,
@@ -123,20 +156,14 @@ impl Setting<'_> {
         progress
             .lr_sum
             .get_or_insert_with(|| RateSum::up_to(progress.step, config.rates()));
-        let learner = Learner::resume(config, listed, &checkpoint, &progress)?;
+        let device = listed.device.clone().autodiff();
+        let model = load_model(&checkpoint, &config.model, &device, listed.precision)?;
+        let moments = open_moments(&checkpoint, &fresh_optimizer(config))?;
         let control = self.control(progress.step, progress.controller.take())?;
-        if resume.names_a_checkpoint() {
-            for path in set_back(&lock, progress.step)? {
-                let path = path.display();
-                warn(format!(
-                    "later than where the run goes on, set aside: {path}"
-                ));
-            }
-        }
-        run_dir.remove_summary()?;
-        Ok(Setup {
+        Ok(Taken {
             lock,
-            learner,
+            model,
+            moments: Some(moments),
             origin: None,
             control,
             resumed: Some(Resumed {
@@ -146,6 +173,95 @@ impl Setting<'_> {
             }),
             progress,
         })
+    }
+
+    /// Gives every rank what a run takes its next step from, of which `taken` is on rank 0.
+    ///
+    /// # Errors
+    ///
+    /// Where the moments cannot be read, the device fails, or a rank is missing.
+    pub(super) fn share(
+        self,
+        world: &World,
+        taken: Option<Taken>,
+    ) -> Result<(Setup, Option<First>)> {
+        let Self { config, listed, .. } = self;
+        let known = taken.as_ref().map(|taken| Known {
+            progress: taken.progress.clone(),
+            control: taken.control.as_ref().map(Control::state),
+            resumed_at: taken.resumed.as_ref().map(|resumed| resumed.step),
+        });
+        let known = known_to_all(world, known)?;
+        let (taken, first) = match taken {
+            Some(Taken {
+                lock,
+                model,
+                moments,
+                origin,
+                control,
+                resumed,
+                ..
+            }) => {
+                let first = First {
+                    lock,
+                    origin,
+                    resumed,
+                };
+                (Some((model, moments, control)), Some(first))
+            }
+            None => (None, None),
+        };
+        let (model, moments, control) = match taken {
+            Some((model, moments, control)) => (Some(model), moments, control),
+            None => (
+                None,
+                None,
+                self.control(known.progress.step, known.control)?,
+            ),
+        };
+        let model = model_of_first(world, config, listed, model)?;
+        let mut learner = Learner::new(config, listed, model);
+        learner.share_with(world, config);
+        if known.resumed_at.is_some() {
+            learner.restore(world, config, &known.progress, moments.as_ref())?;
+        }
+        let setup = Setup {
+            learner,
+            progress: known.progress,
+            control,
+            resumed_at: known.resumed_at,
+        };
+        Ok((setup, first))
+    }
+
+    /// Makes the directory ready for what the run will write: emptied of a run that `replaces` lets it replace, or without what
+    /// is later than where it goes on, which is set aside while `warn` is told of each.
+    ///
+    /// # Errors
+    ///
+    /// Where the directory cannot be written.
+    pub(super) fn make_ready(
+        self,
+        first: &First,
+        options: &TrainOptions,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<()> {
+        let run_dir = self.run_dir;
+        let Some(resumed) = &first.resumed else {
+            if options.overwrite {
+                run_dir.remove_launches()?;
+            }
+            return run_dir.clear(self.config.recorded());
+        };
+        if options.resume.names_a_checkpoint() {
+            for path in set_back(&first.lock, resumed.step)? {
+                let path = path.display();
+                warn(format!(
+                    "later than where the run goes on, set aside: {path}"
+                ));
+            }
+        }
+        run_dir.remove_summary()
     }
 
     /// Refuses to write where another process has trained since this one saw the checkpoints `seen`: preparing data may
@@ -187,15 +303,36 @@ impl Setting<'_> {
         // It cuts off the records of later steps: nothing is read before.
         let (jsonl, _) = JsonlSink::open_for_resume(&metrics, step)?;
         let history = History::read(&metrics)?;
+        let records = history.records().iter().cloned().map(Ok);
         Ok(Written {
             sinks: self.sinks(jsonl, resumed),
-            watch: Watch::resume(&config.diagnosis, &metrics)?,
+            watch: Watch::resume(&config.diagnosis, records)?,
             summary: Summary::of(&history, config, bytes_per_token),
             seconds: history.seconds(),
             best: match config.checkpoint.keep_best {
                 true => run_dir.best()?,
                 false => None,
             },
+        })
+    }
+
+    /// Returns what a rank without files has to know of what rank 0 has written, from the records that rank 0 has sent.
+    ///
+    /// # Errors
+    ///
+    /// Where they are not records.
+    pub(super) fn heard(self, records: &[u8]) -> Result<Written> {
+        let lines = records.split(|byte| *byte == b'\n');
+        let records = lines.filter(|line| !line.is_empty()).map(|line| {
+            let record: Record = serde_json::from_slice(line).map_err(anyhow::Error::from)?;
+            Ok(record)
+        });
+        Ok(Written {
+            sinks: Fanout::default(),
+            watch: Watch::resume(&self.config.diagnosis, records)?,
+            summary: Summary::default(),
+            best: None,
+            seconds: 0.0,
         })
     }
 

@@ -1,9 +1,7 @@
 //! What a run does about the failures that its metrics show.
 
-use std::path::Path;
-
 use rondo_diagnosis::{Diagnosis, DiagnosisConfig, Failure, Finding, Policy, Verdict};
-use rondo_metrics::{Record, jsonl};
+use rondo_metrics::Record;
 
 use crate::error::{Error, Result};
 
@@ -25,15 +23,18 @@ impl Watch {
         }
     }
 
-    /// Goes on with a run: what it has written is read again, so a resumed run finds what an
+    /// Goes on with a run: the records that it has written are read again, so a resumed run finds what an
     /// uninterrupted one does. A failure that lasts and stops a run stops it still.
     ///
     /// # Errors
     ///
     /// Where the metrics cannot be read.
-    pub(super) fn resume(config: &DiagnosisConfig, metrics: &Path) -> Result<Self> {
+    pub(super) fn resume(
+        config: &DiagnosisConfig,
+        records: impl Iterator<Item = Result<Record>>,
+    ) -> Result<Self> {
         let mut watch = Self::new(config);
-        for record in jsonl::records(metrics)? {
+        for record in records {
             watch.diagnosis.observe(&record?);
         }
         let mut lasting = watch.diagnosis.lasting();

@@ -1,0 +1,230 @@
+//! A run on several ranks: processes that share the micro-batches of each step and hold the same numbers otherwise.
+//!
+//! ```text
+//! micro-batches of the step      0 1 2 3 4 5 6 7
+//! on 4 ranks                     rank 0: 0 1   rank 1: 2 3   rank 2: 4 5   rank 3: 6 7
+//! ∇L = ((g_0 + g_1) + (g_2 + g_3)) + ((g_4 + g_5) + (g_6 + g_7))
+//! ```
+//!
+//! The sum is pairwise in the order of micro-batches, on one rank and on many, so every number of world that leaves each rank a
+//! power of two of micro-batches computes the same bits ([rondo_collective]). Rank 0 alone has files, lock and screen. After a
+//! collective all ranks know the same, and whatever decides (skip, stop, save, evaluate, end) is decided on such numbers.
+//!
+//! In reading order: `config` (`[distributed]`), `share` (which micro-batches are a rank's), `place` (its device and threads), `agree`
+//! (an error of one rank before the loop is the error of all), `standing` (what is said where a rank is missing), `replicas` (weights
+//! and moments go from rank 0 to all, and whether they are still the same), `gradients` (the sum of a step), `zero` (each rank updates
+//! some tensors), `pace` (times of ranks), `message` (numbers as bytes).
+//!
+//! Absences: MPI, processes and their launchers; rondo-collective has them.
+
+mod agree;
+mod config;
+pub(crate) mod gradients;
+pub(crate) mod message;
+mod pace;
+mod place;
+pub(crate) mod replicas;
+mod share;
+mod standing;
+mod zero;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rondo_collective::{Collective, Failure, One, peer};
+use rondo_metrics::Mode;
+
+pub use self::agree::Agreed;
+pub use self::config::{DistributedConfig, GradientDtype, Reduce};
+pub use self::gradients::bytes_per_step;
+pub(crate) use self::pace::RankPace;
+pub use self::place::Place;
+pub(crate) use self::place::cores;
+pub use self::share::Share;
+use self::standing::Standing;
+pub use self::zero::Owners;
+use crate::error::{Error, Result};
+
+/// The ranks of a run, seen from one of them.
+#[derive(Clone)]
+pub struct World {
+    collective: Arc<dyn Collective>,
+    standing: Arc<Standing>,
+}
+
+impl World {
+    /// Returns the world of a process by itself.
+    pub fn alone() -> Self {
+        Self::new(Arc::new(One::new()))
+    }
+
+    /// Returns the world that an engine has started.
+    pub fn new(collective: Arc<dyn Collective>) -> Self {
+        Self {
+            collective,
+            standing: Arc::default(),
+        }
+    }
+
+    /// Sets what prints a line where a rank gives up waiting, before all ranks end.
+    pub fn tell_with(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        let standing = Arc::clone(&self.standing);
+        self.collective
+            .set_late_report(Box::new(move |late| tell(&standing.describe(late))));
+    }
+
+    /// Returns the number of this rank, from 0.
+    pub fn rank(&self) -> usize {
+        self.collective.rank()
+    }
+
+    /// Returns how many ranks there are.
+    pub fn world_size(&self) -> usize {
+        self.collective.world_size()
+    }
+
+    /// Returns whether this process is by itself.
+    pub fn is_alone(&self) -> bool {
+        self.collective.is_alone()
+    }
+
+    /// Returns whether this rank has files, lock and screen.
+    pub fn is_first(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// Returns how much this rank prints where the user asks for `mode`.
+    pub fn mode(&self, mode: Mode) -> Mode {
+        match self.is_first() {
+            true => mode,
+            false => Mode::Silent,
+        }
+    }
+
+    /// Names this rank with its host and process.
+    pub fn me(&self) -> String {
+        self.collective.me().to_string()
+    }
+
+    /// Returns the engine.
+    pub fn collective(&self) -> &dyn Collective {
+        &*self.collective
+    }
+
+    /// Returns what this process has to itself on its host.
+    pub fn place(&self) -> Place {
+        let (local_rank, local_size) = peer::local(self.collective.peers(), self.rank());
+        Place {
+            local_rank,
+            local_size,
+        }
+    }
+
+    /// Describes ranks and hosts: `4 on 2 hosts (Open MPI 4.1.4)`; none of a process by itself.
+    pub fn label(&self) -> Option<String> {
+        if self.is_alone() {
+            return None;
+        }
+        let hosts = match self.hosts() {
+            1 => "1 host".to_owned(),
+            hosts => format!("{hosts} hosts"),
+        };
+        let (ranks, engine) = (self.world_size(), self.collective.engine());
+        Some(format!("{ranks} on {hosts} ({engine})"))
+    }
+
+    /// Returns how many hosts the ranks are on.
+    pub fn hosts(&self) -> usize {
+        peer::hosts(self.collective.peers())
+    }
+
+    /// Returns the name of the engine.
+    pub fn engine(&self) -> &str {
+        self.collective.engine()
+    }
+
+    /// Names a rank with its host.
+    pub(crate) fn name(&self, rank: usize) -> String {
+        format!("rank {rank} on {}", self.collective.peers()[rank].host)
+    }
+
+    /// Sets how long this rank waits for the others from now on; none for ever.
+    pub fn wait_at_most(&self, limit: Option<Duration>) {
+        self.collective.set_timeout(limit);
+    }
+
+    /// Notes that the steps up to `step` have been taken.
+    pub(crate) fn stands_at(&self, step: u64) {
+        self.standing.stands_at(step);
+    }
+
+    /// Notes that the run can go on from `step`.
+    pub(crate) fn has_saved(&self, step: u64) {
+        self.standing.has_saved(step);
+    }
+
+    /// Waits until every rank has come.
+    ///
+    /// # Errors
+    ///
+    /// Where one is missing.
+    pub fn barrier(&self) -> Result<()> {
+        self.told(self.collective.barrier())
+    }
+
+    /// Waits until every rank has come to its orderly end, and leaves the engine.
+    ///
+    /// # Errors
+    ///
+    /// Where one is missing.
+    pub fn finish(&self) -> Result<()> {
+        self.told(self.collective.finish())
+    }
+
+    /// Ends all ranks with `code`, wherever they are.
+    pub fn abort(&self, code: u8) -> ! {
+        self.collective.abort(code.into())
+    }
+
+    /// Returns rank `root`'s bytes on every rank.
+    pub(crate) fn broadcast_bytes(&self, root: usize, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        self.told(self.collective.broadcast_message(root, bytes))
+    }
+
+    /// Returns the bytes of all ranks, in the order of ranks.
+    pub(crate) fn all_gather_bytes(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
+        self.told(self.collective.all_gather_messages(mine))
+    }
+
+    /// Makes an error of a collective that has failed.
+    pub(crate) fn told<T>(&self, result: Result<T, Failure>) -> Result<T> {
+        result.map_err(|failure| {
+            Error::Missing(match failure {
+                Failure::Late(late) => self.standing.describe(&late),
+                other => self.standing.end(&other.to_string()),
+            })
+        })
+    }
+}
+
+/// Ranks as threads.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// Returns what each rank of a world makes, in the order of ranks.
+    pub(crate) fn on_ranks<R: Send>(ranks: usize, work: impl Fn(World) -> R + Sync) -> Vec<R> {
+        let worlds = rondo_collective::threads::world(ranks).into_iter();
+        let worlds = worlds.map(|thread| World::new(Arc::new(thread)));
+        std::thread::scope(|scope| {
+            let work = &work;
+            let threads: Vec<_> = worlds
+                .map(|world| scope.spawn(move || work(world)))
+                .collect();
+            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+            joined
+                .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! `[distributed]`: how the ranks of a run add their gradients, and how long they wait for each other.
+
+use std::time::Duration;
+
+use rondo_config::Report;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[distributed]`: of no effect in a run of one process. Every key may change on a resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DistributedConfig {
+    /// In which order gradients are added.
+    pub reduce: Reduce,
+    /// Seconds that a rank waits for the others in a step before it ends the run; 0 for ever.
+    pub timeout: u64,
+    /// The same until the first step has been taken: data is prepared and kernels are compiled.
+    pub start_timeout: u64,
+    /// Whether each rank keeps the moments of some tensors only, and updates those (ZeRO-1).
+    pub shard_optimizer: bool,
+    /// How gradients cross between ranks; bf16 with `reduce = "fast"` only.
+    pub gradient_dtype: GradientDtype,
+}
+
+/// In which order the gradients of ranks are added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reduce {
+    /// Pairwise in the order of micro-batches: the bits of one process where each rank has a power of two of them.
+    #[default]
+    Ordered,
+    /// In the order of the engine.
+    Fast,
+}
+
+/// The type of gradients between ranks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GradientDtype {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded to bf16: half the bytes.
+    Bf16,
+}
+
+impl Default for DistributedConfig {
+    fn default() -> Self {
+        Self {
+            reduce: Reduce::Ordered,
+            timeout: 300,
+            start_timeout: 900,
+            shard_optimizer: false,
+            gradient_dtype: GradientDtype::F32,
+        }
+    }
+}
+
+impl DistributedConfig {
+    /// Reports every violation by its key path below `[distributed]`.
+    pub fn validate(&self, report: Report<'_>) {
+        if self.gradient_dtype == GradientDtype::Bf16 && self.reduce == Reduce::Ordered {
+            report(
+                "gradient_dtype",
+                "bf16 loses the bits that the ordered sum keeps; add distributed.reduce = \"fast\""
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// Returns how long a rank waits in a step; none for ever.
+    pub fn deadline(&self) -> Option<Duration> {
+        bounded(self.timeout)
+    }
+
+    /// Returns how long a rank waits until the first step has been taken; none for ever.
+    pub fn start_deadline(&self) -> Option<Duration> {
+        bounded(self.start_timeout)
+    }
+}
+
+fn bounded(seconds: u64) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_is_for_the_fast_sum() {
+        let keys = |reduce, gradient_dtype| {
+            let mut keys = Vec::new();
+            let config = DistributedConfig {
+                reduce,
+                gradient_dtype,
+                ..DistributedConfig::default()
+            };
+            config.validate(&mut |key, _| keys.push(key.to_owned()));
+            keys
+        };
+        assert_eq!(
+            keys(Reduce::Ordered, GradientDtype::Bf16),
+            ["gradient_dtype"]
+        );
+        assert!(keys(Reduce::Fast, GradientDtype::Bf16).is_empty());
+        assert!(keys(Reduce::Ordered, GradientDtype::F32).is_empty());
+    }
+
+    #[test]
+    fn no_seconds_are_no_deadline() {
+        let config = DistributedConfig {
+            timeout: 0,
+            ..DistributedConfig::default()
+        };
+        assert_eq!(config.deadline(), None);
+        assert_eq!(config.start_deadline(), Some(Duration::from_secs(900)));
+    }
+}

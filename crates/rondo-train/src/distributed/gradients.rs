@@ -1,0 +1,304 @@
+//! The sum of a step over ranks: one flat vector that all ranks keep for the whole run.
+//!
+//! ```text
+//! all ranks update:      gradients in the order of the table | loss | stop       one sum
+//! ZeRO-1:                gradients of rank 0's tensors | of rank 1's | …          each rank receives the sum of its own
+//! ```
+//!
+//! The loss and the request to stop travel with the gradients. On a device with memory of its own the vector is copied down and up
+//! once a step.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor};
+use rondo_collective::{OwnedSum, PairwiseSum, Reducer, Wire};
+use rondo_files::NamedTensor;
+use rondo_model::census::Census;
+use rondo_model::gradients::FlatGradients;
+use rondo_model::init::table;
+use rondo_model::looped::LoopedTransformer;
+
+use super::pace::Stopwatch;
+use super::replicas;
+use super::zero::Owners;
+use super::{DistributedConfig, GradientDtype, RankPace, Reduce, World};
+use crate::config::ResolvedConfig;
+use crate::error::Result;
+use crate::interrupt;
+use crate::optim::{Optimizer, global_norm, sum_of_squares};
+use crate::step::read;
+use crate::weights::{each_parameter, named, replace_parameters, vector};
+
+/// Numbers that travel behind the gradients: the loss, and how many ranks are asked to stop.
+const BEHIND: usize = 2;
+
+/// What ranks exchange in a step, with its buffers.
+pub(crate) struct Exchange {
+    world: World,
+    /// Where each parameter's gradient is in the vector, in the order of the table.
+    places: Vec<Range<usize>>,
+    vector: Vec<f32>,
+    reducer: Reducer,
+    sharded: Option<Sharded>,
+    is_whole: bool,
+    watch: Stopwatch,
+}
+
+/// Who updates what.
+struct Sharded {
+    owners: Owners,
+    sum: OwnedSum,
+}
+
+/// The sum of a step.
+pub(crate) struct Reduced {
+    /// The mean loss of the step.
+    pub(crate) loss: f32,
+    /// The L2 norm of its gradient, the same number on every rank.
+    pub(crate) norm: f32,
+    /// Whether a rank is asked to stop.
+    pub(crate) stop: bool,
+    /// The gradients of the parameters that this rank updates.
+    pub(crate) gradients: Vec<Option<Tensor<1>>>,
+}
+
+impl Exchange {
+    /// Makes room for the steps of a run.
+    pub(crate) fn new(world: &World, config: &ResolvedConfig) -> Self {
+        let counts: Vec<usize> = table(&config.model).iter().map(|row| row.count()).collect();
+        let rules = &config.distributed;
+        let ranks = world.world_size();
+        let (places, sharded) = match rules.shard_optimizer {
+            true => {
+                let owners = Owners::of(&counts, ranks);
+                let (places, sum) = owners.layout(&counts);
+                (places, Some(Sharded { owners, sum }))
+            }
+            false => (in_order(&counts), None),
+        };
+        Self {
+            world: world.clone(),
+            vector: vec![0.0; counts.iter().sum::<usize>() + BEHIND],
+            places,
+            reducer: Reducer::new(order(rules), ranks),
+            // The engine's own sum gives every rank all of it.
+            is_whole: sharded.is_none() || rules.reduce == Reduce::Fast,
+            sharded,
+            watch: Stopwatch::start(),
+        }
+    }
+
+    /// Returns the ranks.
+    pub(crate) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Returns who updates what; none where every rank updates everything.
+    pub(crate) fn owners(&self) -> Option<&Owners> {
+        self.sharded.as_ref().map(|sharded| &sharded.owners)
+    }
+
+    /// Adds what the micro-batches of all ranks have given.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing, or the device fails.
+    pub(crate) fn reduce(&mut self, loss: Tensor<1>, gradients: FlatGradients) -> Result<Reduced> {
+        let gradients = gradients.into_tensors();
+        let device = loss.device();
+        let loss = read(loss)?[0];
+        for (place, gradient) in self.places.iter().zip(gradients) {
+            copy(gradient, &mut self.vector[place.clone()])?;
+        }
+        let stop = f32::from(u8::from(interrupt::asked()));
+        self.watch.arrive();
+        let reduced = match self.is_whole {
+            true => self.reduce_whole([loss, stop], &device),
+            false => self.reduce_owned([loss, stop], &device),
+        };
+        self.watch.leave();
+        reduced
+    }
+
+    /// Every rank receives all of the sum.
+    fn reduce_whole(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
+        let end = self.vector.len() - BEHIND;
+        self.vector[end..].copy_from_slice(&behind);
+        let summed = self
+            .reducer
+            .sum(self.world.collective(), &mut self.vector, BEHIND);
+        self.world.told(summed)?;
+        let places = self.places.iter().cloned();
+        let gradients = places.map(|place| vector(self.vector[place].to_vec(), device));
+        let gradients = FlatGradients::new(gradients.collect());
+        // Processors may add a norm in different orders: what decides is rank 0's.
+        let mut norm = [read(global_norm(&gradients))?[0]];
+        let sent = self.world.collective().broadcast_numbers(0, &mut norm);
+        self.world.told(sent)?;
+        let gradients = gradients.into_tensors().into_iter().enumerate();
+        let is_mine = |parameter| {
+            let owners = self.owners();
+            owners.is_none_or(|owners| owners.owner(parameter) == self.world.rank())
+        };
+        Ok(Reduced {
+            loss: self.vector[end],
+            stop: self.vector[end + 1] > 0.0,
+            norm: norm[0],
+            gradients: gradients
+                .map(|(parameter, gradient)| is_mine(parameter).then_some(gradient))
+                .collect(),
+        })
+    }
+
+    /// Every rank receives the sum of the tensors that it updates.
+    fn reduce_owned(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
+        let Some(Sharded { owners, sum }) = &mut self.sharded else {
+            unreachable!("only sharded gradients have owners");
+        };
+        let collective = self.world.collective();
+        self.world.told(sum.sum(collective, &mut self.vector))?;
+        let rank = self.world.rank();
+        let mut gradients: Vec<Option<Tensor<1>>> = vec![None; self.places.len()];
+        let mut mine: Vec<f64> = behind.map(f64::from).to_vec();
+        for parameter in owners.parameters(rank) {
+            let gradient = vector(self.vector[self.places[parameter].clone()].to_vec(), device);
+            mine.push(sum_of_squares(&gradient)?);
+            gradients[parameter] = Some(gradient);
+        }
+        let most = (0..self.world.world_size())
+            .map(|rank| owners.parameters(rank).count())
+            .max();
+        let width = BEHIND + most.unwrap_or(0);
+        mine.resize(width, 0.0);
+        let all = self.world.told(collective.all_gather_numbers(&mine))?;
+        let mut loss = PairwiseSum::new();
+        let mut squares = vec![0.0; self.places.len()];
+        let mut stop = false;
+        for (rank, told) in all.chunks_exact(width).enumerate() {
+            loss.push(told[0] as f32, |earlier, later| earlier + later);
+            stop |= told[1] > 0.0;
+            for (parameter, square) in owners.parameters(rank).zip(&told[BEHIND..]) {
+                squares[parameter] = *square;
+            }
+        }
+        Ok(Reduced {
+            loss: loss.finish(|earlier, later| earlier + later).unwrap_or(0.0),
+            stop,
+            norm: squares.iter().sum::<f64>().sqrt() as f32,
+            gradients,
+        })
+    }
+
+    /// Gives every rank the weights that their owners have updated.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing, or the device fails.
+    pub(crate) fn share_weights(&mut self, model: LoopedTransformer) -> Result<LoopedTransformer> {
+        let Some(Sharded { owners, sum }) = &mut self.sharded else {
+            return Ok(model);
+        };
+        let rank = self.world.rank();
+        let mut failed = Ok(());
+        each_parameter(&model, |parameter, weights| {
+            if owners.owner(parameter) == rank && failed.is_ok() {
+                let place = self.places[parameter].clone();
+                failed = copy(weights, &mut self.vector[place]);
+            }
+        });
+        failed?;
+        let collective = self.world.collective();
+        self.world.told(sum.share(collective, &mut self.vector))?;
+        Ok(replace_parameters(model, |parameter| {
+            let place = self.places[parameter].clone();
+            (owners.owner(parameter) != rank).then(|| self.vector[place].to_vec())
+        }))
+    }
+
+    /// Returns all moments on rank 0, those of other owners received one tensor at a time; none on the others.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing.
+    pub(crate) fn gather_moments(
+        &self,
+        optimizer: &Optimizer,
+    ) -> Result<Vec<NamedTensor<'static>>> {
+        let mut own = optimizer.state().into_iter().peekable();
+        let mut gathered = Vec::new();
+        for moment in optimizer.layout() {
+            let owner = self
+                .owners()
+                .map_or(0, |owners| owners.owner(moment.parameter));
+            let is_mine = owner == self.world.rank();
+            let here = own.next_if(|(name, _)| *name == moment.name && is_mine);
+            let values = here.map(|(_, tensor)| read(tensor)).transpose()?;
+            let values = replicas::from_owner(&self.world, owner, values, moment.count)?;
+            if self.world.is_first()
+                && let Some(values) = values
+            {
+                let tensor = vector(values, &Device::flex());
+                gathered.push(named(moment.name, tensor));
+            }
+        }
+        Ok(gathered)
+    }
+
+    /// Compares the ranks since the last call.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing.
+    pub(crate) fn lap(&mut self, memory: Option<u64>) -> Result<RankPace> {
+        self.watch.lap(&self.world, memory)
+    }
+}
+
+/// Returns the order of the sum as the engine takes it.
+fn order(rules: &DistributedConfig) -> rondo_collective::Reduce {
+    match (rules.reduce, rules.gradient_dtype) {
+        (Reduce::Ordered, _) => rondo_collective::Reduce::Ordered,
+        (Reduce::Fast, GradientDtype::F32) => rondo_collective::Reduce::Fast(Wire::F32),
+        (Reduce::Fast, GradientDtype::Bf16) => rondo_collective::Reduce::Fast(Wire::Bf16),
+    }
+}
+
+/// Returns the places of vectors one after the other.
+fn in_order(counts: &[usize]) -> Vec<Range<usize>> {
+    let place = |end: &mut usize, count: &usize| {
+        let start = *end;
+        *end += count;
+        Some(start..*end)
+    };
+    counts.iter().scan(0, place).collect()
+}
+
+/// Copies a vector from its device.
+fn copy(tensor: Tensor<1>, into: &mut [f32]) -> Result<()> {
+    let data = crate::step::read_data(tensor)?;
+    match data.as_slice::<f32>() {
+        Ok(values) => into.copy_from_slice(values),
+        Err(_) => into
+            .iter_mut()
+            .zip(data.iter::<f32>())
+            .for_each(|(to, from)| *to = from),
+    }
+    Ok(())
+}
+
+/// Returns the bytes that each rank sends in a step: `2·(N − 1)/N` times the gradient, as the best all-reduce does; with ZeRO-1
+/// the second half are weights.
+pub fn bytes_per_step(config: &ResolvedConfig, ranks: usize) -> u64 {
+    let rules = &config.distributed;
+    let parameters = Census::new(&config.model).total() as u64;
+    let once = |bytes: u64| parameters * bytes * (ranks as u64 - 1) / ranks as u64;
+    let gradient = match rules.gradient_dtype {
+        GradientDtype::F32 => 4,
+        GradientDtype::Bf16 => 2,
+    };
+    match (rules.shard_optimizer, rules.reduce) {
+        (false, _) => 2 * once(gradient),
+        (true, Reduce::Ordered) => 2 * once(4),
+        (true, Reduce::Fast) => 2 * once(gradient) + once(4),
+    }
+}

@@ -1,0 +1,161 @@
+//! How long the ranks of a run compute and wait.
+
+use std::time::Instant;
+
+use super::World;
+use crate::error::Result;
+
+/// A rank is slow that computes this much longer than the median one …
+const SLOW: f64 = 1.2;
+/// … for this many steps in a row.
+const SLOW_STEPS: u64 = 50;
+
+/// What a rank measures between two logged steps.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    since: Instant,
+    /// Seconds outside reductions.
+    busy: f64,
+    /// Seconds in reductions.
+    reducing: f64,
+    steps: u64,
+    slow: Slow,
+}
+
+/// The pace of all ranks between two logged steps.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RankPace {
+    /// Mean seconds of a reduction, on the rank that waits least in it.
+    pub(crate) reduce_seconds: f64,
+    /// Mean seconds that the slowest rank comes after the median one.
+    pub(crate) wait_seconds: f64,
+    /// The memory of the rank that uses most.
+    pub(crate) memory_bytes: Option<u64>,
+    /// A rank that has become slow, once.
+    pub(crate) slow: Option<String>,
+}
+
+impl Stopwatch {
+    /// Starts now.
+    pub(super) fn start() -> Self {
+        Self {
+            since: Instant::now(),
+            busy: 0.0,
+            reducing: 0.0,
+            steps: 0,
+            slow: Slow::default(),
+        }
+    }
+
+    /// Notes that a reduction begins.
+    pub(super) fn arrive(&mut self) {
+        self.busy += self.since.elapsed().as_secs_f64();
+        self.since = Instant::now();
+    }
+
+    /// Notes that it is over.
+    pub(super) fn leave(&mut self) {
+        self.reducing += self.since.elapsed().as_secs_f64();
+        self.since = Instant::now();
+        self.steps += 1;
+    }
+
+    /// Compares the ranks since the last call.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing.
+    pub(super) fn lap(&mut self, world: &World, memory: Option<u64>) -> Result<RankPace> {
+        let mine = [self.busy, self.reducing, memory.map_or(-1.0, |m| m as f64)];
+        let all = world.told(world.collective().all_gather_numbers(&mine))?;
+        let column = |column: usize| all.chunks_exact(3).map(move |rank| rank[column]);
+        let busy: Vec<f64> = column(0).collect();
+        let steps = self.steps.max(1);
+        let largest = column(2).fold(-1.0, f64::max);
+        let least = column(1).fold(f64::INFINITY, f64::min);
+        let slow = self.slow.observe(&busy, steps);
+        let pace = RankPace {
+            reduce_seconds: least / steps as f64,
+            wait_seconds: (largest_of(&busy) - median(&busy)) / steps as f64,
+            memory_bytes: (largest >= 0.0).then_some(largest as u64),
+            slow: slow.map(|(rank, factor)| {
+                format!(
+                    "{} has taken {factor:.1} times as long as the median rank for {SLOW_STEPS} steps: all wait for it",
+                    world.name(rank)
+                )
+            }),
+        };
+        (self.busy, self.reducing, self.steps) = (0.0, 0.0, 0);
+        Ok(pace)
+    }
+}
+
+/// Which rank has been slow, and for how long.
+#[derive(Debug, Default)]
+struct Slow {
+    rank: Option<usize>,
+    steps: u64,
+    told: Vec<usize>,
+}
+
+impl Slow {
+    /// Takes the seconds of each rank in `steps` steps; returns a rank that is slow for the first time, and how slow.
+    fn observe(&mut self, busy: &[f64], steps: u64) -> Option<(usize, f64)> {
+        let slowest = (0..busy.len()).max_by(|a, b| busy[*a].total_cmp(&busy[*b]))?;
+        let factor = busy[slowest] / median(busy).max(f64::MIN_POSITIVE);
+        if factor < SLOW {
+            (self.rank, self.steps) = (None, 0);
+            return None;
+        }
+        if self.rank != Some(slowest) {
+            (self.rank, self.steps) = (Some(slowest), 0);
+        }
+        self.steps += steps;
+        if self.steps < SLOW_STEPS || self.told.contains(&slowest) {
+            return None;
+        }
+        self.told.push(slowest);
+        Some((slowest, factor))
+    }
+}
+
+/// Returns the median; of an even number of values the lower one of the two in the middle, which is a rank's own.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get((sorted.len() - 1) / 2).copied().unwrap_or(0.0)
+}
+
+fn largest_of(values: &[f64]) -> f64 {
+    values.iter().copied().fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rank_is_told_once_that_has_been_slow_for_fifty_steps() {
+        let mut slow = Slow::default();
+        assert_eq!(slow.observe(&[1.0, 1.0, 1.3], 30), None);
+        let (rank, factor) = slow.observe(&[1.0, 1.0, 1.3], 30).expect("sixty steps");
+        assert_eq!(rank, 2);
+        assert!((factor - 1.3).abs() < 1e-12);
+        assert_eq!(slow.observe(&[1.0, 1.0, 1.3], 30), None);
+    }
+
+    #[test]
+    fn one_fast_lap_begins_the_count_again() {
+        let mut slow = Slow::default();
+        assert_eq!(slow.observe(&[1.0, 1.5], 40), None);
+        assert_eq!(slow.observe(&[1.0, 1.1], 40), None);
+        assert_eq!(slow.observe(&[1.0, 1.5], 40), None);
+    }
+
+    #[test]
+    fn the_median_is_a_ranks_own() {
+        for (values, expected) in [(&[3.0, 1.0, 2.0][..], 2.0), (&[4.0, 1.0][..], 1.0)] {
+            assert!((median(values) - expected).abs() < 1e-12);
+        }
+    }
+}

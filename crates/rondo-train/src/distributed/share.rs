@@ -1,0 +1,99 @@
+//! Which micro-batches of a step are a rank's.
+
+use crate::error::{Error, Result};
+
+/// The micro-batches of a rank: as many on each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The first one, counted from 0 within the step.
+    pub first: usize,
+    /// How many.
+    pub count: usize,
+    /// Micro-batches of the step.
+    pub total: usize,
+}
+
+impl Share {
+    /// Returns the micro-batches of `rank` among `ranks`, which share those of `train.accumulation`.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be shared, with what can.
+    pub fn of(accumulation: usize, rank: usize, ranks: usize) -> Result<Self> {
+        if !accumulation.is_multiple_of(ranks) {
+            return Err(Error::Usage(refusal(accumulation, ranks)));
+        }
+        let count = accumulation / ranks;
+        Ok(Self {
+            first: rank * count,
+            count,
+            total: accumulation,
+        })
+    }
+
+    /// Returns whether the sum over all ranks is, to the bit, that of one process.
+    pub fn has_the_bits_of_one_process(&self) -> bool {
+        self.count.is_power_of_two() || self.count == self.total
+    }
+}
+
+fn refusal(accumulation: usize, ranks: usize) -> String {
+    let divisors: Vec<String> = (1..=accumulation)
+        .filter(|count| accumulation.is_multiple_of(*count))
+        .map(|count| count.to_string())
+        .collect();
+    let divisors = match divisors.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => String::new(),
+    };
+    format!(
+        "train.accumulation = {accumulation} cannot be shared by {ranks} ranks: start {divisors}, or set \
+         train.accumulation to a multiple of {ranks}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rank_has_as_many_in_a_row() {
+        let share = |rank| Share::of(8, rank, 4).expect("two each");
+        let ranges: Vec<_> = (0..4)
+            .map(|rank| (share(rank).first, share(rank).count))
+            .collect();
+        assert_eq!(ranges, [(0, 2), (2, 2), (4, 2), (6, 2)]);
+    }
+
+    #[test]
+    fn what_cannot_be_shared_is_refused_with_what_can() {
+        let told = Share::of(6, 0, 4).expect_err("six on four").to_string();
+        assert_eq!(
+            told,
+            "train.accumulation = 6 cannot be shared by 4 ranks: start 1, 2, 3 or 6, or set train.accumulation \
+             to a multiple of 4"
+        );
+        let told = Share::of(1, 0, 2).expect_err("one on two").to_string();
+        assert!(told.contains("start 1, or set"), "{told}");
+    }
+
+    #[test]
+    fn powers_of_two_on_each_rank_keep_the_bits() {
+        for (accumulation, ranks, same) in [
+            (8, 4, true),
+            (6, 2, false),
+            (6, 3, true),
+            (6, 1, true),
+            (12, 4, false),
+            (4, 4, true),
+        ] {
+            let share = Share::of(accumulation, 0, ranks).expect("shared");
+            assert_eq!(
+                share.has_the_bits_of_one_process(),
+                same,
+                "{accumulation} on {ranks}"
+            );
+        }
+    }
+}

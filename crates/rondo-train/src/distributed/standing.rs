@@ -1,0 +1,74 @@
+//! Where a run stands, as a rank says it that gives up waiting for another.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rondo_collective::Late;
+
+/// The step of no step.
+const NONE: u64 = u64::MAX;
+
+/// Steps taken, and where the run can go on from.
+#[derive(Debug)]
+pub(super) struct Standing {
+    step: AtomicU64,
+    saved: AtomicU64,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self {
+            step: AtomicU64::new(NONE),
+            saved: AtomicU64::new(NONE),
+        }
+    }
+}
+
+impl Standing {
+    pub(super) fn stands_at(&self, step: u64) {
+        self.step.store(step, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_saved(&self, step: u64) {
+        self.saved.store(step, Ordering::Relaxed);
+    }
+
+    /// Says who is missing, and how the run goes on.
+    pub(super) fn describe(&self, late: &Late) -> String {
+        self.end(&late.to_string())
+    }
+
+    /// Says why all ranks end, and how the run goes on.
+    pub(super) fn end(&self, why: &str) -> String {
+        let known = |step: &AtomicU64| Some(step.load(Ordering::Relaxed)).filter(|s| *s != NONE);
+        let Some(step) = known(&self.step) else {
+            return format!(
+                "start: {why}; all ranks end, and nothing has been trained; start again"
+            );
+        };
+        let next = match known(&self.saved) {
+            Some(saved) => format!("the run goes on from step {saved}"),
+            None => "the run goes on from its newest checkpoint".to_owned(),
+        };
+        format!("step {}: {why}; all ranks end, {next}", step + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_and_the_way_on_are_named() {
+        let standing = Standing::default();
+        let why = "300 s without rank 3 (node07, pid 4711)";
+        assert!(standing.end(why).starts_with("start: 300 s without"));
+        standing.stands_at(811);
+        let end = "newest checkpoint";
+        assert!(standing.end(why).ends_with(end), "{}", standing.end(why));
+        standing.has_saved(800);
+        assert_eq!(
+            standing.end(why),
+            format!("step 812: {why}; all ranks end, the run goes on from step 800")
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! A round of an evaluation: one batch of each rank, and what all of them have given.
+
+use rondo_model::gates::Density;
+use rondo_model::layer::At;
+
+use super::scores::{DepthScore, ExitScore, Scores};
+use crate::distributed::World;
+use crate::distributed::message::{Reader, Writer};
+use crate::error::Result;
+use crate::interrupt;
+
+/// What the ranks have given in a round.
+pub(super) struct Round {
+    /// Of the batches of the round, in their order.
+    pub(super) scores: Vec<Scores<Vec<f64>>>,
+    /// Whether a rank is asked for an end.
+    pub(super) stop: bool,
+}
+
+/// Gathers what each rank has computed; none where the round has no batch for it.
+///
+/// # Errors
+///
+/// Where a rank is missing.
+pub(super) fn gather(world: &World, own: Option<Scores<Vec<f64>>>) -> Result<Round> {
+    let stop = interrupt::asked();
+    if world.is_alone() {
+        return Ok(Round {
+            scores: own.into_iter().collect(),
+            stop,
+        });
+    }
+    let mut message = Writer::default();
+    message.flag(stop);
+    message.flag(own.is_some());
+    if let Some(scores) = &own {
+        write(&mut message, scores);
+    }
+    let mut round = Round {
+        scores: Vec::new(),
+        stop: false,
+    };
+    for message in world.all_gather_bytes(&message.finish())? {
+        let mut message = Reader::new(&message);
+        round.stop |= message.flag();
+        if message.flag() {
+            round.scores.push(read(&mut message));
+        }
+    }
+    Ok(round)
+}
+
+fn write(message: &mut Writer, scores: &Scores<Vec<f64>>) {
+    message.count(scores.depths.len());
+    for score in &scores.depths {
+        message.values(&score.loss);
+        message.flag(score.hits.is_some());
+        if let Some(hits) = &score.hits {
+            message.values(hits);
+        }
+    }
+    message.count(scores.exits.len());
+    for score in &scores.exits {
+        message.values(&score.loss);
+        message.values(&score.hits);
+        message.count(score.taken.len());
+        score.taken.iter().for_each(|taken| message.values(taken));
+    }
+    message.count(scores.densities.len());
+    for density in &scores.densities {
+        write_place(message, density.at);
+        message.values(&density.expected);
+        message.values(&density.kept);
+    }
+}
+
+fn read(message: &mut Reader<'_>) -> Scores<Vec<f64>> {
+    let depths = (0..message.count()).map(|_| DepthScore {
+        loss: message.values(),
+        hits: message.flag().then(|| message.values()),
+    });
+    let depths = depths.collect();
+    let exits = (0..message.count()).map(|_| ExitScore {
+        loss: message.values(),
+        hits: message.values(),
+        taken: (0..message.count()).map(|_| message.values()).collect(),
+    });
+    let exits = exits.collect();
+    let densities = (0..message.count()).map(|_| Density {
+        at: read_place(message),
+        expected: message.values(),
+        kept: message.values(),
+    });
+    let densities = densities.collect();
+    Scores {
+        depths,
+        exits,
+        densities,
+    }
+}
+
+/// Writes where a layer is applied.
+pub(crate) fn write_place(message: &mut Writer, at: At) {
+    let (stack, layer, pass) = match at {
+        At::Prelude { layer } => (0, layer, 0),
+        At::Core { layer, iteration } => (1, layer, iteration),
+        At::Coda { layer, depth } => (2, layer, depth),
+    };
+    for number in [stack, layer, pass] {
+        message.count(number);
+    }
+}
+
+/// Reads what [`write_place`] has written.
+pub(crate) fn read_place(message: &mut Reader<'_>) -> At {
+    let [stack, layer, pass] = [(); 3].map(|()| message.count());
+    match stack {
+        0 => At::Prelude { layer },
+        1 => At::Core {
+            layer,
+            iteration: pass,
+        },
+        _ => At::Coda { layer, depth: pass },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_come_back_to_the_bit() {
+        let scores = || Scores {
+            depths: vec![
+                DepthScore {
+                    loss: vec![0.1],
+                    hits: Some(vec![1.0, 0.0, 3.0]),
+                },
+                DepthScore {
+                    loss: vec![f64::NAN],
+                    hits: None,
+                },
+            ],
+            exits: vec![ExitScore {
+                loss: vec![2.5],
+                hits: vec![1.0],
+                taken: vec![vec![4.0], vec![5.0]],
+            }],
+            densities: vec![Density {
+                at: At::Core {
+                    layer: 1,
+                    iteration: 7,
+                },
+                expected: vec![0.5],
+                kept: vec![0.25],
+            }],
+        };
+        let mut message = Writer::default();
+        write(&mut message, &scores());
+        let message = message.finish();
+        let mut back = Writer::default();
+        write(&mut back, &read(&mut Reader::new(&message)));
+        assert_eq!(back.finish(), message);
+    }
+}

@@ -1,0 +1,185 @@
+//! A step on several ranks: each computes its micro-batches, and all update from the sum.
+//!
+//! ```text
+//! micro-batches (threads) ─► sum over ranks (main thread) ─► judge and update (threads) ─► telemetry (main thread)
+//! ```
+//!
+//! Only the thread that has started the world may use it, and the others share the work of the rest.
+
+use burn::tensor::Tensor;
+use rondo_data::Batch;
+use rondo_model::gates::Density;
+
+use super::micro_batches::Seen;
+use super::values::{Observed, StepValues};
+use super::{LENT, Learner, Observation, Taken};
+use crate::distributed::World;
+use crate::distributed::gradients::{Exchange, Reduced};
+use crate::distributed::message::{Reader, Writer};
+use crate::error::Result;
+use crate::evaluate::{read_place, write_place};
+use crate::guard::Skipped;
+use crate::named::read_numbers;
+use crate::optim::Gate;
+use crate::plan::StepPlan;
+use crate::telemetry::{Iteration, Telemetry};
+
+impl Learner {
+    /// Takes a step with the other ranks.
+    pub(super) fn advance_with(
+        &mut self,
+        exchange: &mut Exchange,
+        plan: &StepPlan,
+        batches: &[Batch],
+    ) -> Result<Taken> {
+        let Seen { sum, observed } =
+            self.among_threads(|learner| learner.micro_batches(plan, batches));
+        let reduced = exchange.reduce(sum.loss, sum.gradients)?;
+        let stop = reduced.stop;
+        let values = StepValues {
+            plan: *plan,
+            loss: f64::from(reduced.loss),
+            grad_norm: f64::from(reduced.norm),
+        };
+        let skipped = self.guard.judge(plan, values.loss, values.grad_norm)?;
+        if skipped.is_none() {
+            let gate = Gate::from_host(values.grad_norm, self.max_norm);
+            self.update_with(exchange, reduced, &gate, plan.lr)?;
+            self.rates.add(plan.lr);
+        }
+        self.keep_unread(&values);
+        let observation = match plan.logged {
+            false => None,
+            true => {
+                let observed = observed.map(read_numbers).transpose()?;
+                let observed = of_last_rank(exchange.world(), observed)?;
+                self.unread.clear();
+                Some(Observation::new(&values, observed))
+            }
+        };
+        let skipped: Vec<Skipped> = skipped.into_iter().collect();
+        Ok(Taken {
+            loss: Some(values.loss),
+            observation,
+            skipped,
+            stop,
+        })
+    }
+
+    fn update_with(
+        &mut self,
+        exchange: &mut Exchange,
+        reduced: Reduced,
+        gate: &Gate,
+        lr: f64,
+    ) -> Result<()> {
+        let model = self.model.take().expect(LENT);
+        let model = self.among_threads(|learner| {
+            let optimizer = &mut learner.optimizer;
+            optimizer.step_some(model, reduced.gradients, gate, lr)
+        });
+        self.model = Some(exchange.share_weights(model)?);
+        Ok(())
+    }
+
+    /// Keeps loss and norm of a step among those since the last logged one.
+    fn keep_unread(&mut self, values: &StepValues<f64>) {
+        let one = |value: f64| Tensor::from_data([value as f32], &self.device);
+        self.unread.push(StepValues {
+            plan: values.plan,
+            loss: one(values.loss),
+            grad_norm: one(values.grad_norm),
+        });
+    }
+}
+
+/// Returns on every rank what the last micro-batch of the step shows, which the last rank has computed.
+fn of_last_rank(world: &World, own: Option<Observed<f64>>) -> Result<Observed<f64>> {
+    let mut message = Writer::default();
+    if let Some(observed) = &own {
+        write(&mut message, observed);
+    }
+    let message = world.broadcast_bytes(world.world_size() - 1, message.finish())?;
+    Ok(read(&mut Reader::new(&message)))
+}
+
+fn write(message: &mut Writer, observed: &Observed<f64>) {
+    let Telemetry {
+        recurrent_state_token_corr,
+        last_hidden_token_corr,
+        recurrent_state_norm,
+        last_hidden_norm,
+        recurrent_diff,
+        recurrent_residual,
+        rel_residual,
+        iterations,
+        seq,
+    } = &observed.telemetry;
+    message.values(&[
+        observed.accuracy,
+        *recurrent_state_token_corr,
+        *last_hidden_token_corr,
+        *recurrent_state_norm,
+        *last_hidden_norm,
+        *recurrent_diff,
+        *recurrent_residual,
+        *rel_residual,
+    ]);
+    message.count(*seq);
+    message.count(iterations.len());
+    for one in iterations {
+        let Iteration {
+            token_corr,
+            state_corr,
+            residual,
+            rel_residual,
+            state_norm,
+        } = *one;
+        message.values(&[token_corr, state_corr, residual, rel_residual, state_norm]);
+    }
+    message.count(observed.densities.len());
+    for density in &observed.densities {
+        write_place(message, density.at);
+        message.values(&[density.expected, density.kept]);
+    }
+}
+
+fn read(message: &mut Reader<'_>) -> Observed<f64> {
+    let numbers = message.values();
+    let seq = message.count();
+    let iterations = (0..message.count()).map(|_| {
+        let numbers = message.values();
+        Iteration {
+            token_corr: numbers[0],
+            state_corr: numbers[1],
+            residual: numbers[2],
+            rel_residual: numbers[3],
+            state_norm: numbers[4],
+        }
+    });
+    let iterations = iterations.collect();
+    let densities = (0..message.count()).map(|_| {
+        let at = read_place(message);
+        let numbers = message.values();
+        Density {
+            at,
+            expected: numbers[0],
+            kept: numbers[1],
+        }
+    });
+    Observed {
+        accuracy: numbers[0],
+        densities: densities.collect(),
+        telemetry: Telemetry {
+            recurrent_state_token_corr: numbers[1],
+            last_hidden_token_corr: numbers[2],
+            recurrent_state_norm: numbers[3],
+            last_hidden_norm: numbers[4],
+            recurrent_diff: numbers[5],
+            recurrent_residual: numbers[6],
+            rel_residual: numbers[7],
+            iterations,
+            seq,
+        },
+    }
+}

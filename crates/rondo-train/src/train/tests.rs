@@ -1,0 +1,380 @@
+//! Whole runs on ranks that are threads: what they write is what one process writes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondo_metrics::jsonl;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::distributed::testing::on_ranks;
+use crate::weights::{MODEL_FILE, OPTIMIZER_FILE};
+
+/// A model of a few thousand parameters and a step of eight micro-batches of two rows.
+const BASE: &str = r"
+[device]
+kind = 'flex'
+[model]
+d_model = 16
+n_heads = 2
+d_ff = 32
+layers = { prelude = 1, core = 1, coda = 1 }
+recurrence = { mean = 3, backprop_depth = 2, max = 6 }
+[schedule]
+peak = 5e-3
+[train]
+steps = 6
+batch = 2
+accumulation = 8
+log_every = 2
+[eval]
+every = 3
+recurrence = [1, 4]
+tokens = 80
+[checkpoint]
+every = 3
+[metrics]
+tensorboard = false
+";
+
+const TASK: &str = "data={kind='word-problem',curriculum={start=2,step=1,max=6,pass_accuracy=0.1}}";
+
+/// A place for runs and their text.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().expect("a temporary folder"));
+        let words = ["loop", "state", "depth", "core", "norm", "gate", "token"];
+        let text: String = (0_usize..900)
+            .flat_map(|i| [words[i * i % 7], if i % 5 == 0 { ".\n" } else { " " }])
+            .collect();
+        fs::write(place.0.path().join("text.txt"), text).expect("writable");
+        place
+    }
+
+    /// Returns the settings of data that is text.
+    fn text(&self) -> [String; 2] {
+        let shown = |name: &str| self.0.path().join(name).display().to_string();
+        let (text, cache) = (shown("text.txt"), shown("cache"));
+        let data = format!(
+            "data={{kind='text',paths=['{text}'],cache='{cache}',tokenizer={{kind='bytes'}},val_fraction=0.2}}"
+        );
+        [data, "train.seq=8".to_owned()]
+    }
+
+    /// Trains a run on `ranks`, and returns what each of them returns.
+    fn train(&self, ranks: usize, run: &str, settings: &[String]) -> Vec<Result<Outcome>> {
+        let config = RunConfig::read("base", BASE, settings).expect("valid");
+        let run_dir = RunDir::new(&self.run(run));
+        on_ranks(ranks, |world| {
+            train_on(&world, &config, &run_dir, &options(), Mode::Silent)
+        })
+    }
+
+    fn run(&self, run: &str) -> PathBuf {
+        self.0.path().join(run)
+    }
+
+    /// Trains a run to its end on `ranks`, and returns what it has written.
+    fn written(&self, ranks: usize, run: &str, settings: &[String]) -> Written {
+        for outcome in self.train(ranks, run, settings) {
+            assert!(
+                matches!(outcome, Ok(Outcome::Trained(_))),
+                "{run} on {ranks}"
+            );
+        }
+        Written::of(&self.run(run))
+    }
+}
+
+fn options() -> TrainOptions {
+    TrainOptions {
+        resume: Resume::Auto,
+        overwrite: false,
+        force: true,
+        build: Build::default(),
+    }
+}
+
+fn settings(keys: &[&str], more: &[String]) -> Vec<String> {
+    let keys = keys.iter().map(|key| (*key).to_owned());
+    keys.chain(more.iter().cloned()).collect()
+}
+
+/// What is compared of a run: hashes of weights and moments, and all records without what clocks and machines give.
+#[derive(Debug, PartialEq)]
+struct Written {
+    weights: String,
+    moments: String,
+    records: Vec<Value>,
+}
+
+impl Written {
+    fn of(run: &Path) -> Self {
+        let latest = RunDir::new(run).checkpoint(crate::run_dir::CheckpointChoice::Latest);
+        let latest = latest.expect("a checkpoint");
+        let hash = |name: &str| {
+            let bytes = latest.read(name).expect("readable");
+            blake3::hash(&bytes).to_hex().to_string()
+        };
+        let records = jsonl::read(&run.join("metrics.jsonl")).expect("records");
+        let records = records.iter().filter_map(|record| {
+            let mut row = serde_json::to_value(record).expect("a record is JSON");
+            // A resume, and when a checkpoint was committed, are no numbers of the run.
+            if ["resume", "checkpoint"]
+                .iter()
+                .any(|name| row["event"] == *name)
+            {
+                return None;
+            }
+            row.as_object_mut().expect("an object").remove("time");
+            if let Some(metrics) = row["metrics"].as_object_mut() {
+                for name in [
+                    "tokens_per_second",
+                    "step_seconds",
+                    "memory_bytes",
+                    "world_size",
+                    "reduce_seconds",
+                    "wait_seconds",
+                ] {
+                    metrics.remove(name);
+                }
+            }
+            Some(row)
+        });
+        Self {
+            weights: hash(MODEL_FILE),
+            moments: hash(OPTIMIZER_FILE),
+            records: records.collect(),
+        }
+    }
+}
+
+#[test]
+fn ranks_write_what_one_process_writes_with_every_optimizer_on_text_and_tasks() {
+    let place = Place::new();
+    for optimizer in ["adamw", "raven-adam", "muon"] {
+        for (data, more) in [
+            ("text", place.text().to_vec()),
+            ("task", vec![TASK.to_owned()]),
+        ] {
+            let kind = format!("optimizer.kind='{optimizer}'");
+            let name = |ranks: usize, how: &str| format!("{optimizer}-{data}-{ranks}-{how}");
+            let settings = settings(&[&kind], &more);
+            let alone = place.written(1, &name(1, "all"), &settings);
+            assert!(alone.records.len() >= 6, "{:?}", alone.records);
+            for ranks in [2, 4] {
+                let all = place.written(ranks, &name(ranks, "all"), &settings);
+                assert_eq!(all, alone, "{optimizer} on {data}, {ranks} ranks");
+                let sharded = [
+                    &settings[..],
+                    &["distributed.shard_optimizer=true".to_owned()],
+                ];
+                let zero = place.written(ranks, &name(ranks, "zero"), &sharded.concat());
+                assert_eq!(zero, alone, "{optimizer} on {data}, {ranks} ranks, ZeRO-1");
+            }
+        }
+    }
+}
+
+#[test]
+fn gates_their_controller_skips_and_perturbations_are_the_same_on_every_rank() {
+    let place = Place::new();
+    let keys = [
+        "model.sparsity={gate_bias=0.5,learned_bias=true}",
+        "controller={target={kind='absolute',cross_entropy=5.0}}",
+        "train.nonfinite={kind='skip'}",
+        "train.skip_spikes={deviations=0.2,window=2,in_a_row=2}",
+        "train.steps=9",
+        "perturb=[{kind='weight-noise',at_step=4,std=0.05},{kind='optimizer-reset',at_step=6},{kind='lr-spike',at_step=7,factor=3.0}]",
+    ];
+    let settings = settings(&keys, &place.text());
+    let alone = place.written(1, "one", &settings);
+    let skipped = alone
+        .records
+        .iter()
+        .filter(|row| row["event"] == "loss-spike");
+    assert!(skipped.count() > 0, "{:?}", alone.records);
+    for ranks in [2, 4] {
+        let run = format!("many-{ranks}");
+        assert_eq!(
+            place.written(ranks, &run, &settings),
+            alone,
+            "{ranks} ranks"
+        );
+    }
+}
+
+#[test]
+fn a_run_goes_on_with_any_number_of_ranks() {
+    let place = Place::new();
+    let more = [
+        &place.text()[..],
+        &["schedule.shape={kind='constant'}".to_owned()],
+    ]
+    .concat();
+    let whole = place.written(1, "whole", &settings(&["train.steps=9"], &more));
+    for (run, sharded) in [("parts", false), ("zero", true)] {
+        for (ranks, steps) in [(2, 3), (4, 6), (1, 9)] {
+            let steps = format!("train.steps={steps}");
+            let sharded = format!("distributed.shard_optimizer={sharded}");
+            place.written(ranks, run, &settings(&[&steps, &sharded], &more));
+        }
+        let parts = Written::of(&place.run(run));
+        assert_eq!(
+            (&parts.weights, &parts.moments),
+            (&whole.weights, &whole.moments)
+        );
+        let of_kind = |written: &Written, kind: &str| -> Vec<Value> {
+            let rows = written.records.iter().filter(|row| row["kind"] == kind);
+            rows.cloned().collect()
+        };
+        assert_eq!(of_kind(&parts, "eval"), of_kind(&whole, "eval"));
+    }
+}
+
+#[test]
+fn the_engines_own_sum_and_bf16_train_to_nearly_the_same_losses() {
+    let place = Place::new();
+    let loss = |run: &str, keys: &[&str]| {
+        let written = place.written(4, run, &settings(keys, &place.text()));
+        let row = written.records.iter().rfind(|row| row["kind"] == "train");
+        row.expect("a row")["metrics"]["loss"]
+            .as_f64()
+            .expect("a loss")
+    };
+    let ordered = loss("ordered", &[]);
+    let fast = loss("fast", &["distributed.reduce='fast'"]);
+    assert!((fast - ordered).abs() < 1e-4, "{fast} and {ordered}");
+    let keys = [
+        "distributed.reduce='fast'",
+        "distributed.gradient_dtype='bf16'",
+    ];
+    let bf16 = loss("bf16", &keys);
+    assert!((bf16 - ordered).abs() < 1e-2, "{bf16} and {ordered}");
+    let sharded = [&keys[..], &["distributed.shard_optimizer=true"]].concat();
+    // The same sum, and the same update of each tensor.
+    assert_eq!(loss("sharded", &sharded).to_bits(), bf16.to_bits());
+}
+
+/// Asserts that every rank returns the same error, and returns it.
+#[track_caller]
+fn refused(outcomes: Vec<Result<Outcome>>, code: u8) -> String {
+    let told: Vec<String> = outcomes
+        .into_iter()
+        .map(|outcome| match outcome {
+            Ok(_) => panic!("it trains"),
+            Err(error) => {
+                assert_eq!(error.exit_code(), code, "{error}");
+                assert!(error.is_of_all_ranks(), "{error:?}");
+                error.to_string()
+            }
+        })
+        .collect();
+    assert!(told.iter().all(|one| *one == told[0]), "{told:?}");
+    told[0].clone()
+}
+
+#[test]
+fn what_cannot_start_is_refused_on_all_ranks_with_one_sentence() {
+    let place = Place::new();
+    let six = settings(&["train.accumulation=6"], &place.text());
+    let told = refused(place.train(4, "six", &six), 2);
+    assert_eq!(
+        told,
+        "train.accumulation = 6 cannot be shared by 4 ranks: start 1, 2, 3 or 6, or set train.accumulation to a \
+         multiple of 4"
+    );
+    let nowhere = "data={kind='text',paths=['nowhere.txt'],tokenizer={kind='bytes'}}".to_owned();
+    let none = settings(&["train.seq=8"], &[nowhere]);
+    refused(place.train(2, "none", &none), 3);
+    let run = place.run("taken");
+    let _lock = RunDir::new(&run).lock().expect("free");
+    let told = refused(place.train(2, "taken", &settings(&[], &place.text())), 4);
+    assert!(told.contains("another process"), "{told}");
+    assert!(!run.join("config.toml").exists());
+}
+
+#[test]
+fn ranks_with_other_configurations_are_named() {
+    let place = Place::new();
+    let run_dir = RunDir::new(&place.run("two"));
+    let outcomes = on_ranks(2, |world| {
+        let seed = format!("run.seed={}", world.rank());
+        let settings = settings(&[&seed], &place.text());
+        let config = RunConfig::read("base", BASE, &settings).expect("valid");
+        train_on(&world, &config, &run_dir, &options(), Mode::Silent)
+    });
+    let told = refused(outcomes, 2);
+    assert!(
+        told.starts_with("rank 1 on thread1 has another configuration"),
+        "{told}"
+    );
+}
+
+#[test]
+fn ranks_with_other_tokens_are_named() {
+    let place = Place::new();
+    let run_dir = RunDir::new(&place.run("two"));
+    let other = place.run("other.txt");
+    fs::write(
+        &other,
+        "another text, as long as it needs to be\n".repeat(90),
+    )
+    .expect("writable");
+    let outcomes = on_ranks(2, |world| {
+        // Both hosts have a file of this name, and see their own.
+        let mut config = RunConfig::read("base", BASE, &place.text()).expect("valid");
+        if world.rank() == 1
+            && let DataConfig::Text { paths, .. } = &mut config.data
+        {
+            *paths = vec![other.display().to_string()];
+        }
+        world.agree(Ok(()))?;
+        let share = Share::of(8, world.rank(), 2)?;
+        let beginning = match Found::by_first(&world, &run_dir, || Ok(Start::New))? {
+            Found::Begins(beginning) => beginning,
+            Found::Finished(_) => unreachable!("it is new"),
+        };
+        let ranks = Ranks { world, share };
+        let run_dir = run_dir.clone();
+        let mode = Mode::Silent;
+        open(
+            &config,
+            run_dir,
+            beginning,
+            &options(),
+            Vec::new(),
+            mode,
+            ranks,
+        )?;
+        Ok(Outcome::WasFinished(0))
+    });
+    let told = refused(outcomes, 3);
+    assert!(
+        told.starts_with("rank 1 on thread1 has other tokens"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_rank_that_does_not_come_ends_the_others_with_its_name() {
+    let place = Place::new();
+    let keys = ["distributed.start_timeout=1"];
+    let config = RunConfig::read("base", BASE, &settings(&keys, &place.text())).expect("valid");
+    let run_dir = RunDir::new(&place.run("lost"));
+    let errors = on_ranks(3, |world| {
+        let is_lost = world.rank() == 2;
+        let trained =
+            (!is_lost).then(|| train_on(&world, &config, &run_dir, &options(), Mode::Silent));
+        trained.map(|outcome| outcome.map(|_| ()).expect_err("rank 2 is missing"))
+    });
+    for error in errors.into_iter().flatten() {
+        assert_eq!(error.exit_code(), 7, "{error}");
+        assert!(!error.is_of_all_ranks());
+        assert!(error.to_string().contains("1 s without"), "{error}");
+        assert!(error.to_string().contains("rank 2 (thread2"), "{error}");
+    }
+}
