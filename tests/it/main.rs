@@ -9,6 +9,7 @@ mod comparison;
 mod configs;
 mod corpora;
 mod devices;
+mod distributed;
 mod evaluation;
 mod failures;
 mod generation;

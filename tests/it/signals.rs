@@ -68,6 +68,22 @@ fn a_run_started_by_nohup_outlives_its_terminal() {
 }
 
 #[test]
+fn a_launchers_signal_ends_a_run_politely_however_often_it_comes() {
+    let dir = scratch();
+    let run = dir.path().join("run");
+    let keys = ["train.steps=100000", "eval.every=100000"];
+    let child = started("HUP", &smoke_args(&run, &keys));
+    wait_for(&run, 5);
+    for _ in 0..3 {
+        send("USR1", &child);
+    }
+    let ended = ended(child.wait_with_output().expect("the program ends"));
+    assert_eq!(ended.code, 75, "{ended:?}");
+    assert!(ended.stderr.contains("interrupted after step"), "{ended:?}");
+    assert!(run.join("checkpoints/latest").exists(), "it has saved");
+}
+
+#[test]
 fn each_ignored_signal_stays_ignored_by_itself() {
     for (ignored, ending) in [("INT", "HUP"), ("TERM", "INT")] {
         let ended = run_through(ignored, ending);

@@ -9,6 +9,7 @@ mod prompting;
 mod reading;
 mod studies;
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -170,6 +171,9 @@ pub(crate) struct TrainArgs {
     /// Print sizes and costs, try one step at the largest depth, train nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// With --dry-run: what each of N ranks would send and need.
+    #[arg(long, value_name = "N", requires = "dry_run")]
+    pub(crate) ranks: Option<NonZeroUsize>,
     /// Start even where the estimate of memory exceeds what is free.
     #[arg(long)]
     pub(crate) force: bool,

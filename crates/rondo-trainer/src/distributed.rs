@@ -1,7 +1,18 @@
-//! The world of this process, as its launcher set it up.
+//! The other processes of a run: how this one joins them, and how it leaves.
+//!
+//! Training and benchmarks know several processes; every other command is one process. A rank leaves in order only where all
+//! ranks do: at the end of the work, and with an error that all of them have. Any other error ends all ranks at once, since the
+//! others may wait for this one.
 
+use std::io::Write;
+use std::process::ExitCode;
+
+use rondo_collective::launch;
 use rondo_collective::start::{self, StartError, Started};
+use rondo_train::distributed::{DistributedConfig, World};
 use rondo_train::error::{Error, Result};
+
+use crate::cli::Command;
 
 /// Starts the world that the launcher's environment variables describe; without a launcher, this process is alone.
 ///
@@ -9,8 +20,73 @@ use rondo_train::error::{Error, Result};
 ///
 /// Where the launch is wrong, or MPI fails. MPI may have been started: end with a code that is not 0.
 pub(crate) fn start() -> Result<Started> {
-    start::start(|name| std::env::var(name).ok()).map_err(|error| match error {
+    start::start(variable).map_err(|error| match error {
         StartError::Refused(refusal) => Error::Usage(refusal.to_string()),
         StartError::Failed(failure) => Error::Other(failure.into()),
     })
+}
+
+/// Joins the processes that were started with this one.
+///
+/// # Errors
+///
+/// As [`start`], and where several processes were started for a command that is one.
+pub(crate) fn join(command: Option<&Command>) -> Result<World> {
+    if !matches!(command, None | Some(Command::Bench(_))) {
+        let placement = launch::detect(variable).ok().flatten();
+        return match placement {
+            None => Ok(World::alone()),
+            Some(placement) => Err(Error::Usage(format!(
+                "{} has started {} processes, and this command is one process: only training and bench know several; start \
+                 it without a launcher",
+                placement.launcher, placement.size
+            ))),
+        };
+    }
+    let world = World::new(start()?.world);
+    world.tell_with(report);
+    // Until the configuration says another one.
+    world.wait_at_most(DistributedConfig::default().start_deadline());
+    Ok(world)
+}
+
+/// Leaves the processes of a run, in order or by ending them.
+pub(crate) fn leave(world: &World, result: Result<()>) -> ExitCode {
+    let error = match result.and_then(|()| world.finish()) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(error) => error,
+    };
+    let code = error.exit_code();
+    let is_in_order = world.is_alone() || error.is_of_all_ranks();
+    let told = format!("{:#}", anyhow::Error::from(error));
+    if !is_in_order {
+        report(&match world.is_first() {
+            true => told,
+            false => format!("{}: {told}", world.me()),
+        });
+        world.abort(code);
+    }
+    if world.is_first() {
+        report(&told);
+    }
+    // Where a rank is missing by now, it has been told, and the code is this one.
+    let _ = world.finish();
+    ExitCode::from(code)
+}
+
+/// Returns whether a launcher has started this process and says that it is not the first one: what is said before the ranks
+/// know each other is said once.
+pub(crate) fn is_another_rank() -> bool {
+    let placement = launch::detect(variable).ok().flatten();
+    placement.is_some_and(|placement| placement.rank > 0)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Prints an error.
+pub(crate) fn report(error: &str) {
+    // Standard error may be closed; then there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
 }

@@ -1,7 +1,8 @@
 //! The program: a command line over rondo-train.
 //!
 //! In reading order: `cli` (what was typed), `commands` (what each command does with the library), `pictures` (a run or an
-//! evaluation in the terms of rondo-figures), `terminal` (standard output and error), `signals` (requests to stop), `distributed` (the other processes of a run), `crash`
+//! evaluation in the terms of rondo-figures), `terminal` (standard output and error), `signals` (requests to stop), `distributed`
+//! (the other processes of a run), `crash`
 //! (a panic as one line), `allocator` (an end where memory runs out), `runtime_dir` (a folder that GPU drivers look for).
 //!
 //! Absences: what training, evaluation and generation are, and the files of a run; rondo-train has them. Only this crate
@@ -18,12 +19,12 @@ mod runtime_dir;
 mod signals;
 mod terminal;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use rondo_kernels::denormals::flush_to_zero;
 use rondo_kernels::memory::keep_pages;
+use rondo_train::distributed::World;
 use rondo_train::error::Result;
 use rondo_train::interrupt;
 
@@ -41,22 +42,30 @@ fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", feature = "wgpu"))]
     runtime_dir::start_with_a_runtime_dir();
     interrupt::listen_with(signals::listen);
-    let cli = Cli::parse();
-    match crash::contained(|| run(&cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if distributed::is_another_rank() => {
+            return ExitCode::from(error.exit_code() as u8);
+        }
+        Err(error) => error.exit(),
+    };
+    let world = match distributed::join(cli.command.as_ref()) {
+        Ok(world) => world,
         Err(error) => {
             let code = error.exit_code();
-            let error = anyhow::Error::from(error);
-            // Standard error may be closed; then there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::from(code)
+            if !distributed::is_another_rank() {
+                distributed::report(&format!("{:#}", anyhow::Error::from(error)));
+            }
+            return ExitCode::from(code);
         }
-    }
+    };
+    let result = crash::contained(|| run(&cli, &world));
+    distributed::leave(&world, result)
 }
 
-fn run(cli: &Cli) -> Result<()> {
+fn run(cli: &Cli, world: &World) -> Result<()> {
     match &cli.command {
-        None => commands::train::command(&cli.train),
+        None => commands::train::command(&cli.train, world),
         Some(Command::Eval(args)) => commands::eval::command(args),
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),

@@ -1,6 +1,7 @@
 //! SIGINT, SIGTERM and SIGHUP, each a request of [`rondo_train::interrupt`]: the first one asks a run for an end and the
-//! second one ends the program at once; where nobody holds requests the first one ends it at once. For a run that a sweep
-//! has started, the end of standard input counts as a first signal.
+//! second one ends the program at once; where nobody holds requests the first one ends it at once. SIGUSR1, which launchers
+//! pass on and send before a time limit, asks for an end however often it comes. For a run that a sweep has started, the end of
+//! standard input counts as a first signal.
 
 mod handlers;
 
@@ -10,6 +11,8 @@ use std::thread;
 
 use rondo_train::error::INTERRUPTED;
 use rondo_train::interrupt;
+
+use self::handlers::Asks;
 
 static LISTENING: AtomicBool = AtomicBool::new(false);
 
@@ -22,8 +25,9 @@ pub(crate) fn listen() -> anyhow::Result<()> {
     if LISTENING.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
-    handlers::on_each(|| {
-        if !interrupt::request() {
+    handlers::on_each(|asks| {
+        let is_heeded = interrupt::request() || (asks == Asks::Again && interrupt::is_held());
+        if !is_heeded {
             #[expect(
                 clippy::exit,
                 reason = "the second signal must not wait for the step to end, nor the first where nobody asks"

@@ -9,10 +9,11 @@ Examples:
   trainer --config configs/main.toml
   trainer --config configs/main.toml --set schedule.peak=1e-3
   trainer --config configs/main.toml --set train.steps=400 --out runs/longer
-  trainer --config configs/huginn-3.5b.toml --dry-run
+  trainer --config configs/huginn-3.5b.toml --dry-run --ranks 8
 
 Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint or
-tensors, 5 stopped by a rule, 6 device or memory, 75 interrupted and resumable.";
+tensors, 5 stopped by a rule, 6 device or memory, 7 a rank is missing and the run can be
+resumed, 75 interrupted and resumable.";
 
 pub(super) const EVAL: &str = "\
 Examples:

@@ -11,6 +11,7 @@ use rondo_model::init::Part;
 use rondo_train::capacity::Capacity;
 use rondo_train::config::{ResolvedConfig, RunConfig};
 use rondo_train::device::{self, Listed};
+use rondo_train::distributed::{Share, bytes_per_step};
 use rondo_train::error::Result;
 use rondo_train::plan::StepPlan;
 use rondo_train::run_plan::resolve;
@@ -29,22 +30,24 @@ const PARTS: [(Part, &str); 7] = [
     (Part::Head, "head"),
 ];
 
-/// Prints what a run would cost and tries its most expensive step; with `force` even where it does not seem to fit.
+/// Prints what a run would cost on `ranks` and tries its most expensive step; with `force` even where it does not seem to fit.
 ///
 /// Data is opened only where the vocabulary or the length of a row depends on it.
 ///
 /// # Errors
 ///
 /// Where the device or needed data is not there, the run does not fit into memory, or the step fails.
-pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<()> {
+pub(crate) fn command(config: &RunConfig, ranks: usize, force: bool, as_json: bool) -> Result<()> {
     let (listed, why) = device::choose(config.device)?;
     let mut config = resolve(config, Mode::Auto)?;
+    let share = Share::of(config.train.accumulation, 0, ranks)?;
     let seq = config.train.seq;
     let census = Census::new(&config.model);
     let recurrence = &config.model.recurrence;
     let planned = recurrence.planned();
     let largest = recurrence.largest();
-    let capacity = Capacity::of(&listed);
+    // The ranks may be on hosts of their own: what is free here is for one.
+    let capacity = Capacity::of(&listed).among(ranks, 1);
     let (needed, free) = (capacity.needed(&config), capacity.free());
     let flops = census.flops_per_token(planned, seq);
     let depth = config.model.effective_depth(planned.total());
@@ -55,7 +58,7 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
         for (part, name) in PARTS {
             parameters.insert(name.to_owned(), census.part(part).into());
         }
-        terminal::print_json(&json!({
+        let mut told = json!({
             "parameters": Value::Object(parameters),
             "effective_depth": depth,
             "flops_per_token": flops,
@@ -63,7 +66,13 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
             "free_memory_bytes": free,
             "tokens_per_step": config.tokens_per_step(),
             "warnings": warnings,
-        }))?;
+        });
+        if ranks > 1 {
+            told["ranks"] = ranks.into();
+            told["micro_batches_per_rank"] = share.count.into();
+            told["bytes_per_step"] = bytes_per_step(&config, ranks).into();
+        }
+        terminal::print_json(&told)?;
     } else {
         terminal::print(&parameters(&census).to_string())?;
         let mut costs = Table::new(&["cost", "value"]).left(0);
@@ -71,7 +80,17 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
         costs.row(["FLOPs per token", &significant(flops, 4)]);
         costs.row(["tokens per step", &thousands(config.tokens_per_step())]);
         costs.row(["steps", &thousands(config.train.steps)]);
-        costs.row(["memory (estimate, largest depth)", &bytes(needed)]);
+        if ranks > 1 {
+            costs.row(["ranks", &ranks.to_string()]);
+            costs.row(["micro-batches per rank", &share.count.to_string()]);
+            let sent = bytes(bytes_per_step(&config, ranks));
+            costs.row(["sent by each rank in a step", &sent]);
+        }
+        let memory = match ranks {
+            1 => "memory (estimate, largest depth)",
+            _ => "memory per rank (estimate, largest depth)",
+        };
+        costs.row([memory, &bytes(needed)]);
         costs.row(["memory that is free", &free.map_or("unknown".into(), bytes)]);
         terminal::print(&format!("\n{costs}\n\ndevice  {} ({why})", listed.label()))?;
     }
@@ -86,7 +105,7 @@ pub(crate) fn command(config: &RunConfig, force: bool, as_json: bool) -> Result<
         clamped_from: None,
     };
     config.train.steps = 1;
-    let seconds = try_step(&config, draw, &listed)?;
+    let seconds = try_step(&config, share, draw, &listed)?;
     if as_json {
         return Ok(());
     }
@@ -108,8 +127,9 @@ fn parameters(census: &Census) -> Table {
     table
 }
 
-/// Takes the first step of a run on tokens in counting order and returns its seconds.
-fn try_step(config: &ResolvedConfig, draw: Draw, listed: &Listed) -> Result<f64> {
+/// Takes the first step of a run, of several ranks the micro-batches of one, on tokens in counting order and returns its
+/// seconds.
+fn try_step(config: &ResolvedConfig, share: Share, draw: Draw, listed: &Listed) -> Result<f64> {
     let mut learner = Learner::fresh(config, listed);
     let plan = StepPlan {
         draw,
@@ -122,7 +142,7 @@ fn try_step(config: &ResolvedConfig, draw: Draw, listed: &Listed) -> Result<f64>
         config.model.vocab_size,
     );
     let started = Instant::now();
-    learner.step(&plan, &vec![batch; config.train.accumulation])?;
+    learner.step(&plan, &vec![batch; share.count])?;
     Ok(started.elapsed().as_secs_f64())
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
 use rondo_train::config::RunConfig;
+use rondo_train::distributed::World;
 use rondo_train::error::{Error, Result};
 use rondo_train::run_dir::RunDir;
 use rondo_train::train::{self, Build, Outcome, TrainOptions};
@@ -18,38 +19,47 @@ use crate::{signals, terminal};
 /// # Errors
 ///
 /// Whatever ends a run; see the exit codes.
-pub(crate) fn command(args: &TrainArgs) -> Result<()> {
+pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
     let Some(path) = &args.config.config else {
-        return Err(Error::Usage(
+        return world.agree(Err(Error::Usage(
             "missing --config FILE; see `trainer --help`".to_owned(),
-        ));
+        )));
     };
-    let config = RunConfig::load(path, &args.config.all_overrides())?;
+    let config = world.agree(RunConfig::load(path, &args.config.all_overrides()))?;
     if args.print_config {
-        return terminal::print(config.to_toml()?.trim_end());
+        let print = || terminal::print(config.to_toml()?.trim_end());
+        return world.by_first(print).map(drop);
     }
     let mode = if args.quiet { Mode::Quiet } else { Mode::Auto };
     if args.dry_run {
-        return dry_run::command(&config, args.force, args.json.json);
+        let ranks = args.ranks.map_or(world.world_size(), usize::from);
+        let run = || dry_run::command(&config, ranks, args.force, args.json.json);
+        return world.by_first(run).map(drop);
     }
-    refuse_nothing(&config, path)?;
-    signals::listen()?;
+    world.agree(refuse_nothing(&config, path))?;
+    world.agree(signals::listen().map_err(Error::from))?;
     if args.stop_with_stdin {
         signals::follow_stdin()?;
     }
     let overrides = &args.config.overrides;
-    let path = train::run_dir(path, overrides, args.out.as_deref(), &args.resume)?;
-    let run_dir = RunDir::new(&path);
+    let path = train::run_dir(path, overrides, args.out.as_deref(), &args.resume);
+    let run_dir = RunDir::new(&world.agree(path)?);
     let options = TrainOptions {
         resume: args.resume.clone(),
         overwrite: args.overwrite,
         force: args.force,
         build: build(),
     };
-    match train::train(&config, &run_dir, &options, mode)? {
+    let outcome = train::train_on(world, &config, &run_dir, &options, mode)?;
+    let tell = || match outcome {
         Outcome::Trained(summary) if args.json.json => terminal::print_json(&summary),
         Outcome::Trained(_) => Ok(()),
         Outcome::WasFinished(step) => report_finished(&run_dir, step, args, mode),
+    };
+    // The others wait for rank 0, so that no launcher ends it while it prints.
+    match world.is_first() {
+        true => tell(),
+        false => Ok(()),
     }
 }
 

@@ -3,24 +3,42 @@
 
 use std::io;
 
-/// Calls `act` on a thread of its own whenever a signal asks for an end: SIGINT, SIGTERM or SIGHUP, each unless it is ignored.
+/// What a signal asks for when it comes a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// An end at once.
+    AtOnce,
+    /// The same once more.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "SIGUSR1 is a signal of Unix"))]
+    Again,
+}
+
+/// Calls `act` on a thread of its own whenever a signal asks for an end: SIGINT, SIGTERM, SIGHUP or SIGUSR1, each unless it is
+/// ignored.
 ///
 /// # Errors
 ///
 /// Where the system refuses a handler or the thread.
 #[cfg(unix)]
-pub(super) fn on_each(act: fn()) -> io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::iterator::Signals;
 
-    let handled: Vec<i32> = [SIGINT, SIGTERM, SIGHUP]
+    let handled: Vec<i32> = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
         .into_iter()
         .filter(|signal| !is_ignored(*signal))
         .collect();
     let mut signals = Signals::new(handled)?;
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || signals.forever().for_each(|_| act()))?;
+        .spawn(move || {
+            for signal in signals.forever() {
+                act(match signal {
+                    SIGUSR1 => Asks::Again,
+                    _ => Asks::AtOnce,
+                });
+            }
+        })?;
     Ok(())
 }
 
@@ -30,8 +48,8 @@ pub(super) fn on_each(act: fn()) -> io::Result<()> {
 ///
 /// Where the system refuses a handler.
 #[cfg(not(unix))]
-pub(super) fn on_each(act: fn()) -> io::Result<()> {
-    ctrlc::set_handler(act).map_err(io::Error::other)
+pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
+    ctrlc::set_handler(move || act(Asks::AtOnce)).map_err(io::Error::other)
 }
 
 /// Returns whether the program was started with `signal` ignored.
