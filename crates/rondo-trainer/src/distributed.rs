@@ -7,20 +7,23 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use rondo_collective::launch;
-use rondo_collective::start::{self, StartError, Started};
+use rondo_collective::start::{StartError, Started, start_within};
+use rondo_collective::{Late, launch};
 use rondo_train::distributed::{DistributedConfig, World};
 use rondo_train::error::{Error, Result};
 
 use crate::cli::Command;
 
-/// Starts the world that the launcher's environment variables describe; without a launcher, this process is alone.
+/// Starts the world that the launcher's environment variables describe; without a launcher, this process is alone. Until the
+/// configuration says how long, a rank waits for the others as long as its default does.
 ///
 /// # Errors
 ///
 /// Where the launch is wrong, or MPI fails. MPI may have been started: end with a code that is not 0.
-pub(crate) fn start() -> Result<Started> {
-    start::start(variable).map_err(|error| match error {
+fn start() -> Result<Started> {
+    let patience = DistributedConfig::default().start_deadline();
+    let tell = |late: &Late| report(&format!("start: {late}; all ranks end; start again"));
+    start_within(patience, tell, variable).map_err(|error| match error {
         StartError::Refused(refusal) => Error::Usage(refusal.to_string()),
         StartError::Failed(failure) => Error::Other(failure.into()),
     })
@@ -45,8 +48,6 @@ pub(crate) fn join(command: Option<&Command>) -> Result<World> {
     }
     let world = World::new(start()?.world);
     world.tell_with(report);
-    // Until the configuration says another one.
-    world.wait_at_most(DistributedConfig::default().start_deadline());
     Ok(world)
 }
 

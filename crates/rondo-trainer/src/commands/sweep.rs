@@ -86,7 +86,12 @@ fn train(
     let mut configs = sweep.runs.iter().map(|(_, config)| config);
     let limited = configs.any(|config| config.device.threads.is_none());
     let mut launcher = worker::Workers::new(limited).map_err(anyhow::Error::from)?;
-    let mut bar = WorkBar::new(mode, "sweep", writer.runs().count() as u64, Unit::Items("runs"));
+    let mut bar = WorkBar::new(
+        mode,
+        "sweep",
+        writer.runs().count() as u64,
+        Unit::Items("runs"),
+    );
     let mut shown = 0;
     let mut tell = |event: Event<'_>, counts: Counts| {
         let ended = (counts.finished + counts.failed) as u64;

@@ -102,7 +102,11 @@ impl Report {
     /// Returns a line for each shard with runs that have not ended, of which it names the first.
     fn missing_text(&self) -> String {
         let line = |(shard, runs): (Option<Shard>, Vec<&Planned>)| {
-            let named: Vec<&str> = runs.iter().take(NAMED).map(|run| run.name.as_str()).collect();
+            let named: Vec<&str> = runs
+                .iter()
+                .take(NAMED)
+                .map(|run| run.name.as_str())
+                .collect();
             let more = match runs.len().saturating_sub(NAMED) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
