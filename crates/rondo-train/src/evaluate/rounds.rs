@@ -126,7 +126,72 @@ pub(crate) fn read_place(message: &mut Reader<'_>) -> At {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+    use rondo_data::Batch;
+    use rondo_model::config::ModelConfig;
+    use rondo_model::exit::ExitCriterion;
+    use rondo_model::looped::LoopedTransformer;
+    use rondo_model::sparsity::SparsityConfig;
+
     use super::*;
+    use crate::distributed::testing::on_ranks;
+    use crate::evaluate::exits::Exit;
+    use crate::evaluate::{Evaluated, Evaluation};
+    use crate::initial_states::InitialStates;
+
+    /// Evaluates five batches, the last one of fewer rows, with exits, hits and gates.
+    fn evaluated(world: &World) -> Evaluated {
+        let mut config = ModelConfig {
+            vocab_size: 11,
+            d_model: 8,
+            n_heads: 2,
+            n_kv_heads: 2,
+            d_ff: 12,
+            sparsity: Some(SparsityConfig::default()),
+            ..ModelConfig::default()
+        };
+        config.recurrence.mean = 2;
+        let device = Device::flex();
+        let model = LoopedTransformer::new(&config, 3, &device.clone().autodiff());
+        let batches = [3_u32, 3, 3, 3, 2].map(|rows| {
+            let ids = |of: u32| (0..rows * 4).map(|i| (i * of + rows) % 11).collect();
+            Batch {
+                inputs: ids(3),
+                targets: ids(5),
+                batch: rows as usize,
+                seq: 4,
+            }
+        });
+        let exit = Exit {
+            criterion: ExitCriterion::LatentDiff,
+            threshold: 0.5,
+        };
+        let evaluation = Evaluation {
+            config: &config,
+            states: &InitialStates::Seed(7),
+            depths: &[1, 2, 5],
+            exits: &[exit],
+            max_iterations: 4,
+            batches: &batches,
+            bytes_per_token: Some(1.0),
+            task: true,
+            device: &device,
+        };
+        let evaluated = evaluation.run_on(world, &model, |_, _| Ok(()));
+        evaluated.expect("flex does not fail")
+    }
+
+    #[test]
+    fn any_number_of_ranks_evaluates_to_the_same_bits() {
+        let alone = evaluated(&World::alone());
+        assert!(alone.sparsity.is_some() && alone.exits[0].loss > 0.0);
+        // With 2 ranks the last round has one batch, with 7 some ranks never have any.
+        for ranks in [2, 3, 4, 7] {
+            for of_rank in on_ranks(ranks, |world| evaluated(&world)) {
+                assert_eq!(of_rank, alone, "{ranks} ranks");
+            }
+        }
+    }
 
     #[test]
     fn scores_come_back_to_the_bit() {

@@ -69,6 +69,9 @@ impl Session {
         if let Err(error) = &result {
             self.keep_what_stopped(error)?;
         }
+        // The last checkpoint may take longer to write than a step: the other ranks wait as long as for the first one.
+        let world = &self.ranks.world;
+        world.wait_at_most(self.config.distributed.start_deadline());
         let saved = self.keeper.as_mut().map_or(Ok(None), Keeper::wait);
         let recorded = saved.and_then(|saved| self.record_saved(saved));
         self.journal.close()?;
