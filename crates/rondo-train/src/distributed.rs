@@ -37,7 +37,7 @@ use rondo_metrics::Mode;
 pub use self::agree::Agreed;
 pub use self::config::{DistributedConfig, GradientDtype, Reduce};
 pub use self::gradients::bytes_per_step;
-pub(crate) use self::pace::RankPace;
+pub use self::pace::RankPace;
 pub use self::place::Place;
 pub(crate) use self::place::cores;
 pub use self::share::Share;
@@ -197,7 +197,11 @@ impl World {
     }
 
     /// Makes an error of a collective that has failed.
-    pub(crate) fn told<T>(&self, result: Result<T, Failure>) -> Result<T> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`], with what the run can do.
+    pub fn told<T>(&self, result: Result<T, Failure>) -> Result<T> {
         result.map_err(|failure| {
             Error::Missing(match failure {
                 Failure::Late(late) => self.standing.describe(&late),

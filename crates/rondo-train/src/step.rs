@@ -22,9 +22,9 @@ use self::micro_batches::Seen;
 use self::values::{Logged, Observed, StepValues};
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
-use crate::distributed::World;
 use crate::distributed::gradients::Exchange;
 use crate::distributed::replicas::moments_of_first;
+use crate::distributed::{RankPace, World};
 use crate::error::{Error, Result};
 use crate::guard::{Guard, GuardState, Skipped};
 use crate::named::read_numbers;
@@ -112,6 +112,16 @@ impl Learner {
         }
         self.exchange = Some(Exchange::new(world, config));
         (self.rank, self.ranks) = (world.rank(), world.world_size());
+    }
+
+    /// Returns how long the ranks have reduced and waited in the steps since the last call; none in a process by itself.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing.
+    pub fn rank_pace(&mut self) -> Result<Option<RankPace>> {
+        let pace = self.exchange.as_mut().map(|exchange| exchange.lap(None));
+        pace.transpose()
     }
 
     /// Returns what it exchanges with other ranks.

@@ -78,7 +78,7 @@ fn run(cli: &Cli, world: &World) -> Result<()> {
         Some(Command::Import(args)) => commands::import::command(args),
         Some(Command::Export(args)) => commands::export::command(args),
         Some(Command::Prepare(args)) => commands::prepare::command(args),
-        Some(Command::Bench(args)) => commands::bench::command(args),
+        Some(Command::Bench(args)) => commands::bench::command(args, world),
         Some(Command::Devices(args)) => commands::devices::command(*args),
         Some(Command::Selftest(args)) => commands::selftest::command(args),
         Some(Command::Metrics(args)) => commands::metrics::command(args.json),

@@ -24,11 +24,11 @@ pub(crate) struct Stopwatch {
 
 /// The pace of all ranks between two logged steps.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct RankPace {
+pub struct RankPace {
     /// Mean seconds of a reduction, on the rank that waits least in it.
-    pub(crate) reduce_seconds: f64,
+    pub reduce_seconds: f64,
     /// Mean seconds that the slowest rank comes after the median one.
-    pub(crate) wait_seconds: f64,
+    pub wait_seconds: f64,
     /// The memory of the rank that uses most.
     pub(crate) memory_bytes: Option<u64>,
     /// A rank that has become slow, once.

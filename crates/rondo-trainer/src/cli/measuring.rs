@@ -20,7 +20,7 @@ pub(crate) struct BenchArgs {
     /// Repetitions that are not counted; 2 by default, 3 with `--what nodes`, 1 with `growth`.
     #[arg(long, value_name = "N")]
     pub(crate) warmup: Option<usize>,
-    /// Repetitions that are; 6 by default, 15 with `--what nodes`, 3 with `growth`.
+    /// Repetitions that are; 6 by default, 15 with `--what nodes`, 3 with `growth`, 10 with `reduce`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) steps: Option<u16>,
     #[command(flatten)]
@@ -33,6 +33,7 @@ impl BenchArgs {
         let (warmup, counted) = match self.what {
             BenchWhat::Nodes => (3, 15),
             BenchWhat::Growth => (1, 3),
+            BenchWhat::Reduce => (2, 10),
             _ => (2, 6),
         };
         Rounds {
@@ -66,6 +67,8 @@ pub(crate) enum BenchWhat {
     Nodes,
     /// A training step as iterations, sequences and width grow, beside its FLOPs.
     Growth,
+    /// Sums across the ranks of a run, beside the engine's own and a copy; under mpirun.
+    Reduce,
 }
 
 impl BenchWhat {
@@ -78,6 +81,7 @@ impl BenchWhat {
             Self::Generate => "generate",
             Self::Nodes => "nodes",
             Self::Growth => "growth",
+            Self::Reduce => "reduce",
         }
     }
 }

@@ -1,10 +1,11 @@
 //! `trainer bench`: the speed of a training step, a forward pass, an evaluation or of generation; of
-//! the operations by themselves; and how a step's time grows.
+//! the operations by themselves; how a step's time grows; and what ranks pay for their sum.
 
 mod decode;
 mod growth;
 mod nodes;
 mod peak;
+mod reduce;
 mod rows;
 mod samples;
 mod subject;
@@ -14,6 +15,7 @@ use rondo_metrics::format::{MISSING, bytes, or_missing, significant};
 use rondo_model::census::Census;
 use rondo_train::config::{ResolvedConfig, RunConfig};
 use rondo_train::device::{self, Listed};
+use rondo_train::distributed::World;
 use rondo_train::error::{Error, Result};
 use serde_json::json;
 
@@ -27,12 +29,29 @@ const DEFAULT: &str = include_str!("../../../../configs/bench.toml");
 /// Tokens of the vocabulary where the configuration leaves it to the data.
 const VOCABULARY: usize = 4096;
 
-/// Times the configuration.
+/// Times the configuration, on the ranks of `world` together.
 ///
 /// # Errors
 ///
 /// Where the configuration is not valid, or the device is not there or fails.
-pub(crate) fn command(args: &BenchArgs) -> Result<()> {
+pub(crate) fn command(args: &BenchArgs, world: &World) -> Result<()> {
+    let (name, config) = world.agree(configuration(args))?;
+    world.agree(refuse_ranks(args.what, world))?;
+    let (listed, _) = world.agree(device::choose_at(config.device, world.place()))?;
+    let work = match args.what {
+        BenchWhat::Step => Work::Step,
+        BenchWhat::Forward => Work::Forward,
+        BenchWhat::Eval => Work::Eval,
+        BenchWhat::Generate => return decode::command(&name, &config, &listed, args),
+        BenchWhat::Nodes => return nodes::command(&name, &config, &listed, args),
+        BenchWhat::Growth => return growth::command(&name, &config, &listed, args),
+        BenchWhat::Reduce => return reduce::command(&name, &config, &listed, args, world),
+    };
+    time(&name, &config, work, &listed, args, world)
+}
+
+/// Returns what is measured, with its name.
+fn configuration(args: &BenchArgs) -> Result<(String, ResolvedConfig)> {
     let overrides = args.config.all_overrides();
     let (name, written) = match &args.config.config {
         Some(path) => (
@@ -58,16 +77,23 @@ pub(crate) fn command(args: &BenchArgs) -> Result<()> {
             args.what.name()
         )));
     }
-    let (listed, _) = device::choose(config.device)?;
-    let work = match args.what {
-        BenchWhat::Step => Work::Step,
-        BenchWhat::Forward => Work::Forward,
-        BenchWhat::Eval => Work::Eval,
-        BenchWhat::Generate => return decode::command(&name, &config, &listed, args),
-        BenchWhat::Nodes => return nodes::command(&name, &config, &listed, args),
-        BenchWhat::Growth => return growth::command(&name, &config, &listed, args),
-    };
-    time(&name, &config, work, &listed, args)
+    Ok((name, config))
+}
+
+/// Refuses several ranks where they have nothing to share, and one where there is nothing to sum.
+fn refuse_ranks(what: BenchWhat, world: &World) -> Result<()> {
+    match (what, world.is_alone()) {
+        (BenchWhat::Reduce, true) => Err(Error::Usage(
+            "`--what reduce` times sums across ranks, and this is one process: build with `cargo build --release \
+             --features mpi` and start `mpirun -n 2 --bind-to none trainer bench --what reduce`"
+                .to_owned(),
+        )),
+        (BenchWhat::Step | BenchWhat::Reduce, _) | (_, true) => Ok(()),
+        (_, false) => Err(Error::Usage(format!(
+            "ranks share a training step: `--what {}` is of one process; start it without a launcher",
+            what.name()
+        ))),
+    }
 }
 
 /// Times one kind of work on whole batches and reports it.
@@ -77,11 +103,14 @@ fn time(
     work: Work,
     listed: &Listed,
     args: &BenchArgs,
+    world: &World,
 ) -> Result<()> {
     let unroll = work.unroll(config);
     let idle_memory = listed.peak_memory_bytes();
-    let mut subject = Subject::new(config, work, unroll, listed);
+    let subject = Subject::new(config, work, unroll, listed, world);
+    let mut subject = world.agree(subject)?;
     let samples = subject.time(args.rounds())?;
+    let ranks = subject.ranks()?;
     let peak_memory = listed.peak_memory_bytes();
     drop(subject);
     let tokens = (config.train.batch * config.train.seq) as f64
@@ -95,9 +124,16 @@ fn time(
         Work::Forward | Work::Eval => None,
     };
     let flops = flops_per_token.map(|flops| flops * median);
-    let matmul_peak = matmul_peak(listed)?;
+    // Of all ranks together, which take it at the same time.
+    let peaks = world
+        .collective()
+        .all_gather_numbers(&[matmul_peak(listed)?]);
+    let matmul_peak: f64 = world.told(peaks)?.into_iter().sum();
+    if !world.is_first() {
+        return Ok(());
+    }
     if args.json.json {
-        return terminal::print_json(&json!({
+        let mut object = json!({
             "config": name,
             "device": listed.label(),
             "what": args.what.name(),
@@ -107,7 +143,14 @@ fn time(
             "matmul_peak_flops_per_second": matmul_peak,
             "peak_memory_bytes": peak_memory,
             "idle_memory_bytes": idle_memory,
-        }));
+        });
+        if let Some(pace) = ranks {
+            object["world_size"] = world.world_size().into();
+            object["step_seconds"] = samples.median().into();
+            object["reduce_seconds"] = pace.reduce_seconds.into();
+            object["wait_seconds"] = pace.wait_seconds.into();
+        }
+        return terminal::print_json(&object);
     }
     let giga = |x: f64| format!("{} GFLOP/s", significant(x / 1e9, 4));
     let mut table = Table::new(&["bench", name]).left(0);
@@ -122,6 +165,21 @@ fn time(
         "spread (max − min) / median".to_owned(),
         format!("{:.1} %", 100.0 * spread),
     ]);
+    if let (Some(pace), Some(label)) = (ranks, world.label()) {
+        let of_step = |seconds: f64| {
+            let share = 100.0 * seconds / samples.median();
+            format!(
+                "{} ms, {share:.1} % of a step",
+                significant(1e3 * seconds, 3)
+            )
+        };
+        table.row(["ranks".to_owned(), label]);
+        table.row(["reduction".to_owned(), of_step(pace.reduce_seconds)]);
+        table.row([
+            "slowest rank after median".to_owned(),
+            of_step(pace.wait_seconds),
+        ]);
+    }
     table.row(["arithmetic".to_owned(), or_missing(flops, giga)]);
     table.row(["matrix product peak".to_owned(), giga(matmul_peak)]);
     let share = flops.map(|flops| 100.0 * flops / matmul_peak);
@@ -129,7 +187,8 @@ fn time(
         "share of that peak".to_owned(),
         or_missing(share, |share| format!("{share:.0} %")),
     ]);
-    table.row(["peak memory".to_owned(), memory(peak_memory)]);
+    let of_rank = if world.is_alone() { "" } else { " of rank 0" };
+    table.row([format!("peak memory{of_rank}"), memory(peak_memory)]);
     table.row(["of that before the model".to_owned(), memory(idle_memory)]);
     terminal::print(&table.to_string())
 }

@@ -9,6 +9,7 @@ use rondo_model::census::Census;
 use rondo_model::depth::Unroll;
 use rondo_train::config::ResolvedConfig;
 use rondo_train::device::Listed;
+use rondo_train::distributed::World;
 use rondo_train::error::Result;
 use serde_json::{Value, json};
 
@@ -56,7 +57,7 @@ pub(super) fn command(
     for axis in axes {
         let mut first = None;
         for point in axis.points(config) {
-            let mut subject = point.subject(listed);
+            let mut subject = point.subject(listed)?;
             let samples = subject.time(args.rounds())?;
             let now = (samples.median(), point.flops());
             let (seconds, flops) = *first.get_or_insert(now);
@@ -139,8 +140,9 @@ impl Point {
         point
     }
 
-    fn subject<'a>(&'a self, listed: &'a Listed) -> Subject<'a> {
-        Subject::new(&self.config, Work::Step, self.unroll, listed)
+    fn subject<'a>(&'a self, listed: &'a Listed) -> Result<Subject<'a>> {
+        let alone = World::alone();
+        Subject::new(&self.config, Work::Step, self.unroll, listed, &alone)
     }
 
     /// Returns the FLOPs of a step.

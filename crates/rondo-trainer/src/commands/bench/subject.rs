@@ -8,6 +8,7 @@ use rondo_model::pass::Pass;
 use rondo_train::batches::DeviceBatch;
 use rondo_train::config::ResolvedConfig;
 use rondo_train::device::Listed;
+use rondo_train::distributed::{RankPace, Share, World};
 use rondo_train::error::{Error, Result};
 use rondo_train::evaluate::Evaluation;
 use rondo_train::initial_states::InitialStates;
@@ -49,27 +50,39 @@ pub(super) struct Subject<'a> {
     listed: &'a Listed,
     work: Work,
     unroll: Unroll,
+    world: World,
+    /// Micro-batches of this rank in a step.
+    micro_batches: usize,
 }
 
 impl<'a> Subject<'a> {
-    /// Starts the model of `config` for rounds of `unroll` iterations.
+    /// Starts the model of `config` for rounds of `unroll` iterations; the ranks of `world` share a step.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot share its micro-batches.
     pub(super) fn new(
         config: &'a ResolvedConfig,
         work: Work,
         unroll: Unroll,
         listed: &'a Listed,
-    ) -> Self {
-        let learner = Learner::fresh(config, listed);
-        Self {
+        world: &World,
+    ) -> Result<Self> {
+        let share = Share::of(config.train.accumulation, world.rank(), world.world_size())?;
+        let mut learner = Learner::fresh(config, listed);
+        learner.share_with(world, config);
+        Ok(Self {
             config,
             learner,
             listed,
             work,
             unroll,
-        }
+            world: world.clone(),
+            micro_batches: share.count,
+        })
     }
 
-    /// Times rounds of it.
+    /// Times rounds of it; a round lasts as long as on the slowest rank.
     ///
     /// # Errors
     ///
@@ -77,6 +90,11 @@ impl<'a> Subject<'a> {
     pub(super) fn time(&mut self, rounds: Rounds) -> Result<Samples> {
         let mut seconds = Vec::new();
         for round in 0..rounds.warmup + rounds.counted {
+            if round == rounds.warmup {
+                // What the ranks have waited for so far does not count.
+                self.ranks()?;
+            }
+            self.world.barrier()?;
             let started = Instant::now();
             self.run(round as u64 + 1)?;
             self.listed.sync()?;
@@ -85,7 +103,16 @@ impl<'a> Subject<'a> {
             }
         }
         check(&self.learner.unread_losses()?)?;
-        Ok(Samples::new(seconds))
+        Ok(Samples::new(slowest(&seconds, &self.world)?))
+    }
+
+    /// Returns how long the ranks have reduced and waited since the last call; none of a process by itself.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing.
+    pub(super) fn ranks(&mut self) -> Result<Option<RankPace>> {
+        self.learner.rank_pace()
     }
 
     /// Does it once.
@@ -105,7 +132,7 @@ impl<'a> Subject<'a> {
                     ..StepPlan::new(config, step)
                 };
                 self.learner
-                    .step(&plan, &vec![batch; config.train.accumulation])
+                    .step(&plan, &vec![batch; self.micro_batches])
                     .map(|_| ())
             }
             Work::Forward => {
@@ -136,6 +163,15 @@ impl<'a> Subject<'a> {
             }
         }
     }
+}
+
+/// Returns the seconds of each round on the rank that took most.
+pub(super) fn slowest(seconds: &[f64], world: &World) -> Result<Vec<f64>> {
+    let all = world.told(world.collective().all_gather_numbers(seconds))?;
+    let of_round = |round: usize| all.iter().skip(round).step_by(seconds.len()).copied();
+    Ok((0..seconds.len())
+        .map(|round| of_round(round).fold(0.0, f64::max))
+        .collect())
 }
 
 /// Refuses losses that were not computed. Where a GPU's driver makes no more buffers, the kernels that need
