@@ -49,8 +49,8 @@ impl<'a> Capacity<'a> {
     pub fn among(self, ranks: usize, local_ranks: usize) -> Self {
         let free = self.free.map(|free| free / local_ranks as u64);
         Self {
-            ranks,
             free,
+            ranks,
             ..self
         }
     }

@@ -114,6 +114,6 @@ mod tests {
             ..DistributedConfig::default()
         };
         assert_eq!(config.deadline(), None);
-        assert_eq!(config.start_deadline(), Some(Duration::from_secs(900)));
+        assert_eq!(config.start_deadline(), Some(Duration::from_mins(15)));
     }
 }

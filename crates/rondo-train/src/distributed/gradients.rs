@@ -15,7 +15,7 @@ use rondo_collective::{OwnedSum, PairwiseSum, Reducer, Wire};
 use rondo_files::NamedTensor;
 use rondo_model::census::Census;
 use rondo_model::gradients::FlatGradients;
-use rondo_model::init::table;
+use rondo_model::init::{ParameterSpec, table};
 use rondo_model::looped::LoopedTransformer;
 
 use super::pace::Stopwatch;
@@ -65,7 +65,10 @@ pub(crate) struct Reduced {
 impl Exchange {
     /// Makes room for the steps of a run.
     pub(crate) fn new(world: &World, config: &ResolvedConfig) -> Self {
-        let counts: Vec<usize> = table(&config.model).iter().map(|row| row.count()).collect();
+        let counts: Vec<usize> = table(&config.model)
+            .iter()
+            .map(ParameterSpec::count)
+            .collect();
         let rules = &config.distributed;
         let ranks = world.world_size();
         let (places, sharded) = match rules.shard_optimizer {

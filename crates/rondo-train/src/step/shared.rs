@@ -52,7 +52,7 @@ impl Learner {
             false => None,
             true => {
                 let observed = observed.map(read_numbers).transpose()?;
-                let observed = of_last_rank(exchange.world(), observed)?;
+                let observed = of_last_rank(exchange.world(), observed.as_ref())?;
                 self.unread.clear();
                 Some(Observation::new(&values, observed))
             }
@@ -94,9 +94,9 @@ impl Learner {
 }
 
 /// Returns on every rank what the last micro-batch of the step shows, which the last rank has computed.
-fn of_last_rank(world: &World, own: Option<Observed<f64>>) -> Result<Observed<f64>> {
+fn of_last_rank(world: &World, own: Option<&Observed<f64>>) -> Result<Observed<f64>> {
     let mut message = Writer::default();
-    if let Some(observed) = &own {
+    if let Some(observed) = own {
         write(&mut message, observed);
     }
     let message = world.broadcast_bytes(world.world_size() - 1, message.finish())?;

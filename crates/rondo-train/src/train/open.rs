@@ -15,7 +15,8 @@ use super::journal::Journal;
 use super::keeper::Keeper;
 use super::launches::{Build, Launch, in_force};
 use super::session::{Ranks, Session};
-use super::setup::{Resumed, Setting, Setup, Written};
+use super::setup::{Resumed, Setting, Setup, Taken, Written};
+use super::start::Going;
 use crate::assemble::Assembly;
 use crate::capacity::Capacity;
 use crate::config::RunConfig;
@@ -72,20 +73,8 @@ pub(super) fn open(
     };
     let extent = config.extent();
     warnings.extend(config.recorded().warnings(extent));
-    let taken = world.by_first(|| {
-        if let Some(going) = &going {
-            let step = going.progress.step;
-            let before = match in_force(&run_dir, step)? {
-                Some(before) => before,
-                None => run_dir.config()?,
-            };
-            warnings.extend(config.recorded().seam_warning(extent, &before, step));
-        }
-        match going {
-            Some(going) => setting.go_on(*going),
-            None => setting.begin(options.overwrite),
-        }
-    })?;
+    let taken =
+        world.by_first(|| take(setting, going, options, &mut |text| warnings.push(text)))?;
     let (setup, first) = setting.share(world, taken)?;
     let Setup {
         learner,
@@ -155,6 +144,28 @@ pub(super) fn open(
     }
     session.ranks.world.stands_at(session.progress.step);
     Ok(session)
+}
+
+/// Takes what a run begins or goes on with out of its directory; `warn` is told of a jump of the learning rate.
+fn take(
+    setting: Setting<'_>,
+    going: Option<Box<Going>>,
+    options: &TrainOptions,
+    warn: &mut dyn FnMut(String),
+) -> Result<Taken> {
+    let Some(going) = going else {
+        return setting.begin(options.overwrite);
+    };
+    let (config, step) = (setting.config, going.progress.step);
+    let before = match in_force(setting.run_dir, step)? {
+        Some(before) => before,
+        None => setting.run_dir.config()?,
+    };
+    let seam = config.recorded();
+    seam.seam_warning(config.extent(), &before, step)
+        .into_iter()
+        .for_each(warn);
+    setting.go_on(*going)
 }
 
 /// Gives a rank without files the records that rank 0 has.
