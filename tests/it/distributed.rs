@@ -217,6 +217,8 @@ fn one_two_and_four_ranks_end_with_the_same_bits_and_records() {
     let task = "data={kind=\"word-problem\",curriculum={start=2,step=1,max=6,pass_accuracy=0.1}}";
     let gates = "model.sparsity={gate_bias=0.5,learned_bias=true}";
     let controller = "controller={target={kind=\"absolute\",cross_entropy=5.0}}";
+    let skips = "train.skip_spikes={deviations=0.2,window=2,in_a_row=2}";
+    let noise = "perturb=[{kind=\"weight-noise\",at_step=4,std=0.5}]";
     let cases: [(&str, &[&str]); 6] = [
         ("adamw", &["optimizer={kind=\"adamw\"}"]),
         ("raven-adam", &[]),
@@ -229,10 +231,7 @@ fn one_two_and_four_ranks_end_with_the_same_bits_and_records() {
             ],
         ),
         ("gates", &[gates, controller]),
-        (
-            "skips",
-            &["train.skip_spikes={deviations=0.2,window=2,in_a_row=2}"],
-        ),
+        ("skips", &[skips, noise]),
     ];
     let mut runs: Vec<(String, Vec<String>)> = Vec::new();
     for (name, keys) in cases {
@@ -272,6 +271,11 @@ fn one_two_and_four_ranks_end_with_the_same_bits_and_records() {
             }
         }
         assert!(!ends[0].1.is_empty(), "{name}");
+        if name == "skips" {
+            let events = rows(&dir.path().join("skips-4"), "event");
+            let mut spikes = events.iter().map(|row| &row["metrics"]);
+            assert!(spikes.any(|event| event["policy"] == "skip"), "{events:?}");
+        }
         assert_eq!(ends[1], ends[0], "{name} on 2 ranks");
         assert_eq!(ends[2], ends[0], "{name} on 4 ranks");
     }

@@ -125,7 +125,7 @@ impl Written {
             // A resume, and when a checkpoint was committed, are no numbers of the run.
             if ["resume", "checkpoint"]
                 .iter()
-                .any(|name| row["event"] == *name)
+                .any(|name| row["metrics"]["event"] == *name)
             {
                 return None;
             }
@@ -188,14 +188,14 @@ fn gates_their_controller_skips_and_perturbations_are_the_same_on_every_rank() {
         "train.nonfinite={kind='skip'}",
         "train.skip_spikes={deviations=0.2,window=2,in_a_row=2}",
         "train.steps=9",
-        "perturb=[{kind='weight-noise',at_step=4,std=0.05},{kind='optimizer-reset',at_step=6},{kind='lr-spike',at_step=7,factor=3.0}]",
+        "perturb=[{kind='weight-noise',at_step=4,std=0.5},{kind='optimizer-reset',at_step=6},{kind='lr-spike',at_step=7,factor=3.0}]",
     ];
     let settings = settings(&keys, &place.text());
     let alone = place.written(1, "one", &settings);
     let skipped = alone
         .records
         .iter()
-        .filter(|row| row["event"] == "loss-spike");
+        .filter(|row| row["metrics"]["event"] == "loss-spike");
     assert!(skipped.count() > 0, "{:?}", alone.records);
     for ranks in [2, 4] {
         let run = format!("many-{ranks}");
