@@ -416,7 +416,14 @@ fn a_full_disk_on_rank_0_ends_all_with_its_code() {
     let args = endless(&out, &quiet);
     let mut command = mpirun();
     // Messages through the network: the shared memory of the engine is a file, too.
-    command.args(["--mca", "btl", "self,tcp"]);
+    command.args([
+        "--mca",
+        "btl",
+        "self,tcp",
+        "--mca",
+        "btl_tcp_if_include",
+        "lo",
+    ]);
     let full = "ulimit -f 40; exec \"$0\" \"$@\"";
     command
         .args(["-n", "1", "sh", "-c", full, TRAINER])
