@@ -215,10 +215,42 @@ mod tests {
     }
 
     #[test]
+    fn a_pairwise_sum_keeps_more_gradients_and_ranks_share_moments() {
+        let mut config = config();
+        config.train.accumulation = 8;
+        let (listed, _) =
+            crate::device::choose_kind(DeviceKind::Flex).expect("flex is always there");
+        let needed = |config: &ResolvedConfig, ranks| {
+            let capacity = Capacity::of(&listed).among(ranks, 1);
+            capacity.needed(config)
+        };
+        let one = |accumulation| {
+            let mut config = config.clone();
+            config.train.accumulation = accumulation;
+            needed(&config, 1)
+        };
+        let gradient = 4 * Census::new(&config.model).total() as u64;
+        assert_eq!(one(1), one(2), "two are in the estimate");
+        // 1 + log2 of the micro-batches are there at a time.
+        assert_eq!((one(4) - one(2), one(8) - one(2)), (gradient, 2 * gradient));
+        // Two micro-batches each, and the vector that travels.
+        assert_eq!(needed(&config, 4) - one(2), gradient);
+        let whole = needed(&config, 4);
+        config.distributed.shard_optimizer = true;
+        let spared = whole - needed(&config, 4);
+        // A quarter of two moments each, but for tensors that are larger.
+        assert!(
+            spared > gradient && spared <= 2 * gradient * 3 / 4,
+            "{spared} of {gradient}"
+        );
+    }
+
+    #[test]
     fn both_changes_are_named_where_only_both_suffice_and_none_where_nothing_does() {
         let config = config();
         let mut smallest = recomputing(&config).expect("not recomputed yet");
         smallest.train.batch = 1;
+        smallest.train.accumulation = 16;
         let both = "it fits with --set model.recurrence.recompute=iteration --set train.batch=1 --set train.accumulation=16";
         with_room_for(&smallest, 0, |capacity| {
             let told = capacity.remedy(&config);
