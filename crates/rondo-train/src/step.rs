@@ -10,7 +10,6 @@ mod values;
 use burn::tensor::{Device, Tensor, TensorData};
 use rondo_checkpoint::Checkpoint;
 use rondo_data::Batch;
-use rondo_files::NamedTensor;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{Weights, table};
@@ -22,9 +21,8 @@ use self::micro_batches::Seen;
 use self::values::{Logged, Observed, StepValues};
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
+use crate::distributed::World;
 use crate::distributed::gradients::Exchange;
-use crate::distributed::replicas::moments_of_first;
-use crate::distributed::{RankPace, World};
 use crate::error::{Error, Result};
 use crate::guard::{Guard, GuardState, Skipped};
 use crate::named::read_numbers;
@@ -33,7 +31,7 @@ use crate::perturb::{Perturbation, with_noise};
 use crate::plan::StepPlan;
 use crate::progress::RunProgress;
 use crate::telemetry::Telemetry;
-use crate::weights::{Stored, load_model, open_moments, optimizer_tensors};
+use crate::weights::{load_model, open_moments};
 
 /// Why the model is there.
 const LENT: &str = "the weights come back from every update";
@@ -104,31 +102,6 @@ impl Learner {
         }
     }
 
-    /// Shares the steps to come with the other ranks of a world, all of which have the same weights. The moments come with
-    /// [`Learner::restore`].
-    pub fn share_with(&mut self, world: &World, config: &ResolvedConfig) {
-        if world.is_alone() {
-            return;
-        }
-        self.exchange = Some(Exchange::new(world, config));
-        (self.rank, self.ranks) = (world.rank(), world.world_size());
-    }
-
-    /// Returns how long the ranks have reduced and waited in the steps since the last call; none in a process by itself.
-    ///
-    /// # Errors
-    ///
-    /// Where a rank is missing.
-    pub fn rank_pace(&mut self) -> Result<Option<RankPace>> {
-        let pace = self.exchange.as_mut().map(|exchange| exchange.lap(None));
-        pace.transpose()
-    }
-
-    /// Returns what it exchanges with other ranks.
-    pub(crate) fn exchange(&mut self) -> Option<&mut Exchange> {
-        self.exchange.as_mut()
-    }
-
     /// Starts the model of `config` from its seed on `listed`.
     pub fn fresh(config: &ResolvedConfig, listed: &Listed) -> Self {
         let device = listed.device.clone().autodiff();
@@ -152,39 +125,6 @@ impl Learner {
         let stored = open_moments(checkpoint, &learner.optimizer)?;
         learner.restore(&World::alone(), config, progress, Some(&stored))?;
         Ok(learner)
-    }
-
-    /// Goes on where a run stands at `progress`, with moments that rank 0 of a world reads.
-    ///
-    /// # Errors
-    ///
-    /// Where they cannot be read, or a rank is missing.
-    pub(crate) fn restore(
-        &mut self,
-        world: &World,
-        config: &ResolvedConfig,
-        progress: &RunProgress,
-        stored: Option<&Stored>,
-    ) -> Result<()> {
-        let owners = self.exchange.as_ref().and_then(Exchange::owners);
-        let (optimizer, updates) = (&mut self.optimizer, progress.updates);
-        moments_of_first(world, owners, optimizer, updates, stored, &self.device)?;
-        let rules = &config.train;
-        self.guard = Guard::new(rules.nonfinite, rules.skip_spikes, progress.guard.clone());
-        self.rates = progress.lr_sum.unwrap_or_default();
-        Ok(())
-    }
-
-    /// Returns the moments by name, read from the device: all of them on rank 0; where ranks share them, none on the others.
-    ///
-    /// # Errors
-    ///
-    /// Where a rank is missing.
-    pub(crate) fn moments(&self) -> Result<Vec<NamedTensor<'static>>> {
-        match self.exchange.as_ref().filter(|it| it.owners().is_some()) {
-            Some(exchange) => exchange.gather_moments(&self.optimizer),
-            None => Ok(optimizer_tensors(&self.optimizer)),
-        }
     }
 
     /// Returns the weights.

@@ -2,7 +2,8 @@
 //!
 //! In reading order: `resume` (whether a run that is there is resumed), `place` (which directory), `bearing` (what depends
 //! on a key), `start` (new, resumed, or finished), `launches` (which steps were trained how), `corpora` (the data), `setup`
-//! (weights, optimizer and records), `open` (a session from them); `found` (what rank 0 of several has found, told to all). A session has three owners: `session`, the loop with
+//! (weights, optimizer and records), `open` (a session from them); `found` and `joined` (what rank 0 of
+//! several has found and taken, given to all), `ranks`. A session has three owners: `session`, the loop with
 //! weights, data and `evaluation`; `journal`, the records and the screen with `summary` (the newest readings), `watch`
 //! (failures that the metrics show) and `clock`; `keeper`, the checkpoints. `control` sets the strength of a penalty.
 
@@ -12,11 +13,13 @@ mod control;
 mod corpora;
 mod evaluation;
 mod found;
+mod joined;
 mod journal;
 mod keeper;
 mod launches;
 mod open;
 mod place;
+mod ranks;
 mod resume;
 mod session;
 mod setup;
@@ -31,8 +34,8 @@ use self::found::Found;
 pub use self::launches::{Build, launch_times};
 use self::open::open;
 pub use self::place::run_dir;
+use self::ranks::Ranks;
 pub use self::resume::Resume;
-use self::session::Ranks;
 use self::start::Start;
 use crate::config::RunConfig;
 use crate::device::DeviceConfig;

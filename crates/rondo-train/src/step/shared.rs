@@ -8,23 +8,86 @@
 
 use burn::tensor::Tensor;
 use rondo_data::Batch;
+use rondo_files::NamedTensor;
 use rondo_model::gates::Density;
 
 use super::micro_batches::Seen;
 use super::values::{Observed, StepValues};
 use super::{LENT, Learner, Observation, Taken};
-use crate::distributed::World;
+use crate::config::ResolvedConfig;
 use crate::distributed::gradients::{Exchange, Reduced};
 use crate::distributed::message::{Reader, Writer};
+use crate::distributed::replicas::moments_of_first;
+use crate::distributed::{RankPace, World};
 use crate::error::Result;
 use crate::evaluate::{read_place, write_place};
-use crate::guard::Skipped;
+use crate::guard::{Guard, Skipped};
 use crate::named::read_numbers;
 use crate::optim::Gate;
 use crate::plan::StepPlan;
+use crate::progress::RunProgress;
 use crate::telemetry::{Iteration, Telemetry};
+use crate::weights::{Stored, optimizer_tensors};
 
 impl Learner {
+    /// Shares the steps to come with the other ranks of a world, all of which have the same weights. The moments come with
+    /// [`Learner::restore`].
+    pub fn share_with(&mut self, world: &World, config: &ResolvedConfig) {
+        if world.is_alone() {
+            return;
+        }
+        self.exchange = Some(Exchange::new(world, config));
+        (self.rank, self.ranks) = (world.rank(), world.world_size());
+    }
+
+    /// Returns how long the ranks have reduced and waited in the steps since the last call; none in a process by itself.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing.
+    pub fn rank_pace(&mut self) -> Result<Option<RankPace>> {
+        let pace = self.exchange.as_mut().map(|exchange| exchange.lap(None));
+        pace.transpose()
+    }
+
+    /// Returns what it exchanges with other ranks.
+    pub(crate) fn exchange(&mut self) -> Option<&mut Exchange> {
+        self.exchange.as_mut()
+    }
+
+    /// Goes on where a run stands at `progress`, with moments that rank 0 of a world reads.
+    ///
+    /// # Errors
+    ///
+    /// Where they cannot be read, or a rank is missing.
+    pub(crate) fn restore(
+        &mut self,
+        world: &World,
+        config: &ResolvedConfig,
+        progress: &RunProgress,
+        stored: Option<&Stored>,
+    ) -> Result<()> {
+        let owners = self.exchange.as_ref().and_then(Exchange::owners);
+        let (optimizer, updates) = (&mut self.optimizer, progress.updates);
+        moments_of_first(world, owners, optimizer, updates, stored, &self.device)?;
+        let rules = &config.train;
+        self.guard = Guard::new(rules.nonfinite, rules.skip_spikes, progress.guard.clone());
+        self.rates = progress.lr_sum.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Returns the moments by name, read from the device: all of them on rank 0; where ranks share them, none on the others.
+    ///
+    /// # Errors
+    ///
+    /// Where a rank is missing.
+    pub(crate) fn moments(&self) -> Result<Vec<NamedTensor<'static>>> {
+        match self.exchange.as_ref().filter(|it| it.owners().is_some()) {
+            Some(exchange) => exchange.gather_moments(&self.optimizer),
+            None => Ok(optimizer_tensors(&self.optimizer)),
+        }
+    }
+
     /// Takes a step with the other ranks.
     pub(super) fn advance_with(
         &mut self,

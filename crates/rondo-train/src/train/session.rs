@@ -14,10 +14,10 @@ use super::corpora::Corpora;
 use super::evaluation::Validation;
 use super::journal::{Journal, Standing};
 use super::keeper::{Keeper, Saved, files};
+use super::ranks::Ranks;
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
 use crate::distributed::replicas::refuse_drift;
-use crate::distributed::{Share, World};
 use crate::error::{Error, Result};
 use crate::guard::Skipped;
 use crate::interrupt;
@@ -44,22 +44,6 @@ pub(super) struct Session {
     pub(super) ranks: Ranks,
     /// Whether a step has been taken since the start.
     pub(super) has_stepped: bool,
-}
-
-/// The ranks of a run, and which micro-batches are this one's.
-#[derive(Clone)]
-pub(super) struct Ranks {
-    pub(super) world: World,
-    pub(super) share: Share,
-}
-
-impl Ranks {
-    /// Describes them: `4 on 2 hosts (Open MPI 4.1.4), 2 of 8 micro-batches each`; none of a process by itself.
-    pub(super) fn label(&self) -> Option<String> {
-        let Share { count, total, .. } = self.share;
-        let ranks = self.world.label()?;
-        Some(format!("{ranks}, {count} of {total} micro-batches each"))
-    }
 }
 
 impl Session {
@@ -289,22 +273,7 @@ impl Session {
         let seq = rows.seq(self.progress.curriculum.as_ref());
         let flops = per_second * census.flops_per_token(plan.draw.unroll, seq);
         let world_size = self.ranks.world.world_size();
-        let mut memory_bytes = self.listed.memory_bytes();
-        let ranks = match self.learner.exchange() {
-            None => None,
-            Some(exchange) => {
-                let of_ranks = exchange.lap(memory_bytes)?;
-                if let Some(slow) = &of_ranks.slow {
-                    self.journal.warn(slow);
-                }
-                memory_bytes = of_ranks.memory_bytes;
-                Some(record::Ranks {
-                    world_size,
-                    reduce_seconds: of_ranks.reduce_seconds,
-                    wait_seconds: of_ranks.wait_seconds,
-                })
-            }
-        };
+        let (memory_bytes, ranks) = self.compare_ranks()?;
         let peak = self.config.metrics.peak_flops;
         let pace = Pace {
             tokens_per_second: per_second,
@@ -318,6 +287,24 @@ impl Session {
         let record = record::train(plan, &self.progress, seen, &pace);
         self.journal.train(&record, seen.loss)?;
         self.advance_curriculum(plan, seen)
+    }
+
+    /// Returns the memory of the rank that uses most, and how the ranks work together, where there are several; warns of a slow one.
+    fn compare_ranks(&mut self) -> Result<(Option<u64>, Option<record::Ranks>)> {
+        let own = self.listed.memory_bytes();
+        let Some(exchange) = self.learner.exchange() else {
+            return Ok((own, None));
+        };
+        let pace = exchange.lap(own)?;
+        if let Some(slow) = &pace.slow {
+            self.journal.warn(slow);
+        }
+        let ranks = record::Ranks {
+            world_size: self.ranks.world.world_size(),
+            reduce_seconds: pace.reduce_seconds,
+            wait_seconds: pace.wait_seconds,
+        };
+        Ok((pace.memory_bytes, Some(ranks)))
     }
 
     fn advance_curriculum(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {

@@ -10,54 +10,35 @@ use rondo_metrics::{Background, Fanout, History, JsonlSink, Record, Sink, Tensor
 use rondo_model::looped::LoopedTransformer;
 use rondo_schedule::RateSum;
 use rondo_schedule::control::ControllerState;
-use serde::{Deserialize, Serialize};
 
 use super::TrainOptions;
 use super::control::Control;
+use super::joined::First;
 use super::start::{Going, kept};
 use super::summary::Summary;
 use super::watch::Watch;
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
-use crate::distributed::World;
-use crate::distributed::replicas::model_of_first;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::OwnTokenizer;
 use crate::progress::RunProgress;
 use crate::rows::Rows;
 use crate::run_dir::{CheckpointChoice, RunDir};
-use crate::step::{Learner, fresh_model, fresh_optimizer};
+use crate::step::{fresh_model, fresh_optimizer};
 use crate::weights::{Stored, load_first_model, load_model, open_moments};
 
 /// What rank 0 alone takes out of the run directory, which is locked: nothing in it has changed yet.
 pub(super) struct Taken {
-    lock: RunLock,
-    model: LoopedTransformer,
+    pub(super) lock: RunLock,
+    pub(super) model: LoopedTransformer,
     /// The moments of a run that goes on.
-    moments: Option<Stored>,
+    pub(super) moments: Option<Stored>,
     /// The run that has made its weights, where it is another.
-    origin: Option<String>,
-    progress: RunProgress,
-    control: Option<Control>,
-    /// Where it goes on; none of a new run.
-    resumed: Option<Resumed>,
-}
-
-/// What a run takes its next step from, the same on every rank.
-pub(super) struct Setup {
-    pub(super) learner: Learner,
+    pub(super) origin: Option<String>,
     pub(super) progress: RunProgress,
     pub(super) control: Option<Control>,
-    /// The step after which it goes on; none of a new run.
-    pub(super) resumed_at: Option<u64>,
-}
-
-/// What the other ranks have to know of what rank 0 has taken.
-#[derive(Serialize, Deserialize)]
-struct Known {
-    progress: RunProgress,
-    control: Option<ControllerState>,
-    resumed_at: Option<u64>,
+    /// Where it goes on; none of a new run.
+    pub(super) resumed: Option<Resumed>,
 }
 
 /// Where a run goes on, and what is not as it was.
@@ -70,13 +51,6 @@ pub(super) struct Resumed {
     pub(super) seen: Vec<CorpusIdentity>,
 }
 
-/// What rank 0 alone keeps of the start.
-pub(super) struct First {
-    pub(super) lock: RunLock,
-    pub(super) origin: Option<String>,
-    pub(super) resumed: Option<Resumed>,
-}
-
 /// What a run has written, and where the next records go.
 pub(super) struct Written {
     pub(super) sinks: Fanout,
@@ -86,17 +60,6 @@ pub(super) struct Written {
     pub(super) best: Option<(u64, f64)>,
     /// How long the run has lasted until its last record, in seconds.
     pub(super) seconds: f64,
-}
-
-/// Returns what rank 0 knows on every rank.
-fn known_to_all(world: &World, known: Option<Known>) -> Result<Known> {
-    if world.is_alone() {
-        return Ok(known.expect("rank 0 knows"));
-    }
-    let message = serde_json::to_vec(&known).map_err(anyhow::Error::from)?;
-    let message = world.broadcast_bytes(0, message)?;
-    let told: Option<Known> = serde_json::from_slice(&message).map_err(anyhow::Error::from)?;
-    Ok(known.or(told).expect("rank 0 knows"))
 }
 
 /// Configuration, device, directory and data, which a new and a resumed run share.
@@ -173,65 +136,6 @@ impl Setting<'_> {
             }),
             progress,
         })
-    }
-
-    /// Gives every rank what a run takes its next step from, of which `taken` is on rank 0.
-    ///
-    /// # Errors
-    ///
-    /// Where the moments cannot be read, the device fails, or a rank is missing.
-    pub(super) fn share(
-        self,
-        world: &World,
-        taken: Option<Taken>,
-    ) -> Result<(Setup, Option<First>)> {
-        let Self { config, listed, .. } = self;
-        let known = taken.as_ref().map(|taken| Known {
-            progress: taken.progress.clone(),
-            control: taken.control.as_ref().map(Control::state),
-            resumed_at: taken.resumed.as_ref().map(|resumed| resumed.step),
-        });
-        let known = known_to_all(world, known)?;
-        let (taken, first) = match taken {
-            Some(Taken {
-                lock,
-                model,
-                moments,
-                origin,
-                control,
-                resumed,
-                ..
-            }) => {
-                let first = First {
-                    lock,
-                    origin,
-                    resumed,
-                };
-                (Some((model, moments, control)), Some(first))
-            }
-            None => (None, None),
-        };
-        let (model, moments, control) = match taken {
-            Some((model, moments, control)) => (Some(model), moments, control),
-            None => (
-                None,
-                None,
-                self.control(known.progress.step, known.control)?,
-            ),
-        };
-        let model = model_of_first(world, config, listed, model)?;
-        let mut learner = Learner::new(config, listed, model);
-        learner.share_with(world, config);
-        if known.resumed_at.is_some() {
-            learner.restore(world, config, &known.progress, moments.as_ref())?;
-        }
-        let setup = Setup {
-            learner,
-            progress: known.progress,
-            control,
-            resumed_at: known.resumed_at,
-        };
-        Ok((setup, first))
     }
 
     /// Makes the directory ready for what the run will write: emptied of a run that `replaces` lets it replace, or without what
@@ -345,7 +249,11 @@ impl Setting<'_> {
         Fanout::new(sinks)
     }
 
-    fn control(self, step: u64, state: Option<ControllerState>) -> Result<Option<Control>> {
+    pub(super) fn control(
+        self,
+        step: u64,
+        state: Option<ControllerState>,
+    ) -> Result<Option<Control>> {
         let config = self.config.controller.as_ref();
         config
             .map(|config| Control::open(config, step, state))
