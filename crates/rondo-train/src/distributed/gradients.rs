@@ -101,18 +101,39 @@ impl Exchange {
         self.sharded.as_ref().map(|sharded| &sharded.owners)
     }
 
-    /// Adds what the micro-batches of all ranks have given.
+    /// Adds what the micro-batches of all ranks have given; `reads_are_free` says that a device has no queue to wait for.
     ///
     /// # Errors
     ///
     /// Where a rank is missing, or the device fails.
-    pub(crate) fn reduce(&mut self, loss: Tensor<1>, gradients: FlatGradients) -> Result<Reduced> {
+    pub(crate) fn reduce(
+        &mut self,
+        loss: Tensor<1>,
+        gradients: FlatGradients,
+        reads_are_free: bool,
+    ) -> Result<Reduced> {
         let gradients = gradients.into_tensors();
         let device = loss.device();
-        let loss = read(loss)?[0];
-        for (place, gradient) in self.places.iter().zip(gradients) {
-            copy(gradient, &mut self.vector[place.clone()])?;
-        }
+        let loss = match reads_are_free {
+            true => {
+                for (place, gradient) in self.places.iter().zip(gradients) {
+                    copy(gradient, &mut self.vector[place.clone()])?;
+                }
+                read(loss)?[0]
+            }
+            // One wait for the device.
+            false => {
+                let all = [gradients, vec![loss]].concat();
+                let all = read(Tensor::cat(all, 0))?;
+                let mut rest = all.as_slice();
+                for place in &self.places {
+                    let (gradient, others) = rest.split_at(place.len());
+                    self.vector[place.clone()].copy_from_slice(gradient);
+                    rest = others;
+                }
+                rest[0]
+            }
+        };
         let stop = f32::from(u8::from(interrupt::asked()));
         self.watch.arrive();
         let reduced = match self.is_whole {

@@ -97,7 +97,7 @@ impl Learner {
     ) -> Result<Taken> {
         let Seen { sum, observed } =
             self.among_threads(|learner| learner.micro_batches(plan, batches));
-        let reduced = exchange.reduce(sum.loss, sum.gradients)?;
+        let reduced = exchange.reduce(sum.loss, sum.gradients, self.reads_are_free)?;
         let stop = reduced.stop;
         let values = StepValues {
             plan: *plan,
