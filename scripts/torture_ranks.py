@@ -25,7 +25,7 @@ import subprocess
 import sys
 import time
 
-STEPS = 24
+STEPS = 48
 ACCUMULATION = 4
 # Seconds that a rank waits for the others, and that all of them may take to end after that.
 DEADLINE, END = 5, 2
@@ -129,11 +129,16 @@ class Start:
             return self.process.pid if self.process.poll() is None else None
         return next((pid for pid, number in marked() if number == rank), None)
 
-    def ends(self, patience):
+    def ends(self, patience, stopped=None):
         try:
             return self.process.wait(patience)
         except subprocess.TimeoutExpired as late:
-            raise Lost(f"still there after {patience:.1f} s: {marked()}") from late
+            left = [pid for pid, rank in marked() if rank is not None]
+            if left != [stopped]:
+                raise Lost(f"still there after {patience:.1f} s: {marked()}") from late
+            # It has left MPI before it was stopped: all others have ended, and mpirun waits for it alone.
+            os.kill(stopped, signal.SIGCONT)
+            return self.ends(patience)
 
 
 def end_all():
@@ -182,9 +187,10 @@ def no_process_is_left():
         time.sleep(0.01)
 
 
-def hurt(start, kind, rank, life, seen):
-    """Hurts one rank, and checks how all of them end. Returns whether the run has ended by itself before."""
+def hurt(start, kind, rank, delay, life, seen):
+    """Hurts one rank after a while, and checks how all of them end. Returns whether the run has ended by itself before."""
     pid = start.rank(rank)
+    time.sleep(delay)
     began = time.monotonic()
     try:
         if pid is None:
@@ -197,7 +203,7 @@ def hurt(start, kind, rank, life, seen):
         # The ranks finish their step, and save.
         code = start.ends(DEADLINE + END + 2 * life)
     else:
-        code = start.ends(DEADLINE + END)
+        code = start.ends(DEADLINE + END, stopped=pid if kind == "stop" else None)
     took = time.monotonic() - began
     if code == 0:
         # It came after the last collective.
@@ -240,8 +246,7 @@ def torture(args, number, peace, life, seen):
         seen.starts[ranks] += 1
         over = not start.knows_its_ranks(60)
         if not over:
-            time.sleep(delay)
-            over = hurt(start, kind, rank, life, seen)
+            over = hurt(start, kind, rank, delay, life, seen)
         no_process_is_left()
         if over and start.ends(0) != 0:
             raise Lost(f"a start on {ranks} ranks failed with exit code {start.ends(0)}")
@@ -282,9 +287,9 @@ def main():
                 torture(args, number, peace, life, seen)
             except Lost as lost:
                 seen.losses += 1
-                log = args.out / "log"
-                print(f"lost: run {number}: {lost}\n{log.read_text(errors='replace')}", file=sys.stderr)
-                shutil.copy(log, args.out / f"lost-{number}.log")
+                said = f"lost: run {number}: {lost}\n{(args.out / 'log').read_text(errors='replace')}"
+                print(said, file=sys.stderr)
+                (args.out / f"lost-{number}.log").write_text(said)
                 end_all()
             if number % 10 == 0 or number == args.runs:
                 hurts = ", ".join(f"{count} {kind}" for kind, count in sorted(seen.hurts.items()))
