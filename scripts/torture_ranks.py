@@ -29,6 +29,8 @@ STEPS = 48
 ACCUMULATION = 4
 # Seconds that a rank waits for the others, and that all of them may take to end after that.
 DEADLINE, END = 5, 2
+# Seconds that mpirun may take after its last rank has ended.
+TIDY = 10
 # What differs between two runs that are the same.
 TIMES = {"tokens_per_second", "step_seconds", "mfu", "memory_bytes"}
 OF_RANKS = {"world_size", "reduce_seconds", "wait_seconds"}
@@ -84,7 +86,7 @@ class Start:
     """A run, started or continued on some ranks."""
 
     def __init__(self, args, run, ranks):
-        self.ranks = ranks
+        self.ranks, self.ended = ranks, None
         self.log = args.out / "log"
         command = [args.trainer, "--config", "configs/smoke.toml", "--device", "flex", "--resume", "auto", "--out", run]
         for key in [
@@ -130,15 +132,24 @@ class Start:
         return next((pid for pid, number in marked() if number == rank), None)
 
     def ends(self, patience, stopped=None):
+        """Waits for the end of all ranks, and then of mpirun, which tidies up for some seconds where it has killed."""
+        end = time.monotonic() + patience
+        while self.process.poll() is None:
+            left = [pid for pid, rank in marked() if rank is not None or self.ranks == 1]
+            if not left:
+                break
+            if time.monotonic() > end:
+                if left != [stopped]:
+                    raise Lost(f"still there after {patience:.1f} s: {marked()}")
+                # It had left MPI before it was stopped: all others have ended, and mpirun waits for it alone.
+                os.kill(stopped, signal.SIGCONT)
+                end += patience
+            time.sleep(0.02)
+        self.ended = time.monotonic()
         try:
-            return self.process.wait(patience)
+            return self.process.wait(TIDY)
         except subprocess.TimeoutExpired as late:
-            left = [pid for pid, rank in marked() if rank is not None]
-            if left != [stopped]:
-                raise Lost(f"still there after {patience:.1f} s: {marked()}") from late
-            # It has left MPI before it was stopped: all others have ended, and mpirun waits for it alone.
-            os.kill(stopped, signal.SIGCONT)
-            return self.ends(patience)
+            raise Lost(f"all ranks have ended, and mpirun has not {TIDY} s later") from late
 
 
 def end_all():
@@ -204,7 +215,7 @@ def hurt(start, kind, rank, delay, life, seen):
         code = start.ends(DEADLINE + END + 2 * life)
     else:
         code = start.ends(DEADLINE + END, stopped=pid if kind == "stop" else None)
-    took = time.monotonic() - began
+    took = start.ended - began
     if code == 0:
         # It came after the last collective.
         return True
@@ -231,13 +242,13 @@ class Seen:
         self.losses = 0
 
 
-def torture(args, number, peace, life, seen):
+def torture(args, number, peace, lives, seen):
     """One run, from its first start to its end."""
     run = args.out / f"run-{number}"
     shutil.rmtree(run, ignore_errors=True)
-    sizes = [ranks for ranks in (args.ranks // 2, args.ranks, 2 * args.ranks) if ranks and ACCUMULATION % ranks == 0]
     for attempt in range(1, 61):
-        ranks = args.ranks if attempt == 1 else random.choice(sizes)
+        ranks = args.ranks if attempt == 1 else random.choice(sorted(lives))
+        life = lives[ranks]
         # What is left of a run takes less time than all of it; the longer it takes, the busier the machine is.
         delay = random.random() * life * (1 if attempt == 1 else (8 + attempt) / 16)
         kind = random.choice(["kill", "stop", "ask"] if ranks > 1 else ["kill", "ask"])
@@ -273,18 +284,25 @@ def left_in_peace(args, run, ranks):
 
 def main():
     args = arguments()
+    if ACCUMULATION % args.ranks:
+        sys.exit(f"torture: {ACCUMULATION} micro-batches cannot be shared by {args.ranks} ranks: 1, 2 or {ACCUMULATION}")
+    # So that what is running is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     random.seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     peace, seen = args.out / "peace", Seen()
     try:
         left_in_peace(args, peace, 1)
-        for ranks in sorted({args.ranks, min(ACCUMULATION, 2 * args.ranks)}):
-            life = left_in_peace(args, args.out / "again", ranks)
-            compare(peace, args.out / "again")
-            print(f"left in peace: {STEPS} steps on {ranks} ranks in {life:.1f} s, the bits of one process", file=sys.stderr)
+        lives = {}
+        for ranks in {args.ranks // 2, args.ranks, 2 * args.ranks}:
+            if ranks and ACCUMULATION % ranks == 0:
+                lives[ranks] = left_in_peace(args, args.out / "again", ranks)
+                compare(peace, args.out / "again")
+                took = f"{STEPS} steps on {ranks} ranks in {lives[ranks]:.1f} s"
+                print(f"left in peace: {took}, the bits of one process", file=sys.stderr)
         for number in range(1, args.runs + 1):
             try:
-                torture(args, number, peace, life, seen)
+                torture(args, number, peace, lives, seen)
             except Lost as lost:
                 seen.losses += 1
                 said = f"lost: run {number}: {lost}\n{(args.out / 'log').read_text(errors='replace')}"
