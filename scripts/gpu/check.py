@@ -27,11 +27,11 @@ import time
 import tomllib
 from pathlib import Path
 
-# Which executable has which device.
-BUILDS = {"wgpu": "wgpu", "vulkan": "native", "cuda": "native"}
+# Which executable has which device; cuda-tf32 is cuda with products in TF32.
+BUILDS = {"wgpu": "wgpu", "vulkan": "native", "cuda": "native", "cuda-tf32": "native"}
 # Seconds that 20 small steps may take with all their compilation. On an H100 wgpu took 8, vulkan 56 for five steps, and
 # cuda 127 for two.
-START = {"cuda": 200, "vulkan": 120, "wgpu": 60}
+START = {"cuda": 200, "cuda-tf32": 200, "vulkan": 120, "wgpu": 60}
 # Configurations whose step is timed; the first needs the size of its vocabulary, which its data would tell.
 SHAPES = {
     "gpu-main": ["configs/gpu/main.toml", "--set", "model.vocab_size=8192"],
@@ -184,12 +184,12 @@ class Check:
 
     def selftest(self):
         for device, trainer in self.on_each_device():
-            command = [trainer, "selftest", "--device", device, "--json"]
+            command = [trainer, "selftest", *checked(device), "--json"]
             self.run(f"selftest.{device}", command, START[device], json.loads)
 
     def golden(self):
         for device, trainer in self.on_each_device():
-            command = [trainer, "selftest", "--golden", "golden", "--device", device, "--json"]
+            command = [trainer, "selftest", "--golden", "golden", *checked(device), "--json"]
             self.run(f"golden.{device}", command, START[device], json.loads)
 
     def bench(self):
@@ -197,7 +197,7 @@ class Check:
         for shape, config in shapes.items():
             for pair in range(1, self.options.pairs + 1):
                 for device, trainer in self.on_each_device():
-                    command = [trainer, "bench", "--config", *config, "--device", device, "--json", *self.rounds()]
+                    command = [trainer, "bench", "--config", *config, *trained(device), "--json", *self.rounds()]
                     self.run(f"bench.{shape}.{device}.{pair}", command, 75, json.loads)
                 for mode in self.options.torch:
                     command = [sys.executable, "scripts/torch_peer.py", *self.peer_flags(config), "--mode", mode]
@@ -228,7 +228,7 @@ class Check:
     def nodes(self):
         config = next(iter(QUICK_SHAPES.values())) if self.options.quick else SHAPES["gpu-main"]
         for device, trainer in self.on_each_device():
-            command = [trainer, "bench", "--what", "nodes", "--config", *config, "--device", device, "--json"]
+            command = [trainer, "bench", "--what", "nodes", "--config", *config, *trained(device), "--json"]
             self.run(f"nodes.{device}", command, 60, json.loads)
 
     def train(self):
@@ -242,9 +242,21 @@ class Check:
                 if self.options.quick:
                     keys += ["train.batch=1", "train.seq=32", "model.d_model=32", "model.n_heads=2", "model.d_ff=64"]
                     keys += ["eval.tokens=64", "model.recurrence.mean=4", "model.recurrence.backprop_depth=2"]
-                command = [trainer, "--config", f"configs/gpu/{name}.toml", "--device", device, "--out", run]
+                command = [trainer, "--config", f"configs/gpu/{name}.toml", *trained(device), "--out", run]
                 command += [part for key in keys for part in ("--set", key)]
                 self.run(f"train.{name}.{device}", command, 35, lambda _, run=run: progress(run))
+
+
+def checked(device):
+    """The flags of `trainer selftest` for a device and its precision."""
+    kind, _, precision = device.partition("-")
+    return ["--device", kind, *(["--precision", precision] if precision else [])]
+
+
+def trained(device):
+    """The flags of `trainer` and `trainer bench` likewise."""
+    kind, _, precision = device.partition("-")
+    return ["--device", kind, *(["--set", f"device.precision={precision}"] if precision else [])]
 
 
 def output(command):
@@ -283,7 +295,7 @@ def main():
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for gpu.json")
     parser.add_argument("--kit", type=Path, default=Path(__file__).resolve().parents[2], help="folder that prepare.sh made")
     parser.add_argument("--only", type=listed, default=list(steps), metavar="STEP,..", help="some of the steps")
-    parser.add_argument("--device", type=listed, default=list(BUILDS), metavar="KIND,..", help="wgpu, vulkan, cuda")
+    parser.add_argument("--device", type=listed, default=list(BUILDS), metavar="KIND,..", help="wgpu, vulkan, cuda, cuda-tf32")
     parser.add_argument("--torch", type=listed, default=["eager", "compile", "eager-bf16", "compile-bf16"],
                         metavar="MODE,..", help="modes of the peer; empty for none")
     parser.add_argument("--pairs", type=int, default=2, help="how often ours and the peer take turns")

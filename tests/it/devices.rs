@@ -1,6 +1,6 @@
 //! The same run on every device that this build and machine have.
 
-use crate::harness::{assert_ok, losses, rows, run, scratch, smoke};
+use crate::harness::{Ended, assert_ok, losses, refused, rows, run, scratch, smoke};
 
 /// What other orders of summation make of twenty steps.
 const TOLERANCE: f64 = 1e-3;
@@ -90,4 +90,129 @@ fn updates_that_were_not_made_add_nothing_to_the_summed_rate() {
         assert!(logged(0, "lr").is_some());
         assert_eq!(logged(1, "lr_sum"), logged(0, "lr"), "{kind}");
     }
+}
+
+/// Returns what `trainer devices` says of the first device of a kind.
+fn precisions(kind: &str) -> Vec<String> {
+    let listed = run(["devices", "--json"]).json();
+    let all = listed["devices"].as_array().expect("devices");
+    let device = all.iter().find(|device| device["kind"] == kind);
+    let precisions = device.expect("it is there")["precisions"].as_array();
+    let names = precisions.expect("precisions").iter();
+    names
+        .map(|name| name.as_str().expect("a name").to_owned())
+        .collect()
+}
+
+#[test]
+fn a_precision_that_a_device_has_not_is_refused_before_anything_is_written() {
+    assert_eq!(precisions("flex"), ["f32", "bf16"]);
+    let mut refused_there = vec![("flex", "tf32", "f32 is there on every device")];
+    if is_there("wgpu") {
+        assert_eq!(precisions("wgpu"), ["f32"]);
+        refused_there.push(("wgpu", "tf32", "f32 is there on every device"));
+        refused_there.push(("wgpu", "bf16", "use f32 here"));
+    }
+    for (kind, precision, instead) in refused_there {
+        let key = format!("device.precision={precision}");
+        let told = format!("device.precision = {precision}: not on {kind}: ");
+        let dir = scratch();
+        let out = dir.path().join("run");
+        let ended = smoke(&out, &["--device", kind, "--set", &key]);
+        refused(&ended, 2, &[&told, instead]);
+        assert!(!out.exists());
+        for command in ["bench", "--dry-run"] {
+            let mut args = vec![command, "--config", "configs/smoke.toml", "--device", kind];
+            args.extend(["--set", &key, "--set", "train.seq=16"]);
+            refused(&run(args), 2, &[&told, instead]);
+        }
+        let selftest = ["selftest", "--device", kind, "--precision", precision];
+        refused(&run(selftest), 2, &[&told, instead]);
+    }
+}
+
+#[test]
+fn an_unknown_precision_is_answered_with_those_that_are_known() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    let ended = smoke(&out, &["--set", "device.precision=f16"]);
+    refused(&ended, 2, &["device.precision", "f32", "tf32", "bf16"]);
+}
+
+#[test]
+fn the_selftest_of_a_precision_has_its_own_tolerance() {
+    let selftest = |precision| {
+        let mut args = vec!["selftest", "--device", "flex", "--steps", "4", "--json"];
+        args.extend(["--precision", precision]);
+        let ended = run(args);
+        assert_ok(&ended);
+        ended.json()
+    };
+    let (f32, bf16) = (selftest("f32"), selftest("bf16"));
+    assert_eq!(f32["largest_difference"], 0.0);
+    assert!(bf16["largest_difference"].as_f64() > Some(0.0), "{bf16}");
+    assert!(bf16["tolerance"].as_f64() > f32["tolerance"].as_f64());
+    let device = bf16["device"].as_str().expect("a device");
+    assert!(device.ends_with(", bf16 products"), "{device}");
+}
+
+/// Runs `trainer bench --what launches` at a tiny shape.
+fn tiny_launches(kind: &str, further: &[&str]) -> Ended {
+    let mut args = vec!["bench", "--what", "launches", "--device", kind];
+    args.extend(["--set", "train.batch=1", "--set", "train.seq=8"]);
+    args.extend(["--set", "model.d_model=16", "--set", "model.n_heads=2"]);
+    args.extend(["--set", "model.d_ff=24", "--set", "model.vocab_size=32"]);
+    args.extend(["--set", "eval.recurrence=[1,2]"]);
+    let ended = run([&args[..], further].concat());
+    assert_ok(&ended);
+    ended
+}
+
+/// Launches of each work by `trainer bench --what launches`.
+fn launches(kind: &str, further: &[&str]) -> Vec<u64> {
+    let report = tiny_launches(kind, &[&["--json"], further].concat()).json();
+    assert_eq!(report["what"], "launches");
+    let rows = report["launches"].as_array().expect("rows");
+    let works: Vec<&str> = rows.iter().filter_map(|row| row["work"].as_str()).collect();
+    let expected = [
+        "training step",
+        "training step that is logged",
+        "forward pass",
+        "evaluation",
+    ];
+    assert_eq!(works, expected);
+    let count = |row: &serde_json::Value| {
+        let kernels = row["by_kernel"].as_array().expect("kernels").iter();
+        let sum: u64 = kernels.filter_map(|one| one["launches"].as_u64()).sum();
+        let total = row["launches"].as_u64().expect("a number");
+        assert_eq!(sum, total, "{row}");
+        assert_eq!(row["rounds"].as_array().map(Vec::len), Some(1), "{row}");
+        total
+    };
+    rows.iter().map(count).collect()
+}
+
+#[test]
+fn a_processor_launches_nothing_and_a_gpu_more_with_every_iteration() {
+    assert_eq!(launches("flex", &[]), [0; 4]);
+    let text = tiny_launches("flex", &[]);
+    assert!(text.stdout.contains("launches nothing"), "{text:?}");
+    if !is_there("wgpu") {
+        return;
+    }
+    let at = |n: u64| {
+        let mean = format!("model.recurrence.mean={}", n + 2);
+        let depth = "model.recurrence.backprop_depth=2";
+        launches("wgpu", &["--set", &mean, "--set", depth])
+    };
+    let [short, longer, longest] = [0, 3, 6].map(at);
+    // Each iteration without gradient launches the same kernels.
+    for work in [0, 2] {
+        let [first, second] = [longer[work] - short[work], longest[work] - longer[work]];
+        assert!(first > 0, "{short:?} {longer:?}");
+        assert_eq!(first, second, "{short:?} {longer:?} {longest:?}");
+        assert!(first.is_multiple_of(3), "{first}");
+    }
+    // A logged step measures its states besides.
+    assert!(short[1] > short[0], "{short:?}");
 }

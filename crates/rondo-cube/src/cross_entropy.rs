@@ -20,11 +20,12 @@ use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::DType;
 use burn_cubecl::CubeBackend;
-use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
 use burn_cubecl::kernel::slice;
 use cubecl::prelude::CubeDim;
+use rondo_kernels::product::Precision;
 
 use self::kernels::{Form, mean_kernel, row_kernel};
+use crate::product::{product, transposed};
 use crate::rows::{Tile, cube_count};
 use crate::tensor::{CubeTensor, check, contiguous, empty, matrix};
 
@@ -46,6 +47,8 @@ pub struct Head<'a> {
     pub tied: bool,
     /// i32, `[tokens]`, ids below the vocabulary.
     pub targets: &'a CubeTensor,
+    /// Of the products.
+    pub precision: Precision,
 }
 
 /// The losses of tokens.
@@ -115,8 +118,8 @@ fn differentiate(
         let logits = head.logits(&hidden);
         head.score(&logits, &chunk, &losses, Some(&shares));
         let part = match head.tied {
-            true => product(transposed(&logits), hidden),
-            false => product(transposed(&hidden), logits.clone()),
+            true => product(transposed(&logits), hidden, head.precision),
+            false => product(transposed(&hidden), logits.clone(), head.precision),
         };
         d_matrix = Some(match d_matrix {
             Some(sum) => CubeBackend::float_add(sum, part),
@@ -126,7 +129,7 @@ fn differentiate(
             true => head.matrix.clone(),
             false => transposed(head.matrix),
         };
-        d_hidden.push(product(logits, back));
+        d_hidden.push(product(logits, back, head.precision));
     }
     LossWithGradients {
         loss: mean(&losses.nll, weights),
@@ -228,7 +231,7 @@ impl Head<'_> {
             true => transposed(self.matrix),
             false => self.matrix.clone(),
         };
-        product(hidden.clone(), projection)
+        product(hidden.clone(), projection, self.precision)
     }
 
     /// Writes the losses of a chunk; with shares its logits become their gradients.
@@ -265,17 +268,6 @@ impl Head<'_> {
             form,
         );
     }
-}
-
-fn transposed(x: &CubeTensor) -> CubeTensor {
-    CubeBackend::float_swap_dims(x.clone(), 0, 1)
-}
-
-/// Returns a matrix product, contiguous.
-fn product(a: CubeTensor, b: CubeTensor) -> CubeTensor {
-    let out = empty(&a, [a.shape()[0], b.shape()[1]]);
-    let made = matmul(a, b, Some(out), MatmulStrategy::default(), DType::F32);
-    made.expect("a product of two matrices that fit")
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ mod kernels;
 
 use burn::backend::TensorMetadata;
 
-use self::kernels::{Form, backward_kernel, forward_kernel, sum_of_rows_kernel};
+use self::kernels::{Form, backward_kernel, forward_kernel};
+use crate::column_sum::sum_of_rows;
 use crate::rows::{Tile, cube_count};
 use crate::tensor::{CubeTensor, check, empty, matrix};
 
@@ -120,24 +121,8 @@ pub fn backward(
     );
     Gradients {
         normed,
-        scale: parts.map(|parts| sum_of_rows(&parts)),
+        scale: parts.map(|parts| sum_of_rows(&parts, width)),
     }
-}
-
-/// Returns the sum of the rows of a matrix, `[rows, width]` to `[width]`.
-fn sum_of_rows(x: &CubeTensor) -> CubeTensor {
-    let [rows, width] = matrix(x);
-    let out = empty(x, [width]);
-    sum_of_rows_kernel::launch(
-        &x.client,
-        cube_count(width.div_ceil(kernels::SUMMED_COLUMNS)),
-        kernels::sum_dim(),
-        x.clone().into_buffer_arg(),
-        out.clone().into_buffer_arg(),
-        rows,
-        width,
-    );
-    out
 }
 
 fn checked(x: &CubeTensor, y: &CubeTensor, scale: Option<&CubeTensor>) -> ([usize; 2], Tile) {

@@ -1,4 +1,4 @@
-//! How the units of a cube are laid over rows, and sums over a row.
+//! How the units of a cube are laid over rows, sums over a row, and powers to add up.
 //!
 //! A row has the units of one y of the cube, its lanes: lane l computes the columns l, l + lanes, l + 2·lanes and so on,
 //! so that neighbouring units read neighbouring numbers. Narrow rows share a cube.
@@ -13,6 +13,9 @@ pub(crate) const LINE: usize = UNITS;
 
 /// Cubes along one axis: what every device has.
 const CUBES: usize = 65_535;
+
+/// An exponent whose power is nothing beside 1; a smaller one may overflow on its way.
+const SMALLEST_EXPONENT: f32 = -88.0;
 
 /// Columns of a lane from which a row has more lanes.
 const COLUMNS: usize = 16;
@@ -115,6 +118,12 @@ fn join_lanes(value: f32, #[comptime] tile: Tile, #[comptime] join: Join) -> f32
     // The next values in the same memory wait for those who still read this one.
     sync_cube();
     all
+}
+
+/// `e^x` for x ≤ 0, NaN of NaN.
+#[cube]
+pub(crate) fn power(x: f32) -> f32 {
+    select(x < SMALLEST_EXPONENT, SMALLEST_EXPONENT, x).exp()
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use burn_cubecl::ops::reshape;
 
 pub use burn_cubecl::tensor::CubeTensor;
 
+pub use crate::column_sum::sum_of_rows;
+
 /// Returns a tensor with its rows one after another in memory, as every launcher takes them.
 pub fn contiguous(x: CubeTensor) -> CubeTensor {
     into_contiguous(x)
@@ -22,6 +24,11 @@ pub fn contiguous(x: CubeTensor) -> CubeTensor {
 /// Panics where their number differs.
 pub fn reshaped(x: CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
     reshape(x, shape.into())
+}
+
+/// Returns a tensor with two axes exchanged, without a copy.
+pub fn swapped(x: CubeTensor, first: usize, second: usize) -> CubeTensor {
+    CubeBackend::float_swap_dims(x, first, second)
 }
 
 /// Returns a matrix times a number, `[1]`, that is on the device.

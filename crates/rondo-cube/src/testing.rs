@@ -26,6 +26,25 @@ pub(crate) fn device() -> Option<TestDevice> {
     None
 }
 
+/// Whether this test has its process to itself; if not, it is run again in a process of its own, and has to pass there.
+/// A count of launches has those of all tests of a process.
+pub(crate) fn alone(test: &str) -> bool {
+    const ALONE: &str = "RONDO_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let program = std::env::current_exe().expect("a test knows its program");
+    let ended = std::process::Command::new(program)
+        .args(["--exact", test])
+        .env(ALONE, "1")
+        .output()
+        .expect("a test program starts");
+    let told = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{told}");
+    assert!(told.contains("1 passed"), "{told}");
+    false
+}
+
 impl TestDevice {
     pub(crate) fn tensor<const D: usize>(&self, values: &[f32], shape: [usize; D]) -> CubeTensor {
         let data = TensorData::new(values.to_vec(), shape);

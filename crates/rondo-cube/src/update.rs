@@ -2,6 +2,7 @@
 //! depends on a mean over the parameter. The global norm comes before.
 
 mod kernels;
+mod numbers;
 
 use burn::backend::TensorMetadata;
 use burn::backend::cubecl::dtype_to_storage_type;
@@ -10,9 +11,9 @@ use cubecl::prelude::*;
 use rondo_kernels::update::{Rule, Step, Update};
 
 use self::kernels::{
-    AdamWNumbersLaunch, MomentNumbersLaunch, RavenAdamNumbersLaunch, adamw_kernel, moments_kernel,
-    root_kernel, squares_kernel, value_kernel,
+    MomentNumbersLaunch, adamw_kernel, moments_kernel, root_kernel, squares_kernel, value_kernel,
 };
+pub use self::numbers::StepNumbers;
 use crate::rows::{LINE, Tile, cube_count};
 use crate::tensor::{CubeTensor, check, empty, zeros};
 
@@ -49,8 +50,8 @@ pub struct Updated {
 /// How much of an update goes through.
 #[derive(Clone, Copy, Debug)]
 pub enum Gate<'a> {
-    /// Gradients are scaled by this number.
-    Host(f32),
+    /// Gradients are scaled by the factor among the step's numbers.
+    Host,
     /// Gradients are scaled by a number on the device; where it says so, everything keeps its value.
     Device {
         /// `[1]`.
@@ -64,8 +65,13 @@ pub enum Gate<'a> {
 ///
 /// # Panics
 ///
-/// Panics where a tensor is not contiguous f32, or lengths differ.
-pub fn update(update: Update, gate: Gate<'_>, parameter: Parameter) -> Updated {
+/// Panics where a tensor is not contiguous f32, lengths differ, or the numbers are those of another step.
+pub fn update(
+    update: Update,
+    numbers: &StepNumbers,
+    gate: Gate<'_>,
+    parameter: Parameter,
+) -> Updated {
     let is_first = parameter.first.is_none() && parameter.second.is_none();
     let Parameter {
         value,
@@ -87,14 +93,15 @@ pub fn update(update: Update, gate: Gate<'_>, parameter: Parameter) -> Updated {
         "moments and gradient of a parameter of {count} numbers"
     );
     let through = Through::new(gate, &gradient);
+    let numbers = numbers.buffer_for(update);
     match update.rule {
-        Rule::AdamW { eps } => adamw(&updated, &gradient, &through, update.step, eps),
+        Rule::AdamW { .. } => adamw(&updated, &gradient, &through, update.step, numbers),
         Rule::RavenAdam { update_clipping } => {
             let rule = RavenAdam {
                 update_clipping,
                 is_first,
             };
-            rule.update(&updated, &gradient, &through, update.step);
+            rule.update(&updated, &gradient, &through, update.step, numbers);
         }
     }
     updated
@@ -140,7 +147,6 @@ pub fn norm(tensors: &[CubeTensor]) -> CubeTensor {
 
 /// A gate as kernels read it.
 struct Through {
-    host: f32,
     scale: CubeTensor,
     counts: CubeTensor,
     counts_type: ElemType,
@@ -151,15 +157,13 @@ impl Through {
     fn new(gate: Gate<'_>, gradient: &CubeTensor) -> Self {
         match gate {
             // A buffer stands in the place of those that are not there; the kernels do not read it.
-            Gate::Host(host) => Self {
-                host,
+            Gate::Host => Self {
                 scale: gradient.clone(),
                 counts: gradient.clone(),
                 counts_type: dtype_to_storage_type(DType::U32),
                 on_device: false,
             },
             Gate::Device { scale, counts } => Self {
-                host: 1.0,
                 scale: scale.clone(),
                 counts: counts.clone(),
                 counts_type: dtype_to_storage_type(counts.dtype),
@@ -169,8 +173,13 @@ impl Through {
     }
 }
 
-fn adamw(updated: &Updated, gradient: &CubeTensor, through: &Through, step: Step, eps: f64) {
-    let (c1, c2) = step.corrections();
+fn adamw(
+    updated: &Updated,
+    gradient: &CubeTensor,
+    through: &Through,
+    step: Step,
+    numbers: &CubeTensor,
+) {
     let count = gradient.shape().num_elements();
     adamw_kernel::launch(
         &gradient.client,
@@ -182,14 +191,10 @@ fn adamw(updated: &Updated, gradient: &CubeTensor, through: &Through, step: Step
         gradient.clone().into_buffer_arg(),
         through.scale.clone().into_buffer_arg(),
         through.counts.clone().into_buffer_arg(),
+        numbers.clone().into_buffer_arg(),
         count,
-        moment_numbers(step, through.host),
-        // Both corrections go into ε and the rate: one root and one division for each element.
-        AdamWNumbersLaunch::new(
-            (1.0 - step.decay) as f32,
-            (eps * c2.sqrt()) as f32,
-            (step.lr * c2.sqrt() / c1) as f32,
-        ),
+        moment_numbers(step),
+        step.decay > 0.0,
         through.on_device,
         through.counts_type,
     );
@@ -202,8 +207,14 @@ struct RavenAdam {
 }
 
 impl RavenAdam {
-    fn update(&self, updated: &Updated, gradient: &CubeTensor, through: &Through, step: Step) {
-        let (c1, c2) = step.corrections();
+    fn update(
+        &self,
+        updated: &Updated,
+        gradient: &CubeTensor,
+        through: &Through,
+        step: Step,
+        numbers: &CubeTensor,
+    ) {
         let count = gradient.shape().num_elements();
         let cubes = count.div_ceil(LINE).clamp(1, PARTS);
         let parts = empty(gradient, [cubes]);
@@ -217,10 +228,11 @@ impl RavenAdam {
             through.scale.clone().into_buffer_arg(),
             through.counts.clone().into_buffer_arg(),
             parts.clone().into_buffer_arg(),
+            numbers.clone().into_buffer_arg(),
             count,
             match self.is_first {
-                true => MomentNumbersLaunch::new(through.host, 0.0, 1.0, 0.0, 1.0),
-                false => moment_numbers(step, through.host),
+                true => MomentNumbersLaunch::new(0.0, 1.0, 0.0, 1.0),
+                false => moment_numbers(step),
             },
             match self.update_clipping {
                 true => SMALLEST_SECOND_MOMENT,
@@ -239,15 +251,12 @@ impl RavenAdam {
             updated.second.clone().into_buffer_arg(),
             parts.into_buffer_arg(),
             through.counts.clone().into_buffer_arg(),
+            numbers.clone().into_buffer_arg(),
             count,
             cubes,
-            RavenAdamNumbersLaunch::new(
-                1.0 / count as f32,
-                (1.0 - step.decay) as f32,
-                (step.lr / c1) as f32,
-                c2.sqrt().recip() as f32,
-            ),
+            1.0 / count as f32,
             Tile::whole(1),
+            step.decay > 0.0,
             self.update_clipping,
             through.on_device,
             through.counts_type,
@@ -255,9 +264,8 @@ impl RavenAdam {
     }
 }
 
-fn moment_numbers(step: Step, host: f32) -> MomentNumbersLaunch {
+fn moment_numbers(step: Step) -> MomentNumbersLaunch {
     MomentNumbersLaunch::new(
-        host,
         step.beta1 as f32,
         (1.0 - step.beta1) as f32,
         step.beta2 as f32,

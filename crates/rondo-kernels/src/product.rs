@@ -25,6 +25,9 @@ pub enum Precision {
     /// Takes them as they are.
     #[default]
     F32,
+    /// May round them to TF32, 11 bits of significand, where a device has instructions for that. Those of a processor
+    /// have none: here it takes them as they are.
+    Tf32,
     /// Rounds them to bf16: 8 bits of significand, the nearest number, of two the even one.
     /// Subnormal numbers become zero.
     ///
@@ -56,7 +59,7 @@ pub fn product(
         "[{m}, {k}] times [{k}, {n}]"
     );
     let multiply = match precision {
-        Precision::F32 => full::multiply,
+        Precision::F32 | Precision::Tf32 => full::multiply,
         Precision::Bf16 => bf16::multiply,
     };
     multiply(out, write, a, b);

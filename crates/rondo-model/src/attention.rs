@@ -157,8 +157,8 @@ impl Attention {
             values: all.values.clone(),
         };
         let y = match past {
-            None => heads.attend(ops, attention.gate, weights).0,
-            Some(_) => heads.attend_to_all(attention.gate, weights),
+            None => heads.attend(ops, &attention, weights).0,
+            Some(_) => heads.attend_to_all(ops, &attention, weights),
         };
         (y, all)
     }

@@ -46,7 +46,8 @@ impl FeedForward {
     ///
     /// `[batch, seq, d_in]` to `[batch, seq, d_model]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        composed::feed_forward(ops::of(&x), self.weights(), x)
+        let precision = self.description.precision;
+        composed::feed_forward(ops::of(&x), precision, self.weights(), x)
     }
 }
 

@@ -10,9 +10,9 @@
 //! | `backend` | the operations, and the choice of a backend |
 //! | `composed` | each operation made of smaller ones, the smallest of them Burn's: any device |
 //! | `flex` | norm, projection, sublayers and the loss as single nodes by `rondo-kernels`: flex |
-//! | `cube` | norm, gated SiLU and the loss as single nodes by `rondo-cube`: a GPU |
+//! | `cube` | norm, gated SiLU, products, attention and the loss as single nodes by `rondo-cube`: a GPU |
 //! | `graph`, `operands` | a function whose backward is written by hand, as one node of the graph of any backend |
-//! | `head`, `rope` | the head with its losses; the tables of the rotary embedding |
+//! | `head`, `product`, `rope` | the head with its losses; a product of two tensors; the tables of the rotary embedding |
 
 mod backend;
 pub(crate) mod composed;
@@ -22,11 +22,13 @@ mod flex;
 mod graph;
 mod head;
 mod operands;
+mod product;
 mod rope;
 
 pub use backend::{Backend, Operations, of};
 pub use head::{Head, HeadLoss, TokenLosses, head_cross_entropy, head_logits, head_losses};
 pub use operands::{AttentionHeads, AttentionTensors, FeedForwardTensors};
+pub use product::Product;
 pub use rope::Rope;
 
 pub use rondo_kernels::attention::{Gate, Opening};

@@ -1,7 +1,9 @@
 //! Devices, chosen at run time: the only place that knows Burn's backend features.
 
 mod choice;
+mod launches;
 mod memory;
+mod precision;
 
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
@@ -11,6 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::choice::{choose, choose_at, choose_kind};
+pub use self::launches::Launches;
+pub use self::precision::PrecisionKind;
+#[cfg(feature = "cube")]
+use self::precision::has_tf32;
 use crate::error::{Error, Result};
 
 /// What a user may ask for.
@@ -36,17 +42,6 @@ pub enum DeviceKind {
     Rocm,
 }
 
-/// What the products of a training run make of the numbers that they multiply.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PrecisionKind {
-    /// They take them as they are.
-    #[default]
-    F32,
-    /// They round them to bf16 and add in f32. Weights, gradients, moments and everything else stay f32.
-    Bf16,
-}
-
 /// `[device]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -55,7 +50,7 @@ pub struct DeviceConfig {
     pub kind: DeviceKind,
     /// Which of several devices of that kind, from 0, as `trainer devices` lists them.
     pub index: usize,
-    /// Of the products of training; bf16 on flex only.
+    /// Of the products of training: f32 on every device, tf32 through CUDA, bf16 on flex.
     pub precision: PrecisionKind,
     /// CPU threads; without it one for each core.
     #[schemars(range(min = 1))]
@@ -76,6 +71,8 @@ pub struct Listed {
     pub gpu: bool,
     /// Of the products of training.
     pub precision: Precision,
+    /// Whether products can be rounded to TF32.
+    pub has_tf32: bool,
     /// The handle.
     pub device: Device,
 }
@@ -126,6 +123,7 @@ impl Listed {
     pub fn label(&self) -> String {
         let precision = match self.precision {
             Precision::F32 => "",
+            Precision::Tf32 => ", tf32 products",
             Precision::Bf16 => ", bf16 products",
         };
         format!("{}: {}{precision}", self.kind.name(), self.name)
@@ -137,25 +135,6 @@ impl Listed {
         let line = text.lines().next().filter(|_| self.gpu)?;
         let line = line.strip_prefix("NVRM version:").unwrap_or(line);
         Some(line.split_whitespace().collect::<Vec<_>>().join(" "))
-    }
-
-    /// Returns the same with the precision that was asked for.
-    ///
-    /// # Errors
-    ///
-    /// Where the device does not have it.
-    fn with_precision(self, asked: PrecisionKind) -> Result<Self> {
-        let precision = match (asked, self.kind) {
-            (PrecisionKind::F32, _) => Precision::F32,
-            (PrecisionKind::Bf16, DeviceKind::Flex) => Precision::Bf16,
-            (PrecisionKind::Bf16, _) => {
-                return Err(Error::Usage(format!(
-                    "device.precision = bf16: {} computes in f32 here; only flex rounds to bf16",
-                    self.label()
-                )));
-            }
-        };
-        Ok(Self { precision, ..self })
     }
 }
 
@@ -233,6 +212,7 @@ impl DeviceKind {
             name: format!("{arch}, {threads} cores"),
             gpu: false,
             precision: Precision::F32,
+            has_tf32: false,
             device,
         }
     }
@@ -255,6 +235,7 @@ impl DeviceKind {
                 name: identity.name,
                 gpu,
                 precision: Precision::F32,
+                has_tf32: self == Self::Cuda && has_tf32(&device),
                 device,
             })
         };

@@ -35,7 +35,7 @@ use rondo_model::init::{ParameterSpec, Role};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::ops::Backend;
 
-use self::backend::updates;
+use self::backend::{SharedStep, updates};
 
 /// What a parameter's role asks of the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,13 +191,13 @@ impl Optimizer {
         lr: f64,
     ) -> LoopedTransformer {
         self.updates += 1;
+        let step = self.shared_step(gate, lr);
         let mut stepper = Stepper {
             optimizer: self,
             gradients: gradients.into_iter(),
             index: 0,
             backend,
-            gate,
-            lr,
+            step,
         };
         model.map(&mut stepper)
     }
@@ -255,35 +255,45 @@ impl Optimizer {
         self.updates = updates;
     }
 
-    /// Updates parameter `index`, as `gate` allows.
+    /// Returns what the updates of a step share, of which the optimizer knows already.
+    fn shared_step<'g>(&self, gate: &'g Gate, lr: f64) -> SharedStep<'g> {
+        let decaying = elementwise(&self.config, self.rates(lr, true));
+        SharedStep::new(decaying, gate)
+    }
+
+    /// Returns what a rule is told about the newest update.
+    fn rates(&self, lr: f64, decayed: bool) -> Rates {
+        Rates {
+            lr,
+            peak: self.peak,
+            update: self.updates,
+            decayed,
+        }
+    }
+
+    /// Updates parameter `index` as a part of `step`.
     fn update(
         &mut self,
         index: usize,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
         backend: Backend,
-        gate: &Gate,
-        lr: f64,
+        step: &mut SharedStep<'_>,
     ) -> Tensor<1> {
         let row = &self.rows[index];
         let group = Group::of(row);
-        let rates = Rates {
-            lr,
-            peak: self.peak,
-            update: self.updates,
-            decayed: group.decayed,
-        };
+        let rates = self.rates(step.update.step.lr, group.decayed);
         let before = std::mem::take(&mut self.moments[index]);
         let (after, moments) = match &self.config {
             OptimizerConfig::Muon(rule) if group.matrix => {
                 let shape = [row.shape[0], row.shape[1]];
                 let own =
                     |value, gradient, moments| rule.update(value, gradient, moments, rates, shape);
-                gate.apply(parameter, gradient, before, own)
+                step.gate.apply(parameter, gradient, before, own)
             }
             config => {
                 let update = elementwise(config, rates);
-                updates(backend).update(update, gate, parameter, gradient, before)
+                updates(backend).update(update, step, parameter, gradient, before)
             }
         };
         self.moments[index] = moments;
@@ -317,8 +327,7 @@ struct Stepper<'a> {
     index: usize,
     /// None for that of each parameter.
     backend: Option<Backend>,
-    gate: &'a Gate,
-    lr: f64,
+    step: SharedStep<'a>,
 }
 
 impl ModuleMapper for Stepper<'_> {
@@ -336,7 +345,7 @@ impl ModuleMapper for Stepper<'_> {
         let backend = self.backend.unwrap_or_else(|| Backend::of(&flat));
         let after = self
             .optimizer
-            .update(index, flat, gradient, backend, self.gate, self.lr)
+            .update(index, flat, gradient, backend, &mut self.step)
             .reshape(shape);
         Param::from_mapped_value(id, after.autodiff().require_grad(), mapper)
     }

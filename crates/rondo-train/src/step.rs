@@ -4,6 +4,8 @@
 //! several ranks, with their sum in between), `values` (what is read from the device).
 
 mod micro_batches;
+#[cfg(all(test, feature = "wgpu"))]
+mod reads;
 mod shared;
 mod values;
 

@@ -5,6 +5,7 @@
 mod device_name;
 mod examples;
 mod measuring;
+mod precision_name;
 mod prompting;
 mod reading;
 mod studies;
@@ -20,6 +21,7 @@ use rondo_train::train::Resume;
 
 pub(crate) use self::device_name::DeviceName;
 pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
+pub(crate) use self::precision_name::PrecisionName;
 pub(crate) use self::reading::{
     CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, GenerateArgs,
     TraceArgs,

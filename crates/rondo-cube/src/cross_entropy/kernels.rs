@@ -2,10 +2,7 @@
 
 use cubecl::prelude::*;
 
-use crate::rows::{Tile, largest_of_lanes, sum_of_lanes};
-
-/// An exponent whose power is nothing beside 1; a smaller one may overflow on its way.
-const SMALLEST_EXPONENT: f32 = -88.0;
+use crate::rows::{Tile, largest_of_lanes, power, sum_of_lanes};
 
 /// What a kernel writes and reads besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,10 +112,4 @@ pub(super) fn mean_kernel(
     if UNIT_POS_X == 0 {
         out[0] = mean;
     }
-}
-
-/// `e^x` for x ≤ 0, NaN of NaN.
-#[cube]
-fn power(x: f32) -> f32 {
-    select(x < SMALLEST_EXPONENT, SMALLEST_EXPONENT, x).exp()
 }

@@ -33,6 +33,7 @@ impl Logits {
             matrix: &device.tensor(&identity, [vocab, vocab]),
             tied,
             targets: &device.ids(&self.targets),
+            precision: Precision::F32,
         })
     }
 
@@ -143,6 +144,7 @@ fn chunks_have_every_token_once() {
         matrix: &matrix,
         tied: true,
         targets: &targets,
+        precision: Precision::F32,
     };
     assert_eq!(head.chunks(CHUNK_LOGITS), [0..512, 512..1024, 1024..1500]);
 }

@@ -4,12 +4,6 @@ use cubecl::prelude::*;
 
 use crate::rows::{Tile, sum_of_lanes};
 
-/// Columns that a cube adds up side by side.
-pub(super) const SUMMED_COLUMNS: usize = 32;
-
-/// Parts of the rows that a cube adds up side by side.
-const PARTS: usize = 8;
-
 /// Which of the buffers of a norm there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Form {
@@ -19,11 +13,6 @@ pub(super) struct Form {
     pub(super) added: bool,
     /// There is a scale.
     pub(super) scaled: bool,
-}
-
-/// Returns the shape of a cube of [`sum_of_rows_kernel`].
-pub(super) fn sum_dim() -> CubeDim {
-    CubeDim::new_2d(SUMMED_COLUMNS as u32, PARTS as u32)
 }
 
 #[cube(launch)]
@@ -151,32 +140,6 @@ pub(super) fn backward_kernel(
             }
             sync_cube();
         }
-    }
-}
-
-/// Adds up the rows of a matrix, each column in the same order each time.
-#[cube(launch)]
-pub(super) fn sum_of_rows_kernel(x: &[f32], out: &mut [f32], rows: usize, width: usize) {
-    let column = CUBE_POS * SUMMED_COLUMNS + UNIT_POS_X as usize;
-    let part = UNIT_POS_Y as usize;
-    let mut sum = 0.0f32;
-    if column < width {
-        let mut row = part;
-        while row < rows {
-            sum += x[row * width + column];
-            row += PARTS;
-        }
-    }
-    let mut shared = Shared::<[f32]>::new_slice(comptime!(SUMMED_COLUMNS * PARTS));
-    shared[UNIT_POS as usize] = sum;
-    sync_cube();
-    if part == 0 && column < width {
-        let mut total = 0.0f32;
-        #[unroll]
-        for other in 0..PARTS {
-            total += shared[other * SUMMED_COLUMNS + UNIT_POS_X as usize];
-        }
-        out[column] = total;
     }
 }
 

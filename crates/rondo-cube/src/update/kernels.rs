@@ -9,40 +9,16 @@ use std::f32::consts::{FRAC_PI_2, FRAC_PI_4};
 
 use cubecl::prelude::*;
 
+use super::numbers::{KEPT, OWN, RATE, SCALE};
 use crate::rows::{LINE, Tile, sum_of_lanes};
 
-/// How moments move.
+/// How moments move: β₁ and what is left to 1, and β₂ likewise.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct MomentNumbers {
-    /// Factor of the gradient, where it is on the host.
-    scale: f32,
-    /// β₁ and what is left to 1.
     beta1: f32,
     rest1: f32,
-    /// β₂ and what is left to 1.
     beta2: f32,
     rest2: f32,
-}
-
-/// How a parameter moves under AdamW.
-#[derive(CubeLaunch, CubeType, Clone, Copy)]
-pub(super) struct AdamWNumbers {
-    /// What the decay leaves.
-    kept: f32,
-    eps: f32,
-    rate: f32,
-}
-
-/// How a parameter moves under RavenAdam.
-#[derive(CubeLaunch, CubeType, Clone, Copy)]
-pub(super) struct RavenAdamNumbers {
-    /// One over the length of the parameter.
-    share: f32,
-    /// What the decay leaves.
-    kept: f32,
-    rate: f32,
-    /// Of the root of the second moment.
-    correction: f32,
 }
 
 #[cube(launch)]
@@ -53,20 +29,22 @@ pub(super) fn adamw_kernel<B: Int>(
     gradient: &[f32],
     scale: &[f32],
     counts: &[B],
+    numbers: &[f32],
     count: usize,
     moments: MomentNumbers,
-    numbers: AdamWNumbers,
+    #[comptime] decays: bool,
     #[comptime] on_device: bool,
     #[define(B)] _truth: ElemType,
 ) {
     let at = ABSOLUTE_POS;
     if at < count && counted::<B>(counts, on_device) {
-        let g = gradient[at] * factor(scale, moments.scale, on_device);
+        let g = gradient[at] * factor(scale, numbers, on_device);
         let m = first[at] * moments.beta1 + g * moments.rest1;
         let v = second[at] * moments.beta2 + g * g * moments.rest2;
         first[at] = m;
         second[at] = v;
-        value[at] = value[at] * numbers.kept - m / (v.sqrt() + numbers.eps) * numbers.rate;
+        let change = m / (v.sqrt() + numbers[OWN]) * numbers[RATE];
+        value[at] = kept(value[at], numbers, decays) - change;
     }
 }
 
@@ -79,6 +57,7 @@ pub(super) fn moments_kernel<B: Int>(
     scale: &[f32],
     counts: &[B],
     parts: &mut [f32],
+    numbers: &[f32],
     count: usize,
     moments: MomentNumbers,
     floor: f32,
@@ -88,7 +67,7 @@ pub(super) fn moments_kernel<B: Int>(
 ) {
     let mut sum = 0.0f32;
     if counted::<B>(counts, on_device) {
-        let factor = factor(scale, moments.scale, on_device);
+        let factor = factor(scale, numbers, on_device);
         let mut at = ABSOLUTE_POS;
         while at < count {
             let g = gradient[at] * factor;
@@ -115,29 +94,31 @@ pub(super) fn value_kernel<B: Int>(
     second: &[f32],
     parts: &[f32],
     counts: &[B],
+    numbers: &[f32],
     count: usize,
     part_count: usize,
-    numbers: RavenAdamNumbers,
+    share: f32,
     #[comptime] tile: Tile,
+    #[comptime] decays: bool,
     #[comptime] update_clipping: bool,
     #[comptime] on_device: bool,
     #[define(B)] _truth: ElemType,
 ) {
-    let mut rate = numbers.rate;
+    let mut rate = numbers[RATE];
     if comptime!(update_clipping) {
         let unit = UNIT_POS as usize;
         let mut part = 0.0f32;
         if unit < part_count {
             part = parts[unit];
         }
-        let mean = sum_of_lanes(part, tile) * numbers.share;
+        let mean = sum_of_lanes(part, tile) * share;
         // Written so that NaN is not taken for 1.
         rate /= select(mean <= 1.0f32, 1.0f32, mean.sqrt());
     }
     let at = ABSOLUTE_POS;
     if at < count && counted::<B>(counts, on_device) {
-        let angle = atan2(first[at], second[at].sqrt() * numbers.correction);
-        value[at] = value[at] * numbers.kept - angle * rate;
+        let angle = atan2(first[at], second[at].sqrt() * numbers[OWN]);
+        value[at] = kept(value[at], numbers, decays) - angle * rate;
     }
 }
 
@@ -189,8 +170,22 @@ fn counted<B: Int>(counts: &[B], #[comptime] on_device: bool) -> bool {
 
 /// Returns the factor of the gradient.
 #[cube]
-fn factor(scale: &[f32], host: f32, #[comptime] on_device: bool) -> f32 {
-    if comptime!(on_device) { scale[0] } else { host }
+fn factor(scale: &[f32], numbers: &[f32], #[comptime] on_device: bool) -> f32 {
+    if comptime!(on_device) {
+        scale[0]
+    } else {
+        numbers[SCALE]
+    }
+}
+
+/// Returns what the decay leaves of a parameter's number.
+#[cube]
+fn kept(value: f32, numbers: &[f32], #[comptime] decays: bool) -> f32 {
+    if comptime!(decays) {
+        value * numbers[KEPT]
+    } else {
+        value
+    }
 }
 
 /// The angle of (x, y) for x ≥ 0, as `rondo-kernels` computes it; a device's own may be off by thousands of units in

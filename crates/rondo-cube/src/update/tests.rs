@@ -33,6 +33,19 @@ impl Vectors {
         }
     }
 
+    /// Updates by the kernels, gradients scaled by `factor` or on the device.
+    fn updated(
+        &self,
+        device: &TestDevice,
+        started: bool,
+        update: Update,
+        gate: Gate<'_>,
+    ) -> [Vec<f32>; 3] {
+        let numbers = StepNumbers::new(update, &device.tensor(&[0.0], [1]));
+        let made = super::update(update, &numbers, gate, self.on(device, started));
+        [made.value, made.first, made.second].map(values)
+    }
+
     fn on(&self, device: &TestDevice, started: bool) -> Parameter {
         let on = |x: &[f32]| device.tensor(x, [x.len()]);
         Parameter {
@@ -55,23 +68,13 @@ fn check_rule(rule: Rule) {
             }
             let step = Step {
                 update: if started { STEP.update } else { 1 },
+                gradient_scale: 0.5,
                 ..STEP
             };
-            let made = update(
-                Update { rule, step },
-                Gate::Host(0.5),
-                before.on(&device, started),
-            );
-            let made = [made.value, made.first, made.second].map(values);
+            let update = Update { rule, step };
+            let made = before.updated(&device, started, update, Gate::Host);
             let mut expected = before.clone();
-            Update {
-                rule,
-                step: Step {
-                    gradient_scale: 0.5,
-                    ..step
-                },
-            }
-            .apply(rondo_kernels::update::Parameter {
+            update.apply(rondo_kernels::update::Parameter {
                 value: &mut expected.value,
                 first: &mut expected.first,
                 second: &mut expected.second,
@@ -102,12 +105,33 @@ fn raven_adam_is_that_of_the_kernels_for_a_cpu() {
 }
 
 #[test]
+fn a_parameter_that_does_not_decay_reads_the_same_numbers() {
+    let Some(device) = device() else { return };
+    let before = Vectors::new(300);
+    let rule = Rule::AdamW { eps: 1e-8 };
+    let step = Step { decay: 0.0, ..STEP };
+    let [decaying, plain] = [STEP, step].map(|step| Update { rule, step });
+    let parameter = before.on(&device, true);
+    let numbers = StepNumbers::new(decaying, &parameter.gradient);
+    let made = super::update(plain, &numbers, Gate::Host, parameter);
+    let found = values(made.value);
+    assert_eq!(found, before.updated(&device, true, plain, Gate::Host)[0]);
+    assert_ne!(
+        found,
+        before.updated(&device, true, decaying, Gate::Host)[0]
+    );
+}
+
+#[test]
 fn an_update_that_does_not_count_changes_nothing_and_one_that_does_is_scaled_on_the_device() {
     let Some(device) = device() else { return };
     let before = Vectors::new(300);
     let run = |rule, gate: Gate<'_>| {
-        let made = update(Update { rule, step: STEP }, gate, before.on(&device, true));
-        [made.value, made.first, made.second].map(values)
+        let step = Step {
+            gradient_scale: 0.5,
+            ..STEP
+        };
+        before.updated(&device, true, Update { rule, step }, gate)
     };
     let [nan, half] = [f32::NAN, 0.5].map(|x| device.tensor(&[x], [1]));
     let [no, yes] = [0, 1].map(|x| device.ids(&[x]));
@@ -130,7 +154,7 @@ fn an_update_that_does_not_count_changes_nothing_and_one_that_does_is_scaled_on_
             scale: &half,
             counts: &yes,
         };
-        assert_eq!(run(rule, moves), run(rule, Gate::Host(0.5)));
+        assert_eq!(run(rule, moves), run(rule, Gate::Host));
     }
 }
 
@@ -155,7 +179,9 @@ fn a_parameter_that_someone_else_holds_keeps_its_memory() {
     let parameter = before.on(&device, true);
     let held = parameter.value.clone();
     let rule = Rule::AdamW { eps: 1e-8 };
-    let made = update(Update { rule, step: STEP }, Gate::Host(1.0), parameter);
+    let update = Update { rule, step: STEP };
+    let numbers = StepNumbers::new(update, &held);
+    let made = super::update(update, &numbers, Gate::Host, parameter);
     assert_eq!(values(held), before.value);
     assert_ne!(values(made.value), before.value);
 }
@@ -168,9 +194,8 @@ fn an_update_has_the_same_bits_each_time() {
         update_clipping: true,
     };
     let run = || {
-        let gate = Gate::Host(1.0);
-        let made = update(Update { rule, step: STEP }, gate, before.on(&device, true));
-        let all = [made.value, made.first, made.second].map(values);
+        let update = Update { rule, step: STEP };
+        let all = before.updated(&device, true, update, Gate::Host);
         all.concat()
             .into_iter()
             .map(f32::to_bits)

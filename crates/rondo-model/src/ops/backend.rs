@@ -5,6 +5,7 @@ use burn::tensor::{DType, Int, Tensor};
 use rondo_kernels::attention::Gate;
 use rondo_kernels::feed_forward::FeedForward;
 use rondo_kernels::norm::Norm;
+use rondo_kernels::product::Precision;
 use rondo_kernels::projection::{Projection, ProjectionTensors};
 use rondo_kernels::self_attention::SelfAttention;
 use rondo_kernels::sublayer::Sublayer;
@@ -14,7 +15,8 @@ use super::composed::{self, Composition};
 use super::cube::CubeKernels;
 use super::flex::Kernels;
 use super::{
-    AttentionHeads, AttentionTensors, FeedForwardTensors, Head, HeadLoss, Rope, TokenLosses,
+    AttentionHeads, AttentionTensors, FeedForwardTensors, Head, HeadLoss, Product, Rope,
+    TokenLosses,
 };
 use crate::gates::OpenEdges;
 
@@ -76,7 +78,7 @@ pub fn of<const D: usize>(x: &Tensor<D>) -> &'static dyn Operations {
 /// gradient where one of the tensors is in the graph.
 ///
 /// An operation that a backend leaves out is composed of smaller operations of the same backend, the
-/// smallest of them of Burn's, in f32 whatever the precision in its description.
+/// smallest of them of Burn's, whatever the precision in its description.
 pub trait Operations: Sync {
     /// The row of a table for each token.
     ///
@@ -126,6 +128,24 @@ pub trait Operations: Sync {
         x + self.norm(norm, y, scale)
     }
 
+    /// The product of two matrices.
+    ///
+    /// # Shapes
+    ///
+    /// `a`: `[m, k]`; `b`: `[k, n]`, or `[n, k]` where it is transposed; returns `[m, n]`.
+    fn product(&self, product: Product, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+        product.composed(a, b)
+    }
+
+    /// As [`Self::product`], of each pair of matrices in two batches of heads.
+    ///
+    /// # Shapes
+    ///
+    /// As there, after `[batch, heads]`.
+    fn products(&self, product: Product, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+        product.composed(a, b)
+    }
+
     /// Matrix product with some rows of a matrix, added to a base where there is one.
     ///
     /// # Shapes
@@ -136,7 +156,7 @@ pub trait Operations: Sync {
         projection: Projection,
         tensors: ProjectionTensors<Tensor<3>, Tensor<2>>,
     ) -> Tensor<3> {
-        composed::project_rows(projection, tensors)
+        composed::project_rows(self, projection, tensors)
     }
 
     /// Gated SiLU: `SiLU(a) ⊙ b`.
@@ -154,8 +174,22 @@ pub trait Operations: Sync {
     /// # Shapes
     ///
     /// `x`: `[batch, seq, d_in]`; `in_proj`: `[d_in, 2 · d_ff]`; returns `[batch, seq, d_ff]`.
-    fn gated_projection(&self, x: Tensor<3>, in_proj: Tensor<2>) -> Tensor<3> {
-        composed::gated_projection(self, x, in_proj)
+    fn gated_projection(
+        &self,
+        precision: Precision,
+        x: Tensor<3>,
+        in_proj: Tensor<2>,
+    ) -> Tensor<3> {
+        composed::gated_projection(self, precision, x, in_proj)
+    }
+
+    /// `softmax(q·kᵀ / √d_head) · v`: every query to the keys up to its own where it is causal, else to all.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, heads, seq, d_head]`, as the queries.
+    fn softmax_attention(&self, _: Precision, heads: AttentionHeads, is_causal: bool) -> Tensor<4> {
+        composed::softmax_attention(heads, is_causal)
     }
 
     /// Causal attention, through gates where there are any; `gate_bias` is what each head adds to the bias of
@@ -163,14 +197,15 @@ pub trait Operations: Sync {
     ///
     /// # Shapes
     ///
-    /// `[batch, heads, seq, d_head]`, as the queries.
+    /// As [`Self::softmax_attention`].
     fn attend(
         &self,
+        precision: Precision,
         gate: Option<Gate>,
         heads: AttentionHeads,
         gate_bias: Option<Tensor<1>>,
     ) -> (Tensor<4>, Option<OpenEdges>) {
-        composed::attend(gate, heads, gate_bias)
+        composed::attend(self, precision, gate, heads, gate_bias)
     }
 
     /// Causal self-attention over whole sequences, with its norms and its residual connection. Also returns
@@ -200,7 +235,12 @@ pub trait Operations: Sync {
         sublayer: &Sublayer<FeedForward>,
         tensors: FeedForwardTensors,
     ) -> Tensor<3> {
-        let branch = |x, weights| (composed::feed_forward(self, weights, x), ());
+        let branch = |x, weights| {
+            (
+                composed::feed_forward(self, sublayer.branch.precision, weights, x),
+                (),
+            )
+        };
         composed::around(self, sublayer, tensors, branch).0
     }
 
@@ -213,7 +253,7 @@ pub trait Operations: Sync {
         weights: Option<Tensor<2>>,
         with_hits: bool,
     ) -> HeadLoss {
-        composed::head_cross_entropy(hidden, head, targets, weights, with_hits)
+        composed::head_cross_entropy(self, hidden, head, targets, weights, with_hits)
     }
 
     /// As [`super::head_losses`].
@@ -224,7 +264,7 @@ pub trait Operations: Sync {
         targets: Tensor<2, Int>,
         with_hits: bool,
     ) -> TokenLosses {
-        composed::head_losses(hidden, head, targets, with_hits)
+        composed::head_losses(self, hidden, head, targets, with_hits)
     }
 }
 
@@ -232,7 +272,6 @@ pub trait Operations: Sync {
 mod tests {
     use burn::tensor::{Device, FloatDType};
     use rondo_kernels::feed_forward::FeedForwardWeights;
-    use rondo_kernels::product::Precision;
     use rondo_kernels::sublayer::{After, SublayerTensors};
 
     use super::*;

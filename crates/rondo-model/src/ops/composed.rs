@@ -9,9 +9,9 @@ mod norm;
 mod projection;
 mod sublayer;
 
-pub(crate) use attention::{attend, attention};
+pub(crate) use attention::{attend, attention, repeat_heads, softmax_attention};
 pub(crate) use feed_forward::{feed_forward, gated_projection, gated_silu};
-pub(super) use head::{head_cross_entropy, head_losses};
+pub(super) use head::{head_cross_entropy, head_losses, logits};
 pub(super) use norm::norm;
 pub(super) use projection::{project, project_rows};
 pub(crate) use sublayer::around;

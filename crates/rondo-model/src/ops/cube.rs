@@ -1,25 +1,38 @@
-//! The kernels of `rondo-cube` as operations, for f32 on a GPU. The matrix products between them are Burn's.
+//! The kernels of `rondo-cube` as operations, for f32 on a GPU.
 
+mod attention;
 mod embedding;
 mod gated;
 mod head;
 mod norm;
+mod product;
+mod self_attention;
 
 use burn::backend::DispatchTensorKind;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Int, Shape, Tensor};
 use rondo_cube::cross_entropy;
+use rondo_cube::heads::Layout;
 use rondo_cube::primitive::{self, Cube};
 use rondo_cube::tensor::{CubeTensor, reshaped};
 use rondo_kernels::norm::Norm;
+use rondo_kernels::product::Precision;
+use rondo_kernels::self_attention::SelfAttention;
+use rondo_kernels::sublayer::Sublayer;
 
+pub(super) use self::attention::SoftmaxAttention;
 use self::embedding::Embedding;
 use self::gated::GatedHalves;
 use self::head::CrossEntropy;
 pub(super) use self::norm::ResidualNorm;
+pub(super) use self::self_attention::RotatedAttention;
 use super::graph::{self, Access};
-use super::operands::{HeadTensors, Lone, NormTensors, ResidualNormTensors};
-use super::{Head, HeadLoss, Operations, TokenLosses, composed};
+use super::operands::{Factors, HeadTensors, Heads, Lone, NormTensors, Qkv, ResidualNormTensors};
+use super::{
+    AttentionHeads, AttentionTensors, AttentionWeights, Head, HeadLoss, Operations, Product, Rope,
+    TokenLosses, composed,
+};
+use crate::gates::OpenEdges;
 
 /// The backend of the kernels.
 pub(super) struct CubeKernels;
@@ -65,8 +78,56 @@ impl Operations for CubeKernels {
         residual(ResidualNorm::Added(norm), x, y, scale)
     }
 
-    fn gated_projection(&self, x: Tensor<3>, in_proj: Tensor<2>) -> Tensor<3> {
-        let halves = composed::project(x, in_proj);
+    fn product(&self, product: Product, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
+        multiplied(product, a, b)
+    }
+
+    fn products(&self, product: Product, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+        multiplied(product, a, b)
+    }
+
+    fn softmax_attention(
+        &self,
+        precision: Precision,
+        heads: AttentionHeads,
+        is_causal: bool,
+    ) -> Tensor<4> {
+        let shape = heads.queries.dims();
+        let node = SoftmaxAttention {
+            precision,
+            is_causal,
+        };
+        let each = |x| composed::repeat_heads(x, shape[1]).into_dispatch();
+        let operands = Heads {
+            queries: heads.queries.into_dispatch(),
+            keys: each(heads.keys),
+            values: each(heads.values),
+        };
+        graph::apply::<Cube, _, 3, 4>(node, operands, shape).0
+    }
+
+    fn attention(
+        &self,
+        sublayer: &Sublayer<SelfAttention>,
+        tensors: AttentionTensors,
+        rope: &Rope,
+    ) -> (Tensor<3>, Option<OpenEdges>) {
+        let attention = &sublayer.branch;
+        composed::around(self, sublayer, tensors, |x, weights| {
+            match (attention.gate, attention.qk_norm) {
+                (None, None) => (attended(attention, weights, rope, x), None),
+                _ => composed::attention(self, attention, weights, rope, &x),
+            }
+        })
+    }
+
+    fn gated_projection(
+        &self,
+        precision: Precision,
+        x: Tensor<3>,
+        in_proj: Tensor<2>,
+    ) -> Tensor<3> {
+        let halves = composed::project(self, precision, x, in_proj);
         let [batch, seq, both] = halves.dims();
         let operands = Lone {
             x: halves.into_dispatch(),
@@ -83,10 +144,10 @@ impl Operations for CubeKernels {
         with_hits: bool,
     ) -> HeadLoss {
         let Some(targets) = ids(targets.clone()) else {
-            return composed::head_cross_entropy(hidden, head, targets, weights, with_hits);
+            return composed::head_cross_entropy(self, hidden, head, targets, weights, with_hits);
         };
         let node = CrossEntropy {
-            tied: head.operation.tied,
+            operation: head.operation,
             targets,
             weights: weights.map(constant),
         };
@@ -109,13 +170,14 @@ impl Operations for CubeKernels {
         with_hits: bool,
     ) -> TokenLosses {
         let Some(targets) = ids(targets.clone()) else {
-            return composed::head_losses(hidden, head, targets, with_hits);
+            return composed::head_losses(self, hidden, head, targets, with_hits);
         };
         let scored = cross_entropy::losses(cross_entropy::Head {
             hidden: &head::tokens(constant(hidden)),
             matrix: &constant(head.matrix),
             tied: head.operation.tied,
             targets: &targets,
+            precision: head.operation.precision,
         });
         TokenLosses {
             losses: outside(scored.nll),
@@ -139,6 +201,51 @@ impl Access for Cube {
     fn made(values: CubeTensor, shape: Shape) -> FloatTensor<Self> {
         primitive::made(reshaped(values, shape))
     }
+}
+
+/// Attends without gates and norms of queries and keys.
+fn attended(
+    attention: &SelfAttention,
+    weights: AttentionWeights<Tensor<2>, Tensor<1>>,
+    rope: &Rope,
+    x: Tensor<3>,
+) -> Tensor<3> {
+    let [batch, seq, _] = x.dims();
+    let (heads, precision) = (attention.heads, attention.precision);
+    let [cos, sin] = rope.on_device().map(constant);
+    let node = RotatedAttention {
+        layout: Layout {
+            batch,
+            seq,
+            queries: heads.queries,
+            keys: heads.keys,
+            d_head: heads.d_head,
+        },
+        cos,
+        sin,
+        softmax: SoftmaxAttention {
+            precision,
+            is_causal: true,
+        },
+    };
+    let operands = Qkv {
+        qkv: composed::project(&CubeKernels, precision, x, weights.qkv).into_dispatch(),
+        bias: weights.qk_bias.map(Tensor::into_dispatch),
+    };
+    let shape = [batch, seq, heads.queries * heads.d_head];
+    let joined = graph::apply::<Cube, _, 2, 3>(node, operands, shape).0;
+    composed::project(&CubeKernels, precision, joined, weights.proj)
+}
+
+fn multiplied<const D: usize>(product: Product, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
+    let mut shape = a.dims();
+    let columns = if product.transposed { D - 2 } else { D - 1 };
+    shape[D - 1] = b.dims()[columns];
+    let operands = Factors {
+        a: a.into_dispatch(),
+        b: b.into_dispatch(),
+    };
+    graph::apply::<Cube, _, 2, D>(product, operands, shape).0
 }
 
 fn residual(node: ResidualNorm, x: Tensor<3>, y: Tensor<3>, scale: Option<Tensor<1>>) -> Tensor<3> {

@@ -4,8 +4,7 @@ use burn::tensor::{Int, Tensor};
 use rondo_kernels::cross_entropy;
 use rondo_kernels::product::Precision;
 
-use super::composed::project;
-use super::of;
+use super::{composed, of};
 
 /// The matrix that makes logits of hidden states, as it is stored, so that no operation has to
 /// transpose or copy it.
@@ -68,11 +67,7 @@ pub struct TokenLosses {
 ///
 /// `hidden`: `[batch, seq, d_model]`; returns `[batch, seq, vocab]`.
 pub fn head_logits(hidden: Tensor<3>, head: Head) -> Tensor<3> {
-    let matrix = match head.operation.tied {
-        false => head.matrix,
-        true => head.matrix.transpose(),
-    };
-    project(hidden, matrix)
+    composed::logits(of(&hidden), hidden, head)
 }
 
 /// Mean cross entropy of the targets under `softmax(head_logits(hidden))`; differentiable.

@@ -9,7 +9,9 @@ use rondo_kernels::self_attention::{AttentionWeights, SelfAttention};
 use rondo_kernels::sublayer::{Sublayer, SublayerTensors};
 
 #[cfg(feature = "cube")]
-use super::cube::ResidualNorm;
+use super::Product;
+#[cfg(feature = "cube")]
+use super::cube::{ResidualNorm, RotatedAttention, SoftmaxAttention};
 
 /// The tensors of attention with its norms.
 pub type AttentionTensors =
@@ -89,6 +91,28 @@ pub(super) struct Lone<T> {
     pub(super) x: T,
 }
 
+/// The factors of a product.
+#[cfg(feature = "cube")]
+pub(super) struct Factors<T> {
+    pub(super) a: T,
+    pub(super) b: T,
+}
+
+/// The rows of a product that hold queries, keys and values, and the bias of queries and keys.
+#[cfg(feature = "cube")]
+pub(super) struct Qkv<T> {
+    pub(super) qkv: T,
+    pub(super) bias: Option<T>,
+}
+
+/// The tensors of attention without gates, its heads apart.
+#[cfg(feature = "cube")]
+pub(super) struct Heads<T> {
+    pub(super) queries: T,
+    pub(super) keys: T,
+    pub(super) values: T,
+}
+
 /// The tensors of a head with its loss.
 #[cfg_attr(feature = "cube", derive(Clone, Debug))]
 pub(super) struct HeadTensors<T> {
@@ -111,6 +135,24 @@ names! {
 names! {
     OneTensor, Lone<T>, 1, [x], [x],
     Lone { x }
+}
+
+#[cfg(feature = "cube")]
+names! {
+    Product, Factors<T>, 2, [a, b], [a, b],
+    Factors { a, b }
+}
+
+#[cfg(feature = "cube")]
+names! {
+    RotatedAttention, Qkv<T>, 2, [qkv, bias], [qkv],
+    Qkv { qkv, bias }
+}
+
+#[cfg(feature = "cube")]
+names! {
+    SoftmaxAttention, Heads<T>, 3, [queries, keys, values], [queries, keys, values],
+    Heads { queries, keys, values }
 }
 
 names! {

@@ -76,6 +76,13 @@ impl Rope {
         self.host.clone()
     }
 
+    /// Returns cosines and sines on the device, for a kernel that rotates by itself: `[seq, d_head]` each, every cosine
+    /// twice, every sine with a minus and with a plus.
+    #[cfg(feature = "cube")]
+    pub(super) fn on_device(&self) -> [Tensor<2>; 2] {
+        [self.cos.clone(), self.sin.clone()]
+    }
+
     /// Rotates queries or keys.
     ///
     /// # Shapes

@@ -53,7 +53,7 @@ fn threads_at(place: Place) -> Option<usize> {
     place.threads(allowed, online).filter(|_| !is_set)
 }
 
-/// Returns the device of a kind where there is no configuration, and why that one.
+/// Returns the device of a kind where there is no configuration, in f32, and why that one.
 ///
 /// # Errors
 ///
@@ -132,26 +132,6 @@ fn absent(config: DeviceConfig) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::PrecisionKind;
-
-    #[test]
-    fn bf16_is_for_flex() {
-        let ask = |kind| {
-            choose(DeviceConfig {
-                kind,
-                precision: PrecisionKind::Bf16,
-                ..DeviceConfig::default()
-            })
-        };
-        let (listed, _) = ask(DeviceKind::Flex).expect("flex");
-        assert!(listed.label().ends_with("bf16 products"), "{listed:?}");
-        let other = DeviceKind::Ndarray.processor(Device::flex());
-        let error = other
-            .with_precision(PrecisionKind::Bf16)
-            .expect_err("f32 only");
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains("device.precision"), "{error}");
-    }
 
     #[test]
     fn a_device_that_is_not_there_is_answered_with_those_that_are() {

@@ -1,6 +1,8 @@
 //! What a backend computes of a step, and which backend it is.
 
 use burn::tensor::Tensor;
+#[cfg(feature = "cube")]
+use rondo_cube::update::StepNumbers;
 use rondo_kernels::update::{Rule, Update};
 use rondo_model::ops::Backend;
 
@@ -11,6 +13,28 @@ use super::sum::total;
 use super::{Gate, Moments, adamw, raven_adam};
 use crate::error::Result;
 use crate::step::read;
+
+/// What the updates of one step share.
+pub(super) struct SharedStep<'a> {
+    /// That of a parameter that decays.
+    pub(super) update: Update,
+    /// How much of them goes through.
+    pub(super) gate: &'a Gate,
+    /// Its numbers on the device, once an update has needed them.
+    #[cfg(feature = "cube")]
+    pub(super) numbers: Option<StepNumbers>,
+}
+
+impl<'a> SharedStep<'a> {
+    pub(super) fn new(update: Update, gate: &'a Gate) -> Self {
+        Self {
+            update,
+            gate,
+            #[cfg(feature = "cube")]
+            numbers: None,
+        }
+    }
+}
 
 /// What a backend computes of a step. What it leaves out is composed of Burn operations.
 pub(super) trait Updates {
@@ -29,17 +53,17 @@ pub(super) trait Updates {
         Ok(f64::from(read(total(tensor.clone().square()))?[0]))
     }
 
-    /// Updates a parameter and its moments, as `gate` allows.
+    /// Updates a parameter and its moments as a part of `step`.
     fn update(
         &self,
         update: Update,
-        gate: &Gate,
+        step: &mut SharedStep<'_>,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
         moments: Moments,
     ) -> (Tensor<1>, Moments) {
         let composed = |value, gradient, moments| compose(update, value, gradient, moments);
-        gate.apply(parameter, gradient, moments, composed)
+        step.gate.apply(parameter, gradient, moments, composed)
     }
 }
 

@@ -3,10 +3,10 @@
 use burn::tensor::{Bool, Tensor};
 use rondo_cube::primitive::{self, Cube};
 use rondo_cube::tensor::CubeTensor;
-use rondo_cube::update::{self, Parameter};
-use rondo_kernels::update::Update;
+use rondo_cube::update::{self, Parameter, StepNumbers};
+use rondo_kernels::update::{Step, Update};
 
-use super::backend::Updates;
+use super::backend::{SharedStep, Updates};
 use super::{Gate, Moments};
 
 /// The updates of the kernels.
@@ -21,7 +21,7 @@ impl Updates for OnDevice {
     fn update(
         &self,
         update: Update,
-        gate: &Gate,
+        step: &mut SharedStep<'_>,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
         moments: Moments,
@@ -32,16 +32,23 @@ impl Updates for OnDevice {
             second: moments.second.map(read),
             gradient: read(gradient),
         };
+        let gate = step.gate;
+        let scale = match gate {
+            Gate::Host(scale) => *scale,
+            Gate::Device { .. } => 1.0,
+        };
+        let [update, decaying] = [update, step.update].map(|update| scaled(update, scale));
+        let numbers = &*step
+            .numbers
+            .get_or_insert_with(|| StepNumbers::new(decaying, &parameter.gradient));
         let updated = match gate {
-            Gate::Host(scale) => {
-                update::update(update, update::Gate::Host(*scale as f32), parameter)
-            }
+            Gate::Host(_) => update::update(update, numbers, update::Gate::Host, parameter),
             Gate::Device { scale, finite } => {
                 let gate = update::Gate::Device {
                     scale: &read(scale.clone()),
                     counts: &truth(finite.clone()),
                 };
-                update::update(update, gate, parameter)
+                update::update(update, numbers, gate, parameter)
             }
         };
         let moments = Moments {
@@ -49,6 +56,16 @@ impl Updates for OnDevice {
             second: Some(made(updated.second)),
         };
         (made(updated.value), moments)
+    }
+}
+
+fn scaled(update: Update, gradient_scale: f64) -> Update {
+    Update {
+        step: Step {
+            gradient_scale,
+            ..update.step
+        },
+        ..update
     }
 }
 

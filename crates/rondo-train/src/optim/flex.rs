@@ -5,7 +5,7 @@ use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::{Tensor, TensorData};
 use rondo_kernels::update::{Parameter, Step, Update, sum_of_squares};
 
-use super::backend::{Composition, Updates};
+use super::backend::{Composition, SharedStep, Updates};
 use super::{Gate, Moments};
 use crate::error::Result;
 
@@ -30,13 +30,13 @@ impl Updates for InPlace {
     fn update(
         &self,
         update: Update,
-        gate: &Gate,
+        step: &mut SharedStep<'_>,
         parameter: Tensor<1>,
         gradient: Tensor<1>,
         moments: Moments,
     ) -> (Tensor<1>, Moments) {
-        let Gate::Host(gradient_scale) = *gate else {
-            return Composition.update(update, gate, parameter, gradient, moments);
+        let Gate::Host(gradient_scale) = *step.gate else {
+            return Composition.update(update, step, parameter, gradient, moments);
         };
         let length = parameter.shape().num_elements();
         let zeros = || Primitive::from_data(TensorData::new(vec![0.0_f32; length], [length]));

@@ -9,9 +9,10 @@
 //! this is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The original one has
 //! √max(1, rows/cols) there, for matrices stored `[d_out, d_in]`, and needs a learning rate of its own.
 //! Both write `B ← μ·B + (1 − μ)·G`: a factor of 1 − μ that the norm in Newton–Schulz takes out again.
-//! Their code iterates in bf16; here everything is f32.
+//! Their code iterates in bf16; here everything is f32, whatever the precision of training.
 
 use burn::tensor::Tensor;
+use rondo_model::ops::{Precision, Product, of};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -120,10 +121,13 @@ pub(super) fn orthogonalise(matrix: Tensor<2>, iterations: usize) -> Tensor<2> {
     let norm = wide.clone().square().sum().sqrt() + 1e-7;
     let mut x = wide / norm.unsqueeze();
     let [a, b, c] = QUINTIC;
+    let ops = of(&x);
+    let times = |a, b| ops.product(Product::plain(Precision::F32), a, b);
     for _ in 0..iterations {
-        let gram = x.clone().matmul(x.clone().transpose());
-        let polynomial = gram.clone() * b + gram.clone().matmul(gram) * c;
-        x = x.clone() * a + polynomial.matmul(x);
+        let square = Product::with_transposed(Precision::F32);
+        let gram = ops.product(square, x.clone(), x.clone());
+        let polynomial = gram.clone() * b + times(gram.clone(), gram) * c;
+        x = x.clone() * a + times(polynomial, x);
     }
     if tall { x.transpose() } else { x }
 }

@@ -75,7 +75,8 @@ Examples:
 pub(super) const BENCH: &str = "\
 Examples:
   trainer bench --device flex
-  trainer bench --what generate --config configs/main.toml";
+  trainer bench --what generate --config configs/main.toml
+  trainer bench --what launches --device wgpu";
 
 pub(super) const DEVICES: &str = "\
 Example:
@@ -84,7 +85,8 @@ Example:
 pub(super) const SELFTEST: &str = "\
 Examples:
   trainer selftest --device wgpu
-  trainer selftest --device wgpu --golden tests/golden/raven-tiny";
+  trainer selftest --device wgpu --golden tests/golden/raven-tiny
+  trainer selftest --device cuda --precision tf32";
 
 pub(super) const METRICS: &str = "\
 Example:

@@ -4,23 +4,23 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigArgs, DeviceName, JsonArg};
+use super::{ConfigArgs, DeviceName, JsonArg, PrecisionName};
 
 /// `trainer bench`.
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// What to time.
+    /// What to measure.
     #[arg(long, value_enum, default_value = "step")]
     pub(crate) what: BenchWhat,
     /// What grows with `--what growth`; everything by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) grow: Vec<Axis>,
-    /// Repetitions that are not counted; 2 by default, 3 with `--what nodes`, 1 with `growth`.
+    /// Repetitions that are not counted; 2 by default, 3 with `--what nodes`, 1 with `growth` and `launches`.
     #[arg(long, value_name = "N")]
     pub(crate) warmup: Option<usize>,
-    /// Repetitions that are; 6 by default, 15 with `--what nodes`, 3 with `growth`, 10 with `reduce`.
+    /// Repetitions that are; 6 by default, 15 with `--what nodes`, 3 with `growth`, 1 with `launches`, 10 with `reduce`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) steps: Option<u16>,
     #[command(flatten)]
@@ -34,6 +34,7 @@ impl BenchArgs {
             BenchWhat::Nodes => (3, 15),
             BenchWhat::Growth => (1, 3),
             BenchWhat::Reduce => (2, 10),
+            BenchWhat::Launches => (1, 1),
             _ => (2, 6),
         };
         Rounds {
@@ -52,7 +53,7 @@ pub(crate) struct Rounds {
     pub(crate) counted: usize,
 }
 
-/// What a benchmark times.
+/// What a benchmark measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BenchWhat {
     /// A whole training step: forward, backward, clipping, update.
@@ -69,6 +70,8 @@ pub(crate) enum BenchWhat {
     Growth,
     /// Sums across the ranks of a run, beside the engine's own and a copy; under mpirun.
     Reduce,
+    /// How many kernels a training step, its forward pass and an evaluation launch on a GPU: counted, not timed.
+    Launches,
 }
 
 impl BenchWhat {
@@ -82,6 +85,7 @@ impl BenchWhat {
             Self::Nodes => "nodes",
             Self::Growth => "growth",
             Self::Reduce => "reduce",
+            Self::Launches => "launches",
         }
     }
 }
@@ -121,6 +125,9 @@ pub(crate) struct SelftestArgs {
     /// model.safetensors and io.safetensors, as in tests/golden/raven-tiny.
     #[arg(long, value_name = "DIR", conflicts_with = "steps")]
     pub(crate) golden: Option<PathBuf>,
+    /// Of its products: a device is compared with f32 all the same, and may be as far from it as that precision explains.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) precision: PrecisionName,
     /// Training steps.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) steps: u64,

@@ -1,8 +1,9 @@
 //! `trainer bench`: the speed of a training step, a forward pass, an evaluation or of generation; of
-//! the operations by themselves; how a step's time grows; and what ranks pay for their sum.
+//! the operations by themselves; how a step's time grows; how many kernels a step launches; and what ranks pay for their sum.
 
 mod decode;
 mod growth;
+mod launches;
 mod nodes;
 mod peak;
 mod reduce;
@@ -45,6 +46,7 @@ pub(crate) fn command(args: &BenchArgs, world: &World) -> Result<()> {
         BenchWhat::Generate => return decode::command(&name, &config, &listed, args),
         BenchWhat::Nodes => return nodes::command(&name, &config, &listed, args),
         BenchWhat::Growth => return growth::command(&name, &config, &listed, args),
+        BenchWhat::Launches => return launches::command(&name, &config, &listed, args),
         BenchWhat::Reduce => return reduce::command(&name, &config, &listed, args, world),
     };
     time(&name, &config, work, &listed, args, world)
@@ -115,12 +117,14 @@ fn time(
     drop(subject);
     let tokens = (config.train.batch * config.train.seq) as f64
         * match work {
-            Work::Step => config.train.accumulation as f64,
+            Work::Step | Work::LoggedStep => config.train.accumulation as f64,
             Work::Forward | Work::Eval => 1.0,
         };
     let (median, spread) = (tokens / samples.median(), samples.spread());
     let flops_per_token = match work {
-        Work::Step => Some(Census::new(&config.model).flops_per_token(unroll, config.train.seq)),
+        Work::Step | Work::LoggedStep => {
+            Some(Census::new(&config.model).flops_per_token(unroll, config.train.seq))
+        }
         Work::Forward | Work::Eval => None,
     };
     let flops = flops_per_token.map(|flops| flops * median);

@@ -1,7 +1,7 @@
-//! `trainer devices`: what this build can reach.
+//! `trainer devices`: what this build can reach, and in which precisions it trains there.
 
 use rondo_metrics::Table;
-use rondo_train::device::{self, DeviceKind, Listed};
+use rondo_train::device::{self, DeviceKind, Listed, PrecisionKind};
 use rondo_train::error::Result;
 use serde_json::json;
 
@@ -17,6 +17,10 @@ pub(crate) fn command(args: JsonArg) -> Result<()> {
     let devices = device::list();
     let (auto, why) = device::choose_kind(DeviceKind::Auto)?;
     let type_of = |listed: &Listed| if listed.gpu { "gpu" } else { "cpu" };
+    let precisions = |listed: &Listed| -> Vec<&str> {
+        let all = listed.precisions().into_iter();
+        all.map(PrecisionKind::name).collect()
+    };
     if args.json {
         let row = |listed: &Listed| {
             json!({
@@ -24,6 +28,7 @@ pub(crate) fn command(args: JsonArg) -> Result<()> {
                 "index": listed.index,
                 "type": type_of(listed),
                 "name": listed.name,
+                "precisions": precisions(listed),
             })
         };
         let devices: Vec<_> = devices.iter().map(row).collect();
@@ -31,16 +36,18 @@ pub(crate) fn command(args: JsonArg) -> Result<()> {
             &json!({"devices": devices, "auto": auto.kind.name(), "why": why}),
         );
     }
-    let mut table = Table::new(&["device", "index", "type", "name"])
+    let mut table = Table::new(&["device", "index", "type", "precisions", "name"])
         .left(0)
         .left(2)
-        .left(3);
+        .left(3)
+        .left(4);
     for listed in &devices {
         let kind = listed.kind.name();
         table.row([
             kind,
             &listed.index.to_string(),
             type_of(listed),
+            &precisions(listed).join(", "),
             &listed.name,
         ]);
     }

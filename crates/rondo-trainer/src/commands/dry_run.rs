@@ -59,6 +59,7 @@ pub(crate) fn command(config: &RunConfig, ranks: usize, force: bool, as_json: bo
             parameters.insert(name.to_owned(), census.part(part).into());
         }
         let mut told = json!({
+            "device": listed.label(),
             "parameters": Value::Object(parameters),
             "effective_depth": depth,
             "flops_per_token": flops,

@@ -4,7 +4,7 @@
 mod golden;
 mod training;
 
-use rondo_train::device;
+use rondo_train::device::{self, DeviceConfig};
 use rondo_train::error::{Error, Result};
 
 use crate::cli::SelftestArgs;
@@ -13,9 +13,13 @@ use crate::cli::SelftestArgs;
 ///
 /// # Errors
 ///
-/// Where the device is not there, fails or computes other values, or the golden folder is not whole.
+/// Where the device is not there, has not the precision, fails or computes other values, or the golden folder is not whole.
 pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
-    let (listed, why) = device::choose_kind(args.device.into())?;
+    let (listed, why) = device::choose(DeviceConfig {
+        kind: args.device.into(),
+        precision: args.precision.into(),
+        ..DeviceConfig::default()
+    })?;
     let (passed, other) = match &args.golden {
         None => (training::agrees(args, &listed, &why)?, "losses than flex"),
         Some(dir) => (

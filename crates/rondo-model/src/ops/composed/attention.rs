@@ -4,6 +4,7 @@ use burn::tensor::module::attention as attention_module;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Tensor, s};
 use rondo_kernels::attention::Gate;
+use rondo_kernels::product::Precision;
 use rondo_kernels::self_attention::{AttentionWeights, Heads, SelfAttention};
 
 use super::gated::{gated_attention, gated_attention_to_all};
@@ -27,7 +28,7 @@ pub(crate) fn attention<O: Operations + ?Sized>(
     x: &Tensor<3>,
 ) -> (Tensor<3>, Option<OpenEdges>) {
     let heads = AttentionHeads::of(ops, attention, &weights, rope, x);
-    heads.attend(ops, attention.gate, weights)
+    heads.attend(ops, attention, weights)
 }
 
 impl AttentionHeads {
@@ -47,8 +48,14 @@ impl AttentionHeads {
         } = attention.heads;
         let heads = |first: usize, count: usize| {
             let columns = first * d_head..(first + count) * d_head;
-            project_columns(x.clone(), weights.qkv.clone(), columns)
-                .reshape([batch, seq, count, d_head])
+            project_columns(
+                ops,
+                attention.precision,
+                x.clone(),
+                weights.qkv.clone(),
+                columns,
+            )
+            .reshape([batch, seq, count, d_head])
         };
         let rotated = |first: usize, count: usize| {
             let mut part = heads(first, count);
@@ -81,43 +88,51 @@ impl AttentionHeads {
     pub(crate) fn attend<O: Operations + ?Sized>(
         self,
         ops: &O,
-        gate: Option<Gate>,
+        attention: &SelfAttention,
         weights: Weights,
     ) -> (Tensor<3>, Option<OpenEdges>) {
-        let (attended, open) = ops.attend(gate, self, weights.gate_bias);
-        (join_heads(attended, weights.proj), open)
+        let precision = attention.precision;
+        let (attended, open) = ops.attend(precision, attention.gate, self, weights.gate_bias);
+        (join_heads(ops, precision, attended, weights.proj), open)
     }
 
     /// As [`Self::attend`], of every query to every key, and through hard gates.
-    pub(crate) fn attend_to_all(self, gate: Option<Gate>, weights: Weights) -> Tensor<3> {
-        let attended = match gate {
-            None => attend_plainly(self, false),
+    pub(crate) fn attend_to_all<O: Operations + ?Sized>(
+        self,
+        ops: &O,
+        attention: &SelfAttention,
+        weights: Weights,
+    ) -> Tensor<3> {
+        let precision = attention.precision;
+        let attended = match attention.gate {
+            None => ops.softmax_attention(precision, self, false),
             Some(gate) => {
                 let bias = gate_logits(gate, weights.gate_bias, &self.queries);
-                gated_attention_to_all(self, bias)
+                gated_attention_to_all(ops, precision, self, bias)
             }
         };
-        join_heads(attended, weights.proj)
+        join_heads(ops, precision, attended, weights.proj)
     }
 }
 
 /// As [`Operations::attend`].
-pub(crate) fn attend(
+pub(crate) fn attend<O: Operations + ?Sized>(
+    ops: &O,
+    precision: Precision,
     gate: Option<Gate>,
     heads: AttentionHeads,
     gate_bias: Option<Tensor<1>>,
 ) -> (Tensor<4>, Option<OpenEdges>) {
     let Some(gate) = gate else {
-        return (attend_plainly(heads, true), None);
+        return (ops.softmax_attention(precision, heads, true), None);
     };
     let bias = gate_logits(gate, gate_bias, &heads.queries);
-    let (attended, open) = gated_attention(heads, gate.opening, bias);
+    let (attended, open) = gated_attention(ops, precision, heads, gate.opening, bias);
     (attended, Some(open))
 }
 
-/// Attends without gates, `softmax(q·kᵀ / √d_head) · v`: every query to the keys up to its own where it is
-/// causal, else to all.
-fn attend_plainly(heads: AttentionHeads, is_causal: bool) -> Tensor<4> {
+/// As [`Operations::softmax_attention`], by Burn's own module.
+pub(crate) fn softmax_attention(heads: AttentionHeads, is_causal: bool) -> Tensor<4> {
     let AttentionHeads {
         queries,
         keys,
@@ -142,16 +157,21 @@ fn gate_logits(gate: Gate, learned: Option<Tensor<1>>, queries: &Tensor<4>) -> T
 }
 
 /// Puts the heads side by side and projects them.
-fn join_heads(attended: Tensor<4>, proj: Tensor<2>) -> Tensor<3> {
+fn join_heads<O: Operations + ?Sized>(
+    ops: &O,
+    precision: Precision,
+    attended: Tensor<4>,
+    proj: Tensor<2>,
+) -> Tensor<3> {
     let [batch, heads, seq, d_head] = attended.dims();
     let joined = attended
         .swap_dims(1, 2)
         .reshape([batch, seq, heads * d_head]);
-    project(joined, proj)
+    project(ops, precision, joined, proj)
 }
 
 /// Repeats each key or value head for the query heads it serves.
-pub(super) fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
+pub(crate) fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
     let [batch, kv_heads, seq, d_head] = x.dims();
     if kv_heads == heads {
         return x;
@@ -168,6 +188,7 @@ mod tests {
     use burn::tensor::{Device, TensorData};
 
     use super::*;
+    use crate::ops::Backend;
 
     fn values(x: Tensor<4>) -> Vec<f32> {
         x.into_data().iter().collect()
@@ -182,7 +203,8 @@ mod tests {
             queries,
             values: Tensor::<4>::from_data([[[[5.0, 6.0], [7.0, 8.0]]]], &device),
         };
-        let y = values(attend(None, heads, None).0);
+        let ops = Backend::Composed.operations();
+        let y = values(ops.attend(Precision::F32, None, heads, None).0);
         assert_eq!(&y[..2], [5.0, 6.0]);
         assert!(y[2] > 5.0 && y[2] < 7.0);
     }

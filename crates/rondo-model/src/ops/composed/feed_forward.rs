@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu;
 use rondo_kernels::feed_forward::FeedForwardWeights;
+use rondo_kernels::product::Precision;
 
 use super::projection::{project, project_columns};
 use crate::ops::Operations;
@@ -15,13 +16,14 @@ pub(crate) fn gated_silu(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
 /// As [`Operations::gated_projection`].
 pub(crate) fn gated_projection<O: Operations + ?Sized>(
     ops: &O,
+    precision: Precision,
     x: Tensor<3>,
     in_proj: Tensor<2>,
 ) -> Tensor<3> {
     let [_, both] = in_proj.dims();
     let d_ff = both / 2;
-    let a = project_columns(x.clone(), in_proj.clone(), 0..d_ff);
-    let b = project_columns(x, in_proj, d_ff..both);
+    let a = project_columns(ops, precision, x.clone(), in_proj.clone(), 0..d_ff);
+    let b = project_columns(ops, precision, x, in_proj, d_ff..both);
     ops.gated_silu(a, b)
 }
 
@@ -32,9 +34,11 @@ pub(crate) fn gated_projection<O: Operations + ?Sized>(
 /// `[batch, seq, d_in]` to `[batch, seq, d_out]`.
 pub(crate) fn feed_forward<O: Operations + ?Sized>(
     ops: &O,
+    precision: Precision,
     weights: FeedForwardWeights<Tensor<2>>,
     x: Tensor<3>,
 ) -> Tensor<3> {
     let FeedForwardWeights { in_proj, out_proj } = weights;
-    project(ops.gated_projection(x, in_proj), out_proj)
+    let gated = ops.gated_projection(precision, x, in_proj);
+    project(ops, precision, gated, out_proj)
 }

@@ -3,10 +3,11 @@
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rondo_kernels::attention::{MULTIPLIERS, Opening, row_keys};
+use rondo_kernels::product::Precision;
 
-use super::attention::repeat_heads;
+use super::repeat_heads;
 use crate::gates::OpenEdges;
-use crate::ops::AttentionHeads;
+use crate::ops::{AttentionHeads, Operations, Product};
 
 /// Causal attention through gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`, and A the open
 /// edges with the gradient of σ(g + ℓ) straight through; `rondo_kernels::attention` has the
@@ -16,7 +17,9 @@ use crate::ops::AttentionHeads;
 ///
 /// As [`crate::ops::Operations::attend`]; `bias`, what is added to a score to give a gate's logit:
 /// `[1, heads, 1, 1]`.
-pub(super) fn gated_attention(
+pub(super) fn gated_attention<O: Operations + ?Sized>(
+    ops: &O,
+    precision: Precision,
     heads: AttentionHeads,
     opening: Opening,
     bias: Tensor<4>,
@@ -28,7 +31,7 @@ pub(super) fn gated_attention(
     } = heads;
     let [batch, heads, seq, _] = queries.dims();
     let device = queries.device();
-    let scores = scores(queries, repeat_heads(keys, heads));
+    let scores = scores(ops, precision, queries, repeat_heads(keys, heads));
     let causal = lower_triangle(seq, &device);
     let hidden = (causal.clone() - 1.0) * 1e30;
     let weights = softmax(scores.clone() + hidden, 3);
@@ -49,7 +52,9 @@ pub(super) fn gated_attention(
     let straight = soft.clone() + (open - soft.detach());
     let count = (batch * heads * seq * (seq + 1) / 2) as f64;
     let mean = |x: Tensor<4>| (x * causal.clone()).sum() / count;
-    let attended = (weights * straight).matmul(repeat_heads(values, heads));
+    let open_weights = weights * straight;
+    let plain = Product::plain(precision);
+    let attended = ops.products(plain, open_weights, repeat_heads(values, heads));
     let open = OpenEdges::Composed {
         expected: Box::new(mean(sigmoid(logits))),
         hard: Box::new(mean(hard)),
@@ -62,21 +67,36 @@ pub(super) fn gated_attention(
 /// # Shapes
 ///
 /// As [`gated_attention`], for any number of queries.
-pub(super) fn gated_attention_to_all(heads: AttentionHeads, bias: Tensor<4>) -> Tensor<4> {
+pub(super) fn gated_attention_to_all<O: Operations + ?Sized>(
+    ops: &O,
+    precision: Precision,
+    heads: AttentionHeads,
+    bias: Tensor<4>,
+) -> Tensor<4> {
     let AttentionHeads {
         queries,
         keys,
         values,
     } = heads;
     let [_, heads, _, _] = queries.dims();
-    let scores = scores(queries, repeat_heads(keys, heads));
+    let scores = scores(ops, precision, queries, repeat_heads(keys, heads));
     let open = (scores.clone() + bias).greater_elem(0.0).float();
-    (softmax(scores, 3) * open).matmul(repeat_heads(values, heads))
+    let weights = softmax(scores, 3) * open;
+    ops.products(
+        Product::plain(precision),
+        weights,
+        repeat_heads(values, heads),
+    )
 }
 
-fn scores(q: Tensor<4>, k: Tensor<4>) -> Tensor<4> {
+fn scores<O: Operations + ?Sized>(
+    ops: &O,
+    precision: Precision,
+    q: Tensor<4>,
+    k: Tensor<4>,
+) -> Tensor<4> {
     let [_, _, _, d_head] = q.dims();
-    q.matmul(k.swap_dims(2, 3)) / (d_head as f64).sqrt()
+    ops.products(Product::with_transposed(precision), q, k) / (d_head as f64).sqrt()
 }
 
 /// Returns 1 on and below the diagonal, 0 above, `[1, 1, seq, seq]`.

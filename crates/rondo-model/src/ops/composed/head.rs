@@ -3,17 +3,18 @@
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
-use crate::ops::{Head, HeadLoss, TokenLosses, head_logits};
+use crate::ops::{Head, HeadLoss, Operations, Product, TokenLosses};
 
 /// As [`crate::ops::head_cross_entropy`].
-pub(crate) fn head_cross_entropy(
+pub(crate) fn head_cross_entropy<O: Operations + ?Sized>(
+    ops: &O,
     hidden: Tensor<3>,
     head: Head,
     targets: Tensor<2, Int>,
     weights: Option<Tensor<2>>,
     with_hits: bool,
 ) -> HeadLoss {
-    let TokenLosses { losses, hits } = head_losses(hidden, head, targets, with_hits);
+    let TokenLosses { losses, hits } = head_losses(ops, hidden, head, targets, with_hits);
     let loss = match weights {
         None => losses.mean(),
         Some(weights) => {
@@ -25,13 +26,14 @@ pub(crate) fn head_cross_entropy(
 }
 
 /// As [`crate::ops::head_losses`].
-pub(crate) fn head_losses(
+pub(crate) fn head_losses<O: Operations + ?Sized>(
+    ops: &O,
     hidden: Tensor<3>,
     head: Head,
     targets: Tensor<2, Int>,
     with_hits: bool,
 ) -> TokenLosses {
-    let logits = head_logits(hidden, head);
+    let logits = logits(ops, hidden, head);
     let [batch, seq, vocab] = logits.dims();
     let tokens = batch * seq;
     let logits: Tensor<2> = logits.reshape([tokens, vocab]);
@@ -48,6 +50,19 @@ pub(crate) fn head_losses(
         losses: negative_log_likelihood(logits, targets),
         hits,
     }
+}
+
+/// As [`crate::ops::head_logits`].
+pub(crate) fn logits<O: Operations + ?Sized>(ops: &O, hidden: Tensor<3>, head: Head) -> Tensor<3> {
+    let [batch, seq, width] = hidden.dims();
+    let tokens = hidden.reshape([batch * seq, width]);
+    let product = Product {
+        precision: head.operation.precision,
+        transposed: head.operation.tied,
+    };
+    let logits = ops.product(product, tokens, head.matrix);
+    let [_, vocab] = logits.dims();
+    logits.reshape([batch, seq, vocab])
 }
 
 /// Negative log likelihood of each target under `softmax(logits)`, in nats.

@@ -3,18 +3,26 @@
 use std::ops::Range;
 
 use burn::tensor::{Tensor, s};
+use rondo_kernels::product::Precision;
 use rondo_kernels::projection::{Projection, ProjectionTensors};
+
+use crate::ops::{Operations, Product};
 
 /// Matrix product of the last axis with a `[d_in, d_out]` matrix.
 ///
 /// # Shapes
 ///
 /// `x`: `[batch, seq, d_in]`; returns `[batch, seq, d_out]`.
-pub(crate) fn project(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
+pub(crate) fn project<O: Operations + ?Sized>(
+    ops: &O,
+    precision: Precision,
+    x: Tensor<3>,
+    weight: Tensor<2>,
+) -> Tensor<3> {
     let [batch, seq, d_in] = x.dims();
     let [_, d_out] = weight.dims();
-    x.reshape([batch * seq, d_in])
-        .matmul(weight)
+    let tokens = x.reshape([batch * seq, d_in]);
+    ops.product(Product::plain(precision), tokens, weight)
         .reshape([batch, seq, d_out])
 }
 
@@ -24,17 +32,29 @@ pub(crate) fn project(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
 /// # Shapes
 ///
 /// As [`project`], with `d_out` the length of `columns`.
-pub(super) fn project_columns(x: Tensor<3>, weight: Tensor<2>, columns: Range<usize>) -> Tensor<3> {
-    project(x, weight.slice(s![.., columns]))
+pub(super) fn project_columns<O: Operations + ?Sized>(
+    ops: &O,
+    precision: Precision,
+    x: Tensor<3>,
+    weight: Tensor<2>,
+    columns: Range<usize>,
+) -> Tensor<3> {
+    project(ops, precision, x, weight.slice(s![.., columns]))
 }
 
 /// As [`crate::ops::Operations::project`].
-pub(crate) fn project_rows(
+pub(crate) fn project_rows<O: Operations + ?Sized>(
+    ops: &O,
     projection: Projection,
     tensors: ProjectionTensors<Tensor<3>, Tensor<2>>,
 ) -> Tensor<3> {
     let ProjectionTensors { x, weight, base } = tensors;
-    let y = project(x, weight.slice(s![projection.rows, ..]));
+    let y = project(
+        ops,
+        projection.precision,
+        x,
+        weight.slice(s![projection.rows, ..]),
+    );
     match base {
         Some(base) => y + base,
         None => y,
@@ -44,9 +64,9 @@ pub(crate) fn project_rows(
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
-    use rondo_kernels::product::Precision;
 
     use super::*;
+    use crate::ops::Backend;
 
     fn values(x: Tensor<3>) -> Vec<f32> {
         x.into_data().iter().collect()
@@ -55,10 +75,17 @@ mod tests {
     #[test]
     fn products_with_parts_of_a_matrix_are_parts_of_the_product() {
         let device = Device::flex();
+        let ops = Backend::Composed.operations();
         let x = Tensor::<3>::from_data([[[1.0, 2.0], [3.0, 4.0]]], &device);
         let weight = Tensor::<2>::from_data([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], &device);
         assert_eq!(
-            values(project_columns(x.clone(), weight, 1..3)),
+            values(project_columns(
+                ops,
+                Precision::F32,
+                x.clone(),
+                weight,
+                1..3
+            )),
             [12.0, 15.0, 26.0, 33.0]
         );
         let weight = Tensor::<2>::from_data([[1.0], [2.0], [3.0], [4.0]], &device);
@@ -68,7 +95,7 @@ mod tests {
                 precision: Precision::F32,
             };
             let (x, weight) = (x.clone(), weight.clone());
-            project_rows(projection, ProjectionTensors { x, weight, base })
+            project_rows(ops, projection, ProjectionTensors { x, weight, base })
         };
         let upper = product(0..2, None);
         assert_eq!(values(product(2..4, Some(upper))), [16.0, 36.0]);

@@ -11,7 +11,7 @@ use crate::ops::operands::HeadTensors;
 /// The mean loss of a batch.
 #[derive(Clone, Debug)]
 pub(super) struct CrossEntropy {
-    pub(super) tied: bool,
+    pub(super) operation: Head,
     pub(super) targets: CubeTensor,
     pub(super) weights: Option<CubeTensor>,
 }
@@ -31,8 +31,9 @@ impl Function<Cube, 2> for CrossEntropy {
         let head = cross_entropy::Head {
             hidden: &tokens(hidden),
             matrix: &matrix,
-            tied: self.tied,
+            tied: self.operation.tied,
             targets: &self.targets,
+            precision: self.operation.precision,
         };
         let weights = self.weights.as_ref();
         if tracked {

@@ -154,3 +154,69 @@ fn the_loss_of_a_head_is_the_composed_one_with_its_gradients() {
         });
     }
 }
+
+#[test]
+fn a_product_is_the_composed_one_with_its_gradients() {
+    let Some(device) = device() else { return };
+    let mut normals = Normals::new(2, 1.0);
+    for [m, k, n] in [[1, 1, 1], [21, 20, 33], [65, 24, 7]] {
+        for transposed in [false, true] {
+            let product = Product {
+                precision: Precision::F32,
+                transposed,
+            };
+            let second = if transposed { [n, k] } else { [k, n] };
+            let mut normal = |shape: [usize; 2]| normals.tensor::<2>(shape).to_device(&device);
+            let (a, b, weights) = (normal([m, k]), normal(second), normal([m, n]));
+            compare(&format!("{m} × {k} × {n}, {product:?}"), |ops| {
+                let (a, b) = (tracked(&a), tracked(&b));
+                let y = ops.product(product, a.clone(), b.clone());
+                let loss = (y.clone() * weights.clone().autodiff()).sum();
+                let mut gradients = loss.backward();
+                let gradients = [a, b].map(|x| x.grad_remove(&mut gradients).map(values));
+                let found = gradients.map(|x| x.expect("a gradient"));
+                [vec![values(y.without_autodiff())], found.into()].concat()
+            });
+        }
+    }
+}
+
+#[test]
+fn attention_is_the_composed_one_with_its_gradients() {
+    let Some(device) = device() else { return };
+    let mut normals = Normals::new(3, 1.0);
+    for ([batch, heads, kv_heads], [seq, d_head]) in [
+        ([1, 1, 1], [1, 4]),
+        ([2, 3, 3], [21, 8]),
+        ([1, 4, 2], [65, 6]),
+    ] {
+        let mut normal = |heads: usize, seq: usize| {
+            let shape = [batch, seq, heads, d_head];
+            let x = normals.tensor::<4>(shape).to_device(&device);
+            x.swap_dims(1, 2)
+        };
+        for is_causal in [true, false] {
+            let queries = normal(heads, if is_causal { seq } else { 1 });
+            let (keys, others, weights) = (
+                normal(kv_heads, seq),
+                normal(kv_heads, seq),
+                queries.ones_like() * 0.3 + queries.clone() * 0.1,
+            );
+            compare(&format!("{heads} heads, {seq}, {is_causal}"), |ops| {
+                let all = [&queries, &keys, &others].map(tracked);
+                let [queries, keys, values_of] = all.clone();
+                let heads = AttentionHeads {
+                    queries,
+                    keys,
+                    values: values_of,
+                };
+                let y = ops.softmax_attention(Precision::F32, heads, is_causal);
+                let loss = (y.clone() * weights.clone().autodiff()).sum();
+                let mut gradients = loss.backward();
+                let gradients = all.map(|x| x.grad_remove(&mut gradients).map(values));
+                let found = gradients.map(|x| x.expect("a gradient"));
+                [vec![values(y.without_autodiff())], found.into()].concat()
+            });
+        }
+    }
+}

@@ -145,9 +145,10 @@ impl Trained {
         let (value, gradient) = (tensor(&self.value), tensor(gradient));
         self.optimizer.updates += 1;
         let gate = Gate::Host(1.0);
+        let mut step = self.optimizer.shared_step(&gate, lr);
         let after = self
             .optimizer
-            .update(0, value, gradient, backend, &gate, lr);
+            .update(0, value, gradient, backend, &mut step);
         self.value = values(after);
     }
 

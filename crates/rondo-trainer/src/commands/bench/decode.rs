@@ -43,7 +43,8 @@ pub(super) fn command(
 ) -> Result<()> {
     if listed.precision != Precision::F32 {
         return Err(Error::Usage(
-            "device.precision: generation computes in f32; bf16 is for training".to_owned(),
+            "device.precision: generation computes in f32; tf32 and bf16 are for training"
+                .to_owned(),
         ));
     }
     let rounds = args.rounds();

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
+use rondo_model::ops::{Product, of};
 use rondo_train::device::Listed;
 use rondo_train::error::Result;
 
 /// Side of the square product.
 const PEAK_SIDE: usize = 1024;
 
-/// Returns the best rate of a square f32 product, FLOP/s.
+/// Returns the best rate of a square product of f32 tensors, FLOP/s: in f32 or TF32, as the device was asked for; on flex in f32.
 ///
 /// # Errors
 ///
@@ -18,12 +19,13 @@ pub(super) fn matmul_peak(listed: &Listed) -> Result<f64> {
     let device = &listed.device;
     let matrix = || Tensor::<2>::random([PEAK_SIDE; 2], Distribution::Default, device);
     let (a, b) = (matrix(), matrix());
+    let (ops, product) = (of(&a), Product::plain(listed.precision));
     let mut best = f64::INFINITY;
     for _ in 0..6 {
         listed.sync()?;
         let started = Instant::now();
         for _ in 0..4 {
-            let _ = a.clone().matmul(b.clone());
+            let _ = ops.product(product, a.clone(), b.clone());
         }
         listed.sync()?;
         best = best.min(started.elapsed().as_secs_f64() / 4.0);

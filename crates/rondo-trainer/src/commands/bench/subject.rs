@@ -23,6 +23,7 @@ use crate::commands::dry_run::counting_batch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     Step,
+    LoggedStep,
     Forward,
     Eval,
 }
@@ -36,7 +37,7 @@ impl Work {
             with_grad: 0,
         };
         match self {
-            Self::Step => planned,
+            Self::Step | Self::LoggedStep => planned,
             Self::Forward => free(planned.total()),
             Self::Eval => free(config.eval.recurrence.iter().copied().max().unwrap_or(1)),
         }
@@ -115,20 +116,24 @@ impl<'a> Subject<'a> {
         self.learner.rank_pace()
     }
 
-    /// Does it once.
-    fn run(&mut self, step: u64) -> Result<()> {
+    /// Does it once, as step `step`.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails.
+    pub(super) fn run(&mut self, step: u64) -> Result<()> {
         let config = self.config;
         let seq = config.train.seq;
         let batch = counting_batch(config.train.batch, seq, config.model.vocab_size);
         match self.work {
-            Work::Step => {
+            Work::Step | Work::LoggedStep => {
                 let draw = Draw {
                     unroll: self.unroll,
                     clamped_from: None,
                 };
                 let plan = StepPlan {
                     draw,
-                    logged: false,
+                    logged: self.work == Work::LoggedStep,
                     ..StepPlan::new(config, step)
                 };
                 self.learner

@@ -20,6 +20,7 @@ mod values;
 
 use std::path::Path;
 
+use burn::tensor::Device;
 use rondo_metrics::Table;
 use rondo_train::device::Listed;
 use rondo_train::error::Result;
@@ -65,9 +66,9 @@ pub(super) fn agrees(dir: &Path, json: JsonArg, listed: &Listed, why: &str) -> R
 
 /// Compares everything that the golden file has, gradients on the device with autodiff.
 fn all_checks(golden: &Golden, listed: &Listed) -> Result<Vec<Check>> {
-    let tolerances = Tolerances::of(listed.kind);
-    let plain = golden.on(&listed.device);
-    let tracked = golden.on(&listed.device.clone().autodiff());
+    let tolerances = Tolerances::of(listed.kind, listed.precision);
+    let on = |device: &Device| golden.on(device, listed.precision);
+    let (plain, tracked) = (on(&listed.device), on(&listed.device.clone().autodiff()));
     let checks = [
         checks::outputs(&plain, tolerances)?,
         checks::gradients(&tracked, tolerances)?,

@@ -2,6 +2,7 @@
 
 use rondo_data::Source;
 use rondo_metrics::{Mode, Table};
+use rondo_model::ops::Precision;
 use rondo_train::assemble::open_source;
 use rondo_train::config::RunConfig;
 use rondo_train::device::{self, DeviceKind, Listed};
@@ -33,7 +34,23 @@ log_every = 1
 
 /// Largest difference of losses that rounding explains: sums of a few thousand f32 products in
 /// another order differ by about 1e-6 a step, and twenty steps amplify that.
-const TOLERANCE: f64 = 1e-3;
+const F32: f64 = 1e-3;
+
+/// The same where products round what they multiply to 11 bits of significand, so that each factor is off by up to 2⁻¹¹
+/// = 4.9e-4: an eighth of what bf16 may differ by, whose roundings are eight times as large.
+const TF32: f64 = BF16 / 8.0;
+
+/// The same for 8 bits: each factor is off by up to 2⁻⁸ = 3.9e-3, and losses are near 1.8 here.
+const BF16: f64 = 4e-2;
+
+/// Returns what a loss may differ by from that of flex in f32.
+fn tolerance(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => F32,
+        Precision::Tf32 => TF32,
+        Precision::Bf16 => BF16,
+    }
+}
 
 /// Trains the same model on flex and on the device, prints the losses of every step and returns whether they agree.
 ///
@@ -48,14 +65,15 @@ pub(super) fn agrees(args: &SelftestArgs, listed: &Listed, why: &str) -> Result<
     let found = losses(&config, listed)?;
     let differences = expected.iter().zip(&found).map(|(a, b)| (a - b).abs());
     let largest = differences.fold(0.0, f64::max);
-    let passed = largest <= TOLERANCE;
+    let tolerance = tolerance(listed.precision);
+    let passed = largest <= tolerance;
     if args.json.json {
         terminal::print_json(&json!({
             "device": listed.label(),
             "flex": expected,
             "found": found,
             "largest_difference": largest,
-            "tolerance": TOLERANCE,
+            "tolerance": tolerance,
             "passed": passed,
         }))?;
     } else {
@@ -71,7 +89,7 @@ pub(super) fn agrees(args: &SelftestArgs, listed: &Listed, why: &str) -> Result<
         terminal::print(&table.to_string())?;
         let verdict = if passed { "agrees" } else { "does not agree" };
         terminal::print(&format!(
-            "\n{} ({why}) {verdict} with flex: largest difference {largest:.1e}, tolerance {TOLERANCE:.0e}",
+            "\n{} ({why}) {verdict} with flex: largest difference {largest:.1e}, tolerance {tolerance:.0e}",
             listed.label()
         ))?;
     }

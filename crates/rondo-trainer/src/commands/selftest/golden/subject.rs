@@ -9,7 +9,7 @@ use rondo_interchange::Import;
 use rondo_model::config::ModelConfig;
 use rondo_model::init::{ParameterSpec, Weights, table};
 use rondo_model::looped::{LoopedTransformer, Readout};
-use rondo_model::ops::head_cross_entropy;
+use rondo_model::ops::{Precision, head_cross_entropy};
 use rondo_model::pass::Pass;
 use rondo_train::error::{Error, Result};
 
@@ -65,10 +65,11 @@ impl Golden {
     }
 
     /// Puts model and inputs onto a device.
-    pub(super) fn on(&self, device: &Device) -> Subject<'_> {
+    pub(super) fn on(&self, device: &Device, precision: Precision) -> Subject<'_> {
         let config = &self.config;
         let values = |row: &ParameterSpec| Ok::<_, Infallible>(self.weights[&row.name].clone());
         let Ok(weights) = Weights::given(config, device, values);
+        let weights = weights.with_precision(precision);
         let ids = |ids: &[i32]| {
             let data = TensorData::new(ids.to_vec(), self.shape);
             Tensor::from_data(data, device)

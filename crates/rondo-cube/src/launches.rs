@@ -1,0 +1,121 @@
+//! How many kernels work launches, by CubeCL's own hook: it is told of every launch, Burn's and ours, before the kernel
+//! reaches the device.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cubecl::logging::{LaunchObservation, LaunchObserver};
+
+/// One observation at a time: CubeCL has one place for it in a process.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// The launches of a piece of work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Launches {
+    by_name: BTreeMap<&'static str, usize>,
+}
+
+impl Launches {
+    /// Returns how many there were.
+    pub fn total(&self) -> usize {
+        self.by_name.values().sum()
+    }
+
+    /// Returns the kernels, as they name themselves: a Rust type with its path.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.by_name.keys().copied()
+    }
+
+    /// Returns every kernel by a short name with the number of its launches, most launches first.
+    pub fn by_kernel(&self) -> Vec<(String, usize)> {
+        let mut kernels: BTreeMap<String, usize> = BTreeMap::new();
+        for (name, count) in &self.by_name {
+            *kernels.entry(short(name)).or_default() += count;
+        }
+        let mut kernels: Vec<(String, usize)> = kernels.into_iter().collect();
+        kernels.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        kernels
+    }
+}
+
+/// Does `work` and returns what it gave and its launches; those that a queue holds back until later are not among them,
+/// so that `work` ends with waiting for the device.
+///
+/// Launches of other threads meanwhile are counted, too, since CubeCL may launch on a thread of its own.
+pub fn of<T>(work: impl FnOnce() -> T) -> (T, Launches) {
+    let _one = locked(&ONE);
+    let counter = Arc::new(Counter::default());
+    let watching = LaunchObservation::new(counter.clone());
+    let given = work();
+    drop(watching);
+    let launches = locked(&counter.0).clone();
+    (given, launches)
+}
+
+#[derive(Default)]
+struct Counter(Mutex<Launches>);
+
+impl LaunchObserver for Counter {
+    fn launched(&self, kernel: &'static str) {
+        *locked(&self.0).by_name.entry(kernel).or_default() += 1;
+    }
+}
+
+/// Locks what a panic elsewhere cannot have left half done.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns the function that a kernel is made of with the two modules around it. The name is that of a type in a module that is
+/// called after the function, with the types that it is generic over between angle brackets.
+fn short(name: &str) -> String {
+    let plain = name.split('<').next().unwrap_or(name);
+    let mut parts: Vec<&str> = plain.rsplit("::").skip(1).take(3).collect();
+    if parts.is_empty() {
+        return plain.to_owned();
+    }
+    parts.reverse();
+    parts.join("::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::norm;
+    use crate::testing::{alone, device, values};
+
+    #[test]
+    fn every_launch_is_counted_under_its_kernel() {
+        let Some(device) = device() else { return };
+        if !alone("launches::tests::every_launch_is_counted_under_its_kernel") {
+            return;
+        }
+        let x = device.tensor(&[3.0, 4.0], [1, 2]);
+        let run = || {
+            let once = norm::forward(norm::Input::Alone(&x), None, 0.0);
+            values(norm::forward(norm::Input::Alone(&once), None, 0.0))
+        };
+        let (normed, launches) = of(run);
+        assert_eq!(normed.len(), 2);
+        assert_eq!(launches.total(), 2);
+        let kernels = launches.by_kernel();
+        assert_eq!(kernels.len(), 1, "{kernels:?}");
+        assert_eq!(kernels[0].1, 2);
+        assert_eq!(of(|| ()).1, Launches::default());
+    }
+
+    #[test]
+    fn a_kernel_is_named_by_its_function_and_two_modules() {
+        for (name, expected) in [
+            (
+                "a::norm::kernels::forward::Forward",
+                "norm::kernels::forward",
+            ),
+            ("a::b::c::entry::Entry<d::E<f::G>, h::I>", "b::c::entry"),
+            ("a::add::Add", "a::add"),
+            ("Alone", "Alone"),
+        ] {
+            assert_eq!(short(name), expected);
+        }
+    }
+}
