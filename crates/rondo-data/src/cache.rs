@@ -33,11 +33,11 @@ pub(crate) fn open_or_prepare(
             tokenizer,
             val_fraction,
             max_bytes,
-            json_field,
+            field,
             skip_bad_lines,
             ..
         } => {
-            let source = CorpusSource::new(paths, json_field).skipping_bad_lines(*skip_bad_lines);
+            let source = CorpusSource::new(paths, field).skipping_bad_lines(*skip_bad_lines);
             let folder = folder(config)?.ok_or_else(no_corpus)?;
             if !folder.exists() {
                 let prepared = prepare(
@@ -101,13 +101,13 @@ fn folder(config: &DataConfig) -> Result<Option<PathBuf>, DataError> {
         val_fraction,
         max_bytes,
         cache,
-        json_field,
+        field,
         skip_bad_lines,
     } = config
     else {
         return Ok(None);
     };
-    let source = CorpusSource::new(paths, json_field).skipping_bad_lines(*skip_bad_lines);
+    let source = CorpusSource::new(paths, field).skipping_bad_lines(*skip_bad_lines);
     let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
     Ok(Some(Path::new(cache).join(&key[..16])))
 }
@@ -142,12 +142,12 @@ fn key(
         parts.extend(tokenizer.doubt());
     }
     if let CorpusSource::Paths {
-        json_field,
+        field,
         skip_bad_lines,
         ..
     } = source
     {
-        parts.push(json_field.clone());
+        parts.push(field.clone());
         if *skip_bad_lines {
             parts.push("bad lines skipped".to_owned());
         }
@@ -175,7 +175,7 @@ mod tests {
             val_fraction: 0.3,
             max_bytes: None,
             cache: folder.join("cache").display().to_string(),
-            json_field: "text".to_owned(),
+            field: "text".to_owned(),
             skip_bad_lines: false,
         }
     }

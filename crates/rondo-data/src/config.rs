@@ -31,9 +31,10 @@ pub enum DataConfig {
         /// Folder of prepared corpora, one subfolder each.
         #[serde(default = "cache")]
         cache: String,
-        /// Key of the document's text in every record of a `.jsonl` or `.json` file.
-        #[serde(default = "json_field")]
-        json_field: String,
+        /// Where the document's text is: the key in every record of a `.jsonl` or `.json` file, the column of a
+        /// Parquet or Arrow file; `a.b` is `b` inside `a`. Earlier versions call it `json_field`.
+        #[serde(default = "field", alias = "json_field")]
+        field: String,
         /// Whether lines of a `.jsonl` file that are no documents are skipped and counted.
         #[serde(default, skip_serializing_if = "is_false")]
         skip_bad_lines: bool,
@@ -100,7 +101,7 @@ fn cache() -> String {
     "data/cache".to_owned()
 }
 
-fn json_field() -> String {
+fn field() -> String {
     "text".to_owned()
 }
 
@@ -144,7 +145,7 @@ impl Default for DataConfig {
             val_fraction: val_fraction(),
             max_bytes: None,
             cache: cache(),
-            json_field: json_field(),
+            field: field(),
             skip_bad_lines: false,
         }
     }
@@ -202,7 +203,7 @@ impl DataConfig {
                 val_fraction,
                 max_bytes,
                 cache,
-                json_field,
+                field,
                 skip_bad_lines: _,
             } => {
                 for (index, path) in paths.iter().enumerate() {
@@ -216,7 +217,7 @@ impl DataConfig {
                     report("max_bytes", "must be at least 1, is 0".to_owned());
                 }
                 not_empty("cache", cache, report);
-                not_empty("json_field", json_field, report);
+                not_empty("field", field, report);
             }
             Self::Prepared { path } => not_empty("path", path, report),
             Self::WordProblem { group, curriculum } => {

@@ -19,8 +19,8 @@ pub enum CorpusSource {
     Paths {
         /// In this order; a folder gives its files sorted, hidden ones left out.
         paths: Vec<String>,
-        /// Key of the document's text in every record of a `.jsonl` or `.json` file.
-        json_field: String,
+        /// Key or column of the document's text in files of records.
+        field: String,
         /// Whether lines that are no documents are skipped.
         skip_bad_lines: bool,
     },
@@ -28,13 +28,13 @@ pub enum CorpusSource {
 
 impl CorpusSource {
     /// Returns the source that `paths` name: the dependencies when there are none.
-    pub fn new(paths: &[String], json_field: &str) -> Self {
+    pub fn new(paths: &[String], field: &str) -> Self {
         if paths.is_empty() {
             Self::Dependencies
         } else {
             Self::Paths {
                 paths: paths.to_vec(),
-                json_field: json_field.to_owned(),
+                field: field.to_owned(),
                 skip_bad_lines: false,
             }
         }
@@ -94,11 +94,11 @@ impl Corpus {
             CorpusSource::Dependencies => (dependencies::files()?, Reading::default()),
             CorpusSource::Paths {
                 paths,
-                json_field,
+                field,
                 skip_bad_lines,
             } => {
                 let reading = Reading {
-                    json_field: json_field.clone(),
+                    field: field.clone(),
                     skip_bad_lines: *skip_bad_lines,
                 };
                 (resolve::files(paths, &mut passed_over)?, reading)

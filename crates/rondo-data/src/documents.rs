@@ -1,4 +1,5 @@
-//! From one file to its documents: plain text, JSON lines, a JSON list; each also in gzip or Zstandard.
+//! From one file to its documents: plain text, JSON lines, a JSON list; each also in gzip or Zstandard. Parquet and
+//! Arrow files are read by `columns`.
 //!
 //! The endings of the name decide: `.gz` or `.zst` first, then `.jsonl`, `.ndjson` or `.jsonlines` (one
 //! document a line). A `.json` file is read by its records where its first record holds a text; everything
@@ -9,6 +10,7 @@ use std::io::{BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::rc::Rc;
 
+use crate::columns::Columns;
 use crate::compressed::{GzMembers, ZstdFrames};
 use crate::elements::{Elements, Fault};
 use crate::error::DataError;
@@ -35,8 +37,8 @@ pub(crate) enum Stop {
 /// How the documents of a file are read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reading {
-    /// Key of the text in a record.
-    pub(crate) json_field: String,
+    /// Key or column of the text in a record.
+    pub(crate) field: String,
     /// Whether lines and records that are no documents are skipped.
     pub(crate) skip_bad_lines: bool,
 }
@@ -61,10 +63,13 @@ pub(crate) fn for_each(
     notices: &mut Notices,
     each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
 ) -> Result<Stop, DataError> {
+    if let Some(columns) = Columns::of_name(path) {
+        return columns.for_each(path, reading, notices, each);
+    }
     let mut file = Documents::open(path)?;
     let form = match file.ending.as_str() {
         "jsonl" | "ndjson" | "jsonlines" => Form::Lines,
-        "json" => match form_of_json(path, &reading.json_field) {
+        "json" => match form_of_json(path, &reading.field) {
             Form::Text => {
                 notices.add(Notice::Json, path.display());
                 Form::Text
@@ -283,7 +288,7 @@ impl<'p> Documents<'p> {
         notices: &mut Notices,
         each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
     ) -> Result<Stop, DataError> {
-        let message = match records::text_of(record, &reading.json_field) {
+        let message = match records::text_of(record, &reading.field) {
             Ok(text) if text.is_empty() => return Ok(Stop::No),
             Ok(text) => return each(&text),
             Err(message) => message,

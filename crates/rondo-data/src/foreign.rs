@@ -10,6 +10,8 @@ const RECORDS: &str = "write its texts to a .jsonl file, in Python with \
                        `datasets.load_dataset(..).to_json(\"texts.jsonl\")`, and name that";
 const TOKENS: &str =
     "name the text that it was made of, or evaluate it as JSON with `eval --tokens`";
+const PARQUET: &str = "unpack it, or give its name the ending .parquet";
+const ARROW: &str = "unpack it, or give its name the ending .arrow";
 const UNPACK: &str = "unpack it, or pack it with gzip or zstd";
 const ENDING: &str = "add the ending to its name, or unpack it";
 const LEAVE_OUT: &str = "name the text files alone, for example with a glob like `FOLDER/**/*.txt`";
@@ -17,9 +19,9 @@ const TO_TEXT: &str = "convert it to text first";
 
 /// Marks as the formats' specifications have them; where one begins as another does, the longer comes first.
 const MARKS: [Mark; 35] = [
-    (0, b"PAR1", "a Parquet file", RECORDS),
-    (0, b"ARROW1", "an Arrow file", RECORDS),
-    (0, b"\xff\xff\xff\xff", "an Arrow stream", RECORDS),
+    (0, b"PAR1", "a Parquet file", PARQUET),
+    (0, b"ARROW1", "an Arrow file", ARROW),
+    (0, b"\xff\xff\xff\xff", "an Arrow stream", ARROW),
     (0, b"FEA1", "a Feather file", RECORDS),
     (0, b"Obj\x01", "an Avro file", RECORDS),
     (0, b"SQLite format 3\0", "an SQLite database", RECORDS),

@@ -9,8 +9,9 @@
 //! * [`batch`]: what a trainer receives, and [`IGNORE`]
 //! * [`config`]: the `[data]` section, and every rule it has to keep
 //! * [`source`]: one enum over text and tasks
-//! * from text: [`corpus`] with `resolve` (paths to files), `documents` (files to documents) with `compressed`
-//!   (gzip, Zstandard), `elements` and `records` (JSON) and `foreign` (formats that are no text), `notices`
+//! * from text: [`corpus`] with `resolve` (paths to files) and `data_sets` (folders that `datasets` wrote),
+//!   `documents` (files to documents) with `compressed` (gzip, Zstandard), `elements` and `records` (JSON), `columns`
+//!   (Parquet, Arrow) and `foreign` (formats that are no text), `notices`
 //!   (what was passed over), [`dependencies`] (the corpus that every build already has), `split` (training and
 //!   validation), [`tokenizer`] (text to ids, and which token ends a text) and `bpe` (trains one), [`shards`]
 //!   (token files), `cut` (where a text may be cut), `encode` (documents to tokens), `prepared` (a folder of
@@ -30,10 +31,12 @@
 pub mod batch;
 mod bpe;
 mod cache;
+mod columns;
 mod compressed;
 pub mod config;
 pub mod corpus;
 mod cut;
+mod data_sets;
 pub mod dependencies;
 mod documents;
 mod elements;

@@ -20,6 +20,12 @@ pub(crate) enum Notice {
     BehindGzip,
     /// A line that is not a document, where such lines may be skipped.
     BadLine,
+    /// A file that describes the tables beside it.
+    BesideColumns,
+    /// A table of a data set's validation or test part, beside one of its training part.
+    OtherSplit,
+    /// An Arrow stream without the mark of its end.
+    NoEndMark,
 }
 
 impl Notice {
@@ -33,10 +39,15 @@ impl Notice {
                  line to read a column of texts)"
             }
             Self::Json => {
-                "read as one plain text, syntax included (it is no list of records with a text under data.json_field)"
+                "read as one plain text, syntax included (it is no list of records with a text under data.field)"
             }
             Self::BehindGzip => "bytes behind the last gzip member are ignored",
             Self::BadLine => "skipped, as data.skip_bad_lines asks",
+            Self::BesideColumns => "passed over, beside Parquet or Arrow files",
+            Self::OtherSplit => {
+                "passed over, a validation or test part beside a training part (name the file to read it)"
+            }
+            Self::NoEndMark => "an Arrow stream without the mark of its end, which may have been cut",
         }
     }
 }

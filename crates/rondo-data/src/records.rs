@@ -1,6 +1,6 @@
 //! From the bytes of one JSON record to its text.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Returns the text under the key `field`, or what is wrong with the record.
 ///
@@ -14,13 +14,13 @@ pub(crate) fn text_of(record: &[u8], field: &str) -> Result<String, String> {
     };
     let refuse = |why: &str| {
         Err(format!(
-            "no text under the key `{field}` (data.json_field, --json-field){why}"
+            "no text under the key `{field}` (data.field, --field){why}"
         ))
     };
     let Value::Object(mut fields) = value else {
         return refuse(&format!(": this is {}, not a record", kind(&value)));
     };
-    match fields.remove(field) {
+    match remove(&mut fields, field) {
         Some(Value::String(text)) => Ok(text),
         Some(Value::Array(_)) => refuse(
             ": it holds a list, not a text; write each list, for example the messages of a chat, as one text first",
@@ -31,6 +31,18 @@ pub(crate) fn text_of(record: &[u8], field: &str) -> Result<String, String> {
             refuse(&format!("; keys here: {}", keys.join(", ")))
         }
     }
+}
+
+/// Takes the value under a key, which may have dots, or under a path of keys with dots between them.
+fn remove(fields: &mut Map<String, Value>, path: &str) -> Option<Value> {
+    if let Some(value) = fields.remove(path) {
+        return Some(value);
+    }
+    let mut dots = path.match_indices('.');
+    dots.find_map(|(at, _)| match fields.get_mut(&path[..at]) {
+        Some(Value::Object(inner)) => remove(inner, &path[at + 1..]),
+        _ => None,
+    })
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -167,6 +179,21 @@ mod tests {
             let error = text(record).expect_err(record);
             assert!(error.contains("no text under the key `text`"), "{error}");
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_dots_leads_into_records_and_a_key_with_dots_comes_first() {
+        let nested = r#"{"a": {"b": "inside", "c.d": "dots inside"}, "a.b": "dots", "x": {"y": {"z": "deep"}}}"#;
+        for (path, expected) in [
+            ("a.b", "dots"),
+            ("a.c.d", "dots inside"),
+            ("x.y.z", "deep"),
+        ] {
+            assert_eq!(text_of(nested.as_bytes(), path).as_deref(), Ok(expected));
+        }
+        for path in ["a.x", "x.y", "a.b.c", ".a", "a."] {
+            assert!(text_of(nested.as_bytes(), path).is_err(), "{path}");
         }
     }
 

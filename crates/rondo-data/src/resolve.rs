@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use glob::Pattern;
 use walkdir::{DirEntry, WalkDir};
 
+use crate::data_sets;
 use crate::error::DataError;
 use crate::notices::{Notice, Notices};
 
@@ -125,7 +126,7 @@ fn push_files(
     let visible = |entry: &DirEntry| {
         entry.depth() == 0 || !entry.file_name().as_encoded_bytes().starts_with(b".")
     };
-    let before = files.len();
+    let mut found = Vec::new();
     for entry in WalkDir::new(path)
         .follow_links(true)
         .sort_by_file_name()
@@ -133,7 +134,7 @@ fn push_files(
         .filter_entry(visible)
     {
         match entry {
-            Ok(entry) if entry.file_type().is_file() => files.push(entry.into_path()),
+            Ok(entry) if entry.file_type().is_file() => found.push(entry.into_path()),
             Ok(entry) if entry.file_type().is_dir() => {}
             Ok(entry) => notices.add(Notice::NotRegular, entry.path().display()),
             Err(error) => {
@@ -148,10 +149,11 @@ fn push_files(
             }
         }
     }
-    if files.len() == before {
+    if found.is_empty() {
         let message = format!("folder {} holds no file", path.display());
         return Err(DataError::Corpus(message));
     }
+    files.extend(data_sets::choose(path, found, notices));
     Ok(())
 }
 

@@ -290,9 +290,9 @@ pub(crate) struct PrepareArgs {
     /// Read at most this many bytes of text.
     #[arg(long, value_name = "N")]
     pub(crate) max_bytes: Option<u64>,
-    /// The field of a .jsonl line, or of a record in a .json list, that holds the text.
-    #[arg(long, default_value = "text")]
-    pub(crate) json_field: String,
+    /// The field of a record or the column of a table that holds the text; `a.b` is b inside a.
+    #[arg(long, alias = "json-field", value_name = "KEY", default_value = "text")]
+    pub(crate) field: String,
     /// Skip lines and records that are no documents, count them, and write the count to corpus.json.
     #[arg(long)]
     pub(crate) skip_bad_lines: bool,

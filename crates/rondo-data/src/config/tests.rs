@@ -72,7 +72,7 @@ fn every_violation_is_reported_with_its_key() {
         val_fraction: f64::NAN,
         max_bytes: Some(0),
         cache: String::new(),
-        json_field: String::new(),
+        field: String::new(),
         skip_bad_lines: false,
     };
     assert_eq!(
@@ -83,7 +83,7 @@ fn every_violation_is_reported_with_its_key() {
             "val_fraction",
             "max_bytes",
             "cache",
-            "json_field"
+            "field"
         ]
     );
     let file = r#"{"kind":"text","tokenizer":{"kind":"file","path":"t","end_of_text":""}}"#;

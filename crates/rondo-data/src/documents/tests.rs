@@ -26,7 +26,7 @@ fn read_with(
 
 fn reading(skip_bad_lines: bool) -> Reading {
     Reading {
-        json_field: "text".to_owned(),
+        field: "text".to_owned(),
         skip_bad_lines,
     }
 }

@@ -47,9 +47,9 @@ pub(crate) struct EvalArgs {
     pub(crate) data: Option<String>,
     #[command(flatten)]
     pub(crate) prompting: PromptingArgs,
-    /// The field of a .jsonl line that holds the text; the run's `data.json_field` by default.
-    #[arg(long, value_name = "KEY", requires = "data")]
-    pub(crate) json_field: Option<String>,
+    /// The field of a record or the column of a table that holds the text; the run's `data.field` by default.
+    #[arg(long, alias = "json-field", value_name = "KEY", requires = "data")]
+    pub(crate) field: Option<String>,
     /// Skip lines that are no documents, as the run's `data.skip_bad_lines` does.
     #[arg(long, requires = "data")]
     pub(crate) skip_bad_lines: bool,

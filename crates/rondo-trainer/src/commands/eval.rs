@@ -240,15 +240,15 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
 
 /// Returns the text at a path, read as the run's own is where no flag says otherwise.
 fn corpus(path: &String, args: &EvalArgs, data: &DataConfig) -> CorpusSource {
-    let (json_field, skip_bad_lines) = match data {
+    let (field, skip_bad_lines) = match data {
         DataConfig::Text {
-            json_field,
+            field,
             skip_bad_lines,
             ..
-        } => (json_field.as_str(), *skip_bad_lines),
+        } => (field.as_str(), *skip_bad_lines),
         _ => ("text", false),
     };
-    let json_field = args.json_field.as_deref().unwrap_or(json_field);
-    CorpusSource::new(std::slice::from_ref(path), json_field)
+    let field = args.field.as_deref().unwrap_or(field);
+    CorpusSource::new(std::slice::from_ref(path), field)
         .skipping_bad_lines(skip_bad_lines || args.skip_bad_lines)
 }

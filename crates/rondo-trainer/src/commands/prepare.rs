@@ -36,7 +36,7 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
         }
     }
     let source =
-        CorpusSource::new(&args.corpus, &args.json_field).skipping_bad_lines(args.skip_bad_lines);
+        CorpusSource::new(&args.corpus, &args.field).skipping_bad_lines(args.skip_bad_lines);
     let mut bar = PrepareBar::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let mut show = |progress| bar.show(&progress);
     let info = interrupt::held(|| {
@@ -90,7 +90,7 @@ fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig) -> Result<()> {
         val_fraction: args.val_fraction,
         max_bytes: args.max_bytes,
         cache: args.out.display().to_string(),
-        json_field: args.json_field.clone(),
+        field: args.field.clone(),
         skip_bad_lines: args.skip_bad_lines,
     };
     let mut problems = Vec::new();

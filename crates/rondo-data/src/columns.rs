@@ -1,0 +1,170 @@
+//! Tables with a column of texts: Parquet files and Arrow files or streams, by the ending of the name.
+//!
+//! One column is read, one group of rows at a time; each row is a document. The feature `columns` has the readers.
+
+#[cfg(feature = "columns")]
+mod arrow;
+#[cfg(feature = "columns")]
+mod parquet;
+
+use std::path::Path;
+
+use crate::documents::{Reading, Stop};
+use crate::error::DataError;
+use crate::notices::Notices;
+#[cfg(feature = "columns")]
+use rows::Rows;
+
+/// A format of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Columns {
+    /// Apache Parquet.
+    Parquet,
+    /// Arrow's file format, which is Feather's second version, and its stream format.
+    Arrow,
+}
+
+impl Columns {
+    /// Returns the format that the ending of a name tells.
+    pub(crate) fn of_name(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_ascii_lowercase();
+        match ending.as_encoded_bytes() {
+            b"parquet" | b"pq" => Some(Self::Parquet),
+            b"arrow" | b"arrows" | b"feather" | b"ipc" => Some(Self::Arrow),
+            _ => None,
+        }
+    }
+
+    /// Hands over the text of every row that is not empty.
+    ///
+    /// # Errors
+    ///
+    /// Where the file is damaged or has no column of texts under the name, and where a row has no text and rows
+    /// without one may not be skipped.
+    #[cfg(feature = "columns")]
+    pub(crate) fn for_each(
+        self,
+        path: &Path,
+        reading: &Reading,
+        notices: &mut Notices,
+        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+    ) -> Result<Stop, DataError> {
+        let mut rows = Rows {
+            path,
+            reading,
+            notices,
+            each,
+            row: 0,
+        };
+        match self {
+            Self::Parquet => parquet::read(&mut rows),
+            Self::Arrow => arrow::read(&mut rows),
+        }
+    }
+
+    /// Refuses the file: this build has no reader for it.
+    #[cfg(not(feature = "columns"))]
+    pub(crate) fn for_each(
+        self,
+        path: &Path,
+        _: &Reading,
+        _: &mut Notices,
+        _: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+    ) -> Result<Stop, DataError> {
+        let name = match self {
+            Self::Parquet => "a Parquet file",
+            Self::Arrow => "an Arrow file",
+        };
+        Err(DataError::Document {
+            path: path.to_owned(),
+            message: format!("{name}, which this build does not read; build it with `--features columns`"),
+        })
+    }
+}
+
+#[cfg(feature = "columns")]
+mod rows {
+    use std::fmt::Display;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::Path;
+
+    use crate::documents::{Reading, Stop};
+    use crate::error::DataError;
+    use crate::notices::{Notice, Notices};
+
+    /// The rows of a file, on their way to whoever reads them.
+    pub(super) struct Rows<'a> {
+        pub(super) path: &'a Path,
+        pub(super) reading: &'a Reading,
+        pub(super) notices: &'a mut Notices,
+        pub(super) each: &'a mut dyn FnMut(&str) -> Result<Stop, DataError>,
+        /// Rows handed over so far.
+        pub(super) row: usize,
+    }
+
+    impl Rows<'_> {
+        /// Hands over the text of the next row, or skips a row without one where that is allowed.
+        pub(super) fn push(&mut self, text: Option<&[u8]>) -> Result<Stop, DataError> {
+            self.row += 1;
+            let field = &self.reading.field;
+            let message = match text.map(std::str::from_utf8) {
+                Some(Ok("")) => return Ok(Stop::No),
+                Some(Ok(text)) => return (self.each)(text),
+                Some(Err(error)) => format!("not UTF-8 at byte {}", error.valid_up_to()),
+                None => format!("no text in the column `{field}` (data.field, --field): it holds null"),
+            };
+            let row = self.row;
+            if self.reading.skip_bad_lines {
+                let place = self.path.display();
+                self.notices
+                    .add(Notice::BadLine, format_args!("{place}: row {row}: {message}"));
+                return Ok(Stop::No);
+            }
+            Err(self.refuse(format!(
+                "row {row}: {message}; data.skip_bad_lines (--skip-bad-lines) skips such rows"
+            )))
+        }
+
+        /// Says which columns there are, where none has the name that is asked for.
+        pub(super) fn no_column(&self, columns: &[String]) -> DataError {
+            let field = &self.reading.field;
+            self.refuse(format!(
+                "no column `{field}` (data.field, --field); columns here: {}",
+                columns.join(", ")
+            ))
+        }
+
+        /// Says what is in the column in place of texts.
+        pub(super) fn no_texts(&self, what: &dyn Display) -> DataError {
+            let field = &self.reading.field;
+            self.refuse(format!(
+                "the column `{field}` (data.field, --field) holds {what}, not texts; write its values as texts first"
+            ))
+        }
+
+        pub(super) fn refuse(&self, message: String) -> DataError {
+            DataError::Document {
+                path: self.path.to_owned(),
+                message,
+            }
+        }
+
+        /// Calls a library's reader, which can panic on a damaged file.
+        pub(super) fn read<T, E: Display>(
+            &self,
+            format: &str,
+            call: impl FnOnce() -> Result<T, E>,
+        ) -> Result<T, DataError> {
+            let damaged = |why: &dyn Display| {
+                self.refuse(format!("not a whole {format}, at row {}: {why}", self.row + 1))
+            };
+            match catch_unwind(AssertUnwindSafe(call)) {
+                Ok(result) => result.map_err(|error| damaged(&error)),
+                Err(_) => Err(damaged(&"the reader breaks on it")),
+            }
+        }
+    }
+}
+
+#[cfg(all(test, feature = "columns"))]
+mod tests;

@@ -1,0 +1,239 @@
+//! Arrow's file and stream formats: one column of texts, read batch by batch.
+//!
+//! A file is its first eight bytes, a stream, and a footer, which readers that do not jump about can leave alone. The
+//! lengths that the messages of a stream name are compared with the file before the library makes room for them.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::root_as_message;
+use arrow_schema::{DataType, Fields};
+
+use super::Rows;
+use crate::documents::Stop;
+use crate::error::DataError;
+use crate::file::open_regular;
+use crate::notices::Notice;
+
+/// What the format is called in messages.
+const FORMAT: &str = "Arrow file";
+
+/// The first and the last bytes of a file.
+const MAGIC: &[u8; 6] = b"ARROW1";
+
+/// The first bytes of a message; before version 0.15 a message begins with its length.
+const CONTINUATION: u32 = u32::MAX;
+
+/// Hands over every row of the file.
+pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
+    let mut file = open_regular(rows.path)?;
+    let checked = check(&mut file).map_err(DataError::io("read", rows.path))?;
+    let start = checked.map_err(|why| rows.refuse(format!("not a whole {FORMAT}: {why}")))?;
+    if !start.ended {
+        rows.notices.add(Notice::NoEndMark, rows.path.display());
+    }
+    file.seek(SeekFrom::Start(start.at))
+        .map_err(DataError::io("read", rows.path))?;
+    let whole = rows.read(FORMAT, || StreamReader::try_new(BufReader::new(&file), None))?;
+    let schema = whole.schema();
+    let column = column(rows, schema.fields())?;
+    drop(whole);
+    file.seek(SeekFrom::Start(start.at))
+        .map_err(DataError::io("read", rows.path))?;
+    let mut batches = rows.read(FORMAT, || {
+        StreamReader::try_new(BufReader::new(&file), Some(vec![column.at]))
+    })?;
+    loop {
+        let batch = rows.read(FORMAT, || batches.next().transpose())?;
+        let Some(batch) = batch else {
+            return Ok(Stop::No);
+        };
+        if push_batch(rows, &batch, &column.inside)? == Stop::Here {
+            return Ok(Stop::Here);
+        }
+    }
+}
+
+/// Where the stream begins, and whether it has the mark of its end.
+struct Start {
+    at: u64,
+    ended: bool,
+}
+
+/// Follows the messages of a stream without reading what they hold; returns what is wrong with them.
+fn check(file: &mut File) -> io::Result<Result<Start, String>> {
+    let length = file.metadata()?.len();
+    let mut at = 0;
+    let mut end = length;
+    let mut head = [0; 8];
+    if length >= 8 {
+        file.read_exact(&mut head)?;
+    }
+    if head.starts_with(MAGIC) {
+        at = 8;
+        let mut tail = [0; 10];
+        if length < 18 {
+            return Ok(Err("it ends behind its first bytes".to_owned()));
+        }
+        file.seek(SeekFrom::End(-10))?;
+        file.read_exact(&mut tail)?;
+        let footer = i32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
+        if tail[4..] != *MAGIC {
+            return Ok(Err("the footer is missing, as where the file was cut".to_owned()));
+        }
+        match u64::try_from(footer) {
+            Ok(footer) if footer + 18 <= length => end = length - 10 - footer,
+            _ => return Ok(Err(format!("a footer of {footer} bytes lies beyond the file"))),
+        }
+    }
+    let start = at;
+    let mut message = Vec::new();
+    for number in 0_u64.. {
+        let refuse = |why: &str| Ok(Err(format!("message {number} at byte {at}: {why}")));
+        if at == end && number > 0 {
+            return Ok(Ok(Start { at: start, ended: false }));
+        }
+        if end - at < 4 {
+            return refuse("the file ends inside it");
+        }
+        file.seek(SeekFrom::Start(at))?;
+        let mut word = [0; 4];
+        file.read_exact(&mut word)?;
+        let mut begin = at + 4;
+        if u32::from_le_bytes(word) == CONTINUATION {
+            if end - at < 8 {
+                return refuse("the file ends inside it");
+            }
+            file.read_exact(&mut word)?;
+            begin = at + 8;
+        }
+        let bytes = u32::from_le_bytes(word);
+        if bytes == 0 {
+            return Ok(Ok(Start { at: start, ended: true }));
+        }
+        if u64::from(bytes) > end - begin {
+            return refuse("its header is longer than the file");
+        }
+        message.resize(bytes as usize, 0);
+        file.read_exact(&mut message)?;
+        let Ok(header) = root_as_message(&message) else {
+            return refuse("its header is damaged");
+        };
+        let body = u64::try_from(header.bodyLength()).ok();
+        let behind = end - begin - u64::from(bytes);
+        match body {
+            Some(body) if body <= behind => at = begin + u64::from(bytes) + body,
+            _ => return refuse("its body is longer than the file"),
+        }
+    }
+    Ok(Err("it has too many messages".to_owned()))
+}
+
+/// The column of a table that is read.
+struct Column {
+    /// Its number at the outermost level.
+    at: usize,
+    /// The names of the fields inside it, down to the texts.
+    inside: Vec<String>,
+}
+
+/// Finds the column under a name, or under a path of names with dots between them.
+fn column(rows: &Rows<'_>, fields: &Fields) -> Result<Column, DataError> {
+    let mut path = Vec::new();
+    let Some((at, holds)) = find(fields, &rows.reading.field, &mut path) else {
+        let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+        return Err(rows.no_column(&names));
+    };
+    if !is_text(&holds) {
+        return Err(rows.no_texts(&format!("values of type {holds}")));
+    }
+    Ok(Column { at, inside: path })
+}
+
+/// Returns the number of the outermost field, and the type that the path leads to.
+fn find(fields: &Fields, name: &str, inside: &mut Vec<String>) -> Option<(usize, DataType)> {
+    if let Some((at, field)) = fields.find(name) {
+        return Some((at, field.data_type().clone()));
+    }
+    let mut dots = name.match_indices('.');
+    dots.find_map(|(dot, _)| {
+        let (at, field) = fields.find(&name[..dot])?;
+        let DataType::Struct(deeper) = field.data_type() else {
+            return None;
+        };
+        let mut further = Vec::new();
+        let (number, holds) = find(deeper, &name[dot + 1..], &mut further)?;
+        inside.push(deeper[number].name().clone());
+        inside.extend(further);
+        Some((at, holds))
+    })
+}
+
+fn is_text(holds: &DataType) -> bool {
+    match holds {
+        DataType::Dictionary(_, values) => is_text(values),
+        other => matches!(
+            other,
+            DataType::Utf8
+                | DataType::LargeUtf8
+                | DataType::Utf8View
+                | DataType::Binary
+                | DataType::LargeBinary
+                | DataType::BinaryView
+        ),
+    }
+}
+
+/// Hands over the texts of one batch.
+fn push_batch(
+    rows: &mut Rows<'_>,
+    batch: &RecordBatch,
+    inside: &[String],
+) -> Result<Stop, DataError> {
+    let mut array: ArrayRef = batch.column(0).clone();
+    let mut outer = Vec::new();
+    for name in inside {
+        let group = array.as_struct();
+        let Some(inner) = group.column_by_name(name).cloned() else {
+            return Err(rows.refuse(format!("not a whole {FORMAT}: a batch lacks `{name}`")));
+        };
+        outer.push(array);
+        array = inner;
+    }
+    // A dictionary holds each text once; the rows hold their places in it.
+    let places = array.as_any_dictionary_opt().map(|dictionary| {
+        let places = dictionary.normalized_keys();
+        (places, dictionary.values().clone())
+    });
+    for row in 0..array.len() {
+        let hidden = array.is_null(row) || outer.iter().any(|group| group.is_null(row));
+        let text = match &places {
+            _ if hidden => None,
+            Some((places, texts)) => text_at(texts, places[row]),
+            None => text_at(&array, row),
+        };
+        if rows.push(text)? == Stop::Here {
+            return Ok(Stop::Here);
+        }
+    }
+    Ok(Stop::No)
+}
+
+/// Returns the bytes of a text; none where it is null.
+fn text_at(array: &dyn Array, row: usize) -> Option<&[u8]> {
+    if array.is_null(row) {
+        return None;
+    }
+    match array.data_type() {
+        DataType::Utf8 => Some(array.as_string::<i32>().value(row).as_bytes()),
+        DataType::LargeUtf8 => Some(array.as_string::<i64>().value(row).as_bytes()),
+        DataType::Utf8View => Some(array.as_string_view().value(row).as_bytes()),
+        DataType::Binary => Some(array.as_binary::<i32>().value(row)),
+        DataType::LargeBinary => Some(array.as_binary::<i64>().value(row)),
+        DataType::BinaryView => Some(array.as_binary_view().value(row)),
+        _ => None,
+    }
+}

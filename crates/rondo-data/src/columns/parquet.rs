@@ -1,0 +1,85 @@
+//! Parquet: one column of byte arrays, read page by page.
+
+use parquet::basic::Type as Physical;
+use parquet::column::reader::ColumnReader;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::SchemaDescriptor;
+
+use super::Rows;
+use crate::documents::Stop;
+use crate::error::DataError;
+use crate::file::open_regular;
+
+/// What the format is called in messages.
+const FORMAT: &str = "Parquet file";
+
+/// So many rows are taken from a page at once.
+const ROWS_AT_ONCE: usize = 256;
+
+/// Hands over every row of the file.
+pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
+    let file = open_regular(rows.path)?;
+    let reader = rows.read(FORMAT, || SerializedFileReader::new(file))?;
+    let about = reader.metadata().file_metadata();
+    let (column, deepest) = column(rows, about.schema_descr())?;
+    let (mut levels, mut values) = (Vec::new(), Vec::new());
+    for group in 0..reader.num_row_groups() {
+        let column = rows.read(FORMAT, || {
+            reader.get_row_group(group)?.get_column_reader(column)
+        })?;
+        let ColumnReader::ByteArrayColumnReader(mut texts) = column else {
+            return Err(rows.no_texts(&"numbers"));
+        };
+        loop {
+            levels.clear();
+            values.clear();
+            let (count, ..) = rows.read(FORMAT, || {
+                texts.read_records(ROWS_AT_ONCE, Some(&mut levels), None, &mut values)
+            })?;
+            if count == 0 {
+                break;
+            }
+            let mut present = values.iter();
+            for row in 0..count {
+                // A level below the deepest one says at which of the nested groups the value is null.
+                let there = deepest == 0 || levels.get(row) == Some(&deepest);
+                let text = if there { present.next() } else { None };
+                if rows.push(text.map(parquet::data_type::ByteArray::data))? == Stop::Here {
+                    return Ok(Stop::Here);
+                }
+            }
+        }
+    }
+    let (said, found) = (about.num_rows(), rows.row);
+    match usize::try_from(said) == Ok(found) {
+        true => Ok(Stop::No),
+        false => Err(rows.refuse(format!(
+            "not a whole {FORMAT}: its footer names {said} rows, {found} are there"
+        ))),
+    }
+}
+
+/// Finds the column that is asked for; returns its number and the level at which its values are not null.
+fn column(rows: &Rows<'_>, schema: &SchemaDescriptor) -> Result<(usize, i16), DataError> {
+    let columns = schema.columns();
+    let field = &rows.reading.field;
+    let at = columns.iter().position(|column| column.path().string() == *field);
+    let Some(at) = at else {
+        let inside = format!("{field}.");
+        let nested = |column: &&parquet::schema::types::ColumnDescPtr| column.path().string().starts_with(&inside);
+        if let Some(first) = columns.iter().find(nested) {
+            let what = format!("records or lists (`{}`)", first.path().string());
+            return Err(rows.no_texts(&what));
+        }
+        let names: Vec<String> = columns.iter().map(|column| column.path().string()).collect();
+        return Err(rows.no_column(&names));
+    };
+    let column = &columns[at];
+    if column.max_rep_level() > 0 {
+        return Err(rows.no_texts(&"lists"));
+    }
+    match column.physical_type() {
+        Physical::BYTE_ARRAY => Ok((at, column.max_def_level())),
+        other => Err(rows.no_texts(&format!("values of type {other}"))),
+    }
+}
