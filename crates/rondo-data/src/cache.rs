@@ -5,10 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{DataConfig, TokenizerConfig};
+use crate::config::{DataConfig, MixtureSource, TokenizerConfig};
 use crate::corpus::CorpusSource;
+use crate::elsewhere;
 use crate::error::DataError;
-use crate::prepare::{Tell, prepare};
+use crate::prepare::{Recipe, SHARD_TOKENS, Tell, prepare};
+use crate::prepared::TOKENIZER_FILE;
 use crate::text::TextData;
 use crate::tokenizer::Tokenizer;
 
@@ -28,6 +30,14 @@ pub(crate) fn open_or_prepare(
 ) -> Result<TextData, DataError> {
     match config {
         DataConfig::Prepared { path } => TextData::open(Path::new(path)),
+        DataConfig::Tokens {
+            train,
+            val,
+            tokenizer,
+            val_fraction,
+            raw,
+        } => elsewhere::open(train, val, tokenizer, *val_fraction, *raw),
+        DataConfig::Mixture { sources } => open_mixture(sources, None, progress),
         DataConfig::Text {
             paths,
             tokenizer,
@@ -40,14 +50,14 @@ pub(crate) fn open_or_prepare(
             let source = CorpusSource::new(paths, field).skipping_bad_lines(*skip_bad_lines);
             let folder = folder(config)?.ok_or_else(no_corpus)?;
             if !folder.exists() {
-                let prepared = prepare(
-                    &source,
+                let recipe = Recipe {
+                    sources: &source,
                     tokenizer,
-                    *val_fraction,
-                    *max_bytes,
-                    &folder,
-                    progress,
-                );
+                    val_fraction: *val_fraction,
+                    max_bytes: *max_bytes,
+                    shard_tokens: SHARD_TOKENS,
+                };
+                let prepared = prepare(&recipe, &folder, progress);
                 // Another process may have committed the same folder meanwhile; its content is
                 // the same.
                 if let Err(error) = prepared
@@ -77,6 +87,9 @@ pub(crate) fn open_with_tokenizer(
     tokenizer: &Path,
     progress: Tell<'_>,
 ) -> Result<TextData, DataError> {
+    if let DataConfig::Mixture { sources } = config {
+        return open_mixture(sources, Some(tokenizer), progress);
+    }
     let Some(encoded) = config.with_tokenizer_of(tokenizer) else {
         return open_or_prepare(config, progress);
     };
@@ -91,6 +104,47 @@ pub(crate) fn open_with_tokenizer(
         }
     }
     open_or_prepare(&encoded, progress)
+}
+
+/// Opens the texts of a mixture, each encoded with `tokenizer` or, without one, with the tokenizer of the first.
+fn open_mixture(
+    sources: &[MixtureSource],
+    tokenizer: Option<&Path>,
+    progress: Tell<'_>,
+) -> Result<TextData, DataError> {
+    let mut opened: Vec<TextData> = Vec::new();
+    for source in sources {
+        let of_first = opened
+            .first()
+            .map(|first| first.folder().join(TOKENIZER_FILE));
+        let of_first = of_first.filter(|file| file.is_file());
+        let is_trained = matches!(
+            &source.data,
+            DataConfig::Text {
+                tokenizer: TokenizerConfig::Bpe { .. },
+                ..
+            }
+        );
+        let text = match tokenizer.or(of_first.as_deref().filter(|_| is_trained)) {
+            Some(file) => open_with_tokenizer(&source.data, file, progress),
+            None => open_or_prepare(&source.data, progress),
+        };
+        let text = text.map_err(|error| DataError::Source {
+            name: source.name.clone(),
+            cause: Box::new(error),
+        })?;
+        if let Some(first) = opened.first()
+            && first.tokenizer().hash() != text.tokenizer().hash()
+        {
+            return Err(DataError::Corpus(format!(
+                "the source `{}` has other tokens than the source `{}`; give all sources one tokenizer, \
+                 `tokenizer = {{ kind = \"file\", path = \"…/tokenizer.json\" }}`",
+                source.name, sources[0].name
+            )));
+        }
+        opened.push(text);
+    }
+    TextData::mixed(sources, opened)
 }
 
 /// Returns the folder of a text in its cache; none where the configuration names no text.
@@ -119,7 +173,8 @@ pub(crate) fn no_corpus() -> DataError {
     )
 }
 
-fn key(
+/// Returns a hash of all that decides the content of a prepared folder.
+pub(crate) fn key(
     source: &CorpusSource,
     tokenizer: &TokenizerConfig,
     val_fraction: f64,

@@ -7,9 +7,10 @@ mod arrow;
 #[cfg(feature = "columns")]
 mod parquet;
 
+use std::cell::Cell;
 use std::path::Path;
 
-use crate::documents::{Reading, Stop};
+use crate::documents::{Each, Reading, Stop};
 use crate::error::DataError;
 use crate::notices::Notices;
 #[cfg(feature = "columns")]
@@ -47,12 +48,14 @@ impl Columns {
         path: &Path,
         reading: &Reading,
         notices: &mut Notices,
-        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+        read: &Cell<u64>,
+        each: Each<'_>,
     ) -> Result<Stop, DataError> {
         let mut rows = Rows {
             path,
             reading,
             notices,
+            read,
             each,
             row: 0,
         };
@@ -69,7 +72,8 @@ impl Columns {
         path: &Path,
         _: &Reading,
         _: &mut Notices,
-        _: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+        _: &Cell<u64>,
+        _: Each<'_>,
     ) -> Result<Stop, DataError> {
         let name = match self {
             Self::Parquet => "a Parquet file",
@@ -77,18 +81,21 @@ impl Columns {
         };
         Err(DataError::Document {
             path: path.to_owned(),
-            message: format!("{name}, which this build does not read; build it with `--features columns`"),
+            message: format!(
+                "{name}, which this build does not read; build it with `--features columns`"
+            ),
         })
     }
 }
 
 #[cfg(feature = "columns")]
 mod rows {
+    use std::cell::Cell;
     use std::fmt::Display;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::path::Path;
 
-    use crate::documents::{Reading, Stop};
+    use crate::documents::{Each, Reading, Stop, Then};
     use crate::error::DataError;
     use crate::notices::{Notice, Notices};
 
@@ -97,7 +104,9 @@ mod rows {
         pub(super) path: &'a Path,
         pub(super) reading: &'a Reading,
         pub(super) notices: &'a mut Notices,
-        pub(super) each: &'a mut dyn FnMut(&str) -> Result<Stop, DataError>,
+        /// Bytes of the file that were read.
+        pub(super) read: &'a Cell<u64>,
+        pub(super) each: Each<'a>,
         /// Rows handed over so far.
         pub(super) row: usize,
     }
@@ -109,15 +118,19 @@ mod rows {
             let field = &self.reading.field;
             let message = match text.map(std::str::from_utf8) {
                 Some(Ok("")) => return Ok(Stop::No),
-                Some(Ok(text)) => return (self.each)(text),
+                Some(Ok(text)) => return (self.each)(text, Then::Ends),
                 Some(Err(error)) => format!("not UTF-8 at byte {}", error.valid_up_to()),
-                None => format!("no text in the column `{field}` (data.field, --field): it holds null"),
+                None => {
+                    format!("no text in the column `{field}` (data.field, --field): it holds null")
+                }
             };
             let row = self.row;
             if self.reading.skip_bad_lines {
                 let place = self.path.display();
-                self.notices
-                    .add(Notice::BadLine, format_args!("{place}: row {row}: {message}"));
+                self.notices.add(
+                    Notice::BadLine,
+                    format_args!("{place}: row {row}: {message}"),
+                );
                 return Ok(Stop::No);
             }
             Err(self.refuse(format!(
@@ -150,13 +163,16 @@ mod rows {
         }
 
         /// Calls a library's reader, which can panic on a damaged file.
-        pub(super) fn read<T, E: Display>(
+        pub(super) fn guard<T, E: Display>(
             &self,
             format: &str,
             call: impl FnOnce() -> Result<T, E>,
         ) -> Result<T, DataError> {
             let damaged = |why: &dyn Display| {
-                self.refuse(format!("not a whole {format}, at row {}: {why}", self.row + 1))
+                self.refuse(format!(
+                    "not a whole {format}, at row {}: {why}",
+                    self.row + 1
+                ))
             };
             match catch_unwind(AssertUnwindSafe(call)) {
                 Ok(result) => result.map_err(|error| damaged(&error)),

@@ -6,9 +6,11 @@ use rondo_config::Report;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::mixture::{BLOCK, Mixture};
 use crate::tasks::curriculum::Curriculum;
 use crate::tasks::group::Group;
 use crate::tasks::{MAX_SEQ, MAX_TREE_DEPTH, tree_tokens};
+use crate::token_files::RawWidth;
 
 /// Where the tokens of a run come from.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
@@ -44,6 +46,28 @@ pub enum DataConfig {
         /// The folder.
         path: String,
     },
+    /// Token files that another trainer wrote, read where they are: `.bin` of nanoGPT, modded-nanogpt and llm.c, `.bin`
+    /// with `.idx` of Megatron, `.npy`.
+    Tokens {
+        /// Files, folders and globs of training tokens.
+        train: Vec<String>,
+        /// Files, folders and globs of validation tokens; without them the last of the training tokens validate.
+        #[serde(default)]
+        val: Vec<String>,
+        /// The tokenizer that made them, `file` or `bytes`.
+        tokenizer: TokenizerConfig,
+        /// Share of the training tokens that is kept for validation where `val` names none.
+        #[serde(default = "val_fraction")]
+        val_fraction: f64,
+        /// The width of the tokens in files without a header.
+        #[serde(default)]
+        raw: RawWidth,
+    },
+    /// Several texts, each in its share of the rows.
+    Mixture {
+        /// The texts. A tokenizer that is trained is trained on the first.
+        sources: Vec<MixtureSource>,
+    },
     /// The word problem of a finite group.
     WordProblem {
         /// The group; its elements are the vocabulary.
@@ -68,6 +92,18 @@ pub enum DataConfig {
         #[serde(default = "tree_depths")]
         curriculum: Curriculum,
     },
+}
+
+/// One text of a mixture.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct MixtureSource {
+    /// Its name in metrics: letters, digits, `-` and `_`.
+    pub name: String,
+    /// Its share of the rows, divided by the sum of all weights.
+    pub weight: f64,
+    /// The text: `text`, `prepared` or `tokens`.
+    pub data: DataConfig,
 }
 
 /// How text becomes tokens.
@@ -182,7 +218,11 @@ impl DataConfig {
     /// Returns the accuracy of guessing a task's answer; none of text.
     pub fn chance_accuracy(&self) -> Option<f64> {
         match self {
-            Self::Nothing {} | Self::Text { .. } | Self::Prepared { .. } => None,
+            Self::Nothing {}
+            | Self::Text { .. }
+            | Self::Prepared { .. }
+            | Self::Tokens { .. }
+            | Self::Mixture { .. } => None,
             Self::WordProblem { group, .. } => Some(1.0 / group.table().order() as f64),
             Self::Arithmetic { modulus, .. } => Some(1.0 / f64::from(*modulus)),
         }
@@ -220,6 +260,32 @@ impl DataConfig {
                 not_empty("field", field, report);
             }
             Self::Prepared { path } => not_empty("path", path, report),
+            Self::Tokens {
+                train,
+                val,
+                tokenizer,
+                val_fraction,
+                raw: _,
+            } => {
+                if train.is_empty() {
+                    report("train", "must name at least one file".to_owned());
+                }
+                for (key, paths) in [("train", train), ("val", val)] {
+                    for (index, path) in paths.iter().enumerate() {
+                        not_empty(&format!("{key}.{index}"), path, report);
+                    }
+                }
+                tokenizer.validate(report);
+                if matches!(tokenizer, TokenizerConfig::Bpe { .. }) {
+                    let message = "must be `file` or `bytes`, whichever made the tokens: there is no text to train a \
+                                   BPE on";
+                    report("tokenizer.kind", message.to_owned());
+                }
+                if let Some(message) = val_fraction_violation(*val_fraction) {
+                    report("val_fraction", message);
+                }
+            }
+            Self::Mixture { sources } => validate_mixture(sources, report),
             Self::WordProblem { group, curriculum } => {
                 group.validate(report);
                 curriculum.validate(MAX_SEQ, report);
@@ -252,6 +318,55 @@ impl DataConfig {
         let mut lines = Vec::new();
         self.validate(&mut |key, message| lines.push(format!("{key}: {message}")));
         (!lines.is_empty()).then(|| lines.join("; "))
+    }
+}
+
+/// Reports every rule that the sources of a mixture break.
+fn validate_mixture(sources: &[MixtureSource], report: Report<'_>) {
+    if sources.is_empty() {
+        report("sources", "must have at least one source".to_owned());
+    }
+    let mut weights = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let key = |key: &str| format!("sources.{index}.{key}");
+        let name = &source.name;
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || !name.chars().all(is_word) {
+            let message = format!("must be letters, digits, `-` and `_`, is `{name}`");
+            report(&key("name"), message);
+        }
+        if sources[..index].iter().any(|before| before.name == *name) {
+            report(
+                &key("name"),
+                format!("`{name}` is the name of an earlier source"),
+            );
+        }
+        match source.weight > 0.0 && source.weight.is_finite() {
+            true => weights.push(source.weight),
+            false => report(
+                &key("weight"),
+                format!("must be above 0, is {}", source.weight),
+            ),
+        }
+        match &source.data {
+            DataConfig::Text { .. } | DataConfig::Prepared { .. } | DataConfig::Tokens { .. } => {
+                source
+                    .data
+                    .validate(&mut |path, message| report(&key(&format!("data.{path}")), message))
+            }
+            _ => report(
+                &key("data.kind"),
+                "must be `text`, `prepared` or `tokens`".to_owned(),
+            ),
+        }
+    }
+    if weights.len() == sources.len()
+        && let Err(least) = Mixture::new(&weights)
+    {
+        let message = format!(
+            "must be at least half a thousandth of the sum: a block of {BLOCK} rows would have no row of this source"
+        );
+        report(&format!("sources.{least}.weight"), message);
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a corpus is: from paths, globs or the pinned dependencies to a fixed list of files.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
 use crate::dependencies;
-use crate::documents::{self, Reading, Stop};
+use crate::documents::{self, Reading, Stop, Then};
 use crate::error::DataError;
 use crate::notices::Notices;
 use crate::resolve;
@@ -70,14 +72,40 @@ pub(crate) struct Corpus {
     passed_over: Notices,
 }
 
-/// A document as it is read.
+/// A document as it is read, or a stretch of a long one.
 #[derive(Clone, Copy)]
 pub(crate) struct Document<'a> {
     /// The number of its file, counted from zero.
     pub(crate) file: usize,
     pub(crate) text: &'a str,
-    /// Whether the text goes on behind the last byte that may be read.
-    pub(crate) cut: bool,
+    /// What follows: [`Then::IsCut`] where the text goes on behind the last byte that may be read.
+    pub(crate) then: Then,
+    /// Bytes on disk of the files that were read, up to here.
+    pub(crate) read: u64,
+    /// What was passed over before this file.
+    pub(crate) notices: &'a Notices,
+}
+
+/// Where a reading begins and ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    /// The first file that is read.
+    pub(crate) from_file: usize,
+    /// Bytes of text that may be read.
+    pub(crate) bytes: u64,
+    /// What was passed over before the first file; none where that is the corpus' first.
+    pub(crate) notices: Option<Notices>,
+}
+
+impl Span {
+    /// Returns the whole corpus, or its first bytes.
+    pub(crate) fn all(max_bytes: Option<u64>) -> Self {
+        Self {
+            from_file: 0,
+            bytes: max_bytes.unwrap_or(u64::MAX),
+            notices: None,
+        }
+    }
 }
 
 /// How a reading of a corpus ended.
@@ -125,51 +153,80 @@ impl Corpus {
         }
     }
 
-    /// Hands over every document, `max_bytes` of text in all; the last one is cut there.
+    /// Returns the bytes of all files on disk.
+    pub(crate) fn size(&self) -> Result<u64, DataError> {
+        self.files.iter().map(size).sum()
+    }
+
+    /// Returns whether the corpus is one file that is read as one plain text.
+    pub(crate) fn is_one_text(&self) -> bool {
+        matches!(self.files.as_slice(), [file] if documents::is_plain(file, &self.reading))
+    }
+
+    /// Hands over every document of a span in turn; the last one is cut where no more bytes may be read.
     ///
-    /// `read` hears of the bytes on disk read so far and in all, after each file.
+    /// # Errors
+    ///
+    /// Those of reading, and those of `each`.
     pub(crate) fn for_each(
         &self,
-        max_bytes: Option<u64>,
-        read: &mut dyn FnMut(u64, u64) -> Result<(), DataError>,
-        each: &mut dyn FnMut(Document<'_>) -> Result<(), DataError>,
+        span: &Span,
+        each: &mut dyn FnMut(Document<'_>) -> Result<Stop, DataError>,
     ) -> Result<Ended, DataError> {
-        let size = |path: &PathBuf| {
-            let about = fs::metadata(path).map_err(DataError::io("read", path))?;
-            Ok(about.len())
-        };
-        let sizes: Vec<u64> = self
-            .files
+        let mut left = span.bytes;
+        let mut before = self.files[..span.from_file]
             .iter()
             .map(size)
-            .collect::<Result<_, DataError>>()?;
-        let total = sizes.iter().sum();
-        let mut left = max_bytes.unwrap_or(u64::MAX);
-        let mut done = 0;
-        let mut notices = self.passed_over.clone();
+            .sum::<Result<u64, DataError>>()?;
+        let mut notices = span.notices.as_ref().unwrap_or(&self.passed_over).clone();
         let mut full = false;
-        for (file, (path, size)) in self.files.iter().zip(sizes).enumerate() {
-            let stop = documents::for_each(path, &self.reading, left, &mut notices, &mut |text| {
-                let end = text.floor_char_boundary(usize::try_from(left).unwrap_or(usize::MAX));
-                let cut = end < text.len();
-                if end > 0 {
-                    let text = &text[..end];
-                    each(Document { file, text, cut })?;
-                }
-                left -= end as u64;
-                // Less than one character may be left over.
-                let full = cut || left == 0;
-                Ok(if full { Stop::Here } else { Stop::No })
-            })?;
-            done += size;
-            read(done, total)?;
-            full = stop == Stop::Here;
-            if full {
+        for (file, path) in self.files.iter().enumerate().skip(span.from_file) {
+            let size = size(path)?;
+            let at_start = notices.clone();
+            let read = Rc::new(Cell::new(0));
+            // Whether a document has begun and not ended.
+            let mut open = false;
+            let stop = documents::for_each(
+                path,
+                &self.reading,
+                left,
+                &mut notices,
+                &read,
+                &mut |text, then| {
+                    let end = text.floor_char_boundary(usize::try_from(left).unwrap_or(usize::MAX));
+                    let then = match end < text.len() {
+                        true => Then::IsCut,
+                        false => then,
+                    };
+                    let mut stop = Stop::No;
+                    if end > 0 || open {
+                        stop = each(Document {
+                            file,
+                            text: &text[..end],
+                            then,
+                            read: before + read.get().min(size),
+                            notices: &at_start,
+                        })?;
+                    }
+                    open = then == Then::GoesOn;
+                    left -= end as u64;
+                    // Less than one character may be left over.
+                    full = then == Then::IsCut || (left == 0 && !open);
+                    Ok(if full { Stop::Here } else { stop })
+                },
+            )?;
+            before += size;
+            if stop == Stop::Here {
                 break;
             }
         }
         Ok(Ended { full, notices })
     }
+}
+
+fn size(path: &PathBuf) -> Result<u64, DataError> {
+    let about = fs::metadata(path).map_err(DataError::io("read", path))?;
+    Ok(about.len())
 }
 
 fn file_fingerprint(path: &Path) -> Result<String, DataError> {
@@ -204,9 +261,9 @@ mod tests {
     fn read(paths: &[String], max_bytes: Option<u64>) -> Result<Vec<String>, DataError> {
         let corpus = Corpus::open(&CorpusSource::new(paths, "text"))?;
         let mut texts = Vec::new();
-        corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |document| {
+        corpus.for_each(&Span::all(max_bytes), &mut |document| {
             texts.push(document.text.to_owned());
-            Ok(())
+            Ok(Stop::No)
         })?;
         Ok(texts)
     }

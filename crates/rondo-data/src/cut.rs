@@ -59,41 +59,78 @@ impl Seams for Tokenizer {
 }
 
 /// A part of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece<'t> {
-    pub(crate) text: &'t str,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) text: String,
     pub(crate) start: Start,
 }
 
-/// Cuts a text into pieces.
-pub(crate) fn pieces<'t>(text: &'t str, seams: &impl Seams) -> impl Iterator<Item = Piece<'t>> {
-    let (mut rest, mut start) = (text, Start::Plain);
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let (at, next) = cut(rest, seams).unwrap_or((rest.len(), Start::Plain));
-        let (text, behind) = rest.split_at(at);
-        let piece = Piece { text, start };
-        (rest, start) = (behind, next);
-        Some(piece)
-    })
+/// Cuts a text, which comes in stretches, into pieces; where it is cut does not depend on the stretches.
+pub(crate) struct Cutter<'s, S> {
+    seams: &'s S,
+    text: String,
+    /// What lies before in `text` has been handed over.
+    begin: usize,
+    /// Behind `begin`, what lies before has no place for a cut.
+    searched: usize,
+    start: Start,
 }
 
-/// Finds the first stretch with a place for a cut, and of its places one of the best kind.
-fn cut(text: &str, seams: &impl Seams) -> Option<(usize, Start)> {
-    let mut from = PIECE_BYTES;
-    while from < text.len() {
-        let to = text.len().min(from + STRETCH_BYTES);
+impl<'s, S: Seams> Cutter<'s, S> {
+    pub(crate) fn new(seams: &'s S) -> Self {
+        Self {
+            seams,
+            text: String::new(),
+            begin: 0,
+            searched: PIECE_BYTES,
+            start: Start::Plain,
+        }
+    }
+
+    /// Adds the next stretch of the text.
+    pub(crate) fn push(&mut self, stretch: &str) {
+        self.text.drain(..self.begin);
+        self.begin = 0;
+        self.text.push_str(stretch);
+    }
+
+    /// Returns the next piece: none where more of the text has to be known, or where it has `ended` and there is no
+    /// more. Behind the last piece another text may begin.
+    pub(crate) fn next(&mut self, ended: bool) -> Option<Piece> {
+        let rest = &self.text[self.begin..];
+        let (at, next) = match cut(rest, &mut self.searched, ended, self.seams) {
+            Some(found) => found,
+            None if ended && !rest.is_empty() => (rest.len(), Start::Plain),
+            None => return None,
+        };
+        let piece = Piece {
+            text: rest[..at].to_owned(),
+            start: self.start,
+        };
+        self.begin += at;
+        (self.searched, self.start) = (PIECE_BYTES, next);
+        Some(piece)
+    }
+}
+
+/// Finds the first stretch with a place for a cut, and of its places one of the best kind. What lies before `from`
+/// was searched before.
+fn cut(text: &str, from: &mut usize, ended: bool, seams: &impl Seams) -> Option<(usize, Start)> {
+    while *from < text.len() {
+        // A place is judged by what follows, too.
+        if !ended && text.len() < *from + STRETCH_BYTES + CONTEXT_BYTES + 4 {
+            return None;
+        }
+        let to = text.len().min(*from + STRETCH_BYTES);
         // What is left behind a line is not worth another kind of place.
-        let last = from == PIECE_BYTES && to - from < STRETCH_BYTES;
+        let last = *from == PIECE_BYTES && to - *from < STRETCH_BYTES;
         let kinds = if last {
             &Place::ALL[..1]
         } else {
             &Place::ALL[..]
         };
         let found = kinds.iter().find_map(|kind| {
-            places(text, from..to, *kind).take(TRIES).find_map(|at| {
+            places(text, *from..to, *kind).take(TRIES).find_map(|at| {
                 let left = text.floor_char_boundary(at.saturating_sub(CONTEXT_BYTES));
                 let right = text.ceil_char_boundary(at + CONTEXT_BYTES);
                 let start = seams.seam(&text[left..at], &text[at..right])?;
@@ -103,7 +140,7 @@ fn cut(text: &str, seams: &impl Seams) -> Option<(usize, Start)> {
         if found.is_some() {
             return found;
         }
-        from = to;
+        *from = to;
     }
     None
 }

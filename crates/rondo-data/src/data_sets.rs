@@ -23,7 +23,9 @@ pub(crate) fn choose(folder: &Path, files: Vec<PathBuf>, notices: &mut Notices) 
     let mut chosen = Vec::new();
     let mut saved = BTreeSet::new();
     for file in &files {
-        let Some(parent) = file.parent() else { continue };
+        let Some(parent) = file.parent() else {
+            continue;
+        };
         if let Some(listed) = saved_table(parent, &files) {
             if saved.insert(parent.to_owned()) {
                 chosen.extend(listed);
@@ -66,7 +68,9 @@ fn saved_table(folder: &Path, files: &[PathBuf]) -> Option<Vec<PathBuf>> {
 fn describes(file: &Path) -> bool {
     match file.extension() {
         None => true,
-        Some(ending) => ["json", "md"].iter().any(|known| ending.eq_ignore_ascii_case(known)),
+        Some(ending) => ["json", "md"]
+            .iter()
+            .any(|known| ending.eq_ignore_ascii_case(known)),
     }
 }
 
@@ -88,9 +92,8 @@ impl Split {
             let first = name.split(|c: char| !c.is_alphabetic()).next()?;
             match first {
                 "train" | "training" => Some(Self::Train),
-                "validation" | "valid" | "val" | "dev" | "test" | "testing" | "eval" | "evaluation" => {
-                    Some(Self::Other)
-                }
+                "validation" | "valid" | "val" | "dev" | "test" | "testing" | "eval"
+                | "evaluation" => Some(Self::Other),
                 _ => None,
             }
         })
@@ -106,7 +109,10 @@ mod tests {
     /// Returns what is chosen of a folder with these files, and the notices.
     fn chosen(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut paths: Vec<PathBuf> = files.iter().map(|(name, _)| folder.path().join(name)).collect();
+        let mut paths: Vec<PathBuf> = files
+            .iter()
+            .map(|(name, _)| folder.path().join(name))
+            .collect();
         for (path, (_, text)) in paths.iter().zip(files) {
             fs::create_dir_all(path.parent().expect("inside the folder")).expect("writable");
             fs::write(path, text).expect("writable");
@@ -153,7 +159,11 @@ mod tests {
 
     #[test]
     fn parts_are_told_by_folders_and_all_are_taken_where_none_trains() {
-        let (files, _) = chosen(&[("train/0.parquet", ""), ("validation/0.parquet", ""), ("en/0.parquet", "")]);
+        let (files, _) = chosen(&[
+            ("train/0.parquet", ""),
+            ("validation/0.parquet", ""),
+            ("en/0.parquet", ""),
+        ]);
         assert_eq!(files, ["en/0.parquet", "train/0.parquet"]);
         let (files, notices) = chosen(&[("test.parquet", ""), ("dev.parquet", "")]);
         assert_eq!(files, ["dev.parquet", "test.parquet"]);
@@ -164,7 +174,8 @@ mod tests {
 
     #[test]
     fn a_saved_data_set_is_the_files_that_its_state_lists() {
-        let state = r#"{"_data_files": [{"filename": "data-1.arrow"}, {"filename": "data-0.arrow"}]}"#;
+        let state =
+            r#"{"_data_files": [{"filename": "data-1.arrow"}, {"filename": "data-0.arrow"}]}"#;
         let (files, _) = chosen(&[
             ("dataset_dict.json", "{}"),
             ("train/dataset_info.json", "{}"),

@@ -6,7 +6,8 @@
 //! else is one document. Records are streamed, one in memory at a time.
 
 use std::cell::Cell;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -34,6 +35,23 @@ pub(crate) enum Stop {
     Here,
 }
 
+/// What follows the stretch of a document that was handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The document ends.
+    Ends,
+    /// Another stretch of it.
+    GoesOn,
+    /// More of it, which is not read.
+    IsCut,
+}
+
+/// Takes a document, or the next stretch of a long one.
+pub(crate) type Each<'a> = &'a mut dyn FnMut(&str, Then) -> Result<Stop, DataError>;
+
+/// A plain text comes in stretches of at most so many bytes; a record comes as a whole.
+pub(crate) const STRETCH_BYTES: usize = 4 << 20;
+
 /// How the documents of a file are read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reading {
@@ -55,33 +73,25 @@ enum Form {
 }
 
 /// Hands over every document of a file that is not empty; of a file that is one document no more than
-/// `most` bytes and one character.
+/// `most` bytes and one character. `read` is kept at the bytes of the file that were read so far.
 pub(crate) fn for_each(
     path: &Path,
     reading: &Reading,
     most: u64,
     notices: &mut Notices,
-    each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+    read: &Rc<Cell<u64>>,
+    each: Each<'_>,
 ) -> Result<Stop, DataError> {
     if let Some(columns) = Columns::of_name(path) {
-        return columns.for_each(path, reading, notices, each);
+        return columns.for_each(path, reading, notices, read, each);
     }
-    let mut file = Documents::open(path)?;
-    let form = match file.ending.as_str() {
-        "jsonl" | "ndjson" | "jsonlines" => Form::Lines,
-        "json" => match form_of_json(path, &reading.field) {
-            Form::Text => {
-                notices.add(Notice::Json, path.display());
-                Form::Text
-            }
-            form => form,
-        },
-        "csv" | "tsv" => {
-            notices.add(Notice::Table, path.display());
-            Form::Text
-        }
-        _ => Form::Text,
-    };
+    let mut file = Documents::open(path, Rc::clone(read))?;
+    let form = file.form(reading);
+    match (file.ending.as_str(), form) {
+        ("json", Form::Text) => notices.add(Notice::Json, path.display()),
+        ("csv" | "tsv", _) => notices.add(Notice::Table, path.display()),
+        _ => {}
+    }
     let ignored = Rc::clone(&file.ignored);
     let stop = match form {
         Form::Text => file.text(most, each),
@@ -94,15 +104,22 @@ pub(crate) fn for_each(
     Ok(stop)
 }
 
+/// Returns whether all of a file is one document; a file that cannot be read is none.
+pub(crate) fn is_plain(path: &Path, reading: &Reading) -> bool {
+    Columns::of_name(path).is_none()
+        && Documents::open(path, Rc::default()).is_ok_and(|file| file.form(reading) == Form::Text)
+}
+
 /// Finds the form of a `.json` file by its first record; what cannot be read as records is text.
 fn form_of_json(path: &Path, field: &str) -> Form {
     let mut record = Vec::new();
     let has_text = |record: &[u8]| records::text_of(record, field).is_ok();
-    let first_line = Documents::open(path).and_then(|mut file| file.read(Some(b'\n'), &mut record));
+    let first_line = Documents::open(path, Rc::default())
+        .and_then(|mut file| file.read(Some(b'\n'), &mut record));
     if first_line.is_ok() && has_text(&record) {
         return Form::Lines;
     }
-    let Ok(mut file) = Documents::open(path) else {
+    let Ok(mut file) = Documents::open(path, Rc::default()) else {
         return Form::Text;
     };
     match Elements::new(&mut file.reader, file.most).next(&mut record) {
@@ -126,11 +143,14 @@ struct Documents<'p> {
 }
 
 impl<'p> Documents<'p> {
-    fn open(path: &'p Path) -> Result<Self, DataError> {
+    fn open(path: &'p Path, read: Rc<Cell<u64>>) -> Result<Self, DataError> {
         let name = path
             .file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().to_lowercase());
-        let file = BufReader::new(open_regular(path)?);
+        let file = BufReader::new(Counted {
+            file: open_regular(path)?,
+            read,
+        });
         let ignored = Rc::default();
         let (name, most, mut rest): (_, _, Box<dyn BufRead>) =
             if let Some(name) = name.strip_suffix(".gz") {
@@ -161,6 +181,15 @@ impl<'p> Documents<'p> {
         })
     }
 
+    /// Tells how the documents of the file are told apart.
+    fn form(&self, reading: &Reading) -> Form {
+        match self.ending.as_str() {
+            "jsonl" | "ndjson" | "jsonlines" => Form::Lines,
+            "json" => form_of_json(self.path, &reading.field),
+            _ => Form::Text,
+        }
+    }
+
     /// Reads on to the byte that ends a document, or to the end of the file; returns whether there was anything.
     fn read(&mut self, end: Option<u8>, bytes: &mut Vec<u8>) -> Result<bool, DataError> {
         let most = self.most;
@@ -171,45 +200,66 @@ impl<'p> Documents<'p> {
         };
         let count = read.map_err(DataError::io("read", self.path))?;
         if count as u64 > most {
-            return Err(self.refuse(format!("unpacks to a document of more than {most} bytes")));
+            return Err(self.too_large());
         }
         Ok(count > 0)
     }
 
     /// Hands over all of the file, or its first `most` bytes and one character, as one document.
-    fn text(
-        mut self,
-        most: u64,
-        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
-    ) -> Result<Stop, DataError> {
+    fn text(mut self, most: u64, each: Each<'_>) -> Result<Stop, DataError> {
         let whole_head = self.head.len() < foreign::HEAD_BYTES - BYTE_ORDER_MARK.len();
-        self.check(&self.head, whole_head)?;
+        self.check(&self.head, 0, whole_head)?;
         let most = most.saturating_add(4);
-        let cut = most <= self.most;
-        if cut {
+        let limited = most <= self.most;
+        if limited {
             self.reader = Box::new(self.reader.take(most));
         }
         let mut bytes = Vec::new();
-        self.read(None, &mut bytes)?;
-        let whole = !cut || (bytes.len() as u64) < most;
-        self.check(&bytes, whole)?;
-        let text = match std::str::from_utf8(&bytes) {
-            Ok(text) => text,
-            // The check has found half a character where the text is cut, and nothing else.
-            Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
-        };
-        match text {
-            "" => Ok(Stop::No),
-            text => each(text),
+        let (mut before, mut begun) = (0, false);
+        loop {
+            let room = (STRETCH_BYTES - bytes.len()) as u64;
+            let read = self.reader.by_ref().take(room).read_to_end(&mut bytes);
+            let at_end = (read.map_err(DataError::io("read", self.path))? as u64) < room;
+            let total = before + bytes.len() as u64;
+            if !limited && total > self.most {
+                return Err(self.too_large());
+            }
+            let whole = at_end && (!limited || total < most);
+            self.check(&bytes, before, whole)?;
+            let text = match std::str::from_utf8(&bytes) {
+                Ok(text) => text,
+                // The check has found half a character where the stretch ends, and nothing else.
+                Err(error) => {
+                    std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
+                }
+            };
+            let then = if at_end { Then::Ends } else { Then::GoesOn };
+            begun |= !text.is_empty();
+            if begun && each(text, then)? == Stop::Here {
+                return Ok(Stop::Here);
+            }
+            if at_end {
+                return Ok(Stop::No);
+            }
+            let handed_over = text.len();
+            before += handed_over as u64;
+            bytes.drain(..handed_over);
         }
     }
 
-    /// Refuses bytes that are no text, with the name of what they are.
-    fn check(&self, bytes: &[u8], whole: bool) -> Result<(), DataError> {
-        match foreign::defect(bytes, whole) {
+    /// Refuses bytes that are no text, with the name of what they are; `before` lie before them.
+    fn check(&self, bytes: &[u8], before: u64, whole: bool) -> Result<(), DataError> {
+        match foreign::defect(bytes, before, whole) {
             None => Ok(()),
             Some(defect) => Err(self.refuse(self.format().unwrap_or(defect))),
         }
+    }
+
+    fn too_large(&self) -> DataError {
+        self.refuse(format!(
+            "unpacks to a document of more than {} bytes",
+            self.most
+        ))
     }
 
     /// Names the format of a file that is no text.
@@ -229,7 +279,7 @@ impl<'p> Documents<'p> {
         &mut self,
         reading: &Reading,
         notices: &mut Notices,
-        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+        each: Each<'_>,
     ) -> Result<Stop, DataError> {
         let mut buffer = Vec::new();
         for line in 1.. {
@@ -253,7 +303,7 @@ impl<'p> Documents<'p> {
         &mut self,
         reading: &Reading,
         notices: &mut Notices,
-        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+        each: Each<'_>,
     ) -> Result<Stop, DataError> {
         // The list borrows the reader, the messages the rest.
         let mut reader = std::mem::replace(&mut self.reader, Box::new(std::io::empty()));
@@ -286,16 +336,16 @@ impl<'p> Documents<'p> {
         line: usize,
         reading: &Reading,
         notices: &mut Notices,
-        each: &mut dyn FnMut(&str) -> Result<Stop, DataError>,
+        each: Each<'_>,
     ) -> Result<Stop, DataError> {
         let message = match records::text_of(record, &reading.field) {
             Ok(text) if text.is_empty() => return Ok(Stop::No),
-            Ok(text) => return each(&text),
+            Ok(text) => return each(&text, Then::Ends),
             Err(message) => message,
         };
         if line == 1
             && let Some(format) = self.format()
-            && foreign::defect(&self.head, false).is_some()
+            && foreign::defect(&self.head, 0, false).is_some()
         {
             return Err(self.refuse(format));
         }
@@ -309,6 +359,20 @@ impl<'p> Documents<'p> {
             line,
             message: format!("{message}; data.skip_bad_lines (--skip-bad-lines) skips such lines"),
         })
+    }
+}
+
+/// A file, with the number of bytes that were read of it.
+struct Counted {
+    file: File,
+    read: Rc<Cell<u64>>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.read.set(self.read.get() + count as u64);
+        Ok(count)
     }
 }
 

@@ -1,11 +1,11 @@
 //! From texts to tokens: cut into pieces, encoded together, in order.
 
-use std::path::Path;
+use rayon::prelude::*;
 
-use crate::corpus::{Corpus, CorpusSource};
-use crate::cut::{Piece, Start, pieces};
+use crate::corpus::{Corpus, CorpusSource, Span};
+use crate::cut::{Cutter, Start};
+use crate::documents::{Stop, Then};
 use crate::error::DataError;
-use crate::shards::ShardWriter;
 use crate::tokenizer::Tokenizer;
 
 /// Pieces are gathered up to this size before they are encoded together.
@@ -17,135 +17,94 @@ const FIRST_BYTES: u64 = 256 << 10;
 /// Bytes of text that are read for each token that is asked for.
 const BYTES_PER_TOKEN: u64 = 8;
 
-/// What a part came to.
-pub(crate) struct Encoded {
-    /// Bytes of text.
-    pub(crate) bytes: u64,
-    /// Tokens, with those that end a text.
-    pub(crate) tokens: u64,
-}
-
-/// Gathers texts and encodes them together; hands over the tokens in order.
-struct Gatherer<'a> {
-    tokenizer: &'a Tokenizer,
-    gathered: Vec<Gathered>,
-    gathered_bytes: usize,
-}
-
-/// A piece of a text.
-struct Gathered {
-    text: String,
+/// A piece of a document, to be encoded.
+pub(crate) struct Gathered {
+    pub(crate) text: String,
     start: Start,
-    /// Whether the text begins here.
+    /// Whether the document begins here.
     begins: bool,
     /// Whether the end-of-text token follows.
-    ends: bool,
+    pub(crate) ends: bool,
 }
 
-/// Takes tokens.
-type Sink<'a> = &'a mut dyn FnMut(&[u32]) -> Result<(), DataError>;
+/// Cuts documents into pieces.
+pub(crate) struct Gatherer<'a> {
+    cutter: Cutter<'a, Tokenizer>,
+    begins: bool,
+}
 
 impl<'a> Gatherer<'a> {
-    fn new(tokenizer: &'a Tokenizer) -> Self {
+    pub(crate) fn new(tokenizer: &'a Tokenizer) -> Self {
         Self {
-            tokenizer,
-            gathered: Vec::new(),
-            gathered_bytes: 0,
+            cutter: Cutter::new(tokenizer),
+            begins: true,
         }
     }
 
-    /// Adds a text, which the tokenizer's opening precedes and the end-of-text token follows. Where the text goes on, `cut`, neither that token
-    /// nor those of the last piece are known yet, and none of them is handed over.
-    fn push(&mut self, text: &str, cut: bool, sink: Sink<'_>) -> Result<(), DataError> {
-        let mut pieces = pieces(text, self.tokenizer).peekable();
-        let mut begins = true;
-        while let Some(piece) = pieces.next() {
-            let last = pieces.peek().is_none();
-            if last && cut {
-                break;
+    /// Adds the next stretch of a document to the pieces. Where the document is cut, neither the end-of-text token
+    /// nor the tokens of the last piece are known yet, and none of them is added.
+    pub(crate) fn push(&mut self, text: &str, then: Then, pieces: &mut Vec<Gathered>) {
+        self.cutter.push(text);
+        let first = pieces.len();
+        while let Some(piece) = self.cutter.next(then != Then::GoesOn) {
+            let mut text = piece.text;
+            if piece.start == Start::WithoutSpace {
+                text.remove(0);
             }
-            self.add(piece, begins, last, sink)?;
-            begins = false;
+            pieces.push(Gathered {
+                text,
+                start: piece.start,
+                begins: self.begins,
+                ends: false,
+            });
+            self.begins = false;
         }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        piece: Piece<'_>,
-        begins: bool,
-        ends: bool,
-        sink: Sink<'_>,
-    ) -> Result<(), DataError> {
-        let text = match piece.start {
-            Start::Plain | Start::WithoutToken => piece.text,
-            Start::WithoutSpace => &piece.text[1..],
-        };
-        self.gathered_bytes += text.len();
-        self.gathered.push(Gathered {
-            text: text.to_owned(),
-            start: piece.start,
-            begins,
-            ends,
-        });
-        match self.gathered_bytes >= GATHERED_BYTES {
-            true => self.flush(sink),
-            false => Ok(()),
+        if then == Then::GoesOn {
+            return;
+        }
+        self.begins = true;
+        match then {
+            Then::IsCut if pieces.len() > first => {
+                pieces.pop();
+            }
+            Then::Ends => match pieces[first..].last_mut() {
+                Some(last) => last.ends = true,
+                // All of the document was known before its end was.
+                None => pieces.push(Gathered {
+                    text: String::new(),
+                    start: Start::Plain,
+                    begins: false,
+                    ends: true,
+                }),
+            },
+            Then::IsCut | Then::GoesOn => {}
         }
     }
+}
 
-    fn flush(&mut self, sink: Sink<'_>) -> Result<(), DataError> {
-        let texts = self.gathered.iter().map(|piece| piece.text.as_str());
-        let mut pieces = self.gathered.iter();
+/// Encodes pieces, on all threads; returns the tokens of each, an opening and the end of the text included.
+pub(crate) fn encode_pieces(
+    tokenizer: &Tokenizer,
+    pieces: &[Gathered],
+) -> Result<Vec<Vec<u32>>, DataError> {
+    let encode = |piece: &Gathered| {
         let mut all = Vec::new();
-        self.tokenizer.encode_batch(texts.collect(), |tokens| {
-            let Some(piece) = pieces.next() else { return };
+        if !piece.text.is_empty() {
+            let tokens = tokenizer.encode(&piece.text)?;
             if piece.begins {
-                all.extend_from_slice(self.tokenizer.opening_of(tokens));
+                all.extend_from_slice(tokenizer.opening_of(&tokens));
             }
             let first = usize::from(piece.start == Start::WithoutToken);
             all.extend_from_slice(&tokens[first..]);
-            if piece.ends {
-                all.push(self.tokenizer.end_of_text());
-            }
-        })?;
-        self.gathered.clear();
-        self.gathered_bytes = 0;
-        sink(&all)
-    }
-}
-
-/// Encodes texts into a token file, each followed by the end-of-text token.
-pub(crate) struct Encoder<'a> {
-    gatherer: Gatherer<'a>,
-    writer: ShardWriter,
-    bytes: u64,
-}
-
-impl<'a> Encoder<'a> {
-    pub(crate) fn create(path: &Path, tokenizer: &'a Tokenizer) -> Result<Self, DataError> {
-        Ok(Self {
-            gatherer: Gatherer::new(tokenizer),
-            writer: ShardWriter::create(path, tokenizer.vocab_size(), tokenizer.hash())?,
-            bytes: 0,
-        })
-    }
-
-    pub(crate) fn push(&mut self, text: &str) -> Result<(), DataError> {
-        self.bytes += text.len() as u64;
-        let writer = &mut self.writer;
-        self.gatherer
-            .push(text, false, &mut |tokens| writer.push(tokens))
-    }
-
-    pub(crate) fn finish(mut self) -> Result<Encoded, DataError> {
-        let writer = &mut self.writer;
-        self.gatherer.flush(&mut |tokens| writer.push(tokens))?;
-        Ok(Encoded {
-            bytes: self.bytes,
-            tokens: self.writer.finish()?,
-        })
-    }
+        }
+        if piece.ends {
+            all.push(tokenizer.end_of_text());
+        }
+        Ok(all)
+    };
+    // The first is the one that is named where several cannot be encoded.
+    let encoded: Vec<Result<Vec<u32>, DataError>> = pieces.par_iter().map(encode).collect();
+    encoded.into_iter().collect()
 }
 
 /// A text as tokens.
@@ -201,15 +160,26 @@ fn encode_up_to(
 ) -> Result<(EncodedText, bool), DataError> {
     let (mut tokens, mut bytes) = (Vec::new(), 0);
     let mut gatherer = Gatherer::new(tokenizer);
-    let sink: Sink<'_> = &mut |more| {
-        tokens.extend_from_slice(more);
+    let mut pieces: Vec<Gathered> = Vec::new();
+    let mut gathered = 0;
+    let mut encode = |pieces: &mut Vec<Gathered>| -> Result<(), DataError> {
+        for more in encode_pieces(tokenizer, pieces)? {
+            tokens.extend_from_slice(&more);
+        }
+        pieces.clear();
         Ok(())
     };
-    let ended = corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |document| {
+    let ended = corpus.for_each(&Span::all(max_bytes), &mut |document| {
         bytes += document.text.len() as u64;
-        gatherer.push(document.text, document.cut, sink)
+        gathered += document.text.len();
+        gatherer.push(document.text, document.then, &mut pieces);
+        if gathered >= GATHERED_BYTES {
+            encode(&mut pieces)?;
+            gathered = 0;
+        }
+        Ok(Stop::No)
     })?;
-    gatherer.flush(sink)?;
+    encode(&mut pieces)?;
     let encoded = EncodedText {
         tokens,
         bytes,

@@ -83,20 +83,28 @@ pub enum DataError {
     },
     /// There are too few tokens to make one row.
     #[error(
-        "the {part} tokens are too few: a row of seq {seq} needs {} tokens, found {tokens}; \
+        "the tokens for {part} are too few: a row of seq {seq} needs {} tokens, found {tokens}; \
          use a larger corpus or a smaller seq",
         seq + 1
     )]
     TooShort {
-        /// `training` or `validation`.
-        part: &'static str,
+        /// `training` or `validation`, and which source of a mixture.
+        part: String,
         /// Positions in a row.
         seq: usize,
         /// Number of tokens found.
         tokens: usize,
     },
+    /// One source of a mixture cannot be used.
+    #[error("source `{name}`: {cause}")]
+    Source {
+        /// The source.
+        name: String,
+        /// What is wrong with it.
+        cause: Box<DataError>,
+    },
     /// Whoever hears of the progress asked for an end.
-    #[error("interrupted while a corpus was prepared; nothing of it is kept")]
+    #[error("interrupted while a corpus was prepared; the same command goes on with it")]
     Interrupted,
     /// The configuration breaks its own rules.
     #[error("invalid [data]: {0}")]

@@ -8,8 +8,7 @@ type Mark = (usize, &'static [u8], &'static str, &'static str);
 
 const RECORDS: &str = "write its texts to a .jsonl file, in Python with \
                        `datasets.load_dataset(..).to_json(\"texts.jsonl\")`, and name that";
-const TOKENS: &str =
-    "name the text that it was made of, or evaluate it as JSON with `eval --tokens`";
+const TOKENS: &str = "name it as data.train of `kind = \"tokens\"`";
 const PARQUET: &str = "unpack it, or give its name the ending .parquet";
 const ARROW: &str = "unpack it, or give its name the ending .arrow";
 const UNPACK: &str = "unpack it, or pack it with gzip or zstd";
@@ -111,10 +110,7 @@ pub(crate) fn name_of(head: &[u8], file_name: &str) -> Option<String> {
         }
         _ => {}
     }
-    if let Some((_, _, name, remedy)) = MARKS
-        .iter()
-        .find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
-    {
+    if let Some((_, _, name, remedy)) = marked(head) {
         return Some(format!("{name}, not text; {remedy}"));
     }
     match zero_halves(head) {
@@ -132,6 +128,19 @@ pub(crate) fn name_of(head: &[u8], file_name: &str) -> Option<String> {
     })
 }
 
+/// Returns the format whose mark a file has.
+fn marked(head: &[u8]) -> Option<&'static Mark> {
+    MARKS
+        .iter()
+        .find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
+}
+
+/// Returns the name of the format whose mark a file begins with, where the mark is too long to be numbers by chance.
+pub(crate) fn name_of_mark(head: &[u8]) -> Option<&'static str> {
+    let &(at, mark, name, _) = marked(head)?;
+    (at == 0 && mark.len() >= 4).then_some(name)
+}
+
 /// Returns which byte of two is zero in nearly every pair, as in UTF-16 of Latin letters; `None`
 /// where neither is, or where the other bytes are not ASCII text.
 fn zero_halves(head: &[u8]) -> Option<usize> {
@@ -146,11 +155,13 @@ fn zero_halves(head: &[u8]) -> Option<usize> {
     })
 }
 
-/// Returns what is wrong with the start of a text, or `None`: bytes that no UTF-8 text has, or a NUL.
-pub(crate) fn defect(head: &[u8], whole: bool) -> Option<String> {
+/// Returns what is wrong with a stretch of a text, or `None`: bytes that no UTF-8 text has, or a NUL. So many bytes lie
+/// `before` it; it is not the `whole` rest where the text goes on behind.
+pub(crate) fn defect(head: &[u8], before: u64, whole: bool) -> Option<String> {
     if let Some(at) = head.iter().position(|&byte| byte == 0) {
         return Some(format!(
-            "not text: a NUL at byte {at}; name the text files alone"
+            "not text: a NUL at byte {}; name the text files alone",
+            before + at as u64
         ));
     }
     let error = std::str::from_utf8(head).err()?;
@@ -158,7 +169,7 @@ pub(crate) fn defect(head: &[u8], whole: bool) -> Option<String> {
     (!cut).then(|| {
         format!(
             "not UTF-8 text at byte {}; convert text in another encoding with `iconv`, or {LEAVE_OUT}",
-            error.valid_up_to()
+            before + error.valid_up_to() as u64
         )
     })
 }
@@ -201,14 +212,14 @@ mod tests {
 
     #[test]
     fn a_text_has_no_defect_even_where_its_head_ends_inside_a_character() {
-        assert_eq!(defect("aé猫".as_bytes(), true), None);
-        assert_eq!(defect(&"aé猫".as_bytes()[..5], false), None);
+        assert_eq!(defect("aé猫".as_bytes(), 0, true), None);
+        assert_eq!(defect(&"aé猫".as_bytes()[..5], 0, false), None);
         for (head, whole, expected) in [
             (&"aé猫".as_bytes()[..5], true, "byte 3"),
             (b"ab\xff", false, "byte 2"),
             (b"ab\0c", false, "NUL at byte 2"),
         ] {
-            let found = defect(head, whole).expect(expected);
+            let found = defect(head, 0, whole).expect(expected);
             assert!(found.contains(expected), "{found}");
         }
     }

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::TextData;
+use crate::config::MixtureSource;
+use crate::text::{TextData, TextSource};
+use crate::tokenizer::Tokenizer;
 
 /// Which tokens a text has become, and by which tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,50 @@ pub struct CorpusIdentity {
 }
 
 impl CorpusIdentity {
+    pub(crate) fn new(tokenizer: &Tokenizer, corpus_hash: String, source: &TextSource) -> Self {
+        Self {
+            tokenizer_hash: blake3::Hash::from_bytes(tokenizer.hash())
+                .to_hex()
+                .to_string(),
+            corpus_hash,
+            tokens_hash: Self::hash_of_tokens(source),
+            train_tokens: source.train.len() as u64,
+            val_tokens: source.val.len() as u64,
+        }
+    }
+
+    /// Returns what tells a mixture from another: its sources, in their order and with their weights.
+    pub(crate) fn mixed(sources: &[MixtureSource], texts: &[TextData]) -> Self {
+        let (mut corpus, mut tokens) = (blake3::Hasher::new(), blake3::Hasher::new());
+        let mut whole = Self {
+            tokenizer_hash: String::new(),
+            corpus_hash: String::new(),
+            tokens_hash: String::new(),
+            train_tokens: 0,
+            val_tokens: 0,
+        };
+        for (source, text) in sources.iter().zip(texts) {
+            let one = text.identity();
+            corpus.update(one.corpus_hash.as_bytes());
+            tokens.update(format!("{:?} {}", source.weight, one.tokens_hash).as_bytes());
+            whole.tokenizer_hash = one.tokenizer_hash;
+            whole.train_tokens += one.train_tokens;
+            whole.val_tokens += one.val_tokens;
+        }
+        whole.corpus_hash = corpus.finalize().to_hex().to_string();
+        whole.tokens_hash = tokens.finalize().to_hex().to_string();
+        whole
+    }
+
+    /// Returns the BLAKE3 of the checksums of the training and validation tokens.
+    pub(crate) fn hash_of_tokens(source: &TextSource) -> String {
+        let mut tokens = blake3::Hasher::new();
+        for part in [&source.train, &source.val] {
+            tokens.update(&part.checksum());
+        }
+        tokens.finalize().to_hex().to_string()
+    }
+
     /// Says how `now` differs from this corpus; none where it is the same one.
     pub fn difference(&self, now: &Self) -> Option<String> {
         if self == now {
@@ -58,24 +104,6 @@ impl CorpusIdentity {
 /// Returns the beginning of a hash, as it is shown.
 fn short(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
-}
-
-impl TextData {
-    /// Returns what tells this corpus from another.
-    pub fn identity(&self) -> CorpusIdentity {
-        let mut tokens = blake3::Hasher::new();
-        for checksum in self.checksums() {
-            tokens.update(&checksum);
-        }
-        let info = self.info();
-        CorpusIdentity {
-            tokenizer_hash: info.tokenizer_hash.clone(),
-            corpus_hash: info.corpus_hash.clone(),
-            tokens_hash: tokens.finalize().to_hex().to_string(),
-            train_tokens: info.train_tokens,
-            val_tokens: info.val_tokens,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use serde::{Deserialize, Serialize};
+
 /// A kind of notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Notice {
     /// A link whose target does not exist.
     DanglingLink,
@@ -47,13 +49,15 @@ impl Notice {
             Self::OtherSplit => {
                 "passed over, a validation or test part beside a training part (name the file to read it)"
             }
-            Self::NoEndMark => "an Arrow stream without the mark of its end, which may have been cut",
+            Self::NoEndMark => {
+                "an Arrow stream without the mark of its end, which may have been cut"
+            }
         }
     }
 }
 
 /// Notices by kind: how many there were, and the first place.
-#[derive(Clone, Debug, Default)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notices(BTreeMap<Notice, (usize, String)>);
 
 impl Notices {

@@ -37,7 +37,8 @@ impl WindowOrder {
     pub(crate) fn start(&self, seed: u64, row: u64) -> u64 {
         let (epoch, index) = (row / self.windows, row % self.windows);
         let offset = seed::Dice::new(seed, "window-offset", &[epoch]).below(self.max_offset + 1);
-        let window = Permutation::new(seed, epoch, self.windows).apply(index);
+        let order = Permutation::new(seed, "window-order", epoch, self.windows);
+        let window = order.apply(index);
         offset + window * self.seq
     }
 }
@@ -47,17 +48,18 @@ const ROUNDS: usize = 6;
 /// A keyed bijection of `0..n`: a balanced Feistel network over the next even power of two, walked
 /// along its cycle until it falls back below `n` (Black and Rogaway, 2002, "Ciphers with arbitrary
 /// finite domains"). The domain is below `4 n`, so the walk takes four steps or fewer on average.
-struct Permutation {
+pub(crate) struct Permutation {
     n: u64,
     half_bits: u32,
     keys: [u64; ROUNDS],
 }
 
 impl Permutation {
-    fn new(seed: u64, epoch: u64, n: u64) -> Self {
+    /// Returns the bijection number `index` of a stream.
+    pub(crate) fn new(seed: u64, stream: &str, index: u64, n: u64) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         let mut stream =
-            blake3::Hasher::new_keyed(&seed::key(seed, "window-order", &[epoch])).finalize_xof();
+            blake3::Hasher::new_keyed(&seed::key(seed, stream, &[index])).finalize_xof();
         let keys = std::array::from_fn(|_| {
             let mut bytes = [0; 8];
             stream.fill(&mut bytes);
@@ -70,7 +72,8 @@ impl Permutation {
         }
     }
 
-    fn apply(&self, index: u64) -> u64 {
+    /// Returns where `index`, which is below `n`, goes.
+    pub(crate) fn apply(&self, index: u64) -> u64 {
         let mut value = self.encrypt(index);
         while value >= self.n {
             value = self.encrypt(value);
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn the_permutation_hits_every_window_once() {
         for n in [1, 2, 3, 4, 5, 7, 16, 17, 100, 1000] {
-            let permutation = Permutation::new(3, 1, n);
+            let permutation = Permutation::new(3, "test", 1, n);
             let mut seen: Vec<u64> = (0..n).map(|i| permutation.apply(i)).collect();
             seen.sort_unstable();
             assert_eq!(seen, (0..n).collect::<Vec<_>>(), "n = {n}");

@@ -1,92 +1,107 @@
 //! From a corpus to a prepared folder.
 //!
-//! The corpus is read once to see its documents, once more where a tokenizer is trained, and once to encode. The
-//! folder is written aside and renamed, so that it is either whole or not there.
+//! The corpus is read once: its documents are hashed and encoded in reading order, and then their tokens are put
+//! into training and validation, since only the hashes of all documents tell which of them validate. A tokenizer
+//! that is trained needs the split before: then the corpus is read once to see its documents and once for a sample
+//! of the training part. Memory does not grow with the corpus: documents are listed in a [`ledger`](crate::ledger),
+//! tokens lie in a file until they have their part.
+//!
+//! The folder is written aside and renamed, so that it is either whole or not there. What was written when the
+//! process ended is kept beside it, and the next call with the same corpus and the same settings goes on there.
+
+mod encoding;
+mod progress;
+mod single;
+mod state;
+mod survey;
+mod writing;
 
 use std::io;
-use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rondo_files::{FileSystem, StagedFolder};
+use rondo_files::{FileSystem, StagedFolder, atomic_write};
 
-use crate::bpe::{self, BetweenWords, WordCounts};
+use self::encoding::Encoding;
+pub use self::progress::{PreparePhase, PrepareProgress, Tell};
+use self::state::State;
+use self::writing::{Written, write_parts};
+use crate::bpe;
+use crate::cache;
 use crate::config::{TokenizerConfig, val_fraction_violation};
 use crate::corpus::{Corpus, CorpusSource};
-use crate::cut::{PIECE_BYTES, pieces};
 use crate::dependencies;
-use crate::encode::{Encoded, Encoder};
 use crate::error::DataError;
 use crate::notices::{Notice, Notices};
-use crate::prepared::{CorpusInfo, INFO_FILE, TOKENIZER_FILE, TRAIN_FILE, VAL_FILE};
-use crate::split::{Part, Split, Survey};
+use crate::prepared::{CorpusInfo, INFO_FILE, TOKENIZER_FILE};
+use crate::split::Split;
 use crate::tokenizer::{CONFIG_FILE, Tokenizer};
 
 /// A tokenizer is trained on this many bytes of text for each token of its vocabulary, spread
 /// evenly over the training part; more would change few merges and cost time.
 const SAMPLE_BYTES_PER_TOKEN: usize = 1 << 10;
 
-/// The sample of a tokenizer's training is spread in slices of at most this size. Longer pieces, which have no
-/// place between two words, are cut anywhere for it.
-const SLICE_BYTES: usize = 4 * PIECE_BYTES;
+/// Tokens in a file, where nothing else is asked for: 512 MiB of two-byte tokens.
+pub const SHARD_TOKENS: u64 = 1 << 28;
 
-/// What `prepare` is busy with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PreparePhase {
-    /// Reading the corpus for the first time; counts bytes on disk.
-    Reading,
-    /// Training the tokenizer; counts merges.
-    TrainingTokenizer,
-    /// Encoding both parts; counts bytes of text.
-    Encoding,
+/// What is made of a corpus.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe<'a> {
+    /// The corpus.
+    pub sources: &'a CorpusSource,
+    /// How text becomes tokens.
+    pub tokenizer: &'a TokenizerConfig,
+    /// Share of the corpus, in bytes, that is kept for validation.
+    pub val_fraction: f64,
+    /// Reads no more than this many bytes of text.
+    pub max_bytes: Option<u64>,
+    /// Tokens in a file; more begin another file.
+    pub shard_tokens: u64,
 }
 
-/// How far a phase has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PrepareProgress {
-    /// The phase.
-    pub phase: PreparePhase,
-    /// Units done.
-    pub done: u64,
-    /// Units in all.
-    pub total: u64,
-}
-
-/// Hears how far the work has come, and says whether to go on.
-pub type Tell<'a> = &'a mut dyn FnMut(PrepareProgress) -> ControlFlow<()>;
-
-impl PrepareProgress {
-    /// Tells of the progress.
-    fn tell(self, progress: Tell<'_>) -> Result<(), DataError> {
-        match progress(self) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(DataError::Interrupted),
+impl Recipe<'_> {
+    fn check(&self) -> Result<(), DataError> {
+        let mut violations = Vec::new();
+        let report = &mut |key: &str, message| violations.push(format!("{key}: {message}"));
+        self.tokenizer.validate(report);
+        violations.extend(
+            val_fraction_violation(self.val_fraction).map(|m| format!("val_fraction: {m}")),
+        );
+        if self.shard_tokens == 0 {
+            violations.push("shard_tokens: must be at least 1, is 0".to_owned());
         }
+        match violations.is_empty() {
+            true => Ok(()),
+            false => Err(DataError::Config(violations.join("; "))),
+        }
+    }
+
+    /// Returns what tells a folder in the making from one of another corpus or other settings.
+    fn key(&self) -> Result<String, DataError> {
+        let key = cache::key(
+            self.sources,
+            self.tokenizer,
+            self.val_fraction,
+            self.max_bytes,
+        )?;
+        Ok(format!("{key} {}", self.shard_tokens))
     }
 }
 
 /// Writes a corpus as a folder of token files, which must not exist yet.
 ///
 /// The tokenizer is trained on the training part only, on a sample of 1 KiB a token (4 MiB for 4,096
-/// tokens). `max_bytes` bounds the text that is read. Two runs over the same corpus write the same bytes.
+/// tokens). Two runs over the same corpus write the same bytes, whether or not they were interrupted.
 ///
 /// # Errors
 ///
 /// When the corpus cannot be read or split, the tokenizer cannot be had, the folder exists or
 /// cannot be written; [`DataError::Interrupted`] where `progress` breaks it off.
 pub fn prepare(
-    sources: &CorpusSource,
-    tokenizer: &TokenizerConfig,
-    val_fraction: f64,
-    max_bytes: Option<u64>,
+    recipe: &Recipe<'_>,
     out: &Path,
     progress: Tell<'_>,
 ) -> Result<CorpusInfo, DataError> {
-    let mut violations = Vec::new();
-    tokenizer.validate(&mut |key, message| violations.push(format!("{key}: {message}")));
-    violations.extend(val_fraction_violation(val_fraction).map(|m| format!("val_fraction: {m}")));
-    if !violations.is_empty() {
-        return Err(DataError::Config(violations.join("; ")));
-    }
+    recipe.check()?;
     if out.exists() {
         return Err(DataError::Corpus(format!(
             "{} exists already; remove it or choose another folder",
@@ -99,201 +114,217 @@ pub fn prepare(
             out.display()
         )));
     }
-    let folder = StagedFolder::create(&FileSystem, out)?;
-    let written = Preparation {
-        corpus: Corpus::open(sources)?,
-        max_bytes,
-        folder: &folder,
+    let corpus = Corpus::open(recipe.sources)?;
+    let key = recipe.key()?;
+    // Where another process prepares the same folder, this one prepares its own; the first to end has the place.
+    let folder = match StagedFolder::resume(&FileSystem, out)? {
+        Some(folder) => folder,
+        None => StagedFolder::create(&FileSystem, out)?,
+    };
+    let mut preparation = Preparation {
+        recipe,
+        corpus,
+        state: State::of(folder.path(), &key)?,
+        folder: folder.path().to_owned(),
         progress,
+    };
+    let written = preparation.run();
+    match written {
+        Ok(info) => {
+            state::remove_work(folder.path())?;
+            folder.commit()?;
+            Ok(info)
+        }
+        Err(error) => {
+            // A file that cannot be read or a full disk can be mended; another error would come again.
+            let can_go_on = matches!(error, DataError::Interrupted | DataError::Io { .. });
+            if can_go_on && preparation.state.has_begun() {
+                folder.keep();
+            }
+            Err(error)
+        }
     }
-    .run(sources, tokenizer, val_fraction)?;
-    folder.commit()?;
-    Ok(written)
+}
+
+/// What is known of the parts.
+struct Known {
+    split: Split,
+    /// Where a single document is cut.
+    cut: Option<u64>,
 }
 
 struct Preparation<'a> {
+    recipe: &'a Recipe<'a>,
     corpus: Corpus,
-    max_bytes: Option<u64>,
-    folder: &'a StagedFolder,
+    state: State,
+    folder: PathBuf,
     progress: Tell<'a>,
 }
 
 impl Preparation<'_> {
-    fn run(
-        mut self,
-        sources: &CorpusSource,
-        config: &TokenizerConfig,
-        val_fraction: f64,
-    ) -> Result<CorpusInfo, DataError> {
-        let (split, text_bytes, notices) = self.survey(val_fraction)?;
-        let tokenizer = self.tokenizer(config, &split)?;
-        if let Some(json) = tokenizer.json() {
-            self.folder
-                .write(TOKENIZER_FILE, |out| out.write_all(json))?;
+    fn run(&mut self) -> Result<CorpusInfo, DataError> {
+        let is_trained = matches!(self.recipe.tokenizer, TokenizerConfig::Bpe { .. });
+        if (is_trained || self.corpus.is_one_text()) && self.state.surveyed.is_none() {
+            let surveyed = survey::survey(
+                &self.corpus,
+                self.recipe.max_bytes,
+                &self.folder,
+                self.progress,
+            )?;
+            self.state.surveyed = Some(surveyed);
         }
-        if let Some(json) = tokenizer.config_file() {
-            self.folder.write(CONFIG_FILE, |out| out.write_all(&json))?;
-        }
-        let (train, val) = self.encode(&tokenizer, &split, text_bytes)?;
-        let whole_default = *sources == CorpusSource::Dependencies && self.max_bytes.is_none();
-        let cut = split.count(|part| matches!(part, Part::Both { .. }));
-        let info = CorpusInfo {
-            sources: match sources {
-                CorpusSource::Dependencies => dependencies::fingerprint()?,
-                CorpusSource::Paths { paths, .. } => paths.clone(),
-            },
-            files: self.corpus.file_count(),
-            documents: split.documents(),
-            duplicates: split.count(|part| part == Part::Duplicate),
-            train_documents: split.count(|part| part == Part::Train) + cut,
-            val_documents: split.count(|part| part == Part::Val) + cut,
-            train_bytes: train.bytes,
-            val_bytes: val.bytes,
-            train_tokens: train.tokens,
-            val_tokens: val.tokens,
-            val_fraction,
-            vocab_size: tokenizer.vocab_size(),
-            tokenizer_hash: blake3::Hash::from_bytes(tokenizer.hash())
-                .to_hex()
-                .to_string(),
-            matches_recorded: whole_default
-                .then(|| split.corpus_hash == dependencies::EXPECTED_HASH),
-            corpus_hash: split.corpus_hash,
-            skipped_lines: notices.count(Notice::BadLine),
-            warnings: notices.lines(),
+        let split = match &self.state.surveyed {
+            Some(notices) => Some(self.split(&state::survey_ledger(&self.folder), notices)?),
+            None => None,
         };
-        let json = serde_json::to_vec_pretty(&info).map_err(io::Error::from);
-        self.folder.write(INFO_FILE, |out| out.write_all(&json?))?;
-        Ok(info)
+        let mut known = match split {
+            Some(split) => Some(self.known(split)?),
+            None => None,
+        };
+        let tokenizer = self.tokenizer(known.as_ref())?;
+        self.write_tokenizer(&tokenizer)?;
+        loop {
+            Encoding {
+                corpus: &self.corpus,
+                tokenizer: &tokenizer,
+                max_bytes: self.recipe.max_bytes,
+                folder: &self.folder,
+                cut: known.as_ref().and_then(|known| known.cut),
+            }
+            .run(&mut self.state, self.progress)?;
+            if let Some(known) = known {
+                let written = self.write(&tokenizer, &known)?;
+                return self.describe(&tokenizer, &known, &written);
+            }
+            let notices = self.state.position.notices.clone().unwrap_or_default();
+            let split = self.split(&state::ledger(&self.folder), &notices)?;
+            if split.is_single {
+                // Its two parts are encoded each by itself.
+                self.state.start_again(&self.folder, notices)?;
+            }
+            known = Some(self.known(split)?);
+        }
     }
 
-    /// Reads the corpus once; returns the split, the bytes of all texts, and what was passed over.
-    fn survey(&mut self, val_fraction: f64) -> Result<(Split, u64, Notices), DataError> {
-        let mut survey = Survey::new(val_fraction);
-        let mut bytes = 0;
-        let progress = &mut *self.progress;
-        let mut read = |done, total| {
-            let phase = PreparePhase::Reading;
-            PrepareProgress { phase, done, total }.tell(progress)
+    /// Finds where a single document is cut.
+    fn known(&self, split: Split) -> Result<Known, DataError> {
+        let bytes = split.train_bytes + split.val_bytes;
+        let cut = match split.is_single {
+            true => Some(single::cut(&self.corpus, self.recipe, bytes)?),
+            false => None,
         };
-        let ended = self
-            .corpus
-            .for_each(self.max_bytes, &mut read, &mut |document| {
-                bytes += document.text.len() as u64;
-                survey.add(document.file, document.text);
-                Ok(())
-            })?;
-        if bytes == 0 {
-            let lines = ended.notices.lines();
-            let message = [vec!["the corpus holds no text".to_owned()], lines].concat();
-            return Err(DataError::Corpus(message.join("; ")));
-        }
-        Ok((survey.split()?, bytes, ended.notices))
+        Ok(Known { split, cut })
     }
 
-    fn tokenizer(
-        &mut self,
-        config: &TokenizerConfig,
-        split: &Split,
-    ) -> Result<Tokenizer, DataError> {
-        match config {
-            TokenizerConfig::Bytes {} => Ok(Tokenizer::bytes()),
-            TokenizerConfig::File { path, end_of_text } => {
+    /// Decides what trains, by a list of all documents.
+    fn split(&self, ledger: &Path, notices: &Notices) -> Result<Split, DataError> {
+        let split = Split::decide(ledger, self.recipe.val_fraction, &state::work(&self.folder));
+        split.map_err(|error| match error {
+            DataError::Corpus(message) => {
+                DataError::Corpus([vec![message], notices.lines()].concat().join("; "))
+            }
+            other => other,
+        })
+    }
+
+    fn tokenizer(&mut self, known: Option<&Known>) -> Result<Tokenizer, DataError> {
+        match (self.recipe.tokenizer, known) {
+            (TokenizerConfig::Bytes {}, _) => Ok(Tokenizer::bytes()),
+            (TokenizerConfig::File { path, end_of_text }, _) => {
                 Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())
             }
-            TokenizerConfig::Bpe { vocab_size } => {
-                let words = self.sample_words(split, vocab_size * SAMPLE_BYTES_PER_TOKEN)?;
+            (TokenizerConfig::Bpe { vocab_size }, Some(known)) => {
+                let trained = self.folder.join(TOKENIZER_FILE);
+                if trained.is_file() {
+                    return Tokenizer::load(&trained);
+                }
+                let sample = vocab_size * SAMPLE_BYTES_PER_TOKEN;
+                let max_bytes = self.recipe.max_bytes;
+                let parts = (&known.split, known.cut);
+                let words =
+                    survey::sample_words(&self.corpus, max_bytes, &self.folder, parts, sample)?;
                 let progress = &mut *self.progress;
                 bpe::train(&words, *vocab_size, &mut |done, total| {
                     let phase = PreparePhase::TrainingTokenizer;
                     PrepareProgress { phase, done, total }.tell(progress)
                 })
             }
+            (TokenizerConfig::Bpe { .. }, None) => Err(DataError::Corpus(
+                "a tokenizer is trained on the training part, which is not known".to_owned(),
+            )),
         }
     }
 
-    /// Counts the words in about `sample` bytes of the training part.
-    fn sample_words(&self, split: &Split, sample: usize) -> Result<WordCounts, DataError> {
-        let mut words = WordCounts::default();
-        let (mut seen, mut taken) = (0_u128, 0_u128);
-        for_each_part(&self.corpus, self.max_bytes, split, &mut |part, text| {
-            if part != Part::Train {
-                return Ok(());
-            }
-            for slice in pieces(text, &BetweenWords).flat_map(|piece| slices(piece.text)) {
-                if taken * u128::from(split.train_bytes) <= seen * sample as u128 {
-                    words.add(&slice[..slice.floor_char_boundary(sample)])?;
-                    taken += slice.len() as u128;
-                }
-                seen += slice.len() as u128;
-            }
-            Ok(())
-        })?;
-        Ok(words)
+    /// Writes the tokenizer, and that it is there.
+    fn write_tokenizer(&mut self, tokenizer: &Tokenizer) -> Result<(), DataError> {
+        if let Some(json) = tokenizer.json() {
+            atomic_write(&self.folder.join(TOKENIZER_FILE), json)?;
+        }
+        if let Some(json) = tokenizer.config_file() {
+            atomic_write(&self.folder.join(CONFIG_FILE), &json)?;
+        }
+        Ok(())
     }
 
-    /// Reads the corpus again and writes the tokens of both parts.
-    fn encode(
-        &mut self,
+    fn write(&mut self, tokenizer: &Tokenizer, known: &Known) -> Result<Written, DataError> {
+        write_parts(
+            &self.folder,
+            tokenizer,
+            self.recipe.shard_tokens,
+            known.cut.is_none().then_some(&known.split),
+            self.progress,
+        )
+    }
+
+    fn describe(
+        &self,
         tokenizer: &Tokenizer,
-        split: &Split,
-        text_bytes: u64,
-    ) -> Result<(Encoded, Encoded), DataError> {
-        let mut train = Encoder::create(&self.folder.path().join(TRAIN_FILE), tokenizer)?;
-        let mut val = Encoder::create(&self.folder.path().join(VAL_FILE), tokenizer)?;
-        let mut done = 0;
-        let mut report = |done| {
-            let progress = PrepareProgress {
-                phase: PreparePhase::Encoding,
-                done,
-                total: text_bytes,
-            };
-            progress.tell(self.progress)
+        Known { split, cut }: &Known,
+        written: &Written,
+    ) -> Result<CorpusInfo, DataError> {
+        let sources = self.recipe.sources;
+        let whole_default =
+            *sources == CorpusSource::Dependencies && self.recipe.max_bytes.is_none();
+        let both = u64::from(cut.is_some());
+        let bytes = split.train_bytes + split.val_bytes;
+        let notices = self
+            .state
+            .surveyed
+            .as_ref()
+            .or(self.state.position.notices.as_ref());
+        let notices = notices.cloned().unwrap_or_default();
+        let info = CorpusInfo {
+            sources: match sources {
+                CorpusSource::Dependencies => dependencies::fingerprint()?,
+                CorpusSource::Paths { paths, .. } => paths.clone(),
+            },
+            files: self.corpus.file_count(),
+            documents: split.documents() as usize,
+            duplicates: split.duplicates as usize,
+            train_documents: split.train_documents() as usize,
+            val_documents: (split.val_documents + both) as usize,
+            train_bytes: cut.unwrap_or(split.train_bytes),
+            val_bytes: cut.map_or(split.val_bytes, |cut| bytes - cut),
+            train_tokens: written.train.tokens,
+            val_tokens: written.val.tokens,
+            train_shards: written.train.shards.clone(),
+            val_shards: written.val.shards.clone(),
+            val_fraction: self.recipe.val_fraction,
+            vocab_size: tokenizer.vocab_size(),
+            tokenizer_hash: blake3::Hash::from_bytes(tokenizer.hash())
+                .to_hex()
+                .to_string(),
+            matches_recorded: whole_default
+                .then(|| split.corpus_hash == dependencies::EXPECTED_HASH),
+            corpus_hash: split.corpus_hash.clone(),
+            skipped_lines: notices.count(Notice::BadLine),
+            warnings: notices.lines(),
         };
-        for_each_part(&self.corpus, self.max_bytes, split, &mut |part, text| {
-            match part {
-                Part::Train => train.push(text)?,
-                Part::Val => val.push(text)?,
-                Part::Duplicate | Part::Both { .. } => {}
-            }
-            done += text.len() as u64;
-            report(done)
-        })?;
-        Ok((train.finish()?, val.finish()?))
+        let json = serde_json::to_vec_pretty(&info).map_err(io::Error::from);
+        let path = self.folder.join(INFO_FILE);
+        atomic_write(&path, &json.map_err(DataError::io("write", &path))?)?;
+        Ok(info)
     }
-}
-
-/// Hands over every document again with its part; one that was cut comes as its two parts.
-fn for_each_part(
-    corpus: &Corpus,
-    max_bytes: Option<u64>,
-    split: &Split,
-    each: &mut dyn FnMut(Part, &str) -> Result<(), DataError>,
-) -> Result<(), DataError> {
-    let mut index = 0;
-    let changed = |file| corpus.changed(file);
-    corpus.for_each(max_bytes, &mut |_, _| Ok(()), &mut |document| {
-        let text = document.text;
-        let part = split.part(index, document.file, text).map_err(changed)?;
-        index += 1;
-        if let Part::Both { train } = part {
-            each(Part::Train, &text[..train])?;
-            each(Part::Val, &text[train..])
-        } else {
-            each(part, text)
-        }
-    })?;
-    split.all_read(index).map_err(changed)
-}
-
-/// Cuts a text into slices of at most [`SLICE_BYTES`], between any two characters.
-fn slices(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (slice, behind) = rest.split_at(rest.floor_char_boundary(SLICE_BYTES));
-        rest = behind;
-        (!slice.is_empty()).then_some(slice)
-    })
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@
 //! val.tokens             the validation tokens, likewise
 //! corpus.json            CorpusInfo
 //! ```
+//!
+//! Tokens beyond the bound of one file stand in `train.00000.tokens`, `train.00001.tokens` and so on, which
+//! `corpus.json` lists.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +17,54 @@ pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 pub(crate) const TRAIN_FILE: &str = "train.tokens";
 pub(crate) const VAL_FILE: &str = "val.tokens";
 pub(crate) const INFO_FILE: &str = "corpus.json";
+
+/// A part of the corpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Train,
+    Val,
+}
+
+impl Part {
+    /// Returns the name of its only token file.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Self::Train => TRAIN_FILE,
+            Self::Val => VAL_FILE,
+        }
+    }
+
+    /// Returns the name of one of its token files.
+    pub(crate) fn numbered(self, number: usize) -> String {
+        let name = match self {
+            Self::Train => "train",
+            Self::Val => "val",
+        };
+        format!("{name}.{number:05}.tokens")
+    }
+}
+
+/// The token files of a part that is larger than one file.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Shards {
+    /// BLAKE3 of all tokens, one file behind the other, in hexadecimal.
+    pub hash: String,
+    /// The files, in order.
+    pub files: Vec<ShardFile>,
+}
+
+/// One of several token files.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ShardFile {
+    /// Its name in the folder.
+    pub file: String,
+    /// Its tokens.
+    pub tokens: u64,
+    /// BLAKE3 of its tokens, in hexadecimal.
+    pub hash: String,
+}
 
 /// What a prepared folder holds: `corpus.json`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -39,6 +90,12 @@ pub struct CorpusInfo {
     pub train_tokens: u64,
     /// Validation tokens.
     pub val_tokens: u64,
+    /// The files of the training tokens; absent where `train.tokens` holds them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_shards: Option<Shards>,
+    /// The files of the validation tokens; absent where `val.tokens` holds them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_shards: Option<Shards>,
     /// Share of the bytes that was asked for validation.
     pub val_fraction: f64,
     /// Tokens in the vocabulary.

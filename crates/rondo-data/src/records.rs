@@ -185,11 +185,7 @@ mod tests {
     #[test]
     fn a_path_with_dots_leads_into_records_and_a_key_with_dots_comes_first() {
         let nested = r#"{"a": {"b": "inside", "c.d": "dots inside"}, "a.b": "dots", "x": {"y": {"z": "deep"}}}"#;
-        for (path, expected) in [
-            ("a.b", "dots"),
-            ("a.c.d", "dots inside"),
-            ("x.y.z", "deep"),
-        ] {
+        for (path, expected) in [("a.b", "dots"), ("a.c.d", "dots inside"), ("x.y.z", "deep")] {
             assert_eq!(text_of(nested.as_bytes(), path).as_deref(), Ok(expected));
         }
         for path in ["a.x", "x.y", "a.b.c", ".a", "a."] {

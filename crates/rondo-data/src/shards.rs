@@ -9,18 +9,16 @@ mod writer;
 use std::ops::Range;
 use std::path::Path;
 
-use memmap2::Mmap;
-
-use self::header::{HEADER_BYTES, Header, Width, refusal};
+use self::header::{HEADER_BYTES, Header, refusal};
 pub use self::writer::ShardWriter;
 use crate::error::DataError;
-use crate::file::open_regular;
+use crate::mapped::{MappedTokens, beyond, map};
 
 /// A token file, mapped into memory and checked.
 #[derive(Debug)]
 pub struct Shard {
     header: Header,
-    map: Mmap,
+    tokens: MappedTokens,
 }
 
 impl Shard {
@@ -31,28 +29,19 @@ impl Shard {
     /// When the file cannot be read or breaks any rule of the format; the error names the file,
     /// what was expected and what was found.
     pub fn open(path: &Path) -> Result<Self, DataError> {
-        let file = open_regular(path)?;
-        #[expect(
-            unsafe_code,
-            reason = "mapping is unsafe because another process could truncate the file; token \
-                      files are written aside, renamed and never changed afterwards"
-        )]
-        let map = unsafe { Mmap::map(&file) }.map_err(DataError::io("map", path))?;
+        let map = map(path)?;
         let header = Header::parse(path, &map)?;
-        let shard = Self { header, map };
-        let actual = blake3::hash(shard.body());
-        if actual != shard.header.body {
-            let expected = blake3::Hash::from_bytes(shard.header.body);
+        let body = HEADER_BYTES..map.len();
+        let tokens = MappedTokens::new(map, body, header.width);
+        let actual = blake3::hash(tokens.bytes());
+        if actual != header.body {
+            let expected = blake3::Hash::from_bytes(header.body);
             return Err(refusal(path)("checksum of the tokens", &expected, &actual));
         }
-        let vocab_size = shard.header.vocab_size;
-        let foreign = (0..)
-            .zip(shard.iter())
-            .find(|&(_, id)| u64::from(id) >= vocab_size);
-        if let Some((position, id)) = foreign {
-            return Err(beyond(path, position, id, vocab_size));
+        if let Some((position, id)) = tokens.beyond(header.vocab_size) {
+            return Err(beyond(path, position as u64, id, header.vocab_size));
         }
-        Ok(shard)
+        Ok(Self { header, tokens })
     }
 
     /// Opens a token file that must come from the tokenizer with this hash.
@@ -81,7 +70,7 @@ impl Shard {
 
     /// Returns the number of tokens, at least one.
     pub fn len(&self) -> usize {
-        self.body().len() / self.header.width as usize
+        self.tokens.len()
     }
 
     /// Returns `false`: a file without tokens is refused when it is opened.
@@ -99,42 +88,23 @@ impl Shard {
         self.header.body
     }
 
+    /// Returns the tokens alone.
+    pub(crate) fn into_tokens(self) -> MappedTokens {
+        self.tokens
+    }
+
     /// Appends the tokens of `range` to `tokens`.
     ///
     /// # Panics
     ///
     /// When `range` reaches beyond `len`.
     pub fn read(&self, range: Range<usize>, tokens: &mut Vec<u32>) {
-        let width = self.header.width as usize;
-        let bytes = &self.body()[range.start * width..range.end * width];
-        tokens.extend(decode(self.header.width, bytes));
+        self.tokens.read(range, tokens);
     }
 
     /// Iterates over all tokens.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
-        decode(self.header.width, self.body())
-    }
-
-    fn body(&self) -> &[u8] {
-        &self.map[HEADER_BYTES..]
-    }
-}
-
-fn decode(width: Width, bytes: &[u8]) -> impl Iterator<Item = u32> {
-    bytes.chunks_exact(width as usize).map(|token| {
-        token
-            .iter()
-            .rev()
-            .fold(0, |id, &byte| id << 8 | u32::from(byte))
-    })
-}
-
-fn beyond(path: &Path, position: u64, token: u32, vocab_size: u64) -> DataError {
-    DataError::TokenBeyondVocabulary {
-        path: path.to_owned(),
-        position: format!("position {position}"),
-        id: u64::from(token),
-        vocab_size: usize::try_from(vocab_size).unwrap_or(usize::MAX),
+        self.tokens.iter(0..self.len())
     }
 }
 

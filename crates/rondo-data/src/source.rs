@@ -53,9 +53,10 @@ impl Source {
             return Err(DataError::Config(violations));
         }
         match config {
-            DataConfig::Text { .. } | DataConfig::Prepared { .. } => {
-                Ok(Self::Text(Box::new(open(config)?)))
-            }
+            DataConfig::Text { .. }
+            | DataConfig::Prepared { .. }
+            | DataConfig::Tokens { .. }
+            | DataConfig::Mixture { .. } => Ok(Self::Text(Box::new(open(config)?))),
             DataConfig::Nothing {} => Err(no_corpus()),
             DataConfig::WordProblem { group, curriculum } => {
                 Ok(Self::Task(Task::word_problem(*group, curriculum.clone())))

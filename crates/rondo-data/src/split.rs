@@ -3,10 +3,18 @@
 //! Exact copies are dropped. The rest is walked in the order of its BLAKE3 hashes, and documents
 //! go to validation as long as they fit its share of the bytes. So the split depends on the texts
 //! alone, not on names or order. Of a single document the tail validates.
+//!
+//! Memory holds two bits for each document. Sorting a large ledger takes a 256th of it at a time.
 
-use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
+use crate::ledger::Ledger;
+
+/// Documents that are sorted in memory.
+const IN_MEMORY: u64 = 1 << 20;
 
 /// What happens to a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,180 +25,301 @@ pub(crate) enum Part {
     Val,
     /// It was there before.
     Duplicate,
-    /// Its first `train` bytes train, the rest validates.
-    Both {
-        /// Length of the training part in bytes.
-        train: usize,
-    },
 }
 
-/// What was seen of the documents on the first reading.
-#[derive(Default)]
-pub(crate) struct Survey {
-    documents: Vec<([u8; 32], u64)>,
-    /// The number of each document's file.
-    files: Vec<usize>,
-    seen: BTreeSet<[u8; 32]>,
-    duplicates: Vec<bool>,
-    /// Where a single document would be cut.
-    first_cut: usize,
-    val_fraction: f64,
-}
-
-impl Survey {
-    pub(crate) fn new(val_fraction: f64) -> Self {
-        Self {
-            val_fraction,
-            ..Self::default()
-        }
-    }
-
-    /// Adds the next document, which stands in file number `file`.
-    pub(crate) fn add(&mut self, file: usize, text: &str) {
-        let hash = *blake3::hash(text.as_bytes()).as_bytes();
-        if self.documents.is_empty() {
-            self.first_cut = tail_start(text, self.val_fraction);
-        }
-        self.duplicates.push(!self.seen.insert(hash));
-        self.documents.push((hash, text.len() as u64));
-        self.files.push(file);
-    }
-
-    /// Decides what happens to each document, in the order in which they were added.
-    pub(crate) fn split(self) -> Result<Split, DataError> {
-        let unique: Vec<usize> = (0..self.documents.len())
-            .filter(|&index| !self.duplicates[index])
-            .collect();
-        let mut parts: Vec<Part> = self
-            .duplicates
-            .iter()
-            .map(|&copy| if copy { Part::Duplicate } else { Part::Train })
-            .collect();
-        let mut hasher = blake3::Hasher::new();
-        for &index in &unique {
-            hasher.update(&self.documents[index].0);
-        }
-        match unique.as_slice() {
-            [] => return Err(DataError::Corpus("the corpus holds no text".to_owned())),
-            &[only] => {
-                let bytes = self.documents[only].1;
-                if self.first_cut == 0 || self.first_cut as u64 >= bytes {
-                    return Err(DataError::Corpus(format!(
-                        "one document of {bytes} bytes cannot be split into training and validation"
-                    )));
-                }
-                parts[only] = Part::Both {
-                    train: self.first_cut,
-                };
-            }
-            _ => self.choose_validation(unique, &mut parts),
-        }
-        let train_bytes = parts
-            .iter()
-            .zip(&self.documents)
-            .map(|(part, &(_, bytes))| match *part {
-                Part::Train => bytes,
-                Part::Both { train } => train as u64,
-                Part::Val | Part::Duplicate => 0,
-            })
-            .sum();
-        Ok(Split {
-            train_bytes,
-            hashes: self.documents.iter().map(|(hash, _)| *hash).collect(),
-            files: self.files,
-            parts,
-            corpus_hash: hasher.finalize().to_hex().to_string(),
-        })
-    }
-
-    fn choose_validation(&self, mut unique: Vec<usize>, parts: &mut [Part]) {
-        let total: u64 = unique.iter().map(|&index| self.documents[index].1).sum();
-        let mut budget = (total as f64 * self.val_fraction) as u64;
-        unique.sort_by_key(|&index| self.documents[index].0);
-        let mut none_fits = true;
-        for &index in &unique {
-            let bytes = self.documents[index].1;
-            if bytes <= budget {
-                budget -= bytes;
-                parts[index] = Part::Val;
-                none_fits = false;
-            }
-        }
-        if none_fits && let Some(&smallest) = unique.iter().min_by_key(|&&i| self.documents[i].1) {
-            parts[smallest] = Part::Val;
-        }
-    }
-}
-
-/// Returns where the tail that validates begins: at the last line that starts at or before the
-/// share, or between two characters where a line would leave nothing to train on.
-fn tail_start(text: &str, val_fraction: f64) -> usize {
-    let share = text.floor_char_boundary((text.len() as f64 * (1.0 - val_fraction)) as usize);
-    match text[..share].rfind('\n') {
-        Some(line_end) if line_end + 1 > share / 2 => line_end + 1,
-        _ => share,
-    }
-}
-
-/// The decision for every document, and the hash of the corpus without copies.
+/// The decision for every document.
+#[derive(Debug)]
 pub(crate) struct Split {
-    hashes: Vec<[u8; 32]>,
-    files: Vec<usize>,
-    parts: Vec<Part>,
+    documents: u64,
+    duplicate: Bits,
+    val: Bits,
+    /// Documents that are copies.
+    pub(crate) duplicates: u64,
+    /// Documents that validate.
+    pub(crate) val_documents: u64,
     /// Bytes of text that train.
     pub(crate) train_bytes: u64,
+    /// Bytes of text that validate.
+    pub(crate) val_bytes: u64,
+    /// Whether there is one document, copies left out: it is cut in two, and until then trains.
+    pub(crate) is_single: bool,
     /// BLAKE3 over the hashes of the documents, in order, copies left out.
     pub(crate) corpus_hash: String,
 }
 
 impl Split {
-    /// Returns what happens to document number `index`, which must read as it did before.
+    /// Decides what happens to each document of a ledger; `scratch` is a folder for files that are removed again.
     ///
     /// # Errors
     ///
-    /// Gives the number of the file that changed, where it does not.
-    pub(crate) fn part(&self, index: usize, file: usize, text: &str) -> Result<Part, usize> {
-        let Some(&before) = self.files.get(index) else {
-            return Err(file);
-        };
-        let unchanged = self.hashes[index] == *blake3::hash(text.as_bytes()).as_bytes();
-        match before == file && unchanged {
-            true => Ok(self.parts[index]),
-            // A file that has lost its last documents is noticed in the file behind it.
-            false => Err(before.min(file)),
+    /// When there is no document, or a file cannot be read or written.
+    pub(crate) fn decide(
+        ledger: &Path,
+        val_fraction: f64,
+        scratch: &Path,
+    ) -> Result<Self, DataError> {
+        Self::decide_in(ledger, val_fraction, scratch, IN_MEMORY)
+    }
+
+    fn decide_in(
+        ledger: &Path,
+        val_fraction: f64,
+        scratch: &Path,
+        in_memory: u64,
+    ) -> Result<Self, DataError> {
+        let documents = Ledger::open(ledger)?.left();
+        if documents == 0 {
+            return Err(DataError::Corpus("the corpus holds no text".to_owned()));
+        }
+        let sorted = Sorted::new(ledger, scratch, in_memory)?;
+        let (mut duplicate, mut val) = (Bits::new(documents), Bits::new(documents));
+        let (mut duplicates, mut total) = (0, 0);
+        let mut smallest: Option<Item> = None;
+        sorted.for_each(&mut |item, is_copy| {
+            if is_copy {
+                duplicates += 1;
+                duplicate.set(item.index);
+                return;
+            }
+            total += item.bytes;
+            if smallest.is_none_or(|smallest| item.bytes < smallest.bytes) {
+                smallest = Some(item);
+            }
+        })?;
+        let is_single = documents - duplicates == 1;
+        let (mut val_documents, mut val_bytes) = (0, 0);
+        if !is_single {
+            let mut budget = (total as f64 * val_fraction) as u64;
+            let mut choose = |item: Item| {
+                val.set(item.index);
+                val_documents += 1;
+                val_bytes += item.bytes;
+            };
+            let mut none_fits = true;
+            sorted.for_each(&mut |item, is_copy| {
+                if !is_copy && item.bytes <= budget {
+                    budget -= item.bytes;
+                    none_fits = false;
+                    choose(item);
+                }
+            })?;
+            if none_fits && let Some(smallest) = smallest {
+                choose(smallest);
+            }
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut entries = Ledger::open(ledger)?;
+        for index in 0..documents {
+            let Some(entry) = entries.next_entry()? else {
+                break;
+            };
+            if !duplicate.get(index) {
+                hasher.update(&entry.hash);
+            }
+        }
+        Ok(Self {
+            documents,
+            duplicate,
+            val,
+            duplicates,
+            val_documents,
+            train_bytes: total - val_bytes,
+            val_bytes,
+            is_single,
+            corpus_hash: hasher.finalize().to_hex().to_string(),
+        })
+    }
+
+    /// Returns what happens to document number `index`.
+    pub(crate) fn part(&self, index: u64) -> Part {
+        if self.duplicate.get(index) {
+            Part::Duplicate
+        } else if self.val.get(index) {
+            Part::Val
+        } else {
+            Part::Train
         }
     }
 
-    /// Checks that all documents were read again: `count` of them were.
-    ///
-    /// # Errors
-    ///
-    /// Gives the number of the file that lost documents, where there are fewer than before.
-    pub(crate) fn all_read(&self, count: usize) -> Result<(), usize> {
-        self.files.get(count).map_or(Ok(()), |&file| Err(file))
-    }
-
     /// Returns the number of documents read, copies included.
-    pub(crate) fn documents(&self) -> usize {
-        self.parts.len()
+    pub(crate) fn documents(&self) -> u64 {
+        self.documents
     }
 
-    /// Counts the documents of one part.
-    pub(crate) fn count(&self, wanted: impl Fn(Part) -> bool) -> usize {
-        self.parts.iter().filter(|&&part| wanted(part)).count()
+    /// Returns the number of documents that train.
+    pub(crate) fn train_documents(&self) -> u64 {
+        self.documents - self.duplicates - self.val_documents
     }
+}
+
+/// One bit for each document.
+#[derive(Debug)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(count: u64) -> Self {
+        Self(vec![0; count.div_ceil(64) as usize])
+    }
+
+    fn set(&mut self, index: u64) {
+        self.0[(index / 64) as usize] |= 1 << (index % 64);
+    }
+
+    fn get(&self, index: u64) -> bool {
+        let word = self.0.get((index / 64) as usize);
+        word.is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+}
+
+/// A document among others in the order of hashes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Item {
+    hash: [u8; 32],
+    index: u64,
+    bytes: u64,
+}
+
+impl Item {
+    const BYTES: usize = 48;
+}
+
+/// All documents in the order of their hashes and, among copies, of reading.
+enum Sorted {
+    InMemory(Vec<Item>),
+    /// A file for each first byte of the hashes; removed when dropped.
+    OnDisk(Vec<PathBuf>),
+}
+
+impl Sorted {
+    fn new(ledger: &Path, scratch: &Path, in_memory: u64) -> Result<Self, DataError> {
+        let mut entries = Ledger::open(ledger)?;
+        let mut next = 0;
+        let mut item = || {
+            let entry = entries.next_entry()?;
+            let index = next;
+            next += 1;
+            Ok::<_, DataError>(entry.map(|entry| Item {
+                hash: entry.hash,
+                index,
+                bytes: entry.bytes,
+            }))
+        };
+        if Ledger::open(ledger)?.left() <= in_memory {
+            let mut items = Vec::new();
+            while let Some(item) = item()? {
+                items.push(item);
+            }
+            items.sort_unstable();
+            return Ok(Self::InMemory(items));
+        }
+        let paths: Vec<PathBuf> = (0..256)
+            .map(|first| scratch.join(format!("hashes.{first:02x}")))
+            .collect();
+        let mut files = Vec::new();
+        for path in &paths {
+            let file = File::create(path).map_err(DataError::io("create", path))?;
+            files.push(BufWriter::new(file));
+        }
+        let sorted = Self::OnDisk(paths.clone());
+        while let Some(item) = item()? {
+            let bucket = usize::from(item.hash[0]);
+            let mut bytes = [0; Item::BYTES];
+            bytes[..32].copy_from_slice(&item.hash);
+            bytes[32..40].copy_from_slice(&item.index.to_le_bytes());
+            bytes[40..].copy_from_slice(&item.bytes.to_le_bytes());
+            let written = files[bucket].write_all(&bytes);
+            written.map_err(DataError::io("write", &paths[bucket]))?;
+        }
+        for (file, path) in files.iter_mut().zip(&paths) {
+            file.flush().map_err(DataError::io("write", path))?;
+        }
+        Ok(sorted)
+    }
+
+    /// Hands over every document, and whether it is a copy of the one before.
+    fn for_each(&self, each: &mut dyn FnMut(Item, bool)) -> Result<(), DataError> {
+        let mut of = |items: &[Item]| {
+            let mut before = None;
+            for item in items {
+                each(*item, before == Some(item.hash));
+                before = Some(item.hash);
+            }
+        };
+        match self {
+            Self::InMemory(items) => of(items),
+            Self::OnDisk(paths) => {
+                for path in paths {
+                    let mut items = read(path).map_err(DataError::io("read", path))?;
+                    items.sort_unstable();
+                    of(&items);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sorted {
+    fn drop(&mut self) {
+        if let Self::OnDisk(paths) = self {
+            for path in paths {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<Item>> {
+    let file = File::open(path)?;
+    let count = file.metadata()?.len() / Item::BYTES as u64;
+    let mut file = BufReader::new(file);
+    let mut items = Vec::with_capacity(count as usize);
+    let mut bytes = [0; Item::BYTES];
+    for _ in 0..count {
+        file.read_exact(&mut bytes)?;
+        let number = |from: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[from + i]));
+        items.push(Item {
+            hash: std::array::from_fn(|i| bytes[i]),
+            index: number(32),
+            bytes: number(40),
+        });
+    }
+    Ok(items)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::{Entry, LedgerWriter};
+
+    fn split_in(texts: &[&str], fraction: f64, in_memory: u64) -> Result<Split, DataError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("ledger");
+        let mut ledger = LedgerWriter::open(&path, 0).expect("writable");
+        for text in texts {
+            let entry = Entry {
+                hash: *blake3::hash(text.as_bytes()).as_bytes(),
+                bytes: text.len() as u64,
+                tokens: 0,
+                file: 0,
+            };
+            ledger.push(entry).expect("writable");
+        }
+        ledger.sync().expect("writable");
+        let split = Split::decide_in(&path, fraction, folder.path(), in_memory);
+        let files = fs::read_dir(folder.path()).expect("readable").count();
+        assert_eq!(files, 1, "the files of the buckets are removed");
+        split
+    }
 
     fn split(texts: &[&str], fraction: f64) -> Result<Split, DataError> {
-        let mut survey = Survey::new(fraction);
-        for (file, text) in texts.iter().enumerate() {
-            survey.add(file, text);
-        }
-        survey.split()
+        split_in(texts, fraction, IN_MEMORY)
+    }
+
+    fn parts(split: &Split) -> Vec<Part> {
+        (0..split.documents())
+            .map(|index| split.part(index))
+            .collect()
     }
 
     #[test]
@@ -198,10 +327,14 @@ mod tests {
         let texts: Vec<String> = (0..200).map(|i| format!("document {}", i % 190)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let split = split(&texts, 0.1).expect("enough documents");
-        assert_eq!(split.count(|part| part == Part::Duplicate), 10);
-        let val = split.count(|part| part == Part::Val);
-        assert!((17..=20).contains(&val), "{val}");
-        assert_eq!(split.parts[190..], [Part::Duplicate; 10]);
+        assert_eq!(split.duplicates, 10);
+        assert!(
+            (17..=20).contains(&split.val_documents),
+            "{}",
+            split.val_documents
+        );
+        assert_eq!(split.train_documents() + split.val_documents, 190);
+        assert_eq!(parts(&split)[190..], [Part::Duplicate; 10]);
     }
 
     #[test]
@@ -209,43 +342,40 @@ mod tests {
         let texts = ["one", "two", "three", "four", "five", "six", "seven"];
         let forward = split(&texts, 0.3).expect("enough");
         let reversed: Vec<&str> = texts.iter().rev().copied().collect();
-        let mut backward = split(&reversed, 0.3).expect("enough").parts;
+        let mut backward = parts(&split(&reversed, 0.3).expect("enough"));
         backward.reverse();
-        assert_eq!(forward.parts, backward);
+        assert_eq!(parts(&forward), backward);
+    }
+
+    #[test]
+    fn sorting_on_disk_decides_as_sorting_in_memory_does() {
+        let texts: Vec<String> = (0..3000)
+            .map(|i| format!("text {}", i * i % 2500))
+            .collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let in_memory = split_in(&texts, 0.2, 3000).expect("enough");
+        let on_disk = split_in(&texts, 0.2, 2999).expect("enough");
+        assert!(in_memory.duplicates > 0 && in_memory.val_documents > 0);
+        assert_eq!(parts(&in_memory), parts(&on_disk));
+        assert_eq!(in_memory.corpus_hash, on_disk.corpus_hash);
+        assert_eq!(
+            (in_memory.train_bytes, in_memory.val_bytes),
+            (on_disk.train_bytes, on_disk.val_bytes)
+        );
     }
 
     #[test]
     fn a_share_too_small_for_any_document_takes_the_smallest() {
         let split = split(&["long document", "short", "another long one"], 0.01).expect("three");
-        assert_eq!(split.parts, [Part::Train, Part::Val, Part::Train]);
-        assert_eq!(split.train_bytes, 13 + 16);
+        assert_eq!(parts(&split), [Part::Train, Part::Val, Part::Train]);
+        assert_eq!((split.train_bytes, split.val_bytes), (13 + 16, 5));
     }
 
     #[test]
-    fn of_a_single_document_the_tail_validates_from_a_line_on() {
-        let lines = "0123\n".repeat(20);
-        let part = split(&[&lines, &lines], 0.1).expect("one document").parts[0];
-        assert_eq!(part, Part::Both { train: 90 });
-        let part = split(&["ééééé"], 0.5).expect("one document").parts[0];
-        assert_eq!(part, Part::Both { train: 4 });
-    }
-
-    #[test]
-    fn nothing_and_almost_nothing_cannot_be_split() {
+    fn one_document_and_its_copies_are_single_and_nothing_is_refused() {
+        let one = split(&["text", "text"], 0.1).expect("one document");
+        assert!(one.is_single);
+        assert_eq!(parts(&one), [Part::Train, Part::Duplicate]);
         assert!(split(&[], 0.1).is_err());
-        assert!(split(&["é"], 0.1).is_err());
-    }
-
-    #[test]
-    fn a_file_that_changed_is_named() {
-        let split = split(&["one", "two"], 0.5).expect("two documents");
-        assert!(split.part(0, 0, "one").is_ok());
-        assert_eq!(split.part(0, 0, "One"), Err(0));
-        // File 0 has lost its document, or grown by one.
-        assert_eq!(split.part(0, 1, "two"), Err(0));
-        assert_eq!(split.part(1, 0, "more"), Err(0));
-        assert_eq!(split.part(2, 1, "three"), Err(1));
-        assert_eq!(split.all_read(1), Err(1));
-        assert_eq!(split.all_read(2), Ok(()));
     }
 }

@@ -3,21 +3,36 @@
 use std::path::{Path, PathBuf};
 
 use crate::batch::Batch;
+use crate::config::MixtureSource;
 use crate::error::DataError;
 use crate::file::read_regular;
+use crate::identity::CorpusIdentity;
+use crate::mixture::Mixture;
 use crate::order::WindowOrder;
-use crate::prepared::{CorpusInfo, INFO_FILE, TOKENIZER_FILE, TRAIN_FILE, VAL_FILE};
+use crate::prepared::{CorpusInfo, INFO_FILE, Part, TOKENIZER_FILE};
 use crate::shards::Shard;
 use crate::tokenizer::Tokenizer;
+use crate::tokens::Tokens;
 
-/// A prepared folder, checked and mapped into memory.
+/// Tokenized text, checked and mapped into memory: a prepared folder, token files from elsewhere, or a mixture.
 #[derive(Debug)]
 pub struct TextData {
     folder: PathBuf,
-    info: CorpusInfo,
     tokenizer: Tokenizer,
-    train: Shard,
-    val: Shard,
+    identity: CorpusIdentity,
+    warnings: Vec<String>,
+    info: Option<CorpusInfo>,
+    sources: Vec<TextSource>,
+    mixture: Option<Mixture>,
+}
+
+/// One text of a mixture, or the only one.
+#[derive(Clone, Debug)]
+pub(crate) struct TextSource {
+    /// Its name; empty where there is only one.
+    pub(crate) name: String,
+    pub(crate) train: Tokens,
+    pub(crate) val: Tokens,
 }
 
 impl TextData {
@@ -41,51 +56,104 @@ impl TextData {
         } else {
             Tokenizer::load(&folder.join(TOKENIZER_FILE))?
         };
-        let refuse = |what, expected: &str, actual: String| DataError::Shard {
-            path: path.clone(),
-            what,
-            expected: expected.to_owned(),
-            actual,
-        };
         let hash = hex(tokenizer.hash());
         if info.tokenizer_hash != hash {
-            let what = "hash of tokenizer.json";
-            return Err(refuse(what, &info.tokenizer_hash, hash));
+            return Err(DataError::Shard {
+                path,
+                what: "hash of tokenizer.json",
+                expected: info.tokenizer_hash,
+                actual: hash,
+            });
         }
-        let open = |name: &str| {
-            Shard::open_for(&folder.join(name), tokenizer.vocab_size(), tokenizer.hash())
+        let source = TextSource {
+            name: String::new(),
+            train: open_part(folder, Part::Train, &info, &tokenizer)?,
+            val: open_part(folder, Part::Val, &info, &tokenizer)?,
         };
-        let (train, val) = (open(TRAIN_FILE)?, open(VAL_FILE)?);
-        for (what, written, found) in [
-            ("tokens in train.tokens", info.train_tokens, train.len()),
-            ("tokens in val.tokens", info.val_tokens, val.len()),
-        ] {
-            if written != found as u64 {
-                return Err(refuse(what, &written.to_string(), found.to_string()));
-            }
-        }
         Ok(Self {
             folder: folder.to_owned(),
-            info,
+            identity: CorpusIdentity::new(&tokenizer, info.corpus_hash.clone(), &source),
+            warnings: info.warnings.clone(),
+            info: Some(info),
             tokenizer,
-            train,
-            val,
+            sources: vec![source],
+            mixture: None,
         })
     }
 
-    /// Returns the folder that was opened.
+    /// Takes tokens that were not prepared here; they stand in `folder`.
+    pub(crate) fn from_elsewhere(
+        folder: PathBuf,
+        tokenizer: Tokenizer,
+        train: Tokens,
+        val: Tokens,
+        warnings: Vec<String>,
+    ) -> Self {
+        let source = TextSource {
+            name: String::new(),
+            train,
+            val,
+        };
+        let tokens = CorpusIdentity::hash_of_tokens(&source);
+        Self {
+            folder,
+            identity: CorpusIdentity::new(&tokenizer, tokens, &source),
+            tokenizer,
+            warnings,
+            info: None,
+            sources: vec![source],
+            mixture: None,
+        }
+    }
+
+    /// Mixes texts of one tokenizer in the shares of their sources' weights.
+    ///
+    /// # Errors
+    ///
+    /// When there are none, or the share of one is too small to draw.
+    pub(crate) fn mixed(sources: &[MixtureSource], texts: Vec<Self>) -> Result<Self, DataError> {
+        let weights: Vec<f64> = sources.iter().map(|source| source.weight).collect();
+        let mixture = Mixture::new(&weights).map_err(|source| {
+            DataError::Config(format!("sources.{source}.weight: too small a share"))
+        })?;
+        let identity = CorpusIdentity::mixed(sources, &texts);
+        let mut texts = texts.into_iter();
+        let Some(mut first) = texts.next() else {
+            return Err(DataError::Config("sources: no source".to_owned()));
+        };
+        for text in texts {
+            first.warnings.extend(text.warnings);
+            first.sources.extend(text.sources);
+        }
+        for (opened, source) in first.sources.iter_mut().zip(sources) {
+            opened.name.clone_from(&source.name);
+        }
+        Ok(Self {
+            identity,
+            info: None,
+            mixture: Some(mixture),
+            ..first
+        })
+    }
+
+    /// Returns the folder that was opened, of a mixture that of the first source.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Returns what `corpus.json` says.
-    pub fn info(&self) -> &CorpusInfo {
-        &self.info
+    /// Returns what `corpus.json` says; none of tokens that were not prepared here.
+    pub fn info(&self) -> Option<&CorpusInfo> {
+        self.info.as_ref()
     }
 
-    /// Returns the BLAKE3 of the training tokens and that of the validation tokens.
-    pub(crate) fn checksums(&self) -> [[u8; 32]; 2] {
-        [self.train.checksum(), self.val.checksum()]
+    /// Returns what the user should know of the text, one line each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Returns what tells this text from another.
+    pub fn identity(&self) -> CorpusIdentity {
+        self.identity.clone()
     }
 
     /// Returns the tokenizer.
@@ -111,25 +179,28 @@ impl TextData {
         rows: usize,
         seq: usize,
     ) -> Result<Batch, DataError> {
-        let len = self.train.len();
-        let order = WindowOrder::new(len, seq).ok_or(DataError::TooShort {
-            part: "training",
-            seq,
-            tokens: len,
-        })?;
+        let orders = self.sources.iter().map(|source| {
+            let tokens = source.train.len();
+            WindowOrder::new(tokens, seq).ok_or_else(|| source.too_short("training", seq, tokens))
+        });
+        let orders = orders.collect::<Result<Vec<_>, _>>()?;
         let mut batch = Batch::with_capacity(rows, seq);
         let mut window = Vec::with_capacity(seq + 1);
         for row in (first_row..).take(rows) {
-            let start = order.start(seed, row) as usize;
+            let draw = self.mixture.as_ref().map(|mixture| mixture.draw(seed, row));
+            let (source, row) = draw.unwrap_or((0, row));
+            let start = orders[source].start(seed, row) as usize;
             window.clear();
-            self.train.read(start..start + seq + 1, &mut window);
+            let tokens = &self.sources[source].train;
+            tokens.read(start..start + seq + 1, &mut window);
             batch.push_window(&window);
         }
         Ok(batch)
     }
 
     /// Returns the validation rows in batches of `batch`, the last of which may hold fewer:
-    /// consecutive windows from the first token on, of at most `max_tokens` targets in all.
+    /// consecutive windows from the first token on, of at most `max_tokens` targets in all. Of a mixture each
+    /// source has rows of its own, in the share of its weight, one source behind the other.
     ///
     /// Tokens behind the last full window are left out.
     ///
@@ -142,29 +213,54 @@ impl TextData {
         seq: usize,
         max_tokens: Option<usize>,
     ) -> Result<Vec<Batch>, DataError> {
-        let tokens = self.val.len();
-        if seq == 0 || tokens < seq + 1 {
-            return Err(DataError::TooShort {
-                part: "validation",
-                seq,
-                tokens,
-            });
-        }
-        let there = (tokens - 1) / seq;
-        let rows = max_tokens.map_or(there, |max| there.min((max / seq).max(1)));
-        let starts: Vec<usize> = (0..rows).map(|row| row * seq).collect();
-        let mut window = Vec::with_capacity(seq + 1);
-        Ok(starts
-            .chunks(batch.max(1))
-            .map(|starts| {
+        let by_source = self.val_batches_by_source(batch, seq, max_tokens)?;
+        Ok(by_source
+            .into_iter()
+            .flat_map(|(_, batches)| batches)
+            .collect())
+    }
+
+    /// Returns the validation rows as [`TextData::val_batches`] does, by source; the name of the only one is empty.
+    ///
+    /// # Errors
+    ///
+    /// When the validation tokens of a source do not fill one row.
+    pub fn val_batches_by_source(
+        &self,
+        batch: usize,
+        seq: usize,
+        max_tokens: Option<usize>,
+    ) -> Result<Vec<(&str, Vec<Batch>)>, DataError> {
+        let there = self.sources.iter().map(|source| {
+            let tokens = source.val.len();
+            match seq == 0 || tokens < seq + 1 {
+                true => Err(source.too_short("validation", seq, tokens)),
+                false => Ok((tokens - 1) / seq),
+            }
+        });
+        let there = there.collect::<Result<Vec<usize>, _>>()?;
+        let most = max_tokens.map(|max| (max / seq).max(1));
+        let rows = match &self.mixture {
+            Some(mixture) => mixture.shares(&there, most),
+            None => vec![most.map_or(there[0], |most| there[0].min(most))],
+        };
+        let batches = |(source, rows): (&'_ TextSource, usize)| {
+            let starts: Vec<usize> = (0..rows).map(|row| row * seq).collect();
+            let mut window = Vec::with_capacity(seq + 1);
+            let batches = starts.chunks(batch.max(1)).map(|starts| {
                 let mut batch = Batch::with_capacity(starts.len(), seq);
                 for &start in starts {
                     window.clear();
-                    self.val.read(start..start + seq + 1, &mut window);
+                    source.val.read(start..start + seq + 1, &mut window);
                     batch.push_window(&window);
                 }
                 batch
-            })
+            });
+            batches.collect()
+        };
+        let sources = self.sources.iter().zip(rows);
+        Ok(sources
+            .map(|(source, rows)| (source.name.as_str(), batches((source, rows))))
             .collect())
     }
 
@@ -172,24 +268,106 @@ impl TextData {
     /// tokens, in nats per token: what a model that knows no context can reach.
     ///
     /// `−Σ_v c_val(v) / n_val · ln((c_train(v) + 1) / (n_train + vocab))`, `c` the counts and `n`
-    /// the numbers of tokens; the one added keeps unseen tokens finite.
+    /// the numbers of tokens; the one added keeps unseen tokens finite. Of a mixture both are means over the sources
+    /// by weight.
     pub fn unigram_cross_entropy(&self) -> f64 {
-        let train = counts(&self.train, self.vocab_size());
-        let val = counts(&self.val, self.vocab_size());
-        let smoothed_total = (self.train.len() + self.vocab_size()) as f64;
-        let sum: f64 = train
-            .iter()
-            .zip(&val)
-            .filter(|&(_, &seen)| seen > 0)
-            .map(|(&count, &seen)| seen as f64 * (smoothed_total / (count + 1) as f64).ln())
-            .sum();
-        sum / self.val.len() as f64
+        let train = self.sources.iter().map(|source| {
+            let smoothed_total = (source.train.len() + self.vocab_size()) as f64;
+            (smoothed_total, counts(&source.train, self.vocab_size()))
+        });
+        let train: Vec<(f64, Vec<u64>)> = train.collect();
+        let weights = self.mixture.as_ref().map_or(vec![1.0], Mixture::weights);
+        // One over the probability of a token.
+        let odds = |token: usize| match train.as_slice() {
+            [(total, counts)] => total / (counts[token] + 1) as f64,
+            several => {
+                let sources = several.iter().zip(&weights);
+                let share = |((total, counts), weight): (&(f64, Vec<u64>), &f64)| {
+                    weight * (counts[token] + 1) as f64 / total
+                };
+                1.0 / sources.map(share).sum::<f64>()
+            }
+        };
+        let sources = self.sources.iter().zip(&weights);
+        let entropy = |(source, weight): (&TextSource, &f64)| {
+            let val = counts(&source.val, self.vocab_size());
+            let seen = val.iter().enumerate().filter(|&(_, &seen)| seen > 0);
+            let sum: f64 = seen
+                .map(|(token, &seen)| seen as f64 * odds(token).ln())
+                .sum();
+            weight * (sum / source.val.len() as f64)
+        };
+        sources.map(entropy).sum()
     }
 }
 
-fn counts(shard: &Shard, vocab_size: usize) -> Vec<u64> {
+impl TextSource {
+    fn too_short(&self, part: &'static str, seq: usize, tokens: usize) -> DataError {
+        let part = match self.name.as_str() {
+            "" => part.to_owned(),
+            name => format!("{part} of the source `{name}`"),
+        };
+        DataError::TooShort { part, seq, tokens }
+    }
+}
+
+/// Opens the token files of one part of a prepared folder.
+fn open_part(
+    folder: &Path,
+    part: Part,
+    info: &CorpusInfo,
+    tokenizer: &Tokenizer,
+) -> Result<Tokens, DataError> {
+    let refuse = |what, expected: String, actual: String| DataError::Shard {
+        path: folder.join(INFO_FILE),
+        what,
+        expected,
+        actual,
+    };
+    let (shards, tokens) = match part {
+        Part::Train => (&info.train_shards, info.train_tokens),
+        Part::Val => (&info.val_shards, info.val_tokens),
+    };
+    let open =
+        |name: &str| Shard::open_for(&folder.join(name), tokenizer.vocab_size(), tokenizer.hash());
+    let (files, checksum) = match shards {
+        None => {
+            let shard = open(part.file())?;
+            let checksum = shard.checksum();
+            (vec![shard.into_tokens()], checksum)
+        }
+        Some(shards) => {
+            let mut files = Vec::new();
+            for listed in &shards.files {
+                let shard = open(&listed.file)?;
+                let found = hex(shard.checksum());
+                if found != listed.hash {
+                    return Err(refuse("hash of a token file", listed.hash.clone(), found));
+                }
+                files.push(shard.into_tokens());
+            }
+            let checksum = blake3::Hash::from_hex(&shards.hash).map_err(|error| {
+                refuse("hash of all tokens", error.to_string(), shards.hash.clone())
+            })?;
+            (files, *checksum.as_bytes())
+        }
+    };
+    let opened = Tokens::new(files, Some(checksum));
+    match opened.len() as u64 == tokens {
+        true => Ok(opened),
+        false => {
+            let what = match part {
+                Part::Train => "tokens in train.tokens",
+                Part::Val => "tokens in val.tokens",
+            };
+            Err(refuse(what, tokens.to_string(), opened.len().to_string()))
+        }
+    }
+}
+
+fn counts(tokens: &Tokens, vocab_size: usize) -> Vec<u64> {
     let mut counts = vec![0; vocab_size];
-    for token in shard.iter() {
+    for token in tokens.iter() {
         counts[token as usize] += 1;
     }
     counts
@@ -216,10 +394,14 @@ mod tests {
         let source = CorpusSource::new(&[file.display().to_string()], "text");
         let out = folder.path().join("p");
         let bytes = TokenizerConfig::Bytes {};
-        crate::prepare(&source, &bytes, val_fraction, None, &out, &mut |_| {
-            ControlFlow::Continue(())
-        })
-        .expect("good");
+        let recipe = crate::Recipe {
+            sources: &source,
+            tokenizer: &bytes,
+            val_fraction,
+            max_bytes: None,
+            shard_tokens: crate::SHARD_TOKENS,
+        };
+        crate::prepare(&recipe, &out, &mut |_| ControlFlow::Continue(())).expect("good");
         check(&TextData::open(&out).expect("just prepared"));
     }
 
@@ -256,7 +438,10 @@ mod tests {
             let rows: Vec<usize> = batches.iter().map(|batch| batch.batch).collect();
             assert_eq!(rows, [2, 2, 1]);
             let targets: Vec<u32> = batches.into_iter().flat_map(|b| b.targets).collect();
-            assert_eq!(targets, data.val.iter().skip(1).collect::<Vec<_>>());
+            assert_eq!(
+                targets,
+                data.sources[0].val.iter().skip(1).collect::<Vec<_>>()
+            );
             let bounded = data.val_batches(8, 5, Some(14)).expect("long enough");
             assert_eq!((bounded.len(), bounded[0].batch), (1, 2));
         });

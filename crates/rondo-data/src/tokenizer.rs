@@ -224,37 +224,16 @@ impl Tokenizer {
     ///
     /// When the tokenizer of a file cannot represent the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
-        let mut all = Vec::new();
-        self.encode_batch(vec![text], |tokens| all.extend_from_slice(tokens))?;
-        Ok(all)
-    }
-
-    /// Encodes texts in parallel and hands over their tokens in order.
-    pub(crate) fn encode_batch(
-        &self,
-        texts: Vec<&str>,
-        mut each: impl FnMut(&[u32]),
-    ) -> Result<(), DataError> {
         match &self.kind {
-            Kind::Bytes => {
-                for text in texts {
-                    each(&prompts::bytes_of(text, self.special));
-                }
-            }
-            Kind::File { name, inner, .. } => {
-                let encodings =
-                    guarded(|| inner.encode_batch_fast(texts, false)).map_err(|message| {
-                        DataError::Tokenizer {
-                            name: name.clone(),
-                            message,
-                        }
-                    })?;
-                for encoding in &encodings {
-                    each(encoding.get_ids());
+            Kind::Bytes => Ok(prompts::bytes_of(text, self.special)),
+            Kind::File { inner, .. } => {
+                let encoded = guarded(|| inner.encode_fast(text, false));
+                match encoded {
+                    Ok(encoded) => Ok(encoded.get_ids().to_vec()),
+                    Err(message) => Err(self.refusal(message)),
                 }
             }
         }
-        Ok(())
     }
 
     /// Returns the text of tokens; end-of-text tokens vanish, broken UTF-8 becomes `U+FFFD`.

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/.NAME.aside              a file being written: replaces DIR/NAME by one rename
 //! DIR/.NAME.PROCESS.partial/   a folder being written: becomes DIR/NAME by one rename
+//! DIR/.NAME.partial/           likewise, and a later process goes on with it
 //! DIR/.NAME.PROCESS.replaced/  what was at DIR/NAME before, until it is removed
 //! DIR/.lock                    held while a process writes in DIR
 //! ```

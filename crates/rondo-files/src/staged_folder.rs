@@ -7,15 +7,20 @@ use std::process;
 
 use crate::disk::{Disk, FileSystem, if_there, sync_parent};
 use crate::error::{FileError, at};
+use crate::lock::{LOCK_FILE, LockError, RunLock};
 use crate::staged_file::write_new;
 
 /// A folder in the making, `.NAME.PROCESS.partial` beside its place; dropped before it has its place, it vanishes.
+/// One that can be resumed is `.NAME.partial`, and stays where it is kept.
 pub struct StagedFolder<D: Disk = FileSystem> {
     disk: D,
     path: PathBuf,
     target: PathBuf,
     /// Folders above the target that did not exist, the highest first.
     made: Vec<PathBuf>,
+    /// Keeps other processes out of a folder that can be resumed.
+    lock: Option<RunLock>,
+    kept: bool,
 }
 
 impl<D: Disk> StagedFolder<D> {
@@ -25,6 +30,42 @@ impl<D: Disk> StagedFolder<D> {
     /// # Errors
     /// Where it cannot be made.
     pub fn create(disk: &D, target: &Path) -> Result<Self, FileError> {
+        let folder = Self::beside(disk, target, &format!("{}.partial", process::id()))?;
+        // Left over from a process with the same number that was killed.
+        if_there(disk.remove_dir_all(&folder.path)).map_err(at("remove", &folder.path))?;
+        disk.create_dir_all(&folder.path)
+            .map_err(at("create", &folder.path))?;
+        Ok(folder)
+    }
+
+    /// Makes a folder beside `target` as [`StagedFolder::create`] does, or goes on with what an earlier process has left
+    /// in it; none where another process has the folder now.
+    ///
+    /// # Errors
+    /// Where it cannot be made or has no locks.
+    pub fn resume(disk: &D, target: &Path) -> Result<Option<Self>, FileError> {
+        let mut folder = Self::beside(disk, target, "partial")?;
+        match RunLock::acquire(&folder.path) {
+            Ok(lock) => folder.lock = Some(lock),
+            Err(LockError::Locked { .. }) => {
+                folder.kept = true;
+                return Ok(None);
+            }
+            Err(LockError::File(error)) => {
+                folder.kept = true;
+                return Err(error);
+            }
+        }
+        Ok(Some(folder))
+    }
+
+    /// Leaves the folder as it is, for [`StagedFolder::resume`].
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+
+    /// Names a folder beside `target`, and looks for the folders above it.
+    fn beside(disk: &D, target: &Path, what: &str) -> Result<Self, FileError> {
         let linked = target.is_symlink().then(|| target.canonicalize());
         let linked = linked.transpose().map_err(at("follow the link", target))?;
         let target = linked.unwrap_or_else(|| target.to_owned());
@@ -34,17 +75,14 @@ impl<D: Disk> StagedFolder<D> {
             .map(Path::to_owned)
             .collect();
         made.reverse();
-        let folder = Self {
+        Ok(Self {
             disk: disk.clone(),
-            path: beside(&target, "partial"),
+            path: beside(&target, what),
             target,
             made,
-        };
-        // Left over from a process with the same number that was killed.
-        if_there(disk.remove_dir_all(&folder.path)).map_err(at("remove", &folder.path))?;
-        disk.create_dir_all(&folder.path)
-            .map_err(at("create", &folder.path))?;
-        Ok(folder)
+            lock: None,
+            kept: false,
+        })
     }
 
     /// Returns where it is until it has its place. What is put in there by other means than [`StagedFolder::write`]
@@ -86,7 +124,7 @@ impl<D: Disk> StagedFolder<D> {
             return self.commit();
         }
         self.sync()?;
-        let replaced = beside(&self.target, "replaced");
+        let replaced = beside(&self.target, &format!("{}.replaced", process::id()));
         let away = self.disk.rename(&self.target, &replaced);
         let renamed = away
             .map_err(at("rename", &self.target))
@@ -112,6 +150,11 @@ impl<D: Disk> StagedFolder<D> {
     }
 
     fn rename(&mut self) -> Result<(), FileError> {
+        if self.lock.is_some() {
+            // The lock holds until the folder has its place; its file would be in the way there.
+            let file = self.path.join(LOCK_FILE);
+            if_there(self.disk.remove_file(&file)).map_err(at("remove", &file))?;
+        }
         self.disk
             .rename(&self.path, &self.target)
             .map_err(at("rename a prepared folder to", &self.target))?;
@@ -122,6 +165,9 @@ impl<D: Disk> StagedFolder<D> {
 
 impl<D: Disk> Drop for StagedFolder<D> {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         // Once it has its place nothing is here; otherwise an error is on its way.
         let _ = self.disk.remove_dir_all(&self.path);
         for folder in self.made.iter().rev() {
@@ -134,7 +180,7 @@ impl<D: Disk> Drop for StagedFolder<D> {
 fn beside(target: &Path, what: &str) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
-    name.push(format!(".{}.{what}", process::id()));
+    name.push(format!(".{what}"));
     target.with_file_name(name)
 }
 
@@ -161,6 +207,25 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         drop(staged(&dir.path().join("a/b/run"), "one"));
         assert_eq!(count(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_folder_that_is_kept_is_resumed_by_one_process_and_gets_its_place_without_a_lock() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let target = dir.path().join("data");
+        let resume = || StagedFolder::resume(&FileSystem, &target).expect("writable");
+        let first = resume().expect("free");
+        first
+            .write("one", |out| out.write_all(b"1"))
+            .expect("a new file");
+        assert!(resume().is_none(), "another has it");
+        first.keep();
+        let second = resume().expect("free again");
+        assert!(second.path().join("one").is_file());
+        second.commit().expect("its place");
+        assert_eq!((count(&target), count(dir.path())), (1, 1));
+        drop(resume().expect("free"));
+        assert_eq!(count(dir.path()), 1, "what is not kept vanishes");
     }
 
     #[test]

@@ -109,6 +109,7 @@ impl PrepareBar {
             PreparePhase::Reading => ("reading the corpus", Unit::Bytes),
             PreparePhase::TrainingTokenizer => ("training the tokenizer", Unit::Items("merges")),
             PreparePhase::Encoding => ("encoding", Unit::Bytes),
+            PreparePhase::Writing => ("writing", Unit::Items("tokens")),
         };
         match &mut self.shown {
             None => {

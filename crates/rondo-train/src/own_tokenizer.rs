@@ -114,7 +114,7 @@ impl OwnTokenizer {
     /// Returns whether the tokens of a text are the run's.
     fn has_encoded(&self, text: &TextData) -> Result<bool> {
         if let Some(hash) = &self.hash {
-            return Ok(*hash == text.info().tokenizer_hash);
+            return Ok(*hash == text.identity().tokenizer_hash);
         }
         let Some(file) = &self.file else {
             return Ok(true);

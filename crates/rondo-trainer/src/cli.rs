@@ -293,7 +293,10 @@ pub(crate) struct PrepareArgs {
     /// The field of a record or the column of a table that holds the text; `a.b` is b inside a.
     #[arg(long, alias = "json-field", value_name = "KEY", default_value = "text")]
     pub(crate) field: String,
-    /// Skip lines and records that are no documents, count them, and write the count to corpus.json.
+    /// Begin another token file behind this many tokens.
+    #[arg(long, value_name = "N", default_value_t = rondo_data::SHARD_TOKENS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) shard_tokens: u64,
+    /// Skip lines, records and rows that are no documents, count them, and write the count to corpus.json.
     #[arg(long)]
     pub(crate) skip_bad_lines: bool,
     /// Print nothing but warnings and errors.

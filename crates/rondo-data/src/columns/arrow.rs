@@ -37,20 +37,24 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     }
     file.seek(SeekFrom::Start(start.at))
         .map_err(DataError::io("read", rows.path))?;
-    let whole = rows.read(FORMAT, || StreamReader::try_new(BufReader::new(&file), None))?;
+    let whole = rows.guard(FORMAT, || {
+        StreamReader::try_new(BufReader::new(&file), None)
+    })?;
     let schema = whole.schema();
     let column = column(rows, schema.fields())?;
     drop(whole);
     file.seek(SeekFrom::Start(start.at))
         .map_err(DataError::io("read", rows.path))?;
-    let mut batches = rows.read(FORMAT, || {
+    let mut batches = rows.guard(FORMAT, || {
         StreamReader::try_new(BufReader::new(&file), Some(vec![column.at]))
     })?;
     loop {
-        let batch = rows.read(FORMAT, || batches.next().transpose())?;
+        let batch = rows.guard(FORMAT, || batches.next().transpose())?;
         let Some(batch) = batch else {
             return Ok(Stop::No);
         };
+        let at = (&file).stream_position();
+        rows.read.set(at.map_err(DataError::io("read", rows.path))?);
         if push_batch(rows, &batch, &column.inside)? == Stop::Here {
             return Ok(Stop::Here);
         }
@@ -82,11 +86,17 @@ fn check(file: &mut File) -> io::Result<Result<Start, String>> {
         file.read_exact(&mut tail)?;
         let footer = i32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
         if tail[4..] != *MAGIC {
-            return Ok(Err("the footer is missing, as where the file was cut".to_owned()));
+            return Ok(Err(
+                "the footer is missing, as where the file was cut".to_owned()
+            ));
         }
         match u64::try_from(footer) {
             Ok(footer) if footer + 18 <= length => end = length - 10 - footer,
-            _ => return Ok(Err(format!("a footer of {footer} bytes lies beyond the file"))),
+            _ => {
+                return Ok(Err(format!(
+                    "a footer of {footer} bytes lies beyond the file"
+                )));
+            }
         }
     }
     let start = at;
@@ -94,7 +104,10 @@ fn check(file: &mut File) -> io::Result<Result<Start, String>> {
     for number in 0_u64.. {
         let refuse = |why: &str| Ok(Err(format!("message {number} at byte {at}: {why}")));
         if at == end && number > 0 {
-            return Ok(Ok(Start { at: start, ended: false }));
+            return Ok(Ok(Start {
+                at: start,
+                ended: false,
+            }));
         }
         if end - at < 4 {
             return refuse("the file ends inside it");
@@ -112,7 +125,10 @@ fn check(file: &mut File) -> io::Result<Result<Start, String>> {
         }
         let bytes = u32::from_le_bytes(word);
         if bytes == 0 {
-            return Ok(Ok(Start { at: start, ended: true }));
+            return Ok(Ok(Start {
+                at: start,
+                ended: true,
+            }));
         }
         if u64::from(bytes) > end - begin {
             return refuse("its header is longer than the file");

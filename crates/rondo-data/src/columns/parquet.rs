@@ -19,12 +19,13 @@ const ROWS_AT_ONCE: usize = 256;
 /// Hands over every row of the file.
 pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     let file = open_regular(rows.path)?;
-    let reader = rows.read(FORMAT, || SerializedFileReader::new(file))?;
+    let reader = rows.guard(FORMAT, || SerializedFileReader::new(file))?;
     let about = reader.metadata().file_metadata();
     let (column, deepest) = column(rows, about.schema_descr())?;
     let (mut levels, mut values) = (Vec::new(), Vec::new());
     for group in 0..reader.num_row_groups() {
-        let column = rows.read(FORMAT, || {
+        let about = reader.metadata().row_group(group);
+        let column = rows.guard(FORMAT, || {
             reader.get_row_group(group)?.get_column_reader(column)
         })?;
         let ColumnReader::ByteArrayColumnReader(mut texts) = column else {
@@ -33,10 +34,12 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
         loop {
             levels.clear();
             values.clear();
-            let (count, ..) = rows.read(FORMAT, || {
+            let (count, ..) = rows.guard(FORMAT, || {
                 texts.read_records(ROWS_AT_ONCE, Some(&mut levels), None, &mut values)
             })?;
             if count == 0 {
+                rows.read
+                    .set(rows.read.get() + about.compressed_size().unsigned_abs());
                 break;
             }
             let mut present = values.iter();
@@ -63,15 +66,22 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
 fn column(rows: &Rows<'_>, schema: &SchemaDescriptor) -> Result<(usize, i16), DataError> {
     let columns = schema.columns();
     let field = &rows.reading.field;
-    let at = columns.iter().position(|column| column.path().string() == *field);
+    let at = columns
+        .iter()
+        .position(|column| column.path().string() == *field);
     let Some(at) = at else {
         let inside = format!("{field}.");
-        let nested = |column: &&parquet::schema::types::ColumnDescPtr| column.path().string().starts_with(&inside);
+        let nested = |column: &&parquet::schema::types::ColumnDescPtr| {
+            column.path().string().starts_with(&inside)
+        };
         if let Some(first) = columns.iter().find(nested) {
             let what = format!("records or lists (`{}`)", first.path().string());
             return Err(rows.no_texts(&what));
         }
-        let names: Vec<String> = columns.iter().map(|column| column.path().string()).collect();
+        let names: Vec<String> = columns
+            .iter()
+            .map(|column| column.path().string())
+            .collect();
         return Err(rows.no_column(&names));
     };
     let column = &columns[at];

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use super::*;
 
@@ -19,10 +20,17 @@ fn read_with(
         skip_bad_lines,
     };
     let (mut texts, mut notices) = (Vec::new(), Notices::default());
-    crate::documents::for_each(path, &reading, u64::MAX, &mut notices, &mut |text| {
-        texts.push(text.to_owned());
-        Ok(Stop::No)
-    })?;
+    crate::documents::for_each(
+        path,
+        &reading,
+        u64::MAX,
+        &mut notices,
+        &Rc::default(),
+        &mut |text, _| {
+            texts.push(text.to_owned());
+            Ok(Stop::No)
+        },
+    )?;
     Ok((texts, notices.lines()))
 }
 
@@ -66,12 +74,20 @@ fn the_first_rows_are_enough_where_no_more_are_wanted() {
         let mut texts = Vec::new();
         let stop = crate::documents::for_each(
             &tables().join(name),
-            &Reading { field: "text".to_owned(), skip_bad_lines: false },
+            &Reading {
+                field: "text".to_owned(),
+                skip_bad_lines: false,
+            },
             u64::MAX,
             &mut Notices::default(),
-            &mut |text| {
+            &Rc::default(),
+            &mut |text, _| {
                 texts.push(text.to_owned());
-                Ok(if texts.len() == 2 { Stop::Here } else { Stop::No })
+                Ok(if texts.len() == 2 {
+                    Stop::Here
+                } else {
+                    Stop::No
+                })
             },
         );
         assert_eq!(stop.expect("two rows"), Stop::Here);
@@ -89,11 +105,18 @@ fn a_row_without_a_text_is_named_or_skipped() {
     ] {
         let error = read(name, field).expect_err(name).to_string();
         assert!(error.contains(name) && error.contains(row), "{error}");
-        assert!(error.contains("null") && error.contains("skip_bad_lines"), "{error}");
+        assert!(
+            error.contains("null") && error.contains("skip_bad_lines"),
+            "{error}"
+        );
         let (texts, notices) = read_with(&tables().join(name), field, true).expect("skipped");
         assert_eq!(texts, ["a", "b"]);
         assert!(notices[0].contains(row), "{notices:?}");
-        assert_eq!(notices[0].contains("(and 1 more)"), skipped == 2, "{notices:?}");
+        assert_eq!(
+            notices[0].contains("(and 1 more)"),
+            skipped == 2,
+            "{notices:?}"
+        );
     }
 }
 
@@ -102,7 +125,11 @@ fn a_column_that_is_not_there_or_holds_no_texts_is_told_with_what_there_is() {
     for (name, field, expected) in [
         ("zstd.parquet", "content", "columns here: id, text"),
         ("plain.arrow", "content", "columns here: id, text"),
-        ("nested.parquet", "body", "columns here: doc.meta.n, doc.body"),
+        (
+            "nested.parquet",
+            "body",
+            "columns here: doc.meta.n, doc.body",
+        ),
         ("nested.arrow", "body", "columns here: doc"),
         ("nested.parquet", "doc", "holds records or lists"),
         ("nested.arrow", "doc", "holds values of type Struct"),
@@ -120,7 +147,12 @@ fn a_column_that_is_not_there_or_holds_no_texts_is_told_with_what_there_is() {
 #[test]
 fn a_file_that_was_cut_is_refused_wherever_that_happened() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for name in ["zstd.parquet", "none.parquet", "zstd.feather", "plain.arrow"] {
+    for name in [
+        "zstd.parquet",
+        "none.parquet",
+        "zstd.feather",
+        "plain.arrow",
+    ] {
         let whole = fs::read(tables().join(name)).expect("readable");
         let path = folder.path().join(name);
         let cut_off = |length: usize| {
@@ -143,7 +175,12 @@ fn a_file_that_was_cut_is_refused_wherever_that_happened() {
 #[test]
 fn a_changed_byte_is_an_error_or_changes_the_texts_and_never_ends_the_program() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    for name in ["snappy.parquet", "pages-2.parquet", "uncompressed.feather", "coded.arrow"] {
+    for name in [
+        "snappy.parquet",
+        "pages-2.parquet",
+        "uncompressed.feather",
+        "coded.arrow",
+    ] {
         let whole = fs::read(tables().join(name)).expect("readable");
         let path = folder.path().join(name);
         let mut refused = 0;
@@ -167,8 +204,16 @@ fn what_is_no_table_is_refused_by_its_name() {
         ("a.parquet", b"", "not a whole Parquet file"),
         ("a.arrow", b"a text\n", "not a whole Arrow file"),
         ("a.arrow", b"", "not a whole Arrow file"),
-        ("a.feather", b"FEA1 and more of the first version FEA1", "not a whole Arrow file"),
-        ("a.arrow", b"ARROW1\0\0\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\x7fARROW1", "beyond the file"),
+        (
+            "a.feather",
+            b"FEA1 and more of the first version FEA1",
+            "not a whole Arrow file",
+        ),
+        (
+            "a.arrow",
+            b"ARROW1\0\0\xff\xff\xff\xff\0\0\0\0\xff\xff\xff\x7fARROW1",
+            "beyond the file",
+        ),
     ] {
         let path = folder.path().join(name);
         fs::write(&path, bytes).expect("writable");

@@ -19,6 +19,38 @@ impl Seams for Nowhere {
     }
 }
 
+/// Cuts a text that is there as a whole.
+fn pieces(text: &str, seams: &impl Seams) -> Vec<Piece> {
+    let mut cutter = Cutter::new(seams);
+    cutter.push(text);
+    std::iter::from_fn(|| cutter.next(true)).collect()
+}
+
+#[test]
+fn stretches_do_not_change_where_a_text_is_cut() {
+    let words = repeated("let x = 1;\n\n    fn y() {\n}\nz\n", 5 * PIECE_BYTES);
+    let russian = repeated(
+        "Строки не на английском языке\nи ещё одна\n",
+        5 * PIECE_BYTES,
+    );
+    let run = format!("{}{words}", "a".repeat(4 * PIECE_BYTES));
+    for text in [words.as_str(), &russian, &run] {
+        let whole = pieces(text, &BetweenWords);
+        for bytes in [1000, PIECE_BYTES, 3 * PIECE_BYTES + 1] {
+            let mut cutter = Cutter::new(&BetweenWords);
+            let (mut rest, mut parts) = (text, Vec::new());
+            while !rest.is_empty() {
+                let (stretch, behind) = rest.split_at(rest.floor_char_boundary(bytes));
+                rest = behind;
+                cutter.push(stretch);
+                parts.extend(std::iter::from_fn(|| cutter.next(false)));
+            }
+            parts.extend(std::iter::from_fn(|| cutter.next(true)));
+            assert!(parts == whole, "stretches of {bytes} bytes");
+        }
+    }
+}
+
 /// Repeats a text to about so many bytes.
 fn repeated(text: &str, bytes: usize) -> String {
     text.repeat(bytes / text.len() + 1)
@@ -27,7 +59,8 @@ fn repeated(text: &str, bytes: usize) -> String {
 #[test]
 fn pieces_make_up_the_text_and_do_not_change_its_words() {
     let text = repeated("let x = 1;\n\n    fn y() {\n}\nz\n", 3 * PIECE_BYTES);
-    let parts: Vec<&str> = pieces(&text, &BetweenWords).map(|p| p.text).collect();
+    let parts = pieces(&text, &BetweenWords);
+    let parts: Vec<&str> = parts.iter().map(|p| p.text.as_str()).collect();
     assert!(parts.len() >= 2);
     assert_eq!(parts.concat(), text);
     let train = |texts: &[&str]| {
@@ -77,7 +110,10 @@ fn every_kind_of_text_with_words_is_cut_into_short_pieces() {
         "dGhlIGNhdCBzYXQ9+/0123",
     ] {
         let long = repeated(text, 10 * PIECE_BYTES);
-        let parts: Vec<&str> = pieces(&long, &BetweenWords).map(|p| p.text).collect();
+        let parts: Vec<String> = pieces(&long, &BetweenWords)
+            .into_iter()
+            .map(|p| p.text)
+            .collect();
         assert_eq!(parts.concat(), long);
         for part in parts {
             assert!(part.len() <= 2 * PIECE_BYTES, "{text}: {}", part.len());
@@ -89,13 +125,13 @@ fn every_kind_of_text_with_words_is_cut_into_short_pieces() {
 fn a_text_without_a_place_stays_whole() {
     let run = repeated("a", 5 * PIECE_BYTES);
     assert_eq!(
-        pieces(&run, &Anywhere).count(),
+        pieces(&run, &Anywhere).len(),
         1,
         "no two kinds of characters meet"
     );
     let words = repeated("some words\n", 5 * PIECE_BYTES);
-    assert_eq!(pieces(&words, &Nowhere).count(), 1);
-    assert_eq!(pieces("", &Anywhere).count(), 0);
+    assert_eq!(pieces(&words, &Nowhere).len(), 1);
+    assert_eq!(pieces("", &Anywhere).len(), 0);
 }
 
 #[test]
@@ -105,6 +141,7 @@ fn a_place_far_behind_is_found() {
         "a".repeat(7 * PIECE_BYTES),
         "b".repeat(PIECE_BYTES)
     );
-    let parts: Vec<usize> = pieces(&text, &BetweenWords).map(|p| p.text.len()).collect();
+    let parts = pieces(&text, &BetweenWords);
+    let parts: Vec<usize> = parts.iter().map(|p| p.text.len()).collect();
     assert_eq!(parts, [7 * PIECE_BYTES, PIECE_BYTES + 1]);
 }

@@ -17,10 +17,17 @@ fn read_with(
     let path = folder.path().join(name);
     fs::write(&path, bytes).expect("writable");
     let (mut texts, mut notices) = (Vec::new(), Notices::default());
-    for_each(&path, reading, u64::MAX, &mut notices, &mut |text| {
-        texts.push(text.to_owned());
-        Ok(Stop::No)
-    })?;
+    for_each(
+        &path,
+        reading,
+        u64::MAX,
+        &mut notices,
+        &Rc::default(),
+        &mut |text, _| {
+            texts.push(text.to_owned());
+            Ok(Stop::No)
+        },
+    )?;
     Ok((texts, notices.lines()))
 }
 
@@ -138,7 +145,7 @@ fn a_document_that_unpacks_to_more_than_is_allowed_is_refused() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("a.gz");
     fs::write(&path, gzip(b"abc\ndefg")).expect("writable");
-    let mut documents = Documents::open(&path).expect("readable");
+    let mut documents = Documents::open(&path, Rc::default()).expect("readable");
     documents.most = 4;
     let mut bytes = Vec::new();
     for _ in 0..2 {
@@ -158,12 +165,20 @@ fn no_more_of_a_text_is_read_than_is_wanted() {
         fs::write(&path, [text.as_bytes(), b"\xff"].concat()).expect("writable");
         for most in [0, 1, 700, 701, 702] {
             let mut length = 0;
-            let each = &mut |found: &str| {
+            let each = &mut |found: &str, _| {
                 assert!(text.starts_with(found));
                 length = found.len() as u64;
                 Ok(Stop::Here)
             };
-            for_each(&path, &reading(false), most, &mut Notices::default(), each).expect("text");
+            for_each(
+                &path,
+                &reading(false),
+                most,
+                &mut Notices::default(),
+                &Rc::default(),
+                each,
+            )
+            .expect("text");
             assert!(
                 (most + 1..=most + 4).contains(&length),
                 "{length} for {most}"
@@ -174,9 +189,56 @@ fn no_more_of_a_text_is_read_than_is_wanted() {
             &reading(false),
             9000,
             &mut Notices::default(),
-            &mut |_| Ok(Stop::No),
+            &Rc::default(),
+            &mut |_, _| Ok(Stop::No),
         );
         assert!(all.is_err(), "the byte behind the text is read");
+    }
+}
+
+#[test]
+fn a_long_text_comes_in_stretches_and_what_is_wrong_with_it_is_found_in_each() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("a.txt");
+    // Three bytes a character, so that the first stretch ends inside one.
+    let text = "猫".repeat(STRETCH_BYTES / 2);
+    fs::write(&path, &text).expect("writable");
+    let (mut stretches, read) = (Vec::new(), Rc::default());
+    let each = &mut |stretch: &str, then: Then| {
+        stretches.push((stretch.to_owned(), then));
+        Ok(Stop::No)
+    };
+    for_each(
+        &path,
+        &reading(false),
+        u64::MAX,
+        &mut Notices::default(),
+        &read,
+        each,
+    )
+    .expect("text");
+    let ends: Vec<Then> = stretches.iter().map(|(_, then)| *then).collect();
+    assert_eq!(ends, [Then::GoesOn, Then::Ends]);
+    assert_eq!(stretches[0].0.len(), STRETCH_BYTES / 3 * 3);
+    let whole: String = stretches.into_iter().map(|(stretch, _)| stretch).collect();
+    assert!(whole == text && read.get() == text.len() as u64);
+    for (wrong, expected) in [
+        (&b"\0"[..], "a NUL at byte"),
+        (b"\xff", "not UTF-8 text at byte"),
+    ] {
+        fs::write(&path, [text.as_bytes(), wrong].concat()).expect("writable");
+        let each = &mut |_: &str, _| Ok(Stop::No);
+        let error = for_each(
+            &path,
+            &reading(false),
+            u64::MAX,
+            &mut Notices::default(),
+            &read,
+            each,
+        );
+        let expected = format!("{expected} {}", text.len());
+        let error = error.expect_err("no text").to_string();
+        assert!(error.contains(&expected), "{error}");
     }
 }
 

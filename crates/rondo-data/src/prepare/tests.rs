@@ -1,7 +1,10 @@
 use std::fs;
+use std::ops::ControlFlow;
 
 use super::*;
+use crate::prepared::{TRAIN_FILE, VAL_FILE};
 use crate::shards::Shard;
+use crate::text::TextData;
 
 fn corpus(texts: &[&str]) -> (tempfile::TempDir, CorpusSource) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -12,11 +15,19 @@ fn corpus(texts: &[&str]) -> (tempfile::TempDir, CorpusSource) {
     (folder, CorpusSource::new(&paths, "text"))
 }
 
+fn recipe<'a>(sources: &'a CorpusSource, tokenizer: &'a TokenizerConfig) -> Recipe<'a> {
+    Recipe {
+        sources,
+        tokenizer,
+        val_fraction: 0.3,
+        max_bytes: None,
+        shard_tokens: SHARD_TOKENS,
+    }
+}
+
 fn prepared(source: &CorpusSource, tokenizer: &TokenizerConfig, out: &Path) -> CorpusInfo {
-    prepare(source, tokenizer, 0.3, None, out, &mut |_| {
-        ControlFlow::Continue(())
-    })
-    .expect("a good corpus")
+    let recipe = recipe(source, tokenizer);
+    prepare(&recipe, out, &mut |_| ControlFlow::Continue(())).expect("a good corpus")
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -90,9 +101,11 @@ fn a_failed_preparation_leaves_nothing_behind() {
     };
     let folder = out.path().join("p");
     let run = |tokenizer, fraction| {
-        prepare(&source, tokenizer, fraction, None, &folder, &mut |_| {
-            ControlFlow::Continue(())
-        })
+        let recipe = Recipe {
+            val_fraction: fraction,
+            ..recipe(&source, tokenizer)
+        };
+        prepare(&recipe, &folder, &mut |_| ControlFlow::Continue(()))
     };
     assert!(run(&missing, 0.5).is_err());
     assert!(names(out.path()).is_empty());
@@ -113,35 +126,224 @@ fn progress_ends_at_its_total_in_every_phase() {
         ControlFlow::Continue(())
     };
     let bpe = TokenizerConfig::Bpe { vocab_size: 259 };
-    prepare(&source, &bpe, 0.3, None, &out.path().join("p"), &mut hear).expect("good");
+    prepare(&recipe(&source, &bpe), &out.path().join("p"), &mut hear).expect("good");
     assert_eq!(
         last,
         [
             (PreparePhase::Reading, 27, 27),
             (PreparePhase::TrainingTokenizer, 2, 2),
-            (PreparePhase::Encoding, 27, 27)
+            (PreparePhase::Encoding, 27, 27),
+            // Two documents of five pairs or bytes, one of nine bytes, and their ends.
+            (PreparePhase::Writing, 22, 22)
         ]
     );
 }
 
+/// Prepares a corpus, broken off at every call number `each` of the progress until it ends; returns how often.
+fn prepared_with_breaks(recipe: &Recipe<'_>, out: &Path, each: usize) -> usize {
+    for tries in 0.. {
+        let mut calls = 0;
+        let ended = prepare(recipe, out, &mut |_| {
+            calls += 1;
+            match calls > each {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        match ended {
+            Ok(_) => return tries,
+            Err(DataError::Interrupted) => assert!(!out.exists()),
+            Err(error) => panic!("{error}"),
+        }
+        assert!(tries < 1000, "it gets nowhere");
+    }
+    0
+}
+
 #[test]
-fn a_preparation_that_is_broken_off_in_any_phase_leaves_nothing_behind() {
+fn a_preparation_that_is_broken_off_goes_on_and_writes_the_same_bytes() {
+    let line = |i: usize| {
+        format!(
+            "{{\"text\":\"{}\"}}\n",
+            format!("{} and ", i * i).repeat(1 + i % 700)
+        )
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lines: String = (0..3000).map(line).collect();
+    fs::write(folder.path().join("b.jsonl"), lines + "no JSON\n").expect("writable");
+    fs::write(
+        folder.path().join("a.txt"),
+        "words of a long text ".repeat(300_000),
+    )
+    .expect("writable");
+    fs::write(folder.path().join("c.txt"), "the last one").expect("writable");
+    let source = CorpusSource::new(&[folder.path().display().to_string()], "text");
+    let source = source.skipping_bad_lines(true);
+    let bytes = TokenizerConfig::Bytes {};
+    let recipe = Recipe {
+        shard_tokens: 2_000_000,
+        ..recipe(&source, &bytes)
+    };
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let whole = out.path().join("whole");
+    assert_eq!(prepared_with_breaks(&recipe, &whole, usize::MAX), 0);
+    // More calls than there are documents to write, and fewer than there are in all.
+    let broken = out.path().join("broken");
+    let tries = prepared_with_breaks(&recipe, &broken, 3010);
+    assert!(tries > 0, "it was never broken off");
+    assert!(names(&whole).len() > 4, "{:?}", names(&whole));
+    assert_eq!(names(&whole), names(&broken));
+    for name in names(&whole) {
+        let [a, b] =
+            [&whole, &broken].map(|folder| fs::read(folder.join(&name)).expect("readable"));
+        assert!(a == b, "{name}");
+    }
+    assert_eq!(names(out.path()), ["broken", "whole"]);
+}
+
+#[test]
+fn a_preparation_that_is_broken_off_inside_the_encoding_goes_on_there() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::write(
+        folder.path().join("a.txt"),
+        "words of a long text\n".repeat(500_000),
+    )
+    .expect("writable");
+    fs::write(folder.path().join("b.txt"), "a short text").expect("writable");
+    let all = CorpusSource::new(&[folder.path().display().to_string()], "text");
+    let one = CorpusSource::new(&[folder.path().join("a.txt").display().to_string()], "text");
+    let bytes = TokenizerConfig::Bytes {};
+    for source in [all, one] {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let [whole, broken] = ["whole", "broken"].map(|name| out.path().join(name));
+        prepared(&source, &bytes, &whole);
+        let mut begun = false;
+        let mut done = Vec::new();
+        for _ in 0..2 {
+            let _ = prepare(&recipe(&source, &bytes), &broken, &mut |heard| {
+                if heard.phase == PreparePhase::Encoding {
+                    done.push(heard.done);
+                    begun = !begun;
+                    if begun && done.len() < 3 {
+                        return ControlFlow::Break(());
+                    }
+                }
+                ControlFlow::Continue(())
+            });
+        }
+        assert!(done.len() >= 2 && done[1] > done[0], "{done:?}");
+        for name in [TRAIN_FILE, VAL_FILE, INFO_FILE] {
+            let [a, b] =
+                [&whole, &broken].map(|folder| fs::read(folder.join(name)).expect("readable"));
+            assert!(a == b, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_kept_folder_of_another_corpus_is_not_gone_on_with() {
+    let (_texts, source) = corpus(&["aaaa aaaa", "bbbb bbbb", "cccc cccc"]);
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let folder = out.path().join("p");
+    let bytes = TokenizerConfig::Bytes {};
+    let mut stop = |heard: PrepareProgress| match heard.phase {
+        PreparePhase::Writing => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let broken = prepare(&recipe(&source, &bytes), &folder, &mut stop);
+    assert!(matches!(broken, Err(DataError::Interrupted)));
+    assert_eq!(names(out.path()), [".p.partial"]);
+    let (_others, other) = corpus(&["dddd", "eeee"]);
+    assert_eq!(prepared(&other, &bytes, &folder).documents, 2);
+    assert_eq!(names(out.path()), ["p"]);
+    assert_eq!(names(&folder), [INFO_FILE, TRAIN_FILE, VAL_FILE]);
+}
+
+#[test]
+fn a_preparation_that_is_broken_off_before_any_token_leaves_nothing_behind() {
     let (_texts, source) = corpus(&["aaaa aaaa", "bbbb bbbb", "cccc cccc"]);
     let bpe = TokenizerConfig::Bpe { vocab_size: 259 };
-    for phase in [
-        PreparePhase::Reading,
-        PreparePhase::TrainingTokenizer,
-        PreparePhase::Encoding,
-    ] {
+    for phase in [PreparePhase::Reading, PreparePhase::TrainingTokenizer] {
         let out = tempfile::tempdir().expect("a temporary folder");
         let mut stop = |heard: PrepareProgress| match heard.phase == phase {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        let broken = prepare(&source, &bpe, 0.3, None, &out.path().join("p"), &mut stop);
+        let broken = prepare(&recipe(&source, &bpe), &out.path().join("p"), &mut stop);
         assert!(matches!(broken, Err(DataError::Interrupted)), "{phase:?}");
         assert!(names(out.path()).is_empty(), "{phase:?}");
     }
+}
+
+#[test]
+fn tokens_are_the_same_in_one_file_and_in_several() {
+    let texts: Vec<String> = (0..40).map(|i| format!("number {i}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let (_texts, source) = corpus(&texts);
+    let bytes = TokenizerConfig::Bytes {};
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let [one, several] = ["one", "several"].map(|name| out.path().join(name));
+    prepared(&source, &bytes, &one);
+    let small = Recipe {
+        shard_tokens: 100,
+        ..recipe(&source, &bytes)
+    };
+    let info = prepare(&small, &several, &mut |_| ControlFlow::Continue(())).expect("good");
+    let shards = info.train_shards.expect("several files").files;
+    assert_eq!(shards[0].file, "train.00000.tokens");
+    assert!(shards.len() >= 3 && shards[0].tokens == 100, "{shards:?}");
+    let [one, mut both] = [&one, &several].map(|folder| TextData::open(folder).expect("whole"));
+    assert_eq!(one.identity(), both.identity());
+    let rows = |text: &TextData| text.train_rows(1, 0, 50, 9).expect("long enough");
+    assert_eq!(rows(&one), rows(&both));
+    drop(one);
+    // Another file in the place of one is noticed.
+    fs::copy(
+        several.join("train.00000.tokens"),
+        several.join("train.00001.tokens"),
+    )
+    .expect("a file");
+    both = match TextData::open(&several) {
+        Ok(text) => text,
+        Err(error) => {
+            assert!(
+                error.to_string().contains("hash of a token file"),
+                "{error}"
+            );
+            return;
+        }
+    };
+    panic!("{both:?}");
+}
+
+#[test]
+fn of_a_single_document_and_its_copies_the_tail_validates() {
+    let text = "0123\n".repeat(20);
+    for texts in [&[text.as_str()][..], &[&text, &text, &text]] {
+        let (_texts, source) = corpus(texts);
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let folder = out.path().join("p");
+        let info = prepared(&source, &TokenizerConfig::Bytes {}, &folder);
+        assert_eq!(
+            (info.documents, info.duplicates),
+            (texts.len(), texts.len() - 1)
+        );
+        assert_eq!((info.train_documents, info.val_documents), (1, 1));
+        assert_eq!((info.train_bytes, info.val_bytes), (70, 30));
+        assert_eq!((info.train_tokens, info.val_tokens), (71, 31));
+    }
+    let (_texts, source) = corpus(&["é"]);
+    let bytes = TokenizerConfig::Bytes {};
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let refused = prepare(&recipe(&source, &bytes), &out.path().join("p"), &mut |_| {
+        ControlFlow::Continue(())
+    });
+    let error = refused.expect_err("one character").to_string();
+    assert!(
+        error.contains("one document of 2 bytes cannot be split"),
+        "{error}"
+    );
+    assert!(names(out.path()).is_empty());
 }
 
 /// Numbers first, then words; each line ends with `end`.
@@ -178,19 +380,6 @@ fn a_tokenizer_is_trained_on_all_of_a_text_however_its_lines_end() {
     }
 }
 
-#[test]
-fn a_sample_is_spread_over_a_text_without_words() {
-    let text = format!("{}{}", "a".repeat(1 << 20), "b".repeat(1 << 20));
-    let lengths: Vec<usize> = slices(&text).map(str::len).collect();
-    assert_eq!(lengths, [SLICE_BYTES; 8]);
-    assert_eq!(
-        slices(&"猫".repeat(SLICE_BYTES))
-            .map(str::len)
-            .sum::<usize>(),
-        3 * SLICE_BYTES
-    );
-}
-
 /// Prepares a corpus of lines and a text; `change` is called with their folder between the passes.
 fn prepared_while(change: impl Fn(&Path)) -> Result<CorpusInfo, DataError> {
     let (folder, source) = corpus(&["a text", "another"]);
@@ -203,12 +392,10 @@ fn prepared_while(change: impl Fn(&Path)) -> Result<CorpusInfo, DataError> {
         }
         ControlFlow::Continue(())
     };
-    let tokenizer = TokenizerConfig::Bytes {};
+    // A tokenizer that is trained needs the documents before they are encoded.
+    let tokenizer = TokenizerConfig::Bpe { vocab_size: 258 };
     prepare(
-        &source,
-        &tokenizer,
-        0.3,
-        None,
+        &recipe(&source, &tokenizer),
         &out.path().join("p"),
         &mut hear,
     )
@@ -253,14 +440,9 @@ fn skipped_lines_and_warnings_are_written_down() {
     let source = CorpusSource::new(&[folder.path().display().to_string()], "text");
     let out = tempfile::tempdir().expect("a temporary folder");
     let bytes = TokenizerConfig::Bytes {};
-    let refused = prepare(
-        &source,
-        &bytes,
-        0.3,
-        None,
-        &out.path().join("p"),
-        &mut |_| ControlFlow::Continue(()),
-    );
+    let refused = prepare(&recipe(&source, &bytes), &out.path().join("p"), &mut |_| {
+        ControlFlow::Continue(())
+    });
     assert!(
         refused
             .expect_err("no JSON")

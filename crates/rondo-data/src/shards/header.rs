@@ -17,28 +17,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::error::DataError;
+use crate::mapped::Width;
 
 const MAGIC: [u8; 8] = *b"RONDOTOK";
 const VERSION: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 128;
-
-/// Bytes of one token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Width {
-    Two = 2,
-    Four = 4,
-}
-
-impl Width {
-    /// Returns the least width that holds every token of a vocabulary.
-    pub(super) fn of_vocab(vocab_size: usize) -> Self {
-        if vocab_size <= 1 << 16 {
-            Self::Two
-        } else {
-            Self::Four
-        }
-    }
-}
 
 /// What the header says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::beyond;
-use super::header::{HEADER_BYTES, Header, Width};
+use super::header::{HEADER_BYTES, Header};
 use crate::error::DataError;
+use crate::mapped::{Width, beyond};
 
 /// Writes tokens to a file that becomes valid with [`ShardWriter::finish`].
 pub struct ShardWriter {
@@ -45,17 +45,22 @@ impl ShardWriter {
         })
     }
 
-    /// Appends tokens.
+    /// Appends tokens; returns their bytes.
     ///
     /// # Errors
     ///
     /// When a token lies beyond the vocabulary or the file cannot be written.
-    pub fn push(&mut self, tokens: &[u32]) -> Result<(), DataError> {
+    pub fn push(&mut self, tokens: &[u32]) -> Result<Vec<u8>, DataError> {
         let width = self.header.width as usize;
         let mut bytes = Vec::with_capacity(tokens.len() * width);
         for (position, &token) in (self.header.count..).zip(tokens) {
             if u64::from(token) >= self.header.vocab_size {
-                return Err(beyond(&self.path, position, token, self.header.vocab_size));
+                return Err(beyond(
+                    &self.path,
+                    position,
+                    u64::from(token),
+                    self.header.vocab_size,
+                ));
             }
             bytes.extend_from_slice(&token.to_le_bytes()[..width]);
         }
@@ -63,7 +68,8 @@ impl ShardWriter {
         self.hasher.update(&bytes);
         self.file
             .write_all(&bytes)
-            .map_err(DataError::io("write", &self.path))
+            .map_err(DataError::io("write", &self.path))?;
+        Ok(bytes)
     }
 
     /// Writes the header, hands the file to the disk and returns the number of tokens.
@@ -71,7 +77,14 @@ impl ShardWriter {
     /// # Errors
     ///
     /// When the file cannot be written.
-    pub fn finish(mut self) -> Result<u64, DataError> {
+    pub fn finish(self) -> Result<u64, DataError> {
+        let count = self.header.count;
+        self.seal()?;
+        Ok(count)
+    }
+
+    /// Writes the header, hands the file to the disk and returns the BLAKE3 of the tokens.
+    pub(crate) fn seal(mut self) -> Result<[u8; 32], DataError> {
         self.header.body = *self.hasher.finalize().as_bytes();
         let mut seal = || {
             self.file.seek(SeekFrom::Start(0))?;
@@ -80,6 +93,6 @@ impl ShardWriter {
             self.file.get_ref().sync_all()
         };
         seal().map_err(DataError::io("write", &self.path))?;
-        Ok(self.header.count)
+        Ok(self.header.body)
     }
 }

@@ -92,7 +92,7 @@ pub(super) fn open(
         setting.make_ready(first, options, &mut |text| warnings.push(text))?;
         if let Source::Text(text) = source {
             run_dir.keep_tokenizer(text.tokenizer())?;
-            let of_corpus = text.info().warnings.iter();
+            let of_corpus = text.warnings().iter();
             doubts.extend(of_corpus.map(|text| format!("corpus: {text}")));
             doubts.extend(text.tokenizer().doubt());
         }
@@ -101,6 +101,7 @@ pub(super) fn open(
         Ok(written)
     })?;
     let written = world.agree(written_on(&setting, world, written))?;
+    let identities = corpora.identities();
     progress.data = identities
         .iter()
         .map(|(_, corpus)| corpus.clone())

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rondo_data::{CorpusSource, DataConfig, Tokenizer, TokenizerConfig, prepare};
+use rondo_data::{CorpusSource, DataConfig, Recipe, Tokenizer, TokenizerConfig, prepare};
 use rondo_metrics::format::{bytes, thousands};
 use rondo_metrics::{Mode, Progress, Table};
 use rondo_train::assemble::PrepareBar;
@@ -39,16 +39,14 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
         CorpusSource::new(&args.corpus, &args.field).skipping_bad_lines(args.skip_bad_lines);
     let mut bar = PrepareBar::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let mut show = |progress| bar.show(&progress);
-    let info = interrupt::held(|| {
-        prepare(
-            &source,
-            &tokenizer,
-            args.val_fraction,
-            args.max_bytes,
-            &args.out,
-            &mut show,
-        )
-    })?;
+    let recipe = Recipe {
+        sources: &source,
+        tokenizer: &tokenizer,
+        val_fraction: args.val_fraction,
+        max_bytes: args.max_bytes,
+        shard_tokens: args.shard_tokens,
+    };
+    let info = interrupt::held(|| prepare(&recipe, &args.out, &mut show))?;
     bar.finish();
     let info = info?;
     for warning in &info.warnings {

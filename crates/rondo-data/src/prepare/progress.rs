@@ -1,0 +1,42 @@
+//! How far a preparation has come.
+
+use std::ops::ControlFlow;
+
+use crate::error::DataError;
+
+/// What `prepare` is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreparePhase {
+    /// Reading the corpus to see its documents; counts bytes on disk.
+    Reading,
+    /// Training the tokenizer; counts merges.
+    TrainingTokenizer,
+    /// Encoding the documents; counts bytes on disk.
+    Encoding,
+    /// Writing the tokens of both parts; counts tokens.
+    Writing,
+}
+
+/// How far a phase has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrepareProgress {
+    /// The phase.
+    pub phase: PreparePhase,
+    /// Units done.
+    pub done: u64,
+    /// Units in all.
+    pub total: u64,
+}
+
+/// Hears how far the work has come, and says whether to go on.
+pub type Tell<'a> = &'a mut dyn FnMut(PrepareProgress) -> ControlFlow<()>;
+
+impl PrepareProgress {
+    /// Tells of the progress.
+    pub(super) fn tell(self, progress: Tell<'_>) -> Result<(), DataError> {
+        match progress(self) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(DataError::Interrupted),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What a preparation has done so far, kept beside its files so that a later process goes on.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondo_files::atomic_write;
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::notices::Notices;
+
+/// The folder of files that are not part of the prepared folder.
+const WORK: &str = "work";
+const STATE_FILE: &str = "state.json";
+
+/// Where the next piece of the corpus stands, and what was written of all pieces before.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Position {
+    /// The number of the file.
+    pub(super) file: usize,
+    /// Documents of the file that are encoded.
+    pub(super) documents: u64,
+    /// Pieces of the document that follows them that are encoded.
+    pub(super) pieces: u64,
+    /// Bytes of text of the files before.
+    pub(super) bytes_before: u64,
+    /// What was passed over in the files before; in the end, in all files.
+    pub(super) notices: Option<Notices>,
+}
+
+/// What was done.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    /// The corpus and the settings.
+    key: String,
+    /// What was passed over when the documents were listed; none where they were not.
+    pub(super) surveyed: Option<Notices>,
+    pub(super) position: Position,
+    /// Entries of the ledger.
+    pub(super) entries: u64,
+    /// Tokens in the spool.
+    pub(super) tokens: u64,
+    /// Tokens of the document in progress, which are in the spool, too.
+    pub(super) tokens_of_document: u64,
+    /// Whether all is encoded.
+    pub(super) encoded: bool,
+}
+
+impl State {
+    /// Returns the state that an earlier process kept in a folder, or a new one where that had other aims.
+    pub(super) fn of(folder: &Path, key: &str) -> Result<Self, DataError> {
+        let path = work(folder).join(STATE_FILE);
+        let kept = fs::read(&path)
+            .ok()
+            .and_then(|json| serde_json::from_slice::<Self>(&json).ok())
+            .filter(|state| state.key == key);
+        if let Some(state) = kept {
+            return Ok(state);
+        }
+        for entry in fs::read_dir(folder).map_err(DataError::io("read", folder))? {
+            let path = entry.map_err(DataError::io("read", folder))?.path();
+            if path.is_dir() {
+                fs::remove_dir_all(&path).map_err(DataError::io("remove", &path))?;
+            } else if path
+                .file_name()
+                .is_none_or(|name| name != rondo_files::LOCK_FILE)
+            {
+                fs::remove_file(&path).map_err(DataError::io("remove", &path))?;
+            }
+        }
+        let work = work(folder);
+        fs::create_dir(&work).map_err(DataError::io("create", &work))?;
+        Ok(Self {
+            key: key.to_owned(),
+            ..Self::default()
+        })
+    }
+
+    /// Returns whether there is anything that a later process could go on with.
+    pub(super) fn has_begun(&self) -> bool {
+        self.encoded || self.tokens > 0
+    }
+
+    /// Writes the state; the files that it speaks of have reached the device before.
+    pub(super) fn save(&self, folder: &Path) -> Result<(), DataError> {
+        let path = work(folder).join(STATE_FILE);
+        let json = serde_json::to_vec_pretty(self)
+            .map_err(std::io::Error::from)
+            .map_err(DataError::io("write", &path))?;
+        Ok(atomic_write(&path, &json)?)
+    }
+
+    /// Takes the list of documents as that of a survey, and encodes from the start.
+    pub(super) fn start_again(&mut self, folder: &Path, notices: Notices) -> Result<(), DataError> {
+        let (from, to) = (ledger(folder), survey_ledger(folder));
+        fs::rename(&from, &to).map_err(DataError::io("rename", &from))?;
+        *self = Self {
+            key: std::mem::take(&mut self.key),
+            surveyed: Some(notices),
+            ..Self::default()
+        };
+        self.save(folder)
+    }
+}
+
+/// Returns the folder of the files that are removed in the end.
+pub(super) fn work(folder: &Path) -> PathBuf {
+    folder.join(WORK)
+}
+
+/// Returns the list of documents that were encoded.
+pub(super) fn ledger(folder: &Path) -> PathBuf {
+    work(folder).join("documents")
+}
+
+/// Returns the list of documents that were seen before the first was encoded.
+pub(super) fn survey_ledger(folder: &Path) -> PathBuf {
+    work(folder).join("survey")
+}
+
+/// Returns the file of all tokens in reading order.
+pub(super) fn spool(folder: &Path) -> PathBuf {
+    work(folder).join("tokens")
+}
+
+/// Removes the files that are not part of the prepared folder.
+pub(super) fn remove_work(folder: &Path) -> Result<(), DataError> {
+    let work = work(folder);
+    fs::remove_dir_all(&work).map_err(DataError::io("remove", &work))
+}
