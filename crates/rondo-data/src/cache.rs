@@ -39,16 +39,15 @@ pub(crate) fn open_or_prepare(
         } => elsewhere::open(train, val, tokenizer, *val_fraction, *raw),
         DataConfig::Mixture { sources } => open_mixture(sources, None, progress),
         DataConfig::Text {
-            paths,
             tokenizer,
             val_fraction,
             max_bytes,
-            field,
-            skip_bad_lines,
+            cache,
             ..
         } => {
-            let source = CorpusSource::new(paths, field).skipping_bad_lines(*skip_bad_lines);
-            let folder = folder(config)?.ok_or_else(no_corpus)?;
+            let source = config.corpus()?.ok_or_else(no_corpus)?;
+            let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
+            let folder = Path::new(cache).join(&key[..16]);
             if !folder.exists() {
                 let recipe = Recipe {
                     sources: &source,
@@ -150,18 +149,18 @@ fn open_mixture(
 /// Returns the folder of a text in its cache; none where the configuration names no text.
 fn folder(config: &DataConfig) -> Result<Option<PathBuf>, DataError> {
     let DataConfig::Text {
-        paths,
         tokenizer,
         val_fraction,
         max_bytes,
         cache,
-        field,
-        skip_bad_lines,
+        ..
     } = config
     else {
         return Ok(None);
     };
-    let source = CorpusSource::new(paths, field).skipping_bad_lines(*skip_bad_lines);
+    let Some(source) = config.corpus()? else {
+        return Ok(None);
+    };
     let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
     Ok(Some(Path::new(cache).join(&key[..16])))
 }
@@ -226,6 +225,7 @@ mod tests {
     fn config(folder: &Path, tokenizer: TokenizerConfig) -> DataConfig {
         DataConfig::Text {
             paths: vec![folder.join("text").display().to_string()],
+            hub: None,
             tokenizer,
             val_fraction: 0.3,
             max_bytes: None,
@@ -425,5 +425,138 @@ mod tests {
         let task: DataConfig =
             serde_json::from_str(r#"{"kind":"arithmetic"}"#).expect("a valid task");
         assert!(open(&task).is_err());
+    }
+
+    fn source(name: &str, weight: f64, data: DataConfig) -> MixtureSource {
+        MixtureSource {
+            name: name.to_owned(),
+            weight,
+            data,
+        }
+    }
+
+    #[test]
+    fn a_mixture_is_encoded_by_the_tokenizer_of_its_first_text_and_drawn_in_its_shares() {
+        with_texts(|folder| {
+            let numbers = folder.join("numbers");
+            fs::create_dir(&numbers).expect("writable");
+            for number in 0..40 {
+                let text = "0123456789\n".repeat(number + 1);
+                fs::write(numbers.join(number.to_string()), text).expect("writable");
+            }
+            let words = config(folder, TokenizerConfig::Bpe { vocab_size: 270 });
+            let mut digits = words.clone();
+            if let DataConfig::Text { paths, .. } = &mut digits {
+                *paths = vec![numbers.display().to_string()];
+            }
+            let mixture = |weight| DataConfig::Mixture {
+                sources: vec![
+                    source("words", 1.0, words.clone()),
+                    source("digits", weight, digits.clone()),
+                ],
+            };
+            let (mixed, _) = open(&mixture(3.0)).expect("good texts");
+            let (alone, _) = open(&words).expect("good texts");
+            assert_eq!(mixed.tokenizer().hash(), alone.tokenizer().hash());
+            assert_ne!(mixed.identity(), alone.identity());
+            assert_eq!(
+                mixed.identity(),
+                open(&mixture(3.0)).expect("good").0.identity()
+            );
+            assert_ne!(
+                mixed.identity(),
+                open(&mixture(2.0)).expect("good").0.identity()
+            );
+
+            let rows = mixed.train_rows(5, 0, 1000, 4).expect("long enough");
+            let digit = |row: usize| rows.input_row(row).iter().any(|id| (48..58).contains(id));
+            assert_eq!((0..1000).filter(|&row| digit(row)).count(), 750);
+            let later = mixed.train_rows(5, 300, 10, 4).expect("long enough");
+            assert_eq!(later.inputs, rows.inputs[1200..1240]);
+
+            let by_source = mixed
+                .val_batches_by_source(2, 4, Some(16))
+                .expect("long enough");
+            let counts = by_source.iter().map(|(name, batches)| {
+                (
+                    *name,
+                    batches.iter().map(|batch| batch.batch).sum::<usize>(),
+                )
+            });
+            assert_eq!(counts.collect::<Vec<_>>(), [("words", 1), ("digits", 3)]);
+            let all = mixed.val_batches(2, 4, Some(16)).expect("long enough");
+            assert_eq!(all.len(), 3);
+            assert!(mixed.unigram_cross_entropy() > 0.0);
+
+            let refused = mixed.train_rows(5, 0, 1, 100_000).expect_err("short texts");
+            assert!(
+                refused
+                    .to_string()
+                    .contains("training of the source `words`"),
+                "{refused}"
+            );
+            let own = DataConfig::Mixture {
+                sources: vec![
+                    source("words", 1.0, words),
+                    source("bytes", 1.0, config(folder, TokenizerConfig::Bytes {})),
+                ],
+            };
+            let error = open(&own).expect_err("two tokenizers").to_string();
+            assert!(
+                error.contains("`bytes` has other tokens than the source `words`"),
+                "{error}"
+            );
+        });
+    }
+
+    #[test]
+    fn tokens_from_elsewhere_are_rows_and_their_tail_validates() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let bytes = |ids: std::ops::Range<u16>| ids.flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        fs::write(path("train_0.bin"), bytes(0..60)).expect("writable");
+        fs::write(path("train_1.bin"), bytes(60..100)).expect("writable");
+        fs::write(path("val.bin"), bytes(200..256)).expect("writable");
+        let tokens = |val: Vec<String>| DataConfig::Tokens {
+            train: vec![path("train_*.bin")],
+            val,
+            tokenizer: TokenizerConfig::Bytes {},
+            val_fraction: 0.1,
+            raw: crate::RawWidth::U16,
+        };
+        let targets = |data: &TextData| -> Vec<u32> {
+            let batches = data.val_batches(1, 3, None).expect("long enough");
+            batches
+                .into_iter()
+                .flat_map(|batch| batch.targets)
+                .collect()
+        };
+        let (tail, _) = open(&tokens(Vec::new())).expect("tokens");
+        assert_eq!(
+            (tail.identity().train_tokens, tail.identity().val_tokens),
+            (90, 10)
+        );
+        assert_eq!(targets(&tail), (91..100).collect::<Vec<u32>>());
+        for row in 0..20 {
+            let batch = tail.train_rows(1, row, 1, 29).expect("long enough");
+            let first = batch.inputs[0];
+            assert!(
+                batch.targets.iter().copied().eq(first + 1..first + 30),
+                "across both files"
+            );
+        }
+        assert!(tail.warnings()[0].contains("no training token is <|endoftext|>"));
+        let (apart, _) = open(&tokens(vec![path("val.bin")])).expect("tokens");
+        assert_eq!(apart.identity().train_tokens, 100);
+        assert_eq!(targets(&apart)[0], 201);
+        assert_ne!(apart.identity(), tail.identity());
+        fs::write(path("val.bin"), bytes(250..300)).expect("writable");
+        let error = open(&tokens(vec![path("val.bin")]))
+            .expect_err("beyond")
+            .to_string();
+        assert!(
+            error.contains("val.bin: token 257 at position 7"),
+            "{error}"
+        );
     }
 }

@@ -6,6 +6,9 @@ use rondo_config::Report;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::corpus::CorpusSource;
+use crate::error::DataError;
+use crate::hub::HubFiles;
 use crate::mixture::{BLOCK, Mixture};
 use crate::tasks::curriculum::Curriculum;
 use crate::tasks::group::Group;
@@ -21,6 +24,9 @@ pub enum DataConfig {
         /// Files, folders and globs; empty for the sources of the pinned dependencies.
         #[serde(default)]
         paths: Vec<String>,
+        /// Files of a data set of the Hugging Face Hub, in the place of paths.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hub: Option<HubFiles>,
         /// How text becomes tokens.
         #[serde(default)]
         tokenizer: TokenizerConfig,
@@ -177,6 +183,7 @@ impl Default for DataConfig {
     fn default() -> Self {
         Self::Text {
             paths: Vec::new(),
+            hub: None,
             tokenizer: TokenizerConfig::default(),
             val_fraction: val_fraction(),
             max_bytes: None,
@@ -210,6 +217,24 @@ impl DataConfig {
         Some(config)
     }
 
+    /// Returns the corpus of a text; none of other data. Files of the Hub are those in the cache, downloaded where they
+    /// are not there.
+    pub(crate) fn corpus(&self) -> Result<Option<CorpusSource>, DataError> {
+        let Self::Text {
+            paths,
+            hub,
+            field,
+            skip_bad_lines,
+            ..
+        } = self
+        else {
+            return Ok(None);
+        };
+        let downloaded = hub.as_ref().map(HubFiles::paths).transpose()?;
+        let source = CorpusSource::new(downloaded.as_ref().unwrap_or(paths), field);
+        Ok(Some(source.skipping_bad_lines(*skip_bad_lines)))
+    }
+
     /// Returns whether the tokens are generated rather than read.
     pub fn is_task(&self) -> bool {
         matches!(self, Self::WordProblem { .. } | Self::Arithmetic { .. })
@@ -239,6 +264,7 @@ impl DataConfig {
             Self::Nothing {} => {}
             Self::Text {
                 paths,
+                hub,
                 tokenizer,
                 val_fraction,
                 max_bytes,
@@ -248,6 +274,9 @@ impl DataConfig {
             } => {
                 for (index, path) in paths.iter().enumerate() {
                     not_empty(&format!("paths.{index}"), path, report);
+                }
+                if let Some(hub) = hub {
+                    validate_hub(hub, paths, report);
                 }
                 tokenizer.validate(report);
                 if let Some(message) = val_fraction_violation(*val_fraction) {
@@ -318,6 +347,24 @@ impl DataConfig {
         let mut lines = Vec::new();
         self.validate(&mut |key, message| lines.push(format!("{key}: {message}")));
         (!lines.is_empty()).then(|| lines.join("; "))
+    }
+}
+
+/// Reports every rule that files of the Hub break.
+fn validate_hub(hub: &HubFiles, paths: &[String], report: Report<'_>) {
+    if !paths.is_empty() {
+        report(
+            "hub",
+            "takes the place of paths: give one of the two".to_owned(),
+        );
+    }
+    not_empty("hub.repo", &hub.repo, report);
+    not_empty("hub.revision", &hub.revision, report);
+    if hub.files.is_empty() {
+        report("hub.files", "must name at least one file".to_owned());
+    }
+    for (index, file) in hub.files.iter().enumerate() {
+        not_empty(&format!("hub.files.{index}"), file, report);
     }
 }
 

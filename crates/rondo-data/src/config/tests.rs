@@ -68,6 +68,7 @@ fn unknown_keys_are_refused_everywhere() {
 fn every_violation_is_reported_with_its_key() {
     let text = DataConfig::Text {
         paths: vec!["a".to_owned(), String::new()],
+        hub: None,
         tokenizer: TokenizerConfig::Bpe { vocab_size: 256 },
         val_fraction: f64::NAN,
         max_bytes: Some(0),
@@ -100,4 +101,52 @@ fn every_violation_is_reported_with_its_key() {
         curriculum: Curriculum::new(1, 1, 4),
     };
     assert_eq!(broken_keys(&trees), ["modulus", "seq"]);
+}
+
+#[test]
+fn the_rules_of_hub_tokens_and_mixtures_are_told_with_their_keys() {
+    for (json, keys) in [
+        (
+            r#"{"kind":"text","paths":["a"],"hub":{"repo":"","files":[]}}"#,
+            &["hub", "hub.repo", "hub.files"][..],
+        ),
+        (
+            r#"{"kind":"tokens","train":[],"tokenizer":{"kind":"bpe"}}"#,
+            &["train", "tokenizer.kind"],
+        ),
+        (
+            r#"{"kind":"tokens","train":["a",""],"val":[""],"tokenizer":{"kind":"bytes"},"val_fraction":0}"#,
+            &["train.1", "val.0", "val_fraction"],
+        ),
+        (r#"{"kind":"mixture","sources":[]}"#, &["sources"]),
+        (
+            r#"{"kind":"mixture","sources":[
+                {"name":"a b","weight":1,"data":{"kind":"prepared","path":""}},
+                {"name":"c","weight":0,"data":{"kind":"none"}},
+                {"name":"c","weight":1,"data":{"kind":"text"}}]}"#,
+            &[
+                "sources.0.name",
+                "sources.0.data.path",
+                "sources.1.weight",
+                "sources.1.data.kind",
+                "sources.2.name",
+            ],
+        ),
+        (
+            r#"{"kind":"mixture","sources":[
+                {"name":"a","weight":1,"data":{"kind":"text"}},
+                {"name":"b","weight":0.0004,"data":{"kind":"text"}}]}"#,
+            &["sources.1.weight"],
+        ),
+    ] {
+        let config = parse(json).expect("a form that is known");
+        assert_eq!(broken_keys(&config), keys, "{json}");
+    }
+}
+
+#[test]
+fn the_earlier_name_of_the_field_is_read_too() {
+    let text = parse(r#"{"kind":"text","json_field":"a.b"}"#).expect("a text");
+    assert!(matches!(&text, DataConfig::Text { field, .. } if field == "a.b"));
+    assert!(parse(r#"{"kind":"text","json_field":"a","field":"b"}"#).is_err());
 }

@@ -84,6 +84,7 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
 fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig) -> Result<()> {
     let config = DataConfig::Text {
         paths: args.corpus.clone(),
+        hub: None,
         tokenizer: tokenizer.clone(),
         val_fraction: args.val_fraction,
         max_bytes: args.max_bytes,
