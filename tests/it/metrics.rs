@@ -35,6 +35,8 @@ fn expected(kind: Kind, task: bool, gated: bool) -> BTreeSet<&'static str> {
             Presence::Tasks => task,
             Presence::Text | Presence::Once => !task,
             Presence::Gates | Presence::Controller => gated,
+            // A mixture has a test of its own.
+            Presence::Mixture => false,
             Presence::Always | Presence::Device => true,
             Presence::Ranks => false,
         })

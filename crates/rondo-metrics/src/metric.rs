@@ -39,6 +39,8 @@ pub enum Shape {
     SeriesPerDepth,
     /// One number, written once per layer as `name.core.0`.
     PerLayer,
+    /// One number, written once per source of a mixture as `name.web`.
+    PerSource,
 }
 
 impl Shape {
@@ -61,6 +63,7 @@ impl fmt::Display for Shape {
             Self::PerDepth => "number per depth",
             Self::SeriesPerDepth => "series per depth",
             Self::PerLayer => "number per layer",
+            Self::PerSource => "number per source",
         })
     }
 }
@@ -85,6 +88,8 @@ pub enum Presence {
     Controller,
     /// Only in runs of several ranks.
     Ranks,
+    /// Only where the data is a mixture.
+    Mixture,
 }
 
 impl fmt::Display for Presence {
@@ -98,6 +103,7 @@ impl fmt::Display for Presence {
             Self::Gates => "with gates",
             Self::Controller => "with a controller",
             Self::Ranks => "several ranks only",
+            Self::Mixture => "with a mixture",
         })
     }
 }

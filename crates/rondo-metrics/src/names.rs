@@ -6,7 +6,9 @@
 //! Formulas: Geiping et al. 2025, arXiv 2502.05171; their names are kept so that results compare.
 
 pub use crate::metric::{Kind, Metric, Presence, Shape};
-use crate::typed::{Eval, PerDepth, PerIteration, PerLayer, Scalar, SeriesPerDepth, Train};
+use crate::typed::{
+    Eval, PerDepth, PerIteration, PerLayer, PerSource, Scalar, SeriesPerDepth, Train,
+};
 
 /// Defines each metric, `NAME: type = name, unit, meaning, presence;`, and the list of all of them. Without a presence a
 /// metric is in every record of its kind.
@@ -65,6 +67,7 @@ metrics! {
     VAL_ACCURACY: PerDepth<Eval> = "val_accuracy", "1", "Fraction of the validation set's answer tokens predicted right at recurrence depth `r`.", Tasks;
     VAL_ACCURACY_BY_POSITION: SeriesPerDepth<Eval> = "val_accuracy_by_position", "1", "The same for each position of the answer, first position first.", Tasks;
     VAL_CROSS_ENTROPY: Scalar<Eval> = "val_cross_entropy", "nat/token", "Mean next-token cross entropy of the validation set at the mean recurrence depth.";
+    VAL_CROSS_ENTROPY_SOURCE: PerSource<Eval> = "val_cross_entropy.source", "nat/token", "The same over the validation rows of one source of a mixture.", Mixture;
     VAL_BITS_PER_BYTE: Scalar<Eval> = "val_bits_per_byte", "bit/byte", "`val_cross_entropy · tokens / (bytes · ln 2)`, over the evaluated targets: their number and the bytes of text that they stand for, none for the end of a text.", Text;
     VAL_SPARSITY: Scalar<Eval> = "sparsity", "1", "Fraction of causal edges that are kept on the validation set; mean over gated layers, heads and the iterations up to the mean recurrence.", Gates;
     VAL_SPARSITY_LAYER: PerLayer<Eval> = "sparsity.layer", "1", "The same for one gated layer.", Gates;
@@ -78,14 +81,14 @@ metrics! {
 pub fn describe(kind: Kind, name: &str) -> Option<&'static Metric> {
     let (base, depth) = split_depth(name);
     let matches = |m: &&Metric| match m.shape {
-        Shape::PerLayer => layer_of(m.name, name).is_some(),
+        Shape::PerLayer | Shape::PerSource => part_of(m.name, name).is_some(),
         _ => m.name == base && m.shape.has_depth() == depth.is_some(),
     };
     METRICS.iter().filter(|m| m.kind == kind).find(matches)
 }
 
-/// Returns the layer of a written name of the metric per layer `base`: `core.0` of `sparsity.layer.core.0`.
-fn layer_of<'a>(base: &str, name: &'a str) -> Option<&'a str> {
+/// Returns the layer or the source of a written name of the metric `base`: `core.0` of `sparsity.layer.core.0`.
+fn part_of<'a>(base: &str, name: &'a str) -> Option<&'a str> {
     let layer = name.strip_prefix(base)?.strip_prefix('.')?;
     (!layer.is_empty()).then_some(layer)
 }
@@ -107,6 +110,7 @@ pub fn pattern(metric: &Metric) -> String {
     match metric.shape {
         Shape::PerDepth | Shape::SeriesPerDepth => format!("{}@r", metric.name),
         Shape::PerLayer => format!("{}.LAYER", metric.name),
+        Shape::PerSource => format!("{}.SOURCE", metric.name),
         Shape::Scalar | Shape::PerIteration => metric.name.to_owned(),
     }
 }

@@ -101,6 +101,8 @@ pub mod form {
         SeriesPerDepth: Vec<Option<f64>>, Deep;
         /// One number per layer.
         PerLayer: Option<f64>;
+        /// One number per source of a mixture.
+        PerSource: Option<f64>;
     }
 }
 
@@ -121,6 +123,8 @@ pub type PerDepth<K> = Typed<K, form::PerDepth>;
 pub type SeriesPerDepth<K> = Typed<K, form::SeriesPerDepth>;
 /// One number per layer.
 pub type PerLayer<K> = Typed<K, form::PerLayer>;
+/// One number per source of a mixture.
+pub type PerSource<K> = Typed<K, form::PerSource>;
 
 impl<K: Measured, F: Form> Typed<K, F> {
     /// Makes a metric of every record of its kind.
@@ -169,7 +173,14 @@ impl<K: Measured> PerLayer<K> {
     }
 }
 
-/// A metric at one depth or of one layer.
+impl<K: Measured> PerSource<K> {
+    /// Returns the value of a source, written as `val_cross_entropy.source.web`.
+    pub fn of(self, source: &str) -> Part<K, Option<f64>> {
+        Part::new(format!("{}.{source}", self.metric.name))
+    }
+}
+
+/// A metric at one depth, of one layer or of one source.
 #[derive(Clone, Debug)]
 pub struct Part<K, V> {
     name: String,

@@ -6,8 +6,8 @@ use rondo_metrics::names::{
     MEMORY_BYTES, MFU, NUM_STEPS_NO_GRAD, NUM_STEPS_WITH_GRAD, PERPLEXITY, RECURRENCE,
     REDUCE_SECONDS, REGULARISATION_STRENGTH, SPARSITY, SPARSITY_EXPECTED, STEP_SECONDS,
     TARGET_CROSS_ENTROPY, TOKENS_PER_SECOND, VAL_ACCURACY, VAL_ACCURACY_BY_POSITION,
-    VAL_BITS_PER_BYTE, VAL_CROSS_ENTROPY, VAL_LOSS, VAL_PERPLEXITY, VAL_SPARSITY,
-    VAL_SPARSITY_LAYER, VAL_UNIGRAM_CROSS_ENTROPY, WAIT_SECONDS, WORLD_SIZE,
+    VAL_BITS_PER_BYTE, VAL_CROSS_ENTROPY, VAL_CROSS_ENTROPY_SOURCE, VAL_LOSS, VAL_PERPLEXITY,
+    VAL_SPARSITY, VAL_SPARSITY_LAYER, VAL_UNIGRAM_CROSS_ENTROPY, WAIT_SECONDS, WORLD_SIZE,
 };
 use rondo_schedule::control::ControllerReading;
 
@@ -96,7 +96,9 @@ pub(crate) fn train(
 
 /// What an evaluation's record has besides what was evaluated.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Beside {
+pub(crate) struct Beside<'a> {
+    /// Loss at the mean depth by source of a mixture.
+    pub(crate) by_source: &'a [(String, f64)],
     /// Cross entropy under the training tokens' frequencies, in the first record.
     pub(crate) unigram: Option<f64>,
     /// What the controller of the gates' penalty has read, where there is one.
@@ -109,7 +111,7 @@ pub(crate) fn eval(
     evaluated: &Evaluated,
     configured: &[usize],
     mean: usize,
-    beside: Beside,
+    beside: Beside<'_>,
 ) -> Record {
     let depths = &evaluated.depths;
     let mut record = Record::eval(progress.step, progress.tokens);
@@ -142,6 +144,9 @@ pub(crate) fn eval(
     }
     if let Some(control) = &beside.control {
         record.set(TARGET_CROSS_ENTROPY, control.target);
+    }
+    for (source, loss) in beside.by_source {
+        record.set(VAL_CROSS_ENTROPY_SOURCE.of(source), *loss);
     }
     if let Some(unigram) = beside.unigram {
         record.set(VAL_UNIGRAM_CROSS_ENTROPY, unigram);

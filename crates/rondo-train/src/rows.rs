@@ -1,5 +1,7 @@
 //! Rows for training and evaluation, whatever they come from.
 
+use std::ops::Range;
+
 use rondo_data::{Batch, CurriculumState, DataError, Source, bytes_per_target};
 
 use crate::config::{ResolvedConfig, RunConfig};
@@ -119,6 +121,25 @@ impl<'a> Rows<'a> {
             Source::Text(text) => text.val_batches(rows, seq, Some(tokens)),
             Source::Task(task) => Ok(task.val_batches(self.seed, rows, (tokens / seq).max(1))),
         }
+    }
+
+    /// Returns which of the batches of an evaluation belong to each source of a mixture; none of other data.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rows::val_batches`].
+    pub fn val_sources(&self, tokens: usize) -> Result<Vec<(String, Range<usize>)>, DataError> {
+        let Source::Text(text) = self.source else {
+            return Ok(Vec::new());
+        };
+        let by_source = text.val_batches_by_source(self.val_batch, self.seq(None), Some(tokens))?;
+        let mut begin = 0;
+        let ranges = by_source.into_iter().map(|(name, batches)| {
+            let range = begin..begin + batches.len();
+            begin = range.end;
+            (name.to_owned(), range)
+        });
+        Ok(ranges.filter(|(name, _)| !name.is_empty()).collect())
     }
 
     /// Returns the bytes of text that a target of these batches stands for; none on tasks.

@@ -1,5 +1,6 @@
 //! Evaluations during a run.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use rondo_data::{Batch, Source};
@@ -17,6 +18,8 @@ pub(super) struct Validation {
     pub(super) batches: Vec<Batch>,
     /// Bytes of text that a target stands for; none on tasks.
     pub(super) bytes_per_token: Option<f64>,
+    /// Which of the batches belong to each source of a mixture; none of other data.
+    pub(super) sources: Vec<(String, Range<usize>)>,
 }
 
 impl Session {
@@ -33,7 +36,9 @@ impl Session {
         depths.push(mean);
         depths.sort_unstable();
         depths.dedup();
-        let evaluated = self.evaluated_at(&depths);
+        let all = 0..self.validation.batches.len();
+        let evaluated = self.evaluated_at(&depths, all);
+        let evaluated = evaluated.and_then(|all| Ok((all, self.losses_by_source(mean)?)));
         if let Err(Error::Interrupted(_)) = &evaluated
             && self.progress.step > 0
         {
@@ -41,13 +46,14 @@ impl Session {
             self.progress.owes_evaluation = true;
             self.save()?;
         }
-        let evaluated = evaluated?;
+        let (evaluated, by_source) = evaluated?;
         self.progress.owes_evaluation = false;
         let at_mean = evaluated.at(mean).map(|depth| depth.loss);
         if self.progress.step > 0 {
             self.control(Constraint::Validation, at_mean)?;
         }
         let beside = Beside {
+            by_source: &by_source,
             unigram: match (self.corpora.own(), self.progress.step) {
                 (Source::Text(text), 0) => Some(text.unigram_cross_entropy()),
                 _ => None,
@@ -69,8 +75,19 @@ impl Session {
         Ok(())
     }
 
-    /// Evaluates without a record; a signal ends it.
-    fn evaluated_at(&mut self, depths: &[usize]) -> Result<Evaluated> {
+    /// Evaluates each source of a mixture by itself, at one depth.
+    fn losses_by_source(&mut self, depth: usize) -> Result<Vec<(String, f64)>> {
+        let sources = self.validation.sources.clone();
+        let mut losses = Vec::new();
+        for (source, batches) in sources {
+            let evaluated = self.evaluated_at(&[depth], batches)?;
+            losses.extend(evaluated.at(depth).map(|found| (source, found.loss)));
+        }
+        Ok(losses)
+    }
+
+    /// Evaluates some of the batches without a record; a signal ends it.
+    fn evaluated_at(&mut self, depths: &[usize], batches: Range<usize>) -> Result<Evaluated> {
         let states = InitialStates::Seed(self.config.seed);
         let evaluation = Evaluation {
             config: &self.config.model,
@@ -78,12 +95,12 @@ impl Session {
             depths,
             exits: &[],
             max_iterations: 0,
-            batches: &self.validation.batches,
+            batches: &self.validation.batches[batches],
             bytes_per_token: self.validation.bytes_per_token,
             task: self.config.data.is_task(),
             device: &self.listed.device,
         };
-        let total = self.validation.batches.len();
+        let total = evaluation.batches.len();
         let journal = &mut self.journal;
         let step = self.progress.step;
         let world = &self.ranks.world;

@@ -101,7 +101,6 @@ pub(super) fn open(
         Ok(written)
     })?;
     let written = world.agree(written_on(&setting, world, written))?;
-    let identities = corpora.identities();
     progress.data = identities
         .iter()
         .map(|(_, corpus)| corpus.clone())
@@ -110,6 +109,8 @@ pub(super) fn open(
     let mut screen = Progress::new(mode, extent.steps, progress.step);
     let shown = warnings.iter().chain(&doubts);
     shown.for_each(|text| screen.warn(text));
+    let val_sources = Rows::new(source, &config).val_sources(config.eval.tokens);
+    let val_sources = world.agree(val_sources.map_err(Error::from))?;
     let config_hash = world.agree(config.recorded().hash())?;
     let (origin, resumed, keeper) = match first {
         Some(first) => {
@@ -122,6 +123,7 @@ pub(super) fn open(
         keeper,
         journal: Journal::new(written, screen),
         validation: Validation {
+            sources: val_sources,
             batches: val_batches,
             bytes_per_token,
         },
