@@ -65,7 +65,7 @@ fn what_is_passed_over_is_told_and_written_down() {
     refused(
         &prepare(dir.path(), "p", &lines, &[]),
         3,
-        &["a.ndjson:1:", "keys here: content", "--json-field"],
+        &["a.ndjson:1:", "keys here: content", "--field"],
     );
     let field = ["--json-field", "content"];
     let half = prepare(dir.path(), "p", &lines, &field);

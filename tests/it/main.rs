@@ -28,6 +28,7 @@ mod schedules;
 mod schema;
 #[cfg(unix)]
 mod signals;
+mod sources;
 mod sparsity;
 mod sweeps;
 mod training;

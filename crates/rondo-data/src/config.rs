@@ -399,7 +399,7 @@ fn validate_mixture(sources: &[MixtureSource], report: Report<'_>) {
             DataConfig::Text { .. } | DataConfig::Prepared { .. } | DataConfig::Tokens { .. } => {
                 source
                     .data
-                    .validate(&mut |path, message| report(&key(&format!("data.{path}")), message))
+                    .validate(&mut |path, message| report(&key(&format!("data.{path}")), message));
             }
             _ => report(
                 &key("data.kind"),

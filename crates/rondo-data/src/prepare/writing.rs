@@ -56,7 +56,7 @@ pub(super) fn write_parts(
         };
         let series = match (split.map(|split| split.part(index)), index) {
             (Some(split::Part::Train), _) | (None, 0) => Some(&mut train),
-            (Some(split::Part::Val), _) | (None, _) => Some(&mut val),
+            (Some(split::Part::Val) | None, _) => Some(&mut val),
             (Some(split::Part::Duplicate), _) => None,
         };
         match series {

@@ -1,0 +1,336 @@
+//! Data as people have it: tables, token files of other trainers, mixtures, and corpora that take a while to prepare.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::harness::{Ended, assert_ok, refused, root, rows, run, scratch, timeless_rows, trainer};
+
+/// Prepares `corpus` into `dir/NAME` with further arguments.
+fn prepare(dir: &Path, name: &str, corpus: &Path, further: &[&str]) -> Ended {
+    let (out, corpus) = (
+        dir.join(name).display().to_string(),
+        corpus.display().to_string(),
+    );
+    run([&["prepare", &corpus, "--quiet", "--out", &out], further].concat())
+}
+
+/// The names and contents of a prepared folder's token files.
+fn tokens(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).expect("a prepared folder");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().display().to_string());
+    let mut files: Vec<(String, Vec<u8>)> = names
+        .filter(|name| name.ends_with(".tokens"))
+        .map(|name| {
+            let bytes = fs::read(folder.join(&name)).expect("readable");
+            (name, bytes)
+        })
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// Trains configs/smoke.toml with another `[data]`.
+fn train(dir: &Path, name: &str, data: &str, further: &[&str]) -> Ended {
+    let smoke = fs::read_to_string(root().join("configs/smoke.toml")).expect("a configuration");
+    let (before, rest) = smoke.split_once("[data]").expect("a section");
+    let (_, behind) = rest.split_once("\n[model]").expect("another section");
+    let config = dir.join(format!("{name}.toml"));
+    fs::write(&config, format!("{before}[data]\n{data}\n[model]{behind}")).expect("writable");
+    let (config, out) = (
+        config.display().to_string(),
+        dir.join(name).display().to_string(),
+    );
+    run([
+        &["--config", &config, "--device", "flex", "--out", &out],
+        further,
+    ]
+    .concat())
+}
+
+fn table(name: &str) -> PathBuf {
+    root().join("tests/golden/tables").join(name)
+}
+
+#[cfg(feature = "columns")]
+#[test]
+fn the_same_texts_have_the_same_tokens_as_lines_and_in_every_table() {
+    let dir = scratch();
+    assert_ok(&prepare(
+        dir.path(),
+        "lines",
+        &table("texts.jsonl"),
+        &["--bytes"],
+    ));
+    let lines = tokens(&dir.path().join("lines"));
+    for name in [
+        "zstd.parquet",
+        "pages-2.parquet",
+        "plain.arrow",
+        "lz4.feather",
+    ] {
+        assert_ok(&prepare(dir.path(), name, &table(name), &["--bytes"]));
+        assert!(tokens(&dir.path().join(name)) == lines, "{name}");
+    }
+    for name in ["nested.parquet", "nested.arrow", "nested.jsonl"] {
+        let field = ["--bytes", "--field", "doc.body"];
+        assert_ok(&prepare(dir.path(), name, &table(name), &field));
+        assert!(tokens(&dir.path().join(name)) == lines, "{name}");
+    }
+    let texts = dir.path().join("texts");
+    fs::create_dir(&texts).expect("writable");
+    let jsonl = fs::read_to_string(table("texts.jsonl")).expect("readable");
+    for (number, line) in jsonl.lines().enumerate() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("a record");
+        let text = record["text"].as_str().expect("a text");
+        fs::write(texts.join(format!("{number}.txt")), text).expect("writable");
+    }
+    assert_ok(&prepare(dir.path(), "plain", &texts, &["--bytes"]));
+    assert!(tokens(&dir.path().join("plain")) == lines);
+    let damaged = dir.path().join("cut.parquet");
+    let whole = fs::read(table("zstd.parquet")).expect("readable");
+    fs::write(&damaged, &whole[..whole.len() - 9]).expect("writable");
+    let ended = prepare(dir.path(), "p", &damaged, &["--bytes"]);
+    refused(&ended, 3, &["cut.parquet: not a whole Parquet file"]);
+}
+
+#[cfg(feature = "columns")]
+#[test]
+fn a_tokenizer_and_a_folder_of_parquet_train_generate_and_evaluate() {
+    let dir = scratch();
+    let sample = fs::read_to_string(root().join("data/sample.txt")).expect("a sample");
+    fs::write(dir.path().join("sample.txt"), sample).expect("writable");
+    let further = ["--vocab-size", "300"];
+    assert_ok(&prepare(
+        dir.path(),
+        "p",
+        &dir.path().join("sample.txt"),
+        &further,
+    ));
+    let folder = dir.path().join("data");
+    fs::create_dir(&folder).expect("writable");
+    fs::copy(table("zstd.parquet"), folder.join("train-0.parquet")).expect("a copy");
+    fs::copy(table("nested.parquet"), folder.join("test-0.parquet")).expect("a copy");
+    let data = format!(
+        "kind = \"text\"\npaths = [{folder:?}]\nval_fraction = 0.4\ncache = {:?}\ntokenizer = {{ kind = \"file\", path = {:?} }}\n",
+        dir.path().join("cache"),
+        dir.path().join("p/tokenizer.json")
+    );
+    let short = [
+        "--set",
+        "train.seq=8",
+        "--set",
+        "eval.tokens=8",
+        "--set",
+        "train.steps=4",
+    ];
+    let ended = train(dir.path(), "run", &data, &short);
+    assert_ok(&ended);
+    assert!(
+        ended.stderr.contains("test-0.parquet"),
+        "what is passed over is told: {ended:?}"
+    );
+    let run_dir = dir.path().join("run").display().to_string();
+    assert_ok(&run([
+        "generate",
+        &run_dir,
+        "--prompt",
+        "the",
+        "--max-tokens",
+        "4",
+        "--device",
+        "flex",
+    ]));
+    let parquet = table("large.parquet").display().to_string();
+    assert_ok(&run([
+        "eval", &run_dir, "--data", &parquet, "--device", "flex", "--json",
+    ]));
+}
+
+#[cfg(not(feature = "columns"))]
+#[test]
+fn a_table_names_the_feature_that_reads_it() {
+    let dir = scratch();
+    for name in ["zstd.parquet", "plain.arrow"] {
+        let ended = prepare(dir.path(), "p", &table(name), &["--bytes"]);
+        refused(&ended, 3, &[name, "build it with `--features columns`"]);
+    }
+}
+
+#[cfg(not(feature = "hub"))]
+#[test]
+fn files_of_the_hub_name_the_feature_that_gets_them() {
+    let dir = scratch();
+    let data = "kind = \"text\"\nhub = { repo = \"org/texts\", files = [\"*.parquet\"] }\n";
+    let ended = train(dir.path(), "run", data, &[]);
+    refused(&ended, 3, &["org/texts", "--features hub"]);
+}
+
+#[test]
+fn token_files_of_another_trainer_are_trained_on_as_they_are() {
+    let dir = scratch();
+    let sample = fs::read(root().join("data/sample.txt")).expect("a sample");
+    let ids = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .flat_map(|&byte| u16::from(byte).to_le_bytes())
+            .collect::<Vec<u8>>()
+    };
+    let (train_part, val_part) = sample.split_at(sample.len() / 10 * 9);
+    // nanoGPT: nothing but tokens.
+    fs::write(dir.path().join("train.bin"), ids(train_part)).expect("writable");
+    // modded-nanogpt: 256 integers before them.
+    let mut header: Vec<u8> = [20_240_520, 1, val_part.len() as i32]
+        .iter()
+        .flat_map(|n| n.to_le_bytes())
+        .collect();
+    header.resize(1024, 0);
+    fs::write(dir.path().join("val.bin"), [header, ids(val_part)].concat()).expect("writable");
+    let data = |vocabulary: &str| {
+        format!(
+            "kind = \"tokens\"\ntrain = [{:?}]\nval = [{:?}]\ntokenizer = {vocabulary}\n",
+            dir.path().join("train.bin"),
+            dir.path().join("val.bin")
+        )
+    };
+    let ended = train(
+        dir.path(),
+        "run",
+        &data("{ kind = \"bytes\" }"),
+        &["--set", "train.steps=4"],
+    );
+    assert_ok(&ended);
+    assert!(
+        ended.stderr.contains("no training token is <|endoftext|>"),
+        "{ended:?}"
+    );
+    let run_dir = dir.path().join("run").display().to_string();
+    assert_ok(&run(["eval", &run_dir, "--device", "flex", "--json"]));
+    fs::write(dir.path().join("train.bin"), ids(train_part).repeat(2)).expect("writable");
+    let changed = run(["eval", &run_dir, "--device", "flex", "--json"]);
+    assert!(changed.stderr.contains("has changed"), "{changed:?}");
+    fs::write(dir.path().join("train.bin"), [0, 2].repeat(900)).expect("writable");
+    let ended = train(dir.path(), "other", &data("{ kind = \"bytes\" }"), &[]);
+    refused(
+        &ended,
+        3,
+        &[
+            "train.bin: token 512 at position 0",
+            "257 tokens",
+            "data.raw",
+        ],
+    );
+}
+
+/// A mixture of the sample and of digits.
+fn mixture(dir: &Path) -> String {
+    let digits = dir.join("digits.txt");
+    fs::write(&digits, "0123456789\n".repeat(900)).expect("writable");
+    let text = |path: &Path| {
+        format!(
+            "{{ kind = \"text\", paths = [{path:?}], tokenizer = {{ kind = \"bytes\" }}, cache = {:?} }}",
+            dir.join("cache")
+        )
+    };
+    format!(
+        "kind = \"mixture\"\nsources = [\n  {{ name = \"prose\", weight = 3, data = {} }},\n  {{ name = \"digits\", weight = 1, data = {} }},\n]\n",
+        text(&root().join("data/sample.txt")),
+        text(&digits)
+    )
+}
+
+#[test]
+fn a_mixture_resumes_bitwise_and_its_sources_are_evaluated_each() {
+    let dir = scratch();
+    let data = mixture(dir.path());
+    let go = |name: &str, steps: &str| {
+        let constant = "schedule.shape={ kind = \"constant\" }";
+        let ended = train(
+            dir.path(),
+            name,
+            &data,
+            &["--set", constant, "--set", steps],
+        );
+        assert_ok(&ended);
+    };
+    go("whole", "train.steps=20");
+    go("half", "train.steps=10");
+    go("half", "train.steps=20");
+    for kind in ["train", "eval"] {
+        let [whole, half] =
+            ["whole", "half"].map(|name| timeless_rows(&dir.path().join(name), kind));
+        assert_eq!(whole, half, "{kind}");
+    }
+    let last = rows(&dir.path().join("whole"), "eval")
+        .pop()
+        .expect("an evaluation");
+    let metrics = &last["metrics"];
+    let loss = |name: &str| {
+        metrics[name]
+            .as_f64()
+            .unwrap_or_else(|| panic!("{name} in {metrics}"))
+    };
+    let prose = loss("val_cross_entropy.source.prose");
+    let digits = loss("val_cross_entropy.source.digits");
+    // 8 rows of 32 targets: six of prose and two of digits.
+    let mean = (6.0 * prose + 2.0 * digits) / 8.0;
+    assert!((loss("val_cross_entropy") - mean).abs() < 0.05, "{metrics}");
+    assert!(digits < prose, "digits repeat: {metrics}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_preparation_that_is_killed_goes_on_and_writes_the_same_tokens() {
+    let dir = scratch();
+    let line = |i: u64| {
+        format!(
+            "{{\"text\": \"{} is the number {i} and {}\"}}\n",
+            i * 7919 % 9973,
+            "more ".repeat((i % 90) as usize)
+        )
+    };
+    let lines: String = (0..120_000).map(line).collect();
+    let corpus = dir.path().join("a.jsonl");
+    fs::write(&corpus, lines).expect("writable");
+    assert_ok(&prepare(
+        dir.path(),
+        "whole",
+        &corpus,
+        &["--vocab-size", "300"],
+    ));
+    let tokenizer = dir
+        .path()
+        .join("whole/tokenizer.json")
+        .display()
+        .to_string();
+    let further = ["--tokenizer", &tokenizer, "--shard-tokens", "5000000"];
+    assert_ok(&prepare(dir.path(), "expected", &corpus, &further));
+    let out = dir.path().join("killed").display().to_string();
+    for milliseconds in [20, 400, 900] {
+        let mut killed = trainer()
+            .args([
+                "prepare",
+                &corpus.display().to_string(),
+                "--quiet",
+                "--out",
+                &out,
+            ])
+            .args(further)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        // It may have ended by then; both is fine.
+        let _ = killed.kill();
+        killed.wait().expect("a child");
+    }
+    if !Path::new(&out).exists() {
+        assert_ok(&prepare(dir.path(), "killed", &corpus, &further));
+    }
+    assert!(tokens(&dir.path().join("killed")) == tokens(&dir.path().join("expected")));
+    let left = fs::read_dir(dir.path()).expect("readable");
+    let left = left.map(|entry| entry.expect("an entry").file_name().display().to_string());
+    assert!(left.into_iter().all(|name| !name.contains("partial")));
+}
