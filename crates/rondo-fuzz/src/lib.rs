@@ -17,6 +17,7 @@
 //! | `curves`: [`curve`] | CSV tables of losses |
 //! | [`rows`](fn@rows) | tokens handed in for evaluation |
 //! | [`documents`](fn@documents) | files of a corpus |
+//! | [`token_files`](fn@token_files) | token files of other trainers |
 //! | `scratch` | where they lie while they are read |
 //!
 //! To search for more, from the repository root, with `cargo install cargo-fuzz` and a nightly toolchain:
@@ -43,6 +44,7 @@ mod scratch;
 mod shards;
 mod sweeps;
 mod tensors;
+mod token_files;
 mod tokenizers;
 
 #[cfg(test)]
@@ -57,6 +59,7 @@ pub use rows::rows;
 pub use shards::shard;
 pub use sweeps::sweep;
 pub use tensors::tensors;
+pub use token_files::token_files;
 pub use tokenizers::tokenizer;
 
 /// A kind of file, by the name of its fuzz target and of its folder in `tests/corpus`.
@@ -69,7 +72,7 @@ pub struct Input {
 }
 
 /// Every kind of file.
-pub const INPUTS: [Input; 10] = [
+pub const INPUTS: [Input; 11] = [
     input("configuration", configuration),
     input("curve", curve),
     input("documents", documents),
@@ -79,6 +82,7 @@ pub const INPUTS: [Input; 10] = [
     input("shard", shard),
     input("sweep", sweep),
     input("tensors", tensors),
+    input("token_files", token_files),
     input("tokenizer", tokenizer),
 ];
 
