@@ -1,0 +1,294 @@
+//! What an item came to under one condition.
+//!
+//! ```text
+//! acc              the choice with the largest Σ ln p is the right one; of a continuation: every token is the likeliest;
+//!                  under CORE's rules: the choice with the smallest mean loss per token; of an answer: it matches
+//! acc_norm         the same of Σ ln p / characters of the choice
+//! acc_norm_bytes   the same of Σ ln p / bytes of the choice
+//! bits_per_byte    −Σ ln p / ln 2 / bytes, of the right continuation with its delimiter or of a text
+//! ```
+//!
+//! Of equal choices the first is taken.
+
+use serde::Serialize;
+
+use crate::item::{Item, Question};
+use crate::rules::Rules;
+
+/// What a row of tokens came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowScore {
+    /// −Σ ln p of its targets, nats.
+    pub loss: f64,
+    /// Its targets.
+    pub tokens: usize,
+    /// Whether each of them is the likeliest token.
+    pub greedy: bool,
+}
+
+/// A score of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// By sums of log-likelihoods, by mean losses (CORE), or of generated answers.
+    Acc,
+    /// By log-likelihoods per character.
+    AccNorm,
+    /// By log-likelihoods per byte.
+    AccNormBytes,
+    /// Of what is right.
+    BitsPerByte,
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 4] = [
+        Self::Acc,
+        Self::AccNorm,
+        Self::AccNormBytes,
+        Self::BitsPerByte,
+    ];
+
+    /// Returns the name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Acc => "acc",
+            Self::AccNorm => "acc_norm",
+            Self::AccNormBytes => "acc_norm_bytes",
+            Self::BitsPerByte => "bits_per_byte",
+        }
+    }
+
+    /// Returns whether an item either has it or has it not.
+    pub fn is_accuracy(self) -> bool {
+        self != Self::BitsPerByte
+    }
+}
+
+/// What an item came to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Σ ln p of each choice, of the continuation, or of the text, nats.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loglikelihoods: Vec<f64>,
+    /// Mean loss of each choice, nats per scored token; CORE's rules only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mean_losses: Vec<f64>,
+    /// Scored tokens of each; CORE's rules only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scored_tokens: Vec<usize>,
+    /// Whether each token of each is the likeliest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub is_greedy: Vec<bool>,
+    /// See the module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acc: Option<bool>,
+    /// See the module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acc_norm: Option<bool>,
+    /// See the module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acc_norm_bytes: Option<bool>,
+    /// −Σ ln p of what is right, nats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// Bytes of what is right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<usize>,
+    /// Words of a text, as many as `re.split(r"\s+", text)` gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<usize>,
+    /// What was generated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generated: Option<String>,
+    /// The answer found in it; null where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found: Option<String>,
+    /// Iterations that a generated token took, on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_iterations: Option<f64>,
+}
+
+impl Outcome {
+    /// Scores an item by its rows; `delimiter` stands before each continuation.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the rows are not those of the item.
+    pub fn of_rows(item: &Item, rules: Rules, delimiter: &str, rows: &[RowScore]) -> Self {
+        let log_p: Vec<f64> = rows.iter().map(|row| -row.loss).collect();
+        let greedy: Vec<bool> = rows.iter().map(|row| row.greedy).collect();
+        let outcome = match &item.question {
+            Question::MultipleChoice { choices, gold, .. } => {
+                assert_eq!(choices.len(), rows.len(), "a row for each choice");
+                let per = |length: &dyn Fn(&str) -> usize| {
+                    let each = choices.iter().zip(&log_p);
+                    let scores: Vec<f64> = each
+                        .map(|(choice, log_p)| log_p / length(choice) as f64)
+                        .collect();
+                    largest(&scores) == *gold
+                };
+                Self {
+                    acc: Some(largest(&log_p) == *gold),
+                    acc_norm: Some(per(&|choice| choice.chars().count())),
+                    acc_norm_bytes: Some(per(&str::len)),
+                    loss: Some(rows[*gold].loss),
+                    bytes: Some(delimiter.len() + choices[*gold].len()),
+                    ..Self::default()
+                }
+            }
+            Question::Schema {
+                contexts,
+                continuation,
+                gold,
+            } => {
+                assert_eq!(contexts.len(), rows.len(), "a row for each context");
+                Self {
+                    acc: Some(largest(&log_p) == *gold),
+                    loss: Some(rows[*gold].loss),
+                    bytes: Some(delimiter.len() + continuation.len()),
+                    ..Self::default()
+                }
+            }
+            Question::LanguageModeling { continuation, .. } => Self {
+                acc: Some(greedy[0]),
+                loss: Some(rows[0].loss),
+                bytes: Some(delimiter.len() + continuation.len()),
+                ..Self::default()
+            },
+            Question::Text { text } => {
+                let loss: f64 = rows.iter().map(|row| row.loss).sum();
+                return Self {
+                    loglikelihoods: vec![-loss],
+                    loss: Some(loss),
+                    bytes: Some(text.len()),
+                    words: Some(words(text)),
+                    ..Self::default()
+                };
+            }
+            Question::Generation { .. } => panic!("an item that is generated has no rows"),
+        };
+        let outcome = Self {
+            loglikelihoods: log_p,
+            is_greedy: greedy,
+            ..outcome
+        };
+        match rules {
+            Rules::LmEval => outcome,
+            Rules::Core => outcome.by_mean_losses(item, rows),
+        }
+    }
+
+    /// Decides as CORE does, by the mean loss per scored token; what is scored is no whole continuation, so it has no
+    /// bits per byte.
+    fn by_mean_losses(self, item: &Item, rows: &[RowScore]) -> Self {
+        let means: Vec<f64> = rows
+            .iter()
+            .map(|row| row.loss / row.tokens as f64)
+            .collect();
+        let negative: Vec<f64> = means.iter().map(|mean| -mean).collect();
+        let acc = match &item.question {
+            Question::MultipleChoice { gold, .. } | Question::Schema { gold, .. } => {
+                Some(largest(&negative) == *gold)
+            }
+            _ => self.acc,
+        };
+        Self {
+            mean_losses: means,
+            scored_tokens: rows.iter().map(|row| row.tokens).collect(),
+            is_greedy: self.is_greedy,
+            acc,
+            ..Self::default()
+        }
+    }
+
+    /// Returns a measure as a value and its weight: the measure of several items is Σ values / Σ weights.
+    pub fn value(&self, measure: Measure) -> Option<(f64, f64)> {
+        let share = |right: Option<bool>| right.map(|right| (f64::from(u8::from(right)), 1.0));
+        match measure {
+            Measure::Acc => share(self.acc),
+            Measure::AccNorm => share(self.acc_norm),
+            Measure::AccNormBytes => share(self.acc_norm_bytes),
+            Measure::BitsPerByte => {
+                let bytes = self.bytes.filter(|bytes| *bytes > 0)?;
+                Some((self.loss? / std::f64::consts::LN_2, bytes as f64))
+            }
+        }
+    }
+}
+
+/// Returns the first of the largest.
+fn largest(scores: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, score) in scores.iter().enumerate() {
+        if *score > scores[best] {
+            best = index;
+        }
+    }
+    best
+}
+
+/// Returns how many pieces white space cuts a text into, empty ones at its ends included.
+fn words(text: &str) -> usize {
+    let spaces: Vec<bool> = text.chars().map(crate::prompt::is_python_space).collect();
+    1 + spaces.chunk_by(|a, b| a == b).filter(|run| run[0]).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::task;
+
+    fn row(loss: f64, tokens: usize) -> RowScore {
+        RowScore {
+            loss,
+            tokens,
+            greedy: false,
+        }
+    }
+
+    #[test]
+    fn sums_characters_and_bytes_can_each_prefer_another_choice() {
+        // −6 and −8: the first. Per character −6/2 and −8/4: the second. Per byte −6/6 and −8/4: the first.
+        let task = task(&[r#"{"query":"q","choices":["日本","abcd"],"gold":1}"#]);
+        let rows = [row(6.0, 2), row(8.0, 4)];
+        let outcome = Outcome::of_rows(&task.items[0], Rules::LmEval, " ", &rows);
+        assert_eq!(
+            (outcome.acc, outcome.acc_norm, outcome.acc_norm_bytes),
+            (Some(false), Some(true), Some(false))
+        );
+        // The right choice has 8 nats over a space and four bytes.
+        let (bits, bytes) = outcome.value(Measure::BitsPerByte).expect("text");
+        assert!((bits - 8.0 / std::f64::consts::LN_2).abs() < 1e-12 && (bytes - 5.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn core_takes_the_smallest_mean_loss_and_the_first_of_equals() {
+        let task = task(&[r#"{"query":"q","choices":["aa","bbbb"],"gold":1}"#]);
+        let outcome =
+            |rows: [RowScore; 2]| Outcome::of_rows(&task.items[0], Rules::Core, " ", &rows);
+        assert_eq!(outcome([row(6.0, 2), row(8.0, 4)]).acc, Some(true));
+        assert_eq!(outcome([row(4.0, 2), row(8.0, 4)]).acc, Some(false));
+        assert_eq!(outcome([row(6.0, 2), row(8.0, 4)]).mean_losses, [3.0, 2.0]);
+    }
+
+    #[test]
+    fn a_continuation_is_right_where_every_token_is_the_likeliest() {
+        let task = task(&[r#"{"context":"c","continuation":"ab"}"#]);
+        for greedy in [false, true] {
+            let row = RowScore {
+                greedy,
+                ..row(3.0, 2)
+            };
+            let outcome = Outcome::of_rows(&task.items[0], Rules::LmEval, "", &[row]);
+            assert_eq!(outcome.acc, Some(greedy));
+        }
+    }
+
+    #[test]
+    fn words_are_counted_as_a_split_at_white_space_counts_them() {
+        assert_eq!(words("a b  c"), 3);
+        assert_eq!(words(" a\u{1c}"), 3);
+        assert_eq!(words("abc"), 1);
+    }
+}

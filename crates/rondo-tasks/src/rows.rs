@@ -1,0 +1,475 @@
+//! From texts to rows of tokens, with the positions that are scored.
+//!
+//! A row has the tokens that the model reads and, from one position on, the tokens that it has to predict: position
+//! `first + j` predicts `targets[j]`. A row that would be longer than the context loses its earliest tokens.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::item::Kind;
+use crate::prompt::{Pair, Template, is_python_space};
+use crate::rules::Rules;
+use crate::task::Task;
+
+/// What the model reads, and what it is scored on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The number of the item in its task.
+    pub item: usize,
+    /// What the model reads.
+    pub inputs: Vec<u32>,
+    /// The position that predicts the first of the targets.
+    pub first: usize,
+    /// What is predicted from there on.
+    pub targets: Vec<u32>,
+}
+
+/// The rows of an item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Its rows: one for each choice or context, one for a continuation, one for each window of a text; none of an
+    /// item that is generated or undecided.
+    pub rows: Range<usize>,
+    /// Tokens that were cut off on the left, of all its rows.
+    pub cut: usize,
+    /// Whether nothing of a row is scored, so that the item cannot be decided: one choice begins another.
+    pub undecided: bool,
+}
+
+/// The rows of a task.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Of all items, in their order.
+    pub rows: Vec<Row>,
+    /// An entry for each item.
+    pub items: Vec<Planned>,
+    /// Items whose context, tokenized alone, does not begin the tokens of context and continuation.
+    pub retokenized: usize,
+}
+
+impl Plan {
+    /// Returns how many items lost tokens on the left, and how many tokens.
+    pub fn cuts(&self) -> (usize, usize) {
+        let cuts = || {
+            self.items
+                .iter()
+                .map(|item| item.cut)
+                .filter(|cut| *cut > 0)
+        };
+        (cuts().count(), cuts().sum())
+    }
+
+    /// Returns how many items cannot be decided.
+    pub fn undecided(&self) -> usize {
+        self.items.iter().filter(|item| item.undecided).count()
+    }
+}
+
+/// What texts are made into tokens for.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Positions of a row, at most.
+    pub context: usize,
+    /// The token before a text: the one that begins texts, or else ends them.
+    pub opening: u32,
+}
+
+/// Makes the rows of a task; `encode` gives the tokens of a text.
+///
+/// # Errors
+///
+/// Where a text has no tokens, a continuation does not fit into the context by itself, or `encode` fails; names the
+/// item's line.
+pub fn plan(
+    task: &Task,
+    template: &Template,
+    window: Window,
+    mut encode: impl FnMut(&str) -> Result<Vec<u32>, String>,
+) -> Result<Plan> {
+    template.check(task)?;
+    let mut plan = Plan::default();
+    for item in 0..task.items.len() {
+        let pairs = template.pairs(task, item);
+        let mut of = OfItem {
+            window,
+            item,
+            rows: Vec::new(),
+            cut: 0,
+            undecided: false,
+            retokenized: false,
+        };
+        let made = match (task.kind, template.rules) {
+            (Kind::Text, _) => of.rolling(&pairs[0].continuation, &mut encode),
+            (Kind::Generation, _) => Ok(()),
+            (_, Rules::LmEval) => pairs
+                .iter()
+                .try_for_each(|pair| of.harness(pair, &mut encode)),
+            (kind, Rules::Core) => of.core(kind, &pairs, &mut encode),
+        };
+        made.map_err(|message| task.at(item, message))?;
+        let start = plan.rows.len();
+        plan.rows.extend(of.rows);
+        plan.items.push(Planned {
+            rows: start..plan.rows.len(),
+            cut: of.cut,
+            undecided: of.undecided,
+        });
+        plan.retokenized += usize::from(of.retokenized);
+    }
+    Ok(plan)
+}
+
+/// The rows of one item as they are made.
+struct OfItem {
+    window: Window,
+    item: usize,
+    rows: Vec<Row>,
+    cut: usize,
+    undecided: bool,
+    retokenized: bool,
+}
+
+impl OfItem {
+    /// Adds the row of all `tokens` of which those from `start` on are scored.
+    fn push(&mut self, tokens: &[u32], start: usize) -> Result<(), String> {
+        let context = self.window.context;
+        let scored = tokens.len() - start;
+        if scored > context {
+            return Err(format!(
+                "the {scored} tokens that are scored do not fit the model's context of {context}"
+            ));
+        }
+        let kept = tokens.len().min(context + 1);
+        let cut = tokens.len() - kept;
+        self.cut += cut;
+        self.rows.push(Row {
+            item: self.item,
+            inputs: tokens[cut..tokens.len() - 1].to_vec(),
+            first: start - cut - 1,
+            targets: tokens[start..].to_vec(),
+        });
+        Ok(())
+    }
+
+    /// As lm-eval makes a request of a context and a continuation.
+    fn harness(
+        &mut self,
+        pair: &Pair,
+        encode: &mut impl FnMut(&str) -> Result<Vec<u32>, String>,
+    ) -> Result<(), String> {
+        // White space at the end of the context belongs to the continuation.
+        let context = pair.context.trim_end_matches(is_python_space);
+        let mut tokens = encode(&format!("{}{}", pair.context, pair.continuation))?;
+        let before = match context.is_empty() {
+            true => Vec::new(),
+            false => encode(context)?,
+        };
+        let start = match before.len() {
+            0 => {
+                // There is no token to predict the first one from.
+                if tokens.first() != Some(&self.window.opening) {
+                    tokens.insert(0, self.window.opening);
+                }
+                1
+            }
+            some => {
+                self.retokenized |= !tokens.starts_with(&before);
+                some
+            }
+        };
+        if start >= tokens.len() {
+            return Err("the continuation has no token of its own".to_owned());
+        }
+        self.push(&tokens, start)
+    }
+
+    /// As CORE makes prompts, all of an item at once.
+    fn core(
+        &mut self,
+        kind: Kind,
+        pairs: &[Pair],
+        encode: &mut impl FnMut(&str) -> Result<Vec<u32>, String>,
+    ) -> Result<(), String> {
+        let opening = self.window.opening;
+        let mut opened = |text: &str| -> Result<Vec<u32>, String> {
+            let tokens = encode(text)?;
+            Ok(std::iter::once(opening).chain(tokens).collect())
+        };
+        let mut prompts = Vec::new();
+        for pair in pairs {
+            prompts.push(opened(&format!("{}{}", pair.context, pair.continuation))?);
+        }
+        let starts: Vec<usize> = match kind {
+            Kind::Schema => {
+                let suffix = common(&prompts, |tokens, at| tokens.iter().rev().nth(at).copied());
+                prompts.iter().map(|prompt| prompt.len() - suffix).collect()
+            }
+            Kind::LanguageModeling => {
+                let before = pairs[0].context.trim_matches(is_python_space);
+                let before = [opened(before)?, prompts[0].clone()];
+                let start = common(&before, |tokens, at| tokens.get(at).copied());
+                self.retokenized |= start < before[0].len();
+                vec![start]
+            }
+            _ => {
+                let prefix = common(&prompts, |tokens, at| tokens.get(at).copied());
+                vec![prefix; prompts.len()]
+            }
+        };
+        // Of texts that are the same to their beginning the first token has nothing to be predicted from.
+        let rows = || {
+            prompts
+                .iter()
+                .zip(starts.iter().map(|start| (*start).max(1)))
+        };
+        if rows().any(|(prompt, start)| start >= prompt.len()) {
+            self.undecided = true;
+            return Ok(());
+        }
+        for (prompt, start) in rows() {
+            self.push_core(prompt, start)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a prompt of CORE: at most as many tokens as the context has positions, the last one read, too.
+    fn push_core(&mut self, tokens: &[u32], start: usize) -> Result<(), String> {
+        let context = self.window.context;
+        let cut = tokens.len().saturating_sub(context);
+        if start < cut + 1 {
+            return Err(format!(
+                "the {} tokens that are scored and the one before them do not fit the model's context of {context}",
+                tokens.len() - start
+            ));
+        }
+        self.cut += cut;
+        self.rows.push(Row {
+            item: self.item,
+            inputs: tokens[cut..tokens.len() - 1].to_vec(),
+            first: start - cut - 1,
+            targets: tokens[start..].to_vec(),
+        });
+        Ok(())
+    }
+
+    /// As lm-eval's rolling log-likelihood: windows that predict every token once, each with as much before it as fits.
+    fn rolling(
+        &mut self,
+        text: &str,
+        encode: &mut impl FnMut(&str) -> Result<Vec<u32>, String>,
+    ) -> Result<(), String> {
+        let tokens = encode(text)?;
+        if tokens.is_empty() {
+            return Err("the text has no token".to_owned());
+        }
+        let all: Vec<u32> = std::iter::once(self.window.opening).chain(tokens).collect();
+        let context = self.window.context;
+        // `all[end]` is predicted from position `end − 1`.
+        let mut done = 0;
+        while done + 1 < all.len() {
+            let new = context.min(all.len() - 1 - done);
+            let end = done + new;
+            let start = match done {
+                0 => 0,
+                _ => end.saturating_sub(context),
+            };
+            self.rows.push(Row {
+                item: self.item,
+                inputs: all[start..end].to_vec(),
+                first: done - start,
+                targets: all[done + 1..=end].to_vec(),
+            });
+            done = end;
+        }
+        Ok(())
+    }
+}
+
+/// Returns how many tokens lists have in common, from where `at` counts.
+fn common(lists: &[Vec<u32>], at: impl Fn(&[u32], usize) -> Option<u32>) -> usize {
+    let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
+    let same = |position: &usize| {
+        let mut tokens = lists.iter().map(|list| at(list, *position));
+        let first = tokens.next();
+        tokens.all(|token| Some(token) == first)
+    };
+    (0..shortest).take_while(same).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::task;
+
+    /// One token a byte.
+    fn bytes(text: &str) -> Vec<u32> {
+        text.bytes().map(u32::from).collect()
+    }
+
+    fn planned(lines: &[&str], rules: Rules, context: usize) -> Result<Plan> {
+        let task = task(lines);
+        let template = Template {
+            rules,
+            delimiter: rules.delimiter(task.kind).to_owned(),
+            shots: 0,
+        };
+        plan(
+            &task,
+            &template,
+            Window {
+                context,
+                opening: 0,
+            },
+            |text| Ok(bytes(text)),
+        )
+    }
+
+    fn text(tokens: &[u32]) -> String {
+        tokens
+            .iter()
+            .map(|token| char::from(*token as u8))
+            .collect()
+    }
+
+    #[test]
+    fn a_continuation_is_predicted_from_the_last_token_before_it() {
+        let plan = planned(
+            &[r#"{"query":"ab","choices":["c","de"],"gold":0}"#],
+            Rules::LmEval,
+            9,
+        );
+        let plan = plan.expect("fits");
+        let found: Vec<_> = plan
+            .rows
+            .iter()
+            .map(|row| (text(&row.inputs), row.first, text(&row.targets)))
+            .collect();
+        let expected =
+            [("ab ", 1, " c"), ("ab d", 1, " de")].map(|(i, f, t)| (i.to_owned(), f, t.to_owned()));
+        assert_eq!(found, expected);
+        assert_eq!(plan.cuts(), (0, 0));
+    }
+
+    #[test]
+    fn white_space_at_the_end_of_the_context_moves_to_the_continuation() {
+        let plan = planned(
+            &["{\"context\":\"a \\u001f\",\"continuation\":\"b\"}"],
+            Rules::LmEval,
+            9,
+        );
+        let row = &plan.expect("fits").rows[0];
+        assert_eq!((row.first, text(&row.targets)), (0, " \u{1f}b".to_owned()));
+    }
+
+    #[test]
+    fn without_a_context_the_first_token_is_predicted_from_the_opening() {
+        for context in ["", " "] {
+            let line = format!(r#"{{"context":"{context}","continuation":"bc"}}"#);
+            let plan = planned(&[&line], Rules::LmEval, 9).expect("fits");
+            let row = &plan.rows[0];
+            assert_eq!((row.inputs[0], row.first), (0, 0), "{context:?}");
+            assert_eq!(text(&row.targets), format!("{context}bc"));
+        }
+    }
+
+    #[test]
+    fn long_items_lose_their_beginning_and_the_loss_is_counted() {
+        let line = r#"{"query":"abcdef","choices":["x","yz"],"gold":0}"#;
+        let plan = planned(&[line], Rules::LmEval, 4).expect("the choices fit");
+        // Five tokens are kept, the last of them is not read.
+        assert_eq!(text(&plan.rows[0].inputs), "def ");
+        assert_eq!(
+            (plan.rows[0].first, text(&plan.rows[0].targets)),
+            (2, " x".to_owned())
+        );
+        assert_eq!(text(&plan.rows[1].inputs), "ef y");
+        assert_eq!(plan.cuts(), (1, 3 + 4));
+        let refused = planned(&[line], Rules::LmEval, 2).expect_err("three tokens, two positions");
+        let message = refused.to_string();
+        assert!(
+            message.contains("t.jsonl:1: the 3 tokens that are scored do not fit"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn core_scores_what_comes_after_the_common_beginning() {
+        let line = r#"{"query":"q","choices":["open","open far","one"],"gold":0}"#;
+        let plan = planned(&[line], Rules::Core, 32).expect("fits");
+        // All begin with "q o".
+        let targets: Vec<String> = plan.rows.iter().map(|row| text(&row.targets)).collect();
+        assert_eq!(targets, ["pen", "pen far", "ne"]);
+        assert_eq!(plan.rows[0].inputs[0], 0);
+        assert_eq!(plan.undecided(), 0);
+    }
+
+    #[test]
+    fn where_one_choice_begins_all_others_nothing_of_it_is_scored() {
+        let plan = planned(
+            &[r#"{"query":"q","choices":["open","open far"],"gold":0}"#],
+            Rules::Core,
+            32,
+        );
+        let plan = plan.expect("fits");
+        assert_eq!((plan.rows.len(), plan.undecided()), (0, 1));
+    }
+
+    #[test]
+    fn core_scores_the_common_end_of_a_schema_even_within_the_contexts() {
+        let line = r#"{"context_options":["a red","b red"],"continuation":"x","gold":0}"#;
+        let plan = planned(&[line], Rules::Core, 32).expect("fits");
+        assert_eq!(text(&plan.rows[0].targets), " red x");
+        assert_eq!(plan.rows[0].first, 1);
+    }
+
+    #[test]
+    fn core_keeps_as_many_tokens_as_the_context_has_positions() {
+        let line = r#"{"query":"abcdef","choices":["x","y"],"gold":0}"#;
+        let plan = planned(&[line], Rules::Core, 4).expect("fits");
+        // Of "\0abcdef x" the last four, of which the last is not read.
+        assert_eq!(text(&plan.rows[0].inputs), "ef ");
+        assert_eq!(
+            (plan.rows[0].first, text(&plan.rows[0].targets)),
+            (2, "x".to_owned())
+        );
+        let line = r#"{"context":"a","continuation":"bcde"}"#;
+        let refused = planned(&[line], Rules::Core, 4).expect_err("five with the one before");
+        assert!(refused.to_string().contains("do not fit"), "{refused}");
+    }
+
+    #[test]
+    fn a_text_is_predicted_whole_in_windows_that_overlap_only_where_the_last_is_short() {
+        let plan = planned(&[r#"{"text":"abcdefghij"}"#], Rules::LmEval, 4).expect("a text");
+        let found: Vec<_> = plan
+            .rows
+            .iter()
+            .map(|row| (text(&row.inputs), row.first, text(&row.targets)))
+            .collect();
+        let expected = [("\0abc", 0, "abcd"), ("defg", 0, "efgh"), ("fghi", 2, "ij")];
+        assert_eq!(
+            found,
+            expected.map(|(i, f, t)| (i.to_owned(), f, t.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_text_without_tokens_names_its_line() {
+        let task = task(&[r#"{"text":"a"}"#]);
+        let template = Template {
+            rules: Rules::LmEval,
+            delimiter: String::new(),
+            shots: 0,
+        };
+        let window = Window {
+            context: 4,
+            opening: 0,
+        };
+        let refused = plan(&task, &template, window, |_| Ok(Vec::new())).expect_err("no token");
+        assert!(
+            refused
+                .to_string()
+                .contains("t.jsonl:1: the text has no token"),
+            "{refused}"
+        );
+    }
+}
