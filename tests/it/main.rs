@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "a test binary has no readers of documentation")]
 
+mod benchmarks;
 mod book;
 mod checkpoints;
 mod cli;

@@ -13,6 +13,8 @@
 //! | [`depth_histogram`](fn@depth_histogram) | recurrence depths that training drew, beside their distribution |
 //! | [`per_iteration`](fn@per_iteration) | token correlation, residual and norm of the state by iteration |
 //! | [`depth_perplexity`](fn@depth_perplexity) | perplexity against recurrence depth, at checkpoints or of runs |
+//! | [`benchmarks`](fn@benchmarks) | accuracy of tasks and strata at each recurrence depth, with intervals |
+//! | [`depth_controls`](fn@depth_controls) | loss at each recurrence depth as it is, and with a readout fitted there |
 //! | [`lr_schedules`](fn@lr_schedules) | learning-rate schedules, and the loss of each against its summed rate |
 //! | [`schedule`](fn@schedule) | learning rates, their sums and curricula of runs that are not trained yet |
 //! | [`sparsity`](fn@sparsity) | edges kept, strength of the regularisation and cross entropy of runs |
@@ -22,7 +24,7 @@
 //!
 //! * `runs`: what a run logged over its steps; `training_dynamics`, `loss_vs_tokens` and `ppl_vs_tokens`,
 //!   drawn from it; `tokens`: tokens beside steps
-//! * `depth_reach`, `depth_perplexity`, `per_iteration`: each with its input; `depth_histogram`, drawn from
+//! * `depth_reach`, `depth_perplexity`, `per_iteration`, `depth_scores` (benchmarks and controls): each with its input; `depth_histogram`, drawn from
 //!   `sampled`; `depths`: how a recurrence depth looks
 //! * `lr_schedules`, `schedule`, `sparsity`, `fit_law`: each with its input; `rates`: what the first two
 //!   share
@@ -55,6 +57,7 @@ mod decimate;
 mod depth_histogram;
 mod depth_perplexity;
 mod depth_reach;
+mod depth_scores;
 mod depths;
 mod error;
 mod exit_curve;
@@ -101,6 +104,7 @@ pub use convergence::convergence;
 pub use depth_histogram::depth_histogram;
 pub use depth_perplexity::{DepthCurve, depth_perplexity};
 pub use depth_reach::{DepthAccuracy, DepthReach, depth_reach};
+pub use depth_scores::{DepthScore, ScoreLine, ScorePanel, benchmarks, depth_controls};
 pub use error::FigureError;
 pub use exit_curve::exit_curve;
 pub use exit_histogram::exit_histogram;

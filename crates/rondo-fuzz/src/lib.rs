@@ -18,6 +18,7 @@
 //! | [`rows`](fn@rows) | tokens handed in for evaluation |
 //! | [`documents`](fn@documents) | files of a corpus |
 //! | [`token_files`](fn@token_files) | token files of other trainers |
+//! | [`items`](fn@items) | items of benchmarks |
 //! | `scratch` | where they lie while they are read |
 //!
 //! To search for more, from the repository root, with `cargo install cargo-fuzz` and a nightly toolchain:
@@ -37,6 +38,7 @@
 mod configuration;
 mod curves;
 mod documents;
+mod items;
 mod manifests;
 mod metrics;
 mod rows;
@@ -53,6 +55,7 @@ mod tests;
 pub use configuration::configuration;
 pub use curves::curve;
 pub use documents::documents;
+pub use items::items;
 pub use manifests::manifest;
 pub use metrics::metrics;
 pub use rows::rows;
@@ -76,6 +79,7 @@ pub const INPUTS: [Input; 11] = [
     input("configuration", configuration),
     input("curve", curve),
     input("documents", documents),
+    input("items", items),
     input("manifest", manifest),
     input("metrics", metrics),
     input("rows", rows),

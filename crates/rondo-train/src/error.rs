@@ -9,6 +9,7 @@ use rondo_interchange::InterchangeError;
 use rondo_laws::LawError;
 use rondo_metrics::{JsonlError, RecordError, SinkError};
 use rondo_sweep::SweepError;
+use rondo_tasks::error::TaskError;
 
 use crate::distributed::Agreed;
 
@@ -51,6 +52,9 @@ pub enum Error {
     /// Loss curves cannot be read, or no law can be fitted to them.
     #[error(transparent)]
     Law(#[from] LawError),
+    /// A file of benchmark items is wrong.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// A sweep cannot be opened or executed.
     #[error(transparent)]
     Sweep(#[from] SweepError),
@@ -118,7 +122,7 @@ impl Error {
             | Self::Data(DataError::Config(_))
             | Self::Law(LawError::Search { .. })
             | Self::Sweep(SweepError::Config(_)) => 2,
-            Self::Data(_) | Self::Law(_) => 3,
+            Self::Data(_) | Self::Law(_) | Self::Task(_) => 3,
             Self::Checkpoint(_)
             | Self::File(_)
             | Self::Lock(_)

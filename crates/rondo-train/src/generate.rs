@@ -2,6 +2,8 @@
 
 pub mod text_stream;
 
+use std::ops::ControlFlow;
+
 use burn::tensor::{Int, Tensor, TensorData, s};
 use rondo_model::exit::ExitMonitor;
 use rondo_model::looped::Readout;
@@ -74,6 +76,8 @@ pub enum Ended {
     MaxTokens,
     /// The model's context is full.
     Context,
+    /// Whoever receives the tokens wants no more.
+    Enough,
 }
 
 impl Ended {
@@ -83,6 +87,7 @@ impl Ended {
             Self::EndOfText => "end of text",
             Self::MaxTokens => "max tokens",
             Self::Context => "context full",
+            Self::Enough => "enough",
         }
     }
 }
@@ -107,7 +112,7 @@ struct Prediction {
     exit_values: Vec<f64>,
 }
 
-/// Generates, handing over each token as it comes.
+/// Generates, handing over each token as it comes; `on_token` says whether another one is wanted.
 ///
 /// # Errors
 ///
@@ -116,7 +121,7 @@ pub fn generate(
     run: &OpenRun<'_>,
     states: &InitialStates,
     request: &Request,
-    mut on_token: impl FnMut(u32) -> Result<()>,
+    mut on_token: impl FnMut(u32) -> Result<ControlFlow<()>>,
 ) -> Result<Generated> {
     let mut all = request.prompt.clone();
     let mut predictor = Predictor::new(run, states, request);
@@ -140,7 +145,10 @@ pub fn generate(
             generated.ended = Ended::EndOfText;
             break;
         }
-        on_token(token)?;
+        if on_token(token)?.is_break() {
+            generated.ended = Ended::Enough;
+            break;
+        }
         if all.len() >= run.model_config.context {
             generated.ended = Ended::Context;
             break;

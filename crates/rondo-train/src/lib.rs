@@ -22,7 +22,8 @@
 //!   (what its weights know and data must be encoded by), [`progress`] and [`weights`] (the contents of a checkpoint),
 //!   [`validation_losses`] (which one is the best)
 //! * what is read again: [`open_run`] (a run with its weights), [`run_history`] (a run by its metrics), [`prompting`] (how
-//!   a prompt becomes tokens), [`initial_states`] (where s_0 comes from), [`generate`] (token after token)
+//!   a prompt becomes tokens), [`initial_states`] (where s_0 comes from), [`generate`] (token after token), [`tasks`]
+//!   (items of benchmarks at every depth)
 //! * around it: [`error`] (what can go wrong, and its exit code), [`interrupt`] (requests to stop)
 //!
 //! Absences: a command line, signal handlers, the end of the process, results on standard output, pictures; rondo-trainer
@@ -58,6 +59,7 @@ pub mod run_history;
 pub mod run_name;
 pub mod run_plan;
 pub mod step;
+pub mod tasks;
 pub mod telemetry;
 pub mod train;
 pub mod validation_losses;

@@ -5,10 +5,12 @@
 //! launches.jsonl  every launch: when, by which build, with which configuration, from which step on
 //! run.json      argv, versions, device, host     tensorboard/    the same metrics
 //! summary.json  the result, once finished        checkpoints/    step-00000400/, …, latest
+//! tasks/        what items of benchmarks came to, by checkpoint: [`outcomes`]
 //! tokenizer.json  how its text became tokens, where it has any; what stands beside it: [`companions`]
 //! ```
 
 pub mod companions;
+pub mod outcomes;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -19,6 +21,7 @@ use rondo_files::{LOCK_FILE, RunLock, atomic_write, is_leftover};
 use rondo_interchange::SpecialTokens;
 
 use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
+use self::outcomes::TASKS_FOLDER;
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::validation_losses::ValidationLosses;
@@ -142,6 +145,7 @@ impl RunDir {
         for entry in [
             "checkpoints",
             "tensorboard",
+            TASKS_FOLDER,
             "metrics.jsonl",
             SUMMARY_FILE,
             "run.json",

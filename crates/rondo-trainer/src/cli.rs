@@ -9,6 +9,7 @@ mod precision_name;
 mod prompting;
 mod reading;
 mod studies;
+mod tasks;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -48,7 +49,7 @@ pub(crate) struct Cli {
 /// Everything but training.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Measure loss and perplexity of a run at several recurrence depths.
+    /// Measure loss and perplexity of a run, or its answers to benchmarks, at several recurrence depths.
     #[command(after_help = examples::EVAL)]
     Eval(EvalArgs),
     /// Write the state and the logits of every iteration.

@@ -1,8 +1,10 @@
 //! Pictures: what is known here, in the terms of rondo-figures. Those of traces and evaluations stand in
-//! this file, those of runs by their metrics in [`runs`], that of many schedules in [`sweeps`].
+//! this file, those of runs by their metrics in [`runs`], that of many schedules in [`sweeps`], those of benchmarks in
+//! [`tasks`].
 
 pub(crate) mod runs;
 pub(crate) mod sweeps;
+pub(crate) mod tasks;
 
 use std::path::{Path, PathBuf};
 

@@ -40,6 +40,13 @@ impl Head {
         self.operation.precision = precision;
         self
     }
+
+    /// Returns the head as a constant of a graph, for gradients of hidden states alone.
+    #[must_use]
+    pub fn in_graph(mut self) -> Self {
+        self.matrix = self.matrix.autodiff();
+        self
+    }
 }
 
 /// The loss of a batch under a head.

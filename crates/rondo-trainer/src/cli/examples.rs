@@ -19,7 +19,8 @@ pub(super) const EVAL: &str = "\
 Examples:
   trainer eval runs/main runs/baseline --recurrence 1,4,16,64
   trainer eval runs/main --exit all --figures figures
-  trainer eval runs/main --data notes.txt --json";
+  trainer eval runs/main --data notes.txt --json
+  trainer eval runs/main --tasks arc.jsonl --recurrence 1,4,8,16 --by area --figures figures";
 
 pub(super) const TRACE: &str = "\
 Example:

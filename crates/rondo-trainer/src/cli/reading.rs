@@ -10,6 +10,7 @@ use rondo_train::initial_states::InitialState;
 use rondo_train::run_dir::CheckpointChoice;
 
 use super::prompting::PromptingArgs;
+use super::tasks::TaskArgs;
 use super::{DeviceName, JsonArg};
 use crate::pictures::runs::FigureName;
 
@@ -32,12 +33,14 @@ pub(crate) struct EvalArgs {
     /// Iterations after which every token stops; the largest depth of the run's model by default.
     #[arg(long, value_name = "N", requires = "exit", value_parser = depth)]
     pub(crate) max_recurrence: Option<usize>,
-    /// Draw quality against iterations into this folder.
-    #[arg(long, value_name = "DIR", requires = "exit")]
+    /// Draw quality against iterations, with --exit, or accuracy against depth, with --tasks, into this folder.
+    #[arg(long, value_name = "DIR")]
     pub(crate) figures: Option<PathBuf>,
     /// The checkpoint: `latest`, `best` or a step.
     #[arg(long, default_value = "latest")]
     pub(crate) checkpoint: CheckpointChoice,
+    #[command(flatten)]
+    pub(crate) tasks: TaskArgs,
     /// Evaluate these tokens: a JSON list of ids or of lists, a token shard, or a .safetensors file
     /// with `input_ids` of shape batch x seq or seq, I64, I32 or U32.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
@@ -304,8 +307,8 @@ fn number(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a number".to_owned())
 }
 
-/// Reads a number of tokens to evaluate.
-fn at_least_one(text: &str) -> Result<usize, String> {
+/// Reads a number of tokens or items.
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     let known = text.trim().parse().ok();
     known
         .filter(|&count| count > 0)

@@ -1,6 +1,8 @@
 //! `trainer eval`: loss and perplexity over recurrence depth and under adaptive exits, from a
 //! checkpoint.
 
+mod tasks;
+
 use std::path::Path;
 
 use rondo_data::{
@@ -38,9 +40,17 @@ struct OfRun {
 /// Where a run, a checkpoint, the device or the data is not there or not whole.
 pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     let exits = exits(args)?;
+    if !args.tasks.tasks.is_empty() {
+        return tasks::command(args, &exits);
+    }
     if args.prompting.is_given() && args.data.is_none() {
         return Err(Error::Usage(
-            "--special, --bos: these are about a text, which --data gives".to_owned(),
+            "--special, --bos: these are about a text, which --data or --tasks gives".to_owned(),
+        ));
+    }
+    if args.figures.is_some() && exits.is_empty() {
+        return Err(Error::Usage(
+            "--figures: give --exit or --tasks, whose results are drawn".to_owned(),
         ));
     }
     let (listed, _) = device::choose_kind(args.device.into())?;
@@ -176,18 +186,11 @@ struct Material {
 /// Finds what to evaluate: given tokens, given text, or the run's own validation data.
 fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     let (run_dir, config) = (&run.run_dir, &run.config);
-    let rows = config.eval_batch();
-    let seq = |flag: &str| {
-        config.text_seq().ok_or_else(|| {
-            Error::Usage(format!(
-                "{flag}: this run was trained on a task, not on text"
-            ))
-        })
-    };
     let most = args.max_tokens;
     if let Some(path) = &args.tokens {
-        let seq = seq("--tokens")?;
-        let batches = batches_of_rows(&read_tokens(path, run.model_config.vocab_size)?, rows, seq);
+        let seq = config.text_seq().ok_or_else(not_on_text("--tokens"))?;
+        let rows = read_tokens(path, run.model_config.vocab_size)?;
+        let batches = batches_of_rows(&rows, config.eval_batch(), seq);
         if batches.is_empty() {
             return Err(DataError::Corpus(format!(
                 "{}: one token has no next one to predict",
@@ -202,20 +205,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
         });
     }
     if let Some(path) = &args.data {
-        let seq = seq("--data")?;
-        let tokenizer = run.reader("--data", args.prompting.prompting())?;
-        // The first token is predicted by nothing.
-        let most = most.map(|most| most.saturating_add(1));
-        let text = encode_source(&tokenizer, &corpus(path, args, &config.data), most)?;
-        for warning in &text.warnings {
-            terminal::note(&format!("warning: {warning}"));
-        }
-        let batches = batches_of_rows(&[text.tokens], rows, seq);
-        return Ok(Material {
-            bytes_per_token: bytes_per_target(&tokenizer, &batches)?,
-            batches,
-            task: false,
-        });
+        return documents(run, args, path, most);
     }
     if config.data.is_nothing() {
         let or_text = match run_dir.tokenizer_path() {
@@ -227,15 +217,54 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
             run_dir.path().display()
         )));
     }
+    own_documents(run, most.unwrap_or(config.eval.tokens))
+}
+
+/// Reads the text at `path`, at most `most` tokens of it to predict.
+fn documents(
+    run: &OpenRun<'_>,
+    args: &EvalArgs,
+    path: &String,
+    most: Option<usize>,
+) -> Result<Material> {
+    let config = &run.config;
+    let seq = config.text_seq().ok_or_else(not_on_text("--data"))?;
+    let tokenizer = run.reader("--data", args.prompting.prompting())?;
+    // The first token is predicted by nothing.
+    let most = most.map(|most| most.saturating_add(1));
+    let text = encode_source(&tokenizer, &corpus(path, args, &config.data), most)?;
+    for warning in &text.warnings {
+        terminal::note(&format!("warning: {warning}"));
+    }
+    let batches = batches_of_rows(&[text.tokens], config.eval_batch(), seq);
+    Ok(Material {
+        bytes_per_token: bytes_per_target(&tokenizer, &batches)?,
+        batches,
+        task: false,
+    })
+}
+
+/// Reads the run's own validation data.
+fn own_documents(run: &OpenRun<'_>, most: usize) -> Result<Material> {
+    let config = &run.config;
     let source = run.data(&mut terminal::warn)?;
     let resolved = config.resolve(&source)?;
     let rows = Rows::new(&source, &resolved);
-    let batches = rows.val_batches(most.unwrap_or(config.eval.tokens))?;
+    let batches = rows.val_batches(most)?;
     Ok(Material {
         bytes_per_token: rows.bytes_per_token(&batches)?,
         batches,
         task: config.data.is_task(),
     })
+}
+
+/// Says that a flag is about text, of which a run on a task knows nothing.
+fn not_on_text(flag: &str) -> impl Fn() -> Error {
+    move || {
+        Error::Usage(format!(
+            "{flag}: this run was trained on a task, not on text"
+        ))
+    }
 }
 
 /// Returns the text at a path, read as the run's own is where no flag says otherwise.

@@ -1,5 +1,6 @@
 //! `trainer generate`: text from a run, at a fixed or at an adaptive depth.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use rondo_data::Tokenizer;
@@ -68,10 +69,10 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
             None => format!("{token} "),
         };
         text.push_str(&piece);
-        match streams {
-            true => terminal::stream(&piece),
-            false => Ok(()),
+        if streams {
+            terminal::stream(&piece)?;
         }
+        Ok(ControlFlow::Continue(()))
     })?;
     let rest = stream.map_or_else(|| Ok(String::new()), TextStream::finish)?;
     let seconds = started.elapsed().as_secs_f64();

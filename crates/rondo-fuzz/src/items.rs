@@ -1,0 +1,48 @@
+//! Items of benchmarks.
+
+use rondo_tasks::item::Kind;
+use rondo_tasks::prompt::Template;
+use rondo_tasks::rows::{Window, plan};
+use rondo_tasks::rules::Rules;
+use rondo_tasks::task::Task;
+
+use crate::scratch;
+
+/// Positions of a model's context.
+const CONTEXT: usize = 16;
+
+/// Reads a file of items and makes it into rows of bytes under both rules, without examples and with one.
+///
+/// Every row that is made fits the context, and what is scored of it lies in it.
+///
+/// # Panics
+///
+/// Panics where that is not so.
+pub fn items(bytes: &[u8]) {
+    let Ok(tasks) = Task::read_all(&scratch::file("items.jsonl", bytes)) else {
+        return;
+    };
+    for task in &tasks {
+        for (rules, shots) in [(Rules::LmEval, 0), (Rules::Core, 1)] {
+            let template = Template {
+                rules,
+                delimiter: rules.delimiter(task.kind).to_owned(),
+                shots,
+            };
+            let window = Window {
+                context: CONTEXT,
+                opening: 0,
+            };
+            let encode = |text: &str| Ok(text.bytes().map(u32::from).collect());
+            let Ok(plan) = plan(task, &template, window, encode) else {
+                continue;
+            };
+            assert_eq!(plan.items.len(), task.items.len());
+            for row in &plan.rows {
+                assert!(!row.targets.is_empty() && row.inputs.len() <= CONTEXT);
+                assert_eq!(row.first + row.targets.len(), row.inputs.len());
+            }
+            assert!(task.kind != Kind::Generation || plan.rows.is_empty());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Rows of unequal length in batches.
+//!
+//! A shorter row is filled up on its right. Attention is causal, so no position of the row sees what fills it up, and
+//! nothing of the filling is scored.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use rondo_model::config::ModelConfig;
+use rondo_tasks::rows::Row;
+
+use crate::error::Result;
+use crate::initial_states::InitialStates;
+
+/// Rows of a product, at least: with up to 64 rows and columns the gemm crate adds in another order, and the bits of a row
+/// would depend on the others.
+const LEAST_ROWS: usize = 65;
+
+/// Rows that are run together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RowBatch {
+    /// Their numbers.
+    pub(super) rows: Vec<usize>,
+    /// The length of the longest.
+    pub(super) seq: usize,
+}
+
+/// Puts rows of similar length together, the longest first, in batches of at most `positions` positions or one row.
+pub(super) fn batches(rows: &[Row], positions: usize) -> Vec<RowBatch> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|row| std::cmp::Reverse(rows[*row].inputs.len()));
+    let mut batches: Vec<RowBatch> = Vec::new();
+    for row in order {
+        match batches.last_mut() {
+            Some(last) if (last.rows.len() + 1) * last.seq <= positions => last.rows.push(row),
+            _ => batches.push(RowBatch {
+                rows: vec![row],
+                seq: rows[row].inputs.len(),
+            }),
+        }
+    }
+    batches
+}
+
+/// A batch on a device.
+pub(super) struct OnDevice {
+    /// `[batch, seq]`.
+    pub(super) inputs: Tensor<2, Int>,
+    /// s_0, `[batch, seq, d_model]`.
+    pub(super) state: Tensor<3>,
+    /// Of each scored token the position that predicts it, counted through the batch, `[scored]`.
+    pub(super) positions: Tensor<1, Int>,
+    /// The tokens, `[1, scored]`.
+    pub(super) targets: Tensor<2, Int>,
+    /// Scored tokens of each row; what comes after them fills up.
+    pub(super) counts: Vec<usize>,
+}
+
+impl RowBatch {
+    /// Copies the batch to a device. Every row of an item starts from the same states, which depend on the item's number
+    /// alone.
+    pub(super) fn on_device(
+        &self,
+        rows: &[Row],
+        states: &InitialStates,
+        config: &ModelConfig,
+        device: &Device,
+    ) -> Result<OnDevice> {
+        let seq = self.seq;
+        let batch = self.rows.len().max(LEAST_ROWS.div_ceil(seq));
+        let mut inputs = vec![0_i32; batch * seq];
+        let (mut positions, mut targets, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut initial = Vec::with_capacity(batch);
+        for (place, row) in self.rows.iter().map(|row| &rows[*row]).enumerate() {
+            let start = place * seq;
+            for (input, token) in inputs[start..].iter_mut().zip(&row.inputs) {
+                *input = *token as i32;
+            }
+            positions.extend((0..row.targets.len()).map(|j| (start + row.first + j) as i32));
+            targets.extend(row.targets.iter().map(|token| *token as i32));
+            counts.push(row.targets.len());
+            initial.push(states.at(config, row.item as u64, 0, [1, seq], device)?);
+        }
+        let filling = batch - self.rows.len();
+        if filling > 0 {
+            initial.push(Tensor::zeros([filling, seq, config.d_model], device));
+        }
+        let scored = positions.len().max(LEAST_ROWS);
+        positions.resize(scored, 0);
+        targets.resize(scored, 0);
+        Ok(OnDevice {
+            inputs: Tensor::from_data(TensorData::new(inputs, [batch, seq]), device),
+            state: Tensor::cat(initial, 0),
+            positions: Tensor::from_data(TensorData::new(positions, [scored]), device),
+            targets: Tensor::from_data(TensorData::new(targets, [1, scored]), device),
+            counts,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(length: usize) -> Row {
+        Row {
+            item: 0,
+            inputs: vec![1; length],
+            first: length - 1,
+            targets: vec![2],
+        }
+    }
+
+    #[test]
+    fn rows_of_similar_length_share_a_batch_that_is_not_too_large() {
+        let rows = [row(3), row(10), row(4), row(9), row(30)];
+        let found: Vec<(Vec<usize>, usize)> = batches(&rows, 20)
+            .into_iter()
+            .map(|batch| (batch.rows, batch.seq))
+            .collect();
+        // A row that is longer than a batch stands alone.
+        assert_eq!(found, [(vec![4], 30), (vec![1, 3], 10), (vec![2, 0], 4)]);
+    }
+
+    #[test]
+    fn what_fills_up_is_not_scored_and_every_row_of_an_item_starts_alike() {
+        let rows = [row(3), row(2)];
+        let config = ModelConfig {
+            d_model: 2,
+            vocab_size: 4,
+            ..ModelConfig::default()
+        };
+        let batch = RowBatch {
+            rows: vec![0, 1],
+            seq: 3,
+        };
+        let device = Device::flex();
+        let states = InitialStates::Seed(3);
+        let on_device = batch
+            .on_device(&rows, &states, &config, &device)
+            .expect("states");
+        let ids: Vec<i32> = on_device.inputs.into_data().iter().collect();
+        assert_eq!(ids[..6], [1, 1, 1, 1, 1, 0]);
+        let positions: Vec<i32> = on_device.positions.into_data().iter().collect();
+        assert_eq!(positions[..3], [2, 4, 0]);
+        assert_eq!(on_device.counts, [1, 1]);
+        let state: Vec<f32> = on_device.state.into_data().iter().collect();
+        assert_eq!(state[..6], state[6..12]);
+    }
+}

@@ -1,0 +1,181 @@
+//! Log-likelihoods of rows at every depth, in one pass of the deepest.
+
+use burn::tensor::Tensor;
+use rondo_model::config::{InjectionKind, ModelConfig};
+use rondo_model::looped::Readout;
+use rondo_model::ops::head_losses;
+use rondo_model::pass::Pass;
+use rondo_tasks::outcome::{Outcome, RowScore};
+use rondo_tasks::prompt::Template;
+use rondo_tasks::report::Condition;
+use rondo_tasks::rows::{Plan, Row};
+use rondo_tasks::task::Task;
+
+use super::batches::{OnDevice, RowBatch, batches};
+use super::controls::Controls;
+use crate::error::Result;
+use crate::initial_states::InitialStates;
+use crate::open_run::OpenRun;
+use crate::step::read;
+
+/// How rows are scored.
+pub struct Scoring<'a> {
+    /// The run.
+    pub run: &'a OpenRun<'a>,
+    /// Where s_0 comes from.
+    pub states: &'a InitialStates,
+    /// Recurrence depths, in rising order, each once.
+    pub depths: &'a [usize],
+    /// What is done to the readouts besides.
+    pub controls: &'a Controls,
+    /// Positions of a batch.
+    pub positions: usize,
+}
+
+/// Returns the depths that share a pass: all of them where an iteration does not depend on how many there will be.
+pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
+    match config.injection {
+        InjectionKind::Linear | InjectionKind::Add | InjectionKind::Gate | InjectionKind::Ffn => {
+            vec![depths.to_vec()]
+        }
+    }
+}
+
+impl Scoring<'_> {
+    /// Returns the conditions, in the order of the scores: each depth without a control, then under each control.
+    pub fn conditions(&self) -> Vec<Condition> {
+        let of_depth = |depth: &usize| {
+            let depth = *depth;
+            self.controls.at(depth).map(move |readout| Condition {
+                control: readout.control,
+                ..Condition::depth(depth)
+            })
+        };
+        self.depths.iter().flat_map(of_depth).collect()
+    }
+
+    /// Returns the batches that `plan` is run in.
+    pub fn batches(&self, plan: &Plan) -> usize {
+        batches(&plan.rows, self.positions).len()
+            * passes(&self.run.model_config, self.depths).len()
+    }
+
+    /// Scores the items of a task: for each condition an outcome for each item, none of those that are undecided.
+    ///
+    /// `progress` is called after each batch.
+    ///
+    /// # Errors
+    ///
+    /// Where the device fails, there is no initial state for an item, or `progress` says so.
+    pub fn outcomes(
+        &self,
+        task: &Task,
+        template: &Template,
+        plan: &Plan,
+        progress: impl FnMut() -> Result<()>,
+    ) -> Result<Vec<Vec<Option<Outcome>>>> {
+        let scores = self.rows(&plan.rows, progress)?;
+        let of_condition = |scores: Vec<RowScore>| {
+            let items = task.items.iter().zip(&plan.items);
+            items
+                .map(|(item, planned)| {
+                    let rows = &scores[planned.rows.clone()];
+                    let (rules, delimiter) = (template.rules, &template.delimiter);
+                    (!planned.undecided).then(|| Outcome::of_rows(item, rules, delimiter, rows))
+                })
+                .collect()
+        };
+        Ok(scores.into_iter().map(of_condition).collect())
+    }
+
+    /// Returns for each condition the score of each row.
+    fn rows(
+        &self,
+        rows: &[Row],
+        mut progress: impl FnMut() -> Result<()>,
+    ) -> Result<Vec<Vec<RowScore>>> {
+        let nothing = RowScore {
+            loss: 0.0,
+            tokens: 0,
+            greedy: true,
+        };
+        let mut scores = vec![vec![nothing; rows.len()]; self.conditions().len()];
+        let batches = batches(rows, self.positions);
+        let mut first = 0;
+        for depths in passes(&self.run.model_config, self.depths) {
+            let mut conditions = 0;
+            for batch in &batches {
+                let found = self.batch(rows, batch, &depths)?;
+                conditions = found.len();
+                for (scores, found) in scores[first..].iter_mut().zip(found) {
+                    for (row, score) in batch.rows.iter().zip(found) {
+                        scores[*row] = score;
+                    }
+                }
+                progress()?;
+            }
+            first += conditions;
+        }
+        Ok(scores)
+    }
+
+    /// Returns for each condition at `depths` the score of each row of a batch; the device is read once.
+    fn batch(
+        &self,
+        rows: &[Row],
+        batch: &RowBatch,
+        depths: &[usize],
+    ) -> Result<Vec<Vec<RowScore>>> {
+        let (model, config) = (&self.run.model, &self.run.model_config);
+        let device = &self.run.listed.device;
+        let OnDevice {
+            inputs,
+            state,
+            positions,
+            targets,
+            counts,
+        } = batch.on_device(rows, self.states, config, device)?;
+        let [batch_rows, seq] = inputs.dims();
+        let pass = Pass::new(config, seq, device);
+        let mut found = Vec::new();
+        let visit = |depth: usize, readout: Readout| {
+            let scored = scored_positions(readout.hidden, [batch_rows, seq], positions.clone());
+            for control in self.controls.at(depth) {
+                let hidden = control.apply(scored.clone());
+                let losses = head_losses(hidden, model.head(), targets.clone(), true);
+                found.push(losses.losses);
+                found.extend(losses.hits);
+            }
+        };
+        model.forward_at_depths(inputs, state, &pass, depths, visit);
+        let scored = positions.dims()[0];
+        let values = read(Tensor::cat(found, 0))?;
+        let of_condition = |values: &[f32]| {
+            let (losses, hits) = values.split_at(scored);
+            let mut start = 0;
+            let mut row = |count: &usize| {
+                let range = start..start + count;
+                start += count;
+                RowScore {
+                    loss: losses[range.clone()].iter().copied().map(f64::from).sum(),
+                    tokens: *count,
+                    greedy: hits[range].iter().all(|hit| *hit > 0.5),
+                }
+            };
+            counts.iter().map(&mut row).collect()
+        };
+        Ok(values.chunks(2 * scored).map(of_condition).collect())
+    }
+}
+
+/// Returns the hidden states at positions that are counted through a batch, `[1, scored, d_model]`.
+pub(super) fn scored_positions(
+    hidden: Tensor<3>,
+    [batch, seq]: [usize; 2],
+    positions: Tensor<1, burn::tensor::Int>,
+) -> Tensor<3> {
+    let [_, _, width] = hidden.dims();
+    let rows: Tensor<2> = hidden.reshape([batch * seq, width]);
+    let [scored] = positions.dims();
+    rows.select(0, positions).reshape([1, scored, width])
+}

@@ -1,0 +1,107 @@
+//! Tasks whose answers are generated: one generation for each item, depth and criterion.
+
+use rondo_metrics::Mode;
+use rondo_metrics::work::{Unit, WorkBar};
+use rondo_tasks::outcome::Outcome;
+use rondo_tasks::prompt::Template;
+use rondo_tasks::report::{Condition, Control};
+use rondo_tasks::rows::{Plan, Planned};
+use rondo_tasks::task::Task;
+use rondo_train::error::Result;
+use rondo_train::evaluate::exits::Exit;
+use rondo_train::generate::DepthRule;
+use rondo_train::initial_states::InitialStates;
+use rondo_train::open_run::OpenRun;
+use rondo_train::tasks::Reading;
+use rondo_train::tasks::generated::Answering;
+
+use super::Tasks;
+use crate::cli::EvalArgs;
+
+/// How answers are generated, and at which depths.
+pub(super) struct Answers<'a> {
+    answering: Answering<'a>,
+    rules: Vec<DepthRule>,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn new(
+        tasks: &'a Tasks,
+        run: &'a OpenRun<'a>,
+        reading: &'a Reading,
+        states: &'a InitialStates,
+        args: &EvalArgs,
+        exits: &[Exit],
+        depths: &[usize],
+    ) -> Self {
+        let max = args
+            .max_recurrence
+            .unwrap_or(run.model_config.recurrence.max);
+        let fixed = depths.iter().map(|depth| DepthRule::Fixed(*depth));
+        let adaptive = exits
+            .iter()
+            .map(|exit| DepthRule::Adaptive { exit: *exit, max });
+        Self {
+            answering: Answering {
+                run,
+                reading,
+                states,
+                max_new_tokens: args.tasks.max_new_tokens,
+                stops: &tasks.stops,
+                matching: &tasks.matching,
+            },
+            rules: fixed.chain(adaptive).collect(),
+        }
+    }
+
+    /// Checks the items and counts what is cut of them.
+    pub(super) fn plan(&self, task: &Task, template: &Template) -> Result<Plan> {
+        let prompts = self.answering.prompts(task, template)?;
+        let planned = |cut| Planned {
+            rows: 0..0,
+            cut,
+            undecided: false,
+        };
+        Ok(Plan {
+            items: prompts.iter().map(|prompt| planned(prompt.cut)).collect(),
+            ..Plan::default()
+        })
+    }
+
+    /// Answers every item under every condition.
+    pub(super) fn outcomes(
+        &self,
+        task: &Task,
+        template: &Template,
+    ) -> Result<(Vec<Condition>, Vec<Vec<Option<Outcome>>>)> {
+        let prompts = self.answering.prompts(task, template)?;
+        let total = (self.rules.len() * prompts.len()) as u64;
+        let mut bar = WorkBar::new(Mode::Auto, &task.name, total, Unit::Items("answers"));
+        let mut outcomes = Vec::new();
+        for rule in &self.rules {
+            let mut of_rule = Vec::new();
+            for (item, prompt) in task.items.iter().zip(&prompts) {
+                of_rule.push(Some(self.answering.outcome(
+                    &item.question,
+                    prompt,
+                    *rule,
+                )?));
+                bar.advance(1);
+            }
+            outcomes.push(of_rule);
+        }
+        bar.finish();
+        Ok((self.rules.iter().map(condition).collect(), outcomes))
+    }
+}
+
+fn condition(rule: &DepthRule) -> Condition {
+    match rule {
+        DepthRule::Fixed(depth) => Condition::depth(*depth),
+        DepthRule::Adaptive { exit, max } => Condition {
+            recurrence: *max,
+            exit: Some(exit.criterion.name().to_owned()),
+            control: Control::None,
+        },
+    }
+}

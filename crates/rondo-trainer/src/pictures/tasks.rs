@@ -1,0 +1,105 @@
+//! What tasks came to, in the terms of rondo-figures.
+
+use std::path::{Path, PathBuf};
+
+use rondo_figures::{DepthScore, ScoreLine, ScorePanel};
+use rondo_tasks::outcome::Measure;
+use rondo_tasks::report::{Control, RunReport, Stratum, TaskReport};
+use rondo_train::error::Result;
+use rondo_train::tasks::controls::Fitted;
+
+use super::save;
+use crate::terminal;
+
+/// Draws accuracy against depth, a panel for each task and stratum, and the losses of each run's controls where there are
+/// any.
+///
+/// # Errors
+///
+/// Where a file cannot be written.
+pub(crate) fn of_tasks(
+    reports: &[TaskReport],
+    controls: &[(String, &[Fitted])],
+    dir: &Path,
+) -> Result<Vec<PathBuf>> {
+    let panels: Vec<ScorePanel> = reports
+        .iter()
+        .flat_map(|report| report.strata.iter().map(|stratum| panel(report, stratum)))
+        .filter(|panel| panel.lines.iter().any(|line| !line.scores.is_empty()))
+        .collect();
+    let mut pictures = Vec::new();
+    match panels.is_empty() {
+        true => terminal::note("no picture of benchmarks: no task has an accuracy"),
+        false => pictures.push(rondo_figures::benchmarks(&panels)?),
+    }
+    let fitted: Vec<ScorePanel> = controls
+        .iter()
+        .filter(|(_, fitted)| !fitted.is_empty())
+        .map(|(run, fitted)| of_controls(run, fitted))
+        .collect();
+    if !fitted.is_empty() {
+        pictures.push(rondo_figures::depth_controls(&fitted)?);
+    }
+    save(&pictures, dir)
+}
+
+fn panel(report: &TaskReport, stratum: &Stratum) -> ScorePanel {
+    let several = stratum.runs.len() > 1;
+    let lines = stratum.runs.iter().flat_map(|run| {
+        let controls = [Control::None, Control::Temperature, Control::Affine];
+        controls.map(|control| ScoreLine {
+            name: match (control, several) {
+                (Control::None, true) => run.run.clone(),
+                (Control::None, false) => "as it is".to_owned(),
+                (control, true) => format!("{}, {}", run.run, control.name()),
+                (control, false) => control.name().to_owned(),
+            },
+            scores: scores(run, control),
+        })
+    });
+    ScorePanel {
+        name: match &stratum.stratum {
+            None => report.task.clone(),
+            Some(name) => format!("{}: {name}", report.task),
+        },
+        lines: lines.filter(|line| !line.scores.is_empty()).collect(),
+    }
+}
+
+/// Returns the accuracies at fixed depths under a control.
+fn scores(run: &RunReport, control: Control) -> Vec<DepthScore> {
+    let conditions = run.conditions.iter();
+    conditions
+        .filter(|scored| scored.condition.control == control && scored.condition.exit.is_none())
+        .filter_map(|scored| {
+            let score = scored.scores.get(&Measure::Acc)?;
+            Some(DepthScore {
+                depth: scored.condition.recurrence,
+                value: score.value,
+                interval: score.interval.map(|interval| (interval.low, interval.high)),
+            })
+        })
+        .collect()
+}
+
+fn of_controls(run: &str, fitted: &[Fitted]) -> ScorePanel {
+    let line = |name: &str, loss: fn(&Fitted) -> f64| ScoreLine {
+        name: name.to_owned(),
+        scores: fitted
+            .iter()
+            .map(|one| DepthScore {
+                depth: one.recurrence,
+                value: loss(one),
+                interval: None,
+            })
+            .collect(),
+    };
+    ScorePanel {
+        name: run.to_owned(),
+        lines: vec![
+            line("as it is", |one| one.loss),
+            line("temperature", |one| one.loss_temperature),
+            line("affine", |one| one.loss_affine),
+        ],
+    }
+}

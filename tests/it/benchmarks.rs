@@ -1,0 +1,79 @@
+//! `trainer eval --tasks`: `parity` with lm-eval and CORE, `properties` of scores, `reports`, `refusals`.
+
+mod controls;
+mod generated;
+mod parity;
+mod properties;
+mod refusals;
+mod reports;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Ended, assert_ok, copy_folder, root, run, scratch};
+
+/// Returns the golden folder.
+fn golden() -> PathBuf {
+    root().join("tests/golden/lm-eval-raven-tiny")
+}
+
+/// Imports raven-tiny with the tokenizer of the golden items: one token a byte.
+fn imported() -> (TempDir, PathBuf) {
+    let dir = scratch();
+    let source = dir.path().join("source");
+    copy_folder(&root().join("tests/golden/raven-tiny"), &source);
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        fs::copy(golden().join(name), source.join(name)).expect("a file can be copied");
+    }
+    let out = dir.path().join("run");
+    let (source, path) = (source.display().to_string(), out.display().to_string());
+    assert_ok(&run(["import", &source, "--out", &path]));
+    (dir, out)
+}
+
+/// Evaluates a task on flex, from the zero state, as JSON.
+fn eval(of: &Path, tasks: &Path, further: &[&str]) -> Ended {
+    let (of, tasks) = (of.display().to_string(), tasks.display().to_string());
+    let mut args = vec!["eval", &of, "--tasks", &tasks, "--device", "flex", "--json"];
+    if !further.contains(&"--initial-state") {
+        args.extend(["--initial-state", "zero"]);
+    }
+    args.extend(further);
+    run(args)
+}
+
+/// Returns the lines of a JSONL file.
+fn lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect()
+}
+
+/// Returns the items of an outcome file, without its first line.
+fn outcomes(path: &Path) -> Vec<Value> {
+    lines(path).split_off(1)
+}
+
+/// Returns the outcome file of a task of a run imported here.
+fn outcome_file(of: &Path, task: &str) -> PathBuf {
+    of.join(format!("tasks/step-00000000/{task}.jsonl"))
+}
+
+/// Returns the numbers of a list or of one number.
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_f64).collect(),
+        one => one.as_f64().into_iter().collect(),
+    }
+}
+
+/// Writes a task of these lines.
+fn written(dir: &Path, name: &str, lines: &[&str]) -> PathBuf {
+    let path = dir.join(name);
+    fs::write(&path, lines.join("\n")).expect("writable");
+    path
+}

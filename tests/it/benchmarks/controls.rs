@@ -1,0 +1,93 @@
+//! Controls of a depth curve.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{eval, golden, imported, lines, outcome_file};
+use crate::harness::{assert_ok, root};
+
+#[test]
+fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_depths() {
+    let (dir, run) = imported();
+    let text = root().join("README.md");
+    let ascii: String = fs::read_to_string(text)
+        .expect("a text")
+        .chars()
+        .filter(char::is_ascii)
+        .collect();
+    let documents = dir.path().join("documents.txt");
+    fs::write(&documents, ascii).expect("writable");
+    let (documents, figures) = (documents.display().to_string(), dir.path().join("figures"));
+    let figures_path = figures.display().to_string();
+    let mut further = vec!["--recurrence", "1,8", "--controls", "--data", &documents];
+    further.extend([
+        "--control-tokens",
+        "2000",
+        "--limit",
+        "20",
+        "--figures",
+        &figures_path,
+    ]);
+    let file = golden().join("multiple_choice.jsonl");
+    let ended = eval(&run, &file, &further);
+    assert_ok(&ended);
+    let found = ended.json();
+    let fitted = found["controls"][0]["depths"]
+        .as_array()
+        .expect("depths")
+        .clone();
+    assert_eq!(fitted.len(), 2);
+    for depth in &fitted {
+        let number = |key: &str| {
+            depth[key]
+                .as_f64()
+                .unwrap_or_else(|| panic!("no {key} in {depth}"))
+        };
+        // The weights are random: hotter predictions and a new readout are better by far, also on tokens that nothing was
+        // fitted on.
+        assert!(number("temperature") > 1.0, "{depth}");
+        assert!(number("loss_temperature") < number("loss"), "{depth}");
+        assert!(
+            number("loss_affine") < number("loss_temperature"),
+            "{depth}"
+        );
+        assert_eq!(
+            (number("fitted_tokens"), number("tokens")),
+            (1000.0, 1000.0)
+        );
+    }
+    let names: Vec<String> = found["tasks"][0]["strata"][0]["runs"][0]["conditions"]
+        .as_array()
+        .expect("conditions")
+        .iter()
+        .map(|condition| format!("{} {}", condition["recurrence"], condition["control"]))
+        .collect();
+    let expected = [
+        "1 none",
+        "1 temperature",
+        "1 affine",
+        "8 none",
+        "8 temperature",
+        "8 affine",
+    ];
+    let expected = expected.map(|name| name.replace(' ', " \"") + "\"");
+    assert_eq!(names, expected);
+    assert!(
+        figures.join("depth-controls.svg").is_file() && figures.join("benchmarks.svg").is_file()
+    );
+
+    // What has no control is what an evaluation without controls finds.
+    let with = lines(&outcome_file(&run, "multiple_choice")).split_off(1);
+    assert_ok(&eval(
+        &run,
+        &file,
+        &["--recurrence", "1,8", "--limit", "20"],
+    ));
+    let without = lines(&outcome_file(&run, "multiple_choice")).split_off(1);
+    let plain =
+        |item: &Value, places: [usize; 2]| places.map(|place| item["outcomes"][place].clone());
+    for (with, without) in with.iter().zip(&without) {
+        assert_eq!(plain(with, [0, 3]), plain(without, [0, 1]));
+    }
+}
