@@ -80,6 +80,9 @@ impl std::fmt::Display for Condition {
     }
 }
 
+/// For each condition an entry for each item; none of items that cannot be decided.
+pub type ByCondition = Vec<Vec<Option<Outcome>>>;
+
 /// What the items of a task came to in one run.
 #[derive(Clone, Debug)]
 pub struct RunOutcomes {
@@ -89,8 +92,8 @@ pub struct RunOutcomes {
     pub step: u64,
     /// The conditions.
     pub conditions: Vec<Condition>,
-    /// For each condition an entry for each item; none of items that cannot be decided.
-    pub outcomes: Vec<Vec<Option<Outcome>>>,
+    /// What the items came to.
+    pub outcomes: ByCondition,
 }
 
 /// What a task came to.

@@ -51,7 +51,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Measure loss and perplexity of a run, or its answers to benchmarks, at several recurrence depths.
     #[command(after_help = examples::EVAL)]
-    Eval(EvalArgs),
+    Eval(Box<EvalArgs>),
     /// Write the state and the logits of every iteration.
     #[command(after_help = examples::TRACE)]
     Trace(TraceArgs),

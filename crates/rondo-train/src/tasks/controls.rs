@@ -12,70 +12,26 @@
 //! all of them. Dau et al. 2026, arXiv 2609.19934, the Depth Control Protocol. Where a control closes most of the gap between
 //! a depth and the deepest, the depth curve shows calibration; where the gap stays, it shows iterations.
 
+mod documents;
+mod map;
+mod sample;
+
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use rondo_data::{Batch, IGNORE};
-use rondo_model::looped::Readout;
-use rondo_model::ops::{head_cross_entropy, head_losses};
-use rondo_model::pass::Pass;
-use rondo_tasks::minimise::minimise;
+use rondo_data::Batch;
 use rondo_tasks::report::Control;
 use serde::Serialize;
 
-use super::scored::{passes, scored_positions};
+use self::documents::hidden_states;
+pub use self::map::Adjusted;
+use self::map::Map;
+use self::sample::Sample;
 use crate::error::{Error, Result};
 use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
-use crate::step::read;
 
-/// Strengths that the affine map is tried with.
-const RIDGES: [f64; 3] = [1e-1, 1e-2, 1e-3];
-/// Steps of a fit, at most.
-const STEPS: usize = 20;
-/// A temperature beyond which a prediction is as good as uniform.
-const HOTTEST: f64 = 1e3;
 /// Tokens of documents, at least: half of them are fitted on.
 const LEAST_TOKENS: usize = 64;
-
-/// What is done to a readout before its loss is taken.
-#[derive(Clone, Debug)]
-pub struct Adjusted {
-    /// Which control this is.
-    pub control: Control,
-    /// Factor and offset of each feature, `[1, 1, d_model]`.
-    map: Option<[Tensor<3>; 2]>,
-}
-
-impl Adjusted {
-    /// Leaves the readout as it is.
-    fn nothing() -> Self {
-        Self {
-            control: Control::None,
-            map: None,
-        }
-    }
-
-    fn new(control: Control, map: &Map, device: &Device) -> Self {
-        let tensor = |values: &[f64]| {
-            let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
-            let width = values.len();
-            Tensor::from_data(TensorData::new(values, [1, 1, width]), device)
-        };
-        Self {
-            control,
-            map: Some([tensor(&map.factor), tensor(&map.offset)]),
-        }
-    }
-
-    /// Returns the input of the head.
-    pub fn apply(&self, hidden: Tensor<3>) -> Tensor<3> {
-        match &self.map {
-            None => hidden,
-            Some([factor, offset]) => hidden * factor.clone() + offset.clone(),
-        }
-    }
-}
 
 /// The maps of every depth.
 #[derive(Clone, Debug)]
@@ -201,205 +157,6 @@ fn share_the_gap(fitted: &mut [Fitted]) {
     }
 }
 
-/// Returns the targets of documents and, for each depth, the readout's input at each of them, `[1, tokens, d_model]`.
-fn hidden_states(
-    run: &OpenRun<'_>,
-    states: &InitialStates,
-    depths: &[usize],
-    batches: &[Batch],
-    most: usize,
-) -> Result<(Vec<i32>, Vec<Tensor<3>>)> {
-    let (config, device) = (&run.model_config, &run.listed.device);
-    let mut targets: Vec<i32> = Vec::new();
-    let mut hidden: Vec<Vec<Tensor<3>>> = vec![Vec::new(); depths.len()];
-    let mut first_sequence = 0;
-    for batch in batches {
-        let room = most - targets.len();
-        let places: Vec<i32> = (0..)
-            .zip(&batch.targets)
-            .filter(|(_, target)| **target != IGNORE)
-            .map(|(place, _)| place)
-            .take(room)
-            .collect();
-        if places.is_empty() {
-            break;
-        }
-        targets.extend(
-            places
-                .iter()
-                .map(|place| batch.targets[*place as usize] as i32),
-        );
-        let shape = [batch.batch, batch.seq];
-        let inputs: Vec<i32> = batch.inputs.iter().map(|id| *id as i32).collect();
-        let inputs = Tensor::from_data(TensorData::new(inputs, shape), device);
-        let count = places.len();
-        let places: Tensor<1, Int> = Tensor::from_data(TensorData::new(places, [count]), device);
-        let pass = Pass::new(config, batch.seq, device);
-        for together in passes(config, depths) {
-            let state = states.at(config, first_sequence, 0, shape, device)?;
-            let visit = |depth: usize, readout: Readout| {
-                let place = depths.iter().position(|other| *other == depth);
-                let found = scored_positions(readout.hidden, shape, places.clone());
-                if let Some(place) = place {
-                    hidden[place].push(found);
-                }
-            };
-            run.model
-                .forward_at_depths(inputs.clone(), state, &pass, &together, visit);
-        }
-        first_sequence += batch.batch as u64;
-    }
-    let hidden = hidden.into_iter().map(|parts| match parts.is_empty() {
-        true => Tensor::zeros([1, 0, config.d_model], device),
-        false => Tensor::cat(parts, 1),
-    });
-    Ok((targets, hidden.collect()))
-}
-
-/// Factor and offset of each feature.
-#[derive(Clone, Debug, PartialEq)]
-struct Map {
-    factor: Vec<f64>,
-    offset: Vec<f64>,
-}
-
-impl Map {
-    fn identity(width: usize) -> Self {
-        Self::scaled(width, 1.0)
-    }
-
-    /// Divides by a temperature.
-    fn scaled(width: usize, temperature: f64) -> Self {
-        Self {
-            factor: vec![1.0 / temperature; width],
-            offset: vec![0.0; width],
-        }
-    }
-
-    /// Takes factors and offsets from one list.
-    fn of(values: &[f64]) -> Self {
-        let (factor, offset) = values.split_at(values.len() / 2);
-        Self {
-            factor: factor.to_vec(),
-            offset: offset.to_vec(),
-        }
-    }
-
-    fn into_list(self) -> Vec<f64> {
-        [self.factor, self.offset].concat()
-    }
-
-    /// Returns ‖a − 1‖² + ‖b‖².
-    fn distance(&self) -> f64 {
-        let factors = self.factor.iter().map(|a| (a - 1.0) * (a - 1.0));
-        let offsets = self.offset.iter().map(|b| b * b);
-        factors.chain(offsets).sum()
-    }
-}
-
-/// Tokens with the readout's input at a depth.
-struct Sample<'a> {
-    run: &'a OpenRun<'a>,
-    /// `[1, tokens, d_model]`.
-    hidden: Tensor<3>,
-    targets: &'a [i32],
-}
-
-impl<'a> Sample<'a> {
-    fn new(
-        run: &'a OpenRun<'a>,
-        hidden: &Tensor<3>,
-        targets: &'a [i32],
-        range: std::ops::Range<usize>,
-    ) -> Self {
-        let width = hidden.dims()[2];
-        Self {
-            run,
-            hidden: hidden.clone().slice([0..1, range.clone(), 0..width]),
-            targets: &targets[range],
-        }
-    }
-
-    fn targets(&self, device: &Device) -> Tensor<2, Int> {
-        let data = TensorData::new(self.targets.to_vec(), [1, self.targets.len()]);
-        Tensor::from_data(data, device)
-    }
-
-    fn adjusted(&self, map: &Map) -> Tensor<3> {
-        let device = &self.run.listed.device;
-        Adjusted::new(Control::Affine, map, device).apply(self.hidden.clone())
-    }
-
-    /// Returns the mean loss, nats.
-    fn loss(&self, map: &Map) -> Result<f64> {
-        let targets = self.targets(&self.run.listed.device);
-        let losses = head_losses(self.adjusted(map), self.run.model.head(), targets, false);
-        let losses = read(losses.losses)?;
-        Ok(losses.iter().copied().map(f64::from).sum::<f64>() / losses.len() as f64)
-    }
-
-    /// Returns the mean loss and its gradient by factors and offsets, one after the other.
-    fn slope(&self, map: &Map) -> Result<(f64, Vec<f64>)> {
-        let input = self.adjusted(map).autodiff().require_grad();
-        let device = self.run.listed.device.clone().autodiff();
-        let head = self.run.model.head().in_graph();
-        let scored = head_cross_entropy(input.clone(), head, self.targets(&device), None, false);
-        let mut gradients = scored.loss.backward();
-        let gradient = input.grad_remove(&mut gradients);
-        let gradient = gradient.unwrap_or_else(|| self.hidden.zeros_like());
-        let width = self.hidden.dims()[2];
-        let by_factor = (gradient.clone() * self.hidden.clone())
-            .sum_dim(1)
-            .reshape([width]);
-        let by_offset = gradient.sum_dim(1).reshape([width]);
-        let loss = scored.loss.without_autodiff();
-        let values = read(Tensor::cat(vec![loss, by_factor, by_offset], 0))?;
-        let mut values = values.into_iter().map(f64::from);
-        let loss = values.next().unwrap_or(f64::NAN);
-        Ok((loss, values.collect()))
-    }
-
-    /// Returns the temperature with the smallest loss.
-    fn temperature(&self, width: usize) -> Result<f64> {
-        let found = minimise(vec![0.0], STEPS, 1e-6, |ln_t: &[f64]| {
-            let factor = f64::exp(-ln_t[0]);
-            let (loss, slope) = self.slope(&Map::scaled(width, 1.0 / factor))?;
-            let by_factor: f64 = slope[..width].iter().sum();
-            Ok::<_, Error>((loss, vec![-factor * by_factor]))
-        })?;
-        Ok(found.at[0].exp().min(HOTTEST))
-    }
-
-    /// Returns λ and the affine map.
-    fn affine(&self, width: usize) -> Result<(f64, Map)> {
-        let cut = self.targets.len() * 4 / 5;
-        let part = |range| Sample::new(self.run, &self.hidden, self.targets, range);
-        let (most, rest) = (part(0..cut), part(cut..self.targets.len()));
-        let mut best = (f64::INFINITY, RIDGES[0]);
-        for ridge in RIDGES {
-            let loss = rest.loss(&most.ridged(width, ridge)?)?;
-            if loss < best.0 {
-                best = (loss, ridge);
-            }
-        }
-        Ok((best.1, self.ridged(width, best.1)?))
-    }
-
-    fn ridged(&self, width: usize, ridge: f64) -> Result<Map> {
-        let start = Map::identity(width).into_list();
-        let found = minimise(start, STEPS, 1e-7, |values: &[f64]| {
-            let map = Map::of(values);
-            let (loss, mut slope) = self.slope(&map)?;
-            let from = Map::identity(width).into_list();
-            for (slope, (value, from)) in slope.iter_mut().zip(values.iter().zip(from)) {
-                *slope += 2.0 * ridge * (value - from);
-            }
-            Ok::<_, Error>((loss + ridge * map.distance(), slope))
-        })?;
-        Ok(Map::of(&found.at))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -436,20 +193,5 @@ mod tests {
             (all[1].closed_by_affine, all[2].closed_by_affine),
             (None, None)
         );
-    }
-
-    #[test]
-    fn a_map_is_a_factor_and_an_offset_for_each_feature() {
-        let map = Map {
-            factor: vec![2.0, 3.0],
-            offset: vec![10.0, 20.0],
-        };
-        assert!((map.distance() - (1.0 + 4.0 + 100.0 + 400.0)).abs() < 1e-12);
-        let device = Device::flex();
-        let hidden = Tensor::<3>::from_data([[[1.0, 1.0], [2.0, 0.0]]], &device);
-        let found = Adjusted::new(Control::Affine, &map, &device).apply(hidden);
-        let found: Vec<f32> = found.into_data().iter().collect();
-        assert_eq!(found, [12.0, 23.0, 14.0, 20.0]);
-        assert_eq!(Map::of(&map.clone().into_list()), map);
     }
 }

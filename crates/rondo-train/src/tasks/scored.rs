@@ -7,7 +7,7 @@ use rondo_model::ops::head_losses;
 use rondo_model::pass::Pass;
 use rondo_tasks::outcome::{Outcome, RowScore};
 use rondo_tasks::prompt::Template;
-use rondo_tasks::report::Condition;
+use rondo_tasks::report::{ByCondition, Condition};
 use rondo_tasks::rows::{Plan, Row};
 use rondo_tasks::task::Task;
 
@@ -73,7 +73,7 @@ impl Scoring<'_> {
         template: &Template,
         plan: &Plan,
         progress: impl FnMut() -> Result<()>,
-    ) -> Result<Vec<Vec<Option<Outcome>>>> {
+    ) -> Result<ByCondition> {
         let scores = self.rows(&plan.rows, progress)?;
         let of_condition = |scores: Vec<RowScore>| {
             let items = task.items.iter().zip(&plan.items);

@@ -2,6 +2,7 @@
 
 mod answers;
 mod controls;
+mod notes;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use rondo_metrics::work::{Unit, WorkBar};
 use rondo_tasks::answer::Matching;
 use rondo_tasks::item::Kind;
 use rondo_tasks::prompt::Template;
-use rondo_tasks::report::{RunOutcomes, TaskReport};
+use rondo_tasks::report::{ByCondition, RunOutcomes, TaskReport};
 use rondo_tasks::rows::Plan;
 use rondo_tasks::rules::Rules;
 use rondo_tasks::task::Task;
@@ -49,7 +50,7 @@ struct OfRun {
 ///
 /// Where a task, a run, the device or an option is wrong.
 pub(super) fn command(args: &EvalArgs, exits: &[Exit]) -> Result<()> {
-    let asked = Tasks::read(args)?;
+    let asked = Benchmarks::read(args)?;
     asked.check_exits(exits)?;
     let (listed, _) = device::choose_kind(args.device.into())?;
     let mut runs = Vec::new();
@@ -57,7 +58,7 @@ pub(super) fn command(args: &EvalArgs, exits: &[Exit]) -> Result<()> {
         runs.push(asked.of_run(path, args, exits, &listed)?);
     }
     let reports = asked.reports(args, &runs)?;
-    tell(&runs, &asked);
+    notes::tell(&runs, &asked);
     let written = asked.write(args, &runs)?;
     let drawn = match &args.figures {
         Some(dir) => {
@@ -96,7 +97,7 @@ pub(super) fn command(args: &EvalArgs, exits: &[Exit]) -> Result<()> {
 }
 
 /// The tasks, and how they are asked.
-struct Tasks {
+struct Benchmarks {
     tasks: Vec<Task>,
     /// For each task how its items become text.
     templates: Vec<Template>,
@@ -105,7 +106,7 @@ struct Tasks {
     stops: Vec<String>,
 }
 
-impl Tasks {
+impl Benchmarks {
     fn read(args: &EvalArgs) -> Result<Self> {
         let asked = &args.tasks;
         let usage = |message: String| Err(Error::Usage(message));
@@ -136,10 +137,10 @@ impl Tasks {
         }
         let mut names: Vec<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
         names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+        if let Some([twice, ..]) = twice {
             return usage(format!(
-                "--tasks: two tasks are called {}; their outcomes would have one file",
-                twice[0]
+                "--tasks: two tasks are called {twice}; their outcomes would have one file"
             ));
         }
         if let Some(limit) = asked.limit {
@@ -311,7 +312,7 @@ fn score(
     task: &Task,
     template: &Template,
     plan: &Plan,
-) -> Result<Vec<Vec<Option<rondo_tasks::outcome::Outcome>>>> {
+) -> Result<ByCondition> {
     let total = scoring.batches(plan) as u64;
     let mut bar = WorkBar::new(Mode::Auto, &task.name, total, Unit::Items("batches"));
     let outcomes = scoring.outcomes(task, template, plan, || {
@@ -320,35 +321,4 @@ fn score(
     })?;
     bar.finish();
     Ok(outcomes)
-}
-
-/// Says what of the items was cut, left out or tokenized otherwise.
-fn tell(runs: &[OfRun], asked: &Tasks) {
-    for run in runs {
-        for (task, plan) in asked.tasks.iter().zip(&run.plans) {
-            let name = format!("{} in {}", task.name, run.name());
-            let (items, tokens) = plan.cuts();
-            if items > 0 {
-                terminal::note(&format!(
-                    "{name}: {items} of {} items are longer than the context and lost {tokens} tokens on the left",
-                    task.items.len()
-                ));
-            }
-            match plan.undecided() {
-                0 => {}
-                count => terminal::note(&format!(
-                    "{name}: {count} of {} items are left out: one choice begins another, and nothing of it is scored",
-                    task.items.len()
-                )),
-            }
-            if plan.retokenized > 0 {
-                terminal::note(&format!(
-                    "{name}: in {} items the tokens of the context are others with the continuation than without it; as in {}, \
-                     what comes after as many tokens as the context has alone is scored",
-                    plan.retokenized,
-                    asked.rules.name()
-                ));
-            }
-        }
-    }
 }

@@ -2,9 +2,8 @@
 
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
-use rondo_tasks::outcome::Outcome;
 use rondo_tasks::prompt::Template;
-use rondo_tasks::report::{Condition, Control};
+use rondo_tasks::report::{ByCondition, Condition, Control};
 use rondo_tasks::rows::{Plan, Planned};
 use rondo_tasks::task::Task;
 use rondo_train::error::Result;
@@ -15,7 +14,7 @@ use rondo_train::open_run::OpenRun;
 use rondo_train::tasks::Reading;
 use rondo_train::tasks::generated::Answering;
 
-use super::Tasks;
+use super::Benchmarks;
 use crate::cli::EvalArgs;
 
 /// How answers are generated, and at which depths.
@@ -26,7 +25,7 @@ pub(super) struct Answers<'a> {
 
 impl<'a> Answers<'a> {
     pub(super) fn new(
-        tasks: &'a Tasks,
+        benchmarks: &'a Benchmarks,
         run: &'a OpenRun<'a>,
         reading: &'a Reading,
         states: &'a InitialStates,
@@ -47,8 +46,8 @@ impl<'a> Answers<'a> {
                 reading,
                 states,
                 max_new_tokens: args.tasks.max_new_tokens,
-                stops: &tasks.stops,
-                matching: &tasks.matching,
+                stops: &benchmarks.stops,
+                matching: &benchmarks.matching,
             },
             rules: fixed.chain(adaptive).collect(),
         }
@@ -73,7 +72,7 @@ impl<'a> Answers<'a> {
         &self,
         task: &Task,
         template: &Template,
-    ) -> Result<(Vec<Condition>, Vec<Vec<Option<Outcome>>>)> {
+    ) -> Result<(Vec<Condition>, ByCondition)> {
         let prompts = self.answering.prompts(task, template)?;
         let total = (self.rules.len() * prompts.len()) as u64;
         let mut bar = WorkBar::new(Mode::Auto, &task.name, total, Unit::Items("answers"));
