@@ -259,10 +259,11 @@ impl OfItem {
         encode: &mut impl FnMut(&str) -> Result<Vec<u32>, String>,
     ) -> Result<(), String> {
         let tokens = encode(text)?;
-        if tokens.is_empty() {
-            return Err("the text has no token".to_owned());
+        if tokens.iter().all(|token| *token == self.window.opening) {
+            return Err("the text has no token of its own".to_owned());
         }
-        let all: Vec<u32> = std::iter::once(self.window.opening).chain(tokens).collect();
+        let opening = Some(self.window.opening).filter(|opening| tokens[0] != *opening);
+        let all: Vec<u32> = opening.into_iter().chain(tokens).collect();
         let context = self.window.context;
         // `all[end]` is predicted from position `end − 1`.
         let mut done = 0;
@@ -468,7 +469,7 @@ mod tests {
         assert!(
             refused
                 .to_string()
-                .contains("t.jsonl:1: the text has no token"),
+                .contains("t.jsonl:1: the text has no token of its own"),
             "{refused}"
         );
     }

@@ -3,6 +3,8 @@
 //! A shorter row is filled up on its right. Attention is causal, so no position of the row sees what fills it up, and
 //! nothing of the filling is scored.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rondo_model::config::ModelConfig;
 use rondo_tasks::rows::Row;
@@ -13,6 +15,17 @@ use crate::initial_states::InitialStates;
 /// Rows of a product, at least: with up to 64 rows and columns the gemm crate adds in another order, and the bits of a row
 /// would depend on the others.
 const LEAST_ROWS: usize = 65;
+
+/// Tokens whose losses are computed together, at most: the head's loss goes through more of them in chunks, the last of which
+/// could have fewer than [`LEAST_ROWS`].
+const MOST_LOSSES: usize = 512;
+
+/// Cuts scored tokens into pieces of nearly the same length, each at most [`MOST_LOSSES`].
+pub(super) fn pieces(scored: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = scored.div_ceil(MOST_LOSSES);
+    let end = move |piece: usize| scored * piece / count;
+    (0..count).map(move |piece| end(piece)..end(piece + 1))
+}
 
 /// Rows that are run together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +119,17 @@ mod tests {
             inputs: vec![1; length],
             first: length - 1,
             targets: vec![2],
+        }
+    }
+
+    #[test]
+    fn no_piece_of_scored_tokens_is_large_or_small() {
+        assert_eq!(pieces(512).count(), 1);
+        assert_eq!(pieces(513).collect::<Vec<_>>(), [0..256, 256..513]);
+        for scored in LEAST_ROWS..3000 {
+            let lengths = || pieces(scored).map(|piece| piece.len());
+            assert_eq!(lengths().sum::<usize>(), scored);
+            assert!(lengths().all(|length| (LEAST_ROWS..=MOST_LOSSES).contains(&length)));
         }
     }
 

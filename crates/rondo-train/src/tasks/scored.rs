@@ -1,6 +1,6 @@
 //! Log-likelihoods of rows at every depth, in one pass of the deepest.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, s};
 use rondo_model::config::{InjectionKind, ModelConfig};
 use rondo_model::looped::Readout;
 use rondo_model::ops::head_losses;
@@ -11,7 +11,7 @@ use rondo_tasks::report::{ByCondition, Condition};
 use rondo_tasks::rows::{Plan, Row};
 use rondo_tasks::task::Task;
 
-use super::batches::{OnDevice, RowBatch, batches};
+use super::batches::{OnDevice, RowBatch, batches, pieces};
 use super::controls::Controls;
 use crate::error::Result;
 use crate::initial_states::InitialStates;
@@ -141,10 +141,15 @@ impl Scoring<'_> {
         let visit = |depth: usize, readout: Readout| {
             let scored = scored_positions(readout.hidden, [batch_rows, seq], positions.clone());
             for control in self.controls.at(depth) {
-                let hidden = control.apply(scored.clone());
-                let losses = head_losses(hidden, model.head(), targets.clone(), true);
-                found.push(losses.losses);
-                found.extend(losses.hits);
+                let (mut losses, mut hits) = (Vec::new(), Vec::new());
+                for piece in pieces(targets.dims()[1]) {
+                    let hidden = scored.clone().slice(s![.., piece.clone(), ..]);
+                    let targets = targets.clone().slice(s![.., piece]);
+                    let of_piece = head_losses(control.apply(hidden), model.head(), targets, true);
+                    losses.push(of_piece.losses);
+                    hits.extend(of_piece.hits);
+                }
+                found.extend(losses.into_iter().chain(hits));
             }
         };
         model.forward_at_depths(inputs, state, &pass, depths, visit);
