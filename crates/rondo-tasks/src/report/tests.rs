@@ -108,3 +108,27 @@ fn an_item_that_is_undecided_in_one_run_counts_in_none() {
     let found = report(None, &runs);
     assert_eq!((found.undecided, found.strata[0].items), (1, 5));
 }
+
+#[test]
+fn a_report_is_flat_json() {
+    let found = report(None, &[run("a", [&[1; 6], &[1, 1, 1, 0, 0, 0]])]);
+    let json = serde_json::to_value(&found).expect("JSON");
+    let of_run = &json["strata"][0]["runs"][0];
+    let condition = &of_run["conditions"][1];
+    assert_eq!(condition["recurrence"], 2);
+    assert_eq!(condition["control"], "none");
+    assert_eq!(condition["acc"]["value"], 0.5);
+    let pair = &of_run["pairs"][0];
+    assert_eq!(pair["measure"], "acc");
+    assert_eq!(
+        pair["first"],
+        serde_json::json!({"run": "a", "recurrence": 1, "control": "none"})
+    );
+    assert_eq!(
+        (&pair["only_first"], &pair["only_second"]),
+        (&3.into(), &0.into())
+    );
+    assert_eq!(pair["mid_p"], pair["mid_p_holm"]);
+    assert_eq!(json["kind"], "multiple_choice");
+    assert_eq!(json["rules"], "lm-eval");
+}
