@@ -28,6 +28,7 @@ pub(crate) use self::reading::{
     TraceArgs,
 };
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
+pub(crate) use self::tasks::TaskArgs;
 
 /// Trains and examines recurrent-depth transformers.
 #[derive(Debug, Parser)]

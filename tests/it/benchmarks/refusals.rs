@@ -112,6 +112,12 @@ fn options_that_do_not_fit_are_refused() {
             2,
             "`seed` or `zero`",
         ),
+        (
+            &choices,
+            &["--pattern", "a"],
+            2,
+            "--pattern: this is about answers that are generated",
+        ),
         (&asked, &["--pattern", "("], 2, "--pattern"),
         (
             &asked,

@@ -44,9 +44,9 @@ pub(crate) struct TaskArgs {
     /// A text that ends a generated answer; may be repeated; an empty line by default.
     #[arg(long, value_name = "TEXT", requires = "tasks", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(crate) stop: Vec<String>,
-    /// Tokens of a generated answer, at most.
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = at_least_one, requires = "tasks")]
-    pub(crate) max_new_tokens: usize,
+    /// Tokens of a generated answer, at most; 256 by default.
+    #[arg(long, value_name = "N", value_parser = at_least_one, requires = "tasks")]
+    pub(crate) max_new_tokens: Option<usize>,
     /// The folder for every item's outcome; RUN/tasks/step-NUMBER by default.
     #[arg(long, value_name = "DIR", requires = "tasks")]
     pub(crate) out: Option<PathBuf>,

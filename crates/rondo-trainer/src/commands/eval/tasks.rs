@@ -28,7 +28,7 @@ use rondo_train::tasks::scored::Scoring;
 use serde_json::json;
 
 use self::answers::Answers;
-use crate::cli::EvalArgs;
+use crate::cli::{EvalArgs, TaskArgs};
 use crate::{pictures, terminal};
 
 /// What was asked and found of one run.
@@ -146,6 +146,7 @@ impl Benchmarks {
         if let Some(limit) = asked.limit {
             tasks.iter_mut().for_each(|task| task.limit(limit));
         }
+        check_kinds(asked, &tasks)?;
         let rules = Rules::from(asked.rules);
         let matching = Matching::new(asked.pattern.as_deref());
         let template = |task: &Task| Template {
@@ -292,6 +293,30 @@ impl Benchmarks {
         }
         Ok(written)
     }
+}
+
+/// Refuses options about generated answers where nothing is generated, and says where examples are left out.
+fn check_kinds(asked: &TaskArgs, tasks: &[Task]) -> Result<()> {
+    let given = [
+        ("--pattern", asked.pattern.is_some()),
+        ("--stop", !asked.stop.is_empty()),
+        ("--max-new-tokens", asked.max_new_tokens.is_some()),
+    ];
+    let generated = tasks.iter().any(|task| task.kind == Kind::Generation);
+    if let Some((flag, _)) = given.iter().find(|(_, given)| *given && !generated) {
+        return Err(Error::Usage(format!(
+            "{flag}: this is about answers that are generated; none of these tasks has any"
+        )));
+    }
+    for task in tasks.iter().filter(|task| task.kind == Kind::Text) {
+        if asked.shots > 0 {
+            terminal::note(&format!(
+                "{}: examples stand before questions; its texts are scored without them",
+                task.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl OfRun {

@@ -17,6 +17,9 @@ use rondo_train::tasks::generated::Answering;
 use super::Benchmarks;
 use crate::cli::EvalArgs;
 
+/// Tokens of an answer where nobody says how many, as lm-eval has them.
+const MAX_NEW_TOKENS: usize = 256;
+
 /// How answers are generated, and at which depths.
 pub(super) struct Answers<'a> {
     answering: Answering<'a>,
@@ -45,7 +48,7 @@ impl<'a> Answers<'a> {
                 run,
                 reading,
                 states,
-                max_new_tokens: args.tasks.max_new_tokens,
+                max_new_tokens: args.tasks.max_new_tokens.unwrap_or(MAX_NEW_TOKENS),
                 stops: &benchmarks.stops,
                 matching: &benchmarks.matching,
             },
