@@ -54,6 +54,13 @@ fn the_schemas_in_configs_are_what_the_program_prints() {
 }
 
 #[test]
+fn the_page_on_keys_in_the_book_is_what_the_program_prints() {
+    let ended = run(["explain", "--markdown"]);
+    assert_ok(&ended);
+    golden("../../crates/rondo-trainer/book/src/keys.md", &ended.stdout);
+}
+
+#[test]
 fn every_configuration_names_its_schema_in_its_first_line_and_keeps_to_it() {
     let files = configurations(&root().join("configs"));
     assert!(files.len() >= 20, "{files:?}");

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use self::form::Form;
+pub(crate) use self::form::{Form, resolve};
 use crate::document::Document;
 use crate::path::dotted;
 use crate::suggest;

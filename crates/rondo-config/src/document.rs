@@ -23,6 +23,7 @@ pub struct Document {
     pub(crate) root: Node,
     pub(crate) problems: Vec<Violation>,
     pub(crate) plain: Vec<String>,
+    pub(crate) alias: fn(&str) -> Option<&'static str>,
 }
 
 impl Document {
@@ -41,6 +42,7 @@ impl Document {
             },
             problems: Vec::new(),
             plain: Vec::new(),
+            alias: |_| None,
         })
     }
 
@@ -50,6 +52,12 @@ impl Document {
     pub fn with_plain_tables(self, tables: &[&str]) -> Self {
         let plain = tables.iter().map(|&table| table.to_owned()).collect();
         Self { plain, ..self }
+    }
+
+    /// Gives the names that other programs have for keys: a function from an unknown dotted key to the key that it is here.
+    #[must_use]
+    pub fn with_aliases(self, alias: fn(&str) -> Option<&'static str>) -> Self {
+        Self { alias, ..self }
     }
 
     /// Turns the finding of a check made elsewhere into a violation, located at the key or at the

@@ -26,6 +26,7 @@
 //! * [`document`]: from text to the tree
 //! * `overrides`: `key=value` from the command line
 //! * `schema`: the JSON Schema of a type
+//! * [`reference`]: every key of a type with its meaning, default and range
 //! * `compare`: a document against a schema
 //! * `read`: from the tree to a checked value
 //! * [`report`]: how a section's rules report what breaks them, and the rules that many sections share
@@ -44,6 +45,7 @@ mod overrides;
 pub mod path;
 pub mod print;
 mod read;
+pub mod reference;
 pub mod report;
 mod schema;
 mod suggest;
@@ -57,6 +59,7 @@ pub use print::{Difference, PrintError, difference, flatten, to_toml};
 pub use read::Check;
 pub use report::Report;
 pub use schema::schema;
+pub use suggest::nearest;
 pub use violation::{Origin, Violation, Violations};
 
 /// The key that names the variant of an internally tagged enum.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 /// Returns the nearest word, when at most a third of its letters differ.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let word = word.to_lowercase();
     known
         .into_iter()

@@ -4,6 +4,7 @@
 //! The sections are named after what they configure. Reading reports every violation at once, with
 //! key, line and a suggestion, before anything exists on disk.
 
+mod aliases;
 mod resolved;
 mod validate;
 mod warnings;
@@ -20,6 +21,7 @@ use rondo_schedule::{Run, ScheduleConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::aliases::{ALIASES, alias};
 pub use self::resolved::{ResolvedConfig, ResolvedEval, ResolvedTrain};
 use crate::device::DeviceConfig;
 use crate::distributed::DistributedConfig;
@@ -250,7 +252,9 @@ impl RunConfig {
     ///
     /// Where the text is not TOML.
     pub fn document(name: &str, text: &str, overrides: &[String]) -> Result<Document> {
-        let mut document = Document::parse(name, text)?.with_plain_tables(&["device"]);
+        let mut document = Document::parse(name, text)?
+            .with_plain_tables(&["device"])
+            .with_aliases(alias);
         for one in overrides {
             document.set(one);
         }

@@ -11,10 +11,12 @@ mod reading;
 mod studies;
 mod tasks;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use rondo_interchange::Element;
 use rondo_train::device::DeviceKind;
 use rondo_train::run_dir::CheckpointChoice;
@@ -47,9 +49,44 @@ pub(crate) struct Cli {
     _help: Option<bool>,
 }
 
-/// Everything but training.
+impl Cli {
+    /// Reads the command line.
+    ///
+    /// # Errors
+    ///
+    /// With what is wrong with it, or with the help that was asked for.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        if let Some(word) = words.get(1).and_then(|word| word.to_str())
+            && let Some(message) = unknown_command(word)
+        {
+            return Err(Self::command().error(ErrorKind::InvalidSubcommand, message));
+        }
+        Self::try_parse_from(words)
+    }
+}
+
+/// Says that the first word is neither a command nor a file, where that is so.
+fn unknown_command(word: &str) -> Option<String> {
+    let command = Cli::command();
+    let names = || command.get_subcommands().map(clap::Command::get_name);
+    let is_path = word.contains(['.', '/', '\\']) || Path::new(word).exists();
+    if word.is_empty() || word.starts_with('-') || is_path || names().any(|name| name == word) {
+        return None;
+    }
+    let hint = match rondo_config::nearest(word, names()) {
+        Some(name) => format!("; did you mean `{name}`?"),
+        None => "; see `trainer --help`".to_owned(),
+    };
+    Some(format!("no command and no file is called `{word}`{hint}"))
+}
+
+/// What can be asked for by name.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Train; the same as without a name.
+    #[command(after_help = examples::TRAIN)]
+    Train(TrainArgs),
     /// Measure loss and perplexity of a run, or its answers to benchmarks, at several recurrence depths.
     #[command(after_help = examples::EVAL)]
     Eval(Box<EvalArgs>),
@@ -95,6 +132,9 @@ pub(crate) enum Command {
     /// Compare a device with flex on a small training run, or with the reference's values.
     #[command(after_help = examples::SELFTEST)]
     Selftest(SelftestArgs),
+    /// Say what a key of a configuration, a verdict or a term means.
+    #[command(after_help = examples::EXPLAIN)]
+    Explain(ExplainArgs),
     /// Say what each metric and event in a run's metrics.jsonl means.
     #[command(after_help = examples::METRICS)]
     Metrics(JsonArg),
@@ -134,6 +174,13 @@ pub(crate) struct ConfigArgs {
     pub(crate) device: Option<DeviceName>,
 }
 
+impl TrainArgs {
+    /// Returns the configuration file, however it was named.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.config.config.as_deref().or(self.file.as_deref())
+    }
+}
+
 impl ConfigArgs {
     /// Returns every override, `--device` as one of them.
     pub(crate) fn all_overrides(&self) -> Vec<String> {
@@ -155,10 +202,35 @@ pub(crate) struct JsonArg {
     pub(crate) json: bool,
 }
 
-/// Training, the command without a name.
+/// How a configuration is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Printed {
+    /// Keys and values.
+    Plain,
+    /// With the meaning of each key, and the keys that are not set.
+    Commented,
+}
+
+/// `trainer explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A key, whole or its end, a verdict or a term; without it all of them are listed.
+    #[arg(value_name = "KEY|TERM")]
+    pub(crate) word: Option<String>,
+    /// Print everything as a page of Markdown, which is the book's page on keys.
+    #[arg(long, conflicts_with_all = ["word", "json"])]
+    pub(crate) markdown: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// Training, the command that needs no name.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct TrainArgs {
+    /// The configuration file, as with --config.
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
     /// The run directory; runs/NAME by default, after the configuration and the keys set that change what is
@@ -181,9 +253,10 @@ pub(crate) struct TrainArgs {
     /// Start even where the estimate of memory exceeds what is free.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Print the resolved configuration and stop.
-    #[arg(long)]
-    pub(crate) print_config: bool,
+    /// Print the resolved configuration and stop; `commented` with the meaning of each key.
+    #[arg(long, value_enum, value_name = "plain|commented", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "plain", hide_possible_values = true)]
+    pub(crate) print_config: Option<Printed>,
     /// Print nothing but warnings and errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -311,10 +384,45 @@ pub(crate) struct PrepareArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_word_that_is_no_command_is_answered_with_the_nearest_and_a_path_is_a_file() {
+        let told = unknown_command("evl").expect("no command");
+        assert_eq!(
+            told,
+            "no command and no file is called `evl`; did you mean `eval`?"
+        );
+        for word in [
+            "eval",
+            "train",
+            "--config",
+            "configs/main.toml",
+            "main.toml",
+        ] {
+            assert_eq!(unknown_command(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_can_be_named_in_three_ways() {
+        for words in [
+            &["trainer", "--config", "a.toml"][..],
+            &["trainer", "a.toml"],
+            &["trainer", "train", "a.toml", "--quiet"],
+            &["trainer", "train", "--config", "a.toml"],
+        ] {
+            let cli = Cli::try_parse_from(words).expect("a command line");
+            let args = match &cli.command {
+                Some(Command::Train(args)) => args,
+                _ => &cli.train,
+            };
+            assert_eq!(args.path(), Some(Path::new("a.toml")), "{words:?}");
+        }
+        assert!(Cli::try_parse_from(["trainer", "a.toml", "--config", "b.toml"]).is_err());
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod devices;
 pub(crate) mod dry_run;
 pub(crate) mod eval;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod figure;
 pub(crate) mod fit_law;

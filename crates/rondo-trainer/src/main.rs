@@ -21,7 +21,6 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use rondo_kernels::denormals::flush_to_zero;
 use rondo_kernels::memory::keep_pages;
 use rondo_train::distributed::World;
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", feature = "wgpu"))]
     runtime_dir::start_with_a_runtime_dir();
     interrupt::listen_with(signals::listen);
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) if distributed::is_another_rank() => {
             return ExitCode::from(error.exit_code() as u8);
@@ -66,6 +65,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, world: &World) -> Result<()> {
     match &cli.command {
         None => commands::train::command(&cli.train, world),
+        Some(Command::Train(args)) => commands::train::command(args, world),
         Some(Command::Eval(args)) => commands::eval::command(args),
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),
@@ -81,6 +81,7 @@ fn run(cli: &Cli, world: &World) -> Result<()> {
         Some(Command::Bench(args)) => commands::bench::command(args, world),
         Some(Command::Devices(args)) => commands::devices::command(*args),
         Some(Command::Selftest(args)) => commands::selftest::command(args),
+        Some(Command::Explain(args)) => commands::explain::command(args),
         Some(Command::Metrics(args)) => commands::metrics::command(args.json),
         Some(Command::Schema { sweep }) => commands::schema::command(*sweep),
         Some(Command::Completions { shell }) => commands::completions::command(*shell),

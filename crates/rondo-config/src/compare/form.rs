@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use crate::value::Value;
 
 /// The form of a value.
-pub(super) enum Form<'s> {
+pub(crate) enum Form<'s> {
     /// Every value that TOML and a configuration both have.
     Any,
     /// One of several forms; named by a title, or else by all of them.
@@ -30,7 +30,7 @@ pub(super) enum Form<'s> {
 
 impl<'s> Form<'s> {
     /// Returns the form of `schema`, whose references point into `root`.
-    pub(super) fn of(schema: &'s Json, root: &'s Json) -> Self {
+    pub(crate) fn of(schema: &'s Json, root: &'s Json) -> Self {
         let schema = resolve(schema, root);
         if let Some(choices) = schema["anyOf"].as_array() {
             return Self::Choice {
@@ -75,7 +75,7 @@ impl<'s> Form<'s> {
     }
 
     /// Describes the form in a message.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Self::Any => "a string, a number, true or false, an array or a table".to_owned(),
             Self::Choice {
@@ -101,7 +101,7 @@ impl<'s> Form<'s> {
 }
 
 /// Follows the reference that a schema may be.
-pub(super) fn resolve<'s>(schema: &'s Json, root: &'s Json) -> &'s Json {
+pub(crate) fn resolve<'s>(schema: &'s Json, root: &'s Json) -> &'s Json {
     let target = schema["$ref"]
         .as_str()
         .and_then(|reference| root.pointer(reference.strip_prefix('#')?));

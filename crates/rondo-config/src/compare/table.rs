@@ -6,7 +6,7 @@ use super::form::Form;
 use super::keys::Keys;
 use super::{ANYTHING, Comparison};
 use crate::TAG;
-use crate::path::dotted;
+use crate::path::{self, dotted};
 use crate::suggest;
 use crate::value::{Table, Value};
 
@@ -95,6 +95,13 @@ impl<'s> Comparison<'s> {
     /// Reports a key; returns the key beside it that was probably meant.
     fn unknown_key(&mut self, key: &str, schema: &Json, variants: &[Json]) -> Option<String> {
         if self.is_full() {
+            return None;
+        }
+        let written = dotted(&self.path);
+        if let Some(here) = (self.document.alias)(&written).filter(|here| *here != written) {
+            self.report(format!("unknown key; here it is `{here}`"), None);
+            // What the check says of that key is a consequence.
+            self.left_out.extend(path::parse(here));
             return None;
         }
         let owners: Vec<String> = variants

@@ -7,7 +7,7 @@ use crate::pictures::runs::FigureName;
 pub(super) const TRAIN: &str = "\
 Examples:
   trainer --config configs/main.toml
-  trainer --config configs/main.toml --set schedule.peak=1e-3
+  trainer train configs/main.toml --set schedule.peak=1e-3
   trainer --config configs/main.toml --set train.steps=400 --out runs/longer
   trainer --config configs/huginn-3.5b.toml --dry-run --ranks 8
 
@@ -92,6 +92,12 @@ Examples:
 pub(super) const METRICS: &str = "\
 Example:
   trainer metrics | less";
+
+pub(super) const EXPLAIN: &str = "\
+Examples:
+  trainer explain schedule.peak
+  trainer explain hidden-state-collapse
+  trainer explain | less";
 
 pub(super) const SCHEMA: &str = "\
 Examples:

@@ -11,7 +11,8 @@ use rondo_train::run_dir::RunDir;
 use rondo_train::train::{self, Build, Outcome, TrainOptions};
 
 use super::dry_run;
-use crate::cli::TrainArgs;
+use super::explain::commented::commented;
+use crate::cli::{Printed, TrainArgs};
 use crate::{signals, terminal};
 
 /// Runs `trainer --config FILE`.
@@ -20,14 +21,20 @@ use crate::{signals, terminal};
 ///
 /// Whatever ends a run; see the exit codes.
 pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
-    let Some(path) = &args.config.config else {
+    let Some(path) = args.path() else {
         return world.agree(Err(Error::Usage(
-            "missing --config FILE; see `trainer --help`".to_owned(),
+            "name a configuration, for example configs/main.toml; see `trainer --help`".to_owned(),
         )));
     };
     let config = world.agree(RunConfig::load(path, &args.config.all_overrides()))?;
-    if args.print_config {
-        let print = || terminal::print(config.to_toml()?.trim_end());
+    if let Some(printed) = args.print_config {
+        let print = || {
+            let text = config.to_toml()?;
+            match printed {
+                Printed::Plain => terminal::print(text.trim_end()),
+                Printed::Commented => terminal::print(&commented(&text)),
+            }
+        };
         return world.by_first(print).map(drop);
     }
     let mode = if args.quiet { Mode::Quiet } else { Mode::Auto };

@@ -1,0 +1,71 @@
+//! When to change a key, its unit and its source, as `advice.toml` has them.
+
+use std::collections::BTreeMap;
+
+use rondo_config::reference::Key;
+use serde::Deserialize;
+
+const TEXT: &str = include_str!("advice.toml");
+
+/// What is said of a key beside its meaning.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entry {
+    /// When to change the key, and what that costs.
+    pub(super) when: String,
+    /// The unit of its value.
+    pub(super) unit: Option<String>,
+    /// The paper that it comes from.
+    pub(super) source: Option<String>,
+}
+
+/// The entries by dotted key.
+pub(super) struct Advice(BTreeMap<String, Entry>);
+
+impl Advice {
+    pub(super) fn new() -> Self {
+        Self(toml::from_str(TEXT).expect("the file is part of the program, and a test reads it"))
+    }
+
+    /// Returns the entry of a key; that of `KIND.kind` for a section that chooses a variant.
+    pub(super) fn of(&self, key: &Key) -> Option<&Entry> {
+        let own = self.0.get(&key.path);
+        own.or_else(|| self.0.get(&format!("{}.kind", key.path)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use rondo_config::reference::keys;
+    use rondo_sweep::SweepFile;
+    use rondo_train::config::RunConfig;
+
+    use super::*;
+
+    fn all() -> Vec<Key> {
+        [keys::<RunConfig>(), keys::<SweepFile>()].concat()
+    }
+
+    #[test]
+    fn every_key_has_a_meaning_and_an_entry() {
+        let advice = Advice::new();
+        let lacking: Vec<String> = all()
+            .into_iter()
+            .filter(|key| key.meaning.is_empty() || !(key.is_section || advice.of(key).is_some()))
+            .map(|key| key.path)
+            .collect();
+        assert!(lacking.is_empty(), "{lacking:?}");
+    }
+
+    #[test]
+    fn every_entry_is_of_a_key_and_its_texts_are_sentences() {
+        let keys: BTreeSet<String> = all().into_iter().map(|key| key.path).collect();
+        for (path, entry) in Advice::new().0 {
+            let section = path.strip_suffix(".kind").unwrap_or(&path);
+            assert!(keys.contains(&path) || keys.contains(section), "{path}");
+            assert!(entry.when.ends_with('.'), "{path}: {}", entry.when);
+        }
+    }
+}
