@@ -23,6 +23,8 @@ pub struct Document {
     pub(crate) root: Node,
     pub(crate) problems: Vec<Violation>,
     pub(crate) plain: Vec<String>,
+    /// The keys that overrides have unset.
+    pub(crate) unset: Vec<String>,
     pub(crate) alias: fn(&str) -> Option<&'static str>,
 }
 
@@ -42,6 +44,7 @@ impl Document {
             },
             problems: Vec::new(),
             plain: Vec::new(),
+            unset: Vec::new(),
             alias: |_| None,
         })
     }

@@ -25,6 +25,7 @@
 //! * [`path`]: dotted keys
 //! * [`document`]: from text to the tree
 //! * `overrides`: `key=value` from the command line
+//! * `layers`: a document over another, and keys that are unset
 //! * `schema`: the JSON Schema of a type
 //! * [`reference`]: every key of a type with its meaning, default and range
 //! * `compare`: a document against a schema
@@ -41,6 +42,7 @@
 
 mod compare;
 pub mod document;
+mod layers;
 mod overrides;
 pub mod path;
 pub mod print;

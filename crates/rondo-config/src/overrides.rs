@@ -10,11 +10,14 @@ use crate::path;
 use crate::value::{Node, Table, Value};
 use crate::violation::{Origin, Violation};
 
+/// The word that unsets a key; TOML has no such value.
+const NOTHING: &str = "null";
+
 impl Document {
     /// Applies `a.b.c=value` over what was written before.
     ///
     /// The value is read as TOML; what is not TOML is a string, so that `device.kind=flex` needs
-    /// no quotes. Missing tables are created, and an element of an array is named by its index.
+    /// no quotes. The bare word `null` unsets a key. Missing tables are created, and an element of an array is named by its index.
     ///
     /// Changing a `kind` changes which keys its table may have. The keys beside it that came from
     /// the file belong to the other variant and are dropped; those set by overrides stay. The
@@ -60,6 +63,13 @@ impl Document {
                 key,
                 format!("nested deeper than {MAX_DEPTH} levels"),
             ));
+        }
+        if text == NOTHING {
+            if !self.remove(&keys) {
+                return Err(refuse(key, "it is not set".to_owned()));
+            }
+            self.unset.push(path::dotted(&keys));
+            return Ok(Vec::new());
         }
         let value = with_deep_stack(|| match DeValue::parse(text) {
             Ok(parsed) => value(&parsed, &|_| origin.clone(), keys.len()),

@@ -231,6 +231,7 @@ fn check_as<T: DeserializeOwned + JsonSchema>(text: &str, overrides: &[&str]) ->
             .map(|violation| {
                 let line = match &violation.origin {
                     Origin::File { line } => line.to_string(),
+                    Origin::Base { name, line } => format!("{name} {line}"),
                     Origin::Override { .. } => "--set".to_owned(),
                     Origin::Missing => "-".to_owned(),
                 };

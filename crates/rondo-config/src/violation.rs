@@ -14,6 +14,13 @@ pub enum Origin {
         /// The line number.
         line: usize,
     },
+    /// On a line of a document below this one.
+    Base {
+        /// What messages call that document.
+        name: String,
+        /// The line number.
+        line: usize,
+    },
     /// On the command line.
     Override {
         /// The assignment as it was typed, `a.b=value`.
@@ -40,6 +47,7 @@ impl Violation {
     fn label(&self) -> String {
         match &self.origin {
             Origin::File { line } => format!("line {line}"),
+            Origin::Base { name, line } => format!("{name} line {line}"),
             Origin::Override { .. } => "--set".to_owned(),
             Origin::Missing => "not set".to_owned(),
         }
@@ -49,8 +57,9 @@ impl Violation {
     fn rank(&self) -> (u8, usize) {
         match self.origin {
             Origin::File { line } => (0, line),
-            Origin::Missing => (1, 0),
-            Origin::Override { .. } => (2, 0),
+            Origin::Base { line, .. } => (1, line),
+            Origin::Missing => (2, 0),
+            Origin::Override { .. } => (3, 0),
         }
     }
 }
@@ -65,8 +74,10 @@ impl fmt::Display for Violation {
                     write!(out, "{}: ", self.key)?;
                 }
             }
-            Origin::File { .. } | Origin::Missing if self.key.is_empty() => {}
-            Origin::File { .. } | Origin::Missing => write!(out, "{}: ", self.key)?,
+            Origin::File { .. } | Origin::Base { .. } | Origin::Missing if self.key.is_empty() => {}
+            Origin::File { .. } | Origin::Base { .. } | Origin::Missing => {
+                write!(out, "{}: ", self.key)?
+            }
         }
         out.write_str(&self.message)?;
         match &self.suggestion {

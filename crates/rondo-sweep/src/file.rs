@@ -119,6 +119,10 @@ fn one_draw() -> u32 {
 }
 
 impl SweepFile {
+    /// The keys at the top of a sweep file that a run configuration has not.
+    pub const OWN_KEYS: [&'static str; 6] =
+        ["seeds", "draws", "draw_seed", "grid", "list", "random"];
+
     /// Reads the text of a sweep file; `name` is what messages call it.
     ///
     /// # Errors

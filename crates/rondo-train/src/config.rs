@@ -5,6 +5,7 @@
 //! key, line and a suggestion, before anything exists on disk.
 
 mod aliases;
+pub mod file;
 mod resolved;
 mod validate;
 mod warnings;
@@ -261,19 +262,17 @@ impl RunConfig {
         Ok(document)
     }
 
-    /// Reads the configuration file at `path`.
+    /// Reads the configuration file at `path`, over the one that it names as its base.
     ///
     /// # Errors
     ///
     /// Where the file cannot be read, and with every violation in it.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
-        let text = rondo_files::read_text(path).map_err(|error| {
-            Error::Usage(format!(
-                "cannot read the configuration {}: {error}",
-                path.display()
-            ))
-        })?;
-        Self::read(&path.display().to_string(), &text, overrides)
+        let mut document = file::open(path)?;
+        for one in overrides {
+            document.set(one);
+        }
+        Ok(document.read_checked(&Self::validate)?)
     }
 
     /// Returns the configuration as TOML.

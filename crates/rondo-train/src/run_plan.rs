@@ -9,7 +9,7 @@ use rondo_schedule::Run;
 use rondo_sweep::{Planned, SweepDir, SweepFile};
 
 use crate::assemble::open_source;
-use crate::config::{ResolvedConfig, RunConfig};
+use crate::config::{ResolvedConfig, RunConfig, file};
 use crate::error::{Error, Result};
 use crate::rows::longest_row;
 use crate::run_name;
@@ -45,12 +45,18 @@ impl PlannedSweep {
         let text = read(&base_path)
             .map_err(|error| Error::Usage(format!("{}: base: {error}", path.display())))?;
         let name = base_path.display().to_string();
-        let base = match overrides {
-            [] => text,
+        let has_base = Document::parse(&name, &text)?
+            .flatten()
+            .contains_key("base");
+        let base = match (overrides, has_base) {
+            ([], false) => text,
             _ => {
-                RunConfig::read(&name, &text, overrides)?;
-                let changed = RunConfig::document(&name, &text, overrides)?.table()?;
-                to_toml(&changed).map_err(anyhow::Error::from)?
+                RunConfig::load(&base_path, overrides)?;
+                let mut changed = file::open(&base_path)?;
+                for one in overrides {
+                    changed.set(one);
+                }
+                to_toml(&changed.table()?).map_err(anyhow::Error::from)?
             }
         };
         let of = |run: &Planned| {
@@ -96,10 +102,12 @@ impl PlannedSweep {
 pub fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRun>> {
     let text = read(path)?;
     let name = path.display().to_string();
-    let is_sweep = Document::parse(&name, &text)?
-        .flatten()
-        .contains_key("base");
-    if is_sweep {
+    let written = Document::parse(&name, &text)?.flatten();
+    let is_of_a_sweep = |key: &String| {
+        let first = key.split('.').next().unwrap_or(key);
+        SweepFile::OWN_KEYS.contains(&first)
+    };
+    if written.keys().any(is_of_a_sweep) {
         let named = |(run, config): (Planned, RunConfig)| PlannedRun {
             name: run.name,
             config,
@@ -109,7 +117,7 @@ pub fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRun>> {
     }
     Ok(vec![PlannedRun {
         name: run_name::of_config(path),
-        config: RunConfig::read(&name, &text, overrides)?,
+        config: RunConfig::load(path, overrides)?,
     }])
 }
 

@@ -36,6 +36,11 @@ pub fn run_dir(
         return Ok(run.unwrap_or(path).to_owned());
     }
     let mut settings = RunConfig::document("--set", "", overrides)?.flatten();
+    let unset = overrides
+        .iter()
+        .filter_map(|one| one.split_once('='))
+        .filter(|(_, value)| value.trim() == "null");
+    settings.extend(unset.map(|(key, _)| (key.trim().to_owned(), "none".to_owned())));
     settings.retain(|key, _| Bearing::of(key).names_a_run());
     let mut name = run_name::of_config(config);
     if let Some(settings) = run_name::of_settings(&settings) {

@@ -12,6 +12,7 @@ mod topics;
 
 use rondo_config::reference::{Key, keys};
 use rondo_sweep::SweepFile;
+use rondo_train::config::file::FileHead;
 use rondo_train::config::{RunConfig, alias};
 use rondo_train::error::{Error, Result};
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ enum Found<'r> {
 impl Reference {
     fn new() -> Self {
         Self {
-            run: keys::<RunConfig>(),
+            run: [keys::<FileHead>(), keys::<RunConfig>()].concat(),
             sweep: keys::<SweepFile>(),
             advice: Advice::new(),
         }

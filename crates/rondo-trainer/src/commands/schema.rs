@@ -3,7 +3,9 @@
 use rondo_config::schema;
 use rondo_sweep::SweepFile;
 use rondo_train::config::RunConfig;
+use rondo_train::config::file::FileHead;
 use rondo_train::error::Result;
+use serde_json::Value;
 
 use crate::terminal;
 
@@ -15,6 +17,19 @@ use crate::terminal;
 pub(crate) fn command(sweep: bool) -> Result<()> {
     terminal::print_json(&match sweep {
         true => schema::<SweepFile>(),
-        false => schema::<RunConfig>(),
+        false => run(),
     })
+}
+
+/// Returns the schema of a run configuration, with what its file says about itself.
+fn run() -> Value {
+    let mut whole = schema::<RunConfig>();
+    let mut head = schema::<FileHead>();
+    if let (Some(keys), Some(of_head)) = (
+        whole["properties"].as_object_mut(),
+        head["properties"].as_object_mut(),
+    ) {
+        keys.append(of_head);
+    }
+    whole
 }

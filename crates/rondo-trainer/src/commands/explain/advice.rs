@@ -41,11 +41,12 @@ mod tests {
     use rondo_config::reference::keys;
     use rondo_sweep::SweepFile;
     use rondo_train::config::RunConfig;
+    use rondo_train::config::file::FileHead;
 
     use super::*;
 
     fn all() -> Vec<Key> {
-        [keys::<RunConfig>(), keys::<SweepFile>()].concat()
+        [keys::<FileHead>(), keys::<RunConfig>(), keys::<SweepFile>()].concat()
     }
 
     #[test]
