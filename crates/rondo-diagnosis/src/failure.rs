@@ -37,6 +37,17 @@ impl Failure {
             Self::LossSpike => Event::LossSpike,
         }
     }
+
+    /// Returns what to try, with the keys to set; `trainer explain` has more.
+    pub fn cure(self) -> &'static str {
+        match self {
+            Self::HiddenStateCollapse | Self::IgnoredState => {
+                "start again with a third of schedule.peak, or a longer schedule.warmup"
+            }
+            Self::Divergence => "resume a checkpoint before it, with half of schedule.peak",
+            Self::LossSpike => "where there are many: add [train.skip_spikes], or lower train.clip",
+        }
+    }
 }
 
 impl fmt::Display for Failure {

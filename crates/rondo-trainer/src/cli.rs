@@ -135,9 +135,9 @@ pub(crate) enum Command {
     /// Say what a key of a configuration, a verdict or a term means.
     #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainArgs),
-    /// Say what each metric and event in a run's metrics.jsonl means.
+    /// Say what each metric and event in a run's metrics.jsonl means, or print those of a run as a table.
     #[command(after_help = examples::METRICS)]
-    Metrics(JsonArg),
+    Metrics(MetricsArgs),
     /// Print the JSON Schema of run configurations or of sweep files.
     #[command(after_help = examples::SCHEMA)]
     Schema {
@@ -222,6 +222,45 @@ pub(crate) struct ExplainArgs {
     pub(crate) markdown: bool,
     #[command(flatten)]
     pub(crate) json: JsonArg,
+}
+
+/// `trainer metrics`.
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    /// A run directory, whose records are printed as CSV: a row for each, a column for each metric.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+    /// The form of a run's records.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "csv|tsv",
+        requires = "run",
+        default_value = "csv",
+        hide_default_value = true
+    )]
+    pub(crate) format: RecordFormat,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// The form of a run's records; `--json` is the other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordFormat {
+    /// Values with commas between.
+    Csv,
+    /// Values with tabs between.
+    Tsv,
+}
+
+impl RecordFormat {
+    /// Returns the character between two values.
+    pub(crate) fn delimiter(self) -> u8 {
+        match self {
+            Self::Csv => b',',
+            Self::Tsv => b'\t',
+        }
+    }
 }
 
 /// Training, the command that needs no name.

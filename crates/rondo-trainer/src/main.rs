@@ -82,7 +82,7 @@ fn run(cli: &Cli, world: &World) -> Result<()> {
         Some(Command::Devices(args)) => commands::devices::command(*args),
         Some(Command::Selftest(args)) => commands::selftest::command(args),
         Some(Command::Explain(args)) => commands::explain::command(args),
-        Some(Command::Metrics(args)) => commands::metrics::command(args.json),
+        Some(Command::Metrics(args)) => commands::metrics::command(args),
         Some(Command::Schema { sweep }) => commands::schema::command(*sweep),
         Some(Command::Completions { shell }) => commands::completions::command(*shell),
         Some(Command::Man { out }) => commands::man::command(out.as_deref()),

@@ -54,6 +54,11 @@ impl Journal {
         for finding in self.watch.observe(record) {
             let event = finding.record(record.tokens)?;
             self.deliver(&event)?;
+            self.screen.note(&format!(
+                "  try: {}\n  more: trainer explain {}",
+                finding.failure.cure(),
+                finding.failure
+            ));
         }
         Ok(())
     }

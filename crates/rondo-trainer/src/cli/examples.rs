@@ -90,8 +90,9 @@ Examples:
   trainer selftest --device cuda --precision tf32";
 
 pub(super) const METRICS: &str = "\
-Example:
-  trainer metrics | less";
+Examples:
+  trainer metrics | less
+  trainer metrics runs/main --format csv > main.csv";
 
 pub(super) const EXPLAIN: &str = "\
 Examples:

@@ -72,8 +72,13 @@ pub(crate) fn command(args: &CompareArgs) -> Result<()> {
         "\nvalidation perplexity by recurrence\n{}\n",
         perplexities(&rows).table(1)
     ))?;
-    for Told { what, evidence } in findings(&rows) {
-        terminal::print(&format!("{what}\n    {evidence}"))?;
+    for Told {
+        what,
+        evidence,
+        cure,
+    } in findings(&rows)
+    {
+        terminal::print(&format!("{what}\n    {evidence}\n    {cure}"))?;
     }
     for file in written {
         terminal::print(&file.display().to_string())?;
@@ -225,6 +230,7 @@ fn perplexities(rows: &[Row]) -> Grid {
 struct Told {
     what: String,
     evidence: String,
+    cure: String,
 }
 
 fn findings(rows: &[Row]) -> Vec<Told> {
@@ -242,6 +248,7 @@ fn findings(rows: &[Row]) -> Vec<Told> {
                 .map(|reading| format!("{} {}", reading.name, significant(reading.value, 4)))
                 .collect::<Vec<_>>()
                 .join("  "),
+            cure: format!("try: {}", failure.cure()),
         }
     };
     rows.iter()

@@ -1,10 +1,14 @@
-//! `trainer metrics`: what each name in `metrics.jsonl` means.
+//! `trainer metrics`: what each name in `metrics.jsonl` means, or the metrics of a run as a table.
+
+mod table;
 
 use rondo_metrics::names::{METRICS, pattern};
 use rondo_metrics::{Event, Metric};
 use rondo_train::error::Result;
+use rondo_train::run_history::RunHistory;
 use serde_json::{Value, json};
 
+use crate::cli::MetricsArgs;
 use crate::terminal;
 
 /// Columns of a line.
@@ -25,15 +29,23 @@ const FIELDS: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// Prints the table of metrics and events.
+/// Prints the table of metrics and events, or the records of a run.
 ///
 /// # Errors
 ///
-/// Where standard output refuses.
-pub(crate) fn command(as_json: bool) -> Result<()> {
-    match as_json {
-        true => terminal::print_json(&object()),
-        false => terminal::print(&text()),
+/// Where the run has no metrics, or they are damaged.
+pub(crate) fn command(args: &MetricsArgs) -> Result<()> {
+    match (&args.run, args.json.json) {
+        (None, true) => terminal::print_json(&object()),
+        (None, false) => terminal::print(&text()),
+        (Some(run), as_json) => {
+            let runs = RunHistory::open_all(std::slice::from_ref(run), &mut terminal::note)?;
+            let history = &runs[0].history;
+            match as_json {
+                true => terminal::print_json(&json!({ "records": history.records() })),
+                false => terminal::print(table::text(history, args.format.delimiter())?.trim_end()),
+            }
+        }
     }
 }
 
