@@ -25,13 +25,29 @@ fn a_comparison_is_a_table_an_object_and_a_page_that_needs_nothing_else() {
     let ended = run(["compare", &shown(&one), &shown(&two), "--out", &shown(&out)]);
     assert_ok(&ended);
     assert!(ended.stderr.contains("different depths"), "{ended:?}");
-    for word in ["one", "two", "healthy", "compare.html", "n/a"] {
+    for word in [
+        "one",
+        "two",
+        "healthy",
+        "compare.html",
+        "n/a",
+        "keys that differ",
+        "eval.recurrence",
+        "tokens/s",
+    ] {
         assert!(ended.stdout.contains(word), "{word}: {ended:?}");
     }
     let object: Value = serde_json::from_str(&read(&out.join("compare.json"))).expect("JSON");
     let first = &object["runs"][0];
     let summary: Value = serde_json::from_str(&read(&one.join("summary.json"))).expect("JSON");
     assert_eq!(first["run"], "one");
+    let differs = &object["differences"][0];
+    assert_eq!(differs["key"], "eval.recurrence");
+    assert_eq!(differs["values"][1], "[1, 2]");
+    assert!(
+        first["device"].is_string() && first["seconds"].is_number(),
+        "{first}"
+    );
     assert_eq!(first["verdict"], "healthy");
     assert_eq!(first["final_loss"], summary["final_loss"]);
     assert_eq!(first["perplexity"]["8"], summary["depths"][2]["perplexity"]);

@@ -245,6 +245,13 @@ impl RunDir {
         Ok(atomic_write(&self.path.join(name), text.as_bytes())?)
     }
 
+    /// Returns the label of the device of the newest launch, as `run.json` has it; none where that cannot be read.
+    pub fn device(&self) -> Option<String> {
+        let text = rondo_files::read_text(&self.path.join("run.json")).ok()?;
+        let facts: serde_json::Value = serde_json::from_str(&text).ok()?;
+        facts["device"].as_str().map(str::to_owned)
+    }
+
     /// Writes `run.json`.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! `trainer compare`: runs beside one another, with a verdict on each, from their metrics alone.
 
+mod differences;
 mod page;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use rondo_train::run_history::RunHistory;
 use serde::Serialize;
 use serde_json::json;
 
+use self::differences::{Difference, Effort, differences, efforts, grid};
 use crate::cli::CompareArgs;
 use crate::pictures::runs::{FigureName, draw};
 use crate::terminal;
@@ -33,6 +35,8 @@ struct Row {
     perplexity: BTreeMap<usize, f64>,
     hidden_state_corr: Correlation,
     findings: Vec<Finding>,
+    #[serde(flatten)]
+    effort: Effort,
 }
 
 /// `hidden_state_corr` over a run.
@@ -59,15 +63,24 @@ pub(crate) fn command(args: &CompareArgs) -> Result<()> {
     let runs = RunHistory::open_all(&args.runs, &mut terminal::note)?;
     let rows: Vec<Row> = runs.iter().map(Row::of).collect();
     tell_what_is_missing(&runs);
-    let object = json!({"runs": rows});
+    let differences = differences(&runs);
+    let object = json!({"runs": rows, "differences": differences});
     let written = match &args.out {
-        Some(dir) => write(&runs, &rows, &object, dir)?,
+        Some(dir) => write(&runs, &rows, &differences, &object, dir)?,
         None => Vec::new(),
     };
     if args.json.json {
         return terminal::print_json(&object);
     }
+    if !differences.is_empty() {
+        let keys = grid(&names(&rows), &differences).table(1 + rows.len());
+        terminal::print(&format!("keys that differ\n{keys}\n"))?;
+    }
     terminal::print(&overview(&rows).table(WORDS).to_string())?;
+    terminal::print(&format!(
+        "\nspeed and duration\n{}",
+        effort(&rows).table(WORDS)
+    ))?;
     terminal::print(&format!(
         "\nvalidation perplexity by recurrence\n{}\n",
         perplexities(&rows).table(1)
@@ -98,6 +111,7 @@ impl Row {
             perplexity: run.perplexities(),
             hidden_state_corr: Correlation::of(&correlations),
             findings: run.diagnosis.findings().to_vec(),
+            effort: Effort::of(run),
         }
     }
 }
@@ -207,6 +221,15 @@ fn overview(rows: &[Row]) -> Grid {
     }
 }
 
+fn names(rows: &[Row]) -> Vec<&str> {
+    rows.iter().map(|row| row.run.as_str()).collect()
+}
+
+fn effort(rows: &[Row]) -> Grid {
+    let of_each: Vec<&Effort> = rows.iter().map(|row| &row.effort).collect();
+    efforts(&names(rows), &of_each)
+}
+
 fn perplexities(rows: &[Row]) -> Grid {
     let depths: BTreeSet<usize> = rows
         .iter()
@@ -281,6 +304,7 @@ fn pictures(runs: &[RunHistory]) -> Vec<Picture> {
 fn write(
     runs: &[RunHistory],
     rows: &[Row],
+    differences: &[Difference],
     object: &serde_json::Value,
     dir: &Path,
 ) -> Result<Vec<PathBuf>> {
@@ -289,7 +313,7 @@ fn write(
     for picture in &pictures {
         written.extend(picture.save(dir)?);
     }
-    let page = page::page(rows, &pictures);
+    let page = page::page(rows, differences, &pictures);
     for (name, text) in [
         ("compare.json", format!("{object:#}\n")),
         ("compare.html", page),

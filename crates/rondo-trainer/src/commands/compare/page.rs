@@ -4,37 +4,54 @@ use std::fmt::Write as _;
 
 use rondo_figures::Picture;
 
-use super::{Grid, Row, Told, WORDS, findings, overview, perplexities};
+use super::differences::{Difference, grid};
+use super::{Grid, Row, Told, WORDS, effort, findings, names, overview, perplexities};
 
 const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
 table{border-collapse:collapse;margin:1rem 0}\
 th,td{padding:.25rem .75rem;text-align:right;font-variant-numeric:tabular-nums}\
 th{border-bottom:1px solid #999}th,td{white-space:nowrap}.word{text-align:left}\
-.wide{overflow-x:auto}svg{width:100%;min-width:44rem;height:auto;margin:1rem 0}small{color:#666}";
+.wide{overflow-x:auto}svg{width:100%;min-width:44rem;height:auto;margin:1rem 0}small{color:#666}\
+@media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}small{color:#999}\
+svg{filter:invert(.9) hue-rotate(180deg)}}";
 
 /// Composes the page.
-pub(super) fn page(rows: &[Row], pictures: &[Picture]) -> String {
+pub(super) fn page(rows: &[Row], differences: &[Difference], pictures: &[Picture]) -> String {
     let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n");
-    let names: Vec<&str> = rows.iter().map(|row| row.run.as_str()).collect();
+    let names = names(rows);
     let title = escaped(&format!("Comparison of {}", names.join(", ")));
     let _ = write!(
         html,
         "<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
     );
+    if !differences.is_empty() {
+        html.push_str("<h2>Keys that differ</h2>\n");
+        add_table(&mut html, &grid(&names, differences), 1 + rows.len());
+    }
+    html.push_str("<h2>Verdicts</h2>\n");
     add_table(&mut html, &overview(rows), WORDS);
+    html.push_str("<h2>Speed and duration</h2>\n");
+    add_table(&mut html, &effort(rows), WORDS);
     html.push_str("<h2>Validation perplexity by recurrence</h2>\n");
     add_table(&mut html, &perplexities(rows), 1);
     let findings = findings(rows);
     if !findings.is_empty() {
         html.push_str("<h2>Findings</h2>\n<ul>\n");
-        for Told { what, evidence } in findings {
+        for Told {
+            what,
+            evidence,
+            cure,
+        } in findings
+        {
             let _ = writeln!(
                 html,
-                "<li>{}<br><small>{}</small></li>",
+                "<li>{}<br><small>{}</small><br>{}</li>",
                 escaped(&what),
-                escaped(&evidence)
+                escaped(&evidence),
+                escaped(&cure)
             );
         }
         html.push_str("</ul>\n");

@@ -1,0 +1,123 @@
+//! What differs between runs: the keys of their configurations, and where and how fast they were trained.
+
+use std::collections::BTreeSet;
+
+use rondo_config::flatten;
+use rondo_metrics::format::significant;
+use rondo_metrics::names::TOKENS_PER_SECOND;
+use rondo_train::run_dir::RunDir;
+use rondo_train::run_history::RunHistory;
+use serde::Serialize;
+
+use super::Grid;
+
+/// A key that not all runs have alike.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Difference {
+    /// The dotted key.
+    pub(super) key: String,
+    /// Its value in each run, as TOML; none where it is not set, or where the configuration cannot be read.
+    pub(super) values: Vec<Option<String>>,
+}
+
+/// Where and how fast a run was trained.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Effort {
+    /// The device of the newest launch.
+    pub(super) device: Option<String>,
+    /// Median of the logged steps.
+    pub(super) tokens_per_second: Option<f64>,
+    /// Seconds over all launches.
+    pub(super) seconds: f64,
+}
+
+/// Lists the keys in which the configurations of runs differ, sorted.
+pub(super) fn differences(runs: &[RunHistory]) -> Vec<Difference> {
+    let flat = |run: &RunHistory| run.config.as_ref().and_then(|config| flatten(config).ok());
+    let configs: Vec<_> = runs.iter().map(flat).collect();
+    if configs.iter().flatten().count() < 2 {
+        return Vec::new();
+    }
+    let keys: BTreeSet<&String> = configs
+        .iter()
+        .flatten()
+        .flat_map(|config| config.keys())
+        .collect();
+    let values = |key: &String| -> Vec<Option<String>> {
+        let value = |config: &Option<std::collections::BTreeMap<String, String>>| {
+            config.as_ref()?.get(key).cloned()
+        };
+        configs.iter().map(value).collect()
+    };
+    let known = |values: &[Option<String>]| -> BTreeSet<Option<String>> {
+        let read = configs
+            .iter()
+            .zip(values)
+            .filter(|(config, _)| config.is_some());
+        read.map(|(_, value)| value.clone()).collect()
+    };
+    keys.into_iter()
+        .map(|key| Difference {
+            key: key.clone(),
+            values: values(key),
+        })
+        .filter(|difference| known(&difference.values).len() > 1)
+        .collect()
+}
+
+/// Returns the differences as a table: a row for each key, a column for each run.
+pub(super) fn grid(names: &[&str], differences: &[Difference]) -> Grid {
+    let header = std::iter::once("key").chain(names.iter().copied());
+    let row = |difference: &Difference| {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
+        let values = difference.values.iter().map(shown);
+        std::iter::once(difference.key.clone())
+            .chain(values)
+            .collect()
+    };
+    Grid {
+        header: header.map(str::to_owned).collect(),
+        rows: differences.iter().map(row).collect(),
+    }
+}
+
+impl Effort {
+    pub(super) fn of(run: &RunHistory) -> Self {
+        let readings = run.history.series(TOKENS_PER_SECOND);
+        let mut rates: Vec<f64> = readings.iter().map(|reading| reading.value).collect();
+        rates.sort_by(f64::total_cmp);
+        Self {
+            device: RunDir::new(&run.path).device(),
+            tokens_per_second: rates.get(rates.len() / 2).copied(),
+            seconds: run.history.seconds(),
+        }
+    }
+
+    /// Returns its cells: device, tokens/s, seconds.
+    fn cells(&self) -> [String; 3] {
+        let missing = || "n/a".to_owned();
+        [
+            self.device.clone().unwrap_or_else(missing),
+            self.tokens_per_second
+                .map_or_else(missing, |rate| significant(rate, 3)),
+            match self.seconds > 0.0 {
+                true => format!("{:.1}", self.seconds),
+                false => missing(),
+            },
+        ]
+    }
+}
+
+/// Returns where and how fast the runs were trained as a table.
+pub(super) fn efforts(names: &[&str], efforts: &[&Effort]) -> Grid {
+    let row = |(name, effort): (&&str, &&Effort)| {
+        let cells = effort.cells();
+        std::iter::once((*name).to_owned()).chain(cells).collect()
+    };
+    Grid {
+        header: ["run", "device", "tokens/s", "seconds"]
+            .map(str::to_owned)
+            .into(),
+        rows: names.iter().zip(efforts).map(row).collect(),
+    }
+}
