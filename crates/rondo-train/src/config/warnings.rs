@@ -5,6 +5,14 @@ use rondo_config::report::section;
 use rondo_schedule::{Run, seam_warning};
 
 use super::RunConfig;
+use crate::optim::OptimizerConfig;
+
+/// The width at which the rates below were measured.
+const MEASURED_WIDTH: f64 = 64.0;
+/// The least peak rate at which both published failures were seen at that width.
+const FAILING_RATE: f64 = 1e-2;
+/// A peak rate at which the same structures learn and gain from depth at that width.
+const HEALTHY_RATE: f64 = 2e-3;
 
 impl RunConfig {
     /// Returns a sentence for each key that `run` does not come to, the key first.
@@ -13,6 +21,9 @@ impl RunConfig {
         let report: Report<'_> = &mut |key, message| found.push(format!("{key}: {message}"));
         self.schedule
             .warnings(run, &mut section("schedule", report));
+        if let Some(known) = self.known_to_fail() {
+            report("schedule.peak", known);
+        }
         let recurrence = &self.model.recurrence;
         recurrence.warnings(run, &mut section("model.recurrence", report));
         for (index, one) in self.perturb.iter().enumerate() {
@@ -28,6 +39,24 @@ impl RunConfig {
             }
         }
         found
+    }
+
+    /// Returns a sentence where the peak rate is one at which the published structures failed: 1e-2 and above at widths 64 and 96
+    /// with the two forms of Adam (configs/LOG.md, "The scale and the peak rates"); halved for twice the width, as the
+    /// rates of configs/gpu are. Muon's rates are others.
+    fn known_to_fail(&self) -> Option<String> {
+        if matches!(self.optimizer, OptimizerConfig::Muon(_)) {
+            return None;
+        }
+        let share = MEASURED_WIDTH / self.model.d_model as f64;
+        let (peak, failing) = (self.schedule.peak, FAILING_RATE * share);
+        (peak >= failing).then(|| {
+            format!(
+                "at a rate of {failing:.1e} and above a model of this width is likely to lose its state \
+                 (hidden-state-collapse, ignored-state); try {:.1e}",
+                HEALTHY_RATE * share
+            )
+        })
     }
 
     /// Returns a warning where the learning rate more than doubles because a run goes on after step `step` otherwise
@@ -79,6 +108,25 @@ mod tests {
         ];
         assert_eq!(keys, expected, "{found:?}");
         assert!(cosine(20).warnings(cosine(20).extent(8)).is_empty());
+    }
+
+    #[test]
+    fn a_rate_at_which_models_of_the_width_failed_is_told_with_one_that_works() {
+        let told = |peak: f64, width: usize, rest: &str| {
+            let config = read(&format!(
+                "[train]\nsteps = 20\nseq = 8\n[schedule]\npeak = {peak}\n[model]\nd_model = {width}\n{rest}"
+            ));
+            config.warnings(config.extent(8))
+        };
+        let found = told(2e-2, 64, "");
+        assert!(
+            found[0].starts_with("schedule.peak: ") && found[0].ends_with("try 2.0e-3"),
+            "{found:?}"
+        );
+        assert!(told(9e-3, 64, "").is_empty());
+        // Half the rate at twice the width.
+        assert_eq!(told(5e-3, 128, "").len(), 1);
+        assert!(told(2e-2, 64, "[optimizer]\nkind = 'muon'\n").is_empty());
     }
 
     #[test]
