@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// Train; the same as without a name.
     #[command(after_help = examples::TRAIN)]
     Train(TrainArgs),
+    /// Write a commented configuration for your own data and this machine.
+    #[command(after_help = examples::NEW)]
+    New(NewArgs),
     /// Measure loss and perplexity of a run, or its answers to benchmarks, at several recurrence depths.
     #[command(after_help = examples::EVAL)]
     Eval(Box<EvalArgs>),
@@ -222,6 +225,23 @@ pub(crate) struct ExplainArgs {
     pub(crate) markdown: bool,
     #[command(flatten)]
     pub(crate) json: JsonArg,
+}
+
+/// `trainer new`.
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The configuration to write.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Text to train on: files, folders or globs.
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub(crate) data: Vec<String>,
+    /// Minutes that the run may take on this machine.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) minutes: u32,
+    /// The device; written into the file where it is given.
+    #[arg(long, value_enum)]
+    pub(crate) device: Option<DeviceName>,
 }
 
 /// `trainer metrics`.

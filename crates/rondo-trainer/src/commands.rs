@@ -15,6 +15,7 @@ pub(crate) mod generate;
 pub(crate) mod import;
 pub(crate) mod man;
 pub(crate) mod metrics;
+pub(crate) mod new;
 pub(crate) mod prepare;
 mod progress_writer;
 pub(crate) mod schedule;

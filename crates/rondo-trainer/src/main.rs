@@ -66,6 +66,7 @@ fn run(cli: &Cli, world: &World) -> Result<()> {
     match &cli.command {
         None => commands::train::command(&cli.train, world),
         Some(Command::Train(args)) => commands::train::command(args, world),
+        Some(Command::New(args)) => commands::new::command(args),
         Some(Command::Eval(args)) => commands::eval::command(args),
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),

@@ -15,6 +15,11 @@ Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoin
 tensors, 5 stopped by a rule, 6 device or memory, 7 a rank is missing and the run can be
 resumed, 75 interrupted and resumable.";
 
+pub(super) const NEW: &str = "\
+Examples:
+  trainer new mine.toml --data notes.txt
+  trainer new mine.toml --data corpus/ 'more/*.jsonl' --minutes 60";
+
 pub(super) const EVAL: &str = "\
 Examples:
   trainer eval runs/main runs/baseline --recurrence 1,4,16,64

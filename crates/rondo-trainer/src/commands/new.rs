@@ -1,0 +1,146 @@
+//! `trainer new`: a commented configuration for one's own data and machine.
+//!
+//! The model is the largest of a ladder of shapes that sees [`TOKENS_PER_PARAMETER`] tokens for each parameter in the time that is
+//! given, measured by some steps on the device; the smallest where none does. Structure and rates are those of
+//! configs/main.toml, the rate halved for twice the width.
+
+mod shape;
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Instant;
+
+use rondo_data::Source;
+use rondo_metrics::Mode;
+use rondo_metrics::format::{duration, thousands};
+use rondo_model::census::Census;
+use rondo_train::assemble::open_source;
+use rondo_train::config::{ResolvedConfig, RunConfig};
+use rondo_train::device;
+use rondo_train::error::{Error, Result};
+use rondo_train::plan::StepPlan;
+use rondo_train::step::Learner;
+
+use self::shape::{LADDER, Plan, Shape};
+use super::dry_run::counting_batch;
+use super::explain::commented::commented;
+use crate::cli::NewArgs;
+use crate::terminal;
+
+/// Tokens for each parameter below which a larger model is not chosen.
+const TOKENS_PER_PARAMETER: f64 = 4.0;
+/// Share of the time that evaluations and checkpoints are given.
+const ASIDE: f64 = 0.15;
+/// Steps of the trial; the fastest of those after the first counts.
+const TRIED: u64 = 3;
+
+/// Writes a configuration.
+///
+/// # Errors
+///
+/// Where the file is there already, the data cannot be read, or the device is not there.
+pub(crate) fn command(args: &NewArgs) -> Result<()> {
+    if args.file.exists() {
+        return Err(Error::Usage(format!(
+            "{} is there already; name another file",
+            args.file.display()
+        )));
+    }
+    let (listed, why) = device::choose(plan(args, LADDER[0], 1, 0.05).read()?.device)?;
+    terminal::note(&format!("device  {} ({why})", listed.label()));
+    let small = plan(args, LADDER[0], 1, 0.05).read()?;
+    let source = open_source(&small, Mode::Auto)?;
+    let (train_tokens, val_tokens) = tokens(&source);
+    let val_fraction = shape::val_fraction(train_tokens, val_tokens);
+    let seconds = f64::from(args.minutes) * 60.0 * (1.0 - ASIDE);
+    let mut chosen = None;
+    for shape in LADDER {
+        let resolved = plan(args, shape, 1, val_fraction)
+            .read()?
+            .resolve(&source)?;
+        let parameters = Census::new(&resolved.model).total();
+        let per_step = try_steps(&resolved, &listed)?;
+        let steps = ((seconds / per_step) as u64).max(shape::FEWEST_STEPS);
+        let tokens = steps as f64 * resolved.tokens_per_step() as f64;
+        let is_enough = tokens >= TOKENS_PER_PARAMETER * parameters as f64;
+        if chosen.is_some() && !is_enough {
+            break;
+        }
+        chosen = Some((shape, steps, parameters, per_step));
+    }
+    let Some((shape, steps, parameters, per_step)) = chosen else {
+        return Err(Error::Usage("no shape could be tried".to_owned()));
+    };
+    let plan = plan(args, shape, steps, val_fraction);
+    let config = plan.read()?;
+    let text = format!(
+        "{}\n{}\n",
+        plan.head(&args.file),
+        commented(&config.to_toml()?)
+    );
+    File::create_new(&args.file)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(rondo_files::at("write", &args.file))?;
+    let tokens = steps * config.tokens_per_step(shape.seq);
+    terminal::print(&format!(
+        "wrote   {}\nmodel   {} parameters, width {}, mean recurrence {}\nbudget  {} steps, {} tokens: {:.1} passes over {} tokens\n\
+         time    about {} on {}\ntrain   trainer {}",
+        args.file.display(),
+        thousands(parameters as u64),
+        shape.width,
+        shape::MEAN_RECURRENCE,
+        thousands(steps),
+        thousands(tokens),
+        tokens as f64 / train_tokens.max(1) as f64,
+        thousands(train_tokens),
+        duration(per_step * steps as f64 / (1.0 - ASIDE)),
+        listed.label(),
+        args.file.display(),
+    ))
+}
+
+/// Returns the plan of a run with a shape and a budget.
+fn plan(args: &NewArgs, shape: Shape, steps: u64, val_fraction: f64) -> Plan<'_> {
+    Plan {
+        data: &args.data,
+        device: args.device,
+        shape,
+        steps,
+        val_fraction,
+    }
+}
+
+/// Returns the tokens of a text, for training and for validation.
+fn tokens(source: &Source) -> (u64, u64) {
+    match source {
+        Source::Text(text) => (text.info().train_tokens, text.info().val_tokens),
+        Source::Task(_) => (0, 0),
+    }
+}
+
+/// Returns the seconds of a step at the mean depth.
+fn try_steps(config: &ResolvedConfig, listed: &device::Listed) -> Result<f64> {
+    let mut learner = Learner::fresh(config, listed);
+    let train = &config.train;
+    let batch = counting_batch(train.batch, train.seq, config.model.vocab_size);
+    let batches = vec![batch; train.accumulation];
+    let mut fastest = f64::INFINITY;
+    for step in 1..=TRIED {
+        let mut plan = StepPlan::new(config, step);
+        plan.draw.unroll = config.model.recurrence.planned();
+        plan.logged = true;
+        let started = Instant::now();
+        learner.step(&plan, &batches)?;
+        if step > 1 {
+            fastest = fastest.min(started.elapsed().as_secs_f64());
+        }
+    }
+    Ok(fastest)
+}
+
+/// Reads what was planned, as a file of it would be read.
+impl Plan<'_> {
+    fn read(&self) -> Result<RunConfig> {
+        RunConfig::read("the new configuration", &self.to_toml(), &[])
+    }
+}
