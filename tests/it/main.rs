@@ -13,6 +13,7 @@ mod devices;
 mod distributed;
 mod evaluation;
 mod failures;
+mod first_hour;
 mod generation;
 mod harness;
 mod initialisation;
