@@ -102,7 +102,7 @@ fn a_configuration_with_a_base_trains_and_a_key_is_unset() {
     let printed = run([file.as_str(), "--print-config"]);
     assert_ok(&printed);
     assert!(
-        printed.stdout.contains("tokens = 256") && !printed.stdout.contains("steps = 12"),
+        printed.stdout.contains("tokens = 256") && !printed.stdout.contains("\nsteps = 20"),
         "{printed:?}"
     );
     let out = dir.path().join("run").display().to_string();
