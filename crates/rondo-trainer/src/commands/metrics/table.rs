@@ -65,7 +65,12 @@ fn row(record: &Record, columns: &[(String, Option<usize>)]) -> Vec<String> {
     ];
     for (name, width) in columns {
         let width = width.unwrap_or(1);
-        let mut own = match record.metrics.get(name) {
+        let mut own = match record
+            .metrics
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value)
+        {
             Some(Value::Number(value)) => vec![number(*value)],
             Some(Value::Text(text)) => vec![text.clone()],
             Some(Value::Series(values)) => {
