@@ -37,7 +37,7 @@ pub enum Event {
 
 /// How an event reaches the reader of the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Severity {
+pub enum Severity {
     /// Written to the metrics only: it is too frequent to read.
     Silent,
     /// Printed unless the run is quiet.
@@ -121,7 +121,7 @@ impl Event {
     }
 
     /// Returns how the event reaches the reader of the terminal.
-    pub(crate) fn severity(self) -> Severity {
+    pub fn severity(self) -> Severity {
         match self {
             Self::HiddenStateCollapse
             | Self::IgnoredState

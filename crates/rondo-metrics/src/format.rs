@@ -1,5 +1,7 @@
 //! Numbers as people read them. A number that is not there is printed as [`MISSING`], never guessed.
 
+use crate::value::Value;
+
 /// What stands in the place of a number that is not there.
 pub const MISSING: &str = "n/a";
 
@@ -30,6 +32,17 @@ pub fn significant(x: f64, digits: usize) -> String {
         format!("{x:.decimals$}")
     } else {
         scientific
+    }
+}
+
+/// Formats a detail of an event: whole numbers with all digits, others with four significant ones, of a series its length.
+pub fn value(value: &Value) -> String {
+    match value {
+        Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => format!("{x}"),
+        Value::Number(x) => significant(*x, 4),
+        Value::Null => MISSING.to_owned(),
+        Value::Series(values) => format!("[{} values]", values.len()),
+        Value::Text(text) => text.clone(),
     }
 }
 

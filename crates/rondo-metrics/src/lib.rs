@@ -12,7 +12,7 @@
 //! * [`sinks`]: where rows go; [`jsonl`]: the append-only file, its reader, its cut at a resume;
 //!   [`tensorboard`]: event files that may fail without harm; [`Background`]: a sink on its own thread
 //! * [`history`]: a run read back, each metric as a series
-//! * `throughput`: the recent rate of anything, and what it says about the time left
+//! * `throughput`: the recent rate of anything; `time_left`: what it says about the steps of a run
 //! * [`format`](mod@format), [`table`]: numbers and tables for people
 //! * [`terminal`], `lines`, [`progress`], [`work`]: what a person sees while it runs
 //!
@@ -35,12 +35,13 @@ pub mod table;
 pub mod tensorboard;
 pub mod terminal;
 mod throughput;
+mod time_left;
 pub mod typed;
 pub mod value;
 pub mod work;
 
 pub use background::Background;
-pub use events::Event;
+pub use events::{Event, Severity};
 pub use history::{History, Reading};
 pub use jsonl::{JsonlError, JsonlSink};
 pub use metric::{Kind, Metric};
@@ -50,5 +51,6 @@ pub use sinks::{Fanout, Sink, SinkError};
 pub use table::Table;
 pub use tensorboard::TensorboardSink;
 pub use terminal::Mode;
+pub use time_left::TimeLeft;
 pub use value::Value;
 pub use work::WorkBar;

@@ -8,7 +8,6 @@ use crate::names::{
 };
 use crate::record::Record;
 use crate::typed::{Eval, PerDepth};
-use crate::value::Value;
 
 /// The widest line of numbers.
 const COLUMNS: usize = 80;
@@ -132,14 +131,7 @@ pub(crate) fn event(record: &Record) -> String {
     let mut line = format!("step {}  {name}", record.step);
     let mut text = String::new();
     for (name, value) in record.details() {
-        let value = match value {
-            Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => format!("{x}"),
-            Value::Number(x) => significant(*x, 4),
-            Value::Null => MISSING.to_owned(),
-            Value::Series(values) => format!("[{} values]", values.len()),
-            Value::Text(text) => text.clone(),
-        };
-        let detail = format!("  {name} {value}");
+        let detail = format!("  {name} {}", format::value(value));
         if WARNING + line.len() + detail.len() > COLUMNS {
             text.push_str(&line);
             text.push('\n');

@@ -4,14 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::events::{Event, Severity};
 use crate::lines;
-use crate::names::STEP_SECONDS;
 use crate::record::Record;
 use crate::terminal::{Mode, Terminal};
-use crate::throughput::Throughput;
-
-/// Logged intervals behind the time left: enough to average the drawn depths out, few enough to follow a
-/// change of speed.
-const WINDOW: usize = 32;
+use crate::time_left::TimeLeft;
 
 /// The shortest time between two plain lines of training, so that a log of a fast run stays readable.
 const PLAIN_PACE: Duration = Duration::from_secs(2);
@@ -21,10 +16,7 @@ const PLAIN_PACE: Duration = Duration::from_secs(2);
 pub struct Progress {
     terminal: Terminal,
     total_steps: u64,
-    /// The step that the last interval ended at.
-    last_step: u64,
-    steps: Throughput,
-    intervals: u64,
+    time_left: TimeLeft,
     pace: Duration,
     printed: Option<Instant>,
     /// The last training line, as long as it is not printed permanently.
@@ -41,9 +33,7 @@ impl Progress {
         Self {
             terminal,
             total_steps,
-            last_step: start_step,
-            steps: Throughput::new(WINDOW),
-            intervals: 0,
+            time_left: TimeLeft::new(start_step),
             pace,
             printed: None,
             pending: None,
@@ -52,7 +42,9 @@ impl Progress {
 
     /// Shows a training step.
     pub fn train(&mut self, record: &Record) {
-        let line = lines::train(record, self.total_steps, self.eta(record));
+        self.time_left.observe(record);
+        let eta = self.time_left.until(self.total_steps);
+        let line = lines::train(record, self.total_steps, eta);
         if let Some(bar) = self.terminal.bar() {
             bar.set_message(line.clone());
             self.pending = Some(line);
@@ -65,22 +57,6 @@ impl Progress {
         } else {
             self.pending = Some(line);
         }
-    }
-
-    /// Returns the seconds that the remaining steps take at the recent rate.
-    fn eta(&mut self, record: &Record) -> Option<f64> {
-        // The first interval of a process compiles kernels; it counts only until there is a better one.
-        if self.intervals == 1 {
-            self.steps.clear();
-        }
-        let steps = record.step.saturating_sub(self.last_step) as f64;
-        if let Some(seconds) = record.get(STEP_SECONDS) {
-            self.steps.push(steps, steps * seconds);
-            self.intervals += 1;
-        }
-        self.last_step = record.step;
-        self.steps
-            .seconds_for(self.total_steps.saturating_sub(record.step) as f64)
     }
 
     /// Prints an evaluation: loss, and perplexity per depth.
@@ -135,7 +111,7 @@ mod tests {
 
     use super::*;
     use crate::events::Event;
-    use crate::names::LOSS;
+    use crate::names::{LOSS, STEP_SECONDS};
     use crate::terminal::tests::Screenshot;
 
     fn step(step: u64, step_seconds: f64) -> Record {

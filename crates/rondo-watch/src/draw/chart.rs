@@ -1,0 +1,114 @@
+//! Curves over an axis of steps or of depths, in as few cells as a title, two axes and their ends take.
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Rect};
+use ratatui::style::Style;
+use ratatui::symbols::Marker;
+use ratatui::text::Line;
+use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, GraphType};
+
+use crate::palette::Palette;
+
+/// Points that are joined, or that stand on the axis.
+pub(super) struct Curve {
+    pub(super) points: Vec<(f64, f64)>,
+    pub(super) style: Style,
+    pub(super) marker: Marker,
+    pub(super) graph: GraphType,
+}
+
+/// How a value becomes a height.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scale {
+    Linear,
+    Logarithmic,
+}
+
+impl Scale {
+    pub(super) fn height(self, value: f64) -> f64 {
+        match self {
+            Self::Linear => value,
+            Self::Logarithmic => value.max(f64::MIN_POSITIVE).ln(),
+        }
+    }
+
+    fn value(self, height: f64) -> f64 {
+        match self {
+            Self::Linear => height,
+            Self::Logarithmic => height.exp(),
+        }
+    }
+}
+
+/// A chart without its curves.
+pub(super) struct Axes {
+    pub(super) title: Line<'static>,
+    /// Both ends, in the units of the points.
+    pub(super) x: [f64; 2],
+    /// Both ends as heights.
+    pub(super) y: [f64; 2],
+    pub(super) scale: Scale,
+    /// How a value is written on the vertical axis.
+    pub(super) told: fn(f64) -> String,
+}
+
+/// Draws curves; where there is no point the chart says so.
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    palette: Palette,
+    axes: Axes,
+    curves: &[Curve],
+) {
+    let block = Block::new()
+        .borders(Borders::TOP)
+        .border_style(palette.quiet())
+        .title_style(Style::reset())
+        .title(axes.title);
+    if curves.iter().all(|curve| curve.points.is_empty()) {
+        let inside = block.inner(area);
+        frame.render_widget(block, area);
+        frame.render_widget(Line::styled("nothing yet", palette.quiet()), inside);
+        return;
+    }
+    let data: Vec<Vec<(f64, f64)>> = curves
+        .iter()
+        .map(|curve| {
+            let points = curve.points.iter();
+            points.map(|(x, y)| (*x, axes.scale.height(*y))).collect()
+        })
+        .collect();
+    let datasets = curves.iter().zip(&data).map(|(curve, data)| {
+        Dataset::default()
+            .data(data)
+            .style(curve.style)
+            .marker(curve.marker)
+            .graph_type(curve.graph)
+    });
+    let mut heights = vec![axes.y[0], axes.y[1]];
+    // Title, axis and the labels below it take three rows.
+    if area.height >= 10 {
+        heights.insert(1, f64::midpoint(axes.y[0], axes.y[1]));
+    }
+    let labels = heights
+        .iter()
+        .map(|height| (axes.told)(axes.scale.value(*height)));
+    let chart = Chart::new(datasets.collect())
+        .block(block)
+        .legend_position(None)
+        .y_axis(
+            Axis::default()
+                .bounds(axes.y)
+                .labels(labels)
+                .labels_alignment(Alignment::Right)
+                .style(palette.quiet()),
+        )
+        .x_axis(
+            Axis::default()
+                .bounds(axes.x)
+                .labels(axes.x.map(|x| format!("{x:.0}")))
+                .labels_alignment(Alignment::Right)
+                .style(palette.quiet()),
+        );
+    frame.render_widget(chart, area);
+}

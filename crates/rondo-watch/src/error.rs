@@ -1,0 +1,30 @@
+//! What can go wrong.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why runs cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// Every run's folder was deleted or moved.
+    #[error("{}: the run directory is gone since {seconds} seconds; the last step seen was {step}", path.display())]
+    Gone {
+        /// The first run's directory.
+        path: PathBuf,
+        /// How long it has been gone.
+        seconds: u64,
+        /// The last step of its records.
+        step: u64,
+    },
+    /// The terminal refuses.
+    #[error("cannot {action} the terminal; `trainer watch RUN | cat` prints a table instead")]
+    Terminal {
+        /// What was tried.
+        action: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system refuses a thread.
+    #[error("cannot start the thread that reads the records")]
+    Thread(#[source] io::Error),
+}

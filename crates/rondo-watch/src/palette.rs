@@ -1,0 +1,119 @@
+//! Colours, or letters where there are none. The colours are those of the terminal's own sixteen, which its theme keeps
+//! readable on a light and on a dark ground.
+
+use std::ffi::OsStr;
+
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::Marker;
+use rondo_diagnosis::Verdict;
+
+const COLOURS: [Color; 6] = [
+    Color::Cyan,
+    Color::Yellow,
+    Color::Magenta,
+    Color::Green,
+    Color::LightBlue,
+    Color::Red,
+];
+
+/// How lines and words are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Palette {
+    has_colour: bool,
+}
+
+impl Palette {
+    /// Has colours, or none.
+    pub fn new(has_colour: bool) -> Self {
+        Self { has_colour }
+    }
+
+    /// Has colours unless a `NO_COLOR` that is not empty declines them, see <https://no-color.org>.
+    pub fn of_environment(no_color: Option<&OsStr>) -> Self {
+        Self::new(no_color.is_none_or(OsStr::is_empty))
+    }
+
+    /// Returns whether there are colours.
+    pub fn has_colour(self) -> bool {
+        self.has_colour
+    }
+
+    /// Returns the style of one of several lines, counted from 0.
+    pub(crate) fn line(self, index: usize) -> Style {
+        self.coloured(COLOURS[index % COLOURS.len()])
+    }
+
+    /// Returns how one of several lines is drawn: finely, or, without colours, as its letter.
+    pub(crate) fn marker(self, index: usize, of: usize) -> Marker {
+        match self.has_colour || of == 1 {
+            true => Marker::Braille,
+            false => Marker::Custom(letter(index)),
+        }
+    }
+
+    /// Returns what stands before the name of one of several lines, to tell it where there are no colours.
+    pub(crate) fn label(self, index: usize, of: usize) -> String {
+        match self.has_colour || of == 1 {
+            true => String::new(),
+            false => format!("{} ", letter(index)),
+        }
+    }
+
+    /// Returns the style of a verdict.
+    pub(crate) fn verdict(self, verdict: Verdict) -> Style {
+        match verdict {
+            Verdict::Healthy => self.coloured(Color::Green),
+            _ => self.warning(),
+        }
+    }
+
+    /// Returns the style of what may be wrong.
+    pub(crate) fn warning(self) -> Style {
+        self.coloured(Color::Red).add_modifier(Modifier::BOLD)
+    }
+
+    /// Returns the style of what matters less.
+    pub(crate) fn quiet(self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
+    fn coloured(self, colour: Color) -> Style {
+        match self.has_colour {
+            true => Style::new().fg(colour),
+            false => Style::new(),
+        }
+    }
+}
+
+/// Returns the letter of a line: `a`, `b`, and after `z` from the start again.
+fn letter(index: usize) -> char {
+    char::from(b'a' + (index % 26) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_color_declines_colours_unless_it_is_empty() {
+        let has = |value: Option<&str>| Palette::of_environment(value.map(OsStr::new)).has_colour();
+        assert!(has(None) && has(Some("")));
+        assert!(!has(Some("1")));
+    }
+
+    #[test]
+    fn without_colours_lines_are_told_by_letters() {
+        let plain = Palette::new(false);
+        assert_eq!(plain.line(1), Style::new());
+        assert_eq!(plain.marker(1, 3), Marker::Custom('b'));
+        assert_eq!(plain.label(27, 30), "b ");
+        assert_eq!(
+            plain.marker(0, 1),
+            Marker::Braille,
+            "one line needs no letter"
+        );
+        let coloured = Palette::new(true);
+        assert_eq!(coloured.marker(1, 3), Marker::Braille);
+        assert_ne!(coloured.line(0), coloured.line(1));
+    }
+}

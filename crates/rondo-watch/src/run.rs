@@ -1,0 +1,338 @@
+//! What is known of a run, as its records come in.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rondo_diagnosis::{Diagnosis, Finding, Verdict};
+use rondo_metrics::names::{
+    HIDDEN_STATE_CORR, LOSS, LR, NUM_STEPS_NO_GRAD, NUM_STEPS_WITH_GRAD, RECURRENCE,
+    TOKENS_PER_SECOND, VAL_PERPLEXITY,
+};
+use rondo_metrics::{Event, JsonlError, Kind, Record, Severity, TimeLeft, format};
+
+use crate::plan::Plan;
+use crate::series::Series;
+use crate::source::{Condition, Source, Update};
+
+/// Events that are kept; older ones are in the file.
+const EVENTS: usize = 200;
+
+/// Something that happened in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// Its step.
+    pub step: u64,
+    /// Its name, and its details.
+    pub text: String,
+    /// Whether something may be wrong.
+    pub is_warning: bool,
+}
+
+/// What a run is doing, as far as its records tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It has steps before it.
+    Training,
+    /// It has reached its last step.
+    Finished,
+    /// It has ended before its last step, and said so.
+    Stopped,
+}
+
+/// A run by its records.
+#[derive(Clone, Debug)]
+pub struct Run {
+    name: String,
+    dir: PathBuf,
+    plan: Plan,
+    condition: Condition,
+    modified: Option<SystemTime>,
+    seen: Seen,
+}
+
+/// What the records of a run say.
+#[derive(Clone, Debug)]
+struct Seen {
+    diagnosis: Diagnosis,
+    step: u64,
+    records: u64,
+    seconds: Option<f64>,
+    loss: Series,
+    correlation: Series,
+    rate: Series,
+    speed: Series,
+    recurrence: Series,
+    perplexity: BTreeMap<usize, Series>,
+    drawn: Option<(f64, f64)>,
+    happenings: VecDeque<Happening>,
+    time_left: TimeLeft,
+    was_stopped: bool,
+}
+
+impl Run {
+    /// Starts with nothing known.
+    pub fn new(name: impl Into<String>, dir: &Path) -> Self {
+        let plan = Plan::default();
+        Self {
+            name: name.into(),
+            dir: dir.to_owned(),
+            seen: Seen::new(&plan),
+            plan,
+            condition: Condition::default(),
+            modified: None,
+        }
+    }
+
+    /// Starts with run directories, each under its folder's name, or under its path where several have that name.
+    pub fn all(dirs: &[PathBuf]) -> Vec<Self> {
+        let name = |dir: &PathBuf| {
+            let whole = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+            let name = whole.file_name().unwrap_or(dir.as_os_str());
+            name.to_string_lossy().into_owned()
+        };
+        let names: Vec<String> = dirs.iter().map(name).collect();
+        let apart =
+            |(dir, name): (&PathBuf, &String)| match names.iter().filter(|n| *n == name).count() {
+                1 => Self::new(name.clone(), dir),
+                _ => Self::new(dir.display().to_string(), dir),
+            };
+        dirs.iter().zip(&names).map(apart).collect()
+    }
+
+    /// Reads all that there is of the run.
+    ///
+    /// # Errors
+    ///
+    /// Where its records cannot be read, or a complete line is not a record.
+    pub fn read(&mut self) -> Result<(), JsonlError> {
+        let mut source = Source::new(&self.dir);
+        while let Some(update) = source.look() {
+            if let Some(fault) = source.take_fault() {
+                return Err(fault);
+            }
+            self.apply(update);
+        }
+        Ok(())
+    }
+
+    /// Takes what has changed in its directory.
+    pub fn apply(&mut self, update: Update) {
+        if let Some(plan) = update.plan {
+            self.plan = plan;
+            // The first plan may come before the first record.
+            if self.seen.records == 0 {
+                self.seen = Seen::new(&self.plan);
+            }
+        }
+        if update.restarted {
+            self.seen = Seen::new(&self.plan);
+        }
+        for record in &update.records {
+            self.seen.observe(record);
+        }
+        self.condition = update.condition;
+        self.modified = update.modified.or(self.modified);
+    }
+
+    /// Returns its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns its directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns what its configuration says.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Returns whether it can be read.
+    pub fn condition(&self) -> &Condition {
+        &self.condition
+    }
+
+    /// Returns whether it has records.
+    pub fn has_records(&self) -> bool {
+        self.seen.records > 0
+    }
+
+    /// Returns the last step.
+    pub fn step(&self) -> u64 {
+        self.seen.step
+    }
+
+    /// Returns the seconds from its start to its last record.
+    pub fn seconds(&self) -> Option<f64> {
+        self.seen.seconds
+    }
+
+    /// Returns what it is doing.
+    pub fn stage(&self) -> Stage {
+        if self.plan.steps.is_some_and(|steps| self.seen.step >= steps) {
+            Stage::Finished
+        } else if self.seen.was_stopped {
+            Stage::Stopped
+        } else {
+            Stage::Training
+        }
+    }
+
+    /// Returns the seconds that the remaining steps take at the recent pace.
+    pub fn seconds_left(&self) -> Option<f64> {
+        self.seen.time_left.until(self.plan.steps?)
+    }
+
+    /// Returns the seconds since its last record, where that is longer than a run is usually silent: a minute, and twenty
+    /// times the mean time between two records.
+    pub fn silence(&self, now: SystemTime) -> Option<f64> {
+        let silent = now.duration_since(self.modified?).ok()?.as_secs_f64();
+        let usual = self.seen.seconds.unwrap_or(0.0) / self.seen.records.max(1) as f64;
+        (self.stage() == Stage::Training && silent > (20.0 * usual).max(60.0)).then_some(silent)
+    }
+
+    /// Returns the verdict by its last reading.
+    pub fn verdict(&self) -> Verdict {
+        self.seen.diagnosis.verdict()
+    }
+
+    /// Returns the finding behind a verdict that is not healthy.
+    pub fn finding(&self) -> Option<&Finding> {
+        let failure = self.verdict().failure()?;
+        let mut lasting = self.seen.diagnosis.lasting();
+        lasting.find(|finding| finding.failure == failure)
+    }
+
+    /// Returns the training loss in nats per token.
+    pub fn loss(&self) -> &Series {
+        &self.seen.loss
+    }
+
+    /// Returns the correlation of the hidden states of two tokens.
+    pub fn correlation(&self) -> &Series {
+        &self.seen.correlation
+    }
+
+    /// Returns the learning rate.
+    pub fn rate(&self) -> &Series {
+        &self.seen.rate
+    }
+
+    /// Returns training tokens per second.
+    pub fn speed(&self) -> &Series {
+        &self.seen.speed
+    }
+
+    /// Returns the iterations drawn, `n + k`.
+    pub fn recurrence(&self) -> &Series {
+        &self.seen.recurrence
+    }
+
+    /// Returns the validation perplexity by recurrence depth.
+    pub fn perplexity(&self) -> &BTreeMap<usize, Series> {
+        &self.seen.perplexity
+    }
+
+    /// Returns the iterations of the last step, without and with gradient.
+    pub fn drawn(&self) -> Option<(f64, f64)> {
+        self.seen.drawn
+    }
+
+    /// Iterates over what has happened, newest first.
+    pub fn happenings(&self) -> impl Iterator<Item = &Happening> {
+        self.seen.happenings.iter().rev()
+    }
+}
+
+impl Seen {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            diagnosis: Diagnosis::new(&plan.thresholds),
+            step: 0,
+            records: 0,
+            seconds: None,
+            loss: Series::default(),
+            correlation: Series::default(),
+            rate: Series::default(),
+            speed: Series::default(),
+            recurrence: Series::default(),
+            perplexity: BTreeMap::new(),
+            drawn: None,
+            happenings: VecDeque::new(),
+            time_left: TimeLeft::new(0),
+            was_stopped: false,
+        }
+    }
+
+    fn observe(&mut self, record: &Record) {
+        self.diagnosis.observe(record);
+        self.records += 1;
+        self.step = self.step.max(record.step);
+        self.seconds = record.time.or(self.seconds);
+        match record.kind {
+            Kind::Train => self.train(record),
+            Kind::Eval => self.eval(record),
+            Kind::Event => self.event(record),
+        }
+    }
+
+    fn train(&mut self, record: &Record) {
+        self.was_stopped = false;
+        self.time_left.observe(record);
+        for (series, metric) in [
+            (&mut self.loss, LOSS),
+            (&mut self.correlation, HIDDEN_STATE_CORR),
+            (&mut self.rate, LR),
+            (&mut self.speed, TOKENS_PER_SECOND),
+            (&mut self.recurrence, RECURRENCE),
+        ] {
+            if let Some(value) = record.get(metric) {
+                series.push(record.step, value);
+            }
+        }
+        self.drawn = record
+            .get(NUM_STEPS_NO_GRAD)
+            .zip(record.get(NUM_STEPS_WITH_GRAD));
+    }
+
+    fn eval(&mut self, record: &Record) {
+        for (depth, value) in record.per_depth(VAL_PERPLEXITY) {
+            let series = self.perplexity.entry(depth).or_default();
+            if let Some(value) = value {
+                series.push(record.step, value);
+            }
+        }
+    }
+
+    fn event(&mut self, record: &Record) {
+        let event = record.which_event();
+        match event {
+            // A new process, whose first interval compiles kernels.
+            Some(Event::Resume) => self.time_left = TimeLeft::new(record.step),
+            Some(Event::Stopped) => self.was_stopped = true,
+            _ => {}
+        }
+        let severity = event.map_or(Severity::Note, Event::severity);
+        if severity == Severity::Silent {
+            return;
+        }
+        let details = record
+            .details()
+            .map(|(name, value)| format!("  {name} {}", format::value(value)));
+        let name = record.event_name().unwrap_or(format::MISSING);
+        if self.happenings.len() == EVENTS {
+            self.happenings.pop_front();
+        }
+        self.happenings.push_back(Happening {
+            step: record.step,
+            text: std::iter::once(name.to_owned()).chain(details).collect(),
+            is_warning: severity == Severity::Warning,
+        });
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

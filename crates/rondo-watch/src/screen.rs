@@ -1,0 +1,174 @@
+//! The terminal while it is drawn on: a second screen without a cursor, with keys as they come. However that ends, by a
+//! return, an error or a panic, the terminal is given back as it was; only the end by a signal that no program can
+//! receive, SIGKILL, leaves it as it is, and `reset` mends it.
+
+use std::io::{self, Stdout, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::cursor::{Hide, Show};
+use crossterm::execute;
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::{Frame, Terminal};
+
+use crate::cells::Cells;
+use crate::error::WatchError;
+
+/// Whether standard output is drawn on, so that only one of those who give it back does.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Gives the terminal back, if it is drawn on, for an end of the process that returns to nobody.
+pub fn give_back_terminal() {
+    give_back(&mut stdout(), &IS_TAKEN);
+}
+
+/// Standard output, drawn on.
+pub(crate) struct Screen {
+    terminal: Terminal<Cells<Stdout>>,
+    _taken: Taken<Stdout>,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    ///
+    /// Where the terminal refuses; it is then as it was.
+    pub(crate) fn take() -> Result<Self, WatchError> {
+        let taken = Taken::take(stdout(), &IS_TAKEN, enable_raw_mode).map_err(refused)?;
+        let terminal = Terminal::new(Cells::new(stdout())).map_err(refused)?;
+        Ok(Self {
+            terminal,
+            _taken: taken,
+        })
+    }
+
+    /// Draws a frame, in the size that the window has now.
+    ///
+    /// # Errors
+    ///
+    /// Where the terminal refuses.
+    pub(crate) fn draw<T>(
+        &mut self,
+        draw: impl FnOnce(&mut Frame<'_>) -> T,
+    ) -> Result<T, WatchError> {
+        let mut result = None;
+        self.terminal
+            .draw(|frame| result = Some(draw(frame)))
+            .map_err(refused)?;
+        Ok(result.expect("a frame is drawn once"))
+    }
+}
+
+fn refused(source: io::Error) -> WatchError {
+    WatchError::Terminal {
+        action: "draw on",
+        source,
+    }
+}
+
+/// A terminal that is given back when this is dropped.
+struct Taken<W: Write> {
+    out: W,
+    is_taken: &'static AtomicBool,
+}
+
+impl<W: Write> Taken<W> {
+    fn take(
+        out: W,
+        is_taken: &'static AtomicBool,
+        set_raw: fn() -> io::Result<()>,
+    ) -> io::Result<Self> {
+        // Made first, so that half of what was asked for is taken back as well.
+        let mut taken = Self { out, is_taken };
+        is_taken.store(true, Ordering::SeqCst);
+        set_raw()?;
+        execute!(taken.out, EnterAlternateScreen, Hide)?;
+        Ok(taken)
+    }
+}
+
+impl<W: Write> Drop for Taken<W> {
+    fn drop(&mut self) {
+        give_back(&mut self.out, self.is_taken);
+    }
+}
+
+/// Gives a terminal back, once.
+fn give_back(out: &mut impl Write, is_taken: &AtomicBool) {
+    if is_taken.swap(false, Ordering::SeqCst) {
+        // Each by itself: a terminal that is gone refuses all of them, and there is nobody to tell.
+        let _ = disable_raw_mode();
+        let _ = execute!(out, LeaveAlternateScreen, Show);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a poisoned lock must fail the test")]
+
+    use std::panic::catch_unwind;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_brings_back_the_first_screen_and_the_cursor() {
+        let written = Written::default();
+        let out = written.clone();
+        static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+        let panic = catch_unwind(|| {
+            let _taken = Taken::take(out, &IS_TAKEN, || Ok(())).unwrap();
+            panic!("in the middle of a frame");
+        });
+        assert!(panic.is_err());
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        // DEC's private modes: 1049 is the second screen, 25 the cursor; h sets, l resets.
+        assert_eq!(text, "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?1049l\u{1b}[?25h");
+    }
+
+    #[test]
+    fn a_terminal_is_given_back_once() {
+        static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+        let written = Written::default();
+        let taken = Taken::take(written.clone(), &IS_TAKEN, || Ok(())).unwrap();
+        let before = written.0.lock().unwrap().len();
+        give_back(&mut written.clone(), &IS_TAKEN);
+        let after = written.0.lock().unwrap().len();
+        drop(taken);
+        assert!(after > before);
+        assert_eq!(written.0.lock().unwrap().len(), after);
+    }
+
+    #[test]
+    fn a_terminal_that_refuses_is_an_error_and_no_panic() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+        }
+        static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+        assert!(Taken::take(Gone, &IS_TAKEN, || Ok(())).is_err());
+        assert!(!IS_TAKEN.load(Ordering::SeqCst));
+    }
+}
