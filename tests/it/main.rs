@@ -34,3 +34,4 @@ mod sources;
 mod sparsity;
 mod sweeps;
 mod training;
+mod watch;

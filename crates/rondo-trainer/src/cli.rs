@@ -27,7 +27,7 @@ pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArg
 pub(crate) use self::precision_name::PrecisionName;
 pub(crate) use self::reading::{
     CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, GenerateArgs,
-    TraceArgs,
+    TraceArgs, WatchArgs,
 };
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 pub(crate) use self::tasks::TaskArgs;
@@ -102,6 +102,9 @@ pub(crate) enum Command {
     /// Compare runs by their metrics, with a verdict on each.
     #[command(after_help = examples::COMPARE)]
     Compare(CompareArgs),
+    /// Show runs live in the terminal, from their metrics; elsewhere print one table.
+    #[command(after_help = examples::WATCH)]
+    Watch(WatchArgs),
     /// Draw a picture from the metrics of runs.
     #[command(after_help = examples::figure())]
     Figure(FigureArgs),

@@ -25,3 +25,4 @@ pub(crate) mod sweep;
 mod target;
 pub(crate) mod trace;
 pub(crate) mod train;
+pub(crate) mod watch;

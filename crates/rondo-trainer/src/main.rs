@@ -71,6 +71,7 @@ fn run(cli: &Cli, world: &World) -> Result<()> {
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),
         Some(Command::Compare(args)) => commands::compare::command(args),
+        Some(Command::Watch(args)) => commands::watch::command(args),
         Some(Command::Figure(args)) => commands::figure::command(args),
         Some(Command::Schedule(args)) => commands::schedule::command(args),
         Some(Command::Sweep(args)) => commands::sweep::command(args),

@@ -28,6 +28,7 @@ pub(crate) fn listen() -> anyhow::Result<()> {
     handlers::on_each(|asks| {
         let is_heeded = interrupt::request() || (asks == Asks::Again && interrupt::is_held());
         if !is_heeded {
+            rondo_watch::give_back_terminal();
             #[expect(
                 clippy::exit,
                 reason = "the second signal must not wait for the step to end, nor the first where nobody asks"

@@ -1,9 +1,11 @@
 //! Runs and a view in, cells of a terminal out.
 //!
 //! In reading order: `layout` (which panels there is room for, and where), `words` (pieces of text that wrap), `header` (one run
-//! in words), `overview` (several runs as a table), `panels` (what each panel shows), `chart` (curves, axes), `events`, `footer`.
+//! in words), `overview` (several runs as a table), `panels` (what each panel shows), `curves` (of what its curves are made), `chart` (curves and axes on the screen),
+//! `events`, `footer`.
 
 mod chart;
+mod curves;
 mod events;
 mod footer;
 mod header;

@@ -11,8 +11,8 @@
 //! * [`view`]: which part of it is shown; keys change it
 //! * [`palette`]: colours, or letters where there are none
 //! * [`draw`](mod@draw): runs and a view in, cells of a terminal out
-//! * [`table`]: one table, for where there is no terminal
-//! * `cells`: cells as bytes; `screen`: the terminal, given back as it was; [`live`]: the loop of keys, records and drawing
+//! * [`table`](mod@table): one table, for where there is no terminal
+//! * `cells`: cells as bytes; `screen`: the terminal, given back as it was; [`live`](mod@live): the loop of keys, records and drawing
 //! * [`error`]: what can go wrong
 //!
 //! Absences: Burn, models, weights, and every file but those two. State, view and drawing read no clock and no file, so that

@@ -60,7 +60,7 @@ pub fn live(
             runs[index].apply(update);
             is_stale = true;
         }
-        reader.pass_on_its_panic();
+        reader.pass_on_a_panic();
         still_there(&runs, &mut gone)?;
         if is_asked() {
             return Ok(End::Signalled);

@@ -61,9 +61,9 @@ impl Palette {
 
     /// Returns the style of a verdict.
     pub(crate) fn verdict(self, verdict: Verdict) -> Style {
-        match verdict {
-            Verdict::Healthy => self.coloured(Color::Green),
-            _ => self.warning(),
+        match verdict.failure() {
+            None => self.coloured(Color::Green),
+            Some(_) => self.warning(),
         }
     }
 
@@ -72,17 +72,17 @@ impl Palette {
         self.coloured(Color::Red).add_modifier(Modifier::BOLD)
     }
 
-    /// Returns the style of what matters less.
-    pub(crate) fn quiet(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
-    }
-
     fn coloured(self, colour: Color) -> Style {
         match self.has_colour {
             true => Style::new().fg(colour),
             false => Style::new(),
         }
     }
+}
+
+/// Returns the style of what matters less.
+pub(crate) fn quiet() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
 }
 
 /// Returns the letter of a line: `a`, `b`, and after `z` from the start again.

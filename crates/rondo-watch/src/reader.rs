@@ -1,34 +1,39 @@
-//! A thread that polls the run directories, so that a file system that hangs delays no key.
+//! A thread for each run directory, which polls it, so that a file system that hangs delays neither a key nor another run.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle, sleep};
 use std::time::Duration;
 use std::{io, panic};
 
 use crate::source::{Source, Update};
 
+/// Updates of a run that wait to be taken; a thread that is ahead waits as well.
+const AHEAD: usize = 2;
+
 /// The updates of several runs, each with the number of its run.
 pub(crate) struct Reader {
     updates: Receiver<(usize, Update)>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Reader {
-    /// Starts to poll. The thread ends after the reader is dropped.
+    /// Starts to poll. The threads end after the reader is dropped, each with its next update.
     ///
     /// # Errors
     ///
     /// Where the system refuses a thread.
     pub(crate) fn start(dirs: &[PathBuf], interval: Duration) -> io::Result<Self> {
-        let sources: Vec<Source> = dirs.iter().map(|dir| Source::new(dir)).collect();
-        let (sender, updates) = channel();
-        let thread = Builder::new()
-            .name("records".to_owned())
-            .spawn(move || poll(sources, &sender, interval))?;
+        let (sender, updates) = sync_channel(AHEAD * dirs.len());
+        let start = |(index, dir): (usize, &PathBuf)| {
+            let (source, sender) = (Source::new(dir), sender.clone());
+            let thread = Builder::new().name("records".to_owned());
+            thread.spawn(move || poll(index, source, &sender, interval))
+        };
+        let threads: io::Result<_> = dirs.iter().enumerate().map(start).collect();
         Ok(Self {
             updates,
-            thread: Some(thread),
+            threads: threads?,
         })
     }
 
@@ -38,29 +43,75 @@ impl Reader {
     }
 
     /// Passes on the panic of a thread that has ended by one.
-    pub(crate) fn pass_on_its_panic(&mut self) {
-        if let Some(thread) = self.thread.take_if(|thread| thread.is_finished())
-            && let Err(panic) = thread.join()
-        {
-            panic::resume_unwind(panic);
+    pub(crate) fn pass_on_a_panic(&mut self) {
+        for thread in self.threads.extract_if(.., |thread| thread.is_finished()) {
+            if let Err(panic) = thread.join() {
+                panic::resume_unwind(panic);
+            }
         }
     }
 }
 
 /// Sends what changes until nobody receives it.
-fn poll(mut sources: Vec<Source>, sender: &Sender<(usize, Update)>, interval: Duration) {
+fn poll(
+    index: usize,
+    mut source: Source,
+    sender: &SyncSender<(usize, Update)>,
+    interval: Duration,
+) {
     loop {
-        let mut more = false;
-        for (index, source) in sources.iter_mut().enumerate() {
-            if let Some(update) = source.look() {
-                more |= update.more;
-                if sender.send((index, update)).is_err() {
-                    return;
-                }
-            }
+        let update = source.look();
+        let has_more = update.as_ref().is_some_and(|update| update.more);
+        if let Some(update) = update
+            && sender.send((index, update)).is_err()
+        {
+            return;
         }
-        if !more {
+        if !has_more {
             sleep(interval);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed write must fail the test")]
+
+    use std::fs;
+
+    use super::*;
+
+    const LINE: &str = "{\"step\":1,\"tokens\":8,\"kind\":\"train\",\"metrics\":{\"loss\":2.5}}\n";
+
+    #[test]
+    fn each_run_has_its_number() {
+        let root = tempfile::tempdir().unwrap();
+        let dirs = ["a", "b"].map(|name| root.path().join(name));
+        for (lines, dir) in dirs.iter().enumerate() {
+            fs::create_dir(dir).unwrap();
+            fs::write(dir.join("metrics.jsonl"), LINE.repeat(lines + 1)).unwrap();
+        }
+        let reader = Reader::start(&dirs, Duration::from_millis(1)).unwrap();
+        let mut read = [0, 0];
+        // A run has an update at least; `recv` waits for it.
+        while read != [1, 2] {
+            let (index, update) = reader.updates.recv().unwrap();
+            read[index] += update.records.len();
+        }
+    }
+
+    #[test]
+    fn a_thread_that_panics_passes_its_panic_on() {
+        let (_sender, updates) = sync_channel(1);
+        let thread = std::thread::spawn(|| panic!("a defect"));
+        while !thread.is_finished() {
+            std::thread::yield_now();
+        }
+        let mut reader = Reader {
+            updates,
+            threads: vec![thread],
+        };
+        let panic = panic::catch_unwind(panic::AssertUnwindSafe(|| reader.pass_on_a_panic()));
+        assert_eq!(panic.unwrap_err().downcast_ref(), Some(&"a defect"));
     }
 }

@@ -1,33 +1,19 @@
 //! What is known of a run, as its records come in.
 
-use std::collections::{BTreeMap, VecDeque};
+mod seen;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rondo_diagnosis::{Diagnosis, Finding, Verdict};
-use rondo_metrics::names::{
-    HIDDEN_STATE_CORR, LOSS, LR, NUM_STEPS_NO_GRAD, NUM_STEPS_WITH_GRAD, RECURRENCE,
-    TOKENS_PER_SECOND, VAL_PERPLEXITY,
-};
-use rondo_metrics::{Event, JsonlError, Kind, Record, Severity, TimeLeft, format};
+use rondo_diagnosis::{Finding, Verdict};
+use rondo_metrics::JsonlError;
 
+pub use self::seen::Happening;
+use self::seen::Seen;
 use crate::plan::Plan;
 use crate::series::Series;
 use crate::source::{Condition, Source, Update};
-
-/// Events that are kept; older ones are in the file.
-const EVENTS: usize = 200;
-
-/// Something that happened in a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Happening {
-    /// Its step.
-    pub step: u64,
-    /// Its name, and its details.
-    pub text: String,
-    /// Whether something may be wrong.
-    pub is_warning: bool,
-}
 
 /// What a run is doing, as far as its records tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,25 +35,6 @@ pub struct Run {
     condition: Condition,
     modified: Option<SystemTime>,
     seen: Seen,
-}
-
-/// What the records of a run say.
-#[derive(Clone, Debug)]
-struct Seen {
-    diagnosis: Diagnosis,
-    step: u64,
-    records: u64,
-    seconds: Option<f64>,
-    loss: Series,
-    correlation: Series,
-    rate: Series,
-    speed: Series,
-    recurrence: Series,
-    perplexity: BTreeMap<usize, Series>,
-    drawn: Option<(f64, f64)>,
-    happenings: VecDeque<Happening>,
-    time_left: TimeLeft,
-    was_stopped: bool,
 }
 
 impl Run {
@@ -244,93 +211,6 @@ impl Run {
     /// Iterates over what has happened, newest first.
     pub fn happenings(&self) -> impl Iterator<Item = &Happening> {
         self.seen.happenings.iter().rev()
-    }
-}
-
-impl Seen {
-    fn new(plan: &Plan) -> Self {
-        Self {
-            diagnosis: Diagnosis::new(&plan.thresholds),
-            step: 0,
-            records: 0,
-            seconds: None,
-            loss: Series::default(),
-            correlation: Series::default(),
-            rate: Series::default(),
-            speed: Series::default(),
-            recurrence: Series::default(),
-            perplexity: BTreeMap::new(),
-            drawn: None,
-            happenings: VecDeque::new(),
-            time_left: TimeLeft::new(0),
-            was_stopped: false,
-        }
-    }
-
-    fn observe(&mut self, record: &Record) {
-        self.diagnosis.observe(record);
-        self.records += 1;
-        self.step = self.step.max(record.step);
-        self.seconds = record.time.or(self.seconds);
-        match record.kind {
-            Kind::Train => self.train(record),
-            Kind::Eval => self.eval(record),
-            Kind::Event => self.event(record),
-        }
-    }
-
-    fn train(&mut self, record: &Record) {
-        self.was_stopped = false;
-        self.time_left.observe(record);
-        for (series, metric) in [
-            (&mut self.loss, LOSS),
-            (&mut self.correlation, HIDDEN_STATE_CORR),
-            (&mut self.rate, LR),
-            (&mut self.speed, TOKENS_PER_SECOND),
-            (&mut self.recurrence, RECURRENCE),
-        ] {
-            if let Some(value) = record.get(metric) {
-                series.push(record.step, value);
-            }
-        }
-        self.drawn = record
-            .get(NUM_STEPS_NO_GRAD)
-            .zip(record.get(NUM_STEPS_WITH_GRAD));
-    }
-
-    fn eval(&mut self, record: &Record) {
-        for (depth, value) in record.per_depth(VAL_PERPLEXITY) {
-            let series = self.perplexity.entry(depth).or_default();
-            if let Some(value) = value {
-                series.push(record.step, value);
-            }
-        }
-    }
-
-    fn event(&mut self, record: &Record) {
-        let event = record.which_event();
-        match event {
-            // A new process, whose first interval compiles kernels.
-            Some(Event::Resume) => self.time_left = TimeLeft::new(record.step),
-            Some(Event::Stopped) => self.was_stopped = true,
-            _ => {}
-        }
-        let severity = event.map_or(Severity::Note, Event::severity);
-        if severity == Severity::Silent {
-            return;
-        }
-        let details = record
-            .details()
-            .map(|(name, value)| format!("  {name} {}", format::value(value)));
-        let name = record.event_name().unwrap_or(format::MISSING);
-        if self.happenings.len() == EVENTS {
-            self.happenings.pop_front();
-        }
-        self.happenings.push_back(Happening {
-            step: record.step,
-            text: std::iter::once(name.to_owned()).chain(details).collect(),
-            is_warning: severity == Severity::Warning,
-        });
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossterm::cursor::{Hide, Show};
 use crossterm::execute;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::{Frame, Terminal};
 
@@ -100,7 +100,8 @@ fn give_back(out: &mut impl Write, is_taken: &AtomicBool) {
     if is_taken.swap(false, Ordering::SeqCst) {
         // Each by itself: a terminal that is gone refuses all of them, and there is nobody to tell.
         let _ = disable_raw_mode();
-        let _ = execute!(out, LeaveAlternateScreen, Show);
+        // Cleared, since tmux moves rows of a second screen that has grown into the first one.
+        let _ = execute!(out, Clear(ClearType::All), LeaveAlternateScreen, Show);
     }
 }
 
@@ -129,17 +130,20 @@ mod tests {
 
     #[test]
     fn a_panic_brings_back_the_first_screen_and_the_cursor() {
+        static IS_TAKEN: AtomicBool = AtomicBool::new(false);
         let written = Written::default();
         let out = written.clone();
-        static IS_TAKEN: AtomicBool = AtomicBool::new(false);
         let panic = catch_unwind(|| {
             let _taken = Taken::take(out, &IS_TAKEN, || Ok(())).unwrap();
             panic!("in the middle of a frame");
         });
         assert!(panic.is_err());
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        // DEC's private modes: 1049 is the second screen, 25 the cursor; h sets, l resets.
-        assert_eq!(text, "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?1049l\u{1b}[?25h");
+        // DEC's private modes: 1049 is the second screen, 25 the cursor; h sets, l resets. 2J clears.
+        assert_eq!(
+            text,
+            "\u{1b}[?1049h\u{1b}[?25l\u{1b}[2J\u{1b}[?1049l\u{1b}[?25h"
+        );
     }
 
     #[test]
@@ -157,6 +161,7 @@ mod tests {
 
     #[test]
     fn a_terminal_that_refuses_is_an_error_and_no_panic() {
+        static IS_TAKEN: AtomicBool = AtomicBool::new(false);
         struct Gone;
         impl Write for Gone {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -167,7 +172,6 @@ mod tests {
                 Err(io::ErrorKind::BrokenPipe.into())
             }
         }
-        static IS_TAKEN: AtomicBool = AtomicBool::new(false);
         assert!(Taken::take(Gone, &IS_TAKEN, || Ok(())).is_err());
         assert!(!IS_TAKEN.load(Ordering::SeqCst));
     }

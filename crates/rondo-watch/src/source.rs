@@ -82,7 +82,7 @@ impl Source {
         let changed = plan.is_some() || look.is_some() || condition != self.condition;
         self.condition = condition.clone();
         let look = look.unwrap_or_default();
-        changed.then(|| Update {
+        changed.then_some(Update {
             restarted: look.restarted || void,
             plan,
             records: look.records,

@@ -7,6 +7,7 @@ use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, duration, learning_rate, or_missing, rate, significant};
 
 use crate::run::{Run, Stage};
+use crate::series::Series;
 
 /// Returns a row for each run: verdict, step, loss, perplexity by depth, correlation, rate, iterations drawn, speed, time left and
 /// the last event. What a run has no number for is [`MISSING`].
@@ -40,7 +41,7 @@ fn row(run: &Run, depths: &BTreeSet<usize>, now: SystemTime) -> Vec<String> {
         None => run.step().to_string(),
     };
     let perplexity = |depth: &usize| {
-        let last = run.perplexity().get(depth).and_then(|series| series.last());
+        let last = run.perplexity().get(depth).and_then(Series::last);
         or_missing(last, |x| significant(x, 4))
     };
     let time = match (run.stage(), run.silence(now)) {

@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_span_begins_at_its_share_of_the_steps() {
-        let starts = [Span::All, Span::Half, Span::Tenth].map(|span| span.start(300));
-        assert_eq!(starts, [0.0, 150.0, 270.0]);
+        let starts = [Span::All, Span::Half, Span::Tenth].map(|span| span.start(300) as u64);
+        assert_eq!(starts, [0, 150, 270]);
     }
 }

@@ -99,6 +99,15 @@ Examples:
   trainer metrics | less
   trainer metrics runs/main --format csv > main.csv";
 
+pub(super) const WATCH: &str = "\
+Examples:
+  trainer watch runs/main
+  trainer watch runs/main runs/baseline
+  trainer watch runs/main | cat
+
+Keys: q quits, space turns to the next panels, s sets several runs side by side or
+overlays them, up and down choose runs, d another depth, z a share of the steps.";
+
 pub(super) const EXPLAIN: &str = "\
 Examples:
   trainer explain schedule.peak

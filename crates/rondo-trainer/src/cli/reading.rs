@@ -1,6 +1,7 @@
-//! The commands that read a run: eval, trace, generate, checkpoints, compare, figure.
+//! The commands that read a run: eval, trace, generate, checkpoints, compare, figure, watch.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rondo_figures::Layout;
@@ -93,6 +94,18 @@ pub(crate) struct CompareArgs {
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) json: JsonArg,
+}
+
+/// `trainer watch`.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Run directories, also of runs that have ended or not begun; their metrics and configurations are enough. A sweep's
+    /// directory stands for its runs.
+    #[arg(required = true, value_name = "RUN|SWEEP")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Seconds between two looks at the files.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = pause)]
+    pub(crate) interval: Duration,
 }
 
 /// `trainer figure`.
@@ -305,6 +318,15 @@ fn number(text: &str) -> Result<f64, String> {
     known
         .filter(|x| x.is_finite())
         .ok_or_else(|| "expected a number".to_owned())
+}
+
+/// Reads seconds between two looks: often enough to follow a run, seldom enough to spare a file server.
+fn pause(text: &str) -> Result<Duration, String> {
+    let seconds = number(text)?;
+    match (0.1..=3600.0).contains(&seconds) {
+        true => Ok(Duration::from_secs_f64(seconds)),
+        false => Err("expected seconds from 0.1 to 3600".to_owned()),
+    }
 }
 
 /// Reads a number of tokens or items.

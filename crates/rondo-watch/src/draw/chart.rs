@@ -7,7 +7,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::Line;
 use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, GraphType};
 
-use crate::palette::Palette;
+use crate::palette::quiet;
 
 /// Points that are joined, or that stand on the axis.
 pub(super) struct Curve {
@@ -53,22 +53,16 @@ pub(super) struct Axes {
 }
 
 /// Draws curves; where there is no point the chart says so.
-pub(super) fn draw(
-    frame: &mut Frame<'_>,
-    area: Rect,
-    palette: Palette,
-    axes: Axes,
-    curves: &[Curve],
-) {
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, axes: Axes, curves: &[Curve]) {
     let block = Block::new()
         .borders(Borders::TOP)
-        .border_style(palette.quiet())
+        .border_style(quiet())
         .title_style(Style::reset())
         .title(axes.title);
     if curves.iter().all(|curve| curve.points.is_empty()) {
         let inside = block.inner(area);
         frame.render_widget(block, area);
-        frame.render_widget(Line::styled("nothing yet", palette.quiet()), inside);
+        frame.render_widget(Line::styled("nothing yet", quiet()), inside);
         return;
     }
     let data: Vec<Vec<(f64, f64)>> = curves
@@ -101,14 +95,14 @@ pub(super) fn draw(
                 .bounds(axes.y)
                 .labels(labels)
                 .labels_alignment(Alignment::Right)
-                .style(palette.quiet()),
+                .style(quiet()),
         )
         .x_axis(
             Axis::default()
                 .bounds(axes.x)
                 .labels(axes.x.map(|x| format!("{x:.0}")))
                 .labels_alignment(Alignment::Right)
-                .style(palette.quiet()),
+                .style(quiet()),
         );
     frame.render_widget(chart, area);
 }

@@ -8,6 +8,7 @@ use ratatui::widgets::{Block, Borders, Paragraph};
 
 use super::words::cut;
 use super::{Numbered, Scene};
+use crate::palette::quiet;
 use crate::run::Happening;
 
 /// Draws as many events as there is room for; those of several runs stand by their steps, each with its run's name.
@@ -15,7 +16,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, runs: &
     let title = Span::styled("events ", Style::new().add_modifier(Modifier::BOLD));
     let block = Block::new()
         .borders(Borders::TOP)
-        .border_style(scene.palette.quiet())
+        .border_style(quiet())
         .title_style(Style::reset())
         .title(title);
     let room = usize::from(area.height.saturating_sub(1));
@@ -35,7 +36,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, runs: &
         .map(|(run, happening)| line(scene, runs.len() > 1, run, happening, area.width))
         .collect();
     let text = match lines.is_empty() {
-        true => vec![Line::styled("none", scene.palette.quiet())],
+        true => vec![Line::styled("none", quiet())],
         false => lines,
     };
     frame.render_widget(Paragraph::new(text).block(block), area);
@@ -59,7 +60,7 @@ fn line(
     let step = format!("{:>6}  ", happening.step);
     let room = usize::from(width).saturating_sub(Span::raw(&name).width() + step.len());
     Line::from(vec![
-        Span::styled(step, scene.palette.quiet()),
+        Span::styled(step, quiet()),
         Span::styled(name, scene.palette.line(index)),
         Span::styled(cut(&happening.text, room), style),
     ])

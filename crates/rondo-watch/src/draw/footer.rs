@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::Scene;
+use crate::palette::quiet;
 use crate::view::{Arrangement, Span as Share};
 
 /// Returns the keys that do something here, with the pages of panels and the runs that are shown where not all are.
@@ -54,7 +55,7 @@ pub(super) fn line(
         }
         line.push_span(Span::raw(gap));
         line.push_span(Span::styled(key, Style::new().add_modifier(Modifier::BOLD)));
-        line.push_span(Span::styled(format!(" {what}"), scene.palette.quiet()));
+        line.push_span(Span::styled(format!(" {what}"), quiet()));
     }
     line
 }

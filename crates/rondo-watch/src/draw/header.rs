@@ -7,6 +7,7 @@ use rondo_metrics::format::{duration, learning_rate, rate, significant};
 
 use super::words::{cut, sentence, wrapped};
 use super::{Numbered, Scene};
+use crate::palette::quiet;
 use crate::run::{Run, Stage};
 use crate::source::Condition;
 
@@ -33,7 +34,7 @@ pub(super) fn lines(width: u16, scene: &Scene<'_>, (_, run): Numbered<'_>) -> Ve
         lines.extend(sentence(&text, width, palette.warning()));
     }
     if let Some(note) = &run.plan().note {
-        lines.extend(sentence(note, width, palette.quiet()));
+        lines.extend(sentence(note, width, quiet()));
     }
     lines
 }

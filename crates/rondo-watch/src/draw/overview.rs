@@ -7,6 +7,7 @@ use rondo_metrics::format::{learning_rate, short, significant};
 
 use super::words::{cut, sentence};
 use super::{Numbered, Scene, header, panels};
+use crate::palette::quiet;
 use crate::run::Run;
 use crate::source::Condition;
 
@@ -73,7 +74,7 @@ pub(super) fn lines(width: u16, scene: &Scene<'_>, runs: &[Numbered<'_>]) -> Vec
         line
     };
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let head = row(Span::raw("run"), &heads, Style::new()).style(scene.palette.quiet());
+    let head = row(Span::raw("run"), &heads, Style::new()).style(quiet());
     let rows = runs
         .iter()
         .zip(&names)
@@ -112,9 +113,9 @@ fn those_that_fit(widths: &[usize; 9], mut room: usize) -> Vec<usize> {
 /// Returns the cells of a run; those that it has no numbers for are empty.
 fn cells(run: &Run, scene: &Scene<'_>, depth: Option<usize>) -> [String; 9] {
     if !run.has_records() {
-        let mut cells: [String; 9] = std::array::from_fn(|_| String::new());
-        cells[0] = state(run).to_owned();
-        return cells;
+        let alone = std::iter::once(state(run).to_owned());
+        let mut cells = alone.chain(std::iter::repeat(String::new()));
+        return std::array::from_fn(|_| cells.next().unwrap_or_default());
     }
     let told = |value: Option<f64>, told: fn(f64) -> String| value.map(told).unwrap_or_default();
     let perplexity = depth.and_then(|depth| run.perplexity().get(&depth)?.last());

@@ -5,8 +5,13 @@
 
 use std::time::Duration;
 
-use rondo_metrics::names::{STEP_SECONDS, VAL_CROSS_ENTROPY, VAL_LOSS};
+use rondo_metrics::names::{
+    HIDDEN_STATE_CORR, LOSS, LR, NUM_STEPS_NO_GRAD, NUM_STEPS_WITH_GRAD, RECURRENCE, STEP_SECONDS,
+    TOKENS_PER_SECOND, VAL_CROSS_ENTROPY, VAL_LOSS, VAL_PERPLEXITY,
+};
+use rondo_metrics::{Event, Record};
 
+use super::seen::EVENTS;
 use super::*;
 
 /// Returns a training step with a loss of `5 - step/100`, two seconds a step, and `8 + step mod 5` + 4 iterations.

@@ -36,7 +36,7 @@ fn each_look_returns_only_what_was_appended() {
     let (_dir, mut tail) = started();
     assert_eq!(steps(&tail.look().unwrap().unwrap()), [1, 2]);
     assert!(tail.look().unwrap().is_none(), "nothing has changed");
-    append(&tail.path.clone(), &line(3, 3.0));
+    append(&tail.path, &line(3, 3.0));
     let look = tail.look().unwrap().unwrap();
     assert_eq!((steps(&look), look.restarted), (vec![3], false));
 }
@@ -46,9 +46,9 @@ fn a_line_is_read_once_it_is_whole() {
     let (_dir, mut tail) = started();
     tail.look().unwrap();
     let third = line(3, 3.0);
-    append(&tail.path.clone(), &third[..20]);
+    append(&tail.path, &third[..20]);
     assert_eq!(steps(&tail.look().unwrap().unwrap()), [] as [u64; 0]);
-    append(&tail.path.clone(), &third[20..]);
+    append(&tail.path, &third[20..]);
     assert_eq!(steps(&tail.look().unwrap().unwrap()), [3]);
 }
 
@@ -56,9 +56,9 @@ fn a_line_is_read_once_it_is_whole() {
 fn a_whole_record_without_the_end_of_its_line_is_read_once() {
     let (_dir, mut tail) = started();
     tail.look().unwrap();
-    append(&tail.path.clone(), line(3, 3.0).trim_end());
+    append(&tail.path, line(3, 3.0).trim_end());
     assert_eq!(steps(&tail.look().unwrap().unwrap()), [3]);
-    append(&tail.path.clone(), &("\n".to_owned() + &line(4, 2.0)));
+    append(&tail.path, &("\n".to_owned() + &line(4, 2.0)));
     let look = tail.look().unwrap().unwrap();
     assert_eq!((steps(&look), look.restarted), (vec![4], false));
 }
@@ -67,7 +67,7 @@ fn a_whole_record_without_the_end_of_its_line_is_read_once() {
 fn a_file_that_a_resume_has_cut_is_read_anew() {
     let (_dir, mut tail) = started();
     tail.look().unwrap();
-    fs::write(&tail.path.clone(), line(1, 5.0)).unwrap();
+    fs::write(&tail.path, line(1, 5.0)).unwrap();
     let look = tail.look().unwrap().unwrap();
     assert_eq!((steps(&look), look.restarted), (vec![1], true));
 }
@@ -76,11 +76,7 @@ fn a_file_that_a_resume_has_cut_is_read_anew() {
 fn a_file_that_was_cut_and_has_grown_again_is_read_anew() {
     let (_dir, mut tail) = started();
     tail.look().unwrap();
-    fs::write(
-        &tail.path.clone(),
-        line(1, 5.0) + &line(2, 4.5) + &line(3, 3.5),
-    )
-    .unwrap();
+    fs::write(&tail.path, line(1, 5.0) + &line(2, 4.5) + &line(3, 3.5)).unwrap();
     let look = tail.look().unwrap().unwrap();
     assert_eq!((steps(&look), look.restarted), (vec![1, 2, 3], true));
 }
@@ -88,7 +84,7 @@ fn a_file_that_was_cut_and_has_grown_again_is_read_anew() {
 #[test]
 fn a_line_that_is_no_record_is_named_until_it_is_repaired() {
     let (_dir, mut tail) = started();
-    append(&tail.path.clone(), "{\"step\":\n");
+    append(&tail.path, "{\"step\":\n");
     let look = tail.look().unwrap().unwrap();
     let fault = look.fault.as_ref().unwrap().to_string();
     assert_eq!(steps(&look), [1, 2]);
@@ -96,11 +92,7 @@ fn a_line_that_is_no_record_is_named_until_it_is_repaired() {
         fault.contains("metrics.jsonl: line 3 is not a metrics record"),
         "{fault}"
     );
-    fs::write(
-        &tail.path.clone(),
-        line(1, 5.0) + &line(2, 4.0) + &line(3, 3.0),
-    )
-    .unwrap();
+    fs::write(&tail.path, line(1, 5.0) + &line(2, 4.0) + &line(3, 3.0)).unwrap();
     let look = tail.look().unwrap().unwrap();
     assert_eq!((steps(&look), look.restarted), (vec![3], false));
     assert!(look.fault.is_none());
@@ -111,7 +103,7 @@ fn a_long_file_is_read_in_portions() {
     let (_dir, mut tail) = started();
     let many: String = (3..80_000).map(|step| line(step, 1.0)).collect();
     assert!(many.len() as u64 > PORTION);
-    append(&tail.path.clone(), &many);
+    append(&tail.path, &many);
     let (mut read, mut looks) = (0, 0);
     while let Some(look) = tail.look().unwrap() {
         read += look.records.len();
@@ -129,6 +121,6 @@ fn a_file_that_is_not_there_is_an_error_and_may_come_later() {
         tail.look(),
         Err(JsonlError::Io { action: "open", .. })
     ));
-    append(&tail.path.clone(), &line(1, 5.0));
+    append(&tail.path, &line(1, 5.0));
     assert_eq!(steps(&tail.look().unwrap().unwrap()), [1]);
 }
