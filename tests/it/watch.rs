@@ -47,7 +47,7 @@ fn where_there_is_no_terminal_there_is_one_table_without_an_escape_code() {
     );
     assert_eq!(
         words[3][..5],
-        ["task", "healthy", "6/20", "1.867", "6.533"],
+        ["task", "healthy", "6/20", "1.867", "6.526"],
         "{ended:?}"
     );
     assert_eq!(lines.len(), 4, "{ended:?}");
@@ -225,7 +225,7 @@ mod terminal {
             let Some(mut watched) = Watched::start() else {
                 return;
             };
-            watched.wait_for("screen", "finished in 120ms");
+            watched.wait_for("screen", "120ms");
             let stdin = watched.script.stdin.as_mut().expect("a pipe");
             stdin.write_all(key.as_bytes()).expect("a key");
             let (code, _) = watched.ended();
@@ -238,7 +238,7 @@ mod terminal {
         let Some(watched) = Watched::start() else {
             return;
         };
-        watched.wait_for("screen", "finished in 120ms");
+        watched.wait_for("screen", "120ms");
         let pid = watched.text("pid");
         let sent = Command::new("kill").args(["-TERM", pid.trim()]).status();
         assert!(sent.is_ok_and(|status| status.success()));
@@ -255,7 +255,7 @@ mod terminal {
         let Some(mut watched) = Watched::start() else {
             return;
         };
-        watched.wait_for("screen", "finished in 120ms");
+        watched.wait_for("screen", "120ms");
         let mut metrics = File::options()
             .append(true)
             .open(watched.path("run/metrics.jsonl"))

@@ -18,6 +18,8 @@ use crate::view::{View, Wish};
 const WAIT: Duration = Duration::from_millis(100);
 /// After this, a frame is drawn for what only the time of day changes.
 const FRAME: Duration = Duration::from_secs(1);
+/// How long the first frame waits for the first records.
+const FIRST: Duration = Duration::from_millis(500);
 /// How long the folders of all runs may be gone: a run that is begun anew removes its folder first.
 const GONE: Duration = Duration::from_secs(30);
 
@@ -53,19 +55,20 @@ pub fn live(
     let mut view = View::new(palette.has_colour());
     let mut reader = Reader::start(dirs, interval).map_err(WatchError::Thread)?;
     let mut screen = Screen::take()?;
-    let (mut pages, mut drawn, mut gone) = (1, None, None);
+    let (mut pages, mut gone) = (1, None);
+    // The first frame follows the first records; where they are late, it says so.
+    let mut stale_at = Instant::now() + FIRST;
     loop {
-        let mut is_stale = drawn.is_none_or(|at: Instant| at.elapsed() >= FRAME);
         for (index, update) in reader.updates() {
             runs[index].apply(update);
-            is_stale = true;
+            stale_at = Instant::now();
         }
         reader.pass_on_a_panic();
         still_there(&runs, &mut gone)?;
         if is_asked() {
             return Ok(End::Signalled);
         }
-        if is_stale {
+        if stale_at <= Instant::now() {
             let scene = Scene {
                 runs: &runs,
                 view: &view,
@@ -73,13 +76,13 @@ pub fn live(
                 now: SystemTime::now(),
             };
             pages = screen.draw(|frame| draw(frame, &scene))?;
-            drawn = Some(Instant::now());
+            stale_at = Instant::now() + FRAME;
         }
         let mut wait = WAIT;
         while event::poll(wait).map_err(unreadable)? {
             wait = Duration::ZERO;
             // A frame follows whatever came: a new size of the window too.
-            drawn = None;
+            stale_at = Instant::now();
             if let Event::Key(key) = event::read().map_err(unreadable)? {
                 match deed(key) {
                     Some(Deed::Quit) => return Ok(End::Quit),
