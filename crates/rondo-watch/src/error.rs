@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// Every run's folder was deleted or moved.
-    #[error("{}: the run directory is gone since {seconds} seconds; the last step seen was {step}", path.display())]
+    #[error("{}: the run directory has been gone for {seconds} seconds; the last step seen was {step}", path.display())]
     Gone {
         /// The first run's directory.
         path: PathBuf,

@@ -186,7 +186,7 @@ mod tests {
         let error = still_there(&runs, &mut gone).expect_err("half a minute has passed");
         let text = error.to_string();
         assert!(
-            text.starts_with("runs/main: the run directory is gone"),
+            text.starts_with("runs/main: the run directory has been gone for 30 seconds"),
             "{text}"
         );
         runs.push(Run::new("other", Path::new("runs/other")));

@@ -1,6 +1,6 @@
 //! The terminal while it is drawn on: a second screen without a cursor, with keys as they come. However that ends, by a
 //! return, an error or a panic, the terminal is given back as it was; only the end by a signal that no program can
-//! receive, SIGKILL, leaves it as it is, and `reset` mends it.
+//! receive, SIGKILL, leaves it as it is, until `reset; tput rmcup`.
 
 use std::io::{self, Stdout, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
