@@ -6,7 +6,7 @@
 //! In reading order:
 //!
 //! * `tail`: the records that were appended to a file since the last look; `plan`: what a run's configuration says of its budget
-//!   and its thresholds; `source`: both, for a run directory; `reader`: a thread that polls all of them
+//!   and its thresholds; `source`: both, for a run directory; `reader`: a thread for each run, which polls it
 //! * [`run`]: what is known of a run, as its records come in; `series`: a metric over steps
 //! * [`view`]: which part of it is shown; keys change it
 //! * [`palette`]: colours, or letters where there are none
@@ -15,9 +15,10 @@
 //! * `cells`: cells as bytes; `screen`: the terminal, given back as it was; [`live`](mod@live): the loop of keys, records and drawing
 //! * [`error`]: what can go wrong
 //!
-//! Absences: Burn, models, weights, and every file but those two. State, view and drawing read no clock and no file, so that
-//! tests draw them on a screen in memory; only `source` reads files, on the reader's thread, so that a mount that hangs
-//! delays no key. Nothing is written but the terminal.
+//! Absences: Burn, models, weights, and every file but those two. What is known of a run, the view and the drawing are
+//! functions of records, keys and the time that they are given, so that tests draw them on a screen in memory. While a
+//! terminal is drawn on, only the readers' threads touch files, so that a mount that hangs delays no key. Nothing is written
+//! but the terminal.
 
 mod cells;
 pub mod draw;
