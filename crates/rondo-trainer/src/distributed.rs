@@ -35,7 +35,7 @@ fn start() -> Result<Started> {
 ///
 /// As [`start`], and where several processes were started for a command that is one.
 pub(crate) fn join(command: Option<&Command>) -> Result<World> {
-    if !matches!(command, None | Some(Command::Bench(_))) {
+    if !matches!(command, None | Some(Command::Train(_) | Command::Bench(_))) {
         let placement = launch::detect(variable).ok().flatten();
         return match placement {
             None => Ok(World::alone()),

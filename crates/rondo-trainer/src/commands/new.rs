@@ -113,7 +113,10 @@ fn plan(args: &NewArgs, shape: Shape, steps: u64, val_fraction: f64) -> Plan<'_>
 /// Returns the tokens of a text, for training and for validation.
 fn tokens(source: &Source) -> (u64, u64) {
     match source {
-        Source::Text(text) => (text.info().train_tokens, text.info().val_tokens),
+        Source::Text(text) => {
+            let identity = text.identity();
+            (identity.train_tokens, identity.val_tokens)
+        }
         Source::Task(_) => (0, 0),
     }
 }
