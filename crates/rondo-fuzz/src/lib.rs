@@ -75,7 +75,7 @@ pub struct Input {
 }
 
 /// Every kind of file.
-pub const INPUTS: [Input; 11] = [
+pub const INPUTS: [Input; 12] = [
     input("configuration", configuration),
     input("curve", curve),
     input("documents", documents),

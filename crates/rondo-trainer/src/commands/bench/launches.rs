@@ -4,6 +4,7 @@
 use rondo_metrics::Table;
 use rondo_train::config::ResolvedConfig;
 use rondo_train::device::{Launches, Listed};
+use rondo_train::distributed::World;
 use rondo_train::error::Result;
 use serde_json::{Value, json};
 
@@ -73,7 +74,7 @@ impl Counted {
         listed: &Listed,
         rounds: Rounds,
     ) -> Result<Self> {
-        let mut subject = Subject::new(config, work, work.unroll(config), listed);
+        let mut subject = Subject::new(config, work, work.unroll(config), listed, &World::alone())?;
         let mut counted = Self {
             called,
             totals: Vec::new(),
