@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use rondo_config::Report;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::corpus::CorpusSource;
 use crate::error::DataError;
@@ -18,6 +19,7 @@ use crate::token_files::RawWidth;
 /// Where the tokens of a run come from.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(transform = with_earlier_names)]
 pub enum DataConfig {
     /// Text files, tokenized once and kept in a cache folder.
     Text {
@@ -133,6 +135,23 @@ pub enum TokenizerConfig {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         end_of_text: Option<String>,
     },
+}
+
+/// Adds the keys of earlier versions, which are still read, to the schema.
+fn with_earlier_names(schema: &mut Schema) {
+    let variants = schema.get_mut("oneOf").and_then(Value::as_array_mut);
+    for variant in variants.into_iter().flatten() {
+        if let Some(keys) = variant["properties"].as_object_mut()
+            && keys.contains_key("field")
+        {
+            let earlier = json!({
+                "deprecated": true,
+                "description": "What earlier versions call `field`.",
+                "type": "string",
+            });
+            keys.insert("json_field".to_owned(), earlier);
+        }
+    }
 }
 
 fn val_fraction() -> f64 {

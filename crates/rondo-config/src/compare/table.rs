@@ -141,8 +141,10 @@ fn kind(variant: &Json) -> Option<&str> {
     variant["properties"][TAG]["const"].as_str()
 }
 
-/// Returns the keys that a table may have.
+/// Returns the keys that a table may have, without those that only earlier versions write.
 fn properties(schema: &Json) -> impl Iterator<Item = &str> {
     let properties = schema["properties"].as_object().into_iter().flatten();
-    properties.map(|(key, _)| key.as_str())
+    properties
+        .filter(|(_, own)| own["deprecated"] != true)
+        .map(|(key, _)| key.as_str())
 }
