@@ -314,7 +314,10 @@ impl RunConfig {
     ///
     /// As [`Self::to_toml`].
     pub fn hash(&self) -> Result<String> {
+        // Earlier versions wrote `data.field` as `json_field`: the hash is that of their text, so that their checkpoints
+        // keep their launches.
         let text = self.to_toml()?;
+        let text = text.replacen("\nfield = ", "\njson_field = ", 1);
         Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
     }
 
