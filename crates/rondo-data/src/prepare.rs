@@ -3,7 +3,7 @@
 //! The corpus is read once: its documents are hashed and encoded in reading order, and then their tokens are put
 //! into training and validation, since only the hashes of all documents tell which of them validate. A tokenizer
 //! that is trained needs the split before: then the corpus is read once to see its documents and once for a sample
-//! of the training part. Memory does not grow with the corpus: documents are listed in a [`ledger`](crate::ledger),
+//! of the training part. Memory does not grow with the corpus: documents are listed in a `ledger`,
 //! tokens lie in a file until they have their part.
 //!
 //! The folder is written aside and renamed, so that it is either whole or not there. What was written when the

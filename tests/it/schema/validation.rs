@@ -31,7 +31,9 @@ pub(super) fn faults(value: &Value, schema: &Value, root: &Value, place: &str) -
         let elements = value.as_array().map(Vec::len);
         let entries = value.as_object().map(serde_json::Map::len);
         let holds = match keyword.as_str() {
-            "$schema" | "$defs" | "title" | "description" | "default" | "deprecated" | "format" => true,
+            "$schema" | "$defs" | "title" | "description" | "default" | "deprecated" | "format" => {
+                true
+            }
             "$ref" => {
                 let target = rule.as_str().and_then(|target| target.strip_prefix('#'));
                 let target = target.and_then(|target| root.pointer(target));
