@@ -32,7 +32,8 @@ pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)>
         return Ok((listed.with_precision(config.precision)?, why));
     }
     let found = config.kind.list();
-    let is_shared = found.iter().all(Listed::reads_are_free);
+    // Processors and software drivers are shared.
+    let is_shared = found.iter().all(|listed| !listed.gpu);
     let index = match is_shared {
         true => config.index,
         false => config.index + place.local_rank,
