@@ -219,14 +219,15 @@ fn the_last_words_are_found_at_the_end_of_a_long_log() {
     assert_eq!(words, "error: too late");
 }
 
-fn shard(text: &str) -> Option<Shard> {
-    Some(text.parse().expect("a shard"))
+fn shard(text: &str) -> Shard {
+    text.parse().expect("a shard")
 }
 
 #[test]
 fn shards_run_side_by_side_and_each_of_them_once() {
     let (_folder, path) = fresh();
-    let open = |text: &str| SweepWriter::open(&path, &file("1, 2, 3, 4, 5"), BASE, shard(text));
+    let open =
+        |text: &str| SweepWriter::open(&path, &file("1, 2, 3, 4, 5"), BASE, Some(shard(text)));
     let first = open("0/2").expect("the first shard begins the sweep");
     let second = open("1/2").expect("the second goes on with it");
     let seeds = |writer: &SweepWriter| writer.runs().map(|run| run.seed).collect::<Vec<_>>();
@@ -253,7 +254,7 @@ fn shards_that_begin_a_sweep_at_once_all_begin() {
         std::thread::scope(|scope| {
             let open = |index| {
                 let shard = shard(&format!("{index}/6"));
-                SweepWriter::open(&path, &file("1, 2, 3"), BASE, shard)
+                SweepWriter::open(&path, &file("1, 2, 3"), BASE, Some(shard))
             };
             let threads: Vec<_> = (0..6)
                 .map(|index| scope.spawn(move || open(index)))
@@ -268,8 +269,8 @@ fn shards_that_begin_a_sweep_at_once_all_begin() {
 #[test]
 fn a_shard_of_another_sweep_is_refused_by_key_while_shards_are_at_work() {
     let (_folder, path) = fresh();
-    let first = SweepWriter::open(&path, &file("1, 2"), BASE, shard("0/2")).expect("a shard");
-    let other = SweepWriter::open(&path, &file("1, 3"), BASE, shard("1/2"));
+    let first = SweepWriter::open(&path, &file("1, 2"), BASE, Some(shard("0/2"))).expect("a shard");
+    let other = SweepWriter::open(&path, &file("1, 3"), BASE, Some(shard("1/2")));
     let message = other.expect_err("a refusal").to_string();
     assert!(
         message.contains("seeds was [1, 2] and is [1, 3]"),
@@ -277,7 +278,7 @@ fn a_shard_of_another_sweep_is_refused_by_key_while_shards_are_at_work() {
     );
     drop(first);
     // Nothing was trained: the sweep may be corrected.
-    assert!(SweepWriter::open(&path, &file("1, 3"), BASE, shard("1/2")).is_ok());
+    assert!(SweepWriter::open(&path, &file("1, 3"), BASE, Some(shard("1/2"))).is_ok());
 }
 
 #[test]
@@ -292,7 +293,8 @@ fn a_retry_leaves_the_failures_of_other_shards() {
         writer.failed(run, failure).expect("a mark");
     }
     drop(writer);
-    let second = SweepWriter::open(&path, &file("1, 2"), BASE, shard("1/2")).expect("a shard");
+    let second =
+        SweepWriter::open(&path, &file("1, 2"), BASE, Some(shard("1/2"))).expect("a shard");
     let again = second.retry_failed().expect("a retry");
     assert_eq!(again.iter().map(|run| run.seed).collect::<Vec<_>>(), [2]);
 }
