@@ -169,7 +169,11 @@ mod terminal {
             match script {
                 Ok(script) => Some(Self { dir, script }),
                 Err(error) => {
-                    println!("skipped: no `script` to make a terminal: {error}");
+                    // Straight to the terminal: the harness would swallow what a passing test prints.
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "skipped: no `script` to make a terminal: {error}"
+                    );
                     None
                 }
             }
