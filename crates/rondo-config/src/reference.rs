@@ -177,7 +177,7 @@ fn range(schema: &Json) -> Option<String> {
     let low = match (bound("minimum"), bound("exclusiveMinimum")) {
         (_, Some(low)) => Some(format!("above {low}")),
         (Some(low), None) if low != "0" => Some(format!("at least {low}")),
-        (Some(_), None) | (None, None) => None,
+        (_, None) => None,
     };
     let high = match (bound("maximum"), bound("exclusiveMaximum")) {
         (_, Some(high)) => Some(format!("below {high}")),

@@ -76,7 +76,7 @@ impl fmt::Display for Violation {
             }
             Origin::File { .. } | Origin::Base { .. } | Origin::Missing if self.key.is_empty() => {}
             Origin::File { .. } | Origin::Base { .. } | Origin::Missing => {
-                write!(out, "{}: ", self.key)?
+                write!(out, "{}: ", self.key)?;
             }
         }
         out.write_str(&self.message)?;
