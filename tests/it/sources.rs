@@ -291,7 +291,7 @@ fn a_preparation_that_is_killed_goes_on_and_writes_the_same_tokens() {
             "more ".repeat((i % 90) as usize)
         )
     };
-    let lines: String = (0..120_000).map(line).collect();
+    let lines: String = (0..40_000).map(line).collect();
     let corpus = dir.path().join("a.jsonl");
     fs::write(&corpus, lines).expect("writable");
     assert_ok(&prepare(
@@ -305,10 +305,10 @@ fn a_preparation_that_is_killed_goes_on_and_writes_the_same_tokens() {
         .join("whole/tokenizer.json")
         .display()
         .to_string();
-    let further = ["--tokenizer", &tokenizer, "--shard-tokens", "5000000"];
+    let further = ["--tokenizer", &tokenizer, "--shard-tokens", "2000000"];
     assert_ok(&prepare(dir.path(), "expected", &corpus, &further));
     let out = dir.path().join("killed").display().to_string();
-    for milliseconds in [20, 400, 900] {
+    for milliseconds in [20, 300, 700] {
         let mut killed = trainer()
             .args([
                 "prepare",
