@@ -29,7 +29,15 @@ impl Matching {
     pub fn new(pattern: Option<&str>) -> Result<Self, String> {
         let pattern = pattern.map(Regex::new).transpose();
         Ok(Self {
-            pattern: pattern.map_err(|error| error.to_string())?,
+            pattern: pattern.map_err(|error| {
+                // The last line says what is wrong; the lines before it show where.
+                let text = error.to_string();
+                let reason = text.lines().last().unwrap_or(&text);
+                format!(
+                    "no regular expression: {}",
+                    reason.trim_start_matches("error: ")
+                )
+            })?,
         })
     }
 
