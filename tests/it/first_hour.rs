@@ -11,7 +11,7 @@ fn a_key_a_verdict_and_another_trainers_name_are_explained() {
     let peak = run(["explain", "schedule.peak"]);
     assert_ok(&peak);
     for part in [
-        "schedule.peak  (a number, default 0.001",
+        "schedule.peak (a number, default 0.001",
         "change  The first key to tune",
     ] {
         assert!(peak.stdout.contains(part), "{peak:?}");

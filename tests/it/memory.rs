@@ -109,6 +109,7 @@ fn memory_that_runs_out_in_the_middle_is_one_line_and_exit_code_6() {
         "model.d_model=256",
         "model.d_ff=1024",
         "eval.every=100000",
+        "schedule.peak=1e-4",
     ];
     let mut args = smoke_args(&dir.path().join("run"), &keys);
     args.extend(["--force", "--quiet"].map(str::to_owned));

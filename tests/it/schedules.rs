@@ -222,8 +222,6 @@ fn the_shipped_configurations_come_to_all_that_they_ask_for() {
     let mut args = vec!["schedule".to_owned()];
     for name in [
         "main",
-        "bad-run-1",
-        "bad-run-2",
         "baseline",
         "smoke",
         "sparse",
@@ -240,6 +238,20 @@ fn the_shipped_configurations_come_to_all_that_they_ask_for() {
     let shown = run(args);
     assert_ok(&shown);
     assert!(warnings(&shown.stderr).is_empty(), "{}", shown.stderr);
+    // The failed runs fail at their rates.
+    let failed = run([
+        "schedule",
+        "configs/bad-run-1.toml",
+        "configs/bad-run-2.toml",
+    ]);
+    assert_ok(&failed);
+    let told = warnings(&failed.stderr);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.iter()
+            .all(|text| text.contains("schedule.peak: at a rate of")),
+        "{told:?}"
+    );
 }
 
 #[test]

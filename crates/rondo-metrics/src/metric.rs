@@ -103,7 +103,7 @@ impl fmt::Display for Presence {
             Self::Gates => "with gates",
             Self::Controller => "with a controller",
             Self::Ranks => "several ranks only",
-            Self::Mixture => "with a mixture",
+            Self::Mixture => "mixtures",
         })
     }
 }

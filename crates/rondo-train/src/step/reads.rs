@@ -19,7 +19,7 @@ const ALONE: &str = "RONDO_TEST_COUNTS_READS";
 
 const RUN: &str = r#"
 data = { kind = "word-problem", curriculum = { start = 8, step = 1, max = 8 } }
-device = "wgpu"
+device = { kind = "wgpu" }
 [model]
 d_model = 16
 n_heads = 2

@@ -11,7 +11,7 @@ const HEAD: &str = "\
 Every key of a run configuration and of a sweep file, as `trainer explain KEY` prints it. The page is written by
 `trainer explain --markdown` from the types that read the files and from the table beside them; a test compares it with the program.
 
-A run configuration is one TOML file. `trainer --config FILE --print-config=commented` prints it whole, with the meaning of each
+A run configuration is one TOML file; its [JSON Schema](../../../../configs/schema/run.json) is for editors. `trainer --config FILE --print-config=commented` prints it whole, with the meaning of each
 key. Lengths of schedules and curricula are steps, `{ tokens = N }` or `{ fraction = X }` of the run.
 ";
 

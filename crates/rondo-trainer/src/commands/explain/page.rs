@@ -83,7 +83,7 @@ fn explain_topic(topic: &Topic) -> Vec<String> {
 }
 
 fn explain_key(reference: &Reference, key: &Key) -> Vec<String> {
-    let mut lines = vec![heading(key)];
+    let mut lines = paragraph(&heading(key), "", INDENT);
     for text in key.meaning.lines() {
         lines.extend(paragraph(text, INDENT, INDENT));
     }
@@ -147,7 +147,7 @@ fn heading(key: &Key) -> String {
     match (key.is_section, about.is_empty()) {
         (true, _) => format!("[{}]", key.path),
         (false, true) => key.path.clone(),
-        (false, false) => format!("{}  ({})", key.path, about.join(", ")),
+        (false, false) => format!("{} ({})", key.path, about.join(", ")),
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
         let mean = reference.look_up("model.recurrence.mean").expect("a key");
         let text = answer(&reference, &mean);
         for part in [
-            "model.recurrence.mean  (a positive whole number, default 16",
+            "model.recurrence.mean (a positive whole number, default 16",
             "Mean recurrence r̄.",
             "unit    iterations",
             "change  More iterations",
