@@ -36,9 +36,8 @@ fn expected(kind: Kind, task: bool, gated: bool) -> BTreeSet<&'static str> {
             Presence::Text | Presence::Once => !task,
             Presence::Gates | Presence::Controller => gated,
             // A mixture has a test of its own.
-            Presence::Mixture => false,
             Presence::Always | Presence::Device => true,
-            Presence::Ranks => false,
+            Presence::Mixture | Presence::Ranks => false,
         })
         .map(|metric| metric.name)
         .collect()

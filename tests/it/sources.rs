@@ -230,8 +230,9 @@ fn mixture(dir: &Path) -> String {
     fs::write(&digits, "0123456789\n".repeat(900)).expect("writable");
     let text = |path: &Path| {
         format!(
-            "{{ kind = \"text\", paths = [{path:?}], tokenizer = {{ kind = \"bytes\" }}, cache = {:?} }}",
-            dir.join("cache")
+            "{{ kind = \"text\", paths = [\"{}\"], tokenizer = {{ kind = \"bytes\" }}, cache = \"{}\" }}",
+            path.display(),
+            dir.join("cache").display()
         )
     };
     format!(

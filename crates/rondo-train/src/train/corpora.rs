@@ -1,5 +1,7 @@
 //! What a run is trained on: its own data, and that of each `data-switch`.
 
+use std::ops::Range;
+
 use rondo_data::{Batch, CorpusIdentity, Source};
 use rondo_metrics::Mode;
 
@@ -89,6 +91,18 @@ impl Corpora {
             rows.micro_batches(1, rows.first_difficulty().as_ref())?;
         }
         Ok(Rows::new(&self.own, config).val_batches(config.eval.tokens)?)
+    }
+
+    /// Returns the sources of a mixture by name, with the ranges of their batches in [`Self::first_rows`].
+    ///
+    /// # Errors
+    ///
+    /// Where the text is too short.
+    pub(super) fn val_sources(
+        &self,
+        config: &ResolvedConfig,
+    ) -> Result<Vec<(String, Range<usize>)>> {
+        Ok(Rows::new(&self.own, config).val_sources(config.eval.tokens)?)
     }
 }
 

@@ -109,8 +109,7 @@ pub(super) fn open(
     let mut screen = Progress::new(mode, extent.steps, progress.step);
     let shown = warnings.iter().chain(&doubts);
     shown.for_each(|text| screen.warn(text));
-    let val_sources = Rows::new(source, &config).val_sources(config.eval.tokens);
-    let val_sources = world.agree(val_sources.map_err(Error::from))?;
+    let val_sources = world.agree(corpora.val_sources(&config))?;
     let config_hash = world.agree(config.recorded().hash())?;
     let (origin, resumed, keeper) = match first {
         Some(first) => {

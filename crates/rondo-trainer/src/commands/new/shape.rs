@@ -164,9 +164,10 @@ mod tests {
 
     #[test]
     fn the_share_for_validation_holds_an_evaluation() {
-        assert_eq!(val_fraction(950_000, 50_000), 0.05);
+        let percent = |train, val| (val_fraction(train, val) * 100.0).round() as u32;
+        assert_eq!(percent(950_000, 50_000), 5);
         // 1.5 · 4096 of 20,000 tokens.
-        assert_eq!(val_fraction(19_000, 1_000), 0.31);
-        assert_eq!(val_fraction(100, 5), 0.5);
+        assert_eq!(percent(19_000, 1_000), 31);
+        assert_eq!(percent(100, 5), 50);
     }
 }
