@@ -7,7 +7,7 @@ use rondo_laws::{Curve, Point};
 use rondo_metrics::names::{
     HIDDEN_STATE_CORR, LOSS, LR, VAL_ACCURACY_BY_POSITION, VAL_CROSS_ENTROPY, VAL_LOSS,
 };
-use rondo_metrics::{History, JsonlSink, Kind, Record, Sink};
+use rondo_metrics::{Evaluation, History, JsonlSink, Kind, Record, Sink};
 
 use crate::scratch;
 
@@ -41,7 +41,8 @@ pub fn metrics(bytes: &[u8]) {
     let _ = Curve::new("input", 0, &points);
 
     let middle = history.last_step() / 2;
-    let (_, cut) = JsonlSink::open_for_resume(&path, middle).expect("a file that was read");
+    let (_, cut) = JsonlSink::open_for_resume(&path, middle, Evaluation::Stands)
+        .expect("a file that was read");
     let kept = History::read(&path).expect("what a resume leaves");
     assert_eq!(kept.records().len(), cut.kept);
     assert_eq!(cut.kept + cut.dropped, records.len());

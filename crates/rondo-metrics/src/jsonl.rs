@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rondo_files::{Disk, FileSystem};
 
 pub use reader::{Records, read, records};
-pub use resume::Cut;
+pub use resume::{Cut, Evaluation};
 
 use crate::record::Record;
 use crate::sinks::{Sink, SinkError};
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn part_of_a_line_left_by_a_failed_write_is_removed_before_the_next() {
         let (_dir, path) = file_of(&[]);
-        let (mut sink, _) = JsonlSink::open_for_resume(&path, 0).unwrap();
+        let (mut sink, _) = JsonlSink::open_for_resume(&path, 0, Evaluation::Stands).unwrap();
         sink.write(&loss(1)).unwrap();
         append(&path, b"{\"step\":2,");
         sink.torn = true;

@@ -43,7 +43,7 @@ pub mod work;
 pub use background::Background;
 pub use events::{Event, Severity};
 pub use history::{History, Reading};
-pub use jsonl::{JsonlError, JsonlSink};
+pub use jsonl::{Evaluation, JsonlError, JsonlSink};
 pub use metric::{Kind, Metric};
 pub use progress::Progress;
 pub use record::{Draft, Metrics, Record, RecordError};

@@ -6,6 +6,7 @@ use std::path::Path;
 use rondo_files::{FileSystem, StagedFile};
 
 use super::{JsonlError, JsonlSink, io_error, records};
+use crate::metric::Kind;
 
 /// What a resume left in the file and what it removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,15 +17,28 @@ pub struct Cut {
     pub dropped: usize,
 }
 
+/// Whether the evaluation of the step that a run goes on from stands, or is made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evaluation {
+    /// There was none, or it is part of what was saved.
+    Stands,
+    /// It is pending. A launch that ended before it could save may have made and recorded it.
+    Pending,
+}
+
 impl JsonlSink {
-    /// Opens the file of an interrupted run and removes every record after `last_step`, so that going on
-    /// from that step doubles no row. Kept lines stay byte for byte. The shortened file is written
+    /// Opens the file of an interrupted run and removes every record after `last_step`, and with a pending evaluation those
+    /// from that step's evaluation on, so that going on from that step doubles no row. Kept lines stay byte for byte. The shortened file is written
     /// aside and renamed: whatever happens, one of the two is there whole. A missing file is created.
     ///
     /// # Errors
     ///
     /// A complete line is not a record, or the file system refuses; the file is then as it was.
-    pub fn open_for_resume(path: &Path, last_step: u64) -> Result<(Self, Cut), JsonlError> {
+    pub fn open_for_resume(
+        path: &Path,
+        last_step: u64,
+        evaluation: Evaluation,
+    ) -> Result<(Self, Cut), JsonlError> {
         let exists = path.try_exists();
         if !exists.map_err(|source| io_error(path, "open", source))? {
             return Ok((Self::create(path)?, Cut::default()));
@@ -32,8 +46,13 @@ impl JsonlSink {
         let (mut cut, mut whole) = (Cut::default(), 0);
         let mut records = records(path)?;
         let staged = StagedFile::write(&FileSystem, path, |out| {
+            let mut is_evaluated = false;
             while let Some(record) = records.next() {
-                if record.map_err(io::Error::other)?.step > last_step {
+                let record = record.map_err(io::Error::other)?;
+                is_evaluated |= evaluation == Evaluation::Pending
+                    && record.step == last_step
+                    && record.kind == Kind::Eval;
+                if record.step > last_step || is_evaluated {
                     cut.dropped += 1;
                     continue;
                 }
@@ -88,7 +107,7 @@ mod tests {
         ];
         let (_dir, path) = file_of(&rows);
         append(&path, b"{\"step\":4,\"tok");
-        let (mut sink, cut) = JsonlSink::open_for_resume(&path, 2).unwrap();
+        let (mut sink, cut) = JsonlSink::open_for_resume(&path, 2, Evaluation::Stands).unwrap();
         assert_eq!(
             cut,
             Cut {
@@ -109,11 +128,30 @@ mod tests {
     }
 
     #[test]
+    fn a_pending_evaluation_that_was_recorded_is_cut_off_and_one_that_stands_is_kept() {
+        let rows = [
+            Record::eval(1, 8).finish(),
+            loss(2),
+            Record::event(2, 16, Event::Checkpoint),
+            Record::event(2, 16, Event::Resume),
+            Record::eval(2, 16).finish(),
+            Record::event(2, 16, Event::IgnoredState),
+        ];
+        let kept = |evaluation| {
+            let (_dir, path) = file_of(&rows);
+            JsonlSink::open_for_resume(&path, 2, evaluation).unwrap();
+            read(&path).unwrap()
+        };
+        assert_eq!(kept(Evaluation::Pending), rows[..4]);
+        assert_eq!(kept(Evaluation::Stands), rows);
+    }
+
+    #[test]
     fn a_resume_keeps_lines_byte_for_byte_and_mends_a_lost_line_end() {
         let (_dir, path) = file_of(&[]);
         let line = br#"{"tokens":8, "step":1,"kind":"train","metrics":{"later":1e0}}"#;
         append(&path, line);
-        let (mut sink, cut) = JsonlSink::open_for_resume(&path, 1).unwrap();
+        let (mut sink, cut) = JsonlSink::open_for_resume(&path, 1, Evaluation::Stands).unwrap();
         assert_eq!(
             cut,
             Cut {
@@ -134,7 +172,7 @@ mod tests {
         let (_dir, path) = file_of(&[loss(1)]);
         append(&path, b"rubbish\n");
         let before = fs::read(&path).unwrap();
-        assert!(JsonlSink::open_for_resume(&path, 0).is_err());
+        assert!(JsonlSink::open_for_resume(&path, 0, Evaluation::Stands).is_err());
         assert_eq!(fs::read(&path).unwrap(), before);
         assert_eq!(
             fs::read_dir(path.parent().unwrap()).unwrap().count(),
@@ -147,7 +185,7 @@ mod tests {
     fn a_leftover_of_a_killed_resume_is_no_obstacle() {
         let (_dir, path) = file_of(&[loss(1), loss(2)]);
         fs::write(path.with_file_name(".metrics.jsonl.aside"), "half a").unwrap();
-        JsonlSink::open_for_resume(&path, 1).unwrap();
+        JsonlSink::open_for_resume(&path, 1, Evaluation::Stands).unwrap();
         assert_eq!(read(&path).unwrap(), [loss(1)]);
     }
 
@@ -155,7 +193,7 @@ mod tests {
     fn a_missing_file_is_created_at_a_resume() {
         let (_dir, path) = file_of(&[]);
         fs::remove_file(&path).unwrap();
-        let (mut sink, _) = JsonlSink::open_for_resume(&path, 9).unwrap();
+        let (mut sink, _) = JsonlSink::open_for_resume(&path, 9, Evaluation::Stands).unwrap();
         sink.write(&loss(10)).unwrap();
         assert_eq!(read(&path).unwrap(), [loss(10)]);
     }

@@ -96,7 +96,7 @@ pub(super) fn open(
             doubts.extend(of_corpus.map(|text| format!("corpus: {text}")));
             doubts.extend(text.tokenizer().doubt());
         }
-        let written = setting.written(resumed_at, bytes_per_token)?;
+        let written = setting.written(resumed_at, &progress, bytes_per_token)?;
         run_dir.write_facts(&facts(&listed, &ranks))?;
         Ok(written)
     })?;

@@ -6,7 +6,9 @@ use rondo_checkpoint::set_back;
 use rondo_config::Difference;
 use rondo_data::{CorpusIdentity, Source};
 use rondo_files::RunLock;
-use rondo_metrics::{Background, Fanout, History, JsonlSink, Record, Sink, TensorboardSink};
+use rondo_metrics::{
+    Background, Evaluation, Fanout, History, JsonlSink, Record, Sink, TensorboardSink,
+};
 use rondo_model::looped::LoopedTransformer;
 use rondo_schedule::RateSum;
 use rondo_schedule::control::ControllerState;
@@ -180,7 +182,7 @@ impl Setting<'_> {
         )))
     }
 
-    /// Opens the files of records: empty ones, or those of a run that goes on after step `resumed`.
+    /// Opens the files of records: empty ones, or those of a run that goes on after step `resumed` with `progress`.
     /// `bytes_per_token` is that of the targets that it evaluates.
     ///
     /// # Errors
@@ -189,6 +191,7 @@ impl Setting<'_> {
     pub(super) fn written(
         self,
         resumed: Option<u64>,
+        progress: &RunProgress,
         bytes_per_token: Option<f64>,
     ) -> Result<Written> {
         let Self {
@@ -204,8 +207,12 @@ impl Setting<'_> {
                 seconds: 0.0,
             });
         };
+        let evaluation = match progress.owes_evaluation {
+            true => Evaluation::Pending,
+            false => Evaluation::Stands,
+        };
         // It cuts off the records of later steps: nothing is read before.
-        let (jsonl, _) = JsonlSink::open_for_resume(&metrics, step)?;
+        let (jsonl, _) = JsonlSink::open_for_resume(&metrics, step, evaluation)?;
         let history = History::read(&metrics)?;
         let records = history.records().iter().cloned().map(Ok);
         Ok(Written {
