@@ -27,7 +27,7 @@
 //! * `overrides`: `key=value` from the command line
 //! * `layers`: a document over another, and keys that are unset
 //! * `schema`: the JSON Schema of a type
-//! * [`reference`]: every key of a type with its meaning, default and range
+//! * [`mod@reference`]: every key of a type with its meaning, default and range
 //! * `compare`: a document against a schema
 //! * `read`: from the tree to a checked value
 //! * [`report`]: how a section's rules report what breaks them, and the rules that many sections share

@@ -1,6 +1,6 @@
 //! The minimum of a smooth function by L-BFGS.
 //!
-//! D. Liu, J. Nocedal 1989, doi:10.1007/BF01589116: the direction comes from the last [`MEMORY`] steps and changes of the
+//! D. Liu, J. Nocedal 1989, doi:10.1007/BF01589116: the direction comes from the last `MEMORY` steps and changes of the
 //! gradient; the step is halved until the value falls by a share of what the slope promises (Armijo), or doubled while
 //! the slope along it stays steep (Wolfe).
 

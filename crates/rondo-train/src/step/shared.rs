@@ -31,7 +31,7 @@ use crate::weights::{Stored, optimizer_tensors};
 
 impl Learner {
     /// Shares the steps to come with the other ranks of a world, all of which have the same weights. The moments come with
-    /// [`Learner::restore`].
+    /// `Learner::restore`.
     pub fn share_with(&mut self, world: &World, config: &ResolvedConfig) {
         if world.is_alone() {
             return;
