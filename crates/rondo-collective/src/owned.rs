@@ -45,6 +45,16 @@ impl OwnedSum {
         &self.ranges
     }
 
+    /// Returns whether the world is this process alone; panics where it is another one than the sum's.
+    fn is_alone_in(&self, world: &dyn Collective) -> bool {
+        assert_eq!(
+            world.world_size(),
+            self.ranges.len(),
+            "the sum is of another world"
+        );
+        world.is_alone()
+    }
+
     /// Adds `data` of all ranks. Afterwards the range of this rank holds the sum, and the rest of `data` is unchanged.
     ///
     /// # Errors
@@ -55,12 +65,7 @@ impl OwnedSum {
     ///
     /// Where the world has another size than there are ranges, or a range is outside the data.
     pub fn sum(&mut self, world: &dyn Collective, data: &mut [f32]) -> Result<(), Failure> {
-        assert_eq!(
-            world.world_size(),
-            self.ranges.len(),
-            "the sum is of another world"
-        );
-        if world.is_alone() {
+        if self.is_alone_in(world) {
             return Ok(());
         }
         for round in 0..self.rounds() {
@@ -95,12 +100,7 @@ impl OwnedSum {
     ///
     /// As [`sum`](OwnedSum::sum).
     pub fn share(&mut self, world: &dyn Collective, data: &mut [f32]) -> Result<(), Failure> {
-        assert_eq!(
-            world.world_size(),
-            self.ranges.len(),
-            "the sum is of another world"
-        );
-        if world.is_alone() {
+        if self.is_alone_in(world) {
             return Ok(());
         }
         for round in 0..self.rounds() {

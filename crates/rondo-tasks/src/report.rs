@@ -1,24 +1,24 @@
 //! What a task came to: scores by condition with intervals, and comparisons of conditions and of runs, for all items and
 //! for each stratum.
 
+mod series;
 mod strata;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::series::{Series, between, pairs};
 use self::strata::strata;
 use crate::item::Kind;
 use crate::outcome::{Measure, Outcome};
 use crate::rows::Plan;
 use crate::rules::Rules;
-use crate::statistics::{Bootstrap, Interval, McNemar, holm, wilson};
+use crate::statistics::{Interval, McNemar};
 use crate::task::Task;
 
 /// Resamples of the bootstrap.
 pub const RESAMPLES: usize = 2000;
-/// Their seed: the same items are drawn in every report.
-const SEED: u64 = 0;
 
 /// What is done to the readout before its loss is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -258,89 +258,6 @@ impl TaskReport {
     }
 }
 
-/// Of each run and condition the values and weights of the items, for one measure.
-struct Series<'a> {
-    measure: Measure,
-    runs: &'a [RunOutcomes],
-    /// In the order of runs and conditions.
-    values: Vec<Vec<(f64, f64)>>,
-    bootstrap: Bootstrap,
-}
-
-impl<'a> Series<'a> {
-    /// Returns the series; none where an item does not have the measure, or there is no item.
-    fn new(measure: Measure, items: &[usize], runs: &'a [RunOutcomes]) -> Option<Self> {
-        if items.is_empty() {
-            return None;
-        }
-        let of = |condition: &Vec<Option<Outcome>>| -> Option<Vec<(f64, f64)>> {
-            let value = |item: &usize| condition[*item].as_ref()?.value(measure);
-            items.iter().map(value).collect()
-        };
-        let conditions = runs.iter().flat_map(|run| &run.outcomes);
-        let values: Vec<Vec<(f64, f64)>> = conditions.map(of).collect::<Option<_>>()?;
-        Some(Self {
-            bootstrap: Bootstrap::new(&values, RESAMPLES, SEED),
-            measure,
-            runs,
-            values,
-        })
-    }
-
-    /// Returns the place of a run's condition.
-    fn place(&self, run: usize, condition: usize) -> usize {
-        let before = self.runs[..run].iter().map(|run| run.conditions.len());
-        before.sum::<usize>() + condition
-    }
-
-    fn estimate(&self, place: usize) -> f64 {
-        let sum = |part: fn(&(f64, f64)) -> f64| self.values[place].iter().map(part).sum::<f64>();
-        sum(|pair| pair.0) / sum(|pair| pair.1)
-    }
-
-    fn score(&self, place: usize) -> Score {
-        let value = self.estimate(place);
-        let interval = match self.measure.is_accuracy() {
-            true => {
-                let hits = self.values[place].iter().filter(|(value, _)| *value > 0.5);
-                wilson(hits.count(), self.values[place].len())
-            }
-            false => self.bootstrap.interval(place),
-        };
-        Score { value, interval }
-    }
-
-    fn compare(&self, first: (usize, usize), second: (usize, usize)) -> Comparison {
-        let side = |(run, condition): (usize, usize)| Side {
-            run: self.runs[run].run.clone(),
-            condition: self.runs[run].conditions[condition].clone(),
-        };
-        let (a, b) = (self.place(first.0, first.1), self.place(second.0, second.1));
-        let answers = self.values[a].iter().zip(&self.values[b]);
-        let answers = answers.map(|(a, b)| (a.0 > 0.5, b.0 > 0.5));
-        Comparison {
-            measure: self.measure,
-            first: side(first),
-            second: side(second),
-            difference: self.estimate(b) - self.estimate(a),
-            interval: self.bootstrap.difference(a, b),
-            test: self.measure.is_accuracy().then(|| McNemar::of(answers)),
-            mid_p_holm: None,
-        }
-    }
-}
-
-/// Adjusts the p values of comparisons that are looked at together.
-fn adjusted(mut family: Vec<Comparison>) -> Vec<Comparison> {
-    let p = family.iter().map(|one| one.test.map(|test| test.mid_p));
-    if let Some(p) = p.collect::<Option<Vec<f64>>>() {
-        for (one, p) in family.iter_mut().zip(holm(&p)) {
-            one.mid_p_holm = Some(p);
-        }
-    }
-    family
-}
-
 fn stratum(name: Option<String>, items: &[usize], runs: &[RunOutcomes]) -> Stratum {
     let series: Vec<Series<'_>> = Measure::ALL
         .into_iter()
@@ -411,44 +328,6 @@ fn scored(
         mean_iterations: total(&|outcome| outcome.mean_iterations).map(|sum| sum / count),
         scores,
     }
-}
-
-/// Compares every two conditions of a run under the same control.
-fn pairs(series: &Series<'_>, number: usize, run: &RunOutcomes) -> Vec<Comparison> {
-    let under = |control: Control| {
-        let conditions = run.conditions.iter().enumerate();
-        conditions
-            .filter(move |(_, condition)| condition.control == control)
-            .map(|(place, _)| place)
-    };
-    let mut all = Vec::new();
-    for control in [Control::None, Control::Temperature, Control::Affine] {
-        let mut family = Vec::new();
-        for first in under(control) {
-            for second in under(control).filter(|second| *second > first) {
-                family.push(series.compare((number, first), (number, second)));
-            }
-        }
-        all.extend(adjusted(family));
-    }
-    all
-}
-
-/// Compares the same condition in every two runs.
-fn between(series: &Series<'_>, runs: &[RunOutcomes]) -> Vec<Comparison> {
-    let mut family = Vec::new();
-    for (a, first) in runs.iter().enumerate() {
-        for (b, second) in runs.iter().enumerate().skip(a + 1) {
-            for (i, condition) in first.conditions.iter().enumerate() {
-                let same = second
-                    .conditions
-                    .iter()
-                    .position(|other| other == condition);
-                family.extend(same.map(|j| series.compare((a, i), (b, j))));
-            }
-        }
-    }
-    adjusted(family)
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The command line, as typed.
 //!
-//! Here stands what several commands share, and training, import, export and prepare.
+//! Here stand the list of commands, what several of them share, and training.
 
 mod device_name;
 mod examples;
+mod exchanging;
+mod explaining;
 mod measuring;
 mod precision_name;
 mod prompting;
@@ -17,12 +19,12 @@ use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use rondo_interchange::Element;
 use rondo_train::device::DeviceKind;
-use rondo_train::run_dir::CheckpointChoice;
 use rondo_train::train::Resume;
 
 pub(crate) use self::device_name::DeviceName;
+pub(crate) use self::exchanging::{ExportArgs, ExportFormat, ImportArgs, PrepareArgs};
+pub(crate) use self::explaining::{ExplainArgs, MetricsArgs, NewArgs};
 pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::precision_name::PrecisionName;
 pub(crate) use self::reading::{
@@ -217,75 +219,6 @@ pub(crate) enum Printed {
     Commented,
 }
 
-/// `trainer explain`.
-#[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    /// A key, whole or its end, a verdict or a term; without it all of them are listed.
-    #[arg(value_name = "KEY|TERM")]
-    pub(crate) word: Option<String>,
-    /// Print everything as a page of Markdown, which is the book's page on keys.
-    #[arg(long, conflicts_with_all = ["word", "json"])]
-    pub(crate) markdown: bool,
-    #[command(flatten)]
-    pub(crate) json: JsonArg,
-}
-
-/// `trainer new`.
-#[derive(Debug, Args)]
-pub(crate) struct NewArgs {
-    /// The configuration to write.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Text to train on: files, folders or globs.
-    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
-    pub(crate) data: Vec<String>,
-    /// Minutes that the run may take on this machine.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) minutes: u32,
-    /// The device; written into the file where it is given.
-    #[arg(long, value_enum)]
-    pub(crate) device: Option<DeviceName>,
-}
-
-/// `trainer metrics`.
-#[derive(Debug, Args)]
-pub(crate) struct MetricsArgs {
-    /// A run directory, whose records are printed as CSV: a row for each, a column for each metric.
-    #[arg(value_name = "RUN")]
-    pub(crate) run: Option<PathBuf>,
-    /// The form of a run's records.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "csv|tsv",
-        requires = "run",
-        default_value = "csv",
-        hide_default_value = true
-    )]
-    pub(crate) format: RecordFormat,
-    #[command(flatten)]
-    pub(crate) json: JsonArg,
-}
-
-/// The form of a run's records; `--json` is the other one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RecordFormat {
-    /// Values with commas between.
-    Csv,
-    /// Values with tabs between.
-    Tsv,
-}
-
-impl RecordFormat {
-    /// Returns the character between two values.
-    pub(crate) fn delimiter(self) -> u8 {
-        match self {
-            Self::Csv => b',',
-            Self::Tsv => b'\t',
-        }
-    }
-}
-
 /// Training, the command that needs no name.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -325,120 +258,6 @@ pub(crate) struct TrainArgs {
     /// Save and end, as after a signal, when standard input ends: a sweep stops its runs so.
     #[arg(long, hide = true)]
     pub(crate) stop_with_stdin: bool,
-    #[command(flatten)]
-    pub(crate) json: JsonArg,
-}
-
-/// `trainer import`.
-#[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// A folder with config.json (of model_type huginn_raven) and model.safetensors, or shards with
-    /// model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json and what Python reads beside it
-    /// are taken along.
-    #[arg(value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    /// The run directory to make.
-    #[arg(long, value_name = "RUN")]
-    pub(crate) out: PathBuf,
-    /// Replace whatever the run directory holds.
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-}
-
-/// `trainer export`.
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// A run directory.
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
-    /// The folder to write.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// The checkpoint: `latest`, `best` or a step.
-    #[arg(long, default_value = "latest")]
-    pub(crate) checkpoint: CheckpointChoice,
-    /// The layout.
-    #[arg(long, value_enum, default_value = "reference")]
-    pub(crate) format: ExportFormat,
-    /// The type of the weights.
-    #[arg(long, value_enum, default_value = "f32")]
-    pub(crate) dtype: ExportType,
-    /// Replace whatever the folder holds.
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-}
-
-/// How a model is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// The reference's names and shapes, for its own modelling file.
-    Reference,
-    /// Our names and shapes, for any structure.
-    Rondo,
-}
-
-/// The type of exported weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportType {
-    /// As they are.
-    F32,
-    /// Rounded to 16 bits with the range of f32.
-    Bf16,
-    /// Rounded to 16 bits; a weight beyond 65504 is refused, weights that become 0 are counted.
-    F16,
-}
-
-impl ExportType {
-    /// Returns the type of the numbers.
-    pub(crate) fn element(self) -> Element {
-        match self {
-            Self::F32 => Element::F32,
-            Self::Bf16 => Element::Bf16,
-            Self::F16 => Element::F16,
-        }
-    }
-}
-
-/// `trainer prepare`.
-#[derive(Debug, Args)]
-pub(crate) struct PrepareArgs {
-    /// Files, folders or globs; none for the sources of the pinned dependencies.
-    #[arg(value_name = "CORPUS")]
-    pub(crate) corpus: Vec<String>,
-    /// The folder to write.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Vocabulary of the byte-level BPE.
-    #[arg(long, default_value_t = 4096, conflicts_with_all = ["bytes", "tokenizer"])]
-    pub(crate) vocab_size: usize,
-    /// Use bytes as tokens.
-    #[arg(long, conflicts_with = "tokenizer")]
-    pub(crate) bytes: bool,
-    /// Use this tokenizer.json, or that of this folder.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) tokenizer: Option<String>,
-    /// The token that ends a text; by default eos_token of the tokenizer_config.json beside the
-    /// tokenizer, else the first known name.
-    #[arg(long, value_name = "NAME", requires = "tokenizer")]
-    pub(crate) end_of_text: Option<String>,
-    /// Share of the corpus held out for validation.
-    #[arg(long, default_value_t = 0.05)]
-    pub(crate) val_fraction: f64,
-    /// Read at most this many bytes of text.
-    #[arg(long, value_name = "N")]
-    pub(crate) max_bytes: Option<u64>,
-    /// The field of a record or the column of a table that holds the text; `a.b` is b inside a.
-    #[arg(long, alias = "json-field", value_name = "KEY", default_value = "text")]
-    pub(crate) field: String,
-    /// Begin another token file behind this many tokens.
-    #[arg(long, value_name = "N", default_value_t = rondo_data::SHARD_TOKENS, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) shard_tokens: u64,
-    /// Skip lines, records and rows that are no documents, count them, and write the count to corpus.json.
-    #[arg(long)]
-    pub(crate) skip_bad_lines: bool,
-    /// Print nothing but warnings and errors.
-    #[arg(long, short)]
-    pub(crate) quiet: bool,
     #[command(flatten)]
     pub(crate) json: JsonArg,
 }

@@ -25,4 +25,5 @@ pub(crate) mod sweep;
 mod target;
 pub(crate) mod trace;
 pub(crate) mod train;
+mod trial;
 pub(crate) mod watch;

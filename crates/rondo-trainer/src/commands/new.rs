@@ -8,22 +8,19 @@ mod shape;
 
 use std::fs::File;
 use std::io::Write;
-use std::time::Instant;
 
 use rondo_data::Source;
 use rondo_metrics::Mode;
 use rondo_metrics::format::{duration, thousands};
 use rondo_model::census::Census;
 use rondo_train::assemble::open_source;
-use rondo_train::config::{ResolvedConfig, RunConfig};
+use rondo_train::config::RunConfig;
 use rondo_train::device;
 use rondo_train::error::{Error, Result};
-use rondo_train::plan::StepPlan;
-use rondo_train::step::Learner;
 
 use self::shape::{LADDER, Plan, Shape};
-use super::dry_run::counting_batch;
 use super::explain::commented::commented;
+use super::trial::seconds_per_step;
 use crate::cli::NewArgs;
 use crate::terminal;
 
@@ -31,8 +28,6 @@ use crate::terminal;
 const TOKENS_PER_PARAMETER: f64 = 4.0;
 /// Share of the time that evaluations and checkpoints are given.
 const ASIDE: f64 = 0.15;
-/// Steps of the trial; the fastest of those after the first counts.
-const TRIED: u64 = 3;
 
 /// Writes a configuration.
 ///
@@ -59,7 +54,7 @@ pub(crate) fn command(args: &NewArgs) -> Result<()> {
             .read()?
             .resolve(&source)?;
         let parameters = Census::new(&resolved.model).total();
-        let per_step = try_steps(&resolved, &listed)?;
+        let per_step = seconds_per_step(&resolved, &listed)?;
         let steps = ((seconds / per_step) as u64).max(shape::FEWEST_STEPS);
         let tokens = steps as f64 * resolved.tokens_per_step() as f64;
         let is_enough = tokens >= TOKENS_PER_PARAMETER * parameters as f64;
@@ -119,26 +114,6 @@ fn tokens(source: &Source) -> (u64, u64) {
         }
         Source::Task(_) => (0, 0),
     }
-}
-
-/// Returns the seconds of a step at the mean depth.
-fn try_steps(config: &ResolvedConfig, listed: &device::Listed) -> Result<f64> {
-    let mut learner = Learner::fresh(config, listed);
-    let train = &config.train;
-    let batch = counting_batch(train.batch, train.seq, config.model.vocab_size);
-    let batches = vec![batch; train.accumulation];
-    let mut fastest = f64::INFINITY;
-    for step in 1..=TRIED {
-        let mut plan = StepPlan::new(config, step);
-        plan.draw.unroll = config.model.recurrence.planned();
-        plan.logged = true;
-        let started = Instant::now();
-        learner.step(&plan, &batches)?;
-        if step > 1 {
-            fastest = fastest.min(started.elapsed().as_secs_f64());
-        }
-    }
-    Ok(fastest)
 }
 
 /// Reads what was planned, as a file of it would be read.

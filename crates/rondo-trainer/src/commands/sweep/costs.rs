@@ -1,7 +1,5 @@
 //! `trainer sweep --dry-run`: the runs of a sweep and what each of them costs.
 
-use std::time::Instant;
-
 use rondo_metrics::format::{duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
@@ -10,16 +8,11 @@ use rondo_sweep::{Planned, Shard};
 use rondo_train::config::ResolvedConfig;
 use rondo_train::device;
 use rondo_train::error::Result;
-use rondo_train::plan::StepPlan;
 use rondo_train::run_plan::PlannedSweep;
-use rondo_train::step::Learner;
 use serde_json::{Map, Value, json};
 
-use crate::commands::dry_run::counting_batch;
+use crate::commands::trial::seconds_per_step;
 use crate::terminal;
-
-/// Steps of the trial; the fastest of those after the first counts.
-const TRIED: u64 = 4;
 
 /// What a run costs.
 struct Cost<'a> {
@@ -119,27 +112,8 @@ fn cost(run: &Planned, config: ResolvedConfig) -> Cost<'_> {
 
 /// Returns the seconds of a step at the mean depth, and the device's name.
 fn tried(cost: &Cost<'_>) -> Result<(f64, String)> {
-    let config = &cost.config;
-    let (listed, _) = device::choose(config.device)?;
-    let mut learner = Learner::fresh(config, &listed);
-    let batch = counting_batch(
-        config.train.batch,
-        config.train.seq,
-        config.model.vocab_size,
-    );
-    let batches = vec![batch; config.train.accumulation];
-    let mut fastest = f64::INFINITY;
-    for step in 1..=TRIED {
-        let mut plan = StepPlan::new(config, step);
-        plan.draw.unroll = config.model.recurrence.planned();
-        plan.logged = true;
-        let started = Instant::now();
-        learner.step(&plan, &batches)?;
-        if step > 1 {
-            fastest = fastest.min(started.elapsed().as_secs_f64());
-        }
-    }
-    Ok((fastest, listed.label()))
+    let (listed, _) = device::choose(cost.config.device)?;
+    Ok((seconds_per_step(&cost.config, &listed)?, listed.label()))
 }
 
 fn object(cost: &Cost<'_>) -> Value {

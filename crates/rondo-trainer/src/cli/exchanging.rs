@@ -1,0 +1,123 @@
+//! The commands that bring models and texts in and out: import, export, prepare.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use rondo_interchange::Element;
+use rondo_train::run_dir::CheckpointChoice;
+
+use super::JsonArg;
+
+/// `trainer import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// A folder with config.json (of model_type huginn_raven) and model.safetensors, or shards with
+    /// model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json and what Python reads beside it
+    /// are taken along.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// The run directory to make.
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: PathBuf,
+    /// Replace whatever the run directory holds.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// `trainer export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// A run directory.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The checkpoint: `latest`, `best` or a step.
+    #[arg(long, default_value = "latest")]
+    pub(crate) checkpoint: CheckpointChoice,
+    /// The layout.
+    #[arg(long, value_enum, default_value = "reference")]
+    pub(crate) format: ExportFormat,
+    /// The type of the weights.
+    #[arg(long, value_enum, default_value = "f32")]
+    pub(crate) dtype: ExportType,
+    /// Replace whatever the folder holds.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// How a model is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// The reference's names and shapes, for its own modelling file.
+    Reference,
+    /// Our names and shapes, for any structure.
+    Rondo,
+}
+
+/// The type of exported weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportType {
+    /// As they are.
+    F32,
+    /// Rounded to 16 bits with the range of f32.
+    Bf16,
+    /// Rounded to 16 bits; a weight beyond 65504 is refused, weights that become 0 are counted.
+    F16,
+}
+
+impl ExportType {
+    /// Returns the type of the numbers.
+    pub(crate) fn element(self) -> Element {
+        match self {
+            Self::F32 => Element::F32,
+            Self::Bf16 => Element::Bf16,
+            Self::F16 => Element::F16,
+        }
+    }
+}
+
+/// `trainer prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct PrepareArgs {
+    /// Files, folders or globs; none for the sources of the pinned dependencies.
+    #[arg(value_name = "CORPUS")]
+    pub(crate) corpus: Vec<String>,
+    /// The folder to write.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Vocabulary of the byte-level BPE.
+    #[arg(long, default_value_t = 4096, conflicts_with_all = ["bytes", "tokenizer"])]
+    pub(crate) vocab_size: usize,
+    /// Use bytes as tokens.
+    #[arg(long, conflicts_with = "tokenizer")]
+    pub(crate) bytes: bool,
+    /// Use this tokenizer.json, or that of this folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tokenizer: Option<String>,
+    /// The token that ends a text; by default eos_token of the tokenizer_config.json beside the
+    /// tokenizer, else the first known name.
+    #[arg(long, value_name = "NAME", requires = "tokenizer")]
+    pub(crate) end_of_text: Option<String>,
+    /// Share of the corpus held out for validation.
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) val_fraction: f64,
+    /// Read at most this many bytes of text.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_bytes: Option<u64>,
+    /// The field of a record or the column of a table that holds the text; `a.b` is b inside a.
+    #[arg(long, alias = "json-field", value_name = "KEY", default_value = "text")]
+    pub(crate) field: String,
+    /// Begin another token file behind this many tokens.
+    #[arg(long, value_name = "N", default_value_t = rondo_data::SHARD_TOKENS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) shard_tokens: u64,
+    /// Skip lines, records and rows that are no documents, count them, and write the count to corpus.json.
+    #[arg(long)]
+    pub(crate) skip_bad_lines: bool,
+    /// Print nothing but warnings and errors.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}

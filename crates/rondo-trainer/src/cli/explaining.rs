@@ -1,0 +1,76 @@
+//! The commands for a start: explain, new, metrics.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{DeviceName, JsonArg};
+
+/// `trainer explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A key, whole or its end, a verdict or a term; without it all of them are listed.
+    #[arg(value_name = "KEY|TERM")]
+    pub(crate) word: Option<String>,
+    /// Print everything as a page of Markdown, which is the book's page on keys.
+    #[arg(long, conflicts_with_all = ["word", "json"])]
+    pub(crate) markdown: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// `trainer new`.
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The configuration to write.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Text to train on: files, folders or globs.
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub(crate) data: Vec<String>,
+    /// Minutes that the run may take on this machine.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) minutes: u32,
+    /// The device; written into the file where it is given.
+    #[arg(long, value_enum)]
+    pub(crate) device: Option<DeviceName>,
+}
+
+/// `trainer metrics`.
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    /// A run directory, whose records are printed as CSV: a row for each, a column for each metric.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: Option<PathBuf>,
+    /// The form of a run's records.
+    #[arg(
+        long,
+        value_enum,
+        value_name = "csv|tsv",
+        requires = "run",
+        default_value = "csv",
+        hide_default_value = true
+    )]
+    pub(crate) format: RecordFormat,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
+}
+
+/// The form of a run's records; `--json` is the other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordFormat {
+    /// Values with commas between.
+    Csv,
+    /// Values with tabs between.
+    Tsv,
+}
+
+impl RecordFormat {
+    /// Returns the character between two values.
+    pub(crate) fn delimiter(self) -> u8 {
+        match self {
+            Self::Csv => b',',
+            Self::Tsv => b'\t',
+        }
+    }
+}
