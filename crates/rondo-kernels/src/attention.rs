@@ -6,7 +6,9 @@
 //! the values and forgotten; the backward computes them again from `lse`, the logarithm of each
 //! query's sum (Dao et al. 2022, arXiv 2205.14135; Dao 2023, arXiv 2307.08691).
 //!
-//! Reading order: [`Shape`]; `prepare`, what is done to queries and keys first; [`Gate`], the gates on
+//! A row may be cut into [`Segments`], each of which is then a sequence of its own.
+//!
+//! Reading order: [`Shape`]; `segments`; `prepare`, what is done to queries and keys first; [`Gate`], the gates on
 //! the edges, and their `noise`; `tile_product` and `scratch`; `tile`, what both directions do with a
 //! tile; `edges`, the factor per edge on the weights after the softmax; `open_edges`, a product that
 //! skips the closed ones; `forward`; `backward`.
@@ -19,6 +21,7 @@ mod noise;
 mod open_edges;
 mod prepare;
 mod scratch;
+mod segments;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -29,6 +32,9 @@ pub use forward::{forward, forward_gated};
 pub use gate::{Gate, Opening, Openness};
 pub use noise::{MULTIPLIERS, RowKeys, mixed_bits, row_keys, uniform_at};
 pub use prepare::{Preparation, Rope, prepare, prepare_backward};
+pub use segments::Segments;
+
+use std::ops::Range;
 
 use crate::matrix::Matrix;
 
@@ -104,6 +110,14 @@ impl Shape {
         }
     }
 
+    /// Checks that segments are those of the batch.
+    fn check_segments(&self, segments: Option<&Segments>) {
+        if let Some(segments) = segments {
+            let found = (segments.seq(), segments.firsts().len());
+            assert_eq!(found, (self.seq, self.rows()), "segments of {self:?}");
+        }
+    }
+
     /// Checks the counts and the length of a packed projection.
     fn check(&self, qkv: &[f32]) {
         let Self {
@@ -127,4 +141,15 @@ struct Head<'a> {
     queries: Matrix<'a>,
     keys: Matrix<'a>,
     values: Matrix<'a>,
+}
+
+impl Head<'_> {
+    /// Returns those of a part of the sequence.
+    fn tokens(self, part: Range<usize>) -> Self {
+        Self {
+            queries: self.queries.rows(part.clone()),
+            keys: self.keys.rows(part.clone()),
+            values: self.values.rows(part),
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Causal self-attention as a branch: the packed projection, attention, the projection after it.
 
-use crate::attention::{self, Gate, Known, Openness, Preparation, Rope, Shape};
+use crate::attention::{self, Gate, Known, Openness, Preparation, Rope, Segments, Shape};
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
 use crate::norm::Norm;
@@ -53,6 +53,8 @@ pub struct OverSequences<'a> {
     pub sequences: [usize; 2],
     /// The rotation of queries and keys.
     pub rope: Option<Rope<'a>>,
+    /// The segments of the sequences, within which tokens attend; none where there are gates.
+    pub segments: Option<&'a Segments>,
 }
 
 impl<'a> OverSequences<'a> {
@@ -71,6 +73,7 @@ impl<'a> OverSequences<'a> {
         Preparation {
             bias: weights.qk_bias.map(|bias| bias.elements()),
             rope: self.rope,
+            segments: self.segments,
             norm_eps: self.attention.qk_norm.map(|norm| norm.eps),
         }
     }
@@ -110,8 +113,9 @@ impl Branch for OverSequences<'_> {
         attention::prepare(shape, preparation, &mut saved.qkv, &mut saved.inverse_rms);
         let (qkv, attended, lse) = (&saved.qkv, &mut saved.attended, &mut saved.lse);
         match self.attention.gate {
-            None => attention::forward(shape, qkv, attended, lse),
+            None => attention::forward(shape, self.segments, qkv, attended, lse),
             Some(gate) => {
+                assert!(self.segments.is_none(), "gates see whole sequences");
                 let bias = weights.gate_bias.map(|bias| bias.elements());
                 let openness = attention::forward_gated(shape, gate, bias, qkv, attended, lse);
                 saved.openness = Some(openness);
@@ -143,7 +147,7 @@ impl Branch for OverSequences<'_> {
         };
         let d_gates = match self.attention.gate {
             None => {
-                attention::backward(shape, known, &mut d_qkv);
+                attention::backward(shape, self.segments, known, &mut d_qkv);
                 None
             }
             Some(gate) => {

@@ -1,4 +1,4 @@
-//! The backward: one task per sequence and key head, the owner of its columns of the gradient.
+//! The backward: one task per sequence or segment and key head, the owner of its columns of the gradient.
 //!
 //! With `P` the probabilities and `O` the result: `dV = Pᵀ·dO`, `dP = dO·Vᵀ`,
 //! `dS = P ∘ (dP − rowsum(dO ∘ O))`, `dQ = dS·K / √d_head`, `dK = dSᵀ·Q / √d_head`
@@ -11,8 +11,9 @@ use super::edges::{Edges, Gated, PerQuery, Place, Threshold, Ungated, Weighted};
 use super::gate::{Gate, Opening, check_head_bias};
 use super::noise::HeadNoise;
 use super::scratch::{packed, with_scratch};
+use super::segments::parts;
 use super::tile::{KEYS, QUERIES, Queries};
-use super::{Head, Shape};
+use super::{Head, Segments, Shape};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, dot, vectorized};
 
@@ -29,7 +30,7 @@ pub struct Known<'a> {
     pub d_attended: &'a [f32],
 }
 
-/// Writes the gradient of the packed, prepared projection.
+/// Writes the gradient of the packed, prepared projection, after [`super::forward()`] with the same `segments`.
 ///
 /// # Shapes
 ///
@@ -38,11 +39,11 @@ pub struct Known<'a> {
 /// # Panics
 ///
 /// Panics where a length does not fit the shape.
-pub fn backward(shape: Shape, known: Known<'_>, d_qkv: &mut [f32]) {
-    differentiate(shape, known, d_qkv, |_, _| Ungated);
+pub fn backward(shape: Shape, segments: Option<&Segments>, known: Known<'_>, d_qkv: &mut [f32]) {
+    differentiate(shape, segments, known, d_qkv, |_, _| Ungated);
 }
 
-/// As [`backward()`], after [`super::forward_gated()`] with the same gates; returns the gradient of
+/// As [`backward()`] over whole sequences, after [`super::forward_gated()`] with the same gates; returns the gradient of
 /// the bias of each query head.
 ///
 /// # Shapes
@@ -61,11 +62,11 @@ pub fn backward_gated(
 ) -> Vec<f32> {
     check_head_bias(head_bias, shape);
     let of_sequences = match gate.opening {
-        Opening::Drawn { key } => differentiate(shape, known, d_qkv, |sequence, head| {
+        Opening::Drawn { key } => differentiate(shape, None, known, d_qkv, |sequence, head| {
             let bias = gate.bias_of(head_bias, head);
             Gated::new(HeadNoise::new(key, sequence, head), bias, gate.pull(shape))
         }),
-        Opening::Threshold => differentiate(shape, known, d_qkv, |_, head| {
+        Opening::Threshold => differentiate(shape, None, known, d_qkv, |_, head| {
             let bias = gate.bias_of(head_bias, head);
             Gated::new(Threshold, bias, gate.pull(shape))
         }),
@@ -77,9 +78,10 @@ pub fn backward_gated(
 }
 
 /// Writes the gradient with a factor per edge, of a sequence and a head; returns the sums of the
-/// gradients of the gates' logits, `[batch, heads]`.
+/// gradients of the gates' logits, `[batch, heads]` where a sequence is one part.
 fn differentiate<E: Edges>(
     shape: Shape,
+    segments: Option<&Segments>,
     known: Known<'_>,
     d_qkv: &mut [f32],
     edges: impl Fn(usize, usize) -> E,
@@ -91,6 +93,7 @@ fn differentiate<E: Edges>(
         d_attended,
     } = known;
     shape.check(qkv);
+    shape.check_segments(segments);
     assert_eq!(lse.len(), shape.lse_len(), "lse of {shape:?}");
     let (rows, seq, d_head) = (shape.rows(), shape.seq, shape.d_head);
     let qkv = Matrix::new(qkv, rows, shape.qkv_width());
@@ -98,28 +101,32 @@ fn differentiate<E: Edges>(
     let d_attended = Matrix::new(d_attended, rows, shape.attended_width());
     let mut tasks = Vec::new();
     let sequences = MatrixMut::new(d_qkv, rows, shape.qkv_width()).split_rows(seq);
-    for (sequence, gradient) in sequences.enumerate() {
-        let mut columns: Vec<_> = gradient.split_columns(d_head).collect();
-        let d_values = columns.split_off(shape.prepared_heads());
-        let d_keys = columns.split_off(shape.heads);
-        let tokens = sequence * seq..(sequence + 1) * seq;
-        let mut query_heads = columns.into_iter().enumerate().map(|(head, d_queries)| {
-            let columns = head * d_head..(head + 1) * d_head;
-            QueryHead {
-                head: shape.head(qkv, sequence, head),
-                edges: edges(sequence, head),
-                attended: attended.rows(tokens.clone()).columns(columns.clone()),
-                d_attended: d_attended.rows(tokens.clone()).columns(columns),
-                lse: &lse[(sequence * shape.heads + head) * seq..][..seq],
-                d_queries,
-            }
-        });
-        for (d_keys, d_values) in d_keys.into_iter().zip(d_values) {
-            tasks.push(Task {
-                query_heads: query_heads.by_ref().take(shape.group()).collect(),
-                d_keys,
-                d_values,
+    for (sequence, mut gradient) in sequences.enumerate() {
+        for part in parts(segments, sequence, seq) {
+            let (own, rest) = gradient.split_rows_at(part.len());
+            gradient = rest;
+            let mut columns: Vec<_> = own.split_columns(d_head).collect();
+            let d_values = columns.split_off(shape.prepared_heads());
+            let d_keys = columns.split_off(shape.heads);
+            let tokens = sequence * seq + part.start..sequence * seq + part.end;
+            let mut query_heads = columns.into_iter().enumerate().map(|(head, d_queries)| {
+                let columns = head * d_head..(head + 1) * d_head;
+                QueryHead {
+                    head: shape.head(qkv, sequence, head).tokens(part.clone()),
+                    edges: edges(sequence, head),
+                    attended: attended.rows(tokens.clone()).columns(columns.clone()),
+                    d_attended: d_attended.rows(tokens.clone()).columns(columns),
+                    lse: &lse[(sequence * shape.heads + head) * seq..][part.clone()],
+                    d_queries,
+                }
             });
+            for (d_keys, d_values) in d_keys.into_iter().zip(d_values) {
+                tasks.push(Task {
+                    query_heads: query_heads.by_ref().take(shape.group()).collect(),
+                    d_keys,
+                    d_values,
+                });
+            }
         }
     }
     let d_logits: Vec<Vec<f64>> = tasks
@@ -129,7 +136,7 @@ fn differentiate<E: Edges>(
     d_logits.concat()
 }
 
-/// A key head of one sequence and the query heads it serves.
+/// A key head of one sequence or segment and the query heads it serves.
 struct Task<'a, E> {
     query_heads: Vec<QueryHead<'a, E>>,
     d_keys: MatrixMut<'a>,

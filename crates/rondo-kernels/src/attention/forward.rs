@@ -1,4 +1,4 @@
-//! The forward: one task per sequence, head and tile of queries.
+//! The forward: one task per sequence or segment, head and tile of queries.
 
 use rayon::prelude::*;
 
@@ -7,12 +7,14 @@ use super::gate::{Gate, Opening, Openness, check_head_bias};
 use super::noise::HeadNoise;
 use super::open_edges::MOST_OPEN;
 use super::scratch::{packed, with_scratch};
+use super::segments::parts;
 use super::tile::{KEYS, QUERIES, Queries, scale_rows};
-use super::{Head, Shape};
+use super::{Head, Segments, Shape};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, exp, vectorized};
 
-/// Attends every token to itself and those before it in its sequence.
+/// Attends every token to itself and those before it in its sequence, or in its segment where rows are
+/// cut into `segments`.
 ///
 /// `lse` becomes the natural logarithm of `Σ_j exp(q·k_j / √d_head)` over the keys that a query
 /// sees.
@@ -25,11 +27,17 @@ use crate::vector::{LANES, exp, vectorized};
 /// # Panics
 ///
 /// Panics where a length does not fit the shape.
-pub fn forward(shape: Shape, qkv: &[f32], attended: &mut [f32], lse: &mut [f32]) {
-    attend(shape, qkv, attended, lse, |_, _| Ungated);
+pub fn forward(
+    shape: Shape,
+    segments: Option<&Segments>,
+    qkv: &[f32],
+    attended: &mut [f32],
+    lse: &mut [f32],
+) {
+    attend(shape, segments, qkv, attended, lse, |_, _| Ungated);
 }
 
-/// As [`forward`], with gates; returns how open they were.
+/// As [`forward`] over whole sequences, with gates; returns how open they were.
 ///
 /// # Shapes
 ///
@@ -48,11 +56,11 @@ pub fn forward_gated(
 ) -> Openness {
     check_head_bias(head_bias, shape);
     let tiles = match gate.opening {
-        Opening::Drawn { key } => attend(shape, qkv, attended, lse, |sequence, head| {
+        Opening::Drawn { key } => attend(shape, None, qkv, attended, lse, |sequence, head| {
             let bias = gate.bias_of(head_bias, head);
             Gated::new(HeadNoise::new(key, sequence, head), bias, gate.pull(shape))
         }),
-        Opening::Threshold => attend(shape, qkv, attended, lse, |_, head| {
+        Opening::Threshold => attend(shape, None, qkv, attended, lse, |_, head| {
             let bias = gate.bias_of(head_bias, head);
             Gated::new(Threshold, bias, gate.pull(shape))
         }),
@@ -85,39 +93,52 @@ struct Tile {
 /// of sequences, heads and tiles.
 fn attend<E: Edges>(
     shape: Shape,
+    segments: Option<&Segments>,
     qkv: &[f32],
     attended: &mut [f32],
     lse: &mut [f32],
     edges: impl Fn(usize, usize) -> E,
 ) -> Vec<Tile> {
     shape.check(qkv);
+    shape.check_segments(segments);
     assert_eq!(lse.len(), shape.lse_len(), "lse of {shape:?}");
     let qkv = Matrix::new(qkv, shape.rows(), shape.qkv_width());
-    let heads = MatrixMut::new(attended, shape.rows(), shape.attended_width())
+    let sequences = MatrixMut::new(attended, shape.rows(), shape.attended_width())
         .split_rows(shape.seq)
-        .flat_map(|sequence| sequence.split_columns(shape.d_head))
-        .zip(lse.chunks_mut(shape.seq))
+        .zip(lse.chunks_mut(shape.heads * shape.seq))
         .enumerate();
     let mut tasks = Vec::new();
-    for (index, (attended, lse)) in heads {
-        let (sequence, index) = (index / shape.heads, index % shape.heads);
-        let head = shape.head(qkv, sequence, index);
-        let edges = edges(sequence, index);
-        let tiles = attended
-            .split_rows(QUERIES)
-            .zip(lse.chunks_mut(QUERIES))
+    for (sequence, (attended, lse)) in sequences {
+        let parts = parts(segments, sequence, shape.seq);
+        let heads = attended
+            .split_columns(shape.d_head)
+            .zip(lse.chunks_mut(shape.seq))
             .enumerate();
-        tasks.extend(tiles.map(|(tile, (attended, lse))| Task {
-            index,
-            head,
-            edges,
-            queries: Queries {
-                first: tile * QUERIES,
-                count: lse.len(),
-            },
-            attended,
-            lse,
-        }));
+        for (index, (mut attended, mut lse)) in heads {
+            let head = shape.head(qkv, sequence, index);
+            let edges = edges(sequence, index);
+            for part in &parts {
+                let (own, rest) = attended.split_rows_at(part.len());
+                let (own_lse, rest_lse) = lse.split_at_mut(part.len());
+                (attended, lse) = (rest, rest_lse);
+                let head = head.tokens(part.clone());
+                let tiles = own
+                    .split_rows(QUERIES)
+                    .zip(own_lse.chunks_mut(QUERIES))
+                    .enumerate();
+                tasks.extend(tiles.map(|(tile, (attended, lse))| Task {
+                    index,
+                    head,
+                    edges,
+                    queries: Queries {
+                        first: tile * QUERIES,
+                        count: lse.len(),
+                    },
+                    attended,
+                    lse,
+                }));
+            }
+        }
     }
     tasks
         .into_par_iter()

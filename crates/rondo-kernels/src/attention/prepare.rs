@@ -1,6 +1,6 @@
 //! What is done to queries and keys before attention: bias, rotary embedding, norm, in this order.
 
-use super::Shape;
+use super::{Segments, Shape};
 use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
 use crate::vector::{dot, sum_of, vectorized};
 
@@ -11,6 +11,8 @@ pub struct Preparation<'a> {
     pub bias: Option<&'a [f32]>,
     /// The rotation that follows.
     pub rope: Option<Rope<'a>>,
+    /// Where positions start anew; without it at every sequence.
+    pub segments: Option<&'a Segments>,
     /// The ε of the norm that follows: each head becomes `x / √(mean(x²) + ε)`.
     pub norm_eps: Option<f32>,
 }
@@ -37,6 +39,7 @@ impl Preparation<'_> {
 
     fn check(&self, shape: Shape, qkv: &[f32], inverse_rms: &[f32]) {
         shape.check(qkv);
+        shape.check_segments(self.segments);
         assert_eq!(inverse_rms.len(), self.inverse_rms_len(shape));
         if let Some(bias) = self.bias {
             assert_eq!(bias.len(), shape.prepared_heads() * shape.d_head);
@@ -48,10 +51,19 @@ impl Preparation<'_> {
         }
     }
 
+    /// Returns the position of a token, which is counted over the batch.
+    #[inline(always)]
+    fn position(&self, shape: Shape, token: usize) -> usize {
+        match self.segments {
+            Some(segments) => segments.position(token),
+            None => token % shape.seq,
+        }
+    }
+
     /// Prepares rows in place, of which the first is token `first` of the batch.
     #[inline(always)]
     fn prepare_rows(&self, shape: Shape, first: usize, rows: &mut [f32], inverse_rms: &mut [f32]) {
-        let Shape { seq, d_head, .. } = shape;
+        let d_head = shape.d_head;
         let mut inverse_rms = inverse_rms.iter_mut();
         for (row, token) in rows.chunks_exact_mut(shape.qkv_width()).zip(first..) {
             let row = &mut row[..shape.prepared_heads() * d_head];
@@ -59,7 +71,7 @@ impl Preparation<'_> {
                 row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
             }
             if let Some(rope) = self.rope {
-                rope.turn(row, token % seq, d_head, 1.0);
+                rope.turn(row, self.position(shape, token), d_head, 1.0);
             }
             if let Some(eps) = self.norm_eps {
                 for (head, inverse_rms) in row.chunks_exact_mut(d_head).zip(&mut inverse_rms) {
@@ -85,7 +97,7 @@ impl Preparation<'_> {
         inverse_rms: &[f32],
         d_bias: &mut [f32],
     ) {
-        let (seq, d_head, width) = (shape.seq, shape.d_head, shape.qkv_width());
+        let (d_head, width) = (shape.d_head, shape.qkv_width());
         let heads = shape.prepared_heads();
         for (row, token) in rows.chunks_exact_mut(width).zip(first..) {
             let row = &mut row[..heads * d_head];
@@ -101,7 +113,7 @@ impl Preparation<'_> {
                 }
             }
             if let Some(rope) = self.rope {
-                rope.turn(row, token % seq, d_head, -1.0);
+                rope.turn(row, self.position(shape, token), d_head, -1.0);
             }
             d_bias.iter_mut().zip(row).for_each(|(sum, d)| *sum += *d);
         }

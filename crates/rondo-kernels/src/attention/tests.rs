@@ -4,6 +4,7 @@ mod gated;
 mod gated_reference;
 mod plain;
 mod reference;
+mod segmented;
 
 use super::*;
 
@@ -15,6 +16,7 @@ const TOLERANCE: f64 = 1e-5;
 const DIFFERENCE_TOLERANCE: f64 = 1e-8;
 
 /// The input of a layer and the gradient of its output.
+#[derive(Clone)]
 struct Layer {
     shape: Shape,
     qkv: Vec<f32>,

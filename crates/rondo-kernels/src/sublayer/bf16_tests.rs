@@ -99,6 +99,7 @@ fn attention_between_rounded_projections_is_near_that_between_the_projections() 
             },
             sequences: [2, 40],
             rope: None,
+            segments: None,
         },
         AttentionWeights {
             qkv: Matrix::new(&qkv, WIDTH, 3 * WIDTH),

@@ -62,6 +62,7 @@ fn sublayer(gate: Option<Gate>) -> Sublayer<OverSequences<'static>> {
             },
             sequences: [2, 20],
             rope: None,
+            segments: None,
         },
         after: After::Sum,
     }

@@ -158,6 +158,7 @@ fn check_attention(gate: Option<Gate>, gate_bias: Option<&[f32]>) {
                 },
                 sequences: [2, ROWS / 2],
                 rope: None,
+                segments: None,
             },
             AttentionWeights {
                 qkv: Matrix::new(&qkv, WIDTH, 3 * WIDTH),

@@ -51,6 +51,7 @@ impl Case {
     fn reference(&self) -> GatedReference<'_> {
         GatedReference {
             plain: Reference {
+                segments: None,
                 shape: self.layer.shape,
                 bias: None,
                 rope: None,
@@ -216,7 +217,7 @@ fn open_gates_are_no_gates() {
                 qkv,
                 d_attended,
             } = &case.layer;
-            forward(*shape, qkv, &mut attended, &mut lse);
+            forward(*shape, None, qkv, &mut attended, &mut lse);
             assert_eq!((&gated.attended, &gated.lse), (&attended, &lse));
             let mut d_qkv = vec![0.0; qkv.len()];
             let known = Known {
@@ -225,7 +226,7 @@ fn open_gates_are_no_gates() {
                 lse: &lse,
                 d_attended,
             };
-            backward(*shape, known, &mut d_qkv);
+            backward(*shape, None, known, &mut d_qkv);
             assert_eq!(gated.d_qkv, d_qkv);
             assert_eq!(gated.d_head_bias, [0.0; 4]);
             assert_eq!(gated.openness.open, [shape.edges(); 4]);

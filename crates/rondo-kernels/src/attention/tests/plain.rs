@@ -4,42 +4,45 @@ use super::reference::Reference;
 use super::*;
 use crate::threads::one_and_two;
 
-/// A layer and its preparation.
-struct Case {
-    layer: Layer,
+/// A layer, its segments and its preparation.
+#[derive(Clone)]
+pub(super) struct Case {
+    pub(super) layer: Layer,
+    pub(super) segments: Option<Segments>,
     bias: Option<Vec<f32>>,
     rope: Option<[Vec<f32>; 2]>,
     norm_eps: Option<f32>,
 }
 
 /// What the kernels make of a case.
-struct Computed {
-    prepared: Vec<f32>,
-    inverse_rms: Vec<f32>,
-    attended: Vec<f32>,
-    lse: Vec<f32>,
-    d_prepared: Vec<f32>,
-    d_qkv: Vec<f32>,
-    d_bias: Option<Vec<f32>>,
+pub(super) struct Computed {
+    pub(super) prepared: Vec<f32>,
+    pub(super) inverse_rms: Vec<f32>,
+    pub(super) attended: Vec<f32>,
+    pub(super) lse: Vec<f32>,
+    pub(super) d_prepared: Vec<f32>,
+    pub(super) d_qkv: Vec<f32>,
+    pub(super) d_bias: Option<Vec<f32>>,
 }
 
 impl Case {
-    fn new(shape: [usize; 5], scale: f32) -> Self {
+    pub(super) fn new(shape: [usize; 5], scale: f32) -> Self {
         Self {
             layer: Layer::new(shape, scale),
+            segments: None,
             bias: None,
             rope: None,
             norm_eps: None,
         }
     }
 
-    fn with_bias(mut self) -> Self {
+    pub(super) fn with_bias(mut self) -> Self {
         let shape = self.layer.shape;
         self.bias = Some(noise(3, shape.prepared_heads() * shape.d_head));
         self
     }
 
-    fn with_rope(mut self) -> Self {
+    pub(super) fn with_rope(mut self) -> Self {
         let Shape { seq, d_head, .. } = self.layer.shape;
         let pairs = d_head / 2;
         let angle = |i: usize| (i / pairs) as f32 / 100_f32.powf((i % pairs) as f32 / pairs as f32);
@@ -48,7 +51,15 @@ impl Case {
         self
     }
 
-    fn with_norm(mut self) -> Self {
+    /// Computes the angles again where there are any, for as many positions as there are now.
+    pub(super) fn with_as_many_angles(self) -> Self {
+        match self.rope {
+            Some(_) => self.with_rope(),
+            None => self,
+        }
+    }
+
+    pub(super) fn with_norm(mut self) -> Self {
         self.norm_eps = Some(1e-3);
         self
     }
@@ -56,6 +67,7 @@ impl Case {
     fn reference(&self) -> Reference {
         Reference {
             shape: self.layer.shape,
+            segments: self.segments.clone(),
             bias: self.bias.as_deref().map(wide),
             rope: self
                 .rope
@@ -66,16 +78,17 @@ impl Case {
     }
 
     /// Runs the kernels; what they overwrite holds NaN before.
-    fn compute(&self) -> Computed {
+    pub(super) fn compute(&self) -> Computed {
         let Layer {
             shape,
             qkv,
             d_attended,
         } = &self.layer;
-        let shape = *shape;
+        let (shape, segments) = (*shape, self.segments.as_ref());
         let preparation = Preparation {
             bias: self.bias.as_deref(),
             rope: self.rope.as_ref().map(|[cos, sin]| Rope { cos, sin }),
+            segments,
             norm_eps: self.norm_eps,
         };
         let garbage = |length| vec![f32::NAN; length];
@@ -84,7 +97,7 @@ impl Case {
         prepare(shape, preparation, &mut prepared, &mut inverse_rms);
         let mut attended = garbage(d_attended.len());
         let mut lse = garbage(shape.lse_len());
-        forward(shape, &prepared, &mut attended, &mut lse);
+        forward(shape, segments, &prepared, &mut attended, &mut lse);
         let mut d_prepared = garbage(qkv.len());
         let known = Known {
             qkv: &prepared,
@@ -92,7 +105,7 @@ impl Case {
             lse: &lse,
             d_attended,
         };
-        backward(shape, known, &mut d_prepared);
+        backward(shape, segments, known, &mut d_prepared);
         let mut d_qkv = d_prepared.clone();
         let d_bias = prepare_backward(shape, preparation, &prepared, &inverse_rms, &mut d_qkv);
         Computed {
@@ -107,7 +120,7 @@ impl Case {
     }
 
     #[track_caller]
-    fn check(&self, tolerance: f64) {
+    pub(super) fn check(&self, tolerance: f64) {
         let computed = self.compute();
         let reference = self.reference();
         let outcome = reference.forward(&wide(&self.layer.qkv));
@@ -263,5 +276,5 @@ fn one_thread_and_two_give_the_same_bits() {
 fn a_projection_of_another_length_is_refused() {
     let layer = Layer::new([1, 2, 2, 1, 4], 1.0);
     let (mut attended, mut lse) = ([0.0; 16], [0.0; 4]);
-    forward(layer.shape, &layer.qkv[1..], &mut attended, &mut lse);
+    forward(layer.shape, None, &layer.qkv[1..], &mut attended, &mut lse);
 }

@@ -1,12 +1,13 @@
 //! Attention in f64 with every matrix of scores in memory, and its gradient: what the kernels are
 //! checked against.
 
-use crate::attention::Shape;
+use crate::attention::{Segments, Shape};
 
 /// A [`crate::attention::Preparation`] in f64.
 #[derive(Clone)]
 pub(super) struct Reference {
     pub(super) shape: Shape,
+    pub(super) segments: Option<Segments>,
     pub(super) bias: Option<Vec<f64>>,
     pub(super) rope: Option<[Vec<f64>; 2]>,
     pub(super) norm_eps: Option<f64>,
@@ -52,7 +53,13 @@ impl Reference {
         }
     }
 
-    /// Returns the logarithm of the sum and the weights of a query's keys.
+    /// Returns the first position that a query sees: that of its segment, where there are segments.
+    fn first(&self, token: usize) -> usize {
+        let segments = self.segments.as_ref();
+        segments.map_or(0, |segments| segments.firsts()[token])
+    }
+
+    /// Returns the logarithm of the sum and the weights of a query's keys, zero of those before its segment.
     pub(super) fn weights(
         &self,
         prepared: &[f64],
@@ -61,9 +68,12 @@ impl Reference {
         let d_head = self.shape.d_head;
         let part = |position, head| &prepared[self.at(sequence, position, head)..][..d_head];
         let q = part(query, head);
-        let scores: Vec<f64> = (0..=query)
-            .map(|key| inner(q, part(key, key_head)) / (d_head as f64).sqrt())
-            .collect();
+        let first = self.first(sequence * self.shape.seq + query);
+        let score = |key| match key < first {
+            true => f64::NEG_INFINITY,
+            false => inner(q, part(key, key_head)) / (d_head as f64).sqrt(),
+        };
+        let scores: Vec<f64> = (0..=query).map(score).collect();
         let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
         let lse = largest + sum.ln();
@@ -86,7 +96,7 @@ impl Reference {
                         *x += bias[head * d_head + i];
                     }
                 }
-                self.rotate(x, token % self.shape.seq, 1.0);
+                self.rotate(x, token % self.shape.seq - self.first(token), 1.0);
                 if let Some(eps) = self.norm_eps {
                     let inverse = 1.0 / (inner(x, x) / d_head as f64 + eps).sqrt();
                     x.iter_mut().for_each(|x| *x *= inverse);
@@ -151,7 +161,7 @@ impl Reference {
                         *d = inverse * (*d - y * mean);
                     }
                 }
-                self.rotate(d, token % seq, -1.0);
+                self.rotate(d, token % seq - self.first(token), -1.0);
                 if self.bias.is_some() {
                     add_scaled(&mut d_bias[head * d_head..][..d_head], 1.0, d);
                 }
