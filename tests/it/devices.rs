@@ -54,6 +54,34 @@ fn wgpu_draws_the_gates_of_flex() {
     agrees_with_flex("wgpu", 6, &keys.map(|key| ["--set", key]).concat());
 }
 
+/// On flex by the kernels, elsewhere composed of operations with a mask.
+#[test]
+fn wgpu_and_ndarray_attend_within_documents_like_flex() {
+    let dir = scratch();
+    let line = |number: usize| {
+        let words = ["loop", "state", "depth", "core", "norm"];
+        let text = format!("{} {}", words[number % 5], words[number * number % 5]);
+        format!(
+            "{}\n",
+            serde_json::json!({"text": text + &number.to_string()})
+        )
+    };
+    let lines: String = (0..600).map(line).collect();
+    let path = dir.path().join("documents.jsonl");
+    std::fs::write(&path, lines).expect("writable");
+    let paths = format!("data.paths=[\"{}\"]", path.display());
+    let keys = [
+        paths.as_str(),
+        "data.document_mask=true",
+        "data.val_fraction=0.2",
+        "train.steps=6",
+    ];
+    let further = keys.map(|key| ["--set", key]).concat();
+    for kind in ["wgpu", "ndarray"] {
+        agrees_with_flex(kind, 6, &further);
+    }
+}
+
 #[test]
 fn ndarray_trains_like_flex() {
     agrees_with_flex("ndarray", 20, &[]);

@@ -11,6 +11,7 @@ mod configs;
 mod corpora;
 mod devices;
 mod distributed;
+mod documents;
 mod evaluation;
 mod failures;
 mod first_hour;

@@ -20,6 +20,9 @@ pub struct Batch {
     pub batch: usize,
     /// Positions in a row.
     pub seq: usize,
+    /// The token that ends a document, where a position attends within its own document alone; none where it
+    /// attends to all of its row.
+    pub document_end: Option<u32>,
 }
 
 impl Batch {
@@ -30,6 +33,17 @@ impl Batch {
             targets: Vec::with_capacity(rows * seq),
             batch: 0,
             seq,
+            document_end: None,
+        }
+    }
+
+    /// Returns the same rows, in which a position attends within its own document alone: a document ends with the
+    /// token `end`.
+    #[must_use]
+    pub fn within_documents(self, end: u32) -> Self {
+        Self {
+            document_end: Some(end),
+            ..self
         }
     }
 

@@ -29,15 +29,16 @@ pub(crate) fn open_or_prepare(
     progress: Tell<'_>,
 ) -> Result<TextData, DataError> {
     match config {
-        DataConfig::Prepared { path } => TextData::open(Path::new(path)),
+        DataConfig::Prepared { path, .. } => TextData::open(Path::new(path)),
         DataConfig::Tokens {
             train,
             val,
             tokenizer,
             val_fraction,
             raw,
+            ..
         } => elsewhere::open(train, val, tokenizer, *val_fraction, *raw),
-        DataConfig::Mixture { sources } => open_mixture(sources, None, progress),
+        DataConfig::Mixture { sources, .. } => open_mixture(sources, None, progress),
         DataConfig::Text {
             tokenizer,
             val_fraction,
@@ -86,7 +87,7 @@ pub(crate) fn open_with_tokenizer(
     tokenizer: &Path,
     progress: Tell<'_>,
 ) -> Result<TextData, DataError> {
-    if let DataConfig::Mixture { sources } = config {
+    if let DataConfig::Mixture { sources, .. } = config {
         return open_mixture(sources, Some(tokenizer), progress);
     }
     let Some(encoded) = config.with_tokenizer_of(tokenizer) else {

@@ -49,11 +49,17 @@ pub enum DataConfig {
         /// Whether lines of a `.jsonl` file that are no documents are skipped and counted.
         #[serde(default, skip_serializing_if = "is_false")]
         skip_bad_lines: bool,
+        /// Whether a token attends within its own document alone, which it counts its position from.
+        #[serde(default, skip_serializing_if = "is_false")]
+        document_mask: bool,
     },
     /// A folder written by `trainer prepare`.
     Prepared {
         /// The folder.
         path: String,
+        /// Whether a token attends within its own document alone, which it counts its position from.
+        #[serde(default, skip_serializing_if = "is_false")]
+        document_mask: bool,
     },
     /// Token files that another trainer wrote, read where they are: `.bin` of nanoGPT, modded-nanogpt and llm.c, `.bin`
     /// with `.idx` of Megatron, `.npy`.
@@ -71,11 +77,18 @@ pub enum DataConfig {
         /// The width of the tokens in files without a header.
         #[serde(default)]
         raw: RawWidth,
+        /// Whether a token attends within its own document alone, which it counts its position from.
+        #[serde(default, skip_serializing_if = "is_false")]
+        document_mask: bool,
     },
     /// Several texts, each in its share of the rows.
     Mixture {
         /// The texts. A tokenizer that is trained is trained on the first.
         sources: Vec<MixtureSource>,
+        /// Whether a token attends within its own document alone, which it counts its position from. One key for all
+        /// sources.
+        #[serde(default, skip_serializing_if = "is_false")]
+        document_mask: bool,
     },
     /// The word problem of a finite group.
     WordProblem {
@@ -210,6 +223,7 @@ impl Default for DataConfig {
             cache: cache(),
             field: field(),
             skip_bad_lines: false,
+            document_mask: false,
         }
     }
 }
@@ -253,6 +267,17 @@ impl DataConfig {
         let downloaded = hub.as_ref().map(HubFiles::paths).transpose()?;
         let source = CorpusSource::new(downloaded.as_ref().unwrap_or(paths), field);
         Ok(Some(source.skipping_bad_lines(*skip_bad_lines)))
+    }
+
+    /// Returns whether a token attends within its own document alone; never on tasks, whose rows have no documents.
+    pub fn document_mask(&self) -> bool {
+        match self {
+            Self::Text { document_mask, .. }
+            | Self::Prepared { document_mask, .. }
+            | Self::Tokens { document_mask, .. }
+            | Self::Mixture { document_mask, .. } => *document_mask,
+            Self::Nothing {} | Self::WordProblem { .. } | Self::Arithmetic { .. } => false,
+        }
     }
 
     /// Returns whether the tokens are generated rather than read.

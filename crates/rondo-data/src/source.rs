@@ -56,7 +56,14 @@ impl Source {
             DataConfig::Text { .. }
             | DataConfig::Prepared { .. }
             | DataConfig::Tokens { .. }
-            | DataConfig::Mixture { .. } => Ok(Self::Text(Box::new(open(config)?))),
+            | DataConfig::Mixture { .. } => {
+                let text = open(config)?;
+                let text = match config.document_mask() {
+                    true => text.within_documents()?,
+                    false => text,
+                };
+                Ok(Self::Text(Box::new(text)))
+            }
             DataConfig::Nothing {} => Err(no_corpus()),
             DataConfig::WordProblem { group, curriculum } => {
                 Ok(Self::Task(Task::word_problem(*group, curriculum.clone())))

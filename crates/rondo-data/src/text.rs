@@ -24,6 +24,8 @@ pub struct TextData {
     info: Option<CorpusInfo>,
     sources: Vec<TextSource>,
     mixture: Option<Mixture>,
+    /// The token that ends a document, where attention stays within documents.
+    document_end: Option<u32>,
 }
 
 /// One text of a mixture, or the only one.
@@ -78,6 +80,7 @@ impl TextData {
             tokenizer,
             sources: vec![source],
             mixture: None,
+            document_end: None,
         })
     }
 
@@ -103,6 +106,7 @@ impl TextData {
             info: None,
             sources: vec![source],
             mixture: None,
+            document_end: None,
         }
     }
 
@@ -133,6 +137,28 @@ impl TextData {
             info: None,
             mixture: Some(mixture),
             ..first
+        })
+    }
+
+    /// Returns the same text, in whose rows a position attends within its own document alone.
+    ///
+    /// # Errors
+    ///
+    /// When no training token ends a document.
+    pub(crate) fn within_documents(self) -> Result<Self, DataError> {
+        let end = self.tokenizer.end_of_text();
+        let ends = |source: &TextSource| source.train.iter().any(|token| token == end);
+        if !self.sources.iter().any(ends) {
+            return Err(DataError::Config(format!(
+                "document_mask: no training token is {}, token {end}, which ends a document: the text is one document, \
+                 nothing stands between its documents, or another tokenizer made the tokens; remove the key, or name \
+                 that tokenizer",
+                self.tokenizer.end_of_text_name()
+            )));
+        }
+        Ok(Self {
+            document_end: Some(end),
+            ..self
         })
     }
 
@@ -184,7 +210,7 @@ impl TextData {
             WindowOrder::new(tokens, seq).ok_or_else(|| source.too_short("training", seq, tokens))
         });
         let orders = orders.collect::<Result<Vec<_>, _>>()?;
-        let mut batch = Batch::with_capacity(rows, seq);
+        let mut batch = self.no_rows(rows, seq);
         let mut window = Vec::with_capacity(seq + 1);
         for row in (first_row..).take(rows) {
             let draw = self.mixture.as_ref().map(|mixture| mixture.draw(seed, row));
@@ -248,7 +274,7 @@ impl TextData {
             let starts: Vec<usize> = (0..rows).map(|row| row * seq).collect();
             let mut window = Vec::with_capacity(seq + 1);
             let batches = starts.chunks(batch.max(1)).map(|starts| {
-                let mut batch = Batch::with_capacity(starts.len(), seq);
+                let mut batch = self.no_rows(starts.len(), seq);
                 for &start in starts {
                     window.clear();
                     source.val.read(start..start + seq + 1, &mut window);
@@ -262,6 +288,14 @@ impl TextData {
         Ok(sources
             .map(|(source, rows)| (source.name.as_str(), batches((source, rows))))
             .collect())
+    }
+
+    /// Returns a batch with room for `rows` rows.
+    fn no_rows(&self, rows: usize, seq: usize) -> Batch {
+        Batch {
+            document_end: self.document_end,
+            ..Batch::with_capacity(rows, seq)
+        }
     }
 
     /// Returns the cross entropy of the validation tokens under the frequencies of the training

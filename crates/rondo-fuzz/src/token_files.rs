@@ -36,6 +36,7 @@ fn opened(name: &str, bytes: &[u8]) {
             tokenizer: TokenizerConfig::Bytes {},
             val_fraction: 0.5,
             raw,
+            document_mask: false,
         };
         let source = Source::open(&config, &mut |_| ControlFlow::Continue(()));
         let Ok(Source::Text(text)) = source else {

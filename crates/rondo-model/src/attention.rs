@@ -14,7 +14,7 @@ use crate::ops::{
 };
 use crate::pass::Shared;
 
-pub use crate::ops::Rope;
+pub use crate::ops::{Rope, Segments};
 
 /// What later positions need of earlier ones: rotated keys, and values,
 /// `[batch, kv_heads, positions, d_head]` each.
@@ -157,7 +157,7 @@ impl Attention {
             values: all.values.clone(),
         };
         let y = match past {
-            None => heads.attend(ops, &attention, weights).0,
+            None => heads.attend(ops, &attention, weights, pass.rope).0,
             Some(_) => heads.attend_to_all(ops, &attention, weights),
         };
         (y, all)

@@ -177,7 +177,7 @@ mod tests {
     use crate::gates::Gates;
     use crate::gradients::GradientSum;
     use crate::layer::Stack;
-    use crate::ops::Backend;
+    use crate::ops::{Backend, Segments};
     use crate::pass::Pass;
     use crate::seed::Normals;
     use crate::sparsity::SparsityConfig;
@@ -233,12 +233,25 @@ mod tests {
         found
     }
 
-    fn check(name: &str, config: &ModelConfig, gates: Gates, [batch, seq]: [usize; 2]) {
+    fn check(name: &str, config: &ModelConfig, gates: Gates, shape: [usize; 2]) {
+        check_within(name, config, gates, shape, None);
+    }
+
+    fn check_within(
+        name: &str,
+        config: &ModelConfig,
+        gates: Gates,
+        [batch, seq]: [usize; 2],
+        segments: Option<&Segments>,
+    ) {
         let device = Device::flex().autodiff();
         let weights = Weights::new(config, 3, &device);
         let block = Block::new(config, LAYER, &weights).map(&mut Shake(Normals::new(0, 0.3)));
         let mut pass = Pass::new(config, seq, &device);
         pass.gates = gates;
+        if let Some(segments) = segments {
+            pass = pass.within(segments.clone());
+        }
         // One layer bears the whole penalty.
         let shared = pass.penalised(1);
         let mut normals = Normals::new(1, 1.0);
@@ -264,8 +277,13 @@ mod tests {
             );
         }
         assert_eq!(fused.len(), composed.len());
-        let pass = pass.positions(0..seq);
-        let (constant, _) = block.valid().forward(x, pass.shared(), AT);
+        let constant = Pass::new(config, seq, &Device::flex());
+        let constant = Pass { gates, ..constant };
+        let constant = match segments {
+            Some(segments) => constant.within(segments.clone()),
+            None => constant,
+        };
+        let (constant, _) = block.valid().forward(x, constant.shared(), AT);
         let constant: Vec<f32> = constant.into_data().iter().collect();
         assert_eq!(constant, fused[0], "{name}: the same bits without a graph");
     }
@@ -303,15 +321,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_fused_layer_is_the_composed_one_with_its_gradients() {
+    /// Every structure of a layer without gates.
+    fn variants() -> Vec<(&'static str, ModelConfig)> {
         let base = base();
         let with = |change: &dyn Fn(&mut ModelConfig)| {
             let mut changed = base.clone();
             change(&mut changed);
             changed
         };
-        let variants = [
+        vec![
             ("sandwich", base.clone()),
             ("pre-norm", with(&|c| c.block = BlockKind::PreNorm)),
             ("post-norm", with(&|c| c.block = BlockKind::PostNorm)),
@@ -330,11 +348,40 @@ mod tests {
                     c.n_kv_heads = 1;
                 }),
             ),
-        ];
-        for (name, config) in &variants {
+        ]
+    }
+
+    #[test]
+    fn the_fused_layer_is_the_composed_one_with_its_gradients() {
+        for (name, config) in variants() {
             for shape in [[1, 1], [2, 7], [3, 33]] {
-                check(name, config, Gates::hard(), shape);
+                check(name, &config, Gates::hard(), shape);
             }
         }
+    }
+
+    #[test]
+    fn the_fused_layer_within_segments_is_the_composed_one_with_its_gradients() {
+        for (name, config) in variants() {
+            for ([batch, seq], every) in [([1, 1], 1), ([2, 7], 3), ([3, 33], 8), ([2, 140], 67)] {
+                // Segments of other lengths in each row.
+                let places: Vec<usize> = (0..batch * seq).collect();
+                let ends = |place: usize| (place + place / seq).is_multiple_of(every);
+                let segments = Segments::behind(&places, seq, ends);
+                let shape = [batch, seq];
+                check_within(name, &config, Gates::hard(), shape, Some(&segments));
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "gates see whole")]
+    fn gates_on_rows_that_are_cut_are_refused() {
+        let config = ModelConfig {
+            sparsity: Some(SparsityConfig::default()),
+            ..base()
+        };
+        let segments = Segments::behind(&[0; 14], 7, |_| true);
+        check_within("gates", &config, Gates::hard(), [2, 7], Some(&segments));
     }
 }

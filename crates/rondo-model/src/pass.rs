@@ -4,14 +4,15 @@ use std::ops::Range;
 
 use burn::tensor::Device;
 
-use crate::attention::Rope;
+use crate::attention::{Rope, Segments};
 use crate::config::ModelConfig;
 use crate::gates::Gates;
 
-/// What the layers of one pass share: the angles of its positions, and how its gates open.
+/// What the layers of one pass share: the angles of its positions with the segments of its rows, and how its gates
+/// open.
 #[derive(Clone, Debug)]
 pub struct Pass {
-    /// The angles of the positions.
+    /// The angles of the positions, and the segments of the rows where these are cut.
     pub rope: Rope,
     /// How gates open.
     pub gates: Gates,
@@ -37,7 +38,25 @@ impl Pass {
         }
     }
 
+    /// Returns the same for a batch whose rows are cut into segments: a token attends within its own segment alone, and
+    /// positions start anew in each. Layers with gates see whole rows alone.
+    ///
+    /// # Panics
+    ///
+    /// As [`Rope::within`].
+    #[must_use]
+    pub fn within(self, segments: Segments) -> Self {
+        Self {
+            rope: self.rope.within(segments),
+            ..self
+        }
+    }
+
     /// Returns the same for the positions `range`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where rows are cut into segments.
     #[must_use]
     pub fn positions(&self, range: Range<usize>) -> Self {
         Self {

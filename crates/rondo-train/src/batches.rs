@@ -2,6 +2,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rondo_data::{Batch, IGNORE};
+use rondo_model::attention::Segments;
+use rondo_model::pass::Pass;
 
 /// A batch as tensors.
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub struct DeviceBatch {
     pub shape: [usize; 2],
     /// Targets that count.
     pub counted: usize,
+    /// The documents of the rows, where a token attends within its own alone.
+    documents: Option<Segments>,
 }
 
 impl DeviceBatch {
@@ -43,6 +47,17 @@ impl DeviceBatch {
             weights,
             shape,
             counted,
+            documents: batch
+                .document_end
+                .map(|end| Segments::behind(&batch.inputs, batch.seq, |id| id == end)),
+        }
+    }
+
+    /// Returns a pass over whole rows as the rows of the batch need it: within their documents where attention stays there.
+    pub fn pass(&self, whole: Pass) -> Pass {
+        match &self.documents {
+            Some(documents) => whole.within(documents.clone()),
+            None => whole,
         }
     }
 
@@ -71,6 +86,7 @@ mod tests {
             targets: vec![1, IGNORE],
             batch: 1,
             seq: 2,
+            document_end: None,
         };
         let on_device = DeviceBatch::new(&batch, &Device::flex());
         assert_eq!(on_device.counted, 1);

@@ -227,8 +227,8 @@ impl Evaluation<'_> {
         let state = self
             .states
             .at(self.config, first_sequence, 0, shape, self.device)?;
-        let pass = Pass::new(self.config, batch.seq, self.device);
         let on_device = DeviceBatch::new(batch, self.device);
+        let pass = on_device.pass(Pass::new(self.config, batch.seq, self.device));
         let counted = counted(on_device.weights.as_ref(), shape, self.device);
         let tally = |exit: &Exit| ExitTally::new(*exit, state.clone(), counted.clone());
         let mut tallies: Vec<ExitTally> = self.exits.iter().map(tally).collect();

@@ -136,6 +136,21 @@ impl<'a> OpenRun<'a> {
         })
     }
 
+    /// Returns the token that ends a document, where the model was trained to attend within documents.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::tokenizer`].
+    pub fn document_end(&self) -> Result<Option<u32>> {
+        match self.config.data.document_mask() {
+            true => {
+                let tokenizer = self.tokenizer("data.document_mask")?;
+                Ok(Some(tokenizer.end_of_text()))
+            }
+            false => Ok(None),
+        }
+    }
+
     /// Returns rows of tokens: those of a file, or a text's.
     ///
     /// # Errors

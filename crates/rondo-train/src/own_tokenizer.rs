@@ -101,7 +101,7 @@ impl OwnTokenizer {
         let file = file.display();
         let cure = match (data, &self.file) {
             (_, None) => format!("which is gone: put {file} back"),
-            (DataConfig::Prepared { path }, _) => {
+            (DataConfig::Prepared { path, .. }, _) => {
                 format!("prepare {path} with `trainer prepare --tokenizer {file}`")
             }
             _ => format!("`tokenizer = {{ kind = \"file\", path = \"{file}\" }}`"),

@@ -64,6 +64,14 @@ impl Perturbation {
         }
     }
 
+    /// Returns the other training data from its step on, where it changes them.
+    pub fn switched_data(&self) -> Option<&DataConfig> {
+        match self {
+            Self::DataSwitch { data, .. } => Some(data),
+            Self::LrSpike { .. } | Self::OptimizerReset { .. } | Self::WeightNoise { .. } => None,
+        }
+    }
+
     /// Returns the factor on the learning rate of a step.
     pub fn rate_factor(&self, step: u64) -> f64 {
         match self {

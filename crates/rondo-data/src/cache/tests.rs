@@ -13,6 +13,7 @@ fn config(folder: &Path, tokenizer: TokenizerConfig) -> DataConfig {
         cache: folder.join("cache").display().to_string(),
         field: "text".to_owned(),
         skip_bad_lines: false,
+        document_mask: false,
     }
 }
 
@@ -184,7 +185,13 @@ fn a_kept_tokenizer_changes_nothing_about_bytes_and_prepared_folders() {
         let data = with_kept(&bytes, &tokenizer);
         assert_eq!(data.vocab_size(), 257);
         let path = data.folder().display().to_string();
-        let prepared = with_kept(&DataConfig::Prepared { path }, &tokenizer);
+        let prepared = with_kept(
+            &DataConfig::Prepared {
+                path,
+                document_mask: false,
+            },
+            &tokenizer,
+        );
         assert_eq!(prepared.vocab_size(), 257);
     });
 }
@@ -194,7 +201,11 @@ fn a_prepared_folder_opens_by_its_path() {
     with_texts(|folder| {
         let (data, _) = open(&config(folder, TokenizerConfig::Bytes {})).expect("good texts");
         let path = data.folder().display().to_string();
-        let (again, prepared) = open(&DataConfig::Prepared { path }).expect("a whole folder");
+        let (again, prepared) = open(&DataConfig::Prepared {
+            path,
+            document_mask: false,
+        })
+        .expect("a whole folder");
         assert!(!prepared);
         assert_eq!(again.info(), data.info());
     });
@@ -233,6 +244,7 @@ fn a_mixture_is_encoded_by_the_tokenizer_of_its_first_text_and_drawn_in_its_shar
                 source("words", 1.0, words.clone()),
                 source("digits", weight, digits.clone()),
             ],
+            document_mask: false,
         };
         let (mixed, _) = open(&mixture(3.0)).expect("good texts");
         let (alone, _) = open(&words).expect("good texts");
@@ -279,6 +291,7 @@ fn a_mixture_is_encoded_by_the_tokenizer_of_its_first_text_and_drawn_in_its_shar
                 source("words", 1.0, words),
                 source("bytes", 1.0, config(folder, TokenizerConfig::Bytes {})),
             ],
+            document_mask: false,
         };
         let error = open(&own).expect_err("two tokenizers").to_string();
         assert!(
@@ -286,6 +299,63 @@ fn a_mixture_is_encoded_by_the_tokenizer_of_its_first_text_and_drawn_in_its_shar
             "{error}"
         );
     });
+}
+
+#[test]
+fn rows_know_the_token_that_ends_a_document_where_attention_stays_within_documents() {
+    with_texts(|folder| {
+        let mut data = config(folder, TokenizerConfig::Bytes {});
+        let rows = |data: &DataConfig| {
+            let source = crate::Source::open(data, &mut |_| ControlFlow::Continue(()));
+            let Ok(crate::Source::Text(text)) = source else {
+                panic!("{data:?} is a text")
+            };
+            let train = text.train_rows(1, 0, 2, 8).expect("long enough");
+            (train, text.val_batches(1, 4, None).expect("long enough"))
+        };
+        let (train, val) = rows(&data);
+        assert_eq!((train.document_end, val[0].document_end), (None, None));
+        if let DataConfig::Text { document_mask, .. } = &mut data {
+            *document_mask = true;
+        }
+        let (masked, masked_val) = rows(&data);
+        assert_eq!(masked, train.within_documents(256));
+        assert!(
+            masked_val
+                .iter()
+                .all(|batch| batch.document_end == Some(256))
+        );
+        assert_eq!(masked_val.len(), val.len());
+        // A mixture has one key for all of its texts.
+        let mixture = DataConfig::Mixture {
+            sources: vec![source("a", 1.0, config(folder, TokenizerConfig::Bytes {}))],
+            document_mask: true,
+        };
+        assert_eq!(rows(&mixture).0.document_end, Some(256));
+    });
+}
+
+#[test]
+fn a_document_mask_on_tokens_that_no_document_ends_in_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("train.bin");
+    let tokens: Vec<u8> = (0..90_u16).flat_map(u16::to_le_bytes).collect();
+    fs::write(&path, tokens).expect("writable");
+    let data = DataConfig::Tokens {
+        train: vec![path.display().to_string()],
+        val: Vec::new(),
+        tokenizer: TokenizerConfig::Bytes {},
+        val_fraction: 0.1,
+        raw: crate::RawWidth::U16,
+        document_mask: true,
+    };
+    let opened = crate::Source::open(&data, &mut |_| ControlFlow::Continue(()));
+    let error = opened.expect_err("no token 256").to_string();
+    assert!(
+        error.contains("document_mask: no training token is"),
+        "{error}"
+    );
+    assert!(error.contains("token 256"), "{error}");
 }
 
 #[test]
@@ -302,6 +372,7 @@ fn tokens_from_elsewhere_are_rows_and_their_tail_validates() {
         tokenizer: TokenizerConfig::Bytes {},
         val_fraction: 0.1,
         raw: crate::RawWidth::U16,
+        document_mask: false,
     };
     let targets = |data: &TextData| -> Vec<u32> {
         let batches = data.val_batches(1, 3, None).expect("long enough");

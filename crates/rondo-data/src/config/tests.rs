@@ -75,6 +75,7 @@ fn every_violation_is_reported_with_its_key() {
         cache: String::new(),
         field: String::new(),
         skip_bad_lines: false,
+        document_mask: false,
     };
     assert_eq!(
         broken_keys(&text),
@@ -138,9 +139,44 @@ fn the_rules_of_hub_tokens_and_mixtures_are_told_with_their_keys() {
                 {"name":"b","weight":0.0004,"data":{"kind":"text"}}]}"#,
             &["sources.1.weight"],
         ),
+        (
+            r#"{"kind":"mixture","document_mask":true,"sources":[
+                {"name":"a","weight":1,"data":{"kind":"text"}},
+                {"name":"b","weight":1,"data":{"kind":"text","document_mask":true}}]}"#,
+            &["sources.1.data.document_mask"],
+        ),
     ] {
         let config = parse(json).expect("a form that is known");
         assert_eq!(broken_keys(&config), keys, "{json}");
+    }
+}
+
+#[test]
+fn only_data_with_documents_has_a_document_mask() {
+    for (json, masked) in [
+        (r#"{"kind":"text"}"#, false),
+        (r#"{"kind":"text","document_mask":true}"#, true),
+        (
+            r#"{"kind":"prepared","path":"a","document_mask":true}"#,
+            true,
+        ),
+        (
+            r#"{"kind":"tokens","train":["a"],"tokenizer":{"kind":"bytes"},"document_mask":true}"#,
+            true,
+        ),
+        (
+            r#"{"kind":"mixture","sources":[],"document_mask":true}"#,
+            true,
+        ),
+    ] {
+        let config = parse(json).expect("a form that is known");
+        assert_eq!(config.document_mask(), masked, "{json}");
+        let written = serde_json::to_string(&config).expect("writable");
+        assert_eq!(written.contains("document_mask"), masked, "{written}");
+    }
+    for kind in ["word-problem", "arithmetic", "none"] {
+        let json = format!(r#"{{"kind":"{kind}","document_mask":true}}"#);
+        assert!(parse(&json).is_err(), "{json}");
     }
 }
 

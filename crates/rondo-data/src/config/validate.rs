@@ -21,6 +21,7 @@ impl DataConfig {
                 cache,
                 field,
                 skip_bad_lines: _,
+                document_mask: _,
             } => {
                 for (index, path) in paths.iter().enumerate() {
                     not_empty(&format!("paths.{index}"), path, report);
@@ -38,13 +39,17 @@ impl DataConfig {
                 not_empty("cache", cache, report);
                 not_empty("field", field, report);
             }
-            Self::Prepared { path } => not_empty("path", path, report),
+            Self::Prepared {
+                path,
+                document_mask: _,
+            } => not_empty("path", path, report),
             Self::Tokens {
                 train,
                 val,
                 tokenizer,
                 val_fraction,
                 raw: _,
+                document_mask: _,
             } => {
                 if train.is_empty() {
                     report("train", "must name at least one file".to_owned());
@@ -64,7 +69,10 @@ impl DataConfig {
                     report("val_fraction", message);
                 }
             }
-            Self::Mixture { sources } => validate_mixture(sources, report),
+            Self::Mixture {
+                sources,
+                document_mask: _,
+            } => validate_mixture(sources, report),
             Self::WordProblem { group, curriculum } => {
                 group.validate(report);
                 curriculum.validate(MAX_SEQ, report);
@@ -150,6 +158,10 @@ fn validate_mixture(sources: &[MixtureSource], report: Report<'_>) {
                 source
                     .data
                     .validate(&mut |path, message| report(&key(&format!("data.{path}")), message));
+                if source.data.document_mask() {
+                    let message = "is one key for the whole mixture: move it out of the sources, beside `sources`";
+                    report(&key("data.document_mask"), message.to_owned());
+                }
             }
             _ => report(
                 &key("data.kind"),

@@ -1,5 +1,7 @@
 //! Properties of the whole model, for every structural choice.
 
+mod segmented;
+
 use burn::module::{ModuleVisitor, Param};
 
 use super::*;

@@ -208,12 +208,16 @@ pub trait Operations: Sync {
         composed::attend(self, precision, gate, heads, gate_bias)
     }
 
-    /// Causal self-attention over whole sequences, with its norms and its residual connection. Also returns
-    /// what its gates saw, where it has any.
+    /// Causal self-attention over whole sequences, or within their segments where `rope` has them cut, with its norms and
+    /// its residual connection. Also returns what its gates saw, where it has any.
     ///
     /// # Shapes
     ///
     /// `x`: `[batch, seq, d_model]` to the same.
+    ///
+    /// # Panics
+    ///
+    /// Panics where there are gates and sequences are cut.
     fn attention(
         &self,
         sublayer: &Sublayer<SelfAttention>,

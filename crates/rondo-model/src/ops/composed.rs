@@ -7,6 +7,7 @@ mod gated;
 mod head;
 mod norm;
 mod projection;
+mod segmented;
 mod sublayer;
 
 pub(crate) use attention::{attend, attention, repeat_heads, softmax_attention};

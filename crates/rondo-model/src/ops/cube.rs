@@ -114,8 +114,8 @@ impl Operations for CubeKernels {
     ) -> (Tensor<3>, Option<OpenEdges>) {
         let attention = &sublayer.branch;
         composed::around(self, sublayer, tensors, |x, weights| {
-            match (attention.gate, attention.qk_norm) {
-                (None, None) => (attended(attention, weights, rope, x), None),
+            match (attention.gate, attention.qk_norm, rope.segments()) {
+                (None, None, None) => (attended(attention, weights, rope, x), None),
                 _ => composed::attention(self, attention, weights, rope, &x),
             }
         })
@@ -203,7 +203,7 @@ impl Access for Cube {
     }
 }
 
-/// Attends without gates and norms of queries and keys.
+/// Attends in whole rows without gates and norms of queries and keys.
 fn attended(
     attention: &SelfAttention,
     weights: AttentionWeights<Tensor<2>, Tensor<1>>,

@@ -63,6 +63,7 @@ impl Operations for Kernels {
             sublayer: *sublayer,
             sequences: [batch, seq],
             angles: rope.on_host(),
+            segments: rope.segments().cloned(),
         };
         let operands = dispatched(tensors, |weights| AttentionWeights {
             qkv: weights.qkv.into_dispatch(),

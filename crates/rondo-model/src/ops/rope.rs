@@ -1,9 +1,10 @@
-//! The rotary embedding's tables, on the device and on the host.
+//! The rotary embedding's tables, on the device and on the host, and where the positions of a batch start anew.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, TensorData, s};
+use burn::tensor::{Device, Int, Tensor, TensorData, s};
+use rondo_kernels::attention::Segments;
 
 use crate::config::ModelConfig;
 
@@ -15,6 +16,18 @@ pub struct Rope {
     cos: Tensor<2>,
     sin: Tensor<2>,
     host: Angles,
+    /// The segments of the rows, where there are several in a row.
+    cut: Option<Cut>,
+}
+
+/// The segments of a batch, on the host and on the device.
+#[derive(Clone, Debug)]
+struct Cut {
+    segments: Segments,
+    /// The position of every token in its segment, `[batch · seq]`.
+    positions: Tensor<1, Int>,
+    /// The place in its row of the first token of every token's segment, `[batch, seq]`.
+    firsts: Tensor<2, Int>,
 }
 
 /// The tables on the host, `[seq, d_head / 2]` each.
@@ -47,12 +60,48 @@ impl Rope {
             cos: doubled(&host.cos, [1.0, 1.0]),
             sin: doubled(&host.sin, [-1.0, 1.0]),
             host,
+            cut: None,
+        }
+    }
+
+    /// Returns the same for a batch whose rows are cut into segments: positions start anew in each, and attention stays
+    /// within it.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the segments are those of rows of another length.
+    #[must_use]
+    pub fn within(self, segments: Segments) -> Self {
+        let [seq, _] = self.cos.dims();
+        assert_eq!(segments.seq(), seq, "rows of another length are cut");
+        let device = self.cos.device();
+        let positions: Vec<i32> = segments.positions().map(|place| place as i32).collect();
+        let firsts: Vec<i32> = segments
+            .firsts()
+            .iter()
+            .map(|place| *place as i32)
+            .collect();
+        let tokens = firsts.len();
+        let positions = TensorData::new(positions, [tokens]);
+        let firsts = TensorData::new(firsts, [tokens / seq, seq]);
+        Self {
+            cut: Some(Cut {
+                positions: Tensor::from_data(positions, &device),
+                firsts: Tensor::from_data(firsts, &device),
+                segments,
+            }),
+            ..self
         }
     }
 
     /// Returns the tables of the positions `range`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where rows are cut into segments.
     #[must_use]
     pub fn positions(&self, range: Range<usize>) -> Self {
+        assert!(self.cut.is_none(), "positions of rows that are cut");
         let [seq, d_head] = self.cos.dims();
         let pairs = d_head / 2;
         let part = |values: &Arc<[f32]>| {
@@ -68,7 +117,29 @@ impl Rope {
                 cos: part(&self.host.cos),
                 sin: part(&self.host.sin),
             },
+            cut: None,
         }
+    }
+
+    /// Returns the segments of the rows, where there are several in a row.
+    pub(super) fn segments(&self) -> Option<&Segments> {
+        self.cut.as_ref().map(|cut| &cut.segments)
+    }
+
+    /// Returns 1 where a query sees a key, which is one of its segment and not after it, and 0 elsewhere,
+    /// `[batch, 1, queries, keys]`; none where rows are not cut.
+    pub(super) fn visible(&self) -> Option<Tensor<4>> {
+        let cut = self.cut.as_ref()?;
+        let [batch, seq] = cut.firsts.dims();
+        let places = |shape| Tensor::arange(0..seq as i64, &cut.firsts.device()).reshape(shape);
+        let (queries, keys): (Tensor<4, Int>, Tensor<4, Int>) =
+            (places([1, 1, seq, 1]), places([1, 1, 1, seq]));
+        let shape = [batch, 1, seq, seq];
+        let keys = keys.expand(shape);
+        let firsts = cut.firsts.clone().reshape([batch, 1, seq, 1]).expand(shape);
+        let of_segment = keys.clone().greater_equal(firsts);
+        let not_after = keys.lower_equal(queries.expand(shape));
+        Some(of_segment.bool_and(not_after).float())
     }
 
     /// Returns the tables on the host, for a kernel that rotates by itself.
@@ -89,7 +160,11 @@ impl Rope {
     ///
     /// `[batch, seq, heads, d_head]` to the same.
     pub(super) fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
-        rotate_pairs(x, self.cos.clone(), self.sin.clone())
+        let [cos, sin] = [&self.cos, &self.sin].map(|table| match &self.cut {
+            None => table.clone(),
+            Some(cut) => table.clone().select(0, cut.positions.clone()),
+        });
+        rotate_pairs(x, cos, sin)
     }
 }
 
@@ -98,13 +173,14 @@ impl Rope {
 ///
 /// # Shapes
 ///
-/// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head]`, cos with each c twice, sin
-/// with −s and s in the places of a pair.
+/// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head]`, or `[batch · seq, d_head]` where sequences
+/// differ, cos with each c twice, sin with −s and s in the places of a pair.
 fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, seq, heads, d_head] = x.dims();
     let pairs: Tensor<5> = x.clone().reshape([batch, seq, heads, d_head / 2, 2]);
     let swapped = pairs.flip([4]).reshape([batch, seq, heads, d_head]);
-    let shape = [1, seq, 1, d_head];
+    let [angles, _] = cos.dims();
+    let shape = [angles / seq, seq, 1, d_head];
     x * cos.reshape(shape) + swapped * sin.reshape(shape)
 }
 
@@ -120,6 +196,44 @@ mod tests {
         let sin = Tensor::<2>::from_data([[-1.0, 1.0, 0.0, 0.0]], &device);
         let y = rotate_pairs(x, cos, sin).into_data();
         assert_eq!(y.iter::<f32>().collect::<Vec<_>>(), [-2.0, 1.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn positions_start_anew_in_every_segment_and_no_query_sees_another() {
+        let config = ModelConfig {
+            d_model: 4,
+            n_heads: 1,
+            n_kv_heads: 1,
+            ..ModelConfig::default()
+        };
+        let device = Device::flex();
+        let rope = Rope::new(&config, 4, &device);
+        // Rows of 2 + 2 and of 1 + 3 tokens.
+        let segments = Segments::behind(&[1, 0, 1, 1, 0, 1, 1, 0], 4, |token| token == 0);
+        let cut = rope.clone().within(segments);
+        let x = Tensor::<4>::ones([2, 4, 1, 4], &device);
+        let values = |x: Tensor<4>| x.into_data().iter::<f32>().collect::<Vec<f32>>();
+        let whole = values(rope.rotate(x.clone()));
+        let found = values(cut.rotate(x));
+        for (token, position) in [0, 1, 0, 1, 0, 0, 1, 2].into_iter().enumerate() {
+            let place = |at: usize| at * 4..(at + 1) * 4;
+            assert_eq!(found[place(token)], whole[place(position)], "token {token}");
+        }
+        assert!(rope.visible().is_none());
+        let visible = cut.visible().expect("rows are cut");
+        assert_eq!(visible.dims(), [2, 1, 4, 4]);
+        #[rustfmt::skip]
+        assert_eq!(values(visible), [
+            1.0, 0.0, 0.0, 0.0,
+            1.0, 1.0, 0.0, 0.0,
+            0.0, 0.0, 1.0, 0.0,
+            0.0, 0.0, 1.0, 1.0,
+
+            1.0, 0.0, 0.0, 0.0,
+            0.0, 1.0, 0.0, 0.0,
+            0.0, 1.0, 1.0, 0.0,
+            0.0, 1.0, 1.0, 1.0,
+        ]);
     }
 
     #[test]

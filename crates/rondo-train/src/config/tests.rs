@@ -93,6 +93,23 @@ fn what_is_wrong_inside_a_variant_is_told_at_its_own_key() {
 }
 
 #[test]
+fn attention_within_documents_has_no_gates() {
+    let text = "[train]\nsteps = 3\nseq = 16\n[data]\nkind = \"text\"\ndocument_mask = true\n\
+                [model]\nsparsity = {}\n[[perturb]]\nkind = \"data-switch\"\nat_step = 2\n\
+                data = { kind = \"prepared\", path = \"a\", document_mask = true }\n";
+    let message = on_one_line(&violations(text));
+    for part in [
+        "2 problems",
+        "line 6 data.document_mask: not with gates: [model.sparsity] counts",
+        "perturb.0.data.document_mask: not with gates",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    let without = text.replace("sparsity = {}\n", "");
+    assert!(RunConfig::read("test.toml", &without, &[]).is_ok());
+}
+
+#[test]
 fn nothing_of_a_task_is_measured_in_tokens() {
     let text = "[data]\nkind = \"arithmetic\"\n[train]\nsteps = 9\n\
                 [schedule]\nwarmup = { tokens = 500 }\n\

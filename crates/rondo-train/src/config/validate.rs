@@ -26,6 +26,7 @@ impl RunConfig {
             let name = "model.recurrence.curriculum";
             refuse_tokens(lengths, &mut section(name, report));
         }
+        self.refuse_gates_within_documents(report);
         if let Some(controller) = &self.controller {
             controller.validate(&mut section("controller", report));
             if self.model.sparsity.is_none() {
@@ -49,6 +50,25 @@ impl RunConfig {
         at_least_one("device.threads", self.device.threads.unwrap_or(1), report);
         if let Some(peak) = self.metrics.peak_flops {
             positive("metrics.peak_flops", peak, report);
+        }
+    }
+
+    /// Reports attention within documents where edges have gates, whose noise, densities and penalty are those of whole
+    /// rows.
+    fn refuse_gates_within_documents(&self, report: Report<'_>) {
+        if self.model.sparsity.is_none() {
+            return;
+        }
+        let own = std::iter::once(("data".to_owned(), &self.data));
+        let switched = self.perturb.iter().enumerate().filter_map(|(index, one)| {
+            let data = one.switched_data()?;
+            Some((format!("perturb.{index}.data"), data))
+        });
+        for (key, _) in own.chain(switched).filter(|(_, data)| data.document_mask()) {
+            report(
+                &format!("{key}.document_mask"),
+                "not with gates: [model.sparsity] counts the edges of whole rows; remove one of the two".into(),
+            );
         }
     }
 

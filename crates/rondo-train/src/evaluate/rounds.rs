@@ -160,6 +160,7 @@ mod tests {
                 targets: ids(5),
                 batch: rows as usize,
                 seq: 4,
+                document_end: None,
             }
         });
         let exit = Exit {

@@ -96,6 +96,7 @@ impl Learner {
             gates: self.gates(index, share),
         };
         let batch = DeviceBatch::new(batch, &self.device);
+        let pass = batch.pass(pass);
         let mut trace = observe.then(Trace::default);
         let unroll = plan.draw.unroll;
         let (targets, weights) = (batch.targets.clone(), batch.weights.clone());

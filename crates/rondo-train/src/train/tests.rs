@@ -180,6 +180,39 @@ fn ranks_write_what_one_process_writes_with_every_optimizer_on_text_and_tasks() 
 }
 
 #[test]
+fn attention_within_documents_is_the_same_on_every_rank_and_after_a_resume() {
+    let place = Place::new();
+    let shown = |name: &str| place.0.path().join(name).display().to_string();
+    let line = |i: usize| format!("{{\"text\": \"{} {i}\"}}\n", ["a", "bc", "d e"][i % 3]);
+    let lines: String = (0..300).map(line).collect();
+    fs::write(shown("documents.jsonl"), lines).expect("writable");
+    let data = |mask: &str| {
+        format!(
+            "data={{kind='text',paths=['{}'],cache='{}',tokenizer={{kind='bytes'}},val_fraction=0.2{mask}}}",
+            shown("documents.jsonl"),
+            shown("cache")
+        )
+    };
+    let settings = |steps: &str, mask: &str| {
+        let constant = "schedule.shape={kind='constant'}";
+        settings(&[constant, "train.seq=16", steps], &[data(mask)])
+    };
+    let masked = settings("train.steps=6", ",document_mask=true");
+    let alone = place.written(1, "one", &masked);
+    assert!(alone.records.len() >= 6, "{:?}", alone.records);
+    assert_eq!(place.written(4, "four", &masked), alone);
+    let half = settings("train.steps=3", ",document_mask=true");
+    place.written(2, "parts", &half);
+    let parts = place.written(2, "parts", &masked);
+    assert_eq!(
+        (&parts.weights, &parts.moments),
+        (&alone.weights, &alone.moments)
+    );
+    let open = place.written(1, "open", &settings("train.steps=6", ""));
+    assert_ne!(open.weights, alone.weights);
+}
+
+#[test]
 fn gates_their_controller_skips_and_perturbations_are_the_same_on_every_rank() {
     let place = Place::new();
     let keys = [

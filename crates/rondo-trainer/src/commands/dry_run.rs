@@ -137,23 +137,30 @@ fn try_step(config: &ResolvedConfig, share: Share, draw: Draw, listed: &Listed) 
         logged: true,
         ..StepPlan::new(config, 1)
     };
-    let batch = counting_batch(
-        config.train.batch,
-        config.train.seq,
-        config.model.vocab_size,
-    );
+    let batch = counting_batch(config);
     let started = Instant::now();
     learner.step(&plan, &vec![batch; share.count])?;
     Ok(started.elapsed().as_secs_f64())
 }
 
-/// Returns a batch whose tokens count through the vocabulary: for costs, where content is nothing.
-pub(crate) fn counting_batch(batch: usize, seq: usize, vocab: usize) -> Batch {
+/// Returns a batch whose tokens count through the vocabulary: for costs, where content is nothing. Where attention stays
+/// within documents, the last token of the vocabulary ends one.
+pub(crate) fn counting_batch(config: &ResolvedConfig) -> Batch {
+    let (batch, seq, vocab) = (
+        config.train.batch,
+        config.train.seq,
+        config.model.vocab_size,
+    );
     let token = |i: usize| (i % vocab) as u32;
-    Batch {
+    let counting = Batch {
         inputs: (0..batch * seq).map(token).collect(),
         targets: (1..=batch * seq).map(token).collect(),
         batch,
         seq,
+        document_end: None,
+    };
+    match config.data.document_mask() {
+        true => counting.within_documents(token(vocab - 1)),
+        false => counting,
     }
 }

@@ -190,7 +190,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     if let Some(path) = &args.tokens {
         let seq = config.text_seq().ok_or_else(not_on_text("--tokens"))?;
         let rows = read_tokens(path, run.model_config.vocab_size)?;
-        let batches = batches_of_rows(&rows, config.eval_batch(), seq);
+        let batches = within_documents(run, batches_of_rows(&rows, config.eval_batch(), seq))?;
         if batches.is_empty() {
             return Err(DataError::Corpus(format!(
                 "{}: one token has no next one to predict",
@@ -236,11 +236,25 @@ fn documents(
     for warning in &text.warnings {
         terminal::note(&format!("warning: {warning}"));
     }
-    let batches = batches_of_rows(&[text.tokens], config.eval_batch(), seq);
+    let batches = within_documents(
+        run,
+        batches_of_rows(&[text.tokens], config.eval_batch(), seq),
+    )?;
     Ok(Material {
         bytes_per_token: bytes_per_target(&tokenizer, &batches)?,
         batches,
         task: false,
+    })
+}
+
+/// Returns batches as the run's own rows are: where it was trained to attend within documents, these do too.
+fn within_documents(run: &OpenRun<'_>, batches: Vec<Batch>) -> Result<Vec<Batch>> {
+    Ok(match run.document_end()? {
+        Some(end) => {
+            let batches = batches.into_iter();
+            batches.map(|batch| batch.within_documents(end)).collect()
+        }
+        None => batches,
     })
 }
 

@@ -91,6 +91,7 @@ fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig) -> Result<()> {
         cache: args.out.display().to_string(),
         field: args.field.clone(),
         skip_bad_lines: args.skip_bad_lines,
+        document_mask: false,
     };
     let mut problems = Vec::new();
     config.validate(&mut |key, message| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Tensor, s};
 use rondo_data::DataError;
 use rondo_files::{DType, NamedTensor, TensorFile, atomic_save};
+use rondo_model::attention::Segments;
 use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::pass::Pass;
 use rondo_train::device;
@@ -36,6 +37,10 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;
     let state = states.at(model, 0, 0, [batch, seq], &listed.device)?;
     let pass = Pass::new(model, seq, &listed.device);
+    let pass = match run.document_end()? {
+        Some(end) => pass.within(Segments::behind(&rows.concat(), seq, |id| id == end)),
+        None => pass,
+    };
     let mut traced = Traced {
         tensors: vec![ids(&rows)],
         figures: args.figures.is_some(),

@@ -21,7 +21,7 @@ const TRIED: u64 = 4;
 pub(super) fn seconds_per_step(config: &ResolvedConfig, listed: &Listed) -> Result<f64> {
     let mut learner = Learner::fresh(config, listed);
     let train = &config.train;
-    let batch = counting_batch(train.batch, train.seq, config.model.vocab_size);
+    let batch = counting_batch(config);
     let batches = vec![batch; train.accumulation];
     let mut fastest = f64::INFINITY;
     for step in 1..=TRIED {

@@ -9,17 +9,22 @@ use rondo_kernels::self_attention::{AttentionWeights, Heads, SelfAttention};
 
 use super::gated::{gated_attention, gated_attention_to_all};
 use super::projection::{project, project_columns};
+use super::segmented::segment_attention;
 use crate::gates::OpenEdges;
 use crate::ops::{AttentionHeads, Operations, Rope};
 
 type Weights = AttentionWeights<Tensor<2>, Tensor<1>>;
 
-/// Attends every position to itself and those before it, without norms and residual connection. Also returns
-/// what the gates saw, where there are any.
+/// Attends every position to itself and those before it in its row, or in its segment where rows are cut, without
+/// norms and residual connection. Also returns what the gates saw, where there are any.
 ///
 /// # Shapes
 ///
 /// `x`: `[batch, seq, d_model]` to the same.
+///
+/// # Panics
+///
+/// Panics where there are gates and rows are cut.
 pub(crate) fn attention<O: Operations + ?Sized>(
     ops: &O,
     attention: &SelfAttention,
@@ -28,7 +33,7 @@ pub(crate) fn attention<O: Operations + ?Sized>(
     x: &Tensor<3>,
 ) -> (Tensor<3>, Option<OpenEdges>) {
     let heads = AttentionHeads::of(ops, attention, &weights, rope, x);
-    heads.attend(ops, attention, weights)
+    heads.attend(ops, attention, weights, rope)
 }
 
 impl AttentionHeads {
@@ -83,16 +88,28 @@ impl AttentionHeads {
         }
     }
 
-    /// Attends every query to the keys up to its own, through gates where there are any; returns the result
-    /// with its heads side by side, projected, and what the gates saw.
+    /// Attends every query to the keys up to its own, through gates where there are any, or to those of its segment
+    /// where `rope` is of rows that are cut; returns the result with its heads side by side, projected, and what the
+    /// gates saw.
+    ///
+    /// # Panics
+    ///
+    /// As [`attention`].
     pub(crate) fn attend<O: Operations + ?Sized>(
         self,
         ops: &O,
         attention: &SelfAttention,
         weights: Weights,
+        rope: &Rope,
     ) -> (Tensor<3>, Option<OpenEdges>) {
         let precision = attention.precision;
-        let (attended, open) = ops.attend(precision, attention.gate, self, weights.gate_bias);
+        let (attended, open) = match rope.visible() {
+            None => ops.attend(precision, attention.gate, self, weights.gate_bias),
+            Some(visible) => {
+                assert!(attention.gate.is_none(), "gates see whole rows");
+                (segment_attention(ops, precision, self, visible), None)
+            }
+        };
         (join_heads(ops, precision, attended, weights.proj), open)
     }
 

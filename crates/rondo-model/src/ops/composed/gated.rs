@@ -89,7 +89,8 @@ pub(super) fn gated_attention_to_all<O: Operations + ?Sized>(
     )
 }
 
-fn scores<O: Operations + ?Sized>(
+/// Returns `q·kᵀ / √d_head`.
+pub(super) fn scores<O: Operations + ?Sized>(
     ops: &O,
     precision: Precision,
     q: Tensor<4>,

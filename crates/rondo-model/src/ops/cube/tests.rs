@@ -7,7 +7,8 @@ use rondo_kernels::product::Precision;
 use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 
 use super::*;
-use crate::ops::Backend;
+use crate::config::ModelConfig;
+use crate::ops::{Backend, Segments};
 use crate::seed::Normals;
 
 /// What a kernel may differ by from a composition, both in f32, relative to a size of one for each number.
@@ -34,8 +35,13 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
 /// Runs both backends and compares every vector that they return.
 fn compare(name: &str, run: impl Fn(&dyn Operations) -> Vec<Vec<f32>>) {
     let [found, expected] = [Backend::Cube, Backend::Composed].map(|b| run(b.operations()));
+    agree(name, &found, &expected);
+}
+
+/// Compares every vector of two results.
+fn agree(name: &str, found: &[Vec<f32>], expected: &[Vec<f32>]) {
     assert_eq!(found.len(), expected.len());
-    for (which, (found, expected)) in found.iter().zip(&expected).enumerate() {
+    for (which, (found, expected)) in found.iter().zip(expected).enumerate() {
         assert_eq!(found.len(), expected.len(), "{name}, result {which}");
         let square = |x: f64| x * x;
         let size: f64 = expected.iter().map(|x| 1.0 + square(f64::from(*x))).sum();
@@ -178,6 +184,79 @@ fn a_product_is_the_composed_one_with_its_gradients() {
                 [vec![values(y.without_autodiff())], found.into()].concat()
             });
         }
+    }
+}
+
+#[test]
+fn attention_within_segments_is_that_of_the_processors_kernels_with_its_gradients() {
+    let Some(device) = device() else { return };
+    let mut normals = Normals::new(4, 1.0);
+    for ([queries, keys, d_head], [batch, seq], qk_norm) in [
+        ([3, 3, 8], [2, 21], None),
+        ([4, 2, 6], [1, 70], Some(Norm { eps: 1e-5 })),
+        ([1, 1, 4], [3, 1], None),
+    ] {
+        let config = ModelConfig {
+            d_model: queries * d_head,
+            n_heads: queries,
+            n_kv_heads: keys,
+            ..ModelConfig::default()
+        };
+        let places: Vec<usize> = (0..batch * seq).collect();
+        let ends = |place: usize| (place + place / seq).is_multiple_of(9);
+        let segments = Segments::behind(&places, seq, ends);
+        let (width, packed) = (queries * d_head, (queries + 2 * keys) * d_head);
+        let sublayer = Sublayer {
+            before: None,
+            branch: SelfAttention {
+                heads: rondo_kernels::self_attention::Heads {
+                    queries,
+                    keys,
+                    d_head,
+                },
+                qk_norm,
+                gate: None,
+                precision: Precision::F32,
+            },
+            after: After::Sum,
+        };
+        let x = normals.tensor::<3>([batch, seq, width]);
+        let matrices = [[width, packed], [width, width]].map(|shape| normals.tensor::<2>(shape));
+        let bias = normals.tensor::<2>([queries + keys, d_head]);
+        let run = |device: &Device| {
+            let rope = Rope::new(&config, seq, device).within(segments.clone());
+            let x = tracked(&x.clone().to_device(device));
+            let [qkv, proj] = matrices.clone().map(|x| tracked(&x.to_device(device)));
+            let bias = tracked(&bias.clone().to_device(device));
+            let tensors = SublayerTensors {
+                x: x.clone(),
+                before: None,
+                after: None,
+                branch: AttentionWeights {
+                    qkv: qkv.clone(),
+                    qk_bias: Some(bias.clone()),
+                    gate_bias: None,
+                    proj: proj.clone(),
+                },
+            };
+            let ops = Backend::of(&x).operations();
+            let (y, open) = ops.attention(&sublayer, tensors, &rope);
+            assert!(open.is_none());
+            let loss = (y.clone() * x.clone().detach().cos()).sum();
+            let mut gradients = loss.backward();
+            let mut found = vec![values(y.without_autodiff())];
+            found.extend(x.grad_remove(&mut gradients).map(values));
+            let matrices = [qkv, bias, proj].map(|x| x.grad_remove(&mut gradients).map(values));
+            found.extend(matrices.into_iter().flatten());
+            assert_eq!(found.len(), 5);
+            found
+        };
+        let [found, expected] = [&device, &Device::flex()].map(run);
+        agree(
+            &format!("{queries} heads, {batch} × {seq}"),
+            &found,
+            &expected,
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! A sublayer as one node: attention or the gated MLP with its norms and its residual connection.
 
 use burn::backend::Flex;
-use rondo_kernels::attention::{self, Openness};
+use rondo_kernels::attention::{self, Openness, Segments};
 use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
 use rondo_kernels::matrix::Matrix;
 use rondo_kernels::self_attention::{self, AttentionWeights, OverSequences, SelfAttention};
@@ -34,13 +34,15 @@ impl Function<Flex, 5> for Sublayer<FeedForward> {
     }
 }
 
-/// Attention over sequences, with the angles of their positions.
+/// Attention over sequences, with the angles of their positions and their segments.
 #[derive(Clone, Debug)]
 pub(super) struct AttentionNode {
     pub(super) sublayer: Sublayer<SelfAttention>,
     /// Sequences, and tokens in each.
     pub(super) sequences: [usize; 2],
     pub(super) angles: Angles,
+    /// The segments, where sequences are cut.
+    pub(super) segments: Option<Segments>,
 }
 
 impl AttentionNode {
@@ -57,6 +59,7 @@ impl AttentionNode {
                 cos: &self.angles.cos,
                 sin: &self.angles.sin,
             }),
+            segments: self.segments.as_ref(),
         };
         Sublayer {
             before,

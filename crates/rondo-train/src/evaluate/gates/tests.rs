@@ -90,6 +90,7 @@ fn evaluated(depths: &[usize], exits: &[Exit]) -> Option<Sparsity> {
         targets: ids(),
         batch,
         seq,
+        document_end: None,
     };
     let evaluation = Evaluation {
         config: &config,

@@ -42,6 +42,7 @@ fn batch(step: u64) -> Batch {
         targets,
         batch: rows,
         seq: SEQ,
+        document_end: None,
     }
 }
 

@@ -123,7 +123,9 @@ struct Setting<'a> {
 
 impl<'a> Setting<'a> {
     fn attention(&'a self) -> Node<'a> {
+        let batch = DeviceBatch::new(&counting_batch(self.config), &self.device);
         let pass = Pass::new(&self.config.model, self.config.train.seq, &self.device);
+        let pass = batch.pass(pass);
         let block = self.block();
         self.node("attention", |backend| {
             let (block, pass, ops) = (block.clone(), pass.clone(), backend.operations());
@@ -173,11 +175,7 @@ impl<'a> Setting<'a> {
     fn cross_entropy(&'a self) -> Node<'a> {
         let model = &self.config.model;
         let head = LoopedTransformer::with_weights(model, &self.weights()).head();
-        let batch = counting_batch(
-            self.config.train.batch,
-            self.config.train.seq,
-            model.vocab_size,
-        );
+        let batch = counting_batch(self.config);
         let targets = DeviceBatch::new(&batch, &self.listed.device).targets;
         self.node("head with loss", |backend| {
             let (head, targets, ops) = (head.clone(), targets.clone(), backend.operations());

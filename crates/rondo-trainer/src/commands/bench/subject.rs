@@ -124,7 +124,7 @@ impl<'a> Subject<'a> {
     pub(super) fn run(&mut self, step: u64) -> Result<()> {
         let config = self.config;
         let seq = config.train.seq;
-        let batch = counting_batch(config.train.batch, seq, config.model.vocab_size);
+        let batch = counting_batch(config);
         match self.work {
             Work::Step | Work::LoggedStep => {
                 let draw = Draw {
@@ -145,10 +145,10 @@ impl<'a> Subject<'a> {
                 let shape = [batch.batch, batch.seq];
                 let states = InitialStates::Seed(config.seed);
                 let state = states.at(&config.model, 0, 0, shape, device)?;
-                let pass = Pass::new(&config.model, seq, device);
-                let tokens = DeviceBatch::new(&batch, device).inputs;
+                let batch = DeviceBatch::new(&batch, device);
+                let pass = batch.pass(Pass::new(&config.model, seq, device));
                 let model = self.learner.model().valid();
-                let forward = model.forward(tokens, state, &pass, self.unroll.total(), None);
+                let forward = model.forward(batch.inputs, state, &pass, self.unroll.total(), None);
                 model.logits(forward.readout.hidden);
                 Ok(())
             }
