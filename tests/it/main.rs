@@ -29,6 +29,7 @@ mod parity;
 mod reliability;
 mod schedules;
 mod schema;
+mod serve;
 #[cfg(unix)]
 mod signals;
 mod sources;

@@ -67,6 +67,15 @@ pub struct Request {
     pub vocabulary: usize,
 }
 
+impl Request {
+    /// Draws the token after `all` from its logits: a function of these, the request's seed and the position.
+    pub fn choose(&self, logits: &[f32], all: &[u32]) -> u32 {
+        let mut rng = generator(self.seed, Stream::Sampling, all.len() as u64);
+        let choices = &logits[..self.vocabulary.min(logits.len())];
+        self.sampling.choose(choices, all, &mut rng)
+    }
+}
+
 /// Why generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -105,6 +114,17 @@ pub struct Generated {
     pub ended: Ended,
 }
 
+/// A token as it comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn<'a> {
+    /// The token.
+    pub token: u32,
+    /// The logits that it was drawn from, one for each row of the model's vocabulary.
+    pub logits: &'a [f32],
+    /// Whether it ends the text.
+    pub ends: bool,
+}
+
 /// What the model says of the next token.
 struct Prediction {
     logits: Vec<f32>,
@@ -123,6 +143,23 @@ pub fn generate(
     request: &Request,
     mut on_token: impl FnMut(u32) -> Result<ControlFlow<()>>,
 ) -> Result<Generated> {
+    generate_with(run, states, request, |drawn| match drawn.ends {
+        true => Ok(ControlFlow::Continue(())),
+        false => on_token(drawn.token),
+    })
+}
+
+/// Generates as [`generate`] does, handing over each token with its logits, also the one that ends the text.
+///
+/// # Errors
+///
+/// As [`generate`].
+pub fn generate_with(
+    run: &OpenRun<'_>,
+    states: &InitialStates,
+    request: &Request,
+    mut on_token: impl FnMut(Drawn<'_>) -> Result<ControlFlow<()>>,
+) -> Result<Generated> {
     let mut all = request.prompt.clone();
     let mut predictor = Predictor::new(run, states, request);
     let mut generated = Generated {
@@ -133,19 +170,22 @@ pub fn generate(
     };
     while generated.tokens.len() < request.max_tokens {
         let prediction = predictor.next(&all)?;
-        let position = all.len() as u64;
-        let mut rng = generator(request.seed, Stream::Sampling, position);
-        let choices = &prediction.logits[..request.vocabulary.min(prediction.logits.len())];
-        let token = request.sampling.choose(choices, &all, &mut rng);
+        let token = request.choose(&prediction.logits, &all);
         all.push(token);
         generated.tokens.push(token);
         generated.iterations.push(prediction.iterations);
         generated.exit_values.push(prediction.exit_values);
-        if request.stops.contains(&token) {
+        let ends = request.stops.contains(&token);
+        let flow = on_token(Drawn {
+            token,
+            logits: &prediction.logits,
+            ends,
+        })?;
+        if ends {
             generated.ended = Ended::EndOfText;
             break;
         }
-        if on_token(token)?.is_break() {
+        if flow.is_break() {
             generated.ended = Ended::Enough;
             break;
         }

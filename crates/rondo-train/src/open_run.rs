@@ -190,6 +190,12 @@ impl<'a> OpenRun<'a> {
         }
     }
 
+    /// Returns the positions of a batch: as many as a batch of the run's own evaluations has.
+    pub fn batch_positions(&self) -> usize {
+        let seq = self.config.text_seq().unwrap_or(self.model_config.context);
+        self.config.eval_batch() * seq
+    }
+
     /// Copies rows of one length to the device.
     ///
     /// # Shapes

@@ -6,11 +6,12 @@
 //!
 //! `tokens` (how texts become tokens), `batches` (rows of unequal length together), [`scored`] (log-likelihoods at all
 //! depths in one pass), [`controls`] (temperature and affine readout of each depth, fitted on documents), [`generated`]
-//! (answers that are written, not chosen). What items are and how they are scored is rondo-tasks'.
+//! (answers that are written, not chosen), [`predicted`] (every prediction of rows at one depth). What items are and how they are scored is rondo-tasks'.
 
 mod batches;
 pub mod controls;
 pub mod generated;
+pub mod predicted;
 pub mod scored;
 mod tokens;
 

@@ -10,6 +10,7 @@ mod measuring;
 mod precision_name;
 mod prompting;
 mod reading;
+mod serving;
 mod studies;
 mod tasks;
 
@@ -31,6 +32,7 @@ pub(crate) use self::reading::{
     CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, GenerateArgs,
     TraceArgs, WatchArgs,
 };
+pub(crate) use self::serving::ServeArgs;
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 pub(crate) use self::tasks::TaskArgs;
 
@@ -101,6 +103,9 @@ pub(crate) enum Command {
     /// Generate text at a fixed or at an adaptive recurrence depth.
     #[command(after_help = examples::GENERATE)]
     Generate(GenerateArgs),
+    /// Answer requests for completions over HTTP, in OpenAI's form.
+    #[command(after_help = examples::SERVE)]
+    Serve(Box<ServeArgs>),
     /// Compare runs by their metrics, with a verdict on each.
     #[command(after_help = examples::COMPARE)]
     Compare(CompareArgs),

@@ -21,6 +21,7 @@ mod progress_writer;
 pub(crate) mod schedule;
 pub(crate) mod schema;
 pub(crate) mod selftest;
+pub(crate) mod serve;
 pub(crate) mod sweep;
 mod target;
 pub(crate) mod trace;

@@ -70,6 +70,7 @@ fn run(cli: &Cli, world: &World) -> Result<()> {
         Some(Command::Eval(args)) => commands::eval::command(args),
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),
+        Some(Command::Serve(args)) => commands::serve::command(args),
         Some(Command::Compare(args)) => commands::compare::command(args),
         Some(Command::Watch(args)) => commands::watch::command(args),
         Some(Command::Figure(args)) => commands::figure::command(args),

@@ -36,6 +36,16 @@ Examples:
   trainer generate runs/main --prompt 'fn main' --exit kl
   trainer generate runs/main --prompt 'fn main' --temperature 0.8 --top-k 40 --seed 1";
 
+pub(super) const SERVE: &str = "\
+Examples:
+  trainer serve runs/main
+  trainer serve runs/main --port 0 --recurrence 32 --initial-state zero
+  curl http://127.0.0.1:8000/v1/completions -H 'Content-Type: application/json' \\
+    -d '{\"prompt\": \"fn main\", \"max_tokens\": 32, \"recurrence\": 8}'
+
+Ctrl-C or SIGTERM ends it: the request in work is finished, those that wait are refused.
+Exit code 0, or 75 where requests were dropped; a second signal ends it at once.";
+
 pub(super) const COMPARE: &str = "\
 Example:
   trainer compare runs/main runs/bad-run-1 runs/bad-run-2 --out comparison";

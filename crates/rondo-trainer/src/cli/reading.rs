@@ -338,7 +338,7 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 /// Reads a recurrence depth.
-fn depth(text: &str) -> Result<usize, String> {
+pub(super) fn depth(text: &str) -> Result<usize, String> {
     let known = text.trim().parse().ok();
     known
         .filter(|depth| (1..=MAX_RECURRENCE).contains(depth))

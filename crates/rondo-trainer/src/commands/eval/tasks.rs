@@ -133,7 +133,7 @@ impl Benchmarks {
             states: &states,
             depths: &depths,
             controls: &controls,
-            positions: positions(&run),
+            positions: run.batch_positions(),
         };
         let mut found = Vec::new();
         for ((task, template), plan) in self.tasks.iter().zip(&self.templates).zip(&plans) {
@@ -205,12 +205,6 @@ impl OfRun {
     fn name(&self) -> String {
         self.path.display().to_string()
     }
-}
-
-/// Returns the positions of a batch: as many as a batch of the run's own evaluations has.
-fn positions(run: &OpenRun<'_>) -> usize {
-    let seq = run.config.text_seq().unwrap_or(run.model_config.context);
-    run.config.eval_batch() * seq
 }
 
 /// Scores the rows of a task, with a bar.

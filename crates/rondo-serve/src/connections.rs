@@ -1,0 +1,85 @@
+//! Connections: accepted while the server runs, ended with it.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::routes::Front;
+use crate::stall::Stall;
+
+/// How often the server looks whether it should end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a connection may take to end when its request is answered.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Bytes of a request's head.
+const HEAD: usize = 64 << 10;
+
+/// Accepts connections until `stopped` says so, then lets those that have a request end.
+pub(crate) async fn accept(listener: TcpListener, front: Arc<Front>, stopped: &dyn Fn() -> bool) {
+    let limits = front.limits;
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let (ending, is_ending) = watch::channel(false);
+    let mut open = JoinSet::new();
+    while !stopped() {
+        while open.try_join_next().is_some() {}
+        let Ok(Ok(slot)) = timeout(LOOK, Arc::clone(&slots).acquire_owned()).await else {
+            continue;
+        };
+        match timeout(LOOK, listener.accept()).await {
+            Err(_) => {}
+            // Too many open files, or a client that left at once.
+            Ok(Err(_)) => sleep(LOOK).await,
+            Ok(Ok((socket, _))) => {
+                let connection = serve(socket, Arc::clone(&front), is_ending.clone());
+                open.spawn(async move {
+                    connection.await;
+                    drop(slot);
+                });
+            }
+        }
+    }
+    drop(listener);
+    front.state.end(limits.grace);
+    let _ = ending.send(true);
+    let all = async { while open.join_next().await.is_some() {} };
+    // What is still open then is dropped, and its request with it.
+    let _ = timeout(limits.grace + GOODBYE, all).await;
+    open.shutdown().await;
+}
+
+/// Answers the requests of a connection until it ends, or the one in work when the server ends.
+async fn serve(socket: TcpStream, front: Arc<Front>, mut is_ending: watch::Receiver<bool>) {
+    // An answer is written at once; a socket that refuses only delays it.
+    let _ = socket.set_nodelay(true);
+    let patience = front.limits.patience;
+    let io = TokioIo::new(Stall::new(socket, patience));
+    let answer = service_fn(|request| Arc::clone(&front).answer(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience)
+        .max_buf_size(HEAD)
+        .serve_connection(io, answer);
+    let mut connection = pin!(connection);
+    let mut ending = pin!(is_ending.wait_for(|ending| *ending));
+    let mut was_told = false;
+    let run = poll_fn(|context| {
+        if !was_told && ending.as_mut().poll(context).is_ready() {
+            was_told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    });
+    // A connection that breaks concerns its client alone.
+    let _ = run.await;
+}

@@ -1,0 +1,128 @@
+//! What a client is told instead of an answer: OpenAI's error object, with a status.
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use crate::completer::Failure;
+
+/// A refused or failed request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// The status.
+    pub status: StatusCode,
+    /// What is wrong, in words.
+    pub message: String,
+    /// The field that is wrong.
+    pub param: Option<String>,
+    /// The error by a name that programs know.
+    pub code: Option<&'static str>,
+    /// Methods that a path has, where the request's is not one of them.
+    pub allow: Option<&'static str>,
+    /// Seconds after which the same request may succeed.
+    pub retry_after: Option<u64>,
+}
+
+impl ApiError {
+    /// A request that cannot be answered as it is.
+    pub fn bad(message: impl Into<String>) -> Self {
+        Self::of(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// A request one field of which is wrong.
+    pub fn field(name: &str, message: impl std::fmt::Display) -> Self {
+        Self {
+            param: Some(name.to_owned()),
+            ..Self::bad(format!("{name}: {message}"))
+        }
+    }
+
+    /// A prompt that is too long.
+    pub fn too_long(message: String) -> Self {
+        Self {
+            param: Some("prompt".to_owned()),
+            code: Some("context_length_exceeded"),
+            ..Self::bad(message)
+        }
+    }
+
+    /// A body that is too large.
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!(
+            "the body is larger than the {limit} bytes that this server takes; send fewer prompts at a time"
+        );
+        Self::of(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// A client that does not send what it began.
+    pub fn slow(seconds: f64) -> Self {
+        let message = format!("the body was not there after {seconds} seconds");
+        Self::of(StatusCode::REQUEST_TIMEOUT, message)
+    }
+
+    /// A full queue.
+    pub fn busy(waiting: usize) -> Self {
+        Self {
+            code: Some("queue_full"),
+            retry_after: Some(1),
+            ..Self::of(
+                StatusCode::TOO_MANY_REQUESTS,
+                format!("{waiting} requests wait already; try again later"),
+            )
+        }
+    }
+
+    /// A server that is about to end.
+    pub fn ending() -> Self {
+        Self {
+            code: Some("server_ending"),
+            retry_after: Some(10),
+            ..Self::of(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server is ending and takes no more requests",
+            )
+        }
+    }
+
+    /// A defect or a failed device.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::of(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// An error of `status`.
+    pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            param: None,
+            code: None,
+            allow: None,
+            retry_after: None,
+        }
+    }
+
+    /// Returns the object.
+    pub fn json(&self) -> Value {
+        let kind = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        };
+        json!({"error": {
+            "message": self.message,
+            "type": kind,
+            "param": self.param,
+            "code": self.code,
+        }})
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(message) => Self::bad(message),
+            Failure::Model(message) => Self::failed(message),
+            Failure::Cancelled => Self::ending(),
+        }
+    }
+}

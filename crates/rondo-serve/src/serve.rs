@@ -1,0 +1,76 @@
+//! The server: sockets on a thread of their own, the model on the caller's.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use crate::completer::Completer;
+use crate::connections::accept;
+use crate::limits::Limits;
+use crate::routes::Front;
+use crate::worker::{self, State};
+
+/// What became of the requests for completions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served {
+    /// Answered, or as events begun to be.
+    pub answered: u64,
+    /// Refused or failed, each with its error.
+    pub refused: u64,
+    /// Cancelled because the client had left.
+    pub cancelled: u64,
+    /// Of those that were refused, the ones that waited or were in work when the server was to end.
+    pub dropped: u64,
+}
+
+/// Serves `completer` until `stopped` says so. Then the request in work has [`Limits::grace`] to end, those that wait are
+/// refused, and no connection is left.
+///
+/// # Errors
+///
+/// Where the system refuses a thread or the socket.
+pub fn serve(
+    completer: &dyn Completer,
+    listener: TcpListener,
+    limits: Limits,
+    stopped: &(dyn Fn() -> bool + Sync),
+) -> io::Result<Served> {
+    listener.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let state = Arc::new(State::default());
+    let (jobs, waiting) = sync_channel(limits.queue.max(1));
+    let front = Arc::new(Front {
+        card: completer.card().clone(),
+        limits,
+        state: Arc::clone(&state),
+        jobs,
+        count: AtomicU64::new(0),
+    });
+    thread::scope(|scope| {
+        let sockets = thread::Builder::new().name("http".to_owned());
+        let sockets = sockets.spawn_scoped(scope, move || {
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                accept(listener, front, stopped).await;
+                Ok(())
+            })
+        })?;
+        // Ends when the other thread has dropped the sending side.
+        worker::run(completer, &waiting, &state);
+        let panicked = |_| Err(io::Error::other("the thread of the sockets panicked"));
+        sockets.join().unwrap_or_else(panicked)
+    })?;
+    let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
+    Ok(Served {
+        answered: count(&state.answered),
+        refused: count(&state.refused),
+        cancelled: count(&state.cancelled),
+        dropped: count(&state.dropped),
+    })
+}

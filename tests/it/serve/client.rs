@@ -1,0 +1,80 @@
+//! A small HTTP client, which can also send what no client should.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::Value;
+
+/// A connection.
+pub(super) struct Client(TcpStream);
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Client {
+    pub(super) fn new(address: &str) -> Self {
+        Self(TcpStream::connect(address).expect("the server accepts"))
+    }
+
+    pub(super) fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).expect("the server reads");
+    }
+
+    /// Posts to `/v1/completions`.
+    pub(super) fn post(&mut self, body: &str) {
+        self.send(&format!(
+            "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len()
+        ));
+    }
+
+    /// Reads until the server closes.
+    pub(super) fn answer(mut self) -> Answer {
+        let mut bytes = Vec::new();
+        // A connection that is reset behind the answer has given it.
+        let _ = self.0.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        Answer {
+            status: status.unwrap_or(0),
+            head: head.to_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+}
+
+impl Answer {
+    #[track_caller]
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    /// Returns the only choice.
+    #[track_caller]
+    pub(super) fn choice(&self) -> Value {
+        assert_eq!(self.status, 200, "{self:?}");
+        let choices = self.json()["choices"].clone();
+        assert_eq!(choices.as_array().map(Vec::len), Some(1), "{self:?}");
+        choices[0].clone()
+    }
+
+    /// Asserts an error of this status about a field, or about none, that has `part` in its message.
+    #[track_caller]
+    pub(super) fn refused(&self, status: u16, param: &str, part: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        let error = self.json()["error"].clone();
+        assert_eq!(error["param"].as_str().unwrap_or(""), param, "{self:?}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains(part), "{part} is missing in {message}");
+    }
+}
