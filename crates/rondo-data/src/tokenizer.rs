@@ -353,4 +353,6 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result
 }
 
 #[cfg(test)]
+mod as_python;
+#[cfg(test)]
 mod tests;

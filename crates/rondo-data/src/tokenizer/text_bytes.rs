@@ -1,4 +1,4 @@
-//! How much text tokens stand for, in bytes of UTF-8.
+//! How much text tokens stand for, in bytes of UTF-8, and whether tokens behind them can change it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,6 +57,26 @@ impl Tokenizer {
         Ok(bytes)
     }
 
+    /// Returns whether the text of tokens can change with those behind them, although it ends with a whole character.
+    ///
+    /// Byte fallback decodes a run of bytes as a whole: where one of them is broken, all become replacement characters.
+    pub fn ends_in_bytes(&self, tokens: &[u32]) -> bool {
+        let Kind::File { inner, .. } = &self.kind else {
+            return false;
+        };
+        if !inner.get_decoder().is_some_and(has_byte_fallback) {
+            return false;
+        }
+        let added = inner.get_added_vocabulary();
+        // Special tokens have no text and do not end a run.
+        let with_text = |id: &u32| {
+            let spelling = inner.id_to_token(*id)?;
+            (!added.is_special_token(&spelling)).then_some(spelling)
+        };
+        let last = tokens.iter().rev().find_map(with_text);
+        last.is_some_and(|spelling| is_one_byte(&spelling))
+    }
+
     /// Returns a token to stand before another, which decodes as inside a text then; none where there is none.
     fn before(&self) -> Result<Vec<u32>, DataError> {
         for id in 0..self.vocab_size as u32 {
@@ -73,6 +93,14 @@ fn is_byte_level(decoder: &DecoderWrapper) -> bool {
     match decoder {
         DecoderWrapper::ByteLevel(_) => true,
         DecoderWrapper::Sequence(parts) => parts.get_decoders().iter().any(is_byte_level),
+        _ => false,
+    }
+}
+
+fn has_byte_fallback(decoder: &DecoderWrapper) -> bool {
+    match decoder {
+        DecoderWrapper::ByteFallback(_) => true,
+        DecoderWrapper::Sequence(parts) => parts.get_decoders().iter().any(has_byte_fallback),
         _ => false,
     }
 }

@@ -8,7 +8,8 @@ use crate::error::Result;
 ///
 /// A token can hold a part of a character, and some tokenizers treat the first token of a text
 /// otherwise; so the tokens since the last whole piece are decoded together with that piece, and
-/// what follows it is new.
+/// what follows it is new. A run of bytes of a tokenizer with byte fallback comes when it has ended: one broken byte
+/// changes the text of all of them.
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
     /// The last whole piece and what has come since.
@@ -36,7 +37,8 @@ impl<'a> TextStream<'a> {
     pub fn push(&mut self, token: u32) -> Result<String> {
         self.tokens.push(token);
         let (all, new) = self.read()?;
-        if all.ends_with('\u{fffd}') || new.is_empty() {
+        let may_change = all.ends_with('\u{fffd}') || self.tokenizer.ends_in_bytes(&self.tokens);
+        if may_change || new.is_empty() {
             return Ok(String::new());
         }
         self.tokens.drain(..self.piece);
@@ -69,6 +71,9 @@ impl<'a> TextStream<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     fn pieces(tokens: &[u32]) -> Vec<String> {
@@ -89,6 +94,37 @@ mod tests {
     #[test]
     fn a_character_of_two_bytes_comes_when_it_is_whole() {
         assert_eq!(pieces(&[97, 0xc3, 0xa9, 98]), ["a", "", "é", "b", ""]);
+    }
+
+    #[test]
+    fn the_pieces_of_odd_texts_and_odd_ids_are_the_text_of_the_whole() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tokenizers");
+        let read = |name: String| fs::read(folder.join(name)).expect("a file");
+        for name in [
+            "byte-level",
+            "byte-level-split",
+            "unigram",
+            "metaspace-bpe",
+            "prepends-a-space",
+            "word-pieces",
+            "chat",
+        ] {
+            let tokenizer = Tokenizer::load(&folder.join(format!("{name}.json"))).expect(name);
+            let texts: Vec<(Vec<u32>, Vec<u32>, String)> =
+                serde_json::from_slice(&read(format!("{name}.values.json"))).expect(name);
+            let ids: Vec<(Vec<u32>, String)> =
+                serde_json::from_slice(&read(format!("{name}.decoded.json"))).expect(name);
+            let texts = texts.into_iter().map(|(_, tokens, text)| (tokens, text));
+            for (tokens, text) in texts.chain(ids) {
+                let mut stream = TextStream::new(&tokenizer, &[]);
+                let mut pieces = String::new();
+                for token in &tokens {
+                    pieces += &stream.push(*token).expect(name);
+                }
+                pieces += &stream.finish().expect(name);
+                assert_eq!(pieces, text, "{name}: {tokens:?}");
+            }
+        }
     }
 
     #[test]
