@@ -5,6 +5,8 @@
 #[cfg(feature = "columns")]
 mod arrow;
 #[cfg(feature = "columns")]
+mod packing;
+#[cfg(feature = "columns")]
 mod parquet;
 
 use std::cell::Cell;

@@ -15,12 +15,19 @@ nested = pa.table({"doc": [{"meta": {"n": i}, "body": text} for i, text in enume
 large = pa.table({"text": pa.array(TEXTS, pa.large_string())})
 coded = pa.table({"text": pa.array(TEXTS).dictionary_encode()})
 nulls = pa.table({"text": ["a", None, "b"]})
+all_null = pa.table({"text": pa.array([None, None], pa.dictionary(pa.int32(), pa.string()))})
 nested_nulls = pa.table({"doc": pa.array([{"body": "a"}, None, {"body": None}, {"body": "b"}])})
 lists = pa.table({"text": [["a", "b"], ["c"]], "n": [1, 2]})
 
 for codec in ["none", "snappy", "gzip", "zstd", "lz4"]:
     pq.write_table(plain, f"{codec}.parquet", compression=codec, row_group_size=3)
 pq.write_table(plain, "pages-2.parquet", data_page_version="2.0", use_dictionary=False, compression="zstd")
+by_differences = dict(use_dictionary=False, column_encoding={"id": "PLAIN", "text": "DELTA_BYTE_ARRAY"})
+pq.write_table(plain, "delta.parquet", **by_differences)
+required = pa.schema([pa.field("id", pa.int64(), nullable=False), pa.field("text", pa.string(), nullable=False)])
+pq.write_table(plain.cast(required), "delta-required.parquet", **by_differences)
+pq.write_table(plain, "delta-lengths.parquet", use_dictionary=False, data_page_version="2.0", compression="zstd",
+               column_encoding={"id": "PLAIN", "text": "DELTA_LENGTH_BYTE_ARRAY"})
 pq.write_table(nested, "nested.parquet")
 pq.write_table(large, "large.parquet", use_dictionary=False)
 pq.write_table(coded, "coded.parquet")
@@ -30,7 +37,7 @@ pq.write_table(lists, "lists.parquet")
 
 for codec in ["uncompressed", "zstd", "lz4"]:
     feather.write_feather(plain, f"{codec}.feather", compression=codec, chunksize=3)
-for name, table in {"plain": plain, "nested": nested, "large": large, "coded": coded, "nulls": nulls,
+for name, table in {"plain": plain, "nested": nested, "large": large, "coded": coded, "nulls": nulls, "all-null": all_null,
                     "nested-nulls": nested_nulls, "lists": lists}.items():
     # The stream format, as `datasets` writes it.
     with ipc.new_stream(f"{name}.arrow", table.schema) as writer:

@@ -3,13 +3,13 @@
 //! A file is its first eight bytes, a stream, and a footer, which readers that do not jump about can leave alone. The
 //! lengths that the messages of a stream name are compared with the file before the library makes room for them.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+mod lengths;
+
+use std::io::{BufReader, Seek, SeekFrom};
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_ipc::reader::StreamReader;
-use arrow_ipc::root_as_message;
 use arrow_schema::{DataType, Fields};
 
 use super::Rows;
@@ -21,16 +21,10 @@ use crate::notices::Notice;
 /// What the format is called in messages.
 const FORMAT: &str = "Arrow file";
 
-/// The first and the last bytes of a file.
-const MAGIC: &[u8; 6] = b"ARROW1";
-
-/// The first bytes of a message; before version 0.15 a message begins with its length.
-const CONTINUATION: u32 = u32::MAX;
-
 /// Hands over every row of the file.
 pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     let mut file = open_regular(rows.path)?;
-    let checked = check(&mut file).map_err(DataError::io("read", rows.path))?;
+    let checked = lengths::check(&mut file).map_err(DataError::io("read", rows.path))?;
     let start = checked.map_err(|why| rows.refuse(format!("not a whole {FORMAT}: {why}")))?;
     if !start.ended {
         rows.notices.add(Notice::NoEndMark, rows.path.display());
@@ -59,93 +53,6 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
             return Ok(Stop::Here);
         }
     }
-}
-
-/// Where the stream begins, and whether it has the mark of its end.
-struct Start {
-    at: u64,
-    ended: bool,
-}
-
-/// Follows the messages of a stream without reading what they hold; returns what is wrong with them.
-fn check(file: &mut File) -> io::Result<Result<Start, String>> {
-    let length = file.metadata()?.len();
-    let mut at = 0;
-    let mut end = length;
-    let mut head = [0; 8];
-    if length >= 8 {
-        file.read_exact(&mut head)?;
-    }
-    if head.starts_with(MAGIC) {
-        at = 8;
-        let mut tail = [0; 10];
-        if length < 18 {
-            return Ok(Err("it ends behind its first bytes".to_owned()));
-        }
-        file.seek(SeekFrom::End(-10))?;
-        file.read_exact(&mut tail)?;
-        let footer = i32::from_le_bytes([tail[0], tail[1], tail[2], tail[3]]);
-        if tail[4..] != *MAGIC {
-            return Ok(Err(
-                "the footer is missing, as where the file was cut".to_owned()
-            ));
-        }
-        match u64::try_from(footer) {
-            Ok(footer) if footer + 18 <= length => end = length - 10 - footer,
-            _ => {
-                return Ok(Err(format!(
-                    "a footer of {footer} bytes lies beyond the file"
-                )));
-            }
-        }
-    }
-    let start = at;
-    let mut message = Vec::new();
-    for number in 0_u64.. {
-        let refuse = |why: &str| Ok(Err(format!("message {number} at byte {at}: {why}")));
-        if at == end && number > 0 {
-            return Ok(Ok(Start {
-                at: start,
-                ended: false,
-            }));
-        }
-        if end - at < 4 {
-            return refuse("the file ends inside it");
-        }
-        file.seek(SeekFrom::Start(at))?;
-        let mut word = [0; 4];
-        file.read_exact(&mut word)?;
-        let mut begin = at + 4;
-        if u32::from_le_bytes(word) == CONTINUATION {
-            if end - at < 8 {
-                return refuse("the file ends inside it");
-            }
-            file.read_exact(&mut word)?;
-            begin = at + 8;
-        }
-        let bytes = u32::from_le_bytes(word);
-        if bytes == 0 {
-            return Ok(Ok(Start {
-                at: start,
-                ended: true,
-            }));
-        }
-        if u64::from(bytes) > end - begin {
-            return refuse("its header is longer than the file");
-        }
-        message.resize(bytes as usize, 0);
-        file.read_exact(&mut message)?;
-        let Ok(header) = root_as_message(&message) else {
-            return refuse("its header is damaged");
-        };
-        let body = u64::try_from(header.bodyLength()).ok();
-        let behind = end - begin - u64::from(bytes);
-        match body {
-            Some(body) if body <= behind => at = begin + u64::from(bytes) + body,
-            _ => return refuse("its body is longer than the file"),
-        }
-    }
-    Ok(Err("it has too many messages".to_owned()))
 }
 
 /// The column of a table that is read.
@@ -219,15 +126,20 @@ fn push_batch(
         outer.push(array);
         array = inner;
     }
-    // A dictionary holds each text once; the rows hold their places in it.
+    // A dictionary holds each text once; the rows hold their places in it, unless all of them are null.
     let places = array.as_any_dictionary_opt().map(|dictionary| {
-        let places = dictionary.normalized_keys();
-        (places, dictionary.values().clone())
+        let texts = dictionary.values().clone();
+        let places = match texts.is_empty() {
+            true => vec![0; array.len()],
+            false => dictionary.normalized_keys(),
+        };
+        (places, texts)
     });
     for row in 0..array.len() {
         let hidden = array.is_null(row) || outer.iter().any(|group| group.is_null(row));
         let text = match &places {
             _ if hidden => None,
+            Some((_, texts)) if texts.is_empty() => None,
             Some((places, texts)) => text_at(texts, places[row]),
             None => text_at(&array, row),
         };

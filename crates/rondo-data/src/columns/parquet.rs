@@ -1,10 +1,15 @@
 //! Parquet: one column of byte arrays, read page by page.
 
+mod delta;
+mod pages;
+
 use parquet::basic::Type as Physical;
-use parquet::column::reader::ColumnReader;
+use parquet::column::reader::{ColumnReader, get_column_reader};
+use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::SchemaDescriptor;
 
+use self::pages::Pages;
 use super::Rows;
 use crate::documents::Stop;
 use crate::error::DataError;
@@ -19,14 +24,19 @@ const ROWS_AT_ONCE: usize = 256;
 /// Hands over every row of the file.
 pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     let file = open_regular(rows.path)?;
-    let reader = rows.guard(FORMAT, || SerializedFileReader::new(file))?;
+    let footer = file.try_clone().map_err(DataError::io("read", rows.path))?;
+    let reader = rows.guard(FORMAT, || SerializedFileReader::new(footer))?;
     let about = reader.metadata().file_metadata();
     let (column, deepest) = column(rows, about.schema_descr())?;
     let (mut levels, mut values) = (Vec::new(), Vec::new());
     for group in 0..reader.num_row_groups() {
         let about = reader.metadata().row_group(group);
+        let chunk = about.column(column);
+        let file = file.try_clone().map_err(DataError::io("read", rows.path))?;
         let column = rows.guard(FORMAT, || {
-            reader.get_row_group(group)?.get_column_reader(column)
+            let count = usize::try_from(about.num_rows())?;
+            let pages = Pages::new(file, chunk, count)?;
+            Ok::<_, ParquetError>(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
         })?;
         let ColumnReader::ByteArrayColumnReader(mut texts) = column else {
             return Err(rows.no_texts(&"numbers"));

@@ -53,6 +53,9 @@ fn every_form_of_a_table_has_the_texts_of_its_json_lines() {
         "pages-2.parquet",
         "large.parquet",
         "coded.parquet",
+        "delta.parquet",
+        "delta-required.parquet",
+        "delta-lengths.parquet",
         "uncompressed.feather",
         "zstd.feather",
         "lz4.feather",
@@ -121,6 +124,14 @@ fn a_row_without_a_text_is_named_or_skipped() {
 }
 
 #[test]
+fn a_dictionary_without_texts_has_no_row_with_one() {
+    let error = read("all-null.arrow", "text").expect_err("null alone");
+    assert!(error.to_string().contains("row 1: no text"), "{error}");
+    let (texts, _) = read_with(&tables().join("all-null.arrow"), "text", true).expect("skipped");
+    assert!(texts.is_empty());
+}
+
+#[test]
 fn a_column_that_is_not_there_or_holds_no_texts_is_told_with_what_there_is() {
     for (name, field, expected) in [
         ("zstd.parquet", "content", "columns here: id, text"),
@@ -150,7 +161,13 @@ fn a_file_that_was_cut_is_refused_wherever_that_happened() {
     for name in [
         "zstd.parquet",
         "none.parquet",
+        "snappy.parquet",
+        "gzip.parquet",
+        "lz4.parquet",
+        "pages-2.parquet",
+        "delta.parquet",
         "zstd.feather",
+        "lz4.feather",
         "plain.arrow",
     ] {
         let whole = fs::read(tables().join(name)).expect("readable");
@@ -172,27 +189,78 @@ fn a_file_that_was_cut_is_refused_wherever_that_happened() {
     }
 }
 
+/// Changes the bytes at a place of a table and reads it, null rows skipped.
+fn read_changed(name: &str, at: usize, bytes: &[u8]) -> Result<Vec<String>, DataError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut changed = fs::read(tables().join(name)).expect("readable");
+    changed[at..at + bytes.len()].copy_from_slice(bytes);
+    read_bytes(&folder.path().join(name), &changed)
+}
+
+/// Reads a table of these bytes, null rows skipped.
+fn read_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<String>, DataError> {
+    fs::write(path, bytes).expect("writable");
+    read_with(path, "text", true).map(|(texts, _)| texts)
+}
+
 #[test]
 fn a_changed_byte_is_an_error_or_changes_the_texts_and_never_ends_the_program() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
     for name in [
+        "none.parquet",
         "snappy.parquet",
+        "gzip.parquet",
+        "zstd.parquet",
+        "lz4.parquet",
         "pages-2.parquet",
+        "delta.parquet",
+        "delta-required.parquet",
+        "delta-lengths.parquet",
         "uncompressed.feather",
+        "zstd.feather",
+        "lz4.feather",
         "coded.arrow",
+        "views.arrow",
     ] {
-        let whole = fs::read(tables().join(name)).expect("readable");
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join(name);
+        let mut bytes = fs::read(tables().join(name)).expect("readable");
         let mut refused = 0;
-        for at in 0..whole.len() {
-            for change in [0x01, 0x80, 0xff] {
-                let mut changed = whole.clone();
-                changed[at] ^= change;
-                fs::write(&path, &changed).expect("writable");
-                refused += usize::from(read_with(&path, "text", true).is_err());
+        for at in 0..bytes.len() {
+            let change = [0x01, 0x10, 0x80][at % 3];
+            bytes[at] ^= change;
+            if let Err(error) = read_bytes(&path, &bytes) {
+                assert!(error.to_string().contains(name), "{error}");
+                refused += 1;
             }
+            bytes[at] ^= change;
         }
         assert!(refused > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_packed_arrow_buffer_that_names_any_length_is_refused_before_there_is_room_for_it() {
+    for (name, magic) in [
+        ("zstd.feather", [0x28, 0xb5, 0x2f, 0xfd]),
+        ("lz4.feather", [0x04, 0x22, 0x4d, 0x18]),
+    ] {
+        let whole = fs::read(tables().join(name)).expect("readable");
+        let packed: Vec<usize> = (8..whole.len())
+            .filter(|&at| whole[at..].starts_with(&magic))
+            .collect();
+        assert!(!packed.is_empty(), "{name} has a packed buffer");
+        for at in packed {
+            for length in [1 << 33, 1 << 40, 1 << 50, i64::MAX, -2, i64::MIN] {
+                let error = read_changed(name, at - 8, &length.to_le_bytes());
+                let error = error.expect_err("another length").to_string();
+                for part in [name, "not a whole Arrow file: message", "buffer"] {
+                    assert!(error.contains(part), "{error}");
+                }
+            }
+        }
+        // One that is possible is compared with what the buffer unpacks to: here that of the texts, which come last.
+        let texts = packed[packed.len() - 1];
+        assert!(read_changed(name, texts - 8, &3_i64.to_le_bytes()).is_err());
     }
 }
 

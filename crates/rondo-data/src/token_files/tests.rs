@@ -173,6 +173,45 @@ fn the_index_of_megatron_tells_the_type_and_where_the_sequences_lie() {
 }
 
 #[test]
+fn a_flipped_bit_is_an_error_or_changes_tokens_and_is_never_read_beyond_the_file() {
+    let llm_c = [with_header(20_240_520, 1, 6, 2), words(&TOKENS, 2)].concat();
+    let array = |name: &str| fs::read(arrays().join(name)).expect("readable");
+    for (name, whole) in [
+        ("a.bin", llm_c),
+        ("i8.npy", array("i8.npy")),
+        ("version-2.npy", array("version-2.npy")),
+    ] {
+        let mut refused = 0;
+        for bit in 0..8 * whole.len() {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            match read(name, &flipped, RawWidth::U16) {
+                Ok(tokens) => assert!(tokens.len() <= whole.len() / 2, "{name}: bit {bit}"),
+                Err(error) => {
+                    assert!(error.to_string().contains(name), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 0, "{name}");
+    }
+    let (tokens, index) = (words(&TOKENS, 2), index(8, 2, &[4, 2], &[0, 1, 2]));
+    let mut refused = 0;
+    for bit in 0..8 * index.len() {
+        let mut flipped = index.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        match indexed(&tokens, &flipped) {
+            Ok(found) => assert!(found.len() <= TOKENS.len(), "bit {bit}"),
+            Err(error) => {
+                assert!(error.to_string().contains("data."), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0);
+}
+
+#[test]
 fn an_own_shard_is_tokens_too() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("train.tokens");
