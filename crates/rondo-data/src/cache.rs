@@ -46,7 +46,7 @@ pub(crate) fn open_or_prepare(
             cache,
             ..
         } => {
-            let source = config.corpus()?.ok_or_else(no_corpus)?;
+            let source = config.corpus(progress)?.ok_or_else(no_corpus)?;
             let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;
             let folder = Path::new(cache).join(&key[..16]);
             if !folder.exists() {
@@ -95,7 +95,7 @@ pub(crate) fn open_with_tokenizer(
     };
     // The folder that the configuration itself leads to is the usual case: nothing has changed. Its name cannot
     // be found where the tokenizer's file has gone.
-    if let Ok(Some(folder)) = folder(config)
+    if let Ok(Some(folder)) = folder(config, progress)
         && folder.exists()
     {
         let text = TextData::open(&folder)?;
@@ -148,7 +148,7 @@ fn open_mixture(
 }
 
 /// Returns the folder of a text in its cache; none where the configuration names no text.
-fn folder(config: &DataConfig) -> Result<Option<PathBuf>, DataError> {
+fn folder(config: &DataConfig, progress: Tell<'_>) -> Result<Option<PathBuf>, DataError> {
     let DataConfig::Text {
         tokenizer,
         val_fraction,
@@ -159,7 +159,7 @@ fn folder(config: &DataConfig) -> Result<Option<PathBuf>, DataError> {
     else {
         return Ok(None);
     };
-    let Some(source) = config.corpus()? else {
+    let Some(source) = config.corpus(progress)? else {
         return Ok(None);
     };
     let key = key(&source, tokenizer, *val_fraction, *max_bytes)?;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::corpus::CorpusSource;
 use crate::error::DataError;
 use crate::hub::HubFiles;
+use crate::prepare::Tell;
 use crate::tasks::curriculum::Curriculum;
 use crate::tasks::group::Group;
 use crate::token_files::RawWidth;
@@ -253,7 +254,7 @@ impl DataConfig {
 
     /// Returns the corpus of a text; none of other data. Files of the Hub are those in the cache, downloaded where they
     /// are not there.
-    pub(crate) fn corpus(&self) -> Result<Option<CorpusSource>, DataError> {
+    pub(crate) fn corpus(&self, progress: Tell<'_>) -> Result<Option<CorpusSource>, DataError> {
         let Self::Text {
             paths,
             hub,
@@ -264,8 +265,10 @@ impl DataConfig {
         else {
             return Ok(None);
         };
-        let downloaded = hub.as_ref().map(HubFiles::paths).transpose()?;
-        let source = CorpusSource::new(downloaded.as_ref().unwrap_or(paths), field);
+        let source = match hub {
+            Some(files) => CorpusSource::of_hub(files, field, progress)?,
+            None => CorpusSource::new(paths, field),
+        };
         Ok(Some(source.skipping_bad_lines(*skip_bad_lines)))
     }
 

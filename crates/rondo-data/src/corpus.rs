@@ -9,7 +9,9 @@ use std::time::UNIX_EPOCH;
 use crate::dependencies;
 use crate::documents::{self, Reading, Stop, Then};
 use crate::error::DataError;
+use crate::hub::HubFiles;
 use crate::notices::Notices;
+use crate::prepare::Tell;
 use crate::resolve;
 
 /// Where a corpus comes from.
@@ -40,6 +42,16 @@ impl CorpusSource {
                 skip_bad_lines: false,
             }
         }
+    }
+
+    /// Returns the source that files of the Hub are: those in the cache, downloaded where they are not there.
+    ///
+    /// # Errors
+    ///
+    /// Where this build does not reach the Hub, and where a file is neither in the cache nor to be had;
+    /// [`DataError::Interrupted`] where `progress` breaks it off.
+    pub fn of_hub(files: &HubFiles, field: &str, progress: Tell<'_>) -> Result<Self, DataError> {
+        Ok(Self::new(&files.paths(progress)?, field))
     }
 
     /// Returns the same source; lines that are no documents are skipped where `skip` is true.

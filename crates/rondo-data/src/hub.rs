@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
+use crate::prepare::Tell;
 
 /// Files of a data set's repository.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
@@ -27,22 +28,35 @@ fn main_branch() -> String {
 }
 
 impl HubFiles {
+    /// Returns the files of a repository that is written as `OWNER/NAME`, or as `OWNER/NAME@REVISION`.
+    pub fn named(name: &str, files: &[String]) -> Self {
+        let (repo, revision) = match name.split_once('@') {
+            Some((repo, revision)) => (repo, revision.to_owned()),
+            None => (name, main_branch()),
+        };
+        Self {
+            repo: repo.to_owned(),
+            revision,
+            files: files.to_vec(),
+        }
+    }
+
     /// Returns the paths of the files in the cache, downloading those that are not there.
     ///
     /// # Errors
     ///
     /// Where a file is neither in the cache nor to be had, and where a pattern matches none.
     #[cfg(feature = "hub")]
-    pub(crate) fn paths(&self) -> Result<Vec<String>, DataError> {
-        client::Client::from_env()?.paths(self)
+    pub(crate) fn paths(&self, progress: Tell<'_>) -> Result<Vec<String>, DataError> {
+        client::Client::from_env()?.paths(self, progress)
     }
 
     /// Refuses the files: this build has no client.
     #[cfg(not(feature = "hub"))]
-    pub(crate) fn paths(&self) -> Result<Vec<String>, DataError> {
+    pub(crate) fn paths(&self, _: Tell<'_>) -> Result<Vec<String>, DataError> {
         Err(DataError::Corpus(format!(
-            "data.hub names {}, and this build does not reach the Hugging Face Hub; build it with `--features hub`, \
-             or name downloaded files in data.paths",
+            "data.hub (--hub) names {}, and this build does not reach the Hugging Face Hub; build it with \
+             `--features hub`, or name downloaded files in data.paths",
             self.repo
         )))
     }
@@ -55,12 +69,14 @@ mod client {
     use std::path::{Path, PathBuf};
 
     use glob::{MatchOptions, Pattern};
+    use hf_hub::api::Progress;
     use hf_hub::api::sync::{Api, ApiBuilder, ApiError};
     use hf_hub::{Cache, Repo, RepoType};
     use walkdir::WalkDir;
 
     use super::HubFiles;
     use crate::error::DataError;
+    use crate::prepare::{PreparePhase, PrepareProgress, Tell};
 
     /// Tries again so often where a download breaks off.
     const RETRIES: usize = 3;
@@ -121,10 +137,15 @@ mod client {
             })
         }
 
-        pub(super) fn paths(&self, wanted: &HubFiles) -> Result<Vec<String>, DataError> {
+        /// Returns the paths of the files in the cache. Between two downloads `progress` may break them off.
+        pub(super) fn paths(
+            &self,
+            wanted: &HubFiles,
+            progress: Tell<'_>,
+        ) -> Result<Vec<String>, DataError> {
             let refuse = |message: String| {
                 let HubFiles { repo, revision, .. } = wanted;
-                DataError::Corpus(format!("data.hub {repo} at {revision}: {message}"))
+                DataError::Corpus(format!("data.hub (--hub) {repo} at {revision}: {message}"))
             };
             let Some(api) = &self.api else {
                 return self
@@ -155,10 +176,31 @@ mod client {
             let chosen = choose(wanted, names).map_err(&refuse)?;
             // All files come from one commit, whatever is written to the branch meanwhile.
             let commit = api.repo(repo_at(wanted, &info.sha));
+            let in_cache = self.cache.repo(repo_at(wanted, &info.sha));
             let mut paths = Vec::new();
-            for name in chosen {
-                let at = commit.get(&name);
-                let at = at.map_err(|error| refuse(format!("{name}: {error}")))?;
+            for (index, name) in chosen.iter().enumerate() {
+                let at = match in_cache.get(name) {
+                    Some(path) => path,
+                    None => {
+                        let mut bar = Bar {
+                            at: PrepareProgress {
+                                phase: PreparePhase::Downloading {
+                                    file: index + 1,
+                                    files: chosen.len(),
+                                },
+                                done: 0,
+                                total: 0,
+                            },
+                            progress: &mut *progress,
+                            stop: false,
+                        };
+                        let at = commit.download_with_progress(name, &mut bar);
+                        if bar.stop {
+                            return Err(DataError::Interrupted);
+                        }
+                        at.map_err(|error| refuse(format!("{name}: {error}")))?
+                    }
+                };
                 paths.push(at.display().to_string());
             }
             let named = self.cache.repo(repo).create_ref(&info.sha);
@@ -198,6 +240,34 @@ mod client {
             let folder = self.cache.repo(repo).pointer_path(&commit);
             folder.is_dir().then_some(folder)
         }
+    }
+
+    /// How far the download of a file has come.
+    struct Bar<'a> {
+        at: PrepareProgress,
+        progress: Tell<'a>,
+        /// Whether an end was asked for. A download cannot be broken off; the next one is not begun.
+        stop: bool,
+    }
+
+    impl Bar<'_> {
+        fn tell(&mut self) {
+            self.stop |= (self.progress)(self.at).is_break();
+        }
+    }
+
+    impl Progress for &mut Bar<'_> {
+        fn init(&mut self, size: usize, _: &str) {
+            (self.at.done, self.at.total) = (0, size as u64);
+            self.tell();
+        }
+
+        fn update(&mut self, size: usize) {
+            self.at.done += size as u64;
+            self.tell();
+        }
+
+        fn finish(&mut self) {}
     }
 
     fn repo_at(wanted: &HubFiles, revision: &str) -> Repo {

@@ -25,8 +25,8 @@
 //! # What this crate does not know
 //!
 //! Burn and devices, and of tensors only the file that a row of ids may come in; the clock; the
-//! terminal (progress goes to a callback); ambient randomness; the network (cargo is asked with
-//! `--offline --locked`); the iteration order of a hash table.
+//! terminal (progress goes to a callback); ambient randomness; the network, which `hub` alone reaches (cargo is asked
+//! with `--offline --locked`); the iteration order of a hash table.
 
 pub mod batch;
 mod bpe;

@@ -105,7 +105,12 @@ impl PrepareBar {
 
     /// Shows where the work stands; a signal breaks it off.
     pub fn show(&mut self, progress: &PrepareProgress) -> ControlFlow<()> {
+        let downloading;
         let (label, unit) = match progress.phase {
+            PreparePhase::Downloading { file, files } => {
+                downloading = format!("downloading {file} of {files}");
+                (downloading.as_str(), Unit::Bytes)
+            }
             PreparePhase::Reading => ("reading the corpus", Unit::Bytes),
             PreparePhase::TrainingTokenizer => ("training the tokenizer", Unit::Items("merges")),
             PreparePhase::Encoding => ("encoding", Unit::Bytes),

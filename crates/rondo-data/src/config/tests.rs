@@ -112,6 +112,18 @@ fn the_rules_of_hub_tokens_and_mixtures_are_told_with_their_keys() {
             &["hub", "hub.repo", "hub.files"][..],
         ),
         (
+            r#"{"kind":"text","hub":{"repo":"https://huggingface.co/datasets/a/b","revision":"","files":[""]}}"#,
+            &["hub.repo", "hub.revision", "hub.files.0"],
+        ),
+        (
+            r#"{"kind":"text","hub":{"repo":"../b","files":["*"]}}"#,
+            &["hub.repo"],
+        ),
+        (
+            r#"{"kind":"text","hub":{"repo":"imdb","files":["*"]}}"#,
+            &[],
+        ),
+        (
             r#"{"kind":"tokens","train":[],"tokenizer":{"kind":"bpe"}}"#,
             &["train", "tokenizer.kind"],
         ),

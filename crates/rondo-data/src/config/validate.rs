@@ -116,7 +116,13 @@ fn validate_hub(hub: &HubFiles, paths: &[String], report: Report<'_>) {
             "takes the place of paths: give one of the two".to_owned(),
         );
     }
-    not_empty("hub.repo", &hub.repo, report);
+    if !is_repository(&hub.repo) {
+        let message = format!(
+            "must be OWNER/NAME, as the Hub shows it above a data set, is `{}`",
+            hub.repo
+        );
+        report("hub.repo", message);
+    }
     not_empty("hub.revision", &hub.revision, report);
     if hub.files.is_empty() {
         report("hub.files", "must name at least one file".to_owned());
@@ -124,6 +130,15 @@ fn validate_hub(hub: &HubFiles, paths: &[String], report: Report<'_>) {
     for (index, file) in hub.files.iter().enumerate() {
         not_empty(&format!("hub.files.{index}"), file, report);
     }
+}
+
+/// Returns whether a text can be the name of a repository: old ones have no owner.
+fn is_repository(text: &str) -> bool {
+    let is_name = |part: &str| {
+        let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        !part.is_empty() && part.chars().all(known) && !part.chars().all(|c| c == '.')
+    };
+    text.split('/').count() <= 2 && text.split('/').all(is_name)
 }
 
 /// Reports every rule that the sources of a mixture break.

@@ -7,6 +7,13 @@ use crate::error::DataError;
 /// What `prepare` is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreparePhase {
+    /// Downloading a file of the Hub; counts bytes.
+    Downloading {
+        /// Its number among the files, counted from 1.
+        file: usize,
+        /// How many files there are.
+        files: usize,
+    },
     /// Reading the corpus to see its documents; counts bytes on disk.
     Reading,
     /// Training the tokenizer; counts merges.

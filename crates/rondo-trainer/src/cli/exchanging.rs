@@ -84,6 +84,18 @@ pub(crate) struct PrepareArgs {
     /// Files, folders or globs; none for the sources of the pinned dependencies.
     #[arg(value_name = "CORPUS")]
     pub(crate) corpus: Vec<String>,
+    /// In their place, files of a data set of the Hugging Face Hub, at a branch, a tag or a commit; builds with
+    /// the feature `hub` have this.
+    #[arg(
+        long,
+        value_name = "OWNER/NAME[@REVISION]",
+        conflicts_with = "corpus",
+        requires = "hub_files"
+    )]
+    pub(crate) hub: Option<String>,
+    /// Names and globs of files of the data set, such as `data/train-*.parquet`.
+    #[arg(long, value_name = "GLOB", num_args = 1.., requires = "hub")]
+    pub(crate) hub_files: Vec<String>,
     /// The folder to write.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,

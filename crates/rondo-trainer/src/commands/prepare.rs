@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rondo_data::{CorpusSource, DataConfig, Recipe, Tokenizer, TokenizerConfig, prepare};
+use rondo_data::{CorpusSource, DataConfig, HubFiles, Recipe, Tokenizer, TokenizerConfig, prepare};
 use rondo_metrics::format::{bytes, thousands};
 use rondo_metrics::{Mode, Progress, Table};
 use rondo_train::assemble::PrepareBar;
@@ -28,25 +28,33 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
             vocab_size: args.vocab_size,
         },
     };
-    validate(args, &tokenizer)?;
+    let hub = args
+        .hub
+        .as_ref()
+        .map(|name| HubFiles::named(name, &args.hub_files));
+    validate(args, &tokenizer, hub.as_ref())?;
     if let TokenizerConfig::File { path, end_of_text } = &tokenizer {
         let tokenizer = Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())?;
         if let Some(doubt) = tokenizer.doubt() {
             Progress::new(Mode::Auto, 0, 0).warn(&doubt);
         }
     }
-    let source =
-        CorpusSource::new(&args.corpus, &args.field).skipping_bad_lines(args.skip_bad_lines);
     let mut bar = PrepareBar::new(if args.quiet { Mode::Quiet } else { Mode::Auto });
     let mut show = |progress| bar.show(&progress);
-    let recipe = Recipe {
-        sources: &source,
-        tokenizer: &tokenizer,
-        val_fraction: args.val_fraction,
-        max_bytes: args.max_bytes,
-        shard_tokens: args.shard_tokens,
-    };
-    let info = interrupt::held(|| prepare(&recipe, &args.out, &mut show))?;
+    let info = interrupt::held(|| {
+        let source = match &hub {
+            Some(files) => CorpusSource::of_hub(files, &args.field, &mut show)?,
+            None => CorpusSource::new(&args.corpus, &args.field),
+        };
+        let recipe = Recipe {
+            sources: &source.skipping_bad_lines(args.skip_bad_lines),
+            tokenizer: &tokenizer,
+            val_fraction: args.val_fraction,
+            max_bytes: args.max_bytes,
+            shard_tokens: args.shard_tokens,
+        };
+        prepare(&recipe, &args.out, &mut show)
+    })?;
     bar.finish();
     let info = info?;
     for warning in &info.warnings {
@@ -81,10 +89,10 @@ pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
 }
 
 /// Checks what the configuration file would check.
-fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig) -> Result<()> {
+fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig, hub: Option<&HubFiles>) -> Result<()> {
     let config = DataConfig::Text {
         paths: args.corpus.clone(),
-        hub: None,
+        hub: hub.cloned(),
         tokenizer: tokenizer.clone(),
         val_fraction: args.val_fraction,
         max_bytes: args.max_bytes,
@@ -95,12 +103,26 @@ fn validate(args: &PrepareArgs, tokenizer: &TokenizerConfig) -> Result<()> {
     };
     let mut problems = Vec::new();
     config.validate(&mut |key, message| {
-        let flag = key.rsplit('.').next().unwrap_or(key).replace('_', "-");
-        problems.push(format!("--{flag}: {message}"));
+        problems.push(format!("{}: {message}", argument(key)));
     });
     if problems.is_empty() {
         Ok(())
     } else {
         Err(Error::Usage(problems.join("\n")))
     }
+}
+
+/// Returns the argument that stands for a key of `[data]`.
+fn argument(key: &str) -> String {
+    if key.starts_with("paths") {
+        return "CORPUS".to_owned();
+    }
+    if key.starts_with("hub.files") {
+        return "--hub-files".to_owned();
+    }
+    if key.starts_with("hub") {
+        return "--hub".to_owned();
+    }
+    let last = key.rsplit('.').next().unwrap_or(key);
+    format!("--{}", last.replace('_', "-"))
 }
