@@ -7,6 +7,7 @@ mod scores;
 pub mod tables;
 
 use std::cell::OnceCell;
+use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -80,9 +81,30 @@ pub struct Evaluated {
     pub exits: Vec<ExitResult>,
     /// Open edges up to the mean recurrence, where there are gates.
     pub sparsity: Option<Sparsity>,
+    /// In the order of the batches.
+    batches: Vec<BatchLosses>,
+}
+
+/// What one batch gives.
+#[derive(Clone, Debug, PartialEq)]
+struct BatchLosses {
+    /// Targets that count.
+    targets: u64,
+    /// Σ of their cross entropies, in the order of the depths.
+    sums: Vec<f64>,
 }
 
 impl Evaluated {
+    /// Returns the mean cross entropy of some of the batches at a depth, nats.
+    pub fn loss_of(&self, batches: Range<usize>, recurrence: usize) -> Option<f64> {
+        let depth = |result: &DepthResult| result.recurrence == recurrence;
+        let depth = self.depths.iter().position(depth)?;
+        let batches = self.batches.get(batches)?;
+        let sum: f64 = batches.iter().map(|batch| batch.sums[depth]).sum();
+        let targets: u64 = batches.iter().map(|batch| batch.targets).sum();
+        Some(sum / targets as f64)
+    }
+
     /// Returns what was found at a depth.
     pub fn at(&self, recurrence: usize) -> Option<&DepthResult> {
         self.depths
@@ -175,6 +197,7 @@ impl Evaluation<'_> {
             gates: GateSums::default(),
         };
         let mut counts = vec![0_u64; longest];
+        let mut batches = Vec::with_capacity(self.batches.len());
         let mut first_sequence = 0;
         let mut done = 0;
         // Every rank takes part in every round, with a batch or without one.
@@ -186,7 +209,9 @@ impl Evaluation<'_> {
             });
             let Round { scores, stop } = gather(world, own.transpose()?)?;
             for (batch, scores) in round.iter().zip(scores) {
+                let losses = scores.depths.iter().map(|score| score.loss[0]).collect();
                 sums.add(scores, [batch.batch, batch.seq]);
+                let mut targets = 0;
                 for (i, _) in batch
                     .targets
                     .iter()
@@ -194,7 +219,12 @@ impl Evaluation<'_> {
                     .filter(|(_, id)| **id != rondo_data::IGNORE)
                 {
                     counts[i % batch.seq] += 1;
+                    targets += 1;
                 }
+                batches.push(BatchLosses {
+                    targets,
+                    sums: losses,
+                });
                 first_sequence += batch.batch as u64;
             }
             done += round.len();
@@ -212,6 +242,7 @@ impl Evaluation<'_> {
                 .map(|sums| sums.result(self.task))
                 .collect(),
             sparsity: sums.gates.result(self.mean()),
+            batches,
         })
     }
 

@@ -36,9 +36,7 @@ impl Session {
         depths.push(mean);
         depths.sort_unstable();
         depths.dedup();
-        let all = 0..self.validation.batches.len();
-        let evaluated = self.evaluated_at(&depths, all);
-        let evaluated = evaluated.and_then(|all| Ok((all, self.losses_by_source(mean)?)));
+        let evaluated = self.evaluated_at(&depths);
         if let Err(Error::Interrupted(_)) = &evaluated
             && self.progress.step > 0
         {
@@ -46,12 +44,19 @@ impl Session {
             self.progress.owes_evaluation = true;
             self.save()?;
         }
-        let (evaluated, by_source) = evaluated?;
+        let evaluated = evaluated?;
         self.progress.owes_evaluation = false;
         let at_mean = evaluated.at(mean).map(|depth| depth.loss);
         if self.progress.step > 0 {
             self.control(Constraint::Validation, at_mean)?;
         }
+        let sources = self.validation.sources.iter();
+        let by_source: Vec<(String, f64)> = sources
+            .filter_map(|(source, batches)| {
+                let loss = evaluated.loss_of(batches.clone(), mean)?;
+                Some((source.clone(), loss))
+            })
+            .collect();
         let beside = Beside {
             by_source: &by_source,
             unigram: match (self.corpora.own(), self.progress.step) {
@@ -75,19 +80,8 @@ impl Session {
         Ok(())
     }
 
-    /// Evaluates each source of a mixture by itself, at one depth.
-    fn losses_by_source(&mut self, depth: usize) -> Result<Vec<(String, f64)>> {
-        let sources = self.validation.sources.clone();
-        let mut losses = Vec::new();
-        for (source, batches) in sources {
-            let evaluated = self.evaluated_at(&[depth], batches)?;
-            losses.extend(evaluated.at(depth).map(|found| (source, found.loss)));
-        }
-        Ok(losses)
-    }
-
-    /// Evaluates some of the batches without a record; a signal ends it.
-    fn evaluated_at(&mut self, depths: &[usize], batches: Range<usize>) -> Result<Evaluated> {
+    /// Evaluates without a record; a signal ends it.
+    fn evaluated_at(&mut self, depths: &[usize]) -> Result<Evaluated> {
         let states = InitialStates::Seed(self.config.seed);
         let evaluation = Evaluation {
             config: &self.config.model,
@@ -95,7 +89,7 @@ impl Session {
             depths,
             exits: &[],
             max_iterations: 0,
-            batches: &self.validation.batches[batches],
+            batches: &self.validation.batches,
             bytes_per_token: self.validation.bytes_per_token,
             task: self.config.data.is_task(),
             device: &self.listed.device,
