@@ -134,6 +134,11 @@ fn asked(fields: Value) -> Value {
     body
 }
 
+/// Returns a request of 12,800 tokens at the greatest depth, which takes longer than a test.
+fn endless() -> Value {
+    asked(json!({"prompt": ["some words"; 8], "n": 16, "max_tokens": 100, "recurrence": 64}))
+}
+
 /// Returns the items of a golden file.
 fn items(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).expect("items");
@@ -236,8 +241,7 @@ fn a_signal_ends_the_server_in_order() {
 fn a_request_that_outlasts_its_grace_is_dropped_and_told() {
     let server = Server::start(&["--grace", "0"]);
     let mut client = server.connect();
-    // Depth 500 for 100 tokens: far longer than a signal takes.
-    client.post(&asked(json!({"max_tokens": 100, "recurrence": 500})).to_string());
+    client.post(&endless().to_string());
     server.wait_for(|health| health["busy"] == json!(true));
     server.signal("TERM");
     client.answer().refused(503, "", "the server is ending");

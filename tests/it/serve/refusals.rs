@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Server, asked};
+use super::{Server, asked, endless};
 use crate::harness::{refused, run};
 
 #[test]
@@ -42,8 +42,7 @@ fn what_is_wrong_with_a_request_is_told_and_ends_nothing() {
 #[test]
 fn requests_beyond_the_queue_wait_outside_and_a_client_that_leaves_makes_room() {
     let server = Server::start(&["--queue", "1"]);
-    // Depth 1000 for 100 tokens takes longer than the test.
-    let endless = asked(json!({"max_tokens": 100, "recurrence": 1000})).to_string();
+    let endless = endless().to_string();
     let begin = || {
         let mut client = server.connect();
         client.post(&endless);

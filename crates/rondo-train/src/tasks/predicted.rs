@@ -68,7 +68,7 @@ pub fn predictions(
         // Which row and position each prediction belongs to; what comes after the last one fills up.
         let counts = batch.rows.iter().zip(&on_device.counts);
         let mut places = counts.flat_map(|(row, count)| (0..*count).map(|at| (numbers[*row], at)));
-        for hidden in hidden {
+        if let Some(hidden) = hidden {
             let scored = hidden.dims()[1];
             for piece in pieces(scored) {
                 let logits = model.logits(hidden.clone().slice(s![.., piece, ..]));
