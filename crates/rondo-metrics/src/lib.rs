@@ -14,13 +14,15 @@
 //! * [`history`]: a run read back, each metric as a series
 //! * `throughput`: the recent rate of anything; `time_left`: what it says about the steps of a run
 //! * [`format`](mod@format), [`table`]: numbers and tables for people
-//! * [`terminal`], `lines`, [`progress`], [`work`]: what a person sees while it runs
+//! * [`colour`], [`terminal`], `columns`, `lines`, [`progress`], [`work`]: what a person sees while it runs
 //!
 //! The crate does not know models, tensors, configurations, or how any number was measured. Nothing here
 //! decides when to log. Only the event files' time stamps and the pace of plain lines read a clock.
 //! Nothing writes to standard output.
 
 mod background;
+pub mod colour;
+mod columns;
 pub mod events;
 pub mod format;
 pub mod history;
@@ -41,6 +43,7 @@ pub mod value;
 pub mod work;
 
 pub use background::Background;
+pub use colour::Word;
 pub use events::{Event, Severity};
 pub use history::{History, Reading};
 pub use jsonl::{Evaluation, JsonlError, JsonlSink};

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::columns;
 use crate::events::{Event, Severity};
 use crate::lines;
 use crate::record::Record;
@@ -11,16 +12,24 @@ use crate::time_left::TimeLeft;
 /// The shortest time between two plain lines of training, so that a log of a fast run stays readable.
 const PLAIN_PACE: Duration = Duration::from_secs(2);
 
-/// Shows training steps on a live line, or as plain lines at a calm pace; evaluations and events as
+/// Shows training steps as a live row under the names of its columns, or as rows at a calm pace; evaluations and events as
 /// permanent lines.
 pub struct Progress {
     terminal: Terminal,
     total_steps: u64,
+    /// Steps between two records of training.
+    log_every: u64,
     time_left: TimeLeft,
     pace: Duration,
     printed: Option<Instant>,
-    /// The last training line, as long as it is not printed permanently.
-    pending: Option<String>,
+    /// Whether the columns have been explained.
+    explained: bool,
+    /// The names of the columns that stand above the last permanent row.
+    header: Option<String>,
+    /// The last row with its header, as long as it is not printed permanently.
+    pending: Option<(String, String)>,
+    /// What the run was last busy with, where there is no live line.
+    status: Option<String>,
 }
 
 impl Progress {
@@ -33,35 +42,69 @@ impl Progress {
         Self {
             terminal,
             total_steps,
+            log_every: 1,
             time_left: TimeLeft::new(start_step),
             pace,
             printed: None,
+            explained: false,
+            header: None,
             pending: None,
+            status: None,
         }
+    }
+
+    /// Says that `log_every` steps lie between two records of training.
+    #[must_use]
+    pub fn logging_every(mut self, log_every: u64) -> Self {
+        self.log_every = log_every;
+        self
     }
 
     /// Shows a training step.
     pub fn train(&mut self, record: &Record) {
         self.time_left.observe(record);
         let eta = self.time_left.until(self.total_steps);
-        let line = lines::train(record, self.total_steps, eta);
+        let width = self.terminal.columns();
+        let header = columns::header(record, self.total_steps, width);
+        let row = columns::row(record, self.total_steps, eta, width);
+        self.explain();
         if let Some(bar) = self.terminal.bar() {
-            bar.set_message(line.clone());
-            self.pending = Some(line);
+            bar.set_message(format!("{header}\n{row}"));
+            self.pending = Some((header, row));
         } else if record.step >= self.total_steps
             || self.printed.is_none_or(|at| at.elapsed() >= self.pace)
         {
-            self.terminal.line(&line);
+            self.print_row(header, &row);
             self.printed = Some(Instant::now());
             self.pending = None;
         } else {
-            self.pending = Some(line);
+            self.pending = Some((header, row));
         }
+    }
+
+    /// Says once what the columns mean.
+    fn explain(&mut self) {
+        if std::mem::replace(&mut self.explained, true) {
+            return;
+        }
+        let is_live = self.terminal.bar().is_some();
+        for line in columns::legend(is_live, self.pace.as_secs(), self.log_every) {
+            self.note(&line);
+        }
+    }
+
+    /// Prints a row that stays, under its header where the one above is another.
+    fn print_row(&mut self, header: String, row: &str) {
+        if self.header.as_ref() != Some(&header) {
+            self.terminal.line(&header);
+            self.header = Some(header);
+        }
+        self.terminal.line(row);
     }
 
     /// Prints an evaluation: loss, and perplexity per depth.
     pub fn eval(&mut self, record: &Record) {
-        for line in lines::eval(record, self.total_steps) {
+        for line in lines::eval(record, self.total_steps, self.terminal.columns()) {
             self.terminal.line(&line);
         }
     }
@@ -70,33 +113,61 @@ impl Progress {
     pub fn event(&mut self, record: &Record) {
         match record.which_event().map(Event::severity) {
             Some(Severity::Silent) => {}
-            Some(Severity::Warning) => self.warn(&lines::event(record)),
-            Some(Severity::Note) | None => self.note(&lines::event(record)),
+            Some(Severity::Warning) => self.warn(&self.event_line(record)),
+            Some(Severity::Note) | None => self.note(&self.event_line(record)),
         }
     }
 
-    /// Says what the run is busy with until the next step: `first step: compiling kernels`.
+    fn event_line(&self, record: &Record) -> String {
+        lines::event(record, self.terminal.columns())
+    }
+
+    /// Says what the run is busy with until the next step: `first step: compiling kernels`. Where there is no live line, what
+    /// was said last is not said again.
     pub fn status(&mut self, text: &str) {
         match self.terminal.bar() {
-            Some(bar) => bar.set_message(text.to_owned()),
-            None => self.terminal.line(text),
+            Some(bar) => {
+                let room = self.terminal.columns();
+                bar.set_message(text.chars().take(room).collect::<String>());
+            }
+            None if self.status.as_deref() == Some(text) => {}
+            None => {
+                self.terminal.line(text);
+                self.status = Some(text.to_owned());
+            }
         }
     }
 
-    /// Prints a line, unless quiet.
+    /// Prints a line, unless quiet; on a terminal it is broken between words.
     pub fn note(&mut self, text: &str) {
+        let text = self.folded(text);
+        self.terminal.line(&text);
+    }
+
+    /// Prints lines as they are, such as a table, unless quiet.
+    pub fn show(&mut self, text: &str) {
         self.terminal.line(text);
     }
 
     /// Prints a warning, always.
     pub fn warn(&mut self, text: &str) {
+        let text = self.folded(&format!("warning: {text}"));
+        let text = text.strip_prefix("warning: ").unwrap_or(&text);
         self.terminal.warn(text);
     }
 
-    /// Leaves the last training step as a permanent line and removes the live one.
+    /// Breaks text to the width of a terminal; a file has lines of any length.
+    fn folded(&self, text: &str) -> String {
+        match self.terminal.bar() {
+            Some(_) => lines::folded(text, self.terminal.columns()),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Leaves the last training step as a permanent row and removes the live one.
     pub fn finish(&mut self) {
-        if let Some(line) = self.pending.take() {
-            self.terminal.line(&line);
+        if let Some((header, row)) = self.pending.take() {
+            self.print_row(header, &row);
         }
         self.terminal.clear();
     }
@@ -120,8 +191,16 @@ mod tests {
         draft.finish()
     }
 
-    fn eta_of(line: &str) -> &str {
-        line.split_once("eta ").unwrap().1
+    /// Returns the steps and the times left of the rows on a screen.
+    fn rows(screen: &Screenshot) -> Vec<(String, String)> {
+        let text = screen.text();
+        let (_, rows) = text.split_once(" eta\n").unwrap();
+        let row = |line: &str| {
+            let (left, right) = line.split_at(line.len() - 6);
+            let step = left.split_whitespace().next().unwrap();
+            (step.to_owned(), right.trim().to_owned())
+        };
+        rows.lines().map(row).collect()
     }
 
     #[test]
@@ -130,7 +209,7 @@ mod tests {
         let mut progress = Progress::on(screen.plain(), 1000, 900, Duration::ZERO);
         progress.train(&step(910, 2.0));
         // 90 steps remain at 2 s each; counted from step 0 it would be far less.
-        assert_eq!(eta_of(&screen.text()), "3m 00s\n");
+        assert_eq!(rows(&screen)[0].1, "3m 00s");
     }
 
     #[test]
@@ -140,11 +219,7 @@ mod tests {
         progress.train(&step(1, 60.0));
         progress.train(&step(2, 1.0));
         progress.train(&step(4, 4.0));
-        let etas: Vec<String> = screen
-            .text()
-            .lines()
-            .map(|l| eta_of(l).to_owned())
-            .collect();
+        let etas: Vec<String> = rows(&screen).into_iter().map(|(_, eta)| eta).collect();
         // 99 · 60 s, then 98 · 1 s, then 96 · (1 + 2 · 4)/3 s.
         assert_eq!(etas, ["1h 39m", "1m 38s", "4m 48s"]);
     }
@@ -156,11 +231,13 @@ mod tests {
         (1..=3).for_each(|n| progress.train(&step(n, 0.1)));
         progress.finish();
         let text = screen.text();
-        let steps: Vec<&str> = text
-            .lines()
-            .map(|line| line.split_once(' ').unwrap().0)
-            .collect();
-        assert_eq!(steps, ["1/3", "3/3"]);
+        let steps: Vec<(String, String)> = rows(&screen);
+        assert_eq!(steps.len(), 2);
+        assert_eq!(
+            (&*steps[0].0, &*steps[1].0, &*steps[1].1),
+            ("1/3", "3/3", "-")
+        );
+        assert_eq!(text.matches("|g|").count(), 2, "a legend and one header");
         assert!(!text.contains('\u{1b}'), "{text:?}");
     }
 
@@ -171,7 +248,10 @@ mod tests {
         progress.train(&step(1, 0.1));
         progress.train(&step(2, 0.1));
         progress.finish();
-        assert!(screen.text().contains("\n2/9 "), "{}", screen.text());
+        assert!(screen.text().contains("\n 2/9 "), "{}", screen.text());
+        progress.status("evaluating");
+        progress.status("evaluating");
+        assert_eq!(screen.text().matches("evaluating").count(), 1);
     }
 
     #[test]
@@ -206,7 +286,12 @@ mod tests {
         progress.note("a checkpoint");
         progress.finish();
         let text = screen.text();
-        for part in ["compiling kernels", "1/9  loss 2.500", "a checkpoint"] {
+        for part in [
+            "compiling kernels",
+            "step    loss",
+            "1/9   2.500",
+            "a checkpoint",
+        ] {
             assert!(text.contains(part), "{part} in {text:?}");
         }
     }

@@ -4,12 +4,15 @@
 //! are only permanent lines, without a single escape code. A terminal that is gone (a closed pipe, a full
 //! disk behind a redirection) never stops a run: what cannot be printed is dropped.
 
-use std::env;
-use std::ffi::OsStr;
 use std::io::{self, Write};
 
-use console::{Style, Term};
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::colour::{self, Word};
+
+/// The columns of what is no terminal.
+const COLUMNS: usize = 80;
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +44,7 @@ impl Terminal {
     /// Opens standard error.
     pub(crate) fn open(mode: Mode) -> Self {
         let stderr = Term::stderr();
-        let colour = colour_wanted(stderr.is_term(), env::var_os("NO_COLOR").as_deref());
+        let colour = colour::is_wanted();
         let target = ProgressDrawTarget::stderr();
         let screen = match mode {
             Mode::Quiet => Screen::Quiet(Box::new(stderr)),
@@ -72,15 +75,19 @@ impl Terminal {
 
     /// Prints a warning, always.
     pub(crate) fn warn(&mut self, text: &str) {
-        let word = Style::new()
-            .yellow()
-            .bold()
-            .force_styling(self.colour)
-            .apply_to("warning:");
-        let text = format!("{word} {text}");
+        let text = format!("{} {text}", Word::Warning.painted(self.colour));
         match &mut self.screen {
             Screen::Live(bar) => bar.println(text),
             Screen::Lines(out) | Screen::Quiet(out) => print(out, &text),
+        }
+    }
+
+    /// Returns how many columns a line may have.
+    pub(crate) fn columns(&self) -> usize {
+        let terminal = || Term::stderr().size_checked();
+        match self.bar().and_then(|_| terminal()) {
+            Some((_, columns)) => columns.into(),
+            None => COLUMNS,
         }
     }
 
@@ -92,13 +99,8 @@ impl Terminal {
     }
 }
 
-/// Returns whether to colour: only for a person, and not against <https://no-color.org>.
-fn colour_wanted(is_terminal: bool, no_color: Option<&OsStr>) -> bool {
-    is_terminal && no_color.is_none_or(OsStr::is_empty)
-}
-
 fn live(target: ProgressDrawTarget) -> ProgressBar {
-    ProgressBar::with_draw_target(None, target).with_style(style("{wide_msg}"))
+    ProgressBar::with_draw_target(None, target).with_style(style("{msg}"))
 }
 
 /// Returns the style of a template; a template that does not parse costs the looks, not the run.
@@ -211,14 +213,6 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn colour_is_for_people_who_did_not_decline_it() {
-        assert!(colour_wanted(true, None));
-        assert!(colour_wanted(true, Some(OsStr::new(""))));
-        assert!(!colour_wanted(true, Some(OsStr::new("1"))));
-        assert!(!colour_wanted(false, None));
-    }
-
-    #[test]
     fn plain_lines_hold_no_escape_codes() {
         let screen = Screenshot::default();
         let mut terminal = screen.plain();
@@ -240,7 +234,7 @@ pub(crate) mod tests {
     fn a_live_terminal_prints_lines_above_and_colours_only_if_wanted() {
         for (colour, word) in [
             (false, "warning: careful"),
-            (true, "\u{1b}[33m\u{1b}[1mwarning:"),
+            (true, "\u{1b}[1m\u{1b}[33mwarning:"),
         ] {
             let screen = Screenshot::default();
             let mut terminal = screen.live(colour);

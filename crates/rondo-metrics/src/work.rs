@@ -173,7 +173,7 @@ warning: one file was empty
 
     #[test]
     fn the_templates_are_well_formed() {
-        for template in [BYTES, ITEMS, "{wide_msg}"] {
+        for template in [BYTES, ITEMS, "{msg}"] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }
     }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use rondo_collective::start::{StartError, Started, start_within};
 use rondo_collective::{Late, launch};
+use rondo_metrics::Word;
 use rondo_train::distributed::{DistributedConfig, World};
 use rondo_train::error::{Error, Result};
 
@@ -89,5 +90,5 @@ fn variable(name: &str) -> Option<String> {
 /// Prints an error.
 pub(crate) fn report(error: &str) {
     // Standard error may be closed; then there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "error: {error}");
+    let _ = writeln!(std::io::stderr(), "{} {error}", Word::Error.for_stderr());
 }

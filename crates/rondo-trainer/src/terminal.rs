@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use rondo_metrics::Word;
 use rondo_train::error::Result;
 
 /// Prints text and a line end on standard output.
@@ -39,7 +40,7 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<()> {
 
 /// Tells the user of something that may be wrong, on standard error.
 pub(crate) fn warn(text: &str) {
-    note(&format!("warning: {text}"));
+    note(&format!("{} {text}", Word::Warning.for_stderr()));
 }
 
 /// Tells the user something beside the result, on standard error.

@@ -1,0 +1,61 @@
+//! The words that begin warnings and errors, in the colours of clap's messages about the command line.
+//!
+//! They are coloured where standard error is a terminal. `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` decide otherwise, as they
+//! do for clap.
+
+use std::io;
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+
+/// A word before a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// `error:`
+    Error,
+    /// `warning:`
+    Warning,
+}
+
+impl Word {
+    /// Returns the word as standard error wants it.
+    pub fn for_stderr(self) -> String {
+        self.painted(is_wanted())
+    }
+
+    /// Returns the word, in colour or not.
+    pub(crate) fn painted(self, colour: bool) -> String {
+        let (text, hue) = match self {
+            Self::Error => ("error:", AnsiColor::Red),
+            Self::Warning => ("warning:", AnsiColor::Yellow),
+        };
+        let style = match colour {
+            true => Style::new().fg_color(Some(hue.into())).bold(),
+            false => Style::new(),
+        };
+        format!("{style}{text}{style:#}")
+    }
+}
+
+/// Returns whether standard error wants colours.
+pub(crate) fn is_wanted() -> bool {
+    !matches!(AutoStream::choice(&io::stderr()), ColorChoice::Never)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_bold_red_and_a_warning_bold_yellow() {
+        assert_eq!(Word::Error.painted(false), "error:");
+        assert_eq!(
+            Word::Error.painted(true),
+            "\u{1b}[1m\u{1b}[31merror:\u{1b}[0m"
+        );
+        assert_eq!(
+            Word::Warning.painted(true),
+            "\u{1b}[1m\u{1b}[33mwarning:\u{1b}[0m"
+        );
+    }
+}
