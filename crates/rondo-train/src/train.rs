@@ -5,13 +5,14 @@
 //! (weights, optimizer and records), `open` (a session from them); `found` and `joined` (what rank 0 of
 //! several has found and taken, given to all), `ranks`. A session has three owners: `session`, the loop with
 //! weights, data and `evaluation`; `journal`, the records and the screen with `summary` (the newest readings), `watch`
-//! (failures that the metrics show) and `clock`; `keeper`, the checkpoints. `control` sets the strength of a penalty.
+//! (failures that the metrics show), `clock`, and `expected` (how long it will take); `keeper`, the checkpoints. `control` sets the strength of a penalty.
 
 mod bearing;
 mod clock;
 mod control;
 mod corpora;
 mod evaluation;
+mod expected;
 mod found;
 mod joined;
 mod journal;

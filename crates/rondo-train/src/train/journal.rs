@@ -8,6 +8,7 @@ use rondo_metrics::{Fanout, Progress, Record, Sink};
 use serde_json::{Value, json};
 
 use super::clock::{Clock, Lap};
+use super::expected::Expected;
 use super::setup::Written;
 use super::summary::Summary;
 use super::watch::Watch;
@@ -21,6 +22,8 @@ pub(super) struct Journal {
     watch: Watch,
     summary: Summary,
     clock: Clock,
+    /// What becomes the duration of the run; none once it has been told.
+    expected: Option<Expected>,
 }
 
 /// Where a run stands, as its summary says it.
@@ -33,14 +36,15 @@ pub(super) struct Standing<'a> {
 }
 
 impl Journal {
-    /// Continues what a run has written on a screen.
-    pub(super) fn new(written: Written, screen: Progress) -> Self {
+    /// Continues what a run has written on a screen, where `expected` tells its duration if nothing has.
+    pub(super) fn new(written: Written, screen: Progress, expected: Option<Expected>) -> Self {
         Self {
             sinks: written.sinks,
             watch: written.watch,
             summary: written.summary,
             clock: Clock::start(written.seconds),
             screen,
+            expected,
         }
     }
 
@@ -83,8 +87,22 @@ impl Journal {
     pub(super) fn train(&mut self, record: &Record, loss: f64) -> Result<()> {
         self.summary.loss = Some(loss);
         self.write(record)?;
+        let told = self.expected.as_mut().and_then(|it| it.observe(record));
+        if let Some(line) = told {
+            self.expected = None;
+            if !line.is_empty() {
+                self.screen.note(&line);
+            }
+        }
         self.screen.train(record);
         Ok(())
+    }
+
+    /// Notes how long an evaluation took.
+    pub(super) fn evaluated_in(&mut self, seconds: f64) {
+        if let Some(expected) = &mut self.expected {
+            expected.evaluated_in(seconds);
+        }
     }
 
     /// Writes and shows the record of an evaluation; `remember` enters it into the summary.
@@ -177,7 +195,7 @@ impl Journal {
 
     /// Shows the last evaluation, and how the run in the directory `run` has ended.
     pub(super) fn show_result(&mut self, run: &Path) {
-        self.screen.note(&self.summary.table().to_string());
+        self.screen.show(&self.summary.table().to_string());
         let duration = self.clock.launch_duration();
         self.screen
             .note(&format!("finished in {duration}: {}", run.display()));

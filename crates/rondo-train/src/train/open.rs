@@ -10,6 +10,7 @@ use serde_json::json;
 use super::TrainOptions;
 use super::corpora::Corpora;
 use super::evaluation::Validation;
+use super::expected::Foreseen;
 use super::found::Beginning;
 use super::joined::Setup;
 use super::journal::Journal;
@@ -21,7 +22,7 @@ use super::setup::{Resumed, Setting, Taken, Written};
 use super::start::Going;
 use crate::assemble::Assembly;
 use crate::capacity::Capacity;
-use crate::config::RunConfig;
+use crate::config::{RunConfig, validation_warning};
 use crate::device::Listed;
 use crate::distributed::{World, cores};
 use crate::error::{Error, Result};
@@ -56,13 +57,12 @@ pub(super) fn open(
         why,
         source,
     } = Assembly::on(world, config, own, mode)?;
+    let capacity = Capacity::of(&listed);
+    let capacity = capacity.among(world.world_size(), world.place().local_size);
     if !options.force {
-        let capacity = Capacity::of(&listed);
-        let capacity = capacity.among(world.world_size(), world.place().local_size);
         world.agree(capacity.refuse_beyond(&config))?;
     }
-    let opened = world.in_turns(|| Corpora::open(source, &config, own, mode));
-    let corpora = opened?;
+    let corpora = world.in_turns(|| Corpora::open(source, &config, own, mode))?;
     let source = corpora.own();
     let val_batches = world.agree(corpora.first_rows(&config))?;
     let identities = corpora.identities();
@@ -75,6 +75,9 @@ pub(super) fn open(
     };
     let extent = config.extent();
     warnings.extend(config.recorded().warnings(extent));
+    warnings.extend(validation_warning(&config, &val_batches));
+    // A new run in the place of another removes what tells its speed.
+    let speed = setting.speed(world);
     let taken =
         world.by_first(|| take(setting, going, options, &mut |text| warnings.push(text)))?;
     let (setup, first) = setting.share(world, taken)?;
@@ -86,15 +89,11 @@ pub(super) fn open(
     } = setup;
     let bytes_per_token = Rows::new(source, &config).bytes_per_token(&val_batches);
     let bytes_per_token = world.agree(bytes_per_token.map_err(Error::from))?;
-    let mut doubts = Vec::new();
     let written = world.by_first(|| {
         let first = first.as_ref().expect("rank 0 has it");
         setting.make_ready(first, options, &mut |text| warnings.push(text))?;
         if let Source::Text(text) = source {
             run_dir.keep_tokenizer(text.tokenizer())?;
-            let of_corpus = text.warnings().iter();
-            doubts.extend(of_corpus.map(|text| format!("corpus: {text}")));
-            doubts.extend(text.tokenizer().doubt());
         }
         let written = setting.written(resumed_at, &progress, bytes_per_token)?;
         run_dir.write_facts(&facts(&listed, &ranks))?;
@@ -106,9 +105,12 @@ pub(super) fn open(
         .map(|(_, corpus)| corpus.clone())
         .collect();
     interrupt::hold();
-    let mut screen = Progress::new(mode, extent.steps, progress.step);
-    let shown = warnings.iter().chain(&doubts);
-    shown.for_each(|text| screen.warn(text));
+    let foreseen = setting.foresee(&capacity, progress.step, speed);
+    warnings.extend(foreseen.costs.warning());
+    warnings.extend(doubts(source));
+    let mut screen =
+        Progress::new(mode, extent.steps, progress.step).logging_every(config.train.log_every);
+    warnings.iter().for_each(|text| screen.warn(text));
     let val_sources = world.agree(corpora.val_sources(&config))?;
     let config_hash = world.agree(config.recorded().hash())?;
     let (origin, resumed, keeper) = match first {
@@ -120,7 +122,7 @@ pub(super) fn open(
     };
     let mut session = Session {
         keeper,
-        journal: Journal::new(written, screen),
+        journal: Journal::new(written, screen, foreseen.expected(&config)),
         validation: Validation {
             sources: val_sources,
             batches: val_batches,
@@ -136,7 +138,7 @@ pub(super) fn open(
         ranks,
         has_stepped: false,
     };
-    session.greet(&why, origin.as_deref());
+    session.greet(&why, origin.as_deref(), &foreseen);
     let recorded = match resumed {
         Some(resumed) => session.record_resumed(&resumed, &identities),
         None => Ok(()),
@@ -172,6 +174,15 @@ fn take(
     setting.go_on(*going)
 }
 
+/// Returns what is doubtful about a text and its tokenizer.
+fn doubts(source: &Source) -> Vec<String> {
+    let Source::Text(text) = source else {
+        return Vec::new();
+    };
+    let of_corpus = text.warnings().iter().map(|text| format!("corpus: {text}"));
+    of_corpus.chain(text.tokenizer().doubt()).collect()
+}
+
 /// Gives a rank without files the records that rank 0 has.
 fn written_on(setting: &Setting<'_>, world: &World, written: Option<Written>) -> Result<Written> {
     if world.is_alone() {
@@ -203,7 +214,7 @@ fn refuse_other_data(world: &World, identities: &[(String, CorpusIdentity)]) -> 
 
 impl Session {
     /// Says what is about to happen.
-    fn greet(&mut self, why: &str, origin: Option<&str>) {
+    fn greet(&mut self, why: &str, origin: Option<&str>, foreseen: &Foreseen) {
         let (model, journal) = (&self.config.model, &mut self.journal);
         journal.note(&format!("run     {}", self.run_dir.path().display()));
         journal.note(&format!("device  {} ({why})", self.listed.label()));
@@ -219,6 +230,7 @@ impl Session {
         if let Some(origin) = origin {
             journal.note(&format!("weights {origin}"));
         }
+        foreseen.lines().for_each(|line| journal.note(&line));
         let (world, share) = (&self.ranks.world, self.ranks.share);
         if world.is_alone() {
             return;

@@ -90,10 +90,10 @@ impl Session {
 
     fn train(&mut self) -> Result<()> {
         if self.progress.step == 0 {
-            self.evaluate()?;
+            self.evaluate_timed()?;
         }
         if self.progress.owes_evaluation {
-            self.evaluate()?;
+            self.evaluate_timed()?;
             self.journal.check()?;
             self.save()?;
         }
@@ -129,7 +129,7 @@ impl Session {
                 self.log(&plan, &seen, &census)?;
             }
             if plan.evaluated {
-                self.evaluate()?;
+                self.evaluate_timed()?;
             }
             self.journal.check()?;
             // Of several ranks one may be asked while the others are not: all know what they knew at the sum.
@@ -144,6 +144,14 @@ impl Session {
                 return Err(interrupted(self.progress.step));
             }
         }
+        Ok(())
+    }
+
+    /// Evaluates, and notes how long it takes.
+    fn evaluate_timed(&mut self) -> Result<()> {
+        let started = Instant::now();
+        self.evaluate()?;
+        self.journal.evaluated_in(started.elapsed().as_secs_f64());
         Ok(())
     }
 

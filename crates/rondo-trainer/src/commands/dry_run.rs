@@ -1,166 +1,204 @@
-//! `trainer --dry-run`: sizes and costs, then one step at the largest depth if it fits.
+//! `trainer --dry-run`: sizes and costs, then one step at the largest depth if it fits, and some at the mean one.
 
-use std::time::Instant;
+use std::path::Path;
 
-use rondo_data::Batch;
 use rondo_metrics::format::{bytes, duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
-use rondo_model::depth::Draw;
 use rondo_model::init::Part;
 use rondo_train::capacity::Capacity;
 use rondo_train::config::{ResolvedConfig, RunConfig};
-use rondo_train::device::{self, Listed};
+use rondo_train::costs::speed::expected;
+use rondo_train::costs::{Costs, Work};
+use rondo_train::device;
 use rondo_train::distributed::{Share, bytes_per_step};
 use rondo_train::error::Result;
-use rondo_train::plan::StepPlan;
 use rondo_train::run_plan::resolve;
-use rondo_train::step::Learner;
 use serde_json::{Map, Value, json};
 
+use super::trial::Trial;
 use crate::terminal;
 
-const PARTS: [(Part, &str); 7] = [
-    (Part::Tokens, "tokens"),
-    (Part::Prelude, "prelude"),
-    (Part::Adapter, "adapter"),
-    (Part::Core, "core"),
-    (Part::Coda, "coda"),
-    (Part::Norm, "norm"),
-    (Part::Head, "head"),
+/// The parts of a model, with their names in JSON and in the table.
+const PARTS: [(Part, &str, &str); 7] = [
+    (Part::Tokens, "tokens", "token embedding"),
+    (Part::Prelude, "prelude", "prelude"),
+    (Part::Adapter, "adapter", "adapter"),
+    (Part::Core, "core", "core"),
+    (Part::Coda, "coda", "coda"),
+    (Part::Norm, "norm", "norm"),
+    (Part::Head, "head", "head"),
 ];
 
-/// Prints what a run would cost on `ranks` and tries its most expensive step; with `force` even where it does not seem to fit.
+/// Where and how a dry run is made.
+pub(crate) struct DryRun<'a> {
+    /// Where the run would write.
+    pub(crate) run: &'a Path,
+    /// The ranks that would share it.
+    pub(crate) ranks: usize,
+    /// Whether its steps are tried even where they do not seem to fit.
+    pub(crate) force: bool,
+    /// Whether JSON is printed.
+    pub(crate) as_json: bool,
+}
+
+/// What a dry run has found before a step is tried.
+struct Found<'a> {
+    config: &'a ResolvedConfig,
+    costs: &'a Costs,
+    device: String,
+    why: &'a str,
+    ranks: usize,
+    share: Share,
+    warnings: Vec<String>,
+}
+
+/// Prints what a run would cost and tries its most expensive step, then some at the mean depth.
 ///
 /// Data is opened only where the vocabulary or the length of a row depends on it.
 ///
 /// # Errors
 ///
-/// Where the device or needed data is not there, the run does not fit into memory, or the step fails.
-pub(crate) fn command(config: &RunConfig, ranks: usize, force: bool, as_json: bool) -> Result<()> {
+/// Where the device or needed data is not there, the run does not fit into memory, or a step fails.
+pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     let (listed, why) = device::choose(config.device)?;
-    let mut config = resolve(config, Mode::Auto)?;
+    let (config, source) = resolve(config, Mode::Auto)?;
+    let ranks = dry_run.ranks;
     let share = Share::of(config.train.accumulation, 0, ranks)?;
-    let seq = config.train.seq;
-    let census = Census::new(&config.model);
-    let recurrence = &config.model.recurrence;
-    let planned = recurrence.planned();
-    let largest = recurrence.largest();
     // The ranks may be on hosts of their own: what is free here is for one.
     let capacity = Capacity::of(&listed).among(ranks, 1);
-    let (needed, free) = (capacity.needed(&config), capacity.free());
-    let flops = census.flops_per_token(planned, seq);
-    let depth = config.model.effective_depth(planned.total());
-    let warnings = config.recorded().warnings(config.extent());
-    if as_json {
-        let mut parameters = Map::new();
-        parameters.insert("total".to_owned(), census.total().into());
-        for (part, name) in PARTS {
-            parameters.insert(name.to_owned(), census.part(part).into());
-        }
-        let mut told = json!({
-            "device": listed.label(),
-            "parameters": Value::Object(parameters),
-            "effective_depth": depth,
-            "flops_per_token": flops,
-            "memory_bytes": needed,
-            "free_memory_bytes": free,
-            "tokens_per_step": config.tokens_per_step(),
-            "warnings": warnings,
-        });
-        if ranks > 1 {
-            told["ranks"] = ranks.into();
-            told["micro_batches_per_rank"] = share.count.into();
-            told["bytes_per_step"] = bytes_per_step(&config, ranks).into();
-        }
-        terminal::print_json(&told)?;
-    } else {
-        terminal::print(&parameters(&census).to_string())?;
-        let mut costs = Table::new(&["cost", "value"]).left(0);
-        costs.row(["effective depth", &depth.to_string()]);
-        costs.row(["FLOPs per token", &significant(flops, 4)]);
-        costs.row(["tokens per step", &thousands(config.tokens_per_step())]);
-        costs.row(["steps", &thousands(config.train.steps)]);
-        if ranks > 1 {
-            costs.row(["ranks", &ranks.to_string()]);
-            costs.row(["micro-batches per rank", &share.count.to_string()]);
-            let sent = bytes(bytes_per_step(&config, ranks));
-            costs.row(["sent by each rank in a step", &sent]);
-        }
-        let memory = match ranks {
-            1 => "memory (estimate, largest depth)",
-            _ => "memory per rank (estimate, largest depth)",
-        };
-        costs.row([memory, &bytes(needed)]);
-        costs.row(["memory that is free", &free.map_or("unknown".into(), bytes)]);
-        terminal::print(&format!("\n{costs}\n\ndevice  {} ({why})", listed.label()))?;
-    }
-    if !as_json {
-        warnings.iter().for_each(|text| terminal::warn(text));
-    }
-    if !force {
-        capacity.refuse_beyond(&config)?;
-    }
-    let draw = Draw {
-        unroll: largest,
-        clamped_from: None,
+    let costs = Costs::after(&config, 0, source.as_ref(), &capacity, dry_run.run);
+    let mut warnings = config.recorded().warnings(config.extent());
+    warnings.extend(costs.warning());
+    let found = Found {
+        config: &config,
+        costs: &costs,
+        device: listed.label(),
+        why: &why,
+        ranks,
+        share,
+        warnings,
     };
-    config.train.steps = 1;
-    let seconds = try_step(&config, share, draw, &listed)?;
-    if as_json {
-        return Ok(());
+    let refused = match dry_run.force {
+        true => Ok(()),
+        false => capacity.refuse_beyond(&config),
+    };
+    if dry_run.as_json && refused.is_err() {
+        terminal::print_json(&found.object())?;
+    }
+    if !dry_run.as_json {
+        found.print()?;
+        found.warnings.iter().for_each(|text| terminal::warn(text));
+    }
+    refused?;
+    let mut trial = Trial::new(&config, share, &listed);
+    let largest = config.model.recurrence.largest();
+    let longest = trial.step(largest)?;
+    let per_step = trial.seconds_per_step()?;
+    let evaluation = evaluation_seconds(&costs.work, per_step);
+    if dry_run.as_json {
+        let mut told = found.object();
+        told["largest_step_seconds"] = longest.into();
+        told["step_seconds"] = per_step.into();
+        told["training_seconds"] = (costs.work.steps as f64 * per_step).into();
+        told["evaluation_seconds"] = (costs.work.evaluations as f64 * evaluation).into();
+        return terminal::print_json(&told);
     }
     terminal::print(&format!(
         "one step at recurrence {} (n = {}, k = {}) took {}",
         largest.total(),
         largest.no_grad,
         largest.with_grad,
-        duration(seconds)
-    ))
+        duration(longest)
+    ))?;
+    let why = "at the speed of 3 tried steps";
+    let line = expected(&costs.work, per_step, Some(evaluation), why);
+    let [data, work, memory, disk] = costs.lines();
+    terminal::print(&format!("\n{data}\n{work}\n{line}\n{memory}\n{disk}"))
+}
+
+/// Returns the seconds of an evaluation by its FLOPs, as fast as those of a step that takes `per_step` seconds.
+fn evaluation_seconds(work: &Work, per_step: f64) -> f64 {
+    let flops_per_step = work.flops / work.steps.max(1) as f64;
+    work.evaluation_flops / flops_per_step.max(1.0) * per_step
+}
+
+impl Found<'_> {
+    /// Returns what is known without a step.
+    fn object(&self) -> Value {
+        let (config, costs, ranks) = (self.config, self.costs, self.ranks);
+        let census = Census::new(&config.model);
+        let planned = config.model.recurrence.planned();
+        let mut parameters = Map::new();
+        parameters.insert("total".to_owned(), census.total().into());
+        for (part, name, _) in PARTS {
+            parameters.insert(name.to_owned(), census.part(part).into());
+        }
+        let mut told = json!({
+            "device": self.device,
+            "parameters": Value::Object(parameters),
+            "effective_depth": config.model.effective_depth(planned.total()),
+            "flops_per_token": census.flops_per_token(planned, config.train.seq),
+            "memory_bytes": costs.memory,
+            "free_memory_bytes": costs.free_memory,
+            "tokens_per_step": config.tokens_per_step(),
+            "steps": costs.work.steps,
+            "tokens": costs.work.tokens,
+            "corpus_tokens": costs.corpus_tokens,
+            "corpus_passes": costs.passes(),
+            "flops": costs.work.flops,
+            "evaluations": costs.work.evaluations,
+            "evaluation_flops": costs.work.all_evaluation_flops(),
+            "checkpoint_bytes": costs.checkpoint,
+            "checkpoints_kept": costs.checkpoints,
+            "disk_bytes": costs.disk(),
+            "free_disk_bytes": costs.free_disk,
+            "warnings": self.warnings,
+        });
+        if ranks > 1 {
+            told["ranks"] = ranks.into();
+            told["micro_batches_per_rank"] = self.share.count.into();
+            told["bytes_per_step"] = bytes_per_step(config, ranks).into();
+        }
+        told
+    }
+
+    /// Prints it as tables.
+    fn print(&self) -> Result<()> {
+        let (config, costs, ranks) = (self.config, self.costs, self.ranks);
+        let census = Census::new(&config.model);
+        let planned = config.model.recurrence.planned();
+        let depth = config.model.effective_depth(planned.total());
+        let flops = census.flops_per_token(planned, config.train.seq);
+        terminal::print(&parameters(&census).to_string())?;
+        let mut table = Table::new(&["cost", "value"]).left(0);
+        table.row(["effective depth", &depth.to_string()]);
+        table.row(["FLOPs per token", &significant(flops, 4)]);
+        table.row(["tokens per step", &thousands(config.tokens_per_step())]);
+        table.row(["steps", &thousands(config.train.steps)]);
+        if ranks > 1 {
+            table.row(["ranks", &ranks.to_string()]);
+            table.row(["micro-batches per rank", &self.share.count.to_string()]);
+            let sent = bytes(bytes_per_step(config, ranks));
+            table.row(["sent by each rank in a step", &sent]);
+        }
+        let memory = match ranks {
+            1 => "memory (estimate, largest depth)",
+            _ => "memory per rank (estimate, largest depth)",
+        };
+        let free = costs.free_memory.map_or("unknown".into(), bytes);
+        table.row([memory, &bytes(costs.memory)]);
+        table.row(["memory that is free", &free]);
+        let (device, why) = (&self.device, self.why);
+        terminal::print(&format!("\n{table}\n\ndevice  {device} ({why})"))
+    }
 }
 
 fn parameters(census: &Census) -> Table {
     let mut table = Table::new(&["parameters", "count"]).left(0);
-    for (part, name) in PARTS {
+    for (part, _, name) in PARTS {
         table.row([name.to_owned(), thousands(census.part(part) as u64)]);
     }
     table.row(["total".to_owned(), thousands(census.total() as u64)]);
     table
-}
-
-/// Takes the first step of a run, of several ranks the micro-batches of one, on tokens in counting order and returns its
-/// seconds.
-fn try_step(config: &ResolvedConfig, share: Share, draw: Draw, listed: &Listed) -> Result<f64> {
-    let mut learner = Learner::fresh(config, listed);
-    let plan = StepPlan {
-        draw,
-        logged: true,
-        ..StepPlan::new(config, 1)
-    };
-    let batch = counting_batch(config);
-    let started = Instant::now();
-    learner.step(&plan, &vec![batch; share.count])?;
-    Ok(started.elapsed().as_secs_f64())
-}
-
-/// Returns a batch whose tokens count through the vocabulary: for costs, where content is nothing. Where attention stays
-/// within documents, the last token of the vocabulary ends one.
-pub(crate) fn counting_batch(config: &ResolvedConfig) -> Batch {
-    let (batch, seq, vocab) = (
-        config.train.batch,
-        config.train.seq,
-        config.model.vocab_size,
-    );
-    let token = |i: usize| (i % vocab) as u32;
-    let counting = Batch {
-        inputs: (0..batch * seq).map(token).collect(),
-        targets: (1..=batch * seq).map(token).collect(),
-        batch,
-        seq,
-        document_end: None,
-    };
-    match config.data.document_mask() {
-        true => counting.within_documents(token(vocab - 1)),
-        false => counting,
-    }
 }

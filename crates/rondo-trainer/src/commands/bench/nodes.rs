@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use super::rows::{self, BenchRow};
 use super::samples::Samples;
 use crate::cli::{BenchArgs, Rounds};
-use crate::commands::dry_run::counting_batch;
+use crate::commands::trial::counting_batch;
 
 /// Where in a pass the layer is applied.
 const AT: At = At::Core {

@@ -17,7 +17,7 @@ use rondo_train::step::Learner;
 
 use super::samples::Samples;
 use crate::cli::Rounds;
-use crate::commands::dry_run::counting_batch;
+use crate::commands::trial::counting_batch;
 
 /// What is done in one round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

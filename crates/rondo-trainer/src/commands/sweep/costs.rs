@@ -3,9 +3,9 @@
 use rondo_metrics::format::{duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
-use rondo_schedule::Run;
 use rondo_sweep::{Planned, Shard};
 use rondo_train::config::ResolvedConfig;
+use rondo_train::costs::Work;
 use rondo_train::device;
 use rondo_train::error::Result;
 use rondo_train::run_plan::PlannedSweep;
@@ -19,10 +19,13 @@ struct Cost<'a> {
     run: &'a Planned,
     config: ResolvedConfig,
     parameters: usize,
-    steps: u64,
-    tokens: u64,
-    /// Of all steps, forward and backward at the mean depth.
-    flops: f64,
+    work: Work,
+}
+
+impl Cost<'_> {
+    fn flops_per_step(&self) -> f64 {
+        self.work.flops / self.work.steps as f64
+    }
 }
 
 /// Lists the runs, or those of a shard, with their costs. The time is that of some steps of the costliest run on the device,
@@ -51,18 +54,18 @@ pub(super) fn command(
     }
     let costliest = costs
         .iter()
-        .max_by(|a, b| (a.flops / a.steps as f64).total_cmp(&(b.flops / b.steps as f64)));
-    let flops: f64 = costs.iter().map(|cost| cost.flops).sum();
+        .max_by(|a, b| a.flops_per_step().total_cmp(&b.flops_per_step()));
+    let flops: f64 = costs.iter().map(|cost| cost.work.flops).sum();
     let (trial, label) = match costliest {
         Some(cost) => tried(cost)?,
         None => (0.0, String::new()),
     };
-    let speed = costliest.map(|cost| cost.flops / cost.steps as f64 / trial);
+    let speed = costliest.map(|cost| cost.flops_per_step() / trial);
     let seconds = speed.map_or(0.0, |speed| flops / speed);
     if as_json {
         let total = json!({
             "runs": costs.len(),
-            "tokens": costs.iter().map(|cost| cost.tokens).sum::<u64>(),
+            "tokens": costs.iter().map(|cost| cost.work.tokens).sum::<u64>(),
             "flops": flops,
             "training_seconds": seconds,
         });
@@ -74,9 +77,9 @@ pub(super) fn command(
         table.row([
             cost.run.name.clone(),
             thousands(cost.parameters as u64),
-            thousands(cost.steps),
-            thousands(cost.tokens),
-            format!("{:.2e}", cost.flops),
+            thousands(cost.work.steps),
+            thousands(cost.work.tokens),
+            format!("{:.2e}", cost.work.flops),
         ]);
     }
     terminal::print(&format!(
@@ -93,19 +96,10 @@ pub(super) fn command(
 }
 
 fn cost(run: &Planned, config: ResolvedConfig) -> Cost<'_> {
-    let census = Census::new(&config.model);
-    let Run {
-        steps,
-        tokens_per_step,
-    } = config.extent();
-    let tokens = steps * tokens_per_step;
-    let planned = config.model.recurrence.planned();
     Cost {
         run,
-        parameters: census.total(),
-        steps,
-        tokens,
-        flops: census.flops_per_token(planned, config.train.seq) * tokens as f64,
+        parameters: Census::new(&config.model).total(),
+        work: Work::after(&config, 0),
         config,
     }
 }
@@ -126,8 +120,8 @@ fn object(cost: &Cost<'_>) -> Value {
         "seed": cost.run.seed,
         "sets": sets,
         "parameters": cost.parameters,
-        "steps": cost.steps,
-        "tokens": cost.tokens,
-        "flops": cost.flops,
+        "steps": cost.work.steps,
+        "tokens": cost.work.tokens,
+        "flops": cost.work.flops,
     })
 }

@@ -1,0 +1,348 @@
+//! What a run costs, told before its next step: work, memory and disk. How long it takes is [`speed`]'s.
+
+pub mod speed;
+
+use std::path::Path;
+
+use rondo_data::Source;
+use rondo_files::free_space;
+use rondo_metrics::format::{bytes, significant, thousands};
+use rondo_model::census::Census;
+use rondo_model::depth::Unroll;
+use rondo_model::init::Part;
+
+use crate::capacity::Capacity;
+use crate::config::{CheckpointConfig, ResolvedConfig};
+use crate::step::fresh_optimizer;
+
+/// Steps at which a curriculum of depths is looked up for the FLOPs of a run.
+const LOOKED_UP: u64 = 64;
+
+/// The work of the steps of a run that are left.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Work {
+    /// Steps that are left.
+    pub steps: u64,
+    /// Their tokens; of a task those of its longest rows.
+    pub tokens: u64,
+    /// Their FLOPs, forward and backward, at the mean depth of each step.
+    pub flops: f64,
+    /// Evaluations that are left.
+    pub evaluations: u64,
+    /// FLOPs of an evaluation.
+    pub evaluation_flops: f64,
+}
+
+impl Work {
+    /// Counts what a run has to do after `step`, 0 for a new one.
+    pub fn after(config: &ResolvedConfig, step: u64) -> Self {
+        let run = config.extent();
+        let steps = run.steps.saturating_sub(step);
+        let tokens = steps * run.tokens_per_step;
+        Self {
+            steps,
+            tokens,
+            flops: tokens as f64 * flops_per_token(config, step),
+            evaluations: due(config.eval.every, step, run.steps) + u64::from(step == 0),
+            evaluation_flops: evaluation_flops(config),
+        }
+    }
+
+    /// Returns the FLOPs of all evaluations.
+    pub fn all_evaluation_flops(&self) -> f64 {
+        self.evaluations as f64 * self.evaluation_flops
+    }
+}
+
+/// What a run costs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Costs {
+    /// What is to be computed.
+    pub work: Work,
+    /// Whether some steps have been taken.
+    pub is_resumed: bool,
+    /// The parameters of the model.
+    pub parameters: usize,
+    /// Training tokens of the corpus; none of a task, and where the data has not been opened.
+    pub corpus_tokens: Option<u64>,
+    /// Bytes of memory that the largest step needs, on each rank.
+    pub memory: u64,
+    /// Bytes of memory that are free; none where that is unknown, as on a GPU.
+    pub free_memory: Option<u64>,
+    /// Bytes of a checkpoint: weights and moments.
+    pub checkpoint: u64,
+    /// The most checkpoints that are kept.
+    pub checkpoints: u64,
+    /// Bytes that are free on the disk of the run directory, where the system tells.
+    pub free_disk: Option<u64>,
+}
+
+impl Costs {
+    /// Counts what the steps after `step` of a run in the directory `run` cost. The data is that of `source`, where it is open.
+    pub fn after(
+        config: &ResolvedConfig,
+        step: u64,
+        source: Option<&Source>,
+        capacity: &Capacity<'_>,
+        run: &Path,
+    ) -> Self {
+        let parameters = Census::new(&config.model).total();
+        let moments = fresh_optimizer(config).layout();
+        let moments: usize = moments.iter().map(|moment| moment.count).sum();
+        Self {
+            work: Work::after(config, step),
+            is_resumed: step > 0,
+            parameters,
+            corpus_tokens: match source {
+                Some(Source::Text(text)) => Some(text.identity().train_tokens),
+                _ => None,
+            },
+            memory: capacity.needed(config),
+            free_memory: capacity.free(),
+            checkpoint: 4 * (parameters + moments) as u64,
+            checkpoints: kept(&config.checkpoint, config.train.steps),
+            free_disk: free_space(run),
+        }
+    }
+
+    /// Returns the bytes of all checkpoints that are kept.
+    pub fn disk(&self) -> u64 {
+        self.checkpoints * self.checkpoint
+    }
+
+    /// Returns how often the corpus is read; none where its size is not known.
+    pub fn passes(&self) -> Option<f64> {
+        let corpus = self.corpus_tokens.filter(|tokens| *tokens > 0)?;
+        Some(self.work.tokens as f64 / corpus as f64)
+    }
+
+    /// Tells tokens and corpus, FLOPs, memory, and disk: a line each, with a label before it.
+    pub fn lines(&self) -> [String; 4] {
+        let Work { steps, tokens, .. } = self.work;
+        let left = if self.is_resumed { " more" } else { "" };
+        let corpus = self.passes().map(|passes| match passes < 1.0 {
+            true => format!(": {} % of the corpus", significant(100.0 * passes, 2)),
+            false => format!(": {} passes over the corpus", significant(passes, 2)),
+        });
+        let each = significant(tokens as f64 / self.parameters.max(1) as f64, 2);
+        let evaluations = match self.work.evaluations {
+            1 => "an evaluation".to_owned(),
+            n => format!("{} evaluations", thousands(n)),
+        };
+        let checkpoints = match self.checkpoints {
+            1 => "1 checkpoint".to_owned(),
+            n => format!(
+                "{} checkpoints of {} each",
+                thousands(n),
+                bytes(self.checkpoint)
+            ),
+        };
+        [
+            format!(
+                "data    {}{left} steps, {} tokens{}, {each} a parameter",
+                thousands(steps),
+                thousands(tokens),
+                corpus.unwrap_or_default(),
+            ),
+            format!(
+                "work    {} FLOPs at the mean depth, {} in {evaluations}",
+                significant(self.work.flops, 3),
+                significant(self.work.all_evaluation_flops(), 3),
+            ),
+            format!(
+                "memory  {} needed, {}",
+                bytes(self.memory),
+                free(self.free_memory)
+            ),
+            format!(
+                "disk    {} for {checkpoints}, {}",
+                bytes(self.disk()),
+                free(self.free_disk)
+            ),
+        ]
+    }
+
+    /// Returns a warning where the checkpoints are larger than what is free.
+    pub fn warning(&self) -> Option<String> {
+        let free = self.free_disk.filter(|free| *free < self.disk())?;
+        Some(format!(
+            "checkpoint.keep_last: {} checkpoints of {} each do not fit on the disk, where {} are free; \
+             try 1, without keep_every, or another --out",
+            self.checkpoints,
+            bytes(self.checkpoint),
+            bytes(free)
+        ))
+    }
+}
+
+fn free(size: Option<u64>) -> String {
+    size.map_or_else(
+        || "what is free is not known".to_owned(),
+        |size| format!("{} free", bytes(size)),
+    )
+}
+
+/// Returns the multiples of `every` after `step` up to `last`, and `last` itself.
+fn due(every: u64, step: u64, last: u64) -> u64 {
+    if step >= last {
+        return 0;
+    }
+    let every = every.max(1);
+    last / every - step / every + u64::from(!last.is_multiple_of(every))
+}
+
+/// Returns the most checkpoints that a run of `steps` steps keeps at a time.
+fn kept(config: &CheckpointConfig, steps: u64) -> u64 {
+    let all = due(config.every, 0, steps);
+    let marked = config.keep_every.map_or(0, |every| steps / every.max(1));
+    let most = config.keep_last as u64 + marked + u64::from(config.keep_best);
+    most.min(all)
+}
+
+/// Returns FLOPs per token of the steps after `step`, at the mean depth of each.
+fn flops_per_token(config: &ResolvedConfig, step: u64) -> f64 {
+    let (census, run) = (Census::new(&config.model), config.extent());
+    let left = run.steps.saturating_sub(step);
+    let looked_up = left.clamp(1, LOOKED_UP);
+    let at = |index: u64| {
+        let mut recurrence = config.model.recurrence.clone();
+        // The middle of each stretch.
+        let step = step + (2 * index + 1) * left / (2 * looked_up) + 1;
+        let (mean, backprop_depth) = recurrence.at(step.min(run.steps.max(1)), run);
+        (recurrence.mean, recurrence.backprop_depth) = (mean, backprop_depth);
+        census.flops_per_token(recurrence.planned(), config.train.seq)
+    };
+    (0..looked_up).map(at).sum::<f64>() / looked_up as f64
+}
+
+/// Returns FLOPs of an evaluation: one forward pass to the deepest depth, with coda and head at each.
+fn evaluation_flops(config: &ResolvedConfig) -> f64 {
+    let (model, seq) = (&config.model, config.train.seq);
+    let census = Census::new(model);
+    let free = |no_grad| {
+        let unroll = Unroll {
+            no_grad,
+            with_grad: 0,
+        };
+        census.flops_per_token(unroll, seq)
+    };
+    let mean = model.recurrence.planned().total();
+    let mut depths = config.eval.recurrence.clone();
+    depths.push(mean);
+    depths.sort_unstable();
+    depths.dedup();
+    let deepest = depths.last().copied().unwrap_or(mean);
+    // Prelude, coda and head are counted forward and backward there, three times their forward pass.
+    let forward = free(deepest) - 2.0 / 3.0 * free(0);
+    let coda = census.part(Part::Coda) + model.vocab_size * model.d_model;
+    let again = 2.0 * coda as f64 + 4.0 * (model.layers.coda * seq * model.d_model) as f64;
+    let tokens = config.eval.tokens as f64;
+    tokens * (forward + (depths.len() - 1) as f64 * again)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RunConfig;
+    use crate::device::{DeviceKind, choose_kind};
+
+    fn config(rest: &str) -> ResolvedConfig {
+        let text = format!(
+            "[train]\nsteps = 10\nseq = 8\nbatch = 2\n[eval]\nevery = 4\ntokens = 64\n[checkpoint]\nevery = 4\n{rest}"
+        );
+        let written = RunConfig::read("a.toml", &text, &[]).expect("valid");
+        written.resolve_for(16, 8)
+    }
+
+    #[test]
+    fn what_is_left_is_counted_from_the_step_that_the_run_is_at() {
+        let config = config("");
+        let (whole, rest) = (Work::after(&config, 0), Work::after(&config, 5));
+        // Before step 1 and after 4, 8 and 10; after 8 and 10.
+        assert_eq!((whole.evaluations, rest.evaluations), (4, 2));
+        assert_eq!((whole.steps, whole.tokens), (10, 160));
+        assert_eq!((rest.steps, rest.tokens), (5, 80));
+        assert!((whole.flops / rest.flops - 2.0).abs() < 1e-12);
+        assert_eq!(Work::after(&config, 10).evaluations, 0);
+    }
+
+    #[test]
+    fn a_curriculum_of_depths_costs_what_its_steps_cost() {
+        let flops = |rest: &str| Work::after(&config(rest), 0).flops;
+        let from = |from: usize| {
+            format!("[model.recurrence.curriculum]\nmean = {{ from = {from}, over = 10 }}\n")
+        };
+        let recurrence = "[model.recurrence]\nmean = 9\nbackprop_depth = 1\n";
+        let low = flops("[model.recurrence]\nmean = 1\nbackprop_depth = 1\n");
+        let high = flops(recurrence);
+        let ramp = flops(&format!("{recurrence}{}", from(1)));
+        assert!(low < ramp && ramp < high, "{low} {ramp} {high}");
+    }
+
+    #[test]
+    fn checkpoints_that_are_kept_are_never_more_than_are_taken() {
+        let kept = |rest: &str, steps| {
+            let text = format!("[checkpoint]\nevery = 4\n{rest}[train]\nsteps = 1\nseq = 8\n");
+            let config = RunConfig::read("a.toml", &text, &[]).expect("valid");
+            super::kept(&config.checkpoint, steps)
+        };
+        // After 4, 8 and 10: two of them and the best one.
+        assert_eq!(kept("", 10), 3);
+        assert_eq!(kept("keep_best = false\n", 10), 2);
+        assert_eq!(kept("", 4), 1);
+        assert_eq!(kept("keep_every = 20\n", 100), 8);
+    }
+
+    #[test]
+    fn four_lines_tell_data_work_memory_and_disk() {
+        let costs = Costs {
+            work: Work {
+                steps: 300,
+                tokens: 153_600,
+                flops: 2.5e12,
+                evaluations: 7,
+                evaluation_flops: 1e11,
+            },
+            is_resumed: false,
+            parameters: 307_200,
+            corpus_tokens: Some(7_680_000),
+            memory: 262 << 20,
+            free_memory: Some(20 << 30),
+            checkpoint: 4 << 20,
+            checkpoints: 2,
+            free_disk: Some(5 << 20),
+        };
+        assert_eq!(
+            costs.lines(),
+            [
+                "data    300 steps, 153,600 tokens: 2.0 % of the corpus, 0.50 a parameter",
+                "work    2.50e12 FLOPs at the mean depth, 7.00e11 in 7 evaluations",
+                "memory  262 MiB needed, 20.0 GiB free",
+                "disk    8.00 MiB for 2 checkpoints of 4.00 MiB each, 5.00 MiB free",
+            ]
+        );
+        let warning = costs.warning().expect("the disk is too small");
+        assert!(
+            warning.starts_with("checkpoint.keep_last: 2 checkpoints"),
+            "{warning}"
+        );
+        let resumed = Costs {
+            is_resumed: true,
+            free_memory: None,
+            ..costs
+        };
+        assert!(resumed.lines()[0].starts_with("data    300 more steps, "));
+        assert!(resumed.lines()[2].ends_with("what is free is not known"));
+    }
+
+    #[test]
+    fn a_checkpoint_has_weights_and_moments() {
+        let config = config("[optimizer]\nkind = 'adamw'\n");
+        let (listed, _) = choose_kind(DeviceKind::Flex).expect("flex is always there");
+        let here = Path::new(".");
+        let costs = Costs::after(&config, 0, None, &Capacity::of(&listed), here);
+        // AdamW has two moments for each weight.
+        assert_eq!(costs.checkpoint, 12 * costs.parameters as u64);
+        assert_eq!(costs.passes(), None);
+    }
+}
