@@ -113,7 +113,7 @@ fn crate_folders() -> Result<Vec<PathBuf>, DataError> {
             ["--offline", "--locked", "--filter-platform", "host-tuple"].map(str::to_owned),
         )
         .exec()
-        .map_err(|error| DataError::Dependencies(error.to_string().trim().to_owned()))?;
+        .map_err(|error| DataError::Dependencies(first_paragraph(&error.to_string())))?;
     let mut folders: BTreeMap<&str, (&Version, PathBuf)> = BTreeMap::new();
     for package in &metadata.packages {
         let name = package.name.as_str();
@@ -193,6 +193,15 @@ fn workspace() -> Result<PathBuf, DataError> {
                 compiled.display()
             ))
         })
+}
+
+/// Returns what cargo says first: hints and backtraces follow after an empty line.
+fn first_paragraph(told: &str) -> String {
+    let lines = told
+        .trim()
+        .lines()
+        .take_while(|line| !line.trim().is_empty());
+    lines.map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

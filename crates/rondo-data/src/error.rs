@@ -3,14 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rondo_files::FileError;
+use rondo_files::{FileError, looked_in};
 
 /// What is wrong with a corpus, a tokenizer, a shard or a token file, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// The operating system refused a read, a write, a rename.
-    #[error("cannot {action} {}: {cause}", path.display())]
+    #[error("cannot {action} {}: {cause}{}", path.display(), looked_in(path, cause))]
     Io {
         /// What was attempted, as a verb: `read`, `write`, `rename`.
         action: &'static str,
@@ -43,7 +43,8 @@ pub enum DataError {
     /// The sources of the dependencies cannot be found.
     #[error(
         "cannot read the default corpus, the sources of the pinned dependencies: {0}; \
-         give another corpus with `[data] paths = [\"FILE-OR-FOLDER\"]` or `--set data.paths=[\"..\"]`"
+         give another corpus with `[data] paths = [\"FILE-OR-FOLDER\"]` or `--set data.paths=[\"..\"]`, or train on the \
+         text inside the program: `trainer --shipped first`"
     )]
     Dependencies(String),
     /// A tokenizer cannot be loaded, trained or applied.

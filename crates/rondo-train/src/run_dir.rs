@@ -10,12 +10,13 @@
 //! ```
 
 pub mod companions;
+pub(crate) mod missing;
 pub mod outcomes;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rondo_checkpoint::{Checkpoint, Which, open};
+use rondo_checkpoint::{Checkpoint, CheckpointError, Which, open};
 use rondo_data::{EndOfText, Tokenizer};
 use rondo_files::{LOCK_FILE, RunLock, atomic_write, is_leftover};
 use rondo_interchange::SpecialTokens;
@@ -106,9 +107,13 @@ impl RunDir {
     pub fn config(&self) -> Result<RunConfig> {
         if !self.has_config() {
             let path = self.path.display();
-            return Err(Error::Usage(format!(
-                "{path} is not a run directory: it has no {CONFIG_FILE}"
-            )));
+            return Err(Error::Usage(match self.path.exists() {
+                true => format!("{path} is not a run directory: it has no {CONFIG_FILE}"),
+                false => {
+                    let cure = missing::train_it_first(&self.path);
+                    format!("there is no run at {path}; {cure}")
+                }
+            }));
         }
         RunConfig::load(&self.path.join(CONFIG_FILE), &[])
     }
@@ -325,7 +330,12 @@ impl RunDir {
                 Which::Step(step)
             }
         };
-        Ok(open(&self.path, &which)?)
+        match open(&self.path, &which) {
+            Err(CheckpointError::NotFound { path }) => {
+                Err(Error::Foreign(missing::checkpoint(self, &path)))
+            }
+            opened => Ok(opened?),
+        }
     }
 
     /// Returns the kept checkpoint with the lowest validation loss, and that; none where no kept one has

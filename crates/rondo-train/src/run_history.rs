@@ -11,6 +11,7 @@ use rondo_sweep::{Status, SweepDir};
 use crate::config::RunConfig;
 use crate::error::{Error, Result};
 use crate::run_dir::RunDir;
+use crate::run_dir::missing::train_it_first;
 
 /// A run by its metrics.
 pub struct RunHistory {
@@ -55,8 +56,9 @@ impl RunHistory {
     fn open(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Option<Self>> {
         if !path.is_dir() {
             return Err(Error::Usage(format!(
-                "{} is not a run directory: there is no such folder",
-                path.display()
+                "{} is not a run directory: there is no such folder; {}",
+                path.display(),
+                train_it_first(path)
             )));
         }
         let run_dir = RunDir::new(path);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rondo_config::Document;
+use rondo_files::looked_in;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,9 +43,10 @@ fn open_over(path: &Path, above: &mut Vec<PathBuf>) -> Result<Document> {
             .last()
             .map(|file| format!("{}: base: ", file.display()));
         Error::Usage(format!(
-            "{}cannot read the configuration {}: {error}",
+            "{}cannot read the configuration {}: {error}{}",
             named.unwrap_or_default(),
-            path.display()
+            path.display(),
+            looked_in(path, &error)
         ))
     })?;
     let mut document = RunConfig::document(&path.display().to_string(), &text, &[])?;

@@ -8,6 +8,7 @@ use super::bearing::Bearing;
 use super::resume::Resume;
 use crate::config::RunConfig;
 use crate::error::Result;
+use crate::run_dir::missing::RUNS;
 use crate::run_name;
 
 /// Returns the run directory of the configuration file `config`: `out`, the run of a named resume, or `runs/NAME`.
@@ -46,7 +47,7 @@ pub fn run_dir(
     if let Some(settings) = run_name::of_settings(&settings) {
         name = format!("{name}-{settings}");
     }
-    Ok(Path::new("runs").join(name))
+    Ok(Path::new(RUNS).join(name))
 }
 
 /// Returns a directory for a run that differs from the one at `run` in some keys.

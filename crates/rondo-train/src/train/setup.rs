@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use rondo_checkpoint::set_back;
-use rondo_config::Difference;
+use rondo_config::{Difference, difference};
 use rondo_data::{CorpusIdentity, Source};
 use rondo_files::RunLock;
 use rondo_metrics::{
     Background, Evaluation, Fanout, History, JsonlSink, Record, Sink, TensorboardSink,
 };
+use rondo_model::init::{ParameterSpec, Role, table};
 use rondo_model::looped::LoopedTransformer;
 use rondo_schedule::RateSum;
 use rondo_schedule::control::ControllerState;
@@ -275,7 +276,12 @@ impl Setting<'_> {
             return Ok((fresh_model(config, listed, &device), None));
         };
         let from = RunDir::new(Path::new(&init.from));
-        let checkpoint = from.checkpoint(CheckpointChoice::Latest)?;
+        let of_init = |error| match error {
+            Error::Foreign(told) => Error::Foreign(format!("init.from: {told}")),
+            other => other,
+        };
+        let checkpoint = from.checkpoint(CheckpointChoice::Latest).map_err(of_init)?;
+        refuse_another_shape(&from, config)?;
         let origin = format!("{} at step {}", init.from, checkpoint.step());
         let seen = RunProgress::read(&checkpoint)?.data;
         if let Some(own) = OwnTokenizer::of_run(&from, &seen)? {
@@ -288,4 +294,68 @@ impl Setting<'_> {
         let model = load_first_model(&checkpoint, &config.model, &device, listed.precision)?;
         Ok((model, Some(origin)))
     }
+}
+
+/// Keys and sections of `[model]` that change the shape of no tensor.
+const WITHOUT_SHAPE: [&str; 6] = [
+    "context",
+    "init",
+    "norm.eps",
+    "recurrence",
+    "rope_base",
+    "state_init",
+];
+
+/// Refuses the weights of a run whose model has other tensors, and names the keys that differ; one that does not say its
+/// configuration is judged by its tensors.
+fn refuse_another_shape(from: &RunDir, config: &ResolvedConfig) -> Result<()> {
+    let Ok(written) = from.config() else {
+        return Ok(());
+    };
+    let Ok(theirs) = written.recorded_model() else {
+        return Ok(());
+    };
+    let (there, here) = (table(&theirs), table(&config.model));
+    let shape = |rows: &[ParameterSpec], name: &str| {
+        let row = rows.iter().find(|row| row.name == name);
+        row.map(|row| row.shape.clone())
+    };
+    // A dense model may start a gated one: its biases are new.
+    let is_other = |row: &ParameterSpec| {
+        row.role != Role::GateBias && shape(&there, &row.name).as_ref() != Some(&row.shape)
+    };
+    let is_gone = |row: &ParameterSpec| shape(&here, &row.name).is_none();
+    if !here.iter().any(is_other) && !there.iter().any(is_gone) {
+        return Ok(());
+    }
+    let differences = difference(&written.model, &config.recorded().model);
+    let differences = differences.map_err(anyhow::Error::from)?;
+    let matters = |one: &&Difference| {
+        let is_in = |section: &&str| {
+            let rest = one.key.strip_prefix(*section);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        !WITHOUT_SHAPE.iter().any(is_in)
+    };
+    let absent = "absent";
+    let told: Vec<String> = differences
+        .iter()
+        .filter(matters)
+        .map(|one| {
+            format!(
+                "model.{}: {} there, {} here",
+                one.key,
+                one.left.as_deref().unwrap_or(absent),
+                one.right.as_deref().unwrap_or(absent)
+            )
+        })
+        .collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Foreign(format!(
+        "init.from: {} has a model of another shape: {}",
+        from.path().display(),
+        told.join("; ")
+    )))
 }

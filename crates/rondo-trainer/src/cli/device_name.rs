@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use rondo_train::device::DeviceKind;
 
-/// What a user may ask for.
+/// What a user may ask for; help and completions offer what this build has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DeviceName {
     /// A real GPU if there is one, else flex.
@@ -11,16 +11,22 @@ pub(crate) enum DeviceName {
     /// The CPU, by Burn's flex kernels.
     Flex,
     /// The CPU, by burn-ndarray (cargo feature `ndarray`).
+    #[cfg_attr(not(feature = "ndarray"), value(hide = true))]
     Ndarray,
     /// A GPU through wgpu: Vulkan, Metal or DX12 (cargo feature `wgpu`, on by default).
+    #[cfg_attr(not(feature = "wgpu"), value(hide = true))]
     Wgpu,
     /// A GPU through Vulkan and SPIR-V (cargo feature `vulkan`).
+    #[cfg_attr(not(feature = "vulkan"), value(hide = true))]
     Vulkan,
     /// A GPU through Metal (cargo feature `metal`).
+    #[cfg_attr(not(feature = "metal"), value(hide = true))]
     Metal,
     /// An NVIDIA GPU through CUDA (cargo feature `cuda`).
+    #[cfg_attr(not(feature = "cuda"), value(hide = true))]
     Cuda,
     /// An AMD GPU through its own runtime (cargo feature `rocm`).
+    #[cfg_attr(not(feature = "rocm"), value(hide = true))]
     Rocm,
 }
 

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use rondo_sweep::{Exit, Launch, Launcher, Process};
 
+use crate::commands::train::STOP_WITH_STDIN;
+
 /// Starts this program once more for each run.
 ///
 /// A run's standard input is a pipe that nothing is written to. Its end asks the run to save and to end:
@@ -42,7 +44,8 @@ impl Launcher for Workers {
         let assignments = limit.into_iter().chain(launch.run.assignments());
         let mut command = Command::new(&self.program);
         command
-            .args(["--quiet", "--stop-with-stdin", "--config"])
+            .env(STOP_WITH_STDIN, "1")
+            .args(["--quiet", "--config"])
             .arg(launch.config)
             .arg("--out")
             .arg(&launch.out)
