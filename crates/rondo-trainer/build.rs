@@ -4,30 +4,74 @@
 //! git, or outside of this repository, the commit is `unknown`. The question is asked again only when something has
 //! changed that the program is built from, so that a commit alone builds nothing: after one, the program still
 //! names the commit that its build began from, and says that files were changed.
+//!
+//! The configurations of the repository are listed for the program, which has them inside.
 
 #![allow(
     clippy::print_stdout,
     reason = "it is how a build script speaks to cargo"
 )]
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs, io};
 
 /// What the program is built from, seen from this crate.
-const SOURCES: [&str; 3] = ["../../crates", "../../Cargo.toml", "../../Cargo.lock"];
+const SOURCES: [&str; 5] = [
+    "../../crates",
+    "../../Cargo.toml",
+    "../../Cargo.lock",
+    CONFIGS,
+    "../../data/first.txt",
+];
+/// The configurations.
+const CONFIGS: &str = "../../configs";
+/// Folders of configurations below.
+const FOLDERS: [&str; 3] = ["", "gpu/", "sweeps/"];
 
-fn main() {
+fn main() -> io::Result<()> {
     for source in SOURCES {
         println!("cargo::rerun-if-changed={source}");
     }
     println!("cargo::rerun-if-env-changed=RONDO_COMMIT");
-    let named = std::env::var("RONDO_COMMIT").ok();
+    let named = env::var("RONDO_COMMIT").ok();
     let (commit, changed) = match named.filter(|commit| !commit.is_empty()) {
         Some(commit) => (commit, "unknown"),
         None => from_git().unwrap_or_else(|| ("unknown".to_owned(), "unknown")),
     };
     println!("cargo::rustc-env=RONDO_COMMIT={commit}");
     println!("cargo::rustc-env=RONDO_CHANGED={changed}");
+    let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo names no OUT_DIR"))?;
+    fs::write(PathBuf::from(out).join("shipped.rs"), configurations()?)
+}
+
+/// Returns the configurations as a Rust constant.
+fn configurations() -> io::Result<String> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        for entry in fs::read_dir(Path::new(CONFIGS).join(folder))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|ending| ending == "toml")
+                && let Some(stem) = path.file_stem()
+            {
+                let name = format!("{folder}{}", stem.to_string_lossy());
+                found.push((name, path.canonicalize()?));
+            }
+        }
+    }
+    found.sort();
+    let mut text = "const CONFIGURATIONS: &[Shipped] = &[\n".to_owned();
+    for (name, path) in found {
+        let path = path.display().to_string();
+        // Writing to a text never fails.
+        let _ = writeln!(
+            text,
+            "    Shipped {{ name: {name:?}, text: include_str!({path:?}) }},"
+        );
+    }
+    text.push_str("];\n");
+    Ok(text)
 }
 
 /// Returns the commit, and whether files that the program is built from differ from it.

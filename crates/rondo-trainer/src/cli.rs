@@ -7,6 +7,7 @@ mod examples;
 mod exchanging;
 mod explaining;
 mod measuring;
+mod other_names;
 mod precision_name;
 mod prompting;
 mod reading;
@@ -23,9 +24,11 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use rondo_train::device::DeviceKind;
 use rondo_train::train::Resume;
 
+use crate::shipped::Shipped;
+
 pub(crate) use self::device_name::DeviceName;
 pub(crate) use self::exchanging::{ExportArgs, ExportFormat, ImportArgs, PrepareArgs};
-pub(crate) use self::explaining::{ExplainArgs, MetricsArgs, NewArgs};
+pub(crate) use self::explaining::{ConfigsArgs, ExplainArgs, MetricsArgs, NewArgs};
 pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::precision_name::PrecisionName;
 pub(crate) use self::reading::{
@@ -78,11 +81,18 @@ fn unknown_command(word: &str) -> Option<String> {
     if word.is_empty() || word.starts_with('-') || is_path || names().any(|name| name == word) {
         return None;
     }
-    let hint = match rondo_config::nearest(word, names()) {
-        Some(name) => format!("; did you mean `{name}`?"),
-        None => "; see `trainer --help`".to_owned(),
+    let nearest = || match rondo_config::nearest(word, names()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => "see `trainer --help`".to_owned(),
     };
-    Some(format!("no command and no file is called `{word}`{hint}"))
+    let hint = match (other_names::equivalent(word), Shipped::find(word)) {
+        (Some(here), _) => format!("here it is {here}"),
+        (None, Ok(_)) => {
+            format!("a configuration inside the program is: trainer --shipped {word}")
+        }
+        (None, Err(_)) => nearest(),
+    };
+    Some(format!("no command and no file is called `{word}`; {hint}"))
 }
 
 /// What can be asked for by name.
@@ -94,6 +104,9 @@ pub(crate) enum Command {
     /// Write a commented configuration for your own data and this machine.
     #[command(after_help = examples::NEW)]
     New(NewArgs),
+    /// List the configurations inside the program, or write some of them.
+    #[command(after_help = examples::CONFIGS)]
+    Configs(ConfigsArgs),
     /// Measure loss and perplexity of a run, or its answers to benchmarks, at several recurrence depths.
     #[command(after_help = examples::EVAL)]
     Eval(Box<EvalArgs>),
@@ -231,6 +244,9 @@ pub(crate) struct TrainArgs {
     /// The configuration file, as with --config.
     #[arg(value_name = "FILE", conflicts_with = "config")]
     pub(crate) file: Option<PathBuf>,
+    /// Take a configuration out of the program: it is written to configs/NAME.toml with its text, unless they are there.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "config"])]
+    pub(crate) shipped: Option<String>,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
     /// The run directory; runs/NAME by default, after the configuration and the keys set that change what is
@@ -260,9 +276,6 @@ pub(crate) struct TrainArgs {
     /// Print nothing but warnings and errors.
     #[arg(long, short)]
     pub(crate) quiet: bool,
-    /// Save and end, as after a signal, when standard input ends: a sweep stops its runs so.
-    #[arg(long, hide = true)]
-    pub(crate) stop_with_stdin: bool,
     #[command(flatten)]
     pub(crate) json: JsonArg,
 }
@@ -282,6 +295,14 @@ mod tests {
         assert_eq!(
             told,
             "no command and no file is called `evl`; did you mean `eval`?"
+        );
+        let told = unknown_command("first").expect("no command");
+        assert!(told.ends_with("trainer --shipped first"), "{told}");
+        assert_eq!(
+            unknown_command("chat").as_deref(),
+            Some(
+                "no command and no file is called `chat`; here it is trainer generate RUN --prompt TEXT"
+            )
         );
         for word in [
             "eval",

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod checkpoints;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod configs;
 pub(crate) mod devices;
 pub(crate) mod dry_run;
 pub(crate) mod eval;

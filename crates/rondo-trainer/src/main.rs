@@ -1,7 +1,7 @@
 //! The program: a command line over rondo-train.
 //!
 //! In reading order: `cli` (what was typed), `commands` (what each command does with the library), `pictures` (a run or an
-//! evaluation in the terms of rondo-figures), `terminal` (standard output and error), `signals` (requests to stop), `distributed`
+//! evaluation in the terms of rondo-figures), `shipped` (configurations inside the program), `terminal` (standard output and error), `signals` (requests to stop), `distributed`
 //! (the other processes of a run), `crash`
 //! (a panic as one line), `allocator` (an end where memory runs out), `runtime_dir` (a folder that GPU drivers look for).
 //!
@@ -16,6 +16,7 @@ mod distributed;
 mod pictures;
 #[cfg(all(target_os = "linux", feature = "wgpu"))]
 mod runtime_dir;
+mod shipped;
 mod signals;
 mod terminal;
 
@@ -67,6 +68,7 @@ fn run(cli: &Cli, world: &World) -> Result<()> {
         None => commands::train::command(&cli.train, world),
         Some(Command::Train(args)) => commands::train::command(args, world),
         Some(Command::New(args)) => commands::new::command(args),
+        Some(Command::Configs(args)) => commands::configs::command(args),
         Some(Command::Eval(args)) => commands::eval::command(args),
         Some(Command::Trace(args)) => commands::trace::command(args),
         Some(Command::Generate(args)) => commands::generate::command(args),

@@ -10,31 +10,37 @@ Examples:
   trainer train configs/main.toml --set schedule.peak=1e-3
   trainer --config configs/main.toml --set train.steps=400 --out runs/longer
   trainer --config configs/huginn-3.5b.toml --dry-run --ranks 8
+  trainer --shipped first
 
-Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint or
-tensors, 5 stopped by a rule, 6 device or memory, 7 a rank is missing and the run can be
-resumed, 75 interrupted and resumable.";
+Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data,
+4 checkpoint or tensors, 5 stopped by a rule, 6 device or memory, 7 a rank is
+missing and the run can be resumed, 75 interrupted and resumable.";
 
 pub(super) const NEW: &str = "\
 Examples:
   trainer new mine.toml --data notes.txt
   trainer new mine.toml --data corpus/ 'more/*.jsonl' --minutes 60";
 
+pub(super) const CONFIGS: &str = "\
+Examples:
+  trainer configs
+  trainer configs main first --out elsewhere";
+
 pub(super) const EVAL: &str = "\
 Examples:
   trainer eval runs/main runs/baseline --recurrence 1,4,16,64
   trainer eval runs/main --exit all --figures figures
   trainer eval runs/main --data notes.txt --json
-  trainer eval runs/main --tasks arc.jsonl --recurrence 1,4,8,16 --by area --figures figures";
+  trainer eval runs/main --tasks arc.jsonl --by area --figures figures";
 
 pub(super) const TRACE: &str = "\
 Example:
-  trainer trace runs/main --prompt 'fn main' --recurrence 32 --out trace.safetensors";
+  trainer trace runs/main --prompt 'fn main' --out trace.safetensors";
 
 pub(super) const GENERATE: &str = "\
 Examples:
   trainer generate runs/main --prompt 'fn main' --exit kl
-  trainer generate runs/main --prompt 'fn main' --temperature 0.8 --top-k 40 --seed 1";
+  trainer generate runs/main --prompt 'fn main' --temperature 0.8 --seed 1";
 
 pub(super) const SERVE: &str = "\
 Examples:
@@ -69,7 +75,7 @@ Examples:
 pub(super) const FIT_LAW: &str = "\
 Examples:
   trainer fit-law curves/*.csv --fit cosine_24000 constant_24000 --out law
-  trainer fit-law runs/a runs/b --optimise --config configs/main.toml --out best";
+  trainer fit-law runs/a runs/b --optimise --config main.toml --out best";
 
 pub(super) const CHECKPOINTS: &str = "\
 Example:
@@ -116,8 +122,8 @@ Examples:
   trainer watch runs/main runs/baseline
   trainer watch runs/main | cat
 
-Keys: q quits, space turns to the next panels, s sets several runs side by side or
-overlays them, up and down choose runs, d another depth, z a share of the steps.";
+Keys: q quits, space turns to the next panels, s sets several runs side by side
+or overlays them, up and down choose runs, d another depth, z fewer steps.";
 
 pub(super) const EXPLAIN: &str = "\
 Examples:
@@ -150,4 +156,23 @@ pub(super) fn figure() -> String {
         Some(format!("\n  {:<18} {shows}", value.get_name()))
     });
     format!("{FIGURE}\n\nPictures:{}", pictures.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn what_stands_below_a_help_text_fits_eighty_columns() {
+        let root = Cli::command();
+        for command in std::iter::once(&root).chain(root.get_subcommands()) {
+            let below = command.get_after_help().map(ToString::to_string);
+            for line in below.unwrap_or_default().lines() {
+                let length = line.chars().count();
+                assert!(length <= 80, "{}: {line}", command.get_name());
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The commands for a start: explain, new, metrics.
+//! The commands for a start: explain, new, configs, metrics.
 
 use std::path::PathBuf;
 
@@ -34,6 +34,19 @@ pub(crate) struct NewArgs {
     /// The device; written into the file where it is given.
     #[arg(long, value_enum)]
     pub(crate) device: Option<DeviceName>,
+}
+
+/// `trainer configs`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigsArgs {
+    /// Write these, with the texts and configurations that they need; files that are there stay as they are.
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// The folder that they are written below; here by default.
+    #[arg(long, value_name = "DIR", requires = "names")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) json: JsonArg,
 }
 
 /// `trainer metrics`.

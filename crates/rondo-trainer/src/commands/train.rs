@@ -1,6 +1,6 @@
 //! `trainer --config FILE`: trains a run, and the dry run and the printed configuration in its place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
@@ -10,10 +10,16 @@ use rondo_train::error::{Error, Result};
 use rondo_train::run_dir::RunDir;
 use rondo_train::train::{self, Build, Outcome, TrainOptions};
 
-use super::dry_run;
+use super::configs::told;
+use super::dry_run::{self, DryRun};
 use super::explain::commented::commented;
 use crate::cli::{Printed, TrainArgs};
+use crate::shipped::{Put, Shipped};
 use crate::{signals, terminal};
+
+/// The environment variable that makes a run save and end, as after a signal, when its standard input ends: a sweep stops its
+/// runs so.
+pub(super) const STOP_WITH_STDIN: &str = "RONDO_STOP_WITH_STDIN";
 
 /// Runs `trainer --config FILE`.
 ///
@@ -21,12 +27,9 @@ use crate::{signals, terminal};
 ///
 /// Whatever ends a run; see the exit codes.
 pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
-    let Some(path) = args.path() else {
-        return world.agree(Err(Error::Usage(
-            "name a configuration, for example configs/main.toml; see `trainer --help`".to_owned(),
-        )));
-    };
-    let config = world.agree(RunConfig::load(path, &args.config.all_overrides()))?;
+    let path = &configuration(args, world)?;
+    let config = RunConfig::load(path, &args.config.all_overrides());
+    let config = world.agree(config.map_err(|error| told_with_the_shipped(path, error)))?;
     if let Some(printed) = args.print_config {
         let print = || {
             let text = config.to_toml()?;
@@ -40,12 +43,22 @@ pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
     let mode = if args.quiet { Mode::Quiet } else { Mode::Auto };
     if args.dry_run {
         let ranks = args.ranks.map_or(world.world_size(), usize::from);
-        let run = || dry_run::command(&config, ranks, args.force, args.json.json);
+        let run = || {
+            let overrides = &args.config.overrides;
+            let run_dir = train::run_dir(path, overrides, args.out.as_deref(), &args.resume)?;
+            let dry_run = DryRun {
+                run: &run_dir,
+                ranks,
+                force: args.force,
+                as_json: args.json.json,
+            };
+            dry_run::command(&config, &dry_run)
+        };
         return world.by_first(run).map(drop);
     }
     world.agree(refuse_nothing(&config, path))?;
     world.agree(signals::listen().map_err(Error::from))?;
-    if args.stop_with_stdin {
+    if std::env::var_os(STOP_WITH_STDIN).is_some() {
         signals::follow_stdin()?;
     }
     let overrides = &args.config.overrides;
@@ -67,6 +80,40 @@ pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
     match world.is_first() {
         true => tell(),
         false => Ok(()),
+    }
+}
+
+/// Returns the configuration file; one that is taken out of the program is written first.
+fn configuration(args: &TrainArgs, world: &World) -> Result<PathBuf> {
+    let Some(name) = &args.shipped else {
+        let named = args.path().map(Path::to_owned);
+        return world.agree(named.ok_or_else(|| {
+            Error::Usage(
+                "name a configuration, for example configs/main.toml; see `trainer --help`"
+                    .to_owned(),
+            )
+        }));
+    };
+    let shipped = world.agree(Shipped::find(name))?;
+    world.by_first(|| {
+        let put = shipped.write(Path::new(""))?;
+        let new = put.iter().filter(|put| matches!(put, Put::Wrote(_)));
+        if !args.quiet {
+            new.for_each(|put| terminal::note(&told(put)));
+        }
+        Ok(())
+    })?;
+    Ok(shipped.path())
+}
+
+/// Adds to the message that a configuration is not there how it is taken out of the program, which has one of that name.
+fn told_with_the_shipped(path: &Path, error: Error) -> Error {
+    match (error, Shipped::at(path)) {
+        (Error::Usage(told), Some(shipped)) if !path.exists() => Error::Usage(format!(
+            "{told}; the program has it inside: trainer --shipped {}",
+            shipped.name
+        )),
+        (error, _) => error,
     }
 }
 

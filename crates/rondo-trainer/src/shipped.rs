@@ -1,0 +1,201 @@
+//! Configurations inside the program, each with the text that it reads, for where there is no repository.
+//!
+//! They are those of configs/ when the program was built. Their commands begin with `trainer` here, as nobody builds the program
+//! with cargo there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondo_train::error::{Error, Result};
+
+include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+
+/// The folder of configurations.
+const FOLDER: &str = "configs";
+/// Texts that configurations read, by their paths.
+const TEXTS: [(&str, &str); 2] = [
+    ("data/first.txt", include_str!("../../../data/first.txt")),
+    ("data/sample.txt", include_str!("../../../data/sample.txt")),
+];
+
+/// A configuration inside the program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shipped {
+    /// Its path below configs/ without its ending: `main`, `gpu/main`, `sweeps/depth`.
+    pub(crate) name: &'static str,
+    text: &'static str,
+}
+
+/// A file that was written, or was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It is new.
+    Wrote(PathBuf),
+    /// It was there and has been left as it was.
+    Kept(PathBuf),
+}
+
+impl Shipped {
+    /// Returns every configuration, sorted by name.
+    pub(crate) fn all() -> &'static [Self] {
+        CONFIGURATIONS
+    }
+
+    /// Finds a configuration by its name.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none, with the nearest name.
+    pub(crate) fn find(name: &str) -> Result<Self> {
+        let mut all = Self::all().iter();
+        all.find(|one| one.name == name).copied().ok_or_else(|| {
+            let names = Self::all().iter().map(|one| one.name);
+            let hint = match rondo_config::nearest(name, names) {
+                Some(nearest) => format!("did you mean `{nearest}`?"),
+                None => "`trainer configs` lists them".to_owned(),
+            };
+            Error::Usage(format!(
+                "no configuration in the program is called `{name}`; {hint}"
+            ))
+        })
+    }
+
+    /// Returns the configuration that a path such as `configs/main.toml` names, if there is one.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        let mut all = Self::all().iter();
+        all.find(|one| one.path() == path).copied()
+    }
+
+    /// Returns where it is written, below the folder in which the program runs.
+    pub(crate) fn path(self) -> PathBuf {
+        Path::new(FOLDER).join(format!("{}.toml", self.name))
+    }
+
+    /// Returns whether it is a sweep, which `trainer sweep` reads.
+    pub(crate) fn is_sweep(self) -> bool {
+        self.text.lines().any(|line| line.starts_with("base ="))
+    }
+
+    /// Returns the first sentence of what it says about itself.
+    pub(crate) fn about(self) -> String {
+        let comments = self.text.lines().filter(|line| !line.starts_with("#:"));
+        let head = comments.map_while(|line| line.strip_prefix('#'));
+        let head = head.map(str::trim).take_while(|line| !line.is_empty());
+        let text = head.collect::<Vec<_>>().join(" ");
+        let end = text.find([':', '.']).filter(|end| {
+            let rest = &text[end + 1..];
+            rest.is_empty() || rest.starts_with(' ')
+        });
+        text[..end.unwrap_or(text.len())].to_owned()
+    }
+
+    /// Returns its text with the commands of an installed program, and without the schema, which is not there.
+    fn written(self) -> String {
+        let lines = self
+            .text
+            .lines()
+            .filter(|line| !line.starts_with("#:schema"));
+        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+        text.replace("cargo run --release -- ", "trainer ")
+    }
+
+    /// Writes it below `folder` with the text that it reads and the configuration that it starts from; what is there stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// Where a file cannot be written.
+    pub(crate) fn write(self, folder: &Path) -> Result<Vec<Put>> {
+        let mut put = vec![put(folder, &self.path(), &self.written())?];
+        for (path, text) in TEXTS {
+            if self.names(path) {
+                put.push(self::put(folder, Path::new(path), text)?);
+            }
+        }
+        for other in Self::all() {
+            if self.names(&other.path().to_string_lossy()) {
+                put.extend(other.write(folder)?);
+            }
+        }
+        Ok(put)
+    }
+
+    /// Returns whether a value in it is this path.
+    fn names(self, path: &str) -> bool {
+        let values = self.text.lines().filter(|line| !line.starts_with('#'));
+        let quoted = format!("\"{path}\"");
+        values.into_iter().any(|line| line.contains(&quoted))
+    }
+}
+
+/// Writes a file that is not there.
+fn put(folder: &Path, path: &Path, text: &str) -> Result<Put> {
+    let path = folder.join(path);
+    if path.exists() {
+        return Ok(Put::Kept(path));
+    }
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(rondo_files::at("create", parent))?;
+    }
+    rondo_files::atomic_write(&path, text.as_bytes())?;
+    Ok(Put::Wrote(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_configuration_says_what_it_is_and_is_found_by_name_and_path() {
+        for one in Shipped::all() {
+            let about = one.about();
+            assert!(
+                about.len() > 10 && !about.contains('#'),
+                "{}: {about}",
+                one.name
+            );
+            assert_eq!(Shipped::at(&one.path()).map(|it| it.name), Some(one.name));
+            assert!(!one.written().contains("cargo run"), "{}", one.name);
+        }
+        let sweeps = Shipped::all().iter().filter(|one| one.is_sweep());
+        let names: Vec<&str> = sweeps.map(|one| one.name).collect();
+        assert_eq!(names, ["sweeps/depth", "sweeps/lr-schedules"]);
+        let unknown = Shipped::find("frist")
+            .expect_err("no such name")
+            .to_string();
+        assert!(unknown.ends_with("did you mean `first`?"), "{unknown}");
+    }
+
+    #[test]
+    fn a_configuration_is_written_with_what_it_needs_and_nothing_is_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str| {
+            let shipped = Shipped::find(name).expect("it is there");
+            let put = shipped.write(folder.path()).expect("writable");
+            put.into_iter()
+                .map(|put| match put {
+                    Put::Wrote(path) => ("wrote", path),
+                    Put::Kept(path) => ("kept", path),
+                })
+                .map(|(what, path)| {
+                    let path = path.strip_prefix(folder.path()).expect("below it");
+                    format!("{what} {}", path.display())
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            write("first"),
+            ["wrote configs/first.toml", "wrote data/first.txt"]
+        );
+        assert_eq!(
+            write("first"),
+            ["kept configs/first.toml", "kept data/first.txt"]
+        );
+        assert_eq!(
+            write("sweeps/depth"),
+            [
+                "wrote configs/sweeps/depth.toml",
+                "wrote configs/sweeps/lr-schedules-base.toml"
+            ]
+        );
+    }
+}
