@@ -28,6 +28,7 @@ mod old_run;
 mod own_data;
 mod parity;
 mod reliability;
+mod samples;
 mod schedules;
 mod schema;
 mod serve;

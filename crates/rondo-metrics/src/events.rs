@@ -33,6 +33,8 @@ pub enum Event {
     TargetMissed,
     /// `stopped`
     Stopped,
+    /// `sample`
+    Sample,
 }
 
 /// How an event reaches the reader of the terminal.
@@ -48,7 +50,7 @@ pub enum Severity {
 
 impl Event {
     /// Every event, in the order in which the documentation lists them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::HiddenStateCollapse,
         Self::IgnoredState,
         Self::Divergence,
@@ -63,6 +65,7 @@ impl Event {
         Self::Curriculum,
         Self::TargetMissed,
         Self::Stopped,
+        Self::Sample,
     ];
 
     /// Returns the name under which the event is written.
@@ -82,6 +85,7 @@ impl Event {
             Self::Curriculum => "curriculum",
             Self::TargetMissed => "target-missed",
             Self::Stopped => "stopped",
+            Self::Sample => "sample",
         }
     }
 
@@ -117,6 +121,9 @@ impl Event {
                 "The penalty is at its weakest and cross entropy is still above its target."
             }
             Self::Stopped => "The run ended before its last step.",
+            Self::Sample => {
+                "An evaluation has generated greedy text after a prompt, `text@r` at recurrence depth `r`."
+            }
         }
     }
 
@@ -134,8 +141,8 @@ impl Event {
                 Severity::Note
             }
             // At the published settings one draw in seventeen exceeds 64; one line tells all keys that a resume
-            // has changed.
-            Self::DepthClamped | Self::KeyChanged => Severity::Silent,
+            // has changed; texts are shown with their evaluation.
+            Self::DepthClamped | Self::KeyChanged | Self::Sample => Severity::Silent,
         }
     }
 }
@@ -164,5 +171,6 @@ mod tests {
         assert_eq!(Event::HiddenStateCollapse.severity(), Severity::Warning);
         assert_eq!(Event::Checkpoint.severity(), Severity::Note);
         assert_eq!(Event::DepthClamped.severity(), Severity::Silent);
+        assert_eq!(Event::Sample.severity(), Severity::Silent);
     }
 }

@@ -9,6 +9,7 @@
 //! * `metric`: what a row of the table says; [`typed`]: a metric as a constant with a type; [`names`]: the table of
 //!   every metric; [`events`]: the table of every event
 //! * [`value`], [`record`]: one row; a draft of one takes the metrics of its kind and nothing else
+//! * [`sample`]: text at several depths, as an event
 //! * [`sinks`]: where rows go; [`jsonl`]: the append-only file, its reader, its cut at a resume;
 //!   [`tensorboard`]: event files that may fail without harm; [`Background`]: a sink on its own thread
 //! * [`history`]: a run read back, each metric as a series
@@ -32,6 +33,7 @@ mod metric;
 pub mod names;
 pub mod progress;
 pub mod record;
+pub mod sample;
 pub mod sinks;
 pub mod table;
 pub mod tensorboard;
@@ -50,6 +52,7 @@ pub use jsonl::{Evaluation, JsonlError, JsonlSink};
 pub use metric::{Kind, Metric};
 pub use progress::Progress;
 pub use record::{Draft, Metrics, Record, RecordError};
+pub use sample::Sample;
 pub use sinks::{Fanout, Sink, SinkError};
 pub use table::Table;
 pub use tensorboard::TensorboardSink;

@@ -6,6 +6,7 @@ use crate::columns;
 use crate::events::{Event, Severity};
 use crate::lines;
 use crate::record::Record;
+use crate::sample::Sample;
 use crate::terminal::{Mode, Terminal};
 use crate::time_left::TimeLeft;
 
@@ -105,6 +106,13 @@ impl Progress {
     /// Prints an evaluation: loss, and perplexity per depth.
     pub fn eval(&mut self, record: &Record) {
         for line in lines::eval(record, self.total_steps, self.terminal.columns()) {
+            self.terminal.line(&line);
+        }
+    }
+
+    /// Prints what a model has written after a prompt, a line for each depth.
+    pub fn sample(&mut self, sample: &Sample) {
+        for line in sample.lines() {
             self.terminal.line(&line);
         }
     }
@@ -266,6 +274,20 @@ mod tests {
         progress.event(&Record::event(1, 0, Event::IgnoredState));
         progress.finish();
         assert_eq!(screen.text(), "warning: step 1  ignored-state\n");
+    }
+
+    #[test]
+    fn samples_are_lines_that_quiet_leaves_out() {
+        let sample = Sample {
+            prompt: "To be".to_owned(),
+            texts: vec![(4, ", or".to_owned())],
+        };
+        let screen = Screenshot::default();
+        Progress::on(screen.plain(), 9, 0, Duration::ZERO).sample(&sample);
+        assert_eq!(screen.text(), "prompt  To be\n   r 4  , or\n");
+        let screen = Screenshot::default();
+        Progress::on(screen.quiet(), 9, 0, Duration::ZERO).sample(&sample);
+        assert_eq!(screen.text(), "");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod aliases;
 pub mod file;
+mod prompts;
 mod resolved;
 mod validate;
 mod warnings;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::aliases::{ALIASES, alias};
+pub use self::prompts::Prompts;
 pub use self::resolved::{ResolvedConfig, ResolvedEval, ResolvedTrain};
 pub(crate) use self::warnings::validation_warning;
 use crate::device::DeviceConfig;
@@ -167,6 +169,17 @@ pub struct EvalConfig {
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
+    /// Texts that each evaluation goes on from, greedily; runs on text only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<String>,
+    /// Tokens after each prompt; without it 48.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<usize>,
+    /// Recurrence depths of the text after a prompt; without it 1, 4 and the mean recurrence.
+    #[schemars(length(min = 1), inner(range(min = 1, max = MAX_RECURRENCE)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_recurrence: Option<Vec<usize>>,
 }
 
 impl Default for EvalConfig {
@@ -176,6 +189,9 @@ impl Default for EvalConfig {
             recurrence: vec![1, 4, 8, 16, 32, 64],
             tokens: 16_384,
             batch: None,
+            prompts: Vec::new(),
+            prompt_tokens: None,
+            prompt_recurrence: None,
         }
     }
 }

@@ -9,7 +9,7 @@ use rondo_model::config::ModelConfig;
 use rondo_model::looped::LoopedTransformer;
 
 use crate::assemble::open_source;
-use crate::config::RunConfig;
+use crate::config::{ResolvedConfig, RunConfig};
 use crate::device::Listed;
 use crate::error::{Error, Result};
 use crate::own_tokenizer::{OwnTokenizer, changes};
@@ -57,6 +57,25 @@ impl<'a> OpenRun<'a> {
             model,
             listed,
         })
+    }
+
+    /// Opens a run that is being trained, with the weights that it has now, without autodiff.
+    pub(crate) fn of_training(
+        run_dir: &RunDir,
+        config: &ResolvedConfig,
+        step: u64,
+        model: LoopedTransformer,
+        listed: &'a Listed,
+    ) -> Self {
+        Self {
+            run_dir: run_dir.clone(),
+            config: config.recorded().clone(),
+            model_config: config.model.clone(),
+            step,
+            seen: Vec::new(),
+            model,
+            listed,
+        }
     }
 
     /// Opens the run's own data, text encoded with its own tokenizer; `warn` is called where it is not what the weights

@@ -4,8 +4,9 @@
 //! on a key), `start` (new, resumed, or finished), `launches` (which steps were trained how), `corpora` (the data), `setup`
 //! (weights, optimizer and records), `open` (a session from them); `found` and `joined` (what rank 0 of
 //! several has found and taken, given to all), `ranks`. A session has three owners: `session`, the loop with
-//! weights, data and `evaluation`; `journal`, the records and the screen with `summary` (the newest readings), `watch`
-//! (failures that the metrics show), `clock`, and `expected` (how long it will take); `keeper`, the checkpoints. `control` sets the strength of a penalty.
+//! weights, data, `evaluation` and its `samples` of text; `journal`, the records and the screen with `summary` (the newest
+//! readings), `watch` (failures that the metrics show), `clock`, and `expected` (how long it will take); `keeper`, the
+//! checkpoints. `control` sets the strength of a penalty.
 
 mod bearing;
 mod clock;
@@ -22,6 +23,7 @@ mod open;
 mod place;
 mod ranks;
 mod resume;
+mod samples;
 mod session;
 mod setup;
 mod start;

@@ -135,6 +135,7 @@ mod tests {
             Record::event(2, 16, Event::Checkpoint),
             Record::event(2, 16, Event::Resume),
             Record::eval(2, 16).finish(),
+            Record::event(2, 16, Event::Sample),
             Record::event(2, 16, Event::IgnoredState),
         ];
         let kept = |evaluation| {

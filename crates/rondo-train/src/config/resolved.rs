@@ -6,7 +6,7 @@ use rondo_model::config::ModelConfig;
 use rondo_schedule::control::ControlConfig;
 use rondo_schedule::{Run, ScheduleConfig};
 
-use super::{CheckpointConfig, InitFrom, MetricsConfig, RunConfig};
+use super::{CheckpointConfig, InitFrom, MetricsConfig, Prompts, RunConfig};
 use crate::device::DeviceConfig;
 use crate::distributed::DistributedConfig;
 use crate::error::{Error, Result};
@@ -85,6 +85,8 @@ pub struct ResolvedEval {
     pub tokens: usize,
     /// Sequences in a batch.
     pub batch: usize,
+    /// What it goes on from, as tokens; only [`RunConfig::resolve`] knows them.
+    pub prompts: Prompts,
 }
 
 impl RunConfig {
@@ -92,8 +94,8 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// Where data and model do not fit: a vocabulary that is written is smaller than the data's, or a row is longer than
-    /// the context.
+    /// Where data and model do not fit: a vocabulary that is written is smaller than the data's, or a row or a prompt is
+    /// longer than the context.
     pub fn resolve(&self, source: &Source) -> Result<ResolvedConfig> {
         let vocabulary = source.vocab_size();
         if let Some(written) = self.model.vocab_size.filter(|size| *size < vocabulary) {
@@ -109,7 +111,12 @@ impl RunConfig {
                 "model.context: must hold the task's {longest} tokens, found {context}"
             )));
         }
-        Ok(self.resolve_for(vocabulary, longest))
+        let mut resolved = self.resolve_for(vocabulary, longest);
+        resolved
+            .eval
+            .prompts
+            .encode(&self.eval.prompts, source, context)?;
+        Ok(resolved)
     }
 
     /// Returns what the configuration means on data with a vocabulary of `vocabulary` tokens and rows of `seq` tokens. A
@@ -138,6 +145,7 @@ impl RunConfig {
                 recurrence: eval.recurrence.clone(),
                 tokens: eval.tokens,
                 batch: self.eval_batch(),
+                prompts: Prompts::new(self),
             },
             checkpoint: self.checkpoint.clone(),
             metrics: self.metrics.clone(),

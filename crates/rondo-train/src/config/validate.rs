@@ -137,6 +137,7 @@ impl RunConfig {
         }
         at_least_one("every", eval.every, report);
         at_least_one("batch", eval.batch.unwrap_or(1), report);
+        self.validate_prompts(report);
         if let Some(seq) = self.train.seq.filter(|seq| eval.tokens < *seq) {
             report(
                 "tokens",

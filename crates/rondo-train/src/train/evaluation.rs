@@ -23,7 +23,7 @@ pub(super) struct Validation {
 }
 
 impl Session {
-    /// Evaluates at the configured depths and the mean one, and records the result.
+    /// Evaluates at the configured depths and the mean one, goes on from the configured prompts, and records the result.
     ///
     /// # Errors
     ///
@@ -37,6 +37,7 @@ impl Session {
         depths.sort_unstable();
         depths.dedup();
         let evaluated = self.evaluated_at(&depths);
+        let evaluated = evaluated.and_then(|all| Ok((all, self.samples()?)));
         if let Err(Error::Interrupted(_)) = &evaluated
             && self.progress.step > 0
         {
@@ -44,7 +45,7 @@ impl Session {
             self.progress.owes_evaluation = true;
             self.save()?;
         }
-        let evaluated = evaluated?;
+        let (evaluated, samples) = evaluated?;
         self.progress.owes_evaluation = false;
         let at_mean = evaluated.at(mean).map(|depth| depth.loss);
         if self.progress.step > 0 {
@@ -76,6 +77,10 @@ impl Session {
                 .filter(|depth| configured.contains(&depth.recurrence))
                 .collect();
         })?;
+        // After the record of the evaluation: a resume that makes it again cuts off what follows it.
+        for sample in &samples {
+            self.journal.sample(sample, &self.progress)?;
+        }
         self.journal.pause(paused);
         Ok(())
     }

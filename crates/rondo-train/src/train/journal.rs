@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use rondo_metrics::names::{TARGET_CROSS_ENTROPY, VAL_SPARSITY};
-use rondo_metrics::{Fanout, Progress, Record, Sink};
+use rondo_metrics::{Fanout, Progress, Record, Sample, Sink};
 use serde_json::{Value, json};
 
 use super::clock::{Clock, Lap};
@@ -118,6 +118,17 @@ impl Journal {
         remember(&mut self.summary);
         self.write(record)?;
         self.screen.eval(record);
+        Ok(())
+    }
+
+    /// Writes and shows what the model has written after a prompt.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`].
+    pub(super) fn sample(&mut self, sample: &Sample, progress: &RunProgress) -> Result<()> {
+        self.write(&sample.record(progress.step, progress.tokens)?)?;
+        self.screen.sample(sample);
         Ok(())
     }
 

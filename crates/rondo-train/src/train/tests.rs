@@ -241,6 +241,25 @@ fn gates_their_controller_skips_and_perturbations_are_the_same_on_every_rank() {
 }
 
 #[test]
+fn texts_after_prompts_are_the_same_on_any_number_of_ranks() {
+    let place = Place::new();
+    let keys = [
+        // Five prompts at two depths: with four ranks the last round has two texts.
+        "eval.prompts=['loop','state depth','core','norm gate','token']",
+        "eval.prompt_tokens=5",
+        "eval.prompt_recurrence=[1,3]",
+    ];
+    let settings = settings(&keys, &place.text());
+    let alone = place.written(1, "one", &settings);
+    let is_sample = |row: &&Value| row["metrics"]["event"] == "sample";
+    assert_eq!(alone.records.iter().filter(is_sample).count(), 3 * 5);
+    for ranks in [2, 4] {
+        let many = place.written(ranks, &format!("many-{ranks}"), &settings);
+        assert_eq!(many, alone, "{ranks} ranks");
+    }
+}
+
+#[test]
 fn a_run_goes_on_with_any_number_of_ranks() {
     let place = Place::new();
     let more = [

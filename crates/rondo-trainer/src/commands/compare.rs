@@ -2,6 +2,7 @@
 
 mod differences;
 mod page;
+mod samples;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -313,7 +314,7 @@ fn write(
     for picture in &pictures {
         written.extend(picture.save(dir)?);
     }
-    let page = page::page(rows, differences, &pictures);
+    let page = page::page(rows, differences, &pictures, &samples::section(runs));
     for (name, text) in [
         ("compare.json", format!("{object:#}\n")),
         ("compare.html", page),

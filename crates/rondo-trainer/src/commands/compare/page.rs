@@ -16,8 +16,13 @@ th{border-bottom:1px solid #999}th,td{white-space:nowrap}.word{text-align:left}\
 @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}small{color:#999}\
 svg{filter:invert(.9) hue-rotate(180deg)}}";
 
-/// Composes the page.
-pub(super) fn page(rows: &[Row], differences: &[Difference], pictures: &[Picture]) -> String {
+/// Composes the page; `samples` is HTML.
+pub(super) fn page(
+    rows: &[Row],
+    differences: &[Difference],
+    pictures: &[Picture],
+    samples: &str,
+) -> String {
     let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n");
     let names = names(rows);
     let title = escaped(&format!("Comparison of {}", names.join(", ")));
@@ -60,6 +65,7 @@ pub(super) fn page(rows: &[Row], differences: &[Difference], pictures: &[Picture
         let (name, svg) = (picture.name(), picture.svg());
         let _ = writeln!(html, "<h2>{name}</h2>\n<div class=\"wide\">{svg}</div>");
     }
+    html.push_str(samples);
     html.push_str("</body>\n</html>\n");
     html
 }

@@ -1,7 +1,8 @@
 //! The metrics of a run as one table, for pandas and spreadsheets.
 //!
 //! A row is a record, a column a metric; what a record does not have is empty. A series has a column for each of its values,
-//! counted from 1: `iterations.residual[1]`. Numbers that are not finite are `NaN`, `inf` and `-inf`, which pandas reads.
+//! counted from 1: `iterations.residual[1]`. Words of events stand in quotes where they hold a line end: a text after a prompt
+//! is one cell. Numbers that are not finite are `NaN`, `inf` and `-inf`, which pandas reads.
 
 use std::collections::BTreeMap;
 
@@ -91,8 +92,8 @@ fn number(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use rondo_metrics::Event;
     use rondo_metrics::names::{ITERATIONS_RESIDUAL, LOSS, VAL_LOSS};
+    use rondo_metrics::{Event, Sample};
 
     use super::*;
 
@@ -106,13 +107,24 @@ mod tests {
         eval.set(VAL_LOSS.at(4), f64::NAN);
         let mut event = Record::event(2, 16, Event::Checkpoint);
         event.push("path", "a, b").expect("a new name");
-        let history = History::new(vec![train.finish().at_time(0.5), eval.finish(), event]);
+        let sample = Sample {
+            prompt: "To be".to_owned(),
+            texts: vec![(4, ",\n\"or\"".to_owned())],
+        };
+        let sample = sample.record(2, 16).expect("one depth");
+        let history = History::new(vec![
+            train.finish().at_time(0.5),
+            eval.finish(),
+            event,
+            sample,
+        ]);
         assert_eq!(
             text(&history, b',').expect("a table"),
-            "step,tokens,time,kind,loss,iterations.residual[1],iterations.residual[2],val_loss@4,event,path\n\
-             1,8,0.5,train,2.5,1,,,,\n\
-             1,8,,eval,,,,NaN,,\n\
-             2,16,,event,,,,,checkpoint,\"a, b\"\n"
+            "step,tokens,time,kind,loss,iterations.residual[1],iterations.residual[2],val_loss@4,event,path,prompt,text@4\n\
+             1,8,0.5,train,2.5,1,,,,,,\n\
+             1,8,,eval,,,,NaN,,,,\n\
+             2,16,,event,,,,,checkpoint,\"a, b\",,\n\
+             2,16,,event,,,,,sample,,To be,\",\n\"\"or\"\"\"\n"
         );
     }
 }
