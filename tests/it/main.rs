@@ -39,5 +39,6 @@ mod sources;
 mod sparsity;
 mod start;
 mod sweeps;
+mod tensorboard;
 mod training;
 mod watch;

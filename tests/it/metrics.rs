@@ -116,11 +116,4 @@ fn rows_hold_together() {
             assert_eq!(series.len(), recurrence as usize, "{}", metric.name);
         }
     }
-    let events = out.join("tensorboard");
-    assert!(
-        std::fs::read_dir(events)
-            .expect("event files")
-            .next()
-            .is_some()
-    );
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! config.toml   the configuration of the newest launch   metrics.jsonl   the source of truth
 //! launches.jsonl  every launch: when, by which build, with which configuration, from which step on
-//! run.json      argv, versions, device, host     tensorboard/    the same metrics
+//! run.json      argv, versions, device, host     events.out.tfevents.*  the same metrics, for TensorBoard
 //! summary.json  the result, once finished        checkpoints/    step-00000400/, …, latest
 //! tasks/        what items of benchmarks came to, by checkpoint: [`outcomes`]
 //! tokenizer.json  how its text became tokens, where it has any; what stands beside it: [`companions`]
@@ -13,13 +13,15 @@ pub mod companions;
 pub(crate) mod missing;
 pub mod outcomes;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use rondo_checkpoint::{Checkpoint, CheckpointError, Which, open};
 use rondo_data::{EndOfText, Tokenizer};
-use rondo_files::{LOCK_FILE, RunLock, atomic_write, is_leftover};
+use rondo_files::{LOCK_FILE, RunLock, at, atomic_write, is_leftover};
 use rondo_interchange::SpecialTokens;
+use rondo_metrics::tensorboard::event_files;
 
 use self::companions::{COMPANIONS, SPECIAL_FILE, TOKENIZER_CONFIG_FILE};
 use self::outcomes::TASKS_FOLDER;
@@ -29,6 +31,8 @@ use crate::validation_losses::ValidationLosses;
 
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";
+/// Where earlier versions have put event files, which stand beside the metrics now.
+const EVENTS_FOLDER: &str = "tensorboard";
 /// Name and version, as checkpoints, launches and `run.json` have them.
 pub const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
 /// The tokenizer of a run, and of a folder in the reference's layout.
@@ -89,9 +93,9 @@ impl RunDir {
         self.path.join("launches.jsonl")
     }
 
-    /// Returns the folder of the event files.
-    pub fn tensorboard(&self) -> PathBuf {
-        self.path.join("tensorboard")
+    /// Returns the folder in which earlier versions have put the event files.
+    pub fn earlier_event_files(&self) -> PathBuf {
+        self.path.join(EVENTS_FOLDER)
     }
 
     /// Returns whether there is a configuration.
@@ -147,9 +151,11 @@ impl RunDir {
     ///
     /// Where the directory cannot be written.
     pub fn clear(&self, config: &RunConfig) -> Result<()> {
-        for entry in [
+        let event_files = event_files(&self.path).map_err(at("read", &self.path))?;
+        let event_files = event_files.iter().filter_map(|path| path.file_name());
+        let known = [
             "checkpoints",
-            "tensorboard",
+            EVENTS_FOLDER,
             TASKS_FOLDER,
             "metrics.jsonl",
             SUMMARY_FILE,
@@ -157,10 +163,9 @@ impl RunDir {
             TOKENIZER_FILE,
             SPECIAL_FILE,
             CONFIG_FILE,
-        ]
-        .into_iter()
-        .chain(COMPANIONS)
-        {
+        ];
+        let known = known.into_iter().chain(COMPANIONS).map(OsStr::new);
+        for entry in known.chain(event_files) {
             let path = self.path.join(entry);
             let removed = if path.is_dir() {
                 std::fs::remove_dir_all(&path)

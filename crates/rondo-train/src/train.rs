@@ -2,7 +2,7 @@
 //!
 //! In reading order: `resume` (whether a run that is there is resumed), `place` (which directory), `bearing` (what depends
 //! on a key), `start` (new, resumed, or finished), `launches` (which steps were trained how), `corpora` (the data), `setup`
-//! (weights, optimizer and records), `open` (a session from them); `found` and `joined` (what rank 0 of
+//! (weights, optimizer and records) with `event_files` (those of TensorBoard), `open` (a session from them); `found` and `joined` (what rank 0 of
 //! several has found and taken, given to all), `ranks`. A session has three owners: `session`, the loop with
 //! weights, data, `evaluation` and its `samples` of text; `journal`, the records and the screen with `summary` (the newest
 //! readings), `watch` (failures that the metrics show), `clock`, and `expected` (how long it will take); `keeper`, the
@@ -13,6 +13,7 @@ mod clock;
 mod control;
 mod corpora;
 mod evaluation;
+mod event_files;
 mod expected;
 mod found;
 mod joined;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::about::{plugin, summary};
 use super::message::Message;
+use super::tags::tag_of;
 use crate::metric::Metric;
 use crate::names::{
     ACCURACY, CONSTRAINT_EMA, DIFFICULTY, GRAD_NORM, HIDDEN_STATE_CORR, ITERATION_CORR,
@@ -10,39 +12,40 @@ use crate::names::{
     NUM_STEPS_WITH_GRAD, RECURRENCE, RECURRENT_DIFF, RECURRENT_RESIDUAL, RECURRENT_STATE_NORM,
     RECURRENT_STATE_TOKEN_CORR, REGULARISATION_STRENGTH, REL_RESIDUAL, SPARSITY, STEP_SECONDS,
     TARGET_CROSS_ENTROPY, TOKENS_PER_SECOND, VAL_ACCURACY, VAL_CROSS_ENTROPY, VAL_LOSS,
-    VAL_PERPLEXITY,
+    VAL_PERPLEXITY, VAL_SPARSITY,
 };
 use crate::typed::{Measured, PerDepth, Scalar};
 
-/// A pattern of names, a regular expression.
+/// A pattern of tags, a regular expression.
 #[derive(Clone, Copy)]
 enum Pattern {
     /// The metric itself.
-    Is(&'static str),
+    Is(Metric),
     /// The metric at every depth.
-    AtDepths(&'static str),
-    /// Every metric whose name begins with this one's.
-    Begins(&'static str),
+    AtDepths(Metric),
+    /// Every metric whose tag begins with this one's.
+    Begins(Metric),
 }
 
 const fn is<K: Measured>(metric: Scalar<K>) -> Pattern {
-    Pattern::Is(metric.name())
+    Pattern::Is(metric.metric())
 }
 
 const fn at_depths<K: Measured>(metric: PerDepth<K>) -> Pattern {
-    Pattern::AtDepths(metric.name())
+    Pattern::AtDepths(metric.metric())
 }
 
 const fn begins<K: Measured>(metric: Scalar<K>) -> Pattern {
-    Pattern::Begins(metric.name())
+    Pattern::Begins(metric.metric())
 }
 
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tag = |metric: &Metric| tag_of(metric.kind, metric.name, metric.name);
         match self {
-            Self::Is(name) => write!(f, "^{name}$"),
-            Self::AtDepths(name) => write!(f, "^{name}@"),
-            Self::Begins(name) => write!(f, "^{name}"),
+            Self::Is(metric) => write!(f, "^{}$", tag(metric)),
+            Self::AtDepths(metric) => write!(f, "^{}@", tag(metric)),
+            Self::Begins(metric) => write!(f, "^{}", tag(metric)),
         }
     }
 }
@@ -65,11 +68,12 @@ const CATEGORIES: [Category; 6] = [
         closed: false,
         charts: &[
             ("Training loss", &[is(LOSS)]),
+            // The logarithm of the perplexity: a run that explodes leaves the others apart.
+            ("Validation loss by recurrence", &[at_depths(VAL_LOSS)]),
             (
                 "Validation perplexity by recurrence",
                 &[at_depths(VAL_PERPLEXITY)],
             ),
-            ("Validation loss by recurrence", &[at_depths(VAL_LOSS)]),
         ],
     },
     Category {
@@ -129,7 +133,7 @@ const CATEGORIES: [Category; 6] = [
         title: "Sparsity",
         closed: true,
         charts: &[
-            ("Edges kept", &[begins(SPARSITY)]),
+            ("Edges kept", &[begins(SPARSITY), is(VAL_SPARSITY)]),
             ("Strength of the penalty", &[is(REGULARISATION_STRENGTH)]),
             (
                 "Cross entropy and its target",
@@ -145,13 +149,12 @@ const CATEGORIES: [Category; 6] = [
 
 /// `DataClass` of `summary.proto`.
 const SCALAR: u64 = 1;
-const TENSOR: u64 = 2;
 /// `DT_STRING` of `types.proto`.
 const STRING: u64 = 7;
 
 /// Returns the `SummaryMetadata` of a scalar: `plugin_data = 1, summary_description = 3, data_class = 4`.
 pub(super) fn described(metric: Option<&Metric>) -> Message {
-    let mut metadata = plugin("scalars");
+    let mut metadata = plugin("scalars", &[]);
     if let Some(metric) = metric {
         let text = match metric.unit {
             "1" => metric.meaning.to_owned(),
@@ -165,7 +168,7 @@ pub(super) fn described(metric: Option<&Metric>) -> Message {
 
 /// Returns a `Summary` with the layout of the charts: `Layout { category = 2 }`, `Category { title = 1,
 /// chart = 2, closed = 3 }`, `Chart { title = 1, multiline = 2 }`, `MultilineChartContent { tag = 1 }`.
-pub(super) fn summary() -> Message {
+pub(super) fn charts() -> Message {
     let mut layout = Message::default();
     for Category {
         title,
@@ -192,24 +195,11 @@ pub(super) fn summary() -> Message {
     tensor.integer(1, STRING);
     tensor.bytes(2, &[]);
     tensor.bytes(8, &layout.0);
-    let mut metadata = plugin("custom_scalars");
-    metadata.integer(4, TENSOR);
-    let mut value = Message::default();
-    value.bytes(1, b"custom_scalars__config__");
-    value.bytes(8, &tensor.0);
-    value.bytes(9, &metadata.0);
-    let mut summary = Message::default();
-    summary.bytes(1, &value.0);
-    summary
-}
-
-/// Starts a `SummaryMetadata` of a plugin: `plugin_data = 1 { plugin_name = 1 }`.
-fn plugin(name: &str) -> Message {
-    let mut data = Message::default();
-    data.bytes(1, name.as_bytes());
-    let mut metadata = Message::default();
-    metadata.bytes(1, &data.0);
-    metadata
+    summary(
+        "custom_scalars__config__",
+        &tensor,
+        plugin("custom_scalars", &[]),
+    )
 }
 
 #[cfg(test)]
@@ -217,9 +207,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_is_the_whole_name_the_name_before_a_depth_or_the_beginning_of_names() {
-        assert_eq!(is(LOSS).to_string(), "^loss$");
-        assert_eq!(at_depths(VAL_LOSS).to_string(), "^val_loss@");
-        assert_eq!(begins(SPARSITY).to_string(), "^sparsity");
+    fn a_pattern_is_the_whole_tag_the_tag_before_a_depth_or_the_beginning_of_tags() {
+        assert_eq!(is(LOSS).to_string(), "^train/loss$");
+        assert_eq!(at_depths(VAL_LOSS).to_string(), "^val/loss@");
+        assert_eq!(begins(SPARSITY).to_string(), "^sparsity/sparsity");
+        assert_eq!(is(VAL_SPARSITY).to_string(), "^sparsity/val_sparsity$");
     }
 }

@@ -9,9 +9,13 @@ pub(super) struct Message(pub(super) Vec<u8>);
 impl Message {
     /// Starts an event with the present time and a step.
     pub(super) fn event(step: u64) -> Self {
+        Self::event_at(wall_time(), step)
+    }
+
+    /// Starts an event with a time in seconds since 1970, and a step.
+    pub(super) fn event_at(seconds: f64, step: u64) -> Self {
         let mut event = Self::default();
-        event.key(1, 1);
-        event.0.extend(wall_time().to_le_bytes());
+        event.double(1, seconds);
         event.integer(2, step);
         event
     }
@@ -35,6 +39,11 @@ impl Message {
 
     pub(super) fn float(&mut self, field: u64, x: f32) {
         self.key(field, 5);
+        self.0.extend(x.to_le_bytes());
+    }
+
+    pub(super) fn double(&mut self, field: u64, x: f64) {
+        self.key(field, 1);
         self.0.extend(x.to_le_bytes());
     }
 

@@ -6,9 +6,7 @@ use rondo_checkpoint::set_back;
 use rondo_config::{Difference, difference};
 use rondo_data::{CorpusIdentity, Source};
 use rondo_files::RunLock;
-use rondo_metrics::{
-    Background, Evaluation, Fanout, History, JsonlSink, Record, Sink, TensorboardSink,
-};
+use rondo_metrics::{Evaluation, Fanout, History, JsonlSink, Record, Sink};
 use rondo_model::init::{ParameterSpec, Role, table};
 use rondo_model::looped::LoopedTransformer;
 use rondo_schedule::RateSum;
@@ -16,6 +14,7 @@ use rondo_schedule::control::ControllerState;
 
 use super::TrainOptions;
 use super::control::Control;
+use super::event_files::{self, Before};
 use super::joined::First;
 use super::start::{Going, kept};
 use super::summary::Summary;
@@ -201,7 +200,7 @@ impl Setting<'_> {
         let metrics = run_dir.metrics();
         let Some(step) = resumed else {
             return Ok(Written {
-                sinks: self.sinks(JsonlSink::create(&metrics)?, None),
+                sinks: self.sinks(JsonlSink::create(&metrics)?, None)?,
                 watch: Watch::new(&config.diagnosis),
                 summary: Summary::default(),
                 best: None,
@@ -215,9 +214,13 @@ impl Setting<'_> {
         // It cuts off the records of later steps: nothing is read before.
         let (jsonl, _) = JsonlSink::open_for_resume(&metrics, step, evaluation)?;
         let history = History::read(&metrics)?;
+        let before = Before {
+            step,
+            records: history.records(),
+        };
         let records = history.records().iter().cloned().map(Ok);
         Ok(Written {
-            sinks: self.sinks(jsonl, resumed),
+            sinks: self.sinks(jsonl, Some(before))?,
             watch: Watch::resume(&config.diagnosis, records)?,
             summary: Summary::of(&history, config, bytes_per_token),
             seconds: history.seconds(),
@@ -248,13 +251,13 @@ impl Setting<'_> {
         })
     }
 
-    fn sinks(self, jsonl: JsonlSink, resumed: Option<u64>) -> Fanout {
+    fn sinks(self, jsonl: JsonlSink, before: Option<Before<'_>>) -> Result<Fanout> {
         let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(jsonl)];
         if self.config.metrics.tensorboard {
-            let tensorboard = TensorboardSink::open(&self.run_dir.tensorboard(), resumed);
-            sinks.push(Box::new(Background::new(tensorboard)));
+            let event_files = event_files::open(self.config, self.run_dir, before)?;
+            sinks.push(Box::new(event_files));
         }
-        Fanout::new(sinks)
+        Ok(Fanout::new(sinks))
     }
 
     pub(super) fn control(
