@@ -110,7 +110,7 @@ fn add_rows(html: &mut String, run: &str, step: u64, texts: &[(usize, String)]) 
     for (depth, text) in texts {
         let _ = writeln!(
             html,
-            "<tr><td {WORDS}>{}</td><td>{step}</td><td>{depth}</td><td {TEXT}>{}</td></tr>",
+            "<tr style=\"vertical-align:top\"><td {WORDS}>{}</td><td>{step}</td><td>{depth}</td><td {TEXT}>{}</td></tr>",
             markup(run),
             markup(text)
         );
