@@ -1,6 +1,7 @@
-//! `trainer eval --tasks`: `parity` with lm-eval and CORE, `properties` of scores, `reports`, `refusals`.
+//! `trainer eval --tasks`: `parity` with lm-eval and CORE, `properties` of scores, `reports`, `figures`, `refusals`.
 
 mod controls;
+mod figures;
 mod generated;
 mod parity;
 mod properties;
@@ -60,7 +61,12 @@ fn outcomes(path: &Path) -> Vec<Value> {
 
 /// Returns the outcome file of a task of a run imported here.
 fn outcome_file(of: &Path, task: &str) -> PathBuf {
-    of.join(format!("tasks/step-00000000/{task}.jsonl"))
+    outcome_file_at(of, 0, task)
+}
+
+/// Returns the outcome file of a task of a run's checkpoint.
+fn outcome_file_at(of: &Path, step: u64, task: &str) -> PathBuf {
+    of.join(format!("tasks/step-{step:08}/{task}.jsonl"))
 }
 
 /// Returns the numbers of a list or of one number.

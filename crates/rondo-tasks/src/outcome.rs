@@ -10,7 +10,7 @@
 //!
 //! Of equal choices the first is taken.
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::item::{Item, Question};
 use crate::rules::Rules;
@@ -66,13 +66,14 @@ impl Measure {
 }
 
 /// What an item came to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Outcome {
     /// Σ ln p of each choice, of the continuation, or of the text, nats.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "numbers")]
     pub loglikelihoods: Vec<f64>,
     /// Mean loss of each choice, nats per scored token; CORE's rules only.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "numbers")]
     pub mean_losses: Vec<f64>,
     /// Scored tokens of each; CORE's rules only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -217,6 +218,12 @@ impl Outcome {
     }
 }
 
+/// Reads numbers; what JSON cannot write of them is null, and not a number.
+fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
+    let read: Vec<Option<f64>> = Vec::deserialize(from)?;
+    Ok(read.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect())
+}
+
 /// Returns the first of the largest.
 fn largest(scores: &[f64]) -> usize {
     let mut best = 0;
@@ -283,6 +290,26 @@ mod tests {
             let outcome = Outcome::of_rows(&task.items[0], Rules::LmEval, "", &[row]);
             assert_eq!(outcome.acc, Some(greedy));
         }
+    }
+
+    #[test]
+    fn an_outcome_is_read_as_it_is_written() {
+        let task = task(&[r#"{"query":"q","choices":["aa","bbbb"],"gold":1}"#]);
+        for rules in [Rules::LmEval, Rules::Core] {
+            let written = Outcome::of_rows(&task.items[0], rules, " ", &[row(6.0, 2), row(8.0, 4)]);
+            let text = serde_json::to_string(&written).expect("JSON");
+            assert_eq!(
+                serde_json::from_str::<Outcome>(&text).expect("read"),
+                written
+            );
+        }
+        let infinite: Outcome =
+            serde_json::from_str(r#"{"loglikelihoods":[-1.0,null],"acc":true}"#).expect("read");
+        assert_eq!(
+            (infinite.acc, infinite.loglikelihoods.len()),
+            (Some(true), 2)
+        );
+        assert!(infinite.loglikelihoods[1].is_nan());
     }
 
     #[test]

@@ -5,8 +5,9 @@ mod series;
 mod strata;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::series::{Series, between, pairs};
 use self::strata::strata;
@@ -21,7 +22,7 @@ use crate::task::Task;
 pub const RESAMPLES: usize = 2000;
 
 /// What is done to the readout before its loss is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
     /// Nothing.
@@ -45,12 +46,12 @@ impl Control {
 }
 
 /// Under what items are answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
     /// The recurrence depth; the most iterations where tokens exit by themselves.
     pub recurrence: usize,
     /// The criterion by which tokens exit; none at a fixed depth.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<String>,
     /// What is done to the readout.
     pub control: Control,
@@ -94,6 +95,40 @@ pub struct RunOutcomes {
     pub conditions: Vec<Condition>,
     /// What the items came to.
     pub outcomes: ByCondition,
+}
+
+/// What a report says of a task beside its scores, and the fields by which its items are put into strata.
+#[derive(Clone, Debug)]
+pub struct Items<'a> {
+    /// The task's name.
+    pub task: &'a str,
+    /// Its file.
+    pub file: &'a Path,
+    /// The kind of its items.
+    pub kind: Kind,
+    /// Whose rules.
+    pub rules: Rules,
+    /// Examples before each item.
+    pub shots: usize,
+    /// Items that lost their earliest tokens, and the tokens they lost.
+    pub cuts: (usize, usize),
+    /// Of each item.
+    pub fields: Vec<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> Items<'a> {
+    /// Describes a task and how its items became tokens.
+    pub fn of(task: &'a Task, plan: &Plan, rules: Rules, shots: usize) -> Self {
+        Self {
+            task: &task.name,
+            file: &task.path,
+            kind: task.kind,
+            rules,
+            shots,
+            cuts: plan.cuts(),
+            fields: task.items.iter().map(|item| &item.fields).collect(),
+        }
+    }
 }
 
 /// What a task came to.
@@ -223,33 +258,31 @@ impl TaskReport {
     ///
     /// Panics where a run does not have an entry for each item.
     pub fn new(
-        task: &Task,
-        plan: &Plan,
-        rules: Rules,
-        shots: usize,
+        items: &Items<'_>,
         by: Option<&str>,
         runs: &[RunOutcomes],
     ) -> crate::error::Result<Self> {
-        let (items_cut, tokens_cut) = plan.cuts();
+        let (items_cut, tokens_cut) = items.cuts;
+        let count = items.fields.len();
         let counts = |item: &usize| {
             let mut all = runs.iter().flat_map(|run| &run.outcomes);
             all.all(|condition| condition[*item].is_some())
         };
-        let decided: Vec<usize> = (0..task.items.len()).filter(counts).collect();
+        let decided: Vec<usize> = (0..count).filter(counts).collect();
         let mut all = vec![stratum(None, &decided, runs)];
         if let Some(field) = by {
-            for (name, items) in strata(task, field, &decided)? {
-                all.push(stratum(Some(name), &items, runs));
+            for (name, chosen) in strata(items, field, &decided)? {
+                all.push(stratum(Some(name), &chosen, runs));
             }
         }
         Ok(Self {
-            task: task.name.clone(),
-            file: task.path.display().to_string(),
-            kind: task.kind,
-            rules,
-            shots,
-            items: task.items.len(),
-            undecided: task.items.len() - decided.len(),
+            task: items.task.to_owned(),
+            file: items.file.display().to_string(),
+            kind: items.kind,
+            rules: items.rules,
+            shots: items.shots,
+            items: count,
+            undecided: count - decided.len(),
             items_cut,
             tokens_cut,
             resamples: RESAMPLES,

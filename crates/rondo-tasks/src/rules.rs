@@ -1,6 +1,6 @@
 //! Whose rules cut, score and count the items.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::item::Kind;
 
@@ -13,7 +13,7 @@ use crate::item::Kind;
 /// | best | the largest sum of log-likelihoods | the smallest mean loss per token |
 /// | examples | in the order of their file, or as CORE draws them | drawn for each item from the others |
 /// | before a language-modelling continuation | nothing | a space |
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rules {
     /// EleutherAI's lm-evaluation-harness.

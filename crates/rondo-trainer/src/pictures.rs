@@ -1,7 +1,9 @@
 //! Pictures: what is known here, in the terms of rondo-figures. Those of traces and evaluations stand in
 //! this file, those of runs by their metrics in [`runs`], that of many schedules in [`sweeps`], those of benchmarks in
-//! [`tasks`].
+//! [`tasks`], read from what evaluations have kept in [`outcomes`]; [`name`] has what `trainer figure` draws.
 
+pub(crate) mod name;
+pub(crate) mod outcomes;
 pub(crate) mod runs;
 pub(crate) mod sweeps;
 pub(crate) mod tasks;

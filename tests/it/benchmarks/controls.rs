@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{eval, golden, imported, lines, outcome_file};
-use crate::harness::{assert_ok, root};
+use super::{eval, golden, imported, lines, outcome_file, outcome_file_at, written};
+use crate::harness::{assert_ok, root, run, scratch};
 
 #[test]
 fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_depths() {
@@ -90,4 +90,65 @@ fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_d
     for (with, without) in with.iter().zip(&without) {
         assert_eq!(plain(with, [0, 3]), plain(without, [0, 1]));
     }
+}
+
+#[test]
+fn a_run_on_a_task_has_controls_by_its_validation_rows() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    let path = out.display().to_string();
+    let mut args = vec!["--config", "configs/depth-s3.toml", "--out", &path, "-q"];
+    for set in [
+        "train.steps=2",
+        "train.batch=4",
+        "eval.every=2",
+        "eval.tokens=96",
+    ] {
+        args.extend(["--set", set]);
+    }
+    assert_ok(&run(args));
+    // A token for each of the six elements, as scripts/word_problem.py has them.
+    let vocabulary: Value = "abcdef"
+        .chars()
+        .zip(0..)
+        .map(|(letter, id)| (letter.to_string(), json!(id)))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let tokenizer = json!({
+        "version": "1.0",
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "."}, "behavior": "Isolated", "invert": false},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "a"},
+    });
+    fs::write(out.join("tokenizer.json"), tokenizer.to_string()).expect("writable");
+    fs::write(out.join("tokenizer_config.json"), r#"{"eos_token":"a"}"#).expect("writable");
+    let item = r#"{"query":"bd","choices":["a","b","c","d","e","f"],"gold":0}"#;
+    let file = written(dir.path(), "products.jsonl", &[item]);
+    let ended = eval(
+        &out,
+        &file,
+        &[
+            "--recurrence",
+            "1,4",
+            "--delimiter",
+            "",
+            "--controls",
+            "--control-tokens",
+            "192",
+        ],
+    );
+    assert_ok(&ended);
+    let found = ended.json();
+    // Eight rows of 24 letters.
+    for depth in found["controls"][0]["depths"].as_array().expect("depths") {
+        assert_eq!(
+            (&depth["fitted_tokens"], &depth["tokens"]),
+            (&json!(96), &json!(96))
+        );
+        assert!(
+            depth["loss_affine"].as_f64().is_some_and(f64::is_finite),
+            "{depth}"
+        );
+    }
+    let outcome = &lines(&outcome_file_at(&out, 2, "products"))[1]["outcomes"][0];
+    assert_eq!(outcome["loglikelihoods"].as_array().map(Vec::len), Some(6));
 }

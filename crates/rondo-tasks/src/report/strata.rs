@@ -2,31 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use super::Items;
 use crate::error::{Result, TaskError};
-use crate::task::Task;
 
 /// What items without the field are called.
 const WITHOUT: &str = "(without)";
 
-/// Returns the strata of `items` by a field: numbers in rising order, words in theirs, items without it last.
+/// Returns the strata of the `chosen` items by a field: numbers in rising order, words in theirs, items without it last.
 ///
 /// # Errors
 ///
 /// Where no item of the task has the field.
 pub(super) fn strata(
-    task: &Task,
+    items: &Items<'_>,
     field: &str,
-    items: &[usize],
+    chosen: &[usize],
 ) -> Result<Vec<(String, Vec<usize>)>> {
-    if !task
-        .items
-        .iter()
-        .any(|item| item.fields.contains_key(field))
-    {
-        let known: std::collections::BTreeSet<&str> = task
-            .items
+    if !items.fields.iter().any(|fields| fields.contains_key(field)) {
+        let known: std::collections::BTreeSet<&str> = items
+            .fields
             .iter()
-            .flat_map(|item| item.fields.keys().map(String::as_str))
+            .flat_map(|fields| fields.keys().map(String::as_str))
             .collect();
         let known = match known.is_empty() {
             true => "its items have no fields".to_owned(),
@@ -36,14 +32,14 @@ pub(super) fn strata(
             ),
         };
         return Err(TaskError::file(
-            &task.path,
+            items.file,
             format!("no item has the field `{field}` to put items into strata by; {known}"),
         ));
     }
     let mut named: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut without = Vec::new();
-    for item in items {
-        match task.items[*item].fields.get(field) {
+    for item in chosen {
+        match items.fields[*item].get(field) {
             Some(value) => named.entry(value).or_default().push(*item),
             None => without.push(*item),
         }
@@ -66,6 +62,8 @@ pub(super) fn strata(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::Plan;
+    use crate::rules::Rules;
     use crate::tests::task;
 
     #[test]
@@ -76,13 +74,14 @@ mod tests {
             r#"{"text":"c","hops":2}"#,
             r#"{"text":"d","hops":10}"#,
         ]);
-        let found = strata(&task, "hops", &[0, 1, 2, 3]).expect("a field");
+        let items = Items::of(&task, &Plan::default(), Rules::LmEval, 0);
+        let found = strata(&items, "hops", &[0, 1, 2, 3]).expect("a field");
         let expected = [("2", vec![2]), ("10", vec![0, 3]), (WITHOUT, vec![1])];
         assert_eq!(
             found,
             expected.map(|(name, items)| (name.to_owned(), items))
         );
-        let message = strata(&task, "area", &[0])
+        let message = strata(&items, "area", &[0])
             .expect_err("no such field")
             .to_string();
         assert!(

@@ -46,7 +46,9 @@ fn report(by: Option<&str>, runs: &[RunOutcomes]) -> TaskReport {
         ],
         ..Plan::default()
     };
-    TaskReport::new(&task(&lines), &plan, Rules::LmEval, 0, by, runs).expect("a report")
+    let task = task(&lines);
+    let items = Items::of(&task, &plan, Rules::LmEval, 0);
+    TaskReport::new(&items, by, runs).expect("a report")
 }
 
 #[test]

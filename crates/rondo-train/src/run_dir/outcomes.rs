@@ -4,6 +4,8 @@
 //! tasks/step-00000400/NAME.jsonl    first what was asked, then a line for each item with an outcome for each condition
 //! ```
 
+mod kept;
+
 use std::path::{Path, PathBuf};
 
 use rondo_data::Tokenizer;
@@ -14,11 +16,12 @@ use rondo_tasks::rows::Plan;
 use rondo_tasks::task::Task;
 use serde_json::{Value, json};
 
+pub use self::kept::Kept;
 use super::RunDir;
 use crate::error::Result;
 
 /// The folder of a run.
-pub(super) const TASKS_FOLDER: &str = "tasks";
+pub(crate) const TASKS_FOLDER: &str = "tasks";
 
 impl RunDir {
     /// Returns the folder of the outcomes of a checkpoint.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use rondo_data::Batch;
 use rondo_tasks::report::Control;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::documents::hidden_states;
 pub use self::map::Adjusted;
@@ -43,7 +43,7 @@ pub struct Controls {
 }
 
 /// What was fitted at a depth, and what it brings on tokens that nothing was fitted on.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
     /// The depth.
     pub recurrence: usize,

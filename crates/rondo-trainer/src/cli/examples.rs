@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::pictures::runs::FigureName;
+use crate::pictures::name::PictureName;
 
 pub(super) const TRAIN: &str = "\
 Examples:
@@ -60,7 +60,8 @@ const FIGURE: &str = "\
 Examples:
   trainer figure training-dynamics runs/main runs/baseline --out figures
   trainer figure sparsity runs/sparse --layout side-by-side --out figures
-  trainer figure lr-schedules runs/lr-schedules --out figures";
+  trainer figure lr-schedules runs/lr-schedules --out figures
+  trainer figure benchmarks runs/main runs/baseline --by hops --out figures";
 
 pub(super) const SCHEDULE: &str = "\
 Examples:
@@ -149,7 +150,7 @@ Examples:
 
 /// Returns the examples of `trainer figure` with what each picture shows.
 pub(super) fn figure() -> String {
-    let values = FigureName::value_variants().iter();
+    let values = PictureName::value_variants().iter();
     let pictures = values.filter_map(|name| {
         let value = name.to_possible_value()?;
         let shows = value.get_help()?.to_string();

@@ -13,7 +13,7 @@ use rondo_train::run_dir::CheckpointChoice;
 use super::prompting::PromptingArgs;
 use super::tasks::TaskArgs;
 use super::{DeviceName, JsonArg};
-use crate::pictures::runs::FigureName;
+use crate::pictures::name::PictureName;
 
 /// `trainer eval`.
 #[derive(Debug, Args)]
@@ -113,8 +113,9 @@ pub(crate) struct WatchArgs {
 pub(crate) struct FigureArgs {
     /// The picture.
     #[arg(value_enum, value_name = "NAME")]
-    pub(crate) name: FigureName,
-    /// Run directories; their metrics are enough. A sweep's directory stands for its finished runs.
+    pub(crate) name: PictureName,
+    /// Run directories; their metrics are enough, and for benchmarks the outcomes of `trainer eval --tasks`. A sweep's
+    /// directory stands for its finished runs.
     #[arg(required = true, value_name = "RUN|SWEEP")]
     pub(crate) runs: Vec<PathBuf>,
     /// Draw what this law, of `trainer fit-law --out`, predicts; lr-schedules only.
@@ -123,6 +124,12 @@ pub(crate) struct FigureArgs {
     /// Where the panels are placed, stacked by default; sparsity only.
     #[arg(long, value_enum)]
     pub(crate) layout: Option<FigureLayout>,
+    /// Draw these tasks only; benchmarks and depth-controls only.
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub(crate) task: Vec<String>,
+    /// Draw the items with each value of this field in a panel of their own, too; benchmarks only.
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) by: Option<String>,
     /// The folder for NAME.svg, NAME.png and NAME.csv.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,

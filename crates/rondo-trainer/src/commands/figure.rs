@@ -1,9 +1,13 @@
-//! `trainer figure`: the pictures of the papers, from the metrics of runs.
+//! `trainer figure`: the pictures of the papers, from the metrics of runs and from what they came to on benchmarks.
+
+use std::path::PathBuf;
 
 use rondo_train::error::{Error, Result};
 use rondo_train::run_history::RunHistory;
 
 use crate::cli::{FigureArgs, FigureLayout};
+use crate::pictures::name::PictureName;
+use crate::pictures::outcomes::{self, OutcomesFigure};
 use crate::pictures::runs::{FigureName, draw, sparsity};
 use crate::pictures::sweeps::{runs_in, save_schedules};
 use crate::terminal;
@@ -15,14 +19,12 @@ use crate::terminal;
 /// Where an option does not belong to the picture, the runs lack what it shows, or a file cannot be written.
 pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     check_options(args)?;
-    let runs = RunHistory::open_all(&runs_in(&args.runs)?, &mut terminal::note)?;
+    let runs = runs_in(&args.runs)?;
     let files = match args.name {
-        FigureName::LrSchedules => save_schedules(&runs, args.law.as_deref(), &args.out)?,
-        FigureName::Sparsity => {
-            let layout = args.layout.map(FigureLayout::layout).unwrap_or_default();
-            sparsity(&runs, layout)?.save(&args.out)?
+        PictureName::Metrics(name) => of_metrics(name, &runs, args)?,
+        PictureName::Outcomes(name) => {
+            outcomes::draw(name, &runs, &args.task, args.by.as_deref())?.save(&args.out)?
         }
-        name => draw(name, &runs)?.save(&args.out)?,
     };
     for file in files {
         terminal::print(&file.display().to_string())?;
@@ -30,14 +32,32 @@ pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     Ok(())
 }
 
+fn of_metrics(name: FigureName, runs: &[PathBuf], args: &FigureArgs) -> Result<Vec<PathBuf>> {
+    let runs = RunHistory::open_all(runs, &mut terminal::note)?;
+    Ok(match name {
+        FigureName::LrSchedules => save_schedules(&runs, args.law.as_deref(), &args.out)?,
+        FigureName::Sparsity => {
+            let layout = args.layout.map(FigureLayout::layout).unwrap_or_default();
+            sparsity(&runs, layout)?.save(&args.out)?
+        }
+        name => draw(name, &runs)?.save(&args.out)?,
+    })
+}
+
 /// Refuses the options that belong to another picture, before any run is read.
 fn check_options(args: &FigureArgs) -> Result<()> {
     let refused = |problem: &str| Err(Error::Usage(problem.to_owned()));
-    if args.law.is_some() && args.name != FigureName::LrSchedules {
+    if args.law.is_some() && args.name != PictureName::Metrics(FigureName::LrSchedules) {
         return refused("--law: only lr-schedules shows what a law predicts");
     }
-    if args.layout.is_some() && args.name != FigureName::Sparsity {
+    if args.layout.is_some() && args.name != PictureName::Metrics(FigureName::Sparsity) {
         return refused("--layout: only the panels of sparsity can be placed in two ways");
+    }
+    if args.by.is_some() && args.name != PictureName::Outcomes(OutcomesFigure::Benchmarks) {
+        return refused("--by: only benchmarks has a panel for each value of a field");
+    }
+    if !args.task.is_empty() && matches!(args.name, PictureName::Metrics(_)) {
+        return refused("--task: only benchmarks and depth-controls are drawn from tasks");
     }
     Ok(())
 }

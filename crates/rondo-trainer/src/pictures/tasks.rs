@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rondo_figures::{DepthScore, ScoreLine, ScorePanel};
+use rondo_figures::{DepthScore, FigureError, Picture, ScoreLine, ScorePanel};
 use rondo_tasks::outcome::Measure;
 use rondo_tasks::report::{Control, RunReport, Stratum, TaskReport};
 use rondo_train::error::Result;
@@ -22,25 +22,53 @@ pub(crate) fn of_tasks(
     controls: &[(String, &[Fitted])],
     dir: &Path,
 ) -> Result<Vec<PathBuf>> {
+    let accuracies = benchmarks(reports)?;
+    if accuracies.is_none() {
+        terminal::note("no picture of benchmarks: no task has an accuracy");
+    }
+    let pictures: Vec<Picture> = accuracies
+        .into_iter()
+        .chain(depth_controls(controls)?)
+        .collect();
+    save(&pictures, dir)
+}
+
+/// Draws accuracy against depth, a panel for each task and stratum; none where no task has an accuracy.
+///
+/// # Errors
+///
+/// Where a number cannot be drawn.
+pub(super) fn benchmarks(reports: &[TaskReport]) -> Result<Option<Picture>> {
     let panels: Vec<ScorePanel> = reports
         .iter()
         .flat_map(|report| report.strata.iter().map(|stratum| panel(report, stratum)))
         .filter(|panel| panel.lines.iter().any(|line| !line.scores.is_empty()))
         .collect();
-    let mut pictures = Vec::new();
-    match panels.is_empty() {
-        true => terminal::note("no picture of benchmarks: no task has an accuracy"),
-        false => pictures.push(rondo_figures::benchmarks(&panels)?),
-    }
-    let fitted: Vec<ScorePanel> = controls
+    drawn(&panels, rondo_figures::benchmarks)
+}
+
+/// Draws the losses of each run's controls; none where no run has any.
+///
+/// # Errors
+///
+/// Where a number cannot be drawn.
+pub(super) fn depth_controls(controls: &[(String, &[Fitted])]) -> Result<Option<Picture>> {
+    let panels: Vec<ScorePanel> = controls
         .iter()
         .filter(|(_, fitted)| !fitted.is_empty())
         .map(|(run, fitted)| of_controls(run, fitted))
         .collect();
-    if !fitted.is_empty() {
-        pictures.push(rondo_figures::depth_controls(&fitted)?);
+    drawn(&panels, rondo_figures::depth_controls)
+}
+
+fn drawn(
+    panels: &[ScorePanel],
+    draw: fn(&[ScorePanel]) -> Result<Picture, FigureError>,
+) -> Result<Option<Picture>> {
+    match panels.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(draw(panels)?)),
     }
-    save(&pictures, dir)
 }
 
 fn panel(report: &TaskReport, stratum: &Stratum) -> ScorePanel {

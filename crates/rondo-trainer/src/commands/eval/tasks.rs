@@ -12,7 +12,7 @@ use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 use rondo_tasks::item::Kind;
 use rondo_tasks::prompt::Template;
-use rondo_tasks::report::{ByCondition, RunOutcomes, TaskReport};
+use rondo_tasks::report::{ByCondition, Items, RunOutcomes, TaskReport};
 use rondo_tasks::rows::Plan;
 use rondo_tasks::task::Task;
 use rondo_train::device::{self, Listed};
@@ -164,7 +164,8 @@ impl Benchmarks {
         let report = |(place, task): (usize, &Task)| {
             let found: Vec<RunOutcomes> = runs.iter().map(|run| run.found[place].clone()).collect();
             let (plan, shots) = (&runs[0].plans[place], self.templates[place].shots);
-            Ok(TaskReport::new(task, plan, self.rules, shots, by, &found)?)
+            let items = Items::of(task, plan, self.rules, shots);
+            Ok(TaskReport::new(&items, by, &found)?)
         };
         self.tasks.iter().enumerate().map(report).collect()
     }

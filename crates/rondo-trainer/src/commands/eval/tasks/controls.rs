@@ -20,7 +20,7 @@ pub(super) fn fit(
     let most = args.tasks.control_tokens;
     let material = match &args.data {
         Some(path) => documents(run, args, path, Some(most))?,
-        None if run.config.data.is_nothing() || run.config.data.is_task() => {
+        None if run.config.data.is_nothing() => {
             return Err(Error::Usage(format!(
                 "--controls: {} has no text of its own to fit on; give one with --data PATH",
                 run.run_dir.path().display()

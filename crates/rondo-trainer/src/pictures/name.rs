@@ -1,0 +1,57 @@
+//! Everything that `trainer figure` can draw, under one list of names.
+
+use std::sync::LazyLock;
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use super::outcomes::OutcomesFigure;
+use super::runs::FigureName;
+
+/// A picture, by where its numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PictureName {
+    /// In the metrics of runs.
+    Metrics(FigureName),
+    /// In the outcomes of benchmarks.
+    Outcomes(OutcomesFigure),
+}
+
+/// Every picture, those of metrics first.
+static ALL: LazyLock<Vec<PictureName>> = LazyLock::new(|| {
+    let metrics = FigureName::value_variants().iter().copied();
+    let outcomes = OutcomesFigure::value_variants().iter().copied();
+    let metrics = metrics.map(PictureName::Metrics);
+    metrics.chain(outcomes.map(PictureName::Outcomes)).collect()
+});
+
+impl ValueEnum for PictureName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Metrics(name) => name.to_possible_value(),
+            Self::Outcomes(name) => name.to_possible_value(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_picture_has_a_name_of_its_own() {
+        let name = |picture: &PictureName| {
+            let value = picture.to_possible_value().expect("a value");
+            value.get_name().to_owned()
+        };
+        let names: BTreeSet<String> = ALL.iter().map(name).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(names.contains("training-dynamics") && names.contains("benchmarks"));
+    }
+}
