@@ -325,14 +325,17 @@ fn runs_of_a_sweep_that_are_still_to_begin_have_the_tokens_of_the_others() {
     assert_ok(&sweep(BPE, &out));
     assert_ok(&sweep(BYTES, &bytes));
     for out in [&out, &bytes] {
-        fs::remove_dir_all(out.join("runs/peak1-seed0")).expect("a run");
+        fs::remove_dir_all(out.join("runs/peak=2e-3,seed=0")).expect("a run");
     }
     corpus.grow();
     let ended = sweep(BPE, &out);
     refused(
         &ended,
         3,
-        &["other tokens than the runs of this sweep", "peak0-seed0"],
+        &[
+            "other tokens than the runs of this sweep",
+            "peak=5e-4,seed=0",
+        ],
     );
     let ended = sweep(BYTES, &bytes);
     assert_ok(&ended);

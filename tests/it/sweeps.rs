@@ -74,9 +74,9 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_results() {
     assert_eq!(results(&killed), results(&whole));
     assert_eq!(results(&whole).lines().count(), 1 + 6);
     // A sweep that has ended does nothing more.
-    let before = fs::metadata(killed.join("runs/peak0-seed0/metrics.jsonl")).expect("metrics");
+    let before = fs::metadata(killed.join("runs/peak=5e-4,seed=0/metrics.jsonl")).expect("metrics");
     assert_ok(&sweep(&file, &killed, &[]));
-    let after = fs::metadata(killed.join("runs/peak0-seed0/metrics.jsonl")).expect("metrics");
+    let after = fs::metadata(killed.join("runs/peak=5e-4,seed=0/metrics.jsonl")).expect("metrics");
     assert_eq!(before.modified().ok(), after.modified().ok());
 }
 
@@ -128,7 +128,14 @@ fn failed_runs_are_kept_and_named_and_retried_when_asked() {
     let table = results(&out);
     assert_eq!(table.matches(",failed,").count(), 6, "{table}");
     assert_eq!(table.matches(",finished,").count(), 6, "{table}");
-    let log = out.join("logs/peak0-list1-seed0.log");
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("a log").file_name();
+    let mut logs = fs::read_dir(out.join("logs")).expect("logs").map(name);
+    // What has no place in a file's name is told apart by a hash.
+    let is_failed = |name: &std::ffi::OsString| {
+        name.to_string_lossy()
+            .starts_with("peak=5e-4,from=no_such_run-")
+    };
+    let log = out.join("logs").join(logs.find(is_failed).expect("a log"));
     fs::remove_file(&log).expect("a failed run has a log");
     assert_eq!(sweep(&file, &out, &[]).code, 1);
     assert!(
@@ -169,7 +176,7 @@ fn a_dry_run_lists_the_runs_with_their_cost_and_makes_nothing() {
     let object = listed.json();
     let runs = object["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 6);
-    assert_eq!(runs[0]["run"], "peak0-seed0");
+    assert_eq!(runs[0]["run"], "peak=5e-4,seed=0");
     assert_eq!(runs[0]["tokens"], 20 * 4 * 32);
     assert_eq!(runs[2]["sets"]["schedule.peak"], 2e-3);
     let flops: f64 = runs.iter().filter_map(|run| run["flops"].as_f64()).sum();
@@ -194,7 +201,7 @@ fn a_wrong_key_in_any_run_is_told_before_anything_is_made() {
     let out = dir.path().join("out");
     let refused = sweep(&file, &out, &[]);
     assert_eq!(refused.code, 2, "{refused:?}");
-    for part in ["peak0", "model.d_modl", "d_model"] {
+    for part in ["peak=5e-4", "model.d_modl", "d_model"] {
         assert!(refused.stderr.contains(part), "{part}: {refused:?}");
     }
     assert!(!out.exists());
@@ -346,14 +353,14 @@ fn shards_that_run_side_by_side_end_with_the_results_of_one_sweep() {
     assert_eq!(
         json["missing"],
         serde_json::json!([
-            {"shard": "1/3", "runs": ["peak0-seed1", "peak2-seed0"]},
-            {"shard": "2/3", "runs": ["peak1-seed0", "peak2-seed1"]},
+            {"shard": "1/3", "runs": ["peak=5e-4,seed=1", "peak=8e-3,seed=0"]},
+            {"shard": "2/3", "runs": ["peak=2e-3,seed=0", "peak=8e-3,seed=1"]},
         ])
     );
     let told = sweep(&file, &cut, &["--shard", "0/3"]);
     assert_ok(&told);
-    let line = "not ended: peak0-seed1, peak2-seed0 of shard 1/3\n\
-                not ended: peak1-seed0, peak2-seed1 of shard 2/3\n";
+    let line = "not ended: peak=5e-4,seed=1, peak=8e-3,seed=0 of shard 1/3\n\
+                not ended: peak=2e-3,seed=0, peak=8e-3,seed=1 of shard 2/3\n";
     assert!(told.stdout.contains(line), "{told:?}");
 
     let at_once: Vec<Child> = ["1/3", "2/3"]
@@ -385,7 +392,7 @@ fn a_shard_lists_its_own_runs_and_a_wrong_one_is_refused() {
     let json = listed.json();
     let runs = json["runs"].as_array().expect("runs");
     let names: Vec<&str> = runs.iter().filter_map(|run| run["run"].as_str()).collect();
-    assert_eq!(names, ["peak0-seed1", "peak2-seed1"]);
+    assert_eq!(names, ["peak=5e-4,seed=1", "peak=8e-3,seed=1"]);
     let refused = sweep(&file, &out, &["--shard", "4/4"]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(
@@ -395,4 +402,115 @@ fn a_shard_lists_its_own_runs_and_a_wrong_one_is_refused() {
         "{refused:?}"
     );
     assert!(!out.exists());
+}
+
+#[test]
+fn seeds_have_a_table_of_their_own_and_equal_summed_rates_no_correlation() {
+    let dir = scratch();
+    let file = dir.path().join("clips.toml");
+    let text = "base = \"configs/smoke.toml\"\nseeds = [0, 1]\n\
+                [[grid]]\nkey = \"train.clip\"\nvalues = [0.25, 1.0]\n";
+    fs::write(&file, text).expect("the sweep file can be written");
+    let out = dir.path().join("out");
+    let shown = sweep(&file, &out, &[]);
+    assert_ok(&shown);
+    for part in [
+        "mean ± standard deviation over seeds",
+        "clip=0.25,seed=0",
+        "clip=1  ",
+        "2 healthy",
+    ] {
+        assert!(shown.stdout.contains(part), "{part}: {shown:?}");
+    }
+    assert!(
+        shown.stdout.lines().all(|line| line.chars().count() <= 80),
+        "{shown:?}"
+    );
+    // All runs have the same schedule.
+    assert!(!shown.stdout.contains("Spearman"), "{shown:?}");
+    let again = sweep(&file, &out, &["--json"]);
+    assert_ok(&again);
+    let json = again.json();
+    assert_eq!(json["spearman"], serde_json::Value::Null);
+    let setting = &json["settings"][0];
+    assert_eq!(setting["setting"], "clip=0.25");
+    assert_eq!(setting["verdicts"], serde_json::json!({"healthy": 2}));
+    let of_seed = |seed: usize| json["runs"][seed]["numbers"]["val_cross_entropy"].as_f64();
+    let (a, b) = (of_seed(0).expect("a loss"), of_seed(1).expect("a loss"));
+    let spread = &setting["numbers"]["val_cross_entropy"];
+    let near = |found: &serde_json::Value, expected: f64| {
+        (found.as_f64().expect("a number") - expected).abs() < 1e-9
+    };
+    // Two numbers deviate from their mean by half their difference: √(2 · (d/2)² / 1) = d / √2.
+    assert!(near(&spread["mean"], f64::midpoint(a, b)), "{setting}");
+    assert!(
+        near(&spread["sd"], (a - b).abs() / 2.0_f64.sqrt()),
+        "{setting}"
+    );
+    let table = fs::read_to_string(out.join("settings.csv")).expect("the settings");
+    assert!(
+        table.starts_with("setting,seeds,finished,verdicts,train.clip,"),
+        "{table}"
+    );
+    assert!(table.contains("\nclip=0.25,2,2,2 healthy,0.25,"), "{table}");
+}
+
+#[test]
+fn a_sweep_that_an_earlier_version_began_goes_on_with_its_names() {
+    let dir = scratch();
+    let file = sweep_file(dir.path(), "");
+    let (out, whole) = (dir.path().join("out"), dir.path().join("whole"));
+    assert_ok(&sweep(&file, &out, &["--shard", "0/3"]));
+    // What an earlier version would have left.
+    for (name, earlier) in [
+        ("peak=5e-4,seed=0", "peak0-seed0"),
+        ("peak=2e-3,seed=1", "peak1-seed1"),
+    ] {
+        for (folder, ending) in [("runs", ""), ("logs", ".log"), ("outcomes", ".json")] {
+            let path = |name: &str| out.join(folder).join(format!("{name}{ending}"));
+            fs::rename(path(name), path(earlier)).expect("what an ended run has left");
+        }
+    }
+    let metrics = || fs::metadata(out.join("runs/peak1-seed1/metrics.jsonl"));
+    let before = metrics().and_then(|metrics| metrics.modified());
+    let listed = sweep(&file, &out, &["--dry-run", "--json"]);
+    assert_ok(&listed);
+    assert_eq!(listed.json()["runs"][1]["run"], "peak0-seed1");
+    let next = sweep(&file, &out, &["--json"]);
+    assert_ok(&next);
+    let after = metrics().and_then(|metrics| metrics.modified());
+    assert_eq!(before.expect("a time"), after.expect("a time"));
+    let names = |json: &serde_json::Value| -> Vec<String> {
+        let runs = json["runs"].as_array().expect("runs").clone();
+        let name = |run: &serde_json::Value| run["run"].as_str().map(str::to_owned);
+        runs.iter().filter_map(name).collect()
+    };
+    let earlier = [
+        "peak0-seed0",
+        "peak0-seed1",
+        "peak1-seed0",
+        "peak1-seed1",
+        "peak2-seed0",
+        "peak2-seed1",
+    ];
+    assert_eq!(names(&next.json()), earlier);
+    assert_eq!(fs::read_dir(out.join("runs")).expect("runs").count(), 6);
+    assert_ok(&sweep(&file, &whole, &["--quiet"]));
+    // The numbers are those of a sweep of today.
+    let numbers = |out: &Path| -> Vec<String> {
+        let table = results(out);
+        let rest = |line: &str| {
+            let from = line.find(",finished,").expect("a finished run");
+            line[from..].to_owned()
+        };
+        table.lines().skip(1).map(rest).collect()
+    };
+    assert_eq!(numbers(&out), numbers(&whole));
+    assert_ok(&run([
+        "figure",
+        "lr-schedules",
+        &out.display().to_string(),
+        "--out",
+        &dir.path().join("f").display().to_string(),
+    ]));
 }

@@ -12,6 +12,7 @@
 //! A run without a mark is started, again or for the first time; one with a mark is left alone. A mark
 //! comes by one rename after its run has ended, so whatever is killed when, the directory tells the truth.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -22,10 +23,13 @@ use rondo_files::{LOCK_FILE, LockError, RunLock};
 use crate::error::{SweepError, at};
 use crate::file::SweepFile;
 use crate::outcome::{Outcome, Status, last_line};
-use crate::plan::{Planned, expand};
+use crate::plan::{Naming, Planned, expand};
 
 pub(crate) const SWEEP_FILE: &str = "sweep.toml";
 pub(crate) const BASE_FILE: &str = "base.toml";
+pub(crate) const RUNS: &str = "runs";
+pub(crate) const LOGS: &str = "logs";
+pub(crate) const OUTCOMES: &str = "outcomes";
 /// What a run leaves when it has ended well, or has stopped itself.
 pub(crate) const SUMMARY_FILE: &str = "summary.json";
 /// The end of a log in which the last line is looked for, in bytes.
@@ -35,6 +39,7 @@ const TAIL: u64 = 8192;
 #[derive(Clone, Debug)]
 pub struct SweepDir {
     path: PathBuf,
+    naming: Naming,
     plan: Vec<Planned>,
 }
 
@@ -46,15 +51,49 @@ impl SweepDir {
     /// Where there is none, or its file cannot be read.
     pub fn load(path: &Path) -> Result<Self, SweepError> {
         let file = read_file(path)?.ok_or_else(|| SweepError::NotASweep(path.to_owned()))?;
-        Ok(Self::new(path, &file))
+        Self::new(path, &file)
     }
 
-    /// Returns the directory as it will be when `file` is executed at `path`; touches nothing.
-    pub fn new(path: &Path, file: &SweepFile) -> Self {
-        Self {
+    /// Returns the directory as it will be when `file` is executed at `path`; changes nothing. Where runs were begun there
+    /// under the names of an earlier version, they keep these.
+    ///
+    /// # Errors
+    ///
+    /// Where the file system refuses.
+    pub fn new(path: &Path, file: &SweepFile) -> Result<Self, SweepError> {
+        let mut dir = Self {
             path: path.to_owned(),
-            plan: expand(file),
+            naming: Naming::Places,
+            plan: expand(file, Naming::Places),
+        };
+        if !dir.has_begun()? {
+            dir.naming = Naming::Values;
+            dir.plan = expand(file, Naming::Values);
         }
+        Ok(dir)
+    }
+
+    /// Returns whether anything there has the name of a run.
+    fn has_begun(&self) -> Result<bool, SweepError> {
+        let mut there = BTreeSet::new();
+        for folder in [RUNS, LOGS, OUTCOMES] {
+            there.extend(entries(&self.path.join(folder))?);
+        }
+        let is_there = |path: PathBuf| {
+            let name = path.file_name().unwrap_or_default();
+            there.contains(name.to_string_lossy().as_ref())
+        };
+        let mut plan = self.plan.iter();
+        Ok(plan.any(|run| {
+            [self.run_dir(run), self.log(run), self.mark(run)]
+                .into_iter()
+                .any(is_there)
+        }))
+    }
+
+    /// Returns what the runs are named by.
+    pub fn naming(&self) -> Naming {
+        self.naming
     }
 
     /// Returns where it is.
@@ -74,12 +113,12 @@ impl SweepDir {
 
     /// Returns the run directory of a run.
     pub fn run_dir(&self, run: &Planned) -> PathBuf {
-        self.path.join("runs").join(&run.name)
+        self.path.join(RUNS).join(&run.name)
     }
 
     /// Returns the file for what a run writes to standard error.
     pub fn log(&self, run: &Planned) -> PathBuf {
-        self.path.join("logs").join(format!("{}.log", run.name))
+        self.path.join(LOGS).join(format!("{}.log", run.name))
     }
 
     /// Tells how far a run is.
@@ -134,9 +173,7 @@ impl SweepDir {
 
     /// Returns the mark of a run that has ended.
     pub(crate) fn mark(&self, run: &Planned) -> PathBuf {
-        self.path
-            .join("outcomes")
-            .join(format!("{}.json", run.name))
+        self.path.join(OUTCOMES).join(format!("{}.json", run.name))
     }
 
     fn outcome(&self, run: &Planned) -> Result<Option<Outcome>, SweepError> {

@@ -14,13 +14,13 @@
 //! * [`file`](mod@file): what is written: base, seeds, axes; `check`: what makes it wrong; `same`: when two
 //!   values are the same
 //! * [`draw`]: random values, pure in (seed, draw, key)
-//! * [`plan`]: the runs of a file, with their names and assignments
+//! * [`plan`]: the runs of a file with their assignments; `name`: what their settings are called
 //! * [`outcome`]: how a run has ended, and how far it is
 //! * [`dir`]: the directory of a sweep; `untrained`: whether it may be begun anew with another file
 //! * [`shard`]: a part of the runs, for one of several processes; `writer`: the right to execute a sweep or a shard
 //! * [`launch`]: what the sweep asks of whoever starts a run
 //! * [`execute`](mod@execute): starts runs, waits, marks, stops
-//! * [`results`]: a row per run, as CSV and JSON
+//! * [`results`]: a row per run, as CSV and JSON; [`seeds`]: means and deviations of each setting over its seeds
 //! * [`error`]: what can go wrong
 //!
 //! The crate knows neither models nor the keys of a run's configuration, but for the seed's. It starts
@@ -33,10 +33,12 @@ pub mod error;
 pub mod execute;
 pub mod file;
 pub mod launch;
+mod name;
 pub mod outcome;
 pub mod plan;
 pub mod results;
 mod same;
+pub mod seeds;
 pub mod shard;
 mod untrained;
 mod writer;
@@ -47,8 +49,9 @@ pub use execute::{Counts, End, Event, Workers, execute};
 pub use file::{Distribution, Grid, Random, SweepFile};
 pub use launch::{Exit, Launch, Launcher, Process};
 pub use outcome::{Failure, Status};
-pub use plan::Planned;
+pub use plan::{Naming, Planned};
 pub use results::{Reached, Results, Row};
+pub use seeds::{Setting, Spread};
 pub use shard::Shard;
 pub use writer::SweepWriter;
 

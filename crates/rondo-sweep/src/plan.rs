@@ -1,17 +1,27 @@
 //! The runs of a sweep file.
 //!
 //! The grid's first axis changes slowest, then come its others, the list, the draws and, fastest, the
-//! seeds. A run is named by where each of its values stands on its axis, from 0, and by its seed:
-//! `mean2-peak0-list1-draw3-seed7`. So a value appended to an axis renames no other run.
+//! seeds. A run is named by its values, as `name` tells, and its seed: `mean=4,peak=1e-3,seed=7`. Earlier versions named it by
+//! where each of its values stands on its axis, from 0: `mean2-peak0-list1-draw3-seed7`.
 
 use rondo_config::path;
 
 use crate::SEED_KEY;
 use crate::draw::draw;
 use crate::file::{SweepFile, leaves};
+use crate::name;
 
-/// The longest part of a name that comes from a key, in characters.
+/// The longest part of an earlier name that comes from a key, in characters.
 const SLUG: usize = 16;
+
+/// What runs are named by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// Their values.
+    Values,
+    /// The places of their values, as in sweeps that an earlier version began.
+    Places,
+}
 
 /// A run of a sweep.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +30,8 @@ pub struct Planned {
     pub index: usize,
     /// Its name, unique in the sweep and fit for a folder.
     pub name: String,
+    /// The name without the seed, which all seeds of its setting share; empty where the sweep has one setting.
+    pub setting: String,
     /// What is set in the base, by dotted key: the grid, the list, the draws.
     pub sets: Vec<(String, toml::Value)>,
     /// Its seed.
@@ -35,73 +47,100 @@ impl Planned {
             .map(|(key, value)| format!("{key}={value}"));
         sets.chain([format!("{SEED_KEY}={}", self.seed)]).collect()
     }
+}
 
-    fn with(&self, part: &str, sets: impl IntoIterator<Item = (String, toml::Value)>) -> Self {
-        let mut run = self.clone();
-        if !run.name.is_empty() && !part.is_empty() {
-            run.name.push('-');
+/// A setting: what its seeds share.
+#[derive(Clone, Default)]
+struct Setting {
+    places: String,
+    sets: Vec<(String, toml::Value)>,
+}
+
+impl Setting {
+    fn with(&self, place: &str, sets: impl IntoIterator<Item = (String, toml::Value)>) -> Self {
+        let mut setting = self.clone();
+        if !setting.places.is_empty() {
+            setting.places.push('-');
         }
-        run.name.push_str(part);
-        run.sets.extend(sets);
-        run
+        setting.places.push_str(place);
+        setting.sets.extend(sets);
+        setting
     }
 }
 
 /// Returns the same runs in the same order for the same file.
-pub(crate) fn expand(file: &SweepFile) -> Vec<Planned> {
-    let mut runs = vec![Planned {
-        index: 0,
-        name: String::new(),
-        sets: Vec::new(),
-        seed: 0,
-    }];
-    for axis in &file.grid {
-        let (key, slug) = (canonical(&axis.key), slug(&axis.key));
-        runs = product(&runs, &axis.values, |run, index, value| {
-            run.with(&format!("{slug}{index}"), [(key.clone(), value.clone())])
-        });
-    }
-    if !file.list.is_empty() {
-        runs = product(&runs, &file.list, |run, index, entry| {
-            let sets = leaves(entry);
-            let set = sets
-                .iter()
-                .map(|leaf| (path::dotted(&leaf.path), leaf.value.clone()));
-            run.with(&format!("list{index}"), set)
-        });
-    }
-    if !file.random.is_empty() {
-        let draws: Vec<u32> = (0..file.draws).collect();
-        runs = product(&runs, &draws, |run, index, &number| {
-            let value = |axis| draw(file.draw_seed, number, axis);
-            let sets = file.random.iter();
-            let set = sets.filter_map(|axis| Some((canonical(&axis.key), value(axis)?)));
-            run.with(&format!("draw{index}"), set)
-        });
-    }
-    runs = product(&runs, &file.seeds, |run, _, &seed| Planned {
-        seed,
-        ..run.with(&format!("seed{seed}"), [])
-    });
-    for (index, run) in runs.iter_mut().enumerate() {
-        run.index = index;
+pub(crate) fn expand(file: &SweepFile, naming: Naming) -> Vec<Planned> {
+    let settings = settings(file);
+    let names = match naming {
+        Naming::Places => settings.iter().map(|one| one.places.clone()).collect(),
+        Naming::Values => {
+            let sets: Vec<_> = settings.iter().map(|one| &one.sets).collect();
+            name::of_settings(&sets)
+        }
+    };
+    let (joint, is) = match naming {
+        Naming::Places => ("-", ""),
+        Naming::Values => (",", "="),
+    };
+    let mut runs = Vec::new();
+    for (setting, name) in settings.iter().zip(&names) {
+        for seed in &file.seeds {
+            let joint = if name.is_empty() { "" } else { joint };
+            runs.push(Planned {
+                index: runs.len(),
+                name: format!("{name}{joint}seed{is}{seed}"),
+                setting: name.clone(),
+                sets: setting.sets.clone(),
+                seed: *seed,
+            });
+        }
     }
     runs
 }
 
-/// Joins every run with every value; values change fastest.
+/// Returns every setting, in order.
+fn settings(file: &SweepFile) -> Vec<Setting> {
+    let mut settings = vec![Setting::default()];
+    for axis in &file.grid {
+        let (key, slug) = (canonical(&axis.key), slug(&axis.key));
+        settings = product(&settings, &axis.values, |setting, index, value| {
+            setting.with(&format!("{slug}{index}"), [(key.clone(), value.clone())])
+        });
+    }
+    if !file.list.is_empty() {
+        settings = product(&settings, &file.list, |setting, index, entry| {
+            let sets = leaves(entry);
+            let set = sets
+                .iter()
+                .map(|leaf| (path::dotted(&leaf.path), leaf.value.clone()));
+            setting.with(&format!("list{index}"), set)
+        });
+    }
+    if !file.random.is_empty() {
+        let draws: Vec<u32> = (0..file.draws).collect();
+        settings = product(&settings, &draws, |setting, index, &number| {
+            let value = |axis| draw(file.draw_seed, number, axis);
+            let sets = file.random.iter();
+            let set = sets.filter_map(|axis| Some((canonical(&axis.key), value(axis)?)));
+            setting.with(&format!("draw{index}"), set)
+        });
+    }
+    settings
+}
+
+/// Joins every setting with every value; values change fastest.
 fn product<T>(
-    runs: &[Planned],
+    settings: &[Setting],
     values: &[T],
-    join: impl Fn(&Planned, usize, &T) -> Planned,
-) -> Vec<Planned> {
+    join: impl Fn(&Setting, usize, &T) -> Setting,
+) -> Vec<Setting> {
     let mut joined = Vec::new();
-    for run in runs {
+    for setting in settings {
         joined.extend(
             values
                 .iter()
                 .enumerate()
-                .map(|(index, value)| join(run, index, value)),
+                .map(|(index, value)| join(setting, index, value)),
         );
     }
     joined
@@ -112,7 +151,7 @@ fn canonical(key: &str) -> String {
     path::parse(key).map_or_else(|| key.to_owned(), |path| path::dotted(&path))
 }
 
-/// Returns what a name calls a key: its last part, in letters that any file system takes.
+/// Returns what an earlier name calls a key: its last part, in letters that any file system takes.
 fn slug(key: &str) -> String {
     let last = path::parse(key).and_then(|mut path| path.pop());
     let kept = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
@@ -139,7 +178,9 @@ mod tests {
 
     fn plan(text: &str) -> Vec<Planned> {
         let text = format!("base = 'x.toml'\n{text}");
-        expand(&SweepFile::parse("sweep.toml", &text).expect("a valid file"))
+        SweepFile::parse("sweep.toml", &text)
+            .expect("a valid file")
+            .runs()
     }
 
     fn full(seeds: &str, draws: u32, means: &str, inits: &str, more: &str) -> Vec<Planned> {
@@ -161,9 +202,15 @@ mod tests {
     fn the_product_is_whole_and_in_order() {
         let runs = usual();
         assert_eq!(runs.len(), 2 * 2 * 3 * 2);
-        assert_eq!(runs[0].name, "mean0-init0-list0-draw0-seed0");
-        assert_eq!(runs[1].name, "mean0-init0-list0-draw0-seed9");
-        assert_eq!(runs[23].name, "mean1-init0-list1-draw2-seed9");
+        let peak = &runs[0].sets[3];
+        assert_eq!(peak.0, "peak");
+        assert_eq!(
+            runs[0].name,
+            format!("mean=2,shape=a,peak={},seed=0", peak.1)
+        );
+        assert_eq!(runs[1].setting, format!("mean=2,shape=a,peak={}", peak.1));
+        assert_eq!(runs[1].name, format!("{},seed=9", runs[1].setting));
+        assert!(runs[23].name.starts_with("mean=4,shape=b,peak="));
         assert!(
             runs.iter()
                 .enumerate()
@@ -171,7 +218,25 @@ mod tests {
         );
         let keys: Vec<&str> = runs[0].sets.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["model.mean", "model.init", "shape", "peak"]);
-        assert_eq!(plan("")[0].name, "seed0");
+        assert_eq!(plan("")[0].name, "seed=0");
+        assert_eq!(plan("")[0].setting, "");
+    }
+
+    #[test]
+    fn the_names_of_earlier_versions_are_places_on_axes() {
+        let text = "base = 'x.toml'\nseeds = [0, 9]\n\
+                    [[grid]]\nkey = 'model.mean'\nvalues = [2, 4]\n\
+                    [[grid]]\nkey = 'a.\"../B c\"'\nvalues = [1]\n\
+                    [[grid]]\nkey = '\"ü\"'\nvalues = [1]\n\
+                    [[list]]\nx = 1\n[[random]]\nkey = 'peak'\n\
+                    distribution = { kind = 'uniform', low = 0, high = 1 }";
+        let file = SweepFile::parse("sweep.toml", text).expect("a valid file");
+        let (earlier, runs) = (expand(&file, Naming::Places), file.runs());
+        assert_eq!(earlier[0].name, "mean0-bc0-axis0-list0-draw0-seed0");
+        assert_eq!(earlier[3].name, "mean1-bc0-axis0-list0-draw0-seed9");
+        for (one, other) in earlier.iter().zip(&runs) {
+            assert_eq!((&one.sets, one.seed), (&other.sets, other.seed));
+        }
     }
 
     #[test]
@@ -179,24 +244,22 @@ mod tests {
         let runs = usual();
         let names: BTreeSet<&str> = runs.iter().map(|run| run.name.as_str()).collect();
         assert_eq!(names.len(), runs.len());
-        let strange = plan(
-            "[[grid]]\nkey = 'a.\"../B c\"'\nvalues = [1]\n[[grid]]\nkey = '\"ü\"'\nvalues = [1]",
-        );
-        assert_eq!(strange[0].name, "bc0-axis0-seed0");
-        let axis =
-            |n: usize| format!("[[grid]]\nkey = 'a_very_long_key_{n}_of_an_axis'\nvalues = [1]\n");
-        let axes: String = (0..8).map(axis).collect();
-        let seed = format!("seeds = [{}]\n{axes}", i64::MAX);
-        assert!(plan(&seed)[0].name.len() < 200);
+        let axis = |n: usize| {
+            format!("[[grid]]\nkey = 'a_very_long_key_{n}_of_an_axis'\nvalues = [1, 2]\n")
+        };
+        let axes: String = (0..6).map(axis).collect();
+        let runs = plan(&format!("seeds = [{}]\n{axes}", i64::MAX));
+        let names: BTreeSet<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+        assert_eq!(names.len(), 64);
+        assert!(names.iter().all(|name| name.len() < 200));
     }
 
     #[test]
-    fn a_value_appended_to_any_axis_renames_no_run() {
+    fn a_value_appended_to_an_axis_that_varies_renames_no_run() {
         let grown = [
             full("0, 9, 1", 3, "2, 4", "'x'", ""),
             full("0, 9", 4, "2, 4", "'x'", ""),
             full("0, 9", 3, "2, 4, 8", "'x'", ""),
-            full("0, 9", 3, "2, 4", "'x', 'y'", ""),
             full("0, 9", 3, "2, 4", "'x'", "[[list]]\nshape.kind = 'c'"),
         ];
         for grown in grown {
@@ -213,7 +276,7 @@ mod tests {
         let runs = usual();
         let peak = |run: &Planned| run.sets.iter().find(|(key, _)| key == "peak").cloned();
         for run in &runs {
-            let draw = |run: &Planned| run.name.split('-').nth(3).map(str::to_owned);
+            let draw = |run: &Planned| run.name.split(',').nth(2).map(str::to_owned);
             for other in &runs {
                 assert_eq!(draw(run) == draw(other), peak(run) == peak(other));
             }
@@ -224,7 +287,7 @@ mod tests {
     fn the_files_of_the_project_expand() {
         let count = |text| {
             let file = SweepFile::parse("sweep.toml", text).expect("a valid file");
-            let runs = expand(&file);
+            let runs = file.runs();
             let distinct: BTreeSet<String> =
                 runs.iter().map(|run| run.assignments().join(" ")).collect();
             assert_eq!(distinct.len(), runs.len());

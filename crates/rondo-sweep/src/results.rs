@@ -1,4 +1,4 @@
-//! A row per run.
+//! A row per run; what its seeds have in common is in [`seeds`](crate::seeds).
 
 use std::collections::BTreeMap;
 
@@ -113,11 +113,11 @@ impl Results {
         std::iter::once(line(header)).chain(rows).collect()
     }
 
-    /// Returns `{"runs": [{"run", "status", "verdict", "seed", "sets", "numbers", "failure"}]}`, null where
-    /// there is no value or a number is not finite.
+    /// Returns `{"runs": [{"run", "status", "verdict", "seed", "sets", "numbers", "failure"}], "settings"}`, null where
+    /// there is no value or a number is not finite; the settings are those of [`Results::settings`].
     pub fn to_json(&self) -> serde_json::Value {
         let runs: Vec<serde_json::Value> = self.rows.iter().map(|row| self.row_json(row)).collect();
-        json!({ "runs": runs })
+        json!({ "runs": runs, "settings": self.settings_json() })
     }
 
     fn row_json(&self, row: &Row) -> serde_json::Value {
@@ -169,13 +169,13 @@ fn add_missing<'a>(columns: &mut Vec<String>, names: impl Iterator<Item = &'a St
     }
 }
 
-fn plain(value: &toml::Value) -> String {
+pub(crate) fn plain(value: &toml::Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn quoted(cell: &str) -> String {
+pub(crate) fn quoted(cell: &str) -> String {
     match cell.contains([',', '"', '\n', '\r']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
         false => cell.to_owned(),
@@ -225,10 +225,10 @@ mod tests {
     fn the_csv_has_every_column_in_order_and_nothing_where_nothing_is() {
         let expected = "\
 run,status,verdict,seed,model.init,shape,warmup,val_loss@4,val_loss@16,lr_sum
-init0-list0-seed7,pending,divergence,7,small,\"{ every = 5, kind = \"\"step\"\" }\",,2.5,,
-init0-list1-seed7,failed,,7,small,,3,,,
-init1-list0-seed7,pending,,7,\"a \"\"b\"\"\",\"{ every = 5, kind = \"\"step\"\" }\",,,,
-init1-list1-seed7,pending,healthy,7,\"a \"\"b\"\"\",,3,,,0.25
+\"init=small,shape=step_5,seed=7\",pending,divergence,7,small,\"{ every = 5, kind = \"\"step\"\" }\",,2.5,,
+\"init=small,warmup=3,seed=7\",failed,,7,small,,3,,,
+\"init=a_b_-33050cd4,shape=step_5,seed=7\",pending,,7,\"a \"\"b\"\"\",\"{ every = 5, kind = \"\"step\"\" }\",,,,
+\"init=a_b_-33050cd4,warmup=3,seed=7\",pending,healthy,7,\"a \"\"b\"\"\",,3,,,0.25
 ";
         assert_eq!(results().to_csv(), expected);
     }
@@ -237,7 +237,7 @@ init1-list1-seed7,pending,healthy,7,\"a \"\"b\"\"\",,3,,,0.25
     fn the_json_has_the_same_with_null_for_nothing() {
         let json = results().to_json();
         let expected = json!({
-            "run": "init0-list1-seed7",
+            "run": "init=small,warmup=3,seed=7",
             "status": "failed",
             "verdict": null,
             "seed": 7,

@@ -73,12 +73,13 @@ impl FromStr for Shard {
 mod tests {
     use super::*;
     use crate::file::SweepFile;
-    use crate::plan::expand;
 
     #[test]
     fn shards_have_every_run_once() {
         let text = "base = 'x.toml'\nseeds = [0, 1, 2, 3, 4, 5, 6]";
-        let runs = expand(&SweepFile::parse("sweep.toml", text).expect("a valid file"));
+        let runs = SweepFile::parse("sweep.toml", text)
+            .expect("a valid file")
+            .runs();
         for count in 1..10 {
             let shards = (0..count).map(|index| Shard { index, count });
             let mut seen: Vec<usize> = shards
@@ -91,7 +92,7 @@ mod tests {
         let second: Shard = "1/3".parse().expect("a shard");
         let names = runs.iter().filter(|run| second.has(run));
         let names: Vec<&str> = names.map(|run| run.name.as_str()).collect();
-        assert_eq!(names, ["seed1", "seed4"]);
+        assert_eq!(names, ["seed=1", "seed=4"]);
     }
 
     #[test]

@@ -12,7 +12,10 @@ use std::time::Duration;
 use rondo_config::{difference, to_toml};
 use rondo_files::{LOCK_FILE, LockError, RunLock, atomic_write, is_leftover};
 
-use crate::dir::{BASE_FILE, SWEEP_FILE, SweepDir, entries, parse_base, read_file, read_text};
+use crate::dir::{
+    BASE_FILE, LOGS, OUTCOMES, RUNS, SWEEP_FILE, SweepDir, entries, parse_base, read_file,
+    read_text,
+};
 use crate::error::{SweepError, at};
 use crate::file::SweepFile;
 use crate::outcome::{Failure, Outcome, Status};
@@ -72,12 +75,12 @@ impl SweepWriter {
                 vec![all, own]
             }
         };
-        for folder in ["runs", "logs", "outcomes"] {
+        for folder in [RUNS, LOGS, OUTCOMES] {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(at("create", &folder))?;
         }
         Ok(Self {
-            dir: SweepDir::new(path, file),
+            dir: SweepDir::new(path, file)?,
             shard,
             _locks: locks,
         })

@@ -66,9 +66,21 @@ impl PlannedSweep {
             })?;
             Ok((run.clone(), config))
         };
-        let plan = SweepDir::new(Path::new(""), &file);
-        let runs = plan.plan().iter().map(of).collect::<Result<_>>()?;
+        let runs = file.runs().iter().map(of).collect::<Result<_>>()?;
         Ok(Self { file, base, runs })
+    }
+
+    /// Calls the runs what they are called at `path`: a sweep that an earlier version began there keeps its names.
+    ///
+    /// # Errors
+    ///
+    /// Where the file system refuses.
+    pub fn named_as_at(&mut self, path: &Path) -> Result<()> {
+        let dir = SweepDir::new(path, &self.file)?;
+        for ((run, _), there) in self.runs.iter_mut().zip(dir.plan()) {
+            run.clone_from(there);
+        }
+        Ok(())
     }
 
     /// Shows every run with its data, which is prepared where it is used for the first time.

@@ -38,7 +38,7 @@ fn a_sweep_begins_goes_on_and_can_be_read() {
     );
     assert_eq!(again.expect("the same sweep").dir().plan().len(), 2);
     let loaded = SweepDir::load(&path).expect("a sweep");
-    assert_eq!(loaded.plan(), expand(&file("1, 2")));
+    assert_eq!(loaded.plan(), file("1, 2").runs());
     assert_eq!(fs::read_to_string(loaded.base()).expect("a copy"), BASE);
 }
 
@@ -102,7 +102,7 @@ fn a_sweep_in_which_nothing_was_trained_may_be_corrected() {
         assert_eq!(left.exists(), !may, "{left:?}");
         if may {
             let loaded = SweepDir::load(&path).expect("a sweep");
-            assert_eq!(loaded.plan(), expand(&file("2, 3")));
+            assert_eq!(loaded.plan(), file("2, 3").runs());
             assert_eq!(
                 fs::read_to_string(loaded.base()).expect("a copy"),
                 corrected
@@ -199,10 +199,10 @@ fn the_status_of_a_run_is_what_the_disk_says() {
     let again = sweep.retry_failed().expect("a retry");
     assert_eq!(again, [run]);
     check(Status::Pending);
-    fs::write(path.join("outcomes/seed1.json"), "{\"status\":\"fin").expect("half a mark");
+    fs::write(path.join("outcomes/seed=1.json"), "{\"status\":\"fin").expect("half a mark");
     let error = sweep.dir().status(run).expect_err("damage").to_string();
     assert!(
-        error.ends_with("seed1.json is damaged; remove it to run seed1 again"),
+        error.ends_with("seed=1.json is damaged; remove it to run seed=1 again"),
         "{error}"
     );
 }
@@ -297,4 +297,33 @@ fn a_retry_leaves_the_failures_of_other_shards() {
         SweepWriter::open(&path, &file("1, 2"), BASE, Some(shard("1/2"))).expect("a shard");
     let again = second.retry_failed().expect("a retry");
     assert_eq!(again.iter().map(|run| run.seed).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_an_earlier_version_has_begun_keeps_its_names() {
+    for left in ["runs/seed1", "logs/seed0.log", "outcomes/seed1.json"] {
+        let (_folder, path) = fresh();
+        let names = |dir: &SweepDir| -> Vec<String> {
+            dir.plan().iter().map(|run| run.name.clone()).collect()
+        };
+        let begun = SweepWriter::open(&path, &file("0, 1"), BASE, None).expect("a new sweep");
+        assert_eq!(begun.dir().naming(), Naming::Values);
+        assert_eq!(names(begun.dir()), ["seed=0", "seed=1"]);
+        drop(begun);
+        let left = path.join(left);
+        match left.extension() {
+            None => fs::create_dir_all(&left).expect("a folder"),
+            Some(_) => fs::write(&left, "{\"status\":\"finished\"}").expect("a file"),
+        }
+        let again = SweepWriter::open(&path, &file("0, 1"), BASE, None).expect("the same sweep");
+        assert_eq!(again.dir().naming(), Naming::Places);
+        assert_eq!(names(again.dir()), ["seed0", "seed1"]);
+        let loaded = SweepDir::load(&path).expect("a sweep");
+        assert_eq!(names(&loaded), ["seed0", "seed1"]);
+        drop(again);
+        // Nothing was trained: another sweep file begins it anew, and nothing of the old names is left.
+        let other = SweepWriter::open(&path, &file("0, 1, 2"), BASE, None).expect("a new sweep");
+        assert_eq!(names(other.dir()), ["seed=0", "seed=1", "seed=2"]);
+        assert!(!left.exists());
+    }
 }

@@ -121,7 +121,7 @@ fn runs_are_executed_in_order_and_no_more_than_asked_at_a_time() {
         if parallel == 1 {
             assert_eq!(
                 told[..3],
-                ["start a0-seed3", "finish a0-seed3", "start a0-seed4"]
+                ["start a=x,seed=3", "finish a=x,seed=3", "start a=x,seed=4"]
             );
         }
         // A second execution has nothing to do.
@@ -145,14 +145,14 @@ fn threads_of_all_runs_add_up_to_the_cores() {
 #[test]
 fn a_failed_run_is_kept_and_the_others_go_on_until_a_retry() {
     let (_folder, path) = folder();
-    let broken = world(&["a0-seed4"]);
+    let broken = world(&["a=x,seed=4"]);
     let (end, told) = run(&path, &broken, 2, &never);
     let Ok(End::Complete(counts)) = end else {
         panic!("not complete: {end:?}");
     };
     assert_eq!((counts.finished, counts.failed), (3, 1));
     assert!(
-        told.contains(&"fail a0-seed4 error: the loss is inf".to_owned()),
+        told.contains(&"fail a=x,seed=4 error: the loss is inf".to_owned()),
         "{told:?}"
     );
     let status = open(&path)
@@ -177,7 +177,7 @@ fn a_failed_run_is_kept_and_the_others_go_on_until_a_retry() {
             ..
         }))
     ));
-    assert_eq!(told, ["start a0-seed4", "finish a0-seed4"]);
+    assert_eq!(told, ["start a=x,seed=4", "finish a=x,seed=4"]);
 }
 
 fn open_plan(path: &Path) -> Vec<Planned> {
@@ -190,7 +190,7 @@ fn open_plan(path: &Path) -> Vec<Planned> {
 #[test]
 fn a_sweep_interrupted_at_any_moment_ends_with_the_same_results() {
     let (_folder, whole) = folder();
-    run(&whole, &world(&["a1-seed3"]), 1, &never)
+    run(&whole, &world(&["a=y,seed=3"]), 1, &never)
         .0
         .expect("an end");
     let expected = table(&whole);
@@ -202,14 +202,14 @@ fn a_sweep_interrupted_at_any_moment_ends_with_the_same_results() {
                 asked.set(asked.get() + 1);
                 asked.get() > moment
             };
-            let (end, told) = run(&path, &world(&["a1-seed3"]), parallel, &interrupt);
+            let (end, told) = run(&path, &world(&["a=y,seed=3"]), parallel, &interrupt);
             if let Ok(End::Interrupted(counts)) = end {
                 assert_eq!(counts.running, 0);
                 assert!(counts.finished + counts.failed < 4);
             }
             let starts = told.iter().filter(|line| line.starts_with("start")).count();
             assert_eq!(told.len(), 2 * starts, "every start has its end: {told:?}");
-            run(&path, &world(&["a1-seed3"]), parallel, &never)
+            run(&path, &world(&["a=y,seed=3"]), parallel, &never)
                 .0
                 .expect("an end");
             assert_eq!(table(&path), expected, "{parallel} at {moment}");
@@ -220,7 +220,7 @@ fn a_sweep_interrupted_at_any_moment_ends_with_the_same_results() {
 #[test]
 fn a_sweep_killed_at_any_moment_ends_with_the_same_results() {
     let (_folder, whole) = folder();
-    run(&whole, &world(&["a1-seed3"]), 1, &never)
+    run(&whole, &world(&["a=y,seed=3"]), 1, &never)
         .0
         .expect("an end");
     let expected = table(&whole);
@@ -228,11 +228,11 @@ fn a_sweep_killed_at_any_moment_ends_with_the_same_results() {
     for (parallel, stride) in [(1, 1), (3, 3)] {
         for moment in (0..42).step_by(stride) {
             let (_folder, path) = folder();
-            let killed = world(&["a1-seed3"]);
+            let killed = world(&["a=y,seed=3"]);
             killed.left.set(Some(moment));
             let attempt = || run(&path, &killed, parallel, &never).0;
             kills += usize::from(catch_unwind(AssertUnwindSafe(attempt)).is_err());
-            run(&path, &world(&["a1-seed3"]), parallel, &never)
+            run(&path, &world(&["a=y,seed=3"]), parallel, &never)
                 .0
                 .expect("an end");
             assert_eq!(table(&path), expected, "{parallel} at {moment}");
@@ -256,8 +256,8 @@ fn a_run_that_another_process_still_makes_is_waited_for() {
     };
     let (end, told) = run(&path, &world(&[]), 1, &interrupt);
     assert!(matches!(end, Ok(End::Complete(Counts { finished: 4, .. }))));
-    assert_eq!(told[..2], ["wait a0-seed3", "start a0-seed4"]);
-    assert_eq!(told[7..], ["start a0-seed3", "finish a0-seed3"]);
+    assert_eq!(told[..2], ["wait a=x,seed=3", "start a=x,seed=4"]);
+    assert_eq!(told[7..], ["start a=x,seed=3", "finish a=x,seed=3"]);
 }
 
 fn ending(path: &Path, codes: &[Option<i32>]) -> Result<End, SweepError> {
@@ -325,7 +325,7 @@ fn a_run_that_another_process_has_taken_is_waited_for_too() {
 fn a_process_that_cannot_be_started_ends_the_sweep_and_is_no_failure_of_the_run() {
     let (_folder, path) = folder();
     let error = ending(&path, &[None]).expect_err("an error").to_string();
-    assert_eq!(error, "cannot start a0-seed4");
+    assert_eq!(error, "cannot start a=x,seed=4");
     let sweep = open(&path);
     let statuses: Vec<Status> = open_plan(&path)
         .iter()

@@ -28,7 +28,9 @@ use crate::{signals, terminal};
 /// Where a configuration is wrong, data is not there, the directory holds something else, a run has
 /// failed, or a signal has come.
 pub(crate) fn command(args: &SweepArgs) -> Result<()> {
-    let sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;
+    let mut sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;
+    let out = out_dir(args);
+    sweep.named_as_at(&out)?;
     if args.dry_run {
         return costs::command(&sweep, args.shard, args.parallel.get(), args.json.json);
     }
@@ -37,7 +39,6 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
         false => Mode::Auto,
     };
     signals::listen()?;
-    let out = out_dir(args);
     let has_begun = out.join("sweep.toml").is_file();
     if !has_begun {
         // What is missing is found before there is a directory that another sweep could not have.

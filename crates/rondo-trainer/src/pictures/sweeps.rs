@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rondo_figures::{Correlation, LawLine, Picture, ScheduledRun, lr_schedules};
 use rondo_files::{atomic_write, read_text};
-use rondo_laws::{Law, LawKind, Point, rank_correlation};
+use rondo_laws::{Law, LawKind, Point, RankCorrelation, rank_correlation};
 use rondo_metrics::names::{LR, LR_SUM, VAL_CROSS_ENTROPY};
 use rondo_train::error::{Error, Result};
 use rondo_train::run_history::{RunHistory, finished_runs};
@@ -13,6 +13,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::terminal;
+
+/// Summed rates that differ by no more than this part of the largest are the same.
+const ROUNDING: f64 = 1e-9;
 
 /// Replaces the directories of sweeps by those of their finished runs.
 ///
@@ -44,6 +47,17 @@ pub(crate) fn runs_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(runs)
 }
 
+/// Correlates the ranks of summed learning rates and final losses of runs; none where the rates differ by no more than rounding,
+/// or there are too few runs to rank.
+pub(crate) fn rate_correlation(sums: &[f64], losses: &[f64]) -> Option<RankCorrelation> {
+    let least = sums.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    match most - least > ROUNDING * most.abs() {
+        true => rank_correlation(sums, losses).ok(),
+        false => None,
+    }
+}
+
 /// Draws the schedules of runs and their final losses, and returns the numbers with their rank correlation.
 ///
 /// # Errors
@@ -55,8 +69,7 @@ pub(crate) fn schedules(runs: &[RunHistory], law: Option<&Path>) -> Result<(Pict
         .iter()
         .filter(|run| run.lr_sum.is_finite() && run.loss.is_finite());
     let (sums, losses): (Vec<f64>, Vec<f64>) = ended.map(|run| (run.lr_sum, run.loss)).unzip();
-    // None where there are too few runs to rank.
-    let found = rank_correlation(&sums, &losses).ok();
+    let found = rate_correlation(&sums, &losses);
     let line = law.map(|path| predicted(path, runs)).transpose()?;
     let correlation = found.map(|found| Correlation {
         rho: found.rho,
@@ -155,4 +168,22 @@ fn predicted(path: &Path, runs: &[RunHistory]) -> Result<LawLine> {
         name: format!("{} law", law.kind()),
         points,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_that_are_the_same_but_for_rounding_have_no_correlation() {
+        let losses = [3.0, 2.0, 1.0];
+        assert_eq!(
+            rate_correlation(&[0.1, 0.1 + 1e-15, 0.1 - 1e-15], &losses),
+            None
+        );
+        assert_eq!(rate_correlation(&[0.1, 0.2], &losses[..2]), None);
+        assert_eq!(rate_correlation(&[], &[]), None);
+        let found = rate_correlation(&[0.1, 0.2, 0.3], &losses).expect("three runs");
+        assert!((found.rho + 1.0).abs() < 1e-12);
+    }
 }

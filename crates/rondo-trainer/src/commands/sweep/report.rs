@@ -1,20 +1,24 @@
-//! What the runs of a sweep have come to: table, results.csv, results.json.
+//! What the runs of a sweep have come to: tables, results.csv, results.json, and settings.csv where there are several seeds.
+
+mod settings;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use rondo_files::atomic_write;
-use rondo_laws::{RankCorrelation, rank_correlation};
+use rondo_laws::RankCorrelation;
 use rondo_metrics::format::{or_missing, short, significant};
 use rondo_metrics::names::{
     HIDDEN_STATE_CORR, LOSS, LR_SUM, VAL_ACCURACY, VAL_CROSS_ENTROPY, VAL_PERPLEXITY,
 };
 use rondo_metrics::typed::{Eval, Measured, Scalar};
 use rondo_metrics::{History, Table};
-use rondo_sweep::{Planned, Reached, Results, Row, Shard, Status, SweepDir};
-use rondo_train::error::Result;
+use rondo_sweep::{Naming, Planned, Reached, Results, Row, Shard, Status, SweepDir};
+use rondo_train::error::{Error, Result};
 use rondo_train::run_dir::RunDir;
 use serde_json::{Value, json};
+
+use crate::pictures::sweeps::rate_correlation;
 
 /// The final loss: validation cross entropy at the mean depth.
 const FINAL_LOSS: Scalar<Eval> = VAL_CROSS_ENTROPY;
@@ -28,6 +32,10 @@ pub(super) struct Report {
     results: Results,
     /// Of the final loss with the summed learning rate, where both differ between at least three runs.
     correlation: Option<RankCorrelation>,
+    /// The deepest depth of an evaluation.
+    deepest: Option<usize>,
+    /// Whether the names of the runs tell their values.
+    tells_values: bool,
     /// The shard that was executed, if it was not all of the sweep.
     shard: Option<Shard>,
 }
@@ -39,7 +47,12 @@ impl Report {
     ///
     /// Where marks or metrics are damaged.
     pub(super) fn of(dir: &SweepDir, shard: Option<Shard>) -> Result<Self> {
-        let results = Results::collect(dir, |run, status| reached(dir, run, status))?;
+        let mut deepest = None;
+        let results = Results::collect(dir, |run, status| {
+            let (reached, depth) = reached(dir, run, status)?;
+            deepest = deepest.max(depth);
+            Ok::<_, Error>(reached)
+        })?;
         let pairs = results
             .rows
             .iter()
@@ -47,26 +60,32 @@ impl Report {
             .filter_map(|row| Some((row.number(LR_SUM.name())?, row.number(FINAL_LOSS.name())?)));
         let (sums, losses): (Vec<f64>, Vec<f64>) = pairs.unzip();
         Ok(Self {
-            correlation: rank_correlation(&sums, &losses).ok(),
+            correlation: rate_correlation(&sums, &losses),
+            deepest,
+            tells_values: dir.naming() == Naming::Values,
             results,
             shard,
         })
     }
 
-    /// Writes results.csv and results.json.
+    /// Writes results.csv and results.json, and settings.csv where there are several seeds.
     ///
     /// # Errors
     ///
     /// Where a file cannot be written.
     pub(super) fn save(&self, dir: &Path) -> Result<()> {
         atomic_write(&dir.join("results.csv"), self.results.to_csv().as_bytes())?;
+        if self.results.has_seeds() {
+            let settings = self.results.settings_csv();
+            atomic_write(&dir.join("settings.csv"), settings.as_bytes())?;
+        }
         let json = format!("{:#}\n", self.to_json());
         atomic_write(&dir.join("results.json"), json.as_bytes())?;
         Ok(())
     }
 
-    /// Returns the rows, the runs that have not ended by their shards, and how final loss and summed learning rate are
-    /// correlated.
+    /// Returns the rows, the settings over their seeds, the runs that have not ended by their shards, and how final loss and
+    /// summed learning rate are correlated.
     pub(super) fn to_json(&self) -> Value {
         let mut object = self.results.to_json();
         let missing = self.missing().map(|(shard, runs)| {
@@ -117,17 +136,14 @@ impl Report {
         self.missing().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Returns a table with the best run first, as wide as a terminal, and what failed or has not ended below it.
+    /// Returns a table with the best run first, the settings over their seeds where there are several, as wide as a terminal,
+    /// and what failed or has not ended below them.
     pub(super) fn text(&self, dir: &Path) -> String {
-        let fits = |text: &String| text.lines().all(|line| line.chars().count() <= WIDTH);
-        // Keys are left out where they do not fit, and then the summed rate; the file has everything.
-        let tables = (0..=self.results.keys.len())
-            .rev()
-            .map(|keys| self.table(keys, true).to_string())
-            .chain([self.table(0, false).to_string()]);
-        let mut tables = tables.collect::<Vec<_>>();
-        let narrowest = tables.pop().unwrap_or_default();
-        let table = tables.into_iter().find(fits).unwrap_or(narrowest);
+        let table = self.runs();
+        let settings = match self.results.has_seeds() {
+            true => settings::table(&self.results, self.deepest),
+            false => String::new(),
+        };
         let failed = self
             .results
             .rows
@@ -144,12 +160,44 @@ impl Report {
             )
         });
         let file = format!("every number: {}", dir.join("results.csv").display());
-        let parts = [table, failed, self.missing_text(), correlation, file];
+        let parts = [
+            table,
+            settings,
+            failed,
+            self.missing_text(),
+            correlation,
+            file,
+        ];
         let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         said.join("\n\n")
     }
 
-    fn table(&self, keys: usize, with_lr_sum: bool) -> Table {
+    /// Returns the table of runs. Where it would be too wide, keys are left out, which names by values tell anyway, then the
+    /// summed rate, then the middle of the names; the file has everything.
+    fn runs(&self) -> String {
+        let keys = match self.tells_values {
+            true => 0,
+            false => self.results.keys.len(),
+        };
+        let whole = |name: &str| name.to_owned();
+        let tables = (0..=keys)
+            .rev()
+            .map(|keys| self.table(keys, true, &whole).to_string())
+            .chain([self.table(0, false, &whole).to_string()]);
+        let mut widest = 0;
+        for table in tables {
+            widest = width(&table);
+            if widest <= WIDTH {
+                return table;
+            }
+        }
+        let names = self.results.rows.iter().map(|row| row.run.name.len());
+        let room = (names.max().unwrap_or(0) + WIDTH).saturating_sub(widest);
+        self.table(0, false, &|name| shortened(name, room))
+            .to_string()
+    }
+
+    fn table(&self, keys: usize, with_lr_sum: bool, name: &dyn Fn(&str) -> String) -> Table {
         let keys = &self.results.keys[..keys];
         let mut header = vec!["run"];
         header.extend(keys.iter().map(|key| key.rsplit('.').next().unwrap_or(key)));
@@ -162,7 +210,7 @@ impl Report {
         let order = |row: &Row| loss(row).unwrap_or(f64::INFINITY);
         rows.sort_by(|a, b| order(a).total_cmp(&order(b)));
         for row in rows {
-            let mut cells = vec![row.run.name.clone()];
+            let mut cells = vec![name(&row.run.name)];
             cells.extend(
                 keys.iter()
                     .map(|key| row.set(key).map_or(String::new(), word)),
@@ -180,6 +228,23 @@ impl Report {
     }
 }
 
+/// Returns the columns that a text takes.
+fn width(text: &str) -> usize {
+    let lines = text.lines().map(|line| line.chars().count());
+    lines.max().unwrap_or(0)
+}
+
+/// Returns a name of at most so many characters, its middle left out where it is longer.
+fn shortened(name: &str, room: usize) -> String {
+    if name.len() <= room {
+        return name.to_owned();
+    }
+    // Names are ASCII. The end has the seed.
+    let kept = room.saturating_sub(1).max(2);
+    let (start, end) = (kept.div_ceil(2), name.len() - kept / 2);
+    format!("{}…{}", &name[..start], &name[end..])
+}
+
 /// Returns a value in a word: a table by its kind.
 fn word(value: &toml::Value) -> String {
     match value {
@@ -193,23 +258,27 @@ fn word(value: &toml::Value) -> String {
     }
 }
 
-/// Returns the verdict and the last numbers of a run that has ended.
-fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<Reached> {
+/// Returns the verdict and the last numbers of a run that has ended, and the deepest depth of its evaluations.
+fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<(Reached, Option<usize>)> {
     let has_ended = matches!(status, Status::Finished | Status::Failed(_));
     if !has_ended {
-        return Ok(Reached::default());
+        return Ok((Reached::default(), None));
     }
     let run_dir = RunDir::new(&dir.run_dir(run));
-    let numbers = match run_dir.metrics().is_file() {
-        true => numbers(&History::read(&run_dir.metrics())?),
-        false => Vec::new(),
+    let (numbers, deepest) = match run_dir.metrics().is_file() {
+        true => {
+            let history = History::read(&run_dir.metrics())?;
+            let depths = history.per_depth(VAL_PERPLEXITY).into_keys();
+            (numbers(&history), depths.max())
+        }
+        false => (Vec::new(), None),
     };
     // A run that a signal has ended leaves no summary.
     let verdict = match run_dir.has_summary() {
         true => run_dir.summary()?["verdict"].as_str().map(str::to_owned),
         false => None,
     };
-    Ok(Reached { verdict, numbers })
+    Ok((Reached { verdict, numbers }, deepest))
 }
 
 /// Returns the last numbers of a run.
