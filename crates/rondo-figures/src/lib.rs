@@ -40,6 +40,8 @@
 //! * `scene`: paths and text; `svg` writes it, `png` draws what was written; `font`: the embedded
 //!   typeface
 //!
+//! * [`chart`]: panels of an HTML page, whose colours, scales and numbers under the pointer belong to the page
+//!
 //! A PNG is drawn from the SVG beside it, its text in an embedded font: a picture comes out the same, byte
 //! for byte, on a machine without any. Values that are not finite are gaps; values at or below zero on a
 //! log axis are drawn at the smallest positive one, counted, and told in the caption. Steps begin at 1: an
@@ -51,6 +53,7 @@
 
 mod axis;
 mod bars;
+pub mod chart;
 mod colour_bar;
 mod convergence;
 mod decimate;
