@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::harness::{assert_ok, run, scratch, smoke};
+use crate::harness::{assert_ok, losses, run, scratch, smoke};
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
@@ -55,20 +55,181 @@ fn a_comparison_is_a_table_an_object_and_a_page_that_needs_nothing_else() {
         assert!(first["hidden_state_corr"][reading].is_number(), "{first}");
     }
     let page = read(&out.join("compare.html"));
+    for heading in [
+        "<h2>Keys that differ</h2>",
+        "<h3>Loss against tokens</h3>",
+        "<h3>Correlation of hidden states against tokens</h3>",
+        "<h3>Perplexity of two</h3>",
+        "<h3>Perplexity against recurrence depth</h3>",
+        "<h3>Residual by iteration</h3>",
+        ">Correlation of hidden states</th>",
+        "<span class=\"verdict good\">healthy</span>",
+    ] {
+        assert!(page.contains(heading), "{heading}");
+    }
     for picture in ["training-dynamics", "ppl-vs-tokens"] {
-        assert!(
-            page.contains(&format!("<h2>{picture}</h2>\n<div class=\"wide\"><svg")),
-            "{picture}"
-        );
         for ending in ["svg", "png", "csv"] {
-            assert!(
-                out.join(format!("{picture}.{ending}")).is_file(),
-                "{picture}.{ending}"
-            );
+            let name = format!("{picture}.{ending}");
+            assert!(out.join(&name).is_file(), "{name}");
+            assert!(page.contains(&name), "{name}");
         }
     }
-    for outside in ["<script", "src=", "href=", "@import", "url("] {
+    for outside in [
+        "src=", "href=", "@import", "url(", "http:", "https:", "fetch", "XMLHttp", "import(",
+    ] {
         assert!(!page.contains(outside), "{outside}");
+    }
+}
+
+/// Returns the numbers that stand beside the chart of this heading.
+fn chart(page: &str, heading: &str) -> Value {
+    let (_, from) = page
+        .split_once(&format!("<h3>{heading}</h3>"))
+        .unwrap_or_else(|| panic!("no chart {heading}"));
+    let (_, data) = from.split_once("application/json\">").expect("data");
+    let (data, _) = data.split_once("</script>").expect("an end");
+    serde_json::from_str(data).expect("JSON")
+}
+
+#[test]
+fn a_chart_has_the_numbers_of_the_metrics_with_their_steps_and_both_scales() {
+    let dir = scratch();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    assert_ok(&smoke(&one, &[]));
+    assert_ok(&smoke(&two, &["--set", "schedule.peak=1e-3"]));
+    let out = dir.path().join("out");
+    assert_ok(&run([
+        "compare",
+        &shown(&one),
+        &shown(&two),
+        "--out",
+        &shown(&out),
+    ]));
+    let data = chart(&read(&out.join("compare.html")), "Loss against tokens");
+    for (index, run_dir) in [&one, &two].into_iter().enumerate() {
+        let curve = &data["curves"][index];
+        let losses = losses(run_dir);
+        assert_eq!(curve["y"].as_array().map(Vec::len), Some(losses.len()));
+        let drawn = curve["y"][7].as_f64().expect("a loss");
+        // Six significant digits.
+        assert!(
+            (drawn / losses[7] - 1.0).abs() < 1e-5,
+            "{drawn} {}",
+            losses[7]
+        );
+        assert_eq!(curve["step"][7], 8);
+        // 4 sequences of 32 tokens.
+        assert_eq!(curve["x"][7], 8 * 4 * 32);
+    }
+    for axis in ["x", "y"] {
+        let scales = data[axis]["scales"].as_array().expect("scales");
+        let log: Vec<_> = scales.iter().map(|scale| scale["log"] == true).collect();
+        assert_eq!(log, [false, true], "{axis}");
+    }
+}
+
+#[test]
+fn runs_that_differ_in_their_seeds_are_a_group_with_mean_and_deviation() {
+    let dir = scratch();
+    let place = |name: &str| dir.path().join("runs").join(name);
+    for (name, set) in [
+        ("low-seed0", ["run.seed=0", "schedule.peak=1e-3"]),
+        ("low-seed1", ["run.seed=1", "schedule.peak=1e-3"]),
+        ("high", ["run.seed=0", "schedule.peak=4e-3"]),
+    ] {
+        assert_ok(&smoke(&place(name), &["--set", set[0], "--set", set[1]]));
+    }
+    let out = dir.path().join("out");
+    let pattern = shown(&place("*"));
+    let ended = run(["compare", &pattern, "--out", &shown(&out)]);
+    assert_ok(&ended);
+    for words in ["means over seeds ± standard deviation", "2 healthy", "0, 1"] {
+        assert!(ended.stdout.contains(words), "{words}: {ended:?}");
+    }
+    let object: Value = serde_json::from_str(&read(&out.join("compare.json"))).expect("JSON");
+    assert_eq!(object["runs"].as_array().map(Vec::len), Some(3));
+    let groups = object["groups"].as_array().expect("groups");
+    assert_eq!(groups.len(), 1, "{groups:?}");
+    let group = &groups[0];
+    assert_eq!(group["group"], "low");
+    assert_eq!(group["n"], 2);
+    assert_eq!(group["verdicts"]["healthy"], 2);
+    let last = |name: &str| *losses(&place(name)).last().expect("a loss");
+    let (a, b) = (last("low-seed0"), last("low-seed1"));
+    let mean = f64::midpoint(a, b);
+    // Of two values: √((d/2)² + (d/2)²) = d / √2.
+    let deviation = (a - b).abs() / 2.0_f64.sqrt();
+    let found = |key: &str| group["final_loss"][key].as_f64().expect("a number");
+    assert!((found("mean") - mean).abs() < 1e-9, "{group}");
+    assert!((found("sd") - deviation).abs() < 1e-9, "{group}");
+    let page = read(&out.join("compare.html"));
+    let data = chart(&page, "Loss against tokens");
+    let names: Vec<&str> = data["curves"]
+        .as_array()
+        .expect("curves")
+        .iter()
+        .filter_map(|curve| curve["name"].as_str())
+        .collect();
+    assert_eq!(names, ["high", "low-seed0", "low-seed1", "low (mean of 2)"]);
+    let drawn = data["curves"][3]["spread"][19]
+        .as_f64()
+        .expect("a deviation");
+    assert!(
+        (drawn - deviation).abs() <= 1e-5 * deviation,
+        "{drawn} {deviation}"
+    );
+    for part in [
+        "<summary>3 single runs",
+        "id=\"singles\"",
+        "<span class=\"verdict good\">2 healthy</span>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_sweep_stands_for_its_runs_and_what_is_no_run_is_told() {
+    let dir = scratch();
+    let file = dir.path().join("sweep.toml");
+    let base = crate::harness::root().join("configs/smoke.toml");
+    let base = format!("base = {:?}\nseeds = [3, 4]\n", shown(&base));
+    fs::write(
+        &file,
+        base + "[[grid]]\nkey = \"schedule.peak\"\nvalues = [1e-3, 4e-3]\n",
+    )
+    .expect("a file");
+    let sweep = dir.path().join("peaks");
+    assert_ok(&run(["sweep", &shown(&file), "--out", &shown(&sweep)]));
+    let ended = run(["compare", &shown(&sweep), "--json"]);
+    assert_ok(&ended);
+    let object = ended.json();
+    assert_eq!(object["runs"].as_array().map(Vec::len), Some(4));
+    let counts: Vec<_> = object["groups"]
+        .as_array()
+        .expect("groups")
+        .iter()
+        .map(|group| group["n"].as_u64())
+        .collect();
+    assert_eq!(counts, [Some(2), Some(2)]);
+    // A run that has not begun is left out.
+    let mut runs = fs::read_dir(sweep.join("runs")).expect("the runs of the sweep");
+    let first = runs.next().expect("a run").expect("an entry").path();
+    fs::remove_file(first.join("metrics.jsonl")).expect("metrics");
+    let ended = run(["compare", &shown(&sweep), "--json"]);
+    assert_ok(&ended);
+    assert!(
+        ended.stderr.contains("3 of 4 runs have metrics"),
+        "{ended:?}"
+    );
+    for (argument, message) in [
+        (shown(&dir.path().join("nothing-*")), "matches no path"),
+        (shown(&dir.path().join("*.toml")), "none of the 1 paths"),
+    ] {
+        let ended = run(["compare", &argument]);
+        assert!(
+            ended.code == 2 && ended.stderr.contains(message),
+            "{ended:?}"
+        );
     }
 }
 

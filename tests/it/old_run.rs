@@ -220,7 +220,7 @@ fn a_new_run_starts_from_an_old_one_and_both_are_compared_and_drawn() {
         assert_eq!(found[name], summary[name], "{name}: {found}");
     }
     let page = read(&place.path("page/compare.html"));
-    for word in ["text", "task", "new", "<h2>training-dynamics</h2>"] {
+    for word in ["text", "task", "new", "<h3>Loss against tokens</h3>"] {
         assert!(page.contains(word), "{word}");
     }
     for (figure, run) in [

@@ -53,8 +53,10 @@ Ctrl-C or SIGTERM ends it: the request in work is finished, those that wait are 
 Exit code 0, or 75 where requests were dropped; a second signal ends it at once.";
 
 pub(super) const COMPARE: &str = "\
-Example:
-  trainer compare runs/main runs/bad-run-1 runs/bad-run-2 --out comparison";
+Examples:
+  trainer compare runs/main runs/bad-run-1 runs/bad-run-2 --out comparison
+  trainer compare runs/lr-schedules --out comparison
+  trainer compare 'runs/*' --json";
 
 const FIGURE: &str = "\
 Examples:

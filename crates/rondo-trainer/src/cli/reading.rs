@@ -86,8 +86,9 @@ pub(crate) struct CheckpointsArgs {
 /// `trainer compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// Run directories; their metrics are enough.
-    #[arg(required = true, value_name = "RUN")]
+    /// Run directories; their metrics are enough. A sweep's directory stands for its runs, a quoted pattern such as
+    /// 'runs/*' for the runs and sweeps that it matches. Runs that differ in their seeds alone are a group.
+    #[arg(required = true, value_name = "RUN|SWEEP")]
     pub(crate) runs: Vec<PathBuf>,
     /// Write compare.json, the pictures, and a page that shows all of it into this folder.
     #[arg(long, value_name = "DIR")]

@@ -1,59 +1,123 @@
 //! `trainer compare`: runs beside one another, with a verdict on each, from their metrics alone.
+//!
+//! In reading order: `inputs`, which runs are meant; `row`, what is said about one; `differences`, the keys
+//! that are not alike; `groups`, runs that differ in their seeds alone, with their `mean`; `grid` and
+//! `tables`; `findings`; `samples`, texts after prompts; `series` and `charts`, what the `page` draws.
 
+mod charts;
 mod differences;
+mod findings;
+mod grid;
+mod groups;
+mod inputs;
+mod mean;
 mod page;
+mod row;
 mod samples;
+mod series;
+mod tables;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use rondo_diagnosis::{Finding, Verdict};
 use rondo_figures::Picture;
-use rondo_metrics::format::{or_missing, significant};
-use rondo_metrics::names::{HIDDEN_STATE_CORR, LOSS, VAL_CROSS_ENTROPY};
-use rondo_metrics::{Kind, Reading, Table};
+use rondo_metrics::Kind;
 use rondo_train::error::Result;
 use rondo_train::run_history::RunHistory;
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use self::differences::{Difference, Effort, differences, efforts, grid};
+use self::differences::{Difference, differences};
+use self::findings::{Told, findings};
+use self::groups::{Group, Subject, subjects};
+use self::row::Row;
 use crate::cli::CompareArgs;
 use crate::pictures::runs::{FigureName, draw};
 use crate::terminal;
 
-/// What is said about a run.
-#[derive(Clone, Debug, Serialize)]
-struct Row {
-    run: String,
-    verdict: Verdict,
-    step: u64,
-    /// Training loss of the last logged step.
-    final_loss: Option<f64>,
-    /// Validation cross entropy at the mean depth, last evaluation.
-    val_loss: Option<f64>,
-    /// Last evaluation, by recurrence depth.
-    perplexity: BTreeMap<usize, f64>,
-    hidden_state_corr: Correlation,
-    findings: Vec<Finding>,
-    #[serde(flatten)]
-    effort: Effort,
+/// Runs, and what is said about them.
+struct Comparison {
+    runs: Vec<RunHistory>,
+    rows: Vec<Row>,
+    subjects: Vec<Subject>,
+    /// What is said about each subject.
+    groups: Vec<Group>,
+    differences: Vec<Difference>,
 }
 
-/// `hidden_state_corr` over a run.
-#[derive(Clone, Debug, Serialize)]
-struct Correlation {
-    /// First logged step.
-    start: Option<f64>,
-    /// The highest.
-    peak: Option<f64>,
-    peak_step: Option<u64>,
-    /// Median of the last [`LAST`] logged steps.
-    end: Option<f64>,
-}
+impl Comparison {
+    fn of(runs: Vec<RunHistory>) -> Self {
+        let rows: Vec<Row> = runs.iter().map(Row::of).collect();
+        let subjects = subjects(&runs);
+        Self {
+            groups: subjects
+                .iter()
+                .map(|subject| Group::of(subject, &rows))
+                .collect(),
+            differences: differences(&runs),
+            rows,
+            subjects,
+            runs,
+        }
+    }
 
-/// Readings that stand for the end of a run.
-const LAST: usize = 10;
+    fn to_json(&self) -> Value {
+        let groups: Vec<&Group> = self
+            .groups
+            .iter()
+            .filter(|group| group.has_several())
+            .collect();
+        json!({"runs": self.rows, "groups": groups, "differences": self.differences})
+    }
+
+    /// Returns whether some runs differ in their seeds alone.
+    fn has_groups(&self) -> bool {
+        self.groups.iter().any(Group::has_several)
+    }
+
+    /// Returns the tables and findings as they are printed.
+    fn text(&self) -> String {
+        let mut parts = Vec::new();
+        let mut part = |title: &str, table: String| parts.push(format!("{title}\n{table}"));
+        if !self.differences.is_empty() {
+            let keys = tables::keys(&self.subjects, &self.differences);
+            part("keys that differ", keys.text());
+        }
+        if self.has_groups() {
+            let overview = tables::group_overview(&self.groups, &self.rows);
+            part(
+                "means over seeds ± standard deviation",
+                overview.table().to_string(),
+            );
+            let effort = tables::group_effort(&self.groups);
+            part(
+                "speed and duration, means over seeds",
+                effort.table().to_string(),
+            );
+            let perplexities = tables::group_perplexities(&self.groups);
+            part(
+                "validation perplexity by recurrence, means over seeds",
+                perplexities.text(),
+            );
+        }
+        part("verdicts", tables::overview(&self.rows).table().to_string());
+        part(
+            "speed and duration",
+            tables::effort(&self.rows).table().to_string(),
+        );
+        part(
+            "validation perplexity by recurrence",
+            tables::perplexities(&self.rows).text(),
+        );
+        let told = findings(&self.rows).into_iter().map(
+            |Told {
+                 what,
+                 evidence,
+                 cure,
+             }| format!("{what}\n    {evidence}\n    {cure}"),
+        );
+        parts.extend(Some(told.collect::<Vec<_>>().join("\n")).filter(|told| !told.is_empty()));
+        parts.join("\n\n")
+    }
+}
 
 /// Compares runs.
 ///
@@ -61,82 +125,23 @@ const LAST: usize = 10;
 ///
 /// Where a run's metrics are damaged, no run has any, or a file cannot be written.
 pub(crate) fn command(args: &CompareArgs) -> Result<()> {
-    let runs = RunHistory::open_all(&args.runs, &mut terminal::note)?;
-    let rows: Vec<Row> = runs.iter().map(Row::of).collect();
+    let dirs = inputs::run_dirs(&args.runs)?;
+    let runs = RunHistory::open_all(&dirs, &mut terminal::note)?;
     tell_what_is_missing(&runs);
-    let differences = differences(&runs);
-    let object = json!({"runs": rows, "differences": differences});
+    let comparison = Comparison::of(runs);
+    let object = comparison.to_json();
     let written = match &args.out {
-        Some(dir) => write(&runs, &rows, &differences, &object, dir)?,
+        Some(dir) => write(&comparison, &object, dir)?,
         None => Vec::new(),
     };
     if args.json.json {
         return terminal::print_json(&object);
     }
-    if !differences.is_empty() {
-        let keys = grid(&names(&rows), &differences).table(1 + rows.len());
-        terminal::print(&format!("keys that differ\n{keys}\n"))?;
-    }
-    terminal::print(&overview(&rows).table(WORDS).to_string())?;
-    terminal::print(&format!(
-        "\nspeed and duration\n{}",
-        effort(&rows).table(WORDS)
-    ))?;
-    terminal::print(&format!(
-        "\nvalidation perplexity by recurrence\n{}\n",
-        perplexities(&rows).table(1)
-    ))?;
-    for Told {
-        what,
-        evidence,
-        cure,
-    } in findings(&rows)
-    {
-        terminal::print(&format!("{what}\n    {evidence}\n    {cure}"))?;
-    }
+    terminal::print(&comparison.text())?;
     for file in written {
         terminal::print(&file.display().to_string())?;
     }
     Ok(())
-}
-
-impl Row {
-    fn of(run: &RunHistory) -> Self {
-        let correlations = run.history.series(HIDDEN_STATE_CORR);
-        Self {
-            run: run.name.clone(),
-            verdict: run.diagnosis.verdict(),
-            step: run.history.last_step(),
-            final_loss: run.history.last(LOSS),
-            val_loss: run.history.last(VAL_CROSS_ENTROPY),
-            perplexity: run.perplexities(),
-            hidden_state_corr: Correlation::of(&correlations),
-            findings: run.diagnosis.findings().to_vec(),
-            effort: Effort::of(run),
-        }
-    }
-}
-
-impl Correlation {
-    fn of(readings: &[Reading]) -> Self {
-        let peak = readings
-            .iter()
-            .max_by(|a, b| a.value.total_cmp(&b.value))
-            .copied();
-        let mut last: Vec<f64> = readings
-            .iter()
-            .rev()
-            .take(LAST)
-            .map(|reading| reading.value)
-            .collect();
-        last.sort_by(f64::total_cmp);
-        Self {
-            start: readings.first().map(|reading| reading.value),
-            peak: peak.map(|reading| reading.value),
-            peak_step: peak.map(|reading| reading.step),
-            end: last.get(last.len() / 2).copied(),
-        }
-    }
 }
 
 /// Says on standard error what cannot be compared.
@@ -166,120 +171,6 @@ fn tell_what_is_missing(runs: &[RunHistory]) {
     }
 }
 
-/// A table before it is known where it is shown.
-struct Grid {
-    header: Vec<String>,
-    rows: Vec<Vec<String>>,
-}
-
-impl Grid {
-    /// Returns the table for a terminal, with as many columns of words on the left.
-    fn table(&self, words: usize) -> Table {
-        let header: Vec<&str> = self.header.iter().map(String::as_str).collect();
-        let mut table = (0..words).fold(Table::new(&header), Table::left);
-        for row in &self.rows {
-            table.row(row.iter().cloned());
-        }
-        table
-    }
-}
-
-/// Columns of words in [`overview`].
-const WORDS: usize = 2;
-
-fn number(value: Option<f64>, digits: usize) -> String {
-    or_missing(value, |value| significant(value, digits))
-}
-
-fn overview(rows: &[Row]) -> Grid {
-    let header = [
-        "run",
-        "verdict",
-        "step",
-        "loss",
-        "val loss",
-        "corr start",
-        "peak",
-        "end",
-    ];
-    let row = |row: &Row| {
-        let two = |value: Option<f64>| or_missing(value, |value| format!("{value:.2}"));
-        let corr = &row.hidden_state_corr;
-        vec![
-            row.run.clone(),
-            row.verdict.to_string(),
-            row.step.to_string(),
-            number(row.final_loss, 4),
-            number(row.val_loss, 4),
-            two(corr.start),
-            two(corr.peak),
-            two(corr.end),
-        ]
-    };
-    Grid {
-        header: header.map(str::to_owned).into(),
-        rows: rows.iter().map(row).collect(),
-    }
-}
-
-fn names(rows: &[Row]) -> Vec<&str> {
-    rows.iter().map(|row| row.run.as_str()).collect()
-}
-
-fn effort(rows: &[Row]) -> Grid {
-    let of_each: Vec<&Effort> = rows.iter().map(|row| &row.effort).collect();
-    efforts(&names(rows), &of_each)
-}
-
-fn perplexities(rows: &[Row]) -> Grid {
-    let depths: BTreeSet<usize> = rows
-        .iter()
-        .flat_map(|row| row.perplexity.keys().copied())
-        .collect();
-    let row = |row: &Row| {
-        let cells = depths
-            .iter()
-            .map(|depth| number(row.perplexity.get(depth).copied(), 4));
-        std::iter::once(row.run.clone()).chain(cells).collect()
-    };
-    Grid {
-        header: std::iter::once("run".to_owned())
-            .chain(depths.iter().map(usize::to_string))
-            .collect(),
-        rows: rows.iter().map(row).collect(),
-    }
-}
-
-/// A finding in words, and the readings that show it.
-struct Told {
-    what: String,
-    evidence: String,
-    cure: String,
-}
-
-fn findings(rows: &[Row]) -> Vec<Told> {
-    let told = |row: &Row, finding: &Finding| {
-        let Finding { failure, since, .. } = finding;
-        let until = finding.until.map(|step| format!(" until {step}"));
-        let evidence = finding.evidence.iter();
-        Told {
-            what: format!(
-                "{}: {failure} since step {since}{}",
-                row.run,
-                until.unwrap_or_default()
-            ),
-            evidence: evidence
-                .map(|reading| format!("{} {}", reading.name, significant(reading.value, 4)))
-                .collect::<Vec<_>>()
-                .join("  "),
-            cure: format!("try: {}", failure.cure()),
-        }
-    };
-    rows.iter()
-        .flat_map(|row| row.findings.iter().map(move |finding| told(row, finding)))
-        .collect()
-}
-
 /// The pictures of a comparison.
 const PICTURES: [FigureName; 5] = [
     FigureName::TrainingDynamics,
@@ -302,19 +193,15 @@ fn pictures(runs: &[RunHistory]) -> Vec<Picture> {
 }
 
 /// Writes compare.json, the pictures and the page that shows all of it.
-fn write(
-    runs: &[RunHistory],
-    rows: &[Row],
-    differences: &[Difference],
-    object: &serde_json::Value,
-    dir: &Path,
-) -> Result<Vec<PathBuf>> {
-    let pictures = pictures(runs);
+fn write(comparison: &Comparison, object: &Value, dir: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
-    for picture in &pictures {
+    for picture in pictures(&comparison.runs) {
         written.extend(picture.save(dir)?);
     }
-    let page = page::page(rows, differences, &pictures, &samples::section(runs));
+    let name = |path: &PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
+    let saved: Vec<String> = written.iter().filter_map(name).collect();
+    let sections = charts::sections(&comparison.runs, &comparison.subjects);
+    let page = page::page(comparison, &sections, &saved);
     for (name, text) in [
         ("compare.json", format!("{object:#}\n")),
         ("compare.html", page),

@@ -198,7 +198,7 @@ fn sampled(run: &RunHistory) -> SampledDepths {
 }
 
 /// Returns the iterations of a late step of each run; of one run those of several steps.
-fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
+pub(crate) fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
     let has_iterations = |record: &&Record| record.get(ITERATIONS_RESIDUAL).is_some();
     let of_step = |run: &RunHistory, record: &Record| IterationProfile {
         run: run.name.clone(),
@@ -248,7 +248,7 @@ fn numbers(series: Option<&[Option<f64>]>) -> Vec<f64> {
 }
 
 /// Returns the last perplexities of each run; of one run those of several evaluations.
-fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
+pub(crate) fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
     if let [run] = runs {
         let evaluations: Vec<&Record> = run.history.of(Kind::Eval).collect();
         let of = |index: usize| DepthCurve {

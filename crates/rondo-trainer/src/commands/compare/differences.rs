@@ -9,8 +9,6 @@ use rondo_train::run_dir::RunDir;
 use rondo_train::run_history::RunHistory;
 use serde::Serialize;
 
-use super::Grid;
-
 /// A key that not all runs have alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Difference {
@@ -65,22 +63,6 @@ pub(super) fn differences(runs: &[RunHistory]) -> Vec<Difference> {
         .collect()
 }
 
-/// Returns the differences as a table: a row for each key, a column for each run.
-pub(super) fn grid(names: &[&str], differences: &[Difference]) -> Grid {
-    let header = std::iter::once("key").chain(names.iter().copied());
-    let row = |difference: &Difference| {
-        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());
-        let values = difference.values.iter().map(shown);
-        std::iter::once(difference.key.clone())
-            .chain(values)
-            .collect()
-    };
-    Grid {
-        header: header.map(str::to_owned).collect(),
-        rows: differences.iter().map(row).collect(),
-    }
-}
-
 impl Effort {
     pub(super) fn of(run: &RunHistory) -> Self {
         let readings = run.history.series(TOKENS_PER_SECOND);
@@ -94,7 +76,7 @@ impl Effort {
     }
 
     /// Returns its cells: device, tokens/s, seconds.
-    fn cells(&self) -> [String; 3] {
+    pub(super) fn cells(&self) -> [String; 3] {
         let missing = || "n/a".to_owned();
         [
             self.device.clone().unwrap_or_else(missing),
@@ -105,19 +87,5 @@ impl Effort {
                 false => missing(),
             },
         ]
-    }
-}
-
-/// Returns where and how fast the runs were trained as a table.
-pub(super) fn efforts(names: &[&str], efforts: &[&Effort]) -> Grid {
-    let row = |(name, effort): (&&str, &&Effort)| {
-        let cells = effort.cells();
-        std::iter::once((*name).to_owned()).chain(cells).collect()
-    };
-    Grid {
-        header: ["run", "device", "tokens/s", "seconds"]
-            .map(str::to_owned)
-            .into(),
-        rows: names.iter().zip(efforts).map(row).collect(),
     }
 }

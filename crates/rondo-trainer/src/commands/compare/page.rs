@@ -1,110 +1,187 @@
-//! A comparison as one HTML page that needs nothing else: no network, no script, no other file.
+//! A comparison as one HTML page that needs nothing else: no network, no other file. Its script makes the
+//! charts answer; without it the page is complete.
+
+mod table;
 
 use std::fmt::Write as _;
 
-use rondo_figures::Picture;
+use rondo_figures::chart::{Chart, SCRIPT, STYLE, escaped, legend};
 
-use super::differences::{Difference, grid};
-use super::{Grid, Row, Told, WORDS, effort, findings, names, overview, perplexities};
+use self::table::add_table;
+use super::charts::Section;
+use super::findings::{Told, findings};
+use super::{Comparison, samples, tables};
 
-const STYLE: &str = "\
-body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
-table{border-collapse:collapse;margin:1rem 0}\
-th,td{padding:.25rem .75rem;text-align:right;font-variant-numeric:tabular-nums}\
-th{border-bottom:1px solid #999}th,td{white-space:nowrap}.word{text-align:left}\
-.wide{overflow-x:auto}svg{width:100%;min-width:44rem;height:auto;margin:1rem 0}small{color:#666}\
-@media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}small{color:#999}\
-svg{filter:invert(.9) hue-rotate(180deg)}}";
+const TABLES: &str = include_str!("page.css");
+/// More runs than this are counted in the title, fewer are named.
+const MOST_NAMED: usize = 6;
 
-/// Composes the page; `samples` is HTML.
-pub(super) fn page(
-    rows: &[Row],
-    differences: &[Difference],
-    pictures: &[Picture],
-    samples: &str,
-) -> String {
+/// Composes the page; `saved` names the files beside it.
+pub(super) fn page(comparison: &Comparison, sections: &[Section], saved: &[String]) -> String {
+    let Comparison {
+        rows,
+        subjects,
+        differences,
+        ..
+    } = comparison;
+    let title = escaped(&title(comparison));
     let mut html = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n");
-    let names = names(rows);
-    let title = escaped(&format!("Comparison of {}", names.join(", ")));
     let _ = write!(
         html,
         "<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
+         <title>{title}</title>\n<style>\n{STYLE}{TABLES}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
     );
     if !differences.is_empty() {
-        html.push_str("<h2>Keys that differ</h2>\n");
-        add_table(&mut html, &grid(&names, differences), 1 + rows.len());
+        add_heading(&mut html, "Keys that differ");
+        add_table(&mut html, &tables::keys(subjects, differences));
     }
-    html.push_str("<h2>Verdicts</h2>\n");
-    add_table(&mut html, &overview(rows), WORDS);
-    html.push_str("<h2>Speed and duration</h2>\n");
-    add_table(&mut html, &effort(rows), WORDS);
-    html.push_str("<h2>Validation perplexity by recurrence</h2>\n");
-    add_table(&mut html, &perplexities(rows), 1);
-    let findings = findings(rows);
-    if !findings.is_empty() {
-        html.push_str("<h2>Findings</h2>\n<ul>\n");
-        for Told {
-            what,
-            evidence,
-            cure,
-        } in findings
-        {
-            let _ = writeln!(
-                html,
-                "<li>{}<br><small>{}</small><br>{}</li>",
-                escaped(&what),
-                escaped(&evidence),
-                escaped(&cure)
-            );
-        }
-        html.push_str("</ul>\n");
+    add_numbers(&mut html, comparison);
+    let grouped = comparison.has_groups();
+    add_findings(&mut html, &findings(rows), !grouped);
+    if grouped {
+        html.push_str(
+            "<p><label><input type=\"checkbox\" id=\"singles\"> Show the single runs in the charts</label></p>\n",
+        );
     }
-    for picture in pictures {
-        let (name, svg) = (picture.name(), picture.svg());
-        let _ = writeln!(html, "<h2>{name}</h2>\n<div class=\"wide\">{svg}</div>");
+    for section in sections {
+        add_section(&mut html, section);
     }
-    html.push_str(samples);
-    html.push_str("</body>\n</html>\n");
+    html.push_str(&samples::section(&comparison.runs));
+    if !saved.is_empty() {
+        let _ = writeln!(
+            html,
+            "<p class=\"note\">Saved beside this page: {}.</p>",
+            escaped(&saved.join(", "))
+        );
+    }
+    let _ = write!(html, "<script>\n{SCRIPT}</script>\n</body>\n</html>\n");
     html
 }
 
-/// Adds a table whose first columns are words.
-fn add_table(html: &mut String, grid: &Grid, words: usize) {
-    html.push_str("<div class=\"wide\"><table>\n");
-    let mut add_row = |tag: &str, cells: &[String]| {
-        html.push_str("<tr>");
-        for (index, cell) in cells.iter().enumerate() {
-            let class = if index < words { " class=\"word\"" } else { "" };
-            let _ = write!(html, "<{tag}{class}>{}</{tag}>", escaped(cell));
+/// Adds verdicts, speed and perplexities: of runs, or of groups with their runs folded away.
+fn add_numbers(html: &mut String, comparison: &Comparison) {
+    let Comparison { rows, groups, .. } = comparison;
+    let single = [
+        ("Verdicts", tables::overview(rows)),
+        ("Speed and duration", tables::effort(rows)),
+        (
+            "Validation perplexity by recurrence",
+            tables::perplexities(rows),
+        ),
+    ];
+    if !comparison.has_groups() {
+        for (heading, grid) in single {
+            add_heading(html, heading);
+            add_table(html, &grid);
         }
-        html.push_str("</tr>\n");
-    };
-    add_row("th", &grid.header);
-    for row in &grid.rows {
-        add_row("td", row);
+        return;
     }
-    html.push_str("</table></div>\n");
+    for (heading, grid) in [
+        (
+            "Verdicts and means over seeds ± standard deviation",
+            tables::group_overview(groups, rows),
+        ),
+        (
+            "Speed and duration, means over seeds",
+            tables::group_effort(groups),
+        ),
+        (
+            "Validation perplexity by recurrence, means over seeds",
+            tables::group_perplexities(groups),
+        ),
+    ] {
+        add_heading(html, heading);
+        add_table(html, &grid);
+    }
+    let _ = write!(
+        html,
+        "<details>\n<summary>{} single runs: verdict, speed, perplexity</summary>\n",
+        rows.len()
+    );
+    for (_, grid) in single {
+        add_table(html, &grid);
+    }
+    html.push_str("</details>\n");
 }
 
-/// Makes text safe between tags and in quoted attributes.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+fn title(comparison: &Comparison) -> String {
+    let names: Vec<&str> = comparison
+        .subjects
+        .iter()
+        .map(|subject| subject.name.as_str())
+        .collect();
+    match (comparison.rows.len(), names.len()) {
+        (_, count) if count <= MOST_NAMED => format!("Comparison of {}", names.join(", ")),
+        (runs, count) if runs == count => format!("Comparison of {runs} runs"),
+        (runs, count) => format!("Comparison of {runs} runs of {count} settings"),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn add_heading(html: &mut String, heading: &str) {
+    let _ = writeln!(html, "<h2>{}</h2>", escaped(heading));
+}
 
-    #[test]
-    fn names_of_folders_cannot_become_markup() {
-        assert_eq!(
-            escaped("<b a=\"1\">&</b>"),
-            "&lt;b a=&quot;1&quot;&gt;&amp;&lt;/b&gt;"
+fn add_section(html: &mut String, section: &Section) {
+    let title = escaped(section.title);
+    let (opening, closing) = match section.folded {
+        true => (
+            format!(
+                "<details>\n<summary>{title}: {} charts</summary>\n",
+                section.charts.len()
+            ),
+            "</details>\n",
+        ),
+        false => (format!("<h2>{title}</h2>\n"), ""),
+    };
+    html.push_str(&opening);
+    html.push_str(&legend(section.legend.title, &section.legend.entries));
+    if section
+        .charts
+        .iter()
+        .any(Chart::begins_before_the_log_scale)
+    {
+        html.push_str(
+            "<p class=\"note\">What was measured before training is drawn at the left edge of the log scale.</p>\n",
         );
     }
+    html.push_str("<div class=\"charts\">\n");
+    for chart in &section.charts {
+        html.push_str(&chart.html());
+    }
+    html.push_str("</div>\n");
+    html.push_str(closing);
+}
+
+fn add_findings(html: &mut String, findings: &[Told], open: bool) {
+    if findings.is_empty() {
+        return;
+    }
+    let (opening, closing) = match open {
+        true => ("<h2>Findings</h2>\n".to_owned(), ""),
+        false => (
+            format!(
+                "<details>\n<summary>{} findings, and what to try</summary>\n",
+                findings.len()
+            ),
+            "</details>\n",
+        ),
+    };
+    html.push_str(&opening);
+    html.push_str("<ul>\n");
+    for Told {
+        what,
+        evidence,
+        cure,
+    } in findings
+    {
+        let _ = writeln!(
+            html,
+            "<li>{}<br><span class=\"note\">{}</span><br>{}</li>",
+            escaped(what),
+            escaped(evidence),
+            escaped(cure)
+        );
+    }
+    html.push_str("</ul>\n");
+    html.push_str(closing);
 }

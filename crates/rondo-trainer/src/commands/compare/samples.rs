@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use rondo_figures::chart::escaped;
 use rondo_metrics::sample::printable;
 use rondo_metrics::{History, Sample};
 use rondo_train::run_history::RunHistory;
 
 /// Evaluations of a run that are shown one after another.
 const EVALUATIONS: usize = 20;
-const WORDS: &str = "style=\"text-align:left\"";
-const TEXT: &str =
-    "style=\"text-align:left;white-space:pre-wrap;overflow-wrap:anywhere;width:100%\"";
 
 /// What a run has written after one prompt: a text for each depth, by step.
 type Texts = BTreeMap<u64, Vec<(usize, String)>>;
@@ -53,7 +51,7 @@ fn of_runs(runs: &[(String, Vec<(String, Texts)>)]) -> String {
     }
     html.push_str("<h2>Text after prompts</h2>\n");
     for prompt in prompts {
-        let _ = writeln!(html, "<h3>{}</h3>", markup(prompt));
+        let _ = writeln!(html, "<h3 class=\"text\">{}</h3>", markup(prompt));
         let of_prompt = runs.iter().filter_map(|(run, found)| {
             let texts = found.iter().find(|(known, _)| known == prompt)?;
             Some((run.as_str(), &texts.1))
@@ -66,7 +64,7 @@ fn of_runs(runs: &[(String, Vec<(String, Texts)>)]) -> String {
                 .into_iter()
                 .for_each(|(step, texts)| add_rows(&mut html, run, *step, texts));
         }
-        html.push_str("</table>\n");
+        html.push_str("</table></div>\n");
         for (run, texts) in of_prompt.iter().filter(|(_, texts)| texts.len() > 1) {
             let _ = writeln!(
                 html,
@@ -77,7 +75,7 @@ fn of_runs(runs: &[(String, Vec<(String, Texts)>)]) -> String {
             for (step, texts) in spread(texts) {
                 add_rows(&mut html, run, step, texts);
             }
-            html.push_str("</table></details>\n");
+            html.push_str("</table></div></details>\n");
         }
     }
     html
@@ -99,9 +97,9 @@ fn spread(texts: &Texts) -> Vec<(u64, &[(usize, String)])> {
 }
 
 fn open_table(html: &mut String) {
-    let _ = writeln!(
-        html,
-        "<table style=\"width:100%\">\n<tr><th {WORDS}>run</th><th>step</th><th>r</th><th {WORDS}>text</th></tr>"
+    html.push_str(
+        "<div class=\"wide\" tabindex=\"0\"><table>\n<tr><th class=\"word\">run</th><th>step</th><th>recurrence</th>\
+         <th class=\"word\">text</th></tr>\n",
     );
 }
 
@@ -110,7 +108,7 @@ fn add_rows(html: &mut String, run: &str, step: u64, texts: &[(usize, String)]) 
     for (depth, text) in texts {
         let _ = writeln!(
             html,
-            "<tr style=\"vertical-align:top\"><td {WORDS}>{}</td><td>{step}</td><td>{depth}</td><td {TEXT}>{}</td></tr>",
+            "<tr><td class=\"word\">{}</td><td>{step}</td><td>{depth}</td><td class=\"text\">{}</td></tr>",
             markup(run),
             markup(text)
         );
@@ -119,10 +117,7 @@ fn add_rows(html: &mut String, run: &str, step: u64, texts: &[(usize, String)]) 
 
 /// Makes text safe between tags, with control characters shown but for line ends and tabs.
 fn markup(text: &str) -> String {
-    printable(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    escaped(&printable(text))
 }
 
 #[cfg(test)]
@@ -152,10 +147,10 @@ mod tests {
             ("b", history(&[6], "ROMEO:", "y")),
             ("c", History::default()),
         ]);
-        assert_eq!(html.matches("<h3>ROMEO:</h3>").count(), 1);
+        assert_eq!(html.matches("<h3 class=\"text\">ROMEO:</h3>").count(), 1);
         let (newest, folded) = html.split_once("<details>").expect("run a has two");
         for (step, text) in [(8, "x8"), (6, "y6")] {
-            let row = format!("<td>{step}</td><td>4</td><td {TEXT}>{text}</td>");
+            let row = format!("<td>{step}</td><td>4</td><td class=\"text\">{text}</td>");
             assert!(newest.contains(&row), "{newest}");
         }
         assert!(!newest.contains("x4") && folded.contains("x4"));

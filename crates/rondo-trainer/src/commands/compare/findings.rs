@@ -1,0 +1,37 @@
+//! Findings in words, with the readings that show them and what to try.
+
+use rondo_diagnosis::Finding;
+use rondo_metrics::format::significant;
+
+use super::row::Row;
+
+/// A finding in words, and the readings that show it.
+pub(super) struct Told {
+    pub(super) what: String,
+    pub(super) evidence: String,
+    pub(super) cure: String,
+}
+
+/// Returns what was found in runs, in their order.
+pub(super) fn findings(rows: &[Row]) -> Vec<Told> {
+    let told = |row: &Row, finding: &Finding| {
+        let Finding { failure, since, .. } = finding;
+        let until = finding.until.map(|step| format!(" until {step}"));
+        let evidence = finding.evidence.iter();
+        Told {
+            what: format!(
+                "{}: {failure} since step {since}{}",
+                row.run,
+                until.unwrap_or_default()
+            ),
+            evidence: evidence
+                .map(|reading| format!("{} {}", reading.name, significant(reading.value, 4)))
+                .collect::<Vec<_>>()
+                .join("  "),
+            cure: format!("try: {}", failure.cure()),
+        }
+    };
+    rows.iter()
+        .flat_map(|row| row.findings.iter().map(move |finding| told(row, finding)))
+        .collect()
+}
