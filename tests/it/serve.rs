@@ -136,7 +136,7 @@ fn asked(fields: Value) -> Value {
 
 /// Returns a request of 12,800 tokens at the greatest depth, which takes longer than a test.
 fn endless() -> Value {
-    asked(json!({"prompt": ["some words"; 8], "n": 16, "max_tokens": 100, "recurrence": 64}))
+    asked(json!({"prompt": vec!["some words"; 8], "n": 16, "max_tokens": 100, "recurrence": 64}))
 }
 
 /// Returns the items of a golden file.

@@ -131,6 +131,7 @@ mod tests {
             targets: tokens,
             batch: rows,
             seq: 8,
+            document_end: None,
         }]
     }
 
