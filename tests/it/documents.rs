@@ -142,7 +142,11 @@ fn a_run_within_documents_trains_resumes_bitwise_and_evaluates() {
     assert!(exits.is_finite() && exits > 0.0);
     // A resume does not change it, and a generation has one document.
     let ended = place.train("whole", &place.data(""), &["train.steps=9"]);
-    refused(&ended, 2, &["data.document_mask"]);
+    refused(
+        &ended,
+        4,
+        &["data.document_mask: true in the run, absent now"],
+    );
     let generate = ["generate", &whole, "--prompt", "loop", "--max-tokens", "4"];
     assert_ok(&run([&generate[..], &["--device", "flex"]].concat()));
 }
@@ -207,7 +211,7 @@ fn a_document_does_not_depend_on_its_neighbours_in_the_row() {
 #[test]
 fn every_kind_of_data_with_documents_has_the_mask() {
     let place = Place::new();
-    let folder = place.shown("prepared");
+    let folder = place.shown("folder");
     let corpus = place.shown("documents.jsonl");
     let mut args = vec!["prepare", &corpus, "--bytes", "--quiet"];
     args.extend(["--val-fraction", "0.2", "--out", &folder]);
@@ -292,11 +296,15 @@ fn what_cannot_have_a_document_mask_is_refused_with_its_key() {
         &[],
         &["data.sources.0.data.document_mask", "beside `sources`"],
     );
-    // A text without an end between its documents.
-    fs::write(place.at("one.txt"), "one long document. ".repeat(200)).expect("writable");
-    let one = masked.replace("documents.jsonl", "one.txt");
+    // Tokens without an end between documents.
+    let tokens: Vec<u8> = (0..2000_u16).flat_map(|i| (i % 90).to_le_bytes()).collect();
+    fs::write(place.at("train.bin"), tokens).expect("writable");
+    let one = format!(
+        "data={{kind=\"tokens\",train=[\"{}\"],tokenizer={{kind=\"bytes\"}}{MASKED}}}",
+        place.shown("train.bin")
+    );
     let ended = place.train("one", &one, &[]);
-    refused(&ended, 3, &["document_mask: no training token is"]);
+    refused(&ended, 2, &["document_mask: no training token is"]);
     // A tokenizer without a token that ends a text.
     let json = place.shown("none.json");
     let model = json!({"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"});

@@ -150,9 +150,8 @@ impl TextData {
         let ends = |source: &TextSource| source.train.iter().any(|token| token == end);
         if !self.sources.iter().any(ends) {
             return Err(DataError::Config(format!(
-                "document_mask: no training token is {}, token {end}, which ends a document: the text is one document, \
-                 nothing stands between its documents, or another tokenizer made the tokens; remove the key, or name \
-                 that tokenizer",
+                "document_mask: no training token is {}, token {end}, which ends a document: nothing stands between the \
+                 documents, or another tokenizer made the tokens; remove the key, or name that tokenizer",
                 self.tokenizer.end_of_text_name()
             )));
         }
