@@ -50,7 +50,7 @@ pub enum DataConfig {
         /// Whether lines of a `.jsonl` file that are no documents are skipped and counted.
         #[serde(default, skip_serializing_if = "is_false")]
         skip_bad_lines: bool,
-        /// Whether a token attends within its own document alone, which it counts its position from.
+        /// Whether a token attends within its own document alone, and positions start anew in each.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
     },
@@ -58,7 +58,7 @@ pub enum DataConfig {
     Prepared {
         /// The folder.
         path: String,
-        /// Whether a token attends within its own document alone, which it counts its position from.
+        /// Whether a token attends within its own document alone, and positions start anew in each.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
     },
@@ -78,7 +78,7 @@ pub enum DataConfig {
         /// The width of the tokens in files without a header.
         #[serde(default)]
         raw: RawWidth,
-        /// Whether a token attends within its own document alone, which it counts its position from.
+        /// Whether a token attends within its own document alone, and positions start anew in each.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
     },
@@ -86,7 +86,7 @@ pub enum DataConfig {
     Mixture {
         /// The texts. A tokenizer that is trained is trained on the first.
         sources: Vec<MixtureSource>,
-        /// Whether a token attends within its own document alone, which it counts its position from. One key for all
+        /// Whether a token attends within its own document alone, and positions start anew in each. One key for all
         /// sources.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
