@@ -25,7 +25,7 @@ const ROWS_AT_ONCE: usize = 256;
 pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     let file = open_regular(rows.path)?;
     let footer = file.try_clone().map_err(DataError::io("read", rows.path))?;
-    let reader = rows.guard(FORMAT, || SerializedFileReader::new(footer))?;
+    let reader = rows.guard(FORMAT, || SerializedFileReader::new(footer).map_err(plain))?;
     let about = reader.metadata().file_metadata();
     let (column, deepest) = column(rows, about.schema_descr())?;
     let (mut levels, mut values) = (Vec::new(), Vec::new());
@@ -34,9 +34,10 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
         let chunk = about.column(column);
         let file = file.try_clone().map_err(DataError::io("read", rows.path))?;
         let column = rows.guard(FORMAT, || {
-            let count = usize::try_from(about.num_rows())?;
-            let pages = Pages::new(file, chunk, count)?;
-            Ok::<_, ParquetError>(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
+            let count = usize::try_from(about.num_rows()).map_err(ParquetError::from);
+            let pages = count.and_then(|count| Pages::new(file, chunk, count));
+            let pages = pages.map_err(plain)?;
+            Ok::<_, String>(get_column_reader(chunk.column_descr_ptr(), Box::new(pages)))
         })?;
         let ColumnReader::ByteArrayColumnReader(mut texts) = column else {
             return Err(rows.no_texts(&"numbers"));
@@ -45,7 +46,8 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
             levels.clear();
             values.clear();
             let (count, ..) = rows.guard(FORMAT, || {
-                texts.read_records(ROWS_AT_ONCE, Some(&mut levels), None, &mut values)
+                let read = texts.read_records(ROWS_AT_ONCE, Some(&mut levels), None, &mut values);
+                read.map_err(plain)
             })?;
             if count == 0 {
                 rows.read
@@ -101,5 +103,13 @@ fn column(rows: &Rows<'_>, schema: &SchemaDescriptor) -> Result<(usize, i16), Da
     match column.physical_type() {
         Physical::BYTE_ARRAY => Ok((at, column.max_def_level())),
         other => Err(rows.no_texts(&format!("values of type {other}"))),
+    }
+}
+
+/// Returns what an error says, without the library's word for its kind.
+fn plain(error: ParquetError) -> String {
+    match error {
+        ParquetError::General(text) | ParquetError::EOF(text) => text,
+        other => other.to_string(),
     }
 }
