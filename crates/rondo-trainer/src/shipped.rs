@@ -82,10 +82,13 @@ impl Shipped {
         let head = comments.map_while(|line| line.strip_prefix('#'));
         let head = head.map(str::trim).take_while(|line| !line.is_empty());
         let text = head.collect::<Vec<_>>().join(" ");
-        let end = text.find([':', '.']).filter(|end| {
-            let rest = &text[end + 1..];
+        // Not the point of `main.toml`.
+        let ends = |at: &usize| {
+            let rest = &text[at + 1..];
             rest.is_empty() || rest.starts_with(' ')
-        });
+        };
+        let mut marks = text.match_indices([':', '.']).map(|(at, _)| at);
+        let end = marks.find(ends);
         text[..end.unwrap_or(text.len())].to_owned()
     }
 
@@ -159,9 +162,7 @@ mod tests {
         let sweeps = Shipped::all().iter().filter(|one| one.is_sweep());
         let names: Vec<&str> = sweeps.map(|one| one.name).collect();
         assert_eq!(names, ["sweeps/depth", "sweeps/lr-schedules"]);
-        let unknown = Shipped::find("frist")
-            .expect_err("no such name")
-            .to_string();
+        let unknown = Shipped::find("firs").expect_err("no such name").to_string();
         assert!(unknown.ends_with("did you mean `first`?"), "{unknown}");
     }
 

@@ -11,7 +11,7 @@ use crate::shipped::{Put, Shipped};
 use crate::terminal;
 
 /// The longest shown sentence, in characters: a line has 80.
-const ABOUT: usize = 56;
+const ABOUT: usize = 52;
 
 /// Lists the configurations inside the program, or writes some of them.
 ///
