@@ -253,7 +253,7 @@ fn a_packed_arrow_buffer_that_names_any_length_is_refused_before_there_is_room_f
             .filter(|&at| whole[at..].starts_with(&magic))
             .collect();
         assert!(!packed.is_empty(), "{name} has a packed buffer");
-        for at in packed {
+        for &at in &packed {
             for length in [1 << 33, 1 << 40, 1 << 50, i64::MAX, -2, i64::MIN] {
                 let error = read_changed(name, at - 8, &length.to_le_bytes());
                 let error = error.expect_err("another length").to_string();
