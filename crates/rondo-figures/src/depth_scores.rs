@@ -16,6 +16,10 @@ use crate::table::Table;
 /// Half the width of the bars across the ends of an interval.
 const CAP: f64 = 7.0;
 const WIDTH: f64 = 3.0;
+/// How far apart the marks of one depth stand.
+const APART: f64 = 11.0;
+/// How far they reach at most, as a part of the shortest way between two depths and of that from the first to the last.
+const REACH: (f64, f64) = (0.35, 0.08);
 
 /// A score at one recurrence depth.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,18 +121,22 @@ fn draw(words: &Words, panels: &[ScorePanel]) -> Result<Picture, FigureError> {
             names.push(&line.name);
         }
     }
-    let stroke = |name: &str| {
-        let index = names.iter().position(|other| *other == name);
-        Stroke::solid(series(index.unwrap_or(0)), WIDTH)
-    };
+    let index = |name: &str| names.iter().position(|other| *other == name).unwrap_or(0);
+    let stroke = |name: &str| Stroke::solid(series(index(name)), WIDTH);
     let legend = Legend::of_several(names.iter().map(|name| Entry {
         mark: Some((Marker::Circle, stroke(name).colour)),
         ..Entry::line((*name).to_owned(), stroke(name))
     }));
     let mut caption = vec![words.caption.to_owned()];
+    if names.len() > 1 {
+        caption.push("Marks of one depth stand side by side.".to_owned());
+    }
     caption.extend(same_axes(panels.len()));
     let (mut scene, places) = Page::of_multiples(words.title, panels.len(), &caption, &legend);
     for (panel, place) in panels.iter().zip(places) {
+        let axes = Panel::fit(place, x.clone(), y.clone()).with_heading(&panel.name, String::new());
+        let moved = apart(depths.as_slice(), names.len(), &axes);
+        let across = |name: &str, score: &DepthScore| score.depth as f64 * moved[index(name)];
         let lines: Vec<Line> = panel
             .lines
             .iter()
@@ -136,27 +144,47 @@ fn draw(words: &Words, panels: &[ScorePanel]) -> Result<Picture, FigureError> {
                 let values = line
                     .scores
                     .iter()
-                    .map(|score| (score.depth as f64, score.value));
+                    .map(|score| (across(&line.name, score), score.value));
                 Line::marked(values.collect(), stroke(&line.name))
             })
             .collect();
-        let axes = Panel::fit(place, x.clone(), y.clone()).with_heading(&panel.name, String::new());
         axes.plot(&mut scene, &lines, &[]);
         for line in &panel.lines {
             for score in &line.scores {
-                interval(&axes, &mut scene, score, stroke(&line.name));
+                let at = across(&line.name, score);
+                interval(&axes, &mut scene, (at, score), stroke(&line.name));
             }
         }
     }
     Ok(Picture::new(words.name, scene, table(panels)))
 }
 
-/// Draws an upright line between the ends of an interval, with a bar across each.
-fn interval(panel: &Panel, scene: &mut Scene, score: &DepthScore, stroke: Stroke) {
-    let ends = score.interval.and_then(|(low, high)| {
-        let depth = score.depth as f64;
-        panel.point(depth, low).zip(panel.point(depth, high))
-    });
+/// Returns the factors by which so many lines move their depths on the log axis, so that equal scores do not hide each other.
+fn apart(depths: &[usize], lines: usize, axes: &Panel) -> Vec<f64> {
+    let place = |depth: Option<&usize>| axes.across(*depth? as f64);
+    let (first, last) = (place(depths.first()), place(depths.last()));
+    let wide = first.zip(last).map_or(0.0, |(first, last)| last - first);
+    factors(depths, lines, wide)
+}
+
+/// Returns these factors where the first and the last depth are so `wide` apart.
+fn factors(depths: &[usize], lines: usize, wide: f64) -> Vec<f64> {
+    let logs: Vec<f64> = depths.iter().map(|depth| (*depth as f64).ln()).collect();
+    let next = logs.windows(2).map(|pair| pair[1] - pair[0]);
+    let whole = logs.last().zip(logs.first()).map_or(0.0, |(a, b)| a - b);
+    let most = (REACH.0 * next.fold(whole, f64::min)).min(REACH.1 * whole);
+    let middle = (lines as f64 - 1.0) / 2.0;
+    let step = (most / (2.0 * middle).max(1.0)).min(APART / wide.max(1.0) * whole);
+    (0..lines)
+        .map(|line| ((line as f64 - middle) * step).exp())
+        .collect()
+}
+
+/// Draws an upright line between the ends of an interval, with a bar across each, at a place on the axis of depths.
+fn interval(panel: &Panel, scene: &mut Scene, (at, score): (f64, &DepthScore), stroke: Stroke) {
+    let ends = score
+        .interval
+        .and_then(|(low, high)| panel.point(at, low).zip(panel.point(at, high)));
     if let Some((low, high)) = ends {
         let thin = Stroke::solid(stroke.colour, WIDTH / 2.0);
         scene.stroke(Path::line(&[low, high]), thin);
@@ -246,6 +274,26 @@ mmlu,main,1,0.26,0.24,0.28
         let picture = depth_controls(&[panel("runs/main", &lines)]).expect("a picture");
         golden::check("depth-controls", &picture);
         assert!(picture.svg().contains(">Loss (nats)<"));
+    }
+
+    #[test]
+    fn lines_stand_apart_by_less_than_the_way_to_the_next_depth() {
+        assert_eq!(factors(&[1, 4], 1, 100.0), [1.0]);
+        assert_eq!(factors(&[4], 3, 0.0), [1.0; 3]);
+        let moved = factors(&[1, 2, 8], 3, 100.0);
+        // 0.08 of the whole, ln 8, is less than 0.35 of the shortest way, ln 2.
+        let spread = REACH.1 * 8.0_f64.ln();
+        assert!(
+            (moved[2].ln() - moved[0].ln() - spread).abs() < 1e-12,
+            "{moved:?}"
+        );
+        assert!((moved[1] - 1.0).abs() < 1e-12 && (moved[0] * moved[2] - 1.0).abs() < 1e-12);
+        // Where there is room, marks stand no further apart than they have to: 11 of 1,100.
+        let moved = factors(&[1, 2, 8], 3, 1100.0);
+        assert!(
+            (moved[2].ln() - 0.01 * 8.0_f64.ln()).abs() < 1e-12,
+            "{moved:?}"
+        );
     }
 
     #[test]
