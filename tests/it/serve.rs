@@ -44,16 +44,21 @@ struct Server {
 }
 
 impl Server {
-    /// Serves raven-tiny from the zero state at a free port.
+    /// Serves raven-tiny at a free port, from the zero state where nothing else is said.
     fn start(further: &[&str]) -> Self {
         Self::of(imported(true), further)
     }
 
     fn of((dir, run): (TempDir, PathBuf), further: &[&str]) -> Self {
+        let states: &[&str] = match further.contains(&"--initial-state") {
+            true => &[],
+            false => &["--initial-state", "zero"],
+        };
         let mut child = trainer()
             .arg("serve")
             .arg(&run)
-            .args(["--port", "0", "--device", "flex", "--initial-state", "zero"])
+            .args(["--port", "0", "--device", "flex"])
+            .args(states)
             .args(further)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
