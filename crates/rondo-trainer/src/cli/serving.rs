@@ -11,7 +11,7 @@ use rondo_train::run_dir::CheckpointChoice;
 use super::DeviceName;
 use super::prompting::Switch;
 use super::reading::{at_least_one, depth};
-use crate::commands::serve::seconds;
+use crate::commands::serve::{patience, seconds};
 
 /// `trainer serve`.
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = at_least_one)]
     pub(crate) max_body: usize,
     /// Seconds that a client may take to send a request, and may leave an answer unread.
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = patience)]
     pub(crate) timeout: Duration,
     /// Seconds that the request in work may go on after Ctrl-C or SIGTERM; those that wait are refused.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]

@@ -108,7 +108,15 @@ fn end(served: Served, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-/// Reads seconds that a client or a request is given.
+/// Reads seconds that a client is given, more than none.
+pub(crate) fn patience(text: &str) -> std::result::Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("expected seconds above 0".to_owned()),
+        patience => Ok(patience),
+    }
+}
+
+/// Reads seconds that a request is given.
 pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let known: Option<f64> = text.trim().parse().ok();
     known
