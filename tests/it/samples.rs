@@ -79,7 +79,10 @@ fn shown_by_metrics_and_compare(run_dir: &str, dir: &Path) {
     let page = dir.join("page").display().to_string();
     assert_ok(&run(["compare", run_dir, "--out", &page]));
     let html = std::fs::read_to_string(dir.join("page/compare.html")).expect("a page");
-    assert!(html.contains("<h3>Four score</h3>") && html.contains("<h3>a\nb</h3>"));
+    for prompt in ["Four score", "a\nb"] {
+        let heading = format!("<h3 class=\"text\">{prompt}</h3>");
+        assert!(html.contains(&heading), "{heading}: {html}");
+    }
 }
 
 #[test]

@@ -191,9 +191,14 @@ fn too_few_validation_tokens_and_an_unbounded_gradient_are_told_with_a_key_and_a
     ] {
         assert!(trained.stderr.contains(part), "{part}: {trained:?}");
     }
+    // A fiftieth of 200 short lines is 100 tokens.
+    let text = "One line of two hundred.\n".repeat(200);
+    let lines = dir.path().join("lines.txt");
+    std::fs::write(&lines, text).expect("writable");
     let asked = smoke_with(
         &dir.path().join("more"),
         &[
+            &format!("data.paths=[\"{}\"]", lines.display()),
             "eval.tokens=100000",
             "data.val_fraction=0.02",
             "train.steps=2",

@@ -249,7 +249,7 @@ mod terminal {
         let (code, after) = watched.ended();
         assert_eq!(code, "75");
         assert!(
-            after.contains("error: a signal ended the view"),
+            after.contains("error:") && after.contains(" a signal ended the view"),
             "{after:?}"
         );
     }

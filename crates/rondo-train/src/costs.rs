@@ -29,7 +29,7 @@ pub struct Work {
     pub flops: f64,
     /// Evaluations that are left.
     pub evaluations: u64,
-    /// FLOPs of an evaluation.
+    /// FLOPs of an evaluation with as many tokens as are asked for.
     pub evaluation_flops: f64,
 }
 
@@ -86,17 +86,23 @@ impl Costs {
         capacity: &Capacity<'_>,
         run: &Path,
     ) -> Self {
+        let text = match source {
+            Some(Source::Text(text)) => Some(text.identity()),
+            _ => None,
+        };
+        let mut work = Work::after(config, step);
+        if let Some(text) = &text {
+            // A text may have fewer validation tokens than an evaluation asks for.
+            work.evaluation_flops *= (text.val_tokens as f64 / config.eval.tokens as f64).min(1.0);
+        }
         let parameters = Census::new(&config.model).total();
         let moments = fresh_optimizer(config).layout();
         let moments: usize = moments.iter().map(|moment| moment.count).sum();
         Self {
-            work: Work::after(config, step),
+            work,
             is_resumed: step > 0,
             parameters,
-            corpus_tokens: match source {
-                Some(Source::Text(text)) => Some(text.identity().train_tokens),
-                _ => None,
-            },
+            corpus_tokens: text.map(|text| text.train_tokens),
             memory: capacity.needed(config),
             free_memory: capacity.free(),
             checkpoint: 4 * (parameters + moments) as u64,

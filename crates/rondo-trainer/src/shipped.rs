@@ -98,8 +98,9 @@ impl Shipped {
             .text
             .lines()
             .filter(|line| !line.starts_with("#:schema"));
-        let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-        text.replace("cargo run --release -- ", "trainer ")
+        lines
+            .flat_map(|line| [installed(line), "\n".to_owned()])
+            .collect()
     }
 
     /// Writes it below `folder` with the text that it reads and the configuration that it starts from; what is there stays as it is.
@@ -127,6 +128,18 @@ impl Shipped {
         let values = self.text.lines().filter(|line| !line.starts_with('#'));
         let quoted = format!("\"{path}\"");
         values.into_iter().any(|line| line.contains(&quoted))
+    }
+}
+
+/// Returns a line with `trainer` in the place of the command that builds and runs it, with its features or without.
+fn installed(line: &str) -> String {
+    const BUILT: &str = "cargo run ";
+    const ARGUMENTS: &str = " -- ";
+    let command = line.split_once(BUILT);
+    let parts = command.and_then(|(before, rest)| Some((before, rest.split_once(ARGUMENTS)?.1)));
+    match parts {
+        Some((before, arguments)) => format!("{before}trainer {arguments}"),
+        None => line.to_owned(),
     }
 }
 

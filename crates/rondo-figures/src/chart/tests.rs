@@ -58,7 +58,7 @@ fn a_mean_has_a_band_of_one_standard_deviation_on_both_sides() {
     let html = drawn.html();
     // From 1 to 3, with a margin of 4 %: 244 / 1.08 units high.
     let (top, bottom) = (8.0 + 244.0 * 0.04 / 1.08, 252.0 - 244.0 * 0.04 / 1.08);
-    let band = format!("M72.0 {top:.1}L406.0 {top:.1}L406.0 {bottom:.1}L60.0 {bottom:.1}Z");
+    let band = format!("M72.0 {top:.1}L406.0 {top:.1}L406.0 {bottom:.1}L72.0 {bottom:.1}Z");
     assert!(html.contains(&band), "{band}: {html}");
     assert_eq!(
         data(&html)["curves"][0]["spread"],

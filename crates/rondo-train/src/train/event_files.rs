@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(of("schedule.peak"), Some(Parameter::Number(4e-3)));
         assert_eq!(of("train.steps"), Some(Parameter::Number(3.0)));
         assert_eq!(of("train.clip"), Some(Parameter::Switch(false)));
-        let kind = Parameter::Words("raven-adam".to_owned());
+        let kind = Parameter::Words("adamw".to_owned());
         assert_eq!(of("optimizer.kind"), Some(kind));
         let depths = Parameter::Words("[1, 4, 8, 16, 32, 64]".to_owned());
         assert_eq!(of("eval.recurrence"), Some(depths));

@@ -46,7 +46,8 @@ pub(super) const SERVE: &str = "\
 Examples:
   trainer serve runs/main
   trainer serve runs/main --port 0 --recurrence 32 --initial-state zero
-  curl http://127.0.0.1:8000/v1/completions -H 'Content-Type: application/json' \\
+  curl http://127.0.0.1:8000/v1/completions \\
+    -H 'Content-Type: application/json' \\
     -d '{\"prompt\": \"fn main\", \"max_tokens\": 32, \"recurrence\": 8}'
 
 Ctrl-C or SIGTERM ends it: the request in work is finished, those that wait are refused.

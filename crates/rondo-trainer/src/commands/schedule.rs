@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use crate::cli::ScheduleArgs;
 use crate::terminal;
 
+/// Columns of a line.
+const WIDTH: usize = 80;
+
 /// Rows of a run, the first one besides.
 const ROWS: u64 = 10;
 /// Steps of a run that a picture shows at most.
@@ -140,12 +143,17 @@ fn text(run: &PlannedRun, extent: Run, every: Option<u64>) -> String {
             row.backprop_depth.to_string(),
         ]);
     }
-    format!(
-        "{}: {} steps, peak {}, floor {}, warm-up {}\n{table}",
-        run.name,
+    let told = format!(
+        "{} steps, peak {}, floor {}, warm-up {}",
         thousands(extent.steps),
         learning_rate(schedule.peak),
         learning_rate(schedule.floor),
         thousands(schedule.warmup.steps(extent)),
-    )
+    );
+    let name = &run.name;
+    // The name of a sweep's run may fill a line.
+    match name.chars().count() + told.len() + 2 <= WIDTH {
+        true => format!("{name}: {told}\n{table}"),
+        false => format!("{name}:\n{told}\n{table}"),
+    }
 }
