@@ -50,8 +50,9 @@ Examples:
     -H 'Content-Type: application/json' \\
     -d '{\"prompt\": \"fn main\", \"max_tokens\": 32, \"recurrence\": 8}'
 
-Ctrl-C or SIGTERM ends it: the request in work is finished, those that wait are refused.
-Exit code 0, or 75 where requests were dropped; a second signal ends it at once.";
+Ctrl-C or SIGTERM ends it: the request in work is finished, those that wait are
+refused. Exit code 0, or 75 where requests were dropped; a second signal ends it
+at once.";
 
 pub(super) const COMPARE: &str = "\
 Examples:
