@@ -98,7 +98,8 @@ pub(super) const PREPARE: &str = "\
 Examples:
   trainer prepare corpus/ notes.jsonl.zst --out data/mine
   trainer prepare shakespeare.txt --bytes --out data/shakespeare
-  trainer prepare --hub roneneldan/TinyStories --hub-files 'data/train-*.parquet' --out data/stories";
+  trainer prepare --hub roneneldan/TinyStories \\
+    --hub-files 'data/train-*.parquet' --out data/stories";
 
 pub(super) const BENCH: &str = "\
 Examples:
