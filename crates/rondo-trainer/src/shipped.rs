@@ -82,10 +82,10 @@ impl Shipped {
         let head = comments.map_while(|line| line.strip_prefix('#'));
         let head = head.map(str::trim).take_while(|line| !line.is_empty());
         let text = head.collect::<Vec<_>>().join(" ");
-        // Not the point of `main.toml`.
-        let ends = |at: &usize| {
-            let rest = &text[at + 1..];
-            rest.is_empty() || rest.starts_with(' ')
+        // Not the point of `main.toml`, nor that of `et al. 2025`.
+        let ends = |at: &usize| match text[at + 1..].strip_prefix(' ') {
+            Some(rest) => !rest.starts_with(|c: char| c.is_ascii_digit()),
+            None => at + 1 == text.len(),
         };
         let mut marks = text.match_indices([':', '.']).map(|(at, _)| at);
         let end = marks.find(ends);
