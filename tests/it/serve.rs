@@ -1,5 +1,6 @@
 //! `trainer serve` with a small client: OpenAI's completions on raven-tiny, whose tokenizer has one token a byte.
 
+#[path = "../../crates/rondo-serve/src/testing/client.rs"]
 mod client;
 mod refusals;
 mod scores;

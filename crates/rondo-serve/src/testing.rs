@@ -1,7 +1,8 @@
 //! A made-up model, a server around it, and a client that writes what it likes.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+mod client;
+
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub(crate) use self::client::{Answer, Client};
 use crate::completer::{
     Card, Completer, Draw, Failure, Likely, Next, Position, Reader, Scored, Scoring, Writing,
 };
@@ -219,7 +221,7 @@ impl Server {
     }
 
     pub(crate) fn connect(&self) -> Client {
-        Client(TcpStream::connect(self.address).expect("the server accepts"))
+        Client::new(self.address)
     }
 
     /// Posts to `/v1/completions`.
@@ -229,7 +231,7 @@ impl Server {
 
     pub(crate) fn post_text(&self, body: &str) -> Answer {
         let mut client = self.connect();
-        client.send_completion(body);
+        client.post(body);
         client.answer()
     }
 
@@ -258,84 +260,20 @@ impl Drop for Server {
     }
 }
 
-/// A connection.
-pub(crate) struct Client(pub(crate) TcpStream);
-
-/// What came back.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
 impl Client {
-    pub(crate) fn send(&mut self, text: &str) {
-        self.0.write_all(text.as_bytes()).expect("the server reads");
-    }
-
-    pub(crate) fn send_completion(&mut self, body: &str) {
-        self.send(&format!(
-            "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Connection: close\r\n\r\n{body}",
-            body.len()
-        ));
-    }
-
     /// Leaves.
     pub(crate) fn leave(self) {
         self.0
             .shutdown(Shutdown::Both)
             .expect("a connection closes");
     }
-
-    /// Reads until the server closes.
-    pub(crate) fn answer(mut self) -> Answer {
-        let mut bytes = Vec::new();
-        // A connection that is reset behind the answer has given it.
-        let _ = self.0.read_to_end(&mut bytes);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        let status = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        Answer {
-            status: status.unwrap_or(0),
-            head: head.to_lowercase(),
-            body: body.to_owned(),
-        }
-    }
 }
 
 impl Answer {
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
-    }
-
-    /// Returns the only choice.
-    #[track_caller]
-    pub(crate) fn choice(&self) -> Value {
-        assert_eq!(self.status, 200, "{self:?}");
-        let choices = self.json()["choices"].clone();
-        assert_eq!(choices.as_array().map(Vec::len), Some(1), "{self:?}");
-        choices[0].clone()
-    }
-
+    /// Returns the text of the only choice.
     #[track_caller]
     pub(crate) fn text(&self) -> String {
         self.choice()["text"].as_str().expect("a text").to_owned()
-    }
-
-    /// Asserts an error of this status about a field, or about none, that has `part` in its message.
-    #[track_caller]
-    pub(crate) fn refused(&self, status: u16, param: &str, part: &str) {
-        assert_eq!(self.status, status, "{self:?}");
-        let error = self.json()["error"].clone();
-        assert_eq!(error["param"].as_str().unwrap_or(""), param, "{self:?}");
-        let message = error["message"].as_str().expect("a message");
-        assert!(message.contains(part), "{part} is missing in {message}");
     }
 }
 

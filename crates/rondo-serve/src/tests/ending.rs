@@ -17,7 +17,7 @@ fn loaded(grace: Duration) -> (Server, Client, Client) {
     server.hold(true);
     let begin = |wanted: &str| {
         let mut client = server.connect();
-        client.send_completion(&asked(json!({})).to_string());
+        client.post(&asked(json!({})).to_string());
         let wanted = wanted.to_owned();
         server.wait_for(|health| health[&wanted] == json!(true) || health[&wanted] == json!(1));
         client

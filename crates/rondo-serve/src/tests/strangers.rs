@@ -215,7 +215,7 @@ fn a_client_that_does_not_read_is_ended() {
     let body =
         asked(json!({"prompt": vec![97; 150_000], "max_tokens": 0, "echo": true, "logprobs": 1}));
     let mut client = server.connect();
-    client.send_completion(&body.to_string());
+    client.post(&body.to_string());
     let mut begun = [0; 4096];
     let count = client.0.read(&mut begun).expect("the answer begins");
     let head = String::from_utf8_lossy(&begun[..count]).to_lowercase();
@@ -243,7 +243,7 @@ fn requests_beyond_the_queue_are_refused_and_may_come_again() {
     server.hold(true);
     let begin = || {
         let mut client = server.connect();
-        client.send_completion(&asked(json!({})).to_string());
+        client.post(&asked(json!({})).to_string());
         client
     };
     let first = begin();
@@ -267,11 +267,11 @@ fn a_client_that_leaves_takes_its_request_with_it() {
     for streams in [false, true] {
         server.hold(true);
         let mut client = server.connect();
-        client.send_completion(&asked(json!({"stream": streams})).to_string());
+        client.post(&asked(json!({"stream": streams})).to_string());
         server.wait_for(|health| health["busy"] == json!(true));
         let before = server.get("/health").json()["cancelled"].as_u64();
         let mut waiting = server.connect();
-        waiting.send_completion(&asked(json!({})).to_string());
+        waiting.post(&asked(json!({})).to_string());
         server.wait_for(|health| health["waiting"] == json!(1));
         client.leave();
         waiting.leave();

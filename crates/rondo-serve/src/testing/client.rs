@@ -1,32 +1,32 @@
-//! A small HTTP client, which can also send what no client should.
+//! A small HTTP client, which can also send what no client should. The tests of the whole program use it too.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 
 use serde_json::Value;
 
 /// A connection.
-pub(super) struct Client(TcpStream);
+pub(crate) struct Client(pub(crate) TcpStream);
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Client {
-    pub(super) fn new(address: &str) -> Self {
+    pub(crate) fn new(address: impl ToSocketAddrs) -> Self {
         Self(TcpStream::connect(address).expect("the server accepts"))
     }
 
-    pub(super) fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).expect("the server reads");
     }
 
     /// Posts to `/v1/completions`.
-    pub(super) fn post(&mut self, body: &str) {
+    pub(crate) fn post(&mut self, body: &str) {
         self.send(&format!(
             "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
              Connection: close\r\n\r\n{body}",
@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// Reads until the server closes.
-    pub(super) fn answer(mut self) -> Answer {
+    pub(crate) fn answer(mut self) -> Answer {
         let mut bytes = Vec::new();
         // A connection that is reset behind the answer has given it.
         let _ = self.0.read_to_end(&mut bytes);
@@ -55,13 +55,13 @@ impl Client {
 
 impl Answer {
     #[track_caller]
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
     /// Returns the only choice.
     #[track_caller]
-    pub(super) fn choice(&self) -> Value {
+    pub(crate) fn choice(&self) -> Value {
         assert_eq!(self.status, 200, "{self:?}");
         let choices = self.json()["choices"].clone();
         assert_eq!(choices.as_array().map(Vec::len), Some(1), "{self:?}");
@@ -70,7 +70,7 @@ impl Answer {
 
     /// Asserts an error of this status about a field, or about none, that has `part` in its message.
     #[track_caller]
-    pub(super) fn refused(&self, status: u16, param: &str, part: &str) {
+    pub(crate) fn refused(&self, status: u16, param: &str, part: &str) {
         assert_eq!(self.status, status, "{self:?}");
         let error = self.json()["error"].clone();
         assert_eq!(error["param"].as_str().unwrap_or(""), param, "{self:?}");
