@@ -16,21 +16,23 @@
 //! | [`product`] | products of matrices in a precision |
 //! | [`norm`] | the root-mean-square norm, of a sum or added to another tensor |
 //! | [`gated`] | gated SiLU |
-//! | [`heads`] | queries, keys and values apart, with bias and rotary embedding |
-//! | [`softmax`] | the weights of attention, of its scores |
+//! | [`heads`] | queries, keys and values in rows, and the rotary embedding |
+//! | [`attention`] | softmax attention without its matrix of scores |
 //! | [`embedding`] | rows of a table by their ids, and the table's gradient |
 //! | [`cross_entropy`] | the head with its loss, chunk by chunk |
 //! | [`update`] | an optimizer's update of a parameter, and the norm of all gradients |
 //! | [`launches`] | how many kernels some work launches |
 //!
-//! Every kernel is f32 with sums in a fixed order, so a device gives the same bits each time; none uses atomics or
-//! subgroup operations, and any number of rows and any width is right.
+//! Every kernel is f32 with sums in a fixed order, so a device gives the same bits each time; none uses
+//! atomics, and any number of rows and any width is right. Only attention has lanes exchange numbers in a plane, and only where
+//! the device has planes.
 //!
 //! Absences: a graph of gradients, the model, a choice between backends; `rondo-model` has them. The kernels of matrix
 //! products are cubek's. There is no unsafe code: launches check their bounds. Without the feature `kernels` the crate is empty.
 
 #![cfg(feature = "kernels")]
 
+pub mod attention;
 mod column_sum;
 pub mod cross_entropy;
 pub mod embedding;
@@ -41,7 +43,6 @@ pub mod norm;
 pub mod primitive;
 pub mod product;
 mod rows;
-pub mod softmax;
 pub mod tensor;
 #[cfg(test)]
 mod testing;

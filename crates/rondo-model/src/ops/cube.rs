@@ -88,20 +88,17 @@ impl Operations for CubeKernels {
 
     fn softmax_attention(
         &self,
-        precision: Precision,
+        // Both products of attention are in f32, which no precision asks more of.
+        _: Precision,
         heads: AttentionHeads,
         is_causal: bool,
     ) -> Tensor<4> {
         let shape = heads.queries.dims();
-        let node = SoftmaxAttention {
-            precision,
-            is_causal,
-        };
-        let each = |x| composed::repeat_heads(x, shape[1]).into_dispatch();
+        let node = SoftmaxAttention { is_causal };
         let operands = Heads {
             queries: heads.queries.into_dispatch(),
-            keys: each(heads.keys),
-            values: each(heads.values),
+            keys: heads.keys.into_dispatch(),
+            values: heads.values.into_dispatch(),
         };
         graph::apply::<Cube, _, 3, 4>(node, operands, shape).0
     }
@@ -114,8 +111,12 @@ impl Operations for CubeKernels {
     ) -> (Tensor<3>, Option<OpenEdges>) {
         let attention = &sublayer.branch;
         composed::around(self, sublayer, tensors, |x, weights| {
-            match (attention.gate, attention.qk_norm, rope.segments()) {
-                (None, None, None) => (attended(attention, weights, rope, x), None),
+            let firsts = rope.firsts().map(ids);
+            match (attention.gate, attention.qk_norm, firsts) {
+                (None, None, None) => (attended(attention, weights, rope, None, x), None),
+                (None, None, Some(Some(firsts))) => {
+                    (attended(attention, weights, rope, Some(firsts), x), None)
+                }
                 _ => composed::attention(self, attention, weights, rope, &x),
             }
         })
@@ -203,11 +204,12 @@ impl Access for Cube {
     }
 }
 
-/// Attends in whole rows without gates and norms of queries and keys.
+/// Attends without gates and norms of queries and keys; `firsts` are those of `rope`.
 fn attended(
     attention: &SelfAttention,
     weights: AttentionWeights<Tensor<2>, Tensor<1>>,
     rope: &Rope,
+    firsts: Option<CubeTensor>,
     x: Tensor<3>,
 ) -> Tensor<3> {
     let [batch, seq, _] = x.dims();
@@ -223,10 +225,7 @@ fn attended(
         },
         cos,
         sin,
-        softmax: SoftmaxAttention {
-            precision,
-            is_causal: true,
-        },
+        firsts,
     };
     let operands = Qkv {
         qkv: composed::project(&CubeKernels, precision, x, weights.qkv).into_dispatch(),

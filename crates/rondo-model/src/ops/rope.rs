@@ -154,6 +154,12 @@ impl Rope {
         [self.cos.clone(), self.sin.clone()]
     }
 
+    /// Returns the place in its row of the first token of every token's segment, `[batch, seq]`; none where rows are not cut.
+    #[cfg(feature = "cube")]
+    pub(super) fn firsts(&self) -> Option<Tensor<2, Int>> {
+        self.cut.as_ref().map(|cut| cut.firsts.clone())
+    }
+
     /// Rotates queries or keys.
     ///
     /// # Shapes

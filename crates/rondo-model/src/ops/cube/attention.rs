@@ -1,10 +1,8 @@
-//! Attention without gates, of heads that are apart, as one node: two products with a softmax between them.
+//! Attention without gates, of heads that are apart, as one node.
 
+use rondo_cube::attention::{Apart, Attended};
 use rondo_cube::primitive::Cube;
-use rondo_cube::product::{product, transposed};
-use rondo_cube::softmax;
 use rondo_cube::tensor::CubeTensor;
-use rondo_kernels::product::Precision;
 
 use crate::ops::graph::Function;
 use crate::ops::operands::Heads;
@@ -12,49 +10,41 @@ use crate::ops::operands::Heads;
 /// `softmax(q·kᵀ / √d_head) · v`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ops) struct SoftmaxAttention {
-    pub(in crate::ops) precision: Precision,
     pub(in crate::ops) is_causal: bool,
+}
+
+impl SoftmaxAttention {
+    fn of<'a>(&self, heads: &'a Heads<CubeTensor>) -> Apart<'a> {
+        Apart {
+            queries: &heads.queries,
+            keys: &heads.keys,
+            values: &heads.values,
+            causal: self.is_causal,
+        }
+    }
 }
 
 impl Function<Cube, 3> for SoftmaxAttention {
     type Names = Self;
-    /// The weights, `[batch, heads, queries, keys]`.
-    type Saved = CubeTensor;
+    type Saved = Attended;
     type Aside = ();
 
-    fn forward(&self, heads: Heads<CubeTensor>, _: bool) -> (CubeTensor, CubeTensor, ()) {
-        let factor = factor(&heads.queries);
-        let scores = product(heads.queries, transposed(&heads.keys), self.precision);
-        let weights = softmax::forward(scores, factor, self.is_causal);
-        let attended = product(weights.clone(), heads.values, self.precision);
-        (attended, weights, ())
+    fn forward(&self, heads: Heads<CubeTensor>, _: bool) -> (CubeTensor, Attended, ()) {
+        let attended = self.of(&heads).forward();
+        (attended.out.clone(), attended, ())
     }
 
     fn backward(
         &self,
         heads: Heads<CubeTensor>,
-        weights: CubeTensor,
+        attended: Attended,
         d_out: CubeTensor,
     ) -> Heads<CubeTensor> {
-        let Heads {
-            queries,
-            keys,
-            values,
-        } = heads;
-        let multiply = |a, b| product(a, b, self.precision);
-        let factor = factor(&queries);
-        let d_weights = multiply(d_out.clone(), transposed(&values));
-        let d_scores = softmax::backward(&weights, d_weights, factor, self.is_causal);
+        let found = self.of(&heads).backward(&attended, &d_out);
         Heads {
-            values: multiply(transposed(&weights), d_out),
-            keys: multiply(transposed(&d_scores), queries),
-            queries: multiply(d_scores, keys),
+            queries: found.queries,
+            keys: found.keys,
+            values: found.values,
         }
     }
-}
-
-/// Returns what scores are multiplied by, `1 / √d_head`.
-fn factor(queries: &CubeTensor) -> f32 {
-    let [_, _, _, d_head] = queries.meta.shape().dims();
-    (d_head as f32).sqrt().recip()
 }

@@ -1,13 +1,13 @@
 //! Self-attention without gates, from the rows of its one product to its heads side by side, as one node.
 
 use burn::backend::TensorMetadata;
-use rondo_cube::heads::{self, Layout, Tables};
+use rondo_cube::attention::{Attended, InRows};
+use rondo_cube::heads::{Layout, Tables};
 use rondo_cube::primitive::Cube;
-use rondo_cube::tensor::{CubeTensor, contiguous, reshaped, sum_of_rows, swapped};
+use rondo_cube::tensor::{CubeTensor, reshaped, sum_of_rows};
 
-use super::SoftmaxAttention;
 use crate::ops::graph::Function;
-use crate::ops::operands::{Heads, Qkv};
+use crate::ops::operands::Qkv;
 
 /// `softmax(q·kᵀ / √d_head) · v` of rotated queries and keys.
 #[derive(Clone, Debug)]
@@ -17,68 +17,52 @@ pub(in crate::ops) struct RotatedAttention {
     pub(super) cos: CubeTensor,
     /// Likewise.
     pub(super) sin: CubeTensor,
-    pub(super) softmax: SoftmaxAttention,
+    /// The place in its row of the first token of every token's segment, where rows are cut, `[batch, seq]`.
+    pub(super) firsts: Option<CubeTensor>,
 }
 
 impl RotatedAttention {
-    fn tables(&self) -> Tables<'_> {
-        Tables {
-            cos: &self.cos,
-            sin: &self.sin,
-        }
-    }
-
-    fn heads(&self, operands: &Qkv<CubeTensor>) -> Heads<CubeTensor> {
-        let rows = &operands.qkv;
-        let heads = heads::split(self.layout, rows, operands.bias.as_ref(), self.tables());
-        Heads {
-            queries: heads.queries,
-            keys: heads.keys,
-            values: heads.values,
+    fn of<'a>(&'a self, operands: &'a Qkv<CubeTensor>) -> InRows<'a> {
+        InRows {
+            layout: self.layout,
+            rows: &operands.qkv,
+            bias: operands.bias.as_ref(),
+            tables: Tables {
+                cos: &self.cos,
+                sin: &self.sin,
+            },
+            firsts: self.firsts.as_ref(),
         }
     }
 }
 
 impl Function<Cube, 2> for RotatedAttention {
     type Names = Self;
-    /// The weights, `[batch, heads, seq, seq]`. The heads are made again in the backward pass.
-    type Saved = CubeTensor;
+    type Saved = Attended;
     type Aside = ();
 
-    fn forward(&self, operands: Qkv<CubeTensor>, tracked: bool) -> (CubeTensor, CubeTensor, ()) {
-        let heads = self.heads(&operands);
-        let (attended, weights, ()) = self.softmax.forward(heads, tracked);
-        // Heads side by side.
-        (contiguous(swapped(attended, 1, 2)), weights, ())
+    fn forward(&self, operands: Qkv<CubeTensor>, _: bool) -> (CubeTensor, Attended, ()) {
+        let attended = self.of(&operands).forward();
+        (attended.out.clone(), attended, ())
     }
 
     fn backward(
         &self,
         operands: Qkv<CubeTensor>,
-        weights: CubeTensor,
+        attended: Attended,
         d_out: CubeTensor,
     ) -> Qkv<CubeTensor> {
+        let d_rows = self.of(&operands).backward(&attended, &d_out);
         let Layout {
-            batch,
-            seq,
             queries,
             keys,
             d_head,
+            ..
         } = self.layout;
-        let d_out = reshaped(d_out, [batch, seq, queries, d_head]);
-        let d_out = contiguous(swapped(d_out, 1, 2));
-        let heads = self.heads(&operands);
-        let found = self.softmax.backward(heads, weights, d_out);
-        let gradients = heads::Heads {
-            queries: found.queries,
-            keys: found.keys,
-            values: found.values,
-        };
-        let rows = heads::merge(self.layout, &gradients, self.tables());
         let bias = operands.bias.map(|bias| {
             let biased = (queries + keys) * d_head;
-            reshaped(sum_of_rows(&rows, biased), bias.shape())
+            reshaped(sum_of_rows(&d_rows, biased), bias.shape())
         });
-        Qkv { qkv: rows, bias }
+        Qkv { qkv: d_rows, bias }
     }
 }

@@ -1,0 +1,156 @@
+//! How the units of a cube are laid over a tile of scores.
+//!
+//! A tile has own rows, whose results its cube computes, and other rows, over which the cube goes tile by tile: queries and
+//! keys on the way forward. Unit (group, lane) has the scores of some own rows with some other rows, and of the result the
+//! same own rows and some columns:
+//!
+//! ```text
+//! own rows        group · rows + r            r < rows
+//! other rows      lane + c · lanes            c < columns
+//! result columns  lane + s · lanes            s < slots
+//! ```
+
+use cubecl::client::Client;
+use cubecl::features::Plane;
+use cubecl::prelude::CubeDim;
+
+/// Columns of a head that are in shared memory at a time while scores are computed.
+pub(super) const CHUNK: usize = 16;
+
+/// Numbers from one row of a chunk to the next in shared memory: odd, so that the rows of neighbouring units lie in
+/// different banks.
+pub(super) const PITCH: usize = CHUNK + 1;
+
+/// Numbers of shared memory for rows of other operands: half of a quarter of what every device has.
+const STAGED: usize = 2048;
+
+/// The most numbers of a result that a unit keeps in registers.
+const KEPT: usize = 64;
+
+/// Other rows of a tile.
+const OTHER: usize = 64;
+
+/// The units of a cube over a tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tile {
+    /// Numbers of a head.
+    pub(super) d_head: usize,
+    /// Units side by side over other rows and over columns of the result, a power of two.
+    pub(super) lanes: usize,
+    /// Groups of as many units over own rows.
+    pub(super) groups: usize,
+    /// Own rows of a unit.
+    pub(super) rows: usize,
+    /// Other rows of a unit.
+    pub(super) columns: usize,
+    /// Whether lanes exchange numbers without shared memory.
+    pub(super) planes: bool,
+}
+
+impl Tile {
+    /// Lays units over tiles for `results` results of each own row.
+    pub(super) fn new(client: &Client, d_head: usize, results: usize) -> Self {
+        let lanes = 16;
+        let kept = KEPT / (d_head.div_ceil(lanes) * results);
+        Self {
+            d_head,
+            lanes,
+            groups: 8,
+            rows: 1 << kept.clamp(1, 8).ilog2(),
+            columns: OTHER / lanes,
+            planes: has_planes(client, lanes),
+        }
+    }
+
+    /// Lays units over tiles of one own row, as generation has them: its other rows are spread over all units.
+    pub(super) fn of_one(client: &Client, d_head: usize) -> Self {
+        Self {
+            d_head,
+            lanes: OTHER,
+            groups: 1,
+            rows: 1,
+            columns: 1,
+            planes: has_planes(client, OTHER),
+        }
+    }
+
+    /// Returns the units of a cube.
+    pub(super) fn units(self) -> usize {
+        self.lanes * self.groups
+    }
+
+    /// Returns the shape of a cube: one axis, so that lanes are neighbours in a plane.
+    pub(super) fn cube_dim(self) -> CubeDim {
+        CubeDim::new_1d(self.units() as u32)
+    }
+
+    /// Returns the own rows of a tile.
+    pub(super) fn own(self) -> usize {
+        self.groups * self.rows
+    }
+
+    /// Returns the other rows of a tile.
+    pub(super) fn other(self) -> usize {
+        self.lanes * self.columns
+    }
+
+    /// Returns the columns of the result of a unit, the last of which may not be there.
+    pub(super) fn slots(self) -> usize {
+        self.d_head.div_ceil(self.lanes)
+    }
+
+    /// Returns the columns of the result of all units.
+    pub(super) fn width(self) -> usize {
+        self.slots() * self.lanes
+    }
+
+    /// Returns how many other rows are in shared memory at a time while they are added to the result.
+    pub(super) fn staged(self) -> usize {
+        let rows = (STAGED / self.width()).clamp(1, self.other());
+        1 << rows.ilog2()
+    }
+
+    /// Returns the numbers of shared memory for rows of operands.
+    pub(super) fn memory(self) -> usize {
+        let scores = (self.own() + self.other()) * PITCH;
+        let results = self.staged() * self.width();
+        let joined = self.own() * self.lanes;
+        scores.max(results).max(joined)
+    }
+
+    /// Returns the numbers from one own row of a tile's weights to the next in shared memory.
+    pub(super) fn pitch(self) -> usize {
+        self.other() + 1
+    }
+}
+
+/// Whether the units of a device exchange numbers in planes of at least `lanes`.
+fn has_planes(client: &Client, lanes: usize) -> bool {
+    let properties = client.properties();
+    let smallest = properties.hardware.plane_size_min as usize;
+    properties.features.plane.contains(Plane::Ops) && smallest >= lanes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::device;
+
+    #[test]
+    fn every_tile_fits_the_shared_memory_of_any_device() {
+        let Some(device) = device() else { return };
+        let client = &device.tensor(&[0.0], [1]).client;
+        for d_head in [1, 2, 6, 20, 32, 48, 64, 80, 96, 128, 256, 1024] {
+            for tile in [
+                Tile::new(client, d_head, 1),
+                Tile::new(client, d_head, 2),
+                Tile::of_one(client, d_head),
+            ] {
+                let weights = tile.own() * tile.pitch();
+                assert!(4 * (tile.memory() + weights) <= 32 * 1024, "{tile:?}");
+                assert!(tile.width() >= d_head && tile.other().is_multiple_of(tile.staged()));
+                assert!(tile.units() >= 64 && tile.rows.is_power_of_two());
+            }
+        }
+    }
+}
