@@ -38,11 +38,6 @@ impl StepPlan {
             saved: due(config.checkpoint.every),
         }
     }
-
-    /// Returns the number of the step's first micro-batch since the start of the run.
-    pub fn first_micro_batch(&self, accumulation: usize) -> u64 {
-        (self.step - 1) * accumulation as u64
-    }
 }
 
 /// Returns the learning rate by the step: the schedule's, times what perturbations make of it.

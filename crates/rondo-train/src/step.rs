@@ -1,8 +1,9 @@
 //! One training step: forward, backward, clip, update.
 //!
-//! In reading order: `micro_batches` (loss and gradient), this file (the judgement and the update), `shared` (the same on
+//! In reading order: `inputs` (what a pass reads), `micro_batches` (loss and gradient), this file (the judgement and the update), `shared` (the same on
 //! several ranks, with their sum in between), `values` (what is read from the device).
 
+mod inputs;
 mod micro_batches;
 #[cfg(all(test, feature = "wgpu"))]
 mod reads;
@@ -19,12 +20,13 @@ use rondo_model::looped::LoopedTransformer;
 use rondo_model::sparsity::Sparsity;
 use rondo_schedule::RateSum;
 
+pub(crate) use self::inputs::{InputMaker, Inputs};
 use self::micro_batches::Seen;
 use self::values::{Logged, Observed, StepValues};
 use crate::config::ResolvedConfig;
 use crate::device::Listed;
-use crate::distributed::World;
 use crate::distributed::gradients::Exchange;
+use crate::distributed::{Share, World};
 use crate::error::{Error, Result};
 use crate::guard::{Guard, GuardState, Skipped};
 use crate::named::read_numbers;
@@ -225,13 +227,50 @@ impl Learner {
     ///
     /// Of a run on several ranks `batches` are those of this rank, and all ranks return the same.
     pub fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
+        let first = self.share(batches.len()).first_number(plan.step);
+        let maker = self.input_maker();
+        let inputs = batches.iter().enumerate();
+        self.step_on(
+            plan,
+            inputs.map(|(i, batch)| maker.make(batch, first + i as u64)),
+        )
+    }
+
+    /// As [`Self::step`], on inputs that are taken one by one, each when the micro-batch before it has been computed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::step`].
+    pub(crate) fn step_on(
+        &mut self,
+        plan: &StepPlan,
+        inputs: impl ExactSizeIterator<Item = Inputs> + Send,
+    ) -> Result<Taken> {
         match self.exchange.take() {
-            None => self.among_threads(|learner| learner.advance(plan, batches)),
+            None => self.among_threads(|learner| learner.advance(plan, inputs)),
             Some(mut exchange) => {
-                let taken = self.advance_with(&mut exchange, plan, batches);
+                let taken = self.advance_with(&mut exchange, plan, inputs);
                 self.exchange = Some(exchange);
                 taken
             }
+        }
+    }
+
+    /// Returns how the inputs of its micro-batches are made.
+    pub(crate) fn input_maker(&self) -> InputMaker {
+        InputMaker {
+            config: self.config.clone(),
+            seed: self.seed,
+            device: self.device.clone(),
+        }
+    }
+
+    /// Returns which micro-batches of a step are its own where each rank has `count`.
+    fn share(&self, count: usize) -> Share {
+        Share {
+            first: self.rank * count,
+            count,
+            total: self.ranks * count,
         }
     }
 
@@ -243,8 +282,12 @@ impl Learner {
         }
     }
 
-    fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
-        let Seen { sum, observed } = self.micro_batches(plan, batches);
+    fn advance(
+        &mut self,
+        plan: &StepPlan,
+        inputs: impl ExactSizeIterator<Item = Inputs>,
+    ) -> Result<Taken> {
+        let Seen { sum, observed } = self.micro_batches(plan, inputs);
         let norm = global_norm(&sum.gradients);
         let values = StepValues {
             plan: *plan,

@@ -4,7 +4,7 @@
 //! on a key), `start` (new, resumed, or finished), `launches` (which steps were trained how), `corpora` (the data), `setup`
 //! (weights, optimizer and records) with `event_files` (those of TensorBoard), `open` (a session from them); `found` and `joined` (what rank 0 of
 //! several has found and taken, given to all), `ranks`. A session has three owners: `session`, the loop with
-//! weights, data, `evaluation` and its `samples` of text; `journal`, the records and the screen with `summary` (the newest
+//! weights, data and the `feed` of its steps, `evaluation` and its `samples` of text; `journal`, the records and the screen with `summary` (the newest
 //! readings), `watch` (failures that the metrics show), `clock`, and `expected` (how long it will take); `keeper`, the
 //! checkpoints. `control` sets the strength of a penalty.
 
@@ -15,6 +15,7 @@ mod corpora;
 mod evaluation;
 mod event_files;
 mod expected;
+mod feed;
 mod found;
 mod joined;
 mod journal;
@@ -34,6 +35,7 @@ mod watch;
 use rondo_data::DataConfig;
 use rondo_metrics::Mode;
 
+use self::feed::Staging;
 use self::found::Found;
 pub use self::launches::{Build, launch_times};
 use self::open::open;
@@ -95,6 +97,18 @@ pub fn train_on(
     options: &TrainOptions,
     mode: Mode,
 ) -> Result<Outcome> {
+    train_staged(world, config, run_dir, options, mode, None)
+}
+
+/// As [`train_on`]; where `staging` is given, inputs are made then and not when the device chooses.
+fn train_staged(
+    world: &World,
+    config: &RunConfig,
+    run_dir: &RunDir,
+    options: &TrainOptions,
+    mode: Mode,
+    staging: Option<Staging>,
+) -> Result<Outcome> {
     world.wait_at_most(config.distributed.start_deadline());
     refuse_another_launch(world, config)?;
     let (rank, ranks) = (world.rank(), world.world_size());
@@ -123,7 +137,8 @@ pub fn train_on(
         mode,
         ranks,
     )?;
-    Ok(Outcome::Trained(session.run()?))
+    let staging = staging.unwrap_or_else(|| Staging::on(&session.listed));
+    Ok(Outcome::Trained(session.run(staging)?))
 }
 
 /// Refuses ranks of another build, or with a configuration that gives other numbers.

@@ -31,6 +31,11 @@ impl Share {
         })
     }
 
+    /// Returns the number of the first one in `step`, counted from the start of the run.
+    pub(crate) fn first_number(&self, step: u64) -> u64 {
+        (step - 1) * self.total as u64 + self.first as u64
+    }
+
     /// Returns whether the sum over all ranks is, to the bit, that of one process.
     pub fn has_the_bits_of_one_process(&self) -> bool {
         self.count.is_power_of_two() || self.count == self.total
@@ -64,6 +69,10 @@ mod tests {
             .map(|rank| (share(rank).first, share(rank).count))
             .collect();
         assert_eq!(ranges, [(0, 2), (2, 2), (4, 2), (6, 2)]);
+        assert_eq!(
+            (share(0).first_number(1), share(3).first_number(2)),
+            (0, 14)
+        );
     }
 
     #[test]

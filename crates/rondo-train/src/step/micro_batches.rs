@@ -5,7 +5,6 @@ use std::ops::Add;
 use burn::tensor::Tensor;
 use rand::RngExt;
 use rondo_collective::PairwiseSum;
-use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::gates::Gates;
 use rondo_model::gradients::FlatGradients;
@@ -14,12 +13,10 @@ use rondo_model::ops::head_cross_entropy;
 use rondo_model::pass::Pass;
 use rondo_model::recurrence::Trace;
 use rondo_model::seed::{Stream, generator};
-use rondo_model::state::{StateSource, initial_state};
 
 use super::Learner;
+use super::inputs::Inputs;
 use super::values::Observed;
-use crate::batches::DeviceBatch;
-use crate::distributed::Share;
 use crate::plan::StepPlan;
 use crate::telemetry;
 
@@ -48,22 +45,20 @@ impl Add for Contribution {
 }
 
 impl Learner {
-    /// Returns what micro-batches add to the mean loss of the step and to its gradient, summed pairwise in their order, and
-    /// what the last one of the step shows.
-    pub(super) fn micro_batches(&mut self, plan: &StepPlan, batches: &[Batch]) -> Seen {
-        let share = Share {
-            first: self.rank * batches.len(),
-            count: batches.len(),
-            total: self.ranks * batches.len(),
-        };
-        let first = plan.first_micro_batch(share.total) + share.first as u64;
+    /// Returns what the micro-batches of `inputs` add to the mean loss of the step and to its gradient, summed pairwise in
+    /// their order, and what the last one of the step shows.
+    pub(super) fn micro_batches(
+        &mut self,
+        plan: &StepPlan,
+        inputs: impl ExactSizeIterator<Item = Inputs>,
+    ) -> Seen {
+        let share = self.share(inputs.len());
         let mut sum = PairwiseSum::new();
         let mut observed = None;
-        for (i, batch) in batches.iter().enumerate() {
+        for (i, inputs) in inputs.enumerate() {
             let observe = plan.logged && share.first + i + 1 == share.total;
             let weight = 1.0 / share.total as f64;
-            let (contribution, seen) =
-                self.micro_batch(plan, batch, first + i as u64, weight, observe);
+            let (contribution, seen) = self.micro_batch(plan, inputs, weight, observe);
             sum.push(contribution, Add::add);
             observed = seen;
         }
@@ -78,24 +73,20 @@ impl Learner {
     fn micro_batch(
         &mut self,
         plan: &StepPlan,
-        batch: &Batch,
-        index: u64,
+        inputs: Inputs,
         share: f64,
         observe: bool,
     ) -> (Contribution, Option<Observed<Tensor<1>>>) {
-        let source = StateSource {
-            seed: self.seed,
-            stream: Stream::TrainState,
-            index,
-            first_sequence: 0,
-            first_position: 0,
-        };
-        let state = initial_state(&self.config, source, [batch.batch, batch.seq], &self.device);
+        let Inputs {
+            number,
+            batch,
+            state,
+        } = inputs;
+        let [_, seq] = batch.shape;
         let pass = Pass {
-            rope: self.rope(batch.seq),
-            gates: self.gates(index, share),
+            rope: self.rope(seq),
+            gates: self.gates(number, share),
         };
-        let batch = DeviceBatch::new(batch, &self.device);
         let pass = batch.pass(pass);
         let mut trace = observe.then(Trace::default);
         let unroll = plan.draw.unroll;

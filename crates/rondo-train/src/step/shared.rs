@@ -7,13 +7,12 @@
 //! Only the thread that has started the world may use it, and the others share the work of the rest.
 
 use burn::tensor::Tensor;
-use rondo_data::Batch;
 use rondo_files::NamedTensor;
 use rondo_model::gates::Density;
 
 use super::micro_batches::Seen;
 use super::values::{Observed, StepValues};
-use super::{LENT, Learner, Observation, Taken};
+use super::{Inputs, LENT, Learner, Observation, Taken};
 use crate::config::ResolvedConfig;
 use crate::distributed::gradients::{Exchange, Reduced};
 use crate::distributed::message::{Reader, Writer};
@@ -93,10 +92,10 @@ impl Learner {
         &mut self,
         exchange: &mut Exchange,
         plan: &StepPlan,
-        batches: &[Batch],
+        inputs: impl ExactSizeIterator<Item = Inputs> + Send,
     ) -> Result<Taken> {
         let Seen { sum, observed } =
-            self.among_threads(|learner| learner.micro_batches(plan, batches));
+            self.among_threads(|learner| learner.micro_batches(plan, inputs));
         let reduced = exchange.reduce(sum.loss, sum.gradients, self.reads_are_free)?;
         let stop = reduced.stop;
         let values = StepValues {

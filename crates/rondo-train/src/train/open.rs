@@ -1,5 +1,7 @@
 //! How a session opens: whatever its loop needs, found, read and made, and what it says then.
 
+use std::sync::Arc;
+
 use rondo_config::Difference;
 use rondo_data::{CorpusIdentity, DataError, Source};
 use rondo_metrics::format::thousands;
@@ -131,7 +133,7 @@ pub(super) fn open(
         config,
         listed,
         run_dir,
-        corpora,
+        corpora: Arc::new(corpora),
         learner,
         control,
         progress,

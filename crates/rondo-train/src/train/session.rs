@@ -1,8 +1,9 @@
 //! A run in progress: the loop, and what each step leaves in the journal.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use rondo_data::{Batch, Source};
+use rondo_data::Source;
 use rondo_metrics::names::{DIFFICULTY, GRAD_NORM, LOSS};
 use rondo_metrics::{Event, Record};
 use rondo_model::census::Census;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::control::Control;
 use super::corpora::Corpora;
 use super::evaluation::Validation;
+use super::feed::{Feed, Recipe, Staging, Wanted};
 use super::journal::{Journal, Standing};
 use super::keeper::{Keeper, Saved, files};
 use super::ranks::Ranks;
@@ -33,7 +35,7 @@ pub(super) struct Session {
     pub(super) config: ResolvedConfig,
     pub(super) listed: Listed,
     pub(super) run_dir: RunDir,
-    pub(super) corpora: Corpora,
+    pub(super) corpora: Arc<Corpora>,
     pub(super) validation: Validation,
     pub(super) learner: Learner,
     pub(super) control: Option<Control>,
@@ -48,8 +50,8 @@ pub(super) struct Session {
 
 impl Session {
     /// Trains to the end of the budget and returns the summary.
-    pub(super) fn run(&mut self) -> Result<Value> {
-        let result = self.train();
+    pub(super) fn run(&mut self, staging: Staging) -> Result<Value> {
+        let result = self.train(staging);
         if let Err(error) = &result {
             self.keep_what_stopped(error)?;
         }
@@ -88,7 +90,7 @@ impl Session {
         Ok(())
     }
 
-    fn train(&mut self) -> Result<()> {
+    fn train(&mut self, staging: Staging) -> Result<()> {
         if self.progress.step == 0 {
             self.evaluate_timed()?;
         }
@@ -102,12 +104,15 @@ impl Session {
             false => "first step: compiling kernels …",
         });
         let census = Census::new(&self.config.model);
+        let mut feed = self.ranks.world.agree(self.feed(staging))?;
         while self.progress.step < self.config.train.steps {
             let plan = StepPlan::new(&self.config, self.progress.step + 1);
             let curriculum = self.progress.curriculum;
-            let rows = Rows::new(self.corpora.at(plan.step), &self.config);
-            let share = self.ranks.share;
-            let batches = rows.some_micro_batches(plan.step, share, curriculum.as_ref())?;
+            let inputs = feed.take(Wanted {
+                step: plan.step,
+                curriculum,
+            })?;
+            let tokens = inputs.tokens;
             self.perturb(&plan)?;
             if let Some(control) = &mut self.control {
                 self.learner.penalise(control.strength(plan.step));
@@ -117,8 +122,8 @@ impl Session {
                 observation,
                 skipped,
                 stop,
-            } = self.learner.step(&plan, &batches)?;
-            self.advance(&plan, &batches)?;
+            } = self.learner.step_on(&plan, inputs)?;
+            self.advance(&plan, tokens)?;
             self.record_skipped(&skipped)?;
             let saved = self.keeper.as_mut().map_or(Ok(None), Keeper::committed)?;
             self.record_saved(saved)?;
@@ -145,6 +150,17 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Opens where the steps take their inputs from.
+    fn feed(&self, staging: Staging) -> Result<Feed> {
+        let recipe = Recipe {
+            corpora: self.corpora.clone(),
+            config: self.config.clone(),
+            share: self.ranks.share,
+            maker: self.learner.input_maker(),
+        };
+        Feed::open(recipe, staging)
     }
 
     /// Evaluates, and notes how long it takes.
@@ -248,10 +264,9 @@ impl Session {
         Ok(())
     }
 
-    /// Counts a step.
-    fn advance(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<()> {
+    /// Counts a step, `own` of whose tokens were this rank's.
+    fn advance(&mut self, plan: &StepPlan, own: usize) -> Result<()> {
         let world = &self.ranks.world;
-        let own: usize = batches.iter().map(|batch| batch.batch * batch.seq).sum();
         // The other ranks have as many rows of the same length.
         let tokens = (own * world.world_size()) as u64;
         if !world.is_alone() && !self.has_stepped {

@@ -66,10 +66,21 @@ impl Place {
 
     /// Trains a run on `ranks`, and returns what each of them returns.
     fn train(&self, ranks: usize, run: &str, settings: &[String]) -> Vec<Result<Outcome>> {
+        self.train_staged(ranks, run, settings, None)
+    }
+
+    /// As [`Self::train`], with inputs made when the caller says.
+    fn train_staged(
+        &self,
+        ranks: usize,
+        run: &str,
+        settings: &[String],
+        staging: Option<Staging>,
+    ) -> Vec<Result<Outcome>> {
         let config = RunConfig::read("base", BASE, settings).expect("valid");
         let run_dir = RunDir::new(&self.run(run));
         on_ranks(ranks, |world| {
-            train_on(&world, &config, &run_dir, &options(), Mode::Silent)
+            train_staged(&world, &config, &run_dir, &options(), Mode::Silent, staging)
         })
     }
 
@@ -79,7 +90,18 @@ impl Place {
 
     /// Trains a run to its end on `ranks`, and returns what it has written.
     fn written(&self, ranks: usize, run: &str, settings: &[String]) -> Written {
-        for outcome in self.train(ranks, run, settings) {
+        self.written_staged(ranks, run, settings, None)
+    }
+
+    /// As [`Self::written`], with inputs made when the caller says.
+    fn written_staged(
+        &self,
+        ranks: usize,
+        run: &str,
+        settings: &[String],
+        staging: Option<Staging>,
+    ) -> Written {
+        for outcome in self.train_staged(ranks, run, settings, staging) {
             assert!(
                 matches!(outcome, Ok(Outcome::Trained(_))),
                 "{run} on {ranks}"
@@ -238,6 +260,68 @@ fn gates_their_controller_skips_and_perturbations_are_the_same_on_every_rank() {
             "{ranks} ranks"
         );
     }
+}
+
+#[test]
+fn inputs_that_are_made_a_step_ahead_change_no_bit_of_a_run_alone_on_ranks_or_resumed() {
+    let place = Place::new();
+    let constant = "schedule.shape={kind='constant'}";
+    let depths = "model.recurrence.curriculum={mean={from=1,over=6}}";
+    let gates = "model.sparsity={gate_bias=0.5,learned_bias=true}";
+    let perturbed =
+        "perturb=[{kind='weight-noise',at_step=3,std=0.5},{kind='lr-spike',at_step=4,factor=3.0}]";
+    // The difficulty of the task rises after logged steps, when the inputs of the next one have been begun.
+    let task = TASK.replace("pass_accuracy=0.1", "pass_accuracy=0.1,pass_recurrence=1");
+    for (name, keys, data) in [
+        ("depths", &[constant, depths][..], place.text().to_vec()),
+        (
+            "gates",
+            &[constant, gates, perturbed],
+            place.text().to_vec(),
+        ),
+        ("task", &[constant, "train.log_every=1"], vec![task]),
+    ] {
+        let of = |steps: &str| settings(&[keys, &[steps]].concat(), &data);
+        let whole = of("train.steps=6");
+        let (in_step, ahead) = (Some(Staging::InStep), Some(Staging::Ahead));
+        let expected = place.written_staged(1, &format!("{name}-plain"), &whole, in_step);
+        assert!(expected.records.len() >= 6, "{:?}", expected.records);
+        if name == "task" {
+            let mut records = expected.records.iter();
+            let rises = records.any(|row| row["metrics"]["event"] == "curriculum");
+            assert!(rises, "{:?}", expected.records);
+        }
+        for ranks in [1, 2] {
+            let run = format!("{name}-ahead-{ranks}");
+            let staged = place.written_staged(ranks, &run, &whole, ahead);
+            assert_eq!(staged, expected, "{name} on {ranks} ranks");
+        }
+        let parts = format!("{name}-parts");
+        place.written_staged(1, &parts, &of("train.steps=3"), ahead);
+        let resumed = place.written_staged(2, &parts, &whole, ahead);
+        assert_eq!(
+            (&resumed.weights, &resumed.moments),
+            (&expected.weights, &expected.moments),
+            "{name} resumed"
+        );
+    }
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_gpu_computes_the_same_bits_from_inputs_that_are_made_ahead() {
+    use crate::device::{DeviceKind, choose_kind};
+    if choose_kind(DeviceKind::Wgpu).is_err() {
+        return;
+    }
+    let place = Place::new();
+    let keys = ["device.kind='wgpu'", "train.accumulation=2"];
+    let settings = settings(&keys, &place.text());
+    let in_step = place.written_staged(1, "plain", &settings, Some(Staging::InStep));
+    let ahead = place.written_staged(1, "ahead", &settings, Some(Staging::Ahead));
+    assert_eq!(ahead, in_step);
+    // What the device chooses by itself.
+    assert_eq!(place.written(1, "own", &settings), in_step);
 }
 
 #[test]
