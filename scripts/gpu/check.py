@@ -7,6 +7,7 @@
   golden    the reference implementation's states, losses and gradients on each device
   bench     tokens/s of a training step, ours and PyTorch's in turn
   nodes     each operation by itself
+  products  each product of a layer by every routine that the GPU could take
   train     the main run and its two failed predecessors at a GPU's scale, as far as 35 seconds reach
 
 Every step has a limit of its own. One that fails or is not possible here leaves its error, and the next one starts.
@@ -231,6 +232,12 @@ class Check:
             command = [trainer, "bench", "--what", "nodes", "--config", *config, *trained(device), "--json"]
             self.run(f"nodes.{device}", command, 60, json.loads)
 
+    def products(self):
+        config = next(iter(QUICK_SHAPES.values())) if self.options.quick else SHAPES["gpu-main"]
+        for device, trainer in self.on_each_device():
+            command = [trainer, "bench", "--what", "products", "--config", *config, *trained(device), "--json"]
+            self.run(f"products.{device}", command, 40, json.loads)
+
     def train(self):
         for device, trainer in list(self.on_each_device())[:1]:
             for name in TRIO:
@@ -287,7 +294,7 @@ def progress(run):
 
 
 def main():
-    steps = ("machine", "devices", "selftest", "golden", "bench", "nodes", "train")
+    steps = ("machine", "devices", "selftest", "golden", "bench", "nodes", "products", "train")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="gpu_check.sh"
     )

@@ -13,7 +13,7 @@
 //! | [`primitive`] | the same tensors as Burn's backend has them |
 //! | `rows` | how units are laid over rows, and sums over a row |
 //! | `column_sum` | the sum of the rows of a matrix |
-//! | [`product`] | products of matrices in a precision |
+//! | [`product`] | products of matrices in a precision, by a routine that suits the device |
 //! | [`norm`] | the root-mean-square norm, of a sum or added to another tensor |
 //! | [`gated`] | gated SiLU |
 //! | [`heads`] | queries, keys and values in rows, and the rotary embedding |
@@ -21,6 +21,7 @@
 //! | [`embedding`] | rows of a table by their ids, and the table's gradient |
 //! | [`cross_entropy`] | the head with its loss, chunk by chunk |
 //! | [`update`] | an optimizer's update of a parameter, and the norm of all gradients |
+//! | [`memory`] | the memory of a device |
 //! | [`launches`] | how many kernels some work launches |
 //!
 //! Every kernel is f32 with sums in a fixed order, so a device gives the same bits each time; none uses
@@ -39,6 +40,7 @@ pub mod embedding;
 pub mod gated;
 pub mod heads;
 pub mod launches;
+pub mod memory;
 pub mod norm;
 pub mod primitive;
 pub mod product;

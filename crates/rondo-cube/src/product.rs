@@ -1,23 +1,27 @@
 //! Products of matrices in the precision that is asked for.
 //!
 //! Burn's own choice of a routine prefers tensor cores, and where a device has TF32 these multiply f32 numbers that they
-//! have rounded to 11 bits of significand, tuned or not. So on such a device the routine for f32 is chosen here.
+//! have rounded to 11 bits of significand, tuned or not. So on such a device the routine for f32 is chosen here, and wherever
+//! Burn does not tune its choice is this module's table, which knows more of the device than Burn's own.
+//!
+//! In reading order: `routine` (how a product can be computed), `table` (which routine a device takes), this file.
+
+mod routine;
+mod table;
 
 use burn::backend::TensorMetadata;
-use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::CubeDevice;
-use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
 use cubecl::client::Client;
 use cubecl::ir::{ElemType, FloatKind};
-use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems};
-use cubek::matmul::launch::launch_ref;
-use cubek::matmul::multi_level;
-use cubek::matmul::routine::BlueprintStrategy;
-use cubek::std::InputBinding;
 use rondo_kernels::product::Precision;
 
+pub use self::routine::{Routine, Stages, Tile};
+pub use self::table::{Adapter, Form, chosen};
 use crate::tensor::{CubeTensor, empty, swapped};
+
+/// Whether Burn tunes its products in this build.
+const TUNES: bool = cfg!(feature = "fusion");
 
 /// Returns `a · b` of matrices, or of each pair in two batches of them, contiguous.
 ///
@@ -29,8 +33,28 @@ use crate::tensor::{CubeTensor, empty, swapped};
 ///
 /// Panics where the shapes do not fit, or a tensor is not f32.
 pub fn product(a: CubeTensor, b: CubeTensor, precision: Precision) -> CubeTensor {
-    let routine = Routine::of(precision, client_has_tf32(&a.client));
-    routine.product(a, b)
+    product_by(chosen_for(&a, &b, precision), a, b)
+}
+
+/// Returns the routine by which [`product`] multiplies.
+pub fn chosen_for(a: &CubeTensor, b: &CubeTensor, precision: Precision) -> Routine {
+    match leaves_to_burn(precision, client_has_tf32(&a.client), TUNES) {
+        true => Routine::Burns,
+        false => chosen(Adapter::of_tensor(a), Form::of(a, b)),
+    }
+}
+
+/// As [`product`] of f32 numbers, by a routine that the caller chooses.
+///
+/// # Panics
+///
+/// As [`product`], and where the device has not what the routine needs.
+pub fn product_by(routine: Routine, a: CubeTensor, b: CubeTensor) -> CubeTensor {
+    for x in [&a, &b] {
+        assert_eq!(x.dtype, DType::F32, "the type of a factor");
+    }
+    let out = empty(&a, shape(&a.shape(), &b.shape()));
+    routine.launch(a, b, out)
 }
 
 /// Returns a tensor with its last two axes exchanged, without a copy.
@@ -49,49 +73,12 @@ fn client_has_tf32(client: &Client) -> bool {
     client.properties().supports_type(tf32)
 }
 
-/// How a product of f32 tensors is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Routine {
-    /// As Burn chooses, which may tune.
-    Burns,
-    /// By units that multiply and add f32 numbers, without tensor cores.
-    Units,
-}
-
-impl Routine {
-    /// Chooses the routine for a device that has TF32 or not.
-    fn of(precision: Precision, has_tf32: bool) -> Self {
-        match (precision, has_tf32) {
-            (Precision::Tf32, _) | (_, false) => Self::Burns,
-            (Precision::F32 | Precision::Bf16, true) => Self::Units,
-        }
-    }
-
-    fn product(self, a: CubeTensor, b: CubeTensor) -> CubeTensor {
-        for x in [&a, &b] {
-            assert_eq!(x.dtype, DType::F32, "the type of a factor");
-        }
-        let out = empty(&a, shape(&a.shape(), &b.shape()));
-        match self {
-            Self::Burns => {
-                let made = matmul(a, b, Some(out), MatmulStrategy::default(), DType::F32);
-                made.expect("a product of two matrices that fit")
-            }
-            Self::Units => {
-                let number = dtype_to_storage_type(DType::F32);
-                let [a, b] = [a, b].map(|x| InputBinding::new(x.binding(), number));
-                let routine = multi_level::Strategy::SimpleUnit(BlueprintStrategy::default());
-                let mut types = MatmulElems::from_globals(&MatmulGlobalElems {
-                    lhs: number,
-                    rhs: number,
-                    out: number,
-                });
-                let target = out.clone().binding();
-                launch_ref(&routine.into(), &out.client, a, b, target, &mut types)
-                    .expect("a product of two matrices that fit");
-                out
-            }
-        }
+/// Whether Burn chooses the routine: where it may round to TF32, or tunes what is f32 on every path.
+fn leaves_to_burn(precision: Precision, has_tf32: bool, tunes: bool) -> bool {
+    match (precision, has_tf32) {
+        (Precision::Tf32, true) => true,
+        (Precision::F32 | Precision::Bf16, true) => false,
+        (_, false) => tunes,
     }
 }
 

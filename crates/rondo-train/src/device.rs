@@ -4,6 +4,7 @@ mod choice;
 mod launches;
 mod memory;
 mod precision;
+mod products;
 
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
@@ -17,6 +18,7 @@ pub use self::launches::Launches;
 pub use self::precision::PrecisionKind;
 #[cfg(feature = "cube")]
 use self::precision::has_tf32;
+pub use self::products::{ProductRoutine, ProductShape, Turned};
 use crate::error::{Error, Result};
 
 /// What a user may ask for.
@@ -117,6 +119,26 @@ impl Listed {
     /// Returns the memory that is free for a run, where it is known: on a processor.
     pub fn available_memory(&self) -> Option<u64> {
         self.reads_are_free().then(memory::free)
+    }
+
+    /// Returns the memory that a GPU has in all, where its driver tells: through CUDA, Vulkan and Metal, not through WGSL.
+    pub fn device_memory(&self) -> Option<u64> {
+        #[cfg(feature = "cube")]
+        if let Some(device) = self.cube_device() {
+            return rondo_cube::memory::whole(&device);
+        }
+        None
+    }
+
+    /// Returns the device as kernels know it; none on a processor.
+    #[cfg(feature = "cube")]
+    fn cube_device(&self) -> Option<rondo_cube::primitive::CubeDevice> {
+        use rondo_cube::primitive::{self, Cube};
+        if self.reads_are_free() {
+            return None;
+        }
+        let x = burn::tensor::Tensor::<1>::zeros([1], &self.device).try_into_primitive::<Cube>();
+        Some(primitive::float(x.ok()?).device)
     }
 
     /// Returns `kind: name`, and what is not f32.

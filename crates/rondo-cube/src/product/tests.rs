@@ -1,37 +1,93 @@
-//! Products against f64, by both routines, and which one is launched.
+//! Products against f64, by every routine, which kernels they launch, and which routine a device takes.
 
 use super::*;
 use crate::launches;
 use crate::testing::{Numbers, alone, assert_close, device, values};
 
-const ROUTINES: [Routine; 2] = [Routine::Burns, Routine::Units];
+const LARGE: Routine = Routine::Units(Stages::One, Tile::Large);
 
 #[test]
-fn f32_on_a_device_with_tf32_is_left_to_units() {
-    for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
-        assert_eq!(Routine::of(precision, false), Routine::Burns);
+fn f32_is_left_to_burn_only_where_there_are_no_tensor_cores_and_it_tunes() {
+    for tunes in [false, true] {
+        assert!(!leaves_to_burn(Precision::F32, true, tunes));
+        assert!(!leaves_to_burn(Precision::Bf16, true, tunes));
+        assert!(leaves_to_burn(Precision::Tf32, true, tunes));
+        for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
+            assert_eq!(leaves_to_burn(precision, false, tunes), tunes);
+        }
     }
-    assert_eq!(Routine::of(Precision::F32, true), Routine::Units);
-    assert_eq!(Routine::of(Precision::Tf32, true), Routine::Burns);
 }
 
 #[test]
-fn the_routine_of_units_launches_one_kernel_without_tensor_cores() {
+fn every_routine_of_ours_launches_one_kernel_without_tensor_cores() {
     let Some(device) = device() else { return };
-    if !alone("product::tests::the_routine_of_units_launches_one_kernel_without_tensor_cores") {
+    if !alone("product::tests::every_routine_of_ours_launches_one_kernel_without_tensor_cores") {
         return;
     }
     let mut numbers = Numbers::new(1.0);
-    for [m, k, n] in [[1, 1, 1], [64, 64, 64], [200, 96, 130]] {
-        let a = device.tensor(&numbers.vector(m * k), [m, k]);
-        let b = device.tensor(&numbers.vector(k * n), [k, n]);
-        let (_, launched) = launches::of(|| values(Routine::Units.product(a, b)));
-        let names: Vec<&str> = launched.names().collect();
-        assert_eq!(launched.total(), 1, "{names:?}");
-        // Each routine of cubek names its parts; those with tensor cores share a product among a plane.
-        assert!(names[0].contains("UnitPartitioner"), "{names:?}");
-        assert!(!names[0].contains("PlanePartitioner"), "{names:?}");
+    for routine in Routine::ALL {
+        for [m, k, n] in [[1, 1, 1], [200, 96, 130]] {
+            let a = device.tensor(&numbers.vector(m * k), [m, k]);
+            let b = device.tensor(&numbers.vector(k * n), [k, n]);
+            let (_, launched) = launches::of(|| values(product_by(routine, a, b)));
+            let names: Vec<&str> = launched.names().collect();
+            assert_eq!(launched.total(), 1, "{routine:?}: {names:?}");
+            // Each routine of cubek names its parts; those with tensor cores share a product among a plane.
+            assert!(!names[0].contains("PlanePartitioner"), "{names:?}");
+            assert!(names[0].contains("UnitPartitioner"), "{names:?}");
+        }
     }
+}
+
+#[test]
+fn a_gpu_takes_smaller_tiles_where_large_ones_leave_cores_idle() {
+    let double = Routine::Units(Stages::Two, Tile::Large);
+    let form = |rows, columns| Form {
+        batch: 1,
+        rows,
+        inner: 512,
+        columns,
+        left_turned: false,
+        right_turned: false,
+    };
+    // A group computes 256 × 128 numbers: 128 groups fill a card, 32 a GPU beside a processor.
+    for (adapter, rows, columns, routine) in [
+        (Adapter::Discrete, 4096, 1024, LARGE),
+        (Adapter::Discrete, 4096, 1016, double),
+        (Adapter::Integrated, 1024, 1024, LARGE),
+        (Adapter::Integrated, 1024, 992, double),
+        (Adapter::Discrete, 1, 512, LARGE),
+        (Adapter::Discrete, 512, 1, LARGE),
+    ] {
+        let told = format!("{adapter:?}, {rows} × {columns}");
+        assert_eq!(chosen(adapter, form(rows, columns)), routine, "{told}");
+    }
+    let batch = Form {
+        batch: 128,
+        ..form(64, 64)
+    };
+    assert_eq!(chosen(Adapter::Discrete, batch), LARGE);
+}
+
+#[test]
+fn a_form_tells_which_factors_are_turned() {
+    let Some(device) = device() else { return };
+    let a = device.tensor(&[0.0; 6], [2, 3]);
+    let turned = transposed(&device.tensor(&[0.0; 12], [4, 3]));
+    assert_eq!(
+        Form::of(&a, &turned),
+        Form {
+            batch: 1,
+            rows: 2,
+            inner: 3,
+            columns: 4,
+            left_turned: false,
+            right_turned: true,
+        }
+    );
+    let back = transposed(&a);
+    let form = Form::of(&transposed(&turned), &back);
+    assert_eq!((form.left_turned, form.right_turned), (false, true));
 }
 
 /// So whatever runs on this device without tuning runs through the routine that f32 has on a device with TF32.
@@ -48,8 +104,8 @@ fn without_tuning_burn_takes_the_same_routine_where_there_are_no_tensor_cores() 
     if client_has_tf32(&x.client) {
         return;
     }
-    let launched = ROUTINES.map(|routine| {
-        let (_, launched) = launches::of(|| values(routine.product(x.clone(), x.clone())));
+    let launched = [Routine::Burns, LARGE].map(|routine| {
+        let (_, launched) = launches::of(|| values(product_by(routine, x.clone(), x.clone())));
         launched
     });
     assert_eq!(launched[0], launched[1]);
@@ -102,7 +158,7 @@ fn check(
         let on_device = device.tensor(&turned, [outer, inner, columns, rows]);
         transposed(&on_device)
     };
-    for routine in ROUTINES {
+    for routine in Routine::ALL.into_iter().chain([Routine::Burns]) {
         for [a_turned, b_turned] in [[false, false], [true, false], [false, true]] {
             let factor = |is_turned, x: &[f32], shape| match is_turned {
                 true => turned(x, shape),
@@ -110,7 +166,7 @@ fn check(
             };
             let left = factor(a_turned, a, a_shape);
             let right = factor(b_turned, b, b_shape);
-            let found = values(routine.product(left, right));
+            let found = values(product_by(routine, left, right));
             assert_eq!(found.len(), batch * m * n);
             for (at, found) in found.into_iter().enumerate() {
                 let (matrix, row, column) = (at / (m * n), at / n % m, at % n);

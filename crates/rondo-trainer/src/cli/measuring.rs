@@ -66,6 +66,8 @@ pub(crate) enum BenchWhat {
     Generate,
     /// Each operation that is a single node on flex, beside its composition of Burn operations.
     Nodes,
+    /// Each matrix product of a layer by every routine that a GPU could take.
+    Products,
     /// A training step as iterations, sequences and width grow, beside its FLOPs.
     Growth,
     /// Sums across the ranks of a run, beside the engine's own and a copy; under mpirun.
@@ -83,6 +85,7 @@ impl BenchWhat {
             Self::Eval => "eval",
             Self::Generate => "generate",
             Self::Nodes => "nodes",
+            Self::Products => "products",
             Self::Growth => "growth",
             Self::Reduce => "reduce",
             Self::Launches => "launches",

@@ -1,11 +1,12 @@
 //! `trainer bench`: the speed of a training step, a forward pass, an evaluation or of generation; of
-//! the operations by themselves; how a step's time grows; how many kernels a step launches; and what ranks pay for their sum.
+//! the operations by themselves; the products by every routine; how a step's time grows; how many kernels a step launches; and what ranks pay for their sum.
 
 mod decode;
 mod growth;
 mod launches;
 mod nodes;
 mod peak;
+mod products;
 mod reduce;
 mod rows;
 mod samples;
@@ -46,6 +47,7 @@ pub(crate) fn command(args: &BenchArgs, world: &World) -> Result<()> {
         BenchWhat::Generate => return decode::command(&name, &config, &listed, args),
         BenchWhat::Nodes => return nodes::command(&name, &config, &listed, args),
         BenchWhat::Growth => return growth::command(&name, &config, &listed, args),
+        BenchWhat::Products => return products::command(&name, &config, &listed, args),
         BenchWhat::Launches => return launches::command(&name, &config, &listed, args),
         BenchWhat::Reduce => return reduce::command(&name, &config, &listed, args, world),
     };

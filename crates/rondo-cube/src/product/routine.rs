@@ -1,0 +1,112 @@
+//! Routines that multiply f32 numbers as they are, without tensor cores: cubek's.
+
+use burn::backend::cubecl::dtype_to_storage_type;
+use burn::tensor::DType;
+use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
+use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems};
+use cubek::matmul::launch::launch_ref;
+use cubek::matmul::multi_level::Strategy;
+use cubek::matmul::multi_level::routines::TileSizeSelection;
+use cubek::matmul::multi_level::routines::batch::double_unit::DoubleUnitSelectionArgs;
+use cubek::matmul::multi_level::routines::batch::simple_unit::SimpleUnitSelectionArgs;
+use cubek::matmul::routine::BlueprintStrategy;
+use cubek::std::InputBinding;
+
+use crate::tensor::CubeTensor;
+
+/// How a product of f32 tensors is computed. Each routine adds in an order of its own, the same in every run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Routine {
+    /// As Burn chooses, which may tune.
+    Burns,
+    /// Units with tiles of the result in registers, which read both factors from shared memory.
+    Units(Stages, Tile),
+}
+
+/// How much of the factors units hold in shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stages {
+    /// What they multiply.
+    One,
+    /// That, and what they multiply next, with half as many units and smaller tiles in exchange.
+    Two,
+}
+
+/// The tile of the result that a unit computes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tile {
+    /// Rows and columns.
+    Large,
+    /// One row, or one step of the inner length.
+    Small,
+}
+
+impl Routine {
+    /// Every routine whose choice is ours, the one that Burn takes without tuning first.
+    pub const ALL: [Self; 4] = [
+        Self::Units(Stages::One, Tile::Large),
+        Self::Units(Stages::One, Tile::Small),
+        Self::Units(Stages::Two, Tile::Large),
+        Self::Units(Stages::Two, Tile::Small),
+    ];
+
+    /// Returns the name, as benchmarks print it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Burns => "burn",
+            Self::Units(Stages::One, Tile::Large) => "large",
+            Self::Units(Stages::One, Tile::Small) => "small",
+            Self::Units(Stages::Two, Tile::Large) => "double-large",
+            Self::Units(Stages::Two, Tile::Small) => "double-small",
+        }
+    }
+
+    /// Multiplies into `out`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the shapes do not fit, or the device has not what the routine needs.
+    pub(super) fn launch(self, a: CubeTensor, b: CubeTensor, out: CubeTensor) -> CubeTensor {
+        let Some(strategy) = self.strategy() else {
+            let made = matmul(a, b, Some(out), MatmulStrategy::default(), DType::F32);
+            return made.expect("a product of two matrices that fit");
+        };
+        let number = dtype_to_storage_type(DType::F32);
+        let [a, b] = [a, b].map(|x| InputBinding::new(x.binding(), number));
+        let mut types = MatmulElems::from_globals(&MatmulGlobalElems {
+            lhs: number,
+            rhs: number,
+            out: number,
+        });
+        let target = out.clone().binding();
+        launch_ref(&strategy.into(), &out.client, a, b, target, &mut types)
+            .expect("a product of two matrices that fit");
+        out
+    }
+
+    /// Returns what cubek calls the routine; none where Burn chooses.
+    fn strategy(self) -> Option<Strategy> {
+        Some(match self {
+            Self::Burns => return None,
+            Self::Units(Stages::One, tile) => {
+                let tile_size = tile.size();
+                let args = SimpleUnitSelectionArgs { tile_size };
+                Strategy::SimpleUnit(BlueprintStrategy::Inferred(args))
+            }
+            Self::Units(Stages::Two, tile) => {
+                let tile_size = tile.size();
+                let args = DoubleUnitSelectionArgs { tile_size };
+                Strategy::DoubleUnit(BlueprintStrategy::Inferred(args))
+            }
+        })
+    }
+}
+
+impl Tile {
+    fn size(self) -> TileSizeSelection {
+        match self {
+            Self::Large => TileSizeSelection::MaxTileSize,
+            Self::Small => TileSizeSelection::MinTileSize,
+        }
+    }
+}

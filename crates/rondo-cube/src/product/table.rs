@@ -1,0 +1,121 @@
+//! Which routine computes a product of f32 tensors, from what the device is and what the product looks like: a fixed table, so
+//! that the first product starts at once and each has the same bits in every run.
+
+use cubecl::client::Client;
+use cubecl::device::{WgpuDevice, WgpuDeviceKind};
+
+use super::routine::{Routine, Stages, Tile};
+use crate::primitive::CubeDevice;
+use crate::tensor::CubeTensor;
+
+/// What matters of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adapter {
+    /// A driver that computes on the processor, as Mesa's llvmpipe.
+    Software,
+    /// A GPU that shares the processor's memory: some ten cores.
+    Integrated,
+    /// A card: some hundred cores.
+    Discrete,
+}
+
+impl Adapter {
+    /// Returns what a device is.
+    pub fn of(device: &CubeDevice) -> Self {
+        Self::with_client(device, &device.client())
+    }
+
+    pub(super) fn of_tensor(x: &CubeTensor) -> Self {
+        Self::with_client(&x.device, &x.client)
+    }
+
+    fn with_client(device: &CubeDevice, client: &Client) -> Self {
+        if client.properties().identity.physical.is_none() {
+            return Self::Software;
+        }
+        let integrated = matches!(
+            device,
+            CubeDevice::Wgpu(WgpuDevice {
+                kind: WgpuDeviceKind::IntegratedGpu(_),
+                ..
+            }) | CubeDevice::Metal(_)
+        );
+        if integrated {
+            Self::Integrated
+        } else {
+            Self::Discrete
+        }
+    }
+
+    /// Returns a name for benchmarks.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Software => "software",
+            Self::Integrated => "integrated",
+            Self::Discrete => "discrete",
+        }
+    }
+}
+
+/// A product as routines see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Products in a batch.
+    pub batch: usize,
+    /// Rows of the result.
+    pub rows: usize,
+    /// The length that is summed over.
+    pub inner: usize,
+    /// Columns of the result.
+    pub columns: usize,
+    /// Whether the numbers of a column of the first factor follow each other in memory, instead of those of a row.
+    pub left_turned: bool,
+    /// Likewise of the second factor.
+    pub right_turned: bool,
+}
+
+impl Form {
+    /// Returns the form of `a · b`.
+    pub(super) fn of(a: &CubeTensor, b: &CubeTensor) -> Self {
+        let (left, right) = (a.meta.shape(), b.meta.shape());
+        let axes = left.num_dims();
+        Self {
+            batch: left[..axes - 2].iter().product(),
+            rows: left[axes - 2],
+            inner: left[axes - 1],
+            columns: right[axes - 1],
+            left_turned: is_turned(a),
+            right_turned: is_turned(b),
+        }
+    }
+}
+
+fn is_turned(x: &CubeTensor) -> bool {
+    let (shape, strides) = (x.meta.shape(), x.meta.strides());
+    let axes = shape.num_dims();
+    strides[axes - 1] != 1 && shape[axes - 1] > 1 && strides[axes - 2] == 1
+}
+
+/// Numbers of the result that the 256 units of [`Stages::One`] with [`Tile::Large`] compute together: 16 rows and 8 columns
+/// each. A quarter of that with [`Stages::Two`].
+const NUMBERS_OF_A_GROUP: usize = 256 * 16 * 8;
+
+/// Returns the routine for a product in f32 where nothing is tuned.
+///
+/// The entry for software is measured. Those for GPUs are derived from the sizes of cubek's tiles alone: a large tile reads
+/// least, and where its groups are fewer than the cores, smaller ones use more of them.
+pub fn chosen(adapter: Adapter, form: Form) -> Routine {
+    let is_vector = form.rows == 1 || form.columns == 1;
+    let large = Routine::Units(Stages::One, Tile::Large);
+    let cores = match adapter {
+        Adapter::Software => return large,
+        Adapter::Integrated => 32,
+        Adapter::Discrete => 128,
+    };
+    let groups = form.batch * (form.rows * form.columns).div_ceil(NUMBERS_OF_A_GROUP);
+    if groups < cores && !is_vector {
+        Routine::Units(Stages::Two, Tile::Large)
+    } else {
+        large
+    }
+}

@@ -1,0 +1,148 @@
+//! How a GPU multiplies matrices: every routine that it could take, ready to be timed.
+
+#[cfg(feature = "cube")]
+use burn::tensor::{Distribution, Tensor};
+#[cfg(feature = "cube")]
+use rondo_cube::primitive::{self, Cube};
+#[cfg(feature = "cube")]
+use rondo_cube::product::{Routine, chosen_for, product_by, transposed};
+
+use super::Listed;
+
+/// A product of f32 matrices, `[rows, inner] · [inner, columns]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProductShape {
+    /// Rows of the result.
+    pub rows: usize,
+    /// The length that is summed over.
+    pub inner: usize,
+    /// Columns of the result.
+    pub columns: usize,
+    /// Which factor is given as its transpose.
+    pub turned: Turned,
+}
+
+/// Which factor of a product is given as its transpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turned {
+    /// Neither.
+    Neither,
+    /// The first.
+    Left,
+    /// The second.
+    Right,
+}
+
+/// A routine with a product to compute.
+pub struct ProductRoutine {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether the device takes it for this product.
+    pub is_chosen: bool,
+    /// Computes the product once, without waiting for the device.
+    pub run: Box<dyn Fn()>,
+}
+
+impl ProductShape {
+    /// Returns the FLOPs, additions included.
+    pub fn flops(self) -> f64 {
+        2.0 * (self.rows * self.inner) as f64 * self.columns as f64
+    }
+}
+
+impl Listed {
+    /// Returns what kind of device the table of routines takes this one for; none of a processor.
+    pub fn adapter(&self) -> Option<&'static str> {
+        #[cfg(feature = "cube")]
+        if let Some(device) = self.cube_device() {
+            return Some(rondo_cube::product::Adapter::of(&device).name());
+        }
+        None
+    }
+
+    /// Returns every routine that could compute a product of random numbers; none on a processor, which has one.
+    pub fn product_routines(&self, shape: ProductShape) -> Vec<ProductRoutine> {
+        #[cfg(feature = "cube")]
+        if !self.reads_are_free() {
+            return self.routines(shape);
+        }
+        let _ = shape;
+        Vec::new()
+    }
+
+    #[cfg(feature = "cube")]
+    fn routines(&self, shape: ProductShape) -> Vec<ProductRoutine> {
+        let ProductShape {
+            rows,
+            inner,
+            columns,
+            turned,
+        } = shape;
+        let matrix = |first, second| {
+            let x = Tensor::<2>::random([first, second], Distribution::Default, &self.device);
+            let x = x.try_into_primitive::<Cube>();
+            primitive::float(x.expect("a tensor of CubeCL outside the graph"))
+        };
+        let a = match turned {
+            Turned::Left => transposed(&matrix(inner, rows)),
+            Turned::Neither | Turned::Right => matrix(rows, inner),
+        };
+        let b = match turned {
+            Turned::Right => transposed(&matrix(columns, inner)),
+            Turned::Neither | Turned::Left => matrix(inner, columns),
+        };
+        let chosen = chosen_for(&a, &b, self.precision);
+        let mut routines = Routine::ALL.to_vec();
+        if !routines.contains(&chosen) {
+            routines.push(chosen);
+        }
+        let ready = |routine: Routine| {
+            let (a, b) = (a.clone(), b.clone());
+            ProductRoutine {
+                name: routine.name(),
+                is_chosen: routine == chosen,
+                run: Box::new(move || {
+                    product_by(routine, a.clone(), b.clone());
+                }),
+            }
+        };
+        routines.into_iter().map(ready).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceKind, choose_kind};
+
+    const SHAPE: ProductShape = ProductShape {
+        rows: 3,
+        inner: 5,
+        columns: 7,
+        turned: Turned::Left,
+    };
+
+    #[test]
+    fn a_processor_has_no_routines_to_choose_from() {
+        let (flex, _) = choose_kind(DeviceKind::Flex).expect("flex is always there");
+        assert!(flex.product_routines(SHAPE).is_empty());
+        assert_eq!(flex.adapter(), None);
+        assert_eq!(SHAPE.flops().to_bits(), 210.0_f64.to_bits());
+    }
+
+    #[cfg(feature = "wgpu")]
+    #[test]
+    fn a_gpu_takes_one_of_its_routines_and_all_can_be_run() {
+        let Ok((wgpu, _)) = choose_kind(DeviceKind::Wgpu) else {
+            return;
+        };
+        for turned in [Turned::Neither, Turned::Left, Turned::Right] {
+            let routines = wgpu.product_routines(ProductShape { turned, ..SHAPE });
+            let chosen = routines.iter().filter(|routine| routine.is_chosen);
+            assert_eq!(chosen.count(), 1);
+            routines.iter().for_each(|routine| (routine.run)());
+        }
+        wgpu.sync().expect("the products are computed");
+        assert!(wgpu.adapter().is_some());
+    }
+}

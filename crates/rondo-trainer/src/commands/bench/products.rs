@@ -1,0 +1,253 @@
+//! The matrix products of a layer, by every routine that a GPU could take: what its table of routines is checked against, and
+//! filled in from.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use rondo_metrics::Table;
+use rondo_metrics::format::{MISSING, or_missing, significant};
+use rondo_model::config::ModelConfig;
+use rondo_train::config::ResolvedConfig;
+use rondo_train::device::{Listed, ProductRoutine, ProductShape, Turned};
+use rondo_train::error::{Error, Result};
+use serde_json::{Value, json};
+
+use super::samples::Samples;
+use crate::cli::{BenchArgs, Rounds};
+use crate::terminal;
+
+/// A round repeats a product until this much time has passed, in seconds: short ones are otherwise timed with the wait.
+const ROUND: f64 = 0.02;
+
+/// Times and prints.
+///
+/// # Errors
+///
+/// On a processor, and where the device fails or standard output refuses.
+pub(super) fn command(
+    name: &str,
+    config: &ResolvedConfig,
+    listed: &Listed,
+    args: &BenchArgs,
+) -> Result<()> {
+    let Some(adapter) = listed.adapter() else {
+        return Err(Error::Usage(format!(
+            "`--what products` times the routines of a GPU, and {} multiplies in one way only; name another --device",
+            listed.label()
+        )));
+    };
+    let products = products(&config.model, config.train.batch * config.train.seq);
+    let timed = products.into_iter().map(|(called, shape)| {
+        let routines = listed.product_routines(shape).into_iter();
+        let routines = routines.map(|routine| time(&routine, listed, args.rounds()));
+        Timed {
+            called,
+            shape,
+            routines: routines.collect(),
+        }
+    });
+    let timed: Vec<Timed> = timed.collect();
+    if args.json.json {
+        return terminal::print_json(&json!({
+            "config": name,
+            "device": listed.label(),
+            "what": args.what.name(),
+            "adapter": adapter,
+            "products": timed.iter().map(Timed::json).collect::<Vec<_>>(),
+        }));
+    }
+    terminal::print(&format!(
+        "{name} on {}, which is {adapter} to the table of routines: GFLOP/s of products\n{}\n* the routine that is taken",
+        listed.label(),
+        table(&timed)
+    ))
+}
+
+/// Returns the products of a layer, of the injection and of the head with `tokens` tokens: forward, and backward for what
+/// comes in and for the weight.
+fn products(model: &ModelConfig, tokens: usize) -> Vec<(String, ProductShape)> {
+    let (h, f) = (model.d_model, model.d_ff);
+    let heads = model.n_heads * model.d_head();
+    let qkv = (model.n_heads + 2 * model.n_kv_heads) * model.d_head();
+    let weights = [
+        ("qkv", h, qkv),
+        ("proj", heads, h),
+        ("MLP in", h, 2 * f),
+        ("MLP out", f, h),
+        ("head", h, model.vocab_size),
+    ];
+    let of = |(called, d_in, d_out): (&str, usize, usize)| {
+        let product = |what: &str, rows, inner, columns, turned| {
+            let shape = ProductShape {
+                rows,
+                inner,
+                columns,
+                turned,
+            };
+            (format!("{called} {what}"), shape)
+        };
+        [
+            product("forward", tokens, d_in, d_out, Turned::Neither),
+            product("dx", tokens, d_out, d_in, Turned::Right),
+            product("dW", d_in, tokens, d_out, Turned::Left),
+        ]
+    };
+    weights.into_iter().flat_map(of).collect()
+}
+
+/// A product by every routine.
+struct Timed {
+    called: String,
+    shape: ProductShape,
+    routines: Vec<Rate>,
+}
+
+/// What a routine reached.
+struct Rate {
+    name: &'static str,
+    is_chosen: bool,
+    /// Seconds of a product; none where the device cannot run the routine.
+    seconds: Option<f64>,
+}
+
+/// Times a routine.
+fn time(routine: &ProductRoutine, listed: &Listed, rounds: Rounds) -> Rate {
+    // What a device has not ends in a panic of cubek's.
+    let attempt = catch_unwind(AssertUnwindSafe(|| -> Result<f64> {
+        once(routine, 1, listed)?;
+        let repeats = (ROUND / once(routine, 1, listed)?)
+            .ceil()
+            .clamp(1.0, 1000.0);
+        let mut seconds = Vec::new();
+        for round in 0..rounds.warmup + rounds.counted {
+            let each = once(routine, repeats as usize, listed)? / repeats;
+            if round >= rounds.warmup {
+                seconds.push(each);
+            }
+        }
+        Ok(Samples::new(seconds).median())
+    }));
+    Rate {
+        name: routine.name,
+        is_chosen: routine.is_chosen,
+        seconds: attempt.ok().and_then(Result::ok),
+    }
+}
+
+/// Returns the seconds of `repeats` products.
+fn once(routine: &ProductRoutine, repeats: usize, listed: &Listed) -> Result<f64> {
+    listed.sync()?;
+    let started = Instant::now();
+    for _ in 0..repeats {
+        (routine.run)();
+    }
+    listed.sync()?;
+    Ok(started.elapsed().as_secs_f64().max(f64::MIN_POSITIVE))
+}
+
+impl Timed {
+    fn rate(&self, routine: &Rate) -> Option<f64> {
+        routine.seconds.map(|seconds| self.shape.flops() / seconds)
+    }
+
+    fn json(&self) -> Value {
+        let ProductShape {
+            rows,
+            inner,
+            columns,
+            turned,
+        } = self.shape;
+        let routines = self.routines.iter().map(|routine| {
+            json!({
+                "routine": routine.name,
+                "chosen": routine.is_chosen,
+                "seconds": routine.seconds,
+                "flops_per_second": self.rate(routine),
+            })
+        });
+        json!({
+            "product": self.called,
+            "rows": rows,
+            "inner": inner,
+            "columns": columns,
+            "turned": match turned {
+                Turned::Neither => None,
+                Turned::Left => Some("left"),
+                Turned::Right => Some("right"),
+            },
+            "routines": routines.collect::<Vec<_>>(),
+        })
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let ProductShape {
+            rows,
+            inner,
+            columns,
+            ..
+        } = self.shape;
+        let rate = |routine: &Rate| {
+            let shown = or_missing(self.rate(routine), |rate| significant(rate / 1e9, 3));
+            let mark = if routine.is_chosen { "*" } else { "" };
+            format!("{shown}{mark}")
+        };
+        let shape = format!("{rows}·{inner}·{columns}");
+        let first = [self.called.clone(), shape];
+        first
+            .into_iter()
+            .chain(self.routines.iter().map(rate))
+            .collect()
+    }
+}
+
+fn table(timed: &[Timed]) -> Table {
+    let names = timed.first().map_or(&[][..], |timed| &timed.routines);
+    let names = names.iter().map(|routine| routine.name);
+    let header: Vec<&str> = ["product", "shape"].into_iter().chain(names).collect();
+    let mut table = Table::new(&header).left(0);
+    for one in timed {
+        let mut cells = one.cells();
+        cells.resize(header.len(), MISSING.to_owned());
+        table.row(cells);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_has_three_products_with_the_same_work() {
+        let model = ModelConfig {
+            d_model: 8,
+            n_heads: 2,
+            n_kv_heads: 1,
+            d_ff: 16,
+            vocab_size: 11,
+            ..ModelConfig::default()
+        };
+        let products = products(&model, 6);
+        assert_eq!(products.len(), 15);
+        let qkv: Vec<_> = products[..3]
+            .iter()
+            .map(|(called, shape)| (called.as_str(), shape.rows, shape.inner, shape.columns))
+            .collect();
+        // Two heads of queries, one of keys and one of values, of width 4.
+        assert_eq!(
+            qkv,
+            [
+                ("qkv forward", 6, 8, 16),
+                ("qkv dx", 6, 16, 8),
+                ("qkv dW", 8, 6, 16)
+            ]
+        );
+        for same in products.chunks(3) {
+            let flops = same[0].1.flops();
+            assert!(
+                same.iter()
+                    .all(|(_, shape)| shape.flops().to_bits() == flops.to_bits())
+            );
+        }
+    }
+}
