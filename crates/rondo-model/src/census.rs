@@ -1,20 +1,8 @@
 //! Parameters by part, FLOPs per token and effective depth, from the configuration alone.
 
 use crate::config::ModelConfig;
-use crate::depth::{Recompute, Unroll};
+use crate::depth::Unroll;
 use crate::init::{ParameterSpec, Part, Role, table};
-
-/// Bytes of the process itself.
-const PROCESS: u64 = 32 << 20;
-
-/// What the backward pass reads of a forward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// Whole sublayers are nodes of the graph, as on flex: no scores and no logits of all tokens.
-    Fused,
-    /// Each operation of a composition is a node, as on every other device.
-    Composed,
-}
 
 /// The parameters of a model, counted without building it.
 #[derive(Clone, Debug)]
@@ -58,42 +46,6 @@ impl Census {
             + (2.0 * n + 6.0 * k) * (matrices(Part::Core) + matrices(Part::Adapter))
             + 12.0 * outer * scores
             + (4.0 * n + 12.0 * k) * core * scores
-    }
-
-    /// Returns an estimate of the bytes that a training step needs, in f32, for `tokens` tokens in sequences of `seq`: weights,
-    /// gradients, moments, the activations that the backward pass reads, and its working space.
-    ///
-    /// Beside the peaks that the README measures, the fused estimate is within 4 % at bench, wide and deep with 4 and 8 iterations
-    /// with gradient, a quarter too high with one, and 70 MiB too low at small, where small blocks cost the allocator more.
-    pub fn memory_bytes(&self, unroll: Unroll, tokens: usize, seq: usize, kept: Kept) -> u64 {
-        let config = &self.config;
-        let (h, f) = (config.d_model, config.d_ff);
-        let qkv = (config.n_heads + 2 * config.n_kv_heads) * config.d_head();
-        let (copies, layer, per_iteration, once) = match kept {
-            // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves
-            // of the gated MLP. Once: the largest gradients of one sublayer; the logits exist in chunks only.
-            Kept::Fused => (
-                6,
-                qkv + config.n_heads + 5 * h + 2 * f,
-                7 * h,
-                2 * qkv + 4 * h + 3 * f,
-            ),
-            // A layer: norms and residuals, the rotary copies, three score-sized tensors of the softmax, and the gated
-            // MLP's halves. Once: the logits and what the loss makes of them.
-            Kept::Composed => (
-                4,
-                14 * h + 5 * qkv + 4 * config.n_heads * seq + 8 * f,
-                4 * h,
-                4 * config.vocab_size,
-            ),
-        };
-        let (with_grad, states) = match config.recurrence.recompute {
-            Recompute::None => (unroll.with_grad, 0),
-            Recompute::Iteration => (unroll.with_grad.min(1), unroll.with_grad),
-        };
-        let layers = config.layers.prelude + config.layers.coda + with_grad * config.layers.core;
-        let activations = tokens * (layers * layer + with_grad * per_iteration + states * h + once);
-        PROCESS + 4 * (copies * self.total() as u64 + activations as u64)
     }
 
     fn count(&self, keep: impl Fn(&ParameterSpec) -> bool) -> usize {
@@ -165,54 +117,5 @@ mod tests {
         let per_iteration = (layer + adapter) as f64;
         let expected = 6.0 * 6.0 + (6.0 + 12.0) * per_iteration + (12.0 + 24.0) * 5.0 * 2.0;
         assert!((census.flops_per_token(unroll, 5) - expected).abs() < 1e-9);
-    }
-
-    #[test]
-    fn iterations_that_are_run_again_keep_a_state_each() {
-        let mut config = huginn();
-        let memory = |config: &ModelConfig, with_grad| {
-            let no_grad = 0;
-            let unroll = Unroll { no_grad, with_grad };
-            Census::new(config).memory_bytes(unroll, 10, 5, Kept::Fused)
-        };
-        let one = memory(&config, 1);
-        assert!(memory(&config, 8) > one);
-        config.recurrence.recompute = Recompute::Iteration;
-        let state = 4 * 10 * config.d_model as u64;
-        assert_eq!(memory(&config, 1), one + state);
-        assert_eq!(memory(&config, 8), one + 8 * state);
-    }
-    #[test]
-    fn a_fused_step_of_one_token_can_be_counted_by_hand() {
-        let mut config = huginn();
-        (
-            config.vocab_size,
-            config.d_model,
-            config.n_heads,
-            config.n_kv_heads,
-            config.d_ff,
-        ) = (3, 2, 1, 1, 4);
-        config.layers = LayersConfig {
-            prelude: 1,
-            core: 1,
-            coda: 0,
-        };
-        let census = Census::new(&config);
-        let unroll = Unroll {
-            no_grad: 7,
-            with_grad: 2,
-        };
-        // qkv 6, one sum of a head, five states of width 2, two halves of width 4.
-        let layer = 6 + 1 + 5 * 2 + 2 * 4;
-        let step = 3 * layer + 2 * (7 * 2) + (2 * 6 + 4 * 2 + 3 * 4);
-        let expected = (32 << 20) + 4 * (6 * census.total() + step);
-        assert_eq!(
-            census.memory_bytes(unroll, 1, 1, Kept::Fused),
-            expected as u64
-        );
-        // The scores grow with the square of the length where they are kept, and nowhere else.
-        let of = |seq, kept| census.memory_bytes(unroll, 100, seq, kept);
-        assert_eq!(of(50, Kept::Fused), of(5, Kept::Fused));
-        assert!(of(50, Kept::Composed) > of(5, Kept::Composed));
     }
 }

@@ -23,6 +23,7 @@
 //! | [`ops`] | the tensor operations the parts are made of, computed by one of several backends |
 //! | [`gradients`] | the gradient of every parameter, in table order |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
+//! | [`memory`] | an estimate of the memory of a training step |
 //! | [`exit`] | when another iteration is not worth taking |
 //! | [`sampling`] | from logits to a token |
 //! | [`seed`] | the random stream for each purpose |
@@ -49,6 +50,7 @@ pub mod init;
 pub mod injection;
 pub mod layer;
 pub mod looped;
+pub mod memory;
 pub mod norm;
 pub mod ops;
 pub mod pass;

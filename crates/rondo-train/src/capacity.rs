@@ -1,10 +1,13 @@
 //! Whether a run fits into the memory that is free, asked before anything of it is allocated.
 
+use std::fmt;
+
 use rondo_collective::pairwise::live;
 use rondo_metrics::format::bytes;
-use rondo_model::census::{Census, Kept};
+use rondo_model::census::Census;
 use rondo_model::depth::Recompute;
 use rondo_model::init::{ParameterSpec, table};
+use rondo_model::memory::{Kept, StepShape};
 
 use crate::config::ResolvedConfig;
 use crate::device::{DeviceKind, Listed};
@@ -18,10 +21,40 @@ const RECOMPUTE: &str = "--set model.recurrence.recompute=iteration";
 pub struct Capacity<'a> {
     listed: &'a Listed,
     kept: Kept,
-    /// Bytes that are free; none where that is unknown, as on a GPU.
-    free: Option<u64>,
+    room: Room,
     /// Ranks that share the run.
     ranks: usize,
+}
+
+/// The memory that a device has for a run, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// That much is free.
+    Free(u64),
+    /// A GPU has that much in all; how much of it others use is not known.
+    Whole(u64),
+    /// Neither is known.
+    Unknown,
+}
+
+impl Room {
+    /// Returns the most that a run can have; none where nothing is known.
+    pub fn most(self) -> Option<u64> {
+        match self {
+            Self::Free(size) | Self::Whole(size) => Some(size),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Free(size) => write!(f, "{} free", bytes(*size)),
+            Self::Whole(size) => write!(f, "{} on the device", bytes(*size)),
+            Self::Unknown => f.write_str("what is free is not known"),
+        }
+    }
 }
 
 impl<'a> Capacity<'a> {
@@ -29,27 +62,33 @@ impl<'a> Capacity<'a> {
     pub fn of(listed: &'a Listed) -> Self {
         let kept = match listed.kind {
             DeviceKind::Flex => Kept::Fused,
-            _ => Kept::Composed,
+            DeviceKind::Ndarray => Kept::Composed,
+            _ => Kept::Kernels,
         };
+        let free = listed.available_memory().map(Room::Free);
+        let whole = || listed.device_memory().map(Room::Whole);
         Self {
             listed,
             kept,
-            free: listed.available_memory(),
+            room: free.or_else(whole).unwrap_or(Room::Unknown),
             ranks: 1,
         }
     }
 
-    /// Returns the bytes that are free; none where that is unknown.
-    pub fn free(&self) -> Option<u64> {
-        self.free
+    /// Returns the memory that the device has for the run.
+    pub fn room(&self) -> Room {
+        self.room
     }
 
     /// Returns the same where `ranks` share the run: on a processor those of a host share what is free there, too.
     #[must_use]
     pub fn among(self, ranks: usize, local_ranks: usize) -> Self {
-        let free = self.free.map(|free| free / local_ranks as u64);
+        let room = match self.room {
+            Room::Free(free) => Room::Free(free / local_ranks as u64),
+            room => room,
+        };
         Self {
-            free,
+            room,
             ranks,
             ..self
         }
@@ -57,14 +96,19 @@ impl<'a> Capacity<'a> {
 
     /// Returns an estimate of the bytes that the largest step of a run needs, on the rank that needs most.
     pub fn needed(&self, config: &ResolvedConfig) -> u64 {
-        let largest = config.model.recurrence.largest();
-        let seq = config.train.seq;
-        let tokens = config.train.batch * seq;
         let census = Census::new(&config.model);
-        // Two gradients, a sum and the next one, are in the estimate of a step.
-        let gradients = live(config.train.accumulation / self.ranks).saturating_sub(2);
-        let step = census.memory_bytes(largest, tokens, seq, self.kept)
-            + 4 * (gradients * census.total()) as u64;
+        let moments = fresh_optimizer(config).layout();
+        let shape = StepShape {
+            unroll: config.model.recurrence.largest(),
+            tokens: config.train.batch * config.train.seq,
+            seq: config.train.seq,
+            within_documents: config.data.document_mask(),
+            moments: moments.iter().map(|moment| moment.count).sum(),
+            kept: self.kept,
+        };
+        let gradients = live(config.train.accumulation / self.ranks);
+        let gradients = gradients.saturating_sub(self.kept.gradients());
+        let step = shape.bytes(&config.model) + 4 * (gradients * census.total()) as u64;
         match self.ranks {
             1 => step,
             ranks => step + exchanged(config, ranks) - spared(config, ranks),
@@ -75,22 +119,27 @@ impl<'a> Capacity<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`]; never where what is free is unknown.
+    /// [`Error::Device`]; never where nothing is known of the device's memory.
     pub fn refuse_beyond(&self, config: &ResolvedConfig) -> Result<()> {
-        match self.free {
-            Some(free) if !self.holds(config) => Err(Error::Device(format!(
-                "the run needs about {} of memory and {} are free on {}; {}; --force starts it all the same",
-                bytes(self.needed(config)),
-                bytes(free),
-                self.listed.label(),
-                self.remedy(config),
-            ))),
-            _ => Ok(()),
+        if self.holds(config) {
+            return Ok(());
         }
+        let label = self.listed.label();
+        let there = match self.room {
+            Room::Free(free) => format!("{} are free on {label}", bytes(free)),
+            Room::Whole(whole) => format!("{label} has {} in all", bytes(whole)),
+            Room::Unknown => return Ok(()),
+        };
+        Err(Error::Device(format!(
+            "the run needs about {} of memory and {there}; {}; --force starts it all the same",
+            bytes(self.needed(config)),
+            self.remedy(config),
+        )))
     }
 
     fn holds(&self, config: &ResolvedConfig) -> bool {
-        self.free.is_none_or(|free| self.needed(config) <= free)
+        let most = self.room.most();
+        most.is_none_or(|most| self.needed(config) <= most)
     }
 
     /// Returns what makes the run fit: of the changes that leave its numbers as they are, each one that suffices alone, or
@@ -180,8 +229,8 @@ mod tests {
         let (listed, _) =
             crate::device::choose_kind(DeviceKind::Flex).expect("flex is always there");
         let capacity = Capacity::of(&listed);
-        let free = Some(capacity.needed(fitting) - missing);
-        check(&Capacity { free, ..capacity });
+        let room = Room::Free(capacity.needed(fitting) - missing);
+        check(&Capacity { room, ..capacity });
     }
 
     #[test]
@@ -198,6 +247,36 @@ mod tests {
             );
             assert!(told.contains(", or with --set train.batch="), "{told}");
         });
+    }
+
+    #[test]
+    fn a_gpu_that_is_too_small_is_refused_with_what_it_has_in_all() {
+        let config = config();
+        let (listed, _) =
+            crate::device::choose_kind(DeviceKind::Flex).expect("flex is always there");
+        let capacity = Capacity {
+            kept: Kept::Kernels,
+            room: Room::Whole(40 << 20),
+            ..Capacity::of(&listed)
+        };
+        // On a processor the ranks of a host share what is free, of GPUs each has its own.
+        let capacity = capacity.among(2, 2);
+        assert_eq!(capacity.room(), Room::Whole(40 << 20));
+        let recomputed = recomputing(&config).expect("not recomputed yet");
+        let room = Room::Whole(capacity.needed(&recomputed));
+        let capacity = Capacity { room, ..capacity };
+        let told = capacity.refuse_beyond(&config).expect_err("too small");
+        let told = told.to_string();
+        let has = format!(
+            "has {} in all; it fits with ",
+            bytes(capacity.needed(&recomputed))
+        );
+        assert!(told.contains(&has), "{told}");
+        let unknown = Capacity {
+            room: Room::Unknown,
+            ..capacity
+        };
+        assert!(unknown.refuse_beyond(&config).is_ok());
     }
 
     #[test]

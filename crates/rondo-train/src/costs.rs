@@ -11,7 +11,7 @@ use rondo_model::census::Census;
 use rondo_model::depth::Unroll;
 use rondo_model::init::Part;
 
-use crate::capacity::Capacity;
+use crate::capacity::{Capacity, Room};
 use crate::config::{CheckpointConfig, ResolvedConfig};
 use crate::step::fresh_optimizer;
 
@@ -67,8 +67,8 @@ pub struct Costs {
     pub corpus_tokens: Option<u64>,
     /// Bytes of memory that the largest step needs, on each rank.
     pub memory: u64,
-    /// Bytes of memory that are free; none where that is unknown, as on a GPU.
-    pub free_memory: Option<u64>,
+    /// The memory that the device has for them.
+    pub room: Room,
     /// Bytes of a checkpoint: weights and moments.
     pub checkpoint: u64,
     /// The most checkpoints that are kept.
@@ -104,7 +104,7 @@ impl Costs {
             parameters,
             corpus_tokens: text.map(|text| text.train_tokens),
             memory: capacity.needed(config),
-            free_memory: capacity.free(),
+            room: capacity.room(),
             checkpoint: 4 * (parameters + moments) as u64,
             checkpoints: kept(&config.checkpoint, config.train.steps),
             free_disk: free_space(run),
@@ -155,11 +155,7 @@ impl Costs {
                 significant(self.work.flops, 3),
                 significant(self.work.all_evaluation_flops(), 3),
             ),
-            format!(
-                "memory  {} needed, {}",
-                bytes(self.memory),
-                free(self.free_memory)
-            ),
+            format!("memory  {} needed, {}", bytes(self.memory), self.room),
             format!(
                 "disk    {} for {checkpoints}, {}",
                 bytes(self.disk()),
@@ -182,10 +178,7 @@ impl Costs {
 }
 
 fn free(size: Option<u64>) -> String {
-    size.map_or_else(
-        || "what is free is not known".to_owned(),
-        |size| format!("{} free", bytes(size)),
-    )
+    size.map_or(Room::Unknown, Room::Free).to_string()
 }
 
 /// Returns the multiples of `every` after `step` up to `last`, and `last` itself.
@@ -313,7 +306,7 @@ mod tests {
             parameters: 307_200,
             corpus_tokens: Some(7_680_000),
             memory: 262 << 20,
-            free_memory: Some(20 << 30),
+            room: Room::Free(20 << 30),
             checkpoint: 4 << 20,
             checkpoints: 2,
             free_disk: Some(5 << 20),
@@ -334,7 +327,7 @@ mod tests {
         );
         let resumed = Costs {
             is_resumed: true,
-            free_memory: None,
+            room: Room::Unknown,
             ..costs
         };
         assert!(resumed.lines()[0].starts_with("data    300 more steps, "));

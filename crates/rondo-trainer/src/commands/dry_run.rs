@@ -6,7 +6,7 @@ use rondo_metrics::format::{bytes, duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
 use rondo_model::census::Census;
 use rondo_model::init::Part;
-use rondo_train::capacity::Capacity;
+use rondo_train::capacity::{Capacity, Room};
 use rondo_train::config::{ResolvedConfig, RunConfig};
 use rondo_train::costs::speed::expected;
 use rondo_train::costs::{Costs, Work};
@@ -94,22 +94,25 @@ pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     let mut trial = Trial::new(&config, share, &listed);
     let largest = config.model.recurrence.largest();
     let longest = trial.step(largest)?;
+    let held = listed.peak_memory_bytes();
     let per_step = trial.seconds_per_step()?;
     let evaluation = evaluation_seconds(&costs.work, per_step);
     if dry_run.as_json {
         let mut told = found.object();
         told["largest_step_seconds"] = longest.into();
+        told["largest_step_memory_bytes"] = held.into();
         told["step_seconds"] = per_step.into();
         told["training_seconds"] = (costs.work.steps as f64 * per_step).into();
         told["evaluation_seconds"] = (costs.work.evaluations as f64 * evaluation).into();
         return terminal::print_json(&told);
     }
     terminal::print(&format!(
-        "one step at recurrence {} (n = {}, k = {}) took {}",
+        "one step at recurrence {} (n = {}, k = {}) took {} and {} of memory",
         largest.total(),
         largest.no_grad,
         largest.with_grad,
-        duration(longest)
+        duration(longest),
+        held.map_or_else(|| "an unknown amount".to_owned(), bytes)
     ))?;
     let why = "at the speed of 3 tried steps";
     let line = expected(&costs.work, per_step, Some(evaluation), why);
@@ -140,7 +143,14 @@ impl Found<'_> {
             "effective_depth": config.model.effective_depth(planned.total()),
             "flops_per_token": census.flops_per_token(planned, config.train.seq),
             "memory_bytes": costs.memory,
-            "free_memory_bytes": costs.free_memory,
+            "free_memory_bytes": match costs.room {
+                Room::Free(free) => Some(free),
+                Room::Whole(_) | Room::Unknown => None,
+            },
+            "device_memory_bytes": match costs.room {
+                Room::Whole(whole) => Some(whole),
+                Room::Free(_) | Room::Unknown => None,
+            },
             "tokens_per_step": config.tokens_per_step(),
             "steps": costs.work.steps,
             "tokens": costs.work.tokens,
@@ -186,9 +196,13 @@ impl Found<'_> {
             1 => "memory (estimate, largest depth)",
             _ => "memory per rank (estimate, largest depth)",
         };
-        let free = costs.free_memory.map_or("unknown".into(), bytes);
         table.row([memory, &bytes(costs.memory)]);
-        table.row(["memory that is free", &free]);
+        let (called, there) = match costs.room {
+            Room::Free(free) => ("memory that is free", bytes(free)),
+            Room::Whole(whole) => ("memory of the device", bytes(whole)),
+            Room::Unknown => ("memory that is free", "unknown".to_owned()),
+        };
+        table.row([called, &there]);
         let (device, why) = (&self.device, self.why);
         terminal::print(&format!("\n{table}\n\ndevice  {device} ({why})"))
     }
