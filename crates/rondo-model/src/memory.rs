@@ -11,8 +11,9 @@ use crate::init::Part;
 /// Bytes of the process itself.
 const PROCESS: u64 = 32 << 20;
 
-/// Bytes that the pools of a GPU hold beside the tensors: a page of small ones, and the rest of those that others begin.
-const POOLS: u64 = 9 << 20;
+/// Bytes of the page in which a GPU's pools put small buffers. Those of other buffers are as large as the largest one, and the
+/// last of them is half empty on average.
+const SMALL_BUFFERS: u64 = 8 << 20;
 
 /// Logits of a chunk of the head on a GPU, which has a multiple of so many tokens.
 const CHUNK_LOGITS: usize = 1 << 25;
@@ -66,7 +67,10 @@ impl StepShape {
     pub fn bytes(self, model: &ModelConfig) -> u64 {
         let census = Census::new(model);
         match self.kept {
-            Kept::Kernels => POOLS + 4 * self.on_gpu(model, &census) as u64,
+            Kept::Kernels => {
+                let pages = self.on_gpu(model, &census) + self.largest(model) / 2;
+                SMALL_BUFFERS + 4 * pages as u64
+            }
             Kept::Fused | Kept::Composed => PROCESS + 4 * self.on_processor(model, &census) as u64,
         }
     }
@@ -187,12 +191,30 @@ impl StepShape {
         2 * h + attention.saturating_sub(3 * f + 3 * h).max(3 * f)
     }
 
+    /// Returns the numbers of the largest buffer on a GPU.
+    fn largest(self, model: &ModelConfig) -> usize {
+        let scores = match (&model.sparsity, model.qk_norm && self.within_documents) {
+            (None, false) => 0,
+            (Some(_), _) | (None, true) => model.n_heads * self.seq,
+        };
+        let of_tokens = self.tokens * scores.max(2 * model.d_ff);
+        let vocab = model.vocab_size;
+        of_tokens
+            .max(self.chunk(model) * vocab)
+            .max(vocab * model.d_model)
+    }
+
+    /// Returns the tokens whose logits are there at a time.
+    fn chunk(self, model: &ModelConfig) -> usize {
+        let rows = CHUNK_LOGITS / model.vocab_size / CHUNK_TOKENS * CHUNK_TOKENS;
+        rows.max(CHUNK_TOKENS).min(self.tokens)
+    }
+
     /// Returns the numbers that the loss works with: the logits of a chunk, the gradient of the head's matrix with that of a chunk,
     /// and the gradient of what the head reads.
     fn loss(self, model: &ModelConfig) -> usize {
         let (h, vocab) = (model.d_model, model.vocab_size);
-        let rows = (CHUNK_LOGITS / vocab / CHUNK_TOKENS * CHUNK_TOKENS).max(CHUNK_TOKENS);
-        let rows = rows.min(self.tokens);
+        let rows = self.chunk(model);
         let sums = if rows < self.tokens { 3 } else { 1 };
         rows * (vocab + h) + sums * vocab * h + 2 * self.tokens * h
     }
@@ -266,15 +288,18 @@ mod tests {
     #[test]
     fn a_step_of_one_token_on_a_gpu_can_be_counted_by_hand() {
         let census = Census::new(&narrow());
-        // Six states of width 2, qkv 6, one score, 2 that are attended, two halves and a product of width 4.
+        // Six states of width 2, qkv 6, the sum of one row, 2 that are attended, two halves and a product of width 4.
         let layer = 6 * 2 + 6 + 1 + 2 + 3 * 4;
         // The layer, what is injected, and the upper half of the adapter.
         let iteration = layer + 2 + 4;
-        let before = (layer + 4 * 2) + 2 + 2 * iteration + 3 * 2;
-        // The backward pass after the loss: two states and the MLP's halves with their product; the head's gradient twice.
-        let working = 2 * 2 + 3 * 4;
-        let numbers = census.total() + before + working + 2 * (3 * 2);
-        let expected = (9 << 20) + 4 * numbers;
+        // The last iteration's backward pass is the highest of the four moments: the prelude with four states, the next step's
+        // initial state, both iterations; two states and the MLP's halves with their product; the head's gradient, and the
+        // core's twice.
+        let activations = (layer + 4 * 2) + 2 + 2 * iteration + (2 * 2 + 3 * 4);
+        let of_core = census.part(Part::Core) + census.part(Part::Adapter);
+        let numbers = census.total() + activations + 3 * 2 + 2 * of_core;
+        // Half of the largest buffer, which has the MLP's two halves.
+        let expected = (8 << 20) + 4 * (numbers + 2 * 4 / 2);
         assert_eq!(step(Kept::Kernels).bytes(&narrow()), expected as u64);
         let moments = 100;
         let with_moments = StepShape {
@@ -317,6 +342,7 @@ mod tests {
         };
         let grows = |model: &ModelConfig, kept| bytes(model, kept, 50) > bytes(model, kept, 5);
         assert!(!grows(&narrow(), Kept::Fused));
+        assert!(!grows(&narrow(), Kept::Kernels));
         assert!(grows(&narrow(), Kept::Composed));
         let gated = ModelConfig {
             sparsity: Some(SparsityConfig::default()),
