@@ -3,7 +3,8 @@
 
 Sandwich blocks, learned RMSNorm, linear injection, QK bias, RoPE on adjacent pairs, gated SiLU, tied head,
 AdamW, global clipping at 1. Prints one JSON line: tokens_per_second (median), peak_mib and idle_mib, the memory
-before the model was made: the process with its libraries on a CPU, nothing on a GPU.
+before the model was made: the process with its libraries on a CPU, nothing on a GPU. With --what attention it times
+one layer's attention with its projections and norms instead: forward_seconds and backward_seconds (medians).
 
     python3 -m venv ../peer && ../peer/bin/pip install torch numpy
     ../peer/bin/python scripts/torch_peer.py --mode compile
@@ -46,13 +47,16 @@ class Layer(nn.Module):
         self.up = nn.Linear(width, 2 * inner, bias=False)
         self.down = nn.Linear(inner, width, bias=False)
 
-    def forward(self, x, rotary):
+    def attend(self, x, rotary):
         batch, seq, width = x.shape
         heads = self.qkv(self.attn_in(x)).view(batch, seq, 3, self.heads, self.d_head)
         q, k, v = heads.permute(2, 0, 3, 1, 4)
         q, k = rotary(q + self.bias[0]), rotary(k + self.bias[1])
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = self.attn_out(x + self.proj(y.transpose(1, 2).reshape(batch, seq, width)))
+        return self.attn_out(x + self.proj(y.transpose(1, 2).reshape(batch, seq, width)))
+
+    def forward(self, x, rotary):
+        x = self.attend(x, rotary)
         a, b = self.up(self.ffn_in(x)).chunk(2, dim=-1)
         return self.ffn_out(x + self.down(F.silu(a) * b))
 
@@ -97,11 +101,40 @@ def peak_mib(device):
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
+def synchronize(device):
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def time_attention(o):
+    """Returns the median seconds of the forward and the backward pass of one layer's attention."""
+    layer = Layer(o.d_model, o.heads, o.d_ff).to(o.device)
+    rotary = Rotary(o.seq, o.d_model // o.heads, o.device)
+    attend = torch.compile(layer.attend) if o.mode.startswith("compile") else layer.attend
+    x = torch.randn(o.batch, o.seq, o.d_model, device=o.device, requires_grad=True)
+    passes = []
+    for _ in range(o.warmup + o.steps):
+        synchronize(o.device)
+        started = time.perf_counter()
+        with torch.autocast(o.device.type, torch.bfloat16, enabled=o.mode.endswith("bf16")):
+            y = attend(x, rotary)
+        synchronize(o.device)
+        between = time.perf_counter()
+        y.backward(torch.ones_like(y))
+        synchronize(o.device)
+        passes.append((between - started, time.perf_counter() - between))
+        x.grad = None
+        layer.zero_grad(set_to_none=True)
+    forward, backward = map(statistics.median, zip(*passes[o.warmup:]))
+    return {"forward_seconds": forward, "backward_seconds": backward}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     sizes = dict(d_model=256, heads=4, d_ff=1024, prelude=1, core=2, coda=1, vocab=4096, seq=256, batch=8)
     for name, default in (sizes | dict(no_grad=0, with_grad=4, warmup=2, steps=6)).items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=default)
+    parser.add_argument("--what", choices=("step", "attention"), default="step", help="a training step, or attention alone")
     parser.add_argument("--mode", choices=("eager", "compile", "eager-bf16", "compile-bf16"), default="compile")
     parser.add_argument("--compile", choices=("model", "iteration"), default="model",
                         help="what compile compiles: the model with its loop unrolled, or one iteration of the core")
@@ -112,6 +145,10 @@ def main():
         torch.set_num_threads(o.threads)
     idle = peak_mib(o.device)
     torch.manual_seed(0)
+    about = {"mode": o.mode, "torch": torch.__version__}
+    if o.what == "attention":
+        print(json.dumps(about | time_attention(o) | {"peak_mib": peak_mib(o.device), "idle_mib": idle}))
+        return
     model = Looped(o).to(o.device)
     forward = model
     if o.mode.startswith("compile"):
@@ -130,12 +167,11 @@ def main():
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if o.device.type == "cuda":
-            torch.cuda.synchronize()
+        synchronize(o.device)
         seconds.append(time.perf_counter() - started)
     rate = o.batch * o.seq / statistics.median(seconds[o.warmup:])
     tf32 = o.device.type == "cuda" and torch.backends.cuda.matmul.allow_tf32
-    result = {"mode": o.mode, "torch": torch.__version__, "tf32": tf32, "tokens_per_second": rate}
+    result = about | {"tf32": tf32, "tokens_per_second": rate}
     print(json.dumps(result | {"peak_mib": peak_mib(o.device), "idle_mib": idle}))
 
 

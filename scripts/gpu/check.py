@@ -8,6 +8,7 @@
   bench     tokens/s of a training step, ours and PyTorch's in turn
   nodes     each operation by itself
   products  each product of a layer by every routine that the GPU could take
+  attention attention with its projections at several lengths, ours and PyTorch's in turn
   train     the main run and its two failed predecessors at a GPU's scale, as far as 35 seconds reach
 
 Every step has a limit of its own. One that fails or is not possible here leaves its error, and the next one starts.
@@ -238,6 +239,20 @@ class Check:
             command = [trainer, "bench", "--what", "products", "--config", *config, *trained(device), "--json"]
             self.run(f"products.{device}", command, 40, json.loads)
 
+    def attention(self):
+        """Attention by length; the tokens of a batch stay the same."""
+        config = next(iter(QUICK_SHAPES.values())) if self.options.quick else SHAPES["gpu-main"]
+        tokens, lengths = (128, (32, 64)) if self.options.quick else (8192, (256, 512, 1024, 2048))
+        for length in lengths:
+            shape = [*config, "--set", f"train.batch={tokens // length}", "--set", f"train.seq={length}"]
+            for device, trainer in self.on_each_device():
+                command = [trainer, "bench", "--what", "nodes", "--node", "attention", "--config", *shape]
+                self.run(f"attention.{length}.{device}", [*command, *trained(device), "--json"], 40, json.loads)
+            for mode in self.options.torch:
+                command = [sys.executable, "scripts/torch_peer.py", "--what", "attention", *self.peer_flags(shape), "--mode", mode]
+                command += ["--warmup", "3", "--steps", "15", "--device", "cpu" if self.options.quick else "cuda"]
+                self.run(f"attention.{length}.torch-{mode}", command, 40, last_line)
+
     def train(self):
         for device, trainer in list(self.on_each_device())[:1]:
             for name in TRIO:
@@ -294,7 +309,7 @@ def progress(run):
 
 
 def main():
-    steps = ("machine", "devices", "selftest", "golden", "bench", "nodes", "products", "train")
+    steps = ("machine", "devices", "selftest", "golden", "bench", "nodes", "products", "attention", "train")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog="gpu_check.sh"
     )

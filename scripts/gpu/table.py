@@ -111,6 +111,18 @@ def speed(found):
         yield *key, f"{tokens:,.0f}", f"{flops / 1e12:.1f}" if flops else "", f"{peak:,}"
 
 
+def attention(found):
+    for name, row in rows_of(found, "attention"):
+        length, who = name.split(".", 1)
+        result = row.get("result")
+        if result is None:
+            yield length, who, failure(row), "", ""
+            continue
+        passes = result["nodes"][0] if "nodes" in result else result
+        forward, backward = (1e3 * passes[key] for key in ("forward_seconds", "backward_seconds"))
+        yield length, who, f"{forward:.3f}", f"{backward:.3f}", result.get("peak_mib", "")
+
+
 def training(found):
     for name, row in rows_of(found, "train"):
         result = row.get("result")
@@ -133,6 +145,7 @@ def main():
     print(f"{machine.get('gpu', 'unknown GPU')}; {machine.get('cores')} cores; PyTorch {machine.get('torch')}\n")
     table(["device", "check", "largest difference", "tolerance", ""], agreement(found))
     table(["shape", "who", "tokens/s", "TFLOP/s", "peak MiB"], speed(found))
+    table(["length", "who", "forward ms", "backward ms", "peak MiB"], attention(found))
     table(["run", "steps", "tokens/s", "loss", "hidden_state_corr"], training(found))
 
 

@@ -26,7 +26,7 @@ use self::backward::{keys_kernel, products_kernel, queries_kernel};
 use self::forward::forward_kernel;
 use self::sight::{Form, PlacesLaunch, SizesLaunch};
 use self::stage::{PlaceLaunch, Turn};
-use self::tile::Tile;
+use self::tile::{Kept, Tile};
 use crate::cross_entropy;
 use crate::heads::{Layout, Tables, turn_back};
 use crate::rows::{self, cube_count};
@@ -168,6 +168,7 @@ impl<'a> InRows<'a> {
             },
             d_head: layout.d_head,
             causal: true,
+            kept: Kept::on(&self.rows.client),
         }
     }
 }
@@ -241,6 +242,7 @@ impl<'a> Apart<'a> {
             },
             d_head,
             causal: self.causal,
+            kept: Kept::on(&self.queries.client),
         }
     }
 }
@@ -257,6 +259,7 @@ struct Problem<'a> {
     sizes: Sizes,
     d_head: usize,
     causal: bool,
+    kept: Kept,
 }
 
 /// As [`self::stage::Place`], on the host.
@@ -288,7 +291,7 @@ impl Problem<'_> {
         };
         let tile = match sizes.queries {
             1 => Tile::of_one(&queries.client, self.d_head),
-            _ => Tile::new(&queries.client, self.d_head, 1),
+            _ => self.tile([1, 1]),
         };
         let [bias, cos, sin, firsts] = self.tables();
         forward_kernel::launch(
@@ -337,7 +340,7 @@ impl Problem<'_> {
             self.places(),
             rows,
         );
-        let tile = Tile::new(client, self.d_head, 1);
+        let tile = self.tile([2, 1]);
         let [bias, cos, sin, firsts] = self.tables();
         queries_kernel::launch(
             client,
@@ -360,7 +363,7 @@ impl Problem<'_> {
             tile,
             self.form(),
         );
-        let tile = Tile::new(client, self.d_head, 2);
+        let tile = self.tile([2, 2]);
         keys_kernel::launch(
             client,
             cube_count(sizes.batch * sizes.key_heads * sizes.keys.div_ceil(tile.own())),
@@ -383,6 +386,11 @@ impl Problem<'_> {
             tile,
             self.form(),
         );
+    }
+
+    /// Lays units over tiles with so many scores and results for each own row and column.
+    fn tile(&self, count: [usize; 2]) -> Tile {
+        Tile::new(&self.operands[0].client, self.d_head, self.kept, count)
     }
 
     /// Returns bias, cosines, sines and first places. A buffer stands in the place of one that is not there; no kernel reads it.

@@ -29,7 +29,7 @@ use crate::shipped::Shipped;
 pub(crate) use self::device_name::DeviceName;
 pub(crate) use self::exchanging::{ExportArgs, ExportFormat, ImportArgs, PrepareArgs};
 pub(crate) use self::explaining::{ConfigsArgs, ExplainArgs, MetricsArgs, NewArgs};
-pub(crate) use self::measuring::{Axis, BenchArgs, BenchWhat, Rounds, SelftestArgs};
+pub(crate) use self::measuring::{Axis, BenchArgs, BenchNode, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::precision_name::PrecisionName;
 pub(crate) use self::reading::{
     CheckpointsArgs, CompareArgs, EvalArgs, ExitChoice, FigureArgs, FigureLayout, GenerateArgs,

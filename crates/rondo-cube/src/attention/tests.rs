@@ -160,6 +160,37 @@ fn heads_apart_are_those_of_f64_with_and_without_a_causal_order() {
     }
 }
 
+/// So a software driver computes what a GPU does.
+#[test]
+fn a_tile_of_many_numbers_gives_what_one_of_few_does() {
+    let Some(device) = device() else { return };
+    let case = reference::ApartCase::new([1, 2, 1], [70, 70], 64, true);
+    let shape = |heads| [1, heads, 70, 64];
+    let [queries, d_out] = [&case.queries, &case.d_out].map(|x| device.tensor(x, shape(2)));
+    let [keys, of_values] = [&case.keys, &case.values].map(|x| device.tensor(x, shape(1)));
+    let apart = Apart {
+        queries: &queries,
+        keys: &keys,
+        values: &of_values,
+        causal: true,
+    };
+    let [many, few] = [Kept::Many, Kept::Few].map(|kept| {
+        let problem = Problem {
+            kept,
+            ..apart.problem()
+        };
+        let attended = problem.forward(queries.shape());
+        let [d_queries, d_keys, d_values] =
+            [&queries, &keys, &of_values].map(|x| empty(x, x.shape()));
+        problem.backward(&attended, &d_out, [&d_queries, &d_keys, &d_values]);
+        let tile = problem.tile([1, 1]);
+        assert_eq!(tile.rows, if kept == Kept::Many { 8 } else { 4 });
+        [attended.out, attended.lse, d_queries, d_keys, d_values].map(values)
+    });
+    // Both add in the same order.
+    assert_eq!(many, few);
+}
+
 #[test]
 fn scores_of_thousands_are_finite_and_a_token_does_not_see_those_after_it() {
     let Some(device) = device() else { return };

@@ -24,8 +24,31 @@ pub(super) const PITCH: usize = CHUNK + 1;
 /// Numbers of shared memory for rows of other operands: half of a quarter of what every device has.
 const STAGED: usize = 2048;
 
-/// The most numbers of a result that a unit keeps in registers.
-const KEPT: usize = 64;
+/// How many scores and numbers of results a unit keeps in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// As many as a GPU has registers for.
+    Many,
+    /// Half of them: a software driver compiles each of them for a lane of a processor's vector.
+    Few,
+}
+
+impl Kept {
+    /// Chooses by whether a device has planes, which software drivers have not.
+    pub(super) fn on(client: &Client) -> Self {
+        match client.properties().features.plane.contains(Plane::Ops) {
+            true => Self::Many,
+            false => Self::Few,
+        }
+    }
+
+    fn count(self) -> usize {
+        match self {
+            Self::Many => 192,
+            Self::Few => 96,
+        }
+    }
+}
 
 /// Other rows of a tile.
 const OTHER: usize = 64;
@@ -48,16 +71,23 @@ pub(super) struct Tile {
 }
 
 impl Tile {
-    /// Lays units over tiles for `results` results of each own row.
-    pub(super) fn new(client: &Client, d_head: usize, results: usize) -> Self {
-        let lanes = 16;
-        let kept = KEPT / (d_head.div_ceil(lanes) * results);
+    /// Lays units over tiles. For each own row a unit keeps `scores` numbers of each of its other rows, and `results` of each
+    /// of its columns.
+    pub(super) fn new(
+        client: &Client,
+        d_head: usize,
+        kept: Kept,
+        [scores, results]: [usize; 2],
+    ) -> Self {
+        let lanes = 8;
+        let columns = OTHER / lanes;
+        let rows = kept.count() / (scores * columns + results * d_head.div_ceil(lanes));
         Self {
             d_head,
             lanes,
             groups: 8,
-            rows: 1 << kept.clamp(1, 8).ilog2(),
-            columns: OTHER / lanes,
+            rows: 1 << rows.clamp(1, 8).ilog2(),
+            columns,
             planes: has_planes(client, lanes),
         }
     }
@@ -141,15 +171,15 @@ mod tests {
         let Some(device) = device() else { return };
         let client = &device.tensor(&[0.0], [1]).client;
         for d_head in [1, 2, 6, 20, 32, 48, 64, 80, 96, 128, 256, 1024] {
-            for tile in [
-                Tile::new(client, d_head, 1),
-                Tile::new(client, d_head, 2),
-                Tile::of_one(client, d_head),
-            ] {
+            let tiles = [Kept::Many, Kept::Few]
+                .into_iter()
+                .flat_map(|kept| [[1, 1], [2, 1], [2, 2]].map(|count| (kept, count)))
+                .map(|(kept, count)| Tile::new(client, d_head, kept, count));
+            for tile in tiles.chain([Tile::of_one(client, d_head)]) {
                 let weights = tile.own() * tile.pitch();
                 assert!(4 * (tile.memory() + weights) <= 32 * 1024, "{tile:?}");
                 assert!(tile.width() >= d_head && tile.other().is_multiple_of(tile.staged()));
-                assert!(tile.units() >= 64 && tile.rows.is_power_of_two());
+                assert!(tile.units() == 64 && tile.rows.is_power_of_two());
             }
         }
     }

@@ -17,6 +17,9 @@ pub(crate) struct BenchArgs {
     /// What grows with `--what growth`; everything by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) grow: Vec<Axis>,
+    /// Which operations `--what nodes` times; all by default.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) node: Vec<BenchNode>,
     /// Repetitions that are not counted; 2 by default, 3 with `--what nodes`, 1 with `growth` and `launches`.
     #[arg(long, value_name = "N")]
     pub(crate) warmup: Option<usize>,
@@ -51,6 +54,23 @@ pub(crate) struct Rounds {
     pub(crate) warmup: usize,
     /// Then, at least once.
     pub(crate) counted: usize,
+}
+
+/// An operation that is timed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BenchNode {
+    /// Attention with its projections, norms and residual connection.
+    Attention,
+    /// The gated MLP, likewise.
+    Mlp,
+    /// The root-mean-square norm.
+    Norm,
+    /// The injection, where it is linear.
+    Injection,
+    /// The head with its loss.
+    Head,
+    /// The update of every parameter.
+    Update,
 }
 
 /// What a benchmark measures.

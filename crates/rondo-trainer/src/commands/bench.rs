@@ -75,11 +75,27 @@ fn configuration(args: &BenchArgs) -> Result<(String, ResolvedConfig)> {
     let mut config = written.resolve_for(VOCABULARY, seq);
     // A benchmark may take any number of steps.
     config.train.steps = u64::MAX;
-    if args.what != BenchWhat::Growth && !args.grow.is_empty() {
-        return Err(Error::Usage(format!(
-            "--grow chooses what grows with `--what growth`; this is `--what {}`",
-            args.what.name()
-        )));
+    for (flag, chooses, what, is_given) in [
+        (
+            "--grow",
+            "what grows",
+            BenchWhat::Growth,
+            !args.grow.is_empty(),
+        ),
+        (
+            "--node",
+            "operations",
+            BenchWhat::Nodes,
+            !args.node.is_empty(),
+        ),
+    ] {
+        if args.what != what && is_given {
+            return Err(Error::Usage(format!(
+                "{flag} chooses {chooses} with `--what {}`; this is `--what {}`",
+                what.name(),
+                args.what.name()
+            )));
+        }
     }
     Ok((name, config))
 }

@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Distribution, Tensor};
+use clap::ValueEnum as _;
 use rondo_metrics::format::{or_missing, significant};
 use rondo_model::block::Block;
 use rondo_model::config::InjectionKind;
@@ -20,14 +21,14 @@ use rondo_model::pass::Pass;
 use rondo_train::batches::DeviceBatch;
 use rondo_train::config::ResolvedConfig;
 use rondo_train::device::Listed;
-use rondo_train::error::Result;
+use rondo_train::error::{Error, Result};
 use rondo_train::optim::{Gate, Optimizer};
 use rondo_train::step::fresh_optimizer;
 use serde_json::{Value, json};
 
 use super::rows::{self, BenchRow};
 use super::samples::Samples;
-use crate::cli::{BenchArgs, Rounds};
+use crate::cli::{BenchArgs, BenchNode, Rounds};
 use crate::commands::trial::counting_batch;
 
 /// Where in a pass the layer is applied.
@@ -55,17 +56,21 @@ pub(super) fn command(
         listed,
         device: listed.device.clone().autodiff(),
     };
-    let nodes = [
-        Some(setting.attention()),
-        Some(setting.feed_forward()),
-        Some(setting.norm()),
-        setting.injection(),
-        Some(setting.cross_entropy()),
-        Some(setting.update()),
-    ];
+    let chosen = match args.node.is_empty() {
+        true => BenchNode::value_variants(),
+        false => &args.node,
+    };
+    let nodes: Vec<Node<'_>> = chosen
+        .iter()
+        .filter_map(|node| setting.timed(*node))
+        .collect();
+    if nodes.is_empty() {
+        let message = "--node injection: the injection of this model is not linear and has no node";
+        return Err(Error::Usage(message.to_owned()));
+    }
     let fused = setting.chosen() != Backend::Composed;
     let mut rows = Vec::new();
-    for node in nodes.into_iter().flatten() {
+    for node in nodes {
         rows.push(node.time(args.rounds(), fused)?);
     }
     let what = format!(
@@ -122,6 +127,18 @@ struct Setting<'a> {
 }
 
 impl<'a> Setting<'a> {
+    /// None where the configuration has no such node.
+    fn timed(&'a self, node: BenchNode) -> Option<Node<'a>> {
+        match node {
+            BenchNode::Attention => Some(self.attention()),
+            BenchNode::Mlp => Some(self.feed_forward()),
+            BenchNode::Norm => Some(self.norm()),
+            BenchNode::Injection => self.injection(),
+            BenchNode::Head => Some(self.cross_entropy()),
+            BenchNode::Update => Some(self.update()),
+        }
+    }
+
     fn attention(&'a self) -> Node<'a> {
         let batch = DeviceBatch::new(&counting_batch(self.config), &self.device);
         let pass = Pass::new(&self.config.model, self.config.train.seq, &self.device);
