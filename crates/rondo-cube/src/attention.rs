@@ -11,6 +11,10 @@
 //! In reading order: how units are laid over a `tile`; how rows come into shared memory (`stage`); the `product`s in registers;
 //! how lanes `join` what they have found; which keys a query sees (`sight`); the kernels of the `forward` and the `backward` pass.
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "buffers are arguments one by one, on a line each"
+)]
 mod backward;
 mod forward;
 mod join;

@@ -9,8 +9,8 @@
 
 use cubecl::prelude::*;
 
-use super::product::{add_rows, score, zeros};
-use super::sight::{Form, Places, Sizes, first_key, head_of, sees};
+use super::product::{add_rows, score, store, write_rows, zeros};
+use super::sight::{Form, Places, Sizes, first_key, heads_of, keys_of_tile, sees};
 use super::stage::{Head, Turn};
 use super::tile::Tile;
 use crate::rows::{self, power, sum_of_lanes};
@@ -28,14 +28,14 @@ pub(super) fn products_kernel(
     let row = CUBE_POS * tile.rows + UNIT_POS_Y as usize;
     let rows = sizes.batch * sizes.heads * sizes.queries;
     let matrix = row / sizes.queries;
-    let head = head_of(
-        &places.out,
+    let heads = heads_of(
+        &places,
+        &sizes,
         matrix / sizes.heads,
         matrix % sizes.heads,
-        sizes.queries,
-        0,
+        tile.width,
     );
-    let first = head.start + row % sizes.queries * head.stride;
+    let first = heads.out.start + row % sizes.queries * heads.out.stride;
     let mut sum = 0.0f32;
     let mut column = UNIT_POS_X as usize;
     if row < rows {
@@ -76,30 +76,17 @@ pub(super) fn queries_kernel(
         terminate!();
     }
     let matrix = CUBE_POS % matrices;
-    let sequence = matrix / sizes.heads;
-    let query_head = matrix % sizes.heads;
-    let key_head = query_head * sizes.key_heads / sizes.heads;
     let first_query = (tiles - 1 - CUBE_POS / matrices) * comptime!(tile.own());
-    let of_queries = head_of(
-        &places.queries,
-        sequence,
-        query_head,
-        sizes.queries,
-        query_head * tile.d_head,
+    let heads = heads_of(
+        &places,
+        &sizes,
+        matrix / sizes.heads,
+        matrix % sizes.heads,
+        tile.d_head,
     );
-    let of_keys = head_of(
-        &places.keys,
-        sequence,
-        key_head,
-        sizes.keys,
-        (sizes.heads + key_head) * tile.d_head,
-    );
-    let of_values = head_of(&places.values, sequence, key_head, sizes.keys, 0);
-    let of_out = head_of(&places.out, sequence, query_head, sizes.queries, 0);
 
     let lane = UNIT_POS as usize % tile.lanes;
-    let group_row = UNIT_POS as usize / tile.lanes * tile.rows;
-    let own = first_query + group_row;
+    let own = first_query + UNIT_POS as usize / tile.lanes * tile.rows;
     let slots = comptime!(tile.slots());
     let mut memory = Shared::<[f32]>::new_slice(comptime!(tile.memory()));
     let mut weights = Shared::<[f32]>::new_slice(comptime!(tile.own() * tile.pitch()));
@@ -109,19 +96,15 @@ pub(super) fn queries_kernel(
     let mut seen_from = Array::<usize>::new(tile.rows);
     #[unroll]
     for r in 0..tile.rows {
-        seen_from[r] = first_key(firsts, &of_queries, own + r, form);
+        seen_from[r] = first_key(firsts, &heads.queries, own + r, form);
         if own + r < sizes.queries {
             of_row_lse[r] = lse[matrix * sizes.queries + own + r];
             of_row_sum[r] = sums[matrix * sizes.queries + own + r];
         }
     }
 
-    let mut end = sizes.keys;
-    if comptime!(form.causal) {
-        end = min(end, first_query + comptime!(tile.own()));
-    }
-    let mut key = first_key(firsts, &of_queries, first_query, form) / comptime!(tile.other())
-        * comptime!(tile.other());
+    let (first, end) = keys_of_tile(firsts, &heads.queries, sizes.keys, first_query, tile, form);
+    let mut key = first;
     while key < end {
         let mut scores = zeros(comptime!(tile.rows * tile.columns));
         let mut d_weights = zeros(comptime!(tile.rows * tile.columns));
@@ -134,8 +117,8 @@ pub(super) fn queries_kernel(
             cos,
             sin,
             firsts,
-            &of_queries,
-            &of_keys,
+            &heads.queries,
+            &heads.keys,
             first_query,
             key,
             tile,
@@ -150,8 +133,8 @@ pub(super) fn queries_kernel(
             cos,
             sin,
             firsts,
-            &of_out,
-            &of_values,
+            &heads.out,
+            &heads.values,
             first_query,
             key,
             tile,
@@ -161,17 +144,17 @@ pub(super) fn queries_kernel(
         for r in 0..tile.rows {
             #[unroll]
             for c in 0..tile.columns {
-                let place = key + lane + c * tile.lanes;
                 let at = r * tile.columns + c;
+                let place = key + lane + c * tile.lanes;
                 let mut d_score = 0.0f32;
                 if sees(own + r, sizes.queries, place, seen_from[r], end, form) {
                     let weight = power(scores[at] * factor - of_row_lse[r]);
                     d_score = factor * weight * (d_weights[at] - of_row_sum[r]);
                 }
-                weights[(group_row + r) * comptime!(tile.pitch()) + lane + c * tile.lanes] =
-                    d_score;
+                scores[at] = d_score;
             }
         }
+        store(&mut weights, &mut scores, tile);
         add_rows(
             &mut result,
             &weights,
@@ -181,14 +164,14 @@ pub(super) fn queries_kernel(
             cos,
             sin,
             firsts,
-            &of_keys,
+            &heads.keys,
             key,
             tile,
             comptime!(form.turn),
         );
         key += comptime!(tile.other());
     }
-    write(&result, d_queries, &of_queries, own, tile);
+    write_rows(&mut result, d_queries, &heads.queries, own, tile);
 }
 
 /// Computes dK and dV of one tile of keys.
@@ -219,39 +202,20 @@ pub(super) fn keys_kernel(
     }
     let matrix = CUBE_POS % matrices;
     let sequence = matrix / sizes.key_heads;
-    let key_head = matrix % sizes.key_heads;
+    let served = sizes.heads / sizes.key_heads;
+    let first_head = matrix % sizes.key_heads * served;
     // The first keys, which most queries see, come first.
     let own_key = CUBE_POS / matrices * comptime!(tile.own());
-    let of_keys = head_of(
-        &places.keys,
-        sequence,
-        key_head,
-        sizes.keys,
-        (sizes.heads + key_head) * tile.d_head,
-    );
-    let of_values = head_of(&places.values, sequence, key_head, sizes.keys, 0);
 
-    let lane = UNIT_POS as usize % tile.lanes;
-    let group_row = UNIT_POS as usize / tile.lanes * tile.rows;
-    let own = own_key + group_row;
+    let own = own_key + UNIT_POS as usize / tile.lanes * tile.rows;
     let slots = comptime!(tile.slots());
     let mut memory = Shared::<[f32]>::new_slice(comptime!(tile.memory()));
     let mut weights = Shared::<[f32]>::new_slice(comptime!(tile.own() * tile.pitch()));
     let mut of_key = zeros(comptime!(tile.rows * slots));
     let mut of_value = zeros(comptime!(tile.rows * slots));
 
-    let served = sizes.heads / sizes.key_heads;
-    for of_group in 0..served {
-        let query_head = key_head * served + of_group;
-        let of_queries = head_of(
-            &places.queries,
-            sequence,
-            query_head,
-            sizes.queries,
-            query_head * tile.d_head,
-        );
-        let of_out = head_of(&places.out, sequence, query_head, sizes.queries, 0);
-        let first_row = (sequence * sizes.heads + query_head) * sizes.queries;
+    for head in first_head..first_head + served {
+        let heads = heads_of(&places, &sizes, sequence, head, tile.d_head);
         let mut query = 0usize;
         if comptime!(form.causal) {
             query += own_key - own_key % comptime!(tile.other());
@@ -269,8 +233,8 @@ pub(super) fn keys_kernel(
                 cos,
                 sin,
                 firsts,
-                &of_keys,
-                &of_queries,
+                &heads.keys,
+                &heads.queries,
                 own_key,
                 query,
                 tile,
@@ -285,35 +249,29 @@ pub(super) fn keys_kernel(
                 cos,
                 sin,
                 firsts,
-                &of_values,
-                &of_out,
+                &heads.values,
+                &heads.out,
                 own_key,
                 query,
                 tile,
                 comptime!(Turn::NONE),
             );
-            #[unroll]
-            for c in 0..tile.columns {
-                let place = query + lane + c * tile.lanes;
-                let seen_from = first_key(firsts, &of_queries, place, form);
-                let mut of_row_lse = 0.0f32;
-                let mut of_row_sum = 0.0f32;
-                if place < sizes.queries {
-                    of_row_lse = lse[first_row + place];
-                    of_row_sum = sums[first_row + place];
-                }
-                #[unroll]
-                for r in 0..tile.rows {
-                    let at = r * tile.columns + c;
-                    let mut weight = 0.0f32;
-                    if sees(place, sizes.queries, own + r, seen_from, sizes.keys, form) {
-                        weight = power(scores[at] * factor - of_row_lse);
-                    }
-                    scores[at] = factor * weight * (d_weights[at] - of_row_sum);
-                    weights[(group_row + r) * comptime!(tile.pitch()) + lane + c * tile.lanes] =
-                        weight;
-                }
-            }
+            weigh(
+                &mut scores,
+                &mut d_weights,
+                lse,
+                sums,
+                firsts,
+                &heads.queries,
+                (sequence * sizes.heads + head) * sizes.queries,
+                query,
+                own,
+                sizes.keys,
+                factor,
+                tile,
+                form,
+            );
+            store(&mut weights, &mut scores, tile);
             add_rows(
                 &mut of_value,
                 &weights,
@@ -323,20 +281,13 @@ pub(super) fn keys_kernel(
                 cos,
                 sin,
                 firsts,
-                &of_out,
+                &heads.out,
                 query,
                 tile,
                 comptime!(Turn::NONE),
             );
             sync_cube();
-            #[unroll]
-            for r in 0..tile.rows {
-                #[unroll]
-                for c in 0..tile.columns {
-                    weights[(group_row + r) * comptime!(tile.pitch()) + lane + c * tile.lanes] =
-                        scores[r * tile.columns + c];
-                }
-            }
+            store(&mut weights, &mut d_weights, tile);
             add_rows(
                 &mut of_key,
                 &weights,
@@ -346,7 +297,7 @@ pub(super) fn keys_kernel(
                 cos,
                 sin,
                 firsts,
-                &of_queries,
+                &heads.queries,
                 query,
                 tile,
                 comptime!(form.turn),
@@ -355,30 +306,56 @@ pub(super) fn keys_kernel(
             if comptime!(form.turn.cut) {
                 // Later queries see these keys no more once a segment starts behind them.
                 if query < end
-                    && firsts[of_queries.firsts + query] as usize >= own_key + comptime!(tile.own())
+                    && firsts[heads.queries.firsts + query] as usize
+                        >= own_key + comptime!(tile.own())
                 {
                     end = query;
                 }
             }
         }
     }
-    write(&of_key, d_keys, &of_keys, own, tile);
-    write(&of_value, d_values, &of_values, own, tile);
+    let heads = heads_of(&places, &sizes, sequence, first_head, tile.d_head);
+    write_rows(&mut of_key, d_keys, &heads.keys, own, tile);
+    write_rows(&mut of_value, d_values, &heads.values, own, tile);
 }
 
-/// Writes the own rows of a unit.
+/// Makes weights of the scores of own keys and other queries, and of the gradients of weights those of scores.
 #[cube]
-fn write(result: &Array<f32>, out: &mut [f32], head: &Head, own: usize, #[comptime] tile: Tile) {
+fn weigh(
+    scores: &mut Array<f32>,
+    d_weights: &mut Array<f32>,
+    lse: &[f32],
+    sums: &[f32],
+    firsts: &[i32],
+    queries: &Head,
+    first_row: usize,
+    first_query: usize,
+    own: usize,
+    keys: usize,
+    factor: f32,
+    #[comptime] tile: Tile,
+    #[comptime] form: Form,
+) {
     let lane = UNIT_POS as usize % tile.lanes;
-    let slots = comptime!(tile.slots());
     #[unroll]
-    for r in 0..tile.rows {
+    for c in 0..tile.columns {
+        let query = first_query + lane + c * tile.lanes;
+        let seen_from = first_key(firsts, queries, query, form);
+        let mut of_row_lse = 0.0f32;
+        let mut of_row_sum = 0.0f32;
+        if query < queries.count {
+            of_row_lse = lse[first_row + query];
+            of_row_sum = sums[first_row + query];
+        }
         #[unroll]
-        for s in 0..slots {
-            let i = lane + s * tile.lanes;
-            if own + r < head.count && i < tile.d_head {
-                out[head.start + (own + r) * head.stride + i] = result[r * slots + s];
+        for r in 0..tile.rows {
+            let at = r * tile.columns + c;
+            let mut weight = 0.0f32;
+            if sees(query, queries.count, own + r, seen_from, keys, form) {
+                weight = power(scores[at] * factor - of_row_lse);
             }
+            d_weights[at] = factor * weight * (d_weights[at] - of_row_sum);
+            scores[at] = weight;
         }
     }
 }

@@ -3,9 +3,9 @@
 use cubecl::prelude::*;
 
 use super::join::{Join, join_lanes};
-use super::product::{add_rows, score, zeros};
-use super::sight::{Form, Places, Sizes, first_key, head_of, sees};
-use super::stage::Turn;
+use super::product::{add_rows, score, store, write_rows, zeros};
+use super::sight::{Form, Places, Sizes, first_key, heads_of, keys_of_tile, sees};
+use super::stage::{Head, Turn};
 use super::tile::Tile;
 use crate::rows::power;
 
@@ -33,25 +33,14 @@ pub(super) fn forward_kernel(
         terminate!();
     }
     let matrix = CUBE_POS % matrices;
-    let sequence = matrix / sizes.heads;
-    let query_head = matrix % sizes.heads;
-    let key_head = query_head * sizes.key_heads / sizes.heads;
     let first_query = (tiles - 1 - CUBE_POS / matrices) * comptime!(tile.own());
-    let of_queries = head_of(
-        &places.queries,
-        sequence,
-        query_head,
-        sizes.queries,
-        query_head * tile.d_head,
+    let heads = heads_of(
+        &places,
+        &sizes,
+        matrix / sizes.heads,
+        matrix % sizes.heads,
+        tile.d_head,
     );
-    let of_keys = head_of(
-        &places.keys,
-        sequence,
-        key_head,
-        sizes.keys,
-        (sizes.heads + key_head) * tile.d_head,
-    );
-    let of_values = head_of(&places.values, sequence, key_head, sizes.keys, 0);
 
     let lane = UNIT_POS as usize % tile.lanes;
     let own = first_query + UNIT_POS as usize / tile.lanes * tile.rows;
@@ -70,14 +59,10 @@ pub(super) fn forward_kernel(
     let mut seen_from = Array::<usize>::new(tile.rows);
     #[unroll]
     for r in 0..tile.rows {
-        seen_from[r] = first_key(firsts, &of_queries, own + r, form);
+        seen_from[r] = first_key(firsts, &heads.queries, own + r, form);
     }
-    let mut end = sizes.keys;
-    if comptime!(form.causal) {
-        end = min(end, first_query + comptime!(tile.own()));
-    }
-    let mut key = first_key(firsts, &of_queries, first_query, form) / comptime!(tile.other())
-        * comptime!(tile.other());
+    let (first, end) = keys_of_tile(firsts, &heads.queries, sizes.keys, first_query, tile, form);
+    let mut key = first;
     while key < end {
         let mut scores = zeros(comptime!(tile.rows * tile.columns));
         score(
@@ -89,8 +74,8 @@ pub(super) fn forward_kernel(
             cos,
             sin,
             firsts,
-            &of_queries,
-            &of_keys,
+            &heads.queries,
+            &heads.keys,
             first_query,
             key,
             tile,
@@ -103,38 +88,22 @@ pub(super) fn forward_kernel(
             #[unroll]
             for c in 0..tile.columns {
                 let place = key + lane + c * tile.lanes;
-                let at = r * tile.columns + c;
-                scores[at] *= factor;
-                if sees(own + r, sizes.queries, place, seen_from[r], end, form)
-                    && scores[at] > greatest[r]
-                {
-                    greatest[r] = scores[at];
-                }
+                let seen = sees(own + r, sizes.queries, place, seen_from[r], end, form);
+                let score = scaled(scores[r * tile.columns + c], factor, seen);
+                scores[r * tile.columns + c] = score;
+                greatest[r] = select(score > greatest[r], score, greatest[r]);
             }
         }
         join_lanes(&mut greatest, &mut memory, tile, Join::Largest);
-        #[unroll]
-        for r in 0..tile.rows {
-            let shrink = power(largest[r] - greatest[r]);
-            largest[r] = greatest[r];
-            sums[r] *= shrink;
-            #[unroll]
-            for s in 0..slots {
-                result[r * slots + s] *= shrink;
-            }
-            #[unroll]
-            for c in 0..tile.columns {
-                let place = key + lane + c * tile.lanes;
-                let mut weight = 0.0f32;
-                if sees(own + r, sizes.queries, place, seen_from[r], end, form) {
-                    weight = power(scores[r * tile.columns + c] - greatest[r]);
-                }
-                sums[r] += weight;
-                let row =
-                    (UNIT_POS as usize / tile.lanes * tile.rows + r) * comptime!(tile.pitch());
-                weights[row + lane + c * tile.lanes] = weight;
-            }
-        }
+        soften(
+            &mut scores,
+            &mut result,
+            &mut largest,
+            &mut sums,
+            &mut greatest,
+            tile,
+        );
+        store(&mut weights, &mut scores, tile);
         add_rows(
             &mut result,
             &weights,
@@ -144,7 +113,7 @@ pub(super) fn forward_kernel(
             cos,
             sin,
             firsts,
-            &of_values,
+            &heads.values,
             key,
             tile,
             comptime!(Turn::NONE),
@@ -153,22 +122,73 @@ pub(super) fn forward_kernel(
     }
 
     join_lanes(&mut sums, &mut memory, tile, Join::Sum);
-    let of_out = head_of(&places.out, sequence, query_head, sizes.queries, 0);
+    write(&mut result, &mut sums, out, &heads.out, own, tile);
     #[unroll]
     for r in 0..tile.rows {
-        let query = own + r;
-        if query < sizes.queries {
-            let share = 1.0f32 / sums[r];
-            #[unroll]
-            for s in 0..slots {
-                let i = lane + s * tile.lanes;
-                if i < tile.d_head {
-                    out[of_out.start + query * of_out.stride + i] = result[r * slots + s] * share;
-                }
-            }
-            if lane == 0 {
-                lse[matrix * sizes.queries + query] = largest[r] + sums[r].ln();
-            }
+        if lane == 0 && own + r < sizes.queries {
+            lse[matrix * sizes.queries + own + r] = largest[r] + sums[r].ln();
+        }
+    }
+}
+
+/// Returns a score that is seen, and of one that is not the smallest number: its power is 0.
+#[cube]
+fn scaled(score: f32, factor: f32, seen: bool) -> f32 {
+    select(seen, score * factor, f32::min_value())
+}
+
+/// Writes the own rows of a unit, each divided by the sum of its weights.
+#[cube]
+fn write(
+    result: &mut Array<f32>,
+    sums: &mut Array<f32>,
+    out: &mut [f32],
+    head: &Head,
+    own: usize,
+    #[comptime] tile: Tile,
+) {
+    let slots = comptime!(tile.slots());
+    #[unroll]
+    for r in 0..tile.rows {
+        let share = 1.0f32 / sums[r];
+        #[unroll]
+        for s in 0..slots {
+            result[r * slots + s] *= share;
+        }
+    }
+    write_rows(result, out, head, own, tile);
+}
+
+/// Makes weights of scores under the greatest score of each own row so far, and brings what has been added up before under it.
+#[cube]
+fn soften(
+    scores: &mut Array<f32>,
+    result: &mut Array<f32>,
+    largest: &mut Array<f32>,
+    sums: &mut Array<f32>,
+    greatest: &mut Array<f32>,
+    #[comptime] tile: Tile,
+) {
+    let slots = comptime!(tile.slots());
+    #[unroll]
+    for r in 0..tile.rows {
+        let shrink = power(largest[r] - greatest[r]);
+        largest[r] = greatest[r];
+        sums[r] *= shrink;
+        #[unroll]
+        for s in 0..slots {
+            result[r * slots + s] *= shrink;
+        }
+        #[unroll]
+        for c in 0..tile.columns {
+            let score = scores[r * tile.columns + c];
+            let weight = select(
+                score <= f32::min_value(),
+                0.0f32,
+                power(score - greatest[r]),
+            );
+            sums[r] += weight;
+            scores[r * tile.columns + c] = weight;
         }
     }
 }

@@ -186,3 +186,41 @@ pub(super) fn zeros(#[comptime] length: usize) -> Array<f32> {
     }
     array
 }
+
+/// Puts a unit's numbers of a tile into shared memory.
+#[cube]
+pub(super) fn store(weights: &mut Shared<[f32]>, numbers: &mut Array<f32>, #[comptime] tile: Tile) {
+    let lane = UNIT_POS as usize % tile.lanes;
+    let own = UNIT_POS as usize / tile.lanes * comptime!(tile.rows * tile.pitch());
+    #[unroll]
+    for r in 0..tile.rows {
+        #[unroll]
+        for c in 0..tile.columns {
+            weights[own + r * comptime!(tile.pitch()) + lane + c * tile.lanes] =
+                numbers[r * tile.columns + c];
+        }
+    }
+}
+
+/// Writes the own rows of a unit.
+#[cube]
+pub(super) fn write_rows(
+    result: &mut Array<f32>,
+    out: &mut [f32],
+    head: &Head,
+    own: usize,
+    #[comptime] tile: Tile,
+) {
+    let lane = UNIT_POS as usize % tile.lanes;
+    let slots = comptime!(tile.slots());
+    #[unroll]
+    for r in 0..tile.rows {
+        #[unroll]
+        for s in 0..slots {
+            let i = lane + s * tile.lanes;
+            if own + r < head.count && i < tile.d_head {
+                out[head.start + (own + r) * head.stride + i] = result[r * slots + s];
+            }
+        }
+    }
+}

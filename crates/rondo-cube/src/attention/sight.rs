@@ -3,6 +3,7 @@
 use cubecl::prelude::*;
 
 use super::stage::{Head, Place, Turn};
+use super::tile::Tile;
 
 /// The sizes of attention.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
@@ -37,15 +38,43 @@ pub(super) struct Form {
     pub(super) turn: Turn,
 }
 
-/// Returns the rows of a head.
+/// Where the rows of one query head lie, with those of the key head that serves it.
+#[derive(CubeType)]
+pub(super) struct Heads {
+    pub(super) queries: Head,
+    pub(super) keys: Head,
+    pub(super) values: Head,
+    pub(super) out: Head,
+}
+
+/// Returns where the rows of a query head of a sequence lie.
 #[cube]
-pub(super) fn head_of(
-    place: &Place,
+pub(super) fn heads_of(
+    places: &Places,
+    sizes: &Sizes,
     sequence: usize,
     head: usize,
-    count: usize,
-    bias: usize,
-) -> Head {
+    #[comptime] d_head: usize,
+) -> Heads {
+    let key_head = head * sizes.key_heads / sizes.heads;
+    let bias = (sizes.heads + key_head) * d_head;
+    Heads {
+        queries: head_of(
+            &places.queries,
+            sequence,
+            head,
+            sizes.queries,
+            head * d_head,
+        ),
+        keys: head_of(&places.keys, sequence, key_head, sizes.keys, bias),
+        values: head_of(&places.values, sequence, key_head, sizes.keys, 0),
+        out: head_of(&places.out, sequence, head, sizes.queries, 0),
+    }
+}
+
+/// Returns where the rows of a head lie.
+#[cube]
+fn head_of(place: &Place, sequence: usize, head: usize, count: usize, bias: usize) -> Head {
     Head {
         start: place.first + sequence * place.sequence + head * place.head,
         stride: place.position,
@@ -55,7 +84,7 @@ pub(super) fn head_of(
     }
 }
 
-/// Returns the first key that a query sees, 0 where the query is not there.
+/// Returns the first key that a query sees, any where the query is not there.
 #[cube]
 pub(super) fn first_key(
     firsts: &[i32],
@@ -65,9 +94,9 @@ pub(super) fn first_key(
 ) -> usize {
     let mut first = 0usize;
     if comptime!(form.turn.cut) {
-        if query < queries.count {
-            first = firsts[queries.firsts + query] as usize;
-        }
+        // The first row stands in the place of one that is not there.
+        let row = select(query < queries.count, query, 0);
+        first = firsts[queries.firsts + row] as usize;
     }
     first
 }
@@ -91,4 +120,23 @@ pub(super) fn sees(
         visible = visible && key >= first;
     }
     visible
+}
+
+/// Returns the keys that some query of a tile sees: the first one, at the start of a tile, and the end.
+#[cube]
+pub(super) fn keys_of_tile(
+    firsts: &[i32],
+    queries: &Head,
+    keys: usize,
+    query: usize,
+    #[comptime] tile: Tile,
+    #[comptime] form: Form,
+) -> (usize, usize) {
+    let other = comptime!(tile.other());
+    let first = first_key(firsts, queries, query, form) / other * other;
+    let mut end = keys;
+    if comptime!(form.causal) {
+        end = min(end, query + comptime!(tile.own()));
+    }
+    (first, end)
 }
