@@ -48,7 +48,7 @@ pub fn chosen_for(a: &CubeTensor, b: &CubeTensor, precision: Precision) -> Routi
 ///
 /// # Panics
 ///
-/// As [`product`], and where the device has not what the routine needs.
+/// As [`product`].
 pub fn product_by(routine: Routine, a: CubeTensor, b: CubeTensor) -> CubeTensor {
     for x in [&a, &b] {
         assert_eq!(x.dtype, DType::F32, "the type of a factor");

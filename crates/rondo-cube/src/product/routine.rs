@@ -61,27 +61,37 @@ impl Routine {
         }
     }
 
-    /// Multiplies into `out`.
+    /// Multiplies into `out`, as Burn chooses where the device has not what the routine needs.
     ///
     /// # Panics
     ///
-    /// Panics where the shapes do not fit, or the device has not what the routine needs.
+    /// Panics where the shapes do not fit.
     pub(super) fn launch(self, a: CubeTensor, b: CubeTensor, out: CubeTensor) -> CubeTensor {
         let Some(strategy) = self.strategy() else {
             let made = matmul(a, b, Some(out), MatmulStrategy::default(), DType::F32);
             return made.expect("a product of two matrices that fit");
         };
         let number = dtype_to_storage_type(DType::F32);
-        let [a, b] = [a, b].map(|x| InputBinding::new(x.binding(), number));
+        let [left, right] = [&a, &b].map(|x| InputBinding::new(x.clone().binding(), number));
         let mut types = MatmulElems::from_globals(&MatmulGlobalElems {
             lhs: number,
             rhs: number,
             out: number,
         });
         let target = out.clone().binding();
-        launch_ref(&strategy.into(), &out.client, a, b, target, &mut types)
-            .expect("a product of two matrices that fit");
-        out
+        let launched = launch_ref(
+            &strategy.into(),
+            &out.client,
+            left,
+            right,
+            target,
+            &mut types,
+        );
+        match launched {
+            Ok(()) => out,
+            // The device has not the shared memory or the units that the routine needs.
+            Err(_) => Self::Burns.launch(a, b, out),
+        }
     }
 
     /// Returns what cubek calls the routine; none where Burn chooses.
