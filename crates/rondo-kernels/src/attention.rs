@@ -8,7 +8,8 @@
 //!
 //! A row may be cut into [`Segments`], each of which is then a sequence of its own.
 //!
-//! Reading order: [`Shape`]; `segments`; `prepare`, what is done to queries and keys first; [`Gate`], the gates on
+//! Reading order: [`Shape`]; `segments`; `prepare`, what is done to queries and keys first, with its parts `qk_norm` and
+//! `rope`; [`Gate`], the gates on
 //! the edges, and their `noise`; `tile_product` and `scratch`; `tile`, what both directions do with a
 //! tile; `edges`, the factor per edge on the weights after the softmax; `open_edges`, a product that
 //! skips the closed ones; `forward`; `backward`.
@@ -20,6 +21,8 @@ mod gate;
 mod noise;
 mod open_edges;
 mod prepare;
+mod qk_norm;
+mod rope;
 mod scratch;
 mod segments;
 #[cfg(test)]
@@ -31,7 +34,9 @@ pub use backward::{Known, backward, backward_gated};
 pub use forward::{forward, forward_gated};
 pub use gate::{Gate, Opening, Openness};
 pub use noise::{MULTIPLIERS, RowKeys, mixed_bits, row_keys, uniform_at};
-pub use prepare::{Preparation, Rope, prepare, prepare_backward};
+pub use prepare::{Preparation, PreparationGradients, prepare, prepare_backward};
+pub use qk_norm::{NormedOver, QkNorm, QkScales};
+pub use rope::{Pairing, Rope};
 pub use segments::Segments;
 
 use std::ops::Range;

@@ -1,9 +1,11 @@
 //! Causal self-attention as a branch: the packed projection, attention, the projection after it.
 
-use crate::attention::{self, Gate, Known, Openness, Preparation, Rope, Segments, Shape};
+use crate::attention::{
+    self, Gate, Known, Openness, Preparation, PreparationGradients, QkNorm, QkScales, Rope,
+    Segments, Shape,
+};
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
-use crate::norm::Norm;
 use crate::product::{Precision, product_of};
 use crate::sublayer::Branch;
 
@@ -12,8 +14,8 @@ use crate::sublayer::Branch;
 pub struct SelfAttention {
     /// How many heads of what width.
     pub heads: Heads,
-    /// The norm of queries and keys, without a scale, where there is one.
-    pub qk_norm: Option<Norm>,
+    /// The norm of queries and keys, where there is one.
+    pub qk_norm: Option<QkNorm>,
     /// The gates on the edges, where there are any.
     pub gate: Option<Gate>,
     /// Of the projections; attention itself is f32.
@@ -36,8 +38,13 @@ pub struct Heads {
 pub struct AttentionWeights<M, V = M> {
     /// `[d_model, (queries + 2·keys)·d_head]`.
     pub qkv: M,
-    /// What is added to queries and keys, `[queries + keys, d_head]`.
+    /// What is added to queries and keys, `[queries + keys, d_head]`; to values too where it is
+    /// `[queries + 2·keys, d_head]`.
     pub qk_bias: Option<M>,
+    /// The scale of the norm of queries, `[d_head]` or `[queries·d_head]`, where it has one.
+    pub q_norm: Option<V>,
+    /// The scale of the norm of keys, `[d_head]` or `[keys·d_head]`, where it has one.
+    pub k_norm: Option<V>,
     /// What each head has learned to add to the bias of its gates, `[queries]`.
     pub gate_bias: Option<V>,
     /// `[queries·d_head, d_model]`.
@@ -74,7 +81,14 @@ impl<'a> OverSequences<'a> {
             bias: weights.qk_bias.map(|bias| bias.elements()),
             rope: self.rope,
             segments: self.segments,
-            norm_eps: self.attention.qk_norm.map(|norm| norm.eps),
+            norm: self.attention.qk_norm,
+            scales: weights
+                .q_norm
+                .zip(weights.k_norm)
+                .map(|(queries, keys)| QkScales {
+                    queries: queries.elements(),
+                    keys: keys.elements(),
+                }),
         }
     }
 }
@@ -83,7 +97,8 @@ impl<'a> OverSequences<'a> {
 #[derive(Clone, Debug)]
 pub struct Saved {
     qkv: Vec<f32>,
-    inverse_rms: Vec<f32>,
+    /// What the norm of queries and keys keeps.
+    kept: Vec<f32>,
     attended: Vec<f32>,
     lse: Vec<f32>,
     openness: Option<Openness>,
@@ -105,12 +120,12 @@ impl Branch for OverSequences<'_> {
         let preparation = self.preparation(weights);
         let mut saved = Saved {
             qkv: product_of(x, weights.qkv, precision),
-            inverse_rms: vec![0.0; preparation.inverse_rms_len(shape)],
+            kept: vec![0.0; shape.rows() * preparation.kept_width(shape)],
             attended: vec![0.0; shape.rows() * shape.attended_width()],
             lse: vec![0.0; shape.lse_len()],
             openness: None,
         };
-        attention::prepare(shape, preparation, &mut saved.qkv, &mut saved.inverse_rms);
+        attention::prepare(shape, preparation, &mut saved.qkv, &mut saved.kept);
         let (qkv, attended, lse) = (&saved.qkv, &mut saved.attended, &mut saved.lse);
         match self.attention.gate {
             None => attention::forward(shape, self.segments, qkv, attended, lse),
@@ -156,11 +171,15 @@ impl Branch for OverSequences<'_> {
                 bias.map(|_| d_gates)
             }
         };
-        let d_bias = attention::prepare_backward(
+        let PreparationGradients {
+            bias: d_bias,
+            query_scale,
+            key_scale,
+        } = attention::prepare_backward(
             shape,
             self.preparation(weights),
             &saved.qkv,
-            &saved.inverse_rms,
+            &saved.kept,
             &mut d_qkv,
         );
         let d_qkv = Matrix::new(&d_qkv, shape.rows(), shape.qkv_width());
@@ -172,6 +191,8 @@ impl Branch for OverSequences<'_> {
         let d_weights = AttentionWeights {
             qkv: d_weight,
             qk_bias: d_bias,
+            q_norm: query_scale,
+            k_norm: key_scale,
             gate_bias: d_gates,
             proj: d_proj,
         };

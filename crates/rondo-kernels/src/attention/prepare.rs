@@ -1,50 +1,55 @@
-//! What is done to queries and keys before attention: bias, rotary embedding, norm, in this order.
+//! What is done to queries, keys and values before attention: bias, norm, rotary embedding, in this order; a norm
+//! without a scale follows the rotary embedding.
 
-use super::{Segments, Shape};
+use super::qk_norm::{NormedOver, QkNorm, QkScales};
+use super::{Rope, Segments, Shape};
 use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
-use crate::vector::{dot, sum_of, vectorized};
+use crate::vector::vectorized;
 
 /// What is done to queries and keys; every part may be absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Preparation<'a> {
-    /// What is added, `[heads + kv_heads, d_head]`: to queries, then to keys.
+    /// What is added, `[heads + kv_heads, d_head]`: to queries, then to keys; with `kv_heads` rows more to values too.
     pub bias: Option<&'a [f32]>,
-    /// The rotation that follows.
+    /// The rotation.
     pub rope: Option<Rope<'a>>,
     /// Where positions start anew; without it at every sequence.
     pub segments: Option<&'a Segments>,
-    /// The ε of the norm that follows: each head becomes `x / √(mean(x²) + ε)`.
-    pub norm_eps: Option<f32>,
+    /// The norm of queries and keys.
+    pub norm: Option<QkNorm>,
+    /// Its scales, where it has any.
+    pub scales: Option<QkScales<'a>>,
 }
 
-/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864), `[seq, d_head / 2]`
-/// each: position `p` turns the pair `(x_2j, x_2j+1)` by the angle at `[p, j]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Rope<'a> {
-    /// The cosines.
-    pub cos: &'a [f32],
-    /// The sines.
-    pub sin: &'a [f32],
+/// The gradients of what a preparation has.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PreparationGradients {
+    /// Of the bias, as long as it.
+    pub bias: Option<Vec<f32>>,
+    /// Of the scale of queries, as long as it.
+    pub query_scale: Option<Vec<f32>>,
+    /// Of the scale of keys, as long as it.
+    pub key_scale: Option<Vec<f32>>,
 }
 
 impl Preparation<'_> {
-    /// Returns the length of `inverse_rms`: one number per token and prepared head with a norm, none
-    /// without.
-    pub fn inverse_rms_len(&self, shape: Shape) -> usize {
-        match self.norm_eps {
-            Some(_) => shape.rows() * shape.prepared_heads(),
-            None => 0,
-        }
+    /// Returns how many numbers per token [`prepare`] keeps for the backward pass: those of the norm.
+    pub fn kept_width(&self, shape: Shape) -> usize {
+        self.norm.map_or(0, |norm| norm.kept_width(shape))
     }
 
-    fn check(&self, shape: Shape, qkv: &[f32], inverse_rms: &[f32]) {
+    fn check(&self, shape: Shape, qkv: &[f32], kept: &[f32]) {
         shape.check(qkv);
         shape.check_segments(self.segments);
-        assert_eq!(inverse_rms.len(), self.inverse_rms_len(shape));
+        assert_eq!(kept.len(), shape.rows() * self.kept_width(shape));
         if let Some(bias) = self.bias {
-            assert_eq!(bias.len(), shape.prepared_heads() * shape.d_head);
+            let lengths = [shape.prepared_heads() * shape.d_head, shape.qkv_width()];
+            assert!(lengths.contains(&bias.len()), "a bias of {}", bias.len());
         }
-        if let Some(Rope { cos, sin }) = self.rope {
+        let lengths = self.norm.and_then(|norm| norm.scale_lengths(shape));
+        let found = self.scales.map(|it| [it.queries.len(), it.keys.len()]);
+        assert_eq!(found, lengths, "scales of {shape:?}");
+        if let Some(Rope { cos, sin, .. }) = self.rope {
             assert!(shape.d_head.is_multiple_of(2), "pairs of {}", shape.d_head);
             let pairs = shape.seq * shape.d_head / 2;
             assert_eq!([cos.len(), sin.len()], [pairs; 2], "angles of {shape:?}");
@@ -60,33 +65,37 @@ impl Preparation<'_> {
         }
     }
 
+    /// Returns the norm after the rotation.
+    #[inline(always)]
+    fn norm_after(&self) -> Option<QkNorm> {
+        self.norm
+            .filter(|norm| norm.over == NormedOver::RotatedHeads)
+    }
+
     /// Prepares rows in place, of which the first is token `first` of the batch.
     #[inline(always)]
-    fn prepare_rows(&self, shape: Shape, first: usize, rows: &mut [f32], inverse_rms: &mut [f32]) {
-        let d_head = shape.d_head;
-        let mut inverse_rms = inverse_rms.iter_mut();
-        for (row, token) in rows.chunks_exact_mut(shape.qkv_width()).zip(first..) {
-            let row = &mut row[..shape.prepared_heads() * d_head];
+    fn prepare_rows(&self, shape: Shape, first: usize, rows: &mut [f32], kept: &mut [f32]) {
+        let (d_head, width) = (shape.d_head, self.kept_width(shape));
+        for (place, row) in rows.chunks_exact_mut(shape.qkv_width()).enumerate() {
+            let kept = &mut kept[place * width..][..width];
             if let Some(bias) = self.bias {
                 row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
             }
-            if let Some(rope) = self.rope {
-                rope.turn(row, self.position(shape, token), d_head, 1.0);
+            let row = &mut row[..shape.prepared_heads() * d_head];
+            if let Some((norm, scales)) = self.norm.zip(self.scales) {
+                norm.norm_scaled(shape, scales, row, kept);
             }
-            if let Some(eps) = self.norm_eps {
-                for (head, inverse_rms) in row.chunks_exact_mut(d_head).zip(&mut inverse_rms) {
-                    let mean_square = sum_of(head, |x| x * x) / d_head as f32;
-                    *inverse_rms = 1.0 / (mean_square + eps).sqrt();
-                    head.iter_mut().for_each(|x| *x *= *inverse_rms);
-                }
+            if let Some(rope) = self.rope {
+                rope.turn(row, self.position(shape, first + place), d_head, 1.0);
+            }
+            if let Some(norm) = self.norm_after() {
+                norm.norm_heads(row, d_head, kept);
             }
         }
     }
 
     /// Turns the gradient of prepared rows into that of the rows themselves, in place, and adds it
-    /// to that of the bias.
-    ///
-    /// With `y = r·x` and `r = 1 / √(mean(x²) + ε)`: `dx = r · (dy − y · mean(dy ∘ y))`.
+    /// to `sums`: the gradients of the bias and of the scales, one after another.
     #[inline(always)]
     fn prepare_rows_backward(
         &self,
@@ -94,69 +103,62 @@ impl Preparation<'_> {
         first: usize,
         rows: &mut [f32],
         prepared: &[f32],
-        inverse_rms: &[f32],
-        d_bias: &mut [f32],
+        kept: &[f32],
+        sums: &mut [f32],
     ) {
         let (d_head, width) = (shape.d_head, shape.qkv_width());
-        let heads = shape.prepared_heads();
+        let (prepared_width, kept_width) =
+            (shape.prepared_heads() * d_head, self.kept_width(shape));
+        let (d_bias, d_scales) = sums.split_at_mut(self.bias.map_or(0, <[f32]>::len));
         for (row, token) in rows.chunks_exact_mut(width).zip(first..) {
-            let row = &mut row[..heads * d_head];
-            if self.norm_eps.is_some() {
-                let prepared = prepared[token * width..].chunks_exact(d_head);
-                let inverse_rms = &inverse_rms[token * heads..][..heads];
-                let heads = row.chunks_exact_mut(d_head).zip(prepared);
-                for ((d_head_row, head), inverse_rms) in heads.zip(inverse_rms) {
-                    let mean = dot(d_head_row, head) / d_head as f32;
-                    for (d, y) in d_head_row.iter_mut().zip(head) {
-                        *d = inverse_rms * (*d - y * mean);
-                    }
-                }
+            let kept = &kept[token * kept_width..][..kept_width];
+            let turned = &mut row[..prepared_width];
+            if self.norm_after().is_some() {
+                let prepared = &prepared[token * width..][..prepared_width];
+                QkNorm::norm_heads_backward(turned, prepared, d_head, kept);
             }
             if let Some(rope) = self.rope {
-                rope.turn(row, self.position(shape, token), d_head, -1.0);
+                rope.turn(turned, self.position(shape, token), d_head, -1.0);
+            }
+            if let Some((norm, scales)) = self.norm.zip(self.scales) {
+                norm.norm_scaled_backward(shape, scales, turned, kept, d_scales);
             }
             d_bias.iter_mut().zip(row).for_each(|(sum, d)| *sum += *d);
         }
     }
 }
 
-/// Prepares the queries and keys of a packed projection in place.
+/// Prepares the queries and keys of a packed projection in place, and its values where the bias is theirs too.
 ///
 /// # Shapes
 ///
-/// `qkv`: `[batch · seq, qkv_width]`; `inverse_rms`: `[batch · seq, heads + kv_heads]` with a norm,
-/// empty without; what [`prepare_backward`] needs of it is written there.
+/// `qkv`: `[batch · seq, qkv_width]`; `kept`: `[batch · seq, kept_width]` of [`Preparation::kept_width`]; what
+/// [`prepare_backward`] needs of it is written there.
 ///
 /// # Panics
 ///
 /// Panics where a length does not fit the shape, or where an odd `d_head` is to be rotated.
-pub fn prepare(
-    shape: Shape,
-    preparation: Preparation<'_>,
-    qkv: &mut [f32],
-    inverse_rms: &mut [f32],
-) {
-    preparation.check(shape, qkv, inverse_rms);
+pub fn prepare(shape: Shape, preparation: Preparation<'_>, qkv: &mut [f32], kept: &mut [f32]) {
+    preparation.check(shape, qkv, kept);
     let width = shape.qkv_width();
-    let run = |first: usize, rows: &mut [f32], inverse_rms: &mut [f32]| {
+    let run = |first: usize, rows: &mut [f32], kept: &mut [f32]| {
         vectorized(
             #[inline(always)]
-            || preparation.prepare_rows(shape, first, rows, inverse_rms),
+            || preparation.prepare_rows(shape, first, rows, kept),
         );
     };
-    if inverse_rms.is_empty() {
+    if kept.is_empty() {
         return for_rows(qkv, width, |first, rows| run(first, rows, &mut []));
     }
-    for_rows_of_two((qkv, width), (inverse_rms, shape.prepared_heads()), run);
+    for_rows_of_two((qkv, width), (kept, preparation.kept_width(shape)), run);
 }
 
-/// Turns the gradient of a prepared projection into that of the projection, in place; returns that
-/// of the bias, if there is one.
+/// Turns the gradient of a prepared projection into that of the projection, in place; returns those
+/// of bias and scales, where there are any.
 ///
 /// # Shapes
 ///
-/// `qkv` and `inverse_rms`: as [`prepare`] left them; `d_qkv`: as `qkv`; the gradient of the bias:
-/// `[heads + kv_heads, d_head]`.
+/// `qkv` and `kept`: as [`prepare`] left them; `d_qkv`: as `qkv`.
 ///
 /// # Panics
 ///
@@ -165,36 +167,30 @@ pub fn prepare_backward(
     shape: Shape,
     preparation: Preparation<'_>,
     qkv: &[f32],
-    inverse_rms: &[f32],
+    kept: &[f32],
     d_qkv: &mut [f32],
-) -> Option<Vec<f32>> {
-    preparation.check(shape, qkv, inverse_rms);
+) -> PreparationGradients {
+    preparation.check(shape, qkv, kept);
     assert_eq!(d_qkv.len(), qkv.len(), "d_qkv of {shape:?}");
     let width = shape.qkv_width();
-    let length = preparation.bias.map_or(0, <[f32]>::len);
-    let d_bias = for_rows_with_sums(d_qkv, width, length, |first, rows, d_bias| {
+    let of_bias = preparation.bias.map_or(0, <[f32]>::len);
+    let [of_queries, of_keys] = preparation
+        .scales
+        .map_or([0; 2], |scales| [scales.queries.len(), scales.keys.len()]);
+    let length = of_bias + of_queries + of_keys;
+    let mut sums = for_rows_with_sums(d_qkv, width, length, |first, rows, sums| {
         vectorized(
             #[inline(always)]
             || {
-                preparation.prepare_rows_backward(shape, first, rows, qkv, inverse_rms, d_bias);
+                preparation.prepare_rows_backward(shape, first, rows, qkv, kept, sums);
             },
         );
     });
-    preparation.bias.map(|_| d_bias)
-}
-
-impl Rope<'_> {
-    /// Turns every head of a token at `position`: forth where `direction` is 1, back where it is −1.
-    #[inline(always)]
-    fn turn(&self, heads: &mut [f32], position: usize, d_head: usize, direction: f32) {
-        let pairs = position * (d_head / 2)..(position + 1) * (d_head / 2);
-        let (cos, sin) = (&self.cos[pairs.clone()], &self.sin[pairs]);
-        for head in heads.chunks_exact_mut(d_head) {
-            let angles = cos.iter().zip(sin);
-            for ([x, y], (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(angles) {
-                let sin = direction * sin;
-                (*x, *y) = (*x * cos - *y * sin, *y * cos + *x * sin);
-            }
-        }
+    let keys = sums.split_off(of_bias + of_queries);
+    let queries = sums.split_off(of_bias);
+    PreparationGradients {
+        bias: preparation.bias.map(|_| sums),
+        query_scale: preparation.scales.map(|_| queries),
+        key_scale: preparation.scales.map(|_| keys),
     }
 }

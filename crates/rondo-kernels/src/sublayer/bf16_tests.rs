@@ -104,6 +104,8 @@ fn attention_between_rounded_projections_is_near_that_between_the_projections() 
         AttentionWeights {
             qkv: Matrix::new(&qkv, WIDTH, 3 * WIDTH),
             qk_bias: None,
+            q_norm: None,
+            k_norm: None,
             gate_bias: None,
             proj: Matrix::new(&proj, WIDTH, WIDTH),
         },

@@ -43,6 +43,8 @@ impl Weights {
             branch: AttentionWeights {
                 qkv: Matrix::new(&self.qkv, WIDTH, 3 * WIDTH),
                 qk_bias: None,
+                q_norm: None,
+                k_norm: None,
                 gate_bias: Some(Matrix::new(&self.head_bias, 1, HEADS.queries)),
                 proj: Matrix::new(&self.proj, WIDTH, WIDTH),
             },

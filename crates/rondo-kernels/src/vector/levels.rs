@@ -163,6 +163,8 @@ fn check_attention(gate: Option<Gate>, gate_bias: Option<&[f32]>) {
             AttentionWeights {
                 qkv: Matrix::new(&qkv, WIDTH, 3 * WIDTH),
                 qk_bias: None,
+                q_norm: None,
+                k_norm: None,
                 gate_bias: gate_bias.map(|bias| Matrix::new(bias, 1, HEADS)),
                 proj: Matrix::new(&proj, WIDTH, WIDTH),
             },

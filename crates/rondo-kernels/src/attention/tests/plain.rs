@@ -2,6 +2,7 @@
 
 use super::reference::Reference;
 use super::*;
+use crate::norm::Norm;
 use crate::threads::one_and_two;
 
 /// A layer, its segments and its preparation.
@@ -11,18 +12,21 @@ pub(super) struct Case {
     pub(super) segments: Option<Segments>,
     bias: Option<Vec<f32>>,
     rope: Option<[Vec<f32>; 2]>,
-    norm_eps: Option<f32>,
+    pairing: Pairing,
+    norm: Option<QkNorm>,
+    /// Of queries and of keys.
+    scales: Option<[Vec<f32>; 2]>,
 }
 
 /// What the kernels make of a case.
 pub(super) struct Computed {
     pub(super) prepared: Vec<f32>,
-    pub(super) inverse_rms: Vec<f32>,
+    pub(super) kept: Vec<f32>,
     pub(super) attended: Vec<f32>,
     pub(super) lse: Vec<f32>,
     pub(super) d_prepared: Vec<f32>,
     pub(super) d_qkv: Vec<f32>,
-    pub(super) d_bias: Option<Vec<f32>>,
+    pub(super) gradients: PreparationGradients,
 }
 
 impl Case {
@@ -32,13 +36,25 @@ impl Case {
             segments: None,
             bias: None,
             rope: None,
-            norm_eps: None,
+            pairing: Pairing::Adjacent,
+            norm: None,
+            scales: None,
         }
     }
 
     pub(super) fn with_bias(mut self) -> Self {
         let shape = self.layer.shape;
         self.bias = Some(noise(3, shape.prepared_heads() * shape.d_head));
+        self
+    }
+
+    pub(super) fn with_bias_of_values(mut self) -> Self {
+        self.bias = Some(noise(3, self.layer.shape.qkv_width()));
+        self
+    }
+
+    pub(super) fn with_halves(mut self) -> Self {
+        self.pairing = Pairing::Halves;
         self
     }
 
@@ -59,21 +75,35 @@ impl Case {
         }
     }
 
-    pub(super) fn with_norm(mut self) -> Self {
-        self.norm_eps = Some(1e-3);
+    pub(super) fn with_norm(self) -> Self {
+        self.with_norm_over(NormedOver::RotatedHeads)
+    }
+
+    pub(super) fn with_norm_over(mut self, over: NormedOver) -> Self {
+        let norm = QkNorm {
+            norm: Norm { eps: 1e-3 },
+            over,
+        };
+        self.norm = Some(norm);
+        let lengths = norm.scale_lengths(self.layer.shape);
+        self.scales = lengths
+            .map(|[queries, keys]| [(4, queries), (5, keys)].map(|(seed, n)| noise(seed, n)));
         self
     }
 
     fn reference(&self) -> Reference {
+        let widened = |pair: &Option<[Vec<f32>; 2]>| {
+            let pair = pair.as_ref();
+            pair.map(|both| both.each_ref().map(|x| wide(x)))
+        };
         Reference {
             shape: self.layer.shape,
             segments: self.segments.clone(),
             bias: self.bias.as_deref().map(wide),
-            rope: self
-                .rope
-                .as_ref()
-                .map(|tables| tables.each_ref().map(|x| wide(x))),
-            norm_eps: self.norm_eps.map(f64::from),
+            rope: widened(&self.rope),
+            pairing: self.pairing,
+            norm: self.norm.map(|it| (it.over, f64::from(it.norm.eps))),
+            scales: widened(&self.scales),
         }
     }
 
@@ -87,14 +117,22 @@ impl Case {
         let (shape, segments) = (*shape, self.segments.as_ref());
         let preparation = Preparation {
             bias: self.bias.as_deref(),
-            rope: self.rope.as_ref().map(|[cos, sin]| Rope { cos, sin }),
+            rope: self.rope.as_ref().map(|[cos, sin]| Rope {
+                cos,
+                sin,
+                pairing: self.pairing,
+            }),
             segments,
-            norm_eps: self.norm_eps,
+            norm: self.norm,
+            scales: self
+                .scales
+                .as_ref()
+                .map(|[queries, keys]| QkScales { queries, keys }),
         };
         let garbage = |length| vec![f32::NAN; length];
         let mut prepared = qkv.clone();
-        let mut inverse_rms = garbage(preparation.inverse_rms_len(shape));
-        prepare(shape, preparation, &mut prepared, &mut inverse_rms);
+        let mut kept = garbage(shape.rows() * preparation.kept_width(shape));
+        prepare(shape, preparation, &mut prepared, &mut kept);
         let mut attended = garbage(d_attended.len());
         let mut lse = garbage(shape.lse_len());
         forward(shape, segments, &prepared, &mut attended, &mut lse);
@@ -107,15 +145,15 @@ impl Case {
         };
         backward(shape, segments, known, &mut d_prepared);
         let mut d_qkv = d_prepared.clone();
-        let d_bias = prepare_backward(shape, preparation, &prepared, &inverse_rms, &mut d_qkv);
+        let gradients = prepare_backward(shape, preparation, &prepared, &kept, &mut d_qkv);
         Computed {
             prepared,
-            inverse_rms,
+            kept,
             attended,
             lse,
             d_prepared,
             d_qkv,
-            d_bias,
+            gradients,
         }
     }
 
@@ -129,16 +167,19 @@ impl Case {
             assert_close(what, tolerance, &wide(ours), exact);
         };
         close("prepared", &computed.prepared, &outcome.prepared);
-        close("inverse_rms", &computed.inverse_rms, &outcome.inverse_rms);
+        close("kept", &computed.kept, &outcome.kept);
         close("attended", &computed.attended, &outcome.attended);
         close("lse", &computed.lse, &outcome.lse);
         close("d_prepared", &computed.d_prepared, &gradient.prepared);
         close("d_qkv", &computed.d_qkv, &gradient.qkv);
-        close(
-            "d_bias",
-            &computed.d_bias.unwrap_or_default(),
-            &gradient.bias,
-        );
+        let PreparationGradients {
+            bias,
+            query_scale,
+            key_scale,
+        } = computed.gradients;
+        close("d_bias", &bias.unwrap_or_default(), &gradient.bias);
+        let scales = [query_scale, key_scale].map(Option::unwrap_or_default);
+        close("d_scales", &scales.concat(), &gradient.scales);
     }
 }
 
@@ -151,6 +192,18 @@ fn the_gradient_in_f64_is_that_of_its_differences() {
         plain().with_rope(),
         plain().with_norm(),
         plain().with_bias().with_rope().with_norm(),
+        plain().with_rope().with_halves(),
+        plain().with_rope().with_norm_over(NormedOver::Heads),
+        plain().with_norm_over(NormedOver::Width),
+        plain()
+            .with_bias_of_values()
+            .with_rope()
+            .with_halves()
+            .with_norm_over(NormedOver::Heads),
+        plain()
+            .with_bias_of_values()
+            .with_rope()
+            .with_norm_over(NormedOver::Width),
     ];
     for case in cases {
         let reference = case.reference();
@@ -171,6 +224,16 @@ fn the_gradient_in_f64_is_that_of_its_differences() {
             loss(&moved, &qkv)
         });
         assert_close("bias", DIFFERENCE_TOLERANCE, &gradient.bias, &of_bias);
+        let scales = reference.scales.clone().unwrap_or_default();
+        let of_scales = slopes(&scales.concat(), |moved| {
+            let (queries, keys) = moved.split_at(scales[0].len());
+            let moved = Reference {
+                scales: (!moved.is_empty()).then(|| [queries.to_vec(), keys.to_vec()]),
+                ..reference.clone()
+            };
+            loss(&moved, &qkv)
+        });
+        assert_close("scales", DIFFERENCE_TOLERANCE, &gradient.scales, &of_scales);
     }
 }
 
@@ -211,10 +274,44 @@ fn every_preparation_is_that_of_f64() {
     }
 }
 
+/// Every norm of queries and keys with a scale, with and without the other parts.
+fn scaled_norms(shape: [usize; 5]) -> Vec<Case> {
+    let case = || Case::new(shape, 1.0);
+    let mut cases = Vec::new();
+    for over in [NormedOver::Heads, NormedOver::Width] {
+        cases.push(case().with_norm_over(over));
+        cases.push(case().with_rope().with_halves().with_norm_over(over));
+        let whole = case().with_bias_of_values().with_rope();
+        cases.push(whole.with_norm_over(over));
+    }
+    cases
+}
+
+#[test]
+fn every_norm_with_a_scale_is_that_of_f64() {
+    for shape in [[1, 1, 1, 1, 2], [2, 40, 4, 2, 12], [1, 33, 4, 2, 20]] {
+        for case in scaled_norms(shape) {
+            case.check(TOLERANCE);
+        }
+    }
+}
+
+#[test]
+fn a_bias_of_values_and_turned_halves_are_those_of_f64() {
+    let case = || Case::new([2, 40, 4, 2, 12], 2.0);
+    case().with_bias_of_values().check(TOLERANCE);
+    case().with_rope().with_halves().check(TOLERANCE);
+    let both = case().with_bias_of_values().with_rope().with_halves();
+    both.with_norm().check(TOLERANCE);
+}
+
 #[test]
 fn a_preparation_of_several_tasks_is_that_of_f64() {
     let case = Case::new([3, 90, 8, 8, 16], 1.0);
     case.with_bias().with_rope().with_norm().check(TOLERANCE);
+    for case in scaled_norms([3, 90, 8, 8, 16]) {
+        case.check(TOLERANCE);
+    }
 }
 
 #[test]
@@ -252,22 +349,31 @@ fn a_token_does_not_see_those_after_it() {
 #[test]
 fn one_thread_and_two_give_the_same_bits() {
     for shape in [[2, 150, 4, 2, 16], [1, 600, 1, 1, 8], [3, 90, 8, 8, 16]] {
-        let case = Case::new(shape, 1.0).with_bias().with_rope().with_norm();
-        let [one, two] = one_and_two(|| {
-            let Computed {
-                attended,
-                lse,
-                d_qkv,
-                d_bias,
-                ..
-            } = case.compute();
-            [attended, lse, d_qkv, d_bias.unwrap_or_default()]
-                .concat()
-                .into_iter()
-                .map(f32::to_bits)
-                .collect::<Vec<u32>>()
-        });
-        assert_eq!(one, two);
+        let mut cases = scaled_norms(shape);
+        cases.push(Case::new(shape, 1.0).with_bias().with_rope().with_norm());
+        for case in cases {
+            let [one, two] = one_and_two(|| {
+                let Computed {
+                    attended,
+                    lse,
+                    d_qkv,
+                    gradients,
+                    ..
+                } = case.compute();
+                let PreparationGradients {
+                    bias,
+                    query_scale,
+                    key_scale,
+                } = gradients;
+                let summed = [bias, query_scale, key_scale].map(Option::unwrap_or_default);
+                [attended, lse, d_qkv, summed.concat()]
+                    .concat()
+                    .into_iter()
+                    .map(f32::to_bits)
+                    .collect::<Vec<u32>>()
+            });
+            assert_eq!(one, two);
+        }
     }
 }
 

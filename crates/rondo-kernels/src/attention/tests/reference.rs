@@ -1,7 +1,7 @@
 //! Attention in f64 with every matrix of scores in memory, and its gradient: what the kernels are
 //! checked against.
 
-use crate::attention::{Segments, Shape};
+use crate::attention::{NormedOver, Pairing, Segments, Shape};
 
 /// A [`crate::attention::Preparation`] in f64.
 #[derive(Clone)]
@@ -10,13 +10,16 @@ pub(super) struct Reference {
     pub(super) segments: Option<Segments>,
     pub(super) bias: Option<Vec<f64>>,
     pub(super) rope: Option<[Vec<f64>; 2]>,
-    pub(super) norm_eps: Option<f64>,
+    pub(super) pairing: Pairing,
+    /// Over what the norm of queries and keys goes, and its ε.
+    pub(super) norm: Option<(NormedOver, f64)>,
+    pub(super) scales: Option<[Vec<f64>; 2]>,
 }
 
 /// What the forward gives.
 pub(super) struct Outcome {
     pub(super) prepared: Vec<f64>,
-    pub(super) inverse_rms: Vec<f64>,
+    pub(super) kept: Vec<f64>,
     pub(super) attended: Vec<f64>,
     pub(super) lse: Vec<f64>,
 }
@@ -26,6 +29,8 @@ pub(super) struct Gradient {
     pub(super) prepared: Vec<f64>,
     pub(super) qkv: Vec<f64>,
     pub(super) bias: Vec<f64>,
+    /// Of the scales, that of queries first.
+    pub(super) scales: Vec<f64>,
 }
 
 impl Reference {
@@ -83,25 +88,72 @@ impl Reference {
         )
     }
 
+    /// Returns the parts of a token's queries and keys that share a mean square, each with its scale, in order.
+    fn normed_parts(&self) -> Vec<(usize, usize, Option<&[f64]>)> {
+        let Shape {
+            heads,
+            kv_heads,
+            d_head,
+            ..
+        } = self.shape;
+        let scales = self.scales.as_ref();
+        let [queries, keys] = [0, 1].map(|which| scales.map(|scales| scales[which].as_slice()));
+        match self.norm {
+            Some((NormedOver::Width, _)) => vec![
+                (0, heads * d_head, queries),
+                (heads * d_head, kv_heads * d_head, keys),
+            ],
+            _ => (0..heads + kv_heads)
+                .map(|head| {
+                    let scale = if head < heads { queries } else { keys };
+                    (head * d_head, d_head, scale)
+                })
+                .collect(),
+        }
+    }
+
+    fn norms_before_rotation(&self) -> bool {
+        self.norm
+            .is_some_and(|(over, _)| over != NormedOver::RotatedHeads)
+    }
+
     /// Prepares and attends.
     pub(super) fn forward(&self, qkv: &[f64]) -> Outcome {
         let d_head = self.shape.d_head;
         let mut prepared = qkv.to_vec();
-        let mut inverse_rms = Vec::new();
+        let mut kept = Vec::new();
         for token in 0..self.shape.rows() {
-            for head in 0..self.shape.prepared_heads() {
-                let x = &mut prepared[self.at(0, token, head)..][..d_head];
-                if let Some(bias) = &self.bias {
-                    for (i, x) in x.iter_mut().enumerate() {
-                        *x += bias[head * d_head + i];
+            let start = self.at(0, token, 0);
+            let row = &mut prepared[start..][..self.shape.qkv_width()];
+            for (x, bias) in row.iter_mut().zip(self.bias.iter().flatten()) {
+                *x += bias;
+            }
+            let rotate = |row: &mut [f64]| {
+                for head in row[..self.shape.prepared_heads() * d_head].chunks_exact_mut(d_head) {
+                    self.rotate(head, token % self.shape.seq - self.first(token), 1.0);
+                }
+            };
+            if !self.norms_before_rotation() {
+                rotate(row);
+            }
+            let mut normed = Vec::new();
+            if let Some((_, eps)) = self.norm {
+                for (first, length, scale) in self.normed_parts() {
+                    let part = &mut row[first..][..length];
+                    let inverse = 1.0 / (inner(part, part) / length as f64 + eps).sqrt();
+                    part.iter_mut().for_each(|x| *x *= inverse);
+                    kept.push(inverse);
+                    if let Some(scale) = scale {
+                        normed.extend_from_slice(part);
+                        part.iter_mut()
+                            .zip(scale)
+                            .for_each(|(x, scale)| *x *= scale);
                     }
                 }
-                self.rotate(x, token % self.shape.seq - self.first(token), 1.0);
-                if let Some(eps) = self.norm_eps {
-                    let inverse = 1.0 / (inner(x, x) / d_head as f64 + eps).sqrt();
-                    x.iter_mut().for_each(|x| *x *= inverse);
-                    inverse_rms.push(inverse);
-                }
+            }
+            kept.extend(normed);
+            if self.norms_before_rotation() {
+                rotate(row);
             }
         }
         let mut attended = vec![0.0; self.shape.rows() * self.shape.attended_width()];
@@ -117,7 +169,7 @@ impl Reference {
         });
         Outcome {
             prepared,
-            inverse_rms,
+            kept,
             attended,
             lse,
         }
@@ -149,28 +201,59 @@ impl Reference {
         });
         let of_prepared = gradient.clone();
         let mut d_bias = vec![0.0; self.bias.as_ref().map_or(0, Vec::len)];
+        let mut d_scales = [0, 1].map(|which| {
+            let scales = self.scales.as_ref();
+            vec![0.0; scales.map_or(0, |scales| scales[which].len())]
+        });
+        let kept_width = outcome.kept.len() / self.shape.rows();
+        let queries = self.shape.heads * d_head;
         for token in 0..self.shape.rows() {
-            for head in 0..self.shape.prepared_heads() {
-                let at = self.at(0, token, head);
-                let d = &mut gradient[at..at + d_head];
-                if self.norm_eps.is_some() {
-                    let y = &prepared[at..at + d_head];
-                    let inverse = outcome.inverse_rms[token * self.shape.prepared_heads() + head];
-                    let mean = inner(d, y) / d_head as f64;
+            let start = self.at(0, token, 0);
+            let d_row = &mut gradient[start..][..self.shape.qkv_width()];
+            let kept = &outcome.kept[token * kept_width..][..kept_width];
+            let rotate_back = |row: &mut [f64]| {
+                for head in row[..self.shape.prepared_heads() * d_head].chunks_exact_mut(d_head) {
+                    self.rotate(head, token % seq - self.first(token), -1.0);
+                }
+            };
+            if self.norms_before_rotation() {
+                rotate_back(d_row);
+            }
+            if self.norm.is_some() {
+                let parts = self.normed_parts();
+                let (inverses, normed) = kept.split_at(parts.len());
+                for ((first, length, scale), inverse) in parts.into_iter().zip(inverses) {
+                    let d = &mut d_row[first..][..length];
+                    let y = match scale {
+                        Some(scale) => {
+                            let y = &normed[first..][..length];
+                            let d_scale = &mut d_scales[usize::from(first >= queries)];
+                            for (((d, y), scale), d_scale) in
+                                d.iter_mut().zip(y).zip(scale).zip(d_scale)
+                            {
+                                *d_scale += *d * y;
+                                *d *= scale;
+                            }
+                            y
+                        }
+                        None => &prepared[start + first..][..length],
+                    };
+                    let mean = inner(d, y) / length as f64;
                     for (d, y) in d.iter_mut().zip(y) {
                         *d = inverse * (*d - y * mean);
                     }
                 }
-                self.rotate(d, token % seq - self.first(token), -1.0);
-                if self.bias.is_some() {
-                    add_scaled(&mut d_bias[head * d_head..][..d_head], 1.0, d);
-                }
             }
+            if !self.norms_before_rotation() {
+                rotate_back(d_row);
+            }
+            d_bias.iter_mut().zip(d_row).for_each(|(sum, d)| *sum += *d);
         }
         Gradient {
             prepared: of_prepared,
             qkv: gradient,
             bias: d_bias,
+            scales: d_scales.concat(),
         }
     }
 
@@ -181,10 +264,16 @@ impl Reference {
 
     fn rotate(&self, x: &mut [f64], position: usize, direction: f64) {
         let Some([cos, sin]) = &self.rope else { return };
-        for (pair, x) in x.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            let angle = position * self.shape.d_head / 2 + pair;
+        let pairs = self.shape.d_head / 2;
+        for pair in 0..pairs {
+            let angle = position * pairs + pair;
             let (cos, sin) = (cos[angle], direction * sin[angle]);
-            *x = [x[0] * cos - x[1] * sin, x[1] * cos + x[0] * sin];
+            let [first, second] = match self.pairing {
+                Pairing::Adjacent => [2 * pair, 2 * pair + 1],
+                Pairing::Halves => [pair, pairs + pair],
+            };
+            let (a, b) = (x[first], x[second]);
+            (x[first], x[second]) = (a * cos - b * sin, b * cos + a * sin);
         }
     }
 }

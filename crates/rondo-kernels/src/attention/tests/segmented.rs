@@ -69,7 +69,7 @@ impl Case {
     fn check_alone(&self) {
         let Computed {
             prepared,
-            inverse_rms,
+            kept,
             attended,
             lse,
             d_prepared,
@@ -88,8 +88,8 @@ impl Case {
                     assert!(packed == bits(alone), "{what} of {own:?} in row {row}");
                 };
                 same("prepared", &prepared, shape.qkv_width(), &alone.prepared);
-                let norms = inverse_rms.len() / shape.rows();
-                same("inverse_rms", &inverse_rms, norms, &alone.inverse_rms);
+                let of_token = kept.len() / shape.rows();
+                same("kept", &kept, of_token, &alone.kept);
                 let width = shape.attended_width();
                 same("attended", &attended, width, &alone.attended);
                 same(
@@ -117,6 +117,14 @@ fn every_segment_has_the_bits_that_it_has_alone() {
             .with_rope()
             .with_norm()
             .check_alone();
+        for over in [NormedOver::Heads, NormedOver::Width] {
+            packed(heads, &LENGTHS)
+                .with_bias_of_values()
+                .with_rope()
+                .with_halves()
+                .with_norm_over(over)
+                .check_alone();
+        }
     }
 }
 
@@ -163,7 +171,7 @@ fn one_thread_and_two_give_the_same_bits_of_segments() {
     let case = packed([4, 2, 16], &LENGTHS).with_bias().with_rope();
     let [one, two] = one_and_two(|| {
         let computed = case.compute();
-        let d_bias = computed.d_bias.expect("a bias");
+        let d_bias = computed.gradients.bias.expect("a bias");
         [computed.attended, computed.lse, computed.d_qkv, d_bias]
             .concat()
             .into_iter()

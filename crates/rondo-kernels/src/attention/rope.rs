@@ -1,0 +1,49 @@
+//! The rotary embedding of the heads of a token.
+
+/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864), `[seq, d_head / 2]`
+/// each: position `p` turns pair j by the angle at `[p, j]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Rope<'a> {
+    /// The cosines.
+    pub cos: &'a [f32],
+    /// The sines.
+    pub sin: &'a [f32],
+    /// Which elements are a pair.
+    pub pairing: Pairing,
+}
+
+/// Which elements of a head turn together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairing {
+    /// Neighbours: `(x_2j, x_2j+1)`.
+    Adjacent,
+    /// One of each half: `(x_j, x_{j + d_head/2})`.
+    Halves,
+}
+
+impl Rope<'_> {
+    /// Turns every head of a token at `position`: forth where `direction` is 1, back where it is −1.
+    #[inline(always)]
+    pub(super) fn turn(&self, heads: &mut [f32], position: usize, d_head: usize, direction: f32) {
+        let pairs = position * (d_head / 2)..(position + 1) * (d_head / 2);
+        let (cos, sin) = (&self.cos[pairs.clone()], &self.sin[pairs]);
+        for head in heads.chunks_exact_mut(d_head) {
+            let angles = cos.iter().zip(sin);
+            match self.pairing {
+                Pairing::Adjacent => {
+                    for ([x, y], (cos, sin)) in head.as_chunks_mut::<2>().0.iter_mut().zip(angles) {
+                        let sin = direction * sin;
+                        (*x, *y) = (*x * cos - *y * sin, *y * cos + *x * sin);
+                    }
+                }
+                Pairing::Halves => {
+                    let (first, second) = head.split_at_mut(d_head / 2);
+                    for ((x, y), (cos, sin)) in first.iter_mut().zip(second).zip(angles) {
+                        let sin = direction * sin;
+                        (*x, *y) = (*x * cos - *y * sin, *y * cos + *x * sin);
+                    }
+                }
+            }
+        }
+    }
+}
