@@ -192,9 +192,10 @@ fn range(schema: &Json) -> Option<String> {
 
 /// Returns the words of an enumeration, or the kinds of a table, with their meanings.
 fn words(schema: &Json, inner: &Json) -> Vec<(String, String)> {
-    let choices = [schema, inner]
-        .into_iter()
-        .find_map(|one| one["oneOf"].as_array());
+    let several = |one: &'_ Json| one["anyOf"].as_array().cloned().unwrap_or_default();
+    let forms = [schema, inner].into_iter().flat_map(several);
+    let forms: Vec<Json> = [schema, inner].into_iter().cloned().chain(forms).collect();
+    let choices = forms.iter().find_map(|one| one["oneOf"].as_array());
     let named = choices.into_iter().flatten().filter_map(|choice| {
         let word = choice["const"].as_str();
         let word = word.or_else(|| choice["properties"][TAG]["const"].as_str())?;

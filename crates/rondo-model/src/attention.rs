@@ -1,16 +1,21 @@
 //! Causal self-attention with a fused query-key-value matrix, rotary positions and grouped heads.
 //!
-//! The optional QK bias is added to q and k before the rotary embedding; the optional QK norm
-//! (root-mean-square, without parameters) follows it.
+//! | what | where |
+//! |---|---|
+//! | bias on q and k, or on v too | after the projection |
+//! | norm of q and k with learned scales, per head or over all heads | then |
+//! | rotary embedding of q and k, on neighbours or on halves | then |
+//! | norm of q and k without a scale, per head | last |
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, s};
 
-use crate::config::ModelConfig;
+use crate::config::{self, ModelConfig, QkBias};
 use crate::init::Weights;
 use crate::layer::{At, Layer};
 use crate::ops::{
-    AttentionHeads, AttentionWeights, Gate, Heads, Norm, Opening, Operations, SelfAttention,
+    AttentionHeads, AttentionWeights, Gate, Heads, Norm, NormedOver, Opening, Operations, QkNorm,
+    SelfAttention,
 };
 use crate::pass::Shared;
 
@@ -50,6 +55,9 @@ impl KeyValues {
 pub struct Attention {
     qkv: Param<Tensor<2>>,
     qk_bias: Option<Param<Tensor<2>>>,
+    qkv_bias: Option<Param<Tensor<2>>>,
+    q_norm: Option<Param<Tensor<1>>>,
+    k_norm: Option<Param<Tensor<1>>>,
     gate_bias: Option<Param<Tensor<1>>>,
     proj: Param<Tensor<2>>,
     /// Its gates as in a pass with hard ones.
@@ -62,11 +70,21 @@ impl Attention {
     pub fn new(config: &ModelConfig, layer: Layer, weights: &Weights<'_>) -> Self {
         let name = format!("{}.attention", layer.name());
         let gates = config.gates_of(layer.stack);
+        let over = match config.qk_norm {
+            config::QkNorm::None => None,
+            config::QkNorm::Plain => Some(NormedOver::RotatedHeads),
+            config::QkNorm::Head => Some(NormedOver::Heads),
+            config::QkNorm::Width => Some(NormedOver::Width),
+        };
+        let scaled = matches!(over, Some(NormedOver::Heads | NormedOver::Width));
         Self {
             qkv: weights.get(&format!("{name}.qkv")),
-            qk_bias: config
-                .qk_bias
+            qk_bias: (config.qk_bias == QkBias::Qk)
                 .then(|| weights.get(&format!("{name}.qk_bias"))),
+            qkv_bias: (config.qk_bias == QkBias::Qkv)
+                .then(|| weights.get(&format!("{name}.qkv_bias"))),
+            q_norm: scaled.then(|| weights.get(&format!("{name}.q_norm"))),
+            k_norm: scaled.then(|| weights.get(&format!("{name}.k_norm"))),
             gate_bias: gates
                 .filter(|gates| gates.learned_bias)
                 .map(|_| weights.get(&format!("{name}.gate_bias"))),
@@ -77,8 +95,11 @@ impl Attention {
                     keys: config.n_kv_heads,
                     d_head: config.d_head(),
                 },
-                qk_norm: config.qk_norm.then_some(Norm {
-                    eps: config.norm.eps as f32,
+                qk_norm: over.map(|over| QkNorm {
+                    norm: Norm {
+                        eps: config.norm.eps as f32,
+                    },
+                    over,
                 }),
                 gate: gates.map(|gates| Gate {
                     opening: Opening::Threshold,
@@ -111,7 +132,13 @@ impl Attention {
     pub fn weights(&self) -> AttentionWeights<Tensor<2>, Tensor<1>> {
         AttentionWeights {
             qkv: self.qkv.val(),
-            qk_bias: self.qk_bias.as_ref().map(Param::val),
+            qk_bias: self
+                .qk_bias
+                .as_ref()
+                .or(self.qkv_bias.as_ref())
+                .map(Param::val),
+            q_norm: self.q_norm.as_ref().map(Param::val),
+            k_norm: self.k_norm.as_ref().map(Param::val),
             gate_bias: self.gate_bias.as_ref().map(Param::val),
             proj: self.proj.val(),
         }
@@ -187,6 +214,9 @@ mod tests {
         let attention = Attention {
             qkv: Param::from_tensor(Tensor::cat(vec![nothing, values.clone()], 1)),
             qk_bias: None,
+            qkv_bias: None,
+            q_norm: None,
+            k_norm: None,
             gate_bias: None,
             proj: Param::from_tensor(values),
             description: SelfAttention {

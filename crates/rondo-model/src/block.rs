@@ -5,7 +5,8 @@
 //! | sandwich | x ← attn_out(x + Attn(attn_in x)); x ← ffn_out(x + MLP(ffn_in x)) |
 //! | pre-norm | x ← x + Attn(attn_in x); x ← x + MLP(ffn_in x) |
 //! | post-norm | x ← attn_out(x + Attn x); x ← ffn_out(x + MLP x) |
-//! | branch-sandwich | x ← x + attn_out(Attn(attn_in x)); x ← x + ffn_out(MLP(ffn_in x)) |
+//! | branch-sandwich | x ← x + attn_out(Attn(attn_in x)); x ← x + ffn_out(MLP(ffn_in x)) (Ouro, arXiv 2510.25741) |
+//! | branch-post-norm | x ← x + attn_out(Attn x); x ← x + ffn_out(MLP x) (OLMo 2, arXiv 2501.00656) |
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -40,8 +41,11 @@ impl Block {
     pub fn new(config: &ModelConfig, layer: Layer, weights: &Weights<'_>) -> Self {
         let name = layer.name();
         let norm = |place: &str| RmsNorm::new(config.norm, &format!("{name}.{place}"), weights);
-        let before = config.block != BlockKind::PostNorm;
-        let after = config.block != BlockKind::PreNorm;
+        let (before, after) = match config.block {
+            BlockKind::Sandwich | BlockKind::BranchSandwich => (true, true),
+            BlockKind::PreNorm => (true, false),
+            BlockKind::PostNorm | BlockKind::BranchPostNorm => (false, true),
+        };
         Self {
             attention: Attention::new(config, layer, weights),
             feed_forward: FeedForward::new(&format!("{name}.feed_forward"), weights),
@@ -154,8 +158,14 @@ impl Block {
             branch,
             after: match after.as_ref().map(RmsNorm::description) {
                 None => After::Sum,
-                Some(norm) if self.kind == BlockKind::BranchSandwich => After::NormOfBranch(norm),
-                Some(norm) => After::NormOfSum(norm),
+                Some(norm) => match self.kind {
+                    BlockKind::BranchSandwich | BlockKind::BranchPostNorm => {
+                        After::NormOfBranch(norm)
+                    }
+                    BlockKind::Sandwich | BlockKind::PreNorm | BlockKind::PostNorm => {
+                        After::NormOfSum(norm)
+                    }
+                },
             },
         };
         let tensors = SublayerTensors {
@@ -174,6 +184,7 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::config::{QkBias, QkNorm, RopePairing, RopeScaling};
     use crate::gates::Gates;
     use crate::gradients::GradientSum;
     use crate::layer::Stack;
@@ -189,6 +200,14 @@ mod tests {
     const AT: At = At::Core {
         layer: 0,
         iteration: 1,
+    };
+
+    /// All three bands of frequencies occur.
+    const SCALING: RopeScaling = RopeScaling::Llama3 {
+        factor: 8.0,
+        low_frequency: 1.0,
+        high_frequency: 4.0,
+        original_context: 16,
     };
 
     /// Adds noise to every parameter, so that none is one or zero.
@@ -338,8 +357,29 @@ mod tests {
                 with(&|c| c.block = BlockKind::BranchSandwich),
             ),
             ("norm without scale", with(&|c| c.norm.learned = false)),
-            ("no bias", with(&|c| c.qk_bias = false)),
-            ("query-key norm", with(&|c| c.qk_norm = true)),
+            (
+                "branch-post-norm",
+                with(&|c| c.block = BlockKind::BranchPostNorm),
+            ),
+            ("no bias", with(&|c| c.qk_bias = QkBias::None)),
+            ("bias of values", with(&|c| c.qk_bias = QkBias::Qkv)),
+            ("query-key norm", with(&|c| c.qk_norm = QkNorm::Plain)),
+            ("norm of heads", with(&|c| c.qk_norm = QkNorm::Head)),
+            ("norm of all heads", with(&|c| c.qk_norm = QkNorm::Width)),
+            ("wider heads", with(&|c| c.d_head = Some(10))),
+            ("halves", with(&|c| c.rope_pairing = RopePairing::Halves)),
+            (
+                "everything of Qwen and OLMo",
+                with(&|c| {
+                    c.block = BlockKind::BranchPostNorm;
+                    c.qk_bias = QkBias::Qkv;
+                    c.qk_norm = QkNorm::Width;
+                    c.d_head = Some(10);
+                    c.n_kv_heads = 1;
+                    c.rope_pairing = RopePairing::Halves;
+                    c.rope_scaling = Some(SCALING);
+                }),
+            ),
             ("one key head", with(&|c| c.n_kv_heads = 1)),
             (
                 "one head",

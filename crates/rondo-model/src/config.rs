@@ -1,10 +1,14 @@
 //! What a model is: sizes and structural choices.
 
+mod qk;
+mod rotary;
 mod section;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::qk::{QkBias, QkNorm};
+pub use self::rotary::{RopePairing, RopeScaling};
 pub use self::section::ModelSection;
 use crate::depth::RecurrenceConfig;
 use crate::layer::Stack;
@@ -21,18 +25,24 @@ pub struct ModelConfig {
     pub n_heads: usize,
     /// Key and value heads; divides `n_heads`.
     pub n_kv_heads: usize,
+    /// Size of a head; `d_model / n_heads` where it is none, which [`Self::d_head()`] returns.
+    pub d_head: Option<usize>,
     /// Inner width of the gated MLP, f.
     pub d_ff: usize,
     /// Longest sequence in tokens.
     pub context: usize,
     /// Where the norms of a block stand.
     pub block: BlockKind,
-    /// Learned biases on queries and keys, added before the rotary embedding.
-    pub qk_bias: bool,
-    /// Parameter-free RMS norm of queries and keys, after the rotary embedding.
-    pub qk_norm: bool,
+    /// Learned biases on queries and keys, or on values too, added to their projection.
+    pub qk_bias: QkBias,
+    /// Norm of queries and keys.
+    pub qk_norm: QkNorm,
     /// Base of the rotary embedding's angles.
     pub rope_base: f64,
+    /// Which elements of a head the rotary embedding turns together.
+    pub rope_pairing: RopePairing,
+    /// How the rotary embedding's frequencies are scaled; without it they are not.
+    pub rope_scaling: Option<RopeScaling>,
     /// Whether the head is the token embedding transposed.
     pub tied_head: bool,
     /// The root-mean-square norm.
@@ -43,6 +53,8 @@ pub struct ModelConfig {
     pub injection: InjectionKind,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
+    /// Where the shared norm stands besides the end.
+    pub boundary_norm: BoundaryNorm,
     /// How the weights are drawn.
     pub init: InitConfig,
     /// How many iterations a training step takes.
@@ -70,6 +82,8 @@ pub enum BlockKind {
     PostNorm,
     /// `x ← x + n(f(n x))`.
     BranchSandwich,
+    /// `x ← x + n(f(x))`.
+    BranchPostNorm,
 }
 
 /// A root-mean-square norm.
@@ -125,6 +139,8 @@ pub enum InjectionKind {
     Gate,
     /// The gated MLP on `[s ; e]`, inner width `d_ff`.
     Ffn,
+    /// `s`: the embedding does not enter, so the state has to start from it (`state_init = "input"`).
+    None,
 }
 
 /// The law of the initial state s_0.
@@ -141,6 +157,21 @@ pub enum StateInit {
     Zero,
     /// N(0, 1), standardised over the features of each token.
     Unit,
+    /// The embedding e, the prelude's output: what enters the core.
+    Input,
+}
+
+/// Where the shared norm n_f stands between the loop and the head; [`crate::looped`] has the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BoundaryNorm {
+    /// Before the coda and after it: `n_f(C(n_f(s_r)))`.
+    Coda,
+    /// At the end of each iteration, whose output goes on to the next one, and after the coda: `s_i = n_f(R(…))`,
+    /// `n_f(C(s_r))`. Without a coda the head reads `s_r`, which is normed already.
+    Iteration,
+    /// After the coda alone: `n_f(C(s_r))`.
+    None,
 }
 
 /// How the weights are drawn.
@@ -176,9 +207,14 @@ pub enum InitScheme {
 }
 
 impl ModelConfig {
-    /// Returns the size of one head, `d_model / n_heads`.
+    /// Returns the size of one head: `d_model / n_heads` where it is not given.
     pub fn d_head(&self) -> usize {
-        self.d_model / self.n_heads
+        self.d_head.unwrap_or_else(|| self.d_model / self.n_heads)
+    }
+
+    /// Returns the width of all query heads together, which is `d_model` where the size of a head is not given.
+    pub fn attended_width(&self) -> usize {
+        self.n_heads * self.d_head()
     }
 
     /// Returns the section that resolves to this model.
@@ -188,17 +224,21 @@ impl ModelConfig {
             d_model: self.d_model,
             n_heads: self.n_heads,
             n_kv_heads: (self.n_kv_heads != self.n_heads).then_some(self.n_kv_heads),
+            d_head: self.d_head,
             d_ff: self.d_ff,
             context: self.context,
             block: self.block,
             qk_bias: self.qk_bias,
             qk_norm: self.qk_norm,
             rope_base: self.rope_base,
+            rope_pairing: self.rope_pairing,
+            rope_scaling: self.rope_scaling,
             tied_head: self.tied_head,
             norm: self.norm,
             layers: self.layers,
             injection: self.injection,
             state_init: self.state_init,
+            boundary_norm: self.boundary_norm,
             init: self.init,
             recurrence: self.recurrence.clone(),
             sparsity: self.sparsity.clone(),

@@ -15,8 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::seed::{Stream, generator};
 
-/// The largest recurrence depth that a configuration may ask for.
+/// The largest recurrence depth that a training step may take.
 pub const MAX_RECURRENCE: usize = 64;
+
+/// The largest recurrence depth that a forward pass alone may take: in evaluation, generation and traces. It needs no more
+/// memory than one iteration; the bound refuses numbers that nobody means.
+pub const MAX_EVALUATED: usize = 1 << 24;
 
 /// How many iterations a training step takes, and how many of them carry gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -25,7 +25,7 @@ pub use weights::Weights;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::config::{BlockKind, InitScheme, ModelConfig};
+use crate::config::{BlockKind, InitScheme, ModelConfig, QkBias, QkNorm};
 use crate::injection;
 use crate::layer::{Layer, Stack};
 use crate::seed::{Stream, generator};
@@ -179,9 +179,12 @@ impl Table<'_> {
 
     fn norm(&mut self, name: &str, part: Part) {
         if self.config.norm.learned {
-            let (name, shape) = (format!("{name}.scale"), vec![self.config.d_model]);
-            self.push(&name, shape, part, Role::Scale, Initializer::Ones);
+            self.scale(&format!("{name}.scale"), self.config.d_model, part);
         }
+    }
+
+    fn scale(&mut self, name: &str, length: usize, part: Part) {
+        self.push(name, vec![length], part, Role::Scale, Initializer::Ones);
     }
 
     fn blocks(&mut self, stack: Stack, layers: usize) {
@@ -189,7 +192,7 @@ impl Table<'_> {
         let (before, after) = match self.config.block {
             BlockKind::Sandwich | BlockKind::BranchSandwich => (true, true),
             BlockKind::PreNorm => (true, false),
-            BlockKind::PostNorm => (false, true),
+            BlockKind::PostNorm | BlockKind::BranchPostNorm => (false, true),
         };
         for index in 0..layers {
             let layer = Layer { stack, index }.name();
@@ -214,15 +217,31 @@ impl Table<'_> {
         let (h, d_head) = (config.d_model, config.d_head());
         let (heads, kv_heads) = (config.n_heads, config.n_kv_heads);
         let width = (heads + 2 * kv_heads) * d_head;
+        let attended = config.attended_width();
         let qkv = Fusion::Attention {
             queries: heads * d_head,
             keys: kv_heads * d_head,
         };
         let drawn = self.drawn(Place::Input, qkv);
         self.matrix(&format!("{name}.qkv"), [h, width], part, drawn);
-        if config.qk_bias {
-            let shape = vec![heads + kv_heads, d_head];
-            self.bias(&format!("{name}.qk_bias"), shape, part, Role::Bias);
+        let bias = match config.qk_bias {
+            QkBias::None => None,
+            QkBias::Qk => Some(("qk_bias", heads + kv_heads)),
+            QkBias::Qkv => Some(("qkv_bias", heads + 2 * kv_heads)),
+        };
+        if let Some((bias, heads)) = bias {
+            let shape = vec![heads, d_head];
+            self.bias(&format!("{name}.{bias}"), shape, part, Role::Bias);
+        }
+        let scales = match config.qk_norm {
+            QkNorm::None | QkNorm::Plain => None,
+            QkNorm::Head => Some([d_head; 2]),
+            QkNorm::Width => Some([attended, kv_heads * d_head]),
+        };
+        if let Some(lengths) = scales {
+            for (norm, length) in ["q_norm", "k_norm"].into_iter().zip(lengths) {
+                self.scale(&format!("{name}.{norm}"), length, part);
+            }
         }
         if config
             .gates_of(stack)
@@ -232,7 +251,7 @@ impl Table<'_> {
             self.bias(&name, vec![heads], part, Role::GateBias);
         }
         let drawn = self.drawn(Place::Output, Fusion::None);
-        self.matrix(&format!("{name}.proj"), [h, h], part, drawn);
+        self.matrix(&format!("{name}.proj"), [attended, h], part, drawn);
     }
 
     /// Adds the matrices of a gated MLP on `d_in` features.

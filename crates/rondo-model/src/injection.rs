@@ -1,4 +1,4 @@
-//! How the embedding e enters each iteration: the injection `A(s, e)`, one of four.
+//! How the embedding e enters each iteration: the injection `A(s, e)`, one of five.
 //!
 //! What depends on e alone is prepared once for all iterations of a pass.
 
@@ -24,6 +24,8 @@ pub enum Injection {
     Gate(Gate),
     /// `MLP [s ; e]`.
     Ffn(Ffn),
+    /// `s`.
+    None(Nothing),
 }
 
 /// A sum; it has no parameters.
@@ -33,6 +35,10 @@ pub struct Add;
 /// A product of elements; it has no parameters.
 #[derive(Module, Debug)]
 pub struct Gate;
+
+/// No injection: the state is passed on as it is.
+#[derive(Module, Debug)]
+pub struct Nothing;
 
 /// Adds the parameters of the injection to the table.
 pub(crate) fn parameters(table: &mut Table<'_>) {
@@ -44,7 +50,7 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
             table.matrix("injection.adapter", [2 * h, h], Part::Adapter, drawn);
         }
         InjectionKind::Ffn => table.feed_forward("injection.mlp", 2 * h, Part::Adapter),
-        InjectionKind::Add | InjectionKind::Gate => {}
+        InjectionKind::Add | InjectionKind::Gate | InjectionKind::None => {}
     }
 }
 
@@ -56,6 +62,7 @@ impl Injection {
             InjectionKind::Add => Self::Add(Add),
             InjectionKind::Gate => Self::Gate(Gate),
             InjectionKind::Ffn => Self::Ffn(Ffn::new(weights)),
+            InjectionKind::None => Self::None(Nothing),
         }
     }
 
@@ -67,7 +74,7 @@ impl Injection {
     pub fn prepare(&self, embedding: Tensor<3>) -> Prepared {
         Prepared(match self {
             Self::Linear(linear) => linear.prepare(embedding),
-            Self::Add(_) | Self::Gate(_) | Self::Ffn(_) => embedding,
+            Self::Add(_) | Self::Gate(_) | Self::Ffn(_) | Self::None(_) => embedding,
         })
     }
 
@@ -83,6 +90,7 @@ impl Injection {
             Self::Add(Add) => state + prepared,
             Self::Gate(Gate) => state * prepared,
             Self::Ffn(ffn) => ffn.forward(state, prepared),
+            Self::None(Nothing) => state,
         }
     }
 }

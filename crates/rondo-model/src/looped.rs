@@ -1,4 +1,14 @@
 //! The whole model: embed, prelude, loop, coda, head.
+//!
+//! The shared norm n_f stands at the end and, by choice, at a second place ([`BoundaryNorm`]):
+//!
+//! | boundary norm | s_i | what the head reads |
+//! |---|---|---|
+//! | coda | R(A(s_{i−1}, e)) | n_f(C(n_f(s_r))) |
+//! | iteration | n_f(R(A(s_{i−1}, e))) | n_f(C(s_r)); without a coda s_r |
+//! | none | R(A(s_{i−1}, e)) | n_f(C(s_r)) |
+//!
+//! A stack that is looped as a whole has neither prelude nor coda, no injection and s_0 = e, which is γ · E[x] then.
 
 pub mod decode;
 mod differentiate;
@@ -10,10 +20,10 @@ pub use differentiate::Differentiated;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, assert_shape};
 
-use self::iteration::{Core, Recorded};
+use self::iteration::{Core, Parts, Recorded, normed};
 use self::layers::through;
 use crate::block::Block;
-use crate::config::ModelConfig;
+use crate::config::{BoundaryNorm, ModelConfig, StateInit};
 use crate::depth::Recompute;
 use crate::gates::{Density, Seen};
 use crate::init::Weights;
@@ -35,6 +45,10 @@ pub struct LoopedTransformer {
     norm: RmsNorm,
     head: Option<Param<Tensor<2>>>,
     #[module(skip)]
+    boundary_norm: BoundaryNorm,
+    #[module(skip)]
+    starts_from_input: bool,
+    #[module(skip)]
     embedding_scale: f64,
     #[module(skip)]
     recompute: Recompute,
@@ -46,11 +60,11 @@ pub struct LoopedTransformer {
 /// large, and made only where somebody reads them.
 #[derive(Clone, Debug)]
 pub struct Readout {
-    /// s itself, before the shared norm, `[batch, seq, d_model]`.
+    /// s itself, as the next iteration gets it, `[batch, seq, d_model]`.
     pub latent: Tensor<3>,
-    /// n_f(s), `[batch, seq, d_model]`.
+    /// What the coda reads, n_f(s) by default, `[batch, seq, d_model]`.
     pub state: Tensor<3>,
-    /// n_f(C(n_f(s))), `[batch, seq, d_model]`.
+    /// What the head reads, n_f(C(n_f(s))) by default, `[batch, seq, d_model]`.
     pub hidden: Tensor<3>,
 }
 
@@ -106,6 +120,8 @@ impl LoopedTransformer {
             coda: blocks(Stack::Coda, config.layers.coda),
             norm: RmsNorm::new(config.norm, "norm", weights),
             head: (!config.tied_head).then(|| weights.get("head")),
+            boundary_norm: config.boundary_norm,
+            starts_from_input: config.state_init == StateInit::Input,
             embedding_scale: config.embedding_scale(),
             recompute: config.recurrence.recompute,
             precision: weights.precision(),
@@ -131,13 +147,26 @@ impl LoopedTransformer {
         ops::head_logits(hidden, self.head())
     }
 
+    /// Returns s_0: the prelude's output where the model starts from its input, and else `state`.
+    ///
+    /// # Shapes
+    ///
+    /// As [`Self::forward`]; returns `[batch, seq, d_model]`.
+    pub fn start(&self, tokens: &Tensor<2, Int>, state: Tensor<3>, pass: &Pass) -> Tensor<3> {
+        match self.starts_from_input {
+            true => self.embed(tokens.clone(), pass.shared()).0,
+            false => state,
+        }
+    }
+
     /// Runs prelude, loop and coda.
     ///
     /// A `trace` receives every state.
     ///
     /// # Shapes
     ///
-    /// `tokens`: `[batch, seq]`; `state`: s_0, `[batch, seq, d_model]`.
+    /// `tokens`: `[batch, seq]`; `state`: s_0, `[batch, seq, d_model]`, which a model that starts from its input does not
+    /// read.
     ///
     /// # Panics
     ///
@@ -154,8 +183,9 @@ impl LoopedTransformer {
         let (embedding, seen) = self.embed(tokens, pass);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
+        let state = self.started(state, &embedding);
         let prepared = self.injection.prepare(embedding.clone());
-        let core = Core::new(&self.core, &self.injection, &prepared, pass);
+        let core = Core::new(self.parts(), &prepared, pass);
         let mut core = Recorded::new(core, &seen);
         if let Some(trace) = &mut trace {
             trace.record(&state);
@@ -188,8 +218,9 @@ impl LoopedTransformer {
     ) -> Vec<Density> {
         let pass = pass.shared();
         let (embedding, seen) = self.embed(tokens, pass);
+        let state = self.started(state, &embedding);
         let prepared = self.injection.prepare(embedding);
-        let core = Core::new(&self.core, &self.injection, &prepared, pass);
+        let core = Core::new(self.parts(), &prepared, pass);
         let mut core = Recorded::new(core, &seen);
         let mut depths = depths.to_vec();
         depths.sort_unstable();
@@ -203,6 +234,23 @@ impl LoopedTransformer {
             visit(depth, readout);
         }
         core.record.finish()
+    }
+
+    /// Returns s_0 from the state that was given and from e.
+    fn started(&self, state: Tensor<3>, embedding: &Tensor<3>) -> Tensor<3> {
+        match self.starts_from_input {
+            true => embedding.clone(),
+            false => state,
+        }
+    }
+
+    /// Returns the parts of an iteration.
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            blocks: &self.core,
+            injection: &self.injection,
+            boundary: (self.boundary_norm == BoundaryNorm::Iteration).then_some(&self.norm),
+        }
     }
 
     /// Returns e = P(γ · E[x]), and what the gates of the prelude saw.
@@ -222,18 +270,30 @@ impl LoopedTransformer {
         }
     }
 
-    /// Applies the shared norm, the coda and the shared norm again to the state after `depth` iterations. Also
+    /// Returns what the coda and the head read of the state after `depth` iterations. Also
     /// returns what the gates of the coda saw.
     fn read_out(&self, latent: Tensor<3>, depth: usize, pass: Shared<'_>) -> (Readout, Vec<Seen>) {
-        let state = self.norm.forward(latent.clone());
+        let state = self.before_coda(latent.clone());
         let at = |layer| At::Coda { layer, depth };
         let (y, seen) = through(&self.coda, state.clone(), pass, at);
         let readout = Readout {
-            hidden: self.norm.forward(y),
+            hidden: self.after_coda(y),
             latent,
             state,
         };
         (readout, seen)
+    }
+
+    /// Returns what the coda reads of a state.
+    fn before_coda(&self, latent: Tensor<3>) -> Tensor<3> {
+        let norm = (self.boundary_norm == BoundaryNorm::Coda).then_some(&self.norm);
+        normed(norm, latent)
+    }
+
+    /// Returns what the head reads of what the coda gives.
+    fn after_coda(&self, y: Tensor<3>) -> Tensor<3> {
+        let is_normed = self.boundary_norm == BoundaryNorm::Iteration && self.coda.is_empty();
+        normed((!is_normed).then_some(&self.norm), y)
     }
 }
 

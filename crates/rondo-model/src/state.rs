@@ -38,7 +38,7 @@ impl ModelConfig {
     }
 }
 
-/// Draws the initial states of a batch.
+/// Draws the initial states of a batch. A model that starts from its input reads none: they are zeros then.
 ///
 /// # Shapes
 ///
@@ -50,7 +50,7 @@ pub fn initial_state(
     device: &Device,
 ) -> Tensor<3> {
     let width = config.d_model;
-    if config.state_init == StateInit::Zero {
+    if matches!(config.state_init, StateInit::Zero | StateInit::Input) {
         return Tensor::zeros([batch, seq, width], device);
     }
     let mut values = vec![0.0_f32; batch * seq * width];
@@ -71,7 +71,7 @@ pub fn initial_state(
                 }
                 StateInit::Normal | StateInit::Unit => fill_normal(features, 1.0, &mut rng),
                 StateInit::Embed => fill_normal(features, (width as f64).sqrt().recip(), &mut rng),
-                StateInit::Zero => {}
+                StateInit::Zero | StateInit::Input => {}
             }
             if config.state_init == StateInit::Unit {
                 standardise(features);

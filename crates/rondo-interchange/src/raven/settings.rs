@@ -1,8 +1,8 @@
 //! `config.json` to our configuration.
 
 use rondo_model::config::{
-    BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig,
-    StateInit,
+    BlockKind, BoundaryNorm, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig,
+    NormConfig, QkBias, QkNorm, RopePairing, StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
 use rondo_schedule::CurriculumConfig;
@@ -31,7 +31,10 @@ pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<M
     let coda = keys.needed("n_layers_in_coda", None, MAX_LAYERS);
     structure(keys);
     let tied_head = tied_head(keys);
-    let qk_bias = keys.flag("qk_bias").unwrap_or(true);
+    let qk_bias = match keys.flag("qk_bias").unwrap_or(true) {
+        true => QkBias::Qk,
+        false => QkBias::None,
+    };
     let rope_base = keys.number("rope_base").unwrap_or(50_000.0);
     let eps = keys.number("norm_eps").unwrap_or(1e-6);
     let recurrence = recurrence(keys, warnings);
@@ -50,17 +53,21 @@ pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<M
         d_model,
         n_heads,
         n_kv_heads: n_heads,
+        d_head: None,
         d_ff: d_ff?,
         context: context?,
         block: BlockKind::Sandwich,
         qk_bias,
-        qk_norm: false,
+        qk_norm: QkNorm::None,
         rope_base,
+        rope_pairing: RopePairing::Adjacent,
+        rope_scaling: None,
         tied_head,
         norm: NormConfig { learned: true, eps },
         layers,
         injection: InjectionKind::Linear,
         state_init,
+        boundary_norm: BoundaryNorm::Coda,
         init: InitConfig {
             scheme: InitScheme::Takase,
             orthogonal,
@@ -90,7 +97,8 @@ fn structure(keys: &mut Keys<'_>) {
 
 fn state_init(keys: &mut Keys<'_>) -> StateInit {
     let law = keys.word("state_init").unwrap_or("like-init");
-    named(law).unwrap_or_else(|| {
+    let there = named(law).filter(|law| *law != StateInit::Input);
+    there.unwrap_or_else(|| {
         let problem = format!("is {law:?}, which no law here is called");
         keys.refuse("state_init", &problem);
         StateInit::LikeInit

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockKind, InitConfig, InjectionKind, LayersConfig, ModelConfig, NormConfig, StateInit,
+    BlockKind, BoundaryNorm, InitConfig, InjectionKind, LayersConfig, ModelConfig, NormConfig,
+    QkBias, QkNorm, RopePairing, RopeScaling, StateInit,
 };
 use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
@@ -25,18 +26,26 @@ pub struct ModelSection {
     /// Key and value heads; without it as many as query heads. Must divide `n_heads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_kv_heads: Option<usize>,
+    /// Size of a head; without it `d_model / n_heads`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_head: Option<usize>,
     /// Inner width of the gated MLP, f.
     pub d_ff: usize,
     /// Longest sequence in tokens.
     pub context: usize,
     /// Where the norms of a block stand.
     pub block: BlockKind,
-    /// Learned biases on queries and keys, added before the rotary embedding.
-    pub qk_bias: bool,
-    /// Parameter-free RMS norm of queries and keys, after the rotary embedding.
-    pub qk_norm: bool,
+    /// Learned biases on queries and keys, or on values too, added to their projection.
+    pub qk_bias: QkBias,
+    /// Norm of queries and keys.
+    pub qk_norm: QkNorm,
     /// Base of the rotary embedding's angles.
     pub rope_base: f64,
+    /// Which elements of a head the rotary embedding turns together.
+    pub rope_pairing: RopePairing,
+    /// How the rotary embedding's frequencies are scaled; without it they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rope_scaling: Option<RopeScaling>,
     /// Whether the head is the token embedding transposed.
     pub tied_head: bool,
     /// The root-mean-square norm.
@@ -47,6 +56,8 @@ pub struct ModelSection {
     pub injection: InjectionKind,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
+    /// Where the shared norm stands besides the end.
+    pub boundary_norm: BoundaryNorm,
     /// How the weights are drawn.
     pub init: InitConfig,
     /// How many iterations a training step takes.
@@ -63,17 +74,21 @@ impl Default for ModelSection {
             d_model: 128,
             n_heads: 4,
             n_kv_heads: None,
+            d_head: None,
             d_ff: 384,
             context: 4096,
             block: BlockKind::Sandwich,
-            qk_bias: true,
-            qk_norm: false,
+            qk_bias: QkBias::Qk,
+            qk_norm: QkNorm::None,
             rope_base: 50_000.0,
+            rope_pairing: RopePairing::Adjacent,
+            rope_scaling: None,
             tied_head: true,
             norm: NormConfig::default(),
             layers: LayersConfig::default(),
             injection: InjectionKind::Linear,
             state_init: StateInit::LikeInit,
+            boundary_norm: BoundaryNorm::Coda,
             init: InitConfig::default(),
             recurrence: RecurrenceConfig::default(),
             sparsity: None,
@@ -89,17 +104,21 @@ impl ModelSection {
             d_model: self.d_model,
             n_heads: self.n_heads,
             n_kv_heads: self.n_kv_heads.unwrap_or(self.n_heads),
+            d_head: self.d_head,
             d_ff: self.d_ff,
             context: self.context,
             block: self.block,
             qk_bias: self.qk_bias,
             qk_norm: self.qk_norm,
             rope_base: self.rope_base,
+            rope_pairing: self.rope_pairing,
+            rope_scaling: self.rope_scaling,
             tied_head: self.tied_head,
             norm: self.norm,
             layers: self.layers,
             injection: self.injection,
             state_init: self.state_init,
+            boundary_norm: self.boundary_norm,
             init: self.init,
             recurrence: self.recurrence.clone(),
             sparsity: self.sparsity.clone(),
@@ -113,6 +132,7 @@ impl ModelSection {
             ("d_model", self.d_model),
             ("n_heads", self.n_heads),
             ("n_kv_heads", self.n_kv_heads.unwrap_or(1)),
+            ("d_head", self.d_head.unwrap_or(1)),
             ("d_ff", self.d_ff),
             ("context", self.context),
             ("layers.core", self.layers.core),
@@ -122,17 +142,49 @@ impl ModelSection {
         self.validate_heads(report);
         positive("norm.eps", self.norm.eps, report);
         positive("rope_base", self.rope_base, report);
+        if let Some(scaling) = self.rope_scaling {
+            scaling.validate(&mut section("rope_scaling", report));
+        }
+        self.validate_loop(report);
         self.recurrence.validate(&mut section("recurrence", report));
         if let Some(sparsity) = &self.sparsity {
             sparsity.validate(&mut section("sparsity", report));
         }
     }
 
+    /// Reports loops that the tokens never enter, or that carry no gradient to them.
+    fn validate_loop(&self, report: Report<'_>) {
+        if self.injection != InjectionKind::None {
+            return;
+        }
+        if self.state_init != StateInit::Input {
+            let message = "none leaves the embedding out of every iteration: the state has to start from it, so \
+                           set model.state_init = \"input\", or choose another injection";
+            report("injection", message.into());
+        }
+        let planned = self.recurrence.planned();
+        if planned.no_grad > 0 {
+            let message = format!(
+                "with injection = \"none\" the tokens get their gradient through every iteration, of which {} of {} \
+                 have none; try {}",
+                planned.no_grad,
+                planned.total(),
+                planned.total()
+            );
+            report("recurrence.backprop_depth", message);
+        }
+    }
+
     /// Reports where heads do not share the width, or their keys, evenly.
     fn validate_heads(&self, report: Report<'_>) {
-        if self.n_heads > 0 && !self.d_model.is_multiple_of(self.n_heads) {
+        if let Some(d_head) = self.d_head {
+            if !d_head.is_multiple_of(2) {
+                let message = format!("rotary pairs need an even head size, found {d_head}");
+                report("d_head", message);
+            }
+        } else if self.n_heads > 0 && !self.d_model.is_multiple_of(self.n_heads) {
             let message = format!(
-                "must be a multiple of n_heads = {}, found {}",
+                "must be a multiple of n_heads = {}, found {}; or give d_head",
                 self.n_heads, self.d_model
             );
             report("d_model", message);

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::*;
-use crate::config::{InitConfig, InjectionKind, LayersConfig, NormConfig};
+use crate::config::{InitConfig, InjectionKind, LayersConfig, NormConfig, QkBias};
 
 /// True std of a standard normal truncated at ±3.
 const TRUNCATED: f64 = 0.9866;
@@ -78,7 +78,7 @@ fn published_structures() -> [(&'static str, ModelConfig); 3] {
             scheme: InitScheme::Scaled,
             orthogonal: true,
         },
-        qk_bias: false,
+        qk_bias: QkBias::None,
         ..main.clone()
     };
     let bad_run_2 = ModelConfig {

@@ -14,6 +14,7 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
+use super::iteration::{Parts, normed};
 use super::{LoopedTransformer, Readout};
 use crate::attention::KeyValues;
 use crate::block::Block;
@@ -49,7 +50,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Returns s_i, before the shared norm, `[1, new, d_model]`.
+    /// Returns s_i, as the next iteration gets it, `[1, new, d_model]`.
     pub fn state(&self) -> &Tensor<3> {
         &self.state
     }
@@ -120,7 +121,7 @@ impl<'a> Decoder<'a> {
     ///
     /// # Shapes
     ///
-    /// `tokens`: `[1, new]`; `state`: s_0, `[1, new, d_model]`.
+    /// `tokens`: `[1, new]`; `state`: s_0, `[1, new, d_model]`, which a model that starts from its input does not read.
     ///
     /// # Panics
     ///
@@ -138,8 +139,8 @@ impl<'a> Decoder<'a> {
             |layer| self.prelude.get(layer),
         );
         Chunk {
+            state: self.model.started(state, &embedding),
             prepared: self.model.injection.prepare(embedding),
-            state,
             pass,
             iterations: 0,
             prelude,
@@ -155,10 +156,14 @@ impl<'a> Decoder<'a> {
             Some(budget) => chunk.iterations % budget,
         };
         let iteration = chunk.iterations + 1;
-        let injection = &self.model.injection;
+        let Parts {
+            blocks,
+            injection,
+            boundary,
+        } = self.model.parts();
         let x = injection.forward(chunk.state.clone(), &chunk.prepared);
         let (state, known) = through(
-            &self.model.core,
+            blocks,
             x,
             chunk.pass.shared(),
             |layer| At::Core { layer, iteration },
@@ -168,7 +173,7 @@ impl<'a> Decoder<'a> {
             Some(reached) => *reached = known,
             None => chunk.core.push(known),
         }
-        chunk.state = state;
+        chunk.state = normed(boundary, state);
         chunk.iterations = iteration;
         chunk.read = None;
     }
@@ -184,18 +189,18 @@ impl<'a> Decoder<'a> {
         } = chunk;
         let depth = *iterations;
         let (readout, _) = read.get_or_insert_with(|| {
-            let normed = self.model.norm.forward(state.clone());
+            let read = self.model.before_coda(state.clone());
             let (y, known) = through(
                 &self.model.coda,
-                normed.clone(),
+                read.clone(),
                 pass.shared(),
                 |layer| At::Coda { layer, depth },
                 |layer| self.coda.get(layer),
             );
             let readout = Readout {
                 latent: state.clone(),
-                state: normed,
-                hidden: self.model.norm.forward(y),
+                state: read,
+                hidden: self.model.after_coda(y),
             };
             (readout, known)
         });

@@ -11,22 +11,26 @@
 //!
 //! where the gradient of `⟨y, ∂L/∂y⟩`, its second factor held constant, is that of L. The first n
 //! iterations build no graph (truncated backpropagation, Geiping et al. 2025, arXiv 2502.05171,
-//! §3.3); the prelude gets its gradient through e in the others.
+//! §3.3); the prelude gets its gradient through e in the others. Where s_0 is e and n is 0, ∂L/∂s_0 is a part of
+//! ∂L/∂e too.
 //!
 //! When an iteration's graph is built is a choice between time and memory ([`Recompute`]): on the
 //! way forward, or not before backward arrives there, from the state alone. The graphs are the same
 //! and their gradients are added in the same order, so that both give the same bits.
 
+use std::ops::Add;
+
 use burn::module::Module;
 use burn::tensor::{Gradients, Int, Tensor, assert_shape};
 
-use super::iteration::Core;
+use super::iteration::{Core, Parts};
 use super::{Forward, LoopedTransformer, Readout};
 use crate::block::Block;
 use crate::depth::{Recompute, Unroll};
 use crate::gates::{Record, penalised};
 use crate::gradients::{FlatGradients, GradientSum};
-use crate::injection::Prepared;
+use crate::injection::{Injection, Prepared};
+use crate::norm::RmsNorm;
 use crate::pass::Pass;
 use crate::recurrence::{self, Iterate, Trace};
 
@@ -70,32 +74,38 @@ impl LoopedTransformer {
         let of_prelude = penalised(seen);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state, [batch, seq, d_model]);
+        let state = self.started(state, &embedding).without_autodiff();
         let prepared = self.injection.prepare(embedding.clone());
         let constant = prepared.without_autodiff();
         if let Some(trace) = &mut trace {
             trace.record(&state);
         }
 
-        let (blocks, injection) = (self.core.valid(), self.injection.valid());
-        let mut free = Core::new(&blocks, &injection, &constant, pass);
+        let own = self.parts();
+        let free = OwnedParts {
+            blocks: self.core.valid(),
+            injection: self.injection.valid(),
+            boundary: own.boundary.map(RmsNorm::valid),
+        };
+        let mut free = Core::new(free.parts(), &constant, pass);
         let untracked = 1..=unroll.no_grad;
         let state = recurrence::run(untracked, state, &mut free, trace.as_deref_mut());
 
         // Not a copy without autodiff, where Burn has another attention kernel: parameters that are
         // not tracked build no graph either, and give the numbers of those that are.
-        let ahead = (self.recompute == Recompute::Iteration).then(|| {
-            (
-                self.core.clone().no_grad(),
-                self.injection.clone().no_grad(),
-            )
+        let ahead = (self.recompute == Recompute::Iteration).then(|| OwnedParts {
+            blocks: self.core.clone().no_grad(),
+            injection: self.injection.clone().no_grad(),
+            boundary: own.boundary.cloned().map(RmsNorm::no_grad),
         });
         let input = Prepared(leaf(&prepared.0));
         let mut tape = Tape {
-            core: Core::new(&self.core, &self.injection, &input, pass),
+            core: Core::new(own, &input, pass),
             ahead: ahead
                 .as_ref()
-                .map(|(blocks, injection)| Core::new(blocks, injection, &constant, pass)),
+                .map(|ahead| Core::new(ahead.parts(), &constant, pass)),
             input: &input,
+            starts_from_input: self.starts_from_input && unroll.no_grad == 0,
             weight: pass.weight,
             record,
             iterations: Vec::with_capacity(unroll.with_grad),
@@ -112,13 +122,22 @@ impl LoopedTransformer {
         sum.take(&mut gradients);
         let of_state = latent.grad_remove(&mut gradients);
         let readout = readout.without_autodiff();
-        if let Some(of_prepared) = tape.backward(of_state, &mut sum) {
-            sum.take(&mut continued(
-                prepared.0,
-                of_prepared,
-                of_prelude,
-                pass.weight,
-            ));
+        let OfInput {
+            of_prepared,
+            of_start,
+        } = tape.backward(of_state, &mut sum);
+        let products = [(prepared.0, of_prepared), (embedding.clone(), of_start)];
+        let products = products
+            .into_iter()
+            .filter_map(|(y, seed)| seed.map(|seed| y * seed));
+        match (products.reduce(Add::add), of_prelude) {
+            (Some(products), of_prelude) => {
+                sum.take(&mut backward(products, of_prelude, pass.weight));
+            }
+            (None, Some(density)) if pass.weight != 0.0 => {
+                sum.take(&mut (density * pass.weight).backward());
+            }
+            (None, _) => {}
         }
         Differentiated {
             forward: Forward {
@@ -139,6 +158,31 @@ impl LoopedTransformer {
     }
 }
 
+/// Copies of the parts of an iteration.
+struct OwnedParts {
+    blocks: Vec<Block>,
+    injection: Injection,
+    boundary: Option<RmsNorm>,
+}
+
+impl OwnedParts {
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            blocks: &self.blocks,
+            injection: &self.injection,
+            boundary: self.boundary.as_ref(),
+        }
+    }
+}
+
+/// The loss's gradient with respect to what the iterations take in.
+struct OfInput {
+    /// Of what the injection prepared; none where no iteration read it.
+    of_prepared: Option<Tensor<3>>,
+    /// Of s_0; none where it is no function of the tokens.
+    of_start: Option<Tensor<3>>,
+}
+
 /// The tracked iterations of a pass, in the order in which they ran.
 struct Tape<'a> {
     /// The core with its gradient; e is a leaf.
@@ -147,6 +191,8 @@ struct Tape<'a> {
     ahead: Option<Core<'a>>,
     /// What the injection prepared, the leaf.
     input: &'a Prepared,
+    /// Whether s_n is e, so that its gradient is asked for.
+    starts_from_input: bool,
     /// The factor of a density in the loss.
     weight: f64,
     /// What the gates saw of which the graph has been built.
@@ -174,8 +220,8 @@ struct Graph {
 
 impl Iterate for Tape<'_> {
     fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3> {
-        // Nothing asks for the gradient of s_n.
-        let start = match self.iterations.is_empty() {
+        // Nothing asks for the gradient of s_n, unless it is e.
+        let start = match self.iterations.is_empty() && !self.starts_from_input {
             true => state.clone().autodiff(),
             false => leaf(&state),
         };
@@ -207,16 +253,16 @@ impl Tape<'_> {
         }
     }
 
-    /// Goes back from ∂L/∂s_r, adding to `sum`; returns the loss's gradient with respect to what
-    /// the injection prepared, where there was an iteration.
+    /// Goes back from ∂L/∂s_r, adding to `sum`.
     fn backward(
         &mut self,
         of_last: Option<Tensor<3>>,
         sum: &mut GradientSum<'_, LoopedTransformer>,
-    ) -> Option<Tensor<3>> {
+    ) -> OfInput {
         let mut of_end = of_last;
         let mut of_prepared: Option<Tensor<3>> = None;
-        while let (Some(segment), Some(seed)) = (self.iterations.pop(), of_end.take()) {
+        while let Some(segment) = self.iterations.pop() {
+            let Some(seed) = of_end.take() else { break };
             let Segment {
                 iteration,
                 start,
@@ -235,7 +281,10 @@ impl Tape<'_> {
             };
             of_end = start.grad_remove(&mut gradients);
         }
-        of_prepared
+        OfInput {
+            of_prepared,
+            of_start: of_end.filter(|_| self.starts_from_input),
+        }
     }
 }
 
@@ -246,7 +295,11 @@ impl Tape<'_> {
 /// sum the products; one thread does on some GPUs. With a penalty, which is one number, each row is
 /// summed for itself first.
 fn continued(y: Tensor<3>, seed: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
-    let products = y * seed;
+    backward(y * seed, density, weight)
+}
+
+/// As [`continued`], from the products of elements that `⟨y, seed⟩` is the sum of.
+fn backward(products: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
     match density {
         Some(_) if weight != 0.0 => {
             with_penalty(products.sum_dim(2).sum(), density, weight).backward()

@@ -1,4 +1,4 @@
-//! One iteration: the injection and the core's layers. They are told its number.
+//! One iteration: the injection, the core's layers, and the norm at its end where there is one. They are told its number.
 
 use burn::tensor::Tensor;
 
@@ -7,27 +7,30 @@ use crate::block::Block;
 use crate::gates::{Record, Seen};
 use crate::injection::{Injection, Prepared};
 use crate::layer::At;
+use crate::norm::RmsNorm;
 use crate::pass::Shared;
 use crate::recurrence::Iterate;
 
+/// The parts of an iteration, which all iterations share.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    pub(super) blocks: &'a [Block],
+    pub(super) injection: &'a Injection,
+    /// The norm at the end of an iteration.
+    pub(super) boundary: Option<&'a RmsNorm>,
+}
+
 /// `R(A(·, e))` with one embedding.
 pub(super) struct Core<'a> {
-    blocks: &'a [Block],
-    injection: &'a Injection,
+    parts: Parts<'a>,
     prepared: &'a Prepared,
     pass: Shared<'a>,
 }
 
 impl<'a> Core<'a> {
-    pub(super) fn new(
-        blocks: &'a [Block],
-        injection: &'a Injection,
-        prepared: &'a Prepared,
-        pass: Shared<'a>,
-    ) -> Self {
+    pub(super) fn new(parts: Parts<'a>, prepared: &'a Prepared, pass: Shared<'a>) -> Self {
         Self {
-            blocks,
-            injection,
+            parts,
             prepared,
             pass,
         }
@@ -39,9 +42,23 @@ impl<'a> Core<'a> {
     ///
     /// `state` and the result: `[batch, seq, d_model]`.
     pub(super) fn apply(&self, iteration: usize, state: Tensor<3>) -> (Tensor<3>, Vec<Seen>) {
-        let x = self.injection.forward(state, self.prepared);
+        let Parts {
+            blocks,
+            injection,
+            boundary,
+        } = self.parts;
+        let x = injection.forward(state, self.prepared);
         let at = |layer| At::Core { layer, iteration };
-        through(self.blocks, x, self.pass, at)
+        let (state, seen) = through(blocks, x, self.pass, at);
+        (normed(boundary, state), seen)
+    }
+}
+
+/// Applies a norm where there is one.
+pub(super) fn normed(norm: Option<&RmsNorm>, x: Tensor<3>) -> Tensor<3> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }
 

@@ -1,11 +1,15 @@
 //! Properties of the whole model, for every structural choice.
 
+mod families;
 mod segmented;
 
 use burn::module::{ModuleVisitor, Param};
 
+use self::families::families;
 use super::*;
-use crate::config::{BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, NormConfig};
+use crate::config::{
+    BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, NormConfig, QkBias, QkNorm,
+};
 use crate::depth::Unroll;
 use crate::gates::Gates;
 use crate::init::table;
@@ -41,7 +45,7 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         change(&mut changed);
         changed
     };
-    vec![
+    let own = vec![
         ("main", base.clone()),
         (
             "bad run 1",
@@ -55,7 +59,7 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
                     scheme: InitScheme::Scaled,
                     orthogonal: true,
                 };
-                c.qk_bias = false;
+                c.qk_bias = QkBias::None;
             }),
         ),
         ("bad run 2", with(|c| c.block = BlockKind::PreNorm)),
@@ -66,7 +70,7 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         ),
         ("gate", with(|c| c.injection = InjectionKind::Gate)),
         ("ffn", with(|c| c.injection = InjectionKind::Ffn)),
-        ("qk norm", with(|c| c.qk_norm = true)),
+        ("qk norm", with(|c| c.qk_norm = QkNorm::Plain)),
         ("grouped heads", with(|c| c.n_kv_heads = 1)),
         ("untied head", with(|c| c.tied_head = false)),
         ("small init", with(|c| c.init.scheme = InitScheme::Small)),
@@ -102,7 +106,8 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
                 };
             }),
         ),
-    ]
+    ];
+    own.into_iter().chain(families(&base)).collect()
 }
 
 pub(super) fn tokens(change: Option<usize>, device: &Device) -> Tensor<2, Int> {
@@ -216,14 +221,18 @@ fn no_structure_looks_ahead() {
 #[test]
 fn every_parameter_gets_a_gradient_that_is_not_zero() {
     for (name, config) in structures() {
-        let gradients = gradients(
-            &config,
-            Unroll {
+        let unroll = match config.injection {
+            // Tokens have a gradient through every iteration alone.
+            InjectionKind::None => Unroll {
+                no_grad: 0,
+                with_grad: 3,
+            },
+            _ => Unroll {
                 no_grad: 1,
                 with_grad: 2,
             },
-            None,
-        );
+        };
+        let gradients = gradients(&config, unroll, None);
         for (row, gradient) in table(&config).iter().zip(gradients) {
             assert!(
                 gradient.iter().all(|g| g.is_finite()),
@@ -292,14 +301,20 @@ fn an_adapter_that_passes_only_the_embedding_makes_every_depth_equal() {
 
 #[test]
 fn one_pass_over_depths_equals_a_pass_for_each() {
-    let config = config();
+    for (name, config) in structures() {
+        one_pass_equals_several(name, &config);
+    }
+}
+
+#[track_caller]
+fn one_pass_equals_several(name: &str, config: &ModelConfig) {
     let device = Device::flex();
-    let model = LoopedTransformer::new(&config, 3, &device);
-    let pass = Pass::new(&config, SEQ, &device);
+    let model = LoopedTransformer::new(config, 3, &device);
+    let pass = Pass::new(config, SEQ, &device);
     let mut seen = Vec::new();
     model.forward_at_depths(
         tokens(None, &device),
-        state(&config, &device),
+        state(config, &device),
         &pass,
         &[4, 1, 2],
         |r, readout| {
@@ -309,7 +324,7 @@ fn one_pass_over_depths_equals_a_pass_for_each() {
     );
     assert_eq!(seen.iter().map(|(r, _)| *r).collect::<Vec<_>>(), [1, 2, 4]);
     for (r, logits) in seen {
-        assert_eq!(logits, forward(&config, r, None));
+        assert_eq!(logits, forward(config, r, None), "{name} at {r}");
     }
 }
 

@@ -15,6 +15,7 @@ use rondo_cube::cross_entropy;
 use rondo_cube::heads::Layout;
 use rondo_cube::primitive::{self, Cube};
 use rondo_cube::tensor::{CubeTensor, reshaped};
+use rondo_kernels::attention::Pairing;
 use rondo_kernels::norm::Norm;
 use rondo_kernels::product::Precision;
 use rondo_kernels::self_attention::SelfAttention;
@@ -111,13 +112,9 @@ impl Operations for CubeKernels {
     ) -> (Tensor<3>, Option<OpenEdges>) {
         let attention = &sublayer.branch;
         composed::around(self, sublayer, tensors, |x, weights| {
-            let firsts = rope.firsts().map(ids);
-            match (attention.gate, attention.qk_norm, firsts) {
-                (None, None, None) => (attended(attention, weights, rope, None, x), None),
-                (None, None, Some(Some(firsts))) => {
-                    (attended(attention, weights, rope, Some(firsts), x), None)
-                }
-                _ => composed::attention(self, attention, weights, rope, &x),
+            match has_kernel(attention, &weights, rope) {
+                true => (attended(attention, weights, rope, x), None),
+                false => composed::attention(self, attention, weights, rope, &x),
             }
         })
     }
@@ -204,7 +201,23 @@ impl Access for Cube {
     }
 }
 
-/// Attends without gates and norms of queries and keys; `firsts` are those of `rope`.
+/// Returns whether the kernel has all that attention needs: whole rows without gates, neighbours that turn together, no norm
+/// of queries and keys, and no bias of values.
+fn has_kernel(
+    attention: &SelfAttention,
+    weights: &AttentionWeights<Tensor<2>, Tensor<1>>,
+    rope: &Rope,
+) -> bool {
+    let heads = attention.heads;
+    let biased = weights.qk_bias.as_ref().map_or(0, |bias| bias.dims()[0]);
+    attention.gate.is_none()
+        && attention.qk_norm.is_none()
+        && rope.segments().is_none()
+        && rope.pairing() == Pairing::Adjacent
+        && biased <= heads.queries + heads.keys
+}
+
+/// Attends in whole rows without gates and norms of queries and keys.
 fn attended(
     attention: &SelfAttention,
     weights: AttentionWeights<Tensor<2>, Tensor<1>>,

@@ -68,10 +68,12 @@ impl Operations for Kernels {
         let operands = dispatched(tensors, |weights| AttentionWeights {
             qkv: weights.qkv.into_dispatch(),
             qk_bias: weights.qk_bias.map(Tensor::into_dispatch),
+            q_norm: weights.q_norm.map(Tensor::into_dispatch),
+            k_norm: weights.k_norm.map(Tensor::into_dispatch),
             gate_bias: weights.gate_bias.map(Tensor::into_dispatch),
             proj: weights.proj.into_dispatch(),
         });
-        let (y, openness) = graph::apply::<Flex, _, 7, 3>(node, operands, shape);
+        let (y, openness) = graph::apply::<Flex, _, 9, 3>(node, operands, shape);
         let open = openness.map(|openness| OpenEdges::Node {
             expected: openness.density(),
             hard: openness.open_share(),

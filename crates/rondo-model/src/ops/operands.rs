@@ -172,7 +172,9 @@ names! {
 }
 
 names! {
-    Sublayer<SelfAttention>, SublayerTensors<T, AttentionWeights<T>>, 7,
-    [x, before, after, qkv, qk_bias, gate_bias, proj], [x, qkv, proj],
-    SublayerTensors { x, before, after, branch: AttentionWeights { qkv, qk_bias, gate_bias, proj } }
+    Sublayer<SelfAttention>, SublayerTensors<T, AttentionWeights<T>>, 9,
+    [x, before, after, qkv, qk_bias, q_norm, k_norm, gate_bias, proj], [x, qkv, proj],
+    SublayerTensors {
+        x, before, after, branch: AttentionWeights { qkv, qk_bias, q_norm, k_norm, gate_bias, proj }
+    }
 }

@@ -4,13 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, s};
-use rondo_kernels::attention::Segments;
+use rondo_kernels::attention::{Pairing, Segments};
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, RopePairing};
 
 /// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
-/// angle(pos, j) = pos · base^(−2j / d_head), computed in f32; on the device laid out for
-/// `rotate_pairs`, `[seq, d_head]` each.
+/// angle(pos, j) = pos · base^(−2j / d_head), computed in f32, where frequencies are scaled with their rule; on the
+/// device laid out for `rotate_pairs` or `rotate_halves`, `[seq, d_head]` each.
 #[derive(Clone, Debug)]
 pub struct Rope {
     cos: Tensor<2>,
@@ -33,6 +33,7 @@ struct Cut {
 /// The tables on the host, `[seq, d_head / 2]` each.
 #[derive(Clone, Debug)]
 pub(super) struct Angles {
+    pub(super) pairing: Pairing,
     pub(super) cos: Arc<[f32]>,
     pub(super) sin: Arc<[f32]>,
 }
@@ -42,18 +43,44 @@ impl Rope {
     pub fn new(config: &ModelConfig, seq: usize, device: &Device) -> Self {
         let d_head = config.d_head();
         let pairs = d_head / 2;
-        let angle = |i: usize| {
-            let (position, pair) = (i / pairs, i % pairs);
+        let period = |pair: usize| {
             let exponent = (2 * pair) as f32 / d_head as f32;
-            position as f32 / (config.rope_base as f32).powf(exponent)
+            (config.rope_base as f32).powf(exponent)
+        };
+        let periods: Vec<f32> = (0..pairs)
+            .map(|pair| match config.rope_scaling {
+                None => period(pair),
+                Some(scaling) => {
+                    let exponent = (2 * pair) as f64 / d_head as f64;
+                    let frequency = config.rope_base.powf(-exponent);
+                    scaling.scaled(frequency).recip() as f32
+                }
+            })
+            .collect();
+        let angle = |i: usize| (i / pairs) as f32 / periods[i % pairs];
+        let pairing = match config.rope_pairing {
+            RopePairing::Adjacent => Pairing::Adjacent,
+            RopePairing::Halves => Pairing::Halves,
         };
         let host = Angles {
+            pairing,
             cos: (0..seq * pairs).map(|i| angle(i).cos()).collect(),
             sin: (0..seq * pairs).map(|i| angle(i).sin()).collect(),
         };
         let doubled = |values: &[f32], signs: [f32; 2]| {
-            let both = values.iter().flat_map(|x| signs.map(|sign| sign * x));
-            let values: Vec<f32> = both.collect();
+            let values: Vec<f32> = match pairing {
+                Pairing::Adjacent => {
+                    let both = values.iter().flat_map(|x| signs.map(|sign| sign * x));
+                    both.collect()
+                }
+                Pairing::Halves => {
+                    let row =
+                        |row: &[f32]| signs.map(|sign| row.iter().map(|x| sign * x).collect());
+                    let rows = values.chunks_exact(pairs);
+                    rows.flat_map(|values| row(values).into_iter().flat_map(Vec::into_iter))
+                        .collect()
+                }
+            };
             Tensor::from_data(TensorData::new(values, [seq, d_head]), device)
         };
         Self {
@@ -114,6 +141,7 @@ impl Rope {
             cos: self.cos.clone().slice(s![range.clone(), ..]),
             sin: self.sin.clone().slice(s![range.clone(), ..]),
             host: Angles {
+                pairing: self.host.pairing,
                 cos: part(&self.host.cos),
                 sin: part(&self.host.sin),
             },
@@ -147,7 +175,13 @@ impl Rope {
         self.host.clone()
     }
 
-    /// Returns cosines and sines on the device, for a kernel that rotates by itself: `[seq, d_head]` each, every cosine
+    /// Returns which elements of a head turn together.
+    #[cfg(feature = "cube")]
+    pub(super) fn pairing(&self) -> Pairing {
+        self.host.pairing
+    }
+
+    /// Returns cosines and sines of neighbours on the device, for a kernel that rotates by itself: `[seq, d_head]` each, every cosine
     /// twice, every sine with a minus and with a plus.
     #[cfg(feature = "cube")]
     pub(super) fn on_device(&self) -> [Tensor<2>; 2] {
@@ -170,7 +204,10 @@ impl Rope {
             None => table.clone(),
             Some(cut) => table.clone().select(0, cut.positions.clone()),
         });
-        rotate_pairs(x, cos, sin)
+        match self.host.pairing {
+            Pairing::Adjacent => rotate_pairs(x, cos, sin),
+            Pairing::Halves => rotate_halves(x, cos, sin),
+        }
     }
 }
 
@@ -185,6 +222,24 @@ fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, seq, heads, d_head] = x.dims();
     let pairs: Tensor<5> = x.clone().reshape([batch, seq, heads, d_head / 2, 2]);
     let swapped = pairs.flip([4]).reshape([batch, seq, heads, d_head]);
+    turned(x, swapped, cos, sin)
+}
+
+/// As [`rotate_pairs`], on one element of each half: `(x_j, x_{j + d_head/2})`.
+///
+/// # Shapes
+///
+/// As there, cos with all c twice, sin with every −s and then with every s.
+fn rotate_halves(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
+    let [batch, seq, heads, d_head] = x.dims();
+    let halves: Tensor<5> = x.clone().reshape([batch, seq, heads, 2, d_head / 2]);
+    let swapped = halves.flip([3]).reshape([batch, seq, heads, d_head]);
+    turned(x, swapped, cos, sin)
+}
+
+/// Returns `x ⊙ cos + swapped ⊙ sin`, the same for all heads.
+fn turned(x: Tensor<4>, swapped: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
+    let [_, seq, _, d_head] = x.dims();
     let [angles, _] = cos.dims();
     let shape = [angles / seq, seq, 1, d_head];
     x * cos.reshape(shape) + swapped * sin.reshape(shape)
@@ -202,6 +257,43 @@ mod tests {
         let sin = Tensor::<2>::from_data([[-1.0, 1.0, 0.0, 0.0]], &device);
         let y = rotate_pairs(x, cos, sin).into_data();
         assert_eq!(y.iter::<f32>().collect::<Vec<_>>(), [-2.0, 1.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn a_quarter_turn_maps_halves_to_each_other() {
+        let device = Device::flex();
+        let x = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0, 4.0]]]], &device);
+        // The pair (1, 3) turns, the pair (2, 4) stays.
+        let cos = Tensor::<2>::from_data([[0.0, 1.0, 0.0, 1.0]], &device);
+        let sin = Tensor::<2>::from_data([[-1.0, 0.0, 1.0, 0.0]], &device);
+        let y = rotate_halves(x, cos, sin).into_data();
+        assert_eq!(y.iter::<f32>().collect::<Vec<_>>(), [-3.0, 2.0, 1.0, 4.0]);
+    }
+
+    #[test]
+    fn halves_turn_as_neighbours_do_with_their_elements_in_another_order() {
+        let adjacent = ModelConfig {
+            d_model: 6,
+            n_heads: 1,
+            n_kv_heads: 1,
+            rope_base: 7.0,
+            ..ModelConfig::default()
+        };
+        let halves = ModelConfig {
+            rope_pairing: RopePairing::Halves,
+            ..adjacent.clone()
+        };
+        let device = Device::flex();
+        let turned = |config: &ModelConfig, x: [f32; 6]| {
+            let x = Tensor::<4>::from_data([[[x], [x]]], &device);
+            let y = Rope::new(config, 2, &device).rotate(x).into_data();
+            y.iter::<f32>().collect::<Vec<f32>>()
+        };
+        let found = turned(&halves, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let expected = turned(&adjacent, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        let order = [0, 3, 1, 4, 2, 5];
+        let reordered = (0..2).flat_map(|token| order.map(|place| found[token * 6 + place]));
+        assert_eq!(reordered.collect::<Vec<f32>>(), expected);
     }
 
     #[test]

@@ -35,9 +35,11 @@ pub struct Scoring<'a> {
 /// Returns the depths that share a pass: all of them where an iteration does not depend on how many there will be.
 pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
     match config.injection {
-        InjectionKind::Linear | InjectionKind::Add | InjectionKind::Gate | InjectionKind::Ffn => {
-            vec![depths.to_vec()]
-        }
+        InjectionKind::Linear
+        | InjectionKind::Add
+        | InjectionKind::Gate
+        | InjectionKind::Ffn
+        | InjectionKind::None => vec![depths.to_vec()],
     }
 }
 

@@ -44,7 +44,8 @@ fn sizes_and_switches_are_read_and_the_rest_is_as_published() {
         (model.recurrence.mean, model.recurrence.backprop_depth),
         (7, 5)
     );
-    assert!(!model.qk_bias && model.tied_head && model.norm.learned);
+    assert!(model.tied_head && model.norm.learned);
+    assert_eq!(model.qk_bias, QkBias::None);
     assert_eq!(model.init.scheme, InitScheme::Takase);
     assert!((model.rope_base - 1e4).abs() < 1e-9 && (model.norm.eps - 1e-5).abs() < 1e-12);
 }

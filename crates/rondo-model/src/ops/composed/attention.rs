@@ -3,7 +3,7 @@
 use burn::tensor::module::attention as attention_module;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Tensor, s};
-use rondo_kernels::attention::Gate;
+use rondo_kernels::attention::{Gate, NormedOver, QkNorm};
 use rondo_kernels::product::Precision;
 use rondo_kernels::self_attention::{AttentionWeights, Heads, SelfAttention};
 
@@ -62,27 +62,40 @@ impl AttentionHeads {
             )
             .reshape([batch, seq, count, d_head])
         };
-        let rotated = |first: usize, count: usize| {
-            let mut part = heads(first, count);
-            if let Some(bias) = &weights.qk_bias {
-                part = part + bias.clone().slice(s![first..first + count, ..]).unsqueeze();
+        let biased = |part: Tensor<4>, first: usize| match &weights.qk_bias {
+            Some(bias) if bias.dims()[0] > first => {
+                let [_, _, count, _] = part.dims();
+                part + bias.clone().slice(s![first..first + count, ..]).unsqueeze()
             }
-            part = rope.rotate(part);
-            if let Some(norm) = attention.qk_norm {
-                let rows = part.reshape([batch, seq * count, d_head]);
-                part = ops
-                    .norm(norm, rows, None)
-                    .reshape([batch, seq, count, d_head]);
-            }
+            _ => part,
+        };
+        let prepared = |first: usize, count: usize, scale: Option<&Tensor<1>>| {
+            let normed = |norm: QkNorm, part: Tensor<4>| {
+                let width = match norm.over {
+                    NormedOver::RotatedHeads | NormedOver::Heads => d_head,
+                    NormedOver::Width => count * d_head,
+                };
+                let rows = part.reshape([batch, seq * count * d_head / width, width]);
+                ops.norm(norm.norm, rows, scale.cloned())
+                    .reshape([batch, seq, count, d_head])
+            };
+            let part = biased(heads(first, count), first);
+            let part = match attention.qk_norm {
+                None => rope.rotate(part),
+                Some(norm) if norm.over == NormedOver::RotatedHeads => {
+                    normed(norm, rope.rotate(part))
+                }
+                Some(norm) => rope.rotate(normed(norm, part)),
+            };
             part.swap_dims(1, 2)
         };
         // In this order, in which the gradients of `x` are added.
         let (keys, values) = (
-            rotated(queries, keys),
-            heads(queries + keys, keys).swap_dims(1, 2),
+            prepared(queries, keys, weights.k_norm.as_ref()),
+            biased(heads(queries + keys, keys), queries + keys).swap_dims(1, 2),
         );
         Self {
-            queries: rotated(0, queries),
+            queries: prepared(0, queries, weights.q_norm.as_ref()),
             keys,
             values,
         }

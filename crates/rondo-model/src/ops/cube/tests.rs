@@ -8,7 +8,7 @@ use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 
 use super::*;
 use crate::config::ModelConfig;
-use crate::ops::{Backend, Segments};
+use crate::ops::{Backend, NormedOver, QkNorm, Segments};
 use crate::seed::Normals;
 
 /// What a kernel may differ by from a composition, both in f32, relative to a size of one for each number.
@@ -191,9 +191,13 @@ fn a_product_is_the_composed_one_with_its_gradients() {
 fn attention_within_segments_is_that_of_the_processors_kernels_with_its_gradients() {
     let Some(device) = device() else { return };
     let mut normals = Normals::new(4, 1.0);
+    let qk_norm = QkNorm {
+        norm: Norm { eps: 1e-5 },
+        over: NormedOver::RotatedHeads,
+    };
     for ([queries, keys, d_head], [batch, seq], qk_norm) in [
         ([3, 3, 8], [2, 21], None),
-        ([4, 2, 6], [1, 70], Some(Norm { eps: 1e-5 })),
+        ([4, 2, 6], [1, 70], Some(qk_norm)),
         ([1, 1, 4], [3, 1], None),
     ] {
         let config = ModelConfig {
@@ -235,6 +239,8 @@ fn attention_within_segments_is_that_of_the_processors_kernels_with_its_gradient
                 branch: AttentionWeights {
                     qkv: qkv.clone(),
                     qk_bias: Some(bias.clone()),
+                    q_norm: None,
+                    k_norm: None,
                     gate_bias: None,
                     proj: proj.clone(),
                 },

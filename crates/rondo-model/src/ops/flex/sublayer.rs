@@ -58,6 +58,7 @@ impl AttentionNode {
             rope: Some(attention::Rope {
                 cos: &self.angles.cos,
                 sin: &self.angles.sin,
+                pairing: self.angles.pairing,
             }),
             segments: self.segments.as_ref(),
         };
@@ -69,7 +70,7 @@ impl AttentionNode {
     }
 }
 
-impl Function<Flex, 7> for AttentionNode {
+impl Function<Flex, 9> for AttentionNode {
     type Names = Sublayer<SelfAttention>;
     type Saved = Saved<self_attention::Saved>;
     type Aside = Option<Openness>;

@@ -1,0 +1,132 @@
+//! What queries and keys get before their products: norms and biases. Older configurations say true or false.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The norm of queries and keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", from = "WrittenNorm")]
+pub enum QkNorm {
+    /// None.
+    None,
+    /// Root-mean-square norm of each head, after the rotary embedding and without a scale.
+    Plain,
+    /// Root-mean-square norm of each head, before the rotary embedding; queries and keys have a learned scale each,
+    /// which their heads share (Qwen3).
+    Head,
+    /// Root-mean-square norm of all heads together, before the rotary embedding; queries and keys have a learned
+    /// scale each (OLMo 2).
+    Width,
+}
+
+/// Learned biases after the projection to queries, keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", from = "WrittenBias")]
+pub enum QkBias {
+    /// None.
+    None,
+    /// On queries and keys.
+    Qk,
+    /// On queries, keys and values (Qwen2).
+    Qkv,
+}
+
+impl QkBias {
+    /// Returns whether there are any.
+    pub fn is_there(self) -> bool {
+        self != Self::None
+    }
+}
+
+/// A norm as it may be written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "none, plain, head or width; true is plain, false is none")]
+enum WrittenNorm {
+    Switch(bool),
+    Word(NormWord),
+}
+
+/// The words of [`QkNorm`].
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+enum NormWord {
+    /// None.
+    None,
+    /// Root-mean-square norm of each head, after the rotary embedding and without a scale.
+    Plain,
+    /// Root-mean-square norm of each head, before the rotary embedding; queries and keys have a learned scale each,
+    /// which their heads share (Qwen3).
+    Head,
+    /// Root-mean-square norm of all heads together, before the rotary embedding; queries and keys have a learned
+    /// scale each (OLMo 2).
+    Width,
+}
+
+/// Biases as they may be written.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "none, qk or qkv; true is qk, false is none")]
+enum WrittenBias {
+    Switch(bool),
+    Word(BiasWord),
+}
+
+/// The words of [`QkBias`].
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+enum BiasWord {
+    /// None.
+    None,
+    /// On queries and keys.
+    Qk,
+    /// On queries, keys and values (Qwen2).
+    Qkv,
+}
+
+impl From<WrittenNorm> for QkNorm {
+    fn from(written: WrittenNorm) -> Self {
+        match written {
+            WrittenNorm::Switch(false) | WrittenNorm::Word(NormWord::None) => Self::None,
+            WrittenNorm::Switch(true) | WrittenNorm::Word(NormWord::Plain) => Self::Plain,
+            WrittenNorm::Word(NormWord::Head) => Self::Head,
+            WrittenNorm::Word(NormWord::Width) => Self::Width,
+        }
+    }
+}
+
+impl From<WrittenBias> for QkBias {
+    fn from(written: WrittenBias) -> Self {
+        match written {
+            WrittenBias::Switch(false) | WrittenBias::Word(BiasWord::None) => Self::None,
+            WrittenBias::Switch(true) | WrittenBias::Word(BiasWord::Qk) => Self::Qk,
+            WrittenBias::Word(BiasWord::Qkv) => Self::Qkv,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::IntoDeserializer;
+    use serde::de::value::Error;
+
+    use super::*;
+
+    /// Reads a value that is true, false or a word.
+    fn read<'de, T: Deserialize<'de>>(value: impl IntoDeserializer<'de, Error>) -> Option<T> {
+        T::deserialize(value.into_deserializer()).ok()
+    }
+
+    #[test]
+    fn switches_of_older_configurations_keep_their_meaning() {
+        assert_eq!(read(false), Some(QkNorm::None));
+        assert_eq!(read(true), Some(QkNorm::Plain));
+        assert_eq!(read("width"), Some(QkNorm::Width));
+        assert_eq!(read::<QkNorm>("rotated"), None);
+        assert_eq!(read(false), Some(QkBias::None));
+        assert_eq!(read(true), Some(QkBias::Qk));
+        assert_eq!(read("qkv"), Some(QkBias::Qkv));
+    }
+}
