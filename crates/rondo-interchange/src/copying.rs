@@ -1,4 +1,4 @@
-//! One tensor from file to stream: converted, transposed where the layouts differ, and checked.
+//! One tensor, or a part of it, from file to stream: converted, transposed where the layouts differ, and checked.
 
 use std::hint;
 use std::io::{self, Read, Write};
@@ -20,10 +20,21 @@ pub(crate) struct Conversion<'a> {
     pub(crate) element: Element,
     /// Whether a matrix is transposed.
     pub(crate) transposed: bool,
+    /// The part that is written, all of it without one.
+    pub(crate) part: Option<Part>,
     /// What they are divided by, if by anything.
     pub(crate) divisor: Option<f64>,
     /// Where those that become 0 are counted.
     pub(crate) vanished: &'a Vanished,
+}
+
+/// A part of a tensor: columns of a matrix that is transposed, and else elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// The first of them.
+    pub(crate) first: usize,
+    /// How many.
+    pub(crate) count: usize,
 }
 
 /// A tensor in a file, and the type of its numbers.
@@ -57,7 +68,12 @@ impl Source<'_> {
     fn copy_in_order(&self, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
         let size = into.element.size();
         let mut file = self.open()?;
-        let mut left = self.count();
+        let Part { first, count } = into.part.unwrap_or(Part {
+            first: 0,
+            count: self.count(),
+        });
+        self.pass_over(&mut file, first)?;
+        let mut left = count;
         let mut stored = vec![0; CHUNK.min(left) * self.element.size()];
         let mut written = vec![0; CHUNK.min(left) * size];
         while left > 0 {
@@ -66,7 +82,7 @@ impl Source<'_> {
             self.fill(&mut file, stored)?;
             let written = &mut written[..count * size];
             let numbers = stored.chunks_exact(self.element.size());
-            let first = self.count() - left;
+            let first = first + count - left;
             for (i, (number, place)) in numbers.zip(written.chunks_exact_mut(size)).enumerate() {
                 self.put(into, number, first + i, place)?;
             }
@@ -86,9 +102,14 @@ impl Source<'_> {
         let (from, to) = (self.element.size(), into.element.size());
         let mut stored = vec![0; self.count() * from];
         self.fill(&mut self.open()?, &mut stored)?;
-        let mut block = vec![0; ROWS.min(cols) * rows * to];
-        for first in (0..cols).step_by(ROWS) {
-            let here = ROWS.min(cols - first);
+        let part = into.part.unwrap_or(Part {
+            first: 0,
+            count: cols,
+        });
+        let end = part.first + part.count;
+        let mut block = vec![0; ROWS.min(part.count) * rows * to];
+        for first in (part.first..end).step_by(ROWS) {
+            let here = ROWS.min(end - first);
             for row in 0..rows {
                 for col in 0..here {
                     let position = row * cols + first + col;
@@ -145,6 +166,18 @@ impl Source<'_> {
 
     fn open(&self) -> io::Result<impl Read + use<>> {
         self.entry.open().map_err(|error| self.unreadable(error))
+    }
+
+    /// Reads past so many numbers.
+    fn pass_over(&self, file: &mut impl Read, count: usize) -> io::Result<()> {
+        let mut left = count;
+        let mut passed = vec![0; CHUNK.min(left) * self.element.size()];
+        while left > 0 {
+            let count = CHUNK.min(left);
+            self.fill(file, &mut passed[..count * self.element.size()])?;
+            left -= count;
+        }
+        Ok(())
     }
 
     fn fill(&self, file: &mut impl Read, bytes: &mut [u8]) -> io::Result<()> {
@@ -240,6 +273,7 @@ mod tests {
         let into = Conversion {
             element: Element::F32,
             transposed,
+            part: None,
             divisor: None,
             vanished: &vanished,
         };
@@ -263,6 +297,34 @@ mod tests {
                 let (col, row) = (i / rows, i % rows);
                 assert_eq!(value.to_bits(), values[row * cols + col].to_bits());
             }
+        }
+    }
+
+    #[test]
+    fn columns_of_a_matrix_and_elements_of_a_vector_are_copied_alone() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let values: Vec<f32> = (0..80).map(|i| i as f32).collect();
+        let archive = stored(dir.path(), Element::F32, &[2, 40], &values);
+        let vanished = Vanished::default();
+        for transposed in [false, true] {
+            let into = Conversion {
+                element: Element::F32,
+                transposed,
+                part: Some(Part {
+                    first: 3,
+                    count: 18,
+                }),
+                divisor: None,
+                vanished: &vanished,
+            };
+            let mut bytes = Vec::new();
+            copy(&archive.entries["w"], into, &mut bytes).expect("finite");
+            let found = bytes.chunks_exact(4).map(|four| Element::F32.decode(four));
+            let expected: Vec<f32> = match transposed {
+                false => (3..21).map(|i| i as f32).collect(),
+                true => (3..21).flat_map(|i| [i as f32, (40 + i) as f32]).collect(),
+            };
+            assert_eq!(found.collect::<Vec<_>>(), expected);
         }
     }
 

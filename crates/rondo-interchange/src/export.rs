@@ -10,7 +10,7 @@ use rondo_model::init::{Role, table};
 use serde_json::Value;
 
 use crate::archive::Archive;
-use crate::copying::{Conversion, copy};
+use crate::copying::{Conversion, Part, copy};
 use crate::element::Element;
 use crate::error::InterchangeError;
 use crate::family::Family;
@@ -36,7 +36,10 @@ pub struct Export {
 struct Parameter {
     /// Our name.
     name: String,
-    counterpart: Counterpart,
+    shape: Vec<usize>,
+    transposed: bool,
+    /// The part of ours that it is, where it is not all of it.
+    part: Option<Part>,
     /// What its numbers are divided by: token embeddings are where the two multiply them by
     /// different factors.
     divisor: Option<f64>,
@@ -69,14 +72,24 @@ impl Export {
             if entry.is_none_or(|entry| entry.located.shape != row.shape) {
                 let (name, shape) = (&row.name, &row.shape);
                 problems.push(format!("tensor {name} {shape:?} is missing"));
-            } else if let Some(counterpart) = layout.counterpart(&row) {
-                let stored = counterpart.stored().name.clone();
-                let parameter = Parameter {
-                    name: row.name,
-                    counterpart,
-                    divisor: divisor.filter(|_| row.role == Role::Embedding),
-                };
-                parameters.insert(stored, parameter);
+            } else if let Some(counterpart) = layout.counterpart(model, &row) {
+                let mut first = 0;
+                for stored in counterpart.parts() {
+                    let count = match counterpart {
+                        Counterpart::Same(_) | Counterpart::Transposed(_) => None,
+                        Counterpart::SideBySide(_) => stored.shape.first().copied(),
+                        Counterpart::Joined(_) => Some(stored.shape.iter().product()),
+                    };
+                    let parameter = Parameter {
+                        name: row.name.clone(),
+                        shape: stored.shape.clone(),
+                        transposed: counterpart.is_transposed(),
+                        part: count.map(|count| Part { first, count }),
+                        divisor: divisor.filter(|_| row.role == Role::Embedding),
+                    };
+                    first += count.unwrap_or_default();
+                    parameters.insert(stored.name.clone(), parameter);
+                }
             }
         }
         if !problems.is_empty() {
@@ -118,10 +131,10 @@ impl Export {
         vanished: &'w Vanished,
     ) -> Result<TensorStream<'w>, InterchangeError> {
         let tables = self.family.layout().tables(&self.model);
-        let parameters = self.parameters.iter().map(|(name, parameter)| {
-            let shape = parameter.counterpart.stored().shape.clone();
-            (name.clone(), self.element.dtype(), shape)
-        });
+        let parameters = self
+            .parameters
+            .iter()
+            .map(|(name, parameter)| (name.clone(), self.element.dtype(), parameter.shape.clone()));
         let derived = tables.iter().map(|table| {
             let Stored { name, shape } = &table.stored;
             (name.clone(), DType::F32, shape.clone())
@@ -134,7 +147,8 @@ impl Export {
             let parameter = &self.parameters[name];
             let into = Conversion {
                 element: self.element,
-                transposed: parameter.counterpart.is_transposed(),
+                transposed: parameter.transposed,
+                part: parameter.part,
                 divisor: parameter.divisor,
                 vanished,
             };
@@ -165,6 +179,7 @@ pub fn plain<'w>(
         let into = Conversion {
             element,
             transposed: false,
+            part: None,
             divisor: None,
             vanished,
         };

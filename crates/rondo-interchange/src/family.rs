@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use rondo_model::config::{InjectionKind, ModelConfig};
 use rondo_model::init::ParameterSpec;
 
 use crate::layout::{Counterpart, Layout};
+use crate::llama::{Kind, Llama};
 use crate::raven::Raven;
 
 /// A family of checkpoints.
@@ -12,15 +14,46 @@ use crate::raven::Raven;
 pub enum Family {
     /// The reference implementation's.
     Raven,
+    /// Llama, and what has its structure.
+    Llama,
+    /// Qwen2.
+    Qwen2,
+    /// Qwen3.
+    Qwen3,
+    /// OLMo 2.
+    Olmo2,
+    /// Ouro.
+    Ouro,
 }
 
 impl Family {
     /// Every family.
-    const ALL: [Self; 1] = [Self::Raven];
+    const ALL: [Self; 6] = [
+        Self::Raven,
+        Self::Llama,
+        Self::Qwen2,
+        Self::Qwen3,
+        Self::Olmo2,
+        Self::Ouro,
+    ];
 
-    /// Returns how a parameter of ours is stored; `None` where the layout has no place for it.
-    pub fn counterpart(self, row: &ParameterSpec) -> Option<Counterpart> {
-        self.layout().counterpart(row)
+    /// Returns the family that a model would be written as: that with the nearest structure.
+    pub fn of_model(model: &ModelConfig) -> Self {
+        if model.injection != InjectionKind::None {
+            return Self::Raven;
+        }
+        match Kind::nearest(model) {
+            Kind::Llama => Self::Llama,
+            Kind::Qwen2 => Self::Qwen2,
+            Kind::Qwen3 => Self::Qwen3,
+            Kind::Olmo2 => Self::Olmo2,
+            Kind::Ouro => Self::Ouro,
+        }
+    }
+
+    /// Returns how a parameter of `model` is stored; `None` where the layout has no place for it.
+    pub fn counterpart(self, model: &ModelConfig, row: &ParameterSpec) -> Option<Counterpart> {
+        self.layout().counterpart(model, row)
     }
 
     /// Finds the family of a `config.json` by its `model_type`.
@@ -39,6 +72,11 @@ impl Family {
     pub(crate) fn layout(self) -> &'static dyn Layout {
         match self {
             Self::Raven => &Raven,
+            Self::Llama => &Llama(Kind::Llama),
+            Self::Qwen2 => &Llama(Kind::Qwen2),
+            Self::Qwen3 => &Llama(Kind::Qwen3),
+            Self::Olmo2 => &Llama(Kind::Olmo2),
+            Self::Ouro => &Llama(Kind::Ouro),
         }
     }
 }
@@ -47,6 +85,11 @@ impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Raven => "the reference",
+            Self::Llama => "Llama",
+            Self::Qwen2 => "Qwen2",
+            Self::Qwen3 => "Qwen3",
+            Self::Olmo2 => "OLMo 2",
+            Self::Ouro => "Ouro",
         })
     }
 }
@@ -61,7 +104,7 @@ mod tests {
             let model_type = family.layout().model_type();
             assert_eq!(Family::of_model_type(model_type), Some(family));
         }
-        assert_eq!(Family::of_model_type("llama"), None);
-        assert_eq!(Family::model_types(), "\"huginn_raven\"");
+        assert_eq!(Family::of_model_type("gpt2"), None);
+        assert!(Family::model_types().starts_with("\"huginn_raven\" or \"llama\" or "));
     }
 }

@@ -12,7 +12,7 @@ use crate::archive::{Archive, Entry};
 use crate::copying::{Conversion, Source, copy, same_numbers};
 use crate::element::Element;
 use crate::error::InterchangeError;
-use crate::layout::{Counterpart, Derived, Layout};
+use crate::layout::{Counterpart, Derived, Layout, Stored};
 use crate::settings::{self, CONFIG_FILE, Settings};
 use crate::special::{self, SpecialTokens};
 use crate::vanished::Vanished;
@@ -73,7 +73,8 @@ impl Import {
             archive => archive?,
         };
         let parameters = parameters(&model, layout);
-        drop_derived(&mut archive, &model, layout, &mut problems)?;
+        let mut told = (&mut problems, &mut warnings);
+        drop_derived(&mut archive, &model, layout, &mut told)?;
         check(&archive, &parameters, &mut problems);
         if !problems.is_empty() {
             return Err(refused(problems));
@@ -153,7 +154,9 @@ impl Import {
         };
         let mut bytes: Vec<u8> = Vec::new();
         self.write(parameter, &mut bytes).map_err(|error| {
-            let file = &self.archive.entries[&parameter.counterpart.stored().name].file;
+            let parts = parameter.counterpart.parts();
+            let entry = parts.first().map(|part| &self.archive.entries[&part.name]);
+            let file = entry.map_or(self.config.as_path(), |entry| &entry.file);
             InterchangeError::from_stream(error).unwrap_or_else(InterchangeError::io(file))
         })?;
         let (quads, _) = bytes.as_chunks::<4>();
@@ -164,21 +167,45 @@ impl Import {
     /// Writes the elements of a parameter in our layout, as f32.
     fn write(&self, parameter: &Parameter, out: &mut dyn io::Write) -> io::Result<()> {
         // Every stored type fits into f32, so nothing vanishes.
-        let into = Conversion {
-            element: Element::F32,
-            transposed: parameter.counterpart.is_transposed(),
-            divisor: None,
-            vanished: &Vanished::default(),
+        let vanished = Vanished::default();
+        let copied = |stored: &Stored, out: &mut dyn io::Write| {
+            let into = Conversion {
+                element: Element::F32,
+                transposed: parameter.counterpart.is_transposed(),
+                part: None,
+                divisor: None,
+                vanished: &vanished,
+            };
+            copy(&self.archive.entries[&stored.name], into, out)
         };
-        let entry = &self.archive.entries[&parameter.counterpart.stored().name];
-        copy(entry, into, out)
+        match &parameter.counterpart {
+            Counterpart::Same(stored) | Counterpart::Transposed(stored) => copied(stored, out),
+            Counterpart::Joined(parts) => parts.iter().try_for_each(|part| copied(part, out)),
+            Counterpart::SideBySide(parts) => {
+                let mut matrices = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let mut bytes = Vec::new();
+                    copied(part, &mut bytes)?;
+                    // A row of the transposed matrix has a number for each of its rows.
+                    let row = part.shape.first().copied().unwrap_or_default() * size_of::<f32>();
+                    matrices.push((bytes, row));
+                }
+                let rows = parameter.shape.first().copied().unwrap_or_default();
+                for index in 0..rows {
+                    for (bytes, row) in &matrices {
+                        out.write_all(&bytes[index * row..][..*row])?;
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 }
 
 fn parameters(model: &ModelConfig, layout: &dyn Layout) -> BTreeMap<String, Parameter> {
     let rows = table(model).into_iter();
     rows.filter_map(|row| {
-        let counterpart = layout.counterpart(&row)?;
+        let counterpart = layout.counterpart(model, &row)?;
         let shape = row.shape;
         Some((row.name, Parameter { shape, counterpart }))
     })
@@ -190,7 +217,7 @@ fn drop_derived(
     archive: &mut Archive,
     model: &ModelConfig,
     layout: &dyn Layout,
-    problems: &mut Vec<String>,
+    (problems, warnings): &mut (&mut Vec<String>, &mut Vec<String>),
 ) -> Result<(), InterchangeError> {
     let names = archive.entries.keys();
     let derived: Vec<(String, Derived)> = names
@@ -200,6 +227,11 @@ fn drop_derived(
         let (embedding, key) = match derived {
             Derived::Table => {
                 archive.entries.remove(&name);
+                continue;
+            }
+            Derived::LeftOut { why } => {
+                archive.entries.remove(&name);
+                warnings.push(format!("tensor {name} is left out: {why}"));
                 continue;
             }
             Derived::TiedHead { .. } if !model.tied_head => continue,
@@ -233,7 +265,7 @@ fn repeats(head: &Entry, embedding: Option<&Entry>) -> Result<Option<bool>, Inte
 fn check(archive: &Archive, parameters: &BTreeMap<String, Parameter>, problems: &mut Vec<String>) {
     let expected: Vec<_> = parameters
         .values()
-        .map(|parameter| parameter.counterpart.stored())
+        .flat_map(|parameter| parameter.counterpart.parts())
         .map(|stored| (stored.name.clone(), stored.shape.clone()))
         .collect();
     let found: Vec<_> = archive

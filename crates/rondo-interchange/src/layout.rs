@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use rondo_model::config::ModelConfig;
 use rondo_model::init::ParameterSpec;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::element::Element;
@@ -23,8 +24,8 @@ pub(crate) trait Layout {
     /// Returns the meaning of the keys that [`Layout::model`] does not read.
     fn unread(&self) -> Unread;
 
-    /// Returns how a parameter of ours is stored; `None` where the layout has no place for it.
-    fn counterpart(&self, row: &ParameterSpec) -> Option<Counterpart>;
+    /// Returns how a parameter of `model` is stored; `None` where the layout has no place for it.
+    fn counterpart(&self, model: &ModelConfig, row: &ParameterSpec) -> Option<Counterpart>;
 
     /// Returns what a stored tensor follows from; `None` for one that every checkpoint must hold.
     fn derived(&self, name: &str) -> Option<Derived>;
@@ -60,21 +61,26 @@ pub enum Counterpart {
     Same(Stored),
     /// One matrix whose rows are our columns.
     Transposed(Stored),
+    /// Matrices whose rows are our columns, one after another.
+    SideBySide(Vec<Stored>),
+    /// Vectors, one after another.
+    Joined(Vec<Stored>),
 }
 
 impl Counterpart {
-    /// Returns the stored tensor.
-    pub fn stored(&self) -> &Stored {
+    /// Returns the stored tensors, in the order in which they make up ours.
+    pub fn parts(&self) -> &[Stored] {
         match self {
-            Self::Same(stored) | Self::Transposed(stored) => stored,
+            Self::Same(stored) | Self::Transposed(stored) => std::slice::from_ref(stored),
+            Self::SideBySide(parts) | Self::Joined(parts) => parts,
         }
     }
 
-    /// Returns whether the stored tensor is a matrix whose rows are our columns.
+    /// Returns whether the stored tensors are matrices whose rows are our columns.
     pub fn is_transposed(&self) -> bool {
         match self {
-            Self::Same(_) => false,
-            Self::Transposed(_) => true,
+            Self::Same(_) | Self::Joined(_) => false,
+            Self::Transposed(_) | Self::SideBySide(_) => true,
         }
     }
 }
@@ -84,6 +90,11 @@ impl Counterpart {
 pub(crate) enum Derived {
     /// It is a function of `config.json`, and an import does not read it.
     Table,
+    /// It has no place here; an import leaves it out and says why.
+    LeftOut {
+        /// The reason.
+        why: &'static str,
+    },
     /// It is the head, which repeats the tensor `embedding` where `key` of `config.json` is true.
     TiedHead {
         embedding: &'static str,
@@ -105,4 +116,12 @@ pub(crate) struct Expressed {
     pub(crate) model: ModelConfig,
     /// What programs that read the layout do otherwise with it.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Returns the name of one of our choices.
+pub(crate) fn word(choice: &impl Serialize) -> String {
+    serde_json::to_value(choice).map_or_else(
+        |_| "unknown".to_owned(),
+        |value| value.as_str().unwrap_or("unknown").to_owned(),
+    )
 }

@@ -13,6 +13,7 @@
 //! | [`layout`](Counterpart) | what a family defines: settings, names, shapes and permutations |
 //! | [`family`](Family) | the families, and which of them a `config.json` is of |
 //! | `raven` | the layout of the reference implementation |
+//! | `llama` | the layouts of Llama, Qwen2, Qwen3, OLMo 2 and Ouro |
 //! | `keys` | typed reading of the keys of `config.json` |
 //! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | [`special`](SpecialTokens) | where a text begins and generation stops |
@@ -24,12 +25,12 @@
 //! | [`error`](InterchangeError) | what can be wrong, by file and tensor or key |
 //!
 //! To add a family, write a file beside `raven.rs` that implements `Layout`, and a variant of
-//! [`Family`]. A family that stores a parameter in another way (as several tensors, say) needs a
-//! variant of [`Counterpart`]. A layout that cannot be written gives its reason in `Layout::express`.
+//! [`Family`]. A family that stores a parameter in another way (as several tensors with rows of
+//! both, say) needs a variant of [`Counterpart`]. A layout that cannot be written gives its reason in `Layout::express`.
 //!
 //! Absences: no burn tensor and no device (numbers go from file to file), no training, no run
-//! directory, no tokenizer, no terminal. No tensor but the one being copied is in memory. Only
-//! `raven` knows the names of stored tensors and of keys, except `model_type` and the special tokens,
+//! directory, no tokenizer, no terminal. No parameter but the one being copied is in memory. Only
+//! `raven` and `llama` know the names of stored tensors and of keys, except `model_type` and the special tokens,
 //! which all families name alike.
 
 mod archive;
@@ -41,6 +42,7 @@ mod family;
 mod import;
 mod keys;
 mod layout;
+mod llama;
 mod raven;
 mod settings;
 mod special;

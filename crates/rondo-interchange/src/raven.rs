@@ -51,7 +51,7 @@ impl Layout for Raven {
         }
     }
 
-    fn counterpart(&self, row: &ParameterSpec) -> Option<Counterpart> {
+    fn counterpart(&self, _: &ModelConfig, row: &ParameterSpec) -> Option<Counterpart> {
         names::counterpart(row)
     }
 

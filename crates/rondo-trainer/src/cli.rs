@@ -140,10 +140,10 @@ pub(crate) enum Command {
     /// List the checkpoints of a run, and verify them.
     #[command(after_help = examples::CHECKPOINTS)]
     Checkpoints(CheckpointsArgs),
-    /// Make a run directory of a model in the reference's layout.
+    /// Make a run directory of a model in the layout of the reference, Llama, Qwen, OLMo 2 or Ouro.
     #[command(after_help = examples::IMPORT)]
     Import(ImportArgs),
-    /// Write a run's model in the reference's layout.
+    /// Write a run's model in the layout of the family that has its structure.
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
     /// Build tokenizer and token shards from a corpus.

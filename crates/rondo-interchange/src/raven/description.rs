@@ -40,7 +40,7 @@ pub(super) fn describe(model: &ModelConfig, element: Element, special: &SpecialT
         "n_layers_in_recurrent_block": layers.core,
         "n_layers_in_coda": layers.coda,
         "bias": false,
-        "qk_bias": model.qk_bias,
+        "qk_bias": model.qk_bias.is_there(),
         "tie_embeddings": model.tied_head,
         "norm_eps": model.norm.eps,
         "rope_base": plain(model.rope_base),

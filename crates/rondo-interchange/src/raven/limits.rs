@@ -1,8 +1,12 @@
 //! What the layout cannot express, and what the reference does otherwise with a model.
 
-use rondo_model::config::{BlockKind, InitScheme, InjectionKind, ModelConfig, StateInit};
+use rondo_model::config::{
+    BlockKind, BoundaryNorm, InitScheme, InjectionKind, ModelConfig, QkBias, QkNorm, RopePairing,
+    StateInit,
+};
 use rondo_model::depth::DepthSampler;
-use serde::Serialize;
+
+use crate::layout::word;
 
 /// Returns every reason why a model has no place in the layout, by its key.
 pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
@@ -37,10 +41,46 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "as many key as query heads",
     );
     only(
-        !model.qk_norm,
+        model.d_head() * model.n_heads == model.d_model,
+        "d_head",
+        model.d_head().to_string(),
+        "heads of d_model / n_heads",
+    );
+    only(
+        model.qk_norm == QkNorm::None,
         "qk_norm",
-        "true".to_owned(),
+        word(&model.qk_norm),
         "no norm of queries and keys",
+    );
+    only(
+        model.qk_bias != QkBias::Qkv,
+        "qk_bias",
+        word(&model.qk_bias),
+        "no biases on values",
+    );
+    only(
+        model.rope_pairing == RopePairing::Adjacent,
+        "rope_pairing",
+        word(&model.rope_pairing),
+        "rotary pairs of neighbours only",
+    );
+    only(
+        model.rope_scaling.is_none(),
+        "rope_scaling",
+        "set".to_owned(),
+        "frequencies as they are",
+    );
+    only(
+        model.boundary_norm == BoundaryNorm::Coda,
+        "boundary_norm",
+        word(&model.boundary_norm),
+        "its norm before the coda and after it",
+    );
+    only(
+        model.state_init != StateInit::Input,
+        "state_init",
+        word(&model.state_init),
+        "initial states that do not depend on the input",
     );
     only(
         model.sparsity.is_none(),
@@ -116,14 +156,6 @@ pub(super) fn differences(model: &ModelConfig) -> Vec<String> {
     warnings
 }
 
-/// Returns the name of one of our choices.
-fn word(choice: &impl Serialize) -> String {
-    serde_json::to_value(choice).map_or_else(
-        |_| "unknown".to_owned(),
-        |value| value.as_str().unwrap_or("unknown").to_owned(),
-    )
-}
-
 /// Returns the published shape.
 #[cfg(test)]
 pub(super) fn published() -> ModelConfig {
@@ -142,7 +174,7 @@ pub(super) fn published() -> ModelConfig {
 
 #[cfg(test)]
 mod tests {
-    use rondo_model::config::NormConfig;
+    use rondo_model::config::{NormConfig, RopeScaling};
     use rondo_model::sparsity::SparsityConfig;
 
     use super::*;
@@ -206,7 +238,18 @@ mod tests {
             },
             injection: InjectionKind::Gate,
             n_kv_heads: 5,
-            qk_norm: true,
+            d_head: Some(98),
+            qk_norm: QkNorm::Plain,
+            qk_bias: QkBias::Qkv,
+            rope_pairing: RopePairing::Halves,
+            rope_scaling: Some(RopeScaling::Llama3 {
+                factor: 8.0,
+                low_frequency: 1.0,
+                high_frequency: 4.0,
+                original_context: 8192,
+            }),
+            boundary_norm: BoundaryNorm::Iteration,
+            state_init: StateInit::Input,
             sparsity: Some(SparsityConfig::default()),
             ..published()
         };
@@ -220,7 +263,13 @@ mod tests {
             "norm.learned",
             "injection",
             "n_kv_heads",
+            "d_head",
             "qk_norm",
+            "qk_bias",
+            "rope_pairing",
+            "rope_scaling",
+            "boundary_norm",
+            "state_init",
             "sparsity",
         ];
         assert_eq!(keys, expected.map(|key| format!("model.{key}")));

@@ -11,8 +11,8 @@ use super::JsonArg;
 /// `trainer import`.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// A folder with config.json (of model_type huginn_raven) and model.safetensors, or shards with
-    /// model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json and what Python reads beside it
+    /// A folder with config.json (of model_type huginn_raven, llama, qwen2, qwen3, olmo2 or ouro) and model.safetensors, or
+    /// shards with model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json and what Python reads beside it
     /// are taken along.
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
@@ -50,7 +50,8 @@ pub(crate) struct ExportArgs {
 /// How a model is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
-    /// The reference's names and shapes, for its own modelling file.
+    /// The names and shapes of the family that has the structure, for its own modelling file: the reference's, or without
+    /// injection those of Llama, Qwen2, Qwen3, OLMo 2 or Ouro.
     Reference,
     /// Our names and shapes, for any structure.
     Rondo,

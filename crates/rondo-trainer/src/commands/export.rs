@@ -51,14 +51,14 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     };
     let size = match args.format {
         ExportFormat::Reference => {
-            let export = Export::new(Family::Raven, &model, &path, element).map_err(|error| {
-                match error {
+            let export = Export::new(Family::of_model(&model), &model, &path, element).map_err(
+                |error| match error {
                     InterchangeError::Inexpressible { .. } => Error::Foreign(format!(
                         "{error}\nits tensors can be had under their own names with --format rondo"
                     )),
                     other => other.into(),
-                }
-            })?;
+                },
+            )?;
             warnings.extend_from_slice(export.warnings());
             let end_of_text = tokenizer.as_ref().and_then(|carried| carried.end_of_text);
             let special = special.unwrap_or_else(|| SpecialTokens::ending(end_of_text));

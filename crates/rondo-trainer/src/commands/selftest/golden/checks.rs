@@ -1,7 +1,7 @@
 //! What is computed on the device and compared with the reference: forward passes, gradients, exits.
 
 use burn::tensor::{Tensor, s};
-use rondo_interchange::Family;
+use rondo_interchange::{Counterpart, Family};
 use rondo_metrics::names::{LAST_HIDDEN_TOKEN_CORR, RECURRENT_STATE_TOKEN_CORR};
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use rondo_model::init::{ParameterSpec, table};
@@ -111,12 +111,13 @@ pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result
 
 /// Compares the gradient of one parameter, whose matrix may be stored the other way there.
 fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64) -> Result<Check> {
-    let there = Family::Raven.counterpart(row).ok_or_else(|| {
+    let there = Family::Raven.counterpart(&golden.config, row);
+    let (Some(there), Some([stored])) = (&there, there.as_ref().map(Counterpart::parts)) else {
         let message = format!("the reference has no parameter {}", row.name);
-        golden.values.refuse(&message)
-    })?;
-    let name = format!("{GRADIENT}{}", there.stored().name);
-    let expected = golden.values.floats(&name, &there.stored().shape)?;
+        return Err(golden.values.refuse(&message));
+    };
+    let name = format!("{GRADIENT}{}", stored.name);
+    let expected = golden.values.floats(&name, &stored.shape)?;
     let place = |i: usize| match (there.is_transposed(), &row.shape[..]) {
         (true, &[d_in, d_out]) => (i % d_out) * d_in + i / d_out,
         _ => i,

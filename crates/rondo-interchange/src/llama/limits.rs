@@ -1,0 +1,103 @@
+//! What a family cannot express.
+
+use rondo_model::config::{
+    BoundaryNorm, InitScheme, InjectionKind, ModelConfig, RopePairing, StateInit,
+};
+
+use super::Kind;
+use crate::layout::{Expressed, word};
+
+/// Returns a model as the family has it, or every reason why it has no place there, by its key.
+pub(super) fn express(kind: Kind, model: &ModelConfig) -> Result<Expressed, Vec<String>> {
+    let reasons = inexpressible(kind, model);
+    if !reasons.is_empty() {
+        return Err(reasons);
+    }
+    let mut there = model.clone();
+    there.init.scheme = InitScheme::Scaled;
+    let mut warnings = Vec::new();
+    if kind == Kind::Ouro {
+        warnings.push(
+            "model.early_exit_gate is written as zeros with early_exit_threshold 1: this program has no exit by a \
+             learned gate, and the reference runs every step then"
+                .to_owned(),
+        );
+    }
+    Ok(Expressed {
+        model: there,
+        warnings,
+    })
+}
+
+fn inexpressible(kind: Kind, model: &ModelConfig) -> Vec<String> {
+    let family = kind.model_type();
+    let mut reasons = Vec::new();
+    let mut only = |holds: bool, key: &str, found: String, there: String| {
+        if !holds {
+            reasons.push(format!("model.{key} is {found}; {family} has {there}"));
+        }
+    };
+    let (layers, none) = (model.layers, "0".to_owned());
+    for (key, found, there) in [
+        ("block", word(&model.block), word(&kind.block())),
+        ("qk_norm", word(&model.qk_norm), word(&kind.qk_norm())),
+        ("qk_bias", word(&model.qk_bias), word(&kind.qk_bias())),
+        (
+            "rope_pairing",
+            word(&model.rope_pairing),
+            word(&RopePairing::Halves),
+        ),
+        (
+            "injection",
+            word(&model.injection),
+            word(&InjectionKind::None),
+        ),
+        (
+            "state_init",
+            word(&model.state_init),
+            word(&StateInit::Input),
+        ),
+        ("layers.prelude", layers.prelude.to_string(), none.clone()),
+        ("layers.coda", layers.coda.to_string(), none),
+    ] {
+        only(found == there, key, found, there);
+    }
+    let depth = model.recurrence.planned().total();
+    let norms = match (kind, depth) {
+        (Kind::Ouro, _) => vec![BoundaryNorm::Iteration],
+        // Once through the stack both are one norm at the end.
+        _ => vec![BoundaryNorm::None, BoundaryNorm::Iteration],
+    };
+    only(
+        norms.contains(&model.boundary_norm),
+        "boundary_norm",
+        word(&model.boundary_norm),
+        word(&norms[0]),
+    );
+    only(
+        kind == Kind::Ouro || depth == 1,
+        "recurrence.mean",
+        depth.to_string(),
+        "1: its layers run once".to_owned(),
+    );
+    only(
+        model.norm.learned,
+        "norm.learned",
+        "false".to_owned(),
+        "norms with a learned scale".to_owned(),
+    );
+    only(
+        model.sparsity.is_none(),
+        "sparsity",
+        "set".to_owned(),
+        "attention without gates".to_owned(),
+    );
+    only(
+        !model.tied_head || (model.embedding_scale() - 1.0).abs() < f64::EPSILON,
+        "init.scheme",
+        word(&model.init.scheme),
+        "a factor of 1 on token embeddings, and a tied head leaves no way to multiply them by it"
+            .to_owned(),
+    );
+    reasons
+}

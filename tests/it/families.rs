@@ -1,0 +1,92 @@
+//! Models of other families, recomputed: Llama, Qwen2, Qwen3, OLMo 2 as stacks that run once, Ouro as one that runs
+//! several times.
+//!
+//! tests/golden/hf-tiny and tests/golden/ouro-tiny were made with the authors' own code; their READMEs say how, and which
+//! tolerances hold. `model` compares states, logits, likelihoods and gradients on every device, `commands` what the program
+//! imports, generates and exports.
+
+mod commands;
+mod model;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rondo_files::TensorFile;
+
+use crate::harness::root;
+
+/// A whole stack that is looped, as keys of configs/smoke.toml.
+pub(crate) const WHOLE_STACK: [&str; 7] = [
+    "model.block=branch-sandwich",
+    "model.injection=none",
+    "model.state_init=input",
+    "model.boundary_norm=iteration",
+    "model.layers={prelude=0,core=2,coda=0}",
+    "model.recurrence={mean=3,backprop_depth=4,max=4,sampler=\"uniform\"}",
+    "model.tied_head=false",
+];
+
+/// What the blocks of other families have, in a loop with an injection.
+pub(crate) const OF_OTHER_FAMILIES: [&str; 7] = [
+    "model.block=branch-post-norm",
+    "model.qk_norm=width",
+    "model.qk_bias=qkv",
+    "model.d_head=24",
+    "model.n_kv_heads=1",
+    "model.rope_pairing=halves",
+    "model.rope_scaling={kind=\"llama3\",factor=4.0,low_frequency=1.0,high_frequency=4.0,original_context=16}",
+];
+
+/// The folders of tests/golden/hf-tiny.
+const STACKS: [&str; 6] = [
+    "llama",
+    "llama3-rope",
+    "qwen2",
+    "qwen3",
+    "olmo2",
+    "tinyllama",
+];
+
+fn stack(name: &str) -> PathBuf {
+    root().join("tests/golden/hf-tiny").join(name)
+}
+
+fn ouro() -> PathBuf {
+    root().join("tests/golden/ouro-tiny")
+}
+
+/// Tensors of a golden file by name: floats, and ids.
+struct Golden {
+    floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+    ids: BTreeMap<String, Vec<i64>>,
+}
+
+impl Golden {
+    fn open(path: &Path) -> Self {
+        let bytes = fs::read(path).expect("the golden file is there");
+        let file = TensorFile::parse(&bytes).expect("the golden file is whole");
+        let (mut floats, mut ids) = (BTreeMap::new(), BTreeMap::new());
+        for tensor in file.tensors() {
+            let name = tensor.name.clone();
+            match tensor.f32_values() {
+                Ok(values) => drop(floats.insert(name, (tensor.shape.clone(), values))),
+                Err(_) => {
+                    let (longs, _) = tensor.bytes.as_chunks::<8>();
+                    let longs = longs.iter().map(|bytes| i64::from_le_bytes(*bytes));
+                    ids.insert(name, longs.collect());
+                }
+            }
+        }
+        Self { floats, ids }
+    }
+
+    fn floats(&self, name: &str) -> &[f32] {
+        let (_, values) = self.floats.get(name).expect("a tensor of the golden file");
+        values
+    }
+
+    fn ids(&self, name: &str) -> &[i64] {
+        &self.ids[name]
+    }
+}
