@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::families::{OF_OTHER_FAMILIES, WHOLE_STACK};
 use crate::harness::{
     Ended, assert_ok, copy_folder, rows, run, scratch, smoke, smoke_with, timeless_rows,
 };
@@ -50,6 +51,8 @@ fn twenty_steps_are_ten_and_ten_bit_for_bit() {
         ],
         &["device.precision=bf16", "device.threads=1"],
         &["train.skip_spikes={window=4,deviations=0.5}"],
+        &WHOLE_STACK,
+        &OF_OTHER_FAMILIES,
     ] {
         goes_on_bit_for_bit(&|out| smoke_with(out, keys), &keys.join(" "));
     }

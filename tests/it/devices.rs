@@ -1,5 +1,6 @@
 //! The same run on every device that this build and machine have.
 
+use crate::families::{OF_OTHER_FAMILIES, WHOLE_STACK};
 use crate::harness::{Ended, assert_ok, losses, refused, rows, run, scratch, smoke};
 
 /// What other orders of summation make of twenty steps.
@@ -43,6 +44,18 @@ fn agrees_with_flex(kind: &str, steps: usize, further: &[&str]) {
 #[test]
 fn wgpu_trains_like_flex() {
     agrees_with_flex("wgpu", 20, &[]);
+}
+
+/// What the kernels of attention on a GPU lack is composed there.
+#[test]
+fn wgpu_trains_the_structures_of_other_families_like_flex() {
+    let norm_of_heads = ["model.qk_norm=head"];
+    let keys = [&WHOLE_STACK[..], &OF_OTHER_FAMILIES, &norm_of_heads];
+    for keys in keys {
+        let set = keys.iter().flat_map(|key| ["--set", key]);
+        let further: Vec<&str> = set.chain(["--set", "train.steps=6"]).collect();
+        agrees_with_flex("wgpu", 6, &further);
+    }
 }
 
 /// Half of the gates are closed by chance: the devices have to draw the same ones.

@@ -303,7 +303,7 @@ fn bad_input_is_one_message_with_the_documented_code() {
         (&["--exit", "kl", "--recurrence", "3"], "--recurrence"),
         (&["--exit-threshold", "3"], "--exit"),
         (&["--no-cache", "--continuous"], "--continuous"),
-        (&["--recurrence", "65"], "1 to 64"),
+        (&["--recurrence", "0"], "from 1 to"),
     ] {
         let ended = generate(&[&["--prompt", "x"], further].concat());
         refused(&ended, 2, &[word]);

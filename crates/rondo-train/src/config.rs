@@ -17,7 +17,7 @@ use rondo_config::Document;
 use rondo_data::DataConfig;
 use rondo_diagnosis::DiagnosisConfig;
 use rondo_model::config::{ModelConfig, ModelSection};
-use rondo_model::depth::MAX_RECURRENCE;
+use rondo_model::depth::MAX_EVALUATED;
 use rondo_schedule::control::ControlConfig;
 use rondo_schedule::{Run, ScheduleConfig};
 use schemars::JsonSchema;
@@ -161,7 +161,7 @@ pub struct EvalConfig {
     #[schemars(range(min = 1))]
     pub every: u64,
     /// Recurrence depths.
-    #[schemars(length(min = 1), inner(range(min = 1, max = MAX_RECURRENCE)))]
+    #[schemars(length(min = 1), inner(range(min = 1, max = MAX_EVALUATED)))]
     pub recurrence: Vec<usize>,
     /// Validation tokens in one evaluation.
     pub tokens: usize,
@@ -177,7 +177,7 @@ pub struct EvalConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<usize>,
     /// Recurrence depths of the text after a prompt; without it 1, 4 and the mean recurrence.
-    #[schemars(length(min = 1), inner(range(min = 1, max = MAX_RECURRENCE)))]
+    #[schemars(length(min = 1), inner(range(min = 1, max = MAX_EVALUATED)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_recurrence: Option<Vec<usize>>,
 }

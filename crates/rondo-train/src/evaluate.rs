@@ -261,7 +261,11 @@ impl Evaluation<'_> {
         let on_device = DeviceBatch::new(batch, self.device);
         let pass = on_device.pass(Pass::new(self.config, batch.seq, self.device));
         let counted = counted(on_device.weights.as_ref(), shape, self.device);
-        let tally = |exit: &Exit| ExitTally::new(*exit, state.clone(), counted.clone());
+        let start = match self.exits.is_empty() {
+            true => state.clone(),
+            false => model.start(&on_device.inputs, state.clone(), &pass),
+        };
+        let tally = |exit: &Exit| ExitTally::new(*exit, start.clone(), counted.clone());
         let mut tallies: Vec<ExitTally> = self.exits.iter().map(tally).collect();
         let mut visited = depths.to_vec();
         if !tallies.is_empty() {

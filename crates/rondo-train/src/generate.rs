@@ -236,8 +236,8 @@ impl<'a> Predictor<'a> {
             Some(latent) => latent,
             None => self.initial(first, all.len() - first)?,
         };
-        let initial = newest(&state);
         let mut chunk = self.decoder.begin(self.tokens(&all[first..]), state);
+        let initial = newest(chunk.state());
         let exit_values = self.iterate(&mut chunk, initial)?;
         let iterations = chunk.iterations();
         let readout = self.decoder.end(chunk);

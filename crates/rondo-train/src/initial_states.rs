@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rondo_files::{NamedTensor, TensorFile};
-use rondo_model::config::ModelConfig;
+use rondo_model::config::{ModelConfig, StateInit};
 use rondo_model::seed::Stream;
 use rondo_model::state::{StateSource, initial_state};
 
@@ -58,8 +58,15 @@ impl InitialStates {
     /// # Errors
     ///
     /// Where the file is missing, damaged, or holds states of another width or values that are not
-    /// finite.
+    /// finite, and where the model starts from its input and reads no other state.
     pub fn open(asked: &InitialState, config: &ModelConfig, seed: u64) -> Result<Self> {
+        if config.state_init == StateInit::Input && *asked != InitialState::Seed {
+            return Err(Error::Usage(
+                "--initial-state: the run has model.state_init = \"input\", so that every state starts from its own \
+                 tokens; leave the option out"
+                    .to_owned(),
+            ));
+        }
         match asked {
             InitialState::Seed => Ok(Self::Seed(seed)),
             InitialState::Zero => Ok(Self::Zero),

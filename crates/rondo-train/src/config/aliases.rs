@@ -1,7 +1,7 @@
 //! Names that other trainers have for what is a key here.
 
 /// A name elsewhere, in lower case, and what it is here.
-pub const ALIASES: [(&str, &str); 86] = [
+pub const ALIASES: [(&str, &str); 87] = [
     // The budget, and the batch.
     ("max_steps", "train.steps"),
     ("num_steps", "train.steps"),
@@ -67,6 +67,7 @@ pub const ALIASES: [(&str, &str); 86] = [
     ("num_heads", "model.n_heads"),
     ("n_head", "model.n_heads"),
     ("num_key_value_heads", "model.n_kv_heads"),
+    ("head_dim", "model.d_head"),
     ("intermediate_size", "model.d_ff"),
     ("ffn_dim", "model.d_ff"),
     ("num_hidden_layers", "model.layers"),

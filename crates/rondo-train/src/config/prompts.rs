@@ -3,7 +3,7 @@
 use rondo_config::Report;
 use rondo_config::report::at_least_one;
 use rondo_data::Source;
-use rondo_model::depth::MAX_RECURRENCE;
+use rondo_model::depth::MAX_EVALUATED;
 
 use super::RunConfig;
 use crate::error::{Error, Result};
@@ -119,10 +119,10 @@ impl RunConfig {
             report("prompt_recurrence", "must name at least one depth".into());
         }
         for depth in depths.unwrap_or_default() {
-            if !(1..=MAX_RECURRENCE).contains(depth) {
+            if !(1..=MAX_EVALUATED).contains(depth) {
                 report(
                     "prompt_recurrence",
-                    format!("each depth must be 1 to {MAX_RECURRENCE}, found {depth}"),
+                    format!("each depth must be 1 to {MAX_EVALUATED}, found {depth}"),
                 );
             }
         }

@@ -2,7 +2,7 @@
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, section};
-use rondo_model::depth::MAX_RECURRENCE;
+use rondo_model::depth::MAX_EVALUATED;
 use rondo_schedule::Length;
 
 use super::{Clip, RunConfig};
@@ -128,11 +128,11 @@ impl RunConfig {
         for depth in eval
             .recurrence
             .iter()
-            .filter(|depth| !(1..=MAX_RECURRENCE).contains(*depth))
+            .filter(|depth| !(1..=MAX_EVALUATED).contains(*depth))
         {
             report(
                 "recurrence",
-                format!("each depth must be 1 to {MAX_RECURRENCE}, found {depth}"),
+                format!("each depth must be 1 to {MAX_EVALUATED}, found {depth}"),
             );
         }
         at_least_one("every", eval.every, report);

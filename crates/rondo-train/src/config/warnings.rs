@@ -3,6 +3,7 @@
 use rondo_config::Report;
 use rondo_config::report::section;
 use rondo_data::Batch;
+use rondo_model::config::InjectionKind;
 use rondo_schedule::{Run, seam_warning};
 
 use super::{ResolvedConfig, RunConfig};
@@ -45,6 +46,19 @@ impl RunConfig {
         }
         let recurrence = &self.model.recurrence;
         recurrence.warnings(run, &mut section("model.recurrence", report));
+        let largest = recurrence.largest();
+        if self.model.injection == InjectionKind::None && largest.no_grad > 0 {
+            report(
+                "model.recurrence.backprop_depth",
+                format!(
+                    "with model.injection = \"none\" the tokens get no gradient in a step of more than {} iterations, \
+                     and a draw may give {}; try {}, or sampler = \"full\"",
+                    largest.with_grad,
+                    largest.total(),
+                    largest.total()
+                ),
+            );
+        }
         for (index, one) in self.perturb.iter().enumerate() {
             if one.at_step() > run.steps {
                 report(

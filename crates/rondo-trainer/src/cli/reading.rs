@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rondo_figures::Layout;
-use rondo_model::depth::MAX_RECURRENCE;
+use rondo_model::depth::MAX_EVALUATED;
 use rondo_model::exit::ExitCriterion;
 use rondo_train::initial_states::InitialState;
 use rondo_train::run_dir::CheckpointChoice;
@@ -21,7 +21,7 @@ pub(crate) struct EvalArgs {
     /// Run directories.
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Recurrence depths; those of the run's configuration by default.
+    /// Recurrence depths, also beyond those of training; those of the run's configuration by default.
     #[arg(long, value_delimiter = ',', value_name = "R,R,..", value_parser = depth)]
     pub(crate) recurrence: Vec<usize>,
     /// Let each token stop by itself: `all`, or with commas between, entropy-diff, latent-diff, kl, minp-kl,
@@ -349,8 +349,8 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
 pub(super) fn depth(text: &str) -> Result<usize, String> {
     let known = text.trim().parse().ok();
     known
-        .filter(|depth| (1..=MAX_RECURRENCE).contains(depth))
-        .ok_or_else(|| format!("a recurrence depth is a number from 1 to {MAX_RECURRENCE}"))
+        .filter(|depth| (1..=MAX_EVALUATED).contains(depth))
+        .ok_or_else(|| format!("a recurrence depth is a number from 1 to {MAX_EVALUATED}"))
 }
 
 #[cfg(test)]

@@ -28,6 +28,9 @@ pub(crate) struct ServeArgs {
     /// Iterations per token where a request has no `recurrence`; the mean depth of the run's training by default.
     #[arg(long, value_name = "N", value_parser = depth)]
     pub(crate) recurrence: Option<usize>,
+    /// Iterations per token that a request may ask for, at most; its cache holds a place for each of them.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = depth)]
+    pub(crate) max_recurrence: usize,
     /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
     #[arg(long, value_name = "seed|zero|FILE", default_value = "seed")]
     pub(crate) initial_state: InitialState,

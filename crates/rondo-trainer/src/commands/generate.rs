@@ -6,6 +6,7 @@ use std::time::Instant;
 use rondo_data::Tokenizer;
 use rondo_metrics::Table;
 use rondo_metrics::format::significant;
+use rondo_model::config::StateInit;
 use rondo_model::sampling::Sampling;
 use rondo_train::device;
 use rondo_train::error::{Error, Result};
@@ -35,6 +36,13 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     let prompt = prompt(&run, args)?;
     let model = &run.model_config;
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;
+    if args.continuous && model.state_init == StateInit::Input {
+        return Err(Error::Usage(
+            "--continuous: the run has model.state_init = \"input\", so that every state starts from its own token; \
+             leave the option out"
+                .to_owned(),
+        ));
+    }
     let request = Request {
         depth: depth_rule(
             args,

@@ -28,7 +28,8 @@ pub(crate) fn command(args: &ServeArgs) -> Result<()> {
     let (listed, _) = device::choose_kind(args.device.into())?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
     let states = InitialStates::open(&args.initial_state, &run.model_config, run.config.run.seed)?;
-    let model = Model::new(&run, &states, args.prompting(), args.recurrence)?;
+    let (depth, most) = (args.recurrence, args.max_recurrence);
+    let model = Model::new(&run, &states, args.prompting(), depth, most)?;
     let limits = Limits {
         body: args.max_body.saturating_mul(1 << 20),
         queue: args.queue,

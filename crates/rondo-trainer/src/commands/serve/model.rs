@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rondo_data::Tokenizer;
-use rondo_model::depth::MAX_RECURRENCE;
 use rondo_model::sampling::Sampling;
 use rondo_serve::Completer;
 use rondo_serve::completer::{
@@ -44,7 +43,10 @@ impl<'a> Model<'a> {
         states: &'a InitialStates,
         prompting: Prompting,
         recurrence: Option<usize>,
+        max_recurrence: usize,
     ) -> Result<Self> {
+        let recurrence =
+            recurrence.unwrap_or_else(|| run.model_config.recurrence.planned().total());
         let tokenizer = match run.tokenizer_beside_ids(&mut terminal::note) {
             Some(_) => Some(run.reader("a text", prompting)?),
             None => None,
@@ -70,8 +72,8 @@ impl<'a> Model<'a> {
                 step: run.step,
                 context: config.context,
                 vocabulary: config.vocab_size,
-                recurrence: recurrence.unwrap_or_else(|| config.recurrence.planned().total()),
-                max_recurrence: MAX_RECURRENCE,
+                recurrence,
+                max_recurrence: max_recurrence.max(recurrence),
             },
             opening: tokenizer.as_ref().map(opening),
             stops: run.stops(tokenizer.as_ref())?,
