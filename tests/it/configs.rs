@@ -7,7 +7,7 @@ use crate::harness::{assert_ok, golden, root, run};
 /// Returns the names of every configuration below configs/: `main`, `gpu/main`.
 fn names() -> Vec<String> {
     let mut names = Vec::new();
-    for folder in ["", "gpu/"] {
+    for folder in ["", "field/", "gpu/"] {
         for entry in fs::read_dir(root().join("configs").join(folder)).expect("configs/") {
             let path = entry.expect("an entry").path();
             if path.extension().is_some_and(|ending| ending == "toml") {
