@@ -120,8 +120,9 @@ pub(crate) struct Expressed {
 
 /// Returns the name of one of our choices.
 pub(crate) fn word(choice: &impl Serialize) -> String {
-    serde_json::to_value(choice).map_or_else(
-        |_| "unknown".to_owned(),
-        |value| value.as_str().unwrap_or("unknown").to_owned(),
-    )
+    match serde_json::to_value(choice) {
+        Ok(Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(_) => "unknown".to_owned(),
+    }
 }

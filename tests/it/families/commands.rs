@@ -163,7 +163,7 @@ fn a_loop_that_tokens_never_enter_is_refused_with_its_key_and_what_to_do() {
                 "model.state_init=input",
                 "model.recurrence={mean=4,backprop_depth=2,sampler=\"fixed\"}",
             ],
-            &["model.recurrence.backprop_depth", "2 of 4", "try 4"],
+            &["model.recurrence.backprop_depth", "2 of 4"],
         ),
         (&["model.d_head=7"], &["model.d_head", "even"]),
     ];

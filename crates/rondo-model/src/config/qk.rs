@@ -1,11 +1,12 @@
-//! What queries and keys get before their products: norms and biases. Older configurations say true or false.
+//! What queries and keys get before their products: norms and biases. What older configurations know is written as they
+//! write it, true or false.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The norm of queries and keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", from = "WrittenNorm")]
+#[serde(from = "WrittenNorm", into = "WrittenNorm")]
 pub enum QkNorm {
     /// None.
     None,
@@ -21,7 +22,7 @@ pub enum QkNorm {
 
 /// Learned biases after the projection to queries, keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", from = "WrittenBias")]
+#[serde(from = "WrittenBias", into = "WrittenBias")]
 pub enum QkBias {
     /// None.
     None,
@@ -39,7 +40,7 @@ impl QkBias {
 }
 
 /// A norm as it may be written.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "none, plain, head or width; true is plain, false is none")]
 enum WrittenNorm {
@@ -48,7 +49,7 @@ enum WrittenNorm {
 }
 
 /// The words of [`QkNorm`].
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 enum NormWord {
@@ -65,7 +66,7 @@ enum NormWord {
 }
 
 /// Biases as they may be written.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "none, qk or qkv; true is qk, false is none")]
 enum WrittenBias {
@@ -74,7 +75,7 @@ enum WrittenBias {
 }
 
 /// The words of [`QkBias`].
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 enum BiasWord {
@@ -93,6 +94,27 @@ impl From<WrittenNorm> for QkNorm {
             WrittenNorm::Switch(true) | WrittenNorm::Word(NormWord::Plain) => Self::Plain,
             WrittenNorm::Word(NormWord::Head) => Self::Head,
             WrittenNorm::Word(NormWord::Width) => Self::Width,
+        }
+    }
+}
+
+impl From<QkNorm> for WrittenNorm {
+    fn from(norm: QkNorm) -> Self {
+        match norm {
+            QkNorm::None => Self::Switch(false),
+            QkNorm::Plain => Self::Switch(true),
+            QkNorm::Head => Self::Word(NormWord::Head),
+            QkNorm::Width => Self::Word(NormWord::Width),
+        }
+    }
+}
+
+impl From<QkBias> for WrittenBias {
+    fn from(bias: QkBias) -> Self {
+        match bias {
+            QkBias::None => Self::Switch(false),
+            QkBias::Qk => Self::Switch(true),
+            QkBias::Qkv => Self::Word(BiasWord::Qkv),
         }
     }
 }
