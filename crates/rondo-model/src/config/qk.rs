@@ -53,9 +53,9 @@ enum WrittenNorm {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 enum NormWord {
-    /// None.
+    /// None; `false` says the same.
     None,
-    /// Root-mean-square norm of each head, after the rotary embedding and without a scale.
+    /// Root-mean-square norm of each head, after the rotary embedding and without a scale; `true` says the same.
     Plain,
     /// Root-mean-square norm of each head, before the rotary embedding; queries and keys have a learned scale each,
     /// which their heads share (Qwen3).
@@ -79,9 +79,9 @@ enum WrittenBias {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 enum BiasWord {
-    /// None.
+    /// None; `false` says the same.
     None,
-    /// On queries and keys.
+    /// On queries and keys; `true` says the same.
     Qk,
     /// On queries, keys and values (Qwen2).
     Qkv,
