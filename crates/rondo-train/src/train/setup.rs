@@ -300,12 +300,15 @@ impl Setting<'_> {
 }
 
 /// Keys and sections of `[model]` that change the shape of no tensor.
-const WITHOUT_SHAPE: [&str; 6] = [
+const WITHOUT_SHAPE: [&str; 9] = [
+    "boundary_norm",
     "context",
     "init",
     "norm.eps",
     "recurrence",
     "rope_base",
+    "rope_pairing",
+    "rope_scaling",
     "state_init",
 ];
 
