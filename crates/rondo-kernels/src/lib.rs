@@ -21,6 +21,7 @@
 //! | [`norm`], [`gated`], [`attention`], [`projection`] | the functions of a layer |
 //! | [`self_attention`], [`feed_forward`] | the branches made of them |
 //! | [`sublayer`] | a branch with its norms and its residual connection |
+//! | [`injection`] | what joins state and embedding before each iteration of a loop |
 //! | [`cross_entropy`] | the loss together with the head |
 //! | [`update`] | the optimizers' rules, in place |
 //! | [`memory`] | the allocator's pages, working space |
@@ -39,6 +40,7 @@ pub mod cross_entropy;
 pub mod denormals;
 pub mod feed_forward;
 pub mod gated;
+pub mod injection;
 pub mod matrix;
 pub mod memory;
 pub mod norm;
