@@ -27,7 +27,7 @@ fn written(run: &Path, kind: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
-fn expected(kind: Kind, task: bool, gated: bool) -> BTreeSet<&'static str> {
+fn expected(kind: Kind, task: bool, gated: bool, contracts: bool) -> BTreeSet<&'static str> {
     METRICS
         .iter()
         .filter(|metric| metric.kind == kind)
@@ -35,6 +35,7 @@ fn expected(kind: Kind, task: bool, gated: bool) -> BTreeSet<&'static str> {
             Presence::Tasks => task,
             Presence::Text | Presence::Once => !task,
             Presence::Gates | Presence::Controller => gated,
+            Presence::Contraction => contracts,
             // A mixture has a test of its own.
             Presence::Always | Presence::Device => true,
             Presence::Mixture | Presence::Ranks => false,
@@ -70,13 +71,16 @@ fn text_and_tasks_write_exactly_what_the_table_promises() {
         "train.steps=6",
     ];
     assert_ok(&smoke_with(&gated, &keys));
+    let diagonal = dir.path().join("diagonal");
+    assert_ok(&smoke(&diagonal, &["--set", "model.injection=diagonal"]));
     let runs = [
-        (&text, false, false),
-        (&task, true, false),
-        (&gated, false, true),
+        (&text, [false; 3]),
+        (&task, [true, false, false]),
+        (&gated, [false, true, false]),
+        (&diagonal, [false, false, true]),
     ];
-    for (run, is_task, is_gated) in runs {
-        let promised = |kind| expected(kind, is_task, is_gated);
+    for (run, [is_task, is_gated, contracts]) in runs {
+        let promised = |kind| expected(kind, is_task, is_gated, contracts);
         assert_eq!(written(run, "train"), promised(Kind::Train));
         assert_eq!(written(run, "eval"), promised(Kind::Eval));
     }

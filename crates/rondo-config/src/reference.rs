@@ -90,7 +90,7 @@ impl<'s> Walk<'s> {
             default: own.get("default").filter(|it| !it.is_object()).map(written),
             is_required,
             range: range(own).or_else(|| range(target)),
-            words: words(target, resolve(inner, self.root)),
+            words: words([target, resolve(inner, self.root)], self.root),
             same_as: None,
             is_section: is_table(&inner_form),
             path,
@@ -98,6 +98,15 @@ impl<'s> Walk<'s> {
         let Some(place) = self.list(key) else {
             return;
         };
+        if let Form::Choice { forms, .. } = &inner_form {
+            // A word, or a table that has more keys.
+            let path = self.found[place].path.clone();
+            for form in forms {
+                if let Form::Variant(variants) = form {
+                    self.variants(variants, &path);
+                }
+            }
+        }
         if !self.found[place].is_section {
             return;
         }
@@ -115,14 +124,17 @@ impl<'s> Walk<'s> {
         }
         match inner_form {
             Form::Table(table) => self.table(table, &path, None),
-            Form::Variant(variants) => {
-                for one in variants {
-                    let one = resolve(one, self.root);
-                    let kind = one["properties"][TAG]["const"].as_str().unwrap_or_default();
-                    self.table(one, &path, Some(&format!("{path}.{TAG} = \"{kind}\"")));
-                }
-            }
+            Form::Variant(variants) => self.variants(variants, &path),
             _ => {}
+        }
+    }
+
+    /// Lists the keys of each variant of a table.
+    fn variants(&mut self, variants: &'s [Json], path: &str) {
+        for one in variants {
+            let one = resolve(one, self.root);
+            let kind = one["properties"][TAG]["const"].as_str().unwrap_or_default();
+            self.table(one, path, Some(&format!("{path}.{TAG} = \"{kind}\"")));
         }
     }
 
@@ -191,15 +203,20 @@ fn range(schema: &Json) -> Option<String> {
 }
 
 /// Returns the words of an enumeration, or the kinds of a table, with their meanings.
-fn words(schema: &Json, inner: &Json) -> Vec<(String, String)> {
-    let several = |one: &'_ Json| one["anyOf"].as_array().cloned().unwrap_or_default();
-    let forms = [schema, inner].into_iter().flat_map(several);
-    let forms: Vec<Json> = [schema, inner].into_iter().cloned().chain(forms).collect();
-    let choices = forms.iter().find_map(|one| one["oneOf"].as_array());
+fn words(schemas: [&Json; 2], root: &Json) -> Vec<(String, String)> {
+    // Of a word or a table the words.
+    let either = |one: &Json| {
+        let choices = one["anyOf"].as_array().into_iter().flatten();
+        let mut choices = choices.map(|choice| resolve(choice, root));
+        choices.find_map(|choice| choice["oneOf"].as_array().cloned())
+    };
+    let choices = schemas
+        .into_iter()
+        .find_map(|one| one["oneOf"].as_array().cloned().or_else(|| either(one)));
     let named = choices.into_iter().flatten().filter_map(|choice| {
         let word = choice["const"].as_str();
         let word = word.or_else(|| choice["properties"][TAG]["const"].as_str())?;
-        Some((word.to_owned(), text(choice).unwrap_or_default()))
+        Some((word.to_owned(), text(&choice).unwrap_or_default()))
     });
     named.collect()
 }

@@ -13,6 +13,5 @@ pub mod channels;
 pub mod history;
 pub mod mix;
 pub mod orthogonal;
-mod real;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@
 //! | [`self_attention`], [`feed_forward`] | the branches made of them |
 //! | [`sublayer`] | a branch with its norms and its residual connection |
 //! | [`injection`] | what joins state and embedding before each iteration of a loop |
+//! | [`average`] | the running average of what the iterations of a loop give |
 //! | [`cross_entropy`] | the loss together with the head |
 //! | [`update`] | the optimizers' rules, in place |
 //! | [`memory`] | the allocator's pages, working space |
@@ -36,6 +37,7 @@
 )]
 
 pub mod attention;
+pub mod average;
 pub mod cross_entropy;
 pub mod denormals;
 pub mod feed_forward;
@@ -46,6 +48,7 @@ pub mod memory;
 pub mod norm;
 pub mod product;
 pub mod projection;
+mod real;
 pub mod rows;
 pub mod self_attention;
 pub mod sublayer;

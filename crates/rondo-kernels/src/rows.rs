@@ -87,6 +87,56 @@ pub(crate) fn for_rows_with_sums(
     sums
 }
 
+/// As [`for_rows_with_sums`], for two outputs of the same number of rows: `work(first_row, a_rows, b_rows, partial)`.
+///
+/// # Shapes
+///
+/// `a`: `[rows, a_width]`; `b`: `[rows, b_width]`; `partial` and the result: `[length]`.
+pub(crate) fn for_rows_of_two_with_sums(
+    ((a, a_width), (b, b_width)): ((&mut [f32], usize), (&mut [f32], usize)),
+    length: usize,
+    work: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let per_task = rows_per_task(a_width + b_width);
+    let mut sums = vec![0.0; length];
+    if a.len() <= per_task * a_width {
+        work(0, a, b, &mut sums);
+        return sums;
+    }
+    let run = |(task, (a, b)): (usize, (&mut [f32], &mut [f32]))| {
+        let mut partial = vec![0.0; length];
+        work(task * per_task, a, b, &mut partial);
+        partial
+    };
+    let partials: Vec<Vec<f32>> = a
+        .par_chunks_mut(per_task * a_width)
+        .zip(b.par_chunks_mut(per_task * b_width))
+        .enumerate()
+        .map(run)
+        .collect();
+    for partial in partials {
+        for (sum, part) in sums.iter_mut().zip(partial) {
+            *sum += part;
+        }
+    }
+    sums
+}
+
+/// As [`for_rows`], for one number of each row, whose work is that of `width` elements.
+///
+/// # Shapes
+///
+/// `out`: `[rows]`.
+pub(crate) fn for_numbers(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let per_task = rows_per_task(width);
+    if out.len() <= per_task {
+        return work(0, out);
+    }
+    out.par_chunks_mut(per_task)
+        .enumerate()
+        .for_each(|(task, numbers)| work(task * per_task, numbers));
+}
+
 /// Multiplies every element by `factor`, in parallel; by 1 without touching memory.
 pub fn scale(x: &mut [f32], factor: f32) {
     if factor.to_bits() == 1.0_f32.to_bits() {

@@ -82,6 +82,8 @@ pub enum Presence {
     Device,
     /// Only in the first record of its kind: it does not depend on the model.
     Once,
+    /// Only where the injection, or a history, multiplies the state by factors that it knows.
+    Contraction,
     /// Only where layers have gates.
     Gates,
     /// Only where a controller sets the strength of the gates' penalty.
@@ -100,6 +102,7 @@ impl fmt::Display for Presence {
             Self::Text => "text only",
             Self::Device => "where the device gives it",
             Self::Once => "once",
+            Self::Contraction => "with factors on the state",
             Self::Gates => "with gates",
             Self::Controller => "with a controller",
             Self::Ranks => "several ranks only",

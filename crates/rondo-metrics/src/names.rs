@@ -57,6 +57,8 @@ metrics! {
     ITERATIONS_RESIDUAL: PerIteration<Train> = "iterations.residual", "1", "`||s_i - s_(i-1)||`, mean over tokens.";
     ITERATIONS_REL_RESIDUAL: PerIteration<Train> = "iterations.rel_residual", "1", "`||s_i - s_(i-1)|| / ||s_i||`, mean over tokens.";
     ITERATIONS_STATE_NORM: PerIteration<Train> = "iterations.state_norm", "1", "`||s_i||`, mean over tokens.";
+    CONTRACTION: Scalar<Train> = "contraction", "1", "By how much the state is multiplied on its way into an iteration, mean over channels: `exp(-Δ·a)` of a diagonal or orthogonal injection, `|1 - α|` or 1 of a scalar one, `|1 - Σ_j B_j|` of a history (of matrices their diagonals).", Contraction;
+    CONTRACTION_MAX: Scalar<Train> = "contraction_max", "1", "The largest of these factors over the channels.", Contraction;
     SPARSITY: Scalar<Train> = "sparsity", "1", "Fraction of causal edges that are kept: those whose gate's logit is positive, without noise; mean over gated layers, heads and the iterations with gradient.", Gates;
     SPARSITY_EXPECTED: Scalar<Train> = "sparsity_expected", "1", "Expected fraction of open edges, the mean of `sigmoid(g)` over the same edges.", Gates;
     ITERATIONS_SPARSITY: PerIteration<Train> = "iterations.sparsity", "1", "`sparsity` of the core's layers at iteration `i`; null without gradient.", Gates;

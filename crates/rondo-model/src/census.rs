@@ -31,9 +31,10 @@ impl Census {
     }
 
     /// Returns FLOPs per token of a training step, forward and backward:
-    /// 6·(N_prelude + N_coda + V·h) + (2n + 6k)·(N_core + N_adapter) + 12·(l_P + l_C)·S·a +
-    /// (4n + 12k)·l_R·S·a, with N the matrix parameters, a the width of all heads together, the embedding lookup left
-    /// out and causal attention not halved.
+    /// 6·(N_prelude + N_coda + V·h) + (2n + 6k)·(N_core + N_adapter + N_history) + 12·(l_P + l_C)·S·h +
+    /// (4n + 12k)·l_R·S·h, with N the matrix parameters, the embedding lookup left out and causal
+    /// attention not halved. A matrix of the injection that multiplies e alone counts once, 6·N_adapter. What is done to each
+    /// element by itself is left out.
     pub fn flops_per_token(&self, unroll: Unroll, seq: usize) -> f64 {
         let matrices = |part| self.count(|row| row.part == part && row.role == Role::Matrix) as f64;
         let config = &self.config;
@@ -41,9 +42,13 @@ impl Census {
         let outer = (config.layers.prelude + config.layers.coda) as f64;
         let core = config.layers.core as f64;
         let head = (config.vocab_size * config.d_model) as f64;
-        let scores = (seq * config.attended_width()) as f64;
-        6.0 * (matrices(Part::Prelude) + matrices(Part::Coda) + head)
-            + (2.0 * n + 6.0 * k) * (matrices(Part::Core) + matrices(Part::Adapter))
+        let scores = (seq * config.d_model) as f64;
+        let (of_pass, of_iteration) = match config.injection.has_matrix_of_embedding_alone() {
+            true => (matrices(Part::Adapter), 0.0),
+            false => (0.0, matrices(Part::Adapter)),
+        };
+        6.0 * (matrices(Part::Prelude) + matrices(Part::Coda) + head + of_pass)
+            + (2.0 * n + 6.0 * k) * (matrices(Part::Core) + of_iteration + matrices(Part::History))
             + 12.0 * outer * scores
             + (4.0 * n + 12.0 * k) * core * scores
     }
@@ -57,26 +62,22 @@ impl Census {
         let config = &self.config;
         let (h, f, attended) = (config.d_model, config.d_ff, config.attended_width());
         let qkv = (config.n_heads + 2 * config.n_kv_heads) * config.d_head();
-        // A norm with a scale keeps queries and keys as they were before the scale.
-        let normed = match config.qk_norm {
-            QkNorm::None | QkNorm::Plain => 0,
-            QkNorm::Head | QkNorm::Width => (config.n_heads + config.n_kv_heads) * config.d_head(),
-        };
+        let beside = config.injection.kept_states(kept == Kept::Fused) * h;
         let (copies, layer, per_iteration, once) = match kept {
             // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves
             // of the gated MLP. Once: the largest gradients of one sublayer; the logits exist in chunks only.
             Kept::Fused => (
                 6,
-                qkv + normed + config.n_heads + attended + 4 * h + 2 * f,
-                7 * h,
-                2 * qkv + attended + 3 * h + 3 * f,
+                qkv + config.n_heads + 5 * h + 2 * f,
+                7 * h + beside,
+                2 * qkv + 4 * h + 3 * f,
             ),
             // A layer: norms and residuals, the rotary copies, three score-sized tensors of the softmax, and the gated
             // MLP's halves. Once: the logits and what the loss makes of them.
             Kept::Composed => (
                 4,
-                12 * h + 2 * attended + 5 * qkv + normed + 4 * config.n_heads * seq + 8 * f,
-                4 * h,
+                14 * h + 5 * qkv + 4 * config.n_heads * seq + 8 * f,
+                4 * h + beside,
                 4 * config.vocab_size,
             ),
         };

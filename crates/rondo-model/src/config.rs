@@ -1,14 +1,15 @@
 //! What a model is: sizes and structural choices.
 
-mod qk;
-mod rotary;
+mod injection;
 mod section;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::qk::{QkBias, QkNorm};
-pub use self::rotary::{RopePairing, RopeScaling};
+pub use self::injection::{
+    DiagonalInjection, Discretisation, EmbeddingInjection, HistoryForm, HistoryInjection,
+    InjectionKind, ScalarForm, ScalarInjection,
+};
 pub use self::section::ModelSection;
 use crate::depth::RecurrenceConfig;
 use crate::layer::Stack;
@@ -125,22 +126,6 @@ impl Default for LayersConfig {
             coda: 1,
         }
     }
-}
-
-/// The injection `A(s, e)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum InjectionKind {
-    /// `W · [s ; e]`, W the adapter, no bias, state first.
-    Linear,
-    /// `s + e`.
-    Add,
-    /// `s ⊙ e`.
-    Gate,
-    /// The gated MLP on `[s ; e]`, inner width `d_ff`.
-    Ffn,
-    /// `s`: the embedding does not enter, so the state has to start from it (`state_init = "input"`).
-    None,
 }
 
 /// The law of the initial state s_0.

@@ -25,7 +25,8 @@ pub use weights::Weights;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::config::{BlockKind, InitScheme, ModelConfig, QkBias, QkNorm};
+use crate::config::{BlockKind, InitScheme, ModelConfig};
+use crate::history;
 use crate::injection;
 use crate::layer::{Layer, Stack};
 use crate::seed::{Stream, generator};
@@ -50,6 +51,10 @@ pub enum Initializer {
     Ones,
     /// All zeros.
     Zeros,
+    /// All this number.
+    Constant(f64),
+    /// The identity matrix.
+    Identity,
 }
 
 /// The part of the model a parameter belongs to.
@@ -59,7 +64,9 @@ pub enum Part {
     Tokens,
     /// The prelude's layers.
     Prelude,
-    /// The injection's matrices.
+    /// What a history multiplies differences of states by.
+    History,
+    /// The injection's parameters.
     Adapter,
     /// The core block's layers.
     Core,
@@ -93,6 +100,8 @@ pub enum Role {
     Scale,
     /// A bias.
     Bias,
+    /// Numbers that factors on states are made of: decays, shares, coefficients of a history.
+    Rate,
     /// The bias that each head of a layer adds to that of its gates.
     GateBias,
 }
@@ -138,6 +147,8 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
         let drawn = table.drawn(Place::Input, Fusion::None);
         table.matrix("head", [h, vocab], Part::Head, drawn);
     }
+    // Last, so that the others are drawn as without it.
+    history::parameters(&mut table);
     table.rows
 }
 
@@ -158,7 +169,15 @@ pub(crate) struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn push(&mut self, name: &str, shape: Vec<usize>, part: Part, role: Role, init: Initializer) {
+    /// Adds a parameter.
+    pub(crate) fn push(
+        &mut self,
+        name: &str,
+        shape: Vec<usize>,
+        part: Part,
+        role: Role,
+        init: Initializer,
+    ) {
         self.rows.push(ParameterSpec {
             name: name.to_owned(),
             shape,
@@ -288,6 +307,8 @@ impl Initializer {
         match self {
             Self::Ones => vec![1.0; count],
             Self::Zeros => vec![0.0; count],
+            Self::Constant(value) => vec![value as f32; count],
+            Self::Identity => identity(shape),
             Self::TruncatedNormal { std } => {
                 let mut rng = generator(seed, Stream::Weights, index);
                 (0..count)
@@ -300,6 +321,15 @@ impl Initializer {
             }
         }
     }
+}
+
+/// Returns a matrix with ones on its diagonal.
+fn identity(shape: &[usize]) -> Vec<f32> {
+    let [rows, columns] = [shape[0], shape[1]];
+    let element = |place: usize| place / columns == place % columns;
+    (0..rows * columns)
+        .map(|place| f32::from(u8::from(element(place))))
+        .collect()
 }
 
 /// Draws from the standard normal, truncated at ±3.

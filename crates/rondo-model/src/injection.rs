@@ -1,17 +1,36 @@
-//! How the embedding e enters each iteration: the injection `A(s, e)`, one of five.
+//! How the embedding e enters each iteration: the injection `A(s, e)`.
+//!
+//! | kind | `A(s, e)` |
+//! |---|---|
+//! | linear | `[s ; e] · W` |
+//! | add | `s + e` |
+//! | gate | `s ⊙ e` |
+//! | ffn | `MLP [s ; e]` |
+//! | scalar | `(1 − α) s + α e`, or `s + α e` |
+//! | diagonal | `e^(−Δa) ⊙ s + Δ ⊙ (e · B)`, or with `(1 − e^(−Δa)) / a` in the place of the second Δ |
+//! | orthogonal | `(r − c u) + u`, `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ (e · W)`, `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` |
+//! | history | one of the first four, of the state with its differences to earlier ones ([`crate::history`]) |
 //!
 //! What depends on e alone is prepared once for all iterations of a pass.
 
+mod diagonal;
 mod ffn;
 mod linear;
+mod orthogonal;
+mod rates;
+mod scalar;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
+use self::diagonal::Diagonal;
 use self::ffn::Ffn;
 use self::linear::Linear;
+use self::orthogonal::Orthogonal;
+use self::scalar::Scalar;
 use crate::config::{InjectionKind, ModelConfig};
-use crate::init::{Fusion, Part, Place, Table, Weights};
+use crate::contraction::Contraction;
+use crate::init::{Fusion, Initializer, Part, Place, Role, Table, Weights};
 
 /// `A(s, e)`.
 #[derive(Module, Debug)]
@@ -24,8 +43,12 @@ pub enum Injection {
     Gate(Gate),
     /// `MLP [s ; e]`.
     Ffn(Ffn),
-    /// `s`.
-    None(Nothing),
+    /// s and e, mixed by one number.
+    Scalar(Scalar),
+    /// A decay for each channel, and a matrix on e.
+    Diagonal(Diagonal),
+    /// The same, less what the state has along the update.
+    Orthogonal(Orthogonal),
 }
 
 /// A sum; it has no parameters.
@@ -43,26 +66,42 @@ pub struct Nothing;
 /// Adds the parameters of the injection to the table.
 pub(crate) fn parameters(table: &mut Table<'_>) {
     let h = table.config.d_model;
-    match table.config.injection {
+    match table.config.injection.of_embedding() {
         // The adapter keeps the plain std whatever it writes into.
         InjectionKind::Linear => {
             let drawn = table.drawn(Place::Input, Fusion::None);
             table.matrix("injection.adapter", [2 * h, h], Part::Adapter, drawn);
         }
         InjectionKind::Ffn => table.feed_forward("injection.mlp", 2 * h, Part::Adapter),
-        InjectionKind::Add | InjectionKind::Gate | InjectionKind::None => {}
+        InjectionKind::Scalar(scalar) => {
+            let start = Initializer::Constant(scalar.start);
+            let (name, shape) = ("injection.alpha", vec![1]);
+            table.push(name, shape, Part::Adapter, Role::Rate, start);
+        }
+        InjectionKind::Diagonal(_) | InjectionKind::Orthogonal => rates::parameters(table),
+        InjectionKind::Add | InjectionKind::Gate => {}
+        InjectionKind::History(_) => unreachable!("e enters beside a history in another way"),
     }
 }
 
 impl Injection {
-    /// Builds the injection.
+    /// Builds the injection of e.
+    ///
+    /// # Panics
+    ///
+    /// Never: e enters beside a history in another way.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Self {
-        match config.injection {
+        match config.injection.of_embedding() {
             InjectionKind::Linear => Self::Linear(Linear::new(weights)),
             InjectionKind::Add => Self::Add(Add),
             InjectionKind::Gate => Self::Gate(Gate),
             InjectionKind::Ffn => Self::Ffn(Ffn::new(weights)),
-            InjectionKind::None => Self::None(Nothing),
+            InjectionKind::Scalar(scalar) => Self::Scalar(Scalar::new(scalar.form, weights)),
+            InjectionKind::Diagonal(diagonal) => {
+                Self::Diagonal(Diagonal::new(diagonal.discretisation, weights))
+            }
+            InjectionKind::Orthogonal => Self::Orthogonal(Orthogonal::new(weights)),
+            InjectionKind::History(_) => unreachable!("e enters beside a history in another way"),
         }
     }
 
@@ -74,7 +113,9 @@ impl Injection {
     pub fn prepare(&self, embedding: Tensor<3>) -> Prepared {
         Prepared(match self {
             Self::Linear(linear) => linear.prepare(embedding),
-            Self::Add(_) | Self::Gate(_) | Self::Ffn(_) | Self::None(_) => embedding,
+            Self::Diagonal(diagonal) => diagonal.prepare(embedding),
+            Self::Orthogonal(orthogonal) => orthogonal.prepare(embedding),
+            Self::Add(_) | Self::Gate(_) | Self::Ffn(_) | Self::Scalar(_) => embedding,
         })
     }
 
@@ -90,13 +131,26 @@ impl Injection {
             Self::Add(Add) => state + prepared,
             Self::Gate(Gate) => state * prepared,
             Self::Ffn(ffn) => ffn.forward(state, prepared),
-            Self::None(Nothing) => state,
+            Self::Scalar(scalar) => scalar.forward(state, prepared),
+            Self::Diagonal(diagonal) => diagonal.forward(state, prepared),
+            Self::Orthogonal(orthogonal) => orthogonal.forward(state, prepared),
         }
+    }
+
+    /// Returns the factors by which it multiplies the channels of the state, where it has such.
+    pub(crate) fn contraction(&self) -> Option<Contraction> {
+        let factors = match self {
+            Self::Linear(_) | Self::Add(_) | Self::Gate(_) | Self::Ffn(_) => return None,
+            Self::Scalar(scalar) => scalar.factor(),
+            Self::Diagonal(diagonal) => diagonal.decay(),
+            Self::Orthogonal(orthogonal) => orthogonal.decay(),
+        };
+        Some(Contraction::of(factors))
     }
 }
 
-/// What an injection makes of e, the same for every iteration of a pass: `e · W_e` with the lower
-/// half of a linear injection's adapter, for the others e itself; `[batch, seq, d_model]`.
+/// What an injection makes of e, the same for every iteration of a pass; `[batch, seq, d_model]`. A linear injection has
+/// `e · W_e` with the lower half of its adapter, a diagonal and an orthogonal one their update u, the others e itself.
 #[derive(Clone, Debug)]
 pub struct Prepared(pub(crate) Tensor<3>);
 

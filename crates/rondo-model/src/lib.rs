@@ -18,6 +18,7 @@
 //! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
 //! | [`layer`], [`pass`] | where a layer stands, and where in a pass it is applied; what the layers of a pass share |
 //! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
+//! | [`history`], [`contraction`] | what an iteration reads of earlier states; how much of the state comes into it |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations the parts are made of, computed by one of several backends |
@@ -41,11 +42,13 @@ pub mod attention;
 pub mod block;
 pub mod census;
 pub mod config;
+pub mod contraction;
 pub mod depth;
 pub mod exit;
 pub mod feed_forward;
 pub mod gates;
 pub mod gradients;
+pub mod history;
 pub mod init;
 pub mod injection;
 pub mod layer;

@@ -23,16 +23,18 @@ use burn::tensor::{Device, Int, Tensor, assert_shape};
 use self::iteration::{Core, Parts, Recorded, normed};
 use self::layers::through;
 use crate::block::Block;
-use crate::config::{BoundaryNorm, ModelConfig, StateInit};
+use crate::config::ModelConfig;
+use crate::contraction::Contraction;
 use crate::depth::Recompute;
 use crate::gates::{Density, Seen};
+use crate::history::History;
 use crate::init::Weights;
 use crate::injection::Injection;
 use crate::layer::{At, Layer, Stack};
 use crate::norm::RmsNorm;
 use crate::ops::{self, Head, Precision};
 use crate::pass::{Pass, Shared};
-use crate::recurrence::{self, Trace};
+use crate::recurrence::{self, LoopState, Trace};
 
 /// A recurrent-depth transformer.
 #[derive(Module, Debug)]
@@ -44,6 +46,7 @@ pub struct LoopedTransformer {
     coda: Vec<Block>,
     norm: RmsNorm,
     head: Option<Param<Tensor<2>>>,
+    history: Option<History>,
     #[module(skip)]
     boundary_norm: BoundaryNorm,
     #[module(skip)]
@@ -120,8 +123,7 @@ impl LoopedTransformer {
             coda: blocks(Stack::Coda, config.layers.coda),
             norm: RmsNorm::new(config.norm, "norm", weights),
             head: (!config.tied_head).then(|| weights.get("head")),
-            boundary_norm: config.boundary_norm,
-            starts_from_input: config.state_init == StateInit::Input,
+            history: History::new(config, weights),
             embedding_scale: config.embedding_scale(),
             recompute: config.recurrence.recompute,
             precision: weights.precision(),
@@ -147,26 +149,21 @@ impl LoopedTransformer {
         ops::head_logits(hidden, self.head())
     }
 
-    /// Returns s_0: the prelude's output where the model starts from its input, and else `state`.
-    ///
-    /// # Shapes
-    ///
-    /// As [`Self::forward`]; returns `[batch, seq, d_model]`.
-    pub fn start(&self, tokens: &Tensor<2, Int>, state: Tensor<3>, pass: &Pass) -> Tensor<3> {
-        match self.starts_from_input {
-            true => self.embed(tokens.clone(), pass.shared()).0,
-            false => state,
+    /// Returns by how much the state is shrunk on its way into an iteration, where the injection or the history tells.
+    pub fn contraction(&self) -> Option<Contraction> {
+        match &self.history {
+            Some(history) => Some(history.contraction()),
+            None => self.injection.contraction(),
         }
     }
 
-    /// Runs prelude, loop and coda.
+    /// Runs prelude, loop and coda. The loop starts from s_0, or goes on where an earlier run of it ended.
     ///
     /// A `trace` receives every state.
     ///
     /// # Shapes
     ///
-    /// `tokens`: `[batch, seq]`; `state`: s_0, `[batch, seq, d_model]`, which a model that starts from its input does not
-    /// read.
+    /// `tokens`: `[batch, seq]`; `state`: `[batch, seq, d_model]`.
     ///
     /// # Panics
     ///
@@ -174,24 +171,23 @@ impl LoopedTransformer {
     pub fn forward(
         &self,
         tokens: Tensor<2, Int>,
-        state: Tensor<3>,
+        state: impl Into<LoopState>,
         pass: &Pass,
         iterations: usize,
         mut trace: Option<&mut Trace>,
     ) -> Forward {
-        let pass = pass.shared();
+        let (pass, state) = (pass.shared(), state.into());
         let (embedding, seen) = self.embed(tokens, pass);
         let [batch, seq, d_model] = embedding.dims();
-        assert_shape!(state, [batch, seq, d_model]);
-        let state = self.started(state, &embedding);
+        assert_shape!(state.state(), [batch, seq, d_model]);
         let prepared = self.injection.prepare(embedding.clone());
         let core = Core::new(self.parts(), &prepared, pass);
         let mut core = Recorded::new(core, &seen);
         if let Some(trace) = &mut trace {
-            trace.record(&state);
+            trace.record(state.state());
         }
-        let state = recurrence::run(1..=iterations, state, &mut core, trace);
-        let (readout, seen) = self.read_out(state, iterations, pass);
+        let state = recurrence::run(iterations, state, &mut core, trace);
+        let (readout, seen) = self.read_out(&state, pass);
         core.record.add(&seen);
         Forward {
             densities: core.record.finish(),
@@ -211,7 +207,7 @@ impl LoopedTransformer {
     pub fn forward_at_depths(
         &self,
         tokens: Tensor<2, Int>,
-        state: Tensor<3>,
+        state: impl Into<LoopState>,
         pass: &Pass,
         depths: &[usize],
         mut visit: impl FnMut(usize, Readout),
@@ -225,11 +221,11 @@ impl LoopedTransformer {
         let mut depths = depths.to_vec();
         depths.sort_unstable();
         depths.dedup();
-        let (mut state, mut done) = (state, 0);
+        let mut state = state.into();
         for depth in depths {
-            state = recurrence::run(done + 1..=depth, state, &mut core, None);
-            done = depth;
-            let (readout, seen) = self.read_out(state.clone(), depth, pass);
+            let further = depth.saturating_sub(state.iterations());
+            state = recurrence::run(further, state, &mut core, None);
+            let (readout, seen) = self.read_out(&state, pass);
             core.record.add(&seen);
             visit(depth, readout);
         }
@@ -270,10 +266,11 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns what the coda and the head read of the state after `depth` iterations. Also
+    /// Applies the shared norm, the coda and the shared norm again to the state after the iterations done. Also
     /// returns what the gates of the coda saw.
-    fn read_out(&self, latent: Tensor<3>, depth: usize, pass: Shared<'_>) -> (Readout, Vec<Seen>) {
-        let state = self.before_coda(latent.clone());
+    fn read_out(&self, state: &LoopState, pass: Shared<'_>) -> (Readout, Vec<Seen>) {
+        let (latent, depth) = (state.state().clone(), state.iterations());
+        let state = self.norm.forward(latent.clone());
         let at = |layer| At::Coda { layer, depth };
         let (y, seen) = through(&self.coda, state.clone(), pass, at);
         let readout = Readout {

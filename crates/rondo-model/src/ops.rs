@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `backend` | the operations, and the choice of a backend |
 //! | `composed` | each operation made of smaller ones, the smallest of them Burn's: any device |
-//! | `flex` | norm, projection, sublayers and the loss as single nodes by `rondo-kernels`: flex |
+//! | `flex` | norm, projection, injections, sublayers and the loss as single nodes by `rondo-kernels`: flex |
 //! | `cube` | norm, gated SiLU, products, attention and the loss as single nodes by `rondo-cube`: a GPU |
 //! | `graph`, `operands` | a function whose backward is written by hand, as one node of the graph of any backend |
 //! | `head`, `product`, `rope` | the head with its losses; a product of two tensors; the tables of the rotary embedding |
@@ -33,6 +33,10 @@ pub use rope::Rope;
 
 pub use rondo_kernels::attention::{Gate, NormedOver, Opening, QkNorm, Segments};
 pub use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
+pub use rondo_kernels::injection::channels::{Channels, ChannelsTensors, Coefficient};
+pub use rondo_kernels::injection::history::{Difference, DifferenceTensors};
+pub use rondo_kernels::injection::mix::{Mix, MixTensors};
+pub use rondo_kernels::injection::orthogonal::OrthogonalTensors;
 pub use rondo_kernels::norm::Norm;
 pub use rondo_kernels::product::Precision;
 pub use rondo_kernels::projection::{Projection, ProjectionTensors};
@@ -40,6 +44,15 @@ pub use rondo_kernels::self_attention::{AttentionWeights, Heads, SelfAttention};
 pub use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 
 use burn::tensor::Tensor;
+
+/// The factor of each channel, as [`Operations::channels`] has it.
+///
+/// # Shapes
+///
+/// `[channels]` to the same.
+pub fn coefficients(coefficient: Coefficient, a_log: Tensor<1>, dt_bias: Tensor<1>) -> Tensor<1> {
+    composed::coefficients(coefficient, a_log, dt_bias)
+}
 
 /// Length of each token's features, `√(Σ x²)`.
 ///

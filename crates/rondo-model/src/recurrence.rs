@@ -4,11 +4,82 @@
 //! for i in 1..=r     s_i = R(A(s_{i-1}, e))
 //! ```
 //!
-//! The loop does not know what R contains, nor whether anyone will differentiate it.
-
-use std::ops::RangeInclusive;
+//! The loop does not know what R contains, nor whether anyone will differentiate it. What an iteration hands to the next is one
+//! value, [`LoopState`]: s_i, and what some loops carry beside it.
 
 use burn::tensor::Tensor;
+
+/// What an iteration hands to the next: its number i, s_i, and the earlier states that a history reads.
+///
+/// Each tensor is `[batch, seq, d_model]`.
+#[derive(Clone, Debug)]
+pub struct LoopState {
+    iterations: usize,
+    state: Tensor<3>,
+    past: Vec<Tensor<3>>,
+}
+
+/// s_0, before the first iteration.
+impl From<Tensor<3>> for LoopState {
+    fn from(state: Tensor<3>) -> Self {
+        Self {
+            iterations: 0,
+            state,
+            past: Vec::new(),
+        }
+    }
+}
+
+impl LoopState {
+    /// Returns i, the iterations done.
+    pub fn iterations(&self) -> usize {
+        self.iterations
+    }
+
+    /// Returns s_i, before the shared norm.
+    pub fn state(&self) -> &Tensor<3> {
+        &self.state
+    }
+
+    /// Returns s_{i−1}, s_{i−2}, …, as many as are carried: never s_0, which is no state that an iteration has made.
+    pub fn past(&self) -> &[Tensor<3>] {
+        &self.past
+    }
+
+    /// Returns what follows when the next iteration makes `state` and a history of `window` states is carried.
+    #[must_use]
+    pub fn followed_by(self, state: Tensor<3>, window: usize) -> Self {
+        let Self {
+            iterations,
+            state: before,
+            mut past,
+        } = self;
+        if iterations > 0 && window > 0 {
+            past.truncate(window - 1);
+            past.insert(0, before);
+        }
+        Self {
+            iterations: iterations + 1,
+            state,
+            past,
+        }
+    }
+
+    /// Returns every tensor, s_i first.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor<3>> {
+        std::iter::once(&self.state).chain(&self.past)
+    }
+
+    /// Replaces every tensor, in the order of [`Self::tensors`].
+    #[must_use]
+    pub fn map(self, mut replace: impl FnMut(Tensor<3>) -> Tensor<3>) -> Self {
+        Self {
+            iterations: self.iterations,
+            state: replace(self.state),
+            past: self.past.into_iter().map(replace).collect(),
+        }
+    }
+}
 
 /// The states s_0, s_1, …, s_r of one forward pass, before the shared norm, without gradient.
 ///
@@ -28,26 +99,22 @@ impl Trace {
 
 /// One application of the core to a state.
 pub trait Iterate {
-    /// Returns s_i from s_{i−1}; `iteration` is i, from 1.
-    fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3>;
+    /// Returns what follows s_{i−1}: s_i, with what is carried beside it.
+    fn iterate(&mut self, state: LoopState) -> LoopState;
 }
 
-/// Runs `iterations`, from 1 or from where an earlier run ended, and returns the last state; a `trace` receives
+/// Runs `iterations` from where an earlier run ended, and returns what the last one hands on; a `trace` receives
 /// every state but the first.
-///
-/// # Shapes
-///
-/// `state` and the result: `[batch, seq, d_model]`.
 pub fn run(
-    iterations: RangeInclusive<usize>,
-    mut state: Tensor<3>,
+    iterations: usize,
+    mut state: LoopState,
     core: &mut impl Iterate,
     mut trace: Option<&mut Trace>,
-) -> Tensor<3> {
-    for iteration in iterations {
-        state = core.iterate(iteration, state);
+) -> LoopState {
+    for _ in 0..iterations {
+        state = core.iterate(state);
         if let Some(trace) = &mut trace {
-            trace.record(&state);
+            trace.record(state.state());
         }
     }
     state
@@ -62,9 +129,15 @@ mod tests {
     struct Add(f32);
 
     impl Iterate for Add {
-        fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3> {
-            state + self.0 * iteration as f32
+        fn iterate(&mut self, state: LoopState) -> LoopState {
+            let next = state.state().clone() + self.0 * (state.iterations() + 1) as f32;
+            state.followed_by(next, 2)
         }
+    }
+
+    fn values(states: impl IntoIterator<Item = Tensor<3>>) -> Vec<f32> {
+        let states = states.into_iter();
+        states.map(Tensor::into_scalar::<f32>).collect()
     }
 
     #[test]
@@ -72,13 +145,22 @@ mod tests {
         let mut trace = Trace::default();
         let zero = Tensor::<3>::zeros([1, 1, 1], &Device::flex());
         trace.record(&zero);
-        let two = run(1..=2, zero, &mut Add(1.0), Some(&mut trace));
-        run(3..=5, two, &mut Add(10.0), Some(&mut trace));
-        let values: Vec<f32> = trace
-            .states
-            .into_iter()
-            .map(Tensor::into_scalar::<f32>)
-            .collect();
-        assert_eq!(values, [0.0, 1.0, 3.0, 33.0, 73.0, 123.0]);
+        let two = run(2, zero.into(), &mut Add(1.0), Some(&mut trace));
+        let five = run(3, two, &mut Add(10.0), Some(&mut trace));
+        assert_eq!(five.iterations(), 5);
+        assert_eq!(values(trace.states), [0.0, 1.0, 3.0, 33.0, 73.0, 123.0]);
+    }
+
+    #[test]
+    fn the_newest_states_are_carried_and_the_first_never_is() {
+        let zero = Tensor::<3>::zeros([1, 1, 1], &Device::flex());
+        let carried = |iterations| {
+            let state = run(iterations, zero.clone().into(), &mut Add(1.0), None);
+            values(state.past().to_vec())
+        };
+        // s_i = 1, 3, 6, 10.
+        assert_eq!(carried(1), [0.0; 0]);
+        assert_eq!(carried(2), [1.0]);
+        assert_eq!(carried(4), [6.0, 3.0]);
     }
 }

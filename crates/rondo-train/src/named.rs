@@ -5,6 +5,7 @@
 //! the device once, but copies each tensor by itself.
 
 use burn::tensor::Tensor;
+use rondo_model::contraction::Contraction;
 use rondo_model::gates::Density;
 
 use crate::error::Result;
@@ -66,6 +67,17 @@ impl<T, N: Named<T>> Named<T> for Vec<N> {
 
     fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Vec<N::With<U>> {
         self.into_iter().map(|each| each.map(replace)).collect()
+    }
+}
+
+impl<T> Named<T> for Contraction<T> {
+    type With<U> = Contraction<U>;
+
+    fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Contraction<U> {
+        Contraction {
+            mean: replace(self.mean),
+            max: replace(self.max),
+        }
     }
 }
 

@@ -57,7 +57,7 @@ impl Group {
                 decayed: true,
                 matrix: true,
             },
-            Role::Scale | Role::Bias | Role::GateBias => Self {
+            Role::Scale | Role::Bias | Role::Rate | Role::GateBias => Self {
                 decayed: false,
                 matrix: false,
             },

@@ -15,6 +15,7 @@ use rondo_checkpoint::Checkpoint;
 use rondo_data::Batch;
 use rondo_model::attention::Rope;
 use rondo_model::config::ModelConfig;
+use rondo_model::contraction::Contraction;
 use rondo_model::init::{Weights, table};
 use rondo_model::looped::LoopedTransformer;
 use rondo_model::sparsity::Sparsity;
@@ -81,6 +82,8 @@ pub struct Observation {
     pub accuracy: f64,
     /// Open edges of the last micro-batch, where there are gates.
     pub sparsity: Option<Sparsity>,
+    /// By how much the state is shrunk before an iteration, where the model tells.
+    pub contraction: Option<Contraction<f64>>,
 }
 
 impl Learner {
@@ -350,6 +353,7 @@ impl Observation {
             accuracy: observed.accuracy,
             telemetry: observed.telemetry,
             sparsity: Sparsity::new(&observed.densities, recurrence),
+            contraction: observed.contraction.into_iter().next(),
         }
     }
 }

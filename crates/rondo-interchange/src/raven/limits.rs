@@ -31,7 +31,7 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
     only(
         model.injection == InjectionKind::Linear,
         "injection",
-        word(&model.injection),
+        model.injection.name().to_owned(),
         "the linear injection only",
     );
     only(

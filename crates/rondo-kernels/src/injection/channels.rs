@@ -11,8 +11,8 @@
 //! `decay ⊙ x + step ⊙ b` is Parcae's rule; with `hold` in the place of `step` it is the exact solution for a b that is
 //! held over the step (zero-order hold).
 
-use super::real::{Real, sigmoid, softplus};
 use crate::matrix::Matrix;
+use crate::real::{Real, sigmoid, softplus};
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 

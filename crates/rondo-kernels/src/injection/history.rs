@@ -2,8 +2,8 @@
 //!
 //! The state with all its differences is one such sum after another; the first has x itself as its base.
 
-use super::real::Real;
 use crate::matrix::Matrix;
+use crate::real::Real;
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 

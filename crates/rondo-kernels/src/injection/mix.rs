@@ -1,7 +1,7 @@
 //! State and embedding mixed by one learned number: `y = keep · x + α · e`, keep 1 or `1 − α`.
 
-use super::real::Real;
 use crate::matrix::Matrix;
+use crate::real::Real;
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 

@@ -8,9 +8,9 @@
 //! the update. The gradient goes through c.
 
 use super::channels::Coefficient;
-use super::real::Real;
 use crate::matrix::Matrix;
-use crate::rows::{for_rows, rows_per_task};
+use crate::real::Real;
+use crate::rows::{for_rows, for_rows_of_two_with_sums};
 use crate::vector::vectorized;
 
 /// Added to the squared length of the update.
@@ -76,7 +76,8 @@ impl Orthogonal {
         );
         let mut d_x = vec![0.0; tokens * width];
         let mut d_u = vec![0.0; tokens * width];
-        let d_decay = both(&mut d_x, &mut d_u, width, |first, d_x, d_u, d_decay| {
+        let outputs = ((&mut d_x[..], width), (&mut d_u[..], width));
+        let d_decay = for_rows_of_two_with_sums(outputs, width, |first, d_x, d_u, d_decay| {
             let first = first * width;
             let rows = d_x.len();
             let (x, u, d_y) = (&x[first..], &u[first..], &d_y[first..]);
@@ -107,36 +108,6 @@ impl Orthogonal {
             dt_bias: d_dt_bias,
         }
     }
-}
-
-/// Calls `work(first_row, a_rows, b_rows, partial)` for runs of whole rows, in parallel, and returns the sum of the partial sums
-/// in the order of the rows.
-fn both(
-    a: &mut [f32],
-    b: &mut [f32],
-    width: usize,
-    work: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync,
-) -> Vec<f32> {
-    use rayon::prelude::*;
-
-    let per_task = rows_per_task(2 * width);
-    let partials: Vec<Vec<f32>> = a
-        .par_chunks_mut(per_task * width)
-        .zip(b.par_chunks_mut(per_task * width))
-        .enumerate()
-        .map(|(task, (a, b))| {
-            let mut partial = vec![0.0; width];
-            work(task * per_task, a, b, &mut partial);
-            partial
-        })
-        .collect();
-    let mut sums = vec![0.0; width];
-    for partial in partials {
-        for (sum, part) in sums.iter_mut().zip(partial) {
-            *sum += part;
-        }
-    }
-    sums
 }
 
 #[inline(always)]

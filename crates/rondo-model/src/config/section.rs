@@ -142,10 +142,7 @@ impl ModelSection {
         self.validate_heads(report);
         positive("norm.eps", self.norm.eps, report);
         positive("rope_base", self.rope_base, report);
-        if let Some(scaling) = self.rope_scaling {
-            scaling.validate(&mut section("rope_scaling", report));
-        }
-        self.validate_loop(report);
+        self.injection.validate(&mut section("injection", report));
         self.recurrence.validate(&mut section("recurrence", report));
         if let Some(sparsity) = &self.sparsity {
             sparsity.validate(&mut section("sparsity", report));

@@ -22,6 +22,7 @@ use crate::config::ModelConfig;
 use crate::injection::Prepared;
 use crate::layer::At;
 use crate::pass::{Pass, Shared};
+use crate::recurrence::LoopState;
 
 /// A sequence in the making.
 #[derive(Debug)]
@@ -40,9 +41,8 @@ pub struct Decoder<'a> {
 #[derive(Debug)]
 pub struct Chunk {
     prepared: Prepared,
-    state: Tensor<3>,
+    state: LoopState,
     pass: Pass,
-    iterations: usize,
     prelude: Vec<KeyValues>,
     /// By place in the cache, then by layer.
     core: Vec<Vec<KeyValues>>,
@@ -52,12 +52,12 @@ pub struct Chunk {
 impl Chunk {
     /// Returns s_i, as the next iteration gets it, `[1, new, d_model]`.
     pub fn state(&self) -> &Tensor<3> {
-        &self.state
+        self.state.state()
     }
 
     /// Returns i, the iterations done.
     pub fn iterations(&self) -> usize {
-        self.iterations
+        self.state.iterations()
     }
 }
 
@@ -141,8 +141,8 @@ impl<'a> Decoder<'a> {
         Chunk {
             state: self.model.started(state, &embedding),
             prepared: self.model.injection.prepare(embedding),
+            state: state.into(),
             pass,
-            iterations: 0,
             prelude,
             core: Vec::new(),
             read: None,
@@ -152,18 +152,14 @@ impl<'a> Decoder<'a> {
     /// Applies the core once more.
     pub fn iterate(&self, chunk: &mut Chunk) {
         let place = match self.budget {
-            None => chunk.iterations,
-            Some(budget) => chunk.iterations % budget,
+            None => chunk.iterations(),
+            Some(budget) => chunk.iterations() % budget,
         };
-        let iteration = chunk.iterations + 1;
-        let Parts {
-            blocks,
-            injection,
-            boundary,
-        } = self.model.parts();
-        let x = injection.forward(chunk.state.clone(), &chunk.prepared);
-        let (state, known) = through(
-            blocks,
+        let iteration = chunk.iterations() + 1;
+        let parts = self.model.parts();
+        let x = parts.enter(&chunk.state, &chunk.prepared);
+        let (y, known) = through(
+            parts.blocks,
             x,
             chunk.pass.shared(),
             |layer| At::Core { layer, iteration },
@@ -173,23 +169,18 @@ impl<'a> Decoder<'a> {
             Some(reached) => *reached = known,
             None => chunk.core.push(known),
         }
-        chunk.state = normed(boundary, state);
-        chunk.iterations = iteration;
+        chunk.state = parts.leave(chunk.state.clone(), y);
         chunk.read = None;
     }
 
     /// Returns what the coda makes of the newest state.
     pub fn read_out<'c>(&self, chunk: &'c mut Chunk) -> &'c Readout {
         let Chunk {
-            state,
-            pass,
-            iterations,
-            read,
-            ..
+            state, pass, read, ..
         } = chunk;
-        let depth = *iterations;
+        let (latent, depth) = (state.state(), state.iterations());
         let (readout, _) = read.get_or_insert_with(|| {
-            let read = self.model.before_coda(state.clone());
+            let normed = self.model.norm.forward(latent.clone());
             let (y, known) = through(
                 &self.model.coda,
                 read.clone(),
@@ -198,9 +189,9 @@ impl<'a> Decoder<'a> {
                 |layer| self.coda.get(layer),
             );
             let readout = Readout {
-                latent: state.clone(),
-                state: read,
-                hidden: self.model.after_coda(y),
+                latent: latent.clone(),
+                state: normed,
+                hidden: self.model.norm.forward(y),
             };
             (readout, known)
         });
@@ -210,7 +201,7 @@ impl<'a> Decoder<'a> {
     /// Ends with the new positions and returns what the coda makes of them.
     pub fn end(&mut self, mut chunk: Chunk) -> Readout {
         let readout = self.read_out(&mut chunk).clone();
-        let [_, new, _] = chunk.state.dims();
+        let [_, new, _] = chunk.state().dims();
         self.positions += new;
         self.prelude = chunk.prelude;
         if let Some((_, coda)) = chunk.read {

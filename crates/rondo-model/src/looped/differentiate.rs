@@ -9,7 +9,8 @@
 //! prelude                 ⟨e, ∂L/∂e⟩
 //! ```
 //!
-//! where the gradient of `⟨y, ∂L/∂y⟩`, its second factor held constant, is that of L. The first n
+//! where the gradient of `⟨y, ∂L/∂y⟩`, its second factor held constant, is that of L. What a loop carries beside s_i ([`LoopState`])
+//! goes the same way as s_i. The first n
 //! iterations build no graph (truncated backpropagation, Geiping et al. 2025, arXiv 2502.05171,
 //! §3.3); the prelude gets its gradient through e in the others. Where s_0 is e and n is 0, ∂L/∂s_0 is a part of
 //! ∂L/∂e too.
@@ -18,12 +19,9 @@
 //! way forward, or not before backward arrives there, from the state alone. The graphs are the same
 //! and their gradients are added in the same order, so that both give the same bits.
 
-use std::ops::Add;
-
-use burn::module::Module;
 use burn::tensor::{Gradients, Int, Tensor, assert_shape};
 
-use super::iteration::{Core, Parts};
+use super::iteration::{Core, OwnParts};
 use super::{Forward, LoopedTransformer, Readout};
 use crate::block::Block;
 use crate::depth::{Recompute, Unroll};
@@ -32,7 +30,7 @@ use crate::gradients::{FlatGradients, GradientSum};
 use crate::injection::{Injection, Prepared};
 use crate::norm::RmsNorm;
 use crate::pass::Pass;
-use crate::recurrence::{self, Iterate, Trace};
+use crate::recurrence::{self, Iterate, LoopState, Trace};
 
 /// What a training pass gives; nothing of it has a graph.
 #[derive(Clone, Debug)]
@@ -46,13 +44,14 @@ pub struct Differentiated {
 }
 
 impl LoopedTransformer {
-    /// Runs prelude, loop and coda, and differentiates `loss` of the readout.
+    /// Runs prelude, loop and coda, and differentiates `loss` of the readout. The loop starts from s_0, or goes on where an earlier
+    /// run of it ended.
     ///
     /// A `trace` receives every state.
     ///
     /// # Shapes
     ///
-    /// `tokens`: `[batch, seq]`; `state`: s_0, `[batch, seq, d_model]`; the loss: `[1]`.
+    /// `tokens`: `[batch, seq]`; `state`: `[batch, seq, d_model]`; the loss: `[1]`.
     ///
     /// # Panics
     ///
@@ -61,46 +60,38 @@ impl LoopedTransformer {
     pub fn differentiate(
         &self,
         tokens: Tensor<2, Int>,
-        state: Tensor<3>,
+        state: impl Into<LoopState>,
         pass: &Pass,
         unroll: Unroll,
         mut trace: Option<&mut Trace>,
         loss: impl FnOnce(&Readout) -> Tensor<1>,
     ) -> Differentiated {
-        let pass = pass.penalised(self.penalised_densities(unroll));
+        let (pass, state) = (
+            pass.penalised(self.penalised_densities(unroll)),
+            state.into(),
+        );
         let mut record = Record::default();
         let (embedding, seen) = self.embed(tokens, pass);
         record.add(&seen);
         let of_prelude = penalised(seen);
         let [batch, seq, d_model] = embedding.dims();
-        assert_shape!(state, [batch, seq, d_model]);
-        let state = self.started(state, &embedding).without_autodiff();
+        assert_shape!(state.state(), [batch, seq, d_model]);
         let prepared = self.injection.prepare(embedding.clone());
         let constant = prepared.without_autodiff();
         if let Some(trace) = &mut trace {
-            trace.record(&state);
+            trace.record(state.state());
         }
 
-        let own = self.parts();
-        let free = OwnedParts {
-            blocks: self.core.valid(),
-            injection: self.injection.valid(),
-            boundary: own.boundary.map(RmsNorm::valid),
-        };
-        let mut free = Core::new(free.parts(), &constant, pass);
-        let untracked = 1..=unroll.no_grad;
-        let state = recurrence::run(untracked, state, &mut free, trace.as_deref_mut());
+        let valid = OwnParts::valid(self);
+        let mut free = Core::new(valid.parts(), &constant, pass);
+        let state = recurrence::run(unroll.no_grad, state, &mut free, trace.as_deref_mut());
 
         // Not a copy without autodiff, where Burn has another attention kernel: parameters that are
         // not tracked build no graph either, and give the numbers of those that are.
-        let ahead = (self.recompute == Recompute::Iteration).then(|| OwnedParts {
-            blocks: self.core.clone().no_grad(),
-            injection: self.injection.clone().no_grad(),
-            boundary: own.boundary.cloned().map(RmsNorm::no_grad),
-        });
+        let ahead = (self.recompute == Recompute::Iteration).then(|| OwnParts::no_grad(self));
         let input = Prepared(leaf(&prepared.0));
         let mut tape = Tape {
-            core: Core::new(own, &input, pass),
+            core: Core::new(self.parts(), &input, pass),
             ahead: ahead
                 .as_ref()
                 .map(|ahead| Core::new(ahead.parts(), &constant, pass)),
@@ -110,34 +101,20 @@ impl LoopedTransformer {
             record,
             iterations: Vec::with_capacity(unroll.with_grad),
         };
-        let tracked = unroll.no_grad + 1..=unroll.total();
-        let state = recurrence::run(tracked, state, &mut tape, trace);
+        let state = recurrence::run(unroll.with_grad, state, &mut tape, trace);
 
-        let latent = leaf(&state);
-        let (readout, seen) = self.read_out(latent.clone(), unroll.total(), pass);
+        let last = state.map(|x| leaf(&x));
+        let (readout, seen) = self.read_out(&last, pass);
         tape.record.add(&seen);
         let loss = loss(&readout);
         let mut sum = GradientSum::new(self);
         let mut gradients = with_penalty(loss.clone(), penalised(seen), pass.weight).backward();
         sum.take(&mut gradients);
-        let of_state = latent.grad_remove(&mut gradients);
+        let of_state = gradients_of(&last, &mut gradients);
         let readout = readout.without_autodiff();
-        let OfInput {
-            of_prepared,
-            of_start,
-        } = tape.backward(of_state, &mut sum);
-        let products = [(prepared.0, of_prepared), (embedding.clone(), of_start)];
-        let products = products
-            .into_iter()
-            .filter_map(|(y, seed)| seed.map(|seed| y * seed));
-        match (products.reduce(Add::add), of_prelude) {
-            (Some(products), of_prelude) => {
-                sum.take(&mut backward(products, of_prelude, pass.weight));
-            }
-            (None, Some(density)) if pass.weight != 0.0 => {
-                sum.take(&mut (density * pass.weight).backward());
-            }
-            (None, _) => {}
+        if let Some(of_prepared) = tape.backward(of_state, &mut sum) {
+            let products = prepared.0 * of_prepared;
+            sum.take(&mut continued(products, of_prelude, pass.weight));
         }
         Differentiated {
             forward: Forward {
@@ -202,50 +179,44 @@ struct Tape<'a> {
 
 /// One iteration's graph, or what it is built of.
 struct Segment {
-    /// i.
-    iteration: usize,
-    /// s_{i−1}, the graph's input.
-    start: Tensor<3>,
+    /// s_{i−1} and what is carried beside it, the graph's inputs.
+    start: LoopState,
     /// The graph, where it has been built.
     graph: Option<Graph>,
 }
 
 /// The graph of an iteration.
 struct Graph {
-    /// s_i.
-    end: Tensor<3>,
+    /// s_i and what is carried beside it.
+    end: LoopState,
     /// The sum of the densities that the penalty is differentiated through, `[1]`.
     density: Option<Tensor<1>>,
 }
 
 impl Iterate for Tape<'_> {
-    fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3> {
-        // Nothing asks for the gradient of s_n, unless it is e.
-        let start = match self.iterations.is_empty() && !self.starts_from_input {
-            true => state.clone().autodiff(),
-            false => leaf(&state),
+    fn iterate(&mut self, state: LoopState) -> LoopState {
+        // Nothing asks for the gradient of s_n.
+        let start = match self.iterations.is_empty() {
+            true => state.clone().map(Tensor::autodiff),
+            false => state.clone().map(|x| leaf(&x)),
         };
         let (graph, next) = match &mut self.ahead {
-            Some(ahead) => (None, ahead.iterate(iteration, state.autodiff())),
+            Some(ahead) => (None, ahead.iterate(state.map(Tensor::autodiff))),
             None => {
-                let graph = self.build(iteration, start.clone());
+                let graph = self.build(start.clone());
                 let end = graph.end.clone();
                 (Some(graph), end)
             }
         };
-        self.iterations.push(Segment {
-            iteration,
-            start,
-            graph,
-        });
-        next.without_autodiff()
+        self.iterations.push(Segment { start, graph });
+        next.map(Tensor::without_autodiff)
     }
 }
 
 impl Tape<'_> {
     /// Builds the graph of an iteration, which is done once for each, and records what its gates saw.
-    fn build(&mut self, iteration: usize, start: Tensor<3>) -> Graph {
-        let (end, seen) = self.core.apply(iteration, start);
+    fn build(&mut self, start: LoopState) -> Graph {
+        let (end, seen) = self.core.apply(start);
         self.record.add(&seen);
         Graph {
             end,
@@ -253,33 +224,31 @@ impl Tape<'_> {
         }
     }
 
-    /// Goes back from ∂L/∂s_r, adding to `sum`.
+    /// Goes back from ∂L/∂s_r and those of what is carried beside it, adding to `sum`; returns the loss's gradient with respect to what
+    /// the injection prepared, where there was an iteration.
     fn backward(
         &mut self,
-        of_last: Option<Tensor<3>>,
+        of_last: Vec<Option<Tensor<3>>>,
         sum: &mut GradientSum<'_, LoopedTransformer>,
     ) -> OfInput {
         let mut of_end = of_last;
         let mut of_prepared: Option<Tensor<3>> = None;
-        while let Some(segment) = self.iterations.pop() {
-            let Some(seed) = of_end.take() else { break };
-            let Segment {
-                iteration,
-                start,
-                graph,
-            } = segment;
+        while let Some(Segment { start, graph }) = self.iterations.pop() {
             let Graph { end, density } = match graph {
                 Some(graph) => graph,
-                None => self.build(iteration, start.clone()),
+                None => self.build(start.clone()),
             };
-            let mut gradients = continued(end, seed, density, self.weight);
+            let Some(products) = products(&end, of_end) else {
+                break;
+            };
+            let mut gradients = continued(products, density, self.weight);
             sum.take(&mut gradients);
             let part = self.input.0.grad_remove(&mut gradients);
             of_prepared = match (of_prepared, part) {
                 (Some(sum), Some(part)) => Some(sum + part),
                 (sum, part) => sum.or(part),
             };
-            of_end = start.grad_remove(&mut gradients);
+            of_end = gradients_of(&start, &mut gradients);
         }
         OfInput {
             of_prepared,
@@ -288,18 +257,26 @@ impl Tape<'_> {
     }
 }
 
-/// Continues a backward pass at y, whose gradient `seed` is known: returns the gradients of `⟨y, seed⟩`
-/// and of the penalty.
+/// Returns `y ⊙ ∂L/∂y`, added over the tensors y of a state whose gradients are known; none where none is.
+fn products(state: &LoopState, gradients: Vec<Option<Tensor<3>>>) -> Option<Tensor<3>> {
+    let known = state.tensors().zip(gradients);
+    known
+        .filter_map(|(y, seed)| Some(y.clone() * seed?))
+        .reduce(|sum, product| sum + product)
+}
+
+/// Returns the gradient of each tensor of a state that has one.
+fn gradients_of(state: &LoopState, gradients: &mut Gradients) -> Vec<Option<Tensor<3>>> {
+    state.tensors().map(|x| x.grad_remove(gradients)).collect()
+}
+
+/// Continues a backward pass at some y whose gradients are known, from `products`, `y ⊙ ∂L/∂y` added over them: returns the gradients
+/// of `Σ_y ⟨y, ∂L/∂y⟩` and of the penalty.
 ///
 /// Backward starts from a gradient of ones in the shape of what it is called on, so that nobody has to
 /// sum the products; one thread does on some GPUs. With a penalty, which is one number, each row is
 /// summed for itself first.
-fn continued(y: Tensor<3>, seed: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
-    backward(y * seed, density, weight)
-}
-
-/// As [`continued`], from the products of elements that `⟨y, seed⟩` is the sum of.
-fn backward(products: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
+fn continued(products: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
     match density {
         Some(_) if weight != 0.0 => {
             with_penalty(products.sum_dim(2).sum(), density, weight).backward()

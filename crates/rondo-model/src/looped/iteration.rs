@@ -1,15 +1,92 @@
-//! One iteration: the injection, the core's layers, and the norm at its end where there is one. They are told its number.
+//! One iteration: the history, the injection and the core's layers. They are told its number.
 
+use burn::module::Module;
 use burn::tensor::Tensor;
 
+use super::LoopedTransformer;
 use super::layers::through;
 use crate::block::Block;
 use crate::gates::{Record, Seen};
+use crate::history::History;
 use crate::injection::{Injection, Prepared};
 use crate::layer::At;
 use crate::norm::RmsNorm;
 use crate::pass::Shared;
-use crate::recurrence::Iterate;
+use crate::recurrence::{Iterate, LoopState};
+
+/// The modules of an iteration.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a> {
+    history: Option<&'a History>,
+    injection: &'a Injection,
+    pub(super) blocks: &'a [Block],
+}
+
+impl Parts<'_> {
+    /// Returns what enters the layers.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, seq, d_model]`.
+    pub(super) fn enter(&self, state: &LoopState, prepared: &Prepared) -> Tensor<3> {
+        let x = match self.history {
+            Some(history) => history.forward(state),
+            None => state.state().clone(),
+        };
+        self.injection.forward(x, prepared)
+    }
+
+    /// Returns what follows `state` where the layers gave `y`.
+    pub(super) fn leave(&self, state: LoopState, y: Tensor<3>) -> LoopState {
+        state.followed_by(y, self.history.map_or(0, History::window))
+    }
+}
+
+/// The modules of an iteration, taken out of a model.
+pub(super) struct OwnParts {
+    history: Option<History>,
+    injection: Injection,
+    blocks: Vec<Block>,
+}
+
+impl OwnParts {
+    /// Returns them without autodiff.
+    pub(super) fn valid(model: &LoopedTransformer) -> Self {
+        Self {
+            history: model.history.valid(),
+            injection: model.injection.valid(),
+            blocks: model.core.valid(),
+        }
+    }
+
+    /// Returns them with parameters that are not tracked.
+    pub(super) fn no_grad(model: &LoopedTransformer) -> Self {
+        Self {
+            history: model.history.clone().map(Module::no_grad),
+            injection: model.injection.clone().no_grad(),
+            blocks: model.core.clone().no_grad(),
+        }
+    }
+
+    pub(super) fn parts(&self) -> Parts<'_> {
+        Parts {
+            history: self.history.as_ref(),
+            injection: &self.injection,
+            blocks: &self.blocks,
+        }
+    }
+}
+
+impl LoopedTransformer {
+    /// Returns the modules of an iteration.
+    pub(super) fn parts(&self) -> Parts<'_> {
+        Parts {
+            history: self.history.as_ref(),
+            injection: &self.injection,
+            blocks: &self.core,
+        }
+    }
+}
 
 /// The parts of an iteration, which all iterations share.
 #[derive(Clone, Copy)]
@@ -36,36 +113,20 @@ impl<'a> Core<'a> {
         }
     }
 
-    /// Returns s_i from s_{i−1}, and what the gates of iteration i saw.
-    ///
-    /// # Shapes
-    ///
-    /// `state` and the result: `[batch, seq, d_model]`.
-    pub(super) fn apply(&self, iteration: usize, state: Tensor<3>) -> (Tensor<3>, Vec<Seen>) {
-        let Parts {
-            blocks,
-            injection,
-            boundary,
-        } = self.parts;
-        let x = injection.forward(state, self.prepared);
+    /// Returns what follows s_{i−1}, and what the gates of iteration i saw.
+    pub(super) fn apply(&self, state: LoopState) -> (LoopState, Vec<Seen>) {
+        let iteration = state.iterations() + 1;
+        let x = self.parts.enter(&state, self.prepared);
         let at = |layer| At::Core { layer, iteration };
-        let (state, seen) = through(blocks, x, self.pass, at);
-        (normed(boundary, state), seen)
-    }
-}
-
-/// Applies a norm where there is one.
-pub(super) fn normed(norm: Option<&RmsNorm>, x: Tensor<3>) -> Tensor<3> {
-    match norm {
-        Some(norm) => norm.forward(x),
-        None => x,
+        let (y, seen) = through(self.parts.blocks, x, self.pass, at);
+        (self.parts.leave(state, y), seen)
     }
 }
 
 /// Leaves out what the gates saw.
 impl Iterate for Core<'_> {
-    fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3> {
-        self.apply(iteration, state).0
+    fn iterate(&mut self, state: LoopState) -> LoopState {
+        self.apply(state).0
     }
 }
 
@@ -85,8 +146,8 @@ impl<'a> Recorded<'a> {
 }
 
 impl Iterate for Recorded<'_> {
-    fn iterate(&mut self, iteration: usize, state: Tensor<3>) -> Tensor<3> {
-        let (state, seen) = self.core.apply(iteration, state);
+    fn iterate(&mut self, state: LoopState) -> LoopState {
+        let (state, seen) = self.core.apply(state);
         self.record.add(&seen);
         state
     }

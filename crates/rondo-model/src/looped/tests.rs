@@ -1,6 +1,6 @@
 //! Properties of the whole model, for every structural choice.
 
-mod families;
+mod arms;
 mod segmented;
 
 use burn::module::{ModuleVisitor, Param};
@@ -8,7 +8,9 @@ use burn::module::{ModuleVisitor, Param};
 use self::families::families;
 use super::*;
 use crate::config::{
-    BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, NormConfig, QkBias, QkNorm,
+    BlockKind, DiagonalInjection, Discretisation, EmbeddingInjection, HistoryForm,
+    HistoryInjection, InitConfig, InitScheme, InjectionKind, LayersConfig, NormConfig, ScalarForm,
+    ScalarInjection,
 };
 use crate::depth::Unroll;
 use crate::gates::Gates;
@@ -70,7 +72,59 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         ),
         ("gate", with(|c| c.injection = InjectionKind::Gate)),
         ("ffn", with(|c| c.injection = InjectionKind::Ffn)),
-        ("qk norm", with(|c| c.qk_norm = QkNorm::Plain)),
+        (
+            "arm: scalar",
+            with(|c| c.injection = InjectionKind::Scalar(ScalarInjection::default())),
+        ),
+        (
+            "arm: scalar sum",
+            with(|c| {
+                c.injection = InjectionKind::Scalar(ScalarInjection {
+                    form: ScalarForm::Sum,
+                    start: 0.75,
+                });
+            }),
+        ),
+        (
+            "arm: diagonal",
+            with(|c| c.injection = InjectionKind::Diagonal(DiagonalInjection::default())),
+        ),
+        (
+            "arm: diagonal, zero-order hold",
+            with(|c| {
+                c.injection = InjectionKind::Diagonal(DiagonalInjection {
+                    discretisation: Discretisation::ZeroOrderHold,
+                });
+            }),
+        ),
+        (
+            "arm: orthogonal",
+            with(|c| c.injection = InjectionKind::Orthogonal),
+        ),
+        (
+            "arm: history of channels",
+            with(|c| c.injection = InjectionKind::History(HistoryInjection::default())),
+        ),
+        (
+            "arm: history of numbers beside a sum",
+            with(|c| {
+                c.injection = InjectionKind::History(HistoryInjection {
+                    window: 2,
+                    form: HistoryForm::Scalar,
+                    embedding: EmbeddingInjection::Add,
+                });
+            }),
+        ),
+        (
+            "arm: history of matrices",
+            with(|c| {
+                c.injection = InjectionKind::History(HistoryInjection {
+                    form: HistoryForm::Dense,
+                    ..HistoryInjection::default()
+                });
+            }),
+        ),
+        ("qk norm", with(|c| c.qk_norm = true)),
         ("grouped heads", with(|c| c.n_kv_heads = 1)),
         ("untied head", with(|c| c.tied_head = false)),
         ("small init", with(|c| c.init.scheme = InitScheme::Small)),

@@ -4,6 +4,10 @@ use burn::backend::DispatchTensorKind;
 use burn::tensor::{DType, Int, Tensor};
 use rondo_kernels::attention::Gate;
 use rondo_kernels::feed_forward::FeedForward;
+use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
+use rondo_kernels::injection::history::{Difference, DifferenceTensors};
+use rondo_kernels::injection::mix::{Mix, MixTensors};
+use rondo_kernels::injection::orthogonal::OrthogonalTensors;
 use rondo_kernels::norm::Norm;
 use rondo_kernels::product::Precision;
 use rondo_kernels::projection::{Projection, ProjectionTensors};
@@ -157,6 +161,50 @@ pub trait Operations: Sync {
         tensors: ProjectionTensors<Tensor<3>, Tensor<2>>,
     ) -> Tensor<3> {
         composed::project_rows(self, projection, tensors)
+    }
+
+    /// A factor for each channel: `c ⊙ x + base`, c a function of two numbers of the channel.
+    ///
+    /// # Shapes
+    ///
+    /// As [`ChannelsTensors`], with `[batch, seq]` in the place of the tokens.
+    fn channels(
+        &self,
+        channels: Channels,
+        tensors: ChannelsTensors<Tensor<3>, Tensor<1>>,
+    ) -> Tensor<3> {
+        composed::channels(channels, tensors)
+    }
+
+    /// What is kept of a state, less its part along an update, and the update: `(r − c u) + u`.
+    ///
+    /// # Shapes
+    ///
+    /// As [`OrthogonalTensors`], with `[batch, seq]` in the place of the tokens.
+    fn orthogonal(&self, tensors: OrthogonalTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
+        composed::orthogonal(tensors)
+    }
+
+    /// State and embedding mixed by one number: `keep · x + α · e`.
+    ///
+    /// # Shapes
+    ///
+    /// As [`MixTensors`], with `[batch, seq]` in the place of the tokens.
+    fn mix(&self, mix: Mix, tensors: MixTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
+        composed::mix(mix, tensors)
+    }
+
+    /// The difference to an earlier state: `base + c ⊙ (past − x)`.
+    ///
+    /// # Shapes
+    ///
+    /// As [`DifferenceTensors`], with `[batch, seq]` in the place of the tokens.
+    fn difference(
+        &self,
+        difference: Difference,
+        tensors: DifferenceTensors<Tensor<3>, Tensor<2>>,
+    ) -> Tensor<3> {
+        composed::difference(difference, tensors)
     }
 
     /// Gated SiLU: `SiLU(a) ⊙ b`.

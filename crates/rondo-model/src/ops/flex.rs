@@ -2,6 +2,7 @@
 //! the values of a tensor.
 
 mod head;
+mod injection;
 mod norm;
 mod projection;
 mod sublayer;
@@ -11,6 +12,10 @@ use burn::backend::{DispatchTensor, Flex, TensorMetadata};
 use burn::tensor::{Int, Shape, Tensor, TensorData};
 use rondo_kernels::cross_entropy;
 use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
+use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
+use rondo_kernels::injection::history::{Difference, DifferenceTensors};
+use rondo_kernels::injection::mix::{Mix, MixTensors};
+use rondo_kernels::injection::orthogonal::{Orthogonal, OrthogonalTensors};
 use rondo_kernels::matrix::Matrix;
 use rondo_kernels::norm::Norm;
 use rondo_kernels::projection::{Projection, ProjectionTensors};
@@ -49,6 +54,57 @@ impl Operations for Kernels {
             base: tensors.base.map(Tensor::into_dispatch),
         };
         graph::apply::<Flex, _, 3, 3>(projection, operands, [batch, seq, d_out]).0
+    }
+
+    fn channels(
+        &self,
+        channels: Channels,
+        tensors: ChannelsTensors<Tensor<3>, Tensor<1>>,
+    ) -> Tensor<3> {
+        let shape = tensors.x.dims();
+        let operands = ChannelsTensors {
+            x: tensors.x.into_dispatch(),
+            base: tensors.base.map(Tensor::into_dispatch),
+            a_log: tensors.a_log.into_dispatch(),
+            dt_bias: tensors.dt_bias.into_dispatch(),
+        };
+        graph::apply::<Flex, _, 4, 3>(channels, operands, shape).0
+    }
+
+    fn orthogonal(&self, tensors: OrthogonalTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
+        let shape = tensors.x.dims();
+        let operands = OrthogonalTensors {
+            x: tensors.x.into_dispatch(),
+            update: tensors.update.into_dispatch(),
+            a_log: tensors.a_log.into_dispatch(),
+            dt_bias: tensors.dt_bias.into_dispatch(),
+        };
+        graph::apply::<Flex, _, 4, 3>(Orthogonal, operands, shape).0
+    }
+
+    fn mix(&self, mix: Mix, tensors: MixTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
+        let shape = tensors.x.dims();
+        let operands = MixTensors {
+            x: tensors.x.into_dispatch(),
+            embedding: tensors.embedding.into_dispatch(),
+            alpha: tensors.alpha.into_dispatch(),
+        };
+        graph::apply::<Flex, _, 3, 3>(mix, operands, shape).0
+    }
+
+    fn difference(
+        &self,
+        difference: Difference,
+        tensors: DifferenceTensors<Tensor<3>, Tensor<2>>,
+    ) -> Tensor<3> {
+        let shape = tensors.x.dims();
+        let operands = DifferenceTensors {
+            x: tensors.x.into_dispatch(),
+            past: tensors.past.into_dispatch(),
+            base: tensors.base.map(Tensor::into_dispatch),
+            coefficients: tensors.coefficients.into_dispatch(),
+        };
+        graph::apply::<Flex, _, 4, 3>(difference, operands, shape).0
     }
 
     fn attention(

@@ -3,6 +3,10 @@
 use burn::tensor::Tensor;
 use rondo_kernels::cross_entropy;
 use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
+use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
+use rondo_kernels::injection::history::{Difference, DifferenceTensors};
+use rondo_kernels::injection::mix::{Mix, MixTensors};
+use rondo_kernels::injection::orthogonal::{Orthogonal, OrthogonalTensors};
 use rondo_kernels::norm::Norm;
 use rondo_kernels::projection::{Projection, ProjectionTensors};
 use rondo_kernels::self_attention::{AttentionWeights, SelfAttention};
@@ -158,6 +162,26 @@ names! {
 names! {
     Projection, ProjectionTensors<T>, 3, [x, weight, base], [x, weight],
     ProjectionTensors { x, weight, base }
+}
+
+names! {
+    Channels, ChannelsTensors<T>, 4, [x, base, a_log, dt_bias], [x, a_log, dt_bias],
+    ChannelsTensors { x, base, a_log, dt_bias }
+}
+
+names! {
+    Orthogonal, OrthogonalTensors<T>, 4, [x, update, a_log, dt_bias], [x, update, a_log, dt_bias],
+    OrthogonalTensors { x, update, a_log, dt_bias }
+}
+
+names! {
+    Mix, MixTensors<T>, 3, [x, embedding, alpha], [x, embedding, alpha],
+    MixTensors { x, embedding, alpha }
+}
+
+names! {
+    Difference, DifferenceTensors<T>, 4, [x, past, base, coefficients], [x, past, coefficients],
+    DifferenceTensors { x, past, base, coefficients }
 }
 
 names! {

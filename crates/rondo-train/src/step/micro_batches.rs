@@ -107,6 +107,7 @@ impl Learner {
             accuracy: batch.counted_only(hits).sum() / batch.counted as f64,
             telemetry: telemetry::measure(&forward, &trace),
             densities: forward.densities,
+            contraction: self.model().contraction().into_iter().collect(),
         });
         let contribution = Contribution {
             loss: differentiated.loss,

@@ -8,6 +8,7 @@
 
 use burn::tensor::Tensor;
 use rondo_files::NamedTensor;
+use rondo_model::contraction::Contraction;
 use rondo_model::gates::Density;
 
 use super::micro_batches::Seen;
@@ -204,6 +205,10 @@ fn write(message: &mut Writer, observed: &Observed<f64>) {
         write_place(message, density.at);
         message.values(&[density.expected, density.kept]);
     }
+    message.count(observed.contraction.len());
+    for Contraction { mean, max } in &observed.contraction {
+        message.values(&[*mean, *max]);
+    }
 }
 
 fn read(message: &mut Reader<'_>) -> Observed<f64> {
@@ -229,9 +234,19 @@ fn read(message: &mut Reader<'_>) -> Observed<f64> {
             kept: numbers[1],
         }
     });
+    let densities = densities.collect();
+    let contraction = (0..message.count()).map(|_| {
+        let numbers = message.values();
+        Contraction {
+            mean: numbers[0],
+            max: numbers[1],
+        }
+    });
+    let contraction = contraction.collect();
     Observed {
         accuracy: numbers[0],
-        densities: densities.collect(),
+        densities,
+        contraction,
         telemetry: Telemetry {
             recurrent_state_token_corr: numbers[1],
             last_hidden_token_corr: numbers[2],

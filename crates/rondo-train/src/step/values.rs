@@ -1,5 +1,6 @@
 //! What a logged step reads from the device.
 
+use rondo_model::contraction::Contraction;
 use rondo_model::gates::Density;
 
 use crate::named::named;
@@ -31,6 +32,8 @@ named! {
             pub(super) telemetry: Telemetry<T>,
             /// Open edges, where there are gates.
             pub(super) densities: Vec<Density<T>>,
+            /// By how much the state is shrunk before an iteration; nothing where the model does not tell.
+            pub(super) contraction: Vec<Contraction<T>>,
         }
     }
 }

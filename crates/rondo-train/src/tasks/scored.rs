@@ -39,7 +39,10 @@ pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
         | InjectionKind::Add
         | InjectionKind::Gate
         | InjectionKind::Ffn
-        | InjectionKind::None => vec![depths.to_vec()],
+        | InjectionKind::Scalar(_)
+        | InjectionKind::Diagonal(_)
+        | InjectionKind::Orthogonal
+        | InjectionKind::History(_) => vec![depths.to_vec()],
     }
 }
 

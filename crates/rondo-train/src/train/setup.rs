@@ -300,10 +300,11 @@ impl Setting<'_> {
 }
 
 /// Keys and sections of `[model]` that change the shape of no tensor.
-const WITHOUT_SHAPE: [&str; 9] = [
-    "boundary_norm",
+const WITHOUT_SHAPE: [&str; 8] = [
     "context",
     "init",
+    "injection.discretisation",
+    "injection.start",
     "norm.eps",
     "recurrence",
     "rope_base",

@@ -20,10 +20,11 @@ use super::trial::Trial;
 use crate::terminal;
 
 /// The parts of a model, with their names in JSON and in the table.
-const PARTS: [(Part, &str, &str); 7] = [
+const PARTS: [(Part, &str, &str); 8] = [
     (Part::Tokens, "tokens", "token embedding"),
     (Part::Prelude, "prelude", "prelude"),
     (Part::Adapter, "adapter", "adapter"),
+    (Part::History, "history", "history"),
     (Part::Core, "core", "core"),
     (Part::Coda, "coda", "coda"),
     (Part::Norm, "norm", "norm"),

@@ -10,8 +10,8 @@ use rondo_files::TensorFile;
 
 use crate::injection::channels::{self, Channels, ChannelsTensors, Coefficient};
 use crate::injection::orthogonal::{self, EPS, Orthogonal, OrthogonalTensors, Row};
-use crate::injection::real::Real;
 use crate::matrix::Matrix;
+use crate::real::Real;
 
 /// What the values hold for: absolute of outputs, relative in norm of gradients.
 const F64_OUTPUT: f64 = 1e-13;

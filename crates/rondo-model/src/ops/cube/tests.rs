@@ -8,7 +8,10 @@ use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 
 use super::*;
 use crate::config::ModelConfig;
-use crate::ops::{Backend, NormedOver, QkNorm, Segments};
+use crate::ops::{
+    Backend, Channels, ChannelsTensors, Coefficient, Difference, DifferenceTensors, Mix,
+    MixTensors, OrthogonalTensors, Segments,
+};
 use crate::seed::Normals;
 
 /// What a kernel may differ by from a composition, both in f32, relative to a size of one for each number.
@@ -64,6 +67,87 @@ fn the_kernels_are_chosen_for_f32_on_wgpu() {
     let x = Tensor::<1>::from_data([1.0], &device);
     assert_eq!(Backend::of(&x), Backend::Cube);
     assert_eq!(Backend::of(&tracked(&x)), Backend::Cube);
+}
+
+/// The injections have no kernels for a GPU: their compositions there against the nodes of flex.
+#[test]
+fn an_injection_on_wgpu_is_the_one_on_flex_with_its_gradients() {
+    let Some(device) = device() else { return };
+    let mut normals = Normals::new(0, 0.7);
+    let rows = [(); 4].map(|()| normals.tensor::<3>([3, 21, 20]));
+    let channels = [(); 2].map(|()| normals.tensor::<1>([20]));
+    let coefficients: Tensor<2> = normals.tensor([2, 20]);
+    let run = |name: &str, on: &Device| {
+        let [a, b, c, weights] = rows.clone().map(|x| x.to_device(on));
+        let [a, b, c] = [a, b, c].map(|x| tracked(&x));
+        let [a_log, dt_bias] = channels.clone().map(|x| tracked(&x.to_device(on)));
+        let lags = tracked(&coefficients.clone().to_device(on));
+        let ops = crate::ops::of(&a);
+        let (x, other) = (a.clone(), b.clone());
+        let (a_log_of, dt_of) = (a_log.clone(), dt_bias.clone());
+        let y = match name {
+            "orthogonal" => ops.orthogonal(OrthogonalTensors {
+                x,
+                update: other,
+                a_log: a_log_of,
+                dt_bias: dt_of,
+            }),
+            "mix" => {
+                let alpha = a_log_of.slice([0..1]);
+                let embedding = other;
+                ops.mix(
+                    Mix::Mean,
+                    MixTensors {
+                        x,
+                        embedding,
+                        alpha,
+                    },
+                )
+            }
+            "history" => ops.difference(
+                Difference { lag: 1 },
+                DifferenceTensors {
+                    x,
+                    past: other,
+                    base: Some(c.clone()),
+                    coefficients: lags.clone(),
+                },
+            ),
+            coefficient => {
+                let coefficient = match coefficient {
+                    "decay" => Coefficient::Decay,
+                    "step" => Coefficient::Step,
+                    _ => Coefficient::Hold,
+                };
+                let tensors = ChannelsTensors {
+                    x,
+                    base: Some(other),
+                    a_log: a_log_of,
+                    dt_bias: dt_of,
+                };
+                ops.channels(Channels { coefficient }, tensors)
+            }
+        };
+        let mut gradients = (y.clone() * weights.autodiff()).sum().backward();
+        let mut found = vec![values(y.without_autodiff())];
+        for x in [a, b, c] {
+            found.extend(x.grad_remove(&mut gradients).map(values));
+        }
+        for x in [a_log, dt_bias] {
+            found.extend(x.grad_remove(&mut gradients).map(values));
+        }
+        found.extend(lags.grad_remove(&mut gradients).map(values));
+        found
+    };
+    for name in ["decay", "step", "hold", "orthogonal", "mix", "history"] {
+        let (found, mut expected) = (run(name, &device), run(name, &Device::flex()));
+        if name == "step" {
+            // The node of flex has a gradient of the number that a step does not depend on: zero.
+            assert_eq!(expected.len(), found.len() + 1);
+            assert!(expected.remove(3).iter().all(|d| d.abs() == 0.0));
+        }
+        agree(name, &found, &expected);
+    }
 }
 
 #[test]

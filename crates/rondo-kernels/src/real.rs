@@ -1,4 +1,4 @@
-//! The floats that the rows are written for.
+//! The floats that some functions of rows are written for: f32, and f64 in the tests.
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
@@ -18,6 +18,10 @@ pub(crate) trait Real:
     const ZERO: Self;
     const ONE: Self;
 
+    fn of_count(count: usize) -> Self;
+    fn sqrt(self) -> Self;
+    fn ln(self) -> Self;
+    fn abs(self) -> Self;
     fn exp(self) -> Self;
     fn exp_m1(self) -> Self;
     fn ln_1p(self) -> Self;
@@ -29,6 +33,23 @@ pub(crate) trait Real:
 impl Real for f32 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
+
+    fn of_count(count: usize) -> Self {
+        count as Self
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f32::sqrt(self)
+    }
+
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
+
+    fn abs(self) -> Self {
+        f32::abs(self)
+    }
 
     fn exp(self) -> Self {
         f32::exp(self)
@@ -53,6 +74,23 @@ impl Real for f64 {
     const ZERO: Self = 0.0;
     const ONE: Self = 1.0;
 
+    fn of_count(count: usize) -> Self {
+        count as Self
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        f64::sqrt(self)
+    }
+
+    fn ln(self) -> Self {
+        f64::ln(self)
+    }
+
+    fn abs(self) -> Self {
+        f64::abs(self)
+    }
+
     fn exp(self) -> Self {
         f64::exp(self)
     }
@@ -71,12 +109,12 @@ impl Real for f64 {
 }
 
 /// `ln(1 + e^z)`.
-pub(super) fn softplus<T: Real>(z: T) -> T {
+pub(crate) fn softplus<T: Real>(z: T) -> T {
     let (above, below) = if z > T::ZERO { (z, -z) } else { (T::ZERO, z) };
     above + below.exp().ln_1p()
 }
 
 /// `1 / (1 + e^−z)`.
-pub(super) fn sigmoid<T: Real>(z: T) -> T {
+pub(crate) fn sigmoid<T: Real>(z: T) -> T {
     T::ONE / (T::ONE + (-z).exp())
 }

@@ -1,0 +1,312 @@
+//! `model.injection`: a word, or a table whose `kind` is that word and which has the options.
+//!
+//! What has no options is written as a word, as every configuration was before there were options.
+
+use std::borrow::Cow;
+
+use rondo_config::Report;
+use rondo_config::report::within;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+/// The most lags of a history.
+const MOST_LAGS: usize = 8;
+
+/// The injection `A(s, e)`; [`crate::injection`] has the formulas.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub enum InjectionKind {
+    /// `W · [s ; e]`.
+    Linear,
+    /// `s + e`.
+    Add,
+    /// `s ⊙ e`.
+    Gate,
+    /// The gated MLP on `[s ; e]`.
+    Ffn,
+    /// One learned number mixes s and e.
+    Scalar(ScalarInjection),
+    /// A decay for each channel, and a matrix on e.
+    Diagonal(DiagonalInjection),
+    /// The decay of each channel; e takes the place of what the state has along it.
+    Orthogonal,
+    /// Differences to earlier states, and another injection for e.
+    History(HistoryInjection),
+}
+
+/// Options of the scalar injection.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScalarInjection {
+    /// What is kept of the state.
+    pub form: ScalarForm,
+    /// α at the start.
+    pub start: f64,
+}
+
+impl Default for ScalarInjection {
+    fn default() -> Self {
+        Self {
+            form: ScalarForm::Mean,
+            start: 0.5,
+        }
+    }
+}
+
+/// How one number mixes state and embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScalarForm {
+    /// `(1 − α) s + α e`.
+    Mean,
+    /// `s + α e`.
+    Sum,
+}
+
+/// Options of the diagonal injection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiagonalInjection {
+    /// What multiplies `B e`.
+    pub discretisation: Discretisation,
+}
+
+impl Default for DiagonalInjection {
+    fn default() -> Self {
+        Self {
+            discretisation: Discretisation::Euler,
+        }
+    }
+}
+
+/// How the input of a linear system in continuous time is made discrete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Discretisation {
+    /// Δ, as Parcae is trained.
+    Euler,
+    /// `(1 − e^(−Δa)) / a`, exact for an input that is held over the step.
+    ZeroOrderHold,
+}
+
+/// Options of the history injection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryInjection {
+    /// w, the most earlier states that an iteration reads.
+    #[schemars(range(min = 1, max = MOST_LAGS))]
+    pub window: usize,
+    /// What multiplies each difference.
+    pub form: HistoryForm,
+    /// How e enters after the differences.
+    pub embedding: EmbeddingInjection,
+}
+
+impl Default for HistoryInjection {
+    fn default() -> Self {
+        Self {
+            window: 1,
+            form: HistoryForm::Channel,
+            embedding: EmbeddingInjection::Linear,
+        }
+    }
+}
+
+/// What multiplies the difference to an earlier state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HistoryForm {
+    /// One number for each lag.
+    Scalar,
+    /// A number for each lag and channel.
+    Channel,
+    /// A matrix for each lag.
+    Dense,
+}
+
+/// How e enters beside a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmbeddingInjection {
+    /// `W · [s ; e]`.
+    Linear,
+    /// `s + e`.
+    Add,
+    /// `s ⊙ e`.
+    Gate,
+    /// The gated MLP on `[s ; e]`.
+    Ffn,
+}
+
+impl From<EmbeddingInjection> for InjectionKind {
+    fn from(kind: EmbeddingInjection) -> Self {
+        match kind {
+            EmbeddingInjection::Linear => Self::Linear,
+            EmbeddingInjection::Add => Self::Add,
+            EmbeddingInjection::Gate => Self::Gate,
+            EmbeddingInjection::Ffn => Self::Ffn,
+        }
+    }
+}
+
+impl InjectionKind {
+    /// Returns the word that names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Add => "add",
+            Self::Gate => "gate",
+            Self::Ffn => "ffn",
+            Self::Scalar(_) => "scalar",
+            Self::Diagonal(_) => "diagonal",
+            Self::Orthogonal => "orthogonal",
+            Self::History(_) => "history",
+        }
+    }
+
+    /// Returns how e enters: itself but for a history, which has another for that.
+    pub fn of_embedding(self) -> Self {
+        match self {
+            Self::History(history) => history.embedding.into(),
+            other => other,
+        }
+    }
+
+    /// Returns the history of states that an iteration reads, if any.
+    pub fn history(self) -> Option<HistoryInjection> {
+        match self {
+            Self::History(history) => Some(history),
+            _ => None,
+        }
+    }
+
+    /// Returns whether its matrix multiplies e alone, which is done once for all iterations of a pass.
+    pub(crate) fn has_matrix_of_embedding_alone(self) -> bool {
+        matches!(self.of_embedding(), Self::Diagonal(_) | Self::Orthogonal)
+    }
+
+    /// Returns how many states an iteration keeps for its backward pass beyond those of a linear injection, at most.
+    pub(crate) fn kept_states(self, is_fused: bool) -> usize {
+        let history = self.history().map_or(0, |history| 2 * history.window);
+        let own = match self.of_embedding() {
+            Self::Linear | Self::Add | Self::Gate | Self::Ffn | Self::History(_) => 0,
+            Self::Scalar(_) | Self::Diagonal(_) => usize::from(!is_fused),
+            Self::Orthogonal if is_fused => 0,
+            // r, c u and r − c u.
+            Self::Orthogonal => 3,
+        };
+        history + own
+    }
+
+    /// Reports every violation by its key path below `[model.injection]`.
+    pub(super) fn validate(self, report: Report<'_>) {
+        match self {
+            Self::Scalar(scalar) if !scalar.start.is_finite() => {
+                report(
+                    "start",
+                    format!("must be a finite number, found {}", scalar.start),
+                );
+            }
+            Self::History(history) => within("window", history.window, 1..=MOST_LAGS, report),
+            _ => {}
+        }
+    }
+}
+
+/// As it is written.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Written {
+    Word(Word),
+    Table(Table),
+}
+
+/// The word by itself, for the defaults of every option.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Word {
+    /// `W · [s ; e]`, W the adapter, no bias, state first.
+    Linear,
+    /// `s + e`.
+    Add,
+    /// `s ⊙ e`.
+    Gate,
+    /// The gated MLP on `[s ; e]`, inner width `d_ff`.
+    Ffn,
+    /// `(1 − α) s + α e`, α one learned number.
+    Scalar,
+    /// `e^(−Δa) ⊙ s + Δ ⊙ B e`, Δ and a learned for each channel, B a matrix.
+    Diagonal,
+    /// `(r − c u) + u` with `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ W e` and c such that r − c u is at right angles to u.
+    Orthogonal,
+    /// `s + Σ_j B_j (s_(−j) − s)` over the j-th states before s, then the injection of e.
+    History,
+}
+
+/// A table with options.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Table {
+    /// `W · [s ; e]`, W the adapter, no bias, state first.
+    Linear {},
+    /// `s + e`.
+    Add {},
+    /// `s ⊙ e`.
+    Gate {},
+    /// The gated MLP on `[s ; e]`, inner width `d_ff`.
+    Ffn {},
+    /// One learned number mixes s and e.
+    Scalar(ScalarInjection),
+    /// A decay for each channel, and a matrix on e.
+    Diagonal(DiagonalInjection),
+    /// As diagonal, less what the state has along the update.
+    Orthogonal {},
+    /// Differences to earlier states, and another injection for e.
+    History(HistoryInjection),
+}
+
+impl From<Written> for InjectionKind {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Word(Word::Linear) | Written::Table(Table::Linear {}) => Self::Linear,
+            Written::Word(Word::Add) | Written::Table(Table::Add {}) => Self::Add,
+            Written::Word(Word::Gate) | Written::Table(Table::Gate {}) => Self::Gate,
+            Written::Word(Word::Ffn) | Written::Table(Table::Ffn {}) => Self::Ffn,
+            Written::Word(Word::Orthogonal) | Written::Table(Table::Orthogonal {}) => {
+                Self::Orthogonal
+            }
+            Written::Word(Word::Scalar) => Self::Scalar(ScalarInjection::default()),
+            Written::Word(Word::Diagonal) => Self::Diagonal(DiagonalInjection::default()),
+            Written::Word(Word::History) => Self::History(HistoryInjection::default()),
+            Written::Table(Table::Scalar(options)) => Self::Scalar(options),
+            Written::Table(Table::Diagonal(options)) => Self::Diagonal(options),
+            Written::Table(Table::History(options)) => Self::History(options),
+        }
+    }
+}
+
+impl From<InjectionKind> for Written {
+    fn from(kind: InjectionKind) -> Self {
+        match kind {
+            InjectionKind::Linear => Self::Word(Word::Linear),
+            InjectionKind::Add => Self::Word(Word::Add),
+            InjectionKind::Gate => Self::Word(Word::Gate),
+            InjectionKind::Ffn => Self::Word(Word::Ffn),
+            InjectionKind::Orthogonal => Self::Word(Word::Orthogonal),
+            InjectionKind::Scalar(options) => Self::Table(Table::Scalar(options)),
+            InjectionKind::Diagonal(options) => Self::Table(Table::Diagonal(options)),
+            InjectionKind::History(options) => Self::Table(Table::History(options)),
+        }
+    }
+}
+
+/// That of what is written.
+impl JsonSchema for InjectionKind {
+    fn schema_name() -> Cow<'static, str> {
+        "InjectionKind".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Written::json_schema(generator)
+    }
+}

@@ -1,0 +1,46 @@
+//! `(r − c u) + u` with `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ (e · W)` and, for each token, `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` (OrthoInj of
+//! xLLM-Loop, arXiv 2610.06833).
+//!
+//! What the state has along the update goes out before the update comes in, so that e cannot pile up over iterations.
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use super::rates::Rates;
+use crate::init::Weights;
+use crate::ops::{self, Coefficient, OrthogonalTensors};
+
+/// A decay for each channel, a matrix on e, and a projection.
+#[derive(Module, Debug)]
+pub struct Orthogonal {
+    rates: Rates,
+}
+
+impl Orthogonal {
+    pub(super) fn new(weights: &Weights<'_>) -> Self {
+        Self {
+            rates: Rates::new(weights),
+        }
+    }
+
+    /// Returns u.
+    pub(super) fn prepare(&self, embedding: Tensor<3>) -> Tensor<3> {
+        self.rates.update(Coefficient::Step, embedding)
+    }
+
+    /// Returns the decayed state, less its part along u, and u.
+    pub(super) fn forward(&self, state: Tensor<3>, update: Tensor<3>) -> Tensor<3> {
+        let tensors = OrthogonalTensors {
+            x: state,
+            update,
+            a_log: self.rates.a_log(),
+            dt_bias: self.rates.dt_bias(),
+        };
+        ops::of(&tensors.x).orthogonal(tensors)
+    }
+
+    /// Returns the decay of each channel, `[d_model]`.
+    pub(super) fn decay(&self) -> Tensor<1> {
+        self.rates.decay()
+    }
+}

@@ -1,0 +1,302 @@
+//! What stands between two iterations: properties of every arm, with weights that are nowhere zero or one.
+
+use std::convert::Infallible;
+
+use burn::tensor::TensorData;
+
+use super::*;
+use crate::config::{HistoryForm, HistoryInjection};
+use crate::depth::Recompute;
+use crate::gradients::GradientSum;
+use crate::init::ParameterSpec;
+use crate::looped::decode::Decoder;
+use crate::pass::Pass;
+use crate::seed::Normals;
+
+/// What sums in another order leave, relative to the largest number.
+const ROUNDING: f32 = 1e-5;
+
+/// A model whose every parameter is moved by noise.
+fn shaken(config: &ModelConfig, device: &Device) -> LoopedTransformer {
+    let mut normals = Normals::new(9, 0.1);
+    let rows = table(config);
+    let values = |row: &ParameterSpec| {
+        let index = rows.iter().position(|other| other.name == row.name);
+        let mut values = row.init.values(&row.shape, 3, index.unwrap_or(0) as u64);
+        let noise = normals.tensor::<1>([values.len()]).into_data();
+        for (value, noise) in values.iter_mut().zip(noise.iter::<f32>()) {
+            *value += noise;
+        }
+        Ok::<_, Infallible>(values)
+    };
+    let Ok(weights) = Weights::given(config, device, values);
+    LoopedTransformer::with_weights(config, &weights)
+}
+
+/// The arms, each by itself.
+fn arms() -> Vec<(&'static str, ModelConfig)> {
+    let names = structures().into_iter();
+    names.filter(|(name, _)| name.starts_with("arm:")).collect()
+}
+
+fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    x.into_data().iter().collect()
+}
+
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+/// Runs the loop on from `state`.
+fn onward(
+    model: &LoopedTransformer,
+    config: &ModelConfig,
+    state: LoopState,
+    iterations: usize,
+) -> LoopState {
+    let device = state.state().device();
+    let pass = Pass::new(config, SEQ, &device);
+    let (embedding, _) = model.embed(tokens(None, &device), pass.shared());
+    let prepared = model.injection.prepare(embedding);
+    let mut core = Core::new(model.parts(), &prepared, pass.shared());
+    recurrence::run(iterations, state, &mut core, None)
+}
+
+#[test]
+fn n_and_then_m_iterations_are_n_plus_m() {
+    let device = Device::flex();
+    for (name, config) in structures() {
+        let model = shaken(&config, &device);
+        let start = || LoopState::from(state(&config, &device));
+        let whole = onward(&model, &config, start(), 5);
+        for first in 0..=5 {
+            let state = onward(&model, &config, start(), first);
+            let found = onward(&model, &config, state, 5 - first);
+            assert_eq!(found.iterations(), 5);
+            for (found, whole) in found.tensors().zip(whole.tensors()) {
+                let (found, whole) = (values(found.clone()), values(whole.clone()));
+                assert_eq!(bits(&found), bits(&whole), "{name}, {first} first");
+            }
+        }
+        let pass = Pass::new(&config, SEQ, &device);
+        let two = onward(&model, &config, start(), 2);
+        let on = model.forward(tokens(None, &device), two, &pass, 3, None);
+        let at_once = model.forward(tokens(None, &device), start(), &pass, 5, None);
+        let [on, at_once] = [on, at_once].map(|forward| values(forward.readout.hidden));
+        assert_eq!(bits(&on), bits(&at_once), "{name}");
+    }
+}
+
+#[test]
+fn no_arm_looks_ahead() {
+    let device = Device::flex();
+    for (name, config) in arms() {
+        let model = shaken(&config, &device);
+        let pass = Pass::new(&config, SEQ, &device);
+        let run = |change| {
+            let start = state(&config, &device);
+            let forward = model.forward(tokens(change, &device), start, &pass, 4, None);
+            values(forward.readout.hidden)
+        };
+        let (before, after) = (run(None), run(Some(3)));
+        for row in 0..BATCH {
+            let range = row * SEQ * config.d_model..(row * SEQ + 3) * config.d_model;
+            assert_eq!(bits(&before[range.clone()]), bits(&after[range]), "{name}");
+        }
+        assert_ne!(before, after, "{name}");
+    }
+}
+
+#[test]
+fn the_segments_gradients_of_every_arm_add_up_to_those_of_one_graph() {
+    let device = Device::flex().autodiff();
+    for (name, config) in arms() {
+        let model = shaken(&config, &device);
+        let pass = Pass::new(&config, SEQ, &device);
+        let score = |hidden: Tensor<3>| {
+            let targets = tokens(Some(0), &device);
+            head_cross_entropy(hidden, model.head(), targets, None, false).loss
+        };
+        let start = || state(&config, &device);
+        let forward = model.forward(tokens(None, &device), start(), &pass, 4, None);
+        let mut whole = GradientSum::new(&model);
+        whole.take(&mut score(forward.readout.hidden).backward());
+        let whole = whole.finish().into_tensors();
+        let unroll = Unroll {
+            no_grad: 0,
+            with_grad: 4,
+        };
+        let loss = |readout: &Readout| score(readout.hidden.clone());
+        let found = model.differentiate(tokens(None, &device), start(), &pass, unroll, None, loss);
+        let found = found.gradients.into_tensors();
+        for ((row, found), whole) in table(&config).iter().zip(found).zip(whole) {
+            let (found, whole) = (values(found), values(whole));
+            let largest = whole.iter().map(|x| x.abs()).fold(0.0, f32::max);
+            assert!(largest > 0.0, "{name}: {}", row.name);
+            for (a, b) in found.iter().zip(&whole) {
+                let close = (a - b).abs() <= ROUNDING * largest;
+                assert!(close, "{name}: {}: {a} {b}", row.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn iterations_without_gradient_count_as_a_given_state_in_every_arm_and_may_be_run_again() {
+    let device = Device::flex().autodiff();
+    for (name, config) in arms() {
+        let mut again = config.clone();
+        again.recurrence.recompute = Recompute::Iteration;
+        let models = [&config, &again].map(|config| shaken(config, &device));
+        let pass = Pass::new(&config, SEQ, &device);
+        let run = |model: &LoopedTransformer, start: LoopState, no_grad| {
+            let mut trace = Trace::default();
+            let unroll = Unroll {
+                no_grad,
+                with_grad: 4,
+            };
+            let ids = tokens(None, &device);
+            let loss = |readout: &Readout| readout.hidden.clone().square().mean();
+            let seen = model.differentiate(ids, start, &pass, unroll, Some(&mut trace), loss);
+            let gradients = seen.gradients.into_tensors().into_iter().map(values);
+            (trace.states, gradients.flatten().collect::<Vec<f32>>())
+        };
+        let start = LoopState::from(state(&config, &device));
+        let (states, expected) = run(&models[0], start.clone(), 3);
+        let (_, rerun) = run(&models[1], start.clone(), 3);
+        assert_eq!(bits(&expected), bits(&rerun), "{name}");
+        let window = config
+            .injection
+            .history()
+            .map_or(0, |history| history.window);
+        let made = states[1..=3].iter().cloned();
+        let given = made.fold(start, |state, next| state.followed_by(next, window));
+        let (_, found) = run(&models[0], given, 0);
+        assert_eq!(bits(&expected), bits(&found), "{name}");
+    }
+}
+
+#[test]
+fn a_decoder_carries_what_every_arm_carries() {
+    let device = Device::flex();
+    let ids = [3, 1, 4, 1, 5];
+    for (name, config) in arms() {
+        let model = shaken(&config, &device);
+        let all = state(&config, &device).slice(burn::tensor::s![0..1, .., ..]);
+        let chunk_of = |range: std::ops::Range<usize>| {
+            let data = TensorData::new(ids[range.clone()].to_vec(), [1, range.len()]);
+            let of_range = all.clone().slice(burn::tensor::s![.., range, ..]);
+            (Tensor::<2, Int>::from_data(data, &device), of_range)
+        };
+        let pass = Pass::new(&config, SEQ, &device);
+        let (whole, start) = chunk_of(0..SEQ);
+        let forward = model.forward(whole, start, &pass, 4, None);
+        let expected = values(forward.readout.hidden);
+        let mut decoder = Decoder::new(&model, &config, None, &device);
+        let mut found = Vec::new();
+        for range in [0..2, 2..3, 3..4, 4..5] {
+            let (ids, start) = chunk_of(range);
+            let mut chunk = decoder.begin(ids, start);
+            for _ in 0..4 {
+                decoder.iterate(&mut chunk);
+            }
+            found.extend(values(decoder.end(chunk).hidden));
+        }
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(&expected) {
+            assert!((a - b).abs() < 3.0 * ROUNDING, "{name}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn a_history_starts_as_the_loop_without_one_to_the_bit() {
+    let device = Device::flex().autodiff();
+    let pass_of = |config: &ModelConfig| {
+        let model = LoopedTransformer::new(config, 3, &device);
+        let pass = Pass::new(config, SEQ, &device);
+        let unroll = Unroll {
+            no_grad: 1,
+            with_grad: 4,
+        };
+        let (ids, start) = (tokens(None, &device), state(config, &device));
+        let loss = |readout: &Readout| readout.hidden.clone().square().mean();
+        let seen = model.differentiate(ids, start, &pass, unroll, None, loss);
+        let gradients = seen.gradients.into_tensors().into_iter().map(values);
+        let logits = values(model.logits(seen.forward.readout.hidden));
+        (logits, gradients.collect::<Vec<_>>())
+    };
+    let (logits, gradients) = pass_of(&config());
+    for form in [
+        HistoryForm::Scalar,
+        HistoryForm::Channel,
+        HistoryForm::Dense,
+    ] {
+        let history = HistoryInjection {
+            form,
+            window: 2,
+            ..HistoryInjection::default()
+        };
+        let with = ModelConfig {
+            injection: InjectionKind::History(history),
+            ..config()
+        };
+        let (found, mut of_all) = pass_of(&with);
+        assert_eq!(found, logits, "{form:?}");
+        // Those of the history stand last, and are no longer zero.
+        let own = of_all.split_off(gradients.len());
+        assert_eq!(of_all, gradients, "{form:?}");
+        assert!(own.iter().flatten().any(|g| g.abs() > 0.0), "{form:?}");
+    }
+}
+
+#[test]
+fn a_scalar_of_one_that_keeps_the_state_is_the_sum() {
+    let sum = ModelConfig {
+        injection: InjectionKind::Add,
+        ..config()
+    };
+    let scalar = ModelConfig {
+        injection: InjectionKind::Scalar(ScalarInjection {
+            form: ScalarForm::Sum,
+            start: 1.0,
+        }),
+        ..config()
+    };
+    let device = Device::flex();
+    let model = LoopedTransformer::new(&scalar, 3, &device);
+    let plain = LoopedTransformer::new(&sum, 3, &device);
+    let [s, e] = [2, 7].map(|seed| Normals::new(seed, 1.0).tensor::<3>([2, 3, 8]));
+    let of = |model: &LoopedTransformer| {
+        let prepared = model.injection.prepare(e.clone());
+        values(model.injection.forward(s.clone(), &prepared))
+    };
+    assert_eq!(bits(&of(&model)), bits(&of(&plain)));
+}
+
+#[test]
+fn every_arm_tells_its_contraction_at_the_start() {
+    let device = Device::flex();
+    let root = 0.2_f32.sqrt();
+    for (name, config) in arms() {
+        let expected = match config.injection {
+            InjectionKind::Diagonal(_) | InjectionKind::Orthogonal => root,
+            InjectionKind::Scalar(ScalarInjection {
+                form: ScalarForm::Mean,
+                ..
+            }) => 0.5,
+            _ => 1.0,
+        };
+        let model = LoopedTransformer::new(&config, 3, &device);
+        let found = model.contraction().expect("every arm has one");
+        for found in [found.mean, found.max] {
+            let found = found.into_scalar::<f32>();
+            assert!((found - expected).abs() < 1e-6, "{name}: {found}");
+        }
+    }
+    assert!(
+        LoopedTransformer::new(&self::config(), 3, &device)
+            .contraction()
+            .is_none()
+    );
+}
