@@ -62,7 +62,13 @@ impl Census {
         let config = &self.config;
         let (h, f, attended) = (config.d_model, config.d_ff, config.attended_width());
         let qkv = (config.n_heads + 2 * config.n_kv_heads) * config.d_head();
-        let beside = config.injection.kept_states(kept == Kept::Fused) * h;
+        // Beside the output its average, and the scores' norms where they are composed.
+        let averaged = match (config.loop_residual.is_plain(), kept) {
+            (true, _) => 0,
+            (false, Kept::Fused) => 1,
+            (false, Kept::Composed) => 6,
+        };
+        let beside = (config.injection.kept_states(kept == Kept::Fused) + averaged) * h;
         let (copies, layer, per_iteration, once) = match kept {
             // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves
             // of the gated MLP. Once: the largest gradients of one sublayer; the logits exist in chunks only.

@@ -1,6 +1,7 @@
 //! What a model is: sizes and structural choices.
 
 mod injection;
+mod residual;
 mod section;
 
 use schemars::JsonSchema;
@@ -10,6 +11,7 @@ pub use self::injection::{
     DiagonalInjection, Discretisation, EmbeddingInjection, HistoryForm, HistoryInjection,
     InjectionKind, ScalarForm, ScalarInjection,
 };
+pub use self::residual::{InfiloopResidual, ResidualKind};
 pub use self::section::ModelSection;
 use crate::depth::RecurrenceConfig;
 use crate::layer::Stack;
@@ -52,6 +54,8 @@ pub struct ModelConfig {
     pub layers: LayersConfig,
     /// How the embedding e enters each iteration.
     pub injection: InjectionKind,
+    /// What becomes of the core's output.
+    pub loop_residual: ResidualKind,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
     /// Where the shared norm stands besides the end.
@@ -222,6 +226,7 @@ impl ModelConfig {
             norm: self.norm,
             layers: self.layers,
             injection: self.injection,
+            loop_residual: self.loop_residual,
             state_init: self.state_init,
             boundary_norm: self.boundary_norm,
             init: self.init,

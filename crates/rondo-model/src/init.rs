@@ -29,6 +29,7 @@ use crate::config::{BlockKind, InitScheme, ModelConfig};
 use crate::history;
 use crate::injection;
 use crate::layer::{Layer, Stack};
+use crate::residual;
 use crate::seed::{Stream, generator};
 
 /// How one parameter is drawn.
@@ -66,6 +67,8 @@ pub enum Part {
     Prelude,
     /// What a history multiplies differences of states by.
     History,
+    /// What weighs the core's outputs.
+    Residual,
     /// The injection's parameters.
     Adapter,
     /// The core block's layers.
@@ -149,6 +152,7 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     }
     // Last, so that the others are drawn as without it.
     history::parameters(&mut table);
+    residual::parameters(&mut table);
     table.rows
 }
 

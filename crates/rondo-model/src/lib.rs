@@ -19,6 +19,7 @@
 //! | [`layer`], [`pass`] | where a layer stands, and where in a pass it is applied; what the layers of a pass share |
 //! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
 //! | [`history`], [`contraction`] | what an iteration reads of earlier states; how much of the state comes into it |
+//! | [`residual`] | what an iteration makes of the core's output |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations the parts are made of, computed by one of several backends |
@@ -58,6 +59,7 @@ pub mod norm;
 pub mod ops;
 pub mod pass;
 pub mod recurrence;
+pub mod residual;
 pub mod sampling;
 pub mod seed;
 pub mod sparsity;

@@ -35,6 +35,7 @@ use crate::norm::RmsNorm;
 use crate::ops::{self, Head, Precision};
 use crate::pass::{Pass, Shared};
 use crate::recurrence::{self, LoopState, Trace};
+use crate::residual::Average;
 
 /// A recurrent-depth transformer.
 #[derive(Module, Debug)]
@@ -47,6 +48,7 @@ pub struct LoopedTransformer {
     norm: RmsNorm,
     head: Option<Param<Tensor<2>>>,
     history: Option<History>,
+    residual: Option<Average>,
     #[module(skip)]
     boundary_norm: BoundaryNorm,
     #[module(skip)]
@@ -124,6 +126,7 @@ impl LoopedTransformer {
             norm: RmsNorm::new(config.norm, "norm", weights),
             head: (!config.tied_head).then(|| weights.get("head")),
             history: History::new(config, weights),
+            residual: Average::new(config, weights),
             embedding_scale: config.embedding_scale(),
             recompute: config.recurrence.recompute,
             precision: weights.precision(),

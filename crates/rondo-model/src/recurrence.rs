@@ -9,14 +9,15 @@
 
 use burn::tensor::Tensor;
 
-/// What an iteration hands to the next: its number i, s_i, and the earlier states that a history reads.
+/// What an iteration hands to the next: its number i, s_i, the earlier states that a history reads, and the weights of an average.
 ///
-/// Each tensor is `[batch, seq, d_model]`.
+/// Each state is `[batch, seq, d_model]`, the weights are `[batch, seq, 1]`.
 #[derive(Clone, Debug)]
 pub struct LoopState {
     iterations: usize,
     state: Tensor<3>,
     past: Vec<Tensor<3>>,
+    total: Option<Tensor<3>>,
 }
 
 /// s_0, before the first iteration.
@@ -26,6 +27,7 @@ impl From<Tensor<3>> for LoopState {
             iterations: 0,
             state,
             past: Vec::new(),
+            total: None,
         }
     }
 }
@@ -46,6 +48,17 @@ impl LoopState {
         &self.past
     }
 
+    /// Returns the logarithm of the weights of all outputs that the state averages, where it averages any.
+    pub fn total(&self) -> Option<&Tensor<3>> {
+        self.total.as_ref()
+    }
+
+    /// Returns the same with other weights.
+    #[must_use]
+    pub fn weighing(self, total: Option<Tensor<3>>) -> Self {
+        Self { total, ..self }
+    }
+
     /// Returns what follows when the next iteration makes `state` and a history of `window` states is carried.
     #[must_use]
     pub fn followed_by(self, state: Tensor<3>, window: usize) -> Self {
@@ -53,6 +66,7 @@ impl LoopState {
             iterations,
             state: before,
             mut past,
+            total,
         } = self;
         if iterations > 0 && window > 0 {
             past.truncate(window - 1);
@@ -62,12 +76,15 @@ impl LoopState {
             iterations: iterations + 1,
             state,
             past,
+            total,
         }
     }
 
     /// Returns every tensor, s_i first.
     pub fn tensors(&self) -> impl Iterator<Item = &Tensor<3>> {
-        std::iter::once(&self.state).chain(&self.past)
+        std::iter::once(&self.state)
+            .chain(&self.past)
+            .chain(&self.total)
     }
 
     /// Replaces every tensor, in the order of [`Self::tensors`].
@@ -76,7 +93,8 @@ impl LoopState {
         Self {
             iterations: self.iterations,
             state: replace(self.state),
-            past: self.past.into_iter().map(replace).collect(),
+            past: self.past.into_iter().map(&mut replace).collect(),
+            total: self.total.map(replace),
         }
     }
 }

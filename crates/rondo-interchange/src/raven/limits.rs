@@ -35,6 +35,12 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "the linear injection only",
     );
     only(
+        model.loop_residual.is_plain(),
+        "loop_residual",
+        model.loop_residual.name().to_owned(),
+        "the core's last output as the state only",
+    );
+    only(
         model.n_kv_heads == model.n_heads,
         "n_kv_heads",
         model.n_kv_heads.to_string(),

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockKind, BoundaryNorm, InitConfig, InjectionKind, LayersConfig, ModelConfig, NormConfig,
-    QkBias, QkNorm, RopePairing, RopeScaling, StateInit,
+    BlockKind, InitConfig, InjectionKind, LayersConfig, ModelConfig, NormConfig, ResidualKind,
+    StateInit,
 };
 use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
@@ -54,6 +54,9 @@ pub struct ModelSection {
     pub layers: LayersConfig,
     /// How the embedding e enters each iteration.
     pub injection: InjectionKind,
+    /// What becomes of the core's output in each iteration.
+    #[serde(skip_serializing_if = "ResidualKind::is_plain")]
+    pub loop_residual: ResidualKind,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
     /// Where the shared norm stands besides the end.
@@ -87,6 +90,7 @@ impl Default for ModelSection {
             norm: NormConfig::default(),
             layers: LayersConfig::default(),
             injection: InjectionKind::Linear,
+            loop_residual: ResidualKind::CarryLast,
             state_init: StateInit::LikeInit,
             boundary_norm: BoundaryNorm::Coda,
             init: InitConfig::default(),
@@ -117,6 +121,7 @@ impl ModelSection {
             norm: self.norm,
             layers: self.layers,
             injection: self.injection,
+            loop_residual: self.loop_residual,
             state_init: self.state_init,
             boundary_norm: self.boundary_norm,
             init: self.init,
@@ -143,6 +148,8 @@ impl ModelSection {
         positive("norm.eps", self.norm.eps, report);
         positive("rope_base", self.rope_base, report);
         self.injection.validate(&mut section("injection", report));
+        self.loop_residual
+            .validate(&mut section("loop_residual", report));
         self.recurrence.validate(&mut section("recurrence", report));
         if let Some(sparsity) = &self.sparsity {
             sparsity.validate(&mut section("sparsity", report));

@@ -257,12 +257,22 @@ impl Tape<'_> {
     }
 }
 
-/// Returns `y ⊙ ∂L/∂y`, added over the tensors y of a state whose gradients are known; none where none is.
+/// Returns `y ⊙ ∂L/∂y`, added over the tensors y of a state whose gradients are known; none where none is. Those of other widths
+/// stand side by side.
 fn products(state: &LoopState, gradients: Vec<Option<Tensor<3>>>) -> Option<Tensor<3>> {
-    let known = state.tensors().zip(gradients);
-    known
-        .filter_map(|(y, seed)| Some(y.clone() * seed?))
-        .reduce(|sum, product| sum + product)
+    let mut sums: Vec<Tensor<3>> = Vec::new();
+    for (y, seed) in state.tensors().zip(gradients) {
+        let Some(seed) = seed else { continue };
+        let product = y.clone() * seed;
+        match sums.iter().position(|sum| sum.dims() == product.dims()) {
+            Some(place) => sums[place] = sums[place].clone() + product,
+            None => sums.push(product),
+        }
+    }
+    match sums.len() {
+        0 | 1 => sums.pop(),
+        _ => Some(Tensor::cat(sums, 2)),
+    }
 }
 
 /// Returns the gradient of each tensor of a state that has one.

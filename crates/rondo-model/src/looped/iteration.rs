@@ -1,4 +1,4 @@
-//! One iteration: the history, the injection and the core's layers. They are told its number.
+//! One iteration: the history, the injection, the core's layers and what becomes of their output. They are told its number.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -13,11 +13,13 @@ use crate::layer::At;
 use crate::norm::RmsNorm;
 use crate::pass::Shared;
 use crate::recurrence::{Iterate, LoopState};
+use crate::residual::Average;
 
 /// The modules of an iteration.
 #[derive(Clone, Copy)]
 pub(super) struct Parts<'a> {
     history: Option<&'a History>,
+    residual: Option<&'a Average>,
     injection: &'a Injection,
     pub(super) blocks: &'a [Block],
 }
@@ -38,13 +40,22 @@ impl Parts<'_> {
 
     /// Returns what follows `state` where the layers gave `y`.
     pub(super) fn leave(&self, state: LoopState, y: Tensor<3>) -> LoopState {
-        state.followed_by(y, self.history.map_or(0, History::window))
+        let (next, total) = match self.residual {
+            Some(residual) => {
+                let [next, total] = residual.follow(&state, y);
+                (next, Some(total))
+            }
+            None => (y, None),
+        };
+        let window = self.history.map_or(0, History::window);
+        state.followed_by(next, window).weighing(total)
     }
 }
 
 /// The modules of an iteration, taken out of a model.
 pub(super) struct OwnParts {
     history: Option<History>,
+    residual: Option<Average>,
     injection: Injection,
     blocks: Vec<Block>,
 }
@@ -54,6 +65,7 @@ impl OwnParts {
     pub(super) fn valid(model: &LoopedTransformer) -> Self {
         Self {
             history: model.history.valid(),
+            residual: model.residual.valid(),
             injection: model.injection.valid(),
             blocks: model.core.valid(),
         }
@@ -63,6 +75,7 @@ impl OwnParts {
     pub(super) fn no_grad(model: &LoopedTransformer) -> Self {
         Self {
             history: model.history.clone().map(Module::no_grad),
+            residual: model.residual.clone().map(Module::no_grad),
             injection: model.injection.clone().no_grad(),
             blocks: model.core.clone().no_grad(),
         }
@@ -71,6 +84,7 @@ impl OwnParts {
     pub(super) fn parts(&self) -> Parts<'_> {
         Parts {
             history: self.history.as_ref(),
+            residual: self.residual.as_ref(),
             injection: &self.injection,
             blocks: &self.blocks,
         }
@@ -82,6 +96,7 @@ impl LoopedTransformer {
     pub(super) fn parts(&self) -> Parts<'_> {
         Parts {
             history: self.history.as_ref(),
+            residual: self.residual.as_ref(),
             injection: &self.injection,
             blocks: &self.core,
         }

@@ -9,8 +9,8 @@ use self::families::families;
 use super::*;
 use crate::config::{
     BlockKind, DiagonalInjection, Discretisation, EmbeddingInjection, HistoryForm,
-    HistoryInjection, InitConfig, InitScheme, InjectionKind, LayersConfig, NormConfig, ScalarForm,
-    ScalarInjection,
+    HistoryInjection, InfiloopResidual, InitConfig, InitScheme, InjectionKind, LayersConfig,
+    NormConfig, ResidualKind, ScalarForm, ScalarInjection,
 };
 use crate::depth::Unroll;
 use crate::gates::Gates;
@@ -121,6 +121,20 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
                 c.injection = InjectionKind::History(HistoryInjection {
                     form: HistoryForm::Dense,
                     ..HistoryInjection::default()
+                });
+            }),
+        ),
+        (
+            "arm: infiloop",
+            with(|c| c.loop_residual = ResidualKind::Infiloop(InfiloopResidual::default())),
+        ),
+        (
+            "arm: infiloop with a fixed beta beside a history",
+            with(|c| {
+                c.injection = InjectionKind::History(HistoryInjection::default());
+                c.loop_residual = ResidualKind::Infiloop(InfiloopResidual {
+                    beta: 0.5,
+                    learned: false,
                 });
             }),
         ),

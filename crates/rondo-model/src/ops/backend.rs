@@ -3,6 +3,7 @@
 use burn::backend::DispatchTensorKind;
 use burn::tensor::{DType, Int, Tensor};
 use rondo_kernels::attention::Gate;
+use rondo_kernels::average::{BlendTensors, Total, TotalTensors};
 use rondo_kernels::feed_forward::FeedForward;
 use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
 use rondo_kernels::injection::history::{Difference, DifferenceTensors};
@@ -205,6 +206,24 @@ pub trait Operations: Sync {
         tensors: DifferenceTensors<Tensor<3>, Tensor<2>>,
     ) -> Tensor<3> {
         composed::difference(difference, tensors)
+    }
+
+    /// The logarithm of the weights of all outputs of a loop: `ln(β e^L + e^s)`, s the score of z.
+    ///
+    /// # Shapes
+    ///
+    /// As [`TotalTensors`], with `[batch, seq]` in the place of the tokens; returns `[batch, seq, 1]`.
+    fn total(&self, total: Total, tensors: TotalTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
+        composed::total(self, total, tensors)
+    }
+
+    /// The average of all outputs of a loop: `h + e^(s − L) (z − h)`.
+    ///
+    /// # Shapes
+    ///
+    /// As [`BlendTensors`], with `[batch, seq]` in the place of the tokens.
+    fn blend(&self, tensors: BlendTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
+        composed::blend(self, tensors)
     }
 
     /// Gated SiLU: `SiLU(a) ⊙ b`.

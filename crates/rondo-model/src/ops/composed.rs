@@ -2,6 +2,7 @@
 //! kernels are proven and timed against.
 
 mod attention;
+mod average;
 mod feed_forward;
 mod gated;
 mod head;
@@ -12,6 +13,7 @@ mod segmented;
 mod sublayer;
 
 pub(crate) use attention::{attend, attention, repeat_heads, softmax_attention};
+pub(crate) use average::{blend, total};
 pub(crate) use feed_forward::{feed_forward, gated_projection, gated_silu};
 pub(super) use head::{head_cross_entropy, head_losses, logits};
 pub(crate) use injection::{channels, coefficients, difference, mix, orthogonal};

@@ -1,8 +1,8 @@
 //! The kernels of `rondo-kernels` as operations, for f32 on flex: in this process's memory, where they reach
 //! the values of a tensor.
 
+mod between;
 mod head;
-mod injection;
 mod norm;
 mod projection;
 mod sublayer;
@@ -10,6 +10,7 @@ mod sublayer;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{DispatchTensor, Flex, TensorMetadata};
 use burn::tensor::{Int, Shape, Tensor, TensorData};
+use rondo_kernels::average::{Blend, BlendTensors, Total, TotalTensors};
 use rondo_kernels::cross_entropy;
 use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
 use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
@@ -80,6 +81,28 @@ impl Operations for Kernels {
             dt_bias: tensors.dt_bias.into_dispatch(),
         };
         graph::apply::<Flex, _, 4, 3>(Orthogonal, operands, shape).0
+    }
+
+    fn total(&self, total: Total, tensors: TotalTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
+        let [batch, seq, _] = tensors.z.dims();
+        let operands = TotalTensors {
+            z: tensors.z.into_dispatch(),
+            past: tensors.past.map(Tensor::into_dispatch),
+            query: tensors.query.into_dispatch(),
+            beta: tensors.beta.map(Tensor::into_dispatch),
+        };
+        graph::apply::<Flex, _, 4, 3>(total, operands, [batch, seq, 1]).0
+    }
+
+    fn blend(&self, tensors: BlendTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
+        let shape = tensors.z.dims();
+        let operands = BlendTensors {
+            z: tensors.z.into_dispatch(),
+            average: tensors.average.into_dispatch(),
+            total: tensors.total.into_dispatch(),
+            query: tensors.query.into_dispatch(),
+        };
+        graph::apply::<Flex, _, 4, 3>(Blend, operands, shape).0
     }
 
     fn mix(&self, mix: Mix, tensors: MixTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {

@@ -1,6 +1,7 @@
 //! The names of the tensors of operations, and their places in a node of the graph.
 
 use burn::tensor::Tensor;
+use rondo_kernels::average::{Blend, BlendTensors, Total, TotalTensors};
 use rondo_kernels::cross_entropy;
 use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
 use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
@@ -172,6 +173,16 @@ names! {
 names! {
     Orthogonal, OrthogonalTensors<T>, 4, [x, update, a_log, dt_bias], [x, update, a_log, dt_bias],
     OrthogonalTensors { x, update, a_log, dt_bias }
+}
+
+names! {
+    Total, TotalTensors<T>, 4, [z, past, query, beta], [z, query],
+    TotalTensors { z, past, query, beta }
+}
+
+names! {
+    Blend, BlendTensors<T>, 4, [z, average, total, query], [z, average, total, query],
+    BlendTensors { z, average, total, query }
 }
 
 names! {

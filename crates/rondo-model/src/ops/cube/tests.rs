@@ -9,8 +9,8 @@ use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 use super::*;
 use crate::config::ModelConfig;
 use crate::ops::{
-    Backend, Channels, ChannelsTensors, Coefficient, Difference, DifferenceTensors, Mix,
-    MixTensors, OrthogonalTensors, Segments,
+    Backend, BlendTensors, Channels, ChannelsTensors, Coefficient, Difference, DifferenceTensors,
+    Forgetting, Mix, MixTensors, OrthogonalTensors, Segments, Total, TotalTensors,
 };
 use crate::seed::Normals;
 
@@ -69,9 +69,9 @@ fn the_kernels_are_chosen_for_f32_on_wgpu() {
     assert_eq!(Backend::of(&tracked(&x)), Backend::Cube);
 }
 
-/// The injections have no kernels for a GPU: their compositions there against the nodes of flex.
+/// What stands between iterations has no kernels for a GPU: its compositions there against the nodes of flex.
 #[test]
-fn an_injection_on_wgpu_is_the_one_on_flex_with_its_gradients() {
+fn what_joins_iterations_on_wgpu_is_what_joins_them_on_flex_with_its_gradients() {
     let Some(device) = device() else { return };
     let mut normals = Normals::new(0, 0.7);
     let rows = [(); 4].map(|()| normals.tensor::<3>([3, 21, 20]));
@@ -113,6 +113,28 @@ fn an_injection_on_wgpu_is_the_one_on_flex_with_its_gradients() {
                     coefficients: lags.clone(),
                 },
             ),
+            "total" => {
+                let total = Total {
+                    forgetting: Forgetting::Learned,
+                };
+                let past = c.clone().slice([0..3, 0..21, 0..1]);
+                let tensors = TotalTensors {
+                    z: x,
+                    past: Some(past),
+                    query: a_log_of,
+                    beta: Some(dt_of.slice([0..1])),
+                };
+                ops.total(total, tensors).repeat_dim(2, 20)
+            }
+            "blend" => {
+                let total = c.clone().slice([0..3, 0..21, 0..1]);
+                ops.blend(BlendTensors {
+                    z: x,
+                    average: other,
+                    total,
+                    query: a_log_of,
+                })
+            }
             coefficient => {
                 let coefficient = match coefficient {
                     "decay" => Coefficient::Decay,
@@ -139,7 +161,16 @@ fn an_injection_on_wgpu_is_the_one_on_flex_with_its_gradients() {
         found.extend(lags.grad_remove(&mut gradients).map(values));
         found
     };
-    for name in ["decay", "step", "hold", "orthogonal", "mix", "history"] {
+    for name in [
+        "decay",
+        "step",
+        "hold",
+        "orthogonal",
+        "mix",
+        "history",
+        "total",
+        "blend",
+    ] {
         let (found, mut expected) = (run(name, &device), run(name, &Device::flex()));
         if name == "step" {
             // The node of flex has a gradient of the number that a step does not depend on: zero.

@@ -1,6 +1,7 @@
-//! What joins state and embedding before an iteration, each as one node.
+//! What stands between two iterations, each as one node.
 
 use burn::backend::Flex;
+use rondo_kernels::average::{Blend, BlendTensors, Total, TotalTensors};
 use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
 use rondo_kernels::injection::history::{Difference, DifferenceTensors};
 use rondo_kernels::injection::mix::{Mix, MixTensors};
@@ -37,10 +38,13 @@ node!(Channels, ChannelsTensors, 4);
 node!(Orthogonal, OrthogonalTensors, 4);
 node!(Mix, MixTensors, 3);
 node!(Difference, DifferenceTensors, 4);
+node!(Total, TotalTensors, 4);
+node!(Blend, BlendTensors, 4);
 
 #[cfg(test)]
 mod tests {
     use burn::tensor::Tensor;
+    use rondo_kernels::average::Forgetting;
     use rondo_kernels::injection::channels::Coefficient;
 
     use super::*;
@@ -158,5 +162,42 @@ mod tests {
                 },
             );
         }
+        for forgetting in [Forgetting::Fixed(0.5), Forgetting::Learned] {
+            for is_first in [false, true] {
+                check("total", [1, 1], &|ops, [z, past, _], [query, _], beta| {
+                    let [_, seq, width] = z.dims();
+                    let past = past.slice([0..2, 0..seq, 0..1]);
+                    let is_learned = forgetting == Forgetting::Learned;
+                    let beta = (is_learned && !is_first).then(|| beta.reshape([1]));
+                    let past = (!is_first).then_some(past);
+                    let tensors = TotalTensors {
+                        z,
+                        past,
+                        query,
+                        beta,
+                    };
+                    let forgetting = match is_first {
+                        true => Forgetting::Fixed(0.5),
+                        false => forgetting,
+                    };
+                    // As wide as what it is weighed with.
+                    ops.total(Total { forgetting }, tensors)
+                        .repeat_dim(2, width)
+                });
+            }
+        }
+        check("blend", [1, 1], &|ops,
+                                 [z, average, total],
+                                 [query, _],
+                                 _| {
+            let [_, seq, _] = z.dims();
+            let total = total.slice([0..2, 0..seq, 0..1]);
+            ops.blend(BlendTensors {
+                z,
+                average,
+                total,
+                query,
+            })
+        });
     }
 }

@@ -1,0 +1,128 @@
+//! `model.loop_residual`: what becomes of the core's output. A word, or a table whose `kind` is that word and which has the options.
+
+use std::borrow::Cow;
+
+use rondo_config::Report;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+/// What an iteration makes of the core's output z; [`crate::residual`] has the formulas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub enum ResidualKind {
+    /// z is the next state.
+    #[default]
+    CarryLast,
+    /// The next state is a weighted average of every z so far.
+    Infiloop(InfiloopResidual),
+}
+
+/// Options of InfiLoop's residual.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InfiloopResidual {
+    /// β, by which what came before counts less with each iteration; at the start, where it is learned.
+    #[schemars(range(min = 0, max = 1))]
+    pub beta: f64,
+    /// Whether β is learned, as the logistic function of a number; else it stays.
+    pub learned: bool,
+}
+
+impl Default for InfiloopResidual {
+    fn default() -> Self {
+        Self {
+            beta: 0.9,
+            learned: true,
+        }
+    }
+}
+
+impl ResidualKind {
+    /// Returns the word that names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CarryLast => "carry-last",
+            Self::Infiloop(_) => "infiloop",
+        }
+    }
+
+    /// Returns whether the core's output is the next state.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::CarryLast
+    }
+
+    /// Reports every violation by its key path below `[model.loop_residual]`.
+    pub(super) fn validate(self, report: Report<'_>) {
+        let Self::Infiloop(InfiloopResidual { beta, learned }) = self else {
+            return;
+        };
+        if learned && !(beta > 0.0 && beta < 1.0) {
+            report(
+                "beta",
+                format!(
+                    "a learned β starts between 0 and 1, found {beta}; learned = false allows both ends"
+                ),
+            );
+        } else if !(0.0..=1.0).contains(&beta) {
+            report("beta", format!("must be from 0 to 1, found {beta}"));
+        }
+    }
+}
+
+/// As it is written.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Written {
+    Word(Word),
+    Table(Table),
+}
+
+/// The word by itself, for the defaults of every option.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Word {
+    /// z is the next state.
+    CarryLast,
+    /// `Σ β^(i−j) e^(s_j) z_j / Σ β^(i−j) e^(s_j)` over the iterations j so far, `s = ⟨q, z⟩ / rms(z)` with a learned q.
+    Infiloop,
+}
+
+/// A table with options.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Table {
+    /// z is the next state.
+    CarryLast {},
+    /// A weighted average of every z so far.
+    Infiloop(InfiloopResidual),
+}
+
+impl From<Written> for ResidualKind {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Word(Word::CarryLast) | Written::Table(Table::CarryLast {}) => Self::CarryLast,
+            Written::Word(Word::Infiloop) => Self::Infiloop(InfiloopResidual::default()),
+            Written::Table(Table::Infiloop(options)) => Self::Infiloop(options),
+        }
+    }
+}
+
+impl From<ResidualKind> for Written {
+    fn from(kind: ResidualKind) -> Self {
+        match kind {
+            ResidualKind::CarryLast => Self::Word(Word::CarryLast),
+            ResidualKind::Infiloop(options) => Self::Table(Table::Infiloop(options)),
+        }
+    }
+}
+
+/// That of what is written.
+impl JsonSchema for ResidualKind {
+    fn schema_name() -> Cow<'static, str> {
+        "ResidualKind".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Written::json_schema(generator)
+    }
+}
