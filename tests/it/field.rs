@@ -9,7 +9,9 @@ use crate::harness::{
 };
 
 /// An arm, and the tensors that it has beside those of a loop without an injection's parameters.
-const ARMS: [(&str, &str); 8] = [
+const ARMS: [(&str, &str); 10] = [
+    ("model.conditioning=embedding", "conditioning.gain"),
+    ("model.conditioning=loop-gate", "conditioning.query"),
     ("model.injection=scalar", "injection.alpha"),
     ("model.injection=diagonal", "injection.rates.a_log"),
     (
@@ -219,4 +221,51 @@ fn a_step_that_is_not_logged_trains_the_same() {
         [&metrics["loss"], &metrics["contraction"]].map(Value::clone)
     };
     assert_eq!(train("each", "1"), train("last", "8"));
+}
+
+#[test]
+fn a_gate_on_the_depth_of_the_pass_is_evaluated_at_each_depth_by_itself_and_refuses_exits() {
+    let dir = scratch();
+    let out = dir.path().join("run");
+    let trained = smoke_with(&out, &["model.conditioning=loop-gate", "train.steps=4"]);
+    assert_ok(&trained);
+    let told = "takes a pass for each depth";
+    assert!(trained.stderr.contains(told), "{trained:?}");
+    let out = out.display().to_string();
+    let eval = |depths: &str| {
+        let ended = run([
+            "eval",
+            &out,
+            "--device",
+            "flex",
+            "--recurrence",
+            depths,
+            "--json",
+        ]);
+        assert_ok(&ended);
+        ended.json()
+    };
+    let losses = |found: &Value| -> Vec<(u64, f64)> {
+        let runs = found["runs"]
+            .as_array()
+            .map_or(std::slice::from_ref(found), Vec::as_slice);
+        let depths = runs[0]["depths"].as_array().expect("depths").iter();
+        let one = |depth: &Value| {
+            let loss = depth["loss"].as_f64().expect("a loss");
+            (depth["recurrence"].as_u64().expect("a depth"), loss)
+        };
+        depths.map(one).collect()
+    };
+    let together = losses(&eval("1,3,6"));
+    let alone: Vec<(u64, f64)> = ["1", "3", "6"]
+        .iter()
+        .flat_map(|depth| losses(&eval(depth)))
+        .collect();
+    assert_eq!(together, alone);
+    let exits = run(["eval", &out, "--device", "flex", "--exit", "latent-diff"]);
+    refused(
+        &exits,
+        2,
+        &["model.conditioning is loop-gate", "--recurrence"],
+    );
 }

@@ -1,6 +1,6 @@
 //! Parameters by part, FLOPs per token and effective depth, from the configuration alone.
 
-use crate::config::{ModelConfig, QkNorm};
+use crate::config::{ConditioningKind, ModelConfig};
 use crate::depth::{Recompute, Unroll};
 use crate::init::{ParameterSpec, Part, Role, table};
 
@@ -68,7 +68,13 @@ impl Census {
             (false, Kept::Fused) => 1,
             (false, Kept::Composed) => 6,
         };
-        let beside = (config.injection.kept_states(kept == Kept::Fused) + averaged) * h;
+        let told = match config.conditioning {
+            ConditioningKind::None => 0,
+            ConditioningKind::Embedding => 1,
+            ConditioningKind::LoopGate => 2,
+        };
+        let beside = config.injection.kept_states(kept == Kept::Fused) + averaged + told;
+        let beside = beside * h;
         let (copies, layer, per_iteration, once) = match kept {
             // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves
             // of the gated MLP. Once: the largest gradients of one sublayer; the logits exist in chunks only.

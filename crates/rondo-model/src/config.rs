@@ -1,5 +1,6 @@
 //! What a model is: sizes and structural choices.
 
+mod conditioning;
 mod injection;
 mod residual;
 mod section;
@@ -7,6 +8,7 @@ mod section;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::conditioning::ConditioningKind;
 pub use self::injection::{
     DiagonalInjection, Discretisation, EmbeddingInjection, HistoryForm, HistoryInjection,
     InjectionKind, ScalarForm, ScalarInjection,
@@ -54,6 +56,8 @@ pub struct ModelConfig {
     pub layers: LayersConfig,
     /// How the embedding e enters each iteration.
     pub injection: InjectionKind,
+    /// What an iteration is told of its place in the loop.
+    pub conditioning: ConditioningKind,
     /// What becomes of the core's output.
     pub loop_residual: ResidualKind,
     /// How the initial state s_0 is drawn.
@@ -226,6 +230,7 @@ impl ModelConfig {
             norm: self.norm,
             layers: self.layers,
             injection: self.injection,
+            conditioning: self.conditioning,
             loop_residual: self.loop_residual,
             state_init: self.state_init,
             boundary_norm: self.boundary_norm,

@@ -25,6 +25,7 @@ pub use weights::Weights;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
+use crate::conditioning;
 use crate::config::{BlockKind, InitScheme, ModelConfig};
 use crate::history;
 use crate::injection;
@@ -67,6 +68,8 @@ pub enum Part {
     Prelude,
     /// What a history multiplies differences of states by.
     History,
+    /// What tells iterations apart.
+    Conditioning,
     /// What weighs the core's outputs.
     Residual,
     /// The injection's parameters.
@@ -153,6 +156,7 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     // Last, so that the others are drawn as without it.
     history::parameters(&mut table);
     residual::parameters(&mut table);
+    conditioning::parameters(&mut table);
     table.rows
 }
 

@@ -19,6 +19,7 @@
 //! | [`layer`], [`pass`] | where a layer stands, and where in a pass it is applied; what the layers of a pass share |
 //! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
 //! | [`history`], [`contraction`] | what an iteration reads of earlier states; how much of the state comes into it |
+//! | [`conditioning`] | what an iteration is told of its place in the loop |
 //! | [`residual`] | what an iteration makes of the core's output |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
@@ -42,6 +43,7 @@
 pub mod attention;
 pub mod block;
 pub mod census;
+pub mod conditioning;
 pub mod config;
 pub mod contraction;
 pub mod depth;

@@ -23,6 +23,7 @@ use burn::tensor::{Device, Int, Tensor, assert_shape};
 use self::iteration::{Core, Parts, Recorded, normed};
 use self::layers::through;
 use crate::block::Block;
+use crate::conditioning::Conditioning;
 use crate::config::ModelConfig;
 use crate::contraction::Contraction;
 use crate::depth::Recompute;
@@ -49,6 +50,7 @@ pub struct LoopedTransformer {
     head: Option<Param<Tensor<2>>>,
     history: Option<History>,
     residual: Option<Average>,
+    conditioning: Option<Conditioning>,
     #[module(skip)]
     boundary_norm: BoundaryNorm,
     #[module(skip)]
@@ -127,6 +129,7 @@ impl LoopedTransformer {
             head: (!config.tied_head).then(|| weights.get("head")),
             history: History::new(config, weights),
             residual: Average::new(config, weights),
+            conditioning: Conditioning::new(config, weights),
             embedding_scale: config.embedding_scale(),
             recompute: config.recurrence.recompute,
             precision: weights.precision(),
@@ -184,7 +187,8 @@ impl LoopedTransformer {
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state.state(), [batch, seq, d_model]);
         let prepared = self.injection.prepare(embedding.clone());
-        let core = Core::new(self.parts(), &prepared, pass);
+        let depth = state.iterations() + iterations;
+        let core = Core::new(self.parts(), &prepared, pass, depth);
         let mut core = Recorded::new(core, &seen);
         if let Some(trace) = &mut trace {
             trace.record(state.state());
@@ -199,7 +203,15 @@ impl LoopedTransformer {
         }
     }
 
-    /// Runs the loop once to the deepest of `depths` and reads out at each of them.
+    /// Returns whether an iteration depends on how many there will be, so that a pass to each depth is one of its own.
+    pub fn reads_depth(&self) -> bool {
+        self.conditioning
+            .as_ref()
+            .is_some_and(Conditioning::reads_depth)
+    }
+
+    /// Runs the loop once to the deepest of `depths` and reads out at each of them; where an iteration depends on how many there will
+    /// be, once to each of them.
     ///
     /// `visit` receives each depth, in rising order, with its readout. Returns the open edges of every application
     /// of a layer with gates, in order of [`At`]: those of the coda once for each depth.
@@ -215,24 +227,31 @@ impl LoopedTransformer {
         depths: &[usize],
         mut visit: impl FnMut(usize, Readout),
     ) -> Vec<Density> {
-        let pass = pass.shared();
+        let (pass, start) = (pass.shared(), state.into());
         let (embedding, seen) = self.embed(tokens, pass);
         let state = self.started(state, &embedding);
         let prepared = self.injection.prepare(embedding);
-        let core = Core::new(self.parts(), &prepared, pass);
-        let mut core = Recorded::new(core, &seen);
         let mut depths = depths.to_vec();
         depths.sort_unstable();
         depths.dedup();
-        let mut state = state.into();
+        let deepest = depths.last().copied().unwrap_or_default();
+        let core = |depth| Core::new(self.parts(), &prepared, pass, depth);
+        let mut recorded = Recorded::new(core(deepest), &seen);
+        let mut state = start.clone();
         for depth in depths {
-            let further = depth.saturating_sub(state.iterations());
-            state = recurrence::run(further, state, &mut core, None);
-            let (readout, seen) = self.read_out(&state, pass);
-            core.record.add(&seen);
+            let further = |state: &LoopState| depth.saturating_sub(state.iterations());
+            let (readout, seen) = if self.reads_depth() && depth < deepest {
+                let iterations = further(&start);
+                let own = recurrence::run(iterations, start.clone(), &mut core(depth), None);
+                self.read_out(&own, pass)
+            } else {
+                state = recurrence::run(further(&state), state, &mut recorded, None);
+                self.read_out(&state, pass)
+            };
+            recorded.record.add(&seen);
             visit(depth, readout);
         }
-        core.record.finish()
+        recorded.record.finish()
     }
 
     /// Returns s_0 from the state that was given and from e.

@@ -230,9 +230,14 @@ fn evaluation_flops(config: &ResolvedConfig) -> f64 {
     depths.push(mean);
     depths.sort_unstable();
     depths.dedup();
-    let deepest = depths.last().copied().unwrap_or(mean);
     // Prelude, coda and head are counted forward and backward there, three times their forward pass.
-    let forward = free(deepest) - 2.0 / 3.0 * free(0);
+    let once = free(0) / 3.0;
+    let loops = |depth: usize| free(depth) - free(0);
+    let forward = once
+        + match model.conditioning.reads_depth() {
+            true => depths.iter().copied().map(loops).sum::<f64>(),
+            false => loops(depths.last().copied().unwrap_or(mean)),
+        };
     let coda = census.part(Part::Coda) + model.vocab_size * model.d_model;
     let again = 2.0 * coda as f64 + 4.0 * (model.layers.coda * seq * model.d_model) as f64;
     let tokens = config.eval.tokens as f64;

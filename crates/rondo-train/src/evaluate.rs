@@ -178,6 +178,7 @@ impl Evaluation<'_> {
         model: &LoopedTransformer,
         mut progress: impl FnMut(usize, bool) -> Result<()>,
     ) -> Result<Evaluated> {
+        exits::refuse_exits(self.config, !self.exits.is_empty())?;
         let model = model.valid();
         let longest = self.batches.iter().map(|batch| batch.seq).max();
         let longest = longest.unwrap_or(0);

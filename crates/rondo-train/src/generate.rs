@@ -13,7 +13,7 @@ use rondo_model::sampling::Sampling;
 use rondo_model::seed::{Stream, generator};
 
 use crate::error::Result;
-use crate::evaluate::exits::Exit;
+use crate::evaluate::exits::{Exit, refuse_exits};
 use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 use crate::step::read;
@@ -160,6 +160,8 @@ pub fn generate_with(
     request: &Request,
     mut on_token: impl FnMut(Drawn<'_>) -> Result<ControlFlow<()>>,
 ) -> Result<Generated> {
+    let is_adaptive = matches!(request.depth, DepthRule::Adaptive { .. });
+    refuse_exits(&run.model_config, is_adaptive)?;
     let mut all = request.prompt.clone();
     let mut predictor = Predictor::new(run, states, request);
     let mut generated = Generated {
@@ -236,8 +238,12 @@ impl<'a> Predictor<'a> {
             Some(latent) => latent,
             None => self.initial(first, all.len() - first)?,
         };
-        let mut chunk = self.decoder.begin(self.tokens(&all[first..]), state);
-        let initial = newest(chunk.state());
+        let initial = newest(&state);
+        let depth = match self.request.depth {
+            DepthRule::Fixed(depth) => depth,
+            DepthRule::Adaptive { max, .. } => max,
+        };
+        let mut chunk = self.decoder.begin(self.tokens(&all[first..]), state, depth);
         let exit_values = self.iterate(&mut chunk, initial)?;
         let iterations = chunk.iterations();
         let readout = self.decoder.end(chunk);

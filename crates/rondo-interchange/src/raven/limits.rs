@@ -35,6 +35,12 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "the linear injection only",
     );
     only(
+        model.conditioning.is_none(),
+        "conditioning",
+        model.conditioning.name().to_owned(),
+        "iterations that are all the same",
+    );
+    only(
         model.loop_residual.is_plain(),
         "loop_residual",
         model.loop_residual.name().to_owned(),

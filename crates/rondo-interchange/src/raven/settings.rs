@@ -1,8 +1,8 @@
 //! `config.json` to our configuration.
 
 use rondo_model::config::{
-    BlockKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig,
-    ResidualKind, StateInit,
+    BlockKind, ConditioningKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig,
+    NormConfig, ResidualKind, StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
 use rondo_schedule::CurriculumConfig;
@@ -66,6 +66,7 @@ pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<M
         norm: NormConfig { learned: true, eps },
         layers,
         injection: InjectionKind::Linear,
+        conditioning: ConditioningKind::None,
         loop_residual: ResidualKind::CarryLast,
         state_init,
         boundary_norm: BoundaryNorm::Coda,

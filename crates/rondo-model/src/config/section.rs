@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockKind, InitConfig, InjectionKind, LayersConfig, ModelConfig, NormConfig, ResidualKind,
-    StateInit,
+    BlockKind, ConditioningKind, InitConfig, InjectionKind, LayersConfig, ModelConfig, NormConfig,
+    ResidualKind, StateInit,
 };
 use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
@@ -54,6 +54,9 @@ pub struct ModelSection {
     pub layers: LayersConfig,
     /// How the embedding e enters each iteration.
     pub injection: InjectionKind,
+    /// What an iteration is told of its place in the loop.
+    #[serde(skip_serializing_if = "ConditioningKind::is_none")]
+    pub conditioning: ConditioningKind,
     /// What becomes of the core's output in each iteration.
     #[serde(skip_serializing_if = "ResidualKind::is_plain")]
     pub loop_residual: ResidualKind,
@@ -90,6 +93,7 @@ impl Default for ModelSection {
             norm: NormConfig::default(),
             layers: LayersConfig::default(),
             injection: InjectionKind::Linear,
+            conditioning: ConditioningKind::None,
             loop_residual: ResidualKind::CarryLast,
             state_init: StateInit::LikeInit,
             boundary_norm: BoundaryNorm::Coda,
@@ -121,6 +125,7 @@ impl ModelSection {
             norm: self.norm,
             layers: self.layers,
             injection: self.injection,
+            conditioning: self.conditioning,
             loop_residual: self.loop_residual,
             state_init: self.state_init,
             boundary_norm: self.boundary_norm,

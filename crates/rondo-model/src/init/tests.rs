@@ -119,6 +119,12 @@ fn the_weights_of_the_published_structures_have_the_std_of_their_table() {
                     continue;
                 }
                 Initializer::TruncatedNormal { std } => std,
+                other @ (Initializer::Constant(_)
+                | Initializer::Identity
+                | Initializer::Cycle
+                | Initializer::Identities { .. }) => {
+                    unreachable!("{name}: no published structure has {other:?}")
+                }
                 Initializer::Orthogonal { std, .. } => {
                     // The vectors of the short side have equal lengths: the root mean square is exact.
                     let squares = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();

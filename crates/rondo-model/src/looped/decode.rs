@@ -6,7 +6,7 @@
 //! i and i + M share a place and the later one stays (Geiping et al. 2025, arXiv 2502.05171, §6.2).
 //!
 //! ```text
-//! chunk = begin(tokens, s_0)      prelude; the new positions: a whole prompt, then one at a time
+//! chunk = begin(tokens, s_0, r)   prelude; the new positions: a whole prompt, then one at a time
 //! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), as often as wanted
 //! read_out(&mut chunk)            the coda on the newest state, as often as wanted
 //! end(chunk)                      the new positions become earlier ones
@@ -42,6 +42,7 @@ pub struct Decoder<'a> {
 pub struct Chunk {
     prepared: Prepared,
     state: LoopState,
+    depth: usize,
     pass: Pass,
     prelude: Vec<KeyValues>,
     /// By place in the cache, then by layer.
@@ -117,7 +118,7 @@ impl<'a> Decoder<'a> {
         self.positions
     }
 
-    /// Begins with new positions: any number at first, then one at a time.
+    /// Begins with new positions: any number at first, then one at a time. `depth` is r, the iterations that they will take.
     ///
     /// # Shapes
     ///
@@ -126,7 +127,7 @@ impl<'a> Decoder<'a> {
     /// # Panics
     ///
     /// Panics where the positions do not fit the model's context.
-    pub fn begin(&self, tokens: Tensor<2, Int>, state: Tensor<3>) -> Chunk {
+    pub fn begin(&self, tokens: Tensor<2, Int>, state: Tensor<3>, depth: usize) -> Chunk {
         let [_, new] = tokens.dims();
         let positions = self.positions..self.positions + new;
         assert!(positions.end <= self.context, "the context is full");
@@ -142,6 +143,7 @@ impl<'a> Decoder<'a> {
             state: self.model.started(state, &embedding),
             prepared: self.model.injection.prepare(embedding),
             state: state.into(),
+            depth,
             pass,
             prelude,
             core: Vec::new(),
@@ -169,7 +171,7 @@ impl<'a> Decoder<'a> {
             Some(reached) => *reached = known,
             None => chunk.core.push(known),
         }
-        chunk.state = parts.leave(chunk.state.clone(), y);
+        chunk.state = parts.leave(chunk.state.clone(), y, chunk.depth);
         chunk.read = None;
     }
 

@@ -83,7 +83,8 @@ impl LoopedTransformer {
         }
 
         let valid = OwnParts::valid(self);
-        let mut free = Core::new(valid.parts(), &constant, pass);
+        let depth = state.iterations() + unroll.total();
+        let mut free = Core::new(valid.parts(), &constant, pass, depth);
         let state = recurrence::run(unroll.no_grad, state, &mut free, trace.as_deref_mut());
 
         // Not a copy without autodiff, where Burn has another attention kernel: parameters that are
@@ -91,10 +92,10 @@ impl LoopedTransformer {
         let ahead = (self.recompute == Recompute::Iteration).then(|| OwnParts::no_grad(self));
         let input = Prepared(leaf(&prepared.0));
         let mut tape = Tape {
-            core: Core::new(self.parts(), &input, pass),
+            core: Core::new(self.parts(), &input, pass, depth),
             ahead: ahead
                 .as_ref()
-                .map(|ahead| Core::new(ahead.parts(), &constant, pass)),
+                .map(|ahead| Core::new(ahead.parts(), &constant, pass, depth)),
             input: &input,
             starts_from_input: self.starts_from_input && unroll.no_grad == 0,
             weight: pass.weight,

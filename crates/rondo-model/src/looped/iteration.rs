@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use super::LoopedTransformer;
 use super::layers::through;
 use crate::block::Block;
+use crate::conditioning::Conditioning;
 use crate::gates::{Record, Seen};
 use crate::history::History;
 use crate::injection::{Injection, Prepared};
@@ -20,6 +21,7 @@ use crate::residual::Average;
 pub(super) struct Parts<'a> {
     history: Option<&'a History>,
     residual: Option<&'a Average>,
+    conditioning: Option<&'a Conditioning>,
     injection: &'a Injection,
     pub(super) blocks: &'a [Block],
 }
@@ -35,11 +37,19 @@ impl Parts<'_> {
             Some(history) => history.forward(state),
             None => state.state().clone(),
         };
-        self.injection.forward(x, prepared)
+        let x = self.injection.forward(x, prepared);
+        match self.conditioning {
+            Some(conditioning) => conditioning.enter(x, state),
+            None => x,
+        }
     }
 
-    /// Returns what follows `state` where the layers gave `y`.
-    pub(super) fn leave(&self, state: LoopState, y: Tensor<3>) -> LoopState {
+    /// Returns what follows `state` where the layers gave `y` in a pass to `depth`.
+    pub(super) fn leave(&self, state: LoopState, y: Tensor<3>, depth: usize) -> LoopState {
+        let y = match self.conditioning {
+            Some(conditioning) => conditioning.leave(y, &state, depth),
+            None => y,
+        };
         let (next, total) = match self.residual {
             Some(residual) => {
                 let [next, total] = residual.follow(&state, y);
@@ -56,6 +66,7 @@ impl Parts<'_> {
 pub(super) struct OwnParts {
     history: Option<History>,
     residual: Option<Average>,
+    conditioning: Option<Conditioning>,
     injection: Injection,
     blocks: Vec<Block>,
 }
@@ -66,6 +77,7 @@ impl OwnParts {
         Self {
             history: model.history.valid(),
             residual: model.residual.valid(),
+            conditioning: model.conditioning.valid(),
             injection: model.injection.valid(),
             blocks: model.core.valid(),
         }
@@ -76,6 +88,7 @@ impl OwnParts {
         Self {
             history: model.history.clone().map(Module::no_grad),
             residual: model.residual.clone().map(Module::no_grad),
+            conditioning: model.conditioning.clone().map(Module::no_grad),
             injection: model.injection.clone().no_grad(),
             blocks: model.core.clone().no_grad(),
         }
@@ -85,6 +98,7 @@ impl OwnParts {
         Parts {
             history: self.history.as_ref(),
             residual: self.residual.as_ref(),
+            conditioning: self.conditioning.as_ref(),
             injection: &self.injection,
             blocks: &self.blocks,
         }
@@ -97,6 +111,7 @@ impl LoopedTransformer {
         Parts {
             history: self.history.as_ref(),
             residual: self.residual.as_ref(),
+            conditioning: self.conditioning.as_ref(),
             injection: &self.injection,
             blocks: &self.core,
         }
@@ -117,14 +132,22 @@ pub(super) struct Core<'a> {
     parts: Parts<'a>,
     prepared: &'a Prepared,
     pass: Shared<'a>,
+    depth: usize,
 }
 
 impl<'a> Core<'a> {
-    pub(super) fn new(parts: Parts<'a>, prepared: &'a Prepared, pass: Shared<'a>) -> Self {
+    /// Prepares a pass to `depth`.
+    pub(super) fn new(
+        parts: Parts<'a>,
+        prepared: &'a Prepared,
+        pass: Shared<'a>,
+        depth: usize,
+    ) -> Self {
         Self {
             parts,
             prepared,
             pass,
+            depth,
         }
     }
 
@@ -134,7 +157,7 @@ impl<'a> Core<'a> {
         let x = self.parts.enter(&state, self.prepared);
         let at = |layer| At::Core { layer, iteration };
         let (y, seen) = through(self.parts.blocks, x, self.pass, at);
-        (self.parts.leave(state, y), seen)
+        (self.parts.leave(state, y, self.depth), seen)
     }
 }
 

@@ -8,9 +8,9 @@ use burn::module::{ModuleVisitor, Param};
 use self::families::families;
 use super::*;
 use crate::config::{
-    BlockKind, DiagonalInjection, Discretisation, EmbeddingInjection, HistoryForm,
-    HistoryInjection, InfiloopResidual, InitConfig, InitScheme, InjectionKind, LayersConfig,
-    NormConfig, ResidualKind, ScalarForm, ScalarInjection,
+    BlockKind, ConditioningKind, DiagonalInjection, Discretisation, EmbeddingInjection,
+    HistoryForm, HistoryInjection, InfiloopResidual, InitConfig, InitScheme, InjectionKind,
+    LayersConfig, NormConfig, ResidualKind, ScalarForm, ScalarInjection,
 };
 use crate::depth::Unroll;
 use crate::gates::Gates;
@@ -137,6 +137,14 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
                     learned: false,
                 });
             }),
+        ),
+        (
+            "arm: iteration embedding",
+            with(|c| c.conditioning = ConditioningKind::Embedding),
+        ),
+        (
+            "arm: loop gate",
+            with(|c| c.conditioning = ConditioningKind::LoopGate),
         ),
         ("qk norm", with(|c| c.qk_norm = true)),
         ("grouped heads", with(|c| c.n_kv_heads = 1)),

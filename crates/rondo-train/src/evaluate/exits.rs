@@ -6,10 +6,12 @@
 //! before the batch is done.
 
 use burn::tensor::{Device, Tensor};
+use rondo_model::config::ModelConfig;
 use rondo_model::exit::{ExitCriterion, ExitMonitor};
 use serde::Serialize;
 
 use super::scores::ExitScore;
+use crate::error::{Error, Result};
 
 /// A criterion with its threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +20,22 @@ pub struct Exit {
     pub criterion: ExitCriterion,
     /// Its threshold.
     pub threshold: f64,
+}
+
+/// Refuses exits from a model whose iterations depend on how many there will be.
+///
+/// # Errors
+///
+/// [`Error::Usage`], where exits are `asked` for.
+pub(crate) fn refuse_exits(config: &ModelConfig, asked: bool) -> Result<()> {
+    if asked && config.conditioning.reads_depth() {
+        return Err(Error::Usage(format!(
+            "model.conditioning is {}: each iteration depends on how many there will be, which an exit decides only \
+             afterwards; ask for a fixed depth (--recurrence)",
+            config.conditioning.name()
+        )));
+    }
+    Ok(())
 }
 
 /// What one criterion gives.

@@ -1,7 +1,7 @@
 //! Log-likelihoods of rows at every depth, in one pass of the deepest.
 
 use burn::tensor::{Tensor, s};
-use rondo_model::config::{InjectionKind, ModelConfig};
+use rondo_model::config::ModelConfig;
 use rondo_model::looped::Readout;
 use rondo_model::ops::head_losses;
 use rondo_model::pass::Pass;
@@ -34,15 +34,9 @@ pub struct Scoring<'a> {
 
 /// Returns the depths that share a pass: all of them where an iteration does not depend on how many there will be.
 pub fn passes(config: &ModelConfig, depths: &[usize]) -> Vec<Vec<usize>> {
-    match config.injection {
-        InjectionKind::Linear
-        | InjectionKind::Add
-        | InjectionKind::Gate
-        | InjectionKind::Ffn
-        | InjectionKind::Scalar(_)
-        | InjectionKind::Diagonal(_)
-        | InjectionKind::Orthogonal
-        | InjectionKind::History(_) => vec![depths.to_vec()],
+    match config.conditioning.reads_depth() {
+        true => depths.iter().map(|depth| vec![*depth]).collect(),
+        false => vec![depths.to_vec()],
     }
 }
 

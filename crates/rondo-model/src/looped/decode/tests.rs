@@ -50,6 +50,7 @@ fn decode(
         let mut chunk = decoder.begin(
             tokens(&IDS[range.clone()]),
             states(config, range.start, range.len()),
+            *depth,
         );
         for _ in 0..*depth {
             decoder.iterate(&mut chunk);
@@ -143,7 +144,7 @@ fn a_readout_between_iterations_leaves_no_trace() {
         let mut last = Vec::new();
         for position in 0..3 {
             let token = tokens(&IDS[position..=position]);
-            let mut chunk = decoder.begin(token, states(&config, position, 1));
+            let mut chunk = decoder.begin(token, states(&config, position, 1), 3);
             for i in 1..=3 {
                 decoder.iterate(&mut chunk);
                 assert_eq!(chunk.iterations(), i);

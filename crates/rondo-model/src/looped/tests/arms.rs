@@ -48,7 +48,7 @@ fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Runs the loop on from `state`.
+/// Runs the loop on from `state`, in a pass to 5 iterations.
 fn onward(
     model: &LoopedTransformer,
     config: &ModelConfig,
@@ -59,7 +59,7 @@ fn onward(
     let pass = Pass::new(config, SEQ, &device);
     let (embedding, _) = model.embed(tokens(None, &device), pass.shared());
     let prepared = model.injection.prepare(embedding);
-    let mut core = Core::new(model.parts(), &prepared, pass.shared());
+    let mut core = Core::new(model.parts(), &prepared, pass.shared(), 5);
     recurrence::run(iterations, state, &mut core, None)
 }
 
@@ -169,7 +169,7 @@ fn iterations_without_gradient_count_as_a_given_state_in_every_arm_and_may_be_ru
         let valid = OwnParts::valid(&models[0]);
         let (embedding, _) = models[0].embed(tokens(None, &device), pass.shared());
         let prepared = models[0].injection.prepare(embedding).without_autodiff();
-        let mut core = Core::new(valid.parts(), &prepared, pass.shared());
+        let mut core = Core::new(valid.parts(), &prepared, pass.shared(), 7);
         let given = recurrence::run(3, start, &mut core, None);
         assert_eq!(
             bits(&values(given.state().clone())),
@@ -201,7 +201,7 @@ fn a_decoder_carries_what_every_arm_carries() {
         let mut found = Vec::new();
         for range in [0..2, 2..3, 3..4, 4..5] {
             let (ids, start) = chunk_of(range);
-            let mut chunk = decoder.begin(ids, start);
+            let mut chunk = decoder.begin(ids, start, 4);
             for _ in 0..4 {
                 decoder.iterate(&mut chunk);
             }
@@ -252,6 +252,60 @@ fn a_history_starts_as_the_loop_without_one_to_the_bit() {
         let own = of_all.split_off(gradients.len());
         assert_eq!(of_all, gradients, "{form:?}");
         assert!(own.iter().flatten().any(|g| g.abs() > 0.0), "{form:?}");
+    }
+}
+
+#[test]
+fn conditioning_starts_as_the_loop_without_it_to_the_bit() {
+    let device = Device::flex().autodiff();
+    let run = |config: &ModelConfig| {
+        let model = LoopedTransformer::new(config, 3, &device);
+        let pass = Pass::new(config, SEQ, &device);
+        let unroll = Unroll {
+            no_grad: 1,
+            with_grad: 4,
+        };
+        let (ids, start) = (tokens(None, &device), state(config, &device));
+        let loss = |readout: &Readout| readout.hidden.clone().square().mean();
+        let seen = model.differentiate(ids, start, &pass, unroll, None, loss);
+        let gradients = seen.gradients.into_tensors().into_iter().map(values);
+        let hidden = values(seen.forward.readout.hidden);
+        (hidden, gradients.collect::<Vec<_>>())
+    };
+    let (hidden, gradients) = run(&config());
+    for conditioning in [ConditioningKind::Embedding, ConditioningKind::LoopGate] {
+        let with = ModelConfig {
+            conditioning,
+            ..config()
+        };
+        let (found, mut of_all) = run(&with);
+        assert_eq!(bits(&found), bits(&hidden), "{conditioning:?}");
+        let own = of_all.split_off(gradients.len());
+        assert_eq!(of_all, gradients, "{conditioning:?}");
+        assert!(
+            own.iter().flatten().any(|g| g.abs() > 0.0),
+            "{conditioning:?}"
+        );
+    }
+}
+
+#[test]
+fn readouts_at_many_depths_are_those_of_a_pass_to_each() {
+    let device = Device::flex();
+    for (name, config) in arms() {
+        let model = shaken(&config, &device);
+        let pass = Pass::new(&config, SEQ, &device);
+        let mut found = Vec::new();
+        let start = || state(&config, &device);
+        let visit = |depth, readout: Readout| found.push((depth, values(readout.hidden)));
+        model.forward_at_depths(tokens(None, &device), start(), &pass, &[5, 1, 3], visit);
+        let visited: Vec<usize> = found.iter().map(|(depth, _)| *depth).collect();
+        assert_eq!(visited, [1, 3, 5], "{name}");
+        for (depth, found) in found {
+            let alone = model.forward(tokens(None, &device), start(), &pass, depth, None);
+            let alone = values(alone.readout.hidden);
+            assert_eq!(bits(&found), bits(&alone), "{name} to {depth}");
+        }
     }
 }
 

@@ -150,7 +150,11 @@ impl<'a> Subject<'a> {
     /// Decodes `count` more tokens and reads the logits of the last.
     fn decode(&self, decoder: &mut Decoder<'_>, count: usize) -> Result<()> {
         let first = decoder.positions();
-        let mut chunk = decoder.begin(self.tokens(first, count), self.state(first, count)?);
+        let mut chunk = decoder.begin(
+            self.tokens(first, count),
+            self.state(first, count)?,
+            self.recurrence,
+        );
         for _ in 0..self.recurrence {
             decoder.iterate(&mut chunk);
         }

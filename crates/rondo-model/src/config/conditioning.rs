@@ -1,0 +1,41 @@
+//! `model.conditioning`: what an iteration is told of its place in the loop.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an iteration is told of its place; [`crate::conditioning`] has the formulas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConditioningKind {
+    /// Nothing: all iterations are the same.
+    #[default]
+    None,
+    /// `g ⊙ p_i` is added to what enters the core, p_i the sinusoidal embedding of the iteration's number, g learned.
+    Embedding,
+    /// The step of an iteration is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩` with `t = (i − 1)/r`, q learned: it depends on the whole depth r.
+    LoopGate,
+}
+
+impl ConditioningKind {
+    /// Returns the word that names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Embedding => "embedding",
+            Self::LoopGate => "loop-gate",
+        }
+    }
+
+    /// Returns whether all iterations are the same.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// Returns whether an iteration depends on how many there will be.
+    pub fn reads_depth(self) -> bool {
+        match self {
+            Self::None | Self::Embedding => false,
+            Self::LoopGate => true,
+        }
+    }
+}
