@@ -22,6 +22,7 @@
 //! | [`self_attention`], [`feed_forward`] | the branches made of them |
 //! | [`sublayer`] | a branch with its norms and its residual connection |
 //! | [`injection`] | what joins state and embedding before each iteration of a loop |
+//! | [`lanes`] | weighted sums of states side by side |
 //! | [`average`] | the running average of what the iterations of a loop give |
 //! | [`cross_entropy`] | the loss together with the head |
 //! | [`update`] | the optimizers' rules, in place |
@@ -43,6 +44,7 @@ pub mod denormals;
 pub mod feed_forward;
 pub mod gated;
 pub mod injection;
+pub mod lanes;
 pub mod matrix;
 pub mod memory;
 pub mod norm;
