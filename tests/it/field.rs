@@ -9,7 +9,8 @@ use crate::harness::{
 };
 
 /// An arm, and the tensors that it has beside those of a loop without an injection's parameters.
-const ARMS: [(&str, &str); 10] = [
+const ARMS: [(&str, &str); 11] = [
+    ("model.hyper_connections={lanes=2}", "lanes.read"),
     ("model.conditioning=embedding", "conditioning.gain"),
     ("model.conditioning=loop-gate", "conditioning.query"),
     ("model.injection=scalar", "injection.alpha"),

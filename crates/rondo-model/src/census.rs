@@ -68,12 +68,17 @@ impl Census {
             (false, Kept::Fused) => 1,
             (false, Kept::Composed) => 6,
         };
+        // The lanes after an iteration, their sum and what is read; of a composition each term.
+        let lanes = config.hyper_connections.map_or(0, |lanes| match kept {
+            Kept::Fused => lanes.lanes + 2,
+            Kept::Composed => 2 * lanes.lanes * (lanes.lanes + 2),
+        });
         let told = match config.conditioning {
             ConditioningKind::None => 0,
             ConditioningKind::Embedding => 1,
             ConditioningKind::LoopGate => 2,
         };
-        let beside = config.injection.kept_states(kept == Kept::Fused) + averaged + told;
+        let beside = config.injection.kept_states(kept == Kept::Fused) + averaged + told + lanes;
         let beside = beside * h;
         let (copies, layer, per_iteration, once) = match kept {
             // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves

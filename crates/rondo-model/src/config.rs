@@ -2,6 +2,7 @@
 
 mod conditioning;
 mod injection;
+mod lanes;
 mod residual;
 mod section;
 
@@ -13,6 +14,7 @@ pub use self::injection::{
     DiagonalInjection, Discretisation, EmbeddingInjection, HistoryForm, HistoryInjection,
     InjectionKind, ScalarForm, ScalarInjection,
 };
+pub use self::lanes::HyperConnections;
 pub use self::residual::{InfiloopResidual, ResidualKind};
 pub use self::section::ModelSection;
 use crate::depth::RecurrenceConfig;
@@ -60,6 +62,8 @@ pub struct ModelConfig {
     pub conditioning: ConditioningKind,
     /// What becomes of the core's output.
     pub loop_residual: ResidualKind,
+    /// Lanes that the iterations read from and write to; none where there is one state.
+    pub hyper_connections: Option<HyperConnections>,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
     /// Where the shared norm stands besides the end.
@@ -232,6 +236,7 @@ impl ModelConfig {
             injection: self.injection,
             conditioning: self.conditioning,
             loop_residual: self.loop_residual,
+            hyper_connections: self.hyper_connections,
             state_init: self.state_init,
             boundary_norm: self.boundary_norm,
             init: self.init,

@@ -29,6 +29,7 @@ use crate::conditioning;
 use crate::config::{BlockKind, InitScheme, ModelConfig};
 use crate::history;
 use crate::injection;
+use crate::lanes;
 use crate::layer::{Layer, Stack};
 use crate::residual;
 use crate::seed::{Stream, generator};
@@ -57,6 +58,13 @@ pub enum Initializer {
     Constant(f64),
     /// The identity matrix.
     Identity,
+    /// Each row a unit vector: of the first element, the second, and so on from the first again.
+    Cycle,
+    /// Each row an identity matrix of this size.
+    Identities {
+        /// Its rows.
+        size: usize,
+    },
 }
 
 /// The part of the model a parameter belongs to.
@@ -68,6 +76,8 @@ pub enum Part {
     Prelude,
     /// What a history multiplies differences of states by.
     History,
+    /// The weights of lanes.
+    Lanes,
     /// What tells iterations apart.
     Conditioning,
     /// What weighs the core's outputs.
@@ -157,6 +167,7 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     history::parameters(&mut table);
     residual::parameters(&mut table);
     conditioning::parameters(&mut table);
+    lanes::parameters(&mut table);
     table.rows
 }
 
@@ -316,7 +327,11 @@ impl Initializer {
             Self::Ones => vec![1.0; count],
             Self::Zeros => vec![0.0; count],
             Self::Constant(value) => vec![value as f32; count],
-            Self::Identity => identity(shape),
+            Self::Identity => where_one(shape, |row, column| row == column),
+            Self::Cycle => where_one(shape, |row, column| column == row % shape[1]),
+            Self::Identities { size } => {
+                where_one(shape, |_, column| column / size == column % size)
+            }
             Self::TruncatedNormal { std } => {
                 let mut rng = generator(seed, Stream::Weights, index);
                 (0..count)
@@ -331,12 +346,11 @@ impl Initializer {
     }
 }
 
-/// Returns a matrix with ones on its diagonal.
-fn identity(shape: &[usize]) -> Vec<f32> {
+/// Returns a matrix of ones and zeros.
+fn where_one(shape: &[usize], is_one: impl Fn(usize, usize) -> bool) -> Vec<f32> {
     let [rows, columns] = [shape[0], shape[1]];
-    let element = |place: usize| place / columns == place % columns;
     (0..rows * columns)
-        .map(|place| f32::from(u8::from(element(place))))
+        .map(|place| f32::from(u8::from(is_one(place / columns, place % columns))))
         .collect()
 }
 

@@ -20,7 +20,7 @@
 //! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
 //! | [`history`], [`contraction`] | what an iteration reads of earlier states; how much of the state comes into it |
 //! | [`conditioning`] | what an iteration is told of its place in the loop |
-//! | [`residual`] | what an iteration makes of the core's output |
+//! | [`residual`], [`lanes`] | what an iteration makes of the core's output; states side by side |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
 //! | [`ops`] | the tensor operations the parts are made of, computed by one of several backends |
@@ -54,6 +54,7 @@ pub mod gradients;
 pub mod history;
 pub mod init;
 pub mod injection;
+pub mod lanes;
 pub mod layer;
 pub mod looped;
 pub mod memory;

@@ -31,6 +31,7 @@ use crate::gates::{Density, Seen};
 use crate::history::History;
 use crate::init::Weights;
 use crate::injection::Injection;
+use crate::lanes::Lanes;
 use crate::layer::{At, Layer, Stack};
 use crate::norm::RmsNorm;
 use crate::ops::{self, Head, Precision};
@@ -51,6 +52,7 @@ pub struct LoopedTransformer {
     history: Option<History>,
     residual: Option<Average>,
     conditioning: Option<Conditioning>,
+    lanes: Option<Lanes>,
     #[module(skip)]
     boundary_norm: BoundaryNorm,
     #[module(skip)]
@@ -130,6 +132,7 @@ impl LoopedTransformer {
             history: History::new(config, weights),
             residual: Average::new(config, weights),
             conditioning: Conditioning::new(config, weights),
+            lanes: Lanes::new(config, weights),
             embedding_scale: config.embedding_scale(),
             recompute: config.recurrence.recompute,
             precision: weights.precision(),

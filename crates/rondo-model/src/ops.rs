@@ -38,6 +38,7 @@ pub use rondo_kernels::injection::channels::{Channels, ChannelsTensors, Coeffici
 pub use rondo_kernels::injection::history::{Difference, DifferenceTensors};
 pub use rondo_kernels::injection::mix::{Mix, MixTensors};
 pub use rondo_kernels::injection::orthogonal::OrthogonalTensors;
+pub use rondo_kernels::lanes::{LaneMix, LaneMixTensors};
 pub use rondo_kernels::norm::Norm;
 pub use rondo_kernels::product::Precision;
 pub use rondo_kernels::projection::{Projection, ProjectionTensors};

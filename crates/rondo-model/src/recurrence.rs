@@ -9,15 +9,17 @@
 
 use burn::tensor::Tensor;
 
-/// What an iteration hands to the next: its number i, s_i, the earlier states that a history reads, and the weights of an average.
+/// What an iteration hands to the next: its number i, s_i, the earlier states that a history reads, the weights of
+/// an average, and lanes.
 ///
-/// Each state is `[batch, seq, d_model]`, the weights are `[batch, seq, 1]`.
+/// Each state is `[batch, seq, d_model]`, the weights are `[batch, seq, 1]`, N lanes `[batch, seq, N · d_model]`.
 #[derive(Clone, Debug)]
 pub struct LoopState {
     iterations: usize,
     state: Tensor<3>,
     past: Vec<Tensor<3>>,
     total: Option<Tensor<3>>,
+    lanes: Option<Tensor<3>>,
 }
 
 /// s_0, before the first iteration.
@@ -28,6 +30,7 @@ impl From<Tensor<3>> for LoopState {
             state,
             past: Vec::new(),
             total: None,
+            lanes: None,
         }
     }
 }
@@ -59,6 +62,17 @@ impl LoopState {
         Self { total, ..self }
     }
 
+    /// Returns the lanes, side by side, where there are any: none before the first iteration.
+    pub fn lanes(&self) -> Option<&Tensor<3>> {
+        self.lanes.as_ref()
+    }
+
+    /// Returns the same with other lanes.
+    #[must_use]
+    pub fn beside(self, lanes: Option<Tensor<3>>) -> Self {
+        Self { lanes, ..self }
+    }
+
     /// Returns what follows when the next iteration makes `state` and a history of `window` states is carried.
     #[must_use]
     pub fn followed_by(self, state: Tensor<3>, window: usize) -> Self {
@@ -67,6 +81,7 @@ impl LoopState {
             state: before,
             mut past,
             total,
+            lanes,
         } = self;
         if iterations > 0 && window > 0 {
             past.truncate(window - 1);
@@ -77,6 +92,7 @@ impl LoopState {
             state,
             past,
             total,
+            lanes,
         }
     }
 
@@ -85,6 +101,7 @@ impl LoopState {
         std::iter::once(&self.state)
             .chain(&self.past)
             .chain(&self.total)
+            .chain(&self.lanes)
     }
 
     /// Replaces every tensor, in the order of [`Self::tensors`].
@@ -94,7 +111,8 @@ impl LoopState {
             iterations: self.iterations,
             state: replace(self.state),
             past: self.past.into_iter().map(&mut replace).collect(),
-            total: self.total.map(replace),
+            total: self.total.map(&mut replace),
+            lanes: self.lanes.map(replace),
         }
     }
 }

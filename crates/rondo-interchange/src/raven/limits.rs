@@ -41,6 +41,12 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "iterations that are all the same",
     );
     only(
+        model.hyper_connections.is_none(),
+        "hyper_connections",
+        "set".to_owned(),
+        "one state",
+    );
+    only(
         model.loop_residual.is_plain(),
         "loop_residual",
         model.loop_residual.name().to_owned(),

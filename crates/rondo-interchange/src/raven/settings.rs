@@ -68,6 +68,7 @@ pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<M
         injection: InjectionKind::Linear,
         conditioning: ConditioningKind::None,
         loop_residual: ResidualKind::CarryLast,
+        hyper_connections: None,
         state_init,
         boundary_norm: BoundaryNorm::Coda,
         init: InitConfig {

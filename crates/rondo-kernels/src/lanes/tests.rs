@@ -340,12 +340,58 @@ fn check<M: Mix>(set: &str, make: impl Fn(LaneMix) -> M, output: f64, gradient: 
     }
 }
 
+/// Both, on the same numbers: what the kernels give has to be what the rows give, which goes on.
+struct Beside(LaneMix);
+
+impl Beside {
+    fn near(&self, found: &[f64], expected: &[f64]) {
+        let square = |x: f64| x * x;
+        let norm: f64 = expected.iter().copied().map(square).sum();
+        let pairs = found.iter().zip(expected);
+        let off: f64 = pairs.map(|(a, b)| square(a - b)).sum();
+        let relative = (off / norm).sqrt();
+        assert!(relative < 1e-6, "{:?}: {relative:e}", self.0);
+    }
+}
+
+impl Mix for Beside {
+    fn mix(&self, tables: [&[f64]; 2], lanes: &[f64], fresh: Option<&[f64]>) -> Vec<f64> {
+        let expected = Rows(self.0).mix(tables, lanes, fresh);
+        self.near(&Kernels(self.0).mix(tables, lanes, fresh), &expected);
+        expected
+    }
+
+    fn back(
+        &self,
+        tables: [&[f64]; 2],
+        lanes: &[f64],
+        fresh: Option<&[f64]>,
+        d_out: &[f64],
+    ) -> LaneMixTensors<Vec<f64>> {
+        let expected = Rows(self.0).back(tables, lanes, fresh, d_out);
+        let found = Kernels(self.0).back(tables, lanes, fresh, d_out);
+        self.near(&found.lanes, &expected.lanes);
+        self.near(&found.weights, &expected.weights);
+        for (found, expected) in [
+            (&found.fresh, &expected.fresh),
+            (&found.gains, &expected.gains),
+        ] {
+            let pair = found.as_ref().zip(expected.as_ref());
+            pair.into_iter().for_each(|(a, b)| self.near(a, b));
+        }
+        expected
+    }
+}
+
 #[test]
 fn lanes_over_five_iterations_are_the_published_ones_with_their_gradients() {
     for set in ["init", "random"] {
         check(set, Rows, 1e-12, 1e-11);
-        check(set, Kernels, 1e-5, 1e-5);
+        check(set, Beside, 1e-12, 1e-11);
     }
+    // From the start, in f32 from iteration to iteration. With the random weights the loop itself makes a rounding error 65 times
+    // larger, so that there each iteration is compared by itself, above.
+    check("init", Kernels, 1e-5, 1e-5);
 }
 
 #[test]

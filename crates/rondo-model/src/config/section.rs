@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockKind, ConditioningKind, InitConfig, InjectionKind, LayersConfig, ModelConfig, NormConfig,
-    ResidualKind, StateInit,
+    BlockKind, ConditioningKind, HyperConnections, InitConfig, InjectionKind, LayersConfig,
+    ModelConfig, NormConfig, ResidualKind, StateInit,
 };
 use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
@@ -60,6 +60,9 @@ pub struct ModelSection {
     /// What becomes of the core's output in each iteration.
     #[serde(skip_serializing_if = "ResidualKind::is_plain")]
     pub loop_residual: ResidualKind,
+    /// Lanes that the iterations read from and write to; without it there is one state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hyper_connections: Option<HyperConnections>,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
     /// Where the shared norm stands besides the end.
@@ -95,6 +98,7 @@ impl Default for ModelSection {
             injection: InjectionKind::Linear,
             conditioning: ConditioningKind::None,
             loop_residual: ResidualKind::CarryLast,
+            hyper_connections: None,
             state_init: StateInit::LikeInit,
             boundary_norm: BoundaryNorm::Coda,
             init: InitConfig::default(),
@@ -127,6 +131,7 @@ impl ModelSection {
             injection: self.injection,
             conditioning: self.conditioning,
             loop_residual: self.loop_residual,
+            hyper_connections: self.hyper_connections,
             state_init: self.state_init,
             boundary_norm: self.boundary_norm,
             init: self.init,
@@ -155,32 +160,38 @@ impl ModelSection {
         self.injection.validate(&mut section("injection", report));
         self.loop_residual
             .validate(&mut section("loop_residual", report));
+        if let Some(lanes) = self.hyper_connections {
+            lanes.validate(&mut section("hyper_connections", report));
+            self.validate_lanes(report);
+        }
         self.recurrence.validate(&mut section("recurrence", report));
         if let Some(sparsity) = &self.sparsity {
             sparsity.validate(&mut section("sparsity", report));
         }
     }
 
-    /// Reports loops that the tokens never enter, or that carry no gradient to them.
-    fn validate_loop(&self, report: Report<'_>) {
-        if self.injection != InjectionKind::None {
-            return;
-        }
-        if self.state_init != StateInit::Input {
-            let message = "none leaves the embedding out of every iteration: the state has to start from it, so \
-                           set model.state_init = \"input\", or choose another injection";
-            report("injection", message.into());
-        }
-        let planned = self.recurrence.planned();
-        if planned.no_grad > 0 {
-            let message = format!(
-                "with injection = \"none\" the tokens get their gradient through every iteration, of which {} of {} \
-                 have none; try {}",
-                planned.no_grad,
-                planned.total(),
-                planned.total()
+    /// Reports what does not go with lanes.
+    fn validate_lanes(&self, report: Report<'_>) {
+        let with = "with [model.hyper_connections]";
+        if !self.loop_residual.is_plain() {
+            report(
+                "loop_residual",
+                format!("lanes are what becomes of the core's output {with}; leave it out"),
             );
-            report("recurrence.backprop_depth", message);
+        }
+        if self.injection.history().is_some() {
+            report(
+                "injection",
+                format!("a history reads single states, and there are several side by side {with}"),
+            );
+        }
+        if self.conditioning.reads_depth() {
+            report(
+                "conditioning",
+                format!(
+                    "a loop gate scales the step of one state, and there are several side by side {with}"
+                ),
+            );
         }
     }
 

@@ -10,6 +10,7 @@ use crate::conditioning::Conditioning;
 use crate::gates::{Record, Seen};
 use crate::history::History;
 use crate::injection::{Injection, Prepared};
+use crate::lanes::Lanes;
 use crate::layer::At;
 use crate::norm::RmsNorm;
 use crate::pass::Shared;
@@ -22,6 +23,7 @@ pub(super) struct Parts<'a> {
     history: Option<&'a History>,
     residual: Option<&'a Average>,
     conditioning: Option<&'a Conditioning>,
+    lanes: Option<&'a Lanes>,
     injection: &'a Injection,
     pub(super) blocks: &'a [Block],
 }
@@ -33,9 +35,10 @@ impl Parts<'_> {
     ///
     /// `[batch, seq, d_model]`.
     pub(super) fn enter(&self, state: &LoopState, prepared: &Prepared) -> Tensor<3> {
-        let x = match self.history {
-            Some(history) => history.forward(state),
-            None => state.state().clone(),
+        let x = match (self.lanes, self.history) {
+            (Some(lanes), _) => lanes.read(state),
+            (None, Some(history)) => history.forward(state),
+            (None, None) => state.state().clone(),
         };
         let x = self.injection.forward(x, prepared);
         match self.conditioning {
@@ -50,6 +53,10 @@ impl Parts<'_> {
             Some(conditioning) => conditioning.leave(y, &state, depth),
             None => y,
         };
+        if let Some(lanes) = self.lanes {
+            let [lanes, sum] = lanes.write(&state, y);
+            return state.followed_by(sum, 0).beside(Some(lanes));
+        }
         let (next, total) = match self.residual {
             Some(residual) => {
                 let [next, total] = residual.follow(&state, y);
@@ -67,6 +74,7 @@ pub(super) struct OwnParts {
     history: Option<History>,
     residual: Option<Average>,
     conditioning: Option<Conditioning>,
+    lanes: Option<Lanes>,
     injection: Injection,
     blocks: Vec<Block>,
 }
@@ -78,6 +86,7 @@ impl OwnParts {
             history: model.history.valid(),
             residual: model.residual.valid(),
             conditioning: model.conditioning.valid(),
+            lanes: model.lanes.valid(),
             injection: model.injection.valid(),
             blocks: model.core.valid(),
         }
@@ -89,6 +98,7 @@ impl OwnParts {
             history: model.history.clone().map(Module::no_grad),
             residual: model.residual.clone().map(Module::no_grad),
             conditioning: model.conditioning.clone().map(Module::no_grad),
+            lanes: model.lanes.clone().map(Module::no_grad),
             injection: model.injection.clone().no_grad(),
             blocks: model.core.clone().no_grad(),
         }
@@ -99,6 +109,7 @@ impl OwnParts {
             history: self.history.as_ref(),
             residual: self.residual.as_ref(),
             conditioning: self.conditioning.as_ref(),
+            lanes: self.lanes.as_ref(),
             injection: &self.injection,
             blocks: &self.blocks,
         }
@@ -112,6 +123,7 @@ impl LoopedTransformer {
             history: self.history.as_ref(),
             residual: self.residual.as_ref(),
             conditioning: self.conditioning.as_ref(),
+            lanes: self.lanes.as_ref(),
             injection: &self.injection,
             blocks: &self.core,
         }

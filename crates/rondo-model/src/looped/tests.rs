@@ -9,8 +9,8 @@ use self::families::families;
 use super::*;
 use crate::config::{
     BlockKind, ConditioningKind, DiagonalInjection, Discretisation, EmbeddingInjection,
-    HistoryForm, HistoryInjection, InfiloopResidual, InitConfig, InitScheme, InjectionKind,
-    LayersConfig, NormConfig, ResidualKind, ScalarForm, ScalarInjection,
+    HistoryForm, HistoryInjection, HyperConnections, InfiloopResidual, InitConfig, InitScheme,
+    InjectionKind, LayersConfig, NormConfig, ResidualKind, ScalarForm, ScalarInjection,
 };
 use crate::depth::Unroll;
 use crate::gates::Gates;
@@ -145,6 +145,15 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         (
             "arm: loop gate",
             with(|c| c.conditioning = ConditioningKind::LoopGate),
+        ),
+        (
+            "arm: hyper-connections",
+            with(|c| {
+                c.hyper_connections = Some(HyperConnections {
+                    lanes: 2,
+                    iterations: Some(3),
+                });
+            }),
         ),
         ("qk norm", with(|c| c.qk_norm = true)),
         ("grouped heads", with(|c| c.n_kv_heads = 1)),

@@ -9,6 +9,7 @@ use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
 use rondo_kernels::injection::history::{Difference, DifferenceTensors};
 use rondo_kernels::injection::mix::{Mix, MixTensors};
 use rondo_kernels::injection::orthogonal::OrthogonalTensors;
+use rondo_kernels::lanes::{LaneMix, LaneMixTensors};
 use rondo_kernels::norm::Norm;
 use rondo_kernels::product::Precision;
 use rondo_kernels::projection::{Projection, ProjectionTensors};
@@ -224,6 +225,15 @@ pub trait Operations: Sync {
     /// As [`BlendTensors`], with `[batch, seq]` in the place of the tokens.
     fn blend(&self, tensors: BlendTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
         composed::blend(self, tensors)
+    }
+
+    /// Weighted sums of lanes: `Σ_n W_kn L_n + β_k z` for every k.
+    ///
+    /// # Shapes
+    ///
+    /// As [`LaneMixTensors`], with `[batch, seq]` in the place of the tokens.
+    fn mix_lanes(&self, mix: LaneMix, tensors: LaneMixTensors<Tensor<3>, Tensor<2>>) -> Tensor<3> {
+        composed::mix_lanes(mix, tensors)
     }
 
     /// Gated SiLU: `SiLU(a) ⊙ b`.

@@ -17,6 +17,7 @@ use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
 use rondo_kernels::injection::history::{Difference, DifferenceTensors};
 use rondo_kernels::injection::mix::{Mix, MixTensors};
 use rondo_kernels::injection::orthogonal::{Orthogonal, OrthogonalTensors};
+use rondo_kernels::lanes::{LaneMix, LaneMixTensors};
 use rondo_kernels::matrix::Matrix;
 use rondo_kernels::norm::Norm;
 use rondo_kernels::projection::{Projection, ProjectionTensors};
@@ -103,6 +104,18 @@ impl Operations for Kernels {
             query: tensors.query.into_dispatch(),
         };
         graph::apply::<Flex, _, 4, 3>(Blend, operands, shape).0
+    }
+
+    fn mix_lanes(&self, mix: LaneMix, tensors: LaneMixTensors<Tensor<3>, Tensor<2>>) -> Tensor<3> {
+        let [batch, seq, all] = tensors.lanes.dims();
+        let operands = LaneMixTensors {
+            lanes: tensors.lanes.into_dispatch(),
+            fresh: tensors.fresh.map(Tensor::into_dispatch),
+            weights: tensors.weights.into_dispatch(),
+            gains: tensors.gains.map(Tensor::into_dispatch),
+        };
+        let shape = [batch, seq, all / mix.lanes * mix.sums];
+        graph::apply::<Flex, _, 4, 3>(mix, operands, shape).0
     }
 
     fn mix(&self, mix: Mix, tensors: MixTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {

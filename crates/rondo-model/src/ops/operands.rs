@@ -8,6 +8,7 @@ use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
 use rondo_kernels::injection::history::{Difference, DifferenceTensors};
 use rondo_kernels::injection::mix::{Mix, MixTensors};
 use rondo_kernels::injection::orthogonal::{Orthogonal, OrthogonalTensors};
+use rondo_kernels::lanes::{LaneMix, LaneMixTensors};
 use rondo_kernels::norm::Norm;
 use rondo_kernels::projection::{Projection, ProjectionTensors};
 use rondo_kernels::self_attention::{AttentionWeights, SelfAttention};
@@ -183,6 +184,11 @@ names! {
 names! {
     Blend, BlendTensors<T>, 4, [z, average, total, query], [z, average, total, query],
     BlendTensors { z, average, total, query }
+}
+
+names! {
+    LaneMix, LaneMixTensors<T>, 4, [lanes, fresh, weights, gains], [lanes, weights],
+    LaneMixTensors { lanes, fresh, weights, gains }
 }
 
 names! {

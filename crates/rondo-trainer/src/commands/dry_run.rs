@@ -20,12 +20,13 @@ use super::trial::Trial;
 use crate::terminal;
 
 /// The parts of a model, with their names in JSON and in the table.
-const PARTS: [(Part, &str, &str); 10] = [
+const PARTS: [(Part, &str, &str); 11] = [
     (Part::Tokens, "tokens", "token embedding"),
     (Part::Prelude, "prelude", "prelude"),
     (Part::Adapter, "adapter", "adapter"),
     (Part::History, "history", "history"),
     (Part::Conditioning, "conditioning", "conditioning"),
+    (Part::Lanes, "lanes", "lanes"),
     (Part::Residual, "residual", "loop residual"),
     (Part::Core, "core", "core"),
     (Part::Coda, "coda", "coda"),

@@ -6,6 +6,7 @@ use rondo_kernels::injection::channels::{Channels, ChannelsTensors};
 use rondo_kernels::injection::history::{Difference, DifferenceTensors};
 use rondo_kernels::injection::mix::{Mix, MixTensors};
 use rondo_kernels::injection::orthogonal::{Orthogonal, OrthogonalTensors};
+use rondo_kernels::lanes::{LaneMix, LaneMixTensors};
 use rondo_kernels::matrix::Matrix;
 
 use crate::ops::graph::Function;
@@ -38,6 +39,7 @@ node!(Channels, ChannelsTensors, 4);
 node!(Orthogonal, OrthogonalTensors, 4);
 node!(Mix, MixTensors, 3);
 node!(Difference, DifferenceTensors, 4);
+node!(LaneMix, LaneMixTensors, 4);
 node!(Total, TotalTensors, 4);
 node!(Blend, BlendTensors, 4);
 
@@ -185,6 +187,31 @@ mod tests {
                         .repeat_dim(2, width)
                 });
             }
+        }
+        for (sums, is_fresh) in [(1, false), (2, true)] {
+            let tables = [2, 2 * sums];
+            check("lanes", tables, &|ops, [a, b, z], _, weights| {
+                let [_, _, width] = z.dims();
+                let mix = LaneMix {
+                    row: 1,
+                    lanes: 2,
+                    sums,
+                };
+                let gains = is_fresh.then(|| weights.clone().slice([0..2, 0..sums]));
+                let tensors = LaneMixTensors {
+                    lanes: Tensor::cat(vec![a, b], 2),
+                    fresh: is_fresh.then_some(z),
+                    weights,
+                    gains,
+                };
+                let out = ops.mix_lanes(mix, tensors);
+                // As wide as what it is weighed with.
+                let first = out.clone().slice([0..2, 0..3, 0..width]);
+                match sums {
+                    1 => first,
+                    _ => first + out.slice([0..2, 0..3, width..2 * width]) * 2.0,
+                }
+            });
         }
         check("blend", [1, 1], &|ops,
                                  [z, average, total],

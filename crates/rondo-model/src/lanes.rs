@@ -1,0 +1,166 @@
+//! N states side by side that the iterations read from and write to (hyper-connections, as looped-lm-scaling has them over
+//! iterations, arXiv 2604.21106).
+//!
+//! ```text
+//! L_n = s_0 for all n
+//! for i in 1..=r     u = Σ_n α_in L_n    z = R(A(u, e))    L_n ← Σ_m M_inm L_m + β_in z
+//! s_i = Σ_n L_n
+//! ```
+//!
+//! α, M and β have a row for each of R iterations; iteration i has row i − 1 modulo R, so that every depth is defined. At the start
+//! α_i is the unit vector of lane (i − 1) mod N, M the identity and β = 1: this is not the plain loop. The published loop has a norm after
+//! the core and L_n = e; here what the block's norms and the configuration's s_0 are.
+
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, TensorData};
+
+use crate::config::ModelConfig;
+use crate::init::{Initializer, Part, Role, Table, Weights};
+use crate::ops::{self, LaneMix, LaneMixTensors};
+use crate::recurrence::LoopState;
+
+/// The weights of all iterations.
+#[derive(Module, Debug)]
+pub struct Lanes {
+    /// α, `[R, N]`.
+    read: Param<Tensor<2>>,
+    /// M, `[R, N · N]`.
+    mix: Param<Tensor<2>>,
+    /// β, `[R, N]`.
+    write: Param<Tensor<2>>,
+}
+
+/// Adds the parameters to the table, where there are lanes.
+pub(crate) fn parameters(table: &mut Table<'_>) {
+    let Some(lanes) = table.config.hyper_connections else {
+        return;
+    };
+    let (n, rows) = (lanes.lanes, lanes.rows(table.config.recurrence.mean));
+    for (name, columns, init) in [
+        ("lanes.read", n, Initializer::Cycle),
+        ("lanes.mix", n * n, Initializer::Identities { size: n }),
+        ("lanes.write", n, Initializer::Ones),
+    ] {
+        table.push(name, vec![rows, columns], Part::Lanes, Role::Rate, init);
+    }
+}
+
+impl Lanes {
+    /// Builds the lanes; none where the configuration has none.
+    pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Option<Self> {
+        config.hyper_connections.map(|_| Self {
+            read: weights.get("lanes.read"),
+            mix: weights.get("lanes.mix"),
+            write: weights.get("lanes.write"),
+        })
+    }
+
+    /// Returns u, which the iteration after `state` reads.
+    ///
+    /// # Shapes
+    ///
+    /// `[batch, seq, d_model]`.
+    pub(crate) fn read(&self, state: &LoopState) -> Tensor<3> {
+        let lanes = self.lanes(state);
+        let mix = LaneMix {
+            row: self.row(state),
+            lanes: self.count(),
+            sums: 1,
+        };
+        let tensors = LaneMixTensors {
+            lanes,
+            fresh: None,
+            weights: self.read.val(),
+            gains: None,
+        };
+        ops::of(&tensors.lanes).mix_lanes(mix, tensors)
+    }
+
+    /// Returns the lanes after the iteration after `state` has made z, and their sum.
+    ///
+    /// # Shapes
+    ///
+    /// `z` and the sum: `[batch, seq, d_model]`; the lanes: `[batch, seq, N · d_model]`.
+    pub(crate) fn write(&self, state: &LoopState, z: Tensor<3>) -> [Tensor<3>; 2] {
+        let count = self.count();
+        let tensors = LaneMixTensors {
+            lanes: self.lanes(state),
+            fresh: Some(z),
+            weights: self.mix.val(),
+            gains: Some(self.write.val()),
+        };
+        let ops = ops::of(&tensors.lanes);
+        let mix = LaneMix {
+            row: self.row(state),
+            lanes: count,
+            sums: count,
+        };
+        let lanes = ops.mix_lanes(mix, tensors);
+        let ones = TensorData::new(vec![1.0_f32; count], [1, count]);
+        let tensors = LaneMixTensors {
+            lanes: lanes.clone(),
+            fresh: None,
+            weights: Tensor::from_data(ones, &lanes.device()),
+            gains: None,
+        };
+        let sum = LaneMix {
+            row: 0,
+            lanes: count,
+            sums: 1,
+        };
+        [lanes, ops.mix_lanes(sum, tensors)]
+    }
+
+    /// Returns the lanes of a state: copies of s_0 before the first iteration.
+    fn lanes(&self, state: &LoopState) -> Tensor<3> {
+        match state.lanes() {
+            Some(lanes) => lanes.clone(),
+            None => Tensor::cat(vec![state.state().clone(); self.count()], 2),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.read.dims()[1]
+    }
+
+    /// Returns the row of the iteration after `state`.
+    fn row(&self, state: &LoopState) -> usize {
+        state.iterations() % self.read.dims()[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::config::HyperConnections;
+
+    #[test]
+    fn at_the_start_each_iteration_reads_the_next_lane_and_writes_to_all() {
+        let mut config = ModelConfig {
+            d_model: 2,
+            n_heads: 1,
+            n_kv_heads: 1,
+            hyper_connections: Some(HyperConnections {
+                lanes: 2,
+                iterations: Some(3),
+            }),
+            ..ModelConfig::default()
+        };
+        config.recurrence.mean = 5;
+        let device = Device::flex();
+        let lanes = Lanes::new(&config, &Weights::new(&config, 0, &device)).expect("configured");
+        let mut state = LoopState::from(Tensor::from_data([[[1.0, 2.0]]], &device));
+        let values = |x: Tensor<3>| x.into_data().iter::<f32>().collect::<Vec<_>>();
+        for i in 1..=4 {
+            // Every lane is e + 10 + 20 + … of the iterations so far.
+            let before = (1..i).map(|i| 10.0 * i as f32).sum::<f32>();
+            assert_eq!(values(lanes.read(&state)), [1.0 + before, 2.0 + before]);
+            let z = Tensor::full([1, 1, 2], 10.0 * i as f32, &device);
+            let [next, sum] = lanes.write(&state, z);
+            state = state.followed_by(sum, 0).beside(Some(next));
+        }
+        assert_eq!(values(state.state().clone()), [2.0 * 101.0, 2.0 * 102.0]);
+    }
+}
