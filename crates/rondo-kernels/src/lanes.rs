@@ -76,28 +76,32 @@ impl LaneMix {
         let mut d_lanes = vec![0.0; tokens * all];
         // Without a z its gradient is not read; the rows of both outputs have to be as many.
         let mut d_fresh = vec![0.0; tokens * width];
-        let outputs = ((&mut d_lanes[..], all), (&mut d_fresh[..], width));
         let length = count + self.sums;
-        let sums = for_rows_of_two_with_sums(outputs, length, |first, d_lanes, d_fresh, sums| {
-            vectorized(
-                #[inline(always)]
-                || {
-                    let outputs = d_lanes
-                        .chunks_exact_mut(all)
-                        .zip(d_fresh.chunks_exact_mut(width));
-                    for (row, (d_lanes, d_fresh)) in (first..).zip(outputs) {
-                        let given = Row {
-                            weights,
-                            gains,
-                            lanes: &lanes[row * all..(row + 1) * all],
-                            fresh: fresh.map(|z| &z[row * width..(row + 1) * width]),
-                            d_out: &d_out[row * out_width..(row + 1) * out_width],
-                        };
-                        given.backward(width, d_lanes, d_fresh, sums);
-                    }
-                },
-            );
-        });
+        let sums = for_rows_of_two_with_sums(
+            (&mut d_lanes, all),
+            (&mut d_fresh, width),
+            length,
+            |first, d_lanes, d_fresh, sums| {
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let outputs = d_lanes
+                            .chunks_exact_mut(all)
+                            .zip(d_fresh.chunks_exact_mut(width));
+                        for (row, (d_lanes, d_fresh)) in (first..).zip(outputs) {
+                            let given = Row {
+                                weights,
+                                gains,
+                                lanes: &lanes[row * all..(row + 1) * all],
+                                fresh: fresh.map(|z| &z[row * width..(row + 1) * width]),
+                                d_out: &d_out[row * out_width..(row + 1) * out_width],
+                            };
+                            given.backward(width, d_lanes, d_fresh, sums);
+                        }
+                    },
+                );
+            },
+        );
         let table = |of: Matrix<'_>, found: &[f32]| {
             let [rows, columns] = of.shape();
             let mut table = vec![0.0; rows * columns];

@@ -93,7 +93,8 @@ pub(crate) fn for_rows_with_sums(
 ///
 /// `a`: `[rows, a_width]`; `b`: `[rows, b_width]`; `partial` and the result: `[length]`.
 pub(crate) fn for_rows_of_two_with_sums(
-    ((a, a_width), (b, b_width)): ((&mut [f32], usize), (&mut [f32], usize)),
+    (a, a_width): (&mut [f32], usize),
+    (b, b_width): (&mut [f32], usize),
     length: usize,
     work: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync,
 ) -> Vec<f32> {

@@ -25,12 +25,8 @@ struct Golden(BTreeMap<String, Vec<f64>>);
 
 impl Golden {
     fn open() -> Self {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/golden/injections/infiloop.safetensors"
-        );
-        let bytes = std::fs::read(path).expect("the golden file is there");
-        let file = TensorFile::parse(&bytes).expect("the golden file is whole");
+        let bytes = include_bytes!("../../../../tests/golden/injections/infiloop.safetensors");
+        let file = TensorFile::parse(bytes).expect("the golden file is whole");
         let read = |bytes: &[u8]| {
             let (octets, _) = bytes.as_chunks();
             octets
@@ -270,102 +266,106 @@ fn numbers(x: &[f32]) -> Matrix<'_> {
     rows(x, 1)
 }
 
+/// What the kernels give for the short sequence in each of `tokens` tokens: h and the gradients of z, of the first token, and those of q
+/// and of β's number, of all of them.
+fn short(golden: &Golden, tokens: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>, f32) {
+    let of = |name: &str| golden.get(&format!("short.{name}"));
+    let (width, number) = (of("q").len(), of("beta_logit")[0]);
+    let (q, beta) = (narrow(of("q")), [number as f32]);
+    let repeat = |x: &[f64]| -> Vec<f32> { narrow(x).repeat(tokens) };
+    let steps: Vec<Vec<f32>> = of("z").chunks(width).map(repeat).collect();
+    let upstream: Vec<Vec<f32>> = of("upstream").chunks(width).map(repeat).collect();
+    let (query, learned) = (Matrix::new(&q, 1, width), Matrix::new(&beta, 1, 1));
+    let node = Total {
+        forgetting: Forgetting::Learned,
+    };
+    let mut states: Vec<(Vec<f32>, Vec<f32>)> = Vec::new();
+    for z in &steps {
+        let past = states.last();
+        let total = node.forward(&TotalTensors {
+            z: rows(z, width),
+            past: past.map(|(_, total)| numbers(total)),
+            query,
+            beta: Some(learned),
+        });
+        let h = past.map_or_else(
+            || z.clone(),
+            |(h, _)| {
+                Blend.forward(&BlendTensors {
+                    z: rows(z, width),
+                    average: rows(h, width),
+                    total: numbers(&total),
+                    query,
+                })
+            },
+        );
+        states.push((h, total));
+    }
+    let (mut d_z, mut d_q, mut d_beta) = (Vec::new(), vec![0.0; width], 0.0);
+    let (mut d_h, mut d_total) = (vec![0.0; tokens * width], vec![0.0; tokens]);
+    for step in (0..steps.len()).rev() {
+        let d_y: Vec<f32> = d_h
+            .iter()
+            .zip(&upstream[step])
+            .map(|(d, g)| d + g)
+            .collect();
+        let z = rows(&steps[step], width);
+        let past = step.checked_sub(1).map(|past| &states[past]);
+        let mut of_z = d_y.clone();
+        d_h.fill(0.0);
+        if let Some((h, _)) = past {
+            let (average, total) = (rows(h, width), numbers(&states[step].1));
+            let found = Blend.backward(
+                &BlendTensors {
+                    z,
+                    average,
+                    total,
+                    query,
+                },
+                rows(&d_y, width),
+            );
+            (of_z, d_h) = (found.z, found.average);
+            d_total
+                .iter_mut()
+                .zip(found.total)
+                .for_each(|(sum, d)| *sum += d);
+            d_q.iter_mut()
+                .zip(found.query)
+                .for_each(|(sum, d)| *sum += d);
+        }
+        let tensors = TotalTensors {
+            z,
+            past: past.map(|(_, total)| numbers(total)),
+            query,
+            beta: Some(learned),
+        };
+        let found = node.backward(&tensors, numbers(&d_total));
+        d_total = found.past.unwrap_or_default();
+        d_q.iter_mut()
+            .zip(found.query)
+            .for_each(|(sum, d)| *sum += d);
+        d_beta += found.beta.expect("it is learned")[0];
+        of_z.iter_mut().zip(found.z).for_each(|(sum, d)| *sum += d);
+        d_z.push(of_z);
+    }
+    d_z.reverse();
+    let h: Vec<f32> = states
+        .iter()
+        .flat_map(|(h, _)| h[..width].to_vec())
+        .collect();
+    let of_first: Vec<f32> = d_z.iter().flat_map(|d| d[..width].to_vec()).collect();
+    (h, of_first, d_q, d_beta)
+}
+
 /// The kernels in f32, each token with the short sequence: output and gradients of few tokens, and the bits of many, whose sums
 /// are long.
 #[test]
 fn the_kernels_have_the_outputs_and_gradients_of_the_rows_on_any_number_of_threads() {
     let golden = Golden::open();
     let of = |name: &str| golden.get(&format!("short.{name}"));
-    let (width, number) = (of("q").len(), of("beta_logit")[0]);
-    let (q, beta) = (narrow(of("q")), [number as f32]);
     assert!((f64::from(EPS) - EPSILON).abs() < 1e-12);
-    let run = |tokens: usize| {
-        let repeat = |x: &[f64]| -> Vec<f32> { narrow(x).repeat(tokens) };
-        let steps: Vec<Vec<f32>> = of("z").chunks(width).map(repeat).collect();
-        let upstream: Vec<Vec<f32>> = of("upstream").chunks(width).map(repeat).collect();
-        let (query, learned) = (Matrix::new(&q, 1, width), Matrix::new(&beta, 1, 1));
-        let node = Total {
-            forgetting: Forgetting::Learned,
-        };
-        let mut states: Vec<(Vec<f32>, Vec<f32>)> = Vec::new();
-        for z in &steps {
-            let past = states.last();
-            let total = node.forward(&TotalTensors {
-                z: rows(z, width),
-                past: past.map(|(_, total)| numbers(total)),
-                query,
-                beta: Some(learned),
-            });
-            let h = past.map_or_else(
-                || z.clone(),
-                |(h, _)| {
-                    Blend.forward(&BlendTensors {
-                        z: rows(z, width),
-                        average: rows(h, width),
-                        total: numbers(&total),
-                        query,
-                    })
-                },
-            );
-            states.push((h, total));
-        }
-        let (mut d_z, mut d_q, mut d_beta) = (Vec::new(), vec![0.0; width], 0.0);
-        let (mut d_h, mut d_total) = (vec![0.0; tokens * width], vec![0.0; tokens]);
-        for step in (0..steps.len()).rev() {
-            let d_y: Vec<f32> = d_h
-                .iter()
-                .zip(&upstream[step])
-                .map(|(d, g)| d + g)
-                .collect();
-            let z = rows(&steps[step], width);
-            let past = step.checked_sub(1).map(|past| &states[past]);
-            let mut of_z = d_y.clone();
-            d_h.fill(0.0);
-            if let Some((h, _)) = past {
-                let (average, total) = (rows(h, width), numbers(&states[step].1));
-                let found = Blend.backward(
-                    &BlendTensors {
-                        z,
-                        average,
-                        total,
-                        query,
-                    },
-                    rows(&d_y, width),
-                );
-                (of_z, d_h) = (found.z, found.average);
-                d_total
-                    .iter_mut()
-                    .zip(found.total)
-                    .for_each(|(sum, d)| *sum += d);
-                d_q.iter_mut()
-                    .zip(found.query)
-                    .for_each(|(sum, d)| *sum += d);
-            }
-            let tensors = TotalTensors {
-                z,
-                past: past.map(|(_, total)| numbers(total)),
-                query,
-                beta: Some(learned),
-            };
-            let found = node.backward(&tensors, numbers(&d_total));
-            d_total = found.past.unwrap_or_default();
-            d_q.iter_mut()
-                .zip(found.query)
-                .for_each(|(sum, d)| *sum += d);
-            d_beta += found.beta.expect("it is learned")[0];
-            of_z.iter_mut().zip(found.z).for_each(|(sum, d)| *sum += d);
-            d_z.push(of_z);
-        }
-        d_z.reverse();
-        let h: Vec<f32> = states
-            .iter()
-            .flat_map(|(h, _)| h[..width].to_vec())
-            .collect();
-        let of_first: Vec<f32> = d_z.iter().flat_map(|d| d[..width].to_vec()).collect();
-        (h, of_first, d_q, d_beta)
-    };
     let tokens = 3;
-    let (h, d_z, d_q, d_beta) = run(tokens);
+    let (h, d_z, d_q, d_beta) = short(&golden, tokens);
     assert!(largest(wide(&h), of("h")) < F32_OUTPUT);
     assert!(relative(wide(&d_z), of("grad.z")) < F32_GRADIENT);
     let each = 1.0 / tokens as f64;
@@ -374,7 +374,7 @@ fn the_kernels_have_the_outputs_and_gradients_of_the_rows_on_any_number_of_threa
     let expected = [of("grad.q"), of("grad.beta_logit")].concat();
     assert!(relative(found, &expected) < F32_GRADIENT);
     let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    let [one, two] = one_and_two(|| run(9000));
+    let [one, two] = one_and_two(|| short(&golden, 9000));
     assert_eq!(bits(&one.2), bits(&two.2));
     assert_eq!(
         (bits(&one.0), one.3.to_bits()),

@@ -84,22 +84,27 @@ impl Total {
         let d_total = d_total.elements();
         let (mut d_z, mut d_past) = (vec![0.0; tokens * width], vec![0.0; tokens]);
         // The last of the sums is the gradient of ln β.
-        let outputs = ((&mut d_z[..], width), (&mut d_past[..], 1));
-        let mut sums = for_rows_of_two_with_sums(outputs, width + 1, |first, d_z, d_past, sums| {
-            let (d_q, d_log_beta) = sums.split_at_mut(width);
-            vectorized(
-                #[inline(always)]
-                || {
-                    let rows = (first..).zip(d_z.chunks_exact_mut(width)).zip(d_past);
-                    for ((row, d_z), d_past) in rows {
-                        let z = &z[row * width..(row + 1) * width];
-                        let past = past.map(|past| past[row]);
-                        *d_past = backward_row(q, z, past, [log_beta, d_total[row], EPS], d_z, d_q);
-                        d_log_beta[0] += *d_past;
-                    }
-                },
-            );
-        });
+        let mut sums = for_rows_of_two_with_sums(
+            (&mut d_z, width),
+            (&mut d_past, 1),
+            width + 1,
+            |first, d_z, d_past, sums| {
+                let (d_q, d_log_beta) = sums.split_at_mut(width);
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        let rows = (first..).zip(d_z.chunks_exact_mut(width)).zip(d_past);
+                        for ((row, d_z), d_past) in rows {
+                            let z = &z[row * width..(row + 1) * width];
+                            let past = past.map(|past| past[row]);
+                            *d_past =
+                                backward_row(q, z, past, [log_beta, d_total[row], EPS], d_z, d_q);
+                            d_log_beta[0] += *d_past;
+                        }
+                    },
+                );
+            },
+        );
         let d_log_beta = sums.pop().unwrap_or_default();
         TotalTensors {
             z: d_z,

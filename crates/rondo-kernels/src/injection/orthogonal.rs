@@ -76,30 +76,34 @@ impl Orthogonal {
         );
         let mut d_x = vec![0.0; tokens * width];
         let mut d_u = vec![0.0; tokens * width];
-        let outputs = ((&mut d_x[..], width), (&mut d_u[..], width));
-        let d_decay = for_rows_of_two_with_sums(outputs, width, |first, d_x, d_u, d_decay| {
-            let first = first * width;
-            let rows = d_x.len();
-            let (x, u, d_y) = (&x[first..], &u[first..], &d_y[first..]);
-            vectorized(
-                #[inline(always)]
-                || {
-                    // What is kept of a row, and the gradient of that.
-                    let mut scratch = vec![0.0; 2 * width];
-                    for at in (0..rows).step_by(width) {
-                        let row = at..at + width;
-                        let given = Row {
-                            decay: &decay,
-                            x: &x[row.clone()],
-                            update: &u[row.clone()],
-                            d_y: &d_y[row.clone()],
-                        };
-                        let (d_x, d_u) = (&mut d_x[row.clone()], &mut d_u[row]);
-                        given.backward(EPS, d_x, d_u, d_decay, &mut scratch);
-                    }
-                },
-            );
-        });
+        let d_decay = for_rows_of_two_with_sums(
+            (&mut d_x, width),
+            (&mut d_u, width),
+            width,
+            |first, d_x, d_u, d_decay| {
+                let first = first * width;
+                let rows = d_x.len();
+                let (x, u, d_y) = (&x[first..], &u[first..], &d_y[first..]);
+                vectorized(
+                    #[inline(always)]
+                    || {
+                        // What is kept of a row, and the gradient of that.
+                        let mut scratch = vec![0.0; 2 * width];
+                        for at in (0..rows).step_by(width) {
+                            let row = at..at + width;
+                            let given = Row {
+                                decay: &decay,
+                                x: &x[row.clone()],
+                                update: &u[row.clone()],
+                                d_y: &d_y[row.clone()],
+                            };
+                            let (d_x, d_u) = (&mut d_x[row.clone()], &mut d_u[row]);
+                            given.backward(EPS, d_x, d_u, d_decay, &mut scratch);
+                        }
+                    },
+                );
+            },
+        );
         let [d_a_log, d_dt_bias] = Coefficient::Decay.backward(a_log, dt_bias, &d_decay);
         OrthogonalTensors {
             x: d_x,

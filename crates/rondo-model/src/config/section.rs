@@ -158,6 +158,7 @@ impl ModelSection {
         positive("norm.eps", self.norm.eps, report);
         positive("rope_base", self.rope_base, report);
         self.injection.validate(&mut section("injection", report));
+        self.validate_history(report);
         self.loop_residual
             .validate(&mut section("loop_residual", report));
         if let Some(lanes) = self.hyper_connections {
@@ -167,6 +168,22 @@ impl ModelSection {
         self.recurrence.validate(&mut section("recurrence", report));
         if let Some(sparsity) = &self.sparsity {
             sparsity.validate(&mut section("sparsity", report));
+        }
+    }
+
+    /// Reports a history in a loop that never reads it.
+    fn validate_history(&self, report: Report<'_>) {
+        let longest = match self.recurrence.max {
+            0 => return,
+            _ => self.recurrence.largest().total(),
+        };
+        if self.injection.history().is_some() && longest < 3 {
+            report(
+                "injection",
+                format!(
+                    "a history is read from the third iteration on, and model.recurrence gives no more than {longest}"
+                ),
+            );
         }
     }
 

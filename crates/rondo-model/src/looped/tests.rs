@@ -47,7 +47,7 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         change(&mut changed);
         changed
     };
-    let own = vec![
+    let mut all = vec![
         ("main", base.clone()),
         (
             "bad run 1",
@@ -72,6 +72,52 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         ),
         ("gate", with(|c| c.injection = InjectionKind::Gate)),
         ("ffn", with(|c| c.injection = InjectionKind::Ffn)),
+        ("qk norm", with(|c| c.qk_norm = true)),
+        ("grouped heads", with(|c| c.n_kv_heads = 1)),
+        ("untied head", with(|c| c.tied_head = false)),
+        ("small init", with(|c| c.init.scheme = InitScheme::Small)),
+        (
+            "gated attention",
+            with(|c| {
+                c.sparsity = Some(SparsityConfig {
+                    gate_bias: 0.0,
+                    ..SparsityConfig::default()
+                });
+            }),
+        ),
+        (
+            "gated core, learned bias, grouped heads",
+            with(|c| {
+                c.n_kv_heads = 1;
+                c.sparsity = Some(SparsityConfig {
+                    prelude: false,
+                    coda: false,
+                    gate_bias: 0.02,
+                    learned_bias: true,
+                    ..SparsityConfig::default()
+                });
+            }),
+        ),
+        (
+            "no prelude, no coda",
+            with(|c| {
+                c.layers = LayersConfig {
+                    prelude: 0,
+                    core: 1,
+                    coda: 0,
+                };
+            }),
+        ),
+    ];
+    all.extend(between_iterations(with));
+    all
+}
+
+/// What stands between two iterations, each arm by itself, and pairs that go together.
+fn between_iterations(
+    with: impl Fn(fn(&mut ModelConfig)) -> ModelConfig,
+) -> Vec<(&'static str, ModelConfig)> {
+    vec![
         (
             "arm: scalar",
             with(|c| c.injection = InjectionKind::Scalar(ScalarInjection::default())),
@@ -155,44 +201,7 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
                 });
             }),
         ),
-        ("qk norm", with(|c| c.qk_norm = true)),
-        ("grouped heads", with(|c| c.n_kv_heads = 1)),
-        ("untied head", with(|c| c.tied_head = false)),
-        ("small init", with(|c| c.init.scheme = InitScheme::Small)),
-        (
-            "gated attention",
-            with(|c| {
-                c.sparsity = Some(SparsityConfig {
-                    gate_bias: 0.0,
-                    ..SparsityConfig::default()
-                });
-            }),
-        ),
-        (
-            "gated core, learned bias, grouped heads",
-            with(|c| {
-                c.n_kv_heads = 1;
-                c.sparsity = Some(SparsityConfig {
-                    prelude: false,
-                    coda: false,
-                    gate_bias: 0.02,
-                    learned_bias: true,
-                    ..SparsityConfig::default()
-                });
-            }),
-        ),
-        (
-            "no prelude, no coda",
-            with(|c| {
-                c.layers = LayersConfig {
-                    prelude: 0,
-                    core: 1,
-                    coda: 0,
-                };
-            }),
-        ),
-    ];
-    own.into_iter().chain(families(&base)).collect()
+    ]
 }
 
 pub(super) fn tokens(change: Option<usize>, device: &Device) -> Tensor<2, Int> {

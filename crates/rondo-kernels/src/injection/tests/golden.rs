@@ -19,14 +19,17 @@ const F64_GRADIENT: f64 = 1e-11;
 const F32_OUTPUT: f64 = 2e-6;
 const F32_GRADIENT: f64 = 1e-5;
 
+const DIAGONAL: &[u8] =
+    include_bytes!("../../../../../tests/golden/injections/diagonal.safetensors");
+const ORTHOGONAL: &[u8] =
+    include_bytes!("../../../../../tests/golden/injections/orthogonal.safetensors");
+
 /// Tensors by name; those in f64.
 struct Golden(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
 
 impl Golden {
-    fn open(name: &str) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/injections");
-        let bytes = std::fs::read(format!("{folder}/{name}")).expect("the golden file is there");
-        let file = TensorFile::parse(&bytes).expect("the golden file is whole");
+    fn open(bytes: &[u8]) -> Self {
+        let file = TensorFile::parse(bytes).expect("the golden file is whole");
         let doubles = file
             .tensors()
             .iter()
@@ -425,7 +428,7 @@ impl Case<'_> {
 
 #[test]
 fn the_diagonal_injection_is_parcaes_with_its_gradients() {
-    let golden = Golden::open("diagonal.safetensors");
+    let golden = Golden::open(DIAGONAL);
     for case in ["square", "wide_input"] {
         let case = Case {
             golden: &golden,
@@ -442,7 +445,7 @@ fn the_diagonal_injection_is_parcaes_with_its_gradients() {
 
 #[test]
 fn the_orthogonal_injection_is_the_published_one_with_its_gradients() {
-    let golden = Golden::open("orthogonal.safetensors");
+    let golden = Golden::open(ORTHOGONAL);
     for (own, parameters) in [("at_init", "init"), ("random", "random")] {
         let case = Case {
             golden: &golden,
@@ -459,7 +462,7 @@ fn the_orthogonal_injection_is_the_published_one_with_its_gradients() {
 
 #[test]
 fn what_the_orthogonal_injection_keeps_is_at_right_angles_to_the_update() {
-    let golden = Golden::open("orthogonal.safetensors");
+    let golden = Golden::open(ORTHOGONAL);
     let names = [
         "random.A_log",
         "random.dt_bias",
@@ -493,7 +496,7 @@ fn the_initial_values_of_both_give_the_decay_the_root_of_a_fifth() {
     let dt_bias = (5.0_f64.sqrt() - 1.0).ln();
     let decay = Coefficient::Decay.value(0.0, dt_bias);
     assert!((decay - 0.2_f64.sqrt()).abs() < 1e-15);
-    let golden = Golden::open("diagonal.safetensors");
+    let golden = Golden::open(DIAGONAL);
     assert!(
         golden
             .get("init.dt_bias")

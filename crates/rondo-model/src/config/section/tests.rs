@@ -1,6 +1,7 @@
 //! What a model may be.
 
 use super::*;
+use crate::config::{HistoryInjection, InfiloopResidual};
 
 fn violations(config: &ModelSection) -> Vec<String> {
     let mut keys = Vec::new();
@@ -47,4 +48,47 @@ fn a_section_resolves_with_the_vocabulary_of_the_data_unless_it_names_one() {
     let model = named.resolve(300);
     assert_eq!((model.vocab_size, model.n_kv_heads), (512, 2));
     assert_eq!(model.to_section(), named);
+}
+
+#[test]
+fn lanes_stand_beside_nothing_that_speaks_of_one_state() {
+    let config = ModelSection {
+        hyper_connections: Some(HyperConnections {
+            lanes: 1,
+            iterations: Some(0),
+        }),
+        injection: InjectionKind::History(HistoryInjection::default()),
+        conditioning: ConditioningKind::LoopGate,
+        loop_residual: ResidualKind::Infiloop(InfiloopResidual::default()),
+        ..ModelSection::default()
+    };
+    let expected = [
+        "hyper_connections.lanes",
+        "hyper_connections.iterations",
+        "loop_residual",
+        "injection",
+        "conditioning",
+    ];
+    assert_eq!(violations(&config), expected);
+}
+
+#[test]
+fn a_history_needs_a_third_iteration_and_a_learned_beta_both_ends_open() {
+    let mut config = ModelSection {
+        injection: InjectionKind::History(HistoryInjection::default()),
+        loop_residual: ResidualKind::Infiloop(InfiloopResidual {
+            beta: 1.0,
+            learned: true,
+        }),
+        ..ModelSection::default()
+    };
+    config.recurrence.max = 2;
+    config.recurrence.mean = 2;
+    assert_eq!(violations(&config), ["injection", "loop_residual.beta"]);
+    config.recurrence.max = 3;
+    config.loop_residual = ResidualKind::Infiloop(InfiloopResidual {
+        beta: 1.0,
+        learned: false,
+    });
+    assert_eq!(violations(&config), [""; 0]);
 }

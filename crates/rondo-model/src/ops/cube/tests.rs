@@ -10,7 +10,8 @@ use super::*;
 use crate::config::ModelConfig;
 use crate::ops::{
     Backend, BlendTensors, Channels, ChannelsTensors, Coefficient, Difference, DifferenceTensors,
-    Forgetting, Mix, MixTensors, OrthogonalTensors, Segments, Total, TotalTensors,
+    Forgetting, LaneMix, LaneMixTensors, Mix, MixTensors, OrthogonalTensors, Segments, Total,
+    TotalTensors,
 };
 use crate::seed::Normals;
 
@@ -69,6 +70,100 @@ fn the_kernels_are_chosen_for_f32_on_wgpu() {
     assert_eq!(Backend::of(&tracked(&x)), Backend::Cube);
 }
 
+/// The tensors of what stands between iterations.
+struct Between {
+    rows: [Tensor<3>; 3],
+    channels: [Tensor<1>; 2],
+    lags: Tensor<2>,
+}
+
+/// Applies what stands between iterations.
+fn join(name: &str, tensors: &Between) -> Tensor<3> {
+    let [x, other, c] = tensors.rows.clone();
+    let [a_log_of, dt_of] = tensors.channels.clone();
+    let lags = tensors.lags.clone();
+    let ops = crate::ops::of(&x);
+    match name {
+        "orthogonal" => ops.orthogonal(OrthogonalTensors {
+            x,
+            update: other,
+            a_log: a_log_of,
+            dt_bias: dt_of,
+        }),
+        "mix" => {
+            let alpha = a_log_of.slice([0..1]);
+            let embedding = other;
+            ops.mix(
+                Mix::Mean,
+                MixTensors {
+                    x,
+                    embedding,
+                    alpha,
+                },
+            )
+        }
+        "history" => ops.difference(
+            Difference { lag: 1 },
+            DifferenceTensors {
+                x,
+                past: other,
+                base: Some(c.clone()),
+                coefficients: lags.clone(),
+            },
+        ),
+        "lanes" => {
+            let mix = LaneMix {
+                row: 1,
+                lanes: 2,
+                sums: 1,
+            };
+            let tensors = LaneMixTensors {
+                lanes: Tensor::cat(vec![x, other], 2),
+                fresh: Some(c.clone()),
+                weights: lags.clone().slice([0..2, 0..2]),
+                gains: Some(lags.clone().slice([0..2, 2..3])),
+            };
+            ops.mix_lanes(mix, tensors)
+        }
+        "total" => {
+            let total = Total {
+                forgetting: Forgetting::Learned,
+            };
+            let past = c.clone().slice([0..3, 0..21, 0..1]);
+            let tensors = TotalTensors {
+                z: x,
+                past: Some(past),
+                query: a_log_of,
+                beta: Some(dt_of.slice([0..1])),
+            };
+            ops.total(total, tensors).repeat_dim(2, 20)
+        }
+        "blend" => {
+            let total = c.clone().slice([0..3, 0..21, 0..1]);
+            ops.blend(BlendTensors {
+                z: x,
+                average: other,
+                total,
+                query: a_log_of,
+            })
+        }
+        coefficient => {
+            let coefficient = match coefficient {
+                "decay" => Coefficient::Decay,
+                "step" => Coefficient::Step,
+                _ => Coefficient::Hold,
+            };
+            let tensors = ChannelsTensors {
+                x,
+                base: Some(other),
+                a_log: a_log_of,
+                dt_bias: dt_of,
+            };
+            ops.channels(Channels { coefficient }, tensors)
+        }
+    }
+}
+
 /// What stands between iterations has no kernels for a GPU: its compositions there against the nodes of flex.
 #[test]
 fn what_joins_iterations_on_wgpu_is_what_joins_them_on_flex_with_its_gradients() {
@@ -76,89 +171,24 @@ fn what_joins_iterations_on_wgpu_is_what_joins_them_on_flex_with_its_gradients()
     let mut normals = Normals::new(0, 0.7);
     let rows = [(); 4].map(|()| normals.tensor::<3>([3, 21, 20]));
     let channels = [(); 2].map(|()| normals.tensor::<1>([20]));
-    let coefficients: Tensor<2> = normals.tensor([2, 20]);
+    let lags: Tensor<2> = normals.tensor([2, 20]);
     let run = |name: &str, on: &Device| {
         let [a, b, c, weights] = rows.clone().map(|x| x.to_device(on));
-        let [a, b, c] = [a, b, c].map(|x| tracked(&x));
-        let [a_log, dt_bias] = channels.clone().map(|x| tracked(&x.to_device(on)));
-        let lags = tracked(&coefficients.clone().to_device(on));
-        let ops = crate::ops::of(&a);
-        let (x, other) = (a.clone(), b.clone());
-        let (a_log_of, dt_of) = (a_log.clone(), dt_bias.clone());
-        let y = match name {
-            "orthogonal" => ops.orthogonal(OrthogonalTensors {
-                x,
-                update: other,
-                a_log: a_log_of,
-                dt_bias: dt_of,
-            }),
-            "mix" => {
-                let alpha = a_log_of.slice([0..1]);
-                let embedding = other;
-                ops.mix(
-                    Mix::Mean,
-                    MixTensors {
-                        x,
-                        embedding,
-                        alpha,
-                    },
-                )
-            }
-            "history" => ops.difference(
-                Difference { lag: 1 },
-                DifferenceTensors {
-                    x,
-                    past: other,
-                    base: Some(c.clone()),
-                    coefficients: lags.clone(),
-                },
-            ),
-            "total" => {
-                let total = Total {
-                    forgetting: Forgetting::Learned,
-                };
-                let past = c.clone().slice([0..3, 0..21, 0..1]);
-                let tensors = TotalTensors {
-                    z: x,
-                    past: Some(past),
-                    query: a_log_of,
-                    beta: Some(dt_of.slice([0..1])),
-                };
-                ops.total(total, tensors).repeat_dim(2, 20)
-            }
-            "blend" => {
-                let total = c.clone().slice([0..3, 0..21, 0..1]);
-                ops.blend(BlendTensors {
-                    z: x,
-                    average: other,
-                    total,
-                    query: a_log_of,
-                })
-            }
-            coefficient => {
-                let coefficient = match coefficient {
-                    "decay" => Coefficient::Decay,
-                    "step" => Coefficient::Step,
-                    _ => Coefficient::Hold,
-                };
-                let tensors = ChannelsTensors {
-                    x,
-                    base: Some(other),
-                    a_log: a_log_of,
-                    dt_bias: dt_of,
-                };
-                ops.channels(Channels { coefficient }, tensors)
-            }
+        let tensors = Between {
+            rows: [a, b, c].map(|x| tracked(&x)),
+            channels: channels.clone().map(|x| tracked(&x.to_device(on))),
+            lags: tracked(&lags.clone().to_device(on)),
         };
+        let y = join(name, &tensors);
         let mut gradients = (y.clone() * weights.autodiff()).sum().backward();
         let mut found = vec![values(y.without_autodiff())];
-        for x in [a, b, c] {
+        for x in tensors.rows {
             found.extend(x.grad_remove(&mut gradients).map(values));
         }
-        for x in [a_log, dt_bias] {
+        for x in tensors.channels {
             found.extend(x.grad_remove(&mut gradients).map(values));
         }
-        found.extend(lags.grad_remove(&mut gradients).map(values));
+        found.extend(tensors.lags.grad_remove(&mut gradients).map(values));
         found
     };
     for name in [
@@ -168,6 +198,7 @@ fn what_joins_iterations_on_wgpu_is_what_joins_them_on_flex_with_its_gradients()
         "orthogonal",
         "mix",
         "history",
+        "lanes",
         "total",
         "blend",
     ] {

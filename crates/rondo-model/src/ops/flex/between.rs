@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_node_is_its_composition_with_its_gradients() {
+    fn every_node_of_an_injection_is_its_composition_with_its_gradients() {
         for coefficient in [Coefficient::Decay, Coefficient::Step, Coefficient::Hold] {
             for based in [false, true] {
                 check(
@@ -164,6 +164,10 @@ mod tests {
                 },
             );
         }
+    }
+
+    #[test]
+    fn every_node_of_averages_and_lanes_is_its_composition_with_its_gradients() {
         for forgetting in [Forgetting::Fixed(0.5), Forgetting::Learned] {
             for is_first in [false, true] {
                 check("total", [1, 1], &|ops, [z, past, _], [query, _], beta| {
