@@ -230,7 +230,7 @@ fn a_gate_on_the_depth_of_the_pass_is_evaluated_at_each_depth_by_itself_and_refu
     let out = dir.path().join("run");
     let trained = smoke_with(&out, &["model.conditioning=loop-gate", "train.steps=4"]);
     assert_ok(&trained);
-    let told = "takes a pass for each depth";
+    let told = "takes a pass of its own";
     assert!(trained.stderr.contains(told), "{trained:?}");
     let out = out.display().to_string();
     let eval = |depths: &str| {

@@ -67,6 +67,10 @@ fn listing(config: &ModelConfig) -> String {
             }
             Initializer::Ones => "ones".to_owned(),
             Initializer::Zeros => "zeros".to_owned(),
+            Initializer::Constant(value) => format!("constant          {value:.6e}"),
+            Initializer::Identity => "identity".to_owned(),
+            Initializer::Cycle => "unit vectors in turn".to_owned(),
+            Initializer::Identities { size } => format!("identities of {size}"),
         };
         let _ = writeln!(text, "{name:longest$}  {shape:13}  {law}");
     }

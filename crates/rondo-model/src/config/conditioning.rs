@@ -38,4 +38,17 @@ impl ConditioningKind {
             Self::LoopGate => true,
         }
     }
+
+    /// Says what readouts at `depths` cost more where each of them takes a pass of its own; nothing where one pass serves all.
+    pub fn note(self, depths: &[usize]) -> Option<String> {
+        let (all, deepest) = (depths.iter().sum::<usize>(), depths.iter().max()?);
+        (self.reads_depth() && all > *deepest).then(|| {
+            format!(
+                "{} depends on the depth of the whole pass: each of {} depths takes a pass of its own, {all} iterations instead of \
+                 {deepest}",
+                self.name(),
+                depths.len()
+            )
+        })
+    }
 }

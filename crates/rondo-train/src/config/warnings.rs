@@ -44,18 +44,8 @@ impl RunConfig {
                 ),
             );
         }
-        if self.model.conditioning.reads_depth() {
-            let depths = &self.eval.recurrence;
-            let (all, deepest) = (depths.iter().sum::<usize>(), depths.iter().max());
-            report(
-                "model.conditioning",
-                format!(
-                    "{} depends on the depth of the whole pass: an evaluation takes a pass for each depth, {all} iterations of a \
-                     batch instead of {}",
-                    self.model.conditioning.name(),
-                    deepest.copied().unwrap_or_default()
-                ),
-            );
+        if let Some(note) = self.model.conditioning.note(&self.eval.recurrence) {
+            report("model.conditioning", note);
         }
         let recurrence = &self.model.recurrence;
         recurrence.warnings(run, &mut section("model.recurrence", report));

@@ -150,6 +150,9 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
         true => &config.eval.recurrence,
         false => &args.recurrence,
     };
+    if let Some(note) = run.model_config.conditioning.note(depths) {
+        terminal::note(&format!("model.conditioning: {note}"));
+    }
     let states = InitialStates::open(&args.initial_state, &run.model_config, config.run.seed)?;
     let evaluation = Evaluation {
         config: &run.model_config,
