@@ -178,6 +178,7 @@ fn an_injection_is_written_as_a_word_or_as_a_table_and_printed_so_that_it_reads_
 
 #[test]
 fn options_out_of_range_or_of_another_kind_are_refused_by_key() {
+    // Single words: the lines of a message are broken.
     for (value, parts) in [
         (
             "{kind=\"history\",window=0}",
@@ -193,10 +194,13 @@ fn options_out_of_range_or_of_another_kind_are_refused_by_key() {
         ),
         (
             "{kind=\"diagonal\",window=2}",
-            &["model.injection.window", "unknown key"],
+            &["model.injection.window", "unknown", "history"],
         ),
-        ("diagonaal", &["unknown variant", "diagonal"]),
-        ("{kind=\"ortogonal\"}", &["unknown variant", "orthogonal"]),
+        ("diagonaal", &["diagonaal", "`diagonal`"]),
+        (
+            "{kind=\"ortogonal\"}",
+            &["model.injection.kind", "`orthogonal`"],
+        ),
         ("{window=2}", &["model.injection.kind", "required"]),
     ] {
         let dir = scratch();
@@ -230,8 +234,9 @@ fn a_gate_on_the_depth_of_the_pass_is_evaluated_at_each_depth_by_itself_and_refu
     let out = dir.path().join("run");
     let trained = smoke_with(&out, &["model.conditioning=loop-gate", "train.steps=4"]);
     assert_ok(&trained);
-    let told = "takes a pass of its own";
-    assert!(trained.stderr.contains(told), "{trained:?}");
+    let told: Vec<&str> = trained.stderr.split_whitespace().collect();
+    let told = told.join(" ");
+    assert!(told.contains("takes a pass of its own"), "{trained:?}");
     let out = out.display().to_string();
     let eval = |depths: &str| {
         let ended = run([
@@ -264,9 +269,5 @@ fn a_gate_on_the_depth_of_the_pass_is_evaluated_at_each_depth_by_itself_and_refu
         .collect();
     assert_eq!(together, alone);
     let exits = run(["eval", &out, "--device", "flex", "--exit", "latent-diff"]);
-    refused(
-        &exits,
-        2,
-        &["model.conditioning is loop-gate", "--recurrence"],
-    );
+    refused(&exits, 2, &["loop-gate", "--recurrence"]);
 }
