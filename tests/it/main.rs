@@ -14,6 +14,7 @@ mod distributed;
 mod documents;
 mod evaluation;
 mod failures;
+mod families;
 mod field;
 mod first_hour;
 mod generation;

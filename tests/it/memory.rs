@@ -200,3 +200,46 @@ fn an_evaluation_of_a_thousand_iterations_holds_no_more_than_one_of_64() {
         "{deep} KiB at 1,024 iterations, {shallow} KiB at 64"
     );
 }
+
+/// What an estimate may be off by.
+const OFF: f64 = 0.15;
+
+/// Of configs/bench.toml at small shapes: what is kept of each iteration, of one alone, and of scores that grow with the
+/// square of the length.
+#[test]
+fn the_estimate_for_a_gpu_is_what_its_pools_hold_after_the_largest_step() {
+    if !crate::devices::is_there("wgpu") {
+        return;
+    }
+    let recurrence = |n: usize, k: usize, recompute: &str| {
+        let total = n + k;
+        format!(
+            "model.recurrence={{sampler=\"fixed\",mean={total},backprop_depth={k},max={total},recompute=\"{recompute}\"}}"
+        )
+    };
+    let gates = "model.sparsity={gate_bias=0.5}";
+    for (recurrence, [batch, seq], further) in [
+        (recurrence(4, 2, "none"), [4, 128], &[][..]),
+        (recurrence(1, 4, "iteration"), [1, 512], &[]),
+        (recurrence(1, 2, "none"), [4, 128], &[gates]),
+    ] {
+        let [batch, seq] =
+            [("batch", batch), ("seq", seq)].map(|(key, n)| format!("train.{key}={n}"));
+        let shape = ["model.d_model=64", "model.n_heads=2", "model.d_ff=256"];
+        let own = [recurrence.as_str(), &batch, &seq];
+        let keys = [&shape[..], &own, further].concat();
+        let mut args = vec!["--config", "configs/bench.toml", "--device", "wgpu"];
+        args.extend(["--dry-run", "--json"]);
+        args.extend(keys.iter().flat_map(|key| ["--set", *key]));
+        let ended = crate::harness::run(args);
+        assert_ok(&ended);
+        let costs = ended.json();
+        let bytes = |key: &str| costs[key].as_f64().expect("a number of bytes");
+        let (estimate, held) = (bytes("memory_bytes"), bytes("largest_step_memory_bytes"));
+        let off = estimate / held - 1.0;
+        assert!(
+            off.abs() < OFF,
+            "{keys:?}: {estimate} for {held}, {off:+.2}"
+        );
+    }
+}

@@ -3,7 +3,9 @@
 mod conditioning;
 mod injection;
 mod lanes;
+mod qk;
 mod residual;
+mod rotary;
 mod section;
 
 use schemars::JsonSchema;
@@ -15,7 +17,9 @@ pub use self::injection::{
     InjectionKind, ScalarForm, ScalarInjection,
 };
 pub use self::lanes::HyperConnections;
+pub use self::qk::{QkBias, QkNorm};
 pub use self::residual::{InfiloopResidual, ResidualKind};
+pub use self::rotary::{RopePairing, RopeScaling};
 pub use self::section::ModelSection;
 use crate::depth::RecurrenceConfig;
 use crate::layer::Stack;
@@ -164,8 +168,9 @@ pub enum StateInit {
 pub enum BoundaryNorm {
     /// Before the coda and after it: `n_f(C(n_f(s_r)))`.
     Coda,
-    /// At the end of each iteration, whose output goes on to the next one, and after the coda: `s_i = n_f(R(…))`,
-    /// `n_f(C(s_r))`. Without a coda the head reads `s_r`, which is normed already.
+    /// At the end of the core in each iteration, and after the coda: `n_f(R(…))`, `n_f(C(s_r))`. What a loop gate, an average or
+    /// lanes make of the core's output, they make of the normed one. Without a coda and without these the head reads `s_r`, which
+    /// is normed already.
     Iteration,
     /// After the coda alone: `n_f(C(s_r))`.
     None,

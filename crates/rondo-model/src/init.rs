@@ -26,7 +26,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::conditioning;
-use crate::config::{BlockKind, InitScheme, ModelConfig};
+use crate::config::{BlockKind, InitScheme, ModelConfig, QkBias, QkNorm};
 use crate::history;
 use crate::injection;
 use crate::lanes;

@@ -9,6 +9,7 @@
 //! | scalar | `(1 − α) s + α e`, or `s + α e` |
 //! | diagonal | `e^(−Δa) ⊙ s + Δ ⊙ (e · B)`, or with `(1 − e^(−Δa)) / a` in the place of the second Δ |
 //! | orthogonal | `(r − c u) + u`, `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ (e · W)`, `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` |
+//! | none | `s` |
 //! | history | one of the first four, of the state with its differences to earlier ones ([`crate::history`]) |
 //!
 //! What depends on e alone is prepared once for all iterations of a pass.
@@ -43,6 +44,8 @@ pub enum Injection {
     Gate(Gate),
     /// `MLP [s ; e]`.
     Ffn(Ffn),
+    /// `s`.
+    None(Nothing),
     /// s and e, mixed by one number.
     Scalar(Scalar),
     /// A decay for each channel, and a matrix on e.
@@ -79,7 +82,7 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
             table.push(name, shape, Part::Adapter, Role::Rate, start);
         }
         InjectionKind::Diagonal(_) | InjectionKind::Orthogonal => rates::parameters(table),
-        InjectionKind::Add | InjectionKind::Gate => {}
+        InjectionKind::Add | InjectionKind::Gate | InjectionKind::None => {}
         InjectionKind::History(_) => unreachable!("e enters beside a history in another way"),
     }
 }
@@ -96,6 +99,7 @@ impl Injection {
             InjectionKind::Add => Self::Add(Add),
             InjectionKind::Gate => Self::Gate(Gate),
             InjectionKind::Ffn => Self::Ffn(Ffn::new(weights)),
+            InjectionKind::None => Self::None(Nothing),
             InjectionKind::Scalar(scalar) => Self::Scalar(Scalar::new(scalar.form, weights)),
             InjectionKind::Diagonal(diagonal) => {
                 Self::Diagonal(Diagonal::new(diagonal.discretisation, weights))
@@ -115,7 +119,9 @@ impl Injection {
             Self::Linear(linear) => linear.prepare(embedding),
             Self::Diagonal(diagonal) => diagonal.prepare(embedding),
             Self::Orthogonal(orthogonal) => orthogonal.prepare(embedding),
-            Self::Add(_) | Self::Gate(_) | Self::Ffn(_) | Self::Scalar(_) => embedding,
+            Self::Add(_) | Self::Gate(_) | Self::Ffn(_) | Self::None(_) | Self::Scalar(_) => {
+                embedding
+            }
         })
     }
 
@@ -131,6 +137,7 @@ impl Injection {
             Self::Add(Add) => state + prepared,
             Self::Gate(Gate) => state * prepared,
             Self::Ffn(ffn) => ffn.forward(state, prepared),
+            Self::None(Nothing) => state,
             Self::Scalar(scalar) => scalar.forward(state, prepared),
             Self::Diagonal(diagonal) => diagonal.forward(state, prepared),
             Self::Orthogonal(orthogonal) => orthogonal.forward(state, prepared),
@@ -140,7 +147,9 @@ impl Injection {
     /// Returns the factors by which it multiplies the channels of the state, where it has such.
     pub(crate) fn contraction(&self) -> Option<Contraction> {
         let factors = match self {
-            Self::Linear(_) | Self::Add(_) | Self::Gate(_) | Self::Ffn(_) => return None,
+            Self::Linear(_) | Self::Add(_) | Self::Gate(_) | Self::Ffn(_) | Self::None(_) => {
+                return None;
+            }
             Self::Scalar(scalar) => scalar.factor(),
             Self::Diagonal(diagonal) => diagonal.decay(),
             Self::Orthogonal(orthogonal) => orthogonal.decay(),

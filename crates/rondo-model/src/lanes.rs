@@ -9,7 +9,7 @@
 //!
 //! α, M and β have a row for each of R iterations; iteration i has row i − 1 modulo R, so that every depth is defined. At the start
 //! α_i is the unit vector of lane (i − 1) mod N, M the identity and β = 1: this is not the plain loop. The published loop has a norm after
-//! the core and L_n = e; here what the block's norms and the configuration's s_0 are.
+//! the core and L_n = e; here R ends with a norm, and s_0 is e, where the configuration says so.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};

@@ -2,11 +2,13 @@
 //!
 //! The shared norm n_f stands at the end and, by choice, at a second place ([`BoundaryNorm`]):
 //!
-//! | boundary norm | s_i | what the head reads |
+//! | boundary norm | the core's output z_i | what the head reads |
 //! |---|---|---|
 //! | coda | R(A(s_{i−1}, e)) | n_f(C(n_f(s_r))) |
-//! | iteration | n_f(R(A(s_{i−1}, e))) | n_f(C(s_r)); without a coda s_r |
+//! | iteration | n_f(R(A(s_{i−1}, e))) | n_f(C(s_r)); without a coda s_r where it is z_r |
 //! | none | R(A(s_{i−1}, e)) | n_f(C(s_r)) |
+//!
+//! s_i is z_i, unless a loop gate, an average or lanes make it of z_i and of what came before: the norm comes before all of them.
 //!
 //! A stack that is looped as a whole has neither prelude nor coda, no injection and s_0 = e, which is γ · E[x] then.
 
@@ -20,11 +22,11 @@ pub use differentiate::Differentiated;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, assert_shape};
 
-use self::iteration::{Core, Parts, Recorded, normed};
+use self::iteration::{Core, Recorded, normed};
 use self::layers::through;
 use crate::block::Block;
 use crate::conditioning::Conditioning;
-use crate::config::ModelConfig;
+use crate::config::{BoundaryNorm, ModelConfig, StateInit};
 use crate::contraction::Contraction;
 use crate::depth::Recompute;
 use crate::gates::{Density, Seen};
@@ -133,6 +135,8 @@ impl LoopedTransformer {
             residual: Average::new(config, weights),
             conditioning: Conditioning::new(config, weights),
             lanes: Lanes::new(config, weights),
+            boundary_norm: config.boundary_norm,
+            starts_from_input: config.state_init == StateInit::Input,
             embedding_scale: config.embedding_scale(),
             recompute: config.recurrence.recompute,
             precision: weights.precision(),
@@ -158,6 +162,18 @@ impl LoopedTransformer {
         ops::head_logits(hidden, self.head())
     }
 
+    /// Returns s_0: the prelude's output where the model starts from its input, and else `state`.
+    ///
+    /// # Shapes
+    ///
+    /// As [`Self::forward`]; returns `[batch, seq, d_model]`.
+    pub fn start(&self, tokens: &Tensor<2, Int>, state: Tensor<3>, pass: &Pass) -> Tensor<3> {
+        match self.starts_from_input {
+            true => self.embed(tokens.clone(), pass.shared()).0,
+            false => state,
+        }
+    }
+
     /// Returns by how much the state is shrunk on its way into an iteration, where the injection or the history tells.
     pub fn contraction(&self) -> Option<Contraction> {
         match &self.history {
@@ -172,7 +188,7 @@ impl LoopedTransformer {
     ///
     /// # Shapes
     ///
-    /// `tokens`: `[batch, seq]`; `state`: `[batch, seq, d_model]`.
+    /// `tokens`: `[batch, seq]`; `state`: `[batch, seq, d_model]`; a model that starts from its input does not read s_0.
     ///
     /// # Panics
     ///
@@ -189,6 +205,7 @@ impl LoopedTransformer {
         let (embedding, seen) = self.embed(tokens, pass);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state.state(), [batch, seq, d_model]);
+        let state = self.started(state, &embedding);
         let prepared = self.injection.prepare(embedding.clone());
         let depth = state.iterations() + iterations;
         let core = Core::new(self.parts(), &prepared, pass, depth);
@@ -230,9 +247,9 @@ impl LoopedTransformer {
         depths: &[usize],
         mut visit: impl FnMut(usize, Readout),
     ) -> Vec<Density> {
-        let (pass, start) = (pass.shared(), state.into());
+        let pass = pass.shared();
         let (embedding, seen) = self.embed(tokens, pass);
-        let state = self.started(state, &embedding);
+        let start = self.started(state.into(), &embedding);
         let prepared = self.injection.prepare(embedding);
         let mut depths = depths.to_vec();
         depths.sort_unstable();
@@ -257,20 +274,12 @@ impl LoopedTransformer {
         recorded.record.finish()
     }
 
-    /// Returns s_0 from the state that was given and from e.
-    fn started(&self, state: Tensor<3>, embedding: &Tensor<3>) -> Tensor<3> {
-        match self.starts_from_input {
-            true => embedding.clone(),
+    /// Returns where the loop starts: from e where the model starts from its input, else from the state that was given. A loop that
+    /// goes on is left as it is.
+    fn started(&self, state: LoopState, embedding: &Tensor<3>) -> LoopState {
+        match self.starts_from_input && state.iterations() == 0 {
+            true => embedding.clone().into(),
             false => state,
-        }
-    }
-
-    /// Returns the parts of an iteration.
-    fn parts(&self) -> Parts<'_> {
-        Parts {
-            blocks: &self.core,
-            injection: &self.injection,
-            boundary: (self.boundary_norm == BoundaryNorm::Iteration).then_some(&self.norm),
         }
     }
 
@@ -291,11 +300,11 @@ impl LoopedTransformer {
         }
     }
 
-    /// Applies the shared norm, the coda and the shared norm again to the state after the iterations done. Also
+    /// Returns what the coda and the head read of the state after the iterations done. Also
     /// returns what the gates of the coda saw.
     fn read_out(&self, state: &LoopState, pass: Shared<'_>) -> (Readout, Vec<Seen>) {
         let (latent, depth) = (state.state().clone(), state.iterations());
-        let state = self.norm.forward(latent.clone());
+        let state = self.before_coda(latent.clone());
         let at = |layer| At::Coda { layer, depth };
         let (y, seen) = through(&self.coda, state.clone(), pass, at);
         let readout = Readout {
@@ -314,8 +323,15 @@ impl LoopedTransformer {
 
     /// Returns what the head reads of what the coda gives.
     fn after_coda(&self, y: Tensor<3>) -> Tensor<3> {
-        let is_normed = self.boundary_norm == BoundaryNorm::Iteration && self.coda.is_empty();
-        normed((!is_normed).then_some(&self.norm), y)
+        normed((!self.head_reads_output()).then_some(&self.norm), y)
+    }
+
+    /// Returns whether the head reads what the norm at the end of the last iteration gave: without a coda, where this is s_r.
+    fn head_reads_output(&self) -> bool {
+        let is_state = self.lanes.is_none()
+            && self.residual.is_none()
+            && !matches!(self.conditioning, Some(Conditioning::LoopGate(_)));
+        self.boundary_norm == BoundaryNorm::Iteration && self.coda.is_empty() && is_state
     }
 }
 

@@ -4,7 +4,9 @@
 //! until it has come by, and the working space of whatever is computed at the moment.
 
 use crate::census::Census;
-use crate::config::{InjectionKind, ModelConfig};
+use crate::config::{
+    BoundaryNorm, ConditioningKind, InjectionKind, ModelConfig, QkBias, QkNorm, RopePairing,
+};
 use crate::depth::{Recompute, Unroll};
 use crate::init::Part;
 
@@ -77,29 +79,34 @@ impl StepShape {
 
     /// Returns the numbers on a processor, or where nothing has kernels.
     fn on_processor(self, model: &ModelConfig, census: &Census) -> usize {
-        let (h, f) = (model.d_model, model.d_ff);
-        let qkv = qkv(model);
+        let (h, f, attended) = (model.d_model, model.d_ff, heads(model));
+        let (qkv, beside) = (qkv(model), self.beside(model));
+        // A norm with a scale keeps queries and keys as they were before the scale.
+        let normed = match model.qk_norm {
+            QkNorm::None | QkNorm::Plain => 0,
+            QkNorm::Head | QkNorm::Width => (model.n_heads + model.n_kv_heads) * model.d_head(),
+        };
         let (copies, layer, per_iteration, once) = match self.kept {
             // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves
             // of the gated MLP. Once: the largest gradients of one sublayer; the logits exist in chunks only.
             Kept::Fused => (
                 6,
-                qkv + model.n_heads + 5 * h + 2 * f,
-                7 * h,
-                2 * qkv + 4 * h + 3 * f,
+                qkv + normed + model.n_heads + attended + 4 * h + 2 * f,
+                7 * h + beside,
+                2 * qkv + attended + 3 * h + 3 * f,
             ),
             // A layer: norms and residuals, the rotary copies, three score-sized tensors of the softmax, and the gated
             // MLP's halves. Once: the logits and what the loss makes of them.
             Kept::Kernels | Kept::Composed => (
                 4,
-                14 * h + 5 * qkv + 4 * model.n_heads * self.seq + 8 * f,
-                4 * h,
+                12 * h + 2 * attended + 5 * qkv + normed + 4 * model.n_heads * self.seq + 8 * f,
+                4 * h + beside,
                 4 * model.vocab_size,
             ),
         };
         let (with_grad, states) = self.iterations(model);
         let layers = model.layers.prelude + model.layers.coda + with_grad * model.layers.core;
-        let activations = layers * layer + with_grad * per_iteration + states * h + once;
+        let activations = layers * layer + with_grad * per_iteration + states * state(model) + once;
         copies * census.total() + self.tokens * activations
     }
 
@@ -113,7 +120,7 @@ impl StepShape {
         let layer = self.layer(model);
         let prelude = self.tokens * (model.layers.prelude * layer + 4 * h);
         // What every iteration begins with where nothing else of it is kept, and the first state of the next step.
-        let states = self.tokens * (states + 1) * h;
+        let states = self.tokens * (states + 1) * state(model);
         let iteration = self.iteration(model, layer);
         let coda = self.tokens * (model.layers.coda * layer + 3 * h);
         // Where iterations run again in the backward pass, none is there before the coda is done with.
@@ -122,7 +129,7 @@ impl StepShape {
             Recompute::Iteration => 0,
         };
         let working = self.tokens * self.working(model);
-        let of_core = weights(Part::Core) + weights(Part::Adapter);
+        let of_core = weights(Part::Core) + weights(Part::Adapter) + weights(Part::History);
         let of_readout = weights(Part::Coda) + head;
         let moments = [
             prelude + states + tracked + coda + self.loss(model),
@@ -152,22 +159,56 @@ impl StepShape {
     /// Returns those of an iteration: its layers, what the injection gives, and the copy of its part of the adapter.
     fn iteration(self, model: &ModelConfig, layer: usize) -> usize {
         let h = model.d_model;
-        let (injected, adapter) = match model.injection {
+        let (injected, adapter) = match model.injection.of_embedding() {
             InjectionKind::Linear => (h, h * h),
-            InjectionKind::Add | InjectionKind::Gate => (h, 0),
+            InjectionKind::Add
+            | InjectionKind::Gate
+            | InjectionKind::Scalar(_)
+            | InjectionKind::Diagonal(_)
+            | InjectionKind::Orthogonal => (h, 0),
             InjectionKind::Ffn => (3 * h + 3 * model.d_ff, 0),
+            InjectionKind::None | InjectionKind::History(_) => (0, 0),
         };
-        adapter + self.tokens * (model.layers.core * layer + injected)
+        let normed = match model.boundary_norm {
+            BoundaryNorm::Iteration => h,
+            BoundaryNorm::Coda | BoundaryNorm::None => 0,
+        };
+        let layers = model.layers.core * layer;
+        adapter + self.tokens * (layers + injected + normed + self.beside(model))
+    }
+
+    /// Returns the numbers of a token that the backward pass reads of an iteration beside its layers and a plain injection: those
+    /// of what stands between iterations.
+    fn beside(self, model: &ModelConfig) -> usize {
+        let is_fused = self.kept == Kept::Fused;
+        // Beside the output its average, and the scores' norms where they are composed.
+        let averaged = match (model.loop_residual.is_plain(), is_fused) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 6,
+        };
+        // The lanes after an iteration, their sum and what is read; of a composition each term.
+        let lanes = model.hyper_connections.map_or(0, |lanes| match is_fused {
+            true => lanes.lanes + 2,
+            false => 2 * lanes.lanes * (lanes.lanes + 2),
+        });
+        let told = match model.conditioning {
+            ConditioningKind::None => 0,
+            ConditioningKind::Embedding => 1,
+            ConditioningKind::LoopGate => 2,
+        };
+        let states = model.injection.kept_states(is_fused) + averaged + told + lanes;
+        states * model.d_model
     }
 
     /// Returns the numbers of a token that the backward pass reads of attention, besides the rows of queries, keys and values
     /// and what is attended.
     fn attention(self, model: &ModelConfig) -> usize {
         let scores = model.n_heads * self.seq;
-        match (&model.sparsity, model.qk_norm) {
+        match (&model.sparsity, is_apart(model)) {
             // The softmax before and after its division, the gates three times, what is left of the weights, and the heads apart.
             (Some(_), _) => 6 * scores + 4 * heads(model),
-            // Heads apart before and after their norms, and the weights.
+            // Heads apart before and after their norms and rotation, and the weights.
             (None, true) if self.within_documents => 2 * scores + 5 * heads(model),
             (None, true) => 5 * heads(model) + model.n_heads,
             // The logarithm of each row's sum.
@@ -180,7 +221,7 @@ impl StepShape {
     fn working(self, model: &ModelConfig) -> usize {
         let (h, f) = (model.d_model, model.d_ff);
         let scores = model.n_heads * self.seq;
-        let attention = match (&model.sparsity, model.qk_norm) {
+        let attention = match (&model.sparsity, is_apart(model)) {
             // What the forward pass of a layer makes of its gates.
             (Some(_), _) => 6 * scores + 8 * heads(model),
             (None, true) if self.within_documents => scores + 8 * heads(model),
@@ -193,11 +234,11 @@ impl StepShape {
 
     /// Returns the numbers of the largest buffer on a GPU.
     fn largest(self, model: &ModelConfig) -> usize {
-        let scores = match (&model.sparsity, model.qk_norm && self.within_documents) {
+        let scores = match (&model.sparsity, is_apart(model) && self.within_documents) {
             (None, false) => 0,
             (Some(_), _) | (None, true) => model.n_heads * self.seq,
         };
-        let of_tokens = self.tokens * scores.max(2 * model.d_ff);
+        let of_tokens = self.tokens * scores.max(2 * model.d_ff).max(state(model));
         let vocab = model.vocab_size;
         of_tokens
             .max(self.chunk(model) * vocab)
@@ -225,6 +266,19 @@ fn qkv(model: &ModelConfig) -> usize {
     (model.n_heads + 2 * model.n_kv_heads) * model.d_head()
 }
 
+/// The numbers of a token that an iteration begins with: its state, and lanes where there are any.
+fn state(model: &ModelConfig) -> usize {
+    let lanes = model.hyper_connections.map_or(0, |lanes| lanes.lanes);
+    model.d_model * (1 + lanes)
+}
+
+/// Whether heads are taken apart on a GPU, where no kernel serves this attention in its rows.
+fn is_apart(model: &ModelConfig) -> bool {
+    model.qk_norm != QkNorm::None
+        || model.rope_pairing != RopePairing::Adjacent
+        || model.qk_bias == QkBias::Qkv
+}
+
 /// The width of what is attended.
 fn heads(model: &ModelConfig) -> usize {
     model.n_heads * model.d_head()
@@ -233,7 +287,7 @@ fn heads(model: &ModelConfig) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LayersConfig;
+    use crate::config::{HyperConnections, LayersConfig};
     use crate::sparsity::SparsityConfig;
 
     /// One head of width 2 and an MLP of width 4.
@@ -307,6 +361,36 @@ mod tests {
             ..step(Kept::Kernels)
         };
         assert_eq!(with_moments.bytes(&narrow()), (expected + 400) as u64);
+    }
+
+    #[test]
+    fn norms_with_a_scale_keep_what_they_norm_and_lanes_are_states_that_iterations_run_again_begin_with()
+     {
+        let bytes = |model: &ModelConfig| step(Kept::Fused).bytes(model);
+        let normed = ModelConfig {
+            qk_norm: QkNorm::Head,
+            ..narrow()
+        };
+        // In each of two layers two scales of two with their gradients, moments and copies; in three passes a query and a key.
+        assert_eq!(bytes(&normed) - bytes(&narrow()), 4 * (6 * 8 + 3 * 4));
+        for kept in [Kept::Fused, Kept::Kernels, Kept::Composed] {
+            let mut lanes = ModelConfig {
+                hyper_connections: Some(HyperConnections {
+                    lanes: 3,
+                    iterations: None,
+                }),
+                ..narrow()
+            };
+            lanes.recurrence.recompute = Recompute::Iteration;
+            // So many tokens that they need more than the weights.
+            let shape = StepShape {
+                tokens: 1000,
+                seq: 5,
+                ..step(kept)
+            };
+            let bytes = |k| with_grad(k, shape).bytes(&lanes);
+            assert_eq!(bytes(5) - bytes(4), 4 * 4 * 2 * 1000, "{kept:?}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use operands::{AttentionHeads, AttentionTensors, FeedForwardTensors};
 pub use product::Product;
 pub use rope::Rope;
 
-pub use rondo_kernels::attention::{Gate, Opening, Segments};
+pub use rondo_kernels::attention::{Gate, NormedOver, Opening, QkNorm, Segments};
 pub use rondo_kernels::average::{Blend, BlendTensors, Forgetting, Total, TotalTensors};
 pub use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
 pub use rondo_kernels::injection::channels::{Channels, ChannelsTensors, Coefficient};

@@ -238,12 +238,12 @@ impl<'a> Predictor<'a> {
             Some(latent) => latent,
             None => self.initial(first, all.len() - first)?,
         };
-        let initial = newest(&state);
         let depth = match self.request.depth {
             DepthRule::Fixed(depth) => depth,
             DepthRule::Adaptive { max, .. } => max,
         };
         let mut chunk = self.decoder.begin(self.tokens(&all[first..]), state, depth);
+        let initial = newest(chunk.state());
         let exit_values = self.iterate(&mut chunk, initial)?;
         let iterations = chunk.iterations();
         let readout = self.decoder.end(chunk);

@@ -1,7 +1,8 @@
 //! What a family cannot express.
 
 use rondo_model::config::{
-    BoundaryNorm, InitScheme, InjectionKind, ModelConfig, RopePairing, StateInit,
+    BoundaryNorm, ConditioningKind, InitScheme, InjectionKind, ModelConfig, ResidualKind,
+    RopePairing, StateInit,
 };
 
 use super::Kind;
@@ -49,8 +50,18 @@ fn inexpressible(kind: Kind, model: &ModelConfig) -> Vec<String> {
         ),
         (
             "injection",
-            word(&model.injection),
+            model.injection.name().to_owned(),
             word(&InjectionKind::None),
+        ),
+        (
+            "conditioning",
+            word(&model.conditioning),
+            word(&ConditioningKind::None),
+        ),
+        (
+            "loop_residual",
+            model.loop_residual.name().to_owned(),
+            ResidualKind::CarryLast.name().to_owned(),
         ),
         (
             "state_init",
@@ -85,6 +96,12 @@ fn inexpressible(kind: Kind, model: &ModelConfig) -> Vec<String> {
         "norm.learned",
         "false".to_owned(),
         "norms with a learned scale".to_owned(),
+    );
+    only(
+        model.hyper_connections.is_none(),
+        "hyper_connections",
+        "set".to_owned(),
+        "one state".to_owned(),
     );
     only(
         model.sparsity.is_none(),

@@ -1,8 +1,8 @@
 //! `config.json` to our configuration.
 
 use rondo_model::config::{
-    InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig, RopePairing,
-    RopeScaling, StateInit,
+    ConditioningKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig,
+    ResidualKind, RopePairing, RopeScaling, StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
 use rondo_schedule::CurriculumConfig;
@@ -59,6 +59,9 @@ pub(super) fn model(
             coda: 0,
         },
         injection: InjectionKind::None,
+        conditioning: ConditioningKind::None,
+        loop_residual: ResidualKind::CarryLast,
+        hyper_connections: None,
         state_init: StateInit::Input,
         boundary_norm: kind.boundary_norm(),
         // Token embeddings are taken as they are.

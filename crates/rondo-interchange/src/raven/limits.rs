@@ -52,6 +52,37 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         model.loop_residual.name().to_owned(),
         "the core's last output as the state only",
     );
+    attention_elsewhere(model, &mut only);
+    only(
+        model.boundary_norm == BoundaryNorm::Coda,
+        "boundary_norm",
+        word(&model.boundary_norm),
+        "its norm before the coda and after it",
+    );
+    only(
+        model.state_init != StateInit::Input,
+        "state_init",
+        word(&model.state_init),
+        "initial states that do not depend on the input",
+    );
+    only(
+        model.sparsity.is_none(),
+        "sparsity",
+        "set".to_owned(),
+        "attention without gates",
+    );
+    if scaled_otherwise(model) && model.tied_head {
+        reasons.push(format!(
+            "model.init.scheme is {}, which multiplies token embeddings by 1; the reference multiplies \
+             them by the square root of d_model, and model.tied_head leaves no way to divide them by it",
+            word(&model.init.scheme)
+        ));
+    }
+    reasons
+}
+
+/// Tells `only` whether each choice of attention is one of the reference's.
+fn attention_elsewhere(model: &ModelConfig, only: &mut impl FnMut(bool, &str, String, &str)) {
     only(
         model.n_kv_heads == model.n_heads,
         "n_kv_heads",
@@ -88,32 +119,6 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "set".to_owned(),
         "frequencies as they are",
     );
-    only(
-        model.boundary_norm == BoundaryNorm::Coda,
-        "boundary_norm",
-        word(&model.boundary_norm),
-        "its norm before the coda and after it",
-    );
-    only(
-        model.state_init != StateInit::Input,
-        "state_init",
-        word(&model.state_init),
-        "initial states that do not depend on the input",
-    );
-    only(
-        model.sparsity.is_none(),
-        "sparsity",
-        "set".to_owned(),
-        "attention without gates",
-    );
-    if scaled_otherwise(model) && model.tied_head {
-        reasons.push(format!(
-            "model.init.scheme is {}, which multiplies token embeddings by 1; the reference multiplies \
-             them by the square root of d_model, and model.tied_head leaves no way to divide them by it",
-            word(&model.init.scheme)
-        ));
-    }
-    reasons
 }
 
 /// Returns whether the reference multiplies token embeddings by another factor.

@@ -1,8 +1,8 @@
 //! `config.json` to our configuration.
 
 use rondo_model::config::{
-    BlockKind, ConditioningKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig,
-    NormConfig, ResidualKind, StateInit,
+    BlockKind, BoundaryNorm, ConditioningKind, InitConfig, InitScheme, InjectionKind, LayersConfig,
+    ModelConfig, NormConfig, QkBias, QkNorm, ResidualKind, RopePairing, StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
 use rondo_schedule::CurriculumConfig;

@@ -32,6 +32,8 @@ pub enum InjectionKind {
     Orthogonal,
     /// Differences to earlier states, and another injection for e.
     History(HistoryInjection),
+    /// `s`: e does not enter, so the state has to start from it.
+    None,
 }
 
 /// Options of the scalar injection.
@@ -161,10 +163,12 @@ impl InjectionKind {
             Self::Diagonal(_) => "diagonal",
             Self::Orthogonal => "orthogonal",
             Self::History(_) => "history",
+            Self::None => "none",
         }
     }
 
     /// Returns how e enters: itself but for a history, which has another for that.
+    #[must_use]
     pub fn of_embedding(self) -> Self {
         match self {
             Self::History(history) => history.embedding.into(),
@@ -189,7 +193,7 @@ impl InjectionKind {
     pub(crate) fn kept_states(self, is_fused: bool) -> usize {
         let history = self.history().map_or(0, |history| 2 * history.window);
         let own = match self.of_embedding() {
-            Self::Linear | Self::Add | Self::Gate | Self::Ffn | Self::History(_) => 0,
+            Self::Linear | Self::Add | Self::Gate | Self::Ffn | Self::History(_) | Self::None => 0,
             Self::Scalar(_) | Self::Diagonal(_) => usize::from(!is_fused),
             Self::Orthogonal if is_fused => 0,
             // r, c u and r − c u.
@@ -241,6 +245,8 @@ enum Word {
     Orthogonal,
     /// `s + Σ_j B_j (s_(−j) − s)` over the j-th states before s, then the injection of e.
     History,
+    /// `s`: the embedding does not enter, so the state has to start from it (`state_init = "input"`).
+    None,
 }
 
 /// A table with options.
@@ -263,6 +269,8 @@ enum Table {
     Orthogonal {},
     /// Differences to earlier states, and another injection for e.
     History(HistoryInjection),
+    /// `s`: the embedding does not enter.
+    None {},
 }
 
 impl From<Written> for InjectionKind {
@@ -275,6 +283,7 @@ impl From<Written> for InjectionKind {
             Written::Word(Word::Orthogonal) | Written::Table(Table::Orthogonal {}) => {
                 Self::Orthogonal
             }
+            Written::Word(Word::None) | Written::Table(Table::None {}) => Self::None,
             Written::Word(Word::Scalar) => Self::Scalar(ScalarInjection::default()),
             Written::Word(Word::Diagonal) => Self::Diagonal(DiagonalInjection::default()),
             Written::Word(Word::History) => Self::History(HistoryInjection::default()),
@@ -293,6 +302,7 @@ impl From<InjectionKind> for Written {
             InjectionKind::Gate => Self::Word(Word::Gate),
             InjectionKind::Ffn => Self::Word(Word::Ffn),
             InjectionKind::Orthogonal => Self::Word(Word::Orthogonal),
+            InjectionKind::None => Self::Word(Word::None),
             InjectionKind::Scalar(options) => Self::Table(Table::Scalar(options)),
             InjectionKind::Diagonal(options) => Self::Table(Table::Diagonal(options)),
             InjectionKind::History(options) => Self::Table(Table::History(options)),

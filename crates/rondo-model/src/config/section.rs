@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockKind, ConditioningKind, HyperConnections, InitConfig, InjectionKind, LayersConfig,
-    ModelConfig, NormConfig, ResidualKind, StateInit,
+    BlockKind, BoundaryNorm, ConditioningKind, HyperConnections, InitConfig, InjectionKind,
+    LayersConfig, ModelConfig, NormConfig, QkBias, QkNorm, ResidualKind, RopePairing, RopeScaling,
+    StateInit,
 };
 use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
@@ -157,6 +158,10 @@ impl ModelSection {
         self.validate_heads(report);
         positive("norm.eps", self.norm.eps, report);
         positive("rope_base", self.rope_base, report);
+        if let Some(scaling) = self.rope_scaling {
+            scaling.validate(&mut section("rope_scaling", report));
+        }
+        self.validate_loop(report);
         self.injection.validate(&mut section("injection", report));
         self.validate_history(report);
         self.loop_residual
@@ -168,6 +173,29 @@ impl ModelSection {
         self.recurrence.validate(&mut section("recurrence", report));
         if let Some(sparsity) = &self.sparsity {
             sparsity.validate(&mut section("sparsity", report));
+        }
+    }
+
+    /// Reports loops that the tokens never enter, or that carry no gradient to them.
+    fn validate_loop(&self, report: Report<'_>) {
+        if self.injection != InjectionKind::None {
+            return;
+        }
+        if self.state_init != StateInit::Input {
+            let message = "none leaves the embedding out of every iteration: the state has to start from it, so \
+                           set model.state_init = \"input\", or choose another injection";
+            report("injection", message.into());
+        }
+        let planned = self.recurrence.planned();
+        if planned.no_grad > 0 {
+            let message = format!(
+                "with injection = \"none\" the tokens get their gradient through every iteration, of which {} of {} \
+                 have none; try {}",
+                planned.no_grad,
+                planned.total(),
+                planned.total()
+            );
+            report("recurrence.backprop_depth", message);
         }
     }
 

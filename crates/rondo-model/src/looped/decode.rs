@@ -14,7 +14,6 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
-use super::iteration::{Parts, normed};
 use super::{LoopedTransformer, Readout};
 use crate::attention::KeyValues;
 use crate::block::Block;
@@ -140,9 +139,8 @@ impl<'a> Decoder<'a> {
             |layer| self.prelude.get(layer),
         );
         Chunk {
-            state: self.model.started(state, &embedding),
+            state: self.model.started(state.into(), &embedding),
             prepared: self.model.injection.prepare(embedding),
-            state: state.into(),
             depth,
             pass,
             prelude,
@@ -182,7 +180,7 @@ impl<'a> Decoder<'a> {
         } = chunk;
         let (latent, depth) = (state.state(), state.iterations());
         let (readout, _) = read.get_or_insert_with(|| {
-            let normed = self.model.norm.forward(latent.clone());
+            let read = self.model.before_coda(latent.clone());
             let (y, known) = through(
                 &self.model.coda,
                 read.clone(),
@@ -192,8 +190,8 @@ impl<'a> Decoder<'a> {
             );
             let readout = Readout {
                 latent: latent.clone(),
-                state: normed,
-                hidden: self.model.norm.forward(y),
+                state: read,
+                hidden: self.model.after_coda(y),
             };
             (readout, known)
         });

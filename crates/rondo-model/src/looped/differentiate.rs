@@ -19,6 +19,9 @@
 //! way forward, or not before backward arrives there, from the state alone. The graphs are the same
 //! and their gradients are added in the same order, so that both give the same bits.
 
+use std::mem::take;
+use std::ops::Add;
+
 use burn::tensor::{Gradients, Int, Tensor, assert_shape};
 
 use super::iteration::{Core, OwnParts};
@@ -27,8 +30,7 @@ use crate::block::Block;
 use crate::depth::{Recompute, Unroll};
 use crate::gates::{Record, penalised};
 use crate::gradients::{FlatGradients, GradientSum};
-use crate::injection::{Injection, Prepared};
-use crate::norm::RmsNorm;
+use crate::injection::Prepared;
 use crate::pass::Pass;
 use crate::recurrence::{self, Iterate, LoopState, Trace};
 
@@ -76,6 +78,10 @@ impl LoopedTransformer {
         let of_prelude = penalised(seen);
         let [batch, seq, d_model] = embedding.dims();
         assert_shape!(state.state(), [batch, seq, d_model]);
+        let starts_from_input = self.starts_from_input && state.iterations() == 0;
+        let state = self
+            .started(state, &embedding)
+            .map(Tensor::without_autodiff);
         let prepared = self.injection.prepare(embedding.clone());
         let constant = prepared.without_autodiff();
         if let Some(trace) = &mut trace {
@@ -97,7 +103,7 @@ impl LoopedTransformer {
                 .as_ref()
                 .map(|ahead| Core::new(ahead.parts(), &constant, pass, depth)),
             input: &input,
-            starts_from_input: self.starts_from_input && unroll.no_grad == 0,
+            starts_from_input: starts_from_input && unroll.no_grad == 0,
             weight: pass.weight,
             record,
             iterations: Vec::with_capacity(unroll.with_grad),
@@ -113,9 +119,22 @@ impl LoopedTransformer {
         sum.take(&mut gradients);
         let of_state = gradients_of(&last, &mut gradients);
         let readout = readout.without_autodiff();
-        if let Some(of_prepared) = tape.backward(of_state, &mut sum) {
-            let products = prepared.0 * of_prepared;
-            sum.take(&mut continued(products, of_prelude, pass.weight));
+        let OfInput {
+            of_prepared,
+            of_start,
+        } = tape.backward(of_state, &mut sum);
+        let products = [(prepared.0, of_prepared), (embedding.clone(), of_start)];
+        let products = products
+            .into_iter()
+            .filter_map(|(y, seed)| seed.map(|seed| y * seed));
+        match (products.reduce(Add::add), of_prelude) {
+            (Some(products), of_prelude) => {
+                sum.take(&mut continued(products, of_prelude, pass.weight));
+            }
+            (None, Some(density)) if pass.weight != 0.0 => {
+                sum.take(&mut (density * pass.weight).backward());
+            }
+            (None, _) => {}
         }
         Differentiated {
             forward: Forward {
@@ -133,23 +152,6 @@ impl LoopedTransformer {
     fn penalised_densities(&self, unroll: Unroll) -> usize {
         let gated = |blocks: &[Block]| blocks.iter().filter(|block| block.has_gates()).count();
         gated(&self.prelude) + unroll.with_grad * gated(&self.core) + gated(&self.coda)
-    }
-}
-
-/// Copies of the parts of an iteration.
-struct OwnedParts {
-    blocks: Vec<Block>,
-    injection: Injection,
-    boundary: Option<RmsNorm>,
-}
-
-impl OwnedParts {
-    fn parts(&self) -> Parts<'_> {
-        Parts {
-            blocks: &self.blocks,
-            injection: &self.injection,
-            boundary: self.boundary.as_ref(),
-        }
     }
 }
 
@@ -196,8 +198,8 @@ struct Graph {
 
 impl Iterate for Tape<'_> {
     fn iterate(&mut self, state: LoopState) -> LoopState {
-        // Nothing asks for the gradient of s_n.
-        let start = match self.iterations.is_empty() {
+        // Nothing asks for the gradient of s_n, unless it is e.
+        let start = match self.iterations.is_empty() && !self.starts_from_input {
             true => state.clone().map(Tensor::autodiff),
             false => state.clone().map(|x| leaf(&x)),
         };
@@ -225,8 +227,7 @@ impl Tape<'_> {
         }
     }
 
-    /// Goes back from ∂L/∂s_r and those of what is carried beside it, adding to `sum`; returns the loss's gradient with respect to what
-    /// the injection prepared, where there was an iteration.
+    /// Goes back from ∂L/∂s_r and those of what is carried beside it, adding to `sum`.
     fn backward(
         &mut self,
         of_last: Vec<Option<Tensor<3>>>,
@@ -239,7 +240,7 @@ impl Tape<'_> {
                 Some(graph) => graph,
                 None => self.build(start.clone()),
             };
-            let Some(products) = products(&end, of_end) else {
+            let Some(products) = products(&end, take(&mut of_end)) else {
                 break;
             };
             let mut gradients = continued(products, density, self.weight);
@@ -253,7 +254,11 @@ impl Tape<'_> {
         }
         OfInput {
             of_prepared,
-            of_start: of_end.filter(|_| self.starts_from_input),
+            of_start: of_end
+                .into_iter()
+                .next()
+                .flatten()
+                .filter(|_| self.starts_from_input),
         }
     }
 }

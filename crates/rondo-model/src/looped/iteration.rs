@@ -1,4 +1,5 @@
-//! One iteration: the history, the injection, the core's layers and what becomes of their output. They are told its number.
+//! One iteration: the history, the injection, the core's layers with the norm at their end where there is one, and what becomes of
+//! their output. They are told its number.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -7,6 +8,7 @@ use super::LoopedTransformer;
 use super::layers::through;
 use crate::block::Block;
 use crate::conditioning::Conditioning;
+use crate::config::BoundaryNorm;
 use crate::gates::{Record, Seen};
 use crate::history::History;
 use crate::injection::{Injection, Prepared};
@@ -26,6 +28,8 @@ pub(super) struct Parts<'a> {
     lanes: Option<&'a Lanes>,
     injection: &'a Injection,
     pub(super) blocks: &'a [Block],
+    /// The norm at the end of an iteration.
+    boundary: Option<&'a RmsNorm>,
 }
 
 impl Parts<'_> {
@@ -49,6 +53,7 @@ impl Parts<'_> {
 
     /// Returns what follows `state` where the layers gave `y` in a pass to `depth`.
     pub(super) fn leave(&self, state: LoopState, y: Tensor<3>, depth: usize) -> LoopState {
+        let y = normed(self.boundary, y);
         let y = match self.conditioning {
             Some(conditioning) => conditioning.leave(y, &state, depth),
             None => y,
@@ -77,6 +82,7 @@ pub(super) struct OwnParts {
     lanes: Option<Lanes>,
     injection: Injection,
     blocks: Vec<Block>,
+    boundary: Option<RmsNorm>,
 }
 
 impl OwnParts {
@@ -89,6 +95,7 @@ impl OwnParts {
             lanes: model.lanes.valid(),
             injection: model.injection.valid(),
             blocks: model.core.valid(),
+            boundary: model.boundary().map(RmsNorm::valid),
         }
     }
 
@@ -101,6 +108,7 @@ impl OwnParts {
             lanes: model.lanes.clone().map(Module::no_grad),
             injection: model.injection.clone().no_grad(),
             blocks: model.core.clone().no_grad(),
+            boundary: model.boundary().cloned().map(Module::no_grad),
         }
     }
 
@@ -112,6 +120,7 @@ impl OwnParts {
             lanes: self.lanes.as_ref(),
             injection: &self.injection,
             blocks: &self.blocks,
+            boundary: self.boundary.as_ref(),
         }
     }
 }
@@ -126,17 +135,14 @@ impl LoopedTransformer {
             lanes: self.lanes.as_ref(),
             injection: &self.injection,
             blocks: &self.core,
+            boundary: self.boundary(),
         }
     }
-}
 
-/// The parts of an iteration, which all iterations share.
-#[derive(Clone, Copy)]
-pub(super) struct Parts<'a> {
-    pub(super) blocks: &'a [Block],
-    pub(super) injection: &'a Injection,
-    /// The norm at the end of an iteration.
-    pub(super) boundary: Option<&'a RmsNorm>,
+    /// Returns the norm at the end of an iteration, where there is one.
+    fn boundary(&self) -> Option<&RmsNorm> {
+        (self.boundary_norm == BoundaryNorm::Iteration).then_some(&self.norm)
+    }
 }
 
 /// `R(A(·, e))` with one embedding.
@@ -170,6 +176,14 @@ impl<'a> Core<'a> {
         let at = |layer| At::Core { layer, iteration };
         let (y, seen) = through(self.parts.blocks, x, self.pass, at);
         (self.parts.leave(state, y, self.depth), seen)
+    }
+}
+
+/// Applies a norm where there is one.
+pub(super) fn normed(norm: Option<&RmsNorm>, x: Tensor<3>) -> Tensor<3> {
+    match norm {
+        Some(norm) => norm.forward(x),
+        None => x,
     }
 }
 

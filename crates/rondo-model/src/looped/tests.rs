@@ -1,16 +1,18 @@
 //! Properties of the whole model, for every structural choice.
 
 mod arms;
+mod families;
 mod segmented;
 
 use burn::module::{ModuleVisitor, Param};
 
-use self::families::families;
+use self::families::{arms_from_the_input, families};
 use super::*;
 use crate::config::{
     BlockKind, ConditioningKind, DiagonalInjection, Discretisation, EmbeddingInjection,
     HistoryForm, HistoryInjection, HyperConnections, InfiloopResidual, InitConfig, InitScheme,
-    InjectionKind, LayersConfig, NormConfig, ResidualKind, ScalarForm, ScalarInjection,
+    InjectionKind, LayersConfig, NormConfig, QkBias, QkNorm, ResidualKind, ScalarForm,
+    ScalarInjection,
 };
 use crate::depth::Unroll;
 use crate::gates::Gates;
@@ -72,7 +74,7 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         ),
         ("gate", with(|c| c.injection = InjectionKind::Gate)),
         ("ffn", with(|c| c.injection = InjectionKind::Ffn)),
-        ("qk norm", with(|c| c.qk_norm = true)),
+        ("qk norm", with(|c| c.qk_norm = QkNorm::Plain)),
         ("grouped heads", with(|c| c.n_kv_heads = 1)),
         ("untied head", with(|c| c.tied_head = false)),
         ("small init", with(|c| c.init.scheme = InitScheme::Small)),
@@ -110,6 +112,8 @@ pub(super) fn structures() -> Vec<(&'static str, ModelConfig)> {
         ),
     ];
     all.extend(between_iterations(with));
+    all.extend(families(&base));
+    all.extend(arms_from_the_input(with));
     all
 }
 

@@ -112,9 +112,13 @@ impl Operations for CubeKernels {
     ) -> (Tensor<3>, Option<OpenEdges>) {
         let attention = &sublayer.branch;
         composed::around(self, sublayer, tensors, |x, weights| {
-            match has_kernel(attention, &weights, rope) {
-                true => (attended(attention, weights, rope, x), None),
-                false => composed::attention(self, attention, weights, rope, &x),
+            let firsts = rope.firsts().map(ids);
+            match (has_kernel(attention, &weights, rope), firsts) {
+                (true, None) => (attended(attention, weights, rope, None, x), None),
+                (true, Some(Some(firsts))) => {
+                    (attended(attention, weights, rope, Some(firsts), x), None)
+                }
+                _ => composed::attention(self, attention, weights, rope, &x),
             }
         })
     }
@@ -201,8 +205,8 @@ impl Access for Cube {
     }
 }
 
-/// Returns whether the kernel has all that attention needs: whole rows without gates, neighbours that turn together, no norm
-/// of queries and keys, and no bias of values.
+/// Returns whether the kernel has all that attention needs: no gates, neighbours that turn together, no norm of queries and keys,
+/// and no bias of values.
 fn has_kernel(
     attention: &SelfAttention,
     weights: &AttentionWeights<Tensor<2>, Tensor<1>>,
@@ -212,12 +216,11 @@ fn has_kernel(
     let biased = weights.qk_bias.as_ref().map_or(0, |bias| bias.dims()[0]);
     attention.gate.is_none()
         && attention.qk_norm.is_none()
-        && rope.segments().is_none()
         && rope.pairing() == Pairing::Adjacent
         && biased <= heads.queries + heads.keys
 }
 
-/// Attends in whole rows without gates and norms of queries and keys.
+/// Attends without gates and norms of queries and keys; `firsts` are those of `rope`.
 fn attended(
     attention: &SelfAttention,
     weights: AttentionWeights<Tensor<2>, Tensor<1>>,

@@ -300,7 +300,8 @@ impl Setting<'_> {
 }
 
 /// Keys and sections of `[model]` that change the shape of no tensor.
-const WITHOUT_SHAPE: [&str; 8] = [
+const WITHOUT_SHAPE: [&str; 11] = [
+    "boundary_norm",
     "context",
     "init",
     "injection.discretisation",

@@ -98,8 +98,9 @@ pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     let mut trial = Trial::new(&config, share, &listed);
     let largest = config.model.recurrence.largest();
     let longest = trial.step(largest)?;
-    let held = listed.peak_memory_bytes();
     let per_step = trial.seconds_per_step()?;
+    // The first step has no moments to begin with, and a GPU's pools grow with the next ones.
+    let held = listed.peak_memory_bytes();
     let evaluation = evaluation_seconds(&costs.work, per_step);
     if dry_run.as_json {
         let mut told = found.object();

@@ -46,12 +46,18 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
         figures: args.figures.is_some(),
         states: Vec::new(),
     };
-    if !args.last_only {
-        traced.keep("raw_state.0".to_owned(), state.clone());
-    }
-    traced.follow(&state)?;
-    let depths: Vec<usize> = (1..=args.recurrence).collect();
-    let last = depths.len();
+    let (tokens, last) = (run.on_device(&rows), args.recurrence);
+    let depths: Vec<usize> = match args.last_only && !traced.figures {
+        true => vec![last],
+        false => {
+            let start = run.model.start(&tokens, state.clone(), &pass);
+            traced.follow(&start)?;
+            if !args.last_only {
+                traced.keep("raw_state.0".to_owned(), start);
+            }
+            (1..=last).collect()
+        }
+    };
     if let Some(note) = model.conditioning.note(&depths) {
         terminal::note(&format!("model.conditioning: {note}"));
     }

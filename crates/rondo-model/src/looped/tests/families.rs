@@ -74,6 +74,53 @@ pub(super) fn families(base: &ModelConfig) -> Vec<(&'static str, ModelConfig)> {
     ]
 }
 
+/// What stands between two iterations, in loops that start from their input, most of them of a whole stack.
+pub(super) fn arms_from_the_input(
+    with: impl Fn(fn(&mut ModelConfig)) -> ModelConfig,
+) -> Vec<(&'static str, ModelConfig)> {
+    vec![
+        (
+            "arm: diagonal from the input, a norm at the end of each iteration",
+            with(|c| {
+                c.injection = InjectionKind::Diagonal(DiagonalInjection::default());
+                c.state_init = StateInit::Input;
+                c.boundary_norm = BoundaryNorm::Iteration;
+            }),
+        ),
+        (
+            "arm: history beside a sum, from the input",
+            with(|c| {
+                c.injection = InjectionKind::History(HistoryInjection {
+                    embedding: EmbeddingInjection::Add,
+                    ..HistoryInjection::default()
+                });
+                c.state_init = StateInit::Input;
+            }),
+        ),
+        (
+            "arm: infiloop of a whole stack",
+            with(|c| {
+                *c = whole_stack(c);
+                c.loop_residual = ResidualKind::Infiloop(InfiloopResidual::default());
+            }),
+        ),
+        (
+            "arm: loop gate of a whole stack",
+            with(|c| {
+                *c = whole_stack(c);
+                c.conditioning = ConditioningKind::LoopGate;
+            }),
+        ),
+        (
+            "arm: hyper-connections of a whole stack",
+            with(|c| {
+                *c = whole_stack(c);
+                c.hyper_connections = Some(HyperConnections::default());
+            }),
+        ),
+    ]
+}
+
 /// A stack that is looped as a whole, as Ouro's.
 fn whole_stack(base: &ModelConfig) -> ModelConfig {
     ModelConfig {
@@ -164,36 +211,6 @@ fn a_stack_that_is_looped_has_the_bits_of_the_tied_stack_written_out() {
 }
 
 #[test]
-fn some_iterations_and_then_some_more_are_all_of_them() {
-    let device = Device::flex();
-    for (name, config) in structures() {
-        // The second model goes on from a state that it is given.
-        let given = ModelConfig {
-            state_init: StateInit::Zero,
-            ..config.clone()
-        };
-        let pass = Pass::new(&config, SEQ, &device);
-        let [model, given] = [&config, &given].map(|c| LoopedTransformer::new(c, 3, &device));
-        let ids = tokens(None, &device);
-        let start = state(&config, &device);
-        let run = |model: &LoopedTransformer, start: Tensor<3>, iterations| {
-            let ids = ids.clone();
-            let forward = model.forward(ids, start, &pass, iterations, None);
-            forward.readout
-        };
-        let whole = run(&model, start.clone(), 5);
-        if config.sparsity.is_some() {
-            // Gates know the number of the iteration.
-            continue;
-        }
-        let first = run(&model, start, 2);
-        let second = run(&given, first.latent, 3);
-        let values = |x: Tensor<3>| x.into_data().iter::<f32>().collect::<Vec<f32>>();
-        assert_eq!(values(second.hidden), values(whole.hidden), "{name}");
-    }
-}
-
-#[test]
 fn a_model_that_starts_from_its_input_reads_no_other_state() {
     let config = whole_stack(&config());
     let device = Device::flex();
@@ -226,4 +243,38 @@ fn a_norm_at_the_end_of_an_iteration_is_not_applied_again_without_a_coda() {
     let values = |x: Tensor<3>| x.into_data().iter::<f32>().collect::<Vec<f32>>();
     assert_eq!(values(latent.clone()), values(hidden));
     assert_eq!(values(latent), values(state));
+}
+
+#[test]
+fn without_a_coda_the_head_reads_a_normed_state_whatever_is_made_of_the_normed_outputs() {
+    let whole = whole_stack(&config());
+    let average = ModelConfig {
+        loop_residual: ResidualKind::Infiloop(InfiloopResidual::default()),
+        ..whole.clone()
+    };
+    let lanes = ModelConfig {
+        hyper_connections: Some(HyperConnections::default()),
+        ..whole.clone()
+    };
+    let gate = ModelConfig {
+        conditioning: ConditioningKind::LoopGate,
+        ..whole
+    };
+    let device = Device::flex();
+    let rows = |x: Tensor<3>| {
+        let sizes = x.square().mean_dim(2).sqrt();
+        sizes.into_data().iter::<f32>().collect::<Vec<f32>>()
+    };
+    let is_one = |size: &f32| (size - 1.0).abs() < 1e-3;
+    for config in [average, lanes, gate] {
+        let model = LoopedTransformer::new(&config, 3, &device);
+        let pass = Pass::new(&config, SEQ, &device);
+        let (ids, start) = (tokens(None, &device), state(&config, &device));
+        let readout = model.forward(ids, start, &pass, 3, None).readout;
+        assert!(rows(readout.hidden).iter().all(is_one));
+        // The scales of the norm are one: an average of different rows of that size is shorter, a sum of lanes is not of it.
+        let latent = rows(readout.latent);
+        let is_plain = config.conditioning == ConditioningKind::LoopGate;
+        assert_eq!(latent.iter().all(is_one), is_plain);
+    }
 }

@@ -14,7 +14,7 @@ pub(in crate::ops) struct SoftmaxAttention {
 }
 
 impl SoftmaxAttention {
-    fn of<'a>(&self, heads: &'a Heads<CubeTensor>) -> Apart<'a> {
+    fn of(self, heads: &Heads<CubeTensor>) -> Apart<'_> {
         Apart {
             queries: &heads.queries,
             keys: &heads.keys,

@@ -1,17 +1,17 @@
 //! Each operation of the kernels against its composition on the same device.
 
 use burn::backend::DispatchDevice;
-use burn::tensor::{Device, TensorData};
+use burn::tensor::{Device, TensorData, s};
 use rondo_kernels::feed_forward::{FeedForward, FeedForwardWeights};
 use rondo_kernels::product::Precision;
 use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 
 use super::*;
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, RopePairing};
 use crate::ops::{
     Backend, BlendTensors, Channels, ChannelsTensors, Coefficient, Difference, DifferenceTensors,
-    Forgetting, LaneMix, LaneMixTensors, Mix, MixTensors, OrthogonalTensors, Segments, Total,
-    TotalTensors,
+    Forgetting, LaneMix, LaneMixTensors, Mix, MixTensors, NormedOver, OrthogonalTensors, QkNorm,
+    Segments, Total, TotalTensors,
 };
 use crate::seed::Normals;
 
@@ -91,7 +91,7 @@ fn join(name: &str, tensors: &Between) -> Tensor<3> {
             dt_bias: dt_of,
         }),
         "mix" => {
-            let alpha = a_log_of.slice([0..1]);
+            let alpha = a_log_of.slice(s![0..1]);
             let embedding = other;
             ops.mix(
                 Mix::Mean,
@@ -134,7 +134,7 @@ fn join(name: &str, tensors: &Between) -> Tensor<3> {
                 z: x,
                 past: Some(past),
                 query: a_log_of,
-                beta: Some(dt_of.slice([0..1])),
+                beta: Some(dt_of.slice(s![0..1])),
             };
             ops.total(total, tensors).repeat_dim(2, 20)
         }
@@ -333,82 +333,206 @@ fn a_product_is_the_composed_one_with_its_gradients() {
     }
 }
 
-#[test]
-fn attention_within_segments_is_that_of_the_processors_kernels_with_its_gradients() {
-    let Some(device) = device() else { return };
-    let mut normals = Normals::new(4, 1.0);
-    let qk_norm = QkNorm {
-        norm: Norm { eps: 1e-5 },
-        over: NormedOver::RotatedHeads,
-    };
-    for ([queries, keys, d_head], [batch, seq], qk_norm) in [
-        ([3, 3, 8], [2, 21], None),
-        ([4, 2, 6], [1, 70], Some(qk_norm)),
-        ([1, 1, 4], [3, 1], None),
-    ] {
-        let config = ModelConfig {
+/// An attention layer: what a variant of it has.
+#[derive(Clone, Copy, Debug)]
+struct Variant {
+    heads: rondo_kernels::self_attention::Heads,
+    d_model: usize,
+    over: Option<NormedOver>,
+    pairing: RopePairing,
+    /// Heads that have a bias: queries, then keys, then values.
+    biased: usize,
+}
+
+impl Variant {
+    /// Heads of queries and keys with a bias, which fill the width of the model, whose neighbours turn together.
+    fn new([queries, keys, d_head]: [usize; 3]) -> Self {
+        Self {
+            heads: rondo_kernels::self_attention::Heads {
+                queries,
+                keys,
+                d_head,
+            },
             d_model: queries * d_head,
-            n_heads: queries,
-            n_kv_heads: keys,
+            over: None,
+            pairing: RopePairing::Adjacent,
+            biased: queries + keys,
+        }
+    }
+
+    /// Returns the lengths of the scales of queries and of keys.
+    fn scales(self) -> Option<[usize; 2]> {
+        let heads = self.heads;
+        match self.over? {
+            NormedOver::RotatedHeads => None,
+            NormedOver::Heads => Some([heads.d_head; 2]),
+            NormedOver::Width => Some([heads.queries, heads.keys].map(|n| n * heads.d_head)),
+        }
+    }
+}
+
+/// The tensors of an attention layer and its batch.
+struct Layer {
+    variant: Variant,
+    x: Tensor<3>,
+    matrices: [Tensor<2>; 2],
+    bias: Option<Tensor<2>>,
+    scales: Vec<Tensor<1>>,
+}
+
+impl Layer {
+    fn new(variant: Variant, [batch, seq]: [usize; 2], normals: &mut Normals) -> Self {
+        let (heads, d_model) = (variant.heads, variant.d_model);
+        let attended = heads.queries * heads.d_head;
+        let packed = (heads.queries + 2 * heads.keys) * heads.d_head;
+        Self {
+            variant,
+            x: normals.tensor([batch, seq, d_model]),
+            matrices: [[d_model, packed], [attended, d_model]].map(|shape| normals.tensor(shape)),
+            bias: (variant.biased > 0).then(|| normals.tensor([variant.biased, heads.d_head])),
+            scales: variant
+                .scales()
+                .into_iter()
+                .flatten()
+                .map(|length| normals.tensor([length]))
+                .collect(),
+        }
+    }
+
+    /// Attends on a device, within segments where there are some: returns the result and all gradients.
+    fn run(&self, device: &Device, segments: Option<&Segments>) -> Vec<Vec<f32>> {
+        let Variant {
+            heads,
+            d_model,
+            over,
+            pairing,
+            ..
+        } = self.variant;
+        let config = ModelConfig {
+            d_model,
+            n_heads: heads.queries,
+            n_kv_heads: heads.keys,
+            d_head: Some(heads.d_head),
+            rope_pairing: pairing,
             ..ModelConfig::default()
         };
-        let places: Vec<usize> = (0..batch * seq).collect();
-        let ends = |place: usize| (place + place / seq).is_multiple_of(9);
-        let segments = Segments::behind(&places, seq, ends);
-        let (width, packed) = (queries * d_head, (queries + 2 * keys) * d_head);
+        let [_, seq, _] = self.x.dims();
+        let rope = Rope::new(&config, seq, device);
+        let rope = match segments {
+            Some(segments) => rope.within(segments.clone()),
+            None => rope,
+        };
         let sublayer = Sublayer {
             before: None,
             branch: SelfAttention {
-                heads: rondo_kernels::self_attention::Heads {
-                    queries,
-                    keys,
-                    d_head,
-                },
-                qk_norm,
+                heads,
+                qk_norm: over.map(|over| QkNorm {
+                    norm: Norm { eps: 1e-5 },
+                    over,
+                }),
                 gate: None,
                 precision: Precision::F32,
             },
             after: After::Sum,
         };
-        let x = normals.tensor::<3>([batch, seq, width]);
-        let matrices = [[width, packed], [width, width]].map(|shape| normals.tensor::<2>(shape));
-        let bias = normals.tensor::<2>([queries + keys, d_head]);
-        let run = |device: &Device| {
-            let rope = Rope::new(&config, seq, device).within(segments.clone());
-            let x = tracked(&x.clone().to_device(device));
-            let [qkv, proj] = matrices.clone().map(|x| tracked(&x.to_device(device)));
-            let bias = tracked(&bias.clone().to_device(device));
-            let tensors = SublayerTensors {
-                x: x.clone(),
-                before: None,
-                after: None,
-                branch: AttentionWeights {
-                    qkv: qkv.clone(),
-                    qk_bias: Some(bias.clone()),
-                    q_norm: None,
-                    k_norm: None,
-                    gate_bias: None,
-                    proj: proj.clone(),
-                },
-            };
-            let ops = Backend::of(&x).operations();
-            let (y, open) = ops.attention(&sublayer, tensors, &rope);
-            assert!(open.is_none());
-            let loss = (y.clone() * x.clone().detach().cos()).sum();
-            let mut gradients = loss.backward();
-            let mut found = vec![values(y.without_autodiff())];
-            found.extend(x.grad_remove(&mut gradients).map(values));
-            let matrices = [qkv, bias, proj].map(|x| x.grad_remove(&mut gradients).map(values));
-            found.extend(matrices.into_iter().flatten());
-            assert_eq!(found.len(), 5);
-            found
+        let x = tracked(&self.x.clone().to_device(device));
+        let matrices = self.matrices.each_ref();
+        let [qkv, proj] = matrices.map(|x| tracked(&x.clone().to_device(device)));
+        let bias = self.bias.clone().map(|x| tracked(&x.to_device(device)));
+        let scales = self.scales.iter().cloned();
+        let scales: Vec<_> = scales.map(|x| tracked(&x.to_device(device))).collect();
+        let tensors = SublayerTensors {
+            x: x.clone(),
+            before: None,
+            after: None,
+            branch: AttentionWeights {
+                qkv: qkv.clone(),
+                qk_bias: bias.clone(),
+                q_norm: scales.first().cloned(),
+                k_norm: scales.get(1).cloned(),
+                gate_bias: None,
+                proj: proj.clone(),
+            },
         };
-        let [found, expected] = [&device, &Device::flex()].map(run);
-        agree(
-            &format!("{queries} heads, {batch} × {seq}"),
-            &found,
-            &expected,
-        );
+        let (y, open) = Backend::of(&x)
+            .operations()
+            .attention(&sublayer, tensors, &rope);
+        assert!(open.is_none());
+        let loss = (y.clone() * x.clone().detach().cos()).sum();
+        let mut gradients = loss.backward();
+        let mut found = vec![values(y.without_autodiff())];
+        found.push(values(x.grad_remove(&mut gradients).expect("of x")));
+        for matrix in [Some(qkv), bias, Some(proj)].into_iter().flatten() {
+            let gradient = matrix.grad_remove(&mut gradients);
+            found.push(values(gradient.expect("of a matrix or the bias")));
+        }
+        for scale in scales {
+            found.push(values(
+                scale.grad_remove(&mut gradients).expect("of a scale"),
+            ));
+        }
+        found
+    }
+}
+
+#[test]
+fn attention_in_rows_and_in_segments_is_that_of_the_processors_kernels_with_its_gradients() {
+    let Some(device) = device() else { return };
+    let mut normals = Normals::new(4, 1.0);
+    let plain = Variant::new([3, 3, 8]);
+    let grouped = Variant::new([4, 2, 6]);
+    let over = |over| Variant {
+        over: Some(over),
+        ..grouped
+    };
+    for (variant, [batch, seq]) in [
+        (plain, [2, 21]),
+        (Variant::new([1, 1, 4]), [3, 1]),
+        (
+            Variant {
+                d_model: 10,
+                biased: 0,
+                ..grouped
+            },
+            [2, 33],
+        ),
+        (
+            Variant {
+                biased: 8,
+                ..grouped
+            },
+            [2, 21],
+        ),
+        (
+            Variant {
+                pairing: RopePairing::Halves,
+                ..plain
+            },
+            [2, 21],
+        ),
+        (over(NormedOver::RotatedHeads), [1, 70]),
+        (over(NormedOver::Heads), [1, 21]),
+        (
+            Variant {
+                d_model: 10,
+                pairing: RopePairing::Halves,
+                biased: 8,
+                ..over(NormedOver::Width)
+            },
+            [2, 21],
+        ),
+    ] {
+        let places: Vec<usize> = (0..batch * seq).collect();
+        let ends = |place: usize| (place + place / seq).is_multiple_of(9);
+        let segments = Segments::behind(&places, seq, ends);
+        let layer = Layer::new(variant, [batch, seq], &mut normals);
+        for segments in [None, Some(&segments)] {
+            let [found, expected] =
+                [&device, &Device::flex()].map(|device| layer.run(device, segments));
+            let cut = segments.is_some();
+            let name = format!("{variant:?}, {batch} × {seq}, cut {cut}");
+            agree(&name, &found, &expected);
+        }
     }
 }
 
