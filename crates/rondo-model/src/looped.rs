@@ -10,7 +10,7 @@
 //!
 //! s_i is z_i, unless a loop gate, an average or lanes make it of z_i and of what came before: the norm comes before all of them.
 //!
-//! A stack that is looped as a whole has neither prelude nor coda, no injection and s_0 = e, which is γ · E[x] then.
+//! A stack that is looped as a whole has neither prelude nor coda, no injection and s_0 = e, which is `γ · E[x]` then.
 
 pub mod decode;
 mod differentiate;
