@@ -20,7 +20,9 @@ pub(super) use head::{head_cross_entropy, head_losses, logits};
 pub(crate) use injection::{channels, coefficients, difference, mix, orthogonal};
 pub(crate) use lanes::mix_lanes;
 pub(super) use norm::norm;
-pub(super) use projection::{project, project_rows};
+#[cfg(feature = "cube")]
+pub(super) use projection::project;
+pub(super) use projection::project_rows;
 pub(crate) use sublayer::around;
 
 pub(super) use burn::tensor::module::embedding as embed;
