@@ -9,7 +9,7 @@
 //! get their bias and their rotary embedding on the way into shared memory, and a key head serves its query heads where it lies.
 //!
 //! In reading order: how units are laid over a `tile`; how rows come into shared memory (`stage`); the `product`s in registers;
-//! how lanes `join` what they have found; which keys a query sees (`sight`); the kernels of the `forward` and the `backward` pass.
+//! how lanes `join` what they have found; which keys a query sees (`sight`); the kernels of the `forward` and the `backward` pass; their launches (`problem`).
 
 #[allow(
     clippy::too_many_lines,
@@ -18,6 +18,7 @@
 mod backward;
 mod forward;
 mod join;
+mod problem;
 mod product;
 mod sight;
 mod stage;
@@ -26,14 +27,10 @@ mod tile;
 use burn::backend::TensorMetadata;
 use burn::tensor::Shape;
 
-use self::backward::{keys_kernel, products_kernel, queries_kernel};
-use self::forward::forward_kernel;
-use self::sight::{Form, PlacesLaunch, SizesLaunch};
-use self::stage::{PlaceLaunch, Turn};
-use self::tile::{Kept, Tile};
+use self::problem::{Problem, Sizes, Strides};
+use self::tile::Kept;
 use crate::cross_entropy;
 use crate::heads::{Layout, Tables, turn_back};
-use crate::rows::{self, cube_count};
 use crate::tensor::{CubeTensor, check, empty, matrix};
 
 /// What attention gives.
@@ -248,203 +245,6 @@ impl<'a> Apart<'a> {
             causal: self.causal,
             kept: Kept::on(&self.queries.client),
         }
-    }
-}
-
-/// Attention of operands wherever they lie.
-struct Problem<'a> {
-    /// Queries, keys and values.
-    operands: [&'a CubeTensor; 3],
-    /// Where these and the result lie.
-    strides: [Strides; 4],
-    bias: Option<&'a CubeTensor>,
-    tables: Option<Tables<'a>>,
-    firsts: Option<&'a CubeTensor>,
-    sizes: Sizes,
-    d_head: usize,
-    causal: bool,
-    kept: Kept,
-}
-
-/// As [`self::stage::Place`], on the host.
-#[derive(Clone, Copy)]
-struct Strides {
-    first: usize,
-    sequence: usize,
-    head: usize,
-    position: usize,
-}
-
-/// As [`self::sight::Sizes`], on the host.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    heads: usize,
-    key_heads: usize,
-    queries: usize,
-    keys: usize,
-}
-
-impl Problem<'_> {
-    fn forward(&self, shape: impl Into<Shape>) -> Attended {
-        let [queries, keys, values] = self.operands;
-        let sizes = self.sizes;
-        let attended = Attended {
-            out: empty(queries, shape),
-            lse: empty(queries, [sizes.batch, sizes.heads, sizes.queries]),
-        };
-        let tile = match sizes.queries {
-            1 => Tile::of_one(&queries.client, self.d_head),
-            _ => self.tile([1, 1]),
-        };
-        let [bias, cos, sin, firsts] = self.tables();
-        forward_kernel::launch(
-            &queries.client,
-            cube_count(sizes.batch * sizes.heads * sizes.queries.div_ceil(tile.own())),
-            tile.cube_dim(),
-            queries.clone().into_buffer_arg(),
-            keys.clone().into_buffer_arg(),
-            values.clone().into_buffer_arg(),
-            bias.into_buffer_arg(),
-            cos.into_buffer_arg(),
-            sin.into_buffer_arg(),
-            firsts.into_buffer_arg(),
-            attended.out.clone().into_buffer_arg(),
-            attended.lse.clone().into_buffer_arg(),
-            self.sizes.launch(),
-            self.places(),
-            self.factor(),
-            tile,
-            self.form(),
-        );
-        attended
-    }
-
-    fn backward(&self, attended: &Attended, d_out: &CubeTensor, gradients: [&CubeTensor; 3]) {
-        check(d_out);
-        assert_eq!(
-            d_out.shape().num_elements(),
-            attended.out.shape().num_elements(),
-            "the gradient of a result"
-        );
-        let [queries, keys, values] = self.operands;
-        let [d_queries, d_keys, d_values] = gradients;
-        let sizes = self.sizes;
-        let client = &queries.client;
-        let sums = empty(queries, attended.lse.shape());
-        let rows = rows::Tile::new(self.d_head);
-        products_kernel::launch(
-            client,
-            cube_count(rows.cubes(sizes.batch * sizes.heads * sizes.queries)),
-            rows.cube_dim(),
-            attended.out.clone().into_buffer_arg(),
-            d_out.clone().into_buffer_arg(),
-            sums.clone().into_buffer_arg(),
-            sizes.launch(),
-            self.places(),
-            rows,
-        );
-        let tile = self.tile([2, 1]);
-        let [bias, cos, sin, firsts] = self.tables();
-        queries_kernel::launch(
-            client,
-            cube_count(sizes.batch * sizes.heads * sizes.queries.div_ceil(tile.own())),
-            tile.cube_dim(),
-            queries.clone().into_buffer_arg(),
-            keys.clone().into_buffer_arg(),
-            values.clone().into_buffer_arg(),
-            bias.clone().into_buffer_arg(),
-            cos.clone().into_buffer_arg(),
-            sin.clone().into_buffer_arg(),
-            firsts.clone().into_buffer_arg(),
-            d_out.clone().into_buffer_arg(),
-            attended.lse.clone().into_buffer_arg(),
-            sums.clone().into_buffer_arg(),
-            d_queries.clone().into_buffer_arg(),
-            sizes.launch(),
-            self.places(),
-            self.factor(),
-            tile,
-            self.form(),
-        );
-        let tile = self.tile([2, 2]);
-        keys_kernel::launch(
-            client,
-            cube_count(sizes.batch * sizes.key_heads * sizes.keys.div_ceil(tile.own())),
-            tile.cube_dim(),
-            queries.clone().into_buffer_arg(),
-            keys.clone().into_buffer_arg(),
-            values.clone().into_buffer_arg(),
-            bias.into_buffer_arg(),
-            cos.into_buffer_arg(),
-            sin.into_buffer_arg(),
-            firsts.into_buffer_arg(),
-            d_out.clone().into_buffer_arg(),
-            attended.lse.clone().into_buffer_arg(),
-            sums.into_buffer_arg(),
-            d_keys.clone().into_buffer_arg(),
-            d_values.clone().into_buffer_arg(),
-            sizes.launch(),
-            self.places(),
-            self.factor(),
-            tile,
-            self.form(),
-        );
-    }
-
-    /// Lays units over tiles with so many scores and results for each own row and column.
-    fn tile(&self, count: [usize; 2]) -> Tile {
-        Tile::new(&self.operands[0].client, self.d_head, self.kept, count)
-    }
-
-    /// Returns bias, cosines, sines and first places. A buffer stands in the place of one that is not there; no kernel reads it.
-    fn tables(&self) -> [CubeTensor; 4] {
-        let nothing = self.operands[0];
-        let [cos, sin] = self
-            .tables
-            .map_or([nothing; 2], |tables| [tables.cos, tables.sin]);
-        let [bias, firsts] = [self.bias, self.firsts].map(|x| x.unwrap_or(nothing));
-        [bias, cos, sin, firsts].map(Clone::clone)
-    }
-
-    fn places(&self) -> PlacesLaunch {
-        let [queries, keys, values, out] = self.strides.map(
-            |Strides {
-                 first,
-                 sequence,
-                 head,
-                 position,
-             }| { PlaceLaunch::new(first, sequence, head, position) },
-        );
-        PlacesLaunch::new(queries, keys, values, out)
-    }
-
-    /// Returns what scores are multiplied by, `1 / √d_head`.
-    fn factor(&self) -> f32 {
-        (self.d_head as f32).sqrt().recip()
-    }
-
-    fn form(&self) -> Form {
-        Form {
-            causal: self.causal,
-            turn: Turn {
-                rotated: self.tables.is_some(),
-                biased: self.bias.is_some(),
-                cut: self.firsts.is_some(),
-            },
-        }
-    }
-}
-
-impl Sizes {
-    fn launch(self) -> SizesLaunch {
-        SizesLaunch::new(
-            self.batch,
-            self.heads,
-            self.key_heads,
-            self.queries,
-            self.keys,
-        )
     }
 }
 

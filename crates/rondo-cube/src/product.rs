@@ -33,7 +33,11 @@ const TUNES: bool = cfg!(feature = "fusion");
 ///
 /// Panics where the shapes do not fit, or a tensor is not f32.
 pub fn product(a: CubeTensor, b: CubeTensor, precision: Precision) -> CubeTensor {
-    product_by(chosen_for(&a, &b, precision), a, b)
+    let routine = chosen_for(&a, &b, precision);
+    // Where a device has not what the table's routine needs, the one that every device has takes its place: it is f32 too.
+    let made =
+        product_by(routine, a.clone(), b.clone()).or_else(|| product_by(Routine::LARGE, a, b));
+    made.expect("a product of two matrices that fit")
 }
 
 /// Returns the routine by which [`product`] multiplies.
@@ -44,12 +48,12 @@ pub fn chosen_for(a: &CubeTensor, b: &CubeTensor, precision: Precision) -> Routi
     }
 }
 
-/// As [`product`] of f32 numbers, by a routine that the caller chooses.
+/// As [`product`] of f32 numbers, by a routine that the caller chooses; none where the device has not what the routine needs.
 ///
 /// # Panics
 ///
 /// As [`product`].
-pub fn product_by(routine: Routine, a: CubeTensor, b: CubeTensor) -> CubeTensor {
+pub fn product_by(routine: Routine, a: CubeTensor, b: CubeTensor) -> Option<CubeTensor> {
     for x in [&a, &b] {
         assert_eq!(x.dtype, DType::F32, "the type of a factor");
     }

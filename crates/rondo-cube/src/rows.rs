@@ -74,7 +74,7 @@ pub(crate) fn cube_count(count: usize) -> CubeCount {
 
 /// What is made of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Join {
+pub(crate) enum Join {
     Sum,
     Largest,
 }
@@ -106,11 +106,7 @@ fn join_lanes(value: f32, #[comptime] tile: Tile, #[comptime] join: Join) -> f32
         if lane < half {
             let own = joined[first + lane];
             let other = joined[first + lane + half];
-            if comptime!(join == Join::Sum) {
-                joined[first + lane] = own + other;
-            } else {
-                joined[first + lane] = select(other > own, other, own);
-            }
+            joined[first + lane] = join_two(own, other, join);
         }
         sync_cube();
     }
@@ -118,6 +114,15 @@ fn join_lanes(value: f32, #[comptime] tile: Tile, #[comptime] join: Join) -> f32
     // The next values in the same memory wait for those who still read this one.
     sync_cube();
     all
+}
+
+#[cube]
+pub(crate) fn join_two(own: f32, other: f32, #[comptime] join: Join) -> f32 {
+    if comptime!(join == Join::Sum) {
+        own + other
+    } else {
+        select(other > own, other, own)
+    }
 }
 
 /// `e^x` for x ≤ 0, NaN of NaN.

@@ -43,6 +43,8 @@ pub mod cross_entropy;
 pub mod denormals;
 pub mod feed_forward;
 pub mod gated;
+#[cfg(test)]
+mod golden;
 pub mod injection;
 pub mod lanes;
 pub mod matrix;

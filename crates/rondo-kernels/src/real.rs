@@ -30,83 +30,55 @@ pub(crate) trait Real:
     fn dot(a: &[Self], b: &[Self]) -> Self;
 }
 
-impl Real for f32 {
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
+/// Implements [`Real`] by a float's own functions and an inner product.
+macro_rules! real {
+    ($float:ident, $dot:expr) => {
+        impl Real for $float {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
 
-    fn of_count(count: usize) -> Self {
-        count as Self
-    }
+            fn of_count(count: usize) -> Self {
+                count as Self
+            }
 
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        f32::sqrt(self)
-    }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $float::sqrt(self)
+            }
 
-    fn ln(self) -> Self {
-        f32::ln(self)
-    }
+            fn ln(self) -> Self {
+                $float::ln(self)
+            }
 
-    fn abs(self) -> Self {
-        f32::abs(self)
-    }
+            fn abs(self) -> Self {
+                $float::abs(self)
+            }
 
-    fn exp(self) -> Self {
-        f32::exp(self)
-    }
+            fn exp(self) -> Self {
+                $float::exp(self)
+            }
 
-    fn exp_m1(self) -> Self {
-        f32::exp_m1(self)
-    }
+            fn exp_m1(self) -> Self {
+                $float::exp_m1(self)
+            }
 
-    fn ln_1p(self) -> Self {
-        f32::ln_1p(self)
-    }
+            fn ln_1p(self) -> Self {
+                $float::ln_1p(self)
+            }
 
-    #[inline(always)]
-    fn dot(a: &[Self], b: &[Self]) -> Self {
-        dot(a, b)
-    }
+            #[inline(always)]
+            fn dot(a: &[Self], b: &[Self]) -> Self {
+                $dot(a, b)
+            }
+        }
+    };
 }
 
+real!(f32, dot);
 #[cfg(test)]
-impl Real for f64 {
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-
-    fn of_count(count: usize) -> Self {
-        count as Self
-    }
-
-    #[inline(always)]
-    fn sqrt(self) -> Self {
-        f64::sqrt(self)
-    }
-
-    fn ln(self) -> Self {
-        f64::ln(self)
-    }
-
-    fn abs(self) -> Self {
-        f64::abs(self)
-    }
-
-    fn exp(self) -> Self {
-        f64::exp(self)
-    }
-
-    fn exp_m1(self) -> Self {
-        f64::exp_m1(self)
-    }
-
-    fn ln_1p(self) -> Self {
-        f64::ln_1p(self)
-    }
-
-    fn dot(a: &[Self], b: &[Self]) -> Self {
-        a.iter().zip(b).map(|(a, b)| a * b).sum()
-    }
-}
+real!(f64, |a: &[f64], b: &[f64]| -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+});
 
 /// `ln(1 + e^z)`.
 pub(crate) fn softplus<T: Real>(z: T) -> T {

@@ -2,12 +2,12 @@
 
 use cubecl::prelude::*;
 
-use super::join::{Join, join_lanes};
+use super::join::join_lanes;
 use super::product::{add_rows, score, store, write_rows, zeros};
 use super::sight::{Form, Places, Sizes, first_key, heads_of, keys_of_tile, sees};
 use super::stage::{Head, Turn};
 use super::tile::Tile;
-use crate::rows::power;
+use crate::rows::{Join, power};
 
 /// Attends the queries of one tile: the tiles with the most keys come first.
 #[cube(launch)]

@@ -4,13 +4,7 @@
 use cubecl::prelude::*;
 
 use super::tile::Tile;
-
-/// What is made of two numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Join {
-    Sum,
-    Largest,
-}
+use crate::rows::{Join, join_two};
 
 /// Gives every lane the joined numbers of all lanes, for each own row. Every unit of a cube has to call it; `memory` holds
 /// something else afterwards, and units wait for each other before they write it again.
@@ -28,7 +22,7 @@ pub(super) fn join_lanes(
             #[unroll]
             for r in 0..tile.rows {
                 let other = plane_shuffle_xor(values[r], comptime!(1u32 << step));
-                values[r] = joined(values[r], other, join);
+                values[r] = join_two(values[r], other, join);
             }
         }
     } else {
@@ -44,18 +38,9 @@ pub(super) fn join_lanes(
         for r in 0..tile.rows {
             let mut all = memory[first + r * tile.lanes];
             for other in 1..tile.lanes {
-                all = joined(all, memory[first + r * tile.lanes + other], join);
+                all = join_two(all, memory[first + r * tile.lanes + other], join);
             }
             values[r] = all;
         }
-    }
-}
-
-#[cube]
-fn joined(a: f32, b: f32, #[comptime] join: Join) -> f32 {
-    if comptime!(join == Join::Sum) {
-        a + b
-    } else {
-        select(b > a, b, a)
     }
 }

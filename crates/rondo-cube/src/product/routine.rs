@@ -42,9 +42,12 @@ pub enum Tile {
 }
 
 impl Routine {
+    /// The one that Burn takes without tuning, which every device has.
+    pub const LARGE: Self = Self::Units(Stages::One, Tile::Large);
+
     /// Every routine whose choice is ours, the one that Burn takes without tuning first.
     pub const ALL: [Self; 4] = [
-        Self::Units(Stages::One, Tile::Large),
+        Self::LARGE,
         Self::Units(Stages::One, Tile::Small),
         Self::Units(Stages::Two, Tile::Large),
         Self::Units(Stages::Two, Tile::Small),
@@ -61,37 +64,30 @@ impl Routine {
         }
     }
 
-    /// Multiplies into `out`, as Burn chooses where the device has not what the routine needs.
+    /// Multiplies into `out`; none where the device has not the shared memory or the units that the routine needs.
     ///
     /// # Panics
     ///
     /// Panics where the shapes do not fit.
-    pub(super) fn launch(self, a: CubeTensor, b: CubeTensor, out: CubeTensor) -> CubeTensor {
+    pub(super) fn launch(
+        self,
+        a: CubeTensor,
+        b: CubeTensor,
+        out: CubeTensor,
+    ) -> Option<CubeTensor> {
         let Some(strategy) = self.strategy() else {
-            let made = matmul(a, b, Some(out), MatmulStrategy::default(), DType::F32);
-            return made.expect("a product of two matrices that fit");
+            return matmul(a, b, Some(out), MatmulStrategy::default(), DType::F32).ok();
         };
         let number = dtype_to_storage_type(DType::F32);
-        let [left, right] = [&a, &b].map(|x| InputBinding::new(x.clone().binding(), number));
+        let [a, b] = [a, b].map(|x| InputBinding::new(x.binding(), number));
         let mut types = MatmulElems::from_globals(&MatmulGlobalElems {
             lhs: number,
             rhs: number,
             out: number,
         });
         let target = out.clone().binding();
-        let launched = launch_ref(
-            &strategy.into(),
-            &out.client,
-            left,
-            right,
-            target,
-            &mut types,
-        );
-        match launched {
-            Ok(()) => out,
-            // The device has not the shared memory or the units that the routine needs.
-            Err(_) => Self::Burns.launch(a, b, out),
-        }
+        let launched = launch_ref(&strategy.into(), &out.client, a, b, target, &mut types);
+        launched.ok().map(|()| out)
     }
 
     /// Returns what cubek calls the routine; none where Burn chooses.

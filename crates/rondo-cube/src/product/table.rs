@@ -106,9 +106,8 @@ const NUMBERS_OF_A_GROUP: usize = 256 * 16 * 8;
 /// least, and where its groups are fewer than the cores, smaller ones use more of them.
 pub fn chosen(adapter: Adapter, form: Form) -> Routine {
     let is_vector = form.rows == 1 || form.columns == 1;
-    let large = Routine::Units(Stages::One, Tile::Large);
     let cores = match adapter {
-        Adapter::Software => return large,
+        Adapter::Software => return Routine::LARGE,
         Adapter::Integrated => 32,
         Adapter::Discrete => 128,
     };
@@ -116,6 +115,6 @@ pub fn chosen(adapter: Adapter, form: Form) -> Routine {
     if groups < cores && !is_vector {
         Routine::Units(Stages::Two, Tile::Large)
     } else {
-        large
+        Routine::LARGE
     }
 }

@@ -4,8 +4,6 @@ use super::*;
 use crate::launches;
 use crate::testing::{Numbers, alone, assert_close, device, values};
 
-const LARGE: Routine = Routine::Units(Stages::One, Tile::Large);
-
 #[test]
 fn f32_is_left_to_burn_only_where_there_are_no_tensor_cores_and_it_tunes() {
     for tunes in [false, true] {
@@ -29,7 +27,9 @@ fn every_routine_of_ours_launches_one_kernel_without_tensor_cores() {
         for [m, k, n] in [[1, 1, 1], [200, 96, 130]] {
             let a = device.tensor(&numbers.vector(m * k), [m, k]);
             let b = device.tensor(&numbers.vector(k * n), [k, n]);
-            let (_, launched) = launches::of(|| values(product_by(routine, a, b)));
+            let (_, launched) = launches::of(|| {
+                values(product_by(routine, a, b).expect("a routine of this device"))
+            });
             let names: Vec<&str> = launched.names().collect();
             assert_eq!(launched.total(), 1, "{routine:?}: {names:?}");
             // Each routine of cubek names its parts; those with tensor cores share a product among a plane.
@@ -52,12 +52,12 @@ fn a_gpu_takes_smaller_tiles_where_large_ones_leave_cores_idle() {
     };
     // A group computes 256 × 128 numbers: 128 groups fill a card, 32 a GPU beside a processor.
     for (adapter, rows, columns, routine) in [
-        (Adapter::Discrete, 4096, 1024, LARGE),
+        (Adapter::Discrete, 4096, 1024, Routine::LARGE),
         (Adapter::Discrete, 4096, 1016, double),
-        (Adapter::Integrated, 1024, 1024, LARGE),
+        (Adapter::Integrated, 1024, 1024, Routine::LARGE),
         (Adapter::Integrated, 1024, 992, double),
-        (Adapter::Discrete, 1, 512, LARGE),
-        (Adapter::Discrete, 512, 1, LARGE),
+        (Adapter::Discrete, 1, 512, Routine::LARGE),
+        (Adapter::Discrete, 512, 1, Routine::LARGE),
     ] {
         let told = format!("{adapter:?}, {rows} × {columns}");
         assert_eq!(chosen(adapter, form(rows, columns)), routine, "{told}");
@@ -66,7 +66,7 @@ fn a_gpu_takes_smaller_tiles_where_large_ones_leave_cores_idle() {
         batch: 128,
         ..form(64, 64)
     };
-    assert_eq!(chosen(Adapter::Discrete, batch), LARGE);
+    assert_eq!(chosen(Adapter::Discrete, batch), Routine::LARGE);
 }
 
 #[test]
@@ -104,8 +104,10 @@ fn without_tuning_burn_takes_the_same_routine_where_there_are_no_tensor_cores() 
     if client_has_tf32(&x.client) {
         return;
     }
-    let launched = [Routine::Burns, LARGE].map(|routine| {
-        let (_, launched) = launches::of(|| values(product_by(routine, x.clone(), x.clone())));
+    let launched = [Routine::Burns, Routine::LARGE].map(|routine| {
+        let (_, launched) = launches::of(|| {
+            values(product_by(routine, x.clone(), x.clone()).expect("a routine of this device"))
+        });
         launched
     });
     assert_eq!(launched[0], launched[1]);
@@ -162,7 +164,7 @@ fn check(
         // The table gives vectors to no other routine, and small tiles to no product: they are there to be timed.
         let is_vector = m == 1 || n == 1;
         let is_timed_alone = matches!(routine, Routine::Units(_, Tile::Small)) && m != 65;
-        if routine != LARGE && (is_vector || is_timed_alone) {
+        if routine != Routine::LARGE && (is_vector || is_timed_alone) {
             continue;
         }
         for [a_turned, b_turned] in [[false, false], [true, false], [false, true]] {
@@ -172,7 +174,7 @@ fn check(
             };
             let left = factor(a_turned, a, a_shape);
             let right = factor(b_turned, b, b_shape);
-            let found = values(product_by(routine, left, right));
+            let found = values(product_by(routine, left, right).expect("a routine of this device"));
             assert_eq!(found.len(), batch * m * n);
             for (at, found) in found.into_iter().enumerate() {
                 let (matrix, row, column) = (at / (m * n), at / n % m, at % n);

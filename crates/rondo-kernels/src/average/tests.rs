@@ -2,13 +2,10 @@
 //!
 //! [tests/golden/injections]: ../../../../tests/golden/injections
 
-use std::collections::BTreeMap;
-
-use rondo_files::TensorFile;
-
 use super::blend::{backward_of_new, backward_of_past};
 use super::total::{backward_row, forward_row};
 use super::{Blend, BlendTensors, EPS, Forgetting, Total, TotalTensors, blend};
+use crate::golden::Golden;
 use crate::matrix::Matrix;
 use crate::threads::one_and_two;
 
@@ -21,31 +18,7 @@ const F32_GRADIENT: f64 = 1e-5;
 /// Of the streaming form in f32 over a thousand steps.
 const F32_STREAM: f64 = 1e-5;
 
-struct Golden(BTreeMap<String, Vec<f64>>);
-
-impl Golden {
-    fn open() -> Self {
-        let bytes = include_bytes!("../../../../tests/golden/injections/infiloop.safetensors");
-        let file = TensorFile::parse(bytes).expect("the golden file is whole");
-        let read = |bytes: &[u8]| {
-            let (octets, _) = bytes.as_chunks();
-            octets
-                .iter()
-                .map(|&octet| f64::from_le_bytes(octet))
-                .collect()
-        };
-        let tensors = file.tensors().iter();
-        Self(
-            tensors
-                .map(|one| (one.name.clone(), read(&one.bytes)))
-                .collect(),
-        )
-    }
-
-    fn get(&self, name: &str) -> &[f64] {
-        &self.0[name]
-    }
-}
+const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/injections/infiloop.safetensors");
 
 /// The loop over one token: q and β, and the average with the logarithm of its weights.
 struct Stream<'a> {
@@ -131,7 +104,7 @@ fn wide(x: &[f32]) -> impl Iterator<Item = f64> {
 
 #[test]
 fn the_stream_is_the_direct_weighted_sum_over_a_thousand_steps() {
-    let golden = Golden::open();
+    let golden = Golden::open(GOLDEN);
     let (z, q) = (golden.get("z"), golden.get("q"));
     let kept = [1, 2, 3, 5, 10, 50, 100, 500, 1000];
     for (name, beta) in [("0.0", 0.0), ("0.5", 0.5), ("0.9", 0.9), ("0.999", 0.999)] {
@@ -165,7 +138,7 @@ fn the_stream_is_the_direct_weighted_sum_over_a_thousand_steps() {
 
 #[test]
 fn a_closed_loop_follows_the_published_rule() {
-    let golden = Golden::open();
+    let golden = Golden::open(GOLDEN);
     let (a, b, expected) = (
         golden.get("closed.A"),
         golden.get("closed.b"),
@@ -249,7 +222,7 @@ fn relative(found: impl IntoIterator<Item = f64>, expected: &[f64]) -> f64 {
 
 #[test]
 fn the_gradients_are_those_of_the_direct_sum() {
-    let golden = Golden::open();
+    let golden = Golden::open(GOLDEN);
     let of = |name: &str| golden.get(&format!("short.{name}"));
     let number = of("beta_logit")[0];
     let (d_z, d_q, d_number) = gradients(of("q"), of("z"), number, of("upstream"));
@@ -361,7 +334,7 @@ fn short(golden: &Golden, tokens: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>, f32) 
 /// are long.
 #[test]
 fn the_kernels_have_the_outputs_and_gradients_of_the_rows_on_any_number_of_threads() {
-    let golden = Golden::open();
+    let golden = Golden::open(GOLDEN);
     let of = |name: &str| golden.get(&format!("short.{name}"));
     assert!((f64::from(EPS) - EPSILON).abs() < 1e-12);
     let tokens = 3;

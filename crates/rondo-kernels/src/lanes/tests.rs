@@ -2,11 +2,8 @@
 //!
 //! [tests/golden/tying]: ../../../../tests/golden/tying
 
-use std::collections::BTreeMap;
-
-use rondo_files::TensorFile;
-
 use super::*;
+use crate::golden::Golden;
 use crate::threads::one_and_two;
 
 /// ε of the norm after the core.
@@ -15,31 +12,7 @@ const EPSILON: f64 = 1e-6;
 const F64: f64 = 1e-12;
 const F32: f64 = 1e-5;
 
-struct Golden(BTreeMap<String, Vec<f64>>);
-
-impl Golden {
-    fn open() -> Self {
-        let bytes = include_bytes!("../../../../tests/golden/tying/hyperconnections.safetensors");
-        let file = TensorFile::parse(bytes).expect("the golden file is whole");
-        let read = |bytes: &[u8]| {
-            let (octets, _) = bytes.as_chunks();
-            octets
-                .iter()
-                .map(|&octet| f64::from_le_bytes(octet))
-                .collect()
-        };
-        let tensors = file.tensors().iter();
-        Self(
-            tensors
-                .map(|one| (one.name.clone(), read(&one.bytes)))
-                .collect(),
-        )
-    }
-
-    fn get(&self, name: &str) -> &[f64] {
-        &self.0[name]
-    }
-}
+const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/tying/hyperconnections.safetensors");
 
 const LANES: usize = 3;
 const ITERATIONS: usize = 5;
@@ -247,7 +220,7 @@ impl Mix for Kernels {
 
 /// Runs the five iterations and their gradients with `make` for each mix, and compares what comes out.
 fn check<M: Mix>(set: &str, make: impl Fn(LaneMix) -> M, output: f64, gradient: f64) {
-    let golden = Golden::open();
+    let golden = Golden::open(GOLDEN);
     let of = |name: &str| golden.get(&format!("{set}.{name}"));
     let (e, upstream) = (golden.get("e"), golden.get("upstream"));
     let core = Core {

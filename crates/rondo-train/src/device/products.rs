@@ -39,8 +39,8 @@ pub struct ProductRoutine {
     pub name: &'static str,
     /// Whether the device takes it for this product.
     pub is_chosen: bool,
-    /// Computes the product once, without waiting for the device.
-    pub run: Box<dyn Fn()>,
+    /// Computes the product once, without waiting for the device; returns whether the device has what the routine needs.
+    pub run: Box<dyn Fn() -> bool>,
 }
 
 impl ProductShape {
@@ -101,9 +101,7 @@ impl Listed {
             ProductRoutine {
                 name: routine.name(),
                 is_chosen: routine == chosen,
-                run: Box::new(move || {
-                    product_by(routine, a.clone(), b.clone());
-                }),
+                run: Box::new(move || product_by(routine, a.clone(), b.clone()).is_some()),
             }
         };
         routines.into_iter().map(ready).collect()
@@ -140,7 +138,7 @@ mod tests {
             let routines = wgpu.product_routines(ProductShape { turned, ..SHAPE });
             let chosen = routines.iter().filter(|routine| routine.is_chosen);
             assert_eq!(chosen.count(), 1);
-            routines.iter().for_each(|routine| (routine.run)());
+            assert!(routines.iter().all(|routine| (routine.run)()));
         }
         wgpu.sync().expect("the products are computed");
         assert!(wgpu.adapter().is_some());

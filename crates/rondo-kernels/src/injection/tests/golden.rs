@@ -4,10 +4,7 @@
 //!
 //! [tests/golden/injections]: ../../../../../tests/golden/injections
 
-use std::collections::BTreeMap;
-
-use rondo_files::TensorFile;
-
+use crate::golden::Golden;
 use crate::injection::channels::{self, Channels, ChannelsTensors, Coefficient};
 use crate::injection::orthogonal::{self, EPS, Orthogonal, OrthogonalTensors, Row};
 use crate::matrix::Matrix;
@@ -23,39 +20,6 @@ const DIAGONAL: &[u8] =
     include_bytes!("../../../../../tests/golden/injections/diagonal.safetensors");
 const ORTHOGONAL: &[u8] =
     include_bytes!("../../../../../tests/golden/injections/orthogonal.safetensors");
-
-/// Tensors by name; those in f64.
-struct Golden(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
-
-impl Golden {
-    fn open(bytes: &[u8]) -> Self {
-        let file = TensorFile::parse(bytes).expect("the golden file is whole");
-        let doubles = file
-            .tensors()
-            .iter()
-            .filter(|one| one.bytes.len() == 8 * one.shape.iter().product::<usize>());
-        Self(
-            doubles
-                .map(|one| {
-                    let (octets, _) = one.bytes.as_chunks();
-                    let values = octets
-                        .iter()
-                        .map(|&octet| f64::from_le_bytes(octet))
-                        .collect();
-                    (one.name.clone(), (one.shape.clone(), values))
-                })
-                .collect(),
-        )
-    }
-
-    fn get(&self, name: &str) -> &[f64] {
-        &self.0[name].1
-    }
-
-    fn shape(&self, name: &str) -> &[usize] {
-        &self.0[name].0
-    }
-}
 
 /// How floats come from the golden f64 and go back.
 trait Float: Real {

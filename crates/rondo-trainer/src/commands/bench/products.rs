@@ -112,7 +112,7 @@ struct Rate {
 
 /// Times a routine.
 fn time(routine: &ProductRoutine, listed: &Listed, rounds: Rounds) -> Rate {
-    // What a device has not ends in a panic of cubek's.
+    // A driver that refuses a kernel does so by panicking.
     let attempt = catch_unwind(AssertUnwindSafe(|| -> Result<f64> {
         once(routine, 1, listed)?;
         let repeats = (ROUND / once(routine, 1, listed)?)
@@ -139,7 +139,13 @@ fn once(routine: &ProductRoutine, repeats: usize, listed: &Listed) -> Result<f64
     listed.sync()?;
     let started = Instant::now();
     for _ in 0..repeats {
-        (routine.run)();
+        if !(routine.run)() {
+            return Err(Error::Device(format!(
+                "{} cannot run {}",
+                listed.label(),
+                routine.name
+            )));
+        }
     }
     listed.sync()?;
     Ok(started.elapsed().as_secs_f64().max(f64::MIN_POSITIVE))

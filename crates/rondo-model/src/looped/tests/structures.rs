@@ -1,0 +1,177 @@
+//! Every structural choice, for the tests of properties.
+
+use super::families::{arms_from_the_input, families};
+use super::*;
+use crate::config::{
+    BlockKind, ConditioningKind, DiagonalInjection, Discretisation, EmbeddingInjection,
+    HistoryForm, HistoryInjection, HyperConnections, InfiloopResidual, InitConfig, InitScheme,
+    InjectionKind, LayersConfig, NormConfig, QkBias, QkNorm, ResidualKind, ScalarForm,
+    ScalarInjection,
+};
+
+/// Every structural choice at least once, the three published runs among them.
+pub(in crate::looped) fn structures() -> Vec<(&'static str, ModelConfig)> {
+    let base = config();
+    let with = |change: fn(&mut ModelConfig)| {
+        let mut changed = base.clone();
+        change(&mut changed);
+        changed
+    };
+    let mut all = vec![
+        ("main", base.clone()),
+        (
+            "bad run 1",
+            with(|c| {
+                c.norm = NormConfig {
+                    learned: false,
+                    ..NormConfig::default()
+                };
+                c.injection = InjectionKind::Add;
+                c.init = InitConfig {
+                    scheme: InitScheme::Scaled,
+                    orthogonal: true,
+                };
+                c.qk_bias = QkBias::None;
+            }),
+        ),
+        ("bad run 2", with(|c| c.block = BlockKind::PreNorm)),
+        ("post-norm", with(|c| c.block = BlockKind::PostNorm)),
+        (
+            "branch-sandwich",
+            with(|c| c.block = BlockKind::BranchSandwich),
+        ),
+        ("gate", with(|c| c.injection = InjectionKind::Gate)),
+        ("ffn", with(|c| c.injection = InjectionKind::Ffn)),
+        ("qk norm", with(|c| c.qk_norm = QkNorm::Plain)),
+        ("grouped heads", with(|c| c.n_kv_heads = 1)),
+        ("untied head", with(|c| c.tied_head = false)),
+        ("small init", with(|c| c.init.scheme = InitScheme::Small)),
+        (
+            "gated attention",
+            with(|c| {
+                c.sparsity = Some(SparsityConfig {
+                    gate_bias: 0.0,
+                    ..SparsityConfig::default()
+                });
+            }),
+        ),
+        (
+            "gated core, learned bias, grouped heads",
+            with(|c| {
+                c.n_kv_heads = 1;
+                c.sparsity = Some(SparsityConfig {
+                    prelude: false,
+                    coda: false,
+                    gate_bias: 0.02,
+                    learned_bias: true,
+                    ..SparsityConfig::default()
+                });
+            }),
+        ),
+        (
+            "no prelude, no coda",
+            with(|c| {
+                c.layers = LayersConfig {
+                    prelude: 0,
+                    core: 1,
+                    coda: 0,
+                };
+            }),
+        ),
+    ];
+    all.extend(between_iterations(with));
+    all.extend(families(&base));
+    all.extend(arms_from_the_input(with));
+    all
+}
+
+/// What stands between two iterations, each arm by itself, and pairs that go together.
+fn between_iterations(
+    with: impl Fn(fn(&mut ModelConfig)) -> ModelConfig,
+) -> Vec<(&'static str, ModelConfig)> {
+    vec![
+        (
+            "arm: scalar",
+            with(|c| c.injection = InjectionKind::Scalar(ScalarInjection::default())),
+        ),
+        (
+            "arm: scalar sum",
+            with(|c| {
+                c.injection = InjectionKind::Scalar(ScalarInjection {
+                    form: ScalarForm::Sum,
+                    start: 0.75,
+                });
+            }),
+        ),
+        (
+            "arm: diagonal",
+            with(|c| c.injection = InjectionKind::Diagonal(DiagonalInjection::default())),
+        ),
+        (
+            "arm: diagonal, zero-order hold",
+            with(|c| {
+                c.injection = InjectionKind::Diagonal(DiagonalInjection {
+                    discretisation: Discretisation::ZeroOrderHold,
+                });
+            }),
+        ),
+        (
+            "arm: orthogonal",
+            with(|c| c.injection = InjectionKind::Orthogonal),
+        ),
+        (
+            "arm: history of channels",
+            with(|c| c.injection = InjectionKind::History(HistoryInjection::default())),
+        ),
+        (
+            "arm: history of numbers beside a sum",
+            with(|c| {
+                c.injection = InjectionKind::History(HistoryInjection {
+                    window: 2,
+                    form: HistoryForm::Scalar,
+                    embedding: EmbeddingInjection::Add,
+                });
+            }),
+        ),
+        (
+            "arm: history of matrices",
+            with(|c| {
+                c.injection = InjectionKind::History(HistoryInjection {
+                    form: HistoryForm::Dense,
+                    ..HistoryInjection::default()
+                });
+            }),
+        ),
+        (
+            "arm: infiloop",
+            with(|c| c.loop_residual = ResidualKind::Infiloop(InfiloopResidual::default())),
+        ),
+        (
+            "arm: infiloop with a fixed beta beside a history",
+            with(|c| {
+                c.injection = InjectionKind::History(HistoryInjection::default());
+                c.loop_residual = ResidualKind::Infiloop(InfiloopResidual {
+                    beta: 0.5,
+                    learned: false,
+                });
+            }),
+        ),
+        (
+            "arm: iteration embedding",
+            with(|c| c.conditioning = ConditioningKind::Embedding),
+        ),
+        (
+            "arm: loop gate",
+            with(|c| c.conditioning = ConditioningKind::LoopGate),
+        ),
+        (
+            "arm: hyper-connections",
+            with(|c| {
+                c.hyper_connections = Some(HyperConnections {
+                    lanes: 2,
+                    iterations: Some(3),
+                });
+            }),
+        ),
+    ]
+}

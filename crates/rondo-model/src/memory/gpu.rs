@@ -1,0 +1,137 @@
+//! What a step needs on a GPU, where kernels are the nodes of the graph.
+
+use super::{StepShape, heads, qkv, state};
+use crate::census::Census;
+use crate::config::{BoundaryNorm, InjectionKind, ModelConfig, QkBias, QkNorm, RopePairing};
+use crate::depth::Recompute;
+use crate::init::Part;
+
+/// Logits of a chunk of the head on a GPU, which has a multiple of so many tokens.
+const CHUNK_LOGITS: usize = 1 << 25;
+const CHUNK_TOKENS: usize = 64;
+
+impl StepShape {
+    /// Returns the numbers on a GPU at the highest of four moments: in the loss, and in the backward pass of the coda, of the
+    /// last iteration and of the prelude.
+    pub(super) fn on_gpu(self, model: &ModelConfig, census: &Census) -> usize {
+        let h = model.d_model;
+        let (with_grad, states) = self.iterations(model);
+        let weights = |part| census.part(part);
+        let head = model.vocab_size * h;
+        let layer = self.layer(model);
+        let prelude = self.tokens * (model.layers.prelude * layer + 4 * h);
+        // What every iteration begins with where nothing else of it is kept, and the first state of the next step.
+        let states = self.tokens * (states + 1) * state(model);
+        let iteration = self.iteration(model, layer);
+        let coda = self.tokens * (model.layers.coda * layer + 3 * h);
+        // Where iterations run again in the backward pass, none is there before the coda is done with.
+        let tracked = match model.recurrence.recompute {
+            Recompute::None => with_grad * iteration,
+            Recompute::Iteration => 0,
+        };
+        let working = self.tokens * self.working(model);
+        let of_core = weights(Part::Core) + weights(Part::Adapter) + weights(Part::History);
+        let of_readout = weights(Part::Coda) + head;
+        let moments = [
+            prelude + states + tracked + coda + self.loss(model),
+            prelude + states + tracked + coda + working + of_readout + head,
+            prelude + states + with_grad * iteration + working + of_readout + 2 * of_core,
+            prelude + working + census.total() + weights(Part::Prelude) + 2 * head,
+        ];
+        census.total() + self.moments + moments.into_iter().max().unwrap_or(0)
+    }
+
+    /// Returns the numbers of a token that the backward pass reads of a layer: the norms' outputs and inputs, the sums,
+    /// attention, and the MLP's halves with their product.
+    fn layer(self, model: &ModelConfig) -> usize {
+        let h = model.d_model;
+        6 * h + qkv(model) + self.attention(model) + heads(model) + 3 * model.d_ff
+    }
+
+    /// Returns those of an iteration: its layers, what the injection gives, and the copy of its part of the adapter.
+    fn iteration(self, model: &ModelConfig, layer: usize) -> usize {
+        let h = model.d_model;
+        let (injected, adapter) = match model.injection.of_embedding() {
+            InjectionKind::Linear => (h, h * h),
+            InjectionKind::Add
+            | InjectionKind::Gate
+            | InjectionKind::Scalar(_)
+            | InjectionKind::Diagonal(_)
+            | InjectionKind::Orthogonal => (h, 0),
+            InjectionKind::Ffn => (3 * h + 3 * model.d_ff, 0),
+            InjectionKind::None | InjectionKind::History(_) => (0, 0),
+        };
+        let normed = match model.boundary_norm {
+            BoundaryNorm::Iteration => h,
+            BoundaryNorm::Coda | BoundaryNorm::None => 0,
+        };
+        let layers = model.layers.core * layer;
+        adapter + self.tokens * (layers + injected + normed + self.beside(model))
+    }
+
+    /// Returns the numbers of a token that the backward pass reads of attention, besides the rows of queries, keys and values
+    /// and what is attended.
+    fn attention(self, model: &ModelConfig) -> usize {
+        let scores = model.n_heads * self.seq;
+        match (&model.sparsity, is_apart(model)) {
+            // The softmax before and after its division, the gates three times, what is left of the weights, and the heads apart.
+            (Some(_), _) => 6 * scores + 4 * heads(model),
+            // Heads apart before and after their norms and rotation, and the weights.
+            (None, true) if self.within_documents => 2 * scores + 5 * heads(model),
+            (None, true) => 5 * heads(model) + model.n_heads,
+            // The logarithm of each row's sum.
+            (None, false) => model.n_heads,
+        }
+    }
+
+    /// Returns the numbers of a token that the backward pass of a layer works with beside what it reads: those of the MLP, or of
+    /// attention when what the MLP has read is free again.
+    fn working(self, model: &ModelConfig) -> usize {
+        let (h, f) = (model.d_model, model.d_ff);
+        let scores = model.n_heads * self.seq;
+        let attention = match (&model.sparsity, is_apart(model)) {
+            // What the forward pass of a layer makes of its gates.
+            (Some(_), _) => 6 * scores + 8 * heads(model),
+            (None, true) if self.within_documents => scores + 8 * heads(model),
+            (None, true) => 8 * heads(model),
+            (None, false) => heads(model) + model.n_heads,
+        };
+        let attention = attention + qkv(model);
+        2 * h + attention.saturating_sub(3 * f + 3 * h).max(3 * f)
+    }
+
+    /// Returns the numbers of the largest buffer on a GPU.
+    pub(super) fn largest(self, model: &ModelConfig) -> usize {
+        let scores = match (&model.sparsity, is_apart(model) && self.within_documents) {
+            (None, false) => 0,
+            (Some(_), _) | (None, true) => model.n_heads * self.seq,
+        };
+        let of_tokens = self.tokens * scores.max(2 * model.d_ff).max(state(model));
+        let vocab = model.vocab_size;
+        of_tokens
+            .max(self.chunk(model) * vocab)
+            .max(vocab * model.d_model)
+    }
+
+    /// Returns the tokens whose logits are there at a time.
+    fn chunk(self, model: &ModelConfig) -> usize {
+        let rows = CHUNK_LOGITS / model.vocab_size / CHUNK_TOKENS * CHUNK_TOKENS;
+        rows.max(CHUNK_TOKENS).min(self.tokens)
+    }
+
+    /// Returns the numbers that the loss works with: the logits of a chunk, the gradient of the head's matrix with that of a chunk,
+    /// and the gradient of what the head reads.
+    fn loss(self, model: &ModelConfig) -> usize {
+        let (h, vocab) = (model.d_model, model.vocab_size);
+        let rows = self.chunk(model);
+        let sums = if rows < self.tokens { 3 } else { 1 };
+        rows * (vocab + h) + sums * vocab * h + 2 * self.tokens * h
+    }
+}
+
+/// Whether heads are taken apart on a GPU, where no kernel serves this attention in its rows.
+fn is_apart(model: &ModelConfig) -> bool {
+    model.qk_norm != QkNorm::None
+        || model.rope_pairing != RopePairing::Adjacent
+        || model.qk_bias == QkBias::Qkv
+}

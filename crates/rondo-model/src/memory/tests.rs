@@ -1,0 +1,152 @@
+//! Steps that can be counted by hand, and how estimates grow.
+
+use super::*;
+use crate::config::{HyperConnections, LayersConfig};
+use crate::init::Part;
+use crate::sparsity::SparsityConfig;
+
+/// One head of width 2 and an MLP of width 4.
+fn narrow() -> ModelConfig {
+    ModelConfig {
+        vocab_size: 3,
+        d_model: 2,
+        n_heads: 1,
+        n_kv_heads: 1,
+        d_ff: 4,
+        layers: LayersConfig {
+            prelude: 1,
+            core: 1,
+            coda: 0,
+        },
+        ..ModelConfig::default()
+    }
+}
+
+fn step(kept: Kept) -> StepShape {
+    StepShape {
+        unroll: Unroll {
+            no_grad: 7,
+            with_grad: 2,
+        },
+        tokens: 1,
+        seq: 1,
+        within_documents: false,
+        moments: 0,
+        kept,
+    }
+}
+
+fn with_grad(with_grad: usize, shape: StepShape) -> StepShape {
+    let unroll = Unroll {
+        with_grad,
+        ..shape.unroll
+    };
+    StepShape { unroll, ..shape }
+}
+
+#[test]
+fn a_fused_step_of_one_token_can_be_counted_by_hand() {
+    let total = Census::new(&narrow()).total();
+    // qkv 6, one sum of a head, five states of width 2, two halves of width 4.
+    let layer = 6 + 1 + 5 * 2 + 2 * 4;
+    let numbers = 3 * layer + 2 * (7 * 2) + (2 * 6 + 4 * 2 + 3 * 4);
+    let expected = (32 << 20) + 4 * (6 * total + numbers);
+    assert_eq!(step(Kept::Fused).bytes(&narrow()), expected as u64);
+}
+
+#[test]
+fn a_step_of_one_token_on_a_gpu_can_be_counted_by_hand() {
+    let census = Census::new(&narrow());
+    // Six states of width 2, qkv 6, the sum of one row, 2 that are attended, two halves and a product of width 4.
+    let layer = 6 * 2 + 6 + 1 + 2 + 3 * 4;
+    // The layer, what is injected, and the upper half of the adapter.
+    let iteration = layer + 2 + 4;
+    // The last iteration's backward pass is the highest of the four moments: the prelude with four states, the next step's
+    // initial state, both iterations; two states and the MLP's halves with their product; the head's gradient, and the
+    // core's twice.
+    let activations = (layer + 4 * 2) + 2 + 2 * iteration + (2 * 2 + 3 * 4);
+    let of_core = census.part(Part::Core) + census.part(Part::Adapter);
+    let numbers = census.total() + activations + 3 * 2 + 2 * of_core;
+    // Half of the largest buffer, which has the MLP's two halves.
+    let expected = (8 << 20) + 4 * (numbers + 2 * 4 / 2);
+    assert_eq!(step(Kept::Kernels).bytes(&narrow()), expected as u64);
+    let moments = 100;
+    let with_moments = StepShape {
+        moments,
+        ..step(Kept::Kernels)
+    };
+    assert_eq!(with_moments.bytes(&narrow()), (expected + 400) as u64);
+}
+
+#[test]
+fn norms_with_a_scale_keep_what_they_norm_and_lanes_are_states_that_iterations_run_again_begin_with()
+ {
+    let bytes = |model: &ModelConfig| step(Kept::Fused).bytes(model);
+    let normed = ModelConfig {
+        qk_norm: QkNorm::Head,
+        ..narrow()
+    };
+    // In each of two layers two scales of two with their gradients, moments and copies; in three passes a query and a key.
+    assert_eq!(bytes(&normed) - bytes(&narrow()), 4 * (6 * 8 + 3 * 4));
+    for kept in [Kept::Fused, Kept::Kernels, Kept::Composed] {
+        let mut lanes = ModelConfig {
+            hyper_connections: Some(HyperConnections {
+                lanes: 3,
+                iterations: None,
+            }),
+            ..narrow()
+        };
+        lanes.recurrence.recompute = Recompute::Iteration;
+        // So many tokens that they need more than the weights.
+        let shape = StepShape {
+            tokens: 1000,
+            seq: 5,
+            ..step(kept)
+        };
+        let bytes = |k| with_grad(k, shape).bytes(&lanes);
+        assert_eq!(bytes(5) - bytes(4), 4 * 4 * 2 * 1000, "{kept:?}");
+    }
+}
+
+#[test]
+fn iterations_that_are_run_again_keep_a_state_each() {
+    let state = 4 * 10 * narrow().d_model as u64;
+    for kept in [Kept::Fused, Kept::Kernels, Kept::Composed] {
+        let mut model = narrow();
+        let shape = StepShape {
+            tokens: 10,
+            seq: 5,
+            ..step(kept)
+        };
+        let bytes = |model: &ModelConfig, k| with_grad(k, shape).bytes(model);
+        let (one, many) = (bytes(&model, 1), bytes(&model, 8));
+        assert!(many > one);
+        model.recurrence.recompute = Recompute::Iteration;
+        assert_eq!(bytes(&model, 8), bytes(&model, 1) + 7 * state, "{kept:?}");
+        assert!(bytes(&model, 8) < many, "{kept:?}");
+    }
+}
+
+#[test]
+fn scores_grow_with_the_square_of_the_length_where_they_are_kept() {
+    let bytes = |model: &ModelConfig, kept, seq| {
+        let tokens = 100;
+        let shape = step(kept);
+        StepShape {
+            tokens,
+            seq,
+            ..shape
+        }
+        .bytes(model)
+    };
+    let grows = |model: &ModelConfig, kept| bytes(model, kept, 50) > bytes(model, kept, 5);
+    assert!(!grows(&narrow(), Kept::Fused));
+    assert!(!grows(&narrow(), Kept::Kernels));
+    assert!(grows(&narrow(), Kept::Composed));
+    let gated = ModelConfig {
+        sparsity: Some(SparsityConfig::default()),
+        ..narrow()
+    };
+    assert!(grows(&gated, Kept::Kernels));
+    assert!(bytes(&gated, Kept::Kernels, 50) > bytes(&narrow(), Kept::Kernels, 50));
+}
