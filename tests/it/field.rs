@@ -104,7 +104,26 @@ fn every_arm_generates_with_a_cache_what_it_generates_without() {
             "{arm}: {cached}"
         );
         assert_eq!(cached, generate(&["--no-cache"]), "{arm}");
+        if arm.starts_with("model.hyper_connections") {
+            let continuous = ["generate", &out, "--prompt", "a", "--continuous"];
+            refused(&run(continuous), 2, &["--continuous", "hyper_connections"]);
+        }
     }
+}
+
+#[test]
+fn a_history_longer_than_any_iteration_reads_is_refused() {
+    let dir = scratch();
+    let keys = [
+        "model.injection={kind=\"history\",window=3}",
+        "model.recurrence={sampler=\"fixed\",mean=4,backprop_depth=2,max=4}",
+    ];
+    let ended = smoke_with(&dir.path().join("run"), &keys);
+    refused(
+        &ended,
+        2,
+        &["model.injection.window", "2 earlier", "found 3"],
+    );
 }
 
 #[test]

@@ -73,21 +73,19 @@ impl Source<'_> {
             count: self.count(),
         });
         self.pass_over(&mut file, first)?;
-        let mut left = count;
-        let mut stored = vec![0; CHUNK.min(left) * self.element.size()];
-        let mut written = vec![0; CHUNK.min(left) * size];
-        while left > 0 {
-            let count = CHUNK.min(left);
-            let stored = &mut stored[..count * self.element.size()];
+        let mut stored = vec![0; CHUNK.min(count) * self.element.size()];
+        let mut written = vec![0; CHUNK.min(count) * size];
+        let end = first + count;
+        for position in (first..end).step_by(CHUNK) {
+            let here = CHUNK.min(end - position);
+            let stored = &mut stored[..here * self.element.size()];
             self.fill(&mut file, stored)?;
-            let written = &mut written[..count * size];
+            let written = &mut written[..here * size];
             let numbers = stored.chunks_exact(self.element.size());
-            let first = first + count - left;
             for (i, (number, place)) in numbers.zip(written.chunks_exact_mut(size)).enumerate() {
-                self.put(into, number, first + i, place)?;
+                self.put(into, number, position + i, place)?;
             }
             out.write_all(written)?;
-            left -= count;
         }
         Ok(())
     }
@@ -346,6 +344,33 @@ mod tests {
                     "{message}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_number_counts_from_the_start_of_its_tensor_beyond_the_first_chunk() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let bad = CHUNK + 7;
+        let mut values = vec![0.0; 2 * CHUNK];
+        values[bad] = f32::NAN;
+        let archive = stored(dir.path(), Element::F32, &[2 * CHUNK], &values);
+        let vanished = Vanished::default();
+        let part = Part {
+            first: 5,
+            count: 2 * CHUNK - 5,
+        };
+        for part in [None, Some(part)] {
+            let into = Conversion {
+                element: Element::F32,
+                transposed: false,
+                part,
+                divisor: None,
+                vanished: &vanished,
+            };
+            let error = copy(&archive.entries["w"], into, &mut Vec::new()).expect_err("not finite");
+            let error = InterchangeError::from_stream(error).expect("an error of this crate");
+            let message = error.to_string();
+            assert!(message.ends_with(&format!("at element {bad}")), "{message}");
         }
     }
 

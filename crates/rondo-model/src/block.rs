@@ -41,11 +41,7 @@ impl Block {
     pub fn new(config: &ModelConfig, layer: Layer, weights: &Weights<'_>) -> Self {
         let name = layer.name();
         let norm = |place: &str| RmsNorm::new(config.norm, &format!("{name}.{place}"), weights);
-        let (before, after) = match config.block {
-            BlockKind::Sandwich | BlockKind::BranchSandwich => (true, true),
-            BlockKind::PreNorm => (true, false),
-            BlockKind::PostNorm | BlockKind::BranchPostNorm => (false, true),
-        };
+        let [before, after] = config.block.norms();
         Self {
             attention: Attention::new(config, layer, weights),
             feed_forward: FeedForward::new(&format!("{name}.feed_forward"), weights),

@@ -3,7 +3,7 @@
 //! | kind | what it does | source |
 //! |---|---|---|
 //! | embedding | `x + g ⊙ p_i` enters the core, `p_i = (sin iω, cos iω)`, `ω_j = 10000^(−2j/d)` | Universal Transformer, arXiv 1807.03819, which has no g |
-//! | loop gate | `s_i = y + ⟨q, ψ⟩ (y − s_{i−1})`, y the core's output | arXiv 2609.36636, eq. 7 and 8 |
+//! | loop gate | y, the core's output, becomes `y + ⟨q, ψ⟩ (y − s_{i−1})` | arXiv 2609.36636, eq. 7 and 8 |
 //!
 //! ```text
 //! ψ(t, δ) = (t, δ, t², δ², tδ, sin πt, cos πt − 1, sin 2πt)    t = (i − 1)/r    δ = 1/r

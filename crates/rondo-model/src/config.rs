@@ -103,6 +103,17 @@ pub enum BlockKind {
     BranchPostNorm,
 }
 
+impl BlockKind {
+    /// Returns whether a norm stands before a sublayer's function, and whether one stands after it.
+    pub(crate) fn norms(self) -> [bool; 2] {
+        match self {
+            Self::Sandwich | Self::BranchSandwich => [true, true],
+            Self::PreNorm => [true, false],
+            Self::PostNorm | Self::BranchPostNorm => [false, true],
+        }
+    }
+}
+
 /// A root-mean-square norm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -26,7 +26,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::conditioning;
-use crate::config::{BlockKind, InitScheme, ModelConfig, QkBias, QkNorm};
+use crate::config::{InitScheme, ModelConfig, QkBias, QkNorm};
 use crate::history;
 use crate::injection;
 use crate::lanes;
@@ -227,11 +227,7 @@ impl Table<'_> {
 
     fn blocks(&mut self, stack: Stack, layers: usize) {
         let part = Part::of(stack);
-        let (before, after) = match self.config.block {
-            BlockKind::Sandwich | BlockKind::BranchSandwich => (true, true),
-            BlockKind::PreNorm => (true, false),
-            BlockKind::PostNorm | BlockKind::BranchPostNorm => (false, true),
-        };
+        let [before, after] = self.config.block.norms();
         for index in 0..layers {
             let layer = Layer { stack, index }.name();
             let name = |part: &str| format!("{layer}.{part}");

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! α, M and β have a row for each of R iterations; iteration i has row i − 1 modulo R, so that every depth is defined. At the start
-//! α_i is the unit vector of lane (i − 1) mod N, M the identity and β = 1: this is not the plain loop. The published loop has a norm after
-//! the core and L_n = e; here R ends with a norm, and s_0 is e, where the configuration says so.
+//! row j of α, counted from 0, is the unit vector of lane j mod N, M the identity and β = 1: this is not the plain loop. The published
+//! loop has a norm after the core and L_n = e: `boundary_norm = "iteration"` and `state_init = "input"` give both.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -151,7 +151,8 @@ mod tests {
         config.recurrence.mean = 5;
         let device = Device::flex();
         let lanes = Lanes::new(&config, &Weights::new(&config, 0, &device)).expect("configured");
-        let mut state = LoopState::from(Tensor::from_data([[[1.0, 2.0]]], &device));
+        let start: Tensor<3> = Tensor::from_data([[[1.0, 2.0]]], &device);
+        let mut state = LoopState::from(start.clone());
         let values = |x: Tensor<3>| x.into_data().iter::<f32>().collect::<Vec<_>>();
         for i in 1..=4 {
             // Every lane is e + 10 + 20 + … of the iterations so far.
@@ -162,5 +163,14 @@ mod tests {
             state = state.followed_by(sum, 0).beside(Some(next));
         }
         assert_eq!(values(state.state().clone()), [2.0 * 101.0, 2.0 * 102.0]);
+        // Of two lanes that differ, iterations 1 to 3 read the first, the second and the first; iteration 4 has row 0 again.
+        let apart: Tensor<3> = Tensor::from_data([[[1.0, 2.0, 3.0, 4.0]]], &device);
+        let mut state = LoopState::from(start.clone()).beside(Some(apart.clone()));
+        for expected in [[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [1.0, 2.0]] {
+            assert_eq!(values(lanes.read(&state)), expected);
+            state = state
+                .followed_by(start.clone(), 0)
+                .beside(Some(apart.clone()));
+        }
     }
 }

@@ -234,7 +234,7 @@ impl LoopedTransformer {
     /// be, once to each of them.
     ///
     /// `visit` receives each depth, in rising order, with its readout. Returns the open edges of every application
-    /// of a layer with gates, in order of [`At`]: those of the coda once for each depth.
+    /// of a layer with gates, in order of [`At`]: those of the coda once for each depth, those of the core of the pass to the deepest.
     ///
     /// # Shapes
     ///

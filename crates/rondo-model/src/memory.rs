@@ -68,23 +68,24 @@ impl StepShape {
                 let pages = self.on_gpu(model, &census) + self.largest(model) / 2;
                 SMALL_BUFFERS + 4 * pages as u64
             }
-            Kept::Fused | Kept::Composed => PROCESS + 4 * self.on_processor(model, &census) as u64,
+            Kept::Fused => PROCESS + 4 * self.on_processor(model, &census, true) as u64,
+            Kept::Composed => PROCESS + 4 * self.on_processor(model, &census, false) as u64,
         }
     }
 
-    /// Returns the numbers on a processor, or where nothing has kernels.
-    fn on_processor(self, model: &ModelConfig, census: &Census) -> usize {
-        let (h, f, attended) = (model.d_model, model.d_ff, heads(model));
+    /// Returns the numbers where sublayers are nodes, or where nothing has kernels.
+    fn on_processor(self, model: &ModelConfig, census: &Census, is_fused: bool) -> usize {
+        let (h, f, attended) = (model.d_model, model.d_ff, model.attended_width());
         let (qkv, beside) = (qkv(model), self.beside(model));
         // A norm with a scale keeps queries and keys as they were before the scale.
         let normed = match model.qk_norm {
             QkNorm::None | QkNorm::Plain => 0,
             QkNorm::Head | QkNorm::Width => (model.n_heads + model.n_kv_heads) * model.d_head(),
         };
-        let (copies, layer, per_iteration, once) = match self.kept {
+        let (copies, layer, per_iteration, once) = match is_fused {
             // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves
             // of the gated MLP. Once: the largest gradients of one sublayer; the logits exist in chunks only.
-            Kept::Fused => (
+            true => (
                 6,
                 qkv + normed + model.n_heads + attended + 4 * h + 2 * f,
                 7 * h + beside,
@@ -92,7 +93,7 @@ impl StepShape {
             ),
             // A layer: norms and residuals, the rotary copies, three score-sized tensors of the softmax, and the gated
             // MLP's halves. Once: the logits and what the loss makes of them.
-            Kept::Kernels | Kept::Composed => (
+            false => (
                 4,
                 12 * h + 2 * attended + 5 * qkv + normed + 4 * model.n_heads * self.seq + 8 * f,
                 4 * h + beside,
@@ -148,11 +149,6 @@ fn qkv(model: &ModelConfig) -> usize {
 fn state(model: &ModelConfig) -> usize {
     let lanes = model.hyper_connections.map_or(0, |lanes| lanes.lanes);
     model.d_model * (1 + lanes)
-}
-
-/// The width of what is attended.
-fn heads(model: &ModelConfig) -> usize {
-    model.n_heads * model.d_head()
 }
 
 #[cfg(test)]

@@ -25,8 +25,21 @@ pub(super) fn model(
 ) -> Option<ModelConfig> {
     let d_model = keys.needed("hidden_size", None, MAX_SIZE);
     let n_heads = keys.needed("num_attention_heads", None, MAX_SIZE);
-    let kv_heads = keys.size("num_key_value_heads", MAX_SIZE);
-    let d_head = keys.size("head_dim", MAX_SIZE);
+    // Where these are left out, each library class has numbers of its own; Llama's follow from the others.
+    let (kv_heads, d_head) = match kind {
+        Kind::Qwen3 => (
+            keys.needed("num_key_value_heads", None, MAX_SIZE),
+            keys.needed("head_dim", None, MAX_SIZE),
+        ),
+        Kind::Qwen2 => (
+            keys.needed("num_key_value_heads", None, MAX_SIZE),
+            keys.size("head_dim", MAX_SIZE),
+        ),
+        _ => (
+            keys.size("num_key_value_heads", MAX_SIZE),
+            keys.size("head_dim", MAX_SIZE),
+        ),
+    };
     let d_ff = keys.needed("intermediate_size", None, MAX_SIZE);
     let context = keys.needed("max_position_embeddings", None, MAX_SIZE);
     let vocab = keys.needed("vocab_size", None, MAX_SIZE);
@@ -154,13 +167,21 @@ fn llama3(
         }
         found
     };
-    let [factor, low, high, context] = [
-        "factor",
-        "low_freq_factor",
-        "high_freq_factor",
-        "original_max_position_embeddings",
-    ]
-    .map(&mut number);
+    let [factor, low, high] = ["factor", "low_freq_factor", "high_freq_factor"].map(&mut number);
+    let name = "original_max_position_embeddings";
+    let context = table
+        .get(name)
+        .and_then(Value::as_u64)
+        .filter(|context| *context > 0);
+    if context.is_none() {
+        let found = table
+            .get(name)
+            .map_or_else(|| "missing".to_owned(), Value::to_string);
+        keys.refuse(
+            key,
+            &format!("has {name} {found}; it must be a whole number of at least 1"),
+        );
+    }
     Some(RopeScaling::Llama3 {
         factor: factor?,
         low_frequency: low?,

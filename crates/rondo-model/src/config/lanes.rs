@@ -5,10 +5,10 @@ use rondo_config::report::within;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::depth::MAX_RECURRENCE;
+
 /// The most lanes.
 const MOST_LANES: usize = 8;
-/// The most iterations with weights of their own.
-const MOST_ROWS: usize = 64;
 
 /// Lanes that the iterations read from and write to; [`crate::lanes`] has the formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,7 +18,7 @@ pub struct HyperConnections {
     #[schemars(range(min = 2, max = MOST_LANES))]
     pub lanes: usize,
     /// Iterations with weights of their own; later ones begin with the first again. Without it the mean recurrence.
-    #[schemars(range(min = 1, max = MOST_ROWS))]
+    #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
 }
@@ -42,7 +42,7 @@ impl HyperConnections {
     pub(super) fn validate(self, report: Report<'_>) {
         within("lanes", self.lanes, 2..=MOST_LANES, report);
         if let Some(iterations) = self.iterations {
-            within("iterations", iterations, 1..=MOST_ROWS, report);
+            within("iterations", iterations, 1..=MAX_RECURRENCE, report);
         }
     }
 }

@@ -205,11 +205,24 @@ impl ModelSection {
             0 => return,
             _ => self.recurrence.largest().total(),
         };
-        if self.injection.history().is_some() && longest < 3 {
+        let Some(history) = self.injection.history() else {
+            return;
+        };
+        if longest < 3 {
             report(
                 "injection",
                 format!(
                     "a history is read from the third iteration on, and model.recurrence gives no more than {longest}"
+                ),
+            );
+        } else if history.window > longest - 2 {
+            report(
+                "injection.window",
+                format!(
+                    "model.recurrence gives no more than {longest} iterations, of which the last reads {} earlier states; \
+                     found {}",
+                    longest - 2,
+                    history.window
                 ),
             );
         }

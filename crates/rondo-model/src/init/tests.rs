@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 
 use super::*;
-use crate::config::{InitConfig, InjectionKind, LayersConfig, NormConfig, QkBias};
+use crate::config::{BlockKind, InitConfig, InjectionKind, LayersConfig, NormConfig, QkBias};
 
 /// True std of a standard normal truncated at ±3.
 const TRUNCATED: f64 = 0.9866;

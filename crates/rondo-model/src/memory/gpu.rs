@@ -1,6 +1,6 @@
 //! What a step needs on a GPU, where kernels are the nodes of the graph.
 
-use super::{StepShape, heads, qkv, state};
+use super::{StepShape, qkv, state};
 use crate::census::Census;
 use crate::config::{BoundaryNorm, InjectionKind, ModelConfig, QkBias, QkNorm, RopePairing};
 use crate::depth::Recompute;
@@ -45,7 +45,7 @@ impl StepShape {
     /// attention, and the MLP's halves with their product.
     fn layer(self, model: &ModelConfig) -> usize {
         let h = model.d_model;
-        6 * h + qkv(model) + self.attention(model) + heads(model) + 3 * model.d_ff
+        6 * h + qkv(model) + self.attention(model) + model.attended_width() + 3 * model.d_ff
     }
 
     /// Returns those of an iteration: its layers, what the injection gives, and the copy of its part of the adapter.
@@ -75,10 +75,10 @@ impl StepShape {
         let scores = model.n_heads * self.seq;
         match (&model.sparsity, is_apart(model)) {
             // The softmax before and after its division, the gates three times, what is left of the weights, and the heads apart.
-            (Some(_), _) => 6 * scores + 4 * heads(model),
+            (Some(_), _) => 6 * scores + 4 * model.attended_width(),
             // Heads apart before and after their norms and rotation, and the weights.
-            (None, true) if self.within_documents => 2 * scores + 5 * heads(model),
-            (None, true) => 5 * heads(model) + model.n_heads,
+            (None, true) if self.within_documents => 2 * scores + 5 * model.attended_width(),
+            (None, true) => 5 * model.attended_width() + model.n_heads,
             // The logarithm of each row's sum.
             (None, false) => model.n_heads,
         }
@@ -91,10 +91,10 @@ impl StepShape {
         let scores = model.n_heads * self.seq;
         let attention = match (&model.sparsity, is_apart(model)) {
             // What the forward pass of a layer makes of its gates.
-            (Some(_), _) => 6 * scores + 8 * heads(model),
-            (None, true) if self.within_documents => scores + 8 * heads(model),
-            (None, true) => 8 * heads(model),
-            (None, false) => heads(model) + model.n_heads,
+            (Some(_), _) => 6 * scores + 8 * model.attended_width(),
+            (None, true) if self.within_documents => scores + 8 * model.attended_width(),
+            (None, true) => 8 * model.attended_width(),
+            (None, false) => model.attended_width() + model.n_heads,
         };
         let attention = attention + qkv(model);
         2 * h + attention.saturating_sub(3 * f + 3 * h).max(3 * f)

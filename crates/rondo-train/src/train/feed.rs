@@ -101,7 +101,7 @@ impl Feed {
                 Ok(StepInputs {
                     tokens: tokens(&batches),
                     left: batches.len(),
-                    from: From::Recipe {
+                    from: Origin::Recipe {
                         recipe: recipe.clone(),
                         number: recipe.share.first_number(wanted.step),
                         batches: batches.into_iter(),
@@ -122,10 +122,10 @@ pub(super) struct StepInputs {
     /// The tokens in all of them.
     pub(super) tokens: usize,
     left: usize,
-    from: From,
+    from: Origin,
 }
 
-enum From {
+enum Origin {
     Recipe {
         recipe: Arc<Recipe>,
         /// The number of the next micro-batch since the start of the run.
@@ -141,7 +141,7 @@ impl Iterator for StepInputs {
     fn next(&mut self) -> Option<Inputs> {
         self.left = self.left.checked_sub(1)?;
         match &mut self.from {
-            From::Recipe {
+            Origin::Recipe {
                 recipe,
                 number,
                 batches,
@@ -151,7 +151,7 @@ impl Iterator for StepInputs {
                 *number += 1;
                 Some(inputs)
             }
-            From::Thread(made) => Some(passed_on(made.recv().expect(SENDS))),
+            Origin::Thread(made) => Some(passed_on(made.recv().expect(SENDS))),
         }
     }
 
@@ -251,7 +251,7 @@ impl Ahead {
         Ok(StepInputs {
             tokens,
             left,
-            from: From::Thread(inputs),
+            from: Origin::Thread(inputs),
         })
     }
 }

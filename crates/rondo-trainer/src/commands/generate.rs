@@ -43,6 +43,13 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
                 .to_owned(),
         ));
     }
+    if args.continuous && model.hyper_connections.is_some() {
+        return Err(Error::Usage(
+            "--continuous: the run has [model.hyper_connections], whose state is the sum of its lanes and not what they \
+             start from; leave the option out"
+                .to_owned(),
+        ));
+    }
     let request = Request {
         depth: depth_rule(
             args,

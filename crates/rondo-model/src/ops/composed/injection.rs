@@ -22,9 +22,11 @@ pub(crate) fn coefficients(
         return delta;
     }
     let a = a_log.exp();
-    let decay = (delta * a.clone()).neg().exp();
+    let rate = delta * a.clone();
+    let decay = rate.clone().neg().exp();
     match coefficient {
-        Coefficient::Hold => (-decay + 1.0) / a,
+        // (1 − e^(−Δa)) / a, without the difference of two numbers that are nearly the same.
+        Coefficient::Hold => (rate / 2.0).tanh() * (decay + 1.0) / a,
         _ => decay,
     }
 }
