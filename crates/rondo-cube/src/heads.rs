@@ -127,11 +127,5 @@ fn turn_back_kernel(
     }
 }
 
-/// Returns the place of the other number of a pair.
-#[cube]
-pub(crate) fn partner(i: usize) -> usize {
-    i + 1 - 2 * (i % 2)
-}
-
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,10 @@
 
 use cubecl::prelude::*;
 
-use super::product::{add_rows, score, store, write_rows, zeros};
+use super::product::{add_rows, score, store, write_rows, zero_fours, zeros};
 use super::sight::{Form, Places, Sizes, first_key, heads_of, keys_of_tile, sees};
-use super::stage::{Head, Turn};
-use super::tile::Tile;
+use super::stage::{Head, Turn, other_row};
+use super::tile::{Four, Tile};
 use crate::rows::{self, power, sum_of_lanes};
 
 /// Writes the sum of the products of a row's result and its gradient: D.
@@ -86,20 +86,20 @@ pub(super) fn queries_kernel(
     );
 
     let lane = UNIT_POS as usize % tile.lanes;
-    let own = first_query + UNIT_POS as usize / tile.lanes * tile.rows;
+    let own = first_query + UNIT_POS as usize / tile.lanes;
     let slots = comptime!(tile.slots());
-    let mut memory = Shared::<[f32]>::new_slice(comptime!(tile.memory()));
-    let mut weights = Shared::<[f32]>::new_slice(comptime!(tile.own() * tile.pitch()));
-    let mut result = zeros(comptime!(tile.rows * slots));
+    let mut memory = Shared::<[Four]>::new_slice(comptime!(tile.memory()));
+    let mut weights = Shared::<[Four]>::new_slice(comptime!(tile.own() * tile.pitch()));
+    let mut result = zero_fours(comptime!(tile.rows * slots));
     let mut of_row_lse = zeros(tile.rows);
     let mut of_row_sum = zeros(tile.rows);
     let mut seen_from = Array::<usize>::new(tile.rows);
     #[unroll]
     for r in 0..tile.rows {
-        seen_from[r] = first_key(firsts, &heads.queries, own + r, form);
-        if own + r < sizes.queries {
-            of_row_lse[r] = lse[matrix * sizes.queries + own + r];
-            of_row_sum[r] = sums[matrix * sizes.queries + own + r];
+        seen_from[r] = first_key(firsts, &heads.queries, own + r * tile.groups, form);
+        if own + r * tile.groups < sizes.queries {
+            of_row_lse[r] = lse[matrix * sizes.queries + own + r * tile.groups];
+            of_row_sum[r] = sums[matrix * sizes.queries + own + r * tile.groups];
         }
     }
 
@@ -145,9 +145,16 @@ pub(super) fn queries_kernel(
             #[unroll]
             for c in 0..tile.columns {
                 let at = r * tile.columns + c;
-                let place = key + lane + c * tile.lanes;
+                let place = key + other_row(lane, c, tile);
                 let mut d_score = 0.0f32;
-                if sees(own + r, sizes.queries, place, seen_from[r], end, form) {
+                if sees(
+                    own + r * tile.groups,
+                    sizes.queries,
+                    place,
+                    seen_from[r],
+                    end,
+                    form,
+                ) {
                     let weight = power(scores[at] * factor - of_row_lse[r]);
                     d_score = factor * weight * (d_weights[at] - of_row_sum[r]);
                 }
@@ -207,12 +214,12 @@ pub(super) fn keys_kernel(
     // The first keys, which most queries see, come first.
     let own_key = CUBE_POS / matrices * comptime!(tile.own());
 
-    let own = own_key + UNIT_POS as usize / tile.lanes * tile.rows;
+    let own = own_key + UNIT_POS as usize / tile.lanes;
     let slots = comptime!(tile.slots());
-    let mut memory = Shared::<[f32]>::new_slice(comptime!(tile.memory()));
-    let mut weights = Shared::<[f32]>::new_slice(comptime!(tile.own() * tile.pitch()));
-    let mut of_key = zeros(comptime!(tile.rows * slots));
-    let mut of_value = zeros(comptime!(tile.rows * slots));
+    let mut memory = Shared::<[Four]>::new_slice(comptime!(tile.memory()));
+    let mut weights = Shared::<[Four]>::new_slice(comptime!(tile.own() * tile.pitch()));
+    let mut of_key = zero_fours(comptime!(tile.rows * slots));
+    let mut of_value = zero_fours(comptime!(tile.rows * slots));
 
     for head in first_head..first_head + served {
         let heads = heads_of(&places, &sizes, sequence, head, tile.d_head);
@@ -339,7 +346,7 @@ fn weigh(
     let lane = UNIT_POS as usize % tile.lanes;
     #[unroll]
     for c in 0..tile.columns {
-        let query = first_query + lane + c * tile.lanes;
+        let query = first_query + other_row(lane, c, tile);
         let seen_from = first_key(firsts, queries, query, form);
         let mut of_row_lse = 0.0f32;
         let mut of_row_sum = 0.0f32;
@@ -351,7 +358,14 @@ fn weigh(
         for r in 0..tile.rows {
             let at = r * tile.columns + c;
             let mut weight = 0.0f32;
-            if sees(query, queries.count, own + r, seen_from, keys, form) {
+            if sees(
+                query,
+                queries.count,
+                own + r * tile.groups,
+                seen_from,
+                keys,
+                form,
+            ) {
                 weight = power(scores[at] * factor - of_row_lse);
             }
             d_weights[at] = factor * weight * (d_weights[at] - of_row_sum);

@@ -3,10 +3,10 @@
 use cubecl::prelude::*;
 
 use super::join::join_lanes;
-use super::product::{add_rows, score, store, write_rows, zeros};
+use super::product::{add_rows, score, store, write_rows, zero_fours, zeros};
 use super::sight::{Form, Places, Sizes, first_key, heads_of, keys_of_tile, sees};
-use super::stage::{Head, Turn};
-use super::tile::Tile;
+use super::stage::{Head, Turn, other_row};
+use super::tile::{Four, Tile};
 use crate::rows::{Join, power};
 
 /// Attends the queries of one tile: the tiles with the most keys come first.
@@ -43,11 +43,12 @@ pub(super) fn forward_kernel(
     );
 
     let lane = UNIT_POS as usize % tile.lanes;
-    let own = first_query + UNIT_POS as usize / tile.lanes * tile.rows;
+    let own = first_query + UNIT_POS as usize / tile.lanes;
     let slots = comptime!(tile.slots());
-    let mut memory = Shared::<[f32]>::new_slice(comptime!(tile.memory()));
-    let mut weights = Shared::<[f32]>::new_slice(comptime!(tile.own() * tile.pitch()));
-    let mut result = zeros(comptime!(tile.rows * slots));
+    let mut memory = Shared::<[Four]>::new_slice(comptime!(tile.memory()));
+    let mut weights = Shared::<[Four]>::new_slice(comptime!(tile.own() * tile.pitch()));
+    let mut exchanged = Shared::<[f32]>::new_slice(comptime!(tile.exchanged()));
+    let mut result = zero_fours(comptime!(tile.rows * slots));
     // The largest score of each own row so far, and a lane's sum of powers under it (Milakov & Gimelshein 2018, arXiv 1805.02867).
     let mut largest = zeros(tile.rows);
     let mut sums = zeros(tile.rows);
@@ -59,7 +60,7 @@ pub(super) fn forward_kernel(
     let mut seen_from = Array::<usize>::new(tile.rows);
     #[unroll]
     for r in 0..tile.rows {
-        seen_from[r] = first_key(firsts, &heads.queries, own + r, form);
+        seen_from[r] = first_key(firsts, &heads.queries, own + r * tile.groups, form);
     }
     let (first, end) = keys_of_tile(firsts, &heads.queries, sizes.keys, first_query, tile, form);
     let mut key = first;
@@ -87,14 +88,21 @@ pub(super) fn forward_kernel(
             greatest[r] = largest[r];
             #[unroll]
             for c in 0..tile.columns {
-                let place = key + lane + c * tile.lanes;
-                let seen = sees(own + r, sizes.queries, place, seen_from[r], end, form);
+                let place = key + other_row(lane, c, tile);
+                let seen = sees(
+                    own + r * tile.groups,
+                    sizes.queries,
+                    place,
+                    seen_from[r],
+                    end,
+                    form,
+                );
                 let score = scaled(scores[r * tile.columns + c], factor, seen);
                 scores[r * tile.columns + c] = score;
                 greatest[r] = select(score > greatest[r], score, greatest[r]);
             }
         }
-        join_lanes(&mut greatest, &mut memory, tile, Join::Largest);
+        join_lanes(&mut greatest, &mut exchanged, tile, Join::Largest);
         soften(
             &mut scores,
             &mut result,
@@ -121,12 +129,12 @@ pub(super) fn forward_kernel(
         key += comptime!(tile.other());
     }
 
-    join_lanes(&mut sums, &mut memory, tile, Join::Sum);
+    join_lanes(&mut sums, &mut exchanged, tile, Join::Sum);
     write(&mut result, &mut sums, out, &heads.out, own, tile);
     #[unroll]
     for r in 0..tile.rows {
-        if lane == 0 && own + r < sizes.queries {
-            lse[matrix * sizes.queries + own + r] = largest[r] + sums[r].ln();
+        if lane == 0 && own + r * tile.groups < sizes.queries {
+            lse[matrix * sizes.queries + own + r * tile.groups] = largest[r] + sums[r].ln();
         }
     }
 }
@@ -140,7 +148,7 @@ fn scaled(score: f32, factor: f32, seen: bool) -> f32 {
 /// Writes the own rows of a unit, each divided by the sum of its weights.
 #[cube]
 fn write(
-    result: &mut Array<f32>,
+    result: &mut Array<Four>,
     sums: &mut Array<f32>,
     out: &mut [f32],
     head: &Head,
@@ -150,7 +158,7 @@ fn write(
     let slots = comptime!(tile.slots());
     #[unroll]
     for r in 0..tile.rows {
-        let share = 1.0f32 / sums[r];
+        let share = Four::new(1.0f32 / sums[r]);
         #[unroll]
         for s in 0..slots {
             result[r * slots + s] *= share;
@@ -163,7 +171,7 @@ fn write(
 #[cube]
 fn soften(
     scores: &mut Array<f32>,
-    result: &mut Array<f32>,
+    result: &mut Array<Four>,
     largest: &mut Array<f32>,
     sums: &mut Array<f32>,
     greatest: &mut Array<f32>,
@@ -177,7 +185,7 @@ fn soften(
         sums[r] *= shrink;
         #[unroll]
         for s in 0..slots {
-            result[r * slots + s] *= shrink;
+            result[r * slots + s] *= Four::new(shrink);
         }
         #[unroll]
         for c in 0..tile.columns {

@@ -6,8 +6,8 @@ use cubecl::prelude::*;
 use super::tile::Tile;
 use crate::rows::{Join, join_two};
 
-/// Gives every lane the joined numbers of all lanes, for each own row. Every unit of a cube has to call it; `memory` holds
-/// something else afterwards, and units wait for each other before they write it again.
+/// Gives every lane the joined numbers of all lanes, for each own row. Every unit of a cube has to call it; `memory` is for
+/// what lanes exchange, where there are no planes.
 #[cube]
 pub(super) fn join_lanes(
     values: &mut Array<f32>,

@@ -2,14 +2,14 @@
 
 use cubecl::prelude::*;
 
-use super::stage::{Head, Part, Turn, stage};
-use super::tile::{CHUNK, PITCH, Tile};
+use super::stage::{Head, Part, Turn, has_column, stage};
+use super::tile::{CHUNK, Four, PITCH, Tile};
 
 /// Adds to scores the products of own and other rows.
 #[cube]
 pub(super) fn score(
     scores: &mut Array<f32>,
-    memory: &mut Shared<[f32]>,
+    memory: &mut Shared<[Four]>,
     own: &[f32],
     other: &[f32],
     bias: &[f32],
@@ -41,7 +41,8 @@ pub(super) fn score(
                 at: 0,
                 rows: tile.own(),
                 width: CHUNK,
-                pitch: PITCH
+                pitch: PITCH,
+                by_lane: false
             }),
             turn,
         );
@@ -60,7 +61,8 @@ pub(super) fn score(
                 at: tile.own() * PITCH,
                 rows: tile.other(),
                 width: CHUNK,
-                pitch: PITCH
+                pitch: PITCH,
+                by_lane: true
             }),
             turn,
         );
@@ -72,9 +74,9 @@ pub(super) fn score(
 /// Adds to a result the other rows, each times its weight.
 #[cube]
 pub(super) fn add_rows(
-    result: &mut Array<f32>,
-    weights: &Shared<[f32]>,
-    memory: &mut Shared<[f32]>,
+    result: &mut Array<Four>,
+    weights: &Shared<[Four]>,
+    memory: &mut Shared<[Four]>,
     other: &[f32],
     bias: &[f32],
     cos: &[f32],
@@ -104,7 +106,8 @@ pub(super) fn add_rows(
                 at: 0,
                 rows: tile.staged(),
                 width: tile.width(),
-                pitch: tile.width()
+                pitch: tile.width(),
+                by_lane: false
             }),
             turn,
         );
@@ -116,27 +119,27 @@ pub(super) fn add_rows(
 /// Adds to the scores of a unit the products of own and other rows over the columns that are in shared memory: own rows from
 /// its start on, other rows behind them.
 #[cube]
-fn add_scores(scores: &mut Array<f32>, memory: &mut Shared<[f32]>, #[comptime] tile: Tile) {
+fn add_scores(scores: &mut Array<f32>, memory: &mut Shared<[Four]>, #[comptime] tile: Tile) {
     let lane = UNIT_POS as usize % tile.lanes;
     let group = UNIT_POS as usize / tile.lanes;
-    let own = group * comptime!(tile.rows * PITCH);
+    let own = group * PITCH;
     let other = comptime!(tile.own() * PITCH) + lane * PITCH;
-    let mut left = Array::<f32>::new(tile.rows);
-    let mut right = Array::<f32>::new(tile.columns);
+    let mut right = Array::<Four>::new(tile.columns);
     for i in 0..CHUNK {
-        #[unroll]
-        for r in 0..tile.rows {
-            left[r] = memory[own + r * PITCH + i];
-        }
         #[unroll]
         for c in 0..tile.columns {
             right[c] = memory[other + c * comptime!(tile.lanes * PITCH) + i];
         }
         #[unroll]
         for r in 0..tile.rows {
+            let left = memory[own + r * comptime!(tile.groups * PITCH) + i];
             #[unroll]
-            for c in 0..tile.columns {
-                scores[r * tile.columns + c] += left[r] * right[c];
+            for j in 0..4usize {
+                let number = left.extract(j);
+                #[unroll]
+                for c in 0..tile.columns {
+                    scores[r * tile.columns + c] += number * right[c].extract(j);
+                }
             }
         }
     }
@@ -145,32 +148,37 @@ fn add_scores(scores: &mut Array<f32>, memory: &mut Shared<[f32]>, #[comptime] t
 /// Adds to the result of a unit the other rows from `first` on that are in shared memory, each times its weight for the own row.
 #[cube]
 fn add_weighted(
-    result: &mut Array<f32>,
-    weights: &Shared<[f32]>,
-    memory: &mut Shared<[f32]>,
+    result: &mut Array<Four>,
+    weights: &Shared<[Four]>,
+    memory: &mut Shared<[Four]>,
     first: usize,
     #[comptime] tile: Tile,
 ) {
     let lane = UNIT_POS as usize % tile.lanes;
     let group = UNIT_POS as usize / tile.lanes;
-    let own = group * comptime!(tile.rows * tile.pitch()) + first;
+    let own = group * comptime!(tile.pitch()) + first / 4;
     let slots = comptime!(tile.slots());
-    let mut left = Array::<f32>::new(tile.rows);
-    let mut right = Array::<f32>::new(slots);
-    for k in 0..comptime!(tile.staged()) {
+    let width = comptime!(tile.width());
+    let mut left = Array::<Four>::new(tile.rows);
+    let mut right = Array::<Four>::new(slots);
+    for k in 0..comptime!(tile.staged() / 4) {
         #[unroll]
         for r in 0..tile.rows {
-            left[r] = weights[own + r * comptime!(tile.pitch()) + k];
+            left[r] = weights[own + r * comptime!(tile.groups * tile.pitch()) + k];
         }
         #[unroll]
-        for s in 0..slots {
-            right[s] = memory[k * comptime!(tile.width()) + lane + s * tile.lanes];
-        }
-        #[unroll]
-        for r in 0..tile.rows {
+        for j in 0..4usize {
             #[unroll]
             for s in 0..slots {
-                result[r * slots + s] += left[r] * right[s];
+                right[s] = memory[(k * 4 + j) * width + lane + s * tile.lanes];
+            }
+            #[unroll]
+            for r in 0..tile.rows {
+                let weight = Four::new(left[r].extract(j));
+                #[unroll]
+                for s in 0..slots {
+                    result[r * slots + s] += weight * right[s];
+                }
             }
         }
     }
@@ -187,25 +195,44 @@ pub(super) fn zeros(#[comptime] length: usize) -> Array<f32> {
     array
 }
 
+/// Returns an array of fours of zeros.
+#[cube]
+pub(super) fn zero_fours(#[comptime] length: usize) -> Array<Four> {
+    let mut array = Array::<Four>::new(length);
+    #[unroll]
+    for i in 0..length {
+        array[i] = Four::new(0.0f32);
+    }
+    array
+}
+
 /// Puts a unit's numbers of a tile into shared memory.
 #[cube]
-pub(super) fn store(weights: &mut Shared<[f32]>, numbers: &mut Array<f32>, #[comptime] tile: Tile) {
+pub(super) fn store(
+    weights: &mut Shared<[Four]>,
+    numbers: &mut Array<f32>,
+    #[comptime] tile: Tile,
+) {
     let lane = UNIT_POS as usize % tile.lanes;
-    let own = UNIT_POS as usize / tile.lanes * comptime!(tile.rows * tile.pitch());
+    let own = UNIT_POS as usize / tile.lanes * comptime!(tile.pitch());
     #[unroll]
     for r in 0..tile.rows {
         #[unroll]
-        for c in 0..tile.columns {
-            weights[own + r * comptime!(tile.pitch()) + lane + c * tile.lanes] =
-                numbers[r * tile.columns + c];
+        for c in 0..comptime!(tile.columns / 4) {
+            let mut four = Four::new(0.0f32);
+            #[unroll]
+            for j in 0..4usize {
+                four.insert(j, numbers[r * tile.columns + c * 4 + j]);
+            }
+            weights[own + r * comptime!(tile.groups * tile.pitch()) + lane + c * tile.lanes] = four;
         }
     }
 }
 
-/// Writes the own rows of a unit.
+/// Writes the own rows of a unit, of which `own` is the first.
 #[cube]
 pub(super) fn write_rows(
-    result: &mut Array<f32>,
+    result: &mut Array<Four>,
     out: &mut [f32],
     head: &Head,
     own: usize,
@@ -215,11 +242,18 @@ pub(super) fn write_rows(
     let slots = comptime!(tile.slots());
     #[unroll]
     for r in 0..tile.rows {
+        let row = own + r * tile.groups;
         #[unroll]
         for s in 0..slots {
-            let i = lane + s * tile.lanes;
-            if own + r < head.count && i < tile.d_head {
-                out[head.start + (own + r) * head.stride + i] = result[r * slots + s];
+            let i = (lane + s * tile.lanes) * 4;
+            if row < head.count && i < tile.d_head {
+                #[unroll]
+                for j in 0..4usize {
+                    if has_column(i + j, tile) {
+                        out[head.start + row * head.stride + i + j] =
+                            result[r * slots + s].extract(j);
+                    }
+                }
             }
         }
     }

@@ -3,8 +3,7 @@
 
 use cubecl::prelude::*;
 
-use super::tile::Tile;
-use crate::heads::partner;
+use super::tile::{Four, Tile};
 
 /// Where the rows of one operand lie in its buffer.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
@@ -57,20 +56,23 @@ pub(super) struct Head {
 /// Columns of some rows, and where they go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Part {
-    /// The first number in shared memory.
+    /// The first four in shared memory.
     pub(super) at: usize,
     /// Rows.
     pub(super) rows: usize,
-    /// Columns.
+    /// Fours of columns.
     pub(super) width: usize,
-    /// Numbers from one row to the next in shared memory.
+    /// Fours from one row to the next in shared memory.
     pub(super) pitch: usize,
+    /// Whether the rows are other rows that lie as the units count theirs: row c of each lane, then row c + 1.
+    pub(super) by_lane: bool,
 }
 
-/// Brings the columns from `column` on of the rows from `position` on into shared memory. Every unit of a cube has to call it.
+/// Brings the columns from the four `column` on of the rows from `position` on into shared memory. Every unit of a cube has to call
+/// it.
 #[cube]
 pub(super) fn stage(
-    memory: &mut Shared<[f32]>,
+    memory: &mut Shared<[Four]>,
     x: &[f32],
     bias: &[f32],
     cos: &[f32],
@@ -90,20 +92,23 @@ pub(super) fn stage(
         if at < all {
             let row = at / part.width;
             let own = at % part.width;
-            let place = position + row;
-            let i = column + own;
-            let mut value = 0.0f32;
+            let mut place = position;
+            if comptime!(part.by_lane) {
+                place += other_row(row % tile.lanes, row / tile.lanes, tile);
+            } else {
+                place += row;
+            }
+            let i = (column + own) * 4;
+            let mut value = Four::new(0.0f32);
             if place < head.count && i < tile.d_head {
                 let first = head.start + place * head.stride;
-                value = biased(x, bias, first, head.bias, i, turn);
+                value = four(x, bias, first, head.bias, i, tile, turn);
                 if comptime!(turn.rotated) {
-                    let other = biased(x, bias, first, head.bias, partner(i), turn);
                     let mut turned = place;
                     if comptime!(turn.cut) {
                         turned -= firsts[head.firsts + place] as usize;
                     }
-                    let angle = turned * tile.d_head + i;
-                    value = value * cos[angle] + other * sin[angle];
+                    value = rotated(value, cos, sin, turned * tile.d_head, i, tile);
                 }
             }
             memory[part.at + row * part.pitch + own] = value;
@@ -111,19 +116,61 @@ pub(super) fn stage(
     }
 }
 
-/// Returns number i of a row, after the bias where there is one.
+/// Returns the other row c of a lane.
 #[cube]
-fn biased(
+pub(super) fn other_row(lane: usize, c: usize, #[comptime] tile: Tile) -> usize {
+    lane * 4 + c % 4 + c / 4 * comptime!(4 * tile.lanes)
+}
+
+/// Returns the numbers from i on of a row, after the bias where there is one; zero where a column is not there.
+#[cube]
+fn four(
     x: &[f32],
     bias: &[f32],
     first: usize,
     of_bias: usize,
     i: usize,
+    #[comptime] tile: Tile,
     #[comptime] turn: Turn,
-) -> f32 {
-    let mut value = x[first + i];
-    if comptime!(turn.biased) {
-        value += bias[of_bias + i];
+) -> Four {
+    let mut numbers = Four::new(0.0f32);
+    #[unroll]
+    for j in 0..4usize {
+        if has_column(i + j, tile) {
+            let mut number = x[first + i + j];
+            if comptime!(turn.biased) {
+                number += bias[of_bias + i + j];
+            }
+            numbers.insert(j, number);
+        }
     }
-    value
+    numbers
+}
+
+/// Returns the numbers from i on of a row in the rotary embedding: each with its neighbour of a pair.
+#[cube]
+fn rotated(
+    x: Four,
+    cos: &[f32],
+    sin: &[f32],
+    first: usize,
+    i: usize,
+    #[comptime] tile: Tile,
+) -> Four {
+    let mut numbers = Four::new(0.0f32);
+    #[unroll]
+    for j in 0..4usize {
+        if has_column(i + j, tile) {
+            let angle = first + i + j;
+            let other = x.extract(comptime!(j ^ 1));
+            numbers.insert(j, x.extract(j) * cos[angle] + other * sin[angle]);
+        }
+    }
+    numbers
+}
+
+/// Whether a head has a column, which is one of a four that begins inside it.
+#[cube]
+pub(super) fn has_column(i: usize, #[comptime] tile: Tile) -> bool {
+    comptime!(tile.d_head.is_multiple_of(4)) || i < tile.d_head
 }

@@ -2,27 +2,32 @@
 //!
 //! A tile has own rows, whose results its cube computes, and other rows, over which the cube goes tile by tile: queries and
 //! keys on the way forward. Unit (group, lane) has the scores of some own rows with some other rows, and of the result the
-//! same own rows and some columns:
+//! same own rows and some columns. Units read and write four numbers at a time:
 //!
 //! ```text
-//! own rows        group · rows + r            r < rows
-//! other rows      lane + c · lanes            c < columns
-//! result columns  lane + s · lanes            s < slots
+//! own rows          group + r · groups                               r < rows
+//! other rows        4 lane + c mod 4 + 4 lanes · (c div 4)           c < columns
+//! result columns    4 (lane + s · lanes), and the three after it     s < slots
 //! ```
+//!
+//! Neighbouring units thus read neighbouring fours, or the same ones, wherever they read shared memory.
 
 use cubecl::client::Client;
 use cubecl::features::Plane;
-use cubecl::prelude::CubeDim;
+use cubecl::prelude::{Const, CubeDim, Vector};
 
-/// Columns of a head that are in shared memory at a time while scores are computed.
-pub(super) const CHUNK: usize = 16;
+/// What units read and write at a time.
+pub(super) type Four = Vector<f32, Const<4>>;
 
-/// Numbers from one row of a chunk to the next in shared memory: odd, so that the rows of neighbouring units lie in
+/// Fours of a head's columns that are in shared memory at a time while scores are computed.
+pub(super) const CHUNK: usize = 4;
+
+/// Fours from one row of a chunk to the next in shared memory: odd, so that the rows of neighbouring units lie in
 /// different banks.
 pub(super) const PITCH: usize = CHUNK + 1;
 
-/// Numbers of shared memory for rows of other operands: half of a quarter of what every device has.
-const STAGED: usize = 2048;
+/// Fours of shared memory for rows of other operands: half of a quarter of what every device has.
+const STAGED: usize = 512;
 
 /// How many scores and numbers of results a unit keeps in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +86,8 @@ impl Tile {
     ) -> Self {
         let lanes = 8;
         let columns = OTHER / lanes;
-        let rows = kept.count() / (scores * columns + results * d_head.div_ceil(lanes));
+        let slots = d_head.div_ceil(4).div_ceil(lanes);
+        let rows = kept.count() / (scores * columns + results * 4 * slots);
         Self {
             d_head,
             lanes,
@@ -96,11 +102,11 @@ impl Tile {
     pub(super) fn of_one(client: &Client, d_head: usize) -> Self {
         Self {
             d_head,
-            lanes: OTHER,
+            lanes: 64,
             groups: 1,
             rows: 1,
-            columns: 1,
-            planes: has_planes(client, OTHER),
+            columns: 4,
+            planes: has_planes(client, 64),
         }
     }
 
@@ -124,33 +130,40 @@ impl Tile {
         self.lanes * self.columns
     }
 
-    /// Returns the columns of the result of a unit, the last of which may not be there.
+    /// Returns the fours of the result's columns of a unit, of which some may not be there.
     pub(super) fn slots(self) -> usize {
-        self.d_head.div_ceil(self.lanes)
+        self.d_head.div_ceil(4).div_ceil(self.lanes)
     }
 
-    /// Returns the columns of the result of all units.
+    /// Returns the fours of the result's columns of all units.
     pub(super) fn width(self) -> usize {
         self.slots() * self.lanes
     }
 
-    /// Returns how many other rows are in shared memory at a time while they are added to the result.
+    /// Returns how many other rows are in shared memory at a time while they are added to the result: a multiple of four.
     pub(super) fn staged(self) -> usize {
-        let rows = (STAGED / self.width()).clamp(1, self.other());
+        let rows = (STAGED / self.width()).clamp(4, self.other());
         1 << rows.ilog2()
     }
 
-    /// Returns the numbers of shared memory for rows of operands.
+    /// Returns the fours of shared memory for rows of operands.
     pub(super) fn memory(self) -> usize {
         let scores = (self.own() + self.other()) * PITCH;
         let results = self.staged() * self.width();
-        let joined = self.own() * self.lanes;
-        scores.max(results).max(joined)
+        scores.max(results)
     }
 
-    /// Returns the numbers from one own row of a tile's weights to the next in shared memory.
+    /// Returns the fours from one own row of a tile's weights to the next in shared memory.
     pub(super) fn pitch(self) -> usize {
-        self.other() + 1
+        self.other() / 4 + 1
+    }
+
+    /// Returns the numbers of shared memory for what lanes exchange.
+    pub(super) fn exchanged(self) -> usize {
+        match self.planes {
+            true => 1,
+            false => self.own() * self.lanes,
+        }
     }
 }
 
@@ -176,9 +189,11 @@ mod tests {
                 .flat_map(|kept| [[1, 1], [2, 1], [2, 2]].map(|count| (kept, count)))
                 .map(|(kept, count)| Tile::new(client, d_head, kept, count));
             for tile in tiles.chain([Tile::of_one(client, d_head)]) {
-                let weights = tile.own() * tile.pitch();
-                assert!(4 * (tile.memory() + weights) <= 32 * 1024, "{tile:?}");
-                assert!(tile.width() >= d_head && tile.other().is_multiple_of(tile.staged()));
+                let fours = tile.memory() + tile.own() * tile.pitch();
+                let bytes = 4 * (4 * fours + tile.own() * tile.lanes);
+                assert!(bytes <= 32 * 1024, "{tile:?}");
+                assert!(4 * tile.width() >= d_head && tile.other().is_multiple_of(tile.staged()));
+                assert!(tile.staged().is_multiple_of(4) && tile.columns.is_multiple_of(4));
                 assert!(tile.units() == 64 && tile.rows.is_power_of_two());
             }
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, or_missing, significant};
-use rondo_model::config::ModelConfig;
+use rondo_model::config::{InjectionKind, ModelConfig};
 use rondo_train::config::ResolvedConfig;
 use rondo_train::device::{Listed, ProductRoutine, ProductShape, Turned};
 use rondo_train::error::{Error, Result};
@@ -63,36 +63,53 @@ pub(super) fn command(
     ))
 }
 
-/// Returns the products of a layer and of an untied head with `tokens` tokens: forward, and backward for what
+/// Returns the products of a layer, of a linear injection and of the head with `tokens` tokens: forward, and backward for what
 /// comes in and for the weight.
 fn products(model: &ModelConfig, tokens: usize) -> Vec<(String, ProductShape)> {
-    let (h, f) = (model.d_model, model.d_ff);
+    let (h, f, vocab) = (model.d_model, model.d_ff, model.vocab_size);
     let heads = model.n_heads * model.d_head();
     let qkv = (model.n_heads + 2 * model.n_kv_heads) * model.d_head();
-    let weights = [
+    let injection = (model.injection == InjectionKind::Linear).then_some(("injection", 2 * h, h));
+    let head = (!model.tied_head).then_some(("head", h, vocab));
+    let layer = [
         ("qkv", h, qkv),
         ("proj", heads, h),
         ("MLP in", h, 2 * f),
         ("MLP out", f, h),
-        ("head", h, model.vocab_size),
     ];
+    let weights = layer.into_iter().chain(injection).chain(head);
     let of = |(called, d_in, d_out): (&str, usize, usize)| {
-        let product = |what: &str, rows, inner, columns, turned| {
-            let shape = ProductShape {
-                rows,
-                inner,
-                columns,
-                turned,
-            };
-            (format!("{called} {what}"), shape)
-        };
         [
-            product("forward", tokens, d_in, d_out, Turned::Neither),
-            product("dx", tokens, d_out, d_in, Turned::Right),
-            product("dW", d_in, tokens, d_out, Turned::Left),
+            named(called, "forward", [tokens, d_in, d_out], Turned::Neither),
+            named(called, "dx", [tokens, d_out, d_in], Turned::Right),
+            named(called, "dW", [d_in, tokens, d_out], Turned::Left),
         ]
     };
-    weights.into_iter().flat_map(of).collect()
+    // A tied head multiplies by the embedding, which has a row for each token of the vocabulary.
+    let tied = [
+        named("head", "forward", [tokens, h, vocab], Turned::Right),
+        named("head", "dx", [tokens, vocab, h], Turned::Neither),
+        named("head", "dW", [vocab, tokens, h], Turned::Left),
+    ];
+    let tied = model.tied_head.then_some(tied);
+    let apart = weights.flat_map(of);
+    apart.chain(tied.into_iter().flatten()).collect()
+}
+
+/// Returns a product of so many rows, so long a sum and so many columns, by its name.
+fn named(
+    called: &str,
+    what: &str,
+    [rows, inner, columns]: [usize; 3],
+    turned: Turned,
+) -> (String, ProductShape) {
+    let shape = ProductShape {
+        rows,
+        inner,
+        columns,
+        turned,
+    };
+    (format!("{called} {what}"), shape)
 }
 
 /// A product by every routine.
@@ -235,7 +252,7 @@ mod tests {
             ..ModelConfig::default()
         };
         let products = products(&model, 6);
-        assert_eq!(products.len(), 15);
+        assert_eq!(products.len(), 18);
         let qkv: Vec<_> = products[..3]
             .iter()
             .map(|(called, shape)| (called.as_str(), shape.rows, shape.inner, shape.columns))
@@ -256,5 +273,12 @@ mod tests {
                     .all(|(_, shape)| shape.flops().to_bits() == flops.to_bits())
             );
         }
+        let shapes = |called: &str| {
+            let of = |(name, _): &&(String, ProductShape)| name.starts_with(called);
+            let of_shape = |(_, x): &(String, ProductShape)| [x.rows, x.inner, x.columns];
+            products.iter().filter(of).map(of_shape).collect::<Vec<_>>()
+        };
+        assert_eq!(shapes("injection"), [[6, 16, 8], [6, 8, 16], [16, 6, 8]]);
+        assert_eq!(shapes("head"), [[6, 8, 11], [6, 11, 8], [11, 6, 8]]);
     }
 }
