@@ -1,4 +1,4 @@
-//! Going back: what lies after the step that a run goes on from is set aside.
+//! Going back: checkpoints of steps later than the one that a run resumes from are set aside.
 
 use std::path::PathBuf;
 
@@ -8,12 +8,13 @@ use crate::error::{CheckpointError, at};
 use crate::layout::{Layout, candidates, newest_of_each};
 use crate::repair::{discard, repair};
 
-/// Sets the checkpoints of later steps than `step` aside, each as `left-*`: the run goes another way from there, and
-/// to whoever looks for its newest checkpoint they no longer belong to it. [`Which::Path`](crate::Which::Path)
-/// still opens them. Returns where they are; one that was set aside earlier gives way to another of its step.
+/// Sets aside the checkpoints of steps later than `step`, each as `left-*`, because the run
+/// continues from `step`. A reader that looks for the newest checkpoint no longer finds them;
+/// [`Which::Path`](crate::Which::Path) still opens them. Returns their new paths. A checkpoint of
+/// the same step that was set aside earlier is replaced.
 ///
 /// # Errors
-/// [`CheckpointError::Io`]; what is not yet set aside is then still the run's.
+/// [`CheckpointError::Io`]; a checkpoint that was not yet set aside still belongs to the run.
 pub fn set_back(lock: &RunLock, step: u64) -> Result<Vec<PathBuf>, CheckpointError> {
     set_back_on(&FileSystem, lock, step)
 }
@@ -32,7 +33,7 @@ pub(crate) fn set_back_on(
         return Ok(Vec::new());
     }
     let mut left = Vec::new();
-    // The newest first: wherever this ends, the newest that remains has all before it.
+    // The newest is moved first: if this stops early, the checkpoints that remain have no gap.
     for (found, path) in later.into_iter().rev() {
         let target = layout.left(found);
         discard(disk, &target, &layout.aside(found))?;

@@ -1,4 +1,4 @@
-//! Where a run keeps its checkpoints, and which are there.
+//! The names of a run's checkpoints on disk, and the list of those that exist.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{CheckpointError, at};
 
-/// A folder named so is being written or removed.
+/// The prefix of a folder that is being written or removed.
 pub(crate) const ASIDE: &str = ".tmp-";
-/// A folder named so was whole and gives way to a newer save of the same step.
+/// The prefix of a whole folder that a newer save of the same step replaces.
 pub(crate) const REPLACED: &str = ".old-";
-/// A folder named so is of a way that the run has left.
+/// The prefix of a folder that was set aside when the run resumed from an earlier step.
 const LEFT: &str = "left-";
 const COMMITTED: &str = "step-";
 
@@ -89,8 +89,8 @@ pub fn list(run_dir: &Path) -> Result<Vec<Entry>, CheckpointError> {
     Ok(entries)
 }
 
-/// Every folder that may be a checkpoint, by ascending step; where a step that was being saved again
-/// has two, the older stands first.
+/// Every folder that may be a checkpoint, by ascending step. A step whose save was interrupted can
+/// have two folders; the older comes first.
 pub(crate) fn candidates(layout: &Layout) -> Result<Vec<(u64, PathBuf)>, CheckpointError> {
     let mut found = Vec::new();
     for (name, path) in folders(layout.dir())? {
@@ -108,7 +108,7 @@ pub(crate) fn newest_of_each(candidates: Vec<(u64, PathBuf)>) -> BTreeMap<u64, P
     candidates.into_iter().collect()
 }
 
-/// The folders directly in `dir`, by name; names that are not UTF-8 are none of ours.
+/// The folders directly in `dir`, by name. Names that are not UTF-8 are left out.
 pub(crate) fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>, CheckpointError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,

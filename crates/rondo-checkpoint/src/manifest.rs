@@ -115,8 +115,8 @@ impl Manifest {
     }
 }
 
-/// Refuses names that could lead out of the folder, that a case-insensitive file system could
-/// confuse, that stand twice, or that belong to the manifest.
+/// Refuses names that could lead out of the folder, names that a case-insensitive file system could
+/// confuse, names that occur twice, and the manifest's own name.
 pub(crate) fn check_names<'a>(
     names: impl Iterator<Item = &'a str>,
     manifest: &Path,

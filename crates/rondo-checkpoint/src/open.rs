@@ -50,9 +50,9 @@ pub fn open(run_dir: &Path, which: &Which) -> Result<Checkpoint, CheckpointError
     verify(chosen.ok_or(CheckpointError::NotFound { path: place })?)
 }
 
-/// Opens the newest checkpoint that is whole, with every newer one that is not.
+/// Opens the newest whole checkpoint; also returns every newer one that is damaged, with its error.
 ///
-/// Of a step that was being saved again both folders are tried, the newer first.
+/// A step whose save was interrupted can have two folders; both are tried, the newer first.
 ///
 /// # Errors
 /// [`CheckpointError::NoneGood`] when checkpoints exist and none is whole: a run that had some must
@@ -172,7 +172,7 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<Manifest, CheckpointError> {
     }
 }
 
-/// Refuses whatever lies in the folder and is not in the manifest, the first by name.
+/// Refuses a file or folder that the manifest does not name; the error has the first by name.
 fn refuse_foreign(dir: &Path, manifest: &Manifest) -> Result<(), CheckpointError> {
     let mut names = BTreeSet::<OsString>::new();
     for entry in fs::read_dir(dir).map_err(at("list", dir))? {
@@ -204,7 +204,7 @@ fn open_sized(path: &Path, record: &FileRecord) -> Result<io::Take<File>, Checkp
     Ok(file.take(actual))
 }
 
-/// Opens a file that is one: a link could lead anywhere and a pipe would wait forever.
+/// Opens a plain file. A link could lead anywhere, and reading a pipe could wait forever.
 fn open_plain(path: &Path) -> Result<(File, u64), CheckpointError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(CheckpointError::Missing {

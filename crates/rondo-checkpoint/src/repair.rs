@@ -1,4 +1,4 @@
-//! Undoing what a process that died, or an error, left half done.
+//! Undoes what an error or a killed process left half done.
 
 use std::io;
 use std::path::Path;
@@ -9,11 +9,11 @@ use crate::error::{CheckpointError, at};
 use crate::layout::{ASIDE, Layout, REPLACED, folders, step_of};
 use crate::open::is_whole;
 
-/// Removes what was being written or removed, and settles each step that was being saved again: of
-/// the two folders the newer stays, unless only the older is whole.
+/// Removes folders that were being written or removed. Of a step with two folders, left by an
+/// interrupted save, the newer folder stays, unless only the older is whole.
 ///
 /// # Errors
-/// [`CheckpointError::Io`]; what is not yet repaired is left for the next time.
+/// [`CheckpointError::Io`]; the next call repairs the rest.
 pub(crate) fn repair(disk: &impl Disk, layout: &Layout) -> Result<(), CheckpointError> {
     let folders = folders(layout.dir())?;
     for (_, path) in folders.iter().filter(|(name, _)| name.starts_with(ASIDE)) {
@@ -38,7 +38,8 @@ pub(crate) fn repair(disk: &impl Disk, layout: &Layout) -> Result<(), Checkpoint
     Ok(())
 }
 
-/// Removes a checkpoint, if it is there: moved to `aside` first, so that no reader meets half of it.
+/// Removes a checkpoint if it exists. It is moved to `aside` first, so that no reader sees half of
+/// it.
 pub(crate) fn discard(disk: &impl Disk, dir: &Path, aside: &Path) -> Result<(), CheckpointError> {
     match disk.rename(dir, aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

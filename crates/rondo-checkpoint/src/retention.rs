@@ -1,4 +1,4 @@
-//! Which old checkpoints go.
+//! Chooses and removes old checkpoints.
 
 use rondo_files::Disk;
 
@@ -7,20 +7,20 @@ use crate::layout::{Layout, candidates, newest_of_each};
 use crate::open::is_whole;
 use crate::repair::discard;
 
-/// What to keep; a checkpoint that any rule keeps stays.
+/// Which checkpoints to keep: those that at least one rule keeps.
 ///
-/// Where `keep_last` asks for more than the newest, the newest and one more that is whole stay: if
-/// all others that the rules keep are damaged, the newest whole one that they do not keep stays too.
-/// To know that, a save that removes something reads one other checkpoint.
+/// If `keep_last` is greater than 1, at least two whole checkpoints stay, the newest and one more:
+/// if all the others that the rules keep are damaged, the newest whole one among the rest stays
+/// too. To find this out, a save that removes something reads one other checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// The number of newest checkpoints to keep; 0 means 1, for the newest always stays.
     pub keep_last: usize,
     /// Keeps every step divisible by this number; 0 keeps none but step 0.
     pub keep_every: Option<u64>,
-    /// The step of the best checkpoint so far, by whatever measure the caller has; told at each
-    /// save. The best of earlier saves goes when another step is told, and a step that has no
-    /// checkpoint keeps nothing.
+    /// The step of the best checkpoint so far, by the caller's own measure; given at each save. The
+    /// best checkpoint of earlier saves loses its protection when another step is given. A step
+    /// without a checkpoint has no effect.
     pub keep_best: Option<u64>,
 }
 

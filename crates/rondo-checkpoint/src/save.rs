@@ -1,4 +1,4 @@
-//! Writing: aside, manifest last, one rename.
+//! The write sequence: a temporary folder, the manifest last, one rename.
 //!
 //! ```text
 //! repair what a dead process left          .tmp-* removed, a lone .old-N moved back
@@ -41,8 +41,8 @@ pub struct Snapshot<'a> {
 /// Commits `snapshot` to the locked run directory and returns it as committed; then removes the
 /// older checkpoints that `retention` does not keep.
 ///
-/// A checkpoint of the same step is replaced. Checkpoints of later steps, damaged ones that a
-/// resume has passed over, are neither counted nor removed.
+/// A checkpoint of the same step is replaced. Checkpoints of later steps, which a resume found
+/// damaged and skipped, are neither counted nor removed.
 ///
 /// # Errors
 /// [`CheckpointError::FileName`] before anything is written; [`CheckpointError::ManifestTooLarge`]

@@ -9,11 +9,11 @@ use crate::open::{read_manifest, verify};
 /// The checkpoints of a run.
 #[derive(Debug)]
 pub struct Survey {
-    /// All of them, by ascending step. A step that was being saved again when its process died may
-    /// stand here twice, the older first.
+    /// All of them, by ascending step. A step whose save was interrupted by the death of the
+    /// process may occur twice, the older first.
     pub checkpoints: Vec<Surveyed>,
-    /// The step that [`open_newest_good`](crate::open_newest_good) chooses; none where no checkpoint
-    /// was found whole, and none where none was verified.
+    /// The step that [`open_newest_good`](crate::open_newest_good) chooses; none if no checkpoint
+    /// was found whole, or if none was verified.
     pub newest_good: Option<u64>,
 }
 
@@ -47,7 +47,7 @@ pub enum State {
 
 /// Lists the checkpoints of the run in `run_dir`; `verify` reads and hashes all of each.
 ///
-/// A checkpoint that is removed meanwhile, by the process that trains there, is left out.
+/// A checkpoint that the training process removes meanwhile is left out.
 ///
 /// # Errors
 /// [`CheckpointError::Io`] when the `checkpoints` folder exists and cannot be read. What is wrong

@@ -1,4 +1,4 @@
-//! What the promises R1, R3, R4, R6 and R15 demand of a checkpoint folder, tried on real folders.
+//! The guarantees of a checkpoint folder, tested on real folders.
 
 mod backs;
 mod damage;
@@ -22,7 +22,7 @@ const KEEP_ALL: Retention = Retention {
 const MODEL: &str = "model.safetensors";
 const PROGRESS: &str = "progress.json";
 
-/// Two files of different length whose content tells step and version.
+/// Two files of different length; their content names the step and the version.
 fn contents(step: u64, version: &str) -> [(&'static str, Vec<u8>); 2] {
     let model = format!("weights of step {step}, version {version}");
     [

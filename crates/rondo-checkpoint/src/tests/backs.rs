@@ -1,4 +1,4 @@
-//! A run that goes on from an earlier step.
+//! Runs that resume from an earlier step.
 
 use std::fs;
 use std::path::Path;

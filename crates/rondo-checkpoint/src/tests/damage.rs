@@ -1,4 +1,4 @@
-//! Folders that were damaged, or made by someone else: refused with the file's name, never a panic.
+//! Damaged or foreign folders are refused with the file's name, never with a panic.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn refusal(run: &Path) -> CheckpointError {
     open(run, &Which::Latest).expect_err("the folder is not whole")
 }
 
-/// Refused, and the message names `file`.
+/// Checks that the folder is refused and that the message names `file`.
 fn refused(run: &Path, file: &str) {
     let message = refusal(run).to_string();
     assert!(message.contains(file), "{message:?} should name {file}");
@@ -70,7 +70,7 @@ fn every_truncation_and_an_extension_of_every_file_is_noticed() {
     let (run, dir) = good_run();
     for name in ["manifest.json", MODEL, PROGRESS] {
         let good = fs::read(dir.join(name)).expect("a good file");
-        // Without its last byte, a newline, the manifest still says the same.
+        // The manifest's last byte is a newline; without it the manifest still means the same.
         let shortest_whole = good.len() - usize::from(name == "manifest.json");
         for length in 0..shortest_whole {
             fs::write(dir.join(name), &good[..length]).expect("a truncated file");

@@ -1,4 +1,4 @@
-//! What a save refuses, what it leaves, and which old checkpoints go.
+//! What a save refuses, which files it leaves, and which old checkpoints it removes.
 
 use std::fs;
 use std::io::{self, Write};

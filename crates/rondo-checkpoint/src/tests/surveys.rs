@@ -1,4 +1,4 @@
-//! What a survey says of a run.
+//! What a survey reports about a run.
 
 use std::fs;
 
