@@ -1,20 +1,22 @@
-//! Which rank has come to which operation.
+//! Which ranks have reached which operation.
 //!
-//! A rank whose wait is no longer short announces to ranks 0 and 1 which operation it waits in, so a short wait costs no
-//! message. Where ranks 0 and 1 wait too long themselves, who has not announced itself is missing.
+//! A rank that waits longer than a short time announces to ranks 0 and 1 which operation it waits
+//! in, so a short wait costs no message. When ranks 0 and 1 reach their own deadline, the ranks
+//! that have not announced themselves are missing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Peer;
 
-/// Ranks that learn who has come: 0, and 1 for where 0 is missing itself.
+/// The number of ranks that receive announcements: rank 0, and rank 1 in case rank 0 itself is
+/// missing.
 pub(crate) const WITNESSES: usize = 2;
 
 /// For each rank the last operation in which it announced that it waits, counted from 1.
 pub(crate) struct Arrivals(Vec<AtomicU64>);
 
 impl Arrivals {
-    /// Creates the list of a world in which nobody has waited.
+    /// Creates the list for a world in which no rank has waited yet.
     pub(crate) fn new(world_size: usize) -> Arrivals {
         Arrivals((0..world_size).map(|_| AtomicU64::new(0)).collect())
     }
@@ -29,7 +31,8 @@ impl Arrivals {
         self.0[rank].fetch_max(number, Ordering::Relaxed);
     }
 
-    /// Returns who has not come to operation `number`, as rank `by` knows it. `None`: it is no witness.
+    /// Returns the ranks that have not reached operation `number`, as rank `by` knows it; `None` if
+    /// `by` is no witness.
     pub(crate) fn missing(&self, peers: &[Peer], by: usize, number: u64) -> Option<Vec<Peer>> {
         let is_absent = |peer: &&Peer| self.0[peer.rank].load(Ordering::Relaxed) < number;
         (by < WITNESSES).then(|| peers.iter().filter(is_absent).cloned().collect())
@@ -52,7 +55,7 @@ mod tests {
         for (rank, number) in [(0, 7), (1, 7), (2, 6), (3, 9), (3, 8)] {
             arrivals.note(rank, number);
         }
-        // Rank 3 has been through operation 7 already.
+        // Rank 3 has already completed operation 7.
         assert_eq!(arrivals.missing(&peers, 0, 7), Some(vec![peer(2)]));
         assert_eq!(arrivals.missing(&peers, 1, 6), Some(vec![]));
         assert_eq!(arrivals.missing(&peers, 2, 7), None);

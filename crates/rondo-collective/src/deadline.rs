@@ -1,4 +1,4 @@
-//! How long a rank waits, and who is late.
+//! How long a rank waits, and the report about late ranks.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::Peer;
 
-/// The exit code of a world that ended since a rank was late: the run can go on from its last checkpoint.
+/// The exit code of a world that ended because a rank was late; the run can resume from its last
+/// checkpoint.
 pub const LATE_CODE: i32 = 7;
 
 /// What a rank knows when it gives up waiting.
@@ -19,8 +20,8 @@ pub struct Late {
     pub operation: &'static str,
     /// How long it was allowed to wait.
     pub timeout: Duration,
-    /// Who has not come. `None`: this rank is not told (only ranks 0 and 1 are). Empty: all have come, and the engine
-    /// does not finish the operation.
+    /// The ranks that have not come. `None`: this rank does not know (only ranks 0 and 1 do).
+    /// Empty: all have come, but the engine does not finish the operation.
     pub missing: Option<Vec<Peer>>,
 }
 
@@ -59,7 +60,7 @@ impl fmt::Display for Late {
 /// What is called on a rank that gives up waiting.
 pub(crate) type Report = Box<dyn Fn(&Late) + Send + Sync>;
 
-/// How long this rank waits, and whom it tells when it gives up.
+/// How long this rank waits, and the callback that reports when it gives up.
 pub(crate) struct Patience {
     /// Nanoseconds; [`u64::MAX`] is for ever.
     timeout: AtomicU64,

@@ -2,7 +2,7 @@
 
 use crate::deadline::Late;
 
-/// Why a collective did not end well. The world is of no use afterwards.
+/// Why a collective failed. The world cannot be used afterwards.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The other ranks did not come in time.

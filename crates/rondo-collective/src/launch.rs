@@ -1,4 +1,4 @@
-//! What the launcher says about this process, before any engine is started.
+//! The launcher's description of this process, read before any engine starts.
 
 use std::fmt;
 
@@ -38,8 +38,9 @@ struct Variables {
     local_size: Option<&'static str>,
 }
 
-/// The first row whose rank and size are both set counts. Slurm's size is the step's: an sbatch script itself has
-/// SLURM_NTASKS, but is one process. Under PALS the size is PMI's; MPICH's row is before it, and says the same.
+/// The first row whose rank and size are both set is used. For Slurm the size is that of the step:
+/// an sbatch script has SLURM_NTASKS too, but is one process. For PALS the size is PMI's; MPICH's
+/// row comes first and has the same values.
 const TABLE: [Variables; 5] = [
     Variables {
         launcher: Launcher::OpenMpi,
@@ -115,7 +116,7 @@ pub enum Refusal {
         /// How many processes it started.
         size: usize,
     },
-    /// The build has no engine.
+    /// The build has no engine for several processes.
     #[error(
         "{launcher} started {size} processes, and this build knows one: build with `cargo build --release --features mpi` \
          (Debian: openmpi-bin libopenmpi-dev), or start one process"

@@ -1,8 +1,9 @@
 //! Ranks as processes that MPI connects: the only file that names its binding.
 //!
-//! Every operation is non-blocking and tested until it is done, so that a wait has a deadline. The binding completes the
-//! requests of a scope before it leaves it, by an error or a panic too: an operation that is given up must end all ranks
-//! inside its scope. MPI is called by the thread that started it alone (thread level FUNNELED).
+//! Every operation is non-blocking and is tested until it is done, so that a wait has a deadline.
+//! The binding completes all requests of a scope before it leaves the scope, even after an error or
+//! a panic; an operation that is given up must therefore end all ranks inside its scope. Only the
+//! thread that started MPI calls it (thread level FUNNELED).
 
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
@@ -18,7 +19,7 @@ use crate::peer::RECORD;
 use crate::wait::{self, Waited};
 use crate::{Collective, Failure, Peer};
 
-/// Bytes of one broadcast: MPI's counts end at 2^31.
+/// Bytes of one broadcast. MPI's counts end at 2^31.
 const BROADCAST: usize = 64 << 20;
 /// Numbers of one all-reduce. On two ranks 100 MB in pieces of 4 MiB took 70 % of the time of pieces of 64 MiB.
 const ALL_REDUCE: usize = 1 << 20;
@@ -26,8 +27,8 @@ const ALL_REDUCE: usize = 1 << 20;
 const ANNOUNCEMENT: i32 = 7;
 
 thread_local! {
-    /// Dropping it leaves MPI, which only [`Collective::finish`] may do: a rank that leaves it on the way out of an error
-    /// waits there for the others for ever.
+    /// Dropping the value finalizes MPI, which only [`Collective::finish`] may do: a rank that
+    /// finalizes after an error waits for the other ranks for ever.
     static MPI: RefCell<Option<ManuallyDrop<ferrompi::Mpi>>> = const { RefCell::new(None) };
 }
 
@@ -43,7 +44,7 @@ pub(crate) struct Mpi {
 }
 
 impl Mpi {
-    /// Starts MPI in this thread, which is rank `rank` by its launcher's word.
+    /// Starts MPI in this thread; the launcher says that it is rank `rank`.
     pub(crate) fn start(
         rank: usize,
         timeout: Option<Duration>,
@@ -89,7 +90,7 @@ impl Mpi {
         Ok(mpi)
     }
 
-    /// Starts an operation and waits for it, no longer than this rank's patience.
+    /// Starts an operation and waits for it until this rank's deadline.
     fn run<'env>(
         &self,
         operation: &'static str,
@@ -123,7 +124,7 @@ impl Mpi {
         self.arrivals.witnesses(self.rank()).try_for_each(tell)
     }
 
-    /// Takes the announcements that have come.
+    /// Receives the announcements that have arrived.
     fn hear(&self) -> Result<(), Error> {
         if self.rank() >= WITNESSES {
             return Ok(());
@@ -150,7 +151,8 @@ impl Mpi {
     }
 }
 
-/// "Open MPI 4.1.4" of "Open MPI v4.1.4, package: …"; the first line of what other MPIs say.
+/// Shortens "Open MPI v4.1.4, package: …" to "Open MPI 4.1.4"; of other MPIs, returns the first
+/// line.
 fn short(version: &str) -> String {
     let first = version.split([',', '\n']).next().unwrap_or_default().trim();
     first
@@ -225,7 +227,7 @@ impl Collective for Mpi {
 
     fn finish(&self) -> Result<(), Failure> {
         self.barrier()?;
-        // This leaves MPI. The slot of another thread is empty, and MPI then ends with the process.
+        // This finalizes MPI. On another thread the slot is empty, and MPI ends with the process.
         let mpi = MPI.with_borrow_mut(Option::take);
         let leave = || drop(mpi.map(ManuallyDrop::into_inner));
         self.patience

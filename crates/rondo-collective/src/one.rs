@@ -1,4 +1,4 @@
-//! A process by itself.
+//! A world of one process.
 
 use std::time::Duration;
 

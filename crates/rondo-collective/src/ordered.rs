@@ -24,7 +24,7 @@ pub struct OrderedSum {
     /// The tree over ranks.
     additions: Vec<(usize, usize)>,
     world_size: usize,
-    /// What the other ranks send of this rank's slice.
+    /// The other ranks' values of this rank's slice.
     received: Vec<f32>,
     /// The last segment, filled up to a multiple of the world's size.
     last: Vec<f32>,

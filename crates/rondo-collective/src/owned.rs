@@ -1,8 +1,8 @@
-//! Sums and copies where each rank owns a range of the data: a rank receives the sum of its range alone, and gives what
-//! it made of it to all.
+//! Sums and copies where each rank owns a range of the data: a rank receives the sum of its own
+//! range only, and sends what it computes from it to all ranks.
 //!
-//! The bits are those of [`OrderedSum`](crate::OrderedSum). Ranges may have any lengths; the data goes in rounds, in which
-//! every rank's block has the same length.
+//! The bits are those of [`OrderedSum`](crate::OrderedSum). Ranges may have any lengths. The data
+//! is sent in rounds, in which every rank's block has the same length.
 
 use std::ops::Range;
 
@@ -45,7 +45,8 @@ impl OwnedSum {
         &self.ranges
     }
 
-    /// Returns whether the world is this process alone; panics where it is another one than the sum's.
+    /// Returns whether this process is the whole world; panics if the world's size differs from the
+    /// sum's.
     fn is_alone_in(&self, world: &dyn Collective) -> bool {
         assert_eq!(
             world.world_size(),
@@ -127,7 +128,7 @@ impl OwnedSum {
             .unwrap_or(0)
     }
 
-    /// The part of a rank's range that a round moves; empty where the range is over.
+    /// The part of a rank's range that a round moves; empty after the end of the range.
     fn part(&self, rank: usize, round: usize) -> Range<usize> {
         let range = &self.ranges[rank];
         let start = (range.start + round * self.block).min(range.end);

@@ -6,10 +6,11 @@
 //! 7 values   ((a + b) + (c + d)) + ((e + f) + g)
 //! ```
 //!
-//! Two sums of equal length are added as soon as both are there; at the end the remaining ones are added from the right.
-//! Where every group of `2^k` values in a row is summed first, the tree over the groups is the same tree: that is how
-//! ranks share a sum without changing it. The error grows with the logarithm of the number of values, not with the
-//! number itself as in a running sum (Higham 1993, "The accuracy of floating point summation", section 3).
+//! Two sums of equal length are added as soon as both exist; at the end the remaining sums are
+//! added from the right. If every group of `2^k` consecutive values is summed first, the tree over
+//! the groups stays the same: this is how ranks share a sum without changing its bits. The error
+//! grows with the logarithm of the number of values; in a running sum it grows with the number
+//! itself (Higham 1993, "The accuracy of floating point summation", section 3).
 
 /// A pairwise sum of values that come one after another. It holds at most one value for each power of two.
 #[derive(Debug)]
@@ -69,7 +70,8 @@ pub fn additions(count: usize) -> Vec<(usize, usize)> {
     additions
 }
 
-/// Returns how many values a sum of `count` holds at most while the next one is there too: 1 + log2 for a power of two.
+/// Returns how many values a sum of `count` holds at most at one time, the next value included: 1 +
+/// log2 for a power of two.
 pub fn live(count: usize) -> usize {
     match count {
         0 | 1 => count,

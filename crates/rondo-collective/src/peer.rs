@@ -19,7 +19,8 @@ pub struct Peer {
 
 #[cfg(any(feature = "mpi", test))]
 impl Peer {
-    /// Writes process and host, cut at a character where the name is longer than the record.
+    /// Returns process and host as bytes; a host name longer than the record is cut between
+    /// characters.
     pub(crate) fn to_record(&self) -> [u8; RECORD] {
         let mut record = [0; RECORD];
         record[..4].copy_from_slice(&self.pid.to_le_bytes());

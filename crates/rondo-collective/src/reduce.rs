@@ -1,4 +1,4 @@
-//! One sum per step: which order, and in which type the numbers travel.
+//! One sum per step: its order, and the type in which its numbers are sent.
 
 use half::bf16;
 
@@ -49,8 +49,9 @@ impl Reducer {
         }
     }
 
-    /// Adds `data` of all ranks in place. All ranks receive the same bits. The last `exact` numbers (losses, flags, times)
-    /// always travel as f32; a number that is 0 on all ranks but one arrives as it is on that one, in every order.
+    /// Adds `data` of all ranks in place. All ranks receive the same bits. The last `exact` numbers
+    /// (losses, flags, times) are always sent as f32. A number that is 0 on all ranks but one
+    /// arrives unchanged, in every order.
     ///
     /// # Errors
     ///
@@ -82,7 +83,7 @@ impl Reducer {
         }
     }
 
-    /// Adds a piece that travels as bf16: each rank adds one slice in f32, in the order of ranks.
+    /// Adds a piece that is sent as bf16: each rank adds one slice in f32, in the order of ranks.
     fn in_bf16(&mut self, world: &dyn Collective, piece: &mut [f32]) -> Result<(), Failure> {
         let slice = piece.len().div_ceil(world.world_size());
         let padded = slice * world.world_size();
@@ -185,7 +186,8 @@ mod tests {
         let sum = &sums(Reduce::Fast(Wire::Bf16), ranks, PIECE + 5, 2)[0];
         let all: Vec<Vec<f32>> = (0..ranks).map(|rank| values(rank, PIECE + 5)).collect();
         for (index, (&sum, &exact)) in sum.iter().zip(&exact).enumerate() {
-            // bf16 has 8 bits: rounding the numbers costs 2^-8 of their size, rounding their sum as much again.
+            // bf16 has 8 bits: rounding the numbers costs 2^-8 of their size, and rounding their
+            // sum costs the same again.
             let size: f32 = all.iter().map(|of_rank| of_rank[index].abs()).sum();
             assert!(
                 (sum - exact).abs() <= size * 2f32.powi(-8) * (2.0 + 2f32.powi(-8)),

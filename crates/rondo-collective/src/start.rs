@@ -1,4 +1,4 @@
-//! The world that this process is in.
+//! Starts the world that this process belongs to.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,12 +47,12 @@ impl Started {
     }
 }
 
-/// Starts the world that the launcher's variables describe, which `look` returns by name. A process by itself starts no
-/// engine. It is called once, by the thread that uses the world from then on.
+/// Starts the world that the launcher's variables describe; `look` returns a variable by its name.
+/// A single process starts no engine. Call it once, in the thread that uses the world afterwards.
 ///
-/// The other ranks are waited for no longer than `timeout`, now and until [`Collective::set_timeout`] says otherwise.
-/// `report` is called where they do not come, see [`Collective::set_late_report`]; then this process ends with
-/// [`LATE_CODE`](crate::LATE_CODE).
+/// Waits for the other ranks for at most `timeout`, now and until [`Collective::set_timeout`]
+/// changes it. If they do not come, `report` is called, see [`Collective::set_late_report`]; then
+/// this process ends with [`LATE_CODE`](crate::LATE_CODE).
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub fn start_within(
     }
 }
 
-/// As [`start_within`], and waits for ever.
+/// Like [`start_within`], without a limit to the wait.
 ///
 /// # Errors
 ///

@@ -1,6 +1,7 @@
-//! Ranks as threads of one process: for tests alone.
+//! Ranks as threads of one process; for tests only.
 //!
-//! Every collective is one exchange: each rank lays down its bytes, and takes those of all when the last has come.
+//! Every collective is one exchange: each rank stores its bytes, and reads those of all ranks when
+//! the last has stored its own.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use crate::deadline::{Late, Patience};
 use crate::{Collective, Failure, Peer};
 
-/// What all ranks lay down, in the order of ranks.
+/// The bytes of all ranks, in the order of ranks.
 type Bytes = Arc<Vec<Vec<u8>>>;
 
 /// A rank that is a thread.
@@ -25,9 +26,9 @@ struct Table {
 }
 
 struct State {
-    /// What each rank has laid down in the exchange under way.
+    /// The bytes that each rank has stored in the current exchange.
     laid: Vec<Option<Vec<u8>>>,
-    /// How many exchanges are over, and what the last one gave.
+    /// The number of finished exchanges, and the result of the last one.
     over: u64,
     last: Bytes,
     /// Who ended the world, and with which code.
@@ -57,7 +58,7 @@ pub fn run<R: Send>(world_size: usize, rank: impl Fn(&dyn Collective) -> R + Syn
     })
 }
 
-/// Returns the ranks of a world, for threads that the caller starts.
+/// Returns the ranks of a world; the caller starts the threads.
 pub fn world(world_size: usize) -> Vec<Thread> {
     let state = State {
         laid: vec![None; world_size],
@@ -190,7 +191,7 @@ impl Collective for Thread {
         Ok(())
     }
 
-    /// A running sum in the order of ranks, which is not the pairwise one.
+    /// Adds in a running sum in the order of ranks, which differs from the pairwise sum.
     fn all_reduce(&self, data: &mut [f32]) -> Result<(), Failure> {
         let all = self.exchange("all_reduce", bytemuck::cast_slice(data).to_vec())?;
         data.fill(0.0);
@@ -207,7 +208,8 @@ impl Collective for Thread {
         self.barrier()
     }
 
-    /// Ends this thread by a panic; the other ranks return [`Failure::Aborted`] from where they wait.
+    /// Ends this thread with a panic; the waiting calls of the other ranks return
+    /// [`Failure::Aborted`].
     fn abort(&self, code: i32) -> ! {
         let mut state = self.state();
         state.aborted.get_or_insert((self.rank, code));
@@ -275,7 +277,8 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         });
-        // Each names rank 1. The first to wait names the other one too if that came later than its deadline.
+        // Each message names rank 1. The first rank to wait may also name the other one, if that
+        // rank came after its deadline.
         assert!(
             seen.iter()
                 .flatten()

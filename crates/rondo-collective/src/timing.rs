@@ -1,4 +1,4 @@
-//! How long a sum across ranks takes, against the engine's own and against a copy in memory.
+//! Times a sum across ranks, the engine's own sum and a copy in memory.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub enum Timed {
 }
 
 impl Timed {
-    /// All there is to time, in the order of tables.
+    /// All variants, in the order of tables.
     pub const ALL: [Timed; 4] = [
         Timed::Copy,
         Timed::Sum(Reduce::Fast(Wire::F32)),
@@ -24,11 +24,11 @@ impl Timed {
     ];
 }
 
-/// Returns the seconds of each of `counted` rounds, after `warmup` more, for each variant of [`Timed::ALL`], over
-/// `numbers` f32 per rank.
+/// Times each variant of [`Timed::ALL`] over `numbers` f32 per rank; returns the seconds of each of
+/// `counted` rounds, which follow `warmup` rounds that are not counted.
 ///
-/// The variants take turns, so that what else the machine does meets all alike. A round begins at a barrier and lasts as
-/// long as on its slowest rank; all ranks return the same.
+/// The variants take turns, so that other load on the machine affects all of them alike. A round
+/// begins at a barrier and lasts until its slowest rank ends; all ranks return the same.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub fn time(
     let mut seconds = [const { Vec::new() }; 4];
     for round in 0..warmup + counted {
         for (reducer, seconds) in reducers.iter_mut().zip(&mut seconds) {
-            // Sums of sums would leave the range of f32.
+            // Repeated sums would leave the range of f32.
             data.copy_from_slice(&fresh);
             world.barrier()?;
             let start = Instant::now();

@@ -1,7 +1,8 @@
-//! Numbers, and messages of any length, over a [`Collective`], which knows bytes.
+//! Numbers, and messages of any length, sent over a [`Collective`], whose own operations take
+//! bytes.
 //!
-//! The ranks of a world are builds of one program on processors with one order of bytes, so a number is sent as the bytes
-//! it has in memory.
+//! All ranks of a world run builds of one program on processors with the same byte order, so a
+//! number is sent as its bytes in memory.
 
 use bytemuck::Pod;
 
@@ -17,7 +18,7 @@ impl dyn Collective + '_ {
         self.broadcast(root, bytemuck::cast_slice_mut(data))
     }
 
-    /// Returns the numbers of all ranks, in the order of ranks. All ranks give as many.
+    /// Returns the numbers of all ranks, in the order of ranks. All ranks must give the same count.
     ///
     /// # Errors
     ///

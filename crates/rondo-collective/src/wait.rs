@@ -1,8 +1,8 @@
-//! Waits with an end.
+//! Waits with a deadline.
 //!
-//! A wait tests its operation in a loop: 0.2 s without a pause, then with pauses that grow to 1 ms. After the 0.2 s a rank
-//! announces that it waits (`arrivals`). At the deadline rank 0 reports first, 0.3 s later rank 1
-//! (then rank 0 is missing, or came late itself), and then the others.
+//! A wait tests its operation in a loop: 0.2 s without a pause, then with pauses that grow to 1 ms.
+//! After the 0.2 s a rank announces that it waits (`arrivals`). At the deadline rank 0 reports
+//! first; rank 1 reports 0.3 s later, if rank 0 is missing or came late itself; then the others.
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -12,19 +12,20 @@ use crate::Peer;
 use crate::arrivals::WITNESSES;
 use crate::deadline::{LATE_CODE, Late, Patience};
 
-/// Waits of this length keep their core: most operations are over by then, and another process that gets the core meanwhile
-/// keeps it for milliseconds.
+/// Waits up to this length do not yield the core: most operations are done by then, and another
+/// process that gets the core keeps it for milliseconds.
 const KEEP: Duration = Duration::from_micros(200);
-/// Waits of this length are tested without a pause and announced to nobody.
+/// Waits up to this length have no pause between tests and are not announced.
 const SPIN: Duration = Duration::from_millis(200);
 /// The longest pause between two tests.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long after its deadline a rank waits for the announcements of others, and for the report of those before it.
+/// How long after its deadline a rank waits for announcements, and for the report of the ranks
+/// before it.
 const GRACE: Duration = Duration::from_millis(300);
 
 impl Patience {
-    /// Runs `blocking`, in which the engine waits for the other ranks by itself. Where that takes longer than this rank's
-    /// patience, another thread reports it and ends the process.
+    /// Runs `blocking`, in which the engine itself waits for the other ranks. If that takes longer
+    /// than this rank's deadline, another thread reports it and ends the process.
     pub(crate) fn watch<R>(
         self: &Arc<Self>,
         operation: &'static str,
@@ -49,7 +50,7 @@ impl Patience {
         });
         let result = blocking();
         drop::<Sender<()>>(done);
-        // It has nothing to return, and ends now.
+        // The thread returns nothing and ends now.
         let _ = watch.join();
         result
     }
@@ -78,7 +79,7 @@ pub(crate) fn wait<E>(
         }
         match start.elapsed() {
             elapsed if elapsed < KEEP => std::hint::spin_loop(),
-            // Ranks may be more than cores: the one that is waited for may need this one.
+            // There may be more ranks than cores: the awaited rank may need this one's core.
             elapsed if elapsed < SPIN => std::thread::yield_now(),
             _ => break,
         }
@@ -92,12 +93,14 @@ pub(crate) fn wait<E>(
         if limit.is_some_and(|limit| elapsed >= limit) {
             return Ok(Waited::TooLong);
         }
-        // A long operation of a slow network needs tests to make progress: the pause is a thousandth of the wait.
+        // A long operation on a slow network only makes progress when tested: the pause is a
+        // thousandth of the wait.
         std::thread::sleep((elapsed / 1000).min(PAUSE));
     }
 }
 
-/// Returns how long rank `rank` waits before it reports, given what it may wait: it lets the witnesses speak first.
+/// Returns how long rank `rank` waits before it reports, given its deadline: the witnesses report
+/// first.
 pub(crate) fn with_grace(timeout: Duration, rank: usize) -> Duration {
     timeout + GRACE * (1 + rank.min(WITNESSES)) as u32
 }

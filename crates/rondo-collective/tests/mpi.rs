@@ -1,6 +1,7 @@
-//! Ranks as processes: this program starts itself under `mpirun` once for each scene, on 1 to 4 ranks of this host.
+//! Ranks as processes: this program starts itself under `mpirun` once per scene, on 1 to 4 ranks of
+//! this host.
 //!
-//! Where there is no `mpirun`, it says so and ends.
+//! Without `mpirun` it prints a message and ends.
 #![expect(
     clippy::print_stdout,
     clippy::exit,
@@ -16,7 +17,7 @@ use rondo_collective::{
     Collective, LATE_CODE, Late, OrderedSum, OwnedSum, PairwiseSum, Reduce, Reducer, Wire,
 };
 
-/// What the ranks are to play.
+/// The variable that names the scene to play.
 const SCENE: &str = "RONDO_MPI_SCENE";
 
 fn main() {
@@ -151,7 +152,8 @@ fn mpirun(ranks: usize, name: &str) -> Output {
     output
 }
 
-/// A container's user is often root, and this is the consent that Open MPI asks of it.
+/// Prepares the command of a scene. In a container the user is often root, and Open MPI requires
+/// this consent.
 fn scene(mut command: Command, name: &str) -> Command {
     command
         .env(SCENE, name)
@@ -206,7 +208,7 @@ fn play(scene: &str) {
             world.set_timeout(Some(Duration::from_secs(1)));
             world.set_late_report(Box::new(|late| println!("{late}")));
             if rank == 1 {
-                // The last barrier of the world, as it leaves; and then this rank does not.
+                // This matches the barrier in the finish of the others; then this rank does not leave.
                 world.barrier().unwrap();
                 std::thread::sleep(Duration::from_mins(1));
             }
