@@ -1,4 +1,4 @@
-//! Reads that end: a device such as `/dev/zero` does not.
+//! Reads with an upper bound: a device such as `/dev/zero` has no end.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -7,7 +7,7 @@ pub trait Content {
     /// Writes all of it, the same bytes each time.
     ///
     /// # Errors
-    /// Whatever `out` answers.
+    /// Any error that `out` returns.
     fn write_to(&self, out: &mut dyn Write) -> io::Result<()>;
 }
 

@@ -1,4 +1,5 @@
-//! The calls that change something on disk: all of them, so that a test can end or fail any one.
+//! All calls that change something on disk, behind one trait, so that a test can stop or fail any
+//! of them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -6,14 +7,14 @@ use std::path::Path;
 
 use crate::error::{FileError, at};
 
-/// What a writer asks of a file system.
+/// The file system calls that a writer needs.
 ///
 /// The only implementation outside tests is [`FileSystem`].
 pub trait Disk: Clone {
-    /// A file open for writing; what is written goes to its end.
+    /// A file open for writing; each write appends to its end.
     type File: Write;
 
-    /// Makes a folder and those above it, where they are not there.
+    /// Makes a folder and its parents, unless they exist.
     ///
     /// # Errors
     /// Where the system refuses.
@@ -22,13 +23,13 @@ pub trait Disk: Clone {
     /// Makes a folder.
     ///
     /// # Errors
-    /// Where something is there, and where the system refuses.
+    /// Where the path exists, and where the system refuses.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Makes an empty file.
     ///
     /// # Errors
-    /// Where something is there, and where the system refuses.
+    /// Where the path exists, and where the system refuses.
     fn create_new(&self, path: &Path) -> io::Result<Self::File>;
 
     /// Makes the content of `file` durable.
@@ -43,7 +44,7 @@ pub trait Disk: Clone {
     /// Where the system refuses.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Moves a file or a folder; a file replaces the file that has the name.
+    /// Moves a file or a folder; a moved file replaces a file of the same name.
     ///
     /// # Errors
     /// Where the system refuses.
@@ -51,24 +52,24 @@ pub trait Disk: Clone {
 
     /// Removes a file.
     ///
-    /// # Errors
+    /// Where the file does not exist, and where the system refuses.
     /// Where there is none, and where the system refuses.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
     /// Removes an empty folder.
     ///
     /// # Errors
-    /// Where there is none, something is in it, and where the system refuses.
+    /// Where the folder does not exist or is not empty, and where the system refuses.
     fn remove_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Removes a folder with all that is in it.
     ///
     /// # Errors
-    /// Where there is none, and where the system refuses.
+    /// Where the folder does not exist, and where the system refuses.
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
 }
 
-/// Takes what was not there for removed or moved.
+/// Treats the error that a path does not exist as success, after a call that removes or moves it.
 ///
 /// # Errors
 /// Any other error.
@@ -115,13 +116,14 @@ impl Disk for FileSystem {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         use io::ErrorKind::{InvalidInput, Unsupported};
         match File::open(dir).and_then(|folder| folder.sync_all()) {
-            // Some network file systems cannot sync a folder; their renames are as durable as they get.
+            // Some network file systems cannot sync a folder; their renames cannot be made more
+            // durable.
             Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
             result => result,
         }
     }
 
-    /// A folder cannot be opened as a file here, and the file system journals its names.
+    /// On this system a folder cannot be opened as a file, and the file system journals its names.
     #[cfg(not(unix))]
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
         Ok(())

@@ -1,7 +1,8 @@
-//! A disk on which one chosen call is the last one, or fails: for the tests of whoever writes through a [`Disk`].
+//! A disk that stops or fails at one chosen call, for the tests of code that writes through a
+//! [`Disk`].
 //!
-//! It is no part of the tests here, since other crates try sequences of calls of their own; behind a cargo feature the
-//! tests would compile every crate that writes once more.
+//! It is public, outside this crate's tests, because other crates test their own sequences of
+//! calls. Behind a cargo feature, the tests would compile every crate that writes a second time.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -18,34 +19,34 @@ pub enum Moment {
     Before,
     /// Half of the bytes are written; other calls do nothing.
     Midway,
-    /// All is done, and an error is answered.
+    /// Everything is done, but an error is returned.
     After,
 }
 
-/// What becomes of the calls after it.
+/// What happens to the later calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// None does anything: the process was killed.
+    /// They do nothing: the process was killed.
     Dead,
-    /// They work: a single error.
+    /// They succeed: a single error.
     Works,
-    /// Whatever needs space fails: the disk is full.
+    /// Those that need space fail: the disk is full.
     Full,
 }
 
-/// Which call, how far, and what then.
+/// Which call fails, how far it gets, and what happens afterwards.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
     /// The call, counted from 0.
     pub call: usize,
     /// How far it gets.
     pub moment: Moment,
-    /// What becomes of those after it.
+    /// What happens to the later calls.
     pub then: Then,
 }
 
 impl Fault {
-    /// Returns every fault that `calls`, those of a disk without one, can have.
+    /// Returns every possible fault, given the `calls` of a disk without faults.
     pub fn each_of(calls: &[String]) -> Vec<Self> {
         let mut faults = Vec::new();
         for (call, shown) in calls.iter().enumerate() {
@@ -61,7 +62,7 @@ impl Fault {
     }
 }
 
-/// The file system with a fault in it; it records its calls and does not wait for a device.
+/// The file system with a fault; it records its calls and does not wait for the device.
 #[derive(Clone)]
 pub struct Faulty {
     fault: Option<Fault>,
@@ -187,7 +188,7 @@ impl Disk for Faulty {
         self.call("remove", dir, || FileSystem.remove_dir(dir))
     }
 
-    /// One file after the other, so that a fault can fall between them.
+    /// Removes one file after the other, so that a fault can happen between two of them.
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
         let mut paths = Vec::new();
         for entry in fs::read_dir(dir)? {

@@ -1,10 +1,10 @@
-//! The header of a tensor file: what stands before the elements, checked, written and read.
+//! The header of a tensor file, the bytes before the elements: checked, written and read.
 //!
-//! It is written here, because the `safetensors` crate writes its metadata in the order of a hash map,
-//! which differs between two runs of one program. Everything else is as that crate has it: tensors by
-//! descending alignment, then by name, and a header padded to eight bytes. The frame is read here, because
-//! that crate adds sizes from the file without checking for overflow; the JSON itself is parsed and
-//! validated by its `Metadata`.
+//! It is written here because the `safetensors` crate writes its metadata in the order of a hash
+//! map, which differs between two runs of one program. Everything else follows that crate: tensors
+//! by descending alignment, then by name, and a header padded to eight bytes. The frame is read
+//! here because that crate adds sizes from the file without checking for overflow; the crate's
+//! `Metadata` parses and validates the JSON.
 //!
 //! Source: <https://github.com/huggingface/safetensors#format>.
 
@@ -21,7 +21,7 @@ use crate::tensor_error::TensorError;
 
 /// The name that the format keeps for its metadata.
 const METADATA: &str = "__metadata__";
-/// The length of the header stands in the first bytes.
+/// The first bytes of the file are the length of the header.
 const LENGTH_BYTES: usize = size_of::<u64>();
 /// A tensor takes about 100 bytes of header: this is room for 160 thousand.
 const MAX_HEADER: usize = 16 << 20;
@@ -51,8 +51,8 @@ impl Header {
     /// Makes the header of a file with these tensors.
     ///
     /// # Errors
-    /// [`TensorError::Duplicate`] and [`TensorError::Reserved`] for a name, [`TensorError::Length`] for a shape
-    /// without a size, [`TensorError::HeaderTooLarge`] beyond 16 MiB.
+    /// [`TensorError::Duplicate`] and [`TensorError::Reserved`] for a name, [`TensorError::Length`]
+    /// for a shape whose size overflows, [`TensorError::HeaderTooLarge`] beyond 16 MiB.
     pub(crate) fn new(
         tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>)>,
         metadata: &BTreeMap<String, String>,
@@ -100,7 +100,7 @@ impl Header {
     }
 }
 
-/// Returns the bytes that `dtype` and `shape` ask for, if there is such a number.
+/// Returns the number of bytes of a tensor of `dtype` and `shape`; none if it overflows.
 pub(crate) fn bytes_of(dtype: Dtype, shape: &[usize]) -> Option<usize> {
     let elements = shape
         .iter()
@@ -113,13 +113,13 @@ pub(crate) fn bytes_of(dtype: Dtype, shape: &[usize]) -> Option<usize> {
 ///
 /// # Errors
 /// [`TensorError::Io`] where `file` cannot be read, [`TensorError::Size`] for a truncated or
-/// extended file, [`TensorError::HeaderTooLarge`] and [`TensorError::Header`] for a header that is
-/// not one.
+/// extended file, [`TensorError::HeaderTooLarge`] and [`TensorError::Header`] for an invalid
+/// header.
 pub fn locate(file: &mut impl Read, file_bytes: u64) -> Result<Vec<Located>, TensorError> {
     Ok(read(file, file_bytes)?.0)
 }
 
-/// [`locate`], with the metadata.
+/// Like [`locate`], with the metadata.
 pub(crate) fn read(
     file: &mut impl Read,
     file_bytes: u64,
@@ -170,7 +170,7 @@ fn too_large(actual: u64) -> TensorError {
     }
 }
 
-/// Returns everything before the elements of `tensors`, whose ranges count from the first element.
+/// Returns all bytes before the elements of `tensors`; the ranges count from the first element.
 fn to_bytes(
     tensors: &[Located],
     metadata: &BTreeMap<String, String>,

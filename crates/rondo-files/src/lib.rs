@@ -1,16 +1,17 @@
-//! Files that are whole or not there, and the format of tensors in them.
+//! Files that are whole or absent, and the safetensors format.
 //!
 //! ```text
 //! DIR/.NAME.aside              a file being written: replaces DIR/NAME by one rename
 //! DIR/.NAME.PROCESS.partial/   a folder being written: becomes DIR/NAME by one rename
-//! DIR/.NAME.partial/           likewise, and a later process goes on with it
-//! DIR/.NAME.PROCESS.replaced/  what was at DIR/NAME before, until it is removed
+//! DIR/.NAME.partial/           likewise, but a later process can resume it
+//! DIR/.NAME.PROCESS.replaced/  the former DIR/NAME, until it is removed
 //! DIR/.lock                    held while a process writes in DIR
 //! ```
 //!
-//! What is renamed has reached the device before, and a write returns when the rename has. A process that
-//! is killed leaves the old content or the new, and beside it what it was writing: the next write of a file
-//! removes its `.aside`; a folder is left for a person, as only its number tells whether its process lives.
+//! Content is synced to the device before it is renamed, and a write returns after the rename is
+//! synced. A killed process leaves the old content or the new, and beside it what it was writing.
+//! The next write of a file removes its `.aside`; a leftover folder is for a person to remove,
+//! because only the process number in its name tells whether its process lives.
 //!
 //! In reading order:
 //!

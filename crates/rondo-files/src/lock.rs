@@ -1,4 +1,4 @@
-//! One run directory, one process.
+//! The lock that lets only one process write in a run directory.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use crate::error::{FileError, at};
 /// The file that is locked.
 pub const LOCK_FILE: &str = ".lock";
 
-/// A run directory cannot be taken.
+/// A run directory could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// It belongs to another process.
+    /// Another process holds it.
     #[error("another process is training in {run_dir}; wait for it or use another directory")]
     Locked {
         /// The contested run directory.
@@ -43,15 +43,16 @@ impl RunLock {
         Self::take(run_dir, File::try_lock)
     }
 
-    /// Takes a part of the lock: any number of processes may have a part, and none of them the whole.
+    /// Takes a share of the lock: any number of processes may hold a share, and then no process can
+    /// hold the whole.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire), where another process holds the whole.
+    /// As [`acquire`](Self::acquire), where another process holds the whole lock.
     pub fn acquire_shared(run_dir: &Path) -> Result<Self, LockError> {
         Self::take(run_dir, File::try_lock_shared)
     }
 
-    /// Takes the lock, and waits until it is free.
+    /// Waits until the lock is free and takes it.
     ///
     /// # Errors
     /// [`LockError::File`] when the directory cannot be written or its file system has no locks.
@@ -65,7 +66,7 @@ impl RunLock {
     ) -> Result<Self, LockError> {
         fs::create_dir_all(run_dir).map_err(at("create", run_dir))?;
         let path = run_dir.join(LOCK_FILE);
-        // NFS shares a lock only of a file that may be read.
+        // NFS only grants a shared lock on a file that is open for reading.
         let file = OpenOptions::new()
             .read(true)
             .write(true)

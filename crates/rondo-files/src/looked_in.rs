@@ -1,10 +1,10 @@
-//! Where a relative path was looked for.
+//! The folder in which a relative path was looked for.
 
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
-/// Returns what to add to the message that `path` cannot be read because of `error`: the folder that it was looked for in, where the path is
-/// relative and nothing was found; else nothing.
+/// Returns an addition to the message that `path` could not be read because of `error`: the current
+/// folder, if the path is relative and nothing was found; otherwise an empty string.
 pub fn looked_in(path: &Path, error: &Error) -> String {
     let is_missing = error.kind() == ErrorKind::NotFound;
     if path.is_absolute() || path.as_os_str().is_empty() || !is_missing {

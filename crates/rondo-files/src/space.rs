@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// Returns the bytes that can still be written at `path`, which need not be there: on the disk of the nearest folder above
-/// it that is. None where the system does not tell.
+/// Returns the free bytes of the disk that holds `path`. The path need not exist: its nearest
+/// existing parent counts. None if the system does not say.
 pub fn free_space(path: &Path) -> Option<u64> {
     let path = std::path::absolute(path).ok()?;
     path.ancestors().find_map(free_at)

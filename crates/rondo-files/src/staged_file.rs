@@ -1,4 +1,4 @@
-//! Replacing one file so that every reader, after any crash, sees the old bytes or the new.
+//! Replaces one file so that every reader, after any crash, sees the old bytes or the new.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, Write};
@@ -8,31 +8,32 @@ use crate::content::Content;
 use crate::disk::{Disk, FileSystem, if_there, sync_parent};
 use crate::error::{FileError, at};
 
-/// What stands before and after a file's name while its new content is being written.
+/// The prefix and suffix of a file's name while its new content is being written.
 const ASIDE: (&str, &str) = (".", ".aside");
 
-/// A file that is written beside its place, as `.NAME.aside`, and has reached the device; dropped before it is
-/// committed, it vanishes.
+/// A file that is written beside its target, as `.NAME.aside`, and synced to the device. Dropping
+/// it before a commit removes it.
 ///
-/// A symbolic link in its place is replaced, not followed. Two writers of one path must not run at once; the run
-/// lock sees to that.
+/// A symbolic link at the target is replaced, not followed. Two writers of one path must not run at
+/// once; the run lock prevents it.
 pub struct StagedFile<D: Disk = FileSystem> {
     file: D::File,
     aside: Aside<D>,
     target: PathBuf,
 }
 
-/// The name that a file has until it is renamed.
+/// The temporary name of a file before it is renamed.
 struct Aside<D: Disk> {
     disk: D,
     path: PathBuf,
 }
 
 impl<D: Disk> StagedFile<D> {
-    /// Writes a file that is to be at `path`.
+    /// Writes a file whose target is `path`.
     ///
     /// # Errors
-    /// Where `write` fails, the system refuses or `path` names no file; nothing is left then.
+    /// Where `write` fails, the system refuses or `path` names no file; then nothing is left
+    /// behind.
     pub fn write(
         disk: &D,
         path: &Path,
@@ -56,12 +57,12 @@ impl<D: Disk> StagedFile<D> {
         })
     }
 
-    /// Renames the file to its place, makes the name durable and returns it open: what is written now goes to
-    /// its end.
+    /// Renames the file to its target, makes the name durable and returns the open file: later
+    /// writes append to it.
     ///
     /// # Errors
-    /// Where the file cannot be renamed, which leaves the old content in its place and nothing beside it; where its
-    /// folder cannot be synced, which leaves the new.
+    /// Where the file cannot be renamed: the old content stays and the new is removed. Where its
+    /// folder cannot be synced: the new content stays.
     pub fn commit(self) -> Result<D::File, FileError> {
         let Aside { disk, path } = &self.aside;
         disk.rename(path, &self.target)
@@ -73,16 +74,17 @@ impl<D: Disk> StagedFile<D> {
 
 impl<D: Disk> Drop for Aside<D> {
     fn drop(&mut self) {
-        // After a commit nothing is here; otherwise an error is on its way, and that is the one worth reporting.
+        // After a commit nothing is here to remove; otherwise the error that led here is the one
+        // worth reporting.
         let _ = self.disk.remove_file(&self.path);
     }
 }
 
-/// Writes a file that is not there yet, waits until the device has it and returns it open: what is written now goes
-/// to its end.
+/// Writes a file that does not exist yet, syncs it to the device and returns it open: later writes
+/// append to it.
 ///
 /// # Errors
-/// Where `write` fails, something is there, or the system refuses.
+/// Where `write` fails, the path exists, or the system refuses.
 pub fn write_new<D: Disk>(
     disk: &D,
     path: &Path,
@@ -100,8 +102,8 @@ pub fn write_new<D: Disk>(
 /// Replaces the file at `path` by what `write` writes, as [`StagedFile`] does.
 ///
 /// # Errors
-/// Those of [`StagedFile`]; `path` has its old content then, except where the last step, syncing the folder, is the
-/// one that failed.
+/// Those of [`StagedFile`]. After an error `path` has its old content, except when only the last
+/// step, syncing the folder, failed.
 pub fn replace(
     disk: &impl Disk,
     path: &Path,
@@ -127,8 +129,8 @@ pub fn atomic_save(path: &Path, content: &dyn Content) -> Result<(), FileError> 
     replace(&FileSystem, path, |out| content.write_to(out))
 }
 
-/// Whether this is the name of what a writer that died may have left beside a file; the next write of
-/// that file removes it.
+/// Whether a name is that of a temporary file which a killed writer may have left; the next write
+/// of the same file removes it.
 pub fn is_leftover(name: impl AsRef<OsStr>) -> bool {
     let name = name.as_ref().as_encoded_bytes();
     let (before, after) = (ASIDE.0.as_bytes(), ASIDE.1.as_bytes());

@@ -1,4 +1,5 @@
-//! A folder written beside its place and put there by a rename: there is all of it or nothing.
+//! A folder written beside its target and moved there by one rename: readers see all of it or
+//! nothing.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -10,39 +11,40 @@ use crate::error::{FileError, at};
 use crate::lock::{LOCK_FILE, LockError, RunLock};
 use crate::staged_file::write_new;
 
-/// A folder in the making, `.NAME.PROCESS.partial` beside its place; dropped before it has its place, it vanishes.
-/// One that can be resumed is `.NAME.partial`, and stays where it is kept.
+/// A folder that is being written, as `.NAME.PROCESS.partial` beside its target. Dropping it before
+/// it is committed removes it. A folder that can be resumed is `.NAME.partial`, and stays if
+/// [`StagedFolder::keep`] is called.
 pub struct StagedFolder<D: Disk = FileSystem> {
     disk: D,
     path: PathBuf,
     target: PathBuf,
-    /// Folders above the target that did not exist, the highest first.
+    /// The parents of the target that did not exist, the highest first.
     made: Vec<PathBuf>,
-    /// Keeps other processes out of a folder that can be resumed.
+    /// Locks a folder that can be resumed against other processes.
     lock: Option<RunLock>,
     kept: bool,
 }
 
 impl<D: Disk> StagedFolder<D> {
-    /// Makes an empty folder beside `target`. Where that is a link to a folder, the folder is the target,
-    /// and the link stays.
+    /// Makes an empty folder beside `target`. If `target` is a link to a folder, the linked folder
+    /// is the target and the link stays.
     ///
     /// # Errors
-    /// Where it cannot be made.
+    /// Where the folder cannot be made.
     pub fn create(disk: &D, target: &Path) -> Result<Self, FileError> {
         let folder = Self::beside(disk, target, &format!("{}.partial", process::id()))?;
-        // Left over from a process with the same number that was killed.
+        // A killed process with the same process number may have left a folder.
         if_there(disk.remove_dir_all(&folder.path)).map_err(at("remove", &folder.path))?;
         disk.create_dir_all(&folder.path)
             .map_err(at("create", &folder.path))?;
         Ok(folder)
     }
 
-    /// Makes a folder beside `target` as [`StagedFolder::create`] does, or goes on with what an earlier process has left
-    /// in it; none where another process has the folder now.
+    /// Makes a folder beside `target` as [`StagedFolder::create`] does, or resumes the one that an
+    /// earlier process left; none if another process is using the folder.
     ///
     /// # Errors
-    /// Where it cannot be made or has no locks.
+    /// Where the folder cannot be made, or its file system has no locks.
     pub fn resume(disk: &D, target: &Path) -> Result<Option<Self>, FileError> {
         let mut folder = Self::beside(disk, target, "partial")?;
         match RunLock::acquire(&folder.path) {
@@ -59,12 +61,12 @@ impl<D: Disk> StagedFolder<D> {
         Ok(Some(folder))
     }
 
-    /// Leaves the folder as it is, for [`StagedFolder::resume`].
+    /// Leaves the folder for [`StagedFolder::resume`].
     pub fn keep(mut self) {
         self.kept = true;
     }
 
-    /// Names a folder beside `target`, and looks for the folders above it.
+    /// Chooses a folder beside `target`, and notes which of its parents do not exist.
     fn beside(disk: &D, target: &Path, what: &str) -> Result<Self, FileError> {
         let linked = target.is_symlink().then(|| target.canonicalize());
         let linked = linked.transpose().map_err(at("follow the link", target))?;
@@ -85,13 +87,13 @@ impl<D: Disk> StagedFolder<D> {
         })
     }
 
-    /// Returns where it is until it has its place. What is put in there by other means than [`StagedFolder::write`]
-    /// must be synced before the folder has its place.
+    /// Returns the path of the folder before it is committed. Files that are put there by other
+    /// means than [`StagedFolder::write`] must be synced before that.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes a new file into the folder and waits until the device has it.
+    /// Writes a new file into the folder and syncs it to the device.
     ///
     /// # Errors
     /// Where `write` fails or the system refuses.
@@ -104,21 +106,22 @@ impl<D: Disk> StagedFolder<D> {
         Ok(())
     }
 
-    /// Puts the folder in its place, which must be free.
+    /// Moves the folder to its target, which must not exist.
     ///
     /// # Errors
-    /// Where something is there and where the system refuses.
+    /// Where the target exists, and where the system refuses.
     pub fn commit(mut self) -> Result<(), FileError> {
         self.sync()?;
         self.rename()?;
         sync_parent(&self.disk, &self.target)
     }
 
-    /// Puts the folder in its place; what was there is removed afterwards.
+    /// Moves the folder to its target; a former folder there is removed afterwards.
     ///
     /// # Errors
-    /// Where a folder cannot be renamed, which leaves the target as it was; where the target's name cannot be synced
-    /// or what was there not be removed, which leaves that beside it.
+    /// Where a folder cannot be renamed: the target stays as it was. Where the target's name cannot
+    /// be synced, or the former folder cannot be removed: the former folder stays beside the
+    /// target.
     pub fn replace(mut self) -> Result<(), FileError> {
         if !self.target.exists() {
             return self.commit();
@@ -151,7 +154,7 @@ impl<D: Disk> StagedFolder<D> {
 
     fn rename(&mut self) -> Result<(), FileError> {
         if self.lock.is_some() {
-            // The lock holds until the folder has its place; its file would be in the way there.
+            // The lock holds until the folder is moved; its file must not move with it.
             let file = self.path.join(LOCK_FILE);
             if_there(self.disk.remove_file(&file)).map_err(at("remove", &file))?;
         }
@@ -168,10 +171,11 @@ impl<D: Disk> Drop for StagedFolder<D> {
         if self.kept {
             return;
         }
-        // Once it has its place nothing is here; otherwise an error is on its way.
+        // After a commit nothing is here to remove; otherwise the error that led here is the one
+        // worth reporting.
         let _ = self.disk.remove_dir_all(&self.path);
         for folder in self.made.iter().rev() {
-            // Somebody else's files keep the folder.
+            // A folder in which someone else has put files stays.
             let _ = self.disk.remove_dir(folder);
         }
     }

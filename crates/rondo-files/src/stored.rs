@@ -9,7 +9,7 @@ use crate::header::{Located, locate};
 use crate::tensor_error::TensorError;
 use crate::tensors::NamedTensor;
 
-/// The tensors of a file that stays open; no element is in memory before it is asked for.
+/// The tensors of a file that stays open; elements are only read on request.
 #[derive(Debug)]
 pub struct StoredTensors {
     file: File,
@@ -43,7 +43,7 @@ impl StoredTensors {
     /// Reads the tensor of this name; `None` where there is none.
     ///
     /// # Errors
-    /// [`TensorError::Io`] where the file cannot be read, or was cut since it was opened.
+    /// [`TensorError::Io`] where the file cannot be read, or was truncated since it was opened.
     pub fn read(&self, name: &str) -> Result<Option<NamedTensor<'static>>, TensorError> {
         let found = self
             .tensors

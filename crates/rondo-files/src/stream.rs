@@ -12,7 +12,7 @@ use crate::tensor_error::TensorError;
 /// Writes the elements of the tensor of this name.
 type WriteElements<'w> = Box<dyn Fn(&str, &mut dyn Write) -> io::Result<()> + 'w>;
 
-/// A tensor file whose elements are made when they are written.
+/// A tensor file whose elements are computed when they are written.
 ///
 /// The same tensors always make the same bytes.
 pub struct TensorStream<'w> {
@@ -21,11 +21,12 @@ pub struct TensorStream<'w> {
 }
 
 impl<'w> TensorStream<'w> {
-    /// Announces `tensors`, in any order; `write` is asked for the elements of each in turn.
+    /// Prepares a file of `tensors`, given in any order; `write` is called once for each and writes
+    /// its elements.
     ///
     /// # Errors
-    /// [`TensorError`] for a name given twice or reserved, for a shape without a size, and for a
-    /// header beyond 16 MiB.
+    /// [`TensorError`] for a name given twice or reserved, for a shape whose size overflows, and
+    /// for a header beyond 16 MiB.
     pub fn new(
         tensors: impl IntoIterator<Item = (String, Dtype, Vec<usize>)>,
         metadata: &BTreeMap<String, String>,
@@ -61,7 +62,7 @@ impl Content for TensorStream<'_> {
     }
 }
 
-/// Counts what passes through.
+/// Counts the bytes that are written through it.
 struct Counted<'o> {
     out: &'o mut dyn Write,
     written: u64,

@@ -1,4 +1,4 @@
-//! What can be wrong with a set of named tensors or with the file of one.
+//! What can be wrong with named tensors or with a tensor file.
 
 use std::io;
 
@@ -20,7 +20,7 @@ pub enum TensorError {
         /// The reserved name.
         name: String,
     },
-    /// Type and shape ask for another number of bytes, or for a number that does not exist.
+    /// Type and shape need another number of bytes, or more than can be counted.
     #[error("tensor {name:?} of type {dtype} and shape {shape:?} cannot have {actual} bytes")]
     Length {
         /// The tensor.
@@ -50,7 +50,7 @@ pub enum TensorError {
         /// The size found, in bytes.
         actual: u64,
     },
-    /// The header announces, or would need, more bytes than any model here has use for.
+    /// The header is larger than any model here needs.
     #[error("the tensor file's header is too large: expected at most {cap} bytes, found {actual}")]
     HeaderTooLarge {
         /// The largest header accepted, in bytes.

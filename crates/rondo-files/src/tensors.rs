@@ -59,8 +59,8 @@ impl NamedTensor<'_> {
 
 /// A set of named tensors, to be written or as read.
 ///
-/// It borrows the bytes in both directions, so that neither costs a second copy of a large model:
-/// as [`Content`] it streams to disk, and [`TensorFile::parse`] points into the file's bytes.
+/// It borrows the bytes both ways, so that a large model is never copied: as [`Content`] it is
+/// streamed to disk, and [`TensorFile::parse`] points into the file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorFile<'a> {
     /// By ascending name.
@@ -69,7 +69,8 @@ pub struct TensorFile<'a> {
 }
 
 impl<'a> TensorFile<'a> {
-    /// Collects `tensors`, in any order, and `metadata`. The same set always makes the same bytes.
+    /// Collects `tensors`, given in any order, and `metadata`. The same set always makes the same
+    /// bytes.
     ///
     /// # Errors
     /// [`TensorError`] for a name given twice or reserved, for bytes that do not fit type and
@@ -90,7 +91,7 @@ impl<'a> TensorFile<'a> {
     ///
     /// # Errors
     /// [`TensorError::Size`] for a truncated or extended file, [`TensorError::HeaderTooLarge`] and
-    /// [`TensorError::Header`] for a header that is not one.
+    /// [`TensorError::Header`] for an invalid header.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, TensorError> {
         let (located, metadata) = header::read(&mut { bytes }, bytes.len() as u64)?;
         let tensors = located.into_iter().map(|tensor| {
@@ -118,7 +119,7 @@ impl<'a> TensorFile<'a> {
         &self.tensors
     }
 
-    /// Gives up the tensors, by ascending name.
+    /// Returns the tensors themselves, by ascending name.
     pub fn into_tensors(self) -> Vec<NamedTensor<'a>> {
         self.tensors
     }
@@ -140,12 +141,12 @@ impl<'a> TensorFile<'a> {
             .collect()
     }
 
-    /// What the writer noted beside the tensors.
+    /// The metadata that the writer added.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
 
-    /// The whole file in memory; to write one without this copy, use it as [`Content`].
+    /// Returns the whole file in memory; to write a file without this copy, use it as [`Content`].
     ///
     /// # Errors
     /// [`TensorError::Header`] when the header cannot be put into JSON.
@@ -156,7 +157,7 @@ impl<'a> TensorFile<'a> {
         Ok(bytes)
     }
 
-    /// The file as it is written: each tensor's elements are those it has.
+    /// Returns the file as a stream that writes each tensor's own elements.
     fn stream(&self) -> Result<TensorStream<'_>, TensorError> {
         let tensors = self.tensors.iter();
         let announced =

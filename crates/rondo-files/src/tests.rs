@@ -1,5 +1,5 @@
-//! A file or a folder that is replaced while the process is killed, or the disk fails, at any call that changes
-//! something.
+//! Replaces a file or a folder while the process is killed, or the disk fails, at any call that
+//! changes something.
 
 use std::fs;
 use std::path::Path;
@@ -7,12 +7,12 @@ use std::path::Path;
 use crate::faulty::{Fault, Faulty, Then};
 use crate::{FileError, StagedFolder, replace};
 
-/// What is written, and what must hold wherever that ends.
+/// What is written, and what must hold wherever the write ends.
 struct Scene<'s> {
-    /// Makes the folder as the writer finds it.
+    /// Prepares the folder that the writer finds.
     prepare: &'s dyn Fn(&Path),
     write: &'s dyn Fn(&Faulty, &Path) -> Result<(), FileError>,
-    /// Checks the folder; told how the write ended, and where for the message.
+    /// Checks the folder; gets how the write ended, and the place for the message.
     check: &'s dyn Fn(&Path, End, &str),
 }
 
@@ -25,7 +25,8 @@ enum End {
 }
 
 impl Scene<'_> {
-    /// Ends the write at each of its calls, in every way, tries again after each, and returns the calls.
+    /// Ends the write at each of its calls, in every way, tries again after each, and returns the
+    /// calls.
     fn play(&self) -> Vec<String> {
         let (calls, result) = self.write_with(None);
         result.expect("a disk without faults");
@@ -54,7 +55,7 @@ impl Scene<'_> {
     }
 }
 
-/// What the file or the folder `name` holds; none where there is none.
+/// The content of the file or folder `name`; none if it does not exist.
 fn held(dir: &Path, name: &str) -> Option<Vec<String>> {
     let path = dir.join(name);
     let text = |path: &Path| fs::read_to_string(path).expect("a text");
@@ -114,7 +115,7 @@ fn a_file_has_its_old_content_or_its_new_at_every_call() {
     );
 }
 
-/// Writes two files into a folder, which is then put in its place.
+/// Writes two files into a folder, which is then moved to its target.
 fn folder(
     disk: &Faulty,
     target: &Path,
@@ -132,7 +133,7 @@ fn a_folder_for_a_free_place_is_whole_or_not_there_at_every_call() {
         prepare: &|_| {},
         write: &|disk, dir| {
             let target = dir.join("above/run");
-            // Another try finds the folder where the first one was told of an error after its end.
+            // If the first try failed only after the commit, the second finds the folder.
             match target.exists() {
                 true => Ok(()),
                 false => folder(disk, &target, StagedFolder::commit),
@@ -179,7 +180,7 @@ fn a_folder_in_a_taken_place_is_old_or_new_and_never_lost_at_any_call() {
             fs::write(dir.join("run/a"), "old").expect("a file");
         },
         write: &|disk, dir| {
-            // What a killed process has moved away is for a person to put back.
+            // A folder that a killed process has moved away must be put back by a person.
             if held(dir, "run").is_none() {
                 fs::rename(dir.join(aside("replaced")), dir.join("run")).expect("the old folder");
             }

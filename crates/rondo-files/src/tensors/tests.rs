@@ -132,7 +132,7 @@ fn headers_that_announce_more_than_memory_holds_are_refused() {
         bytes.extend_from_slice(header.as_bytes());
         bytes
     };
-    // Eight tensors of 2^61 - 1 bytes: with the frame the sum passes 2^64.
+    // Eight tensors of 2^61 - 1 bytes: with the frame, their sum exceeds 2^64.
     let size = (1_usize << 61) - 1;
     let tensors: Vec<_> = (0..8)
         .map(|i| {
