@@ -8,7 +8,7 @@ use rondo_schedule::{Run, Schedule, ScheduleConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What begins a line that is an override rather than a part of the file.
+/// The prefix of a line that is an override rather than a part of the file.
 const SET: &str = "--set ";
 
 /// Every section whose crate builds without Burn.
@@ -31,12 +31,12 @@ impl Sections {
 /// Reads a run's configuration as the trainer does. A line that begins with `--set ` is an override,
 /// the others are the file.
 ///
-/// What is accepted prints as a configuration that reads back equal, has a rate from 0 on for every
-/// step, and knows the odds of guessing. What is refused says why.
+/// A configuration that is accepted must print as one that reads back equal, have a rate of at
+/// least 0 at every step, and know the loss of guessing. A refusal must have a message.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn configuration(bytes: &[u8]) {
     let Ok(input) = str::from_utf8(bytes) else {
         return;

@@ -5,19 +5,19 @@ use std::fmt::Write as _;
 use rondo_laws::table::{self, Table};
 use rondo_laws::{Curve, Law, LawKind, Point, fit, score};
 
-/// The longest curve that a law is applied to, in steps: any length would do, and take its time.
+/// The longest curve that a law is applied to, in steps. Longer ones would work, but take time.
 const PREDICTED_STEPS: u64 = 4096;
 /// The longest curve that a law is fitted to, in steps.
 const FITTED_STEPS: u64 = 12;
 
-/// Reads a CSV table `step,lr,loss` and makes curves of it, with and without a warm-up; short ones are
-/// predicted by both laws, and very short ones fitted where there is no warm-up.
+/// Reads a CSV table `step,lr,loss` and makes curves of it, with and without a warm-up. Both laws
+/// predict the short curves, and are fitted to the very short ones without a warm-up.
 ///
-/// The points print as a table that reads back the same, bit for bit.
+/// The points must print as a table that reads back the same, bit for bit.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn curve(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else {
         return;
@@ -55,7 +55,7 @@ fn printed(points: &[Point]) -> String {
     text
 }
 
-/// Returns a point's numbers; all NaN are one.
+/// Returns a point's numbers as bits; all NaN compare equal.
 fn bits(point: &Point) -> (u64, Option<u64>, Option<u64>) {
     let bits = |x: f64| (!x.is_nan()).then_some(x.to_bits());
     (point.step, bits(point.rate), bits(point.loss))

@@ -7,11 +7,11 @@ use crate::scratch;
 /// Reads the documents of a file under each of the names that decide its form: text, JSON lines, a JSON list,
 /// gzip and Zstandard.
 ///
-/// What is accepted comes to as many tokens as it has bytes, and one more for the end of each document.
+/// An accepted file must have as many tokens as bytes, and one more for the end of each document.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn documents(bytes: &[u8]) {
     for name in [
         "input.txt",

@@ -11,13 +11,14 @@ use crate::scratch;
 /// Positions of a model's context.
 const CONTEXT: usize = 16;
 
-/// Reads a file of items and makes it into rows of bytes under both rules, without examples and with one.
+/// Reads a file of items and makes rows of bytes from it under both scoring rules, without examples
+/// and with one.
 ///
-/// Every row that is made fits the context, and what is scored of it lies in it.
+/// Every row must fit the context, and its scored part must lie within it.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn items(bytes: &[u8]) {
     let Ok(tasks) = Task::read_all(&scratch::file("items.jsonl", bytes)) else {
         return;

@@ -1,9 +1,11 @@
-//! What may be done to Rondo's readers: one function for each kind of file that may come from a stranger.
+//! Fuzz targets of Rondo's readers: one function for each kind of file that may come from a
+//! stranger.
 //!
-//! Each takes any bytes and returns. It must not panic, take memory without bound, or run long; where a
-//! reader accepts the bytes, what it read must keep the promises that are written at the function.
-//! Beside the fuzzer, a test calls each with every file of `tests/corpus/NAME` and with some thousand
-//! changes of them. A file there that ever broke something has a name that says what.
+//! Each function takes any bytes and returns. It must not panic, take memory without bound, or run
+//! long. If a reader accepts the bytes, what it read must have the properties that the function's
+//! comment lists. Besides the fuzzer, a test calls each function with every file of
+//! `tests/corpus/NAME` and with several hundred changed copies of them. A file that once broke
+//! something is named after what it broke.
 //!
 //! | module | what it reads |
 //! |---|---|
@@ -19,9 +21,10 @@
 //! | [`documents`](fn@documents) | files of a corpus |
 //! | [`token_files`](fn@token_files) | token files of other trainers |
 //! | [`items`](fn@items) | items of benchmarks |
-//! | `scratch` | where they lie while they are read |
+//! | `scratch` | temporary files for readers that take a path |
 //!
-//! To search for more, from the repository root, with `cargo install cargo-fuzz` and a nightly toolchain:
+//! To search for more, run from the repository root, with `cargo install cargo-fuzz` and a nightly
+//! toolchain:
 //!
 //! ```text
 //! mkdir -p target/corpus/TARGET
@@ -29,11 +32,12 @@
 //!     -max_len=4096 -timeout=20 -max_total_time=600
 //! ```
 //!
-//! `TARGET` is a name of [`INPUTS`]. What reaches new code goes into the first folder, what breaks into
-//! `fuzz/artifacts/TARGET`.
+//! `TARGET` is a name of [`INPUTS`]. Inputs that reach new code are put into the first folder,
+//! inputs that break something into `fuzz/artifacts/TARGET`.
 //!
-//! Absences: no Burn, so neither the whole of a run's configuration nor the import of a model's `config.json` can be
-//! read here; no reader of its own; nothing of the fuzzer, which is in `fuzz/`, a workspace of its own.
+//! Absences: no Burn, so neither the whole configuration of a run nor the import of a model's
+//! `config.json` can be read here; no reader of its own; no code of the fuzzer, which is in
+//! `fuzz/`, a workspace of its own.
 
 mod configuration;
 mod curves;

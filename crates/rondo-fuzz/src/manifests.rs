@@ -12,15 +12,15 @@ const FILE: (&str, &[u8]) = ("progress.json", b"{}");
 /// The checkpoint's place in a run directory.
 const FOLDER: &str = "run/checkpoints/step-00000007";
 
-/// Opens a checkpoint that has the bytes for a manifest, beside one file `progress.json` of two bytes, and
-/// once more with the seal that its fields should have.
+/// Opens a checkpoint with the bytes as its manifest, beside one file `progress.json` of two bytes;
+/// then does so again with a correct seal.
 ///
-/// What is accepted by its path is accepted as the newest of its run too, and then every file of its
-/// manifest can be read. What is refused says why.
+/// A checkpoint that is accepted by its path must also be accepted as the newest of its run, and
+/// every file of its manifest must be readable. A refusal must have a message.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn manifest(bytes: &[u8]) {
     opened(bytes);
     if let Some(sealed) = sealed(bytes) {
@@ -28,11 +28,11 @@ pub fn manifest(bytes: &[u8]) {
     }
 }
 
-/// Returns the manifest as it is printed, with the hash of its fields.
+/// Returns the manifest as it is printed, with a correct seal.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let manifest: Manifest = serde_json::from_slice(bytes).ok()?;
     let text = printed(&manifest);
-    // The seal is the last of the fields.
+    // The seal is the last field.
     let start = text.rfind("\"seal\": ")?;
     let with = |seal: &str| format!("{}\"seal\": \"{seal}\"\n}}\n", &text[..start]);
     let seal = blake3::hash(with("").as_bytes());
@@ -75,7 +75,7 @@ fn accepted(checkpoint: &Checkpoint, bytes: &[u8]) {
     assert_eq!(&again, manifest, "{}", bytes.escape_ascii());
 }
 
-/// Returns whether an error and every cause of it has words.
+/// Returns whether an error and each of its causes has a message.
 fn tells(error: &dyn Error) -> bool {
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     causes.all(|error| !error.to_string().is_empty())

@@ -11,14 +11,14 @@ use rondo_metrics::{Evaluation, History, JsonlSink, Kind, Record, Sink};
 
 use crate::scratch;
 
-/// Reads a `metrics.jsonl`, names what went wrong in its run, and makes a loss curve of it.
+/// Reads a `metrics.jsonl`, diagnoses its run, and makes a loss curve of it.
 ///
-/// What is accepted is written as lines that read back to the same text, and a resume from the middle
-/// leaves exactly the records up to there.
+/// Accepted records must be written as lines that read back to the same text, and a resume from the
+/// middle must keep exactly the records up to that step.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn metrics(bytes: &[u8]) {
     let path = scratch::file("metrics.jsonl", bytes);
     let Ok(history) = History::read(&path) else {
@@ -57,7 +57,7 @@ fn point(record: &Record) -> Option<Point> {
     })
 }
 
-/// Returns the records as text, in which one NaN equals another.
+/// Returns the records as text, so that NaN equals NaN.
 fn lines(records: &[Record]) -> Vec<String> {
     let line = |record| serde_json::to_string(record).expect("a record has a form in JSON");
     records.iter().map(line).collect()
@@ -65,7 +65,7 @@ fn lines(records: &[Record]) -> Vec<String> {
 
 fn rewritten(records: &[Record]) -> History {
     let path = scratch::path("again.jsonl");
-    // The sink takes no file that is there, and after the first input there is one.
+    // The sink refuses an existing file, and after the first input there is one.
     let _ = fs::remove_file(&path);
     let mut sink = JsonlSink::create(&path).expect("a new file");
     for record in records {

@@ -7,15 +7,15 @@ use crate::scratch;
 /// The vocabulary that the tokens must belong to.
 const VOCAB_SIZE: usize = 300;
 
-/// Reads tokens for an evaluation from bytes that say they are JSON, and from the same bytes as a tensor
-/// file.
+/// Reads tokens for an evaluation, once with the bytes as JSON and once with the same bytes as a
+/// tensor file.
 ///
-/// What is accepted names no token beyond the vocabulary, and its batches predict every token but the
-/// first of each row once.
+/// Accepted rows must contain no token outside the vocabulary, and their batches must predict every
+/// token once, except the first of each row.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn rows(bytes: &[u8]) {
     for name in ["rows.json", "rows.safetensors"] {
         let Ok(rows) = read_tokens(&scratch::file(name, bytes), VOCAB_SIZE) else {

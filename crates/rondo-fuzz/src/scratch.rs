@@ -1,4 +1,4 @@
-//! A temporary folder for each thread: most readers take a path, as they do in the trainer.
+//! A temporary folder for each thread, because most readers take a path, as they do in the trainer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ thread_local! {
     static FOLDER: TempDir = tempfile::tempdir().expect("a temporary folder");
 }
 
-/// Returns the path of `name` in this thread's folder; it is there only once something wrote it.
+/// Returns the path of `name` in this thread's folder; the file need not exist.
 pub(crate) fn path(name: impl AsRef<Path>) -> PathBuf {
     FOLDER.with(|folder| folder.path().join(name))
 }
 
-/// Writes a file in this thread's folder, over the one of the last input.
+/// Writes a file in this thread's folder and replaces the one of the last input.
 ///
 /// # Panics
 ///

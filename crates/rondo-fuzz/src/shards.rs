@@ -7,21 +7,21 @@ use rondo_data::shards::{Shard, ShardWriter};
 
 use crate::scratch;
 
-/// Where the header has the tokenizer's hash, the body's, and its own.
+/// The offsets of the tokenizer's hash, the body's hash and the header's own hash in the header.
 const TOKENIZER: usize = 32;
 const BODY: usize = 64;
 const HEADER: usize = 96;
 const END: usize = 128;
 
-/// Opens a token shard as it is, and once more with the hashes that its bytes should have, without
-/// which no change would come past the header.
+/// Opens a token shard as it is, and again with correct hashes, without which every change would be
+/// refused at the header.
 ///
-/// What is accepted holds at least one token, none beyond the vocabulary, and the same tokens once
-/// they are written again.
+/// An accepted shard must hold at least one token, none outside the vocabulary, and the same tokens
+/// after it is written again.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn shard(bytes: &[u8]) {
     opened(bytes);
     if let Some(sealed) = sealed(bytes) {
@@ -29,7 +29,7 @@ pub fn shard(bytes: &[u8]) {
     }
 }
 
-/// Returns the shard with the hashes of what it holds.
+/// Returns the shard with correct hashes.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let body = blake3::hash(bytes.get(END..)?);
     let mut sealed = bytes.to_vec();
@@ -63,7 +63,7 @@ fn opened(bytes: &[u8]) {
 
 fn written(vocab_size: usize, tokenizer: [u8; 32], tokens: &[u32]) -> PathBuf {
     let path = scratch::path("again.tokens");
-    // The writer takes no file that is there, and after the first input there is one.
+    // The writer refuses an existing file, and after the first input there is one.
     let _ = fs::remove_file(&path);
     let mut writer = ShardWriter::create(&path, vocab_size, tokenizer).expect("a new file");
     writer.push(tokens).expect("tokens of the vocabulary");

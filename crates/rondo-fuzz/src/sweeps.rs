@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use rondo_config::{Document, to_toml};
 use rondo_sweep::SweepFile;
 
-/// How many runs of a sweep are looked at closely.
+/// How many runs of a sweep are checked in detail.
 const CLOSELY: usize = 8;
 
 /// Reads a sweep file and expands it.
 ///
-/// What is accepted prints as a file that reads back equal and expands to runs with names of their
-/// own, whose assignments a configuration can take.
+/// An accepted sweep must print as a file that reads back equal, and expand to runs with distinct
+/// names, whose assignments a configuration accepts.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn sweep(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else {
         return;
@@ -32,7 +32,7 @@ pub fn sweep(bytes: &[u8]) {
     assert_eq!(again.as_ref(), Ok(&file), "{printed}");
 
     let runs = file.runs();
-    // Some file systems take upper and lower case for the same.
+    // Some file systems ignore case in names.
     let names: BTreeSet<String> = runs.iter().map(|run| run.name.to_lowercase()).collect();
     assert!(!runs.is_empty() && names.len() == runs.len(), "{printed}");
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "._+-=,".contains(c);

@@ -6,15 +6,15 @@ use rondo_files::{DType, StoredTensors, TensorError, TensorFile, locate};
 
 use crate::scratch;
 
-/// Reads a tensor file (safetensors) in the three ways there are: from memory, by its header alone, and
-/// from disk one tensor at a time.
+/// Reads a tensor file (safetensors) in all three ways: from memory, by its header alone, and from
+/// disk one tensor at a time.
 ///
-/// All three accept it or none does. They find the same names, types, shapes and bytes, and the file
-/// written from them reads back equal.
+/// All three must accept it or none. They must find the same names, types, shapes and bytes, and
+/// the file written from them must read back equal.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn tensors(bytes: &[u8]) {
     let parsed = TensorFile::parse(bytes);
     let located = locate(&mut { bytes }, bytes.len() as u64);

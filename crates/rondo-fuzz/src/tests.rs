@@ -1,4 +1,4 @@
-//! Every reader with every file of `tests/corpus`, and with changes of them.
+//! Calls every reader with every file of `tests/corpus`, and with changed copies of them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,9 +10,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::INPUTS;
 
-/// How many changed files each reader is given.
+/// The number of changed files that each reader gets.
 const CHANGED: usize = 400;
-/// What may be inserted: the punctuation of the formats, and bytes that belong to none.
+/// Bytes that may be inserted: the punctuation of the formats, and bytes that belong to no format.
 const INSERTED: &[u8] = b"[]{}(),.:=\"'\\#-+_09eE \n\r\0\x7f\x80\xff";
 
 fn repository() -> PathBuf {
@@ -69,13 +69,13 @@ fn no_change_of_a_file_of_the_corpus_breaks_its_reader() {
     }
 }
 
-/// Gives a reader bytes; where that panics, says which they were.
+/// Gives a reader bytes; if it panics, the message contains them.
 fn read(what: &str, bytes: &[u8], read: fn(&[u8])) {
     let survived = catch_unwind(AssertUnwindSafe(|| read(bytes))).is_ok();
     assert!(survived, "{what}: {}", bytes.escape_ascii());
 }
 
-/// Changes files.
+/// A random generator of changed files.
 struct Dice(ChaCha8Rng);
 
 impl Dice {
@@ -83,7 +83,7 @@ impl Dice {
         self.0.next_u32() as usize % bound
     }
 
-    /// Returns one of the seeds, by its name, with one to four changes.
+    /// Returns the name of one of the seeds and its content with one to four changes.
     fn changed<'s>(&mut self, seeds: &'s [(String, Vec<u8>)]) -> (&'s str, Vec<u8>) {
         let (name, seed) = &seeds[self.below(seeds.len())];
         let mut bytes = seed.clone();

@@ -7,13 +7,14 @@ use rondo_data::{DataConfig, RawWidth, Source, TokenizerConfig};
 
 use crate::scratch;
 
-/// Opens bytes as `.bin` and `.npy`, and as the index of Megatron beside a file of tokens.
+/// Opens the bytes as `.bin`, as `.npy`, and as a Megatron index beside a file of tokens.
 ///
-/// What is accepted has no token beyond the vocabulary of bytes, in rows for training and for validation.
+/// Accepted files must hold no token outside the vocabulary of bytes, in training rows and in
+/// validation rows.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn token_files(bytes: &[u8]) {
     let index = scratch::path("input.idx");
     let _ = fs::remove_file(&index);

@@ -11,18 +11,18 @@ const TEXTS: [&str; 4] = [
     "\0\t aé猫🦀\u{a0}\u{2028}\u{301}",
     "a <|endoftext|> </s> b",
 ];
-/// How many ids are decoded.
+/// The number of ids that are decoded.
 const DECODED: usize = 300;
 
-/// Loads a `tokenizer.json`, encodes texts with it and decodes what comes of them.
+/// Loads a `tokenizer.json`, encodes texts with it and decodes the resulting ids.
 ///
-/// The `tokenizers` library can panic on a crafted file; here that is an error like any other. What is
-/// accepted gives no token beyond its vocabulary, and is the same tokenizer once its own text is
-/// loaded.
+/// The `tokenizers` library can panic on a crafted file; Rondo must report that as an error. An
+/// accepted tokenizer must give no token outside its vocabulary, and its own text must load as the
+/// same tokenizer.
 ///
 /// # Panics
 ///
-/// Panics where that is not so.
+/// Panics if one of these properties does not hold.
 pub fn tokenizer(bytes: &[u8]) {
     let path = scratch::file("tokenizer.json", bytes);
     let Ok(tokenizer) = Tokenizer::load(&path) else {
