@@ -1,4 +1,4 @@
-//! Rows of token ids with what each position must predict.
+//! Rows of token ids and the token that each position must predict.
 
 use crate::error::DataError;
 use crate::tokenizer::Tokenizer;
@@ -20,8 +20,8 @@ pub struct Batch {
     pub batch: usize,
     /// Positions in a row.
     pub seq: usize,
-    /// The token that ends a document, where a position attends within its own document alone; none where it
-    /// attends to all of its row.
+    /// The token that ends a document, if a position attends only within its own document; none if
+    /// it attends to its whole row.
     pub document_end: Option<u32>,
 }
 
@@ -37,8 +37,8 @@ impl Batch {
         }
     }
 
-    /// Returns the same rows, in which a position attends within its own document alone: a document ends with the
-    /// token `end`.
+    /// Returns the same rows with attention limited to each document; the token `end` ends a
+    /// document.
     #[must_use]
     pub fn within_documents(self, end: u32) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl Batch {
         }
     }
 
-    /// Appends a row of which every position predicts the next token.
+    /// Appends a row in which every position predicts the next token.
     ///
     /// `window` holds `seq + 1` tokens.
     pub(crate) fn push_window(&mut self, window: &[u32]) {
@@ -94,8 +94,9 @@ impl Batch {
     }
 }
 
-/// Cuts rows into consecutive windows of at most `seq` targets and gathers neighbours of equal
-/// length in batches of at most `batch`. Every token but a row's first is predicted once.
+/// Cuts rows into consecutive windows of at most `seq` targets, and gathers consecutive windows of
+/// equal length in batches of at most `batch`. Every token is predicted once, except the first of
+/// each row.
 pub fn batches_of_rows(rows: &[Vec<u32>], batch: usize, seq: usize) -> Vec<Batch> {
     let mut batches: Vec<Batch> = Vec::new();
     for row in rows {
@@ -118,8 +119,8 @@ pub fn batches_of_rows(rows: &[Vec<u32>], batch: usize, seq: usize) -> Vec<Batch
     batches
 }
 
-/// Returns the bytes of text that the targets of batches stand for, divided by their number; `None`
-/// where they stand for no text, as the ends of documents do.
+/// Returns the mean number of text bytes per target of the batches; `None` if the targets have no
+/// text, like the ends of documents.
 ///
 /// # Errors
 ///

@@ -1,10 +1,10 @@
 //! Training of a byte-level BPE (Sennrich, Haddow and Birch, 2016; bytes as in GPT-2).
 //!
-//! `tokenizers` cuts the text into words, loads the result and encodes with it; the merges are
+//! `tokenizers` splits the text into words, loads the result and encodes with it. The merges are
 //! found here, because the library's trainer breaks ties between two entries of the same pair by
-//! the order of a randomly seeded hash table, and so is not promised to give the same file twice.
-//! Here the next merge is the most frequent pair, of equals the smallest, and nothing iterates over
-//! a hash table.
+//! the order of a randomly seeded hash table, so it may not give the same file twice. Here the next
+//! merge is the most frequent pair, and among equals the smallest; nothing iterates over a hash
+//! table.
 //!
 //! Ids: `0..256` the bytes, 256 the end of a text, then the merges in order.
 
@@ -39,7 +39,7 @@ impl WordCounts {
     }
 }
 
-/// Hands over the words of a text, spelt in the characters that stand for bytes.
+/// Passes the words of a text to `each`, spelt in the characters that stand for bytes.
 fn each_word(text: &str, mut each: impl FnMut(&str)) -> Result<(), DataError> {
     let mut words = PreTokenizedString::from(text);
     guarded(|| ByteLevel::new(false, false, true).pre_tokenize(&mut words)).map_err(refuse)?;
@@ -49,7 +49,7 @@ fn each_word(text: &str, mut each: impl FnMut(&str)) -> Result<(), DataError> {
     Ok(())
 }
 
-/// Places between words, where a cut changes no word.
+/// The places between words, where a cut changes no word.
 pub(crate) struct BetweenWords;
 
 impl Seams for BetweenWords {
@@ -67,7 +67,7 @@ impl Seams for BetweenWords {
 
 /// Trains a tokenizer of `vocab_size` tokens, fewer where the text has no pair left to merge.
 ///
-/// `progress` hears of merges done and merges wanted.
+/// `progress` receives the number of finished merges and the number of all merges.
 pub(crate) fn train(
     words: &WordCounts,
     vocab_size: usize,
@@ -87,8 +87,8 @@ pub(crate) fn train(
         };
         let (left, right) = (&spelling[pair.0 as usize], &spelling[pair.1 as usize]);
         let merged = format!("{left}{right}");
-        // Two pairs may spell the same token and share its id; a pair that was merged before can
-        // then come up again, and its first rank stands.
+        // Two pairs may spell the same token and share its id. A pair that was merged before can
+        // then come up again; its first rank stays.
         if known.insert(pair) {
             merges.push(json!([left, right]));
         }
@@ -106,7 +106,7 @@ pub(crate) fn train(
     Tokenizer::from_json("trained here", file_of(&spelling, &merges)?)
 }
 
-/// Returns the `tokenizer.json` of bytes as tokens: the alphabet and no merge.
+/// Returns the `tokenizer.json` in which each byte is a token: the alphabet and no merge.
 pub(crate) fn bytes_file() -> Result<Vec<u8>, DataError> {
     file_of(&unmerged(), &[])
 }
@@ -138,7 +138,7 @@ fn file_of(spelling: &[String], merges: &[serde_json::Value]) -> Result<Vec<u8>,
             "ignore_merges": false, "vocab": vocab, "merges": merges,
         },
     });
-    // The library writes its own layout, ids in order; that text is what is hashed and kept.
+    // The library writes its own layout, with ids in order; that text is hashed and stored.
     guarded(|| tokenizers::Tokenizer::from_bytes(file.to_string())?.to_string(false))
         .map(String::into_bytes)
         .map_err(refuse)
@@ -151,8 +151,8 @@ fn refuse(message: String) -> DataError {
     }
 }
 
-/// Returns the printable character that stands for each byte: itself where it is one, the next
-/// from `U+0100` on otherwise (the table of GPT-2).
+/// Returns the printable character that stands for each byte: the byte's own character if that is
+/// printable, otherwise the next unused one from `U+0100` on (GPT-2's table).
 pub(crate) fn byte_characters() -> [char; 256] {
     let mut replacements = ('\u{100}'..).take(256);
     std::array::from_fn(|byte| match byte as u8 {
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn merges_come_by_count_and_of_equals_the_smallest_first() {
-        // ab occurs four times; then (ab, c) and (x, y) twice each: x < ab as an id.
+        // ab occurs four times; then (ab, c) and (x, y) occur twice each, and x < ab as an id.
         let tokenizer = trained(&["abc\nabc\nab\nab\nxy\nxy"], 260);
         let tokens = |text| tokenizer.encode(text).expect("bytes encode anything");
         assert_eq!(tokens("ab"), [257]);

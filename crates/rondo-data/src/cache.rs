@@ -1,7 +1,7 @@
-//! Prepared folders, found again: the second start reads no text.
+//! A cache of prepared folders: a second start reads no text.
 //!
-//! The folder's name is a hash of all that decides its content: the fingerprint of the corpus
-//! (names and versions, or paths, sizes and times), the tokenizer, the split, the format.
+//! The folder's name is a hash of everything that decides its content: the fingerprint of the
+//! corpus (names and versions, or paths, sizes and times), the tokenizer, the split, the format.
 
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,12 @@ use crate::prepared::TOKENIZER_FILE;
 use crate::text::TextData;
 use crate::tokenizer::Tokenizer;
 
-/// Changes with the content of prepared folders: shard format, reading, split, tokenizer training.
+/// Must change whenever the content of prepared folders changes: shard format, reading, split,
+/// tokenizer training.
 const FORMAT: &str = "rondo-data prepared 2";
 
-/// Opens the text that a `text` or `prepared` configuration names, preparing it where no cache
-/// holds it.
+/// Opens the text that a `text` or `prepared` configuration names, and prepares it if it is not in
+/// the cache.
 ///
 /// # Errors
 ///
@@ -75,9 +76,9 @@ pub(crate) fn open_or_prepare(
     }
 }
 
-/// Opens text as the tokenizer of a file encodes it, whatever the configuration would make of the text by now: a
-/// BPE is not trained again and a file at another path is not read. `bytes` and prepared folders are opened as they
-/// are; whether their tokens are those of the tokenizer is for the caller to compare.
+/// Opens text encoded with the tokenizer of a file, even if the configuration would now give
+/// another: a BPE is not trained again, and a tokenizer file at another path is not read. `bytes`
+/// and prepared folders are opened as they are; the caller compares their tokenizer.
 ///
 /// # Errors
 ///
@@ -93,8 +94,8 @@ pub(crate) fn open_with_tokenizer(
     let Some(encoded) = config.with_tokenizer_of(tokenizer) else {
         return open_or_prepare(config, progress);
     };
-    // The folder that the configuration itself leads to is the usual case: nothing has changed. Its name cannot
-    // be found where the tokenizer's file has gone.
+    // Usually nothing has changed, and the configuration itself leads to the folder. If the
+    // tokenizer's file has been removed, the folder's name cannot be computed.
     if let Ok(Some(folder)) = folder(config, progress)
         && folder.exists()
     {
@@ -106,7 +107,8 @@ pub(crate) fn open_with_tokenizer(
     open_or_prepare(&encoded, progress)
 }
 
-/// Opens the texts of a mixture, each encoded with `tokenizer` or, without one, with the tokenizer of the first.
+/// Opens the texts of a mixture, each encoded with `tokenizer` or, if that is none, with the
+/// tokenizer of the first.
 fn open_mixture(
     sources: &[MixtureSource],
     tokenizer: Option<&Path>,
@@ -147,7 +149,7 @@ fn open_mixture(
     TextData::mixed(sources, opened)
 }
 
-/// Returns the folder of a text in its cache; none where the configuration names no text.
+/// Returns the cache folder of a text; none if the configuration names no text.
 fn folder(config: &DataConfig, progress: Tell<'_>) -> Result<Option<PathBuf>, DataError> {
     let DataConfig::Text {
         tokenizer,
@@ -166,14 +168,14 @@ fn folder(config: &DataConfig, progress: Tell<'_>) -> Result<Option<PathBuf>, Da
     Ok(Some(Path::new(cache).join(&key[..16])))
 }
 
-/// What is wrong with opening the data of a model that has none.
+/// Returns the error for opening the data of a model that has none.
 pub(crate) fn no_corpus() -> DataError {
     DataError::Config(
         "kind: `none` names no corpus; give one with `text`, `prepared` or a task".to_owned(),
     )
 }
 
-/// Returns a hash of all that decides the content of a prepared folder.
+/// Returns a hash of everything that decides the content of a prepared folder.
 pub(crate) fn key(
     source: &CorpusSource,
     tokenizer: &TokenizerConfig,
@@ -181,7 +183,7 @@ pub(crate) fn key(
     max_bytes: Option<u64>,
 ) -> Result<String, DataError> {
     let kind = match tokenizer {
-        // The end of its texts is in the hash below.
+        // Its end of text is part of the hash below.
         TokenizerConfig::File { path, .. } => format!("File {{ path: {path:?} }}"),
         other => format!("{other:?}"),
     };
@@ -192,8 +194,8 @@ pub(crate) fn key(
     if let TokenizerConfig::File { path, end_of_text } = tokenizer {
         let tokenizer = Tokenizer::load_with(Path::new(path), end_of_text.as_deref().into())?;
         parts.push(blake3::Hash::from_bytes(tokenizer.hash()).to_string());
-        // A folder whose end of text is in doubt says so whenever it is opened: one whose end of text
-        // is named, though it is the same token, is another folder.
+        // A folder with a doubtful end of text prints a warning whenever it is opened. If the end
+        // of text is named in the configuration, even as the same token, it is another folder.
         parts.extend(tokenizer.doubt());
     }
     if let CorpusSource::Paths {

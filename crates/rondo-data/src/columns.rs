@@ -1,6 +1,8 @@
-//! Tables with a column of texts: Parquet files and Arrow files or streams, by the ending of the name.
+//! Tables with a column of texts: Parquet files and Arrow files or streams, recognised by the file
+//! name's extension.
 //!
-//! One column is read, one group of rows at a time; each row is a document. The feature `columns` has the readers.
+//! One column is read, one row group at a time; each row is a document. The readers need the
+//! feature `columns`.
 
 #[cfg(feature = "columns")]
 mod arrow;
@@ -28,7 +30,7 @@ pub(crate) enum Columns {
 }
 
 impl Columns {
-    /// Returns the format that the ending of a name tells.
+    /// Returns the format for the file name's extension.
     pub(crate) fn of_name(path: &Path) -> Option<Self> {
         let ending = path.extension()?.to_ascii_lowercase();
         match ending.as_encoded_bytes() {
@@ -38,12 +40,12 @@ impl Columns {
         }
     }
 
-    /// Hands over the text of every row that is not empty.
+    /// Passes the text of every non-empty row to the reader's callback.
     ///
     /// # Errors
     ///
-    /// Where the file is damaged or has no column of texts under the name, and where a row has no text and rows
-    /// without one may not be skipped.
+    /// Where the file is damaged or has no text column of that name, and where a row has no text
+    /// and such rows may not be skipped.
     #[cfg(feature = "columns")]
     pub(crate) fn for_each(
         self,
@@ -101,7 +103,7 @@ mod rows {
     use crate::error::DataError;
     use crate::notices::{Notice, Notices};
 
-    /// The rows of a file, on their way to whoever reads them.
+    /// The rows of a file and the callback that receives them.
     pub(super) struct Rows<'a> {
         pub(super) path: &'a Path,
         pub(super) reading: &'a Reading,
@@ -109,12 +111,12 @@ mod rows {
         /// Bytes of the file that were read.
         pub(super) read: &'a Cell<u64>,
         pub(super) each: Each<'a>,
-        /// Rows handed over so far.
+        /// Rows passed on so far.
         pub(super) row: usize,
     }
 
     impl Rows<'_> {
-        /// Hands over the text of the next row, or skips a row without one where that is allowed.
+        /// Passes on the text of the next row; skips a row without text if that is allowed.
         pub(super) fn push(&mut self, text: Option<&[u8]>) -> Result<Stop, DataError> {
             self.row += 1;
             let field = &self.reading.field;
@@ -140,7 +142,8 @@ mod rows {
             )))
         }
 
-        /// Says which columns there are, where none has the name that is asked for.
+        /// Returns the error that no column has the requested name, with the names of the existing
+        /// columns.
         pub(super) fn no_column(&self, columns: &[String]) -> DataError {
             let field = &self.reading.field;
             self.refuse(format!(
@@ -149,7 +152,7 @@ mod rows {
             ))
         }
 
-        /// Says what is in the column in place of texts.
+        /// Returns the error that the column contains something other than texts.
         pub(super) fn no_texts(&self, what: &dyn Display) -> DataError {
             let field = &self.reading.field;
             self.refuse(format!(

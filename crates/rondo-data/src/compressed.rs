@@ -1,4 +1,4 @@
-//! Compressed files as their tools read them: every gzip member, every Zstandard frame.
+//! Reads compressed files as their tools do: every gzip member, every Zstandard frame.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Chain, Cursor, Read};
@@ -13,10 +13,10 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// The first four bytes of a skippable frame lie in this range (RFC 8878, section 3.1.2).
 const SKIPPABLE: std::ops::RangeInclusive<u32> = 0x184d_2a50..=0x184d_2a5f;
 
-/// A reader with `N` bytes before it that were taken to look at.
+/// A reader preceded by `N` bytes that were read to look at them.
 type After<const N: usize, R> = Chain<io::Take<Cursor<[u8; N]>>, R>;
 
-/// Takes up to `N` bytes from a reader; returns them with their number.
+/// Reads up to `N` bytes; returns them and their number.
 fn take_head<const N: usize>(reader: &mut impl Read) -> io::Result<([u8; N], usize)> {
     let mut head = [0; N];
     let mut count = 0;
@@ -31,21 +31,21 @@ fn take_head<const N: usize>(reader: &mut impl Read) -> io::Result<([u8; N], usi
     Ok((head, count))
 }
 
-/// Puts the first `count` of the bytes that were taken before the reader again.
+/// Puts the first `count` of the bytes back before the reader.
 fn put_back<const N: usize, R: Read>(head: [u8; N], count: usize, reader: R) -> After<N, R> {
     Cursor::new(head).take(count as u64).chain(reader)
 }
 
-/// Reads gzip members one after another. Bytes behind the last member are ignored, as `zcat` ignores
-/// them; whatever begins as a member does has to be whole.
+/// Reads gzip members one after another. Bytes after the last member are ignored, as in `zcat`;
+/// bytes that begin like a member must be a whole member.
 pub(crate) struct GzMembers<R: BufRead> {
-    /// None behind the last member.
+    /// None after the last member.
     member: Option<GzDecoder<After<2, R>>>,
     ignored: Rc<Cell<bool>>,
 }
 
 impl<R: BufRead> GzMembers<R> {
-    /// `ignored` becomes true when bytes behind the last member are not all zero.
+    /// `ignored` becomes true if bytes after the last member are not all zero.
     pub(crate) fn new(reader: R, ignored: Rc<Cell<bool>>) -> Self {
         Self {
             member: Some(GzDecoder::new(put_back([0; 2], 0, reader))),
@@ -87,7 +87,7 @@ pub(crate) struct ZstdFrames<R: Read> {
 enum Frames<R: Read> {
     Between(R),
     Inside(Box<StreamingDecoder<After<4, R>, FrameDecoder>>),
-    /// After an error.
+    /// The state after an error.
     Lost,
 }
 

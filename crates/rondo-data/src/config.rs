@@ -238,8 +238,8 @@ impl Default for TokenizerConfig {
 }
 
 impl DataConfig {
-    /// Returns the same text encoded with the tokenizer of a file; none where the configuration leaves no choice:
-    /// bytes, tokens that are there already, a task.
+    /// Returns the same configuration with the text encoded by the tokenizer of a file; none if the
+    /// tokenizer cannot be chosen: bytes, existing tokens, a task.
     pub(crate) fn with_tokenizer_of(&self, file: &Path) -> Option<Self> {
         let mut config = self.clone();
         match &mut config {
@@ -252,8 +252,8 @@ impl DataConfig {
         Some(config)
     }
 
-    /// Returns the corpus of a text; none of other data. Files of the Hub are those in the cache, downloaded where they
-    /// are not there.
+    /// Returns the corpus of a text; none for other data. Files of the Hub are read from the cache,
+    /// and are downloaded if they are not there.
     pub(crate) fn corpus(&self, progress: Tell<'_>) -> Result<Option<CorpusSource>, DataError> {
         let Self::Text {
             paths,
@@ -272,7 +272,8 @@ impl DataConfig {
         Ok(Some(source.skipping_bad_lines(*skip_bad_lines)))
     }
 
-    /// Returns whether a token attends within its own document alone; never on tasks, whose rows have no documents.
+    /// Returns whether a token attends only within its own document; always false for tasks, whose
+    /// rows have no documents.
     pub fn document_mask(&self) -> bool {
         match self {
             Self::Text { document_mask, .. }
@@ -288,7 +289,7 @@ impl DataConfig {
         matches!(self, Self::WordProblem { .. } | Self::Arithmetic { .. })
     }
 
-    /// Returns the accuracy of guessing a task's answer; none of text.
+    /// Returns the accuracy of guessing a task's answer; none for text.
     pub fn chance_accuracy(&self) -> Option<f64> {
         match self {
             Self::Nothing {}
@@ -301,14 +302,15 @@ impl DataConfig {
         }
     }
 
-    /// Returns whether there is nothing to train on.
+    /// Returns whether the configuration has no training data.
     pub fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing {})
     }
 }
 
 impl TokenizerConfig {
-    /// Returns the tokenizer of a file, whose end of text is the one that is named beside it or known.
+    /// Returns the tokenizer of a file; its end of text is the one that a file beside it names, or
+    /// a known name.
     pub(crate) fn of_file(path: &Path) -> Self {
         Self::File {
             path: path.display().to_string(),

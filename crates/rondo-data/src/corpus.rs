@@ -1,4 +1,4 @@
-//! What a corpus is: from paths, globs or the pinned dependencies to a fixed list of files.
+//! A corpus as a fixed list of files, made from paths, globs or the pinned dependencies.
 
 use std::cell::Cell;
 use std::fs;
@@ -21,7 +21,7 @@ pub enum CorpusSource {
     Dependencies,
     /// Files, folders and globs.
     Paths {
-        /// In this order; a folder gives its files sorted, hidden ones left out.
+        /// Read in this order; a folder's files are sorted, hidden ones left out.
         paths: Vec<String>,
         /// Key or column of the document's text in files of records.
         field: String,
@@ -31,7 +31,7 @@ pub enum CorpusSource {
 }
 
 impl CorpusSource {
-    /// Returns the source that `paths` name: the dependencies when there are none.
+    /// Returns the source that `paths` name: the dependencies if there are no paths.
     pub fn new(paths: &[String], field: &str) -> Self {
         if paths.is_empty() {
             Self::Dependencies
@@ -44,17 +44,17 @@ impl CorpusSource {
         }
     }
 
-    /// Returns the source that files of the Hub are: those in the cache, downloaded where they are not there.
+    /// Returns the source of files of the Hub; they are downloaded if they are not in the cache.
     ///
     /// # Errors
     ///
-    /// Where this build does not reach the Hub, and where a file is neither in the cache nor to be had;
-    /// [`DataError::Interrupted`] where `progress` breaks it off.
+    /// Where this build has no Hub client, and where a file is neither in the cache nor can be
+    /// downloaded; [`DataError::Interrupted`] where `progress` stops it.
     pub fn of_hub(files: &HubFiles, field: &str, progress: Tell<'_>) -> Result<Self, DataError> {
         Ok(Self::new(&files.paths(progress)?, field))
     }
 
-    /// Returns the same source; lines that are no documents are skipped where `skip` is true.
+    /// Returns the same source; lines that are not documents are skipped if `skip` is true.
     #[must_use]
     pub fn skipping_bad_lines(mut self, skip: bool) -> Self {
         if let Self::Paths { skip_bad_lines, .. } = &mut self {
@@ -63,8 +63,8 @@ impl CorpusSource {
         self
     }
 
-    /// Returns a line for every crate or file of the corpus that changes when it does, without
-    /// reading any text: name and version, or path, size and time of modification.
+    /// Returns one line per crate or file of the corpus, without reading any text: name and
+    /// version, or path, size and time of modification. A line changes when its crate or file does.
     pub(crate) fn fingerprint(&self) -> Result<Vec<String>, DataError> {
         match self {
             Self::Dependencies => dependencies::fingerprint(),
@@ -80,32 +80,33 @@ impl CorpusSource {
 pub(crate) struct Corpus {
     files: Vec<PathBuf>,
     reading: Reading,
-    /// What was passed over when the files were looked for.
+    /// Notices about files that were skipped when the files were listed.
     passed_over: Notices,
 }
 
-/// A document as it is read, or a stretch of a long one.
+/// A document as it is read, or a part of a long one.
 #[derive(Clone, Copy)]
 pub(crate) struct Document<'a> {
     /// The number of its file, counted from zero.
     pub(crate) file: usize,
     pub(crate) text: &'a str,
-    /// What follows: [`Then::IsCut`] where the text goes on behind the last byte that may be read.
+    /// What follows; [`Then::IsCut`] if the text continues after the last byte that may be read.
     pub(crate) then: Then,
-    /// Bytes on disk of the files that were read, up to here.
+    /// Bytes on disk that were read of all files so far.
     pub(crate) read: u64,
-    /// What was passed over before this file.
+    /// Notices about everything before this file.
     pub(crate) notices: &'a Notices,
 }
 
-/// Where a reading begins and ends.
+/// Where reading begins and ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
     /// The first file that is read.
     pub(crate) from_file: usize,
     /// Bytes of text that may be read.
     pub(crate) bytes: u64,
-    /// What was passed over before the first file; none where that is the corpus' first.
+    /// Notices about everything before the first file; none if that is the first file of the
+    /// corpus.
     pub(crate) notices: Option<Notices>,
 }
 
@@ -120,7 +121,7 @@ impl Span {
     }
 }
 
-/// How a reading of a corpus ended.
+/// How the reading of a corpus ended.
 pub(crate) struct Ended {
     /// Whether it ended because no more bytes may be read.
     pub(crate) full: bool,
@@ -155,7 +156,7 @@ impl Corpus {
         self.files.len()
     }
 
-    /// Returns an error that says that a file did not read as it did before.
+    /// Returns the error that a file has changed since it was read before.
     pub(crate) fn changed(&self, file: usize) -> DataError {
         DataError::Document {
             path: self.files.get(file).cloned().unwrap_or_default(),
@@ -175,7 +176,7 @@ impl Corpus {
         matches!(self.files.as_slice(), [file] if documents::is_plain(file, &self.reading))
     }
 
-    /// Hands over every document of a span in turn; the last one is cut where no more bytes may be read.
+    /// Passes every document of a span to `each`; the last one is cut if no more bytes may be read.
     ///
     /// # Errors
     ///
@@ -196,7 +197,7 @@ impl Corpus {
             let size = size(path)?;
             let at_start = notices.clone();
             let read = Rc::new(Cell::new(0));
-            // Whether a document has begun and not ended.
+            // Whether the current document has begun and not ended.
             let mut open = false;
             let stop = documents::for_each(
                 path,
@@ -222,7 +223,7 @@ impl Corpus {
                     }
                     open = then == Then::GoesOn;
                     left -= end as u64;
-                    // Less than one character may be left over.
+                    // Up to three bytes, less than one character, may be left over.
                     full = then == Then::IsCut || (left == 0 && !open);
                     Ok(if full { Stop::Here } else { stop })
                 },

@@ -1,42 +1,43 @@
-//! Cuts a text into pieces whose tokens, one after the other, are those of the whole text.
+//! Cuts a text into pieces whose tokens, joined, are the tokens of the whole text.
 //!
-//! A tokenizer needs about 150 bytes of memory for each byte that it encodes at once, so long texts are
-//! encoded in pieces. Where a cut changes nothing depends on the tokenizer: most cut the text into words first
-//! and a cut may go between any two words, but what a word is differs, and some put a space before every
-//! text. So the tokenizer itself says, from the text on both sides of a place, whether a cut there changes
-//! anything ([`Seams`]). A text in which no such place is found stays whole.
+//! A tokenizer needs about 150 bytes of memory for each byte that it encodes at once, so long texts
+//! are encoded in pieces. Which cuts change no token depends on the tokenizer. Most tokenizers
+//! first split the text into words, and a cut between two words is safe; but they differ in what a
+//! word is, and some put a space before every text. So the tokenizer is asked whether a cut at a
+//! place changes anything, given the text on both sides ([`Seams`]). A text without such a place
+//! stays whole.
 
 use std::ops::Range;
 
 use crate::tokenizer::Tokenizer;
 
-/// A piece has at least so many bytes, but for the last one.
+/// The least number of bytes of a piece, except the last.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
-/// Places for a cut are compared within this many bytes.
+/// Candidate cuts are compared within a stretch of this many bytes.
 const STRETCH_BYTES: usize = 64 << 10;
 
-/// The tokenizer sees so many bytes on each side of a place.
+/// The number of bytes on each side of a cut that the tokenizer gets.
 const CONTEXT_BYTES: usize = 256;
 
-/// So many places of one kind are tried in a stretch.
+/// The number of candidates of one kind that are tried in a stretch.
 const TRIES: usize = 8;
 
-/// How the tokens of a piece inside a text follow from the piece.
+/// How the tokens of a piece inside a text follow from encoding the piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Start {
-    /// They are the tokens of the piece.
+    /// The tokens of the piece.
     Plain,
-    /// They are the tokens of the piece without its first byte, a space that the tokenizer puts there itself.
+    /// The tokens of the piece without its first byte, a space that the tokenizer adds itself.
     WithoutSpace,
-    /// They are the tokens of the piece without the first, which the tokenizer puts before every text.
+    /// The tokens of the piece without the first token, which the tokenizer puts before every text.
     WithoutToken,
 }
 
 /// Says where a text may be cut.
 pub(crate) trait Seams {
-    /// Returns how the tokens of `right` follow where the text `left` + `right` is cut between the two; `None`
-    /// where the cut would change them.
+    /// Returns how the tokens of `right` follow if the text `left` + `right` is cut between the
+    /// two; `None` if the cut would change the tokens.
     fn seam(&self, left: &str, right: &str) -> Option<Start>;
 }
 
@@ -65,13 +66,13 @@ pub(crate) struct Piece {
     pub(crate) start: Start,
 }
 
-/// Cuts a text, which comes in stretches, into pieces; where it is cut does not depend on the stretches.
+/// Cuts a text that arrives in stretches; the cuts do not depend on the stretches.
 pub(crate) struct Cutter<'s, S> {
     seams: &'s S,
     text: String,
-    /// What lies before in `text` has been handed over.
+    /// The text before this byte has been returned in pieces.
     begin: usize,
-    /// Behind `begin`, what lies before has no place for a cut.
+    /// Between `begin` and this byte there is no safe cut.
     searched: usize,
     start: Start,
 }
@@ -94,8 +95,8 @@ impl<'s, S: Seams> Cutter<'s, S> {
         self.text.push_str(stretch);
     }
 
-    /// Returns the next piece: none where more of the text has to be known, or where it has `ended` and there is no
-    /// more. Behind the last piece another text may begin.
+    /// Returns the next piece; none if more of the text is needed, or if the text has `ended` and
+    /// was returned completely. After the last piece another text may begin.
     pub(crate) fn next(&mut self, ended: bool) -> Option<Piece> {
         let rest = &self.text[self.begin..];
         let (at, next) = match cut(rest, &mut self.searched, ended, self.seams) {
@@ -113,16 +114,16 @@ impl<'s, S: Seams> Cutter<'s, S> {
     }
 }
 
-/// Finds the first stretch with a place for a cut, and of its places one of the best kind. What lies before `from`
-/// was searched before.
+/// Finds the first stretch with a safe cut, and in it a cut of the best kind. The text before
+/// `from` was searched earlier.
 fn cut(text: &str, from: &mut usize, ended: bool, seams: &impl Seams) -> Option<(usize, Start)> {
     while *from < text.len() {
-        // A place is judged by what follows, too.
+        // The tokenizer also needs the text after a cut.
         if !ended && text.len() < *from + STRETCH_BYTES + CONTEXT_BYTES + 4 {
             return None;
         }
         let to = text.len().min(*from + STRETCH_BYTES);
-        // What is left behind a line is not worth another kind of place.
+        // In the short rest after the first piece only a line start is worth a cut.
         let last = *from == PIECE_BYTES && to - *from < STRETCH_BYTES;
         let kinds = if last {
             &Place::ALL[..1]
@@ -145,12 +146,12 @@ fn cut(text: &str, from: &mut usize, ended: bool, seams: &impl Seams) -> Option<
     None
 }
 
-/// A kind of place between two characters; the best first.
+/// A kind of candidate between two characters, the best first.
 #[derive(Clone, Copy)]
 enum Place {
-    /// Behind a line feed with a visible ASCII character on both sides.
+    /// After a line feed, with a visible ASCII character on both sides.
     Line,
-    /// Before or behind line ends of any form.
+    /// Before or after line ends of any form.
     LineEnd,
     /// Before a single space.
     Word,
@@ -161,7 +162,8 @@ enum Place {
 impl Place {
     const ALL: [Self; 4] = [Self::Line, Self::LineEnd, Self::Word, Self::Kinds];
 
-    /// Returns whether a text has this kind of place at `at`, inside the text and between two characters.
+    /// Returns whether `at` is this kind of candidate; `at` is inside the text and between two
+    /// characters.
     fn is_at(self, text: &str, at: usize) -> bool {
         if let Self::Line = self {
             let bytes = text.as_bytes();
@@ -187,7 +189,7 @@ impl Place {
     }
 }
 
-/// Returns a number for blanks, letters, digits and the rest.
+/// Returns the class of a character as a number: blank, letter, digit or other.
 fn kind(c: char) -> u8 {
     match c {
         _ if c.is_whitespace() => 0,
@@ -197,7 +199,7 @@ fn kind(c: char) -> u8 {
     }
 }
 
-/// Returns the places of one kind within a stretch.
+/// Returns the candidates of one kind within a stretch.
 fn places(text: &str, stretch: Range<usize>, kind: Place) -> impl Iterator<Item = usize> {
     stretch.filter(move |&at| text.is_char_boundary(at) && kind.is_at(text, at))
 }

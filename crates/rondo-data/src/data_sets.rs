@@ -1,10 +1,14 @@
-//! Folders as `datasets` and the Hugging Face Hub lay them out: which of their files are the texts.
+//! Folders in the layout of `datasets` and of the Hugging Face Hub: chooses the files that hold the
+//! texts.
 //!
-//! * A folder that `save_to_disk` wrote has `state.json` and `dataset_info.json`: the Arrow files that `state.json`
-//!   lists are the table, in its order. Several of them in one folder, each of a split, have a `dataset_dict.json`.
-//! * Beside Parquet or Arrow files, `.json`, Markdown and files without an ending describe the tables.
-//! * A training part beside a validation or a test part is what a corpus is made of. The name of the file or of its
-//!   folder says which part it is, as `train-00000-of-00002.parquet` does.
+//! * A folder written by `save_to_disk` has `state.json` and `dataset_info.json`; the Arrow files
+//!   that `state.json` lists are the table, in that order. A folder with several splits, each in a
+//!   subfolder of this form, has a `dataset_dict.json`.
+//! * Next to Parquet or Arrow files, `.json` files, Markdown files and files without an extension
+//!   only describe the tables.
+//! * If there are a training part and a validation or test part, only the training part is used.
+//!   The name of the file or of its folder says which part it is, as in
+//!   `train-00000-of-00002.parquet`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +19,7 @@ use crate::columns::Columns;
 use crate::file::read_regular;
 use crate::notices::{Notice, Notices};
 
-/// Chooses among the files of a folder, which are sorted; files that are no tables stay where no tables are.
+/// Chooses among the sorted files of a folder; if it has no tables, all files stay.
 pub(crate) fn choose(folder: &Path, files: Vec<PathBuf>, notices: &mut Notices) -> Vec<PathBuf> {
     if !files.iter().any(|file| Columns::of_name(file).is_some()) {
         return files;
@@ -49,7 +53,7 @@ pub(crate) fn choose(folder: &Path, files: Vec<PathBuf>, notices: &mut Notices) 
     kept
 }
 
-/// Returns the Arrow files of a folder that `save_to_disk` wrote; none of another folder.
+/// Returns the Arrow files of a folder written by `save_to_disk`; none for another folder.
 fn saved_table(folder: &Path, files: &[PathBuf]) -> Option<Vec<PathBuf>> {
     let there = |name: &str| {
         let path = folder.join(name);
@@ -64,7 +68,7 @@ fn saved_table(folder: &Path, files: &[PathBuf]) -> Option<Vec<PathBuf>> {
         .collect()
 }
 
-/// Returns whether a file beside tables says something about them.
+/// Returns whether a file only describes the tables next to it.
 fn describes(file: &Path) -> bool {
     match file.extension() {
         None => true,
@@ -82,7 +86,7 @@ enum Split {
 }
 
 impl Split {
-    /// Returns the part that the name of a table says, or one of the folders between it and `folder`.
+    /// Returns the part that a table's name, or a folder between the table and `folder`, gives.
     fn of(folder: &Path, file: &Path) -> Option<Self> {
         Columns::of_name(file)?;
         let below = file.strip_prefix(folder).unwrap_or(file);
@@ -106,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// Returns what is chosen of a folder with these files, and the notices.
+    /// Returns the files that are chosen from a folder with these files, and the notices.
     fn chosen(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut paths: Vec<PathBuf> = files

@@ -1,10 +1,10 @@
 //! The default corpus: the Rust sources and Markdown of dependencies that every build has.
 //!
-//! Whoever has built this workspace has these texts on disk, in cargo's registry folder or in a
-//! vendored one, so that a first run needs neither a download nor a data set in the repository.
-//! The crates are named here, the versions come from `Cargo.lock`, and cargo is asked where they
-//! lie: `cargo metadata --offline --locked`. Every named crate is needed whatever the features and
-//! the platform.
+//! Anyone who has built this workspace has these texts on disk, in cargo's registry folder or in a
+//! vendored one, so a first run needs neither a download nor a data set in the repository. The
+//! crates are listed here, their versions come from `Cargo.lock`, and `cargo metadata --offline
+//! --locked` gives their folders. Every listed crate is needed with any features and on any
+//! platform.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -46,20 +46,21 @@ pub const CRATES: [&str; 25] = [
     "walkdir",
 ];
 
-/// The hash of the corpus when the versions were last changed, see `CorpusInfo::corpus_hash`.
+/// The hash of the corpus, recorded when the versions last changed; see `CorpusInfo::corpus_hash`.
 ///
-/// Another version in the lock gives another corpus; `corpus.json` then says `matches_recorded:
-/// false`, and numbers measured on the recorded corpus are no longer comparable to the last digit.
+/// Another version in the lock gives another corpus. Then `corpus.json` has `matches_recorded:
+/// false`, and results measured on the recorded corpus are no longer comparable to the last digit.
 pub const EXPECTED_HASH: &str = "bce306217f15e5e9e26b3ec614041ca232d34740c5138ba21570da1727a232a7";
 
-/// Files above this size are tables that a program wrote.
+/// Larger files are taken for generated tables.
 const MAX_FILE_BYTES: u64 = 200_000;
 
-/// Texts with a smaller share of letters and blanks are tables too: half of the Rust and Markdown
-/// files here lie above 0.82 and all but tables above 0.65, tables of code points below 0.6.
+/// Texts with a smaller share of letters and blanks are taken for tables too: half of the Rust and
+/// Markdown files have a share above 0.82, all but tables are above 0.65, and tables of code points
+/// are below 0.6.
 const MIN_LETTERS: f64 = 0.6;
 
-/// Folders that hold inputs and expected outputs of programs rather than the programs.
+/// Folders with inputs and expected outputs of programs rather than programs.
 const SKIPPED_FOLDERS: [&str; 4] = ["tests", "benches", "examples", "target"];
 
 /// Returns the files of the corpus: crate by crate, each sorted.
@@ -100,14 +101,14 @@ fn is_written_by_people(path: &Path) -> Result<bool, DataError> {
         && std::str::from_utf8(&bytes).is_ok())
 }
 
-/// Asks cargo where the crates lie.
+/// Asks cargo for the folders of the crates.
 fn crate_folders() -> Result<Vec<PathBuf>, DataError> {
     let workspace = workspace()?;
     let metadata = MetadataCommand::new()
         .cargo_path(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(&workspace)
         .manifest_path(workspace.join("Cargo.toml"))
-        // The least that any build has; of platforms the one cargo runs on.
+        // The smallest set of features, and only the current platform.
         .features(CargoOpt::NoDefaultFeatures)
         .other_options(
             ["--offline", "--locked", "--filter-platform", "host-tuple"].map(str::to_owned),
@@ -195,7 +196,7 @@ fn workspace() -> Result<PathBuf, DataError> {
         })
 }
 
-/// Returns what cargo says first: hints and backtraces follow after an empty line.
+/// Returns the first part of cargo's message; hints and backtraces follow after an empty line.
 fn first_paragraph(told: &str) -> String {
     let lines = told
         .trim()

@@ -1,9 +1,9 @@
-//! From one file to its documents: plain text, JSON lines, a JSON list; each also in gzip or Zstandard. Parquet and
-//! Arrow files are read by `columns`.
+//! The documents of one file: plain text, JSON lines or a JSON list, each also compressed with gzip
+//! or Zstandard. `columns` reads Parquet and Arrow files.
 //!
-//! The endings of the name decide: `.gz` or `.zst` first, then `.jsonl`, `.ndjson` or `.jsonlines` (one
-//! document a line). A `.json` file is read by its records where its first record holds a text; everything
-//! else is one document. Records are streamed, one in memory at a time.
+//! The extensions decide: `.gz` or `.zst` first, then `.jsonl`, `.ndjson` or `.jsonlines` (one
+//! document per line). A `.json` file is read as records if its first record contains a text. Every
+//! other file is one document. Records are streamed, one in memory at a time.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -23,33 +23,34 @@ use crate::records;
 /// The largest document of a compressed file, in bytes: a small file can unpack to any size.
 const MAX_UNPACKED: u64 = 4 << 30;
 
-/// The mark that some editors put before UTF-8 text; it is no part of the text.
+/// The mark that some editors put before UTF-8 text; it does not belong to the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether the reader of documents has had enough.
+/// Whether the callback wants more documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// More, please.
+    /// It wants more.
     No,
-    /// Nothing more is wanted.
+    /// It wants no more.
     Here,
 }
 
-/// What follows the stretch of a document that was handed over.
+/// What follows after a part of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     /// The document ends.
     Ends,
-    /// Another stretch of it.
+    /// Another part of it follows.
     GoesOn,
-    /// More of it, which is not read.
+    /// The document continues, but its rest is not read.
     IsCut,
 }
 
-/// Takes a document, or the next stretch of a long one.
+/// Receives a document, or the next part of a long one.
 pub(crate) type Each<'a> = &'a mut dyn FnMut(&str, Then) -> Result<Stop, DataError>;
 
-/// A plain text comes in stretches of at most so many bytes; a record comes as a whole.
+/// The largest part of a plain text that is passed on at once, in bytes; a record is passed on as a
+/// whole.
 pub(crate) const STRETCH_BYTES: usize = 4 << 20;
 
 /// How the documents of a file are read.
@@ -57,23 +58,24 @@ pub(crate) const STRETCH_BYTES: usize = 4 << 20;
 pub(crate) struct Reading {
     /// Key or column of the text in a record.
     pub(crate) field: String,
-    /// Whether lines and records that are no documents are skipped.
+    /// Whether lines and records that are not documents are skipped.
     pub(crate) skip_bad_lines: bool,
 }
 
-/// How the documents of a file are told apart.
+/// How a file is divided into documents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// All of it is one document.
+    /// The whole file is one document.
     Text,
     /// Each line is a record.
     Lines,
-    /// It is a JSON list of records.
+    /// The file is a JSON list of records.
     List,
 }
 
-/// Hands over every document of a file that is not empty; of a file that is one document no more than
-/// `most` bytes and one character. `read` is kept at the bytes of the file that were read so far.
+/// Passes every non-empty document of a file to `each`. Of a file that is one document, it passes
+/// at most `most` bytes and one character. `read` is updated with the bytes of the file that were
+/// read so far.
 pub(crate) fn for_each(
     path: &Path,
     reading: &Reading,
@@ -104,13 +106,14 @@ pub(crate) fn for_each(
     Ok(stop)
 }
 
-/// Returns whether all of a file is one document; a file that cannot be read is none.
+/// Returns whether the whole file is one document; false if it cannot be read.
 pub(crate) fn is_plain(path: &Path, reading: &Reading) -> bool {
     Columns::of_name(path).is_none()
         && Documents::open(path, Rc::default()).is_ok_and(|file| file.form(reading) == Form::Text)
 }
 
-/// Finds the form of a `.json` file by its first record; what cannot be read as records is text.
+/// Finds the form of a `.json` file from its first record; a file that cannot be read as records is
+/// text.
 fn form_of_json(path: &Path, field: &str) -> Form {
     let mut record = Vec::new();
     let has_text = |record: &[u8]| records::text_of(record, field).is_ok();
@@ -128,17 +131,17 @@ fn form_of_json(path: &Path, field: &str) -> Form {
     }
 }
 
-/// The bytes of a file, unpacked, of which no document may have more than so many.
+/// The uncompressed bytes of a file, with a limit to the size of a document.
 struct Documents<'p> {
     path: &'p Path,
-    /// The ending of the name that tells the form, in lower case.
+    /// The extension that decides the form, in lower case.
     ending: String,
     /// The first bytes.
     head: Vec<u8>,
     /// All bytes, without a byte order mark.
     reader: Box<dyn BufRead>,
     most: u64,
-    /// Whether bytes behind the last gzip member were ignored.
+    /// Whether bytes after the last gzip member were ignored.
     ignored: Rc<Cell<bool>>,
 }
 
@@ -181,7 +184,7 @@ impl<'p> Documents<'p> {
         })
     }
 
-    /// Tells how the documents of the file are told apart.
+    /// Returns how the file is divided into documents.
     fn form(&self, reading: &Reading) -> Form {
         match self.ending.as_str() {
             "jsonl" | "ndjson" | "jsonlines" => Form::Lines,
@@ -190,7 +193,8 @@ impl<'p> Documents<'p> {
         }
     }
 
-    /// Reads on to the byte that ends a document, or to the end of the file; returns whether there was anything.
+    /// Reads up to the byte that ends a document, or to the end of the file; returns whether
+    /// anything was read.
     fn read(&mut self, end: Option<u8>, bytes: &mut Vec<u8>) -> Result<bool, DataError> {
         let most = self.most;
         let mut rest = self.reader.by_ref().take(most.saturating_add(1));
@@ -205,7 +209,7 @@ impl<'p> Documents<'p> {
         Ok(count > 0)
     }
 
-    /// Hands over all of the file, or its first `most` bytes and one character, as one document.
+    /// Passes on the whole file, or its first `most` bytes and one character, as one document.
     fn text(mut self, most: u64, each: Each<'_>) -> Result<Stop, DataError> {
         let whole_head = self.head.len() < foreign::HEAD_BYTES - BYTE_ORDER_MARK.len();
         self.check(&self.head, 0, whole_head)?;
@@ -228,7 +232,8 @@ impl<'p> Documents<'p> {
             self.check(&bytes, before, whole)?;
             let text = match std::str::from_utf8(&bytes) {
                 Ok(text) => text,
-                // The check has found half a character where the stretch ends, and nothing else.
+                // After the check, the only possible error is an incomplete character at the end of
+                // the stretch.
                 Err(error) => {
                     std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
                 }
@@ -247,7 +252,7 @@ impl<'p> Documents<'p> {
         }
     }
 
-    /// Refuses bytes that are no text, with the name of what they are; `before` lie before them.
+    /// Refuses bytes that are not text and names their format; `before` bytes precede them.
     fn check(&self, bytes: &[u8], before: u64, whole: bool) -> Result<(), DataError> {
         match foreign::defect(bytes, before, whole) {
             None => Ok(()),
@@ -262,7 +267,7 @@ impl<'p> Documents<'p> {
         ))
     }
 
-    /// Names the format of a file that is no text.
+    /// Names the format of a file that is not text.
     fn format(&self) -> Option<String> {
         let name = self.path.file_name().unwrap_or_default();
         foreign::name_of(&self.head, &name.to_string_lossy().to_lowercase())
@@ -287,7 +292,7 @@ impl<'p> Documents<'p> {
             if !self.read(Some(b'\n'), &mut buffer)? {
                 break;
             }
-            // Files with the mark, one behind the other, have it before the first line of each.
+            // Concatenated files may each begin with the mark, before their first line.
             let record = buffer.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&buffer);
             if record.trim_ascii().is_empty() {
                 continue;
@@ -305,7 +310,7 @@ impl<'p> Documents<'p> {
         notices: &mut Notices,
         each: Each<'_>,
     ) -> Result<Stop, DataError> {
-        // The list borrows the reader, the messages the rest.
+        // The list borrows the reader, and the messages borrow the rest.
         let mut reader = std::mem::replace(&mut self.reader, Box::new(std::io::empty()));
         let mut list = Elements::new(&mut reader, self.most);
         let mut record = Vec::new();
@@ -329,7 +334,7 @@ impl<'p> Documents<'p> {
         }
     }
 
-    /// Hands over the text of a record, or skips the record where that is allowed.
+    /// Passes on the text of a record; skips the record if that is allowed.
     fn record(
         &self,
         record: &[u8],
@@ -362,7 +367,7 @@ impl<'p> Documents<'p> {
     }
 }
 
-/// A file, with the number of bytes that were read of it.
+/// A file that counts the bytes read from it.
 struct Counted {
     file: File,
     read: Rc<Cell<u64>>,

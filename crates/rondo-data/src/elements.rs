@@ -1,13 +1,13 @@
-//! The records of a JSON list, one after another: no more than one of them is in memory.
+//! The records of a JSON list, one after another; at most one of them is in memory.
 
 use std::io::{self, BufRead};
 
-/// Why a list cannot be read on.
+/// Why the next record cannot be read.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// The file cannot be read.
     Io(io::Error),
-    /// The text is no list of records; with the line, counted from one.
+    /// The text is not a list of records; with the line, counted from one.
     Form(usize, String),
 }
 
@@ -17,14 +17,14 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// Reads `[{..}, {..}]`, record by record, without looking into them.
+/// Reads `[{..}, {..}]` record by record, without parsing the records.
 pub(crate) struct Elements<'r> {
     reader: &'r mut dyn BufRead,
     /// The largest record in bytes.
     most: u64,
-    /// Lines behind us, and one.
+    /// The number of the current line, counted from one.
     line: usize,
-    /// Records behind us; none before the list begins.
+    /// Records read so far; none before the list begins.
     count: Option<usize>,
 }
 
@@ -38,7 +38,8 @@ impl<'r> Elements<'r> {
         }
     }
 
-    /// Writes the next record into `record` and returns the line in which it begins; `None` behind the list.
+    /// Writes the next record into `record` and returns the line in which it begins; `None` after
+    /// the end of the list.
     pub(crate) fn next(&mut self, record: &mut Vec<u8>) -> Result<Option<usize>, Fault> {
         record.clear();
         let mut byte = self.significant()?;
@@ -77,7 +78,7 @@ impl<'r> Elements<'r> {
         Fault::Form(self.line, message.to_owned())
     }
 
-    /// Skips a byte and returns the next one that is not white space, without taking it.
+    /// Skips a byte and returns the next byte that is not white space, without consuming it.
     fn behind_one(&mut self) -> io::Result<Option<u8>> {
         self.reader.consume(1);
         self.significant()
@@ -102,7 +103,7 @@ impl<'r> Elements<'r> {
         }
     }
 
-    /// Takes everything up to the brace that closes the record.
+    /// Reads up to the brace that closes the record.
     fn record(&mut self, record: &mut Vec<u8>) -> Result<(), Fault> {
         let (mut depth, mut inside, mut escaped) = (0_usize, false, false);
         loop {
@@ -146,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads a list through a buffer of so many bytes.
+    /// Reads a list through a buffer of `buffer` bytes.
     fn read(text: &str, buffer: usize) -> Result<Vec<(usize, String)>, Fault> {
         let mut reader = BufReader::with_capacity(buffer, text.as_bytes());
         let mut elements = Elements::new(&mut reader, 1000);

@@ -1,4 +1,5 @@
-//! Tokens that were not made here, opened as a text: the files of both parts, and the tokenizer that made them.
+//! Token files of other trainers, opened as a text: the files of both parts, and the tokenizer that
+//! made them.
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +15,13 @@ use crate::token_files::{self, RawWidth, with_index};
 use crate::tokenizer::Tokenizer;
 use crate::tokens::Tokens;
 
-/// Opens the files that paths name; without paths for validation the last `val_fraction` of the tokens validate.
+/// Opens the files that paths name. Without validation paths, the last `val_fraction` of the tokens
+/// are used for validation.
 ///
 /// # Errors
 ///
-/// When a file is missing, damaged or no file of tokens, the tokenizer cannot be loaded, or a token lies beyond its
-/// vocabulary.
+/// When a file is missing, damaged or not a token file, when the tokenizer cannot be loaded, or
+/// when a token is outside its vocabulary.
 pub(crate) fn open(
     train: &[String],
     val: &[String],
@@ -66,8 +68,8 @@ pub(crate) fn open(
     ))
 }
 
-/// Returns the files of tokens that paths name: an index of Megatron stands for the tokens beside it, and so does the
-/// name that both have in common.
+/// Returns the token files that paths name. A Megatron index, or the name without extension, stands
+/// for the `.bin` file beside it.
 fn files(paths: &[String], notices: &mut Notices) -> Result<Vec<PathBuf>, DataError> {
     let mut files = Vec::new();
     for path in paths {

@@ -1,4 +1,5 @@
-//! From texts to tokens: cut into pieces, encoded together, in order.
+//! Encodes texts: cuts them into pieces, encodes these in parallel, and returns the tokens in
+//! order.
 
 use rayon::prelude::*;
 
@@ -11,10 +12,11 @@ use crate::tokenizer::Tokenizer;
 /// Pieces are gathered up to this size before they are encoded together.
 const GATHERED_BYTES: usize = 1 << 20;
 
-/// Where a number of tokens is asked for, so many bytes of text are read at first: enough for several pieces.
+/// The bytes of text that are read at first if a number of tokens is requested: enough for several
+/// pieces.
 const FIRST_BYTES: u64 = 256 << 10;
 
-/// Bytes of text that are read for each token that is asked for.
+/// The bytes of text that are read for each requested token.
 const BYTES_PER_TOKEN: u64 = 8;
 
 /// A piece of a document, to be encoded.
@@ -23,7 +25,7 @@ pub(crate) struct Gathered {
     start: Start,
     /// Whether the document begins here.
     begins: bool,
-    /// Whether the end-of-text token follows.
+    /// Whether the end-of-text token follows the piece.
     pub(crate) ends: bool,
 }
 
@@ -41,8 +43,8 @@ impl<'a> Gatherer<'a> {
         }
     }
 
-    /// Adds the next stretch of a document to the pieces. Where the document is cut, neither the end-of-text token
-    /// nor the tokens of the last piece are known yet, and none of them is added.
+    /// Adds the next part of a document to the pieces. If the document is cut, its last piece is
+    /// dropped and no end-of-text token is added, because neither is known yet.
     pub(crate) fn push(&mut self, text: &str, then: Then, pieces: &mut Vec<Gathered>) {
         self.cutter.push(text);
         let first = pieces.len();
@@ -69,7 +71,7 @@ impl<'a> Gatherer<'a> {
             }
             Then::Ends => match pieces[first..].last_mut() {
                 Some(last) => last.ends = true,
-                // All of the document was known before its end was.
+                // The pieces were complete before the end of the document was known.
                 None => pieces.push(Gathered {
                     text: String::new(),
                     start: Start::Plain,
@@ -82,7 +84,7 @@ impl<'a> Gatherer<'a> {
     }
 }
 
-/// Encodes pieces, on all threads; returns the tokens of each, an opening and the end of the text included.
+/// Encodes pieces on all threads; returns the tokens of each, with its opening and its end of text.
 pub(crate) fn encode_pieces(
     tokenizer: &Tokenizer,
     pieces: &[Gathered],
@@ -102,7 +104,7 @@ pub(crate) fn encode_pieces(
         }
         Ok(all)
     };
-    // The first is the one that is named where several cannot be encoded.
+    // If several pieces cannot be encoded, the error names the first.
     let encoded: Vec<Result<Vec<u32>, DataError>> = pieces.par_iter().map(encode).collect();
     encoded.into_iter().collect()
 }
@@ -114,12 +116,12 @@ pub struct EncodedText {
     pub tokens: Vec<u32>,
     /// Bytes of text that were encoded.
     pub bytes: u64,
-    /// What the user should know of the text, one line each.
+    /// What the user should know about the text, one line each.
     pub warnings: Vec<String>,
 }
 
-/// Tokenizes a text, its documents one after the other. Where `max_tokens` are asked for, it reads and encodes
-/// little more text than they need, and returns no more of them.
+/// Tokenizes a text, one document after another. With `max_tokens` it reads and encodes little more
+/// text than they need, and returns at most that many tokens.
 ///
 /// # Errors
 ///
@@ -152,7 +154,7 @@ pub fn encode_source(
     }
 }
 
-/// Encodes no more than `max_bytes` of a corpus; returns also whether there is more.
+/// Encodes at most `max_bytes` of a corpus; also returns whether there is more.
 fn encode_up_to(
     tokenizer: &Tokenizer,
     corpus: &Corpus,

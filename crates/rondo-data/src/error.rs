@@ -1,4 +1,4 @@
-//! Everything that can be wrong with data.
+//! The errors of this crate.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use rondo_files::{FileError, looked_in};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The operating system refused a read, a write, a rename.
+    /// The operating system refused to read, write or rename.
     #[error("cannot {action} {}: {cause}{}", path.display(), looked_in(path, cause))]
     Io {
         /// What was attempted, as a verb: `read`, `write`, `rename`.
@@ -62,7 +62,7 @@ pub enum DataError {
         path: PathBuf,
         /// The quantity that is wrong.
         what: &'static str,
-        /// What the format or the tokenizer asks for.
+        /// The value that the format or the tokenizer requires.
         expected: String,
         /// What the file holds.
         actual: String,
@@ -104,7 +104,7 @@ pub enum DataError {
         /// What is wrong with it.
         cause: Box<DataError>,
     },
-    /// Whoever hears of the progress asked for an end.
+    /// The progress callback asked to stop.
     #[error("interrupted while a corpus was prepared; the same command goes on with it")]
     Interrupted,
     /// The configuration breaks its own rules.

@@ -1,4 +1,4 @@
-//! Regular files only: a pipe could keep a run waiting, a device could have no end.
+//! Opens regular files only: a pipe could block a run, and a device could have no end.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -10,7 +10,7 @@ use crate::error::DataError;
 ///
 /// # Errors
 ///
-/// Where the system refuses, and where the path names anything but a regular file.
+/// Where the system refuses, and where the path is not a regular file.
 pub(crate) fn open_regular(path: &Path) -> Result<File, DataError> {
     let about = fs::metadata(path).map_err(DataError::io("read", path))?;
     if !about.is_file() {

@@ -1,9 +1,9 @@
-//! Files that are no UTF-8 text: which format they have, and what to do with them.
+//! Files that are not UTF-8 text: names their format and says what to do with them.
 
-/// Bytes at the start of a file that say what it is.
+/// The number of bytes at the start of a file that are searched for a mark.
 pub(crate) const HEAD_BYTES: usize = 512;
 
-/// A format: where its mark stands, the mark, its name, and what to do.
+/// A format: the offset of its mark, the mark, its name, and what to do.
 type Mark = (usize, &'static [u8], &'static str, &'static str);
 
 const RECORDS: &str = "write its texts to a .jsonl file, in Python with \
@@ -16,7 +16,7 @@ const ENDING: &str = "add the ending to its name, or unpack it";
 const LEAVE_OUT: &str = "name the text files alone, for example with a glob like `FOLDER/**/*.txt`";
 const TO_TEXT: &str = "convert it to text first";
 
-/// Marks as the formats' specifications have them; where one begins as another does, the longer comes first.
+/// Marks from the formats' specifications. If one mark begins like another, the longer comes first.
 const MARKS: [Mark; 35] = [
     (0, b"PAR1", "a Parquet file", PARQUET),
     (0, b"ARROW1", "an Arrow file", ARROW),
@@ -95,8 +95,8 @@ const MARKS: [Mark; 35] = [
     (0, b"\x80\x04", "a pickle of Python", TO_TEXT),
 ];
 
-/// Returns what a file that is no UTF-8 text is and what to do with it, by its first bytes and its
-/// name; `None` where neither tells.
+/// Returns the format of a file that is not UTF-8 text, and what to do with it, from its first
+/// bytes and its name; `None` if neither is known.
 pub(crate) fn name_of(head: &[u8], file_name: &str) -> Option<String> {
     let convert = |encoding: &str| {
         Some(format!(
@@ -135,14 +135,15 @@ fn marked(head: &[u8]) -> Option<&'static Mark> {
         .find(|(at, mark, ..)| head.get(*at..).is_some_and(|rest| rest.starts_with(mark)))
 }
 
-/// Returns the name of the format whose mark a file begins with, where the mark is too long to be numbers by chance.
+/// Returns the name of the format whose mark a file begins with, if the mark is too long to occur
+/// in numbers by chance.
 pub(crate) fn name_of_mark(head: &[u8]) -> Option<&'static str> {
     let &(at, mark, name, _) = marked(head)?;
     (at == 0 && mark.len() >= 4).then_some(name)
 }
 
-/// Returns which byte of two is zero in nearly every pair, as in UTF-16 of Latin letters; `None`
-/// where neither is, or where the other bytes are not ASCII text.
+/// Returns which byte of two is zero in nearly every pair, as in UTF-16 of Latin letters; `None` if
+/// neither is, or if the other bytes are not ASCII text.
 fn zero_halves(head: &[u8]) -> Option<usize> {
     let (pairs, _) = head.as_chunks::<2>();
     (0..2).find(|&half| {
@@ -155,8 +156,8 @@ fn zero_halves(head: &[u8]) -> Option<usize> {
     })
 }
 
-/// Returns what is wrong with a stretch of a text, or `None`: bytes that no UTF-8 text has, or a NUL. So many bytes lie
-/// `before` it; it is not the `whole` rest where the text goes on behind.
+/// Returns what is wrong with a part of a text: bytes that are not UTF-8, or a NUL; `None` if it is
+/// correct. `before` bytes precede the part; `whole` is false if the text continues after it.
 pub(crate) fn defect(head: &[u8], before: u64, whole: bool) -> Option<String> {
     if let Some(at) = head.iter().position(|&byte| byte == 0) {
         return Some(format!(

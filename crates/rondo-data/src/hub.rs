@@ -1,8 +1,8 @@
 //! Data sets of the Hugging Face Hub: files of a repository at a revision, kept in the Hub's ordinary cache.
 //!
-//! The cache is the one that Python's `huggingface_hub` uses: `HF_HUB_CACHE`, `HF_HOME/hub` or
-//! `~/.cache/huggingface/hub`. `HF_ENDPOINT` names another server and `HF_HUB_OFFLINE` keeps to the cache; so does a
-//! server that cannot be reached. The feature `hub` has the client.
+//! The cache is the one of Python's `huggingface_hub`: `HF_HUB_CACHE`, `HF_HOME/hub` or
+//! `~/.cache/huggingface/hub`. `HF_ENDPOINT` sets another server. With `HF_HUB_OFFLINE`, or if the
+//! server cannot be reached, only the cache is used. The client needs the feature `hub`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ fn main_branch() -> String {
 }
 
 impl HubFiles {
-    /// Returns the files of a repository that is written as `OWNER/NAME`, or as `OWNER/NAME@REVISION`.
+    /// Returns the files of a repository given as `OWNER/NAME` or `OWNER/NAME@REVISION`.
     pub fn named(name: &str, files: &[String]) -> Self {
         let (repo, revision) = match name.split_once('@') {
             Some((repo, revision)) => (repo, revision.to_owned()),
@@ -41,11 +41,12 @@ impl HubFiles {
         }
     }
 
-    /// Returns the paths of the files in the cache, downloading those that are not there.
+    /// Returns the paths of the files in the cache; downloads the missing ones.
     ///
     /// # Errors
     ///
-    /// Where a file is neither in the cache nor to be had, and where a pattern matches none.
+    /// Where a file is neither in the cache nor can be downloaded, and where a pattern matches no
+    /// file.
     #[cfg(feature = "hub")]
     pub(crate) fn paths(&self, progress: Tell<'_>) -> Result<Vec<String>, DataError> {
         client::Client::from_env()?.paths(self, progress)
@@ -78,20 +79,20 @@ mod client {
     use crate::error::DataError;
     use crate::prepare::{PreparePhase, PrepareProgress, Tell};
 
-    /// Tries again so often where a download breaks off.
+    /// How often an interrupted download is retried.
     const RETRIES: usize = 3;
 
-    /// `*` stays within a folder, as in a glob of paths.
+    /// `*` does not match `/`, as in a glob of paths.
     const MATCHING: MatchOptions = MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
         require_literal_leading_dot: false,
     };
 
-    /// The cache and, unless only that is asked for, the server.
+    /// The cache and, unless the environment excludes it, the server.
     pub(super) struct Client {
         pub(super) cache: Cache,
-        /// None where the environment asks for the cache alone.
+        /// None if the environment allows only the cache.
         pub(super) api: Option<Api>,
     }
 
@@ -115,7 +116,7 @@ mod client {
             Self::of(cache, endpoint, token)
         }
 
-        /// Returns a client of this server, or of the Hub.
+        /// Returns a client of the given server, or of the Hub.
         pub(super) fn of(
             cache: Cache,
             endpoint: Option<String>,
@@ -137,7 +138,8 @@ mod client {
             })
         }
 
-        /// Returns the paths of the files in the cache. Between two downloads `progress` may break them off.
+        /// Returns the paths of the files in the cache. `progress` can stop the work between two
+        /// downloads.
         pub(super) fn paths(
             &self,
             wanted: &HubFiles,
@@ -174,7 +176,7 @@ mod client {
                 .map(|file| file.rfilename)
                 .collect();
             let chosen = choose(wanted, names).map_err(&refuse)?;
-            // All files come from one commit, whatever is written to the branch meanwhile.
+            // All files come from one commit, even if the branch changes meanwhile.
             let commit = api.repo(repo_at(wanted, &info.sha));
             let in_cache = self.cache.repo(repo_at(wanted, &info.sha));
             let mut paths = Vec::new();
@@ -208,7 +210,7 @@ mod client {
             Ok(paths)
         }
 
-        /// Returns the files as the cache has them, or what is missing.
+        /// Returns the files in the cache, or what is missing.
         fn cached(&self, wanted: &HubFiles) -> Result<Vec<String>, String> {
             let folder = self.snapshot(wanted).ok_or_else(|| {
                 format!(
@@ -230,7 +232,7 @@ mod client {
             Ok(chosen.iter().map(path).collect())
         }
 
-        /// Returns the folder of the revision in the cache.
+        /// Returns the cache folder of the revision.
         fn snapshot(&self, wanted: &HubFiles) -> Option<PathBuf> {
             let repo = repo_at(wanted, &wanted.revision);
             let root = self.cache.path().join(repo.folder_name());
@@ -242,11 +244,11 @@ mod client {
         }
     }
 
-    /// How far the download of a file has come.
+    /// The progress of a file's download.
     struct Bar<'a> {
         at: PrepareProgress,
         progress: Tell<'a>,
-        /// Whether an end was asked for. A download cannot be broken off; the next one is not begun.
+        /// Whether to stop. A running download cannot be stopped; the next one does not start.
         stop: bool,
     }
 
@@ -274,7 +276,7 @@ mod client {
         Repo::with_revision(wanted.repo.clone(), RepoType::Dataset, revision.to_owned())
     }
 
-    /// Returns whether the server has answered, though not with what was asked for.
+    /// Returns whether the server answered with an error status.
     fn is_answer(error: &ApiError) -> bool {
         matches!(error, ApiError::RequestError(error) if matches!(**error, ureq::Error::StatusCode(_)))
     }

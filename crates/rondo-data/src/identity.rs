@@ -1,4 +1,4 @@
-//! What tells one tokenized corpus from another: kept by a run, so that other data under it is noticed.
+//! The identity of a tokenized corpus. A run stores it, so that other data is noticed on resume.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::config::MixtureSource;
 use crate::text::{TextData, TextSource};
 use crate::tokenizer::Tokenizer;
 
-/// Which tokens a text has become, and by which tokenizer.
+/// The hashes of a text's tokens and of its tokenizer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorpusIdentity {
@@ -14,8 +14,8 @@ pub struct CorpusIdentity {
     pub tokenizer_hash: String,
     /// BLAKE3 of the documents, in hexadecimal: `corpus_hash` of `corpus.json`.
     pub corpus_hash: String,
-    /// BLAKE3 of the training and validation tokens, in hexadecimal: another split of the same documents has
-    /// another one.
+    /// BLAKE3 of the training and validation tokens, in hexadecimal: it changes with the split of
+    /// the same documents.
     pub tokens_hash: String,
     /// Training tokens.
     pub train_tokens: u64,
@@ -36,7 +36,7 @@ impl CorpusIdentity {
         }
     }
 
-    /// Returns what tells a mixture from another: its sources, in their order and with their weights.
+    /// Returns the identity of a mixture, from its sources in order and their weights.
     pub(crate) fn mixed(sources: &[MixtureSource], texts: &[TextData]) -> Self {
         let (mut corpus, mut tokens) = (blake3::Hasher::new(), blake3::Hasher::new());
         let mut whole = Self {
@@ -68,7 +68,7 @@ impl CorpusIdentity {
         tokens.finalize().to_hex().to_string()
     }
 
-    /// Says how `now` differs from this corpus; none where it is the same one.
+    /// Describes how `now` differs from this corpus; none if they are equal.
     pub fn difference(&self, now: &Self) -> Option<String> {
         if self == now {
             return None;
@@ -101,7 +101,7 @@ impl CorpusIdentity {
     }
 }
 
-/// Returns the beginning of a hash, as it is shown.
+/// Returns the first digits of a hash, as messages show it.
 fn short(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
 }

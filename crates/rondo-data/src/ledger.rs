@@ -1,4 +1,5 @@
-//! What is known of each document, on disk and in reading order: memory does not grow with their number.
+//! A list of all documents on disk, in reading order, so that memory does not grow with their
+//! number.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -6,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
 
-/// A document.
+/// One document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// BLAKE3 of its text.
     pub(crate) hash: [u8; 32],
     /// Bytes of its text.
     pub(crate) bytes: u64,
-    /// Its tokens, with the one that ends it; zero where it was not encoded.
+    /// Its number of tokens, with the one that ends it; zero if it was not encoded.
     pub(crate) tokens: u64,
     /// The number of its file.
     pub(crate) file: u32,
@@ -45,7 +46,7 @@ impl Entry {
     }
 }
 
-/// Writes entries one behind the other.
+/// Appends entries to a ledger.
 pub(crate) struct LedgerWriter {
     path: PathBuf,
     file: BufWriter<File>,
@@ -53,7 +54,7 @@ pub(crate) struct LedgerWriter {
 }
 
 impl LedgerWriter {
-    /// Opens a ledger behind its first `entries`; those that follow are forgotten.
+    /// Opens a ledger after its first `entries`; later entries are dropped.
     pub(crate) fn open(path: &Path, entries: u64) -> Result<Self, DataError> {
         let open = || {
             let mut file = OpenOptions::new()
@@ -80,7 +81,7 @@ impl LedgerWriter {
             .map_err(DataError::io("write", &self.path))
     }
 
-    /// Waits until the device has all entries; returns their number.
+    /// Syncs all entries to the device; returns their number.
     pub(crate) fn sync(&mut self) -> Result<u64, DataError> {
         let sync = self
             .file
@@ -91,7 +92,7 @@ impl LedgerWriter {
     }
 }
 
-/// Reads entries one behind the other.
+/// Reads the entries of a ledger in order.
 pub(crate) struct Ledger {
     path: PathBuf,
     file: BufReader<File>,
@@ -109,12 +110,12 @@ impl Ledger {
         })
     }
 
-    /// Returns the number of entries that were not read yet.
+    /// Returns the number of entries that have not been read.
     pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
-    /// Passes over entries.
+    /// Skips entries.
     pub(crate) fn skip_entries(&mut self, count: u64) -> Result<(), DataError> {
         let count = count.min(self.left);
         self.left -= count;
@@ -123,7 +124,7 @@ impl Ledger {
             .map_err(DataError::io("read", &self.path))
     }
 
-    /// Returns the next entry; none behind the last.
+    /// Returns the next entry; none after the last.
     pub(crate) fn next_entry(&mut self) -> Result<Option<Entry>, DataError> {
         if self.left == 0 {
             return Ok(None);

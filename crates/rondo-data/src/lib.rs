@@ -1,32 +1,33 @@
 //! From text, or from a synthetic task, to batches of token ids.
 //!
 //! Every batch is a pure function of its source, the seed and the number of its first row:
-//! `train_rows(seed, first_row, rows, ..)`. Nothing is consumed and nothing is remembered, so a
-//! resumed run seeks to its row and goes on with the same tokens.
+//! `train_rows(seed, first_row, rows, ..)`. Sources have no position and no state, so a resumed run
+//! asks for its row and gets the same tokens.
 //!
 //! # Modules, in reading order
 //!
 //! * [`batch`]: what a trainer receives, and [`IGNORE`]
 //! * [`config`]: the `[data]` section, and every rule it has to keep
 //! * [`source`]: one enum over text and tasks
-//! * from text: [`corpus`] with `resolve` (paths to files) and `data_sets` (folders that `datasets` wrote),
-//!   `documents` (files to documents) with `compressed` (gzip, Zstandard), `elements` and `records` (JSON), `columns`
-//!   (Parquet, Arrow) and `foreign` (formats that are no text), `notices`
-//!   (what was passed over), [`dependencies`] (the corpus that every build already has), `split` (training and
-//!   validation), [`tokenizer`] (text to ids, and which token ends a text) and `bpe` (trains one), [`shards`]
-//!   (token files), `cut` (where a text may be cut), `encode` (documents to tokens), `prepared` (a folder of
-//!   token files), [`mod@prepare`] (corpus to folder), `cache` (not twice), `order` (which window is which row),
-//!   [`text`] (windows to batches), `identity` (what tells one corpus from another); [`token_rows`] (tokens
-//!   handed in for evaluation)
+//! * from text: [`corpus`] with `resolve` (paths to files) and `data_sets` (folders written by
+//!   `datasets`), `documents` (files to documents) with `compressed` (gzip, Zstandard), `elements`
+//!   and `records` (JSON), `columns` (Parquet, Arrow) and `foreign` (formats that are not text),
+//!   `notices` (what was skipped), [`dependencies`] (the corpus that every build already has),
+//!   `split` (training and validation), [`tokenizer`] (text to ids, and which token ends a text)
+//!   and `bpe` (trains one), [`shards`] (token files), `cut` (where a text may be cut), `encode`
+//!   (documents to tokens), `prepared` (a folder of token files), [`mod@prepare`] (corpus to
+//!   folder), `cache` (finds prepared folders again), `order` (which window is which row), [`text`]
+//!   (windows to batches), `identity` (tells corpora apart); [`token_rows`] (tokens given for an
+//!   evaluation)
 //! * from tasks: [`tasks`], with `word_problem` (of a finite [`group`](tasks::group)), `arithmetic` (nested) and
 //!   [`curriculum`](tasks::curriculum)
 //! * [`error`]; `file` (regular ones only), `seed` (named random streams)
 //!
 //! # What this crate does not know
 //!
-//! Burn and devices, and of tensors only the file that a row of ids may come in; the clock; the
-//! terminal (progress goes to a callback); ambient randomness; the network, which `hub` alone reaches (cargo is asked
-//! with `--offline --locked`); the iteration order of a hash table.
+//! Burn, devices and tensors, except the file format of token rows; the clock; the terminal
+//! (progress goes to a callback); ambient randomness; the network, which only `hub` uses (cargo is
+//! called with `--offline --locked`); the iteration order of a hash table.
 
 pub mod batch;
 mod bpe;

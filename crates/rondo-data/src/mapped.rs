@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::error::DataError;
 use crate::file::open_regular;
 
-/// Bytes that are looked at by one thread at a time.
+/// Bytes that one thread checks at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 
 /// Bytes of one token; integers are little endian.
@@ -22,7 +22,7 @@ pub(crate) enum Width {
 }
 
 impl Width {
-    /// Returns the least of two and four bytes that holds every token of a vocabulary.
+    /// Returns the smaller of two and four bytes that holds every token of a vocabulary.
     pub(crate) fn of_vocab(vocab_size: usize) -> Self {
         if vocab_size <= 1 << 16 {
             Self::Two
@@ -31,7 +31,7 @@ impl Width {
         }
     }
 
-    /// Reads tokens that lie one behind the other.
+    /// Iterates over consecutive tokens.
     pub(crate) fn values(self, bytes: &[u8]) -> impl Iterator<Item = u64> + use<'_> {
         bytes.chunks_exact(self as usize).map(|token| {
             token
@@ -57,17 +57,17 @@ pub(crate) fn map(path: &Path) -> Result<Mmap, DataError> {
 #[derive(Debug)]
 pub(crate) struct MappedTokens {
     map: Mmap,
-    /// Where they are, in bytes.
+    /// Their byte range in the file.
     at: Range<usize>,
     width: Width,
 }
 
 impl MappedTokens {
-    /// Takes the bytes `at` of a file as tokens.
+    /// Uses the bytes `at` of a file as tokens.
     ///
     /// # Panics
     ///
-    /// When they reach beyond the file.
+    /// When `at` reaches beyond the file.
     pub(crate) fn new(map: Mmap, at: Range<usize>, width: Width) -> Self {
         assert!(at.end <= map.len(), "{at:?} of {} bytes", map.len());
         Self { map, at, width }
@@ -87,7 +87,7 @@ impl MappedTokens {
         tokens.extend(self.iter(range));
     }
 
-    /// Iterates over the tokens of a range; those of a file that was checked fit 32 bits.
+    /// Iterates over the tokens of a range. The tokens of a checked file fit in 32 bits.
     pub(crate) fn iter(&self, range: Range<usize>) -> impl Iterator<Item = u32> {
         self.values(self.bytes_of(range)).map(|id| id as u32)
     }
@@ -103,7 +103,7 @@ impl MappedTokens {
         &self.map[self.at.clone()]
     }
 
-    /// Returns the first token beyond a vocabulary with its position.
+    /// Returns the first token outside a vocabulary and its position.
     pub(crate) fn beyond(&self, vocab_size: u64) -> Option<(usize, u64)> {
         let chunk = CHUNK_BYTES / self.width as usize * self.width as usize;
         let chunks = self.bytes().par_chunks(chunk).enumerate();
@@ -119,7 +119,7 @@ impl MappedTokens {
     }
 }
 
-/// Says that a token of a file lies beyond the vocabulary.
+/// Returns the error that a token of a file is outside the vocabulary.
 pub(crate) fn beyond(path: &Path, position: u64, id: u64, vocab_size: u64) -> DataError {
     DataError::TokenBeyondVocabulary {
         path: path.to_owned(),

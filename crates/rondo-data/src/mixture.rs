@@ -1,16 +1,16 @@
-//! Several texts in shares: which source a row comes from is a function of seed and row.
+//! Mixes several texts in fixed shares: the source of a row is a function of seed and row.
 //!
-//! Rows come in blocks of 1,000. Every block has the same number of rows of each source, its weight in thousandths
-//! rounded by largest remainders, in an order of its own: a keyed permutation of `0..1000` whose values below the
-//! first source's count are rows of the first source, and so on. So a row's number within its source is known
-//! without counting, and a run that is resumed draws on without a table.
+//! Rows come in blocks of 1,000. Every block has the same number of rows of each source: its weight
+//! in thousandths, rounded by largest remainders. The order within a block is a keyed permutation
+//! of `0..1000`: values below the first source's count are rows of the first source, and so on. So
+//! a row's number within its source is known without counting, and a resumed run needs no table.
 
 use crate::order::Permutation;
 
 /// Rows in a block.
 pub(crate) const BLOCK: usize = 1000;
 
-/// The shares of some sources.
+/// The shares of several sources.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Mixture {
     /// Rows of each source in a block.
@@ -18,8 +18,8 @@ pub(crate) struct Mixture {
 }
 
 impl Mixture {
-    /// Returns the shares of these weights, which are above zero; none where the share of one is less than a row in
-    /// a block, and then which one.
+    /// Returns the shares of these weights, which are above zero; an error with the source's index
+    /// if its share is less than one row per block.
     pub(crate) fn new(weights: &[f64]) -> Result<Self, usize> {
         let counts = apportion(BLOCK, weights);
         match counts.iter().position(|&count| count == 0) {
@@ -34,7 +34,7 @@ impl Mixture {
         counts.map(|&count| count as f64 / BLOCK as f64).collect()
     }
 
-    /// Returns the source of a row, and the row's number among those of the source.
+    /// Returns the source of a row, and the row's number within the source.
     pub(crate) fn draw(&self, seed: u64, row: u64) -> (usize, u64) {
         let (block, place) = (row / BLOCK as u64, row % BLOCK as u64);
         let order = Permutation::new(seed, "mixture-order", block, BLOCK as u64);
@@ -48,10 +48,11 @@ impl Mixture {
         unreachable!("the counts of the sources add up to a block")
     }
 
-    /// Shares about `most` rows of an evaluation among sources that have so many each: at least one for each, and in the
-    /// shares of the mixture where no source has too few. Without `most` the first source that has no more ends it.
+    /// Divides about `most` rows of an evaluation among sources that have `there` rows each: at
+    /// least one row per source, and in the shares of the mixture if every source has enough rows.
+    /// Without `most`, the total is the largest for which every source has enough.
     pub(crate) fn shares(&self, there: &[usize], most: Option<usize>) -> Vec<usize> {
-        // The most rows of which no source's share is more than it has.
+        // The largest total for which no source's share exceeds its rows.
         let whole = self
             .counts
             .iter()
@@ -68,8 +69,8 @@ impl Mixture {
     }
 }
 
-/// Divides `total` in the ratio of the weights: each part rounded down, and one more for those with the largest
-/// remainders; of equals for the first.
+/// Divides `total` in the ratio of the weights: each part is rounded down, and the parts with the
+/// largest remainders get one more; among equals the first.
 fn apportion(total: usize, weights: &[f64]) -> Vec<usize> {
     let sum: f64 = weights.iter().sum();
     let exact: Vec<f64> = weights
@@ -135,7 +136,7 @@ mod tests {
         let mixture = Mixture::new(&[0.75, 0.25]).expect("large shares");
         assert_eq!(mixture.shares(&[100, 100], Some(8)), [6, 2]);
         assert_eq!(mixture.shares(&[100, 100], Some(1)), [2, 1]);
-        // No more than the first has: 30 rows are three quarters of 40.
+        // The first source limits the total: its 30 rows are three quarters of 40.
         assert_eq!(mixture.shares(&[30, 100], None), [30, 10]);
         assert_eq!(mixture.shares(&[2, 100], Some(8)), [2, 2]);
     }

@@ -1,4 +1,4 @@
-//! What a user should know of a corpus that is read all the same: files passed over, lines skipped.
+//! Notices about a corpus that do not stop reading: files and lines that were skipped.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Notice {
     /// A link whose target does not exist.
     DanglingLink,
-    /// A link to a folder above it.
+    /// A link to one of its parent folders.
     LinkLoop,
     /// A named pipe, a socket or a device inside a folder.
     NotRegular,
@@ -18,9 +18,9 @@ pub(crate) enum Notice {
     Table,
     /// A `.json` file without records.
     Json,
-    /// Bytes behind the last member of a gzip file.
+    /// Bytes after the last member of a gzip file.
     BehindGzip,
-    /// A line that is not a document, where such lines may be skipped.
+    /// A line that is not a document, if such lines may be skipped.
     BadLine,
     /// A file that describes the tables beside it.
     BesideColumns,
@@ -56,7 +56,7 @@ impl Notice {
     }
 }
 
-/// Notices by kind: how many there were, and the first place.
+/// Notices by kind: their number, and the place of the first.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Notices(BTreeMap<Notice, (usize, String)>);
 

@@ -1,12 +1,12 @@
-//! Which window of the training tokens is row number `i`: pure, seekable, without a table.
+//! The order of windows: row number `i` is a pure function of seed and `i`, without a table.
 //!
 //! A shard of `len` tokens holds `n = max(1, ⌊(len − seq) / seq⌋)` windows of `seq + 1` tokens at
-//! stride `seq`. Row `i` belongs to epoch `⌊i / n⌋`; every epoch shifts its windows by an offset of
-//! its own and visits them in an order of its own, a keyed permutation of `0..n`.
+//! Row `i` belongs to epoch `⌊i / n⌋`. Every epoch shifts its windows by its own offset and visits
+//! them in its own order, a keyed permutation of `0..n`.
 
 use crate::seed;
 
-/// The windows of one shard at one length of row.
+/// The windows of one shard for one row length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WindowOrder {
     seq: u64,
@@ -17,13 +17,13 @@ pub(crate) struct WindowOrder {
 }
 
 impl WindowOrder {
-    /// Lays windows of `seq + 1` tokens over `len` tokens; `None` when not even one fits.
+    /// Places windows of `seq + 1` tokens over `len` tokens; `None` if not even one fits.
     pub(crate) fn new(len: usize, seq: usize) -> Option<Self> {
         if seq == 0 || len < seq + 1 {
             return None;
         }
         let (len, seq) = (len as u64, seq as u64);
-        // One window less than would fit leaves room for every offset below seq.
+        // Using one window less than would fit leaves room for every offset below seq.
         let windows = ((len - seq) / seq).max(1);
         let slack = len - 1 - windows * seq;
         Some(Self {
@@ -33,7 +33,7 @@ impl WindowOrder {
         })
     }
 
-    /// Returns the first token of the window that is row `row` under `seed`.
+    /// Returns the first token of the window for row `row` under `seed`.
     pub(crate) fn start(&self, seed: u64, row: u64) -> u64 {
         let (epoch, index) = (row / self.windows, row % self.windows);
         let offset = seed::Dice::new(seed, "window-offset", &[epoch]).below(self.max_offset + 1);
@@ -55,7 +55,7 @@ pub(crate) struct Permutation {
 }
 
 impl Permutation {
-    /// Returns the bijection number `index` of a stream.
+    /// Returns the permutation number `index` of a stream.
     pub(crate) fn new(seed: u64, stream: &str, index: u64, n: u64) -> Self {
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         let mut stream =
@@ -72,7 +72,7 @@ impl Permutation {
         }
     }
 
-    /// Returns where `index`, which is below `n`, goes.
+    /// Returns the image of `index`, which is below `n`.
     pub(crate) fn apply(&self, index: u64) -> u64 {
         let mut value = self.encrypt(index);
         while value >= self.n {

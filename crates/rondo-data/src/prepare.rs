@@ -1,13 +1,15 @@
 //! From a corpus to a prepared folder.
 //!
-//! The corpus is read once: its documents are hashed and encoded in reading order, and then their tokens are put
-//! into training and validation, since only the hashes of all documents tell which of them validate. A tokenizer
-//! that is trained needs the split before: then the corpus is read once to see its documents and once for a sample
-//! of the training part. Memory does not grow with the corpus: documents are listed in a `ledger`,
-//! tokens lie in a file until they have their part.
+//! The corpus is read once: its documents are hashed and encoded in reading order, and their tokens
+//! are then divided into training and validation, because the split depends on the hashes of all
+//! documents. If a tokenizer is trained, the split must be known before; then the corpus is read
+//! once more for its documents and once more for a sample of the training part. Memory does not
+//! grow with the corpus: documents are listed in a `ledger`, and tokens are stored in a file until
+//! they are divided.
 //!
-//! The folder is written aside and renamed, so that it is either whole or not there. What was written when the
-//! process ended is kept beside it, and the next call with the same corpus and the same settings goes on there.
+//! The folder is written beside its target and renamed, so that it is either whole or absent. If
+//! the process ends early, its files stay, and the next call with the same corpus and the same
+//! settings resumes from them.
 
 mod encoding;
 mod progress;
@@ -40,10 +42,10 @@ use crate::tokenizer::{CONFIG_FILE, Tokenizer};
 /// evenly over the training part; more would change few merges and cost time.
 const SAMPLE_BYTES_PER_TOKEN: usize = 1 << 10;
 
-/// Tokens in a file, where nothing else is asked for: 512 MiB of two-byte tokens.
+/// Tokens per file by default: 512 MiB of two-byte tokens.
 pub const SHARD_TOKENS: u64 = 1 << 28;
 
-/// What is made of a corpus.
+/// What to prepare, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe<'a> {
     /// The corpus.
@@ -54,7 +56,7 @@ pub struct Recipe<'a> {
     pub val_fraction: f64,
     /// Reads no more than this many bytes of text.
     pub max_bytes: Option<u64>,
-    /// Tokens in a file; more begin another file.
+    /// The most tokens in a file; further tokens go to another file.
     pub shard_tokens: u64,
 }
 
@@ -75,7 +77,8 @@ impl Recipe<'_> {
         }
     }
 
-    /// Returns what tells a folder in the making from one of another corpus or other settings.
+    /// Returns a key for a staged folder, which distinguishes it from one of another corpus or
+    /// other settings.
     fn key(&self) -> Result<String, DataError> {
         let key = cache::key(
             self.sources,
@@ -93,9 +96,8 @@ impl Recipe<'_> {
 /// tokens). Two runs over the same corpus write the same bytes, whether or not they were interrupted.
 ///
 /// # Errors
-///
-/// When the corpus cannot be read or split, the tokenizer cannot be had, the folder exists or
-/// cannot be written; [`DataError::Interrupted`] where `progress` breaks it off.
+/// When the corpus cannot be read or split, when the tokenizer cannot be loaded or trained, when
+/// the folder exists or cannot be written; [`DataError::Interrupted`] where `progress` stops it.
 pub fn prepare(
     recipe: &Recipe<'_>,
     out: &Path,
@@ -116,7 +118,8 @@ pub fn prepare(
     }
     let corpus = Corpus::open(recipe.sources)?;
     let key = recipe.key()?;
-    // Where another process prepares the same folder, this one prepares its own; the first to end has the place.
+    // If another process prepares the same folder, this one uses a folder of its own; the first to
+    // finish is kept.
     let folder = match StagedFolder::resume(&FileSystem, out)? {
         Some(folder) => folder,
         None => StagedFolder::create(&FileSystem, out)?,
@@ -136,7 +139,8 @@ pub fn prepare(
             Ok(info)
         }
         Err(error) => {
-            // A file that cannot be read or a full disk can be mended; another error would come again.
+            // An unreadable file or a full disk can be fixed before a resume; another error would
+            // occur again.
             let can_go_on = matches!(error, DataError::Interrupted | DataError::Io { .. });
             if can_go_on && preparation.state.has_begun() {
                 folder.keep();
@@ -146,10 +150,10 @@ pub fn prepare(
     }
 }
 
-/// What is known of the parts.
+/// What is known about the split.
 struct Known {
     split: Split,
-    /// Where a single document is cut.
+    /// The byte at which a single document is cut.
     cut: Option<u64>,
 }
 
@@ -199,14 +203,14 @@ impl Preparation<'_> {
             let notices = self.state.position.notices.clone().unwrap_or_default();
             let split = self.split(&state::ledger(&self.folder), &notices)?;
             if split.is_single {
-                // Its two parts are encoded each by itself.
+                // The two parts of a single document are encoded separately.
                 self.state.start_again(&self.folder, notices)?;
             }
             known = Some(self.known(split)?);
         }
     }
 
-    /// Finds where a single document is cut.
+    /// Finds the byte at which a single document is cut.
     fn known(&self, split: Split) -> Result<Known, DataError> {
         let bytes = split.train_bytes + split.val_bytes;
         let cut = match split.is_single {
@@ -216,7 +220,7 @@ impl Preparation<'_> {
         Ok(Known { split, cut })
     }
 
-    /// Decides what trains, by a list of all documents.
+    /// Decides the split from a list of all documents.
     fn split(&self, ledger: &Path, notices: &Notices) -> Result<Split, DataError> {
         let split = Split::decide(ledger, self.recipe.val_fraction, &state::work(&self.folder));
         split.map_err(|error| match error {
@@ -255,7 +259,7 @@ impl Preparation<'_> {
         }
     }
 
-    /// Writes the tokenizer, and that it is there.
+    /// Writes the tokenizer and, if needed, its configuration.
     fn write_tokenizer(&mut self, tokenizer: &Tokenizer) -> Result<(), DataError> {
         if let Some(json) = tokenizer.json() {
             atomic_write(&self.folder.join(TOKENIZER_FILE), json)?;

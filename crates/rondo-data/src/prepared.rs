@@ -1,15 +1,15 @@
-//! A prepared folder: its files, and what it says of itself.
+//! The files of a prepared folder, and its description.
 //!
 //! ```text
 //! tokenizer.json         absent for bytes
-//! tokenizer_config.json  which token ends a text, where more than a known name decided
+//! tokenizer_config.json  which token ends a text, unless a known name decided it alone
 //! train.tokens           the training tokens, every document followed by the end-of-text token
 //! val.tokens             the validation tokens, likewise
 //! corpus.json            CorpusInfo
 //! ```
 //!
-//! Tokens beyond the bound of one file stand in `train.00000.tokens`, `train.00001.tokens` and so on, which
-//! `corpus.json` lists.
+//! A part with more tokens than fit in one file is stored in `train.00000.tokens`,
+//! `train.00001.tokens` and so on, which `corpus.json` lists.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ impl Part {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Shards {
-    /// BLAKE3 of all tokens, one file behind the other, in hexadecimal.
+    /// BLAKE3 of all tokens, in the order of the files, in hexadecimal.
     pub hash: String,
     /// The files, in order.
     pub files: Vec<ShardFile>,
@@ -66,7 +66,7 @@ pub struct ShardFile {
     pub hash: String,
 }
 
-/// What a prepared folder holds: `corpus.json`.
+/// The content of a prepared folder, stored as `corpus.json`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct CorpusInfo {
@@ -78,9 +78,9 @@ pub struct CorpusInfo {
     pub documents: usize,
     /// Exact copies that were dropped.
     pub duplicates: usize,
-    /// Documents that train; one that was cut counts here and below.
+    /// Documents for training; a single document that is cut counts for both parts.
     pub train_documents: usize,
-    /// Documents that validate.
+    /// Documents for validation.
     pub val_documents: usize,
     /// Bytes of training text.
     pub train_bytes: u64,
@@ -90,13 +90,13 @@ pub struct CorpusInfo {
     pub train_tokens: u64,
     /// Validation tokens.
     pub val_tokens: u64,
-    /// The files of the training tokens; absent where `train.tokens` holds them all.
+    /// The files of the training tokens; absent if `train.tokens` holds them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_shards: Option<Shards>,
-    /// The files of the validation tokens; absent where `val.tokens` holds them all.
+    /// The files of the validation tokens; absent if `val.tokens` holds them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_shards: Option<Shards>,
-    /// Share of the bytes that was asked for validation.
+    /// The requested validation share of the bytes.
     pub val_fraction: f64,
     /// Tokens in the vocabulary.
     pub vocab_size: usize,
@@ -104,14 +104,15 @@ pub struct CorpusInfo {
     pub tokenizer_hash: String,
     /// BLAKE3 over the BLAKE3 of every distinct document in reading order, in hexadecimal.
     pub corpus_hash: String,
-    /// Whether the whole default corpus is the one recorded in [`EXPECTED_HASH`](crate::dependencies::EXPECTED_HASH);
-    /// absent for any other corpus.
+    /// Whether the whole default corpus matches the recorded one,
+    /// [`EXPECTED_HASH`](crate::dependencies::EXPECTED_HASH); absent for any other corpus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matches_recorded: Option<bool>,
-    /// Lines and records that were skipped because they are no documents.
+    /// Lines and records that were skipped because they are not documents.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped_lines: usize,
-    /// What the user should know of the corpus: what was passed over or read as plain text, one line each.
+    /// What the user should know about the corpus, one line each: what was skipped or read as plain
+    /// text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

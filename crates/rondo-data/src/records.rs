@@ -1,10 +1,10 @@
-//! From the bytes of one JSON record to its text.
+//! Extracts the text of one JSON record.
 
 use serde_json::{Map, Value};
 
 /// Returns the text under the key `field`, or what is wrong with the record.
 ///
-/// `NaN` and `Infinity`, which Python writes though they are not JSON, are read as null.
+/// `NaN` and `Infinity`, which Python writes although they are not JSON, are read as null.
 pub(crate) fn text_of(record: &[u8], field: &str) -> Result<String, String> {
     let value: Value = match serde_json::from_slice(record) {
         Ok(value) => value,
@@ -33,7 +33,8 @@ pub(crate) fn text_of(record: &[u8], field: &str) -> Result<String, String> {
     }
 }
 
-/// Takes the value under a key, which may have dots, or under a path of keys with dots between them.
+/// Removes and returns the value under a key, which may contain dots, or under a path of keys
+/// separated by dots.
 fn remove(fields: &mut Map<String, Value>, path: &str) -> Option<Value> {
     if let Some(value) = fields.remove(path) {
         return Some(value);
@@ -56,7 +57,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Names what is wrong with a record that is not JSON.
+/// Describes what is wrong with a record that is not JSON.
 fn fault(record: &[u8], error: &serde_json::Error) -> String {
     if let Err(error) = std::str::from_utf8(record) {
         return format!(
@@ -73,7 +74,8 @@ fn fault(record: &[u8], error: &serde_json::Error) -> String {
     format!("not a line of JSON: {error}")
 }
 
-/// Returns a record with null in place of `NaN`, `Infinity` and `-Infinity`; `None` where there are none.
+/// Returns a record with null in place of `NaN`, `Infinity` and `-Infinity`; `None` if there are
+/// none.
 fn without_nan(record: &[u8]) -> Option<Vec<u8>> {
     let mut patched = Vec::with_capacity(record.len());
     let (mut rest, mut inside, mut found) = (record, false, false);

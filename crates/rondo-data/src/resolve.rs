@@ -1,4 +1,4 @@
-//! From paths, folders and globs to the files that they name.
+//! Expands paths, folders and globs to files.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,11 +12,12 @@ use crate::data_sets;
 use crate::error::DataError;
 use crate::notices::{Notice, Notices};
 
-/// Returns the files that paths name, each path in turn.
+/// Returns the files that the paths name, in the order of the paths.
 ///
 /// # Errors
 ///
-/// Where a path names nothing, something that cannot be read twice, or a folder without files.
+/// Where a path matches nothing, names something that cannot be read twice, or is a folder without
+/// files.
 pub(crate) fn files(paths: &[String], notices: &mut Notices) -> Result<Vec<PathBuf>, DataError> {
     let mut files = Vec::new();
     for path in paths {
@@ -50,8 +51,8 @@ fn is_dangling(path: &Path) -> bool {
         && fs::metadata(path).is_err_and(|error| error.kind() != ErrorKind::PermissionDenied)
 }
 
-/// Returns what a glob matches, sorted. A part of it that exists as it is written is not a pattern: folders
-/// and files may have brackets, asterisks and question marks in their names.
+/// Returns what a glob matches, sorted. A component that exists literally is not treated as a
+/// pattern, because names may contain brackets, asterisks and question marks.
 fn matches(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
     let parts: Vec<&OsStr> = Path::new(pattern)
         .components()
@@ -65,7 +66,7 @@ fn matches(pattern: &str) -> Result<Vec<PathBuf>, DataError> {
     Ok(found)
 }
 
-/// Appends what `parts` match below a folder.
+/// Appends the paths below a folder that match `parts`.
 fn expand(base: &Path, parts: &[&OsStr], found: &mut Vec<PathBuf>) -> Result<(), String> {
     let Some((part, rest)) = parts.split_first() else {
         found.push(base.to_owned());
@@ -76,7 +77,7 @@ fn expand(base: &Path, parts: &[&OsStr], found: &mut Vec<PathBuf>) -> Result<(),
         return expand(&literal, rest, found);
     }
     let escaped = Pattern::escape(&base.to_string_lossy());
-    // Two asterisks stand for folders of any depth, so all that follows is the pattern's.
+    // Two asterisks match folders of any depth, so the pattern takes all remaining components.
     let (own, rest) = match part.as_encoded_bytes() {
         b"**" => (parts, &parts[..0]),
         _ => (&parts[..1], rest),
@@ -85,7 +86,7 @@ fn expand(base: &Path, parts: &[&OsStr], found: &mut Vec<PathBuf>) -> Result<(),
     let own = own.to_string_lossy();
     let mut paths = matching(&escaped, &own)?;
     if paths.is_empty() && own.contains('[') {
-        // Then the brackets may be those of a name, as in `b [1].*`.
+        // The brackets may belong to a name, as in `b [1].*`.
         let literal = own.replace('[', "[[]");
         paths = matching(&escaped, &literal)?;
     }
@@ -104,7 +105,7 @@ fn matching(folder: &str, pattern: &str) -> Result<Vec<PathBuf>, String> {
         .collect()
 }
 
-/// Appends a file, or every file below a folder that is not hidden, sorted.
+/// Appends a file, or every file below a folder in sorted order, without hidden ones.
 fn push_files(
     path: &Path,
     files: &mut Vec<PathBuf>,

@@ -18,7 +18,7 @@ pub(crate) fn key(seed: u64, name: &str, indices: &[u64]) -> [u8; 32] {
 /// A generator for one stream at one index.
 ///
 /// The reduction to a range is written here, not taken from a library, so that no upgrade changes
-/// what a seed means.
+/// the numbers of a seed.
 pub(crate) struct Dice(ChaCha8Rng);
 
 impl Dice {

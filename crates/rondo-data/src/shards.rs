@@ -1,7 +1,7 @@
-//! Token files: a header that says what the tokens are, and the tokens, mapped into memory.
+//! Token files: a header that describes the tokens, and the tokens, mapped into memory.
 //!
-//! [`ShardWriter`] writes one and [`Shard`] reads it; `header` has the format. Opening checks all of it, the body
-//! included; tens of megabytes take well under a second.
+//! [`ShardWriter`] writes one and [`Shard`] reads it; `header` defines the format. Opening checks
+//! the whole file, the body included; tens of megabytes take well under a second.
 
 mod header;
 mod writer;
@@ -88,7 +88,7 @@ impl Shard {
         self.header.body
     }
 
-    /// Returns the tokens alone.
+    /// Returns only the tokens.
     pub(crate) fn into_tokens(self) -> MappedTokens {
         self.tokens
     }

@@ -1,4 +1,4 @@
-//! One enum over everything a run can train on.
+//! One enum over all sources that a run can train on.
 
 use std::path::Path;
 
@@ -19,18 +19,20 @@ pub enum Source {
 }
 
 impl Source {
-    /// Opens what the configuration names, preparing text where no cache holds it.
+    /// Opens the source that the configuration names; prepares text that is not in the cache.
     ///
     /// # Errors
     ///
-    /// When the configuration breaks a rule, or the corpus, its tokenizer or its shards do.
+    /// When the configuration violates a rule, or the corpus, its tokenizer or its shards are
+    /// unusable.
     pub fn open(config: &DataConfig, progress: Tell<'_>) -> Result<Self, DataError> {
         Self::open_text_by(config, &mut |config| open_or_prepare(config, progress))
     }
 
-    /// Opens what the configuration names, text encoded with the tokenizer of the file `tokenizer` where the
-    /// configuration has it trained or read from a file. Text that is bytes or tokens already is opened as it
-    /// is: the caller compares its tokenizer.
+    /// Opens the source that the configuration names. If the configuration trains a tokenizer or
+    /// reads it from a file, the text is encoded with the tokenizer of the file `tokenizer`
+    /// instead. Text that already consists of bytes or tokens is opened as it is; the caller
+    /// compares its tokenizer.
     ///
     /// # Errors
     ///
@@ -80,7 +82,7 @@ impl Source {
         }
     }
 
-    /// Returns the number of tokens a model has to know.
+    /// Returns the vocabulary size that a model needs.
     pub fn vocab_size(&self) -> usize {
         match self {
             Self::Text(text) => text.vocab_size(),

@@ -1,10 +1,10 @@
-//! Which documents train and which validate: no document does both.
+//! Divides documents into training and validation; no document is in both.
 //!
-//! Exact copies are dropped. The rest is walked in the order of its BLAKE3 hashes, and documents
-//! go to validation as long as they fit its share of the bytes. So the split depends on the texts
-//! alone, not on names or order. Of a single document the tail validates.
+//! Exact copies are dropped. The other documents are visited in the order of their BLAKE3 hashes,
+//! and go to validation while they fit its share of the bytes. So the split depends only on the
+//! texts, not on names or order. A single document is cut, and its tail is the validation part.
 //!
-//! Memory holds two bits for each document. Sorting a large ledger takes a 256th of it at a time.
+//! Memory holds two bits per document. A large ledger is sorted in 256 parts, one at a time.
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -13,17 +13,17 @@ use std::path::{Path, PathBuf};
 use crate::error::DataError;
 use crate::ledger::Ledger;
 
-/// Documents that are sorted in memory.
+/// The most documents that are sorted in memory at once.
 const IN_MEMORY: u64 = 1 << 20;
 
-/// What happens to a document.
+/// The part that a document belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// It trains.
+    /// Training.
     Train,
-    /// It validates.
+    /// Validation.
     Val,
-    /// It was there before.
+    /// A copy of an earlier document.
     Duplicate,
 }
 
@@ -35,20 +35,20 @@ pub(crate) struct Split {
     val: Bits,
     /// Documents that are copies.
     pub(crate) duplicates: u64,
-    /// Documents that validate.
+    /// Validation documents.
     pub(crate) val_documents: u64,
-    /// Bytes of text that train.
+    /// Bytes of training text.
     pub(crate) train_bytes: u64,
-    /// Bytes of text that validate.
+    /// Bytes of validation text.
     pub(crate) val_bytes: u64,
-    /// Whether there is one document, copies left out: it is cut in two, and until then trains.
+    /// Whether there is only one document, without copies. It counts as training until it is cut.
     pub(crate) is_single: bool,
-    /// BLAKE3 over the hashes of the documents, in order, copies left out.
+    /// BLAKE3 over the hashes of the documents, in order, without copies.
     pub(crate) corpus_hash: String,
 }
 
 impl Split {
-    /// Decides what happens to each document of a ledger; `scratch` is a folder for files that are removed again.
+    /// Decides the part of each document of a ledger; `scratch` is a folder for temporary files.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Split {
         })
     }
 
-    /// Returns what happens to document number `index`.
+    /// Returns the part of document number `index`.
     pub(crate) fn part(&self, index: u64) -> Part {
         if self.duplicate.get(index) {
             Part::Duplicate
@@ -146,7 +146,7 @@ impl Split {
         self.documents
     }
 
-    /// Returns the number of documents that train.
+    /// Returns the number of training documents.
     pub(crate) fn train_documents(&self) -> u64 {
         self.documents - self.duplicates - self.val_documents
     }
@@ -171,7 +171,7 @@ impl Bits {
     }
 }
 
-/// A document among others in the order of hashes.
+/// A document with its hash, for sorting.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Item {
     hash: [u8; 32],
@@ -183,10 +183,10 @@ impl Item {
     const BYTES: usize = 48;
 }
 
-/// All documents in the order of their hashes and, among copies, of reading.
+/// All documents in the order of their hashes; copies are in reading order.
 enum Sorted {
     InMemory(Vec<Item>),
-    /// A file for each first byte of the hashes; removed when dropped.
+    /// One file for each first byte of the hashes; removed when dropped.
     OnDisk(Vec<PathBuf>),
 }
 
@@ -236,7 +236,7 @@ impl Sorted {
         Ok(sorted)
     }
 
-    /// Hands over every document, and whether it is a copy of the one before.
+    /// Calls `each` for every document, with whether it is a copy of the one before.
     fn for_each(&self, each: &mut dyn FnMut(Item, bool)) -> Result<(), DataError> {
         let mut of = |items: &[Item]| {
             let mut before = None;

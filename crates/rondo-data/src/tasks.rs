@@ -1,4 +1,4 @@
-//! Synthetic tasks whose difficulty is depth: rows generated from the seed, never stored.
+//! Synthetic tasks whose difficulty is depth; rows are generated from the seed and never stored.
 
 mod arithmetic;
 pub mod curriculum;
@@ -18,7 +18,7 @@ use crate::seed::Dice;
 /// Largest length of a word and of an arithmetic row, in tokens.
 pub(crate) const MAX_SEQ: usize = 1 << 16;
 
-/// Tree tokens that fit `MAX_SEQ`: `2^(15 + 1) − 1`.
+/// The largest depth of a tree whose tokens fit in `MAX_SEQ`: `2^(15 + 1) − 1`.
 pub(crate) const MAX_TREE_DEPTH: usize = 15;
 
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl Task {
         }
     }
 
-    /// Returns the number of tokens; every target is one of them too.
+    /// Returns the vocabulary size; every target is one of its tokens.
     pub fn vocab_size(&self) -> usize {
         match &self.kind {
             Kind::WordProblem(task) => task.vocab_size(),
@@ -69,7 +69,7 @@ impl Task {
         &self.curriculum
     }
 
-    /// Returns the number of positions in a row: the difficulty itself for words, a constant for
+    /// Returns the number of positions in a row: the difficulty itself for words, constant for
     /// arithmetic.
     pub fn seq(&self, difficulty: usize) -> usize {
         match &self.kind {
@@ -85,8 +85,8 @@ impl Task {
         self.rows(seed, "task-train", first_row, rows, difficulty)
     }
 
-    /// Returns `rows_total` rows of the largest difficulty in batches of `batch`, the last of which
-    /// may hold fewer. They share no random stream with the training rows.
+    /// Returns `rows_total` rows of the largest difficulty in batches of `batch`; the last batch
+    /// may be smaller. They share no random stream with the training rows.
     pub fn val_batches(&self, seed: u64, batch: usize, rows_total: usize) -> Vec<Batch> {
         (0..rows_total)
             .step_by(batch.max(1))

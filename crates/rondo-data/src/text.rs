@@ -1,4 +1,4 @@
-//! Tokenized text, opened: training rows by number, validation rows in order.
+//! Opened tokenized text: training rows by number, validation rows in order.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,8 @@ use crate::shards::Shard;
 use crate::tokenizer::Tokenizer;
 use crate::tokens::Tokens;
 
-/// Tokenized text, checked and mapped into memory: a prepared folder, token files from elsewhere, or a mixture.
+/// Tokenized text, checked and mapped into memory: a prepared folder, token files of another
+/// trainer, or a mixture.
 #[derive(Debug)]
 pub struct TextData {
     folder: PathBuf,
@@ -24,14 +25,14 @@ pub struct TextData {
     info: Option<CorpusInfo>,
     sources: Vec<TextSource>,
     mixture: Option<Mixture>,
-    /// The token that ends a document, where attention stays within documents.
+    /// The token that ends a document, if attention stays within documents.
     document_end: Option<u32>,
 }
 
 /// One text of a mixture, or the only one.
 #[derive(Clone, Debug)]
 pub(crate) struct TextSource {
-    /// Its name; empty where there is only one.
+    /// Its name; empty if there is only one text.
     pub(crate) name: String,
     pub(crate) train: Tokens,
     pub(crate) val: Tokens,
@@ -84,7 +85,7 @@ impl TextData {
         })
     }
 
-    /// Takes tokens that were not prepared here; they stand in `folder`.
+    /// Opens tokens that were not prepared here; their files are in `folder`.
     pub(crate) fn from_elsewhere(
         folder: PathBuf,
         tokenizer: Tokenizer,
@@ -114,7 +115,7 @@ impl TextData {
     ///
     /// # Errors
     ///
-    /// When there are none, or the share of one is too small to draw.
+    /// When there are no sources, or the share of one is too small.
     pub(crate) fn mixed(sources: &[MixtureSource], texts: Vec<Self>) -> Result<Self, DataError> {
         let weights: Vec<f64> = sources.iter().map(|source| source.weight).collect();
         let mixture = Mixture::new(&weights).map_err(|source| {
@@ -140,7 +141,7 @@ impl TextData {
         })
     }
 
-    /// Returns the same text, in whose rows a position attends within its own document alone.
+    /// Returns the same text with attention limited to each document.
     ///
     /// # Errors
     ///
@@ -161,22 +162,22 @@ impl TextData {
         })
     }
 
-    /// Returns the folder that was opened, of a mixture that of the first source.
+    /// Returns the folder that was opened; for a mixture, that of the first source.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Returns what `corpus.json` says; none of tokens that were not prepared here.
+    /// Returns the content of `corpus.json`; none for tokens that were not prepared here.
     pub fn info(&self) -> Option<&CorpusInfo> {
         self.info.as_ref()
     }
 
-    /// Returns what the user should know of the text, one line each.
+    /// Returns what the user should know about the text, one line each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Returns what tells this text from another.
+    /// Returns the identity of the text.
     pub fn identity(&self) -> CorpusIdentity {
         self.identity.clone()
     }
@@ -191,8 +192,8 @@ impl TextData {
         self.tokenizer.vocab_size()
     }
 
-    /// Returns training rows `first_row .. first_row + rows`, counted over the whole run: a pure
-    /// function of seed and row, whatever the number of rows in a batch.
+    /// Returns training rows `first_row .. first_row + rows`, counted over the whole run. They are
+    /// a pure function of seed and row and do not depend on the batch size.
     ///
     /// # Errors
     ///
@@ -223,11 +224,12 @@ impl TextData {
         Ok(batch)
     }
 
-    /// Returns the validation rows in batches of `batch`, the last of which may hold fewer:
-    /// consecutive windows from the first token on, of at most `max_tokens` targets in all. Of a mixture each
-    /// source has rows of its own, in the share of its weight, one source behind the other.
+    /// Returns the validation rows in batches of `batch`; the last batch may be smaller. The rows
+    /// are consecutive windows from the first token on, with at most `max_tokens` targets in total.
+    /// In a mixture each source has its own rows, in the share of its weight; the sources follow
+    /// one another.
     ///
-    /// Tokens behind the last full window are left out.
+    /// Tokens after the last full window are left out.
     ///
     /// # Errors
     ///
@@ -245,7 +247,8 @@ impl TextData {
             .collect())
     }
 
-    /// Returns the validation rows as [`TextData::val_batches`] does, by source; the name of the only one is empty.
+    /// Returns the validation rows as [`TextData::val_batches`] does, by source; a single source
+    /// has an empty name.
     ///
     /// # Errors
     ///
@@ -297,12 +300,13 @@ impl TextData {
         }
     }
 
-    /// Returns the cross entropy of the validation tokens under the frequencies of the training
-    /// tokens, in nats per token: what a model that knows no context can reach.
+    /// Returns the cross entropy of the validation tokens under the token frequencies of the
+    /// training part, in nats per token: the best possible value for a model that ignores the
+    /// context.
     ///
-    /// `−Σ_v c_val(v) / n_val · ln((c_train(v) + 1) / (n_train + vocab))`, `c` the counts and `n`
-    /// the numbers of tokens; the one added keeps unseen tokens finite. Of a mixture both are means over the sources
-    /// by weight.
+    /// `−Σ_v c_val(v) / n_val · ln((c_train(v) + 1) / (n_train + vocab))`, with `c` the counts and
+    /// `n` the numbers of tokens; the added one keeps unseen tokens finite. For a mixture both
+    /// frequencies are means over the sources by weight.
     pub fn unigram_cross_entropy(&self) -> f64 {
         let train = self.sources.iter().map(|source| {
             let smoothed_total = (source.train.len() + self.vocab_size()) as f64;

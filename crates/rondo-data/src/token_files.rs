@@ -1,4 +1,4 @@
-//! Token files that other trainers wrote: which bytes of a file are its tokens, told by its header.
+//! Token files of other trainers; the header of a file says where its tokens are.
 //!
 //! | file | first bytes | tokens |
 //! |---|---|---|
@@ -48,18 +48,19 @@ impl RawWidth {
     }
 }
 
-/// Where a file has its tokens.
+/// Where the tokens of a file are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Layout {
     at: Range<usize>,
     width: Width,
 }
 
-/// Opens a file of tokens and checks that all lie in the vocabulary.
+/// Opens a token file and checks that all tokens are in the vocabulary.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is cut or no file of tokens, or when a token lies beyond the vocabulary.
+/// When the file cannot be read, is truncated or is not a token file, or when a token is outside
+/// the vocabulary.
 pub(crate) fn open(
     path: &Path,
     raw: RawWidth,
@@ -89,7 +90,8 @@ pub(crate) fn open(
     checked(path, tokens, vocab_size, doubt)
 }
 
-/// Refuses tokens beyond the vocabulary; of a file without a header, with what else the width could be.
+/// Refuses tokens outside the vocabulary; for a file without a header, the message suggests the
+/// other width.
 fn checked(
     path: &Path,
     tokens: MappedTokens,
@@ -115,12 +117,13 @@ fn checked(
     })
 }
 
-/// The header of llm.c and modded-nanogpt: 256 integers of 32 bits, the number of tokens the third.
+/// The header of llm.c and modded-nanogpt: 256 integers of 32 bits, of which the third is the
+/// number of tokens.
 struct Header {
     version: i32,
     tokens: i32,
     width: Width,
-    /// The version that this magic number has.
+    /// The supported version for this magic number.
     known: i32,
 }
 
@@ -169,7 +172,7 @@ impl Header {
     }
 }
 
-/// Takes all of a file as tokens, unless it is known to be something else.
+/// Uses the whole file as tokens, unless it is known to be something else.
 fn raw_layout(file: &[u8], raw: RawWidth) -> Result<Layout, String> {
     let head = &file[..file.len().min(foreign::HEAD_BYTES)];
     if let Some(name) = foreign::name_of_mark(head) {

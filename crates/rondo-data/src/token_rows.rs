@@ -1,4 +1,4 @@
-//! Token files handed in for evaluation: a shard, `input_ids` of a `.safetensors` file, or rows of
+//! Token files given for an evaluation: a shard, `input_ids` of a `.safetensors` file, or rows of
 //! ids in JSON.
 
 use std::fs;
@@ -59,7 +59,7 @@ pub fn read_tokens(path: &Path, vocab_size: usize) -> Result<Vec<Vec<u32>>, Data
     Ok(rows)
 }
 
-/// Reads the rows of `input_ids`; other tensors of the file are passed over.
+/// Reads the rows of `input_ids`; other tensors of the file are ignored.
 fn rows_of_tensor(
     path: &Path,
     bytes: &[u8],
@@ -103,7 +103,7 @@ fn rows_of_tensor(
         .collect()
 }
 
-/// Returns the ids of a tensor of integers.
+/// Returns the ids of an integer tensor.
 fn integers(tensor: &NamedTensor<'_>) -> Option<Vec<Value>> {
     fn ids<const N: usize, T: Into<Value>>(bytes: &[u8], id: fn([u8; N]) -> T) -> Vec<Value> {
         let (ids, _) = bytes.as_chunks();
@@ -117,7 +117,7 @@ fn integers(tensor: &NamedTensor<'_>) -> Option<Vec<Value>> {
     }
 }
 
-/// Checks that values are token ids; `row` says in messages which row they are.
+/// Checks that values are token ids; `row` names the row in messages.
 fn checked_row(
     path: &Path,
     row: &str,

@@ -29,9 +29,9 @@ pub struct Tokenizer {
     ending: Ending,
     beside: Beside,
     hash: [u8; 32],
-    /// Whether the names of special tokens in a text stand for these tokens.
+    /// Whether the name of a special token in a text is encoded as that token.
     special: bool,
-    /// Tokens in front of every text.
+    /// Tokens that are put before every text.
     opening: Vec<u32>,
 }
 
@@ -64,8 +64,8 @@ impl Tokenizer {
         }
     }
 
-    /// Loads a `tokenizer.json`; the file that [`Tokenizer::file`] gives for bytes makes the
-    /// tokenizer of bytes again. A text ends as [`EndOfText::Found`] says.
+    /// Loads a `tokenizer.json`. The file that [`Tokenizer::file`] writes for bytes loads as the
+    /// tokenizer of bytes. [`EndOfText::Found`] decides the end of a text.
     ///
     /// # Errors
     ///
@@ -74,12 +74,12 @@ impl Tokenizer {
         Self::load_with(path, EndOfText::Found)
     }
 
-    /// Loads a `tokenizer.json`, where `end_of_text` decides which token ends a text.
+    /// Loads a `tokenizer.json`; `end_of_text` decides which token ends a text.
     ///
     /// # Errors
     ///
     /// When the file or the `tokenizer_config.json` beside it cannot be read, is larger than
-    /// [`MAX_FILE_BYTES`] or not of its kind, or when no token ends a text.
+    /// [`MAX_FILE_BYTES`] or has another form, or when no token ends a text.
     pub fn load_with(path: &Path, end_of_text: EndOfText<'_>) -> Result<Self, DataError> {
         let json = read_capped(path)?;
         let is_bytes = json == bpe::bytes_file()?;
@@ -106,7 +106,7 @@ impl Tokenizer {
         Ok(vocab_size(&library(&path.display().to_string(), &json)?))
     }
 
-    /// Loads the text of a `tokenizer.json`; `name` stands in messages.
+    /// Loads the text of a `tokenizer.json`; `name` is used in messages.
     pub(crate) fn from_json(name: &str, json: Vec<u8>) -> Result<Self, DataError> {
         Self::from_parts(name, json, Beside::default(), EndOfText::Found)
     }
@@ -122,8 +122,8 @@ impl Tokenizer {
             message,
         };
         let mut inner = library(name, &json)?;
-        // A document that speaks of the end-of-text token must not be cut in two by it, and ids
-        // must not depend on a length that the file asks for.
+        // The name of the end-of-text token inside a document must not end the document, and ids
+        // must not depend on a length in the file.
         inner.set_encode_special_tokens(true);
         inner.with_padding(None);
         let unlimited = guarded(|| inner.with_truncation(None).map(|_| ()));
@@ -161,7 +161,7 @@ impl Tokenizer {
         self.ending.id
     }
 
-    /// Returns what the token that ends a text is called.
+    /// Returns the name of the token that ends a text.
     pub fn end_of_text_name(&self) -> String {
         match &self.kind {
             Kind::Bytes => END_OF_TEXT.to_owned(),
@@ -171,8 +171,8 @@ impl Tokenizer {
         }
     }
 
-    /// Returns which token was taken to end a text where several could be meant and nothing but the
-    /// list of known names decided; `None` where there is no doubt.
+    /// Describes which token ends a text, if several are possible and only the list of known names
+    /// decided; `None` if there is no doubt.
     pub fn doubt(&self) -> Option<String> {
         let others = self.ending.others.join(", ");
         (!others.is_empty()).then(|| {
@@ -185,15 +185,15 @@ impl Tokenizer {
         })
     }
 
-    /// Returns the text of the `tokenizer_config.json` without which [`Tokenizer::load`] would not
-    /// find the token that ends a text; `None` where the known names are enough.
+    /// Returns the text of the `tokenizer_config.json` that [`Tokenizer::load`] needs to find the
+    /// token that ends a text; `None` if the known names are enough.
     pub fn config_file(&self) -> Option<Vec<u8>> {
         let named = self.ending.named && !matches!(self.kind, Kind::Bytes);
         named.then(|| beside::naming(&self.end_of_text_name()))
     }
 
-    /// Returns a hash of the file and of the token that ends a text, or a constant for bytes: the
-    /// BLAKE3 of the file alone where the list of known names would find that token, too.
+    /// Returns a hash of the file and of the token that ends a text, or a constant for bytes. It is
+    /// the BLAKE3 of the file alone if the list of known names gives the same token.
     pub fn hash(&self) -> [u8; 32] {
         self.hash
     }
@@ -236,7 +236,8 @@ impl Tokenizer {
         }
     }
 
-    /// Returns the text of tokens; end-of-text tokens vanish, broken UTF-8 becomes `U+FFFD`.
+    /// Returns the text of tokens; end-of-text tokens are dropped, and broken UTF-8 becomes
+    /// `U+FFFD`.
     ///
     /// # Errors
     ///
@@ -251,8 +252,8 @@ impl Tokenizer {
         }
     }
 
-    /// Returns the text of tokens as [`Tokenizer::decode`] does; tokens beyond the vocabulary, which a
-    /// model's larger embedding may have, vanish, too.
+    /// Returns the text of tokens as [`Tokenizer::decode`] does, but also drops tokens outside the
+    /// vocabulary, which a model with a larger embedding may produce.
     ///
     /// # Errors
     ///
@@ -284,7 +285,7 @@ impl Tokenizer {
     }
 }
 
-/// Returns the hash of a file's text and the token that ends a text.
+/// Returns the hash of a file's text and of the token that ends a text.
 fn hash(json: &[u8], ending: &Ending) -> [u8; 32] {
     if ending.first_known == Some(ending.id) {
         return *blake3::hash(json).as_bytes();
@@ -295,7 +296,7 @@ fn hash(json: &[u8], ending: &Ending) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// Returns the tokens that are bytes.
+/// Returns the tokens that stand for bytes.
 fn plain_bytes(tokens: &[u32]) -> Vec<u8> {
     tokens
         .iter()
@@ -303,7 +304,7 @@ fn plain_bytes(tokens: &[u32]) -> Vec<u8> {
         .collect()
 }
 
-/// Reads a `tokenizer.json`, or that of a folder.
+/// Reads a `tokenizer.json`, or the one inside a folder.
 fn read_capped(path: &Path) -> Result<Vec<u8>, DataError> {
     let inside = path.join("tokenizer.json");
     let path = match path.is_dir() {
@@ -318,7 +319,7 @@ fn read_capped(path: &Path) -> Result<Vec<u8>, DataError> {
         })
 }
 
-/// Hands the text of a `tokenizer.json` to the library; `name` stands in messages.
+/// Loads the text of a `tokenizer.json` with the library; `name` is used in messages.
 fn library(name: &str, json: &[u8]) -> Result<tokenizers::Tokenizer, DataError> {
     let loaded = guarded(|| tokenizers::Tokenizer::from_bytes(json));
     loaded.map_err(|message| DataError::Tokenizer {
@@ -332,7 +333,7 @@ fn library(name: &str, json: &[u8]) -> Result<tokenizers::Tokenizer, DataError> 
     })
 }
 
-/// Returns whether a text is one of the JSON files that stand beside `tokenizer.json`: without a model.
+/// Returns whether a text is one of the other JSON files beside `tokenizer.json`: it has no model.
 fn is_beside_a_tokenizer(json: &[u8]) -> bool {
     serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json)
         .is_ok_and(|file| !file.contains_key("model"))
@@ -344,7 +345,8 @@ fn vocab_size(inner: &tokenizers::Tokenizer) -> usize {
     largest.map_or(0, |id| id as usize + 1)
 }
 
-/// Runs a call into `tokenizers`, which can panic on crafted files, and flattens both ways to fail.
+/// Runs a call into `tokenizers`, which can panic on crafted files; both kinds of failure become
+/// one error.
 pub(crate) fn guarded<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(result) => result.map_err(|error| error.to_string()),

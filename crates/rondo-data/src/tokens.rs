@@ -1,22 +1,23 @@
-//! The tokens of one part of a corpus: those of several files, one behind the other.
+//! The tokens of one part of a corpus, which are those of several files in sequence.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::mapped::MappedTokens;
 
-/// A stretch of the tokens of some files.
+/// A range of the tokens of several files.
 #[derive(Clone, Debug)]
 pub(crate) struct Tokens {
     files: Arc<[MappedTokens]>,
-    /// How many tokens lie before each file.
+    /// The number of tokens before each file.
     before: Arc<[usize]>,
     range: Range<usize>,
     checksum: [u8; 32],
 }
 
 impl Tokens {
-    /// Takes all tokens of some files; `checksum` is the BLAKE3 of their bytes, which is computed where it is absent.
+    /// Joins the tokens of several files; `checksum` is the BLAKE3 of their bytes and is computed
+    /// if absent.
     pub(crate) fn new(files: Vec<MappedTokens>, checksum: Option<[u8; 32]>) -> Self {
         let mut count = 0;
         let before = files.iter().map(|file| {
@@ -37,7 +38,7 @@ impl Tokens {
         tokens
     }
 
-    /// Cuts the tokens in two, the second part `count` tokens long.
+    /// Divides the tokens in two; the second part has `count` tokens.
     pub(crate) fn split_tail(self, count: usize) -> (Self, Self) {
         let at = self.range.end - count.min(self.len());
         let part = |range| {
@@ -56,7 +57,7 @@ impl Tokens {
         self.range.len()
     }
 
-    /// Returns the BLAKE3 of the bytes of all tokens, one behind the other.
+    /// Returns the BLAKE3 of the bytes of all tokens in sequence.
     pub(crate) fn checksum(&self) -> [u8; 32] {
         self.checksum
     }
@@ -91,7 +92,7 @@ impl Tokens {
         *hasher.finalize().as_bytes()
     }
 
-    /// Returns the files that a range lies in, each with its own tokens of the range.
+    /// Returns the files that a range overlaps, each with its part of the range.
     fn in_files(&self, range: Range<usize>) -> impl Iterator<Item = (&MappedTokens, Range<usize>)> {
         let (start, end) = (self.range.start + range.start, self.range.start + range.end);
         let first = self.before.partition_point(|&before| before <= start);

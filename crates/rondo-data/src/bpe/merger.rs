@@ -1,4 +1,4 @@
-//! The next pair to merge, without counting every word again.
+//! Finds the next pair to merge without counting every word again.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -11,12 +11,12 @@ use super::{Pair, WordCounts};
 pub(super) struct Merger {
     words: Vec<(Vec<u32>, u64)>,
     counts: HashMap<Pair, u64>,
-    /// Words that contain the pair, or once did; a word may stand here twice.
+    /// The words that contain the pair now or did earlier; a word may occur twice.
     places: HashMap<Pair, Vec<usize>>,
     /// Pairs whose count rose since the queue was last filled.
     raised: Vec<Pair>,
-    /// Every pair with a count that is at least its present one; outdated entries are corrected
-    /// when they come up.
+    /// Every pair, with a count that is at least its current one; outdated entries are corrected
+    /// when they are popped.
     queue: BinaryHeap<(u64, Reverse<Pair>)>,
 }
 
@@ -60,7 +60,7 @@ impl Merger {
         }
     }
 
-    /// Returns the most frequent pair, of equals the smallest, if one occurs at least twice.
+    /// Returns the most frequent pair, and among equals the smallest, if it occurs at least twice.
     pub(super) fn most_frequent(&mut self) -> Option<Pair> {
         while let Some((claimed, Reverse(pair))) = self.queue.pop() {
             let count = self.counts.get(&pair).copied().unwrap_or(0);

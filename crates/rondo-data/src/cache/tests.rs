@@ -17,7 +17,7 @@ fn config(folder: &Path, tokenizer: TokenizerConfig) -> DataConfig {
     }
 }
 
-/// Opens and returns whether anything was prepared.
+/// Opens the text and returns whether anything was prepared.
 fn open(config: &DataConfig) -> Result<(TextData, bool), DataError> {
     let mut heard = false;
     let data = open_or_prepare(config, &mut |_| {
@@ -119,7 +119,7 @@ fn a_damaged_folder_is_refused_and_named() {
     });
 }
 
-/// Keeps the tokenizer of a text as a run does.
+/// Saves the tokenizer of a text as a run does.
 fn kept(data: &TextData, folder: &Path) -> PathBuf {
     let path = folder.join("kept.json");
     let json = data.tokenizer().file().expect("a tokenizer has a form");
@@ -137,7 +137,7 @@ fn a_kept_tokenizer_encodes_a_text_that_has_changed_since() {
         let bpe = config(folder, TokenizerConfig::Bpe { vocab_size: 270 });
         let (before, _) = open(&bpe).expect("good texts");
         let tokenizer = kept(&before, folder);
-        // The same text: the folder that is there.
+        // The text is the same, so the existing folder is used.
         assert_eq!(with_kept(&bpe, &tokenizer).folder(), before.folder());
         let more = "zebras and quaggas and zebus\n".repeat(9);
         fs::write(folder.join("text/five"), more).expect("writable");

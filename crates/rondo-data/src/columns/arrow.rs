@@ -1,7 +1,8 @@
 //! Arrow's file and stream formats: one column of texts, read batch by batch.
 //!
-//! A file is its first eight bytes, a stream, and a footer, which readers that do not jump about can leave alone. The
-//! lengths that the messages of a stream name are compared with the file before the library makes room for them.
+//! A file consists of eight bytes, a stream, and a footer, which sequential readers can ignore. The
+//! lengths in the messages of a stream are compared with the file size before the library allocates
+//! memory for them.
 
 mod lengths;
 
@@ -18,10 +19,10 @@ use crate::error::DataError;
 use crate::file::open_regular;
 use crate::notices::Notice;
 
-/// What the format is called in messages.
+/// The name of the format in messages.
 const FORMAT: &str = "Arrow file";
 
-/// Hands over every row of the file.
+/// Passes on every row of the file.
 pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     let mut file = open_regular(rows.path)?;
     let checked = lengths::check(&mut file).map_err(DataError::io("read", rows.path))?;
@@ -55,7 +56,7 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     }
 }
 
-/// The column of a table that is read.
+/// The column that is read.
 struct Column {
     /// Its number at the outermost level.
     at: usize,
@@ -63,7 +64,7 @@ struct Column {
     inside: Vec<String>,
 }
 
-/// Finds the column under a name, or under a path of names with dots between them.
+/// Finds the column by a name or by a path of names separated by dots.
 fn column(rows: &Rows<'_>, fields: &Fields) -> Result<Column, DataError> {
     let mut path = Vec::new();
     let Some((at, holds)) = find(fields, &rows.reading.field, &mut path) else {
@@ -76,7 +77,7 @@ fn column(rows: &Rows<'_>, fields: &Fields) -> Result<Column, DataError> {
     Ok(Column { at, inside: path })
 }
 
-/// Returns the number of the outermost field, and the type that the path leads to.
+/// Returns the number of the outermost field, and the type at the end of the path.
 fn find(fields: &Fields, name: &str, inside: &mut Vec<String>) -> Option<(usize, DataType)> {
     if let Some((at, field)) = fields.find(name) {
         return Some((at, field.data_type().clone()));
@@ -110,7 +111,7 @@ fn is_text(holds: &DataType) -> bool {
     }
 }
 
-/// Hands over the texts of one batch.
+/// Passes on the texts of one batch.
 fn push_batch(
     rows: &mut Rows<'_>,
     batch: &RecordBatch,
@@ -126,7 +127,7 @@ fn push_batch(
         outer.push(array);
         array = inner;
     }
-    // A dictionary holds each text once; the rows hold their places in it, unless all of them are null.
+    // A dictionary holds each text once; the rows hold indices into it, unless all rows are null.
     let places = array.as_any_dictionary_opt().map(|dictionary| {
         let texts = dictionary.values().clone();
         let places = match texts.is_empty() {
@@ -150,7 +151,7 @@ fn push_batch(
     Ok(Stop::No)
 }
 
-/// Returns the bytes of a text; none where it is null.
+/// Returns the bytes of a text; none if it is null.
 fn text_at(array: &dyn Array, row: usize) -> Option<&[u8]> {
     if array.is_null(row) {
         return None;

@@ -1,12 +1,13 @@
-//! How much packed bytes can hold.
+//! Bounds on the uncompressed size of compressed bytes.
 //!
-//! The libraries make room for as many bytes as a file says that a part of it unpacks to. A damaged file may say any
-//! number, so the number is compared with what the method of packing allows before the libraries see it.
+//! The libraries allocate as many bytes as the file declares for the uncompressed data. A damaged
+//! file may declare any number, so the number is first compared with what the compression method
+//! allows.
 
-/// The most bytes of a Zstandard block (RFC 8878, section 3.1.1.2.4).
+/// The largest content of a Zstandard block, in bytes (RFC 8878, section 3.1.1.2.4).
 const ZSTD_BLOCK: u64 = 128 << 10;
 
-/// A method of packing.
+/// A compression method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     Deflate,
@@ -16,21 +17,22 @@ pub(super) enum Packing {
 }
 
 impl Packing {
-    /// Returns the most bytes that so many packed ones can hold.
+    /// Returns the largest uncompressed size of the given number of compressed bytes.
     fn most(self, packed: u64) -> u64 {
         match self {
-            // A match of 258 bytes takes two bits.
+            // A match of 258 bytes takes at least two bits.
             Self::Deflate => packed.saturating_mul(258 * 4),
-            // A byte of a length stands for 255.
+            // A length byte stands for at most 255 bytes.
             Self::Lz4 => packed.saturating_mul(255),
-            // A copy of 64 bytes takes three.
+            // A copy of 64 bytes takes three bytes.
             Self::Snappy => packed.saturating_mul(64),
-            // The header of a block has three bytes, and a block of equal bytes one more.
+            // A block has a header of three bytes; a block of equal bytes has one more byte.
             Self::Zstd => (packed / 4 + 1).saturating_mul(ZSTD_BLOCK),
         }
     }
 
-    /// Says what is wrong where so many packed bytes cannot hold so many, or where memory cannot.
+    /// Returns an error message if the compressed bytes cannot hold that many uncompressed ones, or
+    /// if there is not enough memory for them.
     pub(super) fn refuse(self, packed: u64, unpacked: u64) -> Option<String> {
         if unpacked > self.most(packed) {
             return Some(format!(
@@ -40,7 +42,7 @@ impl Packing {
         let mut room = Vec::<u8>::new();
         let reserved =
             usize::try_from(unpacked).is_ok_and(|count| room.try_reserve_exact(count).is_ok());
-        // Without this, the compiler may leave out room that nothing is written to.
+        // Without this, the compiler may remove an allocation that is never written to.
         std::hint::black_box(&mut room);
         (!reserved)
             .then(|| format!("there is no memory for the {unpacked} bytes that it unpacks to"))
@@ -63,7 +65,7 @@ mod tests {
             let message = packing.refuse(packed, most + 1).expect("too many");
             assert!(message.contains("10 packed bytes"), "{message}");
         }
-        // No machine has so much memory.
+        // No machine has this much memory.
         let message = Packing::Deflate.refuse(1 << 50, 1 << 60).expect("too many");
         assert!(message.contains("no memory"), "{message}");
     }

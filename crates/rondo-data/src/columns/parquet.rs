@@ -15,13 +15,13 @@ use crate::documents::Stop;
 use crate::error::DataError;
 use crate::file::open_regular;
 
-/// What the format is called in messages.
+/// The name of the format in messages.
 const FORMAT: &str = "Parquet file";
 
-/// So many rows are taken from a page at once.
+/// Rows that are taken from a page at once.
 const ROWS_AT_ONCE: usize = 256;
 
-/// Hands over every row of the file.
+/// Passes on every row of the file.
 pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     let file = open_regular(rows.path)?;
     let footer = file.try_clone().map_err(DataError::io("read", rows.path))?;
@@ -56,7 +56,7 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
             }
             let mut present = values.iter();
             for row in 0..count {
-                // A level below the deepest one says at which of the nested groups the value is null.
+                // A level below the deepest one says which of the nested groups is null.
                 let there = deepest == 0 || levels.get(row) == Some(&deepest);
                 let text = if there { present.next() } else { None };
                 if rows.push(text.map(parquet::data_type::ByteArray::data))? == Stop::Here {
@@ -74,7 +74,8 @@ pub(super) fn read(rows: &mut Rows<'_>) -> Result<Stop, DataError> {
     }
 }
 
-/// Finds the column that is asked for; returns its number and the level at which its values are not null.
+/// Finds the requested column; returns its number and the definition level of values that are not
+/// null.
 fn column(rows: &Rows<'_>, schema: &SchemaDescriptor) -> Result<(usize, i16), DataError> {
     let columns = schema.columns();
     let field = &rows.reading.field;
@@ -106,7 +107,7 @@ fn column(rows: &Rows<'_>, schema: &SchemaDescriptor) -> Result<(usize, i16), Da
     }
 }
 
-/// Returns what an error says, without the library's word for its kind.
+/// Returns the message of an error without the library's prefix for its kind.
 fn plain(error: ParquetError) -> String {
     match error {
         ParquetError::General(text) | ParquetError::EOF(text) => text,

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::*;
 
-/// The folder of tables that pyarrow wrote.
+/// The folder of tables written by pyarrow.
 fn tables() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/tables")
 }
@@ -183,7 +183,7 @@ fn a_file_that_was_cut_is_refused_wherever_that_happened() {
                     assert!(error.contains(name), "{error}");
                     assert!(!error.contains("error:"), "{error}");
                 }
-                // A stream may end between two of its batches; that is told.
+                // A stream may end between two of its batches; a notice reports it.
                 Ok((_, notices)) => {
                     assert_eq!(name, "plain.arrow", "cut at {length}");
                     assert!(notices[0].contains("may have been cut"), "{notices:?}");
@@ -193,7 +193,7 @@ fn a_file_that_was_cut_is_refused_wherever_that_happened() {
     }
 }
 
-/// Changes the bytes at a place of a table and reads it, null rows skipped.
+/// Changes bytes of a table at an offset and reads it; null rows are skipped.
 fn read_changed(name: &str, at: usize, bytes: &[u8]) -> Result<Vec<String>, DataError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut changed = fs::read(tables().join(name)).expect("readable");
@@ -201,7 +201,7 @@ fn read_changed(name: &str, at: usize, bytes: &[u8]) -> Result<Vec<String>, Data
     read_bytes(&folder.path().join(name), &changed)
 }
 
-/// Reads a table of these bytes, null rows skipped.
+/// Reads a table with these bytes; null rows are skipped.
 fn read_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<String>, DataError> {
     fs::write(path, bytes).expect("writable");
     read_with(path, "text", true).map(|(texts, _)| texts)
@@ -262,7 +262,8 @@ fn a_packed_arrow_buffer_that_names_any_length_is_refused_before_there_is_room_f
                 }
             }
         }
-        // One that is possible is compared with what the buffer unpacks to: here that of the texts, which come last.
+        // A size that is possible is compared with the actual uncompressed size, here of the texts,
+        // which come last.
         let texts = packed[packed.len() - 1];
         assert!(read_changed(name, texts - 8, &3_i64.to_le_bytes()).is_err());
     }

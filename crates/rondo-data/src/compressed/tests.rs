@@ -21,7 +21,7 @@ fn skippable(magic: u32, content: &[u8]) -> Vec<u8> {
     [&magic.to_le_bytes(), &length.to_le_bytes(), content].concat()
 }
 
-/// Hands over one byte at a time: no magic number lies whole in a buffer.
+/// Returns one byte per read, so that no magic number lies whole in a buffer.
 struct Dripping<'a>(&'a [u8]);
 
 impl Read for Dripping<'_> {

@@ -197,7 +197,7 @@ fn the_earlier_name_of_the_field_is_read_too() {
     let text = parse(r#"{"kind":"text","json_field":"a.b"}"#).expect("a text");
     assert!(matches!(&text, DataConfig::Text { field, .. } if field == "a.b"));
     assert!(parse(r#"{"kind":"text","json_field":"a","field":"b"}"#).is_err());
-    // A configuration file is compared with the schema first.
+    // A configuration file is first compared with the schema.
     let toml = "kind = \"text\"\njson_field = \"a.b\"\n";
     let document = rondo_config::Document::parse("test.toml", toml);
     let read: DataConfig = document.expect("TOML").read().expect("a key that is known");

@@ -1,4 +1,4 @@
-//! The rules of the `[data]` section, each broken one with its key.
+//! The rules of the `[data]` section; every violation is reported with its key.
 
 use rondo_config::Report;
 
@@ -8,7 +8,7 @@ use crate::mixture::{BLOCK, Mixture};
 use crate::tasks::{MAX_SEQ, MAX_TREE_DEPTH, tree_tokens};
 
 impl DataConfig {
-    /// Reports every rule that is broken, each with its key path below `[data]`.
+    /// Reports every violated rule with its key path below `[data]`.
     pub fn validate(&self, report: Report<'_>) {
         match self {
             Self::Nothing {} => {}
@@ -108,7 +108,7 @@ impl DataConfig {
     }
 }
 
-/// Reports every rule that files of the Hub break.
+/// Reports every rule that the files of the Hub violate.
 fn validate_hub(hub: &HubFiles, paths: &[String], report: Report<'_>) {
     if !paths.is_empty() {
         report(
@@ -132,7 +132,7 @@ fn validate_hub(hub: &HubFiles, paths: &[String], report: Report<'_>) {
     }
 }
 
-/// Returns whether a text can be the name of a repository: old ones have no owner.
+/// Returns whether a text can be the name of a repository. Old repositories have no owner.
 fn is_repository(text: &str) -> bool {
     let is_name = |part: &str| {
         let known = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -141,7 +141,7 @@ fn is_repository(text: &str) -> bool {
     text.split('/').count() <= 2 && text.split('/').all(is_name)
 }
 
-/// Reports every rule that the sources of a mixture break.
+/// Reports every rule that the sources of a mixture violate.
 fn validate_mixture(sources: &[MixtureSource], report: Report<'_>) {
     if sources.is_empty() {
         report("sources", "must have at least one source".to_owned());
@@ -194,7 +194,7 @@ fn validate_mixture(sources: &[MixtureSource], report: Report<'_>) {
     }
 }
 
-/// Returns what is wrong with a share of validation text, or `None`.
+/// Returns what is wrong with a validation share, or `None`.
 pub(crate) fn val_fraction_violation(fraction: f64) -> Option<String> {
     let holds = fraction > 0.0 && fraction <= 0.5;
     (!holds).then(|| format!("must lie above 0 and not above 0.5, is {fraction}"))
@@ -206,7 +206,7 @@ impl TokenizerConfig {
     /// Largest vocabulary that is trained here.
     const MAX_VOCAB: usize = 1 << 20;
 
-    /// Reports every rule that is broken, each with its key path below `[data]`.
+    /// Reports every violated rule with its key path below `[data]`.
     pub(crate) fn validate(&self, report: Report<'_>) {
         match self {
             Self::Bytes {} => {}

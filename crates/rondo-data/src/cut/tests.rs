@@ -1,7 +1,7 @@
 use super::*;
 use crate::bpe::{self, BetweenWords, WordCounts};
 
-/// Cuts anywhere.
+/// Allows every cut.
 struct Anywhere;
 
 impl Seams for Anywhere {
@@ -10,7 +10,7 @@ impl Seams for Anywhere {
     }
 }
 
-/// Cuts nowhere.
+/// Allows no cut.
 struct Nowhere;
 
 impl Seams for Nowhere {
@@ -19,7 +19,7 @@ impl Seams for Nowhere {
     }
 }
 
-/// Cuts a text that is there as a whole.
+/// Cuts a text that is given as a whole.
 fn pieces(text: &str, seams: &impl Seams) -> Vec<Piece> {
     let mut cutter = Cutter::new(seams);
     cutter.push(text);
@@ -51,7 +51,7 @@ fn stretches_do_not_change_where_a_text_is_cut() {
     }
 }
 
-/// Repeats a text to about so many bytes.
+/// Repeats a text to about `bytes` bytes.
 fn repeated(text: &str, bytes: usize) -> String {
     text.repeat(bytes / text.len() + 1)
 }

@@ -200,7 +200,7 @@ fn no_more_of_a_text_is_read_than_is_wanted() {
 fn a_long_text_comes_in_stretches_and_what_is_wrong_with_it_is_found_in_each() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("a.txt");
-    // Three bytes a character, so that the first stretch ends inside one.
+    // Each character has three bytes, so the first part ends inside a character.
     let text = "猫".repeat(STRETCH_BYTES / 2);
     fs::write(&path, &text).expect("writable");
     let (mut stretches, read) = (Vec::new(), Rc::default());

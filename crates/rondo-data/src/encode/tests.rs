@@ -6,7 +6,7 @@ use super::*;
 use crate::bpe::{self, WordCounts};
 use crate::cut::PIECE_BYTES;
 
-/// Kinds of text, each to be repeated.
+/// Kinds of text; the tests repeat each.
 const TEXTS: [&str; 12] = [
     "The cat sat on the mat.\nA cat, on a mat.\n",
     "The cat sat on the mat.\r\na cat on a mat\r\n",
@@ -40,7 +40,8 @@ fn changed(json: &[u8], change: impl FnOnce(&mut Value)) -> Tokenizer {
     Tokenizer::from_json("test", file.to_string().into_bytes()).expect("a tokenizer")
 }
 
-/// Tokenizers that cut a text into words in different ways, or not at all, or put a space before it.
+/// Tokenizers that split a text into words in different ways or not at all, or put a space before
+/// it.
 fn tokenizers() -> Vec<(&'static str, Tokenizer)> {
     let bpe = trained();
     let bpe_json = bpe.json().expect("a file").to_vec();
@@ -117,7 +118,7 @@ fn every_tokenizer_gives_the_tokens_of_the_whole_text() {
             let cut = pieces.len();
             let whole = tokenizer.encode(&long).expect("any text");
             assert!(whole == in_pieces(&tokenizer, &long), "{name}: {text:?}");
-            // A run of unknown characters is one token for the tokenizers with few letters.
+            // The tokenizers with few letters encode a run of unknown characters as one token.
             let is_known =
                 !name.contains("space") || name.contains("byte") || text.starts_with("The");
             assert!(cut >= 2 || !is_known, "{name}: {text:?}");

@@ -24,7 +24,7 @@ fn online(cache: &Path, server: &str) -> Client {
     Client::of(cache, Some(server.to_owned()), None).expect("a client")
 }
 
-/// The paths of files in the cache; nobody listens to the progress.
+/// The paths of files in the cache; the progress is ignored.
 fn paths_of(client: &Client, files: &HubFiles) -> Result<Vec<String>, DataError> {
     client.paths(files, &mut |_| ControlFlow::Continue(()))
 }
@@ -36,7 +36,7 @@ fn offline(cache: &Path) -> Client {
     }
 }
 
-/// The texts of files, by the end of their paths.
+/// The texts of files, with their paths relative to the folder.
 fn contents(paths: &[String], folder: &Path) -> Vec<(String, String)> {
     let read = |path: &String| {
         let text = std::fs::read_to_string(path).expect("in the cache");
@@ -97,7 +97,7 @@ fn files_come_from_the_server_once_and_then_from_the_cache() {
     assert_eq!(again, paths);
     let cached = paths_of(&offline(folder.path()), &files).expect("in the cache");
     assert_eq!(contents(&cached, folder.path()), expected);
-    // A server that does not answer: nothing listens on the port of a listener that is gone.
+    // A server that does not answer: nothing listens on the port of a closed listener.
     let gone = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let gone = format!("http://{}", gone.expect("an address"));
     let cached = paths_of(&online(folder.path(), &gone), &files).expect("in the cache");
@@ -158,7 +158,7 @@ fn downloads_end_between_two_files_where_that_is_asked_for() {
         _ => ControlFlow::Continue(()),
     });
     assert!(matches!(error, Err(DataError::Interrupted)), "{error:?}");
-    // The first is in the cache, and the others come now.
+    // The first file is in the cache, and the others are downloaded now.
     assert_eq!(
         paths_of(&client, &wanted(&["data/*"]))
             .expect("there")

@@ -1,7 +1,8 @@
-//! Documents become tokens, in reading order: one thread reads and cuts, all threads encode, one writes.
+//! Encodes documents in reading order: one thread reads and cuts, all threads encode, one writes.
 //!
-//! A batch of pieces is encoded while the next one is read. What is written is committed now and then: the files reach
-//! the device first, then the state that speaks of them, so that a later process goes on behind the last commit.
+//! A batch of pieces is encoded while the next one is read. The output is committed regularly:
+//! first the files are synced, then the state that describes them is written, so that a later
+//! process resumes after the last commit.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -24,10 +25,11 @@ use crate::mapped::Width;
 use crate::notices::Notices;
 use crate::tokenizer::Tokenizer;
 
-/// Bytes of text that are encoded together, for each thread: several pieces, so that all have about the same work.
+/// Bytes of text that are encoded together, per thread: several pieces, so that the threads have
+/// about the same work.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// Bytes of text between two commits: some seconds of encoding.
+/// Bytes of text between two commits: a few seconds of encoding.
 const COMMIT_BYTES: usize = 64 << 20;
 
 /// Encodes a corpus.
@@ -35,32 +37,34 @@ pub(super) struct Encoding<'a> {
     pub(super) corpus: &'a Corpus,
     pub(super) tokenizer: &'a Tokenizer,
     pub(super) max_bytes: Option<u64>,
-    /// The folder in the making.
+    /// The staged folder.
     pub(super) folder: &'a Path,
-    /// Where the only document is cut: nothing is read behind it, and its parts are listed as two documents.
+    /// The byte at which the only document is cut: nothing is read after its two parts, which are
+    /// listed as two documents.
     pub(super) cut: Option<u64>,
 }
 
 /// Pieces that are encoded together.
 struct Batch {
     pieces: Vec<Gathered>,
-    /// What is known of each document that ends in one of the pieces, in order.
+    /// The entries of the documents that end in one of the pieces, in order.
     entries: Vec<Entry>,
     /// Bytes of text.
     bytes: usize,
-    /// What follows behind the batch.
+    /// The position after the batch.
     position: Position,
-    /// Bytes on disk that were read.
+    /// Bytes on disk that were read so far.
     read: u64,
 }
 
 impl Encoding<'_> {
-    /// Encodes what the state says is not encoded yet.
+    /// Encodes everything that the state does not list as encoded.
     ///
     /// # Errors
     ///
-    /// When the corpus cannot be read or encoded, or the files not be written; [`DataError::Interrupted`] where
-    /// `progress` breaks it off. The state is that of the last commit then.
+    /// When the corpus cannot be read or encoded, or the files cannot be written;
+    /// [`DataError::Interrupted`] where `progress` stops it. The state is then that of the last
+    /// commit.
     pub(super) fn run(&self, state: &mut State, progress: Tell<'_>) -> Result<(), DataError> {
         if state.encoded {
             return Ok(());
@@ -100,14 +104,15 @@ impl Encoding<'_> {
             state.position.notices = Some(notices.clone());
         }
         sink.commit(state)?;
-        // Where the consumer has stopped, so has the producer.
+        // If the consumer has failed, the producer stopped because of it, so the consumer's error
+        // comes first.
         consumed?;
         produced?;
         Ok(())
     }
 }
 
-/// Encodes and writes batches as they come.
+/// Encodes and writes batches as they arrive.
 fn consume(
     batches: Receiver<Batch>,
     sink: &mut Sink<'_>,
@@ -154,7 +159,7 @@ struct Sink<'a> {
 }
 
 impl<'a> Sink<'a> {
-    /// Opens the files behind what the state speaks of.
+    /// Opens the files and drops what was written after the state.
     fn open(encoding: &Encoding<'a>, state: &State) -> Result<Self, DataError> {
         let folder = encoding.folder;
         let path = spool(folder);
@@ -212,11 +217,12 @@ struct Producer<'a> {
     hashing: Hashing,
     batch: Batch,
     batch_bytes: usize,
-    /// Bytes of text of the file in progress.
+    /// Bytes of text of the current file.
     bytes_of_file: u64,
-    /// Documents and pieces that an earlier process has encoded, of the first file and its first document.
+    /// Documents of the first file, and pieces of its next document, that an earlier process has
+    /// encoded.
     skipped: (u64, u64),
-    /// Bytes of a part that was cut.
+    /// Bytes of the current part of a document that is cut.
     bytes_of_part: u64,
 }
 
@@ -249,7 +255,7 @@ impl<'a> Producer<'a> {
         }
     }
 
-    /// Reads to the end; returns what was passed over.
+    /// Reads the corpus to its end; returns what was skipped.
     fn run(mut self, mut seen: Option<Seen<'_>>) -> Result<Notices, DataError> {
         let most = self.encoding.max_bytes.unwrap_or(u64::MAX);
         let span = Span {
@@ -270,7 +276,7 @@ impl<'a> Producer<'a> {
         Ok(ended.notices)
     }
 
-    /// Takes the next stretch of a document.
+    /// Receives the next part of a document.
     fn push(
         &mut self,
         document: &Document<'_>,
@@ -312,14 +318,14 @@ impl<'a> Producer<'a> {
         Ok(if is_done { Stop::Here } else { Stop::No })
     }
 
-    /// Adds the pieces of a stretch to the batch, but for those that are encoded already.
+    /// Adds the pieces of a stretch to the batch, except those that are already encoded.
     fn gather(&mut self, text: &str, then: Then, entry: Option<Entry>, file: usize) {
         self.bytes_of_part += text.len() as u64;
         let mut pieces = Vec::new();
         self.gatherer.push(text, then, &mut pieces);
         for piece in pieces {
             self.batch.position.pieces += 1;
-            // A part of a document that is cut has no entry of its own.
+            // A part of a document that is cut gets an entry without a hash.
             let of_part = Entry {
                 hash: [0; 32],
                 bytes: self.bytes_of_part,
@@ -342,7 +348,7 @@ impl<'a> Producer<'a> {
         }
     }
 
-    /// Hands the batch over.
+    /// Sends the batch to the consumer.
     fn send(&mut self) -> Result<(), DataError> {
         let batch = Batch {
             pieces: mem::take(&mut self.batch.pieces),
@@ -351,7 +357,7 @@ impl<'a> Producer<'a> {
             position: self.batch.position.clone(),
             read: self.batch.read,
         };
-        // Nobody takes it where writing has failed, which is the error that counts.
+        // The receiver is only gone if writing has failed, and then that error is returned.
         self.sender.send(batch).map_err(|_| DataError::Interrupted)
     }
 }

@@ -1,10 +1,10 @@
-//! How far a preparation has come.
+//! The progress of a preparation.
 
 use std::ops::ControlFlow;
 
 use crate::error::DataError;
 
-/// What `prepare` is busy with.
+/// The phases of a preparation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreparePhase {
     /// Downloading a file of the Hub; counts bytes.
@@ -24,7 +24,7 @@ pub enum PreparePhase {
     Writing,
 }
 
-/// How far a phase has come.
+/// The progress within a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrepareProgress {
     /// The phase.
@@ -35,11 +35,11 @@ pub struct PrepareProgress {
     pub total: u64,
 }
 
-/// Hears how far the work has come, and says whether to go on.
+/// Receives the progress, and returns whether to continue.
 pub type Tell<'a> = &'a mut dyn FnMut(PrepareProgress) -> ControlFlow<()>;
 
 impl PrepareProgress {
-    /// Tells of the progress.
+    /// Reports the progress.
     pub(super) fn tell(self, progress: Tell<'_>) -> Result<(), DataError> {
         match progress(self) {
             ControlFlow::Continue(()) => Ok(()),

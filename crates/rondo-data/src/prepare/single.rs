@@ -1,12 +1,12 @@
-//! A corpus of one document: where its tail, which validates, begins.
+//! A corpus of one document: finds where its tail, the validation part, begins.
 
 use super::Recipe;
 use crate::corpus::{Corpus, Span};
 use crate::documents::{Stop, Then};
 use crate::error::DataError;
 
-/// Returns how many bytes of the only document, which has `bytes`, train: up to the last line that starts at or
-/// before the share, or between two characters where a line would leave nothing to train on.
+/// Returns how many of the document's `bytes` are used for training: up to the last line start at
+/// or before the training share, or up to a character if a line would leave nothing to train on.
 ///
 /// # Errors
 ///
@@ -29,15 +29,15 @@ pub(super) fn cut(corpus: &Corpus, recipe: &Recipe<'_>, bytes: u64) -> Result<u6
     }
 }
 
-/// Looks for the start of a tail in a text that comes in stretches.
+/// Finds the start of the tail in a text that arrives in parts.
 struct Tail {
-    /// The byte near which it begins.
+    /// The byte near which the tail begins.
     wanted: u64,
-    /// Bytes of the stretches so far.
+    /// Bytes of the parts so far.
     before: u64,
     /// The last boundary between two characters at or before that byte.
     share: u64,
-    /// The start of the last line that begins there.
+    /// The last line start at or before that byte.
     line: Option<u64>,
 }
 
@@ -71,19 +71,19 @@ impl Tail {
     }
 }
 
-/// Cuts the stretches of a document into its two parts.
+/// Divides the parts of a document at the cut.
 pub(super) struct Parts {
     cut: Option<u64>,
     before: u64,
 }
 
 impl Parts {
-    /// Cuts behind the first `cut` bytes; nowhere without.
+    /// Divides after the first `cut` bytes; not at all if there is no cut.
     pub(super) fn new(cut: Option<u64>) -> Self {
         Self { cut, before: 0 }
     }
 
-    /// Returns what of the next stretch belongs to the first part, where any does, and what to the second.
+    /// Returns which text of the next stretch belongs to the first part, and which to the second.
     pub(super) fn of<'t>(&mut self, text: &'t str, then: Then) -> [Option<(&'t str, Then)>; 2] {
         let before = self.before;
         self.before += text.len() as u64;
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(start(&[&lines], 0.1), 90);
         assert_eq!(start(&["ééééé"], 0.5), 4);
         assert_eq!(start(&["é"], 0.1), 0);
-        // The only line ends in the first half.
+        // The only line end is in the first half.
         assert_eq!(start(&["a\nbbbbbbbb"], 0.2), 8);
     }
 

@@ -1,4 +1,4 @@
-//! What a preparation has done so far, kept beside its files so that a later process goes on.
+//! The state of a preparation, stored with its files so that a later process can resume it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::notices::Notices;
 const WORK: &str = "work";
 const STATE_FILE: &str = "state.json";
 
-/// Where the next piece of the corpus stands, and what was written of all pieces before.
+/// The position of the next piece in the corpus.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Position {
@@ -21,35 +21,36 @@ pub(super) struct Position {
     pub(super) file: usize,
     /// Documents of the file that are encoded.
     pub(super) documents: u64,
-    /// Pieces of the document that follows them that are encoded.
+    /// Pieces of the following document that are encoded.
     pub(super) pieces: u64,
-    /// Bytes of text of the files before.
+    /// Bytes of text in the files before.
     pub(super) bytes_before: u64,
-    /// What was passed over in the files before; in the end, in all files.
+    /// Notices about the files before; at the end, about all files.
     pub(super) notices: Option<Notices>,
 }
 
-/// What was done.
+/// The finished work.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub(super) struct State {
-    /// The corpus and the settings.
+    /// The key of the corpus and the settings.
     key: String,
-    /// What was passed over when the documents were listed; none where they were not.
+    /// Notices from listing the documents; none if they were not listed.
     pub(super) surveyed: Option<Notices>,
     pub(super) position: Position,
     /// Entries of the ledger.
     pub(super) entries: u64,
     /// Tokens in the spool.
     pub(super) tokens: u64,
-    /// Tokens of the document in progress, which are in the spool, too.
+    /// Tokens of the current document, which are in the spool too.
     pub(super) tokens_of_document: u64,
-    /// Whether all is encoded.
+    /// Whether everything is encoded.
     pub(super) encoded: bool,
 }
 
 impl State {
-    /// Returns the state that an earlier process kept in a folder, or a new one where that had other aims.
+    /// Returns the state that an earlier process stored in a folder. If there is none with this
+    /// key, empties the folder and returns a new state.
     pub(super) fn of(folder: &Path, key: &str) -> Result<Self, DataError> {
         let path = work(folder).join(STATE_FILE);
         let kept = fs::read(&path)
@@ -78,12 +79,12 @@ impl State {
         })
     }
 
-    /// Returns whether there is anything that a later process could go on with.
+    /// Returns whether there is work that a later process could resume.
     pub(super) fn has_begun(&self) -> bool {
         self.encoded || self.tokens > 0
     }
 
-    /// Writes the state; the files that it speaks of have reached the device before.
+    /// Writes the state. The files that it describes must have been synced before.
     pub(super) fn save(&self, folder: &Path) -> Result<(), DataError> {
         let path = work(folder).join(STATE_FILE);
         let json = serde_json::to_vec_pretty(self)
@@ -92,7 +93,7 @@ impl State {
         Ok(atomic_write(&path, &json)?)
     }
 
-    /// Takes the list of documents as that of a survey, and encodes from the start.
+    /// Keeps the list of documents as that of a survey, and restarts the encoding.
     pub(super) fn start_again(&mut self, folder: &Path, notices: Notices) -> Result<(), DataError> {
         let (from, to) = (ledger(folder), survey_ledger(folder));
         fs::rename(&from, &to).map_err(DataError::io("rename", &from))?;
@@ -105,27 +106,27 @@ impl State {
     }
 }
 
-/// Returns the folder of the files that are removed in the end.
+/// Returns the folder of the temporary files.
 pub(super) fn work(folder: &Path) -> PathBuf {
     folder.join(WORK)
 }
 
-/// Returns the list of documents that were encoded.
+/// Returns the path of the list of encoded documents.
 pub(super) fn ledger(folder: &Path) -> PathBuf {
     work(folder).join("documents")
 }
 
-/// Returns the list of documents that were seen before the first was encoded.
+/// Returns the path of the list of documents from a survey before the encoding.
 pub(super) fn survey_ledger(folder: &Path) -> PathBuf {
     work(folder).join("survey")
 }
 
-/// Returns the file of all tokens in reading order.
+/// Returns the path of the file with all tokens in reading order.
 pub(super) fn spool(folder: &Path) -> PathBuf {
     work(folder).join("tokens")
 }
 
-/// Removes the files that are not part of the prepared folder.
+/// Removes the temporary files.
 pub(super) fn remove_work(folder: &Path) -> Result<(), DataError> {
     let work = work(folder);
     fs::remove_dir_all(&work).map_err(DataError::io("remove", &work))

@@ -1,4 +1,5 @@
-//! What has to be known of a corpus before it is encoded: its documents, and a sample for a tokenizer.
+//! Reads a corpus before it is encoded: lists its documents, and takes a sample to train a
+//! tokenizer.
 
 use std::path::Path;
 
@@ -14,11 +15,11 @@ use crate::ledger::{Entry, Ledger, LedgerWriter};
 use crate::notices::Notices;
 use crate::split::{Part, Split};
 
-/// The sample of a tokenizer's training is spread in slices of at most this size. Longer pieces, which have no
-/// place between two words, are cut anywhere for it.
+/// The sample is spread over slices of at most this size. A longer piece, which has no place
+/// between two words, is cut anywhere.
 const SLICE_BYTES: usize = 4 * PIECE_BYTES;
 
-/// Hashes documents that come in stretches.
+/// Hashes documents that arrive in parts.
 #[derive(Default)]
 pub(super) struct Hashing {
     hasher: blake3::Hasher,
@@ -26,7 +27,7 @@ pub(super) struct Hashing {
 }
 
 impl Hashing {
-    /// Adds a stretch; returns the entry of the document where it ends.
+    /// Adds a part; returns the document's entry after its last part.
     pub(super) fn push(&mut self, document: &Document<'_>) -> Option<Entry> {
         self.hasher.update(document.text.as_bytes());
         self.bytes += document.text.len() as u64;
@@ -43,7 +44,7 @@ impl Hashing {
     }
 }
 
-/// Compares documents with those that were seen before.
+/// Compares documents with those of an earlier reading.
 pub(super) struct Seen<'a> {
     corpus: &'a Corpus,
     entries: Ledger,
@@ -55,17 +56,17 @@ impl<'a> Seen<'a> {
         Ok(Self { corpus, entries })
     }
 
-    /// Passes over the documents that were compared by an earlier process.
+    /// Skips the documents that an earlier process has compared.
     pub(super) fn skip(&mut self, documents: u64) -> Result<(), DataError> {
         self.entries.skip_entries(documents)
     }
 
-    /// Checks that the next document reads as it did before.
+    /// Checks that the next document is the same as before.
     pub(super) fn check(&mut self, now: &Entry) -> Result<(), DataError> {
         let file = now.file as usize;
         match self.entries.next_entry()? {
             Some(before) if before.file == now.file && before.hash == now.hash => Ok(()),
-            // A file that has lost its last documents is noticed in the file behind it.
+            // A file that has lost its last documents is noticed only in the file after it.
             Some(before) => Err(self.corpus.changed(file.min(before.file as usize))),
             None => Err(self.corpus.changed(file)),
         }
@@ -80,7 +81,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Lists every document; returns what was passed over.
+/// Lists every document; returns what was skipped.
 pub(super) fn survey(
     corpus: &Corpus,
     max_bytes: Option<u64>,
@@ -106,7 +107,8 @@ pub(super) fn survey(
     Ok(ended.notices)
 }
 
-/// Counts the words in about `sample` bytes of the training part; of a single document it is what lies before `cut`.
+/// Counts the words in about `sample` bytes of the training part, which in a single document is the
+/// text before `cut`.
 pub(super) fn sample_words(
     corpus: &Corpus,
     max_bytes: Option<u64>,

@@ -133,13 +133,15 @@ fn progress_ends_at_its_total_in_every_phase() {
             (PreparePhase::Reading, 27, 27),
             (PreparePhase::TrainingTokenizer, 2, 2),
             (PreparePhase::Encoding, 27, 27),
-            // Two documents of five pairs or bytes, one of nine bytes, and their ends.
+            // Two documents of five pairs or bytes, one of nine bytes, and the token that ends
+            // each.
             (PreparePhase::Writing, 22, 22)
         ]
     );
 }
 
-/// Prepares a corpus, broken off at every call number `each` of the progress until it ends; returns how often.
+/// Prepares a corpus and stops at every call number `each` of the progress, until it ends; returns
+/// the number of tries.
 fn prepared_with_breaks(recipe: &Recipe<'_>, out: &Path, each: usize) -> usize {
     for tries in 0.. {
         let mut calls = 0;
@@ -187,7 +189,7 @@ fn a_preparation_that_is_broken_off_goes_on_and_writes_the_same_bytes() {
     let out = tempfile::tempdir().expect("a temporary folder");
     let whole = out.path().join("whole");
     assert_eq!(prepared_with_breaks(&recipe, &whole, usize::MAX), 0);
-    // More calls than there are documents to write, and fewer than there are in all.
+    // 3010 is more calls than the writing phase makes, and fewer than a whole preparation makes.
     let broken = out.path().join("broken");
     let tries = prepared_with_breaks(&recipe, &broken, 3010);
     assert!(tries > 0, "it was never broken off");
@@ -297,7 +299,7 @@ fn tokens_are_the_same_in_one_file_and_in_several() {
     let rows = |text: &TextData| text.train_rows(1, 0, 50, 9).expect("long enough");
     assert_eq!(rows(&one), rows(&both));
     drop(one);
-    // Another file in the place of one is noticed.
+    // A file that replaces another one is noticed.
     fs::copy(
         several.join("train.00000.tokens"),
         several.join("train.00001.tokens"),
@@ -380,7 +382,7 @@ fn a_tokenizer_is_trained_on_all_of_a_text_however_its_lines_end() {
     }
 }
 
-/// Prepares a corpus of lines and a text; `change` is called with their folder between the passes.
+/// Prepares a corpus of lines and a text; calls `change` with their folder between the passes.
 fn prepared_while(change: impl Fn(&Path)) -> Result<CorpusInfo, DataError> {
     let (folder, source) = corpus(&["a text", "another"]);
     let lines = "{\"text\":\"one\"}\n{\"text\":\"two\"}\n";
@@ -392,7 +394,7 @@ fn prepared_while(change: impl Fn(&Path)) -> Result<CorpusInfo, DataError> {
         }
         ControlFlow::Continue(())
     };
-    // A tokenizer that is trained needs the documents before they are encoded.
+    // To train a tokenizer, the documents must be listed before they are encoded.
     let tokenizer = TokenizerConfig::Bpe { vocab_size: 258 };
     prepare(
         &recipe(&source, &tokenizer),

@@ -1,4 +1,4 @@
-//! The tokens of a corpus in reading order become those of its parts, in files of a bounded size.
+//! Divides the tokens of a corpus into those of its parts, in files of limited size.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read};
@@ -17,20 +17,21 @@ use crate::tokenizer::Tokenizer;
 /// Tokens that are copied at once.
 const COPIED_TOKENS: u64 = 1 << 16;
 
-/// What was written of both parts.
+/// The results of writing both parts.
 pub(super) struct Written {
     pub(super) train: WrittenPart,
     pub(super) val: WrittenPart,
 }
 
-/// What was written of a part.
+/// The result of writing a part.
 pub(super) struct WrittenPart {
     pub(super) tokens: u64,
-    /// Its files, where there are several.
+    /// Its files, if there are several.
     pub(super) shards: Option<Shards>,
 }
 
-/// Writes the token files of both parts. Without a split the ledger lists the two parts of one document.
+/// Writes the token files of both parts. Without a split, the ledger lists the two parts of one
+/// document.
 pub(super) fn write_parts(
     folder: &Path,
     tokenizer: &Tokenizer,
@@ -87,7 +88,7 @@ pub(super) fn write_parts(
     })
 }
 
-/// Removes token files that an earlier process has not finished.
+/// Removes token files that an earlier process left unfinished.
 fn remove_tokens(folder: &Path) -> Result<(), DataError> {
     for entry in fs::read_dir(folder).map_err(DataError::io("read", folder))? {
         let path = entry.map_err(DataError::io("read", folder))?.path();
@@ -103,7 +104,7 @@ struct Series<'a> {
     folder: &'a Path,
     part: Part,
     tokenizer: &'a Tokenizer,
-    /// The most tokens of a file.
+    /// The most tokens in a file.
     most: u64,
     writer: Option<(ShardWriter, u64)>,
     files: Vec<ShardFile>,

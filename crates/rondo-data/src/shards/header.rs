@@ -23,7 +23,7 @@ const MAGIC: [u8; 8] = *b"RONDOTOK";
 const VERSION: u32 = 1;
 pub(super) const HEADER_BYTES: usize = 128;
 
-/// What the header says.
+/// The fields of the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) width: Width,
@@ -51,7 +51,7 @@ impl Header {
         bytes
     }
 
-    /// Reads the header of a file of which `file` holds all bytes.
+    /// Reads the header; `file` holds all bytes of the file.
     pub(super) fn parse(path: &Path, file: &[u8]) -> Result<Self, DataError> {
         let refuse = refusal(path);
         let Some((header, body)) = file.split_first_chunk::<HEADER_BYTES>() else {

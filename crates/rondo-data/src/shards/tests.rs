@@ -20,7 +20,7 @@ fn in_a_folder(check: impl FnOnce(&Path)) {
     check(folder.path());
 }
 
-/// Writes a file around a header that is whole but for the change.
+/// Applies a change to a valid file, fixes its header hash, and returns the error of opening it.
 fn forged(path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> DataError {
     let mut bytes = fs::read(path).expect("readable");
     change(&mut bytes);

@@ -1,4 +1,4 @@
-//! Tokens written to a file.
+//! Writes token files.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
@@ -8,7 +8,7 @@ use super::header::{HEADER_BYTES, Header};
 use crate::error::DataError;
 use crate::mapped::{Width, beyond};
 
-/// Writes tokens to a file that becomes valid with [`ShardWriter::finish`].
+/// Writes tokens to a file, which is only valid after [`ShardWriter::finish`].
 pub struct ShardWriter {
     path: PathBuf,
     file: BufWriter<File>,
@@ -72,7 +72,7 @@ impl ShardWriter {
         Ok(bytes)
     }
 
-    /// Writes the header, hands the file to the disk and returns the number of tokens.
+    /// Writes the header, syncs the file and returns the number of tokens.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl ShardWriter {
         Ok(count)
     }
 
-    /// Writes the header, hands the file to the disk and returns the BLAKE3 of the tokens.
+    /// Writes the header, syncs the file and returns the BLAKE3 of the tokens.
     pub(crate) fn seal(mut self) -> Result<[u8; 32], DataError> {
         self.header.body = *self.hasher.finalize().as_bytes();
         let mut seal = || {

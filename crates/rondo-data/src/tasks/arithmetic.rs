@@ -1,10 +1,10 @@
 //! Nested arithmetic: the value of every subtree of complete binary expression trees over `Z_m`.
 //!
 //! A tree of depth `d` is written in postfix order, `2^(d + 1) − 1` tokens: leaves are digits,
-//! inner nodes operators. There is one token for each operation and level (the height of the
-//! node), so that a reader knows how much an operator closes. The target at an operator is the
-//! value of the subtree it closes; leaves carry none. Subtraction keeps the trees from being
-//! flattened: `(a − b) − c ≠ a − (b − c)`. A row packs as many trees as fit; the rest is padding.
+//! inner nodes are operators. There is one token for each operation and level (the height of the
+//! node), so that a reader knows how many operands an operator closes. The target at an operator is
+//! the value of the subtree that it closes; leaves have no target. Subtraction prevents flattening
+//! a tree: `(a − b) − c ≠ a − (b − c)`. A row contains as many trees as fit; the rest is padding.
 //!
 //! | ids | token |
 //! |---|---|
@@ -80,7 +80,7 @@ mod tests {
         seq: 32,
     };
 
-    /// Evaluates a postfix row with a stack, knowing only the table of ids.
+    /// Evaluates a postfix row with a stack, using only the table of ids.
     fn evaluate(inputs: &[u32]) -> Vec<u32> {
         let mut stack: Vec<i64> = Vec::new();
         inputs

@@ -1,4 +1,4 @@
-//! Difficulty that rises as it is mastered: the length of a word, the depth of a tree.
+//! A difficulty that rises when it is mastered: the length of a word, the depth of a tree.
 
 use rondo_config::Report;
 use schemars::JsonSchema;
@@ -46,7 +46,7 @@ impl Curriculum {
         }
     }
 
-    /// Reports every rule that is broken, with `limit` the largest difficulty of the task.
+    /// Reports every violated rule; `limit` is the largest difficulty of the task.
     pub(crate) fn validate(&self, limit: usize, report: Report<'_>) {
         if self.start == 0 || self.start > self.max {
             let message = format!(
@@ -76,11 +76,12 @@ impl Curriculum {
     }
 }
 
-/// Where a run stands in its curriculum; the only state of a task, kept in the checkpoint.
+/// The state of a run's curriculum, which is the only state of a task and is stored in the
+/// checkpoint.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct CurriculumState {
-    /// Difficulty of the training rows from here on.
+    /// Difficulty of the training rows from now on.
     pub difficulty: usize,
 }
 
@@ -92,8 +93,8 @@ impl CurriculumState {
         }
     }
 
-    /// Returns the next state when a step at `recurrence` iterations with training `accuracy` has
-    /// mastered this one, and `None` otherwise or at the end.
+    /// Returns the next state if a step with `recurrence` iterations and this training `accuracy`
+    /// has mastered the current one; `None` otherwise, or at the end.
     #[must_use]
     pub fn advance(
         &self,

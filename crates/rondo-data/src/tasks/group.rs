@@ -1,7 +1,7 @@
 //! Finite groups as permutations, and their multiplication tables.
 //!
-//! Nothing is typed in: each group is the closure of its generators, its elements the
-//! permutations in lexicographic order, so that element 0 is the identity.
+//! No table is written by hand: each group is the closure of its generators. Its elements are the
+//! permutations in lexicographic order, so element 0 is the identity.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,7 @@ impl Group {
         }
     }
 
-    /// Reports an `n` that the family does not have.
+    /// Reports an `n` that is out of bounds for the family.
     pub(crate) fn validate(self, report: Report<'_>) {
         let (min, max) = self.bounds();
         if !(min..=max).contains(&self.n()) {
@@ -112,7 +112,7 @@ impl Group {
     }
 }
 
-/// `p[i]` is where point `i` goes.
+/// `p[i]` is the image of point `i`.
 type Permutation = Vec<usize>;
 
 /// `(a · b)(i) = a(b(i))`: first `b`, then `a`.

@@ -1,9 +1,9 @@
 //! The word problem of a finite group.
 //!
-//! A row is a word `x_1 … x_L`, each letter drawn evenly from the group; the target at position
-//! `t` is the product `x_1 · … · x_t`. Every position is supervised. For a group that does not
-//! commute there is no shortcut by counting: how far into the word the right answers reach is how
-//! often the core was applied.
+//! A row is a word `x_1 … x_L` of letters drawn uniformly from the group. The target at position
+//! `t` is the product `x_1 · … · x_t`, and every position is supervised. In a non-commutative group
+//! counting is no shortcut: the position up to which answers are right shows how often the core was
+//! applied.
 
 use super::group::{Group, GroupTable};
 use crate::seed::Dice;

@@ -1,4 +1,5 @@
-//! Megatron's indexed data sets: `NAME.bin` with the tokens, `NAME.idx` with where its sequences begin.
+//! Megatron's indexed data sets: `NAME.bin` with the tokens, `NAME.idx` with the starts of its
+//! sequences.
 //!
 //! | bytes of the index | field |
 //! |---|---|
@@ -6,12 +7,12 @@
 //! | 8 | version, 1 |
 //! | 1 | type of the numbers |
 //! | 8 | sequences |
-//! | 8 | documents, counted with the end of the last |
+//! | 8 | documents, with one more for the end of the last |
 //! | 4 × sequences | tokens in each, i32 |
 //! | 8 × sequences | where each begins, in bytes, i64 |
 //! | 8 × documents | the sequence with which each begins, i64 |
 //!
-//! The tokens are read from the first byte to the last, so the sequences have to lie one behind the other.
+//! The tokens are read from the first byte to the last, so the sequences must be contiguous.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ use crate::mapped::{Width, map};
 const MAGIC: &[u8] = b"MMIDIDX\0\0";
 const HEADER_BYTES: usize = 34;
 
-/// Returns the index beside a `.bin` file; none where there is none.
+/// Returns the index beside a `.bin` file, if there is one.
 pub(crate) fn with_index(path: &Path) -> Option<PathBuf> {
     let is_bin = path.extension().is_some_and(|ending| ending == "bin");
     let index = path.with_extension("idx");
@@ -40,7 +41,7 @@ pub(crate) fn with_index(path: &Path) -> Option<PathBuf> {
     (there && head == MAGIC).then_some(index)
 }
 
-/// Returns where a file of so many bytes has the tokens that its index names.
+/// Returns where the tokens of a file of `file_bytes` bytes are, according to its index.
 pub(super) fn layout(index: &Path, file_bytes: usize) -> Result<Layout, DataError> {
     let refuse = refusal(index);
     let map = map(index)?;
@@ -88,7 +89,7 @@ pub(super) fn layout(index: &Path, file_bytes: usize) -> Result<Layout, DataErro
         .zip(documents.checked_mul(8))
         .and_then(|(sequences, documents)| sequences.checked_add(documents))
         .and_then(|bytes| bytes.checked_add(HEADER_BYTES));
-    // Behind the documents there may be a mode for each sequence, which texts do without.
+    // After the documents there may be a mode for each sequence, which texts do not use.
     if said.is_none_or(|said| said > map.len()) {
         return Err(cut());
     }

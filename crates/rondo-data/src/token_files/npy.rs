@@ -1,4 +1,4 @@
-//! NumPy's `.npy`: a description in Python's syntax, and the array (NEP 1 and the format's version 3).
+//! NumPy's `.npy`: a description in Python syntax, and the array (NEP 1 and format version 3).
 
 use super::Layout;
 use crate::mapped::Width;
@@ -6,11 +6,11 @@ use crate::mapped::Width;
 /// The first bytes of a file.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Finds the tokens of an array of one dimension, or of several in row-major order.
+/// Finds the tokens of a one-dimensional array, or of a row-major array with more dimensions.
 pub(super) fn layout(file: &[u8]) -> Result<Layout, String> {
     let cut = || "the file ends inside the description of the array".to_owned();
     let major = *file.get(6).ok_or_else(cut)?;
-    // The length of the description has two bytes in version 1 and four since version 2.
+    // The length of the description takes two bytes in version 1 and four since version 2.
     let (length_at, width): (_, usize) = match major {
         1 => (8..10, 2),
         2 | 3 => (8..12, 4),
@@ -71,7 +71,7 @@ pub(super) fn layout(file: &[u8]) -> Result<Layout, String> {
     }
 }
 
-/// Returns what follows a key of the description.
+/// Returns the text after a key of the description.
 fn value<'t>(about: &'t str, key: &str) -> Option<&'t str> {
     ['\'', '"'].iter().find_map(|quote| {
         let (_, behind) = about.split_once(&format!("{quote}{key}{quote}"))?;

@@ -14,7 +14,7 @@ fn tokens_of(path: &Path, raw: RawWidth, vocab_size: usize) -> Result<Vec<u32>, 
     Ok(tokens.iter(0..tokens.len()).collect())
 }
 
-/// Opens a file with these bytes and a vocabulary of 300 tokens.
+/// Opens a file with these bytes, with a vocabulary of 300 tokens.
 fn read(name: &str, bytes: &[u8], raw: RawWidth) -> Result<Vec<u32>, DataError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join(name);
@@ -27,7 +27,7 @@ fn words(tokens: &[u32], width: usize) -> Vec<u8> {
     tokens.iter().flat_map(bytes).collect()
 }
 
-/// The header of llm.c: 256 integers, of which the first three say something.
+/// The header of llm.c: 256 integers, of which only the first three are used.
 fn with_header(magic: i32, version: i32, count: i32, width: usize) -> Vec<u8> {
     let mut header: Vec<u8> = [magic, version, count]
         .iter()
@@ -37,7 +37,7 @@ fn with_header(magic: i32, version: i32, count: i32, width: usize) -> Vec<u8> {
     [header, words(&TOKENS, width)].concat()
 }
 
-/// Megatron's index of sequences of these lengths in a file of this type of numbers.
+/// Megatron's index for sequences of these lengths, with this number type.
 fn index(kind: u8, width: u64, lengths: &[i32], documents: &[i64]) -> Vec<u8> {
     let mut bytes = b"MMIDIDX\0\0".to_vec();
     bytes.extend(1_u64.to_le_bytes());
@@ -54,7 +54,7 @@ fn index(kind: u8, width: u64, lengths: &[i32], documents: &[i64]) -> Vec<u8> {
     bytes
 }
 
-/// Reads `data.bin` with `data.idx` beside it.
+/// Reads `data.bin` with its index `data.idx`.
 fn indexed(tokens: &[u8], index: &[u8]) -> Result<Vec<u32>, DataError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("data.bin");

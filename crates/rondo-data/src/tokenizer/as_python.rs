@@ -1,4 +1,5 @@
-//! Tokenizers beside what the Python package `tokenizers` gave for odd texts and odd ids.
+//! Compares tokenizers with the results of the Python package `tokenizers` for odd texts and odd
+//! ids.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crate::cut::PIECE_BYTES;
 use crate::documents::Then;
 use crate::encode::{Gatherer, encode_pieces};
 
-/// A tokenizer, and the token that its file puts in front of a text.
+/// A tokenizer, and the token that its file puts before a text.
 const TOKENIZERS: [(&str, Option<&str>); 7] = [
     ("byte-level", None),
     ("byte-level-split", Some("<s>")),
@@ -35,7 +36,8 @@ fn values<T: DeserializeOwned>(name: &str) -> T {
     serde_json::from_slice(&text).expect(name)
 }
 
-/// The ids of a text, its ids where special tokens stand by their names, and the text of the latter.
+/// The ids of a text, its ids if names of special tokens are read as tokens, and the text of the
+/// latter.
 type Values = (Vec<u32>, Vec<u32>, String);
 
 #[test]

@@ -1,4 +1,4 @@
-//! `tokenizer_config.json`: what Python's tokenizers read beside a `tokenizer.json`.
+//! `tokenizer_config.json`, which Python's tokenizers read along with `tokenizer.json`.
 
 use std::path::Path;
 
@@ -17,18 +17,18 @@ pub(super) struct Beside {
     pub(super) eos: Option<String>,
     /// The token that begins a text.
     pub(super) bos: Option<String>,
-    /// Whether a text begins with `bos`; none where the post-processor alone decides.
+    /// Whether a text begins with `bos`; none if only the post-processor decides.
     pub(super) add_bos: Option<bool>,
-    /// Whether the name of a special token in a text is text like any other.
+    /// Whether the name of a special token in a text is ordinary text.
     pub(super) split_special: bool,
 }
 
-/// Reads the file beside the `tokenizer.json` at `tokenizer`; the default where there is none.
+/// Reads the file beside the `tokenizer.json` at `tokenizer`; the default if there is none.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is not a JSON object, or names a token by something else than a
-/// word.
+/// When the file cannot be read, is not a JSON object, or gives a token's name as something other
+/// than a string.
 pub(super) fn read(tokenizer: &Path) -> Result<Beside, DataError> {
     let path = tokenizer.with_file_name(CONFIG_FILE);
     if !path.is_file() {
@@ -42,7 +42,7 @@ pub(super) fn read(tokenizer: &Path) -> Result<Beside, DataError> {
     let map: Map<String, Value> = serde_json::from_slice(&text)
         .map_err(|error| refuse(format!("not a JSON object: {error}")))?;
     let flag = |key: &str| map.get(key).and_then(Value::as_bool);
-    // The general class of Python leaves this key to the post-processor.
+    // Python's general class leaves this key to the post-processor.
     let general = map
         .get("tokenizer_class")
         .is_none_or(|class| class == "PreTrainedTokenizerFast");
@@ -54,7 +54,7 @@ pub(super) fn read(tokenizer: &Path) -> Result<Beside, DataError> {
     })
 }
 
-/// Reads the name of a token: a word, or an object with the word as its `content`.
+/// Reads the name of a token: a string, or an object whose `content` is the string.
 fn token(map: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
     let value = match map.get(key) {
         None | Some(Value::Null) => return Ok(None),
@@ -70,9 +70,9 @@ fn token(map: &Map<String, Value>, key: &str) -> Result<Option<String>, String> 
     }
 }
 
-/// Returns the text of a file that names the token that ends a text.
+/// Returns the text of a file that sets the token that ends a text.
 pub(super) fn naming(end_of_text: &str) -> Vec<u8> {
-    // As in corpora here, the name of a special token in a text is text like any other.
+    // Here, as in corpora, the name of a special token in a text is ordinary text.
     let value = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": end_of_text,

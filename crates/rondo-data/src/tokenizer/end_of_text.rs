@@ -1,12 +1,12 @@
-//! Which token ends a text.
+//! Decides which token ends a text.
 
 use super::beside::{Beside, CONFIG_FILE};
 
-/// The token that ends every document of a tokenizer trained here.
+/// The token that ends every document for a tokenizer trained here.
 pub(crate) const END_OF_TEXT: &str = "<|endoftext|>";
 
-/// What other tokenizers call the end of a text, in order of preference. A new name goes to the
-/// end, so that a tokenizer keeps its end of text.
+/// The names of the end of a text in other tokenizers, in order of preference. New names are added
+/// at the end, so that a tokenizer keeps its end of text.
 const NAMES: [&str; 16] = [
     END_OF_TEXT,
     "<|end_text|>",
@@ -26,15 +26,15 @@ const NAMES: [&str; 16] = [
     "<|eos|>",
 ];
 
-/// What decides which token of a file ends a text.
+/// How to find the token of a file that ends a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EndOfText<'a> {
-    /// `eos_token` of the `tokenizer_config.json` beside the file, else the first known name.
+    /// `eos_token` of the `tokenizer_config.json` beside the file; otherwise the first known name.
     #[default]
     Found,
-    /// The token of this name, nothing else.
+    /// Only the token of this name.
     Named(&'a str),
-    /// `eos_token` of the `tokenizer_config.json` beside the file, else the token of this id.
+    /// `eos_token` of the `tokenizer_config.json` beside the file; otherwise the token of this id.
     OrElse(u32),
 }
 
@@ -50,18 +50,18 @@ pub(super) struct Ending {
     pub(super) id: u32,
     /// Whether a key, a flag, a file or an id named it, rather than the list of known names.
     pub(super) named: bool,
-    /// What the known names alone give.
+    /// The token that the known names alone give.
     pub(super) first_known: Option<u32>,
-    /// Tokens that the list knows, too, where nothing but the list decided.
+    /// Other tokens of the list, if only the list decided.
     pub(super) others: Vec<&'static str>,
 }
 
 impl Ending {
-    /// Finds the token; `id_of` looks up a name and `known` says whether there is a token of an id.
+    /// Finds the token; `id_of` looks up a name, and `known` says whether an id exists.
     ///
     /// # Errors
     ///
-    /// With what to do, when there is no such token or none is known.
+    /// When the token does not exist or none is known; the error says what to do.
     pub(super) fn find(
         wanted: EndOfText<'_>,
         beside: &Beside,
@@ -114,6 +114,6 @@ impl Ending {
     }
 }
 
-/// What to do where the token is not found.
+/// What to do if the token is not found.
 const REMEDY: &str = "name one: `end_of_text = \"NAME\"` beside `path` in data.tokenizer, or \
                       --end-of-text NAME with --tokenizer";

@@ -1,7 +1,8 @@
-//! Prompts: texts in which special tokens may stand by their names, and which a token may open.
+//! Prompts: texts in which names of special tokens can be read as tokens, with an optional first
+//! token.
 //!
-//! A corpus is encoded without either. [`Tokenizer::with_special`] and [`Tokenizer::with_opening`]
-//! change that for the tokenizer that they return; its hash stays the same.
+//! A corpus is encoded with neither. [`Tokenizer::with_special`] and [`Tokenizer::with_opening`]
+//! return a tokenizer with the setting changed; its hash stays the same.
 
 use tokenizers::{Encoding, PostProcessor, Token};
 
@@ -10,8 +11,8 @@ use super::{Kind, Tokenizer, guarded};
 use crate::error::DataError;
 
 impl Tokenizer {
-    /// Returns the tokenizer with the names of special tokens in a text read as these tokens, or
-    /// cut like any other text.
+    /// Returns the tokenizer with names of special tokens in a text read as tokens, or as ordinary
+    /// text.
     #[must_use]
     pub fn with_special(mut self, special: bool) -> Self {
         self.special = special;
@@ -21,16 +22,16 @@ impl Tokenizer {
         self
     }
 
-    /// Returns the tokenizer with these tokens in front of every prompt and document that does not
-    /// begin with them.
+    /// Returns the tokenizer with these tokens put before every prompt and document that does not
+    /// already begin with them.
     #[must_use]
     pub fn with_opening(mut self, opening: Vec<u32>) -> Self {
         self.opening = opening;
         self
     }
 
-    /// Returns the tokens to put in front of a text that begins with the tokens `first`; none by
-    /// default.
+    /// Returns the tokens to put before a text that begins with the tokens `first`; by default,
+    /// none.
     pub(crate) fn opening_of(&self, first: &[u32]) -> &[u32] {
         match first.starts_with(&self.opening) {
             true => &[],
@@ -38,7 +39,7 @@ impl Tokenizer {
         }
     }
 
-    /// Returns the tokens of a prompt, those of [`Tokenizer::with_opening`] in front.
+    /// Returns the tokens of a prompt, preceded by those of [`Tokenizer::with_opening`].
     ///
     /// # Errors
     ///
@@ -48,14 +49,14 @@ impl Tokenizer {
         Ok([self.opening_of(&tokens), &tokens].concat())
     }
 
-    /// Returns whether the files of the tokenizer say that the name of a special token in a text is
-    /// text like any other.
+    /// Returns whether the tokenizer's files say that the name of a special token in a text is
+    /// ordinary text.
     pub fn splits_special(&self) -> bool {
         self.beside.split_special
     }
 
-    /// Returns the tokens that the files of the tokenizer put in front of a text: those of its
-    /// post-processor, or what `add_bos_token` of `tokenizer_config.json` asks for.
+    /// Returns the tokens that the tokenizer's files put before a text: those of the
+    /// post-processor, or those that `add_bos_token` of `tokenizer_config.json` asks for.
     pub fn own_opening(&self) -> Vec<u32> {
         let Kind::File { inner, .. } = &self.kind else {
             return Vec::new();
@@ -89,8 +90,8 @@ impl Tokenizer {
     }
 }
 
-/// Returns the tokens of a text as bytes; where `special`, the name of the token that ends a text is
-/// that token.
+/// Returns the tokens of a text as bytes; with `special`, the name of the token that ends a text is
+/// read as that token.
 pub(super) fn bytes_of(text: &str, special: bool) -> Vec<u32> {
     let plain = |part: &str| part.bytes().map(u32::from).collect::<Vec<u32>>();
     if !special {

@@ -21,7 +21,7 @@ fn bytes_encode_to_themselves() {
     assert!(tokenizer.decode(&[257]).is_err());
 }
 
-/// Every byte, characters of all lengths, half of one, and words about the end of a text.
+/// Every byte, characters of all lengths, half a character, and words that name the end of a text.
 const ODD_TEXTS: [&str; 5] = [
     "",
     "aé猫🦀\u{7f}\u{80}\u{ad}\u{ff}\u{100}\u{143}",
@@ -106,7 +106,7 @@ fn an_oversized_file_is_refused_by_its_size() {
     assert!(error.to_string().contains("larger than"), "{error}");
 }
 
-/// [`ONE_WORD`] with other names for its tokens 7 and 1, both special.
+/// [`ONE_WORD`] with other names for its special tokens 7 and 1.
 fn with_ends(seven: &str, one: &str) -> String {
     let mut file: serde_json::Value = serde_json::from_str(ONE_WORD).expect("JSON");
     let token = |id: u32, content: &str| {
@@ -120,7 +120,7 @@ fn with_ends(seven: &str, one: &str) -> String {
     file.to_string()
 }
 
-/// Loads a `tokenizer.json` with this file beside it, none where it is empty.
+/// Loads a `tokenizer.json` with the file `beside` next to it, unless that is empty.
 fn load_beside(json: &str, beside: &str, end: EndOfText<'_>) -> Result<Tokenizer, DataError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("tokenizer.json");
@@ -203,7 +203,7 @@ fn a_name_that_no_token_has_is_refused_with_what_to_do() {
     for part in ["no token ends a text", "end_of_text = ", "--end-of-text"] {
         assert!(error.contains(part), "{error}");
     }
-    // The name that is given counts, whatever stands beside.
+    // A given name is used whatever the file beside it says.
     load_beside(&json, "[1", EndOfText::Named("<stop>")).expect("named");
 }
 
@@ -370,7 +370,7 @@ fn marks_of_spaces_and_bytes_alone_count_as_in_the_text() {
     let tokenizer = Tokenizer::from_json("test", json.to_vec()).expect("well-formed");
     let text = "the cat sat on a mat.\nthe mat. ";
     let tokens = tokenizer.encode(text).expect("known letters");
-    // The tokenizer itself has put the space before the first word.
+    // The tokenizer itself put the space before the first word.
     let found = tokenizer
         .text_bytes(tokens[1..].iter().copied())
         .expect("own tokens");

@@ -1,4 +1,4 @@
-//! How much text tokens stand for, in bytes of UTF-8, and whether tokens behind them can change it.
+//! The number of UTF-8 bytes that tokens stand for, and whether later tokens can change the text.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,12 @@ use crate::bpe::byte_characters;
 use crate::error::DataError;
 
 impl Tokenizer {
-    /// Returns the bytes of text that tokens inside a text stand for; those that end a text stand for none.
+    /// Returns the number of text bytes of tokens inside a text; tokens that end a text count as
+    /// none.
     ///
-    /// The number is exact for bytes and for byte-level tokenizers. For others it is what each token adds to
-    /// the decoded text behind another one, which leaves out what a normaliser took away.
+    /// The number is exact for bytes and for byte-level tokenizers. For others it is the length
+    /// that each token adds to the decoded text of a preceding token, which leaves out what a
+    /// normaliser removed.
     ///
     /// # Errors
     ///
@@ -45,7 +47,7 @@ impl Tokenizer {
                 }
                 None => {
                     let text = self.decode(&[before.as_slice(), &[id]].concat())?;
-                    // A byte alone decodes to a replacement character of three bytes.
+                    // A single byte token decodes to a replacement character of three bytes.
                     match is_one_byte(&spelling) && !text.ends_with(&spelling) {
                         true => 1,
                         false => text.len().saturating_sub(length_before),
@@ -57,9 +59,11 @@ impl Tokenizer {
         Ok(bytes)
     }
 
-    /// Returns whether the text of tokens can change with those behind them, although it ends with a whole character.
+    /// Returns whether later tokens can change the text of tokens, although it ends with a whole
+    /// character.
     ///
-    /// Byte fallback decodes a run of bytes as a whole: where one of them is broken, all become replacement characters.
+    /// Byte fallback decodes a run of bytes as a whole: if one byte is invalid, all become
+    /// replacement characters.
     pub fn ends_in_bytes(&self, tokens: &[u32]) -> bool {
         let Kind::File { inner, .. } = &self.kind else {
             return false;
@@ -77,7 +81,8 @@ impl Tokenizer {
         last.is_some_and(|spelling| is_one_byte(&spelling))
     }
 
-    /// Returns a token to stand before another, which decodes as inside a text then; none where there is none.
+    /// Returns a token to put before another, so that the other decodes as it does inside a text;
+    /// empty if there is none.
     fn before(&self) -> Result<Vec<u32>, DataError> {
         for id in 0..self.vocab_size as u32 {
             let text = self.decode(&[id])?;

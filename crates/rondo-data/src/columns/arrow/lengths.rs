@@ -1,4 +1,4 @@
-//! The lengths that the messages of an Arrow stream name, compared with the file.
+//! Compares the lengths that the messages of an Arrow stream declare with the file size.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,22 +10,22 @@ use super::super::packing::Packing;
 /// The first and the last bytes of a file.
 const MAGIC: &[u8; 6] = b"ARROW1";
 
-/// The first bytes of a message; before version 0.15 a message begins with its length.
+/// The first bytes of a message. Before version 0.15 a message begins with its length instead.
 const CONTINUATION: u32 = u32::MAX;
 
-/// Bytes before a packed buffer: how many it unpacks to.
+/// The bytes before a compressed buffer that hold its uncompressed size.
 const PREFIX_BYTES: u64 = 8;
 
-/// What stands in them where the buffer is not packed.
+/// Their value if the buffer is not compressed.
 const NOT_PACKED: i64 = -1;
 
-/// Where the stream begins, and whether it has the mark of its end.
+/// Where the stream begins, and whether it has an end mark.
 pub(super) struct Start {
     pub(super) at: u64,
     pub(super) ended: bool,
 }
 
-/// Follows the messages of a stream without reading what they hold; returns what is wrong with them.
+/// Follows the messages of a stream without reading their bodies; returns what is wrong with them.
 pub(super) fn check(file: &mut File) -> io::Result<Result<Start, String>> {
     let (start, end) = match bounds(file)? {
         Ok(bounds) => bounds,
@@ -83,7 +83,8 @@ pub(super) fn check(file: &mut File) -> io::Result<Result<Start, String>> {
     Ok(Err("it has too many messages".to_owned()))
 }
 
-/// Returns where the stream begins and where it must have ended, in a file by its first bytes; or what is wrong.
+/// Returns where the stream begins and where it must have ended, from the file's first bytes; or
+/// what is wrong.
 fn bounds(file: &mut File) -> io::Result<Result<(u64, u64), String>> {
     let length = file.metadata()?.len();
     let mut head = [0; 8];
@@ -111,7 +112,7 @@ fn bounds(file: &mut File) -> io::Result<Result<(u64, u64), String>> {
     })
 }
 
-/// Returns what is wrong with the lengths of a batch's buffers, in a body of so many bytes.
+/// Returns what is wrong with the lengths of a batch's buffers in a body of the given size.
 fn check_buffers(
     file: &mut File,
     header: &Message<'_>,
@@ -160,7 +161,7 @@ fn check_buffers(
     Ok(None)
 }
 
-/// Returns the batch of a message: its rows, or texts of a dictionary.
+/// Returns the record batch of a message: its rows, or the texts of a dictionary.
 fn batch_of<'a>(header: &Message<'a>) -> Option<RecordBatch<'a>> {
     let dictionary = || header.header_as_dictionary_batch()?.data();
     header.header_as_record_batch().or_else(dictionary)

@@ -1,6 +1,6 @@
-//! Where integers that are coded by their differences end: Parquet's `DELTA_BINARY_PACKED`.
+//! Finds the end of delta-coded integers, Parquet's `DELTA_BINARY_PACKED`.
 
-/// Reads over the integers; returns how many there are and the bytes behind them, none where they are cut.
+/// Skips the integers; returns their number and the bytes after them, none if they are truncated.
 pub(super) fn read(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (block, rest) = number(bytes)?;
     let (miniblocks, rest) = number(rest)?;
@@ -9,7 +9,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let values = block.checked_div(miniblocks).filter(|&values| values > 0)?;
     let mut left = count.saturating_sub(1);
     while left > 0 {
-        // The least difference, and the bits of each miniblock's differences above it.
+        // The smallest difference, and the bit width of each miniblock.
         (_, rest) = number(rest)?;
         let (widths, behind) = rest.split_at_checked(usize::try_from(miniblocks).ok()?)?;
         rest = behind;
@@ -25,7 +25,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<(u64, &[u8])> {
     Some((count, rest))
 }
 
-/// Reads a number of seven bits a byte, the lowest first; returns it and the bytes behind it.
+/// Reads a varint, seven bits per byte, the lowest first; returns it and the bytes after it.
 pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn integers_are_read_over_block_by_block() {
-        // Blocks of 128 in four miniblocks; five integers from 1 whose differences have two bits: 8 bytes.
+        // Blocks of 128 in four miniblocks; five integers from 1, whose differences take two bits:
+        // 8 bytes.
         let head = [0x80, 0x01, 4, 5, 2];
         let block = [&[0, 2, 0, 0, 0][..], &[0xff; 8]].concat();
         let bytes = [&head[..], &block, b"behind"].concat();
@@ -51,7 +52,7 @@ mod tests {
         for cut in 0..head.len() + block.len() {
             assert_eq!(read(&bytes[..cut]), None, "{cut}");
         }
-        // One integer has no block.
+        // A single integer has no block.
         assert_eq!(read(&[0x80, 0x01, 4, 1, 2, 9]), Some((1, &[9][..])));
         assert_eq!(read(&[0x80, 0x01, 0, 5, 2, 0]), None);
     }

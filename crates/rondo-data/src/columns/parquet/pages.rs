@@ -1,4 +1,5 @@
-//! Pages of a column whose headers are compared with the file before the library makes room for what they name.
+//! The pages of a column; their headers are compared with the file before the library allocates
+//! memory for the declared sizes.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -15,27 +16,27 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use super::super::packing::Packing;
 use super::delta;
 
-/// Bytes before each text of a page: its length.
+/// The bytes before each text of a page that hold its length.
 const LENGTH_BYTES: u64 = 4;
 
-/// The pages of one column in one group of rows.
+/// The pages of one column in one row group.
 pub(super) struct Pages {
     inner: SerializedPageReader<Headed>,
-    /// The values of all pages, null ones included.
+    /// The number of values of all pages, null values included.
     values: i64,
-    /// Whether a page has levels, which say what is null.
+    /// Whether a page has levels, which mark null values.
     nullable: bool,
 }
 
 impl Pages {
-    /// Returns the pages of a column that lies in a group of `rows`.
+    /// Returns the pages of a column in a row group of `rows` rows.
     pub(super) fn new(file: File, column: &ColumnChunkMetaData, rows: usize) -> Result<Self> {
         let packing = match column.compression() {
             Compression::SNAPPY => Some(Packing::Snappy),
             Compression::GZIP(_) => Some(Packing::Deflate),
             Compression::LZ4 | Compression::LZ4_RAW => Some(Packing::Lz4),
             Compression::ZSTD(_) => Some(Packing::Zstd),
-            // The library reads the first as it is, and refuses the others.
+            // The library reads the first of these without decompression, and refuses the others.
             Compression::UNCOMPRESSED | Compression::LZO | Compression::BROTLI(_) => None,
         };
         let file = Arc::new(Headed { file, packing });
@@ -47,7 +48,7 @@ impl Pages {
     }
 }
 
-/// Returns what is wrong with the numbers of values that a page names, of a column with `all` values.
+/// Returns what is wrong with a page's numbers of values, in a column with `all` values.
 fn wrong(page: &Page, all: i64, nullable: bool) -> Option<String> {
     let values = u64::from(page.num_values());
     let bytes = page.buffer().len() as u64;
@@ -65,7 +66,8 @@ fn wrong(page: &Page, all: i64, nullable: bool) -> Option<String> {
         Encoding::DELTA_BYTE_ARRAY => 2,
         _ => return None,
     };
-    // The lengths of the texts, and before them those of what each shares with the one before.
+    // The lengths of the texts, and before them the lengths of the prefix that each text shares
+    // with the one before.
     let mut rest = behind_levels(page, nullable)?;
     for _ in 0..parts {
         let (count, behind) = delta::read(rest)?;
@@ -77,7 +79,7 @@ fn wrong(page: &Page, all: i64, nullable: bool) -> Option<String> {
     None
 }
 
-/// Returns the bytes of a page behind its levels; none where they are not there.
+/// Returns the bytes of a page after its levels; none if the page is too short.
 fn behind_levels(page: &Page, nullable: bool) -> Option<&[u8]> {
     let bytes: &[u8] = page.buffer();
     let levels = match page {
@@ -126,10 +128,10 @@ impl Iterator for Pages {
     }
 }
 
-/// A file that looks at the sizes in the header of a page before the header is read.
+/// A file that checks the sizes in a page header before the library reads the header.
 struct Headed {
     file: File,
-    /// None where pages are not packed.
+    /// None if pages are not compressed.
     packing: Option<Packing>,
 }
 
@@ -164,8 +166,9 @@ impl ChunkReader for Headed {
     }
 }
 
-/// Returns the unpacked and the packed size of a page. They are the second and the third field of its header, a structure
-/// of Thrift's compact protocol; a field is a byte (one more than the last, a 32-bit integer) and a zigzag number.
+/// Returns the uncompressed and the compressed size of a page. They are the second and the third
+/// field of its header, a structure in Thrift's compact protocol. Each field is a byte (field
+/// number one more than the last, type i32) and a zigzag number.
 fn sizes(header: &[u8]) -> Option<(u64, u64)> {
     const NEXT_INTEGER: u8 = 0x15;
     let mut rest = header;
@@ -175,7 +178,7 @@ fn sizes(header: &[u8]) -> Option<(u64, u64)> {
             return None;
         };
         let (number, behind) = delta::number(behind)?;
-        // Zigzag; a negative size is none.
+        // Zigzag: an odd number is negative, and a negative size is invalid.
         if number & 1 == 1 {
             return None;
         }
@@ -243,7 +246,7 @@ mod tests {
     #[test]
     fn a_size_that_packed_bytes_cannot_have_is_refused_before_the_page_is_read() {
         let mut file = tempfile::tempfile().expect("a file");
-        // 2^31 − 2 bytes, packed in 20; then 300 in 20.
+        // 2^31 − 2 bytes, compressed to 20; then 300 bytes, compressed to 20.
         file.write_all(&[0x15, 0, 0x15, 0xfc, 0xff, 0xff, 0xff, 0x0f, 0x15, 40])
             .expect("writable");
         file.write_all(&[0x15, 0, 0x15, 0xd8, 0x04, 0x15, 40, 0])
@@ -272,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_header_tells_its_sizes() {
-        // A data page (0) of 300 bytes, packed in 5.
+        // A data page (0) of 300 bytes, compressed to 5.
         assert_eq!(
             sizes(&[0x15, 0, 0x15, 0xd8, 0x04, 0x15, 10]),
             Some((300, 5))

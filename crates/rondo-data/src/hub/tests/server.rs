@@ -1,4 +1,4 @@
-//! A server that speaks the paths of the Hub, for tests.
+//! A server with the paths of the Hub, for tests.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// The commit that the branch `main` of the repository stands at.
+/// The commit of the branch `main` of the repository.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -47,7 +47,7 @@ impl Server {
     }
 }
 
-/// Answers one request: what a repository has, or (a range of) a file.
+/// Answers one request: the file list of a repository, or (a range of) a file.
 fn answer(mut stream: TcpStream, files: &Files, asked: &Mutex<Vec<String>>) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
