@@ -1,4 +1,4 @@
-//! The records of a run in, one after the other; findings out.
+//! Reads the records of a run one after another, and returns findings.
 
 use rondo_metrics::names::{
     HIDDEN_STATE_CORR, LOSS, RECURRENCE, VAL_LOSS, VAL_UNIGRAM_CROSS_ENTROPY,
@@ -16,13 +16,13 @@ pub struct Diagnosis {
     ignored: IgnoredState,
     rising: Rising,
     spike: Spike,
-    /// Loss of a model that has learned nothing of the context.
+    /// Loss of a model that has learned nothing about the context.
     reference: Option<f64>,
     recurrence: Mean,
     findings: Vec<Finding>,
 }
 
-/// A mean of as many numbers as come.
+/// A running mean.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mean {
     sum: f64,
@@ -41,7 +41,7 @@ impl Mean {
 }
 
 impl Diagnosis {
-    /// Knows nothing yet.
+    /// Starts with no records.
     pub fn new(config: &DiagnosisConfig) -> Self {
         Self {
             collapse: Collapse::new(config.hidden_state_collapse.clone()),
@@ -63,7 +63,7 @@ impl Diagnosis {
         diagnosis
     }
 
-    /// Takes the next record and returns what it has made certain.
+    /// Reads the next record and returns the findings that it confirms.
     pub fn observe(&mut self, record: &Record) -> &[Finding] {
         let known = self.findings.len();
         match record.kind {
@@ -74,22 +74,22 @@ impl Diagnosis {
         &self.findings[known..]
     }
 
-    /// Returns every finding, those that are over too, oldest first.
+    /// Returns every finding, oldest first, including those that are over.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Returns the findings that last.
+    /// Returns the findings that are not over.
     pub fn lasting(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()
             .filter(|finding| finding.until.is_none())
     }
 
-    /// Returns what the run is by its last reading.
+    /// Returns the verdict at the last record.
     pub fn verdict(&self) -> Verdict {
         let lasts = |failure| self.lasting().any(|finding| finding.failure == failure);
-        // A collapsed run may diverge as well; the loss that rises is what its reader must know first.
+        // A collapsed run may diverge as well; the rising loss is the more important verdict.
         [
             Verdict::Divergence,
             Verdict::HiddenStateCollapse,

@@ -1,15 +1,15 @@
-//! What can go wrong, what is said about it, and the verdict on a run.
+//! The failures of a run, the findings that report them, and the verdict on a run.
 
 use std::fmt;
 
 use rondo_metrics::{Event, Record, RecordError};
 use serde::Serialize;
 
-/// A way in which a run fails.
+/// A failure of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failure {
-    /// The states of all tokens have become one.
+    /// The states of all tokens have become equal.
     HiddenStateCollapse,
     /// The model has learned, and perplexity is the same at every depth.
     IgnoredState,
@@ -28,7 +28,7 @@ impl Failure {
         Self::LossSpike,
     ];
 
-    /// Returns the event under which a finding is written.
+    /// Returns the event that records a finding of this failure.
     pub fn event(self) -> Event {
         match self {
             Self::HiddenStateCollapse => Event::HiddenStateCollapse,
@@ -38,7 +38,7 @@ impl Failure {
         }
     }
 
-    /// Returns what to try, with the keys to set; `trainer explain` has more.
+    /// Returns what to try, with the keys to set; `trainer explain` says more.
     pub fn cure(self) -> &'static str {
         match self {
             Self::HiddenStateCollapse | Self::IgnoredState => {
@@ -66,7 +66,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Names a reading.
+    /// Makes a reading.
     pub(crate) fn new(name: impl Into<String>, value: f64) -> Self {
         Self {
             name: name.into(),
@@ -75,16 +75,16 @@ impl Evidence {
     }
 }
 
-/// A failure, when it was certain, since when it was there, and what shows it.
+/// A failure, with the step that confirmed it, the step at which it began, and the evidence.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// What failed.
+    /// The failure.
     pub failure: Failure,
-    /// The step at which it was certain.
+    /// The step that confirmed it.
     pub step: u64,
-    /// The step of the first reading that belongs to it.
+    /// The step of the first reading that shows it.
     pub since: u64,
-    /// The step at which it was over; none while it lasts.
+    /// The step at which it ended; none while it lasts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
     /// The readings at `step`.
@@ -92,11 +92,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Returns the event that tells the finding, `tokens` being those of its step.
+    /// Returns the event of the finding; `tokens` is the number of tokens at its step.
     ///
     /// # Errors
     ///
-    /// Where two readings have one name, which no rule does.
+    /// If two readings have the same name, which no rule produces.
     pub fn record(&self, tokens: u64) -> Result<Record, RecordError> {
         let mut record = Record::event(self.step, tokens, self.failure.event());
         record.push("since", self.since)?;
@@ -107,17 +107,17 @@ impl Finding {
     }
 }
 
-/// What a run is by its last reading. A loss spike that has passed leaves a run healthy.
+/// The state of a run at its last record. A run is healthy after a loss spike has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// No failure lasts.
     Healthy,
-    /// The states of all tokens are one.
+    /// The states of all tokens are equal.
     HiddenStateCollapse,
     /// The state is ignored.
     IgnoredState,
-    /// The loss has risen for good.
+    /// The loss has risen and stayed high.
     Divergence,
 }
 

@@ -1,9 +1,9 @@
-//! Names what goes wrong in a run, from the metrics that it writes anyway.
+//! Diagnoses the failures of a run from the metrics that it writes anyway.
 //!
 //! | failure | what it is |
 //! |---|---|
-//! | [`HiddenStateCollapse`](Failure::HiddenStateCollapse) | the states of all tokens have become one |
-//! | [`IgnoredState`](Failure::IgnoredState) | the model has learned, and learned to do without its state |
+//! | [`HiddenStateCollapse`](Failure::HiddenStateCollapse) | the states of all tokens have become equal |
+//! | [`IgnoredState`](Failure::IgnoredState) | the model has learned to predict without its state |
 //! | [`Divergence`](Failure::Divergence) | the loss rises and does not come back |
 //! | [`LossSpike`](Failure::LossSpike) | the loss leaves the band of its recent values for a moment |
 //!
@@ -12,14 +12,14 @@
 //!
 //! In reading order:
 //!
-//! * [`failure`]: the failures, what a finding of one holds, and the verdict on a run
+//! * [`failure`]: the failures, the findings, and the verdict on a run
 //! * [`config`]: thresholds and policies
-//! * [`diagnosis`]: the records of a run, one after the other, in; findings out
-//! * `rules`: one failure each, as a small state machine over numbers
+//! * [`diagnosis`]: reads the records of a run one after another and returns findings
+//! * `rules`: one small state machine over numbers for each failure
 //!
-//! A [`Diagnosis`] sees nothing but [records](rondo_metrics::Record), so a training run and a reader of its
-//! `metrics.jsonl` find the same. What to do about a finding is the caller's business: the crate holds
-//! the policies and acts on none. No clock, no file, no randomness.
+//! A [`Diagnosis`] only reads [records](rondo_metrics::Record), so a training run and a reader of
+//! its `metrics.jsonl` get the same findings. The caller decides what to do about a finding: the
+//! crate stores the policies and applies none. No clock, no file, no randomness.
 
 pub mod config;
 pub mod diagnosis;

@@ -1,4 +1,4 @@
-//! One failure each, as a small state machine over numbers.
+//! One small state machine over numbers for each failure.
 
 mod collapse;
 mod divergence;
@@ -13,10 +13,10 @@ pub(crate) use self::loss_spike::Spike;
 
 use crate::failure::Evidence;
 
-/// What a reading changes.
+/// The change of a failure's state after a reading.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Change {
-    /// The failure is certain, and was there since that step.
+    /// The failure is confirmed; it began at step `since`.
     Begins { since: u64, evidence: Vec<Evidence> },
     /// The failure is over.
     Ends,

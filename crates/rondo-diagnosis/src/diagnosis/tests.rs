@@ -1,4 +1,4 @@
-//! Whole runs, record by record, and what is found in them.
+//! Reads whole runs record by record and checks the findings.
 
 #![allow(clippy::unwrap_used, reason = "a refused push must fail the test")]
 
@@ -6,7 +6,7 @@ use rondo_metrics::Value;
 
 use super::*;
 
-/// Losses at depths 1 and 16.
+/// The losses at depths 1 and 16.
 type AtDepths = [f64; 2];
 
 fn train(step: u64, loss: f64, correlation: f64) -> Record {
@@ -104,7 +104,7 @@ fn the_losses_of_shallow_steps_are_no_rise() {
         draft.set(LOSS, loss).set(RECURRENCE, recurrence);
         records.push(draft.finish());
     }
-    // The mean falls to 5.2 by the end: one iteration stays below its half.
+    // The mean falls to 5.2 by the end, so one iteration stays below half of it.
     assert_eq!(verdict(&records), (Verdict::Healthy, vec![]));
 }
 

@@ -1,4 +1,4 @@
-//! The correlation of all tokens' states stays near 1.
+//! Detects that the correlation between the states of all tokens stays near 1.
 
 use rondo_metrics::names::HIDDEN_STATE_CORR;
 
@@ -6,10 +6,10 @@ use super::Change;
 use crate::config::CollapseConfig;
 use crate::failure::Evidence;
 
-/// Fewer readings than this are no trend, however many steps lie between them.
+/// The least number of readings that confirm a change, however many steps lie between them.
 const READINGS: usize = 3;
 
-/// A stretch of readings on one side of the threshold.
+/// Consecutive readings on one side of the threshold.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
     since: u64,
@@ -17,12 +17,12 @@ struct Stretch {
     lowest: f64,
 }
 
-/// Whether the states of all tokens are one.
+/// The rule for collapsed hidden states.
 #[derive(Clone, Debug)]
 pub(crate) struct Collapse {
     config: CollapseConfig,
     collapsed: bool,
-    /// The readings in a row that speak for a change.
+    /// The latest consecutive readings that contradict the current state.
     against: Option<Stretch>,
 }
 
@@ -35,7 +35,7 @@ impl Collapse {
         }
     }
 
-    /// Takes the correlation between two different tokens' states at a step.
+    /// Reads the correlation between two different tokens' states at a step.
     pub(crate) fn observe(&mut self, step: u64, correlation: f64) -> Option<Change> {
         let is_one = correlation >= self.config.correlation;
         if is_one == self.collapsed {

@@ -1,4 +1,4 @@
-//! The loss rises and does not come back.
+//! Detects that the loss rises and does not come back.
 
 use rondo_metrics::names::LOSS;
 
@@ -10,7 +10,7 @@ use crate::failure::Evidence;
 /// Readings in a median.
 const WINDOW: usize = 15;
 
-/// Whether the loss has risen for good.
+/// The rule for a loss that has risen and stays high.
 #[derive(Clone, Debug)]
 pub(crate) struct Rising {
     config: DivergenceConfig,
@@ -31,14 +31,14 @@ impl Rising {
         }
     }
 
-    /// Starts to measure anew: what is learned has changed. What was found stays found.
+    /// Restarts the measurement because the difficulty has changed; an earlier finding stays.
     pub(crate) fn restart(&mut self) {
         self.recent.clear();
         self.best = f64::INFINITY;
         self.since = None;
     }
 
-    /// Learns that a loss or a gradient was not finite.
+    /// Reads that a loss or a gradient was not finite.
     pub(crate) fn nonfinite(&mut self, step: u64) -> Option<Change> {
         let first = !std::mem::replace(&mut self.diverged, true);
         first.then(|| Change::Begins {
@@ -47,7 +47,7 @@ impl Rising {
         })
     }
 
-    /// Takes the training loss of a step.
+    /// Reads the training loss of a step.
     pub(crate) fn observe(&mut self, step: u64, loss: f64) -> Option<Change> {
         if !loss.is_finite() {
             return self.nonfinite(step);
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn a_rise_that_stays_is_a_divergence_and_a_fall_ends_it() {
         let high = [3.0; 20].into_iter().chain([4.0; 60]);
-        // The median of fifteen rises with the eighth high reading, at step 27.
+        // The median of fifteen rises at the eighth high reading, at step 27.
         assert_eq!(feed(&mut rule(), high.clone()), [(77, true)]);
         assert_eq!(
             feed(&mut rule(), high.chain([3.0; 9])),

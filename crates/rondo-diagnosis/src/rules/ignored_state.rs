@@ -1,4 +1,4 @@
-//! The model has learned, and is as good after its first iterations as after many.
+//! Detects a model that has learned, but is as good after its first iterations as after many.
 
 use rondo_metrics::names::{LOSS, VAL_PERPLEXITY};
 
@@ -11,7 +11,7 @@ use crate::failure::Evidence;
 pub(crate) struct DepthLosses(Vec<(usize, f64)>);
 
 impl DepthLosses {
-    /// Takes the losses per recurrence depth in any order.
+    /// Makes the losses of an evaluation from pairs of recurrence depth and loss, in any order.
     pub(crate) fn new(mut losses: Vec<(usize, f64)>) -> Self {
         losses.sort_by_key(|(depth, _)| *depth);
         Self(losses)
@@ -22,7 +22,8 @@ impl DepthLosses {
         self.0.iter().map(|(_, loss)| *loss).min_by(f64::total_cmp)
     }
 
-    /// Returns the shallowest depth and the best of the deeper ones; none of a single depth.
+    /// Returns the shallowest depth and the best of the deeper ones; none if there is a single
+    /// depth.
     fn ends(&self) -> Option<[(usize, f64); 2]> {
         let (shallowest, deeper) = self.0.split_first()?;
         let best = deeper.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -30,12 +31,12 @@ impl DepthLosses {
     }
 }
 
-/// Whether the state is ignored.
+/// The rule for an ignored state.
 #[derive(Clone, Debug)]
 pub(crate) struct IgnoredState {
     config: IgnoredStateConfig,
     ignored: bool,
-    /// The first of the evaluations in a row that show it, and how many.
+    /// The step of the first of the consecutive evaluations that show it, and their number.
     run: Option<(u64, u64)>,
 }
 
@@ -48,11 +49,11 @@ impl IgnoredState {
         }
     }
 
-    /// Takes an evaluation; `reference` is the loss of a model that has learned nothing of the context,
-    /// `recurrence` the mean depth of training.
+    /// Reads an evaluation. `reference` is the loss of a model that has learned nothing about the
+    /// context, and `recurrence` is the mean depth of training.
     ///
-    /// Where the shallowest depth is more than half of the mean, equal losses tell nothing: a model that
-    /// has converged by then is as good there as deeper.
+    /// If the shallowest depth is more than half of the mean, equal losses mean nothing: a model
+    /// that has converged by then is as good there as at greater depths.
     pub(crate) fn observe(
         &mut self,
         step: u64,
@@ -64,7 +65,7 @@ impl IgnoredState {
         let best = losses.best()?;
         let telling = shallow.0 as f64 <= recurrence / 2.0;
         let learned = best <= self.config.learned * reference;
-        // A model that was found to ignore its state must gain clearly before it counts as one that does not.
+        // If the failure was found before, it ends only when the gain is twice the limit.
         let limit = self.config.gain * if self.ignored { 2.0 } else { 1.0 };
         let gains = shallow.1 - deep.1 > limit;
         if gains || !(telling && learned) {

@@ -1,4 +1,4 @@
-//! One loss stands above the recent ones.
+//! Detects a single loss far above the recent ones.
 
 use rondo_metrics::names::LOSS;
 
@@ -10,7 +10,7 @@ use crate::failure::Evidence;
 /// Readings that a loss is compared with.
 const WINDOW: usize = 32;
 
-/// Whether the loss is above the band of its recent values.
+/// The rule for a loss above the band of its recent values.
 #[derive(Clone, Debug)]
 pub(crate) struct Spike {
     config: LossSpikeConfig,
@@ -27,17 +27,17 @@ impl Spike {
         }
     }
 
-    /// Starts to measure anew: what is learned has changed.
+    /// Restarts the measurement because the difficulty has changed.
     pub(crate) fn restart(&mut self) {
         self.recent.clear();
     }
 
-    /// Takes the training loss of a step; one that is not finite is no spike.
+    /// Reads the training loss of a step; a loss that is not finite is no spike.
     pub(crate) fn observe(&mut self, step: u64, loss: f64) -> Option<Change> {
         if !loss.is_finite() {
             return None;
         }
-        // The window takes every loss, so a level that stays becomes the band before long.
+        // The window contains every loss, so a level that stays soon becomes the new band.
         let median = self.recent.median();
         let limit = median.map(|median| {
             let band = self.config.deviations * self.recent.deviation(median);

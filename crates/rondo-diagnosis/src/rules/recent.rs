@@ -10,7 +10,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// Holds nothing yet.
+    /// Makes an empty window of `size` numbers.
     pub(super) fn of(size: usize) -> Self {
         Self {
             size,
@@ -18,7 +18,7 @@ impl Recent {
         }
     }
 
-    /// Takes a finite number, and drops the oldest where there are too many.
+    /// Adds a finite number, and drops the oldest if the window is full.
     pub(super) fn push(&mut self, value: f64) {
         if self.values.len() == self.size {
             self.values.pop_front();
@@ -26,12 +26,12 @@ impl Recent {
         self.values.push_back(value);
     }
 
-    /// Forgets everything.
+    /// Removes all numbers.
     pub(super) fn clear(&mut self) {
         self.values.clear();
     }
 
-    /// Returns the median once the window is full.
+    /// Returns the median if the window is full.
     pub(super) fn median(&self) -> Option<f64> {
         (self.values.len() == self.size).then(|| median(self.values.iter().copied()))
     }
