@@ -1,9 +1,9 @@
-//! The loss of a run over its steps, with the rates it was trained at.
+//! The loss of a run over its steps, with its learning rates.
 
 use crate::error::LawError;
 use crate::schedule::{Schedule, sum_before_peak};
 
-/// A run's loss at the points of its schedule, its warm-up left out.
+/// A run's loss at the points of its schedule, after the warm-up.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
     name: String,
@@ -11,7 +11,7 @@ pub struct Curve {
     losses: Vec<f64>,
 }
 
-/// What a run logged at a step.
+/// The values that a run logged at a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// The step, counted from 1.
@@ -23,13 +23,13 @@ pub struct Point {
 }
 
 impl Curve {
-    /// Makes the curve of a run whose rate rose linearly over its first `warmup` steps. Points before
-    /// step `warmup` lend their rates to the sum and are left out; where there are none, the warm-up is
-    /// taken to end at the first point's rate, which holds until then.
+    /// Makes the curve of a run whose rate rose linearly over its first `warmup` steps. Points
+    /// before step `warmup` only contribute their rates to the sum. If there are none, the warm-up
+    /// is assumed to end at the first point's rate, which is constant until that point.
     ///
     /// # Errors
-    /// [`LawError::Curve`] where no point is left, where steps do not ascend, and for a number that is
-    /// not finite, a negative rate, a loss that is not positive.
+    /// [`LawError::Curve`] if no point is left or steps do not ascend, and for a number that is not
+    /// finite, a negative rate, or a loss that is not positive.
     pub fn new(name: &str, warmup: u64, points: &[Point]) -> Result<Self, LawError> {
         let ended = points.partition_point(|point| point.step < warmup);
         let Some(first) = points.get(ended) else {
@@ -57,8 +57,8 @@ impl Curve {
         Self::after(name, before, &points[ended..])
     }
 
-    /// Makes a curve from points after the warm-up, `before` being the summed rate of every step before
-    /// the first of them.
+    /// Makes a curve from points after the warm-up; `before` is the sum of the rates of all steps
+    /// before the first point.
     ///
     /// # Errors
     /// As [`Curve::new`].
@@ -80,12 +80,12 @@ impl Curve {
         })
     }
 
-    /// Returns what the curve is called.
+    /// Returns the curve's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the rates the run was trained at.
+    /// Returns the learning rates of the run.
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
     }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_warm_up_that_was_not_logged_is_summed_to_the_first_rate() {
-        // 0.5 + 1.0 + 1.5 + 2.0 during the warm-up, 2.0 at steps 5 and 6.
+        // The rates are 0.5, 1.0, 1.5 and 2.0 during the warm-up, and 2.0 at steps 5 and 6.
         let curve = Curve::new("a", 4, &points(&[(7, 2.0), (8, 1.0)])).expect("a curve");
         assert!((curve.schedule().before() - 9.0).abs() < 1e-12, "{curve:?}");
         let curve = Curve::new("a", 0, &points(&[(1, 2.0), (2, 1.0)])).expect("a curve");
@@ -125,7 +125,7 @@ mod tests {
         assert!((curve.schedule().before() - 3.0).abs() < 1e-12);
         assert_eq!(curve.schedule().points(), [(4, 2.0), (5, 2.0)]);
         assert_eq!(curve.losses(), [3.0, 3.0]);
-        // Every other step of the same run.
+        // Only every other step of the same run was logged.
         let sparse = points(&[(2, 1.0), (4, 2.0), (5, 2.0)]);
         assert_eq!(Curve::new("a", 4, &sparse), Ok(curve));
     }

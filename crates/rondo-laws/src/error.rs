@@ -1,6 +1,6 @@
-//! Everything that can keep a law from being fitted or a schedule from being searched.
+//! The errors of fitting a law and of searching a schedule.
 
-/// What is wrong with a curve, a law's constants, or what is asked of them.
+/// What is wrong with a curve, with a law's constants, or with a request.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LawError {
@@ -14,7 +14,7 @@ pub enum LawError {
         /// What is wrong, and what would be right.
         problem: String,
     },
-    /// The points of a curve or a schedule contradict what a law can be applied to.
+    /// A law cannot be applied to the points of a curve or a schedule.
     #[error("curve `{curve}`: {problem}")]
     Curve {
         /// The curve's name.
@@ -22,7 +22,7 @@ pub enum LawError {
         /// What is wrong, and what would be right.
         problem: String,
     },
-    /// A constant of a law is missing, or lies where the law has no value.
+    /// A constant of a law is missing, or the law has no value for it.
     #[error("law {law}: {problem}")]
     Constants {
         /// The law's name.

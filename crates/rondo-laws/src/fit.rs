@@ -1,7 +1,7 @@
-//! The constants of a law from curves.
+//! Fits the constants of a law to curves.
 //!
-//! From each of several places a short fit to some of the points; from the best of these a long one to
-//! all of them. Everything is deterministic: the same curves give the same law.
+//! A short fit to some of the points starts from each of several places; a long fit to all points
+//! starts from the best result. Everything is deterministic: the same curves give the same law.
 
 mod bounds;
 mod problem;
@@ -20,15 +20,16 @@ use crate::law::{Law, LawKind};
 
 /// Points of each curve in the short fits.
 const SHORT_POINTS: usize = 96;
-/// Evaluations per constant, and one more.
+/// The limits of a fit are `(constants + 1)` times these numbers of evaluations.
 const SHORT: usize = 12;
 const LONG: usize = 40;
-/// How many of the short fits are followed by a long one on the same points.
+/// The number of short fits that are continued with a long one on the same points.
 const FOLLOWED: usize = 3;
-/// A fit begins where a constant has at least 0.02 of its slope in the middle of the range: one that
-/// the last fit left at an end can come back.
+/// The largest |u| at the start of a fit, so that a constant that the last fit left at an end of
+/// its range can come back: at this u it has at least 0.02 of its slope in the middle of the range.
 const SLOPING: f64 = 4.0;
-/// Where a range's end is as near as matters: e⁻¹² of the logarithm of its width.
+/// The largest |u|: a constant there is as near to the end of its range as makes no difference,
+/// e⁻¹² of the range's logarithmic width.
 const END: f64 = 12.0;
 
 /// A law fitted to curves.
@@ -37,14 +38,14 @@ pub struct Fit {
     /// The law with its constants.
     #[serde(serialize_with = "by_kind")]
     pub law: Law,
-    /// How far each constant can be trusted.
+    /// The estimate of each constant, with its interval.
     pub estimates: Vec<Estimate>,
     /// The mean Huber loss of the log losses.
     pub huber: f64,
     /// The number of points fitted.
     pub points: usize,
-    /// The autocorrelation time of the residuals, by which the estimates are spread: 1 where each point
-    /// errs on its own.
+    /// The autocorrelation time of the residuals, which widens the intervals; 1 if the errors of
+    /// the points are independent.
     pub autocorrelation: f64,
 }
 
@@ -55,8 +56,8 @@ fn by_kind<S: Serializer>(law: &Law, serializer: S) -> Result<S::Ok, S::Error> {
 /// Fits a law to curves: the Huber loss with δ = 10⁻³ on log loss, the objective of both papers.
 ///
 /// # Errors
-/// [`LawError::Fit`] where the curves have fewer points than the law has constants, never change the
-/// rate, or lie where the law has no value.
+/// [`LawError::Fit`] if the curves have fewer points than the law has constants, if their rate
+/// never changes, or if the law has no value there.
 pub fn fit(kind: LawKind, curves: &[Curve]) -> Result<Fit, LawError> {
     let wrong = |problem: String| LawError::Fit {
         law: kind.name(),
@@ -103,8 +104,8 @@ pub fn fit(kind: LawKind, curves: &[Curve]) -> Result<Fit, LawError> {
     })
 }
 
-/// Fits some of the points shortly from every start, then longer from the best of these; returns where the best
-/// fit has ended, in free coordinates.
+/// Fits some of the points briefly from every start, then continues the best of these fits; returns
+/// the result of the best, in free coordinates.
 fn best_of(starts: &[Vec<f64>], ranges: &[Range], fitted: &[Fitted]) -> Vec<f64> {
     let fit = |u: &[f64], patience| {
         let problem = Problem::new(fitted, SHORT_POINTS, ranges, u);
@@ -141,7 +142,7 @@ mod tests {
 
     const WARMUP: u64 = 2000;
     const PEAK: f64 = 3e-4;
-    /// Between logged points.
+    /// Steps between two logged points.
     const EVERY: u64 = 100;
 
     fn laws() -> [Law; 2] {
@@ -152,7 +153,7 @@ mod tests {
         ]
     }
 
-    /// Returns the curve of a schedule f(p), relative to the peak, with so much noise on its loss.
+    /// Returns the curve of a schedule f(p), relative to the peak, with noise added to its loss.
     fn curve(law: &Law, horizon: u64, shape: fn(f64) -> f64, noise: f64) -> Curve {
         let length = horizon - WARMUP;
         let rates = (0..=length / EVERY).map(|i| {
@@ -177,7 +178,7 @@ mod tests {
         Curve::after("a", before, &points).expect("a curve")
     }
 
-    /// Returns a cosine, a constant and a step down.
+    /// Returns the curves of a cosine, a constant and a step down.
     fn fitted(law: &Law, noise: f64) -> [Curve; 3] {
         [
             curve(law, 18_000, |p| 0.55 + 0.45 * (PI * p).cos(), noise),
@@ -211,7 +212,7 @@ mod tests {
             {
                 let inside = (found.low..=found.high).contains(expected);
                 assert!(inside, "{}, {expected}: {found:?}", law.kind());
-                // L0, A and α.
+                // The first three are L0, A and α.
                 if index < 3 {
                     let error = (found.value / expected - 1.0).abs();
                     assert!(error < 0.05 && !found.loose, "{}: {found:?}", law.kind());

@@ -1,4 +1,4 @@
-//! A law of the loss curve: which one, and its constants.
+//! A law of the loss curve: its form and its constants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use crate::multi_power::{self, MultiPower};
 use crate::schedule::{Schedule, Steps};
 use crate::tissue;
 
-/// No law has more constants.
+/// The largest number of constants of a law.
 pub(crate) const MOST_CONSTANTS: usize = 7;
 
 /// The published forms of a law `L = L0 + A·S1^−α − D`, with S1 the summed rate.
@@ -26,7 +26,7 @@ impl LawKind {
     /// Every law.
     pub const ALL: [Self; 2] = [Self::Tissue, Self::MultiPower];
 
-    /// Returns the name by which the law is asked for.
+    /// Returns the name of the law on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tissue => "tissue",
@@ -75,11 +75,11 @@ pub struct Law {
 }
 
 impl Law {
-    /// Gives a law its constants, in the order of [`LawKind::symbols`].
+    /// Makes a law from its constants, in the order of [`LawKind::symbols`].
     ///
     /// # Errors
-    /// [`LawError::Constants`] for another number of them, and for one that is not finite, negative, or
-    /// a `lambda` that is not below 1.
+    /// [`LawError::Constants`] for another number of constants, for a constant that is negative or
+    /// not finite, and for a `lambda` that is not below 1.
     pub fn new(kind: LawKind, constants: Vec<f64>) -> Result<Self, LawError> {
         let symbols = kind.symbols();
         let wrong = |problem| LawError::Constants {
@@ -107,7 +107,7 @@ impl Law {
         Ok(Self { kind, constants })
     }
 
-    /// Returns which law it is.
+    /// Returns the form of the law.
     pub fn kind(&self) -> LawKind {
         self.kind
     }
@@ -124,7 +124,8 @@ impl Law {
         values.into_iter().map(|value| value.loss).collect()
     }
 
-    /// Returns the loss at the last step, and its derivative by the rate of every step.
+    /// Returns the loss at the last step, and its derivatives with respect to the rates of all
+    /// steps.
     pub(crate) fn last(&self, steps: &Steps) -> (f64, Vec<f64>) {
         match self.kind {
             LawKind::Tissue => tissue::last(steps, &self.constants),
@@ -133,15 +134,16 @@ impl Law {
     }
 }
 
-/// A law's value at a step, and its derivative by each constant.
+/// A law's value at a step, and its derivatives with respect to the constants.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Value {
     pub(crate) loss: f64,
-    /// In the order of the constants; 0 after the last of them.
+    /// In the order of the constants, then zeros.
     pub(crate) slopes: [f64; MOST_CONSTANTS],
 }
 
-/// `L0 + A·S1^−α` with its slopes by L0, A and α, the first three constants of each law.
+/// `L0 + A·S1^−α` with its derivatives with respect to L0, A and α, the first three constants of
+/// each law.
 pub(crate) fn power_term(constants: &[f64], sum: f64) -> Value {
     let (floor, scale, exponent) = (constants[0], constants[1], constants[2]);
     let power = sum.powf(-exponent);
@@ -153,7 +155,7 @@ pub(crate) fn power_term(constants: &[f64], sum: f64) -> Value {
     value
 }
 
-/// What a law needs of a schedule, whatever its constants.
+/// The parts of a schedule that a law needs and that do not depend on its constants.
 #[derive(Clone, Debug)]
 pub(crate) enum Prepared {
     Tissue(Steps),
@@ -176,12 +178,12 @@ impl Prepared {
         }
     }
 
-    /// Returns the places of the schedule's points among its steps.
+    /// Returns the indices of the schedule's points among its steps.
     pub(crate) fn points(&self) -> &[usize] {
         &self.steps().logged
     }
 
-    /// Returns the law's values at some places, which must ascend.
+    /// Returns the law's values at ascending step indices.
     pub(crate) fn evaluate(&self, constants: &[f64], places: &[usize]) -> Vec<Value> {
         match self {
             Self::Tissue(steps) => tissue::evaluate(steps, constants, places),

@@ -4,23 +4,24 @@
 //! L(t) = L0 + A·S1(t)^−α − D(t)
 //! ```
 //!
-//! with S1 the learning rate summed over all steps, and D what the drops of the rate have won so far;
-//! [`LawKind`] lists the forms of D.
+//! with S1 the learning rate summed over all steps, and D the gain from the drops of the rate so
+//! far; [`LawKind`] lists the forms of D.
 //!
 //! In reading order:
 //!
-//! * [`schedule`]: rates over the steps of a run, and their sums; [`curve`]: the losses beside them;
-//!   [`table`]: both from the text of a CSV table, as other programs export them
-//! * [`law`]: a law with its constants; `tissue` and `multi_power`: one form of D each; `blocks`: how the
-//!   second sums over all pairs of steps at little cost
-//! * [`fit`](mod@fit): the constants from curves, by Levenberg-Marquardt; `bounds` and `starts`: where they are
-//!   looked for, and from where; `problem`: what is minimised; `spread` and `profile`: how far each constant
-//!   can be trusted
+//! * [`schedule`]: rates over the steps of a run, and their sums; [`curve`]: the losses that go
+//!   with them; [`table`]: reads both from a CSV table, as other programs export them
+//! * [`law`]: a law with its constants; `tissue` and `multi_power`: one form of D each; `blocks`: a
+//!   cheap way for the second to sum over all pairs of steps
+//! * [`fit`](mod@fit): fits the constants to curves, by Levenberg-Marquardt; `bounds` and `starts`:
+//!   the ranges of the constants and their starting values; `problem`: the objective; `spread` and
+//!   `profile`: how far each constant can be trusted
 //! * [`score`](mod@score): how well a law predicts curves
-//! * [`search`]: the schedule with the lowest predicted final loss; `knots`: a schedule of few numbers;
-//!   `descent` and `monotone`: down the gradient, and back to rates that never rise
+//! * [`search`]: the schedule with the lowest predicted final loss; `knots`: a schedule of few
+//!   numbers; `descent` and `monotone`: a step down the gradient, and the projection to rates that
+//!   never rise
 //! * [`rank`]: Spearman's rank correlation, of final losses and summed rates
-//! * [`error`]: what is wrong with a curve, a law's constants, or what is asked of them
+//! * [`error`]: what is wrong with a curve, with a law's constants, or with a request
 //!
 //! Numbers in, numbers out: the crate knows neither models nor run directories, opens no file and draws
 //! no picture. No clock, no randomness, no threads: the same curves give the same law.

@@ -4,8 +4,9 @@
 //! L(t) = L0 + A·S1(t)^−α − B·Σ_{k≤t} (η_{k−1} − η_k)·G(η_k^−γ·S_k(t)),   G(x) = 1 − (C·x + 1)^−β
 //! ```
 //!
-//! with S1(t) the summed rate of all steps, warm-up included, and `S_k(t) = Σ_{τ=k}^t η_τ`. A drop to a
-//! rate of 0 has its limit: no effect at that step, and all of it as soon as the rate is positive again.
+//! with S1(t) the summed rate of all steps, warm-up included, and `S_k(t) = Σ_{τ=k}^t η_τ`. For a
+//! drop to a rate of 0 the limit is used: it has no effect at that step, and its full effect as
+//! soon as the rate is positive again.
 
 mod blocks;
 
@@ -13,7 +14,7 @@ use self::blocks::Blocks;
 use crate::law::{Value, power_term};
 use crate::schedule::Steps;
 
-/// The steps of a schedule, with what makes sums over them cheap.
+/// The steps of a schedule, prepared for cheap sums.
 #[derive(Clone, Debug)]
 pub(crate) struct MultiPower {
     pub(crate) steps: Steps,
@@ -22,7 +23,7 @@ pub(crate) struct MultiPower {
     blocks: Blocks,
 }
 
-/// A sum over drops, with its derivatives by C, β and γ.
+/// A sum over drops, with its derivatives with respect to C, β and γ.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reduction {
     sum: f64,
@@ -31,7 +32,7 @@ struct Reduction {
     by_gamma: f64,
 }
 
-/// The constants of G, and `scales`, η_k^−γ of every step.
+/// The constants of G, with η_k^−γ of every step in `scales`.
 struct Drops<'a> {
     steps: &'a Steps,
     c: f64,
@@ -52,7 +53,7 @@ impl<'a> Drops<'a> {
         }
     }
 
-    /// Adds `weight·G` of the drop at step k, as seen from a step at which the summed rate is `total`.
+    /// Adds `weight·G` of the drop at step k; `total` is the summed rate at the current step.
     fn add(&self, to: &mut Reduction, total: f64, k: usize, weight: f64) {
         let since = total - self.steps.sum_before(k);
         if self.steps.rates[k] <= 0.0 {
@@ -63,7 +64,7 @@ impl<'a> Drops<'a> {
         let u = 1.0 + self.c * x;
         let log = u.ln();
         let left = (-self.beta * log).exp();
-        // ∂G/∂C = slope, and γ acts through ln x.
+        // ∂G/∂C is the slope; γ acts through ln x.
         let slope = self.beta * x * left / u;
         to.sum += weight * (1.0 - left);
         to.by_c += weight * slope;
@@ -85,7 +86,8 @@ impl MultiPower {
         }
     }
 
-    /// Returns the law's values at some places, to a relative 10⁻⁷ of the exact sum over drops.
+    /// Returns the law's values at step indices, within a relative 10⁻⁷ of the exact sum over
+    /// drops.
     pub(crate) fn evaluate(&self, constants: &[f64], places: &[usize]) -> Vec<Value> {
         let drops = Drops::new(&self.steps, &self.logs, constants);
         let mut seen = Vec::new();
@@ -116,9 +118,9 @@ fn value(constants: &[f64], total: f64, reduction: &Reduction) -> Value {
     value
 }
 
-/// Returns the loss at the last step, and its derivative by the rate of every step, from the exact sum.
-/// With `x_k = η_k^−γ·S_k` the rate of step j acts on the drops at j and j + 1, on `S_k` of every k ≤ j,
-/// and on the scale of its own step.
+/// Returns the loss at the last step, and its derivatives with respect to the rates of all steps,
+/// from the exact sum. With `x_k = η_k^−γ·S_k`, the rate of step j affects the drops at j and j +
+/// 1, `S_k` of every k ≤ j, and the scale of its own step.
 pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
     let (exponent, b, gamma) = (constants[2], constants[3], constants[6]);
     let Some(end) = steps.rates.len().checked_sub(1) else {
@@ -139,7 +141,7 @@ pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
         slopes[k - 1] -= b * unit.sum;
         slopes[k] += b * unit.sum;
         if rate > 0.0 {
-            // x·∂G/∂x, by which S_k and η_k act.
+            // x·∂G/∂x, the factor for changes of S_k and η_k.
             let force = drops.c * unit.by_c * steps.drops[k];
             earlier += force / since;
             slopes[k] += b * gamma * force / rate;
@@ -156,14 +158,15 @@ mod tests {
     use crate::law::{Law, LawKind, Prepared};
     use crate::schedule::Schedule;
 
-    /// What the blocks may cost of the sum over drops, as a share of it.
+    /// The allowed error of the sum over blocks, relative to the exact sum.
     const ACCURACY: f64 = 1e-7;
 
     fn schedule(points: Vec<(u64, f64)>) -> Schedule {
         Schedule::new("a", 0.324, points).expect("a schedule")
     }
 
-    /// Returns a point every `every` steps of a run of `horizon` steps after 2160 of warm-up.
+    /// Returns a point every `every` steps of a run with 2160 steps of warm-up and then `horizon`
+    /// steps.
     fn logged(every: u64, horizon: u64, rate: impl Fn(f64) -> f64) -> Schedule {
         let points = (0..=(horizon / every)).map(|i| {
             let share = (i * every) as f64 / horizon as f64;

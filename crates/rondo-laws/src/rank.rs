@@ -1,43 +1,43 @@
-//! Spearman's rank correlation: whether one number falls or rises with another, however.
+//! Spearman's rank correlation: whether one number falls or rises with another, in any monotone
+//! way.
 
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::error::LawError;
 
-/// Up to so many pairs every order is tried: 9! = 362,880 of them.
+/// Up to this many pairs, all orders are tried: 9! = 362,880.
 const EXACT: usize = 9;
-/// Two correlations closer than this are equal but for rounding.
+/// Correlations closer than this differ only by rounding.
 const ROUNDING: f64 = 1e-12;
 
-/// Spearman's rank correlation, and how surprising it is.
+/// Spearman's rank correlation, and its p-value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct RankCorrelation {
-    /// ρ, from −1 to 1: Pearson's correlation of the ranks, tied values sharing their mean rank.
+    /// ρ, from −1 to 1: Pearson's correlation of the ranks; tied values share their mean rank.
     pub rho: f64,
-    /// The two-sided probability of a correlation at least as strong among unrelated numbers.
+    /// The two-sided probability of a correlation at least as strong if the numbers are unrelated.
     pub p_value: f64,
-    /// Where the probability is from.
+    /// How the probability was computed.
     pub method: PValue,
     /// The number of pairs.
     pub pairs: usize,
 }
 
-/// Where the probability of a rank correlation is from.
+/// How the probability of a rank correlation was computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PValue {
-    /// Every order of the ranks was tried: up to 9 pairs.
+    /// From all orders of the ranks; for up to 9 pairs.
     Exact,
-    /// `t = ρ·√((n − 2)/(1 − ρ²))` against Student's distribution with n − 2 degrees of freedom.
+    /// From `t = ρ·√((n − 2)/(1 − ρ²))` and Student's distribution with n − 2 degrees of freedom.
     StudentT,
 }
 
 /// Correlates the ranks of pairs of numbers, such as summed rates and final losses.
 ///
-/// # Errors
-/// [`LawError::Ranks`] for lists of two lengths, fewer than 3 pairs, a number that is not finite, and
-/// where one list has a single value.
+/// [`LawError::Ranks`] for lists of different lengths, for fewer than 3 pairs, for a number that is
+/// not finite, and for a list with only one distinct value.
 pub fn rank_correlation(xs: &[f64], ys: &[f64]) -> Result<RankCorrelation, LawError> {
     let wrong = |problem: String| LawError::Ranks { problem };
     let pairs = xs.len();
@@ -69,7 +69,7 @@ pub fn rank_correlation(xs: &[f64], ys: &[f64]) -> Result<RankCorrelation, LawEr
     })
 }
 
-/// Returns ranks with mean 0 and squares that sum to 1; all 0 where the values are equal.
+/// Returns ranks with mean 0 and a sum of squares of 1; all 0 if the values are equal.
 fn standardised(values: &[f64]) -> Vec<f64> {
     let middle = (values.len() as f64 - 1.0) / 2.0;
     let rank = |value: &f64| {
@@ -139,21 +139,21 @@ mod tests {
             of(&xs, &[1.0, 4.0, 9.0, 2.0, 7.0]),
             of(&xs, &[0.1, 3.0, 90.0, 0.2, 8.0])
         );
-        // Ranks 1, 2, 3 and 1.5, 1.5, 3: products 1.5 from the means, over √(2·1.5).
+        // Ranks 1, 2, 3 and 1.5, 1.5, 3: the product around the means is 1.5, divided by √(2·1.5).
         let tied = of(&[1.0, 2.0, 3.0], &[5.0, 5.0, 6.0]);
         assert!((tied.rho - 1.5 / 3.0_f64.sqrt()).abs() < 1e-12);
     }
 
     #[test]
     fn many_pairs_are_compared_with_students_distribution() {
-        // One exchange of neighbours: ρ = 1 − 6·2/(10·99), t = 18.0 of 8 degrees.
+        // One exchange of neighbours: ρ = 1 − 6·2/(10·99), and t = 18.0 with 8 degrees of freedom.
         let xs: Vec<f64> = (0..10).map(f64::from).collect();
         let mut ys = xs.clone();
         ys.swap(4, 5);
         let found = of(&xs, &ys);
         assert!((found.rho - (1.0 - 12.0 / 990.0)).abs() < 1e-12);
         assert_eq!(found.method, PValue::StudentT);
-        // Student's distribution of 8 degrees has a closed form, with c = 1 − ρ².
+        // Student's distribution with 8 degrees of freedom has a closed form, with c = 1 − ρ².
         let (rho, c) = (found.rho, 1.0 - found.rho * found.rho);
         let inside = rho * (1.0 + c / 2.0 + 3.0 * c * c / 8.0 + 5.0 * c * c * c / 16.0);
         assert!(

@@ -1,11 +1,11 @@
-//! The learning rate over the steps of a run, as it was logged or as it is planned.
+//! The learning rate over the steps of a run, logged or planned.
 
 use crate::error::LawError;
 
-/// A schedule spans at most so many steps: each has a place in memory.
+/// The most steps of a schedule, because each needs memory.
 pub(crate) const MOST_STEPS: u64 = 20_000_000;
 
-/// Rates at some steps, linear between them, and the sum of those before.
+/// Rates at some steps, linear between them, and the summed rate of the steps before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     before: f64,
@@ -13,13 +13,14 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Joins `points`, pairs of step and rate in ascending order of steps, by lines. `before` is the
-    /// summed rate of every step before the first of them: that of the warm-up, which no law describes.
+    /// Connects `points`, pairs of step and rate with ascending steps, by lines. `before` is the
+    /// summed rate of all steps before the first point, those of the warm-up, which no law
+    /// describes.
     ///
     /// # Errors
-    /// [`LawError::Curve`] under `name` without points, for steps that do not ascend or span more than
-    /// 20 million, for a number that is negative or not finite, and where the rate is zero from the
-    /// beginning.
+    /// [`LawError::Curve`] with `name` if there are no points, if steps do not ascend or span more
+    /// than 20 million, for a number that is negative or not finite, and if the rate is zero from
+    /// the beginning.
     pub fn new(name: &str, before: f64, points: Vec<(u64, f64)>) -> Result<Self, LawError> {
         let wrong = |problem: String| LawError::Curve {
             curve: name.to_owned(),
@@ -81,21 +82,21 @@ pub fn sum_before_peak(warmup: u64, peak: f64) -> f64 {
     peak * warmup.saturating_sub(1) as f64 / 2.0
 }
 
-/// A schedule with a number for every step; step 0 here is that of the first point.
+/// A schedule with one number per step; step 0 is the step of the first point.
 #[derive(Clone, Debug)]
 pub(crate) struct Steps {
     /// η_k.
     pub(crate) rates: Vec<f64>,
     /// η_{k−1} − η_k; 0 for the first step.
     pub(crate) drops: Vec<f64>,
-    /// S1: the summed rate of every step up to k, those before the first point too.
+    /// S1: the summed rate of all steps up to k, including those before the first point.
     pub(crate) sums: Vec<f64>,
-    /// The places of the points.
+    /// The indices of the points.
     pub(crate) logged: Vec<usize>,
 }
 
 impl Steps {
-    /// Writes a schedule out.
+    /// Expands a schedule to all of its steps.
     pub(crate) fn of(schedule: &Schedule) -> Self {
         let first = schedule.points[0].0;
         let places = schedule
@@ -106,13 +107,14 @@ impl Steps {
         Self::through(schedule.before, &places.collect::<Vec<_>>(), &rates)
     }
 
-    /// Joins rates at places, the first of which is 0, by lines.
+    /// Connects rates at indices, the first of which is 0, by lines.
     pub(crate) fn through(before: f64, places: &[usize], points: &[f64]) -> Self {
         let mut rates = vec![points[0]];
         let mut drops = vec![0.0];
         for (pair, ends) in places.windows(2).zip(points.windows(2)) {
             let (count, [start, end]) = (pair[1] - pair[0], [ends[0], ends[1]]);
-            // One slope for a piece: differences of rounded rates would be noise in a flat one.
+            // One slope for the whole piece: differences of rounded rates would be noise in a flat
+            // piece.
             let slope = (end - start) / count as f64;
             rates.extend((1..count).map(|i| start + slope * i as f64));
             rates.push(end);
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_warm_up_is_summed_as_the_triangle_it_is() {
-        // 1/4 + 2/4 + 3/4 of the peak, before step 4.
+        // The rates before step 4 are 1/4, 2/4 and 3/4 of the peak.
         assert!((sum_before_peak(4, 2.0) - 3.0).abs() < 1e-12);
         assert!(sum_before_peak(0, 2.0).abs() < 1e-12);
     }

@@ -12,7 +12,7 @@ pub struct Score {
     pub name: String,
     /// Its number of points.
     pub points: usize,
-    /// `1 − Σ(L − L̂)² / Σ(L − mean L)²`; none where the loss is constant.
+    /// `1 − Σ(L − L̂)² / Σ(L − mean L)²`; none if the loss is constant.
     pub r2: Option<f64>,
     /// Mean absolute error.
     pub mae: f64,
@@ -24,32 +24,33 @@ pub struct Score {
     pub worst_relative: f64,
 }
 
-/// The mean of several curves' scores, each curve counting alike: what the authors of the Multi-Power Law report.
+/// The mean of several curves' scores with equal weights, as the authors of the Multi-Power Law
+/// report it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct MeanScore {
-    /// Of R², over the curves that have one.
+    /// Mean R² of the curves that have one.
     pub r2: Option<f64>,
-    /// Of the mean absolute error.
+    /// Mean of the mean absolute errors.
     pub mae: f64,
-    /// Of the root of the mean squared error.
+    /// Mean of the roots of the mean squared errors.
     pub rmse: f64,
-    /// Of the mean relative error.
+    /// Mean of the mean relative errors.
     pub mean_relative: f64,
-    /// Of the largest relative error.
+    /// Mean of the largest relative errors.
     pub worst_relative: f64,
 }
 
 /// The scores of several curves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scores {
-    /// Each curve's, in the order they were given.
+    /// The score of each curve, in the given order.
     pub curves: Vec<Score>,
     /// Their mean.
     pub mean: MeanScore,
-    /// R² over the points of all of them together, around their common mean; none where the loss is
+    /// R² over the points of all curves together, around their common mean; none if the loss is
     /// constant.
     pub pooled_r2: Option<f64>,
-    /// The largest relative error of all.
+    /// The largest relative error of all curves.
     pub worst_relative: f64,
 }
 
@@ -68,7 +69,7 @@ impl MeanScore {
     }
 }
 
-/// Compares a law's predictions with curves, whether it was fitted to them or not.
+/// Compares a law's predictions with curves, fitted or not.
 pub fn score(law: &Law, curves: &[Curve]) -> Scores {
     let mut all = (Vec::new(), Vec::new());
     let scores = curves.iter().map(|curve| {
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn in_a_mean_each_curve_counts_alike_and_a_constant_one_has_no_r2() {
-        // R² of 1 − 4/8, and of a line that is hit.
+        // R² is 1 − 4/8 for the first curve, and 1 for the line, which is predicted exactly.
         let curves = [
             score_of("a", &[1.0, 5.0], &[1.0, 3.0]),
             score_of("b", &[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0, 3.0, 4.0]),
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn three_points_are_scored_as_by_hand() {
-        // Errors 0.5, 0 and 1; squares around the mean, 3: 1 + 1 + 4.
+        // The errors are 0.5, 0 and 1; the squares around the mean, 3, are 1 + 1 + 4.
         let score = score_of("a", &[2.0, 2.0, 5.0], &[2.5, 2.0, 4.0]);
         let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found}");
         near(score.r2.expect("a spread"), 1.0 - 1.25 / 6.0);

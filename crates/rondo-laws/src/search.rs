@@ -1,7 +1,7 @@
-//! The schedule that a law predicts the lowest final loss for, among those that never rise.
+//! Searches the schedule with the lowest predicted final loss, among those that never rise.
 //!
-//! From each of several shapes rates at knots descend to where the loss falls no further; the best are
-//! returned, without the knots that a line shows as well.
+//! Starting from several shapes, the rates at knots descend until the loss falls no further. The
+//! best result is returned, without the knots that lie on a line.
 
 mod descent;
 mod knots;
@@ -15,19 +15,19 @@ use crate::error::LawError;
 use crate::law::Law;
 use crate::schedule::{MOST_STEPS, Schedule, sum_before_peak};
 
-/// A knot closer than this share of the peak to the line through its neighbours is left out.
+/// A knot nearer to the line through its neighbours than this share of the peak is left out.
 const STRAIGHT: f64 = 2e-4;
 
-/// The run that a schedule is searched for.
+/// The run for which a schedule is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Horizon {
     /// Steps of the linear warm-up, which ends at the peak.
     pub warmup: u64,
-    /// Steps of the run, those of the warm-up among them.
+    /// Steps of the run, including those of the warm-up.
     pub steps: u64,
-    /// The rate that the schedule falls from.
+    /// The rate from which the schedule falls.
     pub peak: f64,
-    /// The rate that it never goes below, from 0 on.
+    /// The lowest allowed rate, at least 0.
     pub floor: f64,
 }
 
@@ -37,7 +37,7 @@ impl Horizon {
         self.warmup.max(1)
     }
 
-    /// Makes a schedule from pieces that begin where the warm-up ends.
+    /// Makes a schedule from pieces that begin at the end of the warm-up.
     ///
     /// # Errors
     /// [`LawError::Curve`] for steps that do not ascend, and for a rate that is negative or not finite.
@@ -72,12 +72,12 @@ impl Horizon {
 pub struct Found {
     /// Pairs of step and rate, linear between them: from the end of the warm-up to the last step.
     pub pieces: Vec<(u64, f64)>,
-    /// The loss that the law predicts for its last step.
+    /// The predicted loss at its last step.
     pub loss: f64,
 }
 
-/// Searches the schedule with the lowest predicted loss at the last step: from the peak, never rising,
-/// never below the floor.
+/// Searches the schedule with the lowest predicted loss at the last step. It starts at the peak,
+/// never rises, and never falls below the floor.
 ///
 /// # Errors
 /// [`LawError::Search`] for a run without steps after its warm-up, and for an impossible peak or floor.
@@ -87,7 +87,7 @@ pub fn best_schedule(law: &Law, horizon: &Horizon) -> Result<Found, LawError> {
     let places = knots.places();
     let length = *places.last().unwrap_or(&1) as f64;
     let Horizon { peak, floor, .. } = *horizon;
-    // Held up to a share of the run, then linear to the floor.
+    // Constant up to a share of the run, then linear to the floor.
     let held = |until: f64| -> Vec<f64> {
         let share = |place: &usize| (1.0 - *place as f64 / length) / (1.0 - until);
         let rate = |place| floor + (peak - floor) * f64::min(share(place), 1.0);
@@ -132,7 +132,8 @@ mod tests {
         ]
     }
 
-    /// Returns the final loss of a shape f(p) from 1 to 0, with a point at every tenth step.
+    /// Returns the final loss of a shape f(p) that falls from 1 to 0, with a point at every tenth
+    /// step.
     fn final_loss(law: &Law, horizon: &Horizon, shape: impl Fn(f64) -> f64) -> f64 {
         let length = horizon.steps - horizon.warmup;
         let pieces = (0..=length / 10).map(|i| {

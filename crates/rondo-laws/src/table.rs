@@ -1,8 +1,8 @@
-//! Points of a curve from the text of a table `step,lr,loss`.
+//! Reads the points of a curve from a table `step,lr,loss`.
 //!
-//! The table is CSV as in RFC 4180: cells may be quoted. Three things that exports of other programs
-//! differ in are accepted: lines may end in CR LF, LF or CR, columns may be separated by commas,
-//! semicolons or tabs, and the names of the columns may be written in capitals.
+//! The table is CSV as in RFC 4180: cells may be quoted. Three variations of other programs are
+//! accepted: lines may end in CR LF, LF or CR; columns may be separated by commas, semicolons or
+//! tabs; and the names of the columns may be in capitals.
 
 use csv::{ReaderBuilder, StringRecord};
 
@@ -11,28 +11,29 @@ use crate::error::LawError;
 
 const COLUMNS: [&str; 3] = ["step", "lr", "loss"];
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
-/// A message repeats at most so many characters of a table.
+/// A message quotes at most this many characters of a table.
 const SHOWN: usize = 60;
-/// Below 2⁵³ every whole number is a floating-point number.
+/// Every whole number below 2⁵³ is exactly a floating-point number.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// The points of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
-    /// The points, their steps ascending.
+    /// The points, with ascending steps.
     pub points: Vec<Point>,
-    /// The number of rows that later rows have replaced, because the run was resumed at an earlier step.
+    /// The number of rows that later rows replaced, because the run was resumed at an earlier step.
     pub replaced: usize,
 }
 
-/// Reads a table with the columns `step`, `lr` and `loss`, in any order and among others; empty lines
-/// are passed over. `name` is the curve's, for errors.
+/// Reads a table with the columns `step`, `lr` and `loss`, in any order; other columns and empty
+/// lines are ignored. `name` is the curve's name, for errors.
 ///
-/// A step that goes back is a resumed run: the rows from that step on are replaced by those that follow.
+/// A step that goes back means that the run was resumed: later rows replace the rows from that step
+/// on.
 ///
 /// # Errors
-/// [`LawError::Table`] for a missing header or column, for a cell that is not a finite number, for a quote
-/// that is not closed, and for a step that is not a whole number or goes back to the first one.
+/// [`LawError::Table`] for a missing header or column, for a cell that is not a finite number, for
+/// an unclosed quote, and for a step that is not a whole number or goes back to the first one.
 pub fn read(name: &str, text: &str) -> Result<Table, LawError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -82,7 +83,8 @@ pub fn read(name: &str, text: &str) -> Result<Table, LawError> {
     })
 }
 
-/// Finds what separates the columns, and the places of step, lr and loss; otherwise says what is wrong, and where.
+/// Finds the separator and the column indices of step, lr and loss; otherwise returns what is
+/// wrong, and where.
 fn header(text: &str) -> Result<(u8, [usize; 3]), (usize, String)> {
     let mut wrong = (0, "expected the header step,lr,loss".to_owned());
     for separator in SEPARATORS {
@@ -91,7 +93,7 @@ fn header(text: &str) -> Result<(u8, [usize; 3]), (usize, String)> {
         };
         match columns(&record) {
             Ok(columns) => return Ok((separator, columns)),
-            // What is told is told of the separator that divides the header.
+            // The error is reported for the separator that divides the header.
             Err(problem) if separator == SEPARATORS[0] || record.len() > 1 => {
                 wrong = (offset, problem);
             }
@@ -101,14 +103,14 @@ fn header(text: &str) -> Result<(u8, [usize; 3]), (usize, String)> {
     Err(wrong)
 }
 
-/// Returns the rows that are not empty, and where each begins in the text.
+/// Returns the non-empty rows, and the offset of each in the text.
 fn rows(text: &str, separator: u8) -> impl Iterator<Item = (usize, StringRecord)> {
     let reader = ReaderBuilder::new()
         .delimiter(separator)
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
-    // Text in memory that is UTF-8, in rows of any length, gives no errors.
+    // Reading UTF-8 text in memory, with rows of any length, cannot fail.
     reader.into_records().filter_map(|record| {
         let record = record.ok()?;
         let offset = record.position().map_or(0, csv::Position::byte);
@@ -116,7 +118,7 @@ fn rows(text: &str, separator: u8) -> impl Iterator<Item = (usize, StringRecord)
     })
 }
 
-/// Returns the line of the row that begins at a place; empty lines before the row are still part of it.
+/// Returns the line of the row at an offset; empty lines before the row belong to the row.
 fn line(text: &str, offset: usize) -> usize {
     let (before, rest) = text.split_at_checked(offset).unwrap_or((text, ""));
     let row = rest.trim_start_matches('\n');
@@ -127,12 +129,12 @@ fn line(text: &str, offset: usize) -> usize {
     1 + empty + before.matches('\n').count()
 }
 
-/// Returns whether the last row reaches to the end of the text because the quote that begins a cell is not closed.
+/// Returns whether the last row extends to the end of the text because a quote is not closed.
 fn is_open(rest: &str, record: &StringRecord) -> bool {
     record.iter().any(|cell| cell.contains('\n')) && rest.matches('"').count() % 2 == 1
 }
 
-/// Returns a cell without the spaces around it, and without the quotes that stood behind a space.
+/// Returns a cell without the spaces around it, and without quotes that followed a space.
 fn plain(cell: &str) -> &str {
     let cell = cell.trim();
     let inner = cell
@@ -141,7 +143,7 @@ fn plain(cell: &str) -> &str {
     inner.map_or(cell, str::trim)
 }
 
-/// Returns the places of step, lr and loss in a header.
+/// Returns the column indices of step, lr and loss in a header.
 fn columns(header: &StringRecord) -> Result<[usize; 3], String> {
     let mut places = [0; 3];
     for (place, wanted) in places.iter_mut().zip(COLUMNS) {
@@ -184,7 +186,7 @@ fn point(record: &StringRecord, [step, rate, loss]: [usize; 3]) -> Result<Point,
     })
 }
 
-/// Reads a step: `20`, `20.0` or `2e1`.
+/// Reads a step, written as `20`, `20.0` or `2e1`.
 fn whole(text: &str) -> Result<u64, String> {
     let exact = text.parse::<u64>().ok();
     let rounded = || {
@@ -197,7 +199,7 @@ fn whole(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("step: expected a whole number, found `{}`", piece(text)))
 }
 
-/// Returns the beginning of a text on one line.
+/// Returns the beginning of a text, on one line.
 fn piece(text: &str) -> String {
     let mut piece: String = text.chars().take(SHOWN).collect();
     if piece.len() < text.len() {

@@ -1,10 +1,10 @@
-//! `L = L0 + A·S1^−α − C·S2` (Tissue et al., arXiv 2408.11029): S1 is the summed rate, and S2 a memory of
-//! its drops, `S2 = Σ_{i≤s} m_i`, `m_i = λ·m_{i−1} + (η_{i−1} − η_i)`.
+//! `L = L0 + A·S1^−α − C·S2` (Tissue et al., arXiv 2408.11029): S1 is the summed rate, and S2 sums
+//! a decaying memory of its drops, `S2 = Σ_{i≤s} m_i`, `m_i = λ·m_{i−1} + (η_{i−1} − η_i)`.
 
 use crate::law::{Value, power_term};
 use crate::schedule::Steps;
 
-/// Returns the law's values at ascending places, in one pass over the steps.
+/// Returns the law's values at ascending step indices, in one pass over the steps.
 pub(crate) fn evaluate(steps: &Steps, constants: &[f64], places: &[usize]) -> Vec<Value> {
     let (scale, lambda) = (constants[3], constants[4]);
     let mut memory = Memory::default();
@@ -25,7 +25,7 @@ pub(crate) fn evaluate(steps: &Steps, constants: &[f64], places: &[usize]) -> Ve
         .collect()
 }
 
-/// m and S2 with their derivatives by λ.
+/// m and S2 with their derivatives with respect to λ.
 #[derive(Default)]
 struct Memory {
     kept: f64,
@@ -43,8 +43,8 @@ impl Memory {
     }
 }
 
-/// Returns the loss at the last step, and its derivative by the rate of every step. A drop at step k has
-/// left `g_k = (1 − λ^(T−k+1))/(1 − λ)` in S2 by then.
+/// Returns the loss at the last step, and its derivatives with respect to the rates of all steps.
+/// By then, a drop at step k contributes `g_k = (1 − λ^(T−k+1))/(1 − λ)` to S2.
 pub(crate) fn last(steps: &Steps, constants: &[f64]) -> (f64, Vec<f64>) {
     let (exponent, scale, lambda) = (constants[2], constants[3], constants[4]);
     let Some(end) = steps.rates.len().checked_sub(1) else {

@@ -1,5 +1,6 @@
-//! Where the constants of a law are looked for. A constant p between `low` and `high` is written as
-//! `ln p = ln low + (ln high − ln low)·σ(u)`, so that the minimiser moves u freely; λ as `p = 1 − λ`.
+//! The ranges of a law's constants. A constant p between `low` and `high` is written as `ln p = ln
+//! low + (ln high − ln low)·σ(u)`, so that the minimiser can move u freely; λ is written as `p = 1
+//! − λ`.
 
 use crate::curve::Curve;
 use crate::law::LawKind;
@@ -9,7 +10,7 @@ use crate::law::LawKind;
 pub(super) struct Range {
     low: f64,
     high: f64,
-    /// Whether the range is that of 1 − p.
+    /// Whether the range is for 1 − p.
     of_rest: bool,
 }
 
@@ -32,7 +33,7 @@ impl Range {
         if self.of_rest { 1.0 - part } else { part }
     }
 
-    /// Returns the derivative of the constant by u.
+    /// Returns the derivative of the constant with respect to u.
     pub(super) fn slope(self, u: f64) -> f64 {
         let share = sigmoid(u);
         let part = (self.low.ln() + self.width() * share).exp();
@@ -40,7 +41,7 @@ impl Range {
         if self.of_rest { -slope } else { slope }
     }
 
-    /// Returns u of a constant; one outside the range is moved inside.
+    /// Returns the u of a constant; a constant outside the range is moved inside.
     pub(super) fn place(self, value: f64) -> f64 {
         let part = if self.of_rest { 1.0 - value } else { value };
         let share = (part.max(self.low) / self.low).ln() / self.width();
@@ -48,7 +49,7 @@ impl Range {
         (share / (1.0 - share)).ln()
     }
 
-    /// Returns by which factor the constant, or 1 − λ, differs between two places.
+    /// Returns the factor by which the constant, or 1 − λ, differs between two values of u.
     pub(super) fn factor(self, one: f64, other: f64) -> f64 {
         (self.width() * (sigmoid(one) - sigmoid(other)).abs()).exp()
     }
@@ -58,7 +59,7 @@ fn sigmoid(u: f64) -> f64 {
     1.0 / (1.0 + (-u).exp())
 }
 
-/// What the ranges are measured in.
+/// The units of the ranges.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Units {
     /// The highest rate.
@@ -70,7 +71,7 @@ pub(super) struct Units {
 }
 
 impl Units {
-    /// Measures curves.
+    /// Finds the units of curves.
     pub(super) fn of(curves: &[Curve]) -> Self {
         let rates = curves.iter().flat_map(|curve| curve.schedule().points());
         let losses = curves.iter().flat_map(Curve::losses).copied();
@@ -89,7 +90,7 @@ impl Units {
 pub(super) fn ranges(kind: LawKind, units: Units) -> Vec<Range> {
     let Units { peak, sum, loss } = units;
     let exponent = Range::of(0.01, 5.0);
-    // A·S1^−α is compared with the loss at the largest sum, for the smallest and the largest α.
+    // For the smallest and the largest α, A·S1^−α is compared with the loss at the largest sum.
     let (one, other) = (sum.powf(0.01), sum.powf(5.0));
     let scale = Range::of(1e-4 * loss * one.min(other), 1e4 * loss * one.max(other));
     let mut ranges = vec![Range::of(1e-3 * loss, 2.0 * loss), scale, exponent];
@@ -105,7 +106,7 @@ pub(super) fn ranges(kind: LawKind, units: Units) -> Vec<Range> {
             Range::of(1e-6 * loss / peak, 1e3 * loss / peak),
             Range::of(1e-6, 1e6),
             Range::of(0.02, 5.0),
-            // From 1 on, drops to ever smaller rates would act ever faster.
+            // With 1 or more, ever smaller rates would make drops act ever faster.
             Range::of(0.02, 1.0),
         ],
     });

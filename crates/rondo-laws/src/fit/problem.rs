@@ -14,7 +14,7 @@ use crate::law::{LawKind, Prepared, Value};
 /// δ, in log loss.
 pub(super) const DELTA: f64 = 1e-3;
 
-/// A curve with what a law needs of it.
+/// A curve with its schedule prepared for a law.
 #[derive(Clone, Debug)]
 pub(super) struct Fitted {
     prepared: Prepared,
@@ -52,7 +52,7 @@ impl Fitted {
     }
 }
 
-/// Points of a curve, and the log losses that a law is to have there.
+/// Points of a curve, and the log losses to fit there.
 pub(super) struct Chosen<'a> {
     prepared: &'a Prepared,
     pub(super) places: Vec<usize>,
@@ -66,14 +66,14 @@ impl Chosen<'_> {
     }
 }
 
-/// A residual r, and its derivative by each constant.
+/// A residual r, and its derivatives with respect to the constants.
 #[derive(Clone, Debug)]
 pub(super) struct Residual {
     pub(super) value: f64,
     pub(super) slopes: Vec<f64>,
 }
 
-/// Points of curves, and the constants that a law is tried with there.
+/// Points of curves, with trial constants of a law.
 pub(super) struct Problem<'a> {
     curves: Vec<Chosen<'a>>,
     ranges: &'a [Range],
@@ -82,7 +82,7 @@ pub(super) struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    /// Takes at most `most` points of each curve.
+    /// Chooses at most `most` points of each curve.
     pub(super) fn new(curves: &'a [Fitted], most: usize, ranges: &'a [Range], u: &[f64]) -> Self {
         let mut problem = Self {
             curves: curves.iter().map(|curve| curve.chosen(most)).collect(),
@@ -94,8 +94,8 @@ impl<'a> Problem<'a> {
         problem
     }
 
-    /// Moves to the least objective that can be reached in about `patience` evaluations per constant,
-    /// and returns the place and the objective.
+    /// Minimises the objective with about `patience` evaluations per constant; returns the problem
+    /// at the minimum, and the objective.
     pub(super) fn minimised(self, patience: usize) -> (Self, f64) {
         let minimiser = LevenbergMarquardt::new()
             .with_tol(1e-12)
@@ -104,8 +104,8 @@ impl<'a> Problem<'a> {
         (problem, report.objective_function)
     }
 
-    /// Moves constants that have gone to an end of their range back inside, to ±`most` of the free
-    /// coordinates, where they have slopes.
+    /// Moves constants at an end of their range back inside, to ±`most` in free coordinates, where
+    /// their slopes are not zero.
     pub(super) fn off_the_ends(mut self, most: f64) -> Self {
         self.u.apply(|u| *u = u.clamp(-most, most));
         self.evaluate();
@@ -121,7 +121,7 @@ impl<'a> Problem<'a> {
         roots.map(|root| root * root / 2.0).sum()
     }
 
-    /// Returns where the constants are, in free coordinates.
+    /// Returns the constants in free coordinates.
     pub(super) fn place(&self) -> &[f64] {
         self.u.as_slice()
     }
@@ -137,7 +137,7 @@ impl<'a> Problem<'a> {
         self.curves.iter().map(|curve| curve.places.len())
     }
 
-    /// Returns r of every point, and its derivatives by the free coordinates.
+    /// Returns r of every point, and its derivatives with respect to the free coordinates.
     pub(super) fn residuals_by_place(&self) -> &[Residual] {
         &self.residuals
     }
@@ -156,7 +156,7 @@ pub(super) fn residuals(curves: &[Chosen<'_>], ranges: &[Range], u: &[f64]) -> V
     for curve in curves {
         let values = curve.evaluate(&constants);
         for (value, log_loss) in values.iter().zip(&curve.log_losses) {
-            // Constants that predict a loss at or below zero are far away, not impossible.
+            // Constants that predict a loss at or below zero get a large residual, not an error.
             let loss = value.loss.max(f64::MIN_POSITIVE);
             let slopes = value.slopes.iter().zip(&by_place);
             residuals.push(Residual {

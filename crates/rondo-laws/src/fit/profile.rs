@@ -1,9 +1,10 @@
-//! How far a constant can move while the others follow.
+//! How far a constant can move when the others are fitted again.
 //!
-//! Where constants are hardly determined, what a law predicts bends with them, and an interval from its
-//! slopes at one place is wrong. The interval here is that of a profile: the farthest values of one
-//! constant for which the others, fitted again, bring the predicted log losses to within a distance of
-//! those that were fitted. Where the law is straight, both are the same.
+//! If the curves hardly determine the constants, the law's predictions are far from linear in them,
+//! and an interval computed from slopes at one place is wrong. The interval here is that of a
+//! profile: the most distant values of one constant for which the others, fitted again, bring the
+//! predicted log losses within a given distance of the fitted ones. If the law is linear, both
+//! intervals are the same.
 
 use levenberg_marquardt::{LeastSquaresProblem, LevenbergMarquardt};
 use nalgebra::storage::Owned;
@@ -13,18 +14,18 @@ use super::SLOPING;
 use super::bounds::Range;
 use super::problem::{Chosen, Fitted, Residual, residuals};
 
-/// Points of each curve that stand for all of them.
+/// The number of points per curve that represent all of its points.
 const POINTS: usize = 48;
-/// Evaluations of each fit of the others, per constant and one more.
+/// The limit of evaluations when the others are fitted again: this number times (constants + 1).
 const PATIENCE: usize = 12;
-/// Times that the last step outward is halved.
+/// How often the last step outward is halved.
 const HALVINGS: usize = 4;
 
-/// A fit's predictions, and the distance from them that is allowed.
+/// A fit's predictions, and the allowed distance from them.
 pub(super) struct Profile<'a> {
     /// Points with the predicted log losses.
     curves: Vec<Chosen<'a>>,
-    /// The root of how many points each residual stands for.
+    /// The root of the number of points that each residual represents.
     weights: Vec<f64>,
     ranges: &'a [Range],
     place: &'a [f64],
@@ -33,8 +34,8 @@ pub(super) struct Profile<'a> {
 }
 
 impl<'a> Profile<'a> {
-    /// Allows the root of the summed squared differences of log losses at all points to be `distance`;
-    /// free coordinates of constants are looked for up to ±`end`.
+    /// Allows a `distance` from the fit: the root of the summed squared differences of log losses
+    /// at all points. Free coordinates of constants are searched up to ±`end`.
     pub(super) fn new(
         fitted: &'a [Fitted],
         ranges: &'a [Range],
@@ -62,8 +63,8 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// Returns the farthest free coordinate of a constant in one direction, or the place at `reach`
-    /// where that is farther. The steps outward are short at first, so that the others can follow.
+    /// Returns the most distant free coordinate of a constant in one direction, or `reach` from the
+    /// start if that is farther. The first steps outward are short, so that the others can follow.
     pub(super) fn end(&self, constant: usize, reach: f64) -> f64 {
         let start = self.place[constant];
         let straight = start + reach;
@@ -95,9 +96,11 @@ impl<'a> Profile<'a> {
         }
     }
 
-    /// Returns whether the others can follow a constant to a place; if so, `others` are where they are.
+    /// Returns whether the others can follow a constant to `target`; if so, stores them in
+    /// `others`.
     fn holds(&self, constant: usize, target: f64, others: &mut Vec<f64>) -> bool {
-        // Those at an end of their range begin where they have slopes, to come back if they must.
+        // Constants at an end of their range start where their slope is not zero, so that they can
+        // move back.
         let mut u: Vec<f64> = others.iter().map(|u| u.clamp(-SLOPING, SLOPING)).collect();
         u[constant] = target;
         let mut follow = Follow {
@@ -119,7 +122,7 @@ impl<'a> Profile<'a> {
     }
 }
 
-/// The fit of the other constants.
+/// The fit of the other constants for a fixed value of one.
 struct Follow<'a> {
     profile: &'a Profile<'a>,
     constant: usize,
@@ -132,7 +135,7 @@ impl Follow<'_> {
         self.residuals = residuals(&self.profile.curves, self.profile.ranges, &self.u);
     }
 
-    /// Returns the place of a free constant among all.
+    /// Returns the index of a free constant among all constants.
     fn index(&self, free: usize) -> usize {
         free + usize::from(free >= self.constant)
     }

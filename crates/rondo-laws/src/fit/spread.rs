@@ -1,18 +1,20 @@
-//! How far the constants of a fit can be trusted.
+//! The uncertainty of the constants of a fit.
 //!
-//! The fit is an M-estimator: with ψ = ρ' the residuals cut at ±δ, and J their derivatives by the free
-//! coordinates u of the constants, the covariance of u is
+//! The fit is an M-estimator. With ψ = ρ' the residuals clipped at ±δ, and J their derivatives with
+//! respect to the free coordinates u of the constants, the covariance of u is
 //!
 //! ```text
 //! τ · K² · [Σ ψ² / (n − p)] / m² · (Jᵀ·J)⁻¹,   m the share of residuals below δ,   K = 1 + p/n·(1 − m)/m
 //! ```
 //!
-//! (Huber, Robust Statistics, section 7.6). τ ≥ 1 is the autocorrelation time of ψ along the curves: what
-//! a law misses is missed at many points in a row, which are then fewer than they seem. Where
-//! this determines each constant, its interval is symmetric in u; where it leaves one of them loose, the
-//! intervals reach as far as those of a profile with the same distance from the fit, if that is farther.
+//! (Huber, Robust Statistics, section 7.6). τ ≥ 1 is the autocorrelation time of ψ along the
+//! curves: a law's errors are similar at many consecutive points, so the points count as fewer. If
+//! this formula determines every constant, the intervals are symmetric in u. If it leaves one of
+//! them loose, each interval is extended to that of a profile with the same distance from the fit,
+//! if that is wider.
 //!
-//! The quantile is Bonferroni's: of p constants each is missed with a probability of 5 % / p.
+//! The quantile is Bonferroni's: each of the p constants is outside its interval with a probability
+//! of 5 % / p.
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use serde::Serialize;
@@ -22,9 +24,9 @@ use super::bounds::Range;
 use super::problem::{DELTA, Fitted, Problem, Residual};
 use super::profile::Profile;
 
-/// An interval whose ends differ by more than this factor hardly determines a constant.
+/// The ratio of an interval's ends above which a constant is hardly determined.
 const LOOSE: f64 = 2.0;
-/// Directions along which J changes less than this share of its most are undetermined.
+/// Directions with less than this share of the largest eigenvalue of JᵀJ are undetermined.
 const UNDETERMINED: f64 = 1e-14;
 
 /// A constant of a fitted law.
@@ -34,19 +36,19 @@ pub struct Estimate {
     pub symbol: &'static str,
     /// Its value.
     pub value: f64,
-    /// Its standard error: that of a normal distribution with an interval as wide.
+    /// Its standard error: that of a normal distribution with an interval of the same width.
     pub deviation: f64,
-    /// Where its interval begins: all intervals together hold their constants with 95 % probability.
+    /// The lower end of its interval. With 95 % probability all constants are in their intervals.
     pub low: f64,
-    /// Where its interval ends.
+    /// The upper end of its interval.
     pub high: f64,
-    /// Whether the curves hardly determine it: the ends of the interval differ by more than a factor 2
-    /// (of λ, what it lacks of 1).
+    /// Whether the curves hardly determine it: the ends of the interval differ by more than a
+    /// factor 2 (for λ, the ends of 1 − λ).
     pub loose: bool,
 }
 
-/// Returns an estimate of each constant, and the autocorrelation time τ. `end` is how far free
-/// coordinates go.
+/// Returns an estimate of each constant, and the autocorrelation time τ. Free coordinates are
+/// limited to ±`end`.
 pub(super) fn estimates(
     symbols: &[&'static str],
     ranges: &[Range],
@@ -77,7 +79,7 @@ pub(super) fn estimates(
         students.inverse_cdf(1.0 - 0.025 / free)
     });
     let place = problem.place();
-    // A constant without any spread would never reach the next place.
+    // The search for the interval's end needs a reach above 0.
     let reach =
         |index: usize| (quantile * (noise * variances[index]).sqrt()).clamp(1e-9, 2.0 * end);
     let factor = |index: usize, ends: [f64; 2]| ranges[index].factor(ends[0], ends[1]);
@@ -102,7 +104,7 @@ pub(super) fn estimates(
     ((0..ranges.len()).map(estimate).collect(), tau)
 }
 
-/// Returns the diagonal of `(JᵀJ)⁻¹`; directions that nothing determines have a very large one.
+/// Returns the diagonal of `(JᵀJ)⁻¹`; it is very large for undetermined directions.
 fn inverse_diagonal(residuals: &[Residual], free: usize) -> Vec<f64> {
     let jacobian = DMatrix::from_fn(residuals.len(), free, |i, j| residuals[i].slopes[j]);
     let norms: Vec<f64> = jacobian
@@ -122,8 +124,8 @@ fn inverse_diagonal(residuals: &[Residual], free: usize) -> Vec<f64> {
         .collect()
 }
 
-/// Returns `1 + 2·Σ_l r_l`, r_l the correlation of values l points apart on a curve, summed until one
-/// is negative.
+/// Returns `1 + 2·Σ_l r_l`, with r_l the correlation between values l points apart on a curve; the
+/// sum stops before the first negative term.
 fn autocorrelation_time(values: &[f64], lengths: impl Iterator<Item = usize>) -> f64 {
     let mut curves = Vec::new();
     let mut rest = values;
@@ -154,7 +156,7 @@ mod tests {
 
     #[test]
     fn values_that_come_in_pairs_count_half() {
-        // + + − −: neighbours agree in half of the pairs, those two apart never.
+        // In + + − − neighbours agree in half of the pairs, and values two apart never agree.
         let pairs: Vec<f64> = (0..4000)
             .map(|i| if i % 4 < 2 { 1.0 } else { -1.0 })
             .collect();

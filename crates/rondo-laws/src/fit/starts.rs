@@ -1,5 +1,6 @@
-//! Where the minimiser begins. L0, A and the scale of the drops enter a law linearly: for exponents from
-//! a list, those three are solved for by least squares on the relative error, and held positive.
+//! The starting places of the minimiser. L0, A and the scale of the drops are linear in a law: for
+//! each combination of exponents in a list, a least-squares fit of the relative error gives these
+//! three, which are kept positive.
 
 use nalgebra::{DMatrix, DVector};
 
@@ -8,19 +9,20 @@ use super::problem::Fitted;
 use crate::law::LawKind;
 
 const ALPHAS: [f64; 3] = [0.25, 0.5, 1.0];
-/// 1 − λ.
+/// The starting values of 1 − λ.
 const FORGOTTEN: [f64; 4] = [0.05, 0.01, 2e-3, 4e-4];
-/// β and γ, and C·x of the largest sum at the highest rate. The first is near the published fits.
+/// The starting values of β, of γ, and of C·x for the largest sum at the highest rate. The first
+/// triple is near the published fits.
 const SHAPES: [(f64, f64, f64); 4] = [
     (0.6, 0.65, 2500.0),
     (0.6, 0.3, 50.0),
     (0.2, 0.65, 5000.0),
     (1.5, 0.5, 50.0),
 ];
-/// Points of each curve that the linear constants are solved from.
+/// The points of each curve used to solve for the linear constants.
 const POINTS: usize = 48;
 
-/// Returns places in free coordinates to begin from.
+/// Returns starting places in free coordinates.
 pub(super) fn starts(
     kind: LawKind,
     units: Units,
@@ -47,7 +49,7 @@ pub(super) fn starts(
     starts
 }
 
-/// Sets L0, A and the scale of the drops.
+/// Solves for L0, A and the scale of the drops.
 fn solve_linear(constants: &mut [f64], units: Units, curves: &[Fitted]) {
     let mut rows = Vec::new();
     for curve in curves {

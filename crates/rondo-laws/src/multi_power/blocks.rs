@@ -1,28 +1,28 @@
-//! Sums over many drops from few of them.
+//! Approximates sums over many drops by a few of their terms.
 //!
-//! The steps are divided into blocks, halved again and again, at logged points where there are any.
-//! What a far block adds to `Σ_k (η_{k−1} − η_k)·F(k)` is `Σ_j w_j·F(k_j)` over eight of its steps, placed
-//! like the zeros of a Chebyshev polynomial: F is replaced by the polynomial through them, and the drops,
-//! however they vary, are in the weights `w_j = Σ_k (η_{k−1} − η_k)·ℓ_j(k)`, ℓ_j the polynomials of
-//! Lagrange. F depends on k through ln η_k and the summed rate alone, so the same polynomials must give
-//! both of these in the whole block; where they do not, as across a jump, its halves are asked. Near
-//! steps are summed one by one.
+//! The steps are divided into blocks by repeated halving, at logged points where possible. The
+//! contribution of a distant block to `Σ_k (η_{k−1} − η_k)·F(k)` is `Σ_j w_j·F(k_j)` over eight of
+//! its steps, placed like the zeros of a Chebyshev polynomial. F is replaced by the polynomial
+//! through these eight values; the drops, however they vary, are in the weights `w_j = Σ_k (η_{k−1}
+//! − η_k)·ℓ_j(k)`, with ℓ_j the Lagrange polynomials. F depends on k only through ln η_k and the
+//! summed rate, so the same polynomials must approximate both of these within the block. If they do
+//! not, as at a jump of the rate, the block's halves are used. Near steps are summed one by one.
 
 use std::f64::consts::PI;
 
 use crate::schedule::Steps;
 
-/// Steps that stand for a block.
+/// The number of steps that represent a block.
 const NODES: usize = 8;
-/// A block of at most so many steps is summed one by one.
+/// A block with at most this many steps is summed one by one.
 const FEW: usize = 16;
-/// A block is far where the summed rates since its steps differ by this factor at most: (z − 1)/(z + 1)
-/// with z = 5 has polynomials of degree 7 converge as (z + √(z² − 1))^−8 = 10⁻⁸.
+/// A block is distant if the summed rates since its steps differ by at most this factor, (z − 1)/(z
+/// + 1) with z = 5: there, polynomials of degree 7 converge as (z + √(z² − 1))^−8 = 10⁻⁸.
 const FAR: f64 = 1.5;
-/// What the polynomials may miss of ln η, and of the summed rate as a share of the block's.
+/// The allowed error of the polynomials in ln η, and in the summed rate relative to the block's.
 const SMOOTH: f64 = 1e-9;
 
-/// A schedule's blocks, the one that holds all steps last.
+/// The blocks of a schedule; the last one contains all steps.
 #[derive(Clone, Debug)]
 pub(super) struct Blocks(Vec<Block>);
 
@@ -35,16 +35,16 @@ struct Block {
 
 #[derive(Clone, Debug)]
 enum Content {
-    /// The rate does not change here.
+    /// The rate is constant.
     Still,
-    /// Few steps.
+    /// Few steps, which are summed one by one.
     Single,
-    /// Two halves, and the weights of steps that stand for both where the block is smooth.
+    /// Two halves, and if the block is smooth the steps that represent it, with their weights.
     Halves([usize; 2], Option<Box<[(usize, f64); NODES]>>),
 }
 
 impl Blocks {
-    /// Divides the steps after the first, which has no drop.
+    /// Divides all steps except the first, which has no drop.
     pub(super) fn new(steps: &Steps) -> Self {
         let mut blocks = Vec::new();
         if steps.rates.len() > 1 {
@@ -53,7 +53,8 @@ impl Blocks {
         Self(blocks)
     }
 
-    /// Lists steps with weights that stand for every drop up to step `place`, as seen from there.
+    /// Lists steps with weights that represent every drop up to step `place`, for a sum at that
+    /// step.
     pub(super) fn cover(&self, steps: &Steps, place: usize, out: &mut Vec<(usize, f64)>) {
         if let Some(all) = self.0.len().checked_sub(1) {
             self.cover_block(all, steps, place, out);
@@ -90,7 +91,7 @@ impl Block {
     }
 }
 
-/// Adds the block of steps `first ..= last` after its halves, and returns its place.
+/// Adds the halves of the block `first ..= last` and then the block itself; returns its index.
 fn divide(steps: &Steps, first: usize, last: usize, blocks: &mut Vec<Block>) -> usize {
     let still = steps.drops[first..=last]
         .iter()
@@ -115,8 +116,8 @@ fn divide(steps: &Steps, first: usize, last: usize, blocks: &mut Vec<Block>) -> 
     blocks.len() - 1
 }
 
-/// Returns where a block's second half begins: at the logged point nearest to the middle, so that the
-/// rate is smooth in each; at the middle where there is none inside.
+/// Returns the first step of a block's second half: the logged point nearest to the middle, so that
+/// the rate is smooth in each half; the middle if there is no logged point inside.
 fn seam(logged: &[usize], first: usize, last: usize) -> usize {
     let middle = first + (last - first).div_ceil(2);
     let after = logged.partition_point(|place| *place < middle);
@@ -127,7 +128,7 @@ fn seam(logged: &[usize], first: usize, last: usize) -> usize {
         .unwrap_or(middle)
 }
 
-/// Returns the steps that stand for a block, with their weights; `None` where it is not smooth.
+/// Returns the steps that represent a block, with their weights; `None` if the block is not smooth.
 fn rule(steps: &Steps, first: usize, last: usize) -> Option<[(usize, f64); NODES]> {
     let count = (last - first + 1) as f64;
     let nodes: [usize; NODES] = std::array::from_fn(|j| {
@@ -155,7 +156,7 @@ fn rule(steps: &Steps, first: usize, last: usize) -> Option<[(usize, f64); NODES
         };
         let log_error = (through(&logs) - steps.rates[k].ln()).abs();
         let sum_error = (through(&sums) - steps.sum_before(k)).abs();
-        // A rate of zero has no logarithm, and fails here.
+        // A rate of zero has no logarithm, so it fails this test.
         if !(log_error <= SMOOTH && sum_error <= SMOOTH * spread) {
             return None;
         }

@@ -1,28 +1,29 @@
-//! Down from one schedule to where the predicted loss falls no further.
+//! Descends from one schedule until the predicted loss falls no further.
 //!
-//! Rates at knots are moved down the gradient of the loss and back to the nearest falling sequence. The step
-//! length is that of Barzilai and Borwein, shortened until the loss falls. Distances weigh each knot by the
-//! steps that it stands for, its mass.
+//! The rates at the knots are moved down the gradient of the loss, and then to the nearest sequence
+//! that never rises. The step length is that of Barzilai and Borwein, shortened until the loss
+//! falls. Distances are weighted by mass: the number of steps that a knot represents.
 
 use super::knots::Knots;
 use super::{Horizon, monotone};
 use crate::law::Law;
 
-/// Moves from one start at most.
+/// The most moves from one start.
 const MOVES: usize = 400;
-/// A move that wins less than this share of the loss is the last.
+/// The descent stops after a move that lowers the loss by less than this share.
 const ENOUGH: f64 = 1e-11;
-/// Halvings of one move at most.
+/// The most halvings of one move.
 const HALVINGS: i32 = 40;
 
-/// Rates at the knots, the loss they lead to, and its derivative by them per unit of mass.
+/// Rates at the knots, the resulting loss, and its derivatives with respect to the rates per unit
+/// of mass.
 pub(super) struct State {
     pub(super) rates: Vec<f64>,
     pub(super) loss: f64,
     slopes: Vec<f64>,
 }
 
-/// What descents have in common, wherever they begin.
+/// The parts that all descents share.
 pub(super) struct Descent<'a> {
     law: &'a Law,
     horizon: &'a Horizon,
@@ -41,7 +42,7 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// Returns where the way down from rates ends.
+    /// Returns the end of the descent from the given rates.
     pub(super) fn down_from(&self, start: Vec<f64>) -> State {
         let mut state = self.evaluate(start);
         let steepest = state.slopes[1..]
@@ -78,7 +79,8 @@ impl<'a> Descent<'a> {
         }
     }
 
-    /// Returns a state with a lower loss, and the step to it: `longest`, or half of it, or a quarter and so on.
+    /// Returns a state with a lower loss, and the step to it: `longest`, half of it, a quarter of
+    /// it, and so on.
     fn lower(&self, state: &State, longest: f64) -> Option<(State, Vec<f64>)> {
         (0..HALVINGS).find_map(|halvings| {
             let next = self.evaluate(self.moved(state, longest * 0.5_f64.powi(halvings)));
@@ -89,12 +91,12 @@ impl<'a> Descent<'a> {
         })
     }
 
-    /// Returns the nearest falling rates to those `length` down the gradient.
+    /// Moves `length` down the gradient and returns the nearest rates that never rise.
     fn moved(&self, state: &State, length: f64) -> Vec<f64> {
         let Horizon { peak, floor, .. } = *self.horizon;
         let pairs = state.rates.iter().zip(&state.slopes);
         let mut rates: Vec<f64> = pairs.map(|(rate, slope)| rate - length * slope).collect();
-        // The warm-up ends at the peak.
+        // The rate at the end of the warm-up is the peak.
         rates[0] = peak;
         monotone::project(&mut rates[1..], &self.masses[1..], floor, peak);
         rates

@@ -1,21 +1,21 @@
-//! Schedules of few numbers: rates at knots, linear between them.
+//! Schedules of few numbers: rates at knots, with lines between them.
 
 use super::Horizon;
 use crate::schedule::{Steps, sum_before_peak};
 
-/// Pieces that a searched schedule is made of.
+/// The number of pieces of a searched schedule.
 const PIECES: u64 = 64;
 
-/// Steps at which a schedule has its rates, denser toward the end, where a cooldown is.
+/// The steps of the knots, denser toward the end, where a cooldown is.
 #[derive(Clone, Debug)]
 pub(super) struct Knots {
-    /// Counted from 0, the first step at the peak.
+    /// Step indices; 0 is the first step at the peak.
     places: Vec<usize>,
     before: f64,
 }
 
 impl Knots {
-    /// Places knots `length·(1 − (1 − i/n)²)` steps after the peak.
+    /// Places knots at `length·(1 − (1 − i/n)²)` steps after the peak.
     pub(super) fn new(horizon: &Horizon) -> Self {
         let length = horizon.steps - horizon.first();
         let count = length.min(PIECES);
@@ -40,8 +40,9 @@ impl Knots {
         Steps::through(self.before, &self.places, rates)
     }
 
-    /// Returns what a number per step sums to at the knots, each step giving to the knots beside it by
-    /// how near they are: the derivative by the knots, from that by the steps.
+    /// Distributes a number per step to the knots on both sides, with the weights of linear
+    /// interpolation, and returns the sums. This turns derivatives with respect to steps into
+    /// derivatives with respect to knots.
     pub(super) fn gathered(&self, by_step: &[f64]) -> Vec<f64> {
         let mut sums = vec![0.0; self.places.len()];
         sums[0] += by_step[0];
@@ -57,8 +58,8 @@ impl Knots {
     }
 }
 
-/// Returns the indices of points that a line through their kept neighbours misses by more than
-/// `tolerance`: as few pieces as show the same schedule.
+/// Returns the indices of the points that are needed so that lines between them miss no other point
+/// by more than `tolerance`.
 pub(super) fn needed(places: &[usize], rates: &[f64], tolerance: f64) -> Vec<usize> {
     let mut kept = vec![0];
     let mut open = vec![(0, places.len() - 1)];
@@ -111,7 +112,7 @@ mod tests {
             places: vec![0, 4, 5],
             before: 0.0,
         };
-        // The sum of all rates: 1 + ¾ + ½ + ¼, the rest and half of nothing.
+        // The sums of the shares: 1 + ¾ + ½ + ¼, then the remaining shares, and 1 for the last.
         assert_eq!(knots.gathered(&[1.0; 6]), [2.5, 2.5, 1.0]);
         let sum = |rates: &[f64]| knots.steps(rates).sums[5];
         assert!((sum(&[1.0, 0.0, 0.0]) - 2.5).abs() < 1e-12);

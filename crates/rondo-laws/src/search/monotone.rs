@@ -1,7 +1,7 @@
-//! The nearest falling sequence, by pooling adjacent violators.
+//! Finds the nearest sequence that never rises, by pooling adjacent violators.
 
-/// Moves `values` to the nearest sequence that never rises and stays in `low ..= high`, distances being
-/// weighed by `masses`, which are positive.
+/// Moves `values` to the nearest sequence that never rises and stays in `low ..= high`. Distances
+/// are weighted by `masses`, which are positive.
 pub(super) fn project(values: &mut [f64], masses: &[f64], low: f64, high: f64) {
     // Pools of neighbours that share their mean: sum, mass and length.
     let mut pools: Vec<(f64, f64, usize)> = Vec::with_capacity(values.len());

@@ -4,7 +4,7 @@ fn point(step: u64, rate: f64, loss: f64) -> Point {
     Point { step, rate, loss }
 }
 
-/// Checks that a text is the table of two rows that all of them stand for.
+/// Checks that a text is read as the two rows that these tests share.
 fn check(text: &str) {
     let expected = [point(10, 3e-4, 3.5), point(20, 2e-4, 3.25)];
     let table = read("a", text).expect("a table");
@@ -45,7 +45,7 @@ fn names_in_capitals_are_the_same_and_the_exact_one_is_preferred() {
 fn cells_may_be_quoted_and_have_spaces_around_them() {
     check("\"step\",\"lr\",\"loss\"\n\"10\",\"3e-4\",\"3.5\"\n\"20\",2e-4,\"3.25\"\n");
     check(" step , \"lr\" ,loss\t\n 10, \"3e-4\" , 3.5\n\"20\" ,2e-4,\" 3.25 \"\n  ,\n");
-    // A separator, a line end and a quote inside a cell of another column.
+    // Another column contains a separator, a line end and a quote.
     check("note,step,lr,loss\n\"a, \"\"b\"\"\nc\",10,3e-4,3.5\n5\" disk,20,2e-4,3.25\n");
     let open = "note,step,lr,loss\nx,10,3e-4,3.5\n\"y,20,2e-4,3.25\nz,30,1e-4,3\n";
     assert_eq!(refused(open), "curve `a`, line 3: a quote is not closed");
@@ -61,7 +61,7 @@ fn columns_may_be_separated_by_semicolons_and_tabs() {
     }
     assert!(refused("step;loss\n1;2").contains("no column `lr` in `step,loss`"));
     assert!(refused("step|lr|loss\n1|2|3").contains("no column `step` in `step|lr|loss`"));
-    // A comma is no decimal point: as a separator of thousands it would mean another number.
+    // A decimal comma is refused: as a separator of thousands it would mean another number.
     let comma = refused("step;lr;loss\n10;0,0003;3,5");
     assert!(
         comma.ends_with("line 2: lr: expected a number, found `0,0003`"),
@@ -89,7 +89,7 @@ fn a_step_is_a_whole_number_however_it_is_written() {
 
 #[test]
 fn a_resumed_run_has_its_later_rows() {
-    // Resumed at step 20 twice; the first time the loss was lost.
+    // The run was resumed at step 20 twice; the first time the loss was NaN.
     let text = "step,lr,loss\n10,3,3.5\n20,3,9\n30,3,8\n20,2,NaN\n20,2,3.25\n30,2,3";
     let table = read("a", text).expect("a table");
     let expected = [
@@ -98,10 +98,10 @@ fn a_resumed_run_has_its_later_rows() {
         point(30, 2.0, 3.0),
     ];
     assert_eq!((&table.points[..], table.replaced), (&expected[..], 3));
-    // Between two rows.
+    // The run was resumed at a step between two rows.
     let table = read("a", "step,lr,loss\n10,3,3.5\n20,3,9\n15,2,3").expect("a table");
     assert_eq!(table.points, [point(10, 3.0, 3.5), point(15, 2.0, 3.0)]);
-    // Two runs in one table, or one that is sorted from its end.
+    // Two runs in one table, or a table in descending order.
     let two = refused("step,lr,loss\n10,3,3.5\n20,3,9\n10,2,3");
     assert!(
         two.contains("line 4: step 10 goes back to the first, 10"),
