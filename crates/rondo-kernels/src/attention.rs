@@ -1,18 +1,18 @@
-//! Causal self-attention with grouped heads over the packed projection, keeping no matrix of
-//! scores.
+//! Causal self-attention with grouped heads over the packed projection; no matrix of scores is
+//! stored.
 //!
 //! `A = softmax(Q·Kᵀ / √d_head) · V` per sequence and head, over the keys up to the query's own.
-//! Tiles of scores are computed, exponentiated against the largest score so far, multiplied with
-//! the values and forgotten; the backward computes them again from `lse`, the logarithm of each
-//! query's sum (Dao et al. 2022, arXiv 2205.14135; Dao 2023, arXiv 2307.08691).
+//! Tiles of scores are computed, exponentiated relative to the largest score so far, multiplied
+//! with the values and discarded. The backward pass recomputes them from `lse`, the logarithm of
+//! each query's sum (Dao et al. 2022, arXiv 2205.14135; Dao 2023, arXiv 2307.08691).
 //!
 //! A row may be cut into [`Segments`], each of which is then a sequence of its own.
 //!
-//! Reading order: [`Shape`]; `segments`; `prepare`, what is done to queries and keys first, with its parts `qk_norm` and
-//! `rope`; [`Gate`], the gates on
-//! the edges, and their `noise`; `tile_product` and `scratch`; `tile`, what both directions do with a
-//! tile; `edges`, the factor per edge on the weights after the softmax; `open_edges`, a product that
-//! skips the closed ones; `forward`; `backward`.
+//! Reading order: [`Shape`]; `segments`; `prepare`, the operations on queries and keys before
+//! attention, with its parts `qk_norm` and `rope`; [`Gate`], the gates on the edges, and their
+//! `noise`; `tile_product` and `scratch`; `tile`, the steps that both directions share; `edges`,
+//! the factor per edge on the weights after the softmax; `open_edges`, a product that skips the
+//! closed edges; `forward`; `backward`.
 
 mod backward;
 mod edges;
@@ -103,7 +103,7 @@ impl Shape {
         1.0 / (self.d_head as f32).sqrt()
     }
 
-    /// Returns what one query head of one sequence works with.
+    /// Returns the queries, keys and values of one query head of one sequence.
     fn head<'a>(&self, qkv: Matrix<'a>, sequence: usize, head: usize) -> Head<'a> {
         let tokens = qkv.rows(sequence * self.seq..(sequence + 1) * self.seq);
         let columns = |index: usize| tokens.columns(index * self.d_head..(index + 1) * self.d_head);
@@ -115,7 +115,7 @@ impl Shape {
         }
     }
 
-    /// Checks that segments are those of the batch.
+    /// Checks that the segments fit the batch.
     fn check_segments(&self, segments: Option<&Segments>) {
         if let Some(segments) = segments {
             let found = (segments.seq(), segments.firsts().len());
@@ -149,7 +149,7 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// Returns those of a part of the sequence.
+    /// Returns the head for a part of the sequence.
     fn tokens(self, part: Range<usize>) -> Self {
         Self {
             queries: self.queries.rows(part.clone()),

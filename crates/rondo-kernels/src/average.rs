@@ -1,11 +1,13 @@
-//! A running average of what the iterations of a loop give, each weighted by itself (InfiLoop, arXiv 2610.11570).
+//! A running average of the outputs of a loop's iterations; each output determines its own weight
+//! (InfiLoop, arXiv 2610.11570).
 //!
 //! ```text
 //! s = ⟨q, z⟩ / √(mean(z²) + 1e-6)    D ← β D + e^s    h ← h + (e^s / D) (z − h)
 //! ```
 //!
-//! for each token, z what an iteration gives, so that h is `Σ β^(t−i) e^(s_i) z_i / Σ β^(t−i) e^(s_i)`. D is carried as its logarithm,
-//! which no score makes infinite. The first iteration has neither D nor h before it: there D is `e^s`, and h is z.
+//! for each token, where z is the output of an iteration, so that h is `Σ β^(t−i) e^(s_i) z_i / Σ
+//! β^(t−i) e^(s_i)`. D is stored as its logarithm, so that no score makes it infinite. In the first
+//! iteration there is no earlier D or h: D is `e^s`, and h is z.
 
 mod blend;
 #[cfg(test)]
@@ -20,7 +22,7 @@ use crate::real::Real;
 /// Added to the mean square of z. The paper gives no number.
 pub const EPS: f32 = 1e-6;
 
-/// What a token's score is made of.
+/// A token's score and a factor that its gradient needs.
 struct Score<T> {
     /// s.
     value: T,
@@ -40,7 +42,7 @@ impl<T: Real> Score<T> {
 
     /// Adds `d_s · ∂s/∂z` to `d_z` and `d_s · ∂s/∂q` to `d_q`.
     ///
-    /// `∂s/∂z = r (q − s r z / width)`, `∂s/∂q = r z`, r the inverse root.
+    /// `∂s/∂z = r (q − s r z / width)`, `∂s/∂q = r z`, with r the inverse root.
     #[inline(always)]
     fn backward(&self, d_s: T, q: &[T], z: &[T], d_z: &mut [T], d_q: &mut [T]) {
         let r = d_s * self.inverse_root;

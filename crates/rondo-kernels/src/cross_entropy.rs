@@ -1,4 +1,4 @@
-//! Next-token cross entropy together with the head, its gradients in the same pass.
+//! Next-token cross entropy together with the head, and its gradients in the same pass.
 //!
 //! ```text
 //! l = x · W                                    logits of one token
@@ -8,13 +8,13 @@
 //! ∂loss/∂x = ∂loss/∂l · Wᵀ                      ∂loss/∂W = Σ xᵀ · ∂loss/∂l
 //! ```
 //!
-//! The tokens go through in chunks: the logits of a chunk are made, turned into their gradients in
-//! place and multiplied on, so that `[tokens, vocab]` never exists. The loss is a scalar, so its
-//! gradients are known but for a factor before anyone asks for them: the backward pass is
+//! The tokens are processed in chunks: the logits of a chunk are computed, turned into their
+//! gradients in place and multiplied on, so that `[tokens, vocab]` never exists. The loss is a
+//! scalar, so its gradients are known up to a factor before the backward pass, which is only
 //! [`crate::rows::scale`].
 //!
-//! Nothing that is not a number is hidden: a NaN or +∞ among a token's logits gives a loss of NaN,
-//! −∞ is a probability of zero.
+//! Invalid numbers are not hidden: a NaN or +∞ among a token's logits gives a loss of NaN. −∞ means
+//! a probability of zero.
 
 mod row;
 
@@ -29,21 +29,21 @@ use crate::rows::rows_per_task;
 use crate::vector::vectorized;
 use row::RowLoss;
 
-/// Logits of a chunk where the vocabulary is small: 8 MiB, about what the caches of a few cores hold.
+/// Logits of a chunk for a small vocabulary: 8 MiB, about what the caches of a few cores hold.
 const CHUNK_LOGITS: usize = 1 << 21;
 
-/// Tokens of a chunk however large the vocabulary. Each chunk reads the head twice and reads and
-/// writes its whole gradient: against 512 rows, 256 cost 6 % more at a vocabulary of 4096 and 14 %
-/// at 65536, and 1024 gained nothing.
+/// The least tokens of a chunk, for any vocabulary. Each chunk reads the head twice and reads and
+/// writes its whole gradient: compared with 512 rows, 256 cost 6 % more at a vocabulary of 4096 and
+/// 14 % at 65536, and 1024 gained nothing.
 const FEWEST_ROWS: usize = 512;
 
-/// What makes logits of hidden states, and their loss, without its tensors.
+/// The head, which computes logits of hidden states and their loss, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Whether its matrix is the token embedding, `[vocab, d_model]`, read as its transpose, and not
-    /// one of its own, `[d_model, vocab]`.
+    /// Whether its matrix is the token embedding, `[vocab, d_model]`, used as its transpose;
+    /// otherwise the matrix is its own, `[d_model, vocab]`.
     pub tied: bool,
-    /// Of the products.
+    /// The precision of the products.
     pub precision: Precision,
 }
 
@@ -63,20 +63,20 @@ impl Head {
 pub struct Losses {
     /// Negative log likelihood of each target in nats, `[tokens]`.
     pub nll: Vec<f32>,
-    /// 1 where the first of the largest logits is the target's, else 0, `[tokens]`.
+    /// 1 if the target is the first of the largest logits, else 0, `[tokens]`.
     pub hits: Vec<f32>,
 }
 
 /// The mean loss of tokens and its gradients.
 #[derive(Clone, Debug)]
 pub struct LossWithGradients {
-    /// Weighted mean of the negative log likelihoods in nats; NaN where the weights sum to zero.
+    /// Weighted mean of the negative log likelihoods in nats; NaN if the weights sum to zero.
     pub loss: f32,
-    /// As [`Losses::hits`], whatever the weights.
+    /// As [`Losses::hits`]; independent of the weights.
     pub hits: Vec<f32>,
-    /// Gradient of the loss for the hidden states, `[tokens, d_model]`.
+    /// Gradient of the loss with respect to the hidden states, `[tokens, d_model]`.
     pub d_hidden: Vec<f32>,
-    /// Gradient of the loss for the head's matrix, in the matrix's own shape.
+    /// Gradient of the loss with respect to the head's matrix, in its shape.
     pub d_head: Vec<f32>,
 }
 
@@ -121,7 +121,7 @@ pub fn losses(head: Head, hidden: Matrix<'_>, matrix: Matrix<'_>, targets: &[i32
 /// # Shapes
 ///
 /// `hidden`: `[tokens, d_model]`; `targets`: `[tokens]`, ids below the vocabulary; `weights`:
-/// `[tokens]`, or none where every token counts as 1.
+/// `[tokens]`, or none if every token counts as 1.
 ///
 /// # Panics
 ///
@@ -187,7 +187,7 @@ pub fn loss_with_gradients(
     }
 }
 
-/// Returns the weighted mean of the losses of tokens; NaN where the weights sum to zero.
+/// Returns the weighted mean of the losses of tokens; NaN if the weights sum to zero.
 ///
 /// # Shapes
 ///
@@ -214,7 +214,7 @@ fn check(hidden: Matrix<'_>, projection: Matrix<'_>, targets: &[i32]) -> [usize;
     [tokens, vocab]
 }
 
-/// Returns how many tokens go through at once.
+/// Returns the number of tokens in a chunk.
 fn chunk_rows(vocab: usize) -> usize {
     (CHUNK_LOGITS / vocab.max(1)).max(FEWEST_ROWS)
 }

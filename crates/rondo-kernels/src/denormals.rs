@@ -1,13 +1,13 @@
 //! Numbers below the normal range of f32.
 //!
-//! Where hidden states collapse, gradients vanish through the iterations and end among the numbers below
-//! 2⁻¹²⁶, for which a processor takes a hundred times as long. A run that has collapsed took 5.5 times as
+//! If hidden states collapse, gradients vanish through the iterations and become numbers below
+//! 2⁻¹²⁶, which a processor computes a hundred times more slowly. A collapsed run took 5.5 times as
 //! long with them as without.
 
 #![allow(unsafe_code, reason = "a processor's control register is set")]
 
-/// Treats them as zero from here on, in this thread and in those that it starts: what comes in and what
-/// comes out of an operation. Call it before the first thread is started. All other numbers stay the same
+/// Treats subnormal inputs and results of operations as zero from now on, in this thread and in all
+/// threads that it starts. Call it before the first thread is started. All other numbers keep their
 /// bits. Does nothing on processors other than x86-64 and AArch64.
 pub fn flush_to_zero() {
     #[cfg(target_arch = "x86_64")]
@@ -16,9 +16,9 @@ pub fn flush_to_zero() {
         const FLUSH: u32 = 1 << 15 | 1 << 6;
         let mut control: u32 = 0;
         // SAFETY: reads and writes the four bytes of `control` and sets two bits of the thread's
-        // control register, rounding and exceptions as they were. The compiler is free to assume that
-        // they are unset: where it computes a constant below the normal range itself, that is not
-        // flushed. Nothing here depends on which of the two happens.
+        // control register; rounding and exceptions stay as they were. The compiler may assume that
+        // the bits are unset: a subnormal constant that it computes itself is not flushed. No code
+        // here depends on that.
         unsafe {
             std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack));
             control |= FLUSH;

@@ -1,4 +1,4 @@
-//! The gated MLP `W_out(SiLU(a) ⊙ b)`, a and b the halves of `W_in x`.
+//! The gated MLP `W_out(SiLU(a) ⊙ b)`, with a and b the halves of `W_in x`.
 
 use crate::gated;
 use crate::matrix::Matrix;
@@ -9,14 +9,14 @@ use crate::sublayer::Branch;
 /// A gated MLP, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeedForward {
-    /// Of both matrices' products.
+    /// The precision of both products.
     pub precision: Precision,
 }
 
-/// The weights of a gated MLP, or what stands for each.
+/// The weights of a gated MLP, or values in their places.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedForwardWeights<T> {
-    /// `[d_in, 2·d_ff]`, the columns of a before those of b.
+    /// `[d_in, 2·d_ff]`; the columns of a come before those of b.
     pub in_proj: T,
     /// `[d_ff, d_out]`.
     pub out_proj: T,
@@ -60,7 +60,7 @@ impl Branch for FeedForward {
             Matrix::new(&h, rows, d_ff),
             Matrix::new(&d_both, rows, 2 * d_ff),
         );
-        // Side by side, so that the threads of one product need not wait for each other.
+        // In parallel, so that the threads of one product need not wait for each other.
         let ((d_in, d_out), d_x) = rayon::join(
             || {
                 (

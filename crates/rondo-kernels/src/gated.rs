@@ -1,4 +1,4 @@
-//! The gated SiLU `SiLU(a) ⊙ b` (Shazeer 2020, arXiv 2002.05202), a and b the halves of a row.
+//! The gated SiLU `SiLU(a) ⊙ b` (Shazeer 2020, arXiv 2002.05202), with a and b the halves of a row.
 
 use crate::rows::{for_rows, for_rows_of_two};
 use crate::vector::{sigmoid, vectorized};
@@ -26,8 +26,8 @@ pub fn forward(both: &[f32], d_ff: usize, out: &mut [f32]) {
     });
 }
 
-/// Writes the gradients of a and b, and in the place of the gradient of `h = SiLU(a) ⊙ b` h itself,
-/// for the gradient of the matrix that follows.
+/// Writes the gradients of a and b, and replaces the gradient of `h = SiLU(a) ⊙ b` by h itself,
+/// which the gradient of the next matrix needs.
 ///
 /// `d_a = d_h · b · σ(a) · (1 + a · (1 − σ(a)))`, `d_b = d_h · SiLU(a)`.
 ///
@@ -72,7 +72,7 @@ mod tests {
         assert!(out[0].abs() < 1e-12 && (out[1] - 20.0).abs() < 1e-5);
         let (mut d_both, mut d_h) = ([0.0; 4], [1.0; 2]);
         backward(&[0.0, 40.0, 3.0, 0.5], 2, &mut d_both, &mut d_h);
-        // d_a = b σ(a) (1 + a (1 − σ(a))), d_b = SiLU(a), and h again.
+        // d_a = b σ(a) (1 + a (1 − σ(a))), d_b = SiLU(a), then h.
         let expected = [1.5, 0.5, 0.0, 40.0];
         assert!(
             d_both

@@ -1,4 +1,4 @@
-//! Golden values of tests: the f64 tensors of a file by their names.
+//! Golden values for tests: the f64 tensors of a file by name.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use rondo_files::TensorFile;
 pub(crate) struct Golden(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
 
 impl Golden {
-    /// Reads a file's f64 tensors; those of other types are left out.
+    /// Reads a file's f64 tensors and ignores those of other types.
     pub(crate) fn open(bytes: &[u8]) -> Self {
         let file = TensorFile::parse(bytes).expect("the golden file is whole");
         let doubles = file

@@ -1,13 +1,14 @@
-//! What joins state and embedding before each iteration of a loop, beside products with matrices.
+//! Functions that join state and embedding before each iteration of a loop, without matrix
+//! products.
 //!
 //! | module | y |
 //! |---|---|
-//! | [`channels`] | `c ⊙ x + base`, c a function of two numbers of each channel |
-//! | [`orthogonal`] | what is kept of x, less its part along u, and u |
-//! | [`mix`] | `keep · x + α · e`, one α |
+//! | [`channels`] | `c ⊙ x + base`, with c a function of two numbers per channel |
+//! | [`orthogonal`] | the decayed x without its component along u, plus u |
+//! | [`mix`] | `keep · x + α · e`, with a single α |
 //! | [`history`] | `base + c ⊙ (past − x)` |
 //!
-//! The arithmetic of a row is written for any float, so that the tests run the same lines in f64.
+//! The row functions are generic over the float type, so that the tests run the same code in f64.
 
 pub mod channels;
 pub mod history;

@@ -1,6 +1,7 @@
 //! Weighted sums of lanes: `y_k = Σ_n W_kn L_n + β_k z` (hyper-connections over iterations, arXiv 2604.21106).
 //!
-//! Lanes are states that stand side by side in a row. The weights are a row of a table, which has one for each iteration.
+//! Lanes are states that are stored side by side in a row. The weights are a row of a table with
+//! one row per iteration.
 
 use crate::matrix::Matrix;
 use crate::real::Real;
@@ -14,20 +15,20 @@ pub struct LaneMix {
     pub row: usize,
     /// N, the lanes.
     pub lanes: usize,
-    /// The sums.
+    /// The number of sums.
     pub sums: usize,
 }
 
-/// The tensors of a [`LaneMix`], or what stands for each: X for rows, W for tables.
+/// The tensors of a [`LaneMix`], or values in their places: X for rows, W for tables.
 #[derive(Clone, Copy, Debug)]
 pub struct LaneMixTensors<X, W = X> {
     /// L, `[tokens, lanes · width]`.
     pub lanes: X,
-    /// z, `[tokens, width]`, where there is one.
+    /// z, `[tokens, width]`, if there is one.
     pub fresh: Option<X>,
     /// W, `[rows, sums · lanes]`.
     pub weights: W,
-    /// β, `[rows, sums]`, where there is a z.
+    /// β, `[rows, sums]`, if there is a z.
     pub gains: Option<W>,
 }
 
@@ -56,7 +57,8 @@ impl LaneMix {
         out
     }
 
-    /// Returns the gradient of every tensor; those of the tables are zero outside their row.
+    /// Returns the gradient of every tensor; the gradients of the tables are zero outside their
+    /// row.
     ///
     /// # Shapes
     ///
@@ -74,7 +76,7 @@ impl LaneMix {
         let (d_out, out_width) = (d_out.elements(), self.sums * width);
         let count = self.sums * self.lanes;
         let mut d_lanes = vec![0.0; tokens * all];
-        // Without a z its gradient is not read; the rows of both outputs have to be as many.
+        // Without a z its gradient is not used, but both outputs must have the same number of rows.
         let mut d_fresh = vec![0.0; tokens * width];
         let length = count + self.sums;
         let sums = for_rows_of_two_with_sums(
@@ -150,7 +152,7 @@ fn forward_row<T: Real>(
     }
 }
 
-/// What the backward pass reads of a row.
+/// The inputs of the backward pass of a row.
 struct Row<'a, T> {
     weights: &'a [T],
     gains: Option<&'a [T]>,
@@ -160,7 +162,8 @@ struct Row<'a, T> {
 }
 
 impl<T: Real> Row<'_, T> {
-    /// Writes the gradients of lanes and z, and adds those of the weights and then of the gains to `sums`.
+    /// Writes the gradients of lanes and z, and adds to `sums` the gradients of the weights, then
+    /// those of the gains.
     #[inline(always)]
     fn backward(&self, width: usize, d_lanes: &mut [T], d_fresh: &mut [T], sums: &mut [T]) {
         let count = self.lanes.len() / width;

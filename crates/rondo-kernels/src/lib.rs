@@ -1,15 +1,17 @@
-//! The arithmetic of the training step on a CPU: what the loop does most, fused, with gradients.
+//! The arithmetic of the training step on a CPU: the most frequent operations of the loop, fused,
+//! with gradients.
 //!
-//! Every function works on plain `f32` slices, row-major. A forward function has its backward beside
-//! it, written by hand; both are proven against a plain version in f64 and its finite differences.
+//! Every function works on plain row-major `f32` slices. Each forward function has a hand-written
+//! backward function beside it; tests compare both with a plain version in f64 and its finite
+//! differences.
 //!
-//! An operation is described by plain data without tensors (`Norm`, `SelfAttention`, `Sublayer`, `Head`,
-//! `Projection`, `Update` …), which other implementations of the same operation take too. Its tensors, and
-//! their gradients, are the named fields of a struct beside it.
+//! Plain data without tensors (`Norm`, `SelfAttention`, `Sublayer`, `Head`, `Projection`, `Update`
+//! …) describes an operation; other implementations of the same operation use it too. The tensors
+//! and their gradients are the named fields of a struct beside it.
 //!
-//! Results depend on the shapes alone: work is cut into pieces of fixed size and partial sums are
-//! added in a fixed order, so one thread and many give the same bits. Machines with other instructions
-//! add the terms of a product in another order.
+//! Results depend only on the shapes: work is cut into pieces of fixed size, and partial sums are
+//! added in a fixed order, so one thread and many give the same bits. Machines with other
+//! instructions may add the terms of a product in another order.
 //!
 //! Reading order:
 //!
@@ -19,18 +21,19 @@
 //! | [`rows`] | pieces of work of fixed size |
 //! | [`matrix`], [`product`] | views and products |
 //! | [`norm`], [`gated`], [`attention`], [`projection`] | the functions of a layer |
-//! | [`self_attention`], [`feed_forward`] | the branches made of them |
+//! | [`self_attention`], [`feed_forward`] | the branches built from them |
 //! | [`sublayer`] | a branch with its norms and its residual connection |
-//! | [`injection`] | what joins state and embedding before each iteration of a loop |
+//! | [`injection`] | functions that join state and embedding before each iteration of a loop |
 //! | [`lanes`] | weighted sums of states side by side |
-//! | [`average`] | the running average of what the iterations of a loop give |
+//! | [`average`] | the running average of the outputs of a loop's iterations |
 //! | [`cross_entropy`] | the loss together with the head |
 //! | [`update`] | the optimizers' rules, in place |
 //! | [`memory`] | the allocator's pages, working space |
 //! | [`denormals`] | numbers below the normal range |
 //!
-//! This crate does not know Burn, the model, or what a parameter is. `unsafe` stands in [`matrix`],
-//! in [`product`], in [`denormals`] and in one call of [`memory`], with its reasons.
+//! This crate does not know Burn, the model, or what a parameter is. `unsafe` is used in
+//! [`matrix`], in [`product`], in [`denormals`] and in one call of [`memory`], each with its
+//! reason.
 
 #![allow(
     clippy::inline_always,

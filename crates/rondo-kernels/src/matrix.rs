@@ -1,7 +1,7 @@
 //! Views of matrices in slices.
 //!
-//! A view may be a run of rows or columns of a larger matrix, or its transpose: the heads of a layer
-//! are columns of one buffer, and no product copies its arguments first.
+//! A view may be a range of rows or columns of a larger matrix, or its transpose: the heads of a
+//! layer are columns of one buffer, and no product needs a copy of its arguments.
 
 #![allow(
     unsafe_code,
@@ -11,7 +11,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// A matrix to read, `[rows, cols]`.
+/// A read-only view of a matrix, `[rows, cols]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     start: *const f32,
@@ -22,7 +22,7 @@ pub struct Matrix<'a> {
     data: PhantomData<&'a [f32]>,
 }
 
-/// A matrix to write, `[rows, cols]`; its rows are contiguous.
+/// A writable view of a matrix, `[rows, cols]`; its rows are contiguous.
 #[derive(Debug)]
 pub struct MatrixMut<'a> {
     start: *mut f32,
@@ -63,12 +63,12 @@ impl<'a> Matrix<'a> {
         [self.rows, self.cols]
     }
 
-    /// Returns whether the elements of a row are neighbours; else those of a column are.
+    /// Returns whether the elements of a row are contiguous; otherwise those of a column are.
     pub(crate) fn has_contiguous_rows(&self) -> bool {
         self.col_stride == 1
     }
 
-    /// Returns the first element and the distances of rows and of columns.
+    /// Returns a pointer to the first element, and the strides of rows and columns.
     pub(crate) fn layout(&self) -> (*const f32, [usize; 2]) {
         (self.start, [self.row_stride, self.col_stride])
     }
@@ -77,11 +77,11 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     ///
-    /// Panics where they are not neighbours in this order.
+    /// Panics where they are not contiguous in this order.
     pub fn elements(&self) -> &'a [f32] {
         assert!(self.col_stride == 1 && self.row_stride == self.cols);
-        // SAFETY: a view whose rows are contiguous and follow one another is a whole run of the
-        // slice that is borrowed for 'a.
+        // SAFETY: a view whose rows are contiguous and follow one another is one range of the
+        // slice, which is borrowed for 'a.
         unsafe { std::slice::from_raw_parts(self.start, self.rows * self.cols) }
     }
 
@@ -126,7 +126,7 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     ///
-    /// Panics where there is no such row or the elements of a row are not neighbours.
+    /// Panics where there is no such row or the elements of a row are not contiguous.
     #[inline(always)]
     pub fn row(&self, index: usize) -> &'a [f32] {
         assert!(index < self.rows && self.col_stride == 1);
@@ -194,7 +194,7 @@ impl<'a> MatrixMut<'a> {
         }
     }
 
-    /// Gives the view up for its first element and the distance of its rows.
+    /// Consumes the view; returns a pointer to its first element, and its row stride.
     pub(crate) fn destination(self) -> (*mut f32, usize) {
         (self.start, self.row_stride)
     }
@@ -255,8 +255,8 @@ impl<'a> MatrixMut<'a> {
         runs(self.cols, width).map(move |run| self.part(0..self.rows, run))
     }
 
-    /// Returns the rows and columns of two runs. The callers consume the view, or give each part
-    /// once.
+    /// Returns the part with these rows and columns. Callers must consume the view or return each
+    /// part only once.
     fn part(&self, rows: Range<usize>, cols: Range<usize>) -> Self {
         check(&rows, self.rows);
         check(&cols, self.cols);

@@ -1,4 +1,4 @@
-//! Memory that a training step needs again and again: the allocator's pages, and working space.
+//! Memory that every training step needs again: the allocator's pages, and working space.
 
 #![allow(
     unsafe_code,
@@ -10,27 +10,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use mimalloc::MiMalloc as Allocator;
 
-/// Number of the option `purge_delay` in mimalloc's `mi_option_t`, which its bindings leave out. The
-/// workspace pins the version of the bindings, and a test asks for the option by its name.
+/// The number of the option `purge_delay` in mimalloc's `mi_option_t`, which its bindings leave
+/// out. The workspace pins the version of the bindings, and a test checks the number by the
+/// option's name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// Has [`Allocator`] keep the pages that are freed.
+/// Makes [`Allocator`] keep freed pages.
 ///
-/// A step frees and allocates the same tensors again and again, and a page that went back to the
-/// system costs a fault and a wipe before it can be used again. The most memory that is held is
-/// that of the largest step.
+/// A step frees and allocates the same tensors again and again, and a page returned to the system
+/// costs a page fault and zeroing before it can be used again. At most the memory of the largest
+/// step is held.
 pub fn keep_pages() {
     // SAFETY: the call stores a number in a table of the allocator's own, atomically.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
 }
 
-/// The working space that nobody uses.
+/// The unused working space.
 static FREE: FreeList = FreeList(Mutex::new(Vec::new()));
 
-/// Working space of one call: the numbers of an earlier call, which go back when it is dropped.
-/// Where a new vector would be filled with zeros first, this is not.
+/// Working space of one call, with arbitrary contents: it is reused from an earlier call and is not
+/// filled with zeros. It is returned when dropped.
 ///
-/// The program keeps as many as it had in use at a time.
+/// The program keeps as many of them as it had in use at one time.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     numbers: Vec<f32>,
@@ -51,13 +52,13 @@ impl Drop for Scratch {
     }
 }
 
-/// Vectors to be used again.
+/// Vectors for reuse.
 #[derive(Debug)]
 struct FreeList(Mutex<Vec<Vec<f32>>>);
 
 impl FreeList {
-    /// Returns a vector of at least `length` numbers: the smallest that is long enough, or a new one
-    /// in the place of the longest.
+    /// Returns a vector of at least `length` numbers: the smallest that is long enough, or else a
+    /// new one, which replaces the longest.
     fn take(&self, length: usize) -> Vec<f32> {
         let found = {
             let mut free = self.lock();
@@ -79,7 +80,7 @@ impl FreeList {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<f32>>> {
-        // A panic between lock and unlock leaves a list of vectors, which is all it has to be.
+        // After a panic while the lock was held, the list is still a valid list of vectors.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -102,7 +103,7 @@ impl DerefMut for Scratch {
 mod tests {
     use super::*;
 
-    /// The variable by which mimalloc sets the option of that name when a process starts.
+    /// The variable with which mimalloc sets this option when a process starts.
     const VARIABLE: &str = "MIMALLOC_PURGE_DELAY";
     const MILLISECONDS: &str = "4321";
 
@@ -118,7 +119,7 @@ mod tests {
             assert_eq!(delay.to_string(), MILLISECONDS);
             return;
         }
-        // The same test in a process that has the variable from its start.
+        // Runs the same test in a process that has the variable from its start.
         let name = "memory::tests::the_option_that_keeps_pages_is_purge_delay";
         let child = std::process::Command::new(std::env::current_exe().expect("a test binary"))
             .args(["--exact", name])

@@ -1,4 +1,4 @@
-//! Root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467), alone and with the sum before it.
+//! Root-mean-square norm (Zhang & Sennrich 2019, arXiv 1910.07467), alone and of a sum.
 
 use crate::product::Write;
 use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
@@ -12,7 +12,7 @@ pub struct Norm {
 }
 
 impl Norm {
-    /// Writes the norm of each row of `x` into `out`; without a scale it is all ones.
+    /// Writes the norm of each row of `x` into `out`; without a scale, the scale is 1.
     ///
     /// # Shapes
     ///
@@ -61,7 +61,7 @@ impl Norm {
         });
     }
 
-    /// Writes the gradient of `x` and returns that of the scale, where there is one.
+    /// Writes the gradient of `x` and returns that of the scale, if there is one.
     ///
     /// `d_x = r · (g − x · r² · mean(g ⊙ x))` with `g = d_out ⊙ scale`;
     /// `d_scale = Σ_rows d_out ⊙ x · r`.

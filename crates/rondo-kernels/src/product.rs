@@ -10,29 +10,29 @@ mod full;
 
 use crate::matrix::{Matrix, MatrixMut};
 
-/// What a product does with what stands in its destination.
+/// What a product does with the numbers in its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Overwrites it.
+    /// Overwrites them.
     Replace,
-    /// Adds to it.
+    /// Adds to them.
     Add,
 }
 
-/// What a product makes of the numbers that it multiplies; it adds in f32.
+/// The precision of the factors of a product; sums are in f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// Takes them as they are.
+    /// Uses them as they are.
     #[default]
     F32,
-    /// May round them to TF32, 11 bits of significand, where a device has instructions for that. Those of a processor
-    /// have none: here it takes them as they are.
+    /// May round them to TF32, 11 bits of significand, on a device with instructions for that. A
+    /// processor has none and uses the numbers as they are.
     Tf32,
-    /// Rounds them to bf16: 8 bits of significand, the nearest number, of two the even one.
-    /// Subnormal numbers become zero.
+    /// Rounds them to bf16, 8 bits of significand: to nearest, ties to even. Subnormal numbers
+    /// become zero.
     ///
-    /// Machines differ in the order in which they add. A machine by itself has the same bits on one
-    /// thread and on many.
+    /// Machines differ in the order of additions. On one machine, one thread and many give the same
+    /// bits.
     Bf16,
 }
 
@@ -77,7 +77,7 @@ pub fn product(
 pub fn product_of(a: Matrix<'_>, b: Matrix<'_>, precision: Precision) -> Vec<f32> {
     let ([m, _], [_, n]) = (a.shape(), b.shape());
     let mut values = Vec::with_capacity(m * n);
-    // SAFETY: the vector has room for m rows of n and nothing else has its pointer.
+    // SAFETY: the vector has room for m rows of n, and no other code has its pointer.
     let out = unsafe { MatrixMut::unwritten(values.as_mut_ptr(), m, n) };
     product(out, Write::Replace, a, b, precision);
     // SAFETY: the product that replaces has written every element.

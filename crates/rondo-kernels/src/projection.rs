@@ -1,5 +1,5 @@
-//! Products with rows of a matrix, added to what is there: `[a ; b] · W` is the sum of a and b times their
-//! own rows, so that neither has to be joined to the other.
+//! Products with some rows of a matrix, added to a base: `[a ; b] · W` is the sum of the products
+//! of a and b with their own rows of W, so that a and b need not be joined.
 
 use std::ops::Range;
 
@@ -11,18 +11,18 @@ use crate::product::{Precision, Write, product, product_of};
 pub struct Projection {
     /// The rows of W.
     pub rows: Range<usize>,
-    /// Of the product.
+    /// The precision of the product.
     pub precision: Precision,
 }
 
-/// The tensors of a projection, or what stands for each: X for x and the base, M for the matrix.
+/// The tensors of a projection, or values in their places: X for x and the base, M for the matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct ProjectionTensors<X, M = X> {
-    /// `[tokens, d_in]`, `d_in` the number of rows.
+    /// `[tokens, d_in]`, with `d_in` the number of rows.
     pub x: X,
     /// W, `[height, d_out]`.
     pub weight: M,
-    /// What the product is added to, `[tokens, d_out]`.
+    /// The base, `[tokens, d_out]`, to which the product is added.
     pub base: Option<X>,
 }
 
@@ -41,7 +41,7 @@ impl Projection {
         sum
     }
 
-    /// Returns the gradient of every tensor; that of W is zero outside its rows.
+    /// Returns the gradient of every tensor; the gradient of W is zero outside its rows.
     ///
     /// # Shapes
     ///

@@ -1,4 +1,4 @@
-//! The floats that some functions of rows are written for: f32, and f64 in the tests.
+//! The float types of generic row functions: f32, and f64 in the tests.
 
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
@@ -26,11 +26,11 @@ pub(crate) trait Real:
     fn exp_m1(self) -> Self;
     fn ln_1p(self) -> Self;
 
-    /// The inner product of two slices of one length.
+    /// The inner product of two slices of the same length.
     fn dot(a: &[Self], b: &[Self]) -> Self;
 }
 
-/// Implements [`Real`] by a float's own functions and an inner product.
+/// Implements [`Real`] with a float's own functions and an inner product.
 macro_rules! real {
     ($float:ident, $dot:expr) => {
         impl Real for $float {

@@ -1,10 +1,10 @@
-//! How much work one task gets. The cut depends on the shape alone, never on the threads.
+//! The amount of work of one task, which depends only on the shape, never on the number of threads.
 
 use rayon::prelude::*;
 
 use crate::vector::vectorized;
 
-/// Elements of a task: enough to be worth handing to another thread.
+/// Elements of a task: enough to make another thread worthwhile.
 const TASK: usize = 1 << 15;
 
 /// Returns how many rows of `width` elements make a task.
@@ -27,7 +27,8 @@ pub(crate) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut 
         .for_each(|(task, rows)| work(task * per_task, rows));
 }
 
-/// As [`for_rows`], for two outputs of the same number of rows: `work(first_row, a_rows, b_rows)`.
+/// Like [`for_rows`], for two outputs with the same number of rows: `work(first_row, a_rows,
+/// b_rows)`.
 ///
 /// # Shapes
 ///
@@ -50,8 +51,8 @@ pub(crate) fn for_rows_of_two(
 /// Calls `work(first_row, rows, partial)` for runs of whole rows of `out`, in parallel, and returns
 /// the sum of the partial sums.
 ///
-/// Each run adds to its own `partial`, zero at first; the partial sums are added in the order of
-/// the rows.
+/// Each run adds to its own `partial`, which starts at zero; the partial sums are added in the
+/// order of the rows.
 ///
 /// # Shapes
 ///
@@ -87,7 +88,8 @@ pub(crate) fn for_rows_with_sums(
     sums
 }
 
-/// As [`for_rows_with_sums`], for two outputs of the same number of rows: `work(first_row, a_rows, b_rows, partial)`.
+/// Like [`for_rows_with_sums`], for two outputs with the same number of rows: `work(first_row,
+/// a_rows, b_rows, partial)`.
 ///
 /// # Shapes
 ///
@@ -123,7 +125,7 @@ pub(crate) fn for_rows_of_two_with_sums(
     sums
 }
 
-/// As [`for_rows`], for one number of each row, whose work is that of `width` elements.
+/// Like [`for_rows`], for one number per row; computing it takes the work of `width` elements.
 ///
 /// # Shapes
 ///
@@ -138,7 +140,7 @@ pub(crate) fn for_numbers(out: &mut [f32], width: usize, work: impl Fn(usize, &m
         .for_each(|(task, numbers)| work(task * per_task, numbers));
 }
 
-/// Multiplies every element by `factor`, in parallel; by 1 without touching memory.
+/// Multiplies every element by `factor`, in parallel; a factor of 1 does not touch memory.
 pub fn scale(x: &mut [f32], factor: f32) {
     if factor.to_bits() == 1.0_f32.to_bits() {
         return;

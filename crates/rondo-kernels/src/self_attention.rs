@@ -1,4 +1,4 @@
-//! Causal self-attention as a branch: the packed projection, attention, the projection after it.
+//! Causal self-attention as a branch: the packed projection, attention, and the output projection.
 
 use crate::attention::{
     self, Gate, Known, Openness, Preparation, PreparationGradients, QkNorm, QkScales, Rope,
@@ -12,13 +12,13 @@ use crate::sublayer::Branch;
 /// `Attention(prepare(x · qkv)) · proj`, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SelfAttention {
-    /// How many heads of what width.
+    /// The number and the size of the heads.
     pub heads: Heads,
-    /// The norm of queries and keys, where there is one.
+    /// The norm of queries and keys, if there is one.
     pub qk_norm: Option<QkNorm>,
-    /// The gates on the edges, where there are any.
+    /// The gates on the edges, if there are any.
     pub gate: Option<Gate>,
-    /// Of the projections; attention itself is f32.
+    /// The precision of the projections; attention itself is computed in f32.
     pub precision: Precision,
 }
 
@@ -33,25 +33,25 @@ pub struct Heads {
     pub d_head: usize,
 }
 
-/// The weights of attention, or what stands for each: M for a matrix, V for a vector.
+/// The weights of attention, or values in their places: M for a matrix, V for a vector.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionWeights<M, V = M> {
     /// `[d_model, (queries + 2·keys)·d_head]`.
     pub qkv: M,
-    /// What is added to queries and keys, `[queries + keys, d_head]`; to values too where it is
-    /// `[queries + 2·keys, d_head]`.
+    /// The bias of queries and keys, `[queries + keys, d_head]`; with shape `[queries + 2·keys,
+    /// d_head]` it is also for values.
     pub qk_bias: Option<M>,
-    /// The scale of the norm of queries, `[d_head]` or `[queries·d_head]`, where it has one.
+    /// The scale of the norm of queries, `[d_head]` or `[queries·d_head]`, if it has one.
     pub q_norm: Option<V>,
-    /// The scale of the norm of keys, `[d_head]` or `[keys·d_head]`, where it has one.
+    /// The scale of the norm of keys, `[d_head]` or `[keys·d_head]`, if it has one.
     pub k_norm: Option<V>,
-    /// What each head has learned to add to the bias of its gates, `[queries]`.
+    /// The learned number of each head that is added to the bias of its gates, `[queries]`.
     pub gate_bias: Option<V>,
     /// `[queries·d_head, d_model]`.
     pub proj: M,
 }
 
-/// Attention over sequences of one length.
+/// Attention over sequences of equal length.
 #[derive(Clone, Copy, Debug)]
 pub struct OverSequences<'a> {
     /// The attention.
@@ -60,7 +60,7 @@ pub struct OverSequences<'a> {
     pub sequences: [usize; 2],
     /// The rotation of queries and keys.
     pub rope: Option<Rope<'a>>,
-    /// The segments of the sequences, within which tokens attend; none where there are gates.
+    /// The segments of the sequences, within which tokens attend; must be none if there are gates.
     pub segments: Option<&'a Segments>,
 }
 
@@ -93,11 +93,11 @@ impl<'a> OverSequences<'a> {
     }
 }
 
-/// What the backward pass of attention needs.
+/// The data that the backward pass of attention needs.
 #[derive(Clone, Debug)]
 pub struct Saved {
     qkv: Vec<f32>,
-    /// What the norm of queries and keys keeps.
+    /// The data that the norm of queries and keys stores.
     kept: Vec<f32>,
     attended: Vec<f32>,
     lse: Vec<f32>,
@@ -105,7 +105,7 @@ pub struct Saved {
 }
 
 impl Saved {
-    /// Returns how open the gates were, where there are any.
+    /// Returns how open the gates were, if there are any.
     pub fn openness(&self) -> Option<&Openness> {
         self.openness.as_ref()
     }
@@ -183,7 +183,7 @@ impl Branch for OverSequences<'_> {
             &mut d_qkv,
         );
         let d_qkv = Matrix::new(&d_qkv, shape.rows(), shape.qkv_width());
-        // Side by side, so that the threads of one product need not wait for each other.
+        // In parallel, so that the threads of one product need not wait for each other.
         let (d_weight, d_x) = rayon::join(
             || product_of(x.transposed(), d_qkv, precision),
             || product_of(d_qkv, weights.qkv.transposed(), precision),

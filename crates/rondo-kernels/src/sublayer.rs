@@ -6,8 +6,8 @@
 //! | [`After::NormOfSum`] | `norm(x + f(before(x)))` |
 //! | [`After::NormOfBranch`] | `x + norm(f(before(x)))` |
 //!
-//! The forward pass keeps what the branch keeps and what the norm after it reads; the backward pass
-//! computes the norm before the branch again.
+//! The forward pass stores what the branch stores and the input of the norm after it; the backward
+//! pass recomputes the norm before the branch.
 
 use crate::matrix::Matrix;
 use crate::memory::Scratch;
@@ -16,25 +16,25 @@ use crate::product::Write;
 use crate::rows::for_rows;
 use crate::vector::vectorized;
 
-/// What stands between the norms: attention or an MLP.
+/// The function between the norms: attention or an MLP.
 pub trait Branch {
     /// The weights, with a T for each.
     type Weights<T>;
-    /// What the backward pass needs besides the tensors.
+    /// The data that the backward pass needs besides the tensors.
     type Saved;
 
-    /// Returns the output and what the backward pass needs.
+    /// Returns the output and the data for the backward pass.
     ///
     /// # Shapes
     ///
-    /// `x`: `[rows, width]` to the same.
+    /// `x` and the output: `[rows, width]`.
     fn forward(
         &self,
         weights: &Self::Weights<Matrix<'_>>,
         x: Matrix<'_>,
     ) -> (Vec<f32>, Self::Saved);
 
-    /// Returns the gradients of `x` and of the weights for that of the output.
+    /// Returns the gradients of `x` and of the weights from that of the output.
     ///
     /// # Shapes
     ///
@@ -48,10 +48,10 @@ pub trait Branch {
     ) -> (Vec<f32>, Self::Weights<Vec<f32>>);
 }
 
-/// What follows the branch.
+/// The steps after the branch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum After {
-    /// The residual connection alone.
+    /// Only the residual connection.
     Sum,
     /// The residual connection, then a norm.
     NormOfSum(Norm),
@@ -59,19 +59,19 @@ pub enum After {
     NormOfBranch(Norm),
 }
 
-/// A branch, the norm before it and what follows it, without their tensors.
+/// A branch, the norm before it and the steps after it, without their tensors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sublayer<B> {
     /// The norm before the branch.
     pub before: Option<Norm>,
     /// Attention or an MLP.
     pub branch: B,
-    /// What follows it.
+    /// The steps after the branch.
     pub after: After,
 }
 
-/// The tensors of a sublayer, or what stands for each: X for the input, V for a scale, W for the weights
-/// of the branch.
+/// The tensors of a sublayer, or values in their places: X for the input, V for a scale, W for the
+/// weights of the branch.
 #[derive(Clone, Copy, Debug)]
 pub struct SublayerTensors<X, W, V = X> {
     /// The input, `[rows, width]`.
@@ -84,16 +84,16 @@ pub struct SublayerTensors<X, W, V = X> {
     pub branch: W,
 }
 
-/// What a sublayer keeps for its backward pass.
+/// The data that a sublayer stores for its backward pass.
 #[derive(Clone, Debug)]
 pub struct Saved<S> {
     branch: S,
-    /// What the norm after the branch read, `[rows, width]`; empty without one.
+    /// The input of the norm after the branch, `[rows, width]`; empty without such a norm.
     normed: Vec<f32>,
 }
 
 impl<S> Saved<S> {
-    /// Returns what the branch keeps.
+    /// Returns the data that the branch stores.
     pub fn branch(&self) -> &S {
         &self.branch
     }
@@ -171,7 +171,8 @@ impl<B: Branch> Sublayer<B> {
             &saved.branch,
             Matrix::new(&d_y, rows, width),
         );
-        // The residual connection: d_y where it is inside the norm, d_out where it is outside.
+        // The gradient through the residual connection: d_y if it is inside the norm, d_out if it
+        // is outside.
         let mut d_x = d_y;
         if let After::NormOfBranch(_) = self.after {
             d_x.copy_from_slice(d_out.elements());
@@ -205,7 +206,7 @@ impl<B: Branch> Sublayer<B> {
     }
 }
 
-/// The input of the branch: its own, or that of the sublayer where no norm stands before it.
+/// The input of the branch: the output of the norm before it, or else the input of the sublayer.
 struct BranchInput(Option<Scratch>);
 
 impl BranchInput {

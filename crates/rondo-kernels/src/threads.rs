@@ -1,8 +1,8 @@
-//! The same work on one thread and on two: the tests compare the bits.
+//! Runs the same work on one thread and on two; the tests compare the bits.
 
 use rayon::ThreadPoolBuilder;
 
-/// Returns what `work` gives on a pool of one thread, and on one of two.
+/// Returns the results of `work` on a pool of one thread and on one of two.
 pub(crate) fn one_and_two<R: Send>(work: impl Fn() -> R + Sync) -> [R; 2] {
     [1, 2].map(|threads| {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build();

@@ -1,8 +1,9 @@
-//! The update of a parameter: in place, with its moments, one pass over memory where the rule allows.
+//! The update of a parameter and its moments, in place, in one pass over memory if the rule allows
+//! it.
 //!
-//! A parameter, its first and second moment and its gradient are slices of one length. The rules
-//! are elementwise but for one mean ([`Rule::RavenAdam`]); the global norm comes before
-//! ([`sum_of_squares`]) and reaches a rule as [`Step::gradient_scale`].
+//! A parameter, its first and second moment and its gradient are slices of the same length. The
+//! rules are elementwise, except for one mean ([`Rule::RavenAdam`]). The global norm
+//! ([`sum_of_squares`]) is computed before, and a rule gets it as [`Step::gradient_scale`].
 
 mod adamw;
 mod atan2;
@@ -17,7 +18,7 @@ use self::adamw::adamw;
 use self::raven_adam::raven_adam;
 use crate::rows::rows_per_task;
 
-/// What an update reads and writes: slices of one length.
+/// The inputs and outputs of an update: slices of the same length.
 #[derive(Debug)]
 pub struct Parameter<'a> {
     /// The parameter, p.
@@ -35,11 +36,11 @@ pub struct Parameter<'a> {
 pub struct Update {
     /// Which rule.
     pub rule: Rule,
-    /// The numbers that both rules need.
+    /// The numbers that all rules need.
     pub step: Step,
 }
 
-/// A rule, with the constants that are its own.
+/// A rule, with its own constants.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
     /// Adam with decoupled weight decay.
@@ -70,7 +71,7 @@ impl Update {
     }
 }
 
-/// The numbers of one update that both rules need.
+/// The numbers of one update that all rules need.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// Learning rate η.
@@ -81,7 +82,7 @@ pub struct Step {
     pub beta1: f64,
     /// Decay of the second moment, β₂.
     pub beta2: f64,
-    /// Updates taken including this one, t; 1 is the first.
+    /// The number of this update, t, counted from 1.
     pub update: u64,
     /// Factor of the gradient, from clipping by the global norm; 1 for none.
     pub gradient_scale: f64,
@@ -117,7 +118,7 @@ impl Parameter<'_> {
         }
     }
 
-    /// Calls `work` for pieces of the parameter, in parallel; returns the answers in order.
+    /// Calls `work` for pieces of the parameter, in parallel; returns the results in order.
     ///
     /// # Panics
     ///

@@ -1,8 +1,8 @@
 //! Vector arithmetic: loops that the compiler turns into the widest instructions of this machine.
 //!
-//! The functions are plain Rust, marked for inlining into [`vectorized`], which compiles what it is
-//! given for AVX-512, AVX2, NEON and the baseline and picks one at run time. They keep products and
-//! sums apart (no fused multiply-add) and sum in [`LANES`] partial sums, so that the bits do not
+//! The functions are plain Rust that is inlined into [`vectorized`], which compiles its argument
+//! for AVX-512, AVX2, NEON and the baseline and selects one at run time. Products and sums are not
+//! fused (no fused multiply-add), and sums use [`LANES`] partial sums, so that the bits do not
 //! depend on the instructions.
 
 use pulp::WithSimd;
@@ -10,16 +10,16 @@ use pulp::WithSimd;
 /// Partial sums of a reduction: the f32 lanes of an AVX-512 register.
 pub(crate) const LANES: usize = 16;
 
-/// Runs `work` compiled for the instructions of this machine.
+/// Runs `work`, compiled for the instructions of this machine.
 ///
-/// `work` itself and what it calls must be `#[inline(always)]` to be compiled along: else they stay
-/// what the baseline has, three times slower.
+/// `work` itself and the functions that it calls must be `#[inline(always)]`; otherwise they are
+/// compiled for the baseline, which is three times slower.
 #[inline]
 pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     with_simd(work)
 }
 
-/// As [`vectorized`], for work that names the registers.
+/// Like [`vectorized`], for work that uses registers by name.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 pub(crate) fn with_simd<W: WithSimd>(work: W) -> W::Output {
@@ -35,7 +35,7 @@ pub(crate) fn with_simd<W: WithSimd>(work: W) -> W::Output {
     }
 }
 
-/// The instructions of a processor, narrow to wide.
+/// The instruction sets of a processor, from narrow to wide.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
@@ -45,7 +45,7 @@ enum Level {
     Avx512,
 }
 
-/// Returns whether instructions that the machine has may be picked: always, but in tests.
+/// Returns whether an instruction set of this machine may be selected; only tests forbid it.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn allows(level: Level) -> bool {
@@ -55,24 +55,24 @@ fn allows(level: Level) -> bool {
     return level <= Level::Avx512;
 }
 
-/// As [`vectorized`], for work that names the registers.
+/// Like [`vectorized`], for work that uses registers by name.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
 pub(crate) fn with_simd<W: WithSimd>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(work)
 }
 
-/// `e^x` within 2 units in the last place; 0 below −87.3, ∞ above 88.37, NaN of NaN.
+/// `e^x` within 2 units in the last place; 0 below −87.3, ∞ above 88.37; NaN gives NaN.
 ///
-/// `e^x = 2^n · e^r` with `n = round(x / ln 2)` and `|r| ≤ ln 2 / 2`, `e^r` by the polynomial of
+/// `e^x = 2^n · e^r` with `n = round(x / ln 2)` and `|r| ≤ ln 2 / 2`; `e^r` is the polynomial of
 /// Cephes' `expf`.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    // ln 2 in two parts: n times the first is exact for every n that can occur.
+    // ln 2 in two parts: n times the first part is exact for every possible n.
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    // Adding 1.5 · 2^23 rounds to an integer and leaves it in the low bits of the significand.
+    // Adding 1.5 · 2^23 rounds to an integer, which is then in the low bits of the significand.
     const ROUND: f32 = 12_582_912.0;
     let shifted = x * LOG2_E + ROUND;
     let n = shifted - ROUND;
@@ -98,7 +98,7 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// The sum of `f(a, b)` over the pairs of two slices of one length.
+/// The sum of `f(a, b)` over the pairs of two slices of the same length.
 #[inline(always)]
 pub(crate) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
@@ -116,7 +116,7 @@ pub(crate) fn sum_pairs(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f3
     add_lanes(lanes) + rest
 }
 
-/// The sum of `a · b · c` over three slices of one length.
+/// The sum of `a · b · c` over three slices of the same length.
 #[inline(always)]
 pub(crate) fn dot_three(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     let mut lanes = [0.0_f32; LANES];
@@ -135,7 +135,7 @@ pub(crate) fn dot_three(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     add_lanes(lanes) + rest
 }
 
-/// The inner product of two slices of one length.
+/// The inner product of two slices of the same length.
 #[inline(always)]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     sum_pairs(a, b, |a, b| a * b)
@@ -147,7 +147,7 @@ pub(crate) fn sum_of(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sum_pairs(x, x, |x, _| f(x))
 }
 
-/// The sum of `f(a, b)` over the pairs of two slices of one length, in f64.
+/// The sum of `f(a, b)` over the pairs of two slices of the same length, in f64.
 ///
 /// For sums of very many terms, or of terms that f32 cannot hold.
 #[inline(always)]
@@ -166,7 +166,7 @@ pub(crate) fn sum_pairs_f64(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f64) -
     lanes.iter().sum()
 }
 
-/// The largest value of a slice; −∞ of an empty one. A NaN counts as smaller than any number.
+/// The largest value of a slice; −∞ for an empty one. NaN counts as smaller than any number.
 #[inline(always)]
 pub(crate) fn maximum(x: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];

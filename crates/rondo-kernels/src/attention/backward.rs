@@ -1,4 +1,5 @@
-//! The backward: one task per sequence or segment and key head, the owner of its columns of the gradient.
+//! The backward pass: one task per sequence or segment and key head, which owns its columns of the
+//! gradient.
 //!
 //! With `P` the probabilities and `O` the result: `dV = Pᵀ·dO`, `dP = dO·Vᵀ`,
 //! `dS = P ∘ (dP − rowsum(dO ∘ O))`, `dQ = dS·K / √d_head`, `dK = dSᵀ·Q / √d_head`
@@ -17,7 +18,7 @@ use super::{Head, Segments, Shape};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, dot, vectorized};
 
-/// What a gradient is computed from.
+/// The inputs of a gradient.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// The packed, prepared projection that the forward was given, `[batch · seq, qkv_width]`.
@@ -30,7 +31,8 @@ pub struct Known<'a> {
     pub d_attended: &'a [f32],
 }
 
-/// Writes the gradient of the packed, prepared projection, after [`super::forward()`] with the same `segments`.
+/// Writes the gradient of the packed, prepared projection; the forward was [`super::forward()`]
+/// with the same `segments`.
 ///
 /// # Shapes
 ///
@@ -43,8 +45,8 @@ pub fn backward(shape: Shape, segments: Option<&Segments>, known: Known<'_>, d_q
     differentiate(shape, segments, known, d_qkv, |_, _| Ungated);
 }
 
-/// As [`backward()`] over whole sequences, after [`super::forward_gated()`] with the same gates; returns the gradient of
-/// the bias of each query head.
+/// Like [`backward()`] over whole sequences, after [`super::forward_gated()`] with the same gates;
+/// returns the gradient of the bias of each query head.
 ///
 /// # Shapes
 ///
@@ -77,8 +79,8 @@ pub fn backward_gated(
         .collect()
 }
 
-/// Writes the gradient with a factor per edge, of a sequence and a head; returns the sums of the
-/// gradients of the gates' logits, `[batch, heads]` where a sequence is one part.
+/// Writes the gradient with a factor per edge, chosen by sequence and head. Returns the sums of the
+/// gradients of the gates' logits, `[batch, heads]` if every sequence is one part.
 fn differentiate<E: Edges>(
     shape: Shape,
     segments: Option<&Segments>,
@@ -143,7 +145,7 @@ struct Task<'a, E> {
     d_values: MatrixMut<'a>,
 }
 
-/// What the gradient of one query head is computed from, and its place.
+/// The inputs of one query head's gradient, and its place.
 struct QueryHead<'a, E> {
     head: Head<'a>,
     edges: E,
@@ -183,8 +185,8 @@ impl<E: Edges> Task<'_, E> {
 }
 
 impl<E: Edges> QueryHead<'_, E> {
-    /// Writes the gradient of a tile of queries and adds its part to those of keys and values;
-    /// returns the sum of the gradients of the gates' logits.
+    /// Writes the gradient of a tile of queries, and adds its contribution to the gradients of keys
+    /// and values; returns the sum of the gradients of the gates' logits.
     fn tile_gradient(
         &mut self,
         queries: Queries,
@@ -234,7 +236,7 @@ impl<E: Edges> QueryHead<'_, E> {
     }
 }
 
-/// What the softmax of each query came to.
+/// The final state of each query's softmax.
 struct FinishedSoftmax {
     /// The logarithm of the sum of `exp(score)`.
     lse: [f32; QUERIES],
@@ -260,8 +262,9 @@ impl FinishedSoftmax {
         softmax
     }
 
-    /// Replaces scores by weights times the factors of the edges, and the gradients of these by those
-    /// of scores; the first key is `first_key`. Returns the gradients of the gates' logits.
+    /// Replaces the scores by weights times the factors of the edges, and the gradients of these
+    /// products by the gradients of the scores. The first key is `first_key`. Returns the gradients
+    /// of the gates' logits.
     ///
     /// # Shapes
     ///

@@ -5,10 +5,10 @@ use super::noise::{HeadNoise, RowNoise};
 use super::tile::QUERIES;
 use crate::vector::{LANES, exp};
 
-/// Numbers of the queries in a vector.
+/// One number for each query of a vector.
 pub(super) type Lanes = [f32; LANES];
 
-/// What is summed over the keys of a tile, per query.
+/// A sum over the keys of a tile, per query.
 pub(super) struct PerQuery([Lanes; QUERIES / LANES]);
 
 impl PerQuery {
@@ -48,7 +48,7 @@ impl Tally {
 /// One key and a vector of queries.
 #[derive(Clone, Copy)]
 pub(super) struct Place<R> {
-    /// What the factor knows of the key.
+    /// The factor's data for the key.
     pub(super) row: R,
     /// The position of the first query.
     pub(super) query: usize,
@@ -58,9 +58,9 @@ pub(super) struct Place<R> {
 
 /// The probabilities of a vector and their gradients.
 pub(super) struct Weighted<'a> {
-    /// The scores; what reaches the values afterwards.
+    /// In: the scores. Out: the weights that multiply the values.
     pub(super) scores: &'a mut Lanes,
-    /// The gradients of what reaches the values; those of the scores afterwards.
+    /// In: the gradients of the weights that multiply the values. Out: the gradients of the scores.
     pub(super) gradients: &'a mut Lanes,
     /// The logarithms of the sums.
     pub(super) lse: &'a Lanes,
@@ -70,20 +70,20 @@ pub(super) struct Weighted<'a> {
 
 /// The factor per edge.
 pub(super) trait Edges: Copy + Send + Sync {
-    /// What it knows of a key.
+    /// Its data for a key.
     type Row: Copy;
 
-    /// Whether it is ever 0.
+    /// Whether it can be 0.
     const CLOSE: bool;
 
-    /// Prepares a row of a tile.
+    /// Prepares the data for a row of a tile.
     fn row(self, key: usize) -> Self::Row;
 
-    /// Multiplies weights by their factors and counts.
+    /// Multiplies weights by their factors, and counts open edges.
     fn weigh(self, place: Place<Self::Row>, scores: &Lanes, weights: &mut Lanes, tally: &mut Tally);
 
-    /// Replaces scores by weights times factors, and the gradients of these by those of the scores;
-    /// adds the gradients of the gates' logits to `d_logit`.
+    /// Replaces the scores by weights times factors, and the gradients of these products by the
+    /// gradients of the scores; adds the gradients of the gates' logits to `d_logit`.
     fn differentiate(self, place: Place<Self::Row>, weighted: Weighted<'_>, d_logit: &mut PerQuery);
 
     /// Returns about how many edges of a tile are open.
@@ -123,12 +123,12 @@ impl Edges for Ungated {
     }
 }
 
-/// How the gates of one head of one sequence are opened.
+/// The rule that opens the gates of one head of one sequence.
 pub(super) trait Draw: Copy + Send + Sync {
-    /// What it knows of a key.
+    /// Its data for a key.
     type Row: Copy;
 
-    /// Prepares a row of a tile.
+    /// Prepares the data for a row of a tile.
     fn row(self, key: usize) -> Self::Row;
 
     /// Returns `σ(g + ℓ)` and whether the gate is open, from `g` and `e = exp(−g)`.
@@ -138,7 +138,7 @@ pub(super) trait Draw: Copy + Send + Sync {
     fn open_edges(tally: &Tally, queries: usize) -> f64;
 }
 
-/// Gates are drawn.
+/// Gates open at random.
 impl Draw for HeadNoise {
     type Row = RowNoise;
 
@@ -216,7 +216,7 @@ impl<D: Draw> Edges for Gated<D> {
         }
     }
 
-    /// With `P` the softmax and `dW` the gradient of what reaches the values:
+    /// With `P` the softmax and `dW` the gradient of the weights that multiply the values:
     /// `dg = P · dW · s(1 − s) + pull · σ(1 − σ)`, `da = P · (A · dW − dO·O) + dg`.
     #[inline(always)]
     fn differentiate(self, place: Place<D::Row>, weighted: Weighted<'_>, d_logit: &mut PerQuery) {

@@ -1,4 +1,4 @@
-//! The forward: one task per sequence or segment, head and tile of queries.
+//! The forward pass: one task per sequence or segment, head and tile of queries.
 
 use rayon::prelude::*;
 
@@ -13,8 +13,8 @@ use super::{Head, Segments, Shape};
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, exp, vectorized};
 
-/// Attends every token to itself and those before it in its sequence, or in its segment where rows are
-/// cut into `segments`.
+/// Lets every token attend to itself and the tokens before it in its sequence, or in its segment if
+/// rows are cut into `segments`.
 ///
 /// `lse` becomes the natural logarithm of `Σ_j exp(q·k_j / √d_head)` over the keys that a query
 /// sees.
@@ -37,11 +37,11 @@ pub fn forward(
     attend(shape, segments, qkv, attended, lse, |_, _| Ungated);
 }
 
-/// As [`forward`] over whole sequences, with gates; returns how open they were.
+/// Like [`forward`] over whole sequences, with gates; returns how open they were.
 ///
 /// # Shapes
 ///
-/// As [`forward`]; `head_bias`, what is added to the bias of the gates: `[heads]`.
+/// As [`forward`]; `head_bias`, which is added to the bias of the gates: `[heads]`.
 ///
 /// # Panics
 ///
@@ -89,8 +89,8 @@ struct Tile {
     open: u64,
 }
 
-/// Attends with a factor per edge, of a sequence and a head; returns what was counted, in the order
-/// of sequences, heads and tiles.
+/// Attends with a factor per edge, chosen by sequence and head; returns the counts in the order of
+/// sequences, heads and tiles.
 fn attend<E: Edges>(
     shape: Shape,
     segments: Option<&Segments>,
@@ -212,7 +212,7 @@ struct OnlineSoftmax {
     largest: [f32; QUERIES],
     /// The sum of `exp(score − largest)`.
     sum: [f32; QUERIES],
-    /// What sums of earlier tiles are to be multiplied by: `exp(largest before − largest)`.
+    /// The factor for sums of earlier tiles: `exp(largest before − largest)`.
     shrink: [f32; QUERIES],
 }
 
@@ -225,8 +225,8 @@ impl OnlineSoftmax {
         }
     }
 
-    /// Replaces the scores of a tile, whose first key is `first_key`, by `exp(score − largest)` times
-    /// the factors of the edges; returns how open these are.
+    /// Replaces the scores of a tile, whose first key is `first_key`, by `exp(score − largest)`
+    /// times the factors of the edges; returns how open the edges are.
     ///
     /// # Shapes
     ///

@@ -1,4 +1,5 @@
-//! Gates on the edges of attention: which of the weights after the softmax reach their values.
+//! Gates on the edges of attention, which select the weights after the softmax that multiply
+//! values.
 //!
 //! With the score `a = q·k / √d_head` of an edge and the bias `b` of its head:
 //!
@@ -10,19 +11,19 @@
 //! | result | `y = Σ softmax(a) · A · v`, not normalised again |
 //! | expected density | the mean of `σ(g)` over the edges |
 //!
-//! The straight-through gradient is that of the gate as it was drawn, noise included, at temperature
-//! 1: a Gumbel-sigmoid (Draye et al. 2025, arXiv 2512.05865; its authors' kernel differentiates
-//! `σ(g + ℓ)` too, and `σ(g)` for the density). No logarithm is needed: with `e = exp(−g)`,
-//! `σ(g + ℓ) = u / (u + e·(1 − u))`, above ½ exactly where `u > e·(1 − u)`.
+//! The straight-through gradient is that of the gate as it was drawn, noise included, at
+//! temperature 1: a Gumbel-sigmoid (Draye et al. 2025, arXiv 2512.05865; its authors' kernel also
+//! differentiates `σ(g + ℓ)`, and `σ(g)` for the density). No logarithm is needed: with `e =
+//! exp(−g)`, `σ(g + ℓ) = u / (u + e·(1 − u))`, which is above ½ exactly if `u > e·(1 − u)`.
 
 use super::Shape;
 
-/// Gates of an attention layer, without the biases that heads learn to add.
+/// Gates of an attention layer, without the learned biases of heads.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gate {
     /// How a gate is opened.
     pub opening: Opening,
-    /// The bias of every head; finite. A positive one leaves gates open at the start.
+    /// The bias of every head; finite. With a positive bias, most gates are open at the start.
     pub bias: f32,
     /// The derivative of the loss by [`Openness::density`], which the backward adds; the forward
     /// does not read it.
@@ -34,20 +35,20 @@ pub struct Gate {
 pub enum Opening {
     /// With probability `σ(g)`: for training.
     Drawn {
-        /// Of the noise. Layers, iterations and steps need keys of their own; the backward needs
-        /// the forward's.
+        /// The key of the noise. Every layer, iteration and step needs its own key; the backward
+        /// needs the key of the forward.
         key: u64,
     },
-    /// Where `g > 0`: for evaluation.
+    /// If `g > 0`: for evaluation.
     Threshold,
 }
 
 /// How open the gates of a forward were.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Openness {
-    /// `Σ σ(g)` over the edges, per query head: how many are expected to be open.
+    /// `Σ σ(g)` over the edges, per query head: the expected number of open edges.
     pub expected: Vec<f64>,
-    /// How many edges have `g > 0`, per query head, whatever was drawn.
+    /// The number of edges with `g > 0`, per query head, independent of the drawing.
     pub open: Vec<u64>,
     /// Edges of a head: `batch · seq · (seq + 1) / 2`.
     pub edges: u64,
@@ -68,12 +69,13 @@ impl Openness {
 }
 
 impl Gate {
-    /// Returns the bias of a query head; `head_bias` is what heads add, `[heads]`.
+    /// Returns the bias of a query head; `head_bias` is the learned addition, `[heads]`.
     pub(super) fn bias_of(&self, head_bias: Option<&[f32]>, head: usize) -> f32 {
         self.bias + head_bias.map_or(0.0, |bias| bias[head])
     }
 
-    /// Returns the derivative of the loss by the `σ(g)` of one edge, without the path of the value.
+    /// Returns the derivative of the loss with respect to the `σ(g)` of one edge, through the
+    /// density only.
     pub(super) fn pull(&self, shape: Shape) -> f32 {
         let edges = shape.edges() as f64 * shape.heads as f64;
         (f64::from(self.d_density) / edges) as f32

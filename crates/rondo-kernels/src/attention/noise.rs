@@ -1,10 +1,10 @@
-//! A uniform number for every edge, from a key and the edge's place alone.
+//! A uniform number for every edge, computed only from a key and the edge's place.
 //!
-//! Nothing is stored and nothing advances: forward and backward, one thread and many, tiles of any
-//! size and vectors of any width find the same number at the same edge. The key, the sequence, the
-//! head and the position of the attended token are mixed in 64 bits, once per row of a tile; the
-//! position of the query in 32, in the lanes of a vector. [`row_keys`] and [`MULTIPLIERS`] let another
-//! device draw the same numbers.
+//! Nothing is stored and there is no sequential state: forward and backward, one thread and many,
+//! tiles of any size and vectors of any width get the same number for the same edge. The key, the
+//! sequence, the head and the position of the attended token are mixed in 64 bits, once per row of
+//! a tile; the position of the query is mixed in 32 bits, in the lanes of a vector. With
+//! [`row_keys`] and [`MULTIPLIERS`] another device can draw the same numbers.
 
 /// The numbers of one head of one sequence.
 #[derive(Clone, Copy, Debug)]
@@ -17,11 +17,11 @@ pub(super) struct RowNoise {
     between: u32,
 }
 
-/// The odd factors of a number's two multiplications (the constants of Wellons' search for the least
-/// bias).
+/// The odd factors of the two multiplications for a number (constants from Wellons' search for the
+/// lowest bias).
 pub const MULTIPLIERS: [u32; 2] = [0x21f0_aaad, 0xd35a_2d97];
 
-/// The 32 bits before and between the multiplications, for every attended token.
+/// The 32 bits added before and between the multiplications, for every attended token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowKeys {
     /// `[batch, heads, seq]`.
@@ -30,7 +30,7 @@ pub struct RowKeys {
     pub between: Vec<u32>,
 }
 
-/// Returns what a device needs to draw the numbers of `[batch, heads, seq]` attended tokens.
+/// Returns the data with which a device draws the numbers of `[batch, heads, seq]` attended tokens.
 pub fn row_keys(key: u64, [batch, heads, seq]: [usize; 3]) -> RowKeys {
     let places = (0..batch).flat_map(|sequence| (0..heads).map(move |head| (sequence, head)));
     let (before, between) = places
@@ -80,12 +80,12 @@ impl RowNoise {
         x ^= x >> 15;
         x = x.wrapping_mul(MULTIPLIERS[1]);
         x ^= x >> 15;
-        // 23 bits of significand make a number in [1, 2); 1 − 2⁻²⁴ is taken from it.
+        // The 23 bits of the significand give a number in [1, 2); 1 − 2⁻²⁴ is subtracted.
         f32::from_bits(x >> 9 | 1.0_f32.to_bits()) - (1.0 - f32::EPSILON / 2.0)
     }
 }
 
-/// Mixes 64 bits (SplitMix64, Steele et al. 2014: its finaliser, after its increment).
+/// Mixes 64 bits (the increment and the finaliser of SplitMix64, Steele et al. 2014).
 #[inline(always)]
 pub fn mixed_bits(x: u64) -> u64 {
     let mut x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -98,10 +98,11 @@ pub fn mixed_bits(x: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Rows and columns of the square of edges that is tested.
+    /// Rows and columns of the tested square of edges.
     const SIDE: usize = 512;
 
-    /// Standard deviations that a statistic may be off: 1 in 10⁹ by chance.
+    /// The allowed deviation of a statistic, in standard deviations: exceeded by chance once in
+    /// 10⁹.
     const DEVIATIONS: f64 = 6.0;
 
     fn square(key: u64, sequence: usize, head: usize) -> Vec<f32> {
@@ -111,7 +112,8 @@ mod tests {
             .collect()
     }
 
-    /// Checks `Σ (n − e)² / e` of equally likely cells: mean `cells − 1`, variance twice that.
+    /// Checks `Σ (n − e)² / e` over equally likely cells: its mean is `cells − 1`, its variance
+    /// twice that.
     #[track_caller]
     fn check_cells(counts: &[u32]) {
         let total: u32 = counts.iter().sum();

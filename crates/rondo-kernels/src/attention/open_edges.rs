@@ -1,4 +1,4 @@
-//! The product of a tile's weights with the values where few weights are not zero.
+//! The product of a tile's weights with the values when most weights are zero.
 
 use std::ops::Range;
 
@@ -8,18 +8,18 @@ use super::tile::Queries;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::vector::{LANES, with_simd};
 
-/// The share of open edges in a tile below which looking for them costs less than multiplying with
-/// all.
+/// The share of open edges below which skipping closed edges is faster than multiplying with all
+/// edges.
 ///
-/// With AVX-512, heads of 64 and 256 tokens, a gated forward takes this share of its time with the
-/// product of all edges: 0.89 with none open, 0.91 with 6 in 1000, 0.94 with 2 in 100, 0.99 with 3,
-/// 1.10 with 6. More is not to be had: the scores and the softmax need every edge, and the product
-/// with the values is a tenth of the forward.
+/// With AVX-512, heads of 64 and 256 tokens, a gated forward takes this share of the time that it
+/// takes with the product of all edges: 0.89 with none open, 0.91 with 6 in 1000, 0.94 with 2 in
+/// 100, 0.99 with 3, 1.10 with 6. No greater gain is possible: the scores and the softmax need
+/// every edge, and the product with the values is a tenth of the forward.
 pub(super) const MOST_OPEN: f64 = 0.02;
 
 impl Queries {
-    /// As [`Queries::gather_from_keys`] with a scale of 1 and the same bits, unless a value is not
-    /// finite: what a weight of zero would add is left out.
+    /// Like [`Queries::gather_from_keys`] with a scale of 1, and with the same bits unless a value
+    /// is not finite: terms with a weight of zero are skipped.
     ///
     /// # Shapes
     ///

@@ -1,39 +1,41 @@
-//! What is done to queries, keys and values before attention: bias, norm, rotary embedding, in this order; a norm
-//! without a scale follows the rotary embedding.
+//! The operations on queries, keys and values before attention: bias, norm, rotary embedding, in
+//! this order. A norm without a scale comes after the rotary embedding.
 
 use super::qk_norm::{NormedOver, QkNorm, QkScales};
 use super::{Rope, Segments, Shape};
 use crate::rows::{for_rows, for_rows_of_two, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// What is done to queries and keys; every part may be absent.
+/// The operations on queries and keys; every part is optional.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Preparation<'a> {
-    /// What is added, `[heads + kv_heads, d_head]`: to queries, then to keys; with `kv_heads` rows more to values too.
+    /// The bias, `[heads + kv_heads, d_head]`: for queries, then for keys; with `kv_heads` more
+    /// rows also for values.
     pub bias: Option<&'a [f32]>,
     /// The rotation.
     pub rope: Option<Rope<'a>>,
-    /// Where positions start anew; without it at every sequence.
+    /// The segments, in which positions restart; without them positions restart at every sequence.
     pub segments: Option<&'a Segments>,
     /// The norm of queries and keys.
     pub norm: Option<QkNorm>,
-    /// Its scales, where it has any.
+    /// The scales of the norm, if it has any.
     pub scales: Option<QkScales<'a>>,
 }
 
-/// The gradients of what a preparation has.
+/// The gradients of the parameters of a preparation.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PreparationGradients {
-    /// Of the bias, as long as it.
+    /// Gradient of the bias, in its shape.
     pub bias: Option<Vec<f32>>,
-    /// Of the scale of queries, as long as it.
+    /// Gradient of the scale of queries, in its shape.
     pub query_scale: Option<Vec<f32>>,
-    /// Of the scale of keys, as long as it.
+    /// Gradient of the scale of keys, in its shape.
     pub key_scale: Option<Vec<f32>>,
 }
 
 impl Preparation<'_> {
-    /// Returns how many numbers per token [`prepare`] keeps for the backward pass: those of the norm.
+    /// Returns how many numbers per token [`prepare`] stores for the backward pass, all of them for
+    /// the norm.
     pub fn kept_width(&self, shape: Shape) -> usize {
         self.norm.map_or(0, |norm| norm.kept_width(shape))
     }
@@ -56,7 +58,7 @@ impl Preparation<'_> {
         }
     }
 
-    /// Returns the position of a token, which is counted over the batch.
+    /// Returns the position of a token, given its index in the batch.
     #[inline(always)]
     fn position(&self, shape: Shape, token: usize) -> usize {
         match self.segments {
@@ -72,7 +74,7 @@ impl Preparation<'_> {
             .filter(|norm| norm.over == NormedOver::RotatedHeads)
     }
 
-    /// Prepares rows in place, of which the first is token `first` of the batch.
+    /// Prepares rows in place; the first row is token `first` of the batch.
     #[inline(always)]
     fn prepare_rows(&self, shape: Shape, first: usize, rows: &mut [f32], kept: &mut [f32]) {
         let (d_head, width) = (shape.d_head, self.kept_width(shape));
@@ -94,8 +96,8 @@ impl Preparation<'_> {
         }
     }
 
-    /// Turns the gradient of prepared rows into that of the rows themselves, in place, and adds it
-    /// to `sums`: the gradients of the bias and of the scales, one after another.
+    /// Turns the gradient of prepared rows into that of the rows themselves, in place, and adds to
+    /// `sums` the gradients of the bias and of the scales, one after another.
     #[inline(always)]
     fn prepare_rows_backward(
         &self,
@@ -128,12 +130,13 @@ impl Preparation<'_> {
     }
 }
 
-/// Prepares the queries and keys of a packed projection in place, and its values where the bias is theirs too.
+/// Prepares the queries and keys of a packed projection in place, and the values if the bias
+/// includes them.
 ///
 /// # Shapes
 ///
-/// `qkv`: `[batch · seq, qkv_width]`; `kept`: `[batch · seq, kept_width]` of [`Preparation::kept_width`]; what
-/// [`prepare_backward`] needs of it is written there.
+/// `qkv`: `[batch · seq, qkv_width]`; `kept`: `[batch · seq, kept_width]` with
+/// [`Preparation::kept_width`]; the data for [`prepare_backward`] is written there.
 ///
 /// # Panics
 ///
@@ -153,8 +156,8 @@ pub fn prepare(shape: Shape, preparation: Preparation<'_>, qkv: &mut [f32], kept
     for_rows_of_two((qkv, width), (kept, preparation.kept_width(shape)), run);
 }
 
-/// Turns the gradient of a prepared projection into that of the projection, in place; returns those
-/// of bias and scales, where there are any.
+/// Turns the gradient of a prepared projection into that of the projection, in place; returns the
+/// gradients of bias and scales, if there are any.
 ///
 /// # Shapes
 ///

@@ -1,4 +1,5 @@
-//! The norm of queries and keys before their products: over which numbers it goes, and its place beside the rotation.
+//! The norm of queries and keys before their products: its extent, and its place before or after
+//! the rotation.
 
 use super::Shape;
 use crate::norm::Norm;
@@ -9,24 +10,24 @@ use crate::vector::{dot, sum_of};
 pub struct QkNorm {
     /// Its ε.
     pub norm: Norm,
-    /// Over which numbers it goes.
+    /// The numbers that it covers.
     pub over: NormedOver,
 }
 
-/// Over which numbers a norm of queries and keys goes.
+/// The numbers that a norm of queries and keys covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormedOver {
-    /// Over each head, after the rotation and without a scale.
+    /// Each head, after the rotation and without a scale.
     RotatedHeads,
-    /// Over each head, before the rotation; the heads of queries share a scale `[d_head]`, those of keys another
-    /// (Qwen3, arXiv 2505.09388).
+    /// Each head, before the rotation; the heads of queries share a scale `[d_head]`, those of keys
+    /// another (Qwen3, arXiv 2505.09388).
     Heads,
-    /// Over all heads of queries together, and over all of keys, before the rotation, each with a scale as wide
-    /// (OLMo 2, arXiv 2501.00656).
+    /// All heads of queries together, and all heads of keys together, before the rotation, each
+    /// with a scale of the same width (OLMo 2, arXiv 2501.00656).
     Width,
 }
 
-/// The scales of a norm of queries and keys, one of each.
+/// The scales of a norm of queries and of keys.
 #[derive(Clone, Copy, Debug)]
 pub struct QkScales<'a> {
     /// `[d_head]` or `[heads · d_head]`.
@@ -36,8 +37,8 @@ pub struct QkScales<'a> {
 }
 
 impl QkNorm {
-    /// Returns how many numbers per token the backward pass needs: the inverse root mean squares, and what was normed
-    /// before it was scaled.
+    /// Returns how many numbers per token the backward pass needs: the inverse root mean squares,
+    /// and the normed values before scaling.
     pub(super) fn kept_width(self, shape: Shape) -> usize {
         match self.over {
             NormedOver::RotatedHeads => shape.prepared_heads(),
@@ -55,7 +56,7 @@ impl QkNorm {
         }
     }
 
-    /// Returns the lengths of the scales of queries and keys; none where there are none.
+    /// Returns the lengths of the scales of queries and keys; none if the norm has no scales.
     pub(super) fn scale_lengths(self, shape: Shape) -> Option<[usize; 2]> {
         match self.over {
             NormedOver::RotatedHeads => None,
@@ -64,7 +65,7 @@ impl QkNorm {
         }
     }
 
-    /// Norms every head of a token in place; the inverse root mean squares go to `kept`.
+    /// Norms every head of a token in place; writes the inverse root mean squares to `kept`.
     #[inline(always)]
     pub(super) fn norm_heads(self, row: &mut [f32], d_head: usize, kept: &mut [f32]) {
         for (head, inverse_rms) in row.chunks_exact_mut(d_head).zip(kept) {
@@ -94,8 +95,8 @@ impl QkNorm {
         }
     }
 
-    /// Norms and scales queries and keys of a token in place. `kept` gets the inverse root mean squares and then what
-    /// was normed.
+    /// Norms and scales the queries and keys of a token in place. Writes the inverse root mean
+    /// squares to `kept`, then the normed values.
     #[inline(always)]
     pub(super) fn norm_scaled(
         self,
@@ -125,7 +126,8 @@ impl QkNorm {
         }
     }
 
-    /// Turns the gradient of [`Self::norm_scaled`] into that of its input, in place, and adds to those of the scales.
+    /// Turns the gradient of [`Self::norm_scaled`] into that of its input, in place, and adds to
+    /// the gradients of the scales.
     ///
     /// With `n = r·x` and `y = n ∘ g`: `dg = Σ dy ∘ n` and `dx = r · (dy ∘ g − n · mean(dy ∘ g ∘ n))`.
     #[inline(always)]

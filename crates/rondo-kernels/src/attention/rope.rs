@@ -12,17 +12,18 @@ pub struct Rope<'a> {
     pub pairing: Pairing,
 }
 
-/// Which elements of a head turn together.
+/// Which elements of a head rotate together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pairing {
     /// Neighbours: `(x_2j, x_2j+1)`.
     Adjacent,
-    /// One of each half: `(x_j, x_{j + d_head/2})`.
+    /// One element of each half: `(x_j, x_{j + d_head/2})`.
     Halves,
 }
 
 impl Rope<'_> {
-    /// Turns every head of a token at `position`: forth where `direction` is 1, back where it is −1.
+    /// Rotates every head of a token at `position`: forwards if `direction` is 1, backwards if it
+    /// is −1.
     #[inline(always)]
     pub(super) fn turn(&self, heads: &mut [f32], position: usize, d_head: usize, direction: f32) {
         let pairs = position * (d_head / 2)..(position + 1) * (d_head / 2);

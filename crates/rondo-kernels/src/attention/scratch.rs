@@ -1,4 +1,4 @@
-//! Memory that a task needs for its tiles: one block per thread, kept, of a size that does not depend
+//! Working memory for a task's tiles: one block per thread, which is kept; its size does not depend
 //! on the length of the sequence.
 
 use std::cell::RefCell;
@@ -36,8 +36,8 @@ pub(super) fn with_scratch<const N: usize>(
 
 /// Copies rows next to each other.
 ///
-/// Rows of the packed projection are far apart, and often at distances that share the few places
-/// in the cache: what a product reads again and again is copied first.
+/// Rows of the packed projection are far apart, often at distances that map to the same few cache
+/// sets. Rows that a product reads repeatedly are copied first.
 pub(super) fn packed<'a>(rows: Matrix<'_>, into: &'a mut [f32]) -> Matrix<'a> {
     let [count, d_head] = rows.shape();
     let into = &mut into[..count * d_head];

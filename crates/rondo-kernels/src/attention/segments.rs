@@ -1,21 +1,23 @@
-//! Rows cut into segments. Attention works on each as on a sequence of its own: the same tiles from its first
-//! token on, the same order of sums, so that a segment has the bits that it has alone.
+//! Rows cut into segments. Attention treats each segment as its own sequence, with the same tiles
+//! from its first token on and the same order of sums, so the result of a segment has the same bits
+//! as if it were alone.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Where the segments of some rows begin: runs of tokens of which each attends to those of its own run
-/// alone, and counts its positions from the first of them.
+/// The segments of some rows. A token attends only within its own segment, and positions count from
+/// the first token of the segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segments {
     /// Tokens of a row.
     seq: usize,
-    /// The place in its row of the first token of every token's segment, `[batch · seq]`.
+    /// For every token, the position in its row of the first token of its segment, `[batch · seq]`.
     firsts: Arc<[usize]>,
 }
 
 impl Segments {
-    /// Cuts rows of `seq` tokens behind every token that `ends` a segment. Every row begins one.
+    /// Cuts rows of `seq` tokens after every token for which `ends` is true. Every row begins a
+    /// segment.
     ///
     /// # Shapes
     ///
@@ -51,7 +53,8 @@ impl Segments {
         self.seq
     }
 
-    /// Returns the place in its row of the first token of every token's segment, `[batch · seq]`.
+    /// Returns for every token the position in its row of the first token of its segment, `[batch ·
+    /// seq]`.
     pub fn firsts(&self) -> &[usize] {
         &self.firsts
     }
@@ -61,7 +64,7 @@ impl Segments {
         (0..self.firsts.len()).map(|token| self.position(token))
     }
 
-    /// Returns the position in its segment of a token, which is counted over the batch.
+    /// Returns a token's position in its segment, given its index in the batch.
     #[inline(always)]
     pub(super) fn position(&self, token: usize) -> usize {
         token % self.seq - self.firsts[token]
@@ -77,7 +80,8 @@ impl Segments {
     }
 }
 
-/// Returns the parts of a row of `seq` tokens that are worked on apart: its segments, or all of it.
+/// Returns the parts of a row of `seq` tokens that are computed separately: its segments, or the
+/// whole row.
 pub(super) fn parts(segments: Option<&Segments>, row: usize, seq: usize) -> Vec<Range<usize>> {
     match segments {
         Some(segments) => segments.of_row(row),
@@ -91,7 +95,7 @@ mod tests {
 
     #[test]
     fn rows_are_cut_behind_the_tokens_that_end_a_segment() {
-        // 0 ends a segment, the last token of a row too.
+        // 0 ends a segment, and so does the last token of a row.
         let tokens = [5, 0, 7, 8, 0, 0, 0, 9, 9, 9, 9, 0];
         let segments = Segments::behind(&tokens, 6, |token| token == 0);
         assert_eq!(segments.firsts(), [0, 0, 2, 2, 2, 5, 0, 1, 1, 1, 1, 1]);

@@ -1,4 +1,4 @@
-//! The kernels against attention in f64, and its gradient against central differences.
+//! Compares the kernels with attention in f64, and its gradient with central differences.
 
 mod gated;
 mod gated_reference;
@@ -8,11 +8,11 @@ mod segmented;
 
 use super::*;
 
-/// The largest error of a kernel against f64, in units of the largest element of what it computes:
-/// about a hundred roundings of f32.
+/// The largest allowed error of a kernel against f64, in units of the largest element of its
+/// result: about a hundred roundings of f32.
 const TOLERANCE: f64 = 1e-5;
 
-/// The same of [`slopes`] in f64.
+/// The same for [`slopes`] in f64.
 const DIFFERENCE_TOLERANCE: f64 = 1e-8;
 
 /// The input of a layer and the gradient of its output.
@@ -42,7 +42,7 @@ impl Layer {
         }
     }
 
-    /// Changes the tokens from `token` on; returns where its output starts.
+    /// Changes the tokens from `token` on; returns the offset of the output of `token`.
     fn change_from(&mut self, token: usize) -> usize {
         let start = token * self.shape.qkv_width();
         self.qkv[start..].iter_mut().for_each(|x| *x += 1.0);

@@ -1,8 +1,8 @@
-//! What both directions do with a tile of scores.
+//! The operations on a tile of scores that both directions share.
 //!
-//! A tile is kept with a row per key and a column per query, `[keys, width]`: what is done per
-//! query (largest score, sum, logarithm) is then done in the lanes of a vector, without sums across
-//! them, and every product but one has its left side as it lies in memory.
+//! A tile has a row per key and a column per query, `[keys, width]`. So the operations per query
+//! (largest score, sum, logarithm) work in the lanes of a vector, without sums across lanes, and
+//! every product but one reads its left side in memory order.
 
 use std::ops::Range;
 
@@ -15,10 +15,10 @@ use crate::vector::{LANES, vectorized};
 pub(super) const QUERIES: usize = 64;
 
 /// Keys of a tile: a multiple of [`QUERIES`], so that the first key of a tile is never after its
-/// first query, and every query has a key in every tile that is computed for it.
+/// first query, and every query sees a key in every tile that is computed for it.
 pub(super) const KEYS: usize = 128;
 
-/// A tile of queries and the keys that any of them sees.
+/// A tile of queries; the keys of its tiles are those that at least one of the queries sees.
 #[derive(Clone, Copy)]
 pub(super) struct Queries {
     /// The position of the first.
@@ -38,7 +38,7 @@ impl Queries {
         self.first..self.first + self.count
     }
 
-    /// Returns the keys up to the last query, a tile at a time.
+    /// Returns the keys up to the last query, tile by tile.
     pub(super) fn key_tiles(self) -> impl Iterator<Item = Range<usize>> {
         let end = self.first + self.count;
         (0..end)
@@ -57,7 +57,7 @@ impl Queries {
             turned.fill(0.0);
         }
         let [_, d_head] = rows.shape();
-        // Squares of four are turned in registers, the rest one by one.
+        // Squares of 4 × 4 are transposed in registers, the rest one by one.
         let (whole_queries, whole) = (self.count / 4 * 4, d_head / 4 * 4);
         vectorized(
             #[inline(always)]
@@ -84,13 +84,14 @@ impl Queries {
         }
     }
 
-    /// Returns how many vectors of lanes hold only queries before `key`: nothing reads them.
+    /// Returns how many vectors of lanes hold only queries before `key`; those are never read.
     #[inline(always)]
     pub(super) fn hidden_vectors(self, key: usize) -> usize {
         key.saturating_sub(self.first) / LANES
     }
 
-    /// Cuts keys into runs, each with the first query of which any in the run is seen, to a vector.
+    /// Cuts keys into runs, each with the first query that sees any key of the run, rounded down to
+    /// a vector.
     fn key_runs(self, keys: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
         let diagonal = self.first.clamp(keys.start, keys.end);
         let before = (keys.start < diagonal).then_some((keys.start..diagonal, 0));
@@ -100,7 +101,7 @@ impl Queries {
         before.into_iter().chain(on)
     }
 
-    /// Cuts the queries into runs, each with the end of the keys that any in the run sees.
+    /// Cuts the queries into runs, each with the end of the keys that any query of the run sees.
     fn query_runs(self, keys: Range<usize>) -> impl Iterator<Item = (Range<usize>, usize)> {
         let run = match keys.end <= self.first {
             true => QUERIES,
@@ -112,8 +113,8 @@ impl Queries {
         })
     }
 
-    /// Writes the inner products of keys (or values) with turned rows into a tile, where a query
-    /// sees the key.
+    /// Writes the inner products of keys (or values) with transposed rows into a tile, for queries
+    /// that see the key.
     ///
     /// # Shapes
     ///
@@ -166,7 +167,7 @@ impl Queries {
         }
     }
 
-    /// Writes `scale · tileᵀ · rows` to a row per query, or adds it where other keys came before.
+    /// Writes `scale · tileᵀ · rows` to a row per query, or adds it if the tile is not the first.
     ///
     /// # Shapes
     ///
@@ -195,7 +196,7 @@ impl Queries {
         }
     }
 
-    /// Gives keys after the query a score of −∞, in the vectors that are read later.
+    /// Sets the score of keys after the query to −∞, in the vectors that are read later.
     pub(super) fn hide_the_future(self, scores: &mut [f32], keys: Range<usize>) {
         let width = self.width();
         for key in keys.start.max(self.first)..keys.end {

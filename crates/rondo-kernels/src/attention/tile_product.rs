@@ -1,9 +1,9 @@
 //! Products of matrices that are small enough to stay in cache.
 //!
-//! [`crate::product::product`] copies its arguments into an order of its own and allocates room for
-//! it, which at these sizes costs as much as the arithmetic. Here the right side is read as it
-//! lies, a register's width at a time, and nothing is copied. Every element is summed in the order
-//! of the inner dimension, whatever the width of the registers.
+//! [`crate::product::product`] copies its arguments into another layout and allocates memory for
+//! it, which at these sizes costs as much as the arithmetic. Here the right side is read in place,
+//! one register at a time, and nothing is copied. Every element is summed in the order of the inner
+//! dimension, for any register width.
 
 use pulp::{Simd, WithSimd};
 
@@ -14,9 +14,9 @@ use crate::vector::with_simd;
 /// The left side of a product.
 #[derive(Clone, Copy)]
 pub(super) enum Left<'a> {
-    /// As it stands, `[m, k]`.
+    /// As stored, `[m, k]`.
     Plain(Matrix<'a>),
-    /// The transpose of what stands, `[k, m]`.
+    /// The transpose of the stored matrix, `[k, m]`.
     Transposed(Matrix<'a>),
 }
 
@@ -64,7 +64,7 @@ impl WithSimd for Product<'_> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         let [_, cols] = self.out.shape();
         let mut col = 0;
-        // 6 rows of 4 registers want 29 of them, 6 rows of 2 want 15.
+        // 6 rows of 4 registers need 29 registers, 6 rows of 2 need 15.
         while S::REGISTER_COUNT >= 32 && col + 4 * S::F32_LANES <= cols {
             self.strip::<S, 4>(simd, col, 4 * S::F32_LANES);
             col += 4 * S::F32_LANES;
@@ -82,7 +82,7 @@ impl WithSimd for Product<'_> {
 }
 
 impl Product<'_> {
-    /// Computes `width` columns, `V` registers of them, from `col` on.
+    /// Computes `width` columns, held in `V` registers, from column `col` on.
     #[inline(always)]
     fn strip<S: Simd, const V: usize>(&mut self, simd: S, col: usize, width: usize) {
         let [rows, _] = self.out.shape();
@@ -150,7 +150,7 @@ impl Product<'_> {
     }
 }
 
-/// Loads `V` registers; a single one may be filled in part.
+/// Loads `V` registers; a single register may be loaded in part.
 #[inline(always)]
 fn load<S: Simd, const V: usize>(simd: S, row: &[f32]) -> [S::f32s; V] {
     match S::as_simd_f32s(row) {
@@ -199,7 +199,7 @@ mod tests {
                                 false => a.row(k)[row],
                             };
                             let sum: f32 = (0..k).map(|k| left(k) * b.row(k)[col]).sum();
-                            // Small whole numbers: exact.
+                            // Small whole numbers are exact.
                             assert_eq!(out.to_bits(), (1.0 + 2.0 * sum).to_bits());
                         }
                     }

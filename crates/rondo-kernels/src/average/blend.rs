@@ -1,4 +1,5 @@
-//! The average after another iteration: `h ← h + e^(s − L) (z − h)`, L the logarithm of all weights, this one's included.
+//! The average after another iteration: `h ← h + e^(s − L) (z − h)`, with L the logarithm of the
+//! sum of all weights, including this one.
 
 use super::{EPS, Score};
 use crate::matrix::Matrix;
@@ -10,7 +11,7 @@ use crate::vector::vectorized;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blend;
 
-/// The tensors of a [`Blend`], or what stands for each: X for rows, V for vectors.
+/// The tensors of a [`Blend`], or values in their places: X for rows, V for vectors.
 #[derive(Clone, Copy, Debug)]
 pub struct BlendTensors<X, V = X> {
     /// z, `[tokens, width]`.
@@ -107,7 +108,8 @@ pub(super) fn forward_row<T: Real>(q: &[T], z: &[T], h: &[T], total: T, eps: T, 
     }
 }
 
-/// Writes the gradient of h and returns that of L, `−γ ⟨d_y, z − h⟩` with `γ = e^(s − L)`; that of s is its negative.
+/// Writes the gradient of h and returns the gradient of L, `−γ ⟨d_y, z − h⟩` with `γ = e^(s − L)`;
+/// the gradient of s is its negative.
 #[inline(always)]
 pub(super) fn backward_of_past<T: Real>(
     q: &[T],
@@ -125,7 +127,7 @@ pub(super) fn backward_of_past<T: Real>(
     share * (T::dot(d_y, h) - T::dot(d_y, z))
 }
 
-/// Writes the gradient of z and adds that of q.
+/// Writes the gradient of z and adds to the gradient of q.
 #[inline(always)]
 pub(super) fn backward_of_new<T: Real>(
     q: &[T],

@@ -1,4 +1,5 @@
-//! The streaming form against the direct sums of its authors' formula ([tests/golden/injections]), and differences.
+//! Compares the streaming form with the direct sums of its authors' formula
+//! ([tests/golden/injections]), and with finite differences.
 //!
 //! [tests/golden/injections]: ../../../../tests/golden/injections
 
@@ -15,12 +16,12 @@ const F64_OUTPUT: f64 = 1e-13;
 const F64_GRADIENT: f64 = 1e-11;
 const F32_OUTPUT: f64 = 2e-6;
 const F32_GRADIENT: f64 = 1e-5;
-/// Of the streaming form in f32 over a thousand steps.
+/// The tolerance of the streaming form in f32 over a thousand steps.
 const F32_STREAM: f64 = 1e-5;
 
 const GOLDEN: &[u8] = include_bytes!("../../../../tests/golden/injections/infiloop.safetensors");
 
-/// The loop over one token: q and β, and the average with the logarithm of its weights.
+/// The loop over one token: q and β, and the average with the logarithm of the sum of its weights.
 struct Stream<'a> {
     q: &'a [f64],
     log_beta: f64,
@@ -36,7 +37,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Takes in the next z; returns γ.
+    /// Adds the next z; returns γ.
     fn push(&mut self, z: &[f64]) -> f64 {
         let past = self.average.take();
         let total = forward_row(
@@ -64,7 +65,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// The same in f32 by the kernels.
+/// The same in f32, with the kernels.
 fn push_f32(q: &[f32], beta: f32, state: &mut Option<(Vec<f32>, Vec<f32>)>, z: &[f32]) {
     let row = |x| Matrix::new(x, 1, z.len());
     let one = |x| Matrix::new(x, 1, 1);
@@ -163,7 +164,8 @@ fn a_closed_loop_follows_the_published_rule() {
     }
 }
 
-/// The gradients of z, q and β's number that the rows give in f64, of `Σ G ⊙ h` over all steps.
+/// The gradients of z, q and β's number, computed by the row functions in f64, of `Σ G ⊙ h` over
+/// all steps.
 fn gradients(q: &[f64], z: &[f64], number: f64, upstream: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
     let [log_beta, of_number] = Forgetting::logarithm(0.0, Some(number));
     let width = q.len();
@@ -239,8 +241,8 @@ fn numbers(x: &[f32]) -> Matrix<'_> {
     rows(x, 1)
 }
 
-/// What the kernels give for the short sequence in each of `tokens` tokens: h and the gradients of z, of the first token, and those of q
-/// and of β's number, of all of them.
+/// Runs the kernels on the short sequence, repeated for `tokens` tokens; returns h and the gradient
+/// of z for the first token, and the gradients of q and of β's number for all tokens.
 fn short(golden: &Golden, tokens: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>, f32) {
     let of = |name: &str| golden.get(&format!("short.{name}"));
     let (width, number) = (of("q").len(), of("beta_logit")[0]);
@@ -330,8 +332,8 @@ fn short(golden: &Golden, tokens: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>, f32) 
     (h, of_first, d_q, d_beta)
 }
 
-/// The kernels in f32, each token with the short sequence: output and gradients of few tokens, and the bits of many, whose sums
-/// are long.
+/// The kernels in f32, with the short sequence for each token: checks output and gradients for few
+/// tokens, and the bits for many, where the sums are long.
 #[test]
 fn the_kernels_have_the_outputs_and_gradients_of_the_rows_on_any_number_of_threads() {
     let golden = Golden::open(GOLDEN);
@@ -342,7 +344,8 @@ fn the_kernels_have_the_outputs_and_gradients_of_the_rows_on_any_number_of_threa
     assert!(largest(wide(&h), of("h")) < F32_OUTPUT);
     assert!(relative(wide(&d_z), of("grad.z")) < F32_GRADIENT);
     let each = 1.0 / tokens as f64;
-    // Of β here is left a hundredth of the terms that it is the sum of: in norm it counts beside q.
+    // The gradient of β is only a hundredth of the terms that it sums, so it is compared in one
+    // norm with q.
     let found = wide(&d_q).chain([f64::from(d_beta)]).map(|d| d * each);
     let expected = [of("grad.q"), of("grad.beta_logit")].concat();
     assert!(relative(found, &expected) < F32_GRADIENT);

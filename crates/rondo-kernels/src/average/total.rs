@@ -6,17 +6,17 @@ use crate::real::{Real, sigmoid, softplus};
 use crate::rows::{for_numbers, for_rows_of_two_with_sums};
 use crate::vector::vectorized;
 
-/// β, by which what came before counts less with each iteration.
+/// β, the factor by which earlier weights shrink with each iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Forgetting {
-    /// This number, from 0 to 1.
+    /// A constant from 0 to 1.
     Fixed(f32),
     /// The logistic function of a learned number.
     Learned,
 }
 
 impl Forgetting {
-    /// Returns `ln β` and its derivative by the learned number.
+    /// Returns `ln β` and its derivative with respect to the learned number.
     pub(super) fn logarithm<T: Real>(fixed: T, learned: Option<T>) -> [T; 2] {
         match learned {
             Some(number) => [-softplus(-number), sigmoid(-number)],
@@ -32,16 +32,16 @@ pub struct Total {
     pub forgetting: Forgetting,
 }
 
-/// The tensors of a [`Total`], or what stands for each: X for rows, V for vectors.
+/// The tensors of a [`Total`], or values in their places: X for rows, V for vectors.
 #[derive(Clone, Copy, Debug)]
 pub struct TotalTensors<X, V = X> {
     /// z, `[tokens, width]`.
     pub z: X,
-    /// L, `[tokens, 1]`; nothing before the first iteration.
+    /// L, `[tokens, 1]`; none before the first iteration.
     pub past: Option<X>,
     /// q, `[width]`.
     pub query: V,
-    /// The learned number of β, `[1]`, where there is one.
+    /// The learned number of β, `[1]`, if it is learned.
     pub beta: Option<V>,
 }
 
@@ -131,9 +131,11 @@ pub(super) fn forward_row<T: Real>(q: &[T], z: &[T], past: Option<T>, log_beta: 
     past.map_or(score, |past| log_sum(log_beta + past, score))
 }
 
-/// Writes the gradient of z, adds that of q, and returns that of L, which is that of ln β, too; 0 without an L.
+/// Writes the gradient of z, adds to that of q, and returns the gradient of L, which is also that
+/// of ln β; 0 without an L.
 ///
-/// With `p = e^(ln β + L − L')` and `1 − p` the shares of old and new weights: `d_L = p d_L'`, `d_s = (1 − p) d_L'`.
+/// With `p = e^(ln β + L − L')` and `1 − p` the shares of old and new weights: `d_L = p d_L'`, `d_s
+/// = (1 − p) d_L'`.
 #[inline(always)]
 pub(super) fn backward_row<T: Real>(
     q: &[T],

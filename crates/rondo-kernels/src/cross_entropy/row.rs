@@ -1,8 +1,8 @@
-//! The loss of one token from its logits, and the gradient in their place.
+//! The loss of one token from its logits; the gradient replaces the logits.
 
 use crate::vector::{exp, maximum, sum_of};
 
-/// Terms of a sum that f32 adds up; beyond, f64 does.
+/// Terms that are added in f32; the sums of these blocks are added in f64.
 const BLOCK: usize = 256;
 
 /// The loss of one token.
@@ -10,15 +10,15 @@ const BLOCK: usize = 256;
 pub(super) struct RowLoss {
     /// Negative log likelihood of the target, in nats.
     pub(super) nll: f32,
-    /// 1 where the first of the largest logits is the target's, else 0.
+    /// 1 if the target is the first of the largest logits, else 0.
     pub(super) hit: f32,
 }
 
-/// Where the target stands among the logits.
+/// The place of the target among the logits.
 struct Standing {
     /// The largest logit less the target's.
     behind: f64,
-    /// Whether the target's is the first of the largest.
+    /// Whether the target is the first of the largest logits.
     first: bool,
 }
 
@@ -46,8 +46,8 @@ impl Standing {
 #[inline(always)]
 pub(super) fn loss(logits: &[f32], target: usize) -> RowLoss {
     let largest = maximum(logits);
-    // The exponentials go through memory: a loop that only writes is compiled to vectors, one that
-    // also sums is not.
+    // The exponentials are stored in memory first: the compiler vectorises a loop that only writes,
+    // but not one that also sums.
     let mut powers = [0.0; BLOCK];
     let mut sum = 0.0;
     for block in logits.chunks(BLOCK) {

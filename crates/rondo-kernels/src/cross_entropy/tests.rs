@@ -1,4 +1,4 @@
-//! The whole function against a plain one in f64 and its central differences.
+//! Compares the whole function with a plain one in f64 and with its central differences.
 
 use super::*;
 use crate::threads::one_and_two;
@@ -60,7 +60,7 @@ impl Case {
     }
 }
 
-/// `x` in f64, so that differences are taken where rounding does not reach.
+/// `x` in f64, for differences that rounding does not disturb.
 fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|x| f64::from(*x)).collect()
 }
@@ -71,7 +71,7 @@ fn transposed(x: &[f32], rows: usize, cols: usize) -> Vec<f32> {
         .collect()
 }
 
-/// Returns the loss of each token: the logits one by one, the formula as it stands.
+/// Returns the loss of each token, computed directly from the formula.
 fn reference(shape: Shape, hidden: &[f64], head: &[f64], targets: &[i32]) -> Vec<f64> {
     let [tokens, d_model, vocab] = shape;
     let nll = |token: usize| {
@@ -180,7 +180,7 @@ fn a_head_of_zeros_costs_ln_vocab_and_only_the_first_token_hits() {
 
 #[test]
 fn every_chunk_counts() {
-    // The same token over and over: mean and gradient of the head are those of one token.
+    // All tokens are equal, so mean and gradient of the head are those of one token.
     let [tokens, d_model, vocab] = [2 * chunk_rows(4099) + 3, 3, 4099];
     let one = Case::new([1, d_model, vocab]);
     let many = Case {
@@ -266,7 +266,7 @@ fn gradients_of_rounded_numbers_are_near_those_of_the_numbers() {
     let case = Case::new([70, 48, 90]);
     let [_, d_model, vocab] = case.shape;
     let mut head = case.head.clone();
-    // Logits of about 1, where the softmax turns an error of a logit into one of the same size.
+    // Logits of about 1, where an error of a logit gives an error of the same size in the softmax.
     head.iter_mut().for_each(|x| *x *= 0.2);
     let matrix = Matrix::new(&head, d_model, vocab);
     let rounding = Head {
@@ -275,8 +275,8 @@ fn gradients_of_rounded_numbers_are_near_those_of_the_numbers() {
     };
     let run = |head| loss_with_gradients(head, case.hidden(), matrix, &case.targets, None);
     let (full, rounded) = (run(UNTIED), run(rounding));
-    // A number of bf16 is off by at most 2⁻⁹ of itself. Two are multiplied to a logit, and the
-    // gradient of the logit and one more make a term: four roundings, if all lie to one side.
+    // A bf16 number has a relative error of at most 2⁻⁹. Two numbers are multiplied for a logit,
+    // and the gradient of the logit and one more number for a term: four roundings at most.
     let bound = 4.0_f64 / 512.0;
     assert!(f64::from((full.loss - rounded.loss).abs() / full.loss) < bound);
     for (full, rounded) in [

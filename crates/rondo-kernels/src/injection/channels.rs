@@ -1,22 +1,22 @@
 //! A factor for each channel: `y = c ⊙ x + base`.
 //!
-//! The factor is one of three functions of two learned numbers of the channel, from which a linear system in continuous time,
-//! `ẋ = −a x + b`, is made discrete with the step Δ (Parcae, arXiv 2604.12946):
+//! The factor is one of three functions of two learned numbers of the channel. They discretise the
+//! continuous linear system `ẋ = −a x + b` with the step Δ (Parcae, arXiv 2604.12946):
 //!
 //! ```text
 //! Δ = softplus(dt_bias)    a = exp(A_log)
 //! decay = e^(−Δa)          step = Δ          hold = (1 − e^(−Δa)) / a
 //! ```
 //!
-//! `decay ⊙ x + step ⊙ b` is Parcae's rule; with `hold` in the place of `step` it is the exact solution for a b that is
-//! held over the step (zero-order hold).
+//! `decay ⊙ x + step ⊙ b` is Parcae's rule; with `hold` in place of `step` it is the exact solution
+//! for a b that is constant over the step (zero-order hold).
 
 use crate::matrix::Matrix;
 use crate::real::{Real, sigmoid, softplus};
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// Which function of a channel's two numbers the factor is.
+/// The function of a channel's two numbers that gives the factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coefficient {
     /// `e^(−Δa)`, between 0 and 1.
@@ -34,16 +34,17 @@ pub struct Channels {
     pub coefficient: Coefficient,
 }
 
-/// The tensors of [`Channels`], or what stands for each: X for rows, V for what each channel has one of.
+/// The tensors of [`Channels`], or values in their places: X for rows, V for vectors with a number
+/// per channel.
 #[derive(Clone, Copy, Debug)]
 pub struct ChannelsTensors<X, V = X> {
     /// `[tokens, width]`.
     pub x: X,
-    /// What is added, `[tokens, width]`; nothing where there is none.
+    /// The base, `[tokens, width]`; none if nothing is added.
     pub base: Option<X>,
     /// The logarithm of a, `[width]`.
     pub a_log: V,
-    /// What Δ is the softplus of, `[width]`.
+    /// The number whose softplus is Δ, `[width]`.
     pub dt_bias: V,
 }
 
@@ -58,7 +59,7 @@ impl Coefficient {
         }
     }
 
-    /// Returns the derivatives of c by the channel's `A_log` and by its `dt_bias`.
+    /// Returns the derivatives of c with respect to the channel's `A_log` and `dt_bias`.
     pub(super) fn derivatives<T: Real>(self, a_log: T, dt_bias: T) -> [T; 2] {
         let (delta, a) = (softplus(dt_bias), a_log.exp());
         let (decay, of_delta) = ((-(delta * a)).exp(), sigmoid(dt_bias));
@@ -75,7 +76,7 @@ impl Coefficient {
         channels.map(|(a, dt)| self.value(*a, *dt)).collect()
     }
 
-    /// Returns the gradients of `A_log` and `dt_bias` for that of c.
+    /// Returns the gradients of `A_log` and `dt_bias` from that of c.
     pub(super) fn backward<T: Real>(self, a_log: &[T], dt_bias: &[T], d_c: &[T]) -> [Vec<T>; 2] {
         let each = |which: usize| {
             let channels = a_log.iter().zip(dt_bias).zip(d_c);
@@ -170,7 +171,7 @@ pub(super) fn forward_row<T: Real>(c: &[T], x: &[T], base: Option<&[T]>, y: &mut
     }
 }
 
-/// Adds to `d_c`.
+/// Writes the gradient of x and adds to `d_c`.
 #[inline(always)]
 pub(super) fn backward_row<T: Real>(c: &[T], x: &[T], d_y: &[T], d_x: &mut [T], d_c: &mut [T]) {
     for ((((d_x, d_c), x), d_y), c) in d_x.iter_mut().zip(d_c).zip(x).zip(d_y).zip(c) {
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_long_step_forgets_the_state_and_holds_the_input_over_its_rate() {
-        // a = 2, Δ = 40: the decay is e^−80, and what is held tends to b/a.
+        // a = 2, Δ = 40: the decay is e^−80, and the hold tends to 1/a.
         let (a_log, dt_bias) = (2.0_f64.ln(), 40.0);
         assert!(Coefficient::Decay.value(a_log, dt_bias) < 1e-30);
         assert!((Coefficient::Hold.value(a_log, dt_bias) - 0.5).abs() < 1e-12);

@@ -1,27 +1,28 @@
-//! A state drawn towards, or away from, an earlier one: `y = base + c ⊙ (past − x)` (history-state injection, arXiv 2609.36636).
+//! Draws a state towards or away from an earlier one: `y = base + c ⊙ (past − x)` (history-state
+//! injection, arXiv 2609.36636).
 //!
-//! The state with all its differences is one such sum after another; the first has x itself as its base.
+//! The state with all its differences is a chain of such sums; the first has x itself as its base.
 
 use crate::matrix::Matrix;
 use crate::real::Real;
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// `base + c ⊙ (past − x)`, without its tensors: which of the lags it is.
+/// `base + c ⊙ (past − x)` for one of the lags, without its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The row of the coefficients, 0 for the state before x.
     pub lag: usize,
 }
 
-/// The tensors of a [`Difference`], or what stands for each: X for rows, C for the coefficients.
+/// The tensors of a [`Difference`], or values in their places: X for rows, C for the coefficients.
 #[derive(Clone, Copy, Debug)]
 pub struct DifferenceTensors<X, C = X> {
     /// `[tokens, width]`.
     pub x: X,
     /// An earlier state, `[tokens, width]`.
     pub past: X,
-    /// What is added to, `[tokens, width]`; x where there is none.
+    /// The base, `[tokens, width]`; if it is none, x is used.
     pub base: Option<X>,
     /// A row for each lag: `[lags, width]`, or `[lags, 1]` for one number for all channels.
     pub coefficients: C,
@@ -51,7 +52,8 @@ impl Difference {
         y
     }
 
-    /// Returns the gradient of every tensor; that of the coefficients is zero outside their row.
+    /// Returns the gradient of every tensor; the gradient of the coefficients is zero outside their
+    /// row.
     ///
     /// # Shapes
     ///
@@ -128,7 +130,8 @@ pub(super) fn forward_row<T: Real>(c: &[T], x: &[T], past: &[T], base: &[T], y: 
     }
 }
 
-/// Writes the gradient of the earlier state, that of x but for its sign, and adds to `d_c`.
+/// Writes the gradient of the earlier state, which is the negative of that of x without the base,
+/// and adds to `d_c`.
 #[inline(always)]
 pub(super) fn backward_row<T: Real>(
     c: &[T],
@@ -163,7 +166,7 @@ mod tests {
             y.iter().map(|y| y.to_bits()).collect::<Vec<_>>(),
             [3.0_f32, -1.0].map(f32::to_bits)
         );
-        // One number for all channels.
+        // One coefficient for all channels.
         let one = DifferenceTensors {
             coefficients: Matrix::new(&c, 2, 1),
             ..tensors

@@ -1,4 +1,5 @@
-//! State and embedding mixed by one learned number: `y = keep · x + α · e`, keep 1 or `1 − α`.
+//! Mixes state and embedding with one learned number: `y = keep · x + α · e`, with keep 1 or `1 −
+//! α`.
 
 use crate::matrix::Matrix;
 use crate::real::Real;
@@ -10,11 +11,11 @@ use crate::vector::vectorized;
 pub enum Mix {
     /// All of it: `x + α e`.
     Sum,
-    /// What α leaves: `(1 − α) x + α e`.
+    /// The rest: `(1 − α) x + α e`.
     Mean,
 }
 
-/// The tensors of a [`Mix`], or what stands for each: X for rows, V for the number.
+/// The tensors of a [`Mix`], or values in their places: X for rows, V for the number.
 #[derive(Clone, Copy, Debug)]
 pub struct MixTensors<X, V = X> {
     /// The state, `[tokens, width]`.
@@ -26,7 +27,7 @@ pub struct MixTensors<X, V = X> {
 }
 
 impl Mix {
-    /// Returns what is kept of x.
+    /// Returns the kept share of x.
     #[inline(always)]
     pub(super) fn keep<T: Real>(self, alpha: T) -> T {
         match self {
@@ -120,7 +121,7 @@ impl Mix {
         }
     }
 
-    /// Returns the gradient of α that a row gives: `⟨d_y, e⟩`, of a mean less `⟨d_y, x⟩`.
+    /// Returns a row's contribution to the gradient of α: `⟨d_y, e⟩`, minus `⟨d_y, x⟩` for a mean.
     #[inline(always)]
     pub(super) fn d_alpha_row<T: Real>(self, x: &[T], e: &[T], d_y: &[T]) -> T {
         match self {

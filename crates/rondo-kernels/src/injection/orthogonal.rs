@@ -1,11 +1,12 @@
-//! What is kept of the state, less its part along the update, and the update (OrthoInj of xLLM-Loop, arXiv 2610.06833).
+//! The decayed state without its component along the update, plus the update (OrthoInj of
+//! xLLM-Loop, arXiv 2610.06833).
 //!
 //! ```text
 //! r = e^(−Δa) ⊙ x    c = ⟨r, u⟩ / (‖u‖² + ε)    y = (r − c u) + u    ε = 1e-6
 //! ```
 //!
-//! for each token, with Δ and a as in [`channels`](super::channels). So `⟨y − u, u⟩ = 0` but for ε: the state adds nothing along
-//! the update. The gradient goes through c.
+//! for each token, with Δ and a as in [`channels`](super::channels). So `⟨y − u, u⟩ = 0` apart from
+//! ε: the state adds nothing along the update. The gradient passes through c.
 
 use super::channels::Coefficient;
 use crate::matrix::Matrix;
@@ -20,7 +21,8 @@ pub const EPS: f32 = 1e-6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Orthogonal;
 
-/// The tensors of [`Orthogonal`], or what stands for each: X for rows, V for what each channel has one of.
+/// The tensors of [`Orthogonal`], or values in their places: X for rows, V for vectors with a
+/// number per channel.
 #[derive(Clone, Copy, Debug)]
 pub struct OrthogonalTensors<X, V = X> {
     /// The state, `[tokens, width]`.
@@ -29,7 +31,7 @@ pub struct OrthogonalTensors<X, V = X> {
     pub update: X,
     /// The logarithm of a, `[width]`.
     pub a_log: V,
-    /// What Δ is the softplus of, `[width]`.
+    /// The number whose softplus is Δ, `[width]`.
     pub dt_bias: V,
 }
 
@@ -87,7 +89,7 @@ impl Orthogonal {
                 vectorized(
                     #[inline(always)]
                     || {
-                        // What is kept of a row, and the gradient of that.
+                        // The decayed row r, and its gradient.
                         let mut scratch = vec![0.0; 2 * width];
                         for at in (0..rows).step_by(width) {
                             let row = at..at + width;
@@ -125,7 +127,7 @@ pub(super) fn forward_row<T: Real>(decay: &[T], x: &[T], u: &[T], eps: T, y: &mu
     }
 }
 
-/// What the backward pass reads of a row.
+/// The inputs of the backward pass of a row.
 pub(super) struct Row<'a, T> {
     pub(super) decay: &'a [T],
     pub(super) x: &'a [T],
@@ -136,8 +138,8 @@ pub(super) struct Row<'a, T> {
 impl<T: Real> Row<'_, T> {
     /// Writes the gradients of x and u, and adds that of the decay to `d_decay`.
     ///
-    /// With `n = ‖u‖² + ε` and `d_c = −⟨d_y, u⟩`: `d_r = d_y + (d_c/n) u`, `d_u = (1 − c) d_y + (d_c/n)(r − 2c u)`,
-    /// `d_x = decay ⊙ d_r`, `d_decay = d_r ⊙ x`.
+    /// With `n = ‖u‖² + ε` and `d_c = −⟨d_y, u⟩`: `d_r = d_y + (d_c/n) u`, `d_u = (1 − c) d_y +
+    /// (d_c/n)(r − 2c u)`, `d_x = decay ⊙ d_r`, `d_decay = d_r ⊙ x`.
     ///
     /// # Shapes
     ///
@@ -186,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_the_state_has_along_the_update_is_replaced_by_the_update() {
-        // The decay is 1/2 of both channels: r = (2, 3), u = (4, 0).
+        // The decay of both channels is 1/2: r = (2, 3), u = (4, 0).
         let (x, u, zero) = ([4.0, 6.0], [4.0, 0.0], [0.0, 0.0]);
         let matrix = |values| Matrix::new(values, 1, 2);
         let y = Orthogonal.forward(&OrthogonalTensors {

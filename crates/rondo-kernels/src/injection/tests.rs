@@ -1,5 +1,5 @@
-//! The published injections against what their authors' code gives, in f64 and in f32, and every function against finite
-//! differences.
+//! Compares the published injections with the results of their authors' code, in f64 and in f32,
+//! and every function with finite differences.
 
 mod differences;
 mod golden;

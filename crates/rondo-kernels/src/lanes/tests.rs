@@ -1,4 +1,5 @@
-//! Lanes over five iterations against what their authors' code gives ([tests/golden/tying]), in f64 and in f32.
+//! Compares lanes over five iterations with the results of their authors' code
+//! ([tests/golden/tying]), in f64 and in f32.
 //!
 //! [tests/golden/tying]: ../../../../tests/golden/tying
 
@@ -8,7 +9,8 @@ use crate::threads::one_and_two;
 
 /// ε of the norm after the core.
 const EPSILON: f64 = 1e-6;
-/// What the values hold for, relative to the largest; gradients in norm, in f64 within ten times that.
+/// The tolerances, relative to the largest value; gradients are compared in norm, in f64 within ten
+/// times that.
 const F64: f64 = 1e-12;
 const F32: f64 = 1e-5;
 
@@ -19,7 +21,7 @@ const ITERATIONS: usize = 5;
 const WIDTH: usize = 16;
 const INNER: usize = 32;
 
-/// The map in the place of the core, with the norm after it.
+/// A map in place of the core, followed by the norm.
 struct Core<'a> {
     w1: &'a [f64],
     w2: &'a [f64],
@@ -27,7 +29,7 @@ struct Core<'a> {
 }
 
 impl Core<'_> {
-    /// Returns the hidden units, the map of a token, and 1 over the root of its mean square.
+    /// Returns the hidden units, the output for a token, and 1 over the root of its mean square.
     fn parts(&self, u: &[f64]) -> (Vec<f64>, Vec<f64>, f64) {
         let product = |row: &[f64], x: &[f64]| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
         let hidden: Vec<f64> = self
@@ -70,7 +72,7 @@ impl Core<'_> {
     }
 }
 
-/// Mixes in some float.
+/// Mixes lanes in some float type.
 trait Mix {
     fn mix(&self, tables: [&[f64]; 2], lanes: &[f64], fresh: Option<&[f64]>) -> Vec<f64>;
     fn back(
@@ -82,10 +84,10 @@ trait Mix {
     ) -> LaneMixTensors<Vec<f64>>;
 }
 
-/// By the rows, in f64.
+/// Mixes with the row functions, in f64.
 struct Rows(LaneMix);
 
-/// By the kernels, in f32.
+/// Mixes with the kernels, in f32.
 struct Kernels(LaneMix);
 
 impl Rows {
@@ -218,7 +220,7 @@ impl Mix for Kernels {
     }
 }
 
-/// Runs the five iterations and their gradients with `make` for each mix, and compares what comes out.
+/// Runs the five iterations and their gradients with `make` for each mix, and compares the results.
 fn check<M: Mix>(set: &str, make: impl Fn(LaneMix) -> M, output: f64, gradient: f64) {
     let golden = Golden::open(GOLDEN);
     let of = |name: &str| golden.get(&format!("{set}.{name}"));
@@ -312,7 +314,8 @@ fn check<M: Mix>(set: &str, make: impl Fn(LaneMix) -> M, output: f64, gradient: 
     }
 }
 
-/// Both, on the same numbers: what the kernels give has to be what the rows give, which goes on.
+/// Runs both on the same numbers and checks that the kernels agree with the row functions, whose
+/// results are used further.
 struct Beside(LaneMix);
 
 impl Beside {
@@ -361,8 +364,8 @@ fn lanes_over_five_iterations_are_the_published_ones_with_their_gradients() {
         check(set, Rows, F64, 10.0 * F64);
         check(set, Beside, F64, 10.0 * F64);
     }
-    // From the start, in f32 from iteration to iteration. With the random weights the loop itself makes a rounding error 65 times
-    // larger, so that there each iteration is compared by itself, above.
+    // From the start, in f32 through all iterations. With the random weights the loop itself makes
+    // a rounding error 65 times larger, so the test above compares each of those iterations alone.
     check("init", Kernels, F32, F32);
 }
 

@@ -1,7 +1,7 @@
 //! Products of matrices that are rounded to bf16, summed in f32.
 //!
-//! bf16 is the upper half of an f32. Both sides are rounded to the nearest, ties to even, and a
-//! subnormal number becomes zero, as the instructions have it; NaN stays NaN.
+//! bf16 is the upper half of an f32. Both sides are rounded to nearest, ties to even. A subnormal
+//! number becomes zero, as in the instructions; NaN stays NaN.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -43,7 +43,7 @@ pub(super) enum Kernel {
 }
 
 impl Kernel {
-    /// Returns those that this machine has, the fastest first.
+    /// Returns the ways that this machine supports, the fastest first.
     pub(super) fn all() -> Vec<Self> {
         let mut all = vec![Self::Rounded];
         #[cfg(target_arch = "x86_64")]
@@ -55,7 +55,7 @@ impl Kernel {
         all
     }
 
-    /// Returns the fastest, found once.
+    /// Returns the fastest way, which is determined once.
     fn fastest() -> Self {
         static FASTEST: OnceLock<Kernel> = OnceLock::new();
         *FASTEST.get_or_init(|| Self::all().swap_remove(0))
@@ -75,7 +75,7 @@ impl Kernel {
     }
 }
 
-/// Writes or adds `a · b`, the shapes of which fit, by the fastest instructions of this machine.
+/// Writes or adds `a · b` with the fastest instructions of this machine; the shapes fit.
 pub(super) fn multiply(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
     Kernel::fastest().multiply(out, write, a, b);
 }

@@ -1,9 +1,9 @@
 //! Products of f32, by the gemm crate.
 //!
-//! A product is cut into as many pieces as there are threads, and each thread multiplies one by itself:
-//! gemm's own threads wait for each other at every run of sums and took 7 to 24 % longer (configs/LOG.md).
-//! gemm adds an element's products in an order that depends on their number alone, so the
-//! bits do not depend on the pieces.
+//! A product is cut into as many pieces as there are threads, and each thread multiplies one piece
+//! alone. gemm's own threads wait for each other at every block of the sums and took 7 to 24 %
+//! longer (configs/LOG.md). The order in which gemm adds the terms of an element depends only on
+//! their number, so the bits do not depend on the pieces.
 
 use gemm::Parallelism;
 use rayon::{current_num_threads, join};
@@ -11,17 +11,17 @@ use rayon::{current_num_threads, join};
 use super::Write;
 use crate::matrix::{Matrix, MatrixMut};
 
-/// Multiplications that are worth handing to another thread.
+/// The number of multiplications that makes another thread worthwhile.
 const WORK: usize = 1 << 22;
 
-/// Rows or columns of a piece, at least. Up to 64 of both gemm adds in another order.
+/// The least rows or columns of a piece. Up to 64 of both, gemm adds in another order.
 const LEAST: usize = 128;
 
-/// Rows and columns of a product that is cut, at least. gemm has other ways for vectors, and for up to
-/// 256 elements.
+/// The least rows and columns of a product that is cut. gemm uses other methods for vectors and for
+/// up to 256 elements.
 const THIN: usize = 3;
 
-/// Rows and columns are cut at multiples of this, where gemm has whole tiles.
+/// Rows and columns are cut at multiples of this, because gemm uses whole tiles there.
 const GRAIN: usize = 32;
 
 /// Writes or adds `a · b`; the shapes fit.
@@ -29,8 +29,8 @@ pub(super) fn multiply(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matri
     multiply_in(current_num_threads(), out, write, a, b);
 }
 
-/// As [`multiply`], in at most so many pieces: columns are cut first, since gemm packs the columns of
-/// `b` that a piece has, and pieces of the same columns would pack them twice.
+/// Like [`multiply`], in at most `pieces` pieces. Columns are cut first: gemm packs the columns of
+/// `b` in a piece, and pieces with the same columns would pack them twice.
 fn multiply_in(pieces: usize, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
     let ([m, k], [_, n]) = (a.shape(), b.shape());
     let (first, rest) = (pieces.div_ceil(2), pieces / 2);
@@ -63,8 +63,9 @@ fn multiply_whole(out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>
     let (start, row_stride) = out.destination();
     let ((a, [a_rows, a_cols]), (b, [b_rows, b_cols])) = (a.layout(), b.layout());
     let stride = |stride: usize| stride as isize;
-    // SAFETY: the three views lie in slices that are borrowed for this call, `out` for writing and
-    // disjoint from the others, and the shapes fit. A product that replaces does not read `out`.
+    // SAFETY: the three views are inside slices that are borrowed for this call, `out` for writing
+    // and disjoint from the others, and the shapes fit. A product that replaces does not read
+    // `out`.
     unsafe {
         gemm::gemm(
             m,

@@ -1,4 +1,4 @@
-//! Products against those of schoolbook in f64, by all instructions that this machine has.
+//! Compares products with schoolbook products in f64, for all instructions of this machine.
 
 use super::bf16::{Kernel, round};
 use super::*;
@@ -9,7 +9,7 @@ type Multiply = dyn Fn(MatrixMut<'_>, Write, Matrix<'_>, Matrix<'_>) + Sync;
 struct Way {
     name: String,
     multiply: Box<Multiply>,
-    /// What becomes of the numbers first.
+    /// The rounding of the factors.
     round: fn(f32) -> f32,
 }
 
@@ -135,7 +135,7 @@ fn products_of_odd_shapes_in_every_orientation_stay_in_their_columns() {
     }
 }
 
-/// Checks what is written between two margins, and that the margins stay.
+/// Checks the result between two margins, and that the margins do not change.
 fn check(way: &Way, a: Matrix<'_>, b: Matrix<'_>) {
     const MARGIN: usize = 3;
     let ([m, k], [_, n]) = (a.shape(), b.shape());
@@ -177,7 +177,7 @@ fn numbers_that_are_not_finite_reach_their_row_alone() {
         ] {
             let mut a = vec![1.0; m * k];
             a[7 * k + 11] = bad;
-            // The same numbers as rows of the left side and as columns of the right.
+            // The same numbers as rows of the left side, and as columns of the right side.
             let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, k, n));
             let across = way.product_of(b.transposed(), a.transposed());
             for (i, value) in way.product_of(a, b).into_iter().enumerate() {

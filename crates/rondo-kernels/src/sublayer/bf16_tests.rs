@@ -1,4 +1,4 @@
-//! Sublayers whose products round to bf16 against the same without rounding.
+//! Compares sublayers whose products round to bf16 with the same sublayers without rounding.
 
 use super::*;
 use crate::feed_forward::{FeedForward, FeedForwardWeights};
@@ -9,11 +9,10 @@ const ROWS: usize = 80;
 const WIDTH: usize = 48;
 const D_FF: usize = 100;
 
-/// A number of bf16 is off by at most 2⁻⁹ of itself.
+/// The largest relative error of a bf16 number is 2⁻⁹.
 const ROUNDING: f64 = 1.0 / 512.0;
 
-/// `count` numbers without a pattern, so that sums of products do not cancel more than chance has
-/// it, of the variance of a weight.
+/// Random numbers with the variance of a weight, so that sums of products only cancel by chance.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let scale = (3.0 / WIDTH as f32).sqrt();
     let mut state = seed;
@@ -27,8 +26,8 @@ fn numbers(count: usize, seed: u64) -> Vec<f32> {
     std::iter::repeat_with(next).take(count).collect()
 }
 
-/// Checks the output and every gradient of `x + branch(norm(x))` for a branch of either precision;
-/// `list` lists the gradients of its weights.
+/// Checks the output and every gradient of `x + branch(norm(x))` for a branch with and without
+/// rounding; `list` returns the gradients of its weights.
 fn check<B: Branch>(
     branch: impl Fn(Precision) -> B,
     weights: B::Weights<Matrix<'_>>,
@@ -60,8 +59,9 @@ fn check<B: Branch>(
         let pairs = full.iter().zip(rounded);
         let error: f64 = pairs.map(|(full, rounded)| square(full - rounded)).sum();
         let share = (error / size).sqrt();
-        // The longest way to a gradient passes three products of two rounded sides each, and what
-        // is between them is at most quadratic in what it gets: ten roundings, all to one side.
+        // The longest path to a gradient passes three products with two rounded sides each, and the
+        // functions between them are at most quadratic in their input: at most ten roundings in one
+        // direction.
         assert!(
             share > 0.0 && share < 10.0 * ROUNDING,
             "part {part} is off by {share}"

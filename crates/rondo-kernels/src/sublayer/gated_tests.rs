@@ -1,4 +1,4 @@
-//! A sublayer around gated attention: what it tells, and where the gradients of its gates are.
+//! A sublayer around gated attention: its reported density, and the gradients of its gates.
 
 use super::*;
 use crate::attention::{Gate, Opening};
@@ -78,7 +78,7 @@ fn gate(d_density: f32) -> Gate {
     }
 }
 
-/// Returns the density that a sublayer tells.
+/// Returns the density that a sublayer reports.
 fn density(weights: &Weights) -> f64 {
     let (_, saved) = sublayer(Some(gate(0.0))).forward(&weights.tensors());
     let openness = saved.branch().openness();
@@ -100,7 +100,7 @@ fn the_density_is_told_and_its_gradient_reaches_every_weight() {
     } = gradients.branch;
     let d_head_bias = gate_bias.expect("the bias of each head is learned");
     assert!(d_proj.iter().all(|d| *d == 0.0));
-    // A step of 2⁻⁸ leaves 1e-5 of the difference to curvature and to the rounding of f32.
+    // With a step of 2⁻⁸, curvature and the rounding of f32 change the difference by 1e-5.
     let difference = |step: &dyn Fn(&mut Weights, f32)| {
         let [above, below] = [1.0 / 256.0, -1.0 / 256.0].map(|by| {
             let mut weights = Weights::new();

@@ -1,11 +1,12 @@
-//! Sublayers around an MLP against the same in f64, their gradients against its central differences.
+//! Compares sublayers around an MLP with the same in f64, and their gradients with its central
+//! differences.
 
 use super::*;
 use crate::feed_forward::{FeedForward, FeedForwardWeights};
 use crate::product::Precision;
 use crate::threads::one_and_two;
 
-/// Sizes, and which norms there are.
+/// Sizes, and the norms that exist.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     rows: usize,
@@ -16,7 +17,7 @@ struct Case {
     scale: f32,
 }
 
-/// [`After`] without its norms; whether each has a scale.
+/// [`After`] without its norms, with whether each norm has a scale.
 #[derive(Clone, Copy, Debug)]
 enum AfterKind {
     Sum,
@@ -53,7 +54,7 @@ impl Case {
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1);
-                // Through f32, so that kernel and reference see the same numbers.
+                // Rounded to f32, so that kernel and reference get the same numbers.
                 let uniform = (state >> 40) as f32 / (1 << 24) as f32 - 0.5;
                 f64::from(uniform * 2.0 * self.scale)
             };

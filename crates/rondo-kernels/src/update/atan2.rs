@@ -1,12 +1,10 @@
-//! The angle of a point in the right half plane, for loops that are compiled to vectors.
+//! The angle of a point in the right half plane, for loops that the compiler vectorises.
 
 use std::f32::consts::FRAC_PI_4;
 
 /// The angle of (x, y) for x ≥ 0, within 4 units in the last place; 0 at the origin.
 ///
-/// Needs |y| + x finite, or one of them infinite alone; NaN of NaN. The angle is that of the
-/// smaller side over the larger one, turned by π/4 above tan π/8, then mirrored; the polynomial is
-/// that of Cephes' `atanf`, for |t| ≤ tan π/8.
+/// |y| + x must be finite, or only one of them infinite; NaN gives NaN. The angle of the smaller side over the larger one is computed, rotated by π/4 above tan π/8, then mirrored. The polynomial is that of Cephes' `atanf`, for |t| ≤ tan π/8.
 #[inline(always)]
 pub(super) fn atan2(y: f32, x: f32) -> f32 {
     const TAN_PI_8: f32 = 0.414_213_57;

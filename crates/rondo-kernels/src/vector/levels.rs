@@ -1,5 +1,5 @@
-//! The functions of this crate by each of the instructions that the machine has, not the widest
-//! alone.
+//! Tests the functions of this crate with every instruction set of the machine, not only the
+//! widest.
 
 use std::cell::Cell;
 
@@ -18,12 +18,12 @@ thread_local! {
     static WIDEST: Cell<Level> = const { Cell::new(Level::Avx512) };
 }
 
-/// Returns the widest instructions that this thread picks.
+/// Returns the widest instruction set that this thread may select.
 pub(super) fn widest() -> Level {
     WIDEST.get()
 }
 
-/// Returns what `work` gives on threads that pick nothing wider than each level, the widest first.
+/// Returns the results of `work` on threads limited to each level, the widest first.
 fn at_every_level<R: Send>(work: impl Fn() -> R + Sync) -> [R; 3] {
     [Level::Avx512, Level::Avx2, Level::Baseline].map(|level| {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -43,7 +43,8 @@ fn waves(count: usize, step: f32) -> Vec<f32> {
     (0..count).map(|i| (i as f32 * step).sin()).collect()
 }
 
-/// Returns the output and the gradients of a sublayer around the branch; `list` lists those of its weights.
+/// Returns the output and the gradients of a sublayer around the branch; `list` returns the
+/// gradients of its weights.
 fn sublayer<B: Branch>(
     branch: B,
     weights: B::Weights<Matrix<'_>>,
@@ -138,8 +139,8 @@ fn the_loss_and_an_update_have_the_same_bits_by_all_instructions() {
     assert!(wide == middle && wide == plain);
 }
 
-/// Checks that a sublayer around attention is the same by all instructions, to rounding: the tiles
-/// multiply and add in one rounding where the machine can.
+/// Checks that all instruction sets give the same sublayer around attention, up to rounding: the
+/// tiles use fused multiply-adds if the machine has them.
 fn check_attention(gate: Option<Gate>, gate_bias: Option<&[f32]>) {
     let heads = Heads {
         queries: HEADS,

@@ -5,8 +5,8 @@ use super::reference::Reference;
 use super::*;
 use crate::threads::one_and_two;
 
-/// How far every drawn gate of a case must stand from its threshold, so that f32 opens the same ones
-/// as f64: several roundings of a score of a few units.
+/// The least distance of every drawn gate of a case from its threshold, so that f32 opens the same
+/// gates as f64: several roundings of a score of a few units.
 const MARGIN: f64 = 2e-6;
 
 /// A layer and its gates.
@@ -18,7 +18,7 @@ struct Case {
     d_density: f32,
 }
 
-/// What the kernels make of a case.
+/// The results of the kernels for a case.
 struct Computed {
     attended: Vec<f32>,
     lse: Vec<f32>,
@@ -64,7 +64,7 @@ impl Case {
         }
     }
 
-    /// Runs the kernels; what they overwrite holds NaN before.
+    /// Runs the kernels; their outputs hold NaN before.
     fn compute(&self) -> Computed {
         let Layer {
             shape,
@@ -170,7 +170,8 @@ fn every_shape_is_that_of_f64() {
     ];
     for shape in shapes {
         for opening in [DRAWN, Opening::Threshold] {
-            // Biases from almost closed to almost open: both products of the forward.
+            // Biases from almost closed to almost open, so that both products of the forward are
+            // used.
             for bias in [-6.0, -2.5, 0.25, 3.0] {
                 let mut case = Case::new(shape, opening);
                 case.bias = bias;
@@ -199,7 +200,7 @@ fn scores_of_ten_thousand_are_exact_and_finite() {
             &computed.d_head_bias,
         ];
         assert!(numbers.iter().all(|x| x.iter().all(|x| x.is_finite())));
-        // lse is rounded to 1e-3 at 1e4, and the weights of the backward with it.
+        // At 1e4 lse is rounded to 1e-3, and so are the weights in the backward.
         case.check(1e-3, 0.0);
     }
 }
@@ -256,7 +257,8 @@ fn closed_gates_give_zero_and_pull_at_nothing() {
 
 #[test]
 fn as_many_edges_are_drawn_as_are_expected() {
-    // Keys of zero and values of one: every weight is 1 / (query + 1), so that the output counts.
+    // Keys are zero and values are one: every weight is 1 / (query + 1), so the output counts open
+    // edges.
     let mut case = Case::new([4, 150, 2, 2, 1], DRAWN);
     let width = case.layer.shape.qkv_width();
     for row in case.layer.qkv.chunks_exact_mut(width) {

@@ -9,18 +9,18 @@ struct Edge {
     weight: f64,
     /// `g`.
     logit: f64,
-    /// `g + ℓ`, or `g` where nothing is drawn.
+    /// `g + ℓ`, or `g` if gates are not drawn.
     drawn: f64,
 }
 
-/// Gates around a [`Reference`] without a preparation.
+/// Gates around a [`Reference`] that has no preparation.
 pub(super) struct GatedReference<'a> {
     pub(super) plain: Reference,
     pub(super) gate: Gate,
     pub(super) head_bias: Option<&'a [f32]>,
 }
 
-/// What the forward gives.
+/// The results of the forward.
 pub(super) struct Outcome {
     pub(super) attended: Vec<f64>,
     pub(super) lse: Vec<f64>,
@@ -32,7 +32,7 @@ pub(super) struct Outcome {
     pub(super) rounding: Vec<f64>,
 }
 
-/// What the backward gives.
+/// The results of the backward.
 pub(super) struct Gradient {
     pub(super) qkv: Vec<f64>,
     pub(super) head_bias: Vec<f64>,
@@ -108,8 +108,8 @@ impl GatedReference<'_> {
         outcome
     }
 
-    /// Returns `Σ d_attended ∘ attended + d_density · density`, every `A` replaced by
-    /// `σ(g + ℓ) + rounding`: its gradient is the straight-through one.
+    /// Returns `Σ d_attended ∘ attended + d_density · density`, with every `A` replaced by `σ(g +
+    /// ℓ) + rounding`; its gradient is the straight-through gradient.
     pub(super) fn smooth_loss(
         &self,
         qkv: &[f64],

@@ -1,4 +1,4 @@
-//! Attention without gates, and what comes before it.
+//! Attention without gates, and its preparation.
 
 use super::reference::Reference;
 use super::*;
@@ -14,11 +14,11 @@ pub(super) struct Case {
     rope: Option<[Vec<f32>; 2]>,
     pairing: Pairing,
     norm: Option<QkNorm>,
-    /// Of queries and of keys.
+    /// The scales of queries and of keys.
     scales: Option<[Vec<f32>; 2]>,
 }
 
-/// What the kernels make of a case.
+/// The results of the kernels for a case.
 pub(super) struct Computed {
     pub(super) prepared: Vec<f32>,
     pub(super) kept: Vec<f32>,
@@ -67,7 +67,7 @@ impl Case {
         self
     }
 
-    /// Computes the angles again where there are any, for as many positions as there are now.
+    /// Recomputes the angles, if there are any, for the current number of positions.
     pub(super) fn with_as_many_angles(self) -> Self {
         match self.rope {
             Some(_) => self.with_rope(),
@@ -107,7 +107,7 @@ impl Case {
         }
     }
 
-    /// Runs the kernels; what they overwrite holds NaN before.
+    /// Runs the kernels; their outputs hold NaN before.
     pub(super) fn compute(&self) -> Computed {
         let Layer {
             shape,
@@ -317,7 +317,7 @@ fn a_preparation_of_several_tasks_is_that_of_f64() {
 #[test]
 fn scores_of_ten_thousand_are_exact_and_finite() {
     // Whole numbers, so that scores of ±1e4 are exact in f32; several tiles of keys, so that the
-    // largest score moves.
+    // largest score changes.
     let mut case = Case::new([1, 300, 2, 1, 4], 1.0);
     for x in &mut case.layer.qkv {
         *x = (*x * 100.0).round();
@@ -332,7 +332,7 @@ fn scores_of_ten_thousand_are_exact_and_finite() {
             .chain(&computed.d_qkv)
             .all(|x| x.is_finite())
     );
-    // lse is rounded to 1e-3 at 1e4, and the weights of the backward with it.
+    // At 1e4 lse is rounded to 1e-3, and so are the weights in the backward.
     case.check(1e-3);
 }
 

@@ -1,5 +1,5 @@
-//! Attention in f64 with every matrix of scores in memory, and its gradient: what the kernels are
-//! checked against.
+//! Attention in f64 with every matrix of scores in memory, and its gradient: the reference for the
+//! kernels.
 
 use crate::attention::{NormedOver, Pairing, Segments, Shape};
 
@@ -11,12 +11,12 @@ pub(super) struct Reference {
     pub(super) bias: Option<Vec<f64>>,
     pub(super) rope: Option<[Vec<f64>; 2]>,
     pub(super) pairing: Pairing,
-    /// Over what the norm of queries and keys goes, and its ε.
+    /// The numbers that the norm of queries and keys covers, and its ε.
     pub(super) norm: Option<(NormedOver, f64)>,
     pub(super) scales: Option<[Vec<f64>; 2]>,
 }
 
-/// What the forward gives.
+/// The results of the forward.
 pub(super) struct Outcome {
     pub(super) prepared: Vec<f64>,
     pub(super) kept: Vec<f64>,
@@ -24,17 +24,17 @@ pub(super) struct Outcome {
     pub(super) lse: Vec<f64>,
 }
 
-/// What the backward gives.
+/// The results of the backward.
 pub(super) struct Gradient {
     pub(super) prepared: Vec<f64>,
     pub(super) qkv: Vec<f64>,
     pub(super) bias: Vec<f64>,
-    /// Of the scales, that of queries first.
+    /// Gradients of the scales, that of queries first.
     pub(super) scales: Vec<f64>,
 }
 
 impl Reference {
-    /// Returns where head `head` (of queries, keys and values) of a token starts.
+    /// Returns the offset of head `head` (of queries, keys and values) of a token.
     pub(super) fn at(&self, sequence: usize, position: usize, head: usize) -> usize {
         let token = sequence * self.shape.seq + position;
         token * self.shape.qkv_width() + head * self.shape.d_head
@@ -58,13 +58,15 @@ impl Reference {
         }
     }
 
-    /// Returns the first position that a query sees: that of its segment, where there are segments.
+    /// Returns the first position that a query sees, which is the start of its segment if there are
+    /// segments.
     fn first(&self, token: usize) -> usize {
         let segments = self.segments.as_ref();
         segments.map_or(0, |segments| segments.firsts()[token])
     }
 
-    /// Returns the logarithm of the sum and the weights of a query's keys, zero of those before its segment.
+    /// Returns the logarithm of the sum, and the weights of a query's keys; keys before its segment
+    /// have weight zero.
     pub(super) fn weights(
         &self,
         prepared: &[f64],
@@ -88,7 +90,8 @@ impl Reference {
         )
     }
 
-    /// Returns the parts of a token's queries and keys that share a mean square, each with its scale, in order.
+    /// Returns the parts of a token's queries and keys that share a mean square, each with its
+    /// scale, in order.
     fn normed_parts(&self) -> Vec<(usize, usize, Option<&[f64]>)> {
         let Shape {
             heads,
@@ -117,7 +120,7 @@ impl Reference {
             .is_some_and(|(over, _)| over != NormedOver::RotatedHeads)
     }
 
-    /// Prepares and attends.
+    /// Computes the preparation and the attention.
     pub(super) fn forward(&self, qkv: &[f64]) -> Outcome {
         let d_head = self.shape.d_head;
         let mut prepared = qkv.to_vec();

@@ -1,4 +1,4 @@
-//! Rows cut into segments: each has the bits that it has alone.
+//! Rows cut into segments: each segment has the same bits as if it were alone.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::attention::segments::parts;
 use crate::attention::tile::{KEYS, QUERIES};
 use crate::threads::one_and_two;
 
-/// Lengths of the segments of a row: short ones, and those around the edges of tiles.
+/// Lengths of the segments of a row: short ones, and lengths near those of tiles.
 const LENGTHS: [usize; 9] = [
     1,
     2,
@@ -21,7 +21,7 @@ const LENGTHS: [usize; 9] = [
     3,
 ];
 
-/// Rows of segments of these lengths, the second in the reverse order.
+/// Two rows of segments of these lengths; the second row has the reverse order.
 fn segments(lengths: &[usize]) -> Segments {
     let seq = lengths.iter().sum();
     let row = |lengths: &mut dyn Iterator<Item = &usize>| -> Vec<bool> {
@@ -47,7 +47,7 @@ fn rows(x: &[f32], width: usize, part: &Range<usize>) -> Vec<f32> {
 }
 
 impl Case {
-    /// Returns the case of a segment alone, which is one sequence then.
+    /// Returns the case of one segment alone, as a single sequence.
     fn alone(&self, part: &Range<usize>) -> Self {
         let mut alone = self.clone();
         let shape = self.layer.shape;
@@ -64,7 +64,7 @@ impl Case {
         alone.with_as_many_angles()
     }
 
-    /// Checks that every segment has the bits that it has alone, forward and backward.
+    /// Checks forward and backward that every segment has the same bits as if it were alone.
     #[track_caller]
     fn check_alone(&self) {
         let Computed {

@@ -1,4 +1,5 @@
-//! Every function in f64 against its central differences, and in f32 against itself in f64 across the seams of tasks.
+//! Compares every function in f64 with its central differences, and in f32 with f64 for sizes of
+//! several tasks.
 
 use crate::injection::channels::{self, Channels, ChannelsTensors, Coefficient};
 use crate::injection::history::{self, Difference, DifferenceTensors};
@@ -9,10 +10,10 @@ use crate::threads::one_and_two;
 
 /// The step of a central difference.
 const STEP: f64 = 1e-5;
-/// What truncation and rounding of a difference leave.
+/// The allowed error of a difference, from truncation and rounding.
 const CLOSE: f64 = 1e-8;
 
-/// Returns numbers between −1 and 1 that f32 has, too.
+/// Returns numbers between −1 and 1 that are exact in f32.
 fn numbers(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed;
     let mut next = || {
@@ -28,7 +29,7 @@ fn narrow(x: &[f64]) -> Vec<f32> {
     x.iter().map(|x| *x as f32).collect()
 }
 
-/// Asserts that `gradient` is that of `loss` in the operand `which`.
+/// Asserts that `gradient` is the gradient of `loss` with respect to operand `which`.
 fn check(
     name: &str,
     operands: &[Vec<f64>],
@@ -55,7 +56,7 @@ fn check(
     }
 }
 
-/// Asserts that a result in f32 is the one in f64, relative in norm.
+/// Asserts that a result in f32 equals the one in f64, relative in norm.
 fn near(name: &str, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{name}");
     let square = |x: f64| x * x;
@@ -76,7 +77,7 @@ fn weighted(y: &[f64], weights: &[f64]) -> f64 {
     y.iter().zip(weights).map(|(y, w)| y * w).sum()
 }
 
-/// Shapes: one row, and more than one task of work.
+/// Shapes from a single row to more than one task.
 const SHAPES: [[usize; 2]; 3] = [[1, 1], [3, 7], [2500, 19]];
 
 #[test]
@@ -164,7 +165,7 @@ fn the_orthogonal_rows_have_the_gradients_of_differences() {
             numbers(4, width),
             numbers(5, size),
         ];
-        // With an ε that a difference can tell.
+        // An ε that is large enough to show in a difference.
         let eps = if size < 100 { 0.1 } else { 1e-6 };
         let forward = |o: &[Vec<f64>]| {
             let decay = Coefficient::Decay.values(&o[2], &o[3]);

@@ -1,6 +1,8 @@
-//! Parcae's diagonal injection and OrthoInj against values of their authors' code ([tests/golden/injections]).
+//! Compares Parcae's diagonal injection and OrthoInj with values of their authors' code
+//! ([tests/golden/injections]).
 //!
-//! The rows of the kernels run in f64, where they have to agree to the last digits, and the kernels themselves in f32.
+//! The row functions run in f64, where they must agree to the last digits; the kernels themselves
+//! run in f32.
 //!
 //! [tests/golden/injections]: ../../../../../tests/golden/injections
 
@@ -10,7 +12,7 @@ use crate::injection::orthogonal::{self, EPS, Orthogonal, OrthogonalTensors, Row
 use crate::matrix::Matrix;
 use crate::real::Real;
 
-/// What the values hold for: absolute of outputs, relative in norm of gradients.
+/// The tolerances: absolute for outputs, relative in norm for gradients.
 const F64_OUTPUT: f64 = 1e-13;
 const F64_GRADIENT: f64 = 1e-11;
 const F32_OUTPUT: f64 = 2e-6;
@@ -21,7 +23,7 @@ const DIAGONAL: &[u8] =
 const ORTHOGONAL: &[u8] =
     include_bytes!("../../../../../tests/golden/injections/orthogonal.safetensors");
 
-/// How floats come from the golden f64 and go back.
+/// Converts floats from and to the golden f64.
 trait Float: Real {
     fn of(x: f64) -> Self;
     fn back(self) -> f64;
@@ -65,7 +67,7 @@ struct Gradients<T> {
     matrix: Vec<T>,
 }
 
-/// The rows of a kernel in some float: an iteration and its gradient.
+/// The row functions of a kernel for some float type: an iteration and its gradient.
 trait Rows<T> {
     fn update(arm: &Arm<T>, be: &[T]) -> Vec<T>;
     fn update_backward(arm: &Arm<T>, be: &[T], d_u: &[T]) -> ChannelsTensors<Vec<T>>;
@@ -73,7 +75,7 @@ trait Rows<T> {
     fn backward(&self, arm: &Arm<T>, x: &[T], u: &[T], d_y: &[T]) -> OrthogonalTensors<Vec<T>>;
 }
 
-/// Which injection.
+/// The injections.
 #[derive(Clone, Copy)]
 enum Kind {
     Diagonal,
@@ -277,7 +279,7 @@ where
         states
     }
 
-    /// Returns the gradients of `⟨d_y, y⟩`, y the last of `states`.
+    /// Returns the gradients of `⟨d_y, y⟩`, with y the last of `states`.
     fn differentiate(&self, kind: Kind, states: &[Vec<T>], d_y: Vec<T>) -> Gradients<T> {
         let be = self.product();
         let u = Kind::update(self, &be);
@@ -321,7 +323,8 @@ where
     }
 }
 
-/// Where a case has its tensors: those of the state and the upstream gradient, the results, and the matrix's letter.
+/// The names of a case's tensors: the state, the upstream gradient, the results, and the matrix's
+/// letter.
 struct Case<'a> {
     golden: &'a Golden,
     kind: Kind,

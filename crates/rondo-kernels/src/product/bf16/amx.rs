@@ -1,4 +1,4 @@
-//! A block of a product by AMX: eight tile registers of 1 KiB, of which four hold sums.
+//! A block of a product by AMX: it uses eight tile registers of 1 KiB, four of them for sums.
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _xgetbv};
@@ -9,12 +9,12 @@ use super::dots::Dots;
 use super::pieces::{BlockKernel, Place};
 use super::tile::{SIDE, TILES, Tile};
 
-/// Stands for a machine with AMX and a system that lets this process use it.
+/// Proof that the machine has AMX and that the system lets this process use it.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::product) struct Amx(Dots);
 
 impl Amx {
-    /// Looks for AMX, and asks the system for it once.
+    /// Detects AMX, and requests it from the system once.
     pub(super) fn detect() -> Option<Self> {
         static THERE: OnceLock<bool> = OnceLock::new();
         let there = *THERE.get_or_init(|| processor_has_it() && system_permits_it());
@@ -23,7 +23,7 @@ impl Amx {
 }
 
 /// Returns whether the processor has tiles of 16 rows of 64 bytes and their products of bf16, and
-/// whether the system saves them.
+/// whether the system saves tiles.
 fn processor_has_it() -> bool {
     const OSXSAVE: u32 = 1 << 27;
     const AMX_BF16: u32 = 1 << 22;
@@ -47,7 +47,7 @@ fn processor_has_it() -> bool {
         && palette.ecx & 0xffff >= 16
 }
 
-/// Asks the system to save tiles, for all threads of this process.
+/// Requests that the system save tiles, for all threads of this process.
 #[cfg(target_os = "linux")]
 fn system_permits_it() -> bool {
     const ARCH_PRCTL: isize = 158;
@@ -55,7 +55,7 @@ fn system_permits_it() -> bool {
     const TILE_DATA: usize = 18;
     let result: isize;
     // SAFETY: the call takes two numbers and reads or writes no memory of this process; the system
-    // keeps all registers but these.
+    // preserves all other registers.
     unsafe {
         asm!(
             "syscall",
@@ -70,16 +70,16 @@ fn system_permits_it() -> bool {
     result == 0
 }
 
-/// Other systems are not asked.
+/// Other systems need no request.
 #[cfg(not(target_os = "linux"))]
 fn system_permits_it() -> bool {
     false
 }
 
-/// The tile registers of this thread, set up until this is dropped.
+/// The tile registers of this thread, configured until this is dropped.
 pub(super) struct Tiles(PhantomData<*mut ()>);
 
-/// What `ldtilecfg` reads: palette 1, and 16 rows of 64 bytes for each of eight tiles.
+/// The data that `ldtilecfg` reads: palette 1, and 16 rows of 64 bytes for each of eight tiles.
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -99,8 +99,8 @@ static CONFIGURATION: Configuration = Configuration {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // SAFETY: this thread set its tiles up, and nothing else uses them. Released, they need not
-        // be saved when the system switches to another thread.
+        // SAFETY: this thread configured its tiles, and nothing else uses them. After the release
+        // the system need not save them when it switches to another thread.
         unsafe { asm!("tilerelease", options(nostack, nomem)) }
     }
 }
@@ -113,8 +113,8 @@ impl BlockKernel for Amx {
     }
 
     fn ready(self) -> Tiles {
-        // SAFETY: `Amx` exists where the instruction does and the system permits it; the 64 bytes
-        // are a valid configuration.
+        // SAFETY: `Amx` only exists if the machine has the instruction and the system permits it;
+        // the 64 bytes are a valid configuration.
         unsafe {
             asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(nostack, readonly));
         }
@@ -125,9 +125,9 @@ impl BlockKernel for Amx {
         let steps = a.len() / TILES;
         assert!(steps > 0 && b.len() >= steps * TILES);
         let below = place.start.wrapping_add(SIDE * place.row_stride);
-        // SAFETY: the tile registers are set up, for `Tiles` is there and stays on its thread. Each
-        // step reads the two tiles of each side that the slices have for it; the sums are read, if
-        // they are added to, and written where the caller promised.
+        // SAFETY: the tile registers are configured, because `Tiles` exists and stays on its
+        // thread. Each step reads the two tiles of each side that the slices have for it. The sums
+        // are read, if they are added to, and written at the place that the caller guarantees.
         unsafe {
             asm!(
                 "test {add:e}, {add:e}",

@@ -1,5 +1,5 @@
-//! A block of a product by the dot products of AVX-512 (`vdpbf16ps`), and the instructions that
-//! round.
+//! A block of a product by the dot products of AVX-512 (`vdpbf16ps`), and the instructions for
+//! rounding.
 
 use std::arch::x86_64::{
     __cpuid, __m512bh, _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps,
@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 use super::pieces::{BlockKernel, Place};
 use super::tile::{LINES, SIDE, TILES, Tile};
 
-/// Stands for a machine with AVX-512 and its instructions for bf16.
+/// Proof that the machine has AVX-512 and its bf16 instructions.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::product) struct Dots(());
 
@@ -21,9 +21,9 @@ impl Dots {
         found.then_some(Self(()))
     }
 
-    /// Returns whether they are worth using: the processor is AMD's, which start as many of them in a
-    /// cycle as multiply-adds of f32, so twice the terms. On Intel's a product takes 1.4 times as
-    /// long as one of f32.
+    /// Returns whether they are faster than products of f32. AMD's processors start as many of them
+    /// per cycle as multiply-adds of f32, so they process twice the terms. On Intel's, a product
+    /// takes 1.4 times as long as one of f32.
     pub(super) fn are_fast() -> bool {
         let vendor = __cpuid(0);
         let name = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes);
@@ -41,15 +41,16 @@ impl BlockKernel for Dots {
     fn ready(self) {}
 
     unsafe fn block((): &(), a: &[Tile], b: &[Tile], place: Place) {
-        // SAFETY: `Dots` exists where the instructions do; the rest is the caller's promise.
+        // SAFETY: `Dots` only exists if the machine has the instructions; the caller guarantees the
+        // rest.
         unsafe { block(a, b, place) }
     }
 }
 
-/// Rows whose sums are in registers at a time, 16 of the 32.
+/// Rows whose sums are in registers at one time; they use 16 of the 32 registers.
 const ROWS: usize = 8;
 
-/// As [`BlockKernel::block`].
+/// Like [`BlockKernel::block`].
 #[target_feature(enable = "avx512f,avx512bf16")]
 unsafe fn block(a: &[Tile], b: &[Tile], place: Place) {
     let (a_steps, b_steps) = (a.as_chunks::<TILES>().0, b.as_chunks::<TILES>().0);
@@ -63,7 +64,7 @@ unsafe fn block(a: &[Tile], b: &[Tile], place: Place) {
         if place.add {
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (half, sum) in sums.iter_mut().enumerate() {
-                    // SAFETY: the caller's promise.
+                    // SAFETY: the caller guarantees it.
                     *sum = unsafe { _mm512_loadu_ps(at(row, half)) };
                 }
             }
@@ -84,7 +85,7 @@ unsafe fn block(a: &[Tile], b: &[Tile], place: Place) {
         }
         for (row, sums) in sums.iter().enumerate() {
             for (half, sum) in sums.iter().enumerate() {
-                // SAFETY: the caller's promise.
+                // SAFETY: the caller guarantees it.
                 unsafe { _mm512_storeu_ps(at(row, half), *sum) }
             }
         }

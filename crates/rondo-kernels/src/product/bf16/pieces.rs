@@ -1,8 +1,8 @@
 //! A product cut into pieces of tiles.
 //!
-//! The side with fewer lines is packed once, by all threads, and read by all pieces; a piece packs
+//! The side with fewer lines is packed once, by all threads, and read by all pieces. A piece packs
 //! its own lines of the other side, so that they are still in the cache of the thread that reads
-//! them. A sum runs along its lines in the same order whatever the pieces and the threads.
+//! them. The order of a sum along a line does not depend on the pieces or the threads.
 
 use rayon::prelude::*;
 
@@ -12,50 +12,50 @@ use crate::matrix::{Matrix, MatrixMut, runs};
 use crate::memory::Scratch;
 use crate::product::Write;
 
-/// Numbers of a line that are packed at a time.
+/// Numbers of a line that are packed at one time.
 const PACKED: usize = 2048;
 
-/// Multiplications of a piece, about, that are worth handing to another thread.
+/// The approximate number of multiplications in a piece that makes another thread worthwhile.
 const WORK: usize = 1 << 23;
 
-/// Lines of a piece of the longer side, fewest and most: few, so that they stay in the cache of a core.
-/// Numbers stored across the lines are read 128 lines wide: 64 took 15 % longer.
+/// The fewest and the most lines of a piece of the longer side: few enough to stay in the cache of
+/// a core. Numbers stored across the lines are read 128 lines wide, because 64 took 15 % longer.
 const ALONG: [usize; 2] = [64, 256];
 const ACROSS: [usize; 2] = [128, 256];
 
 /// Lines of the shorter side that a task packs.
 const PACKING: usize = 128;
 
-/// Where a block of sums stands: 32 rows of 32.
+/// The place of a block of sums: 32 rows of 32.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) start: *mut f32,
     pub(super) row_stride: usize,
-    /// Whether the sums start with what stands there.
+    /// Whether to add to the numbers at the place.
     pub(super) add: bool,
 }
 
 /// Instructions that multiply tiles.
 pub(super) trait BlockKernel: Copy + Send + Sync {
-    /// A thread that is ready to multiply.
+    /// The state of a thread that is ready to multiply.
     type Ready;
 
-    /// Returns the instructions that round.
+    /// Returns the instructions for rounding.
     fn dots(self) -> Dots;
 
     /// Prepares this thread.
     fn ready(self) -> Self::Ready;
 
-    /// Writes or adds the product of a panel of the left side and one of the right.
+    /// Writes or adds the product of a panel of the left side and a panel of the right side.
     ///
     /// # Safety
     ///
-    /// The place must be valid for writing 32 rows of 32, for reading as well where it is added to,
-    /// and the panels must have the same length.
+    /// The place must be valid for writing 32 rows of 32, and also for reading if it is added to;
+    /// the panels must have the same length.
     unsafe fn block(ready: &Self::Ready, a: &[Tile], b: &[Tile], place: Place);
 }
 
-/// Writes or adds `a · b`; the shapes fit and none of the sums is empty.
+/// Writes or adds `a · b`; the shapes fit and no sum is empty.
 pub(super) fn multiply<K: BlockKernel>(
     kernel: K,
     mut out: MatrixMut<'_>,
@@ -76,7 +76,7 @@ pub(super) fn multiply<K: BlockKernel>(
     }
 }
 
-/// As [`multiply`], for sums that are packed at a time.
+/// Like [`multiply`], for the part of the sums that is packed at one time.
 fn multiply_part<K: BlockKernel>(
     kernel: K,
     out: MatrixMut<'_>,
@@ -129,7 +129,7 @@ fn multiply_part<K: BlockKernel>(
     });
 }
 
-/// Runs the tasks side by side, or one after another where there is little to do.
+/// Runs the tasks in parallel, or one after another if there is little work.
 fn for_each<T: Send>(tasks: Vec<T>, is_small: bool, run: impl Fn(T) + Send + Sync) {
     match is_small {
         true => tasks.into_iter().for_each(run),
@@ -137,7 +137,7 @@ fn for_each<T: Send>(tasks: Vec<T>, is_small: bool, run: impl Fn(T) + Send + Syn
     }
 }
 
-/// Multiplies all panels of the left side with all of the right.
+/// Multiplies all panels of the left side with all panels of the right side.
 fn multiply_panels<K: BlockKernel>(
     kernel: K,
     out: &mut MatrixMut<'_>,
@@ -155,7 +155,8 @@ fn multiply_panels<K: BlockKernel>(
     }
 }
 
-/// Writes or adds a block of sums at a place of the result, or what of it lies in the result.
+/// Writes or adds a block of sums at a place of the result; a block that reaches beyond the edge is
+/// cut.
 #[inline]
 fn block<K: BlockKernel>(
     ready: &K::Ready,
@@ -176,14 +177,14 @@ fn block<K: BlockKernel>(
             row_stride,
             add,
         };
-        // SAFETY: the block lies in the result, which nothing else reads or writes meanwhile.
+        // SAFETY: the block is inside the result, and nothing else reads or writes it meanwhile.
         unsafe { K::block(ready, a, b, place) };
         return;
     }
     let mut whole = [[0.0_f32; LINES]; LINES];
     if add {
         for (row, whole) in whole[..height].iter_mut().enumerate() {
-            // SAFETY: the row of the block, cut at the edge, lies in the result.
+            // SAFETY: the row of the block, cut at the edge, is inside the result.
             unsafe {
                 let row = start.wrapping_add(row * row_stride);
                 row.copy_to_nonoverlapping(whole.as_mut_ptr(), width);
@@ -206,7 +207,7 @@ fn block<K: BlockKernel>(
     }
 }
 
-/// Numbers of f32 that a tile takes, and those that its alignment may skip.
+/// The size of a tile in f32 numbers; its alignment may skip fewer than that.
 const TILE: usize = size_of::<Tile>() / size_of::<f32>();
 
 /// Returns the length of a [`Scratch`] with room for tiles.

@@ -1,4 +1,4 @@
-//! The same rounding for any processor: numbers of bf16 in f32, and the product of f32.
+//! The same rounding for any processor: bf16 numbers stored in f32, and the product of f32.
 
 use crate::matrix::{Matrix, MatrixMut};
 use crate::memory::Scratch;
@@ -35,7 +35,7 @@ fn rounded<'a>(x: Matrix<'_>, numbers: &'a mut [f32]) -> Matrix<'a> {
     Matrix::new(numbers, rows, cols)
 }
 
-/// Returns the nearest number of bf16, the even one of two; zero for a subnormal number.
+/// Returns the nearest bf16 number, ties to even; zero for a subnormal number.
 #[inline(always)]
 pub(in crate::product) fn round(x: f32) -> f32 {
     const UPPER: u32 = 0xffff_0000;
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_number_becomes_the_nearest_of_eight_bits_and_of_two_the_even_one() {
-        // Between 1 and 2 the numbers of bf16 are 1/128 apart.
+        // Between 1 and 2 neighbouring bf16 numbers differ by 1/128.
         let unit = 1.0 / 128.0;
         for (x, nearest) in [
             (1.0, 1.0),

@@ -1,10 +1,10 @@
-//! Numbers of bf16 in tiles of 16 × 32, as AMX and the dot products read them.
+//! Numbers of bf16 in tiles of 16 × 32, the layout of AMX and of the dot products.
 //!
-//! A *line* is a row of the left side of a product or a column of its right side: what the sum runs
-//! along. Two neighbours of a line share a word of 32 bits. A tile of the left side has a line in
-//! each of its 16 rows, a tile of the right side in each of its 16 columns of words, so one is the
-//! other's transpose, word for word. Numbers stored along the lines come to lie as in a tile of the
-//! left, numbers stored across them as in a tile of the right.
+//! A *line* is a row of the left side of a product or a column of its right side; sums run along
+//! lines. Two neighbouring numbers of a line share a word of 32 bits. A tile of the left side has a
+//! line in each of its 16 rows, and a tile of the right side in each of its 16 columns of words, so
+//! one is the transpose of the other, word by word. Numbers stored along the lines are loaded in
+//! the layout of the left side, and numbers stored across them in that of the right.
 
 use std::arch::x86_64::{
     __m512i, __mmask16, _MM_HINT_T0, _mm_prefetch, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh,
@@ -19,7 +19,7 @@ use crate::matrix::Matrix;
 /// Lines of a tile, and words of each.
 pub(super) const SIDE: usize = 16;
 
-/// Numbers of a line in a tile.
+/// Numbers of a line per tile.
 pub(super) const DEPTH: usize = 2 * SIDE;
 
 /// Tiles side by side in a panel.
@@ -40,13 +40,13 @@ pub(super) enum Side {
     Right,
 }
 
-/// Returns how many tiles hold a number of lines of a length, padded by zeros.
+/// Returns the number of tiles for lines of a length, padded with zeros.
 pub(super) fn tiles_for(lines: usize, length: usize) -> usize {
     lines.div_ceil(LINES) * panel_tiles(length)
 }
 
-/// Returns how many tiles hold [`LINES`] lines of a length: two after another for each step of
-/// [`DEPTH`] along the lines.
+/// Returns the number of tiles for [`LINES`] lines of a length: two consecutive tiles for each step
+/// of [`DEPTH`] along the lines.
 pub(super) fn panel_tiles(length: usize) -> usize {
     TILES * length.div_ceil(DEPTH)
 }
@@ -55,11 +55,11 @@ pub(super) fn panel_tiles(length: usize) -> usize {
 ///
 /// # Shapes
 ///
-/// `lines`: `[lines, length]`; `tiles`: [`tiles_for`] them.
+/// `lines`: `[lines, length]`; `tiles`: [`tiles_for`] of these.
 pub(super) fn pack(_: Dots, side: Side, lines: Matrix<'_>, tiles: &mut [Tile]) {
     let [count, length] = lines.shape();
     assert_eq!(tiles.len(), tiles_for(count, length));
-    // SAFETY: `Dots` stands for a machine that has these instructions.
+    // SAFETY: `Dots` proves that the machine has these instructions.
     unsafe { pack_by_avx512(side, lines, tiles) }
 }
 
@@ -76,7 +76,7 @@ fn pack_by_avx512(side: Side, lines: Matrix<'_>, tiles: &mut [Tile]) {
             pack_tile(side, lines, [first, step * DEPTH], tile);
         }
     };
-    // Memory is read in the order in which it lies.
+    // Memory is read in its own order.
     if lines.has_contiguous_rows() {
         (0..panels).for_each(|panel| (0..steps).for_each(|step| pack(panel, step)));
     } else {
@@ -84,17 +84,18 @@ fn pack_by_avx512(side: Side, lines: Matrix<'_>, tiles: &mut [Tile]) {
     }
 }
 
-/// Rounds the 16 lines from `line`, 32 numbers of each from `start`; zeros beyond the last.
+/// Rounds 16 lines from `line` on, 32 numbers of each from `start` on; zeros are used beyond the
+/// end.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn pack_tile(side: Side, lines: Matrix<'_>, [line, start]: [usize; 2], tile: &mut Tile) {
     let [count, length] = lines.shape();
     let (first, [line_stride, stride]) = lines.layout();
-    // What comes next along the lines is fetched ahead, 5 to 15 % of a product: rows far apart are
-    // more than the processor foresees. Beyond the end nothing is read.
+    // The next numbers along the lines are prefetched, which saves 5 to 15 % of a product: the
+    // processor does not predict reads of rows that are far apart. Nothing beyond the end is read.
     let place = |line: usize, at: usize| first.wrapping_add(line * line_stride + at * stride);
     let load = |line: usize, at: usize, numbers: __mmask16| {
-        // SAFETY: the mask leaves out what is not in the matrix.
+        // SAFETY: the mask excludes numbers outside the matrix.
         unsafe { _mm512_maskz_loadu_ps(numbers, place(line, at)) }
     };
     let mut words = [_mm512_setzero_si512(); SIDE];
@@ -140,7 +141,7 @@ fn pack_tile(side: Side, lines: Matrix<'_>, [line, start]: [usize; 2], tile: &mu
     }
 }
 
-/// Returns the bits of the 16 places from `start` that come before `end`.
+/// Returns a mask of the 16 places from `start` on, with a bit for each place before `end`.
 fn mask(end: usize, start: usize) -> __mmask16 {
     match end.saturating_sub(start) {
         there @ 0..SIDE => (1 << there) - 1,
@@ -148,7 +149,7 @@ fn mask(end: usize, start: usize) -> __mmask16 {
     }
 }
 
-/// Returns the words that two runs of numbers make.
+/// Returns the numbers as words.
 fn from_bh(numbers: std::arch::x86_64::__m512bh) -> __m512i {
     // SAFETY: both are 64 bytes without an invalid pattern.
     unsafe { std::mem::transmute(numbers) }
@@ -163,7 +164,7 @@ fn transposed(rows: &[__m512i; SIDE]) -> [__m512i; SIDE] {
         pairs[i] = _mm512_unpacklo_epi32(rows[i], rows[i + 1]);
         pairs[i + 1] = _mm512_unpackhi_epi32(rows[i], rows[i + 1]);
     }
-    // A quarter of fours[4·i + j] has column j of the quarter, rows 4·i to 4·i + 3.
+    // Each quarter of fours[4·i + j] has column j of that quarter, rows 4·i to 4·i + 3.
     let mut fours = pairs;
     for i in (0..SIDE).step_by(4) {
         fours[i] = _mm512_unpacklo_epi64(pairs[i], pairs[i + 2]);
