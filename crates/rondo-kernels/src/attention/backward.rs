@@ -21,11 +21,11 @@ use crate::vector::{LANES, dot, vectorized};
 /// The inputs of a gradient.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
-    /// The packed, prepared projection that the forward was given, `[batch · seq, qkv_width]`.
+    /// The packed, prepared projection that the forward read, `[batch · seq, qkv_width]`.
     pub qkv: &'a [f32],
-    /// What the forward wrote, `[batch · seq, heads · d_head]`.
+    /// The result of the forward, `[batch · seq, heads · d_head]`.
     pub attended: &'a [f32],
-    /// What the forward wrote, `[batch, heads, seq]`.
+    /// The `lse` of the forward, `[batch, heads, seq]`.
     pub lse: &'a [f32],
     /// The gradient of `attended`.
     pub d_attended: &'a [f32],

@@ -6,7 +6,7 @@ use crate::real::Real;
 use crate::rows::{for_rows, for_rows_with_sums};
 use crate::vector::vectorized;
 
-/// What is kept of the state.
+/// The share of the state that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mix {
     /// All of it: `x + α e`.
