@@ -1,4 +1,4 @@
-//! A sink on its own thread, for what a run can do without.
+//! Runs a sink on its own thread, for output that a run can do without.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -8,17 +8,17 @@ use std::thread::JoinHandle;
 use crate::record::Record;
 use crate::sinks::{Sink, SinkError};
 
-/// Records that may wait: at a record for each step, minutes of a slow disk.
+/// The most records that may wait: with a record per step, enough for minutes of a slow disk.
 const WAITING: usize = 1024;
 const ENDED: &str = "the writer of event files has ended; metrics.jsonl has every number";
 
-/// Hands records to another sink that works on a thread of its own, and never waits for it: where
-/// the sink falls far behind, records are left out, with one [warning](Sink::warning). A failure of
-/// the sink is a warning too.
+/// Hands records to another sink on its own thread, and never waits for it. If the sink falls far
+/// behind, records are dropped, with one [warning](Sink::warning). A failure of the sink is
+/// reported as a warning too.
 pub struct Background {
     records: Option<SyncSender<Record>>,
     thread: Option<JoinHandle<()>>,
-    /// The oldest first.
+    /// The warnings, oldest first.
     warnings: Arc<Mutex<VecDeque<String>>>,
     behind: bool,
 }
@@ -89,7 +89,8 @@ impl Sink for Background {
     }
 }
 
-/// Takes the list, also after a thread that held it panicked: it is whole between two calls.
+/// Locks the list, even if a thread panicked while it held the lock: between two calls the list is
+/// valid.
 fn open(warnings: &Mutex<VecDeque<String>>) -> MutexGuard<'_, VecDeque<String>> {
     warnings.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -98,7 +99,7 @@ fn open(warnings: &Mutex<VecDeque<String>>) -> MutexGuard<'_, VecDeque<String>> 
 mod tests {
     use super::*;
 
-    /// Keeps steps where the test sees them; warns of steps 2 and 4.
+    /// Records the steps for the test to read; warns at steps 2 and 4.
     struct Notebook(Arc<Mutex<Vec<u64>>>, Option<String>);
 
     impl Sink for Notebook {

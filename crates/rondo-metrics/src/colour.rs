@@ -1,7 +1,7 @@
-//! The words that begin warnings and errors, in the colours of clap's messages about the command line.
+//! The words before warnings and errors, in the colours of clap's messages about the command line.
 //!
-//! They are coloured where standard error is a terminal. `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` decide otherwise, as they
-//! do for clap.
+//! They are coloured if standard error is a terminal. `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE`
+//! override this, as they do for clap.
 
 use std::io;
 
@@ -18,12 +18,12 @@ pub enum Word {
 }
 
 impl Word {
-    /// Returns the word as standard error wants it.
+    /// Returns the word in the form for standard error.
     pub fn for_stderr(self) -> String {
         self.painted(is_wanted())
     }
 
-    /// Returns the word, in colour or not.
+    /// Returns the word, with or without colour.
     pub(crate) fn painted(self, colour: bool) -> String {
         let (text, hue) = match self {
             Self::Error => ("error:", AnsiColor::Red),
@@ -37,7 +37,7 @@ impl Word {
     }
 }
 
-/// Returns whether standard error wants colours.
+/// Returns whether to use colours on standard error.
 pub(crate) fn is_wanted() -> bool {
     !matches!(AutoStream::choice(&io::stderr()), ColorChoice::Never)
 }

@@ -1,4 +1,4 @@
-//! Training steps as rows of a table whose columns have names and keep their places.
+//! Formats training steps as rows of a table with named columns at fixed positions.
 
 use crate::format::{self, MISSING, or_missing, significant};
 use crate::names::{
@@ -7,15 +7,15 @@ use crate::names::{
 };
 use crate::record::Record;
 
-/// What stands in the place of the time left where no step is left.
+/// Shown as the time left when no step is left.
 const NONE_LEFT: &str = "-";
 
-/// A column: its name, its width in characters, and the order in which columns give way where they do not fit.
+/// A column: its name, its width in characters, and its rank for removal from narrow terminals.
 #[derive(Clone, Copy)]
 struct Column {
     name: &'static str,
     width: usize,
-    /// The highest goes first; a column with 0 stays.
+    /// The column with the highest number is removed first; a column with 0 is never removed.
     gives_way: u8,
 }
 
@@ -27,16 +27,17 @@ const fn column(name: &'static str, width: usize, gives_way: u8) -> Column {
     }
 }
 
-/// The names of the columns, which fit above those of a row.
+/// Formats the names of the columns, aligned with the rows.
 pub(crate) fn header(record: &Record, total_steps: u64, columns: usize) -> String {
     laid_out(record, total_steps, None, columns, |column, _| {
         column.name.to_owned()
     })
 }
 
-/// Tells a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation, the edges that gates keep and the
-/// strength of their penalty where there are any, rate, and the time left. Where the columns are too few, the learning
-/// rate goes first, then the norm and the rate.
+/// Formats a training step: step, loss, learning rate, gradient norm, depth as n+k, correlation,
+/// the edges that gates keep and the strength of their penalty if there are any, rate, and the time
+/// left. If there is not enough room, the learning rate is removed first, then the norm and the
+/// rate.
 pub(crate) fn row(record: &Record, total_steps: u64, eta: Option<f64>, columns: usize) -> String {
     laid_out(record, total_steps, eta, columns, |_, cell| cell)
 }
@@ -117,8 +118,9 @@ fn cells(record: &Record, total_steps: u64, eta: Option<f64>) -> Vec<(Column, St
     cells
 }
 
-/// Says what the names of the columns mean that say little by themselves, and which steps have a row: on a terminal the newest, else
-/// one in `pace` seconds at most; `log_every` steps apart they are in metrics.jsonl.
+/// Explains the column names that are not obvious, and which steps have a row: on a terminal the
+/// newest, elsewhere at most one per `pace` seconds. Every `log_every` steps a record is in
+/// metrics.jsonl.
 pub(crate) fn legend(is_live: bool, pace: u64, log_every: u64) -> [String; 3] {
     let logged = match log_every {
         1 => "every step is in metrics.jsonl".to_owned(),

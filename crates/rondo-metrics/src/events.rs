@@ -1,4 +1,4 @@
-//! The events of a run: what can happen, under which name it is written, and how loud it is.
+//! The events of a run: their names, meanings and severities.
 
 use std::fmt;
 
@@ -37,14 +37,14 @@ pub enum Event {
     Sample,
 }
 
-/// How an event reaches the reader of the terminal.
+/// Where an event is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Written to the metrics only: it is too frequent to read.
+    /// Only in the metrics, because it is too frequent to read.
     Silent,
-    /// Printed unless the run is quiet.
+    /// On the terminal, unless the run is quiet.
     Note,
-    /// Printed always.
+    /// On the terminal, always.
     Warning,
 }
 
@@ -127,7 +127,7 @@ impl Event {
         }
     }
 
-    /// Returns how the event reaches the reader of the terminal.
+    /// Returns where the event is shown.
     pub fn severity(self) -> Severity {
         match self {
             Self::HiddenStateCollapse
@@ -140,8 +140,8 @@ impl Event {
             Self::Perturb | Self::Checkpoint | Self::Resume | Self::Curriculum | Self::Stopped => {
                 Severity::Note
             }
-            // At the published settings one draw in seventeen exceeds 64; one line tells all keys that a resume
-            // has changed; texts are shown with their evaluation.
+            // At the published settings one draw in seventeen exceeds 64. A resume prints one line
+            // for all changed keys. Samples are printed with their evaluation.
             Self::DepthClamped | Self::KeyChanged | Self::Sample => Severity::Silent,
         }
     }

@@ -1,17 +1,17 @@
-//! Numbers as people read them. A number that is not there is printed as [`MISSING`], never guessed.
+//! Formats numbers for people. A missing number is printed as [`MISSING`], never guessed.
 
 use crate::value::Value;
 
-/// What stands in the place of a number that is not there.
+/// Printed in place of a missing number.
 pub const MISSING: &str = "n/a";
 
-/// Formats a number if it is there: `or_missing(loss, |x| significant(x, 4))`.
+/// Formats a number if it exists: `or_missing(loss, |x| significant(x, 4))`.
 pub fn or_missing(value: Option<f64>, format: impl FnOnce(f64) -> String) -> String {
     value.map_or_else(|| MISSING.to_owned(), format)
 }
 
-/// Formats with a number of significant digits: `3.412`, `0.0512`, `258`; beyond 10⁻⁴ … 10⁶ as `1.20e-5`.
-/// Digits before the point are never rounded away: 2581 keeps its four with three asked for.
+/// Formats with a number of significant digits: `3.412`, `0.0512`, `258`; outside 10⁻⁴ … 10⁶ as
+/// `1.20e-5`. Digits before the point are never rounded away: 2581 stays `2581` with three digits.
 pub fn significant(x: f64, digits: usize) -> String {
     let digits = digits.max(1);
     if x.is_nan() {
@@ -35,7 +35,8 @@ pub fn significant(x: f64, digits: usize) -> String {
     }
 }
 
-/// Formats a detail of an event: whole numbers with all digits, others with four significant ones, of a series its length.
+/// Formats a detail of an event: whole numbers with all digits, other numbers with four significant
+/// digits, a series as its length.
 pub fn value(value: &Value) -> String {
     match value {
         Value::Number(x) if x.fract() == 0.0 && x.abs() < 1e15 => format!("{x}"),
@@ -82,7 +83,7 @@ pub fn short(x: f64) -> String {
     format!("{scaled}{prefix}")
 }
 
-/// Divides by the base until fewer than four digits stand before the point; prints three digits.
+/// Divides by the base until at most three digits are before the point; prints three digits.
 fn scale(x: f64, base: f64, prefixes: [&'static str; 5]) -> (String, &'static str) {
     let mut scaled = x / base;
     let mut index = 0;

@@ -1,4 +1,4 @@
-//! A run read back: its records, and each metric as a series over steps.
+//! Reads a run back: its records, and each metric as a series over steps.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,11 +11,11 @@ use crate::typed::{Measured, PerDepth, Scalar, SeriesPerDepth};
 /// A reading of one metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
-    /// Optimizer updates made by then.
+    /// Optimizer updates made so far.
     pub step: u64,
-    /// Training tokens seen by then.
+    /// Training tokens seen so far.
     pub tokens: u64,
-    /// The number; not finite where the run's was not.
+    /// The number; not finite if the run recorded it so.
     pub value: f64,
 }
 
@@ -36,7 +36,7 @@ pub struct History {
 }
 
 impl History {
-    /// Reads a metrics file, also while a run writes it.
+    /// Reads a metrics file; a run may be writing it.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl History {
         Ok(Self::new(jsonl::read(path)?))
     }
 
-    /// Takes records.
+    /// Makes a history from records.
     pub fn new(records: Vec<Record>) -> Self {
         Self { records }
     }
@@ -68,20 +68,20 @@ impl History {
         steps.max().unwrap_or(0)
     }
 
-    /// Returns the seconds from the start of the run to its last record; 0 where no record has a time.
+    /// Returns the seconds from the start of the run to its last record; 0 if no record has a time.
     pub fn seconds(&self) -> f64 {
         let times = self.records.iter().filter_map(|record| record.time);
         times.fold(0.0, f64::max)
     }
 
-    /// Returns the readings of a metric; rows where it is absent or null are left out.
+    /// Returns the readings of a metric, without records in which it is absent or null.
     pub fn series<K: Measured>(&self, metric: Scalar<K>) -> Vec<Reading> {
         self.of(K::KIND)
             .filter_map(|record| Some(Reading::at(record, record.get(metric)?)))
             .collect()
     }
 
-    /// Returns the last value of a metric; rows where it is absent or null are passed over.
+    /// Returns the last value of a metric that is neither absent nor null.
     pub fn last<K: Measured>(&self, metric: Scalar<K>) -> Option<f64> {
         let mut latest_first = self.of(K::KIND).rev();
         latest_first.find_map(|record| record.get(metric))
@@ -100,7 +100,7 @@ impl History {
         depths
     }
 
-    /// Returns a series per recurrence depth as of the last evaluation that has it.
+    /// Returns the series of the last evaluation that has it, per recurrence depth.
     pub fn last_series_per_depth<K: Measured>(
         &self,
         metric: SeriesPerDepth<K>,

@@ -1,7 +1,9 @@
-//! `metrics.jsonl`: one record a line, appended, read back, and cut to a step at a resume.
+//! `metrics.jsonl`: one record per line. The file is appended to, read back, and shortened to a
+//! step on resume.
 //!
-//! A line reaches the operating system in one write before [`Sink::write`] returns, so a killed process
-//! loses at most the end of its last line. Readers pass over such an end; a resume removes it.
+//! Each line is passed to the operating system in one write before [`Sink::write`] returns, so a
+//! killed process loses at most the end of its last line. Readers skip such an incomplete line; a
+//! resume removes it.
 
 mod reader;
 mod resume;
@@ -21,7 +23,7 @@ use crate::sinks::{Sink, SinkError};
 /// Why a metrics file cannot be created, read, or cut.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonlError {
-    /// A new run found the file of another.
+    /// A new run found the file of another run.
     #[error("{}: a metrics file is there already; resume its run or choose another directory", path.display())]
     Exists {
         /// The metrics file.
@@ -44,7 +46,7 @@ pub enum JsonlError {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What the parser saw.
+        /// The parser's reason.
         source: serde_json::Error,
     },
 }
@@ -54,7 +56,7 @@ pub enum JsonlError {
 pub struct JsonlSink {
     path: PathBuf,
     file: File,
-    /// Bytes of whole lines in the file.
+    /// Bytes of complete lines in the file.
     whole: u64,
     /// Whether a failed write may have left part of a line after them.
     torn: bool,
@@ -106,13 +108,13 @@ impl JsonlSink {
 }
 
 impl Sink for JsonlSink {
-    /// Appends one line. After a failure the file ends with the last whole line, and a later call may
-    /// succeed.
+    /// Appends one line. After a failure the file ends with the last complete line, and a later
+    /// call may succeed.
     fn write(&mut self, record: &Record) -> Result<(), SinkError> {
         self.append(record).map_err(|source| self.failed(source))
     }
 
-    /// Waits until the device has the file.
+    /// Syncs the file to the device.
     fn finish(&mut self) -> Result<(), SinkError> {
         self.file.sync_all().map_err(|source| self.failed(source))
     }

@@ -1,21 +1,25 @@
 //! The metrics of a run: names, records, sinks and the terminal.
 //!
-//! A run speaks in [`Record`]s, `{"step":128,"tokens":1048576,"kind":"train","metrics":{"loss":3.4}}`.
-//! `metrics.jsonl` is the source of truth; event files for `TensorBoard` and the terminal show the same
-//! numbers under the same names.
+//! A run reports in [`Record`]s,
+//! `{"step":128,"tokens":1048576,"kind":"train","metrics":{"loss":3.4}}`. `metrics.jsonl` is the
+//! source of truth; event files for `TensorBoard` and the terminal show the same numbers under the
+//! same names.
 //!
 //! In reading order:
 //!
-//! * `metric`: what a row of the table says; [`typed`]: a metric as a constant with a type; [`names`]: the table of
-//!   every metric; [`events`]: the table of every event
-//! * [`value`], [`record`]: one row; a draft of one takes the metrics of its kind and nothing else
+//! * `metric`: a row of the table; [`typed`]: a metric as a constant with a type; [`names`]: the
+//!   table of every metric; [`events`]: the table of every event
+//! * [`value`], [`record`]: one record; a draft of it only accepts the metrics of its kind
 //! * [`sample`]: text at several depths, as an event
-//! * [`sinks`]: where rows go; [`jsonl`]: the append-only file, its reader, its cut at a resume;
-//!   [`tensorboard`]: event files that may fail without harm; [`Background`]: a sink on its own thread
-//! * [`history`]: a run read back, each metric as a series
-//! * `throughput`: the recent rate of anything; `time_left`: what it says about the steps of a run
+//! * [`sinks`]: destinations of records; [`jsonl`]: the append-only file, its reader, and its
+//!   shortening on resume; [`tensorboard`]: event files, whose failure does not stop a run;
+//!   [`Background`]: a sink on its own thread
+//! * [`history`]: a run read back, with each metric as a series
+//! * `throughput`: the recent rate of anything; `time_left`: the time for the remaining steps of a
+//!   run
 //! * [`format`](mod@format), [`table`]: numbers and tables for people
-//! * [`colour`], [`terminal`], `columns`, `lines`, [`progress`], [`work`]: what a person sees while it runs
+//! * [`colour`], [`terminal`], `columns`, `lines`, [`progress`], [`work`]: the terminal output
+//!   during a run
 //!
 //! The crate does not know models, tensors, configurations, or how any number was measured. Nothing here
 //! decides when to log. Only the event files' time stamps and the pace of plain lines read a clock.

@@ -1,5 +1,5 @@
-//! Evaluations and events as lines of some columns, mostly 80: pure text, no terminal. Training steps are rows of
-//! [`columns`](crate::columns).
+//! Formats evaluations and events as lines of a given width, usually 80, without access to a
+//! terminal. Training steps are rows of [`columns`](crate::columns).
 
 use crate::format::{self, MISSING, or_missing, significant};
 use crate::names::{
@@ -11,12 +11,12 @@ use crate::value::Value;
 
 /// The detail of an event that is a size in bytes.
 const BYTES: &str = "bytes";
-/// Columns of what may stand before an event: `warning: `.
+/// The width of the prefix of some events: `warning: `.
 const WARNING: usize = 9;
 
-/// Tells an evaluation: step, loss at the mean depth, perplexity per depth. On tasks there is a line with
-/// the accuracy per depth, with gates one with the edges they keep and the target. Successive
-/// evaluations of a run align.
+/// Formats an evaluation: step, loss at the mean depth, perplexity per depth. Tasks have one more
+/// line with the accuracy per depth; gates have one with the share of kept edges and the target.
+/// Successive evaluations of a run are aligned.
 pub(crate) fn eval(record: &Record, total_steps: u64, columns: usize) -> Vec<String> {
     let width = total_steps.to_string().len();
     let loss = or_missing(record.get(VAL_CROSS_ENTROPY), |x| significant(x, 4));
@@ -42,7 +42,7 @@ pub(crate) fn eval(record: &Record, total_steps: u64, columns: usize) -> Vec<Str
     lines
 }
 
-/// Lays out a head and one cell per depth, on one line if any spacing allows it.
+/// Lays out a head and one cell per depth, on one line if any spacing makes that possible.
 fn per_depth(
     record: &Record,
     metric: PerDepth<Eval>,
@@ -74,7 +74,8 @@ fn per_depth(
     lines
 }
 
-/// Tells an event: step, name, details; those that do not fit beside the name stand below it. A size in bytes says its unit.
+/// Formats an event: step, name, details. Details that do not fit next to the name are on further
+/// lines. A size in bytes is printed with its unit.
 pub(crate) fn event(record: &Record, columns: usize) -> String {
     let name = record.event_name().unwrap_or(MISSING);
     let mut line = format!("step {}  {name}", record.step);
@@ -94,8 +95,8 @@ pub(crate) fn event(record: &Record, columns: usize) -> String {
     text + &line
 }
 
-/// Breaks text between words into lines of at most `columns`; what is broken off is indented by 8, as far as the labels of a start
-/// reach. A word that is longer keeps its line.
+/// Breaks text between words into lines of at most `columns`. Continuation lines are indented by 8,
+/// the width of the labels printed at the start of a run. A word longer than a line is not broken.
 pub(crate) fn folded(text: &str, columns: usize) -> String {
     const INDENT: usize = 8;
     let fold = |line: &str| {
@@ -104,7 +105,7 @@ pub(crate) fn folded(text: &str, columns: usize) -> String {
         }
         let mut folded = String::new();
         let mut room = columns;
-        // The spaces between words stay as they are.
+        // The spaces between words do not change.
         for word in line.split_inclusive(' ') {
             let length = word.trim_end().chars().count();
             if length > room && !folded.trim_start().is_empty() {

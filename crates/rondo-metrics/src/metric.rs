@@ -1,4 +1,4 @@
-//! What the table says of a metric: kind, shape, unit, presence and meaning.
+//! A row of the table of metrics: kind, shape, unit, presence and meaning.
 
 use std::fmt;
 
@@ -68,8 +68,8 @@ impl fmt::Display for Shape {
     }
 }
 
-/// When a metric is part of the records of its kind. A value that is undefined where the metric is
-/// present (a correlation of one token with itself) is null, not absent.
+/// When records of its kind contain a metric. An undefined value of a present metric (such as the
+/// correlation of a single token) is null, not absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Presence {
     /// In every record of its kind.
@@ -78,19 +78,19 @@ pub enum Presence {
     Tasks,
     /// Only in runs on text, where a token stands for bytes.
     Text,
-    /// Only where the device tells its memory use or its peak rate is known.
+    /// Only if the device reports its memory use or its peak rate is known.
     Device,
     /// Only in the first record of its kind: it does not depend on the model.
     Once,
-    /// Only where the injection, or a history, multiplies the state by factors that it knows.
+    /// Only if the injection, or a history, multiplies the state by known factors.
     Contraction,
-    /// Only where layers have gates.
+    /// Only if layers have gates.
     Gates,
-    /// Only where a controller sets the strength of the gates' penalty.
+    /// Only if a controller sets the strength of the gates' penalty.
     Controller,
     /// Only in runs of several ranks.
     Ranks,
-    /// Only where the data is a mixture.
+    /// Only if the data is a mixture.
     Mixture,
 }
 
@@ -124,6 +124,6 @@ pub struct Metric {
     pub unit: &'static str,
     /// When it is written.
     pub presence: Presence,
-    /// One sentence, with the formula where there is one.
+    /// One sentence, with the formula if there is one.
     pub meaning: &'static str,
 }

@@ -1,4 +1,4 @@
-//! What a person sees of a run while it trains.
+//! The terminal output of a run while it trains.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,12 @@ use crate::sample::Sample;
 use crate::terminal::{Mode, Terminal};
 use crate::time_left::TimeLeft;
 
-/// The shortest time between two plain lines of training, so that a log of a fast run stays readable.
+/// The shortest time between two plain lines of training steps, so that the log of a fast run stays
+/// readable.
 const PLAIN_PACE: Duration = Duration::from_secs(2);
 
-/// Shows training steps as a live row under the names of its columns, or as rows at a calm pace; evaluations and events as
-/// permanent lines.
+/// Shows training steps as a live row below the names of its columns, or as rows at a limited pace;
+/// shows evaluations and events as permanent lines.
 pub struct Progress {
     terminal: Terminal,
     total_steps: u64,
@@ -25,11 +26,11 @@ pub struct Progress {
     printed: Option<Instant>,
     /// Whether the columns have been explained.
     explained: bool,
-    /// The names of the columns that stand above the last permanent row.
+    /// The column names above the last permanent row.
     header: Option<String>,
-    /// The last row with its header, as long as it is not printed permanently.
+    /// The last row with its header, until it is printed permanently.
     pending: Option<(String, String)>,
-    /// What the run was last busy with, where there is no live line.
+    /// The last status of the run, if there is no live line.
     status: Option<String>,
 }
 
@@ -54,7 +55,7 @@ impl Progress {
         }
     }
 
-    /// Says that `log_every` steps lie between two records of training.
+    /// Sets the number of steps between two training records.
     #[must_use]
     pub fn logging_every(mut self, log_every: u64) -> Self {
         self.log_every = log_every;
@@ -83,7 +84,7 @@ impl Progress {
         }
     }
 
-    /// Says once what the columns mean.
+    /// Explains the columns, once.
     fn explain(&mut self) {
         if std::mem::replace(&mut self.explained, true) {
             return;
@@ -94,7 +95,7 @@ impl Progress {
         }
     }
 
-    /// Prints a row that stays, under its header where the one above is another.
+    /// Prints a permanent row, with its header if it differs from the last printed one.
     fn print_row(&mut self, header: String, row: &str) {
         if self.header.as_ref() != Some(&header) {
             self.terminal.line(&header);
@@ -110,14 +111,14 @@ impl Progress {
         }
     }
 
-    /// Prints what a model has written after a prompt, a line for each depth.
+    /// Prints the text that a model wrote after a prompt, one line per depth.
     pub fn sample(&mut self, sample: &Sample) {
         for line in sample.lines() {
             self.terminal.line(&line);
         }
     }
 
-    /// Prints an event as loudly as its severity asks.
+    /// Prints an event according to its severity.
     pub fn event(&mut self, record: &Record) {
         match record.which_event().map(Event::severity) {
             Some(Severity::Silent) => {}
@@ -130,8 +131,8 @@ impl Progress {
         lines::event(record, self.terminal.columns())
     }
 
-    /// Says what the run is busy with until the next step: `first step: compiling kernels`. Where there is no live line, what
-    /// was said last is not said again.
+    /// Shows what the run does until the next step: `first step: compiling kernels`. Without a live
+    /// line, the same status is not printed twice in a row.
     pub fn status(&mut self, text: &str) {
         match self.terminal.bar() {
             Some(bar) => {
@@ -146,7 +147,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line, unless quiet; on a terminal it is broken between words.
+    /// Prints a line, unless quiet; on a terminal, long lines are broken between words.
     pub fn note(&mut self, text: &str) {
         let text = self.folded(text);
         self.terminal.line(&text);
@@ -164,7 +165,7 @@ impl Progress {
         self.terminal.warn(text);
     }
 
-    /// Breaks text to the width of a terminal; a file has lines of any length.
+    /// Breaks text to the width of a terminal; lines in a file are not broken.
     fn folded(&self, text: &str) -> String {
         match self.terminal.bar() {
             Some(_) => lines::folded(text, self.terminal.columns()),
@@ -172,7 +173,7 @@ impl Progress {
         }
     }
 
-    /// Leaves the last training step as a permanent row and removes the live one.
+    /// Prints the last training step as a permanent row and removes the live one.
     pub fn finish(&mut self) {
         if let Some((header, row)) = self.pending.take() {
             self.print_row(header, &row);
@@ -199,7 +200,7 @@ mod tests {
         draft.finish()
     }
 
-    /// Returns the steps and the times left of the rows on a screen.
+    /// Returns the steps and the times left from the rows on a screen.
     fn rows(screen: &Screenshot) -> Vec<(String, String)> {
         let text = screen.text();
         let (_, rows) = text.split_once(" eta\n").unwrap();
@@ -216,7 +217,7 @@ mod tests {
         let screen = Screenshot::default();
         let mut progress = Progress::on(screen.plain(), 1000, 900, Duration::ZERO);
         progress.train(&step(910, 2.0));
-        // 90 steps remain at 2 s each; counted from step 0 it would be far less.
+        // 90 steps remain at 2 s each; an estimate that counts from step 0 would be far lower.
         assert_eq!(rows(&screen)[0].1, "3m 00s");
     }
 

@@ -1,7 +1,7 @@
 //! One row of a run's metrics: a step, its tokens, and named values in the order in which they were written.
 //!
-//! Exactly the metrics of the [table](crate::names) are written: a [`Draft`] takes nothing else. A file may hold
-//! more: one of a later version has names that this one does not know.
+//! A run only writes metrics of the [table](crate::names): a [`Draft`] accepts no others. A file
+//! may contain more, because a later version has names that this one does not know.
 
 mod draft;
 mod metrics;
@@ -35,7 +35,7 @@ pub struct Record {
     pub metrics: Metrics,
 }
 
-/// Why a detail may not be added to a record.
+/// Why a detail was not added to a record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// The record reports no event.
@@ -46,7 +46,7 @@ pub enum RecordError {
         /// What the record reports.
         kind: Kind,
     },
-    /// The record holds the name already.
+    /// The record already contains the name.
     #[error("{name:?} was pushed twice into one record")]
     Duplicate {
         /// The pushed name.
@@ -95,7 +95,7 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// The record reports no event, or holds the name already.
+    /// The record reports no event, or already contains the name.
     pub fn push(&mut self, name: &str, value: impl Into<Value>) -> Result<&mut Self, RecordError> {
         let name = name.to_owned();
         if self.kind != Kind::Event {
@@ -109,14 +109,14 @@ impl Record {
         Ok(self)
     }
 
-    /// Returns what the record holds; `None` where that is absent, null or of another form, and where the record is of
-    /// another kind.
+    /// Returns the value of an entry; `None` if it is absent, null or of another form, or if the
+    /// record is of another kind.
     pub fn get<E: Entry>(&self, entry: E) -> Option<<E::Value as Held>::Read<'_>> {
         let value = self.of::<E::Kind>()?.get(&entry.written())?;
         E::Value::read(value)
     }
 
-    /// Iterates over the recurrence depths at which a metric is there, with what it holds at each.
+    /// Iterates over the recurrence depths of a metric, with its value at each.
     pub fn per_depth<K: Measured, F: Deep>(
         &self,
         metric: Typed<K, F>,
@@ -126,7 +126,7 @@ impl Record {
         found.map(|(depth, value)| (depth, <F as Form>::Value::read(value)))
     }
 
-    /// Returns the metrics of a record of that kind.
+    /// Returns the metrics if the record is of that kind.
     fn of<K: Measured>(&self) -> Option<&Metrics> {
         (self.kind == K::KIND).then_some(&self.metrics)
     }
@@ -138,7 +138,7 @@ impl Record {
             .flatten()
     }
 
-    /// Returns the event that the record reports; `None` if it reports none that is known.
+    /// Returns the event that the record reports; `None` if it reports no known event.
     pub fn which_event(&self) -> Option<Event> {
         Event::from_name(self.event_name()?)
     }

@@ -1,4 +1,5 @@
-//! Text that a model writes after a prompt, at several recurrence depths: an event whose details are words.
+//! Texts that a model writes after a prompt at several recurrence depths: an event whose details
+//! are texts.
 //!
 //! ```text
 //! {"step":128,"tokens":…,"kind":"event","metrics":{"event":"sample","prompt":"ROMEO:","text@1":" the the","text@4":" O, she"}}
@@ -16,21 +17,21 @@ const TEXT: &str = "text";
 /// The widest line on a terminal.
 const COLUMNS: usize = 80;
 
-/// A prompt, and what follows it at each depth.
+/// A prompt, and its continuation at each depth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The text that was given.
+    /// The prompt.
     pub prompt: String,
     /// Recurrence depths, each with the text that was generated, without the prompt.
     pub texts: Vec<(usize, String)>,
 }
 
 impl Sample {
-    /// Returns the event that records it.
+    /// Returns the event that records the sample.
     ///
     /// # Errors
     ///
-    /// Where a depth is there twice.
+    /// Where a depth occurs twice.
     pub fn record(&self, step: u64, tokens: u64) -> Result<Record, RecordError> {
         let mut record = Record::event(step, tokens, Event::Sample);
         record.push(PROMPT, self.prompt.as_str())?;
@@ -40,7 +41,7 @@ impl Sample {
         Ok(record)
     }
 
-    /// Reads what [`Self::record`] has made; none of any other record.
+    /// Reads a record that [`Self::record`] made; none for any other record.
     pub fn read(record: &Record) -> Option<Self> {
         if record.which_event() != Some(Event::Sample) {
             return None;
@@ -57,7 +58,8 @@ impl Sample {
         })
     }
 
-    /// Returns a line for the prompt and one for each depth, control characters made visible, cut to 80 columns.
+    /// Returns a line for the prompt and one for each depth, with control characters made visible,
+    /// cut to 80 columns.
     pub(crate) fn lines(&self) -> Vec<String> {
         let line = |label: &str, text: &str| {
             let line = format!("{label:>6}  {}", visible(text));
@@ -71,7 +73,7 @@ impl Sample {
     }
 }
 
-/// Returns the words of a value. A text that is exactly `NaN`, `inf` or `-inf` reads back as a number.
+/// Returns the text of a value. A text that is exactly `NaN`, `inf` or `-inf` is read as a number.
 fn words(value: &Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.clone()),
@@ -81,15 +83,16 @@ fn words(value: &Value) -> Option<String> {
     }
 }
 
-/// Returns a text on one line: line ends, tabs, and what is invisible or acts on a terminal are escaped as in Rust, `\n`,
-/// and a backslash is doubled.
+/// Returns a text on one line: line ends, tabs, and characters that are invisible or control a
+/// terminal are escaped as in Rust, such as ` `, and a backslash is doubled.
 pub fn visible(text: &str) -> String {
-    // Each quote has its own backslash before it.
+    // `escape_debug` also escapes quotes, which is undone.
     let escaped = text.escape_debug().to_string();
     escaped.replace("\\\"", "\"").replace("\\'", "'")
 }
 
-/// Returns a text as it is, with control characters but line ends and tabs as [`visible`] shows them.
+/// Returns a text unchanged, except that control characters other than line ends and tabs are shown
+/// as in [`visible`].
 pub fn printable(text: &str) -> String {
     let shown = text.chars().map(|c| match c {
         '\n' | '\t' => c.to_string(),
@@ -161,7 +164,7 @@ mod tests {
     fn a_line_holds_no_control_character_and_no_more_than_eighty_columns() {
         let wild = Sample {
             prompt: "tab\tbell\u{7}\u{1b}[31m\u{202e}\\\"'".to_owned(),
-            // Each of these takes two columns.
+            // Each of these characters takes two columns.
             texts: vec![(4, "漢".repeat(60))],
         };
         let lines = wild.lines();

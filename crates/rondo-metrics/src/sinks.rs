@@ -1,4 +1,4 @@
-//! Where records go.
+//! Destinations of records.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub trait Sink {
     ///
     /// # Errors
     ///
-    /// The record did not arrive. The sink stays usable; a later record may arrive.
+    /// The record was not written. The sink stays usable; a later record may be written.
     fn write(&mut self, record: &Record) -> Result<(), SinkError>;
 
     /// Makes everything written durable; called once, at the end of a run.
@@ -21,13 +21,13 @@ pub trait Sink {
     /// The destination refuses.
     fn finish(&mut self) -> Result<(), SinkError>;
 
-    /// Takes a warning about something lost that need not stop a run, if there is a new one.
+    /// Returns a new warning about lost output that need not stop a run, if there is one.
     fn warning(&mut self) -> Option<String> {
         None
     }
 }
 
-/// A record that did not arrive.
+/// A record could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: cannot write metrics; free some space or check the permissions", path.display())]
 pub struct SinkError {
@@ -37,12 +37,12 @@ pub struct SinkError {
     pub source: io::Error,
 }
 
-/// Several sinks as one. Each record goes to all of them in the order given, whichever fail.
+/// Combines several sinks. Each record goes to all of them in the given order, even if some fail.
 #[derive(Default)]
 pub struct Fanout(Vec<Box<dyn Sink>>);
 
 impl Fanout {
-    /// Owns the sinks.
+    /// Combines the sinks.
     pub fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
         Self(sinks)
     }
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// Notes its name for each record; the one called `broken` fails after that.
+    /// Notes its name for each record; the one called `broken` then fails.
     struct Witness(&'static str, Rc<RefCell<Vec<&'static str>>>);
 
     impl Sink for Witness {

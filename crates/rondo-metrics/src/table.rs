@@ -1,4 +1,4 @@
-//! Calm tables of numbers: right-aligned columns, no borders, a line under the header.
+//! Formats plain tables of numbers: right-aligned columns, no borders, a line under the header.
 
 use std::fmt;
 
@@ -37,8 +37,8 @@ impl Table {
         self
     }
 
-    /// Adds a row. Cells that are missing at its end are printed as [`MISSING`], cells beyond the header
-    /// are left out.
+    /// Adds a row. Missing cells at its end are printed as [`MISSING`]; cells beyond the header are
+    /// dropped.
     pub fn row<T: Into<String>>(&mut self, cells: impl IntoIterator<Item = T>) -> &mut Self {
         let mut row: Vec<String> = cells.into_iter().map(Into::into).collect();
         row.resize(self.header.len(), MISSING.to_owned());
@@ -48,7 +48,7 @@ impl Table {
 }
 
 impl fmt::Display for Table {
-    /// Writes the lines without spaces or a line end after the last.
+    /// Writes the lines without trailing spaces, and no line end after the last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = comfy_table::Table::new();
         table

@@ -1,15 +1,18 @@
-//! Event files for `TensorBoard`: the scalars of the run under tags that group them (`tags`), texts after prompts, and
-//! the configuration, also as hyperparameters (`about`). `files` finds the event files of a folder.
+//! Event files for `TensorBoard`: the scalars of the run under grouped tags (`tags`), texts after
+//! prompts, and the configuration, also as hyperparameters (`about`). `files` finds the event files
+//! of a folder.
 //!
-//! Series are left out: their axis is the iteration or the position, not the step, and `metrics.jsonl`
-//! has them. Values are rounded to `f32`, the format's only scalar. Each name comes with what the table says
-//! of it, and the page of custom scalars with the charts of `layout`.
+//! Series are left out, because their axis is the iteration or the position, not the step; they are
+//! in `metrics.jsonl`. Values are rounded to `f32`, the format's only scalar type. Each name is
+//! written with its meaning from the table, and `layout` defines the charts of the custom-scalars
+//! page.
 //!
-//! `tensorboard-rs` frames the records. Its `SummaryWriter` is not used: it panics in a thread of
-//! its own when a write fails, then in its caller, then in its destructor, and two panics at once abort
-//! the process. Here a failed write closes the file, leaves one [warning](Sink::warning), and the
-//! run goes on. An event is `Event { wall_time = 1, step = 2, file_version = 3, summary = 5,
-//! session_log = 7 }` of TensorFlow's `event.proto`; the few fields in use are encoded below.
+//! `tensorboard-rs` frames the records. Its `SummaryWriter` is not used: when a write fails, it
+//! panics in a thread of its own, then in its caller, then in its destructor, and two panics at
+//! once abort the process. Here a failed write closes the file and leaves one
+//! [warning](Sink::warning), and the run continues. An event is
+//! `Event { wall_time = 1, step = 2, file_version = 3, summary = 5, session_log = 7 }` of
+//! TensorFlow's `event.proto`; the few fields in use are encoded below.
 
 mod about;
 mod files;
@@ -41,12 +44,12 @@ use crate::value::Value;
 /// Writes scalars to an event file; never fails, see [`Sink::warning`].
 pub struct TensorboardSink {
     directory: PathBuf,
-    /// `None` once a write has failed.
+    /// `None` after a failed write.
     writer: Option<RecordWriter<BufWriter<File>>>,
-    /// Tags that this file has described.
+    /// Tags whose description this file already has.
     described: BTreeSet<String>,
     warning: Option<String>,
-    /// The step after which the run is finished.
+    /// The last step of the run.
     last_step: u64,
     /// The step of the newest measurement.
     step: u64,
@@ -54,9 +57,9 @@ pub struct TensorboardSink {
 }
 
 impl TensorboardSink {
-    /// Starts a new event file of a run in its directory, which is created where it is missing. After a resume,
-    /// `resumed_from` is the last step that counts: `TensorBoard` then forgets later points of the
-    /// interrupted run's files.
+    /// Starts a new event file of a run in its directory, which is created if it is missing. After
+    /// a resume, `resumed_from` is the last valid step: `TensorBoard` then drops later points of
+    /// the interrupted run's files.
     pub fn open(directory: &Path, about: &About, resumed_from: Option<u64>) -> Self {
         let mut sink = Self {
             directory: directory.to_owned(),
@@ -77,7 +80,7 @@ impl TensorboardSink {
         sink
     }
 
-    /// Writes what stands before the records of a launch.
+    /// Writes the events before the records of a launch.
     fn begin(&mut self, about: &About, resumed_from: Option<u64>) {
         let mut version = Message::event(0);
         version.bytes(3, b"brain.Event:2");
@@ -99,8 +102,9 @@ impl TensorboardSink {
         }
     }
 
-    /// Writes the records of a run whose event files an earlier version has put into the folder `old`, under other names, and removes
-    /// those files. What cannot be written or removed stays, with a [warning](Sink::warning).
+    /// Writes the records of a run whose event files an earlier version put into the folder `old`
+    /// under other names, and removes those files. On a failure the rest stays, with a
+    /// [warning](Sink::warning).
     pub fn take_over(&mut self, old: &Path, records: &[Record]) {
         let files = match event_files(old) {
             Ok(files) if files.is_empty() => return,
@@ -120,7 +124,7 @@ impl TensorboardSink {
                 return self.warn(file, &error);
             }
         }
-        // What else is in it is not ours.
+        // If the folder contains other files, it stays.
         let _ = fs::remove_dir(old);
         self.warning = Some(format!(
             "{}: its event files are written anew in {}, where TensorBoard calls the run by its name",
@@ -180,7 +184,7 @@ impl TensorboardSink {
         ));
     }
 
-    /// Warns of event files of an earlier version that are in the way.
+    /// Warns that event files of an earlier version could not be taken over.
     fn warn(&mut self, path: &Path, error: &io::Error) {
         self.warning = Some(format!(
             "{}: event files of an earlier version cannot be moved ({error}); TensorBoard may show them as another run, \
@@ -190,7 +194,7 @@ impl TensorboardSink {
     }
 }
 
-/// Returns the texts of a sample as Markdown: the prompt with each text after it, as a block of code.
+/// Returns the texts of a sample as Markdown: the prompt with each continuation, as code blocks.
 fn markdown(sample: &Sample) -> String {
     let text = |(depth, text): &(usize, String)| {
         let whole = printable(&format!("{}{text}", sample.prompt));
@@ -205,7 +209,7 @@ impl Sink for TensorboardSink {
         Ok(())
     }
 
-    /// Writes the last readings, and that the run is finished where it has reached its last step.
+    /// Writes the last readings, and marks the run as finished if it has reached its last step.
     fn finish(&mut self) -> Result<(), SinkError> {
         if let Some(summary) = self.outcome.summary() {
             self.append_summary(Message::event(self.step), &summary);

@@ -1,8 +1,8 @@
-//! Standard error as a person or a log file wants it.
+//! Writes to standard error, for a person or a log file.
 //!
-//! On a terminal one line is redrawn in place and permanent lines scroll above it; anywhere else there
-//! are only permanent lines, without a single escape code. A terminal that is gone (a closed pipe, a full
-//! disk behind a redirection) never stops a run: what cannot be printed is dropped.
+//! On a terminal one line is redrawn in place and permanent lines scroll above it; elsewhere there
+//! are only permanent lines without escape codes. A failed write (a closed pipe, a full disk behind
+//! a redirection) never stops a run: the text is dropped.
 
 use std::io::{self, Write};
 
@@ -11,24 +11,24 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::colour::{self, Word};
 
-/// The columns of what is no terminal.
+/// The width of an output that is not a terminal.
 const COLUMNS: usize = 80;
 
 /// How much is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// A live line where standard error is a terminal, plain lines elsewhere.
+    /// A live line if standard error is a terminal, plain lines elsewhere.
     #[default]
     Auto,
     /// Plain lines everywhere.
     Plain,
     /// Nothing but warnings.
     Quiet,
-    /// Nothing at all: another process of the same run prints.
+    /// Nothing: another process of the same run prints.
     Silent,
 }
 
-/// The place where lines go.
+/// The destination of lines.
 pub(crate) struct Terminal {
     screen: Screen,
     colour: bool,
@@ -49,14 +49,15 @@ impl Terminal {
         let screen = match mode {
             Mode::Quiet => Screen::Quiet(Box::new(stderr)),
             Mode::Silent => Screen::Quiet(Box::new(io::sink())),
-            // The target is hidden where nobody looks and where the terminal cannot move its cursor.
+            // The target is hidden if it is not a terminal, or if the terminal cannot move its
+            // cursor.
             Mode::Auto if !target.is_hidden() => Screen::Live(live(target)),
             Mode::Auto | Mode::Plain => Screen::Lines(Box::new(stderr)),
         };
         Self { screen, colour }
     }
 
-    /// Returns the live line; `None` where only permanent lines are printed.
+    /// Returns the live line; `None` if only permanent lines are printed.
     pub(crate) fn bar(&self) -> Option<&ProgressBar> {
         match &self.screen {
             Screen::Live(bar) => Some(bar),
@@ -103,7 +104,7 @@ fn live(target: ProgressDrawTarget) -> ProgressBar {
     ProgressBar::with_draw_target(None, target).with_style(style("{msg}"))
 }
 
-/// Returns the style of a template; a template that does not parse costs the looks, not the run.
+/// Returns the style of a template; if the template is invalid, the default style.
 pub(crate) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
@@ -125,7 +126,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A screen that remembers every text written to it, in order.
+    /// A screen that stores every text written to it, in order.
     #[derive(Clone, Debug, Default)]
     pub(crate) struct Screenshot(Arc<Mutex<String>>);
 

@@ -1,9 +1,10 @@
-//! The recent rate of anything that is counted (tokens, steps, bytes) and the time that the rest takes.
+//! The recent rate of anything that is counted (tokens, steps, bytes), and the time for a remaining
+//! amount.
 //!
-//! `rate = Σ amount / Σ seconds` over the last intervals. Steps of a looped model differ in length, because
-//! their depth is drawn; the ratio of sums is the rate that the whole window had, where a mean of rates
-//! would favour the short steps. There is no clock here: the caller says how long an interval took and
-//! leaves evaluation and checkpoint pauses out.
+//! `rate = Σ amount / Σ seconds` over the last intervals. Steps of a looped model differ in length,
+//! because their depth is drawn. The ratio of sums is the rate of the whole window; a mean of rates
+//! would favour the short steps. There is no clock here: the caller passes the length of an
+//! interval and leaves out evaluation and checkpoint pauses.
 
 use std::collections::VecDeque;
 
@@ -23,7 +24,7 @@ impl Throughput {
         }
     }
 
-    /// Adds an interval. One without a positive, finite amount and duration says nothing and is ignored.
+    /// Adds an interval. An interval without a positive, finite amount and duration is ignored.
     pub(crate) fn push(&mut self, amount: f64, seconds: f64) {
         let measured = |x: f64| x.is_finite() && x > 0.0;
         if measured(amount) && measured(seconds) {
@@ -42,12 +43,12 @@ impl Throughput {
         (seconds > 0.0).then_some(amount / seconds)
     }
 
-    /// Returns the seconds that an amount takes at the present rate.
+    /// Returns the seconds that an amount takes at the current rate.
     pub(crate) fn seconds_for(&self, amount: f64) -> Option<f64> {
         Some(amount / self.per_second()?)
     }
 
-    /// Forgets every interval.
+    /// Removes every interval.
     pub(crate) fn clear(&mut self) {
         self.intervals.clear();
     }

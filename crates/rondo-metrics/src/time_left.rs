@@ -1,24 +1,25 @@
-//! The time that the remaining steps of a run take, from its records.
+//! Estimates the time for the remaining steps of a run from its records.
 
 use crate::names::STEP_SECONDS;
 use crate::record::Record;
 use crate::throughput::Throughput;
 
-/// Logged intervals behind the time left: enough to average the drawn depths out, few enough to follow a
-/// change of speed.
+/// The number of logged intervals in the estimate: enough to average over the drawn depths, few
+/// enough to follow a change of speed.
 const WINDOW: usize = 32;
 
-/// The recent seconds per step of a process that trains.
+/// The recent seconds per step of a training process.
 #[derive(Clone, Debug)]
 pub struct TimeLeft {
-    /// The step that the last interval ended at.
+    /// The step at which the last interval ended.
     last_step: u64,
     steps: Throughput,
     intervals: u64,
 }
 
 impl TimeLeft {
-    /// Starts where a process starts to train: at step 0, or at the step of the checkpoint that it resumes from.
+    /// Starts at the first step of a process: 0, or the step of the checkpoint from which it
+    /// resumes.
     pub fn new(start_step: u64) -> Self {
         Self {
             last_step: start_step,
@@ -27,9 +28,10 @@ impl TimeLeft {
         }
     }
 
-    /// Takes the next record of a training step.
+    /// Reads the next record of a training step.
     pub fn observe(&mut self, record: &Record) {
-        // The first interval of a process compiles kernels; it counts only until there is a better one.
+        // The first interval of a process includes the compilation of kernels, so the second one
+        // replaces it.
         if self.intervals == 1 {
             self.steps.clear();
         }
@@ -41,8 +43,8 @@ impl TimeLeft {
         self.last_step = record.step;
     }
 
-    /// Returns the seconds from the last record until `total_steps`, without the pauses for evaluations and checkpoints;
-    /// none before the first interval.
+    /// Returns the seconds from the last record until `total_steps`, without pauses for evaluations
+    /// and checkpoints; none before the first interval.
     pub fn until(&self, total_steps: u64) -> Option<f64> {
         let steps = total_steps.saturating_sub(self.last_step);
         self.steps.seconds_for(steps as f64)

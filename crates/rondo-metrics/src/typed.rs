@@ -1,8 +1,9 @@
-//! A metric as a constant with a type: the kind of record that holds it, and the form of its value.
+//! A metric as a constant with a type: the kind of record that contains it, and the form of its
+//! value.
 //!
-//! `LOSS` is a [`Scalar<Train>`]: it is written into records of training steps only, as a number or null, and read
-//! as a number. `VAL_LOSS` is a [`PerDepth<Eval>`]: a record holds it at depths, each a value of its own,
-//! `VAL_LOSS.at(16)`.
+//! `LOSS` is a [`Scalar<Train>`]: it is only written into records of training steps, as a number or
+//! null, and is read as a number. `VAL_LOSS` is a [`PerDepth<Eval>`]: a record contains one value
+//! per depth, `VAL_LOSS.at(16)`.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -10,9 +11,9 @@ use std::marker::PhantomData;
 use crate::metric::{Kind, Metric, Presence, Shape};
 use crate::value::Value;
 
-/// A kind of record that holds metrics.
+/// A kind of record that contains metrics.
 pub trait Measured: Copy {
-    /// The same as a value.
+    /// The kind as a value.
     const KIND: Kind;
 }
 
@@ -32,12 +33,12 @@ impl Measured for Eval {
     const KIND: Kind = Kind::Eval;
 }
 
-/// What a record holds under one name: a number or null, or a series.
+/// The value of one name in a record: a number or null, or a series.
 pub trait Held: Into<Value> {
-    /// The same, read.
+    /// The type as which it is read.
     type Read<'a>;
 
-    /// Returns what a value holds; none of null, and where it holds something else.
+    /// Returns the content of a value; none if it is null or of another form.
     fn read(value: &Value) -> Option<Self::Read<'_>>;
 }
 
@@ -57,15 +58,15 @@ impl Held for Vec<Option<f64>> {
     }
 }
 
-/// How many values a metric has in a record, and what each holds.
+/// The number of values that a metric has in a record, and their type.
 pub trait Form: Copy {
-    /// The same as a value.
+    /// The form as a value.
     const SHAPE: Shape;
-    /// What each holds.
+    /// The type of each value.
     type Value: Held;
 }
 
-/// Forms with one value, written under the metric's name.
+/// Forms with one value under the metric's name.
 pub trait Whole: Form {}
 
 /// Forms with a value per evaluated recurrence depth.
@@ -86,7 +87,7 @@ macro_rules! forms {
     )*};
 }
 
-/// The form of a metric as a type; [`Shape`] has the same as values.
+/// The forms of metrics as types; [`Shape`] has the same forms as values.
 pub mod form {
     use super::{Deep, Form, Shape, Whole};
 
@@ -106,7 +107,8 @@ pub mod form {
     }
 }
 
-/// A metric whose name, unit and meaning stand in the table, held by records of the kind `K` in the form `F`.
+/// A metric with its name, unit and meaning from the table, in records of the kind `K` and in the
+/// form `F`.
 #[derive(Clone, Copy, Debug)]
 pub struct Typed<K, F> {
     metric: Metric,
@@ -195,17 +197,17 @@ impl<K, V> Part<K, V> {
         }
     }
 
-    /// Returns the name under which it is written.
+    /// Returns the name in records.
     pub fn into_name(self) -> String {
         self.name
     }
 }
 
-/// What a record of one kind holds under one name.
+/// One name in the records of one kind.
 pub trait Entry: Sized {
     /// The kind of record.
     type Kind: Measured;
-    /// What it holds.
+    /// The type of its value.
     type Value: Held;
 
     /// Returns the name.

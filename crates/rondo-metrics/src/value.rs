@@ -1,9 +1,9 @@
-//! A metric's value and how it is spelt in JSON.
+//! A metric's value and its form in JSON.
 //!
 //! A finite number is written with the fewest digits that read back to the same `f64`, bit for bit.
-//! JSON has no word for the others, and a loss that became NaN must stay visible and readable, so they
-//! are written as the strings `"NaN"`, `"inf"` and `"-inf"` and read back as numbers. A text that
-//! is exactly one of the three therefore reads back as a number.
+//! JSON has no other numbers, but a loss that became NaN must stay visible and readable: such
+//! numbers are written as the strings `"NaN"`, `"inf"` and `"-inf"` and read back as numbers. A
+//! text that is exactly one of the three is therefore read as a number.
 
 use std::fmt;
 
@@ -15,11 +15,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum Value {
     /// One number, finite or not.
     Number(f64),
-    /// A number that is undefined here: the correlation of a single token, the residual at no depth.
+    /// An undefined number, such as the correlation of a single token or the residual at depth 0.
     Null,
-    /// A number per iteration or per position; `None` where it is undefined.
+    /// A number per iteration or per position; `None` if it is undefined.
     Series(Vec<Option<f64>>),
-    /// Words; only events hold them.
+    /// A text; only events contain texts.
     Text(String),
 }
 
@@ -40,7 +40,7 @@ impl Value {
         }
     }
 
-    /// Returns the words, if they are any.
+    /// Returns the text, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -91,7 +91,7 @@ impl From<String> for Value {
     }
 }
 
-/// One number as JSON spells it here.
+/// One number in its JSON form.
 struct Real(f64);
 
 impl Serialize for Real {

@@ -1,4 +1,4 @@
-//! The progress of work with a known amount, in phases: reading, tokenizing, writing shards.
+//! The progress of work of known size, in phases: reading, tokenizing, writing shards.
 
 use crate::format::{bytes, thousands};
 use crate::terminal::{Mode, Terminal, style};
@@ -7,12 +7,12 @@ const BYTES: &str =
     "{prefix} [{bar:20}] {percent:>3}%  {binary_bytes}/{binary_total_bytes}  eta {eta}";
 const ITEMS: &str = "{prefix} [{bar:20}] {percent:>3}%  {human_pos}/{human_len} {msg}  eta {eta}";
 
-/// What an amount of work counts.
+/// The unit of an amount of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Bytes.
     Bytes,
-    /// Things with a plural name: `files`, `tokens`.
+    /// Items with a plural name: `files`, `tokens`.
     Items(&'static str),
 }
 
@@ -25,7 +25,7 @@ impl Unit {
     }
 }
 
-/// A progress bar on a terminal; elsewhere a line per phase and one at each quarter of it.
+/// A progress bar on a terminal; elsewhere a line per phase, and one at each quarter of the phase.
 pub struct WorkBar {
     terminal: Terminal,
     label: String,
@@ -52,7 +52,7 @@ impl WorkBar {
         bar
     }
 
-    /// Starts another phase with an amount of its own.
+    /// Starts another phase with its own amount.
     pub fn phase(&mut self, label: &str, total: u64, unit: Unit) {
         (self.total, self.done, self.unit) = (total, 0, unit);
         label.clone_into(&mut self.label);
@@ -73,7 +73,7 @@ impl WorkBar {
         }
     }
 
-    /// Counts work as done; more than the total counts as the total.
+    /// Counts work as done, up to the total.
     pub fn advance(&mut self, amount: u64) {
         let before = self.quarters();
         self.done = self.done.saturating_add(amount).min(self.total);
@@ -86,7 +86,7 @@ impl WorkBar {
         }
     }
 
-    /// Returns the whole quarters of the phase that are done.
+    /// Returns the number of completed quarters of the phase.
     fn quarters(&self) -> u64 {
         (u128::from(self.done) * 4)
             .checked_div(u128::from(self.total))

@@ -1,4 +1,4 @@
-//! Reading a metrics file back, also while a run writes it.
+//! Reads a metrics file, even while a run writes it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use super::{JsonlError, io_error};
 use crate::record::Record;
 
-/// The longest line that is read, in bytes; one of a run has a few thousand.
+/// The longest line that is read, in bytes; a run's lines have a few thousand.
 const MAX_LINE: u64 = 64 << 20;
 
-/// Reads a metrics file one record at a time. A last line without its end is passed over unless it
-/// is a whole record, so that the file of a running or killed process can be read.
+/// Reads a metrics file one record at a time. An incomplete last line is skipped unless it is a
+/// whole record, so that the file of a running or killed process can be read.
 #[derive(Debug)]
 pub struct Records {
     path: PathBuf,
@@ -100,7 +100,7 @@ mod tests {
             fs::write(&path, &bytes[..end]).unwrap();
             assert_eq!(read(&path).unwrap(), [loss(1)], "cut at {end}");
         }
-        // Only the end of the line is lost: the record is whole.
+        // Only the line end is missing: the record is whole.
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
         assert_eq!(read(&path).unwrap(), [loss(1), loss(2)]);
     }

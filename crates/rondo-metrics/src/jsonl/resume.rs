@@ -1,4 +1,4 @@
-//! The file of an interrupted run, cut to the step that the run goes on from.
+//! Shortens the file of an interrupted run to the step from which the run resumes.
 
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use rondo_files::{FileSystem, StagedFile};
 use super::{JsonlError, JsonlSink, io_error, records};
 use crate::metric::Kind;
 
-/// What a resume left in the file and what it removed.
+/// The numbers of records that a resume kept and removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cut {
     /// Records at or before the resumed step.
@@ -17,19 +17,21 @@ pub struct Cut {
     pub dropped: usize,
 }
 
-/// Whether the evaluation of the step that a run goes on from stands, or is made again.
+/// Whether the evaluation of the resumed step is complete or must be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evaluation {
-    /// There was none, or it is part of what was saved.
+    /// There was none, or it is part of the checkpoint.
     Stands,
     /// It is pending. A launch that ended before it could save may have made and recorded it.
     Pending,
 }
 
 impl JsonlSink {
-    /// Opens the file of an interrupted run and removes every record after `last_step`, and with a pending evaluation those
-    /// from that step's evaluation on, so that going on from that step doubles no row. Kept lines stay byte for byte. The shortened file is written
-    /// aside and renamed: whatever happens, one of the two is there whole. A missing file is created.
+    /// Opens the file of an interrupted run and removes every record after `last_step`. If that
+    /// step's evaluation is pending, its evaluation records and all later ones are removed too, so
+    /// that resuming writes no record twice. Kept lines do not change by a byte. The shortened file
+    /// is written beside the old one and renamed, so one of the two is always there whole. A
+    /// missing file is created.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
-//! A record of a kind while it is written.
+//! A record that is being written.
 
 use std::marker::PhantomData;
 
 use super::Record;
 use crate::typed::{Entry, Measured};
 
-/// A record while it is written: it takes the metrics of its kind, each in its form.
+/// A record that is being written: it only accepts the metrics of its kind, each in its form.
 ///
 /// ```
 /// use rondo_metrics::Record;
@@ -19,7 +19,7 @@ use crate::typed::{Entry, Measured};
 /// evaluated.set(VAL_LOSS.at(4), 2.5);
 /// ```
 ///
-/// A metric of another kind is not taken:
+/// A metric of another kind is not accepted,
 ///
 /// ```compile_fail,E0271
 /// use rondo_metrics::Record;
@@ -37,7 +37,7 @@ use crate::typed::{Entry, Measured};
 /// Record::eval(1, 8).set(VAL_LOSS, 2.5);
 /// ```
 ///
-/// nor a number where a series is due.
+/// nor is a number for a series.
 ///
 /// ```compile_fail,E0277
 /// use rondo_metrics::Record;
@@ -52,7 +52,7 @@ pub struct Draft<K> {
 }
 
 impl<K: Measured> Draft<K> {
-    /// Starts with no metric.
+    /// Starts without metrics.
     pub(super) fn new(step: u64, tokens: u64) -> Self {
         Self {
             record: Record::new(step, tokens, K::KIND),
@@ -64,7 +64,7 @@ impl<K: Measured> Draft<K> {
     ///
     /// # Panics
     ///
-    /// Panics where the metric is there already.
+    /// Panics where the record already contains the metric.
     pub fn set<E: Entry<Kind = K>>(&mut self, entry: E, value: impl Into<E::Value>) -> &mut Self {
         let name = entry.written().into_owned();
         let metrics = &mut self.record.metrics;

@@ -1,4 +1,4 @@
-//! The named values of a record, and their form in JSON: an object whose keys stand in their order.
+//! The named values of a record, and their form in JSON: an object whose keys keep their order.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::value::Value;
 pub struct Metrics(Vec<(String, Value)>);
 
 impl Metrics {
-    /// Adds a value under a name that is not there yet.
+    /// Adds a value under a new name.
     pub(super) fn push(&mut self, name: String, value: Value) {
         self.0.push((name, value));
     }
@@ -30,7 +30,7 @@ impl Metrics {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Iterates over the depths `r` at which `name@r` is there, with their values.
+    /// Iterates over the depths `r` for which `name@r` exists, with the values.
     pub(super) fn per_depth(&self, name: &'static str) -> impl Iterator<Item = (usize, &Value)> {
         self.iter()
             .filter_map(move |(key, value)| match names::split_depth(key) {

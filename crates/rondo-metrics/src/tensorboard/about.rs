@@ -1,21 +1,25 @@
-//! What event files say of a run besides its records: its hyperparameters, its configuration, and its end.
+//! The data of event files besides the records: hyperparameters, configuration, and the end of the
+//! run.
 //!
-//! `TensorBoard`'s `HParams` plugin reads two messages out of the metadata of two tags: `HParamsPluginData { session_start_info = 3,
-//! session_end_info = 4 }`, `SessionStartInfo { hparams = 1, start_time_secs = 5 }`, `SessionEndInfo { status = 1, end_time_secs = 2 }`. It takes
-//! the newest value of each scalar as the run's metrics. No list of hyperparameters is written (`experiment = 2`): `TensorBoard`
-//! would take the first one that it finds for those of all runs; without one it lists those of every run, and says which differ.
+//! `TensorBoard`'s `HParams` plugin reads two messages from the metadata of two tags:
+//! `HParamsPluginData { session_start_info = 3, session_end_info = 4 }`,
+//! `SessionStartInfo { hparams = 1, start_time_secs = 5 }`,
+//! `SessionEndInfo { status = 1, end_time_secs = 2 }`. It uses the newest value of each scalar as
+//! the run's metrics. No list of hyperparameters is written (`experiment = 2`): `TensorBoard` would
+//! use the first list that it finds for all runs; without one it lists the hyperparameters of every
+//! run, and shows which differ.
 
 use super::message::Message;
 use super::tags::CONFIGURATION;
 
-/// What a run is.
+/// The description of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct About {
     /// Dotted keys of the configuration and their values.
     pub parameters: Vec<(String, Parameter)>,
-    /// The whole configuration, as its file has it.
+    /// The whole configuration, as in its file.
     pub configuration: String,
-    /// The step after which the run is finished.
+    /// The last step of the run.
     pub last_step: u64,
 }
 
@@ -24,7 +28,7 @@ pub struct About {
 pub enum Parameter {
     /// A number.
     Number(f64),
-    /// Words, and what has several values.
+    /// Text, or several values as text.
     Words(String),
     /// On or off.
     Switch(bool),
@@ -38,7 +42,7 @@ const STRING: u64 = 7;
 /// `DataClass` of `summary.proto`.
 const TENSOR: u64 = 2;
 
-/// Returns a `Summary` with the run's hyperparameters and when it was started, in seconds since 1970.
+/// Returns a `Summary` with the run's hyperparameters and its start time, in seconds since 1970.
 pub(super) fn started(about: &About, seconds: f64) -> Message {
     let mut info = Message::default();
     for (key, value) in &about.parameters {
@@ -58,7 +62,7 @@ pub(super) fn started(about: &About, seconds: f64) -> Message {
     session("_hparams_/session_start_info", 3, &info)
 }
 
-/// Returns a `Summary` that says when the run has reached its last step.
+/// Returns a `Summary` with the time at which the run reached its last step.
 pub(super) fn finished(seconds: f64) -> Message {
     let mut info = Message::default();
     info.integer(1, SUCCESS);
@@ -80,13 +84,13 @@ pub(super) fn text(tag: &str, markdown: &str) -> Message {
     summary(tag, &tensor, plugin("text", &[]))
 }
 
-/// Returns text as a block of code in Markdown, line by line as it is.
+/// Returns text as a code block in Markdown, with its lines unchanged.
 pub(super) fn block(text: &str) -> String {
     let lines = text.lines().map(|line| format!("    {line}\n"));
     lines.collect()
 }
 
-/// Returns a `Summary` whose metadata holds a message of the plugin in its field `field`.
+/// Returns a `Summary` whose metadata contains a message of the plugin in field `field`.
 fn session(tag: &str, field: u64, info: &Message) -> Message {
     let mut content = Message::default();
     content.bytes(field, &info.0);

@@ -1,4 +1,5 @@
-//! The event files of a run: where a new one goes, which there are, and those that an earlier version has left.
+//! The event files of a run: creates new ones, and finds existing ones and those of an earlier
+//! version.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -7,14 +8,15 @@ use std::process;
 
 use super::message::wall_time;
 
-/// What the name of an event file begins with; ten digits follow, seconds since 1970 or a larger number.
+/// The prefix of an event file's name; ten digits follow, the seconds since 1970 or a larger
+/// number.
 const PREFIX: &str = "events.out.tfevents.";
 
-/// Returns the event files in a folder; none where it is not there.
+/// Returns the event files in a folder; none if the folder does not exist.
 ///
 /// # Errors
 ///
-/// Where the folder is there and cannot be read.
+/// Where the folder exists and cannot be read.
 pub fn event_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -32,8 +34,8 @@ pub fn event_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Creates an event file whose name sorts after those that are there: `TensorBoard` reads the files of a
-/// directory in the order of their names, and a clock may have been set back.
+/// Creates an event file whose name sorts after the existing ones: `TensorBoard` reads the files of
+/// a directory in the order of their names, and a clock may have been set back.
 pub(super) fn create_file(directory: &Path) -> io::Result<File> {
     fs::create_dir_all(directory)?;
     let process = process::id();
@@ -60,6 +62,6 @@ pub(super) fn create_file(directory: &Path) -> io::Result<File> {
 pub(super) fn number_of(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
     let (number, _) = name.strip_prefix(PREFIX)?.split_once('.')?;
-    // More than ten digits would sort before fewer.
+    // A number with more than ten digits would sort before one with fewer.
     number.parse::<u64>().ok().filter(|_| number.len() == 10)
 }

@@ -1,4 +1,5 @@
-//! What `TensorBoard` knows of the scalars besides their numbers: the meaning of each, and which belong together.
+//! Descriptions of the scalars for `TensorBoard`: the meaning of each, and the charts that group
+//! them.
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ enum Pattern {
     Is(Metric),
     /// The metric at every depth.
     AtDepths(Metric),
-    /// Every metric whose tag begins with this one's.
+    /// Every metric whose tag begins with this metric's tag.
     Begins(Metric),
 }
 
@@ -50,25 +51,26 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// A title and the patterns of the names it shows.
+/// A title, and patterns of the tags that the chart shows.
 type Chart = (&'static str, &'static [Pattern]);
 
 /// Charts that belong together.
 struct Category {
     title: &'static str,
-    /// Folded: most runs have none of its scalars.
+    /// Whether it is folded at first, because most runs have none of its scalars.
     closed: bool,
     charts: &'static [Chart],
 }
 
-/// The page of custom scalars: categories of charts, those at hand in every run first.
+/// The page of custom scalars: categories of charts, beginning with those that every run has.
 const CATEGORIES: [Category; 6] = [
     Category {
         title: "Quality",
         closed: false,
         charts: &[
             ("Training loss", &[is(LOSS)]),
-            // The logarithm of the perplexity: a run that explodes leaves the others apart.
+            // The loss is the logarithm of the perplexity, so a run that explodes does not hide the
+            // others.
             ("Validation loss by recurrence", &[at_depths(VAL_LOSS)]),
             (
                 "Validation perplexity by recurrence",

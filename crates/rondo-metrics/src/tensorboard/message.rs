@@ -1,4 +1,4 @@
-//! Protocol-buffer messages, as far as event files need them.
+//! The part of the protocol-buffer encoding that event files need.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(super) struct Message(pub(super) Vec<u8>);
 
 impl Message {
-    /// Starts an event with the present time and a step.
+    /// Starts an event with the current time and a step.
     pub(super) fn event(step: u64) -> Self {
         Self::event_at(wall_time(), step)
     }

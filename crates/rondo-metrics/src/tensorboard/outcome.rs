@@ -1,7 +1,8 @@
-//! The last readings of a run, which its table of hyperparameters shows.
+//! The last readings of a run, for its table of hyperparameters.
 //!
-//! `TensorBoard` lists every scalar as a result of a run, sorted by tag, and shows the first five. Five readings are therefore written once
-//! more at the end of a launch, under a prefix that sorts before all other groups.
+//! `TensorBoard` lists every scalar as a result of a run, sorted by tag, and shows the first five.
+//! So five readings are written again at the end of a launch, under a prefix that sorts before all
+//! other groups.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::names::{
 use crate::record::Record;
 use crate::typed::{Eval, PerDepth};
 
-/// The newest readings by the kind of their record and their name: of the loss, and of the last evaluation.
+/// The newest readings of the loss and of the last evaluation, by kind of record and name.
 #[derive(Default)]
 pub(super) struct Outcome {
     loss: Option<f64>,
@@ -23,7 +24,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Takes the readings of a record.
+    /// Reads a record.
     pub(super) fn observe(&mut self, record: &Record) {
         match record.kind {
             Kind::Train => self.loss = record.get(LOSS).or(self.loss),
@@ -32,7 +33,7 @@ impl Outcome {
         }
     }
 
-    /// Returns a `Summary` of the readings; none where there are none.
+    /// Returns a `Summary` of the readings; none if there are no readings.
     pub(super) fn summary(&self) -> Option<Message> {
         let loss = self.loss.map(|loss| (Kind::Train, LOSS.name(), loss));
         let evaluated = self.evaluated.iter();

@@ -1,10 +1,11 @@
-//! Tags: the names of metrics in event files, grouped as `TensorBoard` folds them, by what stands before the slash.
+//! Tags: the names of metrics in event files, grouped by the part before the slash, as
+//! `TensorBoard` folds them.
 //!
 //! ```text
 //! train/loss   val/loss@16   state/hidden_state_corr   iterations/recurrence   sparsity/sparsity   speed/step_seconds
 //! ```
 //!
-//! `metrics.jsonl` has the names alone.
+//! In `metrics.jsonl` the names have no groups.
 
 use crate::metric::Kind;
 use crate::names::{
@@ -18,14 +19,15 @@ use crate::names::{
 
 /// Prefix of the tags under which texts are written.
 pub(super) const SAMPLES: &str = "samples/";
-/// Prefix of the tags of a run's last readings, which `TensorBoard` shows first beside its hyperparameters: it sorts by tag.
+/// The prefix of the tags of a run's last readings. `TensorBoard` sorts by tag, so it shows them
+/// first beside the hyperparameters.
 pub(super) const OUTCOMES: &str = "hparam/";
 /// The tag of the configuration's text.
 pub(super) const CONFIGURATION: &str = "configuration";
-/// The group of validation metrics; their names begin with its letters.
+/// The group of validation metrics, and the prefix of their names.
 const VALIDATION: &str = "val";
 
-/// The groups beside `train` and `val`, which have all other metrics of their kind.
+/// The special groups. All other metrics are in the group of their kind, `train` or `val`.
 const GROUPS: [(&str, &[&str]); 4] = [
     (
         "state",
@@ -75,13 +77,13 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
 ];
 
-/// Returns the tag of a metric that is written under `name` in records of a kind.
+/// Returns the tag of the metric `name` in records of a kind.
 pub(super) fn tag(kind: Kind, name: &str) -> String {
     let base = describe(kind, name).map_or(name, |metric| metric.name);
     tag_of(kind, base, name)
 }
 
-/// Returns the tag of the metric `base`, of which `name` is the whole name or the beginning of names.
+/// Returns the tag of the metric `base`; `name` is its whole name or a common prefix of its names.
 pub(super) fn tag_of(kind: Kind, base: &str, name: &str) -> String {
     let group = GROUPS.iter().find(|(_, names)| names.contains(&base));
     match (group, kind) {
@@ -95,7 +97,7 @@ pub(super) fn tag_of(kind: Kind, base: &str, name: &str) -> String {
     }
 }
 
-/// Returns whether a metric of training steps has the name.
+/// Returns whether the name belongs to a metric of training steps.
 fn is_trained(base: &str) -> bool {
     METRICS
         .iter()
@@ -131,7 +133,7 @@ mod tests {
                 "sparsity.layer.core.0",
                 "sparsity/sparsity.layer.core.0",
             ),
-            // Of a later version.
+            // A name of a later version.
             (Kind::Train, "new", "train/new"),
             (Kind::Eval, "new@4", "val/new@4"),
         ] {

@@ -1,4 +1,4 @@
-//! Event files, read back.
+//! Reads event files back.
 
 #![allow(clippy::unwrap_used, reason = "a failed write must fail the test")]
 
@@ -51,7 +51,7 @@ fn sample() -> Sample {
     }
 }
 
-/// An event's bytes after its wall time.
+/// An event's bytes without its wall time.
 fn timeless(event: &[u8]) -> &[u8] {
     &event[9..]
 }
@@ -74,10 +74,10 @@ fn a_scalar_is_encoded_as_tensorboard_rs_encodes_it() {
         payloads(&only_file(theirs.path())),
     );
     let (first, second) = (&ours[BEFORE], &ours[BEFORE + 1]);
-    // The first time a tag is written, what it means comes with it.
+    // The meaning of a tag is written with its first value.
     assert!(first.len() > second.len());
     assert_eq!(timeless(second), timeless(&theirs[1]));
-    // Ours spells out step 0 of the version event, which is the default theirs leaves out.
+    // Our version event spells out step 0; theirs leaves it out, because 0 is the default.
     assert_eq!(
         timeless(&ours[0]),
         [&[0x10, 0], timeless(&theirs[0])].concat()
@@ -260,7 +260,7 @@ fn files_of_an_earlier_version_are_written_anew_and_removed() {
         .collect();
     let expected = [1_700_000_003.0, 1_700_000_605.5].map(Field::Double);
     assert_eq!(times[..2], expected);
-    // A second launch finds nothing to do.
+    // A second launch has nothing to take over.
     let mut sink = open(dir.path(), Some(3));
     sink.take_over(&old, &records);
     assert_eq!(sink.warning(), None);

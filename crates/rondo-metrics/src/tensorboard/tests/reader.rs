@@ -1,4 +1,4 @@
-//! Event files read back: their frames, and protocol-buffer messages field by field.
+//! Reads event files: their frames, and protocol-buffer messages field by field.
 
 use std::fs;
 use std::path::Path;
@@ -12,12 +12,12 @@ pub(crate) enum Field {
     Bytes(Vec<u8>),
 }
 
-/// A message: its fields by number, in their order.
+/// A message: its fields with their numbers, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Fields(Vec<(u64, Field)>);
 
 impl Fields {
-    /// Takes a message apart.
+    /// Splits a message into its fields.
     pub(crate) fn of(mut bytes: &[u8]) -> Self {
         let mut fields = Vec::new();
         while !bytes.is_empty() {
@@ -59,12 +59,12 @@ impl Fields {
             .collect()
     }
 
-    /// Returns the only message in a field, an empty one where there is none.
+    /// Returns the only message in a field; an empty one if there is none.
     pub(crate) fn message(&self, number: u64) -> Self {
         self.messages(number).pop().unwrap_or_default()
     }
 
-    /// Returns the text in a field, an empty one where there is none.
+    /// Returns the text in a field; an empty text if there is none.
     pub(crate) fn text(&self, number: u64) -> String {
         match self.all(number).next() {
             Some(Field::Bytes(bytes)) => String::from_utf8(bytes.clone()).expect("text"),
@@ -73,7 +73,7 @@ impl Fields {
         }
     }
 
-    /// Returns the whole number in a field, 0 where there is none.
+    /// Returns the whole number in a field; 0 if there is none.
     pub(crate) fn integer(&self, number: u64) -> u64 {
         match self.all(number).next() {
             Some(Field::Integer(x)) => *x,
@@ -132,13 +132,13 @@ impl Found {
         }
     }
 
-    /// Returns the name and the content of the plugin that shows it, where its metadata is there.
+    /// Returns the plugin's name and content, if there is metadata.
     pub(crate) fn plugin(&self) -> (String, Fields) {
         let data = self.value.message(9).message(1);
         (data.text(1), data.message(2))
     }
 
-    /// Returns the text of a tensor of words.
+    /// Returns the text of a string tensor.
     pub(crate) fn words(&self) -> String {
         self.value.message(8).text(8)
     }
