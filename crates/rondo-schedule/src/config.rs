@@ -1,4 +1,4 @@
-//! What was written in `[schedule]`.
+//! The configuration of `[schedule]`.
 
 use rondo_config::Report;
 use rondo_config::report::{positive, section};

@@ -1,7 +1,8 @@
-//! How recurrence and backprop depth come to their configured values (arXiv 2511.07384).
+//! How recurrence and backprop depth rise to their configured values (arXiv 2511.07384).
 //!
-//! From a start value a over `over` steps, step t has `a + (b − a)·f(x)` of the configured b, rounded to
-//! the nearest whole number, with `x = (t − 1) / over`: step 1 has a, and from step `over + 1` on it is b.
+//! With a start value a, a configured value b and a duration of `over` steps, step t has
+//! `a + (b − a)·f(x)` with `x = (t − 1) / over`, rounded to the nearest whole number. Step 1 has a,
+//! and every step from `over + 1` on has b.
 
 use rondo_config::Report;
 use rondo_config::report::within;
@@ -48,7 +49,7 @@ pub enum Rise {
 }
 
 impl Ramp {
-    /// Returns the value of step `step`, counted from 1, on the way to `to`.
+    /// Returns the value of step `step`, counted from 1, on the rise to `to`.
     pub fn value(&self, to: usize, step: u64, run: Run) -> usize {
         let (done, over) = (step.saturating_sub(1), self.over.steps(run));
         if done >= over {
@@ -65,7 +66,7 @@ impl Ramp {
 }
 
 impl CurriculumConfig {
-    /// Returns whether nothing is named.
+    /// Returns whether no curriculum is set.
     pub fn is_empty(&self) -> bool {
         self.ramps().is_empty()
     }
@@ -116,7 +117,7 @@ mod tests {
     fn the_first_step_has_the_start_value_and_the_step_after_the_ramp_the_configured_one() {
         let half = Length::Fraction(0.5);
         for over in [Length::Steps(8), Length::Tokens(80), half] {
-            // 1 + (t − 1), then 9.
+            // 1 + (t − 1), then constant at 9.
             let linear = values(ramp(1, over, Rise::Linear), 9, 12);
             assert_eq!(linear, [1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 9]);
         }

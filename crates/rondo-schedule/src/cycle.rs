@@ -1,4 +1,4 @@
-//! Rates that come back.
+//! Rates that fall and rise in cycles.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub enum Wave {
     Cosine,
 }
 
-/// Cycles one after the other.
+/// Consecutive cycles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cycle {
     wave: Wave,

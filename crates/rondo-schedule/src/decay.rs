@@ -1,4 +1,4 @@
-//! The fall at the end of a run.
+//! The fall of the rate at the end of a run.
 
 use std::f64::consts::PI;
 
@@ -27,7 +27,7 @@ pub enum Decay {
 }
 
 impl Decay {
-    /// Returns the rate at `x` on the way from `peak` to `floor`.
+    /// Returns the rate at `x` between `peak` and `floor`.
     pub(crate) fn rate(self, x: f64, peak: f64, floor: f64) -> f64 {
         let f = match self {
             Self::Linear => return (peak * (1.0 - x)).max(floor),
@@ -35,7 +35,7 @@ impl Decay {
             Self::Cosine => half_cosine(x),
             Self::Square => 1.0 - x * x,
             Self::MirrorCosine => 2.0 * (1.0 - x) - half_cosine(x),
-            // The power comes out a rounding beside the floor.
+            // The power would differ from the floor by a rounding.
             Self::Exponential if x >= 1.0 => 0.0,
             Self::Exponential => return (peak * (floor / peak).powf(x)).max(floor),
         };
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn half_way_down_each_form_is_where_its_formula_says() {
-        // From 4 to 1: 1 + 3f, but 4·(1 − x) for the line and √(4·1) for the exponential.
+        // From 4 to 1: 1 + 3f, except 4·(1 − x) for the line and √(4·1) for the exponential.
         for (decay, quarter, half) in [
             (Decay::Linear, 3.0, 2.0),
             (Decay::OneMinusSqrt, 2.5, 4.0 - 3.0 * 0.5_f64.sqrt()),

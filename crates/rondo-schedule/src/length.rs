@@ -1,6 +1,6 @@
-//! A stretch of a run, and the run that it is measured against.
+//! A length of a run, and the run to which it is relative.
 //!
-//! A plain whole number counts steps; the other units are named: `40`, `{ tokens = 1_000_000 }`,
+//! A plain whole number counts steps; other units are named: `40`, `{ tokens = 1_000_000 }`,
 //! `{ fraction = 0.05 }`.
 
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The forms of a length, in a message.
 const FORMS: &str = "a whole number of steps, { tokens = N } or { fraction = X }";
 
-/// What lengths are measured against.
+/// The size of a run, which converts lengths to steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The horizon T.
@@ -28,7 +28,7 @@ pub struct Run {
 /// A stretch of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Length {
-    /// So many steps.
+    /// This many steps.
     Steps(u64),
     /// The steps that so many tokens take, rounded up.
     Tokens(u64),
@@ -57,7 +57,7 @@ impl Length {
         }
     }
 
-    /// Returns which of two lengths is longer; none where that depends on the run.
+    /// Returns which of two lengths is longer; none if that depends on the run.
     pub(crate) fn order(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Steps(one), Self::Steps(two)) | (Self::Tokens(one), Self::Tokens(two)) => {
@@ -72,7 +72,7 @@ impl Length {
         }
     }
 
-    /// Reports what is wrong with the length under `key`.
+    /// Reports errors of the length under `key`.
     pub(crate) fn validate(self, key: &str, report: Report<'_>) {
         if let Self::Fraction(fraction) = self
             && !(0.0..=1.0).contains(&fraction)

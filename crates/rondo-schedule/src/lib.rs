@@ -1,4 +1,5 @@
-//! What changes over the steps of a run: its learning rate, the depth of its recurrence, and the strength of a penalty.
+//! Quantities that change over the steps of a run: the learning rate, the depth of the recurrence,
+//! and the strength of a penalty.
 //!
 //! With peak η, floor η_min, warm-up w and horizon T, step t counts from 1:
 //!
@@ -11,19 +12,20 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `length` | [`Length`]: a stretch of a run in steps, tokens or as a fraction of the [`Run`] |
-//! | `config` | [`ScheduleConfig`]: what was written; `validate` reports every violation |
-//! | `shape` | [`Shape`]: what follows the warm-up, with a formula for each |
+//! | `length` | [`Length`]: a length of a run in steps, tokens or as a fraction of the [`Run`] |
+//! | `config` | [`ScheduleConfig`]: the configuration; `validate` reports every violation |
+//! | `shape` | [`Shape`]: the curve after the warm-up, with a formula for each shape |
 //! | `decay`, `cycle`, `points` | [`Decay`], [`Wave`] and [`Point`]: the shapes that have parts |
-//! | `schedule` | [`Schedule`]: what it means for one run; `rate` |
+//! | `schedule` | [`Schedule`]: a schedule in one run; `rate` |
 //! | `rate_sum` | [`RateSum`]: Σ η_t, compensated |
-//! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: what one run does not reach |
-//! | `curriculum` | [`CurriculumConfig`]: how recurrence and backprop depth come to their values |
-//! | [`control`] | [`control::Controller`]: a penalty's strength from the cross entropies that were seen |
+//! | `warnings` | [`seam_warning`], `ScheduleConfig::warnings`: parts of a schedule that a run does not reach |
+//! | `curriculum` | [`CurriculumConfig`]: how recurrence and backprop depth rise to their values |
+//! | [`control`] | [`control::Controller`]: a penalty's strength, from observed cross entropies |
 //!
-//! Everything but [`control`] is a pure function of configuration, run and step: a resumed run continues with the
-//! numbers that an uninterrupted one would have. A controller has a state, which is in the checkpoint. The crate knows
-//! no model, no tensor, no optimizer, no clock and no file, and draws no random number.
+//! Everything except [`control`] is a pure function of configuration, run and step: a resumed run
+//! gets the same numbers as an uninterrupted one. A controller has a state, which is in the
+//! checkpoint. The crate knows no model, no tensor, no optimizer, no clock and no file, and draws
+//! no random number.
 
 mod config;
 pub mod control;

@@ -1,4 +1,4 @@
-//! A shape by its points.
+//! A shape given by points.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use crate::length::{Length, Run};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Point(pub Length, pub f64);
 
-/// Points by their steps, in order.
+/// Points with their steps, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Points(Vec<(u64, f64)>);
 
@@ -20,7 +20,8 @@ impl Points {
         Self(steps.collect())
     }
 
-    /// Returns f at `step`, on the line between the points around it; f is 1 at `start`, before them.
+    /// Returns f at `step`, on the line between its neighbouring points; before them, f is 1 at
+    /// `start`.
     pub(crate) fn at(&self, step: u64, start: u64) -> f64 {
         let next = self.0.partition_point(|(at, _)| *at < step);
         let before = next.checked_sub(1).map_or((start, 1.0), |i| self.0[i]);

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Σ η_t with Neumaier's compensation, so that the sum of a long run loses nothing; a checkpoint keeps both parts.
+/// Σ η_t with Neumaier's compensation, so that rounding errors do not accumulate over a long run; a
+/// checkpoint stores both parts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateSum {

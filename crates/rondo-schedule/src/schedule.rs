@@ -6,21 +6,22 @@ use crate::shape::{Curve, Rates};
 
 /// The learning rate as a function of the step.
 ///
-/// A shape that falls over the run is at the floor on step T and stays there. One that does not know T
-/// goes on past it. A run no longer than its warm-up ends in it, and holds what it has reached.
+/// A shape that falls over the run reaches the floor on step T and stays there. A shape that does
+/// not depend on T continues after it. A run no longer than its warm-up ends within it, and later
+/// steps keep the last rate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     peak: f64,
     floor: f64,
     /// w.
     warmup: u64,
-    /// The step from which on nothing changes.
+    /// The step after which the rate does not change.
     end: Option<u64>,
     curve: Curve,
 }
 
 impl Schedule {
-    /// Finds what `config` means in `run`.
+    /// Resolves `config` for `run`.
     pub fn new(config: &ScheduleConfig, run: Run) -> Self {
         let warmup = config.warmup.steps(run);
         let curve = config.shape.curve(warmup, run);

@@ -1,4 +1,4 @@
-//! What follows the warm-up: the shapes, their rules, and the rate of a step in each.
+//! The shapes of a schedule after the warm-up, their rules, and their rates.
 
 use std::cmp::Ordering;
 
@@ -108,7 +108,7 @@ impl Shape {
         }
     }
 
-    /// Returns whether the shape falls by equal factors, which needs a floor above 0.
+    /// Returns whether the shape falls exponentially, which needs a floor above 0.
     pub(crate) fn is_exponential(&self) -> bool {
         match self {
             Self::Exponential {} => true,
@@ -117,7 +117,8 @@ impl Shape {
         }
     }
 
-    /// Reports every violation by its key path below `[schedule.shape]`, but those of a length alone.
+    /// Reports every violation by its key path below `[schedule.shape]`, except those of single
+    /// lengths.
     pub(crate) fn validate(&self, report: Report<'_>) {
         match self {
             Self::Polynomial { power } => positive("power", *power, report),
@@ -166,7 +167,7 @@ impl Shape {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Curve {
     Constant,
-    /// From the peak after step `from` to the floor on step `to`.
+    /// Falls from the peak after step `from` to the floor on step `to`.
     Fall {
         from: u64,
         to: u64,
@@ -199,7 +200,7 @@ pub(crate) struct Rates {
 }
 
 impl Shape {
-    /// Finds what the shape means after a warm-up of `warmup` steps in `run`.
+    /// Resolves the shape for `run` after a warm-up of `warmup` steps.
     pub(crate) fn curve(&self, warmup: u64, run: Run) -> Curve {
         let fall = |form| Curve::Fall {
             from: warmup,
@@ -237,12 +238,13 @@ impl Shape {
 }
 
 impl Curve {
-    /// Returns whether nothing changes after the last step of the run.
+    /// Returns whether the rate is constant after the last step of the run.
     pub(crate) fn ends_with_the_run(&self) -> bool {
         matches!(self, Self::Fall { .. })
     }
 
-    /// Returns the rate of a step after the warm-up, `η_min + (η − η_min)·f` unless the shape gives it whole.
+    /// Returns the rate of a step after the warm-up: `η_min + (η − η_min)·f`, unless the shape
+    /// defines the rate itself.
     pub(crate) fn rate(&self, step: u64, warmup: u64, rates: Rates) -> f64 {
         let Rates { peak, floor } = rates;
         let since = step - warmup;
@@ -278,7 +280,7 @@ fn not_zero(key: &str, length: Length, report: Report<'_>) {
     }
 }
 
-/// Reports the places that do not follow the one before them.
+/// Reports the places that are not in order.
 fn ascending(places: &[(String, Length)], follows: fn(Ordering) -> bool, report: Report<'_>) {
     for pair in places.windows(2) {
         let [(_, before), (key, length)] = pair else {

@@ -1,4 +1,4 @@
-//! Properties that every shape has, in runs of every kind.
+//! Properties that every shape has in every kind of run.
 
 mod extremes;
 mod forms;
@@ -43,7 +43,7 @@ fn trapezoid(cooldown: u64, decay: Decay) -> Shape {
     }
 }
 
-/// Returns every shape that is at the floor on the last step.
+/// Returns every shape that reaches the floor on the last step.
 fn falling() -> Vec<Shape> {
     let mut shapes = vec![
         Shape::Linear {},

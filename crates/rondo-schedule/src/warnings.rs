@@ -1,7 +1,7 @@
-//! What a schedule asks for and one run does not reach.
+//! Warns about parts of a schedule that a run does not reach.
 //!
-//! None of it is wrong: the same configuration may be meant for longer runs. It is said before the first step, since
-//! it cannot be seen in the losses for a long time.
+//! These are not errors: the same configuration may be meant for longer runs. The warning comes
+//! before the first step, because the losses do not show the problem for a long time.
 
 use rondo_config::Report;
 use rondo_config::report::section;
@@ -11,11 +11,11 @@ use crate::length::Run;
 use crate::points::Point;
 use crate::shape::Shape;
 
-/// Of a run, the warm-up that is proposed where one is too long.
+/// The usual length of a warm-up as a fraction of the run, proposed if the warm-up is too long.
 const USUAL_WARMUP: u64 = 20;
 
 impl ScheduleConfig {
-    /// Reports, by its key path below `[schedule]`, what `run` is too short for.
+    /// Reports, by key path below `[schedule]`, the parts for which `run` is too short.
     pub fn warnings(&self, run: Run, report: Report<'_>) {
         let (warmup, steps) = (self.warmup.steps(run), run.steps);
         if steps == 0 {
@@ -37,7 +37,7 @@ impl ScheduleConfig {
                 ),
             );
         }
-        // Nothing of the shape is used where no step follows the warm-up.
+        // If no step follows the warm-up, the shape is not used at all.
         if let Some(left) = steps.checked_sub(warmup).filter(|left| *left > 0) {
             self.shape
                 .warnings(run, left, &mut section("shape", report));
@@ -46,7 +46,8 @@ impl ScheduleConfig {
 }
 
 impl Shape {
-    /// Reports, by its key path below `[schedule.shape]`, what the `left` steps after the warm-up are too few for.
+    /// Reports, by key path below `[schedule.shape]`, the parts for which the `left` steps after
+    /// the warm-up are too few.
     fn warnings(&self, run: Run, left: u64, report: Report<'_>) {
         let steps = run.steps;
         match self {
@@ -103,8 +104,9 @@ impl Shape {
     }
 }
 
-/// Returns a warning where the rate more than doubles at the seam of a run that goes on: `before` is the rate of its
-/// last step `step` as it was trained, `after` that of the next step as it is configured now.
+/// Returns a warning if the rate more than doubles where a run continues: `before` is the rate of
+/// its last step `step`, as it was trained, and `after` is the rate of the next step, as it is
+/// configured now.
 pub fn seam_warning(step: u64, before: f64, after: f64) -> Option<String> {
     let jumps = after > 2.0 * before;
     jumps.then(|| {

@@ -1,4 +1,4 @@
-//! What a controller is told before it starts.
+//! The configuration of a controller.
 
 use rondo_config::Report;
 use rondo_config::report::{fraction, positive, section};

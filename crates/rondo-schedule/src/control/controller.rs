@@ -1,30 +1,30 @@
-//! Cross entropies in, strengths out.
+//! Maps cross entropies to strengths.
 
 use serde::{Deserialize, Serialize};
 
 use crate::control::config::ControlConfig;
 use crate::control::update::Observation;
 
-/// What is wrong with what a controller is made of.
+/// Why a controller could not be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ControlError {
     /// The configuration is out of range.
     #[error("{key}: {message}")]
     Config {
-        /// Where, below the controller's section.
+        /// The key, below the controller's section.
         key: String,
         /// What is wrong.
         message: String,
     },
-    /// The target is made of the loss of another run.
+    /// The target needs the loss of another run.
     #[error(
         "the target wants the dense loss of another run: name one, or use target.loss.kind = \"warm-up\""
     )]
     DenseLossMissing,
-    /// The loss of the other run is no number.
+    /// The loss of the other run is not a finite number.
     #[error("the dense loss must be a number, found {0}")]
     DenseLoss(f64),
-    /// A saved state is not one that a controller leaves behind.
+    /// A saved state has an invalid number.
     #[error("the controller's state is damaged: {field} is {value}")]
     State {
         /// Which number.
@@ -34,23 +34,23 @@ pub enum ControlError {
     },
 }
 
-/// Everything that changes; all of it is in a checkpoint.
+/// Everything that changes over a run; a checkpoint stores all of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ControllerState {
     /// u = ln R.
     pub log_strength: f64,
-    /// C, the moving average of CE − τ (ξ of νPI); none before the first.
+    /// C, the moving average of CE − τ (ξ of νPI); none before the first observation.
     pub constraint_ema: Option<f64>,
     /// τ; none in the warm-up.
     pub target: Option<f64>,
-    /// The losses of the warm-up, as long as it lasts.
+    /// The losses of the warm-up so far; empty after it.
     pub warm_up: Vec<f64>,
-    /// Observations in a row after which R was at its lower bound and C above 0.
+    /// Consecutive observations after which R was at its lower bound and C above 0.
     pub at_lower_bound: u64,
 }
 
-/// What a controller says after an observation.
+/// The reading of a controller after an observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ControllerReading {
     /// R of the next step's loss `CE + R · density`; 0 before the controller acts.
@@ -59,7 +59,7 @@ pub struct ControllerReading {
     pub constraint_ema: Option<f64>,
     /// τ; none in the warm-up.
     pub target: Option<f64>,
-    /// Whether the observation was no number and changed nothing.
+    /// Whether the observation was not finite and changed nothing.
     pub ignored: bool,
 }
 
@@ -71,11 +71,12 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts; `dense_loss` is the loss without the penalty, where the target wants one given.
+    /// Starts a controller; `dense_loss` is the loss without the penalty, if the target needs one.
     ///
     /// # Errors
     ///
-    /// Where the configuration is out of range, or the dense loss is wanted and missing or no number.
+    /// Where the configuration is out of range, or the dense loss is needed and is missing or not
+    /// finite.
     pub fn new(config: ControlConfig, dense_loss: Option<f64>) -> Result<Self, ControlError> {
         check(&config)?;
         if config.target.dense_run().is_some() {
@@ -94,11 +95,11 @@ impl Controller {
         Ok(Self { config, state })
     }
 
-    /// Goes on from a saved state; a strength beyond the bounds is brought to the nearest.
+    /// Resumes from a saved state; a strength outside the bounds is moved to the nearest bound.
     ///
     /// # Errors
     ///
-    /// Where the configuration is out of range, or a number of the state is none.
+    /// Where the configuration is out of range, or a number of the state is not finite.
     pub fn resume(config: ControlConfig, mut state: ControllerState) -> Result<Self, ControlError> {
         check(&config)?;
         let numbers = [
@@ -117,15 +118,15 @@ impl Controller {
         Ok(Self { config, state })
     }
 
-    /// Returns what a checkpoint needs.
+    /// Returns the state for a checkpoint.
     pub fn state(&self) -> &ControllerState {
         &self.state
     }
 
-    /// Takes the cross entropy of a step, counted from 1, and adapts the strength.
+    /// Reads the cross entropy of a step, counted from 1, and adapts the strength.
     ///
-    /// The first constraint starts the moving average ([`Update::Pi`](crate::control::Update::Pi): at 0). A cross entropy that is no number changes
-    /// nothing; the reading says so.
+    /// The first error starts the moving average (with [`Update::Pi`](crate::control::Update::Pi):
+    /// at 0). A cross entropy that is not finite changes nothing, and the reading reports it.
     pub fn observe(&mut self, step: u64, cross_entropy: f64) -> ControllerReading {
         let ignored = !cross_entropy.is_finite();
         match self.state.target {
@@ -139,12 +140,12 @@ impl Controller {
         }
     }
 
-    /// Returns R of the loss of `step`: 0 in the warm-up and before `start_step`.
+    /// Returns R for the loss of `step`: 0 in the warm-up and before `start_step`.
     pub fn strength(&self, step: u64) -> f64 {
         if step < self.config.start_step || self.state.target.is_none() {
             return 0.0;
         }
-        // At the bounds themselves, which the exponential of their logarithms may miss by a rounding.
+        // Returns the bounds exactly; the exponential of their logarithms may be off by a rounding.
         let (low, high) = log_bounds(&self.config);
         match self.state.log_strength {
             u if u <= low => self.config.min_strength,
@@ -153,7 +154,7 @@ impl Controller {
         }
     }
 
-    /// Returns what it says before the loss of `step`.
+    /// Returns the reading before the loss of `step`.
     pub fn reading(&self, step: u64) -> ControllerReading {
         ControllerReading {
             strength: self.strength(step),
@@ -163,7 +164,8 @@ impl Controller {
         }
     }
 
-    /// Returns whether it has just lost its patience: the penalty can give no more, and the target is missed.
+    /// Returns whether its patience has just ended: R cannot fall further, and the target is
+    /// missed.
     pub fn gives_up(&self) -> bool {
         self.state.at_lower_bound == self.config.patience
     }
@@ -220,7 +222,7 @@ fn log_bounds(config: &ControlConfig) -> (f64, f64) {
     (config.min_strength.ln(), config.max_strength.ln())
 }
 
-/// Brings what overflowed back to the largest number.
+/// Clamps an infinite number to the largest finite one.
 pub(crate) fn finite(x: f64) -> f64 {
     x.clamp(f64::MIN, f64::MAX)
 }

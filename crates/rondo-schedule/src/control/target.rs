@@ -1,5 +1,5 @@
-//! Where the target τ comes from: a number, the loss without the penalty and a margin, or the losses
-//! of a warm-up.
+//! The target τ: a number, the loss without the penalty plus a margin, or a percentile of the
+//! losses of a warm-up.
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, finite, positive};
@@ -118,7 +118,7 @@ impl Default for Percentile {
 }
 
 impl Margin {
-    /// Returns the target above a dense loss.
+    /// Returns the target for a dense loss.
     fn above(self, loss: f64) -> f64 {
         match self {
             Self::Absolute { nats } => loss + nats,
@@ -128,7 +128,8 @@ impl Margin {
 }
 
 impl Target {
-    /// Returns the target where it needs no warm-up; `dense_loss` is the one that is given.
+    /// Returns the target if it needs no warm-up; `dense_loss` is the given loss without the
+    /// penalty.
     pub(crate) fn at_start(&self, dense_loss: Option<f64>) -> Option<f64> {
         match self {
             Self::Absolute(target) => Some(target.cross_entropy),
@@ -140,7 +141,7 @@ impl Target {
         }
     }
 
-    /// Returns the run whose loss the target is made of.
+    /// Returns the run whose loss determines the target.
     pub fn dense_run(&self) -> Option<&str> {
         match self {
             Self::Dense(Dense {
@@ -151,7 +152,7 @@ impl Target {
         }
     }
 
-    /// Returns the target once the losses of the warm-up are all there.
+    /// Returns the target after the last loss of the warm-up.
     pub(crate) fn after_warm_up(&self, losses: &[f64]) -> Option<f64> {
         match self {
             Self::Dense(Dense {
@@ -192,7 +193,7 @@ impl Target {
     }
 }
 
-/// Returns the mean of finite numbers, finite too: no sum of them is formed.
+/// Returns the mean of finite numbers without their sum, so that it is finite too.
 fn mean(losses: &[f64]) -> f64 {
     (1_u32..).zip(losses).fold(0.0, |mean, (count, loss)| {
         let share = 1.0 / f64::from(count);
@@ -200,7 +201,7 @@ fn mean(losses: &[f64]) -> f64 {
     })
 }
 
-/// Returns the smallest loss that a percentage of them does not exceed (nearest rank).
+/// Returns the smallest loss that is not exceeded by a percentage of the losses (nearest rank).
 fn percentile(losses: &[f64], percentile: f64) -> Option<f64> {
     let mut sorted = losses.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! How u = ln R follows the error CE − τ and C, its moving average.
+//! How u = ln R follows the error CE − τ and its moving average C.
 
 pub mod pi;
 
@@ -21,7 +21,7 @@ pub enum Update {
     Pi(ProportionalIntegral),
 }
 
-/// What a rule sees.
+/// The numbers that a rule gets.
 pub(crate) struct Observation {
     /// CE − τ.
     pub(crate) error: f64,
@@ -84,7 +84,8 @@ impl Default for Clamped {
 impl Update {
     /// Returns C after the first error.
     ///
-    /// The error itself, except in νPI: there it is ξ_0 = 0, so that the first step is the integral one alone.
+    /// It is the error itself, except in νPI, where ξ_0 = 0, so that the first step is only the
+    /// integral one.
     pub(crate) fn first_average(&self, error: f64) -> f64 {
         match self {
             Self::Exponential(_) | Self::Clamped(_) => error,
@@ -148,7 +149,7 @@ impl Clamped {
     }
 }
 
-/// Returns κ of an average below or above the target.
+/// Returns κ for an average below or above the target.
 fn rate(average: f64, up: f64, down: f64) -> f64 {
     if average < 0.0 { up } else { down }
 }

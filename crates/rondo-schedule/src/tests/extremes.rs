@@ -1,4 +1,4 @@
-//! Runs and lengths at the ends of what can be written.
+//! Runs and lengths at the limits of a configuration.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Schedules as they are written.
+//! The written forms of schedules.
 
 use rondo_config::{Document, to_toml};
 

@@ -1,4 +1,4 @@
-//! What a resumed run computes again.
+//! Numbers that a resumed run computes again.
 
 use super::*;
 use crate::RateSum;

@@ -1,4 +1,4 @@
-//! Where one part of a schedule meets the next.
+//! The boundaries between the parts of a schedule.
 
 use std::f64::consts::{FRAC_PI_2, LN_10};
 
@@ -6,10 +6,10 @@ use super::*;
 
 const STEPS: u64 = 100;
 
-/// Lists the shapes that do not jump, with the most that each changes in one step: from 0.5 to 0.1 after
-/// 10 of 100 steps.
+/// Lists the continuous shapes, each with its largest change in one step: from 0.5 to 0.1 after 10
+/// of 100 steps.
 fn continuous() -> Vec<(Shape, f64)> {
-    // Slopes of f; the exponential's, of the rate itself, is η·ln(η/η_min) at its start.
+    // Slopes of f; for the exponential, the slope of the rate itself at its start is η·ln(η/η_min).
     let (way, ratio) = (0.4, 0.5 * 5.0_f64.ln());
     let sqrt = |steps: f64| way / steps.sqrt();
     let mut shapes = vec![
@@ -153,7 +153,7 @@ fn a_trapezoid_with_a_floor_cools_down_as_the_reference_does() {
         _ => (peak * f64::from(steps - step) / f64::from(cooldown)).max(floor),
     });
     assert_close(&found, &expected.collect::<Vec<f64>>());
-    // The line to zero meets the floor four steps before the end, where the rate stays.
+    // The line to zero reaches the floor four steps before the end, and the rate stays there.
     assert!(
         found[94] > floor
             && found[95..]
@@ -197,7 +197,7 @@ fn a_cosine_with_restarts_jumps_behind_each_floor_and_nowhere_else() {
     };
     let found = rates(&config(shape), run(80), 80);
     let rises: Vec<usize> = (10..80).filter(|i| found[*i] > found[i - 1]).collect();
-    // Cycles of 10, 20 and 40 steps after 10 of warm-up.
+    // Cycles of 10, 20 and 40 steps after a warm-up of 10 steps.
     assert_eq!(rises, [20, 40]);
     assert_close(&[found[19], found[39], found[79]], &[0.1; 3]);
 }

@@ -1,4 +1,4 @@
-//! What is wrong with a schedule, by key.
+//! Violations of a schedule's rules, by key.
 
 use rondo_config::Document;
 

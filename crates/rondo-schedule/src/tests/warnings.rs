@@ -1,4 +1,4 @@
-//! What a run is too short for is said once, and nothing else is.
+//! A run that is too short for its schedule gets one warning; other runs get none.
 
 use super::*;
 use crate::seam_warning;
@@ -11,7 +11,7 @@ fn warned(config: &ScheduleConfig, steps: u64) -> Vec<String> {
     found
 }
 
-/// Checks that there is one warning with all these parts; none where no part is expected.
+/// Checks that there is one warning with all these parts, or none if `parts` is empty.
 fn check(config: &ScheduleConfig, steps: u64, parts: &[&str]) {
     let found = warned(config, steps);
     assert_eq!(found.len(), usize::from(!parts.is_empty()), "{found:?}");
@@ -48,7 +48,7 @@ fn a_warm_up_as_long_as_the_run_or_longer_is_told_in_every_unit() {
         &["warmup: ", "of 21 steps in a run of 20"],
     );
     check(&with(Length::Steps(5)), 0, &[]);
-    // Of the shape nothing more is said: no step of it is taken.
+    // There is no warning about the shape, because no step follows the warm-up.
     let both = ScheduleConfig {
         warmup: Length::Steps(30),
         ..config(trapezoid(500, Decay::Linear))
@@ -110,7 +110,8 @@ fn a_fall_that_comes_with_the_end_or_later_is_told() {
     );
 }
 
-/// What is told is true of the rates: where a fall is said never to come, the last rate is the peak.
+/// Warnings are true of the rates: if a warning says that a fall never comes, the last rate is the
+/// peak.
 #[test]
 fn a_warning_is_true_of_the_rates() {
     for every in [80, 89, 90, 91, 200] {
@@ -141,7 +142,7 @@ fn a_rate_that_more_than_doubles_at_a_seam_is_told_with_both_rates() {
     for part in ["0.000e0 at step 100", "2.665e-1 at step 101"] {
         assert!(told.contains(part), "{told}");
     }
-    // Going on within the same schedule, or from its middle.
+    // The run continues within the same schedule, or from its middle.
     assert_eq!(seam_warning(60, rate(100, 60), rate(100, 61)), None);
     assert_eq!(seam_warning(60, rate(100, 60), rate(120, 61)), None);
     assert_eq!(seam_warning(9, 0.25, 0.5), None);

@@ -1,4 +1,5 @@
-//! The νPI rule against the code of its authors; tests/golden/controller says where the values come from.
+//! Compares the νPI rule with its authors' code; tests/golden/controller describes the origin of
+//! the values.
 
 use serde::Deserialize;
 
@@ -6,10 +7,11 @@ use super::*;
 use crate::control::target::{Absolute, Target};
 use crate::control::update::{ProportionalIntegral, Scale, Update};
 
-/// Of R, relative; of ξ, absolute, since it passes 0. The same sums in another order.
+/// The tolerance: relative for R, absolute for ξ, which passes 0. The sums are the same in another
+/// order.
 const TOLERANCE: f64 = 1e-12;
 
-/// The errors are such that it can be added and taken away without a rounding.
+/// The errors are such that this can be added and subtracted without rounding.
 const TARGET: f64 = 2.0;
 
 #[derive(Deserialize)]
@@ -68,6 +70,6 @@ fn strengths_are_those_of_the_authors_code() {
             (0..2).for_each(|side| at_bounds[side] += u32::from(bounds[side]));
         }
     }
-    // The clamped steps are among them, at both ends.
+    // Clamped steps occur at both ends.
     assert!(at_bounds.iter().all(|&steps| steps > 20), "{at_bounds:?}");
 }

@@ -1,17 +1,17 @@
-//! A simulated run whose answer to the strength can be followed by hand.
+//! A simulated run whose response to the strength can be computed by hand.
 //!
 //! ```text
 //! d = −ln density, the e-folds that are closed;  d ← d + (max(0, ln(R / k)) − d) / T
 //! CE = floor + 0.02·min(d, 4) + g·max(0, d − 4)
 //! ```
 //!
-//! The density that R asks for is k / R, and it is reached with the lag T (in steps). The first four
-//! e-folds cost 0.02 nats each, every further one g. What the controller sees is `delay` steps old and
-//! noisy. [`POCKET`] has the numbers of configs/sparse.toml at a constant learning rate: at T = 10 and g = 0.12
-//! the exponential rule cycles much as that run did under it, with a period of 89 steps, R between 0.6 and 516
-//! and CE between 1.73 and 2.18.
+//! The density for a constant R is k / R; it is reached with the lag T (in steps). The first four
+//! e-folds cost 0.02 nats each, every further one g. The controller's observation is `delay` steps
+//! old and noisy. [`POCKET`] has the numbers of configs/sparse.toml at a constant learning rate.
+//! With T = 10 and g = 0.12 the exponential rule cycles much like that run did: a period of 89
+//! steps, R between 0.6 and 516, and CE between 1.73 and 2.18.
 //!
-//! R is judged by its standard deviation over its mean in the last third of a run.
+//! The unrest of R is its standard deviation over its mean in the last third of a run.
 
 use super::tests::noise;
 use super::*;
@@ -21,17 +21,17 @@ use crate::control::update::Update;
 const TARGET: f64 = 1.945;
 const FLOOR: f64 = 1.7;
 const STEPS: usize = 1600;
-/// k: a strength of 40 keeps 5 in 1000 edges.
+/// k: with a strength of 40, 5 in 1000 edges are kept.
 const STRENGTH_OF_ALL: f64 = 0.2;
 
-/// What answers, and what is seen of it.
+/// The simulated run, and how it is observed.
 #[derive(Clone, Copy)]
 struct Plant {
     /// T, in steps.
     lag: f64,
     /// g, in nats for each e-fold of density.
     cost: f64,
-    /// In steps.
+    /// The age of an observation, in steps.
     delay: usize,
     /// Standard deviation of an observation, in nats.
     noise: f64,
@@ -47,21 +47,21 @@ const POCKET: Plant = Plant {
     noise: 0.1,
     every: 1,
 };
-/// A plant that is three times slower and dearer than that.
+/// Three times slower than [`POCKET`], with a higher cost.
 const SLOW: Plant = Plant {
     lag: 30.0,
     cost: 0.2,
     delay: 5,
     ..POCKET
 };
-/// The same seen through an evaluation every 20 steps.
+/// The same, observed by an evaluation every 20 steps.
 const EVALUATIONS: Plant = Plant {
     noise: 0.015,
     every: 20,
     ..POCKET
 };
 
-/// Strength and cross entropy of every step, the latter without noise.
+/// Strength and cross entropy of every step; the cross entropy is without noise.
 struct Course {
     strength: Vec<f64>,
     cross_entropy: Vec<f64>,
@@ -72,7 +72,7 @@ impl Plant {
         Self { noise: 0.0, ..self }
     }
 
-    /// Runs under a rule; `disturbance` is added to the cross entropy of a step.
+    /// Simulates a rule; `disturbance` is added to the cross entropy of a step.
     fn run(
         self,
         update: Update,
@@ -100,7 +100,7 @@ impl Plant {
             let cost = 0.02 * f64::min(closed, 4.0) + self.cost * (closed - 4.0).max(0.0);
             strength.push(now);
             cross_entropy.push(FLOOR + cost + disturbance(step));
-            // The sum of twelve uniform numbers has the standard deviation 1.
+            // The sum of twelve uniform numbers has a standard deviation of 1.
             let normal = uniform.by_ref().take(12).sum::<f64>() - 6.0;
             seen.push(cross_entropy[step] + self.noise * normal);
             if (step + 1).is_multiple_of(self.every) {
@@ -141,13 +141,13 @@ impl Course {
             .map_or(0, |step| step + 1)
     }
 
-    /// The most by which CE is above the target, in nats.
+    /// The largest excess of CE over the target, in nats.
     fn overshoot(&self) -> f64 {
         let most = self.cross_entropy.iter().fold(f64::MIN, |a, &b| a.max(b));
         most - TARGET
     }
 
-    /// The mean of CE in the last third, off the target.
+    /// The mean of CE in the last third, minus the target.
     fn offset(&self) -> f64 {
         mean(&self.cross_entropy[STEPS - STEPS / 3..]) - TARGET
     }

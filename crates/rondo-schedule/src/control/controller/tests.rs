@@ -10,7 +10,7 @@ fn controller(config: ControlConfig) -> Controller {
     Controller::new(config, None).expect("a valid configuration")
 }
 
-/// Every rule, towards τ = 2.
+/// Every rule, with τ = 2.
 fn all() -> [ControlConfig; 4] {
     let pi = |scale| {
         Update::Pi(ProportionalIntegral {
@@ -79,13 +79,14 @@ fn the_strength_rises_below_the_target_and_falls_above_it() {
 
 #[test]
 fn the_strength_hovers_where_cross_entropy_meets_the_target() {
-    // Cross entropy rises with the logarithm of the strength: it is 2 at R = 10.
+    // The cross entropy rises with the logarithm of the strength and is 2 at R = 10.
     for mut config in all() {
         let mut above = 1e5;
         if let Update::Pi(pi) = &mut config.update
             && pi.scale == Scale::Linear
         {
-            // In units of R: near the target a step takes away 20 · 0.05 / 10 of the distance.
+            // The gain is in units of R: near the target a step removes 20 · 0.05 / 10 of the
+            // distance.
             (pi.integral, above) = (20.0, 30.0);
         }
         for initial_strength in [1e-3, above] {
@@ -191,7 +192,7 @@ fn nothing_acts_before_the_start_and_the_warm_up() {
     let targets = readings.iter().map(|reading| reading.target);
     let expected = [None, None, Some(2.0), Some(2.0), Some(2.0)];
     assert!(targets.eq(expected));
-    // Step 4 is before the start; its reading is the strength of step 5, at which nothing has moved.
+    // Step 4 is before the start; its reading has the strength of step 5, which is the initial one.
     let strengths: Vec<f64> = readings.iter().map(|reading| reading.strength).collect();
     assert_eq!(strengths[..3], [0.0; 3]);
     assert!((strengths[3] - 1.0).abs() < 1e-12);
@@ -209,7 +210,7 @@ fn a_target_out_of_reach_is_told_by_the_time_at_the_lower_bound() {
         assert!((strength - config.min_strength).abs() < 1e-15);
         let told = controller.state().at_lower_bound;
         assert!(told > 800 && told < 1000, "{told}");
-        // One loss far below: the average is below the target at once.
+        // One loss far below brings the average below the target at once.
         controller.observe(1001, -100.0);
         assert_eq!(controller.state().at_lower_bound, 0);
     }
@@ -247,7 +248,7 @@ fn a_resumed_controller_goes_on_with_the_same_bits() {
 
 #[test]
 fn a_state_is_the_same_five_numbers_under_every_rule() {
-    // So a checkpoint of any rule opens under any other, and with it every old one.
+    // A checkpoint of any rule opens with any other rule, and so does every old checkpoint.
     let old = r#"{"log_strength":0.0,"constraint_ema":null,"target":2.0,"warm_up":[],"at_lower_bound":0}"#;
     for config in all() {
         let controller = controller(config.clone());
@@ -260,7 +261,7 @@ fn a_state_is_the_same_five_numbers_under_every_rule() {
 
 #[test]
 fn the_multiplier_form_and_the_strength_form_are_one() {
-    // All but the linear rule, which adds to R.
+    // All rules except the linear one, which adds to R.
     for config in all().into_iter().take(3) {
         let mut controller = controller(ControlConfig {
             min_strength: 1e-100,
@@ -276,7 +277,7 @@ fn the_multiplier_form_and_the_strength_form_are_one() {
             let off = of_strength - of_multiplier - target;
             assert!(off.abs() < 1e-9 * of_strength.abs(), "{off} at {step}");
             controller.observe(step, cross_entropy);
-            // λ grows by exp(κ·C), in GECO's form clamped, in νPI by exp(κ_i·e + κ_p·ΔC).
+            // λ grows by exp(κ·C), in GECO's form clamped, and in νPI by exp(κ_i·e + κ_p·ΔC).
             let error = cross_entropy - target;
             let first = if matches!(config.update, Update::Pi(_)) {
                 0.0

@@ -6,23 +6,24 @@
 //! u_1 = u_0 − κ_i·e_0;   u_{t+1} = clamp(u_t − κ_i·e_t − κ_p·(ξ_t − ξ_{t−1}))
 //! ```
 //!
-//! κ_i is the integral gain, κ_p the proportional gain, ν the controller's smoothing, and u is ln R or R.
-//! The signs are minus because R falls where the constraint is violated; the authors write the rule
-//! for the multiplier, which rises there.
+//! κ_i is the integral gain, κ_p the proportional gain, ν the controller's smoothing, and u is ln R
+//! or R. The signs are minus because R falls while the constraint is violated; the authors write
+//! the rule for the multiplier, which then rises.
 //!
-//! The integral term sees the error itself, not its average. Where CE answers u with the slope g and
-//! the lag T, an integral of the average, which lags by `1 / (1 − ν)` more, settles only if
-//! `κ·g < (1 − ν) + 1 / T` (Routh's criterion); the exponential rule cycles where its rates are larger.
-//! An integral of the error has no such limit but that of delays. The proportional term moves R back
-//! while the error is still shrinking, and so takes away the overshoot that is left.
+//! The integral term uses the error itself, not its average. If CE responds to u with the slope g
+//! and the lag T, an integral of the average, which adds a lag of `1 / (1 − ν)`, only settles if
+//! `κ·g < (1 − ν) + 1 / T` (Routh's criterion); with larger rates the exponential rule cycles. An
+//! integral of the error has no such limit except from delays. The proportional term lowers R while
+//! the error is still shrinking, and so removes the remaining overshoot.
 //!
-//! Algorithm 1 keeps the sum of all errors. Here each observation changes u (the authors' Lemma 2),
-//! and u is clamped after each change. Without a bound the two forms are equal. At a bound a sum goes
-//! on growing and has to be paid back first (windup); u has no such debt, and leaves the bound with
+//! Algorithm 1 stores the sum of all errors. Here each observation changes u (the authors' Lemma
+//! 2), and u is clamped after each change. Without bounds the two forms are equal. At a bound, a
+//! sum continues to grow and must first fall again (windup); u does not, and leaves the bound with
 //! the first error of the other sign.
 //!
-//! ξ_0 = 0 is the default of the authors' code, whose first step is the integral one alone. With it
-//! `u_t = u_0 − κ_i·Σe − κ_p·ξ_t` between the bounds, and the noise of the first error stays out of u.
+//! ξ_0 = 0 is the default of the authors' code, whose first step is only the integral one. With it
+//! `u_t = u_0 − κ_i·Σe − κ_p·ξ_t` between the bounds, and the noise of the first error has no
+//! effect on u.
 
 use rondo_config::Report;
 use rondo_config::report::positive;
@@ -71,12 +72,12 @@ impl Default for ProportionalIntegral {
 impl ProportionalIntegral {
     /// Returns ln R after an observation, before it is clamped.
     pub(super) fn moved(&self, log_strength: f64, seen: &Observation) -> f64 {
-        // Each product is finite, so that their sum is never ∞ − ∞.
+        // Each product is finite, so their sum is never ∞ − ∞.
         let rise = finite(seen.average - seen.average_before);
         let change = finite(self.integral * seen.error) + finite(self.proportional * rise);
         match self.scale {
             Scale::Log => log_strength - change,
-            // Any R below the least one is clamped to it, and a logarithm needs a positive one.
+            // The logarithm needs a positive R; any R below the lower bound is clamped to it.
             Scale::Linear => (log_strength.exp() - change).max(f64::MIN_POSITIVE).ln(),
         }
     }
@@ -123,7 +124,8 @@ mod tests {
     #[test]
     fn the_proportional_term_turns_back_before_the_target_is_reached() {
         let rule = ProportionalIntegral::default();
-        // Still below the target, but the average rises quickly: 0.2·(−0.01) + 2·0.01 > 0, so R falls.
+        // Still below the target, but the average rises quickly: 0.2·(−0.01) + 2·0.01 > 0, so R
+        // falls.
         assert!(rule.moved(0.0, &seen(-0.01, -0.05, -0.04)) < 0.0);
         let integral = ProportionalIntegral {
             proportional: 0.0,

@@ -1,9 +1,10 @@
-//! Who settles, who cycles, and what a disturbance does. A comment before a bound says what was measured.
+//! Which rules settle, which cycle, and what a disturbance does. A comment before a bound gives the
+//! measured values.
 
 use super::*;
 use crate::control::update::{Exponential, ProportionalIntegral, Scale};
 
-/// The rule of configs/sparse.toml before νPI.
+/// The rule of configs/sparse.toml before νPI was introduced.
 fn exponential() -> Update {
     Update::Exponential(Exponential {
         rate_up: 1.0,
@@ -27,12 +28,12 @@ fn undisturbed(_: usize) -> f64 {
 fn the_exponential_rule_cycles() {
     for seed in 0..3 {
         let course = POCKET.run(exponential(), 0.95, seed, undisturbed);
-        // 1.48 to 1.58; six cycles in 533 steps; 0.30 to 0.37 nats.
+        // Unrest 1.48 to 1.58; six cycles in 533 steps; overshoot 0.30 to 0.37 nats.
         assert!(course.unrest() > 1.0, "{}", course.unrest());
         assert!((5..=8).contains(&course.cycles()), "{}", course.cycles());
         assert!(course.overshoot() > 0.25, "{}", course.overshoot());
     }
-    // It is no matter of noise: 1.42 without any.
+    // Noise is not the cause: the unrest is 1.42 without any.
     let quiet = POCKET.quiet().run(exponential(), 0.95, 0, undisturbed);
     assert!(quiet.unrest() > 1.0, "{}", quiet.unrest());
     assert_eq!(quiet.settled(), STEPS);
@@ -41,13 +42,14 @@ fn the_exponential_rule_cycles() {
 #[test]
 fn the_pi_rule_comes_to_rest_on_the_same_plant() {
     let quiet = POCKET.quiet().run(pi(0.2, 2.0), 0.95, 0, undisturbed);
-    // After 252 steps, most of which R needs from 0.01 to 40; CE never exceeds the target.
+    // It settles after 252 steps, most of them for R to rise from 0.01 to 40; CE never exceeds the
+    // target.
     assert!(quiet.settled() < 300, "{}", quiet.settled());
     assert!(quiet.overshoot() < 0.005, "{}", quiet.overshoot());
     assert!(quiet.unrest() < 1e-3, "{}", quiet.unrest());
     for seed in 0..3 {
         let course = POCKET.run(pi(0.2, 2.0), 0.95, seed, undisturbed);
-        // 0.08 to 0.10 from the noise of the batches; 0.020 to 0.031 nats.
+        // Unrest 0.08 to 0.10 from the noise of the batches; overshoot 0.020 to 0.031 nats.
         assert!(course.unrest() < 0.15, "{}", course.unrest());
         assert!(course.overshoot() < 0.06, "{}", course.overshoot());
         assert!(course.offset().abs() < 0.01, "{}", course.offset());
@@ -59,13 +61,15 @@ fn the_proportional_term_damps_a_slow_plant() {
     let slow = SLOW.quiet();
     let course = |proportional| slow.run(pi(0.2, proportional), 0.95, 0, undisturbed);
     let (alone, damped) = (course(0.0), course(5.0));
-    // The integral alone exceeds the target by 0.094 nats and settles at step 356; 0.015 and 186 with the term.
+    // The integral alone overshoots by 0.094 nats and settles at step 356; with the proportional
+    // term the overshoot is 0.015 and it settles at step 186.
     assert!(alone.overshoot() > 0.08, "{}", alone.overshoot());
     assert!(damped.overshoot() < 0.03, "{}", damped.overshoot());
     assert!(alone.settled() > 300, "{}", alone.settled());
     assert!(damped.settled() < 230, "{}", damped.settled());
     for seed in 0..3 {
-        // The gains of the faster plant still settle: 0.09 to 0.12, where the exponential rule has 2.3 to 2.5.
+        // The gains for the faster plant still settle: unrest 0.09 to 0.12; with the exponential
+        // rule 2.3 to 2.5.
         let course = SLOW.run(pi(0.2, 2.0), 0.95, seed, undisturbed);
         assert!(course.unrest() < 0.2, "{}", course.unrest());
         let course = SLOW.run(exponential(), 0.95, seed, undisturbed);
@@ -75,18 +79,19 @@ fn the_proportional_term_damps_a_slow_plant() {
 
 #[test]
 fn at_the_same_gain_an_integral_of_the_average_cycles() {
-    // 0.3 where 1 and 3 stood in configs/sparse.toml. With smaller rates, 0.2 and below, the exponential rule settles
-    // too: Routh's bound on this plant is 0.42, less what the delay takes.
+    // The rates are 0.3, not 1 and 3 as in configs/sparse.toml. With rates of 0.2 and below the
+    // exponential rule settles too: Routh's bound on this plant is 0.42, minus the effect of the
+    // delay.
     let average = Update::Exponential(Exponential {
         rate_up: 0.3,
         rate_down: 0.3,
     });
     let course = SLOW.quiet().run(average, 0.95, 0, undisturbed);
-    // 0.69, and never settled; 0.31 nats.
+    // Unrest 0.69, and it never settles; overshoot 0.31 nats.
     assert!(course.unrest() > 0.5, "{}", course.unrest());
     assert!(course.overshoot() > 0.2, "{}", course.overshoot());
     let course = SLOW.quiet().run(pi(0.3, 5.0), 0.95, 0, undisturbed);
-    // Settled at step 222; 0.08 nats.
+    // It settles at step 222; overshoot 0.08 nats.
     assert!(course.settled() < 280, "{}", course.settled());
     assert!(course.overshoot() < 0.12, "{}", course.overshoot());
 }
@@ -94,11 +99,11 @@ fn at_the_same_gain_an_integral_of_the_average_cycles() {
 #[test]
 fn evaluations_want_a_larger_integral_gain_and_less_smoothing() {
     let quiet = EVALUATIONS.quiet().run(pi(3.0, 1.0), 0.5, 0, undisturbed);
-    // After 330 steps, which are 17 evaluations.
+    // It settles after 330 steps, which are 17 evaluations.
     assert!(quiet.settled() < 400, "{}", quiet.settled());
     assert!(quiet.overshoot() < 0.005, "{}", quiet.overshoot());
     for seed in 0..3 {
-        // 0.04 to 0.06; 0.75 to 0.86 under the exponential rule.
+        // Unrest 0.04 to 0.06; with the exponential rule 0.75 to 0.86.
         let course = EVALUATIONS.run(pi(3.0, 1.0), 0.5, seed, undisturbed);
         assert!(course.unrest() < 0.1, "{}", course.unrest());
         assert!(course.offset().abs() < 0.01, "{}", course.offset());
@@ -117,7 +122,8 @@ fn settled_rules() -> [(Plant, Update, f64); 2] {
 
 #[test]
 fn after_a_disturbance_the_strength_falls_to_its_least_and_returns() {
-    // As in configs/sparse-event.toml: 1.3 nats at step 400, which the model takes some hundred steps to learn back.
+    // As in configs/sparse-event.toml: CE jumps by 1.3 nats at step 400, and the model needs some
+    // hundred steps to recover.
     const EVENT: usize = 400;
     let event = |step: usize| match step {
         ..EVENT => 0.0,
@@ -132,7 +138,7 @@ fn after_a_disturbance_the_strength_falls_to_its_least_and_returns() {
             let soon = &course.strength[EVENT..EVENT + 100];
             let least = soon.iter().fold(peak, |a, &b| a.min(b));
             assert!(least < 0.01 * peak, "{least} of {peak}");
-            // Half of the peak again 468 to 520 steps after the event.
+            // R is at half of its peak again 468 to 520 steps after the event.
             let later = course.strength[EVENT + 100..].iter();
             let back = later.take_while(|&&r| r < 0.5 * peak).count() + 100;
             assert!(back < 600, "{back}");
@@ -143,14 +149,14 @@ fn after_a_disturbance_the_strength_falls_to_its_least_and_returns() {
 
 #[test]
 fn one_nat_for_six_steps_is_no_disaster() {
-    // One of the six is seen where only each twentieth step is.
+    // If only every twentieth step is observed, one of the six is seen.
     let spike = |step| f64::from(u8::from((815..821).contains(&step)));
     for (plant, update, smoothing) in settled_rules() {
         let course = plant.run(update, smoothing, 0, spike);
         let least = course.strength[815..915]
             .iter()
             .fold(f64::MAX, |a, &b| a.min(b));
-        // R falls from 41 to 8.8 and from 43 to 1.4, and not to its bound of 0.01.
+        // R falls from 41 to 8.8 and from 43 to 1.4, not to its bound of 0.01.
         assert!(least > 1.0, "{least}");
         assert!(course.unrest() < 0.15, "{}", course.unrest());
     }
@@ -158,13 +164,13 @@ fn one_nat_for_six_steps_is_no_disaster() {
 
 #[test]
 fn a_bound_leaves_no_debt() {
-    // 600 steps of one nat above the target hold R at its least. A sum of all errors would be 600 nats then, and
-    // would take 2400 steps at 0.25 nats below the target to come back.
+    // 600 steps of one nat above the target keep R at its lower bound. A sum of all errors would
+    // then be 600 nats, and would need 2400 steps at 0.25 nats below the target to come back.
     let course = POCKET.quiet().run(pi(0.2, 2.0), 0.95, 0, |step| {
         f64::from(u8::from((400..1000).contains(&step)))
     });
     assert!((course.strength[1000] - 1e-2).abs() < 1e-15);
-    // The first error below the target is seen at step 1001, and R leaves the bound with it.
+    // The first error below the target is observed at step 1001, and R leaves the bound with it.
     assert!(course.strength[1002] > 1.02e-2, "{}", course.strength[1002]);
     let back = course.strength[1000..].iter().position(|&r| r > 20.0);
     assert!(back.is_some_and(|steps| steps < 250), "{back:?}");
