@@ -2,9 +2,9 @@
 //!
 //! Anyone who has built this workspace has these texts on disk, in cargo's registry folder or in a
 //! vendored one, so a first run needs neither a download nor a data set in the repository. The
-//! crates are listed here, their versions come from `Cargo.lock`, and `cargo metadata --offline
-//! --locked` gives their folders. Every listed crate is needed with any features and on any
-//! platform.
+//! crates are listed here, their versions come from `Cargo.lock`, and
+//! `cargo metadata --offline --locked` gives their folders. Every listed crate is needed with any
+//! features and on any platform.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -48,8 +48,9 @@ pub const CRATES: [&str; 25] = [
 
 /// The hash of the corpus, recorded when the versions last changed; see `CorpusInfo::corpus_hash`.
 ///
-/// Another version in the lock gives another corpus. Then `corpus.json` has `matches_recorded:
-/// false`, and results measured on the recorded corpus are no longer comparable to the last digit.
+/// Another version in the lock gives another corpus. Then `corpus.json` has
+/// `matches_recorded: false`, and results measured on the recorded corpus are no longer comparable
+/// to the last digit.
 pub const EXPECTED_HASH: &str = "bce306217f15e5e9e26b3ec614041ca232d34740c5138ba21570da1727a232a7";
 
 /// Larger files are taken for generated tables.

@@ -5,9 +5,9 @@
 //! s = ⟨q, z⟩ / √(mean(z²) + 1e-6)    D ← β D + e^s    h ← h + (e^s / D) (z − h)
 //! ```
 //!
-//! for each token, where z is the output of an iteration, so that h is `Σ β^(t−i) e^(s_i) z_i / Σ
-//! β^(t−i) e^(s_i)`. D is stored as its logarithm, so that no score makes it infinite. In the first
-//! iteration there is no earlier D or h: D is `e^s`, and h is z.
+//! for each token, where z is the output of an iteration, so that h is
+//! `Σ β^(t−i) e^(s_i) z_i / Σ β^(t−i) e^(s_i)`. D is stored as its logarithm, so that no score
+//! makes it infinite. In the first iteration there is no earlier D or h: D is `e^s`, and h is z.
 
 mod blend;
 #[cfg(test)]

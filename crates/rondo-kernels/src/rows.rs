@@ -27,8 +27,8 @@ pub(crate) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut 
         .for_each(|(task, rows)| work(task * per_task, rows));
 }
 
-/// Like [`for_rows`], for two outputs with the same number of rows: `work(first_row, a_rows,
-/// b_rows)`.
+/// Like [`for_rows`], for two outputs with the same number of rows:
+/// `work(first_row, a_rows, b_rows)`.
 ///
 /// # Shapes
 ///
@@ -88,8 +88,8 @@ pub(crate) fn for_rows_with_sums(
     sums
 }
 
-/// Like [`for_rows_with_sums`], for two outputs with the same number of rows: `work(first_row,
-/// a_rows, b_rows, partial)`.
+/// Like [`for_rows_with_sums`], for two outputs with the same number of rows:
+/// `work(first_row, a_rows, b_rows, partial)`.
 ///
 /// # Shapes
 ///

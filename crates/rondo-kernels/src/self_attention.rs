@@ -38,8 +38,8 @@ pub struct Heads {
 pub struct AttentionWeights<M, V = M> {
     /// `[d_model, (queries + 2·keys)·d_head]`.
     pub qkv: M,
-    /// The bias of queries and keys, `[queries + keys, d_head]`; with shape `[queries + 2·keys,
-    /// d_head]` it is also for values.
+    /// The bias of queries and keys, `[queries + keys, d_head]`; with shape
+    /// `[queries + 2·keys, d_head]` it is also for values.
     pub qk_bias: Option<M>,
     /// The scale of the norm of queries, `[d_head]` or `[queries·d_head]`, if it has one.
     pub q_norm: Option<V>,

@@ -13,8 +13,8 @@
 //!
 //! The straight-through gradient is that of the gate as it was drawn, noise included, at
 //! temperature 1: a Gumbel-sigmoid (Draye et al. 2025, arXiv 2512.05865; its authors' kernel also
-//! differentiates `σ(g + ℓ)`, and `σ(g)` for the density). No logarithm is needed: with `e =
-//! exp(−g)`, `σ(g + ℓ) = u / (u + e·(1 − u))`, which is above ½ exactly if `u > e·(1 − u)`.
+//! differentiates `σ(g + ℓ)`, and `σ(g)` for the density). No logarithm is needed: with
+//! `e = exp(−g)`, `σ(g + ℓ) = u / (u + e·(1 − u))`, which is above ½ exactly if `u > e·(1 − u)`.
 
 use super::Shape;
 

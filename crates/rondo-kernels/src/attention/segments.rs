@@ -53,8 +53,8 @@ impl Segments {
         self.seq
     }
 
-    /// Returns for every token the position in its row of the first token of its segment, `[batch ·
-    /// seq]`.
+    /// Returns for every token the position in its row of the first token of its segment,
+    /// `[batch · seq]`.
     pub fn firsts(&self) -> &[usize] {
         &self.firsts
     }

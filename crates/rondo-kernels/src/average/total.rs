@@ -134,8 +134,8 @@ pub(super) fn forward_row<T: Real>(q: &[T], z: &[T], past: Option<T>, log_beta: 
 /// Writes the gradient of z, adds to that of q, and returns the gradient of L, which is also that
 /// of ln β; 0 without an L.
 ///
-/// With `p = e^(ln β + L − L')` and `1 − p` the shares of old and new weights: `d_L = p d_L'`, `d_s
-/// = (1 − p) d_L'`.
+/// With `p = e^(ln β + L − L')` and `1 − p` the shares of old and new weights: `d_L = p d_L'`,
+/// `d_s = (1 − p) d_L'`.
 #[inline(always)]
 pub(super) fn backward_row<T: Real>(
     q: &[T],

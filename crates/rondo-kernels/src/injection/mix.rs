@@ -1,5 +1,5 @@
-//! Mixes state and embedding with one learned number: `y = keep · x + α · e`, with keep 1 or `1 −
-//! α`.
+//! Mixes state and embedding with one learned number: `y = keep · x + α · e`, with keep 1 or
+//! `1 − α`.
 
 use crate::matrix::Matrix;
 use crate::real::Real;

@@ -138,8 +138,8 @@ pub(super) struct Row<'a, T> {
 impl<T: Real> Row<'_, T> {
     /// Writes the gradients of x and u, and adds that of the decay to `d_decay`.
     ///
-    /// With `n = ‖u‖² + ε` and `d_c = −⟨d_y, u⟩`: `d_r = d_y + (d_c/n) u`, `d_u = (1 − c) d_y +
-    /// (d_c/n)(r − 2c u)`, `d_x = decay ⊙ d_r`, `d_decay = d_r ⊙ x`.
+    /// With `n = ‖u‖² + ε` and `d_c = −⟨d_y, u⟩`: `d_r = d_y + (d_c/n) u`,
+    /// `d_u = (1 − c) d_y + (d_c/n)(r − 2c u)`, `d_x = decay ⊙ d_r`, `d_decay = d_r ⊙ x`.
     ///
     /// # Shapes
     ///

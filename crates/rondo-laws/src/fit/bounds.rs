@@ -1,6 +1,6 @@
-//! The ranges of a law's constants. A constant p between `low` and `high` is written as `ln p = ln
-//! low + (ln high − ln low)·σ(u)`, so that the minimiser can move u freely; λ is written as `p = 1
-//! − λ`.
+//! The ranges of a law's constants. A constant p between `low` and `high` is written as
+//! `ln p = ln low + (ln high − ln low)·σ(u)`, so that the minimiser can move u freely; λ is written
+//! as `p = 1 − λ`.
 
 use crate::curve::Curve;
 use crate::law::LawKind;

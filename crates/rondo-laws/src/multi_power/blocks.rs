@@ -3,10 +3,11 @@
 //! The steps are divided into blocks by repeated halving, at logged points where possible. The
 //! contribution of a distant block to `Σ_k (η_{k−1} − η_k)·F(k)` is `Σ_j w_j·F(k_j)` over eight of
 //! its steps, placed like the zeros of a Chebyshev polynomial. F is replaced by the polynomial
-//! through these eight values; the drops, however they vary, are in the weights `w_j = Σ_k (η_{k−1}
-//! − η_k)·ℓ_j(k)`, with ℓ_j the Lagrange polynomials. F depends on k only through ln η_k and the
-//! summed rate, so the same polynomials must approximate both of these within the block. If they do
-//! not, as at a jump of the rate, the block's halves are used. Near steps are summed one by one.
+//! through these eight values; the drops, however they vary, are in the weights
+//! `w_j = Σ_k (η_{k−1} − η_k)·ℓ_j(k)`, with ℓ_j the Lagrange polynomials. F depends on k only
+//! through ln η_k and the summed rate, so the same polynomials must approximate both of these
+//! within the block. If they do not, as at a jump of the rate, the block's halves are used. Near
+//! steps are summed one by one.
 
 use std::f64::consts::PI;
 

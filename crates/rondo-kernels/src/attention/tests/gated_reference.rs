@@ -108,8 +108,8 @@ impl GatedReference<'_> {
         outcome
     }
 
-    /// Returns `Σ d_attended ∘ attended + d_density · density`, with every `A` replaced by `σ(g +
-    /// ℓ) + rounding`; its gradient is the straight-through gradient.
+    /// Returns `Σ d_attended ∘ attended + d_density · density`, with every `A` replaced by
+    /// `σ(g + ℓ) + rounding`; its gradient is the straight-through gradient.
     pub(super) fn smooth_loss(
         &self,
         qkv: &[f64],
