@@ -1,11 +1,11 @@
-//! The objects of an answer.
+//! The JSON objects of answers.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::completer::Card;
 
-/// The least log-probability that is written: JSON has no infinity.
+/// The lower bound of log-probabilities in answers, because JSON has no infinity.
 const LEAST: f64 = -9999.0;
 
 /// Returns a log-probability that JSON can hold.
@@ -13,22 +13,22 @@ pub(crate) fn finite(log_p: f64) -> f64 {
     log_p.max(LEAST)
 }
 
-/// Completions, or a piece of them.
+/// An answer, or a piece of one.
 #[derive(Clone, Debug, Serialize)]
 pub struct Completion {
-    /// The name of this answer.
+    /// The id of this answer.
     pub id: String,
     /// Always `text_completion`.
     pub object: &'static str,
-    /// When, in seconds since 1970.
+    /// The time, in seconds since 1970.
     pub created: u64,
     /// The model.
     pub model: String,
-    /// The depth at which everything was computed.
+    /// The depth at which the whole answer was computed.
     pub recurrence: usize,
-    /// One for each prompt and each of its choices, or pieces of them.
+    /// One or more for each prompt, or pieces of them.
     pub choices: Vec<Choice>,
-    /// Tokens, where they are counted.
+    /// The number of tokens, if it is reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
 }
@@ -36,18 +36,18 @@ pub struct Completion {
 /// One completion, or a piece of it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Choice {
-    /// Its number: that of its prompt times n, plus its own.
+    /// Its index: that of its prompt times n, plus its own.
     pub index: usize,
     /// The text.
     pub text: String,
-    /// Log-probabilities, where they were asked for.
+    /// Log-probabilities, if they were requested.
     pub logprobs: Option<Marks>,
-    /// Why it ended; none while it goes on.
+    /// Why it ended; none while it continues.
     pub finish_reason: Option<Finish>,
 }
 
 impl Choice {
-    /// Appends a piece that follows.
+    /// Appends the piece that follows.
     pub(crate) fn extend(&mut self, further: Self) {
         self.text.push_str(&further.text);
         match (&mut self.logprobs, further.logprobs) {
@@ -62,27 +62,28 @@ impl Choice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
-    /// A token or a text came that ends it.
+    /// A stop text or the end-of-text token came.
     Stop,
-    /// It has as many tokens as were asked for.
+    /// The requested number of tokens was reached.
     Length,
 }
 
-/// Log-probabilities of tokens; the lists run in parallel.
+/// Log-probabilities of tokens, in parallel lists.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Marks {
     /// Characters of the text before each token.
     pub text_offset: Vec<usize>,
-    /// The log-probability of each token; none of a prompt's first.
+    /// The log-probability of each token; none for the first token of a prompt.
     pub token_logprobs: Vec<Option<f64>>,
     /// The tokens.
     pub tokens: Vec<String>,
-    /// The likeliest tokens where each stands, with itself; none where a prompt's first stands.
+    /// The likeliest tokens at each position, and the token itself; none at the first position of a
+    /// prompt.
     pub top_logprobs: Vec<Option<Top>>,
 }
 
 impl Marks {
-    /// Appends those that follow.
+    /// Appends the marks that follow.
     pub fn extend(&mut self, further: Self) {
         self.text_offset.extend(further.text_offset);
         self.token_logprobs.extend(further.token_logprobs);
@@ -105,18 +106,18 @@ impl Serialize for Top {
     }
 }
 
-/// Tokens of a request.
+/// The numbers of tokens of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
-    /// Of its prompts.
+    /// Tokens of its prompts.
     pub prompt_tokens: usize,
-    /// New ones, those included that ended a text.
+    /// New tokens, including those that ended a text.
     pub completion_tokens: usize,
-    /// Both.
+    /// The sum of both.
     pub total_tokens: usize,
 }
 
-/// What is served.
+/// The list of served models.
 #[derive(Clone, Debug, Serialize)]
 pub struct Models<'a> {
     object: &'static str,
@@ -138,7 +139,7 @@ struct Model<'a> {
 }
 
 impl<'a> Models<'a> {
-    /// Returns the list of the one model.
+    /// Returns the list with the one model.
     pub fn of(card: &'a Card) -> Self {
         Self {
             object: "list",

@@ -1,4 +1,4 @@
-//! The bodies of answers: one object, or events as they come.
+//! The bodies of answers: one object, or a stream of events.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,29 +11,29 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::error::ApiError;
 use crate::worker::Reply;
 
-/// What ends the events.
+/// The text after the last event.
 const LAST: &str = "data: [DONE]\n\n";
 
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) enum AnswerBody {
-    /// One object; none once it was sent.
+    /// One object; none after it was sent.
     Whole(Option<Bytes>),
-    /// Events; none once the last was sent.
+    /// Events; none after the last was sent.
     Events(Option<Events>),
 }
 
-/// An answer as it comes.
+/// An answer as a stream.
 #[derive(Debug)]
 pub(crate) struct Events {
-    /// The first reply, which decided that there is an answer.
+    /// The first reply, which is already known not to be an error.
     first: Option<Reply>,
     replies: UnboundedReceiver<Reply>,
 }
 
 impl AnswerBody {
     pub(crate) fn json(value: &impl Serialize) -> Self {
-        // Numbers, texts and lists of them: nothing that JSON cannot hold.
+        // Numbers, texts and lists of them: JSON can represent all of these.
         let bytes = serde_json::to_vec(value).unwrap_or_default();
         Self::Whole(Some(bytes.into()))
     }
@@ -47,7 +47,7 @@ impl AnswerBody {
 }
 
 impl Events {
-    /// Returns the next events, and whether they are the last ones.
+    /// Returns the next events, and whether they are the last.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<(String, bool)> {
         let reply = match self.first.take() {
             Some(first) => Some(first),

@@ -1,23 +1,23 @@
-//! A model as the server needs it.
+//! The model interface that the server needs.
 
 use std::ops::ControlFlow;
 
-/// What is told of a model.
+/// The description of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Card {
-    /// What clients call it.
+    /// Its name for clients.
     pub name: String,
-    /// When it was loaded, in seconds since 1970.
+    /// The time of loading, in seconds since 1970.
     pub created: u64,
     /// The optimizer step of its weights.
     pub step: u64,
-    /// Tokens that it reads at most.
+    /// The most tokens that it reads.
     pub context: usize,
-    /// Token ids are below it.
+    /// All token ids are below this number.
     pub vocabulary: usize,
-    /// Iterations per token where a request does not say how many.
+    /// Iterations per token if a request does not set them.
     pub recurrence: usize,
-    /// Iterations per token, at most.
+    /// The most iterations per token.
     pub max_recurrence: usize,
 }
 
@@ -26,13 +26,13 @@ pub struct Card {
 pub struct Draw {
     /// Divides the logits; 0 takes the likeliest token.
     pub temperature: f64,
-    /// How many of the likeliest tokens may be drawn; none for all.
+    /// The number of likeliest tokens that may be drawn; none for all.
     pub top_k: Option<usize>,
-    /// Probability that the tokens which may be drawn must reach together; 1 for all.
+    /// The total probability that the drawable tokens must reach; 1 for all.
     pub top_p: f64,
-    /// Least share of the largest probability; 0 for all.
+    /// The least probability of a drawable token, as a share of the largest; 0 for all.
     pub min_p: f64,
-    /// Makes tokens that were there less likely; 1 changes nothing.
+    /// Makes tokens that occurred before less likely; 1 has no effect.
     pub repetition_penalty: f64,
     /// The seed of the draws.
     pub seed: u64,
@@ -47,85 +47,86 @@ pub struct Likely {
     pub log_p: f64,
 }
 
-/// A token where it stands.
+/// A token at its position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Position {
     /// The token.
     pub here: Likely,
-    /// The likeliest tokens of this position, the likeliest first; as many as were asked for.
+    /// The likeliest tokens at this position, the likeliest first; as many as requested.
     pub top: Vec<Likely>,
 }
 
-/// What is found of a prompt.
+/// The scores of a prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
-    /// Its tokens from the second one on: nothing predicts the first.
+    /// Its tokens from the second on; the first is not predicted.
     pub prompt: Vec<Position>,
-    /// A token that follows it, for each [`Draw`] that was asked for.
+    /// One following token for each requested [`Draw`].
     pub next: Vec<Next>,
 }
 
-/// A token that was drawn.
+/// A drawn token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Next {
-    /// The token; log-probabilities only where they were asked for.
+    /// The token; log-probabilities only if they were requested.
     pub position: Position,
-    /// Whether it ends a text, and is no part of it.
+    /// Whether it ends the text; then it is not part of it.
     pub ends: bool,
 }
 
-/// What to score.
+/// A scoring task.
 #[derive(Clone, Copy, Debug)]
 pub struct Scoring<'a> {
     /// Prompts; none is empty.
     pub prompts: &'a [Vec<u32>],
     /// Iterations per token.
     pub recurrence: usize,
-    /// How many of the likeliest tokens are wanted at each position.
+    /// The number of likeliest tokens to report at each position.
     pub top: usize,
-    /// Tokens to draw after each prompt.
+    /// The draws to make after each prompt.
     pub draws: &'a [Draw],
 }
 
-/// What to write.
+/// A generation task.
 #[derive(Clone, Copy, Debug)]
 pub struct Writing<'a> {
-    /// The tokens to go on from; not empty.
+    /// The tokens to continue; not empty.
     pub prompt: &'a [u32],
     /// Iterations per token.
     pub recurrence: usize,
-    /// How many of the likeliest tokens are wanted at each position; where none, log-probabilities are not wanted.
+    /// The number of likeliest tokens to report at each position; if none, log-probabilities are
+    /// not needed.
     pub top: Option<usize>,
     /// How tokens are drawn.
     pub draw: Draw,
-    /// New tokens, at most.
+    /// The most new tokens.
     pub max_tokens: usize,
 }
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The request asks for what the model cannot do.
+    /// The request needs something that the model cannot do.
     #[error("{0}")]
     Refused(String),
     /// The model or its device failed.
     #[error("{0}")]
     Model(String),
-    /// Nobody wants the answer any more.
+    /// The client has left.
     #[error("cancelled")]
     Cancelled,
 }
 
-/// Tokens as text, piece by piece.
+/// Decodes tokens to text, piece by piece.
 pub trait Reader {
-    /// Takes in a token and returns the text that is certain now.
+    /// Adds a token and returns the text that can no longer change.
     ///
     /// # Errors
     ///
     /// Where the tokenizer fails.
     fn push(&mut self, token: u32) -> Result<String, Failure>;
 
-    /// Returns what is left.
+    /// Returns the remaining text.
     ///
     /// # Errors
     ///
@@ -135,7 +136,7 @@ pub trait Reader {
 
 /// A model, used by one thread at a time.
 pub trait Completer {
-    /// Returns what is told of it.
+    /// Returns its description.
     fn card(&self) -> &Card;
 
     /// Returns the tokens of a prompt, at least one.
@@ -145,26 +146,28 @@ pub trait Completer {
     /// Where there is no tokenizer, or it cannot represent the text.
     fn encode(&self, text: &str) -> Result<Vec<u32>, Failure>;
 
-    /// Returns what turns the tokens after `before` into text.
+    /// Returns a decoder for the tokens after `before`.
     fn reader(&self, before: &[u32]) -> Box<dyn Reader + '_>;
 
-    /// Returns what a token is called by itself: its text where that is whole characters, else a name with its id.
+    /// Returns the name of a single token: its text if that consists of whole characters, else a
+    /// name with its id.
     fn name(&self, token: u32) -> String;
 
     /// Scores every token of prompts, in their order.
     ///
-    /// `go_on` is asked between parts of the work.
+    /// `go_on` is called between parts of the work.
     ///
     /// # Errors
     ///
-    /// Where the device fails, or `go_on` says that nobody waits.
+    /// Where the device fails, or `go_on` reports that the client has left.
     fn score(
         &self,
         asked: Scoring<'_>,
         go_on: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Vec<Scored>, Failure>;
 
-    /// Writes tokens, handing over each as it comes, the one that ends the text too; the callee says whether another is wanted.
+    /// Generates tokens and passes each to `on_token`, including the one that ends the text;
+    /// `on_token` returns whether to continue.
     ///
     /// # Errors
     ///

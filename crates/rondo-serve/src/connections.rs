@@ -1,4 +1,4 @@
-//! Connections: accepted while the server runs, ended with it.
+//! Accepts connections while the server runs, and ends them with it.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -16,16 +16,16 @@ use tokio::time::{sleep, timeout};
 use crate::routes::Front;
 use crate::stall::Stall;
 
-/// How often the server looks whether it should end.
+/// How often the server checks whether it should end.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How long a connection may take to end when its request is answered.
+/// How long a connection may take to close after its last answer.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Bytes of a request's head.
 const HEAD: usize = 64 << 10;
 
-/// Accepts connections until `stopped` says so, then lets those that have a request end.
+/// Accepts connections until `stopped` returns true, then lets connections with a request finish.
 pub(crate) async fn accept(listener: TcpListener, front: Arc<Front>, stopped: &dyn Fn() -> bool) {
     let limits = front.limits;
     let slots = Arc::new(Semaphore::new(limits.connections));
@@ -38,7 +38,7 @@ pub(crate) async fn accept(listener: TcpListener, front: Arc<Front>, stopped: &d
         };
         match timeout(LOOK, listener.accept()).await {
             Err(_) => {}
-            // Too many open files, or a client that left at once.
+            // There are too many open files, or a client left at once.
             Ok(Err(_)) => sleep(LOOK).await,
             Ok(Ok((socket, _))) => {
                 let connection = serve(socket, Arc::clone(&front), is_ending.clone());
@@ -53,14 +53,15 @@ pub(crate) async fn accept(listener: TcpListener, front: Arc<Front>, stopped: &d
     front.state.end(limits.grace);
     let _ = ending.send(true);
     let all = async { while open.join_next().await.is_some() {} };
-    // What is still open then is dropped, and its request with it.
+    // Connections that are still open after this time are dropped with their requests.
     let _ = timeout(limits.grace + GOODBYE, all).await;
     open.shutdown().await;
 }
 
-/// Answers the requests of a connection until it ends, or the one in work when the server ends.
+/// Answers the requests of a connection until it closes; when the server ends, finishes the current
+/// request.
 async fn serve(socket: TcpStream, front: Arc<Front>, mut is_ending: watch::Receiver<bool>) {
-    // An answer is written at once; a socket that refuses only delays it.
+    // Sends answers without delay; if the option fails, they are only delayed.
     let _ = socket.set_nodelay(true);
     let patience = front.limits.patience;
     let io = TokioIo::new(Stall::new(socket, patience));
@@ -80,6 +81,6 @@ async fn serve(socket: TcpStream, front: Arc<Front>, mut is_ending: watch::Recei
         }
         connection.as_mut().poll(context)
     });
-    // A connection that breaks concerns its client alone.
+    // A broken connection only affects its own client.
     let _ = run.await;
 }

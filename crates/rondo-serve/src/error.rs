@@ -1,4 +1,4 @@
-//! What a client is told instead of an answer: OpenAI's error object, with a status.
+//! Errors as clients receive them: OpenAI's error object, with an HTTP status.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -9,27 +9,27 @@ use crate::completer::Failure;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
-    /// The status.
+    /// The HTTP status.
     pub status: StatusCode,
-    /// What is wrong, in words.
+    /// What is wrong, in a sentence.
     pub message: String,
-    /// The field that is wrong.
+    /// The field with the error.
     pub param: Option<String>,
-    /// The error by a name that programs know.
+    /// The error code for programs.
     pub code: Option<&'static str>,
-    /// Methods that a path has, where the request's is not one of them.
+    /// The allowed methods of the path, if the request's method is not allowed.
     pub allow: Option<&'static str>,
-    /// Seconds after which the same request may succeed.
+    /// Seconds after which a retry may succeed.
     pub retry_after: Option<u64>,
 }
 
 impl ApiError {
-    /// A request that cannot be answered as it is.
+    /// An invalid request.
     pub fn bad(message: impl Into<String>) -> Self {
         Self::of(StatusCode::BAD_REQUEST, message)
     }
 
-    /// A request one field of which is wrong.
+    /// A request with an error in one field.
     pub fn field(name: &str, message: impl std::fmt::Display) -> Self {
         Self {
             param: Some(name.to_owned()),
@@ -54,7 +54,7 @@ impl ApiError {
         Self::of(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// A client that does not send what it began.
+    /// A client that does not send the rest of its request.
     pub fn slow(seconds: f64) -> Self {
         let message = format!("the body was not there after {seconds} seconds");
         Self::of(StatusCode::REQUEST_TIMEOUT, message)
@@ -72,7 +72,7 @@ impl ApiError {
         }
     }
 
-    /// A server that is about to end.
+    /// A server that is ending.
     pub fn ending() -> Self {
         Self {
             code: Some("server_ending"),
@@ -84,12 +84,12 @@ impl ApiError {
         }
     }
 
-    /// A defect or a failed device.
+    /// A defect, or a failed device.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::of(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
-    /// An error of `status`.
+    /// An error with a status.
     pub fn of(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,

@@ -1,21 +1,21 @@
-//! The values of a JSON object by name and type. A value that is null counts as missing.
+//! Reads the values of a JSON object by name and type. A null value counts as missing.
 
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
 
-/// The fields of an object that have not been taken yet.
+/// The fields of an object that have not been read yet.
 #[derive(Debug)]
 pub(crate) struct Fields {
     left: Map<String, Value>,
 }
 
 impl Fields {
-    /// Takes the object of a body.
+    /// Parses the object in a body.
     ///
     /// # Errors
     ///
-    /// Where the body is not JSON, or something else than an object.
+    /// Where the body is not JSON, or not an object.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(left)) => Ok(Self { left }),
@@ -65,11 +65,11 @@ impl Fields {
         }
     }
 
-    /// Takes a number that `is_right`; `rule` says what it must be.
+    /// Takes a number for which `is_right` is true; `rule` describes the valid numbers.
     ///
     /// # Errors
     ///
-    /// Where it is of another type or is not right.
+    /// Where it is of another type or invalid.
     pub(crate) fn number(
         &mut self,
         name: &str,
@@ -88,7 +88,7 @@ impl Fields {
             })
     }
 
-    /// Takes true or false; false where it is missing.
+    /// Takes a boolean; false if it is missing.
     ///
     /// # Errors
     ///
@@ -104,11 +104,11 @@ impl Fields {
         }
     }
 
-    /// Takes a value that may only be there where it changes nothing.
+    /// Takes a field that is only accepted with a value that has no effect.
     ///
     /// # Errors
     ///
-    /// Where it would change the answer, with `why` it cannot.
+    /// Where the value would change the answer; the error says `why` that is not possible.
     pub(crate) fn idle(
         &mut self,
         name: &str,
@@ -124,11 +124,11 @@ impl Fields {
         }
     }
 
-    /// Ends: refuses what nobody has taken.
+    /// Finishes: refuses fields that were not read.
     ///
     /// # Errors
     ///
-    /// Where something is left, with the nearest name of `known`.
+    /// Where a field is left; the error suggests the nearest name in `known`.
     pub(crate) fn finish(self, known: &[&str]) -> Result<(), ApiError> {
         let Some(name) = self.left.into_iter().find(|(_, value)| !value.is_null()) else {
             return Ok(());
@@ -151,7 +151,7 @@ impl Fields {
     }
 }
 
-/// Returns the type of a value in words.
+/// Returns the type of a value as a word.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -163,7 +163,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Returns a value as an error names it: itself where it is short, else its type.
+/// Returns a value for an error message: the value itself if it is short, else its type.
 pub(crate) fn shown(value: &Value) -> String {
     let text = match value {
         Value::Array(_) | Value::Object(_) => return kind(value).to_owned(),

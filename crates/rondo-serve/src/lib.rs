@@ -1,28 +1,30 @@
-//! A language model behind HTTP: text completions in the form that OpenAI's API has and its clients speak.
+//! Serves a language model over HTTP, with text completions in the form of OpenAI's API.
 //!
 //! ```text
 //! POST /v1/completions    prompts in; texts and log-probabilities out, as JSON or as events
-//! GET  /v1/models         what is served
-//! GET  /health            whether it is, and how much waits
+//! GET  /v1/models         the served model
+//! GET  /health            the state of the server, and the number of waiting requests
 //! ```
 //!
 //! In reading order:
 //!
-//! * [`completer`]: what a model is here, a trait: tokens in, log-probabilities and tokens out
+//! * [`completer`]: the trait of a served model: tokens in, log-probabilities and tokens out
 //! * [`limits`]: sizes, times and counts that a client cannot exceed
-//! * [`request`] (a request's fields and their rules), `fields` (an object's values by type), `prompts` (texts or token ids)
-//! * [`error`]: what a client is told, with the status of each kind
+//! * [`request`] (a request's fields and their rules), `fields` (reads a JSON object by type),
+//!   `prompts` (texts or token ids)
+//! * [`error`]: errors as clients receive them, with their HTTP status
 //! * [`answer`]: the objects of an answer
-//! * `stops` (where a text ends), `transcript` (tokens as text with offsets), `work` (one request, from prompts to choices),
-//!   `worker` (one request after another, on the caller's thread)
-//! * `stall` (a socket whose reader may not stop reading), `body` (answers as they come), `routes` (paths and
-//!   methods), `connections` (accepting and ending), [`serve`](mod@serve): all of it together
+//! * `stops` (finds where a text ends), `transcript` (tokens as text with offsets), `work` (answers
+//!   one request), `worker` (answers one request after another, on the caller's thread)
+//! * `stall` (a socket that fails if its client stops reading), `body` (answers as they are sent),
+//!   `routes` (paths and methods), `connections` (accepts and ends connections),
+//!   [`serve`](mod@serve): the whole server
 //!
-//! One thread runs the model and one runs the sockets; a bounded queue stands between them. A client that leaves takes its
-//! request with it.
+//! One thread runs the model and another the sockets, with a bounded queue between them. If a
+//! client leaves, its request is cancelled.
 //!
-//! Absences: Burn, models, tokenizers, files, signals and a terminal. A connection is not encrypted and a client is not asked
-//! who it is: whoever reaches the port may use the model.
+//! Absences: Burn, models, tokenizers, files, signals and a terminal. There is no encryption and no
+//! authentication: everyone who can reach the port may use the model.
 
 pub mod answer;
 mod body;

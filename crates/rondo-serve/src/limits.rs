@@ -1,31 +1,33 @@
-//! What no client can exceed.
+//! Limits that no client can exceed.
 
 use std::time::Duration;
 
-/// Numbers of an answer, at most: each token of it counts once, and once more for each of its likeliest tokens.
+/// The most numbers in an answer: each token counts once, and once more for each of its likeliest
+/// tokens.
 pub const MOST_NUMBERS: usize = 1 << 20;
 
-/// Likeliest tokens of a position, at most.
+/// The most likeliest tokens per position.
 pub const MOST_LOGPROBS: usize = 20;
 
-/// Choices for each prompt, at most.
+/// The most choices per prompt.
 pub const MOST_CHOICES: usize = 16;
 
-/// Texts that end a completion, at most.
+/// The most texts that end a completion.
 pub const MOST_STOPS: usize = 16;
 
-/// Sizes, times and counts.
+/// Limits on sizes, times and counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request's body.
+    /// The most bytes of a request's body.
     pub body: usize,
-    /// Requests that wait for the model.
+    /// The most requests that wait for the model.
     pub queue: usize,
-    /// Connections at a time; further ones wait to be accepted.
+    /// The most connections at one time; further ones wait to be accepted.
     pub connections: usize,
-    /// How long a client may take to send a request's head, then its body, and how long it may leave an answer unread.
+    /// How long a client may take to send a request's head, then its body, and how long it may
+    /// leave an answer unread.
     pub patience: Duration,
-    /// How long the request in work may go on when the server is asked to end.
+    /// How long the current request may continue after the server is asked to end.
     pub grace: Duration,
 }
 

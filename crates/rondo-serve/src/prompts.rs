@@ -1,4 +1,4 @@
-//! What is to be completed: a text, a list of texts, token ids, or a list of lists of token ids.
+//! The prompts of a request: a text, a list of texts, token ids, or a list of lists of token ids.
 
 use serde_json::Value;
 
@@ -6,12 +6,12 @@ use crate::completer::Card;
 use crate::error::ApiError;
 use crate::fields::{kind, shown};
 
-/// Prompts as a request has them, at least one.
+/// The prompts of a request, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompts {
-    /// Texts, which the tokenizer makes into tokens.
+    /// Texts, to be encoded by the tokenizer.
     Texts(Vec<String>),
-    /// Tokens; no list is empty.
+    /// Token ids; no list is empty.
     Tokens(Vec<Vec<u32>>),
 }
 
@@ -20,7 +20,8 @@ impl Prompts {
     ///
     /// # Errors
     ///
-    /// Where it is something else, empty, or names a token that the model does not have.
+    /// Where the value has another form, is empty, or contains a token that the model does not
+    /// have.
     pub(crate) fn read(value: Value, card: &Card) -> Result<Self, ApiError> {
         let refuse = |message: &str| Err(ApiError::field("prompt", message));
         let list = match value {
@@ -52,7 +53,7 @@ impl Prompts {
         }
     }
 
-    /// Returns how many there are.
+    /// Returns the number of prompts.
     pub fn count(&self) -> usize {
         match self {
             Self::Texts(texts) => texts.len(),

@@ -1,7 +1,8 @@
 //! A request for completions: its fields, their defaults and rules.
 //!
-//! Names and defaults are OpenAI's; `recurrence`, `top_k`, `min_p` and `repetition_penalty` come besides. A field that would
-//! change the answer and cannot is refused, and so is an unknown one, which may be a misspelt one.
+//! Names and defaults are OpenAI's; `recurrence`, `top_k`, `min_p` and `repetition_penalty` are
+//! additions. A field that should change the answer but is not supported is refused, and so is an
+//! unknown field, which may be misspelt.
 
 use serde_json::Value;
 
@@ -11,10 +12,10 @@ use crate::fields::{Fields, kind, shown};
 use crate::limits::{MOST_CHOICES, MOST_LOGPROBS, MOST_NUMBERS, MOST_STOPS};
 pub use crate::prompts::Prompts;
 
-/// New tokens where a request does not say how many.
+/// New tokens if a request does not set their number.
 const DEFAULT_TOKENS: u64 = 16;
 
-/// Every field that has a meaning here.
+/// Every field with a meaning here.
 const KNOWN: [&str; 16] = [
     "prompt",
     "recurrence",
@@ -34,43 +35,44 @@ const KNOWN: [&str; 16] = [
     "model",
 ];
 
-/// What is to be completed, and how.
+/// A parsed request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// What is to be completed.
+    /// The prompts.
     pub prompts: Prompts,
     /// Iterations per token.
     pub recurrence: usize,
-    /// New tokens, at most; 0 only with `echo`.
+    /// The most new tokens; 0 only with `echo`.
     pub max_tokens: usize,
     /// Whether a completion begins with its prompt.
     pub echo: bool,
-    /// How many of the likeliest tokens are wanted at each position; where none, no log-probabilities.
+    /// The number of likeliest tokens to report at each position; if none, no log-probabilities are
+    /// reported.
     pub logprobs: Option<usize>,
-    /// How tokens are drawn; the seed of the first choice.
+    /// How tokens are drawn, with the seed of the first choice.
     pub draw: Draw,
-    /// Texts at which a completion ends; they are no part of it.
+    /// Texts that end a completion; they are not part of it.
     pub stops: Vec<String>,
     /// Choices for each prompt.
     pub n: usize,
-    /// How the answer comes.
+    /// How the answer is sent.
     pub delivery: Delivery,
 }
 
-/// How an answer comes.
+/// How an answer is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// As one object.
     Whole,
-    /// As events, each with a piece.
+    /// As events, each with a piece of the answer.
     Events {
-        /// Whether the last one counts tokens.
+        /// Whether the last event reports the number of tokens.
         with_usage: bool,
     },
 }
 
 impl Request {
-    /// Reads a body; `seed` is that of a request which names none.
+    /// Parses a body; `seed` is used if the request has none.
     ///
     /// # Errors
     ///
@@ -110,12 +112,14 @@ impl Request {
 
     /// Checks the lengths of the prompts, in tokens.
     ///
-    /// The model reads at most `context` tokens, and does not read the last one of an answer of at most one new token: so a
-    /// prompt that is only scored may have `context + 1` tokens, and one that is followed by one token `context`.
+    /// The model reads at most `context` tokens. If an answer has at most one new token, its last
+    /// token is not read: a prompt that is only scored may have `context + 1` tokens, and one
+    /// followed by a single new token `context`.
     ///
     /// # Errors
     ///
-    /// Where a prompt with its new tokens does not fit the context, or all of the answer is too large.
+    /// Where a prompt with its new tokens does not fit in the context, or the whole answer is too
+    /// large.
     pub fn check_lengths(&self, prompts: &[Vec<u32>], card: &Card) -> Result<(), ApiError> {
         let room = card.context + usize::from(self.max_tokens <= 1);
         for (place, prompt) in prompts.iter().enumerate() {
@@ -152,7 +156,8 @@ impl Request {
     }
 }
 
-/// Reads how many log-probabilities are wanted; clients also write false for none and true for one.
+/// Reads the requested number of log-probabilities; clients also send false for none and true for
+/// one.
 fn logprobs(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
     match fields.any("logprobs") {
         None | Some(Value::Bool(false)) => Ok(None),
@@ -185,7 +190,7 @@ fn draw(fields: &mut Fields, seed: u64) -> Result<Draw, ApiError> {
     })
 }
 
-/// Reads how many of the likeliest tokens may be drawn; clients also write 0 and -1 for all.
+/// Reads the number of likeliest tokens that may be drawn; clients also send 0 and -1 for all.
 fn top_k(fields: &mut Fields) -> Result<Option<usize>, ApiError> {
     match fields.any("top_k") {
         None => Ok(None),
@@ -281,7 +286,7 @@ fn delivery(fields: &mut Fields) -> Result<Delivery, ApiError> {
     Ok(Delivery::Events { with_usage })
 }
 
-/// Takes what other servers know and this one does not, where it changes nothing.
+/// Accepts fields of other servers that this one does not support, if their value has no effect.
 fn refuse_what_changes_the_meaning(fields: &mut Fields, n: usize) -> Result<(), ApiError> {
     let is_zero = |value: &Value| value.as_f64().is_some_and(|x| x.abs() < f64::EPSILON);
     for penalty in ["presence_penalty", "frequency_penalty"] {
@@ -297,7 +302,7 @@ fn refuse_what_changes_the_meaning(fields: &mut Fields, n: usize) -> Result<(), 
     )?;
     let is_n = |value: &Value| value.as_u64() == Some(n as u64);
     fields.idle("best_of", is_n, "choices are not sifted: it must be n")?;
-    // One model is served, whatever it is called, and nobody is told apart.
+    // There is one model, whatever name is sent, and users are not distinguished.
     for name in ["model", "user", "metadata", "store", "service_tier"] {
         fields.any(name);
     }

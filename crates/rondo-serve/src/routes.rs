@@ -24,17 +24,18 @@ use crate::limits::Limits;
 use crate::request::{Delivery, Request};
 use crate::worker::{Job, Reply, State};
 
-/// Of a body that is too large, this many times the limit is read and dropped, so that the client is told rather than cut off.
+/// If a body is too large, up to this many times the limit is read and dropped, so that the client
+/// receives the error instead of a reset connection.
 const DROPPED: usize = 16;
 
-/// What answers connections.
+/// The state that connections need to answer requests.
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) card: Card,
     pub(crate) limits: Limits,
     pub(crate) state: Arc<State>,
     pub(crate) jobs: SyncSender<Job>,
-    /// Requests so far.
+    /// The number of requests so far.
     pub(crate) count: AtomicU64,
 }
 
@@ -151,7 +152,7 @@ impl Front {
         }
     }
 
-    /// Lets a job wait for the model, if there is room.
+    /// Queues a job for the model, if there is room.
     fn queue(&self, job: Job) -> Result<(), ApiError> {
         let waiting = &self.state.waiting;
         waiting.fetch_add(1, Ordering::SeqCst);
@@ -169,7 +170,8 @@ fn internal(error: impl std::fmt::Display) -> ApiError {
     ApiError::failed(error.to_string())
 }
 
-/// Refuses a body that does not call itself JSON: a web page may send any other to this machine without asking.
+/// Refuses a body whose type is not JSON: a web page may send any other type to this machine
+/// without permission.
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let kind = headers
         .get(CONTENT_TYPE)
@@ -230,7 +232,7 @@ fn set(response: &mut Response<AnswerBody>, name: hyper::header::HeaderName, val
     }
 }
 
-/// Returns an error as an answer; the connection ends where a part of the body may be unread.
+/// Returns an error as an answer; closes the connection if part of the body may be unread.
 fn refusal(error: &ApiError) -> Response<AnswerBody> {
     let mut response = whole(error.status, &error.json());
     if let Some(allow) = error.allow {

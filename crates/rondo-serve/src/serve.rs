@@ -1,4 +1,4 @@
-//! The server: sockets on a thread of their own, the model on the caller's.
+//! The server: its sockets run on their own thread, the model on the caller's.
 
 use std::io;
 use std::net::TcpListener;
@@ -13,21 +13,21 @@ use crate::limits::Limits;
 use crate::routes::Front;
 use crate::worker::{self, State};
 
-/// What became of the requests for completions.
+/// The results of the requests for completions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Served {
-    /// Answered, or as events begun to be.
+    /// Requests that were answered, or whose answer was begun as events.
     pub answered: u64,
-    /// Refused or failed, each with its error.
+    /// Requests that were refused or failed, each with an error.
     pub refused: u64,
-    /// Cancelled because the client had left.
+    /// Requests that were cancelled because the client had left.
     pub cancelled: u64,
-    /// Of those that were refused, the ones that waited or were in work when the server was to end.
+    /// Those of the refused requests that were waiting or in progress when the server ended.
     pub dropped: u64,
 }
 
-/// Serves `completer` until `stopped` says so. Then the request in work has [`Limits::grace`] to end, those that wait are
-/// refused, and no connection is left.
+/// Serves `completer` until `stopped` returns true. Then the current request has [`Limits::grace`]
+/// to finish, waiting requests are refused, and all connections are closed.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub fn serve(
                 Ok(())
             })
         })?;
-        // Ends when the other thread has dropped the sending side.
+        // Ends when the other thread has dropped its sender.
         worker::run(completer, &waiting, &state);
         let panicked = |_| Err(io::Error::other("the thread of the sockets panicked"));
         sockets.join().unwrap_or_else(panicked)

@@ -1,4 +1,4 @@
-//! A socket whose writes fail where the other side reads nothing for too long.
+//! A socket whose writes fail if the client does not read for too long.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -10,12 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// A socket with a limit on the time that a write may wait.
+/// A socket with a time limit on each write.
 #[derive(Debug)]
 pub(crate) struct Stall {
     socket: TcpStream,
     patience: Duration,
-    /// Runs while a write waits.
+    /// Set while a write waits.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -28,7 +28,7 @@ impl Stall {
         }
     }
 
-    /// Returns what a write came to, or an error where it has waited too long.
+    /// Returns the result of a write, or an error if it has waited too long.
     fn timed<T>(
         &mut self,
         context: &mut Context<'_>,

@@ -1,6 +1,6 @@
-//! Where a text ends: before the first of the texts that end it, nothing of which is shown.
+//! Ends a text before the first stop text in it; no part of the stop text is shown.
 
-/// Text on its way, held back where it may begin a text that ends it.
+/// Text that is held back while its end may be the beginning of a stop text.
 #[derive(Debug)]
 pub(crate) struct Stops<'a> {
     texts: &'a [String],
@@ -22,7 +22,7 @@ impl<'a> Stops<'a> {
         self.met
     }
 
-    /// Takes in text and returns what of it is certain to stay.
+    /// Adds text and returns the part that is final.
     pub(crate) fn push(&mut self, text: &str) -> String {
         if self.met {
             return String::new();
@@ -43,12 +43,13 @@ impl<'a> Stops<'a> {
         std::mem::replace(&mut self.held, rest)
     }
 
-    /// Returns what is still held: no text that ends it can come any more.
+    /// Returns the held text, which can no longer become a stop text.
     pub(crate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
     }
 
-    /// Returns the bytes of the longest end of the held text that begins a stop.
+    /// Returns the number of bytes of the longest end of the held text that is the beginning of a
+    /// stop text.
     fn longest_beginning(&self) -> usize {
         let longest = |stop: &String| {
             let beginnings = stop.char_indices().map(|(at, _)| at).rev();

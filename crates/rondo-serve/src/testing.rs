@@ -1,4 +1,4 @@
-//! A made-up model, a server around it, and a client that writes what it likes.
+//! A simulated model, a server for it, and a client that can send anything.
 
 mod client;
 
@@ -21,12 +21,13 @@ use crate::serve::{Served, serve};
 /// The token that ends a text.
 pub(crate) const END: u32 = 256;
 
-/// Bytes; the next letter has logit r at depth r and every other token 0. After `z` the text ends.
+/// A model of bytes: the next letter has logit r at depth r and every other token 0. The text ends
+/// after `z`.
 pub(crate) struct Alphabet {
     card: Card,
-    /// Tokens written so far.
+    /// Tokens generated so far.
     written: Arc<AtomicUsize>,
-    /// While set, a model that is asked to write waits.
+    /// While set, the model waits before it generates.
     held: Arc<AtomicBool>,
 }
 
@@ -70,7 +71,7 @@ fn after(token: u32) -> u32 {
     }
 }
 
-/// Bytes as text; what is not ASCII has none.
+/// Decodes bytes to text; bytes that are not ASCII give no text.
 struct Bytes;
 
 impl Reader for Bytes {
@@ -146,7 +147,7 @@ impl Completer for Alphabet {
             if on_token(next)?.is_break() || ends {
                 break;
             }
-            // Slowly, so that a request lasts until the test has seen enough.
+            // Slow, so that a request lasts until the test has finished its checks.
             while self.held.load(Ordering::SeqCst) {
                 sleep(Duration::from_millis(2));
                 if on_token(Self::next(&all, asked.draw, 1, 0)).is_err() {
@@ -158,7 +159,7 @@ impl Completer for Alphabet {
     }
 }
 
-/// A server in a thread.
+/// A server on its own thread.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) held: Arc<AtomicBool>,
@@ -204,12 +205,12 @@ impl Server {
         }
     }
 
-    /// Lets the model wait inside its next requests, or go on.
+    /// Makes the model wait inside its next requests, or continue.
     pub(crate) fn hold(&self, held: bool) {
         self.held.store(held, Ordering::SeqCst);
     }
 
-    /// Asks the server to end.
+    /// Stops the server.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }
@@ -243,7 +244,7 @@ impl Server {
         client.answer()
     }
 
-    /// Waits until the server's own view is `wanted`.
+    /// Waits until the server's health satisfies `wanted`.
     pub(crate) fn wait_for(&self, wanted: impl Fn(&Value) -> bool) {
         let begun = Instant::now();
         while !wanted(&self.get("/health").json()) {
@@ -261,7 +262,7 @@ impl Drop for Server {
 }
 
 impl Client {
-    /// Leaves.
+    /// Closes the connection.
     pub(crate) fn leave(self) {
         self.0
             .shutdown(Shutdown::Both)
@@ -277,7 +278,7 @@ impl Answer {
     }
 }
 
-/// Returns `fields` over a prompt of `abc`, greedy.
+/// Returns a greedy request for the prompt `abc` with these fields.
 pub(crate) fn asked(fields: Value) -> Value {
     let mut body = json!({"prompt": "abc", "temperature": 0, "max_tokens": 3});
     if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {

@@ -1,4 +1,5 @@
-//! The server from outside, around a made-up model: at depth r the next letter has logit r, the other 256 tokens 0.
+//! Tests the server from outside with a simulated model: at depth r the next letter has logit r,
+//! the other 256 tokens 0.
 
 mod ending;
 mod scores;

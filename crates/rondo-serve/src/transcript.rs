@@ -1,4 +1,5 @@
-//! A completion as its tokens come: text, and log-probabilities with the place of each token in the text.
+//! Converts a completion to text as its tokens arrive, with log-probabilities and the offset of
+//! each token.
 
 use std::collections::VecDeque;
 
@@ -6,17 +7,18 @@ use crate::answer::{Marks, Top, finite};
 use crate::completer::{Completer, Failure, Next, Position, Reader};
 use crate::stops::Stops;
 
-/// A completion in the making. Text and log-probabilities leave it as soon as nothing can change them.
+/// A completion in progress. It emits text and log-probabilities as soon as they can no longer
+/// change.
 pub(crate) struct Transcript<'a> {
     completer: &'a dyn Completer,
     reader: Box<dyn Reader + 'a>,
     stops: Stops<'a>,
     with_marks: bool,
-    /// Characters that the tokens so far came to.
+    /// Characters decoded from the tokens so far.
     read: usize,
-    /// Characters that have left.
+    /// Characters emitted so far.
     left: usize,
-    /// Log-probabilities of tokens whose text has not left yet.
+    /// Log-probabilities of tokens whose text has not been emitted yet.
     waiting: VecDeque<Mark>,
 }
 
@@ -28,7 +30,7 @@ struct Mark {
     top: Option<Top>,
 }
 
-/// What leaves: text, and log-probabilities where they were asked for.
+/// An emitted piece: text, and log-probabilities if they were requested.
 #[derive(Debug, Default)]
 pub(crate) struct Piece {
     pub(crate) text: String,
@@ -36,7 +38,7 @@ pub(crate) struct Piece {
 }
 
 impl Piece {
-    /// Returns whether there is nothing in it.
+    /// Returns whether the piece is empty.
     pub(crate) fn is_empty(&self) -> bool {
         let no_marks = self
             .marks
@@ -47,7 +49,7 @@ impl Piece {
 }
 
 impl<'a> Transcript<'a> {
-    /// Begins after the tokens `before`, which are not shown.
+    /// Starts after the tokens `before`, which are not emitted.
     pub(crate) fn new(
         completer: &'a dyn Completer,
         before: &[u32],
@@ -65,7 +67,8 @@ impl<'a> Transcript<'a> {
         }
     }
 
-    /// Shows a prompt, with the log-probabilities of its tokens from the second one on where they are known. No text ends it.
+    /// Emits a prompt, with the log-probabilities of its tokens from the second on if they are
+    /// known. A stop text in the prompt does not end it.
     pub(crate) fn prompt(
         &mut self,
         tokens: &[u32],
@@ -83,7 +86,7 @@ impl<'a> Transcript<'a> {
         Ok(self.leave(text))
     }
 
-    /// Takes in a new token.
+    /// Adds a new token.
     pub(crate) fn push(&mut self, next: &Next) -> Result<Piece, Failure> {
         let token = next.position.here.token;
         self.mark(token, Some(&next.position));
@@ -96,12 +99,12 @@ impl<'a> Transcript<'a> {
         Ok(self.leave(certain))
     }
 
-    /// Returns whether a text came that ends it.
+    /// Returns whether a stop text came.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stops.met()
     }
 
-    /// Ends: returns what was held back. Tokens behind the text that ends it are dropped.
+    /// Finishes: returns the text that was held back. Tokens after a stop text are dropped.
     pub(crate) fn finish(mut self) -> Result<(Piece, bool), Failure> {
         let rest = std::mem::replace(&mut self.reader, Box::new(Nothing)).finish()?;
         let mut text = self.stops.push(&rest);
@@ -127,8 +130,8 @@ impl<'a> Transcript<'a> {
         });
     }
 
-    /// Returns the likeliest tokens by name, and the token itself where it is none of them. Of two with the same name the
-    /// likelier one stays.
+    /// Returns the likeliest tokens by name, and the token itself if it is not among them. Of two
+    /// tokens with the same name the likelier one is kept.
     fn top(&self, position: &Position) -> Top {
         let mut top = Top::default();
         for likely in position.top.iter().chain([&position.here]) {
@@ -140,7 +143,7 @@ impl<'a> Transcript<'a> {
         top
     }
 
-    /// Lets text leave, and the log-probabilities of its tokens.
+    /// Emits text with the log-probabilities of its tokens.
     fn leave(&mut self, text: String) -> Piece {
         self.left += text.chars().count();
         let count = self
@@ -168,7 +171,7 @@ impl FromIterator<Mark> for Marks {
     }
 }
 
-/// Stands where a reader was.
+/// A reader without text, which replaces the real one.
 struct Nothing;
 
 impl Reader for Nothing {

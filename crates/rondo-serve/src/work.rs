@@ -1,4 +1,4 @@
-//! One request, from its prompts to its choices.
+//! Answers one request, from its prompts to its choices.
 
 use std::ops::ControlFlow;
 
@@ -8,13 +8,15 @@ use crate::error::ApiError;
 use crate::request::{Prompts, Request};
 use crate::transcript::{Piece, Transcript};
 
-/// Answers a request; `emit` receives the pieces of its choices in order, of each choice the last one with the reason of its end.
+/// Answers a request. `emit` receives the pieces of its choices in order; the last piece of each
+/// choice has the reason for its end.
 ///
-/// `go_on` is asked between parts of the work.
+/// `go_on` is called between parts of the work.
 ///
 /// # Errors
 ///
-/// Where a prompt is wrong or too long, the model fails, or `go_on` says that nobody waits.
+/// Where a prompt is wrong or too long, the model fails, or `go_on` reports that the client has
+/// left.
 pub(crate) fn complete(
     completer: &dyn Completer,
     request: &Request,
@@ -69,7 +71,7 @@ fn tokens(completer: &dyn Completer, prompts: &Prompts) -> Result<Vec<Vec<u32>>,
     }
 }
 
-/// Scores the prompts where that is asked for; the pass has the one token that may follow, too.
+/// Scores the prompts if that is requested; the same pass also draws a single following token.
 fn scored(
     completer: &dyn Completer,
     request: &Request,
@@ -104,7 +106,7 @@ struct OneChoice<'a> {
 }
 
 impl OneChoice<'_> {
-    /// Emits its pieces; returns how many new tokens it has.
+    /// Emits the pieces of the choice; returns its number of new tokens.
     fn complete(
         &self,
         go_on: &dyn Fn() -> ControlFlow<()>,

@@ -1,4 +1,4 @@
-//! One request after another, on the thread that has the model.
+//! Answers one request after another, on the thread of the model.
 
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,44 +15,45 @@ use crate::error::ApiError;
 use crate::request::{Delivery, Request};
 use crate::work::complete;
 
-/// A request on its way to the model. Its client has left when nobody receives replies any more.
+/// A request for the model. If its receiver of replies is gone, the client has left.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) number: u64,
     pub(crate) request: Request,
-    /// Without a bound, so that a client which reads slowly does not hold up the model; an answer is bounded itself.
+    /// The channel is unbounded, so that a client that reads slowly does not delay the model; the
+    /// size of an answer is limited elsewhere.
     pub(crate) replies: UnboundedSender<Reply>,
 }
 
-/// What comes back.
+/// A reply to a request.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// A piece of an answer that comes as events.
+    /// A piece of an answer that is sent as events.
     Piece(Completion),
-    /// All of an answer, or what ends its events.
+    /// The whole answer, or the last of its events.
     Done(Completion),
     /// There is no answer, or no more of it.
     Failed(ApiError),
 }
 
-/// What both threads know.
+/// The state that both threads share.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// Requests that wait for the model.
     pub(crate) waiting: AtomicUsize,
-    /// Whether the model has one.
+    /// Whether the model works on a request.
     pub(crate) is_busy: AtomicBool,
     pub(crate) answered: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) cancelled: AtomicU64,
-    /// Of those that were refused, the ones that waited or were in work when the server ended.
+    /// Those of the refused requests that were waiting or in progress when the server ended.
     pub(crate) dropped: AtomicU64,
-    /// When the server was asked to end, and how long it may still take.
+    /// The time at which the server was asked to end, and how long it may still take.
     ending: OnceLock<(Instant, Duration)>,
 }
 
 impl State {
-    /// Takes no more requests from now on.
+    /// Refuses all requests from now on.
     pub(crate) fn end(&self, grace: Duration) {
         let _ = self.ending.set((Instant::now(), grace));
     }
@@ -67,7 +68,8 @@ impl State {
     }
 }
 
-/// Answers jobs until nobody can send any more. A panic of the model is the answer to its request, and ends nothing.
+/// Answers jobs until all senders are gone. A panic of the model becomes an error for its request
+/// and does not end the server.
 pub(crate) fn run(completer: &dyn Completer, jobs: &Receiver<Job>, state: &State) {
     while let Ok(job) = jobs.recv() {
         state.waiting.fetch_sub(1, Ordering::SeqCst);
@@ -96,7 +98,7 @@ pub(crate) fn run(completer: &dyn Completer, jobs: &Receiver<Job>, state: &State
     }
 }
 
-/// Returns all of an answer, or what ends its events.
+/// Returns the whole answer, or the last of its events.
 fn answer(completer: &dyn Completer, job: &Job, state: &State) -> Result<Completion, ApiError> {
     let card = completer.card();
     let go_on = || match job.replies.is_closed() || state.is_over() {

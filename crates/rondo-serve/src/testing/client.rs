@@ -1,4 +1,5 @@
-//! A small HTTP client, which can also send what no client should. The tests of the whole program use it too.
+//! A small HTTP client that can also send invalid requests. The tests of the whole program use it
+//! too.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -8,7 +9,7 @@ use serde_json::Value;
 /// A connection.
 pub(crate) struct Client(pub(crate) TcpStream);
 
-/// What came back.
+/// A received answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -37,7 +38,7 @@ impl Client {
     /// Reads until the server closes.
     pub(crate) fn answer(mut self) -> Answer {
         let mut bytes = Vec::new();
-        // A connection that is reset behind the answer has given it.
+        // A connection that is reset after the answer has still delivered it.
         let _ = self.0.read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -68,7 +69,8 @@ impl Answer {
         choices[0].clone()
     }
 
-    /// Asserts an error of this status about a field, or about none, that has `part` in its message.
+    /// Asserts an error with this status about a field, or about none, whose message contains
+    /// `part`.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, param: &str, part: &str) {
         assert_eq!(self.status, status, "{self:?}");

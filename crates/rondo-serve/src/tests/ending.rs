@@ -1,4 +1,4 @@
-//! The end of a server.
+//! How a server ends.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::limits::Limits;
 use crate::serve::Served;
 use crate::testing::{Client, Server, asked};
 
-/// Starts a server with a request in work and one that waits.
+/// Starts a server with one request in progress and one that waits.
 fn loaded(grace: Duration) -> (Server, Client, Client) {
     let server = Server::start(Limits {
         grace,
@@ -30,7 +30,7 @@ fn loaded(grace: Duration) -> (Server, Client, Client) {
 fn the_request_in_work_is_answered_and_those_that_wait_are_refused() {
     let (server, first, second) = loaded(Duration::from_mins(10));
     server.stop();
-    // The server does not listen any more when it has seen that it should end.
+    // The server stops listening after it has noticed that it should end.
     while std::net::TcpStream::connect(server.address).is_ok() {
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -1,4 +1,4 @@
-//! Requests that are wrong, and clients that behave badly.
+//! Invalid requests, and clients that behave badly.
 
 use std::io::Read;
 use std::thread::sleep;
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::limits::Limits;
 use crate::testing::{Server, asked};
 
-/// Little time for clients.
+/// Limits that give clients little time.
 const HURRIED: Limits = Limits {
     body: 4096,
     queue: 1,
@@ -160,7 +160,7 @@ fn paths_methods_and_types_are_checked() {
         "x".repeat(1 << 20)
     );
     let mut client = server.connect();
-    // The server does not read all of it.
+    // The server does not read the whole head.
     let _ = std::io::Write::write_all(&mut client.0, long.as_bytes());
     assert!([431, 0].contains(&client.answer().status));
     let models = server.get("/v1/models").json();
@@ -199,7 +199,7 @@ fn clients_that_send_slowly_are_ended() {
         .refused(408, "", "not there after 0.2 seconds");
     let mut slow_head = server.connect();
     slow_head.send("POST /v1/completions HT");
-    // Nothing but the end of the connection, or a status that says so.
+    // The connection is closed, perhaps after a status that says why.
     assert!([0, 408].contains(&slow_head.answer().status));
     assert_eq!(server.post(&asked(json!({}))).text(), "def");
 }
@@ -211,7 +211,7 @@ fn a_client_that_does_not_read_is_ended() {
         ..HURRIED
     };
     let server = Server::with_context(limits, 1 << 20);
-    // Some 9 MB of an answer, far more than sockets hold.
+    // The answer has about 9 MB, far more than sockets buffer.
     let body =
         asked(json!({"prompt": vec![97; 150_000], "max_tokens": 0, "echo": true, "logprobs": 1}));
     let mut client = server.connect();
@@ -275,7 +275,7 @@ fn a_client_that_leaves_takes_its_request_with_it() {
         server.wait_for(|health| health["waiting"] == json!(1));
         client.leave();
         waiting.leave();
-        // The model is still held: the requests end because nobody wants them any more.
+        // The model is still held: the requests end because their clients have left.
         server.wait_for(|health| health["cancelled"].as_u64() == before.map(|count| count + 2));
         server.hold(false);
         assert_eq!(server.post(&asked(json!({}))).text(), "def");

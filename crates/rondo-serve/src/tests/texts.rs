@@ -26,7 +26,7 @@ fn every_form_of_a_prompt_is_continued() {
         let answer = server.post(&asked(json!({"prompt": prompt})));
         assert_eq!(texts(&answer), expected, "{prompt}");
     }
-    // Sixteen tokens where nothing is said, which with the prompt is too much for this model.
+    // The default of sixteen tokens is too many for this model with this prompt.
     server
         .post(&json!({"prompt": "abc"}))
         .refused(400, "prompt", "max_tokens is 16");
@@ -43,9 +43,9 @@ fn a_seed_gives_the_same_text_and_each_choice_its_own() {
     let two = of(5, 2);
     assert_eq!(two, of(5, 2));
     assert_ne!(two[0], two[1]);
-    // The second choice has the next seed.
+    // The second choice uses the next seed.
     assert_eq!(two[1], of(6, 1)[0]);
-    // Without a seed each request has its own.
+    // Requests without a seed get different seeds.
     let of_nobody = || texts(&server.post(&asked(json!({"temperature": 1, "max_tokens": 8}))));
     assert_ne!(of_nobody(), of_nobody());
     let answer = server.post(&asked(json!({"prompt": ["a", "b"], "n": 2})));
@@ -70,18 +70,18 @@ fn a_stop_ends_a_text_and_is_no_part_of_it() {
     assert_eq!(choice["text"], "def");
     assert_eq!(choice["finish_reason"], "stop");
     assert_eq!(choice["logprobs"]["tokens"], json!(["d", "e", "f"]));
-    // Of the prompt nothing is a stop.
+    // Stop texts inside the prompt are ignored.
     let echoed = server.post(&asked(json!({"stop": "b", "echo": true})));
     assert_eq!(echoed.text(), "abcdef");
-    // What only began a stop comes at the end.
+    // A text that was only the beginning of a stop text is sent at the end.
     assert_eq!(server.post(&asked(json!({"stop": "fx"}))).text(), "def");
 }
 
-/// Returns the events of an answer without the last.
+/// Returns the events of an answer, except the last.
 #[track_caller]
 fn events(answer: &Answer) -> Vec<Value> {
     assert!(answer.head.contains("text/event-stream"), "{answer:?}");
-    // Behind the lengths of the chunks.
+    // Each chunk is preceded by its length.
     let lines = answer
         .body
         .lines()
