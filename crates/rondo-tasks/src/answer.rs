@@ -1,36 +1,37 @@
-//! Whether a generated text has the right answer.
+//! Decides whether a generated text contains the right answer.
 
 use regex::Regex;
 
 use crate::prompt::is_python_space;
 
-/// How an answer is found in a text.
+/// How the answer in a text is found.
 #[derive(Clone, Debug)]
 pub struct Matching {
-    /// What finds it: its first match, or the first group of that where it has one; the whole text without.
+    /// The expression that finds it: the answer is its first match, or the first group of that
+    /// match if there is one. Without an expression it is the whole text.
     pub pattern: Option<Regex>,
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The answer; none where the pattern matches nowhere.
+    /// The answer; none if the pattern does not match.
     pub answer: Option<String>,
     /// Whether it is right.
     pub exact: bool,
 }
 
 impl Matching {
-    /// Reads a regular expression; all of the text is the answer where there is none.
+    /// Compiles a regular expression; without one, the whole text is the answer.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with the expression.
+    /// A description of the error in the expression.
     pub fn new(pattern: Option<&str>) -> Result<Self, String> {
         let pattern = pattern.map(Regex::new).transpose();
         Ok(Self {
             pattern: pattern.map_err(|error| {
-                // The last line says what is wrong; the lines before it show where.
+                // The last line says what is wrong; the lines before show where.
                 let text = error.to_string();
                 let reason = text.lines().last().unwrap_or(&text);
                 format!(
@@ -41,8 +42,8 @@ impl Matching {
         })
     }
 
-    /// Compares what is found in a text with the right answers, white space around them left out. Where the pattern
-    /// matches in a right answer too, as in GSM8K's, what it finds there is compared.
+    /// Compares the answer in a text with the right answers, ignoring white space around them. If
+    /// the pattern matches in a right answer too, as in GSM8K, its match there is compared.
     pub fn check(&self, text: &str, right: &[String]) -> Found {
         let answer = self.find(text);
         let exact = answer.as_deref().is_some_and(|answer| {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// An error in a task, with its file and, where there is one, its line.
+/// An error in a task, with its file and, if it has one, its line.
 #[derive(Debug, thiserror::Error)]
 pub enum TaskError {
     /// A file or a folder cannot be read.
@@ -14,7 +14,7 @@ pub enum TaskError {
         /// The reason.
         source: std::io::Error,
     },
-    /// A file or a folder is not what it has to be.
+    /// A file or a folder has the wrong form.
     #[error("{}: {message}", path.display())]
     File {
         /// The file or the folder.
@@ -22,7 +22,7 @@ pub enum TaskError {
         /// What is wrong.
         message: String,
     },
-    /// An item is not what it has to be.
+    /// An item has the wrong form.
     #[error("{}:{line}: {message}", path.display())]
     Item {
         /// The file.
@@ -35,7 +35,7 @@ pub enum TaskError {
 }
 
 impl TaskError {
-    /// Says what is wrong with a file.
+    /// Returns an error about a file.
     pub fn file(path: &Path, message: impl Display) -> Self {
         Self::File {
             path: path.to_owned(),
@@ -43,7 +43,7 @@ impl TaskError {
         }
     }
 
-    /// Says what is wrong with the item in a line.
+    /// Returns an error about the item in a line.
     pub fn item(path: &Path, line: usize, message: impl Display) -> Self {
         Self::Item {
             path: path.to_owned(),
@@ -53,5 +53,5 @@ impl TaskError {
     }
 }
 
-/// The result of everything here that can fail.
+/// The result type of this crate.
 pub type Result<T, E = TaskError> = std::result::Result<T, E>;

@@ -1,4 +1,5 @@
-//! The texts and the decisions of lm-eval and CORE, from their own log-likelihoods: tests/golden/lm-eval-raven-tiny.
+//! Compares texts and decisions with those of lm-eval and CORE, from their own log-likelihoods:
+//! tests/golden/lm-eval-raven-tiny.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ fn task(name: &str) -> Task {
 fn template(rules: Rules, task: &Task, shots: usize) -> Template {
     Template {
         rules,
-        // These continuations of CORE's language modelling have their spaces.
+        // CORE's language-modelling continuations here already contain their spaces.
         delimiter: match task.kind {
             crate::item::Kind::LanguageModeling => String::new(),
             kind => rules.delimiter(kind).to_owned(),
@@ -71,7 +72,7 @@ fn requests_are_lm_evals() {
                 .iter()
                 .map(|pair| serde_json::json!([pair.context, pair.continuation]))
                 .collect();
-            // One request stands alone in a list only where there are several.
+            // A single request is not wrapped in a list.
             let expected = match &golden["request"] {
                 Value::Array(all) if all[0].is_array() => all.clone(),
                 one => vec![one.clone()],

@@ -1,22 +1,23 @@
-//! An item of a task: what is asked, and what the right answer is.
+//! An item of a task: its question and its right answer.
 //!
 //! | kind | keys of its line |
 //! |---|---|
 //! | multiple choice | `query`, `choices`, `gold` |
 //! | schema | `context_options`, `continuation`, `gold` |
 //! | language modelling | `context`, `continuation` |
-//! | generation | `context`, `answer`, and `aliases` where other answers are right, too |
+//! | generation | `context`, `answer`, and `aliases` if other answers are right too |
 //! | text | `text` |
 //!
-//! The first three are the forms of the CORE evaluation (DCLM, nanochat), the fourth is llm-foundry's. `gold` counts from
-//! 0. Other keys are kept as fields, by which items can be put into strata.
+//! The first three are the forms of the CORE evaluation (DCLM, nanochat), the fourth is
+//! llm-foundry's. `gold` counts from 0. Other keys are kept as fields, which can group items into
+//! strata.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What kind of question a task asks.
+/// The kind of question of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -45,12 +46,12 @@ impl Kind {
     }
 }
 
-/// What is asked.
+/// The question of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Which continuation of `query` is the likeliest?
     MultipleChoice {
-        /// What comes before.
+        /// The text before.
         query: String,
         /// The continuations.
         choices: Vec<String>,
@@ -61,23 +62,23 @@ pub enum Question {
     Schema {
         /// The contexts.
         contexts: Vec<String>,
-        /// What comes after each.
+        /// The text after each context.
         continuation: String,
         /// The right context, from 0.
         gold: usize,
     },
     /// How likely is `continuation`, and is it what the model itself would write?
     LanguageModeling {
-        /// What comes before.
+        /// The text before.
         context: String,
-        /// What is scored.
+        /// The text to be scored.
         continuation: String,
     },
     /// What does the model write after `context`?
     Generation {
-        /// What comes before.
+        /// The text before.
         context: String,
-        /// The right answers, the one of `answer` first.
+        /// The right answers, that of `answer` first.
         answers: Vec<String>,
     },
     /// How likely is all of this?
@@ -105,9 +106,9 @@ impl Question {
 pub struct Item {
     /// Its line in the file, from 1.
     pub line: usize,
-    /// What is asked.
+    /// The question.
     pub question: Question,
-    /// Further words, numbers and truth values of the line, as text.
+    /// Other strings, numbers and booleans of the line, as text.
     pub fields: BTreeMap<String, String>,
 }
 
@@ -116,7 +117,7 @@ impl Item {
     ///
     /// # Errors
     ///
-    /// Says what is missing, of another type, empty or out of range.
+    /// What is missing, empty, out of range or of the wrong type.
     pub fn read(line: usize, object: &Map<String, Value>) -> Result<Self, String> {
         let question = question(object)?;
         let fields = object
@@ -132,7 +133,7 @@ impl Item {
     }
 }
 
-/// The keys that questions are made of.
+/// The keys of questions.
 const KEYS: [&str; 9] = [
     "query",
     "choices",
@@ -149,7 +150,7 @@ const KEYS: [&str; 9] = [
 const KNOWN: &str = "query, choices, gold (multiple choice); context_options, continuation, gold (schema); context, \
                      continuation (language modelling); context, answer (generation); text";
 
-/// Returns a word, a number or a truth value as text.
+/// Returns a string, a number or a boolean as text.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,4 +1,5 @@
-//! Benchmarks as items, tokens, scores and statistics: what lm-evaluation-harness and CORE do around a model.
+//! Benchmarks as items, tokens, scores and statistics: the parts of lm-evaluation-harness and CORE
+//! around a model.
 //!
 //! ```text
 //! Σ_j ln p(t_j | t_<j)     of the tokens t_j of a choice, at every recurrence depth
@@ -6,15 +7,17 @@
 //!
 //! In reading order:
 //!
-//! * [`item`] (what is asked), [`task`] (files of items), [`rules`] (whose conventions), [`prompt`] (examples, context,
-//!   continuation; `mersenne` draws examples as Python does), [`rows`] (tokens, with what is scored and what is cut)
-//! * [`outcome`] (what an item came to), [`answer`] (whether a generated text is right)
-//! * [`statistics`] (intervals and tests of paired outcomes), [`report`] (what a task came to, by depth, stratum and run)
-//! * [`minimise`]: L-BFGS, for the controls that are fitted at each depth
+//! * [`item`] (questions), [`task`] (files of items), [`rules`] (the conventions of lm-eval or
+//!   CORE), [`prompt`] (examples, context, continuation; `mersenne` draws examples as Python does),
+//!   [`rows`] (tokens, and which are scored and cut)
+//! * [`outcome`] (the scores of an item), [`answer`] (whether a generated text is right)
+//! * [`statistics`] (intervals and tests of paired outcomes), [`report`] (the scores of a task by
+//!   depth, stratum and run)
+//! * [`minimise`]: L-BFGS, which fits the controls at each depth
 //! * [`error`]: what can be wrong with a file of items
 //!
-//! Absences: Burn, models, tokenizers (the caller's function gives tokens), a terminal, a clock, ambient randomness. It
-//! reads the files of items and writes none.
+//! Absences: Burn, models, tokenizers (the caller's function returns tokens), a terminal, a clock,
+//! ambient randomness. The crate reads files of items and writes none.
 
 pub mod answer;
 pub mod error;
@@ -38,7 +41,7 @@ mod tests {
     use crate::item::Item;
     use crate::task::Task;
 
-    /// Makes a task of lines, as if they stood in t.jsonl.
+    /// Makes a task from lines, as if they were in t.jsonl.
     pub(crate) fn task(lines: &[&str]) -> Task {
         let item = |(number, line): (usize, &&str)| {
             let object = serde_json::from_str(line).expect("an object");

@@ -1,8 +1,8 @@
-//! Draws as Python's `random.Random(seed)` makes them: the generator MT19937 and `sample`.
+//! Draws random numbers like Python's `random.Random(seed)`: the generator MT19937 and `sample`.
 //!
-//! nanochat draws the examples of item i with `random.Random(1234 + i).sample`; the same draws give the same prompts.
-//! M. Matsumoto, T. Nishimura 1998, "Mersenne Twister", doi:10.1145/272991.272995; seeded by an array of one word, as
-//! Python does for a small integer.
+//! nanochat draws the examples of item i with `random.Random(1234 + i).sample`; the same draws give
+//! the same prompts. M. Matsumoto, T. Nishimura 1998, "Mersenne Twister",
+//! doi:10.1145/272991.272995; seeded with an array of one word, as in Python for a small integer.
 
 /// Words of the state.
 const N: usize = 624;
@@ -60,7 +60,8 @@ impl Python {
         y ^ (y >> 18)
     }
 
-    /// Returns a number below `n`, at least 1: bits are drawn until they are below.
+    /// Returns a number below `n`, which is at least 1; bits are drawn again until they are below
+    /// `n`.
     fn below(&mut self, n: usize) -> usize {
         let bits = usize::BITS - n.leading_zeros();
         loop {
@@ -71,14 +72,14 @@ impl Python {
         }
     }
 
-    /// Returns `count` of the numbers below `n`, each at most once, in the order drawn.
+    /// Returns `count` distinct numbers below `n`, in the order in which they were drawn.
     ///
     /// # Panics
     ///
     /// Panics where `count` is larger than `n`, or `n` has more than 32 bits.
     pub(crate) fn sample(&mut self, n: usize, count: usize) -> Vec<usize> {
         assert!(count <= n && u32::try_from(n).is_ok(), "{count} of {n}");
-        // Python moves the elements of a pool where that is smaller than a set of what was drawn.
+        // If a pool of all elements is smaller than a set of the drawn ones, Python uses the pool.
         let mut set_size = 21;
         if count > 5 {
             let fours = ((count * 3) as f64).log(4.0).ceil();

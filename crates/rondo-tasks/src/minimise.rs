@@ -1,25 +1,26 @@
-//! The minimum of a smooth function by L-BFGS.
+//! Finds a minimum of a smooth function by L-BFGS.
 //!
-//! D. Liu, J. Nocedal 1989, doi:10.1007/BF01589116: the direction comes from the last `MEMORY` steps and changes of the
-//! gradient; the step is halved until the value falls by a share of what the slope promises (Armijo), or doubled while
-//! the slope along it stays steep (Wolfe).
+//! D. Liu, J. Nocedal 1989, doi:10.1007/BF01589116: the direction is computed from the last
+//! `MEMORY` steps and changes of the gradient. The step is halved until the value falls by a share
+//! of the decrease that the slope predicts (Armijo), or doubled while the slope along it is still
+//! steep (Wolfe).
 
-/// Steps that are remembered.
+/// The number of steps that are stored.
 const MEMORY: usize = 10;
-/// Share of the promised decrease that a step must reach.
+/// The share of the predicted decrease that a step must reach.
 const ARMIJO: f64 = 1e-4;
-/// Share of the slope that may be left after a step.
+/// The share of the slope that may remain after a step.
 const WOLFE: f64 = 0.9;
-/// Evaluations along one direction, at most.
+/// The most evaluations along one direction.
 const MOST_TRIES: usize = 20;
 
 /// A value and its gradient.
 pub type Slope = (f64, Vec<f64>);
 
-/// What was found.
+/// A minimum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Minimum {
-    /// Where.
+    /// Its place.
     pub at: Vec<f64>,
     /// The value there.
     pub value: f64,
@@ -27,8 +28,8 @@ pub struct Minimum {
     pub steps: usize,
 }
 
-/// Looks for a minimum of `function` from `start` on, in at most `steps` steps; ends where the largest slope is at most
-/// `tolerance`, or where no step along the direction makes the value smaller.
+/// Searches a minimum of `function` from `start` in at most `steps` steps. It ends when the largest
+/// slope is at most `tolerance`, or when no step along the direction lowers the value.
 ///
 /// # Errors
 ///
@@ -49,7 +50,7 @@ pub fn minimise<E>(
             past.clear();
             direction = gradient.iter().map(|slope| -slope).collect();
         }
-        // Without memory the length of a step is unknown: one unit at most.
+        // Without stored steps the right length is unknown: the step moves by at most one unit.
         let first = match past.is_empty() {
             true => 1.0 / length(&gradient).max(1.0),
             false => 1.0,
@@ -86,7 +87,7 @@ pub fn minimise<E>(
     })
 }
 
-/// A step and what it did to the gradient.
+/// A step and the change of the gradient over it.
 struct Past {
     moved: Vec<f64>,
     turned: Vec<f64>,
@@ -94,7 +95,7 @@ struct Past {
     curvature: f64,
 }
 
-/// Returns −H g, H the inverse of the second derivative as the past shows it.
+/// Returns −H g, with H the inverse of the second derivative, estimated from the stored steps.
 fn descent(gradient: &[f64], past: &[Past]) -> Vec<f64> {
     let mut q = gradient.to_vec();
     let mut shares = Vec::with_capacity(past.len());
@@ -115,7 +116,7 @@ fn descent(gradient: &[f64], past: &[Past]) -> Vec<f64> {
     q
 }
 
-/// Looks for a step along a direction by bisection; none where none makes the value smaller.
+/// Searches a step along a direction by bisection; none if no step lowers the value.
 fn search<E>(
     at: &[f64],
     value: f64,
@@ -132,7 +133,7 @@ fn search<E>(
         let mut there = at.to_vec();
         add(&mut there, step, direction);
         let (next, next_gradient) = function(&there)?;
-        // A value that is not a number is no decrease.
+        // A value that is not a number counts as no decrease.
         let falls = next <= value + ARMIJO * step * slope;
         if falls {
             let flat = dot(&next_gradient, direction) >= WOLFE * slope;

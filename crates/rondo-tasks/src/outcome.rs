@@ -1,4 +1,4 @@
-//! What an item came to under one condition.
+//! The scores of an item under one condition.
 //!
 //! ```text
 //! acc              the choice with the largest Σ ln p is the right one; of a continuation: every token is the likeliest;
@@ -8,35 +8,35 @@
 //! bits_per_byte    −Σ ln p / ln 2 / bytes, of the right continuation with its delimiter or of a text
 //! ```
 //!
-//! Of equal choices the first is taken.
+//! Of equal choices the first is used.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::item::{Item, Question};
 use crate::rules::Rules;
 
-/// What a row of tokens came to.
+/// The score of a row of tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowScore {
     /// −Σ ln p of its targets, nats.
     pub loss: f64,
-    /// Its targets.
+    /// The number of its targets.
     pub tokens: usize,
-    /// Whether each of them is the likeliest token.
+    /// Whether every target is the likeliest token.
     pub greedy: bool,
 }
 
-/// A score of an item.
+/// A measure of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
-    /// By sums of log-likelihoods, by mean losses (CORE), or of generated answers.
+    /// From sums of log-likelihoods, from mean losses (CORE), or from generated answers.
     Acc,
-    /// By log-likelihoods per character.
+    /// From log-likelihoods per character.
     AccNorm,
-    /// By log-likelihoods per byte.
+    /// From log-likelihoods per byte.
     AccNormBytes,
-    /// Of what is right.
+    /// Bits per byte of the right text.
     BitsPerByte,
 }
 
@@ -59,13 +59,13 @@ impl Measure {
         }
     }
 
-    /// Returns whether an item either has it or has it not.
+    /// Returns whether the measure is either true or false for an item.
     pub fn is_accuracy(self) -> bool {
         self != Self::BitsPerByte
     }
 }
 
-/// What an item came to.
+/// The outcome of an item.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Outcome {
@@ -75,43 +75,43 @@ pub struct Outcome {
     /// Mean loss of each choice, nats per scored token; CORE's rules only.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "numbers")]
     pub mean_losses: Vec<f64>,
-    /// Scored tokens of each; CORE's rules only.
+    /// Scored tokens of each choice; CORE's rules only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scored_tokens: Vec<usize>,
-    /// Whether each token of each is the likeliest.
+    /// Whether every scored token is the likeliest, for each choice.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub is_greedy: Vec<bool>,
-    /// See the module.
+    /// As in the module's table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acc: Option<bool>,
-    /// See the module.
+    /// As in the module's table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acc_norm: Option<bool>,
-    /// See the module.
+    /// As in the module's table.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acc_norm_bytes: Option<bool>,
-    /// −Σ ln p of what is right, nats.
+    /// −Σ ln p of the right text, nats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
-    /// Bytes of what is right.
+    /// Bytes of the right text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<usize>,
-    /// Words of a text, as many as `re.split(r"\s+", text)` gives.
+    /// Words of a text, counted as `re.split(r"\s+", text)` does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub words: Option<usize>,
-    /// What was generated.
+    /// The generated text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generated: Option<String>,
-    /// The answer found in it; null where none was.
+    /// The answer found in it; null if none was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub found: Option<String>,
-    /// Iterations that a generated token took, on average.
+    /// The mean number of iterations per generated token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_iterations: Option<f64>,
 }
 
 impl Outcome {
-    /// Scores an item by its rows; `delimiter` stands before each continuation.
+    /// Scores an item from its rows; `delimiter` is the text before each continuation.
     ///
     /// # Panics
     ///
@@ -180,8 +180,8 @@ impl Outcome {
         }
     }
 
-    /// Decides as CORE does, by the mean loss per scored token; what is scored is no whole continuation, so it has no
-    /// bits per byte.
+    /// Decides as CORE does, by the mean loss per scored token. The scored tokens are not a whole
+    /// continuation, so there are no bits per byte.
     fn by_mean_losses(self, item: &Item, rows: &[RowScore]) -> Self {
         let means: Vec<f64> = rows
             .iter()
@@ -203,7 +203,8 @@ impl Outcome {
         }
     }
 
-    /// Returns a measure as a value and its weight: the measure of several items is Σ values / Σ weights.
+    /// Returns the value and the weight of a measure: for several items, the measure is Σ values /
+    /// Σ weights.
     pub fn value(&self, measure: Measure) -> Option<(f64, f64)> {
         let share = |right: Option<bool>| right.map(|right| (f64::from(u8::from(right)), 1.0));
         match measure {
@@ -218,13 +219,13 @@ impl Outcome {
     }
 }
 
-/// Reads numbers; what JSON cannot write of them is null, and not a number.
+/// Reads numbers; null is read as NaN, because JSON has no NaN and no infinity.
 fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<f64>, D::Error> {
     let read: Vec<Option<f64>> = Vec::deserialize(from)?;
     Ok(read.into_iter().map(|x| x.unwrap_or(f64::NAN)).collect())
 }
 
-/// Returns the first of the largest.
+/// Returns the index of the first of the largest.
 fn largest(scores: &[f64]) -> usize {
     let mut best = 0;
     for (index, score) in scores.iter().enumerate() {
@@ -235,7 +236,7 @@ fn largest(scores: &[f64]) -> usize {
     best
 }
 
-/// Returns how many pieces white space cuts a text into, empty ones at its ends included.
+/// Returns the number of pieces between white space in a text, including empty pieces at its ends.
 fn words(text: &str) -> usize {
     let spaces: Vec<bool> = text.chars().map(crate::prompt::is_python_space).collect();
     1 + spaces.chunk_by(|a, b| a == b).filter(|run| run[0]).count()
@@ -256,7 +257,8 @@ mod tests {
 
     #[test]
     fn sums_characters_and_bytes_can_each_prefer_another_choice() {
-        // −6 and −8: the first. Per character −6/2 and −8/4: the second. Per byte −6/6 and −8/4: the first.
+        // −6 and −8: the first is best. Per character −6/2 and −8/4: the second. Per byte −6/6 and
+        // −8/4: the first.
         let task = task(&[r#"{"query":"q","choices":["日本","abcd"],"gold":1}"#]);
         let rows = [row(6.0, 2), row(8.0, 4)];
         let outcome = Outcome::of_rows(&task.items[0], Rules::LmEval, " ", &rows);
@@ -264,7 +266,7 @@ mod tests {
             (outcome.acc, outcome.acc_norm, outcome.acc_norm_bytes),
             (Some(false), Some(true), Some(false))
         );
-        // The right choice has 8 nats over a space and four bytes.
+        // The right choice has 8 nats for a space and four bytes.
         let (bits, bytes) = outcome.value(Measure::BitsPerByte).expect("text");
         assert!((bits - 8.0 / std::f64::consts::LN_2).abs() < 1e-12 && (bytes - 5.0).abs() < 1e-12);
     }

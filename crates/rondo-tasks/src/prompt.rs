@@ -10,29 +10,29 @@ use crate::mersenne::Python;
 use crate::rules::Rules;
 use crate::task::Task;
 
-/// Between an example and what comes after it.
+/// The text after an example.
 const BETWEEN: &str = "\n\n";
 
 /// CORE draws the examples of item i with the seed 1234 + i.
 const SEED: u32 = 1234;
 
-/// How items become text.
+/// How items are turned into text.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// Whose rules.
+    /// The conventions to follow.
     pub rules: Rules,
-    /// What stands between a context and its continuation.
+    /// The text between a context and its continuation.
     pub delimiter: String,
-    /// Examples before each item.
+    /// The number of examples before each item.
     pub shots: usize,
 }
 
-/// A context and what comes after it.
+/// A context and the text after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
-    /// What comes before, examples included.
+    /// The context, with the examples.
     pub context: String,
-    /// What is scored, with the delimiter.
+    /// The text to be scored, with the delimiter.
     pub continuation: String,
 }
 
@@ -42,11 +42,11 @@ pub(crate) fn is_python_space(c: char) -> bool {
 }
 
 impl Template {
-    /// Checks that there are examples enough for every item of a task.
+    /// Checks that there are enough examples for every item of a task.
     ///
     /// # Errors
     ///
-    /// Says how many there are.
+    /// The number of examples that exist.
     pub fn check(&self, task: &Task) -> crate::error::Result<()> {
         let (found, what) = match self.given(task) {
             Some(examples) => (examples.len(), "examples in the file beside it"),
@@ -61,8 +61,8 @@ impl Template {
         }
     }
 
-    /// Returns the examples of a task that are the same for each item: those of the file beside it, which CORE does not
-    /// know.
+    /// Returns the examples that are the same for every item of a task, those in the file beside
+    /// it; CORE does not use such a file.
     fn given<'a>(&self, task: &'a Task) -> Option<&'a [Item]> {
         match self.rules {
             Rules::LmEval => task.examples.as_deref(),
@@ -70,12 +70,13 @@ impl Template {
         }
     }
 
-    /// Returns the texts of an item of `task`: one pair for each choice or context, one for a continuation, one with an
-    /// empty continuation for what is generated, and one with an empty context for a text.
+    /// Returns the texts of an item of `task`: one pair for each choice or context, one for a
+    /// continuation, one with an empty continuation for a generated answer, and one with an empty
+    /// context for a text.
     ///
     /// # Panics
     ///
-    /// Panics where [`Template::check`] would refuse the task.
+    /// Panics where [`Template::check`] returns an error.
     pub fn pairs(&self, task: &Task, item: usize) -> Vec<Pair> {
         let before = self.examples(task, item);
         let delimiter = &self.delimiter;
@@ -110,7 +111,7 @@ impl Template {
         }
     }
 
-    /// Returns a context without white space around it where the rules are CORE's.
+    /// Returns a context, under CORE's rules without the white space around it.
     fn trimmed<'a>(&self, context: &'a str) -> &'a str {
         match self.rules {
             Rules::Core => context.trim_matches(is_python_space),

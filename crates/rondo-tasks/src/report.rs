@@ -1,5 +1,5 @@
-//! What a task came to: scores by condition with intervals, and comparisons of conditions and of runs, for all items and
-//! for each stratum.
+//! The report on a task: scores by condition with intervals, and comparisons of conditions and of
+//! runs, for all items and for each stratum.
 
 mod series;
 mod strata;
@@ -18,19 +18,19 @@ use crate::rules::Rules;
 use crate::statistics::{Interval, McNemar};
 use crate::task::Task;
 
-/// Resamples of the bootstrap.
+/// The number of resamples of the bootstrap.
 pub const RESAMPLES: usize = 2000;
 
-/// What is done to the readout before its loss is taken.
+/// A change of the readout before its loss is computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
-    /// Nothing.
+    /// No change.
     #[default]
     None,
-    /// It is divided by the temperature of its depth.
+    /// The readout is divided by the temperature of its depth.
     Temperature,
-    /// Each feature gets the factor and the offset of its depth.
+    /// Each feature is scaled and shifted by the factor and the offset of its depth.
     Affine,
 }
 
@@ -45,15 +45,15 @@ impl Control {
     }
 }
 
-/// Under what items are answered.
+/// The condition under which items are answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
-    /// The recurrence depth; the most iterations where tokens exit by themselves.
+    /// The recurrence depth; with an exit criterion, the most iterations.
     pub recurrence: usize,
-    /// The criterion by which tokens exit; none at a fixed depth.
+    /// The criterion at which tokens exit; none for a fixed depth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<String>,
-    /// What is done to the readout.
+    /// The change of the readout.
     pub control: Control,
 }
 
@@ -81,10 +81,10 @@ impl std::fmt::Display for Condition {
     }
 }
 
-/// For each condition an entry for each item; none of items that cannot be decided.
+/// For each condition, an outcome for each item; none for undecided items.
 pub type ByCondition = Vec<Vec<Option<Outcome>>>;
 
-/// What the items of a task came to in one run.
+/// The outcomes of a task's items in one run.
 #[derive(Clone, Debug)]
 pub struct RunOutcomes {
     /// The run.
@@ -93,11 +93,11 @@ pub struct RunOutcomes {
     pub step: u64,
     /// The conditions.
     pub conditions: Vec<Condition>,
-    /// What the items came to.
+    /// The outcomes of the items.
     pub outcomes: ByCondition,
 }
 
-/// What a report says of a task beside its scores, and the fields by which its items are put into strata.
+/// The description of a task in a report, and the fields that group its items into strata.
 #[derive(Clone, Debug)]
 pub struct Items<'a> {
     /// The task's name.
@@ -106,18 +106,18 @@ pub struct Items<'a> {
     pub file: &'a Path,
     /// The kind of its items.
     pub kind: Kind,
-    /// Whose rules.
+    /// The conventions that were followed.
     pub rules: Rules,
-    /// Examples before each item.
+    /// The number of examples before each item.
     pub shots: usize,
-    /// Items that lost their earliest tokens, and the tokens they lost.
+    /// The number of items that lost their earliest tokens, and the number of these tokens.
     pub cuts: (usize, usize),
-    /// Of each item.
+    /// The fields of each item.
     pub fields: Vec<&'a BTreeMap<String, String>>,
 }
 
 impl<'a> Items<'a> {
-    /// Describes a task and how its items became tokens.
+    /// Describes a task and the conversion of its items to tokens.
     pub fn of(task: &'a Task, plan: &Plan, rules: Rules, shots: usize) -> Self {
         Self {
             task: &task.name,
@@ -131,7 +131,7 @@ impl<'a> Items<'a> {
     }
 }
 
-/// What a task came to.
+/// The report on a task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TaskReport {
     /// The task's name.
@@ -140,99 +140,100 @@ pub struct TaskReport {
     pub file: String,
     /// The kind of its items.
     pub kind: Kind,
-    /// Whose rules.
+    /// The conventions that were followed.
     pub rules: Rules,
-    /// Examples before each item.
+    /// The number of examples before each item.
     pub shots: usize,
-    /// Items of the file.
+    /// The number of items in the file.
     pub items: usize,
-    /// Items of which nothing is scored, because a choice begins another; they count nowhere.
+    /// The number of items without scored tokens, because one choice is the beginning of another;
+    /// they are left out everywhere.
     pub undecided: usize,
-    /// Items that lost their earliest tokens.
+    /// The number of items that lost their earliest tokens.
     pub items_cut: usize,
-    /// The tokens they lost.
+    /// The number of these tokens.
     pub tokens_cut: usize,
-    /// Resamples of each bootstrap.
+    /// The number of resamples of each bootstrap.
     pub resamples: usize,
     /// All items first, then each stratum.
     pub strata: Vec<Stratum>,
 }
 
-/// What some items of a task came to.
+/// The results of a group of items.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stratum {
-    /// The value of the field that they share; null for all items.
+    /// The value of the field that they share; null for the group of all items.
     pub stratum: Option<String>,
-    /// How many count.
+    /// The number of its items.
     pub items: usize,
-    /// Each run.
+    /// The results of each run.
     pub runs: Vec<RunReport>,
-    /// The same condition in two runs.
+    /// Comparisons of the same condition in two runs.
     pub between_runs: Vec<Comparison>,
 }
 
-/// What they came to in one run.
+/// The results of one run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunReport {
     /// The run.
     pub run: String,
     /// The step of its checkpoint.
     pub step: u64,
-    /// Each condition.
+    /// The scores under each condition.
     pub conditions: Vec<Scored>,
-    /// Every two conditions under the same control.
+    /// Comparisons of every two conditions under the same control.
     pub pairs: Vec<Comparison>,
 }
 
 /// A score with its interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Score {
-    /// The share of items, or bits.
+    /// The share of right items, or bits per byte.
     pub value: f64,
-    /// Where 95 % of intervals like this one have the true value: Wilson's of a share, the bootstrap's of bits.
+    /// The 95 % confidence interval: Wilson's for a share, the bootstrap's for bits.
     pub interval: Option<Interval>,
 }
 
-/// What they came to under one condition.
+/// The scores under one condition.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scored {
     /// The condition.
     #[serde(flatten)]
     pub condition: Condition,
-    /// By measure.
+    /// The score of each measure.
     #[serde(flatten)]
     pub scores: BTreeMap<Measure, Score>,
-    /// exp(−mean log-likelihood of an item); of continuations only.
+    /// exp(−mean log-likelihood per item); only for continuations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub perplexity: Option<f64>,
-    /// 2^bits per byte; of texts only.
+    /// 2^bits per byte; only for texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub byte_perplexity: Option<f64>,
-    /// exp(−Σ log-likelihoods / Σ words); of texts only.
+    /// exp(−Σ log-likelihoods / Σ words); only for texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub word_perplexity: Option<f64>,
-    /// Iterations of a generated token, on average over items.
+    /// The mean number of iterations per generated token, averaged over items.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_iterations: Option<f64>,
 }
 
-/// Two conditions, or two runs, item by item.
+/// A comparison of two conditions, or of two runs, item by item.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// What is compared.
+    /// The compared measure.
     pub measure: Measure,
-    /// The first, as `run` and condition.
+    /// The first side.
     pub first: Side,
-    /// The second.
+    /// The second side.
     pub second: Side,
-    /// The second's score less the first's.
+    /// The second score minus the first.
     pub difference: f64,
-    /// The paired bootstrap's interval of the difference.
+    /// The interval of the difference, from the paired bootstrap.
     pub interval: Option<Interval>,
-    /// McNemar's test; of shares only.
+    /// McNemar's test; only for shares.
     #[serde(flatten)]
     pub test: Option<McNemar>,
-    /// Its p value adjusted for the number of comparisons of this measure and control beside it.
+    /// Its p value, adjusted for the number of comparisons with the same measure and control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mid_p_holm: Option<f64>,
 }
@@ -248,7 +249,7 @@ pub struct Side {
 }
 
 impl TaskReport {
-    /// Sums up what runs came to on a task, `by` a field of the items.
+    /// Makes the report on a task from the outcomes of runs; `by` is a field of the items.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
-//! From texts to rows of tokens, with the positions that are scored.
+//! Converts texts to rows of tokens, and marks the scored positions.
 //!
-//! A row has the tokens that the model reads and, from one position on, the tokens that it has to predict: position
-//! `first + j` predicts `targets[j]`. A row that would be longer than the context loses its earliest tokens.
+//! A row has the tokens that the model reads and, from one position on, the tokens that it must
+//! predict: position `first + j` predicts `targets[j]`. A row longer than the context loses its
+//! earliest tokens.
 
 use std::ops::Range;
 
@@ -11,44 +12,46 @@ use crate::prompt::{Pair, Template, is_python_space};
 use crate::rules::Rules;
 use crate::task::Task;
 
-/// What the model reads, and what it is scored on.
+/// The tokens that the model reads, and those on which it is scored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The number of the item in its task.
     pub item: usize,
-    /// What the model reads.
+    /// The tokens that the model reads.
     pub inputs: Vec<u32>,
     /// The position that predicts the first of the targets.
     pub first: usize,
-    /// What is predicted from there on.
+    /// The tokens to predict from there on.
     pub targets: Vec<u32>,
 }
 
 /// The rows of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// Its rows: one for each choice or context, one for a continuation, one for each window of a text; none of an
-    /// item that is generated or undecided.
+    /// Its rows: one for each choice or context, one for a continuation, one for each window of a
+    /// text; none for a generated or undecided item.
     pub rows: Range<usize>,
-    /// Tokens that were cut off on the left, of all its rows.
+    /// The number of tokens that were cut off on the left, in all of its rows.
     pub cut: usize,
-    /// Whether nothing of a row is scored, so that the item cannot be decided: one choice begins another.
+    /// Whether a row has no scored tokens, so that the item cannot be decided: one choice is the
+    /// beginning of another.
     pub undecided: bool,
 }
 
 /// The rows of a task.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// Of all items, in their order.
+    /// The rows of all items, in order.
     pub rows: Vec<Row>,
     /// An entry for each item.
     pub items: Vec<Planned>,
-    /// Items whose context, tokenized alone, does not begin the tokens of context and continuation.
+    /// The number of items whose context, tokenized alone, is not the beginning of the tokens of
+    /// context and continuation.
     pub retokenized: usize,
 }
 
 impl Plan {
-    /// Returns how many items lost tokens on the left, and how many tokens.
+    /// Returns the number of items that lost tokens on the left, and the number of these tokens.
     pub fn cuts(&self) -> (usize, usize) {
         let cuts = || {
             self.items
@@ -59,27 +62,27 @@ impl Plan {
         (cuts().count(), cuts().sum())
     }
 
-    /// Returns how many items cannot be decided.
+    /// Returns the number of undecided items.
     pub fn undecided(&self) -> usize {
         self.items.iter().filter(|item| item.undecided).count()
     }
 }
 
-/// What texts are made into tokens for.
+/// The window of the model.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
-    /// Positions of a row, at most.
+    /// The most positions of a row.
     pub context: usize,
-    /// The token before a text: the one that begins texts, or else ends them.
+    /// The token before a text: the one that begins texts, or else the one that ends them.
     pub opening: u32,
 }
 
-/// Makes the rows of a task; `encode` gives the tokens of a text.
+/// Makes the rows of a task; `encode` returns the tokens of a text.
 ///
 /// # Errors
 ///
-/// Where a text has no tokens, a continuation does not fit into the context by itself, or `encode` fails; names the
-/// item's line.
+/// Where a text has no tokens, a continuation alone does not fit in the context, or `encode` fails;
+/// the error names the item's line.
 pub fn plan(
     task: &Task,
     template: &Template,
@@ -119,7 +122,7 @@ pub fn plan(
     Ok(plan)
 }
 
-/// The rows of one item as they are made.
+/// The rows of one item while they are made.
 struct OfItem {
     window: Window,
     item: usize,
@@ -130,7 +133,7 @@ struct OfItem {
 }
 
 impl OfItem {
-    /// Adds the row of all `tokens` of which those from `start` on are scored.
+    /// Adds a row with all `tokens`; those from `start` on are scored.
     fn push(&mut self, tokens: &[u32], start: usize) -> Result<(), String> {
         let context = self.window.context;
         let scored = tokens.len() - start;
@@ -145,7 +148,7 @@ impl OfItem {
         Ok(())
     }
 
-    /// Adds the row of `tokens` without the first `cut`, of which those from `start` on are scored.
+    /// Adds a row of `tokens` without the first `cut`; those from `start` on are scored.
     fn add(&mut self, tokens: &[u32], start: usize, cut: usize) {
         self.cut += cut;
         self.rows.push(Row {
@@ -156,13 +159,13 @@ impl OfItem {
         });
     }
 
-    /// As lm-eval makes a request of a context and a continuation.
+    /// Makes a row as lm-eval makes a request from a context and a continuation.
     fn harness(
         &mut self,
         pair: &Pair,
         encode: &mut impl FnMut(&str) -> Result<Vec<u32>, String>,
     ) -> Result<(), String> {
-        // White space at the end of the context belongs to the continuation.
+        // White space at the end of the context is moved to the continuation.
         let context = pair.context.trim_end_matches(is_python_space);
         let mut tokens = encode(&format!("{}{}", pair.context, pair.continuation))?;
         let before = match context.is_empty() {
@@ -171,7 +174,7 @@ impl OfItem {
         };
         let start = match before.len() {
             0 => {
-                // There is no token to predict the first one from.
+                // Otherwise no token precedes the first one to predict it.
                 if tokens.first() != Some(&self.window.opening) {
                     tokens.insert(0, self.window.opening);
                 }
@@ -188,7 +191,7 @@ impl OfItem {
         self.push(&tokens, start)
     }
 
-    /// As CORE makes prompts, all of an item at once.
+    /// Makes rows as CORE makes prompts, for the whole item at once.
     fn core(
         &mut self,
         kind: Kind,
@@ -221,7 +224,8 @@ impl OfItem {
                 vec![prefix; prompts.len()]
             }
         };
-        // Of texts that are the same to their beginning the first token has nothing to be predicted from.
+        // If the texts differ from their beginning, the first token has no token before it to
+        // predict it from.
         let rows = || {
             prompts
                 .iter()
@@ -237,7 +241,8 @@ impl OfItem {
         Ok(())
     }
 
-    /// Adds a prompt of CORE: at most as many tokens as the context has positions, the last one read, too.
+    /// Adds a prompt of CORE: at most as many tokens as the context has positions, including the
+    /// last one, which is read.
     fn push_core(&mut self, tokens: &[u32], start: usize) -> Result<(), String> {
         let context = self.window.context;
         let cut = tokens.len().saturating_sub(context);
@@ -251,7 +256,8 @@ impl OfItem {
         Ok(())
     }
 
-    /// As lm-eval's rolling log-likelihood: windows that predict every token once, each with as much before it as fits.
+    /// Makes rows like lm-eval's rolling log-likelihood: windows that predict every token once,
+    /// each with as much context as fits.
     fn rolling(
         &mut self,
         text: &str,
@@ -264,7 +270,7 @@ impl OfItem {
         let opening = Some(self.window.opening).filter(|opening| tokens[0] != *opening);
         let all: Vec<u32> = opening.into_iter().chain(tokens).collect();
         let context = self.window.context;
-        // `all[end]` is predicted from position `end − 1`.
+        // `all[end]` is predicted at position `end − 1`.
         let mut done = 0;
         while done + 1 < all.len() {
             let new = context.min(all.len() - 1 - done);
@@ -285,7 +291,7 @@ impl OfItem {
     }
 }
 
-/// Returns how many tokens lists have in common, from where `at` counts.
+/// Returns the number of tokens that all lists share, starting where `at` starts.
 fn common(lists: &[Vec<u32>], at: impl Fn(&[u32], usize) -> Option<u32>) -> usize {
     let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
     let same = |position: &usize| {

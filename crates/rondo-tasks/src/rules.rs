@@ -1,10 +1,10 @@
-//! Whose rules cut, score and count the items.
+//! The conventions for cutting, scoring and counting items.
 
 use serde::{Deserialize, Serialize};
 
 use crate::item::Kind;
 
-/// Whose rules.
+/// The conventions of one evaluation program.
 ///
 /// | | lm-eval | CORE |
 /// |---|---|---|
@@ -24,7 +24,7 @@ pub enum Rules {
 }
 
 impl Rules {
-    /// Returns the name a user types.
+    /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::LmEval => "lm-eval",
@@ -32,7 +32,7 @@ impl Rules {
         }
     }
 
-    /// Returns what stands between a context and its continuation where nobody says otherwise.
+    /// Returns the default text between a context and its continuation.
     pub fn delimiter(self, kind: Kind) -> &'static str {
         match (self, kind) {
             (_, Kind::MultipleChoice | Kind::Schema) | (Self::Core, Kind::LanguageModeling) => " ",

@@ -1,8 +1,8 @@
-//! Statistics of outcomes that come in pairs.
+//! Statistics of paired outcomes.
 //!
-//! The same items are scored under every condition, so two conditions are compared item by item. What both answer right
-//! or both answer wrong says nothing about their difference, and an unpaired standard error is too wide where they
-//! mostly agree.
+//! The same items are scored under every condition, so two conditions are compared item by item.
+//! Items that both answer right, or both answer wrong, say nothing about the difference; an
+//! unpaired standard error is too wide if the conditions mostly agree.
 
 mod bootstrap;
 mod holm;
@@ -14,7 +14,7 @@ pub use holm::holm;
 pub use mcnemar::McNemar;
 pub use wilson::wilson;
 
-/// The share of intervals that cover what they estimate.
+/// The probability with which an interval contains the true value.
 pub const LEVEL: f64 = 0.95;
 
 /// The quantile of the normal distribution at (1 + [`LEVEL`]) / 2.

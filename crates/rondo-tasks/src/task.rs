@@ -1,4 +1,4 @@
-//! Tasks: files of items of one kind, and the folders that hold them.
+//! Tasks: files of items of one kind, and folders with such files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,33 +8,35 @@ use serde_json::Value;
 use crate::error::{Result, TaskError};
 use crate::item::{Item, Kind};
 
-/// What the name of a file ends in that holds examples for the task beside it: `NAME_shots.jsonl`.
+/// The suffix of the file with examples for the task beside it: `NAME_shots.jsonl`.
 const SHOTS: &str = "_shots";
 
-/// Bytes of a file of items, at most.
+/// The most bytes of a file of items.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// A file of items.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// The file's name without its ending, with the folders below the one that was named.
+    /// The file's name without its extension, preceded by the folders below the given one.
     pub name: String,
     /// The file.
     pub path: PathBuf,
     /// The kind of every item.
     pub kind: Kind,
-    /// In the order of the file.
+    /// The items in the order of the file.
     pub items: Vec<Item>,
-    /// Items of `NAME_shots.jsonl`, where that file is there.
+    /// The items of `NAME_shots.jsonl`, if that file exists.
     pub examples: Option<Vec<Item>>,
 }
 
 impl Task {
-    /// Reads the task of a file, or those of all `.jsonl` files in a folder and below it, in the order of their names.
+    /// Reads the task in a file, or the tasks in all `.jsonl` files in and below a folder, ordered
+    /// by name.
     ///
     /// # Errors
     ///
-    /// Where something cannot be read, is empty, or an item is wrong; names file, line and reason.
+    /// Where a file cannot be read or is empty, or an item is wrong; the error names file, line and
+    /// reason.
     pub fn read_all(path: &Path) -> Result<Vec<Self>> {
         if !path.is_dir() {
             let name = path.file_stem().unwrap_or(path.as_os_str());
@@ -70,7 +72,7 @@ impl Task {
         })
     }
 
-    /// Returns the items' number within a file's lines for messages.
+    /// Returns an error with the item's line.
     pub fn at(&self, item: usize, message: impl std::fmt::Display) -> TaskError {
         TaskError::item(&self.path, self.items[item].line, message)
     }
@@ -81,7 +83,7 @@ impl Task {
     }
 }
 
-/// Returns the path of the examples of a task.
+/// Returns the path of a task's examples.
 fn shots_beside(path: &Path) -> Option<PathBuf> {
     let stem = path.file_stem()?.to_string_lossy();
     Some(path.with_file_name(format!("{stem}{SHOTS}.jsonl")))
@@ -107,7 +109,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Reads items that have to be of a kind.
+/// Reads items that must be of one kind.
 fn items_of(path: &Path, wanted: Kind) -> Result<Vec<Item>> {
     let items = items(path)?;
     let found = kind(path, &items)?;
@@ -144,7 +146,7 @@ fn kind(path: &Path, items: &[Item]) -> Result<Kind> {
     }
 }
 
-/// Reads the items of a file; lines of white space are passed over.
+/// Reads the items of a file; lines of white space are skipped.
 fn items(path: &Path) -> Result<Vec<Item>> {
     let io = |source| TaskError::Io {
         path: path.to_owned(),

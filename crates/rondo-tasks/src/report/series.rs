@@ -4,10 +4,10 @@ use super::{Comparison, Control, RESAMPLES, RunOutcomes, Score, Side};
 use crate::outcome::{Measure, Outcome};
 use crate::statistics::{Bootstrap, McNemar, holm, wilson};
 
-/// The seed of the resamples: the same items are drawn in every report.
+/// The seed of the resamples, so that the same items are drawn in every report.
 const SEED: u64 = 0;
 
-/// Of each run and condition the values and weights of the items, for one measure.
+/// For one measure, the values and weights of the items in each run and condition.
 pub(super) struct Series<'a> {
     pub(super) measure: Measure,
     runs: &'a [RunOutcomes],
@@ -17,7 +17,7 @@ pub(super) struct Series<'a> {
 }
 
 impl<'a> Series<'a> {
-    /// Returns the series; none where an item does not have the measure, or there is no item.
+    /// Returns the series; none if an item does not have the measure, or there are no items.
     pub(super) fn new(measure: Measure, items: &[usize], runs: &'a [RunOutcomes]) -> Option<Self> {
         if items.is_empty() {
             return None;
@@ -36,7 +36,7 @@ impl<'a> Series<'a> {
         })
     }
 
-    /// Returns the place of a run's condition.
+    /// Returns the index of a run's condition.
     pub(super) fn place(&self, run: usize, condition: usize) -> usize {
         let before = self.runs[..run].iter().map(|run| run.conditions.len());
         before.sum::<usize>() + condition
@@ -79,7 +79,7 @@ impl<'a> Series<'a> {
     }
 }
 
-/// Adjusts the p values of comparisons that are looked at together.
+/// Adjusts the p values of comparisons that belong together.
 fn adjusted(mut family: Vec<Comparison>) -> Vec<Comparison> {
     let p = family.iter().map(|one| one.test.map(|test| test.mid_p));
     if let Some(p) = p.collect::<Option<Vec<f64>>>() {

@@ -1,14 +1,15 @@
-//! Items by a field.
+//! Groups items by a field.
 
 use std::collections::BTreeMap;
 
 use super::Items;
 use crate::error::{Result, TaskError};
 
-/// What items without the field are called.
+/// The name of the stratum of items without the field.
 const WITHOUT: &str = "(without)";
 
-/// Returns the strata of the `chosen` items by a field: numbers in rising order, words in theirs, items without it last.
+/// Returns the strata of the `chosen` items by a field: numbers in ascending order, then words in
+/// alphabetical order, then the items without it.
 ///
 /// # Errors
 ///

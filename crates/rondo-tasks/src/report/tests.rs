@@ -9,7 +9,7 @@ fn answered(right: bool) -> Outcome {
     }
 }
 
-/// A run at depths 1 and 2 whose answers are given as ones and zeros.
+/// A run at depths 1 and 2; its answers are given as ones and zeros.
 fn run(name: &str, answers: [&[u8]; 2]) -> RunOutcomes {
     let of = |answers: &[u8]| {
         answers
@@ -69,7 +69,7 @@ fn depths_are_compared_item_by_item() {
         panic!("two depths make one pair")
     };
     let test = pair.test.expect("a test");
-    // None against three of three: 2 · ½ · 1/8.
+    // Only the second is right, for three of three items: 2 · ½ · 1/8.
     assert_eq!((test.only_first, test.only_second), (0, 3));
     assert!((test.mid_p - 0.125).abs() < 1e-12);
     assert!((pair.difference - 0.5).abs() < 1e-12);
@@ -99,7 +99,7 @@ fn strata_are_reported_beside_all_items_and_runs_are_compared_at_the_same_depth(
         .collect();
     assert_eq!(differences.len(), 2);
     assert!((differences[0] - 0.5).abs() < 1e-12 && (differences[1] + 0.5).abs() < 1e-12);
-    // In stratum y run a has nothing right, run b everything at depth 1.
+    // At depth 1 in stratum y, run a is wrong everywhere and run b is right everywhere.
     assert!((found.strata[2].between_runs[0].difference - 1.0).abs() < 1e-12);
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::LEVEL;
 
-/// Where an estimate may lie.
+/// The interval of an estimate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Interval {
     /// The lower end.
@@ -15,16 +15,17 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Items drawn again and again with replacement, the same ones for every condition.
+/// Repeated samples of the items with replacement, the same for every condition.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
-    /// Of each condition, an estimate for each resample.
+    /// For each condition, an estimate for each resample.
     estimates: Vec<Vec<f64>>,
 }
 
 impl Bootstrap {
-    /// Resamples the items of conditions `resamples` times; each condition is a list of a value and a weight for each
-    /// item, and its estimate is `Σ values / Σ weights`. The same seed draws the same items.
+    /// Resamples the items of conditions `resamples` times. Each condition is a list of a value and
+    /// a weight for each item, and its estimate is `Σ values / Σ weights`. The same seed draws the
+    /// same items.
     ///
     /// B. Efron 1979, doi:10.1214/aos/1176344552.
     ///
@@ -64,14 +65,15 @@ impl Bootstrap {
         percentiles(self.estimates[condition].clone())
     }
 
-    /// Returns the interval of the estimate of `second` less that of `first`.
+    /// Returns the interval of the estimate of `second` minus that of `first`.
     pub fn difference(&self, first: usize, second: usize) -> Option<Interval> {
         let pairs = self.estimates[first].iter().zip(&self.estimates[second]);
         percentiles(pairs.map(|(first, second)| second - first).collect())
     }
 }
 
-/// Returns the middle [`LEVEL`] of values, linear between neighbours; none where one is not a number.
+/// Returns the middle [`LEVEL`] of values, with linear interpolation between neighbours; none if a
+/// value is not a number.
 fn percentiles(mut values: Vec<f64>) -> Option<Interval> {
     if values.is_empty() || values.iter().any(|value| value.is_nan()) {
         return None;
@@ -119,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_pair_is_drawn_together() {
-        // The second is always 1 more than the first: the difference of each resample is 1.
+        // The second is always 1 more than the first, so the difference is 1 in each resample.
         let first: Vec<_> = (0..20).map(|i| (f64::from(i), 1.0)).collect();
         let second: Vec<_> = (1..21).map(|i| (f64::from(i), 1.0)).collect();
         let found = Bootstrap::new(&[first, second], 100, 3).difference(0, 1);
@@ -129,8 +131,8 @@ mod tests {
 
     #[test]
     fn the_width_is_that_of_the_normal_approximation() {
-        // Of 400 items 80 and 40 are answered by one condition alone: sd of the mean difference is
-        // √((120/400 − 0.1²)/400) = 0.0269.
+        // Of 400 items, 80 are right only under one condition and 40 only under the other: the
+        // standard deviation of the mean difference is √((120/400 − 0.1²)/400) = 0.0269.
         let answers = |from: usize, to: usize| {
             let values: Vec<u8> = (0..400)
                 .map(|i| u8::from((from..to).contains(&i)))

@@ -1,9 +1,10 @@
-//! Several tests at once.
+//! Adjusts the p values of several tests.
 
-/// Returns p values adjusted for their number: where those at most α are called differences, the probability of any false
-/// call is at most α.
+/// Returns p values adjusted for their number: if all those of at most α are reported as
+/// differences, the probability of any false report is at most α.
 ///
-/// S. Holm 1979: the k-th smallest of m is multiplied by m − k + 1, and none is smaller than the one before it.
+/// S. Holm 1979: the k-th smallest of m is multiplied by m − k + 1, and none is smaller than the
+/// one before.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
@@ -22,7 +23,7 @@ mod tests {
 
     #[test]
     fn the_smallest_is_multiplied_by_all_and_none_falls_below_the_one_before() {
-        // 3 · 0.01, 2 · 0.03, 1 · 0.04 raised to the one before.
+        // 3 · 0.01, 2 · 0.03, and 1 · 0.04, which is raised to the one before.
         let found = holm(&[0.04, 0.01, 0.03]);
         let expected = [0.06, 0.03, 0.06];
         assert!(

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-/// Items that two conditions answer differently, and how probable that is by chance.
+/// The numbers of items that two conditions answer differently, and the probability of such numbers
+/// by chance.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct McNemar {
     /// Items that only the first answers right.
@@ -16,8 +17,8 @@ pub struct McNemar {
 impl McNemar {
     /// Compares answers item by item.
     ///
-    /// Where both conditions are equally good, an item that they answer differently is a fair coin. With `n` such items,
-    /// `b` and `c` to one side each:
+    /// If both conditions are equally good, an item that they answer differently is a fair coin.
+    /// With `n` such items, `b` and `c` on either side:
     ///
     /// ```text
     /// mid-p = 2 · (P(X < min(b, c)) + ½ P(X = min(b, c))),   X ~ Binomial(n, ½)
@@ -44,7 +45,7 @@ impl McNemar {
 
 fn mid_p(b: u64, c: u64) -> f64 {
     let (n, least) = (b + c, b.min(c));
-    // ln C(n, k), from one k to the next.
+    // ln C(n, k) is computed from one k to the next.
     let mut ln_choose = 0.0;
     let ln_half = -(n as f64) * std::f64::consts::LN_2;
     let mut below = 0.0;
@@ -62,10 +63,10 @@ mod tests {
 
     #[test]
     fn a_small_case_is_what_a_hand_finds() {
-        // One against five of six: 2 · (1/64 + ½ · 6/64) = 8/64.
+        // One and five of six: 2 · (1/64 + ½ · 6/64) = 8/64.
         assert!((mid_p(1, 5) - 0.125).abs() < 1e-12);
         assert!((mid_p(5, 1) - 0.125).abs() < 1e-12);
-        // None against five: 2 · ½ · 1/32.
+        // None and five: 2 · ½ · 1/32.
         assert!((mid_p(0, 5) - 1.0 / 32.0).abs() < 1e-12);
         assert!((mid_p(3, 3) - 1.0).abs() < 1e-12);
         assert!((mid_p(0, 0) - 1.0).abs() < 1e-12);

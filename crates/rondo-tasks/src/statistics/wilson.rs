@@ -1,4 +1,4 @@
-//! The interval of a share.
+//! The confidence interval of a share.
 
 use super::{Interval, QUANTILE};
 
@@ -8,7 +8,8 @@ use super::{Interval, QUANTILE};
 /// (p + z²/2n ± z √(p(1 − p)/n + z²/4n²)) / (1 + z²/n),   p = hits/n, z = 1.96
 /// ```
 ///
-/// E. B. Wilson 1927, doi:10.1080/01621459.1927.10502953. It stays between 0 and 1 and has a width at shares of 0 and 1.
+/// E. B. Wilson 1927, doi:10.1080/01621459.1927.10502953. It stays between 0 and 1, and is not
+/// empty for shares of 0 and 1.
 pub fn wilson(hits: usize, count: usize) -> Option<Interval> {
     if count == 0 {
         return None;
