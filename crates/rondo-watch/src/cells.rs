@@ -1,4 +1,5 @@
-//! Cells of a screen as the bytes that draw them: ratatui's backend by crossterm's commands.
+//! Converts cells of a screen to the bytes that draw them: a ratatui backend with crossterm's
+//! commands.
 
 use std::io::{self, Write};
 
@@ -11,14 +12,14 @@ use ratatui::layout::{Position, Size};
 use ratatui::style::{Color, Modifier};
 use ratatui::text::Span;
 
-/// A terminal behind a writer.
+/// A terminal that is written to.
 #[derive(Debug)]
 pub(crate) struct Cells<W: Write> {
     out: W,
 }
 
 impl<W: Write> Cells<W> {
-    /// Draws on what `out` leads to.
+    /// Draws on the terminal behind `out`.
     pub(crate) fn new(out: W) -> Self {
         Self { out }
     }
@@ -31,7 +32,7 @@ impl<W: Write> Backend for Cells<W> {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        // The cursor's place and the style in force, where they are known.
+        // The cursor's place and the current style, if they are known.
         let (mut place, mut style) = (None, None);
         for (x, y, cell) in content {
             if place != Some((x, y)) {
@@ -100,7 +101,7 @@ impl<W: Write> Backend for Cells<W> {
 }
 
 impl<W: Write> Cells<W> {
-    /// Puts the style of a cell in force.
+    /// Sets the style of a cell.
     fn dress(&mut self, cell: &Cell) -> io::Result<()> {
         queue!(self.out, SetAttribute(Attribute::Reset))?;
         for (modifier, attribute) in [
@@ -118,7 +119,7 @@ impl<W: Write> Cells<W> {
     }
 }
 
-/// Returns a colour of the palette in crossterm's words; none where the terminal's own colour stays.
+/// Returns a colour of the palette as crossterm's type; none for the terminal's default colour.
 fn ground(colour: Color) -> Option<Ground> {
     match colour {
         Color::Red => Some(Ground::DarkRed),
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
     use crate::palette::Palette;
 
-    /// Returns the bytes that draw a line of text in a style, without what sets colours.
+    /// Returns the bytes that draw a line of text in a style, without those that set colours.
     fn drawn(text: &str, style: Style) -> String {
         let before = Buffer::empty(Rect::new(0, 0, 8, 2));
         let mut after = before.clone();
@@ -154,7 +155,7 @@ mod tests {
 
     #[test]
     fn neighbours_share_one_move_and_one_style() {
-        // 2;1H: the second row, the first column. 1m: bold; 0m: none.
+        // 2;1H: second row, first column. 1m: bold; 0m: reset.
         let text = drawn("ab", Style::new().add_modifier(Modifier::BOLD));
         assert_eq!(text, "\u{1b}[2;1H\u{1b}[0m\u{1b}[1mab\u{1b}[0m");
     }

@@ -1,8 +1,9 @@
-//! Runs and a view in, cells of a terminal out.
+//! Draws runs into the cells of a terminal, according to a view.
 //!
-//! In reading order: `layout` (which panels there is room for, and where), `words` (pieces of text that wrap), `header` (one run
-//! in words), `overview` (several runs as a table), `panels` (what each panel shows), `curves` (of what its curves are made), `chart` (curves and axes on the screen),
-//! `events`, `footer`.
+//! In reading order: `layout` (chooses and places the panels that fit), `words` (wraps text),
+//! `header` (describes one run), `overview` (a table of several runs), `panels` (the content of
+//! each panel), `curves` (the data of its curves), `chart` (draws curves and axes), `events`,
+//! `footer`.
 
 mod chart;
 mod curves;
@@ -26,26 +27,26 @@ use crate::palette::Palette;
 use crate::run::Run;
 use crate::view::{Arrangement, View};
 
-/// The smallest window that anything is drawn in.
+/// The smallest window in which anything is drawn.
 const SMALLEST: (u16, u16) = (24, 8);
 
-/// The least width of a run that stands beside another.
+/// The least width of a run's column when runs are side by side.
 const BESIDE: u16 = 38;
 
-/// What is drawn of the runs, and how.
+/// The content of the screen.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
     /// All runs.
     pub runs: &'a [Run],
-    /// Which part of them.
+    /// The part of the runs to show.
     pub view: &'a View,
-    /// In which colours.
+    /// The colours to use.
     pub palette: Palette,
-    /// The time of day, for how long a run has been silent.
+    /// The current time, to show how long a run has been silent.
     pub now: SystemTime,
 }
 
-/// A run with its number among all of them.
+/// A run with its index among all runs.
 type Numbered<'a> = (usize, &'a Run);
 
 /// Draws the runs, and returns how many pages of panels there are.
@@ -71,7 +72,8 @@ pub fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>) -> usize {
     pages
 }
 
-/// Draws all runs into the same charts, under a table; returns the pages and the runs of which there are rows.
+/// Draws all runs into the same charts, below a table. Returns the number of pages, and the range
+/// of runs in the table.
 fn overlaid(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -94,7 +96,8 @@ fn overlaid(
     (grid.pages, shown)
 }
 
-/// Draws as many runs as there is room for, each into a column of its own with the same axes; returns the pages and the runs.
+/// Draws as many runs as fit, each in its own column, with the same axes. Returns the number of
+/// pages, and the range of drawn runs.
 fn beside(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -113,7 +116,7 @@ fn beside(
         .zip(columns.iter())
         .map(|(run, column)| header::lines(column.width, scene, *run))
         .collect();
-    // Of one height, so that equal panels stand beside each other.
+    // All headers have the same height, so that equal panels are side by side.
     let tallest = headers.iter().max_by_key(|lines| lines.len());
     let tallest = tallest.cloned().unwrap_or_default();
     let mut pages = 1;
@@ -132,7 +135,7 @@ fn beside(
     (pages, shown)
 }
 
-/// Splits an area below lines, which get half of it at most.
+/// Splits an area into lines at the top, with at most half of it, and the rest.
 fn split(area: Rect, lines: &[Line<'_>]) -> [Rect; 2] {
     let height = (lines.len() as u16).min(area.height / 2);
     Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area)

@@ -1,4 +1,4 @@
-//! What can go wrong.
+//! The errors of this crate.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Why runs cannot be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// Every run's folder was deleted or moved.
+    /// The folders of all runs were deleted or moved.
     #[error("{}: the run directory has been gone for {seconds} seconds; the last step seen was {step}", path.display())]
     Gone {
         /// The first run's directory.
@@ -16,7 +16,7 @@ pub enum WatchError {
         /// The last step of its records.
         step: u64,
     },
-    /// The terminal refuses.
+    /// The terminal refused a command.
     #[error("cannot {action} the terminal; `trainer watch RUN | cat` prints a table instead")]
     Terminal {
         /// What was tried.
@@ -24,7 +24,7 @@ pub enum WatchError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The system refuses a thread.
+    /// The system refused a thread.
     #[error("cannot start the thread that reads the records")]
     Thread(#[source] io::Error),
 }

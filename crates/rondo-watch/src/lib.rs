@@ -1,24 +1,27 @@
-//! A live view of runs in a terminal, from `metrics.jsonl` and `config.toml` alone.
+//! A live view of runs in a terminal, from only `metrics.jsonl` and `config.toml`.
 //!
-//! Nothing but those two files of a run directory is read, so a run that trains, a run that has ended and a run on a mounted
-//! folder of another machine look alike. The metrics file is polled, and of it only what was appended is read.
+//! Only these two files of a run directory are read, so a training run, a finished run and a run in
+//! a mounted folder of another machine are treated alike. The metrics file is polled, and only
+//! appended records are read.
 //!
 //! In reading order:
 //!
-//! * `tail`: the records that were appended to a file since the last look; `plan`: what a run's configuration says of its budget
-//!   and its thresholds; `source`: both, for a run directory; `reader`: a thread for each run, which polls it
-//! * [`run`]: what is known of a run, as its records come in; `series`: a metric over steps
-//! * [`view`]: which part of it is shown; keys change it
-//! * [`palette`]: colours, or letters where there are none
-//! * [`draw`](mod@draw): runs and a view in, cells of a terminal out
-//! * [`table`](mod@table): one table, for where there is no terminal
-//! * `cells`: cells as bytes; `screen`: the terminal, given back as it was; [`live`](mod@live): the loop of keys, records and drawing
+//! * `tail`: the records that were appended to a file since it was last read; `plan`: a run's
+//!   length and thresholds, from its configuration; `source`: both, for a run directory; `reader`:
+//!   a thread per run that polls it
+//! * [`run`]: the state of a run, from its records; `series`: a metric over steps
+//! * [`view`]: the part of the runs that is shown; keys change it
+//! * [`palette`]: colours, or letters if there are no colours
+//! * [`draw`](mod@draw): draws runs into the cells of a terminal, according to a view
+//! * [`table`](mod@table): one table, for output that is not a terminal
+//! * `cells`: converts cells to bytes; `screen`: takes over the terminal and restores it;
+//!   [`live`](mod@live): the loop of keys, records and drawing
 //! * [`error`]: what can go wrong
 //!
-//! Absences: Burn, models, weights, and every file but those two. What is known of a run, the view and the drawing are
-//! functions of records, keys and the time that they are given, so that tests draw them on a screen in memory. While a
-//! terminal is drawn on, only the readers' threads touch files, so that a mount that hangs delays no key. Nothing is written
-//! but the terminal.
+//! Absences: Burn, models, weights, and every file except those two. The state of a run, the view
+//! and the drawing are functions of records, keys and the given time, so that tests can draw them
+//! on a screen in memory. While a terminal is in use, only the readers' threads access files, so
+//! that a mount that hangs delays no key. Nothing is written except to the terminal.
 
 mod cells;
 pub mod draw;

@@ -14,37 +14,38 @@ use crate::screen::Screen;
 use crate::source::Condition;
 use crate::view::{View, Wish};
 
-/// The longest wait for a key, after which records and signals are looked at.
+/// The longest wait for a key before records and signals are checked.
 const WAIT: Duration = Duration::from_millis(100);
-/// After this, a frame is drawn for what only the time of day changes.
+/// After this time a frame is drawn even without new records, because the displayed times change.
 const FRAME: Duration = Duration::from_secs(1);
 /// How long the first frame waits for the first records.
 const FIRST: Duration = Duration::from_millis(500);
-/// How long the folders of all runs may be gone: a run that is begun anew removes its folder first.
+/// How long the folders of all runs may be missing: restarting a run removes its folder first.
 const GONE: Duration = Duration::from_secs(30);
 
 /// Why the view has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// A key asked for it.
+    /// By a key.
     Quit,
-    /// A signal asked for it.
+    /// By a signal.
     Signalled,
 }
 
-/// What a key does.
+/// The action of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
     Quit,
     Change(Wish),
 }
 
-/// Shows runs on the terminal of standard output until a key or `is_asked` ends it. Their files are looked at each `interval`.
+/// Shows runs on the terminal of standard output until a key or `is_asked` ends it. Their files are
+/// read every `interval`.
 ///
 /// # Errors
 ///
-/// Where the terminal refuses, or all run directories that were there are gone. The terminal is as it was, also after a
-/// panic.
+/// Where the terminal refuses, or all run directories have been removed. The terminal is restored,
+/// even after a panic.
 pub fn live(
     dirs: &[PathBuf],
     interval: Duration,
@@ -56,7 +57,7 @@ pub fn live(
     let mut reader = Reader::start(dirs, interval).map_err(WatchError::Thread)?;
     let mut screen = Screen::take()?;
     let (mut pages, mut gone) = (1, None);
-    // The first frame follows the first records; where they are late, it says so.
+    // The first frame is drawn after the first records; if they are late, it says so.
     let mut stale_at = Instant::now() + FIRST;
     loop {
         for (index, update) in reader.updates() {
@@ -81,7 +82,7 @@ pub fn live(
         let mut wait = WAIT;
         while event::poll(wait).map_err(unreadable)? {
             wait = Duration::ZERO;
-            // A frame follows whatever came: a new size of the window too.
+            // Every event is followed by a frame, including a change of the window's size.
             stale_at = Instant::now();
             if let Event::Key(key) = event::read().map_err(unreadable)? {
                 match deed(key) {
@@ -94,9 +95,9 @@ pub fn live(
     }
 }
 
-/// Returns what a key does.
+/// Returns the action of a key.
 fn deed(key: KeyEvent) -> Option<Deed> {
-    // Some terminals tell the release of a key as well.
+    // Some terminals also report the release of a key.
     if key.kind == KeyEventKind::Release {
         return None;
     }
@@ -117,7 +118,7 @@ fn deed(key: KeyEvent) -> Option<Deed> {
     Some(Deed::Change(wish))
 }
 
-/// Checks that the folder of one run at least is there, or was a moment ago.
+/// Checks that the folder of at least one run exists, or existed a short time ago.
 fn still_there(runs: &[Run], gone: &mut Option<Instant>) -> Result<(), WatchError> {
     if !runs.iter().all(|run| *run.condition() == Condition::Gone) {
         *gone = None;

@@ -1,5 +1,5 @@
-//! Colours, or letters where there are none. The colours are those of the terminal's own sixteen, which its theme keeps
-//! readable on a light and on a dark ground.
+//! Colours, or letters if there are no colours. Only the terminal's own sixteen colours are used,
+//! because its theme keeps them readable on light and dark backgrounds.
 
 use std::ffi::OsStr;
 
@@ -16,19 +16,19 @@ const COLOURS: [Color; 6] = [
     Color::Red,
 ];
 
-/// How lines and words are told apart.
+/// How lines and words are distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     has_colour: bool,
 }
 
 impl Palette {
-    /// Has colours, or none.
+    /// Makes a palette with or without colours.
     pub fn new(has_colour: bool) -> Self {
         Self { has_colour }
     }
 
-    /// Has colours unless a `NO_COLOR` that is not empty declines them, see <https://no-color.org>.
+    /// Uses colours unless `NO_COLOR` is set and not empty, see <https://no-color.org>.
     pub fn of_environment(no_color: Option<&OsStr>) -> Self {
         Self::new(no_color.is_none_or(OsStr::is_empty))
     }
@@ -43,7 +43,7 @@ impl Palette {
         self.coloured(COLOURS[index % COLOURS.len()])
     }
 
-    /// Returns how one of several lines is drawn: finely, or, without colours, as its letter.
+    /// Returns the marker of one of several lines: fine dots or, without colours, its letter.
     pub(crate) fn marker(self, index: usize, of: usize) -> Marker {
         match self.has_colour || of == 1 {
             true => Marker::Braille,
@@ -51,7 +51,7 @@ impl Palette {
         }
     }
 
-    /// Returns what stands before the name of one of several lines, to tell it where there are no colours.
+    /// Returns the prefix of a line's name that identifies the line if there are no colours.
     pub(crate) fn label(self, index: usize, of: usize) -> String {
         match self.has_colour || of == 1 {
             true => String::new(),
@@ -67,7 +67,7 @@ impl Palette {
         }
     }
 
-    /// Returns the style of what may be wrong.
+    /// Returns the style of a warning.
     pub(crate) fn warning(self) -> Style {
         self.coloured(Color::Red).add_modifier(Modifier::BOLD)
     }
@@ -80,12 +80,12 @@ impl Palette {
     }
 }
 
-/// Returns the style of what matters less.
+/// Returns the style of less important text.
 pub(crate) fn quiet() -> Style {
     Style::new().add_modifier(Modifier::DIM)
 }
 
-/// Returns the letter of a line: `a`, `b`, and after `z` from the start again.
+/// Returns the letter of a line: `a`, `b` and so on, and `a` again after `z`.
 fn letter(index: usize) -> char {
     char::from(b'a' + (index % 26) as u8)
 }

@@ -1,17 +1,17 @@
-//! What a run's `config.toml` says of its budget and its thresholds. Everything else in it is passed over, so that a
-//! configuration of any version can be read.
+//! Reads a run's length and thresholds from its `config.toml`. Everything else is ignored, so that
+//! a configuration of any version can be read.
 
 use rondo_diagnosis::DiagnosisConfig;
 use serde::Deserialize;
 
-/// What a run is meant to become.
+/// The planned length of a run, and its thresholds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// Steps of the whole run; none where they are not known.
+    /// Steps of the whole run; none if unknown.
     pub steps: Option<u64>,
-    /// When a reading counts as a failure; the defaults where they are not known.
+    /// When a reading counts as a failure; the defaults if unknown.
     pub thresholds: DiagnosisConfig,
-    /// Why something of it is not known.
+    /// Why a part of it is unknown.
     pub note: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl Plan {
         }
     }
 
-    /// Knows nothing, for a reason.
+    /// Makes an unknown plan, with the reason.
     pub(crate) fn unknown(reason: &str) -> Self {
         Self {
             note: Some(format!("{reason}: no number of steps, default thresholds")),

@@ -1,4 +1,5 @@
-//! A thread for each run directory, which polls it, so that a file system that hangs delays neither a key nor another run.
+//! Polls each run directory on its own thread, so that a file system that hangs delays neither a
+//! key nor another run.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -8,17 +9,17 @@ use std::{io, panic};
 
 use crate::source::{Source, Update};
 
-/// Updates of a run that wait to be taken; a thread that is ahead waits as well.
+/// The most updates per run that wait to be processed; a thread that is further ahead waits too.
 const AHEAD: usize = 2;
 
-/// The updates of several runs, each with the number of its run.
+/// The updates of several runs, each with the index of its run.
 pub(crate) struct Reader {
     updates: Receiver<(usize, Update)>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Reader {
-    /// Starts to poll. The threads end after the reader is dropped, each with its next update.
+    /// Starts polling. The threads end after the reader is dropped, each at its next update.
     ///
     /// # Errors
     ///
@@ -37,12 +38,12 @@ impl Reader {
         })
     }
 
-    /// Iterates over what has come since the last call.
+    /// Iterates over the updates since the last call.
     pub(crate) fn updates(&self) -> impl Iterator<Item = (usize, Update)> {
         self.updates.try_iter()
     }
 
-    /// Passes on the panic of a thread that has ended by one.
+    /// Repeats the panic of a thread that has panicked.
     pub(crate) fn pass_on_a_panic(&mut self) {
         for thread in self.threads.extract_if(.., |thread| thread.is_finished()) {
             if let Err(panic) = thread.join() {
@@ -52,7 +53,7 @@ impl Reader {
     }
 }
 
-/// Sends what changes until nobody receives it.
+/// Sends changes until the receiver is gone.
 fn poll(
     index: usize,
     mut source: Source,
@@ -93,7 +94,7 @@ mod tests {
         }
         let reader = Reader::start(&dirs, Duration::from_millis(1)).unwrap();
         let mut read = [0, 0];
-        // A run has an update at least; `recv` waits for it.
+        // Each run sends at least one update; `recv` waits for it.
         while read != [1, 2] {
             let (index, update) = reader.updates.recv().unwrap();
             read[index] += update.records.len();

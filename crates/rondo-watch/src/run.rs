@@ -1,4 +1,4 @@
-//! What is known of a run, as its records come in.
+//! The state of a run, updated from its records.
 
 mod seen;
 
@@ -15,18 +15,18 @@ use crate::plan::Plan;
 use crate::series::Series;
 use crate::source::{Condition, Source, Update};
 
-/// What a run is doing, as far as its records tell.
+/// The stage of a run, according to its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// It has steps before it.
+    /// It has steps left.
     Training,
     /// It has reached its last step.
     Finished,
-    /// It has ended before its last step, and said so.
+    /// It ended before its last step and recorded that.
     Stopped,
 }
 
-/// A run by its records.
+/// A run and its records.
 #[derive(Clone, Debug)]
 pub struct Run {
     name: String,
@@ -38,7 +38,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts with nothing known.
+    /// Starts without records.
     pub fn new(name: impl Into<String>, dir: &Path) -> Self {
         let plan = Plan::default();
         Self {
@@ -51,7 +51,8 @@ impl Run {
         }
     }
 
-    /// Starts with run directories, each under its folder's name, or under its path where several have that name.
+    /// Makes the runs of directories; each is named after its folder, or by its path if several
+    /// folders have the same name.
     pub fn all(dirs: &[PathBuf]) -> Vec<Self> {
         let name = |dir: &PathBuf| {
             let whole = dir.canonicalize().unwrap_or_else(|_| dir.clone());
@@ -67,7 +68,7 @@ impl Run {
         dirs.iter().zip(&names).map(apart).collect()
     }
 
-    /// Reads all that there is of the run.
+    /// Reads all files of the run.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ impl Run {
         Ok(())
     }
 
-    /// Takes what has changed in its directory.
+    /// Applies the changes in its directory.
     pub fn apply(&mut self, update: Update) {
         if let Some(plan) = update.plan {
             self.plan = plan;
@@ -112,7 +113,7 @@ impl Run {
         &self.dir
     }
 
-    /// Returns what its configuration says.
+    /// Returns its plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -137,7 +138,7 @@ impl Run {
         self.seen.seconds
     }
 
-    /// Returns what it is doing.
+    /// Returns its stage.
     pub fn stage(&self) -> Stage {
         if self.plan.steps.is_some_and(|steps| self.seen.step >= steps) {
             Stage::Finished
@@ -148,20 +149,20 @@ impl Run {
         }
     }
 
-    /// Returns the seconds that the remaining steps take at the recent pace.
+    /// Returns the seconds for the remaining steps at the recent pace.
     pub fn seconds_left(&self) -> Option<f64> {
         self.seen.time_left.until(self.plan.steps?)
     }
 
-    /// Returns the seconds since its last record, where that is longer than a run is usually silent: a minute, and twenty
-    /// times the mean time between two records.
+    /// Returns the seconds since its last record, if the run is unusually silent: more than a
+    /// minute, and more than twenty times the mean time between two records.
     pub fn silence(&self, now: SystemTime) -> Option<f64> {
         let silent = now.duration_since(self.modified?).ok()?.as_secs_f64();
         let usual = self.seen.seconds.unwrap_or(0.0) / self.seen.records.max(1) as f64;
         (self.stage() == Stage::Training && silent > (20.0 * usual).max(60.0)).then_some(silent)
     }
 
-    /// Returns the verdict by its last reading.
+    /// Returns the verdict at its last record.
     pub fn verdict(&self) -> Verdict {
         self.seen.diagnosis.verdict()
     }
@@ -208,7 +209,7 @@ impl Run {
         self.seen.drawn
     }
 
-    /// Iterates over what has happened, newest first.
+    /// Iterates over its events, newest first.
     pub fn happenings(&self) -> impl Iterator<Item = &Happening> {
         self.seen.happenings.iter().rev()
     }

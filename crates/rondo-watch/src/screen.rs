@@ -1,6 +1,6 @@
-//! The terminal while it is drawn on: a second screen without a cursor, with keys as they come. However that ends, by a
-//! return, an error or a panic, the terminal is given back as it was; only the end by a signal that no program can
-//! receive, SIGKILL, leaves it as it is, until `reset; tput rmcup`.
+//! The terminal while it is in use: an alternate screen without a cursor, with keys read one by
+//! one. It is restored after a return, an error or a panic. Only SIGKILL, which no program can
+//! handle, leaves it changed, until `reset; tput rmcup`.
 
 use std::io::{self, Stdout, Write, stdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,26 +15,26 @@ use ratatui::{Frame, Terminal};
 use crate::cells::Cells;
 use crate::error::WatchError;
 
-/// Whether standard output is drawn on, so that only one of those who give it back does.
+/// Whether standard output is in use, so that it is only restored once.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Gives the terminal back, if it is drawn on, for an end of the process that returns to nobody.
+/// Restores the terminal, if it is in use, before the process exits without returning.
 pub fn give_back_terminal() {
     give_back(&mut stdout(), &IS_TAKEN);
 }
 
-/// Standard output, drawn on.
+/// Standard output while it is in use.
 pub(crate) struct Screen {
     terminal: Terminal<Cells<Stdout>>,
     _taken: Taken<Stdout>,
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Takes over the terminal.
     ///
     /// # Errors
     ///
-    /// Where the terminal refuses; it is then as it was.
+    /// Where the terminal refuses; then it is unchanged.
     pub(crate) fn take() -> Result<Self, WatchError> {
         let taken = Taken::take(stdout(), &IS_TAKEN, enable_raw_mode).map_err(refused)?;
         let terminal = Terminal::new(Cells::new(stdout())).map_err(refused)?;
@@ -44,7 +44,7 @@ impl Screen {
         })
     }
 
-    /// Draws a frame, in the size that the window has now.
+    /// Draws a frame in the current size of the window.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ fn refused(source: io::Error) -> WatchError {
     }
 }
 
-/// A terminal that is given back when this is dropped.
+/// A terminal that is restored when this is dropped.
 struct Taken<W: Write> {
     out: W,
     is_taken: &'static AtomicBool,
@@ -80,7 +80,7 @@ impl<W: Write> Taken<W> {
         is_taken: &'static AtomicBool,
         set_raw: fn() -> io::Result<()>,
     ) -> io::Result<Self> {
-        // Made first, so that half of what was asked for is taken back as well.
+        // This value is made first, so that its drop also undoes a take-over that fails half-way.
         let mut taken = Self { out, is_taken };
         is_taken.store(true, Ordering::SeqCst);
         set_raw()?;
@@ -95,12 +95,14 @@ impl<W: Write> Drop for Taken<W> {
     }
 }
 
-/// Gives a terminal back, once.
+/// Restores a terminal, once.
 fn give_back(out: &mut impl Write, is_taken: &AtomicBool) {
     if is_taken.swap(false, Ordering::SeqCst) {
-        // Each by itself: a terminal that is gone refuses all of them, and there is nobody to tell.
+        // Each command is tried by itself: a terminal that is gone refuses them all, and there is
+        // nowhere to report it.
         let _ = disable_raw_mode();
-        // Cleared, since tmux moves rows of a second screen that has grown into the first one.
+        // Cleared, because tmux moves rows of an alternate screen that has grown into the main
+        // screen.
         let _ = execute!(out, Clear(ClearType::All), LeaveAlternateScreen, Show);
     }
 }
@@ -139,7 +141,8 @@ mod tests {
         });
         assert!(panic.is_err());
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        // DEC's private modes: 1049 is the second screen, 25 the cursor; h sets, l resets. 2J clears.
+        // DEC's private modes: 1049 is the alternate screen, 25 the cursor; h sets, l resets. 2J
+        // clears.
         assert_eq!(
             text,
             "\u{1b}[?1049h\u{1b}[?25l\u{1b}[2J\u{1b}[?1049l\u{1b}[?25h"

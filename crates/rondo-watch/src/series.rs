@@ -1,4 +1,4 @@
-//! A metric over steps, and as many of its points as a chart has columns for.
+//! A metric over steps, and a reduction of its points to the columns of a chart.
 
 /// A metric over steps.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,8 +23,9 @@ impl Series {
         self.points[from..].iter().map(|(_, value)| *value)
     }
 
-    /// Returns the finite points from a step on: all of them, or, where there are many, in each of `columns` parts of
-    /// the steps the first, the lowest, the highest and the last, so that no peak is lost.
+    /// Returns the finite points from a step on. If there are many, only the first, the lowest, the
+    /// highest and the last of each of `columns` parts of the steps are returned, so that no peak
+    /// is lost.
     pub(crate) fn thinned(&self, from: f64, columns: usize) -> Vec<(f64, f64)> {
         let first = self.points.partition_point(|(step, _)| *step < from);
         let finite = self.points[first..].iter().copied();
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn of_many_points_each_column_keeps_its_ends_and_its_extremes() {
-        // 100 steps in 2 columns; one peak and one trough in the first half.
+        // 100 steps in 2 columns, with one peak and one trough in the first half.
         let value = |step| match step {
             20 => 9.0,
             30 => -9.0,

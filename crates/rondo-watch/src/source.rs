@@ -1,4 +1,4 @@
-//! A run directory as it is read: its plan, and the records that were appended.
+//! Reads a run directory: its plan, and its appended records.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -18,26 +18,26 @@ pub enum Condition {
     Waiting,
     /// Its records are read.
     Reading,
-    /// Its folder was there, and is not any more.
+    /// Its folder existed, but no longer does.
     Gone,
-    /// Its records cannot be read, for this reason; it is tried again.
+    /// Its records cannot be read, for this reason; reading is tried again.
     Faulty(String),
 }
 
-/// What has changed in a run directory.
+/// The changes in a run directory.
 #[derive(Debug, Default)]
 pub struct Update {
-    /// Whether all that was known of the run's records is void.
+    /// Whether all earlier records of the run are invalid.
     pub restarted: bool,
-    /// The plan, where it is new.
+    /// The plan, if it is new.
     pub plan: Option<Plan>,
-    /// Records that were appended.
+    /// The appended records.
     pub records: Vec<Record>,
     /// Whether the run can be read.
     pub condition: Condition,
-    /// When its records were changed last.
+    /// When its records were last changed.
     pub modified: Option<SystemTime>,
-    /// Whether more records are there already.
+    /// Whether more records can be read at once.
     pub more: bool,
 }
 
@@ -47,16 +47,16 @@ pub(crate) struct Source {
     dir: PathBuf,
     tail: Tail,
     plan: Option<Plan>,
-    /// Length and time of the configuration that was read last.
+    /// Length and time of the last configuration that was read.
     config: Option<(u64, Option<SystemTime>)>,
     condition: Condition,
-    /// What was wrong with the metrics file at the last look that found it changed.
+    /// The error when the metrics file was last found changed.
     fault: Option<JsonlError>,
     was_there: bool,
 }
 
 impl Source {
-    /// Starts with a run directory, which need not be there yet.
+    /// Starts with a run directory, which need not exist yet.
     pub(crate) fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
@@ -69,13 +69,13 @@ impl Source {
         }
     }
 
-    /// Returns what has changed since the last look, if anything has.
+    /// Returns the changes since the last call, if there are any.
     pub(crate) fn look(&mut self) -> Option<Update> {
         let is_first = self.plan.is_none();
         let plan = self.new_plan();
         let void = plan.is_some() && !is_first;
         if void {
-            // Other thresholds see the same records with other eyes.
+            // All records are read again, because other thresholds may give another diagnosis.
             self.tail.rewind();
         }
         let (look, condition) = self.records();
@@ -92,7 +92,7 @@ impl Source {
         })
     }
 
-    /// Returns what is wrong with the metrics file, once.
+    /// Returns the error of the metrics file, once.
     pub(crate) fn take_fault(&mut self) -> Option<JsonlError> {
         self.fault.take()
     }
@@ -118,7 +118,7 @@ impl Source {
         }
     }
 
-    /// Returns what a missing metrics file means.
+    /// Returns the condition of a run without a metrics file.
     fn absence(&mut self) -> Condition {
         match self.dir.try_exists() {
             Ok(true) => {
@@ -131,7 +131,7 @@ impl Source {
         }
     }
 
-    /// Reads the configuration where it has changed.
+    /// Reads the configuration if it has changed.
     fn new_plan(&mut self) -> Option<Plan> {
         let path = self.dir.join("config.toml");
         let stamp = fs::metadata(&path).map(|about| (about.len(), about.modified().ok()));
@@ -144,7 +144,8 @@ impl Source {
                 }
                 Err(error) => Plan::unknown(&format!("config.toml cannot be read ({error})")),
             },
-            // What was read stays true of a run whose configuration is out of reach for a moment.
+            // If a configuration cannot be read for a moment, the last one that was read stays
+            // valid.
             Err(_) if self.plan.is_some() => return None,
             Err(error) if error.kind() == ErrorKind::NotFound => Plan::unknown("no config.toml"),
             Err(error) => Plan::unknown(&format!("config.toml cannot be read ({error})")),
@@ -157,7 +158,7 @@ impl Source {
     }
 }
 
-/// Says why records cannot be read, with the system's reason.
+/// Returns the condition of a run whose records cannot be read, with the system's reason.
 fn faulty(error: &JsonlError) -> Condition {
     let reason = std::error::Error::source(error);
     let reason = reason.map(|reason| format!(": {reason}"));

@@ -1,4 +1,4 @@
-//! One table, for where there is no terminal.
+//! Makes one table, for output that is not a terminal.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -9,8 +9,8 @@ use rondo_metrics::format::{MISSING, duration, learning_rate, or_missing, rate, 
 use crate::run::{Run, Stage};
 use crate::series::Series;
 
-/// Returns a row for each run: verdict, step, loss, perplexity by depth, correlation, rate, iterations drawn, speed, time left and
-/// the last event. What a run has no number for is [`MISSING`].
+/// Returns a row for each run: verdict, step, loss, perplexity by depth, correlation, rate, drawn
+/// iterations, speed, time left and the last event. Missing numbers are shown as [`MISSING`].
 pub fn table(runs: &[Run], now: SystemTime) -> Table {
     let depths: BTreeSet<usize> = runs
         .iter()

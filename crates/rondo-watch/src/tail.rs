@@ -1,8 +1,8 @@
-//! The records that were appended to a metrics file since the last look.
+//! Reads the records that were appended to a metrics file since the last call.
 //!
-//! A resume cuts a metrics file and writes its end again, by renaming another file over it. Neither inodes nor times tell that
-//! reliably on a mounted folder, so the content does: before anything is read, the last line that was read must still be
-//! where it was.
+//! A resume shortens a metrics file and then appends to it again, by renaming another file over it.
+//! On a mounted folder neither inodes nor times show that reliably, so the content is checked:
+//! before anything is read, the last line that was read must still be at its place.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -11,43 +11,44 @@ use std::time::SystemTime;
 
 use rondo_metrics::{JsonlError, Record};
 
-/// Bytes after which a look ends, so that the first numbers of a long run are shown while the rest is read.
+/// The number of bytes after which a call returns, so that the first numbers of a long run are
+/// shown while the rest is read.
 const PORTION: u64 = 4 << 20;
 
-/// The longest line that is read, in bytes, as in every other reader of metrics.
+/// The longest line that is read, in bytes; the same as in every other reader of metrics.
 const MAX_LINE: u64 = 64 << 20;
 
-/// What a look at a file has found.
+/// The result of reading a file.
 #[derive(Debug, Default)]
 pub(crate) struct Look {
-    /// Whether the file was rewritten: what was known of it is void.
+    /// Whether the file was rewritten, so that everything read before is invalid.
     pub(crate) restarted: bool,
-    /// Records that were appended since the last look.
+    /// Records that were appended since the last call.
     pub(crate) records: Vec<Record>,
-    /// Whether there is more to read already.
+    /// Whether there is more to read at once.
     pub(crate) more: bool,
-    /// Why reading ended before the end of the file; the next look tries again.
+    /// Why reading ended before the end of the file; the next call tries again.
     pub(crate) fault: Option<JsonlError>,
-    /// When the file was changed last, by the clock of its file system.
+    /// When the file was last changed, by the clock of its file system.
     pub(crate) modified: Option<SystemTime>,
 }
 
-/// A place in a metrics file.
+/// A position in a metrics file.
 #[derive(Debug)]
 pub(crate) struct Tail {
     path: PathBuf,
-    /// Bytes of the records that were read.
+    /// The bytes of the records that were read.
     offset: u64,
-    /// Lines of them.
+    /// The number of their lines.
     lines: usize,
-    /// The last line of them, with its end.
+    /// The last of these lines, with its line end.
     last: Vec<u8>,
-    /// Length and time of the file when it was read last, up to its end.
+    /// Length and time of the file when it was last read to its end.
     seen: Option<(u64, Option<SystemTime>)>,
 }
 
 impl Tail {
-    /// Starts at the beginning of a file, which need not be there yet.
+    /// Starts at the beginning of a file, which need not exist yet.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -58,19 +59,19 @@ impl Tail {
         }
     }
 
-    /// Forgets what was read, so that the next look begins anew.
+    /// Drops everything that was read, so that the next call starts from the beginning.
     pub(crate) fn rewind(&mut self) {
         *self = Self::new(std::mem::take(&mut self.path));
     }
 
-    /// Reads what was appended since the last look; none where nothing has changed.
+    /// Reads the records that were appended since the last call; none if nothing has changed.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be opened or read. A line that is not a record is a fault of the look, which holds the
-    /// records before it.
+    /// Where the file cannot be opened or read. A line that is not a record is reported as a fault
+    /// in the result, which contains the records before it.
     pub(crate) fn look(&mut self) -> Result<Option<Look>, JsonlError> {
-        // After an error the file is looked at again, also where it has not changed.
+        // After an error the file is read again even if it has not changed.
         let look = self.try_look();
         if look.is_err() {
             self.seen = None;
@@ -106,7 +107,7 @@ impl Tail {
         Ok(Some(look))
     }
 
-    /// Returns whether the file still has, where it was, the line that was read last.
+    /// Returns whether the last line that was read is still at its place in the file.
     fn is_continued(&self, input: &mut BufReader<File>, len: u64) -> io::Result<bool> {
         if len < self.offset {
             return Ok(false);
@@ -139,12 +140,12 @@ impl Tail {
                 let reason = format!("line {} has more than {MAX_LINE} bytes", self.lines + 1);
                 return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
             }
-            // The end of a line whose record was read before it.
+            // The line end of a record that was read earlier.
             let is_rest = line == b"\n" && !self.last.is_empty() && !self.last.ends_with(b"\n");
             if !is_rest {
                 match serde_json::from_slice::<Record>(&line) {
                     Ok(record) => look.records.push(record),
-                    // A line that is still being written, or that a killed process has left.
+                    // A line that is still being written, or that a killed process left incomplete.
                     Err(_) if !is_whole => return Ok(()),
                     Err(source) => {
                         look.fault = Some(JsonlError::Malformed {

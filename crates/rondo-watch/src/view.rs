@@ -1,11 +1,11 @@
-//! Which part of the runs is shown, and the keys that change it.
+//! The part of the runs that is shown, and the keys that change it.
 
-/// How several runs stand beside each other.
+/// How several runs are arranged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrangement {
-    /// In the same charts, under a table.
+    /// In the same charts, below a table.
     Overlaid,
-    /// Each in a column of its own.
+    /// Each in its own column.
     SideBySide,
 }
 
@@ -20,16 +20,16 @@ pub enum Span {
     Tenth,
 }
 
-/// What a key asks for.
+/// The request of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// Overlaid or side by side.
     Arrange,
-    /// The next panels, where not all fit.
+    /// The next panels, if not all fit.
     NextPanels,
-    /// The panels before.
+    /// The previous panels.
     PreviousPanels,
-    /// Later runs, where not all fit.
+    /// Later runs, if not all fit.
     NextRun,
     /// Earlier runs.
     PreviousRun,
@@ -39,23 +39,25 @@ pub enum Wish {
     Zoom,
 }
 
-/// Which part of the runs is shown. Numbers that a smaller window or fewer runs make too large are cut where they are used.
+/// The part of the runs that is shown. Numbers that are too large, after the window or the number
+/// of runs has shrunk, are reduced where they are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// How several runs stand.
+    /// How several runs are arranged.
     pub arrangement: Arrangement,
     /// The page of panels.
     pub page: usize,
     /// The first run.
     pub first: usize,
-    /// How often another depth was asked for.
+    /// How often another depth was requested.
     pub depth: usize,
     /// The share of the steps.
     pub span: Span,
 }
 
 impl View {
-    /// Starts with runs overlaid, or side by side where lines of one colour could not be told apart.
+    /// Starts with overlaid runs, or side by side if there are no colours to distinguish their
+    /// lines.
     pub fn new(has_colour: bool) -> Self {
         Self {
             arrangement: match has_colour {
@@ -69,7 +71,7 @@ impl View {
         }
     }
 
-    /// Does what a key asks for, with that many runs and pages of panels.
+    /// Applies the request of a key, given the numbers of runs and of pages of panels.
     pub fn grant(&mut self, wish: Wish, runs: usize, pages: usize) {
         match wish {
             Wish::Arrange => {
@@ -97,7 +99,7 @@ impl View {
 }
 
 impl Span {
-    /// Returns the first step shown, of `last` steps.
+    /// Returns the first step that is shown, if `last` is the last one.
     pub fn start(self, last: u64) -> f64 {
         let last = last as f64;
         match self {

@@ -1,4 +1,5 @@
-//! Curves over an axis of steps or of depths, in as few cells as a title, two axes and their ends take.
+//! Draws curves over an axis of steps or depths; only a title, two axes and their end labels take
+//! extra cells.
 
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Rect};
@@ -9,7 +10,7 @@ use ratatui::widgets::{Axis, Block, Borders, Chart, Dataset, GraphType};
 
 use crate::palette::quiet;
 
-/// Points that are joined, or that stand on the axis.
+/// A curve: points that are connected, or bars on the axis.
 pub(super) struct Curve {
     pub(super) points: Vec<(f64, f64)>,
     pub(super) style: Style,
@@ -17,7 +18,7 @@ pub(super) struct Curve {
     pub(super) graph: GraphType,
 }
 
-/// How a value becomes a height.
+/// How a value is mapped to a height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scale {
     Linear,
@@ -43,16 +44,16 @@ impl Scale {
 /// A chart without its curves.
 pub(super) struct Axes {
     pub(super) title: Line<'static>,
-    /// Both ends, in the units of the points.
+    /// Both ends of the horizontal axis, in the units of the points.
     pub(super) x: [f64; 2],
-    /// Both ends as heights.
+    /// Both ends of the vertical axis, as heights.
     pub(super) y: [f64; 2],
     pub(super) scale: Scale,
-    /// How a value is written on the vertical axis.
+    /// Formats a value for the vertical axis.
     pub(super) told: fn(f64) -> String,
 }
 
-/// Draws curves; where there is no point the chart says so.
+/// Draws curves; a chart without points says so.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, axes: Axes, curves: &[Curve]) {
     let block = Block::new()
         .borders(Borders::TOP)
@@ -80,7 +81,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, axes: Axes, curves: &[Curv
             .graph_type(curve.graph)
     });
     let mut heights = vec![axes.y[0], axes.y[1]];
-    // Title, axis and the labels below it take three rows.
+    // Title, axis and axis labels take three rows.
     if area.height >= 10 {
         heights.insert(1, f64::midpoint(axes.y[0], axes.y[1]));
     }

@@ -1,4 +1,4 @@
-//! What each panel's curves are made of.
+//! Prepares the data of each panel's curves.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::run::Run;
 use crate::series::Series;
 use crate::view::Arrangement;
 
-/// That many last steps count for the iterations drawn.
+/// The number of last steps that count for the drawn iterations.
 pub(super) const DRAWS: usize = 1000;
 
-/// The steps that a chart shows, and in how many columns.
+/// The part of the steps that a chart shows, and its number of columns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     /// The first step.
@@ -41,12 +41,12 @@ pub(super) fn of_panel(
     }
 }
 
-/// Returns whether each run stands by itself.
+/// Returns whether each run has its own charts.
 pub(super) fn is_alone(scene: &Scene<'_>) -> bool {
     scene.runs.len() == 1 || scene.view.arrangement == Arrangement::SideBySide
 }
 
-/// Returns a curve for each run.
+/// Returns one curve per run.
 fn of_runs(
     scene: &Scene<'_>,
     runs: &[Numbered<'_>],
@@ -64,7 +64,7 @@ fn of_runs(
         .collect()
 }
 
-/// Returns the curve of a run by its number; a run by itself is drawn as the first.
+/// Returns the curve of a run with its index; a run in its own chart is drawn like the first.
 fn curve(scene: &Scene<'_>, index: usize, points: Vec<(f64, f64)>) -> Curve {
     let (index, of) = match is_alone(scene) {
         true => (0, 1),
@@ -78,7 +78,8 @@ fn curve(scene: &Scene<'_>, index: usize, points: Vec<(f64, f64)>) -> Curve {
     }
 }
 
-/// Returns a curve for each depth of a run by itself, and for each run one at the chosen depth where they are overlaid.
+/// Returns one curve per depth if the run has its own chart; if runs are overlaid, one curve per
+/// run at the chosen depth.
 fn perplexities(scene: &Scene<'_>, runs: &[Numbered<'_>], window: Window) -> Vec<Curve> {
     if !is_alone(scene) {
         let depth = panels::depth(scene);
@@ -107,7 +108,8 @@ fn perplexities(scene: &Scene<'_>, runs: &[Numbered<'_>], window: Window) -> Vec
     runs.iter().flat_map(|(_, run)| of_run(run)).collect()
 }
 
-/// Returns which share of the recent steps has drawn each depth: bars of a run by itself, lines of overlaid runs.
+/// Returns the share of recent steps for each drawn depth: as bars if the run has its own chart, as
+/// lines if runs are overlaid.
 fn iterations(scene: &Scene<'_>, runs: &[Numbered<'_>], columns: usize) -> Vec<Curve> {
     runs.iter()
         .map(|(index, run)| {
@@ -136,10 +138,11 @@ fn shares(recurrence: &Series) -> Vec<(f64, f64)> {
     counts.into_iter().map(share).collect()
 }
 
-/// Makes of each share points that stand close enough to fill four fifths of a depth's width.
+/// Converts each share to points that are close enough to fill four fifths of a depth's width.
 fn bars(shares: &[(f64, f64)], columns: usize) -> Vec<(f64, f64)> {
     let deepest = shares.last().map_or(0.0, |(depth, _)| *depth);
-    // The axis has the depths from 0 to one more than the deepest, and a cell two columns of dots.
+    // The axis has the depths from 0 to one more than the deepest, and each cell has two columns of
+    // dots.
     let dots = (2.0 * columns as f64 / (deepest + 1.0)).ceil();
     let of_one = |(depth, share): &(f64, f64)| {
         let (depth, share) = (*depth, *share);

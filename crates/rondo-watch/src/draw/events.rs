@@ -1,4 +1,4 @@
-//! What has happened, newest first.
+//! Draws the events of runs, newest first.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,7 +11,8 @@ use super::{Numbered, Scene};
 use crate::palette::quiet;
 use crate::run::Happening;
 
-/// Draws as many events as there is room for; those of several runs stand by their steps, each with its run's name.
+/// Draws as many events as fit; those of several runs are ordered by step, each with its run's
+/// name.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, scene: &Scene<'_>, runs: &[Numbered<'_>]) {
     let title = Span::styled("events ", Style::new().add_modifier(Modifier::BOLD));
     let block = Block::new()

@@ -1,4 +1,4 @@
-//! The keys, as many as fit.
+//! Draws the keys, as many as fit.
 
 use std::ops::Range;
 
@@ -9,7 +9,8 @@ use super::Scene;
 use crate::palette::quiet;
 use crate::view::{Arrangement, Span as Share};
 
-/// Returns the keys that do something here, with the pages of panels and the runs that are shown where not all are.
+/// Returns the keys that have an effect, with the pages of panels and the shown runs if not all are
+/// shown.
 pub(super) fn line(
     width: u16,
     scene: &Scene<'_>,

@@ -1,4 +1,4 @@
-//! One run in words: its name and verdict, where it is, its last numbers, and what to know besides.
+//! Describes one run: its name and verdict, its progress, its last numbers, and notes.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -48,7 +48,7 @@ pub(super) fn found(finding: &Finding) -> String {
     )
 }
 
-/// Returns the last numbers of a run, each with its name; those that it does not have are left out.
+/// Returns the last numbers of a run with their names, without those that it does not have.
 fn numbers(run: &Run, scene: &Scene<'_>) -> Vec<String> {
     if !run.has_records() {
         return Vec::new();
@@ -78,7 +78,7 @@ fn numbers(run: &Run, scene: &Scene<'_>) -> Vec<String> {
     .collect()
 }
 
-/// Returns the time left, or how a run has ended; nothing where neither is known.
+/// Returns the time left, or how a run has ended; empty if neither is known.
 pub(super) fn time(run: &Run, scene: &Scene<'_>) -> String {
     match (run.stage(), run.silence(scene.now)) {
         (Stage::Finished, _) => match run.seconds() {
@@ -94,7 +94,7 @@ pub(super) fn time(run: &Run, scene: &Scene<'_>) -> String {
     }
 }
 
-/// Says why a run cannot be read, where that is so.
+/// Returns why a run cannot be read, if so.
 pub(super) fn trouble(run: &Run) -> Option<String> {
     match run.condition() {
         Condition::Reading => None,

@@ -1,4 +1,4 @@
-//! Which panels there is room for, and where.
+//! Chooses and places the panels that fit.
 
 use ratatui::layout::Rect;
 
@@ -14,7 +14,7 @@ pub(super) enum Panel {
 }
 
 impl Panel {
-    /// Every chart, the most telling first.
+    /// Every chart, the most informative first.
     pub(super) const ALL: [Self; 6] = [
         Self::Loss,
         Self::Perplexity,
@@ -25,13 +25,13 @@ impl Panel {
     ];
 }
 
-/// The least width of a chart that stands beside another.
+/// The least width of a chart when charts are side by side.
 const WIDTH: u16 = 36;
-/// The least height of a chart: title, three rows of curve, axis, its labels.
+/// The least height of a chart: title, three rows of curve, axis, axis labels.
 const HEIGHT: u16 = 6;
-/// The least height of the events: a title and three of them.
+/// The least height of the events: a title and three events.
 const EVENTS: u16 = 4;
-/// Rows that a chart gains nothing from; the events get them.
+/// The largest height of a chart; the events get the remaining rows.
 const TALL: u16 = 16;
 
 /// The places of charts and events on one page.
@@ -40,12 +40,12 @@ pub(super) struct Grid {
     pub(super) panels: Vec<(Panel, Rect)>,
     /// None on a page without events.
     pub(super) events: Option<Rect>,
-    /// Pages that all charts and the events take.
+    /// The number of pages for all charts and the events.
     pub(super) pages: usize,
 }
 
 impl Grid {
-    /// Places one page of charts over the events. In a low window the events are a page by themselves.
+    /// Places one page of charts above the events. In a low window the events have their own page.
     pub(super) fn of(area: Rect, page: usize) -> Self {
         let columns = (area.width / WIDTH).clamp(1, 3);
         let is_low = area.height < HEIGHT + EVENTS;
@@ -76,7 +76,7 @@ impl Grid {
                 area.width * (column + 1) / columns,
             );
             let (top, bottom) = (height * row / rows, height * (row + 1) / rows);
-            // A column of space between two charts.
+            // One empty column between two charts.
             let gap = u16::from(column + 1 < columns);
             Rect::new(
                 area.x + left,

@@ -1,5 +1,5 @@
-//! Several runs as a table, which is also the legend of their charts. Where it is too wide, columns are left out; a run that
-//! stands by itself or beside another has all of them.
+//! Shows several runs as a table, which is also the legend of their charts. If it is too wide, some
+//! columns are left out; a run in its own column has them all.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -11,7 +11,7 @@ use crate::palette::quiet;
 use crate::run::Run;
 use crate::source::Condition;
 
-/// The columns in their order; the second number is the order in which they stay.
+/// The columns in order; the second number is the priority for keeping a column.
 const COLUMNS: [(&str, u8); 9] = [
     ("verdict", 3),
     ("step", 4),
@@ -27,7 +27,7 @@ const COLUMNS: [(&str, u8); 9] = [
 /// The least width of the names.
 const NAME: usize = 8;
 
-/// Returns a header, a line for each run, and what lasts of its failures.
+/// Returns a header, one line per run, and the failures that last.
 pub(super) fn lines(width: u16, scene: &Scene<'_>, runs: &[Numbered<'_>]) -> Vec<Line<'static>> {
     let depth = panels::depth(scene);
     let cells: Vec<[String; 9]> = runs
@@ -64,7 +64,7 @@ pub(super) fn lines(width: u16, scene: &Scene<'_>, runs: &[Numbered<'_>]) -> Vec
         line.spans.insert(0, name);
         for column in &stay {
             let style = if *column == 0 { verdict } else { Style::new() };
-            // Words stand left, numbers right.
+            // Words are aligned to the left, numbers to the right.
             let text = match *column {
                 0 => format!("  {:<1$}", cells[*column], widths[*column]),
                 _ => format!("  {:>1$}", cells[*column], widths[*column]),
@@ -93,7 +93,7 @@ pub(super) fn lines(width: u16, scene: &Scene<'_>, runs: &[Numbered<'_>]) -> Vec
     std::iter::once(head).chain(rows).chain(findings).collect()
 }
 
-/// Returns the columns that fit beside the names, in their order.
+/// Returns the columns that fit beside the names, in order.
 fn those_that_fit(widths: &[usize; 9], mut room: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..COLUMNS.len()).collect();
     order.sort_by_key(|column| COLUMNS[*column].1);
@@ -110,7 +110,7 @@ fn those_that_fit(widths: &[usize; 9], mut room: usize) -> Vec<usize> {
     stay
 }
 
-/// Returns the cells of a run; those that it has no numbers for are empty.
+/// Returns the cells of a run; cells without a number are empty.
 fn cells(run: &Run, scene: &Scene<'_>, depth: Option<usize>) -> [String; 9] {
     if !run.has_records() {
         let alone = std::iter::once(state(run).to_owned());
@@ -140,7 +140,7 @@ fn cells(run: &Run, scene: &Scene<'_>, depth: Option<usize>) -> [String; 9] {
     ]
 }
 
-/// Says in a word whether a run can be read.
+/// Says in one word whether a run can be read.
 fn state(run: &Run) -> &'static str {
     match run.condition() {
         Condition::Reading => "reading",

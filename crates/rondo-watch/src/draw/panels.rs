@@ -1,4 +1,4 @@
-//! What each panel shows.
+//! The content of each panel.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use super::{Numbered, Scene};
 use crate::run::Run;
 use crate::series::Series;
 
-/// Draws a panel of runs, with axes that hold `among`.
+/// Draws a panel of runs; its axes cover all runs in `among`.
 pub(super) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -36,7 +36,8 @@ pub(super) fn draw(
     chart::draw(frame, area, axes, &drawn);
 }
 
-/// Returns the recurrence depth whose perplexity overlaid runs are compared at: the largest, or another that was asked for.
+/// Returns the recurrence depth at which the perplexity of overlaid runs is compared: the largest,
+/// or the one that the user chose.
 pub(super) fn depth(scene: &Scene<'_>) -> Option<usize> {
     let depths = scene.runs.iter().flat_map(|run| run.perplexity().keys());
     let depths: BTreeSet<usize> = depths.copied().collect();
@@ -44,7 +45,7 @@ pub(super) fn depth(scene: &Scene<'_>) -> Option<usize> {
     (!depths.is_empty()).then(|| depths[scene.view.depth % depths.len()])
 }
 
-/// Returns title and axes of a panel, with `steps` and the ends of `curves`.
+/// Returns title and axes of a panel, for `steps` and the range of `curves`.
 fn axes(
     panel: Panel,
     scene: &Scene<'_>,
@@ -145,7 +146,7 @@ fn axes(
     }
 }
 
-/// Returns a title's first words.
+/// Returns the heading of a title.
 fn heading(text: &str) -> Span<'static> {
     Span::styled(
         format!("{text} "),
@@ -153,7 +154,7 @@ fn heading(text: &str) -> Span<'static> {
     )
 }
 
-/// Tells the iterations of the last step, and their mean.
+/// Formats the iterations of the last step, and their mean.
 fn drawn(run: &Run) -> String {
     let last = run.drawn().map(|(n, k)| format!("{n}+{k}"));
     let recent: Vec<f64> = run.recurrence().recent(DRAWS).collect();
@@ -162,8 +163,8 @@ fn drawn(run: &Run) -> String {
     last.unwrap_or_default() + &mean.unwrap_or_default()
 }
 
-/// Returns the perplexity at each depth in the colour or with the letter of its curve. Where that is too wide, depths in the
-/// middle are left out.
+/// Returns the perplexity at each depth, with the colour or the letter of its curve. If that is too
+/// wide, depths in the middle are left out.
 fn depths_title(scene: &Scene<'_>, run: &Run, width: u16) -> Line<'static> {
     let of = run.perplexity().len();
     let mut parts: Vec<Span<'static>> = run
@@ -206,7 +207,7 @@ fn depths_title(scene: &Scene<'_>, run: &Run, width: u16) -> Line<'static> {
     }
 }
 
-/// Returns the lowest and the highest of finite values; 0 and 1 where there is none.
+/// Returns the lowest and the highest of the finite values; 0 and 1 if there are none.
 fn ends(values: impl Iterator<Item = f64>) -> [f64; 2] {
     values
         .map(|value| [value, value])
@@ -214,7 +215,7 @@ fn ends(values: impl Iterator<Item = f64>) -> [f64; 2] {
         .unwrap_or([0.0, 1.0])
 }
 
-/// Moves two ends apart where they are one, so that a constant has a place.
+/// Moves two equal ends apart, so that a constant can be drawn.
 fn apart([low, high]: [f64; 2]) -> [f64; 2] {
     if low < high {
         return [low, high];

@@ -46,7 +46,7 @@ fn shown(width: u16, height: u16, runs: &[Run], view: &View) -> Vec<String> {
     rows(&screen(width, height, runs, view, Palette::new(true)).0)
 }
 
-/// Compares a screen with a text of `golden/`, which `RONDO_BLESS=1` writes anew.
+/// Compares a screen with a file in `golden/`; `RONDO_BLESS=1` rewrites the file.
 fn check(name: &str, shown: &[String]) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("src/draw/golden")
@@ -227,7 +227,7 @@ fn a_share_of_the_steps_moves_both_axes() {
     let mut view = View::new(true);
     view.grant(Wish::Zoom, 1, 1);
     let text = shown(80, 24, &runs, &view).join("\n");
-    // Of 100 steps the last 50: the loss begins at 5 - 50/100.
+    // The last 50 of 100 steps are shown: the loss begins at 5 - 50/100.
     assert!(
         text.contains("4.50│") && text.contains("    50  "),
         "{text}"

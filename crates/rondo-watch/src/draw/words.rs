@@ -1,9 +1,10 @@
-//! Pieces of text that are set in lines of a width.
+//! Wraps text into lines of a given width.
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-/// Sets pieces in lines with two spaces between them; a piece that does not fit begins the next line.
+/// Puts pieces into lines with two spaces between them; a piece that does not fit begins a new
+/// line.
 pub(super) fn wrapped(pieces: Vec<Span<'_>>, width: u16) -> Vec<Line<'_>> {
     let mut lines: Vec<Line<'_>> = Vec::new();
     for piece in pieces {
@@ -18,7 +19,7 @@ pub(super) fn wrapped(pieces: Vec<Span<'_>>, width: u16) -> Vec<Line<'_>> {
     lines
 }
 
-/// Sets a sentence in lines, broken between its words.
+/// Wraps a sentence into lines between its words.
 pub(super) fn sentence(text: &str, width: u16, style: Style) -> Vec<Line<'static>> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -37,7 +38,7 @@ pub(super) fn sentence(text: &str, width: u16, style: Style) -> Vec<Line<'static
         .collect()
 }
 
-/// Cuts a text to a width, with an ellipsis where something is cut.
+/// Cuts a text to a width; an ellipsis replaces the rest.
 pub(super) fn cut(text: &str, width: usize) -> String {
     if Span::raw(text).width() <= width {
         return text.to_owned();

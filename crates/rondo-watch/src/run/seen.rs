@@ -1,4 +1,4 @@
-//! What the records of a run say.
+//! The state that is read from the records of a run.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,21 +12,21 @@ use rondo_metrics::{Event, Kind, Record, Severity, TimeLeft, format};
 use crate::plan::Plan;
 use crate::series::Series;
 
-/// Events that are kept; older ones are in the file.
+/// The number of events that are kept; older ones are only in the file.
 pub(super) const EVENTS: usize = 200;
 
-/// Something that happened in a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Happening {
     /// Its step.
     pub step: u64,
-    /// Its name, and its details.
+    /// Its name and its details.
     pub text: String,
-    /// Whether something may be wrong.
+    /// Whether it may indicate a problem.
     pub is_warning: bool,
 }
 
-/// What the records of a run say.
+/// The state that is read from the records of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) diagnosis: Diagnosis,
@@ -46,7 +46,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Starts with no record.
+    /// Starts without records.
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
             diagnosis: Diagnosis::new(&plan.thresholds),
@@ -66,7 +66,7 @@ impl Seen {
         }
     }
 
-    /// Takes the next record.
+    /// Reads the next record.
     pub(super) fn observe(&mut self, record: &Record) {
         self.diagnosis.observe(record);
         self.records += 1;
@@ -110,7 +110,7 @@ impl Seen {
     fn event(&mut self, record: &Record) {
         let event = record.which_event();
         match event {
-            // A new process, whose first interval compiles kernels.
+            // A new process, whose first interval includes the compilation of kernels.
             Some(Event::Resume) => self.time_left = TimeLeft::new(record.step),
             Some(Event::Stopped) => self.was_stopped = true,
             _ => {}
