@@ -21,7 +21,7 @@ fn golden() -> PathBuf {
     root().join("tests/golden/lm-eval-raven-tiny")
 }
 
-/// Imports raven-tiny with the tokenizer of the golden items: one token a byte.
+/// Imports raven-tiny with the tokenizer of the golden items, which has one token per byte.
 fn imported() -> (TempDir, PathBuf) {
     let dir = scratch();
     let source = dir.path().join("source");
@@ -35,7 +35,7 @@ fn imported() -> (TempDir, PathBuf) {
     (dir, out)
 }
 
-/// Evaluates a task on flex, from the zero state, as JSON.
+/// Evaluates a task on flex from the zero state, with JSON output.
 fn eval(of: &Path, tasks: &Path, further: &[&str]) -> Ended {
     let (of, tasks) = (of.display().to_string(), tasks.display().to_string());
     let mut args = vec!["eval", &of, "--tasks", &tasks, "--device", "flex", "--json"];
@@ -59,17 +59,17 @@ fn outcomes(path: &Path) -> Vec<Value> {
     lines(path).split_off(1)
 }
 
-/// Returns the outcome file of a task of a run imported here.
+/// Returns the outcome file of a task for an imported run.
 fn outcome_file(of: &Path, task: &str) -> PathBuf {
     outcome_file_at(of, 0, task)
 }
 
-/// Returns the outcome file of a task of a run's checkpoint.
+/// Returns the outcome file of a task for a checkpoint of a run.
 fn outcome_file_at(of: &Path, step: u64, task: &str) -> PathBuf {
     of.join(format!("tasks/step-{step:08}/{task}.jsonl"))
 }
 
-/// Returns the numbers of a list or of one number.
+/// Returns the numbers of a list, or a single number.
 fn numbers(value: &Value) -> Vec<f64> {
     match value {
         Value::Array(values) => values.iter().filter_map(Value::as_f64).collect(),
@@ -77,7 +77,7 @@ fn numbers(value: &Value) -> Vec<f64> {
     }
 }
 
-/// Writes a task of these lines.
+/// Writes a task with these lines.
 fn written(dir: &Path, name: &str, lines: &[&str]) -> PathBuf {
     let path = dir.join(name);
     fs::write(&path, lines.join("\n")).expect("writable");

@@ -1,4 +1,4 @@
-//! The pages of the book and the README: every link names a file that exists.
+//! The pages of the book and the README: the file of every link must exist.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,7 +11,7 @@ fn pages_dir() -> PathBuf {
     root().join("crates/rondo-trainer/book/src")
 }
 
-/// Returns the book's Markdown files, SUMMARY.md among them.
+/// Returns the book's Markdown files, including SUMMARY.md.
 fn pages() -> Vec<PathBuf> {
     let mut pages: Vec<_> = fs::read_dir(pages_dir())
         .expect("the book's pages")
@@ -36,7 +36,7 @@ fn prose(file: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Returns the targets of a file's inline links and pictures.
+/// Returns the targets of a file's inline links and images.
 fn targets(file: &Path) -> Vec<String> {
     let lines = prose(file);
     lines
@@ -47,8 +47,8 @@ fn targets(file: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Returns the fragments of a file's headings, as GitHub and mdBook spell them: lower case, `-` for a space, and
-/// no other punctuation.
+/// Returns the fragments of a file's headings, spelt as GitHub and mdBook do: lower case, `-` for a
+/// space, and no other punctuation.
 fn fragments(file: &Path) -> HashSet<String> {
     prose(file)
         .iter()
@@ -62,7 +62,7 @@ fn fragments(file: &Path) -> HashSet<String> {
         .collect()
 }
 
-/// Returns what is wrong with a link from `file`, if anything is.
+/// Returns what is wrong with a link in `file`, or none.
 fn fault(file: &Path, target: &str) -> Option<String> {
     if target.contains("://") {
         return None;
@@ -78,7 +78,7 @@ fn fault(file: &Path, target: &str) -> Option<String> {
     if !fragment.is_empty() && !fragments(&named).contains(fragment) {
         return Some("no such heading".to_owned());
     }
-    // mdBook changes the ending `.md` of every link to `.html`.
+    // mdBook changes the extension `.md` of every link to `.html`.
     let leaves_the_book = file.starts_with(pages_dir()) && path.starts_with("../");
     let is_markdown = named.extension().is_some_and(|extension| extension == "md");
     (leaves_the_book && is_markdown).then(|| "a Markdown file outside the book".to_owned())

@@ -1,4 +1,4 @@
-//! What is saved is what goes on.
+//! A resumed run continues exactly from the saved state.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::harness::{
     Ended, assert_ok, copy_folder, rows, run, scratch, smoke, smoke_with, timeless_rows,
 };
 
-/// Asserts that a run of twenty steps and one that goes on after its tenth end with the same bits.
+/// Asserts that a run of twenty steps and one that is resumed after ten end with the same bits.
 fn goes_on_bit_for_bit(train: &dyn Fn(&Path) -> Ended, what: &str) {
     let dir = scratch();
     let (whole, resumed) = (dir.path().join("whole"), dir.path().join("resumed"));

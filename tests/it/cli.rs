@@ -1,4 +1,4 @@
-//! Wrong input gives one clear message, the documented exit code, and nothing on disk.
+//! Invalid input gives one clear message and the documented exit code, and writes nothing.
 
 use std::fs;
 
@@ -152,7 +152,7 @@ fn plain_output_has_no_escape_codes_and_fits_eighty_columns() {
     assert_eq!(wide, None);
 }
 
-/// Runs `trainer bench` at a shape that takes no time.
+/// Runs `trainer bench` with a shape that takes almost no time.
 fn tiny_bench(further: &[&str]) -> Ended {
     let keys = [
         "model.d_model=16",
@@ -170,7 +170,7 @@ fn tiny_bench(further: &[&str]) -> Ended {
     run(args)
 }
 
-/// Returns the texts of one field of every row.
+/// Returns the text of one field in every row.
 fn column<'a>(rows: &'a Value, field: &str) -> Vec<&'a str> {
     let rows = rows.as_array().expect("rows");
     rows.iter()
@@ -256,7 +256,7 @@ fn growth_starts_at_the_configuration_and_says_what_to_expect() {
     };
     assert_eq!(numbers("to"), [8.0, 16.0, 32.0, 1.0, 2.0, 4.0, 8.0]);
     let expected = numbers("expected");
-    // From the configuration on; more than twice for twice the tokens, less than twice for twice n.
+    // Relative to the configuration: more than 2 for twice the tokens, less than 2 for twice n.
     assert!((expected[0] - 1.0).abs() < 1e-12 && (expected[3] - 1.0).abs() < 1e-12);
     assert!(expected[1] > 2.0 && expected[4] < 2.0, "{expected:?}");
     let shown = tiny_bench(&["--what", "growth", "--grow", "width"]);

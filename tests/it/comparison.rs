@@ -1,4 +1,4 @@
-//! Runs beside one another: the table, the page, the pictures, from metrics alone.
+//! Comparisons of runs from their metrics alone: the table, the page and the pictures.
 
 use std::fs;
 use std::path::Path;
@@ -81,7 +81,7 @@ fn a_comparison_is_a_table_an_object_and_a_page_that_needs_nothing_else() {
     }
 }
 
-/// Returns the numbers that stand beside the chart of this heading.
+/// Returns the numbers of the chart with this heading.
 fn chart(page: &str, heading: &str) -> Value {
     let (_, from) = page
         .split_once(&format!("<h3>{heading}</h3>"))
@@ -111,14 +111,14 @@ fn a_chart_has_the_numbers_of_the_metrics_with_their_steps_and_both_scales() {
         let losses = losses(run_dir);
         assert_eq!(curve["y"].as_array().map(Vec::len), Some(losses.len()));
         let drawn = curve["y"][7].as_f64().expect("a loss");
-        // Six significant digits.
+        // The page has six significant digits.
         assert!(
             (drawn / losses[7] - 1.0).abs() < 1e-5,
             "{drawn} {}",
             losses[7]
         );
         assert_eq!(curve["step"][7], 8);
-        // 4 sequences of 32 tokens.
+        // A step has 4 sequences of 32 tokens.
         assert_eq!(curve["x"][7], 8 * 4 * 32);
     }
     for axis in ["x", "y"] {
@@ -157,7 +157,7 @@ fn runs_that_differ_in_their_seeds_are_a_group_with_mean_and_deviation() {
     let last = |name: &str| *losses(&place(name)).last().expect("a loss");
     let (a, b) = (last("low-seed0"), last("low-seed1"));
     let mean = f64::midpoint(a, b);
-    // Of two values: √((d/2)² + (d/2)²) = d / √2.
+    // The standard deviation of two values is √((d/2)² + (d/2)²) = d / √2.
     let deviation = (a - b).abs() / 2.0_f64.sqrt();
     let found = |key: &str| group["final_loss"][key].as_f64().expect("a number");
     assert!((found("mean") - mean).abs() < 1e-9, "{group}");
@@ -211,7 +211,7 @@ fn a_sweep_stands_for_its_runs_and_what_is_no_run_is_told() {
         .map(|group| group["n"].as_u64())
         .collect();
     assert_eq!(counts, [Some(2), Some(2)]);
-    // A run that has not begun is left out.
+    // A run that has not started is left out.
     let mut runs = fs::read_dir(sweep.join("runs")).expect("the runs of the sweep");
     let first = runs.next().expect("a run").expect("an entry").path();
     fs::remove_file(first.join("metrics.jsonl")).expect("metrics");
@@ -237,7 +237,7 @@ fn a_sweep_stands_for_its_runs_and_what_is_no_run_is_told() {
 fn metrics_alone_give_the_verdict_that_the_run_gave() {
     let dir = scratch();
     let whole = dir.path().join("whole");
-    // The rate is far too high: the loss rises.
+    // The rate is far too high, so the loss rises.
     let rate = ["--set", "schedule.peak=0.3", "--set", "train.steps=120"];
     assert_ok(&smoke(&whole, &rate));
     let left = dir.path().join("left");
@@ -325,7 +325,7 @@ fn every_figure_of_a_text_run_is_drawn_and_a_tasks_is_refused() {
         assert!(png.starts_with(b"\x89PNG"), "{name}");
         assert!(ended.stdout.contains(&format!("{name}.csv")), "{ended:?}");
     }
-    // All steps are counted, the ones that were not logged too.
+    // All steps are counted, including those that were not logged.
     let counts = read(&out.join("depth-histogram.csv"));
     let steps: u64 = counts
         .lines()

@@ -1,4 +1,5 @@
-//! Every file in configs/: resolved, documented, and what it promises without training.
+//! Every file in configs/: its resolved form, its documentation, and the results that need no
+//! training.
 
 use std::fs;
 

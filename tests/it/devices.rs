@@ -1,9 +1,9 @@
-//! The same run on every device that this build and machine have.
+//! The same run on every device of this build and machine.
 
 use crate::families::{OF_OTHER_FAMILIES, WHOLE_STACK};
 use crate::harness::{Ended, assert_ok, losses, refused, rows, run, scratch, smoke};
 
-/// What other orders of summation make of twenty steps.
+/// The effect of other orders of summation over twenty steps.
 const TOLERANCE: f64 = 1e-3;
 
 pub(crate) fn is_there(kind: &str) -> bool {
@@ -13,7 +13,8 @@ pub(crate) fn is_there(kind: &str) -> bool {
         .is_some_and(|all| all.iter().any(|d| d["kind"] == kind));
     if !there {
         use std::io::Write as _;
-        // Straight to the terminal: the harness would swallow what a passing test prints.
+        // Written directly to standard error, because the harness hides the output of a passing
+        // test.
         let _ = writeln!(
             std::io::stderr(),
             "skipped: no {kind} device is built in and there"
@@ -46,7 +47,7 @@ fn wgpu_trains_like_flex() {
     agrees_with_flex("wgpu", 20, &[]);
 }
 
-/// What the kernels of attention on a GPU lack is composed there.
+/// On a GPU, attention without a kernel is composed of operations.
 #[test]
 fn wgpu_trains_the_structures_of_other_families_like_flex() {
     let norm_of_heads = ["model.qk_norm=head"];
@@ -58,7 +59,7 @@ fn wgpu_trains_the_structures_of_other_families_like_flex() {
     }
 }
 
-/// Half of the gates are closed by chance: the devices have to draw the same ones.
+/// Half of the gates close at random: the devices must draw the same ones.
 #[test]
 fn wgpu_draws_the_gates_of_flex() {
     let gates = "model.sparsity={gate_bias=0.0}";
@@ -67,7 +68,7 @@ fn wgpu_draws_the_gates_of_flex() {
     agrees_with_flex("wgpu", 6, &keys.map(|key| ["--set", key]).concat());
 }
 
-/// On flex by the kernels, elsewhere composed of operations with a mask.
+/// On flex by the kernels, elsewhere by operations with a mask.
 #[test]
 fn wgpu_and_ndarray_attend_within_documents_like_flex() {
     let dir = scratch();
@@ -107,7 +108,8 @@ fn the_selftest_passes_on_flex() {
     assert_eq!(ended.json()["passed"], true);
 }
 
-/// Weights that are no numbers any more: on a GPU the updates are masked out and known at the next logged step.
+/// The weights are no longer finite: on a GPU the updates are masked out, and this is known at the
+/// next logged step.
 #[test]
 fn updates_that_were_not_made_add_nothing_to_the_summed_rate() {
     for kind in ["flex", "wgpu"] {
@@ -133,7 +135,7 @@ fn updates_that_were_not_made_add_nothing_to_the_summed_rate() {
     }
 }
 
-/// Returns what `trainer devices` says of the first device of a kind.
+/// Returns what `trainer devices` prints for the first device of a kind.
 fn precisions(kind: &str) -> Vec<String> {
     let listed = run(["devices", "--json"]).json();
     let all = listed["devices"].as_array().expect("devices");
@@ -209,7 +211,7 @@ fn tiny_launches(kind: &str, further: &[&str]) -> Ended {
     ended
 }
 
-/// Launches of each work by `trainer bench --what launches`.
+/// Returns the number of launches for each kind of work, from `trainer bench --what launches`.
 fn launches(kind: &str, further: &[&str]) -> Vec<u64> {
     let report = tiny_launches(kind, &[&["--json"], further].concat()).json();
     assert_eq!(report["what"], "launches");
@@ -254,6 +256,6 @@ fn a_processor_launches_nothing_and_a_gpu_more_with_every_iteration() {
         assert_eq!(first, second, "{short:?} {longer:?} {longest:?}");
         assert!(first.is_multiple_of(3), "{first}");
     }
-    // A logged step measures its states besides.
+    // A logged step also measures its states.
     assert!(short[1] > short[0], "{short:?}");
 }

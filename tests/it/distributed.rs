@@ -1,6 +1,8 @@
-//! Runs on several ranks: the costs that a dry run tells, and, under mpirun, the bits, the errors and the ends of whole runs.
+//! Runs on several ranks: the costs in a dry run and, under mpirun, the bits, the errors and the
+//! ends of whole runs.
 //!
-//! The tests under mpirun need the cargo feature `mpi` and Open MPI's `mpirun`; without them they say so and do nothing.
+//! The tests under mpirun need the cargo feature `mpi` and Open MPI's `mpirun`; without them they
+//! print a message and do nothing.
 
 mod bits;
 mod ends;
@@ -20,13 +22,13 @@ use crate::harness::{
     timeless_rows,
 };
 
-/// How long anything here may take before it counts as hanging.
+/// A process that takes longer than this is considered to hang.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// A step of eight micro-batches, which 1, 2, 4 and 8 ranks share.
+/// A step of eight micro-batches, which can be divided among 1, 2, 4 and 8 ranks.
 const SHARED: [&str; 3] = ["train.batch=2", "train.accumulation=8", "train.steps=8"];
 
-/// Returns whether there is an mpirun for this build; says so where there is none.
+/// Returns whether mpirun can be used; otherwise prints a message.
 fn has_mpi() -> bool {
     let mpirun = Command::new("mpirun").arg("--version").output();
     let has_mpirun = mpirun.is_ok_and(|output| output.status.success());
@@ -68,7 +70,7 @@ fn started(ranks: usize, args: &[String]) -> Child {
     command.spawn().expect("mpirun starts")
 }
 
-/// Waits for the end of a world.
+/// Waits until all processes of a world have ended.
 #[track_caller]
 fn end_of(mut child: Child) -> Ended {
     let begun = Instant::now();
@@ -106,7 +108,8 @@ fn hashes(run: &Path) -> [String; 2] {
     })
 }
 
-/// Returns the records of training and evaluation without what clocks, machines and ranks give.
+/// Returns the training and evaluation records without the values that depend on clock, machine and
+/// ranks.
 fn records(run: &Path) -> Vec<Value> {
     let mut all = Vec::new();
     for kind in ["train", "eval"] {
@@ -121,7 +124,7 @@ fn records(run: &Path) -> Vec<Value> {
     all
 }
 
-/// Returns the processes whose command names a run's directory, each with its rank.
+/// Returns the processes whose command line contains a run's directory, each with its rank.
 fn processes(run: &Path) -> Vec<(u32, Option<usize>)> {
     let wanted = run.display().to_string();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -173,7 +176,7 @@ fn send(signal: &str, run: &Path, rank: usize) {
     assert!(sent.is_ok_and(|status| status.success()));
 }
 
-/// Returns the settings of a run that lasts until somebody ends it.
+/// Returns the arguments of a run that does not end by itself.
 fn endless(out: &Path, keys: &[&str]) -> Vec<String> {
     let long = [
         "train.steps=100000",

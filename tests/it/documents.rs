@@ -1,4 +1,4 @@
-//! Attention within documents: rows that hold several, of which none sees another.
+//! Attention within documents: a row holds several documents, and none of them sees another.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::harness::{Ended, assert_ok, losses, refused, run, scratch, timeless_rows};
 
-/// The token that ends a document, of bytes.
+/// The token that ends a document, for byte tokens.
 const END: u32 = 256;
-/// What rows of more than one document are compared with: f32 losses, added in another order.
+/// The tolerance for rows with more than one document: f32 losses, added in another order.
 const ROUNDING: f64 = 1e-6;
 
-/// A corpus of short documents, several in each row of 32 tokens, and what is made of it.
+/// A corpus of short documents, several in each row of 32 tokens, and its prepared forms.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -38,7 +38,7 @@ impl Place {
         self.at(name).display().to_string()
     }
 
-    /// Returns the key that names the corpus, with further keys of it.
+    /// Returns the key for the corpus, with further keys.
     fn data(&self, further: &str) -> String {
         format!(
             "data={{kind=\"text\",paths=[\"{}\"],tokenizer={{kind=\"bytes\"}},val_fraction=0.2,cache=\"{}\"{further}}}",
@@ -62,7 +62,7 @@ impl Place {
     }
 }
 
-/// Trains configs/smoke.toml with keys.
+/// Trains configs/smoke.toml with these keys.
 fn smoke_keys(out: &Path, keys: &[&str]) -> Ended {
     let out = out.display().to_string();
     let mut args = vec!["--config", "configs/smoke.toml", "--device", "flex"];
@@ -73,7 +73,7 @@ fn smoke_keys(out: &Path, keys: &[&str]) -> Ended {
 
 const MASKED: &str = ",document_mask=true";
 
-/// A document of 14 bytes, and its end.
+/// A document of 14 bytes, followed by the end token.
 fn document(text: &str) -> Vec<u32> {
     assert_eq!(text.len(), 14);
     text.bytes().map(u32::from).chain([END]).collect()
@@ -124,11 +124,11 @@ fn a_run_within_documents_trains_resumes_bitwise_and_evaluates() {
     let again = "model.recurrence.recompute=\"iteration\"";
     assert_ok(&place.train("again", &masked, &["train.steps=8", again]));
     assert_eq!(losses(&place.at("whole")), losses(&place.at("again")));
-    // The first loss, of the same weights on the same rows, is another where documents see their neighbours.
+    // If documents see their neighbours, the first loss differs, with the same weights and rows.
     assert_ok(&place.train("open", &place.data(""), &["train.steps=8"]));
     let [whole, open] = ["whole", "open"].map(|name| losses(&place.at(name)));
     assert_ne!(whole[0].to_bits(), open[0].to_bits());
-    // `eval` of the validation rows finds what the run has recorded.
+    // `eval` of the validation rows gives the recorded value.
     let recorded = timeless_rows(&place.at("whole"), "eval");
     let recorded = recorded.last().expect("an evaluation")["metrics"]["val_perplexity@4"].clone();
     let whole = place.shown("whole");
@@ -140,7 +140,7 @@ fn a_run_within_documents_trains_resumes_bitwise_and_evaluates() {
     assert_eq!(found["depths"][0]["perplexity"], recorded, "{found}");
     let exits = found["exits"][0]["loss"].as_f64().expect("a loss");
     assert!(exits.is_finite() && exits > 0.0);
-    // A resume does not change it, and a generation has one document.
+    // A resume may not change the setting, and a generation has one document.
     let ended = place.train("whole", &place.data(""), &["train.steps=9"]);
     refused(
         &ended,
@@ -167,7 +167,7 @@ fn a_document_does_not_depend_on_its_neighbours_in_the_row() {
         let tokens = place.rows("rows.json", &rows(i, j));
         total_loss(run_dir, &tokens, targets)
     };
-    // What the first document contributes is the same beside either second one.
+    // The contribution of the first document does not depend on the second.
     let mixed = |run_dir: &str| {
         let [a, b, c, d] = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(i, j)| loss(run_dir, i, j));
         (a - b - c + d).abs()
@@ -178,7 +178,7 @@ fn a_document_does_not_depend_on_its_neighbours_in_the_row() {
         mixed(&masked)
     );
     assert!(mixed(&open) > 1e-3, "{}", mixed(&open));
-    // Every logit of the second document is.
+    // Every logit of the second document is independent of the first.
     let second = |run_dir: &str, i: usize| {
         let tokens = place.rows("row.json", &rows(i, 0));
         let logits = logits(run_dir, &tokens, &place.shown("trace.safetensors"));
@@ -188,7 +188,7 @@ fn a_document_does_not_depend_on_its_neighbours_in_the_row() {
     };
     assert!(second(&masked, 0) == second(&masked, 1));
     assert!(second(&open, 0) != second(&open, 1));
-    // So are the documents of a text.
+    // The documents of a text are independent too.
     let text = |run_dir: &str, first: &str| {
         let lines = [first, "state of state"].map(|text| json!({"text": text}).to_string() + "\n");
         fs::write(place.at("two.jsonl"), lines.concat()).expect("writable");
@@ -237,7 +237,8 @@ fn every_kind_of_data_with_documents_has_the_mask() {
             ),
         ),
     ];
-    // All have the same tokens, so that all but the mixture, whose order is another, have the same rows.
+    // All have the same tokens, so all have the same rows, except the mixture, which has another
+    // order.
     let mut first = None;
     for (kind, data) in kinds {
         let ended = place.train(kind, &data, &["train.steps=2", "eval.every=1"]);
@@ -296,7 +297,7 @@ fn what_cannot_have_a_document_mask_is_refused_with_its_key() {
         &[],
         &["data.sources.0.data.document_mask", "beside `sources`"],
     );
-    // Tokens without an end between documents.
+    // Tokens without an end token between documents.
     let tokens: Vec<u8> = (0..2000_u16).flat_map(|i| (i % 90).to_le_bytes()).collect();
     fs::write(place.at("train.bin"), tokens).expect("writable");
     let one = format!(
@@ -305,7 +306,7 @@ fn what_cannot_have_a_document_mask_is_refused_with_its_key() {
     );
     let ended = place.train("one", &one, &[]);
     refused(&ended, 2, &["document_mask: no training token is"]);
-    // A tokenizer without a token that ends a text.
+    // A tokenizer without an end-of-text token.
     let json = place.shown("none.json");
     let model = json!({"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"});
     let tokenizer = json!({"version": "1.0", "added_tokens": [], "model": model});

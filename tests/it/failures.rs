@@ -1,7 +1,7 @@
-//! The published failures: that they happen, and that the program names them.
+//! The published failures: they happen, and the program reports them.
 //!
-//! Sixty steps of the configurations on a small text. What takes longer to show is measured on whole runs
-//! by scripts/reproduce.sh.
+//! The tests run sixty steps of the configurations on a small text. scripts/reproduce.sh measures
+//! on whole runs what takes longer to appear.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::harness::{Ended, assert_ok, rows, run, scratch, shared_cache, smoke, 
 
 const STEPS: u64 = 60;
 
-/// A short run of one of the three.
+/// A short run of one of the three configurations.
 struct Short {
     train: Vec<(u64, Value)>,
     evals: Vec<(u64, Value)>,
@@ -68,7 +68,7 @@ impl Short {
             .expect("a number")
     }
 
-    /// Returns the step at which an event was told.
+    /// Returns the step at which an event was recorded.
     fn told(&self, event: &str) -> Option<u64> {
         let (step, _) = self.events.iter().find(|(_, row)| row["event"] == event)?;
         Some(*step)
@@ -149,8 +149,9 @@ fn a_collapse_is_told_while_it_happens_and_in_the_summary() {
 
 #[test]
 fn the_second_bad_run_learns_and_ignores_its_state() {
-    // Bytes: in sixty steps it learns more of them than of merged tokens.
-    // The rate is higher than before second moments were kept at 1e-12: small gradients move weights less since.
+    // With bytes it learns more in sixty steps than with merged tokens. The rate is higher than
+    // before second moments had a lower bound of 1e-12, because small gradients now move weights
+    // less.
     let run = Short::train("bad-run-2", "1.1e-2", BYTES, &[]);
     assert_ok(&run.ended);
     let early = |name: &str| {
@@ -192,7 +193,7 @@ fn the_main_run_gains_from_depth_and_nothing_is_told() {
     assert!(ratio >= 1.15, "{ratio}");
     assert_eq!(run.summary["verdict"], "healthy");
     assert_eq!(run.summary["findings"], serde_json::json!([]));
-    // Of its settings it doubts the few validation tokens.
+    // It may warn about the few validation tokens, but not about a step.
     assert!(
         !run.ended.stderr.contains("warning: step"),
         "{:?}",

@@ -1,9 +1,9 @@
-//! Models of other families, recomputed: Llama, Qwen2, Qwen3, OLMo 2 as stacks that run once, Ouro as one that runs
-//! several times.
+//! Models of other families, recomputed: Llama, Qwen2, Qwen3 and OLMo 2 as stacks that run once,
+//! Ouro as a stack that runs several times.
 //!
-//! tests/golden/hf-tiny and tests/golden/ouro-tiny were made with the authors' own code; their READMEs say how, and which
-//! tolerances hold. `model` compares states, logits, likelihoods and gradients on every device, `commands` what the program
-//! imports, generates and exports.
+//! tests/golden/hf-tiny and tests/golden/ouro-tiny were made with the authors' own code; their
+//! READMEs describe how, and give the tolerances. `model` compares states, logits, likelihoods and
+//! gradients on every device; `commands` checks imports, generations and exports of the program.
 
 mod commands;
 mod model;
@@ -16,7 +16,7 @@ use rondo_files::TensorFile;
 
 use crate::harness::root;
 
-/// A whole stack that is looped, as keys of configs/smoke.toml.
+/// A loop over the whole stack, as keys of configs/smoke.toml.
 pub(crate) const WHOLE_STACK: [&str; 7] = [
     "model.block=branch-sandwich",
     "model.injection=none",
@@ -27,7 +27,7 @@ pub(crate) const WHOLE_STACK: [&str; 7] = [
     "model.tied_head=false",
 ];
 
-/// What the blocks of other families have, in a loop with an injection.
+/// The features of other families' blocks, in a loop with an injection.
 pub(crate) const OF_OTHER_FAMILIES: [&str; 7] = [
     "model.block=branch-post-norm",
     "model.qk_norm=width",
@@ -56,7 +56,7 @@ fn ouro() -> PathBuf {
     root().join("tests/golden/ouro-tiny")
 }
 
-/// Tensors of a golden file by name: floats, and ids.
+/// The tensors of a golden file by name: floats and ids.
 struct Golden {
     floats: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
     ids: BTreeMap<String, Vec<i64>>,

@@ -1,4 +1,4 @@
-//! Published mechanisms between iterations, as whole runs.
+//! Published mechanisms between iterations, in whole runs.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::harness::{
     assert_ok, copy_folder, losses, refused, run, scratch, smoke, smoke_with, timeless_rows,
 };
 
-/// An arm, and the tensors that it has beside those of a loop without an injection's parameters.
+/// An arm, and its tensors beyond those of a loop without injection parameters.
 const ARMS: [(&str, &str); 11] = [
     ("model.hyper_connections={lanes=2}", "lanes.read"),
     ("model.conditioning=embedding", "conditioning.gain"),
@@ -197,7 +197,7 @@ fn an_injection_is_written_as_a_word_or_as_a_table_and_printed_so_that_it_reads_
 
 #[test]
 fn options_out_of_range_or_of_another_kind_are_refused_by_key() {
-    // Single words: the lines of a message are broken.
+    // Only single words are searched, because the lines of a message are wrapped.
     for (value, parts) in [
         (
             "{kind=\"history\",window=0}",
@@ -229,7 +229,7 @@ fn options_out_of_range_or_of_another_kind_are_refused_by_key() {
     }
 }
 
-/// Two runs whose contraction is read on a logged step alone have the losses of one another.
+/// Two runs that log different steps, and only measure the contraction there, have the same losses.
 #[test]
 fn a_step_that_is_not_logged_trains_the_same() {
     let dir = scratch();

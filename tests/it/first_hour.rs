@@ -1,4 +1,5 @@
-//! What a newcomer tries in the first hour: keys explained, other trainers' names, a base, a configuration of one's own.
+//! What a newcomer tries in the first hour: explained keys, names from other trainers, a base
+//! configuration, an own configuration.
 
 use std::fs;
 
@@ -84,7 +85,7 @@ fn names_of_other_trainers_are_answered_with_the_keys_here() {
             "optimizer.lr: unknown key; here it is `schedule.peak`",
         ],
     );
-    // What follows from the unknown key is not reported beside it.
+    // Consequences of the unknown key are not reported as well.
     assert!(!ended.stderr.contains("give a budget"), "{ended:?}");
 }
 
@@ -165,7 +166,7 @@ fn a_runs_records_are_a_table() {
 fn a_finding_ends_with_what_to_try() {
     let dir = scratch();
     let out = dir.path().join("run");
-    // Every correlation counts as a collapse.
+    // With this threshold every correlation counts as a collapse.
     let ended = smoke_with(
         &out,
         &[

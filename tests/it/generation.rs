@@ -49,7 +49,7 @@ impl Trained {
         ended.json()
     }
 
-    /// Writes initial states of a shape.
+    /// Writes initial states with a shape.
     fn states(&self, name: &str, shape: [usize; 3], value: f32) -> String {
         let count = shape.iter().product();
         let bytes: Vec<u8> = vec![value; count]

@@ -1,4 +1,4 @@
-//! Runs the program in the repository's root, with run directories of its own.
+//! Runs the program in the repository's root, with separate run directories.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) fn trainer() -> Command {
     command
 }
 
-/// What a finished program left behind.
+/// The exit code and the output of a finished program.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
@@ -42,7 +42,7 @@ pub(crate) fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) 
     ended(trainer().args(args).output().expect("the program starts"))
 }
 
-/// Takes an output apart.
+/// Converts a process output.
 pub(crate) fn ended(output: Output) -> Ended {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
     Ended {
@@ -57,7 +57,7 @@ pub(crate) fn scratch() -> TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder with its contents.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder can be made");
     for entry in fs::read_dir(from)
@@ -73,7 +73,7 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Returns the key by which all tests share one cache of prepared corpora.
+/// Returns the key that makes all tests share one cache of prepared corpora.
 pub(crate) fn shared_cache() -> String {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache");
     format!("data.cache={}", cache.display())
@@ -92,7 +92,8 @@ pub(crate) fn smoke(out: &Path, further: &[&str]) -> Ended {
     run(args)
 }
 
-/// Returns the arguments that train configs/smoke.toml into `out` on flex with `keys`, each `key=value`.
+/// Returns the arguments for training configs/smoke.toml into `out` on flex with `keys`, each
+/// `key=value`.
 pub(crate) fn smoke_args(out: &Path, keys: &[&str]) -> Vec<String> {
     let (out, cache) = (out.display().to_string(), shared_cache());
     let mut args = vec!["--config", "configs/smoke.toml", "--device", "flex"];
@@ -106,13 +107,13 @@ pub(crate) fn smoke_with(out: &Path, keys: &[&str]) -> Ended {
     run(smoke_args(out, keys))
 }
 
-/// Asserts that a program ended well.
+/// Asserts that a program succeeded.
 #[track_caller]
 pub(crate) fn assert_ok(ended: &Ended) {
     assert_eq!(ended.code, 0, "{ended:?}");
 }
 
-/// Asserts one message with these parts, and the exit code.
+/// Asserts a single message with these parts, and the exit code.
 #[track_caller]
 pub(crate) fn refused(ended: &Ended, code: i32, parts: &[&str]) {
     assert_eq!(ended.code, code, "{ended:?}");
@@ -126,7 +127,7 @@ pub(crate) fn refused(ended: &Ended, code: i32, parts: &[&str]) {
     }
 }
 
-/// Returns the rows of a run's metrics of one kind.
+/// Returns the records of one kind in a run's metrics.
 pub(crate) fn rows(run: &Path, kind: &str) -> Vec<Value> {
     let text = fs::read_to_string(run.join("metrics.jsonl")).expect("a run has metrics");
     text.lines()
@@ -135,7 +136,7 @@ pub(crate) fn rows(run: &Path, kind: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Returns the rows of one kind without what depends on the clock or the machine.
+/// Returns the records of one kind without the values that depend on the clock or the machine.
 pub(crate) fn timeless_rows(run: &Path, kind: &str) -> Vec<Value> {
     let mut rows = rows(run, kind);
     for row in &mut rows {
@@ -156,7 +157,7 @@ pub(crate) fn losses(run: &Path) -> Vec<f64> {
         .collect()
 }
 
-/// Compares text with a golden file, or writes it where `RONDO_BLESS` is set.
+/// Compares text with a golden file; with `RONDO_BLESS` set, writes the file.
 #[track_caller]
 pub(crate) fn golden(name: &str, found: &str) {
     let path = root().join("tests/golden").join(name);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::harness::{assert_ok, golden, run};
 
-/// The published shape, as overrides of a configuration that has only the structure.
+/// The published shape, as overrides for a configuration that only has the structure.
 const PUBLISHED_SHAPE: [&str; 11] = [
     "data.tokenizer={ kind = \"bpe\", vocab_size = 65536 }",
     "model.vocab_size=65536",
@@ -43,7 +43,7 @@ fn model(config: &str, overrides: &[&str]) -> ModelConfig {
     written.model.resolve(vocabulary)
 }
 
-/// Writes the table: one line for each parameter, the std of its elements last.
+/// Writes the table, with one line per parameter; the last column is the std of its elements.
 fn listing(config: &ModelConfig) -> String {
     let rows = table(config);
     let longest = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);

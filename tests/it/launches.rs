@@ -1,4 +1,5 @@
-//! A run is tied to what it was asked: its name, what it goes on with, and the record of every launch.
+//! The identity of a run: its name, the settings with which it may be resumed, and the record of
+//! every launch.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +25,7 @@ fn launches(run: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// The keys that a run says it has changed: step, key, before, after.
+/// The keys that a run records as changed: step, key, before, after.
 fn changed(run: &Path) -> Vec<(u64, String, String, String)> {
     let events = rows(run, "event").into_iter();
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -51,7 +52,7 @@ fn lr_sums(run: &Path) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Asserts that every sum is that of all rates until then, but for the steps that were skipped.
+/// Asserts that every sum is the sum of all rates so far, except those of skipped steps.
 #[track_caller]
 fn sums_hold(run: &Path, skipped: &[usize]) {
     let mut sum = 0.0;
@@ -101,7 +102,7 @@ fn a_finished_run_is_not_taken_for_one_of_another_configuration() {
         let ended = short(&out, keys);
         refused(&ended, 2, &["nothing was changed", told, name]);
     }
-    // Where nothing that is computed differs it is the same run.
+    // If no difference affects the computation, it is the same run.
     let same = short(
         &out,
         &[
@@ -188,7 +189,8 @@ fn a_run_that_goes_back_is_compared_with_what_trained_it_until_there() {
     let mut args = crate::harness::smoke_args(&out, &keys);
     args.extend(["--resume".to_owned(), from]);
     assert_ok(&run(args));
-    // The configuration of the directory has the lower rate already; the first two steps had not.
+    // The configuration in the directory already has the lower rate, but the first two steps were
+    // trained with the higher one.
     let keys: Vec<(u64, String)> = changed(&out)
         .into_iter()
         .map(|(step, key, ..)| (step, key))
@@ -229,13 +231,13 @@ fn the_summed_rate_leaves_out_updates_that_were_not_made_also_after_a_resume() {
     }
     assert_ok(&smoke_with(&halves, &keys));
     assert_eq!(lr_sums(&halves), lr_sums(&whole));
-    // A longer cosine: the rates of the steps before were those of the shorter one.
+    // A longer cosine: the earlier steps had the rates of the shorter one.
     assert_ok(&smoke_with(
         &halves,
         &[&keys[..], &["train.steps=30"]].concat(),
     ));
     assert_eq!(lr_sums(&halves).len(), 30);
-    // The higher rate may make another spike.
+    // The higher rate may cause another spike.
     let skipped = skipped(&halves);
     assert!(skipped.starts_with(&[12, 13]), "{skipped:?}");
     sums_hold(&halves, &skipped);
@@ -280,7 +282,7 @@ fn a_directory_in_which_nothing_was_trained_is_free() {
         assert_eq!(ended.code, 3, "{ended:?}");
         assert!(!out.exists(), "{text}: something was left behind");
     }
-    // As versions left it that found a short text later.
+    // The state that older versions left when they found the short text only later.
     assert_ok(&short(&out, &[]));
     fs::remove_dir_all(out.join("checkpoints")).expect("a folder");
     for left in ["metrics.jsonl", "summary.json"] {
@@ -289,7 +291,7 @@ fn a_directory_in_which_nothing_was_trained_is_free() {
     let other = ["train.batch=2", "data.val_fraction=0.2"];
     assert_ok(&short(&out, &other));
     assert_eq!(rows(&out, "train").len(), 4);
-    // A record of training is something to lose, and so is a checkpoint that is damaged.
+    // A training record must not be overwritten, and neither must a damaged checkpoint.
     fs::remove_dir_all(out.join("checkpoints")).expect("a folder");
     refused(
         &short(&out, &[]),
@@ -302,7 +304,7 @@ fn a_directory_in_which_nothing_was_trained_is_free() {
     assert_eq!(ended.code, 4, "{ended:?}");
 }
 
-/// Writes configs/smoke.toml for another working directory and returns its path.
+/// Writes configs/smoke.toml with paths for another working directory and returns its path.
 fn elsewhere(dir: &Path, name: &str) -> String {
     let text = fs::read_to_string(root().join("configs/smoke.toml")).expect("a configuration");
     let sample = root().join("data/sample.txt");
@@ -351,7 +353,7 @@ fn a_run_without_a_directory_is_called_after_what_was_set() {
         &["--set", "schedule.peak=1e-3", "--set", "run.seed=1"],
     );
     assert_eq!(names(), ["main", "main-seed=1+peak=1e-3"]);
-    // The same settings, written otherwise: the same run.
+    // The same settings in another form are the same run.
     let again = train(
         &main,
         &[
@@ -364,13 +366,13 @@ fn a_run_without_a_directory_is_called_after_what_was_set() {
         ],
     );
     assert!(again.stderr.contains("is finished at step 2"), "{again:?}");
-    // More steps and other outputs are the same run too.
+    // A run with more steps and other outputs is the same run too.
     train(
         &main,
         &["--set", "train.steps=3", "--set", "device.threads=1"],
     );
     assert_eq!(rows(&dir.path().join("runs/main"), "train").len(), 3);
-    // The configuration of a run directory is called after it.
+    // The configuration in a run directory has the directory's name.
     let saved = dir.path().join("runs/main-seed=1+peak=1e-3/config.toml");
     let again = train(&saved.display().to_string(), &[]);
     assert!(again.stderr.contains("is finished at step 2"), "{again:?}");

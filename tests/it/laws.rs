@@ -10,7 +10,7 @@ use crate::harness::{Ended, assert_ok, rows, run, scratch, shared_cache, trainer
 
 const PEAK: f64 = 3e-4;
 const WARMUP: u64 = 100;
-/// L0, A, α, C, λ of the law by Tissue et al., arXiv 2408.11029, section 3.
+/// L0, A, α, C and λ for the law of Tissue et al., arXiv 2408.11029, section 3.
 const CONSTANTS: [f64; 5] = [2.6, 0.5, 0.45, 5.0, 0.995];
 
 /// Writes a curve of the law, summed step by step, as a table with a point every twenty steps.
@@ -74,7 +74,7 @@ fn known_constants_come_back_and_curves_that_were_not_fitted_are_predicted() {
     assert_eq!(found["law"], "tissue");
     for (symbol, expected) in ["L0", "A", "alpha", "C", "lambda"].iter().zip(CONSTANTS) {
         let value = found["parameters"][symbol].as_f64().expect("a constant");
-        // The rate is known at the points only, and taken to be linear between them.
+        // The rate is only known at the points and is assumed to be linear between them.
         assert!((value / expected - 1.0).abs() < 2e-3, "{symbol}: {value}");
     }
     let curves = found["curves"].as_array().expect("curves");
@@ -116,7 +116,8 @@ fn known_constants_come_back_and_curves_that_were_not_fitted_are_predicted() {
             );
         }
     }
-    // The table has the step of the rate somewhere in twenty steps.
+    // The table has one point in twenty steps, so the step of the rate may be anywhere between two
+    // of them.
     assert!(curves[3]["rmse"].as_f64() < Some(3e-3), "{}", curves[3]);
     for name in ["fit-law.json", "fit-law.svg", "fit-law.png", "fit-law.csv"] {
         assert!(dir.path().join("law").join(name).is_file(), "{name}");
@@ -212,7 +213,7 @@ fn the_searched_schedule_is_a_configuration_that_trains() {
         let planned = point[1].as_f64().expect("a rate");
         assert!((rate - planned).abs() < 1e-12, "{step}: {rate} {planned}");
     }
-    // Without a configuration the section is printed, for the horizon of the longest curve.
+    // Without a configuration it prints the section for the horizon of the longest curve.
     let printed = fit(
         dir.path(),
         &["linear.csv", "cosine.csv", "--optimise", "--floor", "3e-5"],
@@ -293,7 +294,7 @@ fn a_curve_is_the_same_however_its_table_is_written() {
         assert_eq!(found, expected, "{start:?}");
         assert_eq!(told, "", "{start:?}");
     }
-    // A run that was resumed at step 180 has logged some steps before.
+    // A run that was resumed at step 180 has logged some steps twice.
     let mut rows: Vec<&str> = text.lines().collect();
     rows.splice(5..5, ["180,3e-4,9", "200,3e-4,9"]);
     fs::write(dir.path().join("linear.csv"), rows.join("\n")).expect("a table");

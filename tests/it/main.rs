@@ -1,4 +1,4 @@
-//! The trainer from outside: every test runs the built program.
+//! Tests of the trainer from outside: every test runs the built program.
 
 #![allow(missing_docs, reason = "a test binary has no readers of documentation")]
 

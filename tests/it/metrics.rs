@@ -1,4 +1,4 @@
-//! Exactly the metrics of the table are written.
+//! A run writes exactly the metrics of the table.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use rondo_metrics::names::{METRICS, Presence, Shape, describe};
 
 use crate::harness::{assert_ok, rows, run, scratch, smoke, smoke_with};
 
-/// The names in the rows of one kind, without their depths.
+/// The names in the records of one kind, without their depths.
 fn written(run: &Path, kind: &str) -> BTreeSet<&'static str> {
     let rows = rows(run, kind);
     assert!(!rows.is_empty());
@@ -36,7 +36,7 @@ fn expected(kind: Kind, task: bool, gated: bool, contracts: bool) -> BTreeSet<&'
             Presence::Text | Presence::Once => !task,
             Presence::Gates | Presence::Controller => gated,
             Presence::Contraction => contracts,
-            // A mixture has a test of its own.
+            // Mixtures have their own test.
             Presence::Always | Presence::Device => true,
             Presence::Mixture | Presence::Ranks => false,
         })

@@ -1,7 +1,8 @@
-//! Run directories of an older version: the present one evaluates, resumes, compares and exports them.
+//! Run directories of an older version: the current one evaluates, resumes, compares and exports
+//! them.
 //!
-//! tests/golden/old-run holds two of them, and the numbers that the older version computed from them; its README says how
-//! they were made.
+//! tests/golden/old-run has two of them, and the numbers that the older version computed from them;
+//! its README describes how they were made.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,16 +14,16 @@ use crate::harness::{
     Ended, assert_ok, copy_folder, ended, root, rows, scratch, timeless_rows, trainer,
 };
 
-/// Processors sum in different orders: from AVX-512 to AVX2 and to SSE no number here changed by more than 4.4e-7 of its
-/// value.
+/// Processors sum in different orders: between AVX-512, AVX2 and SSE no number here changed by more
+/// than a relative 4.4e-7.
 const TOLERANCE: f64 = 5e-6;
 
-/// An old run, and what its resume is asked for.
+/// An old run, and the arguments of its resume.
 struct Old {
     name: &'static str,
     /// The step of its checkpoint.
     step: u64,
-    /// What its resume adds to its own configuration.
+    /// The arguments that its resume adds to its own configuration.
     further: &'static [&'static str],
 }
 
@@ -33,7 +34,7 @@ const TEXT: Old = Old {
     further: &["--set", "train.steps=16"],
 };
 
-/// A run on a task, with gates and their controller, that was interrupted.
+/// An interrupted run on a task, with gates and their controller.
 const TASK: Old = Old {
     name: "task",
     step: 6,
@@ -67,7 +68,7 @@ impl Place {
         ended(command.output().expect("the program starts"))
     }
 
-    /// Starts an old run's training again, as its own configuration says and `further`.
+    /// Resumes the training of an old run with its own configuration and `further`.
     fn train(&self, old: &Old, further: &[&str]) -> Ended {
         let config = format!("{}/config.toml", old.name);
         let args = ["--config", &config, "--out", old.name];
@@ -87,15 +88,15 @@ fn json(path: &Path) -> Value {
     serde_json::from_str(&read(path)).expect("JSON")
 }
 
-/// Returns the rows of one kind without those of checkpoints, which are written when a disk has finished.
+/// Returns the records of one kind, except checkpoint events, whose time depends on the disk.
 fn records(run: &Path, kind: &str) -> Vec<Value> {
     let mut rows = timeless_rows(run, kind);
     rows.retain(|row| row["metrics"]["event"] != "checkpoint");
     rows
 }
 
-/// Asserts that `found` holds every value of `expected`, numbers within [`TOLERANCE`] of their value; it may
-/// hold more by other names.
+/// Asserts that `found` contains every value of `expected`, with numbers within a relative
+/// [`TOLERANCE`]; it may contain more under other names.
 #[track_caller]
 fn assert_holds(found: &Value, expected: &Value, at: &str) {
     match (found, expected) {

@@ -1,4 +1,5 @@
-//! What weights meet is encoded by the tokenizer that they were trained with, and data that has changed is told of.
+//! A run's data is always encoded with the tokenizer that its weights were trained with, and
+//! changed data is reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{Ended, assert_ok, refused, root, rows, run, scratch, smoke_with};
 
-/// A text, and what a run of a few steps on it is given.
+/// A text, and the arguments of a short run on it.
 struct Corpus {
     dir: tempfile::TempDir,
 }
@@ -32,14 +33,14 @@ impl Corpus {
         self.at("text.txt")
     }
 
-    /// Adds text whose merges are others.
+    /// Appends text with different merges.
     fn grow(&self) {
         let text = fs::read_to_string(self.text()).expect("a text");
         let more = "zyx wvu zyxwvu qqq jjj zyx.\n".repeat(120);
         fs::write(self.text(), more + &text).expect("writable");
     }
 
-    /// Writes the same bytes with another time, which is another place in the cache.
+    /// Rewrites the same bytes with another time, so that the cache key changes.
     fn touch(&self) {
         let text = fs::File::options().append(true).open(self.text());
         let past = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
@@ -137,7 +138,8 @@ fn a_text_that_grew_is_read_with_the_runs_own_tokenizer() {
         grown.stderr.contains("data has changed since step 6"),
         "{grown:?}"
     );
-    // The end of the text, which validates, is the same: with the same tokens its loss is nearly that of before.
+    // The validation part, at the end of the text, is unchanged: with the same tokens its loss
+    // hardly changes.
     let (before, grown) = (loss(&before), loss(&grown));
     assert!((grown - before).abs() < 0.3, "{before} {grown}");
     let resumed = corpus.train(&out, &data, &["train.steps=8"]);
@@ -150,7 +152,7 @@ fn a_text_that_grew_is_read_with_the_runs_own_tokenizer() {
         resumed.stderr.contains("warning: step 6  data-changed"),
         "{resumed:?}"
     );
-    // What it was last trained on is what is known now.
+    // The stored data is now that of the last training.
     let again = evaluated(&out);
     assert!(!again.stderr.contains("has changed"), "{again:?}");
 }
@@ -220,7 +222,7 @@ fn a_folder_that_was_prepared_again_is_refused_or_told_of() {
         refused(&ended, 3, &[OTHER_TOKENS, "trainer prepare --tokenizer"]);
     }
     assert!(keep("tokenizer.json") == own && keep("metrics.jsonl") == metrics);
-    // The cure of the message, on the old text cut elsewhere.
+    // Applies the advice of the message, to the old text with another split.
     fs::write(corpus.text(), text).expect("writable");
     let own = out.join("tokenizer.json").display().to_string();
     corpus.prepare(&["--tokenizer", &own, "--val-fraction", "0.2"]);

@@ -1,4 +1,4 @@
-//! What holds when things go wrong: signals, full disks, closed pipes, numbers that are not finite.
+//! Behaviour under signals, full disks, closed pipes and numbers that are not finite.
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::harness::{
     trainer,
 };
 
-/// Training and evaluation rows of a run, without what depends on the clock.
+/// The training and evaluation records of a run, without values that depend on the clock.
 fn numbers(run: &Path) -> Vec<Value> {
     let kinds = ["train", "eval"].into_iter();
     kinds.flat_map(|kind| timeless_rows(run, kind)).collect()
 }
 
-/// Asserts that two runs have logged the same.
+/// Asserts that two runs have the same records.
 #[track_caller]
 fn same_numbers(one: &Path, other: &Path) {
     let (one, other) = (numbers(one), numbers(other));
@@ -39,7 +39,7 @@ fn no_panic(ended: &Ended) {
     }
 }
 
-/// Runs a command line of a shell with the program as `$0` and further arguments.
+/// Runs a shell command with the program as `$0` and further arguments.
 fn shell(line: &str, args: &[String]) -> Ended {
     let mut command = Command::new("sh");
     command
@@ -55,7 +55,7 @@ fn shell(line: &str, args: &[String]) -> Ended {
 fn a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up_for() {
     let dir = scratch();
     let (whole, cut) = (dir.path().join("whole"), dir.path().join("cut"));
-    // Some seconds of evaluation after every fifth step.
+    // The evaluation after every fifth step takes a few seconds.
     let keys = [
         "eval.every=5",
         "data.val_fraction=0.5",
@@ -79,7 +79,8 @@ fn a_signal_during_an_evaluation_is_heard_and_the_evaluation_made_up_for() {
             0
         };
         let begun = Instant::now();
-        // The last step before an evaluation has been written, or another process would be waited for.
+        // True when this process, not an earlier one, has written the last step before an
+        // evaluation.
         let due = || {
             let text = fs::read_to_string(cut.join("metrics.jsonl")).unwrap_or_default();
             let lines = text
@@ -165,7 +166,7 @@ fn a_spike_that_is_skipped_leaves_the_weights_and_a_resume_knows_what_came_befor
     assert_eq!(skips, [12, 13], "two in a row, then the level is taken");
     let summary = fs::read_to_string(whole.join("summary.json")).expect("a summary");
     assert!(summary.contains("\"skipped_updates\": 2"), "{summary}");
-    // As if it had been killed after the step between the two.
+    // The state after a kill at a step between the two.
     assert_ok(&smoke_with(&halves, &keys));
     for step in ["step-00000018", "step-00000020"] {
         fs::remove_dir_all(halves.join("checkpoints").join(step)).expect("a checkpoint");
@@ -218,8 +219,8 @@ fn a_disk_that_is_full_costs_no_checkpoint_that_was_there() {
     assert_ok(&smoke_with(&out, &first));
     let before =
         fs::read(out.join("checkpoints/step-00000008/model.safetensors")).expect("a model");
-    // No file may be larger than so many blocks of 512 bytes: the log first, then a checkpoint, cannot be
-    // written.
+    // Limits the size of files to this many blocks of 512 bytes: first the metrics, then a
+    // checkpoint cannot be written.
     let more = [
         &keys[..],
         &["train.steps=20", "schedule.shape={kind=\"constant\"}"],
@@ -239,7 +240,7 @@ fn a_disk_that_is_full_costs_no_checkpoint_that_was_there() {
     assert_ok(&smoke_with(&out, &more));
     let straight = dir.path().join("straight");
     assert_ok(&smoke_with(&straight, &more));
-    // Its eighth step was a last one, and so evaluated.
+    // The eighth step was the last one of the first part, so it was evaluated too.
     assert_eq!(rows(&out, "train").len(), 20);
     assert!(final_parameters(&out) == final_parameters(&straight));
 }
@@ -259,7 +260,7 @@ fn a_reader_that_goes_away_is_no_error_and_an_output_that_is_full_is() {
         "{full:?}"
     );
     let dir = scratch();
-    // Standard error may be full or closed as well: the run goes on.
+    // If standard error is full or closed, the run continues.
     let out = dir.path().join("run");
     assert_ok(&shell("\"$0\" \"$@\" 2> /dev/full", &smoke_args(&out, &[])));
     assert_eq!(rows(&out, "train").len(), 20);
@@ -268,7 +269,7 @@ fn a_reader_that_goes_away_is_no_error_and_an_output_that_is_full_is() {
     assert_eq!(rows(&out, "train").len(), 20);
 }
 
-/// The library panics on this file; the program says so as it says everything else.
+/// The library panics on this file; the program reports a normal error.
 #[test]
 fn a_tokenizer_on_which_the_library_panics_is_one_message() {
     let dir = scratch();
@@ -328,7 +329,7 @@ fn every_documented_exit_code_is_met() {
         code(&at("rule"), &["schedule.peak=1e30", "schedule.warmup=0"]),
         5
     );
-    // The file is a file.
+    // A file is in the place of a folder.
     fs::write(at("file"), "x").expect("a file");
     assert!([1, 4].contains(&code(&at("file").join("below"), &[])));
     let readme = fs::read_to_string(root().join("README.md")).expect("the README");
@@ -341,7 +342,7 @@ fn every_documented_exit_code_is_met() {
 fn the_best_checkpoint_is_kept_beside_the_newest() {
     let dir = scratch();
     let out = dir.path().join("run");
-    // A rate that ruins the model after the tenth step.
+    // The rate ruins the model after the tenth step.
     let keys = [
         "eval.every=2",
         "checkpoint.every=2",

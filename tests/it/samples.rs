@@ -1,4 +1,4 @@
-//! `[eval] prompts`: text at several depths with each evaluation.
+//! `[eval] prompts`: texts at several depths after each evaluation.
 
 use std::path::Path;
 #[cfg(unix)]
@@ -10,7 +10,7 @@ use crate::harness::{Ended, assert_ok, refused, run, scratch, smoke_with, timele
 #[cfg(unix)]
 use crate::harness::{ended, smoke_args, trainer};
 
-/// Returns the samples among the events of a run, without their times.
+/// Returns the samples among a run's events, without their times.
 fn samples(run: &Path) -> Vec<Value> {
     let events = timeless_rows(run, "event").into_iter();
     events
@@ -53,7 +53,8 @@ fn each_evaluation_writes_greedy_text_after_each_prompt_as_generate_does() {
     shown_by_metrics_and_compare(&path, dir.path());
 }
 
-/// The prompt stands once for each evaluation, its texts below it, and no line is wide or holds a control character.
+/// Checks that the prompt is printed once per evaluation with its texts below, and that no line is
+/// too wide or contains a control character.
 #[track_caller]
 fn shown_on_the_console(trained: &Ended) {
     let lines: Vec<&str> = trained.stderr.lines().collect();
@@ -164,7 +165,7 @@ fn a_text_that_fills_the_context_ends_there() {
 fn an_interrupted_evaluation_doubles_no_text() {
     let dir = scratch();
     let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
-    // Long texts, so that the signal comes while one is generated.
+    // The texts are long, so that the signal comes during a generation.
     let keys = [
         "eval.prompts=['Four score','seven']",
         "eval.prompt_tokens=400",

@@ -1,4 +1,4 @@
-//! Learning-rate schedules and curricula: what is shown without training is what training does.
+//! Learning-rate schedules and curricula: `trainer schedule` shows what training does.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::harness::{assert_ok, rows, run, scratch, smoke};
 
-/// Every shape, each with lengths in another unit.
+/// Every shape, with lengths in different units.
 const SHAPES: &[&str] = &[
     r#"{kind="constant"}"#,
     r#"{kind="linear"}"#,
@@ -39,7 +39,7 @@ fn trained(out: &Path) -> Vec<(u64, f64, f64)> {
         .collect()
 }
 
-/// Returns what `trainer schedule` shows of configs/smoke.toml, every step.
+/// Returns what `trainer schedule` shows for every step of configs/smoke.toml.
 fn shown(keys: &[&str]) -> Value {
     let mut args = vec!["schedule", "configs/smoke.toml", "--every", "1", "--json"];
     keys.iter().for_each(|key| args.extend(["--set", key]));
@@ -70,7 +70,7 @@ fn training_takes_the_rates_that_are_shown_and_a_resume_changes_none() {
         let shown = points(&shown(&[&shape, FLOOR]));
         assert_eq!(shown.len(), 20);
         assert_eq!(trained(&out), shown, "{shape}");
-        // As if it had been killed between its two checkpoints.
+        // The state after a kill between the two checkpoints.
         fs::remove_dir_all(out.join("checkpoints/step-00000020")).expect("a checkpoint");
         fs::remove_file(out.join("summary.json")).expect("a summary");
         assert_ok(&smoke(&out, &args));
@@ -93,7 +93,7 @@ fn a_curriculum_is_shown_and_bounds_what_is_trained() {
     // 1 + 3·(1 − √(1 − x)) with x = 0, 0.1, …: 1, 1.15, 1.32, 1.49, 1.68, 1.88, 2.10, 2.36, 2.66, 3.05.
     let mean = counts("mean_recurrence");
     assert_eq!(mean[..11], [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4]);
-    // 1 + x with x = 0, 1/6, …: 2 from a half on.
+    // 1 + x with x = 0, 1/6, …: rounded to 2 from x = ½ on.
     let backprop_depth = counts("backprop_depth");
     assert_eq!(backprop_depth[..7], [1, 1, 1, 2, 2, 2, 2]);
     let out = dir.path().join("run");
@@ -159,7 +159,8 @@ fn schedules_that_cannot_be_are_refused_by_key() {
     assert!(refused("schedule.shape={kind=\"cosin\"}").contains("cosine"));
 }
 
-/// Returns the warnings of schedules and depths on standard error; a run's diagnosis may say more.
+/// Returns the warnings about schedules and depths in standard error; a run's diagnosis may print
+/// more.
 fn warnings(stderr: &str) -> Vec<&str> {
     let is_ours = |line: &&str| {
         line.starts_with("warning: ")
@@ -209,7 +210,7 @@ fn what_a_run_does_not_come_to_is_said_once_wherever_a_schedule_is_read() {
         ]);
         assert_ok(&dry);
         told(&dry.stderr);
-        // A run says it before its first step, however quiet it is.
+        // A run prints it before its first step, even with --quiet.
         let out = dir.path().join(index.to_string());
         let trained = smoke(&out, &["--quiet", "--set", key]);
         assert_ok(&trained);
@@ -238,7 +239,7 @@ fn the_shipped_configurations_come_to_all_that_they_ask_for() {
     let shown = run(args);
     assert_ok(&shown);
     assert!(warnings(&shown.stderr).is_empty(), "{}", shown.stderr);
-    // The failed runs fail at their rates.
+    // The failing runs have the rates at which they fail.
     let failed = run([
         "schedule",
         "configs/bad-run-1.toml",

@@ -1,4 +1,5 @@
-//! The JSON Schemas in configs/schema: what the program prints, what the files of configs/ keep to, and what is refused.
+//! The JSON Schemas in configs/schema: the program prints them, the files in configs/ are valid,
+//! and invalid files are refused.
 
 mod validation;
 
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{assert_ok, golden, root, run};
 
-/// Returns every TOML file in a folder and below it.
+/// Returns every TOML file in and below a folder.
 fn configurations(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
@@ -33,7 +34,7 @@ fn schema(name: &str) -> PathBuf {
     root().join("configs/schema").join(name)
 }
 
-/// Lists what in TOML text breaks the schema at `path`.
+/// Lists the violations of the schema at `path` in TOML text.
 fn faults(text: &str, path: &Path) -> Vec<String> {
     let schema: Value = serde_json::from_str(&read(path)).expect("a schema is JSON");
     let table: toml::Table = toml::from_str(text).expect("TOML");

@@ -1,4 +1,5 @@
-//! `trainer serve` with a small client: OpenAI's completions on raven-tiny, whose tokenizer has one token a byte.
+//! `trainer serve` with a small client: OpenAI's completions on raven-tiny, whose tokenizer has one
+//! token per byte.
 
 #[path = "../../crates/rondo-serve/src/testing/client.rs"]
 mod client;
@@ -36,7 +37,7 @@ fn imported(with_tokenizer: bool) -> (TempDir, PathBuf) {
     (dir, out)
 }
 
-/// A server, ended with the test.
+/// A server that ends with the test.
 struct Server {
     child: Option<Child>,
     address: String,
@@ -45,7 +46,7 @@ struct Server {
 }
 
 impl Server {
-    /// Serves raven-tiny at a free port, from the zero state where nothing else is said.
+    /// Serves raven-tiny at a free port, by default from the zero state.
     fn start(further: &[&str]) -> Self {
         Self::of(imported(true), further)
     }
@@ -98,7 +99,7 @@ impl Server {
         client.answer()
     }
 
-    /// Waits until the server's own view is `wanted`.
+    /// Waits until the server's health satisfies `wanted`.
     fn wait_for(&self, wanted: impl Fn(&Value) -> bool) {
         let begun = std::time::Instant::now();
         while !wanted(&self.get("/health").json()) {
@@ -131,7 +132,7 @@ impl Drop for Server {
     }
 }
 
-/// Returns a request of `fields` over a prompt, greedy.
+/// Returns a greedy request with a prompt and `fields`.
 fn asked(fields: Value) -> Value {
     let mut body = json!({"prompt": "some words", "temperature": 0, "max_tokens": 8});
     if let (Value::Object(body), Value::Object(fields)) = (&mut body, fields) {
@@ -169,7 +170,7 @@ fn a_run_is_served_with_what_it_is() {
         choice["logprobs"]["tokens"].as_array().map(Vec::len),
         Some(8)
     );
-    // What `trainer generate` writes at the same depth.
+    // `trainer generate` writes the same at this depth.
     let depth = model["recurrence"].to_string();
     let run_dir = server.run.display().to_string();
     let args = [

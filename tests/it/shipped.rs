@@ -1,11 +1,12 @@
-//! The executable alone: what it has inside, and that it trains in an empty folder without a home, a repository or cargo.
+//! The executable alone: its embedded files, and training in an empty folder without a home, a
+//! repository or cargo.
 
 use std::fs;
 use std::path::Path;
 
 use crate::harness::{Ended, assert_ok, ended, refused, root, run, scratch, trainer};
 
-/// Runs the program in a folder with an empty home and no programs beside it.
+/// Runs the program in a folder with an empty home and an empty search path.
 fn alone(folder: &Path, args: &[&str]) -> Ended {
     let home = folder.join("home");
     fs::create_dir_all(&home).expect("a folder");
@@ -44,12 +45,12 @@ fn the_executable_alone_trains_on_the_text_inside_it_with_one_command() {
         text,
         fs::read(root().join("data/first.txt")).expect("a file")
     );
-    // The same command goes on, and leaves what it wrote.
+    // The same command resumes and keeps the files that it wrote.
     let again = alone(dir.path(), &args);
     assert_ok(&again);
     assert!(!again.stderr.contains("wrote"), "{again:?}");
     assert!(again.stderr.contains("is finished at step 2"), "{again:?}");
-    // Nothing went elsewhere.
+    // It wrote nothing in other places.
     assert_eq!(
         fs::read_dir(dir.path().join("home"))
             .expect("a folder")

@@ -1,4 +1,5 @@
-//! Signals that were ignored when the program started, as `nohup` and `trap '' INT` of a shell have it, stay ignored.
+//! Signals that were ignored when the program started, as with `nohup` or a shell's `trap '' INT`,
+//! stay ignored.
 
 use std::fs;
 use std::path::Path;
@@ -42,7 +43,8 @@ fn wait_for(run: &Path, lines: usize) {
     }
 }
 
-/// Sends `ignored` to a run that was started with it ignored, looks whether it trains on, and ends it with `ending`.
+/// Sends `ignored` to a run that ignores it, checks that the training continues, and ends it with
+/// `ending`.
 fn run_through(ignored: &str, ending: &str) -> Ended {
     let dir: TempDir = scratch();
     let run = dir.path().join("run");
@@ -55,7 +57,7 @@ fn run_through(ignored: &str, ending: &str) -> Ended {
     wait_for(&run, 5);
     send(ignored, &child);
     let before = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
-    // A signal is acted on at the end of a step: twenty more steps are long after that.
+    // A signal takes effect at the end of a step, so twenty more steps are enough.
     wait_for(&run, before.lines().count() + 20);
     send(ending, &child);
     ended(child.wait_with_output().expect("the program ends"))

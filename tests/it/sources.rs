@@ -1,5 +1,5 @@
-//! Data as people have it: tables, data sets of the Hub, token files of other trainers, mixtures, and corpora that take
-//! a while to prepare.
+//! Data from practice: tables, data sets of the Hub, token files of other trainers, mixtures, and
+//! corpora that take a while to prepare.
 
 #[cfg(feature = "hub")]
 #[path = "../../crates/rondo-data/src/hub/tests/server.rs"]
@@ -110,14 +110,14 @@ fn a_damaged_table_ends_a_preparation_with_the_file_and_the_place() {
     };
     let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() - 9);
     let magic = |bytes: &mut Vec<u8>| bytes[1] ^= 1;
-    // Before the last magic stands the length of the footer.
+    // The length of the footer is before the last magic bytes.
     let footer = |behind: usize| {
         move |bytes: &mut Vec<u8>| {
             let end = bytes.len() - behind;
             bytes[end - 4..end].copy_from_slice(&i32::MAX.to_le_bytes());
         }
     };
-    // The first packed buffer, and before it how many bytes it unpacks to.
+    // The first compressed buffer, preceded by its uncompressed size.
     let packed = |bytes: &mut Vec<u8>| {
         let frame = |at: &usize| bytes[*at..].starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
         let at = (8..bytes.len()).find(frame).expect("a packed buffer");
@@ -182,7 +182,8 @@ fn a_damaged_file_of_any_other_form_ends_a_run_with_its_name() {
 #[test]
 fn a_tokenizer_and_a_folder_of_parquet_train_generate_and_evaluate() {
     let dir = scratch();
-    // Marks of spaces, a token for each byte, tokens beyond the model's vocabulary, and a truncation to 8 tokens.
+    // It has marks for spaces, a token for each byte, tokens outside the model's vocabulary, and a
+    // truncation to 8 tokens.
     let tokenizer = root().join("tests/golden/tokenizers/unigram.json");
     let folder = dir.path().join("data");
     fs::create_dir(&folder).expect("writable");
@@ -221,7 +222,7 @@ fn a_tokenizer_and_a_folder_of_parquet_train_generate_and_evaluate() {
     for spelling in ["▁", "<0x"] {
         assert!(!generated.stdout.contains(spelling), "{generated:?}");
     }
-    // The same texts, as a table and as lines.
+    // The same texts as tables and as lines.
     let losses = ["large.parquet", "plain.arrow", "texts.jsonl"].map(|name| {
         let texts = table(name).display().to_string();
         let ended = run([
@@ -256,7 +257,7 @@ fn files_of_the_hub_name_the_feature_that_gets_them() {
     refused(&ended, 3, &["--hub", "org/texts", "--features hub"]);
 }
 
-/// Prepares files of the Hub into `dir/NAME`, in an environment of its own.
+/// Prepares files of the Hub into `dir/NAME`, with environment variables.
 fn prepare_from_hub(
     dir: &Path,
     name: &str,
@@ -349,7 +350,7 @@ fn a_data_set_of_the_hub_is_prepared_from_the_server_once_and_then_from_the_cach
     for name in ["online", "offline", "commit"] {
         assert!(tokens(&dir.path().join(name)) == expected, "{name}");
     }
-    // The server is gone: the cache is read, and says what it lacks.
+    // The server is gone: the cache is used, and missing files are reported.
     let gone = [("HF_ENDPOINT", "http://127.0.0.1:1")];
     assert_ok(&get("gone", &files, &gone));
     let lacking = get("p", &["data/test-*"], &gone);
@@ -370,9 +371,9 @@ fn token_files_of_another_trainer_are_trained_on_as_they_are() {
             .collect::<Vec<u8>>()
     };
     let (train_part, val_part) = sample.split_at(sample.len() / 10 * 9);
-    // nanoGPT: nothing but tokens.
+    // nanoGPT: only tokens.
     fs::write(dir.path().join("train.bin"), ids(train_part)).expect("writable");
-    // modded-nanogpt: 256 integers before them.
+    // modded-nanogpt: a header of 256 integers.
     let mut header: Vec<u8> = [20_240_520, 1, val_part.len() as i32]
         .iter()
         .flat_map(|n| n.to_le_bytes())
@@ -415,7 +416,7 @@ fn token_files_of_another_trainer_are_trained_on_as_they_are() {
     );
 }
 
-/// A mixture of the sample and of digits.
+/// A mixture of the sample and a text of digits.
 fn mixture(dir: &Path) -> String {
     let digits = dir.join("digits.txt");
     fs::write(&digits, "0123456789\n".repeat(900)).expect("writable");
@@ -466,7 +467,7 @@ fn a_mixture_resumes_bitwise_and_its_sources_are_evaluated_each() {
     };
     let prose = loss("val_cross_entropy.source.prose");
     let digits = loss("val_cross_entropy.source.digits");
-    // 8 rows of 32 targets: six of prose and two of digits.
+    // 8 rows of 32 targets: six rows of prose and two of digits.
     let mean = (6.0 * prose + 2.0 * digits) / 8.0;
     // The sums are the same, in another order.
     assert!((loss("val_cross_entropy") - mean).abs() < 1e-9, "{metrics}");
@@ -515,7 +516,7 @@ fn a_preparation_that_is_killed_goes_on_and_writes_the_same_tokens() {
             .spawn()
             .expect("the program starts");
         std::thread::sleep(Duration::from_millis(milliseconds));
-        // It may have ended by then; both is fine.
+        // It may have ended before the kill; both cases are valid.
         let _ = killed.kill();
         killed.wait().expect("a child");
     }

@@ -8,7 +8,7 @@ use crate::harness::{assert_ok, rows, run, scratch, smoke, smoke_with};
 
 const GATES: &str = "model.sparsity={gate_bias=0.5,learned_bias=true}";
 
-/// What a run wrote, without what depends on the clock and on where it was interrupted.
+/// The records of a run, without values that depend on the clock and on where it was interrupted.
 fn numbers(run: &Path) -> Vec<Value> {
     let of = |kind, names: &[&str]| -> Vec<Value> {
         rows(run, kind)
@@ -57,14 +57,14 @@ fn a_gated_run_with_every_perturbation_goes_on_bit_for_bit() {
         r#"controller={target={kind="absolute",cross_entropy=5.5},update={kind="pi",scale="linear"}}"#,
     ] {
         let (halves, whole) = (dir.path().join("halves"), dir.path().join("whole"));
-        // A shape without a horizon: the rates are the same in a run that is cut in two.
+        // The shape has no horizon, so the rates do not change in a run that is divided in two.
         let keys = [
             GATES,
             target,
             &perturb,
             "schedule.shape={kind=\"constant\"}",
         ];
-        // The last step is evaluated, so an end elsewhere would show the controller one loss more.
+        // The last step is evaluated, so another end would give the controller one more loss.
         for at in ["train.steps=10", "train.steps=20"] {
             assert_ok(&smoke_with(&halves, &[&keys[..], &[at]].concat()));
         }
@@ -129,8 +129,8 @@ fn a_target_out_of_reach_leaves_the_strength_at_its_least_and_is_told() {
     }
 }
 
-/// Draws a run with each `--layout`, and expects the stack by default, one table for both, and a refusal of
-/// figures that have one layout only.
+/// Draws a run with each `--layout`, and expects the stack by default, one table for both, and a
+/// refusal for figures with only one layout.
 fn figure_in_each_layout(gated: &str, dir: &Path) {
     let drawn = |folder: &str, layout: &[&str]| {
         let out = dir.join(folder);
@@ -268,7 +268,7 @@ fn shares(of: &Value) -> Vec<(String, f64)> {
         .collect()
 }
 
-/// The mean over a batch is in f32, so sizes of a batch differ in the last bits.
+/// The mean over a batch is in f32, so batch sizes change the last bits.
 #[track_caller]
 fn assert_same_shares(found: &[(String, f64)], expected: &[(String, f64)]) {
     assert!(
@@ -291,7 +291,7 @@ fn assert_same_shares(found: &[(String, f64)], expected: &[(String, f64)]) {
 #[test]
 fn the_share_of_edges_is_the_same_for_every_size_of_a_batch() {
     let dir = scratch();
-    // Seven rows: the last batch is a smaller one but for 1 and 8.
+    // Seven rows: the last batch is smaller, except for batch sizes 1 and 8.
     let of = |batch: usize| {
         let out = dir.path().join(format!("batch-{batch}"));
         let batch = format!("eval.batch={batch}");
@@ -333,7 +333,7 @@ fn the_share_of_edges_is_the_same_for_every_order_of_uneven_rows() {
         assert_ok(&ended);
         shares(&ended.json()["runs"][0]["sparsity"])
     };
-    // Rows of one length beside each other share a batch.
+    // Consecutive rows of equal length share a batch.
     let sorted = of(&[5, 5, 5, 9, 30, 30]);
     for lengths in [[30, 5, 30, 5, 9, 5], [9, 30, 30, 5, 5, 5]] {
         assert_same_shares(&of(&lengths), &sorted);

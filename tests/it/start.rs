@@ -1,4 +1,5 @@
-//! What a run says before and while it trains: its costs, doubts about its settings, its rows.
+//! The output of a run before and during training: its costs, warnings about its settings, its
+//! rows.
 
 use std::fs;
 
@@ -6,14 +7,14 @@ use crate::harness::{
     Ended, assert_ok, ended, run, scratch, smoke, smoke_args, smoke_with, trainer,
 };
 
-/// Returns the line that begins with a label.
+/// Returns the line that begins with this label.
 fn labelled<'a>(text: &'a str, label: &str) -> &'a str {
     text.lines()
         .find(|line| line.starts_with(label))
         .unwrap_or_else(|| panic!("{label} is missing in {text}"))
 }
 
-/// Returns the names of the columns of training and the rows below them.
+/// Returns the column names of training and the rows below them.
 fn rows(ended: &Ended) -> (Vec<&str>, Vec<&str>) {
     let is_header = |line: &&str| line.trim_start().starts_with("step ") && line.contains("eta");
     let headers = ended.stderr.lines().filter(is_header).collect();
@@ -30,12 +31,13 @@ fn a_start_tells_data_work_memory_and_disk() {
     let trained = smoke(&dir.path().join("run"), &[]);
     assert_ok(&trained);
     let text = &trained.stderr;
-    // 20 steps of 4 rows of 32 tokens; the corpus has 5,179 for training, and the model 41,600 parameters.
+    // 20 steps of 4 rows of 32 tokens; the corpus has 5,179 training tokens, and the model 41,600
+    // parameters.
     assert_eq!(
         labelled(text, "data "),
         "data    20 steps, 2,560 tokens: 49 % of the corpus, 0.062 a parameter"
     );
-    // Before the first step and after 10 and 20.
+    // Evaluations before the first step and after 10 and 20 steps.
     let work = labelled(text, "work ");
     assert!(
         work.starts_with("work    1.09e9 FLOPs at the mean depth, ")
@@ -129,7 +131,7 @@ fn a_dry_run_tells_the_same_with_a_measured_duration() {
     assert!((number("training_seconds") / (20.0 * number("step_seconds")) - 1.0).abs() < 1e-9);
     assert!(number("corpus_passes") > 0.4 && number("corpus_passes") < 0.6);
     assert!(number("evaluation_seconds") > 0.0 && number("largest_step_seconds") > 0.0);
-    // What a checkpoint of this run weighs is known: weights, moments and little else.
+    // The size of a checkpoint of this run is known: weights, moments and little else.
     assert_ok(&smoke(&dir.path().join("run"), &[]));
     let folder = dir.path().join("run/checkpoints/step-00000020");
     let files = fs::read_dir(folder).expect("a checkpoint");

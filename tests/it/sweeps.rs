@@ -1,4 +1,4 @@
-//! Sweeps: the same results however often they are killed.
+//! Sweeps have the same results, however often they are killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{Ended, assert_ok, ended, run, scratch, shared_cache, trainer};
 
-/// Six runs of a few steps; `more` is added to the file.
+/// A sweep of six runs of a few steps; `more` is appended to the file.
 fn sweep_file(dir: &Path, more: &str) -> PathBuf {
     let text = format!(
         "base = \"configs/smoke.toml\"\nseeds = [0, 1]\n\
@@ -44,7 +44,7 @@ fn results(out: &Path) -> String {
     fs::read_to_string(out.join("results.csv")).expect("results")
 }
 
-/// Waits until a sweep has marked so many runs as ended, or a while.
+/// Waits, with a time limit, until a sweep has marked this many runs as ended.
 fn wait_for(out: &Path, marks: usize) {
     let begun = Instant::now();
     let count = || fs::read_dir(out.join("outcomes")).map_or(0, Iterator::count);
@@ -61,7 +61,7 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_results() {
     let ended = sweep(&file, &whole, &["--parallel", "2"]);
     assert_ok(&ended);
     assert!(ended.stdout.contains("Spearman"), "{ended:?}");
-    // In the middle of some run each time: after a mark and a while.
+    // Each kill is in the middle of a run: some time after a mark.
     for (marks, millis) in [(0, 300), (1, 150), (2, 400), (4, 50)] {
         let mut child = started(&file, &killed);
         wait_for(&killed, marks);
@@ -73,7 +73,7 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_results() {
     assert_ok(&last);
     assert_eq!(results(&killed), results(&whole));
     assert_eq!(results(&whole).lines().count(), 1 + 6);
-    // A sweep that has ended does nothing more.
+    // A finished sweep does nothing more.
     let before = fs::metadata(killed.join("runs/peak=5e-4,seed=0/metrics.jsonl")).expect("metrics");
     assert_ok(&sweep(&file, &killed, &[]));
     let after = fs::metadata(killed.join("runs/peak=5e-4,seed=0/metrics.jsonl")).expect("metrics");
@@ -111,7 +111,7 @@ fn an_interrupted_sweep_lets_its_runs_save_and_goes_on() {
 #[test]
 fn failed_runs_are_kept_and_named_and_retried_when_asked() {
     let dir = scratch();
-    // The second value ends the run at its start.
+    // The second value makes the run fail at its start.
     let file = sweep_file(
         dir.path(),
         "[[list]]\ntrain.batch = 4\n\
@@ -130,7 +130,7 @@ fn failed_runs_are_kept_and_named_and_retried_when_asked() {
     assert_eq!(table.matches(",finished,").count(), 6, "{table}");
     let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("a log").file_name();
     let mut logs = fs::read_dir(out.join("logs")).expect("logs").map(name);
-    // What has no place in a file's name is told apart by a hash.
+    // Values that cannot be part of a file name are distinguished by a hash.
     let is_failed = |name: &std::ffi::OsString| {
         name.to_string_lossy()
             .starts_with("peak=5e-4,from=no_such_run-")
@@ -235,7 +235,7 @@ fn the_picture_of_a_sweep_has_its_rank_correlation() {
     let numbers: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(numbers["runs"].as_array().map(Vec::len), Some(6));
     assert_eq!(numbers["spearman"]["pairs"], 6);
-    // Twenty steps from three peaks: the larger the rate, the lower the loss.
+    // After twenty steps from three peaks, a higher rate has a lower loss.
     assert!(
         numbers["spearman"]["rho"].as_f64() < Some(-0.8),
         "{numbers}"
@@ -325,7 +325,7 @@ fn a_sweep_that_could_not_train_starts_by_the_same_command_once_it_is_corrected(
     let out = dir.path().join("out");
     let file = sweep_file(dir.path(), "");
     let of = |key: &str| sweep(&file, &out, &["--set", key]);
-    // Data that is not there; a run to start from that is not there; then both are left out.
+    // Missing data; a missing run to start from; then neither.
     let no_data = of("data.paths=[\"no/such/text.txt\"]");
     assert_eq!(no_data.code, 3, "{no_data:?}");
     let no_start = of("init={ from = \"no/such/run\" }");
@@ -336,7 +336,7 @@ fn a_sweep_that_could_not_train_starts_by_the_same_command_once_it_is_corrected(
     );
     assert_ok(&sweep(&file, &out, &[]));
     assert_eq!(results(&out).matches(",finished,").count(), 6);
-    // Now something was trained.
+    // By now something has been trained.
     assert_eq!(of("train.batch=3").code, 4);
 }
 
@@ -376,7 +376,7 @@ fn shards_that_run_side_by_side_end_with_the_results_of_one_sweep() {
         assert_ok(&ended(child.wait_with_output().expect("a shard ends")));
     }
     assert_eq!(results(&cut), results(&whole));
-    // All of it is done: the whole sweep has nothing to do, and nothing is missing.
+    // All runs are finished: the whole sweep has nothing to do, and nothing is missing.
     let all = sweep(&file, &cut, &["--json"]);
     assert_ok(&all);
     assert_eq!(all.json()["missing"], serde_json::json!([]));
@@ -441,7 +441,7 @@ fn seeds_have_a_table_of_their_own_and_equal_summed_rates_no_correlation() {
     let near = |found: &serde_json::Value, expected: f64| {
         (found.as_f64().expect("a number") - expected).abs() < 1e-9
     };
-    // Two numbers deviate from their mean by half their difference: √(2 · (d/2)² / 1) = d / √2.
+    // The standard deviation of two numbers is √(2 · (d/2)² / 1) = d / √2.
     assert!(near(&spread["mean"], f64::midpoint(a, b)), "{setting}");
     assert!(
         near(&spread["sd"], (a - b).abs() / 2.0_f64.sqrt()),
@@ -461,7 +461,7 @@ fn a_sweep_that_an_earlier_version_began_goes_on_with_its_names() {
     let file = sweep_file(dir.path(), "");
     let (out, whole) = (dir.path().join("out"), dir.path().join("whole"));
     assert_ok(&sweep(&file, &out, &["--shard", "0/3"]));
-    // What an earlier version would have left.
+    // The directories that an earlier version would have left.
     for (name, earlier) in [
         ("peak=5e-4,seed=0", "peak0-seed0"),
         ("peak=2e-3,seed=1", "peak1-seed1"),
@@ -496,7 +496,7 @@ fn a_sweep_that_an_earlier_version_began_goes_on_with_its_names() {
     assert_eq!(names(&next.json()), earlier);
     assert_eq!(fs::read_dir(out.join("runs")).expect("runs").count(), 6);
     assert_ok(&sweep(&file, &whole, &["--quiet"]));
-    // The numbers are those of a sweep of today.
+    // The numbers equal those of a sweep of the current version.
     let numbers = |out: &Path| -> Vec<String> {
         let table = results(out);
         let rest = |line: &str| {

@@ -1,4 +1,5 @@
-//! `trainer watch`: a table where there is no terminal, and a terminal that is given back.
+//! `trainer watch`: it prints a table if there is no terminal, and restores a terminal that it
+//! used.
 
 use std::fs;
 
@@ -126,7 +127,7 @@ fn a_sweep_stands_for_its_runs() {
     );
 }
 
-/// A terminal of its own for the program, made by `script`.
+/// A separate terminal for the program, made by `script`.
 #[cfg(target_os = "linux")]
 mod terminal {
     use std::fs::{self, File};
@@ -141,7 +142,8 @@ mod terminal {
     use super::FINISHED;
     use crate::harness::{copy_folder, root, scratch};
 
-    /// What a shell does on the terminal: its modes before and after, the program between them, its process and its end.
+    /// The shell's commands on the terminal: the modes before and after, the program between them,
+    /// its process id and its exit code.
     const SHELL: &str = "stty rows 24 cols 80; stty -g > before; sh -c 'echo $$ > pid; exec \"$TRAINER\" watch run'; \
                          echo $? > code; stty -g > after";
 
@@ -151,7 +153,8 @@ mod terminal {
     }
 
     impl Watched {
-        /// Starts to watch a finished run; none, with a line that says so, where there is no `script`.
+        /// Starts watching a finished run; if there is no `script`, prints a message and returns
+        /// none.
         fn start() -> Option<Self> {
             let dir = scratch();
             copy_folder(&root().join(FINISHED), &dir.path().join("run"));
@@ -169,7 +172,8 @@ mod terminal {
             match script {
                 Ok(script) => Some(Self { dir, script }),
                 Err(error) => {
-                    // Straight to the terminal: the harness would swallow what a passing test prints.
+                    // Written directly to standard error, because the harness hides the output of a
+                    // passing test.
                     let _ = writeln!(
                         std::io::stderr(),
                         "skipped: no `script` to make a terminal: {error}"
@@ -200,7 +204,7 @@ mod terminal {
             }
         }
 
-        /// Waits for the end, and returns the exit code and what came after the last frame.
+        /// Waits for the end; returns the exit code and the output after the last frame.
         #[track_caller]
         fn ended(mut self) -> (String, String) {
             self.wait_for("after", "\n");
@@ -212,7 +216,7 @@ mod terminal {
                 "the modes of the terminal"
             );
             let screen = self.text("screen");
-            // DEC's private modes: 1049 is the second screen, 25 the cursor; h sets, l resets.
+            // DEC's private modes: 1049 is the alternate screen, 25 the cursor; h sets, l resets.
             let (_, drawn) = screen.split_once("\u{1b}[?1049h").expect("a second screen");
             let (_, after) = drawn
                 .split_once("\u{1b}[?1049l")

@@ -1,8 +1,8 @@
 //! The order of windows: row number `i` is a pure function of seed and `i`, without a table.
 //!
 //! A shard of `len` tokens holds `n = max(1, ⌊(len − seq) / seq⌋)` windows of `seq + 1` tokens at
-//! Row `i` belongs to epoch `⌊i / n⌋`. Every epoch shifts its windows by its own offset and visits
-//! them in its own order, a keyed permutation of `0..n`.
+//! stride `seq`. Row `i` belongs to epoch `⌊i / n⌋`. Every epoch shifts its windows by its own
+//! offset and visits them in its own order, a keyed permutation of `0..n`.
 
 use crate::seed;
 

@@ -96,6 +96,7 @@ impl Recipe<'_> {
 /// tokens). Two runs over the same corpus write the same bytes, whether or not they were interrupted.
 ///
 /// # Errors
+///
 /// When the corpus cannot be read or split, when the tokenizer cannot be loaded or trained, when
 /// the folder exists or cannot be written; [`DataError::Interrupted`] where `progress` stops it.
 pub fn prepare(

@@ -52,8 +52,8 @@ pub trait Disk: Clone {
 
     /// Removes a file.
     ///
+    /// # Errors
     /// Where the file does not exist, and where the system refuses.
-    /// Where there is none, and where the system refuses.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
     /// Removes an empty folder.

@@ -36,6 +36,7 @@ pub enum PValue {
 
 /// Correlates the ranks of pairs of numbers, such as summed rates and final losses.
 ///
+/// # Errors
 /// [`LawError::Ranks`] for lists of different lengths, for fewer than 3 pairs, for a number that is
 /// not finite, and for a list with only one distinct value.
 pub fn rank_correlation(xs: &[f64], ys: &[f64]) -> Result<RankCorrelation, LawError> {

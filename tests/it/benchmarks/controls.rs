@@ -44,8 +44,8 @@ fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_d
                 .as_f64()
                 .unwrap_or_else(|| panic!("no {key} in {depth}"))
         };
-        // The weights are random: hotter predictions and a new readout are better by far, also on tokens that nothing was
-        // fitted on.
+        // The weights are random: higher temperatures and a new readout are far better, even on
+        // tokens that were not used to fit them.
         assert!(number("temperature") > 1.0, "{depth}");
         assert!(number("loss_temperature") < number("loss"), "{depth}");
         assert!(
@@ -77,7 +77,7 @@ fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_d
         figures.join("depth-controls.svg").is_file() && figures.join("benchmarks.svg").is_file()
     );
 
-    // What has no control is what an evaluation without controls finds.
+    // Conditions without a control agree with an evaluation without controls.
     let with = lines(&outcome_file(&run, "multiple_choice")).split_off(1);
     assert_ok(&eval(
         &run,
@@ -107,7 +107,7 @@ fn a_run_on_a_task_has_controls_by_its_validation_rows() {
         args.extend(["--set", set]);
     }
     assert_ok(&run(args));
-    // A token for each of the six elements, as scripts/word_problem.py has them.
+    // One token for each of the six elements, as in scripts/word_problem.py.
     let vocabulary: Value = "abcdef"
         .chars()
         .zip(0..)
@@ -138,7 +138,7 @@ fn a_run_on_a_task_has_controls_by_its_validation_rows() {
     );
     assert_ok(&ended);
     let found = ended.json();
-    // Eight rows of 24 letters.
+    // Eight rows of 24 letters each.
     for depth in found["controls"][0]["depths"].as_array().expect("depths") {
         assert_eq!(
             (&depth["fitted_tokens"], &depth["tokens"]),

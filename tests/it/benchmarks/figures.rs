@@ -1,4 +1,4 @@
-//! `trainer figure benchmarks` and `depth-controls`, from the outcomes that an evaluation has kept.
+//! `trainer figure benchmarks` and `depth-controls`, from the stored outcomes of an evaluation.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{eval, golden, imported, outcome_file, written};
 use crate::harness::{Ended, assert_ok, run};
 
-/// Draws a picture of runs into a folder.
+/// Draws a figure of runs into a folder.
 fn figure(name: &str, runs: &[&Path], out: &Path, further: &[&str]) -> Ended {
     let mut args = vec!["figure".to_owned(), name.to_owned()];
     args.extend(runs.iter().map(|run| run.display().to_string()));
@@ -17,7 +17,7 @@ fn figure(name: &str, runs: &[&Path], out: &Path, further: &[&str]) -> Ended {
     run(args)
 }
 
-/// Asserts that a picture is refused with exit code 2 and these parts of a message.
+/// Asserts that a figure is refused with exit code 2 and a message with these parts.
 #[track_caller]
 fn refused(ended: &Ended, parts: &[&str]) {
     assert_eq!(ended.code, 2, "{ended:?}");
@@ -26,7 +26,7 @@ fn refused(ended: &Ended, parts: &[&str]) {
     }
 }
 
-/// Twelve choices, of two and of ten hops in turn.
+/// Writes twelve multiple-choice items, alternately with two and with ten hops.
 fn hops(dir: &Path) -> std::path::PathBuf {
     let items: Vec<String> = (0..12)
         .map(|i| {

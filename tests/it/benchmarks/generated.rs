@@ -1,11 +1,11 @@
-//! Answers that are generated.
+//! Generated answers.
 
 use serde_json::{Value, json};
 
 use super::{eval, imported, outcome_file, outcomes, written};
 use crate::harness::{assert_ok, run};
 
-/// What raven-tiny writes after a prompt at a depth, from the zero state.
+/// The text that raven-tiny generates after a prompt at a depth, from the zero state.
 fn generated(of: &std::path::Path, prompt: &str, depth: &str, count: &str) -> String {
     let of = of.display().to_string();
     let mut args = vec![
@@ -79,7 +79,7 @@ fn answers_end_at_a_stop_and_exits_stand_beside_the_depths() {
     let conditions = ended.json()["tasks"][0]["strata"][0]["runs"][0]["conditions"].clone();
     assert_eq!(conditions[1]["exit"], json!("argmax-stability"));
     let iterations = conditions[1]["mean_iterations"].as_f64().expect("a number");
-    // The fifth repetition comes at iteration 6 at the earliest.
+    // The fifth repetition is at iteration 6 or later.
     assert!((6.0..=12.0).contains(&iterations), "{iterations}");
 }
 
@@ -108,6 +108,6 @@ fn a_pattern_finds_the_answer_within_what_was_written() {
         .iter()
         .map(|item| item["outcomes"][0]["acc"].clone())
         .collect();
-    // The third answer has the pattern, too: what it finds there is compared.
+    // The pattern matches in the third right answer too, so its match there is compared.
     assert_eq!(found, [json!(true), json!(true), json!(true)]);
 }

@@ -1,5 +1,5 @@
-//! Log-likelihoods, decisions and scores of lm-eval 0.4.8 and nanochat's CORE on raven-tiny at depths 1, 4 and 8, all three from
-//! one pass: tests/golden/lm-eval-raven-tiny.
+//! Log-likelihoods, decisions and scores of lm-eval 0.4.8 and nanochat's CORE on raven-tiny at
+//! depths 1, 4 and 8, all three depths from one pass: tests/golden/lm-eval-raven-tiny.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,8 @@ use super::{eval, golden, imported, lines, numbers, outcome_file, outcomes};
 use crate::harness::assert_ok;
 
 const DEPTHS: [usize; 3] = [1, 4, 8];
-/// The golden values' own tolerances: log-likelihoods of choices, of whole texts, mean losses, bits per byte.
+/// The tolerances of the golden values: for log-likelihoods of choices, of whole texts, mean
+/// losses, and bits per byte.
 const LOG_P: f64 = 2e-4;
 const LOG_P_OF_A_TEXT: f64 = 1e-3;
 const MEAN_LOSS: f64 = 2e-5;
@@ -83,7 +84,8 @@ fn choices_contexts_and_continuations_are_scored_as_lm_eval_scores_them() {
             }
             if let Some(perplexity) = totals["perplexity"].as_f64() {
                 let found = &report["strata"][0]["runs"][0]["conditions"][place]["perplexity"];
-                // The mean log-likelihood is 27; its tolerance is one of the perplexity's logarithm.
+                // The mean log-likelihood is 27; its tolerance applies to the logarithm of the
+                // perplexity.
                 assert_close(&[numbers(found)[0].ln()], &[perplexity.ln()], LOG_P, name);
             }
         }
@@ -148,7 +150,7 @@ fn texts_longer_than_the_context_have_lm_evals_rolling_log_likelihood() {
 #[test]
 fn cores_prompts_are_scored_as_nanochat_scores_them() {
     let (dir, run) = imported();
-    // Of language modelling the golden values have the items that fit.
+    // The golden values for language modelling only have the items that fit in the context.
     let fitting = lines(&golden().join("core_language_modeling.depth_1.jsonl"));
     let all = lines(&golden().join("language_modeling.jsonl"));
     let text = |item: &Value| {

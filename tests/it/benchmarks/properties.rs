@@ -1,4 +1,4 @@
-//! What must not change a score: the other items of a batch, the other depths of a pass.
+//! Scores do not depend on the other items of a batch or on the other depths of a pass.
 
 use std::fs;
 
@@ -31,7 +31,8 @@ fn an_item_of_a_batch_has_the_bits_that_it_has_alone() {
         let tasks = written(dir.path(), "together.jsonl", &together);
         assert_ok(&eval(&run, &tasks, &further));
         let all = outcomes(&outcome_file(&run, "together"));
-        // From drawn states the item's number decides, so those before it are there, shortened to one character.
+        // Drawn states depend on the item's number, so the items before it are kept, shortened to
+        // one character.
         for (number, line) in together.iter().enumerate() {
             let short = r#"{"query":"q","choices":["a","b"],"gold":0}"#;
             let mut alone = vec![short; number];

@@ -1,4 +1,5 @@
-//! Bad input: file, line and reason, exit code 3 for data and 2 for usage, and nothing is written.
+//! Invalid input gives file, line and reason and exit code 3 for data or 2 for usage; nothing is
+//! written.
 
 use super::{eval, golden, imported, written};
 use crate::harness::refused;

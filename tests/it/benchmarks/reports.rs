@@ -1,4 +1,4 @@
-//! Statistics, strata, several runs, folders, tables and pictures, as the program prints them.
+//! Statistics, strata, several runs, folders, tables and pictures, in the program's output.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{eval, golden, imported, outcome_file, outcomes, written};
 use crate::harness::{assert_ok, run, scratch};
 
-/// Counts items that one outcome has right and the other has not.
+/// Counts items that are right in one outcome and wrong in the other.
 fn only(items: &[Value], right: usize, wrong: usize) -> u64 {
     let acc = |item: &Value, place: usize| item["outcomes"][place]["acc"] == json!(true);
     let count = items
@@ -48,7 +48,7 @@ fn depths_are_compared_item_by_item_from_the_outcomes_that_are_kept() {
         let ends = ["low", "high"].map(|end| interval[end].as_f64().expect("a number"));
         assert!(ends[0] <= difference && difference <= ends[1], "{pair}");
     }
-    // From depth 1 to depth 4 eighteen of sixty items more are right: .0333 and .3333.
+    // From depth 1 to depth 4 eighteen more of sixty items are right: .0333 and .3333.
     let p = of_acc[0]["mid_p"].as_f64().expect("a number");
     assert!(p < 1e-3, "{p}");
 }

@@ -1,4 +1,4 @@
-//! What ranks cost: the dry run's figures and the benchmarks.
+//! The costs of ranks: the numbers of a dry run, and the benchmarks.
 
 use super::*;
 
@@ -15,11 +15,12 @@ fn a_dry_run_tells_what_each_rank_sends_and_needs() {
     assert!(alone.get("bytes_per_step").is_none(), "{alone}");
     let four = told(&["--ranks", "4"]).json();
     let parameters = alone["parameters"]["total"].as_u64().expect("a count");
-    // Three quarters of the gradient go out twice.
+    // Three quarters of the gradient are sent twice.
     assert_eq!(four["bytes_per_step"], 2 * (4 * parameters * 3 / 4));
     assert_eq!(four["micro_batches_per_rank"], 2);
     let memory = |told: &Value| told["memory_bytes"].as_u64().expect("bytes");
-    // Two micro-batches a rank have two gradients fewer at a time than eight; the vector that travels is one.
+    // With two micro-batches per rank, two fewer gradients exist at one time than with eight; the
+    // vector that is sent is one more.
     assert_eq!(memory(&alone) - memory(&four), 4 * parameters);
     let zero = told(&["--ranks", "4", "--set", "distributed.shard_optimizer=true"]).json();
     assert!(memory(&zero) < memory(&four));
@@ -31,7 +32,7 @@ fn a_dry_run_tells_what_each_rank_sends_and_needs() {
     );
 }
 
-/// A small shape for benchmarks, once.
+/// A small shape for benchmarks, timed once.
 fn bench_args(further: &[&str]) -> Vec<String> {
     let args = [
         "bench",
@@ -99,7 +100,7 @@ fn ranks_time_the_step_that_they_share() {
     let told = ended.json();
     assert_eq!(told["world_size"], 2);
     let number = |name: &str| told[name].as_f64().expect("a number");
-    // Two micro-batches of four sequences of 32 tokens.
+    // The step has two micro-batches of four sequences of 32 tokens.
     let product = number("tokens_per_second") * number("step_seconds");
     assert!((product - 256.0).abs() < 1e-6, "{told}");
     assert!(number("reduce_seconds") > 0.0, "{told}");

@@ -1,4 +1,4 @@
-//! States, logits, likelihoods and gradients on every device that is there.
+//! States, logits, likelihoods and gradients on every device of this machine.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -16,7 +16,7 @@ use rondo_train::device::{DeviceKind, choose_kind};
 use super::{Golden, STACKS, ouro, stack};
 use crate::devices::is_there;
 
-/// What the READMEs allow on a CPU, absolute, gradients relative in norm.
+/// The tolerances that the READMEs allow on a CPU: absolute, for gradients relative in norm.
 #[derive(Clone, Copy)]
 struct Tolerances {
     states: f32,
@@ -40,7 +40,7 @@ const OURO: Tolerances = Tolerances {
     ..STACK
 };
 
-/// The devices, and how many times the tolerance of a CPU each is given, as `trainer selftest` gives it.
+/// The devices, each with its tolerance as a multiple of a CPU's, as in `trainer selftest`.
 fn devices() -> Vec<(&'static str, Device, f32)> {
     let mut found = Vec::new();
     for (name, kind, times) in [
@@ -68,7 +68,7 @@ impl Subject {
         Self { config, import }
     }
 
-    /// Builds a model of `config`, which has the parameters of the golden one or some of them.
+    /// Builds a model of `config` with all or some of the golden model's parameters.
     fn model(&self, config: &ModelConfig, device: &Device) -> LoopedTransformer {
         let Ok(weights) = Weights::given(config, device, |row| {
             let values = self.import.values(&row.name).expect("readable");
@@ -77,7 +77,8 @@ impl Subject {
         LoopedTransformer::with_weights(config, &weights)
     }
 
-    /// Returns the same with the first `layers` layers, each iteration without its norm.
+    /// Returns the configuration with only the first `layers` layers and without the norm after
+    /// each iteration.
     fn first_layers(&self, layers: usize) -> ModelConfig {
         let mut config = self.config.clone();
         config.layers.core = layers;
@@ -103,7 +104,7 @@ fn assert_within(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert!(worst <= tolerance, "{what}: {worst:e} > {tolerance:e}");
 }
 
-/// No initial state: the models start from their input.
+/// An initial state that is ignored: the models start from their input.
 fn unread(config: &ModelConfig, [batch, seq]: [usize; 2], device: &Device) -> Tensor<3> {
     Tensor::zeros([batch, seq, config.d_model], device)
 }
@@ -142,7 +143,7 @@ fn states_logits_and_likelihoods_of_all_stacks_are_their_librarys() {
             let logits = values(model.logits(hidden.clone()));
             let expected = golden.floats("logits");
             assert_within(&what("logits"), &logits, expected, STACK.logits * times);
-            // The likelihood of each token but the first, by the kernel of the loss.
+            // The likelihood of each token except the first, by the kernel of the loss.
             let next: Vec<i64> = golden
                 .ids("input_ids")
                 .chunks(40)
@@ -159,7 +160,7 @@ fn states_logits_and_likelihoods_of_all_stacks_are_their_librarys() {
     }
 }
 
-/// The tokens that follow those of a row; the last is followed by any.
+/// The next token for each token of a row; after the last one, an arbitrary token.
 fn shifted(row: &[i64]) -> Vec<i64> {
     [&row[1..], &[0]].concat()
 }
@@ -236,7 +237,7 @@ fn gradients_of_all_stacks_are_their_librarys() {
     }
 }
 
-/// The norm of the difference over the norm.
+/// The norm of the difference divided by the norm.
 fn relative(found: &[f32], expected: &[f32]) -> f64 {
     let square = |x: f64| x * x;
     let differences = found.iter().zip(expected);
@@ -270,7 +271,8 @@ fn states_and_logits_of_ouros_four_steps_are_its_own() {
             steps.push((step, readout));
         });
         for (step, readout) in steps {
-            // Between the layers: the first ones, from the state of the step before.
+            // The states between the layers: the first layers, started from the state of the
+            // iteration before.
             for layer in 0..config.layers.core {
                 let mut part = subject.first_layers(layer + 1);
                 part.state_init = StateInit::Zero;
@@ -308,7 +310,8 @@ fn states_and_logits_of_ouros_four_steps_are_its_own() {
     }
 }
 
-/// The file has the library's own f32, which is up to 3.3e-7 of its value beside the formula in f64, which it has too.
+/// The file has the library's own f32 values, which differ by up to 3.3e-7 (relative) from the
+/// formula in f64, which it has too.
 #[test]
 fn the_frequencies_of_llama_3_are_those_of_its_published_settings() {
     let path = stack("llama").with_file_name("llama3-inv-freq.json");

@@ -1,4 +1,4 @@
-//! The token that ends a text, named by a key, by a flag, by a file beside the tokenizer, or by a model's ids.
+//! The token that ends a text, set by a key, a flag, a file beside the tokenizer, or a model's ids.
 
 use std::fs;
 use std::path::Path;
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::{altered, export, import};
 use crate::harness::{assert_ok, refused, run, scratch, smoke_with};
 
-/// Words of a text, and tokens that could end one.
+/// The words of a text, and tokens that may end one.
 const WORDS: [&str; 8] = ["the", "cat", "sat", "on", "a", "mat", ".", "?"];
 
-/// A tokenizer of words in which a leading space is a part of a word, as in Gemma and T5, and of these special
-/// tokens, the first of them with id 0.
+/// A tokenizer of words in which a leading space is part of a word, as in Gemma and T5, with these
+/// special tokens; the first of them has id 0.
 fn tokenizer(ends: &[&str]) -> String {
     let mut vocab = serde_json::Map::new();
     let mut added = Vec::new();
@@ -74,7 +74,7 @@ fn a_tokenizer_whose_end_is_not_known_is_refused_until_it_is_named() {
     assert_ok(&ended);
     assert!(!ended.stderr.contains("warning"), "{ended:?}");
 
-    // The folder says so itself, and a run, its resume and its export do after it.
+    // The setting is stored in the folder, then in the run, its resume and its export.
     fs::remove_file(&path).expect("a file");
     let out = dir.path().join("run");
     let data = format!(

@@ -1,4 +1,4 @@
-//! What an import takes, and what it leaves out.
+//! The files and tensors that an import reads, and those that it leaves out.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -111,8 +111,8 @@ fn shards_give_what_one_file_gives() {
         &|places| drop(places.insert("ghost".to_owned(), "model-0.safetensors".to_owned())),
         &["index.json", "ghost is not in model-0.safetensors"],
     );
-    // What follows from the other tensors may be listed and in no shard, in a shard that is not there, or in
-    // one without being listed.
+    // A tensor that can be derived from others may be listed but in no shard, listed in a missing
+    // shard, or in a shard without being listed.
     let derived = dir.path().join("derived");
     let mut listed = places.clone();
     listed.insert(

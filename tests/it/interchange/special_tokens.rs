@@ -1,5 +1,5 @@
-//! Special tokens of imported models: their ids and files go through unchanged, prompts may name them, and
-//! generation stops at them.
+//! Special tokens of imported models: their ids and files are kept unchanged, prompts may contain
+//! their names, and generation stops at them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{altered, export, import};
 use crate::harness::{self, Ended, assert_ok, run, scratch, smoke};
 
-/// Files that Python reads beside a tokenizer, with a line that nothing here reads.
+/// Files that Python reads beside a tokenizer; each has a line that nothing here reads.
 const BESIDE: [(&str, &str); 4] = [
     (
         "tokenizer_config.json",
@@ -24,7 +24,8 @@ const BESIDE: [(&str, &str); 4] = [
     ("generation_config.json", r#"{"temperature": 0.7}"#),
 ];
 
-/// Printable ASCII as bytes, a space and four special tokens: 99 tokens of which `<|begin|>`, 95, opens a text.
+/// Printable ASCII as bytes, a space and four special tokens: 99 tokens, of which `<|begin|>`, 95,
+/// begins a text.
 fn tokenizer() -> Value {
     let letters = (33..127_u8).map(|byte| char::from(byte).to_string());
     let mut vocab: serde_json::Map<String, Value> = letters
@@ -57,7 +58,8 @@ fn tokenizer() -> Value {
     })
 }
 
-/// The golden model with this tokenizer, these files beside it and these ids, imported into `dir/run`.
+/// Imports the golden model with this tokenizer, these files beside it and these ids into
+/// `dir/run`.
 fn imported(dir: &Path, beside: &[(&str, &str)], ids: &Value) -> (PathBuf, PathBuf) {
     let source = altered(
         dir,
@@ -168,7 +170,7 @@ fn generation_stops_at_every_token_that_the_model_names() {
     let all = generate(&out, &ask);
     let tokens = all["tokens"].as_array().expect("a list").clone();
     assert_eq!(tokens.len(), 6, "{all}");
-    // The first token that is no repetition: generation must go on up to it.
+    // The first token that is not a repetition; generation must reach it.
     let third = &tokens[2];
     assert!(!tokens[..2].contains(third), "{tokens:?}");
     let unused = (0..95)
@@ -241,7 +243,7 @@ fn a_prompt_of_an_imported_model_may_name_special_tokens_and_is_opened_once() {
     assert_ok(&ended);
     assert_eq!(ended.json()["seq"], 4);
 
-    // A text is evaluated as the tokens that a prompt of it would be.
+    // A text is evaluated as the tokens that it would have as a prompt.
     let (text, ids) = (dir.path().join("text.txt"), dir.path().join("ids.json"));
     let loss = |flag: &str, path: &Path, further: &[&str]| {
         let path = path.display().to_string();

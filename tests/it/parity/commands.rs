@@ -1,4 +1,4 @@
-//! What the commands write: tokens, a trace, iterations per token.
+//! The output of the commands: tokens, a trace, iterations per token.
 
 use std::fs;
 

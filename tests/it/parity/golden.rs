@@ -1,4 +1,4 @@
-//! What the reference computed.
+//! The results of the reference.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,7 +38,7 @@ impl Golden {
         &self.0[name]
     }
 
-    /// Returns the names of tensors of floats that begin so.
+    /// Returns the names of the float tensors with this prefix.
     pub(super) fn names(&self, prefix: &str) -> Vec<&str> {
         let names = self.0.keys().map(String::as_str);
         names.filter(|name| name.starts_with(prefix)).collect()

@@ -1,4 +1,4 @@
-//! `trainer selftest --golden` on every device that is there, and on folders that are not whole.
+//! `trainer selftest --golden` on every device of this machine, and on incomplete folders.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,11 +12,11 @@ use super::golden::{DEPTHS, Golden, folder};
 use crate::devices::is_there;
 use crate::harness::{Ended, assert_ok, refused, run, scratch};
 
-/// Checks of tests/golden/raven-tiny: 6 at each of 3 depths, a loss, 39 parameters, 6 criteria with values and
-/// iteration, and the first value of entropy-diff by itself.
+/// The number of checks of tests/golden/raven-tiny: 6 at each of 3 depths, a loss, 39 parameters, 6
+/// criteria with values and iteration, and separately the first value of entropy-diff.
 const CHECKS: usize = 6 * 3 + 1 + 39 + 6 * 2 + 1;
 
-/// What the documentation allows a device to differ by.
+/// The documented tolerances of a device.
 struct Allowed {
     states: f64,
     loss: f64,
@@ -29,7 +29,7 @@ fn selftest(dir: &Path, device: &str, further: &[&str]) -> Ended {
     run([&args[..], further].concat())
 }
 
-/// Returns the tolerance of every check by its name.
+/// Returns the tolerance of every check by name.
 fn expected(allowed: &Allowed) -> BTreeMap<String, f64> {
     let mut tolerances = BTreeMap::new();
     for r in DEPTHS {
@@ -103,7 +103,7 @@ fn wgpu_computes_the_references_values() {
     }
 }
 
-/// Copies the golden folder with other tensors in its io.safetensors.
+/// Copies the golden folder and changes the tensors in its io.safetensors.
 fn altered(alter: impl FnOnce(&mut Vec<NamedTensor<'_>>)) -> TempDir {
     let dir = scratch();
     for name in ["config.json", "model.safetensors"] {
@@ -119,7 +119,7 @@ fn altered(alter: impl FnOnce(&mut Vec<NamedTensor<'_>>)) -> TempDir {
     dir
 }
 
-/// Turns the sign of the first number of a tensor.
+/// Changes the sign of the first number of a tensor.
 fn turn(tensors: &mut [NamedTensor<'_>], name: &str) {
     let found = tensors.iter_mut().find(|tensor| tensor.name == name);
     found.expect("the tensor is there").bytes.to_mut()[3] ^= 0x80;

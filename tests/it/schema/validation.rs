@@ -1,15 +1,18 @@
-//! Whether a value keeps to a JSON Schema (draft 2020-12), for the keywords that the schemas of configurations have.
+//! Validates a value against a JSON Schema (draft 2020-12), for the keywords that occur in the
+//! configuration schemas.
 //!
-//! The crates that validate share dependencies with Burn and the derive macros and give them other features: with one of
-//! them, the first `cargo test` after a build would compile all of these again.
+//! The validating crates share dependencies with Burn and the derive macros, with other features:
+//! with one of these crates, the first `cargo test` after a build would compile all shared
+//! dependencies again.
 
 use serde_json::Value;
 
-/// Lists what breaks `schema`, whose references point into `root`, each with its place.
+/// Lists the violations of `schema`, each with its place; references in the schema point into
+/// `root`.
 ///
 /// # Panics
 ///
-/// Panics at a keyword that is not known here.
+/// Panics at an unknown keyword.
 pub(super) fn faults(value: &Value, schema: &Value, root: &Value, place: &str) -> Vec<String> {
     let keywords = match schema {
         Value::Object(keywords) => keywords,

@@ -1,4 +1,4 @@
-//! What is wrong, and clients that behave badly: each has its error, and the server goes on.
+//! Invalid requests and clients that behave badly: each gets its error, and the server continues.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! Log-probabilities of prompts: those of `trainer eval --tasks`, and lm-eval's golden ones.
+//! Log-probabilities of prompts, compared with `trainer eval --tasks` and with lm-eval's golden
+//! values.
 
 use std::fs;
 
@@ -7,13 +8,13 @@ use serde_json::{Value, json};
 use super::{Server, golden, items};
 use crate::harness::{assert_ok, run};
 
-/// Log-likelihoods of lm-eval on the reference's own model: the golden values' tolerance.
+/// The tolerance of the golden values: log-likelihoods of lm-eval on the reference model.
 const GOLDEN: f64 = 2e-4;
-/// The same passes, with a softmax in f64 instead of a fused loss in f32.
+/// The tolerance for the same passes with a softmax in f64 instead of a fused loss in f32.
 const SAME: f64 = 1e-5;
 
-/// Scores context and continuation as lm-eval asks for it; returns Σ ln p of the continuation, and whether each of its tokens
-/// is the likeliest.
+/// Scores context and continuation as lm-eval requests it; returns Σ ln p of the continuation, and
+/// whether each of its tokens is the likeliest.
 fn scored(server: &Server, context: &str, continuation: &str, depth: usize) -> (f64, bool) {
     let ids: Vec<u8> = format!("{context}{continuation}").into_bytes();
     let body = json!({"prompt": [ids], "temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": 1234, "echo": true,

@@ -79,7 +79,7 @@ pub(super) fn estimates(
         students.inverse_cdf(1.0 - 0.025 / free)
     });
     let place = problem.place();
-    // The search for the interval's end needs a reach above 0.
+    // Without a reach above 0 the search for the end would not move.
     let reach =
         |index: usize| (quantile * (noise * variances[index]).sqrt()).clamp(1e-9, 2.0 * end);
     let factor = |index: usize, ends: [f64; 2]| ranges[index].factor(ends[0], ends[1]);
