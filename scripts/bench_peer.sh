@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Alternates `trainer bench` with a peer and prints tokens/s and peak memory of each pair, and the ratio.
+# Runs `trainer bench` and a peer in turn, and prints tokens/s and peak memory of each pair, and the ratio.
 #
 #   scripts/bench_peer.sh [OPTION..] PEER [ARGUMENT..]
 #   scripts/bench_peer.sh ../peer/bin/python scripts/torch_peer.py --mode compile
 #   scripts/bench_peer.sh --shape all ../peer/bin/python scripts/torch_peer.py --mode compile
 #
 # PEER is any command whose last line of output is JSON with "tokens_per_second", and with "peak_mib" and
-# "idle_mib" where it knows its memory. Run it on an idle machine: the pairs even out a slow drift, not a
-# neighbour.
+# "idle_mib" if it knows its memory. Run it on an idle machine: the pairs even out a slow drift, but not the
+# load of other programs.
 #
-#   -n PAIRS         how many; 5 by default
-#   --shape NAME     bench, wide, deep, small or gpu, the file in configs/, or all: the four for a CPU; may be
-#                    repeated. The peer is given the sizes as --d-model, --seq, --no-grad and so on; without
-#                    this option ours runs bench and the peer what it likes.
-#   --device KIND    of ours; flex by default
-#   --features LIST  cargo features that ours is built with, for --device cuda and the like
+#   -n PAIRS         number of pairs; 5 by default
+#   --shape NAME     bench, wide, deep, small or gpu, a file in configs/; or all, the four for a CPU. May be
+#                    repeated. The peer gets the sizes as --d-model, --seq, --no-grad and so on; without
+#                    this option the trainer runs bench and the peer its own default.
+#   --device KIND    device of the trainer; flex by default
+#   --features LIST  cargo features with which the trainer is built, for example for --device cuda
 set -euo pipefail
 
 usage() {
@@ -41,7 +41,7 @@ done
 [ $# -gt 0 ] || usage
 cd "$(dirname "$0")/.."
 
-# Tokens/s, peak and idle MiB of one JSON object of ours or of a peer; n/a for what it does not tell.
+# Tokens/s, peak and idle MiB of one JSON object of the trainer or of a peer; n/a for missing numbers.
 read_result() {
   python3 -c '
 import json, sys
@@ -52,7 +52,7 @@ def mib(name):
 print(found["tokens_per_second"], mib("peak"), mib("idle"))'
 }
 
-# The sizes of a configuration as the flags of a peer, one on each line.
+# The sizes of a configuration as flags for a peer, one per line.
 peer_flags() {
   "$trainer" --config "$1" --print-config | python3 -c '
 import sys, tomllib
@@ -85,7 +85,7 @@ compare() {
   done
   awk '{ print $1 / $4 }' "$results" | sort -n |
     awk '{ v[NR] = $1 } END { printf "median ratio %.3f (%.3f to %.3f)\n", v[int((NR + 1) / 2)], v[1], v[NR] }'
-  # The largest of all pairs, and what of it came after the process had started and loaded its code.
+  # The largest peak of all pairs, and its part above the idle process with its code loaded.
   awk '
     function net(peak, idle) { return peak == "n/a" || idle == "n/a" ? "n/a" : peak - idle }
     function most(old, new) { return new == "n/a" || old != "" && old + 0 > new + 0 ? old : new }

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Lays LLVM from the Python package index where the build of Burn's CUDA and ROCm backends looks for it, so that
+# Puts LLVM from the Python package index where the build of Burn's CUDA and ROCm backends looks for it, so that
 # `--features cuda` builds on a machine that cannot download from GitHub.
 #
 #   scripts/llvm_from_pypi.sh
 #   CUDARC_CUDA_VERSION=13000 cargo build --release --features cuda
 #
-# Elsewhere this is not needed: the build downloads LLVM by itself. Linux on x86-64 alone, for which the packages
-# mlc-llvm-static and mlc-llvm-static-extra-targets exist. It downloads 92 MB, takes 400 MB under
-# ${XDG_DATA_HOME:-~/.local/share}/tracel, and changes nothing where LLVM is there already.
+# With access to GitHub it is not needed: the build downloads LLVM itself. It only works on Linux on x86-64, for which
+# the packages mlc-llvm-static and mlc-llvm-static-extra-targets exist. It downloads 92 MB, takes 400 MB under
+# ${XDG_DATA_HOME:-~/.local/share}/tracel, and changes nothing if LLVM is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,7 +21,7 @@ fail() {
 
 bundle=$(grep -A 1 '^name = "tracel-llvm-bundler"$' Cargo.lock | sed -n 's/^version = "\(.*\)"$/\1/p')
 [ -n "$bundle" ] || fail "Cargo.lock: no tracel-llvm-bundler, whose version says where LLVM is looked for"
-# Minor versions of LLVM change its interface, patches do not.
+# A minor version of LLVM may change its interface, a patch version does not.
 [ "${bundle%.*}" = "${package_version%.*.*}" ] ||
   fail "Cargo.lock asks for LLVM $bundle, this script knows $package_version of $packages"
 
@@ -44,7 +44,7 @@ found=$staged/unpacked/mlc_llvm_static/static
 chmod +x "$found/bin/llvm-config"
 "$found/bin/llvm-config" --version >/dev/null || fail "$found/bin/llvm-config does not run"
 
-# What an interrupted copy left behind has no mark and is replaced.
+# An incomplete copy has no mark and is replaced.
 mkdir -p "$(dirname "$target")"
 rm -rf "$target"
 mv "$found" "$target"

@@ -3,9 +3,9 @@
 
     scripts/next_line.py crates > data/next-line.jsonl
 
-The query is a few lines of a Rust file, the right choice the line after them, the wrong ones lines of other files with a
-similar length. `lines` is the number of lines that the query has, `repeats` whether the longest word of the right line
-stands in the query. The order of files and every draw are fixed, so the same sources give the same task.
+The query is a few lines of a Rust file, the right choice is the next line, and the wrong choices are lines of other
+files with a similar length. `lines` is the number of lines in the query, and `repeats` says whether the longest word of
+the right line occurs in the query. The order of files and every draw are fixed, so the same sources give the same task.
 """
 
 import json
@@ -19,12 +19,12 @@ CHOICES = 4
 
 
 def lines_of(file):
-    """Returns the lines of a file that have something to tell apart."""
+    """Returns the lines of a file that can be distinguished by their content."""
     return [line for line in file.read_text().splitlines() if line.strip()]
 
 
 def is_worth_asking(line):
-    """Says whether a line is neither a comment nor punctuation alone."""
+    """Returns whether a line is more than a comment or punctuation."""
     return 20 <= len(line.strip()) <= 80 and not line.strip().startswith("//")
 
 

@@ -3,10 +3,10 @@
 
   scripts/serve_soak.py RUN [--requests 10000] [--trainer target/release/trainer] [--limit 1]
 
-Eight clients send what is right (scores, texts, events, lists of prompts), what is wrong (broken JSON, long prompts, unknown
-fields, large bodies, other paths), and leave before their answer. The slope of the resident memory over the requests after
-the first third must stay under LIMIT, in MiB per 1,000 requests. Ends the server with SIGTERM. Needs Linux and python3
-alone. Exits 1 where memory grows faster, an answer has another status than it should, or the server does not end well.
+Eight clients send valid requests (scores, texts, events, lists of prompts) and invalid ones (broken JSON, long prompts,
+unknown fields, large bodies, other paths), and some leave before their answer. The slope of the resident memory over the
+requests after the first third must stay below LIMIT, in MiB per 1,000 requests. Ends the server with SIGTERM. Needs only
+Linux and python3. Exits 1 if memory grows faster, an answer has a wrong status, or the server does not end properly.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def prompt(rng, length):
     return [rng.randrange(1, 100) for _ in range(length)]
 
 
-# Each kind: what is sent, and the statuses that are right. 429 is right everywhere: eight clients may fill the queue.
+# Each kind of request, with the expected statuses. 429 is always allowed, because eight clients may fill the queue.
 def score(rng):
     return body(prompt=[prompt(rng, rng.randrange(2, 100))], max_tokens=1, logprobs=1, echo=True), {200}
 

@@ -3,8 +3,8 @@
 
     scripts/signatures.py RUNS..        RUNS: folders with main, bad-run-1 and bad-run-2 in them
 
-Reads metrics.jsonl and summary.json only. One line for each claim, what was measured, and whether it holds;
-exits 1 if one does not.
+Only reads metrics.jsonl and summary.json. Prints one line per claim: the claim, the measured value, and whether it
+holds. Exits 1 if a claim does not hold.
 """
 
 import json
@@ -42,7 +42,7 @@ class Run:
 
 
 def longest_above(readings, threshold):
-    """The most consecutive steps at or above a threshold."""
+    """The largest number of consecutive steps at or above a threshold."""
     longest, since = 0, None
     for step, value in readings:
         if value >= threshold:

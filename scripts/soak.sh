@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Trains a tiny model for thousands of steps, with evaluations and saves, and fits a line to the memory of the process
-# over the steps after the first third: the slope must stay under LIMIT. The allocator takes memory in pieces of 2 MiB;
-# one piece in the middle of 3,000 steps would be a slope of 1.5, of 9,000 steps 0.5.
+# over the steps after the first third: the slope must stay below LIMIT. The allocator takes memory in pieces of 2 MiB;
+# one more piece in the middle gives a slope of 1.5 over 3,000 steps, and of 0.5 over 9,000 steps.
 #
 #   scripts/soak.sh [--steps 9000] [--limit 1] [--out DIR] [--trainer FILE] [TRAINER FLAGS..]
 #   scripts/soak.sh --steps 600 --device wgpu
 #
-# Memory is the resident memory of the process; where the device has memory pools of its own, what they hold. LIMIT is
-# in MiB per 1,000 steps. Further flags go to the trainer; without --device it is flex, where a step takes some five
-# milliseconds. Needs python3. Exits 1 where memory grows faster.
+# Memory means the resident memory of the process, or the size of the device's own memory pools if it has any. LIMIT is
+# in MiB per 1,000 steps. Further flags go to the trainer; the default device is flex, where a step takes about five
+# milliseconds. Needs python3. Exits 1 if memory grows faster.
 set -euo pipefail
 
 usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }

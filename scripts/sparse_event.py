@@ -4,10 +4,10 @@
     scripts/sparse_event.py runs/sparse-event
     scripts/sparse_event.py runs/sparse
 
-Reads metrics.jsonl and summary.json only. One line for each claim, what was
-measured, and whether it holds. Where no disturbance was recorded, the claims
-about it are skipped, and the first line says so. Exits 1 if a claim does not
-hold, 2 if the run cannot be checked.
+Only reads metrics.jsonl and summary.json. Prints one line per claim: the claim,
+the measured value, and whether it holds. If no disturbance was recorded, the
+claims about it are skipped, and the first line says so. Exits 1 if a claim does
+not hold, 2 if the run cannot be checked.
 """
 
 import json
@@ -18,26 +18,26 @@ from pathlib import Path
 
 from signatures import Run
 
-# Evaluations in which the event must show.
+# The number of evaluations within which the event must be visible.
 SOON = 5
-# Logged steps that make a mean, and evaluations that make a median at the end.
+# The number of logged steps in a mean, and of evaluations in the median at the end.
 NEAR = 10
-# How far from the target a cross entropy may be, as a share of it.
+# The allowed distance of a cross entropy from the target, as a share of the target.
 CLOSE = 0.01
-# The share of the last evaluations that must be so close.
+# The share of the last evaluations that must be within this distance.
 MOST = 0.9
 # The largest standard deviation of a settled strength, as a share of its mean.
 STEADY = 0.25
-# The largest fraction of edges that a settled run keeps.
+# The largest fraction of edges that a settled run may keep.
 FEW = 0.01
 
 
 class Refused(Exception):
-    """Says why a run cannot be checked."""
+    """The reason why a run cannot be checked."""
 
 
 def open_run(folder):
-    """Returns the run and the step of its disturbance, which is None where there was none."""
+    """Returns the run and the step of its disturbance, or None if there was none."""
     try:
         run = Run(folder)
         rows = [json.loads(line) for line in (folder / "metrics.jsonl").open(encoding="utf-8")]
@@ -50,12 +50,12 @@ def open_run(folder):
 
 
 class Curves:
-    """What a run logged of its sparsity: pairs of step and number."""
+    """The logged sparsity of a run, as pairs of step and number."""
 
     def __init__(self, run):
         self.kept = run.correlations("sparsity")
         self.strength = run.correlations("regularisation_strength")
-        # An evaluation that is not finite is written as null; it is far from every target.
+        # An evaluation that is not finite is written as null, and counts as far from every target.
         evals = [(step, row.get("val_cross_entropy")) for step, row in run.evals]
         self.losses = [(step, math.inf if x is None else x) for step, x in evals]
         self.target = run.evals[-1][1].get("target_cross_entropy") if run.evals else None
@@ -108,7 +108,7 @@ def settled(curves):
     close = sum(abs(x - target) <= CLOSE * target for x in losses)
     share = f"{close} of {len(losses)} evaluations"
     yield "9 of 10 within 1 % of the target", share, close / len(losses) >= MOST
-    # One evaluation in ten may be off: the last one alone says little about the end.
+    # One evaluation in ten may be off, because a single one says little about the end.
     end = statistics.median(losses[-NEAR:])
     near = abs(end - target) <= CLOSE * target
     yield "cross entropy ends within 1 % of it", f"{end:.3f}, target {target:.3f}", near

@@ -2,9 +2,9 @@
 """The model of configs/bench.toml, or of other sizes, as a PyTorch training step, for scripts/bench_peer.sh.
 
 Sandwich blocks, learned RMSNorm, linear injection, QK bias, RoPE on adjacent pairs, gated SiLU, tied head,
-AdamW, global clipping at 1. Prints one JSON line: tokens_per_second (median), peak_mib and idle_mib, the memory
-before the model was made: the process with its libraries on a CPU, nothing on a GPU. With --what attention it times
-one layer's attention with its projections and norms instead: forward_seconds and backward_seconds (medians).
+AdamW, global clipping at 1. Prints one JSON line: tokens_per_second (median), peak_mib and idle_mib. The latter is the
+memory before the model is made: on a CPU the process with its libraries, on a GPU nothing. With --what attention it
+times one layer's attention with its projections and norms instead: forward_seconds and backward_seconds (medians).
 
     python3 -m venv ../peer && ../peer/bin/pip install torch numpy
     ../peer/bin/python scripts/torch_peer.py --mode compile
@@ -95,7 +95,7 @@ class Looped(nn.Module):
 
 
 def peak_mib(device):
-    """The most memory that the process has held, or the device for it."""
+    """The peak memory of the process, or of the device for it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() // 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

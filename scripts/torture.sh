@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Kills training at random moments, damages checkpoints, restarts, and compares the end with that of a run left
-# in peace: the same parameters, moments and metrics, bit for bit.
+# Kills training at random moments, damages checkpoints, restarts, and compares the result with that of an undisturbed
+# run: the same parameters, moments and metrics, bit for bit.
 #
 #   scripts/torture.sh [-n RUNS] [--seed S] [--out DIR] [TRAINER]
 #   scripts/torture.sh --ranks 2 [-n RUNS] …      on several ranks, see torture_ranks.py
 #
-# Each of the 100 runs is killed by SIGKILL after a random part of its life, one time in four inside the next
-# save, and restarted until it ends by itself. Between a kill and a restart the newest checkpoint of every other
-# run loses a bit, its end or a file; the restart has to say so. One SEED gives the same delays again; where in the
-# work they fall is the machine's affair. Runs on the CPU, a second or two for each run; needs bash 5 and python3.
-# Exits 1 where anything was lost; what was lost is then under DIR (runs/torture).
+# Each of the 100 runs is killed by SIGKILL after a random part of its duration, one time in four inside the next
+# save, and restarted until it ends by itself. In every other run, the newest checkpoint is damaged between a kill and a
+# restart (a flipped bit, a cut end or a missing file), and the restart must report it. The same SEED gives the same
+# delays, but what they interrupt depends on the machine. Runs on the CPU, one or two seconds per run; needs bash 5 and
+# python3. Exits 1 if anything was lost; the failed run is then under DIR (runs/torture).
 set -euo pipefail
 
 for argument; do
@@ -40,14 +40,14 @@ fi
 steps=24
 mkdir -p "$out"
 log=$out/log
-# Nobody writes into it: reading with a time limit is a pause without a process.
+# Nothing writes into it, so reading with a time limit is a pause that starts no process.
 rm -f "$out/never"
 mkfifo "$out/never"
 exec {never}<> "$out/never"
 
-# start DIR: trains in the background, or goes on; its process is $pid, what it says is in $log.
+# start DIR: starts or resumes training in the background; its process is $pid, its output is in $log.
 start() {
-    # A child that is killed before it opens the log must not be judged by what an earlier one said.
+    # A child that is killed before it opens the log must not be judged by the output of an earlier one.
     : > "$log"
     "$trainer" --config configs/smoke.toml --device flex --set device.threads=1 --set "train.steps=$steps" \
         --set eval.every=8 --set checkpoint.every=2 --set checkpoint.keep_last=3 --set "data.cache=$out/cache" \
@@ -58,7 +58,7 @@ start() {
 # Waits for $pid; its exit code is $code.
 ended() {
     code=0
-    # The shell's own word on a killed child is not wanted.
+    # The shell's own message about a killed child is suppressed.
     { wait "$pid" || code=$?; } 2> /dev/null
     pid=
 }
@@ -69,7 +69,7 @@ clock() {
     now=$((now / 1000))
 }
 
-# until TIME: waits, two milliseconds at a time, while $pid lives.
+# until TIME: waits while $pid lives, two milliseconds at a time.
 until_time() {
     while clock && ((now < $1)) && kill -0 "$pid" 2> /dev/null; do
         read -r -t 0.002 <&"$never" || true
@@ -79,7 +79,7 @@ until_time() {
 # pick N: a number below N in $picked. (In a subshell the generator would not advance.)
 pick() { picked=$((RANDOM * $1 / 32768)); }
 
-# The folders of saves that have not ended, with what tells them from earlier ones.
+# The folders of unfinished saves, with data that distinguishes them from earlier ones.
 unfinished() { ls -di "$1"/checkpoints/.tmp-* "$1"/checkpoints/.old-* 2> /dev/null || true; }
 
 # hurt DIR KIND PLACE: damages the newest of at least two checkpoints and prints its step.
@@ -94,7 +94,7 @@ files = sorted(found[-1].iterdir())
 file = files[place % len(files)]
 content = bytearray(file.read_bytes())
 if kind == 0:
-    place = place * 7919 % (len(content) - 1)  # The last byte of a manifest is a newline and says nothing.
+    place = place * 7919 % (len(content) - 1)  # The last byte of a manifest is a newline without meaning.
     content[place] ^= 1 << place % 8
     file.write_bytes(content)
 elif kind == 1:
@@ -105,7 +105,7 @@ print(int(found[-1].name.removeprefix("step-")))
 PY
 }
 
-# same DIR: compares with the run left in peace; says what differs.
+# same DIR: compares with the undisturbed run; prints the differences.
 same() {
     python3 - "$out/peace" "$1" "$steps" << 'PY'
 import hashlib, json, pathlib, sys
@@ -136,7 +136,7 @@ if differ:
 PY
 }
 
-# lost MESSAGE: keeps the run of this round with what it said last.
+# lost MESSAGE: keeps the run of this round with its last output.
 lost() {
     losses=$((losses + 1))
     printf '\nlost: run %s: %s\n' "$round" "$1" >&2
@@ -156,7 +156,7 @@ progress() {
 pid=
 trap '[ -z "$pid" ] || kill -KILL "$pid"' EXIT
 
-# peace DIR: a run that nobody kills; how long it took is in $life.
+# peace DIR: an undisturbed run; its duration is in $life.
 peace() {
     rm -rf "$1"
     clock
@@ -171,7 +171,7 @@ peace() {
     fi
 }
 
-# The first start of a program is the slowest; and what does not repeat itself cannot be compared.
+# The first start of a program is the slowest; and two undisturbed runs must be equal before others can be compared.
 peace "$out/peace"
 peace "$out/again"
 same "$out/again"
@@ -191,7 +191,7 @@ for ((round = 1; round <= runs; round++)); do
             break
         fi
         before=$(unfinished "$run")
-        # What is left of a run takes less time than all of it; the longer it takes, the busier the machine is.
+        # The rest of a run takes less time than a whole run, unless the machine is busier.
         pick $((starts == 1 ? life : life * (8 + starts) / 16)) && delay=$picked
         pick 4 && aimed=$((picked == 0))
         pick 4 && deep=$picked
@@ -200,7 +200,7 @@ for ((round = 1; round <= runs; round++)); do
         began=$now
         until_time $((began + delay))
         if ((aimed)); then
-            # A save that does not come is not waited for.
+            # Does not wait if no save comes.
             while clock && ((now < began + delay + life)) && kill -0 "$pid" 2> /dev/null &&
                 ! compgen -G "$run/checkpoints/.tmp-*" > /dev/null; do :; done
             clock
@@ -209,7 +209,7 @@ for ((round = 1; round <= runs; round++)); do
         kill -KILL "$pid" 2> /dev/null || true
         ended
 
-        # Warnings come before the model is described.
+        # Warnings are printed before the description of the model.
         if [ -n "$unsaid" ] && grep -q '^model ' "$log"; then
             if ! grep -q "passed over a damaged checkpoint: step $unsaid:" "$log"; then
                 lost "nothing was said of the damage at step $unsaid"
@@ -219,7 +219,7 @@ for ((round = 1; round <= runs; round++)); do
         fi
         if ((code == 0)); then
             clock
-            # The runs left in peace may have met a busier machine.
+            # The machine may have been busier during the undisturbed runs.
             if ((starts == 1 && now - began < life)); then life=$((now - began)); fi
             if [ ! -f "$run/summary.json" ]; then
                 lost "finished without a summary"

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Hurts the ranks of runs at random moments, restarts them on other numbers of ranks, and compares the end with that of one process
-left in peace: the same parameters, moments and metrics, bit for bit.
+"""Disturbs the ranks of runs at random moments, restarts the runs on other numbers of ranks, and compares the result with that of
+one undisturbed process: the same parameters, moments and metrics, bit for bit.
 
   scripts/torture.sh --ranks 2 [-n RUNS] [--seed S] [--out DIR] [TRAINER]
 
-Each of the 100 runs is started under mpirun and hurt once in each start, until it ends by itself. A random rank is killed (SIGKILL),
-stopped (SIGSTOP), or asked for an end (SIGUSR1). A start has half, all or twice as many ranks; half of 2 is one process without
-mpirun. Asked are: the end is the same bits; a killed or stopped rank ends all others within the deadline of 5 s and 2 s more, and is
-named where it was stopped; a signal ends all with exit code 75; no process is left. Runs on the CPU. Needs a trainer that was built
-with --features mpi, which is built where none is given, and mpirun. Exits 1 where anything was lost; that run is then under DIR
-(runs/torture-ranks).
+Each of the 100 runs is started under mpirun and disturbed once per start, until it ends by itself. A random rank is killed
+(SIGKILL), stopped (SIGSTOP), or asked to end (SIGUSR1). A start has half, all or twice as many ranks; half of 2 is one process
+without mpirun. Checks: the result has the same bits; after a rank is killed or stopped, all others end within the deadline of
+5 s plus 2 s, and a stopped rank is named; after a signal all end with exit code 75; no process is left. Runs on the CPU. Needs
+mpirun and a trainer built with --features mpi; if no trainer is given, it is built. Exits 1 if anything was lost; the failed run
+is then under DIR (runs/torture-ranks).
 """
 
 import argparse
@@ -27,11 +27,11 @@ import time
 
 STEPS = 48
 ACCUMULATION = 4
-# Seconds that a rank waits for the others, and that all of them may take to end after that.
+# Seconds that a rank waits for the others, and seconds that all may take to end afterwards.
 DEADLINE, END = 5, 2
 # Seconds that mpirun may take after its last rank has ended.
 TIDY = 10
-# What differs between two runs that are the same.
+# The values that differ between two equal runs.
 TIMES = {"tokens_per_second", "step_seconds", "mfu", "memory_bytes"}
 OF_RANKS = {"world_size", "reduce_seconds", "wait_seconds"}
 # Exit codes of the trainer.
@@ -40,7 +40,7 @@ MARK = "RONDO_TORTURE"
 
 
 class Lost(Exception):
-    """What must not happen."""
+    """A failed check."""
 
 
 def arguments():
@@ -66,7 +66,7 @@ def arguments():
 
 
 def marked():
-    """The processes of this torture, by what they have in their environment."""
+    """The processes of this torture, found by a variable in their environment."""
     mark = f"{MARK}={os.getpid()}".encode()
     found = []
     for folder in pathlib.Path("/proc").iterdir():
@@ -115,7 +115,7 @@ class Start:
         return self.log.read_text(errors="replace")
 
     def knows_its_ranks(self, patience):
-        """Waits until the ranks know each other and the deadline: then rank 0 says what it trains. False: it has ended before."""
+        """Waits until rank 0 describes the model: then the ranks know each other and the deadline. False: the run ended earlier."""
         end = time.monotonic() + patience
         while "\nmodel " not in self.said():
             if self.process.poll() is not None:
@@ -126,13 +126,13 @@ class Start:
         return True
 
     def rank(self, rank):
-        """The process of a rank, where it is there."""
+        """The process of a rank, if it exists."""
         if self.ranks == 1:
             return self.process.pid if self.process.poll() is None else None
         return next((pid for pid, number in marked() if number == rank), None)
 
     def ends(self, patience, stopped=None):
-        """Waits for the end of all ranks, and then of mpirun, which tidies up for some seconds where it has killed."""
+        """Waits for the end of all ranks, and then of mpirun, which cleans up for a few seconds if it has killed ranks."""
         end = time.monotonic() + patience
         while self.process.poll() is None:
             left = [pid for pid, rank in marked() if rank is not None or self.ranks == 1]
@@ -141,7 +141,7 @@ class Start:
             if time.monotonic() > end:
                 if left != [stopped]:
                     raise Lost(f"still there after {patience:.1f} s: {marked()}")
-                # It had left MPI before it was stopped: all others have ended, and mpirun waits for it alone.
+                # It had left MPI before it was stopped: all others have ended, and mpirun only waits for this one.
                 os.kill(stopped, signal.SIGCONT)
                 end += patience
             time.sleep(0.02)
@@ -190,7 +190,7 @@ def compare(peace, run):
 
 
 def no_process_is_left():
-    """mpirun ends a moment before its ranks do; a second is allowed."""
+    """mpirun ends shortly before its ranks do; one second is allowed."""
     end = time.monotonic() + 1
     while left := marked():
         if time.monotonic() > end:
@@ -199,7 +199,7 @@ def no_process_is_left():
 
 
 def hurt(start, kind, rank, delay, life, seen):
-    """Hurts one rank after a while, and checks how all of them end. Returns whether the run has ended by itself before."""
+    """Disturbs one rank after a while, and checks how all ranks end. Returns whether the run had already ended by itself."""
     pid = start.rank(rank)
     time.sleep(delay)
     began = time.monotonic()
@@ -217,7 +217,7 @@ def hurt(start, kind, rank, delay, life, seen):
         code = start.ends(DEADLINE + END, stopped=pid if kind == "stop" else None)
     took = start.ended - began
     if code == 0:
-        # It came after the last collective.
+        # The disturbance came after the last collective.
         return True
     if kind == "ask" and code != INTERRUPTED:
         raise Lost(f"SIGUSR1 ended rank {rank} of {start.ranks} with exit code {code}")
@@ -226,7 +226,7 @@ def hurt(start, kind, rank, delay, life, seen):
     if kind == "stop":
         if code != MISSING:
             raise Lost(f"SIGSTOP of rank {rank} of {start.ranks} ended with exit code {code}")
-        # On the way out of MPI the ranks do not know who has come.
+        # While the ranks leave MPI they do not know which ranks have come.
         said = start.said()
         if f"without rank {rank} (" not in said and "MPI_Finalize" not in said:
             raise Lost(f"rank {rank} of {start.ranks} was stopped, and not named")
@@ -249,7 +249,7 @@ def torture(args, number, peace, lives, seen):
     for attempt in range(1, 61):
         ranks = args.ranks if attempt == 1 else random.choice(sorted(lives))
         life = lives[ranks]
-        # What is left of a run takes less time than all of it; the longer it takes, the busier the machine is.
+        # The rest of a run takes less time than a whole run, unless the machine is busier.
         delay = random.random() * life * (1 if attempt == 1 else (8 + attempt) / 16)
         kind = random.choice(["kill", "stop", "ask"] if ranks > 1 else ["kill", "ask"])
         rank = random.randrange(ranks)
@@ -271,7 +271,7 @@ def torture(args, number, peace, lives, seen):
 
 
 def left_in_peace(args, run, ranks):
-    """Trains without a disturbance, and returns the seconds from the first line about the model to the end."""
+    """Trains undisturbed, and returns the seconds from the first line about the model to the end."""
     shutil.rmtree(run, ignore_errors=True)
     start = Start(args, run, ranks)
     start.knows_its_ranks(300)
@@ -286,7 +286,7 @@ def main():
     args = arguments()
     if ACCUMULATION % args.ranks:
         sys.exit(f"torture: {ACCUMULATION} micro-batches cannot be shared by {args.ranks} ranks: 1, 2 or {ACCUMULATION}")
-    # So that what is running is ended on the way out.
+    # This way the running processes are ended on exit.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     random.seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)

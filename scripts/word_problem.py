@@ -5,8 +5,8 @@
 
 A query is a word of elements of the symmetric group S_3, written as the letters a to f, and the choices are the six
 elements: which one is the product of the word? `letters` is the length of the word. The words are drawn anew, from a
-fixed seed, so the same command gives the same task. A run on a task has no tokenizer; the one that reads these letters is
-put into the run's folder.
+fixed seed, so the same command gives the same task. A run on a task has no tokenizer; a tokenizer for these letters is
+written into the run's folder.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from pathlib import Path
 
 LENGTHS = (4, 8, 16, 24)
 ITEMS_OF_A_LENGTH = 150
-# The elements in lexicographic order, as the run numbers them.
+# The elements in lexicographic order, which is their numbering in the run.
 ELEMENTS = list(itertools.permutations(range(3)))
 LETTERS = "abcdef"
 
@@ -31,7 +31,7 @@ def product(word):
 
 
 def items():
-    """Yields the items, the lengths in turn."""
+    """Yields the items, ordered by length."""
     draw = random.Random(28)
     for _ in range(ITEMS_OF_A_LENGTH):
         for length in LENGTHS:
@@ -45,7 +45,7 @@ def items():
 
 
 def put_tokenizer(run):
-    """Writes a tokenizer with a token for each letter. No token ends a text, but one has to be named."""
+    """Writes a tokenizer with a token for each letter. No token ends a text, but the file must name one."""
     pieces = {"type": "Split", "pattern": {"Regex": "."}, "behavior": "Isolated", "invert": False}
     vocabulary = {letter: number for number, letter in enumerate(LETTERS)}
     tokenizer = {

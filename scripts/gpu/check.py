@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Checks and measures Rondo on this machine's GPU, and writes what it found to OUT/gpu.json.
+"""Checks and measures Rondo on this machine's GPU, and writes the results to OUT/gpu.json.
 
   machine   card, driver, CUDA toolkit, Vulkan loader, PyTorch
-  devices   what each build lists
-  selftest  20 training steps of each device beside the CPU's
+  devices   the devices of each build
+  selftest  20 training steps on each device, compared with the CPU
   golden    the reference implementation's states, losses and gradients on each device
-  bench     tokens/s of a training step, ours and PyTorch's in turn
+  bench     tokens/s of a training step, the trainer's and PyTorch's in turn
   nodes     each operation by itself
-  products  each product of a layer by every routine that the GPU could take
-  attention attention with its projections at several lengths, ours and PyTorch's in turn
-  train     the main run and its two failed predecessors at a GPU's scale, as far as 35 seconds reach
+  products  each product of a layer with every possible routine of the GPU
+  attention attention with its projections at several lengths, the trainer's and PyTorch's in turn
+  train     the main run and its two failed predecessors at a GPU's scale, for 35 seconds
 
-Every step has a limit of its own. One that fails or is not possible here leaves its error, and the next one starts.
-Steps that the budget leaves no time for are recorded as such.
+Every step has its own time limit. If a step fails or is not possible here, its error is recorded and the next one starts.
+Steps for which the budget leaves no time are recorded as such.
 """
 
 import argparse
@@ -29,12 +29,12 @@ import time
 import tomllib
 from pathlib import Path
 
-# Which executable has which device; cuda-tf32 is cuda with products in TF32.
+# The executable for each device; cuda-tf32 is cuda with products in TF32.
 BUILDS = {"wgpu": "wgpu", "vulkan": "native", "cuda": "native", "cuda-tf32": "native"}
-# Seconds that 20 small steps may take with all their compilation. On an H100 wgpu took 8, vulkan 56 for five steps, and
-# cuda 127 for two.
+# Seconds that 20 small steps may take, including compilation. On an H100, wgpu took 8 s for them, vulkan 56 s for five
+# steps, and cuda 127 s for two.
 START = {"cuda": 200, "cuda-tf32": 200, "vulkan": 120, "wgpu": 60}
-# Configurations whose step is timed; the first needs the size of its vocabulary, which its data would tell.
+# Configurations whose step is timed; the first needs the size of its vocabulary, which would otherwise come from its data.
 SHAPES = {
     "gpu-main": ["configs/gpu/main.toml", "--set", "model.vocab_size=8192"],
     "bench": ["configs/bench.toml"],
@@ -42,7 +42,7 @@ SHAPES = {
 }
 QUICK_SHAPES = {"smoke": ["configs/bench-small.toml", "--set", "train.batch=2", "--set", "train.seq=16"]}
 TRIO = ("main", "bad-run-1", "bad-run-2")
-# An interrupted run saves a checkpoint: it is asked to end so long before it is killed.
+# Seconds between asking a run to end, which makes it save a checkpoint, and killing it.
 GRACE = 15
 
 
@@ -110,7 +110,7 @@ class Check:
         staged.write_text(json.dumps(self.found, indent=1) + "\n")
         staged.replace(path)
 
-    # What is there.
+    # The machine.
 
     def prepare(self):
         """Unpacks the executables and finds the libraries that they load."""
@@ -124,7 +124,7 @@ class Check:
             target.chmod(0o755)
             self.trainers[build] = target
         subprocess.run(["tar", "xJf", self.kit / "tokens.tar.xz", "-C", self.work], check=False)
-        # Tuning compiles some 25 kernels for each shape; the least of it takes a minute on an H100.
+        # Tuning compiles about 25 kernels per shape; the smallest level takes a minute on an H100.
         self.env.setdefault("CUBECL_AUTOTUNE_LEVEL", "minimal")
         libraries = []
         toolkit = next((p for p in map(Path, self.toolkits()) if (p / "include/cuda_bf16.h").exists()), None)
@@ -155,7 +155,7 @@ class Check:
         })
 
     def toolkits(self):
-        """Folders that may hold the CUDA toolkit: its own, else the one that PyTorch brings."""
+        """Folders that may contain the CUDA toolkit: an installed one, else the one of PyTorch."""
         yield from filter(None, [os.environ.get("CUDA_PATH"), "/usr/local/cuda", "/opt/cuda"])
         where = "import nvidia, pathlib; print(*nvidia.__path__, sep='\\n')"
         for line in output([sys.executable, "-c", where]).splitlines():
@@ -172,7 +172,7 @@ class Check:
         }
         self.record("machine", {"rc": 0, "result": facts})
 
-    # What is measured.
+    # The measurements.
 
     def on_each_device(self):
         for device in self.options.device:
@@ -212,7 +212,7 @@ class Check:
         return ["--warmup", "1", "--steps", "2"] if self.options.quick else ["--warmup", "3", "--steps", "8"]
 
     def peer_flags(self, config):
-        """The sizes of a configuration as the flags of the peer."""
+        """The sizes of a configuration as flags for the peer."""
         trainer = next(iter(self.trainers.values()))
         command = [trainer, "--config", *config, "--print-config"]
         text = subprocess.run(command, cwd=self.kit, capture_output=True, text=True, check=True).stdout
@@ -240,7 +240,7 @@ class Check:
             self.run(f"products.{device}", command, 40, json.loads)
 
     def attention(self):
-        """Attention by length; the tokens of a batch stay the same."""
+        """Attention by length, with the same number of tokens per batch."""
         config = next(iter(QUICK_SHAPES.values())) if self.options.quick else SHAPES["gpu-main"]
         tokens, lengths = (128, (32, 64)) if self.options.quick else (8192, (256, 512, 1024, 2048))
         for length in lengths:
@@ -276,13 +276,13 @@ def checked(device):
 
 
 def trained(device):
-    """The flags of `trainer` and `trainer bench` likewise."""
+    """The flags of `trainer` and `trainer bench` for a device and its precision."""
     kind, _, precision = device.partition("-")
     return ["--device", kind, *(["--set", f"device.precision={precision}"] if precision else [])]
 
 
 def output(command):
-    """Standard output of a command; empty where it is not there or takes long."""
+    """Standard output of a command; empty if it does not exist or takes too long."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -294,7 +294,7 @@ def last_line(text):
 
 
 def progress(run):
-    """How far a run came: its last step, the median rate, and every evaluation."""
+    """The progress of a run: its last step, the median rate, and every evaluation."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     train = [row for row in rows if row["kind"] == "train"]
     rates = [row["metrics"]["tokens_per_second"] for row in train if "tokens_per_second" in row["metrics"]]

@@ -4,14 +4,14 @@
 #
 #   scripts/gpu/prepare.sh KIT [--builds wgpu,native] [--max-bytes 13000000] [--corpus PATH]
 #
-# KIT is replaced. Two builds, since one with SPIR-V takes that path on every Vulkan adapter:
+# KIT is replaced. There are two builds, because a build with SPIR-V uses it on every Vulkan adapter:
 #
 #   wgpu     the default build: WGSL, without tuning
-#   native   CUDA, and Vulkan by SPIR-V, with fusion and tuning; set CUDARC_CUDA_VERSION (13000 for CUDA 13.0) where
+#   native   CUDA, and Vulkan with SPIR-V, with fusion and tuning; set CUDARC_CUDA_VERSION (13000 for CUDA 13.0) if
 #            nvcc is not installed
 #
 # The second is built in target/native, which takes as long as a first build. PATH is a file, folder or glob of
-# text; the Rust sources that cargo has fetched by default.
+# text; by default, the Rust sources that cargo has downloaded.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -55,7 +55,7 @@ rm -r "$kit/tokens"
 cp -r configs scripts "$kit"
 cp -r tests/golden/raven-tiny "$kit/golden"
 if command -v apt-get >/dev/null; then
-  # NVIDIA's Vulkan driver needs the dispatch libraries of OpenGL, too.
+  # NVIDIA's Vulkan driver also needs the dispatch libraries of OpenGL.
   (cd "$kit/loaders" && apt-get download -qq libvulkan1 libegl1 libgl1 libgles2 libglvnd0 libglx0 libopengl0) ||
     echo "warning: no Vulkan loader; the other machine must have one" >&2
 fi

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def rows_of(found, step):
-    """What a step found, by the rest of its name; with the reason where it found nothing."""
+    """The results of a step, by the rest of their names; with the reason if there are none."""
     for name, row in found.items():
         if name.split(".")[0] == step:
             yield name.partition(".")[2], row
@@ -52,7 +52,7 @@ def agreement(found):
             yield device, "golden values", failure(row), "", ""
             continue
         for what, checks in grouped(result["checks"]).items():
-            # Of several the one that is closest to its tolerance, or furthest beyond it.
+            # Among several, the one that is closest to its tolerance or furthest beyond it.
             worst = max(checks, key=share)
             difference = "not finite" if worst["difference"] is None else f"{worst['difference']:.1e}"
             passed = all(check["passed"] for check in checks)
@@ -60,7 +60,7 @@ def agreement(found):
 
 
 def grouped(checks):
-    """Golden checks by what they compare."""
+    """Golden checks, grouped by the compared quantity."""
     groups = {}
     for check in checks:
         name = check["name"]

@@ -17,8 +17,9 @@ use crate::schedule::Steps;
 const NODES: usize = 8;
 /// A block with at most this many steps is summed one by one.
 const FEW: usize = 16;
-/// A block is distant if the summed rates since its steps differ by at most this factor, (z − 1)/(z
-/// + 1) with z = 5: there, polynomials of degree 7 converge as (z + √(z² − 1))^−8 = 10⁻⁸.
+/// A block is distant if the summed rates since its steps differ by at most this factor,
+/// `(z − 1)/(z + 1)` with z = 5: there, polynomials of degree 7 converge as
+/// `(z + √(z² − 1))^−8 = 10⁻⁸`.
 const FAR: f64 = 1.5;
 /// The allowed error of the polynomials in ln η, and in the summed rate relative to the block's.
 const SMOOTH: f64 = 1e-9;
