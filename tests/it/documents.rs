@@ -38,7 +38,7 @@ impl Place {
         self.at(name).display().to_string()
     }
 
-    /// Returns the key for the corpus, with further keys.
+    /// Returns the `data` key for the corpus, with further settings.
     fn data(&self, further: &str) -> String {
         format!(
             "data={{kind=\"text\",paths=[\"{}\"],tokenizer={{kind=\"bytes\"}},val_fraction=0.2,cache=\"{}\"{further}}}",
@@ -140,7 +140,7 @@ fn a_run_within_documents_trains_resumes_bitwise_and_evaluates() {
     assert_eq!(found["depths"][0]["perplexity"], recorded, "{found}");
     let exits = found["exits"][0]["loss"].as_f64().expect("a loss");
     assert!(exits.is_finite() && exits > 0.0);
-    // A resume may not change the setting, and a generation has one document.
+    // A resume may not change the setting, and `generate` only has one document.
     let ended = place.train("whole", &place.data(""), &["train.steps=9"]);
     refused(
         &ended,

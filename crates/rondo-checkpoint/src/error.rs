@@ -8,14 +8,14 @@ use rondo_files::FileError;
 
 /// A checkpoint could not be written, found or trusted.
 ///
-/// The messages leave out their `source()`: whoever prints them prints the chain.
+/// The messages leave out their `source()`: the code that prints them prints the whole chain.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The file system refused: disk full, quota, permissions, a file that vanished.
     #[error(transparent)]
     Io(#[from] FileError),
-    /// There is nothing where a checkpoint was asked for.
+    /// There is no checkpoint at the requested place.
     #[error("no checkpoint at {path}")]
     NotFound {
         /// The folder that does not exist, or that contains no checkpoint.
@@ -93,7 +93,7 @@ pub enum CheckpointError {
         /// The absent file.
         path: PathBuf,
     },
-    /// A symbolic link, a folder or a device stands where a plain file belongs.
+    /// A symbolic link, a folder or a device is in the place of a plain file.
     #[error("{path} is not a plain file")]
     NotAFile {
         /// What was found.
@@ -127,7 +127,7 @@ pub enum CheckpointError {
     },
 }
 
-/// A checkpoint that was passed over, and why.
+/// A checkpoint that was skipped, and why.
 #[derive(Debug)]
 pub struct Rejected {
     /// The step in the folder's name.

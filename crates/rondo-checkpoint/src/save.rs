@@ -46,9 +46,9 @@ pub struct Snapshot<'a> {
 ///
 /// # Errors
 /// [`CheckpointError::FileName`] before anything is written; [`CheckpointError::ManifestTooLarge`]
-/// for thousands of files. [`CheckpointError::Io`] names the file and carries the system's answer;
-/// before the commit it leaves the earlier checkpoints as they were, after it (path `latest`,
-/// `checkpoints` or an older step) the new one is there as well.
+/// for thousands of files; [`CheckpointError::Io`] with the file and the system's answer. An I/O
+/// error before the commit leaves the earlier checkpoints as they were. After an I/O error after
+/// the commit (its path is `latest`, `checkpoints` or an older step) the new checkpoint exists too.
 pub fn save(
     lock: &RunLock,
     snapshot: &Snapshot<'_>,

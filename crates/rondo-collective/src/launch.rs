@@ -107,7 +107,7 @@ pub enum Refusal {
         /// Its value.
         value: String,
     },
-    /// torchrun's variables alone are set.
+    /// Only torchrun's variables are set.
     #[error(
         "torchrun started {size} processes, and Rondo's find each other over MPI: build with --features mpi and start \
          `mpirun -n {size} --bind-to none trainer …`, or `srun -n {size} --mpi=pmix trainer …`"
@@ -148,11 +148,11 @@ pub enum Refusal {
     },
 }
 
-/// Returns this process's place among those that a launcher started, and `None` for a process by itself.
+/// Returns this process's place among the processes of a launcher, and `None` for a single process.
 ///
 /// # Errors
 ///
-/// Where the variables are torchrun's alone, or are not numbers.
+/// Where only torchrun's variables are set, or a variable is not a number.
 pub fn detect(look: impl Fn(&str) -> Option<String>) -> Result<Option<Placement>, Refusal> {
     let set = |row: &&Variables| look(row.rank).is_some() && look(row.size).is_some();
     let Some(row) = TABLE.iter().find(set) else {

@@ -109,8 +109,8 @@ pub trait Collective: Send + Sync {
     /// size may give others.
     fn all_reduce(&self, data: &mut [f32]) -> Result<(), Failure>;
 
-    /// Waits until every rank has come, and leaves the engine. It is called once, last, on the way of an orderly end
-    /// alone: a rank that fails calls [`abort`](Collective::abort).
+    /// Waits until every rank has come, and leaves the engine. Call it once, as the last operation,
+    /// and only when the run ends normally: a rank that fails calls [`abort`](Collective::abort).
     fn finish(&self) -> Result<(), Failure>;
 
     /// Ends every rank of the world with `code`, wherever the others are.

@@ -1,4 +1,4 @@
-//! Ranks as processes that MPI connects: the only file that names its binding.
+//! Ranks as processes connected by MPI. Only this file uses the MPI binding.
 //!
 //! Every operation is non-blocking and is tested until it is done, so that a wait has a deadline.
 //! The binding completes all requests of a scope before it leaves the scope, even after an error or

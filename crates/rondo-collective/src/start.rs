@@ -31,7 +31,7 @@ pub struct Started {
 }
 
 impl Started {
-    /// Creates the world of a process by itself.
+    /// Creates the world of a single process.
     pub fn alone() -> Started {
         Started {
             world: Arc::new(One::new()),

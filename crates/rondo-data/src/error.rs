@@ -67,7 +67,7 @@ pub enum DataError {
         /// What the file holds.
         actual: String,
     },
-    /// A token id lies beyond the vocabulary.
+    /// A token id is outside the vocabulary.
     #[error(
         "{}: token {id} at {position} lies beyond the vocabulary of {vocab_size} tokens",
         path.display()

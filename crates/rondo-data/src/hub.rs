@@ -281,7 +281,8 @@ mod client {
         matches!(error, ApiError::RequestError(error) if matches!(**error, ureq::Error::StatusCode(_)))
     }
 
-    /// Returns the names that each pattern matches, in the order of the patterns and sorted.
+    /// Returns the names that match each pattern: in the order of the patterns, and sorted for
+    /// each.
     fn choose(wanted: &HubFiles, mut names: Vec<String>) -> Result<Vec<String>, String> {
         names.sort();
         let mut chosen: Vec<String> = Vec::new();

@@ -241,7 +241,7 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// When a token lies beyond the vocabulary or the tokenizer of a file fails.
+    /// When a token is outside the vocabulary or the tokenizer of a file fails.
     pub fn decode(&self, tokens: &[u32]) -> Result<String, DataError> {
         self.check(tokens)?;
         match &self.kind {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The file system refused: disk full, quota, permissions, a file that vanished.
 ///
-/// The message leaves out the `source()`: whoever prints it prints the chain.
+/// The message leaves out the `source()`: the code that prints it prints the whole chain.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {path}")]
 pub struct FileError {

@@ -26,7 +26,7 @@ const LENGTH_BYTES: usize = size_of::<u64>();
 /// A tensor takes about 100 bytes of header: this is room for 160 thousand.
 const MAX_HEADER: usize = 16 << 20;
 
-/// A tensor and where it lies in its file.
+/// A tensor and its place in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
     /// Its name, unique in the file.

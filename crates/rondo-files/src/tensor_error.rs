@@ -32,17 +32,17 @@ pub enum TensorError {
         /// The bytes given.
         actual: usize,
     },
-    /// The values were asked for as another type than the one stored.
+    /// The values were requested as another type than the stored one.
     #[error("tensor {name:?} should be {expected} but is {actual}")]
     WrongType {
         /// The tensor.
         name: String,
-        /// The type asked for.
+        /// The requested type.
         expected: Dtype,
         /// The type stored.
         actual: Dtype,
     },
-    /// The file ends too early, or goes on after its last tensor.
+    /// The file ends too early, or continues after its last tensor.
     #[error("the tensor file has the wrong size: expected {expected} bytes, found {actual}")]
     Size {
         /// The size its header announces, in bytes.

@@ -7,7 +7,7 @@ use rondo_checkpoint::{Checkpoint, CheckpointError, Manifest, Which, open, open_
 
 use crate::scratch;
 
-/// The file that lies beside the manifest.
+/// The file beside the manifest.
 const FILE: (&str, &[u8]) = ("progress.json", b"{}");
 /// The checkpoint's place in a run directory.
 const FOLDER: &str = "run/checkpoints/step-00000007";

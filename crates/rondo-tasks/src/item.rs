@@ -117,7 +117,7 @@ impl Item {
     ///
     /// # Errors
     ///
-    /// What is missing, empty, out of range or of the wrong type.
+    /// A description of the key that is missing, empty, out of range or of the wrong type.
     pub fn read(line: usize, object: &Map<String, Value>) -> Result<Self, String> {
         let question = question(object)?;
         let fields = object

@@ -161,7 +161,7 @@ impl Scene<'_> {
     }
 }
 
-/// The newest good checkpoint and the steps passed over.
+/// The newest good checkpoint, and the steps of the skipped ones.
 fn found(run: &Path) -> Option<(crate::Checkpoint, Vec<u64>)> {
     let found = open_newest_good(run).expect("a good checkpoint, or none at all");
     found.map(|(checkpoint, rejected)| (checkpoint, rejected.iter().map(|one| one.step).collect()))

@@ -49,7 +49,7 @@ impl ShardWriter {
     ///
     /// # Errors
     ///
-    /// When a token lies beyond the vocabulary or the file cannot be written.
+    /// When a token is outside the vocabulary or the file cannot be written.
     pub fn push(&mut self, tokens: &[u32]) -> Result<Vec<u8>, DataError> {
         let width = self.header.width as usize;
         let mut bytes = Vec::with_capacity(tokens.len() * width);

@@ -9,8 +9,8 @@ use crate::bpe::byte_characters;
 use crate::error::DataError;
 
 impl Tokenizer {
-    /// Returns the number of text bytes of tokens inside a text; tokens that end a text count as
-    /// none.
+    /// Returns the number of bytes of text for tokens in the middle of a text; tokens that end a
+    /// text count as 0 bytes.
     ///
     /// The number is exact for bytes and for byte-level tokenizers. For others it is the length
     /// that each token adds to the decoded text of a preceding token, which leaves out what a
@@ -18,7 +18,7 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// When a token lies beyond the vocabulary or the tokenizer of a file fails.
+    /// When a token is outside the vocabulary or the tokenizer of a file fails.
     pub fn text_bytes(&self, tokens: impl Iterator<Item = u32>) -> Result<u64, DataError> {
         let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
         for token in tokens {
@@ -59,8 +59,8 @@ impl Tokenizer {
         Ok(bytes)
     }
 
-    /// Returns whether later tokens can change the text of tokens, although it ends with a whole
-    /// character.
+    /// Returns whether further tokens can change the decoded text of these, even if it ends with a
+    /// whole character.
     ///
     /// Byte fallback decodes a run of bytes as a whole: if one byte is invalid, all become
     /// replacement characters.

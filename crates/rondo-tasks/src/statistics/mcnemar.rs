@@ -63,10 +63,10 @@ mod tests {
 
     #[test]
     fn a_small_case_is_what_a_hand_finds() {
-        // One and five of six: 2 · (1/64 + ½ · 6/64) = 8/64.
+        // One against five of six items: 2 · (1/64 + ½ · 6/64) = 8/64.
         assert!((mid_p(1, 5) - 0.125).abs() < 1e-12);
         assert!((mid_p(5, 1) - 0.125).abs() < 1e-12);
-        // None and five: 2 · ½ · 1/32.
+        // None against five items: 2 · ½ · 1/32.
         assert!((mid_p(0, 5) - 1.0 / 32.0).abs() < 1e-12);
         assert!((mid_p(3, 3) - 1.0).abs() < 1e-12);
         assert!((mid_p(0, 0) - 1.0).abs() < 1e-12);
