@@ -141,7 +141,7 @@ fn a_signal_while_a_corpus_is_prepared_leaves_what_the_same_command_goes_on_with
     no_panic(&ended);
     assert_eq!(ended.code, 75, "{ended:?}");
     assert!(
-        ended.stderr.contains("the same command goes on with it"),
+        ended.stderr.contains("the same command resumes it"),
         "{ended:?}"
     );
     assert!(!out.exists());

@@ -205,7 +205,7 @@ fn a_tokenizer_and_a_folder_of_parquet_train_generate_and_evaluate() {
     assert_ok(&ended);
     assert!(
         ended.stderr.contains("test-0.parquet"),
-        "what is passed over is told: {ended:?}"
+        "skipped files are reported: {ended:?}"
     );
     let run_dir = dir.path().join("run").display().to_string();
     let generated = run([

@@ -105,7 +105,7 @@ pub enum DataError {
         cause: Box<DataError>,
     },
     /// The progress callback asked to stop.
-    #[error("interrupted while a corpus was prepared; the same command goes on with it")]
+    #[error("interrupted while a corpus was prepared; the same command resumes it")]
     Interrupted,
     /// The configuration breaks its own rules.
     #[error("invalid [data]: {0}")]

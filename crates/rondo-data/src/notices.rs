@@ -33,21 +33,21 @@ pub(crate) enum Notice {
 impl Notice {
     fn text(self) -> &'static str {
         match self {
-            Self::DanglingLink => "passed over, a link that leads nowhere",
-            Self::LinkLoop => "passed over, a link that leads back to a folder above it",
-            Self::NotRegular => "passed over, a pipe, a socket or a device",
+            Self::DanglingLink => "skipped, a link whose target does not exist",
+            Self::LinkLoop => "skipped, a link back to one of its parent folders",
+            Self::NotRegular => "skipped, a pipe, a socket or a device",
             Self::Table => {
                 "read as one plain text, separators and quotes included (write a .jsonl file with one record a \
                  line to read a column of texts)"
             }
             Self::Json => {
-                "read as one plain text, syntax included (it is no list of records with a text under data.field)"
+                "read as one plain text, syntax included (it is not a list of records with a text under data.field)"
             }
-            Self::BehindGzip => "bytes behind the last gzip member are ignored",
+            Self::BehindGzip => "bytes after the last gzip member are ignored",
             Self::BadLine => "skipped, as data.skip_bad_lines asks",
-            Self::BesideColumns => "passed over, beside Parquet or Arrow files",
+            Self::BesideColumns => "skipped, a description beside Parquet or Arrow files",
             Self::OtherSplit => {
-                "passed over, a validation or test part beside a training part (name the file to read it)"
+                "skipped, a validation or test part beside a training part (name the file to read it)"
             }
             Self::NoEndMark => {
                 "an Arrow stream without the mark of its end, which may have been cut"
@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(
             notices.lines(),
             [
-                "passed over, a link that leads nowhere: c",
+                "skipped, a link whose target does not exist: c",
                 "skipped, as data.skip_bad_lines asks: a.jsonl:3 (and 1 more)"
             ]
         );

@@ -36,7 +36,7 @@ impl Packing {
     pub(super) fn refuse(self, packed: u64, unpacked: u64) -> Option<String> {
         if unpacked > self.most(packed) {
             return Some(format!(
-                "{packed} packed bytes cannot unpack to {unpacked}, as is written before them"
+                "{packed} packed bytes cannot unpack to the {unpacked} bytes that the file declares"
             ));
         }
         let mut room = Vec::<u8>::new();

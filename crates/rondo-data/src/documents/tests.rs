@@ -135,7 +135,7 @@ fn bytes_behind_gzip_are_ignored_with_a_word() {
     let (texts, notices) = read_with("a.jsonl.gz", &bytes, &reading(false)).expect("lines");
     assert_eq!(texts.len(), 2);
     assert!(
-        notices[0].contains("behind the last gzip member"),
+        notices[0].contains("after the last gzip member"),
         "{notices:?}"
     );
 }

@@ -80,12 +80,12 @@ fn links_that_lead_nowhere_or_back_are_passed_over_with_a_word() {
         assert_eq!(files, ["a/linked.txt", "a/one.txt"], "{path}");
         assert_eq!(notices.len(), kinds, "{notices:?}");
         assert!(
-            notices[0].contains("leads nowhere") && notices[0].contains("(and 2 more)"),
+            notices[0].contains("does not exist") && notices[0].contains("(and 2 more)"),
             "{notices:?}"
         );
     }
     let (_, notices) = found(&folder, "a").expect("two files");
-    assert!(notices[1].contains("leads back"), "{notices:?}");
+    assert!(notices[1].contains("a link back"), "{notices:?}");
     let error = found(&folder, "a/dangling.txt")
         .expect_err("named")
         .to_string();

@@ -95,7 +95,7 @@ fn bounds(file: &mut File) -> io::Result<Result<(u64, u64), String>> {
         return Ok(Ok((0, length)));
     }
     if length < 18 {
-        return Ok(Err("it ends behind its first bytes".to_owned()));
+        return Ok(Err("it ends after its first bytes".to_owned()));
     }
     let mut tail = [0; 10];
     file.seek(SeekFrom::End(-10))?;
