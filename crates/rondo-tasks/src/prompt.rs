@@ -46,7 +46,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// The number of examples that exist.
+    /// A message with the number of examples that exist.
     pub fn check(&self, task: &Task) -> crate::error::Result<()> {
         let (found, what) = match self.given(task) {
             Some(examples) => (examples.len(), "examples in the file beside it"),
