@@ -59,6 +59,21 @@ fn wgpu_trains_the_structures_of_other_families_like_flex() {
     }
 }
 
+#[test]
+fn wgpu_trains_with_penalties_and_losses_after_several_iterations_like_flex() {
+    let several = "train.loss={kind=\"mean\",weights=\"rising\"}";
+    for keys in [
+        // In f32 a difference of states over a small ε would show their rounding.
+        [several, "train.penalty={kind=\"jacobian\",epsilon=1.0}"],
+        ["train.penalty={kind=\"norm\"}", "model.block=pre-norm"],
+        ["train.penalty={kind=\"fixed-point\"}", several],
+    ] {
+        let keys = keys.iter().chain(&["train.steps=6"]);
+        let set: Vec<&str> = keys.flat_map(|key| ["--set", key]).collect();
+        agrees_with_flex("wgpu", 6, &set);
+    }
+}
+
 /// Half of the gates close at random: the devices must draw the same ones.
 #[test]
 fn wgpu_draws_the_gates_of_flex() {

@@ -26,6 +26,7 @@ mod laws;
 mod memory;
 mod messages;
 mod metrics;
+mod objectives;
 mod old_run;
 mod own_data;
 mod parity;

@@ -27,15 +27,27 @@ fn written(run: &Path, kind: &str) -> BTreeSet<&'static str> {
         .collect()
 }
 
-fn expected(kind: Kind, task: bool, gated: bool, contracts: bool) -> BTreeSet<&'static str> {
+/// What a run has of which some metrics tell.
+#[derive(Clone, Copy, Default)]
+struct Has {
+    task: bool,
+    gates: bool,
+    contraction: bool,
+    depths: bool,
+    penalty: bool,
+}
+
+fn expected(kind: Kind, has: Has) -> BTreeSet<&'static str> {
     METRICS
         .iter()
         .filter(|metric| metric.kind == kind)
         .filter(|metric| match metric.presence {
-            Presence::Tasks => task,
-            Presence::Text | Presence::Once => !task,
-            Presence::Gates | Presence::Controller => gated,
-            Presence::Contraction => contracts,
+            Presence::Tasks => has.task,
+            Presence::Text | Presence::Once => !has.task,
+            Presence::Gates | Presence::Controller => has.gates,
+            Presence::Contraction => has.contraction,
+            Presence::Depths => has.depths,
+            Presence::Penalty => has.penalty,
             // Mixtures have their own test.
             Presence::Always | Presence::Device => true,
             Presence::Mixture | Presence::Ranks => false,
@@ -73,14 +85,42 @@ fn text_and_tasks_write_exactly_what_the_table_promises() {
     assert_ok(&smoke_with(&gated, &keys));
     let diagonal = dir.path().join("diagonal");
     assert_ok(&smoke(&diagonal, &["--set", "model.injection=diagonal"]));
-    let runs = [
-        (&text, [false; 3]),
-        (&task, [true, false, false]),
-        (&gated, [false, true, false]),
-        (&diagonal, [false, false, true]),
+    let penalised = dir.path().join("penalised");
+    let keys = [
+        "train.loss=mean",
+        "train.penalty={kind=\"fixed-point\",warmup=3}",
+        "train.steps=6",
     ];
-    for (run, [is_task, is_gated, contracts]) in runs {
-        let promised = |kind| expected(kind, is_task, is_gated, contracts);
+    assert_ok(&smoke_with(&penalised, &keys));
+    let none = Has::default();
+    let runs = [
+        (&text, none),
+        (&task, Has { task: true, ..none }),
+        (
+            &gated,
+            Has {
+                gates: true,
+                ..none
+            },
+        ),
+        (
+            &diagonal,
+            Has {
+                contraction: true,
+                ..none
+            },
+        ),
+        (
+            &penalised,
+            Has {
+                depths: true,
+                penalty: true,
+                ..none
+            },
+        ),
+    ];
+    for (run, has) in runs {
+        let promised = |kind| expected(kind, has);
         assert_eq!(written(run, "train"), promised(Kind::Train));
         assert_eq!(written(run, "eval"), promised(Kind::Eval));
     }

@@ -84,6 +84,10 @@ pub enum Presence {
     Once,
     /// Only if the injection, or a history, multiplies the state by known factors.
     Contraction,
+    /// Only if the loss has terms after several iterations.
+    Depths,
+    /// Only if the loss has a penalty on the last state of the loop.
+    Penalty,
     /// Only if layers have gates.
     Gates,
     /// Only if a controller sets the strength of the gates' penalty.
@@ -103,6 +107,8 @@ impl fmt::Display for Presence {
             Self::Device => "where the device gives it",
             Self::Once => "once",
             Self::Contraction => "with factors on the state",
+            Self::Depths => "with a loss after several iterations",
+            Self::Penalty => "with a penalty",
             Self::Gates => "with gates",
             Self::Controller => "with a controller",
             Self::Ranks => "several ranks only",

@@ -27,7 +27,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    LOSS: Scalar<Train> = "loss", "nat/token", "Mean next-token cross entropy of the step's batch, before its update: `-mean(ln p(target))`.";
+    LOSS: Scalar<Train> = "loss", "nat/token", "Mean next-token cross entropy of the step's batch after its last iteration, before its update: `-mean(ln p(target))`.";
     PERPLEXITY: Scalar<Train> = "perplexity", "1", "`exp(loss)`.";
     ACCURACY: Scalar<Train> = "accuracy", "1", "Fraction of the batch's answer tokens whose most probable prediction is right.", Tasks;
     DIFFICULTY: Scalar<Train> = "difficulty", "1", "Length or depth of the task instances that the curriculum hands out at this step.", Tasks;
@@ -58,6 +58,9 @@ metrics! {
     ITERATIONS_RESIDUAL: PerIteration<Train> = "iterations.residual", "1", "`||s_i - s_(i-1)||`, mean over tokens.";
     ITERATIONS_REL_RESIDUAL: PerIteration<Train> = "iterations.rel_residual", "1", "`||s_i - s_(i-1)|| / ||s_i||`, mean over tokens.";
     ITERATIONS_STATE_NORM: PerIteration<Train> = "iterations.state_norm", "1", "`||s_i||`, mean over tokens.";
+    ITERATIONS_LOSS: PerIteration<Train> = "iterations.loss", "nat/token", "Mean next-token cross entropy of the step's last micro-batch after iteration `i`; null where it is no part of the loss.", Depths;
+    PENALTY: Scalar<Train> = "penalty", "1", "The penalty on the last state of the loop in the step's last micro-batch, without its weight; null within its warm-up.", Penalty;
+    PENALTY_WEIGHT: Scalar<Train> = "penalty_weight", "1", "`w`: the step's gradient is that of `(1 - w)` times the cross entropy and `w` times the penalty; 0 within the warm-up.", Penalty;
     CONTRACTION: Scalar<Train> = "contraction", "1", "By how much the state is multiplied on its way into an iteration, mean over channels: `exp(-Δ·a)` of a diagonal or orthogonal injection, `|1 - α|` or 1 of a scalar one, `|1 - Σ_j B_j|` of a history (of matrices their diagonals).", Contraction;
     CONTRACTION_MAX: Scalar<Train> = "contraction_max", "1", "The largest of these factors over the channels.", Contraction;
     SPARSITY: Scalar<Train> = "sparsity", "1", "Fraction of causal edges that are kept: those whose gate's logit is positive, without noise; mean over gated layers, heads and the iterations with gradient.", Gates;

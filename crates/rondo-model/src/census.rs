@@ -3,6 +3,7 @@
 use crate::config::ModelConfig;
 use crate::depth::Unroll;
 use crate::init::{ParameterSpec, Part, Role, table};
+use crate::objective::Beside;
 
 /// The parameters of a model, counted without building it.
 #[derive(Clone, Debug)]
@@ -51,6 +52,28 @@ impl Census {
             + (2.0 * n + 6.0 * k) * (matrices(Part::Core) + of_iteration + matrices(Part::History))
             + 12.0 * outer * scores
             + (4.0 * n + 12.0 * k) * core * scores
+    }
+
+    /// Returns FLOPs per token, forward and backward, of what a training step computes beside its pass: 6·(N_coda + V·h) + 12·l_C·S·a
+    /// for a readout, 6·(N_core + N_adapter + N_history) + 12·l_R·S·a for an iteration.
+    pub fn flops_beside(&self, beside: Beside, seq: usize) -> f64 {
+        let Beside {
+            readouts,
+            iterations,
+        } = beside;
+        let free = |with_grad| {
+            let unroll = Unroll {
+                no_grad: 0,
+                with_grad,
+            };
+            self.flops_per_token(unroll, seq)
+        };
+        let config = &self.config;
+        let matrices = self.count(|row| row.part == Part::Coda && row.role == Role::Matrix);
+        let head = config.vocab_size * config.d_model;
+        let scores = config.layers.coda * seq * config.attended_width();
+        let readout = (6 * (matrices + head) + 12 * scores) as f64;
+        readouts as f64 * readout + free(iterations) - free(0)
     }
 
     fn count(&self, keep: impl Fn(&ParameterSpec) -> bool) -> usize {
@@ -122,6 +145,38 @@ mod tests {
         let per_iteration = (layer + adapter) as f64;
         let expected = 6.0 * 6.0 + (6.0 + 12.0) * per_iteration + (12.0 + 24.0) * 5.0 * 2.0;
         assert!((census.flops_per_token(unroll, 5) - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_a_loss_has_beside_the_pass_can_be_counted_by_hand() {
+        let config = ModelConfig {
+            vocab_size: 3,
+            d_model: 2,
+            n_heads: 1,
+            n_kv_heads: 1,
+            d_ff: 4,
+            layers: LayersConfig {
+                prelude: 0,
+                core: 1,
+                coda: 1,
+            },
+            ..ModelConfig::default()
+        };
+        let census = Census::new(&config);
+        let flops = |readouts, iterations| {
+            let beside = Beside {
+                readouts,
+                iterations,
+            };
+            census.flops_beside(beside, 5)
+        };
+        let layer = 2 * 6 + 2 * 2 + 2 * 8 + 4 * 2;
+        // A layer, the head of 3 × 2 and scores; the core's layer, the adapter of 4 × 2 and scores.
+        let readout = f64::from(6 * (layer + 6) + 12 * 5 * 2);
+        let iteration = f64::from(6 * (layer + 8) + 12 * 5 * 2);
+        assert!(flops(0, 0).abs() < 1e-9);
+        assert!((flops(3, 0) - 3.0 * readout).abs() < 1e-9);
+        assert!((flops(1, 2) - readout - 2.0 * iteration).abs() < 1e-9);
     }
 
     /// A stack with sizes, in the structure of Llama.

@@ -16,6 +16,7 @@
 //! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head; a training pass; decoding with a cache |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
+//! | [`objective`], [`penalty`] | what a training pass differentiates; penalties on the loop's last state |
 //! | [`layer`], [`pass`] | where a layer stands, and where in a pass it is applied; what the layers of a pass share |
 //! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
 //! | [`history`], [`contraction`] | what an iteration reads of earlier states; how much of the state comes into it |
@@ -59,8 +60,10 @@ pub mod layer;
 pub mod looped;
 pub mod memory;
 pub mod norm;
+pub mod objective;
 pub mod ops;
 pub mod pass;
+pub mod penalty;
 pub mod recurrence;
 pub mod residual;
 pub mod sampling;

@@ -8,6 +8,7 @@ mod gpu;
 use crate::census::Census;
 use crate::config::{ConditioningKind, ModelConfig, QkNorm};
 use crate::depth::{Recompute, Unroll};
+use crate::objective::Beside;
 
 /// Bytes of the process itself.
 const PROCESS: u64 = 32 << 20;
@@ -42,6 +43,8 @@ impl Kept {
 pub struct StepShape {
     /// Its iterations.
     pub unroll: Unroll,
+    /// What its loss has beside the last readout.
+    pub beside: Beside,
     /// Tokens of a micro-batch.
     pub tokens: usize,
     /// Tokens in a sequence.
@@ -101,17 +104,19 @@ impl StepShape {
             ),
         };
         let (with_grad, states) = self.iterations(model);
+        let states = states * state(model) + self.beside.readouts * state(model);
         let layers = model.layers.prelude + model.layers.coda + with_grad * model.layers.core;
-        let activations = layers * layer + with_grad * per_iteration + states * state(model) + once;
+        let activations = layers * layer + with_grad * per_iteration + states + once;
         copies * census.total() + self.tokens * activations
     }
 
-    /// Returns the iterations whose activations are there together, and those of which the state is.
+    /// Returns the iterations whose activations are there together, and those of which the state is. Those of a penalty are there before
+    /// any is run again.
     fn iterations(self, model: &ModelConfig) -> (usize, usize) {
-        let with_grad = self.unroll.with_grad;
+        let (with_grad, of_penalty) = (self.unroll.with_grad, self.beside.iterations);
         match model.recurrence.recompute {
-            Recompute::None => (with_grad, 0),
-            Recompute::Iteration => (with_grad.min(1), with_grad),
+            Recompute::None => (with_grad + of_penalty, 0),
+            Recompute::Iteration => (with_grad.min(1).max(of_penalty), with_grad),
         }
     }
 

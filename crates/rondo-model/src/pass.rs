@@ -29,6 +29,16 @@ pub struct Shared<'a> {
     pub(crate) weight: f64,
 }
 
+impl Shared<'_> {
+    /// Returns the same for layers whose density is no part of the loss.
+    pub(crate) fn unpenalised(self) -> Self {
+        Self {
+            weight: 0.0,
+            ..self
+        }
+    }
+}
+
 impl Pass {
     /// Prepares a pass over the positions `0..seq` with hard gates.
     pub fn new(config: &ModelConfig, seq: usize, device: &Device) -> Self {

@@ -46,6 +46,27 @@ impl LoopState {
         &self.state
     }
 
+    /// Returns s_i alone.
+    #[must_use]
+    pub fn into_state(self) -> Tensor<3> {
+        self.state
+    }
+
+    /// Returns the same with another s_i, as if the iteration had made it.
+    #[must_use]
+    pub fn at(self, state: Tensor<3>) -> Self {
+        Self { state, ..self }
+    }
+
+    /// Returns the same as what the last iteration takes in, so that it follows once more.
+    #[must_use]
+    pub fn once_more(self) -> Self {
+        Self {
+            iterations: self.iterations.saturating_sub(1),
+            ..self
+        }
+    }
+
     /// Returns s_{i−1}, s_{i−2}, …, as many as are carried: never s_0, which is no state that an iteration has made.
     pub fn past(&self) -> &[Tensor<3>] {
         &self.past

@@ -26,6 +26,8 @@ pub enum Stream {
     Gates = 6,
     /// Noise on the weights; the index is the step.
     WeightNoise = 7,
+    /// The direction of a penalty in training; the index is the micro-batch counted from the start of the run.
+    Penalty = 8,
 }
 
 /// Returns the generator at `(seed, stream, index)`.

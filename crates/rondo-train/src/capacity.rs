@@ -98,8 +98,10 @@ impl<'a> Capacity<'a> {
     pub fn needed(&self, config: &ResolvedConfig) -> u64 {
         let census = Census::new(&config.model);
         let moments = fresh_optimizer(config).layout();
+        let unroll = config.model.recurrence.largest();
         let shape = StepShape {
-            unroll: config.model.recurrence.largest(),
+            unroll,
+            beside: config.train.most_beside(unroll),
             tokens: config.train.batch * config.train.seq,
             seq: config.train.seq,
             within_documents: config.data.document_mask(),

@@ -31,6 +31,7 @@ use crate::device::DeviceConfig;
 use crate::distributed::DistributedConfig;
 use crate::error::{Error, Result};
 use crate::guard::{NonfiniteRule, SpikeRule};
+use crate::objective::{DepthLoss, PenaltyConfig};
 use crate::optim::OptimizerConfig;
 use crate::perturb::Perturbation;
 use crate::plan::rates;
@@ -106,6 +107,12 @@ pub struct TrainConfig {
     pub accumulation: usize,
     /// Bound on the global L2 norm of the gradient; `false` switches it off.
     pub clip: Clip,
+    /// After which iterations the cross entropy counts.
+    #[serde(skip_serializing_if = "DepthLoss::is_last")]
+    pub loss: DepthLoss,
+    /// A penalty on the last state of the loop; without it there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub penalty: Option<PenaltyConfig>,
     /// Steps between logged steps.
     #[schemars(range(min = 1))]
     pub log_every: u64,
@@ -146,6 +153,8 @@ impl Default for TrainConfig {
             seq: None,
             accumulation: 1,
             clip: Clip::Norm(1.0),
+            loss: DepthLoss::Last,
+            penalty: None,
             log_every: 4,
             nonfinite: NonfiniteRule::Stop {},
             skip_spikes: None,

@@ -200,16 +200,17 @@ fn kept(config: &CheckpointConfig, steps: u64) -> u64 {
 
 /// Returns FLOPs per token of the steps after `step`, at the mean depth of each.
 fn flops_per_token(config: &ResolvedConfig, step: u64) -> f64 {
-    let (census, run) = (Census::new(&config.model), config.extent());
+    let run = config.extent();
     let left = run.steps.saturating_sub(step);
     let looked_up = left.clamp(1, LOOKED_UP);
     let at = |index: u64| {
         let mut recurrence = config.model.recurrence.clone();
         // The middle of each stretch.
         let step = step + (2 * index + 1) * left / (2 * looked_up) + 1;
-        let (mean, backprop_depth) = recurrence.at(step.min(run.steps.max(1)), run);
+        let step = step.min(run.steps.max(1));
+        let (mean, backprop_depth) = recurrence.at(step, run);
         (recurrence.mean, recurrence.backprop_depth) = (mean, backprop_depth);
-        census.flops_per_token(recurrence.planned(), config.train.seq)
+        config.flops_per_token_at(step, recurrence.planned(), config.train.seq)
     };
     (0..looked_up).map(at).sum::<f64>() / looked_up as f64
 }

@@ -14,7 +14,7 @@
 //! * what is asked for: [`config`] (what is written, and what it means on its data), [`run_plan`] (the runs of a file before they are trained),
 //!   [`capacity`] (whether a run fits into memory), [`costs`] (what it will cost), [`assemble`] (device, data and the resolved configuration), [`device`] (the only place
 //!   that knows Burn's backends), [`rows`] (of any data), [`batches`] (the same on a device)
-//! * a run: [`plan`] (what a step does), [`perturb`] (what disturbs it), [`train`] (the loop), [`step`] (one step),
+//! * a run: [`plan`] (what a step does), [`objective`] (what it differentiates), [`perturb`] (what disturbs it), [`train`] (the loop), [`step`] (one step),
 //!   [`guard`] (which updates are not made), [`optim`] (the update), [`evaluate`] (losses by depth), [`named`] (values
 //!   on the device, read together), [`telemetry`] (what states tell), `record` (what metrics are made of)
 //! * on several processes: [`distributed`] (who computes which micro-batches, what they exchange, and what they agree on)
@@ -46,6 +46,7 @@ pub mod guard;
 pub mod initial_states;
 pub mod interrupt;
 pub mod named;
+pub mod objective;
 pub mod open_run;
 pub mod optim;
 pub mod own_tokenizer;

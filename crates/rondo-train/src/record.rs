@@ -2,20 +2,20 @@
 
 use rondo_metrics::Record;
 use rondo_metrics::names::{
-    ACCURACY, CONSTRAINT_EMA, CONTRACTION, CONTRACTION_MAX, DIFFICULTY, GRAD_NORM,
+    ACCURACY, CONSTRAINT_EMA, CONTRACTION, CONTRACTION_MAX, DIFFICULTY, GRAD_NORM, ITERATIONS_LOSS,
     ITERATIONS_SPARSITY, LOSS, LR, LR_SUM, MEMORY_BYTES, MFU, NUM_STEPS_NO_GRAD,
-    NUM_STEPS_WITH_GRAD, PERPLEXITY, RECURRENCE, REDUCE_SECONDS, REGULARISATION_STRENGTH, SPARSITY,
-    SPARSITY_EXPECTED, STEP_SECONDS, TARGET_CROSS_ENTROPY, TOKENS_PER_SECOND, VAL_ACCURACY,
-    VAL_ACCURACY_BY_POSITION, VAL_BITS_PER_BYTE, VAL_CROSS_ENTROPY, VAL_CROSS_ENTROPY_SOURCE,
-    VAL_LOSS, VAL_PERPLEXITY, VAL_SPARSITY, VAL_SPARSITY_LAYER, VAL_UNIGRAM_CROSS_ENTROPY,
-    WAIT_SECONDS, WORLD_SIZE,
+    NUM_STEPS_WITH_GRAD, PENALTY, PENALTY_WEIGHT, PERPLEXITY, RECURRENCE, REDUCE_SECONDS,
+    REGULARISATION_STRENGTH, SPARSITY, SPARSITY_EXPECTED, STEP_SECONDS, TARGET_CROSS_ENTROPY,
+    TOKENS_PER_SECOND, VAL_ACCURACY, VAL_ACCURACY_BY_POSITION, VAL_BITS_PER_BYTE,
+    VAL_CROSS_ENTROPY, VAL_CROSS_ENTROPY_SOURCE, VAL_LOSS, VAL_PERPLEXITY, VAL_SPARSITY,
+    VAL_SPARSITY_LAYER, VAL_UNIGRAM_CROSS_ENTROPY, WAIT_SECONDS, WORLD_SIZE,
 };
 use rondo_schedule::control::ControllerReading;
 
 use crate::evaluate::Evaluated;
 use crate::plan::StepPlan;
 use crate::progress::RunProgress;
-use crate::step::Observation;
+use crate::step::{Observation, Penalised};
 
 /// What is measured around a logged step.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,14 @@ pub(crate) fn train(
         record
             .set(CONTRACTION, contraction.mean)
             .set(CONTRACTION_MAX, contraction.max);
+    }
+    if !seen.losses.is_empty() {
+        let of = |i: usize| seen.losses.iter().find(|(iteration, _)| *iteration == i);
+        let series = (1..=unroll.total()).map(|i| of(i).map(|(_, loss)| *loss));
+        record.set(ITERATIONS_LOSS, series.collect::<Vec<_>>());
+    }
+    if let Some(Penalised { weight, value }) = seen.penalty {
+        record.set(PENALTY, value).set(PENALTY_WEIGHT, weight);
     }
     if let Some(ranks) = &pace.ranks {
         record

@@ -1,10 +1,11 @@
 //! One training step: forward, backward, clip, update.
 //!
-//! In reading order: `inputs` (what a pass reads), `micro_batches` (loss and gradient), this file (the judgement and the update), `shared` (the same on
+//! In reading order: `inputs` (what a pass reads), `objective` (the loss of a pass), `micro_batches` (its gradient), this file (the judgement and the update), `shared` (the same on
 //! several ranks, with their sum in between), `values` (what is read from the device).
 
 mod inputs;
 mod micro_batches;
+mod objective;
 #[cfg(all(test, feature = "wgpu"))]
 mod reads;
 mod shared;
@@ -31,6 +32,7 @@ use crate::distributed::{Share, World};
 use crate::error::{Error, Result};
 use crate::guard::{Guard, GuardState, Skipped};
 use crate::named::read_numbers;
+use crate::objective::{DepthLoss, PenaltyConfig};
 use crate::optim::{Gate, Optimizer, global_norm};
 use crate::perturb::{Perturbation, with_noise};
 use crate::plan::StepPlan;
@@ -51,6 +53,8 @@ pub struct Learner {
     config: ModelConfig,
     seed: u64,
     max_norm: Option<f64>,
+    loss: DepthLoss,
+    penalty: Option<PenaltyConfig>,
     device: Device,
     reads_are_free: bool,
     /// The rotary tables of the newest sequence length.
@@ -72,7 +76,7 @@ pub struct Learner {
 /// What a logged step tells.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// Mean cross entropy of the step, nats.
+    /// Mean cross entropy of the step after its last iteration, nats.
     pub loss: f64,
     /// Global gradient norm before clipping.
     pub grad_norm: f64,
@@ -84,6 +88,19 @@ pub struct Observation {
     pub sparsity: Option<Sparsity>,
     /// By how much the state is shrunk before an iteration, where the model tells.
     pub contraction: Option<Contraction<f64>>,
+    /// Cross entropies of the last micro-batch by iteration, where the loss is of several.
+    pub losses: Vec<(usize, f64)>,
+    /// The penalty, where the run has one.
+    pub penalty: Option<Penalised>,
+}
+
+/// A penalty as a logged step tells it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Penalised {
+    /// Its weight at that step, 0 within the warm-up.
+    pub weight: f64,
+    /// Its value in the last micro-batch; none within the warm-up.
+    pub value: Option<f64>,
 }
 
 impl Learner {
@@ -96,6 +113,8 @@ impl Learner {
             config: config.model.clone(),
             seed: config.seed,
             max_norm: rules.max_norm,
+            loss: rules.loss.clone(),
+            penalty: rules.penalty.clone(),
             device: listed.device.clone(),
             reads_are_free: listed.reads_are_free(),
             rope: None,
@@ -235,7 +254,7 @@ impl Learner {
         let inputs = batches.iter().enumerate();
         self.step_on(
             plan,
-            inputs.map(|(i, batch)| maker.make(batch, first + i as u64)),
+            inputs.map(|(i, batch)| maker.make(batch, plan.step, first + i as u64)),
         )
     }
 
@@ -264,6 +283,7 @@ impl Learner {
         InputMaker {
             config: self.config.clone(),
             seed: self.seed,
+            penalty: self.penalty.clone(),
             device: self.device.clone(),
         }
     }
@@ -340,12 +360,16 @@ impl Learner {
             skipped.extend(self.judge(&steps)?);
         }
         let last = steps.last().expect("the logged step is among them");
-        Ok(Observation::new(last, observed))
+        Ok(Observation::new(last, observed, self.penalty.as_ref()))
     }
 }
 
 impl Observation {
-    fn new(step: &StepValues<f64>, observed: Observed<f64>) -> Self {
+    fn new(
+        step: &StepValues<f64>,
+        observed: Observed<f64>,
+        penalty: Option<&PenaltyConfig>,
+    ) -> Self {
         let recurrence = step.plan.draw.unroll.total();
         Self {
             loss: step.loss,
@@ -354,6 +378,11 @@ impl Observation {
             telemetry: observed.telemetry,
             sparsity: Sparsity::new(&observed.densities, recurrence),
             contraction: observed.contraction.into_iter().next(),
+            losses: observed.read_out.into_iter().zip(observed.losses).collect(),
+            penalty: penalty.map(|penalty| Penalised {
+                weight: penalty.weight_at(step.plan.step),
+                value: observed.penalty.first().copied(),
+            }),
         }
     }
 }

@@ -15,9 +15,14 @@
 //! §3.3); the prelude gets its gradient through e in the others. Where s_0 is e and n is 0, ∂L/∂s_0 is a part of
 //! ∂L/∂e too.
 //!
+//! A loss may have terms after earlier iterations and a penalty on s_r ([`Objective`]); `terms` has them. The gradient of a term with
+//! respect to its state is known when the iteration has run, and is added to what comes from the iterations after it.
+//!
 //! When an iteration's graph is built is a choice between time and memory ([`Recompute`]): on the
 //! way forward, or not before backward arrives there, from the state alone. The graphs are the same
 //! and their gradients are added in the same order, so that both give the same bits.
+
+mod terms;
 
 use std::mem::take;
 use std::ops::Add;
@@ -31,6 +36,7 @@ use crate::depth::{Recompute, Unroll};
 use crate::gates::{Record, penalised};
 use crate::gradients::{FlatGradients, GradientSum};
 use crate::injection::Prepared;
+use crate::objective::{LastReadout, Objective};
 use crate::pass::Pass;
 use crate::recurrence::{self, Iterate, LoopState, Trace};
 
@@ -39,8 +45,10 @@ use crate::recurrence::{self, Iterate, LoopState, Trace};
 pub struct Differentiated {
     /// What the pass computed on its way.
     pub forward: Forward,
-    /// The loss, `[1]`.
+    /// The loss: the sum of its terms, `[1]`, without a penalty.
     pub loss: Tensor<1>,
+    /// The penalty, without its factor, `[1]`; none where there is none.
+    pub penalty: Option<Tensor<1>>,
     /// The gradient of the loss.
     pub gradients: FlatGradients,
 }
@@ -65,8 +73,31 @@ impl LoopedTransformer {
         state: impl Into<LoopState>,
         pass: &Pass,
         unroll: Unroll,
-        mut trace: Option<&mut Trace>,
+        trace: Option<&mut Trace>,
         loss: impl FnOnce(&Readout) -> Tensor<1>,
+    ) -> Differentiated {
+        let mut objective = LastReadout::new(loss);
+        self.differentiate_for(tokens, state, pass, unroll, trace, &mut objective)
+    }
+
+    /// As [`Self::differentiate`], for a loss that may have terms after earlier iterations with gradient, and a penalty on the last
+    /// state. Gates have their densities in the pass and its last readout alone.
+    ///
+    /// # Shapes
+    ///
+    /// As [`Self::differentiate`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::differentiate`].
+    pub fn differentiate_for(
+        &self,
+        tokens: Tensor<2, Int>,
+        state: impl Into<LoopState>,
+        pass: &Pass,
+        unroll: Unroll,
+        mut trace: Option<&mut Trace>,
+        objective: &mut impl Objective,
     ) -> Differentiated {
         let (pass, state) = (
             pass.penalised(self.penalised_densities(unroll)),
@@ -106,19 +137,41 @@ impl LoopedTransformer {
             starts_from_input: starts_from_input && unroll.no_grad == 0,
             weight: pass.weight,
             record,
+            of_prepared: None,
             iterations: Vec::with_capacity(unroll.with_grad),
         };
-        let state = recurrence::run(unroll.with_grad, state, &mut tape, trace);
+        let mut sum = GradientSum::new(self);
+        let mut earlier: Option<Tensor<1>> = None;
+        let mut state = state;
+        for left in (0..unroll.with_grad).rev() {
+            state = recurrence::run(1, state, &mut tape, trace.as_deref_mut());
+            if left > 0 && objective.reads(state.iterations()) {
+                let (term, of_end) = self.earlier_term(&state, pass, objective, &mut sum);
+                tape.add_term(of_end);
+                earlier = Some(match earlier {
+                    Some(sum) => sum + term,
+                    None => term,
+                });
+            }
+        }
 
         let last = state.map(|x| leaf(&x));
         let (readout, seen) = self.read_out(&last, pass);
         tape.record.add(&seen);
-        let loss = loss(&readout);
-        let mut sum = GradientSum::new(self);
-        let mut gradients = with_penalty(loss.clone(), penalised(seen), pass.weight).backward();
+        let loss = objective.term(last.iterations(), &readout);
+        let (of_norm, mut penalty) = terms::of_state(objective, &last);
+        let differentiated = with_penalty(loss.clone(), penalised(seen), pass.weight);
+        let differentiated = match of_norm {
+            Some(term) => differentiated + term,
+            None => differentiated,
+        };
+        let mut gradients = differentiated.backward();
         sum.take(&mut gradients);
         let of_state = gradients_of(&last, &mut gradients);
         let readout = readout.without_autodiff();
+        if let Some((found, of_prepared)) = tape.penalty(objective, last, pass, &mut sum) {
+            (penalty, tape.of_prepared) = (Some(found), of_prepared);
+        }
         let OfInput {
             of_prepared,
             of_start,
@@ -142,7 +195,11 @@ impl LoopedTransformer {
                 readout,
                 densities: tape.record.finish(),
             },
-            loss: loss.without_autodiff(),
+            loss: match earlier {
+                Some(sum) => sum + loss.without_autodiff(),
+                None => loss.without_autodiff(),
+            },
+            penalty,
             gradients: sum.finish(),
         }
     }
@@ -177,6 +234,8 @@ struct Tape<'a> {
     weight: f64,
     /// What the gates saw of which the graph has been built.
     record: Record,
+    /// The gradient of what the injection prepared that is known already.
+    of_prepared: Option<Tensor<3>>,
     iterations: Vec<Segment>,
 }
 
@@ -186,6 +245,8 @@ struct Segment {
     start: LoopState,
     /// The graph, where it has been built.
     graph: Option<Graph>,
+    /// The gradient of a term of the loss with respect to what the iteration gave, where it has one.
+    of_term: Vec<Option<Tensor<3>>>,
 }
 
 /// The graph of an iteration.
@@ -211,7 +272,11 @@ impl Iterate for Tape<'_> {
                 (Some(graph), end)
             }
         };
-        self.iterations.push(Segment { start, graph });
+        self.iterations.push(Segment {
+            start,
+            graph,
+            of_term: Vec::new(),
+        });
         next.map(Tensor::without_autodiff)
     }
 }
@@ -234,14 +299,23 @@ impl Tape<'_> {
         sum: &mut GradientSum<'_, LoopedTransformer>,
     ) -> OfInput {
         let mut of_end = of_last;
-        let mut of_prepared: Option<Tensor<3>> = None;
-        while let Some(Segment { start, graph }) = self.iterations.pop() {
+        let mut of_prepared = self.of_prepared.take();
+        while let Some(Segment {
+            start,
+            graph,
+            of_term,
+        }) = self.iterations.pop()
+        {
             let Graph { end, density } = match graph {
                 Some(graph) => graph,
                 None => self.build(start.clone()),
             };
-            let Some(products) = products(&end, take(&mut of_end)) else {
-                break;
+            let seeds = terms::added(take(&mut of_end), of_term);
+            let Some(products) = products(&end, seeds) else {
+                if self.iterations.iter().all(|one| one.of_term.is_empty()) {
+                    break;
+                }
+                continue;
             };
             let mut gradients = continued(products, density, self.weight);
             sum.take(&mut gradients);

@@ -154,6 +154,11 @@ pub(super) struct Core<'a> {
 }
 
 impl<'a> Core<'a> {
+    /// Returns the same in another pass to the same depth.
+    pub(super) fn with_pass(&self, pass: Shared<'a>) -> Self {
+        Self::new(self.parts, self.prepared, pass, self.depth)
+    }
+
     /// Prepares a pass to `depth`.
     pub(super) fn new(
         parts: Parts<'a>,

@@ -2,6 +2,7 @@
 
 mod arms;
 mod families;
+mod objectives;
 mod segmented;
 mod structures;
 

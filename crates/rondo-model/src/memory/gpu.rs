@@ -21,20 +21,26 @@ impl StepShape {
         let layer = self.layer(model);
         let prelude = self.tokens * (model.layers.prelude * layer + 4 * h);
         // What every iteration begins with where nothing else of it is kept, and the first state of the next step.
-        let states = self.tokens * (states + 1) * state(model);
+        // The gradient of each term after an earlier iteration is a state, too.
+        let states = self.tokens * (states + 1 + self.beside.readouts) * state(model);
         let iteration = self.iteration(model, layer);
         let coda = self.tokens * (model.layers.coda * layer + 3 * h);
-        // Where iterations run again in the backward pass, none is there before the coda is done with.
+        // Where iterations run again in the backward pass, none is there before the coda is done with; those of a penalty come after it.
         let tracked = match model.recurrence.recompute {
-            Recompute::None => with_grad * iteration,
+            Recompute::None => self.unroll.with_grad * iteration,
             Recompute::Iteration => 0,
         };
         let working = self.tokens * self.working(model);
         let of_core = weights(Part::Core) + weights(Part::Adapter) + weights(Part::History);
         let of_readout = weights(Part::Coda) + head;
+        // The sum of the gradients of earlier readouts, while those of another one are made.
+        let earlier = match self.beside.readouts {
+            0 => 0,
+            _ => of_readout,
+        };
         let moments = [
-            prelude + states + tracked + coda + self.loss(model),
-            prelude + states + tracked + coda + working + of_readout + head,
+            prelude + states + tracked + coda + earlier + self.loss(model),
+            prelude + states + tracked + coda + working + earlier + of_readout + head,
             prelude + states + with_grad * iteration + working + of_readout + 2 * of_core,
             prelude + working + census.total() + weights(Part::Prelude) + 2 * head,
         ];

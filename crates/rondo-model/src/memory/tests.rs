@@ -28,6 +28,7 @@ fn step(kept: Kept) -> StepShape {
             no_grad: 7,
             with_grad: 2,
         },
+        beside: Beside::default(),
         tokens: 1,
         seq: 1,
         within_documents: false,
@@ -149,4 +150,44 @@ fn scores_grow_with_the_square_of_the_length_where_they_are_kept() {
     };
     assert!(grows(&gated, Kept::Kernels));
     assert!(bytes(&gated, Kept::Kernels, 50) > bytes(&narrow(), Kept::Kernels, 50));
+}
+
+#[test]
+fn earlier_readouts_keep_a_state_each_and_a_penalty_iterations() {
+    for kept in [Kept::Fused, Kept::Kernels, Kept::Composed] {
+        let mut model = narrow();
+        // So many tokens that they need more than the weights.
+        let shape = StepShape {
+            tokens: 1000,
+            seq: 5,
+            ..with_grad(4, step(kept))
+        };
+        let bytes = |model: &ModelConfig, readouts, iterations| {
+            let beside = Beside {
+                readouts,
+                iterations,
+            };
+            StepShape { beside, ..shape }.bytes(model)
+        };
+        let plain = bytes(&model, 0, 0);
+        let state = 4 * 1000 * model.d_model as u64;
+        assert_eq!(
+            bytes(&model, 3, 0) - bytes(&model, 1, 0),
+            2 * state,
+            "{kept:?}"
+        );
+        assert!(bytes(&model, 1, 0) >= plain + state, "{kept:?}");
+        let of_penalty = bytes(&model, 0, 2) - plain;
+        let two = with_grad(6, shape).bytes(&model) - plain;
+        match kept {
+            Kept::Fused | Kept::Composed => assert_eq!(of_penalty, two, "{kept:?}"),
+            // The penalty comes after the coda's backward pass, which was the highest moment before.
+            Kept::Kernels => assert!(of_penalty > 0 && of_penalty < two, "{kept:?}"),
+        }
+        model.recurrence.recompute = Recompute::Iteration;
+        // The iterations of a penalty are not run again.
+        let again = bytes(&model, 0, 2) - bytes(&model, 0, 0);
+        assert!(again > 0 && again < of_penalty, "{kept:?}");
+        assert_eq!(bytes(&model, 0, 1), bytes(&model, 0, 0), "{kept:?}");
+    }
 }

@@ -2,7 +2,9 @@
 
 use rondo_data::{DataConfig, Source};
 use rondo_diagnosis::DiagnosisConfig;
+use rondo_model::census::Census;
 use rondo_model::config::ModelConfig;
+use rondo_model::depth::Unroll;
 use rondo_schedule::control::ControlConfig;
 use rondo_schedule::{Run, ScheduleConfig};
 
@@ -11,6 +13,7 @@ use crate::device::DeviceConfig;
 use crate::distributed::DistributedConfig;
 use crate::error::{Error, Result};
 use crate::guard::{NonfiniteRule, SpikeRule};
+use crate::objective::{DepthLoss, PenaltyConfig};
 use crate::optim::OptimizerConfig;
 use crate::perturb::Perturbation;
 use crate::plan::rates;
@@ -66,6 +69,10 @@ pub struct ResolvedTrain {
     pub accumulation: usize,
     /// Bound on the global L2 norm of the gradient, where there is one.
     pub max_norm: Option<f64>,
+    /// After which iterations the cross entropy counts.
+    pub loss: DepthLoss,
+    /// A penalty on the last state of the loop, where there is one.
+    pub penalty: Option<PenaltyConfig>,
     /// Steps between logged steps.
     pub log_every: u64,
     /// What is done about a loss or a gradient that is not finite.
@@ -136,6 +143,8 @@ impl RunConfig {
                 seq,
                 accumulation: train.accumulation,
                 max_norm: train.clip.max_norm(),
+                loss: train.loss.clone(),
+                penalty: train.penalty.clone(),
                 log_every: train.log_every,
                 nonfinite: train.nonfinite,
                 skip_spikes: train.skip_spikes,
@@ -168,6 +177,18 @@ impl ResolvedConfig {
     /// Returns the tokens of a step with the longest rows.
     pub fn tokens_per_step(&self) -> u64 {
         (self.train.batch * self.train.accumulation * self.train.seq) as u64
+    }
+
+    /// Returns FLOPs per token of a step with `unroll`, forward and backward, for rows of `seq` tokens.
+    pub fn flops_per_token_at(&self, step: u64, unroll: Unroll, seq: usize) -> f64 {
+        let census = Census::new(&self.model);
+        let beside = self.train.beside(unroll, step);
+        census.flops_per_token(unroll, seq) + census.flops_beside(beside, seq)
+    }
+
+    /// Returns the same for the longest rows, after the warm-up of a penalty.
+    pub fn flops_per_token(&self, unroll: Unroll) -> f64 {
+        self.flops_per_token_at(u64::MAX, unroll, self.train.seq)
     }
 
     /// Returns the learning rate by the step.

@@ -27,6 +27,7 @@ impl RunConfig {
             refuse_tokens(lengths, &mut section(name, report));
         }
         self.refuse_gates_within_documents(report);
+        self.validate_objective(&mut section("train", report));
         if let Some(controller) = &self.controller {
             controller.validate(&mut section("controller", report));
             if self.model.sparsity.is_none() {

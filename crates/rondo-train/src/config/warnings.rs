@@ -47,6 +47,7 @@ impl RunConfig {
         if let Some(note) = self.model.conditioning.note(&self.eval.recurrence) {
             report("model.conditioning", note);
         }
+        self.warn_of_objective(run.steps, report);
         let recurrence = &self.model.recurrence;
         recurrence.warnings(run, &mut section("model.recurrence", report));
         let largest = recurrence.largest();

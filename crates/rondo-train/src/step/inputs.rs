@@ -3,10 +3,12 @@
 use burn::tensor::{Device, Tensor};
 use rondo_data::Batch;
 use rondo_model::config::ModelConfig;
+use rondo_model::penalty::Weighted;
 use rondo_model::seed::Stream;
 use rondo_model::state::{StateSource, initial_state};
 
 use crate::batches::DeviceBatch;
+use crate::objective::{PenaltyConfig, Place};
 
 /// What a pass over a micro-batch reads, on the device.
 pub(crate) struct Inputs {
@@ -16,6 +18,8 @@ pub(crate) struct Inputs {
     pub(crate) batch: DeviceBatch,
     /// s_0, `[batch, seq, d_model]`.
     pub(crate) state: Tensor<3>,
+    /// The penalty of its step, with a direction of its own where that has one; none within the warm-up.
+    pub(crate) penalty: Option<Weighted>,
 }
 
 /// How inputs are made: a pure function of a micro-batch and its number.
@@ -23,12 +27,13 @@ pub(crate) struct Inputs {
 pub(crate) struct InputMaker {
     pub(crate) config: ModelConfig,
     pub(crate) seed: u64,
+    pub(crate) penalty: Option<PenaltyConfig>,
     pub(crate) device: Device,
 }
 
 impl InputMaker {
-    /// Makes the inputs of the micro-batch with a number that counts from the start of the run.
-    pub(crate) fn make(&self, batch: &Batch, number: u64) -> Inputs {
+    /// Makes the inputs of a micro-batch of `step`, with a number that counts from the start of the run.
+    pub(crate) fn make(&self, batch: &Batch, step: u64, number: u64) -> Inputs {
         let source = StateSource {
             seed: self.seed,
             stream: Stream::TrainState,
@@ -37,7 +42,15 @@ impl InputMaker {
             first_position: 0,
         };
         let shape = [batch.batch, batch.seq];
+        let place = Place {
+            seed: self.seed,
+            step,
+            number,
+            shape: [batch.batch, batch.seq, self.config.d_model],
+        };
+        let penalty = self.penalty.as_ref();
         Inputs {
+            penalty: penalty.and_then(|penalty| penalty.at(place, &self.device)),
             number,
             state: initial_state(&self.config, source, shape, &self.device),
             batch: DeviceBatch::new(batch, &self.device),

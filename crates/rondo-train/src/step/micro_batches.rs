@@ -8,14 +8,13 @@ use rondo_collective::PairwiseSum;
 use rondo_model::attention::Rope;
 use rondo_model::gates::Gates;
 use rondo_model::gradients::FlatGradients;
-use rondo_model::looped::Readout;
-use rondo_model::ops::head_cross_entropy;
 use rondo_model::pass::Pass;
 use rondo_model::recurrence::Trace;
 use rondo_model::seed::{Stream, generator};
 
 use super::Learner;
 use super::inputs::Inputs;
+use super::objective::{MicroBatchLoss, SeenLosses};
 use super::values::Observed;
 use crate::plan::StepPlan;
 use crate::telemetry;
@@ -29,6 +28,7 @@ pub(super) struct Seen {
 
 /// What micro-batches add to the loss of a step and to its gradient.
 pub(super) struct Contribution {
+    /// The cross entropy after the last iteration, whatever else is differentiated.
     pub(super) loss: Tensor<1>,
     pub(super) gradients: FlatGradients,
 }
@@ -81,6 +81,7 @@ impl Learner {
             number,
             batch,
             state,
+            penalty,
         } = inputs;
         let [_, seq] = batch.shape;
         let pass = Pass {
@@ -90,27 +91,39 @@ impl Learner {
         let pass = batch.pass(pass);
         let mut trace = observe.then(Trace::default);
         let unroll = plan.draw.unroll;
-        let (targets, weights) = (batch.targets.clone(), batch.weights.clone());
-        let (inputs, head) = (batch.inputs.clone(), self.model().head());
-        let mut hits = None;
-        let loss = |readout: &Readout| {
-            let hidden = readout.hidden.clone();
-            let scored = head_cross_entropy(hidden, head, targets, weights, observe);
-            hits = scored.hits;
-            scored.loss * share
+        let terms = self.loss.terms(unroll);
+        let mut loss = MicroBatchLoss {
+            terms: &terms,
+            penalty: penalty.as_ref(),
+            share,
+            head: self.model().head(),
+            batch: &batch,
+            observe,
+            observe_each: observe && !self.loss.is_last(),
+            seen: SeenLosses::default(),
         };
+        let inputs = batch.inputs.clone();
         let differentiated =
             self.model()
-                .differentiate(inputs, state, &pass, unroll, trace.as_mut(), loss);
+                .differentiate_for(inputs, state, &pass, unroll, trace.as_mut(), &mut loss);
+        let SeenLosses {
+            last,
+            hits,
+            by_iteration,
+        } = loss.seen;
         let forward = differentiated.forward;
+        let (read_out, losses) = by_iteration.into_iter().unzip();
         let observed = trace.zip(hits).map(|(trace, hits)| Observed {
+            read_out,
+            losses,
+            penalty: differentiated.penalty.into_iter().collect(),
             accuracy: batch.counted_only(hits).sum() / batch.counted as f64,
             telemetry: telemetry::measure(&forward, &trace),
             densities: forward.densities,
             contraction: self.model().contraction().into_iter().collect(),
         });
         let contribution = Contribution {
-            loss: differentiated.loss,
+            loss: last.unwrap_or(differentiated.loss),
             gradients: differentiated.gradients,
         };
         (contribution, observed)

@@ -118,6 +118,11 @@ fn a_logged_step_reads_once_and_any_other_step_never() {
             "train.clip=false",
         ],
         &[
+            "train.loss=\"mean\"",
+            "train.penalty={kind=\"jacobian\"}",
+            "train.accumulation=2",
+        ],
+        &[
             "model.sparsity={gate_bias=0.0}",
             "controller={target={kind=\"absolute\",cross_entropy=9.0}}",
         ],

@@ -117,7 +117,7 @@ impl Learner {
                 let observed = observed.map(read_numbers).transpose()?;
                 let observed = of_last_rank(exchange.world(), observed.as_ref())?;
                 self.unread.clear();
-                Some(Observation::new(&values, observed))
+                Some(Observation::new(&values, observed, self.penalty.as_ref()))
             }
         };
         let skipped: Vec<Skipped> = skipped.into_iter().collect();
@@ -209,6 +209,12 @@ fn write(message: &mut Writer, observed: &Observed<f64>) {
     for Contraction { mean, max } in &observed.contraction {
         message.values(&[*mean, *max]);
     }
+    message.count(observed.read_out.len());
+    for iteration in &observed.read_out {
+        message.count(*iteration);
+    }
+    message.values(&observed.losses);
+    message.values(&observed.penalty);
 }
 
 fn read(message: &mut Reader<'_>) -> Observed<f64> {
@@ -243,7 +249,12 @@ fn read(message: &mut Reader<'_>) -> Observed<f64> {
         }
     });
     let contraction = contraction.collect();
+    let read_out = (0..message.count()).map(|_| message.count());
+    let read_out = read_out.collect();
     Observed {
+        read_out,
+        losses: message.values(),
+        penalty: message.values(),
         accuracy: numbers[0],
         densities,
         contraction,

@@ -28,12 +28,22 @@ named! {
             /// Share of counted targets that were hit.
             pub(super) accuracy,
         }
+        lists {
+            /// Cross entropies after several iterations; none where the loss is of the last one alone.
+            pub(super) losses,
+            /// The penalty; nothing where the step has none.
+            pub(super) penalty,
+        }
         parts {
             pub(super) telemetry: Telemetry<T>,
             /// Open edges, where there are gates.
             pub(super) densities: Vec<Density<T>>,
             /// By how much the state is shrunk before an iteration; nothing where the model does not tell.
             pub(super) contraction: Vec<Contraction<T>>,
+        }
+        beside {
+            /// The iterations of these cross entropies.
+            pub(super) read_out: Vec<usize>,
         }
     }
 }

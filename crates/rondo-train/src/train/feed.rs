@@ -103,6 +103,7 @@ impl Feed {
                     left: batches.len(),
                     from: Origin::Recipe {
                         recipe: recipe.clone(),
+                        step: wanted.step,
                         number: recipe.share.first_number(wanted.step),
                         batches: batches.into_iter(),
                     },
@@ -128,6 +129,7 @@ pub(super) struct StepInputs {
 enum Origin {
     Recipe {
         recipe: Arc<Recipe>,
+        step: u64,
         /// The number of the next micro-batch since the start of the run.
         number: u64,
         batches: std::vec::IntoIter<Batch>,
@@ -143,11 +145,12 @@ impl Iterator for StepInputs {
         match &mut self.from {
             Origin::Recipe {
                 recipe,
+                step,
                 number,
                 batches,
             } => {
                 let batch = batches.next()?;
-                let inputs = recipe.maker.make(&batch, *number);
+                let inputs = recipe.maker.make(&batch, *step, *number);
                 *number += 1;
                 Some(inputs)
             }
@@ -292,7 +295,7 @@ fn serve(recipe: &Recipe, threads: &Threads, requests: &Receiver<Wanted>, given:
         }
         let first = recipe.share.first_number(wanted.step);
         for (i, batch) in batches.iter().enumerate() {
-            let make = || recipe.maker.make(batch, first + i as u64);
+            let make = || recipe.maker.make(batch, wanted.step, first + i as u64);
             let made = caught(|| threads.pool.install(|| threads.stream.executes(make)));
             let is_wanted = taken.send(made).is_ok();
             if !is_wanted {

@@ -6,7 +6,6 @@ use std::time::Instant;
 use rondo_data::Source;
 use rondo_metrics::names::{DIFFICULTY, GRAD_NORM, LOSS};
 use rondo_metrics::{Event, Record};
-use rondo_model::census::Census;
 use rondo_schedule::control::Constraint;
 use serde_json::Value;
 
@@ -103,7 +102,6 @@ impl Session {
             true => "first step …",
             false => "first step: compiling kernels …",
         });
-        let census = Census::new(&self.config.model);
         let mut feed = self.ranks.world.agree(self.feed(staging))?;
         while self.progress.step < self.config.train.steps {
             let plan = StepPlan::new(&self.config, self.progress.step + 1);
@@ -131,7 +129,7 @@ impl Session {
             let loss = loss.filter(|loss| loss.is_finite());
             self.control(Constraint::Training, loss)?;
             if let Some(seen) = observation {
-                self.log(&plan, &seen, &census)?;
+                self.log(&plan, &seen)?;
             }
             if plan.evaluated {
                 self.evaluate_timed()?;
@@ -289,12 +287,15 @@ impl Session {
     }
 
     /// Records what a step told, and raises a task's difficulty where it has been mastered.
-    fn log(&mut self, plan: &StepPlan, seen: &Observation, census: &Census) -> Result<()> {
+    fn log(&mut self, plan: &StepPlan, seen: &Observation) -> Result<()> {
         let lap = self.journal.lap();
         let per_second = lap.tokens_per_second();
         let rows = Rows::new(self.corpora.own(), &self.config);
         let seq = rows.seq(self.progress.curriculum.as_ref());
-        let flops = per_second * census.flops_per_token(plan.draw.unroll, seq);
+        let flops = self
+            .config
+            .flops_per_token_at(plan.step, plan.draw.unroll, seq);
+        let flops = per_second * flops;
         let world_size = self.ranks.world.world_size();
         let (memory_bytes, ranks) = self.compare_ranks()?;
         let peak = self.config.metrics.peak_flops;

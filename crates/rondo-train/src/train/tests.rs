@@ -202,6 +202,62 @@ fn ranks_write_what_one_process_writes_with_every_optimizer_on_text_and_tasks() 
 }
 
 #[test]
+fn penalties_and_losses_after_several_iterations_are_the_same_on_every_rank_and_after_a_resume() {
+    let place = Place::new();
+    let several = "train.loss={kind='mean',weights='rising'}";
+    for (kind, keys) in [
+        (
+            "jacobian",
+            [several, "train.penalty={kind='jacobian',warmup=1}"],
+        ),
+        (
+            "fixed-point",
+            [several, "train.penalty={kind='fixed-point',warmup=1}"],
+        ),
+        (
+            "norm",
+            [
+                "model.block='pre-norm'",
+                "train.penalty={kind='norm',warmup=1}",
+            ],
+        ),
+    ] {
+        let settings = |steps: &str| {
+            let constant = "schedule.shape={kind='constant'}";
+            let keys = [&keys[..], &[constant, steps, "train.log_every=1"]].concat();
+            self::settings(&keys, &place.text())
+        };
+        let whole = settings("train.steps=6");
+        let alone = place.written(1, kind, &whole);
+        let penalties: Vec<Option<f64>> = (alone.records.iter())
+            .filter(|row| row["kind"] == "train")
+            .map(|row| row["metrics"]["penalty"].as_f64())
+            .collect();
+        assert_eq!(penalties.len(), 6, "{kind}");
+        let begun = penalties
+            .iter()
+            .map(|penalty| penalty.is_some_and(|p| p > 0.0));
+        assert_eq!(
+            begun.collect::<Vec<_>>(),
+            [false, true, true, true, true, true],
+            "{kind}"
+        );
+        for ranks in [2, 4] {
+            let all = place.written(ranks, &format!("{kind}-{ranks}"), &whole);
+            assert_eq!(all, alone, "{kind}, {ranks} ranks");
+        }
+        let resumed = format!("{kind}-resumed");
+        place.written(2, &resumed, &settings("train.steps=3"));
+        let resumed = place.written(4, &resumed, &whole);
+        assert_eq!(
+            (resumed.weights, resumed.moments),
+            (alone.weights, alone.moments),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn attention_within_documents_is_the_same_on_every_rank_and_after_a_resume() {
     let place = Place::new();
     let shown = |name: &str| place.0.path().join(name).display().to_string();

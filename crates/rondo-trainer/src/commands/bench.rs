@@ -14,7 +14,6 @@ mod subject;
 
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, bytes, or_missing, significant};
-use rondo_model::census::Census;
 use rondo_train::config::{ResolvedConfig, RunConfig};
 use rondo_train::device::{self, Listed};
 use rondo_train::distributed::World;
@@ -140,9 +139,7 @@ fn time(
         };
     let (median, spread) = (tokens / samples.median(), samples.spread());
     let flops_per_token = match work {
-        Work::Step | Work::LoggedStep => {
-            Some(Census::new(&config.model).flops_per_token(unroll, config.train.seq))
-        }
+        Work::Step | Work::LoggedStep => Some(config.flops_per_token(unroll)),
         Work::Forward | Work::Eval => None,
     };
     let flops = flops_per_token.map(|flops| flops * median);

@@ -146,7 +146,7 @@ impl Found<'_> {
             "device": self.device,
             "parameters": Value::Object(parameters),
             "effective_depth": config.model.effective_depth(planned.total()),
-            "flops_per_token": census.flops_per_token(planned, config.train.seq),
+            "flops_per_token": config.flops_per_token(planned),
             "memory_bytes": costs.memory,
             "free_memory_bytes": match costs.room {
                 Room::Free(free) => Some(free),
@@ -184,7 +184,7 @@ impl Found<'_> {
         let census = Census::new(&config.model);
         let planned = config.model.recurrence.planned();
         let depth = config.model.effective_depth(planned.total());
-        let flops = census.flops_per_token(planned, config.train.seq);
+        let flops = config.flops_per_token(planned);
         terminal::print(&parameters(&census).to_string())?;
         let mut table = Table::new(&["cost", "value"]).left(0);
         table.row(["effective depth", &depth.to_string()]);

@@ -47,7 +47,7 @@ impl<'a> Trial<'a> {
                 clamped_from: None,
             },
             logged: true,
-            ..StepPlan::new(self.config, self.steps)
+            ..StepPlan::new(self.config, self.config.train.past_warmup(self.steps))
         };
         let started = Instant::now();
         self.learner.step(&plan, &self.batches)?;

@@ -18,7 +18,7 @@ use crate::seed::Normals;
 const ROUNDING: f32 = 1e-5;
 
 /// A model whose every parameter is moved by noise.
-fn shaken(config: &ModelConfig, device: &Device) -> LoopedTransformer {
+pub(super) fn shaken(config: &ModelConfig, device: &Device) -> LoopedTransformer {
     let mut normals = Normals::new(9, 0.1);
     let rows = table(config);
     let values = |row: &ParameterSpec| {

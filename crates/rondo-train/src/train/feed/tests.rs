@@ -31,6 +31,7 @@ impl Both {
             let mut maker = InputMaker {
                 config: config.model.clone(),
                 seed: config.seed,
+                penalty: config.train.penalty.clone(),
                 device: Device::flex(),
             };
             change(&mut maker);

@@ -1,11 +1,10 @@
 //! How the time of a step grows with what it computes.
 //!
 //! The law is the count of operations: a step of `tokens` tokens costs tokens times
-//! [`Census::flops_per_token`]. Where the time grows by more, a part of the step does not keep the
+//! [`ResolvedConfig::flops_per_token`]. Where the time grows by more, a part of the step does not keep the
 //! pace of its matrix products; where it grows by less, there are costs that do not grow.
 
 use rondo_metrics::format::significant;
-use rondo_model::census::Census;
 use rondo_model::depth::Unroll;
 use rondo_train::config::ResolvedConfig;
 use rondo_train::device::Listed;
@@ -148,7 +147,7 @@ impl Point {
     /// Returns the FLOPs of a step.
     fn flops(&self) -> f64 {
         let config = &self.config;
-        let per_token = Census::new(&config.model).flops_per_token(self.unroll, config.train.seq);
+        let per_token = config.flops_per_token(self.unroll);
         per_token * config.tokens_per_step() as f64
     }
 }

@@ -131,6 +131,7 @@ impl<'a> Subject<'a> {
                     unroll: self.unroll,
                     clamped_from: None,
                 };
+                let step = config.train.past_warmup(step);
                 let plan = StepPlan {
                     draw,
                     logged: self.work == Work::LoggedStep,

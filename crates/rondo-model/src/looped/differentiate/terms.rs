@@ -1,0 +1,101 @@
+//! The terms of a loss beside that of the last readout: those after earlier iterations, and a penalty on the last state.
+
+use burn::tensor::Tensor;
+
+use super::{Tape, gradients_of, leaf};
+use crate::gradients::GradientSum;
+use crate::looped::LoopedTransformer;
+use crate::objective::Objective;
+use crate::pass::Shared;
+use crate::penalty::{Penalty, forward_difference, mean_square, residual};
+use crate::recurrence::LoopState;
+
+/// The gradient of each tensor of a state that has one.
+type OfState = Vec<Option<Tensor<3>>>;
+
+impl LoopedTransformer {
+    /// Differentiates the term after an iteration: adds its gradients to `sum`, and returns it with its gradient with respect to the state.
+    pub(super) fn earlier_term(
+        &self,
+        state: &LoopState,
+        pass: Shared<'_>,
+        objective: &mut impl Objective,
+        sum: &mut GradientSum<'_, Self>,
+    ) -> (Tensor<1>, OfState) {
+        let state = state.clone().map(|x| leaf(&x));
+        let (readout, _) = self.read_out(&state, pass.unpenalised());
+        let term = objective.term(state.iterations(), &readout);
+        let mut gradients = term.backward();
+        sum.take(&mut gradients);
+        let of_state = gradients_of(&state, &mut gradients);
+        (term.without_autodiff(), of_state)
+    }
+}
+
+/// Returns a penalty that is differentiated with the last readout, times its factor, and its value; neither where there is none.
+pub(super) fn of_state(
+    objective: &impl Objective,
+    last: &LoopState,
+) -> (Option<Tensor<1>>, Option<Tensor<1>>) {
+    match objective.penalty() {
+        Some((Penalty::Norm, factor)) => {
+            let found = mean_square(last.state().clone());
+            (Some(found.clone() * factor), Some(found.without_autodiff()))
+        }
+        Some((Penalty::Jacobian { .. } | Penalty::FixedPoint, _)) | None => (None, None),
+    }
+}
+
+impl<'a> Tape<'a> {
+    /// Takes in the gradient of a term after the newest iteration.
+    pub(super) fn add_term(&mut self, of_end: OfState) {
+        let newest = self.iterations.last_mut();
+        newest.expect("an iteration has run").of_term = of_end;
+    }
+
+    /// Differentiates a penalty on the change by the last iteration, taken once more: adds its gradients to `sum`, and returns its value
+    /// with its gradient with respect to what the injection prepared. None where there is no such penalty.
+    pub(super) fn penalty(
+        &self,
+        objective: &impl Objective,
+        last: LoopState,
+        pass: Shared<'a>,
+        sum: &mut GradientSum<'_, LoopedTransformer>,
+    ) -> Option<(Tensor<1>, Option<Tensor<3>>)> {
+        let (penalty, factor) = objective.penalty()?;
+        // Constants of a graph, without a gradient of their own.
+        let constant = |x: Tensor<3>| x.without_autodiff().autodiff();
+        let held = || last.clone().once_more().map(constant);
+        let core = self.core.with_pass(pass.unpenalised());
+        let f = |x: Tensor<3>| core.apply(held().at(x)).0.into_state();
+        let x = constant(last.state().clone());
+        let found = match penalty {
+            Penalty::Norm => return None,
+            Penalty::FixedPoint => residual(f, &x),
+            Penalty::Jacobian { direction, epsilon } => {
+                forward_difference(f, &x, constant(direction.clone()), *epsilon)
+            }
+        };
+        let mut gradients = (found.clone() * factor).backward();
+        sum.take(&mut gradients);
+        let of_prepared = self.input.0.grad_remove(&mut gradients);
+        Some((found.without_autodiff(), of_prepared))
+    }
+}
+
+/// Adds two gradients of a state, tensor by tensor.
+pub(super) fn added(a: OfState, b: OfState) -> OfState {
+    if b.is_empty() {
+        return a;
+    }
+    if a.is_empty() {
+        return b;
+    }
+    let pairs = a.into_iter().zip(b);
+    pairs
+        .map(|pair| match pair {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        })
+        .collect()
+}

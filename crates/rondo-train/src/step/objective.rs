@@ -1,0 +1,82 @@
+//! The loss of a micro-batch as the model differentiates it, and the cross entropies that are seen on the way.
+
+use burn::tensor::Tensor;
+use rondo_model::looped::Readout;
+use rondo_model::objective::Objective;
+use rondo_model::ops::{Head, head_cross_entropy};
+use rondo_model::penalty::{Penalty, Weighted};
+
+use crate::batches::DeviceBatch;
+use crate::objective::Term;
+
+/// `share · ((1 − w) Σ_i a_i CE_i + w P)`.
+pub(super) struct MicroBatchLoss<'a> {
+    /// i and a_i, the last iteration last.
+    pub(super) terms: &'a [Term],
+    /// P and w, where there is a penalty.
+    pub(super) penalty: Option<&'a Weighted>,
+    /// The micro-batch's share of its step.
+    pub(super) share: f64,
+    pub(super) head: Head,
+    pub(super) batch: &'a DeviceBatch,
+    /// Whether hits are wanted.
+    pub(super) observe: bool,
+    /// Whether the cross entropy of every readout is wanted.
+    pub(super) observe_each: bool,
+    pub(super) seen: SeenLosses,
+}
+
+/// What is seen of the readouts of a micro-batch; nothing of it has a graph.
+#[derive(Default)]
+pub(super) struct SeenLosses {
+    /// share · CE of the last readout where that is not what is differentiated, `[1]`.
+    pub(super) last: Option<Tensor<1>>,
+    /// 1 where the largest logit of the last readout is the target's, else 0, `[tokens]`.
+    pub(super) hits: Option<Tensor<1>>,
+    /// CE by iteration, where there are several, `[1]` each.
+    pub(super) by_iteration: Vec<(usize, Tensor<1>)>,
+}
+
+impl MicroBatchLoss<'_> {
+    /// Returns whether the loss is that of the last readout alone.
+    fn is_plain(&self) -> bool {
+        self.terms.len() == 1 && self.penalty.is_none()
+    }
+}
+
+impl Objective for MicroBatchLoss<'_> {
+    fn reads(&self, iteration: usize) -> bool {
+        self.terms.iter().any(|term| term.iteration == iteration)
+    }
+
+    fn term(&mut self, iteration: usize, readout: &Readout) -> Tensor<1> {
+        let last = self.terms.last().expect("the last iteration counts");
+        let is_last = last.iteration == iteration;
+        let (targets, weights) = (self.batch.targets.clone(), self.batch.weights.clone());
+        let (hidden, head) = (readout.hidden.clone(), self.head.clone());
+        let scored = head_cross_entropy(hidden, head, targets, weights, self.observe && is_last);
+        if self.observe_each {
+            let loss = scored.loss.clone().without_autodiff();
+            self.seen.by_iteration.push((iteration, loss));
+        }
+        if is_last {
+            self.seen.hits = scored.hits;
+        }
+        if self.is_plain() {
+            return scored.loss * self.share;
+        }
+        if is_last {
+            let loss = scored.loss.clone().without_autodiff();
+            self.seen.last = Some(loss * self.share);
+        }
+        let term = self.terms.iter().find(|term| term.iteration == iteration);
+        let weight = term.map_or(0.0, |term| term.weight);
+        let kept = self.penalty.map_or(1.0, Weighted::kept);
+        scored.loss * (self.share * weight * kept)
+    }
+
+    fn penalty(&self) -> Option<(&Penalty, f64)> {
+        let Weighted { penalty, weight } = self.penalty?;
+        Some((penalty, self.share * weight))
+    }
+}
