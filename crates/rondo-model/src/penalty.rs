@@ -22,10 +22,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-use crate::seed::{Stream, generator};
-
-/// Words of the random stream that are set aside for one token.
-const WORDS_PER_TOKEN: u128 = 1 << 20;
+use crate::seed::{Stream, token_generator};
 
 /// A penalty on the last state of a pass.
 #[derive(Clone, Debug)]
@@ -119,9 +116,8 @@ pub fn direction(
         .par_chunks_mut(width)
         .enumerate()
         .for_each(|(token, features)| {
-            let mut rng = generator(seed, Stream::Penalty, number);
-            rng.set_stream((token / seq) as u64);
-            rng.set_word_pos((token % seq) as u128 * WORDS_PER_TOKEN);
+            let address = (seed, Stream::Penalty, number);
+            let mut rng = token_generator(address, (token / seq) as u64, token % seq);
             for x in features {
                 *x = StandardNormal.sample(&mut rng);
             }

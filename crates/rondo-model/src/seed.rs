@@ -39,6 +39,21 @@ pub fn generator(seed: u64, stream: Stream, index: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
+/// Words of the random stream that are set aside for one token; a token of the published width (h = 5280) uses about 11,000.
+const WORDS_PER_TOKEN: u128 = 1 << 20;
+
+/// Returns the generator of a token's numbers at `(seed, stream, index)`, by the number of its sequence and its position there.
+pub(crate) fn token_generator(
+    (seed, stream, index): (u64, Stream, u64),
+    sequence: u64,
+    position: usize,
+) -> ChaCha8Rng {
+    let mut rng = generator(seed, stream, index);
+    rng.set_stream(sequence);
+    rng.set_word_pos(position as u128 * WORDS_PER_TOKEN);
+    rng
+}
+
 /// Normal numbers for tests, the same in every run: a failure can be seen again.
 #[cfg(test)]
 pub(crate) struct Normals {

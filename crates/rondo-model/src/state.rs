@@ -9,11 +9,7 @@ use rayon::prelude::*;
 
 use crate::config::{ModelConfig, StateInit};
 use crate::init::truncated_normal;
-use crate::seed::{Stream, generator};
-
-/// Words of the random stream that are set aside for one token; a token of the published width
-/// (h = 5280) uses about 11,000.
-const WORDS_PER_TOKEN: u128 = 1 << 20;
+use crate::seed::{Stream, token_generator};
 
 /// Where the random numbers of a batch of initial states come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +54,10 @@ pub fn initial_state(
         .par_chunks_mut(width)
         .enumerate()
         .for_each(|(token, features)| {
-            let mut rng = generator(source.seed, source.stream, source.index);
-            rng.set_stream(source.first_sequence + (token / seq) as u64);
+            let sequence = source.first_sequence + (token / seq) as u64;
             let position = source.first_position + token % seq;
-            rng.set_word_pos(position as u128 * WORDS_PER_TOKEN);
+            let address = (source.seed, source.stream, source.index);
+            let mut rng = token_generator(address, sequence, position);
             match config.state_init {
                 StateInit::LikeInit => {
                     let std = config.state_std();

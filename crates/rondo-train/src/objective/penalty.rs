@@ -226,7 +226,6 @@ fn state_is_normed(model: &ModelSection) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::RunConfig;
 
     /// Reads a run with a penalty; `rest` has other keys.
