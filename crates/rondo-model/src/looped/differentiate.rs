@@ -22,13 +22,14 @@
 //! way forward, or not before backward arrives there, from the state alone. The graphs are the same
 //! and their gradients are added in the same order, so that both give the same bits.
 
+mod tape;
 mod terms;
 
-use std::mem::take;
 use std::ops::Add;
 
 use burn::tensor::{Gradients, Int, Tensor, assert_shape};
 
+use self::tape::{OfInput, OfState, Tape};
 use super::iteration::{Core, OwnParts};
 use super::{Forward, LoopedTransformer, Readout};
 use crate::block::Block;
@@ -38,7 +39,7 @@ use crate::gradients::{FlatGradients, GradientSum};
 use crate::injection::Prepared;
 use crate::objective::{LastReadout, Objective};
 use crate::pass::Pass;
-use crate::recurrence::{self, Iterate, LoopState, Trace};
+use crate::recurrence::{self, LoopState, Trace};
 
 /// What a training pass gives; nothing of it has a graph.
 #[derive(Clone, Debug)]
@@ -141,17 +142,14 @@ impl LoopedTransformer {
             iterations: Vec::with_capacity(unroll.with_grad),
         };
         let mut sum = GradientSum::new(self);
-        let mut earlier: Option<Tensor<1>> = None;
+        let mut losses: Vec<Tensor<1>> = Vec::new();
         let mut state = state;
         for left in (0..unroll.with_grad).rev() {
             state = recurrence::run(1, state, &mut tape, trace.as_deref_mut());
             if left > 0 && objective.reads(state.iterations()) {
                 let (term, of_end) = self.earlier_term(&state, pass, objective, &mut sum);
                 tape.add_term(of_end);
-                earlier = Some(match earlier {
-                    Some(sum) => sum + term,
-                    None => term,
-                });
+                losses.push(term);
             }
         }
 
@@ -177,17 +175,8 @@ impl LoopedTransformer {
             of_start,
         } = tape.backward(of_state, &mut sum);
         let products = [(prepared.0, of_prepared), (embedding.clone(), of_start)];
-        let products = products
-            .into_iter()
-            .filter_map(|(y, seed)| seed.map(|seed| y * seed));
-        match (products.reduce(Add::add), of_prelude) {
-            (Some(products), of_prelude) => {
-                sum.take(&mut continued(products, of_prelude, pass.weight));
-            }
-            (None, Some(density)) if pass.weight != 0.0 => {
-                sum.take(&mut (density * pass.weight).backward());
-            }
-            (None, _) => {}
+        if let Some(mut gradients) = of_embedding(products, of_prelude, pass.weight) {
+            sum.take(&mut gradients);
         }
         Differentiated {
             forward: Forward {
@@ -195,10 +184,7 @@ impl LoopedTransformer {
                 readout,
                 densities: tape.record.finish(),
             },
-            loss: match earlier {
-                Some(sum) => sum + loss.without_autodiff(),
-                None => loss.without_autodiff(),
-            },
+            loss: terms::total(losses, loss.without_autodiff()),
             penalty,
             gradients: sum.finish(),
         }
@@ -212,152 +198,26 @@ impl LoopedTransformer {
     }
 }
 
-/// The loss's gradient with respect to what the iterations take in.
-struct OfInput {
-    /// Of what the injection prepared; none where no iteration read it.
-    of_prepared: Option<Tensor<3>>,
-    /// Of s_0; none where it is no function of the tokens.
-    of_start: Option<Tensor<3>>,
-}
-
-/// The tracked iterations of a pass, in the order in which they ran.
-struct Tape<'a> {
-    /// The core with its gradient; e is a leaf.
-    core: Core<'a>,
-    /// The core without one, where graphs are not built before backward.
-    ahead: Option<Core<'a>>,
-    /// What the injection prepared, the leaf.
-    input: &'a Prepared,
-    /// Whether s_n is e, so that its gradient is asked for.
-    starts_from_input: bool,
-    /// The factor of a density in the loss.
-    weight: f64,
-    /// What the gates saw of which the graph has been built.
-    record: Record,
-    /// The gradient of what the injection prepared that is known already.
-    of_prepared: Option<Tensor<3>>,
-    iterations: Vec<Segment>,
-}
-
-/// One iteration's graph, or what it is built of.
-struct Segment {
-    /// s_{i−1} and what is carried beside it, the graph's inputs.
-    start: LoopState,
-    /// The graph, where it has been built.
-    graph: Option<Graph>,
-    /// The gradient of a term of the loss with respect to what the iteration gave, where it has one.
-    of_term: Vec<Option<Tensor<3>>>,
-}
-
-/// The graph of an iteration.
-struct Graph {
-    /// s_i and what is carried beside it.
-    end: LoopState,
-    /// The sum of the densities that the penalty is differentiated through, `[1]`.
-    density: Option<Tensor<1>>,
-}
-
-impl Iterate for Tape<'_> {
-    fn iterate(&mut self, state: LoopState) -> LoopState {
-        // Nothing asks for the gradient of s_n, unless it is e.
-        let start = match self.iterations.is_empty() && !self.starts_from_input {
-            true => state.clone().map(Tensor::autodiff),
-            false => state.clone().map(|x| leaf(&x)),
-        };
-        let (graph, next) = match &mut self.ahead {
-            Some(ahead) => (None, ahead.iterate(state.map(Tensor::autodiff))),
-            None => {
-                let graph = self.build(start.clone());
-                let end = graph.end.clone();
-                (Some(graph), end)
-            }
-        };
-        self.iterations.push(Segment {
-            start,
-            graph,
-            of_term: Vec::new(),
-        });
-        next.map(Tensor::without_autodiff)
-    }
-}
-
-impl Tape<'_> {
-    /// Builds the graph of an iteration, which is done once for each, and records what its gates saw.
-    fn build(&mut self, start: LoopState) -> Graph {
-        let (end, seen) = self.core.apply(start);
-        self.record.add(&seen);
-        Graph {
-            end,
-            density: penalised(seen),
-        }
-    }
-
-    /// Goes back from ∂L/∂s_r and those of what is carried beside it, adding to `sum`.
-    fn backward(
-        &mut self,
-        of_last: Vec<Option<Tensor<3>>>,
-        sum: &mut GradientSum<'_, LoopedTransformer>,
-    ) -> OfInput {
-        let mut of_end = of_last;
-        let mut of_prepared = self.of_prepared.take();
-        while let Some(Segment {
-            start,
-            graph,
-            of_term,
-        }) = self.iterations.pop()
-        {
-            let Graph { end, density } = match graph {
-                Some(graph) => graph,
-                None => self.build(start.clone()),
-            };
-            let seeds = terms::added(take(&mut of_end), of_term);
-            let Some(products) = products(&end, seeds) else {
-                if self.iterations.iter().all(|one| one.of_term.is_empty()) {
-                    break;
-                }
-                continue;
-            };
-            let mut gradients = continued(products, density, self.weight);
-            sum.take(&mut gradients);
-            let part = self.input.0.grad_remove(&mut gradients);
-            of_prepared = match (of_prepared, part) {
-                (Some(sum), Some(part)) => Some(sum + part),
-                (sum, part) => sum.or(part),
-            };
-            of_end = gradients_of(&start, &mut gradients);
-        }
-        OfInput {
-            of_prepared,
-            of_start: of_end
-                .into_iter()
-                .next()
-                .flatten()
-                .filter(|_| self.starts_from_input),
-        }
-    }
-}
-
-/// Returns `y ⊙ ∂L/∂y`, added over the tensors y of a state whose gradients are known; none where none is. Those of other widths
-/// stand side by side.
-fn products(state: &LoopState, gradients: Vec<Option<Tensor<3>>>) -> Option<Tensor<3>> {
-    let mut sums: Vec<Tensor<3>> = Vec::new();
-    for (y, seed) in state.tensors().zip(gradients) {
-        let Some(seed) = seed else { continue };
-        let product = y.clone() * seed;
-        match sums.iter().position(|sum| sum.dims() == product.dims()) {
-            Some(place) => sums[place] = sums[place].clone() + product,
-            None => sums.push(product),
-        }
-    }
-    match sums.len() {
-        0 | 1 => sums.pop(),
-        _ => Some(Tensor::cat(sums, 2)),
-    }
-}
-
 /// Returns the gradient of each tensor of a state that has one.
-fn gradients_of(state: &LoopState, gradients: &mut Gradients) -> Vec<Option<Tensor<3>>> {
+fn gradients_of(state: &LoopState, gradients: &mut Gradients) -> OfState {
     state.tensors().map(|x| x.grad_remove(gradients)).collect()
+}
+
+/// Continues a backward pass at what the iterations take in, from pairs of it and the loss's gradient; none where there is nothing to
+/// differentiate.
+fn of_embedding(
+    pairs: [(Tensor<3>, Option<Tensor<3>>); 2],
+    density: Option<Tensor<1>>,
+    weight: f64,
+) -> Option<Gradients> {
+    let products = pairs
+        .into_iter()
+        .filter_map(|(y, seed)| seed.map(|seed| y * seed));
+    match (products.reduce(Add::add), density) {
+        (Some(products), density) => Some(continued(products, density, weight)),
+        (None, Some(density)) if weight != 0.0 => Some((density * weight).backward()),
+        (None, _) => None,
+    }
 }
 
 /// Continues a backward pass at some y whose gradients are known, from `products`, `y ⊙ ∂L/∂y` added over them: returns the gradients

@@ -1,17 +1,17 @@
 //! The terms of a loss beside that of the last readout: those after earlier iterations, and a penalty on the last state.
 
+use std::ops::Add;
+
 use burn::tensor::Tensor;
 
-use super::{Tape, gradients_of, leaf};
+use super::tape::{OfState, Tape};
+use super::{gradients_of, leaf};
 use crate::gradients::GradientSum;
 use crate::looped::LoopedTransformer;
 use crate::objective::Objective;
 use crate::pass::Shared;
 use crate::penalty::{Penalty, forward_difference, mean_square, residual};
 use crate::recurrence::LoopState;
-
-/// The gradient of each tensor of a state that has one.
-type OfState = Vec<Option<Tensor<3>>>;
 
 impl LoopedTransformer {
     /// Differentiates the term after an iteration: adds its gradients to `sum`, and returns it with its gradient with respect to the state.
@@ -80,6 +80,14 @@ impl<'a> Tape<'a> {
         sum.take(&mut gradients);
         let of_prepared = self.input.0.grad_remove(&mut gradients);
         Some((found.without_autodiff(), of_prepared))
+    }
+}
+
+/// Returns the sum of the terms after earlier iterations and of the last one.
+pub(super) fn total(earlier: Vec<Tensor<1>>, last: Tensor<1>) -> Tensor<1> {
+    match earlier.into_iter().reduce(Add::add) {
+        Some(sum) => sum + last,
+        None => last,
     }
 }
 
