@@ -166,7 +166,6 @@ fn gradients_in_f32_are_those_of_f64_but_for_the_rounding_of_the_difference() {
             for (found, expected) in single.iter().zip(&double) {
                 let apart = distance(found, expected);
                 assert!(apart < DIFFERENCE / epsilon, "{name}, {epsilon}: {apart}");
-                println!("{name} {epsilon} {apart:e}");
             }
         }
     }
