@@ -187,7 +187,6 @@ impl MeanLoss {
 
     fn validate(&self, recurrence: &RecurrenceConfig, largest: Unroll, report: Report<'_>) {
         match &self.iterations {
-            Iterations::Word(AllIterations::All) => {}
             Iterations::Every(EveryIteration { every: 0 }) => {
                 report("iterations.every", "must be at least 1, found 0".into());
             }
@@ -198,7 +197,7 @@ impl MeanLoss {
                     largest.with_grad
                 ),
             ),
-            Iterations::Every(_) => {}
+            Iterations::Word(AllIterations::All) | Iterations::Every(_) => {}
             Iterations::Numbers(numbers) => {
                 validate_numbers(numbers, recurrence, largest, report);
             }
