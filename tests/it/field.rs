@@ -9,7 +9,19 @@ use crate::harness::{
 };
 
 /// An arm, and its tensors beyond those of a loop without injection parameters.
-const ARMS: [(&str, &str); 11] = [
+const ARMS: [(&str, &str); 17] = [
+    ("model.branch_scale=loop", "core.0.attention.proj"),
+    (
+        "model.branch_scale={kind=\"deeploop\",iterations=3}",
+        "core.0.attention.proj",
+    ),
+    ("model.conditioning=adaln", "conditioning.maps"),
+    ("model.conditioning=branch-gate", "conditioning.queries"),
+    ("model.lora={rank=2}", "lora.layers.0.query.a"),
+    (
+        "model.lora={rank=1,iterations=2,beyond=\"cycle\",matrices=[\"value\",\"down\"]}",
+        "lora.layers.0.down.b",
+    ),
     ("model.hyper_connections={lanes=2}", "lanes.read"),
     ("model.conditioning=embedding", "conditioning.gain"),
     ("model.conditioning=loop-gate", "conditioning.query"),
@@ -128,21 +140,35 @@ fn a_history_longer_than_any_iteration_reads_is_refused() {
 
 #[test]
 fn the_layout_of_the_reference_refuses_every_arm_by_name() {
-    for (arm, name) in [
-        ("scalar", "scalar"),
-        ("diagonal", "diagonal"),
-        ("orthogonal", "orthogonal"),
-        ("history", "history"),
+    for (arm, told) in [
+        ("model.injection=scalar", "model.injection is scalar"),
+        ("model.injection=diagonal", "model.injection is diagonal"),
+        (
+            "model.injection=orthogonal",
+            "model.injection is orthogonal",
+        ),
+        ("model.injection=history", "model.injection is history"),
+        ("model.branch_scale=loop", "model.branch_scale is loop"),
+        (
+            "model.branch_scale=deeploop",
+            "model.branch_scale is deeploop",
+        ),
+        ("model.conditioning=adaln", "model.conditioning is adaln"),
+        (
+            "model.conditioning=branch-gate",
+            "model.conditioning is branch-gate",
+        ),
+        ("model.lora={rank=1}", "model.lora is set"),
     ] {
         let dir = scratch();
         let (out, there) = (dir.path().join("run"), dir.path().join("there"));
         assert_ok(&smoke_with(
             &out,
-            &[&key(arm), "train.steps=1", "schedule.warmup=0"],
+            &[arm, "train.steps=1", "schedule.warmup=0"],
         ));
         let [out, there] = [out, there].map(|path| path.display().to_string());
         let ended = run(["export", &out, "--out", &there]);
-        refused(&ended, 4, &[&format!("model.injection is {name}")]);
+        refused(&ended, 4, &[told]);
         assert_ok(&run(["export", &out, "--out", &there, "--format", "rondo"]));
     }
 }
@@ -249,9 +275,17 @@ fn a_step_that_is_not_logged_trains_the_same() {
 
 #[test]
 fn a_gate_on_the_depth_of_the_pass_is_evaluated_at_each_depth_by_itself_and_refuses_exits() {
+    for gate in ["loop-gate", "branch-gate"] {
+        gate_on_depth(gate);
+    }
+}
+
+#[track_caller]
+fn gate_on_depth(gate: &str) {
     let dir = scratch();
     let out = dir.path().join("run");
-    let trained = smoke_with(&out, &["model.conditioning=loop-gate", "train.steps=4"]);
+    let conditioning = format!("model.conditioning={gate}");
+    let trained = smoke_with(&out, &[&conditioning, "train.steps=4"]);
     assert_ok(&trained);
     let told: Vec<&str> = trained.stderr.split_whitespace().collect();
     let told = told.join(" ");
@@ -288,5 +322,163 @@ fn a_gate_on_the_depth_of_the_pass_is_evaluated_at_each_depth_by_itself_and_refu
         .collect();
     assert_eq!(together, alone);
     let exits = run(["eval", &out, "--device", "flex", "--exit", "latent-diff"]);
-    refused(&exits, 2, &["loop-gate", "--recurrence"]);
+    refused(&exits, 2, &[gate, "--recurrence"]);
+}
+
+#[test]
+fn a_branch_scale_or_conditioning_that_the_block_cannot_have_is_refused_with_the_blocks_that_can() {
+    for (keys, parts) in [
+        (
+            ["model.branch_scale=deeploop", "model.block=pre-norm"],
+            ["model.branch_scale", "sandwich"],
+        ),
+        (
+            ["model.conditioning=adaln", "model.block=post-norm"],
+            ["model.conditioning", "branch-gate"],
+        ),
+        (
+            [
+                "model.branch_scale={kind=\"loop\",lambda=0}",
+                "model.block=pre-norm",
+            ],
+            ["model.branch_scale.lambda", "positive"],
+        ),
+        (
+            ["model.lora={rank=0}", "model.block=pre-norm"],
+            ["model.lora.rank", "least"],
+        ),
+        (
+            [
+                "model.lora={matrices=[\"up\",\"up\"]}",
+                "model.block=pre-norm",
+            ],
+            ["model.lora.matrices", "twice"],
+        ),
+    ] {
+        let dir = scratch();
+        let ended = smoke_with(&dir.path().join("run"), &keys);
+        refused(&ended, 2, &parts);
+    }
+}
+
+#[test]
+fn passes_beyond_the_pairs_of_a_model_are_refused_where_its_rule_says_so_and_run_where_it_says_how()
+{
+    let fixed = "model.recurrence={sampler=\"fixed\",mean=4,backprop_depth=2,max=4}";
+    let train = |out: &std::path::Path, lora: &str, depths: &str| {
+        let depths = format!("eval.recurrence={depths}");
+        smoke_with(out, &[lora, fixed, &depths, "train.steps=2"])
+    };
+    let dir = scratch();
+    let out = dir.path().join("run");
+    let refusing = "model.lora={rank=1,beyond=\"refuse\"}";
+    refused(
+        &train(&out, refusing, "[1, 8]"),
+        2,
+        &["eval.recurrence", "refuse", "8"],
+    );
+    refused(
+        &train(
+            &out,
+            "model.lora={rank=1,iterations=3,beyond=\"refuse\"}",
+            "[1]",
+        ),
+        2,
+        &["model.lora.iterations", "4", "3"],
+    );
+    refused(
+        &train(&out, "model.lora={rank=1,iterations=5}", "[1]"),
+        2,
+        &["model.lora.iterations", "never", "trained"],
+    );
+    assert_ok(&train(&out, refusing, "[1, 4]"));
+    let path = out.display().to_string();
+    let eval = |depth: &str| run(["eval", &path, "--device", "flex", "--recurrence", depth]);
+    assert_ok(&eval("4"));
+    refused(&eval("5"), 2, &["model.lora", "refuse", "5"]);
+    let generate = [
+        "generate",
+        &path,
+        "--device",
+        "flex",
+        "--prompt",
+        "a",
+        "--max-tokens",
+        "1",
+    ];
+    assert_ok(&run(generate));
+    let deeper = run(generate.into_iter().chain(["--recurrence", "5"]));
+    refused(&deeper, 2, &["model.lora", "refuse", "5"]);
+    let adaptive = run(generate.into_iter().chain(["--exit", "latent-diff"]));
+    assert_ok(&adaptive);
+    let repeating = dir.path().join("repeating");
+    assert_ok(&train(&repeating, "model.lora={rank=1}", "[1, 8]"));
+}
+
+/// Copies a model and sets the scales of its layers' norms to one, so that layers differ in their matrices alone.
+fn with_equal_norms(from: &std::path::Path, to: &std::path::Path) {
+    copy_folder(from, to);
+    let path = to.join("model.safetensors");
+    let mut bytes = fs::read(&path).expect("weights");
+    let (length, rest) = bytes.split_at_mut(8);
+    let length = u64::from_le_bytes(length.try_into().expect("eight bytes"));
+    let (header, data) = rest.split_at_mut(length.try_into().expect("a small header"));
+    let header: Value = serde_json::from_slice(header).expect("a header");
+    for (name, tensor) in header.as_object().expect("tensors") {
+        if name.starts_with("model.layers") && name.contains("layernorm") {
+            let offset =
+                |end: usize| tensor["data_offsets"][end].as_u64().expect("an offset") as usize;
+            for number in data[offset(0)..offset(1)].chunks_exact_mut(4) {
+                number.copy_from_slice(&1.0_f32.to_le_bytes());
+            }
+        }
+    }
+    fs::write(&path, bytes).expect("written");
+}
+
+#[test]
+fn a_stack_imported_as_a_loop_with_pairs_of_full_rank_does_what_the_stack_does() {
+    let dir = scratch();
+    let stack = dir.path().join("stack");
+    with_equal_norms("tests/golden/hf-tiny/tinyllama".as_ref(), &stack);
+    let stack = stack.display().to_string();
+    let tokens = "tests/golden/hf-tiny/tinyllama/io.safetensors";
+    let out = |name: &str| dir.path().join(name).display().to_string();
+    let loss = |of_run: &str, depth: &str| -> f64 {
+        let asked = ["--tokens", tokens, "--recurrence", depth, "--json"];
+        let ended = run(["eval", of_run, "--device", "flex"]
+            .into_iter()
+            .chain(asked));
+        assert_ok(&ended);
+        let found = ended.json();
+        let runs = found["runs"].as_array();
+        let of_run = runs.map_or(&found, |runs| &runs[0]);
+        of_run["depths"][0]["loss"].as_f64().expect("a loss")
+    };
+    let plain = out("plain");
+    assert_ok(&run(["import", &stack, "--out", &plain]));
+    let expected = loss(&plain, "1");
+    let gap = |rule: &str, loops: &str, rank: Option<&str>| {
+        let looped = out(&format!("{rule}-{}", rank.unwrap_or("none")));
+        let mut args = vec!["import", &stack, "--out", &looped];
+        args.extend(["--loop", rule, "--loops", loops]);
+        args.extend(rank.into_iter().flat_map(|rank| ["--lora-rank", rank]));
+        assert_ok(&run(args));
+        (loss(&looped, loops) - expected).abs()
+    };
+    for (rule, loops) in [
+        ("cycle-average", "3"),
+        ("cycle-stepwise", "3"),
+        ("middle-cycle-lower", "2"),
+    ] {
+        let (without, whole) = (gap(rule, loops, None), gap(rule, loops, Some("48")));
+        assert!(whole < 1e-5, "{rule}: {whole}");
+        assert!(without > 1e-3, "{rule}: {without}");
+    }
+    let beside = out("none");
+    let asked = ["--loop", "cycle-average", "--loops", "4"];
+    let uneven = run(["import", &stack, "--out", &beside]
+        .into_iter()
+        .chain(asked));
+    refused(&uneven, 2, &["--loop", "evenly"]);
 }

@@ -143,52 +143,51 @@ impl Attention {
             proj: self.proj.val(),
         }
     }
+}
 
-    /// Attends new positions to themselves and to those of `past`. Also returns the keys and values of all
-    /// of them; what its gates saw is left out.
-    ///
-    /// # Shapes
-    ///
-    /// `x`: `[batch, new, d_model]` to the same; `pass` starts at the first new position.
-    ///
-    /// # Panics
-    ///
-    /// Panics where several new positions follow a past: no caller has a use for them.
-    pub fn forward_after(
-        &self,
-        ops: &dyn Operations,
-        x: &Tensor<3>,
-        pass: Shared<'_>,
-        at: At,
-        past: Option<&KeyValues>,
-    ) -> (Tensor<3>, KeyValues) {
-        let (attention, weights) = (self.description(pass, at), self.weights());
-        let own = AttentionHeads::of(ops, &attention, &weights, pass.rope, x);
-        let AttentionHeads {
-            queries,
-            keys,
-            values,
-        } = own;
-        let own = KeyValues { keys, values };
-        let all = match past {
-            None => own,
-            Some(past) => {
-                let [_, _, new, _] = queries.dims();
-                assert_eq!(new, 1, "one position at a time follows a past");
-                past.followed_by(own)
-            }
-        };
-        let heads = AttentionHeads {
-            queries,
-            keys: all.keys.clone(),
-            values: all.values.clone(),
-        };
-        let y = match past {
-            None => heads.attend(ops, &attention, weights, pass.rope).0,
-            Some(_) => heads.attend_to_all(ops, &attention, weights),
-        };
-        (y, all)
-    }
+/// Attends new positions to themselves and to those of `past`. Also returns the keys and values of all
+/// of them; what its gates saw is left out.
+///
+/// # Shapes
+///
+/// `x`: `[batch, new, d_model]` to the same; `rope` starts at the first new position.
+///
+/// # Panics
+///
+/// Panics where several new positions follow a past: no caller has a use for them.
+pub fn forward_after(
+    ops: &dyn Operations,
+    attention: &SelfAttention,
+    weights: AttentionWeights<Tensor<2>, Tensor<1>>,
+    x: &Tensor<3>,
+    rope: &Rope,
+    past: Option<&KeyValues>,
+) -> (Tensor<3>, KeyValues) {
+    let own = AttentionHeads::of(ops, attention, &weights, rope, x);
+    let AttentionHeads {
+        queries,
+        keys,
+        values,
+    } = own;
+    let own = KeyValues { keys, values };
+    let all = match past {
+        None => own,
+        Some(past) => {
+            let [_, _, new, _] = queries.dims();
+            assert_eq!(new, 1, "one position at a time follows a past");
+            past.followed_by(own)
+        }
+    };
+    let heads = AttentionHeads {
+        queries,
+        keys: all.keys.clone(),
+        values: all.values.clone(),
+    };
+    let y = match past {
+        None => heads.attend(ops, attention, weights, rope).0,
+        Some(_) => heads.attend_to_all(ops, attention, weights),
+    };
+    (y, all)
 }
 
 #[cfg(test)]

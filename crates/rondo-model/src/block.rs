@@ -7,19 +7,25 @@
 //! | post-norm | x ← attn_out(x + Attn x); x ← ffn_out(x + MLP x) |
 //! | branch-sandwich | x ← x + attn_out(Attn(attn_in x)); x ← x + ffn_out(MLP(ffn_in x)) (Ouro, arXiv 2510.25741) |
 //! | branch-post-norm | x ← x + attn_out(Attn x); x ← x + ffn_out(MLP x) (OLMo 2, arXiv 2501.00656) |
+//!
+//! A layer of the core may have a branch scale: ε times the branch, norm included where one stands on it, or α times x. With a norm
+//! on the sum, `n(α x + f) = n'(x + f/α)`, n' with `eps/α²` in the place of eps, which is how it is computed. An iteration may adjust
+//! the weights ([`crate::adjustment`]).
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::attention::{Attention, KeyValues};
-use crate::config::{BlockKind, ModelConfig};
+use crate::adjustment::{Adjustment, Change, Factor, with_added};
+use crate::attention::{self, Attention, KeyValues};
+use crate::config::{BlockKind, BranchFactors, ModelConfig};
 use crate::feed_forward::FeedForward;
 use crate::gates::OpenEdges;
 use crate::init::Weights;
-use crate::layer::{At, Layer};
+use crate::layer::{At, Layer, Stack};
 use crate::norm::RmsNorm;
 use crate::ops::{
-    self, After, AttentionTensors, Operations, SelfAttention, Sublayer, SublayerTensors, composed,
+    self, After, AttentionTensors, AttentionWeights, FeedForwardTensors, FeedForwardWeights, Norm,
+    Operations, SelfAttention, Sublayer, SublayerTensors, composed,
 };
 use crate::pass::Shared;
 
@@ -34,6 +40,9 @@ pub struct Block {
     ffn_out: Option<RmsNorm>,
     #[module(skip)]
     kind: BlockKind,
+    /// What multiplies the sides of its residual connections, where something does.
+    #[module(skip)]
+    factors: Option<BranchFactors>,
 }
 
 impl Block {
@@ -50,6 +59,10 @@ impl Block {
             ffn_in: before.then(|| norm("ffn_in")),
             ffn_out: after.then(|| norm("ffn_out")),
             kind: config.block,
+            factors: match layer.stack {
+                Stack::Core => config.branch_factors(),
+                Stack::Prelude | Stack::Coda => None,
+            },
         }
     }
 
@@ -58,7 +71,7 @@ impl Block {
         self.attention.has_gates()
     }
 
-    /// Applies the layer. Also returns what its gates saw, where it has any.
+    /// Applies the layer, adjusted where an iteration has an adjustment of it. Also returns what its gates saw, where it has any.
     ///
     /// # Shapes
     ///
@@ -68,10 +81,11 @@ impl Block {
         x: Tensor<3>,
         pass: Shared<'_>,
         at: At,
+        adjustment: Option<&Adjustment>,
     ) -> (Tensor<3>, Option<OpenEdges>) {
         let ops = ops::of(&x);
-        let (x, open) = self.attend(ops, x, pass, at);
-        (self.feed(ops, x), open)
+        let (x, open) = self.attend(ops, x, pass, at, adjustment);
+        (self.feed(ops, x, adjustment), open)
     }
 
     /// Applies the first sublayer, attention. Also returns what its gates saw, where it has any.
@@ -85,8 +99,9 @@ impl Block {
         x: Tensor<3>,
         pass: Shared<'_>,
         at: At,
+        adjustment: Option<&Adjustment>,
     ) -> (Tensor<3>, Option<OpenEdges>) {
-        let (sublayer, tensors) = self.attention(x, pass, at);
+        let (sublayer, tensors) = self.attention(x, pass, at, adjustment);
         ops.attention(&sublayer, tensors, pass.rope)
     }
 
@@ -95,9 +110,25 @@ impl Block {
     /// # Shapes
     ///
     /// `[batch, seq, d_model]` to the same.
-    pub fn feed(&self, ops: &dyn Operations, x: Tensor<3>) -> Tensor<3> {
+    pub fn feed(
+        &self,
+        ops: &dyn Operations,
+        x: Tensor<3>,
+        adjustment: Option<&Adjustment>,
+    ) -> Tensor<3> {
         let (mlp, norms) = (&self.feed_forward, [&self.ffn_in, &self.ffn_out]);
-        let (sublayer, tensors) = self.around(norms, mlp.description(), x, mlp.weights());
+        let change = adjustment.map(|adjustment| &adjustment.feed_forward);
+        let (sublayer, mut tensors): (_, FeedForwardTensors) =
+            self.around(norms, mlp.description(), x, mlp.weights(), change);
+        if let Some(change) = change {
+            let FeedForwardWeights { in_proj, out_proj } = tensors.branch;
+            tensors.branch = FeedForwardWeights {
+                in_proj: with_added(in_proj, change.first.as_ref()),
+                out_proj: with_added(out_proj, change.last.as_ref()),
+            };
+        }
+        let last = &mut tensors.branch.out_proj;
+        self.multiply(change, last, &mut tensors.after);
         ops.feed_forward(&sublayer, tensors)
     }
 
@@ -110,20 +141,21 @@ impl Block {
     ///
     /// # Panics
     ///
-    /// As [`Attention::forward_after`].
+    /// As [`attention::forward_after`].
     pub fn forward_after(
         &self,
         x: Tensor<3>,
         pass: Shared<'_>,
         at: At,
         past: Option<&KeyValues>,
+        adjustment: Option<&Adjustment>,
     ) -> (Tensor<3>, KeyValues) {
         let ops = ops::of(&x);
-        let (sublayer, tensors) = self.attention(x, pass, at);
-        let (x, all) = composed::around(ops, &sublayer, tensors, |x, _| {
-            self.attention.forward_after(ops, &x, pass, at, past)
+        let (sublayer, tensors) = self.attention(x, pass, at, adjustment);
+        let (x, all) = composed::around(ops, &sublayer, tensors, |x, weights| {
+            attention::forward_after(ops, &sublayer.branch, weights, &x, pass.rope, past)
         });
-        (self.feed(ops, x), all)
+        (self.feed(ops, x, adjustment), all)
     }
 
     fn attention(
@@ -131,14 +163,49 @@ impl Block {
         x: Tensor<3>,
         pass: Shared<'_>,
         at: At,
+        adjustment: Option<&Adjustment>,
     ) -> (Sublayer<SelfAttention>, AttentionTensors) {
         let (attention, norms) = (&self.attention, [&self.attn_in, &self.attn_out]);
-        self.around(
+        let change = adjustment.map(|adjustment| &adjustment.attention);
+        let (sublayer, mut tensors): (_, AttentionTensors) = self.around(
             norms,
             attention.description(pass, at),
             x,
             attention.weights(),
-        )
+            change,
+        );
+        if let Some(change) = change {
+            let weights = tensors.branch;
+            tensors.branch = AttentionWeights {
+                qkv: with_added(weights.qkv, change.first.as_ref()),
+                proj: with_added(weights.proj, change.last.as_ref()),
+                ..weights
+            };
+        }
+        let last = &mut tensors.branch.proj;
+        self.multiply(change, last, &mut tensors.after);
+        (sublayer, tensors)
+    }
+
+    /// Multiplies the branch by what it is multiplied by: its last matrix, or the scale of the norm that stands on it.
+    fn multiply(
+        &self,
+        change: Option<&Change>,
+        last: &mut Tensor<2>,
+        after: &mut Option<Tensor<1>>,
+    ) {
+        let factor = Factor {
+            fixed: self.factors.map(|factors| factors.branch / factors.skip),
+            learned: change.and_then(|change| change.branch.clone()),
+        };
+        match self.kind {
+            BlockKind::BranchSandwich | BlockKind::BranchPostNorm => {
+                *after = factor.of_scale(after.take(), last);
+            }
+            BlockKind::Sandwich | BlockKind::PreNorm | BlockKind::PostNorm => {
+                *last = factor.of_matrix(last.clone());
+            }
+        }
     }
 
     /// Describes a branch with the norms before and after it, and gives its tensors.
@@ -148,6 +215,7 @@ impl Block {
         branch: B,
         x: Tensor<3>,
         weights: W,
+        change: Option<&Change>,
     ) -> (Sublayer<B>, SublayerTensors<Tensor<3>, W, Tensor<1>>) {
         let sublayer = Sublayer {
             before: before.as_ref().map(RmsNorm::description),
@@ -159,18 +227,31 @@ impl Block {
                         After::NormOfBranch(norm)
                     }
                     BlockKind::Sandwich | BlockKind::PreNorm | BlockKind::PostNorm => {
-                        After::NormOfSum(norm)
+                        After::NormOfSum(self.of_scaled_sum(norm))
                     }
                 },
             },
         };
         let tensors = SublayerTensors {
             x,
-            before: before.as_ref().and_then(RmsNorm::scale),
+            before: before.as_ref().and_then(|norm| match change {
+                Some(change) => change.norm_scale(norm),
+                None => norm.scale(),
+            }),
             after: after.as_ref().and_then(RmsNorm::scale),
             branch: weights,
         };
         (sublayer, tensors)
+    }
+
+    /// Returns the norm of `x + f/α` that gives what `norm` gives of `α x + f`.
+    fn of_scaled_sum(&self, norm: Norm) -> Norm {
+        match self.factors {
+            Some(factors) => Norm {
+                eps: (f64::from(norm.eps) / (factors.skip * factors.skip)) as f32,
+            },
+            None => norm,
+        }
     }
 }
 

@@ -32,9 +32,9 @@ impl Census {
     }
 
     /// Returns FLOPs per token of a training step, forward and backward:
-    /// 6·(N_prelude + N_coda + V·h) + (2n + 6k)·(N_core + N_adapter + N_history) + 12·(l_P + l_C)·S·a +
+    /// 6·(N_prelude + N_coda + V·h) + (2n + 6k)·(N_core + N_adapter + N_history + N_pairs) + 12·(l_P + l_C)·S·a +
     /// (4n + 12k)·l_R·S·a, with N the matrix parameters, a the width of all heads together, the embedding lookup left
-    /// out and causal attention not halved. A matrix of the injection that multiplies e alone counts once, 6·N_adapter. What
+    /// out, causal attention not halved, and the pairs of one iteration as two products with each token. A matrix of the injection that multiplies e alone counts once, 6·N_adapter. What
     /// is done to each element by itself is left out.
     pub fn flops_per_token(&self, unroll: Unroll, seq: usize) -> f64 {
         let matrices = |part| self.count(|row| row.part == part && row.role == Role::Matrix) as f64;
@@ -44,12 +44,16 @@ impl Census {
         let core = config.layers.core as f64;
         let head = (config.vocab_size * config.d_model) as f64;
         let scores = (seq * config.attended_width()) as f64;
+        let pairs = config.lora.as_ref().map_or(0.0, |lora| {
+            self.part(Part::Lora) as f64 / lora.rows(&config.recurrence) as f64
+        });
         let (of_pass, of_iteration) = match config.injection.has_matrix_of_embedding_alone() {
             true => (matrices(Part::Adapter), 0.0),
             false => (0.0, matrices(Part::Adapter)),
         };
         6.0 * (matrices(Part::Prelude) + matrices(Part::Coda) + head + of_pass)
-            + (2.0 * n + 6.0 * k) * (matrices(Part::Core) + of_iteration + matrices(Part::History))
+            + (2.0 * n + 6.0 * k)
+                * (matrices(Part::Core) + of_iteration + matrices(Part::History) + pairs)
             + 12.0 * outer * scores
             + (4.0 * n + 12.0 * k) * core * scores
     }
@@ -88,7 +92,9 @@ impl Census {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{BlockKind, InjectionKind, LayersConfig, QkBias, QkNorm, StateInit};
+    use crate::config::{
+        BlockKind, InjectionKind, LayersConfig, LoraConfig, LoraMatrix, QkBias, QkNorm, StateInit,
+    };
 
     fn huginn() -> ModelConfig {
         ModelConfig {
@@ -234,5 +240,28 @@ mod tests {
         // Twelve columns more for each of queries, keys, values and the projection after them, and scores as much wider.
         let expected = 6.0 * f64::from(4 * 8 * 12) + 12.0 * 5.0 * 12.0;
         assert!((flops(&wide) - flops(&narrow) - expected).abs() < 1e-9);
+    }
+
+    #[test]
+    fn pairs_cost_two_narrow_products_in_each_iteration() {
+        let plain = stack([3, 8, 2, 2, 4, 1]);
+        let with = ModelConfig {
+            lora: Some(LoraConfig {
+                rank: 1,
+                iterations: Some(5),
+                matrices: vec![LoraMatrix::Down],
+                ..LoraConfig::default()
+            }),
+            ..plain.clone()
+        };
+        let unroll = Unroll {
+            no_grad: 1,
+            with_grad: 2,
+        };
+        let flops = |config: &ModelConfig| Census::new(config).flops_per_token(unroll, 5);
+        // A matrix of 4 × 8: a row of 4 and one of 8 for each of five iterations.
+        assert_eq!(Census::new(&with).part(Part::Lora), 5 * 12);
+        let expected = (2.0 + 6.0 * 2.0) * 12.0;
+        assert!((flops(&with) - flops(&plain) - expected).abs() < 1e-9);
     }
 }

@@ -3,20 +3,24 @@
 //! | kind | what it does | source |
 //! |---|---|---|
 //! | embedding | `x + g ⊙ p_i` enters the core, `p_i = (sin iω, cos iω)`, `ω_j = 10000^(−2j/d)` | Universal Transformer, arXiv 1807.03819, which has no g |
+//! | AdaLN | `(1 + s) ⊙ n(x)` enters a branch, `(1 + g) ⊙ f` leaves it, `[s ; g] = W p'_i` | arXiv 2609.36636, eq. 9 and 11, on ψ there |
 //! | loop gate | y, the core's output, becomes `y + ⟨q, ψ⟩ (y − s_{i−1})` | arXiv 2609.36636, eq. 7 and 8 |
+//! | branch gate | a branch f becomes `(1 + ⟨q, ψ⟩) f`, each with a q of its own | arXiv 2609.36636, eq. 9 and 10 |
 //!
 //! ```text
 //! ψ(t, δ) = (t, δ, t², δ², tδ, sin πt, cos πt − 1, sin 2πt)    t = (i − 1)/r    δ = 1/r
 //! ```
 //!
-//! g and q are zero at the start, so that the loop is the one without. Both are functions of any i and r, no tables: each depth is
-//! defined. The gate needs r before the first iteration; a pass to another depth is another one from its start.
+//! p'_i is p_i of 16 numbers. g, q and W are zero at the start, so that the loop is the one without. All are functions of any i and r,
+//! no tables: each depth is defined. A gate needs r before the first iteration; a pass to another depth is another one from its
+//! start. The branches are attention and the MLP of each layer of the core.
 
 use std::f64::consts::PI;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData, s};
 
+use crate::adjustment::{Adjustment, Change};
 use crate::config::{ConditioningKind, ModelConfig};
 use crate::init::{Initializer, Part, Role, Table, Weights};
 use crate::ops::{self, Difference, DifferenceTensors};
@@ -25,6 +29,9 @@ use crate::recurrence::LoopState;
 /// Numbers that say where in a pass an iteration is.
 const FEATURES: usize = 8;
 
+/// Numbers that tell AdaLN which iteration it is.
+const PLACES: usize = 16;
+
 /// What an iteration is told.
 #[derive(Module, Debug)]
 pub enum Conditioning {
@@ -32,6 +39,10 @@ pub enum Conditioning {
     Embedding(Embedding),
     /// Its place in the pass.
     LoopGate(LoopGate),
+    /// Its number, in every branch.
+    AdaLn(AdaLn),
+    /// Its place in the pass, in every branch.
+    BranchGate(BranchGate),
 }
 
 /// The gain of each channel, `[d_model]`.
@@ -46,15 +57,32 @@ pub struct LoopGate {
     query: Param<Tensor<1>>,
 }
 
+/// The maps of all branches side by side, `[16, branches · 2 · d_model]`: of each the scales of its norm, then the gates.
+#[derive(Module, Debug)]
+pub struct AdaLn {
+    maps: Param<Tensor<2>>,
+    #[module(skip)]
+    branches: usize,
+}
+
+/// The weights of the features, a column for each branch, `[8, branches]`.
+#[derive(Module, Debug)]
+pub struct BranchGate {
+    queries: Param<Tensor<2>>,
+}
+
 /// Adds the parameters to the table, where there are any.
 pub(crate) fn parameters(table: &mut Table<'_>) {
-    let (name, count) = match table.config.conditioning {
+    let (h, branches) = (table.config.d_model, 2 * table.config.layers.core);
+    let (name, shape) = match table.config.conditioning {
         ConditioningKind::None => return,
-        ConditioningKind::Embedding => ("conditioning.gain", table.config.d_model),
-        ConditioningKind::LoopGate => ("conditioning.query", FEATURES),
+        ConditioningKind::Embedding => ("conditioning.gain", vec![h]),
+        ConditioningKind::LoopGate => ("conditioning.query", vec![FEATURES]),
+        ConditioningKind::Adaln => ("conditioning.maps", vec![PLACES, branches * 2 * h]),
+        ConditioningKind::BranchGate => ("conditioning.queries", vec![FEATURES, branches]),
     };
     let (part, role) = (Part::Conditioning, Role::Rate);
-    table.push(name, vec![count], part, role, Initializer::Zeros);
+    table.push(name, shape, part, role, Initializer::Zeros);
 }
 
 impl Conditioning {
@@ -68,12 +96,19 @@ impl Conditioning {
             ConditioningKind::LoopGate => Self::LoopGate(LoopGate {
                 query: weights.get("conditioning.query"),
             }),
+            ConditioningKind::Adaln => Self::AdaLn(AdaLn {
+                maps: weights.get("conditioning.maps"),
+                branches: 2 * config.layers.core,
+            }),
+            ConditioningKind::BranchGate => Self::BranchGate(BranchGate {
+                queries: weights.get("conditioning.queries"),
+            }),
         })
     }
 
     /// Returns whether an iteration depends on how many there will be.
     pub fn reads_depth(&self) -> bool {
-        matches!(self, Self::LoopGate(_))
+        matches!(self, Self::LoopGate(_) | Self::BranchGate(_))
     }
 
     /// Returns what enters the core in place of `x`, in the iteration after `state`.
@@ -83,7 +118,7 @@ impl Conditioning {
     /// `x` and the result: `[batch, seq, d_model]`.
     pub(crate) fn enter(&self, x: Tensor<3>, state: &LoopState) -> Tensor<3> {
         match self {
-            Self::LoopGate(_) => x,
+            Self::LoopGate(_) | Self::AdaLn(_) | Self::BranchGate(_) => x,
             Self::Embedding(embedding) => {
                 let gain = embedding.gain.val();
                 let [width] = gain.dims();
@@ -94,6 +129,16 @@ impl Conditioning {
         }
     }
 
+    /// Returns what the iteration after `state`, of `depth` in all, changes in each layer of the core; none where it changes nothing.
+    pub(crate) fn adjust(&self, state: &LoopState, depth: usize) -> Option<Vec<Adjustment>> {
+        let iteration = state.iterations() + 1;
+        match self {
+            Self::Embedding(_) | Self::LoopGate(_) => None,
+            Self::AdaLn(adaln) => Some(adaln.adjust(iteration)),
+            Self::BranchGate(gate) => Some(gate.adjust(iteration, depth)),
+        }
+    }
+
     /// Returns what the core's output `y` becomes in the iteration after `state`, of `depth` in all.
     ///
     /// # Shapes
@@ -101,7 +146,7 @@ impl Conditioning {
     /// `y` and the result: `[batch, seq, d_model]`.
     pub(crate) fn leave(&self, y: Tensor<3>, state: &LoopState, depth: usize) -> Tensor<3> {
         match self {
-            Self::Embedding(_) => y,
+            Self::Embedding(_) | Self::AdaLn(_) | Self::BranchGate(_) => y,
             Self::LoopGate(gate) => {
                 let features = features(state.iterations() + 1, depth);
                 let query = gate.query.val();
@@ -116,6 +161,51 @@ impl Conditioning {
             }
         }
     }
+}
+
+impl AdaLn {
+    fn adjust(&self, iteration: usize) -> Vec<Adjustment> {
+        let factors = times(&sinusoidal(iteration, PLACES), self.maps.val()) + 1.0;
+        let [_, width] = factors.dims();
+        let factors = factors.reshape([width]);
+        let h = width / self.branches / 2;
+        branches(self.branches, |branch| {
+            let part = |first: usize| factors.clone().slice(s![first..first + h]);
+            Change {
+                norm: Some(part(2 * branch * h)),
+                branch: Some(part((2 * branch + 1) * h)),
+                ..Change::default()
+            }
+        })
+    }
+}
+
+impl BranchGate {
+    fn adjust(&self, iteration: usize, depth: usize) -> Vec<Adjustment> {
+        let gates = times(&features(iteration, depth), self.queries.val()) + 1.0;
+        let [_, count] = gates.dims();
+        let gates = gates.reshape([count]);
+        branches(count, |branch| Change {
+            branch: Some(gates.clone().slice(s![branch..=branch])),
+            ..Change::default()
+        })
+    }
+}
+
+/// Returns the adjustment of every layer: those of attention and of the MLP in turn.
+fn branches(count: usize, change: impl Fn(usize) -> Change) -> Vec<Adjustment> {
+    let layer = |layer: usize| Adjustment {
+        attention: change(2 * layer),
+        feed_forward: change(2 * layer + 1),
+    };
+    (0..count / 2).map(layer).collect()
+}
+
+/// Returns a row of numbers times a matrix, `[1, columns]`.
+fn times(row: &[f64], matrix: Tensor<2>) -> Tensor<2> {
+    let row = constant(row, &matrix.device()).cast(matrix.dtype());
+    let row: Tensor<2> = row.unsqueeze();
+    row.matmul(matrix)
 }
 
 /// Returns ψ of iteration i of r.

@@ -1,8 +1,10 @@
 //! What a model is: sizes and structural choices.
 
+mod branch_scale;
 mod conditioning;
 mod injection;
 mod lanes;
+mod lora;
 mod qk;
 mod residual;
 mod rotary;
@@ -11,12 +13,14 @@ mod section;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::branch_scale::{BranchFactors, BranchScale, DeeploopScale, LoopScale};
 pub use self::conditioning::ConditioningKind;
 pub use self::injection::{
     DiagonalInjection, Discretisation, EmbeddingInjection, HistoryForm, HistoryInjection,
     InjectionKind, ScalarForm, ScalarInjection,
 };
 pub use self::lanes::HyperConnections;
+pub use self::lora::{Beyond, LoraConfig, LoraMatrix};
 pub use self::qk::{QkBias, QkNorm};
 pub use self::residual::{InfiloopResidual, ResidualKind};
 pub use self::rotary::{RopePairing, RopeScaling};
@@ -44,6 +48,8 @@ pub struct ModelConfig {
     pub context: usize,
     /// Where the norms of a block stand.
     pub block: BlockKind,
+    /// What multiplies the sides of the core's residual connections.
+    pub branch_scale: BranchScale,
     /// Learned biases on queries and keys, or on values too, added to their projection.
     pub qk_bias: QkBias,
     /// Norm of queries and keys.
@@ -68,6 +74,8 @@ pub struct ModelConfig {
     pub loop_residual: ResidualKind,
     /// Lanes that the iterations read from and write to; none where there is one state.
     pub hyper_connections: Option<HyperConnections>,
+    /// What each iteration adds to the core's matrices; none where all have the same.
+    pub lora: Option<LoraConfig>,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
     /// Where the shared norm stands besides the end.
@@ -241,6 +249,7 @@ impl ModelConfig {
             d_ff: self.d_ff,
             context: self.context,
             block: self.block,
+            branch_scale: self.branch_scale,
             qk_bias: self.qk_bias,
             qk_norm: self.qk_norm,
             rope_base: self.rope_base,
@@ -253,6 +262,7 @@ impl ModelConfig {
             conditioning: self.conditioning,
             loop_residual: self.loop_residual,
             hyper_connections: self.hyper_connections,
+            lora: self.lora.clone(),
             state_init: self.state_init,
             boundary_norm: self.boundary_norm,
             init: self.init,

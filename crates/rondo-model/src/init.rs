@@ -14,6 +14,10 @@
 //! the two halves of a gated MLP, are each orthogonal by themselves, though they are stored side by
 //! side as one matrix ([`Fusion`]).
 //!
+//! With `branch_scale = "deeploop"` the core's values, projections after attention, second matrices of the MLP and the half of
+//! its first that does not go through SiLU have the plain std times β, as DeepNorm designates them (arXiv 2203.00555, where the MLP
+//! has two matrices).
+//!
 //! Matrices are stored `[d_in, d_out]`, so that `y = x · W`. Modules get theirs from [`Weights`].
 
 mod orthogonal;
@@ -31,6 +35,7 @@ use crate::history;
 use crate::injection;
 use crate::lanes;
 use crate::layer::{Layer, Stack};
+use crate::lora;
 use crate::residual;
 use crate::seed::{Stream, generator};
 
@@ -82,6 +87,8 @@ pub enum Part {
     Conditioning,
     /// What weighs the core's outputs.
     Residual,
+    /// What each iteration adds to the core's matrices.
+    Lora,
     /// The injection's parameters.
     Adapter,
     /// The core block's layers.
@@ -120,6 +127,17 @@ pub enum Role {
     Rate,
     /// The bias that each head of a layer adds to that of its gates.
     GateBias,
+    /// Half of the pairs of low rank that iterations add to a matrix, those of one iteration below those of another.
+    LowRank,
+}
+
+/// Columns of a matrix that are drawn with another deviation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gain {
+    /// The first of them; those after it follow.
+    pub first: usize,
+    /// What multiplies them.
+    pub factor: f64,
 }
 
 /// One row of the table.
@@ -135,9 +153,24 @@ pub struct ParameterSpec {
     pub role: Role,
     /// How it is drawn.
     pub init: Initializer,
+    /// What is drawn with another deviation, if anything.
+    pub gain: Option<Gain>,
 }
 
 impl ParameterSpec {
+    /// Draws the values, row major; `index` is the parameter's number in the table.
+    pub(crate) fn values(&self, seed: u64, index: u64) -> Vec<f32> {
+        let mut values = self.init.values(&self.shape, seed, index);
+        if let (Some(gain), [_, columns]) = (self.gain, self.shape.as_slice()) {
+            for row in values.chunks_mut(*columns) {
+                for value in &mut row[gain.first..] {
+                    *value = (f64::from(*value) * gain.factor) as f32;
+                }
+            }
+        }
+        values
+    }
+
     /// Returns the number of its elements.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
@@ -168,6 +201,7 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     residual::parameters(&mut table);
     conditioning::parameters(&mut table);
     lanes::parameters(&mut table);
+    lora::parameters(&mut table);
     table.rows
 }
 
@@ -203,6 +237,7 @@ impl Table<'_> {
             part,
             role,
             init,
+            gain: None,
         });
     }
 
@@ -258,6 +293,7 @@ impl Table<'_> {
         };
         let drawn = self.drawn(Place::Input, qkv);
         self.matrix(&format!("{name}.qkv"), [h, width], part, drawn);
+        self.designated(part, (heads + kv_heads) * d_head);
         let bias = match config.qk_bias {
             QkBias::None => None,
             QkBias::Qk => Some(("qk_bias", heads + kv_heads)),
@@ -284,8 +320,9 @@ impl Table<'_> {
             let name = format!("{name}.gate_bias");
             self.bias(&name, vec![heads], part, Role::GateBias);
         }
-        let drawn = self.drawn(Place::Output, Fusion::None);
+        let drawn = self.drawn(self.output(part), Fusion::None);
         self.matrix(&format!("{name}.proj"), [attended, h], part, drawn);
+        self.designated(part, 0);
     }
 
     /// Adds the matrices of a gated MLP on `d_in` features.
@@ -294,8 +331,32 @@ impl Table<'_> {
         let (into, out) = (format!("{name}.in_proj"), format!("{name}.out_proj"));
         let drawn = self.drawn(Place::Input, Fusion::Halves);
         self.matrix(&into, [d_in, 2 * f], part, drawn);
-        let drawn = self.drawn(Place::Output, Fusion::None);
+        self.designated(part, f);
+        let drawn = self.drawn(self.output(part), Fusion::None);
         self.matrix(&out, [f, h], part, drawn);
+        self.designated(part, 0);
+    }
+
+    /// Returns β of DeepLoop, where it applies to the matrices of a part.
+    fn beta(&self, part: Part) -> Option<f64> {
+        let factors = self.config.branch_factors()?;
+        factors.drawn.filter(|_| part == Part::Core)
+    }
+
+    /// Returns the place by which the last matrix of a branch is drawn: β stands instead of what a scheme does to it.
+    fn output(&self, part: Part) -> Place {
+        match self.beta(part) {
+            Some(_) => Place::Input,
+            None => Place::Output,
+        }
+    }
+
+    /// Multiplies what is drawn by β in the last matrix that was added, where it applies, from the column `first` on.
+    fn designated(&mut self, part: Part, first: usize) {
+        let beta = self.beta(part);
+        if let (Some(factor), Some(row)) = (beta, self.rows.last_mut()) {
+            row.gain = Some(Gain { first, factor });
+        }
     }
 
     /// Returns how a matrix is drawn.

@@ -21,6 +21,7 @@
 //! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
 //! | [`history`], [`contraction`] | what an iteration reads of earlier states; how much of the state comes into it |
 //! | [`conditioning`] | what an iteration is told of its place in the loop |
+//! | [`adjustment`], [`lora`] | what an iteration changes in the core's layers; what it adds to their matrices |
 //! | [`residual`], [`lanes`] | what an iteration makes of the core's output; states side by side |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
@@ -41,6 +42,7 @@
 //! ambient randomness and no mutable state behind a shared reference. A pass returns all that it finds, the
 //! open edges of its gates included.
 
+pub mod adjustment;
 pub mod attention;
 pub mod block;
 pub mod census;
@@ -58,6 +60,7 @@ pub mod injection;
 pub mod lanes;
 pub mod layer;
 pub mod looped;
+pub mod lora;
 pub mod memory;
 pub mod norm;
 pub mod objective;

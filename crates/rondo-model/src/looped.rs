@@ -35,6 +35,7 @@ use crate::init::Weights;
 use crate::injection::Injection;
 use crate::lanes::Lanes;
 use crate::layer::{At, Layer, Stack};
+use crate::lora::Lora;
 use crate::norm::RmsNorm;
 use crate::ops::{self, Head, Precision};
 use crate::pass::{Pass, Shared};
@@ -55,6 +56,7 @@ pub struct LoopedTransformer {
     residual: Option<Average>,
     conditioning: Option<Conditioning>,
     lanes: Option<Lanes>,
+    lora: Option<Lora>,
     #[module(skip)]
     boundary_norm: BoundaryNorm,
     #[module(skip)]
@@ -135,6 +137,7 @@ impl LoopedTransformer {
             residual: Average::new(config, weights),
             conditioning: Conditioning::new(config, weights),
             lanes: Lanes::new(config, weights),
+            lora: Lora::new(config, weights),
             boundary_norm: config.boundary_norm,
             starts_from_input: config.state_init == StateInit::Input,
             embedding_scale: config.embedding_scale(),
@@ -286,7 +289,7 @@ impl LoopedTransformer {
     /// Returns e = P(γ · E[x]), and what the gates of the prelude saw.
     fn embed(&self, tokens: Tensor<2, Int>, pass: Shared<'_>) -> (Tensor<3>, Vec<Seen>) {
         let x = self.look_up(tokens);
-        through(&self.prelude, x, pass, |layer| At::Prelude { layer })
+        through(&self.prelude, x, pass, |layer| At::Prelude { layer }, None)
     }
 
     /// Returns γ · E[x].
@@ -306,7 +309,7 @@ impl LoopedTransformer {
         let (latent, depth) = (state.state().clone(), state.iterations());
         let state = self.before_coda(latent.clone());
         let at = |layer| At::Coda { layer, depth };
-        let (y, seen) = through(&self.coda, state.clone(), pass, at);
+        let (y, seen) = through(&self.coda, state.clone(), pass, at, None);
         let readout = Readout {
             hidden: self.after_coda(y),
             latent,

@@ -6,7 +6,7 @@
 mod gpu;
 
 use crate::census::Census;
-use crate::config::{ConditioningKind, ModelConfig, QkNorm};
+use crate::config::{BlockKind, ConditioningKind, LoraConfig, LoraMatrix, ModelConfig, QkNorm};
 use crate::depth::{Recompute, Unroll};
 use crate::objective::Beside;
 
@@ -107,7 +107,7 @@ impl StepShape {
         let states = states * state(model) + self.beside.readouts * state(model);
         let layers = model.layers.prelude + model.layers.coda + with_grad * model.layers.core;
         let activations = layers * layer + with_grad * per_iteration + states + once;
-        copies * census.total() + self.tokens * activations
+        copies * census.total() + self.tokens * activations + with_grad * adjusted(model)
     }
 
     /// Returns the iterations whose activations are there together, and those of which the state is. Those of a penalty are there before
@@ -139,10 +139,38 @@ impl StepShape {
             ConditioningKind::None => 0,
             ConditioningKind::Embedding => 1,
             ConditioningKind::LoopGate => 2,
+            ConditioningKind::Adaln | ConditioningKind::BranchGate => 0,
         };
         let states = model.injection.kept_states(is_fused) + averaged + told + lanes;
         states * model.d_model
     }
+}
+
+/// The numbers of the core's matrices that an iteration makes of those that are stored, and keeps for its backward pass.
+fn adjusted(model: &ModelConfig) -> usize {
+    let has = |wanted: &[LoraMatrix]| {
+        let has = |lora: &LoraConfig| wanted.iter().any(|one| lora.has(*one));
+        model.lora.as_ref().is_some_and(has)
+    };
+    let on_norm = matches!(
+        model.block,
+        BlockKind::BranchSandwich | BlockKind::BranchPostNorm
+    );
+    let multiplied =
+        !on_norm && (model.branch_factors().is_some() || model.conditioning.adjusts_layers());
+    let size = |matrices: &[LoraMatrix], multiplied: bool| {
+        let one = |matrix: &LoraMatrix| matrix.shape(model).iter().product::<usize>();
+        let numbers: usize = matrices.iter().map(one).sum();
+        // A sum is there beside its product.
+        numbers * (usize::from(has(matrices)) + usize::from(multiplied))
+    };
+    let layer = size(
+        &[LoraMatrix::Query, LoraMatrix::Key, LoraMatrix::Value],
+        false,
+    ) + size(&[LoraMatrix::Output], multiplied)
+        + size(&[LoraMatrix::Gate, LoraMatrix::Up], false)
+        + size(&[LoraMatrix::Down], multiplied);
+    model.layers.core * layer
 }
 
 /// The width of a row of queries, keys and values.

@@ -1,5 +1,6 @@
 //! Loss, perplexity and accuracy over recurrence depth, and under adaptive exits.
 
+pub mod depths;
 pub mod exits;
 mod gates;
 mod rounds;
@@ -19,6 +20,7 @@ use rondo_model::pass::Pass;
 use rondo_model::sparsity::Sparsity;
 use serde::Serialize;
 
+use self::depths::refuse_depths;
 use self::exits::{Exit, ExitResult, ExitSums, ExitTally, Seen, counted};
 use self::gates::{GateSums, up_to};
 use self::rounds::{Round, gather};
@@ -179,6 +181,8 @@ impl Evaluation<'_> {
         mut progress: impl FnMut(usize, bool) -> Result<()>,
     ) -> Result<Evaluated> {
         exits::refuse_exits(self.config, !self.exits.is_empty())?;
+        let most = (!self.exits.is_empty()).then_some(self.max_iterations);
+        refuse_depths(self.config, self.depths.iter().copied().chain(most))?;
         let model = model.valid();
         let longest = self.batches.iter().map(|batch| batch.seq).max();
         let longest = longest.unwrap_or(0);

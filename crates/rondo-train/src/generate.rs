@@ -13,6 +13,7 @@ use rondo_model::sampling::Sampling;
 use rondo_model::seed::{Stream, generator};
 
 use crate::error::Result;
+use crate::evaluate::depths::refuse_depths;
 use crate::evaluate::exits::{Exit, refuse_exits};
 use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
@@ -162,6 +163,11 @@ pub fn generate_with(
 ) -> Result<Generated> {
     let is_adaptive = matches!(request.depth, DepthRule::Adaptive { .. });
     refuse_exits(&run.model_config, is_adaptive)?;
+    let deepest = match request.depth {
+        DepthRule::Fixed(depth) => depth,
+        DepthRule::Adaptive { max, .. } => max,
+    };
+    refuse_depths(&run.model_config, [deepest])?;
     let mut all = request.prompt.clone();
     let mut predictor = Predictor::new(run, states, request);
     let mut generated = Generated {

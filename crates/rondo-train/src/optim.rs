@@ -40,7 +40,7 @@ use self::backend::{SharedStep, updates};
 /// What a parameter's role asks of the optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Group {
-    /// Weight decay applies: matrices and the embedding, not norms and biases.
+    /// Weight decay applies: matrices, pairs of low rank and the embedding, not norms and biases.
     decayed: bool,
     /// A matrix that multiplies activations: what Muon orthogonalises.
     matrix: bool,
@@ -49,7 +49,8 @@ struct Group {
 impl Group {
     fn of(row: &ParameterSpec) -> Self {
         match row.role {
-            Role::Embedding => Self {
+            // Pairs of several iterations stand in one matrix, which is none that multiplies activations.
+            Role::Embedding | Role::LowRank => Self {
                 decayed: true,
                 matrix: false,
             },

@@ -98,6 +98,18 @@ fn inexpressible(kind: Kind, model: &ModelConfig) -> Vec<String> {
         "norms with a learned scale".to_owned(),
     );
     only(
+        model.branch_scale.is_none(),
+        "branch_scale",
+        model.branch_scale.name().to_owned(),
+        "residual connections without factors".to_owned(),
+    );
+    only(
+        model.lora.is_none(),
+        "lora",
+        "set".to_owned(),
+        "the same matrices whenever a layer runs".to_owned(),
+    );
+    only(
         model.hyper_connections.is_none(),
         "hyper_connections",
         "set".to_owned(),

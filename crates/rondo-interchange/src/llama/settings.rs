@@ -1,8 +1,8 @@
 //! `config.json` to our configuration.
 
 use rondo_model::config::{
-    ConditioningKind, InitConfig, InitScheme, InjectionKind, LayersConfig, ModelConfig, NormConfig,
-    ResidualKind, RopePairing, RopeScaling, StateInit,
+    BranchScale, ConditioningKind, InitConfig, InitScheme, InjectionKind, LayersConfig,
+    ModelConfig, NormConfig, ResidualKind, RopePairing, RopeScaling, StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
 use rondo_schedule::CurriculumConfig;
@@ -59,6 +59,7 @@ pub(super) fn model(
         d_ff: d_ff?,
         context: context?,
         block: kind.block(),
+        branch_scale: BranchScale::None,
         qk_bias: kind.qk_bias(),
         qk_norm: kind.qk_norm(),
         rope_base,
@@ -75,6 +76,7 @@ pub(super) fn model(
         conditioning: ConditioningKind::None,
         loop_residual: ResidualKind::CarryLast,
         hyper_connections: None,
+        lora: None,
         state_init: StateInit::Input,
         boundary_norm: kind.boundary_norm(),
         // Token embeddings are taken as they are.

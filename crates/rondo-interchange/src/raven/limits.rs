@@ -41,6 +41,18 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
         "iterations that are all the same",
     );
     only(
+        model.branch_scale.is_none(),
+        "branch_scale",
+        model.branch_scale.name().to_owned(),
+        "residual connections without factors",
+    );
+    only(
+        model.lora.is_none(),
+        "lora",
+        "set".to_owned(),
+        "the same matrices in every iteration",
+    );
+    only(
         model.hyper_connections.is_none(),
         "hyper_connections",
         "set".to_owned(),

@@ -1,8 +1,8 @@
 //! `config.json` to our configuration.
 
 use rondo_model::config::{
-    BlockKind, BoundaryNorm, ConditioningKind, InitConfig, InitScheme, InjectionKind, LayersConfig,
-    ModelConfig, NormConfig, QkBias, QkNorm, ResidualKind, RopePairing, StateInit,
+    BlockKind, BoundaryNorm, BranchScale, ConditioningKind, InitConfig, InitScheme, InjectionKind,
+    LayersConfig, ModelConfig, NormConfig, QkBias, QkNorm, ResidualKind, RopePairing, StateInit,
 };
 use rondo_model::depth::{DepthSampler, MAX_RECURRENCE, Recompute, RecurrenceConfig};
 use rondo_schedule::CurriculumConfig;
@@ -57,6 +57,7 @@ pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<M
         d_ff: d_ff?,
         context: context?,
         block: BlockKind::Sandwich,
+        branch_scale: BranchScale::None,
         qk_bias,
         qk_norm: QkNorm::None,
         rope_base,
@@ -69,6 +70,7 @@ pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<M
         conditioning: ConditioningKind::None,
         loop_residual: ResidualKind::CarryLast,
         hyper_connections: None,
+        lora: None,
         state_init,
         boundary_norm: BoundaryNorm::Coda,
         init: InitConfig {

@@ -4,7 +4,9 @@ use burn::module::{ModuleMapper, Param};
 use burn::tensor::Device;
 
 use super::*;
-use crate::config::{QkBias, QkNorm, RopePairing, RopeScaling};
+use crate::config::{
+    BranchScale, DeeploopScale, LoopScale, QkBias, QkNorm, RopePairing, RopeScaling,
+};
 use crate::gates::Gates;
 use crate::gradients::GradientSum;
 use crate::layer::Stack;
@@ -97,12 +99,12 @@ fn check_within(
     let mut normal = || normals.tensor::<3>([batch, seq, config.d_model]);
     let (x, weights) = (normal(), normal());
     let fused = differentiate(&block, &x, &weights, shared, |block, x| {
-        block.forward(x, shared, AT)
+        block.forward(x, shared, AT, None)
     });
     let composed = differentiate(&block, &x, &weights, shared, |block, x| {
         let ops = Backend::Composed.operations();
-        let (x, open) = block.attend(ops, x, shared, AT);
-        (block.feed(ops, x), open)
+        let (x, open) = block.attend(ops, x, shared, AT, None);
+        (block.feed(ops, x, None), open)
     });
     for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
         let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
@@ -122,7 +124,7 @@ fn check_within(
         Some(segments) => constant.within(segments.clone()),
         None => constant,
     };
-    let (constant, _) = block.valid().forward(x, constant.shared(), AT);
+    let (constant, _) = block.valid().forward(x, constant.shared(), AT, None);
     let constant: Vec<f32> = constant.into_data().iter().collect();
     assert_eq!(constant, fused[0], "{name}: the same bits without a graph");
 }
@@ -200,6 +202,22 @@ fn variants() -> Vec<(&'static str, ModelConfig)> {
                 c.rope_scaling = Some(SCALING);
             }),
         ),
+        (
+            "branch scale",
+            with(&|c| c.branch_scale = BranchScale::Loop(LoopScale::default())),
+        ),
+        (
+            "branch scale on a norm without a scale",
+            with(&|c| {
+                c.block = BlockKind::BranchPostNorm;
+                c.norm.learned = false;
+                c.branch_scale = BranchScale::Loop(LoopScale::default());
+            }),
+        ),
+        (
+            "deeploop",
+            with(&|c| c.branch_scale = BranchScale::Deeploop(DeeploopScale::default())),
+        ),
         ("one key head", with(&|c| c.n_kv_heads = 1)),
         (
             "one head",
@@ -243,4 +261,74 @@ fn gates_on_rows_that_are_cut_are_refused() {
     };
     let segments = Segments::behind(&[0; 14], 7, |_| true);
     check_within("gates", &config, Gates::hard(), [2, 7], Some(&segments));
+}
+
+/// The formula by itself: `n(α x + ε f)`, `α x + ε f` or `x + ε n(f)`.
+#[test]
+fn a_branch_scale_multiplies_both_sides_of_the_sum_as_it_says() {
+    let device = Device::flex();
+    let with_loop = BranchScale::Loop(LoopScale {
+        lambda: 0.75,
+        iterations: Some(3),
+    });
+    let deeploop = BranchScale::Deeploop(DeeploopScale {
+        iterations: Some(3),
+    });
+    for (block, branch_scale) in [
+        (BlockKind::Sandwich, with_loop),
+        (BlockKind::PreNorm, with_loop),
+        (BlockKind::PostNorm, with_loop),
+        (BlockKind::BranchSandwich, with_loop),
+        (BlockKind::BranchPostNorm, with_loop),
+        (BlockKind::Sandwich, deeploop),
+        (BlockKind::PostNorm, deeploop),
+    ] {
+        let mut config = ModelConfig {
+            block,
+            branch_scale,
+            ..base()
+        };
+        // So large that it counts.
+        config.norm.eps = 0.1;
+        let factors = config.branch_factors().expect("they are set");
+        let weights = Weights::new(&config, 3, &device);
+        let block = Block::new(&config, LAYER, &weights).map(&mut Shake(Normals::new(0, 0.3)));
+        let block = block.valid();
+        let x: Tensor<3> = Normals::new(1, 1.0).tensor([2, 5, config.d_model]);
+        let normed = |norm: &Option<RmsNorm>, x: Tensor<3>| match norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        let f = block.feed_forward.forward(normed(&block.ffn_in, x.clone()));
+        let expected = match config.block {
+            BlockKind::BranchSandwich | BlockKind::BranchPostNorm => {
+                x.clone() + normed(&block.ffn_out, f) * factors.branch
+            }
+            BlockKind::Sandwich | BlockKind::PreNorm | BlockKind::PostNorm => {
+                let sum = x.clone() * factors.skip + f * factors.branch;
+                normed(&block.ffn_out, sum)
+            }
+        };
+        let found = block.feed(ops::of(&x), x, None);
+        let values = |x: Tensor<3>| x.into_data().iter().collect::<Vec<f32>>();
+        for (a, b) in values(found).iter().zip(values(expected)) {
+            let close = (a - b).abs() < 1e-5;
+            assert!(close, "{:?}, {branch_scale:?}: {a} {b}", config.block);
+        }
+    }
+}
+
+#[test]
+fn layers_outside_the_core_have_no_branch_scale() {
+    let config = ModelConfig {
+        branch_scale: BranchScale::Loop(LoopScale::default()),
+        ..base()
+    };
+    let device = Device::flex();
+    let weights = Weights::new(&config, 3, &device);
+    let factors = [Stack::Prelude, Stack::Core, Stack::Coda].map(|stack| {
+        let layer = Layer { stack, index: 0 };
+        Block::new(&config, layer, &weights).factors.is_some()
+    });
+    assert_eq!(factors, [false, true, false]);
 }

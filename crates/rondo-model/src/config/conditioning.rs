@@ -14,6 +14,11 @@ pub enum ConditioningKind {
     Embedding,
     /// The step of an iteration is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩` with `t = (i − 1)/r`, q learned: it depends on the whole depth r.
     LoopGate,
+    /// The norm before each branch of the core and the branch are multiplied, channel by channel, by 1 and a linear map of the
+    /// sinusoidal embedding of the iteration's number.
+    Adaln,
+    /// Each branch of the core is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩`, q learned for each: it depends on the whole depth r.
+    BranchGate,
 }
 
 impl ConditioningKind {
@@ -23,6 +28,8 @@ impl ConditioningKind {
             Self::None => "none",
             Self::Embedding => "embedding",
             Self::LoopGate => "loop-gate",
+            Self::Adaln => "adaln",
+            Self::BranchGate => "branch-gate",
         }
     }
 
@@ -34,8 +41,16 @@ impl ConditioningKind {
     /// Returns whether an iteration depends on how many there will be.
     pub fn reads_depth(self) -> bool {
         match self {
-            Self::None | Self::Embedding => false,
-            Self::LoopGate => true,
+            Self::None | Self::Embedding | Self::Adaln => false,
+            Self::LoopGate | Self::BranchGate => true,
+        }
+    }
+
+    /// Returns whether it changes the weights of the core's layers.
+    pub(crate) fn adjusts_layers(self) -> bool {
+        match self {
+            Self::None | Self::Embedding | Self::LoopGate => false,
+            Self::Adaln | Self::BranchGate => true,
         }
     }
 

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockKind, BoundaryNorm, ConditioningKind, HyperConnections, InitConfig, InjectionKind,
-    LayersConfig, ModelConfig, NormConfig, QkBias, QkNorm, ResidualKind, RopePairing, RopeScaling,
-    StateInit,
+    Beyond, BlockKind, BoundaryNorm, BranchScale, ConditioningKind, HyperConnections, InitConfig,
+    InjectionKind, LayersConfig, LoraConfig, ModelConfig, NormConfig, QkBias, QkNorm, ResidualKind,
+    RopePairing, RopeScaling, StateInit,
 };
 use crate::depth::RecurrenceConfig;
 use crate::sparsity::SparsityConfig;
@@ -36,6 +36,9 @@ pub struct ModelSection {
     pub context: usize,
     /// Where the norms of a block stand.
     pub block: BlockKind,
+    /// What multiplies the sides of the residual connections in the core.
+    #[serde(skip_serializing_if = "BranchScale::is_none")]
+    pub branch_scale: BranchScale,
     /// Learned biases on queries and keys, or on values too, added to their projection.
     pub qk_bias: QkBias,
     /// Norm of queries and keys.
@@ -64,6 +67,9 @@ pub struct ModelSection {
     /// Lanes that the iterations read from and write to; without it there is one state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hyper_connections: Option<HyperConnections>,
+    /// What each iteration adds to the core's matrices; without it all iterations have the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraConfig>,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
     /// Where the shared norm stands besides the end.
@@ -88,6 +94,7 @@ impl Default for ModelSection {
             d_ff: 384,
             context: 4096,
             block: BlockKind::Sandwich,
+            branch_scale: BranchScale::None,
             qk_bias: QkBias::Qk,
             qk_norm: QkNorm::None,
             rope_base: 50_000.0,
@@ -100,6 +107,7 @@ impl Default for ModelSection {
             conditioning: ConditioningKind::None,
             loop_residual: ResidualKind::CarryLast,
             hyper_connections: None,
+            lora: None,
             state_init: StateInit::LikeInit,
             boundary_norm: BoundaryNorm::Coda,
             init: InitConfig::default(),
@@ -121,6 +129,7 @@ impl ModelSection {
             d_ff: self.d_ff,
             context: self.context,
             block: self.block,
+            branch_scale: self.branch_scale,
             qk_bias: self.qk_bias,
             qk_norm: self.qk_norm,
             rope_base: self.rope_base,
@@ -133,6 +142,7 @@ impl ModelSection {
             conditioning: self.conditioning,
             loop_residual: self.loop_residual,
             hyper_connections: self.hyper_connections,
+            lora: self.lora.clone(),
             state_init: self.state_init,
             boundary_norm: self.boundary_norm,
             init: self.init,
@@ -166,6 +176,13 @@ impl ModelSection {
         self.validate_history(report);
         self.loop_residual
             .validate(&mut section("loop_residual", report));
+        self.branch_scale
+            .validate(&mut section("branch_scale", report));
+        self.validate_adjustments(report);
+        if let Some(lora) = &self.lora {
+            lora.validate(&mut section("lora", report));
+            self.validate_rows(lora, report);
+        }
         if let Some(lanes) = self.hyper_connections {
             lanes.validate(&mut section("hyper_connections", report));
             self.validate_lanes(report);
@@ -228,6 +245,53 @@ impl ModelSection {
         }
     }
 
+    /// Reports norms that an arm needs and that are not there.
+    fn validate_adjustments(&self, report: Report<'_>) {
+        let on_sum = matches!(self.block, BlockKind::Sandwich | BlockKind::PostNorm);
+        if matches!(self.branch_scale, BranchScale::Deeploop(_)) && !on_sum {
+            report(
+                "branch_scale",
+                "deeploop multiplies the state by α in every layer, which the norm on the sum takes back: it needs \
+                 model.block = \"sandwich\", as published, or \"post-norm\""
+                    .to_owned(),
+            );
+        }
+        let [before, _] = self.block.norms();
+        if self.conditioning == ConditioningKind::Adaln && !before {
+            report(
+                "conditioning",
+                "adaln multiplies the norm before a branch, and model.block has none there: take \"sandwich\", \"pre-norm\" or \
+                 \"branch-sandwich\", or conditioning = \"branch-gate\""
+                    .to_owned(),
+            );
+        }
+    }
+
+    /// Reports draws of more iterations than there are pairs, where these are refused, and pairs that no draw comes to.
+    fn validate_rows(&self, lora: &LoraConfig, report: Report<'_>) {
+        let rows = lora.rows(&self.recurrence);
+        let largest = match self.recurrence.max {
+            0 => return,
+            _ => self.recurrence.largest().total(),
+        };
+        if lora.beyond == Beyond::Refuse && largest > rows {
+            report(
+                "lora.iterations",
+                format!(
+                    "with beyond = \"refuse\" every draw of model.recurrence needs its pairs: a step may take {largest} iterations, \
+                     and there are {rows}; raise it, lower model.recurrence.max, or take beyond = \"repeat\" or \"cycle\""
+                ),
+            );
+        } else if rows > largest {
+            report(
+                "lora.iterations",
+                format!(
+                    "model.recurrence gives no more than {largest} iterations: of {rows} pairs the last would never be trained"
+                ),
+            );
+        }
+    }
+
     /// Reports what does not go with lanes.
     fn validate_lanes(&self, report: Report<'_>) {
         let with = "with [model.hyper_connections]";
@@ -243,7 +307,7 @@ impl ModelSection {
                 format!("a history reads single states, and there are several side by side {with}"),
             );
         }
-        if self.conditioning.reads_depth() {
+        if self.conditioning == ConditioningKind::LoopGate {
             report(
                 "conditioning",
                 format!(

@@ -3,7 +3,10 @@
 use burn::tensor::Device;
 
 use super::*;
-use crate::config::{BlockKind, InitConfig, InjectionKind, LayersConfig, NormConfig, QkBias};
+use crate::config::{
+    BlockKind, BranchScale, DeeploopScale, InitConfig, InjectionKind, LayersConfig, NormConfig,
+    QkBias,
+};
 
 /// True std of a standard normal truncated at ±3.
 const TRUNCATED: f64 = 0.9866;
@@ -177,5 +180,43 @@ fn given_weights_are_asked_for_in_table_order_up_to_the_first_error() {
             "{}",
             row.name
         );
+    }
+}
+
+#[test]
+fn deeploop_draws_what_a_branch_multiplies_by_beta_and_queries_and_keys_as_ever() {
+    let mut config = ModelConfig {
+        vocab_size: 10,
+        d_model: 64,
+        d_ff: 96,
+        branch_scale: BranchScale::Deeploop(DeeploopScale {
+            iterations: Some(4),
+        }),
+        ..ModelConfig::default()
+    };
+    config.layers.core = 2;
+    // N = 8: β is an eighth.
+    let beta = 0.125;
+    let base = (2.0 / (5.0 * 64.0_f64)).sqrt() * TRUNCATED;
+    let rows = table(&config);
+    let columns = |name: &str, columns: std::ops::Range<usize>| {
+        let index = rows.iter().position(|row| row.name == name);
+        let index = index.expect("it is there");
+        let values = rows[index].values(1, index as u64);
+        let rows = values.chunks(rows[index].shape[1]);
+        let part: Vec<f32> = rows.flat_map(|row| row[columns.clone()].to_vec()).collect();
+        std_of(&part)
+    };
+    for (name, range, factor) in [
+        ("core.1.attention.qkv", 0..128, 1.0),
+        ("core.1.attention.qkv", 128..192, beta),
+        ("core.1.attention.proj", 0..64, beta),
+        ("core.1.feed_forward.in_proj", 0..96, 1.0),
+        ("core.1.feed_forward.in_proj", 96..192, beta),
+        ("core.1.feed_forward.out_proj", 0..64, beta),
+        ("prelude.0.attention.qkv", 128..192, 1.0),
+    ] {
+        let found = columns(name, range.clone()) / (base * factor);
+        assert!((found - 1.0).abs() < 0.05, "{name} {range:?}: {found}");
     }
 }

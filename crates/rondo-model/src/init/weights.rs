@@ -85,7 +85,7 @@ impl<'a> Weights<'a> {
         match &self.source {
             Source::Drawn { seed, device } => {
                 let row = &self.rows[index];
-                let values = row.init.values(&row.shape, *seed, index as u64);
+                let values = row.values(*seed, index as u64);
                 placed(values, row, device)
             }
             Source::Given(given) => {

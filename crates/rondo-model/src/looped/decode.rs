@@ -15,11 +15,13 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::{LoopedTransformer, Readout};
+use crate::adjustment::Adjustment;
 use crate::attention::KeyValues;
 use crate::block::Block;
 use crate::config::ModelConfig;
 use crate::injection::Prepared;
 use crate::layer::At;
+use crate::lora::Additions;
 use crate::pass::{Pass, Shared};
 use crate::recurrence::LoopState;
 
@@ -34,6 +36,8 @@ pub struct Decoder<'a> {
     prelude: Vec<KeyValues>,
     core: Vec<LoopCache>,
     coda: Vec<KeyValues>,
+    /// What each row of LoRA adds to each layer, made once for all tokens.
+    additions: Option<Vec<Vec<Additions>>>,
 }
 
 /// Positions that are being decoded.
@@ -109,6 +113,10 @@ impl<'a> Decoder<'a> {
             prelude: Vec::new(),
             core: vec![LoopCache::default(); model.core.len()],
             coda: Vec::new(),
+            additions: model
+                .lora
+                .as_ref()
+                .map(|lora| (0..lora.rows()).map(|row| lora.additions(row)).collect()),
         }
     }
 
@@ -137,6 +145,7 @@ impl<'a> Decoder<'a> {
             pass.shared(),
             |layer| At::Prelude { layer },
             |layer| self.prelude.get(layer),
+            None,
         );
         Chunk {
             state: self.model.started(state.into(), &embedding),
@@ -158,12 +167,15 @@ impl<'a> Decoder<'a> {
         let iteration = chunk.iterations() + 1;
         let parts = self.model.parts();
         let x = parts.enter(&chunk.state, &chunk.prepared);
+        let additions = self.additions.as_deref();
+        let adjustments = parts.adjustments(&chunk.state, chunk.depth, additions);
         let (y, known) = through(
             parts.blocks,
             x,
             chunk.pass.shared(),
             |layer| At::Core { layer, iteration },
             |layer| self.core[layer].at(place),
+            adjustments.as_deref(),
         );
         match chunk.core.get_mut(place) {
             Some(reached) => *reached = known,
@@ -187,6 +199,7 @@ impl<'a> Decoder<'a> {
                 pass.shared(),
                 |layer| At::Coda { layer, depth },
                 |layer| self.coda.get(layer),
+                None,
             );
             let readout = Readout {
                 latent: latent.clone(),
@@ -222,10 +235,12 @@ fn through<'p>(
     pass: Shared<'_>,
     at: impl Fn(usize) -> At,
     past: impl Fn(usize) -> Option<&'p KeyValues>,
+    adjustments: Option<&[Adjustment]>,
 ) -> (Tensor<3>, Vec<KeyValues>) {
     let mut known = Vec::with_capacity(blocks.len());
     let y = blocks.iter().enumerate().fold(x, |x, (layer, block)| {
-        let (y, all) = block.forward_after(x, pass, at(layer), past(layer));
+        let adjustment = adjustments.map(|all| &all[layer]);
+        let (y, all) = block.forward_after(x, pass, at(layer), past(layer), adjustment);
         known.push(all);
         y
     });

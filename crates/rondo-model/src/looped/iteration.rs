@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 
 use super::LoopedTransformer;
 use super::layers::through;
+use crate::adjustment::{Adjustment, adjustments};
 use crate::block::Block;
 use crate::conditioning::Conditioning;
 use crate::config::BoundaryNorm;
@@ -14,6 +15,7 @@ use crate::history::History;
 use crate::injection::{Injection, Prepared};
 use crate::lanes::Lanes;
 use crate::layer::At;
+use crate::lora::{Additions, Lora};
 use crate::norm::RmsNorm;
 use crate::pass::Shared;
 use crate::recurrence::{Iterate, LoopState};
@@ -26,6 +28,7 @@ pub(super) struct Parts<'a> {
     residual: Option<&'a Average>,
     conditioning: Option<&'a Conditioning>,
     lanes: Option<&'a Lanes>,
+    lora: Option<&'a Lora>,
     injection: &'a Injection,
     pub(super) blocks: &'a [Block],
     /// The norm at the end of an iteration.
@@ -49,6 +52,17 @@ impl Parts<'_> {
             Some(conditioning) => conditioning.enter(x, state),
             None => x,
         }
+    }
+
+    /// Returns what the iteration after `state` adjusts in each layer in a pass to `depth`; none where it adjusts nothing. `known` are
+    /// the additions of each row where they are known already.
+    pub(super) fn adjustments(
+        &self,
+        state: &LoopState,
+        depth: usize,
+        known: Option<&[Vec<Additions>]>,
+    ) -> Option<Vec<Adjustment>> {
+        adjustments(self.conditioning, self.lora, state, depth, known)
     }
 
     /// Returns what follows `state` where the layers gave `y` in a pass to `depth`.
@@ -80,6 +94,7 @@ pub(super) struct OwnParts {
     residual: Option<Average>,
     conditioning: Option<Conditioning>,
     lanes: Option<Lanes>,
+    lora: Option<Lora>,
     injection: Injection,
     blocks: Vec<Block>,
     boundary: Option<RmsNorm>,
@@ -93,6 +108,7 @@ impl OwnParts {
             residual: model.residual.valid(),
             conditioning: model.conditioning.valid(),
             lanes: model.lanes.valid(),
+            lora: model.lora.valid(),
             injection: model.injection.valid(),
             blocks: model.core.valid(),
             boundary: model.boundary().map(RmsNorm::valid),
@@ -106,6 +122,7 @@ impl OwnParts {
             residual: model.residual.clone().map(Module::no_grad),
             conditioning: model.conditioning.clone().map(Module::no_grad),
             lanes: model.lanes.clone().map(Module::no_grad),
+            lora: model.lora.clone().map(Module::no_grad),
             injection: model.injection.clone().no_grad(),
             blocks: model.core.clone().no_grad(),
             boundary: model.boundary().cloned().map(Module::no_grad),
@@ -118,6 +135,7 @@ impl OwnParts {
             residual: self.residual.as_ref(),
             conditioning: self.conditioning.as_ref(),
             lanes: self.lanes.as_ref(),
+            lora: self.lora.as_ref(),
             injection: &self.injection,
             blocks: &self.blocks,
             boundary: self.boundary.as_ref(),
@@ -133,6 +151,7 @@ impl LoopedTransformer {
             residual: self.residual.as_ref(),
             conditioning: self.conditioning.as_ref(),
             lanes: self.lanes.as_ref(),
+            lora: self.lora.as_ref(),
             injection: &self.injection,
             blocks: &self.core,
             boundary: self.boundary(),
@@ -179,7 +198,9 @@ impl<'a> Core<'a> {
         let iteration = state.iterations() + 1;
         let x = self.parts.enter(&state, self.prepared);
         let at = |layer| At::Core { layer, iteration };
-        let (y, seen) = through(self.parts.blocks, x, self.pass, at);
+        let adjustments = self.parts.adjustments(&state, self.depth, None);
+        let adjustments = adjustments.as_deref();
+        let (y, seen) = through(self.parts.blocks, x, self.pass, at, adjustments);
         (self.parts.leave(state, y, self.depth), seen)
     }
 }

@@ -171,6 +171,10 @@ fn every_parameter_gets_a_gradient_that_is_not_zero() {
                 "{name}: {}",
                 row.name
             );
+            // The other half of its pair is zero at the start.
+            if row.name.starts_with("lora.") && row.name.ends_with(".a") {
+                continue;
+            }
             assert!(
                 gradient.iter().any(|g| g.abs() > 0.0),
                 "{name}: {}",

@@ -1,6 +1,6 @@
 //! What a step needs on a GPU, where kernels are the nodes of the graph.
 
-use super::{StepShape, qkv, state};
+use super::{StepShape, adjusted, qkv, state};
 use crate::census::Census;
 use crate::config::{BoundaryNorm, InjectionKind, ModelConfig, QkBias, QkNorm, RopePairing};
 use crate::depth::Recompute;
@@ -31,7 +31,10 @@ impl StepShape {
             Recompute::Iteration => 0,
         };
         let working = self.tokens * self.working(model);
-        let of_core = weights(Part::Core) + weights(Part::Adapter) + weights(Part::History);
+        let of_core = weights(Part::Core)
+            + weights(Part::Adapter)
+            + weights(Part::History)
+            + weights(Part::Lora);
         let of_readout = weights(Part::Coda) + head;
         // The sum of the gradients of earlier readouts, while those of another one are made.
         let earlier = match self.beside.readouts {
@@ -72,7 +75,7 @@ impl StepShape {
             BoundaryNorm::Coda | BoundaryNorm::None => 0,
         };
         let layers = model.layers.core * layer;
-        adapter + self.tokens * (layers + injected + normed + self.beside(model))
+        adapter + adjusted(model) + self.tokens * (layers + injected + normed + self.beside(model))
     }
 
     /// Returns the numbers of a token that the backward pass reads of attention, besides the rows of queries, keys and values

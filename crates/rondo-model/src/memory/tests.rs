@@ -1,7 +1,7 @@
 //! Steps that can be counted by hand, and how estimates grow.
 
 use super::*;
-use crate::config::{HyperConnections, LayersConfig};
+use crate::config::{BranchScale, HyperConnections, LayersConfig, LoopScale};
 use crate::init::Part;
 use crate::sparsity::SparsityConfig;
 
@@ -190,4 +190,50 @@ fn earlier_readouts_keep_a_state_each_and_a_penalty_iterations() {
         assert!(again > 0 && again < of_penalty, "{kept:?}");
         assert_eq!(bytes(&model, 0, 1), bytes(&model, 0, 0), "{kept:?}");
     }
+}
+
+#[test]
+fn matrices_that_an_iteration_makes_are_kept_with_it() {
+    for kept in [Kept::Fused, Kept::Kernels, Kept::Composed] {
+        let mut model = ModelConfig {
+            conditioning: ConditioningKind::BranchGate,
+            ..narrow()
+        };
+        // So many iterations that the backward pass of the last is the highest moment on a GPU.
+        let bytes = |model: &ModelConfig, k| with_grad(k, step(kept)).bytes(model);
+        let more = |model: &ModelConfig| bytes(model, 51) - bytes(model, 50);
+        // The last matrices of a layer: attention's of 2 × 2, the MLP's of 4 × 2.
+        let gated = more(&model);
+        assert_eq!(gated - more(&narrow()), 4 * (2 * 2 + 4 * 2), "{kept:?}");
+        model.block = BlockKind::BranchSandwich;
+        let on_norms = ModelConfig {
+            block: BlockKind::BranchSandwich,
+            ..narrow()
+        };
+        assert_eq!(more(&model), more(&on_norms), "{kept:?}");
+        let pairs = ModelConfig {
+            lora: Some(LoraConfig {
+                rank: 1,
+                iterations: Some(2),
+                matrices: vec![LoraMatrix::Key],
+                ..LoraConfig::default()
+            }),
+            ..narrow()
+        };
+        // Queries, keys and values stand in one matrix, of 2 × 6.
+        assert_eq!(more(&pairs) - more(&narrow()), 4 * 2 * 6, "{kept:?}");
+    }
+}
+
+#[test]
+fn no_step_needs_less_with_what_changes_layers() {
+    let estimate = |model: &ModelConfig| step(Kept::Fused).bytes(model);
+    let scaled = ModelConfig {
+        branch_scale: BranchScale::Loop(LoopScale::default()),
+        ..narrow()
+    };
+    assert_eq!(
+        estimate(&scaled) - estimate(&narrow()),
+        2 * 4 * (2 * 2 + 4 * 2)
+    );
 }

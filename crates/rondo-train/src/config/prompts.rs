@@ -6,6 +6,7 @@ use rondo_data::Source;
 use rondo_model::depth::MAX_EVALUATED;
 
 use super::RunConfig;
+use super::validate::beyond;
 use crate::error::{Error, Result};
 
 /// Tokens after a prompt where no number is written.
@@ -124,6 +125,8 @@ impl RunConfig {
                     "prompt_recurrence",
                     format!("each depth must be 1 to {MAX_EVALUATED}, found {depth}"),
                 );
+            } else if let Some(deepest) = self.deepest().filter(|deepest| depth > deepest) {
+                report("prompt_recurrence", beyond(*depth, deepest));
             }
         }
     }

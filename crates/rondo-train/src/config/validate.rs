@@ -121,6 +121,12 @@ impl RunConfig {
         }
     }
 
+    /// Returns the deepest pass that the model takes, where it refuses deeper ones.
+    pub(super) fn deepest(&self) -> Option<usize> {
+        let lora = self.model.lora.as_ref()?;
+        lora.deepest(&self.model.recurrence)
+    }
+
     fn validate_eval(&self, report: Report<'_>) {
         let eval = &self.eval;
         if eval.recurrence.is_empty() {
@@ -135,6 +141,11 @@ impl RunConfig {
                 "recurrence",
                 format!("each depth must be 1 to {MAX_EVALUATED}, found {depth}"),
             );
+        }
+        if let Some(deepest) = self.deepest() {
+            for depth in eval.recurrence.iter().filter(|depth| **depth > deepest) {
+                report("recurrence", beyond(*depth, deepest));
+            }
         }
         at_least_one("every", eval.every, report);
         at_least_one("batch", eval.batch.unwrap_or(1), report);
@@ -161,4 +172,10 @@ fn refuse_tokens(lengths: Vec<(String, Length)>, report: Report<'_>) {
             );
         }
     }
+}
+/// Says that a depth is beyond the model's pairs.
+pub(super) fn beyond(depth: usize, deepest: usize) -> String {
+    format!(
+        "model.lora has pairs for {deepest} iterations and beyond = \"refuse\"; each depth must be at most that, found {depth}"
+    )
 }

@@ -300,12 +300,14 @@ impl Setting<'_> {
 }
 
 /// Keys and sections of `[model]` that change the shape of no tensor.
-const WITHOUT_SHAPE: [&str; 11] = [
+const WITHOUT_SHAPE: [&str; 13] = [
     "boundary_norm",
+    "branch_scale",
     "context",
     "init",
     "injection.discretisation",
     "injection.start",
+    "lora.beyond",
     "norm.eps",
     "recurrence",
     "rope_base",

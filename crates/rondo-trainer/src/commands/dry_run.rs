@@ -20,7 +20,7 @@ use super::trial::Trial;
 use crate::terminal;
 
 /// The parts of a model, with their names in JSON and in the table.
-const PARTS: [(Part, &str, &str); 11] = [
+const PARTS: [(Part, &str, &str); 12] = [
     (Part::Tokens, "tokens", "token embedding"),
     (Part::Prelude, "prelude", "prelude"),
     (Part::Adapter, "adapter", "adapter"),
@@ -28,6 +28,7 @@ const PARTS: [(Part, &str, &str); 11] = [
     (Part::Conditioning, "conditioning", "conditioning"),
     (Part::Lanes, "lanes", "lanes"),
     (Part::Residual, "residual", "loop residual"),
+    (Part::Lora, "lora", "LoRA"),
     (Part::Core, "core", "core"),
     (Part::Coda, "coda", "coda"),
     (Part::Norm, "norm", "norm"),

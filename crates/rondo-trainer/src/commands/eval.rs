@@ -159,7 +159,9 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
         states: &states,
         depths,
         exits,
-        max_iterations: args.max_recurrence.unwrap_or(config.model.recurrence.max),
+        max_iterations: args
+            .max_recurrence
+            .unwrap_or_else(|| run.model_config.most_iterations()),
         batches: &material.batches,
         bytes_per_token: material.bytes_per_token,
         task: material.task,

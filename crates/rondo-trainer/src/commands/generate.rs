@@ -54,7 +54,7 @@ pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
         depth: depth_rule(
             args,
             model.recurrence.planned().total(),
-            model.recurrence.max,
+            model.most_iterations(),
         ),
         memory: match args.no_cache {
             true => Memory::Nothing,

@@ -10,6 +10,7 @@ use rondo_model::looped::{LoopedTransformer, Readout};
 use rondo_model::pass::Pass;
 use rondo_train::device;
 use rondo_train::error::{Error, Result};
+use rondo_train::evaluate::depths::refuse_depths;
 use rondo_train::initial_states::InitialStates;
 use rondo_train::open_run::OpenRun;
 use rondo_train::weights::named;
@@ -34,6 +35,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     )?;
     let [batch, seq] = rectangle(&rows)?;
     let model = &run.model_config;
+    refuse_depths(model, [args.recurrence])?;
     let states = InitialStates::open(&args.initial_state, model, run.config.run.seed)?;
     let state = states.at(model, 0, 0, [batch, seq], &listed.device)?;
     let pass = Pass::new(model, seq, &listed.device);

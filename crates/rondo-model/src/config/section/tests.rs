@@ -1,7 +1,7 @@
 //! What a model may be.
 
 use super::*;
-use crate::config::{HistoryInjection, InfiloopResidual};
+use crate::config::{DeeploopScale, HistoryInjection, InfiloopResidual};
 
 fn violations(config: &ModelSection) -> Vec<String> {
     let mut keys = Vec::new();
@@ -91,4 +91,46 @@ fn a_history_needs_a_third_iteration_and_a_learned_beta_both_ends_open() {
         learned: false,
     });
     assert_eq!(violations(&config), [""; 0]);
+}
+
+#[test]
+fn a_norm_that_adaln_scales_has_to_be_there_and_deeploop_needs_one_on_the_sum() {
+    for (block, expected) in [
+        (BlockKind::Sandwich, &[][..]),
+        (BlockKind::PreNorm, &["branch_scale"]),
+        (BlockKind::PostNorm, &["conditioning"]),
+        (BlockKind::BranchSandwich, &["branch_scale"]),
+        (BlockKind::BranchPostNorm, &["branch_scale", "conditioning"]),
+    ] {
+        let config = ModelSection {
+            block,
+            conditioning: ConditioningKind::Adaln,
+            branch_scale: BranchScale::Deeploop(DeeploopScale::default()),
+            ..ModelSection::default()
+        };
+        assert_eq!(violations(&config), expected, "{block:?}");
+    }
+}
+
+#[test]
+fn pairs_are_as_many_as_training_needs_and_no_more_than_it_reaches() {
+    let with = |iterations, beyond| {
+        let mut config = ModelSection {
+            lora: Some(LoraConfig {
+                iterations,
+                beyond,
+                ..LoraConfig::default()
+            }),
+            ..ModelSection::default()
+        };
+        (config.recurrence.mean, config.recurrence.max) = (4, 8);
+        violations(&config)
+    };
+    assert_eq!(with(None, Beyond::Repeat), [""; 0]);
+    assert_eq!(with(None, Beyond::Cycle), [""; 0]);
+    assert_eq!(with(Some(8), Beyond::Refuse), [""; 0]);
+    // A draw may be of eight, and there are four.
+    assert_eq!(with(None, Beyond::Refuse), ["lora.iterations"]);
+    assert_eq!(with(Some(9), Beyond::Repeat), ["lora.iterations"]);
+    assert_eq!(with(Some(0), Beyond::Repeat), ["lora.iterations"]);
 }

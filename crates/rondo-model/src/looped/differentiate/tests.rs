@@ -52,7 +52,7 @@ fn differentiate_with(config: &ModelConfig, unroll: Unroll, gates: Gates, nudge:
         let index = table(config)
             .iter()
             .position(|other| other.name == row.name);
-        let mut values = row.init.values(&row.shape, 3, index.unwrap_or(0) as u64);
+        let mut values = row.values(3, index.unwrap_or(0) as u64);
         if row.name == "prelude.0.attention.qkv" {
             values[0] += nudge;
         }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use burn::tensor::TensorData;
 
 use super::*;
-use crate::config::{HistoryForm, HistoryInjection};
+use crate::config::{HistoryForm, HistoryInjection, LoraConfig};
 use crate::depth::Recompute;
 use crate::gradients::GradientSum;
 use crate::init::ParameterSpec;
@@ -23,7 +23,7 @@ pub(super) fn shaken(config: &ModelConfig, device: &Device) -> LoopedTransformer
     let rows = table(config);
     let values = |row: &ParameterSpec| {
         let index = rows.iter().position(|other| other.name == row.name);
-        let mut values = row.init.values(&row.shape, 3, index.unwrap_or(0) as u64);
+        let mut values = row.values(3, index.unwrap_or(0) as u64);
         let noise = normals.tensor::<1>([values.len()]).into_data();
         for (value, noise) in values.iter_mut().zip(noise.iter::<f32>()) {
             *value += noise;
@@ -258,25 +258,33 @@ fn a_history_starts_as_the_loop_without_one_to_the_bit() {
     }
 }
 
+/// Returns the head's input and every gradient of a pass with the weights of the start.
+fn run_at_the_start(config: &ModelConfig, device: &Device) -> (Vec<f32>, Vec<Vec<f32>>) {
+    let model = LoopedTransformer::new(config, 3, device);
+    let pass = Pass::new(config, SEQ, device);
+    let unroll = Unroll {
+        no_grad: 1,
+        with_grad: 4,
+    };
+    let (ids, start) = (tokens(None, device), state(config, device));
+    let loss = |readout: &Readout| readout.hidden.clone().square().mean();
+    let seen = model.differentiate(ids, start, &pass, unroll, None, loss);
+    let gradients = seen.gradients.into_tensors().into_iter().map(values);
+    let hidden = values(seen.forward.readout.hidden);
+    (hidden, gradients.collect())
+}
+
 #[test]
 fn conditioning_starts_as_the_loop_without_it_to_the_bit() {
     let device = Device::flex().autodiff();
-    let run = |config: &ModelConfig| {
-        let model = LoopedTransformer::new(config, 3, &device);
-        let pass = Pass::new(config, SEQ, &device);
-        let unroll = Unroll {
-            no_grad: 1,
-            with_grad: 4,
-        };
-        let (ids, start) = (tokens(None, &device), state(config, &device));
-        let loss = |readout: &Readout| readout.hidden.clone().square().mean();
-        let seen = model.differentiate(ids, start, &pass, unroll, None, loss);
-        let gradients = seen.gradients.into_tensors().into_iter().map(values);
-        let hidden = values(seen.forward.readout.hidden);
-        (hidden, gradients.collect::<Vec<_>>())
-    };
+    let run = |config: &ModelConfig| run_at_the_start(config, &device);
     let (hidden, gradients) = run(&config());
-    for conditioning in [ConditioningKind::Embedding, ConditioningKind::LoopGate] {
+    for conditioning in [
+        ConditioningKind::Embedding,
+        ConditioningKind::LoopGate,
+        ConditioningKind::Adaln,
+        ConditioningKind::BranchGate,
+    ] {
         let with = ModelConfig {
             conditioning,
             ..config()
@@ -289,6 +297,30 @@ fn conditioning_starts_as_the_loop_without_it_to_the_bit() {
             own.iter().flatten().any(|g| g.abs() > 0.0),
             "{conditioning:?}"
         );
+    }
+}
+
+#[test]
+fn pairs_of_low_rank_start_as_the_loop_without_them_to_the_bit() {
+    let device = Device::flex().autodiff();
+    let (hidden, gradients) = run_at_the_start(&config(), &device);
+    let with = ModelConfig {
+        lora: Some(LoraConfig {
+            rank: 2,
+            iterations: Some(5),
+            ..LoraConfig::default()
+        }),
+        ..config()
+    };
+    let (found, mut of_all) = run_at_the_start(&with, &device);
+    assert_eq!(bits(&found), bits(&hidden));
+    let own = of_all.split_off(gradients.len());
+    assert_eq!(of_all, gradients);
+    let names = table(&with).into_iter().skip(gradients.len());
+    for (row, gradient) in names.zip(own) {
+        // B has a gradient, and with it at zero A has none.
+        let is_zero = gradient.iter().all(|g| g.abs() == 0.0);
+        assert_eq!(is_zero, row.name.ends_with(".a"), "{}", row.name);
     }
 }
 
@@ -368,4 +400,59 @@ fn every_arm_of_the_injection_tells_its_contraction_at_the_start() {
             .contraction()
             .is_none()
     );
+}
+
+/// What changes the layers of the core in each iteration has no kernels of its own: the same operations on other weights.
+#[cfg(feature = "cube")]
+#[test]
+fn what_changes_layers_on_wgpu_is_what_changes_them_on_flex_with_its_gradients() {
+    use burn::backend::DispatchDevice;
+    use std::io::Write as _;
+
+    let Some(wgpu) = rondo_cube::primitive::wgpu() else {
+        // Straight to the terminal: the harness would swallow what a passing test prints.
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: no wgpu device is built in and there"
+        );
+        return;
+    };
+    let wgpu = Device::new(DispatchDevice::Cube(wgpu)).autodiff();
+    let flex = Device::flex().autodiff();
+    let changes = |config: &ModelConfig| {
+        config.lora.is_some()
+            || config.branch_factors().is_some()
+            || config.conditioning.adjusts_layers()
+    };
+    let mut seen = 0;
+    for (name, config) in arms().into_iter().filter(|(_, config)| changes(config)) {
+        let on = |device: &Device| {
+            let model = shaken(&config, device);
+            let pass = Pass::new(&config, SEQ, device);
+            let unroll = Unroll {
+                no_grad: usize::from(config.injection != InjectionKind::None),
+                with_grad: 3,
+            };
+            let start = state(&config, &Device::flex()).to_device(device);
+            let ids = tokens(None, device);
+            let loss = |readout: &Readout| readout.hidden.clone().square().mean();
+            let found = model.differentiate(ids, start, &pass, unroll, None, loss);
+            let mut all = vec![values(found.forward.readout.hidden)];
+            all.extend(found.gradients.into_tensors().into_iter().map(values));
+            all
+        };
+        let expected = on(&flex);
+        let largest = |x: &[f32]| x.iter().map(|x| x.abs()).fold(0.0, f32::max);
+        // Where the terms of a gradient cancel, its rounding is theirs.
+        let of_all = expected[1..].iter().map(|x| largest(x)).fold(0.0, f32::max);
+        for (which, (found, expected)) in on(&wgpu).iter().zip(&expected).enumerate() {
+            let largest = largest(expected).max(0.01 * of_all);
+            for (a, b) in found.iter().zip(expected) {
+                let close = (a - b).abs() < 10.0 * ROUNDING * largest;
+                assert!(close, "{name}, result {which}: {a} {b}");
+            }
+        }
+        seen += 1;
+    }
+    assert!(seen > 5, "{seen} arms");
 }

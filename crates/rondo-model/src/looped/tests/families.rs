@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::*;
-use crate::config::{BoundaryNorm, RopePairing, RopeScaling, StateInit};
+use crate::config::{BoundaryNorm, LoraConfig, RopePairing, RopeScaling, StateInit};
 use crate::init::ParameterSpec;
 
 /// Every choice of other families at least once, and some of them whole.
@@ -112,6 +112,18 @@ pub(super) fn arms_from_the_input(
             }),
         ),
         (
+            "arm: branch gates and LoRA of a whole stack",
+            with(|c| {
+                *c = whole_stack(c);
+                c.conditioning = ConditioningKind::BranchGate;
+                c.lora = Some(LoraConfig {
+                    rank: 1,
+                    iterations: Some(2),
+                    ..LoraConfig::default()
+                });
+            }),
+        ),
+        (
             "arm: hyper-connections of a whole stack",
             with(|c| {
                 *c = whole_stack(c);
@@ -192,7 +204,7 @@ fn a_stack_that_is_looped_has_the_bits_of_the_tied_stack_written_out() {
         let index = rows.iter().position(|own| own.name == name);
         let index = index.expect("every row has a tied one");
         let own = &rows[index];
-        Ok::<_, Infallible>(own.init.values(&own.shape, 3, index as u64))
+        Ok::<_, Infallible>(own.values(3, index as u64))
     });
     let (expected, copies) = pass_of(&written_out, &weights, 1, &device);
     let own = Weights::new(&looped, 3, &device);

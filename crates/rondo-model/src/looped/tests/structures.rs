@@ -3,10 +3,10 @@
 use super::families::{arms_from_the_input, families};
 use super::*;
 use crate::config::{
-    BlockKind, ConditioningKind, DiagonalInjection, Discretisation, EmbeddingInjection,
-    HistoryForm, HistoryInjection, HyperConnections, InfiloopResidual, InitConfig, InitScheme,
-    InjectionKind, LayersConfig, NormConfig, QkBias, QkNorm, ResidualKind, ScalarForm,
-    ScalarInjection,
+    Beyond, BlockKind, BranchScale, ConditioningKind, DeeploopScale, DiagonalInjection,
+    Discretisation, EmbeddingInjection, HistoryForm, HistoryInjection, HyperConnections,
+    InfiloopResidual, InitConfig, InitScheme, InjectionKind, LayersConfig, LoopScale, LoraConfig,
+    LoraMatrix, NormConfig, QkBias, QkNorm, ResidualKind, ScalarForm, ScalarInjection,
 };
 
 /// Every structural choice at least once, the three published runs among them.
@@ -163,6 +163,59 @@ fn between_iterations(
         (
             "arm: loop gate",
             with(|c| c.conditioning = ConditioningKind::LoopGate),
+        ),
+        (
+            "arm: branch scale",
+            with(|c| c.branch_scale = BranchScale::Loop(LoopScale::default())),
+        ),
+        (
+            "arm: branch scale of DeepLoop",
+            with(|c| c.branch_scale = BranchScale::Deeploop(DeeploopScale::default())),
+        ),
+        (
+            "arm: AdaLN",
+            with(|c| c.conditioning = ConditioningKind::Adaln),
+        ),
+        (
+            "arm: AdaLN on norms without a scale, one on each branch, scaled",
+            with(|c| {
+                c.conditioning = ConditioningKind::Adaln;
+                c.block = BlockKind::BranchSandwich;
+                c.norm.learned = false;
+                c.branch_scale = BranchScale::Loop(LoopScale::default());
+            }),
+        ),
+        (
+            "arm: branch gate",
+            with(|c| c.conditioning = ConditioningKind::BranchGate),
+        ),
+        (
+            "arm: LoRA",
+            with(|c| {
+                c.lora = Some(LoraConfig {
+                    rank: 2,
+                    iterations: Some(3),
+                    ..LoraConfig::default()
+                });
+            }),
+        ),
+        (
+            "arm: LoRA of some matrices beside lanes, AdaLN and gated attention",
+            with(|c| {
+                c.lora = Some(LoraConfig {
+                    rank: 3,
+                    iterations: Some(2),
+                    beyond: Beyond::Cycle,
+                    matrices: vec![LoraMatrix::Value, LoraMatrix::Up, LoraMatrix::Down],
+                });
+                c.conditioning = ConditioningKind::Adaln;
+                c.hyper_connections = Some(HyperConnections::default());
+                c.n_kv_heads = 1;
+                c.sparsity = Some(SparsityConfig {
+                    gate_bias: 0.0,
+                    ..SparsityConfig::default()
+                });
+            }),
         ),
         (
             "arm: hyper-connections",

@@ -133,6 +133,7 @@ impl Trained {
             part: Part::Core,
             role: Role::Matrix,
             init: Initializer::Zeros,
+            gain: None,
         };
         Self {
             optimizer: Optimizer::new(config, vec![row], ADAM_RATE),

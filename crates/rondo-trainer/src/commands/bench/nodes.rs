@@ -146,7 +146,7 @@ impl<'a> Setting<'a> {
         let block = self.block();
         self.node("attention", |backend| {
             let (block, pass, ops) = (block.clone(), pass.clone(), backend.operations());
-            self.differentiated(move |x| block.attend(ops, x, pass.shared(), AT).0)
+            self.differentiated(move |x| block.attend(ops, x, pass.shared(), AT, None).0)
         })
     }
 
@@ -154,7 +154,7 @@ impl<'a> Setting<'a> {
         let block = self.block();
         self.node("MLP", |backend| {
             let (block, ops) = (block.clone(), backend.operations());
-            self.differentiated(move |x| block.feed(ops, x))
+            self.differentiated(move |x| block.feed(ops, x, None))
         })
     }
 

@@ -17,6 +17,7 @@ use rondo_tasks::rows::Plan;
 use rondo_tasks::task::Task;
 use rondo_train::device::{self, Listed};
 use rondo_train::error::Result;
+use rondo_train::evaluate::depths::refuse_depths;
 use rondo_train::evaluate::exits::Exit;
 use rondo_train::initial_states::{InitialState, InitialStates};
 use rondo_train::open_run::OpenRun;
@@ -113,6 +114,7 @@ impl Benchmarks {
         };
         depths.sort_unstable();
         depths.dedup();
+        refuse_depths(&run.model_config, depths.iter().copied())?;
         let states =
             InitialStates::open(&args.initial_state, &run.model_config, run.config.run.seed)?;
         let answers = Answers::new(self, &run, &reading, &states, args, exits, &depths);

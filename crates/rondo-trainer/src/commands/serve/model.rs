@@ -11,6 +11,7 @@ use rondo_serve::completer::{
     Card, Draw, Failure, Likely, Next, Position, Reader, Scored, Scoring, Writing,
 };
 use rondo_train::error::{Error, Result};
+use rondo_train::evaluate::depths::refuse_depths;
 use rondo_train::generate::text_stream::TextStream;
 use rondo_train::generate::{DepthRule, Memory, Request, generate_with};
 use rondo_train::initial_states::InitialStates;
@@ -47,6 +48,8 @@ impl<'a> Model<'a> {
     ) -> Result<Self> {
         let recurrence =
             recurrence.unwrap_or_else(|| run.model_config.recurrence.planned().total());
+        refuse_depths(&run.model_config, [recurrence])?;
+        let most = run.model_config.deepest().unwrap_or(max_recurrence);
         let tokenizer = match run.tokenizer_beside_ids(&mut terminal::note) {
             Some(_) => Some(run.reader("a text", prompting)?),
             None => None,
@@ -73,7 +76,7 @@ impl<'a> Model<'a> {
                 context: config.context,
                 vocabulary: config.vocab_size,
                 recurrence,
-                max_recurrence: max_recurrence.max(recurrence),
+                max_recurrence: max_recurrence.min(most).max(recurrence),
             },
             opening: tokenizer.as_ref().map(opening),
             stops: run.stops(tokenizer.as_ref())?,

@@ -38,7 +38,7 @@ impl<'a> Answers<'a> {
     ) -> Self {
         let max = args
             .max_recurrence
-            .unwrap_or(run.model_config.recurrence.max);
+            .unwrap_or_else(|| run.model_config.most_iterations());
         let fixed = depths.iter().map(|depth| DepthRule::Fixed(*depth));
         let adaptive = exits
             .iter()

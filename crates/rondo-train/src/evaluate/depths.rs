@@ -1,0 +1,20 @@
+//! Depths that a model does not go to.
+
+use rondo_model::config::ModelConfig;
+
+use crate::error::{Error, Result};
+
+/// Refuses passes that are deeper than the model's tables over iterations, where its configuration refuses these.
+///
+/// # Errors
+///
+/// [`Error::Usage`] with the first depth that is too large.
+pub fn refuse_depths(config: &ModelConfig, depths: impl IntoIterator<Item = usize>) -> Result<()> {
+    let refused = depths
+        .into_iter()
+        .find_map(|depth| config.refuses_depth(depth));
+    match refused {
+        Some(reason) => Err(Error::Usage(reason)),
+        None => Ok(()),
+    }
+}
