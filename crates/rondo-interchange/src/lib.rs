@@ -22,6 +22,7 @@
 //! | `copying` | one tensor from file to stream, converted, transposed and checked |
 //! | [`vanished`](Vanished) | weights that become 0 in 16 bits |
 //! | [`import`](Import), [`export`](Export) | the two directions |
+//! | [`tying`](Tying), [`looping`](Looping), `low_rank` | a stack that becomes a loop: which layers share what, and what each iteration has beyond it |
 //! | [`error`](InterchangeError) | what can be wrong, by file and tensor or key |
 //!
 //! To add a family, write a file beside `raven.rs` that implements `Layout`, and a variant of
@@ -29,7 +30,8 @@
 //! both, say) needs a variant of [`Counterpart`]. A layout that cannot be written gives its reason in `Layout::express`.
 //!
 //! Absences: no burn tensor and no device (numbers go from file to file), no training, no run
-//! directory, no tokenizer, no terminal. No parameter but the one being copied is in memory. Only
+//! directory, no tokenizer, no terminal. No parameter but the one being copied is in memory, and those of the
+//! layers that share it where a stack becomes a loop. Only
 //! `raven` and `llama` know the names of stored tensors and of keys, except `model_type` and the special tokens,
 //! which all families name alike.
 
@@ -43,9 +45,12 @@ mod import;
 mod keys;
 mod layout;
 mod llama;
+mod looping;
+mod low_rank;
 mod raven;
 mod settings;
 mod special;
+mod tying;
 mod vanished;
 
 pub use element::Element;
@@ -54,5 +59,7 @@ pub use export::{Export, plain};
 pub use family::Family;
 pub use import::Import;
 pub use layout::{Counterpart, Stored};
+pub use looping::Looping;
 pub use special::{Ids, SpecialTokens};
+pub use tying::{Group, Shares, Start, Tying};
 pub use vanished::Vanished;

@@ -87,8 +87,9 @@ Example:
   trainer checkpoints runs/main --verify";
 
 pub(super) const IMPORT: &str = "\
-Example:
-  trainer import huginn-0125 --out runs/huginn";
+Examples:
+  trainer import huginn-0125 --out runs/huginn
+  trainer import smollm2-135m --out runs/looped --loop cycle-average --loops 3 --lora-rank 16";
 
 pub(super) const EXPORT: &str = "\
 Example:

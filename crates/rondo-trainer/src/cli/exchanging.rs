@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use rondo_interchange::Element;
+use rondo_interchange::{Element, Tying};
+use rondo_model::depth::MAX_RECURRENCE;
 use rondo_train::run_dir::CheckpointChoice;
 
 use super::JsonArg;
@@ -19,9 +20,54 @@ pub(crate) struct ImportArgs {
     /// The run directory to make.
     #[arg(long, value_name = "RUN")]
     pub(crate) out: PathBuf,
+    /// Make a loop of the stack: which of its layers share weights, and what these are.
+    #[arg(long = "loop", value_enum, value_name = "RULE", requires = "loops")]
+    pub(crate) tying: Option<TyingName>,
+    /// How often the loop runs; its core has the layers of the stack divided by this.
+    #[arg(long, value_name = "N", requires = "tying", value_parser = loops)]
+    pub(crate) loops: Option<usize>,
+    /// Give each iteration pairs of this rank, [model.lora]: what each layer has beyond what it shares, as near as the rank allows.
+    #[arg(long, value_name = "R", requires = "tying", value_parser = rank)]
+    pub(crate) lora_rank: Option<usize>,
     /// Replace whatever the run directory holds.
     #[arg(long)]
     pub(crate) overwrite: bool,
+}
+
+/// Which layers of a stack share weights.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum TyingName {
+    /// Layers that take turns share their mean.
+    CycleAverage,
+    /// Layers that take turns share one of as many that stand evenly over the stack.
+    CycleStepwise,
+    /// As in a cycle, but for the first and the last layer; each group shares its first layer.
+    MiddleCycleLower,
+}
+
+impl From<TyingName> for Tying {
+    fn from(name: TyingName) -> Self {
+        match name {
+            TyingName::CycleAverage => Self::CycleAverage,
+            TyingName::CycleStepwise => Self::CycleStepwise,
+            TyingName::MiddleCycleLower => Self::MiddleCycleLower,
+        }
+    }
+}
+
+/// Reads a number of loops.
+fn loops(text: &str) -> Result<usize, String> {
+    let loops = text.parse().ok();
+    loops
+        .filter(|loops| (1..=MAX_RECURRENCE).contains(loops))
+        .ok_or_else(|| format!("a number of loops is from 1 to {MAX_RECURRENCE}"))
+}
+
+/// Reads a rank.
+fn rank(text: &str) -> Result<usize, String> {
+    let rank = text.parse().ok();
+    rank.filter(|rank| *rank > 0)
+        .ok_or_else(|| "a rank is a whole number of at least 1".to_owned())
 }
 
 /// `trainer export`.

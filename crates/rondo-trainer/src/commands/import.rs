@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rondo_checkpoint::{Retention, Snapshot, save};
 use rondo_data::{DataConfig, DataError, Tokenizer};
-use rondo_files::{Content, FileSystem, LOCK_FILE, RunLock, StagedFolder};
-use rondo_interchange::{Import, InterchangeError};
+use rondo_files::{Content, FileSystem, LOCK_FILE, RunLock, StagedFolder, TensorStream};
+use rondo_interchange::{Import, InterchangeError, Looping};
 use rondo_metrics::format::thousands;
 use rondo_metrics::{Mode, Progress};
 use rondo_model::census::Census;
@@ -39,7 +39,9 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     if let Some(path) = tokenizer {
         check_tokenizer(path, &import, &mut warnings)?;
     }
-    let config = run_config(import.model());
+    let looping = looping(args, &import)?;
+    let model = looping.as_ref().map_or(import.model(), Looping::model);
+    let config = run_config(model);
     // A run that is to be replaced must not be training; every run has its lock file.
     let replaced = match args.out.join(LOCK_FILE).is_file() {
         true => Some(RunLock::acquire(&args.out)?),
@@ -48,7 +50,11 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     let staged = StagedFolder::create(&FileSystem, &args.out).map_err(anyhow::Error::from)?;
     let run_dir = RunDir::new(staged.path());
     let lock = run_dir.create(&config)?;
-    write_checkpoint(&lock, &config, &import)?;
+    let weights = match &looping {
+        Some(looping) => looping.weights()?,
+        None => import.weights()?,
+    };
+    write_checkpoint(&lock, &config, &weights)?;
     if let Some(path) = tokenizer {
         run_dir.copy_tokenizer(path)?;
     }
@@ -58,7 +64,7 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     // Some systems rename no folder with an open file.
     drop((lock, replaced));
     staged.replace().map_err(anyhow::Error::from)?;
-    report(args, &import, tokenizer.is_some(), &warnings)
+    report(args, model, &import, tokenizer.is_some(), &warnings)
 }
 
 /// Refuses a tokenizer that is none or has more tokens than the model.
@@ -93,9 +99,19 @@ fn run_config(model: &ModelConfig) -> RunConfig {
     config
 }
 
-fn write_checkpoint(lock: &RunLock, config: &RunConfig, import: &Import) -> Result<()> {
-    let weights = import.weights()?;
-    let weights = ProgressWriter::new(&weights, "importing", weights.bytes());
+/// Makes a loop of a stack, where one is asked for.
+fn looping<'a>(args: &ImportArgs, import: &'a Import) -> Result<Option<Looping<'a>>> {
+    let (Some(tying), Some(loops)) = (args.tying, args.loops) else {
+        return Ok(None);
+    };
+    let looping = Looping::new(import, tying.into(), loops, args.lora_rank);
+    looping
+        .map(Some)
+        .map_err(|reason| Error::Usage(format!("--loop: {reason}")))
+}
+
+fn write_checkpoint(lock: &RunLock, config: &RunConfig, weights: &TensorStream<'_>) -> Result<()> {
+    let weights = ProgressWriter::new(weights, "importing", weights.bytes());
     let (progress_name, progress) = RunProgress::start(None).file()?;
     let files: [(&str, &dyn Content); 2] = [(MODEL_FILE, &weights), (progress_name, &progress)];
     let snapshot = Snapshot {
@@ -146,10 +162,15 @@ fn facts(dir: &Path, import: &Import, tokenizer: Option<&Path>) -> Result<serde_
     }))
 }
 
-fn report(args: &ImportArgs, import: &Import, tokenizer: bool, warnings: &[String]) -> Result<()> {
+fn report(
+    args: &ImportArgs,
+    model: &ModelConfig,
+    import: &Import,
+    tokenizer: bool,
+    warnings: &[String],
+) -> Result<()> {
     let mut screen = Progress::new(Mode::Auto, 0, 0);
     warnings.iter().for_each(|text| screen.warn(text));
-    let model = import.model();
     let stored: Vec<String> = import.elements().iter().map(ToString::to_string).collect();
     terminal::print(&format!(
         "run        {}\nmodel      {} parameters, stored as {}; layers {} + {} + {}, effective depth {} at \

@@ -1,0 +1,241 @@
+//! A stack of layers as a loop: layers that share weights, and pairs of low rank for what each iteration lacks.
+//!
+//! Iteration i of a loop over b layers does what layers i·b, …, i·b + b − 1 of the stack did. Each matrix of the loop's core is what
+//! its group shares ([`Tying`]); the pair of iteration i is the product of low rank nearest to what the layer of the stack has beyond
+//! that. Norms and biases are shared without more. A first and a last layer that share nothing are prelude and coda.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+
+use rondo_files::{DType, TensorStream};
+use rondo_model::config::{
+    Beyond, InjectionKind, LayersConfig, LoraConfig, LoraMatrix, ModelConfig,
+};
+use rondo_model::init::table;
+use rondo_model::lora;
+
+use crate::error::InterchangeError;
+use crate::import::Import;
+use crate::low_rank::{LowRank, nearest};
+use crate::tying::{Group, Shares, Start, Tying, mean};
+
+/// An imported stack that becomes a loop.
+pub struct Looping<'a> {
+    import: &'a Import,
+    model: ModelConfig,
+    shares: Shares,
+    /// The product that was computed last, with its name: both halves are asked for one after the other.
+    last: RefCell<Option<(Place, LowRank)>>,
+}
+
+/// A matrix of a layer of the core.
+type Place = (usize, LoraMatrix);
+
+impl<'a> Looping<'a> {
+    /// Prepares so many loops of an imported stack; `rank` is that of the pairs, none of which there are without it.
+    ///
+    /// # Errors
+    ///
+    /// With the reason why the model cannot be looped so.
+    pub fn new(
+        import: &'a Import,
+        tying: Tying,
+        loops: usize,
+        rank: Option<usize>,
+    ) -> Result<Self, String> {
+        let stack = import.model();
+        if stack.injection != InjectionKind::None || stack.recurrence.planned().total() != 1 {
+            return Err(
+                "the model is a loop already; only a stack that runs once is made into one"
+                    .to_owned(),
+            );
+        }
+        if tying == Tying::SequenceAverage {
+            return Err(
+                "sequence-average has each layer run several times before the next, and a loop here runs its layers in turn; \
+                 take cycle-average"
+                    .to_owned(),
+            );
+        }
+        let shares = tying.share(stack.layers.core, loops)?;
+        let mut model = stack.clone();
+        let end = usize::from(shares.ends_alone);
+        model.layers = LayersConfig {
+            prelude: end,
+            core: shares.groups.len(),
+            coda: end,
+        };
+        (model.recurrence.mean, model.recurrence.backprop_depth) = (loops, loops);
+        model.lora = rank.map(|rank| LoraConfig {
+            rank,
+            iterations: Some(loops),
+            beyond: Beyond::Repeat,
+            matrices: LoraMatrix::ALL.into(),
+        });
+        Ok(Self {
+            import,
+            model,
+            shares,
+            last: RefCell::new(None),
+        })
+    }
+
+    /// Returns the loop.
+    pub fn model(&self) -> &ModelConfig {
+        &self.model
+    }
+
+    /// Returns the weights under our names and in our layout, as f32; they are computed one tensor at a time when the stream is
+    /// written.
+    ///
+    /// # Errors
+    ///
+    /// Where there are too many tensors for one file.
+    pub fn weights(&self) -> Result<TensorStream<'_>, InterchangeError> {
+        let rows = table(&self.model).into_iter();
+        let tensors = rows.map(|row| (row.name, DType::F32, row.shape));
+        let write = move |name: &str, out: &mut dyn io::Write| {
+            let values = self.values(name).map_err(io::Error::other)?;
+            let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            out.write_all(&bytes)
+        };
+        let config = self
+            .import
+            .files()
+            .next()
+            .unwrap_or(std::path::Path::new(""));
+        TensorStream::new(tensors, &BTreeMap::new(), write).map_err(InterchangeError::file(config))
+    }
+
+    /// Computes the values of the parameter `name`, row major.
+    ///
+    /// # Errors
+    ///
+    /// Where a file of the stack cannot be read or holds a number that is not finite.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the model has no such parameter.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>, InterchangeError> {
+        let last = self.import.model().layers.core - 1;
+        if let Some(rest) = name.strip_prefix("lora.layers.") {
+            return self.half_of_pairs(rest);
+        }
+        let Some((stack, rest)) = name.split_once('.') else {
+            return self.stored(name);
+        };
+        let Some((layer, part)) = rest.split_once('.') else {
+            return self.stored(name);
+        };
+        match (stack, layer.parse()) {
+            ("prelude", Ok(0)) => self.of_layer(0, part),
+            ("coda", Ok(0)) => self.of_layer(last, part),
+            ("core", Ok(layer)) => self.shared(layer, part),
+            _ => self.stored(name),
+        }
+    }
+
+    /// Returns what the layers of a group of the core share of a part.
+    fn shared(&self, layer: usize, part: &str) -> Result<Vec<f32>, InterchangeError> {
+        let Group { layers, start } = &self.shares.groups[layer];
+        match start {
+            Start::Layer(layer) => self.of_layer(*layer, part),
+            Start::Mean => {
+                let all: Result<Vec<_>, _> = layers
+                    .iter()
+                    .map(|layer| self.of_layer(*layer, part))
+                    .collect();
+                Ok(mean(&all?))
+            }
+        }
+    }
+
+    /// Returns one half of the pairs of all iterations: `rest` is the layer, the matrix and the half.
+    fn half_of_pairs(&self, rest: &str) -> Result<Vec<f32>, InterchangeError> {
+        let place = (0..self.model.layers.core)
+            .flat_map(|layer| LoraMatrix::ALL.map(|matrix| (layer, matrix)))
+            .find(|(layer, matrix)| rest.starts_with(&format!("{layer}.{}.", matrix.name())));
+        let place =
+            place.unwrap_or_else(|| panic!("the model has no parameter `lora.layers.{rest}`"));
+        let known = self
+            .last
+            .borrow()
+            .as_ref()
+            .is_some_and(|(of, _)| *of == place);
+        if !known {
+            let pairs = self.pairs(place)?;
+            *self.last.borrow_mut() = Some((place, pairs));
+        }
+        let (layer, matrix) = place;
+        let is_a = format!("lora.layers.{rest}") == lora::name(layer, matrix, "a");
+        let last = self.last.borrow();
+        let halves = last
+            .as_ref()
+            .map(|(_, LowRank { a, b })| if is_a { a } else { b });
+        Ok(halves.cloned().unwrap_or_default())
+    }
+
+    /// Computes the pairs of a matrix, those of one iteration after those of another.
+    fn pairs(&self, (layer, matrix): Place) -> Result<LowRank, InterchangeError> {
+        let (part, columns, width) = self.columns(matrix);
+        let [d_in, d_out] = matrix.shape(&self.model);
+        let rank = self
+            .model
+            .lora
+            .as_ref()
+            .map_or(0, |lora| lora.rank_of(matrix, &self.model));
+        let shared = self.shared(layer, part)?;
+        let mut all = LowRank {
+            a: Vec::new(),
+            b: Vec::new(),
+        };
+        for of_stack in &self.shares.groups[layer].layers {
+            let own = self.of_layer(*of_stack, part)?;
+            let rows = own.chunks(width).zip(shared.chunks(width));
+            let differences: Vec<f32> = rows
+                .flat_map(|(own, shared)| {
+                    let pairs = own[columns.clone()].iter().zip(&shared[columns.clone()]);
+                    pairs.map(|(own, shared)| own - shared)
+                })
+                .collect();
+            let LowRank { a, b } = nearest(&differences, [d_in, d_out], rank);
+            all.a.extend(a);
+            all.b.extend(b);
+        }
+        Ok(all)
+    }
+
+    /// Returns the part of a layer that a matrix is in, its columns there, and how many there are.
+    fn columns(&self, matrix: LoraMatrix) -> (&'static str, std::ops::Range<usize>, usize) {
+        let of = |matrix: LoraMatrix| matrix.shape(&self.model)[1];
+        let (part, beside) = match matrix {
+            LoraMatrix::Query | LoraMatrix::Key | LoraMatrix::Value => (
+                "attention.qkv",
+                &[LoraMatrix::Query, LoraMatrix::Key, LoraMatrix::Value][..],
+            ),
+            LoraMatrix::Output => ("attention.proj", &[LoraMatrix::Output][..]),
+            LoraMatrix::Gate | LoraMatrix::Up => (
+                "feed_forward.in_proj",
+                &[LoraMatrix::Gate, LoraMatrix::Up][..],
+            ),
+            LoraMatrix::Down => ("feed_forward.out_proj", &[LoraMatrix::Down][..]),
+        };
+        let before = beside.iter().take_while(|other| **other != matrix);
+        let first: usize = before.map(|other| of(*other)).sum();
+        let width = beside.iter().map(|other| of(*other)).sum();
+        (part, first..first + of(matrix), width)
+    }
+
+    fn of_layer(&self, layer: usize, part: &str) -> Result<Vec<f32>, InterchangeError> {
+        self.stored(&format!("core.{layer}.{part}"))
+    }
+
+    fn stored(&self, name: &str) -> Result<Vec<f32>, InterchangeError> {
+        let values = self.import.values(name)?;
+        Ok(values.unwrap_or_else(|| panic!("the stack has no parameter `{name}`")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

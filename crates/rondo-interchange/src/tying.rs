@@ -1,0 +1,164 @@
+//! Which layers of a stack share weights, and what these are at the start (Mixture-of-Recursions, arXiv 2507.10524).
+//!
+//! | rule | groups of six layers, three loops | what a group holds |
+//! |---|---|---|
+//! | cycle-average | {0, 2, 4}, {1, 3, 5} | its mean |
+//! | cycle-stepwise | {0, 2, 4}, {1, 3, 5} | layers 0 and 5: as many as groups, evenly over the stack, its ends among them |
+//! | sequence-average | {0, 1, 2}, {3, 4, 5} | its mean |
+//!
+//! `middle_cycle-lower` leaves the first and the last layer alone and shares the others as a cycle does; a group holds its first layer.
+
+/// A published rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tying {
+    /// Layers that take turns share their mean.
+    CycleAverage,
+    /// Layers that take turns share one of as many that stand evenly over the stack.
+    CycleStepwise,
+    /// Neighbours share their mean.
+    SequenceAverage,
+    /// As in a cycle, but for the first and the last layer; a group shares its first layer.
+    MiddleCycleLower,
+}
+
+/// Layers that share weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Their places in the stack, in rising order.
+    pub layers: Vec<usize>,
+    /// What they hold.
+    pub start: Start,
+}
+
+/// What a group holds at the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The mean of its layers.
+    Mean,
+    /// What a layer of the stack holds, which need not be one of the group.
+    Layer(usize),
+}
+
+/// The groups of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shares {
+    /// Whether the first layer and the last share nothing.
+    pub ends_alone: bool,
+    /// The groups, in the order in which a loop comes to them.
+    pub groups: Vec<Group>,
+}
+
+impl Tying {
+    /// Returns the groups of a stack of so many layers in so many loops.
+    ///
+    /// # Errors
+    ///
+    /// With the reason why the layers cannot be shared out so.
+    pub fn share(self, layers: usize, loops: usize) -> Result<Shares, String> {
+        let ends_alone = self == Self::MiddleCycleLower;
+        let inner = layers.saturating_sub(if ends_alone { 2 } else { 0 });
+        if loops == 0 || inner == 0 || !inner.is_multiple_of(loops) {
+            let without = if ends_alone {
+                " without its first and last layer"
+            } else {
+                ""
+            };
+            return Err(format!(
+                "a stack of {layers} layers{without} has {inner}, which {loops} loops do not share evenly"
+            ));
+        }
+        let (size, first) = (inner / loops, usize::from(ends_alone));
+        let cycle = |index: usize| (0..loops).map(|turn| first + index + turn * size).collect();
+        let group = |index: usize| match self {
+            Self::CycleAverage => Group {
+                layers: cycle(index),
+                start: Start::Mean,
+            },
+            Self::CycleStepwise => Group {
+                layers: cycle(index),
+                start: Start::Layer(evenly(index, size, layers)),
+            },
+            Self::SequenceAverage => Group {
+                layers: (index * loops..(index + 1) * loops).collect(),
+                start: Start::Mean,
+            },
+            Self::MiddleCycleLower => Group {
+                layers: cycle(index),
+                start: Start::Layer(first + index),
+            },
+        };
+        Ok(Shares {
+            ends_alone,
+            groups: (0..size).map(group).collect(),
+        })
+    }
+}
+
+/// Returns the layer at step `index` of `steps` from the first layer to the last.
+fn evenly(index: usize, steps: usize, layers: usize) -> usize {
+    match steps {
+        0 | 1 => 0,
+        _ => {
+            let place = index as f64 * (layers - 1) as f64 / (steps - 1) as f64;
+            place.round_ties_even() as usize
+        }
+    }
+}
+
+/// Returns the mean of vectors of one length, element by element.
+pub(crate) fn mean(of: &[Vec<f32>]) -> Vec<f32> {
+    let length = of.first().map_or(0, Vec::len);
+    let count = of.len() as f64;
+    let sum = |place: usize| of.iter().map(|one| f64::from(one[place])).sum::<f64>();
+    (0..length)
+        .map(|place| (sum(place) / count) as f32)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(rule: Tying, loops: usize) -> (bool, Vec<(Vec<usize>, Start)>) {
+        let Shares { ends_alone, groups } = rule.share(6, loops).expect("six layers are shared");
+        let groups = groups.into_iter().map(|group| (group.layers, group.start));
+        (ends_alone, groups.collect())
+    }
+
+    #[test]
+    fn six_layers_are_shared_as_published() {
+        let (mean, layer) = (Start::Mean, Start::Layer);
+        let cycle = |starts: [Start; 2]| {
+            let [first, second] = starts;
+            (false, vec![(vec![0, 2, 4], first), (vec![1, 3, 5], second)])
+        };
+        assert_eq!(shares(Tying::CycleAverage, 3), cycle([mean, mean]));
+        assert_eq!(shares(Tying::CycleStepwise, 3), cycle([layer(0), layer(5)]));
+        assert_eq!(
+            shares(Tying::SequenceAverage, 3),
+            (false, vec![(vec![0, 1, 2], mean), (vec![3, 4, 5], mean)])
+        );
+        assert_eq!(
+            shares(Tying::MiddleCycleLower, 2),
+            (true, vec![(vec![1, 3], layer(1)), (vec![2, 4], layer(2))])
+        );
+    }
+
+    #[test]
+    fn layers_that_loops_do_not_share_evenly_are_refused() {
+        for (rule, layers, loops) in [
+            (Tying::CycleAverage, 6, 4),
+            (Tying::CycleAverage, 6, 0),
+            (Tying::MiddleCycleLower, 6, 3),
+            (Tying::MiddleCycleLower, 2, 1),
+        ] {
+            let reason = rule.share(layers, loops).expect_err("not evenly");
+            assert!(reason.contains("evenly"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_mean_is_of_each_element_by_itself() {
+        assert_eq!(mean(&[vec![1.0, 2.0], vec![3.0, 6.0]]), [2.0, 4.0]);
+    }
+}
