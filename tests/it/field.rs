@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::harness::{
-    assert_ok, copy_folder, losses, refused, run, scratch, smoke, smoke_with, timeless_rows,
+    assert_ok, copy_folder, losses, refused, root, run, scratch, smoke, smoke_with, timeless_rows,
 };
 
 /// An arm, and its tensors beyond those of a loop without injection parameters.
@@ -440,7 +440,7 @@ fn with_equal_norms(from: &std::path::Path, to: &std::path::Path) {
 fn a_stack_imported_as_a_loop_with_pairs_of_full_rank_does_what_the_stack_does() {
     let dir = scratch();
     let stack = dir.path().join("stack");
-    with_equal_norms("tests/golden/hf-tiny/tinyllama".as_ref(), &stack);
+    with_equal_norms(&root().join("tests/golden/hf-tiny/tinyllama"), &stack);
     let stack = stack.display().to_string();
     let tokens = "tests/golden/hf-tiny/tinyllama/io.safetensors";
     let out = |name: &str| dir.path().join(name).display().to_string();
