@@ -28,7 +28,7 @@ const SOURCES: [&str; 5] = [
 /// The configurations.
 const CONFIGS: &str = "../../configs";
 /// Folders of configurations below.
-const FOLDERS: [&str; 4] = ["", "field/", "gpu/", "sweeps/"];
+const FOLDERS: [&str; 5] = ["", "field/", "field/sheets/", "gpu/", "sweeps/"];
 
 fn main() -> io::Result<()> {
     for source in SOURCES {

@@ -35,6 +35,7 @@ mod samples;
 mod schedules;
 mod schema;
 mod serve;
+mod sheets;
 mod shipped;
 #[cfg(unix)]
 mod signals;

@@ -209,8 +209,13 @@ fn a_wrong_key_in_any_run_is_told_before_anything_is_made() {
 
 #[test]
 fn the_shipped_sweeps_are_valid_and_as_large_as_they_say() {
-    for (name, runs) in [("lr-schedules", 54), ("depth", 54)] {
-        let file = format!("configs/sweeps/{name}.toml");
+    for (name, runs) in [
+        ("sweeps/lr-schedules", 54),
+        ("sweeps/depth", 54),
+        ("field/sheets/injections", 36),
+        ("field/sheets/fixed-or-random", 12),
+    ] {
+        let file = format!("configs/{name}.toml");
         let shown = run(["schedule", &file, "--json"]);
         assert_ok(&shown);
         assert_eq!(shown.json()["configs"].as_array().map(Vec::len), Some(runs));

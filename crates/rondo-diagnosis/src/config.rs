@@ -88,7 +88,8 @@ impl Default for IgnoredStateConfig {
     }
 }
 
-/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median. Steps of less than
+/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median, or rises at any time by
+/// ten times as much above the first loss. Steps of less than
 /// half the mean recurrence are passed over here and in `loss_spike`: their loss is a shallower model's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

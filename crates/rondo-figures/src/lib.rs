@@ -18,6 +18,7 @@
 //! | [`lr_schedules`](fn@lr_schedules) | learning-rate schedules, and the loss of each against its summed rate |
 //! | [`schedule`](fn@schedule) | learning rates, their sums and curricula of runs that are not trained yet |
 //! | [`sparsity`](fn@sparsity) | edges kept, strength of the regularisation and cross entropy of runs |
+//! | [`field_sheet`](fn@field_sheet) | arms in rows, conditions in columns, a dot for each seed, failed runs told apart |
 //! | [`fit_law`](fn@fit_law) | loss curves, what a law predicts for them, and its errors |
 //!
 //! In reading order:
@@ -26,7 +27,7 @@
 //!   drawn from it; `tokens`: tokens beside steps
 //! * `depth_reach`, `depth_perplexity`, `per_iteration`, `depth_scores` (benchmarks and controls): each with its input; `depth_histogram`, drawn from
 //!   `sampled`; `depths`: how a recurrence depth looks
-//! * `lr_schedules`, `schedule`, `sparsity`, `fit_law`: each with its input; `rates`: what the first two
+//! * `lr_schedules`, `schedule`, `sparsity`, `fit_law`, `field_sheet`: each with its input; `rates`: what the first two
 //!   share
 //! * `trajectories`: the states of a trace, checked; `convergence` and `orbits`, drawn from them;
 //!   `pca`: principal components by subspace iteration
@@ -66,6 +67,7 @@ mod error;
 mod exit_curve;
 mod exit_histogram;
 mod exits;
+mod field_sheet;
 mod fit_law;
 mod font;
 mod frame;
@@ -112,6 +114,7 @@ pub use error::FigureError;
 pub use exit_curve::exit_curve;
 pub use exit_histogram::exit_histogram;
 pub use exits::{Criterion, CurvePoint, ExitCurve, ExitSeries};
+pub use field_sheet::{Better, FieldSheet, SheetCell, SheetDot, SheetRow, field_sheet};
 pub use fit_law::{PredictedCurve, PredictedPoint, fit_law};
 pub use layout::Layout;
 pub use loss_vs_tokens::loss_vs_tokens;

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use rondo_config::{Document, to_toml};
 use rondo_sweep::SweepFile;
 
+/// The most runs that are laid out.
+const LAID_OUT: usize = 1000;
 /// How many runs of a sweep are checked in detail.
 const CLOSELY: usize = 8;
 
 /// Reads a sweep file and expands it.
 ///
 /// An accepted sweep must print as a file that reads back equal, and expand to runs with distinct
-/// names, whose assignments a configuration accepts.
+/// names, whose assignments a configuration accepts. Its layout, if it fits the runs, contains each of them once.
 ///
 /// # Panics
 ///
@@ -38,6 +40,12 @@ pub fn sweep(bytes: &[u8]) {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "._+-=,".contains(c);
     for name in &names {
         assert!(name.len() < 200 && name.chars().all(is_safe), "{name}");
+    }
+    let sheet = file.sheet().filter(|_| runs.len() <= LAID_OUT);
+    if let Some(Ok(arranged)) = sheet.map(|sheet| sheet.arrange(&runs)) {
+        let mut places: Vec<usize> = arranged.cells.concat().concat();
+        places.sort_unstable();
+        assert!(places.into_iter().eq(0..runs.len()), "{printed}");
     }
     for run in runs.iter().take(CLOSELY) {
         let mut document = Document::parse("base.toml", "").expect("no text is TOML");

@@ -61,6 +61,15 @@ pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
             "there is nothing to draw: add [[random]], or leave it out".to_owned(),
         );
     }
+    if let Some(sheet) = &file.sheet {
+        let mut depths = sheet.depths.iter().enumerate();
+        if let Some((index, _)) = depths.find(|(_, depth)| **depth == 0) {
+            report(
+                &format!("sheet.depths.{index}"),
+                "must be at least 1, found 0".to_owned(),
+            );
+        }
+    }
     if file.count().is_none_or(|runs| runs > MAX_RUNS) {
         report("", format!("expands to more than {MAX_RUNS} runs"));
     } else if file.bytes().is_none_or(|bytes| bytes > MAX_BYTES) {

@@ -24,6 +24,7 @@ use crate::error::{SweepError, at};
 use crate::file::SweepFile;
 use crate::outcome::{Outcome, Status, last_line};
 use crate::plan::{Naming, Planned, expand};
+use crate::sheet::Sheet;
 
 pub(crate) const SWEEP_FILE: &str = "sweep.toml";
 pub(crate) const BASE_FILE: &str = "base.toml";
@@ -41,6 +42,7 @@ pub struct SweepDir {
     path: PathBuf,
     naming: Naming,
     plan: Vec<Planned>,
+    sheet: Option<Sheet>,
 }
 
 impl SweepDir {
@@ -65,6 +67,7 @@ impl SweepDir {
             path: path.to_owned(),
             naming: Naming::Places,
             plan: expand(file, Naming::Places),
+            sheet: file.sheet.clone(),
         };
         if !dir.has_begun()? {
             dir.naming = Naming::Values;
@@ -104,6 +107,11 @@ impl SweepDir {
     /// Returns every run, in order.
     pub fn plan(&self) -> &[Planned] {
         &self.plan
+    }
+
+    /// Returns how the results are laid out, where the sweep file says so.
+    pub fn sheet(&self) -> Option<&Sheet> {
+        self.sheet.as_ref()
     }
 
     /// Returns the configuration that every run starts from.

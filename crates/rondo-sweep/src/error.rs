@@ -7,6 +7,8 @@ use rondo_config::{Difference, PrintError, Violations};
 use rondo_files::{FileError, LockError};
 use thiserror::Error;
 
+use crate::sheet::SheetError;
+
 /// Why a sweep cannot go on.
 #[derive(Debug, Error)]
 pub enum SweepError {
@@ -61,6 +63,9 @@ pub enum SweepError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The results cannot be laid out as asked.
+    #[error("sheet: {0}")]
+    Sheet(#[from] SheetError),
     /// A run cannot be started or asked how it is.
     #[error("cannot {action} {name}")]
     Process {

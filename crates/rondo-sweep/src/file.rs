@@ -19,6 +19,8 @@
 //! distribution = { kind = "log-uniform", low = 3e-4, high = 3e-3 }
 //! ```
 //!
+//! `[sheet]` says how the results are laid out and changes no run: see [`sheet`](crate::sheet).
+//!
 //! In an entry of the list, tables without a `kind` are sections whose keys are set one by one; a table
 //! with one is a value. So the quotes around dotted keys can be left out.
 
@@ -33,6 +35,7 @@ use serde_json::Value as Any;
 
 use crate::check;
 use crate::plan::{Naming, Planned, expand};
+use crate::sheet::Sheet;
 
 /// What a sweep is made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +62,9 @@ pub struct SweepFile {
     /// Axes whose values are drawn.
     #[serde(default)]
     pub(crate) random: Vec<Random>,
+    /// How the results are laid out; it changes no run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sheet: Option<Sheet>,
 }
 
 /// An entry of the list: keys and values.
@@ -121,8 +127,15 @@ fn one_draw() -> u32 {
 
 impl SweepFile {
     /// The keys at the top of a sweep file that a run configuration has not.
-    pub const OWN_KEYS: [&'static str; 6] =
-        ["seeds", "draws", "draw_seed", "grid", "list", "random"];
+    pub const OWN_KEYS: [&'static str; 7] = [
+        "seeds",
+        "draws",
+        "draw_seed",
+        "grid",
+        "list",
+        "random",
+        "sheet",
+    ];
 
     /// Reads the text of a sweep file; `name` is what messages call it.
     ///
@@ -142,6 +155,20 @@ impl SweepFile {
     /// Returns the path of the run configuration, relative to the current folder.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Returns how the results are laid out, where the file says so.
+    pub fn sheet(&self) -> Option<&Sheet> {
+        self.sheet.as_ref()
+    }
+
+    /// Returns whether another file has the same runs: the layout of the results does not count.
+    pub(crate) fn has_the_runs_of(&self, other: &Self) -> bool {
+        let bare = |file: &Self| Self {
+            sheet: None,
+            ..file.clone()
+        };
+        bare(self) == bare(other)
     }
 }
 
@@ -209,6 +236,11 @@ distribution = { kind = "log-uniform", low = 1e-4, high = 1 }
 [[random]]
 key = "optimizer.kind"
 distribution = { kind = "choice", values = ["muon", "adamw"] }
+
+[sheet]
+rows = ["schedule.shape"]
+depths = [8, 16]
+names = { cosine = "a cosine" }
 "#;
 
     #[test]

@@ -21,6 +21,7 @@
 //! * [`launch`]: what the sweep asks of whoever starts a run
 //! * [`execute`](mod@execute): starts runs, waits, marks, stops
 //! * [`results`]: a row per run, as CSV and JSON; [`seeds`]: means and deviations of each setting over its seeds
+//! * [`sheet`]: the runs in rows and columns
 //! * [`error`]: what can go wrong
 //!
 //! The crate knows neither models nor the keys of a run's configuration, but for the seed's. It starts
@@ -40,6 +41,7 @@ pub mod results;
 mod same;
 pub mod seeds;
 pub mod shard;
+pub mod sheet;
 mod untrained;
 mod writer;
 
@@ -53,6 +55,7 @@ pub use plan::{Naming, Planned};
 pub use results::{Reached, Results, Row};
 pub use seeds::{Setting, Spread};
 pub use shard::Shard;
+pub use sheet::{Arranged, Sheet, SheetError};
 pub use writer::SweepWriter;
 
 /// The key of a run's configuration that the seeds are given to.

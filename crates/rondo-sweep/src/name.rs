@@ -91,6 +91,21 @@ fn parts(key: &str) -> Vec<String> {
     path::parse(key).unwrap_or_else(|| vec![key.to_owned()])
 }
 
+/// Returns what a key is called among all keys of a sweep: its shortest end that no other has.
+pub(crate) fn of_key(key: &str, keys: &[String]) -> String {
+    let others = keys.iter().map(String::as_str).chain([SEED_KEY]);
+    shortest(&parts(key), &others.map(parts).collect::<Vec<_>>())
+}
+
+/// Returns what a value is called: a text as it is, a number in short, a table by its values, the kind first.
+pub(crate) fn of_value(value: &toml::Value) -> String {
+    let whole = plain_values(value).join(" ");
+    match whole.is_empty() {
+        true => value.to_string(),
+        false => whole,
+    }
+}
+
 /// Returns the fewest parts at the end of a key that say something and that no other key ends in.
 fn shortest(key: &[String], all: &[Vec<String>]) -> String {
     let says_nothing = |part: &String| part == TAG || part.chars().all(|c| c.is_ascii_digit());

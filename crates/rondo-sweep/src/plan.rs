@@ -301,6 +301,18 @@ mod tests {
             count(include_str!("../../../configs/sweeps/lr-schedules.toml")),
             54
         );
+        assert_eq!(
+            count(include_str!(
+                "../../../configs/field/sheets/injections.toml"
+            )),
+            36
+        );
+        assert_eq!(
+            count(include_str!(
+                "../../../configs/field/sheets/fixed-or-random.toml"
+            )),
+            12
+        );
     }
 
     #[test]

@@ -160,7 +160,13 @@ enum State {
 /// Writes what a sweep begins with, where it is not there. The caller has the lock of the directory.
 fn begin(path: &Path, file: &SweepFile, base: &str, after: &toml::Table) -> Result<(), SweepError> {
     match state(path, file, after)? {
-        State::Begun => return Ok(()),
+        State::Begun => {
+            // Another layout of the same runs takes the place of the earlier one.
+            if read_file(path)?.as_ref() != Some(file) {
+                atomic_write(&path.join(SWEEP_FILE), to_toml(file)?.as_bytes())?;
+            }
+            return Ok(());
+        }
         State::Nothing => {}
         State::Other(error) => {
             let begun = SweepDir::load(path)?;
@@ -227,7 +233,7 @@ fn state(path: &Path, file: &SweepFile, base: &toml::Table) -> Result<State, Swe
             differences,
         })
     };
-    if begun != *file {
+    if !begun.has_the_runs_of(file) {
         return Ok(other("sweep file", difference(&begun, file)?));
     }
     let copy = path.join(BASE_FILE);

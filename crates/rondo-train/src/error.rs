@@ -121,7 +121,7 @@ impl Error {
             | Self::Config(_)
             | Self::Data(DataError::Config(_))
             | Self::Law(LawError::Search { .. })
-            | Self::Sweep(SweepError::Config(_)) => 2,
+            | Self::Sweep(SweepError::Config(_) | SweepError::Sheet(_)) => 2,
             Self::Data(_) | Self::Law(_) | Self::Task(_) => 3,
             Self::Checkpoint(_)
             | Self::File(_)

@@ -53,7 +53,12 @@ impl RunHistory {
         Ok(runs)
     }
 
-    fn open(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Option<Self>> {
+    /// Opens the run at `path`; none where it has no metrics yet.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder is not there, or metrics are damaged.
+    pub fn open(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Option<Self>> {
         if !path.is_dir() {
             return Err(Error::Usage(format!(
                 "{} is not a run directory: there is no such folder; {}",

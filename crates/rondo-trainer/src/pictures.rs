@@ -1,10 +1,11 @@
 //! Pictures: what is known here, in the terms of rondo-figures. Those of traces and evaluations stand in
 //! this file, those of runs by their metrics in [`runs`], that of many schedules in [`sweeps`], those of benchmarks in
-//! [`tasks`], read from what evaluations have kept in [`outcomes`]; [`name`] has what `trainer figure` draws.
+//! [`tasks`], read from what evaluations have kept in [`outcomes`], those of whole sweeps in [`sheets`]; [`name`] has what `trainer figure` draws.
 
 pub(crate) mod name;
 pub(crate) mod outcomes;
 pub(crate) mod runs;
+pub(crate) mod sheets;
 pub(crate) mod sweeps;
 pub(crate) mod tasks;
 

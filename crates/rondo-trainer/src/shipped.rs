@@ -21,7 +21,7 @@ const TEXTS: [(&str, &str); 2] = [
 /// A configuration inside the program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shipped {
-    /// Its path below configs/ without its ending: `main`, `gpu/main`, `sweeps/depth`.
+    /// Its path below configs/ without its ending: `main`, `gpu/main`, `sweeps/depth`, `field/sheets/injections`.
     pub(crate) name: &'static str,
     text: &'static str,
 }
@@ -174,7 +174,13 @@ mod tests {
         }
         let sweeps = Shipped::all().iter().filter(|one| one.is_sweep());
         let names: Vec<&str> = sweeps.map(|one| one.name).collect();
-        assert_eq!(names, ["sweeps/depth", "sweeps/lr-schedules"]);
+        let expected = [
+            "field/sheets/fixed-or-random",
+            "field/sheets/injections",
+            "sweeps/depth",
+            "sweeps/lr-schedules",
+        ];
+        assert_eq!(names, expected);
         let unknown = Shipped::find("firs").expect_err("no such name").to_string();
         assert!(unknown.ends_with("did you mean `first`?"), "{unknown}");
     }
@@ -209,6 +215,14 @@ mod tests {
             [
                 "wrote configs/sweeps/depth.toml",
                 "wrote configs/sweeps/lr-schedules-base.toml"
+            ]
+        );
+        assert_eq!(
+            write("field/sheets/injections"),
+            [
+                "wrote configs/field/sheets/injections.toml",
+                "wrote configs/field/sheet-base.toml",
+                "kept data/first.txt"
             ]
         );
     }

@@ -9,12 +9,18 @@ use crate::failure::Evidence;
 
 /// Readings in a median.
 const WINDOW: usize = 15;
+/// Readings that are enough for one far above the first loss: a short run has no more.
+const FEWEST: usize = 5;
+/// A median this many times the rise above the first loss is a divergence however short it lasts.
+const FAR: f64 = 10.0;
 
 /// The rule for a loss that has risen and stays high.
 #[derive(Clone, Debug)]
 pub(crate) struct Rising {
     config: DivergenceConfig,
     recent: Recent,
+    /// The first loss, from which on everything is measured.
+    first: Option<f64>,
     best: f64,
     since: Option<u64>,
     diverged: bool,
@@ -25,6 +31,7 @@ impl Rising {
         Self {
             config,
             recent: Recent::of(WINDOW),
+            first: None,
             best: f64::INFINITY,
             since: None,
             diverged: false,
@@ -34,6 +41,7 @@ impl Rising {
     /// Restarts the measurement because the difficulty has changed; an earlier finding stays.
     pub(crate) fn restart(&mut self) {
         self.recent.clear();
+        self.first = None;
         self.best = f64::INFINITY;
         self.since = None;
     }
@@ -53,22 +61,30 @@ impl Rising {
             return self.nonfinite(step);
         }
         self.recent.push(loss);
-        let median = self.recent.median()?;
-        self.best = self.best.min(median);
-        if median < self.best + self.config.rise {
+        let first = *self.first.get_or_insert(loss);
+        let median = self.recent.median();
+        self.best = self.best.min(median.unwrap_or(f64::INFINITY));
+        let early = self.recent.median_of(FEWEST)?;
+        let is_far = early >= first + FAR * self.config.rise;
+        if !is_far && median? < self.best + self.config.rise {
             self.since = None;
             return std::mem::take(&mut self.diverged).then_some(Change::Ends);
         }
         let since = *self.since.get_or_insert(step);
-        if self.diverged || step.saturating_sub(since) < self.config.steps {
+        let lasts = is_far || step.saturating_sub(since) >= self.config.steps;
+        if self.diverged || !lasts {
             return None;
         }
         self.diverged = true;
+        let reference = match is_far {
+            true => Evidence::new("first_loss", first),
+            false => Evidence::new("lowest_median_loss", self.best),
+        };
         Some(Change::Begins {
             since,
             evidence: vec![
-                Evidence::new("median_loss", median),
-                Evidence::new("lowest_median_loss", self.best),
+                Evidence::new("median_loss", early),
+                reference,
                 Evidence::new("threshold", self.config.rise),
             ],
         })
@@ -112,6 +128,20 @@ mod tests {
         assert_eq!(feed(&mut rule(), spike), []);
         let small = [3.0; 20].into_iter().chain([3.4; 90]);
         assert_eq!(feed(&mut rule(), small), []);
+    }
+
+    #[test]
+    fn a_loss_far_above_the_first_is_a_divergence_in_the_shortest_run_too() {
+        // The upper median of six readings is far once three are: 5.5 + 10 · 0.5 = 10.5.
+        let exploding = [5.5, 5.0, 6.0, 1e3, 1e4, 1e5];
+        assert_eq!(feed(&mut rule(), exploding), [(5, true)]);
+        // It is over once the median of fifteen is back.
+        let back = exploding.into_iter().chain([5.0; 20]);
+        assert_eq!(feed(&mut rule(), back), [(5, true), (14, false)]);
+        // Two readings are a spike, and a smaller rise has to last.
+        let spike = [5.5, 5.0, 1e5, 1e5, 5.0, 5.0];
+        assert_eq!(feed(&mut rule(), spike), []);
+        assert_eq!(feed(&mut rule(), [5.5, 5.0, 9.0, 9.0, 9.0, 10.0]), []);
     }
 
     #[test]

@@ -33,7 +33,12 @@ impl Recent {
 
     /// Returns the median if the window is full.
     pub(super) fn median(&self) -> Option<f64> {
-        (self.values.len() == self.size).then(|| median(self.values.iter().copied()))
+        self.median_of(self.size)
+    }
+
+    /// Returns the median once there are `least` numbers.
+    pub(super) fn median_of(&self, least: usize) -> Option<f64> {
+        (self.values.len() >= least.max(1)).then(|| median(self.values.iter().copied()))
     }
 
     /// Returns the median distance from `centre`, scaled to the standard deviation of a normal

@@ -65,7 +65,9 @@ Examples:
   trainer figure training-dynamics runs/main runs/baseline --out figures
   trainer figure sparsity runs/sparse --layout side-by-side --out figures
   trainer figure lr-schedules runs/lr-schedules --out figures
-  trainer figure benchmarks runs/main runs/baseline --by hops --out figures";
+  trainer figure benchmarks runs/main runs/baseline --by hops --out figures
+  trainer figure field-sheet runs/depth --rows mean --columns peak,scheme \
+    --out figures";
 
 pub(super) const SCHEDULE: &str = "\
 Examples:

@@ -14,6 +14,7 @@ use super::prompting::PromptingArgs;
 use super::tasks::TaskArgs;
 use super::{DeviceName, JsonArg};
 use crate::pictures::name::PictureName;
+use crate::pictures::sheets::{Asked, SheetMetric};
 
 /// `trainer eval`.
 #[derive(Debug, Args)]
@@ -116,7 +117,7 @@ pub(crate) struct FigureArgs {
     #[arg(value_enum, value_name = "NAME")]
     pub(crate) name: PictureName,
     /// Run directories; their metrics are enough, and for benchmarks the outcomes of `trainer eval --tasks`. A sweep's
-    /// directory stands for its finished runs.
+    /// directory stands for its finished runs; field-sheet is drawn from one sweep.
     #[arg(required = true, value_name = "RUN|SWEEP")]
     pub(crate) runs: Vec<PathBuf>,
     /// Draw what this law, of `trainer fit-law --out`, predicts; lr-schedules only.
@@ -131,9 +132,33 @@ pub(crate) struct FigureArgs {
     /// Draw the items with each value of this field in a panel of their own, too; benchmarks only.
     #[arg(long, value_name = "FIELD")]
     pub(crate) by: Option<String>,
+    /// The keys that make the rows, or the ends of keys, in place of those of the sweep file; field-sheet only.
+    #[arg(long, value_name = "KEY,..", value_delimiter = ',')]
+    pub(crate) rows: Vec<String>,
+    /// The keys that make the columns; field-sheet only.
+    #[arg(long, value_name = "KEY,..", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// What is shown of each run, its last value; field-sheet only.
+    #[arg(long, value_enum)]
+    pub(crate) metric: Option<SheetMetric>,
+    /// The recurrence depths of a metric that is measured at several, each a column; field-sheet only.
+    #[arg(long = "depth", value_name = "R,..", value_delimiter = ',', value_parser = depth)]
+    pub(crate) depths: Vec<usize>,
     /// The folder for NAME.svg, NAME.png and NAME.csv.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+}
+
+impl FigureArgs {
+    /// Returns how a sheet is to be laid out.
+    pub(crate) fn sheet(&self) -> Asked<'_> {
+        Asked {
+            rows: &self.rows,
+            columns: &self.columns,
+            metric: self.metric,
+            depths: &self.depths,
+        }
+    }
 }
 
 /// Where the panels of a picture are placed.

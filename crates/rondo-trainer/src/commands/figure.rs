@@ -1,4 +1,4 @@
-//! `trainer figure`: the pictures of the papers, from the metrics of runs and from what they came to on benchmarks.
+//! `trainer figure`: the pictures of the papers, from the metrics of runs and sweeps and from what they came to on benchmarks.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use crate::cli::{FigureArgs, FigureLayout};
 use crate::pictures::name::PictureName;
 use crate::pictures::outcomes::{self, OutcomesFigure};
 use crate::pictures::runs::{FigureName, draw, sparsity};
+use crate::pictures::sheets;
 use crate::pictures::sweeps::{runs_in, save_schedules};
 use crate::terminal;
 
@@ -19,17 +20,32 @@ use crate::terminal;
 /// Where an option does not belong to the picture, the runs lack what it shows, or a file cannot be written.
 pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     check_options(args)?;
-    let runs = runs_in(&args.runs)?;
     let files = match args.name {
-        PictureName::Metrics(name) => of_metrics(name, &runs, args)?,
+        PictureName::Metrics(name) => of_metrics(name, &runs_in(&args.runs)?, args)?,
         PictureName::Outcomes(name) => {
+            let runs = runs_in(&args.runs)?;
             outcomes::draw(name, &runs, &args.task, args.by.as_deref())?.save(&args.out)?
         }
+        PictureName::Sweep(_) => of_sweep(args)?,
     };
     for file in files {
         terminal::print(&file.display().to_string())?;
     }
     Ok(())
+}
+
+/// Draws a sheet and prints its table.
+fn of_sweep(args: &FigureArgs) -> Result<Vec<PathBuf>> {
+    let [sweep] = args.runs.as_slice() else {
+        return Err(Error::Usage(format!(
+            "field-sheet is drawn from the directory of one sweep, found {} directories",
+            args.runs.len()
+        )));
+    };
+    let sheet = sheets::read(sweep, args.sheet())?;
+    let files = rondo_figures::field_sheet(&sheet)?.save(&args.out)?;
+    terminal::print(&format!("{}\n", sheets::text(&sheet)))?;
+    Ok(files)
 }
 
 fn of_metrics(name: FigureName, runs: &[PathBuf], args: &FigureArgs) -> Result<Vec<PathBuf>> {
@@ -56,8 +72,20 @@ fn check_options(args: &FigureArgs) -> Result<()> {
     if args.by.is_some() && args.name != PictureName::Outcomes(OutcomesFigure::Benchmarks) {
         return refused("--by: only benchmarks has a panel for each value of a field");
     }
-    if !args.task.is_empty() && matches!(args.name, PictureName::Metrics(_)) {
+    if !args.task.is_empty() && !matches!(args.name, PictureName::Outcomes(_)) {
         return refused("--task: only benchmarks and depth-controls are drawn from tasks");
+    }
+    let of_sheets = [
+        ("--rows", !args.rows.is_empty()),
+        ("--columns", !args.columns.is_empty()),
+        ("--metric", args.metric.is_some()),
+        ("--depth", !args.depths.is_empty()),
+    ];
+    let mut given = of_sheets.iter().filter(|(_, is_given)| *is_given);
+    if let Some((option, _)) = given.next()
+        && !matches!(args.name, PictureName::Sweep(_))
+    {
+        return refused(&format!("{option}: only field-sheet is laid out by it"));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::thread::available_parallelism;
 
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
-use rondo_sweep::{Counts, End, Event, SweepDir, SweepWriter, Workers, execute};
+use rondo_sweep::{Counts, End, Event, Planned, SweepDir, SweepWriter, Workers, execute};
 use rondo_train::error::{Error, Result};
 use rondo_train::interrupt;
 use rondo_train::run_name;
@@ -19,6 +19,7 @@ use rondo_train::run_plan::PlannedSweep;
 
 use self::report::Report;
 use crate::cli::SweepArgs;
+use crate::pictures::sheets;
 use crate::{signals, terminal};
 
 /// Executes a sweep, or lists what it would cost.
@@ -31,6 +32,10 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     let mut sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;
     let out = out_dir(args);
     sweep.named_as_at(&out)?;
+    if let Some(sheet) = sweep.file.sheet() {
+        let plan: Vec<Planned> = sweep.runs.iter().map(|(run, _)| run.clone()).collect();
+        sheets::check(sheet, &plan)?;
+    }
     if args.dry_run {
         return costs::command(&sweep, args.shard, args.parallel.get(), args.json.json);
     }

@@ -7,6 +7,7 @@ use clap::builder::PossibleValue;
 
 use super::outcomes::OutcomesFigure;
 use super::runs::FigureName;
+use super::sheets::SheetFigure;
 
 /// A picture, by where its numbers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum PictureName {
     Metrics(FigureName),
     /// In the outcomes of benchmarks.
     Outcomes(OutcomesFigure),
+    /// In the metrics of all runs of a sweep, and in its file.
+    Sweep(SheetFigure),
 }
 
 /// Every picture, those of metrics first.
@@ -22,7 +25,11 @@ static ALL: LazyLock<Vec<PictureName>> = LazyLock::new(|| {
     let metrics = FigureName::value_variants().iter().copied();
     let outcomes = OutcomesFigure::value_variants().iter().copied();
     let metrics = metrics.map(PictureName::Metrics);
-    metrics.chain(outcomes.map(PictureName::Outcomes)).collect()
+    let sweeps = SheetFigure::value_variants().iter().copied();
+    metrics
+        .chain(outcomes.map(PictureName::Outcomes))
+        .chain(sweeps.map(PictureName::Sweep))
+        .collect()
 });
 
 impl ValueEnum for PictureName {
@@ -34,6 +41,7 @@ impl ValueEnum for PictureName {
         match self {
             Self::Metrics(name) => name.to_possible_value(),
             Self::Outcomes(name) => name.to_possible_value(),
+            Self::Sweep(name) => name.to_possible_value(),
         }
     }
 }
@@ -53,5 +61,6 @@ mod tests {
         let names: BTreeSet<String> = ALL.iter().map(name).collect();
         assert_eq!(names.len(), ALL.len());
         assert!(names.contains("training-dynamics") && names.contains("benchmarks"));
+        assert!(names.contains("field-sheet"));
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Report {
     tells_values: bool,
     /// The shard that was executed, if it was not all of the sweep.
     shard: Option<Shard>,
+    /// Whether the sweep file says how the results are laid out.
+    has_sheet: bool,
 }
 
 impl Report {
@@ -63,6 +65,7 @@ impl Report {
             correlation: rate_correlation(&sums, &losses),
             deepest,
             tells_values: dir.naming() == Naming::Values,
+            has_sheet: dir.sheet().is_some(),
             results,
             shard,
         })
@@ -159,7 +162,12 @@ impl Report {
                 found.rho, found.p_value, found.pairs
             )
         });
-        let file = format!("every number: {}", dir.join("results.csv").display());
+        let mut file = format!("every number: {}", dir.join("results.csv").display());
+        if self.has_sheet {
+            let dir = dir.display();
+            file +=
+                &format!("\nin rows and columns: trainer figure field-sheet {dir} --out figures");
+        }
         let parts = [
             table,
             settings,

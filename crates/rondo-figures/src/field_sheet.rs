@@ -1,0 +1,401 @@
+//! A sheet of runs: arms down, conditions across, a dot for each seed.
+
+use crate::axis::Axis;
+use crate::error::FigureError;
+use crate::field_sheet::place::{Placed, Places};
+use crate::font::{self, Anchor};
+use crate::grid;
+use crate::legend::{Entry, Legend};
+use crate::marker::Marker;
+use crate::page::Page;
+use crate::palette::{FRAME, GRID, INK, RED, SOFT_INK, series};
+use crate::panel::{GAP, LABEL_SIZE, LABELS, Panel, TICK_SIZE};
+use crate::picture::Picture;
+use crate::scene::{Area, Path, Scene, Stroke};
+use crate::table::Table;
+
+mod place;
+
+const NAME: &str = "field-sheet";
+/// Height of a row in pixels.
+const ROW: f64 = 124.0;
+/// From the top of a panel to its frame.
+const ABOVE: f64 = 44.0;
+/// Columns that stand side by side; more are broken into several lines of panels.
+const ABREAST: usize = 4;
+/// The widest names of rows, in pixels.
+const WIDEST: f64 = 330.0;
+const MARK: f64 = 9.5;
+const TEXT: f64 = 19.0;
+/// Where the numbers of a cell stand and where its dots begin and end, in rows from the middle of the row.
+const NUMBERS: f64 = -0.24;
+const DOTS: (f64, f64) = (0.0, 0.32);
+/// How far dots at an edge stand inside of it.
+const INSIDE: f64 = 16.0;
+
+/// Which values are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    /// The low ones.
+    Lower,
+    /// The high ones.
+    Higher,
+}
+
+/// A run in its cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SheetDot {
+    /// What the run is called.
+    pub run: String,
+    /// Its seed.
+    pub seed: u64,
+    /// What it has reached; one that is not finite is drawn at the edge.
+    pub value: f64,
+    /// How it has failed, in a word; none where it has not.
+    pub failure: Option<String>,
+}
+
+/// The runs of an arm under a condition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SheetCell {
+    /// A dot for each seed.
+    pub dots: Vec<SheetDot>,
+    /// The mean over the runs with a finite value.
+    pub mean: Option<f64>,
+    /// Their standard deviation, where they are several.
+    pub deviation: Option<f64>,
+}
+
+impl SheetCell {
+    /// Counts the runs that have failed.
+    pub fn failed(&self) -> usize {
+        let dots = self.dots.iter();
+        dots.filter(|dot| dot.failure.is_some()).count()
+    }
+}
+
+/// An arm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SheetRow {
+    /// What it is called.
+    pub name: String,
+    /// A cell for each column.
+    pub cells: Vec<SheetCell>,
+}
+
+impl SheetRow {
+    /// Counts the runs, and those that have failed.
+    pub fn failed(&self) -> (usize, usize) {
+        let failed = self.cells.iter().map(SheetCell::failed).sum();
+        (self.cells.iter().map(|cell| cell.dots.len()).sum(), failed)
+    }
+
+    /// Returns the column with the best mean, and that mean.
+    pub fn best(&self, better: Better) -> Option<(usize, f64)> {
+        let means = self.cells.iter().enumerate();
+        let means = means.filter_map(|(column, cell)| Some((column, cell.mean?)));
+        means.min_by(|(_, a), (_, b)| match better {
+            Better::Lower => a.total_cmp(b),
+            Better::Higher => b.total_cmp(a),
+        })
+    }
+}
+
+/// Arms under conditions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldSheet {
+    /// What is shown, with its unit.
+    pub quantity: String,
+    /// Which values are good.
+    pub better: Better,
+    /// What the columns are called; the name of a column that is alone may be empty.
+    pub columns: Vec<String>,
+    /// The rows, from the top.
+    pub rows: Vec<SheetRow>,
+}
+
+impl FieldSheet {
+    fn dots(&self) -> impl Iterator<Item = &SheetDot> {
+        let cells = self.rows.iter().flat_map(|row| &row.cells);
+        cells.flat_map(|cell| &cell.dots)
+    }
+
+    /// Returns the words of all failures, each once, in alphabetical order.
+    fn failures(&self) -> Vec<&str> {
+        let mut words: Vec<&str> = self
+            .dots()
+            .filter_map(|dot| dot.failure.as_deref())
+            .collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+}
+
+/// Draws a panel for each column with a band for each row, all on one axis of values. A dot is a seed; a run that has
+/// failed is a red mark, and the share of those is printed beside mean and standard deviation, which count failed runs, too.
+/// A failed run far from all others, and a run without a finite value, is drawn at the edge, and the caption counts these.
+///
+/// Its table has the columns `row,column,run,seed,value,failure`.
+///
+/// # Errors
+/// [`FigureError::Length`] where a row has not a cell for each column; [`FigureError::Empty`] where no dot has a finite
+/// value.
+pub fn field_sheet(sheet: &FieldSheet) -> Result<Picture, FigureError> {
+    for row in &sheet.rows {
+        if row.cells.len() != sheet.columns.len() {
+            return Err(FigureError::Length {
+                picture: NAME,
+                what: format!("cells of `{}`", row.name),
+                expected: sheet.columns.len(),
+                found: row.cells.len(),
+            });
+        }
+    }
+    let places = Places::of(sheet.dots());
+    let Some(x) = Axis::log_over_a_decade(&sheet.quantity, &places.shown, 0.06)
+        .or_else(|| Axis::linear(&sheet.quantity, places.shown.iter().copied(), 0.06))
+    else {
+        return Err(FigureError::empty(NAME, "no run has a finite value"));
+    };
+    let caption = caption(sheet, &places);
+    Ok(Picture::new(
+        NAME,
+        draw(sheet, &x, &places, &caption),
+        table(sheet),
+    ))
+}
+
+fn draw(sheet: &FieldSheet, x: &Axis, places: &Places, caption: &[String]) -> Scene {
+    let failures = sheet.failures();
+    let abreast = sheet.columns.len().min(ABREAST);
+    let lines = sheet.columns.len().div_ceil(abreast);
+    let line = ABOVE + ROW * sheet.rows.len() as f64 + LABELS + 2.0 * GAP;
+    let title = format!("{} by arm and condition", sheet.quantity);
+    let legend = legend(&failures);
+    let page = Page::new(
+        &title,
+        line * lines as f64,
+        caption,
+        &Legend::default(),
+        &legend,
+    );
+    let Page { mut scene, body } = page;
+    let names = names_width(sheet);
+    let area = Area {
+        left: body.left + (names - LABEL_SIZE - GAP).max(0.0),
+        ..body
+    };
+    for (column, place) in grid::places(area, sheet.columns.len(), abreast)
+        .into_iter()
+        .enumerate()
+    {
+        let y = Axis::listed("", sheet.rows.len(), Vec::new());
+        let mut panel = Panel::fit(place, x.clone(), y);
+        panel = panel.with_heading(&sheet.columns[column], String::new());
+        if font::width(&panel.x.label, LABEL_SIZE) > panel.frame.width() {
+            panel.x.label.clear();
+        }
+        panel.draw_grid(&mut scene);
+        for (index, row) in sheet.rows.iter().enumerate() {
+            band(&mut scene, &panel, index);
+            if column % abreast == 0 {
+                name(&mut scene, &panel, (index, row), sheet.better);
+            }
+            cell(
+                &mut scene,
+                &panel,
+                (index, &row.cells[column]),
+                (places, &failures),
+            );
+        }
+        panel.draw_frame(&mut scene);
+    }
+    scene
+}
+
+/// Draws the line above a row.
+fn band(scene: &mut Scene, panel: &Panel, row: usize) {
+    if let Some(y) = panel.down(row as f64 - 0.5).filter(|_| row > 0) {
+        let ends = [(panel.frame.left, y), (panel.frame.right, y)];
+        scene.stroke(Path::line(&ends), Stroke::solid(FRAME, 1.0));
+    }
+}
+
+/// Returns how wide the names of the rows are.
+fn names_width(sheet: &FieldSheet) -> f64 {
+    let width = |row: &SheetRow| {
+        let under = under_name(row, sheet.better);
+        let under = under.iter().map(|(text, _)| font::width(text, TICK_SIZE));
+        under.fold(
+            font::width(&font::drawable(&row.name), LABEL_SIZE),
+            f64::max,
+        )
+    };
+    sheet.rows.iter().map(width).fold(0.0, f64::max).min(WIDEST)
+}
+
+/// Returns what stands under the name of a row, and whether it is about failures.
+fn under_name(row: &SheetRow, better: Better) -> Vec<(String, bool)> {
+    let (runs, failed) = row.failed();
+    let mut under = Vec::new();
+    if let Some((_, best)) = row.best(better).filter(|_| row.cells.len() > 1) {
+        under.push((format!("best {}", spread(best, None)), false));
+    }
+    if failed > 0 {
+        under.push((format!("{failed} of {runs} failed"), true));
+    }
+    under
+}
+
+/// Writes the name of a row beside the first panel, and under it its best mean and the share that has failed.
+fn name(scene: &mut Scene, panel: &Panel, (index, row): (usize, &SheetRow), better: Better) {
+    let Some(middle) = panel.down(index as f64) else {
+        return;
+    };
+    let under = under_name(row, better);
+    let right = panel.frame.left - GAP;
+    let mut baseline = middle + 0.36 * LABEL_SIZE - 0.5 * under.len() as f64 * 1.25 * TICK_SIZE;
+    let text = font::fitted(&font::drawable(&row.name), LABEL_SIZE, WIDEST);
+    scene.text(&text, (right, baseline), LABEL_SIZE, Anchor::End, INK);
+    for (text, of_failures) in under {
+        baseline += 1.25 * TICK_SIZE;
+        let colour = if of_failures { RED } else { SOFT_INK };
+        scene.text(&text, (right, baseline), TICK_SIZE, Anchor::End, colour);
+    }
+}
+
+/// Draws the dots of a cell, a line at their mean with its deviation, and the numbers above them.
+fn cell(
+    scene: &mut Scene,
+    panel: &Panel,
+    (index, cell): (usize, &SheetCell),
+    (places, failures): (&Places, &[&str]),
+) {
+    let row = index as f64;
+    let frame = panel.frame;
+    let (Some(numbers), Some(top), Some(bottom)) = (
+        panel.down(row + NUMBERS),
+        panel.down(row + DOTS.0),
+        panel.down(row + DOTS.1),
+    ) else {
+        return;
+    };
+    if let Some(mean) = cell.mean {
+        let text = spread(mean, cell.deviation);
+        let at = (frame.left + GAP, numbers);
+        scene.text(&text, at, TEXT, Anchor::Start, INK);
+        let deviation = cell.deviation.unwrap_or(0.0);
+        let ends = [mean - deviation, mean + deviation].map(|x| panel.across(x));
+        let middle = f64::midpoint(top, bottom);
+        let inside = |x: f64| x.clamp(frame.left, frame.right);
+        if let [Some(low), Some(high)] = ends {
+            let line = Path::line(&[(inside(low), middle), (inside(high), middle)]);
+            scene.stroke(line, Stroke::solid(GRID, 12.0));
+        }
+        if let Some(x) = panel.across(mean).map(inside) {
+            let reach = 0.11 * ROW;
+            let line = Path::line(&[(x, top - reach), (x, bottom + reach)]);
+            scene.stroke(line, Stroke::solid(INK, 2.0));
+        }
+    }
+    if cell.failed() > 0 {
+        let text = format!("{} of {} failed", cell.failed(), cell.dots.len());
+        let at = (frame.right - GAP, numbers);
+        scene.text(&text, at, TEXT, Anchor::End, RED);
+    }
+    for (number, dot) in cell.dots.iter().enumerate() {
+        let share = match cell.dots.len() {
+            1 => 0.5,
+            dots => number as f64 / (dots - 1) as f64,
+        };
+        let y = top + share * (bottom - top);
+        let x = match places.of_dot(dot) {
+            Placed::At(value) => panel.across(value),
+            Placed::Below => Some(frame.left + INSIDE),
+            Placed::Above => Some(frame.right - INSIDE),
+        };
+        let Some(x) = x else { continue };
+        match &dot.failure {
+            None => Marker::Circle.draw(scene, (x, y), MARK, series(index)),
+            Some(word) => failed_marker(failures, word).draw(scene, (x, y), MARK, RED),
+        }
+    }
+}
+
+fn failed_marker(failures: &[&str], word: &str) -> Marker {
+    /// The first shapes are those that differ most from a circle.
+    const SHAPES: [Marker; 4] = [
+        Marker::Cross,
+        Marker::TriangleDown,
+        Marker::Plus,
+        Marker::Diamond,
+    ];
+    let index = failures.iter().position(|other| *other == word);
+    SHAPES[index.unwrap_or(0) % SHAPES.len()]
+}
+
+/// Returns what the marks of failed runs say; nothing where none has failed.
+fn legend(failures: &[&str]) -> Legend {
+    let sound = Entry::mark("no failure".to_owned(), Marker::Circle, INK);
+    let failed = failures.iter().map(|word| {
+        let marker = failed_marker(failures, word);
+        Entry::mark((*word).to_owned(), marker, RED)
+    });
+    match failures.is_empty() {
+        true => Legend::default(),
+        false => Legend::of(std::iter::once(sound).chain(failed)),
+    }
+}
+
+/// Returns a number with four significant digits, and its deviation with as many decimals.
+fn spread(mean: f64, deviation: Option<f64>) -> String {
+    let whole = mean.abs().max(1e-9).log10().floor() as i32;
+    let decimals = usize::try_from(3 - whole).unwrap_or(0).min(6);
+    match deviation {
+        None => format!("{mean:.decimals$}"),
+        Some(deviation) => format!("{mean:.decimals$} ± {deviation:.decimals$}"),
+    }
+}
+
+fn caption(sheet: &FieldSheet, places: &Places) -> Vec<String> {
+    let failed = sheet.dots().any(|dot| dot.failure.is_some());
+    let dots = match failed {
+        true => "A dot is a seed; mean ± standard deviation are over seeds, failed ones too.",
+        false => "A dot is a seed; the numbers are mean ± standard deviation over seeds.",
+    };
+    let mut caption = vec![dots.to_owned()];
+    if sheet.columns.len() > 1 {
+        caption.push("Best is the best mean of a row.".to_owned());
+    }
+    let beyond = sheet.dots().filter(|dot| places.is_at_an_edge(dot)).count();
+    if beyond > 0 {
+        let runs = if beyond == 1 { "run has" } else { "runs have" };
+        caption.push(format!(
+            "{beyond} {runs} a value far from all others or none that is finite, and a mark at the edge."
+        ));
+    }
+    caption
+}
+
+fn table(sheet: &FieldSheet) -> Table {
+    let mut table = Table::new("row,column,run,seed,value,failure");
+    for row in &sheet.rows {
+        for (column, cell) in sheet.columns.iter().zip(&row.cells) {
+            for dot in &cell.dots {
+                table.row(&[
+                    &row.name,
+                    column,
+                    &dot.run,
+                    &dot.seed,
+                    &dot.value,
+                    &dot.failure,
+                ]);
+            }
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests;
