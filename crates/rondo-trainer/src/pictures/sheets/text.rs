@@ -9,8 +9,8 @@ use rondo_metrics::format::{MISSING, significant};
 /// Columns of a terminal.
 const WIDTH: usize = 80;
 
-/// Returns the cells in rows and columns, or one below the other where they are too wide, and the arms with their share of
-/// failed runs and their best mean.
+/// Returns the cells in rows and columns, or one below the other where they are too wide, and the arms with their
+/// failed runs and their best means.
 pub(crate) fn text(sheet: &FieldSheet) -> String {
     let grid = grid(sheet).to_string();
     let cells = match grid.lines().all(|line| line.chars().count() <= WIDTH) {
@@ -22,7 +22,12 @@ pub(crate) fn text(sheet: &FieldSheet) -> String {
         true => "mean ± standard deviation over seeds, failed ones too (failed/all)",
         false => "mean ± standard deviation over seeds",
     };
-    format!("{}\n{over}\n\n{cells}\n\n{}", sheet.quantity, arms(sheet))
+    format!(
+        "{}\n{over}\n\n{cells}\n\n{}{}",
+        sheet.quantity,
+        arms(sheet),
+        failures(sheet)
+    )
 }
 
 fn grid(sheet: &FieldSheet) -> Table {
@@ -63,26 +68,33 @@ fn cell(cell: &SheetCell) -> String {
     text
 }
 
-/// Returns a line for each arm: its runs, how many have failed and how, and its best mean.
+/// Returns a line for each arm: its runs, how many have failed, and its best mean.
 fn arms(sheet: &FieldSheet) -> Table {
-    let failed = sheet.rows.iter().any(|row| row.failed().1 > 0);
-    let mut header = vec!["arm", "runs", "failed"];
-    header.extend(failed.then_some("of these"));
-    header.extend(["best mean", "at"]);
-    let mut table = Table::new(&header).left(0).left(header.len() - 1);
-    if failed {
-        table = table.left(3);
-    }
+    let mut table = Table::new(&["arm", "runs", "failed", "best mean", "at"]);
+    table = table.left(0).left(4);
     for row in &sheet.rows {
-        let (runs, count) = row.failed();
+        let (runs, failed) = row.failed();
         let best = row.best(sheet.better);
-        let mut cells = vec![row.name.clone(), runs.to_string(), count.to_string()];
-        cells.extend(failed.then(|| words(row)));
-        cells.push(best.map_or_else(|| MISSING.to_owned(), |(_, mean)| significant(mean, 4)));
-        cells.push(best.map_or_else(String::new, |(column, _)| sheet.columns[column].clone()));
-        table.row(cells);
+        table.row([
+            row.name.clone(),
+            runs.to_string(),
+            failed.to_string(),
+            best.map_or_else(|| MISSING.to_owned(), |(_, mean)| significant(mean, 4)),
+            best.map_or_else(String::new, |(column, _)| sheet.columns[column].clone()),
+        ]);
     }
     table
+}
+
+/// Returns a line for each arm with failed runs: how these have failed.
+fn failures(sheet: &FieldSheet) -> String {
+    let arms = sheet.rows.iter().filter(|row| row.failed().1 > 0);
+    let lines = arms.map(|row| format!("\n{}: {}", row.name, words(row)));
+    let lines: String = lines.collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("\n\nfailed, by the detector or by an error{lines}"),
+    }
 }
 
 /// Returns how the runs of an arm have failed: `2 divergence`.
@@ -147,11 +159,12 @@ mod tests {
         let line = |start: &str| shown.lines().find(|line| line.starts_with(start));
         let words: Vec<&str> = line("linear").expect("a row").split_whitespace().collect();
         assert_eq!(words, ["linear", "1.500", "±", "0.12", "1.750", "(1/2)"]);
-        let arm = shown.lines().rfind(|line| line.starts_with("linear"));
-        let words: Vec<&str> = arm.expect("an arm").split_whitespace().collect();
-        assert_eq!(
-            words,
-            ["linear", "4", "1", "1", "divergence", "1.500", "peak=0.0"]
+        let arm = shown.lines().filter(|line| line.starts_with("linear "));
+        let words: Vec<&str> = arm.last().expect("an arm").split_whitespace().collect();
+        assert_eq!(words, ["linear", "4", "1", "1.500", "peak=0.0"]);
+        assert!(
+            shown.ends_with("linear: 1 divergence\nhistory: 1 divergence"),
+            "{shown}"
         );
     }
 
