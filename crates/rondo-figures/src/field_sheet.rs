@@ -1,5 +1,7 @@
 //! A sheet of runs: arms down, conditions across, a dot for each seed.
 
+use std::collections::BTreeMap;
+
 use crate::axis::Axis;
 use crate::error::FigureError;
 use crate::field_sheet::place::{Placed, Places};
@@ -84,10 +86,18 @@ pub struct SheetRow {
 }
 
 impl SheetRow {
-    /// Counts the runs, and those that have failed.
+    /// Counts the runs, and those that have failed. A run with a dot at each of several depths counts once.
     pub fn failed(&self) -> (usize, usize) {
-        let failed = self.cells.iter().map(SheetCell::failed).sum();
-        (self.cells.iter().map(|cell| cell.dots.len()).sum(), failed)
+        let runs = self.runs();
+        let failed = runs.values().filter(|failure| failure.is_some());
+        (runs.len(), failed.count())
+    }
+
+    /// Returns the runs by their names, each with how it has failed.
+    pub fn runs(&self) -> BTreeMap<&str, Option<&str>> {
+        let dots = self.cells.iter().flat_map(|cell| &cell.dots);
+        dots.map(|dot| (dot.run.as_str(), dot.failure.as_deref()))
+            .collect()
     }
 
     /// Returns the column with the best mean, and that mean.

@@ -3,9 +3,9 @@ use crate::error::tests::refused;
 use crate::golden;
 use crate::scene::tests::texts;
 
-fn cell(values: &[f64], failures: &[Option<&str>]) -> SheetCell {
+fn cell(name: &str, values: &[f64], failures: &[Option<&str>]) -> SheetCell {
     let dot = |(seed, value): (usize, &f64)| SheetDot {
-        run: format!("run{seed}"),
+        run: format!("{name}{seed}"),
         seed: seed as u64,
         value: *value,
         failure: failures.get(seed).copied().flatten().map(str::to_owned),
@@ -34,17 +34,24 @@ fn row(name: &str, cells: Vec<SheetCell>) -> SheetRow {
 /// Two arms at two rates: at the high one an arm diverges twice, once without a number.
 fn usual() -> FieldSheet {
     let diverged = cell(
+        "high",
         &[1.75, 40.0, f64::NAN],
         &[None, Some("divergence"), Some("divergence")],
     );
-    let collapsed = cell(&[2.25, 2.5, 2.0], &[Some("collapse"), None, None]);
+    let collapsed = cell("high", &[2.25, 2.5, 2.0], &[Some("collapse"), None, None]);
     FieldSheet {
         quantity: "Loss (nat/token)".to_owned(),
         better: Better::Lower,
         columns: vec!["peak=2e-3".to_owned(), "peak=0.1".to_owned()],
         rows: vec![
-            row("linear", vec![cell(&[1.5, 1.75, 1.625], &[]), diverged]),
-            row("a, \"b\"", vec![cell(&[1.25, 1.5, 1.375], &[]), collapsed]),
+            row(
+                "linear",
+                vec![cell("low", &[1.5, 1.75, 1.625], &[]), diverged],
+            ),
+            row(
+                "a, \"b\"",
+                vec![cell("low", &[1.25, 1.5, 1.375], &[]), collapsed],
+            ),
         ],
     }
 }
@@ -61,18 +68,18 @@ fn every_dot_is_in_the_table_also_one_that_is_drawn_at_an_edge() {
     let picture = field_sheet(&usual()).expect("a picture");
     let expected = "\
 row,column,run,seed,value,failure
-linear,peak=2e-3,run0,0,1.5,
-linear,peak=2e-3,run1,1,1.75,
-linear,peak=2e-3,run2,2,1.625,
-linear,peak=0.1,run0,0,1.75,
-linear,peak=0.1,run1,1,40.0,divergence
-linear,peak=0.1,run2,2,,divergence
-\"a, \"\"b\"\"\",peak=2e-3,run0,0,1.25,
-\"a, \"\"b\"\"\",peak=2e-3,run1,1,1.5,
-\"a, \"\"b\"\"\",peak=2e-3,run2,2,1.375,
-\"a, \"\"b\"\"\",peak=0.1,run0,0,2.25,collapse
-\"a, \"\"b\"\"\",peak=0.1,run1,1,2.5,
-\"a, \"\"b\"\"\",peak=0.1,run2,2,2.0,
+linear,peak=2e-3,low0,0,1.5,
+linear,peak=2e-3,low1,1,1.75,
+linear,peak=2e-3,low2,2,1.625,
+linear,peak=0.1,high0,0,1.75,
+linear,peak=0.1,high1,1,40.0,divergence
+linear,peak=0.1,high2,2,,divergence
+\"a, \"\"b\"\"\",peak=2e-3,low0,0,1.25,
+\"a, \"\"b\"\"\",peak=2e-3,low1,1,1.5,
+\"a, \"\"b\"\"\",peak=2e-3,low2,2,1.375,
+\"a, \"\"b\"\"\",peak=0.1,high0,0,2.25,collapse
+\"a, \"\"b\"\"\",peak=0.1,high1,1,2.5,
+\"a, \"\"b\"\"\",peak=0.1,high2,2,2.0,
 ";
     assert_eq!(picture.csv(), expected);
 }
@@ -108,7 +115,16 @@ fn the_best_mean_is_the_lowest_or_the_highest_and_failed_runs_are_counted() {
     assert_eq!(sheet.rows[0].best(Better::Lower), Some((0, 1.625)));
     assert_eq!(sheet.rows[0].best(Better::Higher), Some((1, 20.875)));
     assert_eq!(sheet.rows[0].failed(), (6, 2));
-    let nothing = row("x", vec![cell(&[f64::NAN], &[Some("d")])]);
+    // A run at two depths is one run.
+    let twice = row(
+        "x",
+        vec![
+            sheet.rows[0].cells[1].clone(),
+            sheet.rows[0].cells[1].clone(),
+        ],
+    );
+    assert_eq!(twice.failed(), (3, 2));
+    let nothing = row("x", vec![cell("x", &[f64::NAN], &[Some("d")])]);
     assert_eq!(nothing.best(Better::Lower), None);
 }
 
@@ -131,7 +147,7 @@ fn a_failed_run_far_from_all_others_is_at_the_edge_and_counted() {
         "{caption}"
     );
     // Where all have failed, all are shown.
-    let all = row("x", vec![cell(&[9.0, 1e5], &[Some("d"), Some("d")])]);
+    let all = row("x", vec![cell("x", &[9.0, 1e5], &[Some("d"), Some("d")])]);
     let dots: Vec<SheetDot> = all.cells[0].dots.clone();
     assert_eq!(Places::of(dots.iter()).shown, [9.0, 1e5]);
 }
@@ -140,12 +156,12 @@ fn a_failed_run_far_from_all_others_is_at_the_edge_and_counted() {
 fn one_column_without_a_name_and_one_seed_are_enough_and_no_value_is_refused() {
     let one = FieldSheet {
         columns: vec![String::new()],
-        rows: vec![row("x", vec![cell(&[0.5], &[])])],
+        rows: vec![row("x", vec![cell("x", &[0.5], &[])])],
         ..usual()
     };
     field_sheet(&one).expect("a picture");
     let none = FieldSheet {
-        rows: vec![row("x", vec![cell(&[f64::NAN], &[Some("d")])])],
+        rows: vec![row("x", vec![cell("x", &[f64::NAN], &[Some("d")])])],
         ..one
     };
     refused(field_sheet(&none), "no run has a finite value");
@@ -160,7 +176,7 @@ fn one_column_without_a_name_and_one_seed_are_enough_and_no_value_is_refused() {
 fn more_columns_than_stand_abreast_are_broken_into_lines() {
     let sheet = FieldSheet {
         columns: (0..6).map(|column| format!("depth {column}")).collect(),
-        rows: vec![row("x", vec![cell(&[0.5, 0.75], &[]); 6])],
+        rows: vec![row("x", vec![cell("x", &[0.5, 0.75], &[]); 6])],
         ..usual()
     };
     let wide = field_sheet(&sheet).expect("a picture").svg();

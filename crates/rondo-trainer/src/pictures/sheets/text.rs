@@ -100,8 +100,7 @@ fn failures(sheet: &FieldSheet) -> String {
 /// Returns how the runs of an arm have failed: `2 divergence`.
 fn words(row: &SheetRow) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    let dots = row.cells.iter().flat_map(|cell| &cell.dots);
-    for word in dots.filter_map(|dot| dot.failure.as_deref()) {
+    for word in row.runs().into_values().flatten() {
         *counts.entry(word).or_default() += 1;
     }
     let counts: Vec<String> = counts
@@ -119,7 +118,7 @@ mod tests {
 
     fn row(name: &str, columns: usize) -> SheetRow {
         let dot = |seed: u64, failure: Option<&str>| SheetDot {
-            run: format!("seed={seed}"),
+            run: format!("{failure:?},seed={seed}"),
             seed,
             value: 1.5,
             failure: failure.map(str::to_owned),
@@ -130,7 +129,7 @@ mod tests {
             deviation: Some(0.125),
         };
         let failing = SheetCell {
-            dots: vec![dot(0, Some("divergence")), dot(1, None)],
+            dots: vec![dot(0, Some("divergence")), dot(2, None)],
             mean: Some(1.75),
             deviation: None,
         };
