@@ -10,7 +10,7 @@ use crate::grid;
 use crate::legend::{Entry, Legend};
 use crate::marker::Marker;
 use crate::page::Page;
-use crate::palette::{FRAME, GRID, INK, RED, SOFT_INK, series};
+use crate::palette::{Colour, FRAME, GRID, INK, RED, SERIES, SOFT_INK};
 use crate::panel::{GAP, LABEL_SIZE, LABELS, Panel, TICK_SIZE};
 use crate::picture::Picture;
 use crate::scene::{Area, Path, Scene, Stroke};
@@ -327,10 +327,16 @@ fn cell(
         };
         let Some(x) = x else { continue };
         match &dot.failure {
-            None => Marker::Circle.draw(scene, (x, y), MARK, series(index)),
+            None => Marker::Circle.draw(scene, (x, y), MARK, colour(index)),
             Some(word) => failed_marker(failures, word).draw(scene, (x, y), MARK, RED),
         }
     }
+}
+
+/// Returns the colour of a row: red is for failures.
+fn colour(row: usize) -> Colour {
+    let others = SERIES.into_iter().filter(|colour| *colour != RED);
+    others.cycle().nth(row).unwrap_or(INK)
 }
 
 fn failed_marker(failures: &[&str], word: &str) -> Marker {

@@ -173,6 +173,12 @@ fn one_column_without_a_name_and_one_seed_are_enough_and_no_value_is_refused() {
 }
 
 #[test]
+fn no_row_has_the_colour_of_failures() {
+    assert!((0..20).all(|row| colour(row) != RED));
+    assert_ne!(colour(2), colour(3));
+}
+
+#[test]
 fn more_columns_than_stand_abreast_are_broken_into_lines() {
     let sheet = FieldSheet {
         columns: (0..6).map(|column| format!("depth {column}")).collect(),
