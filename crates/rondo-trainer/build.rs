@@ -5,7 +5,8 @@
 //! changed that the program is built from, so that a commit alone builds nothing: after one, the program still
 //! names the commit that its build began from, and says that files were changed.
 //!
-//! The configurations of the repository are listed for the program, which has them inside.
+//! The features of the build are listed beside the commit, for `trainer --version`. The configurations of the repository
+//! are listed for the program, which has them inside.
 
 #![allow(
     clippy::print_stdout,
@@ -17,9 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-/// What the program is built from, seen from this crate.
-const SOURCES: [&str; 5] = [
-    "../../crates",
+/// What the program is built from beside its crates, seen from this crate.
+const SOURCES: [&str; 4] = [
     "../../Cargo.toml",
     "../../Cargo.lock",
     CONFIGS,
@@ -27,23 +27,64 @@ const SOURCES: [&str; 5] = [
 ];
 /// The configurations.
 const CONFIGS: &str = "../../configs";
+/// The cargo features of the program.
+const FEATURES: [&str; 10] = [
+    "wgpu", "gpu", "cuda", "rocm", "metal", "vulkan", "ndarray", "mpi", "columns", "hub",
+];
 /// Folders of configurations below.
 const FOLDERS: [&str; 5] = ["", "field/", "field/sheets/", "gpu/", "sweeps/"];
 
 fn main() -> io::Result<()> {
-    for source in SOURCES {
+    let sources = sources()?;
+    for source in &sources {
         println!("cargo::rerun-if-changed={source}");
     }
     println!("cargo::rerun-if-env-changed=RONDO_COMMIT");
     let named = env::var("RONDO_COMMIT").ok();
     let (commit, changed) = match named.filter(|commit| !commit.is_empty()) {
         Some(commit) => (commit, "unknown"),
-        None => from_git().unwrap_or_else(|| ("unknown".to_owned(), "unknown")),
+        None => from_git(&sources).unwrap_or_else(|| ("unknown".to_owned(), "unknown")),
     };
     println!("cargo::rustc-env=RONDO_COMMIT={commit}");
     println!("cargo::rustc-env=RONDO_CHANGED={changed}");
     let out = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo names no OUT_DIR"))?;
-    fs::write(PathBuf::from(out).join("shipped.rs"), configurations()?)
+    let out = PathBuf::from(out);
+    fs::write(out.join("version.txt"), version(&commit, changed))?;
+    fs::write(out.join("shipped.rs"), configurations()?)
+}
+
+/// Returns what the program is built from: of each crate the code and the manifest, but neither the book nor the examples.
+fn sources() -> io::Result<Vec<String>> {
+    let mut found = SOURCES.map(str::to_owned).to_vec();
+    for entry in fs::read_dir("../../crates")? {
+        let folder = entry?.path();
+        let parts = ["src", "Cargo.toml", "build.rs"].map(|part| folder.join(part));
+        let there = parts.into_iter().filter(|part| part.exists());
+        found.extend(there.map(|part| part.to_string_lossy().into_owned()));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Returns what `trainer --version` prints after the name: version, commit, and cargo features.
+fn version(commit: &str, changed: &str) -> String {
+    let number = env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    let commit = match changed {
+        "true" => format!("{commit}, with changes"),
+        _ => commit.to_owned(),
+    };
+    let features = FEATURES.into_iter().filter(|feature| {
+        let variable = format!("CARGO_FEATURE_{}", feature.to_uppercase());
+        env::var_os(variable).is_some()
+    });
+    let mut features: Vec<&str> = features.collect();
+    if features.is_empty() {
+        features.push("none: the CPU alone");
+    }
+    format!(
+        "{number}\ncommit    {commit}\nfeatures  {}",
+        features.join(", ")
+    )
 }
 
 /// Returns the configurations as a Rust constant.
@@ -75,7 +116,7 @@ fn configurations() -> io::Result<String> {
 }
 
 /// Returns the commit, and whether files that the program is built from differ from it.
-fn from_git() -> Option<(String, &'static str)> {
+fn from_git(sources: &[String]) -> Option<(String, &'static str)> {
     let root = Path::new("../..").canonicalize().ok()?;
     // The sources may stand unpacked inside of another repository.
     let top = Path::new(git(&["rev-parse", "--show-toplevel"])?.trim())
@@ -86,7 +127,7 @@ fn from_git() -> Option<(String, &'static str)> {
     }
     let commit = git(&["rev-parse", "HEAD"])?.trim().to_owned();
     let mut status = vec!["status", "--porcelain", "--untracked-files=no", "--"];
-    status.extend(SOURCES);
+    status.extend(sources.iter().map(String::as_str));
     let changed = match git(&status)?.trim().is_empty() {
         true => "false",
         false => "true",

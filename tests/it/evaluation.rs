@@ -89,7 +89,7 @@ fn depth_checkpoint_state_and_tokens_can_be_chosen() {
         "--device",
         "flex",
         "--data",
-        "README.md",
+        "data/first.txt",
         "--max-tokens",
         "200",
     ];

@@ -55,10 +55,40 @@ fn the_schemas_in_configs_are_what_the_program_prints() {
 }
 
 #[test]
-fn the_page_on_keys_in_the_book_is_what_the_program_prints() {
-    let ended = run(["explain", "--markdown"]);
+fn the_reference_pages_of_the_book_are_what_the_program_prints() {
+    for page in ["keys", "metrics", "exit-codes"] {
+        let ended = run(["explain", &format!("--markdown={page}")]);
+        assert_ok(&ended);
+        let path = format!("../../crates/rondo-trainer/book/src/{page}.md");
+        golden(&path, &ended.stdout);
+    }
+    assert_eq!(
+        run(["explain", "--markdown"]).stdout,
+        run(["explain", "--markdown=keys"]).stdout
+    );
+}
+
+#[test]
+fn the_page_on_the_command_line_is_what_the_default_build_prints() {
+    // Its devices are those of the build.
+    let only_wgpu = cfg!(feature = "wgpu")
+        && !cfg!(any(
+            feature = "cuda",
+            feature = "rocm",
+            feature = "metal",
+            feature = "vulkan",
+            feature = "ndarray"
+        ));
+    if !only_wgpu {
+        eprintln!("skipped: the build has other devices than the default one");
+        return;
+    }
+    let ended = run(["explain", "--markdown=commands"]);
     assert_ok(&ended);
-    golden("../../crates/rondo-trainer/book/src/keys.md", &ended.stdout);
+    golden(
+        "../../crates/rondo-trainer/book/src/commands.md",
+        &ended.stdout,
+    );
 }
 
 #[test]

@@ -45,7 +45,8 @@ fn numbers(run: &Path) -> Vec<Value> {
 #[test]
 fn a_gated_run_with_every_perturbation_goes_on_bit_for_bit() {
     let dir = scratch();
-    let data = r#"{kind="text",paths=["README.md"],tokenizer={kind="bytes"},val_fraction=0.1}"#;
+    let data =
+        r#"{kind="text",paths=["data/first.txt"],tokenizer={kind="bytes"},val_fraction=0.1}"#;
     let perturb = format!(
         r#"perturb=[{{kind="lr-spike",at_step=5,factor=3.0,steps=2}},{{kind="optimizer-reset",at_step=8}},{{kind="weight-noise",at_step=13,std=0.02}},{{kind="data-switch",at_step=15,data={data}}}]"#
     );

@@ -95,7 +95,7 @@ fn an_interrupted_sweep_lets_its_runs_save_and_goes_on() {
     let ended = ended(child.wait_with_output().expect("the sweep ends"));
     assert_eq!(ended.code, 75, "{ended:?}");
     assert!(
-        ended.stderr.contains("the same command goes on"),
+        ended.stderr.contains("the same command resumes"),
         "{ended:?}"
     );
     let next = sweep(&file, &out, &["--json"]);

@@ -30,6 +30,7 @@
 //! | [`update`] | the optimizers' rules, in place |
 //! | [`memory`] | the allocator's pages, working space |
 //! | [`denormals`] | numbers below the normal range |
+//! | [`instructions`] | which vector instructions this machine has |
 //!
 //! This crate does not know Burn, the model, or what a parameter is. `unsafe` is used in
 //! [`matrix`], in [`product`], in [`denormals`] and in one call of [`memory`], each with its
@@ -49,6 +50,7 @@ pub mod gated;
 #[cfg(test)]
 mod golden;
 pub mod injection;
+pub mod instructions;
 pub mod lanes;
 pub mod matrix;
 pub mod memory;

@@ -36,6 +36,11 @@ pub enum Precision {
     Bf16,
 }
 
+/// Returns whether this machine has instructions that multiply bf16 faster than f32.
+pub(crate) fn bf16_is_fast() -> bool {
+    bf16::is_fast()
+}
+
 /// Writes `a · b` into `out`.
 ///
 /// # Shapes

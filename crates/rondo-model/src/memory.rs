@@ -61,7 +61,7 @@ impl StepShape {
     /// Returns an estimate of the bytes that a step of one micro-batch needs with a model, in f32: weights, gradients, moments, the
     /// activations that the backward pass reads, and its working space.
     ///
-    /// Beside the peaks that the README measures on flex, the estimate is within 4 % at bench, wide and deep with 4 and 8
+    /// Beside the peaks that the book's page on speed has for flex, the estimate is within 4 % at bench, wide and deep with 4 and 8
     /// iterations with gradient, a quarter too high with one, and 70 MiB too low at small, where small blocks cost the
     /// allocator more. On a GPU it is what the device's pools reserve, within 15 % of what the book's page on GPUs measures.
     pub fn bytes(self, model: &ModelConfig) -> u64 {

@@ -9,6 +9,7 @@ mod products;
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
 use burn::tensor::DeviceType;
+use rondo_kernels::instructions::{Instructions, has_fast_bf16};
 use rondo_model::ops::Precision;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -149,6 +150,31 @@ impl Listed {
             Precision::Bf16 => ", bf16 products",
         };
         format!("{}: {}{precision}", self.kind.name(), self.name)
+    }
+
+    /// Returns what the choice of this device means for the speed of a run, in one line.
+    pub fn speed(&self) -> String {
+        match self.kind {
+            DeviceKind::Flex | DeviceKind::Auto => {
+                let instructions = Instructions::detect();
+                match (self.precision, has_fast_bf16()) {
+                    (Precision::Bf16, false) => {
+                        format!("{instructions}; bf16 is not faster than f32 on this processor")
+                    }
+                    (Precision::Bf16, true) => format!("{instructions}, with products of bf16"),
+                    (_, true) => format!(
+                        "{instructions}; --set device.precision=bf16 is faster on this processor"
+                    ),
+                    (_, false) => format!("{instructions}, f32"),
+                }
+            }
+            DeviceKind::Ndarray => "slower than flex, the other backend of the CPU".to_owned(),
+            _ if !self.gpu => "a software driver on the CPU; flex is faster".to_owned(),
+            DeviceKind::Wgpu if !cfg!(feature = "gpu") => {
+                "kernels are compiled in the first step".to_owned()
+            }
+            _ => "kernels are compiled and tuned in the first step".to_owned(),
+        }
     }
 
     /// Returns the version of a GPU's driver, where the system tells: NVIDIA's on Linux.

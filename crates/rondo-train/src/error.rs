@@ -12,15 +12,13 @@ use rondo_sweep::SweepError;
 use rondo_tasks::error::TaskError;
 
 use crate::distributed::Agreed;
+use crate::exit_code::ExitCode;
 
 /// The exit code of a run that can be resumed.
-pub const INTERRUPTED: u8 = 75;
+pub const INTERRUPTED: u8 = ExitCode::Interrupted.number();
 
 /// The exit code where the device or its memory does not suffice.
-pub const DEVICE: u8 = 6;
-
-/// The exit code of a run on several ranks that has lost one; it can be resumed.
-pub const MISSING: u8 = 7;
+pub const DEVICE: u8 = ExitCode::Device.number();
 
 /// An error that ends the program.
 #[derive(Debug, thiserror::Error)]
@@ -115,14 +113,15 @@ impl Error {
 
     /// Returns the documented exit code.
     pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Interrupted(_) | Self::Data(DataError::Interrupted) => INTERRUPTED,
+        let code = match self {
+            Self::Agreed(agreed) => return agreed.code,
+            Self::Interrupted(_) | Self::Data(DataError::Interrupted) => ExitCode::Interrupted,
             Self::Usage(_)
             | Self::Config(_)
             | Self::Data(DataError::Config(_))
             | Self::Law(LawError::Search { .. })
-            | Self::Sweep(SweepError::Config(_) | SweepError::Sheet(_)) => 2,
-            Self::Data(_) | Self::Law(_) | Self::Task(_) => 3,
+            | Self::Sweep(SweepError::Config(_) | SweepError::Sheet(_)) => ExitCode::Usage,
+            Self::Data(_) | Self::Law(_) | Self::Task(_) => ExitCode::Data,
             Self::Checkpoint(_)
             | Self::File(_)
             | Self::Lock(_)
@@ -135,13 +134,13 @@ impl Error {
                 | SweepError::Foreign(_)
                 | SweepError::Changed { .. }
                 | SweepError::Outcome { .. },
-            ) => 4,
-            Self::Sweep(_) | Self::Other(_) => 1,
-            Self::Nonfinite(_) | Self::Stopped(_) => 5,
-            Self::Device(_) | Self::Drifted(_) => DEVICE,
-            Self::Missing(_) => MISSING,
-            Self::Agreed(agreed) => agreed.code,
-        }
+            ) => ExitCode::Checkpoint,
+            Self::Sweep(_) | Self::Other(_) => ExitCode::Other,
+            Self::Nonfinite(_) | Self::Stopped(_) => ExitCode::Stopped,
+            Self::Device(_) | Self::Drifted(_) => ExitCode::Device,
+            Self::Missing(_) => ExitCode::Missing,
+        };
+        code.number()
     }
 }
 

@@ -24,7 +24,7 @@
 //! * what is read again: [`open_run`] (a run with its weights), [`run_history`] (a run by its metrics), [`prompting`] (how
 //!   a prompt becomes tokens), [`initial_states`] (where s_0 comes from), [`generate`] (token after token), [`tasks`]
 //!   (items of benchmarks at every depth)
-//! * around it: [`error`] (what can go wrong, and its exit code), [`interrupt`] (requests to stop)
+//! * around it: [`error`] (what can go wrong), [`exit_code`] (how a process ends), [`interrupt`] (requests to stop)
 //!
 //! Absences: a command line, signal handlers, the end of the process, results on standard output, pictures; rondo-trainer
 //! has them. The mathematics of the model and the formats of checkpoints, metrics and data are crates of their own.
@@ -41,6 +41,7 @@ pub mod device;
 pub mod distributed;
 pub mod error;
 pub mod evaluate;
+pub mod exit_code;
 pub mod generate;
 pub mod guard;
 pub mod initial_states;

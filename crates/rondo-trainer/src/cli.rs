@@ -14,6 +14,7 @@ mod reading;
 mod serving;
 mod studies;
 mod tasks;
+mod version;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -28,7 +29,7 @@ use crate::shipped::Shipped;
 
 pub(crate) use self::device_name::DeviceName;
 pub(crate) use self::exchanging::{ExportArgs, ExportFormat, ImportArgs, PrepareArgs};
-pub(crate) use self::explaining::{ConfigsArgs, ExplainArgs, MetricsArgs, NewArgs};
+pub(crate) use self::explaining::{ConfigsArgs, ExplainArgs, MetricsArgs, NewArgs, ReferencePage};
 pub(crate) use self::measuring::{Axis, BenchArgs, BenchNode, BenchWhat, Rounds, SelftestArgs};
 pub(crate) use self::precision_name::PrecisionName;
 pub(crate) use self::reading::{
@@ -39,12 +40,16 @@ pub(crate) use self::serving::ServeArgs;
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 pub(crate) use self::tasks::TaskArgs;
 
+/// The columns that help takes at most.
+const WIDTH: usize = 80;
+
 /// Trains and examines recurrent-depth transformers.
 #[derive(Debug, Parser)]
-#[command(name = "trainer", version, args_conflicts_with_subcommands = true)]
+#[command(name = "trainer", version, long_version = version::LONG)]
+#[command(args_conflicts_with_subcommands = true, max_term_width = WIDTH)]
 #[command(arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(disable_help_flag = true)]
-#[command(after_help = examples::TRAIN)]
+#[command(before_help = examples::FIRST, after_help = examples::train())]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) train: TrainArgs,
@@ -99,7 +104,7 @@ fn unknown_command(word: &str) -> Option<String> {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Train; the same as without a name.
-    #[command(after_help = examples::TRAIN)]
+    #[command(after_help = examples::train())]
     Train(TrainArgs),
     /// Write a commented configuration for your own data and this machine.
     #[command(after_help = examples::NEW)]
@@ -244,17 +249,18 @@ pub(crate) struct TrainArgs {
     /// The configuration file, as with --config.
     #[arg(value_name = "FILE", conflicts_with = "config")]
     pub(crate) file: Option<PathBuf>,
-    /// Take a configuration out of the program: it is written to configs/NAME.toml with its text, unless they are there.
+    /// Train a configuration that the program contains; it is written to configs/NAME.toml with its text, unless they
+    /// exist.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "config"])]
     pub(crate) shipped: Option<String>,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// The run directory; runs/NAME by default, after the configuration and the keys set that change what is
-    /// computed: runs/main-peak=1e-3.
+    /// The run directory. By default runs/NAME, after the configuration and the keys set that change what is computed:
+    /// runs/main-peak=1e-3.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// `auto` goes on with an interrupted run, `never` refuses to, a directory goes on with that run,
-    /// or from that checkpoint; later ones are set aside.
+    /// `auto` resumes an interrupted run and `never` refuses to; a directory resumes that run, or from that checkpoint,
+    /// and keeps later ones as left-*.
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
     pub(crate) resume: Resume,
     /// Replace whatever the run directory holds.

@@ -60,10 +60,11 @@ impl Shipped {
         })
     }
 
-    /// Returns the configuration that a path such as `configs/main.toml` names, if there is one.
+    /// Returns the configuration that a path such as `configs/main.toml` or `main.toml` names, if there is one.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         let mut all = Self::all().iter();
-        all.find(|one| one.path() == path).copied()
+        all.find(|one| one.path() == path || one.path().strip_prefix(FOLDER) == Ok(path))
+            .copied()
     }
 
     /// Returns where it is written, below the folder in which the program runs.
@@ -170,6 +171,11 @@ mod tests {
                 one.name
             );
             assert_eq!(Shipped::at(&one.path()).map(|it| it.name), Some(one.name));
+            let alone = format!("{}.toml", one.name);
+            assert_eq!(
+                Shipped::at(Path::new(&alone)).map(|it| it.name),
+                Some(one.name)
+            );
             assert!(!one.written().contains("cargo run"), "{}", one.name);
         }
         let sweeps = Shipped::all().iter().filter(|one| one.is_sweep());

@@ -10,7 +10,7 @@ use crate::harness::{assert_ok, root, run, scratch};
 #[test]
 fn controls_are_fitted_on_other_documents_and_score_the_items_beside_the_plain_depths() {
     let (dir, run) = imported();
-    let text = root().join("README.md");
+    let text = root().join("data/first.txt");
     let ascii: String = fs::read_to_string(text)
         .expect("a text")
         .chars()

@@ -61,6 +61,11 @@ impl Kernel {
         *FASTEST.get_or_init(|| Self::all().swap_remove(0))
     }
 
+    /// Returns whether it multiplies bf16 rather than rounded f32.
+    fn is_of_bf16(self) -> bool {
+        !matches!(self, Self::Rounded)
+    }
+
     /// Writes or adds `a · b`; the shapes fit.
     pub(super) fn multiply(self, out: MatrixMut<'_>, write: Write, a: Matrix<'_>, b: Matrix<'_>) {
         let ([m, k], [_, n]) = (a.shape(), b.shape());
@@ -73,6 +78,11 @@ impl Kernel {
             Self::Rounded => rounded::multiply(out, write, a, b),
         }
     }
+}
+
+/// Returns whether this machine has instructions for bf16 that are faster than those for f32.
+pub(super) fn is_fast() -> bool {
+    Kernel::fastest().is_of_bf16()
 }
 
 /// Writes or adds `a · b` with the fastest instructions of this machine; the shapes fit.

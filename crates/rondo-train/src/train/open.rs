@@ -220,6 +220,7 @@ impl Session {
         let (model, journal) = (&self.config.model, &mut self.journal);
         journal.note(&format!("run     {}", self.run_dir.path().display()));
         journal.note(&format!("device  {} ({why})", self.listed.label()));
+        journal.note(&format!("speed   {}", self.listed.speed()));
         if let Some(told) = self.ranks.label() {
             journal.note(&format!("ranks   {told}"));
         }

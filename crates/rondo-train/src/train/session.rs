@@ -364,6 +364,6 @@ impl Session {
 /// Returns the error of a run that a signal ends after a step.
 pub(super) fn interrupted(step: u64) -> Error {
     Error::Interrupted(format!(
-        "interrupted after step {step}; the same command goes on from there"
+        "interrupted after step {step}; the same command resumes there"
     ))
 }

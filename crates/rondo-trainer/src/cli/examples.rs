@@ -1,20 +1,25 @@
 //! What stands below each help text.
 
 use clap::ValueEnum;
+use rondo_train::exit_code::ExitCode;
 
+use super::WIDTH;
 use crate::pictures::name::PictureName;
 
-pub(super) const TRAIN: &str = "\
+/// What stands above the help of the program.
+pub(super) const FIRST: &str = "\
+Start with:
+  trainer --shipped first                   # trains an example, for a minute
+  trainer figure training-dynamics runs/first --out figures    # draws it
+  trainer new mine.toml --data notes.txt    # then: trainer mine.toml";
+
+const TRAIN: &str = "\
 Examples:
   trainer --config configs/main.toml
   trainer train configs/main.toml --set schedule.peak=1e-3
   trainer --config configs/main.toml --set train.steps=400 --out runs/longer
   trainer --config configs/huginn-3.5b.toml --dry-run --ranks 8
-  trainer --shipped first
-
-Exit codes: 0 ok, 1 anything else, 2 usage or configuration, 3 data,
-4 checkpoint or tensors, 5 stopped by a rule, 6 device or memory, 7 a rank is
-missing and the run can be resumed, 75 interrupted and resumable.";
+  trainer --shipped first";
 
 pub(super) const NEW: &str = "\
 Examples:
@@ -34,8 +39,11 @@ Examples:
   trainer eval runs/main --tasks arc.jsonl --by area --figures figures";
 
 pub(super) const TRACE: &str = "\
-Example:
-  trainer trace runs/main --prompt 'fn main' --out trace.safetensors";
+Examples:
+  trainer trace runs/main --prompt 'fn main' --recurrence 16 \\
+    --out trace.safetensors
+  trainer trace runs/main --prompt 'fn main' --recurrence 32 \\
+    --out trace.safetensors --figures figures";
 
 pub(super) const GENERATE: &str = "\
 Examples:
@@ -85,7 +93,8 @@ Examples:
   trainer fit-law runs/a runs/b --optimise --config main.toml --out best";
 
 pub(super) const CHECKPOINTS: &str = "\
-Example:
+Examples:
+  trainer checkpoints runs/main
   trainer checkpoints runs/main --verify";
 
 pub(super) const IMPORT: &str = "\
@@ -94,8 +103,9 @@ Examples:
   trainer import smollm2-135m --out runs/looped --loop cycle-average --loops 3 --lora-rank 16";
 
 pub(super) const EXPORT: &str = "\
-Example:
-  trainer export runs/main --out exported --dtype bf16";
+Examples:
+  trainer export runs/main --out exported --dtype bf16
+  trainer export runs/bad-run-2 --out exported --format rondo";
 
 pub(super) const PREPARE: &str = "\
 Examples:
@@ -111,7 +121,8 @@ Examples:
   trainer bench --what launches --device wgpu";
 
 pub(super) const DEVICES: &str = "\
-Example:
+Examples:
+  trainer devices
   trainer devices --json";
 
 pub(super) const SELFTEST: &str = "\
@@ -156,6 +167,32 @@ Examples:
   trainer man | man -l -
   trainer man --out ~/.local/share/man/man1";
 
+/// Returns the examples of training, with the exit codes.
+pub(super) fn train() -> String {
+    // A code and the first word of its meaning stand in one line.
+    let codes = ExitCode::ALL.map(|code| format!("{}\u{a0}{}", code.number(), code.brief()));
+    let sentence = format!("Exit codes: {}.", codes.join(", "));
+    let codes = filled(&sentence).replace('\u{a0}', " ");
+    format!("{TRAIN}\n\n{codes}")
+}
+
+/// Breaks a sentence into lines that fit the help.
+fn filled(sentence: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in sentence.split(' ') {
+        let line = lines.last_mut().expect("one line at least");
+        match line.is_empty() {
+            true => line.push_str(word),
+            false if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            false => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
 /// Returns the examples of `trainer figure` with what each picture shows.
 pub(super) fn figure() -> String {
     let values = PictureName::value_variants().iter();
@@ -169,19 +206,71 @@ pub(super) fn figure() -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
+    use super::*;
     use crate::cli::Cli;
 
     #[test]
-    fn what_stands_below_a_help_text_fits_eighty_columns() {
-        let root = Cli::command();
-        for command in std::iter::once(&root).chain(root.get_subcommands()) {
-            let below = command.get_after_help().map(ToString::to_string);
-            for line in below.unwrap_or_default().lines() {
-                let length = line.chars().count();
-                assert!(length <= 80, "{}: {line}", command.get_name());
-            }
+    fn every_help_fits_eighty_columns_and_has_two_examples_that_name_their_command() {
+        let mut root = Cli::command();
+        root.build();
+        let names: Vec<String> = root
+            .get_subcommands()
+            .map(|command| command.get_name().to_owned())
+            .collect();
+        for name in names {
+            let command = root.find_subcommand_mut(&name).expect("a command");
+            let help = command.render_help().to_string();
+            let wide = help.lines().find(|line| line.chars().count() > WIDTH);
+            assert_eq!(wide, None, "{name}");
+            let (_, below) = help.split_once("Examples:\n").expect("examples");
+            let typed = match name.as_str() {
+                "train" => "  trainer ".to_owned(),
+                name => format!("  trainer {name}"),
+            };
+            let examples = below.lines().filter(|line| line.starts_with(&typed));
+            assert!(examples.count() >= 2, "{name}: {below}");
         }
+        let help = root.render_help().to_string();
+        assert!(
+            help.starts_with("Start with:\n  trainer --shipped first"),
+            "{help}"
+        );
+        let wide = help.lines().find(|line| line.chars().count() > WIDTH);
+        assert_eq!(wide, None);
+    }
+
+    #[test]
+    fn every_example_is_a_command_line_that_is_understood() {
+        let root = Cli::command();
+        let mut texts = vec![FIRST.to_owned(), train()];
+        texts.extend(
+            root.get_subcommands()
+                .filter_map(|command| Some(command.get_after_help()?.to_string())),
+        );
+        let mut tried = 0;
+        for line in texts.join("\n").replace("\\\n", " ").lines() {
+            let Some(command) = line.strip_prefix("  trainer ") else {
+                continue;
+            };
+            // What a shell does with the output is its own affair.
+            let command = command.split(['|', '>', '#']).next().unwrap_or(command);
+            let words = words(command);
+            let read = Cli::try_parse_from(std::iter::once("trainer".to_owned()).chain(words));
+            assert!(read.is_ok(), "{line}: {}", read.unwrap_err());
+            tried += 1;
+        }
+        assert!(tried > 50, "{tried}");
+    }
+
+    /// Splits a command as a shell does: at spaces outside of quotes.
+    fn words(command: &str) -> Vec<String> {
+        let parts = command.split('\'').enumerate();
+        let words = parts.flat_map(|(index, part)| match index % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        });
+        words.collect()
     }
 }

@@ -12,11 +12,30 @@ pub(crate) struct ExplainArgs {
     /// A key, whole or its end, a verdict or a term; without it all of them are listed.
     #[arg(value_name = "KEY|TERM")]
     pub(crate) word: Option<String>,
-    /// Print everything as a page of Markdown, which is the book's page on keys.
-    #[arg(long, conflicts_with_all = ["word", "json"])]
-    pub(crate) markdown: bool,
+    /// Print a page of the book's reference as Markdown; `keys` by default.
+    #[arg(long, value_enum, value_name = "keys|commands|metrics|exit-codes", num_args = 0..=1)]
+    #[arg(
+        require_equals = true,
+        default_missing_value = "keys",
+        hide_possible_values = true
+    )]
+    #[arg(conflicts_with_all = ["word", "json"])]
+    pub(crate) markdown: Option<ReferencePage>,
     #[command(flatten)]
     pub(crate) json: JsonArg,
+}
+
+/// A page of the book that the program writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReferencePage {
+    /// Every key of a configuration.
+    Keys,
+    /// Every command.
+    Commands,
+    /// Every metric and event.
+    Metrics,
+    /// Every exit code.
+    ExitCodes,
 }
 
 /// `trainer new`.

@@ -32,9 +32,12 @@ pub(crate) fn command(args: JsonArg) -> Result<()> {
             })
         };
         let devices: Vec<_> = devices.iter().map(row).collect();
-        return terminal::print_json(
-            &json!({"devices": devices, "auto": auto.kind.name(), "why": why}),
-        );
+        return terminal::print_json(&json!({
+            "devices": devices,
+            "auto": auto.kind.name(),
+            "why": why,
+            "speed": auto.speed(),
+        }));
     }
     let mut table = Table::new(&["device", "index", "type", "precisions", "name"])
         .left(0)
@@ -53,7 +56,8 @@ pub(crate) fn command(args: JsonArg) -> Result<()> {
     }
     terminal::print(&table.to_string())?;
     terminal::print(&format!(
-        "\n--device auto takes {} ({why})",
-        auto.kind.name()
+        "\n--device auto takes {} ({why}): {}",
+        auto.kind.name(),
+        auto.speed()
     ))
 }

@@ -4,8 +4,10 @@
 //! and its source come from `advice.toml`.
 
 mod advice;
+mod command_line;
 pub(crate) mod commented;
-mod markdown;
+mod exit_codes;
+pub(super) mod markdown;
 mod page;
 mod paragraph;
 mod topics;
@@ -19,7 +21,7 @@ use serde_json::{Value, json};
 
 use self::advice::Advice;
 use self::topics::{TOPICS, Topic};
-use crate::cli::ExplainArgs;
+use crate::cli::{ExplainArgs, ReferencePage};
 use crate::terminal;
 
 /// Prints what a word means, or the list of all of them.
@@ -29,8 +31,13 @@ use crate::terminal;
 /// Where nothing has the name, with the nearest that has.
 pub(crate) fn command(args: &ExplainArgs) -> Result<()> {
     let reference = Reference::new();
-    if args.markdown {
-        return terminal::print(&markdown::page(&reference));
+    if let Some(page) = args.markdown {
+        return terminal::print(&match page {
+            ReferencePage::Keys => markdown::page(&reference),
+            ReferencePage::Commands => command_line::page(),
+            ReferencePage::Metrics => super::metrics::page(),
+            ReferencePage::ExitCodes => exit_codes::page(),
+        });
     }
     let Some(word) = &args.word else {
         return match args.json.json {

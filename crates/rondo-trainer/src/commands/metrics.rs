@@ -1,5 +1,6 @@
 //! `trainer metrics`: what each name in `metrics.jsonl` means, or the metrics of a run as a table.
 
+mod page;
 mod table;
 
 use rondo_metrics::names::{METRICS, pattern};
@@ -8,6 +9,7 @@ use rondo_train::error::Result;
 use rondo_train::run_history::RunHistory;
 use serde_json::{Value, json};
 
+pub(super) use self::page::page;
 use crate::cli::MetricsArgs;
 use crate::terminal;
 

@@ -123,7 +123,7 @@ fn ended(end: End, dir: &SweepDir) -> Result<()> {
     let path = dir.path().display();
     match end {
         End::Interrupted(counts) => Err(Error::Interrupted(format!(
-            "interrupted with {} of {} runs ended; the same command goes on from there",
+            "interrupted with {} of {} runs ended; the same command resumes there",
             counts.finished + counts.failed,
             counts.total
         ))),

@@ -83,7 +83,7 @@ fn entry(reference: &Reference, key: &Key) -> Vec<String> {
 }
 
 /// Marks what Markdown would read as its own: angle brackets and stars outside code.
-fn escaped(text: &str) -> String {
+pub(in crate::commands) fn escaped(text: &str) -> String {
     let parts = text
         .split('`')
         .enumerate()

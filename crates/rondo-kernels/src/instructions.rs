@@ -1,0 +1,64 @@
+//! Which vector instructions of this machine the kernels use, for messages.
+
+use std::fmt;
+
+use crate::product::bf16_is_fast;
+
+/// The widest vector instructions that [`vectorized`](crate::vector) picks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Instructions {
+    /// AVX-512, of x86-64.
+    Avx512,
+    /// AVX2 with fused multiply-add, of x86-64.
+    Avx2,
+    /// NEON, of AArch64.
+    Neon,
+    /// What every processor of the architecture has.
+    Baseline,
+}
+
+impl Instructions {
+    /// Returns those of this machine.
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use pulp::x86::{V3, V4};
+            if V4::try_new().is_some() {
+                return Self::Avx512;
+            }
+            if V3::try_new().is_some() {
+                return Self::Avx2;
+            }
+        }
+        match cfg!(target_arch = "aarch64") {
+            true => Self::Neon,
+            false => Self::Baseline,
+        }
+    }
+}
+
+impl fmt::Display for Instructions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Avx512 => "AVX-512",
+            Self::Avx2 => "AVX2",
+            Self::Neon => "NEON",
+            Self::Baseline => "baseline instructions",
+        })
+    }
+}
+
+/// Returns whether products of training that are rounded to bf16 are faster here than those of f32.
+pub fn has_fast_bf16() -> bool {
+    bf16_is_fast()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_is_only_fast_on_a_processor_with_avx512() {
+        assert!(!has_fast_bf16() || Instructions::detect() == Instructions::Avx512);
+    }
+}
