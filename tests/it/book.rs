@@ -1,4 +1,4 @@
-//! The pages of the book and the README: the file of every link must exist.
+//! The pages of the book, the README and the files beside it: the file of every link must exist.
 
 use std::collections::HashSet;
 use std::fs;
@@ -85,9 +85,17 @@ fn fault(file: &Path, target: &str) -> Option<String> {
 }
 
 #[test]
-fn every_link_of_the_book_and_the_readme_names_what_exists() {
+fn every_link_of_the_book_and_of_the_files_at_the_root_names_what_exists() {
     let mut files = pages();
-    files.push(root().join("README.md"));
+    files.extend(
+        [
+            "README.md",
+            "CHANGELOG.md",
+            ".github/CONTRIBUTING.md",
+            ".github/SECURITY.md",
+        ]
+        .map(|name| root().join(name)),
+    );
     let mut faults = Vec::new();
     for file in &files {
         let found = targets(file);
@@ -98,6 +106,27 @@ fn every_link_of_the_book_and_the_readme_names_what_exists() {
         }));
     }
     assert!(faults.is_empty(), "{faults:#?}");
+}
+
+#[test]
+fn the_readme_has_at_most_150_lines_and_the_introduction_links_to_every_page() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("the README");
+    assert!(readme.lines().count() <= 150);
+    let introduction = pages_dir().join("introduction.md");
+    let linked: HashSet<String> = targets(&introduction).into_iter().collect();
+    for page in pages() {
+        let name = page.file_name().expect("a name").to_string_lossy();
+        let is_itself = matches!(name.as_ref(), "introduction.md" | "SUMMARY.md");
+        assert!(is_itself || linked.contains(name.as_ref()), "{name}");
+    }
+}
+
+#[test]
+fn the_changelog_and_the_citation_name_the_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let read = |name: &str| fs::read_to_string(root().join(name)).expect("a file at the root");
+    assert!(read("CHANGELOG.md").contains(&format!("\n## [{version}] - ")));
+    assert!(read("CITATION.cff").contains(&format!("\nversion: {version}\n")));
 }
 
 #[test]
