@@ -25,32 +25,33 @@ pub(crate) use self::validate::val_fraction_violation;
 pub enum DataConfig {
     /// Text files, tokenized once and kept in a cache folder.
     Text {
-        /// Files, folders and globs; empty for the sources of the pinned dependencies.
+        /// Files, folders and globs; if there are none, the sources of the pinned dependencies.
         #[serde(default)]
         paths: Vec<String>,
-        /// Files of a data set of the Hugging Face Hub, in the place of paths.
+        /// Files of a data set on the Hugging Face Hub, instead of paths.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hub: Option<HubFiles>,
         /// How text becomes tokens.
         #[serde(default)]
         tokenizer: TokenizerConfig,
-        /// Share of the corpus, in bytes, that is kept for validation.
+        /// Share of the corpus, in bytes, for validation.
         #[serde(default = "val_fraction")]
         val_fraction: f64,
-        /// Reads no more than this many bytes of text; everything when absent.
+        /// The most bytes of text that are read; by default everything.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_bytes: Option<u64>,
-        /// Folder of prepared corpora, one subfolder each.
+        /// Folder of prepared corpora, with one subfolder for each.
         #[serde(default = "cache")]
         cache: String,
         /// Where the document's text is: the key in every record of a `.jsonl` or `.json` file, the column of a
         /// Parquet or Arrow file; `a.b` is `b` inside `a`. Earlier versions call it `json_field`.
         #[serde(default = "field", alias = "json_field")]
         field: String,
-        /// Whether lines of a `.jsonl` file that are no documents are skipped and counted.
+        /// Whether lines of a `.jsonl` file that are not documents are skipped and counted.
         #[serde(default, skip_serializing_if = "is_false")]
         skip_bad_lines: bool,
-        /// Whether a token attends within its own document alone, and positions start anew in each.
+        /// Whether a token only attends within its own document, and positions restart in each
+        /// document.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
     },
@@ -58,36 +59,39 @@ pub enum DataConfig {
     Prepared {
         /// The folder.
         path: String,
-        /// Whether a token attends within its own document alone, and positions start anew in each.
+        /// Whether a token only attends within its own document, and positions restart in each
+        /// document.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
     },
-    /// Token files that another trainer wrote, read where they are: `.bin` of nanoGPT, modded-nanogpt and llm.c, `.bin`
-    /// with `.idx` of Megatron, `.npy`.
+    /// Token files of another trainer, read in place: `.bin` of nanoGPT, modded-nanogpt and llm.c,
+    /// `.bin` with `.idx` of Megatron, `.npy`.
     Tokens {
         /// Files, folders and globs of training tokens.
         train: Vec<String>,
-        /// Files, folders and globs of validation tokens; without them the last of the training tokens validate.
+        /// Files, folders and globs of validation tokens; without them the last training tokens are
+        /// used for validation.
         #[serde(default)]
         val: Vec<String>,
         /// The tokenizer that made them, `file` or `bytes`.
         tokenizer: TokenizerConfig,
-        /// Share of the training tokens that is kept for validation where `val` names none.
+        /// Share of the training tokens for validation, if `val` names none.
         #[serde(default = "val_fraction")]
         val_fraction: f64,
         /// The width of the tokens in files without a header.
         #[serde(default)]
         raw: RawWidth,
-        /// Whether a token attends within its own document alone, and positions start anew in each.
+        /// Whether a token only attends within its own document, and positions restart in each
+        /// document.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
     },
-    /// Several texts, each in its share of the rows.
+    /// Several texts, each with its share of the rows.
     Mixture {
-        /// The texts. A tokenizer that is trained is trained on the first.
+        /// The texts. If a tokenizer is trained, it is trained on the first.
         sources: Vec<MixtureSource>,
-        /// Whether a token attends within its own document alone, and positions start anew in each. One key for all
-        /// sources.
+        /// Whether a token only attends within its own document, and positions restart in each
+        /// document. One setting for all sources.
         #[serde(default, skip_serializing_if = "is_false")]
         document_mask: bool,
     },
@@ -100,15 +104,15 @@ pub enum DataConfig {
         #[serde(default = "word_lengths")]
         curriculum: Curriculum,
     },
-    /// No corpus: a model that came from elsewhere, with or without its tokenizer.
+    /// No corpus: for an imported model, with or without its tokenizer.
     #[serde(rename = "none")]
     Nothing {},
     /// Nested arithmetic over `Z_modulus`.
     Arithmetic {
-        /// The ring has this many digits.
+        /// The number of digits of the ring.
         #[serde(default = "modulus")]
         modulus: u32,
-        /// Tokens in a row, which packs as many trees as fit.
+        /// Tokens in a row, which contains as many trees as fit.
         #[serde(default = "arithmetic_seq")]
         seq: usize,
         /// Depth of the trees, in operators.
@@ -137,7 +141,7 @@ pub enum TokenizerConfig {
     Bytes {},
     /// A byte-level BPE trained on the training part of the corpus.
     Bpe {
-        /// Size of the vocabulary, the 256 bytes and the end of a text included.
+        /// Size of the vocabulary, including the 256 bytes and the end of a text.
         #[serde(default = "vocab_size")]
         vocab_size: usize,
     },

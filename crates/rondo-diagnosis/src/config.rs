@@ -11,24 +11,24 @@ use crate::failure::Failure;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Policy {
-    /// Tells it and goes on.
+    /// Report it and continue.
     #[default]
     Warn,
-    /// Tells it, saves and ends.
+    /// Report it, save a checkpoint and end the run.
     Stop,
-    /// Says nothing during the run; the verdict knows of it all the same.
+    /// Do not report it during the run; the verdict still counts it.
     Off,
 }
 
-/// `[diagnosis]`: a section for each failure.
+/// `[diagnosis]`: one section per failure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagnosisConfig {
-    /// The states of all tokens become one.
+    /// The states of all tokens become equal.
     pub hidden_state_collapse: CollapseConfig,
     /// The state is ignored.
     pub ignored_state: IgnoredStateConfig,
-    /// The loss rises for good.
+    /// The loss rises and stays high.
     pub divergence: DivergenceConfig,
     /// The loss rises for a moment.
     pub loss_spike: LossSpikeConfig,
@@ -40,10 +40,10 @@ pub struct DiagnosisConfig {
 pub struct CollapseConfig {
     /// What to do.
     pub policy: Policy,
-    /// The correlation from which on states count as one.
+    /// The correlation from which the states count as equal.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub correlation: f64,
-    /// Steps that it must last; as many below end it.
+    /// The number of steps that it must last; the same number of steps below ends it.
     pub steps: u64,
 }
 
@@ -57,9 +57,9 @@ impl Default for CollapseConfig {
     }
 }
 
-/// `[diagnosis.ignored_state]`: the model is better than its reference, and no deeper evaluation is better than
-/// its shallowest one. The reference is the unigram cross entropy, or the first evaluation where that is not
-/// known.
+/// `[diagnosis.ignored_state]`: the model is better than its reference, and no deeper evaluation is
+/// better than its shallowest one. The reference is the unigram cross entropy, or the first
+/// evaluation if that is unknown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct IgnoredStateConfig {
@@ -69,10 +69,10 @@ pub struct IgnoredStateConfig {
     /// twice as much ends it.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub gain: f64,
-    /// The share of the reference that the loss must have fallen to.
+    /// The share of the reference to which the loss must have fallen.
     #[schemars(range(max = 1), extend("exclusiveMinimum" = 0))]
     pub learned: f64,
-    /// Evaluations in a row that must show it.
+    /// The number of consecutive evaluations that must show it.
     #[schemars(range(min = 1))]
     pub evaluations: u64,
 }
@@ -88,9 +88,9 @@ impl Default for IgnoredStateConfig {
     }
 }
 
-/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median, or rises at any time by
-/// ten times as much above the first loss. Steps of less than
-/// half the mean recurrence are passed over here and in `loss_spike`: their loss is a shallower model's.
+/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median.
+/// Steps with less than half the mean recurrence are ignored here and in `loss_spike`, because
+/// their loss is that of a shallower model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DivergenceConfig {
@@ -99,7 +99,7 @@ pub struct DivergenceConfig {
     /// The rise in nats per token.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub rise: f64,
-    /// Steps that it must last.
+    /// The number of steps that it must last.
     pub steps: u64,
 }
 
@@ -113,7 +113,7 @@ impl Default for DivergenceConfig {
     }
 }
 
-/// `[diagnosis.loss_spike]`: one loss stands above the recent ones.
+/// `[diagnosis.loss_spike]`: one loss is far above the recent ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossSpikeConfig {

@@ -15,12 +15,12 @@ pub struct ScheduleConfig {
     /// Peak rate η.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub peak: f64,
-    /// Floor η_min of the shapes that fall.
+    /// Floor η_min of the falling shapes.
     #[schemars(range(min = 0))]
     pub floor: f64,
     /// Warm-up w.
     pub warmup: Length,
-    /// What follows the warm-up.
+    /// The shape after the warm-up.
     pub shape: Shape,
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::length::{Length, Run};
 
-/// `[model.recurrence.curriculum]`: what rises over the run; what is not named does not.
+/// `[model.recurrence.curriculum]`: the quantities that rise over the run; others are constant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CurriculumConfig {
@@ -23,13 +23,13 @@ pub struct CurriculumConfig {
     pub backprop_depth: Option<Ramp>,
 }
 
-/// The way of a count from a start value to the configured one.
+/// The rise of a count from a start value to the configured one.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ramp {
     /// The value of the first step, a.
     pub from: usize,
-    /// How long it takes.
+    /// The length of the rise.
     pub over: Length,
     /// f.
     #[serde(default)]

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
-    /// The rate `max(η·(1 − x), η_min)`: on the line to 0, and at the floor before the end. The cooldown
-    /// of the reference of Geiping et al. 2025 (arXiv 2502.05171).
+    /// The rate `max(η·(1 − x), η_min)`: along the line to 0, which reaches the floor before the
+    /// end. The cooldown of the reference of Geiping et al. 2025 (arXiv 2502.05171).
     #[default]
     Linear,
     /// `f = 1 − √x`.
@@ -20,7 +20,7 @@ pub enum Decay {
     Cosine,
     /// `f = 1 − x²`.
     Square,
-    /// `f = 2(1 − x) − (1 + cos πx) / 2`: the cosine mirrored at the straight line.
+    /// `f = 2(1 − x) − (1 + cos πx) / 2`: the cosine mirrored at the line.
     MirrorCosine,
     /// The rate `η^(1−x)·η_min^x`.
     Exponential,

@@ -25,14 +25,14 @@ pub struct Run {
     pub tokens_per_step: u64,
 }
 
-/// A stretch of a run.
+/// A length of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Length {
     /// This many steps.
     Steps(u64),
-    /// The steps that so many tokens take, rounded up.
+    /// The steps that this many tokens take, rounded up.
     Tokens(u64),
-    /// This part of the run's steps, rounded to the nearest; at least one step where it is not 0.
+    /// This fraction of the run's steps, rounded to the nearest; at least one step unless it is 0.
     Fraction(f64),
 }
 
@@ -85,15 +85,15 @@ impl Length {
     }
 }
 
-/// The units that have a name.
+/// The named units.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 struct Named {
-    /// The steps that so many tokens take, rounded up.
+    /// The steps that this many tokens take, rounded up.
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens: Option<u64>,
-    /// This part of the run's steps, rounded to the nearest.
+    /// This fraction of the run's steps, rounded to the nearest.
     #[schemars(range(min = 0, max = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     fraction: Option<f64>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::length::{Length, Run};
 
-/// `[place, f]`: where in the run, from its start, and how far above the floor.
+/// `[place, f]`: the place from the start of the run, and the height above the floor as a share.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Point(pub Length, pub f64);
 

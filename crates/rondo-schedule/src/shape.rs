@@ -14,11 +14,11 @@ use crate::points::{Point, Points};
 
 /// The shape f of a schedule after its warm-up, with p = (t − w) / (T − w).
 ///
-/// A rate is `η_min + (η − η_min)·f` unless the shape gives it whole.
+/// A rate is `η_min + (η − η_min)·f`, unless the shape defines the rate itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Shape {
-    /// `f = 1`, past T too.
+    /// `f = 1`, also after T.
     Constant {},
     /// `f = 1 − p`.
     Linear {},
@@ -31,44 +31,45 @@ pub enum Shape {
     },
     /// The rate `η·(η_min/η)^p`.
     Exponential {},
-    /// The rate `max(η_min, η·√(w/t))`, past T too.
+    /// The rate `max(η_min, η·√(w/t))`, also after T.
     InverseSqrt {},
-    /// `f = γ^n` with n counting the stretches that lie whole between the warm-up and step t.
+    /// `f = γ^n`, with n the number of complete intervals between the warm-up and step t.
     Step {
-        /// The length of a stretch.
+        /// The length of an interval.
         every: Length,
         /// γ.
         factor: f64,
     },
-    /// `f = γ^n` with n counting the listed steps before step t.
+    /// `f = γ^n`, with n the number of listed steps before step t.
     MultiStep {
         /// The last step of each level, from the start of the run.
         at: Vec<Length>,
         /// γ.
         factor: f64,
     },
-    /// A wave that starts at its crest when the warm-up ends.
+    /// A wave that starts at its peak at the end of the warm-up.
     Cyclic {
         /// Its form.
         #[serde(default)]
         wave: Wave,
         /// The length of the first cycle.
         period: Length,
-        /// Each cycle is so many times as long as the one before it.
+        /// The length of each cycle as a multiple of the one before.
         #[serde(default = "one")]
         growth: u64,
     },
     /// `f = 1`, then a fall over the end of the run.
     Trapezoid {
-        /// The length of the fall, cut to what follows the warm-up.
+        /// The length of the fall, limited to the steps after the warm-up.
         cooldown: Length,
         /// Its form.
         #[serde(default, skip_serializing_if = "is_default")]
         decay: Decay,
     },
-    /// `f` on straight lines from 1 at the end of the warm-up through the points, then as the last one.
+    /// `f` on straight lines from 1 at the end of the warm-up through the points; after the last
+    /// point it is constant.
     Piecewise {
-        /// Pairs of place and f. Two at one place are a jump behind it.
+        /// Pairs of place and f. Two pairs at the same place are a jump after it.
         points: Vec<Point>,
     },
 }

@@ -12,32 +12,33 @@ use crate::control::update::Update;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ControlConfig {
-    /// Whose cross entropy is held to the target.
+    /// Which cross entropy is kept at the target.
     pub constraint: Constraint,
-    /// The first step, counted from 1, at which the strength is not 0; later where the target still
-    /// has to be found.
+    /// The first step, counted from 1, at which the strength is not 0; later if the target is not
+    /// known by then.
     pub start_step: u64,
     /// R at that step.
     pub initial_strength: f64,
-    /// The least R. A small one is slow to return from.
+    /// The lower bound of R. From a very small one, R needs long to rise again.
     pub min_strength: f64,
     /// The largest R.
     pub max_strength: f64,
-    /// α, the share of the old value in the moving average of CE − τ (ν of νPI).
+    /// α, the weight of the old value in the moving average of CE − τ (ν of νPI).
     pub smoothing: f64,
-    /// How R follows it.
+    /// How R follows the moving average.
     pub update: Update,
-    /// Where τ comes from.
+    /// How τ is determined.
     pub target: Target,
-    /// Observations in a row with R at its least and the target missed, after which it is out of reach.
+    /// The number of consecutive observations with R at its lower bound and the target missed,
+    /// after which the target is out of reach.
     pub patience: u64,
 }
 
-/// Whose cross entropy is held to the target.
+/// Which cross entropy is kept at the target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Constraint {
-    /// That of the training batches, with their gates drawn.
+    /// That of the training batches, with drawn gates.
     #[default]
     Training,
     /// That of the validation set, with hard gates.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Target {
     /// A number.
     Absolute(Absolute),
-    /// The loss without the penalty, and a margin.
+    /// The loss without the penalty plus a margin.
     Dense(Dense),
     /// A percentile of the losses of the warm-up.
     Percentile(Percentile),
@@ -26,17 +26,17 @@ pub struct Absolute {
     pub cross_entropy: f64,
 }
 
-/// `kind = "dense"`: τ is the loss without the penalty and a margin.
+/// `kind = "dense"`: τ is the loss without the penalty plus a margin.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dense {
-    /// How much more than that loss is allowed.
+    /// The allowed excess over that loss.
     pub margin: Margin,
-    /// Where that loss comes from.
+    /// How that loss is determined.
     pub loss: DenseLoss,
 }
 
-/// What is added to the dense loss.
+/// The margin above the dense loss.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Margin {
@@ -52,11 +52,11 @@ pub enum Margin {
     },
 }
 
-/// Where the dense loss comes from.
+/// How the dense loss is determined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DenseLoss {
-    /// Of another run, which whoever makes the controller looks up.
+    /// The loss of another run.
     Run {
         /// Its directory.
         run: String,
@@ -65,22 +65,22 @@ pub enum DenseLoss {
     WarmUp(WarmUp),
 }
 
-/// The observations before the controller acts.
+/// The observations before the controller starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct WarmUp {
-    /// How many.
+    /// Their number.
     pub observations: usize,
 }
 
-/// `kind = "percentile"`: τ is the loss that this percentage of a warm-up, in which the strength is 0,
-/// does not exceed.
+/// `kind = "percentile"`: τ is the loss that this percentage of the losses in a warm-up does not
+/// exceed; the strength is 0 in the warm-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Percentile {
     /// 0 is the least loss of the warm-up, 100 the largest.
     pub percentile: f64,
-    /// Observations of the warm-up.
+    /// The number of observations in the warm-up.
     pub observations: usize,
 }
 

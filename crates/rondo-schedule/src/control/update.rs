@@ -49,9 +49,9 @@ pub struct Clamped {
     pub rate_up: f64,
     /// κ while C is above 0 and R falls.
     pub rate_down: f64,
-    /// The least `exp(κ·C)`: R rises by its inverse at most.
+    /// The least `exp(κ·C)`: R rises at most by its inverse.
     pub min_factor: f64,
-    /// The largest `exp(κ·C)`: R falls by its inverse at most.
+    /// The largest `exp(κ·C)`: R falls at most by its inverse.
     pub max_factor: f64,
 }
 

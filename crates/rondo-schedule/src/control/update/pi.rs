@@ -37,25 +37,25 @@ use crate::control::controller::finite;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProportionalIntegral {
-    /// κ_i, for each nat of CE − τ and each observation.
+    /// κ_i, per nat of CE − τ and per observation.
     pub integral: f64,
-    /// κ_p, for each nat of change of the average of CE − τ; 0 leaves the integral alone.
+    /// κ_p, per nat of change in the average of CE − τ; with 0 only the integral remains.
     pub proportional: f64,
-    /// What the gains change.
+    /// The quantity that the gains change.
     pub scale: Scale,
 }
 
-/// What the gains of a [`ProportionalIntegral`] rule change.
+/// The quantity that the gains of a [`ProportionalIntegral`] rule change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// u = ln R: the gains are relative, and need not know how large R will be.
+    /// u = ln R: the gains are relative and do not depend on the size of R.
     #[default]
     Log,
-    /// u = R, the factor of the density in the loss: the gains are in units of R for each nat.
+    /// u = R, the factor of the density in the loss: the gains are in units of R per nat.
     ///
-    /// It is not λ = 1 / R, the multiplier of the Lagrangian: all large R lie in a small interval of λ
-    /// beside 0, where one noisy error takes R to its upper bound.
+    /// It is not λ = 1 / R, the multiplier of the Lagrangian: all large R are in a small interval
+    /// of λ near 0, where one noisy error would move R to its upper bound.
     Linear,
 }
 
