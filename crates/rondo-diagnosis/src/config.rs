@@ -88,8 +88,8 @@ impl Default for IgnoredStateConfig {
     }
 }
 
-/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median.
-/// Steps with less than half the mean recurrence are ignored here and in `loss_spike`, because
+/// `[diagnosis.divergence]`: the median of the recent losses stays above the lowest such median, or
+/// rises at any time by ten times as much above the first loss. Steps with less than half the mean recurrence are ignored here and in `loss_spike`, because
 /// their loss is that of a shallower model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
