@@ -74,7 +74,7 @@ Examples:
   trainer figure sparsity runs/sparse --layout side-by-side --out figures
   trainer figure lr-schedules runs/lr-schedules --out figures
   trainer figure benchmarks runs/main runs/baseline --by hops --out figures
-  trainer figure field-sheet runs/depth --rows mean --columns peak,scheme \
+  trainer figure field-sheet runs/depth --rows mean --columns peak,scheme \\
     --out figures";
 
 pub(super) const SCHEDULE: &str = "\

@@ -10,8 +10,10 @@ use crate::cli::ConfigsArgs;
 use crate::shipped::{Put, Shipped};
 use crate::terminal;
 
-/// The longest shown sentence, in characters: a line has 80.
-const ABOUT: usize = 52;
+/// Columns of a terminal.
+const WIDTH: usize = 80;
+/// Columns between a name and what it is.
+const BETWEEN: usize = 2;
 
 /// Lists the configurations inside the program, or writes some of them.
 ///
@@ -41,6 +43,19 @@ pub(crate) fn told(put: &Put) -> String {
     }
 }
 
+/// Returns a sentence of at most so many characters, its last words left out where it is longer.
+fn cut(sentence: &str, room: usize) -> String {
+    const LEFT_OUT: &str = " …";
+    if sentence.chars().count() <= room {
+        return sentence.to_owned();
+    }
+    let mut shown: String = sentence.chars().take(room.saturating_sub(1)).collect();
+    // Back to the last whole word.
+    let end = shown.rfind(' ').unwrap_or(0);
+    shown.truncate(end);
+    shown + LEFT_OUT
+}
+
 fn list(as_json: bool) -> Result<()> {
     let all = Shipped::all().iter();
     if as_json {
@@ -57,19 +72,26 @@ fn list(as_json: bool) -> Result<()> {
         return terminal::print_json(&json!({"configs": all}));
     }
     let mut table = Table::new(&["name", "what it is"]).left(0).left(1);
+    let longest = all.clone().map(|one| one.name.len()).max().unwrap_or(0);
+    let room = WIDTH.saturating_sub(longest + BETWEEN);
     for one in all {
-        let about = one.about();
-        let mut shown: String = about.chars().take(ABOUT).collect();
-        if shown.len() < about.len() {
-            // Back to the last whole word.
-            let end = shown.rfind(' ').unwrap_or(shown.len());
-            shown.truncate(end);
-            shown.push_str(" …");
-        }
-        table.row([one.name.to_owned(), shown]);
+        table.row([one.name.to_owned(), cut(&one.about(), room)]);
     }
     terminal::print(&format!(
         "{table}\n\ntrainer --shipped first        trains one\n\
          trainer configs first          writes it, to be changed"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_sentence_loses_its_last_words() {
+        assert_eq!(cut("a run of bytes", 14), "a run of bytes");
+        assert_eq!(cut("a run of bytes", 13), "a run of …");
+        assert_eq!(cut("a run of bytes", 10), "a run of …");
+        assert_eq!(cut("a run of bytes", 9), "a run …");
+    }
 }
