@@ -136,10 +136,9 @@ impl StepShape {
             false => 2 * lanes.lanes * (lanes.lanes + 2),
         });
         let told = match model.conditioning {
-            ConditioningKind::None => 0,
             ConditioningKind::Embedding => 1,
             ConditioningKind::LoopGate => 2,
-            ConditioningKind::Adaln | ConditioningKind::BranchGate => 0,
+            ConditioningKind::None | ConditioningKind::Adaln | ConditioningKind::BranchGate => 0,
         };
         let states = model.injection.kept_states(is_fused) + averaged + told + lanes;
         states * model.d_model

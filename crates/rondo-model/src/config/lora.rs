@@ -19,7 +19,7 @@ pub struct LoraConfig {
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
-    /// What the iterations beyond them do.
+    /// What iterations beyond those with pairs of their own do.
     pub beyond: Beyond,
     /// The matrices that something is added to.
     pub matrices: Vec<LoraMatrix>,

@@ -80,6 +80,7 @@ pub(in crate::looped) fn structures() -> Vec<(&'static str, ModelConfig)> {
         ),
     ];
     all.extend(between_iterations(with));
+    all.extend(in_the_layers(with));
     all.extend(families(&base));
     all.extend(arms_from_the_input(with));
     all
@@ -165,6 +166,23 @@ fn between_iterations(
             with(|c| c.conditioning = ConditioningKind::LoopGate),
         ),
         (
+            "arm: hyper-connections",
+            with(|c| {
+                c.hyper_connections = Some(HyperConnections {
+                    lanes: 2,
+                    iterations: Some(3),
+                });
+            }),
+        ),
+    ]
+}
+
+/// What an iteration changes in the layers of the core, each arm by itself, and some together.
+fn in_the_layers(
+    with: impl Fn(fn(&mut ModelConfig)) -> ModelConfig,
+) -> Vec<(&'static str, ModelConfig)> {
+    vec![
+        (
             "arm: branch scale",
             with(|c| c.branch_scale = BranchScale::Loop(LoopScale::default())),
         ),
@@ -214,15 +232,6 @@ fn between_iterations(
                 c.sparsity = Some(SparsityConfig {
                     gate_bias: 0.0,
                     ..SparsityConfig::default()
-                });
-            }),
-        ),
-        (
-            "arm: hyper-connections",
-            with(|c| {
-                c.hyper_connections = Some(HyperConnections {
-                    lanes: 2,
-                    iterations: Some(3),
                 });
             }),
         ),
