@@ -29,8 +29,8 @@ use crate::seed::{Stream, token_generator};
 pub enum Penalty {
     /// The squared length of the change of f along a direction.
     Jacobian {
-        /// v, as [`direction`] draws it, `[batch, seq, d_model]`.
-        direction: Tensor<3>,
+        /// v, as [`direction`] draws it, `[batch, seq, d_model]`; in a box, so that the others have no room for it.
+        direction: Box<Tensor<3>>,
         /// ε.
         epsilon: f64,
     },

@@ -167,7 +167,7 @@ impl LoopedTransformer {
         sum.take(&mut gradients);
         let of_state = gradients_of(&last, &mut gradients);
         let readout = readout.without_autodiff();
-        if let Some((found, of_prepared)) = tape.penalty(objective, last, pass, &mut sum) {
+        if let Some((found, of_prepared)) = tape.penalty(objective, &last, pass, &mut sum) {
             (penalty, tape.of_prepared) = (Some(found), of_prepared);
         }
         let OfInput {

@@ -140,7 +140,7 @@ impl PenaltyConfig {
         }
         let penalty = match self {
             Self::Jacobian(JacobianPenalty { epsilon, .. }) => Penalty::Jacobian {
-                direction: direction(place.seed, place.number, place.shape, device),
+                direction: Box::new(direction(place.seed, place.number, place.shape, device)),
                 epsilon: *epsilon,
             },
             Self::Norm(_) => Penalty::Norm,

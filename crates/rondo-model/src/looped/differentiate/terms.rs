@@ -58,7 +58,7 @@ impl<'a> Tape<'a> {
     pub(super) fn penalty(
         &self,
         objective: &impl Objective,
-        last: LoopState,
+        last: &LoopState,
         pass: Shared<'a>,
         sum: &mut GradientSum<'_, LoopedTransformer>,
     ) -> Option<(Tensor<1>, Option<Tensor<3>>)> {
@@ -73,7 +73,7 @@ impl<'a> Tape<'a> {
             Penalty::Norm => return None,
             Penalty::FixedPoint => residual(f, &x),
             Penalty::Jacobian { direction, epsilon } => {
-                forward_difference(f, &x, constant(direction.clone()), *epsilon)
+                forward_difference(f, &x, constant((**direction).clone()), *epsilon)
             }
         };
         let mut gradients = (found.clone() * factor).backward();

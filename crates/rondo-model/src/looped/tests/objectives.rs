@@ -127,7 +127,7 @@ fn composed(
         Penalty::Norm => mean_square(state.state().clone()),
         Penalty::FixedPoint => residual(f, &x),
         Penalty::Jacobian { direction, epsilon } => {
-            forward_difference(f, &x, direction.clone().autodiff(), *epsilon)
+            forward_difference(f, &x, (**direction).clone().autodiff(), *epsilon)
         }
     });
     let all = match &penalty {
@@ -151,7 +151,7 @@ fn composed(
 fn penalties(config: &ModelConfig) -> Vec<(&'static str, Penalty)> {
     let shape = [BATCH, SEQ, config.d_model];
     let jacobian = Penalty::Jacobian {
-        direction: direction(1, 0, shape, &Device::flex()),
+        direction: Box::new(direction(1, 0, shape, &Device::flex())),
         // Its gradient is a difference over ε: a small one shows rounding alone.
         epsilon: 1.0,
     };
