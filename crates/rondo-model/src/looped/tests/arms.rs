@@ -435,7 +435,11 @@ fn what_changes_layers_on_wgpu_is_what_changes_them_on_flex_with_its_gradients()
             };
             let start = state(&config, &Device::flex()).to_device(device);
             let ids = tokens(None, device);
-            let loss = |readout: &Readout| readout.hidden.clone().square().mean();
+            let loss = |readout: &Readout| {
+                let targets = tokens(Some(0), device);
+                let hidden = readout.hidden.clone();
+                head_cross_entropy(hidden, model.head(), targets, None, false).loss
+            };
             let found = model.differentiate(ids, start, &pass, unroll, None, loss);
             let mut all = vec![values(found.forward.readout.hidden)];
             all.extend(found.gradients.into_tensors().into_iter().map(values));
