@@ -140,7 +140,7 @@ for page in "${pages[@]}"; do
     line=$((10#$(basename "$block")))
     ran=$((ran + 1))
     start=$EPOCHREALTIME
-    if ! timeout 60 bash -euo pipefail -x "$block" < /dev/null > "$scratch/output" 2>&1; then
+    if ! timeout 300 bash -euo pipefail -x "$block" < /dev/null > "$scratch/output" 2>&1; then
       failed=$((failed + 1))
       echo "book_check: $name:$line failed:" >&2
       tail -n 30 "$scratch/output" >&2
