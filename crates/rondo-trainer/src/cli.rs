@@ -116,7 +116,7 @@ pub(crate) enum Command {
     #[command(after_help = examples::EVAL)]
     Eval(Box<EvalArgs>),
     /// Write the state and the logits of every iteration.
-    #[command(after_help = examples::TRACE)]
+    #[command(after_help = examples::TRACE, override_usage = examples::TRACE_USAGE)]
     Trace(TraceArgs),
     /// Generate text at a fixed or at an adaptive recurrence depth.
     #[command(after_help = examples::GENERATE)]

@@ -38,6 +38,11 @@ Examples:
   trainer eval runs/main --data notes.txt --json
   trainer eval runs/main --tasks arc.jsonl --by area --figures figures";
 
+/// How `trainer trace` is called, in lines that fit the help: clap breaks no usage.
+pub(super) const TRACE_USAGE: &str = "\
+trainer trace [OPTIONS] --recurrence <N> --out <FILE>
+                     <--tokens <FILE>|--prompt <TEXT>> <RUN>";
+
 pub(super) const TRACE: &str = "\
 Examples:
   trainer trace runs/main --prompt 'fn main' --recurrence 16 \\
