@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::product::bf16_is_fast;
 
-/// The widest vector instructions that [`vectorized`](crate::vector) picks.
+/// The widest vector instructions, which the kernels pick at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instructions {
     /// AVX-512, of x86-64.

@@ -88,8 +88,7 @@ fn entry(arg: &Arg) -> Vec<String> {
         short.unwrap_or_default(),
         escaped(&help)
     );
-    let end = line.ends_with(['.', '!', '?']);
-    if !end {
+    if !line.ends_with(['.', '!', '?']) {
         line.push('.');
     }
     let defaults: Vec<String> = arg
@@ -98,7 +97,7 @@ fn entry(arg: &Arg) -> Vec<String> {
         .map(|value| format!("`{}`", value.to_string_lossy()))
         .collect();
     if takes && !defaults.is_empty() && !arg.is_hide_default_value_set() {
-        line.push_str(&format!(" Default: {}.", defaults.join(", ")));
+        line = format!("{line} Default: {}.", defaults.join(", "));
     }
     let mut lines = vec![line];
     if !takes {
