@@ -11,7 +11,7 @@ use crate::penalty::{Penalty, direction, forward_difference, mean_square, residu
 const ROUNDING: f32 = 2e-5;
 
 /// The cross entropy after some iterations, and a penalty.
-struct Terms<'a> {
+struct Several<'a> {
     model: &'a LoopedTransformer,
     /// The iterations and their weights.
     terms: &'a [(usize, f64)],
@@ -19,7 +19,7 @@ struct Terms<'a> {
     asked: Vec<usize>,
 }
 
-impl<'a> Terms<'a> {
+impl<'a> Several<'a> {
     fn new(model: &'a LoopedTransformer, terms: &'a [(usize, f64)]) -> Self {
         Self {
             model,
@@ -42,7 +42,7 @@ fn cross_entropy(model: &LoopedTransformer, readout: &Readout) -> Tensor<1> {
     head_cross_entropy(readout.hidden.clone(), model.head(), targets, None, false).loss
 }
 
-impl Objective for Terms<'_> {
+impl Objective for Several<'_> {
     fn reads(&self, iteration: usize) -> bool {
         self.terms.iter().any(|(i, _)| *i == iteration)
     }
@@ -200,7 +200,7 @@ fn the_gradients_of_terms_after_several_iterations_are_those_of_one_graph_in_eve
     for (name, config) in structures() {
         let model = shaken(&config, &device);
         let start = state(&config, &device).into();
-        let mut terms = Terms::new(&model, &TERMS);
+        let mut terms = Several::new(&model, &TERMS);
         let found = segmented(&model, &config, start, ALL, &mut terms);
         assert_eq!(terms.asked, [1, 3, 4], "{name}");
         let expected = composed(&model, &config, 4, &TERMS, None);
@@ -219,7 +219,7 @@ fn the_gradients_of_a_penalty_are_those_of_one_graph_in_every_structure() {
         let model = shaken(&config, &device);
         for (kind, penalty) in penalties(&config) {
             let start = state(&config, &device).into();
-            let mut terms = Terms::new(&model, &TERMS[2..]).with(&penalty);
+            let mut terms = Several::new(&model, &TERMS[2..]).with(&penalty);
             let found = segmented(&model, &config, start, ALL, &mut terms);
             let expected = composed(&model, &config, 4, &TERMS[2..], Some(&penalty));
             let name = format!("{name}, {kind}");
@@ -245,7 +245,7 @@ fn iterations_that_are_run_again_give_the_same_bits_with_every_term() {
             let [kept, rerun] = [&config, &again].map(|config| {
                 let model = shaken(config, &device);
                 let start = state(config, &device).into();
-                let mut terms = Terms::new(&model, &terms).with(&penalty);
+                let mut terms = Several::new(&model, &terms).with(&penalty);
                 segmented(&model, config, start, unroll, &mut terms)
             });
             assert_eq!(kept, rerun, "{name}, {kind}");
@@ -265,7 +265,7 @@ fn an_iteration_without_gradient_is_never_asked_for_and_counts_as_a_given_state(
             no_grad,
             with_grad: 2,
         };
-        let mut terms = Terms::new(&model, &terms).with(penalty);
+        let mut terms = Several::new(&model, &terms).with(penalty);
         let found = segmented(&model, &config, start, unroll, &mut terms);
         (terms.asked, found)
     };
@@ -278,7 +278,7 @@ fn an_iteration_without_gradient_is_never_asked_for_and_counts_as_a_given_state(
         with_grad: 0,
     };
     let last = [(3, 1.0)];
-    let mut terms = Terms::new(&model, &last);
+    let mut terms = Several::new(&model, &last);
     let ids = tokens(None, &device);
     let reached = model.differentiate_for(ids, start, &pass, unroll, None, &mut terms);
     let given = LoopState::from(reached.forward.readout.latent);
@@ -307,7 +307,7 @@ fn a_single_term_is_the_loss_of_the_last_readout_to_the_bit() {
     let loss = |readout: &Readout| cross_entropy(&model, readout) * 1.0;
     let plain = model.differentiate(ids, start.clone(), &pass, unroll, None, loss);
     let terms = [(4, 1.0)];
-    let mut terms = Terms::new(&model, &terms);
+    let mut terms = Several::new(&model, &terms);
     let found = segmented(&model, &config, start.into(), unroll, &mut terms);
     assert_eq!(found.loss, values(plain.loss));
     let gradients = plain.gradients.into_tensors().into_iter().map(values);
