@@ -199,17 +199,15 @@ fn pairs_of_full_rank_are_all_that_a_layer_has_beyond_what_it_shares() {
 #[test]
 fn what_is_no_stack_or_no_loop_here_is_refused() {
     let import = stack();
-    let refused = |tying, loops| match Looping::new(&import, tying, loops, None) {
-        Ok(_) => panic!("{tying:?} is not refused"),
-        Err(reason) => reason,
+    let refused = |tying, loops| {
+        let refused = Looping::new(&import, tying, loops, None).err();
+        refused.unwrap_or_else(|| panic!("{tying:?} is not refused"))
     };
     assert!(refused(Tying::SequenceAverage, 3).contains("in turn"));
     assert!(refused(Tying::CycleAverage, 4).contains("6 layers"));
     let ouro = Import::open(&golden("ouro-tiny")).expect("whole");
-    let reason = match Looping::new(&ouro, Tying::CycleAverage, 2, None) {
-        Ok(_) => panic!("a loop is not refused"),
-        Err(reason) => reason,
-    };
+    let refused = Looping::new(&ouro, Tying::CycleAverage, 2, None).err();
+    let reason = refused.expect("a loop is refused");
     assert!(reason.contains("a loop already"), "{reason}");
 }
 
