@@ -80,7 +80,10 @@ fn the_page_on_the_command_line_is_what_the_default_build_prints() {
             feature = "ndarray"
         ));
     if !only_wgpu {
-        eprintln!("skipped: the build has other devices than the default one");
+        #[expect(clippy::print_stderr, reason = "the reader of a test's output is told")]
+        {
+            eprintln!("skipped: the build has other devices than the default one");
+        }
         return;
     }
     let ended = run(["explain", "--markdown=commands"]);

@@ -263,7 +263,8 @@ mod tests {
             let command = command.split(['|', '>', '#']).next().unwrap_or(command);
             let words = words(command);
             let read = Cli::try_parse_from(std::iter::once("trainer".to_owned()).chain(words));
-            assert!(read.is_ok(), "{line}: {}", read.unwrap_err());
+            let error = read.err().map(|error| error.to_string());
+            assert_eq!(error, None, "{line}");
             tried += 1;
         }
         assert!(tried > 50, "{tried}");
