@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "values are handed through as they are")]
+
 use super::*;
 use crate::error::tests::refused;
 use crate::golden;
