@@ -87,7 +87,7 @@ fn a_sheet_has_a_dot_for_each_run_and_counts_those_that_have_failed() {
         .iter()
         .filter_map(|row| row.rsplit(',').nth(1)?.parse().ok())
         .collect();
-    let mean = (values[0] + values[1]) / 2.0;
+    let mean = f64::midpoint(values[0], values[1]);
     assert!(
         drawn.stdout.contains(&format!("{mean:.3} ± ")),
         "{mean}: {drawn:?}"

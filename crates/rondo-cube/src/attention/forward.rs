@@ -83,25 +83,19 @@ pub(super) fn forward_kernel(
             comptime!(form.turn),
         );
         let mut greatest = zeros(tile.rows);
-        #[unroll]
-        for r in 0..tile.rows {
-            greatest[r] = largest[r];
-            #[unroll]
-            for c in 0..tile.columns {
-                let place = key + other_row(lane, c, tile);
-                let seen = sees(
-                    own + r * tile.groups,
-                    sizes.queries,
-                    place,
-                    seen_from[r],
-                    end,
-                    form,
-                );
-                let score = scaled(scores[r * tile.columns + c], factor, seen);
-                scores[r * tile.columns + c] = score;
-                greatest[r] = select(score > greatest[r], score, greatest[r]);
-            }
-        }
+        scale(
+            &mut scores,
+            &mut greatest,
+            &mut largest,
+            &mut seen_from,
+            sizes.queries,
+            own,
+            key,
+            end,
+            factor,
+            tile,
+            form,
+        );
         join_lanes(&mut greatest, &mut exchanged, tile, Join::Largest);
         soften(
             &mut scores,
@@ -135,6 +129,37 @@ pub(super) fn forward_kernel(
     for r in 0..tile.rows {
         if lane == 0 && own + r * tile.groups < sizes.queries {
             lse[matrix * sizes.queries + own + r * tile.groups] = largest[r] + sums[r].ln();
+        }
+    }
+}
+
+/// Scales the scores that are seen, and finds the greatest score of each own row so far.
+#[cube]
+fn scale(
+    scores: &mut Array<f32>,
+    greatest: &mut Array<f32>,
+    largest: &mut Array<f32>,
+    seen_from: &mut Array<usize>,
+    queries: usize,
+    own: usize,
+    key: usize,
+    end: usize,
+    factor: f32,
+    #[comptime] tile: Tile,
+    #[comptime] form: Form,
+) {
+    let lane = UNIT_POS as usize % tile.lanes;
+    #[unroll]
+    for r in 0..tile.rows {
+        greatest[r] = largest[r];
+        let query = own + r * tile.groups;
+        #[unroll]
+        for c in 0..tile.columns {
+            let place = key + other_row(lane, c, tile);
+            let seen = sees(query, queries, place, seen_from[r], end, form);
+            let score = scaled(scores[r * tile.columns + c], factor, seen);
+            scores[r * tile.columns + c] = score;
+            greatest[r] = select(score > greatest[r], score, greatest[r]);
         }
     }
 }

@@ -162,11 +162,13 @@ impl Report {
                 found.rho, found.p_value, found.pairs
             )
         });
-        let mut file = format!("every number: {}", dir.join("results.csv").display());
+        let results = dir.join("results.csv");
+        let mut files = vec![format!("every number: {}", results.display())];
         if self.has_sheet {
             let dir = dir.display();
-            file +=
-                &format!("\nin rows and columns: trainer figure field-sheet {dir} --out figures");
+            files.push(format!(
+                "in rows and columns: trainer figure field-sheet {dir} --out figures"
+            ));
         }
         let parts = [
             table,
@@ -174,7 +176,7 @@ impl Report {
             failed,
             self.missing_text(),
             correlation,
-            file,
+            files.join("\n"),
         ];
         let said: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         said.join("\n\n")

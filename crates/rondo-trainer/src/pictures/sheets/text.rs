@@ -55,17 +55,17 @@ fn list(sheet: &FieldSheet) -> Table {
 
 /// Returns `1.583 ± 0.012`, and the share of failed runs behind it where there are any.
 fn cell(cell: &SheetCell) -> String {
-    let mut text = match (cell.mean, cell.deviation) {
+    let text = match (cell.mean, cell.deviation) {
         (None, _) => MISSING.to_owned(),
         (Some(mean), None) => significant(mean, 4),
         (Some(mean), Some(deviation)) => {
             format!("{} ± {}", significant(mean, 4), significant(deviation, 2))
         }
     };
-    if cell.failed() > 0 {
-        text.push_str(&format!(" ({}/{})", cell.failed(), cell.dots.len()));
+    match cell.failed() {
+        0 => text,
+        failed => format!("{text} ({failed}/{})", cell.dots.len()),
     }
-    text
 }
 
 /// Returns a line for each arm: its runs, how many have failed, and its best mean.
@@ -158,8 +158,9 @@ mod tests {
         let line = |start: &str| shown.lines().find(|line| line.starts_with(start));
         let words: Vec<&str> = line("linear").expect("a row").split_whitespace().collect();
         assert_eq!(words, ["linear", "1.500", "±", "0.12", "1.750", "(1/2)"]);
-        let arm = shown.lines().filter(|line| line.starts_with("linear "));
-        let words: Vec<&str> = arm.last().expect("an arm").split_whitespace().collect();
+        let mut from_the_end = shown.lines().rev();
+        let arm = from_the_end.find(|line| line.starts_with("linear "));
+        let words: Vec<&str> = arm.expect("an arm").split_whitespace().collect();
         assert_eq!(words, ["linear", "4", "1", "1.500", "peak=0.0"]);
         assert!(
             shown.ends_with("linear: 1 divergence\nhistory: 1 divergence"),
