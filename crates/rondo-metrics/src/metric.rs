@@ -107,7 +107,7 @@ impl fmt::Display for Presence {
             Self::Device => "where the device gives it",
             Self::Once => "once",
             Self::Contraction => "with factors on the state",
-            Self::Depths => "with a loss after several iterations",
+            Self::Depths => "with a mean loss",
             Self::Penalty => "with a penalty",
             Self::Gates => "with gates",
             Self::Controller => "with a controller",
