@@ -4,6 +4,7 @@ mod arms;
 mod families;
 mod objectives;
 mod segmented;
+mod starts;
 mod structures;
 
 use burn::module::{ModuleVisitor, Param};

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use burn::tensor::TensorData;
 
 use super::*;
-use crate::config::{HistoryForm, HistoryInjection, LoraConfig};
 use crate::depth::Recompute;
 use crate::gradients::GradientSum;
 use crate::init::ParameterSpec;
@@ -40,11 +39,11 @@ fn arms() -> Vec<(&'static str, ModelConfig)> {
     names.filter(|(name, _)| name.starts_with("arm:")).collect()
 }
 
-fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+pub(super) fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
 }
 
-fn bits(x: &[f32]) -> Vec<u32> {
+pub(super) fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
@@ -218,118 +217,6 @@ fn a_decoder_carries_what_every_arm_carries() {
 }
 
 #[test]
-fn a_history_starts_as_the_loop_without_one_to_the_bit() {
-    let device = Device::flex().autodiff();
-    let pass_of = |config: &ModelConfig| {
-        let model = LoopedTransformer::new(config, 3, &device);
-        let pass = Pass::new(config, SEQ, &device);
-        let unroll = Unroll {
-            no_grad: 1,
-            with_grad: 4,
-        };
-        let (ids, start) = (tokens(None, &device), state(config, &device));
-        let loss = |readout: &Readout| readout.hidden.clone().square().mean();
-        let seen = model.differentiate(ids, start, &pass, unroll, None, loss);
-        let gradients = seen.gradients.into_tensors().into_iter().map(values);
-        let logits = values(model.logits(seen.forward.readout.hidden));
-        (logits, gradients.collect::<Vec<_>>())
-    };
-    let (logits, gradients) = pass_of(&config());
-    for form in [
-        HistoryForm::Scalar,
-        HistoryForm::Channel,
-        HistoryForm::Dense,
-    ] {
-        let history = HistoryInjection {
-            form,
-            window: 2,
-            ..HistoryInjection::default()
-        };
-        let with = ModelConfig {
-            injection: InjectionKind::History(history),
-            ..config()
-        };
-        let (found, mut of_all) = pass_of(&with);
-        assert_eq!(found, logits, "{form:?}");
-        // Those of the history stand last, and are no longer zero.
-        let own = of_all.split_off(gradients.len());
-        assert_eq!(of_all, gradients, "{form:?}");
-        assert!(own.iter().flatten().any(|g| g.abs() > 0.0), "{form:?}");
-    }
-}
-
-/// Returns the head's input and every gradient of a pass with the weights of the start.
-fn run_at_the_start(config: &ModelConfig, device: &Device) -> (Vec<f32>, Vec<Vec<f32>>) {
-    let model = LoopedTransformer::new(config, 3, device);
-    let pass = Pass::new(config, SEQ, device);
-    let unroll = Unroll {
-        no_grad: 1,
-        with_grad: 4,
-    };
-    let (ids, start) = (tokens(None, device), state(config, device));
-    let loss = |readout: &Readout| readout.hidden.clone().square().mean();
-    let seen = model.differentiate(ids, start, &pass, unroll, None, loss);
-    let gradients = seen.gradients.into_tensors().into_iter().map(values);
-    let hidden = values(seen.forward.readout.hidden);
-    (hidden, gradients.collect())
-}
-
-#[test]
-fn conditioning_starts_as_the_loop_without_it_to_the_bit() {
-    let device = Device::flex().autodiff();
-    let run = |config: &ModelConfig| run_at_the_start(config, &device);
-    let (hidden, gradients) = run(&config());
-    for conditioning in [
-        ConditioningKind::Embedding,
-        ConditioningKind::LoopGate,
-        ConditioningKind::Adaln,
-        ConditioningKind::BranchGate,
-    ] {
-        let with = ModelConfig {
-            conditioning,
-            ..config()
-        };
-        let (found, mut of_all) = run(&with);
-        assert_eq!(bits(&found), bits(&hidden), "{conditioning:?}");
-        let own = of_all.split_off(gradients.len());
-        assert_eq!(of_all, gradients, "{conditioning:?}");
-        assert!(
-            own.iter().flatten().any(|g| g.abs() > 0.0),
-            "{conditioning:?}"
-        );
-    }
-}
-
-#[test]
-fn pairs_of_low_rank_start_as_the_loop_without_them_to_the_bit() {
-    let device = Device::flex().autodiff();
-    let (hidden, gradients) = run_at_the_start(&config(), &device);
-    let with = ModelConfig {
-        lora: Some(LoraConfig {
-            rank: 2,
-            iterations: Some(5),
-            ..LoraConfig::default()
-        }),
-        ..config()
-    };
-    let (found, mut of_all) = run_at_the_start(&with, &device);
-    assert_eq!(bits(&found), bits(&hidden));
-    let own = of_all.split_off(gradients.len());
-    assert_eq!(of_all, gradients);
-    let names = table(&with).into_iter().skip(gradients.len());
-    for (row, gradient) in names.zip(own) {
-        // B has a gradient, and with it at zero A has none.
-        let is_zero = gradient.iter().all(|g| g.abs() == 0.0);
-        assert_eq!(
-            is_zero,
-            row.name.rsplit('.').next() == Some("a"),
-            "{}",
-            row.name
-        );
-    }
-}
-
-#[test]
 fn readouts_at_many_depths_are_those_of_a_pass_to_each() {
     let device = Device::flex();
     for (name, config) in arms() {
@@ -347,30 +234,6 @@ fn readouts_at_many_depths_are_those_of_a_pass_to_each() {
             assert_eq!(bits(&found), bits(&alone), "{name} to {depth}");
         }
     }
-}
-
-#[test]
-fn a_scalar_of_one_that_keeps_the_state_is_the_sum() {
-    let sum = ModelConfig {
-        injection: InjectionKind::Add,
-        ..config()
-    };
-    let scalar = ModelConfig {
-        injection: InjectionKind::Scalar(ScalarInjection {
-            form: ScalarForm::Sum,
-            start: 1.0,
-        }),
-        ..config()
-    };
-    let device = Device::flex();
-    let model = LoopedTransformer::new(&scalar, 3, &device);
-    let plain = LoopedTransformer::new(&sum, 3, &device);
-    let [s, e] = [2, 7].map(|seed| Normals::new(seed, 1.0).tensor::<3>([2, 3, 8]));
-    let of = |model: &LoopedTransformer| {
-        let prepared = model.injection.prepare(e.clone());
-        values(model.injection.forward(s.clone(), &prepared))
-    };
-    assert_eq!(bits(&of(&model)), bits(&of(&plain)));
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! How the values of a parameter are drawn.
+
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::Fusion;
+use crate::seed::{Stream, generator};
+
+/// How one parameter is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Initializer {
+    /// Normal with this nominal std, truncated at ±3 std.
+    TruncatedNormal {
+        /// Nominal standard deviation.
+        std: f64,
+    },
+    /// Orthogonal rows or columns (QR of a truncated normal) times `std·√max(rows, cols)`, for each
+    /// of the matrices that stand side by side in the parameter.
+    Orthogonal {
+        /// Root mean square of the elements.
+        std: f64,
+        /// Which matrices these are.
+        fusion: Fusion,
+    },
+    /// All ones.
+    Ones,
+    /// All zeros.
+    Zeros,
+    /// All this number.
+    Constant(f64),
+    /// The identity matrix.
+    Identity,
+    /// Each row a unit vector: of the first element, the second, and so on from the first again.
+    Cycle,
+    /// Each row an identity matrix of this size.
+    Identities {
+        /// Its rows.
+        size: usize,
+    },
+}
+
+impl Initializer {
+    /// Draws the values of parameter number `index`, row major.
+    pub(crate) fn values(self, shape: &[usize], seed: u64, index: u64) -> Vec<f32> {
+        let count = shape.iter().product();
+        match self {
+            Self::Ones => vec![1.0; count],
+            Self::Zeros => vec![0.0; count],
+            Self::Constant(value) => vec![value as f32; count],
+            Self::Identity => where_one(shape, |row, column| row == column),
+            Self::Cycle => where_one(shape, |row, column| column == row % shape[1]),
+            Self::Identities { size } => {
+                where_one(shape, |_, column| column / size == column % size)
+            }
+            Self::TruncatedNormal { std } => {
+                let mut rng = generator(seed, Stream::Weights, index);
+                (0..count)
+                    .map(|_| (std * truncated_normal(&mut rng)) as f32)
+                    .collect()
+            }
+            Self::Orthogonal { std, fusion } => {
+                let mut rng = generator(seed, Stream::Weights, index);
+                fusion.orthogonal([shape[0], shape[1]], std, &mut rng)
+            }
+        }
+    }
+}
+
+/// Returns a matrix of ones and zeros.
+fn where_one(shape: &[usize], is_one: impl Fn(usize, usize) -> bool) -> Vec<f32> {
+    let [rows, columns] = [shape[0], shape[1]];
+    (0..rows * columns)
+        .map(|place| f32::from(u8::from(is_one(place / columns, place % columns))))
+        .collect()
+}
+
+/// Draws from the standard normal, truncated at ±3.
+pub(crate) fn truncated_normal(rng: &mut impl Rng) -> f64 {
+    loop {
+        let x: f64 = StandardNormal.sample(rng);
+        if x.abs() <= 3.0 {
+            return x;
+        }
+    }
+}
