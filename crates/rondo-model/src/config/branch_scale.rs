@@ -1,18 +1,16 @@
 //! `model.branch_scale`: what multiplies the two sides of the residual connections in the core. A word, or a table whose `kind` is
 //! that word and which has the options.
 
-use std::borrow::Cow;
-
 use rondo_config::Report;
 use rondo_config::report::{positive, within};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ModelConfig;
 use crate::depth::MAX_RECURRENCE;
 
 /// What multiplies the two sides of the residual connections in the core; [`crate::block`] has where it stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum BranchScale {
     /// Nothing: `x + f(x)`.
@@ -175,17 +173,6 @@ impl From<BranchScale> for Written {
             BranchScale::Loop(options) => Self::Table(Table::Loop(options)),
             BranchScale::Deeploop(options) => Self::Table(Table::Deeploop(options)),
         }
-    }
-}
-
-/// That of what is written.
-impl JsonSchema for BranchScale {
-    fn schema_name() -> Cow<'static, str> {
-        "BranchScale".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }
 

@@ -2,18 +2,16 @@
 //!
 //! What has no options is written as a word, as every configuration was before there were options.
 
-use std::borrow::Cow;
-
 use rondo_config::Report;
 use rondo_config::report::within;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The most lags of a history.
 const MOST_LAGS: usize = 8;
 
 /// The injection `A(s, e)`; [`crate::injection`] has the formulas.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum InjectionKind {
     /// `W · [s ; e]`.
@@ -307,16 +305,5 @@ impl From<InjectionKind> for Written {
             InjectionKind::Diagonal(options) => Self::Table(Table::Diagonal(options)),
             InjectionKind::History(options) => Self::Table(Table::History(options)),
         }
-    }
-}
-
-/// That of what is written.
-impl JsonSchema for InjectionKind {
-    fn schema_name() -> Cow<'static, str> {
-        "InjectionKind".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }

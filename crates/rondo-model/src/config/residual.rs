@@ -1,13 +1,11 @@
 //! `model.loop_residual`: what becomes of the core's output. A word, or a table whose `kind` is that word and which has the options.
 
-use std::borrow::Cow;
-
 use rondo_config::Report;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What an iteration makes of the core's output z; [`crate::residual`] has the formulas.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum ResidualKind {
     /// z is the next state.
@@ -113,16 +111,5 @@ impl From<ResidualKind> for Written {
             ResidualKind::CarryLast => Self::Word(Word::CarryLast),
             ResidualKind::Infiloop(options) => Self::Table(Table::Infiloop(options)),
         }
-    }
-}
-
-/// That of what is written.
-impl JsonSchema for ResidualKind {
-    fn schema_name() -> Cow<'static, str> {
-        "ResidualKind".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }

@@ -4,15 +4,13 @@
 //! gradient, n < i < r: a readout after one of the first n would train the coda alone. A choice by number has a weight for each number, and
 //! r has that of the first number that is r or more, or of the largest where all are less. The weights that count are divided by their sum.
 
-use std::borrow::Cow;
-
 use rondo_config::Report;
 use rondo_model::depth::{DepthSampler, RecurrenceConfig, Unroll};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// After which iterations the cross entropy counts.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum DepthLoss {
     /// After the last one.
@@ -325,17 +323,6 @@ impl From<DepthLoss> for Written {
             DepthLoss::Last => Self::Word(Word::Last),
             DepthLoss::Mean(options) => Self::Table(Table::Mean(options)),
         }
-    }
-}
-
-/// That of what is written.
-impl JsonSchema for DepthLoss {
-    fn schema_name() -> Cow<'static, str> {
-        "DepthLoss".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Written::json_schema(generator)
     }
 }
 
