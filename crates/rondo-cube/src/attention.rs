@@ -1,15 +1,19 @@
-//! Softmax attention without its matrix of scores (Dao et al. 2022, arXiv 2205.14135; Dao 2023, arXiv 2307.08691).
+//! Softmax attention that never stores the matrix of scores (Dao et al. 2022, arXiv 2205.14135; Dao
+//! 2023, arXiv 2307.08691).
 //!
 //! ```text
-//! out_i = Σⱼ pᵢⱼ · vⱼ,   pᵢⱼ = e^(sᵢⱼ − lseᵢ),   sᵢⱼ = qᵢ·kⱼ / √d_head,   lseᵢ = ln Σⱼ e^(sᵢⱼ)       j over what query i sees
+//! out_i = Σⱼ pᵢⱼ · vⱼ,   pᵢⱼ = e^(sᵢⱼ − lseᵢ)        j over the keys that query i sees
+//!    sᵢⱼ = qᵢ·kⱼ / √d_head,   lseᵢ = ln Σⱼ e^(sᵢⱼ)
 //! ```
 //!
-//! A cube goes over tiles of scores that live in its registers. The forward pass keeps the logarithms of the sums, of which the
-//! backward pass makes the weights again. So memory grows with the length of a sequence and not with its square. Queries and keys
-//! get their bias and their rotary embedding on the way into shared memory, and a key head serves its query heads where it lies.
+//! A cube computes the scores tile by tile in its registers. The forward pass stores only lse; the
+//! backward pass recomputes the weights from it. Memory therefore grows with the length of a
+//! sequence, not with its square. Bias and rotary embedding are applied to queries and keys on the
+//! way into shared memory. Key heads are not copied for the query heads that they serve.
 //!
-//! In reading order: how units are laid over a `tile`; how rows come into shared memory (`stage`); the `product`s in registers;
-//! how lanes `join` what they have found; which keys a query sees (`sight`); the kernels of the `forward` and the `backward` pass; their launches (`problem`).
+//! In reading order: how units are laid over a `tile`; how rows are loaded into shared memory
+//! (`stage`); the `product`s in registers; how lanes `join` their numbers; which keys a query sees
+//! (`sight`); the kernels of the `forward` and the `backward` pass; their launches (`problem`).
 
 #[allow(
     clippy::too_many_lines,
@@ -33,45 +37,48 @@ use crate::cross_entropy;
 use crate::heads::{Layout, Tables, turn_back};
 use crate::tensor::{CubeTensor, check, empty, matrix};
 
-/// What attention gives.
+/// The result of attention.
 #[derive(Clone, Debug)]
 pub struct Attended {
-    /// The weighted sums of values, laid out as the queries are.
+    /// The weighted sums of values, with the layout of the queries.
     pub out: CubeTensor,
-    /// The logarithm of the sum of the powers of each query's scores, `[batch, queries, seq]` with the heads of queries.
+    /// The logarithm of each query's sum of powers of scores, `[batch, query heads, seq]`.
     pub lse: CubeTensor,
 }
 
-/// Causal attention in rows that hold the queries of every head, then the keys, then the values.
+/// Causal attention in rows. A row holds the queries of every head, then the keys, then the values.
 #[derive(Clone, Copy, Debug)]
 pub struct InRows<'a> {
-    /// How rows hold heads.
+    /// The layout of heads in rows.
     pub layout: Layout,
-    /// `[batch · seq, width]`.
+    /// The rows, `[batch · seq, width]`.
     pub rows: &'a CubeTensor,
-    /// What is added to queries and keys before they are rotated, `[queries + keys, d_head]`.
+    /// The bias that is added to queries and keys before the rotation, `[queries + keys, d_head]`.
     pub bias: Option<&'a CubeTensor>,
     /// The rotary embedding.
     pub tables: Tables<'a>,
-    /// The place in its row of the first token of every token's segment, i32, `[batch, seq]`, where rows are cut into
-    /// segments: positions start anew in each, and attention stays within it.
+    /// For each token the place in its row of the first token of its segment: i32, `[batch, seq]`.
+    /// Positions restart in each segment, and attention stays within it. If `None`, rows are not
+    /// cut into segments.
     pub firsts: Option<&'a CubeTensor>,
 }
 
-/// Attention of heads that are apart: as many query heads as there are, or a multiple of the key heads.
+/// Attention with queries, keys and values in separate tensors. The number of query heads is a
+/// multiple of the number of key heads.
 #[derive(Clone, Copy, Debug)]
 pub struct Apart<'a> {
-    /// `[batch, heads, queries, d_head]`.
+    /// The queries, `[batch, heads, queries, d_head]`.
     pub queries: &'a CubeTensor,
-    /// `[batch, key heads, keys, d_head]`.
+    /// The keys, `[batch, key heads, keys, d_head]`.
     pub keys: &'a CubeTensor,
-    /// As the keys.
+    /// The values, with the shape of the keys.
     pub values: &'a CubeTensor,
-    /// Whether a query sees no key after its own; there are as many keys as queries then. Otherwise it sees every key.
+    /// Whether a query sees only the keys up to its own position; there must then be as many keys
+    /// as queries. Otherwise it sees every key.
     pub causal: bool,
 }
 
-/// The gradients of heads that are apart.
+/// The gradients of separate queries, keys and values.
 #[derive(Clone, Debug)]
 pub struct ApartGradients {
     /// As [`Apart::queries`].
@@ -83,15 +90,15 @@ pub struct ApartGradients {
 }
 
 impl<'a> InRows<'a> {
-    /// Attends.
+    /// Computes attention.
     ///
     /// # Shapes
     ///
-    /// Returns rows with the heads side by side, `[batch · seq, queries · d_head]`.
+    /// Returns rows with the heads one after another, `[batch · seq, queries · d_head]`.
     ///
     /// # Panics
     ///
-    /// Panics where a tensor is not contiguous f32, or shapes do not fit.
+    /// Panics if a tensor is not contiguous f32 or the shapes do not fit.
     pub fn forward(self) -> Attended {
         let Layout {
             batch,
@@ -103,14 +110,15 @@ impl<'a> InRows<'a> {
         self.problem().forward([batch * seq, queries * d_head])
     }
 
-    /// Returns the gradient of rows for that of their result; the bias has that of queries and keys, summed over the rows.
+    /// Returns the gradient of the rows from the gradient of their result. The gradient of the bias
+    /// is the sum over the rows of the gradients of queries and keys.
     ///
     /// # Panics
     ///
     /// As [`Self::forward`].
     pub fn backward(self, attended: &Attended, d_out: &CubeTensor) -> CubeTensor {
         let problem = self.problem();
-        // The columns of queries, of keys and of values: each kernel writes its own.
+        // All three share one tensor, since each kernel writes only its own columns.
         let d_rows = empty(self.rows, self.rows.shape());
         problem.backward(attended, d_out, [&d_rows, &d_rows, &d_rows]);
         turn_back(self.layout, d_rows, self.tables, self.firsts)
@@ -175,7 +183,7 @@ impl<'a> InRows<'a> {
 }
 
 impl<'a> Apart<'a> {
-    /// Attends.
+    /// Computes attention.
     ///
     /// # Shapes
     ///
@@ -183,12 +191,12 @@ impl<'a> Apart<'a> {
     ///
     /// # Panics
     ///
-    /// Panics where a tensor is not contiguous f32, or shapes do not fit.
+    /// Panics if a tensor is not contiguous f32 or the shapes do not fit.
     pub fn forward(self) -> Attended {
         self.problem().forward(self.queries.shape())
     }
 
-    /// Returns the gradients of the heads for that of their result.
+    /// Returns the gradients of the heads from the gradient of their result.
     ///
     /// # Panics
     ///

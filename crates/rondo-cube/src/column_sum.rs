@@ -5,13 +5,13 @@ use cubecl::prelude::*;
 use crate::rows::cube_count;
 use crate::tensor::{CubeTensor, check, empty, matrix};
 
-/// Columns that a cube adds up side by side.
+/// Columns that a cube sums at the same time.
 const COLUMNS: usize = 32;
 
-/// Parts of the rows that a cube adds up side by side.
+/// Groups of rows that a cube sums at the same time: part p has the rows p, p + PARTS and so on.
 const PARTS: usize = 8;
 
-/// Returns the sum of all rows for the first columns, always added in the same order.
+/// Returns the sum over all rows for the first `columns` columns, always added in the same order.
 ///
 /// # Shapes
 ///
@@ -19,7 +19,7 @@ const PARTS: usize = 8;
 ///
 /// # Panics
 ///
-/// Panics where the matrix is not contiguous f32, or has fewer columns.
+/// Panics if the matrix is not contiguous f32 or has fewer columns.
 pub fn sum_of_rows(x: &CubeTensor, columns: usize) -> CubeTensor {
     check(x);
     let [rows, width] = matrix(x);
@@ -38,7 +38,7 @@ pub fn sum_of_rows(x: &CubeTensor, columns: usize) -> CubeTensor {
     out
 }
 
-/// Adds up the rows of a matrix, each column in the same order each time.
+/// Sums the rows of a matrix, each column always in the same order.
 #[cube(launch)]
 fn sum_of_rows_kernel(x: &[f32], out: &mut [f32], rows: usize, width: usize, columns: usize) {
     let column = CUBE_POS * COLUMNS + UNIT_POS_X as usize;

@@ -1,4 +1,4 @@
-//! Next-token cross entropy together with the head, its gradients in the same pass.
+//! Next-token cross entropy computed together with the head, with gradients in the same pass.
 //!
 //! ```text
 //! l = x · W                                    logits of one token
@@ -8,9 +8,10 @@
 //! ∂loss/∂x = ∂loss/∂l · Wᵀ                      ∂loss/∂W = Σ xᵀ · ∂loss/∂l
 //! ```
 //!
-//! The tokens go through in chunks: the logits of a chunk are made by one product, turned into their gradients in place
-//! and multiplied on, so that `[tokens, vocab]` never exists. The loss is a scalar, so its gradients are known but for a
-//! factor before anyone asks for them.
+//! Tokens are processed in chunks. One product computes the logits of a chunk, which are replaced
+//! by their gradients in place and multiplied by the other factors, so `[tokens, vocab]` never
+//! exists as a whole. The loss is a scalar, so a later backward pass only has to multiply these
+//! gradients by a factor.
 
 mod kernels;
 
@@ -32,22 +33,22 @@ use crate::tensor::{CubeTensor, check, contiguous, empty, matrix};
 /// Logits of a chunk: 128 MiB.
 const CHUNK_LOGITS: usize = 1 << 25;
 
-/// Tokens of a chunk however large the vocabulary, and what their number is a multiple of: chunks then begin where a
-/// device lets a buffer begin.
+/// The fewest tokens of a chunk, however large the vocabulary. The number of tokens of a chunk is a
+/// multiple of it, so every chunk starts at an offset that devices allow for a buffer.
 const FEWEST_ROWS: usize = 64;
 
-/// The tensors of a head with its loss.
+/// The tensors of the head and of its loss.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
-    /// `[tokens, d_model]`.
+    /// The hidden states, `[tokens, d_model]`.
     pub hidden: &'a CubeTensor,
-    /// `[vocab, d_model]` where it is tied, else `[d_model, vocab]`.
+    /// The head's matrix: `[vocab, d_model]` if it is tied, otherwise `[d_model, vocab]`.
     pub matrix: &'a CubeTensor,
     /// Whether the matrix is the token embedding.
     pub tied: bool,
-    /// i32, `[tokens]`, ids below the vocabulary.
+    /// The ids of the targets, below the vocabulary size: i32, `[tokens]`.
     pub targets: &'a CubeTensor,
-    /// Of the products.
+    /// The precision of the products.
     pub precision: Precision,
 }
 
@@ -56,7 +57,7 @@ pub struct Head<'a> {
 pub struct Losses {
     /// Negative log likelihood of each target in nats, `[tokens]`.
     pub nll: CubeTensor,
-    /// 1 where the first of the largest logits is the target's, else 0, `[tokens]`.
+    /// 1 if the target's logit is the first of the largest logits, otherwise 0; `[tokens]`.
     pub hits: CubeTensor,
 }
 
@@ -65,15 +66,15 @@ pub struct Losses {
 pub struct LossWithGradients {
     /// As [`mean`], `[1]`.
     pub loss: CubeTensor,
-    /// As [`Losses::hits`], whatever the weights.
+    /// As [`Losses::hits`]; independent of the weights.
     pub hits: CubeTensor,
-    /// Gradient of the loss for the hidden states.
+    /// Gradient of the loss with respect to the hidden states.
     pub d_hidden: CubeTensor,
-    /// Gradient of the loss for the head's matrix, in the matrix's own shape.
+    /// Gradient of the loss with respect to the head's matrix, with the matrix's shape.
     pub d_matrix: CubeTensor,
 }
 
-/// Whether targets are of the type that the kernels read.
+/// Whether the targets have the element type that the kernels read.
 pub fn takes(targets: &CubeTensor) -> bool {
     targets.dtype == DType::I32
 }
@@ -82,7 +83,7 @@ pub fn takes(targets: &CubeTensor) -> bool {
 ///
 /// # Panics
 ///
-/// Panics where the shapes do not fit, or a tensor is not contiguous.
+/// Panics if the shapes do not fit or a tensor is not contiguous.
 pub fn losses(head: Head<'_>) -> Losses {
     let losses = head.unwritten();
     for chunk in head.chunks(CHUNK_LOGITS) {
@@ -92,7 +93,8 @@ pub fn losses(head: Head<'_>) -> Losses {
     losses
 }
 
-/// Returns the weighted mean loss and its gradients; `weights`: `[tokens]`, or none where every token counts as 1.
+/// Returns the weighted mean loss and its gradients. `weights`: `[tokens]`; without weights every
+/// token counts as 1.
 ///
 /// # Panics
 ///
@@ -142,7 +144,7 @@ fn differentiate(
     }
 }
 
-/// Returns the weighted mean of the losses of tokens, `[1]`; NaN where the weights sum to zero.
+/// Returns the weighted mean of the tokens' losses, `[1]`; NaN if the weights sum to zero.
 ///
 /// # Shapes
 ///
@@ -150,7 +152,7 @@ fn differentiate(
 ///
 /// # Panics
 ///
-/// Panics where a tensor is not contiguous f32.
+/// Panics if a tensor is not contiguous f32.
 pub fn mean(nll: &CubeTensor, weights: Option<&CubeTensor>) -> CubeTensor {
     check(nll);
     let count = nll.shape().num_elements();
@@ -176,7 +178,7 @@ pub fn mean(nll: &CubeTensor, weights: Option<&CubeTensor>) -> CubeTensor {
     out
 }
 
-/// The share of each token in the loss: its weight over the sum of all.
+/// The share of each token in the loss: its weight divided by the sum of all weights.
 struct Shares<'a> {
     weights: Option<&'a CubeTensor>,
     /// The mean of the weights, `[1]`.
@@ -212,7 +214,7 @@ impl Head<'_> {
         if self.tied { first } else { second }
     }
 
-    /// Returns the tokens of each chunk of about so many logits.
+    /// Returns the tokens of each chunk of about `logits` logits.
     fn chunks(&self, logits: usize) -> Vec<Range<usize>> {
         let [tokens, _] = matrix(self.hidden);
         let rows = (logits / self.vocab()) / FEWEST_ROWS * FEWEST_ROWS;
@@ -234,7 +236,7 @@ impl Head<'_> {
         product(hidden.clone(), projection, self.precision)
     }
 
-    /// Writes the losses of a chunk; with shares its logits become their gradients.
+    /// Writes the losses of a chunk. With `shares`, also replaces the logits by their gradients.
     fn score(
         &self,
         logits: &CubeTensor,
@@ -250,7 +252,7 @@ impl Head<'_> {
             gradient: shares.is_some(),
             weighted: weights.is_some(),
         };
-        // A buffer stands in the place of one that is not there; the kernel does not read it.
+        // Another buffer takes the place of missing weights; the kernel does not read it.
         row_kernel::launch(
             &logits.client,
             cube_count(chunk.len()),

@@ -1,5 +1,5 @@
-//! The rows of a table by their ids. For the table's gradient the tokens are put in the order of their ids, and each
-//! row adds up its own: no two units write to one place.
+//! The lookup of table rows by id. For the table's gradient, tokens are sorted by id and each unit
+//! sums one number of the table, so no two units write to the same place.
 
 use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
@@ -20,7 +20,7 @@ pub fn forward(table: &CubeTensor, ids: &CubeTensor) -> CubeTensor {
     CubeBackend::float_select(table.clone(), 0, reshaped(ids.clone(), [tokens]))
 }
 
-/// Returns the gradient of the table for that of the rows.
+/// Returns the gradient of the table from the gradient of the rows.
 ///
 /// # Shapes
 ///
@@ -28,7 +28,8 @@ pub fn forward(table: &CubeTensor, ids: &CubeTensor) -> CubeTensor {
 ///
 /// # Panics
 ///
-/// Panics where the gradient is not contiguous f32, or there is not one row for each token.
+/// Panics if the gradient is not contiguous f32 or the number of its rows is not the number of
+/// tokens.
 pub fn backward(ids: &CubeTensor, d_out: &CubeTensor, vocab: usize) -> CubeTensor {
     check(d_out);
     let [tokens, width] = matrix(d_out);
@@ -60,7 +61,8 @@ pub fn backward(ids: &CubeTensor, d_out: &CubeTensor, vocab: usize) -> CubeTenso
     out
 }
 
-/// Puts every token in its place: by id, then by order. The place is the number of those before it.
+/// Sorts tokens by id, equal ids by token. A token's place is the number of tokens before it in
+/// this order.
 #[cube(launch)]
 fn order_kernel(ids: &[i32], order: &mut [i32], sorted: &mut [i32], tokens: usize) {
     let token = ABSOLUTE_POS;
@@ -80,7 +82,7 @@ fn order_kernel(ids: &[i32], order: &mut [i32], sorted: &mut [i32], tokens: usiz
     }
 }
 
-/// Adds up the tokens of one row of the table for one column in each unit.
+/// Sums the gradients of the tokens of one table row; each unit handles one column.
 #[cube(launch)]
 fn gradient_kernel(
     order: &[i32],
@@ -95,7 +97,7 @@ fn gradient_kernel(
     if at < count {
         let row = (at / width) as i32;
         let column = at % width;
-        // The first place that is not before the row's tokens.
+        // Binary search for the first sorted token of the row.
         let mut first = 0usize;
         let mut end = tokens;
         while first < end {

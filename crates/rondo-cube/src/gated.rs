@@ -1,5 +1,5 @@
-//! Gated SiLU (Shazeer 2020, arXiv 2002.05202) of a matrix whose rows hold a and then b: `SiLU(a) ⊙ b`, with
-//! `SiLU(a) = a · σ(a)`.
+//! Gated SiLU (Shazeer 2020, arXiv 2002.05202) of a matrix whose rows hold first a, then b:
+//! `SiLU(a) ⊙ b`, with `SiLU(a) = a · σ(a)`.
 //!
 //! ```text
 //! da = dy ⊙ b ⊙ σ(a) ⊙ (1 + a ⊙ (1 − σ(a))),   db = dy ⊙ a ⊙ σ(a)
@@ -36,11 +36,11 @@ pub fn forward(halves: &CubeTensor) -> CubeTensor {
     out
 }
 
-/// Returns the gradient of both halves for that of the result.
+/// Returns the gradient of both halves from the gradient of the result.
 ///
 /// # Shapes
 ///
-/// As [`forward`]; `d_out`: as its result.
+/// As [`forward`]; `d_out`: the shape of its result.
 ///
 /// # Panics
 ///
@@ -64,7 +64,7 @@ pub fn backward(halves: &CubeTensor, d_out: &CubeTensor) -> CubeTensor {
     out
 }
 
-/// Returns the width of a half, and the shape of a result.
+/// Returns the width of a half and the shape of the result.
 fn half(halves: &CubeTensor) -> (usize, burn::tensor::Shape) {
     check(halves);
     let [_, both] = matrix(halves);
@@ -98,7 +98,7 @@ fn backward_kernel(halves: &[f32], d_out: &[f32], out: &mut [f32], count: usize,
     }
 }
 
-/// `σ(x)`, by an exponential that is at most 1.
+/// Returns `σ(x)`; the exponent is never positive, so the exponential cannot overflow.
 #[cube]
 fn sigmoid(x: f32) -> f32 {
     let small = (-x.abs()).exp();
@@ -116,7 +116,7 @@ mod tests {
         let mut numbers = Numbers::new(4.0);
         for [rows, width] in [[1, 1], [1, 20], [63, 24], [65, 65], [7, 300]] {
             let mut halves = numbers.vector(2 * rows * width);
-            // The gates of the first and the last row, open and shut as far as they go.
+            // The gates of the first and the last row are fully open and fully shut.
             halves[0] = 1e30;
             halves[2 * (rows - 1) * width] = -1e30;
             let d_out = numbers.vector(rows * width);

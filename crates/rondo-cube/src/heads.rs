@@ -1,46 +1,49 @@
-//! The queries, keys and values of attention in the rows of one product, and the rotary embedding of queries and keys.
+//! The layout of queries, keys and values in the rows of one product, and the rotary embedding of
+//! queries and keys.
 //!
-//! A row holds the queries of every head, then the keys, then the values. With the tables' cosines c and sines s, where
-//! s is negative for the first number of a pair and i′ is the other number of i's pair,
+//! A row holds the queries of every head, then the keys, then the values. With the cosines c and
+//! sines s of the tables, where i′ is the other number of i's pair and s is negative for the first
+//! number of a pair,
 //!
 //! ```text
 //! y_i = (x_i + b_i) · c_i + (x_i′ + b_i′) · s_i           queries and keys (Su et al. 2021, arXiv 2104.09864)
 //! dx_i = dy_i · c_i + dy_i′ · s_i′
 //! ```
 //!
-//! and values are as they are. Attention turns queries and keys where it reads them, and their gradients are turned back here.
+//! Values are not rotated. Attention rotates queries and keys when it reads them; this module
+//! rotates their gradients back.
 
 use cubecl::prelude::*;
 
 use crate::rows::{LINE, cube_count};
 use crate::tensor::{CubeTensor, check, matrix};
 
-/// How rows hold heads.
+/// The layout of heads in rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// Sequences.
     pub batch: usize,
-    /// Positions of each.
+    /// Positions of each sequence.
     pub seq: usize,
     /// Query heads.
     pub queries: usize,
-    /// Key heads, which divide those of queries; as many heads of values.
+    /// Key heads; their number divides that of query heads, and there are as many value heads.
     pub keys: usize,
-    /// Numbers of a head, in pairs.
+    /// Numbers of a head; even, since they are rotated in pairs.
     pub d_head: usize,
 }
 
 /// The tables of the rotary embedding, `[seq, d_head]` each.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'a> {
-    /// Cosines, each twice.
+    /// Cosines, each stored twice.
     pub cos: &'a CubeTensor,
-    /// Sines, each with a minus and with a plus.
+    /// Sines, each stored twice: negated, then as is.
     pub sin: &'a CubeTensor,
 }
 
 impl Layout {
-    /// Returns the numbers of a row.
+    /// Returns the width of a row.
     pub fn width(&self) -> usize {
         (self.queries + 2 * self.keys) * self.d_head
     }
@@ -57,13 +60,14 @@ impl Layout {
     }
 }
 
-/// Turns the gradients of queries and keys in rows back by the angles of the rotary embedding, in their own memory, and returns
-/// the rows.
+/// Rotates the gradients of queries and keys back by the angles of the rotary embedding, in place,
+/// and returns the rows.
 ///
 /// # Shapes
 ///
-/// `rows`: `[batch · seq, width]`, which nothing else holds; `firsts`: i32, `[batch, seq]`, the place in its row of the first token
-/// of every token's segment, where positions start anew in segments.
+/// `rows`: `[batch · seq, width]`, without other references to its memory; `firsts`: i32,
+/// `[batch, seq]`, for each token the place in its row of the first token of its segment. Without
+/// `firsts`, positions do not restart.
 ///
 /// # Panics
 ///
@@ -84,7 +88,7 @@ pub(crate) fn turn_back(
         rows.clone().into_buffer_arg(),
         tables.cos.clone().into_buffer_arg(),
         tables.sin.clone().into_buffer_arg(),
-        // A buffer stands in the place of one that is not there; the kernel does not read it.
+        // If there are no first places, any buffer takes their place; the kernel does not read it.
         firsts.unwrap_or(&rows).clone().into_buffer_arg(),
         count,
         turned,
@@ -96,7 +100,7 @@ pub(crate) fn turn_back(
     rows
 }
 
-/// Turns one pair of numbers in each unit.
+/// Rotates one pair of numbers in each unit.
 #[cube(launch)]
 fn turn_back_kernel(
     rows: &mut [f32],

@@ -1,32 +1,32 @@
-//! How many kernels work launches, by CubeCL's own hook: it is told of every launch, Burn's and ours, before the kernel
-//! reaches the device.
+//! Counts of kernel launches. CubeCL calls an observer for every launch, including Burn's own,
+//! before the kernel reaches the device.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cubecl::logging::{LaunchObservation, LaunchObserver};
 
-/// One observation at a time: CubeCL has one place for it in a process.
+/// Allows one observation at a time: CubeCL has one observer for each process.
 static ONE: Mutex<()> = Mutex::new(());
 
-/// The launches of a piece of work.
+/// The launches during a piece of work, counted by kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Launches {
     by_name: BTreeMap<&'static str, usize>,
 }
 
 impl Launches {
-    /// Returns how many there were.
+    /// Returns the number of launches.
     pub fn total(&self) -> usize {
         self.by_name.values().sum()
     }
 
-    /// Returns the kernels, as they name themselves: a Rust type with its path.
+    /// Returns the names of the kernels: Rust types with their paths.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.by_name.keys().copied()
     }
 
-    /// Returns every kernel by a short name with the number of its launches, most launches first.
+    /// Returns the short name of every kernel with the number of its launches, most launches first.
     pub fn by_kernel(&self) -> Vec<(String, usize)> {
         let mut kernels: BTreeMap<String, usize> = BTreeMap::new();
         for (name, count) in &self.by_name {
@@ -38,10 +38,11 @@ impl Launches {
     }
 }
 
-/// Does `work` and returns what it gave and its launches; those that a queue holds back until later are not among them,
-/// so that `work` ends with waiting for the device.
+/// Runs `work` and returns its result and its launches.
 ///
-/// Launches of other threads meanwhile are counted, too, since CubeCL may launch on a thread of its own.
+/// Launches that are still in a queue at the end are not counted, so `work` should end by waiting
+/// for the device. Launches on other threads at the same time are counted too, because CubeCL may
+/// launch on a thread of its own.
 pub fn of<T>(work: impl FnOnce() -> T) -> (T, Launches) {
     let _one = locked(&ONE);
     let counter = Arc::new(Counter::default());
@@ -61,13 +62,14 @@ impl LaunchObserver for Counter {
     }
 }
 
-/// Locks what a panic elsewhere cannot have left half done.
+/// Locks a mutex even after a panic on another thread; its value is valid at every moment.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the function that a kernel is made of with the two modules around it. The name is that of a type in a module that is
-/// called after the function, with the types that it is generic over between angle brackets.
+/// Returns the name of a kernel's function with its two enclosing modules. CubeCL names a kernel by
+/// a type in a module that has the name of the function, followed by the generic arguments in angle
+/// brackets.
 fn short(name: &str) -> String {
     let plain = name.split('<').next().unwrap_or(name);
     let mut parts: Vec<&str> = plain.rsplit("::").skip(1).take(3).collect();

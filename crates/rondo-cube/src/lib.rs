@@ -1,35 +1,40 @@
-//! CubeCL kernels of a looped transformer and their launchers, for every GPU that Burn's CubeCL backend reaches.
+//! CubeCL kernels of a looped transformer, with their launchers, for every GPU that Burn's CubeCL
+//! backend supports.
+//!
+//! The smallest kernel, as an example, is the norm:
 //!
 //! ```text
-//! y  = x · r ⊙ scale,   r = 1 / √(mean(x²) + eps)         one pass over each row, whatever adds to x before or y after
+//! y  = x · r ⊙ scale,   r = 1 / √(mean(x²) + eps)
 //! dx = r · (g − x·r · mean(g ⊙ x·r)),   g = dy ⊙ scale
 //! ```
 //!
-//! is the smallest of them, the norm. In reading order:
+//! It reads each row once, and the same pass adds a residual to x before the norm or to y after it.
+//! In reading order:
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`tensor`] | how launchers read and make tensors |
-//! | [`primitive`] | the same tensors as Burn's backend has them |
+//! | [`tensor`] | how launchers read and allocate tensors |
+//! | [`primitive`] | conversion between Burn's tensors and those of launchers |
 //! | `rows` | how units are laid over rows, and sums over a row |
 //! | `column_sum` | the sum of the rows of a matrix |
-//! | [`product`] | products of matrices in a precision, by a routine that suits the device |
+//! | [`product`] | matrix products in a given precision, with the routine chosen for the device |
 //! | [`norm`] | the root-mean-square norm, of a sum or added to another tensor |
 //! | [`gated`] | gated SiLU |
-//! | [`heads`] | queries, keys and values in rows, and the rotary embedding |
-//! | [`attention`] | softmax attention without its matrix of scores |
-//! | [`embedding`] | rows of a table by their ids, and the table's gradient |
+//! | [`heads`] | the layout of queries, keys and values in rows, and the rotary embedding |
+//! | [`attention`] | softmax attention that never stores the matrix of scores |
+//! | [`embedding`] | the lookup of table rows by id, and the table's gradient |
 //! | [`cross_entropy`] | the head with its loss, chunk by chunk |
 //! | [`update`] | an optimizer's update of a parameter, and the norm of all gradients |
-//! | [`memory`] | the memory of a device |
-//! | [`launches`] | how many kernels some work launches |
+//! | [`memory`] | the total memory of a device |
+//! | [`launches`] | counts of kernel launches |
 //!
-//! Every kernel is f32 with sums in a fixed order, so a device gives the same bits each time; none uses
-//! atomics, and any number of rows and any width is right. Only attention has lanes exchange numbers in a plane, and only where
-//! the device has planes.
+//! Every kernel computes in f32 and adds in a fixed order, without atomics, so a device gives the
+//! same bits in every run. Every kernel accepts any number of rows and any width. Lanes exchange
+//! numbers within a plane only in attention, and only on devices that have planes.
 //!
-//! Absences: a graph of gradients, the model, a choice between backends; `rondo-model` has them. The kernels of matrix
-//! products are cubek's. There is no unsafe code: launches check their bounds. Without the feature `kernels` the crate is empty.
+//! Absences: a graph of gradients, the model, the choice between backends; all three are in
+//! `rondo-model`. The kernels of matrix products are cubek's. There is no unsafe code: launches
+//! check their bounds. Without the feature `kernels` the crate is empty.
 
 #![cfg(feature = "kernels")]
 

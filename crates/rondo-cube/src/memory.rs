@@ -1,9 +1,9 @@
-//! The memory of a device.
+//! The total memory of a device.
 
 use crate::primitive::CubeDevice;
 
-/// Returns the bytes of memory that a device has in all, as far as its driver tells: CUDA, Vulkan where kernels go there as
-/// SPIR-V, and native Metal. WGSL has no question for it.
+/// Returns the total bytes of memory of a device if its driver reports them: CUDA, native Metal,
+/// and Vulkan if kernels are compiled to SPIR-V. WGSL cannot report them.
 pub fn whole(device: &CubeDevice) -> Option<u64> {
     device.client().properties().memory.max_memory()
 }

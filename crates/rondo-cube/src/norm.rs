@@ -1,5 +1,6 @@
-//! Root-mean-square norm with or without a learned scale (Zhang & Sennrich 2019, arXiv 1910.07467), of a tensor, of a
-//! sum, or added to another tensor: the residual connections of a sublayer cost no pass of their own.
+//! Root-mean-square norm with or without a learned scale (Zhang & Sennrich 2019, arXiv 1910.07467),
+//! of a tensor, of a sum, or added to another tensor. The residual connections of a sublayer thus
+//! need no pass of their own.
 
 mod kernels;
 
@@ -10,10 +11,10 @@ use crate::column_sum::sum_of_rows;
 use crate::rows::{Tile, cube_count};
 use crate::tensor::{CubeTensor, check, empty, matrix};
 
-/// Cubes of a backward pass over many rows, each of which adds up its rows' part of the scale's gradient.
+/// The most cubes of a backward pass. Each cube sums the scale's gradient over its own rows.
 const BACKWARD_CUBES: usize = 512;
 
-/// What is normed, and what is made of it.
+/// The input of a norm, and a tensor to which the result is added.
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// `n(x)`.
@@ -46,7 +47,7 @@ pub fn forward(input: Input<'_>, scale: Option<&CubeTensor>, eps: f32) -> CubeTe
         added,
         scaled: scale.is_some(),
     };
-    // A buffer stands in the place of one that is not there; the kernel does not read it.
+    // x takes the place of a missing y or scale; the kernel does not read that argument.
     forward_kernel::launch(
         &x.client,
         cube_count(tile.cubes(rows)),
@@ -67,17 +68,17 @@ pub fn forward(input: Input<'_>, scale: Option<&CubeTensor>, eps: f32) -> CubeTe
 /// The gradients of a norm.
 #[derive(Clone, Debug)]
 pub struct Gradients {
-    /// Of what was normed: x, both parts of a sum alike.
+    /// The gradient of the input; in a sum, x and y have the same gradient.
     pub normed: CubeTensor,
-    /// Of the scale, where there is one.
+    /// The gradient of the scale, if there is one.
     pub scale: Option<CubeTensor>,
 }
 
-/// Returns the gradients of `n(x)` or `n(x + y)` for that of the result.
+/// Returns the gradients of `n(x)` or `n(x + y)` from the gradient of the result.
 ///
 /// # Shapes
 ///
-/// As [`forward`]; `d_out`: as the result.
+/// As [`forward`]; `d_out`: the shape of the result.
 ///
 /// # Panics
 ///

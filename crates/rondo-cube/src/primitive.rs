@@ -1,4 +1,5 @@
-//! The tensors of launchers as Burn's backend has them: the same ones, or entries in the queue of its fused operations.
+//! Conversion between Burn's tensors and those of launchers: the same tensors, or, with fusion,
+//! entries in Burn's queue of fused operations.
 
 #[cfg(feature = "fusion")]
 mod fused;
@@ -13,9 +14,9 @@ pub use self::fused::{bool, float, int, made, readable};
 pub use self::plain::{bool, float, int, made, readable};
 pub use burn_cubecl::{Cube, CubeDevice};
 
-/// Returns the first device of wgpu; none where the build or the machine has none.
+/// Returns the first wgpu device; `None` if the build has no wgpu or the machine has no device.
 pub fn wgpu() -> Option<CubeDevice> {
-    // A driver that fails does so by panicking.
+    // A failing driver panics.
     let found = std::panic::catch_unwind(|| CubeDevice::wgpu(WgpuDeviceKind::default()));
     found.ok()?.ok()
 }

@@ -1,10 +1,12 @@
-//! Products of matrices in the precision that is asked for.
+//! Matrix products in a given precision.
 //!
-//! Burn's own choice of a routine prefers tensor cores, and where a device has TF32 these multiply f32 numbers that they
-//! have rounded to 11 bits of significand, tuned or not. So on such a device the routine for f32 is chosen here, and wherever
-//! Burn does not tune its choice is this module's table, which knows more of the device than Burn's own.
+//! Burn prefers routines with tensor cores, tuned or not. On a device with TF32 these routines
+//! round f32 numbers to 11 bits of significand. This module therefore chooses the routine for f32
+//! on such a device. Its table also chooses wherever Burn does not tune, because it distinguishes
+//! more kinds of devices than Burn does.
 //!
-//! In reading order: `routine` (how a product can be computed), `table` (which routine a device takes), this file.
+//! In reading order: `routine` (how a product can be computed), `table` (which routine a device
+//! uses), this file.
 
 mod routine;
 mod table;
@@ -23,24 +25,27 @@ use crate::tensor::{CubeTensor, empty, swapped};
 /// Whether Burn tunes its products in this build.
 const TUNES: bool = cfg!(feature = "fusion");
 
-/// Returns `a · b` of matrices, or of each pair in two batches of them, contiguous.
+/// Returns `a · b` for two matrices, or for each pair of two batches of matrices. The result is
+/// contiguous.
 ///
 /// # Shapes
 ///
-/// `a`: `[.., m, k]`; `b`: `[.., k, n]`; returns `[.., m, n]`; what stands before is the same in all.
+/// `a`: `[.., m, k]`; `b`: `[.., k, n]`; returns `[.., m, n]`. The leading axes are the same in all
+/// three.
 ///
 /// # Panics
 ///
 /// Panics where the shapes do not fit, or a tensor is not f32.
 pub fn product(a: CubeTensor, b: CubeTensor, precision: Precision) -> CubeTensor {
     let routine = chosen_for(&a, &b, precision);
-    // Where a device has not what the table's routine needs, the one that every device has takes its place: it is f32 too.
+    // If the device cannot run the table's routine, `LARGE` replaces it: every device can run it,
+    // and it is f32 too.
     let made =
         product_by(routine, a.clone(), b.clone()).or_else(|| product_by(Routine::LARGE, a, b));
     made.expect("a product of two matrices that fit")
 }
 
-/// Returns the routine by which [`product`] multiplies.
+/// Returns the routine that [`product`] uses.
 pub fn chosen_for(a: &CubeTensor, b: &CubeTensor, precision: Precision) -> Routine {
     match leaves_to_burn(precision, client_has_tf32(&a.client), TUNES) {
         true => Routine::Burns,
@@ -48,7 +53,8 @@ pub fn chosen_for(a: &CubeTensor, b: &CubeTensor, precision: Precision) -> Routi
     }
 }
 
-/// As [`product`] of f32 numbers, by a routine that the caller chooses; none where the device has not what the routine needs.
+/// As [`product`] in f32, with a routine that the caller chooses; `None` if the device cannot run
+/// it.
 ///
 /// # Panics
 ///
@@ -67,7 +73,8 @@ pub fn transposed(x: &CubeTensor) -> CubeTensor {
     swapped(x.clone(), axes - 2, axes - 1)
 }
 
-/// Whether products on a device can be rounded to TF32: on NVIDIA's from compute capability 8.0 on, through CUDA.
+/// Whether products on a device can be rounded to TF32: true on CUDA devices from compute
+/// capability 8.0 on.
 pub fn has_tf32(device: &CubeDevice) -> bool {
     client_has_tf32(&device.client())
 }
@@ -77,7 +84,8 @@ fn client_has_tf32(client: &Client) -> bool {
     client.properties().supports_type(tf32)
 }
 
-/// Whether Burn chooses the routine: where it may round to TF32, or tunes what is f32 on every path.
+/// Whether Burn chooses the routine: if TF32 is requested and available, or if every routine is f32
+/// and Burn tunes.
 fn leaves_to_burn(precision: Precision, has_tf32: bool, tunes: bool) -> bool {
     match (precision, has_tf32) {
         (Precision::Tf32, true) => true,

@@ -1,23 +1,25 @@
-//! How the units of a cube are laid over rows, sums over a row, and powers to add up.
+//! How the units of a cube are laid over rows, sums over a row, and the exponential.
 //!
-//! A row has the units of one y of the cube, its lanes: lane l computes the columns l, l + lanes, l + 2·lanes and so on,
-//! so that neighbouring units read neighbouring numbers. Narrow rows share a cube.
+//! The units of a cube with the same y share a row and are its lanes: lane l handles the columns l,
+//! l + lanes, l + 2·lanes and so on, so neighbouring units read neighbouring numbers. If rows are
+//! narrow, a cube has several.
 
 use cubecl::prelude::*;
 
-/// Units of a cube: what every device has.
+/// Units of a cube; every device supports this number.
 const UNITS: usize = 256;
 
-/// Units of a cube that takes one number each.
+/// Units of a cube in which each unit handles one number.
 pub(crate) const LINE: usize = UNITS;
 
-/// Cubes along one axis: what every device has.
+/// Cubes along one axis; every device supports this number.
 const CUBES: usize = 65_535;
 
-/// An exponent whose power is nothing beside 1; a smaller one may overflow on its way.
+/// The smallest exponent that is computed: e⁻⁸⁸ is negligible beside 1, and smaller exponents may
+/// overflow inside a device's `exp`.
 const SMALLEST_EXPONENT: f32 = -88.0;
 
-/// Columns of a lane from which a row has more lanes.
+/// Columns of a row per lane from which [`Tile::new`] chooses the number of lanes.
 const COLUMNS: usize = 16;
 
 /// The units of a cube over rows of one width.
@@ -29,7 +31,7 @@ pub(crate) struct Tile {
     pub(crate) lanes: usize,
     /// Rows of a cube at a time.
     pub(crate) rows: usize,
-    /// Columns of a lane, the last of which may not be there.
+    /// Columns of a lane; the last of them may lie beyond the row.
     pub(crate) columns: usize,
 }
 
@@ -60,33 +62,33 @@ impl Tile {
         CubeDim::new_2d(self.lanes as u32, self.rows as u32)
     }
 
-    /// Returns how many cubes have `rows` rows, if each takes one tile of them.
+    /// Returns the number of cubes for `rows` rows, one tile of rows for each cube.
     pub(crate) fn cubes(self, rows: usize) -> usize {
         rows.div_ceil(self.rows)
     }
 }
 
-/// Returns at least `count` cubes; those beyond have nothing to do.
+/// Returns at least `count` cubes; the surplus cubes do nothing.
 pub(crate) fn cube_count(count: usize) -> CubeCount {
     let rows = count.div_ceil(CUBES).max(1);
     CubeCount::Static(count.div_ceil(rows) as u32, rows as u32, 1)
 }
 
-/// What is made of two numbers.
+/// How two numbers are joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Join {
     Sum,
     Largest,
 }
 
-/// Returns the sum of the values of the lanes of each row, in every lane, always added in the same order. Every unit
-/// of the cube has to call it.
+/// Returns, in every lane, the sum of the values of all lanes of its row, always added in the same
+/// order. Every unit of the cube has to call this function.
 #[cube]
 pub(crate) fn sum_of_lanes(value: f32, #[comptime] tile: Tile) -> f32 {
     join_lanes(value, tile, Join::Sum)
 }
 
-/// As [`sum_of_lanes`], the largest of the values.
+/// As [`sum_of_lanes`], but returns the largest value.
 #[cube]
 pub(crate) fn largest_of_lanes(value: f32, #[comptime] tile: Tile) -> f32 {
     join_lanes(value, tile, Join::Largest)
@@ -111,7 +113,7 @@ fn join_lanes(value: f32, #[comptime] tile: Tile, #[comptime] join: Join) -> f32
         sync_cube();
     }
     let all = joined[first];
-    // The next values in the same memory wait for those who still read this one.
+    // Every unit must have read the result before the next call overwrites the shared memory.
     sync_cube();
     all
 }
@@ -125,7 +127,7 @@ pub(crate) fn join_two(own: f32, other: f32, #[comptime] join: Join) -> f32 {
     }
 }
 
-/// `e^x` for x ≤ 0, NaN of NaN.
+/// Returns `e^x` for x ≤ 0, and NaN for NaN.
 #[cube]
 pub(crate) fn power(x: f32) -> f32 {
     select(x < SMALLEST_EXPONENT, SMALLEST_EXPONENT, x).exp()

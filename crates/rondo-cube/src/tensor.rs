@@ -1,4 +1,4 @@
-//! How launchers read and make tensors.
+//! How launchers read and allocate tensors.
 
 use burn::backend::TensorMetadata;
 use burn::backend::ops::FloatTensorOps;
@@ -12,7 +12,7 @@ pub use burn_cubecl::tensor::CubeTensor;
 
 pub use crate::column_sum::sum_of_rows;
 
-/// Returns a tensor with its rows one after another in memory, as every launcher takes them.
+/// Returns a tensor whose rows follow each other in memory, as every launcher requires.
 pub fn contiguous(x: CubeTensor) -> CubeTensor {
     into_contiguous(x)
 }
@@ -21,7 +21,7 @@ pub fn contiguous(x: CubeTensor) -> CubeTensor {
 ///
 /// # Panics
 ///
-/// Panics where their number differs.
+/// Panics if the number of elements differs.
 pub fn reshaped(x: CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
     reshape(x, shape.into())
 }
@@ -31,25 +31,25 @@ pub fn swapped(x: CubeTensor, first: usize, second: usize) -> CubeTensor {
     CubeBackend::float_swap_dims(x, first, second)
 }
 
-/// Returns a matrix times a number, `[1]`, that is on the device.
+/// Multiplies a tensor by a number on the device, `[1]`.
 pub fn scaled(x: CubeTensor, by: &CubeTensor) -> CubeTensor {
     let by = reshaped(by.clone(), vec![1; x.shape().num_dims()]);
     CubeBackend::float_mul(x, by)
 }
 
-/// Returns the rows and the width of the last axis.
+/// Returns the number of rows and the width of the last axis.
 pub(crate) fn matrix(x: &CubeTensor) -> [usize; 2] {
     let shape = x.shape();
     let width = shape.last().copied().unwrap_or(1);
     [shape.num_elements() / width.max(1), width]
 }
 
-/// Returns a contiguous f32 tensor on the device of `like`, its elements not yet written.
+/// Allocates a contiguous f32 tensor on the device of `like`; its elements are not initialized.
 pub(crate) fn empty(like: &CubeTensor, shape: impl Into<Shape>) -> CubeTensor {
     empty_of(like, shape, DType::F32)
 }
 
-/// As [`empty`], of any type.
+/// As [`empty`], with any element type.
 pub(crate) fn empty_of(like: &CubeTensor, shape: impl Into<Shape>, dtype: DType) -> CubeTensor {
     let (client, device) = (like.client.clone(), like.device.clone());
     empty_device_contiguous_dtype(client, device, shape.into(), dtype)
@@ -61,11 +61,11 @@ pub(crate) fn zeros(like: &CubeTensor) -> CubeTensor {
     zeros_client(client, device, like.shape(), DType::F32)
 }
 
-/// Checks that a tensor is what kernels read.
+/// Checks that a kernel can read a tensor.
 ///
 /// # Panics
 ///
-/// Where it is not f32, or not contiguous.
+/// Panics if the tensor is not f32 or not contiguous.
 pub(crate) fn check(x: &CubeTensor) {
     assert_eq!(x.dtype, DType::F32, "the type of a tensor of a kernel");
     assert!(x.is_contiguous(), "the rows of a tensor follow each other");

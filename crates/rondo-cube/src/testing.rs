@@ -1,4 +1,4 @@
-//! What tests of kernels share: a device, numbers, and how far a kernel may be from f64.
+//! Shared parts of the kernels' tests: a device, numbers, and a tolerance relative to f64.
 
 use std::io::Write as _;
 
@@ -10,15 +10,16 @@ use burn_cubecl::{CubeBackend, CubeDevice};
 use crate::primitive;
 use crate::tensor::CubeTensor;
 
-/// A device that is there.
+/// A device that exists.
 pub(crate) struct TestDevice(CubeDevice);
 
-/// Returns the first wgpu device; none where the build or the machine has none, and then says so.
+/// Returns the first wgpu device. If the build or the machine has none, prints a message and
+/// returns `None`.
 pub(crate) fn device() -> Option<TestDevice> {
     if let Some(device) = primitive::wgpu() {
         return Some(TestDevice(device));
     }
-    // Straight to the terminal: the harness would swallow what a passing test prints.
+    // Writes to stderr directly, since the test harness hides the output of passing tests.
     let _ = writeln!(
         std::io::stderr(),
         "skipped: no wgpu device is built in and there"
@@ -26,8 +27,9 @@ pub(crate) fn device() -> Option<TestDevice> {
     None
 }
 
-/// Whether this test has its process to itself; if not, it is run again in a process of its own, and has to pass there.
-/// A count of launches has those of all tests of a process.
+/// Returns true in a process that runs only this test. Otherwise runs the test in such a process,
+/// asserts that it passes, and returns false. Launches are counted per process, so other tests
+/// would disturb the count.
 pub(crate) fn alone(test: &str) -> bool {
     const ALONE: &str = "RONDO_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
@@ -68,7 +70,7 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// Starts a sequence of numbers up to `size`.
+    /// Starts a sequence of numbers between `-size` and `size`.
     pub(crate) fn new(size: f32) -> Self {
         let state = 0x9e37_79b9_7f4a_7c15;
         Self { state, size }
@@ -87,8 +89,8 @@ impl Numbers {
     }
 }
 
-/// Asserts that a kernel's number is that of f64, but for eight roundings of the terms that were added, and for
-/// numbers too small for f32.
+/// Asserts that a kernel's number equals that of f64 except for eight roundings of the added terms.
+/// Numbers too small for f32 may become zero.
 #[track_caller]
 pub(crate) fn assert_close(found: f32, expected: f64, terms: f64) {
     let bound = 8.0 * f64::from(f32::EPSILON) / 2.0 * terms + 2.0 * f64::from(f32::MIN_POSITIVE);

@@ -1,5 +1,5 @@
-//! The update of a parameter in its own memory, with its moments: one launch for AdamW, two for RavenAdam, whose rate
-//! depends on a mean over the parameter. The global norm comes before.
+//! The update of a parameter and its moments in place: one launch for AdamW, two for RavenAdam,
+//! whose rate depends on a mean over the parameter. The global norm is computed before.
 
 mod kernels;
 mod numbers;
@@ -17,20 +17,21 @@ pub use self::numbers::StepNumbers;
 use crate::rows::{LINE, Tile, cube_count};
 use crate::tensor::{CubeTensor, check, empty, zeros};
 
-/// Cubes that add up numbers of one parameter: as many as one cube adds up at once.
+/// The most cubes that sum over one parameter: as many partial sums as one cube can add in the
+/// second launch.
 const PARTS: usize = LINE;
 
-/// The smallest second moment that is kept under update clipping, ε² with ε = 1e-6.
+/// The smallest second moment that update clipping keeps: ε² with ε = 1e-6.
 const SMALLEST_SECOND_MOMENT: f32 = 1e-12;
 
-/// What an update reads and writes: vectors of one length.
+/// The tensors of an update: vectors of the same length.
 #[derive(Debug)]
 pub struct Parameter {
     /// The parameter, p.
     pub value: CubeTensor,
-    /// The first moment, m; none before the first update.
+    /// The first moment, m; `None` before the first update.
     pub first: Option<CubeTensor>,
-    /// The second moment, v; none before the first update.
+    /// The second moment, v; `None` before the first update.
     pub second: Option<CubeTensor>,
     /// The gradient.
     pub gradient: CubeTensor,
@@ -47,25 +48,25 @@ pub struct Updated {
     pub second: CubeTensor,
 }
 
-/// How much of an update goes through.
+/// Where the scale of the gradients comes from, and whether an update is applied at all.
 #[derive(Clone, Copy, Debug)]
 pub enum Gate<'a> {
-    /// Gradients are scaled by the factor among the step's numbers.
+    /// The host: the step's numbers contain the scale, and the update is always applied.
     Host,
-    /// Gradients are scaled by a number on the device; where it says so, everything keeps its value.
+    /// The device: the scale is a tensor, and so is the decision whether to apply the update.
     Device {
-        /// `[1]`.
+        /// The scale, `[1]`.
         scale: &'a CubeTensor,
-        /// Whether the update counts, `[1]`.
+        /// Whether the update is applied, `[1]`; if not, parameter and moments keep their values.
         counts: &'a CubeTensor,
     },
 }
 
-/// Updates a parameter and its moments, in their memory where nothing else holds it.
+/// Updates a parameter and its moments, in place if nothing else holds their memory.
 ///
 /// # Panics
 ///
-/// Panics where a tensor is not contiguous f32, lengths differ, or the numbers are those of another step.
+/// Panics if a tensor is not contiguous f32, lengths differ, or `numbers` belongs to another step.
 pub fn update(
     update: Update,
     numbers: &StepNumbers,
@@ -107,11 +108,11 @@ pub fn update(
     updated
 }
 
-/// Returns the L2 norm of tensors together, `[1]`.
+/// Returns the L2 norm of all tensors together, `[1]`.
 ///
 /// # Panics
 ///
-/// Panics where there are none, or one is not contiguous f32.
+/// Panics if there are no tensors or one is not contiguous f32.
 pub fn norm(tensors: &[CubeTensor]) -> CubeTensor {
     let like = tensors.first().expect("a norm of at least one tensor");
     let cubes = |x: &CubeTensor| x.shape().num_elements().div_ceil(LINE).clamp(1, PARTS);
@@ -145,7 +146,7 @@ pub fn norm(tensors: &[CubeTensor]) -> CubeTensor {
     out
 }
 
-/// A gate as kernels read it.
+/// A gate's tensors, as kernels read them.
 struct Through {
     scale: CubeTensor,
     counts: CubeTensor,
@@ -156,7 +157,8 @@ struct Through {
 impl Through {
     fn new(gate: Gate<'_>, gradient: &CubeTensor) -> Self {
         match gate {
-            // A buffer stands in the place of those that are not there; the kernels do not read it.
+            // The gradient takes the place of missing tensors; the kernels do not read these
+            // arguments.
             Gate::Host => Self {
                 scale: gradient.clone(),
                 counts: gradient.clone(),
@@ -200,7 +202,7 @@ fn adamw(
     );
 }
 
-/// The rule of RavenAdam, at one of its updates.
+/// One update by the rule of RavenAdam.
 struct RavenAdam {
     update_clipping: bool,
     is_first: bool,
@@ -273,7 +275,7 @@ fn moment_numbers(step: Step) -> MomentNumbersLaunch {
     )
 }
 
-/// Returns a tensor whose memory nothing else holds.
+/// Returns a tensor with no other reference to its memory.
 fn own(x: CubeTensor) -> CubeTensor {
     if x.can_mut() { x } else { x.copy() }
 }

@@ -1,11 +1,13 @@
-//! The kernels of the backward pass. With P the weights, dP = dO · Vᵀ and D the sums of a query's dO ⊙ O,
+//! The kernels of the backward pass. With the weights P, dP = dO · Vᵀ, and D the sum of dO ⊙ O over
+//! each query's columns,
 //!
 //! ```text
 //! dS = factor · P ⊙ (dP − D)        dQ = dS · K        dK = dSᵀ · Q        dV = Pᵀ · dO
 //! ```
 //!
-//! (Dao 2023, arXiv 2307.08691, algorithm 2). One kernel computes dQ, a tile of queries in each cube; another one dK and dV, a tile of
-//! keys in each cube with every query head that they serve: each sum is one cube's, in a fixed order.
+//! (Dao 2023, arXiv 2307.08691, algorithm 2). One kernel computes dQ, with one tile of queries per
+//! cube. Another one computes dK and dV, with one tile of keys per cube and all query heads that
+//! these keys serve. A single cube computes each sum, in a fixed order.
 
 use cubecl::prelude::*;
 
@@ -15,7 +17,7 @@ use super::stage::{Head, Turn, other_row};
 use super::tile::{Four, Tile};
 use crate::rows::{self, power, sum_of_lanes};
 
-/// Writes the sum of the products of a row's result and its gradient: D.
+/// Writes D: for each row, the sum of the products of its result and the gradient of its result.
 #[cube(launch)]
 pub(super) fn products_kernel(
     out: &[f32],
@@ -211,7 +213,7 @@ pub(super) fn keys_kernel(
     let sequence = matrix / sizes.key_heads;
     let served = sizes.heads / sizes.key_heads;
     let first_head = matrix % sizes.key_heads * served;
-    // The first keys, which most queries see, come first.
+    // Tiles with the first keys come first, because the most queries see them.
     let own_key = CUBE_POS / matrices * comptime!(tile.own());
 
     let own = own_key + UNIT_POS as usize / tile.lanes;
@@ -311,7 +313,8 @@ pub(super) fn keys_kernel(
             );
             query += comptime!(tile.other());
             if comptime!(form.turn.cut) {
-                // Later queries see these keys no more once a segment starts behind them.
+                // If the next queries belong to a segment that starts behind these keys, no later
+                // query sees the keys.
                 if query < end
                     && firsts[heads.queries.firsts + query] as usize
                         >= own_key + comptime!(tile.own())
@@ -326,7 +329,8 @@ pub(super) fn keys_kernel(
     write_rows(&mut of_value, d_values, &heads.values, own, tile);
 }
 
-/// Makes weights of the scores of own keys and other queries, and of the gradients of weights those of scores.
+/// Replaces the scores of own keys and other queries by weights, and the gradients of the weights
+/// by those of the scores.
 #[cube]
 fn weigh(
     scores: &mut Array<f32>,

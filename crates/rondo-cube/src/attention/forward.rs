@@ -9,7 +9,7 @@ use super::stage::{Head, Turn, other_row};
 use super::tile::{Four, Tile};
 use crate::rows::{Join, power};
 
-/// Attends the queries of one tile: the tiles with the most keys come first.
+/// Computes attention for one tile of queries. The tiles with the most keys come first.
 #[cube(launch)]
 pub(super) fn forward_kernel(
     queries: &[f32],
@@ -49,7 +49,8 @@ pub(super) fn forward_kernel(
     let mut weights = Shared::<[Four]>::new_slice(comptime!(tile.own() * tile.pitch()));
     let mut exchanged = Shared::<[f32]>::new_slice(comptime!(tile.exchanged()));
     let mut result = zero_fours(comptime!(tile.rows * slots));
-    // The largest score of each own row so far, and a lane's sum of powers under it (Milakov & Gimelshein 2018, arXiv 1805.02867).
+    // The largest score of each own row so far, and each lane's sum of powers relative to it
+    // (Milakov & Gimelshein 2018, arXiv 1805.02867).
     let mut largest = zeros(tile.rows);
     let mut sums = zeros(tile.rows);
     #[unroll]
@@ -133,7 +134,7 @@ pub(super) fn forward_kernel(
     }
 }
 
-/// Scales the scores that are seen, and finds the greatest score of each own row so far.
+/// Scales the visible scores and finds the greatest score of each own row so far.
 #[cube]
 fn scale(
     scores: &mut Array<f32>,
@@ -164,13 +165,13 @@ fn scale(
     }
 }
 
-/// Returns a score that is seen, and of one that is not the smallest number: its power is 0.
+/// Returns the scaled score, or the smallest number if the key is not visible; its power is 0.
 #[cube]
 fn scaled(score: f32, factor: f32, seen: bool) -> f32 {
     select(seen, score * factor, f32::min_value())
 }
 
-/// Writes the own rows of a unit, each divided by the sum of its weights.
+/// Divides the own rows of a unit by the sums of their weights and writes them.
 #[cube]
 fn write(
     result: &mut Array<Four>,
@@ -192,7 +193,8 @@ fn write(
     write_rows(result, out, head, own, tile);
 }
 
-/// Makes weights of scores under the greatest score of each own row so far, and brings what has been added up before under it.
+/// Replaces scores by weights relative to the greatest score of each own row so far, and rescales
+/// the earlier sums to it.
 #[cube]
 fn soften(
     scores: &mut Array<f32>,

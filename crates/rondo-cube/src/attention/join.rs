@@ -1,13 +1,13 @@
-//! What the lanes of a group have found for their own rows, joined: in a plane where the device has planes, in shared memory
-//! elsewhere. The order is fixed.
+//! Joins the numbers of a group's lanes for each own row: within a plane if the device has planes,
+//! otherwise through shared memory. The order is fixed.
 
 use cubecl::prelude::*;
 
 use super::tile::Tile;
 use crate::rows::{Join, join_two};
 
-/// Gives every lane the joined numbers of all lanes, for each own row. Every unit of a cube has to call it; `memory` is for
-/// what lanes exchange, where there are no planes.
+/// Replaces, for each own row, every lane's number by the joined number of all lanes. Every unit of
+/// a cube has to call this function. Without planes, lanes exchange their numbers through `memory`.
 #[cube]
 pub(super) fn join_lanes(
     values: &mut Array<f32>,

@@ -1,4 +1,4 @@
-//! Attention of operands wherever they lie, and the launches of its kernels.
+//! Attention of operands with any strides, and the launches of its kernels.
 
 use burn::backend::TensorMetadata;
 use burn::tensor::Shape;
@@ -13,11 +13,11 @@ use crate::heads::Tables;
 use crate::rows::{self, cube_count};
 use crate::tensor::{CubeTensor, check, empty};
 
-/// Attention of operands wherever they lie.
+/// Attention of operands with any strides.
 pub(super) struct Problem<'a> {
     /// Queries, keys and values.
     pub(super) operands: [&'a CubeTensor; 3],
-    /// Where these and the result lie.
+    /// The strides of queries, keys, values and the result.
     pub(super) strides: [Strides; 4],
     pub(super) bias: Option<&'a CubeTensor>,
     pub(super) tables: Option<Tables<'a>>,
@@ -48,7 +48,8 @@ pub(super) struct Sizes {
 }
 
 impl Problem<'_> {
-    /// Launches the forward pass; the result has a shape of as many numbers as `strides` tell.
+    /// Launches the forward pass. `shape` is the shape of the result; it must have as many numbers
+    /// as its strides cover.
     pub(super) fn forward(&self, shape: impl Into<Shape>) -> Attended {
         let [queries, keys, values] = self.operands;
         let sizes = self.sizes;
@@ -83,7 +84,7 @@ impl Problem<'_> {
         attended
     }
 
-    /// Launches the backward pass, which writes all gradients of queries, keys and values.
+    /// Launches the backward pass, which writes the gradients of queries, keys and values.
     pub(super) fn backward(
         &self,
         attended: &Attended,
@@ -161,12 +162,14 @@ impl Problem<'_> {
         );
     }
 
-    /// Lays units over tiles with so many scores and results for each own row and column.
+    /// Lays units over tiles. For each own row, a unit keeps `count[0]` numbers per other row and
+    /// `count[1]` per result column.
     pub(super) fn tile(&self, count: [usize; 2]) -> Tile {
         Tile::new(&self.operands[0].client, self.d_head, self.kept, count)
     }
 
-    /// Returns bias, cosines, sines and first places. A buffer stands in the place of one that is not there; no kernel reads it.
+    /// Returns bias, cosines, sines and first places. The queries take the place of missing
+    /// tensors; no kernel reads these arguments.
     fn tables(&self) -> [CubeTensor; 4] {
         let nothing = self.operands[0];
         let [cos, sin] = self
@@ -188,7 +191,7 @@ impl Problem<'_> {
         PlacesLaunch::new(queries, keys, values, out)
     }
 
-    /// Returns what scores are multiplied by, `1 / √d_head`.
+    /// Returns the factor of the scores, `1 / √d_head`.
     fn factor(&self) -> f32 {
         (self.d_head as f32).sqrt().recip()
     }

@@ -1,11 +1,12 @@
-//! The two products of a tile: scores of rows, and sums of rows by their weights, both in registers.
+//! The two products of a tile, both in registers: the scores of rows, and the weighted sums of
+//! rows.
 
 use cubecl::prelude::*;
 
 use super::stage::{Head, Part, Turn, has_column, stage};
 use super::tile::{CHUNK, Four, PITCH, Tile};
 
-/// Adds to scores the products of own and other rows.
+/// Adds the products of own and other rows to the scores.
 #[cube]
 pub(super) fn score(
     scores: &mut Array<f32>,
@@ -71,7 +72,7 @@ pub(super) fn score(
     }
 }
 
-/// Adds to a result the other rows, each times its weight.
+/// Adds the other rows to a result, each multiplied by its weight.
 #[cube]
 pub(super) fn add_rows(
     result: &mut Array<Four>,
@@ -116,8 +117,8 @@ pub(super) fn add_rows(
     }
 }
 
-/// Adds to the scores of a unit the products of own and other rows over the columns that are in shared memory: own rows from
-/// its start on, other rows behind them.
+/// Adds the products of own and other rows to a unit's scores, over the columns in shared memory.
+/// Own rows are at the start of shared memory, other rows follow.
 #[cube]
 fn add_scores(scores: &mut Array<f32>, memory: &mut Shared<[Four]>, #[comptime] tile: Tile) {
     let lane = UNIT_POS as usize % tile.lanes;
@@ -145,7 +146,8 @@ fn add_scores(scores: &mut Array<f32>, memory: &mut Shared<[Four]>, #[comptime] 
     }
 }
 
-/// Adds to the result of a unit the other rows from `first` on that are in shared memory, each times its weight for the own row.
+/// Adds the other rows in shared memory, from `first` on, to a unit's result, each multiplied by
+/// its weight for the own row.
 #[cube]
 fn add_weighted(
     result: &mut Array<Four>,
@@ -206,7 +208,7 @@ pub(super) fn zero_fours(#[comptime] length: usize) -> Array<Four> {
     array
 }
 
-/// Puts a unit's numbers of a tile into shared memory.
+/// Copies a unit's numbers of a tile into shared memory.
 #[cube]
 pub(super) fn store(
     weights: &mut Shared<[Four]>,
@@ -229,7 +231,7 @@ pub(super) fn store(
     }
 }
 
-/// Writes the own rows of a unit, of which `own` is the first.
+/// Writes the own rows of a unit, from row `own` on.
 #[cube]
 pub(super) fn write_rows(
     result: &mut Array<Four>,

@@ -1,4 +1,5 @@
-//! The sizes that kernels of attention read, where heads lie, and which keys a query sees.
+//! The sizes that attention's kernels read, the places of heads in buffers, and which keys a query
+//! sees.
 
 use cubecl::prelude::*;
 
@@ -20,7 +21,7 @@ pub(super) struct Sizes {
     pub(super) keys: usize,
 }
 
-/// Where each operand lies; gradients lie as what they are the gradients of.
+/// The place of each operand in its buffer. A gradient has the place of its operand.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Places {
     pub(super) queries: Place,
@@ -32,13 +33,14 @@ pub(super) struct Places {
 /// What kind of attention a kernel computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Form {
-    /// A query sees no key after its own.
+    /// Whether a query sees only the keys up to its own position.
     pub(super) causal: bool,
-    /// What is made of queries and keys. Where they are cut, a query sees no key before its segment.
+    /// How queries and keys are transformed. If they are cut into segments, a query sees no key
+    /// before its segment.
     pub(super) turn: Turn,
 }
 
-/// Where the rows of one query head lie, with those of the key head that serves it.
+/// The rows of one query head and of the key head that serves it.
 #[derive(CubeType)]
 pub(super) struct Heads {
     pub(super) queries: Head,
@@ -47,7 +49,7 @@ pub(super) struct Heads {
     pub(super) out: Head,
 }
 
-/// Returns where the rows of a query head of a sequence lie.
+/// Returns the rows of a sequence's query head and of the key head that serves it.
 #[cube]
 pub(super) fn heads_of(
     places: &Places,
@@ -72,7 +74,7 @@ pub(super) fn heads_of(
     }
 }
 
-/// Returns where the rows of a head lie.
+/// Returns the rows of a head.
 #[cube]
 fn head_of(place: &Place, sequence: usize, head: usize, count: usize, bias: usize) -> Head {
     Head {
@@ -84,7 +86,7 @@ fn head_of(place: &Place, sequence: usize, head: usize, count: usize, bias: usiz
     }
 }
 
-/// Returns the first key that a query sees, any where the query is not there.
+/// Returns the first key that a query sees; any key if the query lies beyond the last one.
 #[cube]
 pub(super) fn first_key(
     firsts: &[i32],
@@ -94,15 +96,15 @@ pub(super) fn first_key(
 ) -> usize {
     let mut first = 0usize;
     if comptime!(form.turn.cut) {
-        // The first row stands in the place of one that is not there.
+        // Row 0 takes the place of a row beyond the last one.
         let row = select(query < queries.count, query, 0);
         first = firsts[queries.firsts + row] as usize;
     }
     first
 }
 
-/// Whether a query sees a key, both of which may not be there. `first` is the first key that it sees, `end` the first one that no
-/// query of the tile sees.
+/// Whether a query sees a key; false if either lies beyond the last row. `first` is the first key
+/// that the query sees, and `end` is the end of the keys that the tile's queries see.
 #[cube]
 pub(super) fn sees(
     query: usize,
@@ -122,7 +124,8 @@ pub(super) fn sees(
     visible
 }
 
-/// Returns the keys that some query of a tile sees: the first one, at the start of a tile, and the end.
+/// Returns the range of keys that the queries of a tile see: its start, rounded down to a tile of
+/// keys, and its end.
 #[cube]
 pub(super) fn keys_of_tile(
     firsts: &[i32],

@@ -1,36 +1,36 @@
-//! Rows of operands on their way into shared memory: with bias and rotary embedding where there are any, zero where a row or a
-//! column is not there.
+//! Loads rows of operands into shared memory, with bias and rotary embedding if there are any. Rows
+//! and columns beyond the last one are filled with zeros.
 
 use cubecl::prelude::*;
 
 use super::tile::{Four, Tile};
 
-/// Where the rows of one operand lie in its buffer.
+/// The place of one operand's rows in its buffer.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Place {
-    /// The first number.
+    /// Offset of the first number.
     pub(super) first: usize,
-    /// Numbers from one sequence to the next.
+    /// Offset from one sequence to the next, in numbers.
     pub(super) sequence: usize,
-    /// Numbers from one head to the next.
+    /// Offset from one head to the next, in numbers.
     pub(super) head: usize,
-    /// Numbers from one position to the next.
+    /// Offset from one position to the next, in numbers.
     pub(super) position: usize,
 }
 
-/// What is made of an operand's rows.
+/// How an operand's rows are transformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Turn {
-    /// The rotary embedding turns them.
+    /// Whether the rotary embedding is applied.
     pub(super) rotated: bool,
-    /// A bias is added to them first.
+    /// Whether a bias is added first.
     pub(super) biased: bool,
-    /// Their positions start anew in every segment.
+    /// Whether positions restart in every segment.
     pub(super) cut: bool,
 }
 
 impl Turn {
-    /// Rows stay as they are.
+    /// Rows stay unchanged.
     pub(super) const NONE: Self = Self {
         rotated: false,
         biased: false,
@@ -41,35 +41,36 @@ impl Turn {
 /// The rows of one head of a sequence.
 #[derive(CubeType, Clone, Copy)]
 pub(super) struct Head {
-    /// Its first number.
+    /// Offset of its first number.
     pub(super) start: usize,
-    /// Numbers from one position to the next.
+    /// Offset from one position to the next, in numbers.
     pub(super) stride: usize,
     /// Positions.
     pub(super) count: usize,
-    /// The first number of its bias.
+    /// Offset of its bias.
     pub(super) bias: usize,
-    /// Where the first positions of its sequence's segments start.
+    /// Offset of its sequence in the tensor of first places.
     pub(super) firsts: usize,
 }
 
-/// Columns of some rows, and where they go.
+/// Some columns of some rows, and their place in shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Part {
-    /// The first four in shared memory.
+    /// Offset of the first four in shared memory.
     pub(super) at: usize,
     /// Rows.
     pub(super) rows: usize,
-    /// Fours of columns.
+    /// Fours of columns per row.
     pub(super) width: usize,
     /// Fours from one row to the next in shared memory.
     pub(super) pitch: usize,
-    /// Whether the rows are other rows that lie as the units count theirs: row c of each lane, then row c + 1.
+    /// Whether the rows are other rows in the order of lanes: row 0 of each lane, then row 1 of
+    /// each lane, and so on.
     pub(super) by_lane: bool,
 }
 
-/// Brings the columns from the four `column` on of the rows from `position` on into shared memory. Every unit of a cube has to call
-/// it.
+/// Loads rows into shared memory, from the row `position` and the four `column` on. Every unit of a
+/// cube has to call this function.
 #[cube]
 pub(super) fn stage(
     memory: &mut Shared<[Four]>,
@@ -116,13 +117,14 @@ pub(super) fn stage(
     }
 }
 
-/// Returns the other row c of a lane.
+/// Returns the place in a tile of other row c of a lane.
 #[cube]
 pub(super) fn other_row(lane: usize, c: usize, #[comptime] tile: Tile) -> usize {
     lane * 4 + c % 4 + c / 4 * comptime!(4 * tile.lanes)
 }
 
-/// Returns the numbers from i on of a row, after the bias where there is one; zero where a column is not there.
+/// Returns the four numbers of a row from column i on, with the bias if there is one; zero beyond
+/// the last column.
 #[cube]
 fn four(
     x: &[f32],
@@ -147,7 +149,7 @@ fn four(
     numbers
 }
 
-/// Returns the numbers from i on of a row in the rotary embedding: each with its neighbour of a pair.
+/// Applies the rotary embedding to the four numbers of a row from column i on. Neighbours are pairs.
 #[cube]
 fn rotated(
     x: Four,
@@ -169,7 +171,7 @@ fn rotated(
     numbers
 }
 
-/// Whether a head has a column, which is one of a four that begins inside it.
+/// Whether a head has column i, which must belong to a four that begins inside the head.
 #[cube]
 pub(super) fn has_column(i: usize, #[comptime] tile: Tile) -> bool {
     comptime!(tile.d_head.is_multiple_of(4)) || i < tile.d_head

@@ -1,4 +1,4 @@
-//! Attention and its gradients against f64, and what of it is in memory.
+//! Tests of attention and its gradients against f64, and of its memory.
 
 use cubecl::MemoryScope;
 
@@ -9,7 +9,7 @@ mod reference;
 
 use self::reference::Case;
 
-/// Runs both passes of rows and compares every number with f64.
+/// Runs both passes on rows and compares every number with f64.
 fn check_rows(device: &TestDevice, case: &Case) {
     let expected = case.expected();
     let (attended, d_rows) = run(device, case);
@@ -160,7 +160,7 @@ fn heads_apart_are_those_of_f64_with_and_without_a_causal_order() {
     }
 }
 
-/// So a software driver computes what a GPU does.
+/// The tiles of a software driver thus give the same bits as those of a GPU.
 #[test]
 fn a_tile_of_many_numbers_gives_what_one_of_few_does() {
     let Some(device) = device() else { return };
@@ -253,7 +253,8 @@ fn memory_grows_with_the_length_and_not_with_its_square() {
             .iter()
             .flat_map(|stream| &stream.pools.dynamic);
         let largest = pools.map(|pool| pool.largest_alloc).max();
-        // Rows of queries, keys and values are the largest tensors; scores of two heads would be seq / 12 times as large.
+        // The rows of queries, keys and values are the largest tensor; the scores of two heads
+        // would be seq / 24 times as large.
         let rows = 4 * seq * case.layout.width();
         assert_eq!(largest, Some(rows as u64), "{seq}");
         reserved.push(report.usage().bytes_reserved);

@@ -1,8 +1,9 @@
 //! How the units of a cube are laid over a tile of scores.
 //!
-//! A tile has own rows, whose results its cube computes, and other rows, over which the cube goes tile by tile: queries and
-//! keys on the way forward. Unit (group, lane) has the scores of some own rows with some other rows, and of the result the
-//! same own rows and some columns. Units read and write four numbers at a time:
+//! A tile has own rows and other rows. Its cube computes the results of its own rows and visits the
+//! other rows tile by tile; in the forward pass, own rows are queries and other rows are keys. Unit
+//! (group, lane) computes the scores of some own rows with some other rows, and some columns of the
+//! result for the same own rows. Units read and write four numbers at a time:
 //!
 //! ```text
 //! own rows          group + r · groups                               r < rows
@@ -10,36 +11,38 @@
 //! result columns    4 (lane + s · lanes), and the three after it     s < slots
 //! ```
 //!
-//! Neighbouring units thus read neighbouring fours, or the same ones, wherever they read shared memory.
+//! Wherever units read shared memory, neighbouring units thus read neighbouring fours or the same
+//! ones.
 
 use cubecl::client::Client;
 use cubecl::features::Plane;
 use cubecl::prelude::{Const, CubeDim, Vector};
 
-/// What units read and write at a time.
+/// The four numbers that a unit reads or writes at a time.
 pub(super) type Four = Vector<f32, Const<4>>;
 
-/// Fours of a head's columns that are in shared memory at a time while scores are computed.
+/// Fours of a head's columns in shared memory at a time while scores are computed.
 pub(super) const CHUNK: usize = 4;
 
-/// Fours from one row of a chunk to the next in shared memory: odd, so that the rows of neighbouring units lie in
-/// different banks.
+/// Fours from one row of a chunk to the next in shared memory. The number is odd, so the rows of
+/// neighbouring units lie in different banks.
 pub(super) const PITCH: usize = CHUNK + 1;
 
-/// Fours of shared memory for rows of other operands: half of a quarter of what every device has.
+/// Fours of shared memory for rows of other operands: 8 KiB, a quarter of the 32 KiB that every
+/// device has.
 const STAGED: usize = 512;
 
-/// How many scores and numbers of results a unit keeps in registers.
+/// How many scores and result numbers a unit keeps in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// As many as a GPU has registers for.
+    /// As many as fit into a GPU's registers.
     Many,
-    /// Half of them: a software driver compiles each of them for a lane of a processor's vector.
+    /// Half as many: for a software driver, whose units are lanes of a processor's vectors.
     Few,
 }
 
 impl Kept {
-    /// Chooses by whether a device has planes, which software drivers have not.
+    /// Returns `Many` if a device has planes; software drivers have none.
     pub(super) fn on(client: &Client) -> Self {
         match client.properties().features.plane.contains(Plane::Ops) {
             true => Self::Many,
@@ -58,26 +61,26 @@ impl Kept {
 /// Other rows of a tile.
 const OTHER: usize = 64;
 
-/// The units of a cube over a tile.
+/// How the units of a cube are laid over a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tile {
     /// Numbers of a head.
     pub(super) d_head: usize,
-    /// Units side by side over other rows and over columns of the result, a power of two.
+    /// Units side by side over other rows and over result columns; a power of two.
     pub(super) lanes: usize,
-    /// Groups of as many units over own rows.
+    /// Groups of `lanes` units over own rows.
     pub(super) groups: usize,
     /// Own rows of a unit.
     pub(super) rows: usize,
     /// Other rows of a unit.
     pub(super) columns: usize,
-    /// Whether lanes exchange numbers without shared memory.
+    /// Whether lanes exchange numbers within a plane, without shared memory.
     pub(super) planes: bool,
 }
 
 impl Tile {
-    /// Lays units over tiles. For each own row a unit keeps `scores` numbers of each of its other rows, and `results` of each
-    /// of its columns.
+    /// Lays units over tiles. For each own row, a unit keeps `scores` numbers for each of its other
+    /// rows and `results` numbers for each of its result columns.
     pub(super) fn new(
         client: &Client,
         d_head: usize,
@@ -98,7 +101,8 @@ impl Tile {
         }
     }
 
-    /// Lays units over tiles of one own row, as generation has them: its other rows are spread over all units.
+    /// Lays units over tiles with a single own row, as in generation. The other rows are spread
+    /// over all units.
     pub(super) fn of_one(client: &Client, d_head: usize) -> Self {
         Self {
             d_head,
@@ -130,17 +134,18 @@ impl Tile {
         self.lanes * self.columns
     }
 
-    /// Returns the fours of the result's columns of a unit, of which some may not be there.
+    /// Returns the fours of result columns per unit; the last of them may lie beyond the head.
     pub(super) fn slots(self) -> usize {
         self.d_head.div_ceil(4).div_ceil(self.lanes)
     }
 
-    /// Returns the fours of the result's columns of all units.
+    /// Returns the fours of result columns of all units.
     pub(super) fn width(self) -> usize {
         self.slots() * self.lanes
     }
 
-    /// Returns how many other rows are in shared memory at a time while they are added to the result: a multiple of four.
+    /// Returns the number of other rows in shared memory at a time while they are added to the
+    /// result: a multiple of four.
     pub(super) fn staged(self) -> usize {
         let rows = (STAGED / self.width()).clamp(4, self.other());
         1 << rows.ilog2()
@@ -153,12 +158,12 @@ impl Tile {
         scores.max(results)
     }
 
-    /// Returns the fours from one own row of a tile's weights to the next in shared memory.
+    /// Returns the fours from one own row's weights to the next in shared memory.
     pub(super) fn pitch(self) -> usize {
         self.other() / 4 + 1
     }
 
-    /// Returns the numbers of shared memory for what lanes exchange.
+    /// Returns the numbers of shared memory through which lanes exchange numbers.
     pub(super) fn exchanged(self) -> usize {
         match self.planes {
             true => 1,
@@ -167,7 +172,7 @@ impl Tile {
     }
 }
 
-/// Whether the units of a device exchange numbers in planes of at least `lanes`.
+/// Whether a device has planes of at least `lanes` units that can exchange numbers.
 fn has_planes(client: &Client, lanes: usize) -> bool {
     let properties = client.properties();
     let smallest = properties.hardware.plane_size_min as usize;

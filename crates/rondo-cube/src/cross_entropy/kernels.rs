@@ -4,16 +4,17 @@ use cubecl::prelude::*;
 
 use crate::rows::{Tile, largest_of_lanes, power, sum_of_lanes};
 
-/// What a kernel writes and reads besides.
+/// The optional outputs and inputs of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Form {
-    /// Logits become their gradients.
+    /// Whether logits are replaced by their gradients.
     pub(super) gradient: bool,
-    /// Tokens have weights.
+    /// Whether tokens have weights.
     pub(super) weighted: bool,
 }
 
-/// Scores one token in each cube; `mean_weight` is that of all tokens, `share` one over their number.
+/// Scores one token in each cube. `mean_weight` is the mean weight of all tokens, and `share` is 1
+/// divided by their number.
 #[cube(launch)]
 pub(super) fn row_kernel(
     logits: &mut [f32],
@@ -37,7 +38,8 @@ pub(super) fn row_kernel(
     let target = targets[token] as usize;
     let own = logits[row + target];
 
-    // The largest logit of a lane, and its sum of powers under that one (Milakov & Gimelshein 2018, arXiv 1805.02867).
+    // The largest logit of each lane so far, and the lane's sum of powers relative to it (Milakov &
+    // Gimelshein 2018, arXiv 1805.02867).
     let mut largest = f32::min_value();
     let mut sum = 0.0f32;
     let mut beaten = 0.0f32;
@@ -80,7 +82,7 @@ pub(super) fn row_kernel(
     }
 }
 
-/// Writes Σ x·w / Σ w where there are weights, else the mean of x.
+/// Writes Σ x·w / Σ w if there are weights, otherwise the mean of x.
 #[cube(launch)]
 pub(super) fn mean_kernel(
     x: &[f32],

@@ -1,7 +1,7 @@
 use super::*;
 use crate::testing::{Numbers, TestDevice, assert_close, device, values};
 
-/// A head with an identity as its matrix: the hidden states are the logits, exactly.
+/// A head whose matrix is the identity, so the hidden states are exactly the logits.
 struct Logits {
     values: Vec<f32>,
     targets: Vec<i32>,
@@ -37,7 +37,8 @@ impl Logits {
         })
     }
 
-    /// For each token its loss and the size of its terms, and whether it is hit; and its probabilities.
+    /// Returns for each token its loss, the size of the loss's terms, whether it is a hit, and its
+    /// probabilities.
     fn scored(&self) -> Vec<(f64, f64, bool, Vec<f64>)> {
         let rows = self.values.chunks(self.vocab).zip(&self.targets);
         let score = |(row, target): (&[f32], &i32)| {
@@ -99,7 +100,8 @@ fn losses_hits_and_gradients_are_those_of_f64() {
                 for (column, probability) in probabilities.into_iter().enumerate() {
                     let target = f64::from(u8::from(column == logits.targets[token] as usize));
                     let found = d_hidden[token * vocab + column];
-                    // A logit's own rounding of e^x grows with its distance from the largest.
+                    // The rounding error of e^x grows with the distance of a logit from the
+                    // largest.
                     let terms = share * (probability * (1.0 + 2.0 * f64::from(size)) + target);
                     assert_close(found, share * (probability - target), terms);
                 }

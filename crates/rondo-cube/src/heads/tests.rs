@@ -1,4 +1,4 @@
-//! Gradients that are turned back against f64.
+//! Tests of the gradients of queries and keys against f64.
 
 use super::*;
 use crate::testing::{Numbers, assert_close, device, values};

@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 use crate::rows::{Tile, sum_of_lanes};
 
-/// Which of the buffers of a norm there are.
+/// Which of a norm's optional tensors exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Form {
     /// The norm is that of x + y.
@@ -59,7 +59,8 @@ pub(super) fn forward_kernel(
     }
 }
 
-/// Writes the gradient of what is normed, and for each cube its rows' part of that of the scale.
+/// Writes the gradient of the norm's input and, for each cube, the part of the scale's gradient
+/// from its rows.
 #[cube(launch)]
 pub(super) fn backward_kernel(
     x: &[f32],
@@ -77,7 +78,7 @@ pub(super) fn backward_kernel(
 ) {
     let lane = UNIT_POS_X as usize;
     let slot = UNIT_POS_Y as usize;
-    // What is normed, and then the same divided by its root mean square.
+    // First the norm's input, then the input divided by its root mean square.
     let mut own = Array::<f32>::new(tile.columns);
     let mut gradient = Array::<f32>::new(tile.columns);
     let mut d_scale = Array::<f32>::new(tile.columns);
@@ -143,7 +144,7 @@ pub(super) fn backward_kernel(
     }
 }
 
-/// Returns what is normed.
+/// Returns a number of the norm's input.
 #[cube]
 fn normed(x: &[f32], y: &[f32], at: usize, #[comptime] form: Form) -> f32 {
     if comptime!(form.sum) {

@@ -13,7 +13,7 @@ const SIZES: [[usize; 2]; 9] = [
     [4500, 24],
 ];
 
-/// The norm in f64: the result and the size of its terms, and for `d_out` the gradients with theirs.
+/// The norm in f64: the result and, for `d_out`, the gradients with the sizes of their terms.
 struct Reference {
     out: Vec<f64>,
     d_x: Vec<[f64; 2]>,

@@ -1,4 +1,4 @@
-//! Tensors in the queue of fused operations.
+//! With fusion, Burn's tensors are entries in a queue of fused operations.
 
 use burn::backend::TensorMetadata;
 use burn::backend::fusion::custom::{OperationIr, OperationOutput, StreamId};
@@ -9,27 +9,27 @@ use burn_cubecl::{Cube, CubeBackend};
 
 use crate::tensor::{CubeTensor, contiguous};
 
-/// Returns the tensor itself: what is queued is copied, if at all, when it is read.
+/// Returns the tensor itself: a queued tensor is copied, if at all, when it is read.
 pub fn readable(x: &FloatTensor<Cube>) -> FloatTensor<Cube> {
     x.clone()
 }
 
-/// Returns the tensor that launchers read, after the operations that were queued before it.
+/// Runs the operations that the tensor depends on and returns the tensor that launchers read.
 pub fn float(x: FloatTensor<Cube>) -> CubeTensor {
     contiguous(x.client.clone().resolve_tensor_float::<CubeBackend>(x))
 }
 
-/// As [`float`], of integers.
+/// As [`float`], for integers.
 pub fn int(x: IntTensor<Cube>) -> CubeTensor {
     contiguous(x.client.clone().resolve_tensor_int::<CubeBackend>(x))
 }
 
-/// As [`float`], of truth values.
+/// As [`float`], for truth values.
 pub fn bool(x: BoolTensor<Cube>) -> CubeTensor {
     contiguous(x.client.clone().resolve_tensor_bool::<CubeBackend>(x))
 }
 
-/// Returns what launchers made as an entry in the queue.
+/// Returns a launcher's result as an entry in the queue.
 pub fn made(x: CubeTensor) -> FloatTensor<Cube> {
     let client = get_client::<CubeBackend>(&x.device);
     let (shape, dtype) = (x.shape(), x.dtype);

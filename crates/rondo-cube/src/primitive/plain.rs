@@ -1,11 +1,11 @@
-//! Tensors that are the launchers' own.
+//! Without fusion, Burn's tensors are the launchers' tensors.
 
 use burn::backend::tensor::{BoolTensor, FloatTensor, IntTensor};
 use burn_cubecl::Cube;
 
 use crate::tensor::{CubeTensor, contiguous};
 
-/// Returns a tensor whose rows need not be copied again and again before a launcher reads them.
+/// Returns a contiguous tensor, so that several launchers can read it without copying it each time.
 pub fn readable(x: &FloatTensor<Cube>) -> FloatTensor<Cube> {
     contiguous(x.clone())
 }
@@ -15,17 +15,17 @@ pub fn float(x: FloatTensor<Cube>) -> CubeTensor {
     contiguous(x)
 }
 
-/// As [`float`], of integers.
+/// As [`float`], for integers.
 pub fn int(x: IntTensor<Cube>) -> CubeTensor {
     contiguous(x)
 }
 
-/// As [`float`], of truth values.
+/// As [`float`], for truth values.
 pub fn bool(x: BoolTensor<Cube>) -> CubeTensor {
     contiguous(x)
 }
 
-/// Returns what launchers made as Burn's backend has it.
+/// Returns a launcher's result as a tensor of Burn's backend.
 pub fn made(x: CubeTensor) -> FloatTensor<Cube> {
     x
 }

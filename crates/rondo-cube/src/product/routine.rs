@@ -1,4 +1,4 @@
-//! Routines that multiply f32 numbers as they are, without tensor cores: cubek's.
+//! cubek's routines that multiply f32 numbers unrounded, without tensor cores.
 
 use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::DType;
@@ -14,38 +14,39 @@ use cubek::std::InputBinding;
 
 use crate::tensor::CubeTensor;
 
-/// How a product of f32 tensors is computed. Each routine adds in an order of its own, the same in every run.
+/// How a product of f32 tensors is computed. Each routine has its own order of addition, the same
+/// in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Routine {
-    /// As Burn chooses, which may tune.
+    /// Burn's choice, which may be tuned.
     Burns,
-    /// Units with tiles of the result in registers, which read both factors from shared memory.
+    /// Each unit keeps a tile of the result in registers and reads both factors from shared memory.
     Units(Stages, Tile),
 }
 
-/// How much of the factors units hold in shared memory.
+/// How many parts of the factors are in shared memory at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Stages {
-    /// What they multiply.
+    /// The part that is being multiplied.
     One,
-    /// That, and what they multiply next, with half as many units and smaller tiles in exchange.
+    /// Also the next part; in exchange there are half as many units, and tiles are smaller.
     Two,
 }
 
 /// The tile of the result that a unit computes at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tile {
-    /// Rows and columns.
+    /// Several rows and columns.
     Large,
-    /// One row, or one step of the inner length.
+    /// One row, or one step of the inner dimension.
     Small,
 }
 
 impl Routine {
-    /// The one that Burn takes without tuning, which every device has.
+    /// The routine that Burn uses without tuning; every device can run it.
     pub const LARGE: Self = Self::Units(Stages::One, Tile::Large);
 
-    /// Every routine whose choice is ours, the one that Burn takes without tuning first.
+    /// Every routine that this module can choose itself; [`Self::LARGE`] is first.
     pub const ALL: [Self; 4] = [
         Self::LARGE,
         Self::Units(Stages::One, Tile::Small),
@@ -53,7 +54,7 @@ impl Routine {
         Self::Units(Stages::Two, Tile::Small),
     ];
 
-    /// Returns the name, as benchmarks print it.
+    /// Returns the name that benchmarks print.
     pub fn name(self) -> &'static str {
         match self {
             Self::Burns => "burn",
@@ -64,7 +65,8 @@ impl Routine {
         }
     }
 
-    /// Multiplies into `out`; none where the device has not the shared memory or the units that the routine needs.
+    /// Multiplies into `out`; returns `None` if the device has too little shared memory or too few
+    /// units for the routine.
     ///
     /// # Panics
     ///
@@ -90,7 +92,7 @@ impl Routine {
         launched.ok().map(|()| out)
     }
 
-    /// Returns what cubek calls the routine; none where Burn chooses.
+    /// Returns cubek's strategy for the routine; `None` if Burn chooses.
     fn strategy(self) -> Option<Strategy> {
         Some(match self {
             Self::Burns => return None,

@@ -1,5 +1,6 @@
-//! Which routine computes a product of f32 tensors, from what the device is and what the product looks like: a fixed table, so
-//! that the first product starts at once and each has the same bits in every run.
+//! Which routine computes a product of f32 tensors, from the kind of device and the form of the
+//! product. The table is fixed, so the first product starts at once and each product has the same
+//! bits in every run.
 
 use cubecl::client::Client;
 use cubecl::device::{WgpuDevice, WgpuDeviceKind};
@@ -8,19 +9,19 @@ use super::routine::{Routine, Stages, Tile};
 use crate::primitive::CubeDevice;
 use crate::tensor::CubeTensor;
 
-/// What matters of a device.
+/// The kind of a device, as far as it matters for the choice of a routine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adapter {
-    /// A driver that computes on the processor, as Mesa's llvmpipe.
+    /// A driver that computes on the processor, such as Mesa's llvmpipe.
     Software,
-    /// A GPU that shares the processor's memory: some ten cores.
+    /// A GPU that shares the processor's memory, with tens of cores.
     Integrated,
-    /// A card: some hundred cores.
+    /// A graphics card, with about a hundred cores.
     Discrete,
 }
 
 impl Adapter {
-    /// Returns what a device is.
+    /// Returns the kind of a device.
     pub fn of(device: &CubeDevice) -> Self {
         Self::with_client(device, &device.client())
     }
@@ -47,7 +48,7 @@ impl Adapter {
         }
     }
 
-    /// Returns a name for benchmarks.
+    /// Returns the name that benchmarks print.
     pub fn name(self) -> &'static str {
         match self {
             Self::Software => "software",
@@ -57,20 +58,20 @@ impl Adapter {
     }
 }
 
-/// A product as routines see it.
+/// The properties of a product on which the choice of a routine depends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
     /// Products in a batch.
     pub batch: usize,
     /// Rows of the result.
     pub rows: usize,
-    /// The length that is summed over.
+    /// The inner dimension, which is summed over.
     pub inner: usize,
     /// Columns of the result.
     pub columns: usize,
-    /// Whether the numbers of a column of the first factor follow each other in memory, instead of those of a row.
+    /// Whether the first factor is stored column by column.
     pub left_turned: bool,
-    /// Likewise of the second factor.
+    /// Whether the second factor is stored column by column.
     pub right_turned: bool,
 }
 
@@ -96,14 +97,15 @@ fn is_turned(x: &CubeTensor) -> bool {
     strides[axes - 1] != 1 && shape[axes - 1] > 1 && strides[axes - 2] == 1
 }
 
-/// Numbers of the result that the 256 units of [`Stages::One`] with [`Tile::Large`] compute together: 16 rows and 8 columns
-/// each. A quarter of that with [`Stages::Two`].
+/// Numbers of the result that the 256 units of [`Stages::One`] with [`Tile::Large`] compute
+/// together: 16 rows and 8 columns for each unit. With [`Stages::Two`] it is a quarter of that.
 const NUMBERS_OF_A_GROUP: usize = 256 * 16 * 8;
 
-/// Returns the routine for a product in f32 where nothing is tuned.
+/// Returns the routine for a product in f32 if nothing is tuned.
 ///
-/// The entry for software is measured. Those for GPUs are derived from the sizes of cubek's tiles alone: a large tile reads
-/// least, and where its groups are fewer than the cores, smaller ones use more of them.
+/// The entry for software is measured. Those for GPUs are derived only from the sizes of cubek's
+/// tiles: large tiles read least memory. If they form fewer groups than the device has cores,
+/// smaller tiles keep more cores busy.
 pub fn chosen(adapter: Adapter, form: Form) -> Routine {
     let is_vector = form.rows == 1 || form.columns == 1;
     let cores = match adapter {

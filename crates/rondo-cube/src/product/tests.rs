@@ -1,4 +1,5 @@
-//! Products against f64, by every routine, which kernels they launch, and which routine a device takes.
+//! Tests of products against f64 by every routine, of the kernels that routines launch, and of the
+//! choice of a routine.
 
 use super::*;
 use crate::launches;
@@ -32,7 +33,8 @@ fn every_routine_of_ours_launches_one_kernel_without_tensor_cores() {
             });
             let names: Vec<&str> = launched.names().collect();
             assert_eq!(launched.total(), 1, "{routine:?}: {names:?}");
-            // Each routine of cubek names its parts; those with tensor cores share a product among a plane.
+            // cubek includes the parts of a routine in its kernel's name; routines with tensor
+            // cores share a product within a plane.
             assert!(!names[0].contains("PlanePartitioner"), "{names:?}");
             assert!(names[0].contains("UnitPartitioner"), "{names:?}");
         }
@@ -50,7 +52,7 @@ fn a_gpu_takes_smaller_tiles_where_large_ones_leave_cores_idle() {
         left_turned: false,
         right_turned: false,
     };
-    // A group computes 256 × 128 numbers: 128 groups fill a card, 32 a GPU beside a processor.
+    // A group computes 256 × 128 numbers: 128 groups fill a graphics card, 32 an integrated GPU.
     for (adapter, rows, columns, routine) in [
         (Adapter::Discrete, 4096, 1024, Routine::LARGE),
         (Adapter::Discrete, 4096, 1016, double),
@@ -90,7 +92,7 @@ fn a_form_tells_which_factors_are_turned() {
     assert_eq!((form.left_turned, form.right_turned), (false, true));
 }
 
-/// So whatever runs on this device without tuning runs through the routine that f32 has on a device with TF32.
+/// Without tuning, Burn's routine on this device is the one that f32 uses on a device with TF32.
 #[cfg(not(feature = "fusion"))]
 #[test]
 fn without_tuning_burn_takes_the_same_routine_where_there_are_no_tensor_cores() {
@@ -132,7 +134,7 @@ fn a_product_is_that_of_f64_in_any_layout_by_each_routine() {
             _ => (a, b, batch),
         };
         if !batch.is_multiple_of(2) {
-            // An odd batch has one axis.
+            // An odd batch has a single batch axis.
             check(&device, &[a, b], [1, batch, m, k], [1, batch, k, n]);
             continue;
         }
@@ -140,7 +142,7 @@ fn a_product_is_that_of_f64_in_any_layout_by_each_routine() {
     }
 }
 
-/// Compares a product with f64, each factor as it is and as the transposition of its transpose.
+/// Compares a product with f64, with each factor in row-major and in column-major order.
 fn check(
     device: &crate::testing::TestDevice,
     [a, b]: &[Vec<f32>; 2],
@@ -161,7 +163,8 @@ fn check(
         transposed(&on_device)
     };
     for routine in Routine::ALL.into_iter().chain([Routine::Burns]) {
-        // The table gives vectors to no other routine, and small tiles to no product: they are there to be timed.
+        // The table uses only `LARGE` for vectors. Small tiles are never chosen; they exist for
+        // benchmarks, so one size is enough.
         let is_vector = m == 1 || n == 1;
         let is_timed_alone = matches!(routine, Routine::Units(_, Tile::Small)) && m != 65;
         if routine != Routine::LARGE && (is_vector || is_timed_alone) {
@@ -192,7 +195,7 @@ fn check(
 
 #[test]
 fn rounding_the_factors_to_tf32_would_not_pass_for_f32() {
-    // 1 + 2⁻¹² has 13 bits of significand and TF32 has 11: it becomes 1.
+    // 1 + 2⁻¹² needs 13 bits of significand. TF32 has 11, so it rounds to 1.
     let factor = 1.0 + 2.0_f64.powi(-12);
     let (exact, rounded) = (factor * factor, 1.0_f64);
     let bound = 8.0 * f64::from(f32::EPSILON) / 2.0 * exact;

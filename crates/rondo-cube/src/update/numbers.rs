@@ -1,7 +1,7 @@
-//! The numbers of a step that change from one step to the next, in one small buffer that all its updates read.
+//! The numbers that change from step to step, in one small buffer that all updates of a step read.
 //!
-//! They could be arguments of each launch, and then each launch would upload its own: CubeCL keeps the arguments of a
-//! launch on the device where the next launch has the same ones.
+//! If they were arguments of each launch, every launch would upload its own copy: CubeCL reuses
+//! arguments on the device only if the next launch has the same ones.
 
 use burn::backend::ops::FloatTensorOps;
 use burn::tensor::TensorData;
@@ -10,13 +10,13 @@ use rondo_kernels::update::{Rule, Update};
 
 use crate::tensor::{CubeTensor, contiguous};
 
-/// Factor of gradients, from the host.
+/// The factor of gradients that comes from the host.
 pub(super) const SCALE: usize = 0;
-/// What the decay leaves of a parameter.
+/// The share of a parameter that remains after decay.
 pub(super) const KEPT: usize = 1;
-/// The rate, with the corrections that the rule puts there.
+/// The learning rate with the rule's bias corrections.
 pub(super) const RATE: usize = 2;
-/// ε of AdamW; of RavenAdam the correction of the second moment's root.
+/// AdamW: ε. RavenAdam: the bias correction of the second moment's root.
 pub(super) const OWN: usize = 3;
 
 /// The numbers of a step on the device.
@@ -27,8 +27,9 @@ pub struct StepNumbers {
 }
 
 impl StepNumbers {
-    /// Uploads the numbers of a step to the device of a tensor: those of its parameters that decay, with the factor of
-    /// gradients in [`rondo_kernels::update::Step::gradient_scale`].
+    /// Uploads the numbers of a step to the device of `like`. `update` is that of the decaying
+    /// parameters, with the factor of the gradients in
+    /// [`rondo_kernels::update::Step::gradient_scale`].
     pub fn new(update: Update, like: &CubeTensor) -> Self {
         let data = TensorData::new(values(update).to_vec(), [4]);
         Self {
@@ -37,11 +38,11 @@ impl StepNumbers {
         }
     }
 
-    /// Returns the buffer for one of the step's parameters.
+    /// Returns the buffer for the update of one parameter.
     ///
     /// # Panics
     ///
-    /// Panics where its update is another one, but for its decay, which may be none.
+    /// Panics if the update differs from that of the step. Its decay may also be zero.
     pub(super) fn buffer_for(&self, update: Update) -> &CubeTensor {
         let mut own = self.update;
         if update.step.decay == 0.0 {
@@ -55,7 +56,8 @@ impl StepNumbers {
 fn values(Update { rule, step }: Update) -> [f32; 4] {
     let (c1, c2) = step.corrections();
     let [rate, own] = match rule {
-        // Both corrections go into ε and the rate: one root and one division for each element.
+        // Both bias corrections are folded into ε and the rate, so each element needs one root and
+        // one division.
         Rule::AdamW { eps } => [step.lr * c2.sqrt() / c1, eps * c2.sqrt()],
         Rule::RavenAdam { .. } => [step.lr / c1, c2.sqrt().recip()],
     };

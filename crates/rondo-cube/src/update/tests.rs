@@ -33,7 +33,7 @@ impl Vectors {
         }
     }
 
-    /// Updates by the kernels, gradients scaled by `factor` or on the device.
+    /// Updates with the kernels; `gate` gives the factor of the gradients.
     fn updated(
         &self,
         device: &TestDevice,
@@ -84,7 +84,8 @@ fn check_rule(rule: Rule) {
             for (found, expected) in made.iter().zip(&expected) {
                 for (found, expected) in found.iter().zip(expected) {
                     let expected = f64::from(*expected);
-                    // The update is of the size of the rate, the moments of that of their terms.
+                    // The update is about as large as the rate; the error of the moments is
+                    // relative to their terms.
                     assert_close(*found, expected, expected.abs() + 2e-2);
                 }
             }

@@ -1,13 +1,14 @@
-//! Attention in f64 with every weight in memory, and its gradient. Beside each number stands the size of what is added up to it and
-//! of what an error of a score makes of it: the bound of a kernel is eight roundings of that.
+//! Attention in f64 with every weight in memory, and its gradient. Each number comes with a size:
+//! the magnitude of its terms, plus the effect of errors in the scores. A kernel may differ by
+//! eight roundings of this size.
 
 use crate::heads::Layout;
 use crate::testing::Numbers;
 
-/// A number and the size of its terms.
+/// A number and the size that bounds its error.
 pub(super) type Sized = [f64; 2];
 
-/// Heads that are apart, with the gradient of their result.
+/// Separate queries, keys and values, with the gradient of the result.
 pub(super) struct ApartCase {
     counts: [usize; 3],
     positions: [usize; 2],
@@ -94,7 +95,7 @@ struct Row<'a> {
     q: &'a [Sized],
     k: &'a [Sized],
     v: &'a [Sized],
-    /// Each with what an error of its score makes of it.
+    /// The weights; their sizes include the effect of errors in their scores.
     weights: Vec<Sized>,
     out: Vec<Sized>,
     lse: Sized,
@@ -112,7 +113,7 @@ impl<'a> Row<'a> {
         let lse = largest + sum.ln();
         let plain: Vec<f64> = scores.iter().map(|s| (s[0] - lse).exp()).collect();
         let mean: f64 = plain.iter().zip(&scores).map(|(p, s)| p * s[1]).sum();
-        // An error of a score or of an exponent is one of the weight, times the weight.
+        // An error of a score or of an exponent changes the weight by the same relative amount.
         let spread = |s: &Sized| 1.0 + s[1] + mean + (s[0] - lse).abs() + lse.abs();
         let weights: Vec<Sized> = plain
             .iter()
@@ -157,7 +158,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Rows with what belongs to them.
+/// Rows with their bias, tables, segments and gradient.
 #[derive(Clone)]
 pub(super) struct Case {
     pub(super) layout: Layout,
@@ -212,7 +213,8 @@ impl Case {
         self
     }
 
-    /// Cuts rows after each `every` tokens, each row one token earlier than the row before it.
+    /// Cuts rows into segments of `every` tokens; each row's cuts are one token earlier than those
+    /// of the row before.
     pub(super) fn with_segments(mut self, every: usize) -> Self {
         let Layout { batch, seq, .. } = self.layout;
         let first = |row: usize, place: usize| match (place + row) / every * every {
@@ -224,7 +226,7 @@ impl Case {
         self
     }
 
-    /// The sum of the products of the result with its gradient.
+    /// Returns the sum of the products of the result and its gradient.
     pub(super) fn loss(&self, rows: &[f64]) -> f64 {
         let out = self.compute(rows).out;
         let d_out = self.d_out.iter().copied().map(f64::from);
@@ -245,7 +247,7 @@ impl Case {
             keys,
             d_head,
         } = layout;
-        // Heads of a sequence one after another: queries, keys and values.
+        // The heads of a sequence: queries, then keys, then values.
         let heads = queries + 2 * keys;
         let mut out = vec![[0.0; 2]; batch * seq * queries * d_head];
         let mut lse = Vec::new();
@@ -307,7 +309,7 @@ impl Case {
         self.firsts.as_ref().map_or(0, |firsts| firsts[at])
     }
 
-    /// A head of a row after its bias and its rotation.
+    /// Returns a head of a row with bias and rotation applied.
     fn turned(&self, rows: &[f64], [sequence, place, head]: [usize; 3]) -> Vec<Sized> {
         let Layout {
             seq,
