@@ -1,4 +1,4 @@
-//! The tensors of a folder or of one file, found without reading them.
+//! The index of the tensors of a folder or of one file, built without reading them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,14 +11,14 @@ use serde::Deserialize;
 use crate::error::InterchangeError;
 use crate::layout::Layout;
 
-/// All tensors in one file.
+/// The file with all tensors.
 const WHOLE: &str = "model.safetensors";
-/// Which file holds which tensor.
+/// The index, which maps each tensor to its file.
 const INDEX: &str = "model.safetensors.index.json";
-/// The largest index that is read, in bytes; a tensor takes about 100.
+/// The largest index that is read, in bytes; a tensor's entry has about 100.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
 
-/// A tensor and the file it is in.
+/// A tensor and its file.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) file: PathBuf,
@@ -26,7 +26,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Opens the file at the tensor's first byte, to be read no further than its last.
+    /// Opens the file at the tensor's first byte and limits reading to the tensor.
     pub(crate) fn open(&self) -> io::Result<Take<File>> {
         let mut file = File::open(&self.file)?;
         file.seek(SeekFrom::Start(self.located.range.start))?;
@@ -38,7 +38,7 @@ impl Entry {
 #[derive(Debug)]
 pub(crate) struct Archive {
     pub(crate) entries: BTreeMap<String, Entry>,
-    /// Every file, the index first where there is one.
+    /// Every file; the index, if there is one, is first.
     pub(crate) files: Vec<PathBuf>,
 }
 
@@ -65,8 +65,9 @@ impl Archive {
         })
     }
 
-    /// Opens the shards of an index. The index may list a derived tensor that is in no shard, and a
-    /// shard may hold one that is not listed: what saves a model often leaves it out of one place.
+    /// Opens the shards of an index. Programs that save a model often omit a derived tensor from
+    /// one place, so the index may list one that is in no shard, and a shard may contain one that
+    /// is not in the index.
     fn of_index(dir: &Path, index: &Path, layout: &dyn Layout) -> Result<Self, InterchangeError> {
         let may_be_derived = |name: &str| layout.derived(name).is_some();
         let weight_map = read_index(index)?;

@@ -1,4 +1,5 @@
-//! One tensor, or a part of it, from file to stream: converted, transposed where the layouts differ, and checked.
+//! Copies one tensor or a part of it from a file to a stream: converted, transposed if the layouts
+//! differ, and checked.
 
 use std::hint;
 use std::io::{self, Read, Write};
@@ -8,32 +9,32 @@ use crate::element::Element;
 use crate::error::InterchangeError;
 use crate::vanished::Vanished;
 
-/// Numbers that are converted at once where order does not change.
+/// Numbers that are converted at once if their order does not change.
 const CHUNK: usize = 1 << 16;
-/// Rows of the result that are gathered at once from a transposed matrix: a cache line of f32.
+/// Rows of the result that are gathered at once from a transposed matrix; 16 f32 fill a cache line.
 const ROWS: usize = 16;
 
-/// What becomes of the numbers of a tensor on their way.
+/// How the numbers of a tensor are converted.
 #[derive(Clone, Copy)]
 pub(crate) struct Conversion<'a> {
-    /// The type that they are written as.
+    /// The type that is written.
     pub(crate) element: Element,
     /// Whether a matrix is transposed.
     pub(crate) transposed: bool,
-    /// The part that is written, all of it without one.
+    /// The part that is written; `None` for the whole tensor.
     pub(crate) part: Option<Part>,
-    /// What they are divided by, if by anything.
+    /// The divisor of every number, if any.
     pub(crate) divisor: Option<f64>,
-    /// Where those that become 0 are counted.
+    /// Counts the weights that become 0.
     pub(crate) vanished: &'a Vanished,
 }
 
-/// A part of a tensor: columns of a matrix that is transposed, and else elements.
+/// A part of a tensor: columns if a matrix is transposed, otherwise elements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part {
-    /// The first of them.
+    /// The first column or element.
     pub(crate) first: usize,
-    /// How many.
+    /// The number of columns or elements.
     pub(crate) count: usize,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Finds the type of the numbers of `entry`; none where weights cannot have it.
+    /// Returns a tensor as a source of weights; `None` if weights cannot have its type.
     pub(crate) fn new(entry: &Entry) -> Option<Source<'_>> {
         let element = Element::of(entry.located.dtype)?;
         Some(Source { entry, element })
@@ -52,12 +53,12 @@ impl Source<'_> {
 
     /// Writes the tensor.
     ///
-    /// Memory: a block of numbers; the whole tensor as stored where it is transposed.
+    /// Memory: one block of numbers, or the whole stored tensor if it is transposed.
     ///
     /// # Errors
     ///
-    /// Where the file or `out` fails; with a [`InterchangeError`] inside where a number is not
-    /// finite or beyond the range of the type that is written.
+    /// Returns an error if the file or `out` fails. The error contains an [`InterchangeError`] if a
+    /// number is not finite or is beyond the range of the written type.
     fn copy(&self, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
         match *self.entry.located.shape.as_slice() {
             [rows, cols] if into.transposed => self.copy_transposed(into, rows, cols, out),
@@ -166,7 +167,7 @@ impl Source<'_> {
         self.entry.open().map_err(|error| self.unreadable(error))
     }
 
-    /// Reads past so many numbers.
+    /// Skips `count` numbers.
     fn pass_over(&self, file: &mut impl Read, count: usize) -> io::Result<()> {
         let mut left = count;
         let mut passed = vec![0; CHUNK.min(left) * self.element.size()];
@@ -183,16 +184,16 @@ impl Source<'_> {
             .map_err(|error| self.unreadable(error))
     }
 
-    /// Tells a failure of the source from one of the target.
+    /// Marks an error as one of the source file, so that it is not mistaken for an error of `out`.
     fn unreadable(&self, error: io::Error) -> io::Error {
         io::Error::other(InterchangeError::io(&self.entry.file)(error))
     }
 }
 
-/// Returns whether the bytes of a number, little-endian, are those of 0 or −0.
+/// Whether the bytes of a number, little-endian, are those of 0 or −0.
 ///
-/// A comparison of floats will not do, nor one that the compiler could take for it: the processor may
-/// be set to take subnormal numbers for 0.
+/// Floats must not be compared here, nor bytes in a way that the compiler could turn into a
+/// comparison of floats: the processor may be set to treat subnormal numbers as 0.
 fn is_zero(bytes: &[u8]) -> bool {
     match hint::black_box(bytes).split_last() {
         Some((last, rest)) => last.trailing_zeros() >= 7 && rest.iter().all(|byte| *byte == 0),
@@ -200,11 +201,11 @@ fn is_zero(bytes: &[u8]) -> bool {
     }
 }
 
-/// Writes the tensor of `entry` as [`Source::copy`] does.
+/// Writes the tensor of `entry`; see [`Source::copy`].
 ///
 /// # Errors
 ///
-/// As [`Source::copy`], and where weights cannot have the type of its numbers.
+/// As [`Source::copy`]; also returns an error if weights cannot have the tensor's type.
 pub(crate) fn copy(entry: &Entry, into: Conversion<'_>, out: &mut dyn Write) -> io::Result<()> {
     match Source::new(entry) {
         Some(source) => source.copy(into, out),
@@ -212,7 +213,7 @@ pub(crate) fn copy(entry: &Entry, into: Conversion<'_>, out: &mut dyn Write) -> 
     }
 }
 
-/// Returns whether two tensors hold the same numbers, whatever their types.
+/// Whether two tensors contain the same numbers; their types may differ.
 pub(crate) fn same_numbers(a: &Source<'_>, b: &Source<'_>) -> io::Result<bool> {
     let (mut first, mut second) = (a.open()?, b.open()?);
     let mut left = a.count();

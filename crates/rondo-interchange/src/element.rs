@@ -1,4 +1,4 @@
-//! The three types of number that weights are stored in.
+//! The three number types of stored weights.
 
 use std::fmt;
 
@@ -12,12 +12,12 @@ pub enum Element {
     F32,
     /// 16 bits with the range of f32.
     Bf16,
-    /// 16 bits with a longer fraction, up to 65504.
+    /// 16 bits with a longer fraction; the largest number is 65504.
     F16,
 }
 
 impl Element {
-    /// Returns the element of a tensor's type, if weights may have it.
+    /// Returns the element type of a tensor; `None` if weights cannot have this type.
     pub(crate) fn of(dtype: DType) -> Option<Self> {
         match dtype {
             DType::F32 => Some(Self::F32),
@@ -27,7 +27,7 @@ impl Element {
         }
     }
 
-    /// Returns the tensor's type.
+    /// Returns the tensor type.
     pub(crate) fn dtype(self) -> DType {
         match self {
             Self::F32 => DType::F32,
@@ -45,7 +45,7 @@ impl Element {
         }
     }
 
-    /// Returns the bytes of one number.
+    /// Returns the number of bytes of one number.
     pub(crate) fn size(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -53,11 +53,11 @@ impl Element {
         }
     }
 
-    /// Reads one number from its bytes, little-endian; exact.
+    /// Reads one number from its little-endian bytes, exactly.
     ///
     /// # Panics
     ///
-    /// Panics where there are fewer bytes than [`Element::size`].
+    /// Panics if there are fewer bytes than [`Element::size`].
     pub(crate) fn decode(self, bytes: &[u8]) -> f32 {
         match self {
             Self::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
@@ -66,12 +66,12 @@ impl Element {
         }
     }
 
-    /// Writes one number into as many bytes as it takes, rounded to the nearest; `None` where a
-    /// finite number would become infinite.
+    /// Writes one number, rounded to the nearest; returns `None` if a finite number would become
+    /// infinite.
     ///
     /// # Panics
     ///
-    /// Panics where there are fewer bytes than [`Element::size`].
+    /// Panics if there are fewer bytes than [`Element::size`].
     pub(crate) fn encode(self, value: f32, bytes: &mut [u8]) -> Option<()> {
         let finite = match self {
             Self::F32 => {

@@ -1,4 +1,4 @@
-//! What can be wrong with a folder to import, or with a model to export.
+//! The errors of an import or an export.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use rondo_files::TensorError;
 use crate::element::Element;
 use crate::family::Family;
 
-/// A model cannot be imported or exported; the message names file and tensor or key.
+/// Why a model cannot be imported or exported. The message names the file and the tensor or key.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InterchangeError {
-    /// The file system refused.
+    /// A file or folder cannot be read.
     #[error("cannot read {path}")]
     Io {
         /// The file or folder.
@@ -20,7 +20,7 @@ pub enum InterchangeError {
         /// The system's answer.
         source: io::Error,
     },
-    /// A file is there and is not of the expected form.
+    /// A file exists but does not have the expected form.
     #[error("{path}: {message}")]
     Malformed {
         /// The file.
@@ -36,23 +36,23 @@ pub enum InterchangeError {
         /// What is wrong with it.
         source: TensorError,
     },
-    /// Keys or tensors that this program has no place for, every one of them.
+    /// Keys or tensors that this program does not support, all of them at once.
     #[error("cannot import {dir}:\n  {}", problems.join("\n  "))]
     Refused {
         /// The folder.
         dir: PathBuf,
-        /// Each with its file and its key or tensor.
+        /// The problems, each with its file and its key or tensor.
         problems: Vec<String>,
     },
-    /// A model that the layout has no place for, with every reason.
+    /// A model that the layout cannot express, with every reason.
     #[error("{family}'s layout cannot express this model:\n  {}", reasons.join("\n  "))]
     Inexpressible {
-        /// Whose layout it is.
+        /// The family of the layout.
         family: Family,
-        /// Each with its key.
+        /// The reasons, each with its key.
         reasons: Vec<String>,
     },
-    /// A number that no weight can be.
+    /// A weight that is NaN or infinite.
     #[error("{path}: tensor {tensor} has {value} at element {position}")]
     NotFinite {
         /// The file.
@@ -61,10 +61,10 @@ pub enum InterchangeError {
         tensor: String,
         /// NaN or an infinity.
         value: f32,
-        /// Where in the tensor, row major.
+        /// Index of the element in the tensor, row major.
         position: usize,
     },
-    /// A number that the type asked for cannot hold.
+    /// A number beyond the range of the type to be written.
     #[error(
         "{path}: tensor {tensor} has {value} at element {position}, beyond the range of {element}"
     )]
@@ -75,7 +75,7 @@ pub enum InterchangeError {
         tensor: String,
         /// The number.
         value: f32,
-        /// Where in the tensor, row major.
+        /// Index of the element in the tensor, row major.
         position: usize,
         /// The type.
         element: Element,
@@ -83,22 +83,22 @@ pub enum InterchangeError {
 }
 
 impl InterchangeError {
-    /// Finds the error of this crate that a stream of tensors ended with.
+    /// Extracts this crate's error from the error of a stream of tensors.
     ///
     /// # Errors
     ///
-    /// With the error as it was, where it is another.
+    /// Returns the given error unchanged if it has another cause.
     pub fn from_stream(error: io::Error) -> Result<Self, io::Error> {
         error.downcast()
     }
 
-    /// Gives an I/O error the path that it lacks.
+    /// Adds a path to an I/O error.
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
 
-    /// Gives an error of a tensor file the path that it lacks.
+    /// Adds a path to an error of a tensor file.
     pub(crate) fn file(path: &Path) -> impl FnOnce(TensorError) -> Self {
         let path = path.to_owned();
         move |source| Self::File { path, source }

@@ -1,4 +1,5 @@
-//! A model of ours in the layout of a family, or as it is in another type.
+//! Export of a model in the layout of a family, or in this program's layout with another number
+//! type.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,40 +19,41 @@ use crate::layout::{Counterpart, Stored};
 use crate::special::SpecialTokens;
 use crate::vanished::Vanished;
 
-/// A model that the layout can express, and the file of its weights under our names.
+/// A model that the layout can express, and the file of its weights with this program's names.
 #[derive(Debug)]
 pub struct Export {
     family: Family,
-    /// The model as the layout has it.
+    /// The model in the layout's form.
     model: ModelConfig,
     warnings: Vec<String>,
     path: PathBuf,
     archive: Archive,
     element: Element,
-    /// Parameters by the layout's name.
+    /// The parameters by the layout's names.
     parameters: BTreeMap<String, Parameter>,
 }
 
 #[derive(Debug)]
 struct Parameter {
-    /// Our name.
+    /// This program's name.
     name: String,
     shape: Vec<usize>,
     transposed: bool,
-    /// The part of ours that it is, where it is not all of it.
+    /// The part of this program's parameter; `None` for the whole parameter.
     part: Option<Part>,
-    /// What its numbers are divided by: token embeddings are where the two multiply them by
-    /// different factors.
+    /// The divisor of the numbers. Only token embeddings have one, if the layout and this program
+    /// multiply them by different factors.
     divisor: Option<f64>,
 }
 
 impl Export {
-    /// Checks that the layout of `family` can express `model`, whose weights are in the file at
-    /// `path`, and that all of them are there.
+    /// Checks that the layout of `family` can express `model`, and that the file at `path` contains
+    /// all its weights.
     ///
     /// # Errors
     ///
-    /// With every reason why it cannot, or where the file cannot be read or is of another model.
+    /// Returns every reason why the layout cannot express the model, or an error if the file cannot
+    /// be read or belongs to another model.
     pub fn new(
         family: Family,
         model: &ModelConfig,
@@ -106,26 +108,26 @@ impl Export {
         })
     }
 
-    /// Returns what programs that read the layout would do otherwise with this model.
+    /// Returns how other programs that read the layout will treat this model differently.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Returns `config.json`.
+    /// Returns the contents of `config.json`.
     pub fn config(&self, special: &SpecialTokens) -> Value {
         let layout = self.family.layout();
         layout.describe(&self.model, self.element, special)
     }
 
-    /// Returns the weights with the layout's names, shapes and transpositions; they are read,
-    /// converted and checked one tensor at a time when the stream is written. Those that become 0 are
-    /// counted in `vanished`.
+    /// Returns the weights with the layout's names, shapes and transpositions. The tensors are
+    /// read, converted and checked one at a time when the stream is written. Weights that become 0
+    /// are counted in `vanished`.
     ///
     /// The layout's tables are written in f32. A tied head is left out.
     ///
     /// # Errors
     ///
-    /// Where there are too many tensors for one file.
+    /// Returns an error if there are too many tensors for one file.
     pub fn weights<'w>(
         &'w self,
         vanished: &'w Vanished,
@@ -158,12 +160,12 @@ impl Export {
     }
 }
 
-/// Hands the weights of the file at `path` on as they are, in another type. Those that become 0 are
-/// counted in `vanished`.
+/// Returns the weights of the file at `path` with their names and shapes, in another number type.
+/// Weights that become 0 are counted in `vanished`.
 ///
 /// # Errors
 ///
-/// Where the file cannot be read.
+/// Returns an error if the file cannot be read.
 pub fn plain<'w>(
     path: &Path,
     element: Element,
@@ -193,7 +195,7 @@ fn stream<'w>(
     tensors: impl IntoIterator<Item = (String, DType, Vec<usize>)>,
     write: impl Fn(&str, &mut dyn io::Write) -> io::Result<()> + 'w,
 ) -> Result<TensorStream<'w>, InterchangeError> {
-    // Python's loader refuses a file that does not say this.
+    // Python's loader refuses a file without this entry.
     let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
     TensorStream::new(tensors, &metadata, write).map_err(InterchangeError::file(path))
 }

@@ -12,9 +12,9 @@ use crate::raven::Raven;
 /// A family of checkpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// The reference implementation's.
+    /// The reference implementation's family.
     Raven,
-    /// Llama, and what has its structure.
+    /// Llama, and models with its structure.
     Llama,
     /// Qwen2.
     Qwen2,
@@ -37,7 +37,7 @@ impl Family {
         Self::Ouro,
     ];
 
-    /// Returns the family that a model would be written as: that with the nearest structure.
+    /// Returns the family to which a model is exported: the one with the nearest structure.
     pub fn of_model(model: &ModelConfig) -> Self {
         if model.injection != InjectionKind::None {
             return Self::Raven;
@@ -51,7 +51,7 @@ impl Family {
         }
     }
 
-    /// Returns how a parameter of `model` is stored; `None` where the layout has no place for it.
+    /// Returns how a parameter of `model` is stored; `None` if the layout does not have it.
     pub fn counterpart(self, model: &ModelConfig, row: &ParameterSpec) -> Option<Counterpart> {
         self.layout().counterpart(model, row)
     }
@@ -68,7 +68,7 @@ impl Family {
         quoted.join(" or ")
     }
 
-    /// Returns the layout of its checkpoints.
+    /// Returns the layout of the family's checkpoints.
     pub(crate) fn layout(self) -> &'static dyn Layout {
         match self {
             Self::Raven => &Raven,

@@ -1,4 +1,4 @@
-//! A folder in the layout of a family as a model of ours.
+//! Import of a folder in the layout of a family.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -17,13 +17,13 @@ use crate::settings::{self, CONFIG_FILE, Settings};
 use crate::special::{self, SpecialTokens};
 use crate::vanished::Vanished;
 
-/// A checked folder: every key has a meaning here and every tensor a place.
+/// A checked folder: every key and every tensor is supported.
 #[derive(Debug)]
 pub struct Import {
     model: ModelConfig,
     warnings: Vec<String>,
     archive: Archive,
-    /// Parameters by our name.
+    /// The parameters by this program's names.
     parameters: BTreeMap<String, Parameter>,
     config: PathBuf,
     special: SpecialTokens,
@@ -36,13 +36,12 @@ struct Parameter {
 }
 
 impl Import {
-    /// Reads configuration and headers and checks that they fit; reads no element but those of a
-    /// head that repeats the embedding.
+    /// Reads the configuration and the tensors' headers and checks that they fit. Elements are not
+    /// read, except to compare a tied head with the embedding.
     ///
     /// # Errors
     ///
-    /// With all keys and tensors that cannot be represented at once, or where a file cannot be
-    /// read.
+    /// Returns all unsupported keys and tensors at once, or an error if a file cannot be read.
     pub fn open(dir: &Path) -> Result<Self, InterchangeError> {
         let Settings {
             family,
@@ -64,7 +63,7 @@ impl Import {
             return Err(refused(problems));
         };
         if model.d_model == 0 || model.n_heads == 0 {
-            // There is no parameter table without a head.
+            // A parameter table needs at least one head and a width.
             return Err(refused(problems));
         }
         let layout = family.layout();
@@ -96,7 +95,7 @@ impl Import {
         &self.model
     }
 
-    /// Returns what was passed over and is worth knowing.
+    /// Returns warnings about ignored keys and tensors.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -106,7 +105,7 @@ impl Import {
         &self.special
     }
 
-    /// Returns every file that the model is made of.
+    /// Returns every file of the model.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let files = self.archive.files.iter().map(PathBuf::as_path);
         std::iter::once(self.config.as_path()).chain(files)
@@ -123,12 +122,12 @@ impl Import {
         stored.into_iter().rev().filter_map(Element::of).collect()
     }
 
-    /// Returns the weights under our names and in our layout, as f32; they are read, converted and
-    /// checked one tensor at a time when the stream is written.
+    /// Returns the weights with this program's names and layout, as f32. The tensors are read,
+    /// converted and checked one at a time when the stream is written.
     ///
     /// # Errors
     ///
-    /// Where there are too many tensors for one file.
+    /// Returns an error if there are too many tensors for one file.
     pub fn weights(&self) -> Result<TensorStream<'_>, InterchangeError> {
         let tensors = self
             .parameters
@@ -142,12 +141,12 @@ impl Import {
             .map_err(InterchangeError::file(&self.config))
     }
 
-    /// Reads the values of the parameter that is called `name` here, in our layout, as f32; none
-    /// where the model has no such parameter.
+    /// Reads the values of the parameter `name` in this program's layout, as f32; `None` if the
+    /// model has no such parameter.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read or holds a number that is not finite.
+    /// Returns an error if the file cannot be read or contains a number that is not finite.
     pub fn values(&self, name: &str) -> Result<Option<Vec<f32>>, InterchangeError> {
         let Some(parameter) = self.parameters.get(name) else {
             return Ok(None);
@@ -164,7 +163,7 @@ impl Import {
         Ok(Some(values.collect()))
     }
 
-    /// Writes the elements of a parameter in our layout, as f32.
+    /// Writes the elements of a parameter in this program's layout, as f32.
     fn write(&self, parameter: &Parameter, out: &mut dyn io::Write) -> io::Result<()> {
         // Every stored type fits into f32, so nothing vanishes.
         let vanished = Vanished::default();
@@ -186,7 +185,7 @@ impl Import {
                 for part in parts {
                     let mut bytes = Vec::new();
                     copied(part, &mut bytes)?;
-                    // A row of the transposed matrix has a number for each of its rows.
+                    // The transposed matrix has as many columns as the stored matrix has rows.
                     let row = part.shape.first().copied().unwrap_or_default() * size_of::<f32>();
                     matrices.push((bytes, row));
                 }
@@ -212,7 +211,8 @@ fn parameters(model: &ModelConfig, layout: &dyn Layout) -> BTreeMap<String, Para
     .collect()
 }
 
-/// Takes out what follows from the rest: tables, and a head that is the embedding again.
+/// Removes tensors that need not be imported: tables, unsupported tensors, and a head that equals
+/// the embedding.
 fn drop_derived(
     archive: &mut Archive,
     model: &ModelConfig,
@@ -250,8 +250,7 @@ fn drop_derived(
     Ok(())
 }
 
-/// Returns whether a head holds the numbers of the embedding; `None` where one of them is missing or
-/// holds no weights.
+/// Whether a head equals the embedding; `None` if one of them is missing or cannot hold weights.
 fn repeats(head: &Entry, embedding: Option<&Entry>) -> Result<Option<bool>, InterchangeError> {
     let (Some(embedding), Some(tied)) = (embedding.and_then(Source::new), Source::new(head)) else {
         return Ok(None);
@@ -261,7 +260,7 @@ fn repeats(head: &Entry, embedding: Option<&Entry>) -> Result<Option<bool>, Inte
     })
 }
 
-/// Compares the tensors that are there with those that the configuration asks for.
+/// Compares the tensors of a folder with those that the configuration requires.
 fn check(archive: &Archive, parameters: &BTreeMap<String, Parameter>, problems: &mut Vec<String>) {
     let expected: Vec<_> = parameters
         .values()

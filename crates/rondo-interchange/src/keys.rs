@@ -1,18 +1,17 @@
-//! The keys of `config.json`: typed reading, and what becomes of the keys that are not read.
+//! Typed reading of the keys of `config.json`, and the treatment of all other keys.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// The largest size that is believed: a width, a vocabulary, a context.
+/// The largest size that is accepted, for a width, a vocabulary or a context.
 pub(crate) const MAX_SIZE: usize = 1 << 28;
 
-/// A key that would change the function, the number beside 0 at which it changes nothing, and what
-/// it would add. It must be off: absent, `null`, `false`, 0, that number, or empty.
+/// A key that would change the function, a value at which it has no effect, and what it would add.
+/// The key must be off: absent, `null`, `false`, 0, empty, or the given value.
 pub(crate) type Off = (&'static str, Option<f64>, &'static str);
 
-/// What the keys mean that a layout does not read. A key that is not listed either is warned about
-/// by name.
+/// How a layout treats keys that it does not read. Each remaining unknown key causes a warning.
 #[derive(Clone, Copy)]
 pub(crate) struct Unread {
     /// Keys that change nothing about the function.
@@ -21,7 +20,7 @@ pub(crate) struct Unread {
     pub(crate) off: &'static [Off],
 }
 
-/// The keys of one file, the ones that were read, and what was wrong with them.
+/// The keys of one file, which of them were read, and the problems found.
 pub(crate) struct Keys<'a> {
     map: &'a Map<String, Value>,
     read: BTreeSet<&'static str>,
@@ -37,7 +36,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Reports what is wrong with a key.
+    /// Reports a problem of a key.
     pub(crate) fn refuse(&mut self, key: &str, problem: &str) {
         self.problems.push(format!("{key} {problem}"));
     }
@@ -62,7 +61,7 @@ impl<'a> Keys<'a> {
         size
     }
 
-    /// Reads a size that must be there, under one of two names that must agree.
+    /// Reads a required size. It may stand under `alias` too; both values must then agree.
     pub(crate) fn needed(
         &mut self,
         key: &'static str,
@@ -112,7 +111,7 @@ impl<'a> Keys<'a> {
         word
     }
 
-    /// Refuses a word other than these.
+    /// Refuses every word except the allowed ones.
     pub(crate) fn one_of(&mut self, key: &'static str, allowed: &[&str]) {
         if let Some(word) = self.word(key)
             && !allowed.contains(&word)
@@ -125,7 +124,8 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Refuses keys that would change the function and returns the names of those that nobody knows.
+    /// Refuses the values of unread keys that would change the function, and returns the unknown
+    /// keys.
     pub(crate) fn rest(&mut self, unread: Unread) -> Vec<&'a str> {
         let mut unknown = Vec::new();
         for (key, value) in self.map {

@@ -16,32 +16,32 @@ pub(crate) trait Layout {
     /// Returns the value of `model_type` in `config.json`.
     fn model_type(&self) -> &'static str;
 
-    /// Reads a model from the keys of `config.json`; `None` where a size is missing. A value that
-    /// cannot be represented becomes a problem of `keys`; what is not used and worth knowing becomes
-    /// a warning.
+    /// Reads a model from the keys of `config.json`; `None` if a size is missing. A value that is
+    /// not supported becomes a problem of `keys`; an ignored value that a user should know about
+    /// becomes a warning.
     fn model(&self, keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<ModelConfig>;
 
-    /// Returns the meaning of the keys that [`Layout::model`] does not read.
+    /// Returns how the keys that [`Layout::model`] does not read are treated.
     fn unread(&self) -> Unread;
 
-    /// Returns how a parameter of `model` is stored; `None` where the layout has no place for it.
+    /// Returns how a parameter of `model` is stored; `None` if the layout does not have it.
     fn counterpart(&self, model: &ModelConfig, row: &ParameterSpec) -> Option<Counterpart>;
 
-    /// Returns what a stored tensor follows from; `None` for one that every checkpoint must hold.
+    /// Returns why a checkpoint may lack a tensor; `None` if every checkpoint must have it.
     fn derived(&self, name: &str) -> Option<Derived>;
 
-    /// Returns the tables that an export of `model` holds.
+    /// Returns the tables that an export of `model` contains.
     fn tables(&self, model: &ModelConfig) -> Vec<Table>;
 
-    /// Returns a model as the layout can express it.
+    /// Returns a model in the form that the layout can express.
     ///
     /// # Errors
     ///
-    /// With every reason why the layout has no place for the model, each with its key.
+    /// Returns every reason why the layout cannot express the model, each with its key.
     fn express(&self, model: &ModelConfig) -> Result<Expressed, Vec<String>>;
 
-    /// Returns the whole `config.json` of a model as [`Layout::express`] gives it, with weights of
-    /// the type `element`.
+    /// Returns the whole `config.json` of a model from [`Layout::express`], with weights of the
+    /// type `element`.
     fn describe(&self, model: &ModelConfig, element: Element, special: &SpecialTokens) -> Value;
 }
 
@@ -54,21 +54,21 @@ pub struct Stored {
     pub shape: Vec<usize>,
 }
 
-/// How a parameter of ours is made of what a layout stores.
+/// How a parameter of this program is assembled from stored tensors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counterpart {
     /// One tensor with the same numbers in the same order; its shape may differ.
     Same(Stored),
-    /// One matrix whose rows are our columns.
+    /// One matrix whose rows are the parameter's columns.
     Transposed(Stored),
-    /// Matrices whose rows are our columns, one after another.
+    /// Matrices whose rows are the parameter's columns, one matrix after another.
     SideBySide(Vec<Stored>),
-    /// Vectors, one after another.
+    /// Vectors, joined end to end.
     Joined(Vec<Stored>),
 }
 
 impl Counterpart {
-    /// Returns the stored tensors, in the order in which they make up ours.
+    /// Returns the stored tensors, in the order in which they form the parameter.
     pub fn parts(&self) -> &[Stored] {
         match self {
             Self::Same(stored) | Self::Transposed(stored) => std::slice::from_ref(stored),
@@ -76,7 +76,7 @@ impl Counterpart {
         }
     }
 
-    /// Returns whether the stored tensors are matrices whose rows are our columns.
+    /// Whether the rows of the stored matrices are the parameter's columns.
     pub fn is_transposed(&self) -> bool {
         match self {
             Self::Same(_) | Self::Joined(_) => false,
@@ -88,21 +88,21 @@ impl Counterpart {
 /// Why a checkpoint may lack a stored tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Derived {
-    /// It is a function of `config.json`, and an import does not read it.
+    /// It is computed from `config.json`; an import does not read it.
     Table,
-    /// It has no place here; an import leaves it out and says why.
+    /// This program does not support it; an import omits it and warns.
     LeftOut {
         /// The reason.
         why: &'static str,
     },
-    /// It is the head, which repeats the tensor `embedding` where `key` of `config.json` is true.
+    /// It is the head, and it equals the tensor `embedding` if `key` of `config.json` is true.
     TiedHead {
         embedding: &'static str,
         key: &'static str,
     },
 }
 
-/// A stored tensor that is a function of the configuration; exports hold it in f32.
+/// A stored tensor that is computed from the configuration; exports contain it in f32.
 pub(crate) struct Table {
     pub(crate) stored: Stored,
     /// Writes its elements.
@@ -112,13 +112,13 @@ pub(crate) struct Table {
 /// A model that a layout can express.
 #[derive(Debug)]
 pub(crate) struct Expressed {
-    /// The model as the layout has it.
+    /// The model in the layout's form.
     pub(crate) model: ModelConfig,
-    /// What programs that read the layout do otherwise with it.
+    /// How other programs that read the layout will treat the model differently.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Returns the name of one of our choices.
+/// Returns the name under which a choice is serialized.
 pub(crate) fn word(choice: &impl Serialize) -> String {
     match serde_json::to_value(choice) {
         Ok(Value::String(word)) => word,

@@ -1,4 +1,4 @@
-//! Models in the checkpoint layouts of other programs: read into ours, written from ours.
+//! Import and export of models in the checkpoint layouts of other programs.
 //!
 //! ```text
 //! DIR/config.json                      sizes and structure; `model_type` names the family
@@ -11,29 +11,29 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`layout`](Counterpart) | what a family defines: settings, names, shapes and permutations |
-//! | [`family`](Family) | the families, and which of them a `config.json` is of |
+//! | [`family`](Family) | the families, and the choice of one by `config.json` |
 //! | `raven` | the layout of the reference implementation |
 //! | `llama` | the layouts of Llama, Qwen2, Qwen3, OLMo 2 and Ouro |
 //! | `keys` | typed reading of the keys of `config.json` |
 //! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
-//! | [`special`](SpecialTokens) | where a text begins and generation stops |
-//! | `archive` | the tensors of a folder, found without reading them |
+//! | [`special`](SpecialTokens) | the ids of the tokens that begin a text and stop generation |
+//! | `archive` | the index of a folder's tensors, built without reading them |
 //! | [`element`](Element) | f32, bf16 and f16 as bytes |
-//! | `copying` | one tensor from file to stream, converted, transposed and checked |
+//! | `copying` | the copy of one tensor from a file to a stream, with conversions |
 //! | [`vanished`](Vanished) | weights that become 0 in 16 bits |
 //! | [`import`](Import), [`export`](Export) | the two directions |
-//! | [`tying`](Tying), [`looping`](Looping), `low_rank` | a stack that becomes a loop: which layers share what, and what each iteration has beyond it |
-//! | [`error`](InterchangeError) | what can be wrong, by file and tensor or key |
+//! | [`tying`](Tying), [`looping`](Looping), `low_rank` | conversion of a stack into a loop |
+//! | [`error`](InterchangeError) | the errors, with their file and tensor or key |
 //!
-//! To add a family, write a file beside `raven.rs` that implements `Layout`, and a variant of
-//! [`Family`]. A family that stores a parameter in another way (as several tensors with rows of
-//! both, say) needs a variant of [`Counterpart`]. A layout that cannot be written gives its reason in `Layout::express`.
+//! To add a family, write a file beside `raven.rs` that implements `Layout`, and add a variant to
+//! [`Family`]. A family that splits a parameter in another way needs a variant of [`Counterpart`].
+//! A layout that cannot be written returns its reason from `Layout::express`.
 //!
-//! Absences: no burn tensor and no device (numbers go from file to file), no training, no run
-//! directory, no tokenizer, no terminal. No parameter but the one being copied is in memory, and those of the
-//! layers that share it where a stack becomes a loop. Only
-//! `raven` and `llama` know the names of stored tensors and of keys, except `model_type` and the special tokens,
-//! which all families name alike.
+//! Absences: no Burn tensor and no device (numbers go from file to file), no training, no run
+//! directory, no tokenizer, no terminal. Memory holds only the parameter that is being copied; when
+//! a stack becomes a loop, it also holds that parameter of the layers that share it. Only `raven`
+//! and `llama` contain names of stored tensors and of keys. Exceptions are `model_type` and the
+//! special tokens, whose names are the same in all families.
 
 mod archive;
 mod copying;

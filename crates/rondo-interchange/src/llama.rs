@@ -1,16 +1,18 @@
-//! The layouts of Llama and of what followed its names: Qwen2, Qwen3, OLMo 2 and Ouro, as Hugging Face's library has
-//! them. A stack of layers is a core without prelude, coda and injection; Llama's runs once, Ouro's several times.
+//! The layouts of Hugging Face's Llama and of four families that use its names: Qwen2, Qwen3, OLMo
+//! 2 and Ouro. A stack of layers is a core without prelude, coda and injection. Ouro runs it
+//! several times, the other families once.
 //!
-//! Several matrices of theirs stand side by side in one of ours: queries, keys and values; gate and up.
+//! Queries, keys and values are three matrices in these layouts and one matrix here; gate and up
+//! are two matrices there and one here.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `kind` | the five families: `model_type`, structure, defaults |
 //! | `names` | the names, shapes and transpositions of each parameter |
-//! | `keys` | what the keys of `config.json` mean that are not read |
-//! | `settings` | `config.json` to [`ModelConfig`] |
+//! | `keys` | the treatment of keys of `config.json` that are not read |
+//! | `settings` | conversion of `config.json` to [`ModelConfig`] |
 //! | `limits` | what a family cannot express |
-//! | `description` | [`ModelConfig`] to `config.json` |
+//! | `description` | conversion of [`ModelConfig`] to `config.json` |
 
 mod description;
 mod keys;
@@ -86,7 +88,7 @@ impl Layout for Llama {
     }
 }
 
-/// Writes zeros, f32.
+/// Writes zeros as f32.
 fn zeros(count: usize, out: &mut dyn Write) -> io::Result<()> {
     (0..count).try_for_each(|_| out.write_all(&0_f32.to_le_bytes()))
 }

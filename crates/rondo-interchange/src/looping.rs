@@ -1,8 +1,11 @@
-//! A stack of layers as a loop: layers that share weights, and pairs of low rank for what each iteration lacks.
+//! Conversion of a stack of layers into a loop: layers share weights, and pairs of low-rank
+//! matrices add what each iteration lacks.
 //!
-//! Iteration i of a loop over b layers does what layers i·b, …, i·b + b − 1 of the stack did. Each matrix of the loop's core is what
-//! its group shares ([`Tying`]); the pair of iteration i is the product of low rank nearest to what the layer of the stack has beyond
-//! that. Norms and biases are shared without more. A first and a last layer that share nothing are prelude and coda.
+//! Iteration i of a loop over b layers replaces layers i·b, …, i·b + b − 1 of the stack. Each
+//! matrix of the core is shared by a group of layers ([`Tying`]). The pair of iteration i is the
+//! best low-rank approximation of the difference between the stack's layer and the shared matrix.
+//! Norms and biases are shared without pairs. If the first and the last layer are not shared, they
+//! become prelude and coda.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,24 +23,26 @@ use crate::import::Import;
 use crate::low_rank::{LowRank, nearest};
 use crate::tying::{Group, Shares, Start, Tying, mean};
 
-/// An imported stack that becomes a loop.
+/// An imported stack, converted into a loop.
 pub struct Looping<'a> {
     import: &'a Import,
     model: ModelConfig,
     shares: Shares,
-    /// The product that was computed last, with its name: both halves are asked for one after the other.
+    /// The pair that was computed last, with its place. Its two halves are requested one after the
+    /// other.
     last: RefCell<Option<(Place, LowRank)>>,
 }
 
-/// A matrix of a layer of the core.
+/// A matrix of one layer of the core.
 type Place = (usize, LoraMatrix);
 
 impl<'a> Looping<'a> {
-    /// Prepares so many loops of an imported stack; `rank` is that of the pairs, none of which there are without it.
+    /// Prepares the conversion of an imported stack into `loops` iterations. `rank` is the rank of
+    /// the pairs; without it there are no pairs.
     ///
     /// # Errors
     ///
-    /// With the reason why the model cannot be looped so.
+    /// Returns the reason why the model cannot be converted.
     pub fn new(
         import: &'a Import,
         tying: Tying,
@@ -47,14 +52,14 @@ impl<'a> Looping<'a> {
         let stack = import.model();
         if stack.injection != InjectionKind::None || stack.recurrence.planned().total() != 1 {
             return Err(
-                "the model is a loop already; only a stack that runs once is made into one"
+                "the model is already a loop; only a stack that runs once can become one"
                     .to_owned(),
             );
         }
         if tying == Tying::SequenceAverage {
             return Err(
-                "sequence-average has each layer run several times before the next, and a loop here runs its layers in turn; \
-                 take cycle-average"
+                "sequence-average runs each layer several times before the next one, but a loop here \
+                 runs its layers in turn; use cycle-average"
                     .to_owned(),
             );
         }
@@ -81,17 +86,17 @@ impl<'a> Looping<'a> {
         })
     }
 
-    /// Returns the loop.
+    /// Returns the configuration of the loop.
     pub fn model(&self) -> &ModelConfig {
         &self.model
     }
 
-    /// Returns the weights under our names and in our layout, as f32; they are computed one tensor at a time when the stream is
-    /// written.
+    /// Returns the weights with this program's names and layout, as f32. The tensors are computed
+    /// one at a time when the stream is written.
     ///
     /// # Errors
     ///
-    /// Where there are too many tensors for one file.
+    /// Returns an error if there are too many tensors for one file.
     pub fn weights(&self) -> Result<TensorStream<'_>, InterchangeError> {
         let rows = table(&self.model).into_iter();
         let tensors = rows.map(|row| (row.name, DType::F32, row.shape));
@@ -112,11 +117,12 @@ impl<'a> Looping<'a> {
     ///
     /// # Errors
     ///
-    /// Where a file of the stack cannot be read or holds a number that is not finite.
+    /// Returns an error if a file of the stack cannot be read or contains a number that is not
+    /// finite.
     ///
     /// # Panics
     ///
-    /// Panics where the model has no such parameter.
+    /// Panics if the model has no such parameter.
     pub fn values(&self, name: &str) -> Result<Vec<f32>, InterchangeError> {
         let last = self.import.model().layers.core - 1;
         if let Some(rest) = name.strip_prefix("lora.layers.") {
@@ -136,7 +142,7 @@ impl<'a> Looping<'a> {
         }
     }
 
-    /// Returns what the layers of a group of the core share of a part.
+    /// Returns the shared weights of a layer of the core, for one part of the layer.
     fn shared(&self, layer: usize, part: &str) -> Result<Vec<f32>, InterchangeError> {
         let Group { layers, start } = &self.shares.groups[layer];
         match start {
@@ -151,7 +157,8 @@ impl<'a> Looping<'a> {
         }
     }
 
-    /// Returns one half of the pairs of all iterations: `rest` is the layer, the matrix and the half.
+    /// Returns one half of the pairs of all iterations. `rest` names the layer, the matrix and the
+    /// half.
     fn half_of_pairs(&self, rest: &str) -> Result<Vec<f32>, InterchangeError> {
         let place = (0..self.model.layers.core)
             .flat_map(|layer| LoraMatrix::ALL.map(|matrix| (layer, matrix)))
@@ -176,7 +183,7 @@ impl<'a> Looping<'a> {
         Ok(halves.cloned().unwrap_or_default())
     }
 
-    /// Computes the pairs of a matrix, those of one iteration after those of another.
+    /// Computes the pairs of a matrix, one iteration after another.
     fn pairs(&self, (layer, matrix): Place) -> Result<LowRank, InterchangeError> {
         let (part, columns, width) = self.columns(matrix);
         let [d_in, d_out] = matrix.shape(&self.model);
@@ -206,7 +213,8 @@ impl<'a> Looping<'a> {
         Ok(all)
     }
 
-    /// Returns the part of a layer that a matrix is in, its columns there, and how many there are.
+    /// Returns the name of the parameter that contains a matrix, the matrix's columns in it, and
+    /// its total number of columns.
     fn columns(&self, matrix: LoraMatrix) -> (&'static str, std::ops::Range<usize>, usize) {
         let of = |matrix: LoraMatrix| matrix.shape(&self.model)[1];
         let (part, beside) = match matrix {

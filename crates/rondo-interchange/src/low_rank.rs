@@ -1,9 +1,9 @@
-//! The matrix of low rank that is nearest to another, as a product: from its singular values.
+//! The best approximation of a matrix by a product of low rank, from its singular values.
 
 use nalgebra::DMatrix;
 
-/// `Aᵀ B`: A is `[rank, d_in]`, its rows of length one at right angles to each other; B is `[rank, d_out]`, with the singular values
-/// as the lengths of its rows.
+/// The factors of `Aᵀ B`. A is `[rank, d_in]`, with orthonormal rows; B is `[rank, d_out]`, and the
+/// lengths of its rows are the singular values.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LowRank {
     /// A, row major.
@@ -12,11 +12,11 @@ pub(crate) struct LowRank {
     pub(crate) b: Vec<f32>,
 }
 
-/// Returns the product nearest to a matrix, computed in f64.
+/// Returns the product of rank `rank` nearest to a matrix, computed in f64.
 ///
 /// # Shapes
 ///
-/// `matrix`: `[d_in, d_out]`, row major; `rank` is at most either.
+/// `matrix`: `[d_in, d_out]`, row major. `rank` must not exceed `d_in` or `d_out`.
 pub(crate) fn nearest(matrix: &[f32], [d_in, d_out]: [usize; 2], rank: usize) -> LowRank {
     let numbers = matrix.iter().map(|number| f64::from(*number));
     let matrix = DMatrix::from_row_iterator(d_in, d_out, numbers);
@@ -25,7 +25,7 @@ pub(crate) fn nearest(matrix: &[f32], [d_in, d_out]: [usize; 2], rank: usize) ->
         a: Vec::with_capacity(rank * d_in),
         b: Vec::with_capacity(rank * d_out),
     };
-    // Both were asked for.
+    // `svd` was called with both flags true, so both factors exist.
     let (Some(left), Some(right)) = (svd.u, svd.v_t) else {
         return found;
     };
@@ -43,7 +43,6 @@ mod tests {
 
     #[test]
     fn the_nearest_of_rank_one_to_a_diagonal_has_its_largest_number_alone() {
-        // 2 and 5 on the diagonal of a 2 × 3 matrix.
         let LowRank { a, b } = nearest(&[2.0, 0.0, 0.0, 0.0, 5.0, 0.0], [2, 3], 1);
         let product: Vec<f32> = a
             .iter()

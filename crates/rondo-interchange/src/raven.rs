@@ -1,17 +1,17 @@
-//! The layout of the reference implementation, seal-rg/recurrent-pretraining, whose models are of
-//! Hugging Face's type `huginn_raven` (Geiping et al. 2025, arXiv 2502.05171).
+//! The layout of the reference implementation, seal-rg/recurrent-pretraining, whose Hugging Face
+//! type is `huginn_raven` (Geiping et al. 2025, arXiv 2502.05171).
 //!
-//! A matrix is `[out, in]` there and `[in, out]` here; the two layouts hold the same numbers, so
-//! that an import, an export and an import again are bitwise the same.
+//! A matrix is `[out, in]` in the reference and `[in, out]` here. Both layouts contain the same
+//! numbers, so import, export and import again give the same bits.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `names` | the name, shape and transposition of each parameter |
-//! | `keys` | what the keys of `config.json` mean that are not read |
-//! | `settings` | `config.json` to [`ModelConfig`] |
-//! | `limits` | what the layout cannot express, and what the reference does otherwise |
-//! | `description` | [`ModelConfig`] to `config.json` |
-//! | `rotary` | the rotary tables, which exports hold |
+//! | `keys` | the treatment of keys of `config.json` that are not read |
+//! | `settings` | conversion of `config.json` to [`ModelConfig`] |
+//! | `limits` | what the layout cannot express, and where the reference behaves differently |
+//! | `description` | conversion of [`ModelConfig`] to `config.json` |
+//! | `rotary` | the rotary tables that exports contain |
 
 mod description;
 mod keys;

@@ -1,4 +1,4 @@
-//! `config.json`: which family it is of, and what its keys come to.
+//! Reads `config.json`: its family, and the model that its keys describe.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,20 +12,20 @@ use crate::family::Family;
 use crate::keys::{Keys, MAX_SIZE};
 use crate::special::{self, SpecialTokens};
 
-/// The file.
+/// The name of the file.
 pub(crate) const CONFIG_FILE: &str = "config.json";
-/// The largest file that is read, in bytes; a configuration takes two thousand.
+/// The largest file that is read, in bytes; a real configuration has about two thousand.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What `config.json` says.
+/// The contents of `config.json`.
 pub(crate) struct Settings {
-    /// The family whose `model_type` it has.
+    /// The family, found by `model_type`.
     pub(crate) family: Family,
-    /// The model; none where a size is missing.
+    /// The model; `None` if a size is missing.
     pub(crate) model: Option<ModelConfig>,
-    /// Keys that cannot be represented.
+    /// Keys whose values are not supported.
     pub(crate) problems: Vec<String>,
-    /// What is passed over and worth knowing.
+    /// Warnings about keys that are ignored.
     pub(crate) warnings: Vec<String>,
     /// The ids of special tokens.
     pub(crate) special: SpecialTokens,
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
 ///
 /// # Errors
 ///
-/// Where there is none, it is not JSON, or it is that of another type of model.
+/// Returns an error if the file is missing, is not JSON, or is of an unknown type of model.
 pub(crate) fn read(dir: &Path) -> Result<Settings, InterchangeError> {
     let path = dir.join(CONFIG_FILE);
     let refuse = |message: String| InterchangeError::malformed(&path, message);
@@ -61,7 +61,7 @@ pub(crate) fn read(dir: &Path) -> Result<Settings, InterchangeError> {
     }
 }
 
-/// Reads the keys of a file of this family.
+/// Interprets the keys of a file of the given family.
 pub(crate) fn interpret(family: Family, map: &Map<String, Value>) -> Settings {
     let layout = family.layout();
     let mut keys = Keys::new(map);
@@ -70,7 +70,7 @@ pub(crate) fn interpret(family: Family, map: &Map<String, Value>) -> Settings {
     let rows = model.as_ref().map_or(MAX_SIZE, |model| model.vocab_size);
     let special = special::read(&mut keys, rows, &mut warnings);
     for key in keys.rest(layout.unread()) {
-        warnings.push(format!("{CONFIG_FILE}: unknown key {key}, passed over"));
+        warnings.push(format!("{CONFIG_FILE}: unknown key {key} is ignored"));
     }
     if let Some(model) = &model {
         model.to_section().validate(&mut |key, message| {

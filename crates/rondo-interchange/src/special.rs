@@ -1,4 +1,5 @@
-//! The ids of special tokens: no part of the function, but where a text begins and generation stops.
+//! The ids of special tokens. They are not part of the model's function; they tell where a text
+//! begins and where generation stops.
 
 use std::fs::File;
 use std::path::Path;
@@ -10,18 +11,18 @@ use serde_json::{Map, Value};
 use crate::error::InterchangeError;
 use crate::keys::Keys;
 
-/// What `generate` of Python reads beside `config.json`.
+/// The file from which Python's `generate` reads its settings.
 const GENERATION_FILE: &str = "generation_config.json";
-/// The largest such file that is read, in bytes.
+/// The largest file of settings that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// One id, or several that mean the same.
+/// One id, or several ids with the same meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Ids {
-    /// One.
+    /// One id.
     One(u32),
-    /// Any of these.
+    /// Several ids.
     AnyOf(Vec<u32>),
 }
 
@@ -35,7 +36,7 @@ impl Ids {
     }
 }
 
-/// The special tokens of a model, under the names that `config.json` has for them.
+/// The special tokens of a model, named as in `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpecialTokens {
@@ -45,19 +46,19 @@ pub struct SpecialTokens {
     /// The token that ends a text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eos_token_id: Option<Ids>,
-    /// The token that fills up rows.
+    /// The token that pads rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pad_token_id: Option<u32>,
     /// The token between two texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sep_token_id: Option<u32>,
-    /// `eos_token_id` of `generation_config.json`, which generation goes by where it is there.
+    /// `eos_token_id` of `generation_config.json`; it takes precedence for generation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation_eos_token_id: Option<Ids>,
 }
 
 impl SpecialTokens {
-    /// Returns those of a model of which only the end of a text is known.
+    /// Returns the special tokens of a model of which only the end-of-text token is known.
     pub fn ending(end_of_text: Option<u32>) -> Self {
         Self {
             eos_token_id: end_of_text.map(Ids::One),
@@ -72,7 +73,7 @@ impl SpecialTokens {
             .map_or(&[], Ids::as_slice)
     }
 
-    /// Writes the ids that `config.json` has a key for.
+    /// Adds to `config.json` the ids that it has a key for.
     pub(crate) fn describe(&self, config: &mut Value) {
         let mut put = |key: &str, ids: Option<Value>| {
             if let Some(ids) = ids {
@@ -92,14 +93,13 @@ impl SpecialTokens {
     }
 }
 
-/// Reads the ids of `config.json`. One that is no token of the model's `rows` is left out with a
-/// warning.
+/// Reads the ids of `config.json`. An id that is not below `rows` is ignored with a warning.
 pub(crate) fn read(keys: &mut Keys<'_>, rows: usize, warnings: &mut Vec<String>) -> SpecialTokens {
     let mut one = |key: &'static str| match ids(keys.get(key)?, rows) {
         Ok(Ids::One(id)) => Some(id),
         Ok(ids) => {
             warnings.push(format!(
-                "config.json: {key} lists {:?}; the first counts",
+                "config.json: {key} lists {:?}; only the first is used",
                 ids.as_slice()
             ));
             ids.as_slice().first().copied()
@@ -125,8 +125,8 @@ pub(crate) fn read(keys: &mut Keys<'_>, rows: usize, warnings: &mut Vec<String>)
     }
 }
 
-/// Reads where generation stops from the `generation_config.json` of a folder, where there is one
-/// that says so.
+/// Reads the tokens that stop generation from a folder's `generation_config.json`; `None` if the
+/// file or the key is missing.
 pub(crate) fn of_generation(dir: &Path, rows: usize, warnings: &mut Vec<String>) -> Option<Ids> {
     let path = dir.join(GENERATION_FILE);
     if !path.is_file() {
@@ -137,18 +137,20 @@ pub(crate) fn of_generation(dir: &Path, rows: usize, warnings: &mut Vec<String>)
     let text = match read.map_err(InterchangeError::io(&path)) {
         Ok(Some(text)) => text,
         Ok(None) => {
-            warn(format!("larger than {MAX_BYTES} bytes, passed over"));
+            warn(format!(
+                "larger than {MAX_BYTES} bytes; the file is ignored"
+            ));
             return None;
         }
         Err(error) => {
-            warn(format!("{error}, passed over"));
+            warn(format!("{error}; the file is ignored"));
             return None;
         }
     };
     let map: Map<String, Value> = match serde_json::from_slice(&text) {
         Ok(map) => map,
         Err(error) => {
-            warn(format!("not an object: {error}; passed over"));
+            warn(format!("not an object: {error}; the file is ignored"));
             return None;
         }
     };
@@ -163,11 +165,11 @@ fn ids(value: &Value, rows: usize) -> Result<Ids, String> {
     let id = |value: &Value| {
         let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
         id.filter(|id| (*id as usize) < rows).ok_or_else(|| {
-            format!("is {value}, which is none of the model's {rows} tokens; left out")
+            format!("is {value}, which is not a token id below {rows}; it is ignored")
         })
     };
     match value {
-        Value::Array(list) if list.is_empty() => Err("is empty; left out".to_owned()),
+        Value::Array(list) if list.is_empty() => Err("is empty; it is ignored".to_owned()),
         Value::Array(list) => list
             .iter()
             .map(id)

@@ -1,59 +1,62 @@
-//! Which layers of a stack share weights, and what these are at the start (Mixture-of-Recursions, arXiv 2507.10524).
+//! Which layers of a stack share weights, and the initial values of the shared weights
+//! (Mixture-of-Recursions, arXiv 2507.10524).
 //!
-//! | rule | groups of six layers, three loops | what a group holds |
+//! | rule | groups of six layers, three loops | initial values of a group |
 //! |---|---|---|
-//! | cycle-average | {0, 2, 4}, {1, 3, 5} | its mean |
-//! | cycle-stepwise | {0, 2, 4}, {1, 3, 5} | layers 0 and 5: as many as groups, evenly over the stack, its ends among them |
-//! | sequence-average | {0, 1, 2}, {3, 4, 5} | its mean |
+//! | cycle-average | {0, 2, 4}, {1, 3, 5} | the mean of its layers |
+//! | cycle-stepwise | {0, 2, 4}, {1, 3, 5} | layers 0 and 5, spread evenly over the stack |
+//! | sequence-average | {0, 1, 2}, {3, 4, 5} | the mean of its layers |
 //!
-//! `middle_cycle-lower` leaves the first and the last layer alone and shares the others as a cycle does; a group holds its first layer.
+//! `middle_cycle-lower` keeps the first and the last layer separate and groups the others as a
+//! cycle does; the initial values of a group are those of its first layer.
 
-/// A published rule.
+/// A published rule of sharing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tying {
-    /// Layers that take turns share their mean.
+    /// Layers that take turns share weights, which start as their mean.
     CycleAverage,
-    /// Layers that take turns share one of as many that stand evenly over the stack.
+    /// Layers that take turns share weights, which start as one layer for each group, spread evenly
+    /// over the stack.
     CycleStepwise,
-    /// Neighbours share their mean.
+    /// Neighbouring layers share weights, which start as their mean.
     SequenceAverage,
-    /// As in a cycle, but for the first and the last layer; a group shares its first layer.
+    /// As in a cycle, without the first and the last layer; each group starts as its first layer.
     MiddleCycleLower,
 }
 
 /// Layers that share weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Their places in the stack, in rising order.
+    /// Their indices in the stack, in rising order.
     pub layers: Vec<usize>,
-    /// What they hold.
+    /// The initial values of the shared weights.
     pub start: Start,
 }
 
-/// What a group holds at the start.
+/// The initial values of a group's weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// The mean of its layers.
     Mean,
-    /// What a layer of the stack holds, which need not be one of the group.
+    /// One layer of the stack, which may belong to another group.
     Layer(usize),
 }
 
 /// The groups of a stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shares {
-    /// Whether the first layer and the last share nothing.
+    /// Whether the first and the last layer share weights with no other layer.
     pub ends_alone: bool,
-    /// The groups, in the order in which a loop comes to them.
+    /// The groups, in the order in which a loop runs them.
     pub groups: Vec<Group>,
 }
 
 impl Tying {
-    /// Returns the groups of a stack of so many layers in so many loops.
+    /// Returns the groups of a stack of `layers` layers that becomes `loops` loops.
     ///
     /// # Errors
     ///
-    /// With the reason why the layers cannot be shared out so.
+    /// Returns an error if the layers cannot be divided evenly among the loops.
     pub fn share(self, layers: usize, loops: usize) -> Result<Shares, String> {
         let ends_alone = self == Self::MiddleCycleLower;
         let inner = layers.saturating_sub(if ends_alone { 2 } else { 0 });
@@ -64,7 +67,7 @@ impl Tying {
                 ""
             };
             return Err(format!(
-                "a stack of {layers} layers{without} has {inner}, which {loops} loops do not share evenly"
+                "a stack of {layers} layers{without} cannot be divided evenly among {loops} loops"
             ));
         }
         let (size, first) = (inner / loops, usize::from(ends_alone));
@@ -94,7 +97,7 @@ impl Tying {
     }
 }
 
-/// Returns the layer at step `index` of `steps` from the first layer to the last.
+/// Returns layer `index` of `steps` layers that are spread evenly from the first to the last.
 fn evenly(index: usize, steps: usize, layers: usize) -> usize {
     match steps {
         0 | 1 => 0,
@@ -105,7 +108,7 @@ fn evenly(index: usize, steps: usize, layers: usize) -> usize {
     }
 }
 
-/// Returns the mean of vectors of one length, element by element.
+/// Returns the elementwise mean of vectors of the same length.
 pub(crate) fn mean(of: &[Vec<f32>]) -> Vec<f32> {
     let length = of.first().map_or(0, Vec::len);
     let count = of.len() as f64;

@@ -1,22 +1,22 @@
-//! Weights that the type of an export rounds to 0.
+//! Counts weights that the type of an export rounds to 0.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use crate::element::Element;
 
-/// Weights other than 0 that became 0, counted while a stream is written.
+/// Nonzero weights that became 0 while a stream was written.
 #[derive(Debug, Default)]
 pub struct Vanished {
     count: Cell<u64>,
-    /// The bits of the largest, without its sign; they sort as the numbers do, also where a
-    /// processor takes subnormal numbers for 0.
+    /// The bits of the largest weight without its sign. As integers they have the order of the
+    /// numbers, even if the processor treats subnormal numbers as 0.
     largest: Cell<u32>,
     tensors: RefCell<BTreeSet<String>>,
 }
 
 impl Vanished {
-    /// Counts one of a tensor.
+    /// Counts one weight of a tensor.
     pub(crate) fn add(&self, tensor: &str, value: f32) {
         self.count.set(self.count.get() + 1);
         let size = value.to_bits() & !(1 << 31);
@@ -27,7 +27,7 @@ impl Vanished {
         }
     }
 
-    /// Returns a warning about an export as `element`; `None` where nothing vanished.
+    /// Returns a warning about an export as `element`; `None` if no weight became 0.
     pub fn warning(&self, element: Element) -> Option<String> {
         let (count, tensors) = (self.count.get(), self.tensors.borrow());
         let first = tensors.first()?;
@@ -36,16 +36,16 @@ impl Vanished {
             count => format!("{count} weights are"),
         };
         let place = match tensors.len() {
-            1 => format!("of tensor {first}"),
-            more => format!("of {more} tensors, {first} the first of them,"),
+            1 => format!("in tensor {first}"),
+            more => format!("in {more} tensors (the first is {first})"),
         };
         let remedy = match element {
             Element::F16 => "bf16 or f32",
             Element::Bf16 | Element::F32 => "f32",
         };
         Some(format!(
-            "{weights} 0 in {element} and not in the run, {place} the largest {:e}; --dtype {remedy} \
-             keeps what {element} cannot hold",
+            "{weights} 0 in {element} but not in the run, {place}; the largest is {:e}. \
+             --dtype {remedy} keeps such weights",
             f32::from_bits(self.largest.get())
         ))
     }

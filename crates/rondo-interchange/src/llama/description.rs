@@ -1,4 +1,4 @@
-//! Our configuration to `config.json`.
+//! Conversion of a configuration to `config.json`.
 
 use rondo_model::config::{ModelConfig, RopeScaling};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::Kind;
 use crate::element::Element;
 use crate::special::SpecialTokens;
 
-/// Returns the whole `config.json` of a model as [`super::limits::express`] gives it.
+/// Returns the whole `config.json` of a model from [`super::limits::express`].
 pub(super) fn describe(
     kind: Kind,
     model: &ModelConfig,

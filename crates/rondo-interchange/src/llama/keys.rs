@@ -1,15 +1,15 @@
-//! What the keys of `config.json` mean that are not read.
+//! The treatment of keys of `config.json` that are not read.
 
 use crate::keys::Off;
 
-/// Keys that change nothing about the function.
+/// Keys that have no effect on the function.
 pub(super) const HARMLESS: [&str; 34] = [
-    // What the model is called and where it came from.
+    // The model's name and origin.
     "_name_or_path",
     "model_type",
     "name",
     "transformers_version",
-    // Which Python loads it, in which type, and what it returns.
+    // How Python loads the model, its number type, and what it returns.
     "auto_map",
     "dtype",
     "output_attentions",
@@ -18,13 +18,13 @@ pub(super) const HARMLESS: [&str; 34] = [
     "torch_dtype",
     "torchscript",
     "use_cache",
-    // How the same function is computed.
+    // How the function is computed.
     "_attn_implementation_autoset",
     "_attn_implementation",
     "attn_implementation",
     "chunk_size_feed_forward",
     "pretraining_tp",
-    // What training and generation do with it; the ids of special tokens are read.
+    // Settings of training and generation; the ids of special tokens are read elsewhere.
     "attention_dropout",
     "decoder_start_token_id",
     "initializer_range",
@@ -33,9 +33,9 @@ pub(super) const HARMLESS: [&str; 34] = [
     // Details of windows, which must be off.
     "max_window_layers",
     "sliding_window",
-    // Details of the exit gate, which is left out.
+    // Details of the exit gate, which is not imported.
     "early_exit_step",
-    // Kinds of model and of fine-tuning that the library does not read here.
+    // Kinds of models and of fine-tuning that the library does not read here.
     "id2label",
     "is_decoder",
     "is_encoder_decoder",
@@ -55,8 +55,8 @@ pub(super) const OFF: [Off; 6] = [
     (
         "partial_rotary_factor",
         Some(1.0),
-        "heads that turn in part",
+        "rotary embedding of part of a head",
     ),
     ("quantization_config", None, "quantised weights"),
-    ("use_sliding_window", None, "attention to a window"),
+    ("use_sliding_window", None, "sliding-window attention"),
 ];

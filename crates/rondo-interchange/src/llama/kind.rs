@@ -1,19 +1,19 @@
-//! The five families, and in which choices they differ.
+//! The five families and their differences.
 
 use rondo_model::config::{BlockKind, BoundaryNorm, ModelConfig, QkBias, QkNorm};
 
-/// A family that has Llama's names.
+/// A family that uses Llama's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Llama 1 to 3, SmolLM2, TinyLlama (arXiv 2302.13971).
     Llama,
-    /// With biases on queries, keys and values (arXiv 2407.10671).
+    /// Adds biases to queries, keys and values (arXiv 2407.10671).
     Qwen2,
-    /// With a norm of each head of queries and keys (arXiv 2505.09388).
+    /// Adds a norm to each head of queries and keys (arXiv 2505.09388).
     Qwen3,
-    /// With norms after the branches (arXiv 2501.00656).
+    /// Has its norms after the branches (arXiv 2501.00656).
     Olmo2,
-    /// With a stack that is run several times (arXiv 2510.25741).
+    /// Runs its stack several times (arXiv 2510.25741).
     Ouro,
 }
 
@@ -29,7 +29,7 @@ impl Kind {
         }
     }
 
-    /// Returns the name of the class that predicts tokens.
+    /// Returns the name of the Python class of the language model.
     pub(super) fn architecture(self) -> &'static str {
         match self {
             Self::Llama => "LlamaForCausalLM",
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// Returns the ε of norms where a file does not say it.
+    /// Returns the ε of norms if the file does not contain it.
     pub(super) fn default_eps(self) -> f64 {
         match self {
             Self::Olmo2 => 1e-5,
@@ -48,7 +48,7 @@ impl Kind {
         }
     }
 
-    /// Returns where the norms of a block stand.
+    /// Returns the places of the norms in a block.
     pub(super) fn block(self) -> BlockKind {
         match self {
             Self::Llama | Self::Qwen2 | Self::Qwen3 => BlockKind::PreNorm,
@@ -66,7 +66,7 @@ impl Kind {
         }
     }
 
-    /// Returns the biases of queries, keys and values.
+    /// Returns which of queries, keys and values have biases.
     pub(super) fn qk_bias(self) -> QkBias {
         match self {
             Self::Qwen2 => QkBias::Qkv,
@@ -74,7 +74,7 @@ impl Kind {
         }
     }
 
-    /// Returns where the shared norm stands besides the end.
+    /// Returns where the final norm is applied, besides the end.
     pub(super) fn boundary_norm(self) -> BoundaryNorm {
         match self {
             Self::Ouro => BoundaryNorm::Iteration,

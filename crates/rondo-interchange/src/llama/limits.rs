@@ -8,7 +8,8 @@ use rondo_model::config::{
 use super::Kind;
 use crate::layout::{Expressed, word};
 
-/// Returns a model as the family has it, or every reason why it has no place there, by its key.
+/// Returns a model in the family's form, or every reason why the family cannot express it, each
+/// with its key.
 pub(super) fn express(kind: Kind, model: &ModelConfig) -> Result<Expressed, Vec<String>> {
     let reasons = inexpressible(kind, model);
     if !reasons.is_empty() {
@@ -19,8 +20,8 @@ pub(super) fn express(kind: Kind, model: &ModelConfig) -> Result<Expressed, Vec<
     let mut warnings = Vec::new();
     if kind == Kind::Ouro {
         warnings.push(
-            "model.early_exit_gate is written as zeros with early_exit_threshold 1: this program has no exit by a \
-             learned gate, and the reference runs every step then"
+            "model.early_exit_gate is written as zeros with early_exit_threshold 1: this program has no \
+             learned exit gate, and with these values the reference runs every step"
                 .to_owned(),
         );
     }
@@ -76,7 +77,7 @@ fn inexpressible(kind: Kind, model: &ModelConfig) -> Vec<String> {
     let depth = model.recurrence.planned().total();
     let norms = match (kind, depth) {
         (Kind::Ouro, _) => vec![BoundaryNorm::Iteration],
-        // Once through the stack both are one norm at the end.
+        // If the stack runs once, both choices are one norm at the end.
         _ => vec![BoundaryNorm::None, BoundaryNorm::Iteration],
     };
     only(
@@ -125,7 +126,7 @@ fn inexpressible(kind: Kind, model: &ModelConfig) -> Vec<String> {
         !model.tied_head || (model.embedding_scale() - 1.0).abs() < f64::EPSILON,
         "init.scheme",
         word(&model.init.scheme),
-        "a factor of 1 on token embeddings, and a tied head leaves no way to multiply them by it"
+        "a factor of 1 on token embeddings, and with a tied head the export cannot compensate"
             .to_owned(),
     );
     reasons

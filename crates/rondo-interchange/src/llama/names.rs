@@ -1,4 +1,4 @@
-//! What each parameter is called on both sides.
+//! The name of each parameter in this program and in the layouts.
 //!
 //! | here | there | shape there |
 //! |---|---|---|
@@ -28,14 +28,14 @@ use crate::layout::{Counterpart, Derived, Stored};
 
 /// The token embedding.
 const EMBEDDING: &str = "model.embed_tokens.weight";
-/// The head, which holds the token embedding again where the two are tied.
+/// The head, which equals the token embedding if the two are tied.
 const HEAD: &str = "lm_head.weight";
 /// The matrix of Ouro's exit gate.
 pub(super) const GATE_WEIGHT: &str = "model.early_exit_gate.weight";
 /// The bias of Ouro's exit gate.
 pub(super) const GATE_BIAS: &str = "model.early_exit_gate.bias";
 
-/// Returns what a tensor follows from, or that it has no place here: Ouro's exit gate.
+/// Returns why a checkpoint may lack a tensor, or why an import omits it (Ouro's exit gate).
 pub(super) fn derived(kind: Kind, name: &str) -> Option<Derived> {
     match name {
         HEAD => Some(Derived::TiedHead {
@@ -43,15 +43,15 @@ pub(super) fn derived(kind: Kind, name: &str) -> Option<Derived> {
             key: "tie_word_embeddings",
         }),
         GATE_WEIGHT | GATE_BIAS if kind == Kind::Ouro => Some(Derived::LeftOut {
-            why: "exits by a learned gate are not expressed here, every step is run",
+            why: "this program has no learned exit gate and runs every step",
         }),
-        // Old files hold the frequencies of each layer.
+        // Old files contain the frequencies of each layer.
         _ if name.ends_with(".rotary_emb.inv_freq") => Some(Derived::Table),
         _ => None,
     }
 }
 
-/// Returns the counterpart of a row of the parameter table; `None` where the layout has none.
+/// Returns the counterpart of a row of the parameter table; `None` if the layout has none.
 pub(super) fn counterpart(
     kind: Kind,
     model: &ModelConfig,

@@ -1,4 +1,4 @@
-//! `config.json` to our configuration.
+//! Conversion of `config.json` to a configuration.
 
 use rondo_model::config::{
     BranchScale, ConditioningKind, InitConfig, InitScheme, InjectionKind, LayersConfig,
@@ -12,12 +12,12 @@ use super::Kind;
 use crate::keys::{Keys, MAX_SIZE};
 use crate::settings::CONFIG_FILE;
 
-/// The most layers that are believed in a stack.
+/// The most layers that are accepted in a stack.
 const MAX_LAYERS: usize = 1 << 12;
-/// The base of the rotary embedding where a file does not say it.
+/// The base of the rotary embedding if the file does not contain it.
 const DEFAULT_BASE: f64 = 10_000.0;
 
-/// Reads the model; `None` where a size is missing.
+/// Reads the model; `None` if a size is missing.
 pub(super) fn model(
     kind: Kind,
     keys: &mut Keys<'_>,
@@ -25,7 +25,8 @@ pub(super) fn model(
 ) -> Option<ModelConfig> {
     let d_model = keys.needed("hidden_size", None, MAX_SIZE);
     let n_heads = keys.needed("num_attention_heads", None, MAX_SIZE);
-    // Where these are left out, each library class has numbers of its own; Llama's follow from the others.
+    // A key is required if the default of the library's class is a fixed number. The other defaults
+    // follow from other keys.
     let (kv_heads, d_head) = match kind {
         Kind::Qwen3 => (
             keys.needed("num_key_value_heads", None, MAX_SIZE),
@@ -79,7 +80,7 @@ pub(super) fn model(
         lora: None,
         state_init: StateInit::Input,
         boundary_norm: kind.boundary_norm(),
-        // Token embeddings are taken as they are.
+        // Token embeddings have the factor 1.
         init: InitConfig {
             scheme: InitScheme::Scaled,
             orthogonal: false,
@@ -96,7 +97,7 @@ pub(super) fn model(
     })
 }
 
-/// Refuses other activations, windows and classes.
+/// Refuses unsupported activations, windows and classes.
 fn structure(kind: Kind, keys: &mut Keys<'_>) {
     keys.one_of("hidden_act", &["silu"]);
     let class = json!([kind.architecture()]);
@@ -114,20 +115,20 @@ fn structure(kind: Kind, keys: &mut Keys<'_>) {
     }
 }
 
-/// Returns how often the stack is run.
+/// Returns how many times the stack runs.
 fn steps(kind: Kind, keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> usize {
     if kind != Kind::Ouro {
         return 1;
     }
     if let Some(threshold) = keys.number("early_exit_threshold").filter(|it| *it < 1.0) {
         warnings.push(format!(
-            "{CONFIG_FILE}: early_exit_threshold is {threshold}; every step is run here"
+            "{CONFIG_FILE}: early_exit_threshold is {threshold}, but this program runs every step"
         ));
     }
     keys.needed("total_ut_steps", None, MAX_SIZE).unwrap_or(1)
 }
 
-/// Reads base and scaling of the rotary embedding, which newer files keep in one table.
+/// Reads base and scaling of the rotary embedding; newer files have both in one table.
 fn rotary(keys: &mut Keys<'_>) -> (f64, Option<RopeScaling>) {
     let base = keys.number("rope_theta");
     let mut table = None;
@@ -156,7 +157,7 @@ fn rotary(keys: &mut Keys<'_>) -> (f64, Option<RopeScaling>) {
     }
 }
 
-/// Reads the numbers of Llama 3's scaling.
+/// Reads the parameters of Llama 3's scaling.
 fn llama3(
     key: &'static str,
     table: &Map<String, Value>,

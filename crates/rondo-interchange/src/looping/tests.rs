@@ -1,4 +1,4 @@
-//! The start of loops against the values of its authors' code (tests/golden/tying).
+//! Compares the initial weights of loops with values from the authors' code (tests/golden/tying).
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use rondo_files::{NamedTensor, TensorFile};
 
 use super::*;
 
-/// As the golden values say for shared weights, and for products of pairs.
+/// The tolerances that the golden values state: for shared weights, and for the products of pairs.
 const OF_SHARED: f32 = 1e-6;
 const OF_PRODUCTS: f32 = 2e-5;
-/// Of an arm with a matrix whose fourth and fifth singular value are nearly the same.
+/// The tolerance for an arm in which a matrix has nearly equal fourth and fifth singular values.
 const OF_CLOSE: f32 = 2e-4;
 
 const LAYERS: usize = 6;
@@ -23,7 +23,7 @@ fn stack() -> Import {
     Import::open(&golden("hf-tiny/tinyllama")).expect("the golden model is whole")
 }
 
-/// Matrices by name: dimensions and numbers; a vector is a matrix of one row.
+/// Matrices by name, with their shapes and values. A vector is a matrix with one row.
 struct Known(BTreeMap<String, ([usize; 2], Vec<f32>)>);
 
 impl Known {
@@ -46,7 +46,7 @@ impl Known {
         found.clone()
     }
 
-    /// Returns a matrix as it is here: transposed.
+    /// Returns a matrix in this program's layout, transposed.
     fn turned(&self, name: &str) -> Vec<f32> {
         let ([rows, cols], values) = self.get(name);
         (0..rows * cols)
@@ -69,7 +69,7 @@ impl Known {
     }
 }
 
-/// Returns `Aᵀ B` of rows of a pair.
+/// Returns `Aᵀ B` of the rows of a pair.
 fn product(a: &[f32], b: &[f32], rank: usize) -> Vec<f32> {
     let (d_in, d_out) = (a.len() / rank, b.len() / rank);
     let one = |i: usize, o: usize| {
@@ -89,7 +89,7 @@ fn close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     assert!(worst < tolerance, "{name}: {worst}");
 }
 
-/// Prepares a loop for its values, of a rule that no loop here can run as well.
+/// Returns a loop for the comparison of values, even for a rule that this program cannot run.
 fn looping(import: &Import, tying: Tying, loops: usize, rank: usize) -> Looping<'_> {
     match tying {
         Tying::SequenceAverage => {
@@ -101,7 +101,8 @@ fn looping(import: &Import, tying: Tying, loops: usize, rank: usize) -> Looping<
     }
 }
 
-/// Returns the layer of the core and the iteration that do what a layer of the stack did; none where it is alone.
+/// Returns the layer of the core and the iteration that replace a layer of the stack; `None` if the
+/// layer is not shared.
 fn place_of(shares: &Shares, layer: usize) -> Option<(usize, usize)> {
     shares.groups.iter().enumerate().find_map(|(group, one)| {
         let turn = one.layers.iter().position(|member| *member == layer)?;
@@ -176,7 +177,7 @@ fn pairs_of_full_rank_are_all_that_a_layer_has_beyond_what_it_shares() {
             let one = all.len() / 3;
             all[turn * one..(turn + 1) * one].to_vec()
         });
-        // The keys have 16 columns, which is the most that a rank can be.
+        // The matrix of the keys has 16 columns, so 16 is its largest rank.
         let found = product(&a, &b, 16);
         let expected = known.product(&format!("cycle-average.rank48.{layer}.k_proj"));
         close("k_proj", &found, &expected, OF_PRODUCTS);
@@ -208,7 +209,7 @@ fn what_is_no_stack_or_no_loop_here_is_refused() {
     let ouro = Import::open(&golden("ouro-tiny")).expect("whole");
     let refused = Looping::new(&ouro, Tying::CycleAverage, 2, None).err();
     let reason = refused.expect("a loop is refused");
-    assert!(reason.contains("a loop already"), "{reason}");
+    assert!(reason.contains("already a loop"), "{reason}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Our configuration to `config.json`.
+//! Conversion of a configuration to `config.json`.
 
 use rondo_model::config::ModelConfig;
 use serde_json::{Value, json};
@@ -7,8 +7,8 @@ use super::MODEL_TYPE;
 use crate::element::Element;
 use crate::special::SpecialTokens;
 
-/// Returns the whole `config.json` of a model as [`there`](super::limits::there) gives it, its derived fields included:
-/// readers differ in which of them they compute.
+/// Returns the whole `config.json` of a model from [`there`](super::limits::there). Derived keys
+/// are included, since readers differ in which of them they compute.
 pub(super) fn describe(model: &ModelConfig, element: Element, special: &SpecialTokens) -> Value {
     let layers = model.layers;
     let depth = model.effective_depth(model.recurrence.mean);

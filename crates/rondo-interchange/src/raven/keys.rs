@@ -1,16 +1,16 @@
-//! What the keys of `config.json` mean that are not read.
+//! The treatment of keys of `config.json` that are not read.
 
 use crate::keys::Off;
 
-/// Keys that change nothing about the function.
+/// Keys that have no effect on the function.
 pub(super) const HARMLESS: [&str; 34] = [
-    // What the model is called and where it came from.
+    // The model's name and origin.
     "_name_or_path",
     "hf_config",
     "model_type",
     "name",
     "transformers_version",
-    // Which Python loads it, in which type, and what it returns.
+    // How Python loads the model, its number type, and what it returns.
     "auto_map",
     "dtype",
     "output_attentions",
@@ -19,7 +19,7 @@ pub(super) const HARMLESS: [&str; 34] = [
     "torch_dtype",
     "torchscript",
     "use_cache",
-    // How the same function is computed.
+    // How the function is computed.
     "_attn_implementation_autoset",
     "attn_impl",
     "attn_implementation",
@@ -27,18 +27,18 @@ pub(super) const HARMLESS: [&str; 34] = [
     "simple_ops",
     "strategy",
     "use_fused_head",
-    // What training and generation do with it; the ids of special tokens are read.
+    // Settings of training and generation; the ids of special tokens are read elsewhere.
     "activation_checkpoint_impl",
     "decoder_start_token_id",
     "initializer_range",
     "loss_shape",
     "max_length",
     "task_specific_params",
-    // Derived from other keys, or a detail of something that must be off.
+    // Keys that follow from others, or details of features that must be off.
     "effective_expected_depth",
     "padding_multiple",
     "test_time_noise_type",
-    // Kinds of model and of fine-tuning that the reference does not read.
+    // Kinds of models and of fine-tuning that the reference does not read.
     "id2label",
     "is_decoder",
     "is_encoder_decoder",
@@ -69,6 +69,6 @@ pub(super) const OFF: [Off; 15] = [
     ("quantization_config", None, "quantised weights"),
     ("rope_scaling", None, "scaled rotary positions"),
     ("test_time_noise", None, "noise between iterations"),
-    ("use_abacus", None, "another embedding of digits"),
-    ("use_sliding_window", None, "attention to a window"),
+    ("use_abacus", None, "abacus embeddings of digits"),
+    ("use_sliding_window", None, "sliding-window attention"),
 ];

@@ -1,4 +1,4 @@
-//! What the layout cannot express, and what the reference does otherwise with a model.
+//! What the layout cannot express, and where the reference treats a model differently.
 
 use rondo_model::config::{
     BlockKind, BoundaryNorm, InitScheme, InjectionKind, ModelConfig, QkBias, QkNorm, RopePairing,
@@ -8,7 +8,7 @@ use rondo_model::depth::DepthSampler;
 
 use crate::layout::word;
 
-/// Returns every reason why a model has no place in the layout, by its key.
+/// Returns every reason why the layout cannot express a model, each with its key.
 pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
     let mut reasons = Vec::new();
     let mut only = |holds: bool, key: &str, found: String, there: &str| {
@@ -86,14 +86,14 @@ pub(super) fn inexpressible(model: &ModelConfig) -> Vec<String> {
     if scaled_otherwise(model) && model.tied_head {
         reasons.push(format!(
             "model.init.scheme is {}, which multiplies token embeddings by 1; the reference multiplies \
-             them by the square root of d_model, and model.tied_head leaves no way to divide them by it",
+             them by the square root of d_model, and with model.tied_head the export cannot compensate",
             word(&model.init.scheme)
         ));
     }
     reasons
 }
 
-/// Tells `only` whether each choice of attention is one of the reference's.
+/// Passes every choice of attention to `only`, with whether the reference supports it.
 fn attention_elsewhere(model: &ModelConfig, only: &mut impl FnMut(bool, &str, String, &str)) {
     only(
         model.n_kv_heads == model.n_heads,
@@ -129,17 +129,17 @@ fn attention_elsewhere(model: &ModelConfig, only: &mut impl FnMut(bool, &str, St
         model.rope_scaling.is_none(),
         "rope_scaling",
         "set".to_owned(),
-        "frequencies as they are",
+        "unscaled frequencies",
     );
 }
 
-/// Returns whether the reference multiplies token embeddings by another factor.
+/// Whether the reference multiplies token embeddings by another factor.
 fn scaled_otherwise(model: &ModelConfig) -> bool {
     (model.embedding_scale() - there(model).embedding_scale()).abs() > f64::EPSILON
 }
 
-/// Returns a model that the layout can express as the reference has it: with the one factor on
-/// embeddings and the laws of depth that it knows.
+/// Returns a model, which the layout can express, in the reference's form: with its factor on
+/// embeddings, and with a law of depth that it has.
 pub(super) fn there(model: &ModelConfig) -> ModelConfig {
     let mut there = model.clone();
     there.init.scheme = InitScheme::Takase;
@@ -149,7 +149,7 @@ pub(super) fn there(model: &ModelConfig) -> ModelConfig {
     there
 }
 
-/// Returns whether the reference draws depths by this law under the same name.
+/// Whether the reference has this law of depth under the same name.
 fn knows(sampler: DepthSampler) -> bool {
     match sampler {
         DepthSampler::PoissonLognormalFilling
@@ -162,28 +162,28 @@ fn knows(sampler: DepthSampler) -> bool {
     }
 }
 
-/// Returns what the reference would do otherwise with a model that it can express.
+/// Returns how the reference would treat a model differently.
 pub(super) fn differences(model: &ModelConfig) -> Vec<String> {
     let mut warnings = Vec::new();
     if model.state_init != StateInit::LikeInit {
         warnings.push(format!(
-            "model.state_init is {}; the reference's model draws like-init unless it is given the \
-             states",
+            "model.state_init is {}; the reference's model draws its initial states by like-init \
+             unless they are given",
             word(&model.state_init)
         ));
     }
     if scaled_otherwise(model) {
         warnings.push(format!(
-            "model.init.scheme is {}: token embeddings are written divided by the square root of \
-             d_model, by which the reference multiplies them; it draws initial states wider by the \
-             same factor",
+            "model.init.scheme is {}: token embeddings are divided by the square root of d_model \
+             on export, because the reference multiplies them by it; the reference also draws \
+             initial states wider by this factor",
             word(&model.init.scheme)
         ));
     }
     if !knows(model.recurrence.sampler) {
         warnings.push(format!(
             "model.recurrence.sampler is {}, a law that the reference does not have; sampling_scheme \
-             is written as {}, by which its model draws depths in training",
+             is written as {}, so the reference would draw depths by that law in training",
             word(&model.recurrence.sampler),
             word(&DepthSampler::PoissonLognormalFilling)
         ));

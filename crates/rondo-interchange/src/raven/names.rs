@@ -1,4 +1,4 @@
-//! What each parameter is called on both sides.
+//! The name of each parameter in this program and in the layout.
 //!
 //! | here | there | shape there |
 //! |---|---|---|
@@ -19,13 +19,13 @@ use crate::layout::{Counterpart, Derived, Stored};
 
 /// The token embedding.
 const EMBEDDING: &str = "transformer.wte.weight";
-/// The head, which holds the token embedding again where the two are tied.
+/// The head, which equals the token embedding if the two are tied.
 const HEAD: &str = "lm_head.weight";
-/// The cosines and sines of the rotary embedding, a function of the configuration.
+/// The cosines and sines of the rotary embedding, which follow from the configuration.
 pub(super) const ROTARY: &str = "freqs_cis";
 
-/// Returns what a tensor follows from: the rotary tables, at whatever depth of the module tree, from
-/// the configuration, and a tied head from the embedding.
+/// Returns why a checkpoint may lack a tensor: rotary tables, at any depth of the module tree,
+/// follow from the configuration, and a tied head from the embedding.
 pub(super) fn derived(name: &str) -> Option<Derived> {
     if name.rsplit('.').next() == Some(ROTARY) {
         return Some(Derived::Table);
@@ -36,7 +36,7 @@ pub(super) fn derived(name: &str) -> Option<Derived> {
     })
 }
 
-/// Returns the counterpart of a row of the parameter table; `None` where the layout has none.
+/// Returns the counterpart of a row of the parameter table; `None` if the layout has none.
 pub(super) fn counterpart(row: &ParameterSpec) -> Option<Counterpart> {
     let name = name(&row.name)?;
     Some(match (row.role, row.shape.as_slice()) {

@@ -1,15 +1,16 @@
-//! The rotary tables, which the reference keeps among its tensors though they follow from the
+//! The rotary tables. The reference stores them as a tensor, although they follow from the
 //! configuration.
 //!
-//! `table[t, i] = (cos a, sin a)` with `a = t / θ^(2i/d)`, `t` the position, `d` the width of a head and
-//! `θ = rope_base`. The reference computes `θ^(2i/d)`, its inverse and `a` in f32; so does this file,
-//! since a rounding of the inverse grows with the position.
+//! `table[t, i] = (cos a, sin a)` with `a = t / θ^(2i/d)`, where `t` is the position, `d` the width
+//! of a head and `θ = rope_base`. This file computes `θ^(2i/d)`, its inverse and `a` in f32, as the
+//! reference does, because the rounding error of the inverse grows with the position.
 
 use std::io::{self, Write};
 
 use rondo_model::config::ModelConfig;
 
-/// Returns the shape of the tables, `[1, context, 1, d_head / 2, 2]`; they are f32 in every export.
+/// Returns the shape of the tables, `[1, context, 1, d_head / 2, 2]`. Every export contains them in
+/// f32.
 pub(super) fn shape(model: &ModelConfig) -> Vec<usize> {
     vec![1, model.context, 1, model.d_head() / 2, 2]
 }
@@ -18,7 +19,7 @@ pub(super) fn shape(model: &ModelConfig) -> Vec<usize> {
 ///
 /// # Errors
 ///
-/// Where `out` fails.
+/// Returns an error if `out` fails.
 pub(super) fn write(model: &ModelConfig, out: &mut dyn Write) -> io::Result<()> {
     let rates = rates(model);
     let mut row = Vec::with_capacity(rates.len() * 8);

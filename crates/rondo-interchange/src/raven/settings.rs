@@ -1,4 +1,4 @@
-//! `config.json` to our configuration.
+//! Conversion of `config.json` to a configuration.
 
 use rondo_model::config::{
     BlockKind, BoundaryNorm, BranchScale, ConditioningKind, InitConfig, InitScheme, InjectionKind,
@@ -12,19 +12,20 @@ use serde_json::Value;
 use crate::keys::{Keys, MAX_SIZE};
 use crate::settings::CONFIG_FILE;
 
-/// The most layers that are believed in one stack.
+/// The most layers that are accepted in one stack.
 const MAX_LAYERS: usize = 1 << 12;
-/// How far a written standard deviation or factor may be from the one derived from the width.
+/// The largest relative difference between a value in the file and the value derived from the
+/// width.
 const DERIVED_TOLERANCE: f64 = 1e-4;
 
-/// Reads the model; `None` where a size is missing.
+/// Reads the model; `None` if a size is missing.
 pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<ModelConfig> {
     let d_model = keys.needed("n_embd", Some("hidden_size"), MAX_SIZE);
     let n_heads = keys.needed("n_heads", Some("num_attention_heads"), MAX_SIZE);
     let d_ff = keys.needed("intermediate_size", None, MAX_SIZE);
     let context = keys.needed("block_size", None, MAX_SIZE);
     let vocab = keys.needed("vocab_size", None, MAX_SIZE);
-    // The rows of the embedding, where that was padded to a round number.
+    // The rows of the embedding, if they are padded to a round number.
     let padded = keys.size("padded_vocab_size", MAX_SIZE);
     let prelude = keys.needed("n_layers_in_prelude", None, MAX_LAYERS);
     let core = keys.needed("n_layers_in_recurrent_block", None, MAX_LAYERS);
@@ -82,7 +83,7 @@ pub(super) fn model(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> Option<M
     })
 }
 
-/// Refuses every structure but the published one.
+/// Refuses every structure except the published one.
 fn structure(keys: &mut Keys<'_>) {
     keys.one_of("architecture_class_name", &["RecurrentGPT"]);
     keys.one_of("block_class_name", &["SandwichBlock"]);
@@ -104,7 +105,7 @@ fn state_init(keys: &mut Keys<'_>) -> StateInit {
     let law = keys.word("state_init").unwrap_or("like-init");
     let there = named(law).filter(|law| *law != StateInit::Input);
     there.unwrap_or_else(|| {
-        let problem = format!("is {law:?}, which no law here is called");
+        let problem = format!("is {law:?}, which is not a known initial state");
         keys.refuse("state_init", &problem);
         StateInit::LikeInit
     })
@@ -133,7 +134,7 @@ fn recurrence(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> RecurrenceConf
         .filter(|_| another_law(scheme).is_none());
     let sampler = same_law.unwrap_or_else(|| {
         if let Some(scheme) = scheme {
-            let why = another_law(Some(scheme)).unwrap_or("is not known here");
+            let why = another_law(Some(scheme)).unwrap_or("is unknown");
             warnings.push(format!(
                 "{CONFIG_FILE}: sampling_scheme {scheme:?} {why}; training would draw depths by \
                  poisson-lognormal-filling"
@@ -151,21 +152,22 @@ fn recurrence(keys: &mut Keys<'_>, warnings: &mut Vec<String>) -> RecurrenceConf
     }
 }
 
-/// Returns what the reference means by a name that another law has here.
+/// Returns the meaning in the reference of a name that stands for another law here.
 fn another_law(scheme: Option<&str>) -> Option<&'static str> {
     match scheme? {
         "full" => Some(
-            "is another law here (there n is 0, and k uniform from 1 to twice mean_backprop_depth)",
+            "has another meaning in the reference (n is 0, and k uniform from 1 to twice \
+             mean_backprop_depth)",
         ),
         "geometric" => Some(
-            "is another law here (there n alone is geometric, and k uniform from 1 to twice \
+            "has another meaning in the reference (only n is geometric, and k uniform from 1 to twice \
              mean_backprop_depth)",
         ),
         _ => None,
     }
 }
 
-/// Checks the keys that repeat what follows from others.
+/// Checks keys that must agree with other keys.
 fn agree(
     keys: &mut Keys<'_>,
     warnings: &mut Vec<String>,
@@ -176,7 +178,8 @@ fn agree(
     if let Some(kv) = keys.size("num_key_value_heads", MAX_SIZE)
         && kv != n_heads
     {
-        let problem = format!("is {kv}; the reference has no grouped heads, n_heads is {n_heads}");
+        let problem =
+            format!("is {kv}, but n_heads is {n_heads}; the reference has no grouped heads");
         keys.refuse("num_key_value_heads", &problem);
     }
     if let Some(d_head) = keys.size("head_dim", MAX_SIZE)
@@ -190,15 +193,15 @@ fn agree(
             && written != total
         {
             warnings.push(format!(
-                "{CONFIG_FILE}: {key} is {written}, the three stacks have {total} layers; it is not used"
+                "{CONFIG_FILE}: {key} is {written}, but the three stacks have {total} layers; the key is \
+                 ignored"
             ));
         }
     }
 }
 
-/// Checks what the file says of initial values. The reference's model reads the deviation, which its
-/// initial states have; it multiplies embeddings by the square root of n_embd whatever the file
-/// says.
+/// Checks the keys of initial values. The reference's model uses the standard deviation for its
+/// initial states. It multiplies embeddings by the square root of n_embd, regardless of the file.
 fn initial_values(keys: &mut Keys<'_>, warnings: &mut Vec<String>, d_model: usize) {
     let width = d_model as f64;
     let near = |x: f64, y: f64| (x - y).abs() <= DERIVED_TOLERANCE * y;
@@ -216,21 +219,21 @@ fn initial_values(keys: &mut Keys<'_>, warnings: &mut Vec<String>, d_model: usiz
         && !near(factor, width.sqrt())
     {
         warnings.push(format!(
-            "{CONFIG_FILE}: init_values.embed_scale is {factor}, which the reference's model does not \
-             read; as there, embeddings are multiplied by the square root of n_embd"
+            "{CONFIG_FILE}: init_values.embed_scale is {factor}; the reference's model ignores this key, \
+             and embeddings are multiplied by the square root of n_embd as in that model"
         ));
     }
     if let Some(word) = keys.word("init_strategy")
         && named(word) != Some(InitScheme::Takase)
     {
         warnings.push(format!(
-            "{CONFIG_FILE}: init_strategy is {word:?}, which the reference's model does not read; the \
-             run has takase"
+            "{CONFIG_FILE}: init_strategy is {word:?}; the reference's model ignores this key, and the run \
+             uses takase"
         ));
     }
 }
 
-/// Reads one of our names.
+/// Parses one of this program's names.
 fn named<T: DeserializeOwned>(word: &str) -> Option<T> {
     serde_json::from_value(Value::String(word.to_owned())).ok()
 }

@@ -1,4 +1,4 @@
-//! What single keys of a small `config.json` come to.
+//! Tests of single keys in a small `config.json`.
 
 use serde_json::{Map, json};
 
