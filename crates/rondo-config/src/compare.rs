@@ -1,8 +1,9 @@
-//! A document against the schema of the type that it is read as.
+//! Comparison of a document with the schema of the type to be read.
 //!
-//! Keys, words and values that the schema does not allow are reported and left out, so that the rest can be read. A
-//! table without a required key and an array with a wrong element are left out as a whole. What a schema does not say,
-//! such as which numbers make sense together, is left to the check of the type.
+//! Keys, words and values that the schema does not allow are reported and left out, so that the
+//! rest can be read. A table without a required key, or an array with a wrong element, is left out
+//! as a whole. Rules that a schema cannot express, such as the agreement of several numbers, are
+//! left to the type's own check.
 
 mod form;
 mod keys;
@@ -19,24 +20,24 @@ use crate::suggest;
 use crate::value::{Node, Value};
 use crate::violation::Violation;
 
-/// Violations after which the rest is left to the next reading.
+/// The most violations that are reported at once.
 const MOST: usize = 64;
 
-/// The schema of a value of which nothing is known.
+/// A schema that allows every value.
 static ANYTHING: Json = Json::Bool(true);
 
-/// What comes of a comparison.
+/// The result of a comparison.
 pub(crate) struct Compared {
-    /// What fits the schema.
+    /// The parts that fit the schema.
     pub(crate) fitting: Value,
-    /// What does not.
+    /// The violations of the other parts.
     pub(crate) violations: Vec<Violation>,
-    /// The keys of what was left out, and those that an unknown key was probably meant as.
+    /// The keys that were left out, and the keys that were probably meant by unknown keys.
     left_out: BTreeSet<Vec<String>>,
 }
 
 impl Compared {
-    /// Tells whether the value at a dotted key, or a table around it, was left out.
+    /// Whether the value at a dotted key, or a table around it, was left out.
     pub(crate) fn is_left_out(&self, key: &str) -> bool {
         self.left_out.iter().any(|place| {
             key.strip_prefix(&dotted(place))
@@ -73,14 +74,14 @@ pub(crate) fn compare(document: &Document, schema: &Json) -> Compared {
 struct Comparison<'s> {
     document: &'s Document,
     root: &'s Json,
-    /// The key of the value that is compared.
+    /// The key of the value that is being compared.
     path: Vec<String>,
     violations: Vec<Violation>,
     left_out: BTreeSet<Vec<String>>,
 }
 
 impl<'s> Comparison<'s> {
-    /// Compares a value; returns whether what is left of it fits.
+    /// Compares a value, removes what does not fit inside it, and returns whether the rest fits.
     fn schema(&mut self, schema: &'s Json, value: &mut Value) -> bool {
         self.form(&Form::of(schema, self.root), value)
     }
@@ -139,12 +140,13 @@ impl<'s> Comparison<'s> {
         all_fit
     }
 
-    /// Tells whether no more violations are reported: one more than are shown.
+    /// Whether no more violations are recorded. One more than the limit is recorded, to detect that
+    /// there are more.
     fn is_full(&self) -> bool {
         self.violations.len() > MOST
     }
 
-    /// Reports a value of a wrong type; returns that it does not fit.
+    /// Reports a value of a wrong type and returns false.
     fn wrong_type(&mut self, form: &Form<'_>, value: &Value) -> bool {
         let message = format!("expected {}, found {}", form.describe(), value.describe());
         let whole = match (form, value) {

@@ -1,4 +1,4 @@
-//! From TOML text to the tree, with the line of every key.
+//! Conversion of TOML text to the tree, with the line of every key.
 
 use std::ops::Range;
 use std::thread;
@@ -10,29 +10,31 @@ use crate::path;
 use crate::value::{Node, Table, Value};
 use crate::violation::{Origin, Violation, Violations};
 
-/// The deepest nesting of tables and arrays; recursion over the tree is bounded by it.
+/// The deepest nesting of tables and arrays; it bounds the recursion over the tree.
 pub(crate) const MAX_DEPTH: usize = 64;
 
-/// The stack of the parsing thread, in bytes: 5 KiB for each of the levels that `toml` may nest.
+/// The stack of the parsing thread, in bytes: about 5 KiB for each level of nesting that `toml`
+/// allows.
 const STACK_BYTES: usize = 32 << 20;
 
-/// A configuration as it was written: values, and where each of them came from.
+/// A configuration as written: its values and their origins.
 #[derive(Debug, Clone)]
 pub struct Document {
     pub(crate) name: String,
     pub(crate) root: Node,
     pub(crate) problems: Vec<Violation>,
     pub(crate) plain: Vec<String>,
-    /// The keys that overrides have unset.
+    /// The keys that overrides have removed.
     pub(crate) unset: Vec<String>,
     pub(crate) alias: fn(&str) -> Option<&'static str>,
 }
 
 impl Document {
-    /// Parses TOML text; `name` is what messages call it, usually the file's path.
+    /// Parses TOML text. Messages use `name` for the text; it is usually the file's path.
     ///
     /// # Errors
-    /// Text that is not TOML, with line and column, and nesting deeper than 64 levels.
+    /// Returns an error with line and column if the text is not TOML or is nested deeper than 64
+    /// levels.
     pub fn parse(name: &str, text: &str) -> Result<Self, Violations> {
         let refuse = |violation| Violations::new(name, vec![violation]);
         let root = with_deep_stack(|| parse_root(text)).map_err(refuse)?;
@@ -49,22 +51,23 @@ impl Document {
         })
     }
 
-    /// Names tables in which `kind` is a key like any other rather than the choice of a variant, so
-    /// that an override of it leaves the keys beside it alone.
+    /// Declares tables in which `kind` is an ordinary key and does not select a variant, so an
+    /// override of `kind` does not drop the other keys of the table.
     #[must_use]
     pub fn with_plain_tables(self, tables: &[&str]) -> Self {
         let plain = tables.iter().map(|&table| table.to_owned()).collect();
         Self { plain, ..self }
     }
 
-    /// Gives the names that other programs have for keys: a function from an unknown dotted key to the key that it is here.
+    /// Sets a function from an unknown dotted key, as another program names it, to the name of the
+    /// same key here.
     #[must_use]
     pub fn with_aliases(self, alias: fn(&str) -> Option<&'static str>) -> Self {
         Self { alias, ..self }
     }
 
-    /// Turns the finding of a check made elsewhere into a violation, located at the key or at the
-    /// nearest section that was written.
+    /// Converts a finding of another check into a violation. Its place is the key, or the nearest
+    /// enclosing section that was written.
     pub(crate) fn violation(&self, key: &str, message: String) -> Violation {
         let path = path::parse(key).unwrap_or_default();
         let node = (0..=path.len())
@@ -80,10 +83,10 @@ impl Document {
     }
 }
 
-/// Runs a parser where its recursion has room.
+/// Runs a parser on a thread with a large stack.
 ///
-/// The `toml` crate bounds brackets and the parts of a dotted key to 80 each, so that text can
-/// still nest 6400 levels, and dropping what was parsed recurses through all of them.
+/// The `toml` crate limits brackets and the parts of a dotted key to 80 each, so a text can nest
+/// 6400 levels, and dropping the parsed text recurses through all of them.
 pub(crate) fn with_deep_stack<R: Send>(
     parse: impl FnOnce() -> Result<R, Violation> + Send,
 ) -> Result<R, Violation> {
@@ -157,10 +160,10 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Names the origin of what stands at a range of bytes.
+/// Returns the origin of a range of bytes.
 type OriginOf<'a> = &'a dyn Fn(Range<usize>) -> Origin;
 
-/// Converts a parsed value that stands `depth` levels deep.
+/// Converts a parsed value at nesting depth `depth`.
 pub(crate) fn value(
     parsed: &Spanned<DeValue<'_>>,
     origin: OriginOf<'_>,

@@ -1,4 +1,4 @@
-//! Documents over others: a file that changes another, and keys that are unset.
+//! One document on top of another, and the removal of keys.
 
 use crate::TAG;
 use crate::document::Document;
@@ -7,7 +7,7 @@ use crate::value::{Node, Table, Value};
 use crate::violation::Origin;
 
 impl Document {
-    /// Moves top-level keys, those that are there, into a document of their own.
+    /// Moves the given top-level keys that exist into a separate document.
     #[must_use]
     pub fn split_off(&mut self, keys: &[&str]) -> Self {
         let mut taken = Self {
@@ -27,10 +27,12 @@ impl Document {
         taken
     }
 
-    /// Lays the document over `base`: tables are joined, every other value replaces that of the base.
+    /// Puts the document on top of `base`: tables are merged, and every other value replaces the
+    /// value of the base.
     ///
-    /// Where a table chooses another `kind` than the base's, the base's keys beside it belong to the other variant and are
-    /// left out, except in tables named to [`Document::with_plain_tables`]. Messages about values of the base name its file.
+    /// If a table selects another `kind` than the base does, the other keys of the base's table
+    /// belong to the old variant and are dropped. Tables given to [`Document::with_plain_tables`]
+    /// are an exception. Messages about values of the base name the base's file.
     #[must_use]
     pub fn over(self, base: Self) -> Self {
         let Self {
@@ -53,12 +55,12 @@ impl Document {
         layered
     }
 
-    /// Removes the value at a dotted key; returns whether there was one.
+    /// Removes the value at a dotted key and returns whether it existed.
     pub fn unset(&mut self, key: &str) -> bool {
         path::parse(key).is_some_and(|keys| self.remove(&keys))
     }
 
-    /// Removes the value at a path; returns whether there was one.
+    /// Removes the value at a path and returns whether it existed.
     pub(crate) fn remove(&mut self, keys: &[String]) -> bool {
         let Some((last, parent)) = keys.split_last() else {
             return false;
@@ -69,19 +71,20 @@ impl Document {
         }
     }
 
-    /// Remembers that what is written at a key cannot be used; [`Document::read`] reports it with everything else.
+    /// Records that the value of a key cannot be used; [`Document::read`] reports it with all other
+    /// violations.
     pub fn refuse(&mut self, key: &str, message: String) {
         let violation = self.violation(key, message);
         self.problems.push(violation);
     }
 
-    /// Returns the keys that overrides have unset.
+    /// Returns the keys that overrides have removed.
     pub fn unset_keys(&self) -> &[String] {
         &self.unset
     }
 }
 
-/// Lays a node over another.
+/// Puts a node on top of another.
 fn lay(above: Node, below: Node, path: &mut Vec<String>, plain: &[String]) -> Node {
     let (Value::Table(above_table), Value::Table(mut below_table)) = (&above.value, below.value)
     else {
@@ -120,7 +123,7 @@ fn lay(above: Node, below: Node, path: &mut Vec<String>, plain: &[String]) -> No
     }
 }
 
-/// Gives the lines of a node the name of their file.
+/// Adds the name of their file to the origins of a node.
 fn mark(node: &mut Node, name: &str) {
     if let Origin::File { line } = node.origin {
         node.origin = Origin::Base {

@@ -1,9 +1,9 @@
-//! Strict TOML: every violation at once, with key path, line and a suggestion.
+//! Strict TOML: all violations are reported at once, with key path, line and a suggestion.
 //!
-//! A [`Document`] is parsed text in which every key remembers where it came from. Overrides from
-//! the command line are laid over it. It is compared with the JSON Schema of the type that it is read
-//! as, and what fits is read by `serde` and checked by the type's own rules, so that one
-//! [`Violations`] names everything that is wrong.
+//! A [`Document`] is parsed text in which every key has its origin. Overrides from the command line
+//! are applied on top. The document is compared with the JSON Schema of the type to be read. The
+//! parts that fit are read by `serde` and checked by the type's own rules, so that one
+//! [`Violations`] lists every problem.
 //!
 //! ```
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -20,25 +20,25 @@
 //!
 //! The modules in reading order:
 //!
-//! * [`violation`]: what is wrong, where, and how it is printed
+//! * [`violation`]: a problem, its place, and its printed form
 //! * `value`: the tree of values with origins
 //! * [`path`]: dotted keys
-//! * [`document`]: from text to the tree
-//! * `overrides`: `key=value` from the command line
-//! * `layers`: a document over another, and keys that are unset
+//! * [`document`]: conversion of text to the tree
+//! * `overrides`: `key=value` assignments from the command line
+//! * `layers`: one document on top of another, and the removal of keys
 //! * `schema`: the JSON Schema of a type
 //! * [`mod@reference`]: every key of a type with its meaning, default and range
-//! * `compare`: a document against a schema
-//! * `read`: from the tree to a checked value
-//! * [`report`]: how a section's rules report what breaks them, and the rules that many sections share
+//! * `compare`: comparison of a document with a schema
+//! * `read`: conversion of the tree to a checked value
+//! * [`report`]: how the rules of a section report violations, and rules that many sections share
 //! * `suggest`: the nearest known word
-//! * [`mod@print`]: the resolved configuration as text, and how two of them differ
+//! * [`mod@print`]: the resolved configuration as text, and the differences of two configurations
 //!
 //! # Absences
 //!
-//! This crate knows no trainer, opens no file, reads no environment and prints nothing. It has one
-//! convention: the key `kind` names the variant of an internally tagged enum. TOML dates are not
-//! values here; they are reported as a wrong type.
+//! There is no trainer, no file access, no environment variable and no output here. There is one
+//! convention: the key `kind` selects the variant of an internally tagged enum. TOML dates are not
+//! supported; they are reported as a wrong type.
 
 mod compare;
 pub mod document;

@@ -10,21 +10,22 @@ use crate::path;
 use crate::value::{Node, Table, Value};
 use crate::violation::{Origin, Violation};
 
-/// The word that unsets a key; TOML has no such value.
+/// The word that removes a key; TOML has no such value.
 const NOTHING: &str = "null";
 
 impl Document {
-    /// Applies `a.b.c=value` over what was written before.
+    /// Applies the assignment `a.b.c=value` on top of earlier values.
     ///
-    /// The value is read as TOML; what is not TOML is a string, so that `device.kind=flex` needs
-    /// no quotes. The bare word `null` unsets a key. Missing tables are created, and an element of an array is named by its index.
+    /// The value is read as TOML. Text that is not TOML is a string, so `device.kind=flex` needs no
+    /// quotes. The bare word `null` removes a key. Missing tables are created, and an element of an
+    /// array is addressed by its index.
     ///
-    /// Changing a `kind` changes which keys its table may have. The keys beside it that came from
-    /// the file belong to the other variant and are dropped; those set by overrides stay. The
-    /// dotted keys dropped are returned, so that the caller can say so. Tables named to
-    /// [`Document::with_plain_tables`] have an ordinary key `kind`, and keep theirs.
+    /// A change of `kind` changes which keys its table may have. The table's other keys from the
+    /// file belong to the old variant and are dropped; keys set by overrides stay. The dropped
+    /// dotted keys are returned, so that the caller can report them. Tables given to
+    /// [`Document::with_plain_tables`] have an ordinary key `kind` and keep their keys.
     ///
-    /// A bad assignment is remembered and reported by [`Document::read`] with all the others.
+    /// A bad assignment is recorded; [`Document::read`] reports it with all other violations.
     pub fn set(&mut self, assignment: &str) -> Vec<String> {
         match self.assign(assignment) {
             Ok(dropped) => dropped,
@@ -83,7 +84,8 @@ impl Document {
         Ok(dropped)
     }
 
-    /// Drops what the file wrote for the variant that an assignment to its `kind` replaces; returns its keys.
+    /// Drops the file's keys of the variant that an assignment to `kind` replaces; returns the
+    /// dropped keys.
     fn leave_variant(&mut self, keys: &[String], value: &Value) -> Vec<String> {
         let (Some((tag, parent)), Value::String(kind)) = (keys.split_last(), value) else {
             return Vec::new();
@@ -98,8 +100,8 @@ impl Document {
     }
 }
 
-/// Returns the node of a dotted key, with the tables that lead to it made where they are missing; or what is in
-/// the way.
+/// Returns the node of a dotted key, after creating missing tables on the way; or a message about
+/// the value that blocks the way.
 fn make_place<'a>(
     root: &'a mut Node,
     keys: &[String],
@@ -128,7 +130,7 @@ fn make_place<'a>(
     Ok(place)
 }
 
-/// Drops what the file wrote beside a `kind` that is about to become `kind`; returns its keys.
+/// Drops the file's keys of a table whose `kind` changes to `kind`; returns the dropped keys.
 fn change_kind(table: &mut Table, kind: &str, parent: &[String]) -> Vec<String> {
     let mut dropped = Vec::new();
     if let Some(Node {
@@ -144,7 +146,7 @@ fn change_kind(table: &mut Table, kind: &str, parent: &[String]) -> Vec<String> 
     dropped
 }
 
-/// Keeps what an override set, and the tables that lead to it.
+/// Drops every key except those set by overrides and the tables that contain them.
 fn keep_overrides(table: &mut Table, parent: &[String], dropped: &mut Vec<String>) {
     table.retain(|key, node| {
         let path = [parent, slice::from_ref(key)].concat();

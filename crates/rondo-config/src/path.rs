@@ -2,7 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-/// Splits a dotted key as TOML does. Returns `None` when it is not one key.
+/// Splits a dotted key as TOML does. Returns `None` if the text is not exactly one key.
 pub fn parse(key: &str) -> Option<Vec<String>> {
     if key.contains(['\n', '=']) {
         return None;
@@ -21,19 +21,19 @@ pub fn parse(key: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Joins keys with dots, quoting those that TOML would quote.
+/// Joins keys with dots and quotes those that TOML would quote.
 pub fn dotted(path: &[String]) -> String {
     let keys: Vec<String> = path.iter().map(|key| quoted_key(key)).collect();
     keys.join(".")
 }
 
-/// Writes one key, quoted when it is not bare.
+/// Writes one key; quotes it if it is not a bare key.
 pub(crate) fn quoted_key(key: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !key.is_empty() && key.chars().all(bare) {
         key.to_owned()
     } else {
-        // A basic string is what both quotes and escapes are allowed in.
+        // A basic string allows both quotes and escapes.
         let escaped: String = key
             .chars()
             .flat_map(|c| match c {

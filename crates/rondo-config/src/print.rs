@@ -1,4 +1,4 @@
-//! The resolved configuration as text, and how two of them differ.
+//! The resolved configuration as text, and the differences of two configurations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use crate::violation::Violations;
 /// Why a value cannot be written as a configuration.
 #[derive(Debug, Error)]
 pub enum PrintError {
-    /// TOML has no form for the value.
-    #[error("the configuration has no form in TOML")]
+    /// TOML cannot express the value.
+    #[error("the configuration cannot be written as TOML")]
     NoForm(#[from] toml::ser::Error),
-    /// The value was written, but this crate would not read it.
-    #[error("the configuration is written in a form that is not read")]
+    /// The value was written, but this crate cannot read the result.
+    #[error("the written configuration cannot be read back")]
     NotRead(#[from] Violations),
 }
 
@@ -26,30 +26,30 @@ pub enum PrintError {
 pub struct Difference {
     /// The dotted key.
     pub key: String,
-    /// The printed value on the left, `None` when the key is not there.
+    /// The printed value on the left; `None` if the key is missing there.
     pub left: Option<String>,
-    /// The printed value on the right, `None` when the key is not there.
+    /// The printed value on the right; `None` if the key is missing there.
     pub right: Option<String>,
 }
 
 /// Writes a value as TOML that [`Document`] reads back to an equal value.
 ///
-/// Fields keep their order, tables follow scalars, `None` is left out, and floats have the fewest
-/// digits that round-trip. An `f32` is rounded twice when it is read back, which changes about one value
-/// in a thousand million.
+/// Fields keep their order, tables follow scalars, and `None` is omitted. Floats are written with
+/// the fewest digits that read back to the same value. An `f32` is rounded twice when it is read
+/// back, which changes about one value in 10⁹.
 ///
 /// # Errors
-/// Values without a form in TOML, such as a number or an array alone.
+/// Returns an error for values that TOML cannot express, such as a single number or array.
 pub fn to_toml<T: Serialize>(value: &T) -> Result<String, PrintError> {
     Ok(toml::to_string(value)?)
 }
 
 /// Lists the leaves of a configuration: dotted key and printed value.
 ///
-/// Arrays of tables are descended into, other arrays and empty tables are leaves.
+/// Arrays of tables are split into their leaves; other arrays and empty tables are leaves.
 ///
 /// # Errors
-/// As [`to_toml`], and nesting deeper than a [`Document`] may have.
+/// As [`to_toml`]; also returns an error if the value is nested deeper than a [`Document`] allows.
 pub fn flatten<T: Serialize>(value: &T) -> Result<BTreeMap<String, String>, PrintError> {
     Ok(Document::parse("the configuration", &to_toml(value)?)?.flatten())
 }

@@ -1,4 +1,4 @@
-//! From the tree to a value of a type.
+//! Conversion of the tree to a value of a type.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -14,24 +14,24 @@ use crate::schema::schema;
 use crate::value::Value;
 use crate::violation::Violations;
 
-/// A check of a value by its own rules: it reports dotted keys and what is wrong with them.
+/// Checks a value by its own rules and reports the dotted keys and problems.
 pub type Check<'a, T> = &'a dyn Fn(&T, Report<'_>);
 
 impl Document {
     /// Reads the document, with its overrides, as a `T`.
     ///
     /// # Errors
-    /// Every violation at once: refused overrides, unknown keys and variants, wrong types, numbers
-    /// out of range, and required keys without a value.
+    /// Returns all violations at once: refused overrides, unknown keys and variants, wrong types,
+    /// numbers out of range, and missing required keys.
     pub fn read<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Violations> {
         self.read_checked(&|_, _| {})
     }
 
-    /// Reads the document as [`Self::read`] does and checks the value by its own rules. What `check`
-    /// reports comes together with what could not be read.
+    /// Reads the document as [`Self::read`] does and checks the value by its own rules. The
+    /// findings of `check` are reported together with those of reading.
     ///
     /// # Errors
-    /// Every violation at once, those of the check among them.
+    /// Returns all violations at once, including those of the check.
     pub fn read_checked<T: DeserializeOwned + JsonSchema>(
         &self,
         check: Check<'_, T>,
@@ -39,16 +39,16 @@ impl Document {
         self.read_as(&schema::<T>(), check)
     }
 
-    /// Returns the document, with its overrides, as it is written.
+    /// Returns the document with its overrides, without comparing it with a type.
     ///
     /// # Errors
-    /// Refused overrides, dates, and numbers that TOML cannot write.
+    /// Returns an error for refused overrides, dates, and numbers that TOML cannot write.
     pub fn table(&self) -> Result<toml::Table, Violations> {
         self.read_as(&json!({ "type": "object" }), &|_, _| {})
     }
 
-    /// Reads what fits the schema and checks it; what does not fit has its default during the check,
-    /// and what the check reports of it is a consequence.
+    /// Reads and checks the parts that fit the schema. The other parts have their defaults during
+    /// the check, so findings of the check about them are dropped as consequences.
     fn read_as<T: DeserializeOwned>(
         &self,
         schema: &Json,
@@ -70,16 +70,16 @@ impl Document {
             Err((key, message)) if compared.violations.is_empty() => {
                 violations.push(self.violation(&key, message));
             }
-            // Something required was left out.
+            // A required key was left out; its violation is already in the list.
             Err(_) => {}
         }
         Err(Violations::new(&self.name, violations))
     }
 }
 
-/// Reads a tree, or returns the dotted key of the first error and what is wrong there.
+/// Reads a tree, or returns the dotted key and the message of the first error.
 ///
-/// The tree is written for this as TOML on one line: `toml` reads only what it has parsed.
+/// `toml` reads only text that it has parsed, so the tree is first written as one line of TOML.
 fn deserialize<T: DeserializeOwned>(tree: &Value) -> Result<T, (String, String)> {
     let text = tree.to_string();
     let wrong = |key: &[String], error: &toml::de::Error| {

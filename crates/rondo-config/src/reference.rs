@@ -1,4 +1,4 @@
-//! Every key of a type with what its schema says of it: what `--help` is to a command line.
+//! Every key of a type with the contents of its schema, like `--help` for a configuration.
 
 use schemars::JsonSchema;
 use serde_json::Value as Json;
@@ -12,23 +12,25 @@ use crate::schema::schema;
 pub struct Key {
     /// The dotted key; an array of tables is followed by `[]`: `perturb[].at_step`.
     pub path: String,
-    /// The variants that have the key, as they are written: `optimizer.kind = "muon"`. None where all have it.
+    /// The variants that have the key, as written: `optimizer.kind = "muon"`. Empty if all variants
+    /// have it.
     pub variants: Vec<String>,
     /// What the key means: the documentation of its field.
     pub meaning: String,
-    /// What a value looks like: `a number`.
+    /// The form of a value: `a number`.
     pub form: String,
-    /// The value without the key; none where it is required, or where its absence means something of its own.
+    /// The value if the key is not written; `None` if the key is required, or if its absence has a
+    /// meaning of its own.
     pub default: Option<String>,
     /// Whether the key must be written.
     pub is_required: bool,
-    /// The values that are allowed, as far as the schema says: `at least 1`.
+    /// The allowed values, as far as the schema contains them: `at least 1`.
     pub range: Option<String>,
-    /// The words that the value, or the value's `kind`, can be, with their meanings.
+    /// The possible words of the value, or of its `kind`, with their meanings.
     pub words: Vec<(String, String)>,
-    /// Another key with the same keys below it, which are listed there alone.
+    /// Another key with the same keys below it; only that key lists them.
     pub same_as: Option<String>,
-    /// Whether there are keys below it.
+    /// Whether the key has keys below it.
     pub is_section: bool,
 }
 
@@ -48,12 +50,12 @@ pub fn keys<T: JsonSchema>() -> Vec<Key> {
 struct Walk<'s> {
     root: &'s Json,
     found: Vec<Key>,
-    /// The references that the walk is below, or has followed, and the keys where it met them.
+    /// The references that the walk has followed, and the keys at which they occurred first.
     open: Vec<(&'s str, String)>,
 }
 
 impl<'s> Walk<'s> {
-    /// Lists the keys of a table; `variant` is how the table is chosen.
+    /// Lists the keys of a table. `variant` is the assignment that selects the table.
     fn table(&mut self, schema: &'s Json, path: &str, variant: Option<&str>) {
         for (name, own) in schema["properties"].as_object().into_iter().flatten() {
             if name == TAG && own.get("const").is_some() {
@@ -99,7 +101,7 @@ impl<'s> Walk<'s> {
             return;
         };
         if let Form::Choice { forms, .. } = &inner_form {
-            // A word, or a table that has more keys.
+            // The value is a word, or a table with further keys.
             let path = self.found[place].path.clone();
             for form in forms {
                 if let Form::Variant(variants) = form {
@@ -138,7 +140,8 @@ impl<'s> Walk<'s> {
         }
     }
 
-    /// Adds a key, or a variant to one that says the same; returns the place of a new one.
+    /// Adds a key, or only its variant if a key with the same content exists; returns the index of
+    /// a new key.
     fn list(&mut self, key: Key) -> Option<usize> {
         let known = self.found.iter_mut().find(|known| {
             known.path == key.path && known.meaning == key.meaning && known.default == key.default
@@ -160,13 +163,13 @@ fn text(schema: &Json) -> Option<String> {
     schema["description"].as_str().map(unbroken)
 }
 
-/// Joins the lines of a paragraph; paragraphs stay apart.
+/// Joins the lines of each paragraph; paragraphs stay separate.
 fn unbroken(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|one| one.replace('\n', " "));
     paragraphs.collect::<Vec<_>>().join("\n")
 }
 
-/// Writes a default as TOML does.
+/// Writes a default value as TOML.
 fn written(value: &Json) -> String {
     match value {
         Json::Array(values) => {
@@ -204,7 +207,8 @@ fn range(schema: &Json) -> Option<String> {
 
 /// Returns the words of an enumeration, or the kinds of a table, with their meanings.
 fn words(schemas: [&Json; 2], root: &Json) -> Vec<(String, String)> {
-    // Of a word or a table the words.
+    // If the value may be a word or a table, the words are those of the first choice that lists
+    // any.
     let either = |one: &Json| {
         let choices = one["anyOf"].as_array().into_iter().flatten();
         let mut choices = choices.map(|choice| resolve(choice, root));

@@ -1,20 +1,21 @@
-//! How the rules of a configuration report what breaks them, and the rules that many sections share.
+//! How the rules of a configuration report violations, and rules that many sections share.
 //!
-//! The `validate` of a section gets a [`Report`] and calls it once for each violation, with the key below the section. A
-//! number that breaks a rule is named as it was found; not a number (NaN) breaks every rule of a real number.
+//! The `validate` function of a section gets a [`Report`] and calls it once for each violation,
+//! with the key relative to the section. The message contains the value found. NaN violates every
+//! rule about real numbers.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-/// Receives one violation: the key path below the section, and what is wrong with it.
+/// Receives one violation: the key path relative to the section, and the message.
 pub type Report<'a> = &'a mut dyn FnMut(&str, String);
 
-/// Returns the report of a section: it puts `name` and a dot before each key.
+/// Returns the report of a section, which prefixes each key with `name` and a dot.
 pub fn section(name: &str, report: Report<'_>) -> impl FnMut(&str, String) {
     move |key: &str, message: String| report(&format!("{name}.{key}"), message)
 }
 
-/// Reports a value that is infinite or not a number.
+/// Reports a value that is infinite or NaN.
 pub fn finite(key: &str, value: f64, report: Report<'_>) {
     if !value.is_finite() {
         report(key, format!("must be a number, found {value}"));
@@ -52,7 +53,7 @@ pub fn at_least_one<N: Copy + PartialEq + From<u8>>(key: &str, count: N, report:
     }
 }
 
-/// Reports a value outside a range, both of whose ends belong to it.
+/// Reports a value outside a range; both ends belong to the range.
 pub fn within<N: Copy + Display + PartialOrd>(
     key: &str,
     value: N,
@@ -69,7 +70,7 @@ pub fn within<N: Copy + Display + PartialOrd>(
 mod tests {
     use super::*;
 
-    /// Returns what is reported, the key before each message.
+    /// Returns the reported violations as `key: message`.
     fn reported(check: impl Fn(Report<'_>)) -> Vec<String> {
         let mut found = Vec::new();
         check(&mut |key, message| found.push(format!("{key}: {message}")));

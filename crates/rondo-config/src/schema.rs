@@ -1,4 +1,4 @@
-//! The JSON Schema of what a type is read from.
+//! The JSON Schema of a type.
 
 use std::mem;
 
@@ -7,7 +7,8 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value as Json, json};
 
-/// Returns the JSON Schema (draft 2020-12) of what a `T` is read from, with the documentation of each field.
+/// Returns the JSON Schema (draft 2020-12) of a `T` as it is read, with the documentation of each
+/// field.
 pub fn schema<T: JsonSchema>() -> Json {
     SchemaSettings::draft2020_12()
         .with_transform(RecursiveTransform(without_null))
@@ -17,7 +18,8 @@ pub fn schema<T: JsonSchema>() -> Json {
         .to_value()
 }
 
-/// Removes `null` from the choices of an optional value: TOML has no null, and the key is left out instead.
+/// Removes `null` from the choices of an optional value: TOML has no null, and the key is omitted
+/// instead.
 fn without_null(schema: &mut Schema) {
     if let Some(Json::Array(types)) = schema.get_mut("type") {
         types.retain(|one| one != "null");
@@ -38,7 +40,7 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
-/// Replaces links to items of Rust by their names.
+/// Replaces links to Rust items by their names.
 fn without_links(schema: &mut Schema) {
     if let Some(Json::String(description)) = schema.get_mut("description") {
         *description = description.replace("[`", "`").replace("`]", "`");

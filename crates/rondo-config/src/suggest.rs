@@ -1,8 +1,8 @@
-//! The word that was probably meant.
+//! The known word that the user probably meant.
 
 use std::collections::BTreeSet;
 
-/// Returns the nearest word, when at most a third of its letters differ.
+/// Returns the nearest word if at most a third of its letters differ.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let word = word.to_lowercase();
     known
@@ -19,8 +19,8 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate.to_owned())
 }
 
-/// Returns the shortest dotted key of another section that says the same: all words of `name` occur
-/// in it, and all words of its last part occur in `name`.
+/// Returns the shortest dotted key of another section with the same meaning: all words of `name`
+/// occur in it, and all words of its last part occur in `name`.
 ///
 /// `mean_recurrence` finds `model.recurrence.mean`.
 pub(crate) fn elsewhere(name: &str, known: &[String]) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Whole documents read into a configuration of the shape this crate is made for.
+//! Tests that read whole documents into a typical configuration.
 
 mod hostile;
 mod overrides;
@@ -147,7 +147,7 @@ struct Named {
     share: Option<f64>,
 }
 
-/// A configuration in which everything must be written.
+/// A configuration in which every key is required.
 #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Strict {
@@ -211,7 +211,7 @@ fn valid() -> Run {
         .expect("VALID fits Run")
 }
 
-/// Reads with overrides and lists `label key: message; suggestion`.
+/// Reads a text with overrides and returns its violations as `place key: message; suggestion`.
 fn check_as<T: DeserializeOwned + JsonSchema>(text: &str, overrides: &[&str]) -> Vec<String> {
     let read = |()| {
         let mut document = Document::parse("run.toml", text)?;

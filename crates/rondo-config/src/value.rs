@@ -1,4 +1,4 @@
-//! The tree of values, in which every node remembers where it was written.
+//! The tree of values, in which every node has its origin.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::fmt;
 use crate::path::quoted_key;
 use crate::violation::Origin;
 
-/// The longest piece of a string that a message repeats, in characters.
+/// The longest part of a string that a message repeats, in characters.
 const SHOWN: usize = 40;
 
-/// The entries of one table. Sorted by key, so that nothing depends on the order in the file.
+/// The entries of a table, sorted by key, so that nothing depends on their order in the file.
 pub(crate) type Table = BTreeMap<String, Node>;
 
 /// A value and its origin.
@@ -23,13 +23,13 @@ pub(crate) struct Node {
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     String(String),
-    /// Within the ranges of `i64` and `u64` together.
+    /// A number within the combined range of `i64` and `u64`.
     Integer(i128),
     Float(f64),
     Boolean(bool),
     Array(Vec<Node>),
     Table(Table),
-    /// A value that no type reads, a date or a number beyond all ranges, in words.
+    /// A date or a number beyond all ranges, described in words; no type can be read from it.
     Unreadable(String),
 }
 
@@ -43,7 +43,7 @@ impl Node {
         })
     }
 
-    /// Returns the node at a path, to be changed.
+    /// Returns the node at a path, mutably.
     pub(crate) fn get_mut(&mut self, path: &[String]) -> Option<&mut Node> {
         path.iter()
             .try_fold(self, |node, key| match &mut node.value {
@@ -53,7 +53,7 @@ impl Node {
             })
     }
 
-    /// Returns the nodes directly below, each with its key or index.
+    /// Returns the direct children, each with its key or index.
     pub(crate) fn children(&self) -> Vec<(String, &Node)> {
         match &self.value {
             Value::Table(table) => table
@@ -71,7 +71,7 @@ impl Node {
 }
 
 impl Value {
-    /// Names the value in a message: `the string "many"`, `3`, `a table`.
+    /// Describes the value in a message: `the string "many"`, `3`, `a table`.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::String(text) if text.chars().count() > SHOWN => {

@@ -1,45 +1,45 @@
-//! What is wrong, where it was written, and how it is printed.
+//! A problem, the place where it was written, and its printed form.
 
 use std::fmt;
 use std::ops::Deref;
 
-/// The number of columns a printed violation is wrapped to.
+/// The width to which printed violations are wrapped, in columns.
 const COLUMNS: usize = 80;
 
 /// Where a key was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// On a line of the document's text, counted from 1.
+    /// A line of the document's text, counted from 1.
     File {
         /// The line number.
         line: usize,
     },
-    /// On a line of a document below this one.
+    /// A line of a document below this one.
     Base {
-        /// What messages call that document.
+        /// The name of that document in messages.
         name: String,
         /// The line number.
         line: usize,
     },
-    /// On the command line.
+    /// The command line.
     Override {
-        /// The assignment as it was typed, `a.b=value`.
+        /// The assignment as typed, `a.b=value`.
         text: String,
     },
-    /// Nowhere: the key and its section are left to their defaults.
+    /// Nowhere: neither the key nor its section is written.
     Missing,
 }
 
-/// One thing that is wrong with a configuration.
+/// One problem of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// The dotted key, elements of arrays by their index; empty when the text is no TOML at all.
+    /// The dotted key, with array elements by index; empty if the text is not TOML.
     pub key: String,
     /// Where the key, or the nearest section around it, was written.
     pub origin: Origin,
-    /// What is wrong, in lower case and without the key.
+    /// The problem, in lower case and without the key.
     pub message: String,
-    /// The word that was probably meant.
+    /// The word that the user probably meant.
     pub suggestion: Option<String>,
 }
 
@@ -53,7 +53,7 @@ impl Violation {
         }
     }
 
-    /// Orders by line; then what is missing, then the overrides as they were given.
+    /// Orders by line; missing keys follow, and overrides come last, in the order given.
     fn rank(&self) -> (u8, usize) {
         match self.origin {
             Origin::File { line } => (0, line),
@@ -87,7 +87,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Everything that is wrong with one configuration, sorted by line.
+/// All problems of one configuration, sorted by line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violations {
     name: String,
@@ -95,7 +95,7 @@ pub struct Violations {
 }
 
 impl Violations {
-    /// Collects violations of the configuration called `name`, sorting them by line.
+    /// Collects the violations of the configuration `name` and sorts them by line.
     pub fn new(name: &str, mut list: Vec<Violation>) -> Self {
         list.sort_by_key(Violation::rank);
         Self {
@@ -136,7 +136,7 @@ impl fmt::Display for Violations {
     }
 }
 
-/// Writes words up to [`COLUMNS`], continuing below at column `indent`.
+/// Writes words up to column [`COLUMNS`]; further lines start at column `indent`.
 fn write_wrapped(out: &mut fmt::Formatter<'_>, text: &str, indent: usize) -> fmt::Result {
     let mut column = indent;
     for (index, word) in text.split_whitespace().enumerate() {
@@ -149,7 +149,7 @@ fn write_wrapped(out: &mut fmt::Formatter<'_>, text: &str, indent: usize) -> fmt
             column += 1;
         }
         if indent + width > COLUMNS {
-            // A word that fits no line is a pasted value; its start tells which.
+            // A word too long for a line is probably a pasted value; its start identifies it.
             write!(
                 out,
                 "{}...",

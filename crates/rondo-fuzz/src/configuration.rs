@@ -28,11 +28,12 @@ impl Sections {
     }
 }
 
-/// Reads a run's configuration as the trainer does. A line that begins with `--set ` is an override,
-/// the others are the file.
+/// Reads a run's configuration as the trainer does. Lines that begin with `--set ` are overrides;
+/// the other lines are the file.
 ///
 /// A configuration that is accepted must print as one that reads back equal, have a rate of at
-/// least 0 at every step, and know the loss of guessing. A refusal must have a message.
+/// least 0 at every step, and have a chance accuracy, if any, above 0 and at most 1. A refusal must
+/// have a message.
 ///
 /// # Panics
 ///

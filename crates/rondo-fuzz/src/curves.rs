@@ -1,4 +1,4 @@
-//! Loss curves.
+//! Tables of losses.
 
 use std::fmt::Write as _;
 

@@ -4,8 +4,8 @@ use rondo_data::{CorpusSource, Tokenizer, encode_source};
 
 use crate::scratch;
 
-/// Reads the documents of a file under each of the names that decide its form: text, JSON lines, a JSON list,
-/// gzip and Zstandard.
+/// Reads the bytes as a document file, once for each file name that selects a form: text, JSON
+/// lines, a JSON list, gzip and Zstandard.
 ///
 /// An accepted file must have as many tokens as bytes, and one more for the end of each document.
 ///

@@ -1,4 +1,4 @@
-//! Items of benchmarks.
+//! Items of benchmarks, which are made into rows.
 
 use rondo_tasks::item::Kind;
 use rondo_tasks::prompt::Template;

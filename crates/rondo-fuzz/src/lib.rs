@@ -11,15 +11,15 @@
 //! |---|---|
 //! | [`configuration`](fn@configuration) | a run's TOML, with `--set` overrides |
 //! | `sweeps`: [`sweep`] | a sweep's TOML, expanded |
-//! | `shards`: [`shard`] | token shards, their hashes mended |
-//! | `manifests`: [`manifest`] | a checkpoint's `manifest.json`, its seal mended |
+//! | `shards`: [`shard`] | token shards, with corrected hashes |
+//! | `manifests`: [`manifest`] | a checkpoint's `manifest.json`, with a corrected seal |
 //! | [`tensors`](fn@tensors) | tensor files: checkpoints, initial states, imports |
 //! | `tokenizers`: [`tokenizer`] | `tokenizer.json` |
 //! | [`metrics`](fn@metrics) | `metrics.jsonl` |
 //! | `curves`: [`curve`] | CSV tables of losses |
-//! | [`rows`](fn@rows) | tokens handed in for evaluation |
+//! | [`rows`](fn@rows) | tokens that a user gives for evaluation |
 //! | [`documents`](fn@documents) | files of a corpus |
-//! | [`token_files`](fn@token_files) | token files of other trainers |
+//! | [`token_files`](fn@token_files) | token files written by other trainers |
 //! | [`items`](fn@items) | items of benchmarks |
 //! | `scratch` | temporary files for readers that take a path |
 //!
@@ -35,9 +35,9 @@
 //! `TARGET` is a name of [`INPUTS`]. Inputs that reach new code are put into the first folder,
 //! inputs that break something into `fuzz/artifacts/TARGET`.
 //!
-//! Absences: no Burn, so neither the whole configuration of a run nor the import of a model's
-//! `config.json` can be read here; no reader of its own; no code of the fuzzer, which is in
-//! `fuzz/`, a workspace of its own.
+//! Absences: no Burn, so this crate cannot read the whole configuration of a run or the import of a
+//! model's `config.json`; no reader of its own; no code of the fuzzer, which is in `fuzz/`, a
+//! separate workspace.
 
 mod configuration;
 mod curves;

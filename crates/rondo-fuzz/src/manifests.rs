@@ -7,13 +7,13 @@ use rondo_checkpoint::{Checkpoint, CheckpointError, Manifest, Which, open, open_
 
 use crate::scratch;
 
-/// The file beside the manifest.
+/// A file in the same folder as the manifest.
 const FILE: (&str, &[u8]) = ("progress.json", b"{}");
-/// The checkpoint's place in a run directory.
+/// The checkpoint's folder.
 const FOLDER: &str = "run/checkpoints/step-00000007";
 
-/// Opens a checkpoint with the bytes as its manifest, beside one file `progress.json` of two bytes;
-/// then does so again with a correct seal.
+/// Opens a checkpoint whose manifest is the given bytes and whose only other file is
+/// `progress.json` with two bytes. Then opens it again with a corrected seal.
 ///
 /// A checkpoint that is accepted by its path must also be accepted as the newest of its run, and
 /// every file of its manifest must be readable. A refusal must have a message.
@@ -28,7 +28,7 @@ pub fn manifest(bytes: &[u8]) {
     }
 }
 
-/// Returns the manifest as it is printed, with a correct seal.
+/// Returns the printed manifest with a correct seal.
 fn sealed(bytes: &[u8]) -> Option<Vec<u8>> {
     let manifest: Manifest = serde_json::from_slice(bytes).ok()?;
     let text = printed(&manifest);
@@ -75,7 +75,7 @@ fn accepted(checkpoint: &Checkpoint, bytes: &[u8]) {
     assert_eq!(&again, manifest, "{}", bytes.escape_ascii());
 }
 
-/// Returns whether an error and each of its causes has a message.
+/// Whether an error and each of its causes have a message.
 fn tells(error: &dyn Error) -> bool {
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     causes.all(|error| !error.to_string().is_empty())

@@ -11,7 +11,7 @@ use rondo_metrics::{Evaluation, History, JsonlSink, Kind, Record, Sink};
 
 use crate::scratch;
 
-/// Reads a `metrics.jsonl`, diagnoses its run, and makes a loss curve of it.
+/// Reads a `metrics.jsonl`, diagnoses its run, and builds a loss curve from it.
 ///
 /// Accepted records must be written as lines that read back to the same text, and a resume from the
 /// middle must keep exactly the records up to that step.
@@ -65,7 +65,7 @@ fn lines(records: &[Record]) -> Vec<String> {
 
 fn rewritten(records: &[Record]) -> History {
     let path = scratch::path("again.jsonl");
-    // The sink refuses an existing file, and after the first input there is one.
+    // The sink refuses an existing file, and the previous input left one.
     let _ = fs::remove_file(&path);
     let mut sink = JsonlSink::create(&path).expect("a new file");
     for record in records {

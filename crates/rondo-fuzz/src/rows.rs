@@ -1,4 +1,4 @@
-//! Tokens handed in for evaluation.
+//! Tokens that a user gives for evaluation.
 
 use rondo_data::{batches_of_rows, read_tokens};
 

@@ -14,11 +14,11 @@ pub(crate) fn path(name: impl AsRef<Path>) -> PathBuf {
     FOLDER.with(|folder| folder.path().join(name))
 }
 
-/// Writes a file in this thread's folder and replaces the one of the last input.
+/// Writes a file in this thread's folder; it replaces that of the previous input.
 ///
 /// # Panics
 ///
-/// Panics where the system has no room for temporary files.
+/// Panics if there is no room for temporary files.
 pub(crate) fn file(name: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
     let path = path(name);
     if let Some(parent) = path.parent() {

@@ -13,8 +13,8 @@ const BODY: usize = 64;
 const HEADER: usize = 96;
 const END: usize = 128;
 
-/// Opens a token shard as it is, and again with correct hashes, without which every change would be
-/// refused at the header.
+/// Opens a token shard unchanged, and again with corrected hashes. Without them every change would
+/// be refused at the header.
 ///
 /// An accepted shard must hold at least one token, none outside the vocabulary, and the same tokens
 /// after it is written again.
@@ -63,7 +63,7 @@ fn opened(bytes: &[u8]) {
 
 fn written(vocab_size: usize, tokenizer: [u8; 32], tokens: &[u32]) -> PathBuf {
     let path = scratch::path("again.tokens");
-    // The writer refuses an existing file, and after the first input there is one.
+    // The writer refuses an existing file, and the previous input left one.
     let _ = fs::remove_file(&path);
     let mut writer = ShardWriter::create(&path, vocab_size, tokenizer).expect("a new file");
     writer.push(tokens).expect("tokens of the vocabulary");

@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use rondo_config::{Document, to_toml};
 use rondo_sweep::SweepFile;
 
-/// The most runs that are laid out.
+/// The most runs whose layout is checked.
 const LAID_OUT: usize = 1000;
-/// How many runs of a sweep are checked in detail.
+/// The number of runs of a sweep that are checked in detail.
 const CLOSELY: usize = 8;
 
 /// Reads a sweep file and expands it.
 ///
-/// An accepted sweep must print as a file that reads back equal, and expand to runs with distinct
-/// names, whose assignments a configuration accepts. Its layout, if it fits the runs, contains each of them once.
+/// An accepted sweep must print as a file that reads back equal. It must expand to runs with
+/// distinct names, and a configuration must accept their assignments. If it has a layout that fits,
+/// the layout must contain each run once.
 ///
 /// # Panics
 ///

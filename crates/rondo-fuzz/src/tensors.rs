@@ -9,8 +9,8 @@ use crate::scratch;
 /// Reads a tensor file (safetensors) in all three ways: from memory, by its header alone, and from
 /// disk one tensor at a time.
 ///
-/// All three must accept it or none. They must find the same names, types, shapes and bytes, and
-/// the file written from them must read back equal.
+/// Either all three accept it or all three refuse it. They must find the same names, types, shapes
+/// and bytes, and a file written from them must read back equal.
 ///
 /// # Panics
 ///

@@ -10,7 +10,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::INPUTS;
 
-/// The number of changed files that each reader gets.
+/// The number of changed files for each reader.
 const CHANGED: usize = 400;
 /// Bytes that may be inserted: the punctuation of the formats, and bytes that belong to no format.
 const INSERTED: &[u8] = b"[]{}(),.:=\"'\\#-+_09eE \n\r\0\x7f\x80\xff";
@@ -69,7 +69,7 @@ fn no_change_of_a_file_of_the_corpus_breaks_its_reader() {
     }
 }
 
-/// Gives a reader bytes; if it panics, the message contains them.
+/// Calls a reader with bytes. If it panics, the message contains the bytes.
 fn read(what: &str, bytes: &[u8], read: fn(&[u8])) {
     let survived = catch_unwind(AssertUnwindSafe(|| read(bytes))).is_ok();
     assert!(survived, "{what}: {}", bytes.escape_ascii());

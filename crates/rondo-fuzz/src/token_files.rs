@@ -1,4 +1,4 @@
-//! Token files that other trainers wrote.
+//! Token files written by other trainers.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -7,7 +7,7 @@ use rondo_data::{DataConfig, RawWidth, Source, TokenizerConfig};
 
 use crate::scratch;
 
-/// Opens the bytes as `.bin`, as `.npy`, and as a Megatron index beside a file of tokens.
+/// Opens the bytes as `.bin`, as `.npy`, and as a Megatron index of a token file.
 ///
 /// Accepted files must hold no token outside the vocabulary of bytes, in training rows and in
 /// validation rows.

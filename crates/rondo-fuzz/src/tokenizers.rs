@@ -4,7 +4,8 @@ use rondo_data::Tokenizer;
 
 use crate::scratch;
 
-/// Texts of every kind: none, words, spaces, bytes beyond ASCII, a token's own name.
+/// Texts of several kinds: empty, words and spaces, characters beyond ASCII, the names of special
+/// tokens.
 const TEXTS: [&str; 4] = [
     "",
     "the cat  sat\n\non the hat 123",

@@ -1,4 +1,5 @@
-//! What a schema asks for, as far as `schemars` writes it for the types of a configuration.
+//! The form of value that a schema describes, for the schemas that `schemars` generates from
+//! configuration types.
 
 use serde_json::Value as Json;
 
@@ -6,16 +7,16 @@ use crate::value::Value;
 
 /// The form of a value.
 pub(crate) enum Form<'s> {
-    /// Every value that TOML and a configuration both have.
+    /// Every value that TOML and a configuration have in common.
     Any,
-    /// One of several forms; named by a title, or else by all of them.
+    /// One of several forms, described by a title or by the list of forms.
     Choice {
         title: Option<&'s str>,
         forms: Vec<Form<'s>>,
     },
-    /// One of these strings.
+    /// One of the listed strings.
     Word(Vec<&'s str>),
-    /// A table whose `kind` tells which of these schemas describes it.
+    /// A table whose `kind` selects the schema that describes it.
     Variant(&'s [Json]),
     /// A table that this schema describes.
     Table(&'s Json),
@@ -24,7 +25,7 @@ pub(crate) enum Form<'s> {
     Text,
     Truth,
     Number,
-    /// A whole number of a type of Rust, by the name that `schemars` gives it.
+    /// A whole number of a Rust type, by its name in `schemars`.
     WholeNumber(&'s str),
 }
 
@@ -55,7 +56,7 @@ impl<'s> Form<'s> {
         }
     }
 
-    /// Tells whether a value is of the form, as far as its type says.
+    /// Whether a value has this form, judged by its type.
     pub(super) fn takes(&self, value: &Value) -> bool {
         match (self, value) {
             (_, Value::Unreadable(_)) => false,
@@ -100,7 +101,7 @@ impl<'s> Form<'s> {
     }
 }
 
-/// Follows the reference that a schema may be.
+/// Follows a schema's reference, if it is one.
 pub(crate) fn resolve<'s>(schema: &'s Json, root: &'s Json) -> &'s Json {
     let target = schema["$ref"]
         .as_str()
@@ -108,7 +109,7 @@ pub(crate) fn resolve<'s>(schema: &'s Json, root: &'s Json) -> &'s Json {
     target.unwrap_or(schema)
 }
 
-/// Returns the strings that a schema allows, where it allows nothing else.
+/// Returns the strings that a schema allows; `None` if it allows other values too.
 fn words(schema: &Json) -> Option<Vec<&str>> {
     if let Some(word) = schema["const"].as_str() {
         return Some(vec![word]);
@@ -120,7 +121,7 @@ fn words(schema: &Json) -> Option<Vec<&str>> {
     Some(choices.collect::<Option<Vec<_>>>()?.concat())
 }
 
-/// Returns the least and the largest whole number of a type.
+/// Returns the smallest and the largest whole number of a type.
 fn bounds(format: &str) -> (i128, i128) {
     match format {
         "uint8" => (0, u8::MAX.into()),

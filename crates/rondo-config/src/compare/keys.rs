@@ -5,15 +5,15 @@ use serde_json::Value as Json;
 use super::form::resolve;
 use crate::path::dotted;
 
-/// Sections below this many others have no keys here, so that a type which contains itself has an end.
+/// Sections nested deeper than this are not listed, so that the list of a recursive type ends.
 const DEEPEST: usize = 8;
 
-/// The dotted keys of all values outside arrays, those of optional sections too.
+/// The dotted keys of all values outside arrays, including those of optional sections.
 #[derive(Default)]
 pub(super) struct Keys {
-    /// Those that do not depend on a `kind`.
+    /// The keys that do not depend on a `kind`.
     pub(super) of_all: Vec<String>,
-    /// Those that some variants have, each as often as there are such variants.
+    /// The keys that only some variants have, once for each variant.
     pub(super) of_variants: Vec<String>,
 }
 

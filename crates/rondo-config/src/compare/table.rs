@@ -1,4 +1,4 @@
-//! Tables: the variant that a tag names, the keys that may be there, and those that must.
+//! Tables: the variant that the tag selects, the allowed keys, and the required keys.
 
 use serde_json::Value as Json;
 
@@ -10,11 +10,11 @@ use crate::path::{self, dotted};
 use crate::suggest;
 use crate::value::{Table, Value};
 
-/// What is said of a key that must be written.
+/// The message about a missing required key.
 const REQUIRED: &str = "a value is required";
 
 impl<'s> Comparison<'s> {
-    /// Compares a table with the variant that its tag names.
+    /// Compares a table with the variant that its tag selects.
     pub(super) fn variant(&mut self, variants: &'s [Json], table: &mut Table) -> bool {
         let kinds: Vec<&str> = variants.iter().filter_map(kind).collect();
         let mut chosen = None;
@@ -35,7 +35,8 @@ impl<'s> Comparison<'s> {
         chosen.is_some_and(|variant| self.table(variant, variants, table))
     }
 
-    /// Compares the keys of a table, and what is under them; `variants` are those beside the table's own.
+    /// Compares the keys of a table and their values. `variants` are all variants of the table;
+    /// other variants may own an unknown key.
     pub(super) fn table(
         &mut self,
         schema: &'s Json,
@@ -67,7 +68,7 @@ impl<'s> Comparison<'s> {
         self.is_whole(schema, written, table)
     }
 
-    /// Reports the keys that a table must have and has not; returns whether it has all.
+    /// Reports missing required keys and returns whether the table is complete.
     fn is_whole(&mut self, schema: &Json, written: usize, table: &Table) -> bool {
         let required = schema["required"].as_array().into_iter().flatten();
         let missing = required
@@ -92,15 +93,15 @@ impl<'s> Comparison<'s> {
         is_whole
     }
 
-    /// Reports a key; returns the key beside it that was probably meant.
+    /// Reports an unknown key and returns the sibling key that was probably meant.
     fn unknown_key(&mut self, key: &str, schema: &Json, variants: &[Json]) -> Option<String> {
         if self.is_full() {
             return None;
         }
         let written = dotted(&self.path);
         if let Some(here) = (self.document.alias)(&written).filter(|here| *here != written) {
-            self.report(format!("unknown key; here it is `{here}`"), None);
-            // What the check says of that key is a consequence.
+            self.report(format!("unknown key; it is called `{here}` here"), None);
+            // Findings of the check about that key are consequences of this one.
             self.left_out.extend(path::parse(here));
             return None;
         }
@@ -136,12 +137,12 @@ impl<'s> Comparison<'s> {
     }
 }
 
-/// Returns the word by which a tag chooses a variant.
+/// Returns the tag's word that selects a variant.
 fn kind(variant: &Json) -> Option<&str> {
     variant["properties"][TAG]["const"].as_str()
 }
 
-/// Returns the keys that a table may have, without those that only earlier versions write.
+/// Returns the keys that a table may have, without deprecated ones.
 fn properties(schema: &Json) -> impl Iterator<Item = &str> {
     let properties = schema["properties"].as_object().into_iter().flatten();
     properties

@@ -1,8 +1,8 @@
-//! Documents nobody would write: mutated, deep, huge, hopeless.
+//! Hostile documents: mutated, deeply nested, huge, or full of errors.
 
 use super::*;
 
-/// A linear congruential generator (Knuth, MMIX), enough to vary a text.
+/// A linear congruential generator (Knuth, MMIX); it is good enough to vary a text.
 struct Dice(u64);
 
 impl Dice {

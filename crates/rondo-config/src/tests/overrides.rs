@@ -3,7 +3,7 @@
 use super::*;
 use crate::path;
 
-/// Tells where a dotted key was written.
+/// Returns where a dotted key was written.
 fn origin(document: &Document, key: &str) -> Origin {
     let node = path::parse(key).and_then(|path| document.root.get(&path));
     node.map_or(Origin::Missing, |node| node.origin.clone())

@@ -1,4 +1,4 @@
-//! What is reported, and where.
+//! Tests of the reported violations and their places.
 
 use super::*;
 
