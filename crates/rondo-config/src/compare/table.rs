@@ -100,7 +100,7 @@ impl<'s> Comparison<'s> {
         }
         let written = dotted(&self.path);
         if let Some(here) = (self.document.alias)(&written).filter(|here| *here != written) {
-            self.report(format!("unknown key; it is called `{here}` here"), None);
+            self.report(format!("unknown key; here it is `{here}`"), None);
             // Findings of the check about that key are consequences of this one.
             self.left_out.extend(path::parse(here));
             return None;

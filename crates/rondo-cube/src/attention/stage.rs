@@ -149,7 +149,7 @@ fn four(
     numbers
 }
 
-/// Applies the rotary embedding to the four numbers of a row from column i on. Neighbours are pairs.
+/// Applies the rotary embedding to the four numbers of a row from column i on; neighbours form pairs.
 #[cube]
 fn rotated(
     x: Four,
