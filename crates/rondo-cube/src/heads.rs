@@ -6,12 +6,12 @@
 //! number of a pair,
 //!
 //! ```text
-//! y_i = (x_i + b_i) · c_i + (x_i′ + b_i′) · s_i           queries and keys (Su et al. 2021, arXiv 2104.09864)
+//! y_i = (x_i + b_i) · c_i + (x_i′ + b_i′) · s_i           queries and keys
 //! dx_i = dy_i · c_i + dy_i′ · s_i′
 //! ```
 //!
-//! Values are not rotated. Attention rotates queries and keys when it reads them; this module
-//! rotates their gradients back.
+//! (Su et al. 2021, arXiv 2104.09864). Values are not rotated. Attention rotates queries and keys when
+//! it reads them; this module rotates their gradients back.
 
 use cubecl::prelude::*;
 

@@ -1,4 +1,4 @@
-//! What makes a sweep file wrong.
+//! The rules for sweep files.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,23 +13,23 @@ use crate::same::{entry_form, form};
 
 /// The largest number of runs.
 const MAX_RUNS: usize = 10_000;
-/// The largest number of grid axes, each of which is a part of a run's name.
+/// The largest number of grid axes; each is a part of a run's name.
 const MAX_GRID: usize = 8;
 
-/// The largest number of bytes that the values of all runs have as text.
+/// The largest total size of the values of all runs as text, in bytes.
 const MAX_BYTES: usize = 1 << 28;
 
-/// Keys, and the place where each is set.
+/// Keys with the places where they are set.
 type Sets = BTreeMap<Vec<String>, String>;
 
-/// Reports every violation by its key.
+/// Reports every violation with its key.
 pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
     if file.base.is_empty() {
         report("base", "must name a run configuration".to_owned());
     }
     distinct("seeds", &file.seeds, u64::to_string, report);
     for (key, seeds) in [("seeds", &file.seeds[..]), ("draw_seed", &[file.draw_seed])] {
-        // TOML has no larger whole numbers.
+        // TOML's whole numbers end here.
         if let Some(seed) = seeds.iter().find(|&&seed| i64::try_from(seed).is_err()) {
             report(key, format!("must be at most {}, found {seed}", i64::MAX));
         }
@@ -75,13 +75,13 @@ pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
     } else if file.bytes().is_none_or(|bytes| bytes > MAX_BYTES) {
         report(
             "",
-            format!("expands to more than {MAX_BYTES} bytes of values, those of all runs together"),
+            format!("expands to more than {MAX_BYTES} bytes of values over all runs"),
         );
     }
 }
 
 impl SweepFile {
-    /// Returns the number of runs, where it is one.
+    /// Returns the number of runs; `None` if it overflows.
     fn count(&self) -> Option<usize> {
         let axes = self.grid.iter().map(|grid| grid.values.len());
         let others = [
@@ -92,7 +92,8 @@ impl SweepFile {
         axes.chain(others).try_fold(1_usize, usize::checked_mul)
     }
 
-    /// Returns the bytes of all runs' values as text where each run has the longest, if there is such a number.
+    /// Returns an upper bound of the size of all runs' values as text, in bytes; `None` if it
+    /// overflows.
     fn bytes(&self) -> Option<usize> {
         let longest = |values: &[toml::Value]| {
             let lengths = values.iter().map(|value| value.to_string().len());
@@ -115,7 +116,8 @@ fn text(entry: &Entry) -> String {
     entry.iter().map(set).collect::<Vec<_>>().concat()
 }
 
-/// Checks the entries of the list; keys of two entries never meet in one run.
+/// Checks the entries of the list. Two entries never apply to the same run, so their keys may be
+/// equal.
 fn list(file: &SweepFile, fixed: &Sets, report: Report<'_>) {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for (index, entry) in file.list.iter().enumerate() {
@@ -145,7 +147,7 @@ fn list(file: &SweepFile, fixed: &Sets, report: Report<'_>) {
     }
 }
 
-/// Checks a key that is written as a string.
+/// Checks a key that is given as a string.
 fn key(
     written: &str,
     place: String,
@@ -161,7 +163,8 @@ fn key(
     }
 }
 
-/// Checks that a key is not the seed's, and that neither it nor what is in it is set before.
+/// Checks that a key is not the seed's, and that no earlier key equals it, contains it or is inside
+/// it.
 fn set(
     path: Vec<String>,
     place: String,
@@ -187,7 +190,7 @@ fn set(
     Some((path, place))
 }
 
-/// Returns the key that is this one, a part of it, or a section around it.
+/// Returns an earlier key that equals this one, is inside it, or contains it.
 fn meeting<'s>(sets: &'s Sets, path: &[String]) -> Option<(&'s Vec<String>, &'s String)> {
     let around = (1..=path.len()).find_map(|length| sets.get_key_value(&path[..length]));
     around.or_else(|| {
@@ -197,7 +200,7 @@ fn meeting<'s>(sets: &'s Sets, path: &[String]) -> Option<(&'s Vec<String>, &'s 
     })
 }
 
-/// Checks that there are values, and no two with the same form.
+/// Checks that there is at least one value and that no two have the same form.
 fn distinct<T: Display>(key: &str, values: &[T], form: fn(&T) -> String, report: Report<'_>) {
     if values.is_empty() {
         report(key, "must have at least one value".to_owned());
@@ -237,7 +240,7 @@ fn distribution(index: usize, distribution: &Distribution, report: Report<'_>) {
     if !low.is_finite() {
         return finite(&place("low"), low, report);
     }
-    // Bounds so far apart that what lies between overflows are no bounds either.
+    // If the span or ratio of the bounds overflows, they are not valid bounds either.
     let (span, ratio) = (high - low, high / low);
     let spread = match distribution {
         Distribution::LogUniform { .. } => ratio,

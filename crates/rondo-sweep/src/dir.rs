@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! sweep.toml           the sweep file; written last when a sweep begins
-//! base.toml            the run configuration it sets things in, copied when the sweep began
+//! base.toml            the base configuration, copied when the sweep began
 //! runs/NAME/           an ordinary run directory
-//! logs/NAME.log        what the run wrote to standard error
+//! logs/NAME.log        the run's standard error
 //! outcomes/NAME.json   the mark of a run that has ended
-//! shards/I-of-N/       the lock of a shard that is executed; the lock of shards/ itself is the results'
+//! shards/I-of-N/       the lock of a running shard; shards/ itself has the lock of the results
 //! ```
 //!
-//! A run without a mark is started, again or for the first time; one with a mark is left alone. A mark
-//! comes by one rename after its run has ended, so whatever is killed when, the directory tells the truth.
+//! A run without a mark is started or resumed; a run with a mark is not. A mark is written by one
+//! rename after its run has ended, so the directory is consistent whenever a process is killed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -31,12 +31,12 @@ pub(crate) const BASE_FILE: &str = "base.toml";
 pub(crate) const RUNS: &str = "runs";
 pub(crate) const LOGS: &str = "logs";
 pub(crate) const OUTCOMES: &str = "outcomes";
-/// What a run leaves when it has ended well, or has stopped itself.
+/// The file that a run writes when it finishes, or when it stops itself.
 pub(crate) const SUMMARY_FILE: &str = "summary.json";
-/// The end of a log in which the last line is looked for, in bytes.
+/// The length of the end of a log that is searched for the last line, in bytes.
 const TAIL: u64 = 8192;
 
-/// A sweep on disk, to be read at any time.
+/// A sweep on disk. It can be read at any time.
 #[derive(Clone, Debug)]
 pub struct SweepDir {
     path: PathBuf,
@@ -50,18 +50,18 @@ impl SweepDir {
     ///
     /// # Errors
     ///
-    /// Where there is none, or its file cannot be read.
+    /// Returns an error if there is no sweep or its file cannot be read.
     pub fn load(path: &Path) -> Result<Self, SweepError> {
         let file = read_file(path)?.ok_or_else(|| SweepError::NotASweep(path.to_owned()))?;
         Self::new(path, &file)
     }
 
-    /// Returns the directory as it will be when `file` is executed at `path`; changes nothing. Where runs were begun there
-    /// under the names of an earlier version, they keep these.
+    /// Returns the directory as it will be when `file` is executed at `path`; changes nothing. If
+    /// runs exist there under the names of an earlier version, these names are kept.
     ///
     /// # Errors
     ///
-    /// Where the file system refuses.
+    /// Returns an error if a file operation fails.
     pub fn new(path: &Path, file: &SweepFile) -> Result<Self, SweepError> {
         let mut dir = Self {
             path: path.to_owned(),
@@ -76,7 +76,7 @@ impl SweepDir {
         Ok(dir)
     }
 
-    /// Returns whether anything there has the name of a run.
+    /// Whether any file or folder has the name of a run.
     fn has_begun(&self) -> Result<bool, SweepError> {
         let mut there = BTreeSet::new();
         for folder in [RUNS, LOGS, OUTCOMES] {
@@ -94,12 +94,12 @@ impl SweepDir {
         }))
     }
 
-    /// Returns what the runs are named by.
+    /// Returns how the runs are named.
     pub fn naming(&self) -> Naming {
         self.naming
     }
 
-    /// Returns where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -109,12 +109,12 @@ impl SweepDir {
         &self.plan
     }
 
-    /// Returns how the results are laid out, where the sweep file says so.
+    /// Returns the layout of the results, if the sweep file has one.
     pub fn sheet(&self) -> Option<&Sheet> {
         self.sheet.as_ref()
     }
 
-    /// Returns the configuration that every run starts from.
+    /// Returns the path of the configuration from which every run starts.
     pub fn base(&self) -> PathBuf {
         self.path.join(BASE_FILE)
     }
@@ -124,21 +124,21 @@ impl SweepDir {
         self.path.join(RUNS).join(&run.name)
     }
 
-    /// Returns the file for what a run writes to standard error.
+    /// Returns the file for a run's standard error.
     pub fn log(&self, run: &Planned) -> PathBuf {
         self.path.join(LOGS).join(format!("{}.log", run.name))
     }
 
-    /// Tells how far a run is.
+    /// Returns the status of a run.
     ///
     /// # Errors
     ///
-    /// Where its mark is damaged or the file system refuses.
+    /// Returns an error if its mark is damaged or a file operation fails.
     pub fn status(&self, run: &Planned) -> Result<Status, SweepError> {
         let run_dir = self.run_dir(run);
         match self.outcome(run)? {
             Some(Outcome::Failed(failure)) => Ok(Status::Failed(failure)),
-            // A run directory that was removed is run again.
+            // If a finished run's directory was removed, the run is started again.
             Some(Outcome::Finished {}) if self.has_summary(run) => Ok(Status::Finished),
             _ => match entries(&run_dir)?.iter().all(|name| name == LOCK_FILE) {
                 true => Ok(Status::Pending),
@@ -147,12 +147,12 @@ impl SweepDir {
         }
     }
 
-    /// Returns whether a run has left its summary.
+    /// Whether a run has written its summary.
     pub(crate) fn has_summary(&self, run: &Planned) -> bool {
         self.run_dir(run).join(SUMMARY_FILE).is_file()
     }
 
-    /// Returns whether a process works in the directory of a run.
+    /// Whether a process is working in the directory of a run.
     pub(crate) fn is_busy(&self, run: &Planned) -> Result<bool, SweepError> {
         match RunLock::acquire(&self.run_dir(run)) {
             Ok(_) => Ok(false),
@@ -179,7 +179,7 @@ impl SweepDir {
         }
     }
 
-    /// Returns the mark of a run that has ended.
+    /// Returns the path of the mark that a run gets when it has ended.
     pub(crate) fn mark(&self, run: &Planned) -> PathBuf {
         self.path.join(OUTCOMES).join(format!("{}.json", run.name))
     }
@@ -198,7 +198,7 @@ impl SweepDir {
     }
 }
 
-/// Reads the sweep file of a directory, where there is one.
+/// Reads the sweep file of a directory, if there is one.
 pub(crate) fn read_file(path: &Path) -> Result<Option<SweepFile>, SweepError> {
     let path = path.join(SWEEP_FILE);
     let text = read_text(&path)?;
@@ -210,7 +210,7 @@ pub(crate) fn parse_base(name: &str, text: &str) -> Result<toml::Table, Violatio
     Document::parse(name, text)?.table()
 }
 
-/// Reads a file, where there is one.
+/// Reads a file, if there is one.
 pub(crate) fn read_text(path: &Path) -> Result<Option<String>, SweepError> {
     match rondo_files::read_text(path) {
         Ok(text) => Ok(Some(text)),
@@ -219,7 +219,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Option<String>, SweepError> {
     }
 }
 
-/// Lists the names in a folder, none where it does not exist.
+/// Lists the names in a folder; the list is empty if the folder does not exist.
 pub(crate) fn entries(path: &Path) -> Result<Vec<String>, SweepError> {
     let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     match fs::read_dir(path) {

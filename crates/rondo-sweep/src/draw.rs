@@ -1,8 +1,9 @@
 //! Random values: pure functions of (seed, draw, key).
 //!
-//! With 53 bits of a hash as u in [0, 1): `low + u·(high − low)`, `low·(high/low)^u`, or the value at
-//! `⌊u·n⌋`. The power is a product of square roots, which are rounded the same everywhere, where the
-//! logarithms of two platforms may differ in the last bit.
+//! With u in [0, 1) from 53 bits of a hash, the value is `low + u·(high − low)`,
+//! `low·(high/low)^u`, or the choice at index `⌊u·n⌋`. The power is computed as a product of square
+//! roots. Square roots are rounded the same on every platform, whereas logarithms may differ in the
+//! last bit.
 
 use crate::file::{Distribution, Random};
 
@@ -11,7 +12,7 @@ const CONTEXT: &str = "rondo sweep, the draws of a random axis, version 1";
 /// 2^−53.
 const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
 
-/// Returns the value of an axis in a draw, counted from 0; none where there is nothing to choose from.
+/// Returns the value of an axis in a draw, counted from 0; `None` if a choice has no values.
 pub fn draw(seed: u64, draw: u32, axis: &Random) -> Option<toml::Value> {
     let u = unit(seed, draw, &axis.key);
     match &axis.distribution {
@@ -34,7 +35,8 @@ fn unit(seed: u64, draw: u32, key: &str) -> f64 {
     (u64::from_le_bytes(bytes) >> 11) as f64 * UNIT
 }
 
-/// Returns `base^exponent` for an exponent in [0, 1): a root for each of its binary digits.
+/// Returns `base^exponent` for an exponent in [0, 1), with one square root for each of its binary
+/// digits.
 fn power(base: f64, exponent: f64) -> f64 {
     let (mut root, mut rest, mut product) = (base, exponent, 1.0);
     while rest > 0.0 {
@@ -48,7 +50,7 @@ fn power(base: f64, exponent: f64) -> f64 {
     product
 }
 
-/// Rounds to six digits, which a person can read, within the bounds.
+/// Rounds to six digits, for readability, and clamps to the bounds.
 fn number(x: f64, low: f64, high: f64) -> toml::Value {
     let rounded: f64 = format!("{x:.5e}").parse().unwrap_or(x);
     toml::Value::Float(rounded.max(low).min(high))
@@ -72,7 +74,7 @@ mod tests {
     fn the_same_seed_draw_and_key_give_the_same_value_for_ever() {
         let (low, high) = (1e-4, 1e-2);
         let peak = axis("schedule.peak", Distribution::LogUniform { low, high });
-        // Others would change every sweep that was ever run.
+        // Other values would change every sweep that was ever run.
         assert_eq!(
             floats(&peak, 3),
             [0.000_408_181, 0.001_623_85, 0.000_219_93]
@@ -107,7 +109,7 @@ mod tests {
             assert_eq!(values.len(), 1000);
             assert!(values.iter().all(|x| (low..=high).contains(x)));
             let below = values.iter().filter(|&&x| x < middle).count();
-            // Four standard deviations of a fair coin.
+            // The range is four standard deviations of a fair coin.
             assert!((437..=563).contains(&below), "{below}");
         }
     }

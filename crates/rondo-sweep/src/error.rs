@@ -1,4 +1,4 @@
-//! What can go wrong with a sweep.
+//! The errors of a sweep.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::sheet::SheetError;
 
-/// Why a sweep cannot go on.
+/// Why a sweep cannot continue.
 #[derive(Debug, Error)]
 pub enum SweepError {
     /// A configuration cannot be read.
@@ -24,23 +24,23 @@ pub enum SweepError {
     /// Another process executes the sweep, or its directory cannot be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("cannot {action} {path}")]
     Io {
-        /// What was tried, as a verb.
+        /// The attempted action, as a verb.
         action: &'static str,
-        /// The file or folder it was tried on.
+        /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// There is no sweep in the directory.
     #[error("{0} is not a sweep: it has no sweep.toml")]
     NotASweep(PathBuf),
-    /// The directory holds something else.
+    /// The directory contains something else.
     #[error("{0} holds something that is not a sweep; choose another directory")]
     Foreign(PathBuf),
-    /// The directory holds another sweep.
+    /// The directory contains another sweep.
     #[error(
         "{path} was started with another {what}; choose another directory, or undo: {}",
         listed(differences)
@@ -50,7 +50,7 @@ pub enum SweepError {
         path: PathBuf,
         /// `sweep file` or `base configuration`.
         what: &'static str,
-        /// The keys that differ: what was started on the left, what is asked for on the right.
+        /// The differing keys, with the old value on the left and the requested one on the right.
         differences: Vec<Difference>,
     },
     /// The mark of an ended run is damaged.
@@ -60,25 +60,25 @@ pub enum SweepError {
         path: PathBuf,
         /// The run.
         name: String,
-        /// What is wrong with it.
+        /// The error of parsing the mark.
         source: serde_json::Error,
     },
-    /// The results cannot be laid out as asked.
+    /// The results cannot be laid out as requested.
     #[error("sheet: {0}")]
     Sheet(#[from] SheetError),
-    /// A run cannot be started or asked how it is.
+    /// A run's process cannot be started or followed.
     #[error("cannot {action} {name}")]
     Process {
-        /// What was tried, as a verb.
+        /// The attempted action, as a verb.
         action: &'static str,
         /// The run.
         name: String,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Adds what was tried, and on what.
+/// Adds the attempted action and the path to an I/O error.
 pub(crate) fn at<'a>(
     action: &'static str,
     path: &'a Path,

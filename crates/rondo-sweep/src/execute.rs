@@ -1,7 +1,8 @@
-//! Executes a sweep or a shard of it: starts runs, waits for them, marks how they have ended.
+//! Executes a sweep or a shard of it: starts runs, waits for them, and marks how they ended.
 //!
-//! One thread looks after all processes. A failed run is marked and the others go on. An interrupt lets
-//! the running processes save and end; so does an error of the sweep itself, which is returned then.
+//! One thread follows all processes. A failed run is marked and the others continue. After an
+//! interrupt, the running processes save their state and end. The same happens after an error of
+//! the sweep itself, which is then returned.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
@@ -12,66 +13,68 @@ use crate::outcome::{Failure, Status};
 use crate::plan::Planned;
 use crate::writer::SweepWriter;
 
-/// How many runs at a time, on how many cores.
+/// The number of runs executed at the same time, and the number of cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workers {
-    /// Runs at a time.
+    /// Runs executed at the same time.
     pub parallel: NonZeroUsize,
-    /// Cores of the machine, which they share.
+    /// Cores of the machine, shared by these runs.
     pub cores: NonZeroUsize,
 }
 
 impl Workers {
-    /// Returns the threads of each run: together no more than there are cores, and one at least.
+    /// Returns the threads of each run: at least one, and together no more than the cores if
+    /// possible.
     pub fn threads(self) -> usize {
         (self.cores.get() / self.parallel).max(1)
     }
 }
 
-/// How many runs there are of each kind.
+/// The number of runs in each state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All.
+    /// All runs.
     pub total: usize,
-    /// In a process of this sweep.
+    /// Runs in a process of this sweep.
     pub running: usize,
-    /// Ended well, in this execution or before.
+    /// Runs that finished, in this execution or earlier.
     pub finished: usize,
-    /// Ended otherwise.
+    /// Runs that failed.
     pub failed: usize,
 }
 
-/// What happens to a run.
+/// An event of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event<'a> {
     /// A process was started.
     Started(&'a Planned),
-    /// Another process, perhaps of a sweep that was killed, still works in its directory.
+    /// Another process, perhaps one of a killed sweep, is still working in the run's directory.
     Waiting(&'a Planned),
-    /// It has ended well.
+    /// The run finished.
     Finished(&'a Planned),
-    /// It has ended otherwise.
+    /// The run failed.
     Failed(&'a Planned, &'a Failure),
-    /// It has saved what it has, and goes on when the sweep does.
+    /// The run saved its state; it is resumed when the sweep is.
     Interrupted(&'a Planned),
 }
 
-/// How an execution has ended.
+/// How an execution ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Every run has ended, well or not.
+    /// Every run finished or failed.
     Complete(Counts),
-    /// Runs are left; the same sweep goes on with them.
+    /// Some runs remain; executing the same sweep again continues with them.
     Interrupted(Counts),
 }
 
-/// Executes what has neither finished nor failed, in order.
+/// Executes, in order, the runs that have neither finished nor failed.
 ///
-/// `interrupt` is asked again and again whether to stop; `progress` is told what happens.
+/// `interrupt` is called repeatedly and returns whether to stop; `progress` receives the events.
 ///
 /// # Errors
 ///
-/// Where a process cannot be started or a file not be written; the running processes have ended then.
+/// Returns an error if a process cannot be started or a file cannot be written. The running
+/// processes are ended first.
 pub fn execute(
     sweep: &SweepWriter,
     launcher: &mut dyn Launcher,
@@ -97,7 +100,7 @@ pub fn execute(
         }
         let step = execution.start(launcher).and_then(|()| execution.reap());
         if let Err(error) = step {
-            // The first error is the one worth reporting.
+            // Only the first error is returned; later ones may be its consequences.
             result = result.and(Err(error));
             execution.stop();
         }
@@ -125,7 +128,7 @@ struct Execution<'a, 'p> {
 }
 
 impl<'a> Execution<'a, '_> {
-    /// Finds out what is left to do.
+    /// Counts the ended runs and queues the others.
     fn count(&mut self) -> Result<(), SweepError> {
         for run in self.sweep.runs() {
             self.counts.total += 1;
@@ -138,7 +141,7 @@ impl<'a> Execution<'a, '_> {
         Ok(())
     }
 
-    /// Starts runs while there is room; passes over those whose directory is in use.
+    /// Starts runs until the limit is reached; skips runs whose directory is in use.
     fn start(&mut self, launcher: &mut dyn Launcher) -> Result<(), SweepError> {
         let dir = self.sweep.dir();
         for _ in 0..self.queue.len() {
@@ -166,7 +169,7 @@ impl<'a> Execution<'a, '_> {
         Ok(())
     }
 
-    /// Puts a run back behind the others.
+    /// Moves a run to the end of the queue.
     fn wait_for(&mut self, run: &'a Planned) {
         self.queue.push_back(run);
         if self.waited_for.insert(run.index) {
@@ -201,22 +204,22 @@ impl<'a> Execution<'a, '_> {
                 return Ok(());
             }
             Some(Exit::INTERRUPTED) => {
-                // Whoever has interrupted the run has interrupted the sweep.
+                // The signal that interrupted the run was probably meant for the whole sweep.
                 self.stop();
                 self.tell(Event::Interrupted(run));
                 return Ok(());
             }
-            // Asked to stop before it could listen.
+            // The process was ended by the stop signal before it could handle it.
             None if self.stopping => {
                 self.tell(Event::Interrupted(run));
                 return Ok(());
             }
-            // It found another process at work, which the sweep had not seen yet.
+            // Another process took the run's directory before this one could.
             Some(code) if code != 0 && dir.is_busy(run)? => {
                 self.wait_for(run);
                 return Ok(());
             }
-            Some(0) => "ended as if it had finished, and left no summary.json".to_owned(),
+            Some(0) => "exited with code 0 but left no summary.json".to_owned(),
             Some(_) | None => dir.last_words(run)?,
         };
         let failure = Failure {
@@ -229,7 +232,7 @@ impl<'a> Execution<'a, '_> {
         Ok(())
     }
 
-    /// Starts nothing more, and asks what runs to end.
+    /// Starts no more runs and stops the running ones.
     fn stop(&mut self) {
         if !self.stopping {
             self.stopping = true;

@@ -19,10 +19,11 @@
 //! distribution = { kind = "log-uniform", low = 3e-4, high = 3e-3 }
 //! ```
 //!
-//! `[sheet]` says how the results are laid out and changes no run: see [`sheet`](crate::sheet).
+//! `[sheet]` defines the layout of the results and does not change any run: see
+//! [`sheet`](crate::sheet).
 //!
-//! In an entry of the list, tables without a `kind` are sections whose keys are set one by one; a table
-//! with one is a value. So the quotes around dotted keys can be left out.
+//! In an entry of the list, a table without a `kind` is a section whose keys are set one by one; a
+//! table with a `kind` is a value. Dotted keys may therefore be written without quotes.
 
 use std::collections::BTreeMap;
 use std::slice;
@@ -30,39 +31,39 @@ use std::slice;
 use rondo_config::{Document, TAG, Violations, path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-// The schema of a value of any type.
+// `Any` gives the schema of a value of any type.
 use serde_json::Value as Any;
 
 use crate::check;
 use crate::plan::{Naming, Planned, expand};
 use crate::sheet::Sheet;
 
-/// What a sweep is made of.
+/// A sweep: a base configuration, and the values that are set in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SweepFile {
-    /// The run configuration that everything is set in, relative to the current folder.
+    /// The run configuration in which values are set, relative to the current folder.
     pub(crate) base: String,
-    /// The seeds of each setting.
+    /// The seeds; every setting is run with each of them.
     #[serde(default = "one_seed")]
     pub(crate) seeds: Vec<u64>,
-    /// Draws of the random axes, all of them drawn anew each time.
+    /// How many times the random axes are drawn; each time, all of them are drawn anew.
     #[serde(default = "one_draw")]
     pub(crate) draws: u32,
     /// The seed of the draws.
     #[serde(default)]
     pub(crate) draw_seed: u64,
-    /// Axes of which every combination is run.
+    /// Axes; every combination of their values is run.
     #[serde(default)]
     pub(crate) grid: Vec<Grid>,
-    /// Values that belong together; every entry is run.
+    /// Entries of values that belong together; every entry is run.
     #[serde(default)]
     #[schemars(with = "Vec<BTreeMap<String, Any>>")]
     pub(crate) list: Vec<Entry>,
-    /// Axes whose values are drawn.
+    /// Axes with random values.
     #[serde(default)]
     pub(crate) random: Vec<Random>,
-    /// How the results are laid out; it changes no run.
+    /// The layout of the results; it does not change any run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sheet: Option<Sheet>,
 }
@@ -70,7 +71,7 @@ pub struct SweepFile {
 /// An entry of the list: keys and values.
 pub(crate) type Entry = BTreeMap<String, toml::Value>;
 
-/// `[[grid]]`: an axis and all its values.
+/// `[[grid]]`: an axis with all its values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
@@ -81,7 +82,7 @@ pub struct Grid {
     pub values: Vec<toml::Value>,
 }
 
-/// `[[random]]`: an axis and where its values are drawn from.
+/// `[[random]]`: an axis and the distribution of its values.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Random {
@@ -91,25 +92,25 @@ pub struct Random {
     pub distribution: Distribution,
 }
 
-/// Where a value is drawn from. Numbers are rounded to six digits.
+/// The distribution of a random value. Numbers are rounded to six digits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Distribution {
-    /// Every number between the bounds alike.
+    /// Every number between the bounds is equally likely.
     Uniform {
-        /// The least number.
+        /// The smallest number.
         low: f64,
-        /// The largest.
+        /// The largest number.
         high: f64,
     },
-    /// Every logarithm between those of the bounds alike.
+    /// Every logarithm between those of the bounds is equally likely.
     LogUniform {
-        /// The least number, above 0.
+        /// The smallest number, above 0.
         low: f64,
-        /// The largest.
+        /// The largest number.
         high: f64,
     },
-    /// Every value alike.
+    /// Every value is equally likely.
     Choice {
         /// The values.
         #[schemars(with = "Vec<Any>")]
@@ -126,7 +127,7 @@ fn one_draw() -> u32 {
 }
 
 impl SweepFile {
-    /// The keys at the top of a sweep file that a run configuration has not.
+    /// The top-level keys of a sweep file that a run configuration does not have.
     pub const OWN_KEYS: [&'static str; 7] = [
         "seeds",
         "draws",
@@ -137,17 +138,17 @@ impl SweepFile {
         "sheet",
     ];
 
-    /// Reads the text of a sweep file; `name` is what messages call it.
+    /// Reads the text of a sweep file. Messages use `name` for it.
     ///
     /// # Errors
     ///
-    /// Every violation at once, with key and line.
+    /// Returns all violations at once, with key and line.
     pub fn parse(name: &str, text: &str) -> Result<Self, Violations> {
         let document = Document::parse(name, text)?;
         document.read_checked(&check::check)
     }
 
-    /// Returns the runs, in order and named by their values.
+    /// Returns the runs in order, named by their values.
     pub fn runs(&self) -> Vec<Planned> {
         expand(self, Naming::Values)
     }
@@ -157,12 +158,12 @@ impl SweepFile {
         &self.base
     }
 
-    /// Returns how the results are laid out, where the file says so.
+    /// Returns the layout of the results, if the file has one.
     pub fn sheet(&self) -> Option<&Sheet> {
         self.sheet.as_ref()
     }
 
-    /// Returns whether another file has the same runs: the layout of the results does not count.
+    /// Whether another file expands to the same runs; the layout of the results is ignored.
     pub(crate) fn has_the_runs_of(&self, other: &Self) -> bool {
         let bare = |file: &Self| Self {
             sheet: None,
@@ -174,13 +175,13 @@ impl SweepFile {
 
 /// A key that an entry of the list sets.
 pub(crate) struct Leaf<'a> {
-    /// Where it is written, below the entry.
+    /// The place of the key in the entry, for messages.
     pub(crate) place: String,
     pub(crate) path: Vec<String>,
     pub(crate) value: &'a toml::Value,
 }
 
-/// Returns what an entry sets, sorted by key; where a key is none, it is one part.
+/// Returns the keys that an entry sets, sorted. A key that is not a dotted key counts as one part.
 pub(crate) fn leaves(entry: &Entry) -> Vec<Leaf<'_>> {
     let mut leaves = Vec::new();
     for (key, value) in entry {
@@ -192,7 +193,7 @@ pub(crate) fn leaves(entry: &Entry) -> Vec<Leaf<'_>> {
     leaves
 }
 
-/// Adds what is set by a value: the value, or what the section that it is sets.
+/// Adds a value, or, if it is a section, the values in it.
 fn collect<'a>(leaf: Leaf<'a>, leaves: &mut Vec<Leaf<'a>>) {
     let section = leaf.value.as_table().filter(|table| !table.is_empty());
     match section.filter(|table| !table.contains_key(TAG)) {

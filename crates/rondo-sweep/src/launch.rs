@@ -1,4 +1,4 @@
-//! What a sweep asks of whoever starts a run.
+//! The interface through which a sweep starts and follows runs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::plan::Planned;
 
-/// How long the sweep waits before it asks again how its runs are.
+/// The pause between two rounds of polling.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A run to be started.
@@ -15,37 +15,38 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Launch<'a> {
     /// The run, with its assignments.
     pub run: &'a Planned,
-    /// The configuration it starts from.
+    /// The configuration from which it starts.
     pub config: &'a Path,
-    /// Its run directory: where there is a run in it, the run goes on.
+    /// Its run directory. If it contains a run, that run is resumed.
     pub out: PathBuf,
-    /// The file that its standard error is written to; an older one is replaced.
+    /// The file for its standard error; an earlier file is replaced.
     pub log: PathBuf,
-    /// Threads that it may use.
+    /// The number of threads it may use.
     pub threads: usize,
 }
 
 /// How a process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// The exit code; none where a signal has ended it.
+    /// The exit code; `None` if a signal ended the process.
     pub code: Option<i32>,
 }
 
 /// Starts runs.
 pub trait Launcher {
-    /// Starts a process that makes the run and ends by itself.
+    /// Starts a process that executes the run and ends by itself.
     ///
-    /// A signal meant for the sweep must not reach the process: the sweep passes it on by
-    /// [`Process::stop`]. When the sweep itself is killed, the process should end soon, by the same way;
-    /// until then it holds the lock of its run directory, for which the next sweep waits.
+    /// A signal meant for the sweep must not reach the process; the sweep forwards it with
+    /// [`Process::stop`]. If the sweep itself is killed, the process should soon end in the same
+    /// way. Until then it holds the lock of its run directory, and the next sweep waits for that
+    /// lock.
     ///
     /// # Errors
     ///
-    /// Where the process cannot be started.
+    /// Returns an error if the process cannot be started.
     fn launch(&mut self, launch: &Launch<'_>) -> io::Result<Box<dyn Process>>;
 
-    /// Waits a little, before the processes are asked again.
+    /// Pauses between two rounds of polling.
     fn pause(&mut self) {
         thread::sleep(PAUSE);
     }
@@ -53,18 +54,18 @@ pub trait Launcher {
 
 /// A run in another process.
 pub trait Process {
-    /// Returns how it has ended, or nothing while it runs. Not asked again once it has ended.
+    /// Returns how the process has ended; `None` while it runs. It is not called again afterwards.
     ///
     /// # Errors
     ///
-    /// Where that cannot be found out.
+    /// Returns an error if the state of the process cannot be determined.
     fn poll(&mut self) -> io::Result<Option<Exit>>;
 
-    /// Asks it, once, to save what it has and end with [`Exit::INTERRUPTED`].
+    /// Requests, once, that the process saves its state and ends with [`Exit::INTERRUPTED`].
     fn stop(&mut self);
 }
 
 impl Exit {
-    /// The code of a run that was interrupted and can go on.
+    /// The exit code of a run that was interrupted and can be resumed.
     pub const INTERRUPTED: i32 = 75;
 }

@@ -1,30 +1,32 @@
-//! Many runs from one file.
+//! Many runs from one sweep file.
 //!
 //! ```text
 //! runs = (every combination of the grid) × (every entry of the list) × (draws) × (seeds)
 //! ```
 //!
-//! A sweep file names a run configuration and what is set in it. It expands to the same runs in the
-//! same order on every machine. They are executed in a directory in which every run is an ordinary
-//! run directory; what has ended is marked there by one small file per run, so that a sweep killed at
-//! any moment goes on and ends with what it would have had.
+//! A sweep file names a run configuration and the keys to set in it. It expands to the same runs in
+//! the same order on every machine. The sweep's directory contains an ordinary run directory for
+//! each run and one small file for each run that has ended. A sweep that was killed at any moment
+//! can therefore resume, and ends with the same results as one that was not.
 //!
 //! In reading order:
 //!
-//! * [`file`](mod@file): what is written: base, seeds, axes; `check`: what makes it wrong; `same`: when two
-//!   values are the same
+//! * [`file`](mod@file): the contents of a sweep file: base, seeds, axes; `check`: the rules for
+//!   it; `same`: equality of values
 //! * [`draw`]: random values, pure in (seed, draw, key)
-//! * [`plan`]: the runs of a file with their assignments; `name`: what their settings are called
-//! * [`outcome`]: how a run has ended, and how far it is
-//! * [`dir`]: the directory of a sweep; `untrained`: whether it may be begun anew with another file
-//! * [`shard`]: a part of the runs, for one of several processes; `writer`: the right to execute a sweep or a shard
-//! * [`launch`]: what the sweep asks of whoever starts a run
-//! * [`execute`](mod@execute): starts runs, waits, marks, stops
-//! * [`results`]: a row per run, as CSV and JSON; [`seeds`]: means and deviations of each setting over its seeds
+//! * [`plan`]: the runs of a file with their assignments; `name`: the names of their settings
+//! * [`outcome`]: how a run has ended, and its status
+//! * [`dir`]: the directory of a sweep; `untrained`: whether it may be restarted with another file
+//! * [`shard`]: a part of the runs, for one of several processes; `writer`: the locks for executing
+//!   a sweep or a shard
+//! * [`launch`]: the interface of the process launcher
+//! * [`execute`](mod@execute): starts runs, waits for them, marks their ends, stops them
+//! * [`results`]: one row per run, as CSV and JSON; [`seeds`]: means and deviations of each setting
+//!   over its seeds
 //! * [`sheet`]: the runs in rows and columns
 //! * [`error`]: what can go wrong
 //!
-//! The crate knows neither models nor the keys of a run's configuration, but for the seed's. It starts
+//! The crate does not contain models or keys of a run's configuration, except the seed's. It starts
 //! no process itself, reads no clock, and its only randomness is the hash in [`draw`].
 
 mod check;
@@ -58,5 +60,5 @@ pub use shard::Shard;
 pub use sheet::{Arranged, Sheet, SheetError};
 pub use writer::SweepWriter;
 
-/// The key of a run's configuration that the seeds are given to.
+/// The key of a run's configuration that receives the seed.
 pub(crate) const SEED_KEY: &str = "run.seed";

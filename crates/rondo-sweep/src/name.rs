@@ -1,9 +1,11 @@
-//! What the settings of a sweep are called: `mean=4,peak=1e-3`.
+//! The names of a sweep's settings: `mean=4,peak=1e-3`.
 //!
-//! A key is its shortest part at the end that no other key of the sweep has: `peak` for `schedule.peak`. Keys with one value
-//! in all settings are left out. Numbers are in their shortest form, lists and tables are their values: `1_4`,
-//! `trapezoid_0.2_linear`. Only letters, digits and `._+-=,` are used, which every file system takes; what is not shown
-//! that way, or would be too long, is told apart by the first digits of a hash.
+//! A key is shortened to its last parts, as few as distinguish it from the other keys of the sweep:
+//! `peak` for `schedule.peak`. Keys with the same value in all settings are omitted. Numbers are
+//! written in their shortest form; lists and tables are written as their values: `1_4`,
+//! `trapezoid_0.2_linear`. Only letters, digits and `._+-=,` are used, which every file system
+//! allows. Values with other characters, and values that are too long, are distinguished by the
+//! first digits of a hash.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,31 +14,32 @@ use rondo_config::{TAG, path};
 use crate::SEED_KEY;
 use crate::same::form;
 
-/// The longest shown key or value, in characters.
+/// The longest key or value in a name, in characters.
 const WORD: usize = 24;
-/// The longest name of a setting, in characters: with a seed it still has room for the ending of a file.
+/// The longest name of a setting, in characters. With a seed and a file extension it still fits
+/// into a file name.
 const NAME: usize = 100;
-/// Hexadecimal digits that stand for what is not shown.
+/// Hexadecimal digits of a hash in a name.
 const DIGITS: usize = 8;
-/// The domain of the hash.
+/// The hash's domain.
 const CONTEXT: &str = "rondo sweep, the name of a setting, version 1";
 
-/// What a run sets: keys with their values.
+/// The keys of a run with their values.
 type Sets = Vec<(String, toml::Value)>;
 
-/// Returns a name for each setting, in their order and different from all others, also where upper and lower case are the
-/// same; empty where nothing varies.
+/// Returns a name for each setting, in their order. All names differ, even if upper and lower case
+/// are not distinguished. A name is empty if no key varies.
 pub(crate) fn of_settings(settings: &[&Sets]) -> Vec<String> {
     let keys = shown_keys(settings);
     let mut names: Vec<String> = settings.iter().map(|sets| name(&keys, sets)).collect();
-    // What two settings share says nothing: both get the hash of all they set.
+    // Equal names do not distinguish their settings, so each gets the hash of its whole setting.
     let shared = repeated(&names);
     for (name, sets) in names.iter_mut().zip(settings) {
         if shared.contains(&name.to_lowercase()) {
             *name = with(name, &hash(sets));
         }
     }
-    // Draws may come to the same values.
+    // Several draws may give the same values.
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     for name in &mut names {
         let times = times.entry(name.to_lowercase()).or_default();
@@ -48,7 +51,7 @@ pub(crate) fn of_settings(settings: &[&Sets]) -> Vec<String> {
     names
 }
 
-/// Adds something to a name.
+/// Appends a suffix to a name.
 fn with(name: &str, more: &str) -> String {
     match name.is_empty() {
         true => more.to_owned(),
@@ -63,7 +66,7 @@ fn repeated(names: &[String]) -> BTreeSet<String> {
     lower.filter(|name| !seen.insert(name.clone())).collect()
 }
 
-/// Returns the keys whose values differ between settings, each with what it is called.
+/// Returns the keys whose values differ between settings, each with its short name.
 fn shown_keys(settings: &[&Sets]) -> BTreeMap<String, String> {
     let mut values: BTreeMap<&str, BTreeSet<Option<String>>> = BTreeMap::new();
     for (key, _) in settings.iter().copied().flatten() {
@@ -91,13 +94,15 @@ fn parts(key: &str) -> Vec<String> {
     path::parse(key).unwrap_or_else(|| vec![key.to_owned()])
 }
 
-/// Returns what a key is called among all keys of a sweep: its shortest end that no other has.
+/// Returns the short name of a key among all keys of a sweep: its shortest end that no other key
+/// has.
 pub(crate) fn of_key(key: &str, keys: &[String]) -> String {
     let others = keys.iter().map(String::as_str).chain([SEED_KEY]);
     shortest(&parts(key), &others.map(parts).collect::<Vec<_>>())
 }
 
-/// Returns what a value is called: a text as it is, a number in short, a table by its values, the kind first.
+/// Returns the name of a value: a text unchanged, a number in short form, a table as its values
+/// with the kind first.
 pub(crate) fn of_value(value: &toml::Value) -> String {
     let whole = plain_values(value).join(" ");
     match whole.is_empty() {
@@ -106,7 +111,7 @@ pub(crate) fn of_value(value: &toml::Value) -> String {
     }
 }
 
-/// Returns the fewest parts at the end of a key that say something and that no other key ends in.
+/// Returns the shortest end of a key that is meaningful and that no other key has.
 fn shortest(key: &[String], all: &[Vec<String>]) -> String {
     let says_nothing = |part: &String| part == TAG || part.chars().all(|c| c.is_ascii_digit());
     let is_enough = |count: &usize| {
@@ -130,9 +135,9 @@ fn name(keys: &BTreeMap<String, String>, sets: &Sets) -> String {
     }
 }
 
-/// Returns a value in a word.
+/// Returns a value as one word.
 fn word_of(value: &toml::Value) -> String {
-    // What is left out, such as the names of a table's keys, is told apart where that is needed.
+    // Omitted parts, such as the keys of a table, are distinguished by a hash if necessary.
     let whole = plain_values(value).join("_");
     match whole.is_empty() {
         true => "empty".to_owned(),
@@ -140,7 +145,7 @@ fn word_of(value: &toml::Value) -> String {
     }
 }
 
-/// Returns the values in a value, the kind of a table first.
+/// Returns the values inside a value; the kind of a table is first.
 fn plain_values(value: &toml::Value) -> Vec<String> {
     match value {
         toml::Value::String(text) => vec![text.clone()],
@@ -166,7 +171,8 @@ fn number_in_short(number: f64) -> String {
     }
 }
 
-/// Returns a text in letters that every file system takes, with a hash where it is shown otherwise or cut.
+/// Returns a text in characters that every file system allows, with a hash if it was changed or
+/// cut.
 fn word(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars() {
@@ -183,7 +189,7 @@ fn word(text: &str) -> String {
     format!("{shown}-{}", digits(text.as_bytes()))
 }
 
-/// Returns the first digits of a hash of all that is set.
+/// Returns the first digits of a hash of a whole setting.
 fn hash(sets: &Sets) -> String {
     let set = |(key, value): &(String, toml::Value)| format!("{key}={}\n", form(value));
     let text: String = sets.iter().map(set).collect();
@@ -200,7 +206,7 @@ fn digits(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Returns the names of settings that are written as inline tables.
+    /// Returns the names of settings, which are given as inline tables.
     fn named(settings: &[&str]) -> Vec<String> {
         let sets = |text: &&str| -> Sets {
             let table: toml::Table = toml::from_str(&format!("v = {text}")).expect("TOML");
@@ -280,7 +286,8 @@ mod tests {
 
     #[test]
     fn names_that_would_be_the_same_are_told_apart() {
-        // The second has the same values under other keys, the third the same letters in capitals.
+        // The second setting has the same values with other keys; the third has the same letters in
+        // capitals.
         let found = named(&[
             "{ a = { kind = 'x', by = 1 } }",
             "{ a = { kind = 'x', at = 1 } }",
@@ -296,7 +303,7 @@ mod tests {
                 .all(|name| name.len() == 5 + 1 + DIGITS)
         );
         assert_eq!(found[3], "a=2");
-        // Draws that are the same.
+        // Two draws give the same value.
         let found = named(&["{ a = 1 }", "{ a = 1 }", "{ a = 2 }"]);
         let hashed = format!(
             "a=1-{}",

@@ -1,24 +1,24 @@
-//! How a run has ended, and how far it is.
+//! How a run has ended, and its status.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How far a run is, as the sweep's directory tells it.
+/// The status of a run according to the sweep's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Nothing has happened.
+    /// The run has not started.
     Pending,
-    /// Started, and not ended: it runs, or was interrupted and goes on when the sweep does.
+    /// The run has started and not ended: it is running, or was interrupted and will be resumed.
     Unfinished,
-    /// Ended well; its summary is there.
+    /// The run finished and its summary exists.
     Finished,
-    /// Ended otherwise; it is not started again unless that is asked for.
+    /// The run failed; it is started again only on request.
     Failed(Failure),
 }
 
 impl Status {
-    /// Returns the word that tables use.
+    /// Returns the word for the status in tables.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -29,18 +29,18 @@ impl Status {
     }
 }
 
-/// How a run has failed.
+/// How a run failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
-    /// The exit code; none where a signal has ended it.
+    /// The exit code; `None` if a signal ended the process.
     pub exit_code: Option<i32>,
-    /// The last line that it wrote to standard error.
+    /// The last line of its standard error.
     pub message: String,
 }
 
 impl fmt::Display for Failure {
-    /// Writes the message, without the word that begins it, and the exit code.
+    /// Writes the message without its leading `error: `, and the exit code.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.message.trim_start_matches("error: ");
         match self.exit_code {
@@ -51,17 +51,17 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The mark that an ended run gets.
+/// The content of the mark of an ended run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub(crate) enum Outcome {
-    /// Ended well.
+    /// The run finished.
     Finished {},
-    /// Ended otherwise.
+    /// The run failed.
     Failed(Failure),
 }
 
-/// Returns the last line that says something, of at most 500 characters.
+/// Returns the last line that is not empty, cut to 500 characters.
 pub(crate) fn last_line(text: &str) -> &str {
     /// The longest line that is kept, in characters.
     const LONGEST: usize = 500;

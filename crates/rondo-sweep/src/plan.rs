@@ -1,8 +1,9 @@
 //! The runs of a sweep file.
 //!
-//! The grid's first axis changes slowest, then come its others, the list, the draws and, fastest, the
-//! seeds. A run is named by its values, as `name` tells, and its seed: `mean=4,peak=1e-3,seed=7`. Earlier versions named it by
-//! where each of its values stands on its axis, from 0: `mean2-peak0-list1-draw3-seed7`.
+//! The first axis of the grid changes slowest, then its other axes, the list, the draws and,
+//! fastest, the seeds. A run is named by its values, as described in `name`, and its seed:
+//! `mean=4,peak=1e-3,seed=7`. Earlier versions named it by the index of each value on its axis,
+//! counted from 0: `mean2-peak0-list1-draw3-seed7`.
 
 use rondo_config::path;
 
@@ -14,32 +15,34 @@ use crate::name;
 /// The longest part of an earlier name that comes from a key, in characters.
 const SLUG: usize = 16;
 
-/// What runs are named by.
+/// How runs are named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Naming {
-    /// Their values.
+    /// By their values.
     Values,
-    /// The places of their values, as in sweeps that an earlier version began.
+    /// By the indices of their values, in sweeps that an earlier version started.
     Places,
 }
 
 /// A run of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    /// Its place in the order of the sweep, from 0.
+    /// Its position in the order of the sweep, from 0.
     pub index: usize,
-    /// Its name, unique in the sweep and fit for a folder.
+    /// Its name, unique in the sweep and valid as a folder name.
     pub name: String,
-    /// The name without the seed, which all seeds of its setting share; empty where the sweep has one setting.
+    /// The name without the seed, shared by all seeds of the setting; empty if the sweep has a
+    /// single setting.
     pub setting: String,
-    /// What is set in the base, by dotted key: the grid, the list, the draws.
+    /// The values set in the base by grid, list and draws, with their dotted keys.
     pub sets: Vec<(String, toml::Value)>,
     /// Its seed.
     pub seed: u64,
 }
 
 impl Planned {
-    /// Returns what is set, the seed included, as `key=value` with the value in TOML on one line.
+    /// Returns all assignments, including the seed's, as `key=value` with the value in TOML on one
+    /// line.
     pub fn assignments(&self) -> Vec<String> {
         let sets = self
             .sets
@@ -49,7 +52,7 @@ impl Planned {
     }
 }
 
-/// A setting: what its seeds share.
+/// A setting: the values that its seeds have in common.
 #[derive(Clone, Default)]
 struct Setting {
     places: String,
@@ -68,7 +71,7 @@ impl Setting {
     }
 }
 
-/// Returns the same runs in the same order for the same file.
+/// Returns the runs of a file; the same file always gives the same runs in the same order.
 pub(crate) fn expand(file: &SweepFile, naming: Naming) -> Vec<Planned> {
     let settings = settings(file);
     let names = match naming {
@@ -128,7 +131,7 @@ fn settings(file: &SweepFile) -> Vec<Setting> {
     settings
 }
 
-/// Joins every setting with every value; values change fastest.
+/// Combines every setting with every value; values change fastest.
 fn product<T>(
     settings: &[Setting],
     values: &[T],
@@ -146,12 +149,13 @@ fn product<T>(
     joined
 }
 
-/// Writes a key as all others are.
+/// Returns a key in its canonical form.
 fn canonical(key: &str) -> String {
     path::parse(key).map_or_else(|| key.to_owned(), |path| path::dotted(&path))
 }
 
-/// Returns what an earlier name calls a key: its last part, in letters that any file system takes.
+/// Returns the form of a key in earlier names: its last part, in characters that every file system
+/// allows.
 fn slug(key: &str) -> String {
     let last = path::parse(key).and_then(|mut path| path.pop());
     let kept = |c: &char| c.is_ascii_alphanumeric() || *c == '_';

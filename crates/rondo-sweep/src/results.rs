@@ -1,4 +1,4 @@
-//! A row per run; what its seeds have in common is in [`seeds`](crate::seeds).
+//! One row per run; summaries over seeds are in [`seeds`](crate::seeds).
 
 use std::collections::BTreeMap;
 
@@ -9,45 +9,45 @@ use crate::error::SweepError;
 use crate::outcome::Status;
 use crate::plan::Planned;
 
-/// What the runs of a sweep have come to.
+/// The results of a sweep's runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Results {
-    /// The keys that are set, as the runs name them first.
+    /// The keys that runs set, in order of first occurrence.
     pub keys: Vec<String>,
-    /// The names of the numbers, as the runs name them first.
+    /// The names of the numbers, in order of first occurrence.
     pub numbers: Vec<String>,
     /// A row per run, in order.
     pub rows: Vec<Row>,
 }
 
-/// What one run has come to.
+/// The results of one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The run.
     pub run: Planned,
-    /// How far it is.
+    /// Its status.
     pub status: Status,
-    /// What its own diagnosis says of it, where there is one: a run can end well and have diverged.
+    /// The verdict of its diagnosis, if there is one. A run may finish although it has diverged.
     pub verdict: Option<String>,
     /// Its numbers by name.
     pub numbers: BTreeMap<String, f64>,
 }
 
-/// What a run has come to by its own records.
+/// The results in a run's own records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reached {
-    /// The word of its diagnosis; none where it has left none.
+    /// The verdict of its diagnosis; `None` if it has none.
     pub verdict: Option<String>,
     /// Its numbers with their names, in the order of their columns.
     pub numbers: Vec<(String, f64)>,
 }
 
 impl Results {
-    /// Collects the rows; `reached` is asked what every run has come to.
+    /// Collects the rows. `reached` is called for every run and returns its results.
     ///
     /// # Errors
     ///
-    /// Where the status of a run cannot be read, or its records.
+    /// Returns an error if the status or the records of a run cannot be read.
     pub fn collect<E: From<SweepError>>(
         dir: &SweepDir,
         mut reached: impl FnMut(&Planned, &Status) -> Result<Reached, E>,
@@ -81,8 +81,8 @@ impl Results {
             .collect()
     }
 
-    /// Returns the cells of a row: strings as they are, other values in TOML, and nothing where there
-    /// is no value or a number is not finite.
+    /// Returns the cells of a row: strings unquoted, other values in TOML, and an empty cell for a
+    /// missing value or a number that is not finite.
     pub fn cells(&self, row: &Row) -> Vec<String> {
         let mut cells = vec![
             row.run.name.clone(),
@@ -102,7 +102,7 @@ impl Results {
         cells
     }
 
-    /// Returns the table as comma-separated values, as RFC 4180 has them, with a header.
+    /// Returns the table as comma-separated values according to RFC 4180, with a header.
     pub fn to_csv(&self) -> String {
         let line = |cells: Vec<String>| cells.join(",") + "\n";
         let header = self.header().into_iter().map(quoted).collect();
@@ -113,8 +113,9 @@ impl Results {
         std::iter::once(line(header)).chain(rows).collect()
     }
 
-    /// Returns `{"runs": [{"run", "status", "verdict", "seed", "sets", "numbers", "failure"}], "settings"}`, null where
-    /// there is no value or a number is not finite; the settings are those of [`Results::settings`].
+    /// Returns an object with `runs` and with `settings` as in [`Results::settings`]. A run has
+    /// `run`, `status`, `verdict`, `seed`, `sets`, `numbers` and `failure`. Missing values and numbers
+    /// that are not finite are null.
     pub fn to_json(&self) -> serde_json::Value {
         let runs: Vec<serde_json::Value> = self.rows.iter().map(|row| self.row_json(row)).collect();
         json!({ "runs": runs, "settings": self.settings_json() })
@@ -146,13 +147,13 @@ impl Results {
 }
 
 impl Row {
-    /// Returns the value that the run is given for a key.
+    /// Returns the value that the run sets for a key.
     pub fn set(&self, key: &str) -> Option<&toml::Value> {
         let mut sets = self.run.sets.iter();
         sets.find(|(set, _)| set == key).map(|(_, value)| value)
     }
 
-    /// Returns a number, where there is one and it is finite.
+    /// Returns a number if it exists and is finite.
     pub fn number(&self, name: &str) -> Option<f64> {
         self.numbers
             .get(name)

@@ -1,12 +1,13 @@
-//! When two values of a sweep are the same: numbers are compared by what they count, not by how they are written.
+//! Equality of values in a sweep: numbers are equal if they have the same value, however they are
+//! written.
 
 use crate::file::{Entry, Leaf, leaves};
 
-/// Whole numbers below this size are floating-point numbers too.
+/// Whole numbers up to this size, 2^53, are exact as floating-point numbers.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
-/// Returns a text that is the same for values that are the same: `1` and `1.0`, `1e-3` and `0.001`, in lists and
-/// tables too.
+/// Returns a text that is equal for equal values: `1` and `1.0`, `1e-3` and `0.001`, also inside
+/// lists and tables.
 pub(crate) fn form(value: &toml::Value) -> String {
     match value {
         toml::Value::Float(number) if number.fract().abs() <= 0.0 && number.abs() <= WHOLE => {
@@ -26,7 +27,8 @@ pub(crate) fn form(value: &toml::Value) -> String {
     }
 }
 
-/// Returns a text that is the same for entries of the list that set the same values, however their keys are written.
+/// Returns a text that is equal for list entries that set the same values; the form of their keys
+/// does not matter.
 pub(crate) fn entry_form(entry: &Entry) -> String {
     let set = |leaf: &Leaf<'_>| format!("{:?} = {}\n", leaf.path, form(leaf.value));
     let sets: Vec<String> = leaves(entry).iter().map(set).collect();

@@ -1,7 +1,7 @@
-//! What the settings of a sweep have come to over their seeds.
+//! Summaries of a sweep's settings over their seeds.
 //!
 //! ```text
-//! mean = Σ x / n        sd = √(Σ (x − mean)² / (n − 1))        over the n seeds that have finished with a finite x
+//! mean = Σ x / n        sd = √(Σ (x − mean)² / (n − 1))        n finished seeds with a finite x
 //! ```
 
 use std::collections::BTreeMap;
@@ -12,28 +12,28 @@ use serde_json::json;
 use crate::outcome::Status;
 use crate::results::{Results, Row, plain, quoted};
 
-/// A setting, and what its seeds have come to.
+/// A setting with the results of its seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setting<'a> {
-    /// Its name; empty where the sweep has one setting.
+    /// Its name; empty if the sweep has a single setting.
     pub name: &'a str,
     /// Its runs, in the order of the seeds.
     pub rows: Vec<&'a Row>,
 }
 
-/// A number over seeds.
+/// A number summarized over seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Spread {
     /// The mean.
     pub mean: f64,
-    /// The standard deviation of a sample; none of one seed.
+    /// The sample standard deviation; `None` for a single seed.
     pub sd: Option<f64>,
-    /// How many seeds have the number.
+    /// The number of seeds that have the number.
     pub seeds: usize,
 }
 
 impl Spread {
-    /// Returns mean and standard deviation; none of nothing.
+    /// Returns mean and standard deviation; `None` if there are no numbers.
     pub fn of(numbers: &[f64]) -> Option<Self> {
         let count = numbers.len() as f64;
         let mean = numbers.iter().sum::<f64>() / count;
@@ -47,7 +47,7 @@ impl Spread {
 }
 
 impl Setting<'_> {
-    /// Returns a number over the seeds that have finished with one that is finite.
+    /// Summarizes a number over the finished seeds for which it is finite.
     pub fn spread(&self, number: &str) -> Option<Spread> {
         let finished = self.rows.iter();
         let numbers: Vec<f64> = finished
@@ -57,7 +57,7 @@ impl Setting<'_> {
         Spread::of(&numbers)
     }
 
-    /// Counts the verdicts, the most frequent first; a run without one counts under how far it is.
+    /// Counts the verdicts, most frequent first. A run without a verdict counts under its status.
     pub fn verdicts(&self) -> Vec<(&str, usize)> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for row in &self.rows {
@@ -89,13 +89,13 @@ impl Results {
         settings
     }
 
-    /// Returns whether settings have more than one seed.
+    /// Whether any setting has more than one seed.
     pub fn has_seeds(&self) -> bool {
         self.settings().iter().any(|setting| setting.rows.len() > 1)
     }
 
-    /// Returns the settings as comma-separated values: name, seeds, seeds that have finished, verdicts, the keys, and of each
-    /// number its mean and its standard deviation.
+    /// Returns the settings as comma-separated values: name, seeds, finished seeds, verdicts, the
+    /// keys, and mean and standard deviation of each number.
     pub fn settings_csv(&self) -> String {
         let mut header = ["setting", "seeds", "finished", "verdicts"]
             .map(str::to_owned)
@@ -135,7 +135,8 @@ impl Results {
         std::iter::once(line(header)).chain(rows).collect()
     }
 
-    /// Returns `[{"setting", "sets", "seeds", "finished", "verdicts", "numbers": {NAME: {"mean", "sd", "seeds"}}}]`.
+    /// Returns the settings as a list of objects with `setting`, `sets`, `seeds`, `finished`,
+    /// `verdicts` and `numbers`; each of the numbers has `mean`, `sd` and `seeds`.
     pub(crate) fn settings_json(&self) -> serde_json::Value {
         let object = |setting: &Setting<'_>| {
             let set = |key: &String| (key.clone(), json!(setting.rows[0].set(key)));
@@ -166,7 +167,7 @@ mod tests {
     use super::*;
     use crate::outcome::Failure;
 
-    /// Two settings of three seeds each, of which one has failed and one has not begun.
+    /// Two settings of three seeds each. In the second, one seed has failed and one is pending.
     fn results() -> Results {
         let text =
             "base = 'x.toml'\nseeds = [0, 1, 2]\n[[grid]]\nkey = 'a.peak'\nvalues = [0.001, 0.5]";
@@ -200,7 +201,7 @@ mod tests {
         let settings = results.settings();
         let names: Vec<&str> = settings.iter().map(|setting| setting.name).collect();
         assert_eq!(names, ["peak=1e-3", "peak=0.5"]);
-        // Deviations −2, −1 and 3 from the mean 3: √(14 / 2).
+        // The deviations from the mean 3 are −2, −1 and 3, so sd = √(14 / 2).
         let first = settings[0].spread("loss").expect("numbers");
         assert!((first.mean - 3.0).abs() < 1e-12, "{first:?}");
         assert!((first.sd.expect("three seeds") - 7.0_f64.sqrt()).abs() < 1e-12);

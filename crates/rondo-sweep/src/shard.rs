@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use crate::plan::Planned;
 
-/// Shard `I` of `N` has the runs whose number leaves the remainder `I` when divided by `N`. Together the shards `0/N` to
-/// `(N−1)/N` have every run once.
+/// Shard `I` of `N` has the runs whose index has remainder `I` when divided by `N`. Together, the
+/// shards `0/N` to `(N−1)/N` have every run once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shard {
     index: usize,
@@ -14,11 +14,11 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Returns the shard of `count` that a run belongs to.
+    /// Returns the shard of `count` shards to which a run belongs.
     ///
     /// # Panics
     ///
-    /// Where there are no shards.
+    /// Panics if `count` is 0.
     pub fn of(run: &Planned, count: usize) -> Self {
         Self {
             index: run.index % count,
@@ -26,17 +26,17 @@ impl Shard {
         }
     }
 
-    /// Returns whether a run belongs to this shard.
+    /// Whether a run belongs to this shard.
     pub fn has(self, run: &Planned) -> bool {
         Self::of(run, self.count) == self
     }
 
-    /// Returns how many shards there are.
+    /// Returns the total number of shards.
     pub fn count(self) -> usize {
         self.count
     }
 
-    /// Returns the name of the folder with this shard's lock.
+    /// Returns the name of the folder for this shard's lock.
     pub(crate) fn folder(self) -> String {
         format!("{}-of-{}", self.index, self.count)
     }

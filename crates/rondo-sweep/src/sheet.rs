@@ -1,4 +1,4 @@
-//! The runs of a sweep in rows and columns: arms down, conditions across, the seeds of both in a cell.
+//! The runs of a sweep in rows and columns; the seeds of a setting share a cell.
 //!
 //! ```toml
 //! [sheet]
@@ -6,8 +6,8 @@
 //! columns = ["schedule.peak"]
 //! ```
 //!
-//! A row is a combination of the values of its keys, and so is a column. Only combinations that runs have are there, in the
-//! order in which the sweep has them.
+//! A row is a combination of the values of its keys, and so is a column. Only combinations that
+//! occur in runs are listed, in the order of the sweep.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,24 +20,24 @@ use crate::name;
 use crate::plan::Planned;
 use crate::same::form;
 
-/// `[sheet]`: how the results of a sweep are laid out. What is left out is chosen by the sweep: rows are the first key that
-/// varies, columns all others.
+/// `[sheet]`: the layout of the results. By default, the first key that varies makes the rows and
+/// all others make the columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sheet {
-    /// The dotted keys whose values are the rows, or the ends of such keys.
+    /// The dotted keys, or ends of them, whose values make the rows.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<String>,
-    /// The dotted keys whose values are the columns, or the ends of such keys.
+    /// The dotted keys, or ends of them, whose values make the columns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// The metric, by the name that records have for it, without a depth.
+    /// The metric, by its name in the records, without a depth.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
-    /// Recurrence depths of a metric that is measured at several: each column is there once for each depth.
+    /// Recurrence depths, for a metric measured at several; each column is repeated for each depth.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depths: Vec<usize>,
-    /// What values are called in place of themselves: `{ full = "random depth" }`.
+    /// Names shown instead of values: `{ full = "random depth" }`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub names: BTreeMap<String, String>,
 }
@@ -45,47 +45,47 @@ pub struct Sheet {
 /// Runs in rows and columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arranged {
-    /// What the rows are called, from the top.
+    /// The names of the rows, from the top.
     pub rows: Vec<String>,
-    /// What the columns are called, from the left; one without a name where no key is across.
+    /// The names of the columns, from the left; a single empty name if no key makes columns.
     pub columns: Vec<String>,
-    /// The places of the runs in the plan, by row and column; empty where no run has both.
+    /// The indices of the runs in the plan, by row and column; empty if no run has both.
     pub cells: Vec<Vec<Vec<usize>>>,
 }
 
-/// Why runs cannot be arranged as asked.
+/// Why runs cannot be arranged as requested.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SheetError {
-    /// No run sets a key.
+    /// No run sets the key.
     #[error("no run of the sweep sets `{key}`; runs set {known}")]
     Unknown {
-        /// What was asked for.
+        /// The requested key.
         key: String,
-        /// The keys that are set.
+        /// The keys that runs set.
         known: String,
     },
-    /// Several keys end in what was asked for.
-    #[error("`{key}` may be {keys}; write more of it")]
+    /// Several keys have the requested end.
+    #[error("`{key}` is ambiguous, it may be {keys}; write a longer end of the key")]
     Ambiguous {
-        /// What was asked for.
+        /// The requested end.
         key: String,
-        /// The keys that end so.
+        /// The keys with this end.
         keys: String,
     },
-    /// A key is asked for twice.
-    #[error("`{0}` is there twice; a key makes rows or columns, once")]
+    /// A key is requested twice.
+    #[error("`{0}` is given twice; a key makes rows or columns, and only once")]
     Twice(String),
-    /// Runs of one cell would differ in a key.
+    /// Runs in one cell would differ in a key.
     #[error(
-        "runs differ in `{0}`, which makes neither rows nor columns, so a cell would mix them; add it to one of the two"
+        "runs differ in `{0}`, but it makes neither rows nor columns, so a cell would mix its values; add it to one of the two"
     )]
     Mixed(String),
-    /// A name is given to nothing.
+    /// A name is given for a value that does not occur.
     #[error("names: no value of a row or a column is called `{value}`; they are {known}")]
     Nameless {
-        /// What was to be renamed.
+        /// The value to be renamed.
         value: String,
-        /// What values are called.
+        /// The words of the values that occur.
         known: String,
     },
 }
@@ -95,13 +95,15 @@ impl Sheet {
     ///
     /// # Errors
     ///
-    /// Where a key is not set by any run, is there twice or is missing, or a name is given to no value.
+    /// Returns an error if a key is unknown, ambiguous or given twice, if a varying key makes
+    /// neither rows nor columns, or if a name is given for a value that does not occur.
     pub fn arrange(&self, plan: &[Planned]) -> Result<Arranged, SheetError> {
         let keys = keys(plan);
         let varying: Vec<&String> = keys.iter().filter(|key| varies(plan, key)).collect();
         let mut rows = found(&self.rows, &keys)?;
         let mut columns = found(&self.columns, &keys)?;
-        // What is not asked for is the sweep's own order: its first key down, all others across.
+        // Without keys for rows, the first free key that varies makes them; without keys for
+        // columns, all others do.
         let free = |taken: &[String]| -> Vec<String> {
             let free = varying.iter().filter(|key| !taken.contains(key));
             free.map(|key| (*key).clone()).collect()
@@ -144,7 +146,7 @@ impl Sheet {
         })
     }
 
-    /// Returns the name of a value, which is then a known one.
+    /// Returns the name for a value's word, and adds the word to the known ones.
     fn called(&self, word: String, known: &mut BTreeSet<String>) -> String {
         let name = self.names.get(&word).cloned();
         known.insert(word.clone());
@@ -152,7 +154,7 @@ impl Sheet {
     }
 }
 
-/// Returns every key that runs set, in their order.
+/// Returns every key that runs set, in order of first occurrence.
 fn keys(plan: &[Planned]) -> Vec<String> {
     let mut keys: Vec<String> = Vec::new();
     for (key, _) in plan.iter().flat_map(|run| &run.sets) {
@@ -168,13 +170,13 @@ fn value<'a>(run: &'a Planned, key: &str) -> Option<&'a toml::Value> {
     sets.find(|(set, _)| set == key).map(|(_, value)| value)
 }
 
-/// Returns whether runs have different values of a key, none at all being one.
+/// Whether runs have different values of a key; a missing value counts as a value.
 fn varies(plan: &[Planned], key: &str) -> bool {
     let forms = plan.iter().map(|run| value(run, key).map(form));
     forms.collect::<BTreeSet<_>>().len() > 1
 }
 
-/// Returns the keys that are asked for, each by itself or by its end.
+/// Returns the requested keys; each may be given as a whole or by its end.
 fn found(asked: &[String], keys: &[String]) -> Result<Vec<String>, SheetError> {
     asked.iter().map(|asked| one_of(asked, keys)).collect()
 }
@@ -211,11 +213,11 @@ fn listed<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-/// What values are called.
+/// The words for values in names of rows and columns.
 struct Words {
-    /// What each key is called.
+    /// The short name of each key.
     keys: BTreeMap<String, String>,
-    /// The keys of which two values would be called the same.
+    /// The keys of which two values would have the same word.
     alike: BTreeSet<String>,
 }
 
@@ -239,7 +241,8 @@ impl Words {
         }
     }
 
-    /// Returns what the value of a key is called: words by themselves, all else with its key.
+    /// Returns the word for a run's value of a key: a string or table alone, other values with
+    /// their key.
     fn of_run(&self, key: &str, run: &Planned) -> String {
         let short = self.keys.get(key).map_or(key, String::as_str);
         match value(run, key) {
@@ -251,8 +254,8 @@ impl Words {
     }
 }
 
-/// Returns the names of the combinations of values that runs have, in the order of the runs, and the place of each run
-/// among them.
+/// Returns the names of the combinations of values that occur, in the order of the runs, and for
+/// each run the index of its combination.
 fn groups(
     plan: &[Planned],
     keys: &[String],
@@ -286,7 +289,7 @@ mod tests {
             .runs()
     }
 
-    /// Two blocks × (fixed depth, random depth) × two rates, two seeds each.
+    /// Two blocks × (fixed depth, random depth) × two rates, each with two seeds.
     fn usual() -> Vec<Planned> {
         plan(
             "[[grid]]\nkey = 'model.block'\nvalues = ['sandwich', 'pre-norm']\n\
@@ -315,7 +318,7 @@ mod tests {
         ];
         assert_eq!(arranged.rows, rows);
         assert_eq!(arranged.columns, ["peak=2e-3", "peak=0.5"]);
-        // In the plan blocks change slowest, then peaks, then the list, then seeds.
+        // In the plan, blocks change slowest, then peaks, then the list, then seeds.
         assert_eq!(arranged.cells[0], [vec![0, 1], vec![4, 5]]);
         assert_eq!(arranged.cells[3], [vec![10, 11], vec![14, 15]]);
     }
@@ -378,7 +381,7 @@ mod tests {
         );
         refused(
             "rows = ['block']\ncolumns = ['model.block', 'peak', 'sampler']",
-            "`model.block` is there twice",
+            "`model.block` is given twice",
         );
         refused(
             "names = { ful = 'x' }",
@@ -390,7 +393,7 @@ mod tests {
         let error = sheet("rows = ['b']").arrange(&two).expect_err("two keys");
         assert_eq!(
             error.to_string(),
-            "`b` may be `a.b`, `c.b`; write more of it"
+            "`b` is ambiguous, it may be `a.b`, `c.b`; write a longer end of the key"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! Whether anything was trained in a sweep's directory: where nothing was, the sweep may be corrected.
+//! Whether anything was trained in a sweep's directory. If not, its sweep file may still be
+//! changed.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,20 +10,21 @@ use serde::Deserialize;
 use crate::dir::{SUMMARY_FILE, SweepDir, entries, read_text};
 use crate::error::{SweepError, at};
 
-/// Where a run keeps its checkpoints: what is in there, whole or not, took a step to make.
+/// The folder of a run's checkpoints. Even an incomplete checkpoint shows that a step was trained.
 const CHECKPOINTS: &str = "checkpoints";
 
-/// What is read of a line of metrics.
+/// The part of a metrics line that is read.
 #[derive(Deserialize)]
 struct Stepped {
     step: u64,
 }
 
-/// Returns whether no run of a sweep has a checkpoint, a summary or the record of a step, and none is at work.
+/// Whether no run of a sweep has a checkpoint, a summary or the record of a step, and no run is
+/// being executed.
 ///
 /// # Errors
 ///
-/// Where the file system refuses.
+/// Returns an error if a file operation fails.
 pub(crate) fn is_untrained(dir: &SweepDir) -> Result<bool, SweepError> {
     for run in dir.plan() {
         let path = dir.run_dir(run);
@@ -33,12 +35,13 @@ pub(crate) fn is_untrained(dir: &SweepDir) -> Result<bool, SweepError> {
     Ok(true)
 }
 
-/// Returns whether a run directory holds anything that took a step to make.
+/// Whether a run directory contains anything that shows a trained step.
 fn is_trained(run: &Path) -> Result<bool, SweepError> {
     if run.join(SUMMARY_FILE).is_file() || !entries(&run.join(CHECKPOINTS))?.is_empty() {
         return Ok(true);
     }
-    // The evaluation before the first step is a record of step 0. What cannot be read is kept.
+    // The evaluation before the first step is recorded as step 0. An unreadable line counts as a
+    // step, so that nothing is deleted by mistake.
     let metrics = read_text(&run.join("metrics.jsonl"))?.unwrap_or_default();
     let is_of_step = |line: &str| {
         let record = serde_json::from_str::<Stepped>(line);
@@ -48,11 +51,11 @@ fn is_trained(run: &Path) -> Result<bool, SweepError> {
     Ok(lines.any(is_of_step))
 }
 
-/// Removes what the runs of an untrained sweep have left: directories, logs and marks.
+/// Removes the directories, logs and marks that the runs of an untrained sweep left.
 ///
 /// # Errors
 ///
-/// Where the file system refuses.
+/// Returns an error if a file operation fails.
 pub(crate) fn clear(dir: &SweepDir) -> Result<(), SweepError> {
     for run in dir.plan() {
         let left = [dir.run_dir(run), dir.log(run), dir.mark(run)];

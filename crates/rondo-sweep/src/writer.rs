@@ -1,7 +1,9 @@
-//! The right to execute a sweep, or a shard of it.
+//! The locks that allow a process to execute a sweep or a shard of it.
 //!
-//! Who executes all of a sweep has the lock of its directory; who executes a shard has a part of that lock, and the lock of
-//! the shard. So shards run side by side, each once, and never beside a process that executes all.
+//! A process that executes a whole sweep holds an exclusive lock of its directory. A process that
+//! executes a shard holds a shared lock of the directory and an exclusive lock of the shard.
+//! Different shards can therefore run at the same time, but never the same shard twice, and never
+//! beside a process that executes the whole sweep.
 
 use std::fs;
 use std::io;
@@ -23,15 +25,16 @@ use crate::plan::Planned;
 use crate::shard::Shard;
 use crate::untrained::{clear, is_untrained};
 
-/// The folder of the shards' locks.
+/// The folder for the locks of the shards.
 const SHARDS: &str = "shards";
-/// How often a shard asks for a lock that another one has while it begins the sweep, and the pause in between.
+/// How often a shard tries to lock the directory while another shard begins the sweep, and the
+/// pause between tries.
 const TRIES: usize = 200;
 const PAUSE: Duration = Duration::from_millis(50);
-/// How often a shard looks whether shards of another sweep are at work.
+/// How often a shard checks whether shards of another sweep are running.
 const LOOKS: usize = 10;
 
-/// The right to execute a sweep or a shard of it; no other process has it at the same time.
+/// The exclusive right to execute a sweep or a shard of it, held by locks.
 #[derive(Debug)]
 pub struct SweepWriter {
     dir: SweepDir,
@@ -40,24 +43,26 @@ pub struct SweepWriter {
 }
 
 impl SweepWriter {
-    /// Begins the sweep at `path`, or goes on with it; `base` is the text of its run configuration. A sweep in
-    /// which nothing was trained yet is begun anew with what is given. With `shard`, only the runs of that shard are
-    /// executed.
+    /// Begins or resumes the sweep at `path`; `base` is the text of its run configuration. An
+    /// existing sweep in which nothing was trained is replaced by the given one. With `shard`, only
+    /// the runs of that shard are executed.
     ///
     /// # Errors
     ///
-    /// Where another process executes it, the directory holds something else, or it was begun with
-    /// another sweep file or base and something was trained: then the keys that differ are named.
+    /// Returns an error if another process executes the sweep, or if the directory contains
+    /// anything else. Also returns an error, with the differing keys, if something was trained with
+    /// another sweep file or base.
     pub fn open(
         path: &Path,
         file: &SweepFile,
         base: &str,
         shard: Option<Shard>,
     ) -> Result<Self, SweepError> {
-        // What a sweep may have left that was killed before it began.
+        // Files that a sweep may leave if it is killed while it begins.
         let is_beginning =
             |name: &String| name == LOCK_FILE || name == BASE_FILE || is_leftover(name);
-        // In this order: a shard that begins the sweep meanwhile writes sweep.toml before anything else of it.
+        // The order matters: a shard that begins the sweep at the same time writes sweep.toml
+        // before its other entries.
         if !entries(path)?.iter().all(is_beginning) && !path.join(SWEEP_FILE).is_file() {
             return Err(SweepError::Foreign(path.to_owned()));
         }
@@ -86,12 +91,12 @@ impl SweepWriter {
         })
     }
 
-    /// Returns what is there to read.
+    /// Returns the directory, for reading.
     pub fn dir(&self) -> &SweepDir {
         &self.dir
     }
 
-    /// Returns the shard that is executed. `None`: all of the sweep is.
+    /// Returns the shard that is executed; `None` for the whole sweep.
     pub fn shard(&self) -> Option<Shard> {
         self.shard
     }
@@ -102,11 +107,11 @@ impl SweepWriter {
         self.dir.plan().iter().filter(executed)
     }
 
-    /// Takes the marks of failed runs away, so that they are started again; returns those runs.
+    /// Removes the marks of failed runs, so that they are started again, and returns these runs.
     ///
     /// # Errors
     ///
-    /// Where a mark is damaged or the file system refuses.
+    /// Returns an error if a mark is damaged or a file operation fails.
     pub fn retry_failed(&self) -> Result<Vec<&Planned>, SweepError> {
         let mut again = Vec::new();
         for run in self.runs() {
@@ -119,17 +124,18 @@ impl SweepWriter {
         Ok(again)
     }
 
-    /// Takes the right to write the results, and waits until no other shard has it. Who reads the runs' results while it
-    /// holds the right writes all that has ended before, so the last one to write has all.
+    /// Waits for the lock of the results and takes it. A shard that reads the results of the runs
+    /// under this lock sees every run that has ended. The last shard to write therefore writes all
+    /// results.
     ///
     /// # Errors
     ///
-    /// Where the file system refuses.
+    /// Returns an error if a file operation fails.
     pub fn results_lock(&self) -> Result<RunLock, SweepError> {
         Ok(RunLock::wait(&self.dir.path().join(SHARDS))?)
     }
 
-    /// Marks a run as ended well.
+    /// Marks a run as finished.
     pub(crate) fn finished(&self, run: &Planned) -> Result<(), SweepError> {
         self.write_mark(run, &Outcome::Finished {})
     }
@@ -147,21 +153,22 @@ impl SweepWriter {
     }
 }
 
-/// What a directory holds of the sweep that is asked for.
+/// How the sweep in a directory compares with the requested one.
 enum State {
-    /// No sweep.
+    /// There is no sweep.
     Nothing,
-    /// This sweep.
+    /// The requested sweep has begun.
     Begun,
-    /// Another sweep.
+    /// There is another sweep.
     Other(SweepError),
 }
 
-/// Writes what a sweep begins with, where it is not there. The caller has the lock of the directory.
+/// Writes the initial files of a sweep if they do not exist. The caller must hold the lock of the
+/// directory.
 fn begin(path: &Path, file: &SweepFile, base: &str, after: &toml::Table) -> Result<(), SweepError> {
     match state(path, file, after)? {
         State::Begun => {
-            // Another layout of the same runs takes the place of the earlier one.
+            // The runs are the same, so a new layout of the results replaces the earlier one.
             if read_file(path)?.as_ref() != Some(file) {
                 atomic_write(&path.join(SWEEP_FILE), to_toml(file)?.as_bytes())?;
             }
@@ -181,7 +188,7 @@ fn begin(path: &Path, file: &SweepFile, base: &str, after: &toml::Table) -> Resu
     Ok(())
 }
 
-/// Takes a part of the directory's lock once the sweep has begun, and begins it where it has not.
+/// Takes a shared lock of the directory; begins the sweep first if it has not begun.
 fn share(
     path: &Path,
     begin: impl Fn() -> Result<(), SweepError>,
@@ -191,7 +198,7 @@ fn share(
     loop {
         let mut other = None;
         let shared = match RunLock::acquire_shared(path) {
-            // What is seen now cannot change while this process has its part.
+            // The state cannot change while this process holds the shared lock.
             Ok(lock) => match state()? {
                 State::Begun => return Ok(lock),
                 State::Nothing => Ok(()),
@@ -210,7 +217,8 @@ fn share(
             Err(error @ LockError::Locked { .. }) => error,
             Err(error) => return Err(error.into()),
         };
-        // Shards of another sweep are at work, or other shards look at it in this moment, too.
+        // Either shards of another sweep are running, or other shards are checking the directory at
+        // this moment.
         if other.is_some() {
             tries.nth(TRIES / LOOKS);
         }
@@ -221,7 +229,7 @@ fn share(
     }
 }
 
-/// Compares the sweep that was begun at `path` with the one that is asked for.
+/// Compares the sweep at `path` with the requested one.
 fn state(path: &Path, file: &SweepFile, base: &toml::Table) -> Result<State, SweepError> {
     let Some(begun) = read_file(path)? else {
         return Ok(State::Nothing);

@@ -149,7 +149,8 @@ fn four(
     numbers
 }
 
-/// Applies the rotary embedding to the four numbers of a row from column i on; neighbours form pairs.
+/// Applies the rotary embedding to the four numbers of a row from column i on. Neighbours form
+/// pairs.
 #[cube]
 fn rotated(
     x: Four,

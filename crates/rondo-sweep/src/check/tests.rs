@@ -1,6 +1,6 @@
 use crate::file::SweepFile;
 
-/// Checks the violations of a file, `line key: message`.
+/// Checks the violations of a file, given as `line key: message`.
 fn check(text: &str, expected: &[&str]) {
     let text = format!("base = 'x.toml'\n{text}");
     let violations = SweepFile::parse("sweep.toml", &text).expect_err("a wrong file");
@@ -104,7 +104,7 @@ fn runs_with_more_values_than_memory_holds_are_refused() {
             "seeds = [{}]\n[[grid]]\nkey = 'a'\nvalues = ['{value}']",
             seeds.join(", ")
         ),
-        &["expands to more than 268435456 bytes of values, those of all runs together"],
+        &["expands to more than 268435456 bytes of values over all runs"],
     );
 }
 
@@ -129,7 +129,7 @@ fn numbers_that_are_written_in_two_ways_are_one_value() {
         &grid("{ at = [1] }, { at = [1.0] }"),
         &[&told("{ at = [1] }", "{ at = [1.0] }")],
     );
-    // These have the same text as soon as they are read.
+    // After parsing, both numbers have the same text.
     check(&grid("1e-3, 0.001"), &["4 grid.0.values: has 0.001 twice"]);
     check(
         "[[random]]\nkey = 'a'\ndistribution = { kind = 'choice', values = [2.0, 2] }",

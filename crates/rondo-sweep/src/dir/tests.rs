@@ -10,7 +10,7 @@ fn file(seeds: &str) -> SweepFile {
     SweepFile::parse("sweep.toml", &text).expect("a valid file")
 }
 
-/// A folder for a sweep that does not exist yet.
+/// Returns a path for a sweep that does not exist yet.
 fn fresh() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("sweep");
@@ -62,7 +62,7 @@ fn another_file_and_another_base_are_refused_with_what_differs() {
     assert!(message.ends_with(differences), "{message}");
 }
 
-/// What one run has left, and whether the sweep may be corrected then.
+/// Each case is a file that one run has left, and whether the sweep may then be corrected.
 #[test]
 fn a_sweep_in_which_nothing_was_trained_may_be_corrected() {
     let before_the_first_step = "{\"kind\":\"eval\",\"step\":0}\n";
@@ -179,11 +179,11 @@ fn the_status_of_a_run_is_what_the_disk_says() {
     };
     check(Status::Pending);
     assert!(!sweep.dir().is_busy(run).expect("an answer"));
-    // The lock alone is not a run.
+    // A lock file alone does not make a run.
     check(Status::Pending);
     fs::write(run_dir.join("metrics.jsonl"), "").expect("a metric");
     check(Status::Unfinished);
-    // A run that stops itself leaves a summary too: without the mark it has not ended.
+    // A run that stops itself also writes a summary; without the mark it has not ended.
     fs::write(run_dir.join("summary.json"), "{}").expect("a summary");
     check(Status::Unfinished);
     sweep.finished(run).expect("a mark");
@@ -277,7 +277,7 @@ fn a_shard_of_another_sweep_is_refused_by_key_while_shards_are_at_work() {
         "{message}"
     );
     drop(first);
-    // Nothing was trained: the sweep may be corrected.
+    // Nothing was trained, so the sweep may be corrected.
     assert!(SweepWriter::open(&path, &file("1, 3"), BASE, Some(shard("1/2"))).is_ok());
 }
 
@@ -321,7 +321,8 @@ fn what_an_earlier_version_has_begun_keeps_its_names() {
         let loaded = SweepDir::load(&path).expect("a sweep");
         assert_eq!(names(&loaded), ["seed0", "seed1"]);
         drop(again);
-        // Nothing was trained: another sweep file begins it anew, and nothing of the old names is left.
+        // Nothing was trained, so another sweep file may replace it, and no files with the old
+        // names remain.
         let other = SweepWriter::open(&path, &file("0, 1, 2"), BASE, None).expect("a new sweep");
         assert_eq!(names(other.dir()), ["seed=0", "seed=1", "seed=2"]);
         assert!(!left.exists());

@@ -32,7 +32,7 @@ fn workers(parallel: usize) -> Workers {
     }
 }
 
-/// Executes and lists what was told.
+/// Executes a sweep and returns its end and its events as text.
 fn run(
     path: &Path,
     world: &Rc<World>,
@@ -62,7 +62,7 @@ fn run(
     (end, told)
 }
 
-/// The table of a sweep, with a number that depends on what each run was given.
+/// Returns the results of a sweep as a table, with a number that depends on each run's assignments.
 fn table(path: &Path) -> String {
     let sweep = open(path);
     let reached = |run: &Planned, _: &Status| -> Result<Reached, SweepError> {
@@ -124,7 +124,7 @@ fn runs_are_executed_in_order_and_no_more_than_asked_at_a_time() {
                 ["start a=x,seed=3", "finish a=x,seed=3", "start a=x,seed=4"]
             );
         }
-        // A second execution has nothing to do.
+        // A second execution has no runs left.
         assert!(run(&path, &world, parallel, &never).1.is_empty());
         assert_eq!(world.launches.borrow().len(), 4);
     }

@@ -1,4 +1,4 @@
-//! Runs in this process, which count their steps in a file.
+//! Fake runs in this process, which count their steps in a file.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
@@ -10,13 +10,13 @@ use rondo_files::RunLock;
 
 use crate::launch::{Exit, Launch, Launcher, Process};
 
-/// Steps of a fake run, one per poll.
+/// Steps of a fake run; each poll makes one.
 const STEPS: usize = 1;
 
-/// What the fakes of one execution share.
+/// The state that the fakes of one execution share.
 #[derive(Default)]
 pub(super) struct World {
-    /// Operations left before everything is killed.
+    /// Operations until everything is killed.
     pub(super) left: Cell<Option<usize>>,
     /// Names of the runs that fail.
     pub(super) failing: RefCell<Vec<String>>,
@@ -26,7 +26,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Counts an operation; a kill is a panic that nobody in between catches.
+    /// Counts an operation. A kill is a panic that only the test catches.
     pub(super) fn tick(&self) {
         if let Some(left) = self.left.get() {
             self.left.set(Some(left.checked_sub(1).expect("killed")));
@@ -36,7 +36,7 @@ impl World {
 
 pub(super) struct Fake(pub(super) Rc<World>);
 
-/// A run that counts its steps in a file, and goes on from there.
+/// A run that counts its steps in a file and resumes from there.
 struct FakeRun {
     world: Rc<World>,
     out: PathBuf,

@@ -1,4 +1,4 @@
-//! Processes that do nothing but end, each in its way.
+//! Processes that do no work and end in a given way.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use rondo_files::RunLock;
 
 use crate::launch::{Exit, Launch, Launcher, Process};
 
-/// Processes that end at once, each with the next code.
+/// Processes that end at once, each with the next exit code.
 pub(super) struct Ending(pub(super) Vec<Option<i32>>);
 
 struct Ended(Option<i32>);
@@ -30,7 +30,8 @@ impl Process for Ended {
     fn stop(&mut self) {}
 }
 
-/// As many processes as there are left, which run until they are asked to stop and a signal ends them.
+/// Processes that run until they are stopped, and are then ended by a signal. No more than `left`
+/// can be started.
 pub(super) struct Deaf {
     pub(super) left: usize,
 }
@@ -57,7 +58,8 @@ impl Process for DeafRun {
     }
 }
 
-/// Another process takes the directory of each run just before it is started, once.
+/// A launcher with a competitor: before the first start of each run, another process takes its
+/// directory.
 #[derive(Default)]
 pub(super) struct Contested {
     other: Option<RunLock>,
