@@ -59,15 +59,15 @@ impl Document {
         Self { plain, ..self }
     }
 
-    /// Sets a function from an unknown dotted key, as another program names it, to the name of the
-    /// same key here.
+    /// Sets a function that returns this program's name of a key, given the name that another
+    /// program uses.
     #[must_use]
     pub fn with_aliases(self, alias: fn(&str) -> Option<&'static str>) -> Self {
         Self { alias, ..self }
     }
 
-    /// Converts a finding of another check into a violation. Its place is the key, or the nearest
-    /// enclosing section that was written.
+    /// Converts a finding of another check into a violation. It is located at the key, or at
+    /// the nearest enclosing section that was written.
     pub(crate) fn violation(&self, key: &str, message: String) -> Violation {
         let path = path::parse(key).unwrap_or_default();
         let node = (0..=path.len())

@@ -14,7 +14,7 @@ pub enum Origin {
         /// The line number.
         line: usize,
     },
-    /// A line of a document below this one.
+    /// A line of a base document.
     Base {
         /// The name of that document in messages.
         name: String,

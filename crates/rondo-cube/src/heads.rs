@@ -1,17 +1,16 @@
 //! The layout of queries, keys and values in the rows of one product, and the rotary embedding of
-//! queries and keys.
+//! queries and keys (Su et al. 2021, arXiv 2104.09864).
 //!
-//! A row holds the queries of every head, then the keys, then the values. With the cosines c and
-//! sines s of the tables, where i′ is the other number of i's pair and s is negative for the first
-//! number of a pair,
+//! A row holds the queries of every head, then the keys, then the values. The tables hold cosines c
+//! and sines s; s is negative for the first number of a pair. The other number of i's pair is i′:
 //!
 //! ```text
 //! y_i = (x_i + b_i) · c_i + (x_i′ + b_i′) · s_i           queries and keys
 //! dx_i = dy_i · c_i + dy_i′ · s_i′
 //! ```
 //!
-//! (Su et al. 2021, arXiv 2104.09864). Values are not rotated. Attention rotates queries and keys when
-//! it reads them; this module rotates their gradients back.
+//! Values are not rotated. Attention rotates queries and keys when it reads them; this module
+//! rotates their gradients back.
 
 use cubecl::prelude::*;
 

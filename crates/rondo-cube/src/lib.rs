@@ -9,6 +9,7 @@
 //! ```
 //!
 //! It reads each row once, and the same pass adds a residual to x before the norm or to y after it.
+//!
 //! In reading order:
 //!
 //! | module | what it holds |

@@ -16,7 +16,7 @@ pub use burn_cubecl::{Cube, CubeDevice};
 
 /// Returns the first wgpu device; `None` if the build has no wgpu or the machine has no device.
 pub fn wgpu() -> Option<CubeDevice> {
-    // A failing driver panics.
+    // A failing driver panics instead of returning an error.
     let found = std::panic::catch_unwind(|| CubeDevice::wgpu(WgpuDeviceKind::default()));
     found.ok()?.ok()
 }

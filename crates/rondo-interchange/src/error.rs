@@ -17,7 +17,7 @@ pub enum InterchangeError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
     /// A file exists but does not have the expected form.

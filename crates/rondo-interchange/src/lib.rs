@@ -3,7 +3,7 @@
 //! ```text
 //! DIR/config.json                      sizes and structure; `model_type` names the family
 //! DIR/model.safetensors                every tensor, or
-//! DIR/model.safetensors.index.json     which of model-*.safetensors holds which
+//! DIR/model.safetensors.index.json     the model-*.safetensors file of each tensor
 //! ```
 //!
 //! In reading order:
@@ -15,7 +15,7 @@
 //! | `raven` | the layout of the reference implementation |
 //! | `llama` | the layouts of Llama, Qwen2, Qwen3, OLMo 2 and Ouro |
 //! | `keys` | typed reading of the keys of `config.json` |
-//! | `settings` | `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
+//! | `settings` | conversion of `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | [`special`](SpecialTokens) | the ids of the tokens that begin a text and stop generation |
 //! | `archive` | the index of a folder's tensors, built without reading them |
 //! | [`element`](Element) | f32, bf16 and f16 as bytes |

@@ -29,7 +29,7 @@ pub(crate) fn check(file: &SweepFile, report: Report<'_>) {
     }
     distinct("seeds", &file.seeds, u64::to_string, report);
     for (key, seeds) in [("seeds", &file.seeds[..]), ("draw_seed", &[file.draw_seed])] {
-        // TOML's whole numbers end here.
+        // The largest whole number in TOML is `i64::MAX`.
         if let Some(seed) = seeds.iter().find(|&&seed| i64::try_from(seed).is_err()) {
             report(key, format!("must be at most {}, found {seed}", i64::MAX));
         }

@@ -12,7 +12,8 @@ const CONTEXT: &str = "rondo sweep, the draws of a random axis, version 1";
 /// 2^−53.
 const UNIT: f64 = 1.0 / (1_u64 << 53) as f64;
 
-/// Returns the value of an axis in a draw, counted from 0; `None` if a choice has no values.
+/// Returns the value of an axis in draw number `draw`, counted from 0; `None` if a choice has no
+/// values.
 pub fn draw(seed: u64, draw: u32, axis: &Random) -> Option<toml::Value> {
     let u = unit(seed, draw, &axis.key);
     match &axis.distribution {

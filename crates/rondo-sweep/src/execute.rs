@@ -54,7 +54,7 @@ pub enum Event<'a> {
     Finished(&'a Planned),
     /// The run failed.
     Failed(&'a Planned, &'a Failure),
-    /// The run saved its state; it is resumed when the sweep is.
+    /// The run saved its state and is resumed with the sweep.
     Interrupted(&'a Planned),
 }
 

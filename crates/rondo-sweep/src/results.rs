@@ -114,8 +114,8 @@ impl Results {
     }
 
     /// Returns an object with `runs` and with `settings` as in [`Results::settings`]. A run has
-    /// `run`, `status`, `verdict`, `seed`, `sets`, `numbers` and `failure`. Missing values and numbers
-    /// that are not finite are null.
+    /// `run`, `status`, `verdict`, `seed`, `sets`, `numbers` and `failure`. Missing values and
+    /// numbers that are not finite are null.
     pub fn to_json(&self) -> serde_json::Value {
         let runs: Vec<serde_json::Value> = self.rows.iter().map(|row| self.row_json(row)).collect();
         json!({ "runs": runs, "settings": self.settings_json() })

@@ -101,7 +101,7 @@ impl<'s> Form<'s> {
     }
 }
 
-/// Follows a schema's reference, if it is one.
+/// Returns the target of a schema that is a reference; otherwise the schema itself.
 pub(crate) fn resolve<'s>(schema: &'s Json, root: &'s Json) -> &'s Json {
     let target = schema["$ref"]
         .as_str()

@@ -1,13 +1,14 @@
-//! The kernels of the backward pass. With the weights P, dP = dO · Vᵀ, and D the sum of dO ⊙ O over
-//! each query's columns,
+//! The kernels of the backward pass (Dao 2023, arXiv 2307.08691, algorithm 2).
+//!
+//! P are the weights, dP = dO · Vᵀ, and D is the sum of dO ⊙ O over each query's columns:
 //!
 //! ```text
 //! dS = factor · P ⊙ (dP − D)        dQ = dS · K        dK = dSᵀ · Q        dV = Pᵀ · dO
 //! ```
 //!
-//! (Dao 2023, arXiv 2307.08691, algorithm 2). One kernel computes dQ, with one tile of queries per
-//! cube. Another one computes dK and dV, with one tile of keys per cube and all query heads that
-//! these keys serve. A single cube computes each sum, in a fixed order.
+//! One kernel computes dQ, with one tile of queries per cube. Another one computes dK and dV, with
+//! one tile of keys per cube and all query heads that these keys serve. A single cube computes each
+//! sum, in a fixed order.
 
 use cubecl::prelude::*;
 

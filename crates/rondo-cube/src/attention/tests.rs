@@ -160,7 +160,7 @@ fn heads_apart_are_those_of_f64_with_and_without_a_causal_order() {
     }
 }
 
-/// The tiles of a software driver thus give the same bits as those of a GPU.
+/// The tiles of a software driver give the same bits as those of a GPU.
 #[test]
 fn a_tile_of_many_numbers_gives_what_one_of_few_does() {
     let Some(device) = device() else { return };

@@ -46,7 +46,7 @@ impl Known {
         found.clone()
     }
 
-    /// Returns a matrix in this program's layout, transposed.
+    /// Returns a matrix transposed, as this program stores it.
     fn turned(&self, name: &str) -> Vec<f32> {
         let ([rows, cols], values) = self.get(name);
         (0..rows * cols)
