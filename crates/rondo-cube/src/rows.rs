@@ -19,7 +19,7 @@ const CUBES: usize = 65_535;
 /// overflow inside a device's `exp`.
 const SMALLEST_EXPONENT: f32 = -88.0;
 
-/// Columns of a row per lane from which [`Tile::new`] chooses the number of lanes.
+/// [`Tile::new`] gives a row about one lane for this many columns.
 const COLUMNS: usize = 16;
 
 /// The units of a cube over rows of one width.

@@ -15,7 +15,7 @@
 //! | `raven` | the layout of the reference implementation |
 //! | `llama` | the layouts of Llama, Qwen2, Qwen3, OLMo 2 and Ouro |
 //! | `keys` | typed reading of the keys of `config.json` |
-//! | `settings` | conversion of `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
+//! | `settings` | converts `config.json` to [`ModelConfig`](rondo_model::config::ModelConfig) |
 //! | [`special`](SpecialTokens) | the ids of the tokens that begin a text and stop generation |
 //! | `archive` | the index of a folder's tensors, built without reading them |
 //! | [`element`](Element) | f32, bf16 and f16 as bytes |

@@ -61,8 +61,8 @@ impl SweepWriter {
         // Files that a sweep may leave if it is killed while it begins.
         let is_beginning =
             |name: &String| name == LOCK_FILE || name == BASE_FILE || is_leftover(name);
-        // The order of the two checks matters: a shard that begins the sweep at the same time writes
-        // sweep.toml before it creates folders.
+        // The order of the two checks matters: a shard that begins the sweep at the same time
+        // writes sweep.toml before it creates folders.
         if !entries(path)?.iter().all(is_beginning) && !path.join(SWEEP_FILE).is_file() {
             return Err(SweepError::Foreign(path.to_owned()));
         }
