@@ -19,7 +19,7 @@ use crate::tensor::{CubeTensor, check, empty, matrix};
 ///
 /// # Panics
 ///
-/// Panics where the tensor is not contiguous f32 of even width.
+/// Panics if the tensor is not contiguous f32 of even width.
 pub fn forward(halves: &CubeTensor) -> CubeTensor {
     let (width, shape) = half(halves);
     let count = shape.num_elements();

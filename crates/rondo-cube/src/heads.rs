@@ -70,7 +70,7 @@ impl Layout {
 ///
 /// # Panics
 ///
-/// Panics where a tensor is not contiguous f32, or shapes do not fit.
+/// Panics if a tensor is not contiguous f32 or the shapes do not fit.
 pub(crate) fn turn_back(
     layout: Layout,
     rows: CubeTensor,

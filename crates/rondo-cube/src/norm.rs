@@ -33,7 +33,7 @@ pub enum Input<'a> {
 ///
 /// # Panics
 ///
-/// Panics where a tensor is not contiguous f32, or shapes differ.
+/// Panics if a tensor is not contiguous f32 or the shapes differ.
 pub fn forward(input: Input<'_>, scale: Option<&CubeTensor>, eps: f32) -> CubeTensor {
     let (x, y, sum, added) = match input {
         Input::Alone(x) => (x, x, false, false),

@@ -35,7 +35,7 @@ const TUNES: bool = cfg!(feature = "fusion");
 ///
 /// # Panics
 ///
-/// Panics where the shapes do not fit, or a tensor is not f32.
+/// Panics if the shapes do not fit or a tensor is not f32.
 pub fn product(a: CubeTensor, b: CubeTensor, precision: Precision) -> CubeTensor {
     let routine = chosen_for(&a, &b, precision);
     // If the device cannot run the table's routine, `LARGE` replaces it: every device can run it,

@@ -1,5 +1,5 @@
-//! The ids of special tokens. They are not part of the model's function; they tell where a text
-//! begins and where generation stops.
+//! The ids of special tokens. They are not part of the model's function; they mark the beginning of
+//! a text and stop generation.
 
 use std::fs::File;
 use std::path::Path;
@@ -58,7 +58,7 @@ pub struct SpecialTokens {
 }
 
 impl SpecialTokens {
-    /// Returns the special tokens of a model of which only the end-of-text token is known.
+    /// Returns special tokens that consist of the end-of-text token alone, if there is one.
     pub fn ending(end_of_text: Option<u32>) -> Self {
         Self {
             eos_token_id: end_of_text.map(Ids::One),

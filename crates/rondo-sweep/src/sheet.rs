@@ -217,7 +217,7 @@ fn listed<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
 struct Words {
     /// The short name of each key.
     keys: BTreeMap<String, String>,
-    /// The keys of which two values would have the same word.
+    /// Keys with different values that would have the same word.
     alike: BTreeSet<String>,
 }
 

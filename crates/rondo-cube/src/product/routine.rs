@@ -70,7 +70,7 @@ impl Routine {
     ///
     /// # Panics
     ///
-    /// Panics where the shapes do not fit.
+    /// Panics if the shapes do not fit.
     pub(super) fn launch(
         self,
         a: CubeTensor,
