@@ -1,4 +1,4 @@
-//! What a model is: sizes and structural choices.
+//! The configuration of a model: sizes and structural choices.
 
 mod branch_scale;
 mod conditioning;
@@ -29,7 +29,7 @@ use crate::depth::RecurrenceConfig;
 use crate::layer::Stack;
 use crate::sparsity::SparsityConfig;
 
-/// The shape and structure of a recurrent-depth transformer, every size known.
+/// The shape and structure of a recurrent-depth transformer, with every size resolved.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
     /// Vocabulary size V.
@@ -40,7 +40,7 @@ pub struct ModelConfig {
     pub n_heads: usize,
     /// Key and value heads; divides `n_heads`.
     pub n_kv_heads: usize,
-    /// Size of a head; `d_model / n_heads` where it is none, which [`Self::d_head()`] returns.
+    /// Size of a head. If `None`, [`Self::d_head()`] returns `d_model / n_heads`.
     pub d_head: Option<usize>,
     /// Inner width of the gated MLP, f.
     pub d_ff: usize,
@@ -48,9 +48,9 @@ pub struct ModelConfig {
     pub context: usize,
     /// Where the norms of a block stand.
     pub block: BlockKind,
-    /// What multiplies the sides of the core's residual connections.
+    /// The factors on the two sides of the core's residual connections.
     pub branch_scale: BranchScale,
-    /// Learned biases on queries and keys, or on values too, added to their projection.
+    /// Learned biases, added to queries and keys, or also to values, after their projection.
     pub qk_bias: QkBias,
     /// Norm of queries and keys.
     pub qk_norm: QkNorm,
@@ -58,7 +58,7 @@ pub struct ModelConfig {
     pub rope_base: f64,
     /// Which elements of a head the rotary embedding turns together.
     pub rope_pairing: RopePairing,
-    /// How the rotary embedding's frequencies are scaled; without it they are not.
+    /// How the rotary embedding's frequencies are scaled; `None` leaves them unscaled.
     pub rope_scaling: Option<RopeScaling>,
     /// Whether the head is the token embedding transposed.
     pub tied_head: bool,
@@ -68,27 +68,28 @@ pub struct ModelConfig {
     pub layers: LayersConfig,
     /// How the embedding e enters each iteration.
     pub injection: InjectionKind,
-    /// What an iteration is told of its place in the loop.
+    /// How an iteration depends on its place in the loop.
     pub conditioning: ConditioningKind,
-    /// What becomes of the core's output.
+    /// How the next state is computed from the core's output.
     pub loop_residual: ResidualKind,
-    /// Lanes that the iterations read from and write to; none where there is one state.
+    /// Lanes that the iterations read from and write to; `None` for a single state.
     pub hyper_connections: Option<HyperConnections>,
-    /// What each iteration adds to the core's matrices; none where all have the same.
+    /// What each iteration adds to the core's matrices; `None` if all iterations share them
+    /// unchanged.
     pub lora: Option<LoraConfig>,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
-    /// Where the shared norm stands besides the end.
+    /// Where the shared norm stands, apart from the end.
     pub boundary_norm: BoundaryNorm,
     /// How the weights are drawn.
     pub init: InitConfig,
     /// How many iterations a training step takes.
     pub recurrence: RecurrenceConfig,
-    /// Gates on the edges of attention; none where there are no gates.
+    /// Gates on the edges of attention; `None` for attention without gates.
     pub sparsity: Option<SparsityConfig>,
 }
 
-/// The default structure over bytes: 256 values and the end of a text.
+/// The default structure with a vocabulary of bytes: 256 values and the end of a text.
 impl Default for ModelConfig {
     fn default() -> Self {
         ModelSection::default().resolve(257)
@@ -126,7 +127,7 @@ impl BlockKind {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormConfig {
-    /// Whether it has a learned scale.
+    /// Whether the norm has a learned scale.
     pub learned: bool,
     /// Added to the mean square before the root.
     pub eps: f64,
@@ -177,7 +178,7 @@ pub enum StateInit {
     Zero,
     /// N(0, 1), standardised over the features of each token.
     Unit,
-    /// The embedding e, the prelude's output: what enters the core.
+    /// The embedding e, the prelude's output, which also enters the core.
     Input,
 }
 
@@ -187,9 +188,9 @@ pub enum StateInit {
 pub enum BoundaryNorm {
     /// Before the coda and after it: `n_f(C(n_f(s_r)))`.
     Coda,
-    /// At the end of the core in each iteration, and after the coda: `n_f(R(…))`, `n_f(C(s_r))`. What a loop gate, an average or
-    /// lanes make of the core's output, they make of the normed one. Without a coda and without these the head reads `s_r`, which
-    /// is normed already.
+    /// At the end of the core in each iteration, and after the coda: `n_f(R(…))`, `n_f(C(s_r))`. A
+    /// loop gate, an average and lanes use the normed output of the core. If the model has neither
+    /// these nor a coda, the head reads `s_r`, which is already normed.
     Iteration,
     /// After the coda alone: `n_f(C(s_r))`.
     None,
@@ -201,8 +202,8 @@ pub enum BoundaryNorm {
 pub struct InitConfig {
     /// The standard deviations.
     pub scheme: InitScheme,
-    /// Every matrix is orthogonal, the embedding included, with gain std·√max(rows, cols); of fused matrices
-    /// each part by itself.
+    /// Makes every matrix orthogonal, including the embedding, with gain std·√max(rows, cols). The
+    /// parts of a fused matrix are made orthogonal separately.
     pub orthogonal: bool,
 }
 
@@ -221,19 +222,20 @@ impl Default for InitConfig {
 pub enum InitScheme {
     /// Small weights, small output projections, embedding scaled by γ = √h.
     Takase,
-    /// As takase with γ = 1.
+    /// Like `takase`, with γ = 1.
     Scaled,
-    /// As scaled, output projections like every other matrix.
+    /// Like `scaled`, but output projections have the std of every other matrix.
     Small,
 }
 
 impl ModelConfig {
-    /// Returns the size of one head: `d_model / n_heads` where it is not given.
+    /// Returns the size of one head, by default `d_model / n_heads`.
     pub fn d_head(&self) -> usize {
         self.d_head.unwrap_or_else(|| self.d_model / self.n_heads)
     }
 
-    /// Returns the width of all query heads together, which is `d_model` where the size of a head is not given.
+    /// Returns the width of all query heads together, which is `d_model` unless the size of a head
+    /// is configured.
     pub fn attended_width(&self) -> usize {
         self.n_heads * self.d_head()
     }
@@ -271,7 +273,7 @@ impl ModelConfig {
         }
     }
 
-    /// Returns the gates of the layers of `stack`, where these have any.
+    /// Returns the configuration of gates, if the layers of `stack` have gates.
     pub fn gates_of(&self, stack: Stack) -> Option<&SparsityConfig> {
         self.sparsity
             .as_ref()
@@ -286,7 +288,7 @@ impl ModelConfig {
         }
     }
 
-    /// Returns l = l_P + r·l_R + l_C, the layers a token passes at recurrence depth `r`.
+    /// Returns l = l_P + r·l_R + l_C, the number of layers a token passes at recurrence depth `r`.
     pub fn effective_depth(&self, r: usize) -> usize {
         self.layers.prelude + r * self.layers.core + self.layers.coda
     }

@@ -194,8 +194,8 @@ impl RecurrenceConfig {
             report(
                 "backprop_depth",
                 format!(
-                    "{backprop_depth} iterations with gradient are more than a draw has, max = {max}: \
-                     every iteration carries gradient; try {max}"
+                    "{backprop_depth} exceeds max = {max}, so every iteration carries gradient; \
+                     try {max}"
                 ),
             );
         }
@@ -208,7 +208,7 @@ impl RecurrenceConfig {
                 report(
                     &format!("curriculum.{key}.over"),
                     format!(
-                        "the way to {key} = {to} is longer than the run of {} steps, which ends at {last}",
+                        "the ramp to {key} = {to} is longer than the run of {} steps, which ends at {last}",
                         run.steps
                     ),
                 );

@@ -10,37 +10,37 @@
 //!
 //! In reading order:
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`config`] | [`config::ModelConfig`] and its parts; `validate` reports every violation |
-//! | [`looped`] | [`looped::LoopedTransformer`]: embed, prelude, loop, coda, head; a training pass; decoding with a cache |
+//! | [`looped`] | [`looped::LoopedTransformer`]: forward pass, training pass, decoding with a cache |
 //! | [`recurrence`] | the loop itself and the trace of its states |
-//! | [`depth`] | how many iterations a step takes, a pure function of seed and step |
+//! | [`depth`] | the recurrence depth of a step, a pure function of seed and step |
 //! | [`objective`], [`penalty`] | what a training pass differentiates; penalties on the loop's last state |
-//! | [`layer`], [`pass`] | where a layer stands, and where in a pass it is applied; what the layers of a pass share |
-//! | [`sparsity`], [`gates`] | gates on the edges of attention; how those of a pass open, and what they saw |
-//! | [`history`], [`contraction`] | what an iteration reads of earlier states; how much of the state comes into it |
-//! | [`conditioning`] | what an iteration is told of its place in the loop |
-//! | [`adjustment`], [`lora`] | what an iteration changes in the core's layers; what it adds to their matrices |
-//! | [`residual`], [`lanes`] | what an iteration makes of the core's output; states side by side |
+//! | [`layer`], [`pass`] | the place of a layer in the model and in a pass; data shared by the layers of a pass |
+//! | [`sparsity`], [`gates`] | gates on the edges of attention; how they open in a pass, and their densities |
+//! | [`history`], [`contraction`] | earlier states that an iteration reads; how much of the state enters it |
+//! | [`conditioning`] | how an iteration depends on its place in the loop |
+//! | [`adjustment`], [`lora`] | changes of the core's layers per iteration; low-rank additions to their matrices |
+//! | [`residual`], [`lanes`] | the next state from the core's output; several states side by side |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |
-//! | [`ops`] | the tensor operations the parts are made of, computed by one of several backends |
+//! | [`ops`] | the tensor operations of the parts, computed by one of several backends |
 //! | [`gradients`] | the gradient of every parameter, in table order |
 //! | [`census`] | parameters by group, FLOPs per token, effective depth |
 //! | [`memory`] | an estimate of the memory of a training step |
-//! | [`exit`] | when another iteration is not worth taking |
+//! | [`exit`] | criteria to stop iterating |
 //! | [`sampling`] | from logits to a token |
 //! | [`seed`] | the random stream for each purpose |
 //!
-//! Any module may read [`config`] and [`layer`]. The model knows its loop and its parts; the parts know
-//! [`pass`], [`gates`], [`init`] and [`ops`], and not what they are parts of: the loop does not know what a
-//! block contains, and a block knows nothing of the loop but the iteration that it is told, on which the
-//! noise of its gates depends.
+//! Any module may use [`config`] and [`layer`]. The model uses its loop and its parts. The parts
+//! use [`pass`], [`gates`], [`init`] and [`ops`], and nothing that contains them. The loop does not
+//! depend on the content of a block. A block receives only its place in the pass, on which the
+//! noise of its gates depends, and changes of its weights.
 //!
-//! The same inputs give the same outputs: the crate has no learning rate, no clock, no file, no environment, no log, no
-//! ambient randomness and no mutable state behind a shared reference. A pass returns all that it finds, the
-//! open edges of its gates included.
+//! The same inputs give the same outputs: the crate has no learning rate, no clock, no file, no
+//! environment, no log, no ambient randomness and no mutable state behind a shared reference. A
+//! pass returns all its results, including the open edges of its gates.
 
 pub mod adjustment;
 pub mod attention;

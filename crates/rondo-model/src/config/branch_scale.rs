@@ -1,5 +1,5 @@
-//! `model.branch_scale`: what multiplies the two sides of the residual connections in the core. A word, or a table whose `kind` is
-//! that word and which has the options.
+//! `model.branch_scale`: the factors on the two sides of the residual connections in the core. The
+//! value is a word, or a table with that word as `kind` and the options.
 
 use rondo_config::Report;
 use rondo_config::report::{positive, within};
@@ -9,26 +9,27 @@ use serde::{Deserialize, Serialize};
 use super::ModelConfig;
 use crate::depth::MAX_RECURRENCE;
 
-/// What multiplies the two sides of the residual connections in the core; [`crate::block`] has where it stands.
+/// The factors on the two sides of the residual connections in the core; [`crate::block`] describes
+/// their place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum BranchScale {
-    /// Nothing: `x + f(x)`.
+    /// No factors: `x + f(x)`.
     #[default]
     None,
     /// `x + λ/(N √L) f(x)` (Wang et al. 2026, arXiv 2606.18524).
     Loop(LoopScale),
-    /// `α x + f(x)`, and f drawn smaller by β (DeepLoop, arXiv 2607.13491).
+    /// `α x + f(x)`, with f initialised smaller by the factor β (DeepLoop, arXiv 2607.13491).
     Deeploop(DeeploopScale),
 }
 
-/// Options of the scale by loops.
+/// Options of `loop`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoopScale {
     /// λ.
     pub lambda: f64,
-    /// N, the iterations that the scale is made for. Without it the mean recurrence.
+    /// N, the number of iterations the scale is computed for. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
@@ -43,29 +44,30 @@ impl Default for LoopScale {
     }
 }
 
-/// Options of DeepLoop's scale.
+/// Options of `deeploop`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeeploopScale {
-    /// The iterations that the scale is made for. Without it the mean recurrence.
+    /// The number of iterations the scale is computed for. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
 }
 
-/// The numbers of a [`BranchScale`].
+/// The factors of a [`BranchScale`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BranchFactors {
-    /// What multiplies x.
+    /// The factor of x.
     pub skip: f64,
-    /// What multiplies f(x).
+    /// The factor of f(x).
     pub branch: f64,
-    /// β: what multiplies the standard deviation by which f's designated matrices are drawn, where it does.
+    /// β, the factor on the standard deviation of f's designated matrices at initialisation, if
+    /// any.
     pub drawn: Option<f64>,
 }
 
 impl ModelConfig {
-    /// Returns what multiplies the sides of the core's residual connections, where something does.
+    /// Returns the factors on the sides of the core's residual connections, if any are configured.
     pub fn branch_factors(&self) -> Option<BranchFactors> {
         let planned = self.recurrence.planned().total();
         let layers = self.layers.core as f64;
@@ -92,7 +94,7 @@ impl ModelConfig {
 }
 
 impl BranchScale {
-    /// Returns the word that names it.
+    /// Returns the word in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -101,7 +103,7 @@ impl BranchScale {
         }
     }
 
-    /// Returns whether both sides are taken as they are.
+    /// Returns whether both factors are one.
     pub fn is_none(&self) -> bool {
         *self == Self::None
     }
@@ -122,7 +124,7 @@ impl BranchScale {
     }
 }
 
-/// As it is written.
+/// The value in the configuration file: a word or a table.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
@@ -130,19 +132,20 @@ enum Written {
     Table(Table),
 }
 
-/// The word by itself, for the defaults of every option.
+/// The word alone, which selects the default of every option.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Word {
     /// `x + f(x)`.
     None,
-    /// `x + λ/(N √L) f(x)`, N the iterations and L the layers of the core.
+    /// `x + λ/(N √L) f(x)`, with N iterations and L layers in the core.
     Loop,
-    /// `α x + f(x)`, f drawn smaller by β: `α = √(2N)`, `β = 1/√(8N)`, N the layers of the core times the iterations.
+    /// `α x + f(x)`, with f initialised smaller by the factor β: `α = √(2N)`, `β = 1/√(8N)`, with N
+    /// the layers of the core times the iterations.
     Deeploop,
 }
 
-/// A table with options.
+/// A table with `kind` and the options.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Table {
@@ -150,7 +153,7 @@ enum Table {
     None {},
     /// `x + λ/(N √L) f(x)`.
     Loop(LoopScale),
-    /// `α x + f(x)`, f drawn smaller by β.
+    /// `α x + f(x)`, with f initialised smaller by the factor β.
     Deeploop(DeeploopScale),
 }
 

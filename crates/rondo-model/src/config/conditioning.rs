@@ -1,28 +1,31 @@
-//! `model.conditioning`: what an iteration is told of its place in the loop.
+//! `model.conditioning`: how an iteration depends on its place in the loop.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an iteration is told of its place; [`crate::conditioning`] has the formulas.
+/// How an iteration depends on its place in the loop; [`crate::conditioning`] has the formulas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConditioningKind {
-    /// Nothing: all iterations are the same.
+    /// No dependence: all iterations are the same.
     #[default]
     None,
-    /// `g ⊙ p_i` is added to what enters the core, p_i the sinusoidal embedding of the iteration's number, g learned.
+    /// `g ⊙ p_i` is added to the input of the core, where p_i is the sinusoidal embedding of the
+    /// iteration's number and g is learned.
     Embedding,
-    /// The step of an iteration is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩` with `t = (i − 1)/r`, q learned: it depends on the whole depth r.
+    /// The update of the state is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩` with `t = (i − 1)/r` and a
+    /// learned q. It depends on the recurrence depth r of the pass.
     LoopGate,
-    /// The norm before each branch of the core and the branch are multiplied, channel by channel, by 1 and a linear map of the
-    /// sinusoidal embedding of the iteration's number.
+    /// The norm before each branch of the core and the branch itself are multiplied, channel by
+    /// channel, by 1 plus a linear map of the sinusoidal embedding of the iteration's number.
     Adaln,
-    /// Each branch of the core is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩`, q learned for each: it depends on the whole depth r.
+    /// Each branch of the core is multiplied by `1 + ⟨q, ψ(t, 1/r)⟩`, with a learned q per branch.
+    /// It depends on the recurrence depth r of the pass.
     BranchGate,
 }
 
 impl ConditioningKind {
-    /// Returns the word that names it.
+    /// Returns the word in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -38,7 +41,7 @@ impl ConditioningKind {
         *self == Self::None
     }
 
-    /// Returns whether an iteration depends on how many there will be.
+    /// Returns whether an iteration depends on the recurrence depth of the pass.
     pub fn reads_depth(self) -> bool {
         match self {
             Self::None | Self::Embedding | Self::Adaln => false,
@@ -46,7 +49,7 @@ impl ConditioningKind {
         }
     }
 
-    /// Returns whether it changes the weights of the core's layers.
+    /// Returns whether the conditioning changes the weights of the core's layers.
     pub(crate) fn adjusts_layers(self) -> bool {
         match self {
             Self::None | Self::Embedding | Self::LoopGate => false,
@@ -54,7 +57,8 @@ impl ConditioningKind {
         }
     }
 
-    /// Says what readouts at `depths` cost more where each of them takes a pass of its own; nothing where one pass serves all.
+    /// Describes the extra cost of readouts at `depths` if each needs a pass of its own; `None` if
+    /// one pass serves all.
     pub fn note(self, depths: &[usize]) -> Option<String> {
         let (all, deepest) = (depths.iter().sum::<usize>(), depths.iter().max()?);
         (self.reads_depth() && all > *deepest).then(|| {

@@ -1,13 +1,13 @@
-//! `model.injection`: a word, or a table whose `kind` is that word and which has the options.
+//! `model.injection`: a word, or a table with that word as `kind` and the options.
 //!
-//! What has no options is written as a word, as every configuration was before there were options.
+//! A kind without options is written as a word, as in configurations older than the options.
 
 use rondo_config::Report;
 use rondo_config::report::within;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The most lags of a history.
+/// The largest window of a history.
 const MOST_LAGS: usize = 8;
 
 /// The injection `A(s, e)`; [`crate::injection`] has the formulas.
@@ -24,13 +24,14 @@ pub enum InjectionKind {
     Ffn,
     /// One learned number mixes s and e.
     Scalar(ScalarInjection),
-    /// A decay for each channel, and a matrix on e.
+    /// A decay for each channel, and a matrix for e.
     Diagonal(DiagonalInjection),
-    /// The decay of each channel; e takes the place of what the state has along it.
+    /// Like diagonal, but the component of the state along the update is removed before the update
+    /// is added.
     Orthogonal,
     /// Differences to earlier states, and another injection for e.
     History(HistoryInjection),
-    /// `s`: e does not enter, so the state has to start from it.
+    /// `s`: e does not enter, so s_0 must be e.
     None,
 }
 
@@ -38,9 +39,9 @@ pub enum InjectionKind {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScalarInjection {
-    /// What is kept of the state.
+    /// The factor of the state.
     pub form: ScalarForm,
-    /// α at the start.
+    /// α at the start of training.
     pub start: f64,
 }
 
@@ -53,7 +54,7 @@ impl Default for ScalarInjection {
     }
 }
 
-/// How one number mixes state and embedding.
+/// How one learned number mixes state and embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScalarForm {
@@ -67,7 +68,7 @@ pub enum ScalarForm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiagonalInjection {
-    /// What multiplies `B e`.
+    /// The factor of `B e`.
     pub discretisation: Discretisation,
 }
 
@@ -79,13 +80,13 @@ impl Default for DiagonalInjection {
     }
 }
 
-/// How the input of a linear system in continuous time is made discrete.
+/// How the input of a linear system in continuous time is discretised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Discretisation {
-    /// Δ, as Parcae is trained.
+    /// Δ, as in Parcae.
     Euler,
-    /// `(1 − e^(−Δa)) / a`, exact for an input that is held over the step.
+    /// `(1 − e^(−Δa)) / a`, exact for an input that is constant during the step.
     ZeroOrderHold,
 }
 
@@ -93,10 +94,10 @@ pub enum Discretisation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HistoryInjection {
-    /// w, the most earlier states that an iteration reads.
+    /// w, the largest number of earlier states that an iteration reads.
     #[schemars(range(min = 1, max = MOST_LAGS))]
     pub window: usize,
-    /// What multiplies each difference.
+    /// The coefficient of each difference.
     pub form: HistoryForm,
     /// How e enters after the differences.
     pub embedding: EmbeddingInjection,
@@ -112,11 +113,11 @@ impl Default for HistoryInjection {
     }
 }
 
-/// What multiplies the difference to an earlier state.
+/// The coefficient of the difference to an earlier state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HistoryForm {
-    /// One number for each lag.
+    /// A number for each lag.
     Scalar,
     /// A number for each lag and channel.
     Channel,
@@ -124,7 +125,7 @@ pub enum HistoryForm {
     Dense,
 }
 
-/// How e enters beside a history.
+/// How e enters together with a history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum EmbeddingInjection {
@@ -150,7 +151,7 @@ impl From<EmbeddingInjection> for InjectionKind {
 }
 
 impl InjectionKind {
-    /// Returns the word that names it.
+    /// Returns the word in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Linear => "linear",
@@ -165,7 +166,7 @@ impl InjectionKind {
         }
     }
 
-    /// Returns how e enters: itself but for a history, which has another for that.
+    /// Returns how e enters: for a history its `embedding`, otherwise this kind itself.
     #[must_use]
     pub fn of_embedding(self) -> Self {
         match self {
@@ -182,12 +183,13 @@ impl InjectionKind {
         }
     }
 
-    /// Returns whether its matrix multiplies e alone, which is done once for all iterations of a pass.
+    /// Returns whether a matrix multiplies e alone, once for all iterations of a pass.
     pub(crate) fn has_matrix_of_embedding_alone(self) -> bool {
         matches!(self.of_embedding(), Self::Diagonal(_) | Self::Orthogonal)
     }
 
-    /// Returns how many states an iteration keeps for its backward pass beyond those of a linear injection, at most.
+    /// Returns an upper bound of the number of states that an iteration keeps for its backward pass
+    /// in addition to those of a linear injection.
     pub(crate) fn kept_states(self, is_fused: bool) -> usize {
         let history = self.history().map_or(0, |history| 2 * history.window);
         let own = match self.of_embedding() {
@@ -215,7 +217,7 @@ impl InjectionKind {
     }
 }
 
-/// As it is written.
+/// The value in the configuration file: a word or a table.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
@@ -223,7 +225,7 @@ enum Written {
     Table(Table),
 }
 
-/// The word by itself, for the defaults of every option.
+/// The word alone, which selects the default of every option.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Word {
@@ -237,17 +239,18 @@ enum Word {
     Ffn,
     /// `(1 − α) s + α e`, α one learned number.
     Scalar,
-    /// `e^(−Δa) ⊙ s + Δ ⊙ B e`, Δ and a learned for each channel, B a matrix.
+    /// `e^(−Δa) ⊙ s + Δ ⊙ B e`, with Δ and a learned for each channel and a matrix B.
     Diagonal,
-    /// `(r − c u) + u` with `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ W e` and c such that r − c u is at right angles to u.
+    /// `(r − c u) + u` with `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ W e`, and c chosen so that r − c u is
+    /// orthogonal to u.
     Orthogonal,
-    /// `s + Σ_j B_j (s_(−j) − s)` over the j-th states before s, then the injection of e.
+    /// `s + Σ_j B_j (s_(−j) − s)` over the j-th state before s, then the injection of e.
     History,
-    /// `s`: the embedding does not enter, so the state has to start from it (`state_init = "input"`).
+    /// `s`: the embedding does not enter, so the loop must start from it (`state_init = "input"`).
     None,
 }
 
-/// A table with options.
+/// A table with `kind` and the options.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Table {
@@ -261,9 +264,9 @@ enum Table {
     Ffn {},
     /// One learned number mixes s and e.
     Scalar(ScalarInjection),
-    /// A decay for each channel, and a matrix on e.
+    /// A decay for each channel, and a matrix for e.
     Diagonal(DiagonalInjection),
-    /// As diagonal, less what the state has along the update.
+    /// Like diagonal, without the component of the state along the update.
     Orthogonal {},
     /// Differences to earlier states, and another injection for e.
     History(HistoryInjection),

@@ -7,17 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::depth::MAX_RECURRENCE;
 
-/// The most lanes.
+/// The largest number of lanes.
 const MOST_LANES: usize = 8;
 
 /// Lanes that the iterations read from and write to; [`crate::lanes`] has the formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct HyperConnections {
-    /// N, states side by side.
+    /// N, the number of states side by side.
     #[schemars(range(min = 2, max = MOST_LANES))]
     pub lanes: usize,
-    /// Iterations with weights of their own; later ones begin with the first again. Without it the mean recurrence.
+    /// The number of iterations with weights of their own; later iterations reuse them from the
+    /// first. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
@@ -33,7 +34,7 @@ impl Default for HyperConnections {
 }
 
 impl HyperConnections {
-    /// Returns the iterations with weights of their own at a mean recurrence.
+    /// Returns the number of iterations with weights of their own, for a mean recurrence of `mean`.
     pub fn rows(self, mean: usize) -> usize {
         self.iterations.unwrap_or(mean)
     }

@@ -1,4 +1,4 @@
-//! `[model.lora]`: what each iteration adds to the core's matrices.
+//! `[model.lora]`: low-rank additions of each iteration to the core's matrices.
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, within};
@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use super::ModelConfig;
 use crate::depth::{MAX_RECURRENCE, RecurrenceConfig};
 
-/// What each iteration adds to the core's matrices, of low rank; [`crate::lora`] has the formulas.
+/// Low-rank additions of each iteration to the core's matrices; [`crate::lora`] has the formulas.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LoraConfig {
-    /// The rank of what is added; at most the smaller side of a matrix.
+    /// The rank of an addition, limited to the smaller side of its matrix.
     #[schemars(range(min = 1))]
     pub rank: usize,
-    /// Iterations with pairs of their own. Without it the mean recurrence.
+    /// The number of iterations with pairs of their own. Default: the mean recurrence.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
-    /// What iterations beyond those with pairs of their own do.
+    /// What later iterations, without pairs of their own, use.
     pub beyond: Beyond,
-    /// The matrices that something is added to.
+    /// The matrices that receive an addition.
     pub matrices: Vec<LoraMatrix>,
 }
 
@@ -36,20 +36,20 @@ impl Default for LoraConfig {
     }
 }
 
-/// What an iteration does that has no row of its own in a table over iterations.
+/// The row of a table over iterations that an iteration beyond the last row uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Beyond {
-    /// It takes the last row.
+    /// The last row.
     Repeat,
-    /// The rows come again from the first.
+    /// The rows again, from the first.
     Cycle,
-    /// There is none: a deeper pass is refused.
+    /// None: a deeper pass is refused.
     Refuse,
 }
 
 impl Beyond {
-    /// Returns the row of an iteration, counted from 0, among so many rows.
+    /// Returns the row of an iteration, counted from 0, in a table of `rows` rows.
     pub fn row(self, iteration: usize, rows: usize) -> usize {
         match self {
             Self::Repeat | Self::Refuse => iteration.min(rows - 1),
@@ -64,24 +64,24 @@ impl Beyond {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum LoraMatrix {
-    /// That of the queries.
+    /// The query matrix.
     Query,
-    /// That of the keys.
+    /// The key matrix.
     Key,
-    /// That of the values.
+    /// The value matrix.
     Value,
     /// The projection after attention.
     Output,
-    /// The half of the MLP's first matrix that goes through SiLU.
+    /// The half of the MLP's first matrix whose output goes through SiLU.
     Gate,
-    /// Its other half.
+    /// The other half of the MLP's first matrix.
     Up,
     /// The MLP's second matrix.
     Down,
 }
 
 impl LoraMatrix {
-    /// All of a layer, in the order of the parameter table.
+    /// All matrices of a layer, in the order of the parameter table.
     pub const ALL: [Self; 7] = [
         Self::Query,
         Self::Key,
@@ -92,7 +92,7 @@ impl LoraMatrix {
         Self::Down,
     ];
 
-    /// Returns the name of its pair in the module tree.
+    /// Returns the name of the matrix's pair in the module tree.
     pub fn name(self) -> &'static str {
         match self {
             Self::Query => "query",
@@ -105,7 +105,7 @@ impl LoraMatrix {
         }
     }
 
-    /// Returns its shape, `[d_in, d_out]`.
+    /// Returns the shape of the matrix, `[d_in, d_out]`.
     pub fn shape(self, config: &ModelConfig) -> [usize; 2] {
         let (h, f, attended) = (config.d_model, config.d_ff, config.attended_width());
         match self {
@@ -119,23 +119,23 @@ impl LoraMatrix {
 }
 
 impl LoraConfig {
-    /// Returns the iterations with pairs of their own in a model.
+    /// Returns the number of iterations with pairs of their own.
     pub fn rows(&self, recurrence: &RecurrenceConfig) -> usize {
         self.iterations
             .unwrap_or_else(|| recurrence.planned().total())
     }
 
-    /// Returns the deepest pass that is not refused, where deeper ones are.
+    /// Returns the largest recurrence depth that is not refused, if deeper passes are refused.
     pub fn deepest(&self, recurrence: &RecurrenceConfig) -> Option<usize> {
         (self.beyond == Beyond::Refuse).then(|| self.rows(recurrence))
     }
 
-    /// Returns whether something is added to a matrix.
+    /// Returns whether `matrix` receives an addition.
     pub fn has(&self, matrix: LoraMatrix) -> bool {
         self.matrices.contains(&matrix)
     }
 
-    /// Returns the rank of what is added to a matrix.
+    /// Returns the rank of the addition to `matrix`.
     pub fn rank_of(&self, matrix: LoraMatrix, config: &ModelConfig) -> usize {
         let [d_in, d_out] = matrix.shape(config);
         self.rank.min(d_in).min(d_out)
@@ -148,12 +148,12 @@ impl LoraConfig {
             within("iterations", iterations, 1..=MAX_RECURRENCE, report);
         }
         if self.matrices.is_empty() {
-            report("matrices", "needs one matrix at least".to_owned());
+            report("matrices", "needs at least one matrix".to_owned());
         }
         let mut seen = Vec::new();
         for matrix in &self.matrices {
             if seen.contains(matrix) {
-                report("matrices", format!("{} stands there twice", matrix.name()));
+                report("matrices", format!("{} is listed twice", matrix.name()));
             }
             seen.push(*matrix);
         }
@@ -161,25 +161,25 @@ impl LoraConfig {
 }
 
 impl ModelConfig {
-    /// Returns the deepest pass that is not refused, where deeper ones are.
+    /// Returns the largest recurrence depth that is not refused, if deeper passes are refused.
     pub fn deepest(&self) -> Option<usize> {
         let lora = self.lora.as_ref()?;
         lora.deepest(&self.recurrence)
     }
 
-    /// Returns the most iterations of an adaptive exit that is given no bound: the largest of training's draws, and none that is
-    /// refused.
+    /// Returns the largest recurrence depth of an adaptive exit without a configured bound: the
+    /// largest draw of training, limited to depths that are not refused.
     pub fn most_iterations(&self) -> usize {
         let max = self.recurrence.max;
         self.deepest().map_or(max, |deepest| max.min(deepest))
     }
 
-    /// Says why a pass to `depth` is refused, where it is.
+    /// Returns the reason if a pass to `depth` is refused.
     pub fn refuses_depth(&self, depth: usize) -> Option<String> {
         let deepest = self.deepest().filter(|deepest| depth > *deepest)?;
         Some(format!(
-            "model.lora has pairs for {deepest} iterations and beyond = \"refuse\": a pass of {depth} has none for those after; \
-             ask for at most {deepest}"
+            "model.lora has pairs for {deepest} iterations and beyond = \"refuse\", so a pass of {depth} \
+             iterations is not possible; ask for at most {deepest}"
         ))
     }
 }

@@ -1,5 +1,5 @@
-//! What queries and keys get before their products: norms and biases. What older configurations know is written as they
-//! write it, true or false.
+//! Norms and biases of queries and keys. Values that older configurations have are written in their
+//! form, true or false.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "WrittenNorm", into = "WrittenNorm")]
 pub enum QkNorm {
-    /// None.
+    /// No norm.
     None,
     /// Root-mean-square norm of each head, after the rotary embedding and without a scale.
     Plain,
-    /// Root-mean-square norm of each head, before the rotary embedding; queries and keys have a learned scale each,
-    /// which their heads share (Qwen3).
+    /// Root-mean-square norm of each head, before the rotary embedding. Queries and keys have one
+    /// learned scale each, shared by their heads (Qwen3).
     Head,
-    /// Root-mean-square norm of all heads together, before the rotary embedding; queries and keys have a learned
-    /// scale each (OLMo 2).
+    /// Root-mean-square norm over all heads together, before the rotary embedding. Queries and keys
+    /// have one learned scale each (OLMo 2).
     Width,
 }
 
@@ -24,7 +24,7 @@ pub enum QkNorm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "WrittenBias", into = "WrittenBias")]
 pub enum QkBias {
-    /// None.
+    /// No biases.
     None,
     /// On queries and keys.
     Qk,
@@ -33,13 +33,13 @@ pub enum QkBias {
 }
 
 impl QkBias {
-    /// Returns whether there are any.
+    /// Returns whether there are biases.
     pub fn is_there(self) -> bool {
         self != Self::None
     }
 }
 
-/// A norm as it may be written.
+/// The value in the configuration file: a switch or a word.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "none, plain, head or width; true is plain, false is none")]
@@ -53,19 +53,20 @@ enum WrittenNorm {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 enum NormWord {
-    /// None; `false` says the same.
+    /// No norm; the same as `false`.
     None,
-    /// Root-mean-square norm of each head, after the rotary embedding and without a scale; `true` says the same.
+    /// Root-mean-square norm of each head, after the rotary embedding and without a scale; the same
+    /// as `true`.
     Plain,
-    /// Root-mean-square norm of each head, before the rotary embedding; queries and keys have a learned scale each,
-    /// which their heads share (Qwen3).
+    /// Root-mean-square norm of each head, before the rotary embedding. Queries and keys have one
+    /// learned scale each, shared by their heads (Qwen3).
     Head,
-    /// Root-mean-square norm of all heads together, before the rotary embedding; queries and keys have a learned
-    /// scale each (OLMo 2).
+    /// Root-mean-square norm over all heads together, before the rotary embedding. Queries and keys
+    /// have one learned scale each (OLMo 2).
     Width,
 }
 
-/// Biases as they may be written.
+/// The value in the configuration file: a switch or a word.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "none, qk or qkv; true is qk, false is none")]
@@ -79,9 +80,9 @@ enum WrittenBias {
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 enum BiasWord {
-    /// None; `false` says the same.
+    /// No biases; the same as `false`.
     None,
-    /// On queries and keys; `true` says the same.
+    /// On queries and keys; the same as `true`.
     Qk,
     /// On queries, keys and values (Qwen2).
     Qkv,
@@ -136,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads a value that is true, false or a word.
+    /// Deserialises a value that is true, false or a word.
     fn read<'de, T: Deserialize<'de>>(value: impl IntoDeserializer<'de, Error>) -> Option<T> {
         T::deserialize(value.into_deserializer()).ok()
     }

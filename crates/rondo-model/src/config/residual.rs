@@ -1,17 +1,18 @@
-//! `model.loop_residual`: what becomes of the core's output. A word, or a table whose `kind` is that word and which has the options.
+//! `model.loop_residual`: how the next state is computed from the core's output. The value is a
+//! word, or a table with that word as `kind` and the options.
 
 use rondo_config::Report;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an iteration makes of the core's output z; [`crate::residual`] has the formulas.
+/// How the next state is computed from the core's output z; [`crate::residual`] has the formulas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum ResidualKind {
     /// z is the next state.
     #[default]
     CarryLast,
-    /// The next state is a weighted average of every z so far.
+    /// The next state is a weighted average of the outputs z of all iterations so far.
     Infiloop(InfiloopResidual),
 }
 
@@ -19,10 +20,11 @@ pub enum ResidualKind {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfiloopResidual {
-    /// β, by which what came before counts less with each iteration; at the start, where it is learned.
+    /// β, the factor on the weight of earlier outputs in each iteration; its initial value if it is
+    /// learned.
     #[schemars(range(min = 0, max = 1))]
     pub beta: f64,
-    /// Whether β is learned, as the logistic function of a number; else it stays.
+    /// Whether β is learned, as the logistic function of a parameter; otherwise it is constant.
     pub learned: bool,
 }
 
@@ -36,7 +38,7 @@ impl Default for InfiloopResidual {
 }
 
 impl ResidualKind {
-    /// Returns the word that names it.
+    /// Returns the word in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::CarryLast => "carry-last",
@@ -67,7 +69,7 @@ impl ResidualKind {
     }
 }
 
-/// As it is written.
+/// The value in the configuration file: a word or a table.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
@@ -75,23 +77,24 @@ enum Written {
     Table(Table),
 }
 
-/// The word by itself, for the defaults of every option.
+/// The word alone, which selects the default of every option.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Word {
     /// z is the next state.
     CarryLast,
-    /// `Σ β^(i−j) e^(s_j) z_j / Σ β^(i−j) e^(s_j)` over the iterations j so far, `s = ⟨q, z⟩ / rms(z)` with a learned q.
+    /// `Σ β^(i−j) e^(s_j) z_j / Σ β^(i−j) e^(s_j)` over the iterations j so far, with
+    /// `s = ⟨q, z⟩ / rms(z)` and a learned q.
     Infiloop,
 }
 
-/// A table with options.
+/// A table with `kind` and the options.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Table {
     /// z is the next state.
     CarryLast {},
-    /// A weighted average of every z so far.
+    /// A weighted average of the outputs z of all iterations so far.
     Infiloop(InfiloopResidual),
 }
 

@@ -1,42 +1,42 @@
-//! The rotary embedding: which elements turn together, and how its frequencies are scaled.
+//! The rotary embedding: the pairs of elements that it rotates, and the scaling of its frequencies.
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which elements of a head the rotary embedding turns together.
+/// Which elements of a head the rotary embedding rotates as a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RopePairing {
-    /// Neighbours, `(x_2j, x_2j+1)`, as in the original and in Huginn.
+    /// Neighbours, `(x_2j, x_2j+1)`, as in the original paper and in Huginn.
     Adjacent,
     /// One element of each half, `(x_j, x_{j + d_head/2})`, as in Llama, Qwen, OLMo 2 and Ouro.
     Halves,
 }
 
-/// How the frequencies of the rotary embedding are changed for contexts longer than those of training.
+/// How the frequencies of the rotary embedding are changed for contexts longer than in training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RopeScaling {
-    /// Low frequencies are divided by the factor, high ones stay, and those between go over linearly in the number of
-    /// turns within the original context (Llama 3.1).
+    /// Low frequencies are divided by `factor`, high ones are unchanged. Between them the frequency
+    /// is interpolated linearly in the number of turns within the original context (Llama 3.1).
     Llama3 {
-        /// What the low frequencies are divided by.
+        /// The divisor of low frequencies.
         factor: f64,
-        /// Frequencies of fewer turns than this within the original context are low.
+        /// Frequencies with fewer turns than this within the original context are low.
         low_frequency: f64,
-        /// Frequencies of more turns than this within the original context are high.
+        /// Frequencies with more turns than this within the original context are high.
         high_frequency: f64,
-        /// Tokens of the original context.
+        /// Length of the original context, in tokens.
         original_context: usize,
     },
 }
 
 impl RopeScaling {
-    /// Returns an angular frequency, in radians per position, as it is scaled.
+    /// Returns the scaled value of an angular frequency, in radians per position.
     ///
-    /// `ω` where `c > high`, `ω / factor` where `c < low`, else `(1 − s)·ω / factor + s·ω` with
+    /// `ω` if `c > high`, `ω / factor` if `c < low`, otherwise `(1 − s)·ω / factor + s·ω` with
     /// `s = (c − low) / (high − low)`, where c = `original_context`·ω / 2π is the number of turns.
     pub fn scaled(self, frequency: f64) -> f64 {
         let Self::Llama3 {
@@ -67,7 +67,7 @@ impl RopeScaling {
         positive("factor", factor, report);
         positive("low_frequency", low_frequency, report);
         at_least_one("original_context", original_context, report);
-        // Also where one of them is no number.
+        // Also reports if either number is NaN.
         if high_frequency.partial_cmp(&low_frequency) != Some(std::cmp::Ordering::Greater)
             || !high_frequency.is_finite()
         {
@@ -94,7 +94,7 @@ mod tests {
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a}, not {b}");
         near(scaling.scaled(turns(5.0)), turns(5.0));
         near(scaling.scaled(turns(0.5)), turns(0.0625));
-        // Half of the way: half of 2.5 / 8 and half of 2.5.
+        // Halfway between the limits: half of 2.5 / 8 plus half of 2.5.
         near(scaling.scaled(turns(2.5)), turns(0.5 * 0.3125 + 0.5 * 2.5));
         // No jump at the seams.
         near(scaling.scaled(turns(4.0)), turns(4.0));

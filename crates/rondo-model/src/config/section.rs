@@ -1,4 +1,4 @@
-//! `[model]` as it is written: what the data decides may be left out.
+//! `[model]` in the configuration file, where values that follow from the data may be omitted.
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, section};
@@ -17,17 +17,17 @@ use crate::sparsity::SparsityConfig;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelSection {
-    /// Vocabulary size V; without it the data's own.
+    /// Vocabulary size V. Default: that of the data.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vocab_size: Option<usize>,
     /// Width of the residual stream, h.
     pub d_model: usize,
     /// Query heads.
     pub n_heads: usize,
-    /// Key and value heads; without it as many as query heads. Must divide `n_heads`.
+    /// Key and value heads. Default: as many as query heads. Must divide `n_heads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n_kv_heads: Option<usize>,
-    /// Size of a head; without it `d_model / n_heads`.
+    /// Size of a head. Default: `d_model / n_heads`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub d_head: Option<usize>,
     /// Inner width of the gated MLP, f.
@@ -36,18 +36,18 @@ pub struct ModelSection {
     pub context: usize,
     /// Where the norms of a block stand.
     pub block: BlockKind,
-    /// What multiplies the sides of the residual connections in the core.
+    /// The factors on the two sides of the residual connections in the core.
     #[serde(skip_serializing_if = "BranchScale::is_none")]
     pub branch_scale: BranchScale,
-    /// Learned biases on queries and keys, or on values too, added to their projection.
+    /// Learned biases, added to queries and keys, or also to values, after their projection.
     pub qk_bias: QkBias,
     /// Norm of queries and keys.
     pub qk_norm: QkNorm,
     /// Base of the rotary embedding's angles.
     pub rope_base: f64,
-    /// Which elements of a head the rotary embedding turns together.
+    /// Which elements of a head the rotary embedding rotates as a pair.
     pub rope_pairing: RopePairing,
-    /// How the rotary embedding's frequencies are scaled; without it they are not.
+    /// How the rotary embedding's frequencies are scaled. Default: unscaled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rope_scaling: Option<RopeScaling>,
     /// Whether the head is the token embedding transposed.
@@ -58,27 +58,27 @@ pub struct ModelSection {
     pub layers: LayersConfig,
     /// How the embedding e enters each iteration.
     pub injection: InjectionKind,
-    /// What an iteration is told of its place in the loop.
+    /// How an iteration depends on its place in the loop.
     #[serde(skip_serializing_if = "ConditioningKind::is_none")]
     pub conditioning: ConditioningKind,
-    /// What becomes of the core's output in each iteration.
+    /// How the next state is computed from the core's output.
     #[serde(skip_serializing_if = "ResidualKind::is_plain")]
     pub loop_residual: ResidualKind,
-    /// Lanes that the iterations read from and write to; without it there is one state.
+    /// Lanes that the iterations read from and write to. Default: a single state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hyper_connections: Option<HyperConnections>,
-    /// What each iteration adds to the core's matrices; without it all iterations have the same.
+    /// What each iteration adds to the core's matrices. Default: nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lora: Option<LoraConfig>,
     /// How the initial state s_0 is drawn.
     pub state_init: StateInit,
-    /// Where the shared norm stands besides the end.
+    /// Where the shared norm stands, apart from the end.
     pub boundary_norm: BoundaryNorm,
     /// How the weights are drawn.
     pub init: InitConfig,
     /// How many iterations a training step takes.
     pub recurrence: RecurrenceConfig,
-    /// Gates on the edges of attention; without it there are none.
+    /// Gates on the edges of attention. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sparsity: Option<SparsityConfig>,
 }
@@ -118,7 +118,8 @@ impl Default for ModelSection {
 }
 
 impl ModelSection {
-    /// Returns the model over data with a vocabulary of `vocabulary` tokens; a size that is written prevails.
+    /// Returns the model for data with a vocabulary of `vocabulary` tokens. A configured
+    /// `vocab_size` has precedence.
     pub fn resolve(&self, vocabulary: usize) -> ModelConfig {
         ModelConfig {
             vocab_size: self.vocab_size.unwrap_or(vocabulary),
@@ -193,21 +194,21 @@ impl ModelSection {
         }
     }
 
-    /// Reports loops that the tokens never enter, or that carry no gradient to them.
+    /// Reports a loop that the tokens do not enter, or that carries no gradient to them.
     fn validate_loop(&self, report: Report<'_>) {
         if self.injection != InjectionKind::None {
             return;
         }
         if self.state_init != StateInit::Input {
-            let message = "none leaves the embedding out of every iteration: the state has to start from it, so \
+            let message = "with none the embedding enters no iteration, so the loop must start from it: \
                            set model.state_init = \"input\", or choose another injection";
             report("injection", message.into());
         }
         let planned = self.recurrence.planned();
         if planned.no_grad > 0 {
             let message = format!(
-                "with injection = \"none\" the tokens get their gradient through every iteration, of which {} of {} \
-                 have none; try {}",
+                "with injection = \"none\" the tokens get their gradient through all iterations, but {} of {} \
+                 carry no gradient; try {}",
                 planned.no_grad,
                 planned.total(),
                 planned.total()
@@ -229,14 +230,14 @@ impl ModelSection {
             report(
                 "injection",
                 format!(
-                    "a history is read from the third iteration on, and model.recurrence gives no more than {longest}"
+                    "iterations read a history from the third on, but model.recurrence gives at most {longest}"
                 ),
             );
         } else if history.window > longest - 2 {
             report(
                 "injection.window",
                 format!(
-                    "model.recurrence gives no more than {longest} iterations, of which the last reads {} earlier states; \
+                    "model.recurrence gives at most {longest} iterations, and the last one reads {} earlier states; \
                      found {}",
                     longest - 2,
                     history.window
@@ -245,13 +246,13 @@ impl ModelSection {
         }
     }
 
-    /// Reports norms that an arm needs and that are not there.
+    /// Reports a missing norm that `branch_scale` or `conditioning` needs.
     fn validate_adjustments(&self, report: Report<'_>) {
         let on_sum = matches!(self.block, BlockKind::Sandwich | BlockKind::PostNorm);
         if matches!(self.branch_scale, BranchScale::Deeploop(_)) && !on_sum {
             report(
                 "branch_scale",
-                "deeploop multiplies the state by α in every layer, which the norm on the sum takes back: it needs \
+                "deeploop multiplies the state by α in every layer and needs a norm on the sum to undo this: set \
                  model.block = \"sandwich\", as published, or \"post-norm\""
                     .to_owned(),
             );
@@ -260,14 +261,15 @@ impl ModelSection {
         if self.conditioning == ConditioningKind::Adaln && !before {
             report(
                 "conditioning",
-                "adaln multiplies the norm before a branch, and model.block has none there: take \"sandwich\", \"pre-norm\" or \
+                "adaln multiplies the norm before a branch, but model.block has none there: use \"sandwich\", \"pre-norm\" or \
                  \"branch-sandwich\", or conditioning = \"branch-gate\""
                     .to_owned(),
             );
         }
     }
 
-    /// Reports draws of more iterations than there are pairs, where these are refused, and pairs that no draw comes to.
+    /// Reports draws of more iterations than there are pairs, if such passes are refused. Also
+    /// reports pairs that no draw reaches.
     fn validate_rows(&self, lora: &LoraConfig, report: Report<'_>) {
         let rows = lora.rows(&self.recurrence);
         let largest = match self.recurrence.max {
@@ -278,46 +280,46 @@ impl ModelSection {
             report(
                 "lora.iterations",
                 format!(
-                    "with beyond = \"refuse\" every draw of model.recurrence needs its pairs: a step may take {largest} iterations, \
-                     and there are {rows}; raise it, lower model.recurrence.max, or take beyond = \"repeat\" or \"cycle\""
+                    "with beyond = \"refuse\" every iteration needs its own pair: a step may take {largest} iterations, \
+                     but there are {rows} pairs; raise this, lower model.recurrence.max, or set beyond = \"repeat\" or \"cycle\""
                 ),
             );
         } else if rows > largest {
             report(
                 "lora.iterations",
                 format!(
-                    "model.recurrence gives no more than {largest} iterations: of {rows} pairs the last would never be trained"
+                    "model.recurrence gives at most {largest} iterations: the last of {rows} pairs would never be trained"
                 ),
             );
         }
     }
 
-    /// Reports what does not go with lanes.
+    /// Reports options that cannot be combined with lanes.
     fn validate_lanes(&self, report: Report<'_>) {
-        let with = "with [model.hyper_connections]";
+        let with = "[model.hyper_connections]";
         if !self.loop_residual.is_plain() {
             report(
                 "loop_residual",
-                format!("lanes are what becomes of the core's output {with}; leave it out"),
+                format!(
+                    "cannot be combined with {with}, which defines the next state; remove this key"
+                ),
             );
         }
         if self.injection.history().is_some() {
             report(
                 "injection",
-                format!("a history reads single states, and there are several side by side {with}"),
+                format!("a history needs a single state and cannot be combined with {with}"),
             );
         }
         if self.conditioning == ConditioningKind::LoopGate {
             report(
                 "conditioning",
-                format!(
-                    "a loop gate scales the step of one state, and there are several side by side {with}"
-                ),
+                format!("a loop gate needs a single state and cannot be combined with {with}"),
             );
         }
     }
 
-    /// Reports where heads do not share the width, or their keys, evenly.
+    /// Reports numbers of heads that do not divide the width or each other, and odd head sizes.
     fn validate_heads(&self, report: Report<'_>) {
         if let Some(d_head) = self.d_head {
             if !d_head.is_multiple_of(2) {

@@ -1,4 +1,4 @@
-//! What a model may be.
+//! Valid and invalid model sections.
 
 use super::*;
 use crate::config::{DeeploopScale, HistoryInjection, InfiloopResidual};
@@ -129,7 +129,7 @@ fn pairs_are_as_many_as_training_needs_and_no_more_than_it_reaches() {
     assert_eq!(with(None, Beyond::Repeat), [""; 0]);
     assert_eq!(with(None, Beyond::Cycle), [""; 0]);
     assert_eq!(with(Some(8), Beyond::Refuse), [""; 0]);
-    // A draw may be of eight, and there are four.
+    // A draw may have eight iterations, but there are only four pairs.
     assert_eq!(with(None, Beyond::Refuse), ["lora.iterations"]);
     assert_eq!(with(Some(9), Beyond::Repeat), ["lora.iterations"]);
     assert_eq!(with(Some(0), Beyond::Repeat), ["lora.iterations"]);
