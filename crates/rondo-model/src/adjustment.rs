@@ -1,14 +1,15 @@
-//! What one iteration changes in the layers of the core.
+//! Changes that one iteration makes to the layers of the core.
 //!
-//! | arm | the norm n before a branch | the branch f |
+//! | source | norm n before a branch | branch f |
 //! |---|---|---|
 //! | branch gate | | `g f` |
-//! | AdaLN | `(1 + s) ⊙ n` | `g ⊙ f` |
-//! | LoRA | | `W + A B` in the place of its matrices W |
+//! | AdaLN | `(1 + s) ⊙ n` | `(1 + g) ⊙ f` |
+//! | LoRA | | matrices `W + Aᵀ B` in place of W |
 //!
-//! All of it is a change of weights: a factor of a branch is one of the columns of its last matrix, or of the scale of the norm that
-//! stands between the branch and the sum, and a factor of a norm is one of its scale. So each backend computes an adjusted layer by
-//! the operations that it has for a plain one, and where nothing is adjusted nothing is computed.
+//! All of these change weights. A factor on a branch multiplies the columns of its last matrix, or
+//! the scale of the norm between the branch and the sum. A factor on a norm multiplies its scale.
+//! So each backend computes an adjusted layer with the operations of a plain one, and a layer
+//! without adjustments costs nothing extra.
 
 use burn::tensor::Tensor;
 
@@ -17,30 +18,30 @@ use crate::lora::{Additions, Lora};
 use crate::norm::RmsNorm;
 use crate::recurrence::LoopState;
 
-/// What an iteration changes in a layer.
+/// The changes of a layer in one iteration.
 #[derive(Clone, Debug, Default)]
 pub struct Adjustment {
-    /// In attention.
+    /// The change of attention.
     pub(crate) attention: Change,
-    /// In the MLP.
+    /// The change of the MLP.
     pub(crate) feed_forward: Change,
 }
 
-/// What an iteration changes in a sublayer: nothing where there is nothing.
+/// The changes of a sublayer in one iteration; `None` for parts that are unchanged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Change {
-    /// What multiplies the norm before the branch, `[d_model]`.
+    /// The factor of the norm before the branch, `[d_model]`.
     pub(crate) norm: Option<Tensor<1>>,
-    /// What multiplies the branch, `[1]` or `[d_model]`.
+    /// The factor of the branch, `[1]` or `[d_model]`.
     pub(crate) branch: Option<Tensor<1>>,
-    /// What is added to the branch's first matrix.
+    /// The addition to the branch's first matrix.
     pub(crate) first: Option<Tensor<2>>,
-    /// What is added to its last.
+    /// The addition to the branch's last matrix.
     pub(crate) last: Option<Tensor<2>>,
 }
 
-/// Returns what the iteration after `state` adjusts in each layer in a pass to `depth`; none where it adjusts nothing. `known` are the
-/// additions of each row where they are known already.
+/// Returns the adjustment of each layer in the iteration after `state` of a pass to `depth`, or
+/// `None` without conditioning and LoRA. `known` holds precomputed additions of every row of LoRA.
 pub(crate) fn adjustments(
     conditioning: Option<&Conditioning>,
     lora: Option<&Lora>,
@@ -63,7 +64,7 @@ pub(crate) fn adjustments(
 }
 
 impl Change {
-    /// Returns the scale of the norm before the branch.
+    /// Returns the scale of the norm before the branch, with the factor applied.
     ///
     /// # Shapes
     ///
@@ -77,12 +78,12 @@ impl Change {
     }
 }
 
-/// What multiplies a branch: a number that stays, and one that an iteration has.
+/// The factor of a branch: a constant times a value of the iteration.
 #[derive(Clone, Debug)]
 pub(crate) struct Factor {
-    /// The number that stays, where it is not one.
+    /// The constant; `None` for one.
     pub(crate) fixed: Option<f64>,
-    /// That of an iteration, `[1]` or one for each channel, `[d_model]`.
+    /// The value of the iteration, `[1]` or, per channel, `[d_model]`.
     pub(crate) learned: Option<Tensor<1>>,
 }
 
@@ -91,11 +92,11 @@ impl Factor {
         self.fixed.is_none() && self.learned.is_none()
     }
 
-    /// Returns the last matrix of a branch such that the branch is multiplied.
+    /// Returns the last matrix of a branch, multiplied by the factor.
     ///
     /// # Shapes
     ///
-    /// `[d_in, d_model]` to the same.
+    /// `matrix` and the result: `[d_in, d_model]`.
     pub(crate) fn of_matrix(&self, matrix: Tensor<2>) -> Tensor<2> {
         let matrix = match &self.learned {
             Some(factor) => matrix * factor.clone().unsqueeze(),
@@ -107,7 +108,8 @@ impl Factor {
         }
     }
 
-    /// Returns the scale of a norm such that what it gives is multiplied; `like` is on its device and `[d_in, d_model]`.
+    /// Returns the scale of a norm, multiplied by the factor. `like`, `[d_in, d_model]`, gives
+    /// device and width.
     ///
     /// # Shapes
     ///
@@ -129,7 +131,7 @@ impl Factor {
     }
 }
 
-/// Returns a matrix with what is added to it.
+/// Returns the sum of a matrix and its addition.
 pub(crate) fn with_added(matrix: Tensor<2>, added: Option<&Tensor<2>>) -> Tensor<2> {
     match added {
         Some(added) => matrix + added.clone(),

@@ -1,8 +1,8 @@
 //! Causal self-attention with a fused query-key-value matrix, rotary positions and grouped heads.
 //!
-//! | what | where |
+//! | operation | place |
 //! |---|---|
-//! | bias on q and k, or on v too | after the projection |
+//! | bias of q and k, or also of v | after the projection |
 //! | norm of q and k with learned scales, per head or over all heads | then |
 //! | rotary embedding of q and k, on neighbours or on halves | then |
 //! | norm of q and k without a scale, per head | last |
@@ -21,7 +21,7 @@ use crate::pass::Shared;
 
 pub use crate::ops::{Rope, Segments};
 
-/// What later positions need of earlier ones: rotated keys, and values,
+/// Rotated keys and values of earlier positions for later ones,
 /// `[batch, kv_heads, positions, d_head]` each.
 #[derive(Clone, Debug)]
 pub struct KeyValues {
@@ -30,7 +30,7 @@ pub struct KeyValues {
 }
 
 impl KeyValues {
-    /// Returns the keys and values of these positions and of those that follow.
+    /// Returns the keys and values of these positions followed by those of `next`.
     fn followed_by(&self, next: Self) -> Self {
         Self {
             keys: Tensor::cat(vec![self.keys.clone(), next.keys], 2),
@@ -60,7 +60,7 @@ pub struct Attention {
     k_norm: Option<Param<Tensor<1>>>,
     gate_bias: Option<Param<Tensor<1>>>,
     proj: Param<Tensor<2>>,
-    /// Its gates as in a pass with hard ones.
+    /// Its gates open by threshold; [`Self::description`] sets the opening of a pass.
     #[module(skip)]
     description: SelfAttention,
 }
@@ -111,12 +111,12 @@ impl Attention {
         }
     }
 
-    /// Returns whether it has gates.
+    /// Returns whether the layer has gates.
     pub fn has_gates(&self) -> bool {
         self.description.gate.is_some()
     }
 
-    /// Returns the attention of one application without its weights.
+    /// Describes one application of the layer, without its weights.
     pub fn description(&self, pass: Shared<'_>, at: At) -> SelfAttention {
         SelfAttention {
             gate: self.description.gate.map(|gate| Gate {
@@ -128,7 +128,7 @@ impl Attention {
         }
     }
 
-    /// Returns its weights.
+    /// Returns the weights.
     pub fn weights(&self) -> AttentionWeights<Tensor<2>, Tensor<1>> {
         AttentionWeights {
             qkv: self.qkv.val(),
@@ -145,8 +145,8 @@ impl Attention {
     }
 }
 
-/// Attends new positions to themselves and to those of `past`. Also returns the keys and values of all
-/// of them; what its gates saw is left out.
+/// Attends from new positions to themselves and to those of `past`. Also returns the keys and
+/// values of all these positions, but no open edges.
 ///
 /// # Shapes
 ///
@@ -154,7 +154,7 @@ impl Attention {
 ///
 /// # Panics
 ///
-/// Panics where several new positions follow a past: no caller has a use for them.
+/// Panics if several new positions follow a past: no caller needs this.
 pub fn forward_after(
     ops: &dyn Operations,
     attention: &SelfAttention,

@@ -1,4 +1,4 @@
-//! One transformer layer; where its norms stand is a choice.
+//! One transformer layer with a choice of places for its norms.
 //!
 //! | kind | definition |
 //! |---|---|
@@ -8,9 +8,10 @@
 //! | branch-sandwich | x ← x + attn_out(Attn(attn_in x)); x ← x + ffn_out(MLP(ffn_in x)) (Ouro, arXiv 2510.25741) |
 //! | branch-post-norm | x ← x + attn_out(Attn x); x ← x + ffn_out(MLP x) (OLMo 2, arXiv 2501.00656) |
 //!
-//! A layer of the core may have a branch scale: ε times the branch, norm included where one stands on it, or α times x. With a norm
-//! on the sum, `n(α x + f) = n'(x + f/α)`, n' with `eps/α²` in the place of eps, which is how it is computed. An iteration may adjust
-//! the weights ([`crate::adjustment`]).
+//! A layer of the core may have a branch scale: a factor ε on the branch, including a norm on the
+//! branch, or a factor α on x. With a norm on the sum, `n(α x + f)` is computed as `n'(x + f/α)`,
+//! where n' has `eps/α²` in place of eps. An iteration may change the weights
+//! ([`crate::adjustment`]).
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -40,7 +41,7 @@ pub struct Block {
     ffn_out: Option<RmsNorm>,
     #[module(skip)]
     kind: BlockKind,
-    /// What multiplies the sides of its residual connections, where something does.
+    /// The factors on the sides of its residual connections, if any.
     #[module(skip)]
     factors: Option<BranchFactors>,
 }
@@ -71,7 +72,8 @@ impl Block {
         self.attention.has_gates()
     }
 
-    /// Applies the layer, adjusted where an iteration has an adjustment of it. Also returns what its gates saw, where it has any.
+    /// Applies the layer, with the adjustment of an iteration if there is one. Also returns the
+    /// open edges of its gates, if it has gates.
     ///
     /// # Shapes
     ///
@@ -88,7 +90,8 @@ impl Block {
         (self.feed(ops, x, adjustment), open)
     }
 
-    /// Applies the first sublayer, attention. Also returns what its gates saw, where it has any.
+    /// Applies the first sublayer, attention. Also returns the open edges of its gates, if it has
+    /// gates.
     ///
     /// # Shapes
     ///
@@ -132,8 +135,8 @@ impl Block {
         ops.feed_forward(&sublayer, tensors)
     }
 
-    /// Applies the layer to positions that follow those of `past`; returns the keys and values of
-    /// all of them besides.
+    /// Applies the layer to positions that follow those of `past`. Also returns the keys and values
+    /// of all these positions.
     ///
     /// # Shapes
     ///
@@ -187,7 +190,8 @@ impl Block {
         (sublayer, tensors)
     }
 
-    /// Multiplies the branch by what it is multiplied by: its last matrix, or the scale of the norm that stands on it.
+    /// Multiplies the branch by its factor, through its last matrix or through the scale of the
+    /// norm on the branch.
     fn multiply(
         &self,
         change: Option<&Change>,
@@ -208,7 +212,7 @@ impl Block {
         }
     }
 
-    /// Describes a branch with the norms before and after it, and gives its tensors.
+    /// Returns the description of a branch with the norms before and after it, and its tensors.
     fn around<B, W>(
         &self,
         [before, after]: [&Option<RmsNorm>; 2],
@@ -244,7 +248,7 @@ impl Block {
         (sublayer, tensors)
     }
 
-    /// Returns the norm of `x + f/α` that gives what `norm` gives of `α x + f`.
+    /// Returns the norm n' for which `n'(x + f/α)` equals `norm` of `α x + f`.
     fn of_scaled_sum(&self, norm: Norm) -> Norm {
         match self.factors {
             Some(factors) => Norm {

@@ -1,19 +1,21 @@
-//! What an iteration is told of its place in the loop: its number i, or also the depth r of the whole pass.
+//! How an iteration depends on its place in the loop: on its number i, or also on the recurrence
+//! depth r of the pass.
 //!
-//! | kind | what it does | source |
+//! | kind | effect | source |
 //! |---|---|---|
-//! | embedding | `x + g ⊙ p_i` enters the core, `p_i = (sin iω, cos iω)`, `ω_j = 10000^(−2j/d)` | Universal Transformer, arXiv 1807.03819, which has no g |
-//! | AdaLN | `(1 + s) ⊙ n(x)` enters a branch, `(1 + g) ⊙ f` leaves it, `[s ; g] = W p'_i` | arXiv 2609.36636, eq. 9 and 11, on ψ there |
-//! | loop gate | y, the core's output, becomes `y + ⟨q, ψ⟩ (y − s_{i−1})` | arXiv 2609.36636, eq. 7 and 8 |
-//! | branch gate | a branch f becomes `(1 + ⟨q, ψ⟩) f`, each with a q of its own | arXiv 2609.36636, eq. 9 and 10 |
+//! | embedding | `x + g ⊙ p_i` enters the core, `p_i = (sin iω, cos iω)`, `ω_j = 10000^(−2j/d)` | Universal Transformer, arXiv 1807.03819, without g |
+//! | AdaLN | `(1 + s) ⊙ n(x)` enters a branch, `(1 + g) ⊙ f` leaves it, `[s ; g] = W p'_i` | arXiv 2609.36636, eq. 9 and 11, with ψ in place of p' |
+//! | loop gate | the core's output y is replaced by `y + ⟨q, ψ⟩ (y − s_{i−1})` | arXiv 2609.36636, eq. 7 and 8 |
+//! | branch gate | a branch f is replaced by `(1 + ⟨q, ψ⟩) f`, with a q per branch | arXiv 2609.36636, eq. 9 and 10 |
 //!
 //! ```text
 //! ψ(t, δ) = (t, δ, t², δ², tδ, sin πt, cos πt − 1, sin 2πt)    t = (i − 1)/r    δ = 1/r
 //! ```
 //!
-//! p'_i is p_i of 16 numbers. g, q and W are zero at the start, so that the loop is the one without. All are functions of any i and r,
-//! no tables: each depth is defined. A gate needs r before the first iteration; a pass to another depth is another one from its
-//! start. The branches are attention and the MLP of each layer of the core.
+//! p'_i is p_i with 16 numbers. g, q and W are zero at the start of training, which gives the loop
+//! without conditioning. All are functions of i and r and no tables, so every depth is defined. A
+//! gate needs r before the first iteration, so passes to different depths differ from their first
+//! iteration. The branches are attention and the MLP of each layer of the core.
 
 use std::f64::consts::PI;
 
@@ -26,22 +28,22 @@ use crate::init::{Initializer, Part, Role, Table, Weights};
 use crate::ops::{self, Difference, DifferenceTensors};
 use crate::recurrence::LoopState;
 
-/// Numbers that say where in a pass an iteration is.
+/// Number of features ψ.
 const FEATURES: usize = 8;
 
-/// Numbers that tell AdaLN which iteration it is.
+/// Number of features p' for AdaLN.
 const PLACES: usize = 16;
 
-/// What an iteration is told.
+/// The parameters of the conditioning.
 #[derive(Module, Debug)]
 pub enum Conditioning {
-    /// Its number.
+    /// Depends on the iteration's number.
     Embedding(Embedding),
-    /// Its place in the pass.
+    /// Depends on the iteration's place in the pass.
     LoopGate(LoopGate),
-    /// Its number, in every branch.
+    /// Depends on the iteration's number; acts on every branch.
     AdaLn(AdaLn),
-    /// Its place in the pass, in every branch.
+    /// Depends on the iteration's place in the pass; acts on every branch.
     BranchGate(BranchGate),
 }
 
@@ -57,7 +59,8 @@ pub struct LoopGate {
     query: Param<Tensor<1>>,
 }
 
-/// The maps of all branches side by side, `[16, branches · 2 · d_model]`: of each the scales of its norm, then the gates.
+/// The maps of all branches side by side, `[16, branches · 2 · d_model]`: for each branch the
+/// scales of its norm, then its gates.
 #[derive(Module, Debug)]
 pub struct AdaLn {
     maps: Param<Tensor<2>>,
@@ -65,13 +68,13 @@ pub struct AdaLn {
     branches: usize,
 }
 
-/// The weights of the features, a column for each branch, `[8, branches]`.
+/// The weights of the features, with a column for each branch, `[8, branches]`.
 #[derive(Module, Debug)]
 pub struct BranchGate {
     queries: Param<Tensor<2>>,
 }
 
-/// Adds the parameters to the table, where there are any.
+/// Adds the parameters to the table, if a conditioning is configured.
 pub(crate) fn parameters(table: &mut Table<'_>) {
     let (h, branches) = (table.config.d_model, 2 * table.config.layers.core);
     let (name, shape) = match table.config.conditioning {
@@ -86,7 +89,7 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
 }
 
 impl Conditioning {
-    /// Builds it; none where all iterations are the same.
+    /// Builds the conditioning; `None` if all iterations are the same.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Option<Self> {
         Some(match config.conditioning {
             ConditioningKind::None => return None,
@@ -106,12 +109,12 @@ impl Conditioning {
         })
     }
 
-    /// Returns whether an iteration depends on how many there will be.
+    /// Returns whether an iteration depends on the recurrence depth of the pass.
     pub fn reads_depth(&self) -> bool {
         matches!(self, Self::LoopGate(_) | Self::BranchGate(_))
     }
 
-    /// Returns what enters the core in place of `x`, in the iteration after `state`.
+    /// Returns the input of the core in the iteration after `state`, computed from `x`.
     ///
     /// # Shapes
     ///
@@ -129,7 +132,8 @@ impl Conditioning {
         }
     }
 
-    /// Returns what the iteration after `state`, of `depth` in all, changes in each layer of the core; none where it changes nothing.
+    /// Returns the adjustment of each layer of the core in the iteration after `state` of a pass to
+    /// `depth`, or `None` if the conditioning does not adjust layers.
     pub(crate) fn adjust(&self, state: &LoopState, depth: usize) -> Option<Vec<Adjustment>> {
         let iteration = state.iterations() + 1;
         match self {
@@ -139,7 +143,8 @@ impl Conditioning {
         }
     }
 
-    /// Returns what the core's output `y` becomes in the iteration after `state`, of `depth` in all.
+    /// Returns the output of the iteration after `state` in a pass to `depth`, computed from the
+    /// core's output `y`.
     ///
     /// # Shapes
     ///
@@ -192,7 +197,7 @@ impl BranchGate {
     }
 }
 
-/// Returns the adjustment of every layer: those of attention and of the MLP in turn.
+/// Builds the adjustment of every layer; its attention and its MLP are consecutive branches.
 fn branches(count: usize, change: impl Fn(usize) -> Change) -> Vec<Adjustment> {
     let layer = |layer: usize| Adjustment {
         attention: change(2 * layer),
@@ -201,14 +206,14 @@ fn branches(count: usize, change: impl Fn(usize) -> Change) -> Vec<Adjustment> {
     (0..count / 2).map(layer).collect()
 }
 
-/// Returns a row of numbers times a matrix, `[1, columns]`.
+/// Returns the product of a row of numbers and a matrix, `[1, columns]`.
 fn times(row: &[f64], matrix: Tensor<2>) -> Tensor<2> {
     let row = constant(row, &matrix.device()).cast(matrix.dtype());
     let row: Tensor<2> = row.unsqueeze();
     row.matmul(matrix)
 }
 
-/// Returns ψ of iteration i of r.
+/// Returns ψ for iteration `iteration` of `depth`.
 fn features(iteration: usize, depth: usize) -> [f64; FEATURES] {
     let depth = depth as f64;
     let (t, delta) = ((iteration - 1) as f64 / depth, 1.0 / depth);
@@ -224,7 +229,7 @@ fn features(iteration: usize, depth: usize) -> [f64; FEATURES] {
     ]
 }
 
-/// Returns p_i: the sines, then the cosines.
+/// Returns p_i: first the sines, then the cosines.
 fn sinusoidal(iteration: usize, width: usize) -> Vec<f64> {
     let angles = |j: usize| {
         let rate = 10_000_f64.powf(-2.0 * j as f64 / width as f64);
@@ -236,7 +241,7 @@ fn sinusoidal(iteration: usize, width: usize) -> Vec<f64> {
     sines.chain(cosines).collect()
 }
 
-/// Returns numbers on a device, outside the graph.
+/// Returns numbers as a tensor on a device, outside the graph.
 fn constant(values: &[f64], device: &Device) -> Tensor<1> {
     let values: Vec<f32> = values.iter().map(|x| *x as f32).collect();
     let count = values.len();
@@ -270,7 +275,7 @@ mod tests {
     #[test]
     fn a_gate_of_a_half_goes_half_a_step_further() {
         let device = Device::flex();
-        // δ = 1/2 in the first of two iterations, and q has 1 there.
+        // δ = 1/2 in the first of two iterations, and only the weight of δ is 1.
         let mut query = [0.0; FEATURES];
         query[1] = 1.0;
         let query = Param::from_data(query, &device);

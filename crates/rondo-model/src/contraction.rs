@@ -1,19 +1,19 @@
-//! By how much what stands between two iterations shrinks the state.
+//! How strongly the state is scaled between two iterations.
 
 use burn::tensor::Tensor;
 
-/// The sizes of the factors by which the channels of a state are multiplied on their way into an iteration; each of its values is
-/// `[1]` on the device, or a number.
+/// The absolute values of the factors on the channels of a state on its way into an iteration. Each
+/// statistic is a tensor `[1]` on the device, or a number read from it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contraction<T = Tensor<1>> {
-    /// Their mean.
+    /// The mean.
     pub mean: T,
-    /// The largest.
+    /// The maximum.
     pub max: T,
 }
 
 impl Contraction {
-    /// Measures factors, `[channels]`.
+    /// Computes the statistics of `factors`, `[channels]`.
     pub(crate) fn of(factors: Tensor<1>) -> Self {
         let sizes = factors.abs();
         Self {

@@ -1,9 +1,9 @@
 //! How many iterations a training step takes: a pure function of `(seed, step)` in a run.
 //!
 //! The default law is the paper's (arXiv 2502.05171, §3.3): with mean recurrence r̄ and σ = 1/2,
-//! `τ ~ N(ln r̄ − σ²/2, σ)`, `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then split into
-//! `n = max(p − k̄, 0)` iterations without and `k = min(k̄, p)` with gradient. r̄ and k̄ may come to
-//! their values over a curriculum.
+//! `τ ~ N(ln r̄ − σ²/2, σ)`, `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then split
+//! into `n = max(p − k̄, 0)` iterations without and `k = min(k̄, p)` with gradient. r̄ and k̄ may
+//! come to their values over a curriculum.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Geometric, Normal, Poisson};
@@ -18,8 +18,8 @@ use crate::seed::{Stream, generator};
 /// The largest recurrence depth that a training step may take.
 pub const MAX_RECURRENCE: usize = 64;
 
-/// The largest recurrence depth that a forward pass alone may take: in evaluation, generation and traces. It needs no more
-/// memory than one iteration; the bound refuses numbers that nobody means.
+/// The largest recurrence depth that a forward pass alone may take: in evaluation, generation and
+/// traces. It needs no more memory than one iteration; the bound refuses numbers that nobody means.
 pub const MAX_EVALUATED: usize = 1 << 24;
 
 /// How many iterations a training step takes, and how many of them carry gradient.

@@ -1,13 +1,15 @@
-//! The state on its way into an iteration with its differences to earlier states (history-state injection, arXiv 2609.36636, eq. 3).
+//! The state that enters an iteration, with its differences to earlier states added (history-state
+//! injection, arXiv 2609.36636, eq. 3).
 //!
 //! ```text
 //! s ← s_i + Σ_{j = 1 … m} B_j (s_{i−j} − s_i)      m = min(w, i − 1), 0 for i = 0
 //! ```
 //!
-//! The earlier states are those that iterations have made, s_1, …, s_{i−1}: s_0 is never among them, as published, so the first
-//! two iterations read none. B_j is a number, a number for each channel or a matrix, the same in every iteration, and zero at the
-//! start: then the loop is the one without a history. The injection of e follows, on the sum; the paper has none, and
-//! starts from s_0 = e instead.
+//! The earlier states are outputs of iterations, s_1, …, s_{i−1}. As in the paper, s_0 is not among
+//! them, so the first two iterations read none. B_j is a number, a number for each channel or a
+//! matrix. It is the same in every iteration and zero at the start of training, which gives the
+//! loop without a history. The injection of e follows on the sum; the paper has no injection and
+//! starts from s_0 = e.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -33,7 +35,7 @@ pub struct Rows {
     coefficients: Param<Tensor<2>>,
 }
 
-/// A matrix for each lag, `[d_model, d_model]`: a difference times it is added.
+/// A matrix for each lag, `[d_model, d_model]`, which multiplies the difference.
 #[derive(Module, Debug)]
 pub struct Dense {
     lags: Vec<Param<Tensor<2>>>,
@@ -41,7 +43,7 @@ pub struct Dense {
     precision: Precision,
 }
 
-/// Adds the parameters of the history, where there is one, to the table.
+/// Adds the parameters of the history to the table, if one is configured.
 pub(crate) fn parameters(table: &mut Table<'_>) {
     let h = table.config.d_model;
     let Some(HistoryInjection { window, form, .. }) = table.config.injection.history() else {
@@ -64,7 +66,7 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
 }
 
 impl History {
-    /// Builds the history; none where the configuration has none.
+    /// Builds the history, if one is configured.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Option<Self> {
         let HistoryInjection { window, form, .. } = config.injection.history()?;
         Some(match form {
@@ -80,7 +82,7 @@ impl History {
         })
     }
 
-    /// Returns w.
+    /// Returns w, the number of lags.
     pub fn window(&self) -> usize {
         match self {
             Self::Rows(rows) => rows.coefficients.dims()[0],
@@ -88,7 +90,7 @@ impl History {
         }
     }
 
-    /// Returns the state with its differences to those that are carried beside it.
+    /// Returns the state plus its weighted differences to the earlier states that it carries.
     ///
     /// # Shapes
     ///
@@ -125,8 +127,8 @@ impl History {
         sum.unwrap_or_else(|| x.clone())
     }
 
-    /// Returns by how much each channel of the state is multiplied where a whole window is there: `1 − Σ_j B_j`, of a matrix its
-    /// diagonal.
+    /// Returns the factor on each channel of the state for a full window: `1 − Σ_j B_j`, or the
+    /// diagonal of that matrix.
     pub(crate) fn contraction(&self) -> Contraction {
         let taken: Tensor<1> = match self {
             Self::Rows(rows) => {
@@ -159,7 +161,7 @@ mod tests {
         Tensor::from_data([[[value]]], &Device::flex())
     }
 
-    /// s_i = i² after three iterations: 1 and 4 are carried beside 9.
+    /// A state after three iterations with s_i = i²: 9, with 1 and 4 as earlier states.
     fn third() -> LoopState {
         let state = LoopState::from(tensor(0.0));
         let squares = [1.0, 4.0, 9.0].map(tensor);

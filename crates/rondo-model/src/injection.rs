@@ -7,12 +7,12 @@
 //! | gate | `s ⊙ e` |
 //! | ffn | `MLP [s ; e]` |
 //! | scalar | `(1 − α) s + α e`, or `s + α e` |
-//! | diagonal | `e^(−Δa) ⊙ s + Δ ⊙ (e · B)`, or with `(1 − e^(−Δa)) / a` in the place of the second Δ |
+//! | diagonal | `e^(−Δa) ⊙ s + Δ ⊙ (e · B)`, or with `(1 − e^(−Δa)) / a` in place of the second Δ |
 //! | orthogonal | `(r − c u) + u`, `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ (e · W)`, `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` |
 //! | none | `s` |
-//! | history | one of the first four, of the state with its differences to earlier ones ([`crate::history`]) |
+//! | history | one of the first four, on the state plus its differences to earlier states ([`crate::history`]) |
 //!
-//! What depends on e alone is prepared once for all iterations of a pass.
+//! The part that depends on e alone is computed once for all iterations of a pass.
 
 mod diagonal;
 mod ffn;
@@ -46,23 +46,23 @@ pub enum Injection {
     Ffn(Ffn),
     /// `s`.
     None(Nothing),
-    /// s and e, mixed by one number.
+    /// A mix of s and e with one learned number.
     Scalar(Scalar),
-    /// A decay for each channel, and a matrix on e.
+    /// A decay for each channel, and a matrix for e.
     Diagonal(Diagonal),
-    /// The same, less what the state has along the update.
+    /// Like diagonal, without the component of the state along the update.
     Orthogonal(Orthogonal),
 }
 
-/// A sum; it has no parameters.
+/// The sum; it has no parameters.
 #[derive(Module, Debug)]
 pub struct Add;
 
-/// A product of elements; it has no parameters.
+/// The elementwise product; it has no parameters.
 #[derive(Module, Debug)]
 pub struct Gate;
 
-/// No injection: the state is passed on as it is.
+/// No injection: the state is unchanged.
 #[derive(Module, Debug)]
 pub struct Nothing;
 
@@ -70,7 +70,7 @@ pub struct Nothing;
 pub(crate) fn parameters(table: &mut Table<'_>) {
     let h = table.config.d_model;
     match table.config.injection.of_embedding() {
-        // The adapter keeps the plain std whatever it writes into.
+        // The adapter has the std of an input matrix, although it writes into the residual stream.
         InjectionKind::Linear => {
             let drawn = table.drawn(Place::Input, Fusion::None);
             table.matrix("injection.adapter", [2 * h, h], Part::Adapter, drawn);
@@ -92,7 +92,7 @@ impl Injection {
     ///
     /// # Panics
     ///
-    /// Never: e enters beside a history in another way.
+    /// Never: [`InjectionKind::of_embedding`] does not return a history.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Self {
         match config.injection.of_embedding() {
             InjectionKind::Linear => Self::Linear(Linear::new(weights)),
@@ -125,7 +125,7 @@ impl Injection {
         })
     }
 
-    /// Injects the embedding that was prepared into the state.
+    /// Injects the prepared embedding into the state.
     ///
     /// # Shapes
     ///
@@ -144,7 +144,7 @@ impl Injection {
         }
     }
 
-    /// Returns the factors by which it multiplies the channels of the state, where it has such.
+    /// Returns the factors on the channels of the state, if the injection multiplies them.
     pub(crate) fn contraction(&self) -> Option<Contraction> {
         let factors = match self {
             Self::Linear(_) | Self::Add(_) | Self::Gate(_) | Self::Ffn(_) | Self::None(_) => {
@@ -158,13 +158,14 @@ impl Injection {
     }
 }
 
-/// What an injection makes of e, the same for every iteration of a pass; `[batch, seq, d_model]`. A linear injection has
-/// `e · W_e` with the lower half of its adapter, a diagonal and an orthogonal one their update u, the others e itself.
+/// The part of an injection that depends on e alone, the same for every iteration of a pass,
+/// `[batch, seq, d_model]`. It is `e · W_e`, with the lower half of the adapter, for a linear
+/// injection; the update u for a diagonal or an orthogonal one; e itself for the others.
 #[derive(Clone, Debug)]
 pub struct Prepared(pub(crate) Tensor<3>);
 
 impl Prepared {
-    /// Returns the same as a constant.
+    /// Returns a copy as a constant.
     #[must_use]
     pub fn without_autodiff(&self) -> Self {
         Self(self.0.clone().without_autodiff())
@@ -173,7 +174,7 @@ impl Prepared {
 
 #[cfg(test)]
 impl Injection {
-    /// A linear injection with this adapter.
+    /// Builds a linear injection with this adapter.
     pub(crate) fn with_adapter(matrix: Tensor<2>) -> Self {
         Self::Linear(Linear::with_adapter(matrix))
     }

@@ -1,5 +1,5 @@
-//! N states side by side that the iterations read from and write to (hyper-connections, as looped-lm-scaling has them over
-//! iterations, arXiv 2604.21106).
+//! N states side by side that the iterations read from and write to (hyper-connections over
+//! iterations as in looped-lm-scaling, arXiv 2604.21106).
 //!
 //! ```text
 //! L_n = s_0 for all n
@@ -7,9 +7,11 @@
 //! s_i = Σ_n L_n
 //! ```
 //!
-//! α, M and β have a row for each of R iterations; iteration i has row i − 1 modulo R, so that every depth is defined. At the start
-//! row j of α, counted from 0, is the unit vector of lane j mod N, M the identity and β = 1: this is not the plain loop. The published
-//! loop has a norm after the core and L_n = e: `boundary_norm = "iteration"` and `state_init = "input"` give both.
+//! α, M and β have R rows, one per iteration. Iteration i uses row i − 1 modulo R, so every depth
+//! is defined. At the start of training, row j of α, counted from 0, is the unit vector of lane j
+//! mod N, M is the identity and β = 1; this is not the plain loop. The published loop has a norm
+//! after the core and L_n = e: `boundary_norm = "iteration"` and `state_init = "input"` select
+//! both.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -30,7 +32,7 @@ pub struct Lanes {
     write: Param<Tensor<2>>,
 }
 
-/// Adds the parameters to the table, where there are lanes.
+/// Adds the parameters to the table, if lanes are configured.
 pub(crate) fn parameters(table: &mut Table<'_>) {
     let Some(lanes) = table.config.hyper_connections else {
         return;
@@ -46,7 +48,7 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
 }
 
 impl Lanes {
-    /// Builds the lanes; none where the configuration has none.
+    /// Builds the lanes, if they are configured.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Option<Self> {
         config.hyper_connections.map(|_| Self {
             read: weights.get("lanes.read"),
@@ -55,7 +57,7 @@ impl Lanes {
         })
     }
 
-    /// Returns u, which the iteration after `state` reads.
+    /// Returns u, the input of the iteration after `state`.
     ///
     /// # Shapes
     ///
@@ -76,7 +78,7 @@ impl Lanes {
         ops::of(&tensors.lanes).mix_lanes(mix, tensors)
     }
 
-    /// Returns the lanes after the iteration after `state` has made z, and their sum.
+    /// Returns the lanes and their sum after the iteration that follows `state`, whose output is z.
     ///
     /// # Shapes
     ///
@@ -111,7 +113,7 @@ impl Lanes {
         [lanes, ops.mix_lanes(sum, tensors)]
     }
 
-    /// Returns the lanes of a state: copies of s_0 before the first iteration.
+    /// Returns the lanes of a state; before the first iteration these are copies of s_0.
     fn lanes(&self, state: &LoopState) -> Tensor<3> {
         match state.lanes() {
             Some(lanes) => lanes.clone(),
@@ -155,7 +157,7 @@ mod tests {
         let mut state = LoopState::from(start.clone());
         let values = |x: Tensor<3>| x.into_data().iter::<f32>().collect::<Vec<_>>();
         for i in 1..=4 {
-            // Every lane is e + 10 + 20 + … of the iterations so far.
+            // Every lane is the initial state plus the z of all iterations so far.
             let before = (1..i).map(|i| 10.0 * i as f32).sum::<f32>();
             assert_eq!(values(lanes.read(&state)), [1.0 + before, 2.0 + before]);
             let z = Tensor::full([1, 1, 2], 10.0 * i as f32, &device);
@@ -163,7 +165,8 @@ mod tests {
             state = state.followed_by(sum, 0).beside(Some(next));
         }
         assert_eq!(values(state.state().clone()), [2.0 * 101.0, 2.0 * 102.0]);
-        // Of two lanes that differ, iterations 1 to 3 read the first, the second and the first; iteration 4 has row 0 again.
+        // With two different lanes, iterations 1 to 3 read the first, the second and the first
+        // lane; iteration 4 uses row 0 again.
         let apart: Tensor<3> = Tensor::from_data([[[1.0, 2.0, 3.0, 4.0]]], &device);
         let mut state = LoopState::from(start.clone()).beside(Some(apart.clone()));
         for expected in [[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [1.0, 2.0]] {

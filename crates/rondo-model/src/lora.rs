@@ -1,13 +1,14 @@
-//! What each iteration adds to the matrices of the core's layers (LoRA over iterations: Relaxed Recursive Transformers,
-//! arXiv 2410.20672; Mixture-of-Recursions, arXiv 2507.10524).
+//! Low-rank additions of each iteration to the matrices of the core's layers (LoRA over iterations:
+//! Relaxed Recursive Transformers, arXiv 2410.20672; Mixture-of-Recursions, arXiv 2507.10524).
 //!
 //! ```text
-//! iteration i has  W + A_ρᵀ B_ρ  in the place of W,  ρ its row in the tables of pairs
+//! iteration i uses  W + A_ρᵀ B_ρ  in place of W,  where ρ is its row in the tables of pairs
 //! ```
 //!
-//! A_ρ is `[rank, d_in]`, B_ρ is `[rank, d_out]`. Queries, keys and values have pairs of their own, though their matrices stand
-//! side by side here, and so have both halves of the MLP's first matrix. B is zero at the start, so that the loop is the plain one. An
-//! iteration beyond the rows has the one that [`Beyond`] says. The sum is made once for an iteration and all tokens of a batch.
+//! A_ρ is `[rank, d_in]`, B_ρ is `[rank, d_out]`. Queries, keys and values have separate pairs
+//! although their matrices are fused here, and so do the two halves of the MLP's first matrix. B is
+//! zero at the start of training, which gives the plain loop. [`Beyond`] selects the row of
+//! iterations after the last row. The sum is computed once per iteration for all tokens of a batch.
 
 use std::ops::Range;
 
@@ -39,12 +40,12 @@ pub struct LayerPairs {
     gate: Option<Pair>,
     up: Option<Pair>,
     down: Option<Pair>,
-    /// The columns of queries, keys, values, and each half of the MLP's first matrix.
+    /// The numbers of columns of queries, keys, values, and each half of the MLP's first matrix.
     #[module(skip)]
     widths: [usize; 5],
 }
 
-/// The pairs of a matrix, those of one iteration below those of another.
+/// The pairs of a matrix, stacked over iterations.
 #[derive(Module, Debug)]
 pub struct Pair {
     /// A, `[iterations · rank, d_in]`.
@@ -53,14 +54,14 @@ pub struct Pair {
     b: Param<Tensor<2>>,
 }
 
-/// What one row adds to a layer.
+/// The additions of one row to a layer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Additions {
     attention: [Option<Tensor<2>>; 2],
     feed_forward: [Option<Tensor<2>>; 2],
 }
 
-/// Adds the parameters to the table, where there are any.
+/// Adds the parameters to the table, if LoRA is configured.
 pub(crate) fn parameters(table: &mut Table<'_>) {
     let config = table.config;
     let Some(lora) = &config.lora else { return };
@@ -82,13 +83,13 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
     }
 }
 
-/// Returns the name of one half of the pairs of a matrix.
+/// Returns the name of one half, `a` or `b`, of the pairs of a matrix.
 pub fn name(layer: usize, matrix: LoraMatrix, half: &str) -> String {
     format!("lora.layers.{layer}.{}.{half}", matrix.name())
 }
 
 impl Lora {
-    /// Builds the pairs; none where the configuration has none.
+    /// Builds the pairs, if LoRA is configured.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Option<Self> {
         let lora = config.lora.as_ref()?;
         Some(Self {
@@ -100,17 +101,17 @@ impl Lora {
         })
     }
 
-    /// Returns the rows of the tables.
+    /// Returns the number of rows of the tables.
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Returns the row of the iteration after `iterations`.
+    /// Returns the row of the iteration that follows `iterations` others.
     pub(crate) fn row(&self, iterations: usize) -> usize {
         self.beyond.row(iterations, self.rows)
     }
 
-    /// Returns what a row adds to each layer.
+    /// Returns the additions of a row to each layer.
     pub(crate) fn additions(&self, row: usize) -> Vec<Additions> {
         let all = self.layers.iter();
         all.map(|layer| layer.additions(row, self.rows)).collect()
@@ -166,7 +167,7 @@ impl LayerPairs {
 }
 
 impl Pair {
-    /// Returns `Aᵀ B` of a row.
+    /// Returns `Aᵀ B` for a row.
     fn product(&self, row: usize, rows: usize) -> Tensor<2> {
         let part = |all: Tensor<2>| {
             let rank = all.dims()[0] / rows;
@@ -180,7 +181,7 @@ impl Pair {
 }
 
 impl Additions {
-    /// Puts them into an adjustment.
+    /// Stores the additions in `adjustment`.
     pub(crate) fn enter(self, adjustment: &mut Adjustment) {
         let [first, last] = self.attention;
         (adjustment.attention.first, adjustment.attention.last) = (first, last);
@@ -189,7 +190,8 @@ impl Additions {
     }
 }
 
-/// Puts matrices side by side, zeros of a width where there is none; none where there is none at all.
+/// Puts matrices side by side, with zeros of the given width for a missing one; `None` if all are
+/// missing.
 fn side_by_side<const N: usize>(parts: [(Option<Tensor<2>>, usize); N]) -> Option<Tensor<2>> {
     let first = parts.iter().find_map(|(part, _)| part.as_ref())?;
     let (rows, device) = (first.dims()[0], first.device());

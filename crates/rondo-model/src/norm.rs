@@ -43,7 +43,7 @@ impl RmsNorm {
         self.norm
     }
 
-    /// Returns its scale, where it has one, `[d_model]`.
+    /// Returns the scale, `[d_model]`, if the norm has one.
     pub fn scale(&self) -> Option<Tensor<1>> {
         self.scale.as_ref().map(Param::val)
     }

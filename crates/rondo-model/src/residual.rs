@@ -1,12 +1,14 @@
-//! What an iteration makes of the core's output z_i: a running average instead of z_i itself (InfiLoop, arXiv 2610.11570).
+//! The next state as a running average of the core's outputs z_i, in place of z_i itself (InfiLoop,
+//! arXiv 2610.11570).
 //!
 //! ```text
 //! w_i = e^⟨q, z_i⟩/rms(z_i)    D_i = β D_{i−1} + w_i    s_i = s_{i−1} + (w_i / D_i) (z_i − s_{i−1})    s_1 = z_1
 //! ```
 //!
-//! So s_i is `Σ β^(i−j) w_j z_j / Σ β^(i−j) w_j` over the iterations so far, without s_0; D is carried as its logarithm, in f32. The
-//! code of the paper is not public. Its formula leaves open how q and β start: here q = 0, so that every iteration weighs
-//! the same, and β is an option; rms has 1e-6 below its root.
+//! So s_i is `Σ β^(i−j) w_j z_j / Σ β^(i−j) w_j` over the iterations so far, without s_0. The loop
+//! carries ln D in f32. The code of the paper is not public, and its formula leaves the initial q
+//! and β open. Here q = 0, so that every iteration has the same weight, and β is an option; rms
+//! adds 1e-6 under its root.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -16,7 +18,7 @@ use crate::init::{Initializer, Part, Role, Table, Weights};
 use crate::ops::{self, BlendTensors, Forgetting, Total, TotalTensors};
 use crate::recurrence::LoopState;
 
-/// A running average of what the iterations give.
+/// A running average of the outputs of the iterations.
 #[derive(Module, Debug)]
 pub struct Average {
     query: Param<Tensor<1>>,
@@ -25,7 +27,7 @@ pub struct Average {
     total: Total,
 }
 
-/// Adds the parameters to the table, where there are any.
+/// Adds the parameters to the table, if an average is configured.
 pub(crate) fn parameters(table: &mut Table<'_>) {
     let ResidualKind::Infiloop(InfiloopResidual { beta, learned }) = table.config.loop_residual
     else {
@@ -41,7 +43,7 @@ pub(crate) fn parameters(table: &mut Table<'_>) {
 }
 
 impl Average {
-    /// Builds the average; none where the core's output is the next state.
+    /// Builds the average; `None` if the core's output is the next state.
     pub fn new(config: &ModelConfig, weights: &Weights<'_>) -> Option<Self> {
         let ResidualKind::Infiloop(InfiloopResidual { beta, learned }) = config.loop_residual
         else {

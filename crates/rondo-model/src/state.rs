@@ -1,7 +1,7 @@
 //! The initial state s_0: a function of `(seed, stream, index)`, sequence and position.
 //!
-//! Every token's numbers have an address of their own, so a shorter sequence starts like a longer
-//! one and the numbers do not depend on how many threads draw them.
+//! The numbers of every token have an address of their own. So they are the same in a shorter and a
+//! longer sequence, and they do not depend on the number of threads.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
@@ -34,7 +34,8 @@ impl ModelConfig {
     }
 }
 
-/// Draws the initial states of a batch. A model that starts from its input reads none: they are zeros then.
+/// Draws the initial states of a batch. For a model that starts from its input they are zeros,
+/// which it does not read.
 ///
 /// # Shapes
 ///
@@ -83,7 +84,7 @@ fn fill_normal(features: &mut [f32], std: f64, rng: &mut impl rand::Rng) {
     }
 }
 
-/// Shifts and scales to mean 0 and standard deviation 1.
+/// Shifts and scales `features` to mean 0 and standard deviation 1.
 fn standardise(features: &mut [f32]) {
     let n = features.len() as f64;
     let mean = features.iter().map(|x| f64::from(*x)).sum::<f64>() / n;

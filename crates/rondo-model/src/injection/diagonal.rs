@@ -1,7 +1,8 @@
 //! `e^(−Δa) ⊙ s + step ⊙ (e · B)` (Parcae, arXiv 2604.12946).
 //!
-//! The state of each channel decays by itself, so that the injection contracts whatever B is. With Δ as its step this is
-//! the published rule; with `(1 − e^(−Δa)) / a` it is the exact solution of `ẋ = −a x + B e` over the time Δ.
+//! The state of each channel decays separately, so the injection contracts for any B. With step Δ
+//! this is the published rule. With step `(1 − e^(−Δa)) / a` it is the exact solution of
+//! `ẋ = −a x + B e` over the time Δ.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -11,7 +12,7 @@ use crate::config::Discretisation;
 use crate::init::Weights;
 use crate::ops::Coefficient;
 
-/// A decay for each channel, and a matrix on e.
+/// A decay for each channel, and a matrix for e.
 #[derive(Module, Debug)]
 pub struct Diagonal {
     rates: Rates,
@@ -35,7 +36,7 @@ impl Diagonal {
         self.rates.update(self.step, embedding)
     }
 
-    /// Returns the decayed state and what was prepared.
+    /// Returns the sum of the decayed state and `prepared`.
     pub(super) fn forward(&self, state: Tensor<3>, prepared: Tensor<3>) -> Tensor<3> {
         self.rates
             .channels(Coefficient::Decay, state, Some(prepared))
@@ -67,7 +68,7 @@ mod tests {
         let device = Device::flex();
         let weights = Weights::new(&config, 0, &device);
         let (root, half) = (0.2_f64.sqrt(), 5.0_f64.ln() / 2.0);
-        // a = 1, so what is held is 1 − √(1/5).
+        // a = 1, so the step of the hold is 1 − √(1/5).
         for (discretisation, step) in [
             (Discretisation::Euler, half),
             (Discretisation::ZeroOrderHold, 1.0 - root),

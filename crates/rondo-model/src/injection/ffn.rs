@@ -1,4 +1,5 @@
-//! `MLP [s ; e]`: the gated MLP on state and embedding side by side, state first, without norms.
+//! `MLP [s ; e]`: the gated MLP on state and embedding side by side, with the state first and
+//! without norms.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -6,7 +7,7 @@ use burn::tensor::Tensor;
 use crate::feed_forward::FeedForward;
 use crate::init::Weights;
 
-/// The MLP takes 2 `d_model` features and gives `d_model`.
+/// The MLP maps 2 `d_model` features to `d_model`.
 #[derive(Module, Debug)]
 pub struct Ffn {
     mlp: FeedForward,

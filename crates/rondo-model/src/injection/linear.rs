@@ -1,5 +1,5 @@
-//! `[s ; e] · W`: the adapter W, `[2 d_model, d_model]`, state first, no bias (Geiping et al. 2025,
-//! arXiv 2502.05171, §3.2).
+//! `[s ; e] · W` with the adapter W, `[2 d_model, d_model]`; state first, no bias (Geiping et al.
+//! 2025, arXiv 2502.05171, §3.2).
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use crate::init::Weights;
 use crate::ops::{self, Precision, Projection, ProjectionTensors};
 
-/// Computed as `s · W_s + e · W_e`, the halves of W; the second once for a pass.
+/// Computes `s · W_s + e · W_e` with the halves of W; the second product is computed once per pass.
 #[derive(Module, Debug)]
 pub struct Linear {
     adapter: Param<Tensor<2>>,
@@ -31,13 +31,13 @@ impl Linear {
         self.project(width..2 * width, embedding, None)
     }
 
-    /// Returns `s · W_s` and what was prepared.
+    /// Returns `s · W_s + prepared`.
     pub(super) fn forward(&self, state: Tensor<3>, prepared: Tensor<3>) -> Tensor<3> {
         let [_, _, width] = state.dims();
         self.project(0..width, state, Some(prepared))
     }
 
-    /// Returns the product with the half `rows` of W, added to `base`.
+    /// Returns `base` plus the product of `x` with the half `rows` of W.
     fn project(&self, rows: Range<usize>, x: Tensor<3>, base: Option<Tensor<3>>) -> Tensor<3> {
         let (precision, weight) = (self.precision, self.adapter.val());
         let projection = Projection { rows, precision };

@@ -1,7 +1,8 @@
-//! `(r − c u) + u` with `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ (e · W)` and, for each token, `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` (OrthoInj of
-//! xLLM-Loop, arXiv 2610.06833).
+//! `(r − c u) + u` with `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ (e · W)` and, for each token,
+//! `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` (OrthoInj in xLLM-Loop, arXiv 2610.06833).
 //!
-//! What the state has along the update goes out before the update comes in, so that e cannot pile up over iterations.
+//! The component of the state along the update is removed before the update is added, so that e
+//! cannot accumulate over iterations.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -10,7 +11,7 @@ use super::rates::Rates;
 use crate::init::Weights;
 use crate::ops::{self, Coefficient, OrthogonalTensors};
 
-/// A decay for each channel, a matrix on e, and a projection.
+/// A decay for each channel, a matrix for e, and a projection.
 #[derive(Module, Debug)]
 pub struct Orthogonal {
     rates: Rates,
@@ -28,7 +29,7 @@ impl Orthogonal {
         self.rates.update(Coefficient::Step, embedding)
     }
 
-    /// Returns the decayed state, less its part along u, and u.
+    /// Returns the decayed state without its component along `update`, plus `update`.
     pub(super) fn forward(&self, state: Tensor<3>, update: Tensor<3>) -> Tensor<3> {
         let tensors = OrthogonalTensors {
             x: state,

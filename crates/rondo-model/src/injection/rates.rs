@@ -1,11 +1,13 @@
-//! What the diagonal and the orthogonal injection share: two numbers for each channel and a matrix on e.
+//! Parameters of the diagonal and the orthogonal injection: two numbers for each channel and a
+//! matrix for e.
 //!
 //! ```text
 //! Δ = softplus(dt_bias)    a = e^a_log    decay = e^(−Δa)    u = step ⊙ (e · M)
 //! ```
 //!
-//! where step is Δ or `(1 − e^(−Δa)) / a`. At the start `a_log = 0`, `dt_bias = ln(√5 − 1)` and M = I, so that Δ is ½ ln 5 and
-//! the decay √(1/5) (Parcae, arXiv 2604.12946, and its public code).
+//! where step is Δ or `(1 − e^(−Δa)) / a`. At the start of training `a_log = 0`,
+//! `dt_bias = ln(√5 − 1)` and M = I, so that Δ is ½ ln 5 and the decay √(1/5) (Parcae, arXiv
+//! 2604.12946, and its public code).
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -68,7 +70,7 @@ impl Rates {
         self.channels(step, x, None)
     }
 
-    /// Returns `c ⊙ x + base`.
+    /// Returns `c ⊙ x + base`, with the coefficient c of each channel.
     pub(super) fn channels(
         &self,
         coefficient: Coefficient,
@@ -92,7 +94,7 @@ impl Rates {
         self.dt_bias.val()
     }
 
-    /// Returns `e^(−Δa)` of each channel without its graph, `[d_model]`.
+    /// Returns `e^(−Δa)` of each channel, `[d_model]`, without its graph.
     pub(super) fn decay(&self) -> Tensor<1> {
         let [a_log, dt_bias] = [&self.a_log, &self.dt_bias].map(|x| x.val().without_autodiff());
         ops::coefficients(Coefficient::Decay, a_log, dt_bias)

@@ -1,8 +1,8 @@
 //! `(1 − α) s + α e` or `s + α e` with one learned α.
 //!
-//! The sum is the scalar initial-state injection of arXiv 2609.36636, §5.1, where α starts at 0. arXiv 2610.00673 turns a dense model
-//! into a looped one by one learned scalar that mixes in the input; its formula has not been published with its abstract, and
-//! the mean is the reading taken here.
+//! The sum is the scalar initial-state injection of arXiv 2609.36636, §5.1, where α starts at 0.
+//! arXiv 2610.00673 converts a dense model into a looped one with one learned scalar that mixes in
+//! the input. Its abstract does not give the formula; the mean is our reading of it.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
@@ -11,7 +11,7 @@ use crate::config::ScalarForm;
 use crate::init::Weights;
 use crate::ops::{self, Mix, MixTensors};
 
-/// One number.
+/// The learned number α.
 #[derive(Module, Debug)]
 pub struct Scalar {
     alpha: Param<Tensor<1>>,
@@ -39,7 +39,7 @@ impl Scalar {
         ops::of(&tensors.x).mix(self.mix, tensors)
     }
 
-    /// Returns what is kept of the state, `[1]`.
+    /// Returns the factor of the state, `[1]`.
     pub(super) fn factor(&self) -> Tensor<1> {
         let alpha = self.alpha.val().without_autodiff();
         match self.mix {
