@@ -1,9 +1,9 @@
-//! How many iterations a training step takes: a pure function of `(seed, step)` in a run.
+//! The number of iterations in a training step: within a run a pure function of `(seed, step)`.
 //!
 //! The default law is the paper's (arXiv 2502.05171, §3.3): with mean recurrence r̄ and σ = 1/2,
 //! `τ ~ N(ln r̄ − σ²/2, σ)`, `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then split
-//! into `n = max(p − k̄, 0)` iterations without and `k = min(k̄, p)` with gradient. r̄ and k̄ may
-//! come to their values over a curriculum.
+//! into `n = max(p − k̄, 0)` iterations without gradient and `k = min(k̄, p)` with gradient. A
+//! curriculum may ramp r̄ and k̄ to their values.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Geometric, Normal, Poisson};
@@ -18,8 +18,9 @@ use crate::seed::{Stream, generator};
 /// The largest recurrence depth that a training step may take.
 pub const MAX_RECURRENCE: usize = 64;
 
-/// The largest recurrence depth that a forward pass alone may take: in evaluation, generation and
-/// traces. It needs no more memory than one iteration; the bound refuses numbers that nobody means.
+/// The largest recurrence depth of a forward pass without gradient: in evaluation, generation and
+/// traces. Such a pass needs no more memory than one iteration; the limit only rejects numbers
+/// entered by mistake.
 pub const MAX_EVALUATED: usize = 1 << 24;
 
 /// How many iterations a training step takes, and how many of them carry gradient.
@@ -29,17 +30,17 @@ pub struct RecurrenceConfig {
     /// Mean recurrence r̄.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     pub mean: usize,
-    /// Largest backprop depth k̄: iterations that carry gradient.
+    /// Largest backprop depth k̄: the number of iterations that carry gradient.
     #[schemars(range(min = 1))]
     pub backprop_depth: usize,
-    /// Draws above this are clamped to it, and counted.
+    /// Draws above this are clamped to it and counted.
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     pub max: usize,
-    /// The law of the total.
+    /// The distribution of the total number of iterations.
     pub sampler: DepthSampler,
-    /// What backward computes again.
+    /// What backward recomputes.
     pub recompute: Recompute,
-    /// How r̄ and k̄ come to their values.
+    /// How r̄ and k̄ ramp to their values.
     #[serde(skip_serializing_if = "CurriculumConfig::is_empty")]
     pub curriculum: CurriculumConfig,
 }
@@ -57,38 +58,38 @@ impl Default for RecurrenceConfig {
     }
 }
 
-/// The law of the total number of iterations p.
+/// The distribution of the total number of iterations p.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DepthSampler {
-    /// `Poisson(e^τ) + 1`, τ normal: the paper's.
+    /// `Poisson(e^τ) + 1` with normal τ, as in the paper.
     PoissonLognormalFilling,
     /// `max(1, Poisson(r̄))` (Parcae, arXiv 2604.12946).
     PoissonTruncated,
-    /// r̄, always.
+    /// Always r̄.
     Fixed,
     /// Uniform on `1 ..= 2r̄ − 1`.
     Uniform,
     /// Geometric on 1, 2, … with mean r̄.
     Geometric,
-    /// The paper's draw, every iteration with gradient.
+    /// The paper's distribution, with gradient in every iteration.
     Full,
     /// One iteration.
     NonRecurrent,
 }
 
-/// What backward computes again rather than finds in memory.
+/// What backward recomputes instead of keeping it in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Recompute {
     /// Nothing: the activations of all k iterations are kept.
     None,
-    /// Each iteration, from its state: the activations of one iteration are there at a time, for
-    /// k more forward iterations and the same gradients.
+    /// Each iteration, from its state: only the activations of one iteration are in memory at a
+    /// time, at the cost of k more forward iterations; the gradients are the same.
     Iteration,
 }
 
-/// The iterations of one training pass: `no_grad` that build no graph, then `with_grad` that do.
+/// The iterations of a training pass: `no_grad` without a graph, then `with_grad` with one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unroll {
     /// n.
@@ -104,17 +105,17 @@ impl Unroll {
     }
 }
 
-/// One step's draw.
+/// The draw of one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Draw {
     /// The iterations to run.
     pub unroll: Unroll,
-    /// The total before the clamp, where the clamp changed it.
+    /// The unclamped total, if the clamp changed it.
     pub clamped_from: Option<usize>,
 }
 
 impl RecurrenceConfig {
-    /// Returns the mean recurrence r̄ and the backprop depth k̄ of `step` of `run`.
+    /// Returns the mean recurrence r̄ and the backprop depth k̄ at `step` of `run`.
     pub fn at(&self, step: u64, run: Run) -> (usize, usize) {
         let on_the_way = |ramp: Option<Ramp>, to| ramp.map_or(to, |ramp| ramp.value(to, step, run));
         (
@@ -123,7 +124,7 @@ impl RecurrenceConfig {
         )
     }
 
-    /// Draws the unroll of `step` of `run`. Steps count from 1.
+    /// Draws the unroll at `step` of `run`. Steps count from 1.
     pub fn draw(&self, seed: u64, step: u64, run: Run) -> Draw {
         let (mean, backprop_depth) = self.at(step, run);
         let total = self.sampler.total(mean, seed, step);
@@ -134,7 +135,7 @@ impl RecurrenceConfig {
         }
     }
 
-    /// Returns the split of the mean depth, (r̄ − k̄, k̄), which plans use.
+    /// Returns the unroll at the mean recurrence, (r̄ − k̄, k̄), for plans.
     pub fn planned(&self) -> Unroll {
         let mean = match self.sampler {
             DepthSampler::NonRecurrent => 1,
@@ -143,7 +144,7 @@ impl RecurrenceConfig {
         self.split(mean, self.backprop_depth)
     }
 
-    /// Returns the split of the largest depth that a draw can give, at any step.
+    /// Returns the unroll of the largest total that any step can draw.
     pub fn largest(&self) -> Unroll {
         let largest = |ramp: Option<Ramp>, to: usize| ramp.map_or(to, |ramp| ramp.from.max(to));
         let mean = largest(self.curriculum.mean, self.mean);
@@ -183,7 +184,7 @@ impl RecurrenceConfig {
         self.validate_curriculum(&mut section("curriculum", report));
     }
 
-    /// Reports, by its key path below `[model.recurrence]`, what no step of `run` comes to.
+    /// Reports, by key path below `[model.recurrence]`, values that no step of `run` reaches.
     pub fn warnings(&self, run: Run, report: Report<'_>) {
         let (max, backprop_depth) = (self.max, self.backprop_depth);
         let reads_depth = !matches!(

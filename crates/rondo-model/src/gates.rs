@@ -1,8 +1,8 @@
-//! The gates of a pass: how they open, and what they saw.
+//! The gates of a pass: how they open, and how many edges were open.
 //!
-//! Gates keep nothing. A layer is told where in the pass it is applied, [`At`], and returns the
-//! [`OpenEdges`] of its gates; the model makes a [`Density`] of each and returns them all, each
-//! with the layer and the iteration or depth that it belongs to. [`crate::sparsity`] defines a gate.
+//! Gates have no state. A layer receives its place in the pass, [`At`], and returns the
+//! [`OpenEdges`] of its gates. The model converts these to [`Density`] values, each with the layer
+//! and the iteration or depth, and returns all of them. [`crate::sparsity`] defines a gate.
 
 use burn::tensor::{Device, Tensor};
 use rondo_kernels::attention::mixed_bits;
@@ -10,16 +10,16 @@ use rondo_kernels::attention::mixed_bits;
 use crate::layer::{At, Layer};
 use crate::ops::Opening;
 
-/// How the gates of a pass open, and what their density costs.
+/// How the gates of a pass open, and the weight of their density in the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gates {
     opening: Opening,
-    /// The factor of the mean density in the loss.
+    /// The weight of the mean density in the loss.
     strength: f64,
 }
 
 impl Gates {
-    /// Opens gates where their logit is positive.
+    /// Returns gates that are open if their logit is positive.
     pub fn hard() -> Self {
         Self {
             opening: Opening::Threshold,
@@ -27,8 +27,8 @@ impl Gates {
         }
     }
 
-    /// Draws gates from `key`; `strength` times the mean density is a part of the loss of a training
-    /// pass.
+    /// Returns gates that are drawn from `key`. In a training pass, `strength` times the mean
+    /// density is part of the loss.
     pub fn drawn(key: u64, strength: f64) -> Self {
         Self {
             opening: Opening::Drawn { key },
@@ -36,13 +36,13 @@ impl Gates {
         }
     }
 
-    /// Returns the factor of one density in the loss, where the mean is over `count` of them.
+    /// Returns the weight in the loss of one of `count` densities.
     pub(crate) fn weight(self, count: usize) -> f64 {
         self.strength / count.max(1) as f64
     }
 
-    /// Returns how the gates of a layer open in one application: those of another layer or iteration
-    /// are drawn from another key. Prelude and coda count as iteration 0, the coda at any depth.
+    /// Returns the opening of a layer's gates in one application. Every layer and iteration draws
+    /// from its own key. Prelude and coda count as iteration 0, for the coda at any depth.
     pub(crate) fn opening_at(self, at: At) -> Opening {
         match self.opening {
             Opening::Threshold => Opening::Threshold,
@@ -58,20 +58,20 @@ impl Gates {
     }
 }
 
-/// How open the gates of one layer were in one application of it: the mean of σ(g), and of
-/// `1[g > 0]`, over heads, sequences and causal edges.
+/// The open edges of a layer in one application: the means of σ(g) and of `1[g > 0]` over heads,
+/// sequences and causal edges.
 #[derive(Clone, Debug)]
 pub enum OpenEdges {
-    /// Of a single node of the graph, which adds the penalty's gradient to its own.
+    /// From a single node of the graph, whose backward adds the gradient of the penalty.
     Node {
         /// The mean of σ(g).
         expected: f64,
         /// The mean of `1[g > 0]`.
         hard: f64,
     },
-    /// Of Burn operations, `[1]` each; in boxes, so that a layer without gates does not move their room.
+    /// From Burn operations, `[1]` each; boxed to keep the enum small for layers without gates.
     Composed {
-        /// The mean of σ(g), with its graph: through it the penalty is differentiated.
+        /// The mean of σ(g), with the graph that differentiates the penalty.
         expected: Box<Tensor<1>>,
         /// The mean of `1[g > 0]`.
         hard: Box<Tensor<1>>,
@@ -79,7 +79,8 @@ pub enum OpenEdges {
 }
 
 impl OpenEdges {
-    /// Returns both means, of σ(g) first, `[1]` each, on the `device` of the layer, without a graph.
+    /// Returns the means of σ(g) and of `1[g > 0]`, `[1]` each, on the layer's `device` and without
+    /// a graph.
     pub(crate) fn means(&self, device: &Device) -> [Tensor<1>; 2] {
         match self {
             Self::Node { expected, hard } => {
@@ -92,7 +93,7 @@ impl OpenEdges {
         }
     }
 
-    /// Returns the mean of σ(g), `[1]`, where the penalty is differentiated through it.
+    /// Returns the mean of σ(g), `[1]`, if the penalty is differentiated through it.
     pub(crate) fn into_expected(self) -> Option<Tensor<1>> {
         match self {
             Self::Node { .. } => None,
@@ -101,19 +102,19 @@ impl OpenEdges {
     }
 }
 
-/// The open edges of one layer in one application of it, over heads, sequences and causal edges: `[1]` each and
-/// without gradient, or read from the device.
+/// The open edges of a layer in one application, as means over heads, sequences and causal edges:
+/// tensors `[1]` without gradient, or numbers read from the device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Density<T = Tensor<1>> {
-    /// Which layer, and when.
+    /// The layer and its place in the pass.
     pub at: At,
-    /// Mean of σ(g).
+    /// The mean of σ(g).
     pub expected: T,
-    /// Mean of `1[g > 0]`.
+    /// The mean of `1[g > 0]`.
     pub kept: T,
 }
 
-/// What the gates of a layer saw in one application of it.
+/// The open edges of a layer in one application, with its place and device.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) at: At,
@@ -122,20 +123,20 @@ pub(crate) struct Seen {
     pub(crate) device: Device,
 }
 
-/// Returns the sum of the densities that the penalty is differentiated through, `[1]`; none where
-/// there is none.
+/// Returns the sum of the densities through which the penalty is differentiated, `[1]`; `None` if
+/// there are none.
 pub(crate) fn penalised(seen: Vec<Seen>) -> Option<Tensor<1>> {
     seen.into_iter()
         .filter_map(|seen| seen.open.into_expected())
         .reduce(|sum, expected| sum + expected)
 }
 
-/// The densities of a pass, as they come.
+/// The densities of a pass, in order of application.
 #[derive(Debug, Default)]
 pub(crate) struct Record(Vec<Density>);
 
 impl Record {
-    /// Takes in what the gates of some layers saw.
+    /// Appends the open edges of some layers.
     pub(crate) fn add(&mut self, seen: &[Seen]) {
         self.0.extend(seen.iter().map(|seen| {
             let [expected, kept] = seen.open.means(&seen.device);
@@ -161,7 +162,7 @@ mod tests {
     #[test]
     fn a_key_depends_on_layer_and_iteration_alone_and_never_changes() {
         let gates = Gates::drawn(5, 0.0);
-        // SplitMix64's finaliser of the finaliser of 5 ^ (stack · 2³² + layer), ^ iteration.
+        // The key is m(m(5 ^ (stack · 2³² + layer)) ^ iteration) with SplitMix64's finaliser m.
         for (at, key) in [
             (At::Prelude { layer: 0 }, 0xfad6_e246_7125_4235),
             (

@@ -1,6 +1,6 @@
-//! Where a layer stands in the model, and where in a pass it is applied.
+//! The place of a layer in the model and of its application in a pass.
 
-/// A part of the model that has layers.
+/// A part of the model with layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stack {
     /// Before the loop.
@@ -12,7 +12,7 @@ pub enum Stack {
 }
 
 impl Stack {
-    /// Returns its name in the module tree: `core`.
+    /// Returns the name in the module tree, for example `core`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Prelude => "prelude",
@@ -25,45 +25,45 @@ impl Stack {
 /// A layer of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Layer {
-    /// The part that it belongs to.
+    /// The part of the model.
     pub stack: Stack,
-    /// Its place there, from 0.
+    /// The index in its part, from 0.
     pub index: usize,
 }
 
 impl Layer {
-    /// Returns its path in the module tree: `core.0`.
+    /// Returns the path in the module tree, for example `core.0`.
     pub fn name(self) -> String {
         format!("{}.{}", self.stack.name(), self.index)
     }
 }
 
-/// One application of a layer in a pass; in order of layers, then of iterations or depths.
+/// One application of a layer in a pass, ordered by layer, then by iteration or depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum At {
-    /// In the prelude, once in a pass.
+    /// In the prelude, once per pass.
     Prelude {
-        /// The layer's place in the prelude, from 0.
+        /// The layer's index in the prelude, from 0.
         layer: usize,
     },
-    /// In the core, once in an iteration.
+    /// In the core, once per iteration.
     Core {
-        /// The layer's place in the core, from 0.
+        /// The layer's index in the core, from 0.
         layer: usize,
         /// i, from 1.
         iteration: usize,
     },
-    /// In the coda, once for each state that is read out.
+    /// In the coda, once per readout.
     Coda {
-        /// The layer's place in the coda, from 0.
+        /// The layer's index in the coda, from 0.
         layer: usize,
-        /// How many iterations the state has had.
+        /// The number of iterations before the readout.
         depth: usize,
     },
 }
 
 impl At {
-    /// Returns the layer that is applied.
+    /// Returns the applied layer.
     pub fn layer(self) -> Layer {
         let (stack, index) = match self {
             Self::Prelude { layer } => (Stack::Prelude, layer),
@@ -73,7 +73,7 @@ impl At {
         Layer { stack, index }
     }
 
-    /// Returns the iteration; none outside the loop.
+    /// Returns the iteration, or `None` outside the loop.
     pub fn iteration(self) -> Option<usize> {
         match self {
             Self::Core { iteration, .. } => Some(iteration),

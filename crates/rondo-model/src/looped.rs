@@ -1,16 +1,17 @@
 //! The whole model: embed, prelude, loop, coda, head.
 //!
-//! The shared norm n_f stands at the end and, by choice, at a second place ([`BoundaryNorm`]):
+//! The shared norm n_f stands at the end and, optionally, at a second place ([`BoundaryNorm`]):
 //!
-//! | boundary norm | the core's output z_i | what the head reads |
+//! | boundary norm | core's output z_i | input of the head |
 //! |---|---|---|
 //! | coda | R(A(s_{i−1}, e)) | n_f(C(n_f(s_r))) |
-//! | iteration | n_f(R(A(s_{i−1}, e))) | n_f(C(s_r)); without a coda s_r where it is z_r |
-//! | none | R(A(s_{i−1}, e)) | n_f(C(s_r)) |
+//! | iteration | n_f(R(A(s_{i−1}, e))) | n_f(C(s_r)), or s_r if there is no coda and s_r = z_r |
 //!
-//! s_i is z_i, unless a loop gate, an average or lanes make it of z_i and of what came before: the norm comes before all of them.
+//! s_i is z_i, unless a loop gate, an average or lanes compute it from z_i and earlier values. The
+//! norm is applied before all of these.
 //!
-//! A stack that is looped as a whole has neither prelude nor coda, no injection and s_0 = e, which is `γ · E[x]` then.
+//! A stack that is looped as a whole has no prelude, no coda and no injection, and s_0 = e =
+//! `γ · E[x]`.
 
 pub mod decode;
 mod differentiate;
@@ -69,20 +70,20 @@ pub struct LoopedTransformer {
     precision: Precision,
 }
 
-/// What the coda makes of a state. Logits are [`LoopedTransformer::logits`] of the hidden state:
-/// large, and made only where somebody reads them.
+/// The coda's output for a state, with the state. [`LoopedTransformer::logits`] computes logits
+/// from the hidden state; they are large, so a readout does not hold them.
 #[derive(Clone, Debug)]
 pub struct Readout {
-    /// s itself, as the next iteration gets it, `[batch, seq, d_model]`.
+    /// s, the input of the next iteration, `[batch, seq, d_model]`.
     pub latent: Tensor<3>,
-    /// What the coda reads, n_f(s) by default, `[batch, seq, d_model]`.
+    /// The input of the coda, n_f(s) by default, `[batch, seq, d_model]`.
     pub state: Tensor<3>,
-    /// What the head reads, n_f(C(n_f(s))) by default, `[batch, seq, d_model]`.
+    /// The input of the head, n_f(C(n_f(s))) by default, `[batch, seq, d_model]`.
     pub hidden: Tensor<3>,
 }
 
 impl Readout {
-    /// Returns the same without graphs.
+    /// Returns a copy without graphs.
     fn without_autodiff(self) -> Self {
         Self {
             latent: self.latent.without_autodiff(),
@@ -92,15 +93,15 @@ impl Readout {
     }
 }
 
-/// One forward pass.
+/// The result of a forward pass.
 #[derive(Clone, Debug)]
 pub struct Forward {
     /// e, the prelude's output, `[batch, seq, d_model]`.
     pub embedding: Tensor<3>,
-    /// What the last state gives.
+    /// The readout of the last state.
     pub readout: Readout,
-    /// The open edges of every application of a layer with gates, in order of [`At`]; of a training pass only those
-    /// with gradient. Empty where no layer has gates.
+    /// The open edges of every application of a layer with gates, in order of [`At`]; empty if no
+    /// layer has gates. In a training pass, only applications with gradient are included.
     pub densities: Vec<Density>,
 }
 
@@ -109,12 +110,12 @@ impl LoopedTransformer {
     ///
     /// # Panics
     ///
-    /// Panics where `config` is not valid or its vocabulary is not resolved.
+    /// Panics if `config` is not valid or its vocabulary is not resolved.
     pub fn new(config: &ModelConfig, seed: u64, device: &Device) -> Self {
         Self::with_weights(config, &Weights::new(config, seed, device))
     }
 
-    /// Builds a model with the weights that are given.
+    /// Builds a model with given weights.
     ///
     /// # Panics
     ///
@@ -146,7 +147,7 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns the matrix that makes logits.
+    /// Returns the matrix that computes logits.
     pub fn head(&self) -> Head {
         let head = match &self.head {
             Some(head) => Head::own(head.val()),
@@ -165,7 +166,7 @@ impl LoopedTransformer {
         ops::head_logits(hidden, self.head())
     }
 
-    /// Returns s_0: the prelude's output where the model starts from its input, and else `state`.
+    /// Returns s_0: the prelude's output if the model starts from its input, otherwise `state`.
     ///
     /// # Shapes
     ///
@@ -177,7 +178,8 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns by how much the state is shrunk on its way into an iteration, where the injection or the history tells.
+    /// Returns how strongly the state is scaled on its way into an iteration, if the injection or
+    /// the history defines this.
     pub fn contraction(&self) -> Option<Contraction> {
         match &self.history {
             Some(history) => Some(history.contraction()),
@@ -185,17 +187,19 @@ impl LoopedTransformer {
         }
     }
 
-    /// Runs prelude, loop and coda. The loop starts from s_0, or goes on where an earlier run of it ended.
+    /// Runs prelude, loop and coda. The loop starts from s_0, or continues from the end of an
+    /// earlier run.
     ///
-    /// A `trace` receives every state.
+    /// If `trace` is given, it receives every state.
     ///
     /// # Shapes
     ///
-    /// `tokens`: `[batch, seq]`; `state`: `[batch, seq, d_model]`; a model that starts from its input does not read s_0.
+    /// `tokens`: `[batch, seq]`; `state`: `[batch, seq, d_model]`. A model that starts from its
+    /// input does not read s_0.
     ///
     /// # Panics
     ///
-    /// Panics where `state` has another shape than the embedding.
+    /// Panics if the shapes of `state` and the embedding differ.
     pub fn forward(
         &self,
         tokens: Tensor<2, Int>,
@@ -226,18 +230,20 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns whether an iteration depends on how many there will be, so that a pass to each depth is one of its own.
+    /// Returns whether an iteration depends on the recurrence depth, so that each depth needs a
+    /// pass of its own.
     pub fn reads_depth(&self) -> bool {
         self.conditioning
             .as_ref()
             .is_some_and(Conditioning::reads_depth)
     }
 
-    /// Runs the loop once to the deepest of `depths` and reads out at each of them; where an iteration depends on how many there will
-    /// be, once to each of them.
+    /// Runs the loop once to the deepest of `depths` and reads out at each of them. If an iteration
+    /// depends on the recurrence depth, the loop runs once for each depth.
     ///
-    /// `visit` receives each depth, in rising order, with its readout. Returns the open edges of every application
-    /// of a layer with gates, in order of [`At`]: those of the coda once for each depth, those of the core of the pass to the deepest.
+    /// `visit` receives each depth, in rising order, with its readout. Returns the open edges of
+    /// every application of a layer with gates, in order of [`At`]: in the coda once for each
+    /// depth, in the core for the pass to the deepest.
     ///
     /// # Shapes
     ///
@@ -277,8 +283,8 @@ impl LoopedTransformer {
         recorded.record.finish()
     }
 
-    /// Returns where the loop starts: from e where the model starts from its input, else from the state that was given. A loop that
-    /// goes on is left as it is.
+    /// Returns the start of the loop: e if the model starts from its input, otherwise `state`. A
+    /// loop that continues keeps its state.
     fn started(&self, state: LoopState, embedding: &Tensor<3>) -> LoopState {
         match self.starts_from_input && state.iterations() == 0 {
             true => embedding.clone().into(),
@@ -286,7 +292,7 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns e = P(γ · E[x]), and what the gates of the prelude saw.
+    /// Returns e = P(γ · E[x]), and the open edges of the prelude's gates.
     fn embed(&self, tokens: Tensor<2, Int>, pass: Shared<'_>) -> (Tensor<3>, Vec<Seen>) {
         let x = self.look_up(tokens);
         through(&self.prelude, x, pass, |layer| At::Prelude { layer }, None)
@@ -303,8 +309,7 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns what the coda and the head read of the state after the iterations done. Also
-    /// returns what the gates of the coda saw.
+    /// Returns the readout of `state`, and the open edges of the coda's gates.
     fn read_out(&self, state: &LoopState, pass: Shared<'_>) -> (Readout, Vec<Seen>) {
         let (latent, depth) = (state.state().clone(), state.iterations());
         let state = self.before_coda(latent.clone());
@@ -318,18 +323,19 @@ impl LoopedTransformer {
         (readout, seen)
     }
 
-    /// Returns what the coda reads of a state.
+    /// Returns the input of the coda for a state.
     fn before_coda(&self, latent: Tensor<3>) -> Tensor<3> {
         let norm = (self.boundary_norm == BoundaryNorm::Coda).then_some(&self.norm);
         normed(norm, latent)
     }
 
-    /// Returns what the head reads of what the coda gives.
+    /// Returns the input of the head for an output of the coda.
     fn after_coda(&self, y: Tensor<3>) -> Tensor<3> {
         normed((!self.head_reads_output()).then_some(&self.norm), y)
     }
 
-    /// Returns whether the head reads what the norm at the end of the last iteration gave: without a coda, where this is s_r.
+    /// Returns whether the head reads the normed output of the last iteration unchanged: there is
+    /// no coda and s_r is this output.
     fn head_reads_output(&self) -> bool {
         let is_state = self.lanes.is_none()
             && self.residual.is_none()

@@ -1,8 +1,10 @@
-//! What a training pass differentiates: a term of the readout after some of its iterations, and a penalty on its last state.
+//! The differentiated quantity of a training pass: terms of the readouts after some of its
+//! iterations, and a penalty on its last state.
 //!
-//! The last iteration always has a term; a plain loss of the last readout has no other. The terms come in the order of the iterations, the
-//! last one last, and each is differentiated when it comes. So a term may weigh its tokens by what the readouts before it gave, as a
-//! probability of exits does, and no activation of a readout is kept.
+//! The last iteration always has a term; a plain loss has only this one. Terms are evaluated in the
+//! order of the iterations, and each is differentiated immediately. So a term may weight its tokens
+//! by results of earlier readouts, for example by exit probabilities, and no activations of a
+//! readout are kept.
 
 use burn::tensor::Tensor;
 
@@ -11,13 +13,14 @@ use crate::penalty::Penalty;
 
 /// The terms of a loss.
 pub trait Objective {
-    /// Returns whether the state after an iteration with gradient, not the last one, has a term.
+    /// Returns whether the readout after `iteration`, an iteration with gradient before the last
+    /// one, has a term.
     fn reads(&self, iteration: usize) -> bool;
 
     /// Returns the term of the readout after `iteration`, `[1]`.
     fn term(&mut self, iteration: usize, readout: &Readout) -> Tensor<1>;
 
-    /// Returns the penalty, where there is one, with its factor in what is differentiated.
+    /// Returns the penalty and its factor in the differentiated quantity, if there is a penalty.
     fn penalty(&self) -> Option<(&Penalty, f64)>;
 }
 
@@ -45,11 +48,11 @@ impl<F: FnOnce(&Readout) -> Tensor<1>> Objective for LastReadout<F> {
     }
 }
 
-/// What a training pass computes beside its iterations and its last readout.
+/// The computation of a training pass in addition to its iterations and its last readout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Beside {
     /// Readouts before the last one, each with a coda and a head.
     pub readouts: usize,
-    /// Iterations with gradient that a penalty takes.
+    /// Iterations with gradient that a penalty runs.
     pub iterations: usize,
 }

@@ -1,4 +1,4 @@
-//! What the layers of one pass share.
+//! Data shared by the layers of a pass.
 
 use std::ops::Range;
 
@@ -8,29 +8,29 @@ use crate::attention::{Rope, Segments};
 use crate::config::ModelConfig;
 use crate::gates::Gates;
 
-/// What the layers of one pass share: the angles of its positions with the segments of its rows, and how its gates
-/// open.
+/// Data shared by the layers of a pass: the rotary angles of its positions, the segments of its
+/// rows, and the opening of its gates.
 #[derive(Clone, Debug)]
 pub struct Pass {
-    /// The angles of the positions, and the segments of the rows where these are cut.
+    /// The rotary angles of the positions, and the segments of the rows, if any.
     pub rope: Rope,
     /// How gates open.
     pub gates: Gates,
 }
 
-/// A pass as each of its layers is given it.
+/// The view of a pass that every layer receives.
 #[derive(Clone, Copy, Debug)]
 pub struct Shared<'a> {
     /// The angles of the positions.
     pub(crate) rope: &'a Rope,
     /// How gates open.
     pub(crate) gates: Gates,
-    /// The factor of the density of one application of a layer in the loss.
+    /// The weight in the loss of the density of one application of a layer.
     pub(crate) weight: f64,
 }
 
 impl Shared<'_> {
-    /// Returns the same for layers whose density is no part of the loss.
+    /// Returns a copy without densities in the loss.
     pub(crate) fn unpenalised(self) -> Self {
         Self {
             weight: 0.0,
@@ -40,7 +40,7 @@ impl Shared<'_> {
 }
 
 impl Pass {
-    /// Prepares a pass over the positions `0..seq` with hard gates.
+    /// Prepares a pass over the positions `0..seq` whose gates open by threshold.
     pub fn new(config: &ModelConfig, seq: usize, device: &Device) -> Self {
         Self {
             rope: Rope::new(config, seq, device),
@@ -48,8 +48,9 @@ impl Pass {
         }
     }
 
-    /// Returns the same for a batch whose rows are cut into segments: a token attends within its own segment alone, and
-    /// positions start anew in each. Layers with gates see whole rows alone.
+    /// Returns the pass for a batch whose rows are divided into segments. A token attends only
+    /// within its own segment, and positions restart in each segment. Layers with gates do not
+    /// support segments.
     ///
     /// # Panics
     ///
@@ -62,11 +63,11 @@ impl Pass {
         }
     }
 
-    /// Returns the same for the positions `range`.
+    /// Returns the pass for the positions `range`.
     ///
     /// # Panics
     ///
-    /// Panics where rows are cut into segments.
+    /// Panics if rows are divided into segments.
     #[must_use]
     pub fn positions(&self, range: Range<usize>) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl Pass {
         }
     }
 
-    /// Returns what the layers are given where no density is a part of the loss.
+    /// Returns the view for layers without densities in the loss.
     pub fn shared(&self) -> Shared<'_> {
         Shared {
             rope: &self.rope,
@@ -84,7 +85,7 @@ impl Pass {
         }
     }
 
-    /// Returns what the layers are given where the mean of `densities` densities is a part of the loss.
+    /// Returns the view for layers if the mean of `densities` densities is part of the loss.
     pub(crate) fn penalised(&self, densities: usize) -> Shared<'_> {
         Shared {
             weight: self.gates.weight(densities),

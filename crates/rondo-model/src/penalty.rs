@@ -1,4 +1,5 @@
-//! Penalties on the last state of the loop, x = s_r: terms of a training step's loss beside the cross entropy (CE).
+//! Penalties on the last state of the loop, x = s_r: terms of a training step's loss in addition to
+//! the cross entropy (CE).
 //!
 //! ```text
 //! loss = (1 − w) CE + w P
@@ -6,17 +7,20 @@
 //!
 //! | kind | P | x | source |
 //! |---|---|---|---|
-//! | jacobian | ‖(f(x + εv) − f(x)) / ε‖², ‖v‖ = 1 | held | STARS, arXiv 2605.26733; by differences as FPRM, arXiv 2606.18206 |
+//! | jacobian | ‖(f(x + εv) − f(x)) / ε‖², ‖v‖ = 1 | constant | STARS, arXiv 2605.26733; as a finite difference in FPRM, arXiv 2606.18206 |
 //! | norm | the mean of x² | differentiated | after arXiv 2606.24898 |
-//! | fixed-point | the mean of (f(x) − x)² | held | |
+//! | fixed-point | the mean of (f(x) − x)² | constant | |
 //!
-//! f is the last iteration once more: with its number, the same e, and what the loop carries beside x as it is. Norms and means are over
-//! all numbers of the state together, n = batch · seq · `d_model`. v is drawn anew for each micro-batch, and the mean of the first penalty
-//! over v is ‖J‖²/n, J = ∂f/∂x and ‖J‖ its Frobenius norm. What is held has no gradient: the penalty then has one through f alone, its
-//! weights and e. Through x it would also reward a state that is easy to keep.
+//! f repeats the last iteration: with its number, the same e, and the same tensors carried along
+//! with x. Norms and means are over all numbers of the state together, n = batch · seq · `d_model`.
+//! v is drawn separately for each micro-batch. The mean of the jacobian penalty over v is ‖J‖²/n,
+//! with J = ∂f/∂x and its Frobenius norm ‖J‖. If x is constant, the penalty has a gradient only
+//! through f, its weights and e. A gradient through x would also reward states that are easy to
+//! keep.
 //!
-//! The difference of two results in f32 is rounded: P is too high by about n (u/ε)² |f|², u the relative rounding of an element of f. So ε
-//! should grow with √n, and products in bf16 round more than εv moves.
+//! The difference of two results in f32 has rounding errors: P is too high by about n (u/ε)² |f|²,
+//! with the relative rounding error u of an element of f. So ε should grow with √n, and with
+//! products in bf16 the rounding exceeds the effect of εv.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
@@ -27,16 +31,16 @@ use crate::seed::{Stream, token_generator};
 /// A penalty on the last state of a pass.
 #[derive(Clone, Debug)]
 pub enum Penalty {
-    /// The squared length of the change of f along a direction.
+    /// The squared change of f along a direction.
     Jacobian {
-        /// v, as [`direction`] draws it, `[batch, seq, d_model]`; in a box, so that the others have no room for it.
+        /// v from [`direction`], `[batch, seq, d_model]`; boxed to keep the enum small.
         direction: Box<Tensor<3>>,
         /// ε.
         epsilon: f64,
     },
     /// The mean of the squared state.
     Norm,
-    /// The mean of the squared change by one more iteration.
+    /// The mean of the squared change in one more iteration.
     FixedPoint,
 }
 
@@ -56,11 +60,11 @@ impl Weighted {
     }
 }
 
-/// `‖(f(x + εv) − f(x)) / ε‖²`, which costs two applications of f.
+/// Returns `‖(f(x + εv) − f(x)) / ε‖²`, which costs two applications of f.
 ///
 /// # Shapes
 ///
-/// `x` and `direction`: the same, as f has it; returns `[1]`.
+/// `x` and `direction`: the input shape of f; returns `[1]`.
 pub fn forward_difference(
     f: impl Fn(Tensor<3>) -> Tensor<3>,
     x: &Tensor<3>,
@@ -72,16 +76,16 @@ pub fn forward_difference(
     sum(change.square())
 }
 
-/// The mean of `(f(x) − x)²`.
+/// Returns the mean of `(f(x) − x)²`.
 ///
 /// # Shapes
 ///
-/// `x`: as f has it; returns `[1]`.
+/// `x`: the input shape of f; returns `[1]`.
 pub fn residual(f: impl Fn(Tensor<3>) -> Tensor<3>, x: &Tensor<3>) -> Tensor<1> {
     mean_square(f(x.clone()) - x.clone())
 }
 
-/// The mean of `x²`.
+/// Returns the mean of `x²`.
 ///
 /// # Shapes
 ///
@@ -91,16 +95,18 @@ pub fn mean_square(x: Tensor<3>) -> Tensor<1> {
     sum(x.square()) * (count as f64).recip()
 }
 
-/// The sum of all numbers. Each row is summed for itself first: on some GPUs one thread does the rest.
+/// Returns the sum of all numbers. Rows are summed first, because some GPUs compute the remaining
+/// sum on a single thread.
 fn sum(x: Tensor<3>) -> Tensor<1> {
     x.sum_dim(2).sum()
 }
 
-/// Draws the direction of a micro-batch with a number that counts from the start of the run: uniform on the unit sphere of all numbers of
-/// its state.
+/// Draws the direction of a micro-batch, uniformly from the unit sphere of all numbers of its
+/// state. `number` counts micro-batches from the start of the run.
 ///
-/// The micro-batches of a step have a direction each. Their mean penalty is that of the whole step along (v_1, …, v_m)/√m with ε√m: they
-/// do not depend on one another, so J is a block for each.
+/// The m micro-batches of a step have separate directions. Their mean penalty equals the penalty of
+/// the whole step along (v_1, …, v_m)/√m with ε√m, because they are independent and J is block
+/// diagonal.
 ///
 /// # Shapes
 ///

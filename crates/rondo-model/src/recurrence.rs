@@ -1,18 +1,20 @@
-//! The loop: the same core block, applied again and again to the state.
+//! The loop: the same core block, applied repeatedly to the state.
 //!
 //! ```text
 //! for i in 1..=r     s_i = R(A(s_{i-1}, e))
 //! ```
 //!
-//! The loop does not know what R contains, nor whether anyone will differentiate it. What an iteration hands to the next is one
-//! value, [`LoopState`]: s_i, and what some loops carry beside it.
+//! The loop does not depend on the content of R, nor on whether its result is differentiated. An
+//! iteration passes one value to the next, [`LoopState`]: s_i, and further tensors that some loops
+//! carry.
 
 use burn::tensor::Tensor;
 
-/// What an iteration hands to the next: its number i, s_i, the earlier states that a history reads, the weights of
-/// an average, and lanes.
+/// The value that an iteration passes to the next: its number i, s_i, the earlier states for a
+/// history, the weights of an average, and lanes.
 ///
-/// Each state is `[batch, seq, d_model]`, the weights are `[batch, seq, 1]`, N lanes `[batch, seq, N · d_model]`.
+/// Each state is `[batch, seq, d_model]`, the weights are `[batch, seq, 1]`, the N lanes are
+/// `[batch, seq, N · d_model]`.
 #[derive(Clone, Debug)]
 pub struct LoopState {
     iterations: usize,
@@ -36,7 +38,7 @@ impl From<Tensor<3>> for LoopState {
 }
 
 impl LoopState {
-    /// Returns i, the iterations done.
+    /// Returns i, the number of iterations so far.
     pub fn iterations(&self) -> usize {
         self.iterations
     }
@@ -46,19 +48,20 @@ impl LoopState {
         &self.state
     }
 
-    /// Returns s_i alone.
+    /// Returns s_i without the tensors carried along with it.
     #[must_use]
     pub fn into_state(self) -> Tensor<3> {
         self.state
     }
 
-    /// Returns the same with another s_i, as if the iteration had made it.
+    /// Replaces s_i by `state`.
     #[must_use]
     pub fn at(self, state: Tensor<3>) -> Self {
         Self { state, ..self }
     }
 
-    /// Returns the same as what the last iteration takes in, so that it follows once more.
+    /// Decreases the iteration number by one, so that the last iteration can be applied once more
+    /// to this state.
     #[must_use]
     pub fn once_more(self) -> Self {
         Self {
@@ -67,34 +70,37 @@ impl LoopState {
         }
     }
 
-    /// Returns s_{i−1}, s_{i−2}, …, as many as are carried: never s_0, which is no state that an iteration has made.
+    /// Returns the carried earlier states s_{i−1}, s_{i−2}, …. s_0 is never among them, because no
+    /// iteration computed it.
     pub fn past(&self) -> &[Tensor<3>] {
         &self.past
     }
 
-    /// Returns the logarithm of the weights of all outputs that the state averages, where it averages any.
+    /// Returns the logarithm of the total weight of the outputs in the state's average, if the
+    /// state is an average.
     pub fn total(&self) -> Option<&Tensor<3>> {
         self.total.as_ref()
     }
 
-    /// Returns the same with other weights.
+    /// Replaces the logarithm of the total weight.
     #[must_use]
     pub fn weighing(self, total: Option<Tensor<3>>) -> Self {
         Self { total, ..self }
     }
 
-    /// Returns the lanes, side by side, where there are any: none before the first iteration.
+    /// Returns the lanes side by side, if any; before the first iteration there are none.
     pub fn lanes(&self) -> Option<&Tensor<3>> {
         self.lanes.as_ref()
     }
 
-    /// Returns the same with other lanes.
+    /// Replaces the lanes.
     #[must_use]
     pub fn beside(self, lanes: Option<Tensor<3>>) -> Self {
         Self { lanes, ..self }
     }
 
-    /// Returns what follows when the next iteration makes `state` and a history of `window` states is carried.
+    /// Returns the value after the next iteration, which computed `state`, with up to `window`
+    /// earlier states for a history.
     #[must_use]
     pub fn followed_by(self, state: Tensor<3>, window: usize) -> Self {
         let Self {
@@ -117,7 +123,7 @@ impl LoopState {
         }
     }
 
-    /// Returns every tensor, s_i first.
+    /// Returns all tensors, s_i first.
     pub fn tensors(&self) -> impl Iterator<Item = &Tensor<3>> {
         std::iter::once(&self.state)
             .chain(&self.past)
@@ -148,7 +154,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// Takes in the next state.
+    /// Appends the next state.
     pub fn record(&mut self, state: &Tensor<3>) {
         self.states.push(state.clone().without_autodiff());
     }
@@ -156,12 +162,12 @@ impl Trace {
 
 /// One application of the core to a state.
 pub trait Iterate {
-    /// Returns what follows s_{i−1}: s_i, with what is carried beside it.
+    /// Returns the value after the next iteration, from the value after s_{i−1}.
     fn iterate(&mut self, state: LoopState) -> LoopState;
 }
 
-/// Runs `iterations` from where an earlier run ended, and returns what the last one hands on; a `trace` receives
-/// every state but the first.
+/// Runs `iterations` from the end of an earlier run, and returns the value after the last one. If
+/// `trace` is given, it receives every state except the first.
 pub fn run(
     iterations: usize,
     mut state: LoopState,
@@ -182,7 +188,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    /// Adds i times a factor in iteration i.
+    /// Adds a factor times i in iteration i.
     struct Add(f32);
 
     impl Iterate for Add {
@@ -215,7 +221,7 @@ mod tests {
             let state = run(iterations, zero.clone().into(), &mut Add(1.0), None);
             values(state.past().to_vec())
         };
-        // s_i = 1, 3, 6, 10.
+        // s_i is 1, 3, 6, 10.
         assert_eq!(carried(1), [0.0; 0]);
         assert_eq!(carried(2), [1.0]);
         assert_eq!(carried(4), [6.0, 3.0]);

@@ -1,11 +1,11 @@
-//! Gates on the edges of attention: their definition, their configuration, and the open edges of a pass in
-//! numbers.
+//! Gates on the edges of attention: definition, configuration, and statistics of the open edges of
+//! a pass.
 //!
-//! Every causal edge of a gated layer has the gate logit g = q·k/√d_head + b. In training an edge is open
-//! with probability σ(g), with the gradient of σ(g) straight through; in evaluation where g > 0. The
-//! weights of attention are masked after their softmax and not normalised again. The fraction of
-//! open edges is the mean of σ(g), or of `1[g > 0]`, over the causal edges ("Sparse Attention
-//! Post-Training", arXiv 2512.05865).
+//! Every causal edge of a gated layer has the gate logit g = q·k/√d_head + b. In training an edge
+//! is open with probability σ(g), with the straight-through gradient of σ(g). In evaluation it is
+//! open if g > 0. The gates mask the attention weights after the softmax, and the weights are not
+//! normalised again. The fraction of open edges is the mean of σ(g), or of `1[g > 0]`, over the
+//! causal edges ("Sparse Attention Post-Training", arXiv 2512.05865).
 
 use rondo_config::Report;
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::gates::Density;
 use crate::layer::{Layer, Stack};
 
-/// `[model.sparsity]`: which layers have gates, and how they start.
+/// `[model.sparsity]`: which layers have gates, and the initial bias of the gates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[allow(
@@ -28,9 +28,9 @@ pub struct SparsityConfig {
     pub core: bool,
     /// Gates in the coda.
     pub coda: bool,
-    /// b: positive so that gates are open at the start.
+    /// The gate bias b; with a positive value, most gates are open at the start of training.
     pub gate_bias: f64,
-    /// Whether each head of a layer learns what is added to b.
+    /// Whether each head of a layer learns a value that is added to b.
     pub learned_bias: bool,
 }
 
@@ -70,23 +70,24 @@ impl SparsityConfig {
     }
 }
 
-/// The open edges of a pass in numbers: fractions of causal edges, averaged over heads, sequences, gated layers
-/// and iterations.
+/// Statistics of the open edges of a pass: fractions of causal edges, averaged over heads,
+/// sequences, gated layers and iterations.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sparsity {
-    /// Edges whose gate's logit is positive.
+    /// The fraction of edges with a positive gate logit.
     pub kept: f64,
-    /// Expected open edges, the mean of σ(g).
+    /// The expected fraction of open edges, the mean of σ(g).
     pub expected: f64,
-    /// `kept` of each gated layer, in order.
+    /// `kept` of each gated layer, in order of layers.
     pub by_layer: Vec<(Layer, f64)>,
-    /// `kept` of each iteration from the first; none where there is no density of it: it has no gradient in a
-    /// training pass, or the core has no gates.
+    /// `kept` of each iteration, from the first. `None` if there is no density: the iteration has
+    /// no gradient in a training pass, or the core has no gates.
     pub by_iteration: Vec<Option<f64>>,
 }
 
 impl Sparsity {
-    /// Averages the densities of a pass of `recurrence` iterations. None where no layer has gates.
+    /// Averages the densities of a pass of `recurrence` iterations. Returns `None` if no layer has
+    /// gates.
     pub fn new(densities: &[Density<f64>], recurrence: usize) -> Option<Self> {
         let mut layers: Vec<Layer> = densities.iter().map(|row| row.at.layer()).collect();
         layers.sort_unstable();
@@ -113,7 +114,7 @@ impl Sparsity {
     }
 }
 
-/// Returns the mean of at least one number.
+/// Returns the mean of the values, if there are any.
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
     (count > 0.0).then(|| sum / count)

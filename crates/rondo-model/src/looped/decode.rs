@@ -1,9 +1,10 @@
-//! Decoding: a sequence that grows, with the keys and values of earlier positions kept.
+//! Decoding: a growing sequence with a cache of the keys and values of earlier positions.
 //!
-//! The cache is keyed by (iteration, layer, position): each iteration of the core attends to what
-//! the same iteration left behind at earlier positions. Where an earlier position stopped before
-//! iteration i, the deepest iteration that it has stands in for it. With a budget of M, iterations
-//! i and i + M share a place and the later one stays (Geiping et al. 2025, arXiv 2502.05171, §6.2).
+//! The cache is keyed by (iteration, layer, position): each iteration of the core attends to the
+//! keys and values of the same iteration at earlier positions. If an earlier position stopped
+//! before iteration i, its deepest iteration is used instead. With a budget of M, iterations i and
+//! i + M share a place and the later one overwrites the earlier (Geiping et al. 2025, arXiv
+//! 2502.05171, §6.2).
 //!
 //! ```text
 //! chunk = begin(tokens, s_0, r)   prelude; the new positions: a whole prompt, then one at a time
@@ -25,7 +26,7 @@ use crate::lora::Additions;
 use crate::pass::{Pass, Shared};
 use crate::recurrence::LoopState;
 
-/// A sequence in the making.
+/// A sequence that is being decoded.
 #[derive(Debug)]
 pub struct Decoder<'a> {
     model: &'a LoopedTransformer,
@@ -36,7 +37,7 @@ pub struct Decoder<'a> {
     prelude: Vec<KeyValues>,
     core: Vec<LoopCache>,
     coda: Vec<KeyValues>,
-    /// What each row of LoRA adds to each layer, made once for all tokens.
+    /// The additions of each row of LoRA to each layer, computed once for all tokens.
     additions: Option<Vec<Vec<Additions>>>,
 }
 
@@ -48,37 +49,38 @@ pub struct Chunk {
     depth: usize,
     pass: Pass,
     prelude: Vec<KeyValues>,
-    /// By place in the cache, then by layer.
+    /// Keys and values by place in the cache, then by layer.
     core: Vec<Vec<KeyValues>>,
     read: Option<(Readout, Vec<KeyValues>)>,
 }
 
 impl Chunk {
-    /// Returns s_i, as the next iteration gets it, `[1, new, d_model]`.
+    /// Returns s_i, the input of the next iteration, `[1, new, d_model]`.
     pub fn state(&self) -> &Tensor<3> {
         self.state.state()
     }
 
-    /// Returns i, the iterations done.
+    /// Returns i, the number of iterations so far.
     pub fn iterations(&self) -> usize {
         self.state.iterations()
     }
 }
 
-/// Keys and values of one core layer, by place: iteration − 1, modulo the budget.
+/// Keys and values of one core layer, indexed by place, (iteration − 1) modulo the budget.
 #[derive(Clone, Debug, Default)]
 struct LoopCache {
     places: Vec<KeyValues>,
 }
 
 impl LoopCache {
-    /// Returns what earlier positions left at `place`. Where no position came that far, their
-    /// deepest iteration is the last place.
+    /// Returns the keys and values of earlier positions at `place`. If none of them reached this
+    /// place, returns those of their deepest iteration, the last place.
     fn at(&self, place: usize) -> Option<&KeyValues> {
         self.places.get(place).or(self.places.last())
     }
 
-    /// Takes in what the positions of a chunk, `new` of them, left at each place that they reached.
+    /// Replaces the cache by `reached`, the keys and values of all positions after a chunk of `new`
+    /// ones. At places beyond those the chunk reached, its deepest iteration is appended.
     fn take(&mut self, reached: Vec<KeyValues>, new: usize) {
         let deepest = reached.last().cloned();
         let beyond = self.places.iter().skip(reached.len());
@@ -92,7 +94,7 @@ impl LoopCache {
 }
 
 impl<'a> Decoder<'a> {
-    /// Starts an empty sequence; `budget` bounds the places that iterations keep in the cache.
+    /// Starts an empty sequence; `budget` limits the number of places in the cache.
     ///
     /// # Panics
     ///
@@ -125,15 +127,17 @@ impl<'a> Decoder<'a> {
         self.positions
     }
 
-    /// Begins with new positions: any number at first, then one at a time. `depth` is r, the iterations that they will take.
+    /// Begins with new positions: any number at first, then one at a time. `depth` is r, the number
+    /// of iterations they will run.
     ///
     /// # Shapes
     ///
-    /// `tokens`: `[1, new]`; `state`: s_0, `[1, new, d_model]`, which a model that starts from its input does not read.
+    /// `tokens`: `[1, new]`; `state`: s_0, `[1, new, d_model]`. A model that starts from its input
+    /// does not read s_0.
     ///
     /// # Panics
     ///
-    /// Panics where the positions do not fit the model's context.
+    /// Panics if the positions do not fit the model's context.
     pub fn begin(&self, tokens: Tensor<2, Int>, state: Tensor<3>, depth: usize) -> Chunk {
         let [_, new] = tokens.dims();
         let positions = self.positions..self.positions + new;
@@ -185,7 +189,7 @@ impl<'a> Decoder<'a> {
         chunk.read = None;
     }
 
-    /// Returns what the coda makes of the newest state.
+    /// Returns the readout of the newest state.
     pub fn read_out<'c>(&self, chunk: &'c mut Chunk) -> &'c Readout {
         let Chunk {
             state, pass, read, ..
@@ -211,7 +215,7 @@ impl<'a> Decoder<'a> {
         readout
     }
 
-    /// Ends with the new positions and returns what the coda makes of them.
+    /// Ends the chunk: its positions become earlier ones. Returns their readout.
     pub fn end(&mut self, mut chunk: Chunk) -> Readout {
         let readout = self.read_out(&mut chunk).clone();
         let [_, new, _] = chunk.state().dims();
@@ -228,7 +232,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Passes new positions through a stack whose layers each have a past, or none yet.
+/// Applies a stack to new positions; `past` returns the cache of each layer, if it has one yet.
 fn through<'p>(
     blocks: &[Block],
     x: Tensor<3>,

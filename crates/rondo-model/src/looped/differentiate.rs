@@ -1,26 +1,28 @@
-//! A training pass: the loss and its gradients, one segment of the pass after another.
+//! A training pass: the loss and its gradients, segment by segment.
 //!
-//! The states s_n, …, s_r and e cut a pass into prelude, k iterations and read-out. Each is a graph
-//! of its own whose inputs are leaves, and backward hands each the gradient of what it gave:
+//! The states s_n, …, s_r and e divide a pass into prelude, k iterations and readout. Each segment
+//! is a graph of its own whose inputs are leaves. Backward starts each graph from the gradient of
+//! its output:
 //!
 //! ```text
-//! read-out                L(s_r)                          gives ∂L/∂s_r
+//! readout                 L(s_r)                          gives ∂L/∂s_r
 //! for i in r, …, n+1      ⟨R(A(s_{i-1}, e)), ∂L/∂s_i⟩     gives ∂L/∂s_{i-1} and a part of ∂L/∂e
 //! prelude                 ⟨e, ∂L/∂e⟩
 //! ```
 //!
-//! where the gradient of `⟨y, ∂L/∂y⟩`, its second factor held constant, is that of L. What a loop carries beside s_i ([`LoopState`])
-//! goes the same way as s_i. The first n
+//! Here the gradient of `⟨y, ∂L/∂y⟩`, with its second factor constant, is the gradient of L. All
+//! tensors that a loop carries in addition to s_i ([`LoopState`]) are handled like s_i. The first n
 //! iterations build no graph (truncated backpropagation, Geiping et al. 2025, arXiv 2502.05171,
-//! §3.3); the prelude gets its gradient through e in the others. Where s_0 is e and n is 0, ∂L/∂s_0 is a part of
-//! ∂L/∂e too.
+//! §3.3); the prelude gets its gradient through e in the other iterations. If s_0 is e and n is 0,
+//! ∂L/∂s_0 is also a part of ∂L/∂e.
 //!
-//! A loss may have terms after earlier iterations and a penalty on s_r ([`Objective`]); `terms` has them. The gradient of a term with
-//! respect to its state is known when the iteration has run, and is added to what comes from the iterations after it.
+//! A loss may have terms after earlier iterations and a penalty on s_r ([`Objective`]); the module
+//! `terms` computes them. The gradient of a term with respect to its state is computed right after
+//! the iteration, and backward adds it to the gradient from the later iterations.
 //!
-//! When an iteration's graph is built is a choice between time and memory ([`Recompute`]): on the
-//! way forward, or not before backward arrives there, from the state alone. The graphs are the same
-//! and their gradients are added in the same order, so that both give the same bits.
+//! [`Recompute`] selects when the graph of an iteration is built, which trades time for memory:
+//! during forward, or in backward from the state alone. The graphs are the same and their gradients
+//! are added in the same order, so the results are bitwise equal.
 
 mod tape;
 mod terms;
@@ -41,24 +43,24 @@ use crate::objective::{LastReadout, Objective};
 use crate::pass::Pass;
 use crate::recurrence::{self, LoopState, Trace};
 
-/// What a training pass gives; nothing of it has a graph.
+/// The result of a training pass, without graphs.
 #[derive(Clone, Debug)]
 pub struct Differentiated {
-    /// What the pass computed on its way.
+    /// The result of the forward pass.
     pub forward: Forward,
     /// The loss: the sum of its terms, `[1]`, without a penalty.
     pub loss: Tensor<1>,
-    /// The penalty, without its factor, `[1]`; none where there is none.
+    /// The penalty, without its factor, `[1]`; `None` without a penalty.
     pub penalty: Option<Tensor<1>>,
     /// The gradient of the loss.
     pub gradients: FlatGradients,
 }
 
 impl LoopedTransformer {
-    /// Runs prelude, loop and coda, and differentiates `loss` of the readout. The loop starts from s_0, or goes on where an earlier
-    /// run of it ended.
+    /// Runs prelude, loop and coda, and differentiates `loss` of the readout. The loop starts from
+    /// s_0, or continues from the end of an earlier run.
     ///
-    /// A `trace` receives every state.
+    /// If `trace` is given, it receives every state.
     ///
     /// # Shapes
     ///
@@ -66,8 +68,8 @@ impl LoopedTransformer {
     ///
     /// # Panics
     ///
-    /// Panics where the model is not on an autodiff device, or `state` has another shape than the
-    /// embedding.
+    /// Panics if the model is not on an autodiff device, or if the shapes of `state` and the
+    /// embedding differ.
     pub fn differentiate(
         &self,
         tokens: Tensor<2, Int>,
@@ -81,8 +83,9 @@ impl LoopedTransformer {
         self.differentiate_for(tokens, state, pass, unroll, trace, &mut objective)
     }
 
-    /// As [`Self::differentiate`], for a loss that may have terms after earlier iterations with gradient, and a penalty on the last
-    /// state. Gates have their densities in the pass and its last readout alone.
+    /// Like [`Self::differentiate`], for a loss that may have terms after earlier iterations with
+    /// gradient, and a penalty on the last state. The densities of gates are those of the pass and
+    /// its last readout, without the readouts of earlier terms.
     ///
     /// # Shapes
     ///
@@ -125,8 +128,8 @@ impl LoopedTransformer {
         let mut free = Core::new(valid.parts(), &constant, pass, depth);
         let state = recurrence::run(unroll.no_grad, state, &mut free, trace.as_deref_mut());
 
-        // Not a copy without autodiff, where Burn has another attention kernel: parameters that are
-        // not tracked build no graph either, and give the numbers of those that are.
+        // A copy without autodiff would use another attention kernel of Burn. Untracked parameters
+        // build no graph either, and give the same numbers as tracked ones.
         let ahead = (self.recompute == Recompute::Iteration).then(|| OwnParts::no_grad(self));
         let input = Prepared(leaf(&prepared.0));
         let mut tape = Tape {
@@ -190,21 +193,21 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns how often a training pass applies a layer with gates with gradient: the densities that share
-    /// the penalty.
+    /// Returns the number of applications of layers with gates that have gradient in a training
+    /// pass. The penalty is the mean of their densities.
     fn penalised_densities(&self, unroll: Unroll) -> usize {
         let gated = |blocks: &[Block]| blocks.iter().filter(|block| block.has_gates()).count();
         gated(&self.prelude) + unroll.with_grad * gated(&self.core) + gated(&self.coda)
     }
 }
 
-/// Returns the gradient of each tensor of a state that has one.
+/// Removes and returns the gradient of each tensor of a state.
 fn gradients_of(state: &LoopState, gradients: &mut Gradients) -> OfState {
     state.tensors().map(|x| x.grad_remove(gradients)).collect()
 }
 
-/// Continues a backward pass at what the iterations take in, from pairs of it and the loss's gradient; none where there is nothing to
-/// differentiate.
+/// Continues backward into the prelude, from pairs of a tensor that the iterations read and its
+/// gradient. Returns `None` if there is nothing to differentiate.
 fn of_embedding(
     pairs: [(Tensor<3>, Option<Tensor<3>>); 2],
     density: Option<Tensor<1>>,
@@ -220,12 +223,12 @@ fn of_embedding(
     }
 }
 
-/// Continues a backward pass at some y whose gradients are known, from `products`, `y ⊙ ∂L/∂y` added over them: returns the gradients
-/// of `Σ_y ⟨y, ∂L/∂y⟩` and of the penalty.
+/// Continues a backward pass from tensors y with known gradients. `products` is the sum of
+/// `y ⊙ ∂L/∂y` over them. Returns the gradients of `Σ_y ⟨y, ∂L/∂y⟩` and of the penalty.
 ///
-/// Backward starts from a gradient of ones in the shape of what it is called on, so that nobody has to
-/// sum the products; one thread does on some GPUs. With a penalty, which is one number, each row is
-/// summed for itself first.
+/// Backward starts from ones in the shape of its tensor, so the products need no sum, which some
+/// GPUs compute on a single thread. A penalty is a single number, so with one the products are
+/// summed, each row separately first.
 fn continued(products: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
     match density {
         Some(_) if weight != 0.0 => {
@@ -235,7 +238,7 @@ fn continued(products: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gr
     }
 }
 
-/// Adds the density of some gates to what is differentiated, where it has a part in the loss.
+/// Adds the density of gates to the differentiated loss, if it has a weight there.
 fn with_penalty(loss: Tensor<1>, density: Option<Tensor<1>>, weight: f64) -> Tensor<1> {
     match density {
         Some(density) if weight != 0.0 => loss + density * weight,
@@ -243,7 +246,7 @@ fn with_penalty(loss: Tensor<1>, density: Option<Tensor<1>>, weight: f64) -> Ten
     }
 }
 
-/// Returns the values of a tensor as the input of a graph.
+/// Returns the values of a tensor as the leaf of a new graph.
 fn leaf(x: &Tensor<3>) -> Tensor<3> {
     x.clone().without_autodiff().autodiff().require_grad()
 }

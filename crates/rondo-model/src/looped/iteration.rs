@@ -1,5 +1,5 @@
-//! One iteration: the history, the injection, the core's layers with the norm at their end where there is one, and what becomes of
-//! their output. They are told its number.
+//! One iteration: the history or lanes, the injection, the conditioning, the core's layers, the
+//! norm at their end, and the next state.
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -31,12 +31,12 @@ pub(super) struct Parts<'a> {
     lora: Option<&'a Lora>,
     injection: &'a Injection,
     pub(super) blocks: &'a [Block],
-    /// The norm at the end of an iteration.
+    /// The norm at the end of an iteration, if configured.
     boundary: Option<&'a RmsNorm>,
 }
 
 impl Parts<'_> {
-    /// Returns what enters the layers.
+    /// Returns the input of the layers.
     ///
     /// # Shapes
     ///
@@ -54,8 +54,8 @@ impl Parts<'_> {
         }
     }
 
-    /// Returns what the iteration after `state` adjusts in each layer in a pass to `depth`; none where it adjusts nothing. `known` are
-    /// the additions of each row where they are known already.
+    /// Returns the adjustment of each layer in the iteration after `state` of a pass to `depth`, or
+    /// `None` without adjustments. `known` holds precomputed additions of every row of LoRA.
     pub(super) fn adjustments(
         &self,
         state: &LoopState,
@@ -65,7 +65,8 @@ impl Parts<'_> {
         adjustments(self.conditioning, self.lora, state, depth, known)
     }
 
-    /// Returns what follows `state` where the layers gave `y` in a pass to `depth`.
+    /// Returns the state after the iteration that follows `state`, from the layers' output `y`, in
+    /// a pass to `depth`.
     pub(super) fn leave(&self, state: LoopState, y: Tensor<3>, depth: usize) -> LoopState {
         let y = normed(self.boundary, y);
         let y = match self.conditioning {
@@ -88,7 +89,7 @@ impl Parts<'_> {
     }
 }
 
-/// The modules of an iteration, taken out of a model.
+/// Copies of the modules of an iteration.
 pub(super) struct OwnParts {
     history: Option<History>,
     residual: Option<Average>,
@@ -101,7 +102,7 @@ pub(super) struct OwnParts {
 }
 
 impl OwnParts {
-    /// Returns them without autodiff.
+    /// Copies the modules without autodiff.
     pub(super) fn valid(model: &LoopedTransformer) -> Self {
         Self {
             history: model.history.valid(),
@@ -115,7 +116,7 @@ impl OwnParts {
         }
     }
 
-    /// Returns them with parameters that are not tracked.
+    /// Copies the modules with untracked parameters.
     pub(super) fn no_grad(model: &LoopedTransformer) -> Self {
         Self {
             history: model.history.clone().map(Module::no_grad),
@@ -158,13 +159,13 @@ impl LoopedTransformer {
         }
     }
 
-    /// Returns the norm at the end of an iteration, where there is one.
+    /// Returns the norm at the end of an iteration, if configured.
     fn boundary(&self) -> Option<&RmsNorm> {
         (self.boundary_norm == BoundaryNorm::Iteration).then_some(&self.norm)
     }
 }
 
-/// `R(A(·, e))` with one embedding.
+/// `R(A(·, e))` for one embedding.
 pub(super) struct Core<'a> {
     parts: Parts<'a>,
     prepared: &'a Prepared,
@@ -173,12 +174,12 @@ pub(super) struct Core<'a> {
 }
 
 impl<'a> Core<'a> {
-    /// Returns the same in another pass to the same depth.
+    /// Returns a copy for another pass to the same depth.
     pub(super) fn with_pass(&self, pass: Shared<'a>) -> Self {
         Self::new(self.parts, self.prepared, pass, self.depth)
     }
 
-    /// Prepares a pass to `depth`.
+    /// Prepares the iterations of a pass to `depth`.
     pub(super) fn new(
         parts: Parts<'a>,
         prepared: &'a Prepared,
@@ -193,7 +194,7 @@ impl<'a> Core<'a> {
         }
     }
 
-    /// Returns what follows s_{i−1}, and what the gates of iteration i saw.
+    /// Applies iteration i to s_{i−1}. Returns the next state and the open edges of the gates.
     pub(super) fn apply(&self, state: LoopState) -> (LoopState, Vec<Seen>) {
         let iteration = state.iterations() + 1;
         let x = self.parts.enter(&state, self.prepared);
@@ -205,7 +206,7 @@ impl<'a> Core<'a> {
     }
 }
 
-/// Applies a norm where there is one.
+/// Applies `norm`, if any.
 pub(super) fn normed(norm: Option<&RmsNorm>, x: Tensor<3>) -> Tensor<3> {
     match norm {
         Some(norm) => norm.forward(x),
@@ -213,21 +214,21 @@ pub(super) fn normed(norm: Option<&RmsNorm>, x: Tensor<3>) -> Tensor<3> {
     }
 }
 
-/// Leaves out what the gates saw.
+/// Discards the open edges of the gates.
 impl Iterate for Core<'_> {
     fn iterate(&mut self, state: LoopState) -> LoopState {
         self.apply(state).0
     }
 }
 
-/// A core with the record of what the gates of its pass saw.
+/// A core that records the densities of the gates in its pass.
 pub(super) struct Recorded<'a> {
     core: Core<'a>,
     pub(super) record: Record,
 }
 
 impl<'a> Recorded<'a> {
-    /// Starts with what the gates before the loop saw.
+    /// Starts the record with the open edges of the gates before the loop.
     pub(super) fn new(core: Core<'a>, seen: &[Seen]) -> Self {
         let mut record = Record::default();
         record.add(seen);

@@ -1,4 +1,4 @@
-//! The layers of a stack in turn. Each is told where in the pass it is applied.
+//! Applies the layers of a stack in turn.
 
 use burn::tensor::Tensor;
 
@@ -8,8 +8,9 @@ use crate::gates::Seen;
 use crate::layer::At;
 use crate::pass::Shared;
 
-/// Applies layers in turn; `at` says where in the pass each of them is applied, and `adjustments` what is adjusted in each. Also
-/// returns what their gates saw: an empty list, which allocates nothing, where they have none.
+/// Applies layers in turn. `at` gives the place of each layer in the pass, and `adjustments` its
+/// changed weights. Also returns the open edges of the gates; without gates the list is empty and
+/// allocates nothing.
 ///
 /// # Shapes
 ///

@@ -89,7 +89,7 @@ struct Visited {
 
 impl ModuleVisitor for Visited {
     fn enter_module(&mut self, name: &str, container: &str) {
-        // A variant is no level of a path.
+        // Enum variants are not a level of the path.
         if !container.starts_with("Enum:") {
             self.path.push(name.to_owned());
         }
@@ -107,7 +107,7 @@ impl ModuleVisitor for Visited {
     }
 }
 
-/// Gradients of the loss after `unroll` from `start`, in table order.
+/// Returns the gradients of the loss after `unroll` from `start`, in table order.
 fn gradients(config: &ModelConfig, unroll: Unroll, start: Option<Tensor<3>>) -> Vec<Vec<f32>> {
     let device = Device::flex().autodiff();
     let model = LoopedTransformer::new(config, 3, &device);
@@ -155,7 +155,7 @@ fn no_structure_looks_ahead() {
 fn every_parameter_gets_a_gradient_that_is_not_zero() {
     for (name, config) in structures() {
         let unroll = match config.injection {
-            // Tokens have a gradient through every iteration alone.
+            // Without injection, the tokens have a gradient only through all iterations.
             InjectionKind::None => Unroll {
                 no_grad: 0,
                 with_grad: 3,
@@ -172,7 +172,7 @@ fn every_parameter_gets_a_gradient_that_is_not_zero() {
                 "{name}: {}",
                 row.name
             );
-            // The other half of its pair is zero at the start.
+            // The gradient of A is zero because B is zero at the start of training.
             if row.name.starts_with("lora.") && row.name.rsplit('.').next() == Some("a") {
                 continue;
             }
@@ -189,7 +189,8 @@ fn every_parameter_gets_a_gradient_that_is_not_zero() {
 fn iterations_without_gradient_count_as_a_given_state() {
     let config = config();
     let split = |no_grad, with_grad| Unroll { no_grad, with_grad };
-    // On an autodiff device, as in training: Burn has another attention kernel off it.
+    // The device is an autodiff device, as in training: otherwise Burn uses another attention
+    // kernel.
     let device = Device::flex().autodiff();
     let model = LoopedTransformer::new(&config, 3, &device);
     let pass = Pass::new(&config, SEQ, &device);
@@ -265,7 +266,7 @@ fn one_pass_equals_several(name: &str, config: &ModelConfig) {
     }
 }
 
-/// A model whose gates are half open, and a pass that draws them.
+/// Returns a model whose gates are half open, and a pass that draws the gates.
 fn gated() -> (ModelConfig, LoopedTransformer, Pass) {
     let mut config = config();
     config.sparsity = Some(SparsityConfig {
