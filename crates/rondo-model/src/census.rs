@@ -32,10 +32,16 @@ impl Census {
     }
 
     /// Returns FLOPs per token of a training step, forward and backward:
-    /// 6·(N_prelude + N_coda + V·h) + (2n + 6k)·(N_core + N_adapter + N_history + N_pairs) + 12·(l_P + l_C)·S·a +
-    /// (4n + 12k)·l_R·S·a, with N the matrix parameters, a the width of all heads together, the embedding lookup left
-    /// out, causal attention not halved, and the pairs of one iteration as two products with each token. A matrix of the injection that multiplies e alone counts once, 6·N_adapter. What
-    /// is done to each element by itself is left out.
+    ///
+    /// ```text
+    /// 6·(N_prelude + N_coda + V·h) + (2n + 6k)·(N_core + N_adapter + N_history + N_pairs)
+    ///   + 12·(l_P + l_C)·S·a + (4n + 12k)·l_R·S·a
+    /// ```
+    ///
+    /// N are the numbers of matrix parameters, and a is the width of all heads together. The pairs
+    /// of one iteration count as two products with each token. A matrix of the injection that
+    /// multiplies e alone counts once, 6·N_adapter. The embedding lookup and elementwise operations
+    /// are not counted, and causal attention is not halved.
     pub fn flops_per_token(&self, unroll: Unroll, seq: usize) -> f64 {
         let matrices = |part| self.count(|row| row.part == part && row.role == Role::Matrix) as f64;
         let config = &self.config;
@@ -58,8 +64,9 @@ impl Census {
             + (4.0 * n + 12.0 * k) * core * scores
     }
 
-    /// Returns FLOPs per token, forward and backward, of what a training step computes beside its pass: 6·(N_coda + V·h) + 12·l_C·S·a
-    /// for a readout, 6·(N_core + N_adapter + N_history) + 12·l_R·S·a for an iteration.
+    /// Returns FLOPs per token, forward and backward, of the computation in `beside`: 6·(N_coda +
+    /// V·h) + 12·l_C·S·a for a readout, 6·(N_core + N_adapter + N_history) + 12·l_R·S·a for an
+    /// iteration.
     pub fn flops_beside(&self, beside: Beside, seq: usize) -> f64 {
         let Beside {
             readouts,
@@ -142,7 +149,7 @@ mod tests {
         let census = Census::new(&config);
         let layer = 2 * 6 + 2 * 2 + 2 * 8 + 4 * 2;
         let adapter = 4 * 2;
-        // Tokens, adapter, layer with two QK biases and four norms, shared norm.
+        // Tokens, adapter, one layer with two QK biases and four norms, shared norm.
         assert_eq!(census.total(), 3 * 2 + adapter + layer + 4 + 4 * 2 + 2);
         let unroll = Unroll {
             no_grad: 3,
@@ -177,7 +184,8 @@ mod tests {
             census.flops_beside(beside, 5)
         };
         let layer = 2 * 6 + 2 * 2 + 2 * 8 + 4 * 2;
-        // A layer, the head of 3 × 2 and scores; the core's layer, the adapter of 4 × 2 and scores.
+        // A readout is a layer, the head of 3 × 2 and scores; an iteration is the core's layer, the
+        // adapter of 4 × 2 and scores.
         let readout = f64::from(6 * (layer + 6) + 12 * 5 * 2);
         let iteration = f64::from(6 * (layer + 8) + 12 * 5 * 2);
         assert!(flops(0, 0).abs() < 1e-9);
@@ -185,7 +193,7 @@ mod tests {
         assert!((flops(1, 2) - readout - 2.0 * iteration).abs() < 1e-9);
     }
 
-    /// A stack with sizes, in the structure of Llama.
+    /// Returns a stack of the given sizes with the structure of Llama.
     fn stack([vocab_size, d_model, n_heads, n_kv_heads, d_ff, core]: [usize; 6]) -> ModelConfig {
         ModelConfig {
             vocab_size,
@@ -221,7 +229,7 @@ mod tests {
             tied_head: false,
             ..stack([49_152, 2048, 16, 16, 5632, 24])
         };
-        // Without the exit gate, of 2,049.
+        // The exit gate with its 2,049 parameters is not included.
         assert_eq!(Census::new(&ouro_1_4b).total(), 1_434_650_624);
     }
 
@@ -237,7 +245,8 @@ mod tests {
             with_grad: 1,
         };
         let flops = |config: &ModelConfig| Census::new(config).flops_per_token(unroll, 5);
-        // Twelve columns more for each of queries, keys, values and the projection after them, and scores as much wider.
+        // Queries, keys, values and the output projection have twelve more columns each, and the
+        // scores are wider by as much.
         let expected = 6.0 * f64::from(4 * 8 * 12) + 12.0 * 5.0 * 12.0;
         assert!((flops(&wide) - flops(&narrow) - expected).abs() < 1e-9);
     }
@@ -259,7 +268,7 @@ mod tests {
             with_grad: 2,
         };
         let flops = |config: &ModelConfig| Census::new(config).flops_per_token(unroll, 5);
-        // A matrix of 4 × 8: a row of 4 and one of 8 for each of five iterations.
+        // For a matrix of 4 × 8, the pair of each of five iterations has a row of 4 and a row of 8.
         assert_eq!(Census::new(&with).part(Part::Lora), 5 * 12);
         let expected = (2.0 + 6.0 * 2.0) * 12.0;
         assert!((flops(&with) - flops(&plain) - expected).abs() < 1e-9);

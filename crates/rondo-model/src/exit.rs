@@ -1,16 +1,16 @@
-//! Adaptive depth at inference: when another iteration is not worth taking.
+//! Adaptive depth at inference: criteria to stop iterating.
 //!
-//! | criterion | value after iteration t | exits where | default |
+//! | criterion | value after iteration t | exits if | default |
 //! |---|---|---|---|
 //! | entropy-diff | \|H(p_t) − H(p_{t−1})\|, H_0 = 100 | below | 1e-3 |
 //! | latent-diff | ‖s_t − s_{t−1}‖ / ‖s_t‖ | below | 0.03 |
 //! | kl | Σ p_{t−1} (ln p_{t−1} − ln p_t), p_0 uniform | below | 1e-3 |
 //! | minp-kl | kl of p with every p < 0.1·max p set to 1/V and renormalised | below | 1e-5 |
-//! | argmax-stability | iterations for which argmax p_t has stayed the same | at least | 5 |
+//! | argmax-stability | number of iterations with an unchanged argmax p_t | at least | 5 |
 //! | cosine | 1 − cos(s_t, s_{t−1}) | below | 1e-3 |
 //!
-//! s_t is the raw state, p_t the distribution of coda and head on n_f(s_t). A value that does not
-//! exist (the cosine with a zero state) is NaN and does not exit. Geiping et al. 2025, arXiv
+//! s_t is the raw state, p_t the distribution from coda and head on n_f(s_t). A value that does not
+//! exist (the cosine with a zero state) is NaN and never exits. Geiping et al. 2025, arXiv
 //! 2502.05171, §6.1, with the defaults of its reference implementation.
 
 use burn::tensor::activation::log_softmax;
@@ -19,12 +19,12 @@ use serde::Serialize;
 
 use crate::ops::length;
 
-/// The previous entropy before the first iteration, in nats.
+/// The entropy H_0 before the first iteration, in nats.
 const FIRST_ENTROPY: f64 = 100.0;
-/// Share of the largest probability below which minp-kl levels a token.
+/// Fraction of the largest probability below which minp-kl replaces a probability by 1/V.
 const MIN_P: f64 = 0.1;
 
-/// What is watched to decide that a token's state has settled.
+/// The quantity that decides whether a token's state has settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExitCriterion {
@@ -32,13 +32,13 @@ pub enum ExitCriterion {
     EntropyDiff,
     /// Relative change of the raw state.
     LatentDiff,
-    /// Divergence of the prediction from the one before, nats.
+    /// Divergence of the prediction from the previous one, nats.
     Kl,
-    /// The same without the tail of the distribution, nats.
+    /// Like `Kl`, without the tail of the distribution, nats.
     MinpKl,
-    /// How often in a row the most likely token has stayed the same.
+    /// The number of consecutive iterations with the same most likely token.
     ArgmaxStability,
-    /// One minus the cosine of the raw state and the one before.
+    /// One minus the cosine between the raw state and the previous one.
     Cosine,
 }
 
@@ -53,7 +53,7 @@ impl ExitCriterion {
         Self::Cosine,
     ];
 
-    /// Returns the name a user types.
+    /// Returns the name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::EntropyDiff => "entropy-diff",
@@ -75,7 +75,7 @@ impl ExitCriterion {
         }
     }
 
-    /// Returns whether the criterion looks at predictions and not at states.
+    /// Returns whether the criterion reads predictions rather than states.
     pub fn reads_logits(self) -> bool {
         match self {
             Self::EntropyDiff | Self::Kl | Self::MinpKl | Self::ArgmaxStability => true,
@@ -91,7 +91,7 @@ impl ExitCriterion {
         }
     }
 
-    /// Returns where tokens with these values exit.
+    /// Returns which tokens with these values exit.
     ///
     /// # Shapes
     ///
@@ -108,7 +108,7 @@ impl ExitCriterion {
 #[derive(Clone, Debug)]
 pub struct ExitMonitor(Memory);
 
-/// What a criterion remembers of the iteration before.
+/// The values of the previous iteration that a criterion needs.
 #[derive(Clone, Debug)]
 enum Memory {
     Entropy(Option<Tensor<2>>),
@@ -124,7 +124,8 @@ enum Memory {
     },
 }
 
-/// The likeliest token and how often in a row it has been that, `[batch, seq]` each.
+/// The most likely token and the number of iterations for which it has not changed, `[batch, seq]`
+/// each.
 #[derive(Clone, Debug)]
 struct Stable {
     token: Tensor<2, Int>,
@@ -150,9 +151,9 @@ impl ExitMonitor {
         })
     }
 
-    /// Takes in the next iteration and returns the value of each token.
+    /// Observes the next iteration and returns the value of each token.
     ///
-    /// `logits` are asked for only where the criterion reads them.
+    /// `logits` is called only if the criterion reads them.
     ///
     /// # Shapes
     ///
@@ -211,18 +212,18 @@ fn per_token(x: Tensor<3>) -> Tensor<2> {
     x.reshape([batch, seq])
 }
 
-/// ‖after − before‖ / ‖after‖.
+/// Returns ‖after − before‖ / ‖after‖.
 fn relative_change(before: Tensor<3>, after: Tensor<3>) -> Tensor<3> {
     length(after.clone() - before) / length(after)
 }
 
-/// 1 − before·after / (‖before‖ ‖after‖).
+/// Returns 1 − before·after / (‖before‖ ‖after‖).
 fn one_minus_cosine(before: Tensor<3>, after: Tensor<3>) -> Tensor<3> {
     let lengths = length(before.clone()) * length(after.clone());
     ((before * after).sum_dim(2) / lengths).neg() + 1.0
 }
 
-/// Sets every probability below a share of the largest to 1/V and renormalises.
+/// Sets every probability below a fraction of the largest to 1/V and renormalises.
 fn level(log_p: Tensor<3>) -> Tensor<3> {
     let [_, _, vocab] = log_p.dims();
     let p = log_p.exp();

@@ -1,4 +1,4 @@
-//! Gradients of every parameter, as the optimizer takes them.
+//! Gradients of every parameter, in the form that the optimizer reads.
 
 use std::ops::Add;
 
@@ -10,7 +10,7 @@ use burn::tensor::{Gradients, Tensor};
 pub struct FlatGradients(Vec<Tensor<1>>);
 
 impl FlatGradients {
-    /// Takes gradients in table order.
+    /// Wraps gradients in table order.
     pub fn new(tensors: Vec<Tensor<1>>) -> Self {
         Self(tensors)
     }
@@ -35,20 +35,20 @@ impl Add for FlatGradients {
     }
 }
 
-/// Sums the gradients of one pass over the segments that it is differentiated in.
+/// Sums the gradients of a pass over the segments in which it is differentiated.
 pub(crate) struct GradientSum<'a, M> {
     model: &'a M,
     sums: Vec<Option<Tensor<1>>>,
 }
 
 impl<'a, M: Module> GradientSum<'a, M> {
-    /// Starts at zero.
+    /// Starts with zero.
     pub(crate) fn new(model: &'a M) -> Self {
         let sums = Vec::new();
         Self { model, sums }
     }
 
-    /// Takes the gradients of the model's parameters out of those of a segment.
+    /// Moves the gradients of the model's parameters from those of a segment into the sums.
     pub(crate) fn take(&mut self, gradients: &mut Gradients) {
         let mut taker = Taker {
             gradients,
@@ -64,7 +64,7 @@ impl<'a, M: Module> GradientSum<'a, M> {
         }
     }
 
-    /// Returns the sums; a parameter that no segment reached has gradient zero.
+    /// Returns the sums; a parameter without a gradient in any segment has gradient zero.
     pub(crate) fn finish(self) -> FlatGradients {
         let mut filler = Filler {
             sums: self.sums.into_iter(),

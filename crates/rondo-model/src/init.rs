@@ -10,15 +10,17 @@
 //! ±3 std, so that their true std is 0.9866 of the nominal one. Norm scales are 1, biases 0
 //! (Geiping et al. 2025, arXiv 2502.05171, §4.1, and its reference implementation).
 //!
-//! Where `orthogonal` is set, every matrix is orthogonal instead, with the same std. Q, K and V, and
-//! the two halves of a gated MLP, are each orthogonal by themselves, though they are stored side by
-//! side as one matrix ([`Fusion`]).
+//! With `orthogonal`, every matrix is orthogonal instead, with the same std. Q, K and V, and the
+//! two halves of a gated MLP, are orthogonal separately, although they are stored side by side as
+//! one matrix ([`Fusion`]).
 //!
-//! With `branch_scale = "deeploop"` the core's values, projections after attention, second matrices of the MLP and the half of
-//! its first that does not go through SiLU have the plain std times β, as DeepNorm designates them (arXiv 2203.00555, where the MLP
-//! has two matrices).
+//! With `branch_scale = "deeploop"`, these matrices of the core have the plain std times β: the
+//! values, the projections after attention, the second matrices of the MLP, and the half of its
+//! first matrix without SiLU. DeepNorm (arXiv 2203.00555, where the MLP has two matrices)
+//! designates them.
 //!
-//! Matrices are stored `[d_in, d_out]`, so that `y = x · W`. Modules get theirs from [`Weights`].
+//! Matrices are stored `[d_in, d_out]`, so that `y = x · W`. Modules get their parameters from
+//! [`Weights`].
 
 mod initializer;
 mod orthogonal;
@@ -45,15 +47,15 @@ pub enum Part {
     Tokens,
     /// The prelude's layers.
     Prelude,
-    /// What a history multiplies differences of states by.
+    /// The coefficients of a history.
     History,
     /// The weights of lanes.
     Lanes,
-    /// What tells iterations apart.
+    /// The parameters of the conditioning.
     Conditioning,
-    /// What weighs the core's outputs.
+    /// The parameters of the loop residual.
     Residual,
-    /// What each iteration adds to the core's matrices.
+    /// The low-rank additions of each iteration to the core's matrices.
     Lora,
     /// The injection's parameters.
     Adapter,
@@ -63,12 +65,12 @@ pub enum Part {
     Coda,
     /// The shared norm n_f.
     Norm,
-    /// The head, where it is not tied to the token embedding.
+    /// The head, unless it is tied to the token embedding.
     Head,
 }
 
 impl Part {
-    /// Returns the part that the layers of `stack` are.
+    /// Returns the part for the layers of `stack`.
     fn of(stack: Stack) -> Self {
         match stack {
             Stack::Prelude => Self::Prelude,
@@ -78,7 +80,7 @@ impl Part {
     }
 }
 
-/// What a parameter does, which decides how it is optimised.
+/// The function of a parameter, which determines how it is optimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A lookup table: the token embedding.
@@ -89,20 +91,20 @@ pub enum Role {
     Scale,
     /// A bias.
     Bias,
-    /// Numbers that factors on states are made of: decays, shares, coefficients of a history.
+    /// Parameters of factors on states: decays, shares, coefficients of a history.
     Rate,
-    /// The bias that each head of a layer adds to that of its gates.
+    /// The learned biases of gates, one per head of a layer.
     GateBias,
-    /// Half of the pairs of low rank that iterations add to a matrix, those of one iteration below those of another.
+    /// One half of the low-rank pairs that iterations add to a matrix, stacked over iterations.
     LowRank,
 }
 
-/// Columns of a matrix that are drawn with another deviation.
+/// Columns of a matrix that have another standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gain {
-    /// The first of them; those after it follow.
+    /// The first of these columns; they extend to the last column of the matrix.
     pub first: usize,
-    /// What multiplies them.
+    /// The factor on their values.
     pub factor: f64,
 }
 
@@ -111,15 +113,15 @@ pub struct Gain {
 pub struct ParameterSpec {
     /// Path in the module tree, e.g. `core.0.attention.qkv`.
     pub name: String,
-    /// Its dimensions.
+    /// The dimensions.
     pub shape: Vec<usize>,
-    /// Where it belongs.
+    /// The part of the model.
     pub part: Part,
-    /// What it does.
+    /// The function of the parameter.
     pub role: Role,
-    /// How it is drawn.
+    /// The initialiser.
     pub init: Initializer,
-    /// What is drawn with another deviation, if anything.
+    /// The columns with another standard deviation, if any.
     pub gain: Option<Gain>,
 }
 
@@ -137,7 +139,7 @@ impl ParameterSpec {
         values
     }
 
-    /// Returns the number of its elements.
+    /// Returns the number of elements.
     pub fn count(&self) -> usize {
         self.shape.iter().product()
     }
@@ -162,7 +164,7 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
         let drawn = table.drawn(Place::Input, Fusion::None);
         table.matrix("head", [h, vocab], Part::Head, drawn);
     }
-    // Last, so that the others are drawn as without it.
+    // These are last, so that the other parameters are drawn as without them.
     history::parameters(&mut table);
     residual::parameters(&mut table);
     conditioning::parameters(&mut table);
@@ -171,16 +173,16 @@ pub fn table(config: &ModelConfig) -> Vec<ParameterSpec> {
     table.rows
 }
 
-/// Whether a matrix writes into the residual stream.
+/// The position of a matrix relative to the residual stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// No.
+    /// Does not write into the residual stream.
     Input,
-    /// Yes.
+    /// Writes into the residual stream.
     Output,
 }
 
-/// The table while it is written.
+/// The table under construction.
 pub(crate) struct Table<'a> {
     /// The model.
     pub(crate) config: &'a ModelConfig,
@@ -303,13 +305,14 @@ impl Table<'_> {
         self.designated(part, 0);
     }
 
-    /// Returns β of DeepLoop, where it applies to the matrices of a part.
+    /// Returns β of DeepLoop, if it applies to the matrices of `part`.
     fn beta(&self, part: Part) -> Option<f64> {
         let factors = self.config.branch_factors()?;
         factors.drawn.filter(|_| part == Part::Core)
     }
 
-    /// Returns the place by which the last matrix of a branch is drawn: β stands instead of what a scheme does to it.
+    /// Returns the place that determines the std of a branch's last matrix. If β applies, it
+    /// replaces the reduction for output projections.
     fn output(&self, part: Part) -> Place {
         match self.beta(part) {
             Some(_) => Place::Input,
@@ -317,7 +320,8 @@ impl Table<'_> {
         }
     }
 
-    /// Multiplies what is drawn by β in the last matrix that was added, where it applies, from the column `first` on.
+    /// Multiplies the columns from `first` on of the last added matrix by β, if β applies to
+    /// `part`.
     fn designated(&mut self, part: Part, first: usize) {
         let beta = self.beta(part);
         if let (Some(factor), Some(row)) = (beta, self.rows.last_mut()) {
@@ -325,7 +329,7 @@ impl Table<'_> {
         }
     }
 
-    /// Returns how a matrix is drawn.
+    /// Returns the initialiser of a matrix.
     pub(crate) fn drawn(&self, place: Place, fusion: Fusion) -> Initializer {
         let config = self.config;
         let base = (2.0 / (5.0 * config.d_model as f64)).sqrt();

@@ -1,7 +1,7 @@
-//! An estimate of the memory that a training step needs, from the configuration alone.
+//! An estimate of the memory of a training step, from the configuration alone.
 //!
-//! Numbers are counted as f32 for each token where they are activations: those that the backward pass reads, which stand
-//! until it has come by, and the working space of whatever is computed at the moment.
+//! Activations are counted in f32 numbers per token: those that the backward pass reads, which
+//! remain in memory until it has read them, and the working space of the current computation.
 
 mod gpu;
 
@@ -10,26 +10,27 @@ use crate::config::{BlockKind, ConditioningKind, LoraConfig, LoraMatrix, ModelCo
 use crate::depth::{Recompute, Unroll};
 use crate::objective::Beside;
 
-/// Bytes of the process itself.
+/// Bytes of the process without a model.
 const PROCESS: u64 = 32 << 20;
 
-/// Bytes of the page in which a GPU's pools put small buffers. Those of other buffers are as large as the largest one, and the
-/// last of them is half empty on average.
+/// Bytes of the page for small buffers in a GPU's memory pools. The pages for other buffers are as
+/// large as the largest buffer, and the last of them is half empty on average.
 const SMALL_BUFFERS: u64 = 8 << 20;
 
-/// What the backward pass reads of a forward pass.
+/// Which activations of a forward pass the backward pass reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Whole sublayers are nodes of the graph, as on flex: no scores and no logits of all tokens.
+    /// Whole sublayers are nodes of the graph, as on flex; scores, and logits of all tokens, are
+    /// not kept.
     Fused,
-    /// The nodes that the kernels of a GPU are.
+    /// The kernels of a GPU are the nodes.
     Kernels,
-    /// Each operation of a composition is a node.
+    /// Each composed operation is a node.
     Composed,
 }
 
 impl Kept {
-    /// Returns how many gradients of all parameters an estimate of [`StepShape::bytes`] has.
+    /// Returns how many gradients of all parameters the estimate [`StepShape::bytes`] includes.
     pub fn gradients(self) -> usize {
         match self {
             Self::Fused | Self::Composed => 2,
@@ -38,32 +39,35 @@ impl Kept {
     }
 }
 
-/// What a step's memory depends on besides the model.
+/// The properties of a step that determine its memory, in addition to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepShape {
-    /// Its iterations.
+    /// The iterations of the step.
     pub unroll: Unroll,
-    /// What its loss has beside the last readout.
+    /// The computation of its loss in addition to the last readout.
     pub beside: Beside,
     /// Tokens of a micro-batch.
     pub tokens: usize,
     /// Tokens in a sequence.
     pub seq: usize,
-    /// Whether attention stays within the documents of a row.
+    /// Whether attention is limited to the documents of a row.
     pub within_documents: bool,
-    /// The numbers that the optimizer keeps, of all parameters together.
+    /// The number of values that the optimizer keeps, over all parameters.
     pub moments: usize,
-    /// What computes it.
+    /// Which activations are kept.
     pub kept: Kept,
 }
 
 impl StepShape {
-    /// Returns an estimate of the bytes that a step of one micro-batch needs with a model, in f32: weights, gradients, moments, the
-    /// activations that the backward pass reads, and its working space.
+    /// Returns an estimate of the bytes that a step of one micro-batch needs with a model, in f32:
+    /// weights, gradients, moments, the activations that the backward pass reads, and its working
+    /// space.
     ///
-    /// Beside the peaks that the book's page on speed has for flex, the estimate is within 4 % at bench, wide and deep with 4 and 8
-    /// iterations with gradient, a quarter too high with one, and 70 MiB too low at small, where small blocks cost the
-    /// allocator more. On a GPU it is what the device's pools reserve, within 15 % of what the book's page on GPUs measures.
+    /// Compared with the measured peaks for flex on the book's page on speed, the estimate is
+    /// within 4 % for bench, wide and deep with 4 and 8 iterations with gradient. It is a quarter
+    /// too high with one such iteration, and 70 MiB too low for small, where small blocks cost the
+    /// allocator more. On a GPU it estimates the memory that the device's pools reserve, within 15
+    /// % of the measurements on the book's page on GPUs.
     pub fn bytes(self, model: &ModelConfig) -> u64 {
         let census = Census::new(model);
         match self.kept {
@@ -76,26 +80,29 @@ impl StepShape {
         }
     }
 
-    /// Returns the numbers where sublayers are nodes, or where nothing has kernels.
+    /// Returns the numbers without GPU kernels: with fused sublayers as nodes, or with composed
+    /// operations.
     fn on_processor(self, model: &ModelConfig, census: &Census, is_fused: bool) -> usize {
         let (h, f, attended) = (model.d_model, model.d_ff, model.attended_width());
         let (qkv, beside) = (qkv(model), self.beside(model));
-        // A norm with a scale keeps queries and keys as they were before the scale.
+        // A norm with a scale keeps queries and keys from before the scale.
         let normed = match model.qk_norm {
             QkNorm::None | QkNorm::Plain => 0,
             QkNorm::Head | QkNorm::Width => (model.n_heads + model.n_kv_heads) * model.d_head(),
         };
         let (copies, layer, per_iteration, once) = match is_fused {
-            // A layer: queries, keys and values, what is attended and its sums, two inputs of norms, two outputs, both halves
-            // of the gated MLP. Once: the largest gradients of one sublayer; the logits exist in chunks only.
+            // A layer keeps queries, keys and values, the attention output with its row sums, two
+            // inputs and two outputs of norms, and both halves of the gated MLP. `once` counts the
+            // largest gradients of one sublayer; logits exist only in chunks.
             true => (
                 6,
                 qkv + normed + model.n_heads + attended + 4 * h + 2 * f,
                 7 * h + beside,
                 2 * qkv + attended + 3 * h + 3 * f,
             ),
-            // A layer: norms and residuals, the rotary copies, three score-sized tensors of the softmax, and the gated
-            // MLP's halves. Once: the logits and what the loss makes of them.
+            // A layer keeps norms and residuals, the rotary copies, three tensors of scores for the
+            // softmax, and the gated MLP's halves. `once` counts the logits and the loss's copies
+            // of them.
             false => (
                 4,
                 12 * h + 2 * attended + 5 * qkv + normed + 4 * model.n_heads * self.seq + 8 * f,
@@ -110,8 +117,8 @@ impl StepShape {
         copies * census.total() + self.tokens * activations + with_grad * adjusted(model)
     }
 
-    /// Returns the iterations whose activations are there together, and those of which the state is. Those of a penalty are there before
-    /// any is run again.
+    /// Returns the number of iterations whose activations are in memory together, and the number of
+    /// kept states. The iterations of a penalty are in memory before any iteration is recomputed.
     fn iterations(self, model: &ModelConfig) -> (usize, usize) {
         let (with_grad, of_penalty) = (self.unroll.with_grad, self.beside.iterations);
         match model.recurrence.recompute {
@@ -120,17 +127,19 @@ impl StepShape {
         }
     }
 
-    /// Returns the numbers of a token that the backward pass reads of an iteration beside its layers and a plain injection: those
-    /// of what stands between iterations.
+    /// Returns the numbers per token that the backward pass reads of an iteration in addition to
+    /// its layers and a plain injection.
     fn beside(self, model: &ModelConfig) -> usize {
         let is_fused = self.kept == Kept::Fused;
-        // Beside the output its average, and the scores' norms where they are composed.
+        // The average is kept in addition to the output; composed operations also keep the norms
+        // for its scores.
         let averaged = match (model.loop_residual.is_plain(), is_fused) {
             (true, _) => 0,
             (false, true) => 1,
             (false, false) => 6,
         };
-        // The lanes after an iteration, their sum and what is read; of a composition each term.
+        // Fused operations keep the lanes after an iteration, their sum and the value read from
+        // them; composed operations keep each term.
         let lanes = model.hyper_connections.map_or(0, |lanes| match is_fused {
             true => lanes.lanes + 2,
             false => 2 * lanes.lanes * (lanes.lanes + 2),
@@ -145,7 +154,8 @@ impl StepShape {
     }
 }
 
-/// The numbers of the core's matrices that an iteration makes of those that are stored, and keeps for its backward pass.
+/// Returns the size of the core's adjusted matrices that an iteration computes and keeps for its
+/// backward pass.
 fn adjusted(model: &ModelConfig) -> usize {
     let has = |wanted: &[LoraMatrix]| {
         let has = |lora: &LoraConfig| wanted.iter().any(|one| lora.has(*one));
@@ -160,7 +170,7 @@ fn adjusted(model: &ModelConfig) -> usize {
     let size = |matrices: &[LoraMatrix], multiplied: bool| {
         let one = |matrix: &LoraMatrix| matrix.shape(model).iter().product::<usize>();
         let numbers: usize = matrices.iter().map(one).sum();
-        // A sum is there beside its product.
+        // A sum and its product are both kept.
         numbers * (usize::from(has(matrices)) + usize::from(multiplied))
     };
     let layer = size(
@@ -172,12 +182,13 @@ fn adjusted(model: &ModelConfig) -> usize {
     model.layers.core * layer
 }
 
-/// The width of a row of queries, keys and values.
+/// Returns the width of a row of queries, keys and values.
 fn qkv(model: &ModelConfig) -> usize {
     (model.n_heads + 2 * model.n_kv_heads) * model.d_head()
 }
 
-/// The numbers of a token that an iteration begins with: its state, and lanes where there are any.
+/// Returns the numbers per token of the initial tensors of an iteration: its state, and lanes if
+/// any.
 fn state(model: &ModelConfig) -> usize {
     let lanes = model.hyper_connections.map_or(0, |lanes| lanes.lanes);
     model.d_model * (1 + lanes)

@@ -1,10 +1,10 @@
 //! From logits to a token.
 //!
-//! In this order: the repetition penalty θ (Keskar et al. 2019, arXiv 1909.05858, §4.1: a seen
-//! token's logit is divided by θ where it is positive, multiplied where it is negative), the
-//! temperature, then the tokens that may be drawn: the k likeliest, the likeliest that together
-//! reach p (Holtzman et al. 2020, arXiv 1904.09751, §3.1), those with at least min-p times the
-//! largest probability (Nguyen et al. 2024, arXiv 2407.01082, §3).
+//! The order is: the repetition penalty θ, the temperature, then the filters. The penalty divides
+//! the logit of a seen token by θ if it is positive and multiplies it if it is negative (Keskar et
+//! al. 2019, arXiv 1909.05858, §4.1). The filters keep the k most likely tokens, the most likely
+//! tokens that together reach p (Holtzman et al. 2020, arXiv 1904.09751, §3.1), and tokens with at
+//! least min-p times the largest probability (Nguyen et al. 2024, arXiv 2407.01082, §3).
 
 use rand::{Rng, RngExt};
 use rondo_config::Report;
@@ -14,15 +14,15 @@ use serde::Serialize;
 /// How a token is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Sampling {
-    /// Divides the logits; 0 takes the likeliest token.
+    /// Divides the logits; 0 selects the most likely token.
     pub temperature: f64,
-    /// How many tokens may be drawn; none for all.
+    /// The number of most likely tokens to draw from; `None` for all.
     pub top_k: Option<usize>,
-    /// Probability that the tokens which may be drawn must reach together; 1 for all.
+    /// The total probability of the most likely tokens to draw from; 1 for all tokens.
     pub top_p: f64,
-    /// Least share of the largest probability; 0 for all.
+    /// The smallest probability to draw, as a fraction of the largest; 0 for all tokens.
     pub min_p: f64,
-    /// θ; 1 changes nothing.
+    /// θ; 1 has no effect.
     pub repetition_penalty: f64,
 }
 
@@ -39,7 +39,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Reports every value out of range by its name.
+    /// Reports every value out of range by name.
     pub fn validate(&self, report: Report<'_>) {
         let Self {
             temperature,
@@ -58,13 +58,13 @@ impl Sampling {
         positive("repetition-penalty", repetition_penalty, report);
     }
 
-    /// Chooses a token; `seen` are those that the penalty applies to.
+    /// Chooses a token; the penalty applies to the tokens in `seen`.
     ///
-    /// Of equal logits the lower id comes first. Logits that are not numbers are never chosen.
+    /// Among equal logits the lower id is first. NaN logits are never chosen.
     ///
     /// # Panics
     ///
-    /// Panics where there are no logits.
+    /// Panics if there are no logits.
     pub fn choose(&self, logits: &[f32], seen: &[u32], rng: &mut impl Rng) -> u32 {
         let mut ranked = self.penalised(logits, seen);
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
@@ -89,7 +89,7 @@ impl Sampling {
         ranked[drawn.unwrap_or(kept - 1)].0
     }
 
-    /// Returns ids and logits, those of seen tokens moved towards being less likely.
+    /// Returns ids and logits, with the penalty applied to seen tokens.
     fn penalised(&self, logits: &[f32], seen: &[u32]) -> Vec<(u32, f64)> {
         let number = |logit: f32| match logit.is_nan() {
             true => f64::NEG_INFINITY,
@@ -110,7 +110,7 @@ impl Sampling {
         all
     }
 
-    /// Returns how many of the likeliest tokens reach top-p together.
+    /// Returns how many of the most likely tokens reach top-p together.
     fn nucleus(&self, weights: &[f64]) -> usize {
         if self.top_p >= 1.0 {
             return weights.len();
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
     use crate::seed::{Stream, generator};
 
-    /// ln of 4, 2, 1, 1: probabilities 1/2, 1/4, 1/8, 1/8.
+    /// Logarithms of 4, 2, 1, 1: probabilities 1/2, 1/4, 1/8, 1/8.
     fn logits() -> Vec<f32> {
         [1.0_f32, 4.0, 1.0, 2.0].map(f32::ln).to_vec()
     }

@@ -1,6 +1,6 @@
 //! One random stream for each purpose, addressed by `(seed, stream, index)`.
 //!
-//! Nothing here advances: asking twice for the same address gives the same numbers, so a resumed
+//! Generators have no shared state: the same address always gives the same numbers, so a resumed
 //! run needs no generator state.
 
 #[cfg(test)]
@@ -8,25 +8,27 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// What the numbers are for. Two purposes never share numbers.
+/// The purpose of the numbers. Different purposes never share numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Stream {
-    /// Initial weights; the index is the parameter's place in the table.
+    /// Initial weights; the index is the parameter's row in the table.
     Weights = 1,
     /// The recurrence depth; the index is the step.
     Depth = 2,
-    /// Initial states in training; the index is the micro-batch counted from the start of the run.
+    /// Initial states in training; the index counts micro-batches from the start of the run.
     TrainState = 3,
     /// Initial states in evaluation; the index is always 0.
     EvalState = 4,
     /// Tokens drawn in generation; the index is the position.
     Sampling = 5,
-    /// The gates of attention in training; the index is the micro-batch counted from the start of the run.
+    /// The gates of attention in training; the index counts micro-batches from the start of the
+    /// run.
     Gates = 6,
     /// Noise on the weights; the index is the step.
     WeightNoise = 7,
-    /// The direction of a penalty in training; the index is the micro-batch counted from the start of the run.
+    /// The direction of a penalty in training; the index counts micro-batches from the start of the
+    /// run.
     Penalty = 8,
 }
 
@@ -39,10 +41,12 @@ pub fn generator(seed: u64, stream: Stream, index: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// Words of the random stream that are set aside for one token; a token of the published width (h = 5280) uses about 11,000.
+/// Words of the random stream reserved for one token; a token of the published width (h = 5280)
+/// uses about 11,000.
 const WORDS_PER_TOKEN: u128 = 1 << 20;
 
-/// Returns the generator of a token's numbers at `(seed, stream, index)`, by the number of its sequence and its position there.
+/// Returns the generator for a token at `(seed, stream, index)`, given the number of its sequence
+/// and its position there.
 pub(crate) fn token_generator(
     (seed, stream, index): (u64, Stream, u64),
     sequence: u64,
@@ -54,7 +58,7 @@ pub(crate) fn token_generator(
     rng
 }
 
-/// Normal numbers for tests, the same in every run: a failure can be seen again.
+/// Normal random numbers for tests. They are the same in every run, so a failure is reproducible.
 #[cfg(test)]
 pub(crate) struct Normals {
     generator: ChaCha8Rng,
@@ -63,9 +67,9 @@ pub(crate) struct Normals {
 
 #[cfg(test)]
 impl Normals {
-    /// Starts sequence number `index`, of numbers with the standard deviation `std`.
+    /// Starts sequence number `index`, with standard deviation `std`.
     pub(crate) fn new(index: u64, std: f64) -> Self {
-        // The weights of no tested model have this seed.
+        // No tested model draws its weights from this seed.
         let generator = generator(u64::MAX, Stream::Weights, index);
         Self { generator, std }
     }

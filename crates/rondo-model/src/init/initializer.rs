@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 use super::Fusion;
 use crate::seed::{Stream, generator};
 
-/// How one parameter is drawn.
+/// The distribution of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Initializer {
     /// Normal with this nominal std, truncated at ±3 std.
@@ -14,27 +14,28 @@ pub enum Initializer {
         /// Nominal standard deviation.
         std: f64,
     },
-    /// Orthogonal rows or columns (QR of a truncated normal) times `std·√max(rows, cols)`, for each
-    /// of the matrices that stand side by side in the parameter.
+    /// Orthogonal rows or columns (QR of a truncated normal) times `std·√max(rows, cols)`,
+    /// separately for each of the matrices in the parameter.
     Orthogonal {
         /// Root mean square of the elements.
         std: f64,
-        /// Which matrices these are.
+        /// The matrices in the parameter.
         fusion: Fusion,
     },
     /// All ones.
     Ones,
     /// All zeros.
     Zeros,
-    /// All this number.
+    /// All equal to this number.
     Constant(f64),
     /// The identity matrix.
     Identity,
-    /// Each row a unit vector: of the first element, the second, and so on from the first again.
+    /// Unit vectors as rows: of the first element, the second, and so on, then from the first
+    /// again.
     Cycle,
-    /// Each row an identity matrix of this size.
+    /// A flattened identity matrix of this size in each row.
     Identities {
-        /// Its rows.
+        /// The number of rows of the identity.
         size: usize,
     },
 }
@@ -66,7 +67,7 @@ impl Initializer {
     }
 }
 
-/// Returns a matrix of ones and zeros.
+/// Returns a matrix with ones where `is_one` holds and zeros elsewhere.
 fn where_one(shape: &[usize], is_one: impl Fn(usize, usize) -> bool) -> Vec<f32> {
     let [rows, columns] = [shape[0], shape[1]];
     (0..rows * columns)

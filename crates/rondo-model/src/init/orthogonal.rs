@@ -1,22 +1,22 @@
-//! Orthogonal matrices, alone and side by side in one parameter.
+//! Orthogonal matrices, single or side by side in one parameter.
 
 use rand::Rng;
 use rayon::prelude::*;
 
 use super::truncated_normal;
 
-/// Which matrices stand side by side in one parameter.
+/// The matrices that are side by side in one parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fusion {
     /// One matrix.
     None,
-    /// Two of equal width: the halves a and b of a gated MLP.
+    /// Two matrices of equal width: the halves a and b of a gated MLP.
     Halves,
-    /// Q, K and V of an attention.
+    /// Q, K and V of an attention layer.
     Attention {
         /// Columns of Q.
         queries: usize,
-        /// Columns of K, and of V.
+        /// Columns of K, and also of V.
         keys: usize,
     },
 }
@@ -31,8 +31,8 @@ impl Fusion {
         }
     }
 
-    /// Draws a parameter `[rows, cols]`, row major: each of its matrices is orthogonal by itself and
-    /// has elements of root mean square `std`.
+    /// Draws a parameter `[rows, cols]`, row major. Each of its matrices is orthogonal separately,
+    /// and its elements have the root mean square `std`.
     pub(super) fn orthogonal(
         self,
         [rows, cols]: [usize; 2],
@@ -53,14 +53,14 @@ impl Fusion {
     }
 }
 
-/// Returns the singular value that gives the elements of an orthogonal matrix the root mean square
-/// `std`: `std·√max(rows, cols)`.
+/// Returns the singular value for which the elements of an orthogonal matrix have the root mean
+/// square `std`: `std·√max(rows, cols)`.
 fn gain(std: f64, rows: usize, cols: usize) -> f64 {
     std * (rows.max(cols) as f64).sqrt()
 }
 
-/// Returns a `[rows, cols]` matrix whose shorter side is orthonormal, times `gain`: modified
-/// Gram–Schmidt, done twice for orthogonality to rounding, on a truncated normal.
+/// Returns a `[rows, cols]` matrix whose shorter side is orthonormal, times `gain`. It applies
+/// modified Gram–Schmidt to a truncated normal, twice, for orthogonality up to rounding.
 fn orthogonal(rows: usize, cols: usize, gain: f64, rng: &mut impl Rng) -> Vec<f32> {
     let (short, long) = (rows.min(cols), rows.max(cols));
     let mut vectors: Vec<Vec<f64>> = (0..short)
@@ -100,10 +100,10 @@ mod tests {
     use crate::seed::{Stream, generator};
 
     /// Returns the squared singular values of the columns `first..first + width` of a row-major
-    /// matrix with `cols` columns, where it is orthogonal: the diagonal of its smaller Gram matrix.
+    /// matrix with `cols` columns. They are the diagonal of the smaller Gram matrix.
     ///
-    /// Panics where an element beside the diagonal is not 0, since then these are not the singular
-    /// values.
+    /// Panics if an off-diagonal element is not 0, because then the diagonal does not hold the
+    /// squared singular values.
     fn squared_singular_values(all: &[f32], cols: usize, first: usize, width: usize) -> Vec<f64> {
         let rows = all.len() / cols;
         let at = |row: usize, col: usize| f64::from(all[row * cols + first + col]);
@@ -122,7 +122,8 @@ mod tests {
         (0..short).map(|a| gram(a, a)).collect()
     }
 
-    /// Asserts that `width` columns from `first` on are orthogonal with singular values `expected`.
+    /// Asserts that the `width` columns from `first` on are orthogonal with singular values
+    /// `expected`.
     fn check(all: &[f32], cols: usize, first: usize, width: usize, expected: f64) {
         let squares = squared_singular_values(all, cols, first, width);
         assert_eq!(squares.len(), width.min(all.len() / cols));
@@ -144,8 +145,8 @@ mod tests {
 
     #[test]
     fn queries_keys_values_and_halves_have_the_singular_values_of_the_reference() {
-        // Of the reference at width 256 with an inner width of 704: 0.6325 for Q, K and V, and 1.0488
-        // for each half of a gated MLP.
+        // Values of the reference at width 256 with an inner width of 704: 0.6325 for Q, K and V,
+        // and 1.0488 for each half of a gated MLP.
         let std = (2.0 / (5.0 * 256.0_f64)).sqrt();
         let mut rng = generator(0, Stream::Weights, 0);
         let all = Fusion::Attention {
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn halves_narrower_than_their_input_are_orthogonal_too() {
-        // As in an MLP that injects the embedding: twice the width goes in.
+        // As in an MLP that injects the embedding: its input is twice as wide.
         let mut rng = generator(0, Stream::Weights, 0);
         let mlp = Fusion::Halves.orthogonal([16, 20], 1.0, &mut rng);
         for first in [0, 10] {

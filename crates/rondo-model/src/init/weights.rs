@@ -1,4 +1,4 @@
-//! How the modules get their parameters.
+//! The source of the modules' parameters.
 
 use std::any::Any;
 
@@ -9,8 +9,8 @@ use super::{ParameterSpec, table};
 use crate::config::ModelConfig;
 use crate::ops::Precision;
 
-/// Gives parameters by name, drawn or given, and the precision of the products with them: the one way a
-/// module gets its weights.
+/// Provides parameters by name, drawn or given, and the precision of products with them. Modules
+/// get their parameters only from here.
 pub struct Weights<'a> {
     rows: Vec<ParameterSpec>,
     precision: Precision,
@@ -19,9 +19,9 @@ pub struct Weights<'a> {
 
 /// Where parameters come from.
 enum Source<'a> {
-    /// From a seed onto a device, each drawn where it is asked for.
+    /// Drawn from a seed onto a device, each when it is requested.
     Drawn { seed: u64, device: &'a Device },
-    /// A `Param<Tensor<D>>` for each row, D its rank, on its device already.
+    /// A `Param<Tensor<D>>` for each row, where D is its rank, already on its device.
     Given(Vec<Box<dyn Any>>),
 }
 
@@ -31,12 +31,12 @@ impl<'a> Weights<'a> {
         Self::from_source(table(config), Source::Drawn { seed, device })
     }
 
-    /// Puts given weights of `config` onto `device`; `values` is asked once for each row of the table,
-    /// in its order, and answers in row-major order.
+    /// Moves given weights of `config` to `device`. `values` is called once for each row of the
+    /// table, in order, and returns values in row-major order.
     ///
     /// # Errors
     ///
-    /// The first of `values`.
+    /// Returns the first error of `values`.
     pub fn given<E>(
         config: &ModelConfig,
         device: &Device,
@@ -63,7 +63,8 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Lets the modules' products round what they multiply, where the device can: on flex.
+    /// Sets the precision of the modules' products, which rounds their factors if the device
+    /// supports it (flex).
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
@@ -78,7 +79,7 @@ impl<'a> Weights<'a> {
     ///
     /// # Panics
     ///
-    /// Panics where the table has no such row or its rank is not `D`: module and table disagree.
+    /// Panics if the table has no such row or its rank is not `D`: module and table disagree.
     pub fn get<const D: usize>(&self, name: &str) -> Param<Tensor<D>> {
         let index = self.rows.iter().position(|row| row.name == name);
         let index = index.unwrap_or_else(|| panic!("the parameter table has no row `{name}`"));
@@ -98,7 +99,7 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// Puts the values of a row onto a device.
+/// Moves the values of a row to a device.
 fn placed<const D: usize>(
     values: Vec<f32>,
     row: &ParameterSpec,

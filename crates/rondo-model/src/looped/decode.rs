@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! chunk = begin(tokens, s_0, r)   prelude; the new positions: a whole prompt, then one at a time
-//! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), at most r times where an iteration depends on r
+//! iterate(&mut chunk)             s_i = R(A(s_{i-1}, e)), at most r times if it depends on r
 //! read_out(&mut chunk)            the coda on the newest state, as often as wanted
 //! end(chunk)                      the new positions become earlier ones
 //! ```

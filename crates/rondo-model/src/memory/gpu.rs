@@ -1,4 +1,4 @@
-//! What a step needs on a GPU, where kernels are the nodes of the graph.
+//! The memory of a step on a GPU, where kernels are the nodes of the graph.
 
 use super::{StepShape, adjusted, qkv, state};
 use crate::census::Census;
@@ -6,13 +6,13 @@ use crate::config::{BoundaryNorm, InjectionKind, ModelConfig, QkBias, QkNorm, Ro
 use crate::depth::Recompute;
 use crate::init::Part;
 
-/// Logits of a chunk of the head on a GPU, which has a multiple of so many tokens.
+/// The logits in a chunk of the head on a GPU; a chunk is a multiple of `CHUNK_TOKENS` tokens.
 const CHUNK_LOGITS: usize = 1 << 25;
 const CHUNK_TOKENS: usize = 64;
 
 impl StepShape {
-    /// Returns the numbers on a GPU at the highest of four moments: in the loss, and in the backward pass of the coda, of the
-    /// last iteration and of the prelude.
+    /// Returns the numbers on a GPU at the peak, the maximum over four moments: in the loss, and in
+    /// the backward pass of the coda, of the last iteration and of the prelude.
     pub(super) fn on_gpu(self, model: &ModelConfig, census: &Census) -> usize {
         let h = model.d_model;
         let (with_grad, states) = self.iterations(model);
@@ -20,12 +20,13 @@ impl StepShape {
         let head = model.vocab_size * h;
         let layer = self.layer(model);
         let prelude = self.tokens * (model.layers.prelude * layer + 4 * h);
-        // What every iteration begins with where nothing else of it is kept, and the first state of the next step.
-        // The gradient of each term after an earlier iteration is a state, too.
+        // The initial tensors of every iteration that is recomputed, the first state of the next
+        // step, and, of the size of a state, the gradient of each term after an earlier iteration.
         let states = self.tokens * (states + 1 + self.beside.readouts) * state(model);
         let iteration = self.iteration(model, layer);
         let coda = self.tokens * (model.layers.coda * layer + 3 * h);
-        // Where iterations run again in the backward pass, none is there before the coda is done with; those of a penalty come after it.
+        // If iterations are recomputed in the backward pass, none is in memory before the coda's
+        // backward is done; the iterations of a penalty follow the coda.
         let tracked = match model.recurrence.recompute {
             Recompute::None => self.unroll.with_grad * iteration,
             Recompute::Iteration => 0,
@@ -36,7 +37,7 @@ impl StepShape {
             + weights(Part::History)
             + weights(Part::Lora);
         let of_readout = weights(Part::Coda) + head;
-        // The sum of the gradients of earlier readouts, while those of another one are made.
+        // The sum of the gradients of earlier readouts, while another readout is differentiated.
         let earlier = match self.beside.readouts {
             0 => 0,
             _ => of_readout,
@@ -50,14 +51,15 @@ impl StepShape {
         census.total() + self.moments + moments.into_iter().max().unwrap_or(0)
     }
 
-    /// Returns the numbers of a token that the backward pass reads of a layer: the norms' outputs and inputs, the sums,
-    /// attention, and the MLP's halves with their product.
+    /// Returns the numbers per token that the backward pass reads of a layer: the norms' outputs
+    /// and inputs, the sums, attention, and the MLP's halves with their product.
     fn layer(self, model: &ModelConfig) -> usize {
         let h = model.d_model;
         6 * h + qkv(model) + self.attention(model) + model.attended_width() + 3 * model.d_ff
     }
 
-    /// Returns those of an iteration: its layers, what the injection gives, and the copy of its part of the adapter.
+    /// Returns the numbers that the backward pass reads of an iteration: its layers, the
+    /// injection's output, and the copy of the adapter's part.
     fn iteration(self, model: &ModelConfig, layer: usize) -> usize {
         let h = model.d_model;
         let (injected, adapter) = match model.injection.of_embedding() {
@@ -78,14 +80,15 @@ impl StepShape {
         adapter + adjusted(model) + self.tokens * (layers + injected + normed + self.beside(model))
     }
 
-    /// Returns the numbers of a token that the backward pass reads of attention, besides the rows of queries, keys and values
-    /// and what is attended.
+    /// Returns the numbers per token that the backward pass reads of attention, without queries,
+    /// keys, values and the attention output.
     fn attention(self, model: &ModelConfig) -> usize {
         let scores = model.n_heads * self.seq;
         match (&model.sparsity, is_apart(model)) {
-            // The softmax before and after its division, the gates three times, what is left of the weights, and the heads apart.
+            // The softmax before and after its division, three tensors of gates, the gated weights,
+            // and the separate heads.
             (Some(_), _) => 6 * scores + 4 * model.attended_width(),
-            // Heads apart before and after their norms and rotation, and the weights.
+            // The separate heads before and after their norms and rotation, and the weights.
             (None, true) if self.within_documents => 2 * scores + 5 * model.attended_width(),
             (None, true) => 5 * model.attended_width() + model.n_heads,
             // The logarithm of each row's sum.
@@ -93,13 +96,13 @@ impl StepShape {
         }
     }
 
-    /// Returns the numbers of a token that the backward pass of a layer works with beside what it reads: those of the MLP, or of
-    /// attention when what the MLP has read is free again.
+    /// Returns the working space per token of the backward pass of a layer: that of the MLP, or
+    /// that of attention after the MLP's activations are freed.
     fn working(self, model: &ModelConfig) -> usize {
         let (h, f) = (model.d_model, model.d_ff);
         let scores = model.n_heads * self.seq;
         let attention = match (&model.sparsity, is_apart(model)) {
-            // What the forward pass of a layer makes of its gates.
+            // The results of the forward pass of a layer with gates.
             (Some(_), _) => 6 * scores + 8 * model.attended_width(),
             (None, true) if self.within_documents => scores + 8 * model.attended_width(),
             (None, true) => 8 * model.attended_width(),
@@ -109,7 +112,7 @@ impl StepShape {
         2 * h + attention.saturating_sub(3 * f + 3 * h).max(3 * f)
     }
 
-    /// Returns the numbers of the largest buffer on a GPU.
+    /// Returns the number of elements of the largest buffer on a GPU.
     pub(super) fn largest(self, model: &ModelConfig) -> usize {
         let scores = match (&model.sparsity, is_apart(model) && self.within_documents) {
             (None, false) => 0,
@@ -122,14 +125,14 @@ impl StepShape {
             .max(vocab * model.d_model)
     }
 
-    /// Returns the tokens whose logits are there at a time.
+    /// Returns the number of tokens in a chunk of logits.
     fn chunk(self, model: &ModelConfig) -> usize {
         let rows = CHUNK_LOGITS / model.vocab_size / CHUNK_TOKENS * CHUNK_TOKENS;
         rows.max(CHUNK_TOKENS).min(self.tokens)
     }
 
-    /// Returns the numbers that the loss works with: the logits of a chunk, the gradient of the head's matrix with that of a chunk,
-    /// and the gradient of what the head reads.
+    /// Returns the working space of the loss: the logits of a chunk, the gradient of the head's
+    /// matrix with that of a chunk, and the gradient of the head's input.
     fn loss(self, model: &ModelConfig) -> usize {
         let (h, vocab) = (model.d_model, model.vocab_size);
         let rows = self.chunk(model);
@@ -138,7 +141,8 @@ impl StepShape {
     }
 }
 
-/// Whether heads are taken apart on a GPU, where no kernel serves this attention in its rows.
+/// Returns whether heads are separated on a GPU, because no kernel computes this attention on fused
+/// rows.
 fn is_apart(model: &ModelConfig) -> bool {
     model.qk_norm != QkNorm::None
         || model.rope_pairing != RopePairing::Adjacent
