@@ -1,18 +1,18 @@
-//! The tensor operations that the parts are made of.
+//! The tensor operations of the model's parts.
 //!
-//! An operation is described by plain data, which `rondo-kernels` defines: what it computes, in which
-//! precision, and which of its tensors there are. The tensors are the named fields of a struct beside it.
-//! [`Operations`] is what a backend computes; [`of`] chooses the backend by the device and the type of a
-//! tensor, and nothing else knows which it is.
+//! `rondo-kernels` defines a plain description of each operation: what it computes, in which
+//! precision, and which of its tensors are present. A separate struct has its tensors as named
+//! fields. [`Operations`] is the interface of a backend. [`of`] selects the backend from the device
+//! and the element type of a tensor; no other code depends on the backend.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | `backend` | the operations, and the choice of a backend |
-//! | `composed` | each operation made of smaller ones, the smallest of them Burn's: any device |
-//! | `flex` | norm, projection, injections, sublayers and the loss as single nodes by `rondo-kernels`: flex |
-//! | `cube` | norm, gated SiLU, products, attention and the loss as single nodes by `rondo-cube`: a GPU |
-//! | `graph`, `operands` | a function whose backward is written by hand, as one node of the graph of any backend |
-//! | `head`, `product`, `rope` | the head with its losses; a product of two tensors; the tables of the rotary embedding |
+//! | `backend` | the interface of a backend, and the selection of one |
+//! | `composed` | each operation composed of smaller ones, down to those of Burn; any device |
+//! | `flex` | norm, projection, injections, sublayers and the loss as single nodes by `rondo-kernels`; flex |
+//! | `cube` | norm, gated SiLU, products, attention and the loss as single nodes by `rondo-cube`; a GPU |
+//! | `graph`, `operands` | a function with handwritten backward as one node of any backend's graph |
+//! | `head`, `product`, `rope` | the head and its losses; a product of two tensors; the rotary tables |
 
 mod backend;
 pub(crate) mod composed;
@@ -47,7 +47,7 @@ pub use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 
 use burn::tensor::Tensor;
 
-/// The factor of each channel, as [`Operations::channels`] has it.
+/// Returns the factor of each channel, as used by [`Operations::channels`].
 ///
 /// # Shapes
 ///
@@ -56,7 +56,7 @@ pub fn coefficients(coefficient: Coefficient, a_log: Tensor<1>, dt_bias: Tensor<
     composed::coefficients(coefficient, a_log, dt_bias)
 }
 
-/// Length of each token's features, `√(Σ x²)`.
+/// Returns the length of each token's features, `√(Σ x²)`.
 ///
 /// # Shapes
 ///

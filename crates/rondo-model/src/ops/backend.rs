@@ -1,4 +1,4 @@
-//! The backends that compute operations, and the one place that chooses between them.
+//! The backends of the operations, and the only place that selects one.
 
 use burn::backend::DispatchTensorKind;
 use burn::tensor::{DType, Int, Tensor};
@@ -26,19 +26,20 @@ use super::{
 };
 use crate::gates::OpenEdges;
 
-/// A backend that computes operations.
+/// A backend of the operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// The kernels of `rondo-kernels`, for f32 in this process's memory.
     Flex,
-    /// The kernels of `rondo-cube`, for f32 on a device of CubeCL; compositions in a build without them.
+    /// The kernels of `rondo-cube`, for f32 on a device of CubeCL; compositions in a build without
+    /// these kernels.
     Cube,
     /// Compositions of Burn operations, for any device.
     Composed,
 }
 
 impl Backend {
-    /// Chooses the backend for the device and the type of a tensor.
+    /// Selects the backend for the device and the element type of a tensor.
     pub fn of<const D: usize>(x: &Tensor<D>) -> Self {
         fn of_kind(kind: &DispatchTensorKind) -> Backend {
             if let DispatchTensorKind::Autodiff(inner) = kind {
@@ -75,18 +76,18 @@ impl Backend {
     }
 }
 
-/// Returns the operations for the device and the type of a tensor.
+/// Returns the operations for the device and the element type of a tensor.
 pub fn of<const D: usize>(x: &Tensor<D>) -> &'static dyn Operations {
     Backend::of(x).operations()
 }
 
-/// What a backend computes: from the description of an operation and its tensors the result, with its
-/// gradient where one of the tensors is in the graph.
+/// The interface of a backend. An operation takes its description and its tensors and returns the
+/// result, which has a gradient if one of the tensors is in the graph.
 ///
-/// An operation that a backend leaves out is composed of smaller operations of the same backend, the
-/// smallest of them of Burn's, whatever the precision in its description.
+/// The default methods compose an operation of smaller operations of the same backend, down to
+/// those of Burn, which may ignore the precision in the description.
 pub trait Operations: Sync {
-    /// The row of a table for each token.
+    /// Returns the row of `table` for each token.
     ///
     /// # Shapes
     ///
@@ -104,11 +105,11 @@ pub trait Operations: Sync {
         composed::norm(norm, x, scale)
     }
 
-    /// The norm of a sum: `n(x + y)`, as [`Self::norm`].
+    /// The norm of a sum, `n(x + y)`, with n as in [`Self::norm`].
     ///
     /// # Shapes
     ///
-    /// As [`Self::norm`]; `y`: as `x`.
+    /// As [`Self::norm`]; `y` like `x`.
     fn norm_of_sum(
         &self,
         norm: Norm,
@@ -119,7 +120,7 @@ pub trait Operations: Sync {
         self.norm(norm, x + y, scale)
     }
 
-    /// The sum with a norm: `x + n(y)`, as [`Self::norm`].
+    /// The sum with a norm, `x + n(y)`, with n as in [`Self::norm`].
     ///
     /// # Shapes
     ///
@@ -138,25 +139,25 @@ pub trait Operations: Sync {
     ///
     /// # Shapes
     ///
-    /// `a`: `[m, k]`; `b`: `[k, n]`, or `[n, k]` where it is transposed; returns `[m, n]`.
+    /// `a`: `[m, k]`; `b`: `[k, n]`, or `[n, k]` if it is transposed; returns `[m, n]`.
     fn product(&self, product: Product, a: Tensor<2>, b: Tensor<2>) -> Tensor<2> {
         product.composed(a, b)
     }
 
-    /// As [`Self::product`], of each pair of matrices in two batches of heads.
+    /// Like [`Self::product`], for each pair of matrices in two batches of heads.
     ///
     /// # Shapes
     ///
-    /// As there, after `[batch, heads]`.
+    /// As in [`Self::product`], preceded by `[batch, heads]`.
     fn products(&self, product: Product, a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
         product.composed(a, b)
     }
 
-    /// Matrix product with some rows of a matrix, added to a base where there is one.
+    /// The product with some rows of a matrix, added to a base if there is one.
     ///
     /// # Shapes
     ///
-    /// As [`ProjectionTensors`], with `[batch, seq]` in the place of the tokens.
+    /// As [`ProjectionTensors`], with `[batch, seq]` in place of the tokens.
     fn project(
         &self,
         projection: Projection,
@@ -165,11 +166,12 @@ pub trait Operations: Sync {
         composed::project_rows(self, projection, tensors)
     }
 
-    /// A factor for each channel: `c ⊙ x + base`, c a function of two numbers of the channel.
+    /// A factor for each channel: `c ⊙ x + base`, where c is a function of two numbers of the
+    /// channel.
     ///
     /// # Shapes
     ///
-    /// As [`ChannelsTensors`], with `[batch, seq]` in the place of the tokens.
+    /// As [`ChannelsTensors`], with `[batch, seq]` in place of the tokens.
     fn channels(
         &self,
         channels: Channels,
@@ -178,20 +180,21 @@ pub trait Operations: Sync {
         composed::channels(channels, tensors)
     }
 
-    /// What is kept of a state, less its part along an update, and the update: `(r − c u) + u`.
+    /// The decayed state r without its component along an update u, plus the update:
+    /// `(r − c u) + u`.
     ///
     /// # Shapes
     ///
-    /// As [`OrthogonalTensors`], with `[batch, seq]` in the place of the tokens.
+    /// As [`OrthogonalTensors`], with `[batch, seq]` in place of the tokens.
     fn orthogonal(&self, tensors: OrthogonalTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
         composed::orthogonal(tensors)
     }
 
-    /// State and embedding mixed by one number: `keep · x + α · e`.
+    /// State and embedding mixed with one number: `keep · x + α · e`.
     ///
     /// # Shapes
     ///
-    /// As [`MixTensors`], with `[batch, seq]` in the place of the tokens.
+    /// As [`MixTensors`], with `[batch, seq]` in place of the tokens.
     fn mix(&self, mix: Mix, tensors: MixTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
         composed::mix(mix, tensors)
     }
@@ -200,7 +203,7 @@ pub trait Operations: Sync {
     ///
     /// # Shapes
     ///
-    /// As [`DifferenceTensors`], with `[batch, seq]` in the place of the tokens.
+    /// As [`DifferenceTensors`], with `[batch, seq]` in place of the tokens.
     fn difference(
         &self,
         difference: Difference,
@@ -209,11 +212,12 @@ pub trait Operations: Sync {
         composed::difference(difference, tensors)
     }
 
-    /// The logarithm of the weights of all outputs of a loop: `ln(β e^L + e^s)`, s the score of z.
+    /// The logarithm of the total weight of all outputs of a loop: `ln(β e^L + e^s)`, with the
+    /// score s of z.
     ///
     /// # Shapes
     ///
-    /// As [`TotalTensors`], with `[batch, seq]` in the place of the tokens; returns `[batch, seq, 1]`.
+    /// As [`TotalTensors`], with `[batch, seq]` in place of the tokens; returns `[batch, seq, 1]`.
     fn total(&self, total: Total, tensors: TotalTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
         composed::total(self, total, tensors)
     }
@@ -222,7 +226,7 @@ pub trait Operations: Sync {
     ///
     /// # Shapes
     ///
-    /// As [`BlendTensors`], with `[batch, seq]` in the place of the tokens.
+    /// As [`BlendTensors`], with `[batch, seq]` in place of the tokens.
     fn blend(&self, tensors: BlendTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
         composed::blend(self, tensors)
     }
@@ -231,7 +235,7 @@ pub trait Operations: Sync {
     ///
     /// # Shapes
     ///
-    /// As [`LaneMixTensors`], with `[batch, seq]` in the place of the tokens.
+    /// As [`LaneMixTensors`], with `[batch, seq]` in place of the tokens.
     fn mix_lanes(&self, mix: LaneMix, tensors: LaneMixTensors<Tensor<3>, Tensor<2>>) -> Tensor<3> {
         composed::mix_lanes(mix, tensors)
     }
@@ -245,8 +249,8 @@ pub trait Operations: Sync {
         composed::gated_silu(a, b)
     }
 
-    /// Gated SiLU of both halves of a product: `SiLU(x W_a) ⊙ (x W_b)`, W_a and W_b the halves of the columns of
-    /// `in_proj`.
+    /// Gated SiLU of the two halves of a product: `SiLU(x W_a) ⊙ (x W_b)`, where W_a and W_b are
+    /// the halves of the columns of `in_proj`.
     ///
     /// # Shapes
     ///
@@ -260,17 +264,18 @@ pub trait Operations: Sync {
         composed::gated_projection(self, precision, x, in_proj)
     }
 
-    /// `softmax(q·kᵀ / √d_head) · v`: every query to the keys up to its own where it is causal, else to all.
+    /// `softmax(q·kᵀ / √d_head) · v`. If `is_causal`, a query attends to the keys up to its own
+    /// position, otherwise to all keys.
     ///
     /// # Shapes
     ///
-    /// `[batch, heads, seq, d_head]`, as the queries.
+    /// `[batch, heads, seq, d_head]`, like the queries.
     fn softmax_attention(&self, _: Precision, heads: AttentionHeads, is_causal: bool) -> Tensor<4> {
         composed::softmax_attention(heads, is_causal)
     }
 
-    /// Causal attention, through gates where there are any; `gate_bias` is what each head adds to the bias of
-    /// its gates, `[heads]`. Also returns what the gates saw.
+    /// Causal attention, with gates if configured; each head adds its element of `gate_bias`,
+    /// `[heads]`, to the bias of its gates. Also returns the open edges of the gates.
     ///
     /// # Shapes
     ///
@@ -285,8 +290,9 @@ pub trait Operations: Sync {
         composed::attend(self, precision, gate, heads, gate_bias)
     }
 
-    /// Causal self-attention over whole sequences, or within their segments where `rope` has them cut, with its norms and
-    /// its residual connection. Also returns what its gates saw, where it has any.
+    /// Causal self-attention with its norms and its residual connection, over whole sequences, or
+    /// within their segments if `rope` has segments. Also returns the open edges of its gates, if
+    /// it has gates.
     ///
     /// # Shapes
     ///
@@ -294,7 +300,7 @@ pub trait Operations: Sync {
     ///
     /// # Panics
     ///
-    /// Panics where there are gates and sequences are cut.
+    /// Panics if there are both gates and segments.
     fn attention(
         &self,
         sublayer: &Sublayer<SelfAttention>,
@@ -357,7 +363,7 @@ mod tests {
 
     use super::*;
 
-    /// A backend that has a norm, which doubles its input, and nothing else.
+    /// A backend that only has a norm, which doubles its input.
     struct Doubling;
 
     impl Operations for Doubling {

@@ -89,7 +89,7 @@ impl Operations for CubeKernels {
 
     fn softmax_attention(
         &self,
-        // Both products of attention are in f32, which no precision asks more of.
+        // Both products of attention are in f32, which satisfies every precision.
         _: Precision,
         heads: AttentionHeads,
         is_causal: bool,
@@ -205,8 +205,8 @@ impl Access for Cube {
     }
 }
 
-/// Returns whether the kernel has all that attention needs: no gates, neighbours that turn together, no norm of queries and keys,
-/// and no bias of values.
+/// Returns whether the kernel supports this attention: no gates, rotation of adjacent pairs, no
+/// norm of queries and keys, and no bias of values.
 fn has_kernel(
     attention: &SelfAttention,
     weights: &AttentionWeights<Tensor<2>, Tensor<1>>,
@@ -220,7 +220,8 @@ fn has_kernel(
         && biased <= heads.queries + heads.keys
 }
 
-/// Attends without gates and norms of queries and keys; `firsts` are those of `rope`.
+/// Computes attention without gates and without norms of queries and keys; `firsts` belongs to
+/// `rope`.
 fn attended(
     attention: &SelfAttention,
     weights: AttentionWeights<Tensor<2>, Tensor<1>>,
@@ -273,15 +274,15 @@ fn residual(node: ResidualNorm, x: Tensor<3>, y: Tensor<3>, scale: Option<Tensor
     graph::apply::<Cube, _, 3, 3>(node, operands, shape).0
 }
 
-/// Returns a tensor as a constant, whether it is in the graph or not.
+/// Returns a tensor as a constant, whether or not it is in the graph.
 fn constant<const D: usize>(x: Tensor<D>) -> CubeTensor {
     let x = graph::plain::<Cube>(x.without_autodiff().into_dispatch());
     primitive::float(x)
 }
 
-/// Returns the elements of an integer tensor where they are of the type that kernels read.
+/// Returns the elements of an integer tensor if the kernels can read their type.
 fn ids(x: Tensor<2, Int>) -> Option<CubeTensor> {
-    // In the graph or not: integers have no gradient.
+    // The tensor may be in the graph or not: integers have no gradient.
     let DispatchTensorKind::Cube(x) = x.into_dispatch().kind else {
         return None;
     };

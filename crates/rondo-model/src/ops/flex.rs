@@ -1,5 +1,5 @@
-//! The kernels of `rondo-kernels` as operations, for f32 on flex: in this process's memory, where they reach
-//! the values of a tensor.
+//! The kernels of `rondo-kernels` as operations, for f32 on flex, whose tensors are in this
+//! process's memory.
 
 mod between;
 mod head;
@@ -259,7 +259,7 @@ fn dispatched<W, D>(
     }
 }
 
-/// Returns a tensor as a constant, whether it is in the graph or not.
+/// Returns a tensor as a constant, whether or not it is in the graph.
 fn constant<const D: usize>(x: Tensor<D>) -> FloatTensor<Flex> {
     Flex::readable(&graph::plain::<Flex>(x.without_autodiff().into_dispatch()))
 }

@@ -1,4 +1,4 @@
-//! A function of tensors whose backward is written by hand, as one node of the graph.
+//! A function of tensors with handwritten backward, as one node of the graph.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -19,46 +19,46 @@ use super::operands::Names;
 
 type Tracked<B> = FloatTensor<Autodiff<B>>;
 
-/// How functions read and make the tensors of a backend of Burn.
+/// How functions read and create the tensors of a Burn backend.
 pub(super) trait Access: Backend {
-    /// A tensor as functions read it.
+    /// A tensor in the form that functions read.
     type View<'a>;
-    /// The values of a tensor that a function has made.
+    /// The values of a tensor that a function has computed.
     type Made;
 
-    /// Returns a tensor in the layout that functions read.
+    /// Returns a tensor in the layout that functions need.
     fn readable(x: &FloatTensor<Self>) -> FloatTensor<Self>;
 
-    /// Returns a readable tensor as functions read it.
+    /// Returns the view of a readable tensor for functions.
     fn view(x: &FloatTensor<Self>) -> Self::View<'_>;
 
-    /// Returns the tensor of values that a function has made.
+    /// Returns a tensor of values that a function has computed.
     fn made(values: Self::Made, shape: Shape) -> FloatTensor<Self>;
 }
 
-/// The operands of a function with the names M, a T for each.
+/// The operands of a function: a T for each of the names M.
 pub(super) type Of<M, const N: usize, T> = <M as Names<N>>::Of<T>;
 
 /// A function of at most N tensors of a backend.
 pub(super) trait Function<B: Access, const N: usize>:
     Clone + Debug + Send + 'static
 {
-    /// The names of its operands.
+    /// The names of the operands.
     type Names: Names<N>;
-    /// What the backward pass needs besides the operands.
+    /// The values that the backward pass needs in addition to the operands.
     type Saved: Clone + Debug + Send + Sync + 'static;
-    /// What the forward pass finds besides the output, without gradient.
+    /// The results of the forward pass in addition to the output, without gradient.
     type Aside;
 
-    /// Returns the output, and the other two; what only the backward pass reads may be left out where
-    /// there will be none: where nothing is `tracked`.
+    /// Returns the output, the values for the backward pass, and the additional results. If nothing
+    /// is `tracked`, there is no backward pass and its values may be omitted.
     fn forward(
         &self,
         operands: Of<Self::Names, N, B::View<'_>>,
         tracked: bool,
     ) -> (B::Made, Self::Saved, Self::Aside);
 
-    /// Returns the gradient of every operand for that of the output.
+    /// Returns the gradient of every operand from the gradient of the output.
     fn backward(
         &self,
         operands: Of<Self::Names, N, B::View<'_>>,
@@ -67,12 +67,12 @@ pub(super) trait Function<B: Access, const N: usize>:
     ) -> Of<Self::Names, N, B::Made>;
 }
 
-/// Applies `function` to tensors of a backend, with a node in the graph where one of them is tracked. The
-/// output has the sizes `shape`.
+/// Applies `function` to tensors of a backend. If one of them is in the graph, the output is a node
+/// of it. The output has the shape `shape`.
 ///
 /// # Panics
 ///
-/// Panics where one of the tensors is of another backend.
+/// Panics if one of the tensors belongs to another backend.
 pub(super) fn apply<B, F, const N: usize, const D: usize>(
     function: F,
     operands: Of<F::Names, N, DispatchTensor>,
@@ -105,7 +105,7 @@ fn record<B: Access, F: Function<B, N>, const N: usize>(
     let tracked = operands.iter().flatten().any(Tracked::<B>::is_tracked);
     let (values, saved, aside) = function.forward(named::<B, F, N>(&read), tracked);
     let out = B::made(values, shape);
-    // A constant stands in the place of an operand that is not there.
+    // A constant replaces a missing operand.
     let constant = || Tracked::<B>::new(out.clone());
     let guards = operands.map(|x| x.unwrap_or_else(constant).into_parts().1);
     let node = Node(PhantomData::<fn() -> (B, F)>);
@@ -127,7 +127,7 @@ fn record<B: Access, F: Function<B, N>, const N: usize>(
     (out, aside)
 }
 
-/// The backward step of `F`; everything it knows is in its state.
+/// The backward step of `F`; all its data is in its state.
 #[derive(Debug)]
 struct Node<B, F>(PhantomData<fn() -> (B, F)>);
 
@@ -188,7 +188,7 @@ fn in_graph(x: &DispatchTensor) -> bool {
 ///
 /// # Panics
 ///
-/// Panics where it is of another backend.
+/// Panics if the tensor belongs to another backend.
 pub(super) fn plain<B: Backend>(x: DispatchTensor) -> FloatTensor<B>
 where
     DispatchTensor: DispatchKindConversion<B>,
@@ -197,7 +197,7 @@ where
     x.expect("a tensor of the backend that was chosen").float()
 }
 
-/// Returns a tensor as one of the graph, a constant where it was outside.
+/// Returns a tensor of the graph; one from outside the graph becomes a constant.
 fn lifted<B: Backend>(x: DispatchTensor) -> Tracked<B>
 where
     DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>,

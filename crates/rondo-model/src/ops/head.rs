@@ -1,4 +1,4 @@
-//! The head, and the cross entropy of what it predicts.
+//! The head, and the cross entropy of its predictions.
 
 use burn::tensor::{Int, Tensor};
 use rondo_kernels::cross_entropy;
@@ -6,22 +6,22 @@ use rondo_kernels::product::Precision;
 
 use super::{composed, of};
 
-/// The matrix that makes logits of hidden states, as it is stored, so that no operation has to
+/// The matrix that maps hidden states to logits. It keeps its stored layout, so no operation has to
 /// transpose or copy it.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// `[vocab, d_model]` where it is tied, else `[d_model, vocab]`.
+    /// `[vocab, d_model]` if tied, otherwise `[d_model, vocab]`.
     pub(super) matrix: Tensor<2>,
     pub(super) operation: cross_entropy::Head,
 }
 
 impl Head {
-    /// Takes a matrix of its own, `[d_model, vocab]`.
+    /// Builds a head from its own matrix, `[d_model, vocab]`.
     pub fn own(matrix: Tensor<2>) -> Self {
         Self::new(matrix, false)
     }
 
-    /// Takes the token embedding, `[vocab, d_model]`.
+    /// Builds a head from the token embedding, `[vocab, d_model]`.
     pub fn tied(embedding: Tensor<2>) -> Self {
         Self::new(embedding, true)
     }
@@ -34,14 +34,15 @@ impl Head {
         }
     }
 
-    /// Lets the products of the losses round what they multiply, where the device can.
+    /// Sets the precision of the losses' products, which rounds their factors if the device
+    /// supports it.
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.operation.precision = precision;
         self
     }
 
-    /// Returns the head as a constant of a graph, for gradients of hidden states alone.
+    /// Returns the head as a constant in a graph, for gradients of hidden states only.
     #[must_use]
     pub fn in_graph(mut self) -> Self {
         self.matrix = self.matrix.autodiff();
@@ -52,10 +53,10 @@ impl Head {
 /// The loss of a batch under a head.
 #[derive(Clone, Debug)]
 pub struct HeadLoss {
-    /// Mean negative log likelihood over the positions of weight 1, nats, `[1]`.
+    /// Mean negative log likelihood over the positions with weight 1, nats, `[1]`.
     pub loss: Tensor<1>,
-    /// 1 where the largest logit is the target's, else 0, `[tokens]`, without gradient; none
-    /// unless asked for.
+    /// 1 if the largest logit is the target's, otherwise 0, `[tokens]`, without gradient; `None`
+    /// unless requested.
     pub hits: Option<Tensor<1>>,
 }
 
@@ -68,7 +69,7 @@ pub struct TokenLosses {
     pub hits: Option<Tensor<1>>,
 }
 
-/// Unnormalised log probabilities of the next token.
+/// Returns the unnormalised log probabilities of the next token.
 ///
 /// # Shapes
 ///
@@ -77,12 +78,13 @@ pub fn head_logits(hidden: Tensor<3>, head: Head) -> Tensor<3> {
     composed::logits(of(&hidden), hidden, head)
 }
 
-/// Mean cross entropy of the targets under `softmax(head_logits(hidden))`; differentiable.
+/// Returns the mean cross entropy of the targets under `softmax(head_logits(hidden))`;
+/// differentiable.
 ///
 /// # Shapes
 ///
-/// `hidden`: `[batch, seq, d_model]`; `targets`: `[batch, seq]`; `weights`: `[batch, seq]`, 1 where
-/// the loss counts and 0 elsewhere, or none where every position counts.
+/// `hidden`: `[batch, seq, d_model]`; `targets`: `[batch, seq]`; `weights`: `[batch, seq]`, 1 for
+/// positions in the loss and 0 for others, or `None` if all positions are in the loss.
 pub fn head_cross_entropy(
     hidden: Tensor<3>,
     head: Head,
@@ -93,11 +95,12 @@ pub fn head_cross_entropy(
     of(&hidden).head_cross_entropy(hidden, head, targets, weights, with_hits)
 }
 
-/// Cross entropy of each target under `softmax(head_logits(hidden))`, for evaluation.
+/// Returns the cross entropy of each target under `softmax(head_logits(hidden))`, for evaluation.
 ///
 /// # Shapes
 ///
-/// `hidden`: `[batch, seq, d_model]`; `targets`: `[batch, seq]`; tokens is batch · seq.
+/// `hidden`: `[batch, seq, d_model]`; `targets`: `[batch, seq]`; the results have batch · seq
+/// tokens.
 pub fn head_losses(
     hidden: Tensor<3>,
     head: Head,

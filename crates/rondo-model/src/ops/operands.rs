@@ -1,4 +1,4 @@
-//! The names of the tensors of operations, and their places in a node of the graph.
+//! The names of the tensors of operations, and their positions in a node of the graph.
 
 use burn::tensor::Tensor;
 use rondo_kernels::average::{Blend, BlendTensors, Total, TotalTensors};
@@ -19,16 +19,16 @@ use super::Product;
 #[cfg(feature = "cube")]
 use super::cube::{ResidualNorm, RotatedAttention, SoftmaxAttention};
 
-/// The tensors of attention with its norms.
+/// The tensors of attention and its norms.
 pub type AttentionTensors =
     SublayerTensors<Tensor<3>, AttentionWeights<Tensor<2>, Tensor<1>>, Tensor<1>>;
 
-/// The tensors of the gated MLP with its norms.
+/// The tensors of the gated MLP and its norms.
 pub type FeedForwardTensors = SublayerTensors<Tensor<3>, FeedForwardWeights<Tensor<2>>, Tensor<1>>;
 
-/// Rotated queries and keys, and values: `[batch, heads, seq, d_head]` and twice
-/// `[batch, kv_heads, seq, d_head]`, where kv_heads divides heads and each serves a run of neighbouring
-/// query heads.
+/// Rotated queries `[batch, heads, seq, d_head]`, and rotated keys and values
+/// `[batch, kv_heads, seq, d_head]`. kv_heads divides heads, and each key head serves a group of
+/// consecutive query heads.
 #[derive(Clone, Debug)]
 pub struct AttentionHeads {
     /// The queries.
@@ -39,21 +39,21 @@ pub struct AttentionHeads {
     pub values: Tensor<4>,
 }
 
-/// Names for at most N operands, and the place of each in a node. An operand that is not there leaves its
-/// place empty.
+/// Names for at most N operands, and the position of each in a node. A missing operand leaves its
+/// position empty.
 pub(super) trait Names<const N: usize> {
     /// The names, with a T for each operand.
     type Of<T>;
 
-    /// Puts every operand in its place.
+    /// Moves every operand to its position.
     fn places<T>(named: Self::Of<T>) -> [Option<T>; N];
 
-    /// Names every operand; the reverse of [`Self::places`].
+    /// Names every operand; the inverse of [`Self::places`].
     fn named<T>(places: [Option<T>; N]) -> Self::Of<T>;
 }
 
-/// Implements [`Names`] for an operation: the type of the names, the places in order, those that are never
-/// empty, and a pattern that has each place at its name.
+/// Implements [`Names`] for an operation, from the type of the names, the positions in order, the
+/// positions that are never empty, and a pattern that assigns positions to names.
 macro_rules! names {
     ($operation:ty, $of:ty, $count:literal, [$($place:ident),*], [$($needed:ident),*], $($named:tt)*) => {
         impl Names<$count> for $operation {
@@ -91,7 +91,7 @@ pub(super) struct ResidualNormTensors<T> {
 #[cfg(feature = "cube")]
 pub(super) struct OneTensor;
 
-/// The tensor of a function of one.
+/// The tensor of a function of one tensor.
 #[cfg(feature = "cube")]
 pub(super) struct Lone<T> {
     pub(super) x: T,
@@ -104,14 +104,14 @@ pub(super) struct Factors<T> {
     pub(super) b: T,
 }
 
-/// The rows of a product that hold queries, keys and values, and the bias of queries and keys.
+/// The fused rows of queries, keys and values, and the bias of queries and keys.
 #[cfg(feature = "cube")]
 pub(super) struct Qkv<T> {
     pub(super) qkv: T,
     pub(super) bias: Option<T>,
 }
 
-/// The tensors of attention without gates, its heads apart.
+/// The tensors of attention without gates, with separate heads.
 #[cfg(feature = "cube")]
 pub(super) struct Heads<T> {
     pub(super) queries: T,
@@ -119,7 +119,7 @@ pub(super) struct Heads<T> {
     pub(super) values: T,
 }
 
-/// The tensors of a head with its loss.
+/// The tensors of a head and its loss.
 #[cfg_attr(feature = "cube", derive(Clone, Debug))]
 pub(super) struct HeadTensors<T> {
     pub(super) hidden: T,

@@ -1,4 +1,4 @@
-//! The product of two matrices that are tensors of the graph.
+//! The product of two matrices in the graph.
 
 use burn::tensor::Tensor;
 
@@ -7,9 +7,9 @@ use super::Precision;
 /// A matrix product, `a · b` or `a · bᵀ`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// What it may round.
+    /// How far the factors may be rounded.
     pub precision: Precision,
-    /// Whether b is given as its transpose.
+    /// Whether b is given as its transpose, bᵀ.
     pub transposed: bool,
 }
 
@@ -30,7 +30,7 @@ impl Product {
         }
     }
 
-    /// Returns the product as Burn computes it.
+    /// Returns the product, computed by Burn.
     pub(super) fn composed<const D: usize>(self, a: Tensor<D>, b: Tensor<D>) -> Tensor<D> {
         match self.transposed {
             false => a.matmul(b),

@@ -1,4 +1,5 @@
-//! The rotary embedding's tables, on the device and on the host, and where the positions of a batch start anew.
+//! The tables of the rotary embedding on the device and on the host, and the segments of a batch,
+//! in which positions restart.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,15 +9,15 @@ use rondo_kernels::attention::{Pairing, Segments};
 
 use crate::config::{ModelConfig, RopePairing};
 
-/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864):
-/// angle(pos, j) = pos · base^(−2j / d_head), computed in f32, where frequencies are scaled with their rule; on the
-/// device laid out for `rotate_pairs` or `rotate_halves`, `[seq, d_head]` each.
+/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864): angle(pos, j) =
+/// pos · base^(−2j / d_head), computed in f32, with scaled frequencies if configured. On the device
+/// they have the layout of `rotate_pairs` or `rotate_halves`, `[seq, d_head]` each.
 #[derive(Clone, Debug)]
 pub struct Rope {
     cos: Tensor<2>,
     sin: Tensor<2>,
     host: Angles,
-    /// The segments of the rows, where there are several in a row.
+    /// The segments of the rows, if rows are divided.
     cut: Option<Cut>,
 }
 
@@ -26,7 +27,7 @@ struct Cut {
     segments: Segments,
     /// The position of every token in its segment, `[batch · seq]`.
     positions: Tensor<1, Int>,
-    /// The place in its row of the first token of every token's segment, `[batch, seq]`.
+    /// For every token, the position in its row of the first token of its segment, `[batch, seq]`.
     firsts: Tensor<2, Int>,
 }
 
@@ -39,7 +40,7 @@ pub(super) struct Angles {
 }
 
 impl Rope {
-    /// Computes the tables of positions `0..seq`.
+    /// Computes the tables for positions `0..seq`.
     pub fn new(config: &ModelConfig, seq: usize, device: &Device) -> Self {
         let d_head = config.d_head();
         let pairs = d_head / 2;
@@ -91,12 +92,12 @@ impl Rope {
         }
     }
 
-    /// Returns the same for a batch whose rows are cut into segments: positions start anew in each, and attention stays
-    /// within it.
+    /// Returns the tables for a batch whose rows are divided into segments: positions restart in
+    /// each segment, and attention is limited to it.
     ///
     /// # Panics
     ///
-    /// Panics where the segments are those of rows of another length.
+    /// Panics if the segments belong to rows of another length.
     #[must_use]
     pub fn within(self, segments: Segments) -> Self {
         let [seq, _] = self.cos.dims();
@@ -121,11 +122,11 @@ impl Rope {
         }
     }
 
-    /// Returns the tables of the positions `range`.
+    /// Returns the tables for the positions `range`.
     ///
     /// # Panics
     ///
-    /// Panics where rows are cut into segments.
+    /// Panics if rows are divided into segments.
     #[must_use]
     pub fn positions(&self, range: Range<usize>) -> Self {
         assert!(self.cut.is_none(), "positions of rows that are cut");
@@ -149,13 +150,13 @@ impl Rope {
         }
     }
 
-    /// Returns the segments of the rows, where there are several in a row.
+    /// Returns the segments of the rows, if rows are divided.
     pub(super) fn segments(&self) -> Option<&Segments> {
         self.cut.as_ref().map(|cut| &cut.segments)
     }
 
-    /// Returns 1 where a query sees a key, which is one of its segment and not after it, and 0 elsewhere,
-    /// `[batch, 1, queries, keys]`; none where rows are not cut.
+    /// Returns 1 where a query attends to a key, which is in its segment and not after it, and 0
+    /// elsewhere, `[batch, 1, queries, keys]`; `None` if rows are not divided.
     pub(super) fn visible(&self) -> Option<Tensor<4>> {
         let cut = self.cut.as_ref()?;
         let [batch, seq] = cut.firsts.dims();
@@ -170,25 +171,27 @@ impl Rope {
         Some(of_segment.bool_and(not_after).float())
     }
 
-    /// Returns the tables on the host, for a kernel that rotates by itself.
+    /// Returns the tables on the host, for a kernel that rotates itself.
     pub(super) fn on_host(&self) -> Angles {
         self.host.clone()
     }
 
-    /// Returns which elements of a head turn together.
+    /// Returns which elements of a head are rotated as a pair.
     #[cfg(feature = "cube")]
     pub(super) fn pairing(&self) -> Pairing {
         self.host.pairing
     }
 
-    /// Returns cosines and sines of neighbours on the device, for a kernel that rotates by itself: `[seq, d_head]` each, every cosine
-    /// twice, every sine with a minus and with a plus.
+    /// Returns cosines and sines for adjacent pairs on the device, for a kernel that rotates
+    /// itself: `[seq, d_head]` each. Every cosine appears twice, every sine first negated and then
+    /// unchanged.
     #[cfg(feature = "cube")]
     pub(super) fn on_device(&self) -> [Tensor<2>; 2] {
         [self.cos.clone(), self.sin.clone()]
     }
 
-    /// Returns the place in its row of the first token of every token's segment, `[batch, seq]`; none where rows are not cut.
+    /// Returns, for every token, the position in its row of the first token of its segment,
+    /// `[batch, seq]`; `None` if rows are not divided.
     #[cfg(feature = "cube")]
     pub(super) fn firsts(&self) -> Option<Tensor<2, Int>> {
         self.cut.as_ref().map(|cut| cut.firsts.clone())
@@ -211,13 +214,13 @@ impl Rope {
     }
 }
 
-/// Rotary embedding on adjacent pairs, `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`, as
+/// Rotates adjacent pairs, `(x0, x1) → (x0·c − x1·s, x1·c + x0·s)`, computed as
 /// `x ⊙ cos + swap(x) ⊙ sin` with swapped pairs.
 ///
 /// # Shapes
 ///
-/// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head]`, or `[batch · seq, d_head]` where sequences
-/// differ, cos with each c twice, sin with −s and s in the places of a pair.
+/// `x`: `[batch, seq, heads, d_head]`; `cos`, `sin`: `[seq, d_head]`, or `[batch · seq, d_head]` if
+/// sequences differ. For each pair, `cos` has c twice and `sin` has −s and s.
 fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, seq, heads, d_head] = x.dims();
     let pairs: Tensor<5> = x.clone().reshape([batch, seq, heads, d_head / 2, 2]);
@@ -225,11 +228,11 @@ fn rotate_pairs(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     turned(x, swapped, cos, sin)
 }
 
-/// As [`rotate_pairs`], on one element of each half: `(x_j, x_{j + d_head/2})`.
+/// Like [`rotate_pairs`], on pairs of one element of each half: `(x_j, x_{j + d_head/2})`.
 ///
 /// # Shapes
 ///
-/// As there, cos with all c twice, sin with every −s and then with every s.
+/// As in [`rotate_pairs`]; `cos` has all c twice, `sin` has every −s, then every s.
 fn rotate_halves(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [batch, seq, heads, d_head] = x.dims();
     let halves: Tensor<5> = x.clone().reshape([batch, seq, heads, 2, d_head / 2]);
@@ -237,7 +240,7 @@ fn rotate_halves(x: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     turned(x, swapped, cos, sin)
 }
 
-/// Returns `x ⊙ cos + swapped ⊙ sin`, the same for all heads.
+/// Returns `x ⊙ cos + swapped ⊙ sin`, with the same tables for all heads.
 fn turned(x: Tensor<4>, swapped: Tensor<4>, cos: Tensor<2>, sin: Tensor<2>) -> Tensor<4> {
     let [_, seq, _, d_head] = x.dims();
     let [angles, _] = cos.dims();
@@ -263,7 +266,7 @@ mod tests {
     fn a_quarter_turn_maps_halves_to_each_other() {
         let device = Device::flex();
         let x = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0, 4.0]]]], &device);
-        // The pair (1, 3) turns, the pair (2, 4) stays.
+        // The pair (1, 3) is rotated, the pair (2, 4) is not.
         let cos = Tensor::<2>::from_data([[0.0, 1.0, 0.0, 1.0]], &device);
         let sin = Tensor::<2>::from_data([[-1.0, 0.0, 1.0, 0.0]], &device);
         let y = rotate_halves(x, cos, sin).into_data();
@@ -306,7 +309,7 @@ mod tests {
         };
         let device = Device::flex();
         let rope = Rope::new(&config, 4, &device);
-        // Rows of 2 + 2 and of 1 + 3 tokens.
+        // The segments of the first row have 2 and 2 tokens, those of the second 1 and 3.
         let segments = Segments::behind(&[1, 0, 1, 1, 0, 1, 1, 0], 4, |token| token == 0);
         let cut = rope.clone().within(segments);
         let x = Tensor::<4>::ones([2, 4, 1, 4], &device);
