@@ -2,10 +2,11 @@
 //! a pass.
 //!
 //! Every causal edge of a gated layer has the gate logit g = q·k/√d_head + b. In training an edge
-//! is open with probability σ(g), with the straight-through gradient of σ(g). In evaluation it is
-//! open if g > 0. The gates mask the attention weights after the softmax, and the weights are not
-//! normalised again. The fraction of open edges is the mean of σ(g), or of `1[g > 0]`, over the
-//! causal edges ("Sparse Attention Post-Training", arXiv 2512.05865).
+//! is open with probability σ(g), with the straight-through gradient of σ(g + ℓ), where ℓ is the
+//! logistic noise of the draw. In evaluation it is open if g > 0. The gates mask the attention
+//! weights after the softmax, and the weights are not normalised again. The fraction of open edges
+//! is the mean of σ(g), or of `1[g > 0]`, over the causal edges ("Sparse Attention Post-Training",
+//! arXiv 2512.05865).
 
 use rondo_config::Report;
 use schemars::JsonSchema;

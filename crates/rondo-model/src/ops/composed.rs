@@ -1,5 +1,5 @@
-//! Every operation composed of smaller ones: what a device without kernels of its own runs, and what
-//! kernels are proven and timed against.
+//! Every operation composed of smaller ones. Devices without kernels of their own run these
+//! compositions, and the kernels are tested and timed against them.
 
 mod attention;
 mod average;
@@ -29,7 +29,7 @@ pub(super) use burn::tensor::module::embedding as embed;
 
 use super::Operations;
 
-/// The backend that leaves every operation to its composition.
+/// The backend that composes every operation.
 pub(super) struct Composition;
 
 impl Operations for Composition {}

@@ -1,4 +1,4 @@
-//! Self-attention, its heads apart.
+//! Self-attention with separate heads.
 
 use burn::tensor::module::attention as attention_module;
 use burn::tensor::ops::AttentionModuleOptions;
@@ -15,8 +15,9 @@ use crate::ops::{AttentionHeads, Operations, Rope};
 
 type Weights = AttentionWeights<Tensor<2>, Tensor<1>>;
 
-/// Attends every position to itself and those before it in its row, or in its segment where rows are cut, without
-/// norms and residual connection. Also returns what the gates saw, where there are any.
+/// Attends from every position to itself and earlier positions in its row, or in its segment if
+/// rows are divided, without norms and residual connection. Also returns the open edges of the
+/// gates, if there are gates.
 ///
 /// # Shapes
 ///
@@ -24,7 +25,7 @@ type Weights = AttentionWeights<Tensor<2>, Tensor<1>>;
 ///
 /// # Panics
 ///
-/// Panics where there are gates and rows are cut.
+/// Panics if there are gates and rows are divided.
 pub(crate) fn attention<O: Operations + ?Sized>(
     ops: &O,
     attention: &SelfAttention,
@@ -37,7 +38,7 @@ pub(crate) fn attention<O: Operations + ?Sized>(
 }
 
 impl AttentionHeads {
-    /// Returns rotated queries, and rotated keys with their values.
+    /// Returns rotated queries, rotated keys, and values.
     pub(crate) fn of<O: Operations + ?Sized>(
         ops: &O,
         attention: &SelfAttention,
@@ -89,7 +90,7 @@ impl AttentionHeads {
             };
             part.swap_dims(1, 2)
         };
-        // In this order, in which the gradients of `x` are added.
+        // This order determines the order in which the gradients of `x` are added.
         let (keys, values) = (
             prepared(queries, keys, weights.k_norm.as_ref()),
             biased(heads(queries + keys, keys), queries + keys).swap_dims(1, 2),
@@ -101,9 +102,9 @@ impl AttentionHeads {
         }
     }
 
-    /// Attends every query to the keys up to its own, through gates where there are any, or to those of its segment
-    /// where `rope` is of rows that are cut; returns the result with its heads side by side, projected, and what the
-    /// gates saw.
+    /// Attends from every query to the keys up to its own position, through gates if there are any.
+    /// If `rope` has divided rows, attention is limited to the query's segment. Returns the result
+    /// with its heads side by side, projected, and the open edges of the gates.
     ///
     /// # Panics
     ///
@@ -126,7 +127,7 @@ impl AttentionHeads {
         (join_heads(ops, precision, attended, weights.proj), open)
     }
 
-    /// As [`Self::attend`], of every query to every key, and through hard gates.
+    /// Like [`Self::attend`], from every query to every key; gates open by threshold.
     pub(crate) fn attend_to_all<O: Operations + ?Sized>(
         self,
         ops: &O,
@@ -145,7 +146,7 @@ impl AttentionHeads {
     }
 }
 
-/// As [`Operations::attend`].
+/// See [`Operations::attend`].
 pub(crate) fn attend<O: Operations + ?Sized>(
     ops: &O,
     precision: Precision,
@@ -161,7 +162,7 @@ pub(crate) fn attend<O: Operations + ?Sized>(
     (attended, Some(open))
 }
 
-/// As [`Operations::softmax_attention`], by Burn's own module.
+/// See [`Operations::softmax_attention`]; uses Burn's attention module.
 pub(crate) fn softmax_attention(heads: AttentionHeads, is_causal: bool) -> Tensor<4> {
     let AttentionHeads {
         queries,
@@ -177,7 +178,7 @@ pub(crate) fn softmax_attention(heads: AttentionHeads, is_causal: bool) -> Tenso
     attention_module(queries, keys, values, None, None, options)
 }
 
-/// Returns b and what each head has learned to add, `[1, heads, 1, 1]`.
+/// Returns the bias b plus the learned bias of each head, `[1, heads, 1, 1]`.
 fn gate_logits(gate: Gate, learned: Option<Tensor<1>>, queries: &Tensor<4>) -> Tensor<4> {
     let [_, heads, _, _] = queries.dims();
     match learned {
@@ -186,7 +187,7 @@ fn gate_logits(gate: Gate, learned: Option<Tensor<1>>, queries: &Tensor<4>) -> T
     }
 }
 
-/// Puts the heads side by side and projects them.
+/// Joins the heads side by side and projects the result.
 fn join_heads<O: Operations + ?Sized>(
     ops: &O,
     precision: Precision,
@@ -200,7 +201,7 @@ fn join_heads<O: Operations + ?Sized>(
     project(ops, precision, joined, proj)
 }
 
-/// Repeats each key or value head for the query heads it serves.
+/// Repeats each key or value head for all query heads of its group.
 pub(crate) fn repeat_heads(x: Tensor<4>, heads: usize) -> Tensor<4> {
     let [batch, kv_heads, seq, d_head] = x.dims();
     if kv_heads == heads {

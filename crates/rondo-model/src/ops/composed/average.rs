@@ -1,4 +1,4 @@
-//! The running average of what iterations give.
+//! The running average of the outputs of iterations.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::softplus;
@@ -7,7 +7,7 @@ use rondo_kernels::norm::Norm;
 
 use crate::ops::Operations;
 
-/// As [`Operations::total`].
+/// See [`Operations::total`].
 pub(crate) fn total<O: Operations + ?Sized>(
     ops: &O,
     total: Total,
@@ -33,7 +33,7 @@ pub(crate) fn total<O: Operations + ?Sized>(
     score.clone() + softplus(weighed - score, 1.0)
 }
 
-/// As [`Operations::blend`].
+/// See [`Operations::blend`].
 pub(crate) fn blend<O: Operations + ?Sized>(
     ops: &O,
     tensors: BlendTensors<Tensor<3>, Tensor<1>>,

@@ -8,12 +8,12 @@ use rondo_kernels::product::Precision;
 use super::projection::{project, project_columns};
 use crate::ops::Operations;
 
-/// As [`Operations::gated_silu`].
+/// See [`Operations::gated_silu`].
 pub(crate) fn gated_silu(a: Tensor<3>, b: Tensor<3>) -> Tensor<3> {
     silu(a) * b
 }
 
-/// As [`Operations::gated_projection`].
+/// See [`Operations::gated_projection`].
 pub(crate) fn gated_projection<O: Operations + ?Sized>(
     ops: &O,
     precision: Precision,

@@ -1,4 +1,4 @@
-//! Attention through gates on its edges, composed of Burn operations.
+//! Attention with gates on its edges, composed of Burn operations.
 
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -9,14 +9,14 @@ use super::repeat_heads;
 use crate::gates::OpenEdges;
 use crate::ops::{AttentionHeads, Operations, Product};
 
-/// Causal attention through gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`, and A the open
-/// edges with the gradient of σ(g + ℓ) straight through; `rondo_kernels::attention` has the
-/// definitions, and draws the same noise. Also returns how open the gates were.
+/// Causal attention with gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`. A is 1
+/// for open edges and has the straight-through gradient of σ(g + ℓ). `rondo_kernels::attention` has
+/// the definitions and draws the same noise. Also returns the open edges.
 ///
 /// # Shapes
 ///
-/// As [`crate::ops::Operations::attend`]; `bias`, what is added to a score to give a gate's logit:
-/// `[1, heads, 1, 1]`.
+/// As [`crate::ops::Operations::attend`]; `bias`, the difference between a gate's logit and its
+/// score: `[1, heads, 1, 1]`.
 pub(super) fn gated_attention<O: Operations + ?Sized>(
     ops: &O,
     precision: Precision,
@@ -41,7 +41,7 @@ pub(super) fn gated_attention<O: Operations + ?Sized>(
         Opening::Threshold => (logits.clone(), hard.clone()),
         Opening::Drawn { key } => {
             let u = uniform(key, [batch, heads, seq], &device);
-            // u > (1 − u)·exp(−g), which is exact where ℓ is large.
+            // The condition u > (1 − u)·exp(−g) is exact for large ℓ.
             let against = (-logits.clone().detach()).exp() * (-u.clone() + 1.0);
             let open = u.clone().greater(against).float();
             let noise = u.clone().log() - (-u + 1.0).log();
@@ -62,7 +62,7 @@ pub(super) fn gated_attention<O: Operations + ?Sized>(
     (attended, open)
 }
 
-/// Attention of every query to every key through hard gates.
+/// Computes attention of every query to every key, with gates that open by threshold.
 ///
 /// # Shapes
 ///
@@ -107,8 +107,9 @@ fn lower_triangle(seq: usize, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(values, [1, 1, seq, seq]), device)
 }
 
-/// Draws the number of every edge on the device, `[batch, heads, seq, seq]`: those of
-/// `rondo_kernels::attention::noise`, bit for bit, in whatever integers the device has.
+/// Draws the uniform number of every edge on the device, `[batch, heads, seq, seq]`. The numbers
+/// are bitwise equal to those of `rondo_kernels::attention::noise`, for any integer type of the
+/// device.
 fn uniform(key: u64, [batch, heads, seq]: [usize; 3], device: &Device) -> Tensor<4> {
     let keys = row_keys(key, [batch, heads, seq]);
     let rows = |words: Vec<u32>| -> Tensor<4, Int> {
@@ -117,7 +118,8 @@ fn uniform(key: u64, [batch, heads, seq]: [usize; 3], device: &Device) -> Tensor
     };
     let queries: Tensor<4, Int> = Tensor::arange(0..seq as i64, device).reshape([1, 1, seq, 1]);
     let [first, second] = MULTIPLIERS.map(|word| i64::from(word.cast_signed()));
-    // A shift of integers with a sign, and of wider ones, brings bits that a 32-bit word has not.
+    // Shifts of signed or wider integers add high bits that a 32-bit word does not have; the mask
+    // removes them.
     let shifted = |x: &Tensor<4, Int>, by: u32| {
         x.clone()
             .bitwise_right_shift_scalar(by)

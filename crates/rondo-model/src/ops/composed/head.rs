@@ -1,11 +1,11 @@
-//! The head with the cross entropy of what it predicts, by way of all logits.
+//! The head and the cross entropy of its predictions, computed from all logits.
 
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{Int, Tensor};
 
 use crate::ops::{Head, HeadLoss, Operations, Product, TokenLosses};
 
-/// As [`crate::ops::head_cross_entropy`].
+/// See [`crate::ops::head_cross_entropy`].
 pub(crate) fn head_cross_entropy<O: Operations + ?Sized>(
     ops: &O,
     hidden: Tensor<3>,
@@ -25,7 +25,7 @@ pub(crate) fn head_cross_entropy<O: Operations + ?Sized>(
     HeadLoss { loss, hits }
 }
 
-/// As [`crate::ops::head_losses`].
+/// See [`crate::ops::head_losses`].
 pub(crate) fn head_losses<O: Operations + ?Sized>(
     ops: &O,
     hidden: Tensor<3>,
@@ -52,7 +52,7 @@ pub(crate) fn head_losses<O: Operations + ?Sized>(
     }
 }
 
-/// As [`crate::ops::head_logits`].
+/// See [`crate::ops::head_logits`].
 pub(crate) fn logits<O: Operations + ?Sized>(ops: &O, hidden: Tensor<3>, head: Head) -> Tensor<3> {
     let [batch, seq, width] = hidden.dims();
     let tokens = hidden.reshape([batch * seq, width]);
@@ -65,7 +65,7 @@ pub(crate) fn logits<O: Operations + ?Sized>(ops: &O, hidden: Tensor<3>, head: H
     logits.reshape([batch, seq, vocab])
 }
 
-/// Negative log likelihood of each target under `softmax(logits)`, in nats.
+/// Returns the negative log likelihood of each target under `softmax(logits)`, in nats.
 ///
 /// # Shapes
 ///

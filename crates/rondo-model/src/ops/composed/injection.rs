@@ -1,4 +1,4 @@
-//! What joins state and embedding before an iteration.
+//! Operations that combine state and embedding before an iteration.
 
 use burn::tensor::activation::softplus;
 use burn::tensor::{Tensor, s};
@@ -7,7 +7,7 @@ use rondo_kernels::injection::history::{Difference, DifferenceTensors};
 use rondo_kernels::injection::mix::{Mix, MixTensors};
 use rondo_kernels::injection::orthogonal::{EPS, OrthogonalTensors};
 
-/// Returns c of every channel.
+/// Returns the coefficient c of every channel.
 ///
 /// # Shapes
 ///
@@ -25,13 +25,13 @@ pub(crate) fn coefficients(
     let rate = delta * a.clone();
     let decay = rate.clone().neg().exp();
     match coefficient {
-        // (1 − e^(−Δa)) / a, without the difference of two numbers that are nearly the same.
+        // (1 − e^(−Δa)) / a, in a form without cancellation.
         Coefficient::Hold => (rate / 2.0).tanh() * (decay + 1.0) / a,
         _ => decay,
     }
 }
 
-/// As [`crate::ops::Operations::channels`].
+/// See [`crate::ops::Operations::channels`].
 pub(crate) fn channels(
     channels: Channels,
     tensors: ChannelsTensors<Tensor<3>, Tensor<1>>,
@@ -49,7 +49,7 @@ pub(crate) fn channels(
     }
 }
 
-/// As [`crate::ops::Operations::orthogonal`].
+/// See [`crate::ops::Operations::orthogonal`].
 pub(crate) fn orthogonal(tensors: OrthogonalTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
     let OrthogonalTensors {
         x,
@@ -64,7 +64,7 @@ pub(crate) fn orthogonal(tensors: OrthogonalTensors<Tensor<3>, Tensor<1>>) -> Te
     (kept - u.clone() * c) + u
 }
 
-/// As [`crate::ops::Operations::mix`].
+/// See [`crate::ops::Operations::mix`].
 pub(crate) fn mix(mix: Mix, tensors: MixTensors<Tensor<3>, Tensor<1>>) -> Tensor<3> {
     let MixTensors {
         x,
@@ -82,7 +82,7 @@ pub(crate) fn mix(mix: Mix, tensors: MixTensors<Tensor<3>, Tensor<1>>) -> Tensor
     kept + embedding * part
 }
 
-/// As [`crate::ops::Operations::difference`].
+/// See [`crate::ops::Operations::difference`].
 pub(crate) fn difference(
     difference: Difference,
     tensors: DifferenceTensors<Tensor<3>, Tensor<2>>,

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, s};
 use rondo_kernels::lanes::{LaneMix, LaneMixTensors};
 
-/// As [`crate::ops::Operations::mix_lanes`].
+/// See [`crate::ops::Operations::mix_lanes`].
 pub(crate) fn mix_lanes(mix: LaneMix, tensors: LaneMixTensors<Tensor<3>, Tensor<2>>) -> Tensor<3> {
     let LaneMixTensors {
         lanes,

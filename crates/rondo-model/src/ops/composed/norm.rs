@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use rondo_kernels::norm::Norm;
 
-/// As [`crate::ops::Operations::norm`].
+/// See [`crate::ops::Operations::norm`].
 pub(crate) fn norm(norm: Norm, x: Tensor<3>, scale: Option<Tensor<1>>) -> Tensor<3> {
     let mean_square = x.clone().square().mean_dim(2);
     let normed = x / (mean_square + norm.eps).sqrt();

@@ -8,7 +8,7 @@ use rondo_kernels::projection::{Projection, ProjectionTensors};
 
 use crate::ops::{Operations, Product};
 
-/// Matrix product of the last axis with a `[d_in, d_out]` matrix.
+/// Returns the product of the last axis with a `[d_in, d_out]` matrix.
 ///
 /// # Shapes
 ///
@@ -26,8 +26,8 @@ pub(crate) fn project<O: Operations + ?Sized>(
         .reshape([batch, seq, d_out])
 }
 
-/// Matrix product with the columns `columns` of a matrix. A slice of the weight is small where a
-/// slice of the product would copy every token's features, forward and backward.
+/// Returns the product with the columns `columns` of a matrix. Slicing the weight is cheap, while
+/// slicing the product would copy every token's features in forward and backward.
 ///
 /// # Shapes
 ///
@@ -42,7 +42,7 @@ pub(super) fn project_columns<O: Operations + ?Sized>(
     project(ops, precision, x, weight.slice(s![.., columns]))
 }
 
-/// As [`crate::ops::Operations::project`].
+/// See [`crate::ops::Operations::project`].
 pub(crate) fn project_rows<O: Operations + ?Sized>(
     ops: &O,
     projection: Projection,

@@ -8,11 +8,11 @@ use super::gated::scores;
 use super::repeat_heads;
 use crate::ops::{AttentionHeads, Operations, Product};
 
-/// `softmax(q·kᵀ / √d_head) · v` over the keys that each query sees.
+/// Computes `softmax(q·kᵀ / √d_head) · v` over the visible keys of each query.
 ///
 /// # Shapes
 ///
-/// As [`crate::ops::Operations::attend`]; `visible`, 1 where a query sees a key and 0 elsewhere:
+/// As [`crate::ops::Operations::attend`]; `visible`, 1 if a query attends to a key and 0 otherwise:
 /// `[batch, 1, seq, seq]`.
 pub(super) fn segment_attention<O: Operations + ?Sized>(
     ops: &O,

@@ -5,8 +5,8 @@ use rondo_kernels::sublayer::{After, Sublayer, SublayerTensors};
 
 use crate::ops::Operations;
 
-/// Applies norms and residual connection around any branch. Also returns the second part of what the
-/// branch gives.
+/// Applies norms and residual connection around any branch. Also returns the second result of the
+/// branch.
 ///
 /// # Shapes
 ///

@@ -1,4 +1,4 @@
-//! Attention without gates, of heads that are apart, as one node.
+//! Attention without gates on separate heads, as one node.
 
 use rondo_cube::attention::{Apart, Attended};
 use rondo_cube::primitive::Cube;

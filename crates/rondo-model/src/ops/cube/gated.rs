@@ -7,7 +7,7 @@ use rondo_cube::tensor::CubeTensor;
 use crate::ops::graph::Function;
 use crate::ops::operands::{Lone, OneTensor};
 
-/// `SiLU(a) ⊙ b`, a and b the halves of each row.
+/// `SiLU(a) ⊙ b`, where a and b are the halves of each row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GatedHalves;
 

@@ -18,9 +18,9 @@ pub(super) struct CrossEntropy {
 
 impl Function<Cube, 2> for CrossEntropy {
     type Names = Head;
-    /// The gradients of the loss itself, found with it; none where there is no graph.
+    /// The gradients of the loss, computed together with it; `None` without a graph.
     type Saved = Option<HeadTensors<CubeTensor>>;
-    /// 1 for every target that was hit, else 0, `[tokens]`.
+    /// 1 for every correctly predicted target, otherwise 0, `[tokens]`.
     type Aside = CubeTensor;
 
     fn forward(

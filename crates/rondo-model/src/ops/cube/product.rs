@@ -1,4 +1,4 @@
-//! The product of two matrices, or of each pair in two batches of them, as one node.
+//! The product of two matrices, or of each pair of matrices in two batches, as one node.
 
 use rondo_cube::primitive::Cube;
 use rondo_cube::product::{product, transposed};

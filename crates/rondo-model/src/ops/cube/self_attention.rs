@@ -1,4 +1,5 @@
-//! Self-attention without gates, from the rows of its one product to its heads side by side, as one node.
+//! Self-attention without gates, from the fused rows of queries, keys and values to heads side by
+//! side, as one node.
 
 use burn::backend::TensorMetadata;
 use rondo_cube::attention::{Attended, InRows};
@@ -13,11 +14,12 @@ use crate::ops::operands::Qkv;
 #[derive(Clone, Debug)]
 pub(in crate::ops) struct RotatedAttention {
     pub(super) layout: Layout,
-    /// `[seq, d_head]`, as the rotary embedding's tables are laid out.
+    /// Cosines in the layout of the rotary embedding's tables, `[seq, d_head]`.
     pub(super) cos: CubeTensor,
-    /// Likewise.
+    /// Sines in the same layout.
     pub(super) sin: CubeTensor,
-    /// The place in its row of the first token of every token's segment, where rows are cut, `[batch, seq]`.
+    /// For every token, the position in its row of the first token of its segment, `[batch, seq]`;
+    /// `None` if rows are not divided.
     pub(super) firsts: Option<CubeTensor>,
 }
 

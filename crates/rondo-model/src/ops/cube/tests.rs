@@ -1,4 +1,4 @@
-//! Each operation of the kernels against its composition on the same device.
+//! Compares each operation of the kernels with its composition on the same device.
 
 mod attention;
 
@@ -17,15 +17,16 @@ use crate::ops::{
 };
 use crate::seed::Normals;
 
-/// What a kernel may differ by from a composition, both in f32, relative to a size of one for each number.
+/// The largest accepted difference between kernel and composition, both in f32, relative to a norm
+/// in which each number counts at least one.
 const TOLERANCE: f64 = 1e-5;
 
-/// Returns a device of wgpu; none where the build or the machine has none, and then says so.
+/// Returns a wgpu device, or `None` with a printed note if the build or the machine has none.
 fn device() -> Option<Device> {
     let found = primitive::wgpu().map(|device| Device::new(DispatchDevice::Cube(device)));
     if found.is_none() {
         use std::io::Write as _;
-        // Straight to the terminal: the harness would swallow what a passing test prints.
+        // Writes directly to stderr, because the test harness hides the output of passing tests.
         let _ = writeln!(
             std::io::stderr(),
             "skipped: no wgpu device is built in and there"
@@ -72,14 +73,14 @@ fn the_kernels_are_chosen_for_f32_on_wgpu() {
     assert_eq!(Backend::of(&tracked(&x)), Backend::Cube);
 }
 
-/// The tensors of what stands between iterations.
+/// The tensors of the operations between iterations.
 struct Between {
     rows: [Tensor<3>; 3],
     channels: [Tensor<1>; 2],
     lags: Tensor<2>,
 }
 
-/// Applies what stands between iterations.
+/// Applies the operation `name`, one of those between iterations.
 fn join(name: &str, tensors: &Between) -> Tensor<3> {
     let [x, other, c] = tensors.rows.clone();
     let [a_log_of, dt_of] = tensors.channels.clone();
@@ -166,7 +167,8 @@ fn join(name: &str, tensors: &Between) -> Tensor<3> {
     }
 }
 
-/// What stands between iterations has no kernels for a GPU: its compositions there against the nodes of flex.
+/// The operations between iterations have no GPU kernels: compares their compositions there with
+/// the nodes of flex.
 #[test]
 fn what_joins_iterations_on_wgpu_is_what_joins_them_on_flex_with_its_gradients() {
     let Some(device) = device() else { return };
@@ -206,7 +208,8 @@ fn what_joins_iterations_on_wgpu_is_what_joins_them_on_flex_with_its_gradients()
     ] {
         let (found, mut expected) = (run(name, &device), run(name, &Device::flex()));
         if name == "step" {
-            // The node of flex has a gradient of the number that a step does not depend on: zero.
+            // The node of flex also returns a gradient, zero, for the number that
+            // `Coefficient::Step` does not read.
             assert_eq!(expected.len(), found.len() + 1);
             assert!(expected.remove(3).iter().all(|d| d.abs() == 0.0));
         }
@@ -290,7 +293,7 @@ fn the_loss_of_a_head_is_the_composed_one_with_its_gradients() {
                 let (own, targets) = (head(matrix.clone()), targets.clone());
                 let weights = weights.clone();
                 let scored = ops.head_cross_entropy(hidden.clone(), own, targets, weights, true);
-                // Twice the loss: the gradients that were found with it are scaled.
+                // The factor two tests that the saved gradients are scaled by the loss's gradient.
                 let mut gradients = (scored.loss.clone() * 2.0).backward();
                 let d_hidden = hidden.grad_remove(&mut gradients).map(values);
                 let d_matrix = matrix.grad_remove(&mut gradients).map(values);

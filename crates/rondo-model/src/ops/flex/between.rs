@@ -1,4 +1,4 @@
-//! What stands between two iterations, each as one node.
+//! The operations between two iterations, each as one node.
 
 use burn::backend::Flex;
 use rondo_kernels::average::{Blend, BlendTensors, Total, TotalTensors};
@@ -11,7 +11,7 @@ use rondo_kernels::matrix::Matrix;
 
 use crate::ops::graph::Function;
 
-/// Implements [`Function`] for an operation whose kernels need nothing but its tensors.
+/// Implements [`Function`] for an operation whose kernels need only its tensors.
 macro_rules! node {
     ($operation:ty, $tensors:ident, $count:literal) => {
         impl Function<Flex, $count> for $operation {
@@ -53,11 +53,11 @@ mod tests {
     use crate::ops::{Backend, Operations};
     use crate::seed::Normals;
 
-    /// A tensor of any rank with its place in the graph, for the test of one node.
+    /// Runs one operation on tensors of several ranks.
     type Run<'a> =
         &'a dyn Fn(&dyn Operations, [Tensor<3>; 3], [Tensor<1>; 2], Tensor<2>) -> Tensor<3>;
 
-    /// Asserts that node and composition give the same output and gradients of all that has one.
+    /// Asserts that node and composition give the same output and the same gradients.
     fn check(name: &str, coefficients: [usize; 2], run: Run<'_>) {
         let mut normals = Normals::new(0, 1.0);
         let mut normal = |shape: [usize; 3]| normals.tensor::<3>(shape);
@@ -81,7 +81,7 @@ mod tests {
         };
         let (fused, composed) = (of(Backend::Flex), of(Backend::Composed));
         for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
-            // A number that a step does not depend on has no gradient in its composition.
+            // A number that `Coefficient::Step` does not read has no gradient in the composition.
             assert!(
                 fused.is_some() || composed.is_none(),
                 "{name}, result {which}"
@@ -186,7 +186,7 @@ mod tests {
                         true => Forgetting::Fixed(0.5),
                         false => forgetting,
                     };
-                    // As wide as what it is weighed with.
+                    // The result is repeated to the width of the weights in `check`.
                     ops.total(Total { forgetting }, tensors)
                         .repeat_dim(2, width)
                 });
@@ -209,7 +209,7 @@ mod tests {
                     gains,
                 };
                 let out = ops.mix_lanes(mix, tensors);
-                // As wide as what it is weighed with.
+                // The result is cut to the width of the weights in `check`.
                 let first = out.clone().slice([0..2, 0..3, 0..width]);
                 match sums {
                     1 => first,

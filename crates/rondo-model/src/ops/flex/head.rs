@@ -19,9 +19,9 @@ pub(super) struct CrossEntropy {
 
 impl Function<Flex, 2> for CrossEntropy {
     type Names = Head;
-    /// The gradients of the loss itself, found with it.
+    /// The gradients of the loss, computed together with it.
     type Saved = [Vec<f32>; 2];
-    /// 1 for every target that was hit, else 0, `[tokens]`.
+    /// 1 for every correctly predicted target, otherwise 0, `[tokens]`.
     type Aside = Vec<f32>;
 
     fn forward(

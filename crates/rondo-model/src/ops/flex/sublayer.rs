@@ -34,14 +34,14 @@ impl Function<Flex, 5> for Sublayer<FeedForward> {
     }
 }
 
-/// Attention over sequences, with the angles of their positions and their segments.
+/// Attention over sequences, with the rotary angles of their positions and their segments.
 #[derive(Clone, Debug)]
 pub(super) struct AttentionNode {
     pub(super) sublayer: Sublayer<SelfAttention>,
-    /// Sequences, and tokens in each.
+    /// The number of sequences, and of tokens in each.
     pub(super) sequences: [usize; 2],
     pub(super) angles: Angles,
-    /// The segments, where sequences are cut.
+    /// The segments, if sequences are divided.
     pub(super) segments: Option<Segments>,
 }
 
