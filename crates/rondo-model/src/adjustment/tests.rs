@@ -1,4 +1,4 @@
-//! The gradients of adjusted layers against finite differences.
+//! The gradients of adjusted layers compared with finite differences.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, FloatDType, Tensor};
@@ -14,11 +14,11 @@ use crate::layer::{Layer, Stack};
 use crate::ops::Backend;
 use crate::seed::Normals;
 
-/// Of a central difference in f64 with steps of [`STEP`], relative to the derivative.
+/// Error of a central difference in f64 with steps of [`STEP`], relative to the derivative.
 const TOLERANCE: f64 = 1e-7;
 const STEP: f64 = 1e-6;
 
-/// A layer of the core with what adjusts it.
+/// A layer of the core with its adjustments.
 #[derive(Module, Debug)]
 struct Adjusted {
     block: Block,
@@ -27,7 +27,8 @@ struct Adjusted {
 }
 
 impl Adjusted {
-    /// Returns `⟨weights, y⟩` of the MLP's sublayer in the second of three iterations.
+    /// Returns `⟨weights, y⟩` for the output y of the MLP's sublayer in the second of three
+    /// iterations.
     fn loss(&self, x: &Tensor<3>, weights: &Tensor<3>) -> Tensor<1> {
         let second = LoopState::from(x.clone()).followed_by(x.clone(), 0);
         let all = adjustments(
@@ -43,7 +44,7 @@ impl Adjusted {
     }
 }
 
-/// Casts parameters to f64 and moves them along a direction that is drawn for each.
+/// Casts parameters to f64 and moves each along a random direction.
 struct Moved {
     directions: Normals,
     by: f64,
@@ -68,7 +69,7 @@ impl ModuleMapper for Moved {
     }
 }
 
-/// Every arm that adjusts a layer, in every block that it goes with.
+/// Returns every arm that adjusts a layer, in every block that supports it.
 fn cases() -> Vec<(String, ModelConfig)> {
     let mut all = Vec::new();
     for block in [

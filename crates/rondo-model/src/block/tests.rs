@@ -1,4 +1,4 @@
-//! The fused layer against the composed one.
+//! The fused layer compared with the composed one.
 
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::Device;
@@ -24,7 +24,7 @@ const AT: At = At::Core {
     iteration: 1,
 };
 
-/// All three bands of frequencies occur.
+/// All three bands of frequencies occur with this scaling.
 const SCALING: RopeScaling = RopeScaling::Llama3 {
     factor: 8.0,
     low_frequency: 1.0,
@@ -45,7 +45,8 @@ impl ModuleMapper for Shake {
     }
 }
 
-/// Output, what gates saw, and gradients with their penalty, of the input last.
+/// Returns the output, the densities, and the gradients including the penalty, with that of the
+/// input last.
 fn differentiate(
     block: &Block,
     x: &Tensor<3>,
@@ -93,7 +94,7 @@ fn check_within(
     if let Some(segments) = segments {
         pass = pass.within(segments.clone());
     }
-    // One layer bears the whole penalty.
+    // The penalty applies to a single layer.
     let shared = pass.penalised(1);
     let mut normals = Normals::new(1, 1.0);
     let mut normal = || normals.tensor::<3>([batch, seq, config.d_model]);
@@ -109,7 +110,8 @@ fn check_within(
     for (which, (fused, composed)) in fused.iter().zip(&composed).enumerate() {
         let square = |x: &[f32]| x.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
         let difference: Vec<f32> = fused.iter().zip(composed).map(|(a, b)| a - b).collect();
-        // Against a size of one for each element: the bias of a lone key has gradient zero.
+        // The size counts each element at least once, because the bias of a single key has gradient
+        // zero.
         let size = square(composed) + composed.len() as f64;
         let relative = (square(&difference) / size).sqrt();
         assert!(
@@ -162,7 +164,7 @@ fn the_fused_layer_with_gates_is_the_composed_one_penalty_and_noise_included() {
     }
 }
 
-/// Every structure of a layer without gates.
+/// Returns every structure of a layer without gates.
 fn variants() -> Vec<(&'static str, ModelConfig)> {
     let base = base();
     let with = |change: &dyn Fn(&mut ModelConfig)| {
@@ -242,7 +244,7 @@ fn the_fused_layer_is_the_composed_one_with_its_gradients() {
 fn the_fused_layer_within_segments_is_the_composed_one_with_its_gradients() {
     for (name, config) in variants() {
         for ([batch, seq], every) in [([1, 1], 1), ([2, 7], 3), ([3, 33], 8), ([2, 140], 67)] {
-            // Segments of other lengths in each row.
+            // The rows have segments of different lengths.
             let places: Vec<usize> = (0..batch * seq).collect();
             let ends = |place: usize| (place + place / seq).is_multiple_of(every);
             let segments = Segments::behind(&places, seq, ends);
@@ -263,7 +265,7 @@ fn gates_on_rows_that_are_cut_are_refused() {
     check_within("gates", &config, Gates::hard(), [2, 7], Some(&segments));
 }
 
-/// The formula by itself: `n(α x + ε f)`, `α x + ε f` or `x + ε n(f)`.
+/// Compares with the plain formulas `n(α x + ε f)`, `α x + ε f` and `x + ε n(f)`.
 #[test]
 fn a_branch_scale_multiplies_both_sides_of_the_sum_as_it_says() {
     let device = Device::flex();
@@ -288,7 +290,7 @@ fn a_branch_scale_multiplies_both_sides_of_the_sum_as_it_says() {
             branch_scale,
             ..base()
         };
-        // So large that it counts.
+        // A value this large affects the result.
         config.norm.eps = 0.1;
         let factors = config.branch_factors().expect("they are set");
         let weights = Weights::new(&config, 3, &device);

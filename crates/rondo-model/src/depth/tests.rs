@@ -1,4 +1,4 @@
-//! The laws against their moments, the split of a draw, and the violations.
+//! The moments of the distributions, the split of a draw, and violations.
 
 use rondo_schedule::{Length, Rise};
 
@@ -51,7 +51,7 @@ fn the_clamp_to_64_touches_5_8_percent_of_the_draws() {
         assert_eq!(draw.unroll.total(), 64);
         assert!(draw.clamped_from > Some(64), "{draw:?}");
     }
-    // What is left of the mean of 33.
+    // The clamp reduces the mean of 33.
     let mean = draws.iter().map(|d| d.unroll.total()).sum::<usize>() as f64 / 100_000.0;
     assert!((mean - 31.99).abs() < 0.03 * 31.99, "{mean}");
 }
@@ -196,7 +196,7 @@ fn a_backprop_depth_above_every_draw_and_a_curriculum_without_an_end_are_told() 
         told[0].starts_with("backprop_depth: 32") && told[0].ends_with("try 16"),
         "{told:?}"
     );
-    // These samplers do not read it.
+    // These samplers do not read the backprop depth.
     for sampler in [DepthSampler::Full, DepthSampler::NonRecurrent] {
         law.sampler = sampler;
         assert!(warned(&law, 100).is_empty(), "{sampler:?}");

@@ -1,4 +1,4 @@
-//! Every criterion by hand.
+//! Every criterion, computed by hand.
 
 use super::*;
 use burn::tensor::{Device, TensorData};
@@ -23,7 +23,7 @@ fn values(criterion: ExitCriterion, states: &[[f32; 2]], logits: &[[f32; 2]]) ->
 fn states_are_compared_with_the_one_before() {
     let states = [[3.0, 4.0], [3.0, 0.0], [0.0, 2.0], [0.0, 4.0]];
     let none = [[0.0; 2]; 3];
-    // ‖(0, −4)‖ / 3; ‖(−3, 2)‖ / 2; 2 / 4.
+    // The expected values are ‖(0, −4)‖ / 3, ‖(−3, 2)‖ / 2 and 2 / 4.
     let expected = [4.0 / 3.0, 13.0_f32.sqrt() / 2.0, 0.5];
     for (found, expected) in values(ExitCriterion::LatentDiff, &states, &none)
         .iter()
@@ -53,7 +53,7 @@ fn a_zero_state_has_no_cosine_and_does_not_exit() {
 #[test]
 fn predictions_start_from_the_uniform_distribution_and_entropy_from_100() {
     let states = [[0.0; 2]; 3];
-    // p = (3/4, 1/4), then uniform.
+    // p is (3/4, 1/4), then uniform.
     let logits = [[3.0_f32.ln(), 0.0], [0.0, 0.0]];
     let kl = |p: [f32; 2], q: [f32; 2]| -> f32 { (0..2).map(|i| p[i] * (p[i] / q[i]).ln()).sum() };
     let (half, uneven) = ([0.5, 0.5], [0.75, 0.25]);
@@ -74,7 +74,8 @@ fn predictions_start_from_the_uniform_distribution_and_entropy_from_100() {
 
 #[test]
 fn minp_levels_the_tail_to_the_uniform_share() {
-    // p = (0.95.., 0.04..): the second is below a tenth of the first and becomes 1/2.
+    // p is about (0.95, 0.05): the second probability is below a tenth of the first and becomes
+    // 1/2.
     let found = values(ExitCriterion::MinpKl, &[[0.0; 2]; 2], &[[3.0, 0.0]]);
     let first = 1.0 / (1.0 + (-3.0_f32).exp());
     let q = [first / (first + 0.5), 0.5 / (first + 0.5)];

@@ -1,4 +1,4 @@
-//! The table against its formulas, and what is drawn against the table.
+//! The table compared with its formulas, and drawn weights compared with the table.
 
 use burn::tensor::Device;
 
@@ -8,9 +8,10 @@ use crate::config::{
     QkBias,
 };
 
-/// True std of a standard normal truncated at ±3.
+/// The true std of a standard normal truncated at ±3.
 const TRUNCATED: f64 = 0.9866;
-/// How far a measured std may be off: its sampling error is 0.3 % in the smallest matrix measured.
+/// The accepted relative error of a measured std; the sampling error is 0.3 % in the smallest
+/// matrix.
 const MEASURED: f64 = 0.02;
 
 fn std_of(values: &[f32]) -> f64 {
@@ -56,7 +57,7 @@ fn the_adapter_has_the_plain_std_and_output_projections_the_small_one() {
     }
 }
 
-/// The structures of the three published runs, wide enough to measure.
+/// Returns the structures of the three published runs, large enough for measurements.
 fn published_structures() -> [(&'static str, ModelConfig); 3] {
     let main = ModelConfig {
         vocab_size: 1000,
@@ -129,7 +130,8 @@ fn the_weights_of_the_published_structures_have_the_std_of_their_table() {
                     unreachable!("{name}: no published structure has {other:?}")
                 }
                 Initializer::Orthogonal { std, .. } => {
-                    // The vectors of the short side have equal lengths: the root mean square is exact.
+                    // The vectors of the short side have equal lengths, so the root mean square is
+                    // exact.
                     let squares = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
                     let rms = (squares / values.len() as f64).sqrt();
                     assert!((rms / std - 1.0).abs() < 1e-6, "{name}: {rms} for {std}");
@@ -195,7 +197,7 @@ fn deeploop_draws_what_a_branch_multiplies_by_beta_and_queries_and_keys_as_ever(
         ..ModelConfig::default()
     };
     config.layers.core = 2;
-    // N = 8: β is an eighth.
+    // With N = 8, β is 1/8.
     let beta = 0.125;
     let base = (2.0 / (5.0 * 64.0_f64)).sqrt() * TRUNCATED;
     let rows = table(&config);

@@ -1,4 +1,4 @@
-//! What a row adds, by hand, and where a decoder has it from.
+//! The additions of a row, computed by hand.
 
 use std::convert::Infallible;
 
@@ -8,7 +8,8 @@ use super::*;
 use crate::config::LayersConfig;
 use crate::init::ParameterSpec;
 
-/// Two features, one head, an MLP of one unit; pairs of rank 1 for two iterations.
+/// A model with two features, one head, an MLP with one unit, and pairs of rank 1 for two
+/// iterations.
 fn config(matrices: Vec<LoraMatrix>) -> ModelConfig {
     ModelConfig {
         vocab_size: 3,
@@ -49,7 +50,7 @@ fn numbers(x: &Tensor<2>) -> Vec<f32> {
 fn each_row_adds_the_product_of_its_halves_in_the_columns_of_its_matrix() {
     let config = config(vec![LoraMatrix::Key, LoraMatrix::Down]);
     let lora = lora(&config, |name| match name {
-        // A column of 1 and 2 in the first iteration, of 3 and 4 in the second.
+        // A is the column (1, 2) in the first iteration and (3, 4) in the second.
         "lora.layers.0.key.a" => Some(vec![1.0, 2.0, 3.0, 4.0]),
         "lora.layers.0.key.b" => Some(vec![10.0, 20.0, 1.0, 0.0]),
         "lora.layers.0.down.a" => Some(vec![1.0, 2.0]),
@@ -66,7 +67,7 @@ fn each_row_adds_the_product_of_its_halves_in_the_columns_of_its_matrix() {
         [qkv, out_proj].map(|added| numbers(&added.expect("it has a pair")))
     };
     let [qkv, down] = of(0);
-    // Queries of two columns, keys, values.
+    // Two columns each of queries, keys and values.
     let first = [0.0, 0.0, 10.0, 20.0, 0.0, 0.0];
     let second = [0.0, 0.0, 20.0, 40.0, 0.0, 0.0];
     assert_eq!(qkv, [first, second].concat());

@@ -1,11 +1,11 @@
-//! Steps that can be counted by hand, and how estimates grow.
+//! Memory of steps computed by hand, and the growth of the estimates.
 
 use super::*;
 use crate::config::{BranchScale, HyperConnections, LayersConfig, LoopScale};
 use crate::init::Part;
 use crate::sparsity::SparsityConfig;
 
-/// One head of width 2 and an MLP of width 4.
+/// Returns a model with one head of width 2 and an MLP of width 4.
 fn narrow() -> ModelConfig {
     ModelConfig {
         vocab_size: 3,
@@ -48,7 +48,8 @@ fn with_grad(with_grad: usize, shape: StepShape) -> StepShape {
 #[test]
 fn a_fused_step_of_one_token_can_be_counted_by_hand() {
     let total = Census::new(&narrow()).total();
-    // qkv 6, one sum of a head, five states of width 2, two halves of width 4.
+    // qkv has 6 numbers; then one row sum of a head, five states of width 2, and two halves of
+    // width 4.
     let layer = 6 + 1 + 5 * 2 + 2 * 4;
     let numbers = 3 * layer + 2 * (7 * 2) + (2 * 6 + 4 * 2 + 3 * 4);
     let expected = (32 << 20) + 4 * (6 * total + numbers);
@@ -58,17 +59,18 @@ fn a_fused_step_of_one_token_can_be_counted_by_hand() {
 #[test]
 fn a_step_of_one_token_on_a_gpu_can_be_counted_by_hand() {
     let census = Census::new(&narrow());
-    // Six states of width 2, qkv 6, the sum of one row, 2 that are attended, two halves and a product of width 4.
+    // Six states of width 2, qkv with 6 numbers, one row sum, 2 numbers of attention output, two
+    // halves and a product of width 4.
     let layer = 6 * 2 + 6 + 1 + 2 + 3 * 4;
-    // The layer, what is injected, and the upper half of the adapter.
+    // The layer, the injection's output, and the upper half of the adapter.
     let iteration = layer + 2 + 4;
-    // The last iteration's backward pass is the highest of the four moments: the prelude with four states, the next step's
-    // initial state, both iterations; two states and the MLP's halves with their product; the head's gradient, and the
-    // core's twice.
+    // The peak of the four moments is in the backward pass of the last iteration. It holds the
+    // prelude with four states, the next step's initial state, both iterations, two states and the
+    // MLP's halves with their product, the head's gradient, and twice the core's gradient.
     let activations = (layer + 4 * 2) + 2 + 2 * iteration + (2 * 2 + 3 * 4);
     let of_core = census.part(Part::Core) + census.part(Part::Adapter);
     let numbers = census.total() + activations + 3 * 2 + 2 * of_core;
-    // Half of the largest buffer, which has the MLP's two halves.
+    // Half of the largest buffer, which holds the MLP's two halves.
     let expected = (8 << 20) + 4 * (numbers + 2 * 4 / 2);
     assert_eq!(step(Kept::Kernels).bytes(&narrow()), expected as u64);
     let moments = 100;
@@ -87,7 +89,8 @@ fn norms_with_a_scale_keep_what_they_norm_and_lanes_are_states_that_iterations_r
         qk_norm: QkNorm::Head,
         ..narrow()
     };
-    // In each of two layers two scales of two with their gradients, moments and copies; in three passes a query and a key.
+    // Two scales of two numbers in each of two layers, with gradients, moments and copies; a query
+    // and a key in each of three applications of a layer.
     assert_eq!(bytes(&normed) - bytes(&narrow()), 4 * (6 * 8 + 3 * 4));
     for kept in [Kept::Fused, Kept::Kernels, Kept::Composed] {
         let mut lanes = ModelConfig {
@@ -98,7 +101,7 @@ fn norms_with_a_scale_keep_what_they_norm_and_lanes_are_states_that_iterations_r
             ..narrow()
         };
         lanes.recurrence.recompute = Recompute::Iteration;
-        // So many tokens that they need more than the weights.
+        // With this many tokens, activations need more memory than the weights.
         let shape = StepShape {
             tokens: 1000,
             seq: 5,
@@ -156,7 +159,7 @@ fn scores_grow_with_the_square_of_the_length_where_they_are_kept() {
 fn earlier_readouts_keep_a_state_each_and_a_penalty_iterations() {
     for kept in [Kept::Fused, Kept::Kernels, Kept::Composed] {
         let mut model = narrow();
-        // So many tokens that they need more than the weights.
+        // With this many tokens, activations need more memory than the weights.
         let shape = StepShape {
             tokens: 1000,
             seq: 5,
@@ -181,11 +184,11 @@ fn earlier_readouts_keep_a_state_each_and_a_penalty_iterations() {
         let two = with_grad(6, shape).bytes(&model) - plain;
         match kept {
             Kept::Fused | Kept::Composed => assert_eq!(of_penalty, two, "{kept:?}"),
-            // The penalty comes after the coda's backward pass, which was the highest moment before.
+            // The penalty follows the coda's backward pass, which was the peak without it.
             Kept::Kernels => assert!(of_penalty > 0 && of_penalty < two, "{kept:?}"),
         }
         model.recurrence.recompute = Recompute::Iteration;
-        // The iterations of a penalty are not run again.
+        // The iterations of a penalty are not recomputed.
         let again = bytes(&model, 0, 2) - bytes(&model, 0, 0);
         assert!(again > 0 && again < of_penalty, "{kept:?}");
         assert_eq!(bytes(&model, 0, 1), bytes(&model, 0, 0), "{kept:?}");
@@ -199,10 +202,10 @@ fn matrices_that_an_iteration_makes_are_kept_with_it() {
             conditioning: ConditioningKind::BranchGate,
             ..narrow()
         };
-        // So many iterations that the backward pass of the last is the highest moment on a GPU.
+        // With this many iterations, the backward pass of the last one is the peak on a GPU.
         let bytes = |model: &ModelConfig, k| with_grad(k, step(kept)).bytes(model);
         let more = |model: &ModelConfig| bytes(model, 51) - bytes(model, 50);
-        // The last matrices of a layer: attention's of 2 × 2, the MLP's of 4 × 2.
+        // The last matrices of a layer: attention's with 2 × 2 and the MLP's with 4 × 2.
         let gated = more(&model);
         assert_eq!(gated - more(&narrow()), 4 * (2 * 2 + 4 * 2), "{kept:?}");
         model.block = BlockKind::BranchSandwich;
@@ -220,7 +223,7 @@ fn matrices_that_an_iteration_makes_are_kept_with_it() {
             }),
             ..narrow()
         };
-        // Queries, keys and values stand in one matrix, of 2 × 6.
+        // Queries, keys and values are in one matrix, of 2 × 6.
         assert_eq!(more(&pairs) - more(&narrow()), 4 * 2 * 6, "{kept:?}");
     }
 }

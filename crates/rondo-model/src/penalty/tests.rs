@@ -1,4 +1,5 @@
-//! The penalties on a core of 16 features against published values ([tests/golden/penalties]), in f64 and in f32.
+//! The penalties of a core with 16 features, compared with published values
+//! ([tests/golden/penalties]) in f64 and f32.
 //!
 //! [tests/golden/penalties]: ../../../../tests/golden/penalties
 
@@ -42,7 +43,7 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f64> {
     data.iter().collect()
 }
 
-/// f of an arm, with its weights as leaves.
+/// The function f of one of the cores `a` and `b`, with its weights as leaves.
 struct Arm {
     w1: Tensor<2>,
     b1: Tensor<1>,
@@ -64,7 +65,7 @@ impl Arm {
         }
     }
 
-    /// One iteration of the core.
+    /// Computes one iteration of the core.
     fn f(&self, x: Tensor<3>) -> Tensor<3> {
         let x = match &self.mix {
             Some(mix) => mix.clone().unsqueeze::<3>().matmul(x),
@@ -92,14 +93,14 @@ impl Arm {
         (0..64).map(one).collect()
     }
 
-    /// The gradients of the penalty along the first direction with respect to W1 and W2.
+    /// Returns the gradients of the penalty along the first direction with respect to W1 and W2.
     fn gradients(&self, epsilon: f64) -> [Vec<f64>; 2] {
         let gradients = self.penalty(0, epsilon).backward();
         [&self.w1, &self.w2].map(|w| values(w.grad(&gradients).expect("a gradient")))
     }
 }
 
-/// The length of a − b relative to that of b.
+/// Returns the length of a − b relative to that of b.
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     assert_eq!(a.len(), b.len());
     let length = |x: &mut dyn Iterator<Item = f64>| x.map(|x| x * x).sum::<f64>().sqrt();
@@ -153,7 +154,8 @@ fn in_f32_the_mean_over_directions_is_within_a_hundredth_of_the_exact_one() {
     }
 }
 
-/// What the rounding of a difference in f32 leaves of its gradient, relative, where ε is 1; it grows as 1/ε, whatever computes it.
+/// The relative error of the gradient in f32 for ε = 1, from the rounding of the difference. It
+/// grows as 1/ε in any implementation.
 const DIFFERENCE: f64 = 3e-6;
 
 #[test]
@@ -184,7 +186,8 @@ fn the_loss_is_made_of_the_cross_entropy_and_the_penalty_by_the_weight() {
     assert!((loss - number("combined.loss")).abs() < 1e-12);
 }
 
-/// A reference by itself: the core, its difference and the gradient of the penalty with respect to W2, in plain f64.
+/// An independent reference in plain f64: the core, its difference, and the gradient of the penalty
+/// with respect to W2.
 #[test]
 fn a_plain_reference_gives_the_same_penalty_and_gradient() {
     let golden = Golden::open();
@@ -223,7 +226,7 @@ fn a_plain_reference_gives_the_same_penalty_and_gradient() {
 fn the_mean_of_micro_batches_is_the_penalty_of_the_whole_batch() {
     let golden = Golden::open();
     let arm = Arm::open(&golden, "b", DType::F64);
-    // Two micro-batches of one sequence, each along a direction of its own.
+    // Two micro-batches of one sequence, each with its own direction.
     let half = |x: &Tensor<3>, index: usize| x.clone().slice(s![index..=index]);
     let unit = |index: usize| {
         let v = half(&arm.direction(index), index);
@@ -245,7 +248,7 @@ fn the_mean_of_micro_batches_is_the_penalty_of_the_whole_batch() {
 #[test]
 fn means_are_over_every_number() {
     let x = Tensor::<3>::from_data([[[1.0, 2.0], [3.0, 4.0]]], &Device::flex());
-    // (1 + 4 + 9 + 16)/4, and of f(x) − x = x the same.
+    // (1 + 4 + 9 + 16)/4; f(x) − x = x has the same mean square.
     let expected = vec![7.5];
     assert_eq!(values(mean_square(x.clone())), expected);
     assert_eq!(values(residual(|x| x * 2.0, &x)), expected);

@@ -1,4 +1,4 @@
-//! A decoder must compute what the whole model computes.
+//! Compares a decoder with the whole model.
 
 use burn::tensor::TensorData;
 
@@ -7,7 +7,7 @@ use crate::looped::tests::{config, structures};
 use crate::seed::Stream;
 use crate::state::{StateSource, initial_state};
 
-/// The decoder attends one query at a time, with another kernel than whole sequences.
+/// Tolerance: the decoder attends one query at a time, with another kernel than whole sequences.
 const ROUNDING: f32 = 1e-5;
 const IDS: [i32; 6] = [3, 1, 4, 1, 5, 9];
 
@@ -31,7 +31,8 @@ fn values(x: Tensor<3>) -> Vec<f32> {
     x.into_data().iter().collect()
 }
 
-/// Decodes a prompt and then token by token; returns the logits of each position's own decoding.
+/// Decodes a prompt and then token by token; returns the logits of each position from its own
+/// chunk.
 fn decode(
     config: &ModelConfig,
     prompt: usize,
@@ -114,7 +115,7 @@ fn a_budget_of_all_iterations_changes_nothing_and_a_smaller_one_does() {
 fn the_deepest_iteration_of_an_earlier_position_stands_in_for_those_it_did_not_take() {
     let config = config();
     let vocab = config.vocab_size;
-    // With one place for all iterations, the only one there is is the deepest.
+    // With a budget of one place, that place always holds the deepest iteration.
     let early = decode(&config, 1, &[1, 3], None);
     assert_eq!(early, decode(&config, 1, &[1, 3], Some(1)));
     let full = decode(&config, 1, &[3, 3], None);
@@ -125,8 +126,8 @@ fn the_deepest_iteration_of_an_earlier_position_stands_in_for_those_it_did_not_t
 fn a_shallow_position_between_deep_ones_leaves_a_row_at_every_iteration() {
     let config = config();
     let vocab = config.vocab_size;
-    // The third position reaches iteration 4, where the first has its own row and the second,
-    // which stopped at 1, that of iteration 1.
+    // At iteration 4 of the third position, the cache has iteration 4 of the first position, and
+    // iteration 1 of the second, which stopped there.
     let found = decode(&config, 1, &[4, 1, 4], None);
     let deeper = decode(&config, 1, &[4, 4, 4], None);
     assert_eq!(found[..vocab], deeper[..vocab]);

@@ -1,4 +1,4 @@
-//! The iterations with gradient of a pass: the graph of each, and the way back through them.
+//! The graphs of a pass's iterations with gradient, and the backward pass through them.
 
 use std::mem::take;
 
@@ -12,57 +12,57 @@ use crate::looped::LoopedTransformer;
 use crate::looped::iteration::Core;
 use crate::recurrence::{Iterate, LoopState};
 
-/// The gradient of each tensor of a state that has one.
+/// The gradient of each tensor of a state, if the tensor has one.
 pub(super) type OfState = Vec<Option<Tensor<3>>>;
 
-/// The loss's gradient with respect to what the iterations take in.
+/// The gradients of the loss with respect to the inputs of the iterations.
 pub(super) struct OfInput {
-    /// Of what the injection prepared; none where no iteration read it.
+    /// The gradient of the prepared injection; `None` if no iteration read it.
     pub(super) of_prepared: Option<Tensor<3>>,
-    /// Of s_0; none where it is no function of the tokens.
+    /// The gradient of s_0; `None` if s_0 does not depend on the tokens.
     pub(super) of_start: Option<Tensor<3>>,
 }
 
-/// The tracked iterations of a pass, in the order in which they ran.
+/// The tracked iterations of a pass, in forward order.
 pub(super) struct Tape<'a> {
-    /// The core with its gradient; e is a leaf.
+    /// The core with gradient, where e is a leaf.
     pub(super) core: Core<'a>,
-    /// The core without one, where graphs are not built before backward.
+    /// The core without gradient, if graphs are built during backward.
     pub(super) ahead: Option<Core<'a>>,
-    /// What the injection prepared, the leaf.
+    /// The prepared injection, a leaf.
     pub(super) input: &'a Prepared,
-    /// Whether s_n is e, so that its gradient is asked for.
+    /// Whether s_n is e, so that its gradient is needed.
     pub(super) starts_from_input: bool,
-    /// The factor of a density in the loss.
+    /// The weight of a density in the loss.
     pub(super) weight: f64,
-    /// What the gates saw of which the graph has been built.
+    /// The densities of gates whose graph has been built.
     pub(super) record: Record,
-    /// The gradient of what the injection prepared that is known already.
+    /// The gradient of the prepared injection accumulated so far.
     pub(super) of_prepared: Option<Tensor<3>>,
     pub(super) iterations: Vec<Segment>,
 }
 
-/// One iteration's graph, or what it is built of.
+/// The graph of one iteration, or the data to build it.
 pub(super) struct Segment {
-    /// s_{i−1} and what is carried beside it, the graph's inputs.
+    /// The inputs of the graph: s_{i−1} and the tensors carried along with it.
     start: LoopState,
-    /// The graph, where it has been built.
+    /// The graph, if it has been built.
     graph: Option<Graph>,
-    /// The gradient of a term of the loss with respect to what the iteration gave, where it has one.
+    /// The gradient of a loss term with respect to the output of the iteration, if there is a term.
     pub(super) of_term: OfState,
 }
 
 /// The graph of an iteration.
 struct Graph {
-    /// s_i and what is carried beside it.
+    /// The output: s_i and the tensors carried along with it.
     end: LoopState,
-    /// The sum of the densities that the penalty is differentiated through, `[1]`.
+    /// The sum of the densities through which the penalty is differentiated, `[1]`.
     density: Option<Tensor<1>>,
 }
 
 impl Iterate for Tape<'_> {
     fn iterate(&mut self, state: LoopState) -> LoopState {
-        // Nothing asks for the gradient of s_n, unless it is e.
+        // The gradient of s_n is not needed, unless s_n is e.
         let start = match self.iterations.is_empty() && !self.starts_from_input {
             true => state.clone().map(Tensor::autodiff),
             false => state.clone().map(|x| leaf(&x)),
@@ -85,7 +85,7 @@ impl Iterate for Tape<'_> {
 }
 
 impl Tape<'_> {
-    /// Builds the graph of an iteration, which is done once for each, and records what its gates saw.
+    /// Builds the graph of an iteration and records its densities. This happens once per iteration.
     fn build(&mut self, start: LoopState) -> Graph {
         let (end, seen) = self.core.apply(start);
         self.record.add(&seen);
@@ -95,7 +95,8 @@ impl Tape<'_> {
         }
     }
 
-    /// Goes back from ∂L/∂s_r and those of what is carried beside it, adding to `sum`.
+    /// Runs backward from the gradients of the last state's tensors, adding the parameters'
+    /// gradients to `sum`.
     pub(super) fn backward(
         &mut self,
         of_last: OfState,
@@ -140,8 +141,8 @@ impl Tape<'_> {
     }
 }
 
-/// Returns `y ⊙ ∂L/∂y`, added over the tensors y of a state whose gradients are known; none where none is. Those of other widths
-/// stand side by side.
+/// Returns the sum of `y ⊙ ∂L/∂y` over the tensors y of a state with known gradients, or `None` if
+/// there are none. Sums of different widths are concatenated.
 fn products(state: &LoopState, gradients: OfState) -> Option<Tensor<3>> {
     let mut sums: Vec<Tensor<3>> = Vec::new();
     for (y, seed) in state.tensors().zip(gradients) {

@@ -1,4 +1,5 @@
-//! The terms of a loss beside that of the last readout: those after earlier iterations, and a penalty on the last state.
+//! The terms of a loss in addition to that of the last readout: after earlier iterations, and a
+//! penalty on the last state.
 
 use std::ops::Add;
 
@@ -14,7 +15,8 @@ use crate::penalty::{Penalty, forward_difference, mean_square, residual};
 use crate::recurrence::LoopState;
 
 impl LoopedTransformer {
-    /// Differentiates the term after an iteration: adds its gradients to `sum`, and returns it with its gradient with respect to the state.
+    /// Differentiates the term after an iteration and adds the parameters' gradients to `sum`.
+    /// Returns the term and its gradient with respect to the state.
     pub(super) fn earlier_term(
         &self,
         state: &LoopState,
@@ -32,7 +34,8 @@ impl LoopedTransformer {
     }
 }
 
-/// Returns a penalty that is differentiated with the last readout, times its factor, and its value; neither where there is none.
+/// Returns a penalty that is differentiated together with the last readout: times its factor, and
+/// its value. Both are `None` for other objectives.
 pub(super) fn of_state(
     objective: &impl Objective,
     last: &LoopState,
@@ -47,14 +50,15 @@ pub(super) fn of_state(
 }
 
 impl<'a> Tape<'a> {
-    /// Takes in the gradient of a term after the newest iteration.
+    /// Stores the gradient of a term after the newest iteration.
     pub(super) fn add_term(&mut self, of_end: OfState) {
         let newest = self.iterations.last_mut();
         newest.expect("an iteration has run").of_term = of_end;
     }
 
-    /// Differentiates a penalty on the change by the last iteration, taken once more: adds its gradients to `sum`, and returns its value
-    /// with its gradient with respect to what the injection prepared. None where there is no such penalty.
+    /// Differentiates a penalty on the effect of repeating the last iteration, and adds the
+    /// parameters' gradients to `sum`. Returns the penalty and its gradient with respect to the
+    /// prepared injection, or `None` without such a penalty.
     pub(super) fn penalty(
         &self,
         objective: &impl Objective,
@@ -63,7 +67,7 @@ impl<'a> Tape<'a> {
         sum: &mut GradientSum<'_, LoopedTransformer>,
     ) -> Option<(Tensor<1>, Option<Tensor<3>>)> {
         let (penalty, factor) = objective.penalty()?;
-        // Constants of a graph, without a gradient of their own.
+        // Constants in the graph, without gradient.
         let constant = |x: Tensor<3>| x.without_autodiff().autodiff();
         let held = || last.clone().once_more().map(constant);
         let core = self.core.with_pass(pass.unpenalised());

@@ -1,4 +1,4 @@
-//! Both ways of building graphs give the same gradients, and those are the loss's.
+//! Both ways to build graphs give the same gradients, and these are correct.
 
 use std::convert::Infallible;
 
@@ -14,7 +14,7 @@ use crate::looped::tests::{SEQ, config, state, structures, tokens};
 use crate::ops::head_cross_entropy;
 use crate::sparsity::SparsityConfig;
 
-/// Off autodiff Burn has another attention kernel, whose sums have another order.
+/// Tolerance: without autodiff, Burn uses another attention kernel with another order of summation.
 const ROUNDING: f32 = 1e-5;
 
 struct Seen {
@@ -44,7 +44,7 @@ fn differentiate(config: &ModelConfig, unroll: Unroll) -> Seen {
     differentiate_with(config, unroll, Gates::hard(), 0.0)
 }
 
-/// Differentiates with gates, one weight of the first query moved by `nudge`.
+/// Differentiates with gates, after adding `nudge` to one weight of the first query.
 fn differentiate_with(config: &ModelConfig, unroll: Unroll, gates: Gates, nudge: f32) -> Seen {
     let device = Device::flex().autodiff();
     let weights = Weights::new(config, 3, &device);
@@ -271,7 +271,8 @@ fn another_key_draws_other_gates_and_wide_open_ones_are_none() {
 
 #[test]
 fn the_penaltys_gradient_is_that_of_the_mean_density() {
-    // Gates in the prelude alone: its first layer sees no gate before it, so its density is smooth.
+    // Only the prelude has gates: no other gates precede those of its first layer, so its density
+    // is smooth.
     let config = gated(|sparsity| (sparsity.core, sparsity.coda) = (false, false));
     let run =
         |strength, nudge| differentiate_with(&config, UNROLL, Gates::drawn(5, strength), nudge);
@@ -284,7 +285,7 @@ fn the_penaltys_gradient_is_that_of_the_mean_density() {
     let density = |nudge| f64::from(run(0.0, nudge).densities[0].1[0]);
     let step = 0.05;
     let expected = (density(step) - density(-step)) / (2.0 * f64::from(step));
-    // f32 densities are known to 1e-7, so their slope over 0.1 to 1e-6.
+    // f32 densities have errors of 1e-7, so their slope over 0.1 has errors of 1e-6.
     assert!(expected.abs() > 1e-4, "{expected}");
     assert!(
         (found - expected).abs() < 0.02 * expected.abs(),

@@ -1,4 +1,5 @@
-//! What stands between two iterations: properties of every arm, with weights that are nowhere zero or one.
+//! Properties of every arm, that is, every variant of the loop, with weights that are never exactly
+//! zero or one.
 
 use std::convert::Infallible;
 
@@ -13,10 +14,10 @@ use crate::looped::iteration::OwnParts;
 use crate::pass::Pass;
 use crate::seed::Normals;
 
-/// What sums in another order leave, relative to the largest number.
+/// The effect of another order of summation, relative to the largest number.
 const ROUNDING: f32 = 1e-5;
 
-/// A model whose every parameter is moved by noise.
+/// Returns a model with noise added to every parameter.
 pub(super) fn shaken(config: &ModelConfig, device: &Device) -> LoopedTransformer {
     let mut normals = Normals::new(9, 0.1);
     let rows = table(config);
@@ -33,7 +34,7 @@ pub(super) fn shaken(config: &ModelConfig, device: &Device) -> LoopedTransformer
     LoopedTransformer::with_weights(config, &weights)
 }
 
-/// The arms, each by itself.
+/// Returns the arms, each separately.
 fn arms() -> Vec<(&'static str, ModelConfig)> {
     let names = structures().into_iter();
     names.filter(|(name, _)| name.starts_with("arm:")).collect()
@@ -47,7 +48,7 @@ pub(super) fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
-/// Runs the loop on from `state`, in a pass to 5 iterations.
+/// Continues the loop from `state`, in a pass to 5 iterations.
 fn onward(
     model: &LoopedTransformer,
     config: &ModelConfig,
@@ -270,7 +271,8 @@ fn every_arm_of_the_injection_tells_its_contraction_at_the_start() {
     );
 }
 
-/// What changes the layers of the core in each iteration has no kernels of its own: the same operations on other weights.
+/// Arms that change the layers of the core have no kernels of their own: they use the same
+/// operations with other weights.
 #[cfg(feature = "cube")]
 #[test]
 fn what_changes_layers_on_wgpu_is_what_changes_them_on_flex_with_its_gradients() {
@@ -278,10 +280,10 @@ fn what_changes_layers_on_wgpu_is_what_changes_them_on_flex_with_its_gradients()
     use std::io::Write as _;
 
     let Some(wgpu) = rondo_cube::primitive::wgpu() else {
-        // Straight to the terminal: the harness would swallow what a passing test prints.
+        // Writes directly to stderr, because the test harness hides the output of passing tests.
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: no wgpu device is built in and there"
+            "skipped: this build or machine has no wgpu device"
         );
         return;
     };
@@ -315,7 +317,7 @@ fn what_changes_layers_on_wgpu_is_what_changes_them_on_flex_with_its_gradients()
         };
         let expected = on(&flex);
         let largest = |x: &[f32]| x.iter().map(|x| x.abs()).fold(0.0, f32::max);
-        // Where the terms of a gradient cancel, its rounding is theirs.
+        // If the terms of a gradient cancel, its error is the rounding of the terms.
         let of_all = expected[1..].iter().map(|x| largest(x)).fold(0.0, f32::max);
         for (which, (found, expected)) in on(&wgpu).iter().zip(&expected).enumerate() {
             let largest = largest(expected).max(0.01 * of_all);

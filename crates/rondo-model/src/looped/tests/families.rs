@@ -1,4 +1,4 @@
-//! The structures of other families, and what holds for a stack that is looped as a whole.
+//! The structures of other model families, and properties of a stack that is looped as a whole.
 
 use std::convert::Infallible;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::config::{BoundaryNorm, LoraConfig, RopePairing, RopeScaling, StateInit};
 use crate::init::ParameterSpec;
 
-/// Every choice of other families at least once, and some of them whole.
+/// Returns every choice of other families at least once, and some families completely.
 pub(super) fn families(base: &ModelConfig) -> Vec<(&'static str, ModelConfig)> {
     let with = |change: fn(&mut ModelConfig)| {
         let mut changed = base.clone();
@@ -74,7 +74,7 @@ pub(super) fn families(base: &ModelConfig) -> Vec<(&'static str, ModelConfig)> {
     ]
 }
 
-/// What stands between two iterations, in loops that start from their input, most of them of a whole stack.
+/// Returns arms in loops that start from their input, most of them with a whole stack as the core.
 pub(super) fn arms_from_the_input(
     with: impl Fn(fn(&mut ModelConfig)) -> ModelConfig,
 ) -> Vec<(&'static str, ModelConfig)> {
@@ -133,7 +133,7 @@ pub(super) fn arms_from_the_input(
     ]
 }
 
-/// A stack that is looped as a whole, as Ouro's.
+/// Returns a stack that is looped as a whole, as in Ouro.
 fn whole_stack(base: &ModelConfig) -> ModelConfig {
     ModelConfig {
         block: BlockKind::BranchSandwich,
@@ -152,7 +152,7 @@ fn whole_stack(base: &ModelConfig) -> ModelConfig {
     }
 }
 
-/// Returns the parameter of a looped stack that stands at a row of the stack that is written out.
+/// Returns the name of the looped stack's parameter for a row of the unrolled stack.
 fn tied(row: &ParameterSpec, layers: usize) -> String {
     let within = |rest: &str| {
         let (layer, part) = rest.split_once('.')?;
@@ -163,7 +163,8 @@ fn tied(row: &ParameterSpec, layers: usize) -> String {
     of_core.unwrap_or_else(|| row.name.clone())
 }
 
-/// Loss and gradients of r iterations with gradient, flat, by name.
+/// Returns the hidden states and the flat gradients, by name, of a pass with `iterations`
+/// iterations, all with gradient.
 fn pass_of(
     config: &ModelConfig,
     weights: &Weights<'_>,
@@ -211,7 +212,8 @@ fn a_stack_that_is_looped_has_the_bits_of_the_tied_stack_written_out() {
     let (found, gradients) = pass_of(&looped, &own, rounds, &device);
     assert_eq!(found, expected);
     for (name, found) in gradients {
-        // The gradients of the copies are added from the last to the first, as the loop goes back.
+        // The gradients of the copies are added from the last to the first, as in the backward pass
+        // of the loop.
         let copies = copies.iter().zip(table(&written_out)).rev();
         let mut own = copies.filter(|(_, row)| tied(row, layers) == name);
         let ((_, first), _) = own.next().expect("at least one copy");
@@ -284,7 +286,8 @@ fn without_a_coda_the_head_reads_a_normed_state_whatever_is_made_of_the_normed_o
         let (ids, start) = (tokens(None, &device), state(&config, &device));
         let readout = model.forward(ids, start, &pass, 3, None).readout;
         assert!(rows(readout.hidden).iter().all(is_one));
-        // The scales of the norm are one: an average of different rows of that size is shorter, a sum of lanes is not of it.
+        // The norm has scales of one. An average of different rows of this size is shorter, and a
+        // sum of lanes has another size.
         let latent = rows(readout.latent);
         let is_plain = config.conditioning == ConditioningKind::LoopGate;
         assert_eq!(latent.iter().all(is_one), is_plain);

@@ -1,4 +1,5 @@
-//! Losses with terms after several iterations and with penalties: their gradients are those of one graph.
+//! Losses with terms after several iterations and with penalties have the gradients of a single
+//! graph.
 
 use super::arms::shaken;
 use super::*;
@@ -7,13 +8,13 @@ use crate::gradients::GradientSum;
 use crate::objective::Objective;
 use crate::penalty::{Penalty, direction, forward_difference, mean_square, residual};
 
-/// What sums in another order leave, relative to the largest number.
+/// The effect of another order of summation, relative to the largest number.
 const ROUNDING: f32 = 2e-5;
 
-/// The cross entropy after some iterations, and a penalty.
+/// The cross entropy after some iterations, with a penalty.
 struct Several<'a> {
     model: &'a LoopedTransformer,
-    /// The iterations and their weights.
+    /// The iterations with their weights.
     terms: &'a [(usize, f64)],
     penalty: Option<(Penalty, f64)>,
     asked: Vec<usize>,
@@ -64,7 +65,7 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter().collect()
 }
 
-/// Loss, penalty and gradients, in table order.
+/// Loss, penalty and gradients; gradients are in table order.
 #[derive(Debug, PartialEq)]
 struct Found {
     loss: Vec<f32>,
@@ -95,7 +96,7 @@ fn segmented(
     }
 }
 
-/// The same as one graph over `iterations`.
+/// Computes the same with a single graph over `iterations`.
 fn composed(
     model: &LoopedTransformer,
     config: &ModelConfig,
@@ -152,7 +153,8 @@ fn penalties(config: &ModelConfig) -> Vec<(&'static str, Penalty)> {
     let shape = [BATCH, SEQ, config.d_model];
     let jacobian = Penalty::Jacobian {
         direction: Box::new(direction(1, 0, shape, &Device::flex())),
-        // Its gradient is a difference over ε: a small one shows rounding alone.
+        // The gradient of the penalty is a difference divided by ε, which is dominated by rounding
+        // for small ε.
         epsilon: 1.0,
     };
     let mut all = vec![("norm", Penalty::Norm)];
@@ -212,7 +214,8 @@ fn the_gradients_of_terms_after_several_iterations_are_those_of_one_graph_in_eve
 fn the_gradients_of_a_penalty_are_those_of_one_graph_in_every_structure() {
     let device = Device::flex().autodiff();
     for (name, config) in structures() {
-        // Gates that open between x and x + εv: refused beside a difference.
+        // Skipped: gates may open between x and x + εv, and the configuration does not allow them
+        // with these penalties.
         if config.sparsity.is_some() {
             continue;
         }
@@ -282,7 +285,7 @@ fn an_iteration_without_gradient_is_never_asked_for_and_counts_as_a_given_state(
     let ids = tokens(None, &device);
     let reached = model.differentiate_for(ids, start, &pass, unroll, None, &mut terms);
     let given = LoopState::from(reached.forward.readout.latent);
-    // The same state, counted from 3 on.
+    // The same state, counted as the state after 3 iterations.
     let given = (0..3).fold(given.clone(), |state, _| {
         let same = given.state().clone();
         state.followed_by(same, 0)

@@ -1,4 +1,4 @@
-//! Rows of several documents: each has the bits that it has alone.
+//! Every document in a row of several has bitwise the same results as alone.
 
 use std::ops::Range;
 
@@ -11,13 +11,14 @@ use crate::depth::Recompute;
 /// The token that ends a document.
 const END: i32 = 10;
 const LONG: usize = 150;
-/// Lengths of the documents of each row, short ones and ones beyond a tile of attention.
+/// Lengths of the documents of each row; some are longer than a tile of attention.
 const LENGTHS: [&[usize]; 2] = [&[3, 1, 64, 65, 1, 16], &[130, 20]];
-/// Rows of a product, at least: up to 64 rows and columns the gemm crate adds in another order.
+/// The smallest number of rows in a product: for up to 64 rows and columns the gemm crate uses
+/// another order of summation.
 const LEAST_ROWS: usize = 65;
 const DEPTHS: [usize; 3] = [1, 2, 4];
 
-/// Returns rows of documents of these lengths, which end with their token.
+/// Returns rows of documents with these lengths; each document ends with `END`.
 fn packed() -> Vec<i32> {
     let lengths = LENGTHS.iter().flat_map(|lengths| lengths.iter());
     let document = |length: &usize| -> Vec<i32> {
@@ -52,7 +53,7 @@ fn start(config: &ModelConfig, device: &Device) -> Tensor<3> {
     initial_state(config, source, [LENGTHS.len(), LONG], device)
 }
 
-/// Returns the row and the places of every document.
+/// Returns the row and the positions of every document.
 fn documents() -> Vec<(usize, Range<usize>)> {
     let mut found = Vec::new();
     for (row, lengths) in LENGTHS.iter().enumerate() {
@@ -97,7 +98,7 @@ fn every_document_of_a_row_has_the_logits_that_it_has_alone() {
             let cut = pass(&config, LONG, &device);
             let whole = logits(&model, tokens.clone(), start.clone(), &cut);
             for (row, places) in documents() {
-                // Alone in its row; as many such rows as products need.
+                // The document is alone in its row; the row is repeated to reach `LEAST_ROWS`.
                 let rows = LEAST_ROWS.div_ceil(places.len());
                 let own = tokens.clone().slice(s![row..=row, places.clone()]);
                 let state = start.clone().slice(s![row..=row, places.clone(), ..]);
@@ -117,7 +118,8 @@ fn every_document_of_a_row_has_the_logits_that_it_has_alone() {
     }
 }
 
-/// Returns loss and gradients of some rows, whose losses of tokens count `weight` each.
+/// Returns loss and gradients of some rows, in which the loss of each token has the weight
+/// `weight`.
 fn differentiated(
     config: &ModelConfig,
     tokens: &[i32],

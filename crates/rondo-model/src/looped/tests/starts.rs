@@ -1,4 +1,5 @@
-//! Arms that start as another model: the numbers of a pass at the start are its, to the bit.
+//! Arms that initially equal another model: their results with initial weights are bitwise those of
+//! the other model.
 
 use super::arms::{bits, values};
 use super::*;
@@ -6,7 +7,8 @@ use crate::config::{HistoryForm, LoraConfig};
 use crate::pass::Pass;
 use crate::seed::Normals;
 
-/// Returns the head's input and every gradient of the cross entropy, of a pass with the weights of the start.
+/// Returns the head's input and all gradients of the cross entropy, for a pass with initial
+/// weights.
 fn run_at_the_start(config: &ModelConfig, device: &Device) -> (Vec<f32>, Vec<Vec<f32>>) {
     let model = LoopedTransformer::new(config, 3, device);
     let pass = Pass::new(config, SEQ, device);
@@ -25,8 +27,8 @@ fn run_at_the_start(config: &ModelConfig, device: &Device) -> (Vec<f32>, Vec<Vec
     (hidden, gradients.collect())
 }
 
-/// Asserts that a pass at the start is that of the plain loop, and returns the gradients of what the arm adds: its parameters
-/// stand last.
+/// Asserts that a pass with initial weights equals that of the plain loop. Returns the gradients of
+/// the arm's own parameters, which are last in the table.
 fn starts_as_the_plain_loop(name: &str, with: &ModelConfig) -> Vec<Vec<f32>> {
     let device = Device::flex().autodiff();
     let (hidden, gradients) = run_at_the_start(&config(), &device);
@@ -92,7 +94,7 @@ fn pairs_of_low_rank_start_as_the_loop_without_them_to_the_bit() {
     let all = table(&with);
     let names = &all[all.len() - own.len()..];
     for (row, gradient) in names.iter().zip(own) {
-        // B has a gradient, and with it at zero A has none.
+        // B has a gradient; A has none, because B is zero.
         let largest = gradient.iter().fold(0.0_f32, |most, g| most.max(g.abs()));
         match row.name.rsplit('.').next() {
             Some("a") => assert!(largest == 0.0, "{}", row.name),

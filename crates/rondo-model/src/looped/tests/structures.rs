@@ -1,4 +1,4 @@
-//! Every structural choice, for the tests of properties.
+//! Every structural choice, for property tests.
 
 use super::families::{arms_from_the_input, families};
 use super::*;
@@ -9,7 +9,7 @@ use crate::config::{
     LoraMatrix, NormConfig, QkBias, QkNorm, ResidualKind, ScalarForm, ScalarInjection,
 };
 
-/// Every structural choice at least once, the three published runs among them.
+/// Returns every structural choice at least once, including the three published runs.
 pub(in crate::looped) fn structures() -> Vec<(&'static str, ModelConfig)> {
     let base = config();
     let with = |change: fn(&mut ModelConfig)| {
@@ -86,7 +86,7 @@ pub(in crate::looped) fn structures() -> Vec<(&'static str, ModelConfig)> {
     all
 }
 
-/// What stands between two iterations, each arm by itself, and pairs that go together.
+/// Returns arms between two iterations: each separately, and some combined.
 fn between_iterations(
     with: impl Fn(fn(&mut ModelConfig)) -> ModelConfig,
 ) -> Vec<(&'static str, ModelConfig)> {
@@ -177,7 +177,8 @@ fn between_iterations(
     ]
 }
 
-/// What an iteration changes in the layers of the core, each arm by itself, and some together.
+/// Returns arms that change the layers of the core in each iteration: each separately, and some
+/// combined.
 fn in_the_layers(
     with: impl Fn(fn(&mut ModelConfig)) -> ModelConfig,
 ) -> Vec<(&'static str, ModelConfig)> {

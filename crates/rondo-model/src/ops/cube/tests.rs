@@ -29,7 +29,7 @@ fn device() -> Option<Device> {
         // Writes directly to stderr, because the test harness hides the output of passing tests.
         let _ = writeln!(
             std::io::stderr(),
-            "skipped: no wgpu device is built in and there"
+            "skipped: this build or machine has no wgpu device"
         );
     }
     found
@@ -300,7 +300,7 @@ fn the_loss_of_a_head_is_the_composed_one_with_its_gradients() {
                 let loss = values(scored.loss.without_autodiff());
                 let hits = scored.hits.map(values);
                 [Some(loss), hits, d_hidden, d_matrix]
-                    .map(|found| found.expect("each was asked for"))
+                    .map(|found| found.expect("each was requested"))
                     .into()
             });
         }

@@ -1,4 +1,4 @@
-//! The loss by hand, and the fused one against the composed one.
+//! The loss computed by hand, and the fused loss compared with the composed one.
 
 use super::*;
 use crate::ops::Backend;
@@ -9,7 +9,7 @@ fn values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     x.into_data().iter::<f32>().collect()
 }
 
-/// Two tokens whose logits are (9, 0) and (0, 9), both with target 0.
+/// Returns the loss of two tokens with logits (9, 0) and (0, 9), both with target 0.
 fn right_and_wrong(head: Head, weights: Option<Tensor<2>>) -> HeadLoss {
     let device = Device::flex();
     let hidden = Tensor::<3>::from_data([[[9.0, 0.0, 1.0], [0.0, 9.0, 1.0]]], &device);
@@ -65,7 +65,7 @@ fn the_fused_loss_is_the_composed_one_with_its_gradients() {
                 ]
                 .map(|gradient| gradient.expect("both are tracked"));
                 let loss = values(scored.loss.without_autodiff());
-                let hits = scored.hits.map(values).expect("hits were asked for");
+                let hits = scored.hits.map(values).expect("hits were requested");
                 [loss, hits, d_hidden, d_matrix]
             };
             let (fused, composed) = (run(Backend::Flex), run(Backend::Composed));

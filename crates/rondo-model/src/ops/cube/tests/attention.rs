@@ -1,20 +1,21 @@
-//! Attention of the kernels against the processor's kernels and against its composition.
+//! Compares attention of the kernels with the processor's kernels and with its composition.
 
 use super::*;
 
-/// An attention layer: what a variant of it has.
+/// The properties of an attention layer under test.
 #[derive(Clone, Copy, Debug)]
 struct Variant {
     heads: rondo_kernels::self_attention::Heads,
     d_model: usize,
     over: Option<NormedOver>,
     pairing: RopePairing,
-    /// Heads that have a bias: queries, then keys, then values.
+    /// The number of heads with a bias: queries, then keys, then values.
     biased: usize,
 }
 
 impl Variant {
-    /// Heads of queries and keys with a bias, which fill the width of the model, whose neighbours turn together.
+    /// A plain layer: queries and keys have a bias, the heads fill the model's width, and rotation
+    /// is on adjacent pairs.
     fn new([queries, keys, d_head]: [usize; 3]) -> Self {
         Self {
             heads: rondo_kernels::self_attention::Heads {
@@ -29,7 +30,7 @@ impl Variant {
         }
     }
 
-    /// Returns the lengths of the scales of queries and of keys.
+    /// Returns the lengths of the scales of queries and keys, if they have scales.
     fn scales(self) -> Option<[usize; 2]> {
         let heads = self.heads;
         match self.over? {
@@ -68,7 +69,8 @@ impl Layer {
         }
     }
 
-    /// Attends on a device, within segments where there are some: returns the result and all gradients.
+    /// Computes attention on a device, within segments if given. Returns the result and all
+    /// gradients.
     fn run(&self, device: &Device, segments: Option<&Segments>) -> Vec<Vec<f32>> {
         let Variant {
             heads,
