@@ -5,8 +5,10 @@
 //! | sandwich | x ← attn_out(x + Attn(attn_in x)); x ← ffn_out(x + MLP(ffn_in x)) |
 //! | pre-norm | x ← x + Attn(attn_in x); x ← x + MLP(ffn_in x) |
 //! | post-norm | x ← attn_out(x + Attn x); x ← ffn_out(x + MLP x) |
-//! | branch-sandwich | x ← x + attn_out(Attn(attn_in x)); x ← x + ffn_out(MLP(ffn_in x)) (Ouro, arXiv 2510.25741) |
-//! | branch-post-norm | x ← x + attn_out(Attn x); x ← x + ffn_out(MLP x) (OLMo 2, arXiv 2501.00656) |
+//! | branch-sandwich | x ← x + attn_out(Attn(attn_in x)); x ← x + ffn_out(MLP(ffn_in x)) |
+//! | branch-post-norm | x ← x + attn_out(Attn x); x ← x + ffn_out(MLP x) |
+//!
+//! Ouro (arXiv 2510.25741) has branch-sandwich, OLMo 2 (arXiv 2501.00656) branch-post-norm.
 //!
 //! A layer of the core may have a branch scale: a factor ε on the branch, including a norm on the
 //! branch, or a factor α on x. With a norm on the sum, `n(α x + f)` is computed as `n'(x + f/α)`,

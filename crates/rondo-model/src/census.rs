@@ -64,9 +64,14 @@ impl Census {
             + (4.0 * n + 12.0 * k) * core * scores
     }
 
-    /// Returns FLOPs per token, forward and backward, of the computation in `beside`: 6·(N_coda +
-    /// V·h) + 12·l_C·S·a for a readout, 6·(N_core + N_adapter + N_history) + 12·l_R·S·a for an
-    /// iteration.
+    /// Returns FLOPs per token, forward and backward, of the computation in `beside`:
+    ///
+    /// ```text
+    /// readout      6·(N_coda + V·h) + 12·l_C·S·a
+    /// iteration    6·(N_core + N_adapter + N_history + N_pairs) + 12·l_R·S·a
+    /// ```
+    ///
+    /// The symbols are those of [`Self::flops_per_token`].
     pub fn flops_beside(&self, beside: Beside, seq: usize) -> f64 {
         let Beside {
             readouts,

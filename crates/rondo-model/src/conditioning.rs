@@ -1,12 +1,12 @@
 //! How an iteration depends on its place in the loop: on its number i, or also on the recurrence
 //! depth r of the pass.
 //!
-//! | kind | effect | source |
-//! |---|---|---|
-//! | embedding | `x + g ⊙ p_i` enters the core, `p_i = (sin iω, cos iω)`, `ω_j = 10000^(−2j/d)` | Universal Transformer, arXiv 1807.03819, without g |
-//! | AdaLN | `(1 + s) ⊙ n(x)` enters a branch, `(1 + g) ⊙ f` leaves it, `[s ; g] = W p'_i` | arXiv 2609.36636, eq. 9 and 11, with ψ in place of p' |
-//! | loop gate | the core's output y is replaced by `y + ⟨q, ψ⟩ (y − s_{i−1})` | arXiv 2609.36636, eq. 7 and 8 |
-//! | branch gate | a branch f is replaced by `(1 + ⟨q, ψ⟩) f`, with a q per branch | arXiv 2609.36636, eq. 9 and 10 |
+//! | kind | effect |
+//! |---|---|
+//! | embedding | `x + g ⊙ p_i` enters the core, `p_i = (sin iω, cos iω)`, `ω_j = 10000^(−2j/d)` |
+//! | AdaLN | `(1 + s) ⊙ n(x)` enters a branch, `(1 + g) ⊙ f` leaves it, `[s ; g] = W p'_i` |
+//! | loop gate | the core's output y is replaced by `y + ⟨q, ψ⟩ (y − s_{i−1})` |
+//! | branch gate | a branch f is replaced by `(1 + ⟨q, ψ⟩) f`, with a q per branch |
 //!
 //! ```text
 //! ψ(t, δ) = (t, δ, t², δ², tδ, sin πt, cos πt − 1, sin 2πt)    t = (i − 1)/r    δ = 1/r
@@ -16,6 +16,10 @@
 //! without conditioning. All are functions of i and r and no tables, so every depth is defined. A
 //! gate needs r before the first iteration, so passes to different depths differ from their first
 //! iteration. The branches are attention and the MLP of each layer of the core.
+//!
+//! The embedding is that of the Universal Transformer (arXiv 1807.03819), which has no g. The other
+//! kinds are from arXiv 2609.36636: AdaLN from eq. 9 and 11, there with ψ in place of p', the loop
+//! gate from eq. 7 and 8, the branch gate from eq. 9 and 10.
 
 use std::f64::consts::PI;
 

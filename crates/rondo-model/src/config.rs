@@ -56,7 +56,7 @@ pub struct ModelConfig {
     pub qk_norm: QkNorm,
     /// Base of the rotary embedding's angles.
     pub rope_base: f64,
-    /// Which elements of a head the rotary embedding turns together.
+    /// Which elements of a head the rotary embedding rotates as a pair.
     pub rope_pairing: RopePairing,
     /// How the rotary embedding's frequencies are scaled; `None` leaves them unscaled.
     pub rope_scaling: Option<RopeScaling>,
@@ -164,7 +164,7 @@ impl Default for LayersConfig {
     }
 }
 
-/// The law of the initial state s_0.
+/// The distribution of the initial state s_0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateInit {

@@ -1,9 +1,9 @@
 //! The number of iterations in a training step: within a run a pure function of `(seed, step)`.
 //!
-//! The default law is the paper's (arXiv 2502.05171, §3.3): with mean recurrence r̄ and σ = 1/2,
-//! `τ ~ N(ln r̄ − σ²/2, σ)`, `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then split
-//! into `n = max(p − k̄, 0)` iterations without gradient and `k = min(k̄, p)` with gradient. A
-//! curriculum may ramp r̄ and k̄ to their values.
+//! The default distribution is the paper's (arXiv 2502.05171, §3.3): with mean recurrence r̄ and σ
+//! = 1/2, `τ ~ N(ln r̄ − σ²/2, σ)`, `p ~ Poisson(e^τ) + 1`. The total p is clamped to `max`, then
+//! split into `n = max(p − k̄, 0)` iterations without gradient and `k = min(k̄, p)` with gradient.
+//! A curriculum may ramp r̄ and k̄ to their values.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Geometric, Normal, Poisson};

@@ -1,4 +1,5 @@
-//! The gated MLP: `W_out(SiLU(a) ⊙ b)`, a and b the halves of `W_in x` (Shazeer 2020, arXiv 2002.05202).
+//! The gated MLP: `W_out(SiLU(a) ⊙ b)`, where a and b are the halves of `W_in x` (Shazeer 2020,
+//! arXiv 2002.05202).
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;

@@ -16,8 +16,8 @@
 //!
 //! With `branch_scale = "deeploop"`, these matrices of the core have the plain std times β: the
 //! values, the projections after attention, the second matrices of the MLP, and the half of its
-//! first matrix without SiLU. DeepNorm (arXiv 2203.00555, where the MLP has two matrices)
-//! designates them.
+//! first matrix without SiLU. They correspond to the matrices that DeepNorm scales (arXiv
+//! 2203.00555, where the MLP has two matrices).
 //!
 //! Matrices are stored `[d_in, d_out]`, so that `y = x · W`. Modules get their parameters from
 //! [`Weights`].

@@ -10,7 +10,7 @@
 //! | diagonal | `e^(−Δa) ⊙ s + Δ ⊙ (e · B)`, or with `(1 − e^(−Δa)) / a` in place of the second Δ |
 //! | orthogonal | `(r − c u) + u`, `r = e^(−Δa) ⊙ s`, `u = Δ ⊙ (e · W)`, `c = ⟨r, u⟩ / (‖u‖² + 1e-6)` |
 //! | none | `s` |
-//! | history | one of the first four, on the state plus its differences to earlier states ([`crate::history`]) |
+//! | history | one of the first four, on the state plus its differences ([`crate::history`]) |
 //!
 //! The part that depends on e alone is computed once for all iterations of a pass.
 

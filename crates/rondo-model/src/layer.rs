@@ -50,7 +50,7 @@ pub enum At {
     Core {
         /// The layer's index in the core, from 0.
         layer: usize,
-        /// i, from 1.
+        /// The iteration i, from 1.
         iteration: usize,
     },
     /// In the coda, once per readout.

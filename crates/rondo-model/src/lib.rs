@@ -13,15 +13,15 @@
 //! | module | content |
 //! |---|---|
 //! | [`config`] | [`config::ModelConfig`] and its parts; `validate` reports every violation |
-//! | [`looped`] | [`looped::LoopedTransformer`]: forward pass, training pass, decoding with a cache |
+//! | [`looped`] | [`looped::LoopedTransformer`]: forward pass, training pass, decoding |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | the recurrence depth of a step, a pure function of seed and step |
-//! | [`objective`], [`penalty`] | what a training pass differentiates; penalties on the loop's last state |
-//! | [`layer`], [`pass`] | the place of a layer in the model and in a pass; data shared by the layers of a pass |
-//! | [`sparsity`], [`gates`] | gates on the edges of attention; how they open in a pass, and their densities |
-//! | [`history`], [`contraction`] | earlier states that an iteration reads; how much of the state enters it |
+//! | [`objective`], [`penalty`] | what a training pass differentiates; penalties on the last state |
+//! | [`layer`], [`pass`] | the place of a layer in model and pass; data shared by the layers |
+//! | [`sparsity`], [`gates`] | gates on the edges of attention; their opening and densities |
+//! | [`history`], [`contraction`] | earlier states that an iteration reads; scaling of the state |
 //! | [`conditioning`] | how an iteration depends on its place in the loop |
-//! | [`adjustment`], [`lora`] | changes of the core's layers per iteration; low-rank additions to their matrices |
+//! | [`adjustment`], [`lora`] | changes of layers per iteration; low-rank additions to matrices |
 //! | [`residual`], [`lanes`] | the next state from the core's output; several states side by side |
 //! | [`state`], [`injection`], [`block`], [`attention`], [`feed_forward`], [`norm`] | the parts |
 //! | [`init`] | every parameter's name, shape and initialiser in one table |

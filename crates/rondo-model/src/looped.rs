@@ -10,8 +10,8 @@
 //! s_i is z_i, unless a loop gate, an average or lanes compute it from z_i and earlier values. The
 //! norm is applied before all of these.
 //!
-//! A stack that is looped as a whole has no prelude, no coda and no injection, and s_0 = e =
-//! `γ · E[x]`.
+//! A stack that is looped as a whole has no prelude, no coda and no injection, and it starts from
+//! s_0 = e, which is `γ · E[x]`.
 
 pub mod decode;
 mod differentiate;

@@ -7,8 +7,9 @@
 //!
 //! A_ρ is `[rank, d_in]`, B_ρ is `[rank, d_out]`. Queries, keys and values have separate pairs
 //! although their matrices are fused here, and so do the two halves of the MLP's first matrix. B is
-//! zero at the start of training, which gives the plain loop. [`Beyond`] selects the row of
-//! iterations after the last row. The sum is computed once per iteration for all tokens of a batch.
+//! zero at the start of training, which gives the plain loop. [`Beyond`] selects the row for
+//! iterations beyond the last row. The sum is computed once per iteration for all tokens of a
+//! batch.
 
 use std::ops::Range;
 

@@ -66,8 +66,8 @@ impl StepShape {
     /// Compared with the measured peaks for flex on the book's page on speed, the estimate is
     /// within 4 % for bench, wide and deep with 4 and 8 iterations with gradient. It is a quarter
     /// too high with one such iteration, and 70 MiB too low for small, where small blocks cost the
-    /// allocator more. On a GPU it estimates the memory that the device's pools reserve, within 15
-    /// % of the measurements on the book's page on GPUs.
+    /// allocator more. On a GPU it estimates the memory that the device's pools reserve; it is
+    /// within 15 % of the measurements on the book's page on GPUs.
     pub fn bytes(self, model: &ModelConfig) -> u64 {
         let census = Census::new(model);
         match self.kept {

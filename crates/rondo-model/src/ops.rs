@@ -9,10 +9,10 @@
 //! |---|---|
 //! | `backend` | the interface of a backend, and the selection of one |
 //! | `composed` | each operation composed of smaller ones, down to those of Burn; any device |
-//! | `flex` | norm, projection, injections, sublayers and the loss as single nodes by `rondo-kernels`; flex |
-//! | `cube` | norm, gated SiLU, products, attention and the loss as single nodes by `rondo-cube`; a GPU |
-//! | `graph`, `operands` | a function with handwritten backward as one node of any backend's graph |
-//! | `head`, `product`, `rope` | the head and its losses; a product of two tensors; the rotary tables |
+//! | `flex` | nodes by `rondo-kernels`: norm, projection, injections, sublayers, loss; flex |
+//! | `cube` | nodes by `rondo-cube`: norm, gated SiLU, products, attention, loss; a GPU |
+//! | `graph`, `operands` | a function with handwritten backward as one node, for any backend |
+//! | `head`, `product`, `rope` | head and losses; product of two tensors; rotary tables |
 
 mod backend;
 pub(crate) mod composed;

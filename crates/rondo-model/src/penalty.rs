@@ -5,11 +5,14 @@
 //! loss = (1 − w) CE + w P
 //! ```
 //!
-//! | kind | P | x | source |
-//! |---|---|---|---|
-//! | jacobian | ‖(f(x + εv) − f(x)) / ε‖², ‖v‖ = 1 | constant | STARS, arXiv 2605.26733; as a finite difference in FPRM, arXiv 2606.18206 |
-//! | norm | the mean of x² | differentiated | after arXiv 2606.24898 |
-//! | fixed-point | the mean of (f(x) − x)² | constant | |
+//! | kind | P | x |
+//! |---|---|---|
+//! | jacobian | ‖(f(x + εv) − f(x)) / ε‖², ‖v‖ = 1 | constant |
+//! | norm | the mean of x² | differentiated |
+//! | fixed-point | the mean of (f(x) − x)² | constant |
+//!
+//! The jacobian penalty is that of STARS (arXiv 2605.26733), computed as a finite difference as in
+//! FPRM (arXiv 2606.18206). The norm penalty follows arXiv 2606.24898.
 //!
 //! f repeats the last iteration: with its number, the same e, and the same tensors carried along
 //! with x. Norms and means are over all numbers of the state together, n = batch · seq · `d_model`.

@@ -11,9 +11,9 @@
 use burn::tensor::Tensor;
 
 /// The value that an iteration passes to the next: its number i, s_i, the earlier states for a
-/// history, the weights of an average, and lanes.
+/// history, the logarithm of the total weight of an average, and lanes.
 ///
-/// Each state is `[batch, seq, d_model]`, the weights are `[batch, seq, 1]`, the N lanes are
+/// Each state is `[batch, seq, d_model]`, the logarithm is `[batch, seq, 1]`, the N lanes are
 /// `[batch, seq, N · d_model]`.
 #[derive(Clone, Debug)]
 pub struct LoopState {
@@ -99,7 +99,7 @@ impl LoopState {
         Self { lanes, ..self }
     }
 
-    /// Returns the value after the next iteration, which computed `state`, with up to `window`
+    /// Returns the value after an iteration that computed `state`. It carries up to `window`
     /// earlier states for a history.
     #[must_use]
     pub fn followed_by(self, state: Tensor<3>, window: usize) -> Self {
@@ -162,7 +162,7 @@ impl Trace {
 
 /// One application of the core to a state.
 pub trait Iterate {
-    /// Returns the value after the next iteration, from the value after s_{i−1}.
+    /// Runs iteration i: maps the value after iteration i − 1 to the value after iteration i.
     fn iterate(&mut self, state: LoopState) -> LoopState;
 }
 

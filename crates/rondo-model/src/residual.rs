@@ -2,7 +2,8 @@
 //! arXiv 2610.11570).
 //!
 //! ```text
-//! w_i = e^⟨q, z_i⟩/rms(z_i)    D_i = β D_{i−1} + w_i    s_i = s_{i−1} + (w_i / D_i) (z_i − s_{i−1})    s_1 = z_1
+//! w_i = e^(⟨q, z_i⟩/rms(z_i))    D_i = β D_{i−1} + w_i
+//! s_i = s_{i−1} + (w_i / D_i) (z_i − s_{i−1})    s_1 = z_1
 //! ```
 //!
 //! So s_i is `Σ β^(i−j) w_j z_j / Σ β^(i−j) w_j` over the iterations so far, without s_0. The loop

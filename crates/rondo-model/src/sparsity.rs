@@ -25,7 +25,7 @@ use crate::layer::{Layer, Stack};
 pub struct SparsityConfig {
     /// Gates in the prelude.
     pub prelude: bool,
-    /// Gates in the core, the same weights each iteration.
+    /// Gates in the core; all iterations share their weights.
     pub core: bool,
     /// Gates in the coda.
     pub coda: bool,

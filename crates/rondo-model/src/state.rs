@@ -34,8 +34,8 @@ impl ModelConfig {
     }
 }
 
-/// Draws the initial states of a batch. For a model that starts from its input they are zeros,
-/// which it does not read.
+/// Draws the initial states of a batch. For a model that starts from its input the states are zeros
+/// and are not read.
 ///
 /// # Shapes
 ///

@@ -61,8 +61,8 @@ pub struct BranchFactors {
     pub skip: f64,
     /// The factor of f(x).
     pub branch: f64,
-    /// β, the factor on the standard deviation of f's designated matrices at initialisation, if
-    /// any.
+    /// β, the factor on the standard deviation at initialisation of the matrices of f that
+    /// [`crate::init`] lists, if there is one.
     pub drawn: Option<f64>,
 }
 

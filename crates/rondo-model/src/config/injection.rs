@@ -1,6 +1,7 @@
 //! `model.injection`: a word, or a table with that word as `kind` and the options.
 //!
-//! A kind without options is written as a word, as in configurations older than the options.
+//! A kind without options is written as a word, as in configurations from before there were
+//! options.
 
 use rondo_config::Report;
 use rondo_config::report::within;

@@ -19,7 +19,7 @@ pub struct LoraConfig {
     #[schemars(range(min = 1, max = MAX_RECURRENCE))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iterations: Option<usize>,
-    /// What later iterations, without pairs of their own, use.
+    /// Which pairs later iterations use.
     pub beyond: Beyond,
     /// The matrices that receive an addition.
     pub matrices: Vec<LoraMatrix>,
@@ -36,7 +36,7 @@ impl Default for LoraConfig {
     }
 }
 
-/// The row of a table over iterations that an iteration beyond the last row uses.
+/// The row that an iteration beyond the last row of a table uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Beyond {

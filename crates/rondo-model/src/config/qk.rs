@@ -1,5 +1,5 @@
-//! Norms and biases of queries and keys. Values that older configurations have are written in their
-//! form, true or false.
+//! Norms and biases of queries and keys. Values that existed in older configurations are still
+//! written as true or false.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -20,8 +20,8 @@ pub enum ResidualKind {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfiloopResidual {
-    /// β, the factor on the weight of earlier outputs in each iteration; its initial value if it is
-    /// learned.
+    /// β, by which every iteration multiplies the weights of earlier outputs; the initial value if
+    /// β is learned.
     #[schemars(range(min = 0, max = 1))]
     pub beta: f64,
     /// Whether β is learned, as the logistic function of a parameter; otherwise it is constant.

@@ -17,7 +17,7 @@ use crate::ops::{
     self, Channels, ChannelsTensors, Coefficient, Precision, Projection, ProjectionTensors,
 };
 
-/// The parameters; their names stand directly below `injection`.
+/// The parameters, below `injection.rates` in the module tree.
 #[derive(Module, Debug)]
 pub(super) struct Rates {
     a_log: Param<Tensor<1>>,

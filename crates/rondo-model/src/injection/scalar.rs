@@ -2,7 +2,7 @@
 //!
 //! The sum is the scalar initial-state injection of arXiv 2609.36636, §5.1, where α starts at 0.
 //! arXiv 2610.00673 converts a dense model into a looped one with one learned scalar that mixes in
-//! the input. Its abstract does not give the formula; the mean is our reading of it.
+//! the input. The published abstract does not give the formula; this module assumes the mean.
 
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;

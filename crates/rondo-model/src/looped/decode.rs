@@ -80,7 +80,7 @@ impl LoopCache {
     }
 
     /// Replaces the cache by `reached`, the keys and values of all positions after a chunk of `new`
-    /// ones. At places beyond those the chunk reached, its deepest iteration is appended.
+    /// ones. Places beyond the depth of the chunk get those of its deepest iteration.
     fn take(&mut self, reached: Vec<KeyValues>, new: usize) {
         let deepest = reached.last().cloned();
         let beyond = self.places.iter().skip(reached.len());

@@ -226,9 +226,9 @@ fn of_embedding(
 /// Continues a backward pass from tensors y with known gradients. `products` is the sum of
 /// `y ⊙ ∂L/∂y` over them. Returns the gradients of `Σ_y ⟨y, ∂L/∂y⟩` and of the penalty.
 ///
-/// Backward starts from ones in the shape of its tensor, so the products need no sum, which some
-/// GPUs compute on a single thread. A penalty is a single number, so with one the products are
-/// summed, each row separately first.
+/// Backward starts from a gradient of ones in the shape of its tensor. So the products are not
+/// summed: some GPUs compute a full sum on a single thread. With a penalty, which is a single
+/// number, the products are summed, each row first.
 fn continued(products: Tensor<3>, density: Option<Tensor<1>>, weight: f64) -> Gradients {
     match density {
         Some(_) if weight != 0.0 => {

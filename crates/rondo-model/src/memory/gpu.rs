@@ -20,8 +20,8 @@ impl StepShape {
         let head = model.vocab_size * h;
         let layer = self.layer(model);
         let prelude = self.tokens * (model.layers.prelude * layer + 4 * h);
-        // The initial tensors of every iteration that is recomputed, the first state of the next
-        // step, and, of the size of a state, the gradient of each term after an earlier iteration.
+        // The initial tensors of every recomputed iteration, and the first state of the next step.
+        // The gradient of each term after an earlier iteration has the size of a state.
         let states = self.tokens * (states + 1 + self.beside.readouts) * state(model);
         let iteration = self.iteration(model, layer);
         let coda = self.tokens * (model.layers.coda * layer + 3 * h);
