@@ -290,7 +290,7 @@ fn a_branch_scale_multiplies_both_sides_of_the_sum_as_it_says() {
             branch_scale,
             ..base()
         };
-        // A value this large affects the result.
+        // An eps this large affects the result.
         config.norm.eps = 0.1;
         let factors = config.branch_factors().expect("they are set");
         let weights = Weights::new(&config, 3, &device);

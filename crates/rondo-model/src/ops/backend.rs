@@ -331,7 +331,7 @@ pub trait Operations: Sync {
         composed::around(self, sublayer, tensors, branch).0
     }
 
-    /// As [`super::head_cross_entropy`].
+    /// See [`super::head_cross_entropy`].
     fn head_cross_entropy(
         &self,
         hidden: Tensor<3>,
@@ -343,7 +343,7 @@ pub trait Operations: Sync {
         composed::head_cross_entropy(self, hidden, head, targets, weights, with_hits)
     }
 
-    /// As [`super::head_losses`].
+    /// See [`super::head_losses`].
     fn head_losses(
         &self,
         hidden: Tensor<3>,

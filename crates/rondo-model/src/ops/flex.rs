@@ -228,7 +228,7 @@ impl Operations for Kernels {
 }
 
 impl Access for Flex {
-    /// The rows of the last axis.
+    /// A matrix whose rows are the last axis.
     type View<'a> = Matrix<'a>;
     type Made = Vec<f32>;
 

@@ -9,9 +9,10 @@ use rondo_kernels::attention::{Pairing, Segments};
 
 use crate::config::{ModelConfig, RopePairing};
 
-/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864): angle(pos, j) =
-/// pos · base^(−2j / d_head), computed in f32, with scaled frequencies if configured. On the device
-/// they have the layout of `rotate_pairs` or `rotate_halves`, `[seq, d_head]` each.
+/// Cosines and sines of the rotary embedding (Su et al. 2021, arXiv 2104.09864) of the angles
+/// `angle(pos, j) = pos · base^(−2j / d_head)`, computed in f32, with scaled frequencies if
+/// configured. On the device they have the layout of `rotate_pairs` or `rotate_halves`,
+/// `[seq, d_head]` each.
 #[derive(Clone, Debug)]
 pub struct Rope {
     cos: Tensor<2>,
@@ -155,8 +156,8 @@ impl Rope {
         self.cut.as_ref().map(|cut| &cut.segments)
     }
 
-    /// Returns 1 where a query attends to a key, which is in its segment and not after it, and 0
-    /// elsewhere, `[batch, 1, queries, keys]`; `None` if rows are not divided.
+    /// Returns 1 where a key is in the query's segment and not after the query, and 0 elsewhere,
+    /// `[batch, 1, queries, keys]`; `None` if rows are not divided.
     pub(super) fn visible(&self) -> Option<Tensor<4>> {
         let cut = self.cut.as_ref()?;
         let [batch, seq] = cut.firsts.dims();

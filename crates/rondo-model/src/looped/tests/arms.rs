@@ -14,7 +14,7 @@ use crate::looped::iteration::OwnParts;
 use crate::pass::Pass;
 use crate::seed::Normals;
 
-/// The effect of another order of summation, relative to the largest number.
+/// Tolerance for another order of summation, relative to the largest number.
 const ROUNDING: f32 = 1e-5;
 
 /// Returns a model with noise added to every parameter.

@@ -8,7 +8,7 @@ use crate::gradients::GradientSum;
 use crate::objective::Objective;
 use crate::penalty::{Penalty, direction, forward_difference, mean_square, residual};
 
-/// The effect of another order of summation, relative to the largest number.
+/// Tolerance for another order of summation, relative to the largest number.
 const ROUNDING: f32 = 2e-5;
 
 /// The cross entropy after some iterations, with a penalty.

@@ -10,8 +10,9 @@ use crate::gates::OpenEdges;
 use crate::ops::{AttentionHeads, Operations, Product};
 
 /// Causal attention with gates: `Σ_j softmax(a)_ij · A_ij · v_j` with `a = q·kᵀ / √d_head`. A is 1
-/// for open edges and has the straight-through gradient of σ(g + ℓ). `rondo_kernels::attention` has
-/// the definitions and draws the same noise. Also returns the open edges.
+/// for open edges and 0 for others, with the straight-through gradient of σ(g + ℓ).
+/// `rondo_kernels::attention` has the definitions and draws the same noise. Also returns the open
+/// edges.
 ///
 /// # Shapes
 ///
