@@ -16,7 +16,7 @@
 //! | [`looped`] | [`looped::LoopedTransformer`]: forward pass, training pass, decoding |
 //! | [`recurrence`] | the loop itself and the trace of its states |
 //! | [`depth`] | the recurrence depth of a step, a pure function of seed and step |
-//! | [`objective`], [`penalty`] | terms of the loss in a training pass; penalties on the last state |
+//! | [`objective`], [`penalty`] | terms of a training loss; penalties on the last state |
 //! | [`layer`], [`pass`] | the place of a layer in model and pass; data shared by the layers |
 //! | [`sparsity`], [`gates`] | gates on the edges of attention; their opening and densities |
 //! | [`history`], [`contraction`] | earlier states that an iteration reads; scaling of the state |
