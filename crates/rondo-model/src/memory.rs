@@ -1,6 +1,6 @@
 //! An estimate of the memory of a training step, from the configuration alone.
 //!
-//! Activations are counted in f32 numbers per token: those that the backward pass reads, which
+//! Activations are counted in f32 values per token: those that the backward pass reads, which
 //! remain in memory until it has read them, and the working space of the current computation.
 
 mod gpu;
@@ -80,8 +80,8 @@ impl StepShape {
         }
     }
 
-    /// Returns the numbers without GPU kernels: with fused sublayers as nodes, or with composed
-    /// operations.
+    /// Returns the number of f32 values without GPU kernels: with fused sublayers as nodes, or with
+    /// composed operations.
     fn on_processor(self, model: &ModelConfig, census: &Census, is_fused: bool) -> usize {
         let (h, f, attended) = (model.d_model, model.d_ff, model.attended_width());
         let (qkv, beside) = (qkv(model), self.beside(model));
@@ -127,8 +127,8 @@ impl StepShape {
         }
     }
 
-    /// Returns the numbers per token that the backward pass reads of an iteration in addition to
-    /// its layers and a plain injection.
+    /// Returns the number of values per token that the backward pass reads of an iteration in
+    /// addition to its layers and a plain injection.
     fn beside(self, model: &ModelConfig) -> usize {
         let is_fused = self.kept == Kept::Fused;
         // The average is kept in addition to the output; composed operations also keep the norms
@@ -187,8 +187,8 @@ fn qkv(model: &ModelConfig) -> usize {
     (model.n_heads + 2 * model.n_kv_heads) * model.d_head()
 }
 
-/// Returns the numbers per token of the initial tensors of an iteration: its state, and lanes if
-/// any.
+/// Returns the number of values per token of the initial tensors of an iteration: its state, and
+/// lanes if any.
 fn state(model: &ModelConfig) -> usize {
     let lanes = model.hyper_connections.map_or(0, |lanes| lanes.lanes);
     model.d_model * (1 + lanes)

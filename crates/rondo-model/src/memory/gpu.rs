@@ -11,8 +11,8 @@ const CHUNK_LOGITS: usize = 1 << 25;
 const CHUNK_TOKENS: usize = 64;
 
 impl StepShape {
-    /// Returns the numbers on a GPU at the peak, the maximum over four moments: in the loss, and in
-    /// the backward pass of the coda, of the last iteration and of the prelude.
+    /// Returns the number of f32 values on a GPU at the peak, the maximum over four moments: in the
+    /// loss, and in the backward pass of the coda, of the last iteration and of the prelude.
     pub(super) fn on_gpu(self, model: &ModelConfig, census: &Census) -> usize {
         let h = model.d_model;
         let (with_grad, states) = self.iterations(model);
@@ -51,14 +51,14 @@ impl StepShape {
         census.total() + self.moments + moments.into_iter().max().unwrap_or(0)
     }
 
-    /// Returns the numbers per token that the backward pass reads of a layer: the norms' outputs
-    /// and inputs, the sums, attention, and the MLP's halves with their product.
+    /// Returns the number of values per token that the backward pass reads of a layer: the norms'
+    /// outputs and inputs, the sums, attention, and the MLP's halves with their product.
     fn layer(self, model: &ModelConfig) -> usize {
         let h = model.d_model;
         6 * h + qkv(model) + self.attention(model) + model.attended_width() + 3 * model.d_ff
     }
 
-    /// Returns the numbers that the backward pass reads of an iteration: its layers, the
+    /// Returns the number of values that the backward pass reads of an iteration: its layers, the
     /// injection's output, and the copy of the adapter's part.
     fn iteration(self, model: &ModelConfig, layer: usize) -> usize {
         let h = model.d_model;
@@ -80,8 +80,8 @@ impl StepShape {
         adapter + adjusted(model) + self.tokens * (layers + injected + normed + self.beside(model))
     }
 
-    /// Returns the numbers per token that the backward pass reads of attention, without queries,
-    /// keys, values and the attention output.
+    /// Returns the number of values per token that the backward pass reads of attention, without
+    /// queries, keys, values and the attention output.
     fn attention(self, model: &ModelConfig) -> usize {
         let scores = model.n_heads * self.seq;
         match (&model.sparsity, is_apart(model)) {

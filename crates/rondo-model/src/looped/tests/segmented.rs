@@ -1,4 +1,4 @@
-//! Every document in a row of several has bitwise the same results as alone.
+//! In rows of several documents, every document has bitwise the same results as alone.
 
 use std::ops::Range;
 
