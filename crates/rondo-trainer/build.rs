@@ -1,12 +1,12 @@
-//! Tells the program which commit it was built from.
+//! Passes the commit, the cargo features and the configurations of the repository to the program.
 //!
-//! `RONDO_COMMIT` of the environment counts where it is set, for builds without a repository. Else git is asked; without
-//! git, or outside of this repository, the commit is `unknown`. The question is asked again only when something has
-//! changed that the program is built from, so that a commit alone builds nothing: after one, the program still
-//! names the commit that its build began from, and says that files were changed.
+//! The environment variable `RONDO_COMMIT` names the commit for builds without a repository. If it
+//! is not set, git reports the commit. Without git, or outside this repository, the commit is
+//! `unknown`. Cargo reruns the script only if a source of the program has changed. So a commit
+//! alone causes no rebuild: the program then still names the commit before it, `with changes`.
 //!
-//! The features of the build are listed beside the commit, for `trainer --version`. The configurations of the repository
-//! are listed for the program, which has them inside.
+//! The features are written for `trainer --version`. The configurations are compiled into the
+//! program.
 
 #![allow(
     clippy::print_stdout,
@@ -18,20 +18,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, io};
 
-/// What the program is built from beside its crates, seen from this crate.
+/// Sources of the program outside its crates. Paths are relative to this crate.
 const SOURCES: [&str; 4] = [
     "../../Cargo.toml",
     "../../Cargo.lock",
     CONFIGS,
     "../../data/first.txt",
 ];
-/// The configurations.
+/// The folder of configurations.
 const CONFIGS: &str = "../../configs";
 /// The cargo features of the program.
 const FEATURES: [&str; 10] = [
     "wgpu", "gpu", "cuda", "rocm", "metal", "vulkan", "ndarray", "mpi", "columns", "hub",
 ];
-/// Folders of configurations below.
+/// Folders below [`CONFIGS`] that hold configurations.
 const FOLDERS: [&str; 5] = ["", "field/", "field/sheets/", "gpu/", "sweeps/"];
 
 fn main() -> io::Result<()> {
@@ -53,7 +53,8 @@ fn main() -> io::Result<()> {
     fs::write(out.join("shipped.rs"), configurations()?)
 }
 
-/// Returns what the program is built from: of each crate the code and the manifest, but neither the book nor the examples.
+/// Returns the sources of the program: the code and manifest of each crate, without the book and
+/// the examples.
 fn sources() -> io::Result<Vec<String>> {
     let mut found = SOURCES.map(str::to_owned).to_vec();
     for entry in fs::read_dir("../../crates")? {
@@ -105,7 +106,7 @@ fn configurations() -> io::Result<String> {
     let mut text = "const CONFIGURATIONS: &[Shipped] = &[\n".to_owned();
     for (name, path) in found {
         let path = path.display().to_string();
-        // Writing to a text never fails.
+        // Writing to a `String` never fails.
         let _ = writeln!(
             text,
             "    Shipped {{ name: {name:?}, text: include_str!({path:?}) }},"
@@ -115,10 +116,10 @@ fn configurations() -> io::Result<String> {
     Ok(text)
 }
 
-/// Returns the commit, and whether files that the program is built from differ from it.
+/// Returns the commit, and whether sources of the program differ from that commit.
 fn from_git(sources: &[String]) -> Option<(String, &'static str)> {
     let root = Path::new("../..").canonicalize().ok()?;
-    // The sources may stand unpacked inside of another repository.
+    // The sources may have been unpacked inside another repository.
     let top = Path::new(git(&["rev-parse", "--show-toplevel"])?.trim())
         .canonicalize()
         .ok()?;

@@ -123,7 +123,7 @@ fn a_relative_path_is_told_with_the_folder_that_it_was_looked_for_in() {
 fn commands_of_other_programs_are_answered_with_those_here() {
     for (word, here) in [
         ("chat", "trainer generate RUN --prompt TEXT"),
-        ("resume", "goes on with it"),
+        ("resume", "resumes it"),
         ("validate", "--dry-run"),
         ("plot", "trainer figure NAME RUN"),
         ("finetune", "trainer FILE"),

@@ -1,4 +1,5 @@
-//! The program's allocator: mimalloc, and where the system refuses memory one line and exit code 6 instead of an abort.
+//! The program's allocator: mimalloc. If the system refuses memory, the program prints one line and
+//! exits with code 6 instead of aborting.
 
 #![expect(
     unsafe_code,
@@ -11,37 +12,37 @@ use std::fmt::Write as _;
 use rondo_kernels::memory::Allocator as Kept;
 use rondo_train::error::DEVICE;
 
-/// Passes every call on, and ends the program where no memory comes back.
+/// Passes every call to mimalloc, and ends the program if an allocation fails.
 ///
-/// A library that would have gone on without the memory cannot: the line is worth more than that, since nothing here
-/// has a smaller plan to fall back to.
+/// This also ends a program whose library could handle the failed allocation. The clear message is
+/// worth that, because no part of this program can continue with less memory.
 pub(crate) struct Allocator;
 
-// SAFETY: every call is passed on with the caller's arguments, so the caller's guarantees are those of the inner
-// allocator; a null pointer is never returned, which the trait allows.
+// SAFETY: every call is passed on with the caller's arguments, so the caller's guarantees hold for
+// the inner allocator too. A null pointer is never returned, which the trait allows.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as the caller guarantees.
+        // SAFETY: the caller's guarantees hold for the inner allocator.
         had(unsafe { Kept.alloc(layout) }, layout.size())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as the caller guarantees.
+        // SAFETY: the caller's guarantees hold for the inner allocator.
         had(unsafe { Kept.alloc_zeroed(layout) }, layout.size())
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as the caller guarantees.
+        // SAFETY: the caller's guarantees hold for the inner allocator.
         had(unsafe { Kept.realloc(old, layout, size) }, size)
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
-        // SAFETY: as the caller guarantees.
+        // SAFETY: the caller's guarantees hold for the inner allocator.
         unsafe { Kept.dealloc(old, layout) }
     }
 }
 
-/// Returns `memory` unless it is null.
+/// Returns `memory`, or ends the program if it is null.
 fn had(memory: *mut u8, size: usize) -> *mut u8 {
     if memory.is_null() {
         end(size);
@@ -53,7 +54,7 @@ fn had(memory: *mut u8, size: usize) -> *mut u8 {
 #[cold]
 fn end(size: usize) -> ! {
     let mut line = Line::default();
-    // A line that does not fit is cut.
+    // A message that is longer than the buffer is cut off.
     let _ = writeln!(
         line,
         "error: not enough memory: the system refused {size} more bytes; what was saved is whole; a smaller \
@@ -63,7 +64,7 @@ fn end(size: usize) -> ! {
     leave()
 }
 
-/// Text on the stack: nothing can be allocated any more.
+/// Text on the stack, because no more memory can be allocated.
 struct Line {
     bytes: [u8; 320],
     length: usize,
@@ -90,9 +91,9 @@ impl std::fmt::Write for Line {
 
 #[cfg(unix)]
 impl Line {
-    /// Writes the line to standard error, without the lock that the allocating thread may hold.
+    /// Writes the line to standard error, without the lock, which the allocating thread may hold.
     fn print(&self) {
-        // SAFETY: the pointer and the length are those of one array.
+        // SAFETY: the pointer and the length belong to one array.
         unsafe {
             libc::write(libc::STDERR_FILENO, self.bytes.as_ptr().cast(), self.length);
         }
@@ -108,7 +109,7 @@ impl Line {
     }
 }
 
-/// Ends the process without what a library does at an end, which may allocate.
+/// Ends the process without running exit handlers, which may allocate.
 #[cfg(unix)]
 fn leave() -> ! {
     // SAFETY: the call takes a number and does not return.

@@ -1,6 +1,6 @@
 //! The command line, as typed.
 //!
-//! Here stand the list of commands, what several of them share, and training.
+//! This file holds the list of commands, arguments that several commands share, and training.
 
 mod device_name;
 mod examples;
@@ -40,7 +40,7 @@ pub(crate) use self::serving::ServeArgs;
 pub(crate) use self::studies::{FitLawArgs, ScheduleArgs, SweepArgs};
 pub(crate) use self::tasks::TaskArgs;
 
-/// The columns that help takes at most.
+/// Maximum width of the help, in columns.
 const WIDTH: usize = 80;
 
 /// Trains and examines recurrent-depth transformers.
@@ -56,7 +56,7 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     /// Print help.
-    // In one form, which fits a screen.
+    // `-h` and `--help` print the same short help, which fits a screen.
     #[arg(short = 'h', long = "help", global = true, action = ArgAction::HelpShort)]
     _help: Option<bool>,
 }
@@ -66,7 +66,8 @@ impl Cli {
     ///
     /// # Errors
     ///
-    /// With what is wrong with it, or with the help that was asked for.
+    /// If the command line is not valid, or if it asks for help or the version. The error holds the
+    /// text to print.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         let words: Vec<OsString> = std::env::args_os().collect();
         if let Some(word) = words.get(1).and_then(|word| word.to_str())
@@ -78,7 +79,7 @@ impl Cli {
     }
 }
 
-/// Says that the first word is neither a command nor a file, where that is so.
+/// Returns a message if the first word is neither a command nor a file.
 fn unknown_command(word: &str) -> Option<String> {
     let command = Cli::command();
     let names = || command.get_subcommands().map(clap::Command::get_name);
@@ -100,10 +101,10 @@ fn unknown_command(word: &str) -> Option<String> {
     Some(format!("no command and no file is called `{word}`; {hint}"))
 }
 
-/// What can be asked for by name.
+/// The commands that are called by name.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train; the same as without a name.
+    /// Train; the name of the command may be left out.
     #[command(after_help = examples::train())]
     Train(TrainArgs),
     /// Write a commented configuration for your own data and this machine.
@@ -112,7 +113,8 @@ pub(crate) enum Command {
     /// List the configurations inside the program, or write some of them.
     #[command(after_help = examples::CONFIGS)]
     Configs(ConfigsArgs),
-    /// Measure loss and perplexity of a run, or its answers to benchmarks, at several recurrence depths.
+    /// Measure loss and perplexity of runs, or their answers to benchmarks, at several recurrence
+    /// depths.
     #[command(after_help = examples::EVAL)]
     Eval(Box<EvalArgs>),
     /// Write the state and the logits of every iteration.
@@ -127,7 +129,7 @@ pub(crate) enum Command {
     /// Compare runs by their metrics, with a verdict on each.
     #[command(after_help = examples::COMPARE)]
     Compare(CompareArgs),
-    /// Show runs live in the terminal, from their metrics; elsewhere print one table.
+    /// Show runs live in the terminal, from their metrics; without a terminal, print one table.
     #[command(after_help = examples::WATCH)]
     Watch(WatchArgs),
     /// Draw a picture from the metrics of runs.
@@ -139,16 +141,17 @@ pub(crate) enum Command {
     /// Train many runs from one file.
     #[command(after_help = examples::SWEEP)]
     Sweep(SweepArgs),
-    /// Fit a law to loss curves, predict others, search the best schedule.
+    /// Fit a law to loss curves, predict other curves, search for the best schedule.
     #[command(after_help = examples::FIT_LAW)]
     FitLaw(FitLawArgs),
     /// List the checkpoints of a run, and verify them.
     #[command(after_help = examples::CHECKPOINTS)]
     Checkpoints(CheckpointsArgs),
-    /// Make a run directory of a model in the layout of the reference, Llama, Qwen, OLMo 2 or Ouro.
+    /// Make a run directory from a model in the layout of the reference, Llama, Qwen, OLMo 2 or
+    /// Ouro.
     #[command(after_help = examples::IMPORT)]
     Import(ImportArgs),
-    /// Write a run's model in the layout of the family that has its structure.
+    /// Write a run's model in the layout of the model family with the same structure.
     #[command(after_help = examples::EXPORT)]
     Export(ExportArgs),
     /// Build tokenizer and token shards from a corpus.
@@ -163,16 +166,16 @@ pub(crate) enum Command {
     /// Compare a device with flex on a small training run, or with the reference's values.
     #[command(after_help = examples::SELFTEST)]
     Selftest(SelftestArgs),
-    /// Say what a key of a configuration, a verdict or a term means.
+    /// Explain a key of a configuration, a verdict or a term.
     #[command(after_help = examples::EXPLAIN)]
     Explain(ExplainArgs),
-    /// Say what each metric and event in a run's metrics.jsonl means, or print those of a run as a table.
+    /// Explain each metric and event in a run's metrics.jsonl, or print a run's records as a table.
     #[command(after_help = examples::METRICS)]
     Metrics(MetricsArgs),
     /// Print the JSON Schema of run configurations or of sweep files.
     #[command(after_help = examples::SCHEMA)]
     Schema {
-        /// Of sweep files.
+        /// Print the schema of sweep files.
         #[arg(long)]
         sweep: bool,
     },
@@ -191,7 +194,7 @@ pub(crate) enum Command {
     },
 }
 
-/// A configuration and what the command line changes in it.
+/// A configuration file, and the changes to it on the command line.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
     /// The configuration file.
@@ -206,20 +209,20 @@ pub(crate) struct ConfigArgs {
 }
 
 impl TrainArgs {
-    /// Returns the configuration file, however it was named.
+    /// Returns the configuration file, given with or without `--config`.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.config.config.as_deref().or(self.file.as_deref())
     }
 }
 
 impl ConfigArgs {
-    /// Returns every override, `--device` as one of them.
+    /// Returns every override, including `--device`.
     pub(crate) fn all_overrides(&self) -> Vec<String> {
         with_device(&self.overrides, self.device)
     }
 }
 
-/// Returns overrides with that of `--device` after them.
+/// Returns the overrides, followed by that of `--device`.
 fn with_device(overrides: &[String], device: Option<DeviceName>) -> Vec<String> {
     let device = device.map(|name| format!("device.kind={}", DeviceKind::from(name).name()));
     overrides.iter().cloned().chain(device).collect()
@@ -228,7 +231,7 @@ fn with_device(overrides: &[String], device: Option<DeviceName>) -> Vec<String> 
 /// `--json`.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct JsonArg {
-    /// Print one JSON object on standard output and nothing else there.
+    /// Print one JSON object, and nothing else, on standard output.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -238,29 +241,29 @@ pub(crate) struct JsonArg {
 pub(crate) enum Printed {
     /// Keys and values.
     Plain,
-    /// With the meaning of each key, and the keys that are not set.
+    /// Keys and values with the meaning of each key; keys that are not set are listed too.
     Commented,
 }
 
-/// Training, the command that needs no name.
+/// Training, the default command.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct TrainArgs {
     /// The configuration file, as with --config.
     #[arg(value_name = "FILE", conflicts_with = "config")]
     pub(crate) file: Option<PathBuf>,
-    /// Train a configuration that the program contains; it is written to configs/NAME.toml with its text, unless they
-    /// exist.
+    /// Train a configuration from inside the program; it is first written to configs/NAME.toml,
+    /// with the text that it reads. Existing files are kept.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "config"])]
     pub(crate) shipped: Option<String>,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// The run directory. By default runs/NAME, after the configuration and the keys set that change what is computed:
-    /// runs/main-peak=1e-3.
+    /// The run directory. By default runs/NAME: the name of the configuration, and those overridden
+    /// keys that change the results, as in runs/main-peak=1e-3.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// `auto` resumes an interrupted run and `never` refuses to; a directory resumes that run, or from that checkpoint,
-    /// and keeps later ones as left-*.
+    /// `auto` resumes an interrupted run, `never` refuses to. A run directory resumes that run. A
+    /// checkpoint directory resumes from that checkpoint and keeps later ones as left-*.
     #[arg(long, value_name = "auto|never|DIR", default_value = "auto")]
     pub(crate) resume: Resume,
     /// Replace whatever the run directory holds.
@@ -269,13 +272,13 @@ pub(crate) struct TrainArgs {
     /// Print sizes and costs, try one step at the largest depth, train nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// With --dry-run: what each of N ranks would send and need.
+    /// With --dry-run: show what each of N ranks would send, and the memory it would need.
     #[arg(long, value_name = "N", requires = "dry_run")]
     pub(crate) ranks: Option<NonZeroUsize>,
-    /// Start even where the estimate of memory exceeds what is free.
+    /// Start even if the estimated memory exceeds the free memory.
     #[arg(long)]
     pub(crate) force: bool,
-    /// Print the resolved configuration and stop; `commented` with the meaning of each key.
+    /// Print the resolved configuration and stop; `commented` adds the meaning of each key.
     #[arg(long, value_enum, value_name = "plain|commented", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "plain", hide_possible_values = true)]
     pub(crate) print_config: Option<Printed>,

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use rondo_train::device::DeviceKind;
 
-/// What a user may ask for; help and completions offer what this build has.
+/// A device that a user can name. Help and completions list the devices of this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DeviceName {
     /// A real GPU if there is one, else flex.

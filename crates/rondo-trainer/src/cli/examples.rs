@@ -1,4 +1,4 @@
-//! What stands below each help text.
+//! Examples and other text below each help.
 
 use clap::ValueEnum;
 use rondo_train::exit_code::ExitCode;
@@ -6,7 +6,7 @@ use rondo_train::exit_code::ExitCode;
 use super::WIDTH;
 use crate::pictures::name::PictureName;
 
-/// What stands above the help of the program.
+/// Text above the help of the program.
 pub(super) const FIRST: &str = "\
 Start with:
   trainer --shipped first                   # trains an example, for a minute
@@ -38,7 +38,7 @@ Examples:
   trainer eval runs/main --data notes.txt --json
   trainer eval runs/main --tasks arc.jsonl --by area --figures figures";
 
-/// How `trainer trace` is called, in lines that fit the help: clap breaks no usage.
+/// The usage of `trainer trace`, with a line break by hand because clap does not wrap a usage.
 pub(super) const TRACE_USAGE: &str = "\
 trainer trace [OPTIONS] --recurrence <N> --out <FILE>
                      <--tokens <FILE>|--prompt <TEXT>> <RUN>";
@@ -63,9 +63,9 @@ Examples:
     -H 'Content-Type: application/json' \\
     -d '{\"prompt\": \"fn main\", \"max_tokens\": 32, \"recurrence\": 8}'
 
-Ctrl-C or SIGTERM ends it: the request in work is finished, those that wait are
-refused. Exit code 0, or 75 where requests were dropped; a second signal ends it
-at once.";
+Ctrl-C or SIGTERM stops the server: it finishes the current request and refuses
+waiting ones. The exit code is 0, or 75 if requests were dropped. A second
+signal stops it at once.";
 
 pub(super) const COMPARE: &str = "\
 Examples:
@@ -147,8 +147,8 @@ Examples:
   trainer watch runs/main runs/baseline
   trainer watch runs/main | cat
 
-Keys: q quits, space turns to the next panels, s sets several runs side by side
-or overlays them, up and down choose runs, d another depth, z fewer steps.";
+Keys: q quits; space shows the next panels; s shows several runs side by side or
+overlaid; up and down choose a run; d chooses a depth; z shows fewer steps.";
 
 pub(super) const EXPLAIN: &str = "\
 Examples:
@@ -174,7 +174,7 @@ Examples:
 
 /// Returns the examples of training, with the exit codes.
 pub(super) fn train() -> String {
-    // A code and the first word of its meaning stand in one line.
+    // A no-break space keeps a code and the first word of its meaning on one line.
     let codes = ExitCode::ALL.map(|code| format!("{}\u{a0}{}", code.number(), code.brief()));
     let sentence = format!("Exit codes: {}.", codes.join(", "));
     let codes = filled(&sentence).replace('\u{a0}', " ");
@@ -198,7 +198,7 @@ fn filled(sentence: &str) -> String {
     lines.join("\n")
 }
 
-/// Returns the examples of `trainer figure` with what each picture shows.
+/// Returns the examples of `trainer figure`, and what each picture shows.
 pub(super) fn figure() -> String {
     let values = PictureName::value_variants().iter();
     let pictures = values.filter_map(|name| {
@@ -259,7 +259,7 @@ mod tests {
             let Some(command) = line.strip_prefix("  trainer ") else {
                 continue;
             };
-            // What a shell does with the output is its own affair.
+            // Pipes, redirections and comments are left to the shell.
             let command = command.split(['|', '>', '#']).next().unwrap_or(command);
             let words = words(command);
             let read = Cli::try_parse_from(std::iter::once("trainer".to_owned()).chain(words));
@@ -270,7 +270,7 @@ mod tests {
         assert!(tried > 50, "{tried}");
     }
 
-    /// Splits a command as a shell does: at spaces outside of quotes.
+    /// Splits a command as a shell does, at spaces outside quotes.
     fn words(command: &str) -> Vec<String> {
         let parts = command.split('\'').enumerate();
         let words = parts.flat_map(|(index, part)| match index % 2 {

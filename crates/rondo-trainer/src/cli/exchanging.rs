@@ -1,4 +1,4 @@
-//! The commands that bring models and texts in and out: import, export, prepare.
+//! The commands that import and export models, and that prepare texts: import, export, prepare.
 
 use std::path::PathBuf;
 
@@ -12,21 +12,23 @@ use super::JsonArg;
 /// `trainer import`.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// A folder with config.json (of model_type huginn_raven, llama, qwen2, qwen3, olmo2 or ouro) and model.safetensors, or
-    /// shards with model.safetensors.index.json, in f32, bf16 or f16; tokenizer.json and what Python reads beside it
-    /// are taken along.
+    /// A folder with config.json (of model_type huginn_raven, llama, qwen2, qwen3, olmo2 or ouro)
+    /// and model.safetensors, or shards with model.safetensors.index.json, in f32, bf16 or f16;
+    /// tokenizer.json and the files that Python reads with it are copied.
     #[arg(value_name = "DIR")]
     pub(crate) dir: PathBuf,
     /// The run directory to make.
     #[arg(long, value_name = "RUN")]
     pub(crate) out: PathBuf,
-    /// Make a loop of the stack: which of its layers share weights, and what these are.
+    /// Turn the stack of layers into a loop; the rule says which layers share weights, and which
+    /// weights they start with.
     #[arg(long = "loop", value_enum, value_name = "RULE", requires = "loops")]
     pub(crate) tying: Option<TyingName>,
-    /// How often the loop runs; its core has the layers of the stack divided by this.
+    /// Iterations of the loop; the core block gets the looped layers of the stack divided by N.
     #[arg(long, value_name = "N", requires = "tying", value_parser = loops)]
     pub(crate) loops: Option<usize>,
-    /// Give each iteration pairs of this rank, [model.lora]: what each layer has beyond what it shares, as near as the rank allows.
+    /// Give each iteration low-rank pairs of rank R ([model.lora]); they approximate the difference
+    /// between a layer and its shared weights.
     #[arg(long, value_name = "R", requires = "tying", value_parser = rank)]
     pub(crate) lora_rank: Option<usize>,
     /// Replace whatever the run directory holds.
@@ -34,14 +36,16 @@ pub(crate) struct ImportArgs {
     pub(crate) overwrite: bool,
 }
 
-/// Which layers of a stack share weights.
+/// A rule for sharing weights between the layers of a stack.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum TyingName {
-    /// Layers that take turns share their mean.
+    /// Layers at the same place in each pass of the loop share their mean.
     CycleAverage,
-    /// Layers that take turns share one of as many that stand evenly over the stack.
+    /// Layers at the same place in each pass share one layer; the shared layers are evenly spaced
+    /// over the stack.
     CycleStepwise,
-    /// As in a cycle, but for the first and the last layer; each group shares its first layer.
+    /// The first and the last layer stay outside the loop; layers at the same place in each pass
+    /// share the first of them.
     MiddleCycleLower,
 }
 
@@ -63,7 +67,7 @@ fn loops(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("a number of loops is from 1 to {MAX_RECURRENCE}"))
 }
 
-/// Reads a rank.
+/// Reads the rank of low-rank pairs.
 fn rank(text: &str) -> Result<usize, String> {
     let rank = text.parse().ok();
     rank.filter(|rank| *rank > 0)
@@ -96,26 +100,27 @@ pub(crate) struct ExportArgs {
 /// How a model is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
-    /// The names and shapes of the family that has the structure, for its own modelling file: the reference's, or without
-    /// injection those of Llama, Qwen2, Qwen3, OLMo 2 or Ouro.
+    /// The names and shapes of the model family with the same structure, for its own modelling
+    /// file: the reference's, or without injection those of Llama, Qwen2, Qwen3, OLMo 2 or Ouro.
     Reference,
-    /// Our names and shapes, for any structure.
+    /// The names and shapes of Rondo, for any structure.
     Rondo,
 }
 
 /// The type of exported weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportType {
-    /// As they are.
+    /// Unchanged, in 32 bits.
     F32,
     /// Rounded to 16 bits with the range of f32.
     Bf16,
-    /// Rounded to 16 bits; a weight beyond 65504 is refused, weights that become 0 are counted.
+    /// Rounded to 16 bits; a weight beyond ±65504 is an error, and weights that become 0 are
+    /// counted.
     F16,
 }
 
 impl ExportType {
-    /// Returns the type of the numbers.
+    /// Returns the element type of the files.
     pub(crate) fn element(self) -> Element {
         match self {
             Self::F32 => Element::F32,
@@ -128,11 +133,11 @@ impl ExportType {
 /// `trainer prepare`.
 #[derive(Debug, Args)]
 pub(crate) struct PrepareArgs {
-    /// Files, folders or globs; none for the sources of the pinned dependencies.
+    /// Files, folders or globs; by default the sources of the pinned dependencies.
     #[arg(value_name = "CORPUS")]
     pub(crate) corpus: Vec<String>,
-    /// In their place, files of a data set of the Hugging Face Hub, at a branch, a tag or a commit; builds with
-    /// the feature `hub` have this.
+    /// Read files of a data set of the Hugging Face Hub instead, at a branch, a tag or a commit;
+    /// needs a build with the feature `hub`.
     #[arg(
         long,
         value_name = "OWNER/NAME[@REVISION]",
@@ -146,13 +151,13 @@ pub(crate) struct PrepareArgs {
     /// The folder to write.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Vocabulary of the byte-level BPE.
+    /// Size of the vocabulary of the byte-level BPE.
     #[arg(long, default_value_t = 4096, conflicts_with_all = ["bytes", "tokenizer"])]
     pub(crate) vocab_size: usize,
     /// Use bytes as tokens.
     #[arg(long, conflicts_with = "tokenizer")]
     pub(crate) bytes: bool,
-    /// Use this tokenizer.json, or that of this folder.
+    /// Use this tokenizer.json, or the one in this folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) tokenizer: Option<String>,
     /// The token that ends a text; by default eos_token of the tokenizer_config.json beside the
@@ -168,10 +173,10 @@ pub(crate) struct PrepareArgs {
     /// The field of a record or the column of a table that holds the text; `a.b` is b inside a.
     #[arg(long, alias = "json-field", value_name = "KEY", default_value = "text")]
     pub(crate) field: String,
-    /// Begin another token file behind this many tokens.
+    /// Start another token file after this many tokens.
     #[arg(long, value_name = "N", default_value_t = rondo_data::SHARD_TOKENS, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) shard_tokens: u64,
-    /// Skip lines, records and rows that are no documents, count them, and write the count to corpus.json.
+    /// Skip lines, records and rows that are not documents, and write their number to corpus.json.
     #[arg(long)]
     pub(crate) skip_bad_lines: bool,
     /// Print nothing but warnings and errors.

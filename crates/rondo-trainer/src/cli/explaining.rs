@@ -1,4 +1,4 @@
-//! The commands for a start: explain, new, configs, metrics.
+//! The commands that explain, and that help to start: explain, new, configs, metrics.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::{DeviceName, JsonArg};
 /// `trainer explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// A key, whole or its end, a verdict or a term; without it all of them are listed.
+    /// A key, the end of a key, a verdict or a term; without an argument all of them are listed.
     #[arg(value_name = "KEY|TERM")]
     pub(crate) word: Option<String>,
     /// Print a page of the book's reference as Markdown; `keys` by default.
@@ -25,7 +25,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) json: JsonArg,
 }
 
-/// A page of the book that the program writes.
+/// A page of the book that the program generates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReferencePage {
     /// Every key of a configuration.
@@ -50,7 +50,7 @@ pub(crate) struct NewArgs {
     /// Minutes that the run may take on this machine.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) minutes: u32,
-    /// The device; written into the file where it is given.
+    /// The device; written into the file only if it is given.
     #[arg(long, value_enum)]
     pub(crate) device: Option<DeviceName>,
 }
@@ -58,10 +58,11 @@ pub(crate) struct NewArgs {
 /// `trainer configs`.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigsArgs {
-    /// Write these, with the texts and configurations that they need; files that are there stay as they are.
+    /// Write these configurations, with the texts and configurations that they need; existing files
+    /// are kept.
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
-    /// The folder that they are written below; here by default.
+    /// The folder to write into; by default the current one.
     #[arg(long, value_name = "DIR", requires = "names")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
@@ -74,7 +75,7 @@ pub(crate) struct MetricsArgs {
     /// A run directory, whose records are printed as CSV: a row for each, a column for each metric.
     #[arg(value_name = "RUN")]
     pub(crate) run: Option<PathBuf>,
-    /// The form of a run's records.
+    /// The format of a run's records.
     #[arg(
         long,
         value_enum,
@@ -88,12 +89,12 @@ pub(crate) struct MetricsArgs {
     pub(crate) json: JsonArg,
 }
 
-/// The form of a run's records; `--json` is the other one.
+/// The text format of a run's records, as an alternative to `--json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RecordFormat {
-    /// Values with commas between.
+    /// Values separated by commas.
     Csv,
-    /// Values with tabs between.
+    /// Values separated by tabs.
     Tsv,
 }
 

@@ -14,16 +14,18 @@ pub(crate) struct BenchArgs {
     /// What to measure.
     #[arg(long, value_enum, default_value = "step")]
     pub(crate) what: BenchWhat,
-    /// What grows with `--what growth`; everything by default.
+    /// What to grow with `--what growth`; everything by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) grow: Vec<Axis>,
     /// Which operations `--what nodes` times; all by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) node: Vec<BenchNode>,
-    /// Repetitions that are not counted; 2 by default, 3 with `--what nodes`, 1 with `growth` and `launches`.
+    /// Repetitions at the start that are not counted; 2 by default, 3 with `--what nodes`, 1 with
+    /// `growth` and `launches`.
     #[arg(long, value_name = "N")]
     pub(crate) warmup: Option<usize>,
-    /// Repetitions that are; 6 by default, 15 with `--what nodes`, 3 with `growth`, 1 with `launches`, 10 with `reduce`.
+    /// Repetitions that are counted; 6 by default, 15 with `--what nodes`, 3 with `growth`, 1 with
+    /// `launches`, 10 with `reduce`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) steps: Option<u16>,
     #[command(flatten)]
@@ -31,7 +33,7 @@ pub(crate) struct BenchArgs {
 }
 
 impl BenchArgs {
-    /// Returns how often everything is repeated.
+    /// Returns how often each measurement is repeated.
     pub(crate) fn rounds(&self) -> Rounds {
         let (warmup, counted) = match self.what {
             BenchWhat::Nodes => (3, 15),
@@ -47,12 +49,12 @@ impl BenchArgs {
     }
 }
 
-/// How often what is timed is repeated.
+/// How often a measurement is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rounds {
-    /// At first, without being counted.
+    /// Repetitions at the start that are not counted.
     pub(crate) warmup: usize,
-    /// Then, at least once.
+    /// Repetitions that are counted, at least one.
     pub(crate) counted: usize,
 }
 
@@ -61,11 +63,11 @@ pub(crate) struct Rounds {
 pub(crate) enum BenchNode {
     /// Attention with its projections, norms and residual connection.
     Attention,
-    /// The gated MLP, likewise.
+    /// The gated MLP with its norms and residual connection.
     Mlp,
     /// The root-mean-square norm.
     Norm,
-    /// The injection, where it is linear.
+    /// The injection, if it is linear.
     Injection,
     /// The head with its loss.
     Head,
@@ -84,13 +86,15 @@ pub(crate) enum BenchWhat {
     Eval,
     /// One token after another, at two lengths, with and without the cache.
     Generate,
-    /// Each operation that is a single node on flex, beside its composition of Burn operations.
+    /// Each operation that is a single node on flex, compared with its composition of Burn
+    /// operations.
     Nodes,
-    /// Each matrix product of a layer by every routine that a GPU could take.
+    /// Each matrix product of a layer, with every routine that a GPU offers.
     Products,
-    /// A training step as iterations, sequences and width grow, beside its FLOPs.
+    /// A training step as iterations, sequences and width grow, compared with its FLOPs.
     Growth,
-    /// Sums across the ranks of a run, beside the engine's own and a copy; under mpirun.
+    /// Sums across the ranks of a run, compared with the engine's own sum and with a copy; run
+    /// under mpirun.
     Reduce,
     /// How many kernels a training step, its forward pass and an evaluation launch on a GPU: counted, not timed.
     Launches,
@@ -113,16 +117,16 @@ impl BenchWhat {
     }
 }
 
-/// What a training step can grow along.
+/// A size of a training step that can grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Axis {
     /// Iterations without gradient.
     N,
     /// Iterations with gradient.
     K,
-    /// Tokens in a sequence, the sequences as many as before.
+    /// Tokens in a sequence; the number of sequences stays the same.
     Seq,
-    /// d_model, with d_ff and the heads in proportion.
+    /// d_model; d_ff and the number of heads grow in proportion.
     Width,
 }
 
@@ -148,10 +152,11 @@ pub(crate) struct SelftestArgs {
     /// model.safetensors and io.safetensors, as in tests/golden/raven-tiny.
     #[arg(long, value_name = "DIR", conflicts_with = "steps")]
     pub(crate) golden: Option<PathBuf>,
-    /// Of its products: a device is compared with f32 all the same, and may be as far from it as that precision explains.
+    /// Precision of the device's products; the device is still compared with f32, with a tolerance
+    /// for that precision.
     #[arg(long, value_enum, default_value = "f32")]
     pub(crate) precision: PrecisionName,
-    /// Training steps.
+    /// Number of training steps.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) steps: u64,
     #[command(flatten)]

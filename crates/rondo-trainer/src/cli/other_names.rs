@@ -1,6 +1,6 @@
-//! Commands of other programs, and what does their work here.
+//! Names of commands in other programs, and their equivalents here.
 
-/// Names of commands with what to type in their place.
+/// Names of commands in other programs, and what to type here instead.
 const OTHERS: [(&[&str], &str); 11] = [
     (
         &["chat", "complete", "sample", "talk"],
@@ -8,7 +8,7 @@ const OTHERS: [(&[&str], &str); 11] = [
     ),
     (
         &["resume", "continue"],
-        "trainer FILE: the command that started a run goes on with it, and --resume DIR with the run or checkpoint DIR",
+        "trainer FILE: the command that started a run resumes it, and --resume DIR resumes the run or checkpoint DIR",
     ),
     (
         &["validate", "check", "lint"],
@@ -47,7 +47,7 @@ const OTHERS: [(&[&str], &str); 11] = [
     ),
 ];
 
-/// Returns what does here what a command called `word` does elsewhere.
+/// Returns the equivalent of a command that is called `word` in another program.
 pub(super) fn equivalent(word: &str) -> Option<&'static str> {
     let mut known = OTHERS.iter();
     known

@@ -3,14 +3,14 @@
 use clap::ValueEnum;
 use rondo_train::device::PrecisionKind;
 
-/// What products may make of the numbers that they multiply.
+/// How matrix products round the numbers that they multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PrecisionName {
-    /// They take them as they are.
+    /// Numbers are not rounded.
     F32,
-    /// They may round them to TF32: NVIDIA cards, through CUDA.
+    /// Numbers may be rounded to TF32: NVIDIA GPUs, through CUDA.
     Tf32,
-    /// They round them to bf16: flex.
+    /// Numbers are rounded to bf16: flex.
     Bf16,
 }
 

@@ -3,15 +3,17 @@
 use clap::{Args, ValueEnum};
 use rondo_train::prompting::Prompting;
 
-/// What a text that is given to a run may hold beyond text.
+/// How special tokens in a prompt are treated.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct PromptingArgs {
-    /// Whether a special token's name in the text, such as <|begin_text|>, is that token; on by
-    /// default for imported models, where their files do not say otherwise, off for others.
+    /// Whether the name of a special token in the text, such as <
+    /// begin_text
+    /// >, becomes that token; by default on for imported models, unless their files say otherwise,
+    /// and off for others.
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "tokens")]
     pub(crate) special: Option<Switch>,
-    /// Whether the token that begins a text comes first, if it does not already; by default where an
-    /// imported model's tokenizer adds it, off for others.
+    /// Whether the token that begins a text is put first, unless it is already there; by default on
+    /// for imported models whose tokenizer adds it, and off for others.
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "tokens")]
     pub(crate) bos: Option<Switch>,
 }
@@ -24,12 +26,12 @@ pub(crate) enum Switch {
 }
 
 impl PromptingArgs {
-    /// Returns whether something was asked for.
+    /// Returns whether an option was given.
     pub(crate) fn is_given(self) -> bool {
         self.special.is_some() || self.bos.is_some()
     }
 
-    /// Returns what was asked for.
+    /// Returns the options that were given.
     pub(crate) fn prompting(self) -> Prompting {
         let is_on = |switch| switch == Switch::On;
         Prompting {

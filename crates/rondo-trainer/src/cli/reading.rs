@@ -22,11 +22,12 @@ pub(crate) struct EvalArgs {
     /// Run directories.
     #[arg(required = true, value_name = "RUN")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Recurrence depths, also beyond those of training; those of the run's configuration by default.
+    /// Recurrence depths, which may exceed those of training; by default those of the run's
+    /// configuration.
     #[arg(long, value_delimiter = ',', value_name = "R,R,..", value_parser = depth)]
     pub(crate) recurrence: Vec<usize>,
-    /// Let each token stop by itself: `all`, or with commas between, entropy-diff, latent-diff, kl, minp-kl,
-    /// argmax-stability, cosine.
+    /// Let each token stop at its own depth, by these criteria: `all`, or a list of entropy-diff,
+    /// latent-diff, kl, minp-kl, argmax-stability and cosine, separated by commas.
     #[arg(long, value_delimiter = ',', value_name = "NAME,..", value_parser = ExitChoice::parse)]
     pub(crate) exit: Vec<ExitChoice>,
     /// The criterion's threshold; the reference's by default.
@@ -35,7 +36,8 @@ pub(crate) struct EvalArgs {
     /// Iterations after which every token stops; the largest depth of the run's model by default.
     #[arg(long, value_name = "N", requires = "exit", value_parser = depth)]
     pub(crate) max_recurrence: Option<usize>,
-    /// Draw quality against iterations, with --exit, or accuracy against depth, with --tasks, into this folder.
+    /// Draw into this folder: quality against iterations with --exit, accuracy against depth with
+    /// --tasks.
     #[arg(long, value_name = "DIR")]
     pub(crate) figures: Option<PathBuf>,
     /// The checkpoint: `latest`, `best` or a step.
@@ -47,7 +49,7 @@ pub(crate) struct EvalArgs {
     /// with `input_ids` of shape batch x seq or seq, I64, I32 or U32.
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     pub(crate) tokens: Option<PathBuf>,
-    /// Evaluate this text: a file, a folder or a glob, tokenized as the run's was.
+    /// Evaluate this text: a file, a folder or a glob, tokenized like the run's text.
     #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<String>,
     #[command(flatten)]
@@ -55,7 +57,7 @@ pub(crate) struct EvalArgs {
     /// The field of a record or the column of a table that holds the text; the run's `data.field` by default.
     #[arg(long, alias = "json-field", value_name = "KEY", requires = "data")]
     pub(crate) field: Option<String>,
-    /// Skip lines that are no documents, as the run's `data.skip_bad_lines` does.
+    /// Skip lines that are not documents, as the run's `data.skip_bad_lines` does.
     #[arg(long, requires = "data")]
     pub(crate) skip_bad_lines: bool,
     /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
@@ -77,7 +79,8 @@ pub(crate) struct CheckpointsArgs {
     /// The run directory.
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
-    /// Read all of each and compare it with its manifest; exit code 4 where one is damaged.
+    /// Read every checkpoint completely and compare it with its manifest; the exit code is 4 if one
+    /// is damaged.
     #[arg(long)]
     pub(crate) verify: bool,
     #[command(flatten)]
@@ -87,11 +90,12 @@ pub(crate) struct CheckpointsArgs {
 /// `trainer compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// Run directories; their metrics are enough. A sweep's directory stands for its runs, a quoted pattern such as
-    /// 'runs/*' for the runs and sweeps that it matches. Runs that differ in their seeds alone are a group.
+    /// Run directories; their metrics are enough. A sweep's directory stands for its runs, a quoted
+    /// pattern such as 'runs/*' for the runs and sweeps that it matches. Runs that differ only in
+    /// their seeds form a group.
     #[arg(required = true, value_name = "RUN|SWEEP")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Write compare.json, the pictures, and a page that shows all of it into this folder.
+    /// Write compare.json, the pictures, and a page with all of them into this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
@@ -101,11 +105,11 @@ pub(crate) struct CompareArgs {
 /// `trainer watch`.
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
-    /// Run directories, also of runs that have ended or not begun; their metrics and configurations are enough. A sweep's
-    /// directory stands for its runs.
+    /// Run directories, including those of runs that have ended or not begun; their metrics and
+    /// configurations are enough. A sweep's directory stands for its runs.
     #[arg(required = true, value_name = "RUN|SWEEP")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Seconds between two looks at the files.
+    /// Seconds between two reads of the files.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = pause)]
     pub(crate) interval: Duration,
 }
@@ -120,28 +124,30 @@ pub(crate) struct FigureArgs {
     /// directory stands for its finished runs; field-sheet is drawn from one sweep.
     #[arg(required = true, value_name = "RUN|SWEEP")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Draw what this law, of `trainer fit-law --out`, predicts; lr-schedules only.
+    /// Also draw the predictions of this law, a file of `trainer fit-law --out`; lr-schedules only.
     #[arg(long, value_name = "FILE")]
     pub(crate) law: Option<PathBuf>,
-    /// Where the panels are placed, stacked by default; sparsity only.
+    /// The arrangement of the panels, stacked by default; sparsity only.
     #[arg(long, value_enum)]
     pub(crate) layout: Option<FigureLayout>,
     /// Draw these tasks only; benchmarks and depth-controls only.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub(crate) task: Vec<String>,
-    /// Draw the items with each value of this field in a panel of their own, too; benchmarks only.
+    /// Also draw a panel for each value of this field of the items; benchmarks only.
     #[arg(long, value_name = "FIELD")]
     pub(crate) by: Option<String>,
-    /// The keys that make the rows, or the ends of keys, in place of those of the sweep file; field-sheet only.
+    /// The keys of the rows, or the ends of these keys, instead of those in the sweep file;
+    /// field-sheet only.
     #[arg(long, value_name = "KEY,..", value_delimiter = ',')]
     pub(crate) rows: Vec<String>,
-    /// The keys that make the columns; field-sheet only.
+    /// The keys of the columns; field-sheet only.
     #[arg(long, value_name = "KEY,..", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
-    /// What is shown of each run, its last value; field-sheet only.
+    /// The metric whose last value is shown for each run; field-sheet only.
     #[arg(long, value_enum)]
     pub(crate) metric: Option<SheetMetric>,
-    /// The recurrence depths of a metric that is measured at several, each a column; field-sheet only.
+    /// For a metric that is measured at several recurrence depths: the depths to show, a column for
+    /// each; field-sheet only.
     #[arg(long = "depth", value_name = "R,..", value_delimiter = ',', value_parser = depth)]
     pub(crate) depths: Vec<usize>,
     /// The folder for NAME.svg, NAME.png and NAME.csv.
@@ -150,7 +156,7 @@ pub(crate) struct FigureArgs {
 }
 
 impl FigureArgs {
-    /// Returns how a sheet is to be laid out.
+    /// Returns the layout that was asked for a sheet.
     pub(crate) fn sheet(&self) -> Asked<'_> {
         Asked {
             rows: &self.rows,
@@ -161,7 +167,7 @@ impl FigureArgs {
     }
 }
 
-/// Where the panels of a picture are placed.
+/// The arrangement of a picture's panels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FigureLayout {
     /// One above the other, over one axis of steps.
@@ -187,7 +193,7 @@ pub(crate) struct TokenSource {
     /// Token ids: `input_ids` of a safetensors file, a JSON list of ids or of lists, a token shard.
     #[arg(long, value_name = "FILE")]
     pub(crate) tokens: Option<PathBuf>,
-    /// A text, tokenized as the run's was.
+    /// A text, tokenized like the run's text.
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
 }
@@ -202,7 +208,7 @@ pub(crate) struct TraceArgs {
     pub(crate) source: TokenSource,
     #[command(flatten)]
     pub(crate) prompting: PromptingArgs,
-    /// Iterations.
+    /// Number of iterations.
     #[arg(long, value_name = "N", value_parser = depth)]
     pub(crate) recurrence: usize,
     /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
@@ -237,14 +243,15 @@ pub(crate) struct GenerateArgs {
     pub(crate) source: TokenSource,
     #[command(flatten)]
     pub(crate) prompting: PromptingArgs,
-    /// The row of --tokens to go on from, counted from 0.
+    /// The row of --tokens to continue, counted from 0.
     #[arg(long, default_value_t = 0, conflicts_with = "prompt")]
     pub(crate) row: usize,
     /// Iterations per token; the mean depth of the run's training by default.
     #[arg(long, value_name = "N", value_parser = depth, conflicts_with = "exit")]
     pub(crate) recurrence: Option<usize>,
-    /// Let each token stop by itself: entropy-diff, latent-diff, kl, minp-kl, argmax-stability or cosine.
-    /// The criterion looks at the newest position, and the cache is the reference's `latest-m4`.
+    /// Let each token stop at its own depth, by this criterion: entropy-diff, latent-diff, kl,
+    /// minp-kl, argmax-stability or cosine. The criterion is evaluated at the newest position, and
+    /// the cache is the reference's `latest-m4`.
     #[arg(long, value_name = "NAME", value_parser = criterion)]
     pub(crate) exit: Option<ExitCriterion>,
     /// The criterion's threshold; the reference's by default.
@@ -253,7 +260,7 @@ pub(crate) struct GenerateArgs {
     /// Iterations after which a token stops; the largest depth of the run's model by default.
     #[arg(long, value_name = "N", requires = "exit", value_parser = depth)]
     pub(crate) max_recurrence: Option<usize>,
-    /// Tokens to generate at most.
+    /// Maximum number of tokens to generate.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub(crate) max_tokens: usize,
     /// Divides the logits; 0 takes the likeliest token.
@@ -267,7 +274,7 @@ pub(crate) struct GenerateArgs {
     /// Draw among the K likeliest tokens.
     #[arg(long, value_name = "K")]
     pub(crate) top_k: Option<usize>,
-    /// Draw among the likeliest tokens that reach P together.
+    /// Draw among the likeliest tokens whose probabilities add up to P.
     #[arg(
         long,
         value_name = "P",
@@ -275,7 +282,7 @@ pub(crate) struct GenerateArgs {
         allow_negative_numbers = true
     )]
     pub(crate) top_p: f64,
-    /// Draw among tokens of at least P times the largest probability.
+    /// Draw among the tokens with at least P times the largest probability.
     #[arg(
         long,
         value_name = "P",
@@ -283,7 +290,7 @@ pub(crate) struct GenerateArgs {
         allow_negative_numbers = true
     )]
     pub(crate) min_p: f64,
-    /// Make tokens that were there less likely by this factor; 1 changes nothing.
+    /// Make tokens that have already occurred less likely by this factor; 1 changes nothing.
     #[arg(
         long,
         value_name = "X",
@@ -297,10 +304,11 @@ pub(crate) struct GenerateArgs {
     /// Let iterations i and i + M share a place in the cache.
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) kv_budget: Option<u16>,
-    /// Start each token's state from the last latent of the one before, as it left the core block.
+    /// Start each token's state from the last state of the previous token, as it left the core
+    /// block.
     #[arg(long)]
     pub(crate) continuous: bool,
-    /// Compute the whole sequence again for each token, at a fixed depth.
+    /// Compute the whole sequence anew for each token, at a fixed depth.
     #[arg(long, conflicts_with_all = ["exit", "kv_budget", "continuous"])]
     pub(crate) no_cache: bool,
     /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
@@ -353,7 +361,8 @@ fn number(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a number".to_owned())
 }
 
-/// Reads seconds between two looks: often enough to follow a run, seldom enough to spare a file server.
+/// Reads the seconds between two reads of the files. The bounds keep a run's view current and spare
+/// a file server.
 fn pause(text: &str) -> Result<Duration, String> {
     let seconds = number(text)?;
     match (0.1..=3600.0).contains(&seconds) {

@@ -1,4 +1,4 @@
-//! A run behind HTTP, as typed.
+//! The arguments of `trainer serve`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,25 +19,30 @@ pub(crate) struct ServeArgs {
     /// The run directory.
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
-    /// The address to listen at; any but a loopback address lets others in, who are not asked who they are.
+    /// The address to listen on. An address other than loopback admits other machines, without
+    /// authentication.
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
     pub(crate) host: String,
     /// The port; 0 takes a free one. The address is the first line on standard output.
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     pub(crate) port: u16,
-    /// Iterations per token where a request has no `recurrence`; the mean depth of the run's training by default.
+    /// Iterations per token if a request has no `recurrence`; by default the mean depth of the
+    /// run's training.
     #[arg(long, value_name = "N", value_parser = depth)]
     pub(crate) recurrence: Option<usize>,
-    /// Iterations per token that a request may ask for, at most; its cache holds a place for each of them.
+    /// Maximum number of iterations per token that a request may ask for; its cache holds a place
+    /// for each of them.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = depth)]
     pub(crate) max_recurrence: usize,
     /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.
     #[arg(long, value_name = "seed|zero|FILE", default_value = "seed")]
     pub(crate) initial_state: InitialState,
-    /// Whether a special token's name in a prompt is that token; as in `trainer generate` by default.
+    /// Whether the name of a special token in a prompt becomes that token; the default is that of
+    /// `trainer generate`.
     #[arg(long, value_enum, value_name = "on|off")]
     special: Option<Switch>,
-    /// Whether the token that begins a text comes before a prompt; as in `trainer generate` by default.
+    /// Whether the token that begins a text is put before a prompt; the default is that of `trainer
+    /// generate`.
     #[arg(long, value_enum, value_name = "on|off")]
     bos: Option<Switch>,
     /// The checkpoint: `latest`, `best` or a step.
@@ -46,25 +51,26 @@ pub(crate) struct ServeArgs {
     /// The device.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) device: DeviceName,
-    /// Requests that may wait while one is computed; further ones are refused with status 429.
+    /// Maximum number of waiting requests; further ones are refused with status 429.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub(crate) queue: usize,
-    /// Mebibytes of a request, at most.
+    /// Maximum size of a request, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = at_least_one)]
     pub(crate) max_body: usize,
-    /// Seconds that a client may take to send a request, and may leave an answer unread.
+    /// Seconds that a client may take to send a request, and to read an answer.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = patience)]
     pub(crate) timeout: Duration,
-    /// Seconds that the request in work may go on after Ctrl-C or SIGTERM; those that wait are refused.
+    /// Seconds that the current request may still take after Ctrl-C or SIGTERM; waiting requests
+    /// are refused.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,
-    /// Print the address and nothing else but warnings.
+    /// Print only the address and warnings.
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
 
 impl ServeArgs {
-    /// Returns what the text of a prompt may hold.
+    /// Returns how special tokens in a prompt are treated.
     pub(crate) fn prompting(&self) -> Prompting {
         let is_on = |switch| switch == Switch::On;
         Prompting {

@@ -43,8 +43,8 @@ pub(crate) struct SweepArgs {
     /// Runs at a time; they share the processor's cores.
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) parallel: NonZeroUsize,
-    /// Only the runs whose number leaves the remainder I when divided by N: for N processes, on one host or many, that
-    /// share the directory.
+    /// Train only the runs whose number modulo N is I: for N processes, on one or several hosts,
+    /// that share the directory.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
     /// Start failed runs again.
@@ -67,7 +67,7 @@ pub(crate) struct SweepArgs {
 }
 
 impl SweepArgs {
-    /// Returns every override of the base, `--device` as one of them.
+    /// Returns every override of the base configuration, including `--device`.
     pub(crate) fn all_overrides(&self) -> Vec<String> {
         with_device(&self.overrides, self.device)
     }
@@ -82,25 +82,26 @@ pub(crate) struct FitLawArgs {
     /// The law.
     #[arg(long, value_name = "tissue|multi-power", default_value = "multi-power")]
     pub(crate) law: LawKind,
-    /// Fit the law to these: files, or names of the curves above; all of those by default.
+    /// Fit the law to these curves: files, or names of the curves above; by default all of them.
     #[arg(long, value_name = "CURVE", num_args = 1.., value_delimiter = ',')]
     pub(crate) fit: Vec<PathBuf>,
-    /// Predict these without having fitted them; all that are not fitted by default.
+    /// Predict these curves without fitting them; by default all that are not fitted.
     #[arg(long, value_name = "CURVE", num_args = 1.., value_delimiter = ',')]
     pub(crate) predict: Vec<PathBuf>,
-    /// Steps of the warm-up, which no law describes; a run's own by default, none for a table.
+    /// Steps of the warm-up, which no law describes; by default those of the run, and 0 for a
+    /// table.
     #[arg(long, value_name = "STEPS")]
     pub(crate) warmup: Option<u64>,
-    /// The learning rate summed over the warm-up; that of a linear one by default.
+    /// The learning rate summed over the warm-up; by default that of a linear warm-up.
     #[arg(long, value_name = "SUM", requires = "warmup")]
     pub(crate) warmup_sum: Option<f64>,
-    /// Search the falling schedule with the lowest predicted final loss.
+    /// Search for the decreasing schedule with the lowest predicted final loss.
     #[arg(long)]
     pub(crate) optimise: bool,
-    /// The run that it is searched for; a configuration with the schedule is written besides.
+    /// The run whose schedule is searched for; a configuration with that schedule is also written.
     #[arg(long, value_name = "FILE", requires = "optimise")]
     pub(crate) config: Option<PathBuf>,
-    /// Steps of the searched schedule; those of the longest curve by default.
+    /// Steps of the searched schedule; by default those of the longest curve.
     #[arg(
         long,
         value_name = "N",
@@ -108,7 +109,7 @@ pub(crate) struct FitLawArgs {
         conflicts_with = "config"
     )]
     pub(crate) steps: Option<u64>,
-    /// Its peak; that of the longest curve by default.
+    /// Peak of the searched schedule; by default that of the longest curve.
     #[arg(
         long,
         value_name = "LR",
@@ -116,7 +117,7 @@ pub(crate) struct FitLawArgs {
         conflicts_with = "config"
     )]
     pub(crate) peak: Option<f64>,
-    /// Its floor; 0 by default.
+    /// Floor of the searched schedule; 0 by default.
     #[arg(
         long,
         value_name = "LR",

@@ -1,5 +1,6 @@
-//! `trainer bench`: the speed of a training step, a forward pass, an evaluation or of generation; of
-//! the operations by themselves; the products by every routine; how a step's time grows; how many kernels a step launches; and what ranks pay for their sum.
+//! `trainer bench`: the speed of a training step, a forward pass, an evaluation and generation; of
+//! single operations; of matrix products by every routine; and of sums across ranks. It also shows
+//! how the time of a step grows, and how many kernels a step launches.
 
 mod decode;
 mod growth;
@@ -25,16 +26,16 @@ use self::subject::{Subject, Work};
 use crate::cli::{BenchArgs, BenchWhat};
 use crate::terminal;
 
-/// The shape that is measured where no configuration is given.
+/// The configuration that is measured if none is given.
 const DEFAULT: &str = include_str!("../../../../configs/bench.toml");
-/// Tokens of the vocabulary where the configuration leaves it to the data.
+/// Size of the vocabulary if the configuration leaves it to the data.
 const VOCABULARY: usize = 4096;
 
-/// Times the configuration, on the ranks of `world` together.
+/// Times the configuration, on all ranks of `world` together.
 ///
 /// # Errors
 ///
-/// Where the configuration is not valid, or the device is not there or fails.
+/// If the configuration is not valid, or the device is missing or fails.
 pub(crate) fn command(args: &BenchArgs, world: &World) -> Result<()> {
     let (name, config) = world.agree(configuration(args))?;
     world.agree(refuse_ranks(args.what, world))?;
@@ -53,7 +54,7 @@ pub(crate) fn command(args: &BenchArgs, world: &World) -> Result<()> {
     time(&name, &config, work, &listed, args, world)
 }
 
-/// Returns what is measured, with its name.
+/// Returns the configuration to measure, and its name.
 fn configuration(args: &BenchArgs) -> Result<(String, ResolvedConfig)> {
     let overrides = args.config.all_overrides();
     let (name, written) = match &args.config.config {
@@ -99,7 +100,8 @@ fn configuration(args: &BenchArgs) -> Result<(String, ResolvedConfig)> {
     Ok((name, config))
 }
 
-/// Refuses several ranks where they have nothing to share, and one where there is nothing to sum.
+/// Refuses several ranks for work that they do not share, and refuses a single rank for sums across
+/// ranks.
 fn refuse_ranks(what: BenchWhat, world: &World) -> Result<()> {
     match (what, world.is_alone()) {
         (BenchWhat::Reduce, true) => Err(Error::Usage(
@@ -143,7 +145,7 @@ fn time(
         Work::Forward | Work::Eval => None,
     };
     let flops = flops_per_token.map(|flops| flops * median);
-    // Of all ranks together, which take it at the same time.
+    // The sum over all ranks, which measure their peaks at the same time.
     let peaks = world
         .collective()
         .all_gather_numbers(&[matmul_peak(listed)?]);
@@ -212,7 +214,7 @@ fn time(
     terminal::print(&table.to_string())
 }
 
-/// Formats memory where it is known.
+/// Formats a number of bytes, or a placeholder if it is unknown.
 fn memory(count: Option<u64>) -> String {
     count.map_or_else(|| MISSING.to_owned(), bytes)
 }

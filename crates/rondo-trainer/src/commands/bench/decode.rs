@@ -1,5 +1,4 @@
-//! How long a token takes in generation, at two lengths of what came before, with and without the
-//! cache.
+//! The time per token in generation, after two lengths of context, with and without the cache.
 
 use std::time::Instant;
 
@@ -23,18 +22,18 @@ use super::samples::Samples;
 use crate::cli::{BenchArgs, Rounds};
 use crate::terminal;
 
-/// Seconds for a token at one length.
+/// Seconds per token after one length of context.
 struct Timed {
     length: usize,
     cached: Samples,
     whole: Samples,
 }
 
-/// Times generation with random weights at a quarter of the context and at nearly all of it.
+/// Times generation with random weights, after a quarter of the context and after nearly all of it.
 ///
 /// # Errors
 ///
-/// Where the context is too short or the device fails.
+/// If the context is too short or the device fails.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
