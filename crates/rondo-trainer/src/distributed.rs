@@ -20,7 +20,7 @@ use crate::cli::Command;
 ///
 /// # Errors
 ///
-/// Where the launch is wrong, or MPI fails. MPI may have been started: end with a code that is not 0.
+/// If the launch is wrong, or MPI fails. MPI may have been started: end with a code that is not 0.
 fn start() -> Result<Started> {
     let patience = DistributedConfig::default().start_deadline();
     let tell = |late: &Late| report(&format!("start: {late}; all ranks end; start again"));

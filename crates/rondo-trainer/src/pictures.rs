@@ -23,7 +23,7 @@ use rondo_train::evaluate::{DepthResult, Evaluated};
 ///
 /// # Errors
 ///
-/// Where a state is not finite, nothing moves, or a file cannot be written.
+/// If a state is not finite, nothing moves, or a file cannot be written.
 pub(crate) fn of_trace(
     states: &[Vec<f32>],
     row: &[u32],
@@ -54,7 +54,7 @@ pub(crate) fn of_trace(
 ///
 /// # Errors
 ///
-/// Where a file cannot be written.
+/// If a file cannot be written.
 pub(crate) fn of_exits(evaluated: &Evaluated, dir: &Path) -> Result<Vec<PathBuf>> {
     let fixed: Vec<CurvePoint> = evaluated.depths.iter().map(of_depth).collect();
     let points: Vec<[CurvePoint; 1]> = evaluated.exits.iter().map(|exit| [of_exit(exit)]).collect();

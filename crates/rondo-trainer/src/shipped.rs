@@ -45,7 +45,7 @@ impl Shipped {
     ///
     /// # Errors
     ///
-    /// Where there is none, with the nearest name.
+    /// If there is none, with the nearest name.
     pub(crate) fn find(name: &str) -> Result<Self> {
         let mut all = Self::all().iter();
         all.find(|one| one.name == name).copied().ok_or_else(|| {
@@ -108,7 +108,7 @@ impl Shipped {
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written.
+    /// If a file cannot be written.
     pub(crate) fn write(self, folder: &Path) -> Result<Vec<Put>> {
         let mut put = vec![put(folder, &self.path(), &self.written())?];
         for (path, text) in TEXTS {

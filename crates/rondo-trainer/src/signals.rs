@@ -20,7 +20,7 @@ static LISTENING: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 ///
-/// Where the system refuses a handler.
+/// If the system refuses a handler.
 pub(crate) fn listen() -> anyhow::Result<()> {
     if LISTENING.swap(true, Ordering::SeqCst) {
         return Ok(());
@@ -43,7 +43,7 @@ pub(crate) fn listen() -> anyhow::Result<()> {
 ///
 /// # Errors
 ///
-/// Where the system refuses a thread.
+/// If the system refuses a thread.
 pub(crate) fn follow_stdin() -> anyhow::Result<()> {
     thread::Builder::new().spawn(|| {
         // The content does not matter, and an error is an end too.

@@ -9,7 +9,7 @@ use rondo_train::error::Result;
 ///
 /// # Errors
 ///
-/// Where standard output refuses; a reader that has gone away, as `head` does, is not an error.
+/// If standard output cannot be written; a reader that has gone away, as `head` does, is not an error.
 pub(crate) fn print(text: &str) -> Result<()> {
     stream(&format!("{text}\n"))
 }

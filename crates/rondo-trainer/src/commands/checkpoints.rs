@@ -1,4 +1,4 @@
-//! `trainer checkpoints`: what a run has saved, and whether it is whole.
+//! `trainer checkpoints`: the checkpoints of a run, and whether they are undamaged.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use crate::cli::CheckpointsArgs;
 use crate::terminal;
 
-/// Lists the checkpoints of a run; reads and hashes all of them where that is asked for.
+/// Lists the checkpoints of a run, and with `--verify` reads and hashes all of them.
 ///
 /// # Errors
 ///
-/// Where there is no run, its folder cannot be read, or a checkpoint is damaged. Metrics that cannot be read cost
-/// the losses, with a warning.
+/// If there is no run, its folder cannot be read, or a checkpoint is damaged. If the metrics cannot
+/// be read, a warning is printed and the losses are missing.
 pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
     let run = RunDir::new(&args.run);
     if !run.has_config() {
@@ -61,7 +61,8 @@ fn word(state: &State) -> &'static str {
     }
 }
 
-/// Returns when the configuration of a checkpoint was launched; none in imports and runs of older versions.
+/// Returns the time of the launch that used a checkpoint's configuration, or `None` for imports and
+/// runs of older versions.
 fn launch<'a>(checkpoint: &Surveyed, launches: &'a BTreeMap<String, String>) -> Option<&'a str> {
     let hash = checkpoint.config_hash.as_ref()?;
     launches.get(hash).map(String::as_str)

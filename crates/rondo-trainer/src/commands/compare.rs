@@ -1,8 +1,9 @@
-//! `trainer compare`: runs beside one another, with a verdict on each, from their metrics alone.
+//! `trainer compare`: runs side by side, with a verdict on each, from their metrics alone.
 //!
-//! In reading order: `inputs`, which runs are meant; `row`, what is said about one; `differences`, the keys
-//! that are not alike; `groups`, runs that differ in their seeds alone, with their `mean`; `grid` and
-//! `tables`; `findings`; `samples`, texts after prompts; `series` and `charts`, what the `page` draws.
+//! In reading order: `inputs`, the runs to compare; `row`, the description of one run;
+//! `differences`, the keys that differ; `groups`, runs that differ only in their seeds, with their
+//! `mean`; `grid` and `tables`; `findings`; `samples`, texts after prompts; `series` and `charts`,
+//! the curves on the `page`.
 
 mod charts;
 mod differences;
@@ -33,12 +34,12 @@ use crate::cli::CompareArgs;
 use crate::pictures::runs::{FigureName, draw};
 use crate::terminal;
 
-/// Runs, and what is said about them.
+/// Runs and their descriptions.
 struct Comparison {
     runs: Vec<RunHistory>,
     rows: Vec<Row>,
     subjects: Vec<Subject>,
-    /// What is said about each subject.
+    /// A description of each subject.
     groups: Vec<Group>,
     differences: Vec<Difference>,
 }
@@ -68,12 +69,12 @@ impl Comparison {
         json!({"runs": self.rows, "groups": groups, "differences": self.differences})
     }
 
-    /// Returns whether some runs differ in their seeds alone.
+    /// Returns whether some runs differ only in their seeds.
     fn has_groups(&self) -> bool {
         self.groups.iter().any(Group::has_several)
     }
 
-    /// Returns the tables and findings as they are printed.
+    /// Returns the tables and findings for the terminal.
     fn text(&self) -> String {
         let mut parts = Vec::new();
         let mut part = |title: &str, table: String| parts.push(format!("{title}\n{table}"));
@@ -123,7 +124,7 @@ impl Comparison {
 ///
 /// # Errors
 ///
-/// Where a run's metrics are damaged, no run has any, or a file cannot be written.
+/// If a run's metrics are damaged, no run has any, or a file cannot be written.
 pub(crate) fn command(args: &CompareArgs) -> Result<()> {
     let dirs = inputs::run_dirs(&args.runs)?;
     let runs = RunHistory::open_all(&dirs, &mut terminal::note)?;
@@ -144,7 +145,7 @@ pub(crate) fn command(args: &CompareArgs) -> Result<()> {
     Ok(())
 }
 
-/// Says on standard error what cannot be compared.
+/// Reports on standard error what cannot be compared.
 fn tell_what_is_missing(runs: &[RunHistory]) {
     for run in runs {
         match run.evaluations() {
@@ -180,7 +181,7 @@ const PICTURES: [FigureName; 5] = [
     FigureName::PerIteration,
 ];
 
-/// Draws what the runs have numbers for, and says what they lack.
+/// Draws the pictures for which the runs have numbers, and reports the others.
 fn pictures(runs: &[RunHistory]) -> Vec<Picture> {
     let mut pictures = Vec::new();
     for name in PICTURES {
@@ -192,7 +193,7 @@ fn pictures(runs: &[RunHistory]) -> Vec<Picture> {
     pictures
 }
 
-/// Writes compare.json, the pictures and the page that shows all of it.
+/// Writes compare.json, the pictures, and the page with all of them.
 fn write(comparison: &Comparison, object: &Value, dir: &Path) -> Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for picture in pictures(&comparison.runs) {

@@ -10,7 +10,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where standard output refuses.
+/// If standard output cannot be written.
 pub(crate) fn command(shell: clap_complete::Shell) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "trainer", &mut script);

@@ -10,21 +10,21 @@ use crate::cli::ConfigsArgs;
 use crate::shipped::{Put, Shipped};
 use crate::terminal;
 
-/// Columns of a terminal.
+/// Width of a terminal, in columns.
 const WIDTH: usize = 80;
-/// Columns between a name and what it is.
+/// Columns between a name and its description.
 const BETWEEN: usize = 2;
 
 /// Lists the configurations inside the program, or writes some of them.
 ///
 /// # Errors
 ///
-/// Where a name is unknown, or a file cannot be written.
+/// If a name is unknown, or a file cannot be written.
 pub(crate) fn command(args: &ConfigsArgs) -> Result<()> {
     if args.names.is_empty() {
         return list(args.json.json);
     }
-    // Nothing is written where a name is wrong.
+    // All names are checked before the first file is written.
     let found: Result<Vec<Shipped>> = args.names.iter().map(|name| Shipped::find(name)).collect();
     let folder = args.out.as_deref().unwrap_or(Path::new(""));
     for shipped in found? {
@@ -35,7 +35,7 @@ pub(crate) fn command(args: &ConfigsArgs) -> Result<()> {
     Ok(())
 }
 
-/// Says what became of a file.
+/// Reports whether a file was written or kept.
 pub(crate) fn told(put: &Put) -> String {
     match put {
         Put::Wrote(path) => format!("wrote   {}", path.display()),
@@ -43,14 +43,14 @@ pub(crate) fn told(put: &Put) -> String {
     }
 }
 
-/// Returns a sentence of at most so many characters, its last words left out where it is longer.
+/// Returns a sentence of at most `room` characters; a longer sentence loses its last words.
 fn cut(sentence: &str, room: usize) -> String {
     const LEFT_OUT: &str = " …";
     if sentence.chars().count() <= room {
         return sentence.to_owned();
     }
     let mut shown: String = sentence.chars().take(room.saturating_sub(1)).collect();
-    // Back to the last whole word.
+    // Cuts at the end of the last whole word.
     let end = shown.rfind(' ').unwrap_or(0);
     shown.truncate(end);
     shown + LEFT_OUT

@@ -1,4 +1,5 @@
-//! `trainer devices`: what this build can reach, and in which precisions it trains there.
+//! `trainer devices`: the devices that this build can reach, and the precisions that each can train
+//! in.
 
 use rondo_metrics::Table;
 use rondo_train::device::{self, DeviceKind, Listed, PrecisionKind};
@@ -12,7 +13,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where standard output refuses.
+/// If standard output cannot be written.
 pub(crate) fn command(args: JsonArg) -> Result<()> {
     let devices = device::list();
     let (auto, why) = device::choose_kind(DeviceKind::Auto)?;

@@ -1,4 +1,5 @@
-//! `trainer --dry-run`: sizes and costs, then one step at the largest depth if it fits, and some at the mean one.
+//! `trainer --dry-run`: sizes and costs, then one step at the largest depth if it fits, and some
+//! steps at the mean depth.
 
 use std::path::Path;
 
@@ -35,19 +36,19 @@ const PARTS: [(Part, &str, &str); 12] = [
     (Part::Head, "head", "head"),
 ];
 
-/// Where and how a dry run is made.
+/// The circumstances of a dry run.
 pub(crate) struct DryRun<'a> {
-    /// Where the run would write.
+    /// The directory that the run would write to.
     pub(crate) run: &'a Path,
-    /// The ranks that would share it.
+    /// The number of ranks that would share the run.
     pub(crate) ranks: usize,
-    /// Whether its steps are tried even where they do not seem to fit.
+    /// Whether steps are tried even if the run does not seem to fit into memory.
     pub(crate) force: bool,
     /// Whether JSON is printed.
     pub(crate) as_json: bool,
 }
 
-/// What a dry run has found before a step is tried.
+/// Results that are known before a step is tried.
 struct Found<'a> {
     config: &'a ResolvedConfig,
     costs: &'a Costs,
@@ -58,19 +59,19 @@ struct Found<'a> {
     warnings: Vec<String>,
 }
 
-/// Prints what a run would cost and tries its most expensive step, then some at the mean depth.
+/// Prints the costs of a run, and tries its most expensive step and some steps at the mean depth.
 ///
-/// Data is opened only where the vocabulary or the length of a row depends on it.
+/// Data is opened only if the vocabulary or the length of a row depends on it.
 ///
 /// # Errors
 ///
-/// Where the device or needed data is not there, the run does not fit into memory, or a step fails.
+/// If the device or needed data is missing, the run does not fit into memory, or a step fails.
 pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     let (listed, why) = device::choose(config.device)?;
     let (config, source) = resolve(config, Mode::Auto)?;
     let ranks = dry_run.ranks;
     let share = Share::of(config.train.accumulation, 0, ranks)?;
-    // The ranks may be on hosts of their own: what is free here is for one.
+    // The ranks may be on different hosts, so the free memory of this host is that of one rank.
     let capacity = Capacity::of(&listed).among(ranks, 1);
     let costs = Costs::after(&config, 0, source.as_ref(), &capacity, dry_run.run);
     let mut warnings = config.recorded().warnings(config.extent());
@@ -100,7 +101,8 @@ pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     let largest = config.model.recurrence.largest();
     let longest = trial.step(largest)?;
     let per_step = trial.seconds_per_step()?;
-    // The first step has no moments to begin with, and a GPU's pools grow with the next ones.
+    // Memory is read only now. The first step starts without optimizer moments, and a GPU's pools
+    // grow in the next steps.
     let held = listed.peak_memory_bytes();
     let evaluation = evaluation_seconds(&costs.work, per_step);
     if dry_run.as_json {
@@ -126,14 +128,15 @@ pub(crate) fn command(config: &RunConfig, dry_run: &DryRun<'_>) -> Result<()> {
     terminal::print(&format!("\n{data}\n{work}\n{line}\n{memory}\n{disk}"))
 }
 
-/// Returns the seconds of an evaluation by its FLOPs, as fast as those of a step that takes `per_step` seconds.
+/// Returns the seconds of an evaluation, from its FLOPs and the speed of a step that takes
+/// `per_step` seconds.
 fn evaluation_seconds(work: &Work, per_step: f64) -> f64 {
     let flops_per_step = work.flops / work.steps.max(1) as f64;
     work.evaluation_flops / flops_per_step.max(1.0) * per_step
 }
 
 impl Found<'_> {
-    /// Returns what is known without a step.
+    /// Returns the results that are known without a step.
     fn object(&self) -> Value {
         let (config, costs, ranks) = (self.config, self.costs, self.ranks);
         let census = Census::new(&config.model);
@@ -179,7 +182,7 @@ impl Found<'_> {
         told
     }
 
-    /// Prints it as tables.
+    /// Prints these results as tables.
     fn print(&self) -> Result<()> {
         let (config, costs, ranks) = (self.config, self.costs, self.ranks);
         let census = Census::new(&config.model);

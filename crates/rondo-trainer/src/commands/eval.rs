@@ -37,7 +37,7 @@ struct OfRun {
 ///
 /// # Errors
 ///
-/// Where a run, a checkpoint, the device or the data is not there or not whole.
+/// If a run, a checkpoint, the device or the data is missing or damaged.
 pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     let exits = exits(args)?;
     if !args.tasks.tasks.is_empty() {
@@ -61,7 +61,7 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     let mut drawn = Vec::new();
     if let Some(dir) = &args.figures {
         for (run, one) in args.runs.iter().zip(&all) {
-            // Several runs have a folder each.
+            // With several runs, each run has a folder of its own.
             let dir = match (all.len(), run.file_name()) {
                 (1, _) | (_, None) => dir.clone(),
                 (_, Some(name)) => dir.join(name),
@@ -113,7 +113,7 @@ fn sparsity_json(sparsity: &Sparsity) -> serde_json::Value {
     })
 }
 
-/// Returns the criteria that were asked for, each once.
+/// Returns the requested criteria, each once.
 fn exits(args: &EvalArgs) -> Result<Vec<Exit>> {
     let mut criteria: Vec<ExitCriterion> = Vec::new();
     for choice in &args.exit {
@@ -181,14 +181,14 @@ fn evaluate(path: &Path, args: &EvalArgs, exits: &[Exit], listed: &Listed) -> Re
     })
 }
 
-/// What is evaluated.
+/// The batches to evaluate.
 struct Material {
     batches: Vec<Batch>,
     bytes_per_token: Option<f64>,
     task: bool,
 }
 
-/// Finds what to evaluate: given tokens, given text, or the run's own validation data.
+/// Finds the batches to evaluate: given tokens, given text, or the run's own validation data.
 fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     let (run_dir, config) = (&run.run_dir, &run.config);
     let most = args.max_tokens;
@@ -225,7 +225,7 @@ fn material(run: &OpenRun<'_>, args: &EvalArgs) -> Result<Material> {
     own_documents(run, most.unwrap_or(config.eval.tokens))
 }
 
-/// Reads the text at `path`, at most `most` tokens of it to predict.
+/// Reads the text at `path`, with at most `most` tokens to predict.
 fn documents(
     run: &OpenRun<'_>,
     args: &EvalArgs,
@@ -235,7 +235,7 @@ fn documents(
     let config = &run.config;
     let seq = config.text_seq().ok_or_else(not_on_text("--data"))?;
     let tokenizer = run.reader("--data", args.prompting.prompting())?;
-    // The first token is predicted by nothing.
+    // The first token is not predicted, because nothing comes before it.
     let most = most.map(|most| most.saturating_add(1));
     let text = encode_source(&tokenizer, &corpus(path, args, &config.data), most)?;
     for warning in &text.warnings {
@@ -252,7 +252,7 @@ fn documents(
     })
 }
 
-/// Returns batches as the run's own rows are: where it was trained to attend within documents, these do too.
+/// Restricts attention to within documents if the run was trained that way.
 fn within_documents(run: &OpenRun<'_>, batches: Vec<Batch>) -> Result<Vec<Batch>> {
     Ok(match run.document_end()? {
         Some(end) => {
@@ -277,7 +277,7 @@ fn own_documents(run: &OpenRun<'_>, most: usize) -> Result<Material> {
     })
 }
 
-/// Says that a flag is about text, of which a run on a task knows nothing.
+/// Returns an error for a flag that needs a run on text; the run was trained on a task.
 fn not_on_text(flag: &str) -> impl Fn() -> Error {
     move || {
         Error::Usage(format!(
@@ -286,7 +286,7 @@ fn not_on_text(flag: &str) -> impl Fn() -> Error {
     }
 }
 
-/// Returns the text at a path, read as the run's own is where no flag says otherwise.
+/// Returns the text at a path. It is read like the run's own text unless a flag says otherwise.
 fn corpus(path: &String, args: &EvalArgs, data: &DataConfig) -> CorpusSource {
     let (field, skip_bad_lines) = match data {
         DataConfig::Text {

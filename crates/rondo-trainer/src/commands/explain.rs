@@ -28,7 +28,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where nothing has the name, with the nearest that has.
+/// If nothing has the name, with the nearest that has.
 pub(crate) fn command(args: &ExplainArgs) -> Result<()> {
     let reference = Reference::new();
     if let Some(page) = args.markdown {

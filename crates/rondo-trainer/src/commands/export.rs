@@ -29,7 +29,7 @@ const CONFIG_FILE: &str = "config.json";
 ///
 /// # Errors
 ///
-/// Where there is no whole checkpoint, the layout cannot express the model, or the folder is taken.
+/// If there is no whole checkpoint, the layout cannot express the model, or the folder is taken.
 /// Nothing is left behind then.
 pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     check_target(&args.out, &args.run, args.overwrite)?;

@@ -17,7 +17,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where an option does not belong to the picture, the runs lack what it shows, or a file cannot be written.
+/// If an option does not belong to the picture, the runs lack what it shows, or a file cannot be written.
 pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     check_options(args)?;
     let files = match args.name {

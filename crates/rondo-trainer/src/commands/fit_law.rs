@@ -21,7 +21,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where curves cannot be read, cannot determine the law, or a file cannot be written.
+/// If curves cannot be read, cannot determine the law, or a file cannot be written.
 pub(crate) fn command(args: &FitLawArgs) -> Result<()> {
     let given = given(args)?;
     let fitted: Vec<Curve> = given

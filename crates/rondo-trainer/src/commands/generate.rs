@@ -24,7 +24,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where run, prompt, states or device are not there or not whole, or a value is out of range.
+/// If run, prompt, states or device are not there or not whole, or a value is out of range.
 pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     let sampling = sampling(args)?;
     let (listed, _) = device::choose_kind(args.device.into())?;

@@ -28,7 +28,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where the folder is not in the reference's layout or holds what has no place here, its tokenizer
+/// If the folder is not in the reference's layout or holds what has no place here, its tokenizer
 /// does not fit, or the run directory is taken. Nothing is left behind then.
 pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     check_target(&args.out, &args.dir, args.overwrite)?;

@@ -35,7 +35,7 @@ const FIELDS: [(&str, &str, &str); 3] = [
 ///
 /// # Errors
 ///
-/// Where the run has no metrics, or they are damaged.
+/// If the run has no metrics, or they are damaged.
 pub(crate) fn command(args: &MetricsArgs) -> Result<()> {
     match (&args.run, args.json.json) {
         (None, true) => terminal::print_json(&object()),

@@ -33,7 +33,7 @@ const ASIDE: f64 = 0.15;
 ///
 /// # Errors
 ///
-/// Where the file is there already, the data cannot be read, or the device is not there.
+/// If the file is there already, the data cannot be read, or the device is not there.
 pub(crate) fn command(args: &NewArgs) -> Result<()> {
     if args.file.exists() {
         return Err(Error::Usage(format!(

@@ -16,7 +16,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where an argument is out of range, the corpus cannot be read or the folder is there already.
+/// If an argument is out of range, the corpus cannot be read or the folder is there already.
 pub(crate) fn command(args: &PrepareArgs) -> Result<()> {
     let tokenizer = match (&args.tokenizer, args.bytes) {
         (Some(path), _) => TokenizerConfig::File {

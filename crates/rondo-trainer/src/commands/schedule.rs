@@ -25,7 +25,7 @@ const DRAWN: u64 = 100_000;
 ///
 /// # Errors
 ///
-/// Where a configuration is wrong or has nothing to train on, or a file cannot be written.
+/// If a configuration is wrong or has nothing to train on, or a file cannot be written.
 pub(crate) fn command(args: &ScheduleArgs) -> Result<()> {
     let mut runs = Vec::new();
     for path in &args.configs {

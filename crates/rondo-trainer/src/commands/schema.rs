@@ -13,7 +13,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where standard output refuses.
+/// If standard output cannot be written.
 pub(crate) fn command(sweep: bool) -> Result<()> {
     terminal::print_json(&match sweep {
         true => schema::<SweepFile>(),

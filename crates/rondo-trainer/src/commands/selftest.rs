@@ -13,7 +13,7 @@ use crate::cli::SelftestArgs;
 ///
 /// # Errors
 ///
-/// Where the device is not there, has not the precision, fails or computes other values, or the golden folder is not whole.
+/// If the device is not there, has not the precision, fails or computes other values, or the golden folder is not whole.
 pub(crate) fn command(args: &SelftestArgs) -> Result<()> {
     let (listed, why) = device::choose(DeviceConfig {
         kind: args.device.into(),

@@ -21,7 +21,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where the run or the device is not there or not whole, the address is taken, or a signal ended requests with the server.
+/// If the run or the device is not there or not whole, the address is taken, or a signal ended requests with the server.
 pub(crate) fn command(args: &ServeArgs) -> Result<()> {
     // An address that is taken is told before the weights are read.
     let (listener, address) = listen(args)?;

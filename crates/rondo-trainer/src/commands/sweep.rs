@@ -26,7 +26,7 @@ use crate::{signals, terminal};
 ///
 /// # Errors
 ///
-/// Where a configuration is wrong, data is not there, the directory holds something else, a run has
+/// If a configuration is wrong, data is not there, the directory holds something else, a run has
 /// failed, or a signal has come.
 pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     let mut sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;

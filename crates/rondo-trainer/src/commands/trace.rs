@@ -23,7 +23,7 @@ use crate::{pictures, terminal};
 ///
 /// # Errors
 ///
-/// Where run, tokens or states are not there or not whole, or the file cannot be written.
+/// If run, tokens or states are not there or not whole, or the file cannot be written.
 pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let (listed, _) = device::choose_kind(args.device.into())?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;

@@ -38,7 +38,7 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// If the device fails.
     pub(super) fn step(&mut self, unroll: Unroll) -> Result<f64> {
         self.steps += 1;
         let plan = StepPlan {
@@ -58,7 +58,7 @@ impl<'a> Trial<'a> {
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// If the device fails.
     pub(super) fn seconds_per_step(&mut self) -> Result<f64> {
         let planned = self.config.model.recurrence.planned();
         (0..TIMED).try_fold(f64::INFINITY, |fastest, _| {
@@ -71,7 +71,7 @@ impl<'a> Trial<'a> {
 ///
 /// # Errors
 ///
-/// Where the device fails.
+/// If the device fails.
 pub(super) fn seconds_per_step(config: &ResolvedConfig, listed: &Listed) -> Result<f64> {
     let share = Share::of(config.train.accumulation, 0, 1)?;
     let mut trial = Trial::new(config, share, listed);

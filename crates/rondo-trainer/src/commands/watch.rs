@@ -16,7 +16,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where a folder is not there, metrics are damaged and there is no terminal to say so on, or the terminal refuses.
+/// If a folder is not there, metrics are damaged and there is no terminal to say so on, or the terminal refuses.
 pub(crate) fn command(args: &WatchArgs) -> Result<()> {
     let dirs = run_dirs(&args.runs)?;
     if !is_drawn_on() {

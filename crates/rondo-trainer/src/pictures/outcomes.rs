@@ -25,7 +25,7 @@ pub(crate) enum OutcomesFigure {
 ///
 /// # Errors
 ///
-/// Where a run has no outcomes, they lack what the picture shows, or runs were asked other items.
+/// If a run has no outcomes, they lack what the picture shows, or runs were asked other items.
 pub(crate) fn draw(
     figure: OutcomesFigure,
     runs: &[PathBuf],

@@ -54,7 +54,7 @@ pub(crate) enum FigureName {
 ///
 /// # Errors
 ///
-/// Where the runs lack what the picture shows.
+/// If the runs lack what the picture shows.
 pub(crate) fn draw(name: FigureName, runs: &[RunHistory]) -> Result<Picture> {
     let logs = || runs.iter().map(log).collect::<Vec<RunLog>>();
     Ok(match name {
@@ -80,7 +80,7 @@ pub(crate) fn draw(name: FigureName, runs: &[RunHistory]) -> Result<Picture> {
 ///
 /// # Errors
 ///
-/// Where a run has no gates or no controller.
+/// If a run has no gates or no controller.
 pub(crate) fn sparsity(runs: &[RunHistory], layout: Layout) -> Result<Picture> {
     let gated: Vec<SparsityRun> = runs.iter().map(gated).collect();
     Ok(rondo_figures::sparsity(&gated, layout)?)

@@ -63,7 +63,7 @@ impl Asked<'_> {
 ///
 /// # Errors
 ///
-/// Where a key or a name is not the sweep's, or the metric is none.
+/// If a key or a name is not the sweep's, or the metric is none.
 pub(crate) fn check(sheet: &Sheet, plan: &[Planned]) -> Result<()> {
     sheet.arrange(plan).map_err(rondo_sweep::SweepError::from)?;
     SheetMetric::of(sheet).map(|_| ())
@@ -73,7 +73,7 @@ pub(crate) fn check(sheet: &Sheet, plan: &[Planned]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// Where it is no sweep, none of its runs has ended, or it cannot be laid out as asked.
+/// If it is no sweep, none of its runs has ended, or it cannot be laid out as asked.
 pub(crate) fn read(path: &Path, asked: Asked<'_>) -> Result<FieldSheet> {
     let dir = SweepDir::load(path)?;
     let sheet = asked.over(dir.sheet());

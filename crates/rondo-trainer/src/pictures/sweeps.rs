@@ -21,7 +21,7 @@ const ROUNDING: f64 = 1e-9;
 ///
 /// # Errors
 ///
-/// Where a sweep cannot be read, or has no finished run.
+/// If a sweep cannot be read, or has no finished run.
 pub(crate) fn runs_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut runs = Vec::new();
     for path in paths {
@@ -62,7 +62,7 @@ pub(crate) fn rate_correlation(sums: &[f64], losses: &[f64]) -> Option<RankCorre
 ///
 /// # Errors
 ///
-/// Where a run lacks what the picture shows, or the law cannot be read.
+/// If a run lacks what the picture shows, or the law cannot be read.
 pub(crate) fn schedules(runs: &[RunHistory], law: Option<&Path>) -> Result<(Picture, Value)> {
     let scheduled: Vec<ScheduledRun> = runs.iter().map(scheduled).collect();
     let ended = scheduled

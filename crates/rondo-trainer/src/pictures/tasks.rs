@@ -16,7 +16,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where a file cannot be written.
+/// If a file cannot be written.
 pub(crate) fn of_tasks(
     reports: &[TaskReport],
     controls: &[(String, &[Fitted])],
@@ -37,7 +37,7 @@ pub(crate) fn of_tasks(
 ///
 /// # Errors
 ///
-/// Where a number cannot be drawn.
+/// If a number cannot be drawn.
 pub(super) fn benchmarks(reports: &[TaskReport]) -> Result<Option<Picture>> {
     let panels: Vec<ScorePanel> = reports
         .iter()
@@ -51,7 +51,7 @@ pub(super) fn benchmarks(reports: &[TaskReport]) -> Result<Option<Picture>> {
 ///
 /// # Errors
 ///
-/// Where a number cannot be drawn.
+/// If a number cannot be drawn.
 pub(super) fn depth_controls(controls: &[(String, &[Fitted])]) -> Result<Option<Picture>> {
     let panels: Vec<ScorePanel> = controls
         .iter()

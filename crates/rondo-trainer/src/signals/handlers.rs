@@ -18,7 +18,7 @@ pub(super) enum Asks {
 ///
 /// # Errors
 ///
-/// Where the system refuses a handler or the thread.
+/// If the system refuses a handler or the thread.
 #[cfg(unix)]
 pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -46,7 +46,7 @@ pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Where the system refuses a handler.
+/// If the system refuses a handler.
 #[cfg(not(unix))]
 pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
     ctrlc::set_handler(move || act(Asks::AtOnce)).map_err(io::Error::other)

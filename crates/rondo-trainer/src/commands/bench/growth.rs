@@ -1,8 +1,8 @@
-//! How the time of a step grows with what it computes.
+//! How the time of a step grows with its size.
 //!
-//! The law is the count of operations: a step of `tokens` tokens costs tokens times
-//! [`ResolvedConfig::flops_per_token`]. Where the time grows by more, a part of the step does not keep the
-//! pace of its matrix products; where it grows by less, there are costs that do not grow.
+//! The expected growth is that of the FLOPs: a step of `tokens` tokens costs tokens times
+//! [`ResolvedConfig::flops_per_token`]. If the time grows faster, some part of the step grows
+//! faster than its matrix products. If it grows more slowly, a part of the cost is fixed.
 
 use rondo_metrics::format::significant;
 use rondo_model::depth::Unroll;
@@ -17,10 +17,10 @@ use super::samples::Samples;
 use super::subject::{Subject, Work};
 use crate::cli::{Axis, BenchArgs};
 
-/// Everything that grows where nothing was chosen.
+/// The sizes that grow if none is chosen.
 const AXES: [Axis; 4] = [Axis::N, Axis::K, Axis::Seq, Axis::Width];
 
-/// A step on the way.
+/// A step of one size.
 #[derive(Clone, Debug)]
 struct Point {
     value: usize,
@@ -28,7 +28,7 @@ struct Point {
     unroll: Unroll,
 }
 
-/// A step and what it took; growth is over the first step of its axis.
+/// The measurement of a step. Growth is relative to the first step of its axis.
 struct Row {
     axis: Axis,
     value: usize,
@@ -37,11 +37,11 @@ struct Row {
     expected: f64,
 }
 
-/// Times steps from the configuration's own on along each axis.
+/// Times steps along each axis, starting with the configuration's own step.
 ///
 /// # Errors
 ///
-/// Where the device fails.
+/// If the device fails.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -79,7 +79,7 @@ pub(super) fn command(
 }
 
 impl Axis {
-    /// Returns the configuration's own step and those after it.
+    /// Returns the configuration's own step, followed by larger ones.
     fn points(self, config: &ResolvedConfig) -> Vec<Point> {
         let planned = config.model.recurrence.planned();
         let own = Point {
@@ -127,7 +127,7 @@ impl Point {
         point
     }
 
-    /// Multiplies every width; a head keeps its own.
+    /// Multiplies every width by `factor`; the width of a head stays the same.
     fn wider(&self, factor: usize) -> Self {
         let mut point = self.clone();
         let model = &mut point.config.model;

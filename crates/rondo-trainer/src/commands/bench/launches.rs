@@ -1,5 +1,5 @@
-//! How many kernels a step, a forward pass and an evaluation launch: what a GPU's host has to do for them, whatever the
-//! sizes of the tensors.
+//! How many kernels a step, a forward pass and an evaluation launch. This is the work of a GPU's
+//! host, whatever the sizes of the tensors.
 
 use rondo_metrics::Table;
 use rondo_train::config::ResolvedConfig;
@@ -12,7 +12,7 @@ use super::subject::{Subject, Work};
 use crate::cli::{BenchArgs, Rounds};
 use crate::terminal;
 
-/// What is counted, and what it is called.
+/// The kinds of work whose launches are counted, and their names.
 const WORK: [(Work, &str); 4] = [
     (Work::Step, "training step"),
     (Work::LoggedStep, "training step that is logged"),
@@ -20,14 +20,14 @@ const WORK: [(Work, &str); 4] = [
     (Work::Eval, "evaluation"),
 ];
 
-/// Kernels of a step that the table names.
+/// Number of kernels of a step that the table lists by name.
 const NAMED: usize = 12;
 
-/// Counts and prints.
+/// Counts the launches and prints them.
 ///
 /// # Errors
 ///
-/// Where the device fails or standard output refuses.
+/// If the device fails or standard output cannot be written.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -56,17 +56,18 @@ pub(super) fn command(
     ))
 }
 
-/// The launches of some work, counted again and again.
+/// The launches of one kind of work, counted several times.
 struct Counted {
     called: &'static str,
-    /// How many there were in each round.
+    /// Number of launches in each round.
     totals: Vec<usize>,
-    /// Those of the last round.
+    /// Launches of the last round.
     last: Launches,
 }
 
 impl Counted {
-    /// Counts the launches of rounds after some that are not counted, in which kernels may be tuned.
+    /// Counts the launches of `rounds`. Kernels may be tuned in the warm-up rounds, which are not
+    /// counted.
     fn new(
         config: &ResolvedConfig,
         work: Work,
@@ -101,7 +102,7 @@ impl Counted {
         })
     }
 
-    /// Returns the launches of a round, or their range where rounds differ.
+    /// Returns the number of launches in a round, or the range if rounds differ.
     fn shown(&self) -> String {
         let [least, most] = [self.totals.iter().min(), self.totals.iter().max()];
         let [least, most] = [least, most].map(|count| count.copied().unwrap_or(0));
@@ -120,7 +121,7 @@ fn table(counted: &[Counted]) -> Table {
     table
 }
 
-/// Returns the kernels of a step that are launched most.
+/// Returns the kernels that a step launches most often.
 fn kernels(step: &Launches) -> Table {
     let mut table = Table::new(&["kernel of a training step", "launches"]).left(0);
     let (named, others) = step.by_kernel.split_at(NAMED.min(step.by_kernel.len()));

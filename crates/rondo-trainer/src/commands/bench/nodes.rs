@@ -1,8 +1,9 @@
-//! The operations that are single nodes on flex, each beside its composition of Burn operations.
+//! The operations that are single nodes on flex, each compared with its composition of Burn
+//! operations.
 //!
-//! Both are timed in turn on the same tensors, so that a slow drift of the machine meets both. The
-//! backward pass starts from a gradient of ones. Of the cross entropy the forward pass finds the
-//! gradients too, and backward only scales them.
+//! Both are timed in turn on the same tensors, so a slow drift of the machine affects both. The
+//! backward pass starts from a gradient of ones. For the cross entropy, the forward pass already
+//! computes the gradients, and backward only scales them.
 
 use std::time::Instant;
 
@@ -31,7 +32,7 @@ use super::samples::Samples;
 use crate::cli::{BenchArgs, BenchNode, Rounds};
 use crate::commands::trial::counting_batch;
 
-/// Where in a pass the layer is applied.
+/// The place in a pass at which the layer is applied.
 const AT: At = At::Core {
     layer: 0,
     iteration: 1,
@@ -44,7 +45,7 @@ const CLIPPED: f64 = 0.5;
 ///
 /// # Errors
 ///
-/// Where the device fails.
+/// If the device fails.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -80,27 +81,27 @@ pub(super) fn command(
     rows::print(name, &what, &rows, listed, args)
 }
 
-/// Does something once, by the clock.
+/// Runs an operation once and measures its time.
 type Timed<'a> = Box<dyn FnMut() -> Result<Times> + 'a>;
 
 /// The seconds of one pass.
 #[derive(Clone, Copy, Debug)]
 struct Times {
     forward: f64,
-    /// None where there is nothing to differentiate.
+    /// None if there is nothing to differentiate.
     backward: Option<f64>,
 }
 
-/// The same function twice.
+/// One function, computed in two ways.
 struct Node<'a> {
     name: &'static str,
-    /// As the model calls it: one node on flex.
+    /// The function as the model calls it: one node on flex.
     chosen: Timed<'a>,
     composed: Timed<'a>,
 }
 
 impl Node<'_> {
-    /// Times both in turn, or the composition alone where there is no node.
+    /// Times both in turn, or the composition alone if there is no node.
     fn time(mut self, rounds: Rounds, fused: bool) -> Result<Row> {
         let (mut chosen, mut composed) = (Vec::new(), Vec::new());
         for _ in 0..rounds.warmup + rounds.counted {
@@ -118,16 +119,16 @@ impl Node<'_> {
     }
 }
 
-/// Where the nodes are timed.
+/// The configuration and the device for the timing.
 struct Setting<'a> {
     config: &'a ResolvedConfig,
     listed: &'a Listed,
-    /// The same device, in the graph.
+    /// The device of `listed`, with autodiff.
     device: Device,
 }
 
 impl<'a> Setting<'a> {
-    /// None where the configuration has no such node.
+    /// Returns the node, or `None` if the configuration has no such node.
     fn timed(&'a self, node: BenchNode) -> Option<Node<'a>> {
         match node {
             BenchNode::Attention => Some(self.attention()),
@@ -166,7 +167,7 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// None where the configuration's injection has no node.
+    /// Returns the node of a linear injection. Other injections have no node.
     fn injection(&'a self) -> Option<Node<'a>> {
         if self.config.model.injection != InjectionKind::Linear {
             return None;
@@ -212,7 +213,7 @@ impl<'a> Setting<'a> {
         }
     }
 
-    /// Returns an operation by the backend that the model chooses, and composed.
+    /// Returns an operation with the backend that the model chooses, and composed.
     fn node(&self, name: &'static str, timed: impl Fn(Backend) -> Timed<'a>) -> Node<'a> {
         Node {
             name,
@@ -270,7 +271,7 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// Does `work` and returns its seconds, with what it gave.
+    /// Runs `work` and returns its seconds and its result.
     fn clock<T>(&self, work: impl FnOnce() -> T) -> Result<(f64, T)> {
         self.listed.sync()?;
         let started = Instant::now();
@@ -302,7 +303,7 @@ impl<'a> Setting<'a> {
 /// [`Optimizer::step`] or its composition.
 type Step = fn(&mut Optimizer, LoopedTransformer, FlatGradients, &Gate, f64) -> LoopedTransformer;
 
-/// Counted passes.
+/// The passes that count.
 struct Passes(Vec<Times>);
 
 impl Passes {
@@ -322,7 +323,7 @@ impl Passes {
     }
 }
 
-/// A node and what it took.
+/// A node and its times.
 struct Row {
     node: &'static str,
     fused: Option<Passes>,
@@ -330,7 +331,7 @@ struct Row {
 }
 
 impl Row {
-    /// Returns how often the node fits into the time of its composition.
+    /// Returns the time of the composition divided by the time of the node.
     fn ratio(&self) -> Option<f64> {
         let fused = self.fused.as_ref()?.both().median();
         Some(self.composed.both().median() / fused)
@@ -374,7 +375,7 @@ impl BenchRow for Row {
         })
     }
 
-    /// Shows milliseconds; the spread is the larger one.
+    /// Shows milliseconds, and the larger of the two spreads.
     fn cells(&self) -> Vec<String> {
         let milliseconds =
             |seconds: Option<f64>| or_missing(seconds, |seconds| significant(1e3 * seconds, 3));

@@ -1,4 +1,5 @@
-//! The matrix-product peak: what a device reaches where nothing else is to be done.
+//! The matrix-product peak: the best rate of a device that computes one large product and nothing
+//! else.
 
 use std::time::Instant;
 
@@ -7,14 +8,15 @@ use rondo_model::ops::{Product, of};
 use rondo_train::device::Listed;
 use rondo_train::error::Result;
 
-/// Side of the square product.
+/// Number of rows and columns of the product's matrices.
 const PEAK_SIDE: usize = 1024;
 
-/// Returns the best rate of a square product of f32 tensors, FLOP/s: in f32 or TF32, as the device was asked for; on flex in f32.
+/// Returns the best rate of a square product of f32 tensors, in FLOP/s. The device computes in the
+/// requested precision, f32 or TF32; flex computes in f32.
 ///
 /// # Errors
 ///
-/// Where the device fails.
+/// If the device fails.
 pub(super) fn matmul_peak(listed: &Listed) -> Result<f64> {
     let device = &listed.device;
     let matrix = || Tensor::<2>::random([PEAK_SIDE; 2], Distribution::Default, device);

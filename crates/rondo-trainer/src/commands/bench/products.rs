@@ -1,5 +1,5 @@
-//! The matrix products of a layer, by every routine that a GPU could take: what its table of routines is checked against, and
-//! filled in from.
+//! The matrix products of a layer, by every routine that a GPU offers. The device's table of
+//! routines is filled in and checked with these measurements.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -16,14 +16,15 @@ use super::samples::Samples;
 use crate::cli::{BenchArgs, Rounds};
 use crate::terminal;
 
-/// A round repeats a product until this much time has passed, in seconds: short ones are otherwise timed with the wait.
+/// Minimum duration of a round, in seconds. A round repeats a short product, because the wait for
+/// the device would otherwise dominate its time.
 const ROUND: f64 = 0.02;
 
-/// Times and prints.
+/// Times the products and prints their rates.
 ///
 /// # Errors
 ///
-/// On a processor, and where the device fails or standard output refuses.
+/// On a CPU, and if the device fails or standard output cannot be written.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -63,8 +64,8 @@ pub(super) fn command(
     ))
 }
 
-/// Returns the products of a layer, of a linear injection and of the head with `tokens` tokens: forward, and backward for what
-/// comes in and for the weight.
+/// Returns the products of a layer, of a linear injection and of the head for `tokens` tokens: the
+/// forward product, and the backward products for the input and for the weight.
 fn products(model: &ModelConfig, tokens: usize) -> Vec<(String, ProductShape)> {
     let (h, f, vocab) = (model.d_model, model.d_ff, model.vocab_size);
     let heads = model.n_heads * model.d_head();
@@ -96,7 +97,8 @@ fn products(model: &ModelConfig, tokens: usize) -> Vec<(String, ProductShape)> {
     apart.chain(tied.into_iter().flatten()).collect()
 }
 
-/// Returns a product of so many rows, so long a sum and so many columns, by its name.
+/// Returns a product with its name. The sizes are its rows, the length of its sums, and its
+/// columns.
 fn named(
     called: &str,
     what: &str,
@@ -112,18 +114,18 @@ fn named(
     (format!("{called} {what}"), shape)
 }
 
-/// A product by every routine.
+/// The rates of a product by every routine.
 struct Timed {
     called: String,
     shape: ProductShape,
     routines: Vec<Rate>,
 }
 
-/// What a routine reached.
+/// The measurement of a routine.
 struct Rate {
     name: &'static str,
     is_chosen: bool,
-    /// Seconds of a product; none where the device cannot run the routine.
+    /// Seconds per product; none if the device cannot run the routine.
     seconds: Option<f64>,
 }
 
@@ -131,9 +133,9 @@ struct Rate {
 ///
 /// # Errors
 ///
-/// Where the device fails.
+/// If the device fails.
 fn time(routine: &ProductRoutine, listed: &Listed, rounds: Rounds) -> Result<Rate> {
-    // A driver that refuses a kernel does so by panicking.
+    // A driver refuses a kernel by panicking.
     let attempt = catch_unwind(AssertUnwindSafe(|| -> Result<Option<f64>> {
         if !(routine.run)() {
             return Ok(None);

@@ -1,10 +1,11 @@
-//! `trainer bench --what reduce`: what ranks pay for the sum of their gradients.
+//! `trainer bench --what reduce`: the cost of summing gradients across ranks.
 //!
 //! ```text
 //! efficiency = m · t / (m · t + s)      m micro-batches of t seconds on each rank, and a sum of s seconds
 //! ```
 //!
-//! The sums are timed on numbers in the host's memory. On a GPU the gradients' way to the host and back comes on top.
+//! The sums are timed on numbers in the host's memory. On a GPU, copying the gradients to the host
+//! and back takes additional time.
 
 use rondo_collective::timing::{Timed, time};
 use rondo_collective::{Reduce, Wire};
@@ -22,9 +23,9 @@ use super::subject::{Subject, Work, slowest};
 use crate::cli::{BenchArgs, Rounds};
 use crate::terminal;
 
-/// The sizes that every shape's are compared with, in bytes.
+/// Sizes of gradients, in bytes, that are measured in addition to the configuration's own.
 const SIZES: [usize; 3] = [1_000_000, 10_000_000, 100_000_000];
-/// Micro-batches on each rank for which an efficiency is shown.
+/// Numbers of micro-batches per rank for which an efficiency is shown.
 const MICRO_BATCHES: [usize; 4] = [1, 2, 4, 8];
 /// Bytes of a number.
 const F32: usize = size_of::<f32>();
@@ -35,11 +36,12 @@ struct Size {
     seconds: [f64; 4],
 }
 
-/// Times the sums of all ranks, and a micro-batch of the configuration on each of them; rank 0 reports.
+/// Times the sums over all ranks, and a micro-batch of the configuration on each rank. Rank 0
+/// reports the times.
 ///
 /// # Errors
 ///
-/// Where the device fails or a rank is missing.
+/// If the device fails or a rank is missing.
 pub(super) fn command(
     name: &str,
     config: &ResolvedConfig,
@@ -78,7 +80,8 @@ fn micro_batch(
     let mut config = config.clone();
     config.train.accumulation = 1;
     let unroll = Work::Step.unroll(&config);
-    // By itself, but beside the others: they share the memory of their host.
+    // Each rank computes alone, but at the same time as the others, because they share the memory
+    // of their host.
     let mut subject = Subject::new(&config, Work::Step, unroll, listed, &World::alone())?;
     let samples = subject.time(rounds)?;
     Ok(slowest(&[samples.median()], world)?[0])
@@ -95,7 +98,7 @@ fn size(bytes: usize, rounds: Rounds, world: &World) -> Result<Size> {
     })
 }
 
-/// Returns the name of what is timed, as the JSON has it.
+/// Returns the name of a measurement in the JSON.
 fn key(timed: Timed) -> &'static str {
     match timed {
         Timed::Copy => "copy",
@@ -105,7 +108,8 @@ fn key(timed: Timed) -> &'static str {
     }
 }
 
-/// Returns what a sum of the last size leaves of the time, with `micro_batches` on each rank.
+/// Returns the share of the time that is left for computing, with `micro_batches` on each rank and
+/// one sum.
 fn efficiency(micro_batches: usize, micro_batch: f64, sum: f64) -> f64 {
     let computed = micro_batches as f64 * micro_batch;
     computed / (computed + sum)
@@ -200,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_efficiency_by_hand() {
-        // Three seconds of work and one of a sum.
+        // Three seconds of work and one second for a sum.
         assert!((efficiency(3, 1.0, 1.0) - 0.75).abs() < 1e-12);
     }
 

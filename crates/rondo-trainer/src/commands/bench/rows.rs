@@ -1,4 +1,4 @@
-//! What benchmarks of several rows print.
+//! The output of benchmarks that have several rows.
 
 use rondo_metrics::Table;
 use rondo_train::device::Listed;
@@ -22,11 +22,11 @@ pub(super) trait BenchRow {
     fn json(&self) -> Value;
 }
 
-/// Prints rows under a line that says what they are, or one JSON object.
+/// Prints rows below a line that says what they show, or prints one JSON object.
 ///
 /// # Errors
 ///
-/// Where the device fails or standard output refuses.
+/// If the device fails or standard output cannot be written.
 pub(super) fn print<R: BenchRow>(
     name: &str,
     what: &str,

@@ -1,11 +1,11 @@
-//! Seconds of the same work, again and again.
+//! Seconds that repetitions of the same work took.
 
 /// Seconds in ascending order, at least one.
 #[derive(Clone, Debug)]
 pub(super) struct Samples(Vec<f64>);
 
 impl Samples {
-    /// Sorts what was measured.
+    /// Sorts the measured seconds.
     pub(super) fn new(mut seconds: Vec<f64>) -> Self {
         seconds.sort_by(f64::total_cmp);
         Self(seconds)

@@ -1,4 +1,4 @@
-//! A training step, a forward pass or an evaluation, ready to be timed again and again.
+//! A training step, a forward pass or an evaluation that can be timed repeatedly.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use super::samples::Samples;
 use crate::cli::Rounds;
 use crate::commands::trial::counting_batch;
 
-/// What is done in one round.
+/// The work of one round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     Step,
@@ -29,7 +29,7 @@ pub(super) enum Work {
 }
 
 impl Work {
-    /// Returns the iterations that a round takes.
+    /// Returns the iterations of a round.
     pub(super) fn unroll(self, config: &ResolvedConfig) -> Unroll {
         let planned = config.model.recurrence.planned();
         let free = |no_grad| Unroll {
@@ -44,7 +44,7 @@ impl Work {
     }
 }
 
-/// What is timed.
+/// A model and the work that is timed on it.
 pub(super) struct Subject<'a> {
     config: &'a ResolvedConfig,
     learner: Learner,
@@ -61,7 +61,7 @@ impl<'a> Subject<'a> {
     ///
     /// # Errors
     ///
-    /// Where they cannot share its micro-batches.
+    /// If the ranks cannot share the micro-batches of a step.
     pub(super) fn new(
         config: &'a ResolvedConfig,
         work: Work,
@@ -83,16 +83,16 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// Times rounds of it; a round lasts as long as on the slowest rank.
+    /// Times rounds of the work. The time of a round is that of the slowest rank.
     ///
     /// # Errors
     ///
-    /// Where the device fails, or a step that was timed has a loss that no step can have.
+    /// If the device fails, or a timed step reports a loss that no step can have.
     pub(super) fn time(&mut self, rounds: Rounds) -> Result<Samples> {
         let mut seconds = Vec::new();
         for round in 0..rounds.warmup + rounds.counted {
             if round == rounds.warmup {
-                // What the ranks have waited for so far does not count.
+                // Discards the waiting time of the ranks up to here.
                 self.ranks()?;
             }
             self.world.barrier()?;
@@ -107,20 +107,21 @@ impl<'a> Subject<'a> {
         Ok(Samples::new(slowest(&seconds, &self.world)?))
     }
 
-    /// Returns how long the ranks have reduced and waited since the last call; none of a process by itself.
+    /// Returns how long the ranks have reduced and waited since the last call, or `None` for a
+    /// single process.
     ///
     /// # Errors
     ///
-    /// Where a rank is missing.
+    /// If a rank is missing.
     pub(super) fn ranks(&mut self) -> Result<Option<RankPace>> {
         self.learner.rank_pace()
     }
 
-    /// Does it once, as step `step`.
+    /// Runs the work once, as step `step`.
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// If the device fails.
     pub(super) fn run(&mut self, step: u64) -> Result<()> {
         let config = self.config;
         let seq = config.train.seq;
@@ -171,7 +172,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Returns the seconds of each round on the rank that took most.
+/// Returns the seconds of each round on its slowest rank.
 pub(super) fn slowest(seconds: &[f64], world: &World) -> Result<Vec<f64>> {
     let all = world.told(world.collective().all_gather_numbers(seconds))?;
     let of_round = |round: usize| all.iter().skip(round).step_by(seconds.len()).copied();
@@ -180,8 +181,8 @@ pub(super) fn slowest(seconds: &[f64], world: &World) -> Result<Vec<f64>> {
         .collect())
 }
 
-/// Refuses losses that were not computed. Where a GPU's driver makes no more buffers, the kernels that need
-/// them do nothing, without a word, and take no time.
+/// Refuses losses that were not computed. If a GPU's driver cannot allocate more buffers, kernels
+/// that need them do nothing, report no error and take no time.
 fn check(losses: &[f64]) -> Result<()> {
     match losses
         .iter()

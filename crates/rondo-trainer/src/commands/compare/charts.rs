@@ -1,4 +1,5 @@
-//! The charts of the page, by section: over training here, over depths and iterations in modules of their own.
+//! The sections of the page and their charts: curves over training here, curves over depths and
+//! iterations in submodules.
 
 mod by_depth;
 mod over_iterations;
@@ -14,9 +15,9 @@ use rondo_train::run_history::RunHistory;
 use super::groups::Subject;
 use super::series::{curves, mean_name};
 
-/// Correlations that the axis shows in any case.
+/// Correlations that the axis always covers.
 const CORRELATIONS: [f64; 2] = [0.1, 1.0];
-/// A correlation below this is noise about zero.
+/// The lowest correlation that is drawn. Smaller ones are noise around zero.
 const LOWEST_CORRELATION: f64 = 1e-3;
 
 /// Charts under one heading.
@@ -24,11 +25,11 @@ pub(super) struct Section {
     pub(super) title: &'static str,
     pub(super) legend: Legend,
     pub(super) charts: Vec<Chart>,
-    /// Whether the reader unfolds it.
+    /// Whether the section is folded until the reader opens it.
     pub(super) folded: bool,
 }
 
-/// What the lines stand for.
+/// The meaning of the lines.
 #[derive(Default)]
 pub(super) struct Legend {
     pub(super) title: &'static str,
@@ -45,12 +46,12 @@ pub(super) fn sections(runs: &[RunHistory], subjects: &[Subject]) -> Vec<Section
         .collect()
 }
 
-/// Runs, and over what they are drawn.
+/// Runs, and the x axis of their curves over training.
 struct Drawing<'a> {
     runs: &'a [RunHistory],
     subjects: &'a [Subject],
     names: Vec<&'a str>,
-    /// Tokens, or steps where a run has not counted tokens.
+    /// Tokens, or steps if a run has not counted tokens.
     x: Quantity,
     tokens: bool,
 }
@@ -63,7 +64,7 @@ impl<'a> Drawing<'a> {
             .iter()
             .all(|readings| readings.is_empty() || counted(readings))
             && losses.iter().any(counted);
-        // The first step of any run, which need not be logged.
+        // The first step of any run, whether it was logged or not.
         let start = match tokens {
             true => losses
                 .iter()
@@ -128,7 +129,8 @@ impl<'a> Drawing<'a> {
         )
     }
 
-    /// Draws loss, correlation, and what was validated at the largest depth that most runs share.
+    /// Draws the loss, the correlation, and the validation metrics at the depth that
+    /// [`Self::common_depth`] returns.
     fn over_training(&self) -> Section {
         let against = self.against();
         let correlation = Quantity {
@@ -164,7 +166,7 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// Returns the depth at which most runs were evaluated, the largest of several.
+    /// Returns the depth at which most runs were evaluated, or the largest of several such depths.
     fn common_depth(&self, metric: PerDepth<Eval>) -> Option<usize> {
         let of_runs: Vec<BTreeSet<usize>> = self
             .runs
@@ -182,7 +184,8 @@ impl<'a> Drawing<'a> {
     }
 }
 
-/// What is measured at each depth, its name, and the scale it is shown on first.
+/// The metrics that are measured at each depth, their names, and the scales on which they are shown
+/// first.
 const MEASURES: [(PerDepth<Eval>, &str, First); 2] = [
     (VAL_PERPLEXITY, "Perplexity", First::Log),
     (VAL_ACCURACY, "Accuracy", First::Linear),
@@ -203,7 +206,7 @@ fn iterations(depth: usize) -> String {
     }
 }
 
-/// Returns a point over a count.
+/// Returns a point at `x` iterations.
 fn place(x: usize, y: f64) -> ChartPoint {
     ChartPoint {
         x: x as f64,

@@ -1,4 +1,4 @@
-//! What differs between runs: the keys of their configurations, and where and how fast they were trained.
+//! Differences between runs: the keys of their configurations, their devices and their speed.
 
 use std::collections::BTreeSet;
 
@@ -9,23 +9,24 @@ use rondo_train::run_dir::RunDir;
 use rondo_train::run_history::RunHistory;
 use serde::Serialize;
 
-/// A key that not all runs have alike.
+/// A key whose value differs between runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Difference {
     /// The dotted key.
     pub(super) key: String,
-    /// Its value in each run, as TOML; none where it is not set, or where the configuration cannot be read.
+    /// The value of the key in each run, as TOML. None if it is not set, or if the configuration
+    /// cannot be read.
     pub(super) values: Vec<Option<String>>,
 }
 
-/// Where and how fast a run was trained.
+/// The device, the speed and the duration of a run.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Effort {
     /// The device of the newest launch.
     pub(super) device: Option<String>,
-    /// Median of the logged steps.
+    /// The median over the logged steps.
     pub(super) tokens_per_second: Option<f64>,
-    /// Seconds over all launches.
+    /// The sum of the seconds of all launches.
     pub(super) seconds: f64,
 }
 
@@ -75,7 +76,7 @@ impl Effort {
         }
     }
 
-    /// Returns its cells: device, tokens/s, seconds.
+    /// Returns the cells of a table: device, tokens/s, seconds.
     pub(super) fn cells(&self) -> [String; 3] {
         let missing = || "n/a".to_owned();
         [

@@ -1,17 +1,17 @@
-//! A table before it is known where it is shown: in a terminal or on a page.
+//! A table that can be shown in a terminal or on a page.
 
 use rondo_diagnosis::Verdict;
 use rondo_metrics::Table;
 
-/// Columns of a terminal.
+/// Width of a terminal, in columns.
 const WIDTH: usize = 80;
 
 /// A heading over several columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Over {
-    /// On a page.
+    /// The heading on a page.
     pub(super) long: &'static str,
-    /// In a terminal, where the columns are one.
+    /// The heading in a terminal, which merges the columns into one.
     pub(super) short: &'static str,
 }
 
@@ -19,9 +19,9 @@ pub(super) struct Over {
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) heading: String,
-    /// What it has in common with its neighbours of the same heading.
+    /// The heading that it shares with its neighbours.
     pub(super) over: Option<Over>,
-    /// Whether it holds words, which stand at the left.
+    /// Whether it holds words, which are left-aligned.
     pub(super) words: bool,
 }
 
@@ -53,12 +53,13 @@ impl Column {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell {
     Text(String),
-    /// Verdicts, and how many runs of how many have each.
+    /// Verdicts, each with the number of runs that have it.
     Verdicts(Vec<(Verdict, usize)>),
 }
 
 impl Cell {
-    /// Returns each verdict in words: the verdict of one run, the numbers of several.
+    /// Returns each verdict in words. For one run this is the verdict alone, for several the number
+    /// of runs comes first.
     pub(super) fn verdicts(counts: &[(Verdict, usize)]) -> Vec<(Verdict, String)> {
         let runs: usize = counts.iter().map(|(_, count)| count).sum();
         let word = |(verdict, count): &(Verdict, usize)| match runs {
@@ -96,7 +97,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// Returns the neighbouring columns of one heading together, each by its place.
+    /// Returns the places of the columns, grouped by shared headings.
     pub(super) fn spans(&self) -> Vec<Vec<usize>> {
         let places: Vec<usize> = (0..self.columns.len()).collect();
         let together = |a: &usize, b: &usize| {
@@ -106,8 +107,8 @@ impl Grid {
         places.chunk_by(together).map(<[usize]>::to_vec).collect()
     }
 
-    /// Returns the table as text: several tables one below the other, each with the first column, where one is
-    /// wider than a terminal.
+    /// Returns the table as text. If it is wider than a terminal, it is split into several tables,
+    /// one below the other, each with the first column.
     pub(super) fn text(&self) -> String {
         let spans = self.spans();
         let (first, mut rest) = spans.split_at(spans.len().min(1));
@@ -135,7 +136,7 @@ impl Grid {
         parts.join("\n\n")
     }
 
-    /// Returns the table for a terminal: columns under one heading are one column.
+    /// Returns the table for a terminal. Columns that share a heading become one column.
     pub(super) fn table(&self) -> Table {
         let spans = self.spans();
         let heading = |span: &Vec<usize>| {

@@ -1,4 +1,4 @@
-//! Runs that differ in their seeds alone are one subject of a comparison.
+//! Subjects of a comparison: runs that differ only in their seeds are one subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,11 +13,11 @@ use super::row::Row;
 /// The last part of a key that holds a seed.
 const SEED: &str = "seed";
 
-/// What is compared with the others: a run, or runs that differ in their seeds alone.
+/// A subject of the comparison: a run, or runs that differ only in their seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Subject {
     pub(super) name: String,
-    /// Places of its runs in the list of runs; at least one.
+    /// Indices of its runs in the list of runs, at least one.
     pub(super) members: Vec<usize>,
 }
 
@@ -28,30 +28,30 @@ impl Subject {
     }
 }
 
-/// What is said about a group of seeds, or about a run that stands alone.
+/// The description of a group of runs, or of a single run.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Group {
     #[serde(rename = "group")]
     pub(super) name: String,
-    /// How many runs there are.
+    /// Number of runs.
     pub(super) n: usize,
     runs: Vec<String>,
-    /// Places of the runs in the list of runs.
+    /// Indices of the runs in the list of runs.
     #[serde(skip)]
     pub(super) members: Vec<usize>,
-    /// How many runs have each verdict.
+    /// Number of runs with each verdict.
     verdicts: BTreeMap<String, usize>,
     /// Training loss of the last logged step.
     pub(super) final_loss: Option<Mean>,
     /// Validation cross entropy at the mean depth, last evaluation.
     pub(super) val_loss: Option<Mean>,
-    /// Last evaluation, by recurrence depth.
+    /// Perplexity at the last evaluation, by recurrence depth.
     pub(super) perplexity: BTreeMap<usize, Mean>,
     /// `hidden_state_corr` at the end.
     pub(super) hidden_state_corr: Option<Mean>,
-    /// Where the runs were trained, each device once.
+    /// The devices of the runs, each once.
     pub(super) devices: BTreeSet<String>,
-    /// Of the runs' medians.
+    /// The mean of the runs' medians.
     pub(super) tokens_per_second: Option<Mean>,
     pub(super) seconds: Option<Mean>,
 }
@@ -99,8 +99,9 @@ impl Group {
     }
 }
 
-/// Divides runs into subjects, in the order of their first runs. Runs without a configuration, and those of
-/// one configuration with one seed, stand alone.
+/// Divides runs into subjects, in the order of their first runs. Runs without a configuration are
+/// subjects of their own, and so are runs with the same configuration if two of them have the same
+/// seed.
 pub(super) fn subjects(runs: &[RunHistory]) -> Vec<Subject> {
     let keys: Vec<Option<Keys>> = runs.iter().map(Keys::of).collect();
     let mut parts: Vec<Vec<usize>> = Vec::new();
@@ -138,7 +139,7 @@ pub(super) fn subjects(runs: &[RunHistory]) -> Vec<Subject> {
     subjects
 }
 
-/// A configuration: its seeds, and all else.
+/// A configuration, divided into its seeds and all other keys.
 struct Keys {
     seeds: BTreeMap<String, String>,
     others: BTreeMap<String, String>,
@@ -153,7 +154,8 @@ impl Keys {
     }
 }
 
-/// Names a subject by what the names of its runs have in common, else by the folder that holds them.
+/// Names a subject by the common part of its runs' names, or by the folder of the runs if there is
+/// none.
 fn name(runs: &[RunHistory], members: &[usize]) -> String {
     let names: Vec<&str> = members
         .iter()
@@ -182,7 +184,7 @@ fn name(runs: &[RunHistory], members: &[usize]) -> String {
     }
 }
 
-/// Returns what names have in common once their seeds are taken out; nothing where that is no word.
+/// Returns the common part of names without their seeds, or an empty text if there is none.
 fn common_name(names: &[&str]) -> String {
     let bare: BTreeSet<String> = names.iter().map(|name| without_seed(name)).collect();
     if let [one] = Vec::from_iter(bare).as_slice() {
@@ -205,7 +207,8 @@ fn is_separator(c: char) -> bool {
     matches!(c, '-' | '_' | ',' | '.' | '=' | ' ' | '/')
 }
 
-/// Takes `seed`, its number and the separators around them out of a name: `peak1-seed0` is `peak1`.
+/// Removes `seed`, its number and the separators around them from a name: `peak1-seed0` becomes
+/// `peak1`.
 fn without_seed(name: &str) -> String {
     let Some(at) = name.find(SEED) else {
         return name.to_owned();
@@ -219,7 +222,7 @@ fn without_seed(name: &str) -> String {
     }
 }
 
-/// Numbers subjects of one name.
+/// Adds numbers to subjects that have the same name.
 fn name_apart(subjects: &mut [Subject]) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for subject in subjects {

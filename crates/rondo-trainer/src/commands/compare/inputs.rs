@@ -1,4 +1,4 @@
-//! Which runs are compared: run directories, sweeps, and patterns of both.
+//! The runs to compare, given as run directories, sweeps, or patterns that match them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,13 @@ use rondo_train::run_dir::RunDir;
 
 use crate::terminal;
 
-/// Returns the run directories that arguments stand for: a sweep's directory for its runs with metrics, a
-/// pattern such as `runs/*` for the runs and sweeps that it matches. A path that exists is no pattern.
+/// Returns the run directories for the arguments. A sweep's directory is replaced by its runs with
+/// metrics, a pattern such as `runs/*` by the runs and sweeps that it matches. A path that exists
+/// is never read as a pattern.
 ///
 /// # Errors
 ///
-/// Where a pattern is malformed or matches nothing, or a sweep cannot be read or has no run with metrics.
+/// If a pattern is malformed or matches nothing, or a sweep cannot be read or has no run with metrics.
 pub(super) fn run_dirs(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for argument in arguments {
@@ -53,7 +54,7 @@ fn is_sweep(path: &Path) -> bool {
     path.join("sweep.toml").is_file()
 }
 
-/// Returns the path, or the runs of the sweep that it is.
+/// Returns the path of a run, or the runs of a sweep.
 fn of_path(path: &Path) -> Result<Vec<PathBuf>> {
     if !is_sweep(path) {
         return Ok(vec![path.to_owned()]);

@@ -8,14 +8,14 @@ use serde::Serialize;
 pub(super) struct Mean {
     #[serde(rename = "mean")]
     pub(super) value: f64,
-    /// None of one value.
+    /// None if there is only one value.
     pub(super) sd: Option<f64>,
-    /// How many values there are.
+    /// Number of values.
     pub(super) n: usize,
 }
 
 impl Mean {
-    /// Returns the mean of the values that are finite; `None` where none is.
+    /// Returns the mean of the finite values, or `None` if there are none.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let finite: Vec<f64> = values
             .into_iter()
@@ -32,8 +32,8 @@ impl Mean {
         })
     }
 
-    /// Returns `2.412 ± 0.051` with so many significant digits of the mean, and of how many values where
-    /// they are not those of all `runs`.
+    /// Returns, for example, `2.412 ± 0.051`, with `digits` significant digits of the mean. If
+    /// there are fewer values than `runs`, the number of values is added.
     pub(super) fn text(self, runs: usize, digits: usize) -> String {
         let mean = significant(self.value, digits);
         let spread = match (self.sd, mean.split_once('.')) {

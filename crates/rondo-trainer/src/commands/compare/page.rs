@@ -1,5 +1,5 @@
-//! A comparison as one HTML page that needs nothing else: no network, no other file. Its script makes the
-//! charts answer; without it the page is complete.
+//! A comparison as one self-contained HTML page, without network access or other files. Its script
+//! makes the charts interactive; without the script the page is complete.
 
 mod table;
 
@@ -13,10 +13,10 @@ use super::findings::{Told, findings};
 use super::{Comparison, samples, tables};
 
 const TABLES: &str = include_str!("page.css");
-/// More runs than this are counted in the title, fewer are named.
+/// Up to this number of subjects, the title names them; beyond it, the title only counts them.
 const MOST_NAMED: usize = 6;
 
-/// Composes the page; `saved` names the files beside it.
+/// Composes the page; `saved` lists the files beside it.
 pub(super) fn page(comparison: &Comparison, sections: &[Section], saved: &[String]) -> String {
     let Comparison {
         rows,
@@ -58,7 +58,8 @@ pub(super) fn page(comparison: &Comparison, sections: &[Section], saved: &[Strin
     html
 }
 
-/// Adds verdicts, speed and perplexities: of runs, or of groups with their runs folded away.
+/// Adds verdicts, speed and perplexities of runs. If there are groups, their means are shown and
+/// the single runs are folded.
 fn add_numbers(html: &mut String, comparison: &Comparison) {
     let Comparison { rows, groups, .. } = comparison;
     let single = [

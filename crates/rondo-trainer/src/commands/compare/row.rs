@@ -1,4 +1,4 @@
-//! What is said about one run.
+//! The description of one run.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::differences::Effort;
 
-/// What is said about a run.
+/// The description of a run.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Row {
     pub(super) run: String,
@@ -20,7 +20,7 @@ pub(super) struct Row {
     pub(super) final_loss: Option<f64>,
     /// Validation cross entropy at the mean depth, last evaluation.
     pub(super) val_loss: Option<f64>,
-    /// Last evaluation, by recurrence depth.
+    /// Perplexity at the last evaluation, by recurrence depth.
     pub(super) perplexity: BTreeMap<usize, f64>,
     pub(super) hidden_state_corr: Correlation,
     pub(super) findings: Vec<Finding>,
@@ -31,16 +31,16 @@ pub(super) struct Row {
 /// `hidden_state_corr` over a run.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Correlation {
-    /// First logged step.
+    /// Value of the first logged step.
     pub(super) start: Option<f64>,
-    /// The highest.
+    /// The highest value.
     pub(super) peak: Option<f64>,
     pub(super) peak_step: Option<u64>,
     /// Median of the last [`LAST`] logged steps.
     pub(super) end: Option<f64>,
 }
 
-/// Readings that stand for the end of a run.
+/// Number of readings that represent the end of a run.
 const LAST: usize = 10;
 
 impl Row {

@@ -1,4 +1,4 @@
-//! The part of the page with what the runs have written after the prompts of `[eval]`.
+//! The section of the page with the texts that the runs wrote after the prompts of `[eval]`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,20 +8,20 @@ use rondo_metrics::sample::printable;
 use rondo_metrics::{History, Sample};
 use rondo_train::run_history::RunHistory;
 
-/// Evaluations of a run that are shown one after another.
+/// Maximum number of evaluations of a run that are shown.
 const EVALUATIONS: usize = 20;
 
-/// What a run has written after one prompt: a text for each depth, by step.
+/// The texts of a run after one prompt: for each step, a text for each depth.
 type Texts = BTreeMap<u64, Vec<(usize, String)>>;
 
-/// Returns the part as HTML, with the newest texts of all runs side by side and earlier ones folded; empty where no run has
-/// any.
+/// Returns the section as HTML: the newest texts of all runs side by side, earlier ones folded. It
+/// is empty if no run has any.
 pub(super) fn section(runs: &[RunHistory]) -> String {
     let named = |run: &RunHistory| (run.name.clone(), by_prompt(&run.history));
     of_runs(&runs.iter().map(named).collect::<Vec<_>>())
 }
 
-/// Finds the texts of a run, prompts in the order in which they were first asked.
+/// Finds the texts of a run; the prompts are in the order of their first appearance.
 fn by_prompt(history: &History) -> Vec<(String, Texts)> {
     let mut found: Vec<(String, Texts)> = Vec::new();
     for record in history.records() {
@@ -81,7 +81,8 @@ fn of_runs(runs: &[(String, Vec<(String, Texts)>)]) -> String {
     html
 }
 
-/// Chooses at most [`EVALUATIONS`] of a run, evenly, with the first and the last.
+/// Chooses at most [`EVALUATIONS`] evaluations of a run, evenly spaced, including the first and the
+/// last.
 fn spread(texts: &Texts) -> Vec<(u64, &[(usize, String)])> {
     let all: Vec<(u64, &[(usize, String)])> = texts
         .iter()
@@ -115,7 +116,7 @@ fn add_rows(html: &mut String, run: &str, step: u64, texts: &[(usize, String)]) 
     }
 }
 
-/// Makes text safe between tags, with control characters shown but for line ends and tabs.
+/// Escapes text for HTML, and makes control characters visible except line ends and tabs.
 fn markup(text: &str) -> String {
     escaped(&printable(text))
 }

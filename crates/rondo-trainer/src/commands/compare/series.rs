@@ -1,4 +1,5 @@
-//! Curves of the subjects of a comparison: of a run its numbers, of a group their mean and deviation.
+//! Curves of the subjects of a comparison: the numbers of a run, or the mean and deviation of a
+//! group.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +8,8 @@ use rondo_figures::chart::{ChartPoint, Curve, Look};
 use super::groups::Subject;
 use super::mean::Mean;
 
-/// Returns the curves of subjects, of which `points` has the numbers by run: of a group the mean over all
-/// its runs, with one standard deviation as a band, and its runs one by one.
+/// Returns the curves of subjects; `points` returns the numbers of a run. A group gets a curve of
+/// the mean over all its runs, with a band of one standard deviation, and a curve of each run.
 pub(super) fn curves(
     subjects: &[Subject],
     names: &[&str],
@@ -41,7 +42,7 @@ pub(super) fn curves(
     subjects.iter().enumerate().flat_map(of_subject).collect()
 }
 
-/// Returns what the curve of a subject is called.
+/// Returns the name of a subject's curve.
 pub(super) fn mean_name(subject: &Subject) -> String {
     match subject.is_group() {
         true => format!("{} (mean of {})", subject.name, subject.members.len()),
@@ -49,9 +50,10 @@ pub(super) fn mean_name(subject: &Subject) -> String {
     }
 }
 
-/// Returns mean and standard deviation where every series has a finite value, in ascending order of x.
+/// Returns mean and standard deviation at every x where all series have a finite value, in
+/// ascending order of x.
 pub(super) fn mean(series: &[Vec<ChartPoint>]) -> Vec<ChartPoint> {
-    // Places are not negative, so their bits have their order.
+    // No x is negative, so the bits of the numbers sort like the numbers.
     let mut found: BTreeMap<u64, (ChartPoint, Vec<f64>)> = BTreeMap::new();
     for point in series.iter().flatten().filter(|point| point.y.is_finite()) {
         let place = found.entry(point.x.to_bits());

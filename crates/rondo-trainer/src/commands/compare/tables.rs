@@ -11,7 +11,8 @@ use super::groups::{Group, Subject};
 use super::mean::Mean;
 use super::row::Row;
 
-/// More subjects than this have a row each in the table of keys, fewer a column.
+/// Up to this number of subjects, the table of keys has a column for each; beyond it, a row for
+/// each.
 const MOST_COLUMNS: usize = 4;
 
 const CORRELATION: Over = Over {
@@ -73,7 +74,7 @@ pub(super) fn effort(rows: &[Row]) -> Grid {
     }
 }
 
-/// Returns the last perplexities of each run.
+/// Returns the perplexities of each run at its last evaluation.
 pub(super) fn perplexities(rows: &[Row]) -> Grid {
     let depths = depths(rows.iter().flat_map(|row| row.perplexity.keys()));
     let row = |row: &Row| {
@@ -109,7 +110,7 @@ fn mean(value: Option<Mean>, runs: usize, digits: usize) -> Cell {
         .into()
 }
 
-/// Returns verdicts and last numbers of each subject, of a group means over its seeds.
+/// Returns verdicts and last numbers of each subject; for groups, means over their seeds.
 pub(super) fn group_overview(groups: &[Group], rows: &[Row]) -> Grid {
     let row = |group: &Group| {
         vec![
@@ -134,7 +135,7 @@ pub(super) fn group_overview(groups: &[Group], rows: &[Row]) -> Grid {
     }
 }
 
-/// Returns each verdict of a group's runs with their number, the commonest first.
+/// Returns each verdict of a group's runs with its number of runs, the most frequent first.
 fn verdicts(group: &Group, rows: &[Row]) -> Vec<(Verdict, usize)> {
     let mut counts: Vec<(Verdict, usize)> = Vec::new();
     for row in group.members.iter().map(|index| &rows[*index]) {
@@ -179,7 +180,7 @@ fn devices(group: &Group) -> Cell {
     }
 }
 
-/// Returns the last perplexities of each subject.
+/// Returns the perplexities of each subject at its last evaluation.
 pub(super) fn group_perplexities(groups: &[Group]) -> Grid {
     let depths = depths(groups.iter().flat_map(|group| group.perplexity.keys()));
     let row = |group: &Group| {
@@ -196,8 +197,8 @@ pub(super) fn group_perplexities(groups: &[Group]) -> Grid {
     }
 }
 
-/// Returns the keys that differ: a column for each subject where they are few, a row for each where they
-/// are many.
+/// Returns the keys that differ, with a column for each subject, or a row for each if there are
+/// more than [`MOST_COLUMNS`].
 pub(super) fn keys(subjects: &[Subject], differences: &[Difference]) -> Grid {
     let value = |difference: &Difference, subject: &Subject| -> Cell {
         let mut values: Vec<String> = Vec::new();

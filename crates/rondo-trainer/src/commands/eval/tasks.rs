@@ -1,4 +1,4 @@
-//! `trainer eval --tasks`: items of benchmarks at every recurrence depth.
+//! `trainer eval --tasks`: scores of benchmark items at every recurrence depth.
 
 mod answers;
 mod asked;
@@ -32,24 +32,24 @@ use self::asked::Benchmarks;
 use crate::cli::EvalArgs;
 use crate::{pictures, terminal};
 
-/// What was asked and found of one run.
+/// The tokens and the outcomes of one run.
 struct OfRun {
     path: PathBuf,
     step: u64,
     reading: Reading,
     device: String,
     controls: Controls,
-    /// For each task how its items became tokens.
+    /// For each task, the tokens of its items.
     plans: Vec<Plan>,
-    /// For each task what they came to.
+    /// For each task, the outcomes of its items.
     found: Vec<RunOutcomes>,
 }
 
-/// Scores the items of every task in every run; nothing is written before all of it is known.
+/// Scores the items of every task in every run. Nothing is written before all results are known.
 ///
 /// # Errors
 ///
-/// Where a task, a run, the device or an option is wrong.
+/// If a task, a run, the device or an option is wrong.
 pub(super) fn command(args: &EvalArgs, exits: &[Exit]) -> Result<()> {
     let asked = Benchmarks::read(args)?;
     asked.check_exits(exits)?;
@@ -98,7 +98,7 @@ pub(super) fn command(args: &EvalArgs, exits: &[Exit]) -> Result<()> {
 }
 
 impl Benchmarks {
-    /// Answers every task.
+    /// Scores every task in one run.
     fn of_run(
         &self,
         path: &Path,
@@ -118,7 +118,7 @@ impl Benchmarks {
         let states =
             InitialStates::open(&args.initial_state, &run.model_config, run.config.run.seed)?;
         let answers = Answers::new(self, &run, &reading, &states, args, exits, &depths);
-        // Everything that can be wrong with an item is found before the first pass.
+        // All items are checked before the first forward pass.
         let mut plans = Vec::new();
         for (task, template) in self.tasks.iter().zip(&self.templates) {
             plans.push(match task.kind {
@@ -210,7 +210,7 @@ impl OfRun {
     }
 }
 
-/// Scores the rows of a task, with a bar.
+/// Scores the rows of a task, with a progress bar.
 fn score(
     scoring: &Scoring<'_>,
     task: &Task,

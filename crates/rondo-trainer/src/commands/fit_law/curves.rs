@@ -31,7 +31,7 @@ struct Warmup {
 ///
 /// # Errors
 ///
-/// Where a file cannot be read, nothing is there to fit, or a curve is both to be fitted and predicted.
+/// If a file cannot be read, nothing is there to fit, or a curve is both to be fitted and predicted.
 pub(super) fn given(args: &FitLawArgs) -> Result<Vec<Given>> {
     let warmup = Warmup {
         steps: args.warmup,

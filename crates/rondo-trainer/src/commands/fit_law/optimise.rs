@@ -44,7 +44,7 @@ impl Optimised {
     ///
     /// # Errors
     ///
-    /// Where the configuration is wrong, or no schedule can be searched for it.
+    /// If the configuration is wrong, or no schedule can be searched for it.
     pub(super) fn search(args: &FitLawArgs, given: &[Given], law: &Law) -> Result<Self> {
         let config = match &args.config {
             Some(path) => Some(RunConfig::load(path, &[])?),
@@ -112,7 +112,7 @@ impl Optimised {
     ///
     /// # Errors
     ///
-    /// Where it cannot be printed.
+    /// If it cannot be printed.
     pub(super) fn section(&self) -> Result<String> {
         let section = Section {
             train: Steps {
@@ -127,7 +127,7 @@ impl Optimised {
     ///
     /// # Errors
     ///
-    /// Where it cannot be printed.
+    /// If it cannot be printed.
     pub(super) fn config(&self) -> Result<Option<String>> {
         let with_schedule = |config: &RunConfig| RunConfig {
             schedule: self.schedule(),

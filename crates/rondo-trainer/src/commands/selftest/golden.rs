@@ -35,7 +35,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// Where the folder is not whole, or the device fails.
+/// If the folder is not whole, or the device fails.
 pub(super) fn agrees(dir: &Path, json: JsonArg, listed: &Listed, why: &str) -> Result<bool> {
     let golden = Golden::open(dir)?;
     let checks = all_checks(&golden, listed)?;

@@ -56,7 +56,7 @@ fn tolerance(precision: Precision) -> f64 {
 ///
 /// # Errors
 ///
-/// Where a device fails.
+/// If a device fails.
 pub(super) fn agrees(args: &SelftestArgs, listed: &Listed, why: &str) -> Result<bool> {
     let (flex, _) = device::choose_kind(DeviceKind::Flex)?;
     let overrides = [format!("train.steps={}", args.steps)];

@@ -38,7 +38,7 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     ///
-    /// Where `--bos on` finds no token that begins a text, or the special tokens are damaged.
+    /// If `--bos on` finds no token that begins a text, or the special tokens are damaged.
     pub(super) fn new(
         run: &'a OpenRun<'a>,
         states: &'a InitialStates,

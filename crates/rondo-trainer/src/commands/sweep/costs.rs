@@ -33,7 +33,7 @@ impl Cost<'_> {
 ///
 /// # Errors
 ///
-/// Where data or device are not there, or the trial fails.
+/// If data or device are not there, or the trial fails.
 pub(super) fn command(
     sweep: &PlannedSweep,
     shard: Option<Shard>,

@@ -47,7 +47,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// Where marks or metrics are damaged.
+    /// If marks or metrics are damaged.
     pub(super) fn of(dir: &SweepDir, shard: Option<Shard>) -> Result<Self> {
         let mut deepest = None;
         let results = Results::collect(dir, |run, status| {
@@ -75,7 +75,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// Where a file cannot be written.
+    /// If a file cannot be written.
     pub(super) fn save(&self, dir: &Path) -> Result<()> {
         atomic_write(&dir.join("results.csv"), self.results.to_csv().as_bytes())?;
         if self.results.has_seeds() {

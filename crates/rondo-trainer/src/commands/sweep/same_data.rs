@@ -23,7 +23,7 @@ struct Seen<'a> {
 ///
 /// # Errors
 ///
-/// Where data cannot be opened, or has become other tokens than those of the runs that have begun.
+/// If data cannot be opened, or has become other tokens than those of the runs that have begun.
 pub(super) fn check(sweep: &PlannedSweep, dir: &SweepDir, mode: Mode) -> Result<()> {
     let mut seen: Vec<Seen<'_>> = Vec::new();
     let mut to_come = Vec::new();

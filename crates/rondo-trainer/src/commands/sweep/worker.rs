@@ -26,7 +26,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// Where the system does not say which program this is.
+    /// If the system does not say which program this is.
     pub(super) fn new(limited: bool) -> io::Result<Self> {
         Ok(Self {
             program: std::env::current_exe()?,

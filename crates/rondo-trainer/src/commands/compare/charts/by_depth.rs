@@ -1,4 +1,5 @@
-//! What was validated, a chart for each run or group with a line for each recurrence depth.
+//! Validation metrics over training: a chart for each run or group, with a line for each recurrence
+//! depth.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,7 @@ use rondo_train::run_history::RunHistory;
 use super::super::series::{mean, mean_name};
 use super::{Drawing, Legend, MEASURES, Section, at_depth, iterations};
 
-/// More charts than this are folded away.
+/// If there are more charts, the section is folded.
 const MOST_OPEN: usize = 6;
 
 impl Drawing<'_> {

@@ -1,4 +1,5 @@
-//! What more iterations do: perplexity against recurrence depth, and the state from iteration to iteration.
+//! The effect of more iterations: perplexity against recurrence depth, and measures of the state
+//! after each iteration.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +10,12 @@ use super::super::series::curves;
 use super::{Drawing, Legend, Section, place};
 use crate::pictures::runs::{curves as depth_curves, profiles};
 
-/// What a profile has for each iteration.
+/// Reads the values of one measure from a profile, one for each iteration.
 type ByIteration = fn(&IterationProfile) -> &[f64];
 
 impl Drawing<'_> {
-    /// Draws the ends of runs in one section; of one run several evaluations and several steps, each in a
-    /// section of its own.
+    /// Draws the last evaluation and the last profile of several runs in one section. For a single
+    /// run, draws several evaluations and several steps, each in a section.
     pub(super) fn over_iterations(&self) -> Vec<Section> {
         if self.runs.len() == 1 {
             return vec![self.depths_of_one_run(), self.loop_of_one_run()];
@@ -104,7 +105,7 @@ fn depth_axes<'a>(points: impl Iterator<Item = &'a (usize, f64)>) -> (Quantity, 
     (x, Quantity::new("Perplexity", First::LogOverADecade))
 }
 
-/// Draws what profiles hold, of which `lines` makes curves.
+/// Draws a chart for each measure of the profiles. `lines` makes the curves of a measure.
 fn loop_charts(lines: impl Fn(ByIteration) -> Vec<Curve>) -> Vec<Chart> {
     let x = Quantity::new("Iteration", First::Linear);
     let correlation = Quantity {

@@ -6,7 +6,7 @@ use rondo_figures::chart::escaped;
 
 use super::super::grid::{Cell, Grid};
 
-/// Adds a table. Columns under one heading have a row of headings more.
+/// Adds a table. If columns share a heading, the table has a second row of headings.
 pub(super) fn add_table(html: &mut String, grid: &Grid) {
     html.push_str("<div class=\"wide\" tabindex=\"0\"><table>\n<thead>\n<tr>");
     let class = |at: usize| {
@@ -57,7 +57,7 @@ pub(super) fn add_table(html: &mut String, grid: &Grid) {
     html.push_str("</tbody>\n</table></div>\n");
 }
 
-/// Returns a cell's HTML: a verdict has its word and a colour.
+/// Returns the HTML of a cell. Verdicts are coloured.
 fn content(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) => escaped(text),

@@ -17,7 +17,7 @@ use rondo_train::tasks::generated::Answering;
 use super::Benchmarks;
 use crate::cli::EvalArgs;
 
-/// Tokens of an answer where nobody says how many, as lm-eval has them.
+/// Default number of tokens in an answer, as in lm-eval.
 const MAX_NEW_TOKENS: usize = 256;
 
 /// How answers are generated, and at which depths.
@@ -56,7 +56,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Checks the items and counts what is cut of them.
+    /// Checks the items and counts the tokens that are cut from them.
     pub(super) fn plan(&self, task: &Task, template: &Template) -> Result<Plan> {
         let prompts = self.answering.prompts(task, template)?;
         let planned = |cut| Planned {

@@ -1,4 +1,4 @@
-//! Which tasks are asked, and how, as the command line says.
+//! The tasks to score and the rules for scoring, from the command line.
 
 use rondo_tasks::answer::Matching;
 use rondo_tasks::item::Kind;
@@ -12,10 +12,10 @@ use rondo_train::initial_states::InitialState;
 use crate::cli::{EvalArgs, TaskArgs};
 use crate::terminal;
 
-/// The tasks, and how they are asked.
+/// The tasks and the rules for scoring.
 pub(super) struct Benchmarks {
     pub(super) tasks: Vec<Task>,
-    /// For each task how its items become text.
+    /// For each task, the template that turns its items into text.
     pub(super) templates: Vec<Template>,
     pub(super) rules: Rules,
     pub(super) matching: Matching,
@@ -72,7 +72,7 @@ impl Benchmarks {
                 None => rules.delimiter(task.kind).to_owned(),
             },
             shots: match task.kind {
-                // A text is scored from its first token on.
+                // A text is scored from its first token, so no example precedes it.
                 Kind::Text => 0,
                 _ => asked.shots,
             },
@@ -89,7 +89,7 @@ impl Benchmarks {
         })
     }
 
-    /// Refuses criteria by which no task exits.
+    /// Refuses exit criteria if no answer is generated.
     pub(super) fn check_exits(&self, exits: &[Exit]) -> Result<()> {
         let generates = |task: &Task| task.kind == Kind::Generation;
         if exits.is_empty() || self.tasks.iter().all(generates) {
@@ -108,7 +108,8 @@ impl Benchmarks {
     }
 }
 
-/// Refuses options about generated answers where nothing is generated, and says where examples are left out.
+/// Refuses options for generated answers if no answer is generated, and reports tasks without
+/// examples.
 fn check_kinds(asked: &TaskArgs, tasks: &[Task]) -> Result<()> {
     let given = [
         ("--pattern", asked.pattern.is_some()),

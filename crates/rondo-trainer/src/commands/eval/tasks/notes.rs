@@ -1,9 +1,9 @@
-//! What is told beside the scores: what of the items was cut, left out or tokenized otherwise.
+//! Notes on items that were cut, left out or tokenized differently.
 
 use super::{Benchmarks, OfRun};
 use crate::terminal;
 
-/// Says what of the items was cut, left out or tokenized otherwise.
+/// Reports which items were cut, left out or tokenized differently.
 pub(super) fn tell(runs: &[OfRun], asked: &Benchmarks) {
     for run in runs {
         for (task, plan) in asked.tasks.iter().zip(&run.plans) {

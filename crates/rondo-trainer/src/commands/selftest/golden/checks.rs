@@ -19,7 +19,7 @@ use super::values::{GRADIENT, loss_of};
 ///
 /// # Errors
 ///
-/// Where the file lacks one of them, or the device fails.
+/// If the file lacks one of them, or the device fails.
 pub(super) fn outputs(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for r in subject.golden.values.depths()? {
@@ -72,7 +72,7 @@ fn outputs_at(r: usize, subject: &Subject<'_>, tolerances: Tolerances) -> Result
 ///
 /// # Errors
 ///
-/// Where the file lacks the gradient of a parameter or has another one, or the device fails.
+/// If the file lacks the gradient of a parameter or has another one, or the device fails.
 pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let golden = subject.golden;
     let Some(unroll) = golden.values.unroll()? else {
@@ -135,7 +135,7 @@ fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64)
 ///
 /// # Errors
 ///
-/// Where the file has values and no exit iteration, or the device fails.
+/// If the file has values and no exit iteration, or the device fails.
 pub(super) fn exits(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for criterion in ExitCriterion::ALL {

@@ -35,7 +35,7 @@ impl Golden {
     ///
     /// # Errors
     ///
-    /// Where the folder is not in the reference's layout, or an input is missing or no input of this model.
+    /// If the folder is not in the reference's layout, or an input is missing or no input of this model.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let import = Import::open(dir)?;
         for text in import.warnings() {

@@ -26,7 +26,7 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// Where it is missing or damaged.
+    /// If it is missing or damaged.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let file = File::open(&path);
