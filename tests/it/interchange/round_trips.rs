@@ -104,7 +104,7 @@ fn a_trained_run_goes_there_and_back_with_its_tokenizer() {
     assert_ok(&export(&trained, &there, &["--checkpoint", "10"]));
     let ended = import(&there, &back);
     assert_ok(&ended);
-    assert!(ended.stdout.contains("taken along"), "{ended:?}");
+    assert!(ended.stdout.contains("copied"), "{ended:?}");
     assert!(weights(&trained, 10) == weights(&back, 0));
     let file = |folder: &Path, name: &str| fs::read(folder.join(name)).expect("a file");
     for folder in [&there, &back] {

@@ -1,7 +1,7 @@
-//! `trainer explain`: what a key of a configuration, a verdict or a term means.
+//! `trainer explain`: explains a key of a configuration, a verdict or a term.
 //!
-//! Meaning, default and range of a key come from the types of the configuration, as in their JSON Schema; when to change it
-//! and its source come from `advice.toml`.
+//! Meaning, default and range of a key come from the configuration types, as in their JSON Schema.
+//! Advice and source come from `advice.toml`.
 
 mod advice;
 mod command_line;
@@ -24,11 +24,11 @@ use self::topics::{TOPICS, Topic};
 use crate::cli::{ExplainArgs, ReferencePage};
 use crate::terminal;
 
-/// Prints what a word means, or the list of all of them.
+/// Prints the explanation of a word, or the list of all words.
 ///
 /// # Errors
 ///
-/// If nothing has the name, with the nearest that has.
+/// If no key or topic has the name. The message proposes the nearest name.
 pub(crate) fn command(args: &ExplainArgs) -> Result<()> {
     let reference = Reference::new();
     if let Some(page) = args.markdown {
@@ -59,7 +59,7 @@ struct Reference {
     advice: Advice,
 }
 
-/// What a word has found.
+/// The result of a search.
 enum Found<'r> {
     Keys(Vec<&'r Key>),
     Topic(&'static Topic),
@@ -78,7 +78,8 @@ impl Reference {
         self.run.iter().chain(&self.sweep)
     }
 
-    /// Returns what has a name: a topic, a key, the keys that end so, or the key that other trainers call so.
+    /// Finds a name: a topic, a key, all keys that end with it, or the key for which other trainers
+    /// use this name.
     fn look_up(&self, word: &str) -> Result<Found<'_>> {
         let wanted = plain(word);
         if let Some(topic) = TOPICS.iter().find(|topic| topic.is_called(word)) {
@@ -102,7 +103,7 @@ impl Reference {
         found.map(Found::Keys).ok_or_else(|| self.nothing(word))
     }
 
-    /// Says that nothing has a name, and what has a similar one.
+    /// Returns the error for an unknown name, with the nearest known name.
     fn nothing(&self, word: &str) -> Error {
         let wanted = plain(word);
         let last = wanted.rsplit('.').next().unwrap_or(&wanted).to_owned();
@@ -167,7 +168,8 @@ impl Found<'_> {
     }
 }
 
-/// Returns a dotted key without the marks of arrays: `perturb[].at_step` and `perturb.0.at_step` are `perturb.at_step`.
+/// Returns a dotted key without array marks: `perturb[].at_step` and `perturb.0.at_step` become
+/// `perturb.at_step`.
 fn plain(key: &str) -> String {
     let parts = key.trim().trim_matches(['[', ']']).replace("[]", "");
     let parts: Vec<&str> = parts

@@ -1,4 +1,4 @@
-//! `trainer export`: a checkpoint in the reference's layout, or as plain tensors.
+//! `trainer export`: writes a checkpoint in the layout of the reference, or as plain tensors.
 
 use std::fs;
 use std::path::Path;
@@ -29,8 +29,8 @@ const CONFIG_FILE: &str = "config.json";
 ///
 /// # Errors
 ///
-/// If there is no whole checkpoint, the layout cannot express the model, or the folder is taken.
-/// Nothing is left behind then.
+/// If no checkpoint is undamaged, the layout cannot express the model, or the folder exists. After
+/// an error nothing is left behind.
 pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     check_target(&args.out, &args.run, args.overwrite)?;
     let run_dir = RunDir::new(&args.run);
@@ -45,7 +45,7 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     let (mut warnings, vanished) = (Vec::new(), Vanished::default());
     let beside = Beside {
         tokenizer: tokenizer.as_ref(),
-        // What an imported model came with goes back as it is.
+        // The companion files of an imported model are exported unchanged.
         companions: special.is_some().then(|| run_dir.path()),
         context: model.context,
     };
@@ -81,7 +81,7 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
         thousands(checkpoint.step()),
         bytes(size),
         match tokenizer {
-            Some(_) => "taken along",
+            Some(_) => "copied",
             None => "none: the run directory has none",
         }
     ))
@@ -91,7 +91,7 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
 struct Carried {
     json: Vec<u8>,
     end_of_text: Option<u32>,
-    /// What the file calls that token.
+    /// The name of that token in the file.
     end_name: Option<String>,
 }
 
@@ -101,7 +101,7 @@ fn carried(run_dir: &RunDir) -> Result<Option<Carried>> {
     };
     Tokenizer::vocab_size_of(&path)?;
     let json = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    // One without an end of text came with an import, which warned.
+    // A tokenizer without an end of text comes from an import, which has already warned.
     let tokenizer = run_dir.tokenizer().ok().flatten();
     Ok(Some(Carried {
         json,
@@ -110,15 +110,16 @@ fn carried(run_dir: &RunDir) -> Result<Option<Carried>> {
     }))
 }
 
-/// What goes beside the weights and their configuration.
+/// The files beside the weights and their configuration.
 struct Beside<'a> {
     tokenizer: Option<&'a Carried>,
-    /// The folder whose companions are copied; none where the tokenizer's configuration is made here.
+    /// The folder whose companion files are copied, or none if this run's own tokenizer
+    /// configuration is written.
     companions: Option<&'a Path>,
     context: usize,
 }
 
-/// Writes the folder aside, puts it in its place and returns the size of the weights.
+/// Writes a staged folder, moves it to its place and returns the size of the weights.
 fn write(
     out: &Path,
     config: &Value,
@@ -149,13 +150,14 @@ fn write(
     Ok(weights.bytes())
 }
 
-/// Returns what Python's `PreTrainedTokenizerFast` reads beside the tokenizer of a run that was trained here.
+/// Returns the configuration that Python's `PreTrainedTokenizerFast` reads with the tokenizer of a
+/// run that was trained by Rondo.
 fn tokenizer_config(carried: &Carried, context: usize) -> Value {
     let mut value = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
         "clean_up_tokenization_spaces": false,
-        // A text that speaks of the end of a text does not end there, as in training.
+        // A text that mentions the name of this token does not end there, as in training.
         "split_special_tokens": true,
     });
     if let Some(name) = &carried.end_name {

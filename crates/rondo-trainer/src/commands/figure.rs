@@ -1,4 +1,5 @@
-//! `trainer figure`: the pictures of the papers, from the metrics of runs and sweeps and from what they came to on benchmarks.
+//! `trainer figure`: draws the pictures of the papers from metrics of runs and sweeps, and from
+//! outcomes of benchmarks.
 
 use std::path::PathBuf;
 
@@ -17,7 +18,8 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If an option does not belong to the picture, the runs lack what it shows, or a file cannot be written.
+/// If an option does not belong to the picture, the runs lack its data, or a file cannot be
+/// written.
 pub(crate) fn command(args: &FigureArgs) -> Result<()> {
     check_options(args)?;
     let files = match args.name {

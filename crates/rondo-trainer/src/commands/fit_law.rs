@@ -1,4 +1,5 @@
-//! `trainer fit-law`: a law from loss curves, what it predicts, and the schedule that it would choose.
+//! `trainer fit-law`: fits a law to loss curves, predicts other curves, and searches for the best
+//! schedule.
 
 mod curves;
 mod optimise;
@@ -17,7 +18,7 @@ use self::report::Report;
 use crate::cli::FitLawArgs;
 use crate::terminal;
 
-/// Fits a law and tells how well it predicts.
+/// Fits a law and reports its prediction errors.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! `trainer generate`: text from a run, at a fixed or at an adaptive depth.
+//! `trainer generate`: text from a run, at a fixed or an adaptive depth.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -20,11 +20,12 @@ use serde_json::json;
 use crate::cli::GenerateArgs;
 use crate::terminal;
 
-/// Generates and prints.
+/// Generates text and prints it.
 ///
 /// # Errors
 ///
-/// If run, prompt, states or device are not there or not whole, or a value is out of range.
+/// If the run, the prompt, the states or the device are missing or damaged, or a value is out of
+/// range.
 pub(crate) fn command(args: &GenerateArgs) -> Result<()> {
     let sampling = sampling(args)?;
     let (listed, _) = device::choose_kind(args.device.into())?;
@@ -119,7 +120,7 @@ fn sampling(args: &GenerateArgs) -> Result<Sampling> {
     }
 }
 
-/// Returns the tokens to go on from: one row.
+/// Returns one row of tokens to continue.
 fn prompt(run: &OpenRun<'_>, args: &GenerateArgs) -> Result<Vec<u32>> {
     let source = &args.source;
     let mut rows = run.rows(
@@ -193,7 +194,7 @@ fn mean(iterations: &[usize]) -> Option<f64> {
     (count > 0).then(|| iterations.iter().sum::<usize>() as f64 / count as f64)
 }
 
-/// Returns the last lines: how much, how fast, how deep.
+/// Returns the last lines: the number of tokens, the speed and the depths.
 fn summary(generated: &Generated, request: &Request, seconds: f64) -> String {
     let iterations = &generated.iterations;
     let count = iterations.len();

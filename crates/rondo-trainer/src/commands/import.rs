@@ -1,4 +1,4 @@
-//! `trainer import`: a folder in the reference's layout becomes a run directory.
+//! `trainer import`: makes a run directory from a folder in the layout of the reference.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -28,8 +28,9 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If the folder is not in the reference's layout or holds what has no place here, its tokenizer
-/// does not fit, or the run directory is taken. Nothing is left behind then.
+/// If the folder is not in the layout of the reference or holds something that Rondo cannot
+/// represent, its tokenizer does not fit, or the run directory exists. After an error nothing is
+/// left behind.
 pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     check_target(&args.out, &args.dir, args.overwrite)?;
     let import = Import::open(&args.dir)?;
@@ -42,7 +43,7 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     let looping = looping(args, &import)?;
     let model = looping.as_ref().map_or(import.model(), Looping::model);
     let config = run_config(model);
-    // A run that is to be replaced must not be training; every run has its lock file.
+    // A run that is replaced must not be training. Every run has a lock file.
     let replaced = match args.out.join(LOCK_FILE).is_file() {
         true => Some(RunLock::acquire(&args.out)?),
         false => None,
@@ -61,13 +62,13 @@ pub(crate) fn command(args: &ImportArgs) -> Result<()> {
     copy_companions(&args.dir, staged.path())?;
     run_dir.write_special_tokens(import.special())?;
     run_dir.write_facts(&facts(&args.dir, &import, tokenizer)?)?;
-    // Some systems rename no folder with an open file.
+    // Some systems cannot rename a folder with an open file.
     drop((lock, replaced));
     staged.replace().map_err(anyhow::Error::from)?;
     report(args, model, &import, tokenizer.is_some(), &warnings)
 }
 
-/// Refuses a tokenizer that is none or has more tokens than the model.
+/// Refuses a file that is not a tokenizer, or has more tokens than the model.
 fn check_tokenizer(path: &Path, import: &Import, warnings: &mut Vec<String>) -> Result<()> {
     let tokens = Tokenizer::vocab_size_of(path)?;
     let rows = import.model().vocab_size;
@@ -80,26 +81,26 @@ fn check_tokenizer(path: &Path, import: &Import, warnings: &mut Vec<String>) -> 
     match Tokenizer::load_with(path, end_of_text(import.special())) {
         Ok(tokenizer) => warnings.extend(tokenizer.doubt()),
         Err(error) => warnings.push(format!(
-            "{error}; it is taken along, but cannot encode text"
+            "{error}; it is copied, but cannot encode text"
         )),
     }
     Ok(())
 }
 
-/// Returns the configuration of a run that has a model and no data.
+/// Returns the configuration of a run with a model and without data.
 fn run_config(model: &ModelConfig) -> RunConfig {
     let mut config = RunConfig {
         data: DataConfig::Nothing {},
         model: model.to_section(),
         ..RunConfig::default()
     };
-    // Rows up to the context are evaluated in one window.
+    // A row of up to the full context is evaluated in one window.
     config.train.seq = Some(model.context);
     config.eval.tokens = config.eval.tokens.max(model.context);
     config
 }
 
-/// Makes a loop of a stack, where one is asked for.
+/// Turns the stack of layers into a loop, if `--loop` is given.
 fn looping<'a>(args: &ImportArgs, import: &'a Import) -> Result<Option<Looping<'a>>> {
     let (Some(tying), Some(loops)) = (args.tying, args.loops) else {
         return Ok(None);
@@ -129,7 +130,8 @@ fn write_checkpoint(lock: &RunLock, config: &RunConfig, weights: &TensorStream<'
     Ok(())
 }
 
-/// Returns the facts of an import: argv, versions, and every file that was read with its hash.
+/// Returns the facts of an import: the arguments, versions, and every file that was read with its
+/// hash.
 fn facts(dir: &Path, import: &Import, tokenizer: Option<&Path>) -> Result<serde_json::Value> {
     let mut files = Vec::new();
     let beside = COMPANIONS.map(|name| dir.join(name));
@@ -184,7 +186,7 @@ fn report(
         model.effective_depth(model.recurrence.mean),
         model.recurrence.mean,
         match tokenizer {
-            true => "taken along",
+            true => "copied",
             false => "none: the run works on token files (--tokens)",
         },
     ))

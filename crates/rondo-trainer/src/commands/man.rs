@@ -14,7 +14,7 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If standard output or the folder refuses.
+/// If standard output or the folder cannot be written.
 pub(crate) fn command(out: Option<&Path>) -> Result<()> {
     let Some(out) = out else {
         let mut page = Vec::new();

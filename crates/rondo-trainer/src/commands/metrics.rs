@@ -1,4 +1,5 @@
-//! `trainer metrics`: what each name in `metrics.jsonl` means, or the metrics of a run as a table.
+//! `trainer metrics`: explains every name in `metrics.jsonl`, or prints the metrics of a run as a
+//! table.
 
 mod page;
 mod table;
@@ -13,10 +14,10 @@ pub(super) use self::page::page;
 use crate::cli::MetricsArgs;
 use crate::terminal;
 
-/// Columns of a line.
+/// Width of a line, in columns.
 const WIDTH: usize = 80;
 const INDENT: &str = "    ";
-/// What stands beside the metrics of each record.
+/// The fields that every record has.
 const FIELDS: [(&str, &str, &str); 3] = [
     (
         "step",

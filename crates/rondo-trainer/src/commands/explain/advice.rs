@@ -1,4 +1,4 @@
-//! When to change a key, its unit and its source, as `advice.toml` has them.
+//! When to change a key, its unit and its source, read from `advice.toml`.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 const TEXT: &str = include_str!("advice.toml");
 
-/// What is said of a key beside its meaning.
+/// The advice for a key.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entry {
-    /// When to change the key, and what that costs.
+    /// When to change the key, and the cost of the change.
     pub(super) when: String,
     /// The unit of its value.
     pub(super) unit: Option<String>,
@@ -19,7 +19,7 @@ pub(super) struct Entry {
     pub(super) source: Option<String>,
 }
 
-/// The entries by dotted key.
+/// The entries, by dotted key.
 pub(super) struct Advice(BTreeMap<String, Entry>);
 
 impl Advice {
@@ -27,7 +27,7 @@ impl Advice {
         Self(toml::from_str(TEXT).expect("the file is part of the program, and a test reads it"))
     }
 
-    /// Returns the entry of a key; that of `KIND.kind` for a section that chooses a variant.
+    /// Returns the entry of a key. A section that chooses a variant has the entry of `KEY.kind`.
     pub(super) fn of(&self, key: &Key) -> Option<&Entry> {
         let own = self.0.get(&key.path);
         own.or_else(|| self.0.get(&format!("{}.kind", key.path)))

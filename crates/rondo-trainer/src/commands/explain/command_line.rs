@@ -1,4 +1,5 @@
-//! The book's page on the command line: every command with its options and examples, from the types that read them.
+//! The book's page on the command line: every command with its options and examples, from the
+//! argument types.
 
 use clap::{Arg, Command, CommandFactory};
 
@@ -13,7 +14,7 @@ Every command with its arguments, options and examples, as `trainer COMMAND --he
 are those of the default build ([Devices](devices.md)). Every command has `--help` (`-h`), and ends with one of the [exit codes](exit-codes.md).
 ";
 
-/// Options that every command has, and the head of the page names.
+/// Options that every command has; the head of the page names them.
 const COMMON: [&str; 3] = ["help", "_help", "version"];
 
 /// Returns the page.

@@ -1,4 +1,5 @@
-//! A resolved configuration with the meaning of each key above it, and the keys that are not set.
+//! A resolved configuration with the meaning of each key above the key, and a list of the keys that
+//! are not set.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use rondo_train::config::RunConfig;
 
 use super::paragraph::paragraph;
 
-/// Returns `text`, a configuration as it is printed, with comments.
+/// Returns `text`, a printed configuration, with comments.
 pub(crate) fn commented(text: &str) -> String {
     let keys = keys::<RunConfig>();
     let written = Written::of(text);
@@ -45,7 +46,7 @@ pub(crate) fn commented(text: &str) -> String {
     lines.join("\n")
 }
 
-/// What a printed configuration has.
+/// The keys of a printed configuration.
 struct Written {
     paths: BTreeSet<String>,
     /// The word of each `kind`, by the path of its table.
@@ -70,7 +71,7 @@ impl Written {
         Self { paths, kinds }
     }
 
-    /// Tells whether a key belongs to the variant that is written.
+    /// Returns whether a key belongs to the variant in the configuration.
     fn has_variant(&self, key: &Key) -> bool {
         key.variants.is_empty()
             || key.variants.iter().any(|variant| {
@@ -104,7 +105,7 @@ fn not_set(keys: &[Key], section: &str, written: &Written) -> Vec<String> {
         .collect()
 }
 
-/// Lists the outermost sections that are not there at all.
+/// Lists the outermost sections that are missing.
 fn absent_sections(keys: &[Key], written: &Written) -> Vec<String> {
     let is_absent = |key: &&Key| {
         let parent = key.path.rsplit_once('.').map_or("", |(parent, _)| parent);
@@ -122,7 +123,7 @@ fn absent_sections(keys: &[Key], written: &Written) -> Vec<String> {
     keys.iter().filter(is_absent).flat_map(line).collect()
 }
 
-/// Returns the path of a table's header.
+/// Returns the path in a table's header line.
 fn header(line: &str) -> Option<String> {
     let inner = line.strip_prefix('[')?;
     match inner.strip_prefix('[') {
@@ -138,7 +139,7 @@ fn below(section: &str, name: &str) -> String {
     }
 }
 
-/// Returns a meaning as comments; none for one that only names its section.
+/// Returns a meaning as comment lines. A line that only names its section is left out.
 fn comment(meaning: &str) -> Vec<String> {
     let says_more = |text: &&str| !(text.starts_with("`[") && text.ends_with("]`."));
     let texts = meaning.lines().filter(says_more);

@@ -1,4 +1,4 @@
-//! The book's page on keys: every key with all that is known of it.
+//! The book's page on keys: every key with its meaning and all its details.
 
 use rondo_config::reference::Key;
 
@@ -82,7 +82,7 @@ fn entry(reference: &Reference, key: &Key) -> Vec<String> {
     lines
 }
 
-/// Marks what Markdown would read as its own: angle brackets and stars outside code.
+/// Escapes characters that Markdown would interpret: angle brackets and stars outside code.
 pub(in crate::commands) fn escaped(text: &str) -> String {
     let parts = text
         .split('`')

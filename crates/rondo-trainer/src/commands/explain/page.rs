@@ -7,10 +7,10 @@ use super::topics::{TOPICS, Topic};
 use super::{Found, Reference};
 
 const INDENT: &str = "    ";
-/// Columns of a name in a list.
+/// Width of the column of names in a list.
 const NAME: usize = 26;
 
-/// Lists every key and topic, a line or two each.
+/// Lists every key and topic, in a line or two for each.
 pub(super) fn list(reference: &Reference) -> String {
     let mut lines = Vec::new();
     for (title, keys) in [
@@ -34,7 +34,7 @@ pub(super) fn list(reference: &Reference) -> String {
     lines.join("\n")
 }
 
-/// Returns a key in the list: a section by itself, a key with the first sentence of its meaning.
+/// Returns the lines of a key or section in the list, with the first sentence of its meaning.
 fn line(key: &Key) -> Vec<String> {
     match key.is_section {
         true => entry(&format!("[{}]", key.path), &first_sentence(&key.meaning)),
@@ -62,7 +62,7 @@ fn first_sentence(text: &str) -> String {
     }
 }
 
-/// Explains what a word has found.
+/// Explains the keys or the topic that a search found.
 pub(super) fn answer(reference: &Reference, found: &Found<'_>) -> String {
     let lines = match found {
         Found::Topic(topic) => explain_topic(topic),

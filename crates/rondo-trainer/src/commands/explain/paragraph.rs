@@ -1,11 +1,11 @@
 //! Text in lines of a terminal's width.
 
-/// Columns of a line.
+/// Maximum width of a line, in columns.
 pub(crate) const WIDTH: usize = 80;
 
 /// Breaks text into lines of at most [`WIDTH`] columns; `first` begins the first line and `rest` the others.
 ///
-/// A word that is longer than a line stands on one by itself.
+/// A word that is longer than a line has a line of its own.
 pub(crate) fn paragraph(text: &str, first: &str, rest: &str) -> Vec<String> {
     let mut lines = vec![first.to_owned()];
     let mut is_new = true;

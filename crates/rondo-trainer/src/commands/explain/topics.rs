@@ -1,19 +1,19 @@
-//! Verdicts and terms: what they are, what they look like, what mends them.
+//! Verdicts and terms: what they are, how they look, and what cures them.
 
 use serde_json::{Value, json};
 
-/// Something that is explained and is no key.
+/// A verdict or a term, which is not a key.
 pub(super) struct Topic {
     pub(super) name: &'static str,
-    /// Other names.
+    /// Other names of the topic.
     also: &'static [&'static str],
-    /// A line for the list.
+    /// One line for the list.
     pub(super) summary: &'static str,
     /// What it is.
     what: &'static str,
-    /// What it looks like in metrics and pictures.
+    /// How it looks in metrics and pictures.
     looks: Option<&'static str>,
-    /// What mends it.
+    /// What cures it.
     cure: Option<&'static str>,
     /// The command that shows it.
     show: Option<&'static str>,
@@ -22,13 +22,13 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    /// Tells whether a word names the topic, in any spelling of its hyphens.
+    /// Returns whether a word names the topic, with hyphens, underscores or spaces.
     pub(super) fn is_called(&self, word: &str) -> bool {
         let word = word.trim().to_lowercase().replace(['_', ' '], "-");
         self.name == word || self.also.contains(&word.as_str())
     }
 
-    /// Returns its texts with their labels.
+    /// Returns the texts of the topic with their labels.
     pub(super) fn parts(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let parts = [
             ("what", Some(self.what)),
@@ -61,15 +61,15 @@ pub(super) const TOPICS: [Topic; 17] = [
     Topic {
         name: "hidden-state-collapse",
         also: &["collapse"],
-        summary: "The states of all tokens have become one.",
-        what: "The core block maps the states of all tokens onto one. Nothing tells tokens apart any more, the gradient through the \
+        summary: "The states of all tokens have become identical.",
+        what: "The core block maps the states of all tokens to the same state. Tokens can no longer be told apart, the gradient through the \
                iterations vanishes, and the model predicts token frequencies.",
         looks: Some(
-            "hidden_state_corr stays near 1, perplexity is the same at every depth, and the loss stops at val_unigram_cross_entropy.",
+            "hidden_state_corr stays near 1, perplexity is the same at every depth, and the loss stays at val_unigram_cross_entropy.",
         ),
         cure: Some(
-            "Start again with a lower peak: --set schedule.peak=2e-3 mends configs/bad-run-1.toml. A longer schedule.warmup, \
-             model.block=sandwich and model.norm.learned=true help too. A collapsed run does not recover at its rate.",
+            "Start again with a lower peak: --set schedule.peak=2e-3 fixes configs/bad-run-1.toml. A longer schedule.warmup, \
+             model.block=sandwich and model.norm.learned=true help too. A collapsed run does not recover at the same learning rate.",
         ),
         show: Some("trainer figure training-dynamics RUN --out figures"),
         source: Some("Geiping et al. 2025, arXiv 2502.05171, section 4.3, first failed run"),
@@ -77,14 +77,14 @@ pub(super) const TOPICS: [Topic; 17] = [
     Topic {
         name: "ignored-state",
         also: &[],
-        summary: "The model has learned, and learned to do without its state.",
-        what: "The embedding e alone is enough to lower the loss, and the iterations learn to pass it on: more of them change nothing.",
+        summary: "The model has learned to predict without its state.",
+        what: "The embedding e alone is enough to lower the loss, and the iterations only learn to pass it on, so more iterations change nothing.",
         looks: Some(
             "The loss falls, and val_perplexity@r is the same at depth 1 and at depth 32. hidden_state_corr peaks early and falls.",
         ),
         cure: Some(
-            "Start again with a lower peak: --set schedule.peak=2e-3 mends configs/bad-run-2.toml. model.block=sandwich helps too. \
-             With more steps such a run can find its state again.",
+            "Start again with a lower peak: --set schedule.peak=2e-3 fixes configs/bad-run-2.toml. model.block=sandwich helps too. \
+             With more steps such a run can start to use its state again.",
         ),
         show: Some("trainer figure depth-perplexity RUN --out figures"),
         source: Some("Geiping et al. 2025, arXiv 2502.05171, section 4.3, second failed run"),
@@ -93,13 +93,13 @@ pub(super) const TOPICS: [Topic; 17] = [
         name: "divergence",
         also: &["diverged", "nan", "nonfinite"],
         summary: "The loss rises and does not come back, or is not finite.",
-        what: "The updates are too large for the loss surface: the loss leaves its lowest values for good.",
+        what: "The updates are too large for the loss surface: the loss rises from its lowest values and does not return.",
         looks: Some(
-            "loss rises by diagnosis.divergence.rise and stays; grad_norm grows before that.",
+            "loss rises by diagnosis.divergence.rise and stays high; grad_norm grows before that.",
         ),
         cure: Some(
-            "Halve schedule.peak, lengthen schedule.warmup, lower train.clip, or go back: --resume RUN/checkpoints/step-N with \
-             --set schedule.peak=… trains on from before.",
+            "Halve schedule.peak, lengthen schedule.warmup, lower train.clip, or resume from an earlier checkpoint: \
+             --resume RUN/checkpoints/step-N with --set schedule.peak=….",
         ),
         show: Some("trainer figure loss-vs-tokens RUN --out figures"),
         source: None,
@@ -107,11 +107,11 @@ pub(super) const TOPICS: [Topic; 17] = [
     Topic {
         name: "loss-spike",
         also: &["spike"],
-        summary: "The loss leaves the band of its recent values for a moment.",
-        what: "A single update, or a strange batch, has disturbed the model. A spike that passes leaves a run healthy.",
+        summary: "The loss rises far above its recent values for a moment.",
+        what: "A single update, or an unusual batch, has disturbed the model. A run is healthy once the spike has passed.",
         looks: Some("One or a few losses far above the recent median."),
         cure: Some(
-            "Where spikes are frequent: add [train.skip_spikes], lower train.clip or optimizer.beta2, or lower schedule.peak.",
+            "If spikes are frequent: add [train.skip_spikes], lower train.clip or optimizer.beta2, or lower schedule.peak.",
         ),
         show: Some("trainer figure loss-vs-tokens RUN --out figures"),
         source: None,
@@ -119,8 +119,8 @@ pub(super) const TOPICS: [Topic; 17] = [
     Topic {
         name: "healthy",
         also: &[],
-        summary: "No failure lasts at the end of a run.",
-        what: "None of the rules of [diagnosis] holds at the last reading. It does not say that the model is good.",
+        summary: "No failure is present at the end of the run.",
+        what: "None of the rules of [diagnosis] holds at the last reading. This does not say that the model is good.",
         looks: None,
         cure: None,
         show: Some("trainer compare RUN.."),
@@ -162,7 +162,7 @@ pub(super) const TOPICS: [Topic; 17] = [
     Topic {
         name: "coda",
         also: &[],
-        summary: "The layers behind the loop.",
+        summary: "The layers after the loop.",
         what: "It turns the last state into the logits of the next token. model.layers.coda is its number of layers.",
         looks: None,
         cure: None,
@@ -194,8 +194,8 @@ pub(super) const TOPICS: [Topic; 17] = [
     Topic {
         name: "filling",
         also: &["poisson-lognormal-filling", "sampler"],
-        summary: "The law of depths that the published run used.",
-        what: "The total depth is drawn from a log-normal Poisson law with mean r̄. The iterations with gradient are filled first, up to \
+        summary: "The distribution of depths in the published run.",
+        what: "The total depth is drawn from a log-normal Poisson distribution with mean r̄. The iterations with gradient are filled first, up to \
                k̄; the rest runs without gradient.",
         looks: None,
         cure: None,
@@ -206,8 +206,8 @@ pub(super) const TOPICS: [Topic; 17] = [
         name: "takase",
         also: &["scaled"],
         summary: "The published initialisation.",
-        what: "Standard deviations fall with the width, and those of output matrices with the effective depth too, so that states do not grow; \
-               the embedding is multiplied by the square root of the width.",
+        what: "Standard deviations decrease with the width. Those of output matrices also decrease with the effective depth, so that states do \
+               not grow. The embedding is multiplied by the square root of the width.",
         looks: None,
         cure: None,
         show: None,
@@ -217,7 +217,7 @@ pub(super) const TOPICS: [Topic; 17] = [
         name: "raven-adam",
         also: &[],
         summary: "The optimizer of the published run.",
-        what: "Adam with an arctangent in the place of ε, update clipping per tensor, and a weight decay per step.",
+        what: "Adam with an arctangent in place of ε, update clipping per tensor, and a weight decay per step.",
         looks: None,
         cure: None,
         show: None,
@@ -228,7 +228,7 @@ pub(super) const TOPICS: [Topic; 17] = [
         also: &[],
         summary: "The CPU.",
         what: "Burn's kernels for a CPU, with Rondo's own fused operations: AVX-512, AVX2 or NEON, chosen at run time. Its results are \
-               the same bits for any number of threads.",
+               bitwise equal for any number of threads.",
         looks: None,
         cure: None,
         show: Some("trainer devices"),
@@ -237,8 +237,8 @@ pub(super) const TOPICS: [Topic; 17] = [
     Topic {
         name: "resume",
         also: &[],
-        summary: "How a run goes on.",
-        what: "The same command goes on with an interrupted run from its newest whole checkpoint. train.steps may grow; schedule, \
+        summary: "How an interrupted run continues.",
+        what: "The same command resumes an interrupted run from its newest undamaged checkpoint. train.steps may grow; schedule, \
                clipping and measurements may change, and each change is recorded. --overwrite starts again.",
         looks: None,
         cure: None,
@@ -248,9 +248,9 @@ pub(super) const TOPICS: [Topic; 17] = [
     Topic {
         name: "exit-codes",
         also: &["exit-code", "exit"],
-        summary: "What the program's exit code says.",
+        summary: "The meaning of the program's exit codes.",
         what: "0 ok, 1 anything else, 2 usage or configuration, 3 data, 4 checkpoint or tensors, 5 stopped by a rule, 6 device or memory, \
-               75 interrupted and resumable.",
+               7 a rank is missing and the run can be resumed, 75 interrupted and resumable.",
         looks: None,
         cure: None,
         show: None,

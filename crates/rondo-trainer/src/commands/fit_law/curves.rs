@@ -1,4 +1,4 @@
-//! Loss curves for a law: found, read, and told apart into fitted and predicted ones.
+//! Loss curves for a law: finds and reads them, and divides them into fitted and predicted ones.
 
 use std::path::{Path, PathBuf};
 
@@ -13,25 +13,26 @@ use rondo_train::run_plan::warmup_steps;
 use crate::cli::FitLawArgs;
 use crate::terminal;
 
-/// A curve and what is done with it.
+/// A curve, and whether it is fitted or predicted.
 pub(super) struct Given {
     pub(super) path: PathBuf,
     pub(super) curve: Curve,
     pub(super) fitted: bool,
 }
 
-/// What is known of the warm-up, which no law describes.
+/// Settings of the warm-up, which no law describes.
 #[derive(Clone, Copy)]
 struct Warmup {
     steps: Option<u64>,
     sum: Option<f64>,
 }
 
-/// Reads every curve that is named.
+/// Reads every named curve.
 ///
 /// # Errors
 ///
-/// If a file cannot be read, nothing is there to fit, or a curve is both to be fitted and predicted.
+/// If a file cannot be read, no curve is left to fit, or a curve is named for fitting and for
+/// prediction.
 pub(super) fn given(args: &FitLawArgs) -> Result<Vec<Given>> {
     let warmup = Warmup {
         steps: args.warmup,
@@ -72,7 +73,8 @@ pub(super) fn given(args: &FitLawArgs) -> Result<Vec<Given>> {
     }
 }
 
-/// Finds what is named among the curves, by path or name; what is not there is read and added.
+/// Finds the named curves among `curves`, by path or name. Curves that are missing are read and
+/// added.
 fn chosen(
     named: &[PathBuf],
     curves: &mut Vec<(PathBuf, Curve)>,
@@ -188,7 +190,7 @@ fn of_metrics(path: &Path, warmup: Warmup) -> Result<Curve> {
     curve(&named, steps, warmup.sum, &points)
 }
 
-/// Returns the warm-up of the run in a folder; 0 where there is none.
+/// Returns the number of warm-up steps of the run in a folder, or 0 if there is no run.
 pub(super) fn warmup_in(folder: &Path) -> Result<u64> {
     let run = RunDir::new(folder);
     match run.has_config() {

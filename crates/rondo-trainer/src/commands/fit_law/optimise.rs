@@ -1,4 +1,5 @@
-//! The schedule that a law predicts the lowest final loss for, as a run can use it.
+//! The schedule with the lowest final loss that a law predicts, in the form of a run's
+//! configuration.
 
 use rondo_config::to_toml;
 use rondo_laws::{Found, Horizon, Law, best_schedule};
@@ -14,20 +15,20 @@ use serde_json::{Value, json};
 use super::curves::{Given, warmup_in};
 use crate::cli::FitLawArgs;
 
-/// Points of a schedule that the found one is compared with.
+/// Number of points at which a known schedule is sampled for the comparison.
 const POINTS: u64 = 4096;
 
-/// A searched schedule.
+/// The result of a search for a schedule.
 pub(super) struct Optimised {
     horizon: Horizon,
     found: Found,
-    /// Other schedules over the same horizon, with the loss that is predicted for them.
+    /// Other schedules over the same horizon, with their predicted losses.
     others: Vec<(String, f64)>,
-    /// The run that it was searched for.
+    /// The run whose schedule was searched for.
     config: Option<RunConfig>,
 }
 
-/// What a configuration takes over.
+/// The sections that a configuration can copy.
 #[derive(Serialize)]
 struct Section {
     train: Steps,
@@ -40,11 +41,11 @@ struct Steps {
 }
 
 impl Optimised {
-    /// Searches it for the run of `--config`, or for one like the longest curve.
+    /// Searches for the best schedule of the run in `--config`, or of a run like the longest curve.
     ///
     /// # Errors
     ///
-    /// If the configuration is wrong, or no schedule can be searched for it.
+    /// If the configuration is not valid, or the search is not possible for it.
     pub(super) fn search(args: &FitLawArgs, given: &[Given], law: &Law) -> Result<Self> {
         let config = match &args.config {
             Some(path) => Some(RunConfig::load(path, &[])?),
@@ -72,7 +73,7 @@ impl Optimised {
         })
     }
 
-    /// Returns the losses that are predicted.
+    /// Returns a table of the predicted losses.
     pub(super) fn text(&self) -> String {
         let mut table = Table::new(&["schedule", "predicted final loss"]).left(0);
         table.row(["searched".to_owned(), significant(self.found.loss, 6)]);
@@ -94,7 +95,7 @@ impl Optimised {
         )
     }
 
-    /// Returns the horizon, the pieces and the losses that are predicted.
+    /// Returns the horizon, the pieces and the predicted losses.
     pub(super) fn to_json(&self) -> Value {
         let others = self.others.iter();
         let others: Vec<Value> = others
@@ -108,11 +109,11 @@ impl Optimised {
         })
     }
 
-    /// Returns `[train]` and `[schedule]` for a configuration.
+    /// Returns the sections `[train]` and `[schedule]` for a configuration.
     ///
     /// # Errors
     ///
-    /// If it cannot be printed.
+    /// If the sections cannot be printed as TOML.
     pub(super) fn section(&self) -> Result<String> {
         let section = Section {
             train: Steps {
@@ -123,11 +124,11 @@ impl Optimised {
         Ok(to_toml(&section).map_err(anyhow::Error::from)?)
     }
 
-    /// Returns the configuration that it was searched for with the schedule in it.
+    /// Returns the configuration of `--config` with the found schedule.
     ///
     /// # Errors
     ///
-    /// If it cannot be printed.
+    /// If the configuration cannot be printed as TOML.
     pub(super) fn config(&self) -> Result<Option<String>> {
         let with_schedule = |config: &RunConfig| RunConfig {
             schedule: self.schedule(),
@@ -137,7 +138,7 @@ impl Optimised {
         config.map(|config| config.to_toml()).transpose()
     }
 
-    /// Returns the schedule, piecewise from the end of the warm-up.
+    /// Returns the schedule, which is piecewise after the warm-up.
     fn schedule(&self) -> ScheduleConfig {
         let Horizon {
             warmup,
@@ -173,7 +174,7 @@ fn horizon_of(config: &RunConfig) -> Result<Horizon> {
     })
 }
 
-/// Returns the horizon of the longest curve, but for what the command line says.
+/// Returns the horizon of the longest curve, with the changes from the command line.
 fn like_the_longest(args: &FitLawArgs, given: &[Given]) -> Result<Horizon> {
     let last = |given: &Given| given.curve.schedule().points().last().map(|point| point.0);
     let longest = given.iter().max_by_key(|given| last(given));
@@ -200,7 +201,7 @@ fn like_the_longest(args: &FitLawArgs, given: &[Given]) -> Result<Horizon> {
     })
 }
 
-/// Returns schedules that one would try without a search.
+/// Returns common schedules, which are compared with the result of the search.
 fn usual(horizon: &Horizon) -> Vec<(String, ScheduleConfig)> {
     let shapes = [
         ("constant", Shape::Constant {}),

@@ -8,14 +8,14 @@ use serde_json::{Map, Value, json};
 use super::curves::Given;
 use super::optimise::Optimised;
 
-/// The longest name of a curve that a table shows whole.
+/// Maximum length of a curve's name in a table. Longer names are shortened.
 const NAME: usize = 24;
 
-/// What is told of a fit.
+/// The results of a fit.
 pub(super) struct Report<'a> {
     fit: &'a Fit,
     fitted: Scores,
-    /// None where every curve is fitted.
+    /// None if every curve is fitted.
     predicted: Option<Scores>,
     optimised: Option<&'a Optimised>,
 }
@@ -36,7 +36,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Returns `{"law", "parameters", "estimates", "curves", "mean", "pooled", "schedule"}` and a little more.
+    /// Returns the law, its constants and its errors as JSON.
     pub(super) fn to_json(&self) -> Value {
         let parameters: Map<String, Value> = self
             .fit
@@ -183,12 +183,12 @@ fn pooled_json(scores: &Scores) -> Value {
     json!({"r2": scores.pooled_r2, "worste": scores.worst_relative})
 }
 
-/// Returns a share of 1 in percent.
+/// Formats a fraction in percent.
 fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
 }
 
-/// Returns a name, its middle left out where it is long.
+/// Returns a name; a long name loses its middle.
 fn shortened(name: &str) -> String {
     let length = name.chars().count();
     if length <= NAME {

@@ -1,8 +1,9 @@
 //! The metrics of a run as one table, for pandas and spreadsheets.
 //!
-//! A row is a record, a column a metric; what a record does not have is empty. A series has a column for each of its values,
-//! counted from 1: `iterations.residual[1]`. Words of events stand in quotes where they hold a line end: a text after a prompt
-//! is one cell. Numbers that are not finite are `NaN`, `inf` and `-inf`, which pandas reads.
+//! A row is a record, and a column is a metric. A cell is empty if the record lacks the metric. A
+//! series has a column for each of its values, counted from 1: `iterations.residual[1]`. Texts with
+//! line ends are quoted, so a text after a prompt is one cell. Numbers that are not finite are
+//! written as `NaN`, `inf` and `-inf`, which pandas reads.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ const FIELDS: [&str; 4] = ["step", "tokens", "time", "kind"];
 ///
 /// # Errors
 ///
-/// Never: memory takes everything that is written.
+/// Never, because the table is written to memory.
 pub(super) fn text(history: &History, delimiter: u8) -> Result<String> {
     let columns = columns(history.records());
     let mut writer = csv::WriterBuilder::new()
@@ -40,7 +41,7 @@ pub(super) fn text(history: &History, delimiter: u8) -> Result<String> {
     Ok(String::from_utf8(bytes).context("names are text")?)
 }
 
-/// Returns every metric in the order in which it was first written, with the longest series it has.
+/// Returns every metric in the order of its first record, with the length of its longest series.
 fn columns(records: &[Record]) -> Vec<(String, Option<usize>)> {
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut columns: Vec<(String, Option<usize>)> = Vec::new();

@@ -1,4 +1,4 @@
-//! What tasks came to, as tables.
+//! Tables of the scores of tasks.
 
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, or_missing, significant};
@@ -8,7 +8,8 @@ use rondo_tasks::report::{Comparison, Condition, Control, RunReport, Scored, Str
 use rondo_tasks::statistics::Interval;
 use rondo_train::tasks::controls::Fitted;
 
-/// Returns the tables of a task: for each stratum the scores of each run, the comparisons of its depths, and those of runs.
+/// Returns the tables of a task: for each stratum, the scores of each run, the comparisons between
+/// its depths, and the comparisons between runs.
 pub(super) fn report(report: &TaskReport) -> String {
     let shots = match report.shots {
         0 => String::new(),
@@ -43,7 +44,7 @@ pub(super) fn report(report: &TaskReport) -> String {
     parts.join("\n")
 }
 
-/// Returns the table of what controls bring on documents.
+/// Returns a table of the effect of controls on documents.
 pub(super) fn controls(run: &str, fitted: &[Fitted]) -> String {
     let mut table = Table::new(&[
         "recurrence",
@@ -71,8 +72,9 @@ pub(super) fn controls(run: &str, fitted: &[Fitted]) -> String {
     format!("controls of {run}: losses of {tokens} tokens that nothing was fitted on\n{table}\n")
 }
 
-/// Returns whether a comparison is printed: of accuracy (of bits for a text), without a control, of neighbouring depths or of
-/// the shallowest with the deepest. The others are in the JSON.
+/// Returns whether a comparison is printed. Only accuracy (for a text, bits) without a control is
+/// printed, for neighbouring depths and for the shallowest with the deepest. The JSON holds all
+/// comparisons.
 fn is_shown(pair: &Comparison, run: &RunReport) -> bool {
     let plain: Vec<&Condition> = run
         .conditions
@@ -88,7 +90,7 @@ fn is_shown(pair: &Comparison, run: &RunReport) -> bool {
     pair.measure == leading(run) && sides.is_some_and(neighbours_or_ends)
 }
 
-/// Returns the measure that is compared in tables.
+/// Returns the measure that the tables compare.
 fn leading(run: &RunReport) -> Measure {
     let mut conditions = run.conditions.iter();
     match conditions.any(|scored| scored.scores.contains_key(&Measure::Acc)) {
@@ -133,7 +135,7 @@ fn scores(run: &RunReport, kind: Kind) -> Table {
     table
 }
 
-/// Returns the last column of a kind.
+/// Returns the last column for a kind of task.
 fn last(scored: &Scored, kind: Kind) -> Option<String> {
     let number = |x: Option<f64>| or_missing(x, |x| significant(x, 5));
     match kind {
@@ -151,7 +153,7 @@ fn interval(interval: Option<Interval>) -> String {
     )
 }
 
-/// Returns the comparisons of runs by the measure of the tables, without a control.
+/// Returns the comparisons between runs, for the leading measure and without a control.
 fn between(stratum: &Stratum) -> Option<String> {
     let leading = stratum.runs.first().map_or(Measure::Acc, leading);
     let plain =
@@ -160,7 +162,7 @@ fn between(stratum: &Stratum) -> Option<String> {
     (!shown.is_empty()).then(|| format!("{}\n", comparisons(&shown, Sides::Runs)))
 }
 
-/// What a comparison's sides differ in.
+/// The difference between the two sides of a comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sides {
     Depths,
