@@ -1,4 +1,5 @@
-//! What is told of a panic, which is a defect of this program or of a library: one line and an exit code.
+//! Reports a panic, which is a defect of this program or of a library, in one line and with an exit
+//! code.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
@@ -6,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use rondo_train::error::{Error, Result};
 
-/// The last panic of any thread; a thread that ends by one is joined, and the panic passed on or told there.
+/// The last panic of any thread. A thread that panics is joined, and its panic is passed on or
+/// reported there.
 static LAST: Mutex<Option<Panic>> = Mutex::new(None);
 
-/// Parts of the paths of libraries that speak to a driver, and panic where it fails.
+/// Parts of the paths of libraries that call a driver. They panic if the driver fails.
 const DRIVERS: [&str; 6] = [
     "/wgpu",
     "/cubecl",
@@ -19,22 +21,23 @@ const DRIVERS: [&str; 6] = [
     "/ash-",
 ];
 
-/// What is known of a panic.
+/// The details of a panic.
 #[derive(Clone)]
 struct Panic {
     message: String,
     /// File and line.
     place: String,
-    /// Empty unless `RUST_BACKTRACE` asks for it.
+    /// Empty unless `RUST_BACKTRACE` is set.
     trace: String,
 }
 
-/// Runs the program's work, making an error of a panic. Panics that somebody catches, as those of `tokenizers`
-/// on crafted files, are not shown at all.
+/// Runs the program's work and turns a panic into an error. Panics that are caught elsewhere, such
+/// as those of `tokenizers` on crafted files, are not shown.
 ///
 /// # Errors
 ///
-/// Those of `work`; [`Error::Device`] where a driver's library panicked, [`Error::Other`] where anything else did.
+/// The errors of `work`; [`Error::Device`] if a driver's library panicked, [`Error::Other`] after
+/// any other panic.
 pub(crate) fn contained(work: impl FnOnce() -> Result<()>) -> Result<()> {
     set_hook(Box::new(|info| {
         *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(Panic::new(info));

@@ -1,8 +1,8 @@
-//! The other processes of a run: how this one joins them, and how it leaves.
+//! The other processes of a run: how this process joins them, and how it leaves them.
 //!
-//! Training and benchmarks know several processes; every other command is one process. A rank leaves in order only where all
-//! ranks do: at the end of the work, and with an error that all of them have. Any other error ends all ranks at once, since the
-//! others may wait for this one.
+//! Training and benchmarks can run in several processes; every other command is one process. A rank
+//! leaves in order only if all ranks do: at the end of the work, or after an error that all ranks
+//! have. Any other error ends all ranks at once, because the others may be waiting for this rank.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,12 +15,14 @@ use rondo_train::error::{Error, Result};
 
 use crate::cli::Command;
 
-/// Starts the world that the launcher's environment variables describe; without a launcher, this process is alone. Until the
-/// configuration says how long, a rank waits for the others as long as its default does.
+/// Starts the world that the launcher's environment variables describe. Without a launcher, this
+/// process is alone. The configuration is not read yet, so a rank waits for the others for its
+/// default time.
 ///
 /// # Errors
 ///
-/// If the launch is wrong, or MPI fails. MPI may have been started: end with a code that is not 0.
+/// If the launch is wrong, or MPI fails. MPI may have been started, so the process must end with a
+/// code other than 0.
 fn start() -> Result<Started> {
     let patience = DistributedConfig::default().start_deadline();
     let tell = |late: &Late| report(&format!("start: {late}; all ranks end; start again"));
@@ -34,7 +36,7 @@ fn start() -> Result<Started> {
 ///
 /// # Errors
 ///
-/// As [`start`], and where several processes were started for a command that is one.
+/// Those of [`start`], and if several processes were started for a command that is one process.
 pub(crate) fn join(command: Option<&Command>) -> Result<World> {
     if !matches!(command, None | Some(Command::Train(_) | Command::Bench(_))) {
         let placement = launch::detect(variable).ok().flatten();
@@ -71,13 +73,13 @@ pub(crate) fn leave(world: &World, result: Result<()>) -> ExitCode {
     if world.is_first() {
         report(&told);
     }
-    // Where a rank is missing by now, it has been told, and the code is this one.
+    // If a rank is missing now, this has been reported already, and the exit code stays the same.
     let _ = world.finish();
     ExitCode::from(code)
 }
 
-/// Returns whether a launcher has started this process and says that it is not the first one: what is said before the ranks
-/// know each other is said once.
+/// Returns whether a launcher has started this process as a rank other than 0. Messages before the
+/// ranks are connected are printed by rank 0 only.
 pub(crate) fn is_another_rank() -> bool {
     let placement = launch::detect(variable).ok().flatten();
     placement.is_some_and(|placement| placement.rank > 0)
@@ -89,6 +91,6 @@ fn variable(name: &str) -> Option<String> {
 
 /// Prints an error.
 pub(crate) fn report(error: &str) {
-    // Standard error may be closed; then there is nobody to tell.
+    // Standard error may be closed, in which case the message is lost.
     let _ = writeln!(std::io::stderr(), "{} {error}", Word::Error.for_stderr());
 }

@@ -1,12 +1,13 @@
 //! The program: a command line over rondo-train.
 //!
-//! In reading order: `cli` (what was typed), `commands` (what each command does with the library), `pictures` (a run or an
-//! evaluation in the terms of rondo-figures), `shipped` (configurations inside the program), `terminal` (standard output and error), `signals` (requests to stop), `distributed`
-//! (the other processes of a run), `crash`
-//! (a panic as one line), `allocator` (an end where memory runs out), `runtime_dir` (a folder that GPU drivers look for).
+//! In reading order: `cli`, the command line; `commands`, one module for each command; `pictures`,
+//! runs and evaluations in the types of rondo-figures; `shipped`, configurations inside the
+//! program; `terminal`, standard output and error; `signals`, requests to stop; `distributed`, the
+//! other processes of a run; `crash`, a panic as one line; `allocator`, the end of the program if
+//! memory is exhausted; `runtime_dir`, a folder that GPU drivers look for.
 //!
-//! Absences: what training, evaluation and generation are, and the files of a run; rondo-train has them. Only this crate
-//! reads a command line, handles signals, prints results and ends the process.
+//! Absences: training, evaluation, generation and the files of a run, which rondo-train implements.
+//! Only this crate reads a command line, handles signals, prints results and ends the process.
 
 mod allocator;
 mod cli;

@@ -1,6 +1,7 @@
-//! Pictures: what is known here, in the terms of rondo-figures. Those of traces and evaluations stand in
-//! this file, those of runs by their metrics in [`runs`], that of many schedules in [`sweeps`], those of benchmarks in
-//! [`tasks`], read from what evaluations have kept in [`outcomes`], those of whole sweeps in [`sheets`]; [`name`] has what `trainer figure` draws.
+//! Pictures: conversion of runs and evaluations to the types of rondo-figures. This file draws
+//! traces and adaptive exits. [`runs`] draws metrics of runs, [`sweeps`] draws learning-rate
+//! schedules, [`tasks`] draws benchmarks, [`outcomes`] reads the stored results of benchmarks, and
+//! [`sheets`] draws whole sweeps. [`name`] lists the pictures of `trainer figure`.
 
 pub(crate) mod name;
 pub(crate) mod outcomes;
@@ -17,13 +18,13 @@ use rondo_train::error::Result;
 use rondo_train::evaluate::exits::ExitResult;
 use rondo_train::evaluate::{DepthResult, Evaluated};
 
-/// Draws how far each token of a row is from where it ends, and the orbits of its last one.
+/// Draws the distance of each token's state from its last state, and the orbits of the last token.
 ///
 /// `states` are raw states by iteration, `[seq, d_model]` each.
 ///
 /// # Errors
 ///
-/// If a state is not finite, nothing moves, or a file cannot be written.
+/// If a state is not finite, no state changes, or a file cannot be written.
 pub(crate) fn of_trace(
     states: &[Vec<f32>],
     row: &[u32],
@@ -50,7 +51,7 @@ pub(crate) fn of_trace(
     save(&pictures, dir)
 }
 
-/// Draws perplexity against iterations, and at which iteration tokens exit.
+/// Draws perplexity against iterations, and the iterations at which tokens exit.
 ///
 /// # Errors
 ///
@@ -102,7 +103,7 @@ fn of_exit(exit: &ExitResult) -> CurvePoint {
     }
 }
 
-/// Returns the iterations of each token.
+/// Returns the number of iterations of each token.
 fn by_token(exit: &ExitResult) -> Vec<usize> {
     (1..)
         .zip(&exit.iterations)

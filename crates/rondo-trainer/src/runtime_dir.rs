@@ -1,11 +1,11 @@
-//! A folder that Mesa looks for.
+//! A runtime folder for Mesa.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Starts the program anew with `XDG_RUNTIME_DIR` where it is not set, as in containers and on
-/// clusters: Mesa, asked for its adapters, would print an error for each although nothing is shown
-/// in a window. Returns where it is set already, or where the start fails.
+/// Restarts the program with `XDG_RUNTIME_DIR` if the variable is not set, as in containers and on
+/// clusters. Without it, Mesa prints an error for each adapter, although nothing is shown in a
+/// window. Returns if the variable is set, or if the restart fails.
 pub(crate) fn start_with_a_runtime_dir() {
     if std::env::var_os("XDG_RUNTIME_DIR").is_some() {
         return;
@@ -14,7 +14,7 @@ pub(crate) fn start_with_a_runtime_dir() {
     let (Ok(program), Some(name)) = (std::env::current_exe(), args.next()) else {
         return;
     };
-    // On success this does not return; on failure Mesa's lines are the lesser evil.
+    // This call returns only if it fails. Then Mesa prints its errors, which do no harm.
     let _ = Command::new(program)
         .arg0(name)
         .args(args)

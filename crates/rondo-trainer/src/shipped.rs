@@ -1,7 +1,8 @@
-//! Configurations inside the program, each with the text that it reads, for where there is no repository.
+//! Configurations inside the program, with the texts that they read, for use without the
+//! repository.
 //!
-//! They are those of configs/ when the program was built. Their commands begin with `trainer` here, as nobody builds the program
-//! with cargo there.
+//! They are copies of configs/ at build time. Their comments call `trainer` instead of `cargo run`,
+//! because an installed program is not built with cargo.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,17 +22,18 @@ const TEXTS: [(&str, &str); 2] = [
 /// A configuration inside the program.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shipped {
-    /// Its path below configs/ without its ending: `main`, `gpu/main`, `sweeps/depth`, `field/sheets/injections`.
+    /// The path below configs/ without its extension: `main`, `gpu/main`, `sweeps/depth`,
+    /// `field/sheets/injections`.
     pub(crate) name: &'static str,
     text: &'static str,
 }
 
-/// A file that was written, or was there.
+/// The result of writing a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// It is new.
+    /// The file was written.
     Wrote(PathBuf),
-    /// It was there and has been left as it was.
+    /// The file existed and was not changed.
     Kept(PathBuf),
 }
 
@@ -45,7 +47,7 @@ impl Shipped {
     ///
     /// # Errors
     ///
-    /// If there is none, with the nearest name.
+    /// If there is no such configuration. The message proposes the nearest name.
     pub(crate) fn find(name: &str) -> Result<Self> {
         let mut all = Self::all().iter();
         all.find(|one| one.name == name).copied().ok_or_else(|| {
@@ -60,30 +62,31 @@ impl Shipped {
         })
     }
 
-    /// Returns the configuration that a path such as `configs/main.toml` or `main.toml` names, if there is one.
+    /// Returns the configuration for a path such as `configs/main.toml` or `main.toml`, if there is
+    /// one.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         let mut all = Self::all().iter();
         all.find(|one| one.path() == path || one.path().strip_prefix(FOLDER) == Ok(path))
             .copied()
     }
 
-    /// Returns where it is written, below the folder in which the program runs.
+    /// Returns the path at which the configuration is written, below the current folder.
     pub(crate) fn path(self) -> PathBuf {
         Path::new(FOLDER).join(format!("{}.toml", self.name))
     }
 
-    /// Returns whether it is a sweep, which `trainer sweep` reads.
+    /// Returns whether the configuration is a sweep, for `trainer sweep`.
     pub(crate) fn is_sweep(self) -> bool {
         self.text.lines().any(|line| line.starts_with("base ="))
     }
 
-    /// Returns the first sentence of what it says about itself.
+    /// Returns the first sentence of the comment at the head of the file.
     pub(crate) fn about(self) -> String {
         let comments = self.text.lines().filter(|line| !line.starts_with("#:"));
         let head = comments.map_while(|line| line.strip_prefix('#'));
         let head = head.map(str::trim).take_while(|line| !line.is_empty());
         let text = head.collect::<Vec<_>>().join(" ");
-        // Not the point of `main.toml`, nor that of `et al. 2025`.
+        // The dots in `main.toml` and `et al. 2025` do not end a sentence.
         let ends = |at: &usize| match text[at + 1..].strip_prefix(' ') {
             Some(rest) => !rest.starts_with(|c: char| c.is_ascii_digit()),
             None => at + 1 == text.len(),
@@ -93,7 +96,8 @@ impl Shipped {
         text[..end.unwrap_or(text.len())].to_owned()
     }
 
-    /// Returns its text with the commands of an installed program, and without the schema, which is not there.
+    /// Returns the text with the commands of an installed program, and without the line of the
+    /// schema, which is not shipped.
     fn written(self) -> String {
         let lines = self
             .text
@@ -104,7 +108,8 @@ impl Shipped {
             .collect()
     }
 
-    /// Writes it below `folder` with the text that it reads and the configuration that it starts from; what is there stays as it is.
+    /// Writes the configuration below `folder`, with the text that it reads and the configuration
+    /// that it starts from. Existing files are kept.
     ///
     /// # Errors
     ///
@@ -124,7 +129,7 @@ impl Shipped {
         Ok(put)
     }
 
-    /// Returns whether a value in it is this path.
+    /// Returns whether a value in the configuration is this path.
     fn names(self, path: &str) -> bool {
         let values = self.text.lines().filter(|line| !line.starts_with('#'));
         let quoted = format!("\"{path}\"");
@@ -132,7 +137,7 @@ impl Shipped {
     }
 }
 
-/// Returns a line with `trainer` in the place of the command that builds and runs it, with its features or without.
+/// Returns a line in which `trainer` replaces the `cargo run` command, with or without features.
 fn installed(line: &str) -> String {
     const BUILT: &str = "cargo run ";
     const ARGUMENTS: &str = " -- ";
@@ -144,7 +149,7 @@ fn installed(line: &str) -> String {
     }
 }
 
-/// Writes a file that is not there.
+/// Writes a file unless it exists.
 fn put(folder: &Path, path: &Path, text: &str) -> Result<Put> {
     let path = folder.join(path);
     if path.exists() {

@@ -1,7 +1,8 @@
-//! SIGINT, SIGTERM and SIGHUP, each a request of [`rondo_train::interrupt`]: the first one asks a run for an end and the
-//! second one ends the program at once; where nobody holds requests the first one ends it at once. SIGUSR1, which launchers
-//! pass on and send before a time limit, asks for an end however often it comes. For a run that a sweep has started, the end of
-//! standard input counts as a first signal.
+//! SIGINT, SIGTERM and SIGHUP as requests of [`rondo_train::interrupt`]. The first signal requests
+//! the end of a run, and the second ends the program at once. If requests are not held, the first
+//! signal ends the program at once. SIGUSR1, which launchers pass on and send before a time limit,
+//! requests the end every time. For a run that a sweep has started, the end of standard input
+//! counts as a first signal.
 
 mod handlers;
 
@@ -16,7 +17,8 @@ use self::handlers::Asks;
 
 static LISTENING: AtomicBool = AtomicBool::new(false);
 
-/// Starts to listen, once. Signals that were ignored when the program started stay ignored.
+/// Starts to listen for signals, once. Signals that were ignored when the program started stay
+/// ignored.
 ///
 /// # Errors
 ///
@@ -39,25 +41,26 @@ pub(crate) fn listen() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks the run to stop when standard input ends, because the process that started it has ended or wants it to.
+/// Requests the end of the run when standard input ends: the sweep that started the run has ended,
+/// or stops the run.
 ///
 /// # Errors
 ///
 /// If the system refuses a thread.
 pub(crate) fn follow_stdin() -> anyhow::Result<()> {
     thread::Builder::new().spawn(|| {
-        // The content does not matter, and an error is an end too.
+        // The content does not matter, and an error also ends the input.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         interrupt::request();
     })?;
     Ok(())
 }
 
-/// Lets a write beyond the limit of a file's size fail as any other write can, where the system would end the
-/// program: a quota costs no more than a full disk does.
+/// Makes a write beyond the file size limit fail with an error, like a write to a full disk. By
+/// default, the system would end the program.
 #[cfg(unix)]
 pub(crate) fn survive_file_limits() {
     use std::sync::Arc;
-    // Where the system refuses, the limit ends the program as it would have.
+    // If the system refuses the handler, the limit ends the program.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
 }

@@ -1,4 +1,4 @@
-//! Standard output: what a command was asked to print; standard error: what it says besides.
+//! Standard output for the result of a command, standard error for all other messages.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use rondo_train::error::Result;
 ///
 /// # Errors
 ///
-/// If standard output cannot be written; a reader that has gone away, as `head` does, is not an error.
+/// If standard output cannot be written. A closed pipe, as after `head`, is not an error.
 pub(crate) fn print(text: &str) -> Result<()> {
     stream(&format!("{text}\n"))
 }
@@ -18,7 +18,7 @@ pub(crate) fn print(text: &str) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`print()`].
+/// Those of [`print()`].
 pub(crate) fn stream(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -33,18 +33,18 @@ pub(crate) fn stream(text: &str) -> Result<()> {
 ///
 /// # Errors
 ///
-/// As [`print()`].
+/// Those of [`print()`].
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}"))
 }
 
-/// Tells the user of something that may be wrong, on standard error.
+/// Prints a warning on standard error.
 pub(crate) fn warn(text: &str) {
     note(&format!("{} {text}", Word::Warning.for_stderr()));
 }
 
-/// Tells the user something beside the result, on standard error.
+/// Prints a note beside the result, on standard error.
 pub(crate) fn note(text: &str) {
-    // Standard error may be closed; then there is nobody to tell.
+    // Standard error may be closed, in which case the message is lost.
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -1,8 +1,10 @@
-//! `trainer new`: a commented configuration for one's own data and machine.
+//! `trainer new`: writes a commented configuration for a user's own data and machine.
 //!
-//! The model is the largest of a ladder of shapes that sees [`TOKENS_PER_PARAMETER`] tokens for each parameter in the time that is
-//! given, measured by some steps on the device; the smallest where none does. Structure and rates are those of
-//! configs/main.toml, the rate halved for twice the width.
+//! The model is the largest of a ladder of shapes that can train on at least
+//! [`TOKENS_PER_PARAMETER`] tokens per parameter in the given time. The speed of each shape is
+//! measured by some steps on the device. If no shape reaches that number, the smallest is used. The
+//! structure and the learning rate are those of configs/main.toml; the rate is halved when the
+//! width doubles.
 
 mod shape;
 
@@ -24,16 +26,16 @@ use super::trial::seconds_per_step;
 use crate::cli::NewArgs;
 use crate::terminal;
 
-/// Tokens for each parameter below which a larger model is not chosen.
+/// Tokens per parameter that a larger model must be able to train on.
 const TOKENS_PER_PARAMETER: f64 = 4.0;
-/// Share of the time that evaluations and checkpoints are given.
+/// Fraction of the time that is reserved for evaluations and checkpoints.
 const ASIDE: f64 = 0.15;
 
 /// Writes a configuration.
 ///
 /// # Errors
 ///
-/// If the file is there already, the data cannot be read, or the device is not there.
+/// If the file exists, the data cannot be read, or the device is missing.
 pub(crate) fn command(args: &NewArgs) -> Result<()> {
     if args.file.exists() {
         return Err(Error::Usage(format!(
@@ -94,7 +96,7 @@ pub(crate) fn command(args: &NewArgs) -> Result<()> {
     ))
 }
 
-/// Returns the plan of a run with a shape and a budget.
+/// Returns the plan of a run with the given shape and budget.
 fn plan(args: &NewArgs, shape: Shape, steps: u64, val_fraction: f64) -> Plan<'_> {
     Plan {
         data: &args.data,
@@ -105,7 +107,7 @@ fn plan(args: &NewArgs, shape: Shape, steps: u64, val_fraction: f64) -> Plan<'_>
     }
 }
 
-/// Returns the tokens of a text, for training and for validation.
+/// Returns the numbers of training and validation tokens of a text.
 fn tokens(source: &Source) -> (u64, u64) {
     match source {
         Source::Text(text) => {
@@ -116,7 +118,7 @@ fn tokens(source: &Source) -> (u64, u64) {
     }
 }
 
-/// Reads what was planned, as a file of it would be read.
+/// Reads the planned configuration as a configuration file is read.
 impl Plan<'_> {
     fn read(&self) -> Result<RunConfig> {
         RunConfig::read("the new configuration", &self.to_toml(), &[])

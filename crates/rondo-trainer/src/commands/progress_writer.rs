@@ -1,4 +1,4 @@
-//! Writes a file and shows how far it is written.
+//! Writes a file and shows the progress.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -7,17 +7,17 @@ use rondo_files::Content;
 use rondo_metrics::Mode;
 use rondo_metrics::work::{Unit, WorkBar};
 
-/// Files below this are written before a bar says anything.
+/// Size in bytes below which a file is written without a progress bar.
 const WORTH_SHOWING: u64 = 64 << 20;
 
-/// Writes content and counts its bytes in a bar.
+/// Writes content and shows the number of written bytes in a bar.
 pub(crate) struct ProgressWriter<'a> {
     content: &'a dyn Content,
     bar: RefCell<WorkBar>,
 }
 
 impl<'a> ProgressWriter<'a> {
-    /// Shows the writing of `content`, which has `bytes`.
+    /// Makes a writer of `content`, whose size is `bytes`.
     pub(crate) fn new(content: &'a dyn Content, label: &str, bytes: u64) -> Self {
         let mode = match bytes < WORTH_SHOWING {
             true => Mode::Quiet,

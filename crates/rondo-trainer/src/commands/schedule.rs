@@ -1,4 +1,4 @@
-//! `trainer schedule`: learning rates, their sum and curricula, without training.
+//! `trainer schedule`: shows learning rates, their sums and curricula, without training.
 
 use rondo_figures::{PlannedStep, schedule};
 use rondo_metrics::Table;
@@ -13,19 +13,19 @@ use serde_json::{Value, json};
 use crate::cli::ScheduleArgs;
 use crate::terminal;
 
-/// Columns of a line.
+/// Width of a line, in columns.
 const WIDTH: usize = 80;
 
-/// Rows of a run, the first one besides.
+/// Default number of rows for a run, without the first row.
 const ROWS: u64 = 10;
-/// Steps of a run that a picture shows at most.
+/// Maximum number of steps of a run in a picture.
 const DRAWN: u64 = 100_000;
 
 /// Shows the schedules of configurations.
 ///
 /// # Errors
 ///
-/// If a configuration is wrong or has nothing to train on, or a file cannot be written.
+/// If a configuration is not valid or has nothing to train on, or a file cannot be written.
 pub(crate) fn command(args: &ScheduleArgs) -> Result<()> {
     let mut runs = Vec::new();
     for path in &args.configs {
@@ -70,7 +70,7 @@ pub(crate) fn command(args: &ScheduleArgs) -> Result<()> {
     Ok(())
 }
 
-/// Returns the first step, every step whose number `every` divides, and the last.
+/// Returns the first step, every step that is a multiple of `every`, and the last step.
 fn steps(config: &RunConfig, run: Run, every: u64) -> Vec<PlannedStep> {
     let rate = config.rates(run);
     let mut sum = RateSum::default();
@@ -151,7 +151,7 @@ fn text(run: &PlannedRun, extent: Run, every: Option<u64>) -> String {
         thousands(schedule.warmup.steps(extent)),
     );
     let name = &run.name;
-    // The name of a sweep's run may fill a line.
+    // The name of a sweep's run may be as long as a line.
     match name.chars().count() + told.len() + 2 <= WIDTH {
         true => format!("{name}: {told}\n{table}"),
         false => format!("{name}:\n{told}\n{table}"),

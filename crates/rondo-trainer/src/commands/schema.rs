@@ -21,7 +21,7 @@ pub(crate) fn command(sweep: bool) -> Result<()> {
     })
 }
 
-/// Returns the schema of a run configuration, with what its file says about itself.
+/// Returns the schema of a run configuration, including the keys at the head of its file.
 fn run() -> Value {
     let mut whole = schema::<RunConfig>();
     let mut head = schema::<FileHead>();

@@ -1,4 +1,4 @@
-//! `trainer serve`: a run behind HTTP, in OpenAI's form of text completions.
+//! `trainer serve`: serves a run over HTTP, in OpenAI's format for text completions.
 
 mod model;
 
@@ -17,13 +17,14 @@ use self::model::Model;
 use crate::cli::ServeArgs;
 use crate::terminal;
 
-/// Serves a run until a signal comes.
+/// Serves a run until a signal arrives.
 ///
 /// # Errors
 ///
-/// If the run or the device is not there or not whole, the address is taken, or a signal ended requests with the server.
+/// If the run or the device is missing or damaged, the address is in use, or requests were dropped
+/// after a signal.
 pub(crate) fn command(args: &ServeArgs) -> Result<()> {
-    // An address that is taken is told before the weights are read.
+    // Listening first reports an address in use before the weights are read.
     let (listener, address) = listen(args)?;
     let (listed, _) = device::choose_kind(args.device.into())?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
@@ -46,7 +47,7 @@ pub(crate) fn command(args: &ServeArgs) -> Result<()> {
     if !args.quiet {
         terminal::note(&told(&model, &listed.label()));
     }
-    // A signal that comes between this line and the first look of the server is held already.
+    // Signals are held from here on, so a signal before the server's first check is not lost.
     let served = interrupt::held(|| {
         terminal::print(&format!("http://{address}"))?;
         rondo_serve::serve(&model, listener, limits, &interrupt::asked).map_err(failed)
@@ -54,7 +55,7 @@ pub(crate) fn command(args: &ServeArgs) -> Result<()> {
     end(served, args.quiet)
 }
 
-/// Listens at the address that was asked for.
+/// Listens at the requested address.
 fn listen(args: &ServeArgs) -> Result<(TcpListener, SocketAddr)> {
     let (host, port) = (args.host.as_str(), args.port);
     let refuse = |error: io::Error| {
@@ -87,7 +88,7 @@ fn told(model: &Model<'_>, device: &str) -> String {
     )
 }
 
-/// Says what was served; an end that has dropped requests is an interruption.
+/// Reports the numbers of requests. If requests were dropped, the end counts as an interruption.
 fn end(served: Served, quiet: bool) -> Result<()> {
     let Served {
         answered,
@@ -109,7 +110,7 @@ fn end(served: Served, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-/// Reads seconds that a client is given, more than none.
+/// Parses the seconds that a client may take, which must be more than 0.
 pub(crate) fn patience(text: &str) -> std::result::Result<Duration, String> {
     match seconds(text)? {
         Duration::ZERO => Err("expected seconds above 0".to_owned()),
@@ -117,7 +118,7 @@ pub(crate) fn patience(text: &str) -> std::result::Result<Duration, String> {
     }
 }
 
-/// Reads seconds that a request is given.
+/// Parses the seconds that a request may take.
 pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let known: Option<f64> = text.trim().parse().ok();
     known

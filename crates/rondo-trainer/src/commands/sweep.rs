@@ -1,4 +1,4 @@
-//! `trainer sweep`: many runs from one file.
+//! `trainer sweep`: trains many runs from one file.
 
 mod costs;
 mod report;
@@ -22,12 +22,12 @@ use crate::cli::SweepArgs;
 use crate::pictures::sheets;
 use crate::{signals, terminal};
 
-/// Executes a sweep, or lists what it would cost.
+/// Executes a sweep, or lists its costs.
 ///
 /// # Errors
 ///
-/// If a configuration is wrong, data is not there, the directory holds something else, a run has
-/// failed, or a signal has come.
+/// If a configuration is not valid, data is missing, the directory holds something else, a run has
+/// failed, or a signal has arrived.
 pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     let mut sweep = PlannedSweep::load(&args.file, &args.all_overrides())?;
     let out = out_dir(args);
@@ -46,8 +46,9 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     signals::listen()?;
     let has_begun = out.join("sweep.toml").is_file();
     if !has_begun {
-        // What is missing is found before there is a directory that another sweep could not have.
-        // All data is prepared before the first run, so that two at a time do not prepare the same corpus.
+        // Missing data is reported before the directory exists, so the directory is not reserved
+        // for a sweep that cannot run. All data is prepared before the first run, so that two
+        // parallel runs do not prepare the same corpus.
         sweep.with_data(mode, &mut |_, _, _| Ok(()))?;
     }
     let writer = SweepWriter::open(&out, &sweep.file, &sweep.base, args.shard)?;
@@ -72,13 +73,13 @@ pub(crate) fn command(args: &SweepArgs) -> Result<()> {
     ended(end, writer.dir())
 }
 
-/// Returns `--out`, or runs/NAME after the file's name.
+/// Returns `--out`, or by default runs/NAME with the file's name.
 fn out_dir(args: &SweepArgs) -> PathBuf {
     let default = || Path::new("runs").join(run_name::of_config(&args.file));
     args.out.clone().unwrap_or_else(default)
 }
 
-/// Trains what is left, with a bar over runs.
+/// Trains the remaining runs, with a progress bar.
 fn train(
     sweep: &PlannedSweep,
     writer: &SweepWriter,
@@ -118,7 +119,7 @@ fn train(
     Ok(end?)
 }
 
-/// Tells an execution that has left something to do.
+/// Returns an error if the execution has not completed all runs.
 fn ended(end: End, dir: &SweepDir) -> Result<()> {
     let path = dir.path().display();
     match end {

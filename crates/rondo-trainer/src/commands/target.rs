@@ -1,15 +1,15 @@
-//! The folder that `--out` names.
+//! Checks the folder that `--out` names.
 
 use std::path::Path;
 
 use rondo_train::error::{Error, Result};
 use rondo_train::run_dir::RunDir;
 
-/// Refuses a target that holds something, unless it is to be replaced and does not hold `source`.
+/// Refuses a target that is not empty, unless it is to be replaced and does not contain `source`.
 ///
 /// # Errors
 ///
-/// As a usage error that says what to do.
+/// A usage error that says what to do.
 pub(crate) fn check_target(target: &Path, source: &Path, overwrite: bool) -> Result<()> {
     let shown = target.display();
     if target.file_name().is_none() {

@@ -1,4 +1,4 @@
-//! `trainer trace`: the state and the logits of every iteration.
+//! `trainer trace`: writes the state and the logits of every iteration.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +19,11 @@ use serde_json::json;
 use crate::cli::TraceArgs;
 use crate::{pictures, terminal};
 
-/// Runs the model and writes what it went through.
+/// Runs the model and writes the states and logits.
 ///
 /// # Errors
 ///
-/// If run, tokens or states are not there or not whole, or the file cannot be written.
+/// If the run, the tokens or the states are missing or damaged, or the file cannot be written.
 pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     let (listed, _) = device::choose_kind(args.device.into())?;
     let run = OpenRun::open(&args.run, args.checkpoint, &listed)?;
@@ -108,7 +108,7 @@ pub(crate) fn command(args: &TraceArgs) -> Result<()> {
     Ok(())
 }
 
-/// What has been seen so far.
+/// The tensors and states so far.
 struct Traced {
     tensors: Vec<NamedTensor<'static>>,
     figures: bool,
@@ -137,7 +137,7 @@ impl Traced {
         self.tensors.push(named(name, tensor));
     }
 
-    /// Keeps the raw states of the first row where pictures are asked for.
+    /// Keeps the raw states of the first row if pictures are requested.
     fn follow(&mut self, state: &Tensor<3>) -> Result<()> {
         if self.figures {
             let [_, seq, width] = state.dims();
@@ -148,7 +148,7 @@ impl Traced {
     }
 }
 
-/// Returns batch and length of rows that must have one length.
+/// Returns the number of rows and their length. All rows must have the same length.
 fn rectangle(rows: &[Vec<u32>]) -> Result<[usize; 2]> {
     let seq = rows.first().map_or(0, Vec::len);
     match rows.iter().position(|row| row.len() != seq) {

@@ -1,4 +1,4 @@
-//! `trainer --config FILE`: trains a run, and the dry run and the printed configuration in its place.
+//! `trainer --config FILE`: trains a run, or instead makes a dry run or prints the configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -17,15 +17,15 @@ use crate::cli::{Printed, TrainArgs};
 use crate::shipped::{Put, Shipped};
 use crate::{signals, terminal};
 
-/// The environment variable that makes a run save and end, as after a signal, when its standard input ends: a sweep stops its
-/// runs so.
+/// An environment variable. If it is set, a run saves and ends when its standard input ends, as
+/// after a signal. A sweep stops its runs in this way.
 pub(super) const STOP_WITH_STDIN: &str = "RONDO_STOP_WITH_STDIN";
 
 /// Runs `trainer --config FILE`.
 ///
 /// # Errors
 ///
-/// Whatever ends a run; see the exit codes.
+/// Any error that ends a run; see the exit codes.
 pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
     let path = &configuration(args, world)?;
     let config = RunConfig::load(path, &args.config.all_overrides());
@@ -76,14 +76,15 @@ pub(crate) fn command(args: &TrainArgs, world: &World) -> Result<()> {
         Outcome::Trained(_) => Ok(()),
         Outcome::WasFinished(step) => report_finished(&run_dir, step, args, mode),
     };
-    // The others wait for rank 0, so that no launcher ends it while it prints.
+    // The other ranks wait for rank 0, so that no launcher ends it while it prints.
     match world.is_first() {
         true => tell(),
         false => Ok(()),
     }
 }
 
-/// Returns the configuration file; one that is taken out of the program is written first.
+/// Returns the configuration file. A configuration from inside the program is written to a file
+/// first.
 fn configuration(args: &TrainArgs, world: &World) -> Result<PathBuf> {
     let Some(name) = &args.shipped else {
         let named = args.path().map(Path::to_owned);
@@ -106,7 +107,8 @@ fn configuration(args: &TrainArgs, world: &World) -> Result<PathBuf> {
     Ok(shipped.path())
 }
 
-/// Adds to the message that a configuration is not there how it is taken out of the program, which has one of that name.
+/// Adds a hint to the message about a missing file if the program contains a configuration with
+/// that name.
 fn told_with_the_shipped(path: &Path, error: Error) -> Error {
     match (error, Shipped::at(path)) {
         (Error::Usage(told), Some(shipped)) if !path.exists() => Error::Usage(format!(
@@ -117,7 +119,7 @@ fn told_with_the_shipped(path: &Path, error: Error) -> Error {
     }
 }
 
-/// Returns what the build script found.
+/// Returns the commit and its state, as recorded by the build script.
 fn build() -> Build {
     Build {
         commit: env!("RONDO_COMMIT"),
@@ -125,7 +127,7 @@ fn build() -> Build {
     }
 }
 
-/// Refuses to train on nothing.
+/// Refuses to train without data.
 fn refuse_nothing(config: &RunConfig, path: &Path) -> Result<()> {
     if !config.data.is_nothing() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! A trial: some steps of a configuration on made-up tokens, for what a run of it will take.
+//! A trial: some steps of a configuration on made-up tokens, to estimate the costs of a run.
 
 use std::time::Instant;
 
@@ -11,10 +11,10 @@ use rondo_train::error::Result;
 use rondo_train::plan::StepPlan;
 use rondo_train::step::Learner;
 
-/// Steps at the mean depth in a trial; the fastest counts.
+/// Number of timed steps at the mean depth in a trial; the fastest counts.
 const TIMED: u64 = 3;
 
-/// A model that takes steps of a configuration and learns nothing of use.
+/// A model that takes steps of a configuration. It learns nothing useful.
 pub(super) struct Trial<'a> {
     config: &'a ResolvedConfig,
     learner: Learner,
@@ -23,7 +23,8 @@ pub(super) struct Trial<'a> {
 }
 
 impl<'a> Trial<'a> {
-    /// Makes the model; of several ranks it takes the micro-batches of one, with tokens in counting order.
+    /// Makes the model. In a run of several ranks, it takes the micro-batches of one rank. Tokens
+    /// count upwards.
     pub(super) fn new(config: &'a ResolvedConfig, share: Share, listed: &Listed) -> Self {
         let batch = counting_batch(config);
         Self {
@@ -54,7 +55,7 @@ impl<'a> Trial<'a> {
         Ok(started.elapsed().as_secs_f64())
     }
 
-    /// Returns the seconds of a step at the mean depth, once another one has been taken.
+    /// Returns the seconds of a step at the mean depth. A step must have been taken before.
     ///
     /// # Errors
     ///
@@ -79,8 +80,9 @@ pub(super) fn seconds_per_step(config: &ResolvedConfig, listed: &Listed) -> Resu
     trial.seconds_per_step()
 }
 
-/// Returns a batch whose tokens count through the vocabulary: for costs, where content is nothing. Where attention stays
-/// within documents, the last token of the vocabulary ends one.
+/// Returns a batch whose tokens count through the vocabulary, for measurements that do not depend
+/// on the content. If attention stays within documents, the last token of the vocabulary ends a
+/// document.
 pub(crate) fn counting_batch(config: &ResolvedConfig) -> Batch {
     let (batch, seq, vocab) = (
         config.train.batch,

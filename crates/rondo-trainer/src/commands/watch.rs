@@ -1,4 +1,4 @@
-//! `trainer watch`: runs as they train, in the terminal.
+//! `trainer watch`: shows runs in the terminal while they train.
 
 use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
@@ -12,11 +12,12 @@ use rondo_watch::{End, Palette, Run, live, table};
 use crate::cli::WatchArgs;
 use crate::terminal;
 
-/// Shows runs until a key ends it, or prints one table where standard output is no terminal.
+/// Shows runs until a key ends the view, or prints one table if standard output is not a terminal.
 ///
 /// # Errors
 ///
-/// If a folder is not there, metrics are damaged and there is no terminal to say so on, or the terminal refuses.
+/// If a folder is missing, metrics are damaged and there is no terminal to show this, or the
+/// terminal fails.
 pub(crate) fn command(args: &WatchArgs) -> Result<()> {
     let dirs = run_dirs(&args.runs)?;
     if !is_drawn_on() {
@@ -48,7 +49,7 @@ fn print_table(dirs: &[PathBuf]) -> Result<()> {
     terminal::print(&table(&runs, SystemTime::now()).to_string())
 }
 
-/// Returns the run directories, for a sweep's directory those of all its runs.
+/// Returns the run directories. A sweep's directory is replaced by those of its runs.
 fn run_dirs(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for path in paths {

@@ -9,14 +9,14 @@ use super::outcomes::OutcomesFigure;
 use super::runs::FigureName;
 use super::sheets::SheetFigure;
 
-/// A picture, by where its numbers are.
+/// A picture, by the source of its numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PictureName {
-    /// In the metrics of runs.
+    /// From the metrics of runs.
     Metrics(FigureName),
-    /// In the outcomes of benchmarks.
+    /// From the outcomes of benchmarks.
     Outcomes(OutcomesFigure),
-    /// In the metrics of all runs of a sweep, and in its file.
+    /// From the metrics of all runs of a sweep, and from its file.
     Sweep(SheetFigure),
 }
 

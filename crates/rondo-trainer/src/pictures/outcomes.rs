@@ -1,4 +1,4 @@
-//! Pictures of the outcomes that `trainer eval --tasks` has kept.
+//! Pictures of the outcomes that `trainer eval --tasks` has written.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use rondo_train::tasks::controls::Fitted;
 use super::tasks::{benchmarks, depth_controls};
 use crate::terminal;
 
-/// What can be drawn from kept outcomes.
+/// Pictures that can be drawn from outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutcomesFigure {
     /// Accuracy of tasks by depth, from `eval --tasks`.
@@ -21,11 +21,13 @@ pub(crate) enum OutcomesFigure {
     DepthControls,
 }
 
-/// Draws a picture of the outcomes of runs, of these tasks or of all, `by` a field of their items.
+/// Draws a picture of the outcomes of runs, for the given tasks or for all. `by` is a field of
+/// their items that divides them into panels.
 ///
 /// # Errors
 ///
-/// If a run has no outcomes, they lack what the picture shows, or runs were asked other items.
+/// If a run has no outcomes, the outcomes lack the data of the picture, or the runs were scored on
+/// different items.
 pub(crate) fn draw(
     figure: OutcomesFigure,
     runs: &[PathBuf],
@@ -42,7 +44,7 @@ pub(crate) fn draw(
     }
 }
 
-/// Returns the outcomes of a run, of these tasks or of all.
+/// Returns the outcomes of a run, for the given tasks or for all.
 fn of_run(run: &Path, tasks: &[String]) -> Result<Vec<Kept>> {
     let path = run.display();
     if !run.is_dir() {
@@ -68,7 +70,7 @@ fn of_run(run: &Path, tasks: &[String]) -> Result<Vec<Kept>> {
     Ok(kept)
 }
 
-/// Draws accuracy against depth, the runs over each other.
+/// Draws accuracy against depth, with all runs in the same panels.
 fn of_tasks(kept: &[Vec<Kept>], by: Option<&str>) -> Result<Picture> {
     let mut names: Vec<&str> = Vec::new();
     for one in kept.iter().flatten() {
@@ -86,7 +88,7 @@ fn of_tasks(kept: &[Vec<Kept>], by: Option<&str>) -> Result<Picture> {
     })
 }
 
-/// Sums up a task in every run that was asked it.
+/// Summarizes a task for every run that has outcomes of it.
 fn report(kept: &[Vec<Kept>], name: &str, by: Option<&str>) -> Result<TaskReport> {
     let of = |run: &Vec<Kept>| run.iter().position(|one| one.task == name);
     let asked: Vec<&Kept> = kept.iter().filter_map(|run| Some(&run[of(run)?])).collect();
@@ -108,7 +110,7 @@ fn report(kept: &[Vec<Kept>], name: &str, by: Option<&str>) -> Result<TaskReport
     Ok(TaskReport::new(&first.items(), by, &outcomes)?)
 }
 
-/// Draws what controls leave of the depth curve of each run.
+/// Draws the loss of each run against depth, without and with the controls.
 fn of_controls(runs: &[PathBuf], kept: &[Vec<Kept>]) -> Result<Picture> {
     let mut panels: Vec<(String, &[Fitted])> = Vec::new();
     for (run, kept) in runs.iter().zip(kept) {

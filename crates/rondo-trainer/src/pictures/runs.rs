@@ -1,4 +1,4 @@
-//! Pictures of runs by their metrics.
+//! Pictures of the metrics of runs.
 
 use std::collections::BTreeMap;
 
@@ -20,14 +20,15 @@ use rondo_train::run_history::RunHistory;
 
 use crate::pictures::sweeps::schedules;
 
-/// Steps that are drawn where there is one run.
+/// Number of steps that are drawn if there is only one run.
 const PROFILES: usize = 5;
-/// Records among which the one with the most iterations is drawn: some steps take a few only.
+/// Number of records from which the one with the most iterations is drawn. Some steps have few
+/// iterations.
 const AROUND: usize = 20;
-/// Draws that stand for the law of a sampler.
+/// Number of draws that approximate a sampler's distribution.
 const DRAWS: u64 = 1 << 16;
 
-/// What can be drawn from the metrics of runs.
+/// Pictures that can be drawn from the metrics of runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FigureName {
     /// Loss, correlation of hidden states, perplexity per depth.
@@ -54,7 +55,7 @@ pub(crate) enum FigureName {
 ///
 /// # Errors
 ///
-/// If the runs lack what the picture shows.
+/// If the runs lack the data of the picture.
 pub(crate) fn draw(name: FigureName, runs: &[RunHistory]) -> Result<Picture> {
     let logs = || runs.iter().map(log).collect::<Vec<RunLog>>();
     Ok(match name {
@@ -76,7 +77,8 @@ pub(crate) fn draw(name: FigureName, runs: &[RunHistory]) -> Result<Picture> {
     })
 }
 
-/// Draws edges kept, strength and cross entropy of runs, the panels placed as `layout` says.
+/// Draws the edges kept, the strength of the penalty and the cross entropy of runs. `layout`
+/// arranges the panels.
 ///
 /// # Errors
 ///
@@ -152,12 +154,12 @@ fn reach(run: &RunHistory) -> DepthReach {
     }
 }
 
-/// Counts the depths of all steps, or of the logged ones where the configuration is not there.
+/// Counts the depths of all steps, or of the logged steps if there is no configuration.
 fn sampled(run: &RunHistory) -> SampledDepths {
     let last = run.history.last_step();
     let drawn = |config: &RunConfig, steps: std::ops::RangeInclusive<u64>| {
         let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
-        // Nothing of a task's is measured in tokens.
+        // A task has no lengths in tokens, so its row length does not matter here.
         let extent = config.extent(config.text_seq().unwrap_or(1));
         for step in steps {
             let draw = config.model.recurrence.draw(config.run.seed, step, extent);
@@ -175,7 +177,7 @@ fn sampled(run: &RunHistory) -> SampledDepths {
             counts
         }
     };
-    // The law is that of the steps that the run did not take.
+    // The distribution is sampled at steps beyond the end of the run.
     let law = run
         .config
         .as_ref()
@@ -197,7 +199,8 @@ fn sampled(run: &RunHistory) -> SampledDepths {
     }
 }
 
-/// Returns the iterations of a late step of each run; of one run those of several steps.
+/// Returns the iterations of a late step of each run. For a single run, returns those of several
+/// steps.
 pub(crate) fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
     let has_iterations = |record: &&Record| record.get(ITERATIONS_RESIDUAL).is_some();
     let of_step = |run: &RunHistory, record: &Record| IterationProfile {
@@ -220,13 +223,13 @@ pub(crate) fn profiles(runs: &[RunHistory]) -> Vec<IterationProfile> {
     profiles
 }
 
-/// Chooses the record with the most iterations of the last ones before `end`.
+/// Chooses the record with the most iterations from the last [`AROUND`] records before `end`.
 fn deepest(records: &[&Record], end: usize) -> Option<usize> {
     let iterations = |index: usize| records[index].get(RECURRENCE).unwrap_or(0.0);
     (end.saturating_sub(AROUND)..end).max_by(|a, b| iterations(*a).total_cmp(&iterations(*b)))
 }
 
-/// Chooses records from the first steps to the last ones.
+/// Chooses records from the first steps to the last.
 fn spread(records: &[&Record]) -> Vec<usize> {
     let steps: Vec<u64> = records.iter().map(|record| record.step).collect();
     let mut chosen: Vec<usize> = equal_ratios(&steps)
@@ -241,13 +244,14 @@ fn series(record: &Record, metric: PerIteration<Train>) -> Vec<f64> {
     numbers(record.get(metric))
 }
 
-/// Returns a series with NaN in its gaps.
+/// Returns a series with NaN for missing values.
 fn numbers(series: Option<&[Option<f64>]>) -> Vec<f64> {
     let values = series.unwrap_or_default().iter();
     values.map(|value| value.unwrap_or(f64::NAN)).collect()
 }
 
-/// Returns the last perplexities of each run; of one run those of several evaluations.
+/// Returns the last perplexities of each run. For a single run, returns those of several
+/// evaluations.
 pub(crate) fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
     if let [run] = runs {
         let evaluations: Vec<&Record> = run.history.of(Kind::Eval).collect();
@@ -258,7 +262,7 @@ pub(crate) fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
                 .filter_map(|(depth, perplexity)| Some((depth, perplexity?)))
                 .collect(),
         };
-        // Those before and after training, and some at equal distances between.
+        // The first and the last evaluation, and some at equal distances between them.
         let last = evaluations.len().saturating_sub(1);
         let mut chosen: Vec<usize> = (0..PROFILES)
             .map(|part| part * last / (PROFILES - 1))
@@ -274,7 +278,8 @@ pub(crate) fn curves(runs: &[RunHistory]) -> Vec<DepthCurve> {
     runs.iter().map(of).collect()
 }
 
-/// Chooses places of rising steps, the first and the last among them, at steps of equal ratios.
+/// Chooses indices of ascending steps so that the ratios between the steps are equal. The first and
+/// the last step are included.
 fn equal_ratios(steps: &[u64]) -> Vec<usize> {
     let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
         return Vec::new();
@@ -284,7 +289,7 @@ fn equal_ratios(steps: &[u64]) -> Vec<usize> {
         .map(|part| {
             let power = part as f64 / (PROFILES - 1) as f64;
             let step = first * (last / first).powf(power);
-            // The last place where rounding has carried the ratio beyond the last step.
+            // Rounding may carry the ratio beyond the last step.
             let at = steps.partition_point(|other| (*other as f64) < step - 0.5);
             at.min(steps.len() - 1)
         })

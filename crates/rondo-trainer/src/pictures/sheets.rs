@@ -17,17 +17,18 @@ use self::metric::Source;
 pub(crate) use self::text::text;
 use crate::terminal;
 
-/// What a run that has ended with an error counts as where the detector has found nothing in its records.
+/// The failure of a run that has ended with an error, if the detector found no failure in its
+/// records.
 const ENDED: &str = "failed";
 
-/// What can be drawn of a whole sweep.
+/// Pictures that can be drawn of a whole sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SheetFigure {
     /// A sweep in rows and columns, a dot for each seed.
     FieldSheet,
 }
 
-/// What the command line asks for in place of the sweep file's `[sheet]`.
+/// The settings of the command line that replace those of the sweep file's `[sheet]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
     /// Keys of the rows.
@@ -41,7 +42,8 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Returns the layout with what is asked for: keys replace all keys of the file, a metric its metric and depths.
+    /// Returns the layout of the file with the settings of the command line. Keys replace all keys
+    /// of the file; a metric replaces its metric and depths.
     fn over(self, file: Option<&Sheet>) -> Sheet {
         let mut sheet = file.cloned().unwrap_or_default();
         if !(self.rows.is_empty() && self.columns.is_empty()) {
@@ -59,11 +61,11 @@ impl Asked<'_> {
     }
 }
 
-/// Checks that the runs of a sweep can be laid out as its file says, before any of them is trained.
+/// Checks, before any run is trained, that the runs of a sweep can be arranged as its file says.
 ///
 /// # Errors
 ///
-/// If a key or a name is not the sweep's, or the metric is none.
+/// If a key or a name is not in the sweep, or the metric is unknown.
 pub(crate) fn check(sheet: &Sheet, plan: &[Planned]) -> Result<()> {
     sheet.arrange(plan).map_err(rondo_sweep::SweepError::from)?;
     SheetMetric::of(sheet).map(|_| ())
@@ -73,7 +75,7 @@ pub(crate) fn check(sheet: &Sheet, plan: &[Planned]) -> Result<()> {
 ///
 /// # Errors
 ///
-/// If it is no sweep, none of its runs has ended, or it cannot be laid out as asked.
+/// If there is no sweep at `path`, none of its runs has ended, or the layout is not possible.
 pub(crate) fn read(path: &Path, asked: Asked<'_>) -> Result<FieldSheet> {
     let dir = SweepDir::load(path)?;
     let sheet = asked.over(dir.sheet());
@@ -103,11 +105,11 @@ pub(crate) fn read(path: &Path, asked: Asked<'_>) -> Result<FieldSheet> {
     Ok(laid_out(&arranged, metric, &sources, &ended))
 }
 
-/// A run that has ended, well or not.
+/// A run that has ended, with or without an error.
 struct Ended {
     name: String,
     seed: u64,
-    /// None where it has left no records.
+    /// None if the run has left no records.
     history: Option<RunHistory>,
     failed: bool,
 }
@@ -130,7 +132,7 @@ impl Ended {
     }
 }
 
-/// Reads the runs of a sweep, in the order of its plan; none where a run has not ended.
+/// Reads the runs of a sweep, in the order of its plan. A run that has not ended is `None`.
 fn ended_runs(dir: &SweepDir) -> Result<Vec<Option<Ended>>> {
     let read = |run: &Planned| {
         let failed = match dir.status(run)? {

@@ -1,4 +1,4 @@
-//! The picture of many schedules and where they led.
+//! The picture of learning-rate schedules and the final losses that they lead to.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use serde_json::{Map, Value, json};
 
 use crate::terminal;
 
-/// Summed rates that differ by no more than this part of the largest are the same.
+/// Summed rates are equal if they differ by at most this fraction of the largest.
 const ROUNDING: f64 = 1e-9;
 
-/// Replaces the directories of sweeps by those of their finished runs.
+/// Replaces the directories of sweeps by the directories of their finished runs.
 ///
 /// # Errors
 ///
@@ -47,8 +47,8 @@ pub(crate) fn runs_in(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(runs)
 }
 
-/// Correlates the ranks of summed learning rates and final losses of runs; none where the rates differ by no more than rounding,
-/// or there are too few runs to rank.
+/// Returns the rank correlation of summed learning rates and final losses. Returns `None` if the
+/// rates differ only by rounding, or there are too few runs.
 pub(crate) fn rate_correlation(sums: &[f64], losses: &[f64]) -> Option<RankCorrelation> {
     let least = sums.iter().copied().fold(f64::INFINITY, f64::min);
     let most = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -58,11 +58,12 @@ pub(crate) fn rate_correlation(sums: &[f64], losses: &[f64]) -> Option<RankCorre
     }
 }
 
-/// Draws the schedules of runs and their final losses, and returns the numbers with their rank correlation.
+/// Draws the schedules of runs and their final losses. Also returns the numbers and their rank
+/// correlation.
 ///
 /// # Errors
 ///
-/// If a run lacks what the picture shows, or the law cannot be read.
+/// If a run lacks the data of the picture, or the law cannot be read.
 pub(crate) fn schedules(runs: &[RunHistory], law: Option<&Path>) -> Result<(Picture, Value)> {
     let scheduled: Vec<ScheduledRun> = runs.iter().map(scheduled).collect();
     let ended = scheduled
@@ -85,11 +86,11 @@ pub(crate) fn schedules(runs: &[RunHistory], law: Option<&Path>) -> Result<(Pict
     ))
 }
 
-/// Saves that picture, and its numbers in lr-schedules.json.
+/// Saves the picture of [`schedules`], and its numbers in lr-schedules.json.
 ///
 /// # Errors
 ///
-/// As [`schedules`], and where a file cannot be written.
+/// Those of [`schedules`], and if a file cannot be written.
 pub(crate) fn save_schedules(
     runs: &[RunHistory],
     law: Option<&Path>,

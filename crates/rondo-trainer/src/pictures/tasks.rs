@@ -1,4 +1,4 @@
-//! What tasks came to, in the terms of rondo-figures.
+//! Results of tasks in the types of rondo-figures.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use rondo_train::tasks::controls::Fitted;
 use super::save;
 use crate::terminal;
 
-/// Draws accuracy against depth, a panel for each task and stratum, and the losses of each run's controls where there are
-/// any.
+/// Draws accuracy against depth, in a panel for each task and stratum. Also draws the losses of the
+/// controls of each run, if there are any.
 ///
 /// # Errors
 ///
@@ -33,7 +33,8 @@ pub(crate) fn of_tasks(
     save(&pictures, dir)
 }
 
-/// Draws accuracy against depth, a panel for each task and stratum; none where no task has an accuracy.
+/// Draws accuracy against depth, in a panel for each task and stratum. Returns `None` if no task
+/// has an accuracy.
 ///
 /// # Errors
 ///
@@ -47,7 +48,7 @@ pub(super) fn benchmarks(reports: &[TaskReport]) -> Result<Option<Picture>> {
     drawn(&panels, rondo_figures::benchmarks)
 }
 
-/// Draws the losses of each run's controls; none where no run has any.
+/// Draws the losses of the controls of each run. Returns `None` if no run has controls.
 ///
 /// # Errors
 ///
@@ -94,7 +95,7 @@ fn panel(report: &TaskReport, stratum: &Stratum) -> ScorePanel {
     }
 }
 
-/// Returns the accuracies at fixed depths under a control.
+/// Returns the accuracies at fixed depths with one control.
 fn scores(run: &RunReport, control: Control) -> Vec<DepthScore> {
     let conditions = run.conditions.iter();
     conditions

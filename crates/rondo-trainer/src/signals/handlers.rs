@@ -1,19 +1,19 @@
-//! Which signals of the system ask for an end. A signal that was ignored when the program started stays ignored, as `nohup`
-//! and `trap '' INT` of a shell want it.
+//! The system's signals that request the end of a run. A signal that was ignored when the program
+//! started stays ignored, as `nohup` and `trap '' INT` of a shell require.
 
 use std::io;
 
-/// What a signal asks for when it comes a second time.
+/// The effect of a signal that arrives for the second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
-    /// An end at once.
+    /// The program ends at once.
     AtOnce,
-    /// The same once more.
+    /// The end is requested again.
     #[cfg_attr(not(unix), expect(dead_code, reason = "SIGUSR1 is a signal of Unix"))]
     Again,
 }
 
-/// Calls `act` on a thread of its own whenever a signal asks for an end: SIGINT, SIGTERM, SIGHUP or SIGUSR1, each unless it is
+/// Calls `act` on a separate thread for each SIGINT, SIGTERM, SIGHUP or SIGUSR1 that is not
 /// ignored.
 ///
 /// # Errors
@@ -42,7 +42,7 @@ pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
     Ok(())
 }
 
-/// Calls `act` on a thread of its own whenever Ctrl-C or the end of the session asks for an end.
+/// Calls `act` on a separate thread for each Ctrl-C and at the end of the session.
 ///
 /// # Errors
 ///
@@ -60,8 +60,8 @@ pub(super) fn on_each(act: fn(Asks)) -> io::Result<()> {
 )]
 fn is_ignored(signal: i32) -> bool {
     let mut current = std::mem::MaybeUninit::<libc::sigaction>::uninit();
-    // SAFETY: without a new action the call changes nothing and only writes the current action, which is read where the
-    // call says that it was written.
+    // SAFETY: without a new action, the call changes nothing and only writes the current action.
+    // The action is read only if the call reports success.
     unsafe {
         libc::sigaction(signal, std::ptr::null(), current.as_mut_ptr()) == 0
             && current.assume_init().sa_sigaction == libc::SIG_IGN

@@ -1,4 +1,4 @@
-//! The shapes that are tried, and the text of a configuration.
+//! The shapes of the ladder, and the text of a configuration.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -7,7 +7,7 @@ use rondo_train::device::DeviceKind;
 
 use crate::cli::DeviceName;
 
-/// A model and its batch.
+/// The sizes of a model and of its batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     /// d_model.
@@ -20,7 +20,8 @@ pub(super) struct Shape {
     pub(super) seq: usize,
 }
 
-/// The shapes from the smallest on: configs/main.toml's, and wider ones up to that of configs/gpu/main.toml.
+/// The shapes in ascending size: that of configs/main.toml, and wider ones up to that of
+/// configs/gpu/main.toml.
 pub(super) const LADDER: [Shape; 4] = [
     Shape {
         width: 64,
@@ -58,21 +59,22 @@ pub(super) const LADDER: [Shape; 4] = [
 
 /// The mean recurrence of every shape.
 pub(super) const MEAN_RECURRENCE: usize = 16;
-/// Steps below which a run shows nothing.
+/// Minimum number of steps of a run that is worth looking at.
 pub(super) const FEWEST_STEPS: u64 = 100;
 /// Validation tokens in an evaluation.
 const EVAL_TOKENS: u64 = 4096;
-/// The peak rate at width 64.
+/// The peak learning rate at width 64.
 const PEAK: f64 = 2e-3;
 
-/// Returns a share for validation that holds the tokens of an evaluation, by a corpus that was split at a twentieth.
+/// Returns a validation fraction that holds the tokens of an evaluation. The two numbers of tokens
+/// come from a split with the fraction 0.05.
 pub(super) fn val_fraction(train_tokens: u64, val_tokens: u64) -> f64 {
     let all = (train_tokens + val_tokens).max(1) as f64;
     let needed = 1.5 * EVAL_TOKENS as f64 / all;
     (needed.clamp(0.05, 0.5) * 100.0).ceil() / 100.0
 }
 
-/// A run to be written.
+/// A run whose configuration is to be written.
 pub(super) struct Plan<'a> {
     pub(super) data: &'a [String],
     pub(super) device: Option<DeviceName>,

@@ -1,7 +1,8 @@
-//! The device against values of the reference implementation, seal-rg/recurrent-pretraining.
+//! Compares the device with values of the reference implementation, seal-rg/recurrent-pretraining.
 //!
-//! A golden folder holds a model in the reference's layout and, in `io.safetensors`, inputs and what the reference
-//! computed of them. Everything stands there in the reference's layout, labels at the positions that predict them:
+//! A golden folder holds a model in the layout of the reference. Its file `io.safetensors` holds
+//! inputs and the results of the reference for them. All tensors have the reference's layout, and
+//! labels stand at the positions that predict them:
 //!
 //! | tensors | what is compared |
 //! |---|---|
@@ -10,8 +11,8 @@
 //! | `loss_n`*n*`_k`*k*, `grad.`*parameter* | loss and gradients of n iterations without and k with gradient |
 //! | `exit.`*criterion*`.values`, `.step` | the first row from the zero state: the value of every iteration, and the first one that exits (−1: none) |
 //!
-//! In reading order: `values` (the file), `subject` (the model on a device), `agreement` (how far two values may be
-//! apart), `checks` (what is computed and compared).
+//! In reading order: `values`, the file; `subject`, the model on a device; `agreement`, the allowed
+//! differences; `checks`, the computations and comparisons.
 
 mod agreement;
 mod checks;
@@ -31,11 +32,12 @@ use self::subject::Golden;
 use crate::cli::JsonArg;
 use crate::terminal;
 
-/// Computes on the device what the reference computed, prints the differences and returns whether they agree.
+/// Repeats the reference's computations on the device, prints the differences and returns whether
+/// all are within their tolerances.
 ///
 /// # Errors
 ///
-/// If the folder is not whole, or the device fails.
+/// If the folder is incomplete, or the device fails.
 pub(super) fn agrees(dir: &Path, json: JsonArg, listed: &Listed, why: &str) -> Result<bool> {
     let golden = Golden::open(dir)?;
     let checks = all_checks(&golden, listed)?;
@@ -64,7 +66,7 @@ pub(super) fn agrees(dir: &Path, json: JsonArg, listed: &Listed, why: &str) -> R
     Ok(passed)
 }
 
-/// Compares everything that the golden file has, gradients on the device with autodiff.
+/// Compares every value of the golden file. Gradients are computed with autodiff.
 fn all_checks(golden: &Golden, listed: &Listed) -> Result<Vec<Check>> {
     let tolerances = Tolerances::of(listed.kind, listed.precision);
     let on = |device: &Device| golden.on(device, listed.precision);
@@ -83,7 +85,7 @@ fn all_checks(golden: &Golden, listed: &Listed) -> Result<Vec<Check>> {
     Ok(checks)
 }
 
-/// Returns a check for JSON, which has null for a number that is not finite.
+/// Returns a check as JSON, with null for a number that is not finite.
 fn row(check: &Check) -> Value {
     json!({
         "name": check.name,
@@ -112,13 +114,13 @@ fn table(checks: &[Check]) -> Table {
     table
 }
 
-/// Returns the check with the largest difference, before all others one that is not a number.
+/// Returns the check with the largest difference. NaN counts as larger than every number.
 fn worst<'c>(checks: impl IntoIterator<Item = &'c Check>) -> Option<&'c Check> {
     let checks = checks.into_iter();
     checks.max_by(|a, b| a.difference.total_cmp(&b.difference))
 }
 
-/// Formats a difference with some decimals of its mantissa.
+/// Formats a difference with `decimals` decimals of the mantissa.
 fn shown(x: f64, decimals: usize) -> String {
     match x == 0.0 {
         true => "0".to_owned(),

@@ -1,4 +1,4 @@
-//! The device against flex on a small training run.
+//! Compares the device with flex on a small training run.
 
 use rondo_data::Source;
 use rondo_metrics::{Mode, Table};
@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::cli::SelftestArgs;
 use crate::terminal;
 
-/// A run that touches every kernel of training and needs no file.
+/// A run that uses every kernel of training and needs no file.
 const RUN: &str = r#"
 data = { kind = "word-problem", curriculum = { start = 16, step = 1, max = 16 } }
 [model]
@@ -32,18 +32,20 @@ batch = 8
 log_every = 1
 "#;
 
-/// Largest difference of losses that rounding explains: sums of a few thousand f32 products in
-/// another order differ by about 1e-6 a step, and twenty steps amplify that.
+/// Largest difference between losses that rounding can explain. Sums of a few thousand f32 products
+/// in a different order differ by about 1e-6 per step, and twenty steps amplify this.
 const F32: f64 = 1e-3;
 
-/// The same where products round what they multiply to 11 bits of significand, so that each factor is off by up to 2⁻¹¹
-/// = 4.9e-4: an eighth of what bf16 may differ by, whose roundings are eight times as large.
+/// The same for products of numbers that are rounded to 11 bits of significand, with errors of up
+/// to 2⁻¹¹ = 4.9e-4. This is an eighth of the tolerance of bf16, whose errors are eight times as
+/// large.
 const TF32: f64 = BF16 / 8.0;
 
-/// The same for 8 bits: each factor is off by up to 2⁻⁸ = 3.9e-3, and losses are near 1.8 here.
+/// The same for 8 bits of significand, with errors of up to 2⁻⁸ = 3.9e-3 per factor. Losses are
+/// near 1.8 here.
 const BF16: f64 = 4e-2;
 
-/// Returns what a loss may differ by from that of flex in f32.
+/// Returns the allowed difference between a loss and that of flex in f32.
 fn tolerance(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => F32,
@@ -52,7 +54,8 @@ fn tolerance(precision: Precision) -> f64 {
     }
 }
 
-/// Trains the same model on flex and on the device, prints the losses of every step and returns whether they agree.
+/// Trains the same model on flex and on the device, prints the losses of every step and returns
+/// whether they agree within the tolerance.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! A run as the server needs it.
+//! A run as a model for the server.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -26,7 +26,7 @@ pub(super) struct Model<'a> {
     run: &'a OpenRun<'a>,
     states: &'a InitialStates,
     tokenizer: Option<Tokenizer>,
-    /// The token that stands for an empty text.
+    /// The token that is used for an empty text.
     opening: Option<u32>,
     /// The tokens that end a text.
     stops: Vec<u32>,
@@ -34,11 +34,12 @@ pub(super) struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Takes a run; `recurrence` is the depth of requests that name none, the mean depth of the run's training by default.
+    /// Prepares a run. `recurrence` is the depth for requests without one, by default the mean
+    /// depth of the run's training.
     ///
     /// # Errors
     ///
-    /// If `--bos on` finds no token that begins a text, or the special tokens are damaged.
+    /// If `--bos on` is given and no token begins a text, or the special tokens are damaged.
     pub(super) fn new(
         run: &'a OpenRun<'a>,
         states: &'a InitialStates,
@@ -161,7 +162,7 @@ impl Completer for Model<'_> {
             top,
             draws,
         } = asked;
-        // The last token of a prompt is read only where another one follows.
+        // The last token of a prompt is computed only if a next token is drawn.
         let unread = usize::from(draws.is_empty());
         let rows: Vec<&[u32]> = prompts
             .iter()
@@ -264,20 +265,21 @@ fn no_numbers() -> Failure {
 
 fn failure(error: Error) -> Failure {
     match error {
-        // States of a file that do not reach as far as the prompt.
+        // The states of the file cover fewer positions than the prompt.
         Error::Foreign(message) => Failure::Refused(message),
         other => Failure::Model(format!("{:#}", anyhow::Error::from(other))),
     }
 }
 
-/// Logits with the logarithm of their sum: log p = logit − ln Σ exp(logits), in f64.
+/// Logits and the logarithm of the sum of their exponentials: log p = logit − ln Σ exp(logits), in
+/// f64.
 struct Scores<'a> {
     logits: &'a [f32],
     log_sum: f64,
 }
 
 impl<'a> Scores<'a> {
-    /// Takes logits, none of which may be NaN and not all of which may be −∞.
+    /// Returns `None` if a logit is NaN or all logits are −∞.
     fn new(logits: &'a [f32]) -> Option<Self> {
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let largest = f64::from(largest);
@@ -296,7 +298,7 @@ impl<'a> Scores<'a> {
         }
     }
 
-    /// Returns a token with the `top` likeliest ones; of equal ones the lower id comes first.
+    /// Returns a token and the `top` likeliest ones. If logits are equal, the lower id comes first.
     fn position(&self, token: u32, top: usize) -> Position {
         let mut best: Vec<(u32, f32)> = Vec::with_capacity(top + 1);
         for (id, logit) in (0..).zip(self.logits.iter().copied()) {
@@ -314,7 +316,7 @@ impl<'a> Scores<'a> {
     }
 }
 
-/// Text by a tokenizer.
+/// Decodes tokens to text with a tokenizer.
 struct Text<'a>(TextStream<'a>);
 
 impl Reader for Text<'_> {
@@ -327,7 +329,7 @@ impl Reader for Text<'_> {
     }
 }
 
-/// Ids where there is no tokenizer, each with a space behind it.
+/// Shows token ids, each followed by a space, if there is no tokenizer.
 struct Numbers;
 
 impl Reader for Numbers {

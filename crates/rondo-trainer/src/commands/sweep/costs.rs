@@ -1,4 +1,4 @@
-//! `trainer sweep --dry-run`: the runs of a sweep and what each of them costs.
+//! `trainer sweep --dry-run`: the runs of a sweep and their costs.
 
 use rondo_metrics::format::{duration, significant, thousands};
 use rondo_metrics::{Mode, Table};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::commands::trial::seconds_per_step;
 use crate::terminal;
 
-/// What a run costs.
+/// A run and its costs.
 struct Cost<'a> {
     run: &'a Planned,
     config: ResolvedConfig,
@@ -28,12 +28,13 @@ impl Cost<'_> {
     }
 }
 
-/// Lists the runs, or those of a shard, with their costs. The time is that of some steps of the costliest run on the device,
-/// scaled by FLOPs to the others; evaluations come on top.
+/// Lists the runs, or those of a shard, with their costs. The time is measured by some steps of the
+/// most expensive run on the device and scaled to the other runs by FLOPs. It does not include
+/// evaluations.
 ///
 /// # Errors
 ///
-/// If data or device are not there, or the trial fails.
+/// If the data or the device is missing, or the trial fails.
 pub(super) fn command(
     sweep: &PlannedSweep,
     shard: Option<Shard>,

@@ -1,4 +1,5 @@
-//! What the runs of a sweep have come to: tables, results.csv, results.json, and settings.csv where there are several seeds.
+//! The results of a sweep: tables, results.csv, results.json, and settings.csv if there are several
+//! seeds.
 
 mod settings;
 
@@ -22,23 +23,24 @@ use crate::pictures::sweeps::rate_correlation;
 
 /// The final loss: validation cross entropy at the mean depth.
 const FINAL_LOSS: Scalar<Eval> = VAL_CROSS_ENTROPY;
-/// Runs of a shard that are named in a line.
+/// Number of runs of a shard whose names are listed in a line.
 const NAMED: usize = 2;
-/// Columns of a terminal.
+/// Width of a terminal, in columns.
 const WIDTH: usize = 80;
 
 /// The results of a sweep.
 pub(super) struct Report {
     results: Results,
-    /// Of the final loss with the summed learning rate, where both differ between at least three runs.
+    /// The correlation of the final loss with the summed learning rate, if both differ between at
+    /// least three runs.
     correlation: Option<RankCorrelation>,
-    /// The deepest depth of an evaluation.
+    /// The largest depth of an evaluation.
     deepest: Option<usize>,
-    /// Whether the names of the runs tell their values.
+    /// Whether the names of the runs contain their values.
     tells_values: bool,
-    /// The shard that was executed, if it was not all of the sweep.
+    /// The shard that was executed, or `None` for the whole sweep.
     shard: Option<Shard>,
-    /// Whether the sweep file says how the results are laid out.
+    /// Whether the sweep file defines a layout of the results.
     has_sheet: bool,
 }
 
@@ -47,7 +49,7 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// If marks or metrics are damaged.
+    /// If status files or metrics are damaged.
     pub(super) fn of(dir: &SweepDir, shard: Option<Shard>) -> Result<Self> {
         let mut deepest = None;
         let results = Results::collect(dir, |run, status| {
@@ -71,7 +73,7 @@ impl Report {
         })
     }
 
-    /// Writes results.csv and results.json, and settings.csv where there are several seeds.
+    /// Writes results.csv and results.json, and settings.csv if there are several seeds.
     ///
     /// # Errors
     ///
@@ -87,8 +89,8 @@ impl Report {
         Ok(())
     }
 
-    /// Returns the rows, the settings over their seeds, the runs that have not ended by their shards, and how final loss and
-    /// summed learning rate are correlated.
+    /// Returns the rows, the settings over their seeds, the runs that have not ended by shard, and
+    /// the correlation of the final loss with the summed learning rate.
     pub(super) fn to_json(&self) -> Value {
         let mut object = self.results.to_json();
         let missing = self.missing().map(|(shard, runs)| {
@@ -109,7 +111,8 @@ impl Report {
         object
     }
 
-    /// Returns the runs that have not ended: all together, or for each of the shards that the sweep was cut in.
+    /// Returns the runs that have not ended: as one list, or grouped by shard if the sweep was
+    /// divided into shards.
     fn missing(&self) -> impl Iterator<Item = (Option<Shard>, Vec<&Planned>)> {
         let mut missing: BTreeMap<Option<Shard>, Vec<&Planned>> = BTreeMap::new();
         for row in &self.results.rows {
@@ -121,7 +124,8 @@ impl Report {
         missing.into_iter()
     }
 
-    /// Returns a line for each shard with runs that have not ended, of which it names the first.
+    /// Returns a line for each shard with runs that have not ended, with the names of the first
+    /// ones.
     fn missing_text(&self) -> String {
         let line = |(shard, runs): (Option<Shard>, Vec<&Planned>)| {
             let named: Vec<&str> = runs
@@ -139,8 +143,8 @@ impl Report {
         self.missing().map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Returns a table with the best run first, the settings over their seeds where there are several, as wide as a terminal,
-    /// and what failed or has not ended below them.
+    /// Returns a table with the best run first, a table of the settings if there are several seeds,
+    /// and the failed and pending runs. No table is wider than a terminal.
     pub(super) fn text(&self, dir: &Path) -> String {
         let table = self.runs();
         let settings = match self.results.has_seeds() {
@@ -182,8 +186,9 @@ impl Report {
         said.join("\n\n")
     }
 
-    /// Returns the table of runs. Where it would be too wide, keys are left out, which names by values tell anyway, then the
-    /// summed rate, then the middle of the names; the file has everything.
+    /// Returns the table of runs. To fit the terminal, it leaves out keys first, because names by
+    /// values contain them anyway, then the summed rate, and last the middle of the names. The file
+    /// holds everything.
     fn runs(&self) -> String {
         let keys = match self.tells_values {
             true => 0,
@@ -238,24 +243,24 @@ impl Report {
     }
 }
 
-/// Returns the columns that a text takes.
+/// Returns the width of a text, in columns.
 fn width(text: &str) -> usize {
     let lines = text.lines().map(|line| line.chars().count());
     lines.max().unwrap_or(0)
 }
 
-/// Returns a name of at most so many characters, its middle left out where it is longer.
+/// Returns a name of at most `room` characters; a longer name loses its middle.
 fn shortened(name: &str, room: usize) -> String {
     if name.len() <= room {
         return name.to_owned();
     }
-    // Names are ASCII. The end has the seed.
+    // Names are ASCII. The end is kept because it contains the seed.
     let kept = room.saturating_sub(1).max(2);
     let (start, end) = (kept.div_ceil(2), name.len() - kept / 2);
     format!("{}…{}", &name[..start], &name[end..])
 }
 
-/// Returns a value in a word: a table by its kind.
+/// Returns a value as one word. A table is shown by its kind.
 fn word(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => text.clone(),
@@ -268,7 +273,8 @@ fn word(value: &toml::Value) -> String {
     }
 }
 
-/// Returns the verdict and the last numbers of a run that has ended, and the deepest depth of its evaluations.
+/// Returns the verdict and the last numbers of a run that has ended, and the largest depth of its
+/// evaluations.
 fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<(Reached, Option<usize>)> {
     let has_ended = matches!(status, Status::Finished | Status::Failed(_));
     if !has_ended {
@@ -283,7 +289,7 @@ fn reached(dir: &SweepDir, run: &Planned, status: &Status) -> Result<(Reached, O
         }
         false => (Vec::new(), None),
     };
-    // A run that a signal has ended leaves no summary.
+    // A run that was ended by a signal has no summary.
     let verdict = match run_dir.has_summary() {
         true => run_dir.summary()?["verdict"].as_str().map(str::to_owned),
         false => None,

@@ -1,4 +1,4 @@
-//! Runs of one sweep are compared: those that are still to begin must have the tokens of those that have begun.
+//! Checks that all runs of a sweep train on the same tokens, because their results are compared.
 
 use rondo_data::{CorpusIdentity, DataConfig, DataError, Source};
 use rondo_metrics::Mode;
@@ -11,19 +11,19 @@ use rondo_train::run_plan::PlannedSweep;
 
 use crate::terminal;
 
-/// A text as the first run of a sweep that was trained on it has seen it.
+/// The text that runs with one `data` section have been trained on, and the first of these runs.
 struct Seen<'a> {
     data: &'a DataConfig,
     run: &'a str,
     corpus: CorpusIdentity,
 }
 
-/// Opens the data of every run, so that it is prepared once, and compares that of runs to come with what others have
-/// been trained on. Changed text is told of.
+/// Opens the data of every run, so that it is prepared once. Compares the data of pending runs with
+/// the data that other runs have been trained on, and warns if the text has changed.
 ///
 /// # Errors
 ///
-/// If data cannot be opened, or has become other tokens than those of the runs that have begun.
+/// If data cannot be opened, or its tokens differ from those of the runs that have begun.
 pub(super) fn check(sweep: &PlannedSweep, dir: &SweepDir, mode: Mode) -> Result<()> {
     let mut seen: Vec<Seen<'_>> = Vec::new();
     let mut to_come = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn check(sweep: &PlannedSweep, dir: &SweepDir, mode: Mode) -> Result<
     })
 }
 
-/// Compares the data of a run to come; what is told once is taken for seen.
+/// Compares the data of a pending run. After a warning, the new text counts as known.
 fn compare(seen: &mut [Seen<'_>], config: &RunConfig, source: &Source) -> Result<()> {
     let Source::Text(text) = source else {
         return Ok(());
@@ -74,13 +74,13 @@ fn compare(seen: &mut [Seen<'_>], config: &RunConfig, source: &Source) -> Result
     Ok(())
 }
 
-/// Returns the text that a run was trained on; none where it has not begun, or knows of none.
+/// Returns the text that a run was trained on, or `None` if it has not begun or did not record one.
 fn corpus_of(dir: &SweepDir, run: &Planned) -> Result<Option<CorpusIdentity>> {
     let path = dir.run_dir(run);
     if rondo_checkpoint::list(&path)?.is_empty() {
         return Ok(None);
     }
-    // A damaged checkpoint is told of when the run goes on.
+    // A damaged checkpoint is reported when the run is resumed.
     let Ok(checkpoint) = RunDir::new(&path).checkpoint(CheckpointChoice::Latest) else {
         return Ok(None);
     };

@@ -1,4 +1,4 @@
-//! A run of a sweep in a process of its own.
+//! Runs of a sweep, each in its own process.
 
 use std::fs::File;
 use std::io;
@@ -9,13 +9,13 @@ use rondo_sweep::{Exit, Launch, Launcher, Process};
 
 use crate::commands::train::STOP_WITH_STDIN;
 
-/// Starts this program once more for each run.
+/// Starts this program again for each run.
 ///
-/// A run's standard input is a pipe that nothing is written to. Its end asks the run to save and to end:
-/// when the sweep wants that, and when the sweep is gone, however it went.
+/// A run's standard input is a pipe without data. When the pipe closes, the run saves and ends. The
+/// pipe closes when the sweep stops the run, and also when the sweep itself ends, for any reason.
 pub(super) struct Workers {
     program: PathBuf,
-    /// Whether runs are told how many threads they may use.
+    /// Whether the number of threads is limited for the runs.
     limited: bool,
 }
 
@@ -26,7 +26,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// If the system does not say which program this is.
+    /// If the system does not report the path of this program.
     pub(super) fn new(limited: bool) -> io::Result<Self> {
         Ok(Self {
             program: std::env::current_exe()?,
@@ -40,7 +40,7 @@ impl Launcher for Workers {
         let limit = self
             .limited
             .then(|| format!("device.threads={}", launch.threads));
-        // The sweep's own assignments come last: what a sweep says of threads holds.
+        // The sweep's own assignments come last, so they override this number of threads.
         let assignments = limit.into_iter().chain(launch.run.assignments());
         let mut command = Command::new(&self.program);
         command
@@ -71,13 +71,13 @@ impl Process for Worker {
     }
 }
 
-/// Keeps a terminal's Ctrl-C, which goes to a whole group of processes, from the run.
+/// Puts the run into its own process group, so a terminal's Ctrl-C does not reach it.
 #[cfg(unix)]
 fn detach(command: &mut Command) {
     std::os::unix::process::CommandExt::process_group(command, 0);
 }
 
-/// Keeps a console's Ctrl-C, which goes to a whole group of processes, from the run.
+/// Puts the run into its own process group, so a console's Ctrl-C does not reach it.
 #[cfg(windows)]
 fn detach(command: &mut Command) {
     /// `CREATE_NEW_PROCESS_GROUP` of the Windows API.

@@ -1,4 +1,4 @@
-//! What a sheet shows of each run, and where that stands in its records.
+//! The metric that a sheet shows for each run, and its place in the records.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use rondo_metrics::typed::{Eval, PerDepth, Scalar, Train};
 use rondo_sweep::Sheet;
 use rondo_train::error::{Error, Result};
 
-/// A metric that runs are compared by; its last value counts.
+/// A metric that compares runs by its last value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum SheetMetric {
     /// Validation loss at the mean recurrence depth.
     ValCrossEntropy,
-    /// The same in bits per byte of text.
+    /// Validation loss at the mean recurrence depth, in bits per byte of text.
     ValBitsPerByte,
     /// Validation loss at each depth.
     ValLoss,
@@ -37,7 +37,7 @@ enum Form {
     PerDepth(PerDepth<Eval>),
 }
 
-/// Where a number of a run stands in its records.
+/// The place of a number in the records of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source {
     Train(Scalar<Train>),
@@ -46,7 +46,8 @@ pub(super) enum Source {
 }
 
 impl SheetMetric {
-    /// Returns the metric of a layout: perplexity where it names depths alone, else the validation loss.
+    /// Returns the metric of a layout. The default is perplexity if the layout names depths, and
+    /// validation loss if it does not.
     pub(super) fn of(sheet: &Sheet) -> Result<Self> {
         match &sheet.metric {
             None if sheet.depths.is_empty() => Ok(Self::ValCrossEntropy),
@@ -75,7 +76,7 @@ impl SheetMetric {
         }
     }
 
-    /// Returns its name in records, without a depth.
+    /// Returns the name of the metric in records, without a depth.
     pub(crate) fn name(self) -> &'static str {
         match self.form() {
             Form::Train(metric) => metric.name(),
@@ -84,7 +85,7 @@ impl SheetMetric {
         }
     }
 
-    /// Returns its name with its unit, where it has one.
+    /// Returns the name with the unit, if the metric has one.
     pub(super) fn quantity(self) -> String {
         let metric = match self.form() {
             Form::Train(metric) => metric.metric(),
@@ -112,8 +113,8 @@ impl SheetMetric {
         }
     }
 
-    /// Returns where the numbers stand: one place, or one for each of the depths that are asked for, of those that were
-    /// `measured`; all of these where none is asked for.
+    /// Returns the places of the numbers in the records: one place, or a place for each depth in
+    /// `asked`. If `asked` is empty, all `measured` depths are used.
     pub(super) fn sources(
         self,
         asked: &[usize],
@@ -164,7 +165,7 @@ impl Source {
         }
     }
 
-    /// Returns the recurrence depth, where there are several.
+    /// Returns the recurrence depth if the metric is measured at several depths.
     pub(super) fn depth(self) -> Option<usize> {
         match self {
             Self::AtDepth(_, depth) => Some(depth),

@@ -1,4 +1,4 @@
-//! A sheet as text: its cells, then what became of each arm.
+//! A sheet as text: its cells, then a summary of each arm.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use rondo_figures::{FieldSheet, SheetCell, SheetRow};
 use rondo_metrics::Table;
 use rondo_metrics::format::{MISSING, significant};
 
-/// Columns of a terminal.
+/// Width of a terminal, in columns.
 const WIDTH: usize = 80;
 
-/// Returns the cells in rows and columns, or one below the other where they are too wide, and the arms with their
-/// failed runs and their best means.
+/// Returns the cells in rows and columns, or in a list if they are too wide, followed by the failed
+/// runs and the best mean of each arm.
 pub(crate) fn text(sheet: &FieldSheet) -> String {
     let grid = grid(sheet).to_string();
     let cells = match grid.lines().all(|line| line.chars().count() <= WIDTH) {
@@ -53,7 +53,7 @@ fn list(sheet: &FieldSheet) -> Table {
     table
 }
 
-/// Returns `1.583 ± 0.012`, and the share of failed runs behind it where there are any.
+/// Returns, for example, `1.583 ± 0.012`, with the number of failed runs if there are any.
 fn cell(cell: &SheetCell) -> String {
     let text = match (cell.mean, cell.deviation) {
         (None, _) => MISSING.to_owned(),
@@ -68,7 +68,7 @@ fn cell(cell: &SheetCell) -> String {
     }
 }
 
-/// Returns a line for each arm: its runs, how many have failed, and its best mean.
+/// Returns a line for each arm: the number of runs, the number of failed runs, and the best mean.
 fn arms(sheet: &FieldSheet) -> Table {
     let mut table = Table::new(&["arm", "runs", "failed", "best mean", "at"]);
     table = table.left(0).left(4);
@@ -86,7 +86,7 @@ fn arms(sheet: &FieldSheet) -> Table {
     table
 }
 
-/// Returns a line for each arm with failed runs: how these have failed.
+/// Returns a line for each arm with failed runs, which lists the failures.
 fn failures(sheet: &FieldSheet) -> String {
     let arms = sheet.rows.iter().filter(|row| row.failed().1 > 0);
     let lines = arms.map(|row| format!("\n{}: {}", row.name, words(row)));
@@ -97,7 +97,7 @@ fn failures(sheet: &FieldSheet) -> String {
     }
 }
 
-/// Returns how the runs of an arm have failed: `2 divergence`.
+/// Returns the failures of an arm's runs: `2 divergence`.
 fn words(row: &SheetRow) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for word in row.runs().into_values().flatten() {

@@ -1,53 +1,59 @@
-//! How far a device may be from the reference.
+//! The allowed differences between a device and the reference.
 
 use rondo_model::ops::Precision;
 use rondo_train::device::DeviceKind;
 
-/// What a tensor of the golden file may differ by. None is ever raised to let a check pass: a device that needs more
-/// computes something else.
+/// The allowed difference of each kind of tensor. No tolerance is ever raised to make a check pass:
+/// a device with larger differences computes something else.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tolerances {
-    /// Of states, hidden states, logits, correlations and exit values, absolute.
+    /// Absolute tolerance of states, hidden states, logits, correlations and exit values.
     pub(super) states: f64,
-    /// Of a mean loss in nats, absolute.
+    /// Absolute tolerance of a mean loss, in nats.
     pub(super) loss: f64,
-    /// Of a parameter's gradient: norm of the difference over norm.
+    /// Relative tolerance of a parameter's gradient: the norm of the difference divided by the
+    /// norm.
     pub(super) gradients: f64,
 }
 
-/// Flex adds the same f32 products as the reference in another order. A mean loss varies less, since the rounding of its
-/// many terms cancels; a gradient varies more, since it went through the forward and the backward pass.
+/// Flex adds the same f32 products as the reference in a different order. A mean loss varies less,
+/// because the rounding errors of its many terms cancel. A gradient varies more, because it passes
+/// through the forward and the backward pass.
 const FLEX: Tolerances = Tolerances {
     states: 2e-5,
     loss: 1e-5,
     gradients: 1e-4,
 };
 
-/// Ten times as much: a GPU adds in other orders on each adapter, may round a product and its sum once, and its
-/// exponentials, roots and quotients may be several units in the last place off (WGSL permits that, under "Floating Point Accuracy").
+/// Ten times the tolerances of flex. Every GPU adds in a different order and may round a product
+/// and its sum only once. Its exponentials, roots and quotients may be off by several units in the
+/// last place (WGSL allows this, under "Floating Point Accuracy").
 const OTHERS: Tolerances = Tolerances {
     states: 2e-4,
     loss: 1e-4,
     gradients: 1e-3,
 };
 
-/// Of products that round what they multiply to 11 bits of significand, by up to 2⁻¹¹ = 4.9e-4 each. An H100 with Burn's own
-/// products was off by 3.8e-3, 5.5e-5 and 1.2e-3; other cards add in other orders, and may be off by some four times that.
+/// For products of numbers that are rounded to 11 bits of significand, with errors of up to 2⁻¹¹ =
+/// 4.9e-4 each. On an H100 with Burn's own products, the differences were 3.8e-3, 5.5e-5 and
+/// 1.2e-3. Other GPUs add in a different order, and may differ by about four times as much.
 const TF32: Tolerances = Tolerances {
     states: 1.25e-2,
     loss: 2.5e-4,
     gradients: 5e-3,
 };
 
-/// Eight times that: bf16 has 8 bits, and roundings of up to 2⁻⁸.
+/// Eight times the tolerances of TF32: bf16 has 8 bits, with rounding errors of up to 2⁻⁸.
 const BF16: Tolerances = Tolerances {
     states: 8.0 * TF32.states,
     loss: 8.0 * TF32.loss,
     gradients: 8.0 * TF32.gradients,
 };
 
-/// Of the first value of entropy-diff, |H_1 − 100|, on any device. It is near 100, where neighbouring f32 numbers are
-/// 7.6e-6 apart, so that an entropy of a few nats loses the digits that the other values keep.
+/// Tolerance of the first value of entropy-diff,
+/// H_1 − 100
+/// , on any device. The value is near 100, where neighbouring f32 numbers are 7.6e-6 apart. An
+/// entropy of a few nats therefore loses digits that the other values keep.
 pub(super) const FIRST_ENTROPY: f64 = 1e-3;
 
 impl Tolerances {
@@ -65,35 +71,37 @@ impl Tolerances {
 /// One comparison with the golden file.
 #[derive(Clone, Debug)]
 pub(super) struct Check {
-    /// The tensor there, and which part of it where that is not all.
+    /// The tensor in the file, and the part of it if only a part is compared.
     pub(super) name: String,
     /// Whether it is the gradient of a parameter.
     pub(super) gradient: bool,
-    /// How far the device is from the reference; NaN where one of them has no number and the other one has.
+    /// Difference between the device and the reference. NaN if only one of them has a number.
     pub(super) difference: f64,
-    /// How far it may be.
+    /// The largest difference that is allowed.
     pub(super) tolerance: f64,
 }
 
 impl Check {
-    /// Returns whether the device agrees; NaN does not.
+    /// Returns whether the difference is within the tolerance. NaN is not.
     pub(super) fn passed(&self) -> bool {
         self.difference <= self.tolerance
     }
 }
 
-/// Returns the largest absolute difference; NaN where some difference is, or where the lengths differ.
+/// Returns the largest absolute difference, or NaN if a difference is NaN or the lengths differ.
 pub(super) fn largest(found: &[f32], expected: &[f32]) -> f64 {
     if found.len() != expected.len() {
         return f64::NAN;
     }
     let pairs = found.iter().zip(expected);
     let differences = pairs.map(|(found, expected)| difference(*found, *expected));
-    // NaN is above every number in this order.
+    // In this order NaN is above every number.
     differences.max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// Returns |found − expected|; 0 where both are NaN, NaN where one of them is.
+/// Returns
+/// found − expected
+/// , 0 if both are NaN, or NaN if one of them is.
 fn difference(found: f32, expected: f32) -> f64 {
     match found.is_nan() && expected.is_nan() {
         true => 0.0,
@@ -101,8 +109,8 @@ fn difference(found: f32, expected: f32) -> f64 {
     }
 }
 
-/// Returns ‖found − expected‖ / ‖expected‖ of pairs (found, expected); 0 where nothing differs, never a finite number
-/// where one of them is not finite.
+/// Returns ‖found − expected‖ / ‖expected‖ for pairs (found, expected), or 0 if all pairs are
+/// equal. The result is never finite if a number is not finite.
 pub(super) fn relative(pairs: impl Iterator<Item = (f32, f32)>) -> f64 {
     let (mut apart, mut norm) = (0.0_f64, 0.0_f64);
     for (found, expected) in pairs {

@@ -1,4 +1,5 @@
-//! What is computed on the device and compared with the reference: forward passes, gradients, exits.
+//! The computations on the device and their comparison with the reference: forward passes,
+//! gradients, exits.
 
 use burn::tensor::{Tensor, s};
 use rondo_interchange::{Counterpart, Family};
@@ -15,11 +16,12 @@ use super::agreement::{Check, FIRST_ENTROPY, Tolerances, largest, relative};
 use super::subject::{Golden, Subject};
 use super::values::{GRADIENT, loss_of};
 
-/// Compares states, hidden states, logits, losses and correlations at every depth of the golden file.
+/// Compares states, hidden states, logits, losses and correlations at every recurrence depth of the
+/// golden file.
 ///
 /// # Errors
 ///
-/// If the file lacks one of them, or the device fails.
+/// If the file lacks a value, or the device fails.
 pub(super) fn outputs(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for r in subject.golden.values.depths()? {
@@ -68,11 +70,12 @@ fn outputs_at(r: usize, subject: &Subject<'_>, tolerances: Tolerances) -> Result
     Ok(checks)
 }
 
-/// Compares the loss and the gradient of every parameter, of a subject with autodiff.
+/// Compares the loss and the gradient of every parameter. The subject must be on a device with
+/// autodiff.
 ///
 /// # Errors
 ///
-/// If the file lacks the gradient of a parameter or has another one, or the device fails.
+/// If the file lacks the gradient of a parameter or has an unknown gradient, or the device fails.
 pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let golden = subject.golden;
     let Some(unroll) = golden.values.unroll()? else {
@@ -109,7 +112,7 @@ pub(super) fn gradients(subject: &Subject<'_>, tolerances: Tolerances) -> Result
     }
 }
 
-/// Compares the gradient of one parameter, whose matrix may be stored the other way there.
+/// Compares the gradient of one parameter. The reference may store the matrix transposed.
 fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64) -> Result<Check> {
     let there = Family::Raven.counterpart(&golden.config, row);
     let (Some(there), Some([stored])) = (&there, there.as_ref().map(Counterpart::parts)) else {
@@ -131,11 +134,12 @@ fn gradient(golden: &Golden, row: &ParameterSpec, found: &[f32], tolerance: f64)
     })
 }
 
-/// Compares values and exit iteration of every criterion of the golden file, at its default threshold.
+/// Compares the values and the exit iteration of every criterion in the golden file, at its default
+/// threshold.
 ///
 /// # Errors
 ///
-/// If the file has values and no exit iteration, or the device fails.
+/// If the file has values without an exit iteration, or the device fails.
 pub(super) fn exits(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for criterion in ExitCriterion::ALL {
@@ -165,7 +169,8 @@ pub(super) fn exits(subject: &Subject<'_>, tolerances: Tolerances) -> Result<Vec
     Ok(checks)
 }
 
-/// Returns the value of a criterion after each iteration of the first row, from the zero state.
+/// Returns the value of a criterion after each iteration for the first row, starting from the zero
+/// state.
 fn exit_values(
     criterion: ExitCriterion,
     iterations: usize,
@@ -182,7 +187,8 @@ fn exit_values(
         .forward_at_depths(tokens, state, &subject.pass(), &depths, |_, readout| {
             let logits = || subject.model.logits(readout.hidden.clone());
             let seen = monitor.observe(&readout.latent, logits);
-            // The reference means states over positions, and predicts from the last one.
+            // The reference averages criteria on states over the positions, and takes predictions
+            // from the last position.
             values.push(match criterion.reads_logits() {
                 true => seen.slice(s![.., seq - 1..]).reshape([1]),
                 false => seen.mean(),
@@ -191,7 +197,7 @@ fn exit_values(
     read(Tensor::cat(values, 0))
 }
 
-/// Compares the iteration that exits, which must be the same.
+/// Compares the exit iterations, which must be equal.
 fn exit_step(criterion: ExitCriterion, values: &[f32], golden: &Golden) -> Result<Check> {
     let name = format!("exit.{}.step", criterion.name());
     let expected = golden.values.integer(&name)?;
@@ -206,7 +212,7 @@ fn exit_step(criterion: ExitCriterion, values: &[f32], golden: &Golden) -> Resul
     })
 }
 
-/// Compares with the tensor of this name and shape.
+/// Compares `found` with the tensor of the given name and shape.
 fn compared(
     golden: &Golden,
     name: String,

@@ -16,14 +16,14 @@ use rondo_train::error::{Error, Result};
 use super::values::Values;
 use crate::terminal;
 
-/// A golden folder: the model, its inputs, and the file of what the reference computed.
+/// A golden folder: the model, its inputs, and the file with the results of the reference.
 #[derive(Debug)]
 pub(super) struct Golden {
     pub(super) config: ModelConfig,
     pub(super) values: Values,
     /// Batch and sequence length of the inputs.
     pub(super) shape: [usize; 2],
-    /// Parameters by our name.
+    /// Parameters by their names in Rondo.
     weights: BTreeMap<String, Vec<f32>>,
     tokens: Vec<i32>,
     labels: Vec<i32>,
@@ -31,11 +31,12 @@ pub(super) struct Golden {
 }
 
 impl Golden {
-    /// Reads model and inputs.
+    /// Reads the model and its inputs.
     ///
     /// # Errors
     ///
-    /// If the folder is not in the reference's layout, or an input is missing or no input of this model.
+    /// If the folder is not in the layout of the reference, or an input is missing or does not fit
+    /// the model.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let import = Import::open(dir)?;
         for text in import.warnings() {
@@ -64,7 +65,7 @@ impl Golden {
         })
     }
 
-    /// Puts model and inputs onto a device.
+    /// Copies the model and its inputs to a device.
     pub(super) fn on(&self, device: &Device, precision: Precision) -> Subject<'_> {
         let config = &self.config;
         let values = |row: &ParameterSpec| Ok::<_, Infallible>(self.weights[&row.name].clone());

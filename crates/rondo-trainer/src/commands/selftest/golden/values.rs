@@ -1,4 +1,5 @@
-//! The file of what the reference computed, one tensor read at a time, each of a known type and shape.
+//! The file with the results of the reference. Tensors are read one at a time, each with a known
+//! type and shape.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -8,10 +9,10 @@ use rondo_files::{DType, NamedTensor, StoredTensors};
 use rondo_model::depth::{MAX_RECURRENCE, Unroll};
 use rondo_train::error::{Error, Result};
 
-/// The file in a golden folder.
+/// Name of the file in a golden folder.
 const FILE: &str = "io.safetensors";
 
-/// What stands before a parameter's name in the name of its gradient.
+/// Prefix of a parameter's name in the name of its gradient.
 pub(super) const GRADIENT: &str = "grad.";
 
 /// The tensors of the file.
@@ -26,7 +27,7 @@ impl Values {
     ///
     /// # Errors
     ///
-    /// If it is missing or damaged.
+    /// If the file is missing or damaged.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let file = File::open(&path);
@@ -36,7 +37,7 @@ impl Values {
         Ok(Self { path, tensors })
     }
 
-    /// Returns the error of what is wrong with the file.
+    /// Returns an error about the file.
     pub(super) fn refuse(&self, message: &str) -> Error {
         refused(&self.path, message)
     }
@@ -52,7 +53,7 @@ impl Values {
         }
     }
 
-    /// Reads tokens of a vocabulary.
+    /// Reads token ids, which must be below `vocab`.
     pub(super) fn ids(&self, name: &str, shape: [usize; 2], vocab: usize) -> Result<Vec<i32>> {
         let ids = self.integers(name, &shape)?;
         let known = |id: i64| usize::try_from(id).is_ok_and(|id| id < vocab);
@@ -82,7 +83,8 @@ impl Values {
         }
     }
 
-    /// Reads a number for each iteration, NaN where there is none; none where the file has no such tensor.
+    /// Reads a number for each iteration. Numbers may be NaN. Returns `None` if the file has no
+    /// such tensor.
     pub(super) fn series(&self, name: &str) -> Result<Option<Vec<f32>>> {
         let Some(shape) = self.shape(name) else {
             return Ok(None);
@@ -95,7 +97,7 @@ impl Values {
         self.any_floats(name, &shape).map(Some)
     }
 
-    /// Returns the recurrence depths that there are logits of.
+    /// Returns the recurrence depths for which there are logits.
     pub(super) fn depths(&self) -> Result<BTreeSet<usize>> {
         let depth = |name: &str| name.strip_prefix("logits_r")?.parse::<usize>().ok();
         let depths = self.names().filter_map(depth);
@@ -106,7 +108,8 @@ impl Values {
         Ok(depths)
     }
 
-    /// Returns the iterations that the gradients are of; none where there are no gradients.
+    /// Returns the iterations of the pass that the gradients belong to, or `None` if there are no
+    /// gradients.
     pub(super) fn unroll(&self) -> Result<Option<Unroll>> {
         let mut unrolls = self.names().filter_map(unroll_of);
         let (unroll, another) = (unrolls.next(), unrolls.next());
@@ -152,7 +155,7 @@ impl Values {
         values.map_err(|error| self.refuse(&error.to_string()))
     }
 
-    /// Reads a tensor that must have this type and shape.
+    /// Reads a tensor, which must have the given type and shape.
     fn tensor(&self, name: &str, dtype: DType, shape: &[usize]) -> Result<NamedTensor<'static>> {
         let read = self.tensors.read(name);
         let read = read.map_err(|error| self.refuse(&format!("tensor {name}: {error}")))?;
@@ -172,7 +175,7 @@ impl Values {
         self.refuse(&format!("holds no tensor {name}"))
     }
 
-    /// Refuses a number of iterations that no run may have.
+    /// Refuses a number of iterations that is not allowed in a run.
     fn check_iterations(&self, name: &str, iterations: usize) -> Result<()> {
         if (1..=MAX_RECURRENCE).contains(&iterations) {
             return Ok(());
@@ -187,12 +190,12 @@ fn refused(path: &Path, message: &str) -> Error {
     Error::Foreign(format!("{}: {message}", path.display()))
 }
 
-/// Returns the name of the loss of a pass with gradient.
+/// Returns the name of the loss of a pass with gradient, which has `unroll` iterations.
 pub(super) fn loss_of(unroll: Unroll) -> String {
     format!("loss_n{}_k{}", unroll.no_grad, unroll.with_grad)
 }
 
-/// Reads a name of [`loss_of`]; none where it is another tensor's.
+/// Parses a name that [`loss_of`] returns, or returns `None` for another name.
 fn unroll_of(name: &str) -> Option<Unroll> {
     let (n, k) = name.strip_prefix("loss_n")?.split_once("_k")?;
     Some(Unroll {

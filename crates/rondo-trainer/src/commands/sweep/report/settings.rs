@@ -1,4 +1,4 @@
-//! The settings of a sweep over their seeds, as a table.
+//! A table of a sweep's settings, with means over their seeds.
 
 use rondo_diagnosis::Verdict;
 use rondo_metrics::Table;
@@ -8,11 +8,11 @@ use rondo_sweep::{Results, Setting, Spread};
 
 use super::{FINAL_LOSS, WIDTH, shortened, width};
 
-/// What a sweep with one setting calls it.
+/// Name of the setting in a sweep that has only one.
 const BASE: &str = "base";
 
-/// Returns the table: mean ± standard deviation over seeds of the final loss and of the perplexity at the `deepest` depth, and
-/// what became of the seeds; the best setting first.
+/// Returns the table, with the best setting first. It shows the mean ± standard deviation over
+/// seeds of the final loss and of the perplexity at the `deepest` depth, and the verdicts.
 pub(super) fn table(results: &Results, deepest: Option<usize>) -> String {
     let whole = of(results, deepest, usize::MAX);
     let settings = results.settings();

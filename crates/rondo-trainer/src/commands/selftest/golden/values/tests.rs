@@ -29,7 +29,7 @@ fn values(tensors: impl IntoIterator<Item = NamedTensor<'static>>) -> Values {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join(FILE);
     std::fs::write(path, file.to_bytes().expect("bytes")).expect("writable");
-    // The handle outlives the folder.
+    // The open file remains readable after the folder is removed.
     Values::open(dir.path()).expect("whole")
 }
 
