@@ -96,7 +96,8 @@ pub(crate) enum BenchWhat {
     /// Sums across the ranks of a run, compared with the engine's own sum and with a copy; run
     /// under mpirun.
     Reduce,
-    /// How many kernels a training step, its forward pass and an evaluation launch on a GPU: counted, not timed.
+    /// How many kernels a training step, its forward pass and an evaluation launch on a GPU:
+    /// counted, not timed.
     Launches,
 }
 
@@ -148,8 +149,8 @@ pub(crate) struct SelftestArgs {
     /// The device to check.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) device: DeviceName,
-    /// Compare with the reference's values in this folder instead of a training run on flex: config.json,
-    /// model.safetensors and io.safetensors, as in tests/golden/raven-tiny.
+    /// Compare with the reference's values in this folder instead of a training run on flex:
+    /// config.json, model.safetensors and io.safetensors, as in tests/golden/raven-tiny.
     #[arg(long, value_name = "DIR", conflicts_with = "steps")]
     pub(crate) golden: Option<PathBuf>,
     /// Precision of the device's products; the device is still compared with f32, with a tolerance

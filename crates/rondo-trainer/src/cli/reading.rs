@@ -54,7 +54,8 @@ pub(crate) struct EvalArgs {
     pub(crate) data: Option<String>,
     #[command(flatten)]
     pub(crate) prompting: PromptingArgs,
-    /// The field of a record or the column of a table that holds the text; the run's `data.field` by default.
+    /// The field of a record or the column of a table that holds the text; the run's `data.field`
+    /// by default.
     #[arg(long, alias = "json-field", value_name = "KEY", requires = "data")]
     pub(crate) field: Option<String>,
     /// Skip lines that are not documents, as the run's `data.skip_bad_lines` does.
@@ -120,8 +121,9 @@ pub(crate) struct FigureArgs {
     /// The picture.
     #[arg(value_enum, value_name = "NAME")]
     pub(crate) name: PictureName,
-    /// Run directories; their metrics are enough, and for benchmarks the outcomes of `trainer eval --tasks`. A sweep's
-    /// directory stands for its finished runs; field-sheet is drawn from one sweep.
+    /// Run directories; their metrics are enough, and for benchmarks the outcomes of `trainer eval
+    /// --tasks`. A sweep's directory stands for its finished runs; field-sheet is drawn from one
+    /// sweep.
     #[arg(required = true, value_name = "RUN|SWEEP")]
     pub(crate) runs: Vec<PathBuf>,
     /// Also draw the predictions of this law, a file of `trainer fit-law --out`; lr-schedules only.

@@ -76,7 +76,8 @@ impl SweepArgs {
 /// `trainer fit-law`.
 #[derive(Debug, Args)]
 pub(crate) struct FitLawArgs {
-    /// Curves: run directories, sweeps, metrics.jsonl, CSV tables with step,lr,loss, folders of them.
+    /// Curves: run directories, sweeps, metrics.jsonl, CSV tables with step,lr,loss, folders of
+    /// them.
     #[arg(value_name = "CURVE")]
     pub(crate) curves: Vec<PathBuf>,
     /// The law.

@@ -10,8 +10,8 @@ use super::reading::at_least_one;
 /// Arguments of `trainer eval --tasks`.
 #[derive(Debug, Args)]
 pub(crate) struct TaskArgs {
-    /// Score the items of a .jsonl file, or of all such files below a folder: multiple choice, schema, language
-    /// modelling, generation or text; may be repeated.
+    /// Score the items of a .jsonl file, or of all such files below a folder: multiple choice,
+    /// schema, language modelling, generation or text; may be repeated.
     #[arg(long, value_name = "FILE|DIR", conflicts_with = "tokens")]
     pub(crate) tasks: Vec<PathBuf>,
     /// The rules by which items are tokenized and scored.

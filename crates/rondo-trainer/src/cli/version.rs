@@ -1,6 +1,7 @@
 //! What `trainer --version` prints.
 
-/// Version, commit and cargo features, as the build script found them. `-V` prints the version alone.
+/// Version, commit and cargo features, as the build script found them. `-V` prints the version
+/// alone.
 pub(super) const LONG: &str = include_str!(concat!(env!("OUT_DIR"), "/version.txt"));
 
 #[cfg(test)]

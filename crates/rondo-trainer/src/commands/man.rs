@@ -10,7 +10,8 @@ use rondo_train::error::Result;
 use crate::cli::Cli;
 use crate::terminal;
 
-/// Prints the manual page of the program, or writes a page for it and for each command into a folder.
+/// Prints the manual page of the program, or writes a page for it and for each command into a
+/// folder.
 ///
 /// # Errors
 ///

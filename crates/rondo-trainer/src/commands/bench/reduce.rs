@@ -1,8 +1,10 @@
 //! `trainer bench --what reduce`: the cost of summing gradients across ranks.
 //!
 //! ```text
-//! efficiency = m · t / (m · t + s)      m micro-batches of t seconds on each rank, and a sum of s seconds
+//! efficiency = m · t / (m · t + s)
 //! ```
+//!
+//! with m micro-batches of t seconds on each rank, and a sum of s seconds.
 //!
 //! The sums are timed on numbers in the host's memory. On a GPU, copying the gradients to the host
 //! and back takes additional time.

@@ -57,7 +57,8 @@ pub(super) struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Starts the model of `config` for rounds of `unroll` iterations; the ranks of `world` share a step.
+    /// Starts the model of `config` for rounds of `unroll` iterations; the ranks of `world` share a
+    /// step.
     ///
     /// # Errors
     ///

@@ -14,7 +14,8 @@ use crate::terminal;
 ///
 /// # Errors
 ///
-/// If a pattern is malformed or matches nothing, or a sweep cannot be read or has no run with metrics.
+/// If a pattern is malformed or matches nothing, or a sweep cannot be read or has no run with
+/// metrics.
 pub(super) fn run_dirs(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut dirs = Vec::new();
     for argument in arguments {

@@ -3,7 +3,8 @@
 /// Maximum width of a line, in columns.
 pub(crate) const WIDTH: usize = 80;
 
-/// Breaks text into lines of at most [`WIDTH`] columns; `first` begins the first line and `rest` the others.
+/// Breaks text into lines of at most [`WIDTH`] columns; `first` begins the first line and `rest`
+/// the others.
 ///
 /// A word that is longer than a line has a line of its own.
 pub(crate) fn paragraph(text: &str, first: &str, rest: &str) -> Vec<String> {

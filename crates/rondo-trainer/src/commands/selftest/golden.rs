@@ -4,12 +4,14 @@
 //! inputs and the results of the reference for them. All tensors have the reference's layout, and
 //! labels stand at the positions that predict them:
 //!
-//! | tensors | what is compared |
-//! |---|---|
-//! | `input_ids`, `labels` `[batch, seq]`, `initial_state` `[batch, seq, d_model]` | the inputs |
-//! | `state_r`*r*, `hidden_r`*r*, `logits_r`*r*, `loss_r`*r*, `recurrent_state_token_corr_r`*r*, `last_hidden_token_corr_r`*r* | a forward pass of r iterations, for every r that has logits |
-//! | `loss_n`*n*`_k`*k*, `grad.`*parameter* | loss and gradients of n iterations without and k with gradient |
-//! | `exit.`*criterion*`.values`, `.step` | the first row from the zero state: the value of every iteration, and the first one that exits (−1: none) |
+//! * `input_ids` and `labels` `[batch, seq]`, and `initial_state` `[batch, seq, d_model]`: the inputs
+//! * `state_r`*r*, `hidden_r`*r*, `logits_r`*r*, `loss_r`*r*, `recurrent_state_token_corr_r`*r* and
+//!   `last_hidden_token_corr_r`*r*: results of a forward pass of r iterations, for every r that has
+//!   logits
+//! * `loss_n`*n*`_k`*k* and `grad.`*parameter*: loss and gradients of n iterations without gradient
+//!   and k with gradient
+//! * `exit.`*criterion*`.values` and `.step`: for the first row from the zero state, the value of
+//!   every iteration, and the first iteration that exits (−1 if none does)
 //!
 //! In reading order: `values`, the file; `subject`, the model on a device; `agreement`, the allowed
 //! differences; `checks`, the computations and comparisons.
