@@ -335,7 +335,7 @@ fn runs_of_a_sweep_that_are_still_to_begin_have_the_tokens_of_the_others() {
         &ended,
         3,
         &[
-            "other tokens than the runs of this sweep",
+            "the tokens differ from those of the runs of this sweep",
             "peak=5e-4,seed=0",
         ],
     );

@@ -72,7 +72,7 @@ fn where_the_default_corpus_is_missing_the_text_inside_the_program_is_named() {
     refused(
         &alone(dir.path(), &["configs/first.toml"]),
         2,
-        &["the program has it inside: trainer --shipped first"],
+        &["the program contains it: trainer --shipped first"],
     );
 }
 

@@ -1,4 +1,4 @@
-//! The command line, as typed.
+//! The arguments of the command line.
 //!
 //! This file holds the list of commands, arguments that several commands share, and training.
 
@@ -258,8 +258,8 @@ pub(crate) struct TrainArgs {
     pub(crate) shipped: Option<String>,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// The run directory. By default runs/NAME: the name of the configuration, and those overridden
-    /// keys that change the results, as in runs/main-peak=1e-3.
+    /// The run directory; by default runs/NAME, with the name of the configuration and the
+    /// overridden keys that change the results, as in runs/main-peak=1e-3.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// `auto` resumes an interrupted run, `never` refuses to. A run directory resumes that run. A

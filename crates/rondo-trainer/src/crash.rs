@@ -45,7 +45,7 @@ pub(crate) fn contained(work: impl FnOnce() -> Result<()>) -> Result<()> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).take();
         Err(last.map_or_else(
-            || anyhow::anyhow!("a defect of trainer, of which nothing is known").into(),
+            || anyhow::anyhow!("a defect of trainer, without any details").into(),
             Panic::into_error,
         ))
     })
@@ -85,7 +85,7 @@ impl Panic {
         }
         Error::Other(anyhow::anyhow!(
             "a defect of trainer, not of your input: {message} ({place}); what was saved is whole, and --resume auto \
-             goes on from it; please report the command with this line{trace}"
+             continues from it; please report the command with this line{trace}"
         ))
     }
 }

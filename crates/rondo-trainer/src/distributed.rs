@@ -43,7 +43,7 @@ pub(crate) fn join(command: Option<&Command>) -> Result<World> {
         return match placement {
             None => Ok(World::alone()),
             Some(placement) => Err(Error::Usage(format!(
-                "{} has started {} processes, and this command is one process: only training and bench know several; start \
+                "{} has started {} processes, and this command is one process: only training and bench use several; start \
                  it without a launcher",
                 placement.launcher, placement.size
             ))),

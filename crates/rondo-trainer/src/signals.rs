@@ -1,8 +1,8 @@
 //! SIGINT, SIGTERM and SIGHUP as requests of [`rondo_train::interrupt`]. The first signal requests
 //! the end of a run, and the second ends the program at once. If requests are not held, the first
 //! signal ends the program at once. SIGUSR1, which launchers pass on and send before a time limit,
-//! requests the end every time. For a run that a sweep has started, the end of standard input
-//! counts as a first signal.
+//! requests the end each time that it arrives. For a run that a sweep has started, the end of
+//! standard input counts as a first signal.
 
 mod handlers;
 

@@ -160,7 +160,7 @@ fn what_is_missing_is_told_with_the_command_that_makes_it() {
     ));
     refused(
         &figure("benchmarks", &[&of, &other], &out, &[]),
-        &["hops was not asked alike in", "items: 12 and 4"],
+        &["hops was scored differently in", "items: 12 and 4"],
     );
     let texts = written(
         dir.path(),

@@ -117,7 +117,7 @@ fn options_that_do_not_fit_are_refused() {
             &choices,
             &["--pattern", "a"],
             2,
-            "--pattern: this is about answers that are generated",
+            "--pattern: this option is for generated answers",
         ),
         (&asked, &["--pattern", "("], 2, "--pattern"),
         (

@@ -1,4 +1,4 @@
-//! The names of devices, as typed.
+//! Names of devices on the command line.
 
 use clap::ValueEnum;
 use rondo_train::device::DeviceKind;

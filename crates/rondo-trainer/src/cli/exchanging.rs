@@ -24,7 +24,7 @@ pub(crate) struct ImportArgs {
     /// weights they start with.
     #[arg(long = "loop", value_enum, value_name = "RULE", requires = "loops")]
     pub(crate) tying: Option<TyingName>,
-    /// Iterations of the loop; the core block gets the looped layers of the stack divided by N.
+    /// Iterations of the loop; the core block gets 1/N of the layers that are looped.
     #[arg(long, value_name = "N", requires = "tying", value_parser = loops)]
     pub(crate) loops: Option<usize>,
     /// Give each iteration low-rank pairs of rank R ([model.lora]); they approximate the difference

@@ -1,4 +1,4 @@
-//! The commands that explain, and that help to start: explain, new, configs, metrics.
+//! The commands that explain the program or help to start: explain, new, configs, metrics.
 
 use std::path::PathBuf;
 

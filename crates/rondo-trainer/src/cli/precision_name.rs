@@ -1,4 +1,4 @@
-//! The names of precisions, as typed.
+//! Names of precisions on the command line.
 
 use clap::ValueEnum;
 use rondo_train::device::PrecisionKind;

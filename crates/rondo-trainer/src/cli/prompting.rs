@@ -1,4 +1,4 @@
-//! How the text of a prompt becomes tokens, as typed.
+//! Arguments for turning the text of a prompt into tokens.
 
 use clap::{Args, ValueEnum};
 use rondo_train::prompting::Prompting;
@@ -6,10 +6,8 @@ use rondo_train::prompting::Prompting;
 /// How special tokens in a prompt are treated.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct PromptingArgs {
-    /// Whether the name of a special token in the text, such as <
-    /// begin_text
-    /// >, becomes that token; by default on for imported models, unless their files say otherwise,
-    /// and off for others.
+    /// Whether the name of a special token in the text, such as <|begin_text|>, becomes that token;
+    /// by default on for imported models, unless their files say otherwise, and off for others.
     #[arg(long, value_enum, value_name = "on|off", conflicts_with = "tokens")]
     pub(crate) special: Option<Switch>,
     /// Whether the token that begins a text is put first, unless it is already there; by default on

@@ -158,7 +158,7 @@ pub(crate) struct FigureArgs {
 }
 
 impl FigureArgs {
-    /// Returns the layout that was asked for a sheet.
+    /// Returns the requested layout of a sheet.
     pub(crate) fn sheet(&self) -> Asked<'_> {
         Asked {
             rows: &self.rows,
@@ -363,8 +363,8 @@ fn number(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a number".to_owned())
 }
 
-/// Reads the seconds between two reads of the files. The bounds keep a run's view current and spare
-/// a file server.
+/// Parses the seconds between two reads of the files. The lower bound spares a file server, and the
+/// upper bound keeps the view current.
 fn pause(text: &str) -> Result<Duration, String> {
     let seconds = number(text)?;
     match (0.1..=3600.0).contains(&seconds) {

@@ -30,8 +30,8 @@ pub(crate) struct ServeArgs {
     /// run's training.
     #[arg(long, value_name = "N", value_parser = depth)]
     pub(crate) recurrence: Option<usize>,
-    /// Maximum number of iterations per token that a request may ask for; its cache holds a place
-    /// for each of them.
+    /// Maximum number of iterations per token that a request may ask for; the cache of a request
+    /// holds a place for each of its iterations.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = depth)]
     pub(crate) max_recurrence: usize,
     /// Initial states: drawn from the run's seed, zero, or `initial_state` of a safetensors file.

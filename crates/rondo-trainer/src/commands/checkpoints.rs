@@ -43,7 +43,7 @@ pub(crate) fn command(args: &CheckpointsArgs) -> Result<()> {
     match damaged {
         0 => Ok(()),
         count => Err(Error::Foreign(format!(
-            "{count} of {} checkpoints are damaged; a resume passes over them",
+            "{count} of {} checkpoints are damaged; a resume skips them",
             found.checkpoints.len()
         ))),
     }
@@ -130,7 +130,7 @@ fn text(
         _ => None,
     });
     let newest = found.newest_good.map_or_else(
-        || "whether they are whole is found out by --verify".to_owned(),
+        || "--verify checks whether they are whole".to_owned(),
         |step| format!("newest good: step {}", thousands(step)),
     );
     let best = best.map(|step| format!("best: step {}", thousands(step)));

@@ -39,7 +39,7 @@ pub(crate) fn command(args: &ConfigsArgs) -> Result<()> {
 pub(crate) fn told(put: &Put) -> String {
     match put {
         Put::Wrote(path) => format!("wrote   {}", path.display()),
-        Put::Kept(path) => format!("kept    {}, which was there", path.display()),
+        Put::Kept(path) => format!("kept    {}, which exists", path.display()),
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn command(args: &EvalArgs) -> Result<()> {
     }
     if args.prompting.is_given() && args.data.is_none() {
         return Err(Error::Usage(
-            "--special, --bos: these are about a text, which --data or --tasks gives".to_owned(),
+            "--special, --bos: these options need a text; give --data or --tasks".to_owned(),
         ));
     }
     if args.figures.is_some() && exits.is_empty() {

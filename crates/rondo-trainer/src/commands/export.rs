@@ -29,8 +29,8 @@ const CONFIG_FILE: &str = "config.json";
 ///
 /// # Errors
 ///
-/// If no checkpoint is undamaged, the layout cannot express the model, or the folder exists. After
-/// an error nothing is left behind.
+/// If there is no undamaged checkpoint, the layout cannot express the model, or the folder exists.
+/// After an error nothing is left behind.
 pub(crate) fn command(args: &ExportArgs) -> Result<()> {
     check_target(&args.out, &args.run, args.overwrite)?;
     let run_dir = RunDir::new(&args.run);
@@ -91,7 +91,7 @@ pub(crate) fn command(args: &ExportArgs) -> Result<()> {
 struct Carried {
     json: Vec<u8>,
     end_of_text: Option<u32>,
-    /// The name of that token in the file.
+    /// The name of the end-of-text token in the file.
     end_name: Option<String>,
 }
 
@@ -157,7 +157,8 @@ fn tokenizer_config(carried: &Carried, context: usize) -> Value {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
         "clean_up_tokenization_spaces": false,
-        // A text that mentions the name of this token does not end there, as in training.
+        // A text that contains the name of the end-of-text token does not end there, as in
+        // training.
         "split_special_tokens": true,
     });
     if let Some(name) = &carried.end_name {

@@ -80,9 +80,7 @@ fn check_tokenizer(path: &Path, import: &Import, warnings: &mut Vec<String>) -> 
     }
     match Tokenizer::load_with(path, end_of_text(import.special())) {
         Ok(tokenizer) => warnings.extend(tokenizer.doubt()),
-        Err(error) => warnings.push(format!(
-            "{error}; it is copied, but cannot encode text"
-        )),
+        Err(error) => warnings.push(format!("{error}; it is copied, but cannot encode text")),
     }
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(crate) fn command(args: &ServeArgs) -> Result<()> {
     };
     if !address.ip().is_loopback() {
         terminal::warn(&format!(
-            "--host {}: whoever reaches this machine may use the model; nobody is asked who it is, and nothing is encrypted",
+            "--host {}: everyone who reaches this machine may use the model, without authentication or encryption",
             args.host
         ));
     }

@@ -130,7 +130,7 @@ fn ended(end: End, dir: &SweepDir) -> Result<()> {
         ))),
         End::Complete(Counts { failed: 0, .. }) => Ok(()),
         End::Complete(counts) => Err(Error::Other(anyhow::anyhow!(
-            "{} of {} runs have failed; what they said is in {path}/logs, and --retry starts them again",
+            "{} of {} runs have failed; their messages are in {path}/logs, and --retry starts them again",
             counts.failed,
             counts.total
         ))),

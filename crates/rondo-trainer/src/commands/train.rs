@@ -112,7 +112,7 @@ fn configuration(args: &TrainArgs, world: &World) -> Result<PathBuf> {
 fn told_with_the_shipped(path: &Path, error: Error) -> Error {
     match (error, Shipped::at(path)) {
         (Error::Usage(told), Some(shipped)) if !path.exists() => Error::Usage(format!(
-            "{told}; the program has it inside: trainer --shipped {}",
+            "{told}; the program contains it: trainer --shipped {}",
             shipped.name
         )),
         (error, _) => error,

@@ -17,7 +17,7 @@ use crate::terminal;
 pub(crate) enum OutcomesFigure {
     /// Accuracy of tasks by depth, from `eval --tasks`.
     Benchmarks,
-    /// Loss by depth, and with a readout fitted at each.
+    /// Loss by depth, plain and with a readout fitted per depth.
     DepthControls,
 }
 
@@ -101,7 +101,7 @@ fn report(kept: &[Vec<Kept>], name: &str, by: Option<&str>) -> Result<TaskReport
         if let Some(what) = first.differs(other) {
             let (a, b) = (&first.outcomes.run, &other.outcomes.run);
             return Err(Error::Usage(format!(
-                "{name} was not asked alike in {a} and {b} ({what}), so their scores do not belong in one picture: run \
+                "{name} was scored differently in {a} and {b} ({what}), so their scores do not belong in one picture: run \
                  `trainer eval {a} {b} --tasks {name}.jsonl` first"
             )));
         }

@@ -101,7 +101,7 @@ struct Node<'a> {
 }
 
 impl Node<'_> {
-    /// Times both in turn, or the composition alone if there is no node.
+    /// Times the node and the composition in turn, or the composition alone if there is no node.
     fn time(mut self, rounds: Rounds, fused: bool) -> Result<Row> {
         let (mut chosen, mut composed) = (Vec::new(), Vec::new());
         for _ in 0..rounds.warmup + rounds.counted {
@@ -204,7 +204,7 @@ impl<'a> Setting<'a> {
         })
     }
 
-    /// The update of every parameter.
+    /// Returns the update of every parameter.
     fn update(&'a self) -> Node<'a> {
         Node {
             name: "update",
@@ -316,7 +316,7 @@ impl Passes {
         seconds.map(|seconds| Samples::new(seconds).median())
     }
 
-    /// Returns forward and backward together.
+    /// Returns the sums of the forward and backward times.
     fn both(&self) -> Samples {
         let both = |times: &Times| times.forward + times.backward.unwrap_or(0.0);
         Samples::new(self.0.iter().map(both).collect())

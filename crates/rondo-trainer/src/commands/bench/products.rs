@@ -33,7 +33,7 @@ pub(super) fn command(
 ) -> Result<()> {
     let Some(adapter) = listed.adapter() else {
         return Err(Error::Usage(format!(
-            "`--what products` times the routines of a GPU, and {} multiplies in one way only; name another --device",
+            "`--what products` times the routines of a GPU, and {} has only one routine; name another --device",
             listed.label()
         )));
     };

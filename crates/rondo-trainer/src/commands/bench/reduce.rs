@@ -82,8 +82,8 @@ fn micro_batch(
     let mut config = config.clone();
     config.train.accumulation = 1;
     let unroll = Work::Step.unroll(&config);
-    // Each rank computes alone, but at the same time as the others, because they share the memory
-    // of their host.
+    // Each rank computes steps of its own, at the same time as the others, so that the ranks of a
+    // host compete for its memory.
     let mut subject = Subject::new(&config, Work::Step, unroll, listed, &World::alone())?;
     let samples = subject.time(rounds)?;
     Ok(slowest(&[samples.median()], world)?[0])

@@ -191,7 +191,7 @@ fn check(losses: &[f64]) -> Result<()> {
     {
         None => Ok(()),
         Some(loss) => Err(Error::Device(format!(
-            "a step that was timed has the loss {loss}: the device did not compute it; where its memory is full, \
+            "a step that was timed has the loss {loss}: the device did not compute it; if its memory is full, \
              lower train.batch or set model.recurrence.recompute=\"iteration\""
         ))),
     }

@@ -19,9 +19,9 @@ pub(super) struct Over {
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub(super) heading: String,
-    /// The heading that it shares with its neighbours.
+    /// The heading that the column shares with its neighbours.
     pub(super) over: Option<Over>,
-    /// Whether it holds words, which are left-aligned.
+    /// Whether the column holds words, which are left-aligned.
     pub(super) words: bool,
 }
 

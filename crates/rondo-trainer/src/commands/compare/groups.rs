@@ -17,12 +17,12 @@ const SEED: &str = "seed";
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Subject {
     pub(super) name: String,
-    /// Indices of its runs in the list of runs, at least one.
+    /// Indices of the subject's runs in the list of runs, at least one.
     pub(super) members: Vec<usize>,
 }
 
 impl Subject {
-    /// Returns whether it has several runs.
+    /// Returns whether there are several runs.
     pub(super) fn is_group(&self) -> bool {
         self.members.len() > 1
     }
@@ -57,7 +57,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Returns whether it has several runs.
+    /// Returns whether there are several runs.
     pub(super) fn has_several(&self) -> bool {
         self.n > 1
     }

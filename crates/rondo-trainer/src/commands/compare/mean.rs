@@ -33,7 +33,7 @@ impl Mean {
     }
 
     /// Returns, for example, `2.412 ± 0.051`, with `digits` significant digits of the mean. If
-    /// there are fewer values than `runs`, the number of values is added.
+    /// there are fewer values than `runs`, their number is appended, as in `(3 of 4)`.
     pub(super) fn text(self, runs: usize, digits: usize) -> String {
         let mean = significant(self.value, digits);
         let spread = match (self.sd, mean.split_once('.')) {

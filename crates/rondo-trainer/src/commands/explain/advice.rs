@@ -13,9 +13,9 @@ const TEXT: &str = include_str!("advice.toml");
 pub(super) struct Entry {
     /// When to change the key, and the cost of the change.
     pub(super) when: String,
-    /// The unit of its value.
+    /// The unit of the key's value.
     pub(super) unit: Option<String>,
-    /// The paper that it comes from.
+    /// The paper that the key comes from.
     pub(super) source: Option<String>,
 }
 

@@ -85,7 +85,7 @@ pub(super) fn command(
     }
     terminal::print(&format!(
         "{table}\n\n{} runs, {} FLOPs: about {} of training on {label}\n\
-         (evaluations and the start of a run besides{})",
+         (without evaluations and the start of a run{})",
         thousands(costs.len() as u64),
         significant(flops, 3),
         duration(seconds),

@@ -60,8 +60,8 @@ fn compare(seen: &mut [Seen<'_>], config: &RunConfig, source: &Source) -> Result
     };
     if before.corpus.tokenizer_hash != now.tokenizer_hash {
         return Err(DataError::Corpus(format!(
-            "data: the text has other tokens than the runs of this sweep that have begun, as {}: {change}; give \
-             it back the text or the tokenizer that they had, or start a sweep with another --out",
+            "data: the tokens differ from those of the runs of this sweep that have begun, such as {}: {change}; \
+             restore their text or tokenizer, or start a sweep with another --out",
             before.run
         ))
         .into());

@@ -15,7 +15,7 @@ use crate::commands::train::STOP_WITH_STDIN;
 /// pipe closes when the sweep stops the run, and also when the sweep itself ends, for any reason.
 pub(super) struct Workers {
     program: PathBuf,
-    /// Whether the number of threads is limited for the runs.
+    /// Whether the sweep limits the number of threads of its runs.
     limited: bool,
 }
 

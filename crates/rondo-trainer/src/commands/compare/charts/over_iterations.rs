@@ -15,7 +15,7 @@ type ByIteration = fn(&IterationProfile) -> &[f64];
 
 impl Drawing<'_> {
     /// Draws the last evaluation and the last profile of several runs in one section. For a single
-    /// run, draws several evaluations and several steps, each in a section.
+    /// run, draws several evaluations in one section and several steps in another.
     pub(super) fn over_iterations(&self) -> Vec<Section> {
         if self.runs.len() == 1 {
             return vec![self.depths_of_one_run(), self.loop_of_one_run()];

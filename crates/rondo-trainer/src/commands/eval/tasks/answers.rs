@@ -20,7 +20,7 @@ use crate::cli::EvalArgs;
 /// Default number of tokens in an answer, as in lm-eval.
 const MAX_NEW_TOKENS: usize = 256;
 
-/// How answers are generated, and at which depths.
+/// The generation of answers, and the rules for its depth.
 pub(super) struct Answers<'a> {
     answering: Answering<'a>,
     rules: Vec<DepthRule>,

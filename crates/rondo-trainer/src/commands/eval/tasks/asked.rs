@@ -97,7 +97,7 @@ impl Benchmarks {
         }
         if !self.tasks.iter().any(generates) {
             return Err(Error::Usage(
-                "--exit: with --tasks it is for answers that are generated; these items are chosen from or scored"
+                "--exit: with --tasks it is for generated answers; none of these tasks has any"
                     .to_owned(),
             ));
         }
@@ -108,8 +108,8 @@ impl Benchmarks {
     }
 }
 
-/// Refuses options for generated answers if no answer is generated, and reports tasks without
-/// examples.
+/// Refuses options for generated answers if no answer is generated. Reports the tasks of texts,
+/// which are scored without the requested examples.
 fn check_kinds(asked: &TaskArgs, tasks: &[Task]) -> Result<()> {
     let given = [
         ("--pattern", asked.pattern.is_some()),
@@ -119,13 +119,13 @@ fn check_kinds(asked: &TaskArgs, tasks: &[Task]) -> Result<()> {
     let generated = tasks.iter().any(|task| task.kind == Kind::Generation);
     if let Some((flag, _)) = given.iter().find(|(_, given)| *given && !generated) {
         return Err(Error::Usage(format!(
-            "{flag}: this is about answers that are generated; none of these tasks has any"
+            "{flag}: this option is for generated answers; none of these tasks has any"
         )));
     }
     for task in tasks.iter().filter(|task| task.kind == Kind::Text) {
         if asked.shots > 0 {
             terminal::note(&format!(
-                "{}: examples stand before questions; its texts are scored without them",
+                "{}: only questions have examples; the texts of this task are scored without them",
                 task.name
             ));
         }

@@ -24,8 +24,8 @@ pub(super) fn tell(runs: &[OfRun], asked: &Benchmarks) {
             }
             if plan.retokenized > 0 {
                 terminal::note(&format!(
-                    "{name}: in {} items the tokens of the context are others with the continuation than without it; as in {}, \
-                     what comes after as many tokens as the context has alone is scored",
+                    "{name}: in {} items the context has different tokens with the continuation than without it; as in {}, \
+                     the tokens after the length of the context alone are scored",
                     plan.retokenized,
                     asked.rules.name()
                 ));

@@ -69,7 +69,7 @@ pub(super) fn controls(run: &str, fitted: &[Fitted]) -> String {
         ]);
     }
     let tokens = fitted.first().map_or(0, |one| one.tokens);
-    format!("controls of {run}: losses of {tokens} tokens that nothing was fitted on\n{table}\n")
+    format!("controls of {run}: losses of {tokens} tokens outside the fitted ones\n{table}\n")
 }
 
 /// Returns whether a comparison is printed. Only accuracy (for a text, bits) without a control is
@@ -162,7 +162,7 @@ fn between(stratum: &Stratum) -> Option<String> {
     (!shown.is_empty()).then(|| format!("{}\n", comparisons(&shown, Sides::Runs)))
 }
 
-/// The difference between the two sides of a comparison.
+/// What differs between the two sides of a comparison.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sides {
     Depths,

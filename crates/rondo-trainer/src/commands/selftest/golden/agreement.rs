@@ -25,9 +25,9 @@ const FLEX: Tolerances = Tolerances {
     gradients: 1e-4,
 };
 
-/// Ten times the tolerances of flex. Every GPU adds in a different order and may round a product
-/// and its sum only once. Its exponentials, roots and quotients may be off by several units in the
-/// last place (WGSL allows this, under "Floating Point Accuracy").
+/// Ten times the tolerances of flex. Different GPUs add in different orders, and a GPU may round a
+/// product and its sum only once. Its exponentials, roots and quotients may be off by several units
+/// in the last place (WGSL allows this, under "Floating Point Accuracy").
 const OTHERS: Tolerances = Tolerances {
     states: 2e-4,
     loss: 1e-4,
@@ -50,10 +50,9 @@ const BF16: Tolerances = Tolerances {
     gradients: 8.0 * TF32.gradients,
 };
 
-/// Tolerance of the first value of entropy-diff,
-/// H_1 − 100
-/// , on any device. The value is near 100, where neighbouring f32 numbers are 7.6e-6 apart. An
-/// entropy of a few nats therefore loses digits that the other values keep.
+/// Tolerance of the first value of entropy-diff, |H_1 − 100|, on any device. The value is near 100,
+/// where neighbouring f32 numbers are 7.6e-6 apart. An entropy of a few nats therefore loses digits
+/// that the other values keep.
 pub(super) const FIRST_ENTROPY: f64 = 1e-3;
 
 impl Tolerances {
@@ -82,7 +81,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    /// Returns whether the difference is within the tolerance. NaN is not.
+    /// Returns whether the difference is within the tolerance. A difference of NaN is not.
     pub(super) fn passed(&self) -> bool {
         self.difference <= self.tolerance
     }
@@ -99,9 +98,7 @@ pub(super) fn largest(found: &[f32], expected: &[f32]) -> f64 {
     differences.max_by(f64::total_cmp).unwrap_or(0.0)
 }
 
-/// Returns
-/// found − expected
-/// , 0 if both are NaN, or NaN if one of them is.
+/// Returns |found − expected|, 0 if both are NaN, or NaN if one of them is.
 fn difference(found: f32, expected: f32) -> f64 {
     match found.is_nan() && expected.is_nan() {
         true => 0.0,
