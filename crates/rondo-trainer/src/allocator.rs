@@ -14,8 +14,8 @@ use rondo_train::error::DEVICE;
 
 /// Passes every call to mimalloc, and ends the program if an allocation fails.
 ///
-/// This also ends a program whose library could handle the failed allocation. The clear message is
-/// worth that, because no part of this program can continue with less memory.
+/// The program ends even if the calling library could handle the failed allocation. The clear
+/// message is worth that, because no part of this program can continue with less memory.
 pub(crate) struct Allocator;
 
 // SAFETY: every call is passed on with the caller's arguments, so the caller's guarantees hold for

@@ -252,7 +252,7 @@ fn documents(
     })
 }
 
-/// Restricts attention to within documents if the run was trained that way.
+/// Restricts attention to single documents if the run was trained that way.
 fn within_documents(run: &OpenRun<'_>, batches: Vec<Batch>) -> Result<Vec<Batch>> {
     Ok(match run.document_end()? {
         Some(end) => {
