@@ -4,7 +4,7 @@
 //! inputs and the results of the reference for them. All tensors have the reference's layout, and
 //! labels stand at the positions that predict them:
 //!
-//! * `input_ids` and `labels` `[batch, seq]`, and `initial_state` `[batch, seq, d_model]`: the inputs
+//! * `input_ids` and `labels` `[batch, seq]`, `initial_state` `[batch, seq, d_model]`: the inputs
 //! * `state_r`*r*, `hidden_r`*r*, `logits_r`*r*, `loss_r`*r*, `recurrent_state_token_corr_r`*r* and
 //!   `last_hidden_token_corr_r`*r*: results of a forward pass of r iterations, for every r that has
 //!   logits
