@@ -21,10 +21,10 @@ use rondo_train::rows::Rows;
 use rondo_train::step::Learner;
 
 fn main() -> anyhow::Result<()> {
-    // Vanishing gradients would slow a CPU down.
+    // Vanishing gradients become denormal numbers, which slow a CPU down.
     flush_to_zero();
     let written = RunConfig::load(Path::new("configs/smoke.toml"), &[])?;
-    // Device and data; `config` knows every size that the data decides.
+    // Opens the device and the data. `config` has every size that the data decides.
     let assembly = Assembly::new(&written, None, Mode::Quiet)?;
     let config = &assembly.config;
     let rows = Rows::new(&assembly.source, config);

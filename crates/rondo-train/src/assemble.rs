@@ -1,4 +1,4 @@
-//! What a configuration means: device, data and the resolved model.
+//! Assembles what a configuration describes: the device, the data and the resolved model.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -14,36 +14,37 @@ use crate::error::Result;
 use crate::interrupt;
 use crate::own_tokenizer::OwnTokenizer;
 
-/// Everything that exists before a run does.
+/// Everything that a run needs before it starts.
 pub struct Assembly {
-    /// The configuration, resolved.
+    /// The resolved configuration.
     pub config: ResolvedConfig,
     /// The device.
     pub listed: Listed,
-    /// Why this device.
+    /// Why this device was chosen.
     pub why: String,
     /// The data.
     pub source: Source,
 }
 
 impl Assembly {
-    /// Finds the device, opens the data (preparing it on first use) and resolves the configuration. The text of a run
-    /// that goes on is encoded with its `own` tokenizer.
+    /// Finds the device, opens the data (and prepares it on first use) and resolves the
+    /// configuration. The text of a resumed run is encoded with the run's `own` tokenizer.
     ///
     /// # Errors
     ///
-    /// Where the device or the data is not there, data and model do not fit, or the data is encoded by another
-    /// tokenizer.
+    /// When the device or the data is missing, data and model do not fit together, or the data was
+    /// encoded with another tokenizer.
     pub fn new(config: &RunConfig, own: Option<&OwnTokenizer>, mode: Mode) -> Result<Self> {
         Self::on(&World::alone(), config, own, mode)
     }
 
-    /// As [`Self::new`] on every rank of a world. Rank 0 opens the data first and prepares it, then the first rank of each
-    /// host, for which it may be another folder, then all others.
+    /// Does the same as [`Self::new`] on every rank of a world. Rank 0 opens and prepares the data
+    /// first. The first rank of each host follows, because its data folder may be a different one.
+    /// All other ranks come last.
     ///
     /// # Errors
     ///
-    /// As [`Self::new`], on every rank where one has an error.
+    /// As [`Self::new`]. An error on one rank is an error on every rank.
     pub fn on(
         world: &World,
         config: &RunConfig,
@@ -64,7 +65,7 @@ impl Assembly {
     }
 }
 
-/// Opens the data of a new run, showing progress where a corpus is prepared.
+/// Opens the data of a new run, and shows progress while a corpus is prepared.
 ///
 /// # Errors
 ///
@@ -73,7 +74,7 @@ pub fn open_source(config: &RunConfig, mode: Mode) -> Result<Source> {
     open_data(&config.data, None, mode)
 }
 
-/// Opens data, text encoded with the tokenizer of a file where there is one.
+/// Opens data. Text is encoded with the tokenizer in the file `tokenizer`, if given.
 ///
 /// # Errors
 ///
@@ -98,12 +99,12 @@ pub struct PrepareBar {
 }
 
 impl PrepareBar {
-    /// Shows nothing until there is something to show.
+    /// Creates a bar that shows nothing before the first progress report.
     pub fn new(mode: Mode) -> Self {
         Self { mode, shown: None }
     }
 
-    /// Shows where the work stands; a signal breaks it off.
+    /// Shows the progress of the work. Returns `Break` after an interrupt signal.
     pub fn show(&mut self, progress: &PrepareProgress) -> ControlFlow<()> {
         let downloading;
         let (label, unit) = match progress.phase {

@@ -10,15 +10,15 @@ use rondo_model::pass::Pass;
 pub struct DeviceBatch {
     /// `[batch, seq]`.
     pub inputs: Tensor<2, Int>,
-    /// `[batch, seq]`; 0 where nothing is to be predicted.
+    /// `[batch, seq]`; 0 at positions without a target.
     pub targets: Tensor<2, Int>,
-    /// `[batch, seq]`, 1 where the target counts; none where every one does.
+    /// `[batch, seq]`, 1 where the target counts; `None` if every target counts.
     pub weights: Option<Tensor<2>>,
     /// Batch and sequence length.
     pub shape: [usize; 2],
-    /// Targets that count.
+    /// Number of targets that count.
     pub counted: usize,
-    /// The documents of the rows, where a token attends within its own alone.
+    /// The documents of each row, if attention stays within documents.
     documents: Option<Segments>,
 }
 
@@ -53,7 +53,8 @@ impl DeviceBatch {
         }
     }
 
-    /// Returns a pass over whole rows as the rows of the batch need it: within their documents where attention stays there.
+    /// Returns `whole`, a pass over whole rows, for the rows of this batch: attention is restricted
+    /// to documents if the batch has them.
     pub fn pass(&self, whole: Pass) -> Pass {
         match &self.documents {
             Some(documents) => whole.within(documents.clone()),
@@ -61,7 +62,8 @@ impl DeviceBatch {
         }
     }
 
-    /// Returns the values of tokens by sequence and position, 0 where the target does not count.
+    /// Returns the values of tokens by sequence and position, with 0 where the target does not
+    /// count.
     ///
     /// # Shapes
     ///

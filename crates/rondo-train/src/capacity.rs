@@ -1,4 +1,4 @@
-//! Whether a run fits into the memory that is free, asked before anything of it is allocated.
+//! Checks that a run fits into the free memory, before it allocates any.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::step::fresh_optimizer;
 
 const RECOMPUTE: &str = "--set model.recurrence.recompute=iteration";
 
-/// What the memory of a run is measured against.
+/// The memory that is available to a run.
 pub struct Capacity<'a> {
     listed: &'a Listed,
     kept: Kept,
@@ -29,16 +29,16 @@ pub struct Capacity<'a> {
 /// The memory that a device has for a run, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// That much is free.
+    /// This much is free.
     Free(u64),
-    /// A GPU has that much in all; how much of it others use is not known.
+    /// A GPU has this much in total; the part that other programs use is unknown.
     Whole(u64),
-    /// Neither is known.
+    /// Neither the free nor the total memory is known.
     Unknown,
 }
 
 impl Room {
-    /// Returns the most that a run can have; none where nothing is known.
+    /// Returns the most memory that a run can use, or `None` if nothing is known.
     pub fn most(self) -> Option<u64> {
         match self {
             Self::Free(size) | Self::Whole(size) => Some(size),
@@ -58,7 +58,7 @@ impl fmt::Display for Room {
 }
 
 impl<'a> Capacity<'a> {
-    /// Asks for the memory that is free on a device.
+    /// Reads how much memory is free on a device.
     pub fn of(listed: &'a Listed) -> Self {
         let kept = match listed.kind {
             DeviceKind::Flex => Kept::Fused,
@@ -80,7 +80,8 @@ impl<'a> Capacity<'a> {
         self.room
     }
 
-    /// Returns the same where `ranks` share the run: on a processor those of a host share what is free there, too.
+    /// Returns the capacity for one rank of `ranks`. On a CPU, the ranks of a host share its free
+    /// memory.
     #[must_use]
     pub fn among(self, ranks: usize, local_ranks: usize) -> Self {
         let room = match self.room {
@@ -94,7 +95,7 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    /// Returns an estimate of the bytes that the largest step of a run needs, on the rank that needs most.
+    /// Estimates the bytes that the largest step of a run needs, on the rank that needs the most.
     pub fn needed(&self, config: &ResolvedConfig) -> u64 {
         let census = Census::new(&config.model);
         let moments = fresh_optimizer(config).layout();
@@ -117,11 +118,11 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    /// Refuses a run that needs more than is free, and names changes with which it fits.
+    /// Refuses a run that needs more memory than there is, and suggests changes that make it fit.
     ///
     /// # Errors
     ///
-    /// [`Error::Device`]; never where nothing is known of the device's memory.
+    /// [`Error::Device`] when the run does not fit; never when the device's memory is unknown.
     pub fn refuse_beyond(&self, config: &ResolvedConfig) -> Result<()> {
         if self.holds(config) {
             return Ok(());
@@ -144,8 +145,8 @@ impl<'a> Capacity<'a> {
         most.is_none_or(|most| self.needed(config) <= most)
     }
 
-    /// Returns what makes the run fit: of the changes that leave its numbers as they are, each one that suffices alone, or
-    /// else both together.
+    /// Returns changes that make the run fit and keep its numbers the same. Lists each change that
+    /// is enough by itself; if none is, combines both.
     fn remedy(&self, config: &ResolvedConfig) -> String {
         let recomputed = recomputing(config);
         let alone = recomputed.as_ref().filter(|changed| self.holds(changed));
@@ -160,7 +161,8 @@ impl<'a> Capacity<'a> {
         }
     }
 
-    /// Returns how to split each step into the fewest equal micro-batches that fit; none where not even single rows do.
+    /// Returns how to split each step into the fewest equal micro-batches that fit, or `None` if
+    /// not even single rows fit.
     fn split(&self, config: &ResolvedConfig) -> Option<String> {
         let rows = config.train.batch * config.train.accumulation;
         let mut changed = config.clone();
@@ -179,7 +181,7 @@ impl<'a> Capacity<'a> {
     }
 }
 
-/// Returns the bytes of the vector in which gradients travel.
+/// Returns the bytes of the vector that ranks use to exchange gradients.
 fn exchanged(config: &ResolvedConfig, ranks: usize) -> u64 {
     match ranks {
         1 => 0,
@@ -187,7 +189,8 @@ fn exchanged(config: &ResolvedConfig, ranks: usize) -> u64 {
     }
 }
 
-/// Returns the bytes of moments that the rank with most of them does not have, where ranks share them.
+/// Returns the bytes of optimizer moments that a sharded optimizer saves on the rank with the most
+/// moments.
 fn spared(config: &ResolvedConfig, ranks: usize) -> u64 {
     if !config.distributed.shard_optimizer {
         return 0;
@@ -203,7 +206,7 @@ fn spared(config: &ResolvedConfig, ranks: usize) -> u64 {
     of_ranks.iter().sum::<u64>() - most
 }
 
-/// Returns the configuration with iterations run again in the backward pass; none where they are already.
+/// Returns the configuration with recomputed iterations, or `None` if it already recomputes them.
 fn recomputing(config: &ResolvedConfig) -> Option<ResolvedConfig> {
     if config.model.recurrence.recompute == Recompute::Iteration {
         return None;
@@ -226,7 +229,7 @@ mod tests {
         written.resolve_for(257, 64)
     }
 
-    /// Looks at what is told where exactly as much is free as `fitting` needs, less `missing` bytes.
+    /// Calls `check` with as much free memory as `fitting` needs, less `missing` bytes.
     fn with_room_for(fitting: &ResolvedConfig, missing: u64, check: impl FnOnce(&Capacity<'_>)) {
         let (listed, _) =
             crate::device::choose_kind(DeviceKind::Flex).expect("flex is always there");
@@ -261,7 +264,7 @@ mod tests {
             room: Room::Whole(40 << 20),
             ..Capacity::of(&listed)
         };
-        // On a processor the ranks of a host share what is free, of GPUs each has its own.
+        // On a CPU the ranks of a host share its free memory; with GPUs each rank has its own.
         let capacity = capacity.among(2, 2);
         assert_eq!(capacity.room(), Room::Whole(40 << 20));
         let recomputed = recomputing(&config).expect("not recomputed yet");
@@ -312,14 +315,14 @@ mod tests {
         };
         let gradient = 4 * Census::new(&config.model).total() as u64;
         assert_eq!(one(1), one(2), "two are in the estimate");
-        // 1 + log2 of the micro-batches are there at a time.
+        // A pairwise sum keeps 1 + log2(micro-batches) gradients at a time.
         assert_eq!((one(4) - one(2), one(8) - one(2)), (gradient, 2 * gradient));
-        // Two micro-batches each, and the vector that travels.
+        // Each rank has two micro-batches, and the vector for the exchange.
         assert_eq!(needed(&config, 4) - one(2), gradient);
         let whole = needed(&config, 4);
         config.distributed.shard_optimizer = true;
         let spared = whole - needed(&config, 4);
-        // A quarter of two moments each, but for tensors that are larger.
+        // A rank saves about three quarters of two moments; whole tensors make the shares unequal.
         assert!(
             spared > gradient && spared <= 2 * gradient * 3 / 4,
             "{spared} of {gradient}"
@@ -330,7 +333,7 @@ mod tests {
     fn both_changes_are_named_where_only_both_suffice_and_none_where_nothing_does() {
         let config = config();
         let mut smallest = recomputing(&config).expect("not recomputed yet");
-        // Single rows need less for activations, and one gradient more of the pairwise sum.
+        // Single rows would need fewer activations, but one more gradient for the pairwise sum.
         smallest.train.batch = 2;
         smallest.train.accumulation = 8;
         let both = "it fits with --set model.recurrence.recompute=iteration --set train.batch=2 --set train.accumulation=8";

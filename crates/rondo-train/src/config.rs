@@ -1,5 +1,5 @@
-//! The configuration of a run: one strict TOML as it is written ([`RunConfig`]), and what it means once the data is known
-//! ([`ResolvedConfig`]).
+//! The configuration of a run: a strict TOML file as it is written ([`RunConfig`]), and the same
+//! with every size that the data decides ([`ResolvedConfig`]).
 //!
 //! The sections are named after what they configure. Reading reports every violation at once, with
 //! key, line and a suggestion, before anything exists on disk.
@@ -36,7 +36,7 @@ use crate::optim::OptimizerConfig;
 use crate::perturb::Perturbation;
 use crate::plan::rates;
 
-/// Everything that defines a run, as it is written: what the data decides may be left out.
+/// Everything that defines a run, as it is written. Sizes that the data decides may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
@@ -107,18 +107,18 @@ pub struct TrainConfig {
     pub accumulation: usize,
     /// Bound on the global L2 norm of the gradient; `false` switches it off.
     pub clip: Clip,
-    /// After which iterations the cross entropy counts.
+    /// Iterations whose cross entropy counts in the loss.
     #[serde(skip_serializing_if = "DepthLoss::is_last")]
     pub loss: DepthLoss,
-    /// A penalty on the last state of the loop; without it there is none.
+    /// A penalty on the last state of the loop; none by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub penalty: Option<PenaltyConfig>,
     /// Steps between logged steps.
     #[schemars(range(min = 1))]
     pub log_every: u64,
-    /// What is done about a loss or a gradient that is not finite.
+    /// Reaction to a loss or a gradient that is not finite.
     pub nonfinite: NonfiniteRule,
-    /// Updates of spikes of the loss are not made; without it they are.
+    /// Rule that skips the updates at spikes of the loss; by default none is skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip_spikes: Option<SpikeRule>,
 }
@@ -166,7 +166,7 @@ impl Default for TrainConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalConfig {
-    /// Steps between evaluations; the first comes before the first step, the last after the last.
+    /// Steps between evaluations. Further ones come before the first and after the last step.
     #[schemars(range(min = 1))]
     pub every: u64,
     /// Recurrence depths.
@@ -174,18 +174,18 @@ pub struct EvalConfig {
     pub recurrence: Vec<usize>,
     /// Validation tokens in one evaluation.
     pub tokens: usize,
-    /// Sequences in a batch; without it as many as in training.
+    /// Sequences in a batch; by default as many as in training.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
-    /// Texts that each evaluation goes on from, greedily; runs on text only.
+    /// Prompts that each evaluation continues greedily; only for runs on text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<String>,
-    /// Tokens after each prompt; without it 48.
+    /// Tokens after each prompt; 48 by default.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<usize>,
-    /// Recurrence depths of the text after a prompt; without it 1, 4 and the mean recurrence.
+    /// Recurrence depths of the text after a prompt; by default 1, 4 and the mean recurrence.
     #[schemars(length(min = 1), inner(range(min = 1, max = MAX_EVALUATED)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_recurrence: Option<Vec<usize>>,
@@ -209,17 +209,17 @@ impl Default for EvalConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CheckpointConfig {
-    /// Steps between checkpoints; one more is taken after the last step.
+    /// Steps between checkpoints; one more is saved after the last step.
     #[schemars(range(min = 1))]
     pub every: u64,
-    /// How many of the newest are kept.
+    /// Number of newest checkpoints to keep.
     #[schemars(range(min = 1))]
     pub keep_last: usize,
     /// Checkpoints at multiples of this step are kept for good.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_every: Option<u64>,
-    /// Whether the one with the lowest validation loss is kept.
+    /// Whether the checkpoint with the lowest validation loss is kept.
     pub keep_best: bool,
 }
 
@@ -264,20 +264,20 @@ pub struct InitFrom {
 }
 
 impl RunConfig {
-    /// Reads a configuration from the text of `name` with `overrides` on top.
+    /// Reads a configuration from `text`, with `overrides` on top. Errors use `name` for the text.
     ///
     /// # Errors
     ///
-    /// With every violation at once.
+    /// All violations, reported together.
     pub fn read(name: &str, text: &str, overrides: &[String]) -> Result<Self> {
         Ok(Self::document(name, text, overrides)?.read_checked(&Self::validate)?)
     }
 
-    /// Returns what is written in the text of `name` with `overrides` on top, not read yet.
+    /// Parses `text` with `overrides` on top, without checking keys and values yet.
     ///
     /// # Errors
     ///
-    /// Where the text is not TOML.
+    /// When the text is not TOML.
     pub fn document(name: &str, text: &str, overrides: &[String]) -> Result<Document> {
         let mut document = Document::parse(name, text)?
             .with_plain_tables(&["device"])
@@ -288,11 +288,11 @@ impl RunConfig {
         Ok(document)
     }
 
-    /// Reads the configuration file at `path`, over the one that it names as its base.
+    /// Reads the configuration file at `path`, on top of its base file if it names one.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read, and with every violation in it.
+    /// When the file cannot be read; all violations in it are reported together.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
         let mut document = file::open(path)?;
         for one in overrides {
@@ -305,13 +305,13 @@ impl RunConfig {
     ///
     /// # Errors
     ///
-    /// Never: a configuration has nothing that TOML cannot write.
+    /// Never: TOML can represent every configuration.
     pub fn to_toml(&self) -> Result<String> {
         Ok(rondo_config::to_toml(self).map_err(anyhow::Error::from)?)
     }
 
-    /// Returns the configuration as a run directory records it: with the size of the vocabulary, `vocabulary` where none is
-    /// written.
+    /// Returns the configuration as a run directory records it. The size of the vocabulary is
+    /// `vocabulary` if the configuration does not set it.
     #[must_use]
     pub fn recorded(&self, vocabulary: Option<usize>) -> Self {
         let mut recorded = self.clone();
@@ -319,11 +319,11 @@ impl RunConfig {
         recorded
     }
 
-    /// Returns the model of a configuration that a run directory has recorded.
+    /// Returns the model of a configuration from a run directory.
     ///
     /// # Errors
     ///
-    /// Where the size of the vocabulary is missing.
+    /// When the size of the vocabulary is missing.
     pub fn recorded_model(&self) -> Result<ModelConfig> {
         let vocabulary = self.model.vocab_size.ok_or_else(|| {
             Error::Usage(
@@ -340,21 +340,21 @@ impl RunConfig {
     ///
     /// As [`Self::to_toml`].
     pub fn hash(&self) -> Result<String> {
-        // Earlier versions wrote `data.field` as `json_field`: the hash is that of their text, so that their checkpoints
-        // keep their launches.
+        // Earlier versions wrote `data.field` as `json_field`. The old name is hashed, so that
+        // their checkpoints keep their recorded launches.
         let text = self.to_toml()?;
         let text = text.replacen("\nfield = ", "\njson_field = ", 1);
         Ok(blake3::hash(text.as_bytes()).to_hex().to_string())
     }
 
-    /// Returns the tokens in a sequence of text: `train.seq`, or the whole context where there is
-    /// nothing to train on; none on tasks.
+    /// Returns the tokens in a sequence of text: `train.seq`, or the whole context if there is no
+    /// training data. `None` for tasks.
     pub fn text_seq(&self) -> Option<usize> {
         let context = self.data.is_nothing().then_some(self.model.context);
         self.train.seq.or(context)
     }
 
-    /// Returns the learning rate by the step of `run`.
+    /// Returns the learning rate of `run` as a function of the step.
     pub fn rates(&self, run: Run) -> impl Fn(u64) -> f64 {
         rates(&self.schedule, &self.perturb, run)
     }
@@ -364,12 +364,12 @@ impl RunConfig {
         self.eval.batch.unwrap_or(self.train.batch)
     }
 
-    /// Returns tokens in a step of text, or of a task of length `seq`.
+    /// Returns the tokens in a step of text, or of a task of length `seq`.
     pub fn tokens_per_step(&self, seq: usize) -> u64 {
         (self.train.batch * self.train.accumulation * seq) as u64
     }
 
-    /// Returns the steps of the run for sequences of `seq` tokens.
+    /// Returns the number of steps of the run for sequences of `seq` tokens.
     pub fn steps(&self, seq: usize) -> u64 {
         match (self.train.steps, self.train.tokens) {
             (Some(steps), _) => steps,
@@ -378,7 +378,8 @@ impl RunConfig {
         }
     }
 
-    /// Returns what the lengths of schedule and curricula are measured against, for sequences of `seq` tokens.
+    /// Returns the length of the run for sequences of `seq` tokens; schedule and curricula are
+    /// measured against it.
     pub fn extent(&self, seq: usize) -> Run {
         Run {
             steps: self.steps(seq),

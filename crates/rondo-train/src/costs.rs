@@ -1,4 +1,5 @@
-//! What a run costs, told before its next step: work, memory and disk. How long it takes is [`speed`]'s.
+//! What a run costs, reported before its next step: work, memory and disk. [`speed`] estimates the
+//! time.
 
 pub mod speed;
 
@@ -15,26 +16,26 @@ use crate::capacity::{Capacity, Room};
 use crate::config::{CheckpointConfig, ResolvedConfig};
 use crate::step::fresh_optimizer;
 
-/// Steps at which a curriculum of depths is looked up for the FLOPs of a run.
+/// Steps at which a curriculum of depths is evaluated to estimate the FLOPs of a run.
 const LOOKED_UP: u64 = 64;
 
-/// The work of the steps of a run that are left.
+/// The work of the remaining steps of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Work {
-    /// Steps that are left.
+    /// Remaining steps.
     pub steps: u64,
-    /// Their tokens; of a task those of its longest rows.
+    /// Tokens of these steps; for a task, those of its longest rows.
     pub tokens: u64,
-    /// Their FLOPs, forward and backward, at the mean depth of each step.
+    /// FLOPs of these steps, forward and backward, at the mean depth of each step.
     pub flops: f64,
-    /// Evaluations that are left.
+    /// Remaining evaluations.
     pub evaluations: u64,
-    /// FLOPs of an evaluation with as many tokens as are asked for.
+    /// FLOPs of an evaluation with the configured number of tokens.
     pub evaluation_flops: f64,
 }
 
 impl Work {
-    /// Counts what a run has to do after `step`, 0 for a new one.
+    /// Counts the work of a run after `step`, which is 0 for a new run.
     pub fn after(config: &ResolvedConfig, step: u64) -> Self {
         let run = config.extent();
         let steps = run.steps.saturating_sub(step);
@@ -57,28 +58,29 @@ impl Work {
 /// What a run costs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Costs {
-    /// What is to be computed.
+    /// Remaining work.
     pub work: Work,
-    /// Whether some steps have been taken.
+    /// Whether the run has taken steps before.
     pub is_resumed: bool,
-    /// The parameters of the model.
+    /// Number of parameters of the model.
     pub parameters: usize,
-    /// Training tokens of the corpus; none of a task, and where the data has not been opened.
+    /// Training tokens of the corpus; `None` for a task or if the data is not open.
     pub corpus_tokens: Option<u64>,
     /// Bytes of memory that the largest step needs, on each rank.
     pub memory: u64,
-    /// The memory that the device has for them.
+    /// The memory that the device has for it.
     pub room: Room,
     /// Bytes of a checkpoint: weights and moments.
     pub checkpoint: u64,
-    /// The most checkpoints that are kept.
+    /// Maximum number of checkpoints that are kept at a time.
     pub checkpoints: u64,
-    /// Bytes that are free on the disk of the run directory, where the system tells.
+    /// Free bytes on the disk of the run directory, if the system reports them.
     pub free_disk: Option<u64>,
 }
 
 impl Costs {
-    /// Counts what the steps after `step` of a run in the directory `run` cost. The data is that of `source`, where it is open.
+    /// Counts the costs of the steps after `step` of a run in the directory `run`. An open `source`
+    /// provides the size of the data.
     pub fn after(
         config: &ResolvedConfig,
         step: u64,
@@ -116,13 +118,13 @@ impl Costs {
         self.checkpoints * self.checkpoint
     }
 
-    /// Returns how often the corpus is read; none where its size is not known.
+    /// Returns how often the remaining steps read the corpus, or `None` if its size is not known.
     pub fn passes(&self) -> Option<f64> {
         let corpus = self.corpus_tokens.filter(|tokens| *tokens > 0)?;
         Some(self.work.tokens as f64 / corpus as f64)
     }
 
-    /// Tells tokens and corpus, FLOPs, memory, and disk: a line each, with a label before it.
+    /// Formats four lines, each with a label: tokens and corpus, FLOPs, memory, and disk.
     pub fn lines(&self) -> [String; 4] {
         let Work { steps, tokens, .. } = self.work;
         let left = if self.is_resumed { " more" } else { "" };
@@ -164,7 +166,7 @@ impl Costs {
         ]
     }
 
-    /// Returns a warning where the checkpoints are larger than what is free.
+    /// Returns a warning if the checkpoints need more disk than is free.
     pub fn warning(&self) -> Option<String> {
         let free = self.free_disk.filter(|free| *free < self.disk())?;
         Some(format!(
@@ -181,7 +183,7 @@ fn free(size: Option<u64>) -> String {
     size.map_or(Room::Unknown, Room::Free).to_string()
 }
 
-/// Returns the multiples of `every` after `step` up to `last`, and `last` itself.
+/// Counts the multiples of `every` after `step` up to `last`; `last` itself always counts.
 fn due(every: u64, step: u64, last: u64) -> u64 {
     if step >= last {
         return 0;
@@ -190,7 +192,7 @@ fn due(every: u64, step: u64, last: u64) -> u64 {
     last / every - step / every + u64::from(!last.is_multiple_of(every))
 }
 
-/// Returns the most checkpoints that a run of `steps` steps keeps at a time.
+/// Returns the maximum number of checkpoints that a run of `steps` steps keeps at a time.
 fn kept(config: &CheckpointConfig, steps: u64) -> u64 {
     let all = due(config.every, 0, steps);
     let marked = config.keep_every.map_or(0, |every| steps / every.max(1));
@@ -198,14 +200,14 @@ fn kept(config: &CheckpointConfig, steps: u64) -> u64 {
     most.min(all)
 }
 
-/// Returns FLOPs per token of the steps after `step`, at the mean depth of each.
+/// Returns the mean FLOPs per token over the steps after `step`, each at its own mean depth.
 fn flops_per_token(config: &ResolvedConfig, step: u64) -> f64 {
     let run = config.extent();
     let left = run.steps.saturating_sub(step);
     let looked_up = left.clamp(1, LOOKED_UP);
     let at = |index: u64| {
         let mut recurrence = config.model.recurrence.clone();
-        // The middle of each stretch.
+        // Samples the middle of each of `looked_up` equal stretches.
         let step = step + (2 * index + 1) * left / (2 * looked_up) + 1;
         let step = step.min(run.steps.max(1));
         let (mean, backprop_depth) = recurrence.at(step, run);
@@ -215,7 +217,8 @@ fn flops_per_token(config: &ResolvedConfig, step: u64) -> f64 {
     (0..looked_up).map(at).sum::<f64>() / looked_up as f64
 }
 
-/// Returns FLOPs of an evaluation: one forward pass to the deepest depth, with coda and head at each.
+/// Returns the FLOPs of an evaluation: one forward pass to the deepest depth, with coda and head at
+/// each depth. A model that reads its depth runs the loop anew for each depth.
 fn evaluation_flops(config: &ResolvedConfig) -> f64 {
     let (model, seq) = (&config.model, config.train.seq);
     let census = Census::new(model);
@@ -231,7 +234,7 @@ fn evaluation_flops(config: &ResolvedConfig) -> f64 {
     depths.push(mean);
     depths.sort_unstable();
     depths.dedup();
-    // Prelude, coda and head are counted forward and backward there, three times their forward pass.
+    // `free(0)` counts prelude, coda and head forward and backward: three times their forward pass.
     let once = free(0) / 3.0;
     let loops = |depth: usize| free(depth) - free(0);
     let forward = once
@@ -263,7 +266,8 @@ mod tests {
     fn what_is_left_is_counted_from_the_step_that_the_run_is_at() {
         let config = config("");
         let (whole, rest) = (Work::after(&config, 0), Work::after(&config, 5));
-        // Before step 1 and after 4, 8 and 10; after 8 and 10.
+        // Evaluations come before step 1 and after steps 4, 8 and 10. After step 5 those at 8 and
+        // 10 remain.
         assert_eq!((whole.evaluations, rest.evaluations), (4, 2));
         assert_eq!((whole.steps, whole.tokens), (10, 160));
         assert_eq!((rest.steps, rest.tokens), (5, 80));
@@ -291,7 +295,7 @@ mod tests {
             let config = RunConfig::read("a.toml", &text, &[]).expect("valid");
             super::kept(&config.checkpoint, steps)
         };
-        // After 4, 8 and 10: two of them and the best one.
+        // Checkpoints are saved after steps 4, 8 and 10; the two newest and the best one are kept.
         assert_eq!(kept("", 10), 3);
         assert_eq!(kept("keep_best = false\n", 10), 2);
         assert_eq!(kept("", 4), 1);

@@ -1,4 +1,4 @@
-//! Devices, chosen at run time: the only place that knows Burn's backend features.
+//! Devices, chosen at run time. Burn's backend features are handled in this module only.
 
 mod choice;
 mod launches;
@@ -22,7 +22,7 @@ use self::precision::has_tf32;
 pub use self::products::{ProductRoutine, ProductShape, Turned};
 use crate::error::{Error, Result};
 
-/// What a user may ask for.
+/// Kind of device to compute on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeviceKind {
@@ -49,50 +49,51 @@ pub enum DeviceKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeviceConfig {
-    /// Which device.
+    /// Kind of device.
     pub kind: DeviceKind,
-    /// Which of several devices of that kind, from 0, as `trainer devices` lists them.
+    /// Number of the device among those of its kind, from 0, as `trainer devices` lists them.
     pub index: usize,
-    /// Of the products of training: f32 on every device, tf32 through CUDA, bf16 on flex.
+    /// Precision of the matrix products in training: f32 on every device, tf32 through CUDA, bf16
+    /// on flex.
     pub precision: PrecisionKind,
-    /// CPU threads; without it one for each core.
+    /// CPU threads; by default one for each core.
     #[schemars(range(min = 1))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
 }
 
-/// A device that is there.
+/// An available device.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// How to ask for it.
+    /// Its kind.
     pub kind: DeviceKind,
     /// Its number among those of its kind.
     pub index: usize,
-    /// Its own name.
+    /// Its name.
     pub name: String,
-    /// Whether it is a GPU rather than a processor or a software driver.
+    /// Whether it is a GPU, not a CPU or a software driver.
     pub gpu: bool,
-    /// Of the products of training.
+    /// Precision of the matrix products in training.
     pub precision: Precision,
     /// Whether products can be rounded to TF32.
     pub has_tf32: bool,
-    /// The handle.
+    /// Burn's handle of the device.
     pub device: Device,
 }
 
 impl Listed {
-    /// Waits until everything that was asked of the device is done.
+    /// Waits until the device has finished all its work.
     ///
     /// # Errors
     ///
-    /// Where the device failed.
+    /// When the device failed.
     pub fn sync(&self) -> Result<()> {
         self.device
             .sync()
             .map_err(|error| Error::Device(format!("the device failed: {error:?}")))
     }
 
-    /// Whether a scalar can be read without waiting for a queue.
+    /// Returns whether a scalar can be read without waiting for the device's queue.
     pub fn reads_are_free(&self) -> bool {
         matches!(self.kind, DeviceKind::Flex | DeviceKind::Ndarray)
     }
@@ -106,7 +107,8 @@ impl Listed {
         }
     }
 
-    /// Returns the most memory that the process or the device's pools have held.
+    /// Returns the peak memory of the device's pools on a GPU, else the peak resident memory of the
+    /// process.
     pub fn peak_memory_bytes(&self) -> Option<u64> {
         let pools = self
             .device
@@ -117,12 +119,13 @@ impl Listed {
             .or_else(|| self.memory_bytes())
     }
 
-    /// Returns the memory that is free for a run, where it is known: on a processor.
+    /// Returns the memory that is free for a run; known on a CPU only.
     pub fn available_memory(&self) -> Option<u64> {
         self.reads_are_free().then(memory::free)
     }
 
-    /// Returns the memory that a GPU has in all, where its driver tells: through CUDA, Vulkan and Metal, not through WGSL.
+    /// Returns the total memory of a GPU if its driver reports it: through CUDA, Vulkan and Metal,
+    /// not through WGSL.
     pub fn device_memory(&self) -> Option<u64> {
         #[cfg(feature = "cube")]
         if let Some(device) = self.cube_device() {
@@ -131,7 +134,7 @@ impl Listed {
         None
     }
 
-    /// Returns the device as kernels know it; none on a processor.
+    /// Returns the device for CubeCL kernels, or `None` on a CPU.
     #[cfg(feature = "cube")]
     fn cube_device(&self) -> Option<rondo_cube::primitive::CubeDevice> {
         use rondo_cube::primitive::{self, Cube};
@@ -142,7 +145,7 @@ impl Listed {
         Some(primitive::float(x.ok()?).device)
     }
 
-    /// Returns `kind: name`, and what is not f32.
+    /// Returns `kind: name`, and the precision of products if it is not f32.
     pub fn label(&self) -> String {
         let precision = match self.precision {
             Precision::F32 => "",
@@ -152,7 +155,7 @@ impl Listed {
         format!("{}: {}{precision}", self.kind.name(), self.name)
     }
 
-    /// Returns what the choice of this device means for the speed of a run, in one line.
+    /// Describes the speed of training on this device in one line.
     pub fn speed(&self) -> String {
         match self.kind {
             DeviceKind::Flex | DeviceKind::Auto => {
@@ -177,7 +180,7 @@ impl Listed {
         }
     }
 
-    /// Returns the version of a GPU's driver, where the system tells: NVIDIA's on Linux.
+    /// Returns the version of a GPU's driver if the system reports it: for NVIDIA on Linux.
     pub fn driver(&self) -> Option<String> {
         let text = std::fs::read_to_string("/proc/driver/nvidia/version").ok()?;
         let line = text.lines().next().filter(|_| self.gpu)?;
@@ -226,7 +229,8 @@ impl DeviceKind {
         }
     }
 
-    /// Lists the devices of this kind; none where the backend is not built or finds nothing.
+    /// Lists the devices of this kind. The list is empty if the backend is not built or finds no
+    /// device.
     fn list(self) -> Vec<Listed> {
         match self {
             Self::Auto => Vec::new(),
@@ -265,8 +269,8 @@ impl DeviceKind {
         }
     }
 
-    /// Asks a driver for its adapters. A driver that fails does so by panicking inside Burn; here
-    /// that means there is no such device.
+    /// Lists the devices of a driver. Burn panics if a driver fails; such a driver counts as having
+    /// no devices.
     #[cfg(any(feature = "wgpu", feature = "cuda", feature = "rocm"))]
     fn adapters(self, of: DeviceType) -> Vec<Listed> {
         let devices =

@@ -1,4 +1,5 @@
-//! A run on several ranks: processes that share the micro-batches of each step and hold the same numbers otherwise.
+//! A run on several ranks: processes that share the micro-batches of each step and otherwise hold
+//! the same numbers.
 //!
 //! ```text
 //! micro-batches of the step      0 1 2 3 4 5 6 7
@@ -6,14 +7,21 @@
 //! ∇L = ((g_0 + g_1) + (g_2 + g_3)) + ((g_4 + g_5) + (g_6 + g_7))
 //! ```
 //!
-//! The sum is pairwise in the order of micro-batches, on one rank and on many, so every number of world that leaves each rank a
-//! power of two of micro-batches computes the same bits ([rondo_collective]). Rank 0 alone has files, lock and screen. After a
-//! collective all ranks know the same, and whatever decides (skip, stop, save, evaluate, end) is decided on such numbers.
+//! Gradients are summed pairwise in the order of micro-batches, on one rank or on many. So all
+//! numbers of ranks that give each rank a power of two of micro-batches compute the same bits
+//! ([rondo_collective]). Only rank 0 has files, lock and screen. After a collective operation all
+//! ranks have the same numbers. Every decision (to skip, stop, save, evaluate or end) depends on
+//! such numbers only.
 //!
-//! In reading order: `config` (`[distributed]`), `share` (which micro-batches are a rank's), `place` (its device and threads), `agree`
-//! (an error of one rank before the loop is the error of all), `standing` (what is said where a rank is missing), `replicas` (weights
-//! and moments go from rank 0 to all, and whether they are still the same), `gradients` (the sum of a step), `zero` (each rank updates
-//! some tensors), `pace` (times of ranks), `message` (numbers as bytes).
+//! In reading order:
+//!
+//! * `config`: `[distributed]`
+//! * `share`: the micro-batches of a rank; `place`: its device and threads
+//! * `agree`: an error of one rank before the loop becomes the error of all
+//! * `standing`: the message about a missing rank
+//! * `replicas`: sends weights and moments from rank 0 to all, and checks that they stay equal
+//! * `gradients`: the sum of a step; `zero`: each rank updates some of the tensors
+//! * `pace`: step times of the ranks; `message`: numbers as bytes
 //!
 //! Absences: MPI, processes and their launchers; rondo-collective has them.
 
@@ -45,7 +53,7 @@ use self::standing::Standing;
 pub use self::zero::Owners;
 use crate::error::{Error, Result};
 
-/// The ranks of a run, seen from one of them.
+/// The ranks of a run, from the view of one of them.
 #[derive(Clone)]
 pub struct World {
     collective: Arc<dyn Collective>,
@@ -53,12 +61,12 @@ pub struct World {
 }
 
 impl World {
-    /// Returns the world of a process by itself.
+    /// Returns the world of a single process.
     pub fn alone() -> Self {
         Self::new(Arc::new(One::new()))
     }
 
-    /// Returns the world that an engine has started.
+    /// Returns the world of a started engine.
     pub fn new(collective: Arc<dyn Collective>) -> Self {
         Self {
             collective,
@@ -66,7 +74,7 @@ impl World {
         }
     }
 
-    /// Sets what prints a line where a rank gives up waiting, before all ranks end.
+    /// Sets the function that prints a line when this rank gives up waiting, before all ranks end.
     pub fn tell_with(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
         let standing = Arc::clone(&self.standing);
         self.collective
@@ -83,17 +91,17 @@ impl World {
         self.collective.world_size()
     }
 
-    /// Returns whether this process is by itself.
+    /// Returns whether this process is the only rank.
     pub fn is_alone(&self) -> bool {
         self.collective.is_alone()
     }
 
-    /// Returns whether this rank has files, lock and screen.
+    /// Returns whether this is rank 0, which has files, lock and screen.
     pub fn is_first(&self) -> bool {
         self.rank() == 0
     }
 
-    /// Returns how much this rank prints where the user asks for `mode`.
+    /// Returns how much this rank prints if the user asks for `mode`.
     pub fn mode(&self, mode: Mode) -> Mode {
         match self.is_first() {
             true => mode,
@@ -101,17 +109,17 @@ impl World {
         }
     }
 
-    /// Names this rank with its host and process.
+    /// Returns the name of this rank, with host and process.
     pub fn me(&self) -> String {
         self.collective.me().to_string()
     }
 
-    /// Returns the engine.
+    /// Returns the collective operations of the engine.
     pub fn collective(&self) -> &dyn Collective {
         &*self.collective
     }
 
-    /// Returns what this process has to itself on its host.
+    /// Returns the place of this rank on its host.
     pub fn place(&self) -> Place {
         let (local_rank, local_size) = peer::local(self.collective.peers(), self.rank());
         Place {
@@ -120,7 +128,7 @@ impl World {
         }
     }
 
-    /// Describes ranks and hosts: `4 on 2 hosts (Open MPI 4.1.4)`; none of a process by itself.
+    /// Describes ranks and hosts: `4 on 2 hosts (Open MPI 4.1.4)`; `None` for a single process.
     pub fn label(&self) -> Option<String> {
         if self.is_alone() {
             return None;
@@ -143,64 +151,64 @@ impl World {
         self.collective.engine()
     }
 
-    /// Names a rank with its host.
+    /// Returns the name of a rank, with its host.
     pub(crate) fn name(&self, rank: usize) -> String {
         format!("rank {rank} on {}", self.collective.peers()[rank].host)
     }
 
-    /// Sets how long this rank waits for the others from now on; none for ever.
+    /// Sets how long this rank waits for the others from now on; `None` waits forever.
     pub fn wait_at_most(&self, limit: Option<Duration>) {
         self.collective.set_timeout(limit);
     }
 
-    /// Notes that the steps up to `step` have been taken.
+    /// Records that the steps up to `step` have been taken.
     pub(crate) fn stands_at(&self, step: u64) {
         self.standing.stands_at(step);
     }
 
-    /// Notes that the run can go on from `step`.
+    /// Records that the run can resume from `step`.
     pub(crate) fn has_saved(&self, step: u64) {
         self.standing.has_saved(step);
     }
 
-    /// Waits until every rank has come.
+    /// Waits until every rank has arrived.
     ///
     /// # Errors
     ///
-    /// Where one is missing.
+    /// When a rank is missing.
     pub fn barrier(&self) -> Result<()> {
         self.told(self.collective.barrier())
     }
 
-    /// Waits until every rank has come to its orderly end, and leaves the engine.
+    /// Waits until every rank has reached its regular end, then leaves the engine.
     ///
     /// # Errors
     ///
-    /// Where one is missing.
+    /// When a rank is missing.
     pub fn finish(&self) -> Result<()> {
         self.told(self.collective.finish())
     }
 
-    /// Ends all ranks with `code`, wherever they are.
+    /// Ends all ranks with the exit code `code`, whatever they are doing.
     pub fn abort(&self, code: u8) -> ! {
         self.collective.abort(code.into())
     }
 
-    /// Returns rank `root`'s bytes on every rank.
+    /// Returns the bytes of rank `root` on every rank.
     pub(crate) fn broadcast_bytes(&self, root: usize, bytes: Vec<u8>) -> Result<Vec<u8>> {
         self.told(self.collective.broadcast_message(root, bytes))
     }
 
-    /// Returns the bytes of all ranks, in the order of ranks.
+    /// Returns the bytes of all ranks, in rank order.
     pub(crate) fn all_gather_bytes(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
         self.told(self.collective.all_gather_messages(mine))
     }
 
-    /// Makes an error of a collective that has failed.
+    /// Converts the failure of a collective operation into an error.
     ///
     /// # Errors
     ///
-    /// [`Error::Missing`], with what the run can do.
+    /// [`Error::Missing`], whose message says how to resume the run.
     pub fn told<T>(&self, result: Result<T, Failure>) -> Result<T> {
         result.map_err(|failure| {
             Error::Missing(match failure {
@@ -211,12 +219,12 @@ impl World {
     }
 }
 
-/// Ranks as threads.
+/// Worlds whose ranks are threads.
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
 
-    /// Returns what each rank of a world makes, in the order of ranks.
+    /// Does `work` on each rank of a world and returns the results in rank order.
     pub(crate) fn on_ranks<R: Send>(ranks: usize, work: impl Fn(World) -> R + Sync) -> Vec<R> {
         let worlds = rondo_collective::threads::world(ranks).into_iter();
         let worlds = worlds.map(|thread| World::new(Arc::new(thread)));

@@ -1,6 +1,6 @@
-//! Names that other trainers have for what is a key here.
+//! Names that other trainers use for the keys of this one.
 
-/// A name elsewhere, in lower case, and what it is here.
+/// Pairs of a name in other trainers, in lower case, and the key here.
 pub const ALIASES: [(&str, &str); 87] = [
     // The budget, and the batch.
     ("max_steps", "train.steps"),
@@ -95,7 +95,8 @@ pub const ALIASES: [(&str, &str); 87] = [
     ("mixed_precision", "device.precision"),
 ];
 
-/// Returns the key here that another trainer calls `name`, by its last part.
+/// Returns the key here for a key `name` of another trainer. Only the last dotted part of `name`
+/// matters.
 pub fn alias(name: &str) -> Option<&'static str> {
     let last = name.rsplit('.').next().unwrap_or(name).to_lowercase();
     let last = last.replace('-', "_");

@@ -1,4 +1,4 @@
-//! A configuration file: its text over that of the file which it names as its base.
+//! A configuration file, and the base file that it changes.
 
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,17 @@ use serde::Deserialize;
 use super::RunConfig;
 use crate::error::{Error, Result};
 
-/// Files that may be below one another.
+/// Maximum length of a chain of base files.
 const DEEPEST: usize = 16;
 
-/// What a configuration file says about itself, before its sections.
+/// Keys of a configuration file that stand before its sections.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileHead {
-    /// Another configuration that this one changes, relative to this file: tables are joined, every other value replaces
-    /// that of the base.
+    /// Path of a base configuration, relative to this file. Tables are merged; any other value
+    /// replaces that of the base.
     pub base: Option<String>,
-    /// Dotted keys of the base that are not set here.
+    /// Dotted keys of the base to remove.
     pub unset: Vec<String>,
 }
 
@@ -28,11 +28,11 @@ impl FileHead {
     const KEYS: [&'static str; 2] = ["base", "unset"];
 }
 
-/// Returns what is written in the file at `path` and the files below it, not read yet.
+/// Parses the file at `path` and its base files, without checking keys and values yet.
 ///
 /// # Errors
 ///
-/// Where a file cannot be read, is no TOML, or is its own base.
+/// When a file cannot be read, is not TOML, or is its own base.
 pub fn open(path: &Path) -> Result<Document> {
     open_over(path, &mut Vec::new())
 }

@@ -1,4 +1,4 @@
-//! The prompts of `[eval]`: their rules, and what they mean as tokens.
+//! The prompts of `[eval]`: their rules and their tokens.
 
 use rondo_config::Report;
 use rondo_config::report::at_least_one;
@@ -9,24 +9,24 @@ use super::RunConfig;
 use super::validate::beyond;
 use crate::error::{Error, Result};
 
-/// Tokens after a prompt where no number is written.
+/// Default number of tokens after a prompt.
 const TOKENS: usize = 48;
-/// Depths beside the mean one where none are written.
+/// Default depths, besides the mean recurrence.
 const SHALLOW: [usize; 2] = [1, 4];
 
-/// What an evaluation goes on from, how far and at which depths.
+/// The prompts of an evaluation, with the length and the depths of the generated text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompts {
-    /// Texts and their tokens, none of them empty and each shorter than the context.
+    /// Texts and their tokens. None is empty, and each is shorter than the context.
     pub prompts: Vec<(String, Vec<u32>)>,
-    /// The most tokens after each.
+    /// Maximum number of tokens after each prompt.
     pub tokens: usize,
-    /// Recurrence depths, rising.
+    /// Recurrence depths, in ascending order.
     pub recurrence: Vec<usize>,
 }
 
 impl Prompts {
-    /// Takes number and depths from a configuration, without the prompts.
+    /// Takes the number of tokens and the depths from a configuration, without the prompts.
     pub(super) fn new(config: &RunConfig) -> Self {
         let eval = &config.eval;
         let mean = config.model.recurrence.planned().total();
@@ -43,11 +43,12 @@ impl Prompts {
         }
     }
 
-    /// Adds the prompts with the tokens that the data's tokenizer makes of them.
+    /// Adds the prompts, encoded with the data's tokenizer.
     ///
     /// # Errors
     ///
-    /// Where the data has no tokenizer, or a prompt has no tokens or too many for a context of `context`.
+    /// When the data has no tokenizer, or a prompt has no tokens or does not fit into `context`
+    /// tokens.
     pub(super) fn encode(
         &mut self,
         prompts: &[String],

@@ -1,4 +1,4 @@
-//! What a configuration means once its data is known: no size is left open.
+//! A configuration in which every size is known.
 
 use rondo_data::{DataConfig, Source};
 use rondo_diagnosis::DiagnosisConfig;
@@ -19,14 +19,14 @@ use crate::perturb::Perturbation;
 use crate::plan::rates;
 use crate::rows::longest_row;
 
-/// A configuration with everything that its data decides.
+/// A configuration completed with everything that its data decides.
 #[derive(Clone, Debug)]
 pub struct ResolvedConfig {
     /// The root of every random number of the run.
     pub seed: u64,
-    /// Where it computes.
+    /// The device to compute on.
     pub device: DeviceConfig,
-    /// What it is trained on.
+    /// The training and validation data.
     pub data: DataConfig,
     /// The model.
     pub model: ModelConfig,
@@ -34,7 +34,7 @@ pub struct ResolvedConfig {
     pub optimizer: OptimizerConfig,
     /// The learning rate.
     pub schedule: ScheduleConfig,
-    /// The steps.
+    /// Number and contents of the steps.
     pub train: ResolvedTrain,
     /// The evaluations.
     pub eval: ResolvedEval,
@@ -46,13 +46,13 @@ pub struct ResolvedConfig {
     pub diagnosis: DiagnosisConfig,
     /// How the ranks of a run work together.
     pub distributed: DistributedConfig,
-    /// Another run whose weights it starts from.
+    /// The run that provides the initial weights.
     pub init: Option<InitFrom>,
-    /// What is disturbed on purpose.
+    /// Deliberate disturbances of the run.
     pub perturb: Vec<Perturbation>,
     /// The controller of the gates' penalty.
     pub controller: Option<ControlConfig>,
-    /// What the run directory records.
+    /// The configuration that the run directory records.
     recorded: RunConfig,
 }
 
@@ -67,17 +67,17 @@ pub struct ResolvedTrain {
     pub seq: usize,
     /// Micro-batches in a step; the step's gradient is their mean.
     pub accumulation: usize,
-    /// Bound on the global L2 norm of the gradient, where there is one.
+    /// Bound on the global L2 norm of the gradient, if there is one.
     pub max_norm: Option<f64>,
-    /// After which iterations the cross entropy counts.
+    /// Iterations whose cross entropy counts in the loss.
     pub loss: DepthLoss,
-    /// A penalty on the last state of the loop, where there is one.
+    /// A penalty on the last state of the loop, if there is one.
     pub penalty: Option<PenaltyConfig>,
     /// Steps between logged steps.
     pub log_every: u64,
-    /// What is done about a loss or a gradient that is not finite.
+    /// Reaction to a loss or a gradient that is not finite.
     pub nonfinite: NonfiniteRule,
-    /// Which updates are skipped as spikes of the loss.
+    /// Rule that skips the updates at spikes of the loss.
     pub skip_spikes: Option<SpikeRule>,
 }
 
@@ -92,17 +92,17 @@ pub struct ResolvedEval {
     pub tokens: usize,
     /// Sequences in a batch.
     pub batch: usize,
-    /// What it goes on from, as tokens; only [`RunConfig::resolve`] knows them.
+    /// Prompts; only [`RunConfig::resolve`] fills in their tokens.
     pub prompts: Prompts,
 }
 
 impl RunConfig {
-    /// Returns what the configuration means on the data of `source`.
+    /// Completes the configuration with the sizes of `source`.
     ///
     /// # Errors
     ///
-    /// Where data and model do not fit: a vocabulary that is written is smaller than the data's, or a row or a prompt is
-    /// longer than the context.
+    /// When data and model do not fit together: the configured vocabulary is smaller than that of
+    /// the data, or a row or a prompt is longer than the context.
     pub fn resolve(&self, source: &Source) -> Result<ResolvedConfig> {
         let vocabulary = source.vocab_size();
         if let Some(written) = self.model.vocab_size.filter(|size| *size < vocabulary) {
@@ -126,8 +126,8 @@ impl RunConfig {
         Ok(resolved)
     }
 
-    /// Returns what the configuration means on data with a vocabulary of `vocabulary` tokens and rows of `seq` tokens. A
-    /// size of the vocabulary that is written prevails.
+    /// Completes the configuration for a vocabulary of `vocabulary` tokens and rows of `seq`
+    /// tokens. A configured vocabulary size takes precedence.
     pub fn resolve_for(&self, vocabulary: usize, seq: usize) -> ResolvedConfig {
         let (train, eval) = (&self.train, &self.eval);
         ResolvedConfig {
@@ -169,34 +169,36 @@ impl RunConfig {
 }
 
 impl ResolvedConfig {
-    /// Returns what the run directory records: the written configuration with the size of the vocabulary.
+    /// Returns the configuration that the run directory records: as written, with the vocabulary
+    /// size.
     pub fn recorded(&self) -> &RunConfig {
         &self.recorded
     }
 
-    /// Returns the tokens of a step with the longest rows.
+    /// Returns the number of tokens in a step with the longest rows.
     pub fn tokens_per_step(&self) -> u64 {
         (self.train.batch * self.train.accumulation * self.train.seq) as u64
     }
 
-    /// Returns FLOPs per token of a step with `unroll`, forward and backward, for rows of `seq` tokens.
+    /// Returns the FLOPs per token of a step with `unroll`, forward and backward, for rows of `seq`
+    /// tokens.
     pub fn flops_per_token_at(&self, step: u64, unroll: Unroll, seq: usize) -> f64 {
         let census = Census::new(&self.model);
         let beside = self.train.beside(unroll, step);
         census.flops_per_token(unroll, seq) + census.flops_beside(beside, seq)
     }
 
-    /// Returns the same for the longest rows, after the warm-up of a penalty.
+    /// Returns [`Self::flops_per_token_at`] for the longest rows, after the warm-up of a penalty.
     pub fn flops_per_token(&self, unroll: Unroll) -> f64 {
         self.flops_per_token_at(u64::MAX, unroll, self.train.seq)
     }
 
-    /// Returns the learning rate by the step.
+    /// Returns the learning rate as a function of the step.
     pub fn rates(&self) -> impl Fn(u64) -> f64 {
         rates(&self.schedule, &self.perturb, self.extent())
     }
 
-    /// Returns what the lengths of schedule and curricula are measured against.
+    /// Returns the length of the run; schedule and curricula are measured against it.
     pub fn extent(&self) -> Run {
         Run {
             steps: self.train.steps,

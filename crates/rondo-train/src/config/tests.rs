@@ -1,4 +1,4 @@
-//! Configurations, read and refused.
+//! Tests of reading and validating configurations.
 
 mod ranges;
 
@@ -12,7 +12,7 @@ fn violations(text: &str) -> String {
         .to_string()
 }
 
-/// Takes the line breaks out of a message.
+/// Replaces the line breaks in a message by spaces.
 fn on_one_line(message: &str) -> String {
     message.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,4 @@
-//! The rules that a run's configuration has to keep, besides those of its sections.
+//! The rules for a run's configuration, besides those of its sections.
 
 use rondo_config::Report;
 use rondo_config::report::{at_least_one, positive, section};
@@ -54,8 +54,8 @@ impl RunConfig {
         }
     }
 
-    /// Reports attention within documents where edges have gates, whose noise, densities and penalty are those of whole
-    /// rows.
+    /// Reports attention within documents if edges have gates: noise, densities and penalty of
+    /// gates are defined for whole rows only.
     fn refuse_gates_within_documents(&self, report: Report<'_>) {
         if self.model.sparsity.is_none() {
             return;
@@ -121,7 +121,7 @@ impl RunConfig {
         }
     }
 
-    /// Returns the deepest pass that the model takes, where it refuses deeper ones.
+    /// Returns the greatest recurrence depth of the model, if it refuses deeper passes.
     pub(super) fn deepest(&self) -> Option<usize> {
         let lora = self.model.lora.as_ref()?;
         lora.deepest(&self.model.recurrence)
@@ -162,7 +162,7 @@ impl RunConfig {
     }
 }
 
-/// Reports the lengths that a task, whose rows have no fixed length, cannot have.
+/// Reports lengths in tokens, which a task cannot have: its rows have no fixed length.
 fn refuse_tokens(lengths: Vec<(String, Length)>, report: Report<'_>) {
     for (key, length) in lengths {
         if matches!(length, Length::Tokens(_)) {
@@ -173,7 +173,8 @@ fn refuse_tokens(lengths: Vec<(String, Length)>, report: Report<'_>) {
         }
     }
 }
-/// Says that a depth is beyond the model's pairs.
+
+/// Returns the message for a depth beyond the model's LoRA pairs.
 pub(super) fn beyond(depth: usize, deepest: usize) -> String {
     format!(
         "model.lora has pairs for {deepest} iterations and beyond = \"refuse\"; each depth must be at most that, found {depth}"

@@ -1,4 +1,5 @@
-//! What a configuration asks for and its run does not come to, said before the first step.
+//! Warnings, before the first step, about configured values that have no effect in a run or are
+//! likely to fail.
 
 use rondo_config::Report;
 use rondo_config::report::section;
@@ -11,22 +12,24 @@ use crate::optim::OptimizerConfig;
 
 /// The width at which the rates below were measured.
 const MEASURED_WIDTH: f64 = 64.0;
-/// The least peak rate at which both published failures were seen at that width.
+/// The lowest peak rate at which both published failures were seen at that width.
 const FAILING_RATE: f64 = 1e-2;
 /// The standard deviation of a mean over n tokens times √n, in nats. Of configs/main.toml after its 300 steps, on text that it has not
 /// seen, single bytes vary by 1.7 nats; neighbours are alike, so rows of 64 vary by 0.34 = 2.75/√64.
 const TOKEN_SPREAD: f64 = 2.75;
-/// The standard error of a validation loss from which on it says little: 22 % of a perplexity.
+/// The standard error, in nats, from which a validation loss is too uncertain: 22 % of a
+/// perplexity.
 const UNCERTAIN: f64 = 0.2;
-/// Validation tokens that are proposed where there are too few.
+/// Validation tokens to suggest if there are too few.
 const USUAL_TOKENS: usize = 4096;
-/// A bound on the gradient's norm that is proposed where there is none.
+/// A bound on the gradient's norm to suggest if there is none.
 const USUAL_CLIP: f64 = 1.0;
 /// A peak rate at which the same structures learn and gain from depth at that width.
 const HEALTHY_RATE: f64 = 2e-3;
 
 impl RunConfig {
-    /// Returns a sentence for each key that `run` does not come to, the key first.
+    /// Returns a warning for each key that has no effect in `run` or is likely to fail. The key
+    /// comes first.
     pub fn warnings(&self, run: Run) -> Vec<String> {
         let mut found = Vec::new();
         let report: Report<'_> = &mut |key, message| found.push(format!("{key}: {message}"));
@@ -78,9 +81,10 @@ impl RunConfig {
         found
     }
 
-    /// Returns a sentence where the peak rate is one at which the published structures failed: 1e-2 and above at widths 64 and 96
-    /// with the two forms of Adam (configs/LOG.md, "The scale and the peak rates"); halved for twice the width, as the
-    /// rates of configs/gpu are. Muon's rates are others.
+    /// Returns a warning if the published structures failed at this peak rate: at 1e-2 and above
+    /// for widths 64 and 96 with the two forms of Adam (configs/LOG.md, "The scale and the peak
+    /// rates"). The bound is halved for twice the width, like the rates of configs/gpu. Muon needs
+    /// other rates, so it is not checked.
     fn known_to_fail(&self) -> Option<String> {
         if matches!(self.optimizer, OptimizerConfig::Muon(_)) {
             return None;
@@ -96,11 +100,12 @@ impl RunConfig {
         })
     }
 
-    /// Returns a warning where the learning rate more than doubles because a run goes on after step `step` otherwise
-    /// than it was trained by `before`, as when a finished cosine gets more steps. `run` is that of this configuration.
+    /// Returns a warning if the learning rate more than doubles when a run trained with `before`
+    /// resumes after step `step` with this configuration. An example is a finished cosine that gets
+    /// more steps. `run` is the length of this configuration.
     pub fn seam_warning(&self, run: Run, before: &Self, step: u64) -> Option<String> {
         let sequences = (self.train.batch * self.train.accumulation).max(1) as u64;
-        // Tokens in a step are the same: a resume changes neither batch nor data.
+        // A resume changes neither batch nor data, so both have the same tokens in a step.
         let seq = (run.tokens_per_step / sequences) as usize;
         let (before, now) = (before.rates(before.extent(seq)), self.rates(run));
         let next = step.saturating_add(1);
@@ -111,7 +116,8 @@ impl RunConfig {
     }
 }
 
-/// Returns a warning where the `batches` of an evaluation have so few tokens of text that its loss says little; a task counts hits.
+/// Returns a warning if the `batches` of an evaluation have too few tokens for a precise loss.
+/// Tasks are not checked, because they count hits.
 pub(crate) fn validation_warning(config: &ResolvedConfig, batches: &[Batch]) -> Option<String> {
     if config.data.is_task() {
         return None;
@@ -122,7 +128,7 @@ pub(crate) fn validation_warning(config: &ResolvedConfig, batches: &[Batch]) -> 
         return None;
     }
     let asked = config.eval.tokens;
-    // The text gives whole rows only.
+    // A text provides whole rows only.
     let (key, cure) = match asked > 2 * tokens && asked >= config.train.seq {
         true => (
             "data.val_fraction",
@@ -244,11 +250,13 @@ mod tests {
         };
         let told = seam(20, 40, 20).expect("a warning");
         assert!(told.contains("0.000e0 at step 20"), "{told}");
-        // Not within one schedule, from its middle, or where no step follows.
+        // There is no warning within one schedule, for a resume from its middle, or if no step
+        // follows.
         assert_eq!(seam(40, 40, 20), None);
         assert_eq!(seam(40, 60, 20), None);
         assert_eq!(seam(40, 20, 20), None);
-        // A budget in tokens, and a warm restart that both have.
+        // The same holds for a budget in tokens; a warm restart that both schedules have is no
+        // seam.
         let tokens = |count: u64| {
             let text = format!(
                 "[train]\ntokens = {count}\nseq = 8\n[schedule]\nshape = {{ kind = 'linear' }}\n"

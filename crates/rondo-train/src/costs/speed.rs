@@ -1,4 +1,4 @@
-//! How fast a run of the same shape was on this machine, from what it has recorded.
+//! Finds how fast a run of the same shape was on this machine, from the records of that run.
 
 use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
@@ -14,17 +14,17 @@ use crate::config::{ResolvedConfig, RunConfig};
 use crate::device::Listed;
 use crate::run_dir::RunDir;
 
-/// Runs beside a run that are looked at, the newest first.
+/// Maximum number of neighbouring runs to look at, newest first.
 const LOOKED_AT: usize = 32;
-/// The largest file of records that is read for this.
+/// The largest file of records to read.
 const LARGEST: u64 = 64 << 20;
 
 /// How fast a run was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speed {
-    /// Seconds of a step, evaluations and checkpoints left out.
+    /// Seconds of a step, without evaluations and checkpoints.
     pub step_seconds: f64,
-    /// Seconds of an evaluation; none where the run had another one.
+    /// Seconds of an evaluation; `None` if the measured run evaluated differently.
     pub evaluation_seconds: Option<f64>,
     /// The run that was measured.
     pub run: PathBuf,
@@ -33,14 +33,15 @@ pub struct Speed {
 }
 
 impl Speed {
-    /// Tells how long `work` takes at this speed.
+    /// Formats how long `work` takes at this speed.
     pub fn line(&self, work: &Work) -> String {
         let speed = format!("at the speed of {} on {}", self.run.display(), self.day);
         expected(work, self.step_seconds, self.evaluation_seconds, &speed)
     }
 }
 
-/// Tells how long `work` takes where a step and an evaluation take so many seconds, as `why` says.
+/// Formats how long `work` takes if a step and an evaluation take the given seconds. `why` names
+/// the source of these times.
 pub fn expected(
     work: &Work,
     step_seconds: f64,
@@ -61,7 +62,7 @@ pub fn expected(
     )
 }
 
-/// A line of `launches.jsonl`, as far as it says what was timed.
+/// The part of a line of `launches.jsonl` that identifies what was timed.
 #[derive(Deserialize)]
 struct Launch {
     time: String,
@@ -70,8 +71,9 @@ struct Launch {
     config: RunConfig,
 }
 
-/// Finds how fast the newest run with the shape of `config` was on this machine and device: the one in the directory itself, or one beside
-/// it. None where there is none.
+/// Finds the speed of a run with the same steps as `config` on this machine and device. Looks at
+/// the run in `run_dir` first, then at the runs beside it, newest first. Returns `None` if no run
+/// matches.
 pub fn find(run_dir: &RunDir, config: &ResolvedConfig, listed: &Listed) -> Option<Speed> {
     let host = sysinfo::System::host_name()?;
     let own = run_dir.path();
@@ -93,7 +95,7 @@ pub fn find(run_dir: &RunDir, config: &ResolvedConfig, listed: &Listed) -> Optio
     })
 }
 
-/// Returns whether a step of both configurations does the same work.
+/// Returns whether a step does the same work with both configurations.
 fn has_same_steps(one: &RunConfig, other: &RunConfig) -> bool {
     let sizes = |config: &RunConfig| {
         let train = &config.train;
@@ -107,7 +109,7 @@ fn has_same_steps(one: &RunConfig, other: &RunConfig) -> bool {
         && (!one.data.is_task() || one.data == other.data)
 }
 
-/// Returns the directories beside a run's that have been launched, the newest first.
+/// Returns the launched run directories beside `run`, newest first.
 fn beside(run: &Path) -> Vec<PathBuf> {
     let parent = run.parent().filter(|path| !path.as_os_str().is_empty());
     let entries = read_dir(parent.unwrap_or(Path::new(".")));
@@ -146,11 +148,11 @@ fn measured(run: &RunDir, has_same_evaluations: bool, time: &str) -> Option<Spee
     let mut last = None;
     let mut count = 0;
     for record in timed {
-        // Step numbers fall where a run went back.
+        // Step numbers decrease where a run was resumed from an earlier step.
         recent.observe(record);
         (last, count) = (Some(record.step), count + 1);
     }
-    // The first record has compiled kernels and filled caches.
+    // One record is not enough: the first one includes compiling kernels and filling caches.
     let step_seconds = recent.until(last.filter(|_| count > 1)? + 1)?;
     Some(Speed {
         step_seconds,
@@ -162,7 +164,8 @@ fn measured(run: &RunDir, has_same_evaluations: bool, time: &str) -> Option<Spee
     })
 }
 
-/// Returns the seconds of an evaluation after a logged step, the mean of those that there are: from the record of the step to its own.
+/// Returns the mean seconds of the evaluations that follow a logged step, measured from the record
+/// of the step to that of the evaluation.
 fn evaluation_seconds(records: &[Record]) -> Option<f64> {
     let pairs = records.windows(2).filter_map(|pair| {
         let [train, eval] = pair else {
@@ -188,7 +191,7 @@ mod tests {
         written.resolve_for(16, 8)
     }
 
-    /// Writes a run that took half a second a step from step 2 on, and two for an evaluation.
+    /// Writes a run that took 0.5 s a step from step 2 on, and 2 s for an evaluation.
     fn write_run(path: &Path, config: &ResolvedConfig, host: &str, device: &str) {
         std::fs::create_dir_all(path).expect("a folder");
         let run = RunDir::new(path);

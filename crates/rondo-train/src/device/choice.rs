@@ -1,4 +1,4 @@
-//! Which of the devices that are there a run takes, and why.
+//! Chooses the device of a run.
 
 use burn::tensor::Device;
 use rayon::ThreadPoolBuilder;
@@ -7,24 +7,24 @@ use super::{DeviceConfig, DeviceKind, Listed, list};
 use crate::distributed::{Place, cores};
 use crate::error::{Error, Result};
 
-/// Returns the device that `config` asks for, and why that one.
+/// Returns the device that `config` asks for, and why it was chosen.
 ///
 /// # Errors
 ///
-/// Where it is not there; the message lists what is.
+/// When there is no such device; the message lists the available ones.
 pub fn choose(config: DeviceConfig) -> Result<(Listed, String)> {
     choose_at(config, Place::alone())
 }
 
-/// Returns the device of a rank at its place among those of its host, and why that one: of GPUs each rank has its own, and of a
-/// processor its part of the threads.
+/// Returns the device of the rank at `place`, and why it was chosen. Each rank has a GPU of its
+/// own; on a CPU, each has a part of the threads.
 ///
 /// # Errors
 ///
-/// As [`choose`], and where a host has fewer devices than ranks.
+/// As [`choose`], and when a host has fewer GPUs than ranks.
 pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)> {
     if let Some(threads) = config.threads.or_else(|| threads_at(place)) {
-        // The pool exists already when a second run starts in one process; it keeps its size.
+        // A process that starts a second run already has a pool, which keeps its size.
         let _ = ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
     if config.kind == DeviceKind::Auto {
@@ -32,7 +32,7 @@ pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)>
         return Ok((listed.with_precision(config.precision)?, why));
     }
     let found = config.kind.list();
-    // Processors and software drivers are shared.
+    // Ranks share CPUs and software drivers.
     let is_shared = found.iter().all(|listed| !listed.gpu);
     let index = match is_shared {
         true => config.index,
@@ -47,14 +47,14 @@ pub fn choose_at(config: DeviceConfig, place: Place) -> Result<(Listed, String)>
     }
 }
 
-/// Returns the threads of a rank, where nobody has set them and it shares its host.
+/// Returns the number of threads of a rank that shares its host; `None` if the environment sets it.
 fn threads_at(place: Place) -> Option<usize> {
     let is_set = std::env::var_os("RAYON_NUM_THREADS").is_some();
     let (allowed, online) = cores();
     place.threads(allowed, online).filter(|_| !is_set)
 }
 
-/// Returns the device of a kind where there is no configuration, in f32, and why that one.
+/// Returns a device of a kind in f32, without a configuration, and why it was chosen.
 ///
 /// # Errors
 ///
@@ -66,7 +66,8 @@ pub fn choose_kind(kind: DeviceKind) -> Result<(Listed, String)> {
     })
 }
 
-/// The first real GPU, the native runtime before wgpu, else flex; of several ranks on a host each has a GPU of its own.
+/// Returns the first real GPU, or flex if there is none. Native runtimes come before wgpu. Each
+/// rank of a host gets a GPU of its own.
 fn automatic(place: Place) -> Result<(Listed, String)> {
     let order = [
         DeviceKind::Cuda,

@@ -1,4 +1,4 @@
-//! How many kernels some work launches on a device.
+//! Counts the kernels that some work launches on a device.
 
 use super::Listed;
 use crate::error::Result;
@@ -11,19 +11,19 @@ pub struct Launches {
 }
 
 impl Launches {
-    /// Returns how many there were.
+    /// Returns the total number of launches.
     pub fn total(&self) -> usize {
         self.by_kernel.iter().map(|(_, count)| count).sum()
     }
 }
 
 impl Listed {
-    /// Does `work`, waits for the device and returns what was launched there meanwhile. A processor launches nothing: its
-    /// operations are functions of this process.
+    /// Does `work`, waits for the device and returns the kernels that were launched meanwhile. A
+    /// CPU launches none: its operations are functions of this process.
     ///
     /// # Errors
     ///
-    /// Those of `work`, and where the device failed.
+    /// Those of `work`, and when the device failed.
     pub fn count_launches<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<(T, Launches)> {
         self.sync()?;
         let whole = || {

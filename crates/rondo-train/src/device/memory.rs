@@ -1,9 +1,10 @@
-//! Memory of the machine: what is free for this process, and the most that it has held.
+//! Memory of the machine: what is free for this process, and the peak of this process.
 
 use std::fs::read_to_string;
 
-/// Returns the bytes of memory that this process can still take: what the machine has available, and no more than its control
-/// group and its limit of address space (`ulimit -v`) leave, where the system tells them.
+/// Returns the bytes of memory that this process can still allocate: the available memory of the
+/// machine, limited by its control group and its address-space limit (`ulimit -v`) if the system
+/// reports them.
 pub(super) fn free() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
@@ -16,19 +17,19 @@ pub(super) fn free() -> u64 {
         .fold(system.available_memory(), u64::min)
 }
 
-/// Returns the largest resident memory that the system remembers of this process; Linux only.
+/// Returns the peak resident memory of this process; known on Linux only.
 pub(super) fn peak_resident() -> Option<u64> {
     status("VmHWM:")
 }
 
-/// Returns what the limit of address space leaves; none where there is no limit.
+/// Returns the address space left to this process, or `None` if there is no limit.
 fn free_address_space() -> Option<u64> {
     let limits = read_to_string("/proc/self/limits").ok()?;
     let limit = address_space_limit(&limits)?;
     Some(limit.saturating_sub(status("VmSize:")?))
 }
 
-/// Returns the soft limit of address space in bytes from the text of `/proc/self/limits`.
+/// Returns the soft limit of the address space, in bytes, from the text of `/proc/self/limits`.
 fn address_space_limit(limits: &str) -> Option<u64> {
     let line = limits
         .lines()
@@ -36,7 +37,7 @@ fn address_space_limit(limits: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Returns the bytes of a row of `/proc/self/status`.
+/// Returns a row of `/proc/self/status` in bytes.
 fn status(row: &str) -> Option<u64> {
     let status = read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(row))?;

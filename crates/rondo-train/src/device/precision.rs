@@ -1,4 +1,4 @@
-//! Which precision a device has for the products of training.
+//! The precisions that a device offers for the matrix products of training.
 
 #[cfg(feature = "cube")]
 use burn::backend::DispatchDevice;
@@ -11,22 +11,24 @@ use serde::{Deserialize, Serialize};
 use super::{DeviceKind, Listed};
 use crate::error::{Error, Result};
 
-/// What the products of a training run make of the numbers that they multiply.
+/// Precision of the factors in the matrix products of training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PrecisionKind {
-    /// They take them as they are, on every device.
+    /// The factors stay f32. Every device supports it.
     #[default]
     F32,
-    /// They may round them to TF32, 11 bits of significand, for tensor cores, and add in f32: on NVIDIA cards through CUDA,
-    /// from compute capability 8.0 on. Weights, gradients, moments and everything else stay f32.
+    /// The factors may be rounded to TF32 (11 bits of significand) for tensor cores, and sums are
+    /// in f32. Needs an NVIDIA GPU of compute capability 8.0 or later, through CUDA. Weights,
+    /// gradients, moments and everything else stay f32.
     Tf32,
-    /// They round them to bf16 and add in f32. Weights, gradients, moments and everything else stay f32. On flex alone.
+    /// The factors are rounded to bf16, and sums are in f32. Weights, gradients, moments and
+    /// everything else stay f32. Only flex supports it.
     Bf16,
 }
 
 impl PrecisionKind {
-    /// Every precision, the exact one first.
+    /// Every precision, with the exact one first.
     pub const ALL: [Self; 3] = [Self::F32, Self::Tf32, Self::Bf16];
 
     /// Returns the name in a configuration.
@@ -38,7 +40,7 @@ impl PrecisionKind {
         }
     }
 
-    /// Returns what it asks of products.
+    /// Returns the precision of products that it stands for.
     fn of_products(self) -> Precision {
         match self {
             Self::F32 => Precision::F32,
@@ -49,18 +51,18 @@ impl PrecisionKind {
 }
 
 impl Listed {
-    /// Returns the precisions that the device has, f32 first.
+    /// Returns the precisions that the device supports, f32 first.
     pub fn precisions(&self) -> Vec<PrecisionKind> {
         let mut all = PrecisionKind::ALL.to_vec();
         all.retain(|precision| self.has(*precision));
         all
     }
 
-    /// Returns the same with the precision that was asked for.
+    /// Returns the device with the precision `asked`.
     ///
     /// # Errors
     ///
-    /// Where the device does not have it.
+    /// When the device does not support it.
     pub fn with_precision(self, asked: PrecisionKind) -> Result<Self> {
         if self.has(asked) {
             return Ok(Self {
@@ -94,7 +96,7 @@ impl Listed {
     }
 }
 
-/// Whether products on a device can be rounded to TF32.
+/// Returns whether products on a device can be rounded to TF32.
 #[cfg(feature = "cube")]
 pub(super) fn has_tf32(device: &Device) -> bool {
     match device.as_dispatch() {

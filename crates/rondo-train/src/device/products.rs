@@ -1,4 +1,4 @@
-//! How a GPU multiplies matrices: every routine that it could take, ready to be timed.
+//! The routines with which a GPU can multiply matrices, ready to be timed.
 
 #[cfg(feature = "cube")]
 use burn::tensor::{Distribution, Tensor};
@@ -14,44 +14,46 @@ use super::Listed;
 pub struct ProductShape {
     /// Rows of the result.
     pub rows: usize,
-    /// The length that is summed over.
+    /// Length of the dimension that is summed over.
     pub inner: usize,
     /// Columns of the result.
     pub columns: usize,
-    /// Which factor is given as its transpose.
+    /// The factor that is given as its transpose.
     pub turned: Turned,
 }
 
-/// Which factor of a product is given as its transpose.
+/// The factor of a product that is given as its transpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turned {
     /// Neither.
     Neither,
-    /// The first.
+    /// The first factor.
     Left,
-    /// The second.
+    /// The second factor.
     Right,
 }
 
-/// A routine with a product to compute.
+/// A routine, ready to compute a product.
 pub struct ProductRoutine {
     /// Its name.
     pub name: &'static str,
-    /// Whether the device takes it for this product.
+    /// Whether the device chooses it for this product.
     pub is_chosen: bool,
-    /// Computes the product once, without waiting for the device; returns whether the device has what the routine needs.
+    /// Computes the product once, without waiting for the device. Returns whether the device
+    /// supports the routine.
     pub run: Box<dyn Fn() -> bool>,
 }
 
 impl ProductShape {
-    /// Returns the FLOPs, additions included.
+    /// Returns the FLOPs, multiplications and additions.
     pub fn flops(self) -> f64 {
         2.0 * (self.rows * self.inner) as f64 * self.columns as f64
     }
 }
 
 impl Listed {
-    /// Returns what kind of device the table of routines takes this one for; none of a processor.
+    /// Returns the kind of device under which the table of routines lists this one; `None` for a
+    /// CPU.
     pub fn adapter(&self) -> Option<&'static str> {
         #[cfg(feature = "cube")]
         if let Some(device) = self.cube_device() {
@@ -60,7 +62,8 @@ impl Listed {
         None
     }
 
-    /// Returns every routine that could compute a product of random numbers; none on a processor, which has one.
+    /// Returns every routine that can compute a product of random numbers. The list is empty for a
+    /// CPU, which has only one routine.
     pub fn product_routines(&self, shape: ProductShape) -> Vec<ProductRoutine> {
         #[cfg(feature = "cube")]
         if !self.reads_are_free() {

@@ -1,21 +1,22 @@
-//! Before the loop, an error of one rank is the error of all: it is printed once, and all end in order with its code.
+//! Before the loop, an error of one rank becomes the error of all. It is printed once, and all
+//! ranks end regularly with its exit code.
 
 use super::World;
 use super::message::{Reader, Writer};
 use crate::error::{Error, Result};
 
-/// The error of a rank, as all ranks return it.
+/// The error of a rank, as every rank returns it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Agreed {
     /// Its exit code.
     pub code: u8,
-    /// What went wrong, and on which rank where it is not the first one or all of them.
+    /// What went wrong. Names the rank, unless it is rank 0 or all ranks have the same error.
     pub message: String,
 }
 
 impl World {
-    /// Returns `result` where every rank has succeeded; else the error of the lowest rank that has failed.
+    /// Returns `result` if every rank has succeeded, else the error of the lowest rank that failed.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl World {
         }
     }
 
-    /// Returns what rank 0 has found on every rank; `work` is called there alone.
+    /// Calls `work` on rank 0 only. Returns its result there, and `None` on the other ranks.
     ///
     /// # Errors
     ///
@@ -75,8 +76,8 @@ impl World {
         self.agree(result)
     }
 
-    /// Does `work` on rank 0 first, then on the first rank of each host, then on all others: what one prepares, the next ones
-    /// find.
+    /// Does `work` on rank 0 first, then on the first rank of each host, then on all others. Later
+    /// ranks find what earlier ones have prepared.
     ///
     /// # Errors
     ///
@@ -100,7 +101,8 @@ impl World {
         Ok(done.expect("every rank has a turn"))
     }
 
-    /// Refuses ranks whose `mine` is not that of rank 0; `what` describes the difference and gets the names of those ranks.
+    /// Refuses ranks whose `mine` differs from that of rank 0. `what` makes the error from the
+    /// names of these ranks.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
-//! The ranges of the schema are those of the rules.
+//! Every range in the schema is enforced by a rule.
 
 use rondo_config::schema;
 use serde_json::Value;
 
 use super::*;
 
-/// What a table sets, by dotted key, and the first number outside a range of its last key.
+/// Overrides that set `key` to the first number outside one of its ranges.
 struct Outside {
     overrides: Vec<String>,
     key: String,
@@ -16,7 +16,7 @@ fn collect(schema: &Value, root: &Value, set: &[String], key: &str, found: &mut 
     let reference = schema["$ref"].as_str().map(|target| &target[1..]);
     let schema = reference.map_or(schema, |target| root.pointer(target).expect("a target"));
     let below = |keyword: &str, step: f64| Some(schema[keyword].as_f64()? + step);
-    // A whole number below 0 has a wrong type.
+    // An integer below 0 has the wrong type, so it is not a violation of the range.
     let least = below("minimum", -1.0).filter(|least| *least >= 0.0 || schema["type"] == "number");
     let largest = below("maximum", 1.0);
     let bounds = [
