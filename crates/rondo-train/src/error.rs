@@ -1,4 +1,4 @@
-//! What can go wrong, and the exit code of each.
+//! The errors of this crate, and their exit codes.
 
 use rondo_checkpoint::CheckpointError;
 use rondo_config::Violations;
@@ -17,7 +17,7 @@ use crate::exit_code::ExitCode;
 /// The exit code of a run that can be resumed.
 pub const INTERRUPTED: u8 = ExitCode::Interrupted.number();
 
-/// The exit code where the device or its memory does not suffice.
+/// The exit code of a device that is missing, fails or has too little memory.
 pub const DEVICE: u8 = ExitCode::Device.number();
 
 /// An error that ends the program.
@@ -62,19 +62,19 @@ pub enum Error {
     /// A diagnosed failure whose policy is to stop.
     #[error("{0}")]
     Stopped(String),
-    /// The device is not there, failed, or has too little memory.
+    /// The device is missing, failed, or has too little memory.
     #[error("{0}")]
     Device(String),
     /// A signal ended the run; it can be resumed.
     #[error("{0}")]
     Interrupted(String),
-    /// Another rank has not come, or is gone.
+    /// Another rank did not arrive, or is gone.
     #[error("{0}")]
     Missing(String),
-    /// The ranks of a run have not the same weights any more.
+    /// The ranks of a run no longer have the same weights.
     #[error("{0}")]
     Drifted(String),
-    /// What has failed on one rank before the loop, or on all.
+    /// The error of one rank before the loop, or of all ranks.
     #[error(transparent)]
     Agreed(#[from] Agreed),
     /// Anything else.
@@ -83,7 +83,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Tells a tensor that cannot be copied from a checkpoint that cannot be written.
+    /// Converts an error of writing a checkpoint. A tensor that cannot be copied becomes an error
+    /// of its own kind.
     pub fn of_stream(error: CheckpointError) -> Self {
         match error {
             CheckpointError::Io(error) => Self::of_write(error),
@@ -91,7 +92,8 @@ impl Error {
         }
     }
 
-    /// Tells a tensor that cannot be copied from a file that cannot be written.
+    /// Converts an error of writing a file. A tensor that cannot be copied becomes an error of its
+    /// own kind.
     pub fn of_write(error: FileError) -> Self {
         match InterchangeError::from_stream(error.source) {
             Ok(error) => error.into(),
@@ -99,7 +101,7 @@ impl Error {
         }
     }
 
-    /// Returns whether every rank of a run has this error, so that all end in order.
+    /// Returns whether every rank of a run has this error, so that all end regularly.
     pub fn is_of_all_ranks(&self) -> bool {
         matches!(
             self,

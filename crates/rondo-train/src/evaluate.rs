@@ -32,11 +32,11 @@ use crate::error::Result;
 use crate::initial_states::InitialStates;
 use crate::named::{Named, read_vectors};
 
-/// What to evaluate on.
+/// The inputs of an evaluation.
 pub struct Evaluation<'a> {
     /// The model's configuration.
     pub config: &'a ModelConfig,
-    /// Where s_0 comes from.
+    /// Source of the initial states s_0.
     pub states: &'a InitialStates,
     /// Recurrence depths.
     pub depths: &'a [usize],
@@ -46,15 +46,15 @@ pub struct Evaluation<'a> {
     pub max_iterations: usize,
     /// The rows.
     pub batches: &'a [Batch],
-    /// Bytes of text that a target of the batches stands for, where that is known.
+    /// Bytes of text per target of the batches, if known.
     pub bytes_per_token: Option<f64>,
     /// Whether accuracy is counted, overall and by position.
     pub task: bool,
-    /// Where the model is.
+    /// The device of the model.
     pub device: &'a Device,
 }
 
-/// What one depth gives.
+/// The result at one depth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DepthResult {
     /// The recurrence depth r.
@@ -66,38 +66,38 @@ pub struct DepthResult {
     /// loss / ln 2 / bytes of text per target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits_per_byte: Option<f64>,
-    /// Share of targets hit; tasks only.
+    /// Share of targets that are hit; tasks only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// The same by position; null where a position has no target.
+    /// Accuracy by position; null at a position without targets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy_by_position: Option<Vec<Option<f64>>>,
 }
 
-/// What an evaluation gives.
+/// The result of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evaluated {
-    /// In rising order.
+    /// By depth, in ascending order.
     pub depths: Vec<DepthResult>,
-    /// In the order asked for.
+    /// By exit, in the order of the request.
     pub exits: Vec<ExitResult>,
-    /// Open edges up to the mean recurrence, where there are gates.
+    /// Open edges up to the mean recurrence, if there are gates.
     pub sparsity: Option<Sparsity>,
-    /// In the order of the batches.
+    /// By batch, in order.
     batches: Vec<BatchLosses>,
 }
 
-/// What one batch gives.
+/// The losses of one batch.
 #[derive(Clone, Debug, PartialEq)]
 struct BatchLosses {
-    /// Targets that count.
+    /// Number of targets that count.
     targets: u64,
-    /// Σ of their cross entropies, in the order of the depths.
+    /// Sum of their cross entropies at each depth, in the order of depths.
     sums: Vec<f64>,
 }
 
 impl Evaluated {
-    /// Returns the mean cross entropy of some of the batches at a depth, nats.
+    /// Returns the mean cross entropy of a range of batches at a depth, in nats.
     pub fn loss_of(&self, batches: Range<usize>, recurrence: usize) -> Option<f64> {
         let depth = |result: &DepthResult| result.recurrence == recurrence;
         let depth = self.depths.iter().position(depth)?;
@@ -107,7 +107,7 @@ impl Evaluated {
         Some(sum / targets as f64)
     }
 
-    /// Returns what was found at a depth.
+    /// Returns the result at a depth.
     pub fn at(&self, recurrence: usize) -> Option<&DepthResult> {
         self.depths
             .iter()
@@ -131,7 +131,7 @@ struct DepthSums {
 }
 
 impl Sums {
-    /// Adds what a batch `[batch, seq]` has given.
+    /// Adds the scores of a batch `[batch, seq]`.
     fn add(&mut self, scores: Scores<Vec<f64>>, shape: [usize; 2]) {
         let mut number = |values: Vec<f64>| values[0];
         self.gates.add(&scores.densities.map(&mut number), shape);
@@ -150,14 +150,15 @@ impl Sums {
 }
 
 impl Evaluation<'_> {
-    /// Evaluates `model` at every depth and under every exit in one pass to the deepest, on a copy
-    /// without autodiff.
+    /// Evaluates `model` at every depth and under every exit in one pass to the deepest depth, on a
+    /// copy without autodiff.
     ///
-    /// `progress` hears how many batches are done, and may end the evaluation with an error.
+    /// `progress` receives the number of finished batches, and may end the evaluation with an
+    /// error.
     ///
     /// # Errors
     ///
-    /// Where there is no initial state for a sequence, the device fails, or `progress` says so.
+    /// When a sequence has no initial state, the device fails, or `progress` returns an error.
     pub fn run(
         &self,
         model: &LoopedTransformer,
@@ -166,14 +167,15 @@ impl Evaluation<'_> {
         self.run_on(&World::alone(), model, |done, _| progress(done))
     }
 
-    /// As [`Self::run`], with batch b on rank b mod N: the sums of each batch go to every rank, which adds them in the order of
-    /// batches, so that the result is the same bits on any number of ranks.
+    /// Evaluates like [`Self::run`], but on several ranks: rank b mod N evaluates batch b. Every
+    /// rank receives the sums of each batch and adds them in batch order, so the result has the
+    /// same bits for any number of ranks.
     ///
-    /// `progress` also hears whether a rank is asked for an end.
+    /// `progress` also receives whether a rank was asked to stop.
     ///
     /// # Errors
     ///
-    /// As [`Self::run`], and where a rank is missing.
+    /// As [`Self::run`], and when a rank is missing.
     pub fn run_on(
         &self,
         world: &World,
@@ -251,7 +253,7 @@ impl Evaluation<'_> {
         })
     }
 
-    /// Returns what a batch gives, whose sequences are counted from `first_sequence` on.
+    /// Returns the scores of a batch, whose sequences are numbered from `first_sequence`.
     fn scores(
         &self,
         model: &LoopedTransformer,

@@ -14,8 +14,9 @@ use crate::optim::OptimizerConfig;
 const MEASURED_WIDTH: f64 = 64.0;
 /// The lowest peak rate at which both published failures were seen at that width.
 const FAILING_RATE: f64 = 1e-2;
-/// The standard deviation of a mean over n tokens times √n, in nats. Of configs/main.toml after its 300 steps, on text that it has not
-/// seen, single bytes vary by 1.7 nats; neighbours are alike, so rows of 64 vary by 0.34 = 2.75/√64.
+/// The standard deviation of a mean loss over n tokens, times √n, in nats. Measured with
+/// configs/main.toml after its 300 steps, on unseen text: single bytes vary by 1.7 nats. Losses of
+/// neighbouring bytes are similar, so rows of 64 vary by 0.34 = 2.75/√64.
 const TOKEN_SPREAD: f64 = 2.75;
 /// The standard error, in nats, from which a validation loss is too uncertain: 22 % of a
 /// perplexity.

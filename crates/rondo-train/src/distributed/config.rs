@@ -6,38 +6,40 @@ use rondo_config::Report;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// `[distributed]`: of no effect in a run of one process. Every key may change on a resume.
+/// `[distributed]`; without effect in a run of one process. Every key may change on a resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DistributedConfig {
-    /// In which order gradients are added.
+    /// Order in which gradients are added.
     pub reduce: Reduce,
-    /// Seconds that a rank waits for the others in a step before it ends the run; 0 for ever.
+    /// Seconds that a rank waits for the others in a step before it ends the run; 0 waits forever.
     pub timeout: u64,
-    /// The same until the first step has been taken: data is prepared and kernels are compiled.
+    /// The same limit until the first step is done, while data is prepared and kernels are
+    /// compiled.
     pub start_timeout: u64,
     /// Whether each rank keeps the moments of some tensors only, and updates those (ZeRO-1).
     pub shard_optimizer: bool,
-    /// How gradients cross between ranks; bf16 with `reduce = "fast"` only.
+    /// Type in which ranks send gradients; bf16 needs `reduce = "fast"`.
     pub gradient_dtype: GradientDtype,
 }
 
-/// In which order the gradients of ranks are added.
+/// Order in which the gradients of ranks are added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduce {
-    /// Pairwise in the order of micro-batches: the bits of one process where each rank has a power of two of them.
+    /// Pairwise in the order of micro-batches. Gives the bits of one process if the micro-batches
+    /// of each rank are a power of two.
     #[default]
     Ordered,
-    /// In the order of the engine.
+    /// In the order that the engine chooses.
     Fast,
 }
 
-/// The type of gradients between ranks.
+/// Type in which ranks send gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GradientDtype {
-    /// As they are.
+    /// Unchanged.
     #[default]
     F32,
     /// Rounded to bf16: half the bytes.
@@ -68,12 +70,12 @@ impl DistributedConfig {
         }
     }
 
-    /// Returns how long a rank waits in a step; none for ever.
+    /// Returns how long a rank waits in a step; `None` waits forever.
     pub fn deadline(&self) -> Option<Duration> {
         bounded(self.timeout)
     }
 
-    /// Returns how long a rank waits until the first step has been taken; none for ever.
+    /// Returns how long a rank waits until the first step is done; `None` waits forever.
     pub fn start_deadline(&self) -> Option<Duration> {
         bounded(self.start_timeout)
     }

@@ -1,12 +1,13 @@
-//! The sum of a step over ranks: one flat vector that all ranks keep for the whole run.
+//! The sum of a step over ranks, in one flat vector that each rank keeps for the whole run.
 //!
 //! ```text
 //! all ranks update:      gradients in the order of the table | loss | stop       one sum
 //! ZeRO-1:                gradients of rank 0's tensors | of rank 1's | …          each rank receives the sum of its own
 //! ```
 //!
-//! The loss and the request to stop travel with the gradients. On a device with memory of its own the vector is copied down and up
-//! once a step.
+//! If every rank receives the whole sum, the loss and the request to stop are part of the vector.
+//! With ZeRO-1 they follow in a second exchange. On a device with memory of its own, the vector is
+//! copied to the host and back once a step.
 
 use std::ops::Range;
 
@@ -29,13 +30,14 @@ use crate::optim::{Optimizer, global_norm, sum_of_squares};
 use crate::step::read;
 use crate::weights::{each_parameter, named, replace_parameters, vector};
 
-/// Numbers that travel behind the gradients: the loss, and how many ranks are asked to stop.
+/// Numbers behind the gradients in the vector: the loss, and the number of ranks that were asked to
+/// stop.
 const BEHIND: usize = 2;
 
-/// What ranks exchange in a step, with its buffers.
+/// The exchange between ranks in a step, with its buffers.
 pub(crate) struct Exchange {
     world: World,
-    /// Where each parameter's gradient is in the vector, in the order of the table.
+    /// Range of each parameter's gradient in the vector, in the order of the table.
     places: Vec<Range<usize>>,
     vector: Vec<f32>,
     reducer: Reducer,
@@ -44,7 +46,7 @@ pub(crate) struct Exchange {
     watch: Stopwatch,
 }
 
-/// Who updates what.
+/// The owner of each parameter, and a sum that gives each owner its part.
 struct Sharded {
     owners: Owners,
     sum: OwnedSum,
@@ -56,14 +58,14 @@ pub(crate) struct Reduced {
     pub(crate) loss: f32,
     /// The L2 norm of its gradient, the same number on every rank.
     pub(crate) norm: f32,
-    /// Whether a rank is asked to stop.
+    /// Whether a rank was asked to stop.
     pub(crate) stop: bool,
     /// The gradients of the parameters that this rank updates.
     pub(crate) gradients: Vec<Option<Tensor<1>>>,
 }
 
 impl Exchange {
-    /// Makes room for the steps of a run.
+    /// Allocates the buffers for the steps of a run.
     pub(crate) fn new(world: &World, config: &ResolvedConfig) -> Self {
         let counts: Vec<usize> = table(&config.model)
             .iter()
@@ -84,7 +86,7 @@ impl Exchange {
             vector: vec![0.0; counts.iter().sum::<usize>() + BEHIND],
             places,
             reducer: Reducer::new(order(rules), ranks),
-            // The engine's own sum gives every rank all of it.
+            // The engine's own sum always gives every rank the whole sum.
             is_whole: sharded.is_none() || rules.reduce == Reduce::Fast,
             sharded,
             watch: Stopwatch::start(),
@@ -96,16 +98,17 @@ impl Exchange {
         &self.world
     }
 
-    /// Returns who updates what; none where every rank updates everything.
+    /// Returns the owners of the parameters, or `None` if every rank updates everything.
     pub(crate) fn owners(&self) -> Option<&Owners> {
         self.sharded.as_ref().map(|sharded| &sharded.owners)
     }
 
-    /// Adds what the micro-batches of all ranks have given; `reads_are_free` says that a device has no queue to wait for.
+    /// Adds the losses and gradients of all ranks. With `reads_are_free` the device has no queue,
+    /// so gradients are read one by one.
     ///
     /// # Errors
     ///
-    /// Where a rank is missing, or the device fails.
+    /// When a rank is missing, or the device fails.
     pub(crate) fn reduce(
         &mut self,
         loss: Tensor<1>,
@@ -121,7 +124,7 @@ impl Exchange {
                 }
                 read(loss)?[0]
             }
-            // One wait for the device.
+            // Reads everything as one tensor, to wait for the device only once.
             false => {
                 let all = [gradients, vec![loss]].concat();
                 let all = read(Tensor::cat(all, 0))?;
@@ -144,7 +147,7 @@ impl Exchange {
         reduced
     }
 
-    /// Every rank receives all of the sum.
+    /// Adds the vectors so that every rank receives the whole sum.
     fn reduce_whole(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
         let end = self.vector.len() - BEHIND;
         self.vector[end..].copy_from_slice(&behind);
@@ -155,7 +158,8 @@ impl Exchange {
         let places = self.places.iter().cloned();
         let gradients = places.map(|place| vector(self.vector[place].to_vec(), device));
         let gradients = FlatGradients::new(gradients.collect());
-        // Processors may add a norm in different orders: what decides is rank 0's.
+        // CPUs may add the squares of a norm in different orders, so every rank takes the norm of
+        // rank 0.
         let mut norm = [read(global_norm(&gradients))?[0]];
         let sent = self.world.collective().broadcast_numbers(0, &mut norm);
         self.world.told(sent)?;
@@ -174,7 +178,7 @@ impl Exchange {
         })
     }
 
-    /// Every rank receives the sum of the tensors that it updates.
+    /// Adds the vectors so that every rank receives the sum of the tensors that it updates.
     fn reduce_owned(&mut self, behind: [f32; BEHIND], device: &Device) -> Result<Reduced> {
         let Some(Sharded { owners, sum }) = &mut self.sharded else {
             unreachable!("only sharded gradients have owners");
@@ -217,7 +221,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// Where a rank is missing, or the device fails.
+    /// When a rank is missing, or the device fails.
     pub(crate) fn share_weights(&mut self, model: LoopedTransformer) -> Result<LoopedTransformer> {
         let Some(Sharded { owners, sum }) = &mut self.sharded else {
             return Ok(model);
@@ -239,11 +243,12 @@ impl Exchange {
         }))
     }
 
-    /// Returns all moments on rank 0, those of other owners received one tensor at a time; none on the others.
+    /// Returns all moments on rank 0, and none on the other ranks. Rank 0 receives the moments of
+    /// other owners one tensor at a time.
     ///
     /// # Errors
     ///
-    /// Where a rank is missing.
+    /// When a rank is missing.
     pub(crate) fn gather_moments(
         &self,
         optimizer: &Optimizer,
@@ -268,17 +273,17 @@ impl Exchange {
         Ok(gathered)
     }
 
-    /// Compares the ranks since the last call.
+    /// Compares the pace of the ranks since the last call.
     ///
     /// # Errors
     ///
-    /// Where a rank is missing.
+    /// When a rank is missing.
     pub(crate) fn lap(&mut self, memory: Option<u64>) -> Result<RankPace> {
         self.watch.lap(&self.world, memory)
     }
 }
 
-/// Returns the order of the sum as the engine takes it.
+/// Returns the order of the sum in the terms of the engine.
 fn order(rules: &DistributedConfig) -> rondo_collective::Reduce {
     match (rules.reduce, rules.gradient_dtype) {
         (Reduce::Ordered, _) => rondo_collective::Reduce::Ordered,
@@ -287,7 +292,7 @@ fn order(rules: &DistributedConfig) -> rondo_collective::Reduce {
     }
 }
 
-/// Returns the places of vectors one after the other.
+/// Returns the ranges of consecutive vectors of these lengths.
 fn in_order(counts: &[usize]) -> Vec<Range<usize>> {
     let place = |end: &mut usize, count: &usize| {
         let start = *end;
@@ -297,7 +302,7 @@ fn in_order(counts: &[usize]) -> Vec<Range<usize>> {
     counts.iter().scan(0, place).collect()
 }
 
-/// Copies a vector from its device.
+/// Copies a tensor from its device into `into`.
 fn copy(tensor: Tensor<1>, into: &mut [f32]) -> Result<()> {
     let data = crate::step::read_data(tensor)?;
     match data.as_slice::<f32>() {
@@ -310,8 +315,9 @@ fn copy(tensor: Tensor<1>, into: &mut [f32]) -> Result<()> {
     Ok(())
 }
 
-/// Returns the bytes that each rank sends in a step: `2·(N − 1)/N` times the gradient, as the best all-reduce does; with ZeRO-1
-/// the second half are weights.
+/// Returns the bytes that each rank sends in a step. An optimal all-reduce sends `2·(N − 1)/N`
+/// times the gradient. With ZeRO-1 the ordered sum sends gradients once and weights once; the fast
+/// sum sends the weights in addition to an all-reduce.
 pub fn bytes_per_step(config: &ResolvedConfig, ranks: usize) -> u64 {
     let rules = &config.distributed;
     let parameters = Census::new(&config.model).total() as u64;

@@ -1,4 +1,5 @@
-//! What ranks tell each other, as bytes: numbers in their order, no names. Both ends are the same build.
+//! Messages between ranks, as bytes: numbers in a fixed order, without names. Both ends are the
+//! same build.
 
 /// Writes a message.
 #[derive(Debug, Default)]
@@ -10,19 +11,19 @@ impl Writer {
         self.0.extend((count as u64).to_le_bytes());
     }
 
-    /// Appends an answer.
+    /// Appends a boolean.
     pub(crate) fn flag(&mut self, flag: bool) {
         self.0.push(flag.into());
     }
 
-    /// Appends numbers with how many they are.
+    /// Appends numbers, preceded by their count.
     pub(crate) fn values(&mut self, values: &[f64]) {
         self.count(values.len());
         self.0
             .extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
 
-    /// Appends bytes with how many they are.
+    /// Appends bytes, preceded by their count.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.0.extend(bytes);
@@ -38,12 +39,12 @@ impl Writer {
 ///
 /// # Panics
 ///
-/// Its methods panic where the message is shorter.
+/// Its methods panic when the message is too short.
 #[derive(Debug)]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    /// Begins at the start.
+    /// Starts at the beginning of `message`.
     pub(crate) fn new(message: &'a [u8]) -> Self {
         Self(message)
     }
@@ -64,7 +65,7 @@ impl<'a> Reader<'a> {
         u64::from_le_bytes(self.word()) as usize
     }
 
-    /// Reads an answer.
+    /// Reads a boolean.
     pub(crate) fn flag(&mut self) -> bool {
         self.take(1)[0] != 0
     }

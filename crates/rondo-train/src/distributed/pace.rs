@@ -1,13 +1,13 @@
-//! How long the ranks of a run compute and wait.
+//! Measures how long the ranks of a run compute and wait.
 
 use std::time::Instant;
 
 use super::World;
 use crate::error::Result;
 
-/// A rank is slow that computes this much longer than the median one …
+/// A rank is slow if it computes for this many times as long as the median rank.
 const SLOW: f64 = 1.2;
-/// … for this many steps in a row.
+/// A slow rank is reported after this many slow steps in a row.
 const SLOW_STEPS: u64 = 50;
 
 /// What a rank measures between two logged steps.
@@ -25,13 +25,13 @@ pub(crate) struct Stopwatch {
 /// The pace of all ranks between two logged steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RankPace {
-    /// Mean seconds of a reduction, on the rank that waits least in it.
+    /// Mean seconds in a reduction, on the rank that spends the least time there.
     pub reduce_seconds: f64,
-    /// Mean seconds that the slowest rank comes after the median one.
+    /// Mean seconds by which the slowest rank computes longer than the median rank.
     pub wait_seconds: f64,
-    /// The memory of the rank that uses most.
+    /// Bytes of memory on the rank that uses the most.
     pub(crate) memory_bytes: Option<u64>,
-    /// A rank that has become slow, once.
+    /// Describes a rank that has become slow. Each rank is reported once.
     pub(crate) slow: Option<String>,
 }
 
@@ -47,24 +47,24 @@ impl Stopwatch {
         }
     }
 
-    /// Notes that a reduction begins.
+    /// Records the start of a reduction.
     pub(super) fn arrive(&mut self) {
         self.busy += self.since.elapsed().as_secs_f64();
         self.since = Instant::now();
     }
 
-    /// Notes that it is over.
+    /// Records the end of a reduction, and counts a step.
     pub(super) fn leave(&mut self) {
         self.reducing += self.since.elapsed().as_secs_f64();
         self.since = Instant::now();
         self.steps += 1;
     }
 
-    /// Compares the ranks since the last call.
+    /// Compares the pace of the ranks since the last call.
     ///
     /// # Errors
     ///
-    /// Where a rank is missing.
+    /// When a rank is missing.
     pub(super) fn lap(&mut self, world: &World, memory: Option<u64>) -> Result<RankPace> {
         let mine = [self.busy, self.reducing, memory.map_or(-1.0, |m| m as f64)];
         let all = world.told(world.collective().all_gather_numbers(&mine))?;
@@ -90,7 +90,7 @@ impl Stopwatch {
     }
 }
 
-/// Which rank has been slow, and for how long.
+/// The rank that is slow at present, and for how many steps.
 #[derive(Debug, Default)]
 struct Slow {
     rank: Option<usize>,
@@ -99,7 +99,8 @@ struct Slow {
 }
 
 impl Slow {
-    /// Takes the seconds of each rank in `steps` steps; returns a rank that is slow for the first time, and how slow.
+    /// Takes the seconds of each rank in `steps` steps. Returns a rank that is slow and not yet
+    /// reported, and its factor to the median.
     fn observe(&mut self, busy: &[f64], steps: u64) -> Option<(usize, f64)> {
         let slowest = (0..busy.len()).max_by(|a, b| busy[*a].total_cmp(&busy[*b]))?;
         let factor = busy[slowest] / median(busy).max(f64::MIN_POSITIVE);
@@ -119,7 +120,8 @@ impl Slow {
     }
 }
 
-/// Returns the median; of an even number of values the lower one of the two in the middle, which is a rank's own.
+/// Returns the median. For an even number of values, it is the lower of the two in the middle, so
+/// that it always belongs to a rank.
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,16 +1,16 @@
-//! What a rank has to itself on its host: a device and threads.
+//! The share of a rank in its host: a device and threads.
 
 /// The place of a rank among those of its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its number on its host, from 0: its device among those of a kind.
+    /// Its number on its host, from 0; also the number of its device.
     pub local_rank: usize,
-    /// Ranks on its host.
+    /// Number of ranks on its host.
     pub local_size: usize,
 }
 
 impl Place {
-    /// Returns the place of a process by itself.
+    /// Returns the place of a single process.
     pub fn alone() -> Self {
         Self {
             local_rank: 0,
@@ -18,8 +18,9 @@ impl Place {
         }
     }
 
-    /// Returns how many threads a rank takes that may run on `allowed` of the `online` cores of its host: its part of them, or all
-    /// that its launcher has bound it to; none where it is by itself.
+    /// Returns the number of threads of a rank that may run on `allowed` of the `online` cores of
+    /// its host. A rank that its launcher has bound uses all of its cores; otherwise the ranks
+    /// share them. `None` if the host has no other rank.
     pub fn threads(self, allowed: usize, online: usize) -> Option<usize> {
         let is_bound = allowed < online;
         match self.local_size {
@@ -29,7 +30,7 @@ impl Place {
         }
     }
 
-    /// Returns a warning where a launcher has bound a rank to one core although there are more for it.
+    /// Returns a warning if a launcher has bound a rank to one core although the host has more.
     pub fn binding_warning(self, allowed: usize, online: usize) -> Option<String> {
         let is_warned = self.local_size > 1 && allowed == 1 && online >= 2 * self.local_size;
         is_warned.then(|| {

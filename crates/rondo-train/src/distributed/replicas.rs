@@ -1,4 +1,4 @@
-//! Weights and moments of all ranks: they come from rank 0, and stay the same.
+//! Weights and moments of all ranks: they come from rank 0, and are checked to stay equal.
 
 use burn::tensor::Device;
 use rondo_model::init::Weights;
@@ -13,22 +13,23 @@ use crate::optim::Optimizer;
 use crate::step::read;
 use crate::weights::{Stored, each_parameter, vector};
 
-/// What goes before a tensor on its way.
+/// The message that precedes a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Header {
-    /// There is none.
+    /// There is no tensor.
     Nothing = 0,
-    /// Its values follow.
+    /// The values of the tensor follow.
     Values = 1,
-    /// It could not be read.
+    /// The tensor could not be read.
     Failed = 2,
 }
 
-/// Gives every rank the weights of `first`, which rank 0 has: one tensor at a time, in the order of the table.
+/// Gives every rank the weights of `first`, the model of rank 0. Sends one tensor at a time, in the
+/// order of the table.
 ///
 /// # Errors
 ///
-/// Where a rank is missing, or the device fails.
+/// When a rank is missing, or the device fails.
 pub(crate) fn model_of_first(
     world: &World,
     config: &ResolvedConfig,
@@ -60,11 +61,12 @@ pub(crate) fn model_of_first(
     Ok(LoopedTransformer::with_weights(&config.model, &weights))
 }
 
-/// Restores moments that rank 0 reads from a file, each on the ranks that need it: on its owner, or on all without `owners`.
+/// Restores moments that rank 0 reads from a file. Each is restored on its owner, or on all ranks
+/// without `owners`.
 ///
 /// # Errors
 ///
-/// Where the file cannot be read, or a rank is missing.
+/// When the file cannot be read, or a rank is missing.
 pub(crate) fn moments_of_first(
     world: &World,
     owners: Option<&Owners>,
@@ -91,7 +93,7 @@ pub(crate) fn moments_of_first(
     failed.map_or(Ok(()), Err)
 }
 
-/// Returns what rank 0 has read, on every rank: a vector of `count` numbers, or none.
+/// Returns on every rank what rank 0 has read: a vector of `count` numbers, or `None`.
 fn from_first(
     world: &World,
     read: Result<Option<Vec<f32>>>,
@@ -116,7 +118,7 @@ fn from_first(
             world.told(collective.broadcast_numbers(0, &mut values))?;
             Ok(Some(values))
         }
-        // Rank 0 says why, and ends all ranks.
+        // Rank 0 reports the reason and ends all ranks.
         _ => Err(Error::Agreed(Agreed {
             code: Error::Foreign(String::new()).exit_code(),
             message: "rank 0 cannot read a tensor of the checkpoint".to_owned(),
@@ -124,11 +126,11 @@ fn from_first(
     }
 }
 
-/// Returns what `owner` has on every rank: a vector of `count` numbers, or none.
+/// Returns on every rank what `owner` has: a vector of `count` numbers, or `None`.
 ///
 /// # Errors
 ///
-/// Where a rank is missing.
+/// When a rank is missing.
 pub(super) fn from_owner(
     world: &World,
     owner: usize,
@@ -146,11 +148,12 @@ pub(super) fn from_owner(
     Ok(Some(values))
 }
 
-/// Refuses to go on where the weights of a rank are not those of rank 0, to the bit, after `step`.
+/// Compares the weights of all ranks, bit by bit, after `step`.
 ///
 /// # Errors
 ///
-/// [`Error::Drifted`] on every rank, with hosts and processors.
+/// [`Error::Drifted`] on every rank when the weights of a rank differ from those of rank 0. The
+/// message names hosts and CPUs.
 pub(crate) fn refuse_drift(world: &World, model: &LoopedTransformer, step: u64) -> Result<()> {
     let mut hasher = blake3::Hasher::new();
     let mut failed = Ok(());
@@ -186,7 +189,7 @@ pub(crate) fn refuse_drift(world: &World, model: &LoopedTransformer, step: u64) 
     )))
 }
 
-/// Names the processor of this host.
+/// Returns the name of this host's CPU.
 fn processor() -> String {
     let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let row = known.lines().find(|line| line.starts_with("model name"));

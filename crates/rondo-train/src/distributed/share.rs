@@ -1,8 +1,8 @@
-//! Which micro-batches of a step are a rank's.
+//! Divides the micro-batches of a step among ranks.
 
 use crate::error::{Error, Result};
 
-/// The micro-batches of a rank: as many on each.
+/// The micro-batches of a rank. Every rank has the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     /// The first one, counted from 0 within the step.
@@ -14,11 +14,11 @@ pub struct Share {
 }
 
 impl Share {
-    /// Returns the micro-batches of `rank` among `ranks`, which share those of `train.accumulation`.
+    /// Returns the micro-batches of `rank` if `ranks` ranks share those of `train.accumulation`.
     ///
     /// # Errors
     ///
-    /// Where they cannot be shared, with what can.
+    /// When they cannot be shared equally; the message names numbers of ranks that can share them.
     pub fn of(accumulation: usize, rank: usize, ranks: usize) -> Result<Self> {
         if !accumulation.is_multiple_of(ranks) {
             return Err(Error::Usage(refusal(accumulation, ranks)));
@@ -31,12 +31,12 @@ impl Share {
         })
     }
 
-    /// Returns the number of the first one in `step`, counted from the start of the run.
+    /// Returns the number of its first micro-batch in `step`, counted from the start of the run.
     pub(crate) fn first_number(&self, step: u64) -> u64 {
         (step - 1) * self.total as u64 + self.first as u64
     }
 
-    /// Returns whether the sum over all ranks is, to the bit, that of one process.
+    /// Returns whether the sum over all ranks equals that of one process, to the bit.
     pub fn has_the_bits_of_one_process(&self) -> bool {
         self.count.is_power_of_two() || self.count == self.total
     }

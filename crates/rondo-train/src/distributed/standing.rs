@@ -1,13 +1,13 @@
-//! Where a run stands, as a rank says it that gives up waiting for another.
+//! The progress of a run, for the message of a rank that gives up waiting.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rondo_collective::Late;
 
-/// The step of no step.
+/// Stands for no step.
 const NONE: u64 = u64::MAX;
 
-/// Steps taken, and where the run can go on from.
+/// The last step taken, and the step from which the run can resume.
 #[derive(Debug)]
 pub(super) struct Standing {
     step: AtomicU64,
@@ -32,12 +32,12 @@ impl Standing {
         self.saved.store(step, Ordering::Relaxed);
     }
 
-    /// Says who is missing, and how the run goes on.
+    /// Describes the missing rank, and how to resume the run.
     pub(super) fn describe(&self, late: &Late) -> String {
         self.end(&late.to_string())
     }
 
-    /// Says why all ranks end, and how the run goes on.
+    /// Describes why all ranks end, and how to resume the run.
     pub(super) fn end(&self, why: &str) -> String {
         let known = |step: &AtomicU64| Some(step.load(Ordering::Relaxed)).filter(|s| *s != NONE);
         let Some(step) = known(&self.step) else {

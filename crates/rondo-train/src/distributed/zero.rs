@@ -1,18 +1,19 @@
 //! ZeRO-1 (Rajbhandari et al. 2020, arXiv 1910.02054, §5.1): each rank keeps the moments of some tensors and updates those.
 //!
-//! Whole tensors, since an update may need all of one: Muon's orthogonalisation, the update clipping of raven-adam. They go to
-//! ranks largest first, each onto the one with the fewest elements.
+//! Tensors stay whole, because an update may need all of one: Muon orthogonalises it, and
+//! raven-adam clips its update. They are assigned largest first, each to the rank with the fewest
+//! elements so far.
 
 use std::ops::Range;
 
 use rondo_collective::OwnedSum;
 
-/// Which rank updates which parameter.
+/// The rank that updates each parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owners {
-    /// By the number of the parameter in the table.
+    /// The owner of each parameter, in the order of the table.
     ranks: Vec<usize>,
-    /// Elements of each rank.
+    /// Number of elements that each rank owns.
     loads: Vec<usize>,
 }
 
@@ -39,7 +40,7 @@ impl Owners {
         self.ranks[parameter]
     }
 
-    /// Returns the elements of each rank.
+    /// Returns the number of elements that each rank owns.
     pub fn loads(&self) -> &[usize] {
         &self.loads
     }
@@ -50,7 +51,8 @@ impl Owners {
         owners.filter_map(move |(parameter, owner)| (*owner == rank).then_some(parameter))
     }
 
-    /// Returns where each parameter is in a vector in which those of a rank stand together, and the sum over such vectors.
+    /// Returns the place of each parameter in a vector that groups parameters by owner, and the sum
+    /// over such vectors.
     pub(crate) fn layout(&self, counts: &[usize]) -> (Vec<Range<usize>>, OwnedSum) {
         let mut places = vec![0..0; counts.len()];
         let mut owned = Vec::with_capacity(self.loads.len());
@@ -74,7 +76,7 @@ mod tests {
     #[test]
     fn the_largest_go_first_onto_the_least_loaded() {
         let owners = Owners::of(&[3, 9, 4, 5, 1], 2);
-        // 9 | 5 4, then 3 onto 9 and 1 onto either: 12 | 9, 10.
+        // The order is 9, 5, 4, 3, 1; the loads become 9 | 0, 9 | 5, 9 | 9, 12 | 9 and 12 | 10.
         assert_eq!(owners.ranks, [0, 0, 1, 1, 1]);
         assert_eq!(owners.loads(), [12, 10]);
         assert!(owners.parameters(1).eq([2, 3, 4]));

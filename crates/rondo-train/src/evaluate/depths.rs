@@ -1,10 +1,11 @@
-//! Depths that a model does not go to.
+//! Refuses recurrence depths that a model does not allow.
 
 use rondo_model::config::ModelConfig;
 
 use crate::error::{Error, Result};
 
-/// Refuses passes that are deeper than the model's tables over iterations, where its configuration refuses these.
+/// Refuses passes that are deeper than the model's tables over iterations, if its configuration
+/// says so.
 ///
 /// # Errors
 ///

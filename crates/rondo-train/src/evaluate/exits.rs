@@ -1,8 +1,8 @@
-//! What adaptive exits cost and give: perplexity where each token stops by itself.
+//! Cost and quality of adaptive exits, where each token stops at its own iteration.
 //!
 //! Every position takes every iteration, so that a token attends to positions at its own depth, as
-//! in an evaluation at a fixed depth; the prediction that counts is the one of the iteration at
-//! which the token's criterion was first met, or of the last. Nothing is read from the device
+//! in an evaluation at a fixed depth. The prediction that counts is the one at the iteration where
+//! the token first meets the criterion, or at the last iteration. Nothing is read from the device
 //! before the batch is done.
 
 use burn::tensor::{Device, Tensor};
@@ -22,11 +22,11 @@ pub struct Exit {
     pub threshold: f64,
 }
 
-/// Refuses exits from a model whose iterations depend on how many there will be.
+/// Refuses exits for a model whose iterations depend on their total number.
 ///
 /// # Errors
 ///
-/// [`Error::Usage`], where exits are `asked` for.
+/// [`Error::Usage`] for such a model when exits are `asked` for.
 pub(crate) fn refuse_exits(config: &ModelConfig, asked: bool) -> Result<()> {
     if asked && config.conditioning.reads_depth() {
         return Err(Error::Usage(format!(
@@ -38,47 +38,47 @@ pub(crate) fn refuse_exits(config: &ModelConfig, asked: bool) -> Result<()> {
     Ok(())
 }
 
-/// What one criterion gives.
+/// The result of one criterion.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExitResult {
     /// The criterion.
     pub criterion: ExitCriterion,
     /// Its threshold.
     pub threshold: f64,
-    /// Iterations a token took, on average.
+    /// Mean number of iterations of a token.
     pub mean_iterations: f64,
     /// Mean cross entropy at the exits, nats.
     pub loss: f64,
     /// exp(loss).
     pub perplexity: f64,
-    /// Share of targets hit; tasks only.
+    /// Share of targets that are hit; tasks only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy: Option<f64>,
-    /// How many tokens took 1, 2, … iterations.
+    /// Number of tokens that took 1, 2, … iterations.
     pub iterations: Vec<u64>,
 }
 
-/// What an iteration shows of a batch.
+/// What an iteration shows about a batch.
 pub(super) struct Seen<'a> {
     /// The raw state, `[batch, seq, d_model]`.
     pub(super) latent: &'a Tensor<3>,
-    /// Makes the logits, `[batch, seq, vocab]`.
+    /// Computes the logits, `[batch, seq, vocab]`.
     pub(super) logits: &'a dyn Fn() -> Tensor<3>,
-    /// Cross entropy of each token that counts, `[batch, seq]`.
+    /// Cross entropy of each token, `[batch, seq]`; 0 where the target does not count.
     pub(super) losses: &'a Tensor<2>,
-    /// 1 where such a token's target was hit, `[batch, seq]`.
+    /// 1 where a target that counts is hit, `[batch, seq]`.
     pub(super) hits: &'a Tensor<2>,
 }
 
-/// Follows one criterion through a batch.
+/// Follows one criterion through the iterations of a batch.
 pub(super) struct ExitTally {
     exit: Exit,
     monitor: ExitMonitor,
-    /// 1 where a token that counts has not exited, `[batch, seq]`.
+    /// 1 for tokens that count and have not exited, `[batch, seq]`.
     running: Tensor<2>,
     loss: Tensor<1>,
     hits: Tensor<1>,
-    /// Tokens that took 1, 2, … iterations, each `[1]`.
+    /// Number of tokens that took 1, 2, … iterations, each `[1]`.
     taken: Vec<Tensor<1>>,
 }
 
@@ -96,7 +96,7 @@ impl ExitTally {
         }
     }
 
-    /// Takes in an iteration; on the last one every token exits.
+    /// Adds an iteration. Every token exits at the last one.
     pub(super) fn add(&mut self, seen: &Seen<'_>, last: bool) {
         let values = self.monitor.observe(seen.latent, seen.logits);
         let now = if last {
@@ -114,7 +114,7 @@ impl ExitTally {
         self.taken.push(now.sum());
     }
 
-    /// Returns what the batch has given.
+    /// Returns the sums over the batch.
     pub(super) fn score(self) -> ExitScore<Tensor<1>> {
         ExitScore {
             loss: self.loss,
@@ -143,7 +143,7 @@ impl ExitSums {
         }
     }
 
-    /// Adds what a batch has given.
+    /// Adds the sums of a batch.
     pub(super) fn add(&mut self, score: &ExitScore<f64>) {
         self.loss += score.loss;
         self.hits += score.hits;
@@ -168,7 +168,7 @@ impl ExitSums {
     }
 }
 
-/// Returns 1 for every target that counts.
+/// Returns 1 for every target that counts and 0 for the others.
 pub(super) fn counted(
     weights: Option<&Tensor<2>>,
     shape: [usize; 2],

@@ -4,9 +4,9 @@ use rondo_model::gates::Density;
 use rondo_model::layer::At;
 use rondo_model::sparsity::Sparsity;
 
-/// Keeps the densities that a pass to the depth `deepest` alone would give, of a pass that read out at the depths
-/// `visited`. Of the coda these are those of the deepest visited depth up to `deepest`, or of the shallowest one where
-/// all are deeper.
+/// Takes the densities of a pass that read out at the depths `visited`, and keeps those of a pass
+/// to the depth `deepest`. Coda densities are those at the deepest visited depth up to `deepest`,
+/// or at the shallowest one if all are deeper.
 pub(super) fn up_to(
     mut densities: Vec<Density>,
     deepest: usize,
@@ -32,8 +32,8 @@ pub(super) struct GateSums {
 }
 
 impl GateSums {
-    /// Adds the shares of a batch `[batch, seq]`, each times the batch's causal edges: batches may
-    /// differ in rows and in length.
+    /// Adds the densities of a batch `[batch, seq]`, weighted by the causal edges of the batch.
+    /// Batches may differ in rows and length.
     pub(super) fn add(&mut self, densities: &[Density<f64>], [batch, seq]: [usize; 2]) {
         let edges = (batch * seq * (seq + 1) / 2) as f64;
         self.edges += edges;
@@ -51,7 +51,7 @@ impl GateSums {
         }
     }
 
-    /// Returns the means over all edges.
+    /// Returns the mean densities over all edges.
     pub(super) fn result(mut self, recurrence: usize) -> Option<Sparsity> {
         for sum in &mut self.sums {
             sum.expected /= self.edges;

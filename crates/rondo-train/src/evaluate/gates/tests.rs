@@ -1,4 +1,4 @@
-//! An evaluation finds the open edges of a pass to the mean depth, whatever else it reads out.
+//! An evaluation finds the open edges of a pass to the mean depth, regardless of its other depths.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rondo_data::Batch;
