@@ -1,4 +1,4 @@
-//! The exit codes of the program: the list that the help, the book and the tests are made from.
+//! The exit codes of the program. The help, the book and the tests use this list.
 
 /// How a process of the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -6,7 +6,7 @@
 pub enum ExitCode {
     /// Everything was done.
     Ok = 0,
-    /// Anything that has no code of its own.
+    /// Any failure that has no code of its own.
     Other = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
@@ -16,9 +16,9 @@ pub enum ExitCode {
     Checkpoint = 4,
     /// A rule has stopped the run.
     Stopped = 5,
-    /// The device or its memory does not suffice.
+    /// The device is missing, fails or has too little memory.
     Device = 6,
-    /// A rank of a run on several is missing.
+    /// A rank of a run on several processes is missing.
     Missing = 7,
     /// The run was interrupted.
     Interrupted = 75,
@@ -38,12 +38,12 @@ impl ExitCode {
         Self::Interrupted,
     ];
 
-    /// Returns the number that the process ends with.
+    /// Returns the code as a number.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// Returns its meaning in a few words, for a list in one paragraph.
+    /// Returns the meaning in a few words, for a list within a paragraph.
     pub const fn brief(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -58,7 +58,7 @@ impl ExitCode {
         }
     }
 
-    /// Returns its meaning in a sentence.
+    /// Returns the meaning in a sentence.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Ok => {
@@ -87,7 +87,7 @@ impl ExitCode {
         }
     }
 
-    /// Returns what to do next.
+    /// Returns what the user can do next.
     pub const fn next(self) -> &'static str {
         match self {
             Self::Ok => "Nothing.",

@@ -1,4 +1,4 @@
-//! Generation: one token after another, each at the depth that was asked for or that it needs.
+//! Generates one token after another, at a fixed depth or until an exit criterion is met.
 
 pub mod text_stream;
 
@@ -19,57 +19,58 @@ use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 use crate::step::read;
 
-/// How many iterations a token takes.
+/// The number of iterations for each token.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum DepthRule {
-    /// As many for each.
+    /// The same number for every token.
     Fixed(usize),
-    /// Until the criterion is met, and no more than `max`.
+    /// As many as the criterion needs, but at most `max`.
     Adaptive {
         /// The criterion with its threshold.
         exit: Exit,
-        /// The most iterations.
+        /// Maximum number of iterations.
         max: usize,
     },
 }
 
-/// What is kept of earlier positions.
+/// What is kept of earlier positions for the next token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// Keys and values of every iteration, modulo the budget where there is one.
+    /// Keys and values of every iteration. With a budget, distant iterations share a place.
     Cache {
         /// Iterations i and i + budget share a place.
         budget: Option<usize>,
     },
-    /// Nothing: the whole sequence is computed again for each token, at a fixed depth.
+    /// Nothing: each token computes the whole sequence again, at a fixed depth.
     Nothing,
 }
 
-/// What to generate.
+/// A request to generate tokens.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The tokens to go on from.
+    /// The tokens to continue.
     pub prompt: Vec<u32>,
-    /// How many iterations each token takes.
+    /// The number of iterations for each token.
     pub depth: DepthRule,
     /// What is kept of earlier positions.
     pub memory: Memory,
-    /// Whether a token's state starts from the last latent of the one before.
+    /// Whether the state of a token starts from the last latent of the token before.
     pub continuous: bool,
     /// How a token is drawn.
     pub sampling: Sampling,
     /// The seed of the draws.
     pub seed: u64,
-    /// The most tokens to generate.
+    /// Maximum number of tokens to generate.
     pub max_tokens: usize,
     /// The tokens that end a text.
     pub stops: Vec<u32>,
-    /// Tokens that may be chosen: those below this id.
+    /// Only tokens below this id may be chosen.
     pub vocabulary: usize,
 }
 
 impl Request {
-    /// Draws the token after `all` from its logits: a function of these, the request's seed and the position.
+    /// Draws the token after `all` from its logits. The result depends only on these, the seed of
+    /// the request and the position.
     pub fn choose(&self, logits: &[f32], all: &[u32]) -> u32 {
         let mut rng = generator(self.seed, Stream::Sampling, all.len() as u64);
         let choices = &logits[..self.vocabulary.min(logits.len())];
@@ -80,13 +81,13 @@ impl Request {
 /// Why generation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// A token came that ends a text.
+    /// A token that ends a text was drawn.
     EndOfText,
-    /// As many tokens were generated as were asked for.
+    /// The maximum number of tokens was generated.
     MaxTokens,
     /// The model's context is full.
     Context,
-    /// Whoever receives the tokens wants no more.
+    /// The receiver of the tokens has asked to stop.
     Enough,
 }
 
@@ -102,42 +103,43 @@ impl Ended {
     }
 }
 
-/// What was generated; the lists run in parallel.
+/// The result of generation. Each list has one element for each new token.
 #[derive(Clone, Debug)]
 pub struct Generated {
-    /// The new tokens, the one that ended the text included.
+    /// The new tokens, including one that ended the text.
     pub tokens: Vec<u32>,
-    /// Iterations taken for each.
+    /// Number of iterations.
     pub iterations: Vec<usize>,
-    /// The criterion's value after each iteration of each token; empty at a fixed depth.
+    /// Values of the criterion after each iteration; empty at a fixed depth.
     pub exit_values: Vec<Vec<f64>>,
     /// Why generation ended.
     pub ended: Ended,
 }
 
-/// A token as it comes.
+/// A token that was just drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Drawn<'a> {
     /// The token.
     pub token: u32,
-    /// The logits that it was drawn from, one for each row of the model's vocabulary.
+    /// The logits from which it was drawn, one for each token of the model's vocabulary.
     pub logits: &'a [f32],
     /// Whether it ends the text.
     pub ends: bool,
 }
 
-/// What the model says of the next token.
+/// The model's prediction of the next token.
 struct Prediction {
     logits: Vec<f32>,
     iterations: usize,
     exit_values: Vec<f64>,
 }
 
-/// Generates, handing over each token as it comes; `on_token` says whether another one is wanted.
+/// Generates tokens and passes each one to `on_token`, except for one that ends the text.
+/// `on_token` returns whether to continue.
 ///
 /// # Errors
 ///
-/// Where there is no initial state for a position, the device fails, or `on_token` says so.
+/// When a position has no initial state, the device fails, or `on_token` returns an error.
 pub fn generate(
     run: &OpenRun<'_>,
     states: &InitialStates,
@@ -150,7 +152,8 @@ pub fn generate(
     })
 }
 
-/// Generates as [`generate`] does, handing over each token with its logits, also the one that ends the text.
+/// Does the same as [`generate`], but passes each token with its logits, including one that ends
+/// the text.
 ///
 /// # Errors
 ///
@@ -205,7 +208,7 @@ pub fn generate_with(
     Ok(generated)
 }
 
-/// Predicts one token after another of a growing sequence.
+/// Predicts the tokens of a growing sequence, one after another.
 struct Predictor<'a> {
     run: &'a OpenRun<'a>,
     states: &'a InitialStates,
@@ -263,7 +266,7 @@ impl<'a> Predictor<'a> {
         })
     }
 
-    /// Iterates as deep as the rule says; returns the values that its criterion saw.
+    /// Iterates as deep as the rule requires. Returns the values of its criterion.
     fn iterate(&self, chunk: &mut Chunk, initial: Tensor<3>) -> Result<Vec<f64>> {
         let mut seen = Vec::new();
         match self.request.depth {

@@ -1,8 +1,10 @@
-//! Which updates are not made: those of numbers that are not finite, and those of a spike of the loss.
+//! Decides which updates to skip: those with numbers that are not finite, and those at a spike of
+//! the loss.
 //!
-//! A spike is a loss above `mean + deviations·σ` of the losses of the last `window` updates; what is skipped is
-//! not among them. After so many skips in a row that a bound is reached, a loss that is not finite ends the run, and a
-//! spike is taken for the new level: the update is made and the window begins again.
+//! A spike is a loss above `mean + deviations·σ` of the losses of the last `window` updates;
+//! skipped updates do not count. The number of skips in a row has a bound. Beyond it, a loss that
+//! is not finite ends the run. A spike beyond it counts as the new level: its update is made, and
+//! the window starts anew.
 
 use std::collections::VecDeque;
 
@@ -14,31 +16,31 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::plan::StepPlan;
 
-/// `train.nonfinite`: what is done about a loss or a gradient that is not finite.
+/// `train.nonfinite`: reaction to a loss or a gradient that is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NonfiniteRule {
     /// The run ends before the update.
     Stop {},
-    /// The update is not made, and the run goes on.
+    /// The update is skipped, and the run continues.
     Skip {
-        /// The run ends where more updates in a row would not be made.
+        /// Maximum number of updates skipped in a row; one more ends the run.
         #[serde(default = "in_a_row")]
         in_a_row: u64,
     },
 }
 
-/// `train.skip_spikes`: updates of spikes are not made. Costs a device read for each step.
+/// `train.skip_spikes`: skips the updates at spikes of the loss. Costs a device read for each step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpikeRule {
-    /// Standard deviations above the mean.
+    /// Number of standard deviations above the mean.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub deviations: f64,
-    /// Losses that mean and deviation are of; there is no spike before they are there.
+    /// Number of losses for mean and deviation; before there are that many, nothing is a spike.
     #[schemars(range(min = 2, max = LONGEST))]
     pub window: usize,
-    /// Where more would be skipped in a row the update is made.
+    /// Maximum number of spikes skipped in a row; the update of the next one is made.
     #[schemars(range(min = 1))]
     pub in_a_row: u64,
 }
@@ -58,7 +60,7 @@ impl Default for SpikeRule {
 }
 
 impl NonfiniteRule {
-    /// Reports a bound of 0, which is `stop`.
+    /// Reports a bound of 0, which would mean `stop`.
     pub fn validate(&self, report: Report<'_>) {
         if let Self::Skip { in_a_row: 0 } = self {
             report(
@@ -70,7 +72,7 @@ impl NonfiniteRule {
 }
 
 impl SpikeRule {
-    /// Reports what is out of range.
+    /// Reports values that are out of range.
     pub fn validate(&self, report: Report<'_>) {
         positive("deviations", self.deviations, report);
         within("window", self.window, 2..=LONGEST, report);
@@ -83,23 +85,23 @@ impl SpikeRule {
     }
 }
 
-/// The longest window.
+/// The longest window that is allowed.
 const LONGEST: usize = 4096;
 
-/// What a checkpoint keeps of the guard.
+/// The part of the guard that a checkpoint keeps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardState {
-    /// Updates that were not made, in the whole run.
+    /// Number of updates that were skipped in the whole run.
     pub skipped: u64,
-    /// The last steps without an update.
+    /// Number of steps without an update up to now, in a row.
     in_a_row: u64,
-    /// Losses of the last updates, the newest at the end; kept where spikes are skipped.
+    /// Losses of the last updates, the newest at the end; empty unless spikes are skipped.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     losses: VecDeque<f64>,
 }
 
-/// An update that was not made.
+/// An update that was skipped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Skipped {
     /// The step.
@@ -108,7 +110,7 @@ pub struct Skipped {
     pub loss: f64,
     /// Its global gradient norm.
     pub grad_norm: f64,
-    /// What a spike exceeded; none where a number is not finite.
+    /// The limit that a spike exceeded; `None` if a number is not finite.
     pub limit: Option<f64>,
 }
 
@@ -121,7 +123,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Starts with the rules of a run, or goes on from its state.
+    /// Applies the rules of a run, starting from a fresh state or that of a checkpoint.
     pub fn new(nonfinite: NonfiniteRule, spikes: Option<SpikeRule>, state: GuardState) -> Self {
         Self {
             nonfinite,
@@ -130,7 +132,7 @@ impl Guard {
         }
     }
 
-    /// Returns what a checkpoint needs.
+    /// Returns the state for a checkpoint.
     pub fn state(&self) -> &GuardState {
         &self.state
     }
@@ -140,11 +142,12 @@ impl Guard {
         self.spikes.is_some()
     }
 
-    /// Judges a step; returns why its update must not be made.
+    /// Judges a step. Returns the skipped update, or `None` if the update is to be made.
     ///
     /// # Errors
     ///
-    /// Where a number is not finite and the rule is to stop, or too many updates in a row would be left out.
+    /// When a number is not finite and the rule is to stop, or too many updates in a row would be
+    /// skipped.
     pub fn judge(&mut self, plan: &StepPlan, loss: f64, grad_norm: f64) -> Result<Option<Skipped>> {
         let skipped = |limit| Skipped {
             step: plan.step,
@@ -183,7 +186,7 @@ impl Guard {
         self.state.in_a_row += 1;
     }
 
-    /// Returns the loss above which there is a spike, where the window is full.
+    /// Returns the loss above which there is a spike, or `None` while the window is not full.
     fn limit(&self, rule: SpikeRule) -> Option<f64> {
         let losses = &self.state.losses;
         if losses.len() < rule.window {

@@ -1,4 +1,4 @@
-//! Initial states handed to evaluation, traces and generation: drawn, zero, or from a file.
+//! Initial states for evaluation, traces and generation: drawn, zero, or from a file.
 
 use std::path::{Path, PathBuf};
 
@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 /// The tensor's name in a file.
 const NAME: &str = "initial_state";
 
-/// Where s_0 comes from, as typed.
+/// The source of s_0, as the user typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InitialState {
-    /// Drawn as in training's evaluations, from the run's seed.
+    /// Drawn from the run's seed, as in the evaluations of training.
     Seed,
     /// All zeros.
     Zero,
@@ -37,7 +37,7 @@ impl From<&str> for InitialState {
 /// The initial state of every sequence and position.
 #[derive(Clone, Debug)]
 pub enum InitialStates {
-    /// A function of this seed, of sequence and position.
+    /// Drawn from this seed; a function of sequence and position.
     Seed(u64),
     /// All zeros.
     Zero,
@@ -45,7 +45,7 @@ pub enum InitialStates {
     Given {
         /// The file.
         path: PathBuf,
-        /// Row by row.
+        /// The values, row by row.
         values: Vec<f32>,
         /// Batch and sequence length.
         shape: [usize; 2],
@@ -53,12 +53,13 @@ pub enum InitialStates {
 }
 
 impl InitialStates {
-    /// Reads what was asked for, for a model of `config` whose run has `seed`.
+    /// Reads the initial states that `asked` names, for a model of `config` whose run has the seed
+    /// `seed`.
     ///
     /// # Errors
     ///
-    /// Where the file is missing, damaged, or holds states of another width or values that are not
-    /// finite, and where the model starts from its input and reads no other state.
+    /// When the file is missing or damaged, has states of another width or values that are not
+    /// finite. Also when the model starts from its input and reads no other state.
     pub fn open(asked: &InitialState, config: &ModelConfig, seed: u64) -> Result<Self> {
         if config.state_init == StateInit::Input && *asked != InitialState::Seed {
             return Err(Error::Usage(
@@ -83,7 +84,7 @@ impl InitialStates {
     ///
     /// # Errors
     ///
-    /// Where a file has no states for some of them.
+    /// When a file has no states for some of them.
     pub fn at(
         &self,
         config: &ModelConfig,
@@ -120,7 +121,7 @@ impl InitialStates {
                         first_position + seq,
                     )));
                 }
-                // Only what is asked for is copied: a file may hold states for many batches.
+                // Copies only the requested states: a file may hold states for many batches.
                 let sequences = values.chunks(positions * width).skip(first).take(batch);
                 let places = first_position * width..(first_position + seq) * width;
                 let states: Vec<f32> = sequences
@@ -174,7 +175,7 @@ fn shape_message(tensor: &NamedTensor<'_>, d_model: usize) -> String {
 mod tests {
     use super::*;
 
-    /// States of 3 sequences of 4 positions and width 2, each number its own place.
+    /// States of 3 sequences of 4 positions and width 2. Each number is its own index.
     fn given() -> (InitialStates, ModelConfig) {
         let config = ModelConfig {
             d_model: 2,

@@ -1,6 +1,9 @@
-//! Whether work is to stop early. While a run or the preparation of a corpus holds requests, the first one asks for an end;
-//! otherwise, and from the second one on, whoever makes the request ends the program. Signals are the program's own: it
-//! says with [`listen_with`] how it begins to listen to them, and makes a request for each with [`request`].
+//! Requests to stop early.
+//!
+//! Work that can stop in order holds requests. The first request is then only recorded, and the
+//! work checks for it. A second request, or one that no work holds, must end the program at once.
+//! The program handles its signals itself: [`listen_with`] sets how it starts to listen, and it
+//! calls [`request`] for each signal.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,22 +12,23 @@ static LISTEN: OnceLock<fn() -> anyhow::Result<()>> = OnceLock::new();
 static ASKED: AtomicBool = AtomicBool::new(false);
 static HELD: AtomicBool = AtomicBool::new(false);
 
-/// Sets what [`held`] calls first, so that a program listens to signals; the first call counts.
+/// Sets the function that [`held`] calls first, to start listening to signals. Only the first call
+/// has an effect.
 pub fn listen_with(listen: fn() -> anyhow::Result<()>) {
     let _ = LISTEN.set(listen);
 }
 
-/// Requests an end. Returns whether somebody holds the request and it is the first one; else the program should end at
-/// once.
+/// Requests a stop. Returns whether work holds the request and it is the first one; otherwise the
+/// program should end at once.
 pub fn request() -> bool {
     !ASKED.swap(true, Ordering::SeqCst) && HELD.load(Ordering::SeqCst)
 }
 
-/// Holds the first request while `work` runs, which asks for it with [`asked`].
+/// Holds the first request while `work` runs. `work` checks for it with [`asked`].
 ///
 /// # Errors
 ///
-/// Where the program cannot listen.
+/// When the program cannot listen to signals.
 pub fn held<T>(work: impl FnOnce() -> T) -> anyhow::Result<T> {
     if let Some(listen) = LISTEN.get() {
         listen()?;
@@ -35,17 +39,17 @@ pub fn held<T>(work: impl FnOnce() -> T) -> anyhow::Result<T> {
     Ok(result)
 }
 
-/// Holds the first request from now on; the caller asks for it with [`asked`].
+/// Holds the first request from now on. The caller checks for it with [`asked`].
 pub fn hold() {
     HELD.store(true, Ordering::SeqCst);
 }
 
-/// Returns whether somebody holds requests.
+/// Returns whether requests are held.
 pub fn is_held() -> bool {
     HELD.load(Ordering::SeqCst)
 }
 
-/// Returns whether an end was requested.
+/// Returns whether a stop was requested.
 pub fn asked() -> bool {
     ASKED.load(Ordering::SeqCst)
 }

@@ -1,8 +1,9 @@
 //! Values on a device under their names, read together.
 //!
-//! The type of a structure says where its values are: those of `Telemetry<Tensor<1>>` are on the device, those of
-//! `Telemetry<f64>` have been read. All values of a structure are read as one vector. Burn's transaction also waits for
-//! the device once, but copies each tensor by itself.
+//! The type parameter of a structure says where its values are: those of `Telemetry<Tensor<1>>` are
+//! on the device, those of `Telemetry<f64>` have been read. All values of a structure are read as
+//! one vector. Burn's transaction also waits for the device only once, but copies each tensor
+//! separately.
 
 use burn::tensor::Tensor;
 use rondo_model::contraction::Contraction;
@@ -11,8 +12,9 @@ use rondo_model::gates::Density;
 use crate::error::Result;
 use crate::step::read;
 
-/// Declares a structure of values and its [`Named`]: the `values` are a `T` each, the `lists` any number of them, the
-/// `parts` hold more, and what is `beside` them is never on the device.
+/// Declares a structure of values and implements [`Named`] for it. Each of the `values` is a `T`,
+/// each of the `lists` holds any number of them, and each of the `parts` is a structure of its own.
+/// Fields in `beside` are never on the device.
 macro_rules! named {
     (
         $(#[$about:meta])*
@@ -50,16 +52,16 @@ macro_rules! named {
 
 pub(crate) use named;
 
-/// A structure of values, each a `T`.
+/// A structure whose values are of type `T`.
 pub trait Named<T> {
-    /// The same names with other values.
+    /// The same structure with values of another type.
     type With<U>;
 
-    /// Replaces every value, always in the same order.
+    /// Replaces every value. The order of the values is always the same.
     fn map<U>(self, replace: &mut impl FnMut(T) -> U) -> Self::With<U>;
 }
 
-/// A structure on the device after it has been read.
+/// A structure of tensors after its values have been read.
 type Read<N, V> = <<N as Named<Tensor<1>>>::With<usize> as Named<usize>>::With<V>;
 
 impl<T, N: Named<T>> Named<T> for Vec<N> {
@@ -93,15 +95,15 @@ impl<T> Named<T> for Density<T> {
     }
 }
 
-/// Reads a structure of numbers, `[1]` each.
+/// Reads a structure of numbers, each of the shape `[1]`.
 ///
 /// # Errors
 ///
-/// Where the device failed.
+/// When the device failed.
 ///
 /// # Panics
 ///
-/// Panics where one has no value.
+/// Panics when a tensor is empty.
 pub fn read_numbers<N>(named: N) -> Result<Read<N, f64>>
 where
     N: Named<Tensor<1>>,
@@ -114,7 +116,7 @@ where
 ///
 /// # Errors
 ///
-/// Where the device failed.
+/// When the device failed.
 pub fn read_vectors<N>(named: N) -> Result<Read<N, Vec<f64>>>
 where
     N: Named<Tensor<1>>,

@@ -1,11 +1,13 @@
-//! What a training step differentiates: cross entropies (CE) of its readouts and a penalty on the loop's last state.
+//! The function that a training step differentiates: cross entropies (CE) of its readouts, and a
+//! penalty on the last state of the loop.
 //!
 //! ```text
 //! (1 − w) Σ_i a_i CE_i + w P        Σ a_i = 1
 //! ```
 //!
-//! `depths` says which iterations i have a readout of their own and what they weigh, `penalty` what P and w are. The recorded loss is CE of the
-//! last readout, whatever else is differentiated, and evaluations know nothing of it.
+//! `depths` defines which iterations i have a readout of their own, and their weights; `penalty`
+//! defines P and w. The recorded loss is always the CE of the last readout. Evaluations do not use
+//! the objective.
 
 mod depths;
 mod penalty;
@@ -21,7 +23,7 @@ pub use self::penalty::{FixedPointPenalty, JacobianPenalty, NormPenalty, Penalty
 use crate::config::{ResolvedTrain, RunConfig};
 
 impl ResolvedTrain {
-    /// Returns what `step` computes beside its iterations and its last readout.
+    /// Returns what `step` computes in addition to its iterations and its last readout.
     pub fn beside(&self, unroll: Unroll, step: u64) -> Beside {
         Beside {
             readouts: self.loss.terms(unroll).len() - 1,
@@ -32,12 +34,13 @@ impl ResolvedTrain {
         }
     }
 
-    /// Returns the number of the step that comes `step` steps after the warm-up of a penalty: one that takes its whole time.
+    /// Returns the number of the step that comes `step` steps after the warm-up of a penalty. Such
+    /// a step includes all work.
     pub fn past_warmup(&self, step: u64) -> u64 {
         step + self.penalty.as_ref().map_or(0, PenaltyConfig::warmup)
     }
 
-    /// Returns the most that a step of that shape computes beside them.
+    /// Returns the most that any step with this `unroll` computes in addition.
     pub fn most_beside(&self, unroll: Unroll) -> Beside {
         self.beside(unroll, u64::MAX)
     }
@@ -57,7 +60,8 @@ impl RunConfig {
         }
     }
 
-    /// Returns a sentence for each key of the objective that does not mean what it seems to, the key first.
+    /// Reports each key of the objective that has no effect, or not the expected one, in a run of
+    /// `steps` steps.
     pub(crate) fn warn_of_objective(&self, steps: u64, report: Report<'_>) {
         let train = &self.train;
         if let Some(penalty) = &train.penalty

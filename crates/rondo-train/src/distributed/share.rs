@@ -5,11 +5,11 @@ use crate::error::{Error, Result};
 /// The micro-batches of a rank. Every rank has the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// The first one, counted from 0 within the step.
+    /// The first of its micro-batches, counted from 0 within the step.
     pub first: usize,
-    /// How many.
+    /// Number of micro-batches of the rank.
     pub count: usize,
-    /// Micro-batches of the step.
+    /// Number of micro-batches of the step.
     pub total: usize,
 }
 

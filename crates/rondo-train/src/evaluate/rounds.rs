@@ -1,4 +1,4 @@
-//! A round of an evaluation: one batch of each rank, and what all of them have given.
+//! A round of an evaluation: each rank scores one batch, and every rank receives all scores.
 
 use rondo_model::gates::Density;
 use rondo_model::layer::At;
@@ -9,19 +9,19 @@ use crate::distributed::message::{Reader, Writer};
 use crate::error::Result;
 use crate::interrupt;
 
-/// What the ranks have given in a round.
+/// The results of a round.
 pub(super) struct Round {
-    /// Of the batches of the round, in their order.
+    /// Scores of the batches of the round, in order.
     pub(super) scores: Vec<Scores<Vec<f64>>>,
-    /// Whether a rank is asked for an end.
+    /// Whether a rank was asked to stop.
     pub(super) stop: bool,
 }
 
-/// Gathers what each rank has computed; none where the round has no batch for it.
+/// Gathers the scores of all ranks. `own` is `None` if the round has no batch for this rank.
 ///
 /// # Errors
 ///
-/// Where a rank is missing.
+/// When a rank is missing.
 pub(super) fn gather(world: &World, own: Option<Scores<Vec<f64>>>) -> Result<Round> {
     let stop = interrupt::asked();
     if world.is_alone() {
@@ -99,7 +99,7 @@ fn read(message: &mut Reader<'_>) -> Scores<Vec<f64>> {
     }
 }
 
-/// Writes where a layer is applied.
+/// Writes the place where a layer is applied.
 pub(crate) fn write_place(message: &mut Writer, at: At) {
     let (stack, layer, pass) = match at {
         At::Prelude { layer } => (0, layer, 0),
@@ -111,7 +111,7 @@ pub(crate) fn write_place(message: &mut Writer, at: At) {
     }
 }
 
-/// Reads what [`write_place`] has written.
+/// Reads a place that [`write_place`] has written.
 pub(crate) fn read_place(message: &mut Reader<'_>) -> At {
     let [stack, layer, pass] = [(); 3].map(|()| message.count());
     match stack {
@@ -139,7 +139,7 @@ mod tests {
     use crate::evaluate::{Evaluated, Evaluation};
     use crate::initial_states::InitialStates;
 
-    /// Evaluates five batches, the last one of fewer rows, with exits, hits and gates.
+    /// Evaluates five batches, the last one with fewer rows, with exits, hits and gates.
     fn evaluated(world: &World) -> Evaluated {
         let mut config = ModelConfig {
             vocab_size: 11,
@@ -186,7 +186,7 @@ mod tests {
     fn any_number_of_ranks_evaluates_to_the_same_bits() {
         let alone = evaluated(&World::alone());
         assert!(alone.sparsity.is_some() && alone.exits[0].loss > 0.0);
-        // With 2 ranks the last round has one batch, with 7 some ranks never have any.
+        // With 2 ranks the last round has one batch; with 7 ranks some never have a batch.
         for ranks in [2, 3, 4, 7] {
             for of_rank in on_ranks(ranks, |world| evaluated(&world)) {
                 assert_eq!(of_rank, alone, "{ranks} ranks");

@@ -1,4 +1,4 @@
-//! Evaluations as tables.
+//! Tables of evaluations.
 
 use rondo_metrics::Table;
 use rondo_metrics::format::significant;
@@ -24,7 +24,7 @@ pub fn depth_table(depths: &[DepthResult]) -> Table {
     table
 }
 
-/// Returns the table of adaptive exits, in the columns of the fixed depths.
+/// Returns the table of adaptive exits, with columns like those for fixed depths.
 pub fn exit_table(exits: &[ExitResult]) -> Table {
     let tasks = exits.iter().any(|exit| exit.accuracy.is_some());
     let mut header = vec!["exit", "threshold", "iterations", "loss", "perplexity"];

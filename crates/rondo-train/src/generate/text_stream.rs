@@ -1,4 +1,4 @@
-//! Text as its tokens come: nothing is printed that a later token could change.
+//! Turns a stream of tokens into text, without any text that a later token could change.
 
 use rondo_data::Tokenizer;
 
@@ -6,21 +6,21 @@ use crate::error::Result;
 
 /// Turns tokens into text piece by piece.
 ///
-/// A token can hold a part of a character, and some tokenizers treat the first token of a text
-/// otherwise; so the tokens since the last whole piece are decoded together with that piece, and
-/// what follows it is new. A run of bytes of a tokenizer with byte fallback comes when it has ended: one broken byte
-/// changes the text of all of them.
+/// A token can hold a part of a character, and some tokenizers decode the first token of a text
+/// differently. Therefore the tokens since the last whole piece are decoded together with that
+/// piece, and the text after it is new. A run of byte tokens, from a tokenizer with byte fallback,
+/// is decoded only when it has ended: one broken byte changes the text of the whole run.
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
-    /// The last whole piece and what has come since.
+    /// The last whole piece, and the tokens after it.
     tokens: Vec<u32>,
-    /// How many of them are the piece.
+    /// Number of tokens in the piece.
     piece: usize,
 }
 
 impl<'a> TextStream<'a> {
-    /// Starts after `context`, the last tokens before the first new one. Its tokens beyond the
-    /// tokenizer's vocabulary have no text.
+    /// Starts after `context`, the last tokens before the first new one. Tokens of the context
+    /// beyond the tokenizer's vocabulary have no text.
     pub fn new(tokenizer: &'a Tokenizer, context: &[u32]) -> Self {
         Self {
             tokenizer,
@@ -29,11 +29,11 @@ impl<'a> TextStream<'a> {
         }
     }
 
-    /// Takes in a token and returns the text that is certain now.
+    /// Adds a token and returns the text that has become certain.
     ///
     /// # Errors
     ///
-    /// Where the tokenizer fails.
+    /// When the tokenizer fails.
     pub fn push(&mut self, token: u32) -> Result<String> {
         self.tokens.push(token);
         let (all, new) = self.read()?;
@@ -46,7 +46,7 @@ impl<'a> TextStream<'a> {
         Ok(new)
     }
 
-    /// Returns what is left, broken characters replaced.
+    /// Returns the remaining text, with broken characters replaced.
     ///
     /// # Errors
     ///
@@ -55,9 +55,9 @@ impl<'a> TextStream<'a> {
         Ok(self.read()?.1)
     }
 
-    /// Returns the text of all tokens that are held, and what of it is new: what differs from the text of
-    /// the piece alone. A piece that ends within a character gives a replacement character by itself, and the
-    /// tokens after it make the character whole.
+    /// Returns the text of all tokens held, and the part of it that differs from the text of the
+    /// piece alone. A piece can end within a character. It then decodes to a replacement character,
+    /// which the tokens after it turn into the whole character.
     fn read(&self) -> Result<(String, String)> {
         let before = self.tokenizer.decode_known(&self.tokens[..self.piece])?;
         let all = self.tokenizer.decode_known(&self.tokens)?;
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_character_that_the_context_began_comes_whole() {
         assert_eq!(after(&[97, 0xc3], &[0xa9, 98]), ["é", "b", ""]);
-        // A crab of four bytes, of which the context has one, two or three.
+        // A crab has four bytes; the context holds one, two or three of them.
         let crab = [0xf0, 0x9f, 0xa6, 0x80];
         for given in 1..4 {
             let text = after(&crab[..given], &[&crab[given..], &[33]].concat()).concat();

@@ -1,22 +1,25 @@
-//! `train.loss`: after which iterations the cross entropy counts. A word, or a table whose `kind` is that word and which has the options.
+//! `train.loss`: the iterations whose cross entropy counts. It is a word, or a table with that word
+//! as its `kind` and with options.
 //!
-//! The last iteration r of a step always counts; it is what the recorded loss is of. Of the others those count that are chosen and carry
-//! gradient, n < i < r: a readout after one of the first n would train the coda alone. A choice by number has a weight for each number, and
-//! r has that of the first number that is r or more, or of the largest where all are less. The weights that count are divided by their sum.
+//! The last iteration r of a step always counts, and its cross entropy is the recorded loss. An
+//! earlier iteration counts if it is chosen and carries gradient, n < i < r: a readout after one of
+//! the first n would train only the coda. If iterations are chosen by number, each number has a
+//! weight. The weight of r is that of the first number that is at least r, or of the largest number
+//! if all are less. The weights that count are divided by their sum.
 
 use rondo_config::Report;
 use rondo_model::depth::{DepthSampler, RecurrenceConfig, Unroll};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// After which iterations the cross entropy counts.
+/// Iterations whose cross entropy counts in the loss.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written", into = "Written")]
 pub enum DepthLoss {
-    /// After the last one.
+    /// The last one only.
     #[default]
     Last,
-    /// After several: their weighted mean.
+    /// Several: the weighted mean of their cross entropies.
     Mean(MeanLoss),
 }
 
@@ -24,22 +27,22 @@ pub enum DepthLoss {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MeanLoss {
-    /// Which iterations count, of those with gradient; the last one always does.
+    /// Iterations that count, among those with gradient; the last one always counts.
     pub iterations: Iterations,
-    /// What each of them weighs; divided by their sum.
+    /// Weights of these iterations; they are divided by their sum.
     pub weights: DepthWeights,
 }
 
-/// Which iterations count beside the last one.
+/// Iterations that count besides the last one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "\"all\", numbers of iterations, or { every = n }")]
 pub enum Iterations {
     /// `all`.
     Word(AllIterations),
-    /// Those with these numbers, counted from 1.
+    /// The iterations with these numbers, counted from 1.
     Numbers(Vec<usize>),
-    /// Every n-th, counted back from the last one.
+    /// Every n-th iteration, counted back from the last one.
     Every(EveryIteration),
 }
 
@@ -55,7 +58,7 @@ pub enum AllIterations {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EveryIteration {
-    /// n.
+    /// The distance n.
     #[schemars(range(min = 1))]
     pub every: usize,
 }
@@ -66,14 +69,14 @@ impl Default for Iterations {
     }
 }
 
-/// What iterations weigh, before they are divided by their sum.
+/// Weights of iterations, before they are divided by their sum.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "\"uniform\", \"rising\", or a number for each number of iterations")]
 pub enum DepthWeights {
     /// By a rule.
     Rule(WeightRule),
-    /// One for each number of `iterations`.
+    /// A weight for each number of `iterations`.
     Numbers(Vec<f64>),
 }
 
@@ -81,7 +84,7 @@ pub enum DepthWeights {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightRule {
-    /// All the same.
+    /// All weights are equal.
     Uniform,
     /// Iteration i weighs i.
     Rising,
@@ -98,17 +101,18 @@ impl Default for DepthWeights {
 pub struct Term {
     /// The iteration after which the model is read out.
     pub iteration: usize,
-    /// Its share; those of a step are 1 together.
+    /// Its share; the shares of a step add up to 1.
     pub weight: f64,
 }
 
 impl DepthLoss {
-    /// Returns whether the last iteration alone counts.
+    /// Returns whether only the last iteration counts.
     pub fn is_last(&self) -> bool {
         *self == Self::Last
     }
 
-    /// Returns the terms of a step, in the order of their iterations; that of the last iteration is there in every step.
+    /// Returns the terms of a step, in the order of iterations. The last iteration is always among
+    /// them.
     pub fn terms(&self, unroll: Unroll) -> Vec<Term> {
         let last = unroll.total();
         let Self::Mean(mean) = self else {
@@ -130,12 +134,13 @@ impl DepthLoss {
         terms
     }
 
-    /// Reports every violation by its key path below `[train.loss]`; `recurrence` says which iterations a step has.
+    /// Reports every violation by its key path below `[train.loss]`. `recurrence` defines the
+    /// iterations of a step.
     pub(super) fn validate(&self, recurrence: &RecurrenceConfig, report: Report<'_>) {
         let Self::Mean(mean) = self else {
             return;
         };
-        // What is wrong there is reported there.
+        // Wrong values of the recurrence are reported in its own section.
         if recurrence.max == 0 || recurrence.mean == 0 || recurrence.backprop_depth == 0 {
             return;
         }
@@ -156,7 +161,7 @@ impl DepthLoss {
 }
 
 impl Iterations {
-    /// Returns whether iteration `i` is chosen in a pass of `last`.
+    /// Returns whether iteration `i` is chosen in a pass of `last` iterations.
     fn has(&self, i: usize, last: usize) -> bool {
         match self {
             Self::Word(AllIterations::All) => true,
@@ -167,7 +172,7 @@ impl Iterations {
 }
 
 impl MeanLoss {
-    /// Returns the weight of iteration `i`, which is chosen or the last one.
+    /// Returns the weight of iteration `i`, which must be chosen or the last one.
     fn weight(&self, i: usize) -> f64 {
         match &self.weights {
             DepthWeights::Rule(WeightRule::Uniform) => 1.0,
@@ -229,7 +234,8 @@ impl MeanLoss {
     }
 }
 
-/// Reports numbers of iterations that no step has, or none of which adds to the last one.
+/// Reports numbers of iterations that no step reaches, that never carry gradient, or that name only
+/// the last one.
 fn validate_numbers(
     numbers: &[usize],
     recurrence: &RecurrenceConfig,
@@ -256,7 +262,7 @@ fn validate_numbers(
         );
         return;
     }
-    // Of a depth that never changes, the iterations with gradient are known.
+    // If the depth never changes, the iterations with gradient are known.
     let is_fixed =
         recurrence.sampler == DepthSampler::Fixed && recurrence.curriculum.lengths().is_empty();
     let without = if is_fixed { largest.no_grad } else { 0 };
@@ -279,7 +285,7 @@ fn validate_numbers(
     }
 }
 
-/// As it is written.
+/// The form in a configuration.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
@@ -287,13 +293,13 @@ enum Written {
     Table(Table),
 }
 
-/// The word by itself, for the defaults of every option.
+/// A word alone, with the defaults of every option.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Word {
     /// The cross entropy after the last iteration.
     Last,
-    /// Its mean over every iteration with gradient.
+    /// The mean of the cross entropies over every iteration with gradient.
     Mean,
 }
 
@@ -303,7 +309,7 @@ enum Word {
 enum Table {
     /// The cross entropy after the last iteration.
     Last {},
-    /// Its weighted mean over iterations.
+    /// The weighted mean of the cross entropies over iterations.
     Mean(MeanLoss),
 }
 
