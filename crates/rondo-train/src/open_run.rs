@@ -1,4 +1,5 @@
-//! A run opened for reading: its configuration, one checkpoint's weights, and tokens to give it.
+//! A run opened for reading: its configuration, the weights of one checkpoint, and its input
+//! tokens.
 
 use std::path::Path;
 
@@ -18,19 +19,19 @@ use crate::prompting::Prompting;
 use crate::run_dir::{CheckpointChoice, RunDir};
 use crate::weights::load_model;
 
-/// What a reader has of a run.
+/// A run that is open for reading.
 pub struct OpenRun<'a> {
     /// Its directory.
     pub run_dir: RunDir,
     /// Its configuration, as the directory records it.
     pub config: RunConfig,
-    /// What its model is.
+    /// The configuration of its model.
     pub model_config: ModelConfig,
     /// The step of the checkpoint.
     pub step: u64,
-    /// The corpora that its weights have seen.
+    /// The corpora on which its weights were trained.
     seen: Vec<CorpusIdentity>,
-    /// Without autodiff.
+    /// The model, without autodiff.
     pub model: LoopedTransformer,
     /// The device.
     pub listed: &'a Listed,
@@ -41,7 +42,7 @@ impl<'a> OpenRun<'a> {
     ///
     /// # Errors
     ///
-    /// Where there is no run, no such checkpoint, or it is damaged.
+    /// When there is no run, no such checkpoint, or it is damaged.
     pub fn open(path: &Path, choice: CheckpointChoice, listed: &'a Listed) -> Result<Self> {
         let run_dir = RunDir::new(path);
         let config = run_dir.config()?;
@@ -59,7 +60,7 @@ impl<'a> OpenRun<'a> {
         })
     }
 
-    /// Opens a run that is being trained, with the weights that it has now, without autodiff.
+    /// Opens a run that is being trained, with its current weights, without autodiff.
     pub(crate) fn of_training(
         run_dir: &RunDir,
         config: &ResolvedConfig,
@@ -78,12 +79,12 @@ impl<'a> OpenRun<'a> {
         }
     }
 
-    /// Opens the run's own data, text encoded with its own tokenizer; `warn` is called where it is not what the weights
-    /// have seen.
+    /// Opens the run's own data, with text encoded by the run's own tokenizer. Calls `warn` if it
+    /// is not the data on which the weights were trained.
     ///
     /// # Errors
     ///
-    /// Where the data cannot be opened or is encoded by another tokenizer.
+    /// When the data cannot be opened, or was encoded with another tokenizer.
     pub fn data(&self, warn: &mut dyn FnMut(&str)) -> Result<Source> {
         let source = match OwnTokenizer::of_run(&self.run_dir, &self.seen)? {
             Some(own) => own.open(&self.config.data, "data: the text", Mode::Auto)?,
@@ -102,12 +103,12 @@ impl<'a> OpenRun<'a> {
         Ok(source)
     }
 
-    /// Returns the run's tokenizer: the file in its directory or, in a run without one, that of its
-    /// corpus; none where the run knows no text.
+    /// Returns the run's tokenizer: the file in its directory, or else the tokenizer of its corpus.
+    /// `None` if the run has no text.
     ///
     /// # Errors
     ///
-    /// Where it is damaged or has more tokens than the model.
+    /// When it is damaged or has more tokens than the model.
     fn find_tokenizer(&self) -> Result<Option<Tokenizer>> {
         let data = &self.config.data;
         OwnTokenizer::of_run(&self.run_dir, &self.seen)?;
@@ -132,8 +133,8 @@ impl<'a> OpenRun<'a> {
         Ok(tokenizer)
     }
 
-    /// Returns the run's tokenizer where ids are given and their text is only to be shown; `note` is called with the
-    /// reason where it cannot be used.
+    /// Returns the run's tokenizer to show the text of given ids. If it cannot be used, calls
+    /// `note` with the reason.
     pub fn tokenizer_beside_ids(&self, note: &mut dyn FnMut(&str)) -> Option<Tokenizer> {
         self.find_tokenizer().unwrap_or_else(|error| {
             note(&format!("no text beside the token ids: {error}"));
@@ -141,11 +142,11 @@ impl<'a> OpenRun<'a> {
         })
     }
 
-    /// Returns the run's tokenizer, which `wanted_by`, a flag, cannot do without.
+    /// Returns the run's tokenizer, which the flag `wanted_by` needs.
     ///
     /// # Errors
     ///
-    /// Where it has none or it is damaged.
+    /// When the run has no tokenizer or it is damaged.
     pub fn tokenizer(&self, wanted_by: &str) -> Result<Tokenizer> {
         self.find_tokenizer()?.ok_or_else(|| {
             Error::Usage(format!(
@@ -155,7 +156,7 @@ impl<'a> OpenRun<'a> {
         })
     }
 
-    /// Returns the token that ends a document, where the model was trained to attend within documents.
+    /// Returns the token that ends a document, if the model was trained to attend within documents.
     ///
     /// # Errors
     ///
@@ -170,12 +171,12 @@ impl<'a> OpenRun<'a> {
         }
     }
 
-    /// Returns rows of tokens: those of a file, or a text's.
+    /// Returns rows of tokens: those of the file `tokens`, or else one row with the text `prompt`.
     ///
     /// # Errors
     ///
-    /// Where a file is damaged or names a token beyond the vocabulary, a row does not fit the
-    /// model's context, there is no tokenizer for a text, or a text has no token.
+    /// When the file is damaged or names a token beyond the vocabulary, a row does not fit into the
+    /// model's context, or the text has no tokenizer or no tokens.
     pub fn rows(
         &self,
         tokens: Option<&Path>,
@@ -209,7 +210,7 @@ impl<'a> OpenRun<'a> {
         }
     }
 
-    /// Returns the positions of a batch: as many as a batch of the run's own evaluations has.
+    /// Returns the number of positions in a batch of the run's own evaluations.
     pub fn batch_positions(&self) -> usize {
         let seq = self.config.text_seq().unwrap_or(self.model_config.context);
         self.config.eval_batch() * seq

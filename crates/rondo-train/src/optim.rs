@@ -1,13 +1,13 @@
-//! Optimizers: one update rule for each parameter, chosen by what the parameter does.
+//! Optimizers: one update rule for each parameter, chosen by the role of the parameter.
 //!
 //! Parameters, gradients and moments are flat vectors in the order of the model's parameter table,
-//! which is the order in which the module tree visits them; the table's rows decide rule and decay.
-//! That the groups cover every parameter exactly once is therefore true by construction: the table
-//! has one row for each parameter and `Group::of` is a total function of a row.
+//! which is the order in which the module tree visits them. The rows of the table decide rule and
+//! decay. Every parameter is in exactly one group: the table has one row for each parameter, and
+//! `Group::of` is a total function of a row.
 //!
-//! In reading order: `config` (which rule), `adamw`, `raven_adam`, `muon` (the rules), `backend` (what computes
-//! them), `flex` and `cube` (in the memory of the parameter), `clip` (how much of an update goes through), `sum` (of a
-//! long vector).
+//! In reading order: `config` (the rule and its constants); `adamw`, `raven_adam`, `muon` (the
+//! rules); `backend` (computes them), `flex` and `cube` (in the memory of the parameter); `clip`
+//! (scales or rejects an update); `sum` (of a long vector).
 
 mod adamw;
 mod backend;
@@ -37,19 +37,21 @@ use rondo_model::ops::Backend;
 
 use self::backend::{SharedStep, updates};
 
-/// What a parameter's role asks of the optimizer.
+/// How the optimizer treats a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Group {
-    /// Weight decay applies: matrices, pairs of low rank and the embedding, not norms and biases.
+    /// Whether weight decay applies: it does for matrices, low-rank pairs and the embedding, not
+    /// for norms and biases.
     decayed: bool,
-    /// A matrix that multiplies activations: what Muon orthogonalises.
+    /// Whether it is a matrix that multiplies activations; Muon orthogonalises these.
     matrix: bool,
 }
 
 impl Group {
     fn of(row: &ParameterSpec) -> Self {
         match row.role {
-            // Pairs of several iterations stand in one matrix, which is none that multiplies activations.
+            // One low-rank matrix stacks the pairs of several iterations, so it does not multiply
+            // activations as a whole.
             Role::Embedding | Role::LowRank => Self {
                 decayed: true,
                 matrix: false,
@@ -66,20 +68,20 @@ impl Group {
     }
 }
 
-/// What a rule is told about the step it takes.
+/// Rates and counts of a step, for the rules.
 #[derive(Clone, Copy, Debug)]
 struct Rates {
     /// η of this step.
     lr: f64,
     /// The schedule's peak.
     peak: f64,
-    /// Updates taken including this one, for bias correction.
+    /// Number of updates including this one, for bias correction.
     update: u64,
     decayed: bool,
 }
 
 impl Rates {
-    /// Returns the numbers of an update whose parameter decays by `decay`, if it does.
+    /// Returns the numbers of an update. `decay` is used if the parameter decays.
     fn step(self, [beta1, beta2]: [f64; 2], decay: f64) -> Step {
         Step {
             lr: self.lr,
@@ -92,7 +94,7 @@ impl Rates {
     }
 }
 
-/// The moments of one parameter, flat, and the number of updates behind them all.
+/// The moments of all parameters, flat, and the number of updates so far.
 pub struct Optimizer {
     config: OptimizerConfig,
     rows: Vec<ParameterSpec>,
@@ -101,26 +103,26 @@ pub struct Optimizer {
     peak: f64,
 }
 
-/// First and second moment, `[numel]` each; Muon's momentum has no second.
+/// First and second moment of a parameter, `[numel]` each. Muon's momentum has no second moment.
 #[derive(Clone, Debug, Default)]
 struct Moments {
     first: Option<Tensor<1>>,
     second: Option<Tensor<1>>,
 }
 
-/// A moment of one parameter.
+/// Describes a moment of one parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MomentSpec {
-    /// `core.0.attention.qkv.first` and so on.
+    /// Its name, such as `core.0.attention.qkv.first`.
     pub name: String,
     /// The number of the parameter in the table.
     pub parameter: usize,
-    /// Its elements.
+    /// Number of its elements.
     pub count: usize,
     order: Order,
 }
 
-/// Which moment.
+/// First or second moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
     First,
@@ -149,7 +151,7 @@ impl Optimizer {
         }
     }
 
-    /// Updates every parameter with rate `lr`, as `gate` allows.
+    /// Updates every parameter with the learning rate `lr`, as far as `gate` allows.
     pub fn step(
         &mut self,
         model: LoopedTransformer,
@@ -160,7 +162,8 @@ impl Optimizer {
         self.step_by(None, model, given(gradients), gate, lr)
     }
 
-    /// As [`Self::step`], for the parameters that have a gradient; the others keep their values.
+    /// Updates like [`Self::step`], but only the parameters that have a gradient; the others keep
+    /// their values.
     pub fn step_some(
         &mut self,
         model: LoopedTransformer,
@@ -171,8 +174,8 @@ impl Optimizer {
         self.step_by(None, model, gradients, gate, lr)
     }
 
-    /// As [`Self::step`], composed of Burn operations on every device: what updates in place are
-    /// proven and timed against.
+    /// Updates like [`Self::step`], but with composed Burn operations on every device. Tests and
+    /// benchmarks compare the updates in place with it.
     pub fn step_composed(
         &mut self,
         model: LoopedTransformer,
@@ -203,7 +206,7 @@ impl Optimizer {
         model.map(&mut stepper)
     }
 
-    /// Returns every moment by name, `core.0.attention.qkv.first` and so on.
+    /// Returns every moment with its name, such as `core.0.attention.qkv.first`.
     pub fn state(&self) -> Vec<(String, Tensor<1>)> {
         let named = |(row, moments): (&ParameterSpec, &Moments)| {
             let name = |order: Order| format!("{}.{}", row.name, order.name());
@@ -215,12 +218,12 @@ impl Optimizer {
         rows.flat_map(named).collect()
     }
 
-    /// Returns how many updates the moments have seen.
+    /// Returns the number of updates so far.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// Returns every moment that [`Self::state`] has after the first update, in its order.
+    /// Describes every moment that [`Self::state`] returns after the first update, in its order.
     pub fn layout(&self) -> Vec<MomentSpec> {
         let parts = |(parameter, row): (usize, &ParameterSpec)| {
             let second = !self.orthogonalises(Group::of(row));
@@ -238,7 +241,8 @@ impl Optimizer {
         self.rows.iter().enumerate().flat_map(parts).collect()
     }
 
-    /// Restores what [`Self::state`] returned; `tensor` looks a moment of [`Self::layout`] up, in its order.
+    /// Restores the moments that [`Self::state`] returned. `tensor` looks up each moment of
+    /// [`Self::layout`], in its order.
     pub fn restore(
         &mut self,
         updates: u64,
@@ -256,13 +260,13 @@ impl Optimizer {
         self.updates = updates;
     }
 
-    /// Returns what the updates of a step share, of which the optimizer knows already.
+    /// Returns what the updates of a step share.
     fn shared_step<'g>(&self, gate: &'g Gate, lr: f64) -> SharedStep<'g> {
         let decaying = elementwise(&self.config, self.rates(lr, true));
         SharedStep::new(decaying, gate)
     }
 
-    /// Returns what a rule is told about the newest update.
+    /// Returns the rates of the newest update.
     fn rates(&self, lr: f64, decayed: bool) -> Rates {
         Rates {
             lr,
@@ -301,7 +305,7 @@ impl Optimizer {
         after
     }
 
-    /// Whether the rule of a group is Muon's own.
+    /// Returns whether the parameters of a group are orthogonalised.
     fn orthogonalises(&self, group: Group) -> bool {
         matches!(self.config, OptimizerConfig::Muon(_)) && group.matrix
     }
@@ -312,7 +316,7 @@ fn given(gradients: FlatGradients) -> Vec<Option<Tensor<1>>> {
     gradients.into_tensors().into_iter().map(Some).collect()
 }
 
-/// Describes the update of a parameter that is not orthogonalised.
+/// Returns the update of a parameter that is not orthogonalised.
 fn elementwise(config: &OptimizerConfig, rates: Rates) -> Update {
     match config {
         OptimizerConfig::RavenAdam(rule) => rule.describe(rates),
@@ -323,10 +327,10 @@ fn elementwise(config: &OptimizerConfig, rates: Rates) -> Update {
 
 struct Stepper<'a> {
     optimizer: &'a mut Optimizer,
-    /// None for a parameter that keeps its value.
+    /// `None` for a parameter that keeps its value.
     gradients: std::vec::IntoIter<Option<Tensor<1>>>,
     index: usize,
-    /// None for that of each parameter.
+    /// `None` uses the backend of each parameter.
     backend: Option<Backend>,
     step: SharedStep<'a>,
 }

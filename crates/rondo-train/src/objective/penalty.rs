@@ -1,4 +1,5 @@
-//! `train.penalty`: a penalty on the loop's last state, w of the loss after a warm-up. [`rondo_model::penalty`] has the formulas.
+//! `train.penalty`: a penalty on the last state of the loop, with the share w of the loss after a
+//! warm-up. [`rondo_model::penalty`] has the formulas.
 
 use burn::tensor::Device;
 use rondo_config::Report;
@@ -10,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::PrecisionKind;
 
-/// Which penalty, and what it weighs.
+/// The kind of the penalty, and its options.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PenaltyConfig {
-    /// `‖(f(x + εv) − f(x))/ε‖²`: how much an iteration spreads a random direction (STARS, arXiv 2605.26733, by differences).
+    /// `‖(f(x + εv) − f(x))/ε‖²`: how much an iteration spreads a random direction (STARS, arXiv
+    /// 2605.26733, with finite differences).
     Jacobian(JacobianPenalty),
     /// The mean of the squared last state (after arXiv 2606.24898).
     Norm(NormPenalty),
@@ -29,9 +31,9 @@ pub struct JacobianPenalty {
     /// w: the loss is (1 − w) times the cross entropy and w times the penalty.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub weight: f64,
-    /// First steps without it.
+    /// Number of first steps without the penalty.
     pub warmup: u64,
-    /// ε, the length by which the state of a micro-batch is moved.
+    /// ε, the distance by which the state of a micro-batch is moved.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub epsilon: f64,
 }
@@ -53,7 +55,7 @@ pub struct NormPenalty {
     /// w: the loss is (1 − w) times the cross entropy and w times the penalty.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub weight: f64,
-    /// First steps without it.
+    /// Number of first steps without the penalty.
     pub warmup: u64,
 }
 
@@ -64,11 +66,11 @@ pub struct FixedPointPenalty {
     /// w: the loss is (1 − w) times the cross entropy and w times the penalty.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub weight: f64,
-    /// First steps without it.
+    /// Number of first steps without the penalty.
     pub warmup: u64,
 }
 
-/// The weight that STARS has.
+/// The weight that STARS uses.
 const WEIGHT: f64 = 0.1;
 
 impl Default for NormPenalty {
@@ -89,7 +91,7 @@ impl Default for FixedPointPenalty {
     }
 }
 
-/// A micro-batch whose penalty is made.
+/// Identifies a micro-batch for which a penalty is computed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     /// The run's seed.
@@ -98,12 +100,12 @@ pub(crate) struct Place {
     pub(crate) step: u64,
     /// Its number since the start of the run.
     pub(crate) number: u64,
-    /// The extents of its state: batch, seq, `d_model`.
+    /// The shape of its state: batch, seq, `d_model`.
     pub(crate) shape: [usize; 3],
 }
 
 impl PenaltyConfig {
-    /// Returns the weight after the warm-up, and the steps of the warm-up.
+    /// Returns the weight after the warm-up, and the length of the warm-up in steps.
     fn common(&self) -> (f64, u64) {
         match self {
             Self::Jacobian(JacobianPenalty { weight, warmup, .. })
@@ -112,18 +114,18 @@ impl PenaltyConfig {
         }
     }
 
-    /// Returns the steps of the warm-up.
+    /// Returns the length of the warm-up in steps.
     pub fn warmup(&self) -> u64 {
         self.common().1
     }
 
-    /// Returns w at a step, counted from 1: 0 within the warm-up.
+    /// Returns w at a step, counted from 1; it is 0 during the warm-up.
     pub fn weight_at(&self, step: u64) -> f64 {
         let (weight, warmup) = self.common();
         if step > warmup { weight } else { 0.0 }
     }
 
-    /// Returns the iterations with gradient that it takes.
+    /// Returns the number of iterations with gradient that the penalty adds to a step.
     pub fn iterations(&self) -> usize {
         match self {
             Self::Jacobian(_) => 2,
@@ -132,7 +134,7 @@ impl PenaltyConfig {
         }
     }
 
-    /// Returns the penalty of a micro-batch, on the device; none within the warm-up.
+    /// Returns the penalty of a micro-batch on the device, or `None` during the warm-up.
     pub(crate) fn at(&self, place: Place, device: &Device) -> Option<Weighted> {
         let weight = self.weight_at(place.step);
         if weight <= 0.0 {
@@ -149,7 +151,7 @@ impl PenaltyConfig {
         Some(Weighted { penalty, weight })
     }
 
-    /// Reports what is out of range.
+    /// Reports values that are out of range.
     pub(super) fn validate(&self, report: Report<'_>) {
         let (weight, _) = self.common();
         if !(weight > 0.0 && weight < 1.0) {
@@ -165,7 +167,7 @@ impl PenaltyConfig {
         }
     }
 
-    /// Reports models on which the penalty does not mean what it says.
+    /// Reports models for which the penalty would not measure what it is meant to.
     pub(super) fn validate_on(
         &self,
         model: &ModelSection,
@@ -212,7 +214,7 @@ impl PenaltyConfig {
     }
 }
 
-/// Whether the last state is what a norm gives.
+/// Returns whether the last state is the output of a norm.
 fn state_is_normed(model: &ModelSection) -> bool {
     let ends_with_norm = match model.block {
         BlockKind::Sandwich | BlockKind::PostNorm => true,
@@ -228,7 +230,7 @@ fn state_is_normed(model: &ModelSection) -> bool {
 mod tests {
     use crate::config::RunConfig;
 
-    /// Reads a run with a penalty; `rest` has other keys.
+    /// Reads a run with a penalty. `rest` sets other keys.
     fn read(penalty: &str, rest: &[&str]) -> Result<RunConfig, String> {
         let mut set = vec![format!("train.penalty={penalty}")];
         set.extend(rest.iter().map(ToString::to_string));

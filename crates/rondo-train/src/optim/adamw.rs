@@ -38,7 +38,7 @@ impl Default for AdamW {
 }
 
 impl AdamW {
-    /// Describes an update.
+    /// Returns the update with these constants.
     pub(super) fn describe(&self, rates: Rates) -> Update {
         let decay = rates.lr * self.weight_decay;
         Update {
@@ -48,7 +48,7 @@ impl AdamW {
     }
 }
 
-/// Updates a parameter and its moments by Burn operations.
+/// Updates a parameter and its moments with Burn operations.
 pub(super) fn compose(
     eps: f64,
     step: Step,
@@ -59,7 +59,7 @@ pub(super) fn compose(
     let square = gradient.clone().square();
     let first = blend(moments.first, gradient, step.beta1);
     let second = blend(moments.second, square, step.beta2);
-    // η·m̂/(√v̂ + ε) with both corrections folded into two numbers.
+    // This is η·m̂/(√v̂ + ε), with both corrections folded into two numbers.
     let (c1, c2) = step.corrections();
     let scale = second.clone().sqrt() + eps * c2.sqrt();
     let delta = first.clone() / scale * (step.lr * c2.sqrt() / c1);
@@ -72,7 +72,7 @@ pub(super) fn compose(
     )
 }
 
-/// Returns `β·old + (1 − β)·new`, where nothing counts as zero.
+/// Returns `β·old + (1 − β)·new`; a missing `old` counts as zero.
 fn blend(old: Option<Tensor<1>>, new: Tensor<1>, beta: f64) -> Tensor<1> {
     let new = new * (1.0 - beta);
     match old {

@@ -1,4 +1,4 @@
-//! What a backend computes of a step, and which backend it is.
+//! The parts of a step that a backend computes with its own kernels.
 
 use burn::tensor::Tensor;
 #[cfg(feature = "cube")]
@@ -14,13 +14,13 @@ use super::{Gate, Moments, adamw, raven_adam};
 use crate::error::Result;
 use crate::step::read;
 
-/// What the updates of one step share.
+/// Values that the updates of one step share.
 pub(super) struct SharedStep<'a> {
-    /// That of a parameter that decays.
+    /// The update of a parameter that decays.
     pub(super) update: Update,
-    /// How much of them goes through.
+    /// Scales or rejects every update of the step.
     pub(super) gate: &'a Gate,
-    /// Its numbers on the device, once an update has needed them.
+    /// The numbers of the step on the device, once an update has needed them.
     #[cfg(feature = "cube")]
     pub(super) numbers: Option<StepNumbers>,
 }
@@ -36,9 +36,10 @@ impl<'a> SharedStep<'a> {
     }
 }
 
-/// What a backend computes of a step. What it leaves out is composed of Burn operations.
+/// The parts of a step that a backend can compute itself. Default methods are composed of Burn
+/// operations.
 pub(super) trait Updates {
-    /// Returns the L2 norm of tensors together, `[1]`.
+    /// Returns the L2 norm of all tensors together, `[1]`.
     fn norm(&self, tensors: &[Tensor<1>]) -> Tensor<1> {
         let squares = tensors.iter().map(|x| total(x.clone().square())).collect();
         Tensor::cat(squares, 0).sum().sqrt()
@@ -48,7 +49,7 @@ pub(super) trait Updates {
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// When the device fails.
     fn sum_of_squares(&self, tensor: &Tensor<1>) -> Result<f64> {
         Ok(f64::from(read(total(tensor.clone().square()))?[0]))
     }
@@ -67,12 +68,12 @@ pub(super) trait Updates {
     }
 }
 
-/// The backend that leaves everything to its composition.
+/// A backend that composes everything of Burn operations.
 pub(super) struct Composition;
 
 impl Updates for Composition {}
 
-/// Returns what a backend computes of a step.
+/// Returns the updates of a backend.
 pub(super) fn updates(backend: Backend) -> &'static dyn Updates {
     match backend {
         Backend::Flex => &InPlace,
@@ -84,7 +85,7 @@ pub(super) fn updates(backend: Backend) -> &'static dyn Updates {
     }
 }
 
-/// Updates a parameter and its moments by Burn operations.
+/// Updates a parameter and its moments with Burn operations.
 pub(super) fn compose(
     Update { rule, step }: Update,
     parameter: Tensor<1>,
@@ -99,7 +100,7 @@ pub(super) fn compose(
     }
 }
 
-/// Returns a parameter after its decay.
+/// Returns a parameter after weight decay.
 pub(super) fn decayed(parameter: Tensor<1>, decay: f64) -> Tensor<1> {
     if decay > 0.0 {
         parameter * (1.0 - decay)

@@ -1,4 +1,4 @@
-//! Global-norm clipping, and what happens to an update whose gradient is not finite.
+//! Clipping by the global norm, and rejection of updates whose gradient is not finite.
 
 use burn::tensor::{Bool, Tensor};
 use rondo_model::gradients::FlatGradients;
@@ -15,36 +15,36 @@ const NORM_EPS: f64 = 1e-6;
 ///
 /// # Panics
 ///
-/// Panics where there are none.
+/// Panics if there are no gradients.
 pub fn global_norm(gradients: &FlatGradients) -> Tensor<1> {
     let tensors = gradients.tensors();
     updates(Backend::of(&tensors[0])).norm(tensors)
 }
 
-/// Returns Σx² of a gradient, of which [`global_norm`] is the root of the sum.
+/// Returns Σx² of a gradient. [`global_norm`] is the root of the sum over all gradients.
 ///
 /// # Errors
 ///
-/// Where the device fails.
+/// When the device fails.
 pub(crate) fn sum_of_squares(gradient: &Tensor<1>) -> Result<f64> {
     updates(Backend::of(gradient)).sum_of_squares(gradient)
 }
 
-/// How much of an update goes through.
+/// Scales an update, and decides whether it counts.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "one exists at a time, on the stack of a step"
 )]
 pub enum Gate {
-    /// The norm is on the host, known to be finite: gradients are scaled by this number.
+    /// The norm is on the host and finite. Gradients are scaled by this number.
     Host(f64),
-    /// The norm stays on the device: gradients are scaled there, and where it is not finite
+    /// The norm stays on the device, and gradients are scaled there. If the norm is not finite,
     /// parameters and moments keep their values.
     Device {
-        /// `[1]`.
+        /// Factor for the gradients, `[1]`.
         scale: Tensor<1>,
-        /// `[1]`, whether the update counts.
+        /// Whether the update counts, `[1]`.
         finite: Tensor<1, Bool>,
     },
 }
@@ -65,7 +65,8 @@ impl Gate {
         Self::Device { scale, finite }
     }
 
-    /// Updates a parameter and its moments by `rule`, from the scaled gradient and where the update counts.
+    /// Updates a parameter and its moments by `rule` from the scaled gradient. They keep their
+    /// values if the update does not count.
     pub(super) fn apply(
         &self,
         parameter: Tensor<1>,
@@ -90,7 +91,7 @@ impl Gate {
         }
     }
 
-    /// Returns the moments of an update: `new` where it counts, else `old`, zero where there were
+    /// Returns the moments of an update: `new` if it counts, else `old`, or zeros if there were
     /// none.
     fn choose_moments(&self, old: Moments, new: Moments) -> Moments {
         let moment = |old: Option<Tensor<1>>, new: Option<Tensor<1>>| {
@@ -105,7 +106,7 @@ impl Gate {
         }
     }
 
-    /// Returns `new` where the update counts, else `old`.
+    /// Returns `new` if the update counts, else `old`.
     fn choose(&self, old: Tensor<1>, new: Tensor<1>) -> Tensor<1> {
         match self {
             Self::Host(_) => new,

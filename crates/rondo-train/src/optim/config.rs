@@ -9,10 +9,10 @@ use super::adamw::AdamW;
 use super::muon::Muon;
 use super::raven_adam::RavenAdam;
 
-/// Newton–Schulz iterations beyond which nothing changes any more.
+/// Maximum number of Newton–Schulz iterations; more would change nothing.
 const MOST_ITERATIONS: usize = 64;
 
-/// Which optimizer, with its constants.
+/// The optimizer and its constants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum OptimizerConfig {

@@ -9,7 +9,7 @@ use rondo_kernels::update::{Step, Update};
 use super::backend::{SharedStep, Updates};
 use super::{Gate, Moments};
 
-/// The updates of the kernels.
+/// Computes updates with these kernels.
 pub(super) struct OnDevice;
 
 impl Updates for OnDevice {

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 type Primitive = FloatTensor<Flex>;
 
-/// The updates of the kernels.
+/// Computes updates with these kernels.
 pub(super) struct InPlace;
 
 impl Updates for InPlace {
@@ -61,7 +61,7 @@ impl Updates for InPlace {
     }
 }
 
-/// Returns the tensor's memory, contiguous and from its start.
+/// Returns a tensor whose elements fill its memory without gaps; copies it if necessary.
 fn owned(x: Tensor<1>) -> Primitive {
     let x = x
         .try_into_primitive::<Flex>()

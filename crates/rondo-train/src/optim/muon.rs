@@ -5,11 +5,11 @@
 //! ```
 //!
 //! The factor 0.2·√max(rows, cols) gives the update the root mean square of an AdamW update, so
-//! that both share one learning rate (Liu et al. 2025, arXiv 2502.16982, §2.2). Of the published forms
-//! this is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The original one has
-//! √max(1, rows/cols) there, for matrices stored `[d_out, d_in]`, and needs a learning rate of its own.
-//! Both write `B ← μ·B + (1 − μ)·G`: a factor of 1 − μ that the norm in Newton–Schulz takes out again.
-//! Their code iterates in bf16; here everything is f32, whatever the precision of training.
+//! that both share one learning rate (Liu et al. 2025, arXiv 2502.16982, §2.2). Of the published
+//! forms, this is `torch.optim.Muon` with `adjust_lr_fn="match_rms_adamw"`. The original form has
+//! the factor √max(1, rows/cols), for matrices stored `[d_out, d_in]`, and needs a learning rate of
+//! its own. Both write `B ← μ·B + (1 − μ)·G`; the norm in Newton–Schulz cancels the factor 1 − μ.
+//! Their code iterates in bf16; here everything is f32, for every precision of training.
 
 use burn::tensor::Tensor;
 use rondo_model::ops::{Precision, Product, of};
@@ -25,11 +25,11 @@ const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
 /// The root mean square of an AdamW update.
 const ADAM_UPDATE_RMS: f64 = 0.2;
 
-/// Muon for matrices; the other constants are AdamW's, for embedding, norms and biases.
+/// Muon for matrices. The other constants are those of AdamW for embedding, norms and biases.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Muon {
-    /// μ.
+    /// Decay of the momentum, μ.
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub momentum: f64,
     /// Newton–Schulz iterations.
@@ -43,7 +43,7 @@ pub struct Muon {
     /// AdamW's ε.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub eps: f64,
-    /// λ, multiplied by the learning rate, for both.
+    /// λ, multiplied by the learning rate, for matrices and the rest.
     #[schemars(range(min = 0))]
     pub weight_decay: f64,
 }
@@ -68,7 +68,7 @@ impl Default for Muon {
 }
 
 impl Muon {
-    /// Returns the rule for everything that is not a matrix.
+    /// Returns the rule for all parameters that are not matrices.
     pub(super) fn rest(&self) -> AdamW {
         let Self {
             beta1,
@@ -112,8 +112,8 @@ impl Muon {
     }
 }
 
-/// Moves every singular value of `matrix` to between 0.68 and 1.14, those of zero excepted:
-/// `X ← aX + (bA + cA²)X`, `A = XXᵀ`, from `matrix / (‖matrix‖ + 1e-7)`.
+/// Moves every singular value of `matrix` to between 0.68 and 1.14, except those that are zero: `X
+/// ← aX + (bA + cA²)X`, `A = XXᵀ`, starting from `matrix / (‖matrix‖ + 1e-7)`.
 pub(super) fn orthogonalise(matrix: Tensor<2>, iterations: usize) -> Tensor<2> {
     let [rows, cols] = matrix.dims();
     let tall = rows > cols;

@@ -9,8 +9,8 @@
 //! p      ← p − η' / (1 − β₁ᵗ) · atan2(m, √v / √(1 − β₂ᵗ))
 //! ```
 //!
-//! Of the two published forms of Adam with atan2 this is the one with the first correction outside
-//! the arctangent (the CUDA package `adam_atan2`). The other one, of the paper that proposed atan2
+//! There are two published forms of Adam with atan2. This one has the first correction outside the
+//! arctangent (the CUDA package `adam_atan2`). The other one, from the paper that proposed atan2
 //! (Everett et al. 2024, arXiv 2407.05872), takes `η·atan2(m / (1 − β₁ᵗ), √(v / (1 − β₂ᵗ)))`; it is
 //! not offered here.
 
@@ -23,7 +23,7 @@ use super::backend::decayed;
 use super::sum::total;
 use super::{Moments, Rates};
 
-/// The smallest second moment that is kept under update clipping, ε² with ε = 1e-6.
+/// The floor of the second moment under update clipping: ε² with ε = 1e-6.
 const SMALLEST_SECOND_MOMENT: f64 = 1e-12;
 
 /// The constants of the reference's Adam.
@@ -39,7 +39,7 @@ pub struct RavenAdam {
     /// λ per step, scaled by η / η_peak.
     #[schemars(range(min = 0))]
     pub weight_decay: f64,
-    /// Whether η' replaces η.
+    /// Whether the updates of each tensor are clipped: η' replaces η.
     pub update_clipping: bool,
 }
 
@@ -55,7 +55,7 @@ impl Default for RavenAdam {
 }
 
 impl RavenAdam {
-    /// Describes an update.
+    /// Returns the update with these constants.
     pub(super) fn describe(&self, rates: Rates) -> Update {
         let decay = rates.lr / rates.peak * self.weight_decay;
         Update {
@@ -67,7 +67,7 @@ impl RavenAdam {
     }
 }
 
-/// Updates a parameter and its moments by Burn operations.
+/// Updates a parameter and its moments with Burn operations.
 pub(super) fn compose(
     update_clipping: bool,
     step: Step,

@@ -1,13 +1,13 @@
 //! The sum of a long vector, in two stages.
 //!
-//! Without tuned kernels Burn's GPU backends give each element of a reduction's result one thread. A
-//! vector's sum is one element, so one thread adds everything: 13 ns for each of 32 million gradients
-//! on an H100 through wgpu, measured as 0.42 s of a step.
+//! Without tuned kernels, Burn's GPU backends use one thread for each element of a reduction's
+//! result. The sum of a vector is one element, so one thread adds everything. This takes 13 ns for
+//! each of 32 million gradients on an H100 through wgpu, measured as 0.42 s of a step.
 
 use burn::tensor::Tensor;
 
-/// Returns the sum of all elements, `[1]`: √n sums of √n elements side by side, then their sum, where
-/// n has divisors near its square root.
+/// Returns the sum of all elements, `[1]`. If n has divisors near its square root, it adds √n sums
+/// of √n elements, which are computed in parallel.
 pub(super) fn total(x: Tensor<1>) -> Tensor<1> {
     let [count] = x.dims();
     let rows = rows(count);

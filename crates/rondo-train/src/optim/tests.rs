@@ -1,4 +1,5 @@
-//! The rules on one parameter, by hand and beside published runs, and the groups of a whole model.
+//! Tests the rules on one parameter, by hand and against published runs, and the groups of a whole
+//! model.
 
 mod golden;
 
@@ -118,12 +119,13 @@ fn a_raven_update_raises_the_second_moment_to_its_floor_and_hardly_moves_below_i
     let start = || (vector([0.0, 0.0]), vector([1e-8, 0.0]), Moments::default());
     let (p, gradient, moments) = start();
     let (p, moments) = compose(rule.describe(RATES), p, gradient, moments);
-    // v = 1e-12 in both elements, so √v / √0.05 is 4.47e-6, and 1e-8 beside it an angle of 0.0022.
+    // v = 1e-12 in both elements, so √v / √0.05 is 4.47e-6, and a first moment of 1e-8 gives an
+    // angle of 0.0022.
     let angle = (1e-8_f64).atan2(1e-6 / 0.05_f64.sqrt());
     close(&values(p), [-0.1 / 0.1 * angle, 0.0]);
     let second = values(moments.second.clone().expect("second"));
     assert_eq!(second, [1e-12, 1e-12]);
-    // A gradient that counts lifts the moment off its floor in the next update.
+    // A larger gradient lifts the moment off its floor in the next update.
     let rates = Rates { update: 2, ..RATES };
     let (_, moments) = compose(
         rule.describe(rates),
@@ -210,7 +212,7 @@ fn every_parameter_has_one_group_and_norms_and_biases_are_not_decayed() {
 
 /// Trains a small model for three updates with gradients of about `size` and a few zeros.
 ///
-/// Returns the parameters that are updated in place, and both moments of each, one after another.
+/// Returns the parameters that are updated in place, their first moments and their second moments.
 fn after_three_updates(rule: &OptimizerConfig, size: f32, composed: bool) -> [Vec<f32>; 3] {
     let config = ModelConfig {
         vocab_size: 7,
@@ -243,7 +245,7 @@ fn after_three_updates(rule: &OptimizerConfig, size: f32, composed: bool) -> [Ve
     let moments = optimizer.moments.into_iter();
     for ((row, value), moments) in rows.iter().zip(parameters.0).zip(moments) {
         if matches!(rule, OptimizerConfig::Muon(_)) && Group::of(row).matrix {
-            // Muon's own rule has no form in place.
+            // Muon's own rule does not update in place.
             continue;
         }
         let moment = |moment: Option<Tensor<1>>| values(moment.expect("a moment"));
@@ -269,7 +271,7 @@ fn updates_in_place_are_the_composed_ones() {
         ] {
             let in_place = after_three_updates(&rule, size, false);
             let composed = after_three_updates(&rule, size, true);
-            // Sizes of a parameter and of its moments.
+            // Typical sizes of a parameter and of its moments.
             let sizes = [1.0, size, size * size];
             for ((in_place, composed), size) in in_place.iter().zip(&composed).zip(sizes) {
                 assert_eq!(in_place.len(), composed.len());
