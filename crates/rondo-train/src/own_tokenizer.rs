@@ -1,5 +1,5 @@
-//! The tokenizer that a run's weights were trained with: whatever meets those weights later is encoded by it, or
-//! refused.
+//! The tokenizer with which a run's weights were trained. Data for these weights is encoded with
+//! it, or refused.
 
 use std::path::{Path, PathBuf};
 
@@ -15,23 +15,24 @@ use crate::run_dir::{RunDir, TOKENIZER_FILE};
 pub struct OwnTokenizer {
     /// The run directory.
     run: PathBuf,
-    /// `RUN/tokenizer.json`, where it is there.
+    /// `RUN/tokenizer.json`, if it exists.
     file: Option<PathBuf>,
-    /// Its hash as the checkpoint has it; none in checkpoints of older versions.
+    /// Its hash in the checkpoint; `None` in checkpoints of older versions.
     hash: Option<String>,
 }
 
 impl OwnTokenizer {
-    /// Finds the tokenizer of a run whose checkpoint has seen the corpora `seen`; none on tasks, in imports without one and
-    /// in runs of older versions.
+    /// Finds the tokenizer of a run whose weights were trained on the corpora `seen`. `None` for
+    /// tasks, for imports without a tokenizer and for runs of older versions.
     ///
     /// # Errors
     ///
-    /// Where `tokenizer.json` is damaged, or not the one that the weights were trained with.
+    /// When `tokenizer.json` is damaged, or is not the one with which the weights were trained.
     pub fn of_run(run_dir: &RunDir, seen: &[CorpusIdentity]) -> Result<Option<Self>> {
         let file = run_dir.tokenizer_path();
         let hash = seen.first().map(|corpus| corpus.tokenizer_hash.clone());
-        // Without a hash there is nothing to compare: an import may have a tokenizer that cannot encode.
+        // Without a hash there is nothing to compare, and an import may have a tokenizer that
+        // cannot encode.
         if let Some(expected) = &hash
             && let Some(tokenizer) = run_dir.tokenizer()?
         {
@@ -55,7 +56,7 @@ impl OwnTokenizer {
         }))
     }
 
-    /// Names the tokenizer of the run at `run` whose file has come to `file`.
+    /// Returns the tokenizer of the run at `run`, whose file was received as `file`.
     pub(crate) fn received(run: &Path, file: Option<PathBuf>, hash: Option<String>) -> Self {
         Self {
             run: run.to_owned(),
@@ -64,32 +65,32 @@ impl OwnTokenizer {
         }
     }
 
-    /// Returns the file of the tokenizer, where it is there.
+    /// Returns the file of the tokenizer, if it exists.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Returns the hash of the tokenizer, where it is known.
+    /// Returns the hash of the tokenizer, if it is known.
     pub(crate) fn hash(&self) -> Option<&str> {
         self.hash.as_deref()
     }
 
-    /// Opens data for the run, text encoded with its tokenizer; `what` is the subject of messages.
+    /// Opens data for the run, with text encoded by its tokenizer. Messages call the data `what`.
     ///
     /// # Errors
     ///
-    /// As [`open_data`], and where the data is encoded by another tokenizer.
+    /// As [`open_data`], and when the data was encoded with another tokenizer.
     pub fn open(&self, data: &DataConfig, what: &str, mode: Mode) -> Result<Source> {
         let source = open_data(data, self.file.as_deref(), mode)?;
         self.check(&source, data, what)?;
         Ok(source)
     }
 
-    /// Refuses text that is encoded by another tokenizer; a task has none.
+    /// Refuses text that was encoded with another tokenizer. Tasks have no tokenizer.
     ///
     /// # Errors
     ///
-    /// With what the configuration has to say.
+    /// When the tokenizers differ; the message says how to change the configuration.
     pub fn check(&self, source: &Source, data: &DataConfig, what: &str) -> Result<()> {
         let Source::Text(text) = source else {
             return Ok(());
@@ -111,7 +112,7 @@ impl OwnTokenizer {
         ))))
     }
 
-    /// Returns whether the tokens of a text are the run's.
+    /// Returns whether a text was encoded with the run's tokenizer.
     fn has_encoded(&self, text: &TextData) -> Result<bool> {
         if let Some(hash) = &self.hash {
             return Ok(*hash == text.identity().tokenizer_hash);
@@ -125,7 +126,8 @@ impl OwnTokenizer {
     }
 }
 
-/// Says how the corpora of a run have changed, each with its name in messages.
+/// Describes each corpus of a run that has changed since `seen`, together with its name in
+/// messages.
 pub fn changes<'a>(
     seen: &'a [CorpusIdentity],
     now: &'a [(String, CorpusIdentity)],

@@ -1,6 +1,6 @@
-//! Scheduled disturbances: what happens to a run at a step, on purpose.
+//! Scheduled disturbances: deliberate changes to a run at a step.
 //!
-//! Each is a pure function of configuration and step, so that a resumed run meets the same ones.
+//! Each is a pure function of configuration and step, so a resumed run has the same ones.
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData};
@@ -18,29 +18,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Perturbation {
-    /// The learning rate times `factor` for `steps` steps.
+    /// Multiplies the learning rate by `factor` for `steps` steps.
     LrSpike {
-        /// The first of them.
+        /// The first of these steps.
         at_step: u64,
-        /// What the learning rate is multiplied by.
+        /// The factor on the learning rate.
         factor: f64,
-        /// How many steps.
+        /// Number of steps.
         #[serde(default = "one")]
         steps: u64,
     },
-    /// The optimizer forgets its moments before this step.
+    /// Resets the moments of the optimizer before this step.
     OptimizerReset {
         /// The step.
         at_step: u64,
     },
-    /// Every weight gets normal noise before this step, `std` times the root mean square of its tensor.
+    /// Adds normal noise to every weight before this step, `std` times the root mean square of its
+    /// tensor.
     WeightNoise {
         /// The step.
         at_step: u64,
-        /// Standard deviation over root mean square.
+        /// Standard deviation divided by root mean square.
         std: f64,
     },
-    /// Other training data from this step on; validation stays as it is.
+    /// Switches to other training data from this step on; validation data stays the same.
     DataSwitch {
         /// The first step on the new data.
         at_step: u64,
@@ -54,7 +55,7 @@ fn one() -> u64 {
 }
 
 impl Perturbation {
-    /// Returns the step at which it happens.
+    /// Returns the first step at which it happens.
     pub fn at_step(&self) -> u64 {
         match self {
             Self::LrSpike { at_step, .. }
@@ -64,7 +65,7 @@ impl Perturbation {
         }
     }
 
-    /// Returns the other training data from its step on, where it changes them.
+    /// Returns the new training data, if it switches the data.
     pub fn switched_data(&self) -> Option<&DataConfig> {
         match self {
             Self::DataSwitch { data, .. } => Some(data),
@@ -84,11 +85,11 @@ impl Perturbation {
         }
     }
 
-    /// Adds what happens to an event's record.
+    /// Adds the disturbance to the record of an event.
     ///
     /// # Errors
     ///
-    /// Never: the names differ.
+    /// Never: all names are different.
     pub fn describe(&self, event: &mut Record) -> Result<(), RecordError> {
         match self {
             Self::LrSpike { factor, steps, .. } => {
@@ -124,7 +125,8 @@ impl Perturbation {
     }
 }
 
-/// Adds normal noise to every weight, `std` times the root mean square of its tensor, drawn for `step`.
+/// Adds normal noise, drawn for `step`, to every weight: `std` times the root mean square of its
+/// tensor.
 pub fn with_noise(model: LoopedTransformer, std: f64, seed: u64, step: u64) -> LoopedTransformer {
     let mut rng = generator(seed, Stream::WeightNoise, step);
     model.map(&mut Noise {
@@ -133,7 +135,7 @@ pub fn with_noise(model: LoopedTransformer, std: f64, seed: u64, step: u64) -> L
     })
 }
 
-/// Adds noise to one parameter after the other.
+/// Adds noise to one parameter after another.
 struct Noise<'a> {
     std: f64,
     draw: &'a mut dyn FnMut() -> f32,

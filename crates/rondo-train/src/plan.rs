@@ -1,4 +1,4 @@
-//! What a step does: a pure function of configuration and step.
+//! The plan of a step: a pure function of configuration and step.
 
 use rondo_model::depth::Draw;
 use rondo_schedule::{Run, Schedule, ScheduleConfig};
@@ -13,7 +13,7 @@ pub struct StepPlan {
     pub step: u64,
     /// Its learning rate.
     pub lr: f64,
-    /// Its iterations.
+    /// Its iterations, as drawn.
     pub draw: Draw,
     /// Whether its metrics are read and logged.
     pub logged: bool,
@@ -40,7 +40,8 @@ impl StepPlan {
     }
 }
 
-/// Returns the learning rate by the step: the schedule's, times what perturbations make of it.
+/// Returns the learning rate as a function of the step: the rate of the schedule times the factors
+/// of perturbations.
 pub(crate) fn rates(
     schedule: &ScheduleConfig,
     perturbations: &[Perturbation],

@@ -1,4 +1,4 @@
-//! All that a resume needs besides weights and moments.
+//! Everything that a resume needs besides weights and moments.
 
 use rondo_checkpoint::Checkpoint;
 use rondo_data::{CorpusIdentity, CurriculumState};
@@ -10,45 +10,47 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::guard::GuardState;
 
-/// The file of a checkpoint that holds it.
+/// The file in a checkpoint that holds it.
 const PROGRESS_FILE: &str = "progress.json";
 
-/// Where a run stands after its last step. Learning rate, depth, data order and initial states are pure functions of
-/// configuration, seed and step, so they are not here.
+/// The progress of a run after its last step. Learning rate, depth, data order and initial states
+/// are pure functions of configuration, seed and step, so they are not stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunProgress {
     /// Optimizer steps taken.
     pub step: u64,
-    /// Updates that the optimizer's moments have seen: all steps but those skipped, since its last reset.
+    /// Number of updates in the optimizer's moments: all steps since its last reset, without
+    /// skipped ones.
     pub updates: u64,
     /// Training tokens seen.
     pub tokens: u64,
-    /// Draws whose depth was clamped.
+    /// Number of draws whose depth was clamped.
     pub clamped: u64,
-    /// Difficulty of a task's curriculum.
+    /// Difficulty in a task's curriculum.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub curriculum: Option<CurriculumState>,
-    /// The updates that were not made, and what the next ones are judged by.
+    /// Number of skipped updates, and the state for judging the next ones.
     #[serde(default)]
     pub guard: GuardState,
-    /// Whether the evaluation after this step was interrupted: it is made up for when the run goes on.
+    /// Whether the evaluation after this step was interrupted. A resume then reruns it.
     #[serde(default)]
     pub owes_evaluation: bool,
-    /// The learning rates of all updates that were made; none in checkpoints of older versions.
+    /// Sum of the learning rates of all updates that were made; `None` in checkpoints of older
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lr_sum: Option<RateSum>,
-    /// The text that the run is trained on, then that of each `data-switch`; empty on tasks and in checkpoints of
-    /// older versions.
+    /// The training text, followed by that of each `data-switch`. Empty for tasks and in
+    /// checkpoints of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<CorpusIdentity>,
-    /// The controller of the gates' penalty.
+    /// State of the controller of the gates' penalty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub controller: Option<ControllerState>,
 }
 
 impl RunProgress {
-    /// Returns the start of a run.
+    /// Returns the progress at the start of a run.
     pub fn start(curriculum: Option<CurriculumState>) -> Self {
         Self {
             step: 0,
@@ -64,16 +66,16 @@ impl RunProgress {
         }
     }
 
-    /// Starts the record of an event after the last step.
+    /// Starts the record of an event that is dated to the last step.
     pub fn event(&self, event: Event) -> Record {
         Record::event(self.step, self.tokens, event)
     }
 
-    /// Reads where the run of a checkpoint stands.
+    /// Reads the progress in a checkpoint.
     ///
     /// # Errors
     ///
-    /// Where the file is missing, damaged or of another format.
+    /// When the file is missing, damaged or has another format.
     pub fn read(checkpoint: &Checkpoint) -> Result<Self> {
         let bytes = checkpoint.read(PROGRESS_FILE)?;
         serde_json::from_slice(&bytes).map_err(|error| {
@@ -86,7 +88,7 @@ impl RunProgress {
     ///
     /// # Errors
     ///
-    /// Never on a value that serialises, as every progress does.
+    /// Never: every progress can be serialised.
     pub fn file(&self) -> Result<(&'static str, Vec<u8>)> {
         let text = serde_json::to_vec_pretty(self).map_err(anyhow::Error::from)?;
         Ok((PROGRESS_FILE, text))

@@ -1,26 +1,28 @@
-//! How the text of a prompt becomes tokens: with special tokens by their names, or opened by one.
+//! Turns the text of a prompt into tokens. It may name special tokens, or be opened by one.
 
 use rondo_data::Tokenizer;
 
 use crate::error::{Error, Result};
 use crate::open_run::OpenRun;
 
-/// What a text that is given to a run may hold beyond text; without a choice the run's own files decide.
+/// What a prompt may hold besides plain text. Without a choice, the run's own files decide.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Prompting {
-    /// Whether a special token's name in the text is that token; by default in imported models, unless their files say
-    /// otherwise.
+    /// Whether the name of a special token in the text stands for that token. By default it does
+    /// for imported models, unless their files say otherwise.
     pub special: Option<bool>,
-    /// Whether the token that begins a text comes first; by default where an imported model's tokenizer adds it.
+    /// Whether the token that begins a text comes first. By default it does if the tokenizer of an
+    /// imported model adds it.
     pub bos: Option<bool>,
 }
 
 impl OpenRun<'_> {
-    /// Returns the run's tokenizer, which `wanted_by`, a flag, cannot do without, ready for prompts.
+    /// Returns the run's tokenizer, ready for prompts. The flag `wanted_by` needs it.
     ///
     /// # Errors
     ///
-    /// Where it has none, it is damaged, or `--bos on` finds no token that begins a text.
+    /// When the run has no tokenizer, it is damaged, or `--bos on` finds no token that begins a
+    /// text.
     pub fn reader(&self, wanted_by: &str, prompting: Prompting) -> Result<Tokenizer> {
         let tokenizer = self.tokenizer(wanted_by)?;
         let imported = self.config.data.is_nothing();
@@ -35,7 +37,8 @@ impl OpenRun<'_> {
         Ok(tokenizer.with_special(special).with_opening(opening))
     }
 
-    /// Returns what begins a text: by the tokenizer, else by the model's ids.
+    /// Returns the tokens that begin a text: those of the tokenizer, or else that of the model's
+    /// ids.
     fn opening(&self, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
         let own = tokenizer.own_opening();
         if !own.is_empty() {
@@ -51,12 +54,12 @@ impl OpenRun<'_> {
         })
     }
 
-    /// Returns the tokens at which generation stops: those that an imported model names, else the
-    /// tokenizer's end of text.
+    /// Returns the tokens at which generation stops: those that an imported model names, or else
+    /// the end of text of the tokenizer.
     ///
     /// # Errors
     ///
-    /// Where the file of special tokens is damaged.
+    /// When the file of special tokens is damaged.
     pub fn stops(&self, tokenizer: Option<&Tokenizer>) -> Result<Vec<u32>> {
         let special = self.run_dir.special_tokens()?.unwrap_or_default();
         Ok(match special.stops() {

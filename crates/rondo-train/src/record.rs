@@ -17,33 +17,33 @@ use crate::plan::StepPlan;
 use crate::progress::RunProgress;
 use crate::step::{Observation, Penalised};
 
-/// What is measured around a logged step.
+/// Measurements around a logged step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// Tokens per second since the last logged step, evaluations and saves left out.
+    /// Tokens per second since the last logged step, without evaluations and saves.
     pub(crate) tokens_per_second: f64,
-    /// Seconds per step, likewise.
+    /// Seconds per step since then, without evaluations and saves.
     pub(crate) step_seconds: f64,
-    /// Share of the device's peak, where the peak is known.
+    /// Share of the device's peak FLOP/s, if the peak is known.
     pub(crate) mfu: Option<f64>,
     /// Memory of the device, or of the process on a CPU.
     pub(crate) memory_bytes: Option<u64>,
-    /// Σ η up to this step.
+    /// Sum of η up to this step.
     pub(crate) lr_sum: f64,
-    /// What the controller of the gates' penalty has read, where there is one.
+    /// Reading of the controller of the gates' penalty, if there is one.
     pub(crate) control: Option<ControllerReading>,
-    /// The ranks of the run, where there are several.
+    /// The ranks of the run, if there are several.
     pub(crate) ranks: Option<Ranks>,
 }
 
-/// What is measured of several ranks.
+/// Measurements of several ranks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ranks {
-    /// How many.
+    /// Number of ranks.
     pub(crate) world_size: usize,
-    /// Seconds of a step's reduction.
+    /// Seconds in the reduction of a step.
     pub(crate) reduce_seconds: f64,
-    /// Seconds that the slowest rank comes after the median one.
+    /// Seconds by which the slowest rank computes longer than the median rank.
     pub(crate) wait_seconds: f64,
 }
 
@@ -108,18 +108,19 @@ pub(crate) fn train(
     record.finish()
 }
 
-/// What an evaluation's record has besides what was evaluated.
+/// Values in the record of an evaluation besides its results.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Beside<'a> {
-    /// Loss at the mean depth by source of a mixture.
+    /// Loss at the mean depth for each source of a mixture.
     pub(crate) by_source: &'a [(String, f64)],
-    /// Cross entropy under the training tokens' frequencies, in the first record.
+    /// Cross entropy under the frequencies of the training tokens; only in the first record.
     pub(crate) unigram: Option<f64>,
-    /// What the controller of the gates' penalty has read, where there is one.
+    /// Reading of the controller of the gates' penalty, if there is one.
     pub(crate) control: Option<ControllerReading>,
 }
 
-/// Returns the record of an evaluation; `mean` is the depth that stands for the run.
+/// Returns the record of an evaluation. `mean` is the recurrence depth whose loss represents the
+/// run.
 pub(crate) fn eval(
     progress: &RunProgress,
     evaluated: &Evaluated,

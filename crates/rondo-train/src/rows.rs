@@ -1,4 +1,4 @@
-//! Rows for training and evaluation, whatever they come from.
+//! Rows for training and evaluation, from any kind of source.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use crate::config::{ResolvedConfig, RunConfig};
 use crate::distributed::Share;
 use crate::error::{Error, Result};
 
-/// The rows of a source, as the configuration of a run asks for them.
+/// The rows of a source, as the configuration of a run uses them.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     source: &'a Source,
@@ -37,7 +37,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns the rows of steps of one row each.
+    /// Returns the rows for steps of one row each.
     #[must_use]
     pub fn one_in_a_step(self) -> Self {
         Self {
@@ -47,7 +47,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns the state in which a task's curriculum starts; none on text.
+    /// Returns the initial state of a task's curriculum; `None` for text.
     pub fn first_difficulty(&self) -> Option<CurriculumState> {
         match self.source {
             Source::Text(_) => None,
@@ -55,7 +55,8 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns the tokens in a training row; in the longest one where no state of a curriculum is given.
+    /// Returns the tokens in a training row, or in the longest one if no state of a curriculum is
+    /// given.
     pub fn seq(&self, curriculum: Option<&CurriculumState>) -> usize {
         match (self.source, curriculum) {
             (Source::Text(_), _) => self.seq,
@@ -68,7 +69,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     ///
-    /// Where the text is too short for one row.
+    /// When the text is too short for one row.
     pub fn micro_batches(
         &self,
         step: u64,
@@ -82,7 +83,7 @@ impl<'a> Rows<'a> {
         self.some_micro_batches(step, all, curriculum)
     }
 
-    /// Returns those of the micro-batches of a step that are a rank's.
+    /// Returns the micro-batches of a step that are in a rank's `share`.
     ///
     /// # Errors
     ///
@@ -114,7 +115,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     ///
-    /// Where the validation text is too short for one row.
+    /// When the validation text is too short for one row.
     pub fn val_batches(&self, tokens: usize) -> Result<Vec<Batch>, DataError> {
         let (rows, seq) = (self.val_batch, self.seq(None));
         match self.source {
@@ -123,7 +124,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Returns which of the batches of an evaluation belong to each source of a mixture; none of other data.
+    /// Returns the range of evaluation batches of each source of a mixture; empty for other data.
     ///
     /// # Errors
     ///
@@ -142,11 +143,11 @@ impl<'a> Rows<'a> {
         Ok(ranges.filter(|(name, _)| !name.is_empty()).collect())
     }
 
-    /// Returns the bytes of text that a target of these batches stands for; none on tasks.
+    /// Returns the bytes of text per target of these batches; `None` for tasks.
     ///
     /// # Errors
     ///
-    /// Where the tokenizer fails.
+    /// When the tokenizer fails.
     pub fn bytes_per_token(&self, batches: &[Batch]) -> Result<Option<f64>, DataError> {
         match self.source {
             Source::Text(text) => bytes_per_target(text.tokenizer(), batches),
@@ -155,11 +156,11 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Returns the tokens in the longest row that a configuration takes from a source.
+/// Returns the tokens in the longest row of a source under a configuration.
 ///
 /// # Errors
 ///
-/// Where the rows of a text have no length.
+/// When the rows of a text have no length.
 pub(crate) fn longest_row(source: &Source, config: &RunConfig) -> Result<usize> {
     match source {
         Source::Task(task) => Ok(task.seq(task.curriculum().max)),

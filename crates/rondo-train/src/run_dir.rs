@@ -1,12 +1,16 @@
-//! A run's directory: the files in it, read and written.
+//! The directory of a run: the files in it, read and written.
 //!
 //! ```text
-//! config.toml   the configuration of the newest launch   metrics.jsonl   the source of truth
-//! launches.jsonl  every launch: when, by which build, with which configuration, from which step on
-//! run.json      argv, versions, device, host     events.out.tfevents.*  the same metrics, for TensorBoard
-//! summary.json  the result, once finished        checkpoints/    step-00000400/, …, latest
-//! tasks/        what items of benchmarks came to, by checkpoint: [`outcomes`]
-//! tokenizer.json  how its text became tokens, where it has any; what stands beside it: [`companions`]
+//! config.toml           the configuration of the newest launch
+//! launches.jsonl        every launch: time, build, configuration and first step
+//! run.json              argv, versions, device, host
+//! metrics.jsonl         the source of truth
+//! events.out.tfevents.* the same metrics, for TensorBoard
+//! checkpoints/          step-00000400/, …, latest
+//! summary.json          the result of a finished run
+//! tasks/                outcomes of benchmark items, by checkpoint: [`outcomes`]
+//! tokenizer.json        the tokenizer of its text, if it has any
+//!                       further files beside the tokenizer: [`companions`]
 //! ```
 
 pub mod companions;
@@ -31,14 +35,14 @@ use crate::validation_losses::ValidationLosses;
 
 const CONFIG_FILE: &str = "config.toml";
 const SUMMARY_FILE: &str = "summary.json";
-/// Where earlier versions have put event files, which stand beside the metrics now.
+/// The folder in which earlier versions put event files. They are beside the metrics now.
 const EVENTS_FOLDER: &str = "tensorboard";
-/// Name and version, as checkpoints, launches and `run.json` have them.
+/// Name and version in checkpoints, launches and `run.json`.
 pub const CREATED_BY: &str = concat!("rondo ", env!("CARGO_PKG_VERSION"));
 /// The tokenizer of a run, and of a folder in the reference's layout.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
 
-/// Which checkpoint of a run.
+/// Selects a checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointChoice {
     /// The newest.
@@ -71,7 +75,7 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Names the directory at `path`.
+    /// Refers to the directory at `path`, which need not exist.
     pub fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -93,12 +97,12 @@ impl RunDir {
         self.path.join("launches.jsonl")
     }
 
-    /// Returns the folder in which earlier versions have put the event files.
+    /// Returns the folder in which earlier versions put the event files.
     pub fn earlier_event_files(&self) -> PathBuf {
         self.path.join(EVENTS_FOLDER)
     }
 
-    /// Returns whether there is a configuration.
+    /// Returns whether the directory has a configuration.
     pub fn has_config(&self) -> bool {
         self.path.join(CONFIG_FILE).is_file()
     }
@@ -107,7 +111,7 @@ impl RunDir {
     ///
     /// # Errors
     ///
-    /// Where there is no run or its configuration cannot be read.
+    /// When there is no run, or its configuration cannot be read.
     pub fn config(&self) -> Result<RunConfig> {
         if !self.has_config() {
             let path = self.path.display();
@@ -122,7 +126,8 @@ impl RunDir {
         RunConfig::load(&self.path.join(CONFIG_FILE), &[])
     }
 
-    /// Returns whether nothing is there but a lock and what a killed start left of its configuration.
+    /// Returns whether the directory is empty, except for a lock and the leftovers of a killed
+    /// start.
     pub fn is_empty(&self) -> bool {
         let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
             entry.is_ok_and(|entry| {
@@ -133,23 +138,23 @@ impl RunDir {
         std::fs::read_dir(&self.path).map_or(true, |mut entries| !entries.any(is_other))
     }
 
-    /// Takes the directory and makes it ready for a new run, as [`RunDir::clear`] does.
+    /// Locks the directory and prepares it for a new run, as [`RunDir::clear`] does.
     ///
     /// # Errors
     ///
-    /// Where another process trains there or the directory cannot be written.
+    /// When another process trains there, or the directory cannot be written.
     pub fn create(&self, config: &RunConfig) -> Result<RunLock> {
         let lock = self.lock()?;
         self.clear(config)?;
         Ok(lock)
     }
 
-    /// Makes a directory that is locked ready for a new run: empty but for the configuration, and for the launches of earlier
-    /// starts that have left nothing.
+    /// Prepares a locked directory for a new run: removes all files of earlier runs except their
+    /// launches, and writes the configuration.
     ///
     /// # Errors
     ///
-    /// Where the directory cannot be written.
+    /// When the directory cannot be written.
     pub fn clear(&self, config: &RunConfig) -> Result<()> {
         let event_files = event_files(&self.path).map_err(at("read", &self.path))?;
         let event_files = event_files.iter().filter_map(|path| path.file_name());
@@ -180,20 +185,20 @@ impl RunDir {
         self.write_config(config)
     }
 
-    /// Takes the directory.
+    /// Locks the directory.
     ///
     /// # Errors
     ///
-    /// Where another process trains there.
+    /// When another process trains there.
     pub fn lock(&self) -> Result<RunLock> {
         Ok(RunLock::acquire(&self.path)?)
     }
 
-    /// Writes the resolved configuration.
+    /// Writes the configuration.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// When the file cannot be written.
     pub fn write_config(&self, config: &RunConfig) -> Result<()> {
         Ok(atomic_write(
             &self.path.join(CONFIG_FILE),
@@ -201,17 +206,17 @@ impl RunDir {
         )?)
     }
 
-    /// Returns the path of the run's tokenizer; none on tasks and in runs of older versions.
+    /// Returns the path of the run's tokenizer; `None` for tasks and runs of older versions.
     pub fn tokenizer_path(&self) -> Option<PathBuf> {
         let path = self.path.join(TOKENIZER_FILE);
         path.is_file().then_some(path)
     }
 
-    /// Returns the run's tokenizer; none on tasks and in runs of older versions.
+    /// Returns the run's tokenizer; `None` for tasks and runs of older versions.
     ///
     /// # Errors
     ///
-    /// Where the file is there and is not a tokenizer.
+    /// When the file exists but is not a tokenizer.
     pub fn tokenizer(&self) -> Result<Option<Tokenizer>> {
         let Some(path) = self.tokenizer_path() else {
             return Ok(None);
@@ -220,12 +225,12 @@ impl RunDir {
         Ok(Some(Tokenizer::load_with(&path, end_of_text(&special))?))
     }
 
-    /// Writes the run's tokenizer, with the file beside it that names its end of text where needed, unless the run has one: what
-    /// weights were trained with is never replaced.
+    /// Writes the run's tokenizer and, if needed, the file that names its end of text. Does nothing
+    /// if the run has a tokenizer: the tokenizer of trained weights is never replaced.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// When the file cannot be written.
     pub fn keep_tokenizer(&self, tokenizer: &Tokenizer) -> Result<()> {
         if self.tokenizer_path().is_some() {
             return Ok(());
@@ -237,11 +242,11 @@ impl RunDir {
         Ok(atomic_write(&self.path.join(TOKENIZER_FILE), &text)?)
     }
 
-    /// Takes a tokenizer file over as it is.
+    /// Copies a tokenizer file unchanged.
     ///
     /// # Errors
     ///
-    /// Where it cannot be copied.
+    /// When it cannot be copied.
     pub fn copy_tokenizer(&self, from: &Path) -> Result<()> {
         let to = self.path.join(TOKENIZER_FILE);
         std::fs::read(from)
@@ -255,7 +260,8 @@ impl RunDir {
         Ok(atomic_write(&self.path.join(name), text.as_bytes())?)
     }
 
-    /// Returns the label of the device of the newest launch, as `run.json` has it; none where that cannot be read.
+    /// Returns the device of the newest launch, by its label in `run.json`; `None` if that cannot
+    /// be read.
     pub fn device(&self) -> Option<String> {
         let text = rondo_files::read_text(&self.path.join("run.json")).ok()?;
         let facts: serde_json::Value = serde_json::from_str(&text).ok()?;
@@ -266,7 +272,7 @@ impl RunDir {
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// When the file cannot be written.
     pub fn write_facts(&self, facts: &serde_json::Value) -> Result<()> {
         self.write_json("run.json", facts)
     }
@@ -275,39 +281,39 @@ impl RunDir {
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// When the file cannot be written.
     pub fn write_summary(&self, summary: &serde_json::Value) -> Result<()> {
         self.write_json(SUMMARY_FILE, summary)
     }
 
-    /// Removes the launches of a run that is replaced.
+    /// Removes the launches of a run that is being replaced.
     ///
     /// # Errors
     ///
-    /// Where they are there and cannot be removed.
+    /// When they exist and cannot be removed.
     pub fn remove_launches(&self) -> Result<()> {
         remove_file(&self.launches())
     }
 
-    /// Removes the summary of an end that a run goes on from: what is not yet finished has none.
+    /// Removes the summary of a finished run that is resumed: an unfinished run has none.
     ///
     /// # Errors
     ///
-    /// Where there is one and it cannot be removed.
+    /// When it exists and cannot be removed.
     pub fn remove_summary(&self) -> Result<()> {
         remove_file(&self.path.join(SUMMARY_FILE))
     }
 
-    /// Returns whether the run has been finished and told.
+    /// Returns whether the run is finished and has its summary.
     pub fn has_summary(&self) -> bool {
         self.path.join(SUMMARY_FILE).is_file()
     }
 
-    /// Returns the summary of a finished run; null where it has none.
+    /// Returns the summary of a finished run; null if there is none.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read.
+    /// When the file cannot be read.
     pub fn summary(&self) -> Result<serde_json::Value> {
         if !self.has_summary() {
             return Ok(serde_json::Value::Null);
@@ -316,11 +322,11 @@ impl RunDir {
         Ok(serde_json::from_slice(&bytes).map_err(anyhow::Error::from)?)
     }
 
-    /// Opens the checkpoint that a reader asks for.
+    /// Opens the chosen checkpoint.
     ///
     /// # Errors
     ///
-    /// Where there is none or it is damaged.
+    /// When there is none, or it is damaged.
     pub fn checkpoint(&self, choice: CheckpointChoice) -> Result<Checkpoint> {
         let which = match choice {
             CheckpointChoice::Latest => Which::Latest,
@@ -343,12 +349,12 @@ impl RunDir {
         }
     }
 
-    /// Returns the kept checkpoint with the lowest validation loss, and that; none where no kept one has
-    /// an evaluation.
+    /// Returns the kept checkpoint with the lowest validation loss, and that loss. `None` if no
+    /// kept checkpoint has an evaluation.
     ///
     /// # Errors
     ///
-    /// Where the folder or the metrics cannot be read.
+    /// When the folder or the metrics cannot be read.
     pub fn best(&self) -> Result<Option<(u64, f64)>> {
         let kept = rondo_checkpoint::list(&self.path)?;
         let losses = ValidationLosses::read(&self.metrics())?;
@@ -356,7 +362,7 @@ impl RunDir {
     }
 }
 
-/// Removes a file that need not be there.
+/// Removes a file if it exists.
 fn remove_file(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -366,7 +372,7 @@ fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Returns what decides which token ends a text for the tokenizer of a model with these special tokens.
+/// Returns the rule for the end-of-text token of a tokenizer whose model has these special tokens.
 pub fn end_of_text(special: &SpecialTokens) -> EndOfText<'static> {
     let eos = special.eos_token_id.as_ref();
     let eos = eos.and_then(|ids| ids.as_slice().first().copied());

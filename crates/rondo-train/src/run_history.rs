@@ -1,4 +1,4 @@
-//! The history of a run, read from its metrics: what happened, and the verdict on it. No weights, no device.
+//! The history of a run and its verdict, read from the metrics. Needs no weights and no device.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use crate::error::{Error, Result};
 use crate::run_dir::RunDir;
 use crate::run_dir::missing::train_it_first;
 
-/// A run by its metrics.
+/// A run with its metrics.
 pub struct RunHistory {
-    /// The folder's name, or its path where another run has the same name.
+    /// The folder's name, or its path if another run has the same name.
     pub name: String,
     /// The folder.
     pub path: PathBuf,
-    /// None where only metrics are left, or where another version wrote it.
+    /// Its configuration; `None` if only metrics are left or another version wrote it.
     pub config: Option<RunConfig>,
     /// Its records.
     pub history: History,
@@ -28,11 +28,12 @@ pub struct RunHistory {
 }
 
 impl RunHistory {
-    /// Opens the runs that have metrics; `note` is called for each that is left out, and where thresholds cannot be read.
+    /// Opens the runs that have metrics. Calls `note` for each run that is skipped, and for
+    /// thresholds that cannot be read.
     ///
     /// # Errors
     ///
-    /// Where a folder is not there, metrics are damaged, or no run has any.
+    /// When a folder is missing, metrics are damaged, or no run has any.
     pub fn open_all(paths: &[PathBuf], note: &mut dyn FnMut(&str)) -> Result<Vec<Self>> {
         let mut runs = Vec::new();
         for path in paths {
@@ -53,11 +54,11 @@ impl RunHistory {
         Ok(runs)
     }
 
-    /// Opens the run at `path`; none where it has no metrics yet.
+    /// Opens the run at `path`; `None` if it has no metrics yet.
     ///
     /// # Errors
     ///
-    /// Where the folder is not there, or metrics are damaged.
+    /// When the folder is missing, or metrics are damaged.
     pub fn open(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Option<Self>> {
         if !path.is_dir() {
             return Err(Error::Usage(format!(
@@ -102,7 +103,7 @@ impl RunHistory {
     ///
     /// # Errors
     ///
-    /// Where the folder is not there, metrics are damaged, or there was no evaluation.
+    /// When the folder is missing, metrics are damaged, or there was no evaluation.
     pub fn validation_loss(path: &str) -> Result<f64> {
         let metrics = RunDir::new(Path::new(path)).metrics();
         let missing = || {
@@ -118,7 +119,7 @@ impl RunHistory {
         history.last(VAL_CROSS_ENTROPY).ok_or_else(missing)
     }
 
-    /// Returns the newest perplexity per recurrence depth.
+    /// Returns the newest perplexity at each recurrence depth.
     pub fn perplexities(&self) -> BTreeMap<usize, f64> {
         let depths = self.history.per_depth(VAL_PERPLEXITY);
         depths
@@ -127,18 +128,18 @@ impl RunHistory {
             .collect()
     }
 
-    /// Returns how often the run was evaluated.
+    /// Returns the number of evaluations of the run.
     pub fn evaluations(&self) -> usize {
         self.history.of(Kind::Eval).count()
     }
 }
 
-/// Returns the directories of a sweep's finished runs, and how many runs it has; none where the directory is not a
-/// sweep's.
+/// Returns the directories of a sweep's finished runs, and its number of runs. `None` if the
+/// directory is not a sweep.
 ///
 /// # Errors
 ///
-/// Where the sweep cannot be read.
+/// When the sweep cannot be read.
 pub fn finished_runs(path: &Path) -> Result<Option<(Vec<PathBuf>, usize)>> {
     if !path.join("sweep.toml").is_file() {
         return Ok(None);
@@ -153,7 +154,7 @@ pub fn finished_runs(path: &Path) -> Result<Option<(Vec<PathBuf>, usize)>> {
     Ok(Some((finished, sweep.plan().len())))
 }
 
-/// Gives runs of one name their paths for names.
+/// Names runs by their paths if they share a name.
 fn name_apart(runs: &mut [RunHistory]) {
     let names: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
     for run in runs {

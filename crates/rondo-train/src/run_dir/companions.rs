@@ -1,11 +1,12 @@
-//! What an imported model brings beside its weights and its tokenizer.
+//! The files of an imported model besides its weights and its tokenizer.
 //!
 //! ```text
 //! special_tokens.json    the ids of special tokens in config.json, and where generation stops
-//! tokenizer_config.json  and other files of COMPANIONS: what Python reads beside the tokenizer, as it came
+//! tokenizer_config.json  and other files of COMPANIONS: read by Python's tokenizers, unchanged
 //! ```
 //!
-//! A run that was trained here has a `tokenizer_config.json` where its tokenizer's end of text was named.
+//! A run that was trained here has a `tokenizer_config.json` if the end of text of its tokenizer
+//! was named.
 
 use std::fs;
 use std::path::Path;
@@ -17,11 +18,11 @@ use rondo_interchange::SpecialTokens;
 use super::RunDir;
 use crate::error::{Error, Result};
 
-/// What Python's tokenizers read beside the tokenizer.
+/// The configuration of Python's tokenizers.
 pub const TOKENIZER_CONFIG_FILE: &str = "tokenizer_config.json";
 /// The ids of special tokens.
 pub(super) const SPECIAL_FILE: &str = "special_tokens.json";
-/// The files that go through an import and an export unchanged.
+/// Files that import and export copy unchanged.
 pub const COMPANIONS: [&str; 4] = [
     TOKENIZER_CONFIG_FILE,
     "special_tokens_map.json",
@@ -30,12 +31,12 @@ pub const COMPANIONS: [&str; 4] = [
 ];
 
 impl RunDir {
-    /// Returns the special tokens of an imported model; none of a run that was trained here or imported by an
-    /// older version.
+    /// Returns the special tokens of an imported model; `None` for a run that was trained here or
+    /// imported by an older version.
     ///
     /// # Errors
     ///
-    /// Where the file is there and is not one.
+    /// When the file exists but cannot be parsed.
     pub fn special_tokens(&self) -> Result<Option<SpecialTokens>> {
         let path = self.path().join(SPECIAL_FILE);
         if !path.is_file() {
@@ -51,7 +52,7 @@ impl RunDir {
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
+    /// When the file cannot be written.
     pub fn write_special_tokens(&self, special: &SpecialTokens) -> Result<()> {
         let text = serde_json::to_string_pretty(special).map_err(anyhow::Error::from)?;
         let path = self.path().join(SPECIAL_FILE);
@@ -59,16 +60,17 @@ impl RunDir {
     }
 }
 
-/// Copies those of [`COMPANIONS`] that stand in one folder into another.
+/// Copies those of the [`COMPANIONS`] that exist in one folder into another.
 ///
 /// # Errors
 ///
-/// Where one cannot be copied.
+/// When a file cannot be copied.
 pub fn copy_companions(from: &Path, to: &Path) -> Result<()> {
     for name in COMPANIONS {
         let path = from.join(name);
         if path.is_file() {
-            // Not fs::copy: the copy of a file that must not be written to may be.
+            // fs::copy would also copy permissions, and the copy of a read-only file would be
+            // read-only.
             fs::read(&path)
                 .and_then(|text| atomic_write(&to.join(name), &text).map_err(|error| error.source))
                 .with_context(|| format!("cannot copy {}", path.display()))?;

@@ -1,4 +1,4 @@
-//! What is said of a run or a checkpoint that is not there: which command makes it.
+//! Messages about a missing run or checkpoint, with the command that creates it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use rondo_checkpoint::list;
 use super::RunDir;
 use crate::run_name;
 
-/// The folder of runs that are given no directory.
+/// The folder for runs whose directory is not given.
 pub(crate) const RUNS: &str = "runs";
-/// Folders with configurations, seen from where the program runs.
+/// Folders with configurations, relative to the current directory.
 const FOLDERS: [&str; 3] = ["configs", "", "configs/gpu"];
 
-/// Says how to train the run in a directory that has none.
+/// Returns advice on how to train a missing run.
 pub(crate) fn train_it_first(run: &Path) -> String {
     let shown = run.display();
     match configuration_of(run) {
@@ -24,7 +24,7 @@ pub(crate) fn train_it_first(run: &Path) -> String {
     }
 }
 
-/// Finds the configuration whose runs are called as a directory is.
+/// Finds the configuration file that has the name of a run directory.
 fn configuration_of(run: &Path) -> Option<PathBuf> {
     let name = run.file_name()?.to_str()?;
     let mut files = FOLDERS
@@ -33,7 +33,7 @@ fn configuration_of(run: &Path) -> Option<PathBuf> {
     files.find(|file| file.is_file())
 }
 
-/// Says why there is no checkpoint at `looked_for`, and what to do.
+/// Explains why there is no checkpoint at `looked_for`, and what to do.
 pub(super) fn checkpoint(run: &RunDir, looked_for: &Path) -> String {
     let path = run.path();
     let shown = path.display();

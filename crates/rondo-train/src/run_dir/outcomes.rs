@@ -1,7 +1,8 @@
-//! What items of benchmarks came to: a file for each task and checkpoint.
+//! Outcomes of benchmark items: a file for each task and checkpoint.
 //!
 //! ```text
-//! tasks/step-00000400/NAME.jsonl    first what was asked, then a line for each item with an outcome for each condition
+//! tasks/step-00000400/NAME.jsonl    first the inputs of the evaluation,
+//!                                   then a line for each item with an outcome for each condition
 //! ```
 
 mod kept;
@@ -20,7 +21,7 @@ pub use self::kept::Kept;
 use super::RunDir;
 use crate::error::Result;
 
-/// The folder of a run.
+/// Their folder in a run directory.
 pub(crate) const TASKS_FOLDER: &str = "tasks";
 
 impl RunDir {
@@ -32,30 +33,30 @@ impl RunDir {
     }
 }
 
-/// What was asked of a run, beside its conditions.
+/// The inputs of an evaluation on a task, besides its conditions.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
     /// The task.
     pub task: &'a Task,
-    /// How its items became text.
+    /// Turns its items into text.
     pub template: &'a Template,
-    /// How that became tokens.
+    /// Turns that text into rows of tokens.
     pub plan: &'a Plan,
     /// The tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// Where s_0 came from.
+    /// The source of s_0.
     pub initial_state: &'a str,
     /// The device.
     pub device: String,
-    /// Temperatures and other values fitted at each depth; null where none were asked for.
+    /// Temperatures and other values fitted at each depth; null if none were requested.
     pub controls: Value,
 }
 
-/// Writes what the items of a task came to into `folder`; returns the file.
+/// Writes the outcomes of a task's items into `folder`. Returns the file.
 ///
 /// # Errors
 ///
-/// Where the file cannot be written.
+/// When the file cannot be written.
 pub fn write_outcomes(folder: &Path, asked: &Asked<'_>, found: &RunOutcomes) -> Result<PathBuf> {
     let Asked {
         task,

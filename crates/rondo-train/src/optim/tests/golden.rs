@@ -1,4 +1,5 @@
-//! Twenty updates of published optimizers on a problem of two matrices, and Newton–Schulz alone.
+//! Compares twenty updates on a problem of two matrices with published optimizers, and
+//! Newton–Schulz alone with its published form.
 //!
 //! The expected values and the formulas behind them are in tests/golden/optimizers.
 
@@ -10,14 +11,15 @@ use rondo_model::init::{Initializer, Part};
 use super::super::{adamw::AdamW, muon, muon::Muon, raven_adam::RavenAdam};
 use super::*;
 
-/// How far a weight or a loss in f32 may be from the golden one. The published runs, repeated in f32,
-/// are off by 9e-7 at most.
+/// Largest difference of a weight or a loss in f32 from its golden value. The published runs,
+/// repeated in f32, differ by 9e-7 at most.
 const TOLERANCE: f64 = 5e-6;
 
-/// The same of a moment; the published runs are off by 4.2e-8 in f32.
+/// The same for a moment; the published runs differ by 4.2e-8 in f32.
 const MOMENT_TOLERANCE: f64 = 2e-7;
 
-/// The same of an element of Newton–Schulz alone; the published iteration is off by 4.4e-6 in f32.
+/// The same for an element of Newton–Schulz alone; the published iteration differs by 4.4e-6 in
+/// f32.
 const NEWTON_SCHULZ_TOLERANCE: f64 = 2e-5;
 
 /// Rows and columns of W₁ and W₂.
@@ -56,7 +58,7 @@ impl Golden {
         &self.0[name]
     }
 
-    /// Asserts that `found` is the golden tensor `name`.
+    /// Asserts that `found` is the golden tensor `name` within `tolerance`.
     fn check(&self, name: &str, found: &[f32], tolerance: f64) {
         let distance = distance(found, self.get(name));
         assert!(distance <= tolerance, "{name}: off by {distance:e}");
@@ -88,7 +90,7 @@ impl Golden {
     }
 }
 
-/// Returns the largest difference of two slices of one length.
+/// Returns the largest difference between two slices of the same length.
 fn distance(found: &[f32], expected: &[f32]) -> f64 {
     assert_eq!(found.len(), expected.len());
     let pairs = found.iter().zip(expected);
@@ -119,7 +121,7 @@ fn transposed(matrix: &[f64], cols: usize) -> Vec<f64> {
         .collect()
 }
 
-/// One matrix with the optimizer that updates it.
+/// A matrix, and the optimizer that updates it.
 struct Trained {
     optimizer: Optimizer,
     value: Vec<f32>,
@@ -159,7 +161,7 @@ impl Trained {
     }
 }
 
-/// Takes updates up to the twentieth and compares weights, losses and moments with the run `tag`.
+/// Takes updates up to the twentieth, and compares weights, losses and moments with the run `tag`.
 fn follow(
     golden: &Golden,
     tag: &str,
@@ -193,7 +195,7 @@ fn follow(
     }
 }
 
-/// Follows the run `tag` from its start, in place and composed, by a rule for each shape.
+/// Follows the run `tag` from its start, in place and composed, with a rule for each shape.
 fn follow_from_the_start(
     tag: &str,
     rule: impl Fn([usize; 2]) -> OptimizerConfig,
@@ -236,14 +238,14 @@ fn raven_adam_is_the_references() {
 #[test]
 fn of_the_two_forms_of_adam_with_atan2_ours_corrects_outside_the_arctangent() {
     let golden = Golden::open();
-    // Decay is a share of the peak rate here, and of 1 there.
+    // Decay is scaled by η / η_peak here, and by η in the published forms.
     let rule = RavenAdam {
         weight_decay: 0.125 * ADAM_RATE,
         update_clipping: false,
         ..RavenAdam::default()
     };
-    // Both published forms start from moments of zero, ours from the first gradient: from the second
-    // update on, with the published moments, all is equal.
+    // Both published forms start from moments of zero, this one from the first gradient. With the
+    // published moments, everything is equal from the second update on.
     let starts = ["W1_start", "W2_start"].map(|name| golden.get(name));
     let (gradients, _) = golden.differentiate(starts);
     for backend in [Backend::Flex, Backend::Composed] {
@@ -292,7 +294,7 @@ fn muon_is_the_published_form_that_matches_the_size_of_an_adamw_update() {
 
 #[test]
 fn with_another_rate_for_each_shape_muon_is_the_two_forms_that_scale_tall_matrices() {
-    // √max(1, r/c) in the place of 0.2·√max(r, c); the product of rate and decay stays.
+    // √max(1, r/c) replaces 0.2·√max(r, c); the product of rate and decay stays the same.
     let factor = |[rows, cols]: [usize; 2]| {
         let [rows, cols] = [rows as f64, cols as f64];
         (rows / cols).max(1.0).sqrt() / (0.2 * rows.max(cols).sqrt())

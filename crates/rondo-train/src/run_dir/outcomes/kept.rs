@@ -1,4 +1,4 @@
-//! Outcomes that an evaluation has kept, read back.
+//! Reads outcomes that an evaluation has written.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -18,22 +18,22 @@ use super::TASKS_FOLDER;
 use crate::error::Result;
 use crate::tasks::controls::Fitted;
 
-/// What a file of outcomes holds.
+/// The contents of a file of outcomes.
 #[derive(Clone, Debug)]
 pub struct Kept {
     /// The file.
     pub path: PathBuf,
     /// The task's name.
     pub task: String,
-    /// What was fitted at each depth; nothing where no controls were asked for.
+    /// Values fitted at each depth; empty if no controls were requested.
     pub controls: Vec<Fitted>,
-    /// What the items came to.
+    /// The outcomes of the items.
     pub outcomes: RunOutcomes,
     asked: Asked,
     items: Vec<Facts>,
 }
 
-/// How items were asked; outcomes of one task can be laid over each other where this is the same.
+/// How items were presented. Outcomes of a task are comparable only if this is equal.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Asked {
     kind: Kind,
@@ -54,7 +54,7 @@ struct Head {
     asked: Asked,
 }
 
-/// A line of an item.
+/// The line of an item.
 #[derive(Deserialize)]
 struct Line {
     #[serde(flatten)]
@@ -63,7 +63,7 @@ struct Line {
     outcomes: Vec<Option<Outcome>>,
 }
 
-/// Which item it is.
+/// Identifies an item.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 struct Facts {
     line: usize,
@@ -73,16 +73,17 @@ struct Facts {
 }
 
 impl Kept {
-    /// Reads the outcomes of a run's newest evaluated checkpoint, or of a folder that an evaluation was told to keep them in;
-    /// none where there are none. `run` is also what the run is called.
+    /// Reads the outcomes of a run's newest evaluated checkpoint, or those in a folder that was
+    /// given to an evaluation. Returns none if there are none. `run` is also used as the run's
+    /// name.
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read or is damaged; names file, line and reason.
+    /// When a file cannot be read or is damaged; names file, line and reason.
     pub fn read_all(run: &Path) -> Result<Vec<Self>> {
         let folder = newest(&run.join(TASKS_FOLDER))?.unwrap_or_else(|| run.to_owned());
         let mut files = Vec::new();
-        // A run's own folder has other files of this ending, which are no outcomes.
+        // A run's own folder has other files with this extension, which are not outcomes.
         let is_run = folder == run && (run.join("config.toml").is_file() || !run.is_dir());
         if !is_run {
             collect(&folder, &mut files)?;
@@ -136,7 +137,7 @@ impl Kept {
         })
     }
 
-    /// Returns what a report says of the task.
+    /// Returns the facts about the task that a report needs.
     pub fn items(&self) -> Items<'_> {
         let cut = || {
             self.items
@@ -155,7 +156,8 @@ impl Kept {
         }
     }
 
-    /// Says in what two evaluations of a task differ so that their scores cannot be laid over each other; none where they do not.
+    /// Describes a difference between two evaluations of a task that makes their scores
+    /// incomparable. `None` if they can be compared.
     pub fn differs(&self, other: &Self) -> Option<String> {
         let (a, b) = (&self.asked, &other.asked);
         let both =
@@ -197,7 +199,7 @@ fn newest(tasks: &Path) -> Result<Option<PathBuf>> {
     Ok(steps.into_iter().max().map(|(_, path)| path))
 }
 
-/// Collects the files of outcomes in a folder and below it.
+/// Collects the files of outcomes in a folder and its subfolders.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     for path in entries(folder)? {
         if path.is_dir() {
@@ -209,7 +211,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Returns what is in a folder; nothing where it is not there.
+/// Returns the paths in a folder; empty if the folder does not exist.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let io = |source| TaskError::Io {
         path: folder.to_owned(),
