@@ -1,21 +1,21 @@
-//! What a run is called that is given no directory: after its configuration, and after what was set besides.
+//! Default names of runs, made from their configuration file and their settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use rondo_config::TAG;
 
-/// The configuration of a run directory: such a run is called after the directory.
+/// The configuration file of a run directory. A run of such a file is named after the directory.
 const OF_A_RUN: &str = "config.toml";
-/// The longest shown value, in characters.
+/// Maximum length of a shown value, in characters.
 const VALUE: usize = 24;
-/// The longest shown list of settings, in characters.
+/// Maximum length of the shown settings, in characters.
 const SETTINGS: usize = 80;
-/// Hexadecimal digits that stand for what is not shown.
+/// Hexadecimal digits of the hash that follows if something is not shown.
 const DIGITS: usize = 8;
 
-/// Returns the name of the file at `path` without its ending. A `config.toml` is called after its folder, and
-/// what comes through a pipe is called `stdin`.
+/// Returns the name of the file at `path` without its extension. A `config.toml` is named after its
+/// folder, and a configuration from a pipe is named `stdin`.
 pub fn of_config(path: &Path) -> String {
     if path.starts_with("/dev") || path.starts_with("/proc") {
         return "stdin".to_owned();
@@ -24,7 +24,7 @@ pub fn of_config(path: &Path) -> String {
         let parent = path.parent()?;
         match parent.file_name() {
             Some(name) => Some(name.to_owned()),
-            // Of `config.toml` and `../config.toml`.
+            // This is the case for `config.toml` and `../config.toml`.
             None => {
                 let here = match parent.as_os_str().is_empty() {
                     true => Path::new("."),
@@ -40,11 +40,11 @@ pub fn of_config(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Returns what a run with these settings, dotted keys with their values in TOML, is called besides: `peak=1e-3+seed=1`;
-/// none where there are none.
+/// Returns the part of a run's name for its settings, which are dotted keys with values in TOML:
+/// `seed=1+peak=1e-3`. `None` if there are no settings.
 ///
-/// A key is shown by its last part, numbers in their shortest form, and only letters, digits and `.+-_=` are used. What is
-/// not shown that way is told apart by the first digits of a hash of all settings.
+/// A key is shown by its last part and a number in its shortest form, with only letters, digits and
+/// `.+-_=`. If this leaves something out, the first digits of a hash of all settings follow.
 pub fn of_settings(settings: &BTreeMap<String, String>) -> Option<String> {
     if settings.is_empty() {
         return None;
@@ -76,7 +76,8 @@ pub fn of_settings(settings: &BTreeMap<String, String>) -> Option<String> {
     Some(format!("{kept}-{digits}"))
 }
 
-/// Returns the last part of a dotted key, with the one before it where it alone says nothing.
+/// Returns the last part of a dotted key. Includes the part before it if the last part alone has no
+/// meaning.
 fn last_part(key: &str) -> String {
     let parts: Vec<&str> = key.split('.').collect();
     let says_nothing = |part: &&str| *part == TAG || part.chars().all(|c| c.is_ascii_digit());
@@ -87,7 +88,8 @@ fn last_part(key: &str) -> String {
     parts[from..].join(".")
 }
 
-/// Returns a value as it is shown: a number in its shortest form, a text or a list without what surrounds it.
+/// Returns a value for display: a number in its shortest form, a string or a list without its
+/// delimiters.
 fn shown(value: &str) -> String {
     if value.parse::<i128>().is_err()
         && let Ok(number) = value.parse::<f64>()
@@ -102,7 +104,8 @@ fn shown(value: &str) -> String {
     bare.replace(", ", "_")
 }
 
-/// Replaces what has no place in a file's name by `_`; `is_whole` is false where there was any.
+/// Replaces characters that do not belong in a file name by `_`, and sets `is_whole` to false if
+/// there are any.
 fn plain(text: &str, is_whole: &mut bool) -> String {
     let mut plain = String::new();
     for c in text.chars() {

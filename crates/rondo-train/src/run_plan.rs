@@ -1,4 +1,4 @@
-//! Runs before they are trained: one of a configuration, many of a sweep file.
+//! Runs before they are trained: one from a configuration, or many from a sweep file.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::rows::longest_row;
 use crate::run_name;
 
-/// A run with its configuration.
+/// A run and its configuration.
 pub struct PlannedRun {
     /// The configuration's file name, or the run's name in its sweep.
     pub name: String,
@@ -22,7 +22,7 @@ pub struct PlannedRun {
     pub config: RunConfig,
 }
 
-/// A sweep file with the configuration of each of its runs.
+/// A sweep file and the configuration of each of its runs.
 pub struct PlannedSweep {
     /// The sweep file.
     pub file: SweepFile,
@@ -37,8 +37,8 @@ impl PlannedSweep {
     ///
     /// # Errors
     ///
-    /// Where a file cannot be read, and with every violation in the sweep file, its base or the first run
-    /// that has one.
+    /// When a file cannot be read. All violations in the sweep file, in its base or in the first
+    /// run with any are reported together.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
         let file = SweepFile::parse(&path.display().to_string(), &read(path)?)?;
         let base_path = PathBuf::from(file.base());
@@ -70,11 +70,12 @@ impl PlannedSweep {
         Ok(Self { file, base, runs })
     }
 
-    /// Calls the runs what they are called at `path`: a sweep that an earlier version began there keeps its names.
+    /// Gives the runs the names that they have at `path`: a sweep that an earlier version started
+    /// there keeps its names.
     ///
     /// # Errors
     ///
-    /// Where the file system refuses.
+    /// When the file system reports an error.
     pub fn named_as_at(&mut self, path: &Path) -> Result<()> {
         let dir = SweepDir::new(path, &self.file)?;
         for ((run, _), there) in self.runs.iter_mut().zip(dir.plan()) {
@@ -83,11 +84,11 @@ impl PlannedSweep {
         Ok(())
     }
 
-    /// Shows every run with its data, which is prepared where it is used for the first time.
+    /// Calls `visit` for every run, with its data. Data is prepared on first use.
     ///
     /// # Errors
     ///
-    /// As [`open_source`], and whatever `visit` fails with.
+    /// As [`open_source`], and the errors of `visit`.
     pub fn with_data<'a>(
         &'a self,
         mode: Mode,
@@ -106,7 +107,7 @@ impl PlannedSweep {
     }
 }
 
-/// Reads the runs of a file: its own where it is a run configuration, all of them where it is a sweep.
+/// Reads the runs of a file: one if it is a run configuration, all if it is a sweep.
 ///
 /// # Errors
 ///
@@ -133,11 +134,12 @@ pub fn runs_of(path: &Path, overrides: &[String]) -> Result<Vec<PlannedRun>> {
     }])
 }
 
-/// Returns the steps of a run and their tokens; the length of a task's rows is its data's.
+/// Returns the number of steps of a run, and their tokens. Opens the data of a task to get the
+/// length of its rows.
 ///
 /// # Errors
 ///
-/// Where a task cannot be opened.
+/// When a task cannot be opened.
 pub fn extent(config: &RunConfig) -> Result<Run> {
     let seq = match config.text_seq() {
         Some(seq) => seq,
@@ -146,12 +148,12 @@ pub fn extent(config: &RunConfig) -> Result<Run> {
     Ok(config.extent(seq))
 }
 
-/// Returns what a configuration means, with its data, which is opened only where the size of the vocabulary or the length of a
-/// row depends on it.
+/// Resolves a configuration. Opens and returns its data only if the size of the vocabulary or the
+/// length of a row depends on it.
 ///
 /// # Errors
 ///
-/// Where data that is needed cannot be opened, or does not fit the model.
+/// When the data cannot be opened, or does not fit the model.
 pub fn resolve(config: &RunConfig, mode: Mode) -> Result<(ResolvedConfig, Option<Source>)> {
     if let (Some(vocabulary), Some(seq)) = (config.model.vocab_size, config.train.seq) {
         return Ok((config.resolve_for(vocabulary, seq), None));
@@ -160,7 +162,7 @@ pub fn resolve(config: &RunConfig, mode: Mode) -> Result<(ResolvedConfig, Option
     Ok((config.resolve(&source)?, Some(source)))
 }
 
-/// Returns the steps of a run's warm-up.
+/// Returns the number of warm-up steps of a run.
 ///
 /// # Errors
 ///

@@ -1,7 +1,8 @@
 //! One training step: forward, backward, clip, update.
 //!
-//! In reading order: `inputs` (what a pass reads), `objective` (the loss of a pass), `micro_batches` (its gradient), this file (the judgement and the update), `shared` (the same on
-//! several ranks, with their sum in between), `values` (what is read from the device).
+//! In reading order: `inputs` (the inputs of a pass), `objective` (the loss of a pass),
+//! `micro_batches` (its gradient), this file (judges and updates), `shared` (the same on several
+//! ranks, with the sum over ranks in between), `values` (values read from the device).
 
 mod inputs;
 mod micro_batches;
@@ -40,15 +41,15 @@ use crate::progress::RunProgress;
 use crate::telemetry::Telemetry;
 use crate::weights::{load_model, open_moments};
 
-/// Why the model is there.
+/// Why the model is always present.
 const LENT: &str = "the weights come back from every update";
 
 /// A model in training.
 pub struct Learner {
-    /// The weights, on an autodiff device; none only while an update has them, so that it can write
-    /// where they stand.
+    /// The weights, on an autodiff device. `None` only during an update, which takes them so that
+    /// it can write into their memory.
     model: Option<LoopedTransformer>,
-    /// The moments.
+    /// The optimizer, with its moments.
     pub optimizer: Optimizer,
     config: ModelConfig,
     seed: u64,
@@ -63,17 +64,18 @@ pub struct Learner {
     strength: f64,
     unread: Vec<StepValues<Tensor<1>>>,
     guard: Guard,
-    /// What it exchanges with the other ranks of its run; none in a process by itself, and while a step has it.
+    /// The exchange with the other ranks of its run. `None` in a single process, and while a step
+    /// uses it.
     exchange: Option<Exchange>,
-    /// The micro-batches of a step that are its own, of those of all ranks.
+    /// The number of this rank, which selects its micro-batches of a step.
     rank: usize,
     ranks: usize,
-    /// The rates of the updates that were made. A step whose loss has not been read yet is not among them: the
-    /// device may have masked its update out.
+    /// Sum of the rates of the updates that were made. A step with an unread loss is not included:
+    /// the device may have masked out its update.
     rates: RateSum,
 }
 
-/// What a logged step tells.
+/// Measurements of a logged step.
 #[derive(Clone, Debug)]
 pub struct Observation {
     /// Mean cross entropy of the step after its last iteration, nats.
@@ -82,29 +84,29 @@ pub struct Observation {
     pub grad_norm: f64,
     /// Telemetry of the last micro-batch.
     pub telemetry: Telemetry<f64>,
-    /// Share of counted targets that were hit, in the last micro-batch.
+    /// Share of counted targets that are hit, in the last micro-batch.
     pub accuracy: f64,
-    /// Open edges of the last micro-batch, where there are gates.
+    /// Open edges of the last micro-batch, if there are gates.
     pub sparsity: Option<Sparsity>,
-    /// By how much the state is shrunk before an iteration, where the model tells.
+    /// How much the state shrinks before an iteration, if the model reports it.
     pub contraction: Option<Contraction<f64>>,
-    /// Cross entropies of the last micro-batch by iteration, where the loss is of several.
+    /// Cross entropies of the last micro-batch by iteration, if several iterations count.
     pub losses: Vec<(usize, f64)>,
-    /// The penalty, where the run has one.
+    /// The penalty, if the run has one.
     pub penalty: Option<Penalised>,
 }
 
-/// A penalty as a logged step tells it.
+/// The penalty of a logged step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Penalised {
-    /// Its weight at that step, 0 within the warm-up.
+    /// Its weight at that step, 0 during the warm-up.
     pub weight: f64,
-    /// Its value in the last micro-batch; none within the warm-up.
+    /// Its value in the last micro-batch; `None` during the warm-up.
     pub value: Option<f64>,
 }
 
 impl Learner {
-    /// Prepares to train `model` on `listed` from its first step.
+    /// Prepares to train `model` on `listed` from the first step.
     pub fn new(config: &ResolvedConfig, listed: &Listed, model: LoopedTransformer) -> Self {
         let rules = &config.train;
         Self {
@@ -128,17 +130,17 @@ impl Learner {
         }
     }
 
-    /// Starts the model of `config` from its seed on `listed`.
+    /// Starts with the initial model of `config`, drawn from its seed, on `listed`.
     pub fn fresh(config: &ResolvedConfig, listed: &Listed) -> Self {
         let device = listed.device.clone().autodiff();
         Self::new(config, listed, fresh_model(config, listed, &device))
     }
 
-    /// Goes on from a checkpoint, where the run stands at `progress`.
+    /// Resumes from a checkpoint, with the run at `progress`.
     ///
     /// # Errors
     ///
-    /// Where the checkpoint is damaged or of another model.
+    /// When the checkpoint is damaged or belongs to another model.
     pub fn resume(
         config: &ResolvedConfig,
         listed: &Listed,
@@ -157,16 +159,16 @@ impl Learner {
     ///
     /// # Panics
     ///
-    /// Never: an update gives them back.
+    /// Never: every update returns the weights.
     pub fn model(&self) -> &LoopedTransformer {
         self.model.as_ref().expect(LENT)
     }
 
-    /// Disturbs weights or moments before a step.
+    /// Applies a disturbance to weights or moments before a step.
     ///
     /// # Panics
     ///
-    /// Never: an update gives the weights back.
+    /// Never: every update returns the weights.
     pub fn perturb(&mut self, one: &Perturbation, config: &ResolvedConfig, step: u64) {
         match one {
             Perturbation::LrSpike { .. } | Perturbation::DataSwitch { .. } => {}
@@ -180,7 +182,8 @@ impl Learner {
         }
     }
 
-    /// Reads what is left to be read before a checkpoint, so that none is taken of a run that must stop.
+    /// Reads and judges the unread steps before a checkpoint, so that no checkpoint is saved of a
+    /// run that must stop.
     ///
     /// # Errors
     ///
@@ -197,13 +200,13 @@ impl Learner {
     ///
     /// # Errors
     ///
-    /// Where the device fails.
+    /// When the device fails.
     pub fn unread_losses(&self) -> Result<Vec<f64>> {
         let steps = read_numbers(self.unread.clone())?;
         Ok(steps.into_iter().map(|step| step.loss).collect())
     }
 
-    /// Judges steps after the fact by their loss and gradient norm.
+    /// Judges steps after their updates, by loss and gradient norm.
     fn judge(&mut self, steps: &[StepValues<f64>]) -> Result<Vec<Skipped>> {
         let mut skipped = Vec::new();
         for step in steps {
@@ -215,39 +218,39 @@ impl Learner {
         Ok(skipped)
     }
 
-    /// Returns what a checkpoint keeps of the rules for updates.
+    /// Returns the state of the guard for a checkpoint.
     pub fn guard(&self) -> &GuardState {
         self.guard.state()
     }
 
-    /// Returns the sum of the rates of all updates that are known to have been made: all until here after a logged step,
-    /// and where a checkpoint is taken.
+    /// Returns the sum of the rates of all updates that are known to have been made. It is complete
+    /// after a logged step, and when a checkpoint is saved.
     pub fn rates(&self) -> RateSum {
         self.rates
     }
 
     /// Returns whether loss and gradient norm are read before each update.
     fn looks_first(&self) -> bool {
-        // Gradients of several ranks have been on the host.
+        // Several ranks have their gradients on the host anyway.
         self.reads_are_free || self.ranks > 1 || self.guard.looks_first()
     }
 
-    /// Sets the factor of the gates' density in the loss of the steps to come.
+    /// Sets the factor of the gates' density in the loss of the next steps.
     pub fn penalise(&mut self, strength: f64) {
         self.strength = strength;
     }
 
-    /// Takes one step on its micro-batches and, on a logged step, reads what happened.
+    /// Takes one step on its micro-batches and, on a logged step, reads its measurements. On
+    /// several ranks `batches` are those of this rank, and all ranks return the same.
     ///
-    /// The one device read of a logged step brings its telemetry together with loss and norm of
-    /// every step since the last one. Where a scalar costs nothing the norm is read each step.
+    /// A logged step reads from the device once: its telemetry together with loss and norm of every
+    /// step since the last logged one. If a read costs nothing, loss and norm are read in every
+    /// step.
     ///
     /// # Errors
     ///
-    /// Where loss or gradient is not finite: before the update where reads are free, else at the
-    /// next logged step, the updates in between having been masked out on the device.
-    ///
-    /// Of a run on several ranks `batches` are those of this rank, and all ranks return the same.
+    /// When loss or gradient is not finite. If reads are free, this is before the update; otherwise
+    /// at the next logged step, and the device has masked out the updates in between.
     pub fn step(&mut self, plan: &StepPlan, batches: &[Batch]) -> Result<Taken> {
         let first = self.share(batches.len()).first_number(plan.step);
         let maker = self.input_maker();
@@ -258,7 +261,8 @@ impl Learner {
         )
     }
 
-    /// As [`Self::step`], on inputs that are taken one by one, each when the micro-batch before it has been computed.
+    /// Takes a step like [`Self::step`]. Each of the `inputs` is made when the micro-batch before
+    /// it has been computed.
     ///
     /// # Errors
     ///
@@ -278,7 +282,7 @@ impl Learner {
         }
     }
 
-    /// Returns how the inputs of its micro-batches are made.
+    /// Returns a maker for the inputs of its micro-batches.
     pub(crate) fn input_maker(&self) -> InputMaker {
         InputMaker {
             config: self.config.clone(),
@@ -288,7 +292,7 @@ impl Learner {
         }
     }
 
-    /// Returns which micro-batches of a step are its own where each rank has `count`.
+    /// Returns the micro-batches of a step that belong to this rank, if each rank has `count`.
     fn share(&self, count: usize) -> Share {
         Share {
             first: self.rank * count,
@@ -297,7 +301,8 @@ impl Learner {
         }
     }
 
-    /// Works among the threads that share the work of a step, so that none is woken for each piece of it.
+    /// Runs `work` inside the thread pool if the CPU computes, so that the pool is entered only
+    /// once for a step.
     fn among_threads<R: Send>(&mut self, work: impl FnOnce(&mut Self) -> R + Send) -> R {
         match self.reads_are_free {
             true => rayon::scope(|_| work(self)),
@@ -348,7 +353,7 @@ impl Learner {
         })
     }
 
-    /// Reads everything that has gathered on the device since the last logged step.
+    /// Reads all values that have gathered on the device since the last logged step.
     fn read_out(
         &mut self,
         observed: Observed<Tensor<1>>,
@@ -387,25 +392,27 @@ impl Observation {
     }
 }
 
-/// What a step gave.
+/// The result of a step.
 pub struct Taken {
-    /// Its loss, where reading it costs nothing.
+    /// Its loss, if it was read before the update.
     pub loss: Option<f64>,
-    /// What was read on a logged step.
+    /// The measurements of a logged step.
     pub observation: Option<Observation>,
-    /// The updates that were not made, of this step and of those read with it.
+    /// The skipped updates of this step and of the steps that were read with it.
     pub skipped: Vec<Skipped>,
-    /// Whether a rank was asked for an end before the step was summed; always false in a process by itself.
+    /// Whether a rank was asked to stop before the sum over ranks; always false in a single
+    /// process.
     pub stop: bool,
 }
 
-/// Returns the model that a run starts with, on `device`: that of `listed`, in the graph or not.
+/// Returns the initial model of a run on `device`, which is that of `listed` with or without
+/// autodiff.
 pub fn fresh_model(config: &ResolvedConfig, listed: &Listed, device: &Device) -> LoopedTransformer {
     let weights = Weights::new(&config.model, config.seed, device);
     LoopedTransformer::with_weights(&config.model, &weights.with_precision(listed.precision))
 }
 
-/// Returns the optimizer that a run starts with.
+/// Returns the initial optimizer of a run.
 pub fn fresh_optimizer(config: &ResolvedConfig) -> Optimizer {
     let rows = table(&config.model);
     Optimizer::new(&config.optimizer, rows, config.schedule.peak)
@@ -415,16 +422,16 @@ pub fn fresh_optimizer(config: &ResolvedConfig) -> Optimizer {
 ///
 /// # Errors
 ///
-/// Where the device failed.
+/// When the device failed.
 pub fn read(values: Tensor<1>) -> Result<Vec<f32>> {
     Ok(read_data(values)?.iter::<f32>().collect())
 }
 
-/// Reads a vector from the device, without a copy where it is in the memory of the host.
+/// Reads a vector from the device, without a copy if it is in host memory.
 ///
 /// # Errors
 ///
-/// Where the device failed.
+/// When the device failed.
 pub(crate) fn read_data(values: Tensor<1>) -> Result<TensorData> {
     values
         .try_into_data()

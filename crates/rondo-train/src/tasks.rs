@@ -1,12 +1,15 @@
-//! Items of benchmarks, answered by a run at every recurrence depth.
+//! Benchmark items, answered by a run at every recurrence depth.
 //!
 //! ```text
-//! Σ_j ln p_r(t_j | t_<j)     of the tokens t_j of a choice, p_r the prediction after r iterations
+//! Σ_j ln p_r(t_j | t_<j)     over the tokens t_j of a choice; p_r is the prediction after r iterations
 //! ```
 //!
-//! `tokens` (how texts become tokens), `batches` (rows of unequal length together), [`scored`] (log-likelihoods at all
-//! depths in one pass), [`controls`] (temperature and affine readout of each depth, fitted on documents), [`generated`]
-//! (answers that are written, not chosen), [`predicted`] (every prediction of rows at one depth). What items are and how they are scored is rondo-tasks'.
+//! * `tokens`: texts to tokens; `batches`: rows of unequal length in a batch
+//! * [`scored`]: log-likelihoods at all depths in one pass; [`generated`]: written answers
+//! * [`controls`]: temperature and affine readout of each depth, fitted on documents
+//! * [`predicted`]: every prediction of rows at one depth
+//!
+//! rondo-tasks defines items and their scores.
 
 mod batches;
 pub mod controls;

@@ -1,4 +1,4 @@
-//! What a pass over a micro-batch reads, made on the host and brought to the device.
+//! The inputs of a pass over a micro-batch, made on the host and copied to the device.
 
 use burn::tensor::{Device, Tensor};
 use rondo_data::Batch;
@@ -10,7 +10,7 @@ use rondo_model::state::{StateSource, initial_state};
 use crate::batches::DeviceBatch;
 use crate::objective::{PenaltyConfig, Place};
 
-/// What a pass over a micro-batch reads, on the device.
+/// The inputs of a pass over a micro-batch, on the device.
 pub(crate) struct Inputs {
     /// The number of the micro-batch since the start of the run.
     pub(crate) number: u64,
@@ -18,11 +18,12 @@ pub(crate) struct Inputs {
     pub(crate) batch: DeviceBatch,
     /// s_0, `[batch, seq, d_model]`.
     pub(crate) state: Tensor<3>,
-    /// The penalty of its step, with a direction of its own where that has one; none within the warm-up.
+    /// The penalty of its step, with a direction of its own if it needs one; `None` during the
+    /// warm-up.
     pub(crate) penalty: Option<Weighted>,
 }
 
-/// How inputs are made: a pure function of a micro-batch and its number.
+/// Makes inputs: a pure function of a micro-batch and its number.
 #[derive(Clone, Debug)]
 pub(crate) struct InputMaker {
     pub(crate) config: ModelConfig,
@@ -32,7 +33,8 @@ pub(crate) struct InputMaker {
 }
 
 impl InputMaker {
-    /// Makes the inputs of a micro-batch of `step`, with a number that counts from the start of the run.
+    /// Makes the inputs of a micro-batch of `step`. `number` counts micro-batches from the start of
+    /// the run.
     pub(crate) fn make(&self, batch: &Batch, step: u64, number: u64) -> Inputs {
         let source = StateSource {
             seed: self.seed,

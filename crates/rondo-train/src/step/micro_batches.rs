@@ -19,16 +19,16 @@ use super::values::Observed;
 use crate::plan::StepPlan;
 use crate::telemetry;
 
-/// What the micro-batches of a step gave.
+/// The results of the micro-batches of a step.
 pub(super) struct Seen {
     pub(super) sum: Contribution,
-    /// What the last one of the step shows, where the step is logged.
+    /// Measurements of the last micro-batch of the step, if the step is logged.
     pub(super) observed: Option<Observed<Tensor<1>>>,
 }
 
-/// What micro-batches add to the loss of a step and to its gradient.
+/// The contribution of micro-batches to the loss of a step and its gradient.
 pub(super) struct Contribution {
-    /// The cross entropy after the last iteration, whatever else is differentiated.
+    /// The cross entropy after the last iteration, for every objective.
     pub(super) loss: Tensor<1>,
     pub(super) gradients: FlatGradients,
 }
@@ -45,8 +45,8 @@ impl Add for Contribution {
 }
 
 impl Learner {
-    /// Returns what the micro-batches of `inputs` add to the mean loss of the step and to its gradient, summed pairwise in
-    /// their order, and what the last one of the step shows.
+    /// Adds the contributions of the micro-batches of `inputs` to the mean loss of the step and its
+    /// gradient, pairwise in their order. Also measures the last micro-batch of a logged step.
     pub(super) fn micro_batches(
         &mut self,
         plan: &StepPlan,
@@ -69,7 +69,7 @@ impl Learner {
         }
     }
 
-    /// Runs forward and backward; loss and gradients are scaled by `share`.
+    /// Runs forward and backward. Loss and gradients are scaled by `share`.
     fn micro_batch(
         &mut self,
         plan: &StepPlan,
@@ -129,7 +129,7 @@ impl Learner {
         (contribution, observed)
     }
 
-    /// Returns the gates of a micro-batch, drawn from a stream of its own.
+    /// Returns the gates of a micro-batch, drawn from its own random stream.
     fn gates(&self, index: u64, share: f64) -> Gates {
         match self.config.sparsity {
             None => Gates::hard(),

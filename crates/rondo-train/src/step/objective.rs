@@ -1,4 +1,5 @@
-//! The loss of a micro-batch as the model differentiates it, and the cross entropies that are seen on the way.
+//! The loss of a micro-batch as the model differentiates it, and the cross entropies that it
+//! records on the way.
 
 use burn::tensor::Tensor;
 use rondo_model::looped::Readout;
@@ -11,34 +12,34 @@ use crate::objective::Term;
 
 /// `share · ((1 − w) Σ_i a_i CE_i + w P)`.
 pub(super) struct MicroBatchLoss<'a> {
-    /// i and a_i, the last iteration last.
+    /// i and a_i, in ascending order.
     pub(super) terms: &'a [Term],
-    /// P and w, where there is a penalty.
+    /// P and w, if there is a penalty.
     pub(super) penalty: Option<&'a Weighted>,
     /// The micro-batch's share of its step.
     pub(super) share: f64,
     pub(super) head: Head,
     pub(super) batch: &'a DeviceBatch,
-    /// Whether hits are wanted.
+    /// Whether to record hits.
     pub(super) observe: bool,
-    /// Whether the cross entropy of every readout is wanted.
+    /// Whether to record the cross entropy of every readout.
     pub(super) observe_each: bool,
     pub(super) seen: SeenLosses,
 }
 
-/// What is seen of the readouts of a micro-batch; nothing of it has a graph.
+/// Values recorded from the readouts of a micro-batch, without a graph.
 #[derive(Default)]
 pub(super) struct SeenLosses {
-    /// share · CE of the last readout where that is not what is differentiated, `[1]`.
+    /// share · CE of the last readout, if another loss is differentiated, `[1]`.
     pub(super) last: Option<Tensor<1>>,
     /// 1 where the largest logit of the last readout is the target's, else 0, `[tokens]`.
     pub(super) hits: Option<Tensor<1>>,
-    /// CE by iteration, where there are several, `[1]` each.
+    /// CE by iteration, if several count, `[1]` each.
     pub(super) by_iteration: Vec<(usize, Tensor<1>)>,
 }
 
 impl MicroBatchLoss<'_> {
-    /// Returns whether the loss is that of the last readout alone.
+    /// Returns whether the loss is only that of the last readout.
     fn is_plain(&self) -> bool {
         self.terms.len() == 1 && self.penalty.is_none()
     }

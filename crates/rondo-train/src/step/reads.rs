@@ -1,4 +1,5 @@
-//! How often training reads from a GPU, counted where wgpu maps a buffer for a read: wgpu-core logs every such call.
+//! Counts how often training reads from a GPU: wgpu-core logs each call that maps a buffer for a
+//! read.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use crate::rows::Rows;
 use crate::run_dir::RunDir;
 use crate::train::{Build, Resume, TrainOptions, train};
 
-/// Set in the process that counts.
+/// Environment variable that is set in the counting process.
 const ALONE: &str = "RONDO_TEST_COUNTS_READS";
 
 const RUN: &str = r#"
@@ -37,10 +38,10 @@ tokens = 32
 tensorboard = false
 "#;
 
-/// Reads of all devices of this process.
+/// Number of reads from all devices of this process.
 static READS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts the calls by which wgpu reads.
+/// Counts the log records of reads.
 struct Counter;
 
 impl log::Log for Counter {
@@ -59,7 +60,7 @@ impl log::Log for Counter {
     fn flush(&self) {}
 }
 
-/// Counts the reads of some work, until the device is done.
+/// Counts the reads of some work, and waits for the device.
 fn reads_of<T>(listed: &Listed, work: impl FnOnce() -> T) -> (T, usize) {
     listed.sync().expect("the device does not fail");
     let before = READS.load(Ordering::SeqCst);
@@ -85,7 +86,8 @@ fn say_skipped() {
     );
 }
 
-/// A process has one logger, and counts the reads of all its tests: this test runs itself again in a process of its own.
+/// A process has only one logger, which counts the reads of all tests. So this test runs itself
+/// again in a process of its own.
 #[test]
 fn a_logged_step_reads_once_and_any_other_step_never() {
     let Ok((wgpu, _)) = choose_kind(DeviceKind::Wgpu) else {
@@ -138,7 +140,7 @@ fn a_read_is_counted(wgpu: &Listed) {
     assert_eq!((sum, reads), (vec![3.0], 1));
 }
 
-/// Counts the reads of every step of a learner.
+/// Asserts that each step of a learner reads once if it is logged, and never otherwise.
 fn steps_read(wgpu: &Listed, overrides: &[&str]) {
     let written = config(overrides);
     let source = open_source(&written, Mode::Quiet).expect("a task has no files");
@@ -161,8 +163,8 @@ fn steps_read(wgpu: &Listed, overrides: &[&str]) {
     }
 }
 
-/// What surrounds the steps of a run, its records and its screen, reads nothing: four more steps, of which one is logged,
-/// read once more.
+/// Asserts that records and screen of a run read nothing: four more steps, one of them logged, add
+/// one read.
 fn a_session_reads_no_more(wgpu: &Listed) {
     let dir = tempfile::tempdir().expect("a folder");
     let run = |steps: usize| {

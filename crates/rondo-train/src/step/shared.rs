@@ -1,10 +1,11 @@
-//! A step on several ranks: each computes its micro-batches, and all update from the sum.
+//! A step on several ranks: each computes its micro-batches, and all update with the sum.
 //!
 //! ```text
-//! micro-batches (threads) ─► sum over ranks (main thread) ─► judge and update (threads) ─► telemetry (main thread)
+//! micro-batches (threads) ─► sum over ranks (main thread)
+//!    ─► judge and update (threads) ─► telemetry (main thread)
 //! ```
 //!
-//! Only the thread that has started the world may use it, and the others share the work of the rest.
+//! Only the thread that started the world may use it. The other work is shared among threads.
 
 use burn::tensor::Tensor;
 use rondo_files::NamedTensor;
@@ -30,8 +31,8 @@ use crate::telemetry::{Iteration, Telemetry};
 use crate::weights::{Stored, optimizer_tensors};
 
 impl Learner {
-    /// Shares the steps to come with the other ranks of a world, all of which have the same weights. The moments come with
-    /// `Learner::restore`.
+    /// Shares the next steps with the other ranks of a world, all of which must have the same
+    /// weights. `Learner::restore` sets the moments.
     pub fn share_with(&mut self, world: &World, config: &ResolvedConfig) {
         if world.is_alone() {
             return;
@@ -40,26 +41,27 @@ impl Learner {
         (self.rank, self.ranks) = (world.rank(), world.world_size());
     }
 
-    /// Returns how long the ranks have reduced and waited in the steps since the last call; none in a process by itself.
+    /// Returns how long the ranks have reduced and waited in the steps since the last call; `None`
+    /// in a single process.
     ///
     /// # Errors
     ///
-    /// Where a rank is missing.
+    /// When a rank is missing.
     pub fn rank_pace(&mut self) -> Result<Option<RankPace>> {
         let pace = self.exchange.as_mut().map(|exchange| exchange.lap(None));
         pace.transpose()
     }
 
-    /// Returns what it exchanges with other ranks.
+    /// Returns the exchange with the other ranks.
     pub(crate) fn exchange(&mut self) -> Option<&mut Exchange> {
         self.exchange.as_mut()
     }
 
-    /// Goes on where a run stands at `progress`, with moments that rank 0 of a world reads.
+    /// Continues a run from `progress`, with moments that rank 0 of a world reads.
     ///
     /// # Errors
     ///
-    /// Where they cannot be read, or a rank is missing.
+    /// When they cannot be read, or a rank is missing.
     pub(crate) fn restore(
         &mut self,
         world: &World,
@@ -76,11 +78,12 @@ impl Learner {
         Ok(())
     }
 
-    /// Returns the moments by name, read from the device: all of them on rank 0; where ranks share them, none on the others.
+    /// Returns the moments by name, read from the device. If ranks share them, rank 0 returns all
+    /// and the other ranks none.
     ///
     /// # Errors
     ///
-    /// Where a rank is missing.
+    /// When a rank is missing.
     pub(crate) fn moments(&self) -> Result<Vec<NamedTensor<'static>>> {
         match self.exchange.as_ref().filter(|it| it.owners().is_some()) {
             Some(exchange) => exchange.gather_moments(&self.optimizer),
@@ -88,7 +91,7 @@ impl Learner {
         }
     }
 
-    /// Takes a step with the other ranks.
+    /// Takes a step together with the other ranks.
     pub(super) fn advance_with(
         &mut self,
         exchange: &mut Exchange,
@@ -145,7 +148,7 @@ impl Learner {
         Ok(())
     }
 
-    /// Keeps loss and norm of a step among those since the last logged one.
+    /// Adds loss and norm of a step to those since the last logged one.
     fn keep_unread(&mut self, values: &StepValues<f64>) {
         let one = |value: f64| Tensor::from_data([value as f32], &self.device);
         self.unread.push(StepValues {
@@ -156,7 +159,8 @@ impl Learner {
     }
 }
 
-/// Returns on every rank what the last micro-batch of the step shows, which the last rank has computed.
+/// Returns on every rank the measurements of the last micro-batch of the step, which the last rank
+/// has computed.
 fn of_last_rank(world: &World, own: Option<&Observed<f64>>) -> Result<Observed<f64>> {
     let mut message = Writer::default();
     if let Some(observed) = own {

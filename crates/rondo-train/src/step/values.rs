@@ -1,4 +1,4 @@
-//! What a logged step reads from the device.
+//! The values that a logged step reads from the device.
 
 use rondo_model::contraction::Contraction;
 use rondo_model::gates::Density;
@@ -22,34 +22,35 @@ named! {
 }
 
 named! {
-    /// What the last micro-batch of a logged step shows, on the device or read from it.
+    /// Measurements of the last micro-batch of a logged step, on the device or read from it.
     pub(super) struct Observed<T> {
         values {
-            /// Share of counted targets that were hit.
+            /// Share of counted targets that are hit.
             pub(super) accuracy,
         }
         lists {
-            /// Cross entropies after several iterations; none where the loss is of the last one alone.
+            /// Cross entropies after several iterations; empty if only the last one counts.
             pub(super) losses,
-            /// The penalty; nothing where the step has none.
+            /// The penalty; empty if the step has none.
             pub(super) penalty,
         }
         parts {
             pub(super) telemetry: Telemetry<T>,
-            /// Open edges, where there are gates.
+            /// Open edges, if there are gates.
             pub(super) densities: Vec<Density<T>>,
-            /// By how much the state is shrunk before an iteration; nothing where the model does not tell.
+            /// How much the state shrinks before an iteration; empty if the model does not report
+            /// it.
             pub(super) contraction: Vec<Contraction<T>>,
         }
         beside {
-            /// The iterations of these cross entropies.
+            /// The iterations of `losses`.
             pub(super) read_out: Vec<usize>,
         }
     }
 }
 
 named! {
-    /// All that a logged step reads.
+    /// Everything that a logged step reads.
     pub(super) struct Logged<T> {
         parts {
             /// The steps since the last logged one, this one last.

@@ -1,7 +1,7 @@
-//! Rows of unequal length in batches.
+//! Batches of rows of unequal length.
 //!
-//! A shorter row is filled up on its right. Attention is causal, so no position of the row sees what fills it up, and
-//! nothing of the filling is scored.
+//! Shorter rows are padded on the right. Attention is causal, so no position of a row sees its
+//! padding. Padding is not scored.
 
 use std::ops::Range;
 
@@ -12,31 +12,32 @@ use rondo_tasks::rows::Row;
 use crate::error::Result;
 use crate::initial_states::InitialStates;
 
-/// Rows of a product, at least: with up to 64 rows and columns the gemm crate adds in another order, and the bits of a row
-/// would depend on the others.
+/// Minimum number of rows in a product. With up to 64 rows and columns the gemm crate adds in
+/// another order, and the bits of a row would depend on the other rows.
 const LEAST_ROWS: usize = 65;
 
-/// Tokens whose losses are computed together, at most: the head's loss goes through more of them in chunks, the last of which
-/// could have fewer than [`LEAST_ROWS`].
+/// Maximum number of tokens whose losses are computed together. The head's loss splits more tokens
+/// into chunks, and the last chunk could have fewer than [`LEAST_ROWS`].
 const MOST_LOSSES: usize = 512;
 
-/// Cuts scored tokens into pieces of nearly the same length, each at most [`MOST_LOSSES`].
+/// Divides scored tokens into pieces of nearly the same length, each at most [`MOST_LOSSES`].
 pub(super) fn pieces(scored: usize) -> impl Iterator<Item = Range<usize>> {
     let count = scored.div_ceil(MOST_LOSSES);
     let end = move |piece: usize| scored * piece / count;
     (0..count).map(move |piece| end(piece)..end(piece + 1))
 }
 
-/// Rows that are run together.
+/// Rows that are computed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RowBatch {
-    /// Their numbers.
+    /// Numbers of the rows.
     pub(super) rows: Vec<usize>,
-    /// The length of the longest.
+    /// Length of the longest row.
     pub(super) seq: usize,
 }
 
-/// Puts rows of similar length together, the longest first, in batches of at most `positions` positions or one row.
+/// Groups rows of similar length, the longest first, into batches of at most `positions` positions.
+/// A longer row is a batch by itself.
 pub(super) fn batches(rows: &[Row], positions: usize) -> Vec<RowBatch> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|row| std::cmp::Reverse(rows[*row].inputs.len()));
@@ -59,17 +60,17 @@ pub(super) struct OnDevice {
     pub(super) inputs: Tensor<2, Int>,
     /// s_0, `[batch, seq, d_model]`.
     pub(super) state: Tensor<3>,
-    /// Of each scored token the position that predicts it, counted through the batch, `[scored]`.
+    /// For each scored token, the position that predicts it, counted through the batch, `[scored]`.
     pub(super) positions: Tensor<1, Int>,
-    /// The tokens, `[1, scored]`.
+    /// The scored tokens, `[1, scored]`.
     pub(super) targets: Tensor<2, Int>,
-    /// Scored tokens of each row; what comes after them fills up.
+    /// Number of scored tokens of each row. Padding follows after these.
     pub(super) counts: Vec<usize>,
 }
 
 impl RowBatch {
-    /// Copies the batch to a device. Every row of an item starts from the same states, which depend on the item's number
-    /// alone.
+    /// Copies the batch to a device. All rows of an item start from the same states, which depend
+    /// only on the item's number.
     pub(super) fn on_device(
         &self,
         rows: &[Row],
@@ -140,7 +141,7 @@ mod tests {
             .into_iter()
             .map(|batch| (batch.rows, batch.seq))
             .collect();
-        // A row that is longer than a batch stands alone.
+        // A row that is longer than a batch is a batch by itself.
         assert_eq!(found, [(vec![4], 30), (vec![1, 3], 10), (vec![2, 0], 4)]);
     }
 

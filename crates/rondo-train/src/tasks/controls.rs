@@ -1,16 +1,18 @@
-//! Controls of a depth curve: what of it is only the readout's calibration.
+//! Controls for a depth curve: they show how much of it is only calibration of the readout.
 //!
-//! The readout is trained at the depths that training draws. At another depth its confidence may be wrong although the state
-//! holds the answer. Two maps of the readout's input h are fitted at each depth, on documents that hold no item:
+//! The readout is trained at the depths that training draws. At another depth its confidence may be
+//! wrong although the state holds the answer. Two maps of the readout's input h are fitted at each
+//! depth, on documents without benchmark items:
 //!
 //! ```text
 //! temperature   h / T            minimises the mean loss over T
 //! affine        a ⊙ h + b        minimises the mean loss + λ (‖a − 1‖² + ‖b‖²)
 //! ```
 //!
-//! λ is the one of 0.1, 0.01 and 0.001 with the smallest loss on the last fifth of the tokens; the maps are then fitted on
-//! all of them. Dau et al. 2026, arXiv 2609.19934, the Depth Control Protocol. Where a control closes most of the gap between
-//! a depth and the deepest, the depth curve shows calibration; where the gap stays, it shows iterations.
+//! λ is the value among 0.1, 0.01 and 0.001 with the smallest loss on the last fifth of the tokens;
+//! the maps are then fitted on all of them. The method is the Depth Control Protocol (Dau et al.
+//! 2026, arXiv 2609.19934). If a control closes most of the gap between a depth and the deepest
+//! one, the gap is a matter of calibration. Otherwise it is an effect of the iterations.
 
 mod documents;
 mod map;
@@ -30,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 
-/// Tokens of documents, at least: half of them are fitted on.
+/// Minimum number of document tokens; half of them are used to fit.
 const LEAST_TOKENS: usize = 64;
 
 /// The maps of every depth.
@@ -42,7 +44,7 @@ pub struct Controls {
     pub fitted: Vec<Fitted>,
 }
 
-/// What was fitted at a depth, and what it brings on tokens that nothing was fitted on.
+/// The maps fitted at a depth, and their losses on tokens that were not used to fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fitted {
     /// The depth.
@@ -51,25 +53,25 @@ pub struct Fitted {
     pub temperature: f64,
     /// λ of the affine map.
     pub ridge: f64,
-    /// Tokens that were fitted on.
+    /// Number of tokens used to fit.
     pub fitted_tokens: usize,
-    /// Tokens that the losses are means over.
+    /// Number of tokens in the mean losses.
     pub tokens: usize,
     /// Mean loss without a control, nats.
     pub loss: f64,
-    /// With the temperature.
+    /// Mean loss with the temperature.
     pub loss_temperature: f64,
-    /// With the affine map.
+    /// Mean loss with the affine map.
     pub loss_affine: f64,
-    /// The share of the gap to the deepest depth that the temperature closes; none at that depth, and where the depth is not
-    /// worse.
+    /// Share of the gap to the deepest depth that the temperature closes. `None` at the deepest
+    /// depth, and at depths whose loss is not larger.
     pub closed_by_temperature: Option<f64>,
-    /// The share that the affine map closes.
+    /// Share of this gap that the affine map closes.
     pub closed_by_affine: Option<f64>,
 }
 
 impl Controls {
-    /// Fits nothing.
+    /// Returns controls without any fitted map.
     pub fn none() -> Self {
         Self {
             nothing: [Adjusted::nothing()],
@@ -78,20 +80,20 @@ impl Controls {
         }
     }
 
-    /// Returns what is done at a depth: nothing first, then each control.
+    /// Returns the maps for a depth: no control first, then each fitted control.
     pub fn at(&self, depth: usize) -> impl Iterator<Item = &Adjusted> {
         let fitted = self.by_depth.get(&depth).into_iter().flatten();
         self.nothing.iter().chain(fitted)
     }
 
-    /// Fits temperature and affine map at each depth on the first half of the batches' tokens, and measures them on the
-    /// second half; at most `most` tokens in all.
+    /// Fits temperature and affine map at each depth on the first half of the batches' tokens, and
+    /// measures them on the second half. Uses at most `most` tokens in total.
     ///
     /// `progress` is called after each depth.
     ///
     /// # Errors
     ///
-    /// Where there are too few tokens, the device fails, or `progress` says so.
+    /// When there are too few tokens, the device fails, or `progress` returns an error.
     pub fn fit(
         run: &OpenRun<'_>,
         states: &InitialStates,
@@ -143,7 +145,7 @@ impl Controls {
     }
 }
 
-/// Computes which share of the gap to the deepest depth each control closes.
+/// Computes the share of the gap to the deepest depth that each control closes.
 fn share_the_gap(fitted: &mut [Fitted]) {
     let Some((deepest, rest)) = fitted.split_last_mut() else {
         return;
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn shares_are_of_the_gap_to_the_deepest_depth_without_a_control() {
-        // The gap of depth 1 is 2; its controls bring 0.5 and 1.
+        // The gap of depth 1 is 2; its controls reduce the loss by 0.5 and 1.
         let mut all = [
             fitted(1, 5.0, 4.5, 4.0),
             fitted(4, 2.9, 2.9, 2.9),

@@ -10,7 +10,8 @@ use crate::initial_states::InitialStates;
 use crate::open_run::OpenRun;
 use crate::tasks::scored::{passes, scored_positions};
 
-/// Returns the targets of documents and, for each depth, the readout's input at each of them, `[1, tokens, d_model]`.
+/// Returns the targets of documents, at most `most`, and for each depth the readout's input at
+/// these targets, `[1, tokens, d_model]`.
 pub(super) fn hidden_states(
     run: &OpenRun<'_>,
     states: &InitialStates,

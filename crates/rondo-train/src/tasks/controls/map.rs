@@ -15,7 +15,7 @@ impl Map {
         Self::scaled(width, 1.0)
     }
 
-    /// Divides by a temperature.
+    /// Returns the map that divides by a temperature.
     pub(super) fn scaled(width: usize, temperature: f64) -> Self {
         Self {
             factor: vec![1.0 / temperature; width],
@@ -23,7 +23,7 @@ impl Map {
         }
     }
 
-    /// Takes factors and offsets from one list.
+    /// Splits a list into factors and offsets.
     pub(super) fn of(values: &[f64]) -> Self {
         let (factor, offset) = values.split_at(values.len() / 2);
         Self {
@@ -44,17 +44,17 @@ impl Map {
     }
 }
 
-/// What is done to a readout before its loss is taken.
+/// A map that is applied to a readout before its loss is computed.
 #[derive(Clone, Debug)]
 pub struct Adjusted {
-    /// Which control this is.
+    /// The control that it belongs to.
     pub control: Control,
     /// Factor and offset of each feature, `[1, 1, d_model]`.
     map: Option<[Tensor<3>; 2]>,
 }
 
 impl Adjusted {
-    /// Leaves the readout as it is.
+    /// Returns a map that does not change the readout.
     pub(super) fn nothing() -> Self {
         Self {
             control: Control::None,
@@ -74,7 +74,7 @@ impl Adjusted {
         }
     }
 
-    /// Returns the input of the head.
+    /// Applies the map, and returns the input of the head.
     pub fn apply(&self, hidden: Tensor<3>) -> Tensor<3> {
         match &self.map {
             None => hidden,
